@@ -1,0 +1,71 @@
+"""The only reader of time and of randomness.
+
+Everything that decides takes `now` as an argument; everything that acts is handed a `Clock`. Tests pass a
+`ManualClock` and move it instead of sleeping. Instants are microseconds since 1970 UTC (`..._at_us` where
+a bare integer is stored) or aware datetimes at the edges; durations are seconds as floats.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Clock:
+    """The system's clock and randomness."""
+
+    def now_us(self) -> int:
+        """Microseconds since 1970-01-01 UTC."""
+        return time.time_ns() // 1000
+
+    def monotonic(self) -> float:
+        """Seconds that only move forward; for waits and timeouts inside a process."""
+        return time.monotonic()
+
+    def random(self) -> float:
+        """A float in [0, 1), for jitter only; secrets come from `secrets`."""
+        return random.random()  # noqa: S311 - jitter, not a secret
+
+
+class ManualClock(Clock):
+    """A clock that stands still until it is moved; randomness is a constant."""
+
+    def __init__(self, now_us: int = 1_800_000_000_000_000, jitter: float = 0.5) -> None:
+        self._now_us = now_us
+        self._monotonic = 1000.0
+        self._jitter = jitter
+
+    def now_us(self) -> int:
+        return self._now_us
+
+    def monotonic(self) -> float:
+        return self._monotonic
+
+    def random(self) -> float:
+        return self._jitter
+
+    def advance(self, seconds: float) -> None:
+        self._now_us += int(seconds * 1_000_000)
+        self._monotonic += seconds
+
+
+def to_datetime(at_us: int) -> datetime:
+    return EPOCH + timedelta(microseconds=at_us)
+
+
+def rfc3339(at_us: int | None) -> str | None:
+    """`2026-11-24T17:18:43.123456Z`; None stays None."""
+    if at_us is None:
+        return None
+    return to_datetime(at_us).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_instant(text: str) -> int:
+    """Microseconds since 1970 of an RFC 3339 text. A text without an offset is taken as UTC. ValueError otherwise."""
+    parsed = datetime.fromisoformat(text)
+    if parsed.tzinfo is None:
+        parsed = parsed.replace(tzinfo=UTC)
+    return (parsed - EPOCH) // timedelta(microseconds=1)

@@ -1,0 +1,377 @@
+"""The store: five small protocols of domain operations, and the shapes they exchange.
+
+The log, the deliveries, the records, the settings (configuration, keys, feeds) and the leases. Engines
+import this file only; `sqlite/` and `postgres/` implement it and pass `tests/conformance/`. The store
+knows no HTTP, no routes and no filters; it keeps what it is told, in the transactions promised here.
+
+Failure: a call that raises `StoreBusy` or `StoreBroken` acknowledged nothing, and whether it was committed
+is unknown; every operation is idempotent or carries what makes a repeat recognisable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from tidegate.model import (
+    Appended,
+    Attempt,
+    Audience,
+    DeliveryState,
+    Event,
+    Exception_,
+    ExceptionState,
+    Lane,
+    NewEvent,
+    RangeSettlement,
+    RecordState,
+)
+
+# -- shapes ----------------------------------------------------------------------------------------------
+
+
+class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of the log. `before`/`after` are offsets (exclusive); `upto` bounds an ascending read."""
+
+    source: str | None = None
+    type: str | None = None
+    key: str | None = None
+    origin: str | None = None
+    since_us: int | None = None  # by received_at
+    until_us: int | None = None
+    text: str | None = None  # bytes that stand in the body, as UTF-8
+    before: int | None = None  # newest first: offsets below this
+    after: int | None = None  # ascending: offsets above this
+    ascending: bool = False
+    limit: int = 50
+    scan_limit: int = 20_000  # rows looked at before a short page is given
+
+
+class EventPage(msgspec.Struct, frozen=True):
+    """`edge` is the last offset looked at (0 when the log's end was reached going down)."""
+
+    events: tuple[Event, ...]
+    edge: int
+    more: bool
+
+
+class Settlement(msgspec.Struct):
+    """What one settle makes durable, in one transaction. Idempotent on (event, destination, attempt)."""
+
+    mark: int  # every event up to here was offered to every lane
+    lanes: list[Lane]  # only those that moved; counters are totals, not increments
+    attempts: list[Attempt] = []
+    exceptions: list[Exception_] = []  # put (insert or replace)
+    closed: list[tuple[int, int]] = []  # (destination, offset) of exceptions that ended as delivered
+    ranges: list[RangeSettlement] = []
+
+
+class Books(msgspec.Struct, frozen=True):
+    """One snapshot. `audiences`: (number, events counted); lanes carry what is settled."""
+
+    head: int
+    mark: int
+    audiences: tuple[tuple[Audience, int], ...]
+    lanes: tuple[Lane, ...]
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """A durable job: walks (position, upto] and reopens what fits. `query` is the JSON of the request."""
+
+    id: str
+    created_at_us: int
+    query: bytes
+    position: int
+    upto: int
+    matched: int = 0
+    reopened: int = 0
+    finished_at_us: int | None = None
+    cause: str = ""  # why it ended, when not by reaching `upto`
+
+
+class Item(msgspec.Struct, frozen=True):
+    """A source, destination or route as configured. `body` is sealed JSON; the store cannot read it."""
+
+    kind: str  # "source", "destination", "route"
+    name: str
+    number: int  # for life; a name that comes back after a delete gets a new one
+    owner: str  # "file" or "api"
+    body: bytes
+    place: int  # order in the file; API items after, by creation
+    created_at_us: int
+    updated_at_us: int
+    paused_at_us: int | None = None
+    pause_reason: str = ""  # "operator", "gone" (410), "left_file"
+    deleted_at_us: int | None = None
+
+
+class ApiKey(msgspec.Struct, frozen=True):
+    """A key for the API. Only its SHA-256 is kept."""
+
+    id: str
+    name: str
+    hash: bytes
+    scopes: tuple[str, ...]
+    sources: tuple[str, ...]  # bound to these; () is all
+    created_at_us: int
+    expires_at_us: int | None = None
+
+
+class Feed(msgspec.Struct, frozen=True):
+    name: str
+    position: int
+    updated_at_us: int
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A request that the receive door turned away; a bounded ring for the operator."""
+
+    at_us: int
+    source: str
+    reason: str  # a word: "signature_missing", "signature_wrong", "too_old", "secret_unset", "too_large", ...
+    detail: str
+    remote: str
+
+
+class ResourceState(msgspec.Struct, frozen=True):
+    """What the engine of one resource remembers between polls. JSON fields are the engine's own."""
+
+    source: str
+    resource: str
+    cursor: str | None = None  # incremental cursor, as the source writes it
+    etag: str | None = None
+    last_modified: str | None = None
+    first_done: bool = False  # the first poll (or scan) was completed
+    log_position: int = 0  # webhooks of the source are applied up to here
+    polled_at_us: int | None = None
+    reconciled_at_us: int | None = None
+    scanned_at_us: int | None = None
+    statistics: bytes = b"{}"  # counters of the engine, JSON
+    memo: bytes = b"{}"  # anything else the engine keeps, JSON
+
+
+class RecordCommit(msgspec.Struct):
+    """What one page of a poll (or one slice of webhooks) makes durable, in one transaction of at most 500 rows."""
+
+    source: str
+    resource: str
+    records: list[RecordState]
+    changes: list[NewEvent]  # their audiences are decided; appended to the log in this order
+    state: ResourceState
+    fence: int = 0
+
+
+# -- protocols -------------------------------------------------------------------------------------------
+
+Listener = Callable[[Sequence[Event]], None]
+
+
+class Log(Protocol):
+    """The append-only log and its readers' tools."""
+
+    instance: str
+
+    async def append(self, events: Sequence[NewEvent]) -> list[Appended]:
+        """Append all or none; returns in order, after the commit. Raises StoreBusy, StoreBroken."""
+        ...
+
+    async def read(self, offsets: Sequence[int]) -> list[Event]:
+        """Events by offset, ascending; those trimmed away are missing. From the tail ring where it has them."""
+        ...
+
+    async def scan(
+        self, after: int, upto: int, limit: int, audiences: Sequence[int] | None = None
+    ) -> list[tuple[int, int]]:
+        """(offset, audience) ascending, of (after, upto], at most `limit`; only of `audiences` when given."""
+        ...
+
+    async def page(self, query: EventQuery) -> EventPage: ...
+
+    async def audience(
+        self,
+        source: str,
+        considered: tuple[int, ...],
+        wanted: tuple[tuple[int, int], ...],
+        filtered: tuple[int, ...],
+    ) -> Audience:
+        """Intern a routing decision. The same decision gets the same number, for ever."""
+        ...
+
+    def audiences(self) -> Mapping[int, Audience]:
+        """All interned decisions, in memory."""
+        ...
+
+    def listen(self, listener: Listener) -> int:
+        """Call `listener` on the loop with each batch told from now on, ascending. Returns the offset told so far."""
+        ...
+
+    async def trim(self, upto: int, limit: int) -> int:
+        """Delete at most `limit` events up to an offset, with attempts and settled exceptions. Returns how many."""
+        ...
+
+
+class Deliveries(Protocol):
+    """Positions, exceptions and attempts."""
+
+    async def load(self) -> tuple[int, list[Lane]]:
+        """(mark, lanes that have a row)."""
+        ...
+
+    async def settle(self, settlement: Settlement) -> None:
+        """One transaction, with appends that wait. Raises StoreBroken; then nothing may be assumed."""
+        ...
+
+    async def exceptions(
+        self,
+        *,
+        destination: int | None = None,
+        offsets: Sequence[int] | None = None,
+        states: Sequence[ExceptionState] | None = None,
+        due_before_us: int | None = None,
+        after: int | None = None,
+        limit: int = 512,
+    ) -> list[Exception_]:
+        """By `due_before_us` ordered by due time, else by offset ascending beyond `after`."""
+        ...
+
+    async def attempts(self, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], list[Attempt]]:
+        """Attempts by (offset, destination), each list by number."""
+        ...
+
+    async def ranges(self) -> list[RangeSettlement]: ...
+
+    async def books(self) -> Books:
+        """Counts of events per audience and of settled deliveries per lane, from one read transaction."""
+        ...
+
+    async def put_replay(self, replay: Replay) -> None: ...
+
+    async def replays(self) -> list[Replay]:
+        """Newest first; at most 200."""
+        ...
+
+
+class Records(Protocol):
+    """The latest known state of each record, and what each resource's engine remembers."""
+
+    async def known(self, source: str, resource: str, keys: Sequence[str]) -> dict[str, RecordState]: ...
+
+    async def page(
+        self,
+        source: str,
+        resource: str,
+        *,
+        updated_since_us: int | None = None,
+        after_key: str | None = None,
+        limit: int = 100,
+        deleted: bool = False,
+    ) -> list[RecordState]:
+        """By key ascending; tombstones only with `deleted`."""
+        ...
+
+    async def commit(self, commit: RecordCommit) -> list[Appended]:
+        """Records, change events, cursor and statistics, all or none."""
+        ...
+
+    async def state(self, source: str, resource: str) -> ResourceState: ...
+
+    async def states(self) -> list[ResourceState]: ...
+
+    async def count(self, source: str, resource: str) -> int:
+        """Records that are not deleted."""
+        ...
+
+
+class Settings(Protocol):
+    """Configuration, route revisions, keys, feeds, refusals and small values."""
+
+    async def items(self) -> list[Item]:
+        """All, the deleted ones too, by kind, place and number."""
+        ...
+
+    async def put_items(self, items: Sequence[Item]) -> None:
+        """Insert or replace, in one transaction. A `number` of 0 is given a new one; see `items()`."""
+        ...
+
+    async def route_revision(self, name: str, body: bytes, digest: bytes) -> int:
+        """Number of this content of a route; the same `digest` of a name gets the same number. `body` is sealed."""
+        ...
+
+    async def route_revisions(self) -> dict[int, tuple[str, bytes]]:
+        """revision -> (route name, sealed body)."""
+        ...
+
+    async def keys(self) -> list[ApiKey]: ...
+
+    async def put_key(self, key: ApiKey | None, *, delete: str | None = None) -> None: ...
+
+    async def feed(self, name: str, *, ack: int | None = None, now_us: int = 0) -> Feed | None:
+        """A feed, or None when it has not been acked yet. `ack` moves it (never back) and makes it."""
+        ...
+
+    async def refusals(self, *, put: Sequence[Refusal] = (), limit: int = 100) -> list[Refusal]:
+        """Add to the ring (the newest 1,000 stay), then the newest `limit`, newest first."""
+        ...
+
+    async def value(self, name: str, *, put: bytes | None = None) -> bytes | None:
+        """A small named value (sealed by the caller when secret)."""
+        ...
+
+
+class Leases(Protocol):
+    """The right to do what runs by itself. On SQLite the directory lock holds them all: fence is always 1."""
+
+    async def acquire(self, name: str) -> int | None:
+        """A fence number, or None when another node holds it."""
+        ...
+
+    async def release(self, name: str) -> None: ...
+
+
+class Store(Protocol):
+    """All five, opened together. `settled`/`failed` tell the gateway when to stop."""
+
+    log: Log
+    deliveries: Deliveries
+    records: Records
+    settings: Settings
+    leases: Leases
+
+    async def close(self) -> None: ...
+
+    async def backup(self, path: str, progress: Callable[[int, int], None] | None = None) -> None:
+        """A consistent copy of the live store at `path` (which must not exist). progress(done, total) in pages."""
+        ...
+
+    def on_failure(self, callback: Callable[[BaseException], None]) -> None:
+        """Called once on the loop when the state became unknown: stop, and recover from disk at the next start."""
+        ...
+
+    async def facts(self) -> dict[str, Any]:
+        """For doctor: kind, path or server, synchronous setting as read back, sizes, schema version."""
+        ...
+
+
+Awaiting = Awaitable[None]
+__all__ = [
+    "ApiKey",
+    "Books",
+    "Deliveries",
+    "DeliveryState",
+    "EventPage",
+    "EventQuery",
+    "Feed",
+    "Item",
+    "Leases",
+    "Log",
+    "RecordCommit",
+    "Records",
+    "Refusal",
+    "Replay",
+    "ResourceState",
+    "Settings",
+    "Settlement",
+    "Store",
+]
