@@ -1,0 +1,33 @@
+"""Named SQL: queries live in `.sql` files, split by `-- name: ...` headers, loaded once by file.
+
+Only SQL that differs between the engines exists twice, in `sqlite/` and `postgres/`. Nothing here builds SQL
+from values; identifiers are never spliced.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+
+_HEADER = "-- name: "
+
+
+@cache
+def queries(name: str) -> dict[str, str]:
+    """The queries of `NAME.sql` by their names, e.g. `queries("sqlite/log")["insert_event"]`."""
+    text = (resources.files(__package__) / f"{name}.sql").read_text("utf-8")
+    found: dict[str, list[str]] = {}
+    lines: list[str] | None = None
+    for line in text.splitlines():
+        if line.startswith(_HEADER):
+            lines = found.setdefault(line[len(_HEADER) :].strip(), [])
+        elif lines is not None and not line.startswith("--"):
+            lines.append(line)
+    return {query: "\n".join(body).strip().rstrip(";") for query, body in found.items()}
+
+
+def migrations(engine: str) -> list[tuple[int, str, str]]:
+    """(number, file name, SQL script), ascending: `0001_log.sql` is number 1."""
+    folder = resources.files(__package__) / engine / "schema"
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return [(int(name[:4]), name, (folder / name).read_text("utf-8")) for name in names]

@@ -1,0 +1,76 @@
+-- Queries of the deliveries (store/sqlite/deliveries.py).
+
+-- name: load_lanes
+SELECT destination, position, ahead, delivered, exhausted, cancelled, adopted, adopted_filtered, fence FROM lanes
+
+-- name: mark
+SELECT value FROM settings WHERE name = 'mark'
+
+-- name: put_mark
+INSERT INTO settings (name, value) VALUES ('mark', ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)
+
+-- name: put_lane
+INSERT INTO lanes (destination, position, ahead, delivered, exhausted, cancelled, adopted, adopted_filtered, fence)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (destination) DO UPDATE SET position = excluded.position, ahead = excluded.ahead,
+  delivered = excluded.delivered, exhausted = excluded.exhausted, cancelled = excluded.cancelled,
+  adopted = excluded.adopted, adopted_filtered = excluded.adopted_filtered, fence = excluded.fence
+
+-- name: put_attempt
+INSERT INTO attempts (offset, destination, number, outcome, started_at, duration, status, error,
+                      answer_headers, answer_body, answer_bytes, url, manual)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING
+
+-- name: put_exception
+INSERT INTO exceptions (destination, offset, state, due_at, attempts, cause, key, tries_left_from, route, replay)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (destination, offset) DO UPDATE SET state = excluded.state, due_at = excluded.due_at,
+  attempts = excluded.attempts, cause = excluded.cause, key = excluded.key,
+  tries_left_from = excluded.tries_left_from, route = excluded.route, replay = excluded.replay
+
+-- name: close_exception
+DELETE FROM exceptions WHERE destination = ? AND offset = ?
+
+-- name: put_range
+INSERT OR REPLACE INTO ranges (destination, after, upto, state, cause, at) VALUES (?, ?, ?, ?, ?, ?)
+
+-- name: due_exceptions
+SELECT destination, offset, state, due_at, attempts, cause, key, tries_left_from, route, replay
+FROM exceptions WHERE destination = ? AND state = 0 AND due_at < ? ORDER BY due_at, offset LIMIT ?
+
+-- name: exceptions_of_destination
+SELECT destination, offset, state, due_at, attempts, cause, key, tries_left_from, route, replay
+FROM exceptions WHERE destination = ?1 AND offset > ?2 AND state IN (SELECT value FROM json_each(?3))
+ORDER BY offset LIMIT ?4
+
+-- name: exceptions_of_all
+SELECT destination, offset, state, due_at, attempts, cause, key, tries_left_from, route, replay
+FROM exceptions WHERE offset > ?1 AND state IN (SELECT value FROM json_each(?2))
+ORDER BY offset, destination LIMIT ?3
+
+-- name: exceptions_of_events
+SELECT destination, offset, state, due_at, attempts, cause, key, tries_left_from, route, replay
+FROM exceptions WHERE offset IN (SELECT value FROM json_each(?1))
+ORDER BY offset, destination LIMIT ?2
+
+-- name: attempts_of
+SELECT offset, destination, number, outcome, started_at, duration, status, error,
+       answer_headers, answer_body, answer_bytes, url, manual
+FROM attempts WHERE offset = ? AND destination = ? ORDER BY number
+
+-- name: all_ranges
+SELECT destination, after, upto, state, cause, at FROM ranges ORDER BY destination, upto
+
+-- name: audience_counts
+SELECT number, events FROM audiences
+
+-- name: put_replay
+INSERT INTO replays (id, created_at, query, position, upto, matched, reopened, finished_at, cause)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET position = excluded.position, matched = excluded.matched,
+  reopened = excluded.reopened, finished_at = excluded.finished_at, cause = excluded.cause
+
+-- name: all_replays
+SELECT id, created_at, query, position, upto, matched, reopened, finished_at, cause
+FROM replays ORDER BY created_at DESC LIMIT 200

@@ -1,0 +1,87 @@
+-- Queries of the log (store/sqlite/log.py).
+
+-- name: insert_event
+INSERT INTO events (offset, audience, type, key, origin, received_at, occurred_at, hops,
+                    data_path, content_type, headers, change, body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: insert_dedupe
+INSERT INTO dedupe (hash, offset, body_hash, seen_at) VALUES (?, ?, ?, ?)
+
+-- name: find_dedupe
+SELECT offset, body_hash FROM dedupe WHERE hash = ?
+
+-- name: mark_differs
+UPDATE events SET differs = 1 WHERE offset = ?
+
+-- name: count_audience
+UPDATE audiences SET events = events + ? WHERE number = ?
+
+-- name: head
+SELECT max(coalesce((SELECT max(offset) FROM events), 0), coalesce((SELECT value FROM settings WHERE name = 'head'), 0))
+
+-- name: keep_head
+INSERT INTO settings (name, value) VALUES ('head', ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)
+
+-- name: read_events
+SELECT e.offset, e.type, e.origin, e.received_at, e.audience, e.body, e.content_type, e.headers, e.key,
+       e.occurred_at, e.data_path, e.change, e.hops, e.differs
+FROM json_each(?) AS wanted JOIN events AS e ON e.offset = wanted.value
+ORDER BY e.offset
+
+-- name: scan_all
+SELECT offset, audience FROM events WHERE offset > ? AND offset <= ? ORDER BY offset LIMIT ?
+
+-- name: scan_audience
+SELECT offset FROM events WHERE audience = ? AND offset > ? AND offset <= ? ORDER BY offset LIMIT ?
+
+-- name: page_down
+SELECT offset, type, origin, received_at, audience, body, content_type, headers, key,
+       occurred_at, data_path, change, hops, differs
+FROM events WHERE offset < ? ORDER BY offset DESC
+
+-- name: page_up
+SELECT offset, type, origin, received_at, audience, body, content_type, headers, key,
+       occurred_at, data_path, change, hops, differs
+FROM events WHERE offset > ? ORDER BY offset
+
+-- name: page_down_audience
+SELECT offset FROM events WHERE audience = ? AND offset < ? ORDER BY offset DESC LIMIT ?
+
+-- name: page_key_down
+SELECT offset, type, origin, received_at, audience, body, content_type, headers, key,
+       occurred_at, data_path, change, hops, differs
+FROM events WHERE key = ? AND offset < ? ORDER BY offset DESC
+
+-- name: page_key_up
+SELECT offset, type, origin, received_at, audience, body, content_type, headers, key,
+       occurred_at, data_path, change, hops, differs
+FROM events WHERE key = ? AND offset > ? ORDER BY offset
+
+-- name: all_audiences
+SELECT number, source, considered, wanted, filtered FROM audiences ORDER BY number
+
+-- name: insert_audience
+INSERT INTO audiences (digest, source, considered, wanted, filtered) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (digest) DO UPDATE SET source = excluded.source RETURNING number
+
+-- name: trim_bound
+SELECT max(offset) FROM (SELECT offset FROM events WHERE offset <= ? ORDER BY offset LIMIT ?)
+
+-- name: trim_attempts
+DELETE FROM attempts WHERE offset <= ?
+
+-- name: trim_exceptions
+DELETE FROM exceptions WHERE offset <= ? AND state >= 2
+
+-- name: trim_events
+DELETE FROM events WHERE offset <= ?
+
+-- name: oldest
+SELECT offset, received_at FROM events ORDER BY offset LIMIT 1
+
+-- name: offset_at
+SELECT offset FROM events WHERE offset >= ? AND received_at >= ? ORDER BY offset LIMIT 1
+
+-- name: forget_dedupe
+DELETE FROM dedupe WHERE hash IN (SELECT hash FROM dedupe WHERE hash > ?1 AND hash <= ?2 AND seen_at < ?3)

@@ -1,0 +1,51 @@
+-- Queries of the settings (store/sqlite/settings.py).
+
+-- name: items
+SELECT kind, name, number, owner, body, place, created_at, updated_at, paused_at, pause_reason, deleted_at
+FROM items ORDER BY kind, place, number
+
+-- name: insert_item
+INSERT INTO items (kind, name, owner, body, place, created_at, updated_at, paused_at, pause_reason, deleted_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number
+
+-- name: update_item
+UPDATE items SET owner = ?, body = ?, place = ?, updated_at = ?, paused_at = ?, pause_reason = ?, deleted_at = ?
+WHERE number = ?
+
+-- name: route_revision
+INSERT INTO route_revisions (name, digest, body) VALUES (?, ?, ?)
+ON CONFLICT (name, digest) DO UPDATE SET name = excluded.name RETURNING revision
+
+-- name: route_revisions
+SELECT revision, name, body FROM route_revisions
+
+-- name: keys
+SELECT id, name, hash, scopes, sources, created_at, expires_at FROM keys ORDER BY created_at
+
+-- name: put_key
+INSERT INTO keys (id, name, hash, scopes, sources, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+
+-- name: delete_key
+DELETE FROM keys WHERE id = ?
+
+-- name: feed
+SELECT name, position, updated_at FROM feeds WHERE name = ?
+
+-- name: ack_feed
+INSERT INTO feeds (name, position, updated_at) VALUES (?1, ?2, ?3)
+ON CONFLICT (name) DO UPDATE SET position = max(position, excluded.position), updated_at = excluded.updated_at
+
+-- name: put_refusal
+INSERT INTO refusals (at, source, reason, detail, remote) VALUES (?, ?, ?, ?, ?)
+
+-- name: bound_refusals
+DELETE FROM refusals WHERE number <= (SELECT max(number) FROM refusals) - 1000
+
+-- name: refusals
+SELECT at, source, reason, detail, remote FROM refusals ORDER BY number DESC LIMIT ?
+
+-- name: value
+SELECT value FROM settings WHERE name = ?
+
+-- name: put_value
+INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value

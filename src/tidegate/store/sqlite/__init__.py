@@ -1,0 +1,151 @@
+"""The embedded store: SQLite, one process, one writer thread, nothing to install.
+
+`open_sqlite` locks the directory, refuses a newer schema, migrates, loads what readers need and starts the writer.
+The limits: one process per directory (a second is refused), one disk, one machine. More nodes need PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from tidegate import ids
+from tidegate.errors import BadRequest, StoreBroken
+from tidegate.store.sqlite.deliveries import SqliteDeliveries
+from tidegate.store.sqlite.engine import Engine
+from tidegate.store.sqlite.lock import DirectoryLock
+from tidegate.store.sqlite.log import SqliteLog
+from tidegate.store.sqlite.migrate import migrate, refuse_newer
+from tidegate.store.sqlite.records import SqliteRecords
+from tidegate.store.sqlite.settings import SqliteSettings
+
+FILE_NAME = "tidegate.db"
+_BACKUP_PAGES = 500
+
+
+class SqliteLeases:
+    """One process holds the directory, and so everything in it."""
+
+    async def acquire(self, name: str) -> int | None:
+        return 1
+
+    async def release(self, name: str) -> None:
+        return None
+
+
+class SqliteStore:
+    """Implements `store.Store`."""
+
+    def __init__(self, directory: Path, lock: DirectoryLock, engine: Engine, instance: str, version: int) -> None:
+        self.directory = directory
+        self._lock = lock
+        self._engine = engine
+        self._version = version
+        self.log = SqliteLog(engine, instance)
+        self.deliveries = SqliteDeliveries(engine, self.log)
+        self.records = SqliteRecords(engine, self.log)
+        self.settings = SqliteSettings(engine)
+        self.leases = SqliteLeases()
+
+    async def close(self) -> None:
+        await self._engine.close()
+        self._lock.release()
+
+    def on_failure(self, callback: Callable[[BaseException], None]) -> None:
+        self._engine.on_failure(callback)
+
+    async def backup(self, path: str, progress: Callable[[int, int], None] | None = None) -> None:
+        target = Path(path)
+        if not target.is_absolute() or target.exists() or not target.parent.is_dir():
+            raise BadRequest(
+                f"cannot back up to {path!r}",
+                hint="give an absolute path of a file that does not exist, in a folder that does",
+            )
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, _copy, str(self._engine.path), str(target), progress)
+
+    async def facts(self) -> dict[str, Any]:
+        def work(connection: apsw.Connection) -> dict[str, Any]:
+            def one(text: str) -> Any:
+                return connection.execute(text).get
+
+            return {
+                "kind": "sqlite",
+                "path": str(self._engine.path),
+                "sqlite_version": apsw.sqlite_lib_version(),
+                "schema_version": one("PRAGMA user_version"),
+                "page_count": one("PRAGMA page_count"),
+                "free_pages": one("PRAGMA freelist_count"),
+                "page_bytes": one("PRAGMA page_size"),
+            }
+
+        facts = await self._engine.read(work)
+        facts["synchronous"] = await self._engine.write(lambda c: c.execute("PRAGMA synchronous").get)
+        facts["commits"] = self._engine.commits
+        return facts
+
+
+async def open_sqlite(directory: Path) -> SqliteStore:
+    """Open (or make) the store in a directory. Raises StoreLocked, SchemaTooNew, StoreBroken; then nothing changed."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StoreBroken(f"cannot make the data directory {directory}: {error.strerror}") from error
+    lock = DirectoryLock(directory)
+    try:
+        path = directory / FILE_NAME
+        if path.exists():
+            refuse_newer(str(path))
+        else:
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        engine = Engine(path, asyncio.get_running_loop())
+        version = engine.run_now(migrate)
+        instance = engine.run_now(_instance)
+        store = SqliteStore(directory, lock, engine, instance, version)
+        engine.run_now(store.log.load)
+        engine.start()
+    except apsw.Error as error:
+        lock.release()
+        raise StoreBroken(f"cannot open the store in {directory}: {type(error).__name__}: {error}") from error
+    except BaseException:
+        lock.release()
+        raise
+    return store
+
+
+def _instance(connection: apsw.Connection) -> str:
+    """Six letters for life: part of every id, so that ids of two stores never meet."""
+    found = connection.execute("SELECT value FROM settings WHERE name = 'instance'").get
+    if found is None:
+        found = ids.new_instance()
+        connection.execute("INSERT INTO settings (name, value) VALUES ('instance', ?)", (found,))
+    return str(found)
+
+
+def _copy(source: str, target: str, progress: Callable[[int, int], None] | None) -> None:
+    """Copy one snapshot: the read transaction is held, so writers go on and the copy does not restart."""
+    reader = apsw.Connection(source, flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        reader.execute("BEGIN; SELECT count(*) FROM settings").fetchall()
+        partial = target + ".partial"
+        copy = apsw.Connection(partial)
+        with copy.backup("main", reader, "main") as backup:
+            while not backup.done:
+                backup.step(_BACKUP_PAGES)
+                if progress is not None:
+                    progress(backup.page_count - backup.remaining, backup.page_count)
+        copy.execute("PRAGMA journal_mode = DELETE").fetchall()
+        copy.close()
+        with open(partial, "rb") as file:
+            os.fsync(file.fileno())
+        Path(partial).chmod(0o600)
+        Path(partial).rename(target)
+    except apsw.Error as error:
+        raise StoreBroken(f"the backup failed: {type(error).__name__}: {error}") from error
+    finally:
+        reader.close()

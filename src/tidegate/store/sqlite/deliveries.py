@@ -1,0 +1,168 @@
+"""Positions, exceptions, ranges, attempts and replay jobs on SQLite: implements `store.Deliveries`.
+
+A settle is one function inside the group's transaction, so it commits together with the appends that wait. It is
+idempotent: attempts do nothing on conflict, counters are totals, a put replaces. Crash: a settle is whole or absent;
+absent means that its sends are made again with the same id and attempt number.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import apsw
+import msgspec
+
+from tidegate.model import Attempt, DeliveryState, Exception_, ExceptionState, Lane, Outcome, RangeSettlement
+from tidegate.store import Books, Replay, Settlement
+from tidegate.store.sqlite.engine import Engine, sql
+from tidegate.store.sqlite.log import SqliteLog
+
+FAR_FUTURE_US = 1 << 62
+
+
+def pack_ahead(position: int, ahead: Sequence[int]) -> bytes:
+    """Settled offsets beyond a position, as 32-bit distances."""
+    return struct.pack(f"<{len(ahead)}I", *[offset - position for offset in ahead])
+
+
+def unpack_ahead(position: int, blob: bytes) -> tuple[int, ...]:
+    return tuple(position + distance for distance in struct.unpack(f"<{len(blob) // 4}I", blob))
+
+
+class SqliteDeliveries:
+    """Implements `store.Deliveries`."""
+
+    def __init__(self, engine: Engine, log: SqliteLog) -> None:
+        self._engine = engine
+        self._log = log
+        self._sql = sql("deliveries")
+
+    async def load(self) -> tuple[int, list[Lane]]:
+        return await self._engine.read(self._load)
+
+    def _load(self, connection: apsw.Connection) -> tuple[int, list[Lane]]:
+        mark = connection.execute(self._sql["mark"]).get or 0
+        lanes = []
+        for row in connection.execute(self._sql["load_lanes"]):
+            position = row[1]
+            ahead = unpack_ahead(position, row[2]) if position is not None else ()
+            lanes.append(Lane(row[0], position, ahead, *row[3:]))
+        return mark, lanes
+
+    async def settle(self, settlement: Settlement) -> None:
+        await self._engine.write(lambda c: self._settle(c, settlement))
+
+    def _settle(self, connection: apsw.Connection, settlement: Settlement) -> None:
+        if settlement.attempts:
+            connection.executemany(
+                self._sql["put_attempt"],
+                [
+                    (
+                        a.offset, a.destination, a.number, int(a.outcome), a.started_at_us, a.duration_us, a.status,
+                        a.error, a.answer_headers, a.answer_body, a.answer_bytes, a.url, int(a.manual),
+                    )
+                    for a in settlement.attempts
+                ],
+            )  # fmt: skip
+        if settlement.exceptions:
+            connection.executemany(
+                self._sql["put_exception"],
+                [
+                    (
+                        e.destination, e.offset, int(e.state), e.due_at_us, e.attempts, e.cause, e.key,
+                        e.tries_left_from, e.route, e.replay,
+                    )
+                    for e in settlement.exceptions
+                ],
+            )  # fmt: skip
+        if settlement.closed:
+            connection.executemany(self._sql["close_exception"], settlement.closed)
+        for one in settlement.ranges:
+            connection.execute(
+                self._sql["put_range"],
+                (one.destination, one.after, one.upto, one.state.value, one.cause, one.at_us),
+            )
+        connection.executemany(
+            self._sql["put_lane"],
+            [
+                (
+                    lane.destination, lane.position,
+                    pack_ahead(lane.position, lane.ahead) if lane.position is not None else b"",
+                    lane.delivered, lane.exhausted, lane.cancelled, lane.adopted, lane.adopted_filtered, lane.fence,
+                )
+                for lane in settlement.lanes
+            ],
+        )  # fmt: skip
+        connection.execute(self._sql["put_mark"], (settlement.mark,))
+
+    async def exceptions(
+        self,
+        *,
+        destination: int | None = None,
+        offsets: Sequence[int] | None = None,
+        states: Sequence[ExceptionState] | None = None,
+        due_before_us: int | None = None,
+        after: int | None = None,
+        limit: int = 512,
+    ) -> list[Exception_]:
+        allowed = msgspec.json.encode([int(s) for s in (states or list(ExceptionState))]).decode()
+        parameters: tuple[Any, ...]
+        if offsets is not None:
+            query, parameters = "exceptions_of_events", (msgspec.json.encode(list(offsets)).decode(), limit)
+        elif destination is None:
+            query, parameters = "exceptions_of_all", (after or 0, allowed, limit)
+        elif due_before_us is not None:
+            query, parameters = "due_exceptions", (destination, due_before_us, limit)
+        else:
+            query, parameters = "exceptions_of_destination", (destination, after or 0, allowed, limit)
+        rows = await self._engine.read(lambda c: c.execute(self._sql[query], parameters).fetchall())
+        found = [Exception_(row[0], row[1], ExceptionState(row[2]), *row[3:]) for row in rows]
+        if offsets is not None:
+            wanted = set(states or list(ExceptionState))
+            found = [
+                one
+                for one in found
+                if one.state in wanted and (destination is None or one.destination == destination)
+            ]
+        return found
+
+    async def attempts(self, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], list[Attempt]]:
+        def work(connection: apsw.Connection) -> dict[tuple[int, int], list[Attempt]]:
+            return {
+                pair: [
+                    Attempt(*row[:3], Outcome(row[3]), *row[4:12], bool(row[12]))
+                    for row in connection.execute(self._sql["attempts_of"], pair)
+                ]
+                for pair in pairs
+            }
+
+        return await self._engine.read(work)
+
+    async def ranges(self) -> list[RangeSettlement]:
+        rows = await self._engine.read(lambda c: c.execute(self._sql["all_ranges"]).fetchall())
+        return [RangeSettlement(*row[:3], DeliveryState(row[3]), *row[4:]) for row in rows]
+
+    async def books(self) -> Books:
+        def work(connection: apsw.Connection) -> tuple[int, list[Any], int, list[Lane]]:
+            counts = connection.execute(self._sql["audience_counts"]).fetchall()
+            head = connection.execute(sql("log")["head"]).get or 0
+            return head, counts, *self._load(connection)
+
+        head, counts, mark, lanes = await self._engine.read(work)
+        audiences = self._log.audiences()
+        # An audience interned in the same instant may not be in memory yet; then no event has it either.
+        counted = tuple((audiences[number], count) for number, count in counts if number in audiences)
+        return Books(head, mark, counted, tuple(lanes))
+
+    async def put_replay(self, replay: Replay) -> None:
+        row = (
+            replay.id, replay.created_at_us, replay.query, replay.position, replay.upto, replay.matched,
+            replay.reopened, replay.finished_at_us, replay.cause,
+        )  # fmt: skip
+        await self._engine.write(lambda c: c.execute(self._sql["put_replay"], row).fetchall())
+
+    async def replays(self) -> list[Replay]:
+        rows = await self._engine.read(lambda c: c.execute(self._sql["all_replays"]).fetchall())
+        return [Replay(*row) for row in rows]

@@ -1,0 +1,291 @@
+"""The one writer of the SQLite file: a thread that takes all that waits, commits once, then answers all.
+
+Owns the write connection, the group commit and the readers' connections. Knows no table: what is to be
+written comes as functions. Invariants: WAL with `synchronous=FULL`, read back at start; a result is handed out
+only after the commit returned; a commit that failed fails everyone in it.
+
+Failure: disk full rolls back and answers `StoreBusy`, and the next batch tries again. Any other I/O error leaves
+the state unknown (a failed fsync may have dropped pages: the kernel forgets), so the engine refuses everything
+from then on, tells `on_failure`, and the next start recovers from the file. kill -9 at any instant leaves a WAL
+that SQLite replays: a batch is whole or absent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+
+from tidegate.errors import StoreBroken, StoreBusy, TidegateError
+from tidegate.store.sql import queries
+
+T = TypeVar("T")
+Work = Callable[[apsw.Connection], Any]
+
+GROUP_LIMIT = 2000  # jobs in one transaction: keeps one under about 50 ms
+STUCK_AFTER_SECONDS = 0.9  # a commit that takes longer answers 503 to those who wait
+READERS = 2
+
+_PRAGMAS = (
+    "PRAGMA busy_timeout = 10000",
+    "PRAGMA auto_vacuum = INCREMENTAL",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA wal_autocheckpoint = 4000",
+    "PRAGMA journal_size_limit = 67108864",
+    "PRAGMA cache_size = -32000",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA foreign_keys = ON",
+)
+
+# One job: (future, function, deliver). `deliver` turns the function's result into the future's on the loop.
+_Job = tuple["asyncio.Future[Any]", Work]
+
+
+class Engine:
+    """Group commit for writes, two connections for reads. All public methods belong to the event loop."""
+
+    def __init__(self, path: Path, loop: asyncio.AbstractEventLoop) -> None:
+        self.path = path
+        self._loop = loop
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._batch_writer: Callable[[apsw.Connection, list[Any]], Any] | None = None
+        self._batch_told: Callable[[Any], None] | None = None
+        self._callbacks: list[Callable[[BaseException], None]] = []
+        self._broken: StoreBroken | None = None
+        self._batch_started: float | None = None
+        self._stuck_timer: asyncio.TimerHandle | None = None
+        self._open: set[asyncio.Future[Any]] = set()  # appends that wait, for the stuck sweep
+        self.waiting = 0  # appends handed in and not answered
+        self.commits = 0
+        self._told_in_job: list[Any] = []
+        self._connection = self._open_writer()
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="tidegate-read")
+        self._local = threading.local()
+        self._reader_connections: list[apsw.Connection] = []
+        self._thread = threading.Thread(target=self._run, name="tidegate-write", daemon=True)
+
+    # -- opening and closing -----------------------------------------------------------------------------
+
+    def _open_writer(self) -> apsw.Connection:
+        try:
+            connection = apsw.Connection(str(self.path))
+            for pragma in _PRAGMAS:
+                connection.execute(pragma).fetchall()
+            mode = connection.execute("PRAGMA journal_mode").get
+            level = connection.execute("PRAGMA synchronous").get
+        except apsw.Error as error:
+            raise StoreBroken(f"cannot open {self.path}: {error}") from error
+        if mode != "wal" or level != 2:  # 2 is FULL
+            raise StoreBroken(f"{self.path}: journal_mode={mode}, synchronous={level}; WAL and FULL (2) are needed")
+        return connection
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def run_now(self, work: Callable[[apsw.Connection], T]) -> T:
+        """Run on the write connection before `start()`: migrations and loading."""
+        return work(self._connection)
+
+    async def close(self) -> None:
+        """Write what waits, then close. Nothing may be handed in afterwards."""
+        self._queue.put(None)
+        await self._loop.run_in_executor(None, self._thread.join)
+        self._readers.shutdown(wait=True)
+        for connection in self._reader_connections:
+            connection.close()
+        self._connection.close()
+
+    # -- writing -----------------------------------------------------------------------------------------
+
+    def set_batch(self, write: Callable[[apsw.Connection, list[Any]], Any], told: Callable[[Any], None]) -> None:
+        """`write` gets all appends of a batch at once; `told` gets its result on the loop after the commit."""
+        self._batch_writer = write
+        self._batch_told = told
+
+    def append(self, item: Any) -> asyncio.Future[Any]:
+        """Queue an append. The future is resolved by `told`, or fails with StoreBusy or StoreBroken."""
+        future = self._loop.create_future()
+        if self._broken is not None:
+            future.set_exception(self._broken)
+            return future
+        self.waiting += 1
+        self._open.add(future)
+        future.add_done_callback(self._answered)
+        if self._stuck_timer is None:
+            self._stuck_timer = self._loop.call_later(0.2, self._sweep_stuck)
+        self._queue.put((future, item))
+        return future
+
+    def _answered(self, future: asyncio.Future[Any]) -> None:
+        self.waiting -= 1
+        self._open.discard(future)
+
+    def write(self, work: Callable[[apsw.Connection], T]) -> asyncio.Future[T]:
+        """Queue `work` for the next transaction; an error of its own undoes only itself."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        if self._broken is not None:
+            future.set_exception(self._broken)
+        else:
+            self._queue.put((future, work))
+        return future
+
+    def tell_after_commit(self, told: Any) -> None:
+        """Called inside a `write` function on the writer thread: hand `told` to the batch's `told` after the commit."""
+        self._told_in_job.append(told)
+
+    @property
+    def stuck(self) -> bool:
+        """True while one commit has taken longer than half a second: new requests are refused at once."""
+        started = self._batch_started
+        return self._broken is not None or (started is not None and time.monotonic() - started > 0.5)
+
+    def _sweep_stuck(self) -> None:
+        self._stuck_timer = None
+        started = self._batch_started
+        if started is not None and time.monotonic() - started > STUCK_AFTER_SECONDS:
+            for future in list(self._open):
+                if not future.done():
+                    future.set_exception(
+                        StoreBusy("the disk did not confirm a write in time", retry_after_seconds=2)
+                    )
+        if self._open:
+            self._stuck_timer = self._loop.call_later(0.2, self._sweep_stuck)
+
+    # -- the writer thread -------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        get, get_nowait = self._queue.get, self._queue.get_nowait
+        while True:
+            jobs = [get()]
+            try:
+                while len(jobs) < GROUP_LIMIT:
+                    jobs.append(get_nowait())
+            except queue.Empty:
+                pass
+            last = None in jobs
+            batch = [job for job in jobs if job is not None]
+            if batch:
+                self._batch_started = time.monotonic()
+                outcome = self._commit(batch)
+                self._batch_started = None
+                self._loop.call_soon_threadsafe(self._resolve, *outcome)
+            if last:
+                return
+
+    def _commit(self, batch: list[_Job]) -> tuple[list[tuple[asyncio.Future[Any], Any, bool]], list[Any]]:
+        """([(future, result or error, failed)], what to tell), after the commit or its failure."""
+        connection = self._connection
+        appends = [job for job in batch if not callable(job[1])]
+        works = [job for job in batch if callable(job[1])]
+        results: list[tuple[asyncio.Future[Any], Any, bool]] = []
+        told: list[Any] = []
+        self._told_in_job = []
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            if appends:
+                assert self._batch_writer is not None
+                told.append(self._batch_writer(connection, appends))
+            for future, work in works:
+                results.append(self._run_one(connection, future, work))
+            told.extend(self._told_in_job)
+            connection.execute("COMMIT")
+        except apsw.Error as error:
+            return [(future, self._translate(error), True) for future, _ in batch], []
+        self.commits += 1
+        return results, told
+
+    def _run_one(
+        self, connection: apsw.Connection, future: asyncio.Future[Any], work: Work
+    ) -> tuple[asyncio.Future[Any], Any, bool]:
+        connection.execute("SAVEPOINT job")
+        told = len(self._told_in_job)
+        try:
+            result = work(connection)
+        except (apsw.IOError, apsw.FullError, apsw.CorruptError):
+            raise
+        except (TidegateError, apsw.Error, ValueError, TypeError, KeyError) as error:
+            # A job's own fault is its own: undo it alone, so that it cannot fail its neighbours.
+            connection.execute("ROLLBACK TO job")
+            connection.execute("RELEASE job")
+            del self._told_in_job[told:]
+            return future, error, True
+        connection.execute("RELEASE job")
+        return future, result, False
+
+    def _translate(self, error: apsw.Error) -> TidegateError:
+        """After a failed transaction: full or busy is passing, anything else means the state is unknown."""
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except apsw.Error as second:
+            error = second
+        passing = isinstance(error, apsw.FullError | apsw.BusyError | apsw.NoMemError)
+        if passing and not self._connection.in_transaction:
+            return StoreBusy(f"the store cannot write now: {type(error).__name__}", retry_after_seconds=2)
+        broken = StoreBroken(f"a write failed and its outcome is unknown: {type(error).__name__}")
+        self._broken = broken
+        self._loop.call_soon_threadsafe(self._failed, broken)
+        return broken
+
+    # -- back on the loop --------------------------------------------------------------------------------
+
+    def _resolve(self, results: list[tuple[asyncio.Future[Any], Any, bool]], told: list[Any]) -> None:
+        if told:
+            assert self._batch_told is not None
+            for one in told:
+                self._batch_told(one)
+        for future, value, failed in results:
+            if future.done():  # the caller left, or the stuck sweep answered
+                continue
+            if failed:
+                future.set_exception(value)
+            else:
+                future.set_result(value)
+
+    def on_failure(self, callback: Callable[[BaseException], None]) -> None:
+        self._callbacks.append(callback)
+
+    def _failed(self, error: BaseException) -> None:
+        for callback in self._callbacks:
+            callback(error)
+
+    # -- reading -----------------------------------------------------------------------------------------
+
+    def _reader(self) -> apsw.Connection:
+        connection: apsw.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READONLY)
+            connection.execute("PRAGMA busy_timeout = 10000").fetchall()
+            connection.execute("PRAGMA cache_size = -16000")
+            connection.execute("PRAGMA temp_store = MEMORY")
+            self._local.connection = connection
+            self._reader_connections.append(connection)
+        return connection
+
+    async def read(self, work: Callable[[apsw.Connection], T]) -> T:
+        """Run `work` on a reader's connection, in one read transaction: it sees one snapshot."""
+
+        def run() -> T:
+            connection = self._reader()
+            connection.execute("BEGIN")
+            try:
+                return work(connection)
+            finally:
+                connection.execute("COMMIT")
+
+        try:
+            return await self._loop.run_in_executor(self._readers, run)
+        except apsw.Error as error:
+            raise StoreBroken(f"a read failed: {type(error).__name__}: {error}") from error
+
+
+def sql(name: str) -> dict[str, str]:
+    return queries(f"sqlite/{name}")

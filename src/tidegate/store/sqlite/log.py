@@ -1,0 +1,378 @@
+"""The event log on SQLite: append by the group, read by offset, intern audiences.
+
+Owns offsets (from 1, without holes while no append fails), dedupe, audience counts and the tail ring. An offset is
+told to listeners only after its commit, in order. Crash: the group is whole or absent, and offsets go on from the
+highest ever told (value 'head'), so a trimmed log never gives one twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import apsw
+import msgspec
+
+from tidegate.errors import Conflict
+from tidegate.model import Appended, Audience, Event, NewEvent, Origin
+from tidegate.store import EventPage, EventQuery, Listener
+from tidegate.store.sqlite.engine import Engine, sql
+from tidegate.store.tail import Tail
+
+_ORIGINS = tuple(Origin)
+_ORIGIN_NUMBER = {origin: number for number, origin in enumerate(_ORIGINS)}
+
+
+class Append(msgspec.Struct, gc=False):
+    """One call of append on its way through the writer."""
+
+    events: Sequence[NewEvent]
+    strict: bool
+
+
+class _Batch(msgspec.Struct):
+    """What a written batch tells: the new events, and the answers of the calls that wait."""
+
+    events: list[Event]
+    answers: list[tuple[asyncio.Future[Any], Any, bool]]
+
+
+def dedupe_hash(source: str, dedupe_id: str) -> bytes:
+    return hashlib.blake2b(f"{source}\0{dedupe_id}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+class SqliteLog:
+    """Implements `store.Log`."""
+
+    def __init__(self, engine: Engine, instance: str) -> None:
+        self.instance = instance
+        self._engine = engine
+        self._sql = sql("log")
+        self._tail = Tail()
+        self._listeners: list[Listener] = []
+        self._audiences: dict[int, Audience] = {}
+        self._interned: dict[tuple[Any, ...], Audience] = {}
+        self._head = 0  # highest offset given out; belongs to the writer thread once started
+        self._told = 0
+        engine.set_batch(self._write_batch, self._tell)
+
+    def load(self, connection: apsw.Connection) -> None:
+        """Before the writer starts: the head and all audiences."""
+        self._head = self._told = connection.execute(self._sql["head"]).get or 0
+        for number, source, considered, wanted, filtered in connection.execute(self._sql["all_audiences"]):
+            self._keep(_audience(number, source, considered, wanted, filtered))
+
+    # -- append ------------------------------------------------------------------------------------------
+
+    def append(self, events: Sequence[NewEvent], strict: bool = False) -> asyncio.Future[list[Appended]]:
+        """See `store.Log.append`. With `strict`, an id that exists with another body raises Conflict: all or none."""
+        return self._engine.append(Append(events, strict))
+
+    @property
+    def waiting(self) -> int:
+        return self._engine.waiting
+
+    @property
+    def stuck(self) -> bool:
+        return self._engine.stuck
+
+    @property
+    def told(self) -> int:
+        """The highest offset that listeners were told."""
+        return self._told
+
+    def _write_batch(self, connection: apsw.Connection, jobs: list[tuple[asyncio.Future[Any], Append]]) -> _Batch:
+        """On the writer thread, inside the group's transaction."""
+        batch = _Batch([], [])
+        plain = [(future, append) for future, append in jobs if not append.strict]
+        if plain:
+            rows = [event for _, append in plain for event in append.events]
+            done = iter(self._insert(connection, rows, batch.events))
+            for future, append in plain:
+                batch.answers.append((future, [next(done) for _ in append.events], False))
+        for future, append in jobs:
+            if append.strict:
+                self._write_strict(connection, future, append, batch)
+        if batch.events:
+            self._count(connection, batch.events)
+        return batch
+
+    def _write_strict(
+        self, connection: apsw.Connection, future: asyncio.Future[Any], append: Append, batch: _Batch
+    ) -> None:
+        head = self._head
+        told = len(batch.events)
+        connection.execute("SAVEPOINT strict")
+        done = self._insert(connection, append.events, batch.events)
+        bad = next((i for i, one in enumerate(done) if one.differs), None)
+        if bad is not None:
+            connection.execute("ROLLBACK TO strict")
+            self._head = head
+            del batch.events[told:]
+        connection.execute("RELEASE strict")
+        if bad is None:
+            batch.answers.append((future, done, False))
+            return
+        error = Conflict(
+            f"event {bad + 1}: id {append.events[bad].dedupe_id!r} of source {append.events[bad].source!r} "
+            "was published before with another body",
+            hint="use a new id for a new event; nothing of this call was stored",
+            code="id_conflict",
+        )
+        batch.answers.append((future, error, True))
+
+    def append_in(self, connection: apsw.Connection, events: Sequence[NewEvent]) -> list[Appended]:
+        """Append inside a `write` function of another part of the store; listeners are told after the commit."""
+        batch = _Batch([], [])
+        done = self._insert(connection, events, batch.events)
+        if batch.events:
+            self._count(connection, batch.events)
+            self._engine.tell_after_commit(batch)
+        return done
+
+    def _insert(
+        self, connection: apsw.Connection, events: Sequence[NewEvent], told: list[Event]
+    ) -> list[Appended]:
+        deduped = [
+            (dedupe_hash(event.source, event.dedupe_id), offset, event.body_hash, event.received_at_us)
+            for offset, event in enumerate(events, self._head + 1)
+            if event.dedupe_id is not None
+        ]
+        fresh: Sequence[NewEvent] = events
+        answers: list[Appended] | None = None
+        if deduped:
+            connection.execute("SAVEPOINT dedupe")
+            try:
+                connection.executemany(self._sql["insert_dedupe"], deduped)
+            except apsw.ConstraintError:  # at least one came before: look at each
+                connection.execute("ROLLBACK TO dedupe")
+                answers, fresh = self._dedupe_each(connection, events)
+            connection.execute("RELEASE dedupe")
+        first = self._head + 1
+        number = _ORIGIN_NUMBER
+        connection.executemany(
+            self._sql["insert_event"],
+            [
+                (
+                    offset, e.audience, e.type, e.key, number[e.origin], e.received_at_us, e.occurred_at_us, e.hops,
+                    e.data_path, e.content_type, e.headers, e.change, e.body,
+                )
+                for offset, e in enumerate(fresh, first)
+            ],
+        )  # fmt: skip
+        told.extend(
+            [
+                Event(
+                    offset, e.source, e.type, e.origin, e.received_at_us, e.audience, e.body, e.content_type,
+                    e.headers, e.key, e.occurred_at_us, e.data_path, e.change, e.hops,
+                )
+                for offset, e in enumerate(fresh, first)
+            ]
+        )  # fmt: skip
+        self._head += len(fresh)
+        if answers is None:
+            answers = [Appended(offset) for offset in range(first, self._head + 1)]
+        return answers
+
+    def _dedupe_each(
+        self, connection: apsw.Connection, events: Sequence[NewEvent]
+    ) -> tuple[list[Appended], list[NewEvent]]:
+        answers: list[Appended] = []
+        fresh: list[NewEvent] = []
+        for event in events:
+            offset = self._head + 1 + len(fresh)
+            if event.dedupe_id is not None:
+                digest = dedupe_hash(event.source, event.dedupe_id)
+                first = connection.execute(self._sql["find_dedupe"], (digest,)).fetchone()
+                if first is not None:
+                    differs = first[1] != event.body_hash
+                    if differs:
+                        connection.execute(self._sql["mark_differs"], (first[0],))
+                    answers.append(Appended(first[0], duplicate=True, differs=differs))
+                    continue
+                connection.execute(self._sql["insert_dedupe"], (digest, offset, event.body_hash, event.received_at_us))
+            answers.append(Appended(offset))
+            fresh.append(event)
+        return answers, fresh
+
+    def _count(self, connection: apsw.Connection, events: Iterable[Event]) -> None:
+        counts = Counter(event.audience for event in events)
+        connection.executemany(self._sql["count_audience"], [(count, number) for number, count in counts.items()])
+
+    def _tell(self, batch: _Batch) -> None:
+        """On the loop, after the commit: first the readers, then those who wait for their 2xx."""
+        if batch.events:
+            self._tail.add(batch.events)
+            self._told = batch.events[-1].offset
+            for listener in self._listeners:
+                listener(batch.events)
+        for future, value, failed in batch.answers:
+            if future.done():
+                continue
+            if failed:
+                future.set_exception(value)
+            else:
+                future.set_result(value)
+
+    # -- audiences ---------------------------------------------------------------------------------------
+
+    def _keep(self, audience: Audience) -> Audience:
+        self._audiences[audience.number] = audience
+        self._interned[(audience.source, audience.considered, audience.wanted, audience.filtered)] = audience
+        return audience
+
+    def audiences(self) -> Mapping[int, Audience]:
+        return self._audiences
+
+    async def audience(
+        self,
+        source: str,
+        considered: tuple[int, ...],
+        wanted: tuple[tuple[int, int], ...],
+        filtered: tuple[int, ...],
+    ) -> Audience:
+        found = self._interned.get((source, considered, wanted, filtered))
+        if found is not None:
+            return found
+        row = (source, _text(considered), _text(wanted), _text(filtered))
+        digest = hashlib.blake2b("\0".join(row).encode(), digest_size=16).digest()
+        number = await self._engine.write(lambda c: c.execute(self._sql["insert_audience"], (digest, *row)).get)
+        return self._keep(Audience(number, source, considered, wanted, filtered))
+
+    # -- reading -----------------------------------------------------------------------------------------
+
+    def listen(self, listener: Listener) -> int:
+        self._listeners.append(listener)
+        return self._told
+
+    def unlisten(self, listener: Listener) -> None:
+        self._listeners.remove(listener)
+
+    def cached(self, offset: int) -> Event | None:
+        """The event when the tail has it; for hot paths that must not await."""
+        return self._tail.get(offset)
+
+    async def read(self, offsets: Sequence[int]) -> list[Event]:
+        found = {offset: event for offset in offsets if (event := self._tail.get(offset)) is not None}
+        missing = [offset for offset in offsets if offset not in found]
+        if missing:
+            wanted = msgspec.json.encode(missing).decode()
+            rows = await self._engine.read(lambda c: c.execute(self._sql["read_events"], (wanted,)).fetchall())
+            for row in rows:
+                found[row[0]] = self._event(row)
+        return [found[offset] for offset in sorted(found)]
+
+    def _event(self, row: tuple[Any, ...]) -> Event:
+        (offset, type_, origin, received, audience, body, content_type, headers, key,
+         occurred, data_path, change, hops, differs) = row  # fmt: skip
+        source = self._audiences[audience].source
+        return Event(
+            offset, source, type_, _ORIGINS[origin], received, audience, body, content_type, headers, key,
+            occurred, data_path, change, hops, bool(differs),
+        )  # fmt: skip
+
+    async def scan(
+        self, after: int, upto: int, limit: int, audiences: Sequence[int] | None = None
+    ) -> list[tuple[int, int]]:
+        if audiences is None:
+            return await self._engine.read(
+                lambda c: c.execute(self._sql["scan_all"], (after, upto, limit)).fetchall()
+            )
+
+        def merge(connection: apsw.Connection) -> list[tuple[int, int]]:
+            # One bounded look per audience by its index, then merged: a selective lane far behind reads only its own.
+            found: list[tuple[int, int]] = []
+            for audience in audiences:
+                rows = connection.execute(self._sql["scan_audience"], (audience, after, upto, limit))
+                found.extend((row[0], audience) for row in rows)
+            found.sort()
+            return found[:limit]
+
+        return await self._engine.read(merge)
+
+    async def page(self, query: EventQuery) -> EventPage:
+        sources = None
+        if query.source is not None:
+            sources = {number for number, one in self._audiences.items() if one.source == query.source}
+        return await self._engine.read(lambda c: self._page(c, query, sources))
+
+    def _page(self, connection: apsw.Connection, query: EventQuery, audiences: set[int] | None) -> EventPage:
+        keyed = "_key" if query.key is not None else ""
+        start = (query.after or 0) if query.ascending else (query.before or (1 << 62))
+        cursor = connection.execute(
+            self._sql[f"page{keyed}_{'up' if query.ascending else 'down'}"],
+            (query.key, start) if keyed else (start,),
+        )
+        text = query.text.encode() if query.text else None
+        origin = _ORIGIN_NUMBER[Origin(query.origin)] if query.origin else None
+        found: list[Event] = []
+        edge, looked = start, 0
+        for row in cursor:
+            if len(found) == query.limit or looked == query.scan_limit:
+                return EventPage(tuple(found), edge, True)
+            edge = row[0]
+            looked += 1
+            if (
+                (audiences is not None and row[4] not in audiences)
+                or (query.type is not None and row[1] != query.type)
+                or (origin is not None and row[2] != origin)
+                or (query.since_us is not None and row[3] < query.since_us)
+                or (query.until_us is not None and row[3] >= query.until_us)
+                or (text is not None and text not in row[5])
+                or row[4] not in self._audiences
+            ):
+                continue
+            found.append(self._event(row))
+        return EventPage(tuple(found), edge if query.ascending else 0, False)
+
+    async def oldest(self) -> tuple[int, int] | None:
+        """(offset, received_at_us) of the oldest event kept."""
+        return await self._engine.read(lambda c: c.execute(self._sql["oldest"]).fetchone())
+
+    async def offset_at(self, at_us: int, after: int = 0) -> int | None:
+        """The first offset beyond `after` received at or after an instant; None when there is none."""
+        return await self._engine.read(lambda c: c.execute(self._sql["offset_at"], (after + 1, at_us)).get)
+
+    # -- retention ---------------------------------------------------------------------------------------
+
+    async def trim(self, upto: int, limit: int) -> int:
+        def work(connection: apsw.Connection) -> int:
+            bound = connection.execute(self._sql["trim_bound"], (upto, limit)).get
+            if bound is None:
+                return 0
+            connection.execute(self._sql["keep_head"], (self._head,))
+            connection.execute(self._sql["trim_attempts"], (bound,))
+            connection.execute(self._sql["trim_exceptions"], (bound,))
+            connection.execute(self._sql["trim_events"], (bound,))
+            trimmed = connection.changes()
+            connection.execute("PRAGMA incremental_vacuum(200)").fetchall()
+            return trimmed
+
+        return await self._engine.write(work)
+
+    async def forget_dedupe(self, before_us: int) -> None:
+        """Forget delivery ids seen before an instant, in 256 slices of the hash space."""
+        for slice_ in range(256):
+            low = bytes([slice_]) + b"" if slice_ else b""
+            high = bytes([slice_]) + b"\xff" * 15
+            await self._engine.write(
+                lambda c, low=low, high=high: c.execute(self._sql["forget_dedupe"], (low, high, before_us)).fetchall()
+            )
+
+
+def _text(numbers: tuple[Any, ...]) -> str:
+    return msgspec.json.encode(numbers).decode()
+
+
+def _audience(number: int, source: str, considered: str, wanted: str, filtered: str) -> Audience:
+    decode = msgspec.json.decode
+    return Audience(
+        number,
+        source,
+        decode(considered, type=tuple[int, ...]),
+        decode(wanted, type=tuple[tuple[int, int], ...]),
+        decode(filtered, type=tuple[int, ...]),
+    )

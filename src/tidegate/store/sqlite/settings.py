@@ -1,0 +1,98 @@
+"""Configuration items, route revisions, keys, feeds, refusals and small values on SQLite.
+
+Implements `store.Settings`. Bodies of items and revisions come sealed; this file never sees a secret. Everything
+is written through the one writer, so a setting that was answered is on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import apsw
+import msgspec
+
+from tidegate.store import ApiKey, Feed, Item, Refusal
+from tidegate.store.sqlite.engine import Engine, sql
+
+
+class SqliteSettings:
+    """Implements `store.Settings`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._sql = sql("settings")
+
+    async def items(self) -> list[Item]:
+        rows = await self._engine.read(lambda c: c.execute(self._sql["items"]).fetchall())
+        return [Item(*row) for row in rows]
+
+    async def put_items(self, items: Sequence[Item]) -> None:
+        def work(connection: apsw.Connection) -> None:
+            for i in sorted(items, key=lambda item: item.deleted_at_us is None):  # deletes first: names get free
+                if i.number:
+                    connection.execute(
+                        self._sql["update_item"],
+                        (i.owner, i.body, i.place, i.updated_at_us, i.paused_at_us, i.pause_reason,
+                         i.deleted_at_us, i.number),
+                    )  # fmt: skip
+                else:
+                    connection.execute(
+                        self._sql["insert_item"],
+                        (i.kind, i.name, i.owner, i.body, i.place, i.created_at_us, i.updated_at_us, i.paused_at_us,
+                         i.pause_reason, i.deleted_at_us),
+                    ).fetchall()  # fmt: skip
+
+        await self._engine.write(work)
+
+    async def route_revision(self, name: str, body: bytes, digest: bytes) -> int:
+        return int(
+            await self._engine.write(lambda c: c.execute(self._sql["route_revision"], (name, digest, body)).get)
+        )
+
+    async def route_revisions(self) -> dict[int, tuple[str, bytes]]:
+        rows = await self._engine.read(lambda c: c.execute(self._sql["route_revisions"]).fetchall())
+        return {row[0]: (row[1], row[2]) for row in rows}
+
+    async def keys(self) -> list[ApiKey]:
+        rows = await self._engine.read(lambda c: c.execute(self._sql["keys"]).fetchall())
+        return [
+            ApiKey(row[0], row[1], row[2], tuple(row[3].split()), tuple(row[4].split()), row[5], row[6])
+            for row in rows
+        ]
+
+    async def put_key(self, key: ApiKey | None, *, delete: str | None = None) -> None:
+        def work(connection: apsw.Connection) -> None:
+            if delete is not None:
+                connection.execute(self._sql["delete_key"], (delete,))
+            if key is not None:
+                connection.execute(
+                    self._sql["put_key"],
+                    (key.id, key.name, key.hash, " ".join(key.scopes), " ".join(key.sources), key.created_at_us,
+                     key.expires_at_us),
+                )  # fmt: skip
+
+        await self._engine.write(work)
+
+    async def feed(self, name: str, *, ack: int | None = None, now_us: int = 0) -> Feed | None:
+        if ack is not None:
+            await self._engine.write(lambda c: c.execute(self._sql["ack_feed"], (name, ack, now_us)).fetchall())
+        row = await self._engine.read(lambda c: c.execute(self._sql["feed"], (name,)).fetchone())
+        return Feed(*row) if row is not None else None
+
+    async def refusals(self, *, put: Sequence[Refusal] = (), limit: int = 100) -> list[Refusal]:
+        def work(connection: apsw.Connection) -> None:
+            connection.executemany(self._sql["put_refusal"], [msgspec.structs.astuple(one) for one in put])
+            connection.execute(self._sql["bound_refusals"])
+
+        if put:
+            await self._engine.write(work)
+        rows = await self._engine.read(lambda c: c.execute(self._sql["refusals"], (limit,)).fetchall())
+        return [Refusal(*row) for row in rows]
+
+    async def value(self, name: str, *, put: bytes | None = None) -> bytes | None:
+        name = f"value:{name}"  # apart from the store's own: mark, head, instance
+        if put is not None:
+            await self._engine.write(lambda c: c.execute(self._sql["put_value"], (name, put)).fetchall())
+            return put
+        found: bytes | None = await self._engine.read(lambda c: c.execute(self._sql["value"], (name,)).get)
+        return found

@@ -1,0 +1,44 @@
+"""The tail ring: the newest events of the log in memory, bounded in bytes. Shared by every store.
+
+It belongs to the store's `read`, so engines never hand each other events. Invariant: what is here is committed.
+A crash loses nothing: it is a copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tidegate.model import Event
+
+TAIL_BYTES = 32 << 20  # about 25,000 events of 1 KiB
+EVENT_OVERHEAD_BYTES = 700  # what an event costs in memory beside its bytes
+
+
+class Tail:
+    """Events by offset; the oldest fall out when the bytes run over."""
+
+    def __init__(self, limit_bytes: int = TAIL_BYTES) -> None:
+        self._limit = limit_bytes
+        self._events: dict[int, Event] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def __repr__(self) -> str:
+        return f"<Tail {len(self._events)} events, {self._bytes} bytes>"
+
+    def add(self, events: Iterable[Event]) -> None:
+        """Add newer events. They must be ascending, newer than what is here."""
+        kept = self._events
+        size = self._bytes
+        for event in events:
+            kept[event.offset] = event
+            size += len(event.body) + len(event.headers) + EVENT_OVERHEAD_BYTES
+        while size > self._limit and len(kept) > 1:
+            oldest = kept.pop(next(iter(kept)))
+            size -= len(oldest.body) + len(oldest.headers) + EVENT_OVERHEAD_BYTES
+        self._bytes = size
+
+    def get(self, offset: int) -> Event | None:
+        return self._events.get(offset)
