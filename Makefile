@@ -1,0 +1,83 @@
+# Everything is done from here with plain make and Python 3.11 or newer; nothing else has to be on the machine.
+# Written for GNU make 3.81 (macOS) and newer.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+PORT ?= 8420
+
+# The first of these that really runs and is new enough (a name on PATH may be a launcher for a missing version).
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$p; break; fi; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint format bench proof lock clean
+
+help: ## print this list
+	@echo "Tidegate: one gateway for webhooks and APIs. Targets:"
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: $(VENV)/.runtime ## install Tidegate into .venv (the command is .venv/bin/tidegate)
+	@echo "ready: $(BIN)/tidegate"
+
+demo: $(VENV)/.runtime ## start the gateway with the sample company (PORT=8420)
+	@exec $(BIN)/tidegate demo --port $(PORT)
+
+test: $(VENV)/.dev ## install what the tests need and run them all
+	@$(BIN)/python -m pytest -rs
+
+check: lint test ## format, lint, types, import order, docs and tests: what CI runs
+
+lint: $(VENV)/.dev ## format, lint and types, without the tests
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
+
+format: $(VENV)/.dev ## rewrite the code in the project's format
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+bench: $(VENV)/.dev ## measure, side by side with the floor
+	@$(BIN)/python bench/run.py
+
+proof: $(VENV)/.dev ## the long fault runs, a few minutes
+	@$(BIN)/python -m pytest -rs tests/guarantees -m "proof or not proof"
+
+lock: $(VENV)/.dev ## choose the versions anew (needs the network; installs uv into .venv)
+	@$(PIP) install --quiet uv
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--custom-compile-command "make lock" --group build pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--custom-compile-command "make lock" -c requirements.lock --group build --group dev pyproject.toml \
+		-o requirements-dev.lock
+
+clean: ## remove .venv, caches and build results (no data directory is touched)
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# -- how .venv comes to be -----------------------------------------------------------------------------------
+# The stamps are older than a changed lock or pyproject.toml, so the next target installs again, in place.
+# `--no-deps` and `--no-build-isolation`: all that is installed stands in the lock with its hash, hatchling too.
+
+$(VENV)/bin/python:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "error: no Python 3.11 or newer was found." >&2; \
+		echo "hint: install one (on Debian: sudo apt-get install python3 python3-venv), or: make PYTHON=/path/to/python3" >&2; \
+		exit 2; fi
+	@if ! $(PYTHON) -c 'import venv, ensurepip' >/dev/null 2>&1; then \
+		echo "error: $(PYTHON) has no venv module." >&2; \
+		echo "hint: on Debian and Ubuntu it is a package of its own: sudo apt-get install python3-venv" >&2; \
+		exit 2; fi
+	@echo "making $(VENV) with $(PYTHON)"
+	@$(PYTHON) -m venv --clear $(VENV)
+
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/bin/python
+	@echo "installing what Tidegate needs"
+	@$(PIP) install --quiet --require-hashes -r requirements.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	@echo "installing what the tests need"
+	@$(PIP) install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
