@@ -1,0 +1,191 @@
+"""What the structs cannot say: names that refer to something, keys that contradict each other, ranges.
+
+Owns the judgement of a whole `Config` and of a single item that came by the API. It compiles filters, texts
+and transforms only to learn whether they are right, and keeps nothing of it. Pure but for reading the
+provider files that ship with the package. Invariant: what passes here can be put in force without a refusal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import UNSET
+
+from tidegate import clock, units
+from tidegate.config.checks_source import check_source
+from tidegate.config.judge import DAY, MILLISECOND, MINUTE, SECOND, Judge
+from tidegate.config.lines import Path
+from tidegate.config.model import Config, Destination, Route, Source
+from tidegate.config.problems import Problems, dotted, nearest
+
+MAX_RETRIES = 100
+MIN_STORE_BYTES = 16 << 20
+
+
+def check_config(config: Config, problems: Problems) -> None:
+    """Everything of a whole configuration, items and references."""
+    judge = Judge(problems)
+    _settings(judge, config)
+    for name, source in config.sources.items():
+        check_source(judge, ("sources", name), source, config.gateway.public_url)
+    for name, destination in config.destinations.items():
+        _destination(judge, ("destinations", name), destination)
+    for name, route in config.routes.items():
+        _route(judge, ("routes", name), route)
+    _references(judge, config)
+
+
+def check_item(kind: str, name: str, item: Source | Destination | Route, problems: Problems) -> None:
+    """One item by itself, `kind` = source, destination or route; paths start at `$`. References: `check_references`."""
+    judge = Judge(problems)
+    if isinstance(item, Source):
+        check_source(judge, (), item, None)
+    elif isinstance(item, Destination):
+        _destination(judge, (), item)
+    else:
+        _route(judge, (), item)
+
+
+def check_references(config: Config, problems: Problems) -> None:
+    """Only whether every route names sources, destinations and resources that `config` has."""
+    _references(Judge(problems), config)
+
+
+# -- the gateway's own settings --------------------------------------------------------------------------
+
+
+def _settings(judge: Judge, config: Config) -> None:
+    from tidegate.rules.addresses import parse_allow
+
+    if config.gateway.public_url:
+        judge.url(("gateway", "public_url"), config.gateway.public_url, bare=True)
+    for number, host in enumerate(config.gateway.allowed_hosts):
+        if not host or "/" in host or " " in host:
+            judge.add(
+                ("gateway", "allowed_hosts", number), f"{host!r} is no host name", "write it without scheme and path"
+            )
+    for number, entry in enumerate(config.egress.allow):
+        judge.compiled(("egress", "allow", number), parse_allow, [entry])
+    at: Path = ("retention",)
+    judge.duration((*at, "events"), config.retention.events, MINUTE, 3650 * DAY)
+    judge.duration((*at, "dedupe"), config.retention.dedupe, MINUTE, 365 * DAY)
+    if units.size_bytes(config.retention.size) < MIN_STORE_BYTES:
+        shown = judge.problems.show((*at, "size"), config.retention.size)
+        judge.add((*at, "size"), f"{shown} is out of range", "write 16MiB or more")
+
+
+# -- destinations ----------------------------------------------------------------------------------------
+
+
+def _destination(judge: Judge, path: Path, destination: Destination) -> None:
+    judge.url((*path, "url"), destination.url)
+    judge.headers((*path, "headers"), destination.headers)
+    judge.auth((*path, "auth"), destination.auth, destination.headers)
+    judge.secrets((*path, "secret"), destination.secret)
+    judge.duration((*path, "timeout"), destination.timeout, 100 * MILLISECOND, 10 * MINUTE)
+    judge.rate((*path, "rate"), destination.rate)
+    judge.duration((*path, "retry_after_cap"), destination.retry_after_cap, SECOND, 7 * DAY)
+    judge.duration((*path, "give_up_after"), destination.give_up_after, MINUTE, 365 * DAY)
+    if len(destination.retry) > MAX_RETRIES:
+        judge.add((*path, "retry"), f"{len(destination.retry)} waits are more than {MAX_RETRIES}", "write fewer")
+    for number, wait in enumerate(destination.retry):
+        judge.duration((*path, "retry", number), wait, MILLISECOND, 30 * DAY)
+    _start(judge, (*path, "start"), destination.start)
+    _keys_of_type(judge, path, destination)
+
+
+def _start(judge: Judge, path: Path, start: str) -> None:
+    if start in ("end", "beginning"):
+        return
+    try:
+        clock.parse_instant(start)
+    except ValueError:
+        judge.add(
+            path,
+            f"{judge.problems.show(path, start)} is neither 'end', 'beginning' nor a time",
+            'write a time as "2026-11-24T12:00:00Z"',
+        )
+
+
+def _keys_of_type(judge: Judge, path: Path, destination: Destination) -> None:
+    if destination.type == "slack":
+        from tidegate.rules.texts import compile_text
+
+        for key, default in (("secret", ""), ("body", "auto"), ("auth", None), ("headers", {})):
+            if getattr(destination, key) != default:
+                judge.add((*path, key), f"'{key}' has no meaning for type = 'slack'", "leave it out")
+        if not destination.text:
+            judge.add(path, "a slack destination needs a text", 'add text = "{{ type }} from {{ source }}"')
+        else:
+            judge.compiled((*path, "text"), compile_text, destination.text, dotted((*path, "text")))
+    elif destination.text:
+        judge.add(
+            (*path, "text"), "'text' has no meaning for type = 'webhook'", 'write type = "slack", or leave it out'
+        )
+
+
+# -- routes ----------------------------------------------------------------------------------------------
+
+
+def _route(judge: Judge, path: Path, route: Route) -> None:
+    from tidegate.rules.filters import compile_filter
+    from tidegate.rules.patterns import compile_types
+    from tidegate.rules.transforms import compile_transform
+
+    for key, names in (("from", names_of(route.from_)), ("to", names_of(route.to))):
+        if not names:
+            judge.add((*path, key), f"'{key}' is empty", "name at least one")
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                judge.add((*path, key, number), f"'{name}' is named twice", "name it once")
+    for key, value in (("types", route.types), ("changes", route.changes)):
+        if value is UNSET:
+            continue
+        if not value:
+            judge.add((*path, key), f"the list '{key}' is empty, so nothing would match", "leave it out, or name one")
+    if route.types is not UNSET:
+        judge.compiled((*path, "types"), compile_types, route.types)
+    if route.filter:
+        judge.compiled((*path, "filter"), compile_filter, route.filter, dotted((*path, "filter")))
+    if route.transform is not None:
+        judge.compiled((*path, "transform"), compile_transform, route.transform, dotted((*path, "transform")))
+
+
+def names_of(value: str | list[str]) -> list[str]:
+    """A name or a list of them, as a list."""
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _references(judge: Judge, config: Config) -> None:
+    for name, route in config.routes.items():
+        path: Path = ("routes", name)
+        sources = names_of(route.from_)
+        if "*" in sources and len(sources) > 1:
+            judge.add((*path, "from"), "'*' stands with other names", 'write from = "*" alone')
+        _exist(judge, (*path, "from"), [s for s in sources if s != "*"], config.sources, "source")
+        _exist(judge, (*path, "to"), names_of(route.to), config.destinations, "destination")
+        if route.changes is not UNSET:
+            _changes_exist(judge, (*path, "changes"), route, config)
+
+
+def _exist(judge: Judge, path: Path, names: list[str], known: Mapping[str, object], what: str) -> None:
+    for name in names:
+        if name not in known:
+            hint = nearest(name, known, what)
+            if not known:
+                hint = f"add one: [{what}s.{name}]"
+            judge.add(path, f"unknown {what} '{name}'", hint)
+
+
+def _changes_exist(judge: Judge, path: Path, route: Route, config: Config) -> None:
+    names = names_of(route.from_)
+    if any(name != "*" and name not in config.sources for name in names):
+        return  # refused already; which resources it has is not known
+    sources = (
+        list(config.sources.values()) if "*" in names else [config.sources[n] for n in names if n in config.sources]
+    )
+    known = {resource for source in sources for resource in source.resources}
+    for number, name in enumerate(route.changes or []):
+        if name not in known and name != "*":
+            hint = nearest(name, known, "resource") if known else "add one: [sources.NAME.resources." + name + "]"
+            judge.add((*path, number), f"unknown resource '{name}' of {', '.join(names)}", hint)

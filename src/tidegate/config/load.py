@@ -1,0 +1,181 @@
+"""From a file to a `Config`: read, fill in `${env:NAME}` and `${file:PATH}`, check, convert.
+
+Owns the order of these steps and what `${...}` means. The environment is handed in; this module does not
+read it. Invariant: a configuration that is returned is complete and consistent, and one that is refused names
+every problem that could be found, with FILE:LINE. Nothing is changed anywhere, so a crash leaves nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import date, datetime, time
+from pathlib import Path as FilePath
+from typing import Any, TypeVar
+
+import msgspec
+
+from tidegate.config.checks import check_config
+from tidegate.config.lines import Path
+from tidegate.config.model import Config
+from tidegate.config.problems import Problems, nearest
+from tidegate.config.shape import check_shape
+from tidegate.errors import ConfigError
+
+MAX_FILE_BYTES = 4 << 20
+MAX_SECRET_BYTES = 64 << 10  # of a ${file:PATH}
+MAX_DEPTH = 64
+_PLACEHOLDER = re.compile(r"\$?\$\{([^{}]*)\}")
+_AT_LINE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """`text` is the file as it was read; `warnings` are lines for a person, nothing that stops."""
+
+    config: Config
+    text: str
+    warnings: tuple[str, ...] = ()
+
+
+def load_file(path: FilePath, environ: Mapping[str, str]) -> Loaded:
+    """Raises ConfigError (ConfigRefused when there are several problems)."""
+    name = str(path)
+    hint = "tidegate init"
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ConfigError(f"there is no file {name!r}", where=name, hint=hint, code="config_unreadable") from None
+    except OSError as error:
+        raise ConfigError(
+            f"{name!r} cannot be read: {error.strerror}", where=name, hint=f"ls -l {name}", code="config_unreadable"
+        ) from None
+    if len(data) > MAX_FILE_BYTES:
+        raise ConfigError(
+            f"{name!r} has {len(data)} bytes, more than {MAX_FILE_BYTES}",
+            where=name,
+            hint="define part of it through the API instead",
+            code="config_unreadable",
+        )
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"byte 0x{data[error.start]:02x} is not UTF-8", where=f"{name}:{line}", hint="save the file as UTF-8"
+        ) from None
+    return load_text(text, name, environ, base=path.parent)
+
+
+def load_text(text: str, name: str, environ: Mapping[str, str], base: FilePath | None = None) -> Loaded:
+    """As `load_file`, of text that is called `name` in refusals; `${file:...}` is relative to `base`."""
+    raw = _parse(text, name)
+    problems = Problems(name, text, raw)
+    filled = _Filler(problems, environ, base or FilePath()).fill(raw, ())
+    # What could not be filled in is refused where it stands, and not a second time for its shape.
+    problems.ignore_further_at_known_paths()
+    check_shape(filled, Config, problems)
+    problems.refuse()
+    config = convert(filled, Config, name)
+    check_config(config, problems)
+    problems.refuse()
+    return Loaded(config, text, tuple(problems.warnings))
+
+
+def _parse(text: str, name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        # tomllib of 3.11 tells the place only in its words.
+        match = _AT_LINE.search(str(error))
+        line = int(match[1]) if match and match[1] else text.count("\n") + 1
+        message = _AT_LINE.sub("", str(error))
+        raise ConfigError(
+            f"not TOML: {message[:1].lower()}{message[1:]}",
+            where=f"{name}:{line}",
+            hint="look at this line and the one before it",
+        ) from None
+    except RecursionError:
+        raise ConfigError("tables or lists are nested too deep", where=f"{name}:1", hint="flatten it") from None
+
+
+class _Filler:
+    """Replaces `${env:NAME}` and `${file:PATH}` in every text; `$${` stands for a literal `${`."""
+
+    def __init__(self, problems: Problems, environ: Mapping[str, str], base: FilePath) -> None:
+        self.problems = problems
+        self.environ = environ
+        self.base = base
+
+    def fill(self, value: Any, path: Path) -> Any:
+        if len(path) > MAX_DEPTH:
+            self.problems.add(path[:3], f"tables or lists are nested deeper than {MAX_DEPTH}", "flatten it")
+            return None
+        if isinstance(value, str):
+            return _PLACEHOLDER.sub(lambda match: self._one(match, path), value)
+        if isinstance(value, dict):
+            return {key: self.fill(item, (*path, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.fill(item, (*path, number)) for number, item in enumerate(value)]
+        if isinstance(value, datetime | date | time):
+            return value.isoformat().replace("+00:00", "Z")
+        if isinstance(value, float) and not math.isfinite(value):
+            self.problems.add(path, f"{value} is no number that JSON has", "write a finite number")
+        return value
+
+    def _one(self, match: re.Match[str], path: Path) -> str:
+        whole, inner = match[0], match[1]
+        if whole.startswith("$${"):
+            return whole[1:]
+        kind, _, name = inner.partition(":")
+        if kind == "env" and name:
+            if name in self.environ:
+                return self._text(self.environ[name], name, path)
+            similar = [known for known in self.environ if known.startswith(name[:3])]
+            near = nearest(name, similar, "variable") if similar else ""
+            hint = near if near.startswith("did you mean") else f"export {name}=..."
+            self.problems.add(path, f"the variable {name} is not set", hint)
+        elif kind == "file" and name:
+            return self._file(name, path)
+        else:
+            self.problems.add(
+                path, f"{whole!r} is neither ${{env:NAME}} nor ${{file:PATH}}", "write $${ for a literal ${"
+            )
+        return ""
+
+    def _text(self, value: str, name: str, path: Path) -> str:
+        if value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value):
+            return value
+        self.problems.add(path, f"the variable {name} is not UTF-8 text", f"export {name}=...")
+        return ""
+
+    def _file(self, name: str, path: Path) -> str:
+        """The file's text without the one newline that editors put at its end."""
+        try:
+            with (self.base / name).open("rb") as file:
+                data = file.read(MAX_SECRET_BYTES + 1)
+            if len(data) > MAX_SECRET_BYTES:
+                self.problems.add(
+                    path, f"the file {name!r} has more than {MAX_SECRET_BYTES} bytes", "name another file"
+                )
+                return ""
+            text = data.decode()
+        except OSError as error:
+            self.problems.add(path, f"the file {name!r} cannot be read: {error.strerror}", f"ls -l {self.base / name}")
+            return ""
+        except ValueError:
+            self.problems.add(path, f"the file {name!r} is not UTF-8 text", "name a text file")
+            return ""
+        return text.removesuffix("\n").removesuffix("\r")
+
+
+_S = TypeVar("_S", bound=msgspec.Struct)
+
+
+def convert(value: Any, struct: type[_S], name: str = "") -> _S:
+    """The strict conversion after `check_shape` found nothing; the last judge of what is accepted."""
+    try:
+        return msgspec.convert(value, struct, strict=True)
+    except msgspec.ValidationError as error:
+        raise ConfigError(str(error), where=name) from None

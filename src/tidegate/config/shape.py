@@ -1,0 +1,231 @@
+"""Whether a parsed value has the shape of a struct: every unknown key, wrong type and missing key at once.
+
+Owns the walk over the structs of `model.py` by `msgspec.inspect`, so that the structs stay the only
+definition. msgspec's own conversion stops at the first error and leaves the names of tables out of its
+paths; it still runs afterwards, strictly, as the judge. Pure: reads no file, and knows no meaning of keys.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from tidegate.config import model
+from tidegate.config.lines import Path
+from tidegate.config.problems import Problems, kind_of, nearest
+
+# What the contract names and this release lacks: (struct, key) or (struct, tag) -> what to do instead.
+KEYS_NOT_BUILT: dict[tuple[str, str], str] = {
+    ("Source", "imap"): "let the mail provider call a webhook inlet instead",
+    ("Resource", "resolve"): "name the parent in `path`, one resource for each parent",
+}
+_AUTH_HINT = "use one of: bearer, http_basic, api_key"
+TAGS_NOT_BUILT: dict[str, tuple[tuple[str, ...], str, str]] = {
+    "BearerAuth": (model.AUTH_NOT_BUILT, "auth type", _AUTH_HINT),
+    "HeaderLink": (model.PAGINATOR_NOT_BUILT, "paginator type", "name the paginator, for example 'header_link'"),
+}
+VALUES_NOT_BUILT: dict[tuple[str, str], tuple[tuple[str, ...], str, str]] = {
+    ("Destination", "type"): (model.DESTINATION_NOT_BUILT, "destination type", "use one of: webhook, slack"),
+}
+MISSING_HINTS: dict[tuple[str, str], str] = {
+    ("WebhookInlet", "verify"): 'write verify = "standard-webhooks", another provider, or verify = "none"',
+    ("Destination", "url"): 'add url = "https://..."',
+    ("Route", "from"): 'add from = the name of a source, a list of them, or "*"',
+    ("Route", "to"): "add to = the name of a destination, or a list of them",
+    ("ApiInlet", "base_url"): 'add base_url = "https://..."',
+    ("Resource", "path"): 'add path = "/..."',
+}
+_FORMS = {
+    r"(ms|s|m|h|d)$": "is no duration such as 100ms, 5s, 5m, 2h, 1d",
+    r"/(s|m|h|d)$": "is no rate such as 50/s, 1000/h",
+    r"(B|KiB|MiB|GiB)$": "is no size such as 64KiB, 1MiB",
+}
+
+
+def check_shape(value: Any, struct: type[msgspec.Struct], problems: Problems, path: Path = ()) -> None:
+    """Adds one problem for each place where `value` does not fit `struct`."""
+    _Walk(problems).struct(value, _info(struct), path)
+
+
+@lru_cache(maxsize=64)
+def _info(struct: type[msgspec.Struct]) -> inspect.StructType:
+    info = inspect.type_info(struct)
+    assert isinstance(info, inspect.StructType)
+    return info
+
+
+class _Walk:
+    def __init__(self, problems: Problems) -> None:
+        self.problems = problems
+
+    # -- tables ------------------------------------------------------------------------------------------
+
+    def struct(self, value: Any, info: inspect.StructType, path: Path) -> None:
+        if not isinstance(value, dict):
+            self._expected("a table", value, path)
+            return
+        name = info.cls.__name__
+        fields = {field.encode_name: field for field in info.fields}
+        known = set(fields) | ({info.tag_field} if info.tag_field else set())
+        for key in value:
+            if key in known:
+                continue
+            if (name, key) in KEYS_NOT_BUILT:
+                self.problems.not_built((*path, key), f"'{key}'", KEYS_NOT_BUILT[name, key])
+            else:
+                self.problems.add((*path, key), f"unknown key '{key}'", nearest(key, known, "key"))
+        for key, field in fields.items():
+            if key in value:
+                if (name, key) in VALUES_NOT_BUILT and self._not_built(
+                    value[key], VALUES_NOT_BUILT[name, key], (*path, key)
+                ):
+                    continue
+                self.value(value[key], field.type, (*path, key))
+            elif field.required:
+                hint = MISSING_HINTS.get((name, key), f"add {key} = ...")
+                self.problems.add(path, f"the key '{key}' is missing", hint)
+
+    def _not_built(self, value: Any, entry: tuple[tuple[str, ...], str, str], path: Path) -> bool:
+        names, what, hint = entry
+        if isinstance(value, str) and value in names:
+            self.problems.not_built(path, f"{what} '{value}'", hint)
+            return True
+        return False
+
+    def _union_of_tables(self, value: dict[str, Any], structs: list[inspect.StructType], path: Path) -> None:
+        if len(structs) == 1 and not structs[0].tag_field:
+            self.struct(value, structs[0], path)
+            return
+        tag_field = structs[0].tag_field or "type"
+        tags = {str(info.tag): info for info in structs}
+        tag = value.get(tag_field)
+        if tag is None:
+            self.problems.add(path, f"the key '{tag_field}' is missing", f"one of: {', '.join(sorted(tags))}")
+        elif isinstance(tag, str) and tag in tags:
+            self.struct(value, tags[tag], path)
+        else:
+            missing = TAGS_NOT_BUILT.get(structs[0].cls.__name__)
+            if missing is None or not self._not_built(tag, missing, (*path, tag_field)):
+                seen = self.problems.show((*path, tag_field), tag)
+                self.problems.add((*path, tag_field), f"unknown type {seen}", nearest(str(tag), tags, "type"))
+
+    # -- values ------------------------------------------------------------------------------------------
+
+    def value(self, value: Any, info: inspect.Type, path: Path) -> None:
+        if isinstance(info, inspect.Metadata):
+            info = info.type
+        if isinstance(info, inspect.UnionType):
+            self._union(value, info, path)
+        elif isinstance(info, inspect.StructType):
+            if info.tag_field and isinstance(value, dict):
+                self._union_of_tables(value, [info], path)
+            else:
+                self.struct(value, info, path)
+        elif isinstance(info, inspect.DictType):
+            self._dict(value, info, path)
+        elif isinstance(info, inspect.ListType):
+            if not isinstance(value, list):
+                self._expected("a list", value, path)
+                return
+            for number, item in enumerate(value):
+                self.value(item, info.item_type, (*path, number))
+        elif isinstance(info, inspect.LiteralType):
+            if value not in info.values or isinstance(value, bool):
+                words = [str(word) for word in info.values]
+                self.problems.add(
+                    path, f"{self.problems.show(path, value)} is not allowed here", nearest(str(value), words, "word")
+                )
+        else:
+            self._scalar(value, info, path)
+
+    def _union(self, value: Any, info: inspect.UnionType, path: Path) -> None:
+        members = [member.type if isinstance(member, inspect.Metadata) else member for member in info.types]
+        if value is None and any(isinstance(member, inspect.NoneType) for member in members):
+            return
+        structs = [member for member in members if isinstance(member, inspect.StructType)]
+        if structs and isinstance(value, dict):
+            self._union_of_tables(value, structs, path)
+            return
+        others = [m for m in members if not isinstance(m, inspect.StructType | inspect.NoneType)]
+        for member in others:
+            if isinstance(value, list) == isinstance(member, inspect.ListType):
+                self.value(value, member, path)
+                return
+        if structs and not others:
+            self._expected("a table", value, path)
+        else:
+            self._expected("a text or a list" if not structs else "a text or a table", value, path)
+
+    def _dict(self, value: Any, info: inspect.DictType, path: Path) -> None:
+        if not isinstance(value, dict):
+            self._expected("a table", value, path)
+            return
+        key_type = info.key_type
+        pattern = getattr(key_type, "pattern", None)
+        for key, item in value.items():
+            if pattern is not None and not re.fullmatch(pattern, key):
+                self.problems.add(
+                    (*path, key),
+                    f"the name {json.dumps(key)} is not allowed",
+                    "a name has small letters, digits, '-' and '_', 63 at most, and begins with a letter or digit",
+                )
+            self.value(item, info.value_type, (*path, key))
+
+    def _scalar(self, value: Any, info: inspect.Type, path: Path) -> None:
+        if isinstance(info, inspect.AnyType):
+            return
+        if isinstance(info, inspect.StrType):
+            if not isinstance(value, str):
+                self._expected("a text", value, path)
+            elif info.pattern is not None and not re.fullmatch(info.pattern, value):
+                self.problems.add(
+                    path, f"{self.problems.show(path, value)} {_form(info.pattern)}", "write it like that"
+                )
+        elif isinstance(info, inspect.BoolType):
+            if not isinstance(value, bool):
+                self._expected("true or false", value, path)
+        elif isinstance(info, inspect.IntType):
+            if not isinstance(value, int) or isinstance(value, bool):
+                self._expected("a whole number", value, path)
+            else:
+                self._range(value, info, path)
+        elif isinstance(info, inspect.FloatType):
+            if not isinstance(value, int | float) or isinstance(value, bool):
+                self._expected("a number", value, path)
+            else:
+                self._range(value, info, path)
+
+    def _range(self, value: float, info: inspect.IntType | inspect.FloatType, path: Path) -> None:
+        low = info.ge if info.ge is not None else info.gt
+        high = info.le if info.le is not None else info.lt
+        fits = (
+            (info.ge is None or value >= info.ge)
+            and (info.gt is None or value > info.gt)
+            and (info.le is None or value <= info.le)
+            and (info.lt is None or value < info.lt)
+        )
+        if not fits:
+            above = "" if low is None else f" {'from' if info.ge is not None else 'above'} {low}"
+            below = "" if high is None else f" {'up to' if info.le is not None else 'below'} {high}"
+            self.problems.add(
+                path, f"{self.problems.show(path, value)} is out of range", f"write a number{above}{below}"
+            )
+
+    def _expected(self, what: str, value: Any, path: Path) -> None:
+        seen = kind_of(value)
+        shown = "" if isinstance(value, dict | list) or value is None else f" {self.problems.show(path, value)}"
+        if shown.startswith(" (hidden)"):
+            shown = ""
+        self.problems.add(path, f"expected {what}, found {seen}{shown}", f"write {what} here")
+
+
+def _form(pattern: str) -> str:
+    for end, words in _FORMS.items():
+        if pattern.endswith(end):
+            return words
+    return "has the wrong form"
