@@ -1,0 +1,125 @@
+"""One spelling of a JSON value, and its 16-byte hash: how two copies of a record are told apart.
+
+Owns parsing of what a source sent into plain values, and their canonical bytes: keys sorted, no spaces, a number
+with an integral value written as an integer (1.0 is 1, true is not). May not know what a record is. Invariant:
+equal JSON values give equal bytes, whatever their order of keys or spelling of numbers and strings. Hostile input
+(depth, lone surrogates, numbers out of range) is a ValueError or a replaced character, never a crash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+MAX_DEPTH = 200  # a record of a person's business is below 20
+HASH_BYTES = 16
+
+# What msgspec writes for a float: "1.0", "1e22". A match inside a string only costs the slow way.
+_FLOAT = re.compile(rb"[0-9](?:\.0(?![0-9])|[eE][+-]?[0-9])")
+
+
+def parse_json(data: bytes | memoryview | msgspec.Raw) -> Any:
+    """The value of a JSON text. ValueError when it is none, or is nested too deeply to be handled."""
+    try:
+        return msgspec.json.decode(data)
+    except RecursionError:
+        raise ValueError("JSON is nested too deeply") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _parse_lenient(bytes(data))
+
+
+def _parse_lenient(data: bytes) -> Any:
+    """For texts that are JSON to everyone else: lone surrogates, 1e400. What cannot be kept becomes U+FFFD or text."""
+    try:
+        value = json.loads(data.decode("utf-8"), parse_constant=_refuse, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("JSON is nested too deeply") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 at byte {error.start}") from None
+    return _normal(value, 0, mend=True)
+
+
+def _refuse(word: str) -> Any:
+    raise ValueError(f"{word} is not JSON")
+
+
+def _finite(text: str) -> float | str:
+    value = float(text)
+    return value if math.isfinite(value) else text
+
+
+def canonical(value: Any, ignore: Iterable[str] = ()) -> bytes:
+    """Canonical bytes of a parsed value without the fields named by the dotted paths of `ignore`.
+
+    ValueError when the value is nested deeper than MAX_DEPTH.
+    """
+    for path in ignore:
+        value = without(value, path)
+    try:
+        data = msgspec.json.encode(value, order="deterministic")
+        if len(data) > MAX_DEPTH and data.count(b"[") + data.count(b"{") > MAX_DEPTH:
+            _check_depth(value, 0)
+        if _FLOAT.search(data) is None:
+            return data
+        return msgspec.json.encode(_normal(value, 0), order="deterministic")
+    except RecursionError:
+        raise ValueError("JSON is nested too deeply") from None
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_normal(value, 0, mend=True), order="deterministic")
+
+
+def record_hash(value: Any, ignore: Iterable[str] = ()) -> bytes:
+    """16 bytes that are equal exactly when the canonical bytes are."""
+    return hash_bytes(canonical(value, ignore))
+
+
+def hash_bytes(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=HASH_BYTES).digest()
+
+
+def without(value: Any, path: str) -> Any:
+    """A copy of `value` without one dotted path; the same object when there is nothing to take away."""
+    if not isinstance(value, dict):
+        return value
+    if path in value:
+        return {name: inner for name, inner in value.items() if name != path}
+    head, dot, rest = path.partition(".")
+    if not dot or head not in value:
+        return value
+    inner = without(value[head], rest)
+    return value if inner is value[head] else {**value, head: inner}
+
+
+def _check_depth(value: Any, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise ValueError(f"JSON is nested deeper than {MAX_DEPTH}")
+    if isinstance(value, dict):
+        for inner in value.values():
+            _check_depth(inner, depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_depth(inner, depth + 1)
+
+
+def _normal(value: Any, depth: int, mend: bool = False) -> Any:
+    if depth > MAX_DEPTH:
+        raise ValueError(f"JSON is nested deeper than {MAX_DEPTH}")
+    if isinstance(value, dict):
+        return {_text(name, mend): _normal(inner, depth + 1, mend) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_normal(inner, depth + 1, mend) for inner in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return _text(value, mend)
+
+
+def _text(value: Any, mend: bool) -> Any:
+    if not mend or not isinstance(value, str) or value.isascii():
+        return value
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

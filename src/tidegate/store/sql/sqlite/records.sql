@@ -1,0 +1,52 @@
+-- Queries of the records (store/sqlite/records.py).
+
+-- name: known
+SELECT r.key, r.hash, r.version, r.number, r.origin, r.asked_at, r.answered_at, r.changed_at, r.deleted, r.body
+FROM json_each(?3) AS wanted JOIN records AS r ON r.source = ?1 AND r.resource = ?2 AND r.key = wanted.value
+
+-- name: page
+SELECT key, hash, version, number, origin, asked_at, answered_at, changed_at, deleted, body
+FROM records
+WHERE source = ?1 AND resource = ?2 AND key > ?3 AND deleted <= ?4
+ORDER BY key LIMIT ?5
+
+-- name: page_updated
+SELECT key, hash, version, number, origin, asked_at, answered_at, changed_at, deleted, body
+FROM records
+WHERE source = ?1 AND resource = ?2 AND key > ?3 AND deleted <= ?4 AND changed_at >= ?6
+ORDER BY key LIMIT ?5
+
+-- name: put
+INSERT INTO records (source, resource, key, hash, version, number, origin, asked_at, answered_at, changed_at,
+                     deleted, body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (source, resource, key) DO UPDATE SET
+  hash = excluded.hash, version = excluded.version, number = excluded.number, origin = excluded.origin,
+  asked_at = excluded.asked_at, answered_at = excluded.answered_at, changed_at = excluded.changed_at,
+  deleted = excluded.deleted, body = excluded.body
+
+-- name: fence
+SELECT fence FROM resource_states WHERE source = ? AND resource = ?
+
+-- name: put_state
+INSERT INTO resource_states (source, resource, cursor, etag, last_modified, first_done, log_position, polled_at,
+                             reconciled_at, scanned_at, statistics, memo, fence)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (source, resource) DO UPDATE SET
+  cursor = excluded.cursor, etag = excluded.etag, last_modified = excluded.last_modified,
+  first_done = excluded.first_done, log_position = excluded.log_position, polled_at = excluded.polled_at,
+  reconciled_at = excluded.reconciled_at, scanned_at = excluded.scanned_at, statistics = excluded.statistics,
+  memo = excluded.memo, fence = excluded.fence
+
+-- name: state
+SELECT source, resource, cursor, etag, last_modified, first_done, log_position, polled_at, reconciled_at, scanned_at,
+       statistics, memo
+FROM resource_states WHERE source = ? AND resource = ?
+
+-- name: states
+SELECT source, resource, cursor, etag, last_modified, first_done, log_position, polled_at, reconciled_at, scanned_at,
+       statistics, memo
+FROM resource_states ORDER BY source, resource
+
+-- name: count
+SELECT count(*) FROM records WHERE source = ? AND resource = ? AND deleted = 0

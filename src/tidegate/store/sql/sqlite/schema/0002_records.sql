@@ -1,0 +1,42 @@
+-- The records of resources, and what the engine of each resource remembers.
+--
+-- records          The latest known state of one item of a resource, by its key. `hash` is of the canonical JSON without
+--                  the ignored fields; `number` counts the changes of this record for life, so (source, resource, key,
+--                  number) names a change once. A delete leaves a tombstone (`deleted` = 1, the last body): it is what
+--                  keeps older data from bringing the record back. Never trimmed by retention.
+-- resource_states  Cursor, validators, position in the log and counters: one row a resource, written in the
+--                  transaction of what they speak of. `fence` refuses an engine whose lease went to another node.
+
+CREATE TABLE records (
+  source       TEXT NOT NULL,
+  resource     TEXT NOT NULL,
+  key          TEXT NOT NULL,
+  hash         BLOB NOT NULL,
+  version      TEXT,
+  number       INTEGER NOT NULL CHECK (number > 0),
+  origin       INTEGER NOT NULL CHECK (origin BETWEEN 0 AND 6),
+  asked_at     INTEGER NOT NULL,
+  answered_at  INTEGER NOT NULL,
+  changed_at   INTEGER NOT NULL,
+  deleted      INTEGER NOT NULL CHECK (deleted IN (0, 1)),
+  body         BLOB NOT NULL,
+  PRIMARY KEY (source, resource, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX records_by_change ON records (source, resource, changed_at);
+
+CREATE TABLE resource_states (
+  source         TEXT NOT NULL,
+  resource       TEXT NOT NULL,
+  cursor         TEXT,
+  etag           TEXT,
+  last_modified  TEXT,
+  first_done     INTEGER NOT NULL CHECK (first_done IN (0, 1)),
+  log_position   INTEGER NOT NULL,
+  polled_at      INTEGER,
+  reconciled_at  INTEGER,
+  scanned_at     INTEGER,
+  statistics     BLOB NOT NULL,
+  memo           BLOB NOT NULL,
+  fence          INTEGER NOT NULL,
+  PRIMARY KEY (source, resource)
+) STRICT, WITHOUT ROWID;
