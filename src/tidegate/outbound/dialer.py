@@ -1,0 +1,280 @@
+"""The one way out: names are resolved, every address is judged, and the judged address is what gets connected.
+
+Owns the name cache, the guard over `rules/addresses.py`, the TLS context and the translation of what can go
+wrong before a request. It may not know what is sent. Invariant: no socket is connected to an address that
+`Guard.judge` did not pass in this process, and a name is never given to the socket layer, so a name that
+changes its answer between check and use (DNS rebinding) gains nothing. Proxy settings of the environment
+are not read: a proxy would decide about addresses in our place. Nothing here survives a crash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from tidegate.clock import Clock
+from tidegate.errors import Blocked, UpstreamError
+from tidegate.model import Outcome
+from tidegate.rules.addresses import AllowList, Target, judge
+
+_P = TypeVar("_P", bound=asyncio.BaseProtocol)
+
+_NEXT_ADDRESS_SECONDS = 0.3  # RFC 8305 section 5: how long one address may take before the next is tried beside it
+_MAX_ADDRESSES = 6  # of one name; an answer with thousands must not make thousands of attempts
+
+
+class DialFailed(UpstreamError):
+    """No usable socket: `outcome` is DNS, REFUSED, TLS or TIMEOUT. No byte of the request has left."""
+
+    def __init__(self, message: str, outcome: Outcome) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+
+
+class Guard:
+    """Judges addresses. `generation` grows with every change, so pools can drop what older rules let through."""
+
+    def __init__(self, allow: AllowList, own: frozenset[tuple[str, int]] = frozenset()) -> None:
+        self._allow = allow
+        self._own = own
+        self.generation = 0
+
+    def update(self, *, allow: AllowList | None = None, own: frozenset[tuple[str, int]] | None = None) -> None:
+        """New rules, or the addresses our server came to listen on; holds for every connect from now on."""
+        self._allow = self._allow if allow is None else allow
+        self._own = self._own if own is None else own
+        self.generation += 1
+
+    def judge(self, ip: str, port: int) -> str | None:
+        """None when it may be called, else the reason's word; see `rules.addresses.judge`."""
+        word = judge(ip, port, self._allow, self._own)
+        if word is not None:
+            return word
+        if any(p == port and host in ("0.0.0.0", "::") for host, p in self._own) and _is_this_machine(ip):  # noqa: S104
+            return "own_listener"
+        return None
+
+    def check(self, ip: str, port: int, host: str = "") -> None:
+        """Raises Blocked when `judge` has a word against it. `host` is the name it came from, for the message."""
+        word = self.judge(ip, port)
+        if word is not None:
+            raise _blocked(word, ip, port, host)
+
+
+def _blocked(word: str, ip: str, port: int, host: str) -> Blocked:
+    name = "" if host in ("", ip) else f"{host} leads to "
+    hint = "name another host; this address is refused whatever is allowed" if word in _NEVER else None
+    return Blocked(f"{name}{ip} port {port}: {word} address", hint=hint)
+
+
+_NEVER = ("metadata", "own_listener", "not_an_address")
+
+
+def _is_this_machine(ip: str) -> bool:
+    """Whether the kernel would route `ip` to itself: connecting a datagram socket sends nothing and tells."""
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((ip, 9))
+            return bool(probe.getsockname()[0] == ip)
+    except OSError:
+        return False  # no route: the real connect fails too
+
+
+class Dialer:
+    """Resolves, judges, connects. One for the process; `resolve` may be replaced by tests."""
+
+    def __init__(
+        self,
+        guard: Guard,
+        clock: Clock,
+        *,
+        tls: ssl.SSLContext | None = None,
+        cache_seconds: float = 5.0,
+        cache_limit: int = 4096,
+    ) -> None:
+        self.guard = guard
+        self._clock = clock
+        self._tls = tls
+        self._cache_seconds = cache_seconds
+        self._cache_limit = cache_limit
+        self._names: dict[tuple[str, int], tuple[float, list[str]]] = {}
+        self._asking: dict[tuple[str, int], asyncio.Task[list[str]]] = {}
+
+    async def resolve(self, host: str, port: int) -> list[str]:
+        """The addresses of `host` that may be called, at most six, in the order to try.
+
+        Blocked when every one of them is refused, DialFailed (DNS) when there is none. A cached answer is
+        judged again each time, because the rules may have changed since.
+        """
+        found = await self._lookup(host, port)
+        passed, word, seen = [], "", ""
+        for ip in found[:_MAX_ADDRESSES]:
+            verdict = self.guard.judge(ip, port)
+            if verdict is None:
+                passed.append(ip)
+            elif not word:
+                word, seen = verdict, ip
+        if not passed:
+            raise _blocked(word, seen, port, host)
+        return passed
+
+    async def _lookup(self, host: str, port: int) -> list[str]:
+        if _is_literal(host):
+            return [host]
+        key = (host, port)
+        kept = self._names.get(key)
+        if kept is not None and self._clock.monotonic() - kept[0] < self._cache_seconds:
+            return kept[1]
+        # One question per name however many ask; a caller that gives up does not take the answer from the others.
+        task = self._asking.get(key)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._ask(host, port))
+            self._asking[key] = task
+            task.add_done_callback(lambda done: self._answered(key, done))
+        return await asyncio.shield(task)
+
+    async def _ask(self, host: str, port: int) -> list[str]:
+        loop = asyncio.get_running_loop()
+        try:
+            infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "the name cannot be asked for"
+            raise DialFailed(f"no address for {host}: {reason}", Outcome.DNS) from None
+        found = list(dict.fromkeys(_text(info[4]) for info in infos))
+        if not found:
+            raise DialFailed(f"no address for {host}", Outcome.DNS)
+        return found
+
+    def _answered(self, key: tuple[str, int], task: asyncio.Task[list[str]]) -> None:
+        self._asking.pop(key, None)
+        if task.cancelled() or task.exception() is not None:
+            return
+        self._names.pop(key, None)
+        while len(self._names) >= self._cache_limit:
+            self._names.pop(next(iter(self._names)))
+        self._names[key] = (self._clock.monotonic(), task.result())
+
+    async def connect(self, factory: Callable[[], _P], target: Target) -> tuple[asyncio.Transport, _P]:
+        """A connected transport (after the TLS handshake for https) and its protocol.
+
+        Blocked, or DialFailed with its outcome. It has no time limit of its own save the handshake's: the
+        caller cancels it, which closes the socket.
+        """
+        addresses = await self.resolve(target.host, target.port)
+        context = await self.tls() if target.scheme == "https" else None
+        if len(addresses) == 1:
+            return await self._connect_one(factory, target, addresses[0], context)
+        return await _first_of([self._connect_one(factory, target, ip, context) for ip in addresses])
+
+    async def _connect_one(
+        self, factory: Callable[[], _P], target: Target, ip: str, context: ssl.SSLContext | None
+    ) -> tuple[asyncio.Transport, _P]:
+        loop = asyncio.get_running_loop()
+        try:
+            if context is None:
+                transport, protocol = await loop.create_connection(factory, ip, target.port)
+            else:
+                transport, protocol = await loop.create_connection(
+                    factory, ip, target.port, ssl=context, server_hostname=target.host, ssl_handshake_timeout=30.0
+                )
+        except OSError as error:
+            raise translate(error, target.host, target.port, context is not None) from None
+        except UnicodeError:  # the TLS layer encodes the name once more, by older rules than ours
+            raise DialFailed(f"{target.host}: no certificate can be for this name", Outcome.TLS) from None
+        peer = transport.get_extra_info("peername")
+        if peer is not None and _text(peer) != ip:  # the loop never looks a literal up; trust, but verify
+            transport.abort()
+            raise _blocked("not_an_address", _text(peer), target.port, target.host)
+        return transport, protocol
+
+    async def tls(self) -> ssl.SSLContext:
+        """Verifies against the system's authorities, TLS 1.2 or newer. Made once, in a thread: it reads many files."""
+        if self._tls is None:
+            context = await asyncio.get_running_loop().run_in_executor(None, _client_tls)
+            self._tls = self._tls or context
+        return self._tls
+
+    async def close(self) -> None:
+        """Forgets the questions under way."""
+        for task in list(self._asking.values()):
+            task.cancel()
+        self._names.clear()
+
+
+def _client_tls() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _is_literal(host: str) -> bool:
+    return ":" in host or host.replace(".", "").isdecimal()
+
+
+def _text(sockaddr: Any) -> str:
+    """The address of a socket address, a zone kept so that the guard sees it."""
+    ip = str(sockaddr[0])
+    return f"{ip}%{sockaddr[3]}" if len(sockaddr) == 4 and sockaddr[3] and "%" not in ip else ip
+
+
+def translate(error: OSError, host: str, port: int, tls: bool) -> DialFailed:
+    """What a failed connect means. Told by type: within TLS a reset or an abort is the handshake's."""
+    where = f"{host} port {port}"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return DialFailed(f"{where}: certificate refused: {error.verify_message}", Outcome.TLS)
+    if isinstance(error, ssl.SSLError):
+        return DialFailed(f"{where}: TLS failed: {error.reason or 'closed in the handshake'}", Outcome.TLS)
+    if tls and isinstance(error, ConnectionResetError | ConnectionAbortedError):
+        return DialFailed(f"{where}: closed in the TLS handshake", Outcome.TLS)
+    if isinstance(error, TimeoutError):
+        return DialFailed(f"{where}: no connection in time", Outcome.TIMEOUT)
+    reason = "refused" if isinstance(error, ConnectionRefusedError) else (error.strerror or type(error).__name__)
+    return DialFailed(f"{where}: {reason}", Outcome.REFUSED)
+
+
+_R = TypeVar("_R")
+
+
+async def _first_of(attempts: list[Coroutine[Any, Any, tuple[asyncio.Transport, _R]]]) -> tuple[asyncio.Transport, _R]:
+    """The first that succeeds; each is given a head start over the next. When all fail, the first's error."""
+    waiting = list(reversed(attempts))
+    running: set[asyncio.Task[tuple[asyncio.Transport, _R]]] = set()
+    failure: BaseException | None = None
+    won: asyncio.Task[tuple[asyncio.Transport, _R]] | None = None
+    try:
+        while won is None and (waiting or running):
+            if waiting:
+                running.add(asyncio.ensure_future(waiting.pop()))
+            done, running = await asyncio.wait(
+                running,
+                timeout=_NEXT_ADDRESS_SECONDS if waiting else None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            for task in done:
+                if task.exception() is not None:
+                    failure = failure or task.exception()
+                elif won is None:
+                    won = task
+                else:
+                    task.result()[0].abort()
+    finally:
+        for attempt in waiting:
+            attempt.close()
+        for task in running:
+            task.cancel()
+            task.add_done_callback(_drop)
+    if won is None:
+        assert failure is not None
+        raise failure
+    return won.result()
+
+
+def _drop(task: asyncio.Task[tuple[asyncio.Transport, _R]]) -> None:
+    """A loser that was connected before the cancel reached it."""
+    if not task.cancelled() and task.exception() is None:
+        task.result()[0].abort()
