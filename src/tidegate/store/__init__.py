@@ -173,8 +173,30 @@ class Log(Protocol):
 
     instance: str
 
-    async def append(self, events: Sequence[NewEvent]) -> list[Appended]:
-        """Append all or none; returns in order, after the commit. Raises StoreBusy, StoreBroken."""
+    def append(self, events: Sequence[NewEvent], strict: bool = False) -> Awaitable[list[Appended]]:
+        """Append all or none; answers in order, after the commit. Raises StoreBusy, StoreBroken.
+
+        An id that came before answers its first offset; with `strict`, one with another body raises Conflict.
+        """
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """Calls of append that were not answered yet."""
+        ...
+
+    @property
+    def stuck(self) -> bool:
+        """True while the disk does not confirm in time, or the state is unknown: refuse at the door."""
+        ...
+
+    @property
+    def told(self) -> int:
+        """The highest offset that listeners were told."""
+        ...
+
+    def cached(self, offset: int) -> Event | None:
+        """The event when the tail ring has it; for hot paths that must not await."""
         ...
 
     async def read(self, offsets: Sequence[int]) -> list[Event]:
@@ -205,6 +227,20 @@ class Log(Protocol):
 
     def listen(self, listener: Listener) -> int:
         """Call `listener` on the loop with each batch told from now on, ascending. Returns the offset told so far."""
+        ...
+
+    def unlisten(self, listener: Listener) -> None: ...
+
+    async def oldest(self) -> tuple[int, int] | None:
+        """(offset, received_at_us) of the oldest event kept."""
+        ...
+
+    async def offset_at(self, at_us: int, after: int = 0) -> int | None:
+        """The first offset beyond `after` received at or after an instant; None when there is none."""
+        ...
+
+    async def forget_dedupe(self, before_us: int) -> None:
+        """Forget delivery ids seen before an instant."""
         ...
 
     async def trim(self, upto: int, limit: int) -> int:
@@ -354,7 +390,6 @@ class Store(Protocol):
         ...
 
 
-Awaiting = Awaitable[None]
 __all__ = [
     "ApiKey",
     "Books",

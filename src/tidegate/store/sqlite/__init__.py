@@ -85,6 +85,7 @@ class SqliteStore:
             }
 
         facts = await self._engine.read(work)
+        facts["used_bytes"] = (facts["page_count"] - facts["free_pages"]) * facts["page_bytes"]
         facts["synchronous"] = await self._engine.write(lambda c: c.execute("PRAGMA synchronous").get)
         facts["commits"] = self._engine.commits
         return facts

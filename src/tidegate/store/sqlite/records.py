@@ -40,7 +40,9 @@ class SqliteRecords:
         if not keys:
             return {}
         wanted = msgspec.json.encode(list(keys)).decode()
-        rows = await self._engine.read(lambda c: c.execute(self._sql["known"], (source, resource, wanted)).fetchall())
+        rows: list[tuple[Any, ...]] = await self._engine.read(
+            lambda c: c.execute(self._sql["known"], (source, resource, wanted)).fetchall()
+        )
         return {row[0]: _record(source, resource, row) for row in rows}
 
     async def page(

@@ -1,0 +1,106 @@
+"""Bulk settlements: everything still owed to a destination up to an offset, exhausted or cancelled in one row.
+
+Used when a destination is deleted and when retention or `give_up_after` passes what a lane owes. The sender is
+halted meanwhile, so that nothing is settled twice: first the exceptions row by row, then one range over what the lane
+did not reach, counted from the log. Crash in between: what was not made durable is done again at the next call.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tidegate.model import DeliveryState, ExceptionState, RangeSettlement
+
+if TYPE_CHECKING:
+    from tidegate.deliver.engine import DeliverEngine
+    from tidegate.deliver.sender import Sender
+
+_SLICE = 512
+_OPEN = (ExceptionState.PENDING, ExceptionState.PARKED)
+
+
+async def settle_all(
+    engine: DeliverEngine, sender: Sender, state: DeliveryState, cause: str, upto: int | None = None
+) -> int:
+    """Settle all that is open up to `upto` (None: all there is); returns how many. What is in flight is cut off."""
+    bound = engine.log.told if upto is None else min(upto, engine.log.told)
+    position = sender.lane.position()
+    if (position is None or position >= bound) and not (sender.waiting or sender.waiting.overflow or len(sender.lines)):
+        return 0
+    sender.halted = True
+    try:
+        for offset, flight in list(sender.flights.items()):
+            if offset <= bound:
+                if flight.pending is not None:
+                    flight.pending.abort()
+                del sender.flights[offset]
+        await engine.settler.flush()
+        count = await _exceptions(engine, sender, state, cause, bound)
+        count += await _range(engine, sender, state, cause, bound)
+        await engine.settler.flush()
+    finally:
+        sender.halted = False
+    sender.pump()
+    return count
+
+
+async def _exceptions(engine: DeliverEngine, sender: Sender, state: DeliveryState, cause: str, bound: int) -> int:
+    to = ExceptionState.EXHAUSTED if state is DeliveryState.EXHAUSTED else ExceptionState.CANCELLED
+    count = after = 0
+    while True:
+        rows = await engine.store.deliveries.exceptions(
+            destination=sender.number, states=_OPEN, after=after, limit=_SLICE
+        )
+        due = [row for row in rows if row.offset <= bound]
+        for row in due:
+            sender.waiting.remove(row.offset)
+            engine.settler.put(msgspec.structs.replace(row, state=to, cause=cause))
+            if row.key:
+                sender.release_key(row)
+        _count(sender, state, len(due))
+        count += len(due)
+        if due:
+            engine.settler.lane(sender.lane)
+            engine.settler.due()
+            await engine.settler.flush()
+        if len(rows) < _SLICE or len(due) < len(rows):
+            return count
+        after = rows[-1].offset
+
+
+async def _range(engine: DeliverEngine, sender: Sender, state: DeliveryState, cause: str, bound: int) -> int:
+    lane = sender.lane
+    position = lane.position()
+    if position is None or position >= bound:
+        return 0
+    count, after = 0, position
+    while True:
+        offsets = await engine.scan(sender.number, after, bound, _SLICE)
+        owed = [offset for offset in offsets if lane.is_open(offset)]
+        count += len(owed)
+        for offset in owed:
+            if offset in lane.open:
+                lane.finish(offset)
+        if len(offsets) < _SLICE:
+            break
+        after = offsets[-1]
+    if not lane.live and lane.fed_to < bound:
+        lane.fed_to = bound
+    if count:
+        one = RangeSettlement(sender.number, position, bound, state, cause, engine.clock.now_us())
+        engine.ranges.append(one)
+        engine.settler.range(one)
+        _count(sender, state, count)
+    lane.touched = True
+    engine.settler.lane(lane)
+    engine.settler.due()
+    return count
+
+
+def _count(sender: Sender, state: DeliveryState, count: int) -> None:
+    if state is DeliveryState.EXHAUSTED:
+        sender.lane.exhausted += count
+    else:
+        sender.lane.cancelled += count

@@ -1,0 +1,197 @@
+"""Replay jobs: deliveries made again from the log, by the routes of today.
+
+A job is durable: it walks (position, upto] in slices and reopens what fits as PENDING rows; its position moves only
+after the rows of its slice are settled. It waits while a sender has more than a window of such rows open, so a replay
+of a million events costs distance, not memory. `upto` is fixed at creation. Crash: the slice under way is walked
+again, and what it reopened already is PENDING and passed over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tidegate import ids
+from tidegate.clock import parse_instant
+from tidegate.errors import BadRequest, NotFound, TidegateError
+from tidegate.live import LiveDestination
+from tidegate.model import DeliveryState, DeliveryView, Event
+from tidegate.rules.patterns import compile_types
+from tidegate.rules.view import event_view
+from tidegate.store import Replay
+
+if TYPE_CHECKING:
+    from tidegate.deliver.engine import DeliverEngine
+
+_SLICE = 256
+_OPEN_LIMIT = 256  # rows of replays that a sender may have open before its job waits
+
+
+class ReplayQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to deliver again. Times bound by when the event was received."""
+
+    source: str | None = None
+    destination: str | None = None
+    types: list[str] | None = None
+    since_us: int | None = None
+    until_us: int | None = None
+    state: str | None = None
+    event: str | None = None
+    dry_run: bool = False
+
+
+class Replays:
+    """The jobs of this process."""
+
+    def __init__(self, engine: DeliverEngine) -> None:
+        self._engine = engine
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._begun: set[int] = set()
+
+    async def start(self) -> None:
+        for job in await self._engine.store.deliveries.replays():
+            if job.finished_at_us is None:
+                self._run(job)
+
+    async def stop(self) -> None:
+        for task in self._running.values():
+            task.cancel()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    async def start_of(self, destination: LiveDestination) -> None:
+        """A new destination that begins in the past: a replay of its own, once."""
+        if destination.number in self._begun:
+            return
+        self._begun.add(destination.number)
+        name = f"started:{destination.number}"
+        if await self._engine.store.settings.value(name) is not None:
+            return
+        since = None if destination.spec.start == "beginning" else parse_instant(destination.spec.start)
+        await self._engine.store.settings.value(name, put=b"1")
+        await self.create(ReplayQuery(destination=destination.name, since_us=since))
+
+    async def create(self, query: ReplayQuery) -> Replay:
+        """Begin a job. NotFound and BadRequest for names and states that are not there; with dry_run it only counts."""
+        engine = self._engine
+        if query.destination is not None and query.destination not in engine.live.destinations:
+            raise NotFound(f"there is no destination {query.destination!r}")
+        if query.source is not None and query.source not in engine.live.sources:
+            raise NotFound(f"there is no source {query.source!r}")
+        if query.state is not None and query.state not in {s.value for s in DeliveryState}:
+            raise BadRequest(f"{query.state!r} is no state", hint="use exhausted, delivered or cancelled")
+        compile_types(query.types or ["*"])
+        now = engine.clock.now_us()
+        start, upto = 0, engine.log.told
+        if query.since_us is not None:
+            first = await engine.log.offset_at(query.since_us)
+            start = upto if first is None else first - 1
+        if query.until_us is not None:
+            beyond = await engine.log.offset_at(query.until_us)
+            upto = upto if beyond is None else min(upto, beyond - 1)
+        if query.event is not None:
+            offset = ids.event_offset(engine.log.instance, query.event)
+            if offset is None or not await engine.log.read([offset]):
+                raise NotFound(f"there is no event {query.event!r}")
+            start, upto = offset - 1, offset
+        job = Replay(ids.new_id("rpl", now), now, msgspec.json.encode(query), min(start, upto), upto)
+        if query.dry_run:
+            while job.finished_at_us is None:
+                job = await self._step(job, query, dry_run=True)
+            return job
+        await engine.store.deliveries.put_replay(job)
+        self._run(job)
+        return job
+
+    def _run(self, job: Replay) -> None:
+        task = asyncio.get_running_loop().create_task(self._walk(job), name=f"replay {job.id}")
+        self._running[job.id] = task
+        task.add_done_callback(lambda _: self._running.pop(job.id, None))
+
+    async def _walk(self, job: Replay) -> None:
+        query = msgspec.json.decode(job.query, type=ReplayQuery)
+        while job.finished_at_us is None:
+            try:
+                job = await self._step(job, query, dry_run=False)
+                await self._engine.settler.flush()
+                await self._engine.store.deliveries.put_replay(job)
+            except TidegateError as error:
+                if not error.retryable:
+                    raise
+                await asyncio.sleep(1)
+
+    async def _step(self, job: Replay, query: ReplayQuery, *, dry_run: bool) -> Replay:
+        """One slice; the job as it stands after it."""
+        engine = self._engine
+        rows = await engine.log.scan(job.position, job.upto, _SLICE)
+        end = rows[-1][0] if len(rows) == _SLICE else job.upto
+        matched = reopened = 0
+        fits = compile_types(query.types or ["*"])
+        events = [
+            event
+            for event in await engine.log.read([offset for offset, _ in rows])
+            if (query.source is None or event.source == query.source) and fits(event.type)
+        ]
+        wanted = [(event, number, revision) for event in events for number, revision in self._wanted(event, query)]
+        views = await engine.states([(event.offset, number) for event, number, _ in wanted]) if wanted else {}
+        for event, number, revision in wanted:
+            view = views.get((event.offset, number))
+            if not _takes(view, query.state):
+                continue
+            matched += 1
+            if not dry_run and await self._reopen(event, number, revision, view, job.id):
+                reopened += 1
+        done = end >= job.upto
+        return msgspec.structs.replace(
+            job,
+            position=end,
+            matched=job.matched + matched,
+            reopened=job.reopened + reopened,
+            finished_at_us=engine.clock.now_us() if done else None,
+        )
+
+    def _wanted(self, event: Event, query: ReplayQuery) -> Iterable[tuple[int, int]]:
+        """(destination, revision) by the routes of today; with a state, also those that had it by the routes of then."""
+        live = self._engine.live
+        resource = msgspec.json.decode(event.change).get("resource") if event.change else None
+        today = dict(live.decision_today(event.source, event.type, lambda: event_view(event), resource).wanted)
+        if query.state is not None:
+            for number, revision in self._engine.log.audiences()[event.audience].wanted:
+                today.setdefault(number, revision)
+        if query.destination is not None:
+            only = live.destinations.get(query.destination)
+            return [(n, r) for n, r in today.items() if only is not None and n == only.number]
+        return [(n, r) for n, r in today.items() if n in live.by_number]
+
+    async def _reopen(
+        self, event: Event, number: int, revision: int, view: DeliveryView | None, job: str
+    ) -> bool:
+        engine = self._engine
+        destination = engine.live.by_number.get(number)
+        if destination is None:
+            return False
+        sender = engine.sender_of(destination)
+        await _until(lambda: len(sender.waiting) < _OPEN_LIMIT or engine.stopping)
+        adopted = ""
+        if view is None:
+            audience = engine.log.audiences()[event.audience]
+            adopted = "filtered" if number in audience.filtered else "new"
+            view = DeliveryView(event.offset, number, DeliveryState.DELIVERED, "", (), None, None, 0)
+        await engine.reopen(sender, view, replay=job, route=revision, adopted=adopted)
+        sender.pump()
+        return True
+
+
+def _takes(view: DeliveryView | None, state: str | None) -> bool:
+    if view is None:
+        return state is None
+    if view.state in (DeliveryState.PENDING, DeliveryState.SENDING):
+        return False
+    return state is None or view.state.value == state
+
+
+async def _until(ready: Callable[[], bool]) -> None:
+    while not ready():
+        await asyncio.sleep(0.05)

@@ -1,0 +1,521 @@
+"""The sender of one destination: what goes out next, and what an answer means.
+
+Owns rate, circuit, concurrency, order and the window of one destination. It is called back, it runs no task of its
+own save to read events that fell out of the tail. Invariants: an attempt is recorded once and numbered on; a delivery
+leaves the lane only as delivered or as an exception, in the settle that also records the attempt; with `ordered_by`
+the next of a key goes out only after the one before was settled one way or the other.
+
+Crash: what was in flight, and what finished since the last settle, is sent again with the same id and number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tidegate import ids, units
+from tidegate.deliver.lane import LaneCursor
+from tidegate.deliver.outgoing import Outgoing
+from tidegate.deliver.waiting import LINE_LIMIT, Lines, Waiting
+from tidegate.errors import TidegateError
+from tidegate.live import LiveDestination
+from tidegate.model import Attempt, Event, Exception_, ExceptionState, Outcome
+from tidegate.rules.circuit import Circuit
+from tidegate.rules.retry import Verdict, next_attempt, parse_retry_after
+from tidegate.rules.view import dig, event_view
+
+if TYPE_CHECKING:
+    from tidegate.deliver.engine import DeliverEngine
+
+READ_AHEAD = 64  # events fetched at a time when they fell out of the tail
+HUNG_SECONDS = 0.2  # a request this old that holds up a full window is moved to the exceptions
+FAR_US = 1 << 62
+
+
+class Flight(msgspec.Struct):
+    """One request on its way."""
+
+    offset: int
+    number: int
+    started_at_us: int
+    started: float
+    exception: Exception_ | None  # None: it came from the lane
+    key: str
+    probe: bool
+    pending: Any = None
+
+
+class SenderHealth(msgspec.Struct, frozen=True):
+    """What the dashboard shows of a sender."""
+
+    circuit: str
+    in_flight: int
+    waiting: int
+    lag_events: int
+    hold_until_us: int | None
+    last_error: str
+    rate_per_minute: float
+
+
+class Sender:
+    """One per destination that ever had something to send. Belongs to the event loop."""
+
+    def __init__(self, engine: DeliverEngine, destination: LiveDestination, lane: LaneCursor) -> None:
+        self._engine = engine
+        self.lane = lane
+        self.number = destination.number
+        self.ready: deque[int] = deque()
+        self.waiting = Waiting()
+        self.flights: dict[int, Flight] = {}
+        self.lines = Lines()
+        self.circuit = Circuit()
+        self.hold_until_us = 0
+        self.halted = False  # while a bulk settlement is made up
+        self.last_error = ""
+        self._bodies: dict[int, Event | None] = {}
+        self._reading: asyncio.Task[None] | None = None
+        self._feeding: asyncio.Task[None] | None = None
+        self._wake: asyncio.TimerHandle | None = None
+        self._tokens = 1.0
+        self._tokens_at = engine.clock.monotonic()
+        self._recent: deque[float] = deque(maxlen=512)
+        self.configure(destination)
+
+    def configure(self, destination: LiveDestination) -> None:
+        """Take a changed configuration; what is in flight goes on."""
+        spec = destination.spec
+        self.destination = destination
+        self._outgoing = Outgoing(destination, self._engine.live, self._engine.log.instance)
+        self._timeout = units.seconds(spec.timeout)
+        self._concurrency = spec.concurrency
+        self._schedule = tuple(units.seconds(wait) for wait in spec.retry)
+        self._retry_after_cap = units.seconds(spec.retry_after_cap)
+        self._rate = units.per_second(spec.rate) if spec.rate else 0.0
+        self._burst = max(1.0, self._rate / 10)
+        self._ordered_by = spec.ordered_by
+        self.paused = destination.paused_at_us is not None
+
+    def __repr__(self) -> str:
+        return (
+            f"<Sender {self.destination.name}: {len(self.flights)} in flight, {len(self.ready)} ready, "
+            f"{len(self.waiting)} waiting, circuit {self.circuit.state}, {self.lane!r}>"
+        )
+
+    # -- being fed ---------------------------------------------------------------------------------------
+
+    def offer(self, offset: int) -> None:
+        """The log told a wanted event. `pump` follows once per batch."""
+        if self.lane.offer(offset):
+            self.ready.append(offset)
+            self._engine.settler.lane(self.lane)
+        elif not self.lane.touched:
+            return
+
+    def _feed(self) -> None:
+        """A lagging lane with room reads on."""
+        lane = self.lane
+        if (
+            lane.live
+            or self._feeding is not None
+            or self.paused
+            or self.halted
+            or self._engine.stopping
+            or lane.room < 64
+            or len(self.lines) > LINE_LIMIT
+        ):
+            return
+        self._feeding = asyncio.get_running_loop().create_task(self._read_lane(), name="feed")
+
+    async def _read_lane(self) -> None:
+        lane, engine = self.lane, self._engine
+        try:
+            upto, room = engine.log.told, lane.room
+            offsets = await engine.scan(self.number, lane.fed_to, upto, room)
+            if self.halted:
+                return
+            # Told and turned live in this one step of the loop: nothing can be appended in between unseen.
+            end = upto if len(offsets) < room else offsets[-1]
+            self.ready.extend(lane.feed(offsets, end, engine.log.told))
+            engine.settler.lane(lane)
+            engine.settler.due()
+        except TidegateError as error:
+            self.last_error = error.message
+            self._wake_in(1.0)
+            return
+        finally:
+            self._feeding = None
+        self.pump()
+
+    # -- what goes out next ------------------------------------------------------------------------------
+
+    def pump(self) -> None:
+        """Send as much as order, window, circuit, rate and concurrency allow."""
+        while len(self.flights) < self._concurrency and not (self.paused or self.halted or self._engine.stopping):
+            now_us = self._engine.clock.now_us()
+            if self.hold_until_us > now_us:
+                self._wake_in((self.hold_until_us - now_us) / 1e6)
+                break
+            allowed = self.circuit.allow(self._engine.clock.monotonic())
+            if allowed == "no":
+                self._wake_in(max(self.circuit.next_probe_at - self._engine.clock.monotonic(), 0.01))
+                break
+            if allowed == "probe" and self.flights:
+                break
+            if not self._pick(now_us, allowed == "probe"):
+                break
+        if not self.lane.live:
+            if self.flights and self.lane.room < 64:
+                self._release_hung()
+            self._feed()
+
+    def _pick(self, now_us: int, probe: bool) -> bool:
+        """Start one delivery; False when there is none that may go now. A due retry goes before a new event."""
+        due = self.waiting.next_due()
+        if due is not None and (due[0] <= now_us or probe):
+            event = self._event(due[1])
+            if event is _UNREAD or not self._may_spend():
+                return False
+            exception = self.waiting.take()
+            return self._start(exception.offset, event, exception, exception.key, probe)
+        if due is not None:
+            self._wake_in((due[0] - now_us) / 1e6)
+        elif self.waiting.overflow:
+            self._reload()
+        if self.lines.freed:
+            return self._pick_freed(probe)
+        while self.ready:
+            offset = self.ready[0]
+            if offset not in self.lane.open:  # cancelled meanwhile
+                self.ready.popleft()
+                continue
+            event = self._event(offset)
+            if event is _UNREAD:
+                return False
+            key = self._key(event) if self._ordered_by and event is not None else ""
+            if key and self._join(key, offset):
+                self.ready.popleft()
+                continue
+            if not self._may_spend():
+                return False
+            self.ready.popleft()
+            return self._start(offset, event, None, key, probe)
+        return False
+
+    def _pick_freed(self, probe: bool) -> bool:
+        """Offsets whose key became free go before newer ones."""
+        offset, key = self.lines.freed[0]
+        if offset not in self.lane.open:
+            self.lines.freed.popleft()
+            self._key_settled(key)
+            return True
+        event = self._event(offset)
+        if event is _UNREAD or not self._may_spend():
+            return False
+        self.lines.freed.popleft()
+        return self._start(offset, event, None, key, probe)
+
+    def _may_spend(self) -> bool:
+        """Take a token of the rate, or wake when there is one."""
+        if not self._rate:
+            return True
+        now = self._engine.clock.monotonic()
+        self._tokens = min(self._burst, self._tokens + (now - self._tokens_at) * self._rate)
+        self._tokens_at = now
+        if self._tokens >= 1:
+            self._tokens -= 1
+            return True
+        self._wake_in((1 - self._tokens) / self._rate)
+        return False
+
+    def _event(self, offset: int) -> Any:
+        """The event, None when it is trimmed away, or _UNREAD while it is being read."""
+        event = self._engine.log.cached(offset)
+        if event is not None:
+            return event
+        if offset in self._bodies:
+            return self._bodies[offset]
+        if self._reading is None:
+            self._reading = asyncio.get_running_loop().create_task(self._read_events(), name="read ahead")
+        return _UNREAD
+
+    async def _read_events(self) -> None:
+        wanted = self.waiting.peek(8) + [offset for offset, _ in self.lines.freed] + [self.ready[i] for i in range(min(READ_AHEAD, len(self.ready)))]
+        try:
+            found = {event.offset: event for event in await self._engine.log.read(wanted)}
+            self._bodies = {offset: found.get(offset) for offset in wanted}
+        except TidegateError as error:
+            self.last_error = error.message
+            self._wake_in(1.0)
+            return
+        finally:
+            self._reading = None
+        self.pump()
+
+    def _wake_in(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        at = loop.time() + seconds
+        if self._wake is not None:
+            if self._wake.when() <= at and not self._wake.cancelled() and self._wake.when() > loop.time():
+                return
+            self._wake.cancel()
+        self._wake = loop.call_at(at, self._woken)
+
+    def _woken(self) -> None:
+        self._wake = None
+        self.pump()
+
+    # -- order by key ------------------------------------------------------------------------------------
+
+    def _key(self, event: Event) -> str:
+        if self._ordered_by == "key":
+            return event.key or ""
+        value = dig(event_view(event), self._ordered_by)
+        return value if isinstance(value, str) else str(value) if isinstance(value, int | float) else ""
+
+    def _join(self, key: str, offset: int) -> bool:
+        """Stand behind the key's first, when it has an unsettled one."""
+        line = self.lines.join(key, offset)
+        if line is None:
+            return False
+        if line.blocked:
+            self._park(key, offset)
+        return True
+
+    def _park(self, key: str, offset: int) -> None:
+        """The key is held back by a failed one: this one leaves the lane and waits in the table."""
+        self.lane.finish(offset)
+        self._put(Exception_(self.number, offset, ExceptionState.PARKED, cause="behind_key", key=key))
+
+    def _key_settled(self, key: str) -> None:
+        """The first of a key is delivered or given up: the next may go."""
+        offset = self.lines.settle(key)
+        if offset is not None:
+            one = Exception_(self.number, offset, ExceptionState.PENDING, self._engine.clock.now_us(), key=key)
+            self.waiting.add(one)
+            self._put(one)
+
+    # -- sending -----------------------------------------------------------------------------------------
+
+    def _start(self, offset: int, event: Event | None, exception: Exception_ | None, key: str, probe: bool) -> bool:
+        engine = self._engine
+        self._bodies.pop(offset, None)
+        if event is None:
+            self._give_up(offset, exception, "expired", key)
+            return True
+        number = (exception.attempts if exception is not None else 0) + 1
+        now_us = engine.clock.now_us()
+        flight = Flight(offset, number, now_us, engine.clock.monotonic(), exception, key, probe)
+        if key:
+            self.lines.open(key)
+        revision = exception.route if exception is not None and exception.route else engine.route_of(event, self.number)
+        try:
+            head, body = self._outgoing.request(
+                event, ids.event_id(engine.log.instance, offset), revision, number, now_us // 1_000_000
+            )
+        except Exception as error:  # noqa: BLE001 - a user's transform or text may raise anything: a recorded attempt
+            self.flights[offset] = flight
+            engine.loop_soon(self._ended, flight, Outcome.RENDER, None, f"{type(error).__name__}: {error}"[:300], None)
+            return True
+        self.flights[offset] = flight
+        flight.pending = engine.post.send(
+            self._outgoing.target, head, body, self._timeout, lambda result: self._done(flight, result)
+        )
+        return True
+
+    def _done(self, flight: Flight, result: Any) -> None:
+        self._ended(flight, result.outcome, result.status, result.error, result)
+        self.pump()
+
+    def _ended(self, flight: Flight, outcome: Outcome, status: int | None, error: str, result: Any) -> None:
+        """An answer, or the lack of one: decide, then put it in line for the settle."""
+        engine = self._engine
+        offset = flight.offset
+        if self.flights.pop(offset, None) is None:
+            return
+        now_us = engine.clock.now_us()
+        exception = flight.exception
+        first = exception.tries_left_from if exception is not None else 0
+        retry_after = parse_retry_after(result.retry_after, now_us) if result is not None and result.retry_after else None
+        verdict = next_attempt(
+            self._schedule, flight.number - first, outcome, status, retry_after, self._retry_after_cap, now_us,
+            engine.clock.random(),
+        )  # fmt: skip
+        ok = verdict.kind == "delivered"
+        engine.settler.attempt(
+            Attempt(
+                offset, self.number, flight.number,
+                Outcome.HTTP_ERROR if outcome is Outcome.OK and not ok else outcome,
+                flight.started_at_us,
+                result.duration_us if result is not None else 0,
+                status, error,
+                result.headers if result is not None else b"",
+                result.body if result is not None else b"",
+                result.body_bytes if result is not None else 0,
+                "" if ok else self._outgoing.shown_url,
+                exception is not None and exception.replay == "manual",
+            )
+        )  # fmt: skip
+        self.circuit.on_result(ok, offset, engine.clock.monotonic())
+        if ok:
+            self._recent.append(engine.clock.monotonic())
+            self._delivered(flight)
+        else:
+            self.last_error = error or f"HTTP {status}"
+            self._failed(flight, verdict, outcome)
+        engine.settler.lane(self.lane)
+        engine.settler.due()
+        if outcome is Outcome.RENDER:
+            self.pump()
+
+    def _delivered(self, flight: Flight) -> None:
+        offset = flight.offset
+        self.lane.delivered += 1
+        if offset in self.lane.open:
+            self.lane.finish(offset)
+        if flight.exception is not None:
+            self.waiting.remove(offset)
+            self._engine.settler.close(self.number, offset)
+        if flight.key:
+            self._key_settled(flight.key)
+
+    def _failed(self, flight: Flight, verdict: Verdict, outcome: Outcome) -> None:
+        exception, offset = flight.exception, flight.offset
+        if verdict.hold_seconds:
+            self.hold_until_us = self._engine.clock.now_us() + int(verdict.hold_seconds * 1e6)
+        if verdict.kind == "exhausted":
+            self._give_up(offset, exception, outcome.name.lower(), flight.key, flight.number)
+            return
+        due = verdict.due_at_us if verdict.due_at_us is not None else self._engine.clock.now_us()
+        if offset in self.lane.open:
+            self.lane.finish(offset)
+        one = Exception_(
+            self.number, offset, ExceptionState.PENDING, due, flight.number, outcome.name.lower(), flight.key,
+            exception.tries_left_from if exception is not None else 0,
+            exception.route if exception is not None else 0,
+            exception.replay if exception is not None else "",
+        )  # fmt: skip
+        self.waiting.remove(offset)
+        self.waiting.add(one)
+        self._put(one)
+        if flight.key:
+            for behind in self.lines.block(flight.key):
+                if behind in self.lane.open:
+                    self._park(flight.key, behind)
+        if verdict.kind == "disable":
+            self._engine.disable(self.destination.name)
+
+    def _give_up(self, offset: int, exception: Exception_ | None, cause: str, key: str, attempts: int = 0) -> None:
+        if offset in self.lane.open:
+            self.lane.finish(offset)
+        self.waiting.remove(offset)
+        self.lane.exhausted += 1
+        self._put(
+            Exception_(
+                self.number, offset, ExceptionState.EXHAUSTED, 0,
+                attempts or (exception.attempts if exception is not None else 0), cause, key,
+            )
+        )  # fmt: skip
+        if key:
+            self._key_settled(key)
+        self._engine.settler.lane(self.lane)
+        self._engine.settler.due()
+
+    def _put(self, one: Exception_) -> None:
+        self._engine.settler.put(one)
+        self._engine.settler.lane(self.lane)
+        self._engine.settler.due()
+
+    def _release_hung(self) -> None:
+        """A request that hangs while it holds up a full window becomes an exception, and the position goes on."""
+        now = self._engine.clock.monotonic()
+        oldest = next(iter(self.lane.open), None)
+        flight = self.flights.get(oldest) if oldest is not None else None
+        if flight is None or flight.exception is not None:
+            return
+        if now - flight.started < HUNG_SECONDS:
+            self._wake_in(HUNG_SECONDS)
+            return
+        self.lane.finish(flight.offset)
+        flight.exception = Exception_(
+            self.number, flight.offset, ExceptionState.PENDING, self._engine.clock.now_us(), flight.number - 1,
+            "slow", flight.key,
+        )  # fmt: skip
+        self._put(flight.exception)
+
+    # -- the table beyond memory -------------------------------------------------------------------------
+
+    def _reload(self) -> None:
+        """Memory ran out of retries while the table has more: read the earliest."""
+        if self._reading is None:
+            self._reading = asyncio.get_running_loop().create_task(self._reload_due(), name="reload")
+
+    async def _reload_due(self) -> None:
+        try:
+            await self._engine.settler.flush()
+            rows = await self._engine.store.deliveries.exceptions(
+                destination=self.number, due_before_us=FAR_US, limit=1024
+            )
+            self.waiting.overflow = len(rows) == 1024
+            self.adopt(rows)
+        except TidegateError as error:
+            self.last_error = error.message
+            self._wake_in(1.0)
+            return
+        finally:
+            self._reading = None
+        self.pump()
+
+    def adopt(self, rows: Sequence[Exception_]) -> None:
+        """Take PENDING and PARKED rows of the table into memory (those in flight or known are skipped)."""
+        for one in rows:
+            if one.offset in self.flights or one.offset in self.waiting.known:
+                continue
+            if one.state is ExceptionState.PENDING:
+                self.waiting.add(one)
+                if one.key:
+                    self.lines.open(one.key, blocked=True)
+            elif one.state is ExceptionState.PARKED:
+                self.lines.open(one.key, blocked=True).behind.append(one.offset)
+
+    def reopen(self, one: Exception_) -> None:
+        """A retry or replay: PENDING from now on. The caller moved the counters."""
+        self.waiting.remove(one.offset)
+        self.waiting.add(one)
+        self._put(one)
+
+    def release_key(self, one: Exception_) -> None:
+        """One that was settled by the operator leaves its key's line, or lets the next go."""
+        if one.state is ExceptionState.PARKED:
+            self.lines.leave(one.key, one.offset)
+        else:
+            self._key_settled(one.key)
+
+    def abort_all(self) -> None:
+        """Cut what is in flight: a send cut off is no attempt."""
+        for flight in self.flights.values():
+            if flight.pending is not None:
+                flight.pending.abort()
+        self.flights.clear()
+        if self._wake is not None:
+            self._wake.cancel()
+
+    def health(self) -> SenderHealth:
+        now = self._engine.clock.monotonic()
+        recent = sum(1 for at in self._recent if now - at < 60)
+        lag = 0 if self.lane.live else max(0, self._engine.log.told - self.lane.fed_to)
+        return SenderHealth(
+            self.circuit.state,
+            len(self.flights),
+            len(self.ready) + len(self.waiting) + len(self.lines),
+            lag,
+            self.hold_until_us if self.hold_until_us > self._engine.clock.now_us() else None,
+            self.last_error,
+            float(recent),
+        )
+
+
+_UNREAD = object()

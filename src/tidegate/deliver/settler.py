@@ -1,0 +1,155 @@
+"""The settler: results of many senders, made durable together a few dozen times a second.
+
+Owns what waits for the next settle. One settlement is on its way at a time; results that come meanwhile wait for
+the next. A settle is due 20 ms after the first result, and 0.5 s after the log moved without one, so that a start
+does not read again what no route wanted. Failure: when the store is busy the same settlement is tried again (it is
+idempotent) and senders stop when their windows are full; when the store is broken the gateway stops, and what was
+sent and not settled is sent again after the start, with the same id and attempt number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from tidegate.deliver.lane import LaneCursor
+from tidegate.errors import StoreBusy, TidegateError
+from tidegate.model import Attempt, Exception_, RangeSettlement
+from tidegate.store import Deliveries, Settlement
+
+SETTLE_SECONDS = 0.02  # 5 to 50 ms measured the same; duplicates after a kill shorten with it
+IDLE_SECONDS = 0.5
+BUSY_SECONDS = 0.5
+
+
+class Settler:
+    """Collects and settles. `mark` gives the offset up to which every lane was offered everything."""
+
+    def __init__(self, deliveries: Deliveries, mark: Callable[[], int]) -> None:
+        self._deliveries = deliveries
+        self._mark = mark
+        self._settled_mark = 0
+        self._lanes: dict[int, LaneCursor] = {}
+        self._attempts: list[Attempt] = []
+        self._exceptions: dict[tuple[int, int], Exception_] = {}
+        self._closed: dict[tuple[int, int], None] = {}
+        self._ranges: list[RangeSettlement] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._soon = False
+        self._task: asyncio.Task[None] | None = None
+        self._waiters: list[asyncio.Future[None]] = []
+        self._failed: TidegateError | None = None
+        self.after: Callable[[Iterable[int]], None] = lambda destinations: None
+        self.settles = 0
+
+    # -- collecting --------------------------------------------------------------------------------------
+
+    def lane(self, lane: LaneCursor) -> None:
+        self._lanes[lane.destination] = lane
+
+    def attempt(self, attempt: Attempt) -> None:
+        self._attempts.append(attempt)
+
+    def put(self, one: Exception_) -> None:
+        key = (one.destination, one.offset)
+        self._closed.pop(key, None)
+        self._exceptions[key] = one
+
+    def close(self, destination: int, offset: int) -> None:
+        key = (destination, offset)
+        self._exceptions.pop(key, None)
+        self._closed[key] = None
+
+    def range(self, one: RangeSettlement) -> None:
+        self._ranges.append(one)
+
+    def due(self) -> None:
+        """There is a result: settle soon."""
+        if self._task is not None or self._soon:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._soon = True
+        self._timer = asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._start)
+
+    def moved(self) -> None:
+        """Only the log moved: settle within half a second."""
+        if self._timer is None and self._task is None:
+            self._timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._start)
+
+    @property
+    def dirty(self) -> bool:
+        return bool(
+            self._task is not None or self._attempts or self._exceptions or self._closed or self._lanes or self._ranges
+        )
+
+    # -- settling ----------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        self._timer = None
+        self._soon = False
+        if self._task is None and self._failed is None:
+            self._task = asyncio.get_running_loop().create_task(self._settle(), name="settle")
+
+    async def _settle(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        lanes, self._lanes = self._lanes, {}
+        rows = [lane.make_row() for lane in lanes.values()]
+        settlement = Settlement(
+            self._mark(),
+            [row for row, _ in rows],
+            self._attempts,
+            list(self._exceptions.values()),
+            list(self._closed),
+            self._ranges,
+        )
+        self._attempts, self._exceptions, self._closed, self._ranges = [], {}, {}, []
+        error: TidegateError | None = None
+        while True:
+            try:
+                await self._deliveries.settle(settlement)
+            except StoreBusy:
+                await asyncio.sleep(BUSY_SECONDS)
+                continue
+            except TidegateError as broken:
+                error = self._failed = broken
+            break
+        self._task = None
+        self.settles += 1
+        self._settled_mark = settlement.mark
+        for lane, (_, count) in zip(lanes.values(), rows, strict=True):
+            lane.unsettled -= count
+        for waiter in waiters:
+            if not waiter.done():
+                if error is None:
+                    waiter.set_result(None)
+                else:
+                    waiter.set_exception(error)
+        if error is not None:
+            return
+        self.after(lanes)
+        if self._waiters or self._attempts or self._exceptions or self._closed or self._lanes or self._ranges:
+            self.due()
+        elif self._mark() > self._settled_mark:
+            self.moved()
+
+    async def flush(self) -> None:
+        """Return when everything collected until now is durable. Raises what the store raised."""
+        if self._failed is not None:
+            raise self._failed
+        if not self.dirty:
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._task is not None and not (
+            self._attempts or self._exceptions or self._closed or self._lanes or self._ranges
+        ):
+            await asyncio.shield(self._task)
+            if self._failed is not None:
+                raise self._failed
+            return
+        self._waiters.append(waiter)
+        if self._task is None:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._start()
+        await waiter

@@ -1,0 +1,123 @@
+"""Deliveries of one sender that are not on the happy path: due retries, and what is parked behind a key.
+
+Owns their memory: the earliest due ones and, for an ordered destination, the chains by key. The table has them all;
+`overflow` says that it has more than memory. No I/O: the sender loads and the settler writes.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+
+from tidegate.model import Exception_, ExceptionState
+
+MEMORY_LIMIT = 2048  # retries known in memory; the rest wait in the table
+LINE_LIMIT = 10_000  # offsets behind keys in memory before the lane stops to be fed
+
+
+class Waiting:
+    """Retries by due time."""
+
+    def __init__(self) -> None:
+        self.known: dict[int, Exception_] = {}
+        self._due: list[tuple[int, int]] = []
+        self.overflow = False
+
+    def __len__(self) -> int:
+        return len(self.known)
+
+    def add(self, one: Exception_) -> None:
+        """A PENDING exception; one due earlier than memory's end is kept, a later one may stay in the table only."""
+        if len(self.known) >= MEMORY_LIMIT and one.offset not in self.known:
+            self.overflow = True
+            return
+        self.known[one.offset] = one
+        heapq.heappush(self._due, (one.due_at_us, one.offset))
+
+    def remove(self, offset: int) -> Exception_ | None:
+        return self.known.pop(offset, None)
+
+    def next_due(self) -> tuple[int, int] | None:
+        """(due_at_us, offset) of the earliest, without taking it. Stale heap entries are dropped here."""
+        while self._due:
+            due_at_us, offset = self._due[0]
+            one = self.known.get(offset)
+            if one is not None and one.due_at_us == due_at_us and one.state is ExceptionState.PENDING:
+                return due_at_us, offset
+            heapq.heappop(self._due)
+        return None
+
+    def take(self) -> Exception_:
+        """The earliest. Call after `next_due()` gave one."""
+        _, offset = heapq.heappop(self._due)
+        return self.known[offset]
+
+    def peek(self, count: int) -> list[int]:
+        """Offsets of about the earliest `count`, for reading their events ahead."""
+        return [offset for _, offset in heapq.nsmallest(count, self._due) if offset in self.known]
+
+
+class Line:
+    """What stands behind the first of one key. `blocked`: the first failed, so those behind are parked rows."""
+
+    __slots__ = ("behind", "blocked")
+
+    def __init__(self, blocked: bool = False) -> None:
+        self.blocked = blocked
+        self.behind: deque[int] = deque()
+
+
+class Lines:
+    """Order by key: for every key with an unsettled first, the offsets behind it, ascending."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, Line] = {}
+        self.freed: deque[tuple[int, str]] = deque()  # offsets of the lane whose turn has come
+
+    def __len__(self) -> int:
+        return sum(len(line.behind) for line in self._lines.values()) if self._lines else 0
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._lines
+
+    def open(self, key: str, blocked: bool = False) -> Line:
+        line = self._lines.get(key)
+        if line is None:
+            line = self._lines[key] = Line(blocked)
+        line.blocked = line.blocked or blocked
+        return line
+
+    def join(self, key: str, offset: int) -> Line | None:
+        """Stand behind the key's first; None when there is none: go at once."""
+        line = self._lines.get(key)
+        if line is not None:
+            line.behind.append(offset)
+        return line
+
+    def block(self, key: str) -> list[int]:
+        """The first failed: everything taken behind it is to be parked, now and as it comes."""
+        line = self.open(key)
+        if line.blocked:
+            return []
+        line.blocked = True
+        return list(line.behind)
+
+    def settle(self, key: str) -> int | None:
+        """The first is settled. Returns a parked offset that is due now; one of the lane goes to `freed`."""
+        line = self._lines.get(key)
+        if line is None:
+            return None
+        if not line.behind:
+            del self._lines[key]
+            return None
+        offset = line.behind.popleft()
+        if line.blocked:
+            return offset
+        self.freed.append((offset, key))
+        return None
+
+    def leave(self, key: str, offset: int) -> None:
+        """A cancelled one leaves the line."""
+        line = self._lines.get(key)
+        if line is not None and offset in line.behind:
+            line.behind.remove(offset)

@@ -1,0 +1,215 @@
+"""The gateway: builds the doors around one store, starts them, lets them drain, stops them.
+
+Owns the order: configuration is judged before anything opens; the store before the engines; the senders take up their
+lanes before a request is accepted; at the end doors close first, then what is in flight ends, then the store. Knows
+no HTTP routes: `serve.py` puts the API and the server around it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tidegate.clock import Clock
+from tidegate.config.load import load_file
+from tidegate.config.model import Config
+from tidegate.deliver import DeliverEngine
+from tidegate.errors import NotBuilt, TidegateError
+from tidegate.live import ItemChange, Live
+from tidegate.maintenance import Maintenance
+from tidegate.outbound.client import PullClient
+from tidegate.outbound.dialer import Dialer, Guard
+from tidegate.outbound.post import PostClient
+from tidegate.pull import PullEngine
+from tidegate.receive.door import ReceiveDoor
+from tidegate.receive.inlets import Inlet, compile_inlet
+from tidegate.rules.addresses import parse_allow
+from tidegate.store import Refusal, Store
+from tidegate.store.sqlite import open_sqlite
+from tidegate.vault import open_vault
+
+log = logging.getLogger("tidegate.gateway")
+REFUSALS_PER_WRITE = 100
+
+
+class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What `tidegate serve` was told."""
+
+    config: Path | None = None
+    data: Path = Path("tidegate-data")
+    host: str = "127.0.0.1"
+    port: int = 8420
+    ingest_port: int | None = None
+    database: str | None = None
+    admin_key: str | None = None
+
+
+class Gateway:
+    """One process with its four doors. Make it with `open_gateway`."""
+
+    def __init__(self, options: ServeOptions, store: Store, live: Live, clock: Clock, environ: Mapping[str, str]) -> None:
+        self.options = options
+        self.store = store
+        self.live = live
+        self.clock = clock
+        self.started_at_us = clock.now_us()
+        self.stopping = asyncio.Event()
+        self.failure: BaseException | None = None
+        self._environ = environ
+        self.guard = Guard(parse_allow(live.settings.egress.allow), self._own_addresses())
+        self.dialer = Dialer(self.guard)
+        self.post = PostClient(self.dialer, clock)
+        self.client = PullClient(self.guard, clock)
+        self.deliver = DeliverEngine(store, live, self.post, clock)
+        self.pull = PullEngine(store, live, self.client, clock)
+        self.door = ReceiveDoor(store.log, self._inlet, live, clock, self._refuse, self._busy)
+        self.maintenance = Maintenance(store, live, self.deliver, clock)
+        self._inlets: dict[str, Inlet] = {}
+        self._refusals: list[Refusal] = []
+        self._refusal_task: asyncio.Task[None] | None = None
+        self._max_waiting = live.settings.gateway.max_waiting
+
+    def _own_addresses(self) -> frozenset[tuple[str, int]]:
+        ports = {self.options.port, *([self.options.ingest_port] if self.options.ingest_port else [])}
+        return frozenset((self.options.host, port) for port in ports)
+
+    # -- life --------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        self.store.on_failure(self._failed)
+        self._configured()
+        self.live.on_change(self._configured)
+        await self.deliver.start()
+        await self.pull.start()
+        self.maintenance.start()
+
+    async def stop(self) -> None:
+        """Doors are closed by the server before this; afterwards the data directory is free."""
+        self.stopping.set()
+        await self.maintenance.stop()
+        await self.pull.stop()
+        try:
+            await self.deliver.stop()
+        except (TidegateError, TimeoutError) as error:
+            log.error("the last settle failed, what it held is sent again after the next start: %s", error)
+        await self.post.close()
+        await self.client.close()
+        await self._write_refusals()
+        await self.store.close()
+
+    def _failed(self, error: BaseException) -> None:
+        """The store's state is unknown: stop, and recover from disk at the next start."""
+        log.critical("%s; stopping, the next start recovers from disk", error)
+        self.failure = error
+        self.stopping.set()
+
+    def ready(self) -> str | None:
+        """None when requests are welcome, else why not."""
+        if self.failure is not None:
+            return "the store failed"
+        if self.stopping.is_set():
+            return "stopping"
+        return "the disk does not keep up" if self.store.log.stuck else None
+
+    # -- configuration -----------------------------------------------------------------------------------
+
+    def _configured(self) -> None:
+        settings = self.live.settings
+        self._max_waiting = settings.gateway.max_waiting
+        self.guard.update(parse_allow(settings.egress.allow), self._own_addresses())
+        self._inlets = {}
+        self.pull.configure({name: source.spec for name, source in self.live.sources.items()})
+
+    def _inlet(self, name: str) -> Inlet | None:
+        inlet = self._inlets.get(name)
+        if inlet is None:
+            source = self.live.sources.get(name)
+            if source is None or (source.spec.webhook is None and source.spec.form is None):
+                return None
+            inlet = self._inlets[name] = compile_inlet(name, source.spec, self.live.settings.gateway.public_url)
+        return inlet
+
+    async def reload(self, prune: bool = False) -> list[ItemChange]:
+        """Read the file again and make it so. ConfigError changes nothing."""
+        if self.options.config is None:
+            return []
+        loaded = load_file(self.options.config, self._environ)
+        changes = await self.live.apply(loaded.config, prune=prune)
+        for change in changes:
+            log.info("%s %s %s", change.kind, change.name, change.action)
+        return changes
+
+    # -- the receive door's neighbours -------------------------------------------------------------------
+
+    def _busy(self) -> bool:
+        return self.store.log.waiting > self._max_waiting or self.store.log.stuck
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Remember a refusal for the operator: a bounded ring, written behind, never per request."""
+        if len(self._refusals) < REFUSALS_PER_WRITE:
+            self._refusals.append(refusal)
+        if self._refusal_task is None:
+            self._refusal_task = asyncio.get_running_loop().create_task(self._refusals_soon(), name="refusals")
+
+    async def _refusals_soon(self) -> None:
+        await asyncio.sleep(0.2)
+        await self._write_refusals()
+        self._refusal_task = None
+
+    async def _write_refusals(self) -> None:
+        rows, self._refusals = self._refusals, []
+        if rows:
+            try:
+                await self.store.settings.refusals(put=rows, limit=1)
+            except TidegateError as error:
+                log.warning("refusals could not be kept: %s", error.message)
+
+    # -- operator ----------------------------------------------------------------------------------------
+
+    async def backup(self, path: str) -> None:
+        await self.store.backup(path)
+
+    async def doctor(self) -> dict[str, Any]:
+        facts = await self.store.facts()
+        return {
+            "ready": self.ready() or "yes",
+            "store": facts,
+            "sources": len(self.live.sources),
+            "destinations": len(self.live.destinations),
+            "routes": len(self.live.routes),
+            "paused": sorted(d.name for d in self.live.destinations.values() if d.paused_at_us is not None),
+            "waiting_for_disk": self.store.log.waiting,
+            "connections": msgspec.to_builtins(self.post.stats()),
+        }
+
+
+async def open_gateway(options: ServeOptions, environ: Mapping[str, str] | None = None, clock: Clock | None = None) -> Gateway:
+    """Judge the configuration, open the store, put the gateway together. Nothing runs before `start()`."""
+    environ = os.environ if environ is None else environ
+    clock = clock or Clock()
+    loaded = load_file(options.config, environ).config if options.config is not None else Config()
+    if options.database is not None:
+        raise NotBuilt(
+            f"--database {options.database.split(':', 1)[0]}:... is not built in this release",
+            hint="leave --database out: the embedded store lies in --data DIR",
+        )
+    store = await open_sqlite(options.data)
+    try:
+        vault = open_vault(options.data, environ.get("TIDEGATE_SECRET_KEY"))
+        live = Live(store, vault, clock)
+        live.settings = loaded
+        await live.load()
+        await live.apply(loaded)
+    except BaseException:
+        await store.close()
+        raise
+    return Gateway(options, store, live, clock, environ)
+
+
+__all__ = ["Gateway", "ServeOptions", "open_gateway"]

@@ -1,0 +1,459 @@
+"""The configuration in force: what the file and the API define, compiled for the engines.
+
+Owns who owns what (`file` or `api`), numbers of destinations, revisions of routes, and the routing decision with
+its interning. Knows no engine: engines ask it, and are told of a change by `on_change`. Everything that stands here
+is in the store first, so a restart finds it; the file's items are applied again at each start, and an invalid file
+changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from tidegate.clock import Clock
+from tidegate.config import model as config
+from tidegate.errors import ConfigError, Conflict, NotFound
+from tidegate.rules.routing import Decision, RoutePlan, RouteRule, compile_routes
+from tidegate.rules.signing import new_secret
+from tidegate.rules.transforms import compile_transform
+from tidegate.store import Item, Store
+from tidegate.vault import Vault
+
+API_PLACE = 1_000_000  # items of the API come after the file's, by number
+ROTATION_OVERLAP_US = 24 * 3600 * 1_000_000  # how long the old secret signs too
+LEFT_FILE = "left_file"
+
+Spec = config.Source | config.Destination | config.Route
+
+
+class OldSecret(msgspec.Struct, frozen=True):
+    secret: str
+    until_us: int
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """What an item's sealed body holds. `made` are secrets drawn by us, newest first."""
+
+    spec: msgspec.Raw
+    made: tuple[str, ...] = ()
+    old: tuple[OldSecret, ...] = ()
+
+
+class LiveSource(msgspec.Struct, frozen=True):
+    number: int
+    name: str
+    spec: config.Source
+    owner: str
+
+
+class LiveDestination(msgspec.Struct, frozen=True):
+    number: int
+    name: str
+    spec: config.Destination
+    owner: str
+    paused_at_us: int | None
+    pause_reason: str
+    secrets: tuple[str, ...]  # newest first; () for kinds that do not sign
+
+
+class LiveRoute(msgspec.Struct, frozen=True):
+    number: int
+    name: str
+    revision: int
+    spec: config.Route
+    owner: str
+
+
+class ItemChange(msgspec.Struct, frozen=True):
+    """What an apply did to one item: `action` is created, updated, deleted, paused or resumed."""
+
+    kind: str
+    name: str
+    action: str
+
+
+_SPEC_TYPES: dict[str, type[Spec]] = {
+    "source": config.Source,
+    "destination": config.Destination,
+    "route": config.Route,
+}
+
+
+class _RevisionBody(msgspec.Struct, frozen=True):
+    """A revision as it stands with the events it decided: the route, and the numbers its names meant then."""
+
+    route: msgspec.Raw
+    destinations: tuple[int, ...]
+
+
+class Live:
+    """The configuration in force. `load()` first; all methods belong to the event loop."""
+
+    def __init__(self, store: Store, vault: Vault, clock: Clock) -> None:
+        self._store = store
+        self._vault = vault
+        self._clock = clock
+        self._items: dict[tuple[str, str], Item] = {}
+        self._stored: dict[int, Stored] = {}
+        self._rules: dict[int, RouteRule] = {}
+        self._transforms: dict[int, Callable[[dict[str, Any]], dict[str, Any]] | None] = {}
+        self._route_specs: dict[int, config.Route] = {}
+        self._listeners: list[Callable[[], None]] = []
+        self._plan: RoutePlan = compile_routes((), frozenset())
+        self._numbers: dict[tuple[str, int], int] = {}
+        self._decisions: dict[int, Decision] = {}  # keeps decisions alive while their id() is a key
+        self.sources: dict[str, LiveSource] = {}
+        self.destinations: dict[str, LiveDestination] = {}
+        self.routes: dict[str, LiveRoute] = {}
+        self.destination_names: dict[int, str] = {}
+        self.by_number: dict[int, LiveDestination] = {}
+        self.deleted: dict[int, int] = {}  # destination number -> deleted_at_us
+        self.settings = config.Config()  # gateway, egress and retention of the file
+
+    # -- loading and compiling ---------------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """Read items and route revisions from the store, and compile."""
+        for revision, (name, sealed) in (await self._store.settings.route_revisions()).items():
+            self._keep_revision(revision, name, self._vault.open(sealed, "route_revision"))
+        await self._refresh()
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        self._listeners.append(listener)
+
+    async def _refresh(self) -> None:
+        items = await self._store.settings.items()
+        current = [item for item in items if item.deleted_at_us is None]
+        self._items = {(item.kind, item.name): item for item in current}
+        self._stored = {}
+        for item in current:
+            self._stored[item.number] = msgspec.json.decode(self._vault.open(item.body, item.kind), type=Stored)
+        self.destination_names = {item.number: item.name for item in items if item.kind == "destination"}
+        self.deleted = {
+            item.number: item.deleted_at_us
+            for item in items
+            if item.kind == "destination" and item.deleted_at_us is not None
+        }
+        by_kind: dict[str, list[Item]] = {"source": [], "destination": [], "route": []}
+        for item in sorted(current, key=lambda i: (i.place, i.number)):
+            by_kind[item.kind].append(item)
+        self.sources = {
+            item.name: LiveSource(item.number, item.name, self._spec(item, config.Source), item.owner)
+            for item in by_kind["source"]
+        }
+        self.destinations = {item.name: self._live_destination(item) for item in by_kind["destination"]}
+        self.by_number = {one.number: one for one in self.destinations.values()}
+        self.routes = {}
+        for item in by_kind["route"]:
+            spec = self._spec(item, config.Route)
+            revision = await self._revise(item.name, spec)
+            self.routes[item.name] = LiveRoute(item.number, item.name, revision, spec, item.owner)
+        self._compile()
+        for listener in self._listeners:
+            listener()
+
+    def _spec(self, item: Item, kind: type[Any]) -> Any:
+        return msgspec.json.decode(self._stored[item.number].spec, type=kind)
+
+    def _live_destination(self, item: Item) -> LiveDestination:
+        spec: config.Destination = self._spec(item, config.Destination)
+        stored = self._stored[item.number]
+        own = [spec.secret] if isinstance(spec.secret, str) else list(spec.secret)
+        now = self._clock.now_us()
+        secrets = tuple(s for s in own if s) or stored.made
+        secrets += tuple(old.secret for old in stored.old if old.until_us > now)
+        if spec.type != "webhook":
+            secrets = ()
+        return LiveDestination(
+            item.number, item.name, spec, item.owner, item.paused_at_us, item.pause_reason, secrets
+        )
+
+    def _compile(self) -> None:
+        rules = [self._rules[route.revision] for route in self.routes.values() if route.spec.enabled]
+        fed = frozenset(
+            (source.name, name)
+            for source in self.sources.values()
+            for name, resource in source.spec.resources.items()
+            if resource.webhook is not None
+        )
+        self._plan = compile_routes(rules, fed)
+        self._numbers = {}
+        self._decisions = {}
+
+    # -- route revisions ---------------------------------------------------------------------------------
+
+    async def _revise(self, name: str, spec: config.Route) -> int:
+        numbers = []
+        for destination in _names(spec.to):
+            found = self.destinations.get(destination)
+            if found is not None:
+                numbers.append(found.number)
+        plain = msgspec.json.encode(_RevisionBody(msgspec.Raw(msgspec.json.encode(spec)), tuple(numbers)))
+        digest = hashlib.blake2b(plain, digest_size=16).digest()
+        sealed = self._vault.seal(plain, "route_revision")
+        revision = await self._store.settings.route_revision(name, sealed, digest)
+        if revision not in self._rules:
+            self._keep_revision(revision, name, plain)
+        return revision
+
+    def _keep_revision(self, revision: int, name: str, plain: bytes) -> None:
+        body = msgspec.json.decode(plain, type=_RevisionBody)
+        spec = msgspec.json.decode(body.route, type=config.Route)
+        sources = _names(spec.from_)
+        self._rules[revision] = RouteRule(
+            revision=revision,
+            name=name,
+            sources=None if "*" in sources else frozenset(sources),
+            destinations=body.destinations,
+            types=None if spec.types is msgspec.UNSET else tuple(spec.types),
+            changes=None if spec.changes is msgspec.UNSET else tuple(spec.changes),
+            filter=spec.filter,
+        )
+        self._route_specs[revision] = spec
+
+    def revision(self, number: int) -> RouteRule | None:
+        return self._rules.get(number)
+
+    def route_name(self, revision: int) -> str:
+        rule = self._rules.get(revision)
+        return rule.name if rule is not None else ""
+
+    def transform(self, revision: int) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
+        """The compiled transform of a revision, None when it has none."""
+        if revision not in self._transforms:
+            spec = self._route_specs.get(revision)
+            self._transforms[revision] = (
+                compile_transform(spec.transform) if spec is not None and spec.transform is not None else None
+            )
+        return self._transforms[revision]
+
+    # -- the routing decision ----------------------------------------------------------------------------
+
+    def decide(
+        self, source: str, type: str, view: Callable[[], dict[str, Any]], resource: str | None = None
+    ) -> int | None:
+        """Number of the audience, None when this decision was not interned yet (then `decide_slow`)."""
+        return self._numbers.get((source, id(self._plan.decide(source, type, resource, view))))
+
+    async def decide_slow(
+        self, source: str, type: str, view: Callable[[], dict[str, Any]], resource: str | None = None
+    ) -> int:
+        plan = self._plan
+        decision = plan.decide(source, type, resource, view)
+        audience = await self._store.log.audience(source, decision.considered, decision.wanted, decision.filtered)
+        if plan is self._plan and len(self._numbers) < 50_000:
+            self._numbers[(source, id(decision))] = audience.number
+            self._decisions[id(decision)] = decision
+        return audience.number
+
+    def decision_today(self, source: str, type: str, view: Callable[[], dict[str, Any]], resource: str | None) -> Decision:
+        """What the routes of today say, for a replay."""
+        return self._plan.decide(source, type, resource, view)
+
+    # -- changing ----------------------------------------------------------------------------------------
+
+    async def apply(self, loaded: config.Config, *, prune: bool = False) -> list[ItemChange]:
+        """Make the file's items what stands in the file. A destination that left is paused, or deleted by `prune`."""
+        wanted: dict[tuple[str, str], Spec] = {}
+        for kind, specs in (
+            ("source", loaded.sources),
+            ("destination", loaded.destinations),
+            ("route", loaded.routes),
+        ):
+            specs_of: Mapping[str, Spec] = specs  # type: ignore[assignment]
+            wanted.update({(kind, name): spec for name, spec in specs_of.items()})
+        for key in wanted:
+            item = self._items.get(key)
+            if item is not None and item.owner == "api":
+                raise ConfigError(
+                    f"{key[0]} {key[1]!r} stands in the file and was made by the API too",
+                    path=f"$.{key[0]}s.{key[1]}",
+                    hint=f"rename it in the file, or delete the other: DELETE /api/v1/{key[0]}s/{key[1]}",
+                    code="owned_twice",
+                )
+        puts: list[Item] = []
+        changes: list[ItemChange] = []
+        for place, (key, spec) in enumerate(wanted.items()):
+            self._put_from_file(key, spec, place, puts, changes)
+        for key, item in self._items.items():
+            if item.owner == "file" and key not in wanted:
+                self._left_file(item, prune, puts, changes)
+        self.settings = loaded
+        if puts:
+            await self._store.settings.put_items(puts)
+        await self._refresh()
+        return changes
+
+    def _put_from_file(
+        self, key: tuple[str, str], spec: Spec, place: int, puts: list[Item], changes: list[ItemChange]
+    ) -> None:
+        item = self._items.get(key)
+        now = self._clock.now_us()
+        if item is None:
+            puts.append(self._item(key[0], key[1], spec, "file", place))
+            changes.append(ItemChange(key[0], key[1], "created"))
+            return
+        stored = self._stored[item.number]
+        came_back = item.pause_reason == LEFT_FILE
+        same = msgspec.json.decode(stored.spec, type=_SPEC_TYPES[key[0]]) == spec
+        if same and item.place == place and not came_back:
+            return
+        puts.append(
+            msgspec.structs.replace(
+                item,
+                body=self._seal(key[0], msgspec.structs.replace(stored, spec=_raw(spec))),
+                place=place,
+                updated_at_us=item.updated_at_us if same else now,
+                paused_at_us=None if came_back else item.paused_at_us,
+                pause_reason="" if came_back else item.pause_reason,
+            )
+        )
+        if not same:
+            changes.append(ItemChange(key[0], key[1], "updated"))
+        elif came_back:
+            changes.append(ItemChange(key[0], key[1], "resumed"))
+
+    def _left_file(self, item: Item, prune: bool, puts: list[Item], changes: list[ItemChange]) -> None:
+        now = self._clock.now_us()
+        if item.kind == "destination" and not prune:
+            if item.pause_reason != LEFT_FILE:
+                puts.append(
+                    msgspec.structs.replace(item, paused_at_us=now, pause_reason=LEFT_FILE, updated_at_us=now)
+                )
+                changes.append(ItemChange(item.kind, item.name, "paused"))
+            return
+        puts.append(msgspec.structs.replace(item, deleted_at_us=now, updated_at_us=now))
+        changes.append(ItemChange(item.kind, item.name, "deleted"))
+
+    async def put(self, kind: str, name: str, spec: Spec) -> bool:
+        """Create (True) or replace (False) an item of the API. Conflict when the file owns it; ConfigError when it names nothing."""
+        item = self._items.get((kind, name))
+        self._refuse_file(item, kind, name)
+        if isinstance(spec, config.Route):
+            self._check_route(name, spec)
+        if item is None:
+            await self._store.settings.put_items([self._item(kind, name, spec, "api", API_PLACE)])
+        else:
+            stored = msgspec.structs.replace(self._stored[item.number], spec=_raw(spec))
+            replaced = msgspec.structs.replace(
+                item, body=self._seal(kind, stored), updated_at_us=self._clock.now_us()
+            )
+            await self._store.settings.put_items([replaced])
+        await self._refresh()
+        return item is None
+
+    def _check_route(self, name: str, spec: config.Route) -> None:
+        for what, names, known in (
+            ("source", _names(spec.from_), self.sources),
+            ("destination", _names(spec.to), self.destinations),
+        ):
+            for one in names:
+                if one not in known and not (what == "source" and one == "*"):
+                    raise ConfigError(
+                        f"route {name!r} names the {what} {one!r}, which is not there",
+                        path=f"$.routes.{name}",
+                        hint=f"PUT /api/v1/{what}s/{one} first",
+                        code="unknown_name",
+                    )
+
+    async def delete(self, kind: str, name: str) -> None:
+        """NotFound, Conflict when the file owns it or a route still names it."""
+        item = self._items.get((kind, name))
+        if item is None:
+            raise NotFound(f"there is no {kind} {name!r}")
+        self._refuse_file(item, kind, name)
+        for route in self.routes.values():
+            if (kind == "source" and name in _names(route.spec.from_)) or (
+                kind == "destination" and name in _names(route.spec.to)
+            ):
+                raise Conflict(
+                    f"route {route.name!r} still names the {kind} {name!r}",
+                    hint=f"change or delete the route first: DELETE /api/v1/routes/{route.name}",
+                    code="in_use",
+                )
+        now = self._clock.now_us()
+        await self._store.settings.put_items([msgspec.structs.replace(item, deleted_at_us=now, updated_at_us=now)])
+        await self._refresh()
+
+    def _refuse_file(self, item: Item | None, kind: str, name: str) -> None:
+        if item is not None and item.owner == "file":
+            raise Conflict(
+                f"{kind} {name!r} is owned by the configuration file",
+                hint="change it in tidegate.toml, then: tidegate config apply",
+                code="owned_by_file",
+            )
+
+    # -- pausing and secrets -----------------------------------------------------------------------------
+
+    def _destination_item(self, name: str) -> Item:
+        item = self._items.get(("destination", name))
+        if item is None:
+            raise NotFound(f"there is no destination {name!r}")
+        return item
+
+    async def pause(self, name: str, reason: str = "operator") -> None:
+        item = self._destination_item(name)
+        if item.paused_at_us is None:
+            now = self._clock.now_us()
+            await self._store.settings.put_items(
+                [msgspec.structs.replace(item, paused_at_us=now, pause_reason=reason)]
+            )
+            await self._refresh()
+
+    async def resume(self, name: str) -> None:
+        item = self._destination_item(name)
+        if item.pause_reason == LEFT_FILE:
+            raise Conflict(
+                f"destination {name!r} left the configuration file",
+                hint="put it back into the file, or: tidegate config apply --prune",
+                code="left_file",
+            )
+        if item.paused_at_us is not None:
+            await self._store.settings.put_items([msgspec.structs.replace(item, paused_at_us=None, pause_reason="")])
+            await self._refresh()
+
+    async def rotate(self, name: str) -> str:
+        """A new secret; the old one signs beside it for a day. Conflict when the secret stands in the configuration."""
+        item = self._destination_item(name)
+        live = self.destinations[name]
+        if live.spec.type != "webhook" or live.spec.secret:
+            raise Conflict(
+                f"the secret of {name!r} is not ours to rotate",
+                hint="secrets that stand in the configuration are rotated there: secret = [NEW, OLD]",
+                code="secret_in_configuration",
+            )
+        stored = self._stored[item.number]
+        now = self._clock.now_us()
+        fresh = new_secret()
+        old = tuple(OldSecret(secret, now + ROTATION_OVERLAP_US) for secret in stored.made)
+        stored = msgspec.structs.replace(stored, made=(fresh,), old=old)
+        await self._store.settings.put_items(
+            [msgspec.structs.replace(item, body=self._seal("destination", stored), updated_at_us=now)]
+        )
+        await self._refresh()
+        return fresh
+
+    # -- making items ------------------------------------------------------------------------------------
+
+    def _seal(self, kind: str, stored: Stored) -> bytes:
+        return self._vault.seal(msgspec.json.encode(stored), kind)
+
+    def _item(self, kind: str, name: str, spec: Spec, owner: str, place: int) -> Item:
+        now = self._clock.now_us()
+        made: tuple[str, ...] = ()
+        if isinstance(spec, config.Destination) and spec.type == "webhook":
+            made = (new_secret(),)  # kept beside a configured one, so that removing that one has a successor
+        body = self._seal(kind, Stored(_raw(spec), made))
+        return Item(kind, name, 0, owner, body, place, now, now)
+
+
+def _raw(spec: Spec) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(spec))
+
+
+def _names(one_or_many: str | list[str]) -> Iterable[str]:
+    return [one_or_many] if isinstance(one_or_many, str) else one_or_many

@@ -1,0 +1,127 @@
+"""`tidegate serve`: gateway, API and server put together, from the command line to exit code 0.
+
+Owns the process: loop, signals, the ready line, `DIR/local.json`. SIGTERM and SIGINT: stop accepting, let what is in
+flight end (10 s at most), settle, exit 0. SIGHUP: read the file again; an invalid file changes nothing and is logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tidegate import logs
+from tidegate.api.app import make_app
+from tidegate.api.bootstrap import local_key, login_link
+from tidegate.errors import TidegateError
+from tidegate.gateway import Gateway, ServeOptions, open_gateway
+from tidegate.server import bind, make_server, run_until
+
+log = logging.getLogger("tidegate.serve")
+
+
+def serve(options: ServeOptions) -> int:
+    """Run the gateway in this process until a signal; returns the exit code. Raises TidegateError before `ready`."""
+    import uvloop
+
+    logs.set_up()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(options))
+
+
+async def _serve(options: ServeOptions) -> int:
+    listener = bind(options.host, options.port)
+    try:
+        port = listener.getsockname()[1]
+        options = msgspec.structs.replace(options, port=port)
+        ingest = bind(options.host, options.ingest_port) if options.ingest_port is not None else None
+        gateway = await open_gateway(options)
+    except BaseException:
+        listener.close()
+        raise
+    await gateway.start()
+    _handle_signals(gateway)
+    url = f"http://{'[' + options.host + ']' if ':' in options.host else options.host}:{port}"
+    app = await make_app(gateway)
+    servers = [(make_server(_with_door(app, gateway) if ingest is None else app), listener)]
+    if ingest is not None:
+        servers.append((make_server(_only_door(gateway)), ingest))
+    local = await _write_local(gateway, url)
+    if options.admin_key is None:
+        link = await login_link(gateway, url)
+        if link:
+            log.info("log in to the dashboard once with %s", link)
+
+    def ready() -> None:
+        # What was made until here lives as long as the process: keep it out of every later collection.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 20)
+        print(f"ready {url}", flush=True)  # noqa: T201 - the contract's first line on stdout
+
+    stopped = False
+    try:
+        await run_until(servers, gateway.stopping, ready)
+        stopped = True
+    finally:
+        if not stopped:
+            gateway.stopping.set()
+        local.unlink(missing_ok=True)
+        await gateway.stop()
+    if gateway.failure is not None:
+        raise TidegateError(
+            f"the store failed: {gateway.failure}",
+            hint="look at the disk, then start again: tidegate serve recovers from what is on it",
+            code="store_unavailable",
+        )
+    return 0
+
+
+def _with_door(app: Any, gateway: Gateway) -> Any:
+    """One port for all: `/in/*` goes to the bare door before any framework."""
+    door = gateway.door
+
+    def route(scope: Any, receive: Any, send: Any) -> Any:
+        if scope["type"] == "http" and scope["path"].startswith("/in/"):
+            return door(scope, receive, send)
+        return app(scope, receive, send)
+
+    return route
+
+
+def _only_door(gateway: Gateway) -> Any:
+    return gateway.door
+
+
+def _handle_signals(gateway: Gateway) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, gateway.stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(_reload(gateway)))
+
+
+async def _reload(gateway: Gateway) -> None:
+    try:
+        changes = await gateway.reload()
+    except TidegateError as error:
+        log.error("the configuration was not taken: %s (%s)", error.message, error.code)
+    else:
+        log.info("the configuration was read again: %d changes", len(changes))
+
+
+async def _write_local(gateway: Gateway, url: str) -> Path:
+    """`DIR/local.json`, mode 0600: where the command line finds this gateway and a key for it."""
+    path = gateway.options.data / "local.json"
+    key = await local_key(gateway)
+    descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+    os.fchmod(descriptor, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(msgspec.json.encode({"url": url, "key": key}))
+    return path
+

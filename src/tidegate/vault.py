@@ -1,0 +1,75 @@
+"""Sealing what must not lie in the clear on disk: AES-256-GCM in an envelope, from the first day.
+
+Each value gets a data key of its own; the master key (a file of mode 0600, or TIDEGATE_SECRET_KEY) wraps it. So the
+master can be changed by re-wrapping. `purpose` is bound as associated data: a sealed value cannot be moved to
+another place. Losing the master key loses the sealed values; a backup needs both (docs/operations.md).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from tidegate.errors import ConfigError, StoreBroken
+
+KEY_FILE = "secret.key"
+_VERSION = b"\x01"
+_NONCE = 12
+_WRAPPED = 32 + 16
+
+
+class Vault:
+    """Seals and opens with one master key."""
+
+    def __init__(self, master: bytes) -> None:
+        self._master = AESGCM(master)
+
+    def seal(self, value: bytes, purpose: str) -> bytes:
+        data_key = AESGCM.generate_key(bit_length=256)
+        outer, inner = secrets.token_bytes(_NONCE), secrets.token_bytes(_NONCE)
+        wrapped = self._master.encrypt(outer, data_key, purpose.encode())
+        return _VERSION + outer + wrapped + inner + AESGCM(data_key).encrypt(inner, value, purpose.encode())
+
+    def open(self, sealed: bytes, purpose: str) -> bytes:
+        """StoreBroken when the key is another one or the value was changed."""
+        outer, rest = sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :]
+        wrapped, rest = rest[:_WRAPPED], rest[_WRAPPED:]
+        inner, body = rest[:_NONCE], rest[_NONCE:]
+        try:
+            data_key = self._master.decrypt(outer, wrapped, purpose.encode())
+            return AESGCM(data_key).decrypt(inner, body, purpose.encode())
+        except (InvalidTag, ValueError) as error:
+            raise StoreBroken(
+                f"a sealed value ({purpose}) cannot be opened with this key",
+                hint=f"give the {KEY_FILE} (or TIDEGATE_SECRET_KEY) that this data was written with",
+                code="vault_key_wrong",
+            ) from error
+
+
+def open_vault(directory: Path, environment_key: str | None) -> Vault:
+    """By TIDEGATE_SECRET_KEY (base64 of 32 bytes) when given, else by DIR/secret.key, made at the first start."""
+    if environment_key:
+        try:
+            master = base64.b64decode(environment_key, validate=True)
+        except binascii.Error:
+            master = b""
+        if len(master) != 32:
+            raise ConfigError("TIDEGATE_SECRET_KEY is not base64 of 32 bytes", hint="openssl rand -base64 32")
+        return Vault(master)
+    path = directory / KEY_FILE
+    if not path.exists():
+        # Written aside and renamed: a kill in between leaves no half a key.
+        aside = directory / (KEY_FILE + ".new")
+        descriptor = os.open(aside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(base64.b64encode(AESGCM.generate_key(bit_length=256)) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        aside.rename(path)
+    return Vault(base64.b64decode(path.read_bytes()))
