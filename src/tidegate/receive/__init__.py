@@ -1,0 +1,1 @@
+"""The receive door: webhooks, forms and published events, each into the log before it is answered."""
