@@ -1,0 +1,87 @@
+"""What differs between two configurations, in the words of the file. Pure; shows names of keys, never values.
+
+Owns the comparison for `config diff` and for the log line of an apply. Order matters only for routes, where
+the first that wants a destination decides the transform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from tidegate.config.model import Config
+from tidegate.config.problems import dotted
+from tidegate.config.secrets import Tree, tree_of
+
+KINDS = (("source", "sources"), ("destination", "destinations"), ("route", "routes"))
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """One thing that is not the same. `fields` are dotted paths inside it, for `changed` only."""
+
+    kind: str  # "gateway", "egress", "retention", "source", "destination", "route"
+    name: str  # "" for the first three
+    action: str  # "added", "removed", "changed", "moved"
+    fields: tuple[str, ...] = ()
+
+
+def diff(old: Config, new: Config) -> list[Difference]:
+    """From `old` to `new`: settings first, then items in the order of `new`, those that left at their kind's end."""
+    return diff_trees(tree_of(old), tree_of(new))
+
+
+def diff_trees(old: Tree, new: Tree) -> list[Difference]:
+    """The same, of trees as the file has them (the API's hidden form too: then secrets compare as set or not set)."""
+    found = []
+    for kind in ("gateway", "egress", "retention"):
+        fields = _changed(old.get(kind, {}), new.get(kind, {}), ())
+        if fields:
+            found.append(Difference(kind, "", "changed", tuple(fields)))
+    for kind, table in KINDS:
+        found.extend(_items(kind, old.get(table, {}), new.get(table, {})))
+    return found
+
+
+def _items(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Difference]:
+    found = []
+    moved = _moved(list(old), list(new)) if kind == "route" else set()
+    for name, item in new.items():
+        if name not in old:
+            found.append(Difference(kind, name, "added"))
+            continue
+        fields = _changed(old[name], item, ())
+        if fields:
+            found.append(Difference(kind, name, "changed", tuple(fields)))
+        elif name in moved:
+            found.append(Difference(kind, name, "moved"))
+    found.extend(Difference(kind, name, "removed") for name in old if name not in new)
+    return found
+
+
+def _moved(old: list[str], new: list[str]) -> set[str]:
+    """Names that stand in another order among those both have."""
+    before = [name for name in old if name in new]
+    after = [name for name in new if name in old]
+    return {b for a, b in zip(before, after, strict=True) if a != b}
+
+
+def _changed(old: Any, new: Any, path: tuple[str, ...]) -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        out: list[str] = []
+        for key in [*new, *(key for key in old if key not in new)]:
+            out.extend(_changed(old.get(key), new.get(key), (*path, key)))
+        return out
+    return [] if _same(old, new) else [dotted(path).removeprefix("$.")]
+
+
+def _same(old: Any, new: Any) -> bool:
+    """`1` and `true` are not the same; `1` and `1.0` are."""
+    if isinstance(old, bool) != isinstance(new, bool):
+        return False
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(_same(a, b) for a, b in zip(old, new, strict=True))
+    if isinstance(old, dict) and isinstance(new, dict):
+        return old.keys() == new.keys() and all(_same(old[key], new[key]) for key in old)
+    return bool(old == new)

@@ -1,0 +1,184 @@
+"""Which parts of a source or destination are secret: hiding them, keeping them, standing in for them.
+
+Owns the list of secret-bearing keys in their places. It works on plain trees (the JSON form of the structs)
+and never logs or stores. Invariants: what `hide` returns holds no secret; a kept credential stays with the
+origin it was given for, so that whoever may change an address cannot have it sent elsewhere.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from tidegate.config.lines import Path
+from tidegate.config.model import Destination, Source
+from tidegate.config.problems import SECRET_KEYS, dotted, is_credential_header
+from tidegate.errors import ConfigError
+
+Tree = dict[str, Any]
+MASK = "/..."
+
+
+def tree_of(struct: msgspec.Struct) -> Tree:
+    """The JSON form in the order of the struct, secrets in the clear; what equals its default is left out.
+
+    msgspec's own `omit_defaults` compares texts by identity, so a default that was written out would stay.
+    """
+    out: Tree = {}
+    config = struct.__struct_config__
+    if config.tag_field is not None:
+        out[config.tag_field] = config.tag
+    for field in msgspec.structs.fields(struct):
+        value = getattr(struct, field.name)
+        default = field.default
+        if default is msgspec.NODEFAULT and field.default_factory is not msgspec.NODEFAULT:
+            default = field.default_factory()
+        if value is not msgspec.UNSET and value != default:
+            out[field.encode_name] = _plain(value)
+    return out
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return tree_of(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def secret_places(tree: Tree) -> Iterator[tuple[Path, Any]]:
+    """(path, value) of every secret of one source or destination, in its own order."""
+    yield from _places(tree, ())
+
+
+def _places(node: Tree, path: Path) -> Iterator[tuple[Path, Any]]:
+    for key, value in node.items():
+        at = (*path, key)
+        if key in SECRET_KEYS and isinstance(value, str | list):
+            if value:
+                yield at, value
+        elif path and path[-1] in ("headers", "params"):
+            if is_credential_header(key) and value:
+                yield at, value
+        elif isinstance(value, dict):
+            yield from _places(value, at)
+    if not path and node.get("type") == "slack" and isinstance(node.get("url"), str):
+        yield ("url",), node["url"]  # whoever has the address of a Slack webhook may post
+
+
+def replaced(tree: Tree, change: Callable[[Path, Any], Any]) -> Tree:
+    """A copy with every secret replaced by what `change(path, value)` returns."""
+    out = copy.deepcopy(tree)
+    for path, value in list(secret_places(tree)):
+        _set(out, path, change(path, value))
+    return out
+
+
+def hide(tree: Tree) -> Tree:
+    """Secrets become `{"set": true}` (a list: with its `count`); a Slack address keeps only its origin."""
+    return replaced(tree, lambda path, value: mask_url(value) if path == ("url",) else _marker(value))
+
+
+def hide_secrets(struct: msgspec.Struct) -> Tree:
+    """The API form of a source, destination or route: same keys as the file, no secret in it."""
+    tree = tree_of(struct)
+    return hide(tree) if isinstance(struct, Source | Destination) else tree
+
+
+def to_json(struct: msgspec.Struct) -> bytes:
+    """`hide_secrets` as JSON bytes."""
+    return msgspec.json.encode(hide_secrets(struct))
+
+
+def mask_url(url: str) -> str:
+    return f"{origin_of(url)}{MASK}"
+
+
+def origin_of(url: Any) -> str:
+    """`https://host:port`, lower case; "" when it is none."""
+    try:
+        parts = urlsplit(url if isinstance(url, str) else "")
+        port = parts.port
+    except ValueError:
+        return ""
+    if not parts.hostname:
+        return ""
+    default = {"http": 80, "https": 443}.get(parts.scheme)
+    shown = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{shown}" + ("" if port in (None, default) else f":{port}")
+
+
+def is_marker(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("set") is True and set(value) <= {"set", "count"}
+
+
+def _marker(value: Any) -> Tree:
+    return {"set": True, "count": len(value)} if isinstance(value, list) else {"set": True}
+
+
+def merge_secrets(new: Tree, old: msgspec.Struct | None) -> Tree:
+    """`new` (from a PUT) with the secrets that it leaves out, or gives back hidden, taken from `old`.
+
+    A signing secret is kept whenever it is left out; a credential (auth, headers, params) only while the
+    table it stands in is there and the address has the same origin. ConfigError for a hidden one that cannot be kept.
+    """
+    out = copy.deepcopy(new)
+    before = tree_of(old) if isinstance(old, Source | Destination) else {}
+    for path, value in secret_places(before):
+        if path == ("url",):
+            if out.get("url", mask_url(value)) == mask_url(value) and out.get("type", "webhook") == "slack":
+                out["url"] = value
+            continue
+        parent = _get(out, path[:-1])
+        if not isinstance(parent, dict):
+            continue
+        given = parent.get(path[-1])
+        named = path[-2] if len(path) > 1 else ""
+        left_out = given is None and named not in ("headers", "params")
+        if named == "auth" and parent.get("type") != _get(before, path[:-1])["type"]:
+            continue
+        if is_marker(given) or left_out:
+            if path[-1] != "secret":
+                _same_origin(path, before, out)
+            parent[path[-1]] = copy.deepcopy(value)
+    _no_marker_left(out, ())
+    return out
+
+
+def _same_origin(path: Path, before: Tree, after: Tree) -> None:
+    for owner, key in (((), "url"), (("api",), "base_url")):
+        was, is_ = _get(before, (*owner, key)), _get(after, (*owner, key))
+        if was is not None and is_ is not None and origin_of(was) != origin_of(is_):
+            raise ConfigError(
+                f"credentials stay with {origin_of(was)}; the new address is at {origin_of(is_) or 'no origin'}",
+                path=dotted(path),
+                hint=f"send '{path[-1]}' again with the new address",
+            )
+
+
+def _no_marker_left(node: Any, path: Path) -> None:
+    if is_marker(node) and path and path[0] not in ("filter", "transform"):
+        raise ConfigError("there is no secret to keep here", path=dotted(path), hint="send the secret itself")
+    if isinstance(node, dict):
+        for key, value in node.items():
+            _no_marker_left(value, (*path, key))
+
+
+def _get(tree: Any, path: Path) -> Any:
+    for part in path:
+        if not isinstance(tree, dict) or part not in tree:
+            return None
+        tree = tree[part]
+    return tree
+
+
+def _set(tree: Any, path: Path, value: Any) -> None:
+    for part in path[:-1]:
+        tree = tree[part]
+    tree[path[-1]] = value
