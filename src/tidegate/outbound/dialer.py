@@ -16,7 +16,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from tidegate.clock import Clock
-from tidegate.errors import Blocked, UpstreamError
+from tidegate.errors import Blocked, UpstreamError, UpstreamTimeout
 from tidegate.model import Outcome
 from tidegate.rules.addresses import AllowList, Target, judge
 
@@ -30,7 +30,8 @@ class DialFailed(UpstreamError):
     """No usable socket: `outcome` is DNS, REFUSED, TLS or TIMEOUT. No byte of the request has left."""
 
     def __init__(self, message: str, outcome: Outcome) -> None:
-        super().__init__(message)
+        late = outcome is Outcome.TIMEOUT
+        super().__init__(message, code=UpstreamTimeout.code if late else None, status=504 if late else None)
         self.outcome = outcome
 
 
@@ -144,7 +145,7 @@ class Dialer:
         except (OSError, UnicodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "the name cannot be asked for"
             raise DialFailed(f"no address for {host}: {reason}", Outcome.DNS) from None
-        found = list(dict.fromkeys(_text(info[4]) for info in infos))
+        found = list(dict.fromkeys(sockaddr_text(info[4]) for info in infos))
         if not found:
             raise DialFailed(f"no address for {host}", Outcome.DNS)
         return found
@@ -186,9 +187,9 @@ class Dialer:
         except UnicodeError:  # the TLS layer encodes the name once more, by older rules than ours
             raise DialFailed(f"{target.host}: no certificate can be for this name", Outcome.TLS) from None
         peer = transport.get_extra_info("peername")
-        if peer is not None and _text(peer) != ip:  # the loop never looks a literal up; trust, but verify
+        if peer is not None and sockaddr_text(peer) != ip:  # the loop never looks a literal up; trust, but verify
             transport.abort()
-            raise _blocked("not_an_address", _text(peer), target.port, target.host)
+            raise _blocked("not_an_address", sockaddr_text(peer), target.port, target.host)
         return transport, protocol
 
     async def tls(self) -> ssl.SSLContext:
@@ -216,7 +217,7 @@ def _is_literal(host: str) -> bool:
     return ":" in host or host.replace(".", "").isdecimal()
 
 
-def _text(sockaddr: Any) -> str:
+def sockaddr_text(sockaddr: Any) -> str:
     """The address of a socket address, a zone kept so that the guard sees it."""
     ip = str(sockaddr[0])
     return f"{ip}%{sockaddr[3]}" if len(sockaddr) == 4 and sockaddr[3] and "%" not in ip else ip
