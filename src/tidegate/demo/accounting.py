@@ -1,0 +1,114 @@
+"""The accounting system: an API of customers and nothing that tells of a change.
+
+`GET /api/customers` wants the header `X-Api-Key`; `changed_since` is inclusive; a page carries `next_cursor` until
+there is no more. Each customer has a `revision` that counts its edits. People edit customers on the page at `/`.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from tidegate.demo import web
+
+PER_PAGE = 50
+FIRST_CUSTOMERS = [
+    ("C-11", "Blue Harbour Ltd", "Rotterdam", 500_000),
+    ("C-12", "Northwind Sailing", "Bergen", 120_000),
+    ("C-13", "Quay Street Coffee", "Lisbon", 80_000),
+    ("C-14", "Lighthouse Hotel", "Brest", 250_000),
+]
+
+
+class Accounting:
+    def __init__(self, system: web.System) -> None:
+        self.system = system
+        self.key = system.secret("accounting-key")
+        self.customers: dict[str, dict[str, Any]] = {}
+        for identity, name, city, limit in FIRST_CUSTOMERS:
+            self.customers[identity] = {
+                "id": identity,
+                "name": name,
+                "city": city,
+                "credit_limit_cents": limit,
+                "revision": 1,
+                "changed_at": web.now(),
+            }
+
+    def allowed(self, request: Request) -> bool:
+        return hmac.compare_digest(request.headers.get("x-api-key", "").encode(), self.key.encode())
+
+    async def list_customers(self, request: Request) -> Response:
+        self.system.counts["api_requests"] += 1
+        if not self.allowed(request):
+            return web.problem(401, "the key is missing or wrong")
+        since, cursor = request.query_params.get("changed_since", ""), request.query_params.get("cursor", "")
+        found = sorted(self.customers.values(), key=lambda customer: (customer["changed_at"], customer["id"]))
+        found = [c for c in found if c["changed_at"] >= since and f"{c['changed_at']}|{c['id']}" > cursor]
+        last = found[PER_PAGE - 1] if len(found) > PER_PAGE else None
+        following = f"{last['changed_at']}|{last['id']}" if last else None
+        return web.with_etag(request, {"customers": found[:PER_PAGE], "next_cursor": following})
+
+    async def one_customer(self, request: Request) -> Response:
+        self.system.counts["api_requests"] += 1
+        if not self.allowed(request):
+            return web.problem(401, "the key is missing or wrong")
+        customer = self.customers.get(request.path_params["id"])
+        return web.problem(404, "there is no such customer") if customer is None else web.with_etag(request, customer)
+
+    async def edit(self, request: Request) -> Response:
+        """What the form of the page posts; a field that is left out stays as it is."""
+        customer = self.customers.get(request.path_params["id"])
+        if customer is None:
+            return web.problem(404, "there is no such customer")
+        form = await web.form(request)
+        for field in ("name", "city"):
+            if form.get(field):
+                customer[field] = form[field][:120]
+        customer["revision"] += 1
+        customer["changed_at"] = web.now()
+        self.system.counts["edits"] += 1
+        return JSONResponse(customer) if web.wants_json(request) else web.back()
+
+    async def page(self, request: Request) -> Response:
+        rows = [
+            [web.text(c["id"]), self.form(c), str(c["revision"]), web.text(c["changed_at"][11:19])]
+            for c in self.customers.values()
+        ]
+        return self.system.page(
+            f"Accounting: an API and no webhooks. It was asked {self.system.counts['api_requests']} times.",
+            web.table(["Customer", "Name and city", "Revision", "Changed (UTC)"], rows, "Customers will stand here."),
+        )
+
+    def form(self, customer: dict[str, Any]) -> str:
+        return (
+            f'<form method="post" action="/customers/{web.text(customer["id"])}" class="inline">'
+            f'<input name="name" aria-label="Name" value="{web.text(customer["name"])}">'
+            f'<input name="city" aria-label="City" value="{web.text(customer["city"])}"><button>Save</button></form>'
+        )
+
+    async def state(self, request: Request) -> Response:
+        return JSONResponse({"counts": self.system.counts, "customers": self.customers})
+
+
+def main() -> None:
+    options = web.arguments(__doc__ or "").parse_args()
+    accounting = Accounting(web.System("Accounting", options))
+    web.serve(
+        [
+            Route("/", accounting.page),
+            Route("/api/customers", accounting.list_customers),
+            Route("/api/customers/{id}", accounting.one_customer),
+            Route("/customers/{id}", accounting.edit, methods=["POST"]),
+            Route("/demo/state", accounting.state),
+        ],
+        options.port,
+    )
+
+
+if __name__ == "__main__":
+    main()

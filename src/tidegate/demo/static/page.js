@@ -1,0 +1,17 @@
+// Keeps a page of the sample company current: what arrives is seen without a reload. Waits while somebody types.
+const typing = () => document.activeElement && document.activeElement.matches("input, button");
+
+async function refresh() {
+  if (document.hidden || typing()) return;
+  const answer = await fetch(location.href).catch(() => null);
+  if (!answer || !answer.ok) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const part of ["main", "header p"]) {
+    const now = document.querySelector(part);
+    const then = fresh.querySelector(part);
+    const edited = [...now.querySelectorAll("input")].some((field) => field.value !== field.defaultValue);
+    if (then && !edited && now.innerHTML !== then.innerHTML) now.replaceChildren(...then.childNodes);
+  }
+}
+
+if (document.querySelector("main.narrow")) setInterval(refresh, 2000);
