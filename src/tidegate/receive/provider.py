@@ -21,7 +21,7 @@ class _Data(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     pass
 
 
-class Place(_Data):
+class Place(_Data, frozen=True):
     """Where a value stands: in a header, at a dotted path of the JSON body, or it is always the same.
 
     Of a list of places the first that holds something wins. Exactly one of the three is given.
@@ -36,7 +36,7 @@ class Place(_Data):
             raise ValueError("a place is one of header, path, constant")
 
 
-class Handshake(_Data):
+class Handshake(_Data, frozen=True):
     """A request that is no event and wants an answer of its own: how a provider proves that an address is ours.
 
     It applies when `method` fits and everything named by the `when_*` keys is there (a value of "*": any).
@@ -55,7 +55,7 @@ class Handshake(_Data):
     body: str = ""
 
 
-class Answer(_Data):
+class Answer(_Data, frozen=True):
     """What a provider demands as the answer to an accepted event, when 202 with the id does not do."""
 
     status: int = 200
@@ -63,7 +63,7 @@ class Answer(_Data):
     body: str = ""
 
 
-class Provider(_Data):
+class Provider(_Data, frozen=True):
     """Everything the receive door has to know about one outside system."""
 
     title: str = ""
