@@ -122,7 +122,7 @@ class Gateway:
     def _configured(self) -> None:
         settings = self.live.settings
         self._max_waiting = settings.gateway.max_waiting
-        self.guard.update(parse_allow(settings.egress.allow), self._own_addresses())
+        self.guard.update(allow=parse_allow(settings.egress.allow), own=self._own_addresses())
         self._inlets = {}
         self.pull.configure({name: source.spec for name, source in self.live.sources.items()})
 

@@ -1,0 +1,187 @@
+"""The load and the sink, each a process of its own, so that their CPU is not the gateway's.
+
+    python -m bench.load post URL --seconds S --connections C [--rate R] [--secret whsec_...]
+    python -m bench.load sink --port N
+
+`post` sends 1 KiB events signed by Standard Webhooks over keep-alive connections, closed loop or at a rate, and
+prints one JSON line: answers by status, seconds, latencies. `sink` answers 200 to everything; GET /count tells how many
+POSTs came, and /late the milliseconds from the `sent_at_ns` in the body to the arrival.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import httptools
+
+PAD = "x" * 860
+
+
+class Poster(asyncio.Protocol):
+    """One connection, one request at a time."""
+
+    def __init__(self) -> None:
+        self.future: asyncio.Future[int] | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        self.parser = httptools.HttpResponseParser(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.parser.feed_data(data)
+
+    def on_message_complete(self) -> None:
+        if self.future is not None and not self.future.done():
+            self.future.set_result(self.parser.get_status_code())
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self.future is not None and not self.future.done():
+            self.future.set_result(0)
+
+
+class Signed:
+    """Makes requests: 1 KiB of JSON, a new id and a signature each."""
+
+    def __init__(self, path: str, host: str, secret: str) -> None:
+        self._head = f"POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n".encode()
+        self._key = hmac.new(base64.b64decode(secret.removeprefix("whsec_")), digestmod=hashlib.sha256)
+        self._run = time.time_ns()
+        self._number = 0
+
+    def make(self) -> bytes:
+        self._number += 1
+        name = f"msg_{self._run}_{self._number}"
+        now = int(time.time())
+        body = (
+            f'{{"type":"order.created","sent_at_ns":{time.monotonic_ns()},"number":{self._number},'
+            f'"data":{{"id":"{name}","pad":"{PAD}"}}}}'
+        ).encode()
+        signer = self._key.copy()
+        signer.update(f"{name}.{now}.".encode() + body)
+        signature = base64.b64encode(signer.digest()).decode()
+        return (
+            self._head
+            + f"webhook-id: {name}\r\nwebhook-timestamp: {now}\r\nwebhook-signature: v1,{signature}\r\n"
+            f"content-length: {len(body)}\r\n\r\n".encode() + body
+        )
+
+
+async def post(options: argparse.Namespace) -> None:
+    url = urlsplit(options.url)
+    signed = Signed(url.path, url.netloc, options.secret)
+    loop = asyncio.get_running_loop()
+    statuses: dict[int, int] = {}
+    latencies: list[float] = []
+    started = time.perf_counter()
+    end = started + options.seconds
+    gap = options.connections / options.rate if options.rate else 0.0
+
+    async def one(number: int) -> None:
+        _, poster = await loop.create_connection(Poster, url.hostname, url.port)
+        due = started + gap * number / options.connections
+        while True:
+            if gap:
+                due += gap
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            at = time.perf_counter()
+            if at > end:
+                poster.transport.close()
+                return
+            poster.future = loop.create_future()
+            poster.transport.write(signed.make())
+            status = await poster.future
+            statuses[status] = statuses.get(status, 0) + 1
+            latencies.append(time.perf_counter() - at)
+            if status == 0:
+                _, poster = await loop.create_connection(Poster, url.hostname, url.port)
+
+    await asyncio.gather(*(one(number) for number in range(options.connections)))
+    latencies.sort()
+    print(
+        json.dumps(
+            {
+                "statuses": statuses,
+                "seconds": time.perf_counter() - started,
+                "p50_ms": latencies[len(latencies) // 2] * 1e3,
+                "p99_ms": latencies[int(len(latencies) * 0.99)] * 1e3,
+            }
+        )
+    )
+
+
+class Sink(asyncio.Protocol):
+    """Answers 200 at once and counts."""
+
+    count = 0
+    late_ms: list[float] = []  # noqa: RUF012 - shared by all connections on purpose
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        self.parser = httptools.HttpRequestParser(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.parser.feed_data(data)
+
+    def on_message_begin(self) -> None:
+        self.url = b""
+        self.body = b""
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+
+    def on_body(self, body: bytes) -> None:
+        self.body += body
+
+    def on_message_complete(self) -> None:
+        answer = b"{}"
+        if self.parser.get_method() == b"POST":
+            Sink.count += 1
+            at = self.body.find(b'"sent_at_ns":')
+            if at >= 0:
+                sent = int(self.body[at + 13 : self.body.index(b",", at)])
+                Sink.late_ms.append((time.monotonic_ns() - sent) / 1e6)
+        elif self.url == b"/count":
+            answer = json.dumps({"count": Sink.count}).encode()
+        elif self.url == b"/late":
+            late = sorted(Sink.late_ms) or [0.0]
+            answer = json.dumps(
+                {"n": len(late), "p50_ms": late[len(late) // 2], "p99_ms": late[int(len(late) * 0.99)]}
+            ).encode()
+            Sink.late_ms = []
+        self.transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(answer) + answer)
+
+
+async def sink(options: argparse.Namespace) -> None:
+    server = await asyncio.get_running_loop().create_server(Sink, "127.0.0.1", options.port, backlog=2048)
+    print(f"ready http://127.0.0.1:{options.port}", flush=True)
+    await server.serve_forever()
+
+
+def main() -> None:
+    import uvloop
+
+    parser = argparse.ArgumentParser()
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    poster = verbs.add_parser("post")
+    poster.add_argument("url")
+    poster.add_argument("--seconds", type=float, default=4)
+    poster.add_argument("--connections", type=int, default=64)
+    poster.add_argument("--rate", type=float, default=0)
+    poster.add_argument("--secret", default="whsec_" + base64.b64encode(b"b" * 32).decode())
+    receiver = verbs.add_parser("sink")
+    receiver.add_argument("--port", type=int, required=True)
+    options = parser.parse_args()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(post(options) if options.verb == "post" else sink(options))
+
+
+if __name__ == "__main__":
+    main()

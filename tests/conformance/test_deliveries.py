@@ -1,0 +1,130 @@
+"""What every store promises about positions, exceptions and attempts (store.Deliveries)."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.stores import STORES, audience, event, with_store
+from tidegate.model import (
+    Attempt,
+    DeliveryState,
+    Exception_,
+    ExceptionState,
+    Lane,
+    Outcome,
+    RangeSettlement,
+)
+from tidegate.store import Replay, Settlement
+
+pytestmark = pytest.mark.parametrize("opener", STORES.values(), ids=STORES.keys())
+
+
+def attempt(offset: int, destination: int = 1, number: int = 1, **more) -> Attempt:
+    return Attempt(offset, destination, number, more.pop("outcome", Outcome.OK), 10, 20, **more)
+
+
+def waits(offset: int, due: int = 0, destination: int = 1, state=ExceptionState.PENDING, **more) -> Exception_:
+    return Exception_(destination, offset, state, due, **more)
+
+
+def test_a_settle_is_whole_and_survives_a_restart(opener, tmp_path):
+    async def write(store):
+        await store.deliveries.settle(
+            Settlement(
+                9,
+                [Lane(1, 4, (6, 7), delivered=5, exhausted=1, fence=1), Lane(2, None, delivered=9, fence=1)],
+                [attempt(5, status=200, answer_body=b"ok", answer_bytes=2)],
+                [waits(5, 99, cause="timeout", key="k", attempts=3)],
+                [],
+                [RangeSettlement(1, 0, 3, DeliveryState.EXHAUSTED, "expired", 8)],
+            )
+        )
+
+    async def read(store):
+        mark, lanes = await store.deliveries.load()
+        assert mark == 9
+        assert {lane.destination: (lane.position, lane.ahead, lane.delivered) for lane in lanes} == {
+            1: (4, (6, 7), 5),
+            2: (None, (), 9),
+        }
+        assert (await store.deliveries.attempts([(5, 1)]))[(5, 1)] == [
+            attempt(5, status=200, answer_body=b"ok", answer_bytes=2)
+        ]
+        assert await store.deliveries.exceptions(destination=1) == [waits(5, 99, cause="timeout", key="k", attempts=3)]
+        assert (await store.deliveries.ranges())[0].cause == "expired"
+
+    with_store(opener, tmp_path, write)
+    with_store(opener, tmp_path, read)
+
+
+def test_settling_the_same_again_changes_nothing(opener, tmp_path):
+    async def work(store):
+        one = Settlement(3, [Lane(1, None, delivered=1, fence=1)], [attempt(3, error="first")])
+        await store.deliveries.settle(one)
+        again = Settlement(3, [Lane(1, None, delivered=1, fence=1)], [attempt(3, error="second")])
+        await store.deliveries.settle(again)
+        assert [a.error for a in (await store.deliveries.attempts([(3, 1)]))[(3, 1)]] == ["first"]
+        assert (await store.deliveries.books()).lanes[0].delivered == 1
+
+    with_store(opener, tmp_path, work)
+
+
+def test_the_mark_never_goes_back(opener, tmp_path):
+    async def work(store):
+        await store.deliveries.settle(Settlement(9, []))
+        await store.deliveries.settle(Settlement(4, []))
+        assert (await store.deliveries.load())[0] == 9
+
+    with_store(opener, tmp_path, work)
+
+
+def test_exceptions_are_found_by_due_time_by_state_and_by_event(opener, tmp_path):
+    async def work(store):
+        rows = [
+            waits(1, 50), waits(2, 20), waits(3, state=ExceptionState.EXHAUSTED),
+            waits(4, state=ExceptionState.PARKED), waits(1, 5, destination=2),
+        ]  # fmt: skip
+        await store.deliveries.settle(Settlement(5, [], [], rows))
+        due = await store.deliveries.exceptions(destination=1, due_before_us=60)
+        assert [one.offset for one in due] == [2, 1]
+        assert [one.offset for one in await store.deliveries.exceptions(destination=1, due_before_us=30)] == [2]
+        dead = await store.deliveries.exceptions(states=[ExceptionState.EXHAUSTED])
+        assert [one.offset for one in dead] == [3]
+        assert [one.destination for one in await store.deliveries.exceptions(offsets=[1])] == [1, 2]
+        assert [one.offset for one in await store.deliveries.exceptions(destination=1, after=2, limit=1)] == [3]
+
+    with_store(opener, tmp_path, work)
+
+
+def test_a_closed_exception_is_gone_and_its_attempts_stay(opener, tmp_path):
+    async def work(store):
+        await store.deliveries.settle(Settlement(1, [], [attempt(1, outcome=Outcome.TIMEOUT)], [waits(1)]))
+        await store.deliveries.settle(Settlement(1, [], [attempt(1, number=2)], [], [(1, 1)]))
+        assert await store.deliveries.exceptions(destination=1) == []
+        assert [a.outcome for a in (await store.deliveries.attempts([(1, 1)]))[(1, 1)]] == [Outcome.TIMEOUT, Outcome.OK]
+
+    with_store(opener, tmp_path, work)
+
+
+def test_trim_keeps_what_is_still_open(opener, tmp_path):
+    async def work(store):
+        number = await audience(store)
+        await store.log.append([event(number) for _ in range(3)])
+        rows = [waits(1), waits(2, state=ExceptionState.EXHAUSTED)]
+        await store.deliveries.settle(Settlement(3, [], [attempt(1), attempt(2)], rows))
+        await store.log.trim(2, 100)
+        assert [one.offset for one in await store.deliveries.exceptions(destination=1)] == [1]
+        assert (await store.deliveries.attempts([(2, 1)]))[(2, 1)] == []
+
+    with_store(opener, tmp_path, work)
+
+
+def test_a_replay_job_is_remembered_with_its_progress(opener, tmp_path):
+    async def work(store):
+        job = Replay("rpl_1", 5, b"{}", 0, 10)
+        await store.deliveries.put_replay(job)
+        await store.deliveries.put_replay(Replay("rpl_1", 5, b"{}", 4, 10, 3, 2))
+        (found,) = await store.deliveries.replays()
+        assert (found.position, found.matched, found.reopened) == (4, 3, 2)
+
+    with_store(opener, tmp_path, work)

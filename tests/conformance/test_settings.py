@@ -1,0 +1,91 @@
+"""What every store promises about configuration, keys, feeds and refusals (store.Settings)."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from support.stores import STORES, with_store
+from tidegate.store import ApiKey, Item, Refusal
+
+pytestmark = pytest.mark.parametrize("opener", STORES.values(), ids=STORES.keys())
+
+
+def item(name: str, number: int = 0, **more) -> Item:
+    return Item("destination", name, number, "api", b"sealed", more.pop("place", 1), 5, 5, **more)
+
+
+def test_a_name_that_comes_back_after_a_delete_gets_a_new_number(opener, tmp_path):
+    async def work(store):
+        await store.settings.put_items([item("crm")])
+        (first,) = await store.settings.items()
+        gone = msgspec.structs.replace(first, deleted_at_us=9)
+        await store.settings.put_items([item("crm"), gone])
+        old, new = sorted(await store.settings.items(), key=lambda one: one.number)
+        assert old.deleted_at_us == 9 and new.deleted_at_us is None and new.number > old.number
+
+    with_store(opener, tmp_path, work)
+
+
+def test_an_item_is_replaced_by_its_number(opener, tmp_path):
+    async def work(store):
+        await store.settings.put_items([item("crm")])
+        (one,) = await store.settings.items()
+        await store.settings.put_items([msgspec.structs.replace(one, body=b"new", paused_at_us=7, pause_reason="gone")])
+        (again,) = await store.settings.items()
+        assert (again.body, again.paused_at_us, again.pause_reason) == (b"new", 7, "gone")
+
+    with_store(opener, tmp_path, work)
+
+
+def test_the_same_content_of_a_route_keeps_its_revision(opener, tmp_path):
+    async def work(store):
+        first = await store.settings.route_revision("r", b"one", b"d1")
+        assert await store.settings.route_revision("r", b"sealed anew", b"d1") == first
+        other = await store.settings.route_revision("r", b"two", b"d2")
+        assert other != first
+        assert (await store.settings.route_revisions())[first] == ("r", b"one")
+
+    with_store(opener, tmp_path, work)
+
+
+def test_keys_are_kept_and_deleted(opener, tmp_path):
+    async def work(store):
+        key = ApiKey("key_1", "ci", b"h" * 32, ("read", "pull"), ("shop",), 5, None)
+        await store.settings.put_key(key)
+        assert await store.settings.keys() == [key]
+        await store.settings.put_key(None, delete="key_1")
+        assert await store.settings.keys() == []
+
+    with_store(opener, tmp_path, work)
+
+
+def test_a_feed_begins_with_its_first_ack_and_never_goes_back(opener, tmp_path):
+    async def work(store):
+        assert await store.settings.feed("f") is None
+        assert (await store.settings.feed("f", ack=7, now_us=1)).position == 7
+        assert (await store.settings.feed("f", ack=3, now_us=2)).position == 7
+
+    with_store(opener, tmp_path, work)
+
+
+def test_refusals_are_a_ring_of_a_thousand(opener, tmp_path):
+    async def work(store):
+        rows = [Refusal(i, "s", "signature_wrong", "", "") for i in range(1300)]
+        await store.settings.refusals(put=rows)
+        found = await store.settings.refusals(limit=5000)
+        assert (len(found), found[0].at_us) == (1000, 1299)
+
+    with_store(opener, tmp_path, work)
+
+
+def test_a_small_value_is_kept(opener, tmp_path):
+    async def write(store):
+        assert await store.settings.value("x") is None
+        await store.settings.value("x", put=b"1")
+
+    async def read(store):
+        return await store.settings.value("x")
+
+    with_store(opener, tmp_path, write)
+    assert with_store(opener, tmp_path, read) == b"1"

@@ -1,0 +1,132 @@
+"""What only the embedded store promises: its lock, its schema version, its sync setting, its backup."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import apsw
+import pytest
+
+from support.stores import audience, event, with_store
+from tidegate.errors import BadRequest, SchemaTooNew, StoreBroken, StoreBusy, StoreLocked
+from tidegate.store.sqlite import FILE_NAME, open_sqlite
+
+
+def test_a_second_gateway_on_the_same_directory_is_refused_and_named(tmp_path):
+    async def work(store):
+        with pytest.raises(StoreLocked) as caught:
+            await open_sqlite(tmp_path)
+        assert str(tmp_path) in caught.value.message
+        assert "process" in caught.value.message
+
+    with_store(open_sqlite, tmp_path, work)
+    with_store(open_sqlite, tmp_path, lambda store: asyncio.sleep(0))  # free again
+
+
+def test_a_newer_schema_is_refused_and_left_untouched(tmp_path):
+    with_store(open_sqlite, tmp_path, lambda store: asyncio.sleep(0))
+    path = tmp_path / FILE_NAME
+    connection = apsw.Connection(str(path))
+    connection.execute("PRAGMA user_version = 999")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(SchemaTooNew):
+        with_store(open_sqlite, tmp_path, lambda store: asyncio.sleep(0))
+    assert path.read_bytes() == before
+
+
+def test_the_writer_runs_in_wal_with_synchronous_full(tmp_path):
+    async def work(store):
+        facts = await store.facts()
+        assert facts["synchronous"] == 2
+
+    with_store(open_sqlite, tmp_path, work)
+
+
+def test_a_backup_of_a_live_store_is_one_snapshot_that_opens(tmp_path):
+    async def work(store):
+        number = await audience(store)
+        await store.log.append([event(number, b"x" * 5000) for _ in range(500)])
+        stop = asyncio.Event()
+
+        async def write_on():
+            while not stop.is_set():
+                await store.log.append([event(number, b"y" * 5000)])
+
+        writer = asyncio.create_task(write_on())
+        await store.backup(str(tmp_path / "copy.db"))
+        stop.set()
+        await writer
+        with pytest.raises(BadRequest):
+            await store.backup(str(tmp_path / "copy.db"))
+
+    with_store(open_sqlite, tmp_path / "data", work)
+    copy = apsw.Connection(str(tmp_path / "copy.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    assert copy.execute("PRAGMA integrity_check").get == "ok"
+    events = copy.execute("SELECT count(*), max(offset) FROM events").fetchone()
+    assert events[0] == events[1] >= 500
+    assert copy.execute("SELECT sum(events) FROM audiences").get == events[0]
+    copy.close()
+
+
+def test_a_failed_job_fails_alone_and_its_neighbours_commit(tmp_path):
+    async def work(store):
+        number = await audience(store)
+        bad = store._engine.write(lambda c: c.execute("INSERT INTO events (offset) VALUES (1)").fetchall())
+        good = store.log.append([event(number)])
+        with pytest.raises(apsw.ConstraintError):
+            await bad
+        assert (await good)[0].offset == 1
+
+    with_store(open_sqlite, tmp_path, work)
+
+
+def test_an_io_error_answers_unavailable_and_nothing_is_accepted_afterwards(tmp_path):
+    async def work(store):
+        number = await audience(store)
+        failures = []
+        store.on_failure(failures.append)
+
+        def break_it(connection):
+            raise apsw.IOError("disk gone")
+
+        with pytest.raises(StoreBroken):
+            await store._engine.write(break_it)
+        with pytest.raises(StoreBroken):
+            await store.log.append([event(number)])
+        await asyncio.sleep(0)
+        assert len(failures) == 1
+        assert store.log.stuck
+
+    with_store(open_sqlite, tmp_path, work)
+
+
+def test_a_full_disk_is_passing_and_the_next_append_may_succeed(tmp_path):
+    async def work(store):
+        number = await audience(store)
+
+        def full(connection):
+            raise apsw.FullError("full")
+
+        with pytest.raises(StoreBusy):
+            await store._engine.write(full)
+        assert (await store.log.append([event(number)]))[0].offset == 1
+
+    with_store(open_sqlite, tmp_path, work)
+
+
+def test_a_commit_that_hangs_answers_busy_within_a_second_or_two(tmp_path):
+    async def work(store):
+        number = await audience(store)
+        held = threading.Event()
+        hanging = store._engine.write(lambda c: held.wait(10))
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(StoreBusy):
+            await store.log.append([event(number)])
+        assert asyncio.get_running_loop().time() - began < 2
+        assert store.log.stuck
+        held.set()
+        await hanging
+
+    with_store(open_sqlite, tmp_path, work)
