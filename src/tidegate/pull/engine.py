@@ -1,0 +1,242 @@
+"""The ask door: pulls on demand, polls, and the records of every resource, behind one face for API and gateway.
+
+Owns which resources are at work, by the configuration in force. The engines below it meet the rest of the gateway only
+in the store. Invariant: of one resource at most one engine runs; a changed one starts after its predecessor's last
+commit. Crash: nothing here is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from tidegate.clock import Clock
+from tidegate.config.model import ApiInlet, Resource, Source
+from tidegate.errors import Conflict, NotFound
+from tidegate.model import Event
+from tidegate.pull.keeper import Router
+from tidegate.pull.on_demand import CACHE_BYTES, OnDemand, PullAnswer, PullCounts, Target
+from tidegate.pull.resource import PollReport, ResourceEngine
+from tidegate.pull.sources import PullClient, SourceClient
+from tidegate.store import Store
+
+Place = tuple[str, str]  # (source, resource)
+
+
+class _Wanted(msgspec.Struct, frozen=True):
+    """What an engine is made from: when this is equal, the engine stays."""
+
+    api: ApiInlet
+    resource: Resource
+
+
+class PullEngine:
+    """All methods belong to the event loop. `configure` may be called before `start` and any time after."""
+
+    def __init__(
+        self, store: Store, router: Router, client: PullClient, clock: Clock, *, cache_bytes: int = CACHE_BYTES
+    ) -> None:
+        self._store = store
+        self._router = router
+        self._client = client
+        self._clock = clock
+        self._on_demand = OnDemand(clock, cache_bytes)
+        self._sources: dict[str, Source] = {}
+        self._clients: dict[str, SourceClient] = {}
+        self._targets: dict[Place, Target] = {}
+        self._wanted: dict[Place, _Wanted] = {}
+        self._engines: dict[Place, ResourceEngine] = {}
+        self._running: dict[Place, _Wanted] = {}
+        self._by_source: dict[str, tuple[ResourceEngine, ...]] = {}
+        self._told = 0
+        self._started = False
+        self._change: asyncio.Task[None] | None = None
+
+    # -- configuration -----------------------------------------------------------------------------------
+
+    def configure(self, sources: Mapping[str, Source]) -> None:
+        """Bring what runs to this configuration. Unchanged resources go on undisturbed; budgets and counters stay."""
+        old_clients, old_targets = self._clients, self._targets
+        self._clients, self._targets, self._wanted = {}, {}, {}
+        for name, source in sources.items():
+            if source.api is None:
+                continue
+            client = self._client_of(name, source.api, old_clients.get(name))
+            self._clients[name] = client
+            for resource_name, resource in source.resources.items():
+                place = (name, resource_name)
+                old = old_targets.get(place)
+                self._targets[place] = Target.of(client, resource_name, resource, old.counts if old else PullCounts())
+                if resource.poll or resource.reconcile or resource.webhook:
+                    self._wanted[place] = _Wanted(source.api, resource)
+        for name in self._sources.keys() | sources.keys():
+            if self._sources.get(name) != sources.get(name):
+                self._on_demand.forget(name)
+        self._sources = dict(sources)
+        if self._started:
+            self._bring_about()
+
+    def _client_of(self, name: str, api: ApiInlet, old: SourceClient | None) -> SourceClient:
+        if old is not None and old.api == api:
+            return old
+        # The quota is the source's, not the configuration's: what was learnt of it stays unless `rate` changed.
+        budget = old.budget if old is not None and old.api.rate == api.rate else None
+        return SourceClient(name, api, self._client, self._clock, budget)
+
+    def _bring_about(self) -> None:
+        before = self._change
+        self._change = asyncio.create_task(self._reconfigure(before))
+
+    async def _reconfigure(self, before: asyncio.Task[None] | None) -> None:
+        """One change after the other; stops first, then starts."""
+        if before is not None:
+            await asyncio.wait({before})
+        wanted = self._wanted
+        leaving = [place for place in self._engines if self._running[place] != wanted.get(place)]
+        stopping = [self._engines.pop(place) for place in leaving]
+        for place in leaving:
+            del self._running[place]
+        self._index()
+        if stopping:
+            await asyncio.gather(*(engine.stop() for engine in stopping))
+        for place, one in wanted.items():
+            if place not in self._engines:
+                client = self._clients.get(place[0])
+                if client is None or client.api != one.api:
+                    continue  # configured anew meanwhile: the next change in line starts it
+                engine = ResourceEngine(
+                    self._store, self._router, self._clock, client, place[1], one.resource, lambda: self._told
+                )
+                self._engines[place] = engine
+                self._running[place] = one
+                await engine.start()
+        self._index()
+
+    def _index(self) -> None:
+        by_source: dict[str, list[ResourceEngine]] = {}
+        for (source, _), engine in self._engines.items():
+            by_source.setdefault(source, []).append(engine)
+        self._by_source = {source: tuple(engines) for source, engines in by_source.items()}
+
+    # -- life --------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Begin to follow the log and to poll. Returns when the engines were started, not when they have polled."""
+        self._told = self._store.log.listen(self._hear)
+        self._started = True
+        self._bring_about()
+        assert self._change is not None
+        await self._change
+
+    async def stop(self) -> None:
+        """Give up requests under way, wait for commits under way."""
+        self._started = False
+        if self._change is not None:
+            await asyncio.wait({self._change})
+        await asyncio.gather(*(engine.stop() for engine in self._engines.values()))
+        self._engines.clear()
+        self._running.clear()
+        self._index()
+        await self._on_demand.close()
+
+    def _hear(self, events: Sequence[Event]) -> None:
+        self._told = events[-1].offset
+        by_source = self._by_source
+        if not by_source:
+            return
+        for event in events:
+            engines = by_source.get(event.source)
+            if engines is not None and not event.change:
+                for engine in engines:
+                    engine.hear(event)
+
+    # -- the doors ---------------------------------------------------------------------------------------
+
+    async def pull(
+        self,
+        source: str,
+        resource: str,
+        key: str | None,
+        query: list[tuple[str, str]],
+        *,
+        max_age: float | None,
+        no_cache: bool,
+        if_none_match: str | None,
+    ) -> PullAnswer:
+        """The source's data now: a list page, or one item by its key (not encoded).
+
+        `query` goes to the source, save what carries its auth. `max_age` in seconds, 0 is fresh. The answer is 200, or
+        304 when `if_none_match` fits. NotFound for an unknown name or a resource without item_path; UpstreamError
+        (502, 404 when the source said 404 or 410) or UpstreamTimeout (504) when no copy may stand in.
+        """
+        target = self._targets.get((source, resource)) or self._unknown(source, resource)
+        return await self._on_demand.pull(
+            target, key, query, max_age=max_age, no_cache=no_cache, if_none_match=if_none_match
+        )
+
+    async def poll_now(self, source: str, resource: str) -> PollReport:
+        """Poll at once, after a run that is under way. What went wrong at the source stands in the report's `error`.
+
+        NotFound for an unknown name; Conflict (code not_polled) for a resource that is only pulled on demand.
+        """
+        if (source, resource) not in self._targets:
+            self._unknown(source, resource)
+        if self._change is not None:
+            await asyncio.wait({self._change})
+        engine = self._engines.get((source, resource))
+        if engine is None:
+            raise Conflict(
+                f"{source}/{resource} has neither poll, reconcile nor webhook: it keeps no records",
+                hint=f'set poll = "5m" in [sources.{source}.resources.{resource}]',
+                code="not_polled",
+            )
+        return await engine.poll()
+
+    def _unknown(self, source: str, resource: str) -> Target:
+        known = sorted(f"{one}/{other}" for one, other in self._targets)
+        raise NotFound(
+            f"there is no resource {source}/{resource}",
+            hint=f"resources that can be asked: {', '.join(known[:20]) or 'none'}",
+            code="unknown_resource",
+        )
+
+    # -- figures -----------------------------------------------------------------------------------------
+
+    def statistics(self) -> dict[str, dict[str, Any]]:
+        """`"SOURCE/RESOURCE"` -> figures as in `GET /stats`; resources that are only pulled have the `pull` part."""
+        found: dict[str, dict[str, Any]] = {}
+        for place, target in self._targets.items():
+            engine = self._engines.get(place)
+            counts = target.counts
+            found["/".join(place)] = {
+                **(engine.shape() if engine is not None else _NOTHING),
+                "pulls": counts.pulls,
+                "pull_hits": counts.hits,
+                "pull_requests": counts.requests,
+                "pull_stale": counts.stale,
+            }
+        return found
+
+    def applied_upto(self) -> int | None:
+        """The lowest offset that every webhook-fed resource has applied; None when there is none. For retention."""
+        positions = [
+            engine.keeper.state.log_position for engine in self._engines.values() if engine.resource.webhook is not None
+        ]
+        return min(positions, default=None)
+
+
+_NOTHING: dict[str, Any] = {
+    "requests": 0,
+    "changes": 0,
+    "empty_share": None,
+    "not_modified_share": None,
+    "requests_per_change": None,
+    "staleness_p50_seconds": None,
+    "staleness_p99_seconds": None,
+    "next_poll_at": None,
+    "last_poll_at": None,
+}
+__all__ = ["PollReport", "PullAnswer", "PullEngine"]

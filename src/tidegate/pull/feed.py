@@ -1,0 +1,88 @@
+"""The records' reader of the log: webhooks of the source, applied to the resource in the order they came.
+
+Owns the position of one resource in the log. Learns of events by `wake` (a hint) and reads them from the store, from
+its own position on, so that nothing is lost between a start and the first hint. Invariant: the position moves in the
+transaction of the records it speaks of, or over events that are none of ours. Crash: reading goes on from there, and
+what is read twice compares as equal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from tidegate.config.model import Resource
+from tidegate.model import Event
+from tidegate.pull.keeper import MAX_DIRTY, Keeper
+from tidegate.pull.slices import Breather
+from tidegate.rules.changes import Copy
+from tidegate.rules.webhook_feed import FeedRule, copy_of
+from tidegate.store import Log
+
+SLICE_EVENTS = 100  # read at once: bodies are up to 1 MiB each
+
+
+class Feed:
+    """Brings one resource's records up to a place in the log."""
+
+    def __init__(self, log: Log, keeper: Keeper, resource: Resource, wake_fetches: Callable[[], None]) -> None:
+        self._log = log
+        self._keeper = keeper
+        self._resource = resource
+        self._rule = FeedRule(resource.webhook) if resource.webhook is not None else None
+        self._wake_fetches = wake_fetches
+        self._lock = asyncio.Lock()
+        self._room = asyncio.Event()
+        self._room.set()
+
+    def concerns(self, event: Event) -> bool:
+        """Whether an event of the source is worth waking up for."""
+        return self._rule is not None and self._rule.tells(event)
+
+    def room(self, dirty: int) -> None:
+        """Told after fetches: how many records still wait for theirs."""
+        if dirty < MAX_DIRTY:
+            self._room.set()
+
+    async def catch_up(self, upto: int) -> None:
+        """Apply everything the log holds up to offset `upto` (inclusive). Raises what the store raises."""
+        if self._rule is None or self._keeper.state.log_position >= upto:
+            return
+        async with self._lock:
+            while self._keeper.state.log_position < upto:
+                if len(self._keeper.memo.dirty) >= MAX_DIRTY:
+                    self._room.clear()
+                    self._wake_fetches()
+                    await self._room.wait()
+                await self._slice(upto)
+
+    async def _slice(self, upto: int) -> None:
+        keeper = self._keeper
+        ours = [number for number, one in self._log.audiences().items() if one.source == keeper.source]
+        rows = await self._log.scan(keeper.state.log_position, upto, SLICE_EVENTS, ours) if ours else []
+        last = rows[-1][0] if len(rows) == SLICE_EVENTS else upto
+        events = await self._log.read([offset for offset, _ in rows]) if rows else []
+        copies = await self._copies(events)
+        if not copies:
+            keeper.note_position(last)
+            return
+        # A webhook moves records without the list having changed for us: the validators of the list are void.
+        applied = await keeper.apply(copies, log_position=last, etag=None, last_modified=None)
+        if applied.to_fetch:
+            self._wake_fetches()
+
+    async def _copies(self, events: list[Event]) -> list[Copy]:
+        rule = self._rule
+        assert rule is not None
+        copies = []
+        breather = Breather()
+        for event in events:
+            await breather.pause()
+            if not rule.tells(event):
+                continue
+            self._keeper.statistics.webhooks += 1
+            try:
+                copies.append(copy_of(rule, self._resource, event))
+            except ValueError:
+                self._keeper.statistics.unreadable += 1
+        return copies

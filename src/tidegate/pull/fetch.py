@@ -1,0 +1,90 @@
+"""Asking for single items: after a webhook that is only a hint, for a tie of versions, to confirm a delete.
+
+Owns the way from a key to a copy that settles the question. Asked through the source's one budget, a few at a time.
+Knows no schedule. Invariant: the answer 404 or 410 is a delete, 200 is the record, anything else is no proof of either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from tidegate.clock import Clock
+from tidegate.config.model import Resource
+from tidegate.errors import TidegateError, UpstreamError
+from tidegate.model import Origin
+from tidegate.pull.keeper import Keeper
+from tidegate.pull.sources import POLL_PATIENCE_SECONDS, SourceClient
+from tidegate.rules.canonical import parse_json
+from tidegate.rules.changes import Copy, make_copy
+from tidegate.rules.deletes import proves_absence
+from tidegate.rules.items import record_key, record_version, unwrap
+
+AT_ONCE = 4
+
+
+class Fetcher:
+    """Fetch-backs of one resource."""
+
+    def __init__(self, source: SourceClient, name: str, resource: Resource, keeper: Keeper, clock: Clock) -> None:
+        self._source = source
+        self._name = name
+        self._resource = resource
+        self._keeper = keeper
+        self._clock = clock
+
+    async def fetch(self, key: str, origin: Origin) -> Copy:
+        """The item as the source has it now. UpstreamError when that cannot be told."""
+        url, params = self._source.item_url(self._name, self._resource, key)
+        self._keeper.statistics.requests += 1
+        self._keeper.statistics.fetch_backs += 1
+        response = await self._source.request(url, params, patience_seconds=POLL_PATIENCE_SECONDS)
+        self._keeper.statistics.bytes += len(response.body)
+        gone = proves_absence(response.status)
+        value = None
+        if not gone:
+            if response.status != 200:
+                raise UpstreamError(
+                    f"item {key!r}: the source answered {response.status}", upstream_status=response.status
+                )
+            value = self._record(key, response.body)
+        return make_copy(
+            key,
+            value,
+            ignore=self._resource.ignore,
+            version=record_version(value, self._resource.version),
+            origin=origin,
+            asked_at_us=response.sent_at_us,
+            answered_at_us=response.received_at_us,
+            deleted=gone,
+            fetched=True,
+        )
+
+    def _record(self, key: str, body: bytes) -> object:
+        try:
+            value = unwrap(parse_json(body), self._resource.primary_key)
+        except ValueError as error:
+            raise UpstreamError(f"item {key!r} cannot be read: {error}", code="page_unreadable") from None
+        if record_key(value, self._resource.primary_key) != key:
+            raise UpstreamError(
+                f"asked for item {key!r}, the answer has another {self._resource.primary_key!r}",
+                code="page_unreadable",
+                hint="check item_path and primary_key of the resource",
+            )
+        return value
+
+    async def fetch_all(self, wanted: Sequence[tuple[str, Origin]]) -> tuple[list[Copy], TidegateError | None]:
+        """Copies of those that could be fetched, at most AT_ONCE at a time, and the first error of the others."""
+        copies: list[Copy] = []
+        failure: TidegateError | None = None
+        for first in range(0, len(wanted), AT_ONCE):
+            group = wanted[first : first + AT_ONCE]
+            done = await asyncio.gather(*(self.fetch(key, origin) for key, origin in group), return_exceptions=True)
+            for outcome in done:
+                if isinstance(outcome, Copy):
+                    copies.append(outcome)
+                elif isinstance(outcome, TidegateError):
+                    failure = failure or outcome
+                else:
+                    raise outcome
+        return copies, failure

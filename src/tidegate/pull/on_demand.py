@@ -1,0 +1,302 @@
+"""A pull: one request on demand, answered from the cache within its age or from the source, bytes unchanged.
+
+Owns the cache (memory only, bounded in bytes) and single flight: however many ask at once, one request goes
+upstream, and one who leaves takes nothing from the others. Knows no records and no schedule. Invariant: bytes go out
+as the source sent them, with the age they have. A crash empties the cache, which costs requests and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+
+import msgspec
+
+from tidegate.clock import Clock
+from tidegate.config.model import HeaderCursor, Resource
+from tidegate.errors import TidegateError, UpstreamError
+from tidegate.pull.sources import PullResponse, SourceClient
+from tidegate.rules import freshness
+from tidegate.rules.paginators import header
+from tidegate.units import seconds
+
+CACHE_BYTES = 64 << 20
+ENTRY_OVERHEAD_BYTES = 1500
+MAX_ENTRY_SHARE = 4  # one answer may fill at most a quarter of the cache
+# Headers of the source that a caller sees. Never cookies, never what describes the hop.
+_SHOWN = ("content-type", "content-language", "content-disposition", "last-modified", "link", "x-total-count")
+STALE_WARNING = '111 Tidegate "Revalidation Failed"'  # RFC 7234 section 5.5.2; obsolete, and still the one with a name
+
+CacheKey = tuple[str, str, str | None, tuple[tuple[str, str], ...]]
+
+
+class PullAnswer(msgspec.Struct):
+    """What goes to the caller."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+class PullCounts(msgspec.Struct):
+    """Of one resource since the process began."""
+
+    pulls: int = 0
+    hits: int = 0
+    requests: int = 0
+    stale: int = 0
+
+
+class _Entry(msgspec.Struct):
+    headers: list[tuple[str, str]]  # shown ones and ETag
+    body: bytes
+    etag: str
+    upstream_etag: str | None
+    last_modified: str | None
+    came_aged: int
+    answered_at_us: int
+    size: int
+
+
+class _Flight(msgspec.Struct, frozen=True):
+    """The outcome of one request upstream, shared by all who wait for it."""
+
+    entry: _Entry
+    fwd: str
+    fwd_status: int
+    stored: bool
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A resource as it is configured now, with its durations in seconds."""
+
+    source: SourceClient
+    name: str
+    resource: Resource
+    cache_seconds: float
+    stale_if_error_seconds: float
+    counts: PullCounts
+    shown: frozenset[str]
+
+    @classmethod
+    def of(cls, source: SourceClient, name: str, resource: Resource, counts: PullCounts | None = None) -> Target:
+        shown = set(_SHOWN)
+        if isinstance(resource.paginator, HeaderCursor):
+            shown.add(resource.paginator.cursor_key.lower())
+        return cls(
+            source,
+            name,
+            resource,
+            seconds(resource.cache),
+            seconds(resource.stale_if_error),
+            counts or PullCounts(),
+            frozenset(shown),
+        )
+
+
+class OnDemand:
+    """Answers pulls. One for all sources: the bound on memory is one bound."""
+
+    def __init__(self, clock: Clock, cache_bytes: int = CACHE_BYTES) -> None:
+        self._clock = clock
+        self._limit = cache_bytes
+        self._bytes = 0
+        self._cache: OrderedDict[CacheKey, _Entry] = OrderedDict()
+        self._flights: dict[CacheKey, asyncio.Task[_Flight]] = {}
+
+    @property
+    def cached_bytes(self) -> int:
+        return self._bytes
+
+    async def pull(
+        self,
+        target: Target,
+        key: str | None,
+        query: list[tuple[str, str]],
+        *,
+        max_age: float | None,
+        no_cache: bool,
+        if_none_match: str | None,
+    ) -> PullAnswer:
+        """See `PullEngine.pull`."""
+        target.counts.pulls += 1
+        place = (target.source.name, target.name, key, tuple(query))
+        entry = self._cache.get(place)
+        if entry is not None:
+            age = freshness.age_seconds(entry.answered_at_us, entry.came_aged, self._clock.now_us())
+            allowed = freshness.allowed_age(target.cache_seconds, max_age, no_cache)
+            if age <= allowed:
+                self._cache.move_to_end(place)
+                target.counts.hits += 1
+                return _answer(entry, age, freshness.cache_status(hit=True, ttl=allowed - age), if_none_match)
+        fwd = "request" if no_cache or max_age is not None else "uri-miss" if entry is None else "stale"
+        return await self._from_source(target, place, entry, fwd, if_none_match)
+
+    async def _from_source(
+        self, target: Target, place: CacheKey, entry: _Entry | None, fwd: str, if_none_match: str | None
+    ) -> PullAnswer:
+        flight = self._flights.get(place)
+        collapsed = flight is not None
+        if flight is None:
+            flight = asyncio.create_task(self._ask(target, place, entry, fwd))
+            self._flights[place] = flight
+            flight.add_done_callback(lambda done: self._landed(place, done))
+        try:
+            outcome = await asyncio.shield(flight)
+        except TidegateError as error:
+            return self._stale(target, place, error, if_none_match)
+        status = freshness.cache_status(
+            fwd=outcome.fwd, fwd_status=outcome.fwd_status, stored=outcome.stored, collapsed=collapsed
+        )
+        age = freshness.age_seconds(outcome.entry.answered_at_us, outcome.entry.came_aged, self._clock.now_us())
+        return _answer(outcome.entry, age, status, if_none_match)
+
+    def _landed(self, place: CacheKey, flight: asyncio.Task[_Flight]) -> None:
+        if self._flights.get(place) is flight:
+            del self._flights[place]
+        if not flight.cancelled():
+            flight.exception()  # all who waited may have left: it counts as seen
+
+    # -- upstream ----------------------------------------------------------------------------------------
+
+    async def _ask(self, target: Target, place: CacheKey, entry: _Entry | None, fwd: str) -> _Flight:
+        source, resource = target.source, target.resource
+        key, query = place[2], place[3]
+        if key is None:
+            url, params = source.list_url(resource)
+        else:
+            url, params = source.item_url(target.name, resource, key)
+        named = {name for name, _ in query}
+        defaults = [*params, *(resource.params.items() if key is None else ())]
+        sent = [(name, value) for name, value in defaults if name not in named]
+        sent.extend(source.without_credentials(query))
+        target.counts.requests += 1
+        response = await source.request(url, sent, headers=_validators(entry))
+        if response.status == 304 and entry is not None:
+            entry = self._renewed(entry, response)
+            stored = self._keep(place, entry)
+            return _Flight(entry, fwd, 304, stored)
+        if not 200 <= response.status < 300:
+            if response.status in (404, 410):
+                self._drop(place)  # gone at the source: no copy may stand in for it later
+            raise refused(target, response)
+        entry = _entry(target, response)
+        keep = freshness.may_keep(response.status, header(response.headers, "cache-control"), target.cache_seconds)
+        if not keep:
+            self._drop(place)
+        return _Flight(entry, fwd, response.status, keep and self._keep(place, entry))
+
+    def _renewed(self, entry: _Entry, response: PullResponse) -> _Entry:
+        return msgspec.structs.replace(
+            entry,
+            answered_at_us=response.received_at_us,
+            came_aged=freshness.initial_age(header(response.headers, "age")),
+        )
+
+    def _stale(self, target: Target, place: CacheKey, error: TidegateError, if_none_match: str | None) -> PullAnswer:
+        """A copy in place of a source that failed, when the resource allows it; else the error goes on."""
+        upstream = error.upstream_status if isinstance(error, UpstreamError) else None
+        failed = isinstance(error, UpstreamError) and (upstream is None or upstream in freshness.STALE_STATUSES)
+        entry = self._cache.get(place)
+        if not failed or entry is None:
+            raise error
+        age = freshness.age_seconds(entry.answered_at_us, entry.came_aged, self._clock.now_us())
+        if not freshness.may_serve_stale(age, target.cache_seconds, target.stale_if_error_seconds):
+            raise error
+        target.counts.stale += 1
+        status = freshness.cache_status(
+            fwd="stale", fwd_status=upstream, ttl=target.cache_seconds - age, detail="stale-if-error"
+        )
+        answer = _answer(entry, age, status, if_none_match)
+        answer.headers.append(("warning", STALE_WARNING))
+        return answer
+
+    # -- the cache ---------------------------------------------------------------------------------------
+
+    def _keep(self, place: CacheKey, entry: _Entry) -> bool:
+        if self._flights.get(place) is not asyncio.current_task():
+            return False  # asked by a configuration that is no longer in force
+        self._drop(place)
+        if entry.size > self._limit // MAX_ENTRY_SHARE:
+            return False
+        self._cache[place] = entry
+        self._bytes += entry.size
+        while self._bytes > self._limit:
+            _, oldest = self._cache.popitem(last=False)
+            self._bytes -= oldest.size
+        return True
+
+    def _drop(self, place: CacheKey) -> None:
+        old = self._cache.pop(place, None)
+        if old is not None:
+            self._bytes -= old.size
+
+    def forget(self, source: str) -> None:
+        """The source's configuration changed: what was read with the old one is not served."""
+        for place in [place for place in self._cache if place[0] == source]:
+            self._drop(place)
+        for place in [place for place in self._flights if place[0] == source]:
+            del self._flights[place]  # those who wait get their answer; who comes now asks anew
+
+    async def close(self) -> None:
+        flights = list(self._flights.values())
+        for flight in flights:
+            flight.cancel()
+        if flights:
+            await asyncio.wait(flights)
+
+
+def refused(target: Target, response: PullResponse) -> UpstreamError:
+    """The error of an answer that is no success. 404 and 410 of the source stay what they are: it did answer."""
+    status = response.status
+    name = f"{target.source.name}/{target.name}"
+    if status in (404, 410):
+        return UpstreamError(
+            f"{name}: the source answered {status}",
+            upstream_status=status,
+            code="upstream_not_found",
+            status=status,
+            retryable=False,
+            hint=f"it is not there at the source; what is known of it: tidegate records {name}",
+        )
+    hint = None
+    if status in (401, 403):
+        hint = f"the source refuses our credentials: check auth in [sources.{target.source.name}.api]"
+    return UpstreamError(
+        f"{name}: the source answered {status}",
+        upstream_status=status,
+        hint=hint,
+        retryable=status in freshness.STALE_STATUSES,
+    )
+
+
+def _entry(target: Target, response: PullResponse) -> _Entry:
+    upstream_etag = header(response.headers, "etag")
+    etag = upstream_etag or freshness.body_etag(response.body)
+    headers = [(name.lower(), value) for name, value in response.headers if name.lower() in target.shown]
+    headers.append(("etag", etag))
+    return _Entry(
+        headers,
+        response.body,
+        etag,
+        upstream_etag,
+        header(response.headers, "last-modified"),
+        freshness.initial_age(header(response.headers, "age")),
+        response.received_at_us,
+        len(response.body) + ENTRY_OVERHEAD_BYTES,
+    )
+
+
+def _validators(entry: _Entry | None) -> dict[str, str]:
+    if entry is None:
+        return {}
+    if entry.upstream_etag:
+        return {"If-None-Match": entry.upstream_etag}
+    return {"If-Modified-Since": entry.last_modified} if entry.last_modified else {}
+
+
+def _answer(entry: _Entry, age: float, status: str, if_none_match: str | None) -> PullAnswer:
+    headers = [*entry.headers, ("age", str(int(age))), ("cache-status", status)]
+    if if_none_match is not None and freshness.etag_matches(if_none_match, entry.etag):
+        return PullAnswer(304, headers, b"")
+    return PullAnswer(200, headers, entry.body)

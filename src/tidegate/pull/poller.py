@@ -1,0 +1,309 @@
+"""One run over a resource's list: pages in, records and changes out.
+
+Owns the order of a run: ask, apply what the log holds up to the answer, compare, commit, next page; then, after a
+complete scan, judge what is missing. Knows no schedule. Invariants: the cursor, the validators and the end of the
+first snapshot move with the last page only; a page that failed leaves everything before it committed and the cursor
+where it was. Crash between pages: the next run reads them again, and what was committed compares as equal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from tidegate.clock import Clock
+from tidegate.config.model import Resource
+from tidegate.errors import UpstreamError
+from tidegate.model import Origin
+from tidegate.pull.fetch import Fetcher
+from tidegate.pull.keeper import MAX_ROW_BYTES, MAX_ROWS, Applied, Keeper
+from tidegate.pull.slices import Breather
+from tidegate.pull.sources import POLL_PATIENCE_SECONDS, PullResponse, SourceClient
+from tidegate.rules import incremental
+from tidegate.rules.budget import http_date
+from tidegate.rules.changes import Copy, compare_versions, make_copy
+from tidegate.rules.deletes import decide, twice_missing
+from tidegate.rules.items import item_value, page_items, record_key, record_version
+from tidegate.rules.paginators import PageAnswer, PageRequest, Walk, first_request, header, next_page
+from tidegate.store import Records
+from tidegate.units import seconds
+
+MAX_SUSPECTS = 10_000  # of one scan; the rest are found again by the next
+
+
+class Run(msgspec.Struct):
+    """What one run is and what it has seen so far."""
+
+    origin: Origin
+    full: bool  # without the incremental start: every record is shown
+    judge_deletes: bool
+    silent: bool
+    requests: int = 0
+    pages: int = 0
+    records_seen: int = 0
+    not_modified: bool = False
+    complete: bool = True  # no item was unreadable
+    server_at_us: int | None = None  # the source's clock at the first page
+    started_us: int = 0
+    highest: str | None = None
+    applied: Applied = msgspec.field(default_factory=Applied)
+    seen: set[str] = msgspec.field(default_factory=set)  # keys, only when deletes are judged
+
+
+class _Expired(Exception):
+    """The source does not know our cursor any more."""
+
+
+class Poller:
+    """Runs over one resource. One run at a time: the caller's lock."""
+
+    def __init__(
+        self,
+        source: SourceClient,
+        resource: Resource,
+        keeper: Keeper,
+        records: Records,
+        fetcher: Fetcher,
+        clock: Clock,
+        catch_up: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._source = source
+        self._resource = resource
+        self._keeper = keeper
+        self._records = records
+        self._fetcher = fetcher
+        self._clock = clock
+        self._catch_up = catch_up
+        self._scan_every_us = int(seconds(resource.deletes.every) * 1_000_000)
+
+    def plan(self, origin: Origin) -> Run:
+        """What the next run is, by the state."""
+        state, resource = self._keeper.state, self._resource
+        now_us = self._clock.now_us()
+        due = state.scanned_at_us is None or state.scanned_at_us + self._scan_every_us <= now_us
+        scan = resource.deletes.mode == "scan" and due
+        return Run(
+            origin=origin,
+            full=scan or resource.incremental is None,
+            judge_deletes=scan,
+            silent=not state.first_done and resource.initial == "snapshot",
+            started_us=now_us,
+        )
+
+    async def run(self, run: Run) -> None:
+        """Raises TidegateError when the run could not be finished; what `run` counts is then what was committed."""
+        try:
+            await self._pages(run)
+        except _Expired:
+            # Rule 5: a full scan with comparison, so that only differences become changes.
+            run.full = True
+            run.highest = None
+            await self._pages(run)
+        if run.judge_deletes and run.complete and not run.not_modified:
+            await self._judge_deletes(run)
+
+    # -- pages -------------------------------------------------------------------------------------------
+
+    async def _pages(self, run: Run) -> None:
+        request: PageRequest | None = self._first(run)
+        assert request is not None
+        tag = _tag(request)
+        walk = Walk()
+        validators = self._validators(run, tag)
+        first: PullResponse | None = None
+        while request is not None:
+            response = await self._ask(run, request, validators if walk.pages == 0 else {})
+            if response.status == 304 and walk.pages == 0:
+                run.not_modified = True
+                self._keeper.statistics.not_modified += 1
+                return
+            first = first or response
+            # The log first: what a webhook told before this answer came must be known when the page is compared.
+            await self._catch_up()
+            items = self._items(request, response)
+            run.pages += 1
+            following = next_page(
+                self._resource.paginator, request, PageAnswer(response.headers, response.body, len(items)), walk
+            )
+            async for copies, last in self._copies(run, items, response):
+                moved = self._moved(run, first, walk, tag) if last and following is None else {}
+                run.applied.add(await self._keeper.apply(copies, silent=run.silent, **moved))
+            request = following
+        if run.applied.older or run.applied.to_fetch or not run.complete:
+            # Copies were put aside: the same page must be read again, though the source would call it unchanged.
+            await self._keeper.save(etag=None, last_modified=None)
+
+    def _first(self, run: Run) -> PageRequest:
+        url, params = self._source.list_url(self._resource)
+        named = set(self._resource.params)
+        params = [*((name, value) for name, value in params if name not in named), *self._resource.params.items()]
+        rule = self._resource.incremental
+        if rule is not None and not run.full:
+            cursor = self._keeper.state.cursor or rule.initial_value
+            if cursor:
+                params = [pair for pair in params if pair[0] != rule.param]
+                params.append((rule.param, incremental.start(cursor, seconds(rule.lag))))
+        return first_request(self._resource.paginator, url, params)
+
+    def _validators(self, run: Run, tag: str) -> dict[str, str]:
+        """For the first page, when they belong to this very request and nothing has moved our records since."""
+        state, memo = self._keeper.state, self._keeper.memo
+        if run.judge_deletes or memo.dirty or memo.validated != tag or not state.first_done:
+            return {}
+        if state.etag:
+            return {"If-None-Match": state.etag}
+        return {"If-Modified-Since": state.last_modified} if state.last_modified else {}
+
+    async def _ask(self, run: Run, request: PageRequest, headers: dict[str, str]) -> PullResponse:
+        statistics = self._keeper.statistics
+        run.requests += 1
+        statistics.requests += 1
+        response = await self._source.request(
+            request.url, request.params, headers=headers, patience_seconds=POLL_PATIENCE_SECONDS
+        )
+        statistics.bytes += len(response.body)
+        if run.server_at_us is None:
+            run.server_at_us = http_date(header(response.headers, "date"))
+        if response.status == 410 and not run.full:
+            raise _Expired
+        if response.status != 304 and not 200 <= response.status < 300:
+            raise UpstreamError(
+                f"page {run.pages + 1} of {request.url}: the source answered {response.status}",
+                upstream_status=response.status,
+                retry_after_seconds=self._source.budget.wait_seconds(self._clock.monotonic()) or None,
+            )
+        return response
+
+    def _items(self, request: PageRequest, response: PullResponse) -> Any:
+        try:
+            return page_items(response.body, self._resource.data_selector)
+        except ValueError as error:
+            raise UpstreamError(
+                f"page of {request.url} cannot be read: {error}",
+                code="page_unreadable",
+                upstream_status=response.status,
+                hint="look at it: tidegate pull SOURCE/RESOURCE; then set data_selector to the path of the list",
+            ) from None
+
+    async def _copies(self, run: Run, items: Any, response: PullResponse) -> AsyncIterator[tuple[list[Copy], bool]]:
+        """The page's copies in slices of at most MAX_ROWS, the last one (which may be empty) marked."""
+        breather = Breather()
+        slice_: list[Copy] = []
+        size = 0
+        for item in items:
+            await breather.pause()
+            copy = self._copy(run, item, response)
+            if copy is None:
+                continue
+            if len(slice_) == MAX_ROWS or size > MAX_ROW_BYTES:
+                yield slice_, False
+                slice_, size = [], 0
+            slice_.append(copy)
+            size += len(copy.body)
+        yield slice_, True
+
+    def _copy(self, run: Run, item: Any, response: PullResponse) -> Copy | None:
+        resource, statistics = self._resource, self._keeper.statistics
+        try:
+            value = item_value(item)
+            key = record_key(value, resource.primary_key)
+            if key is None:
+                raise ValueError(f"an item without a key at {resource.primary_key!r}")
+            copy = make_copy(
+                key,
+                value,
+                ignore=resource.ignore,
+                version=record_version(value, resource.version),
+                origin=run.origin,
+                asked_at_us=response.sent_at_us,
+                answered_at_us=response.received_at_us,
+            )
+        except ValueError as error:
+            # One bad row must not stop a resource for ever; but nothing is concluded from its absence.
+            statistics.unreadable += 1
+            statistics.failed(f"skipped an item: {error}", self._clock.now_us())
+            run.complete = False
+            return None
+        run.records_seen += 1
+        if run.judge_deletes:
+            run.seen.add(key)
+        if resource.incremental is not None:
+            at = record_version(value, resource.incremental.cursor_path)
+            if at is not None and (run.highest is None or compare_versions(at, run.highest) > 0):
+                run.highest = at
+        return copy
+
+    def _moved(self, run: Run, first: PullResponse, walk: Walk, tag: str) -> dict[str, Any]:
+        """What of the state moves with the last page."""
+        state = self._keeper.state
+        single = walk.pages == 1  # validators of page one say nothing of page two
+        self._keeper.memo.validated = tag if single else ""
+        cursor = state.cursor
+        if self._resource.incremental is not None:
+            cursor = incremental.advance(cursor, run.highest, run.server_at_us)
+        return {
+            "cursor": cursor,
+            "etag": header(first.headers, "etag") if single else None,
+            "last_modified": header(first.headers, "last-modified") if single else None,
+            "first_done": True,
+        }
+
+    # -- deletes -----------------------------------------------------------------------------------------
+
+    async def _judge_deletes(self, run: Run) -> None:
+        keeper, rule = self._keeper, self._resource.deletes
+        missing, live = await self._missing(run)
+        verdict = decide(missing, live, rule.max_ratio)
+        keeper.statistics.scans += 1
+        if verdict.braked:
+            keeper.statistics.braked += 1
+            keeper.statistics.failed(
+                f"a scan missed {len(missing)} of {live} records ({verdict.ratio:.0%}, max_ratio is "
+                f"{rule.max_ratio:.0%}): nothing was deleted",
+                self._clock.now_us(),
+            )
+            keeper.memo.suspects = []
+        suspects = verdict.suspects[:MAX_SUSPECTS]
+        if rule.confirm == "get" and self._resource.item_path:
+            copies, failure = await self._fetcher.fetch_all([(key, run.origin) for key in suspects])
+            run.requests += len(suspects)
+            if failure is not None:  # those stay known, and the next scan asks again
+                keeper.statistics.failed(failure.message, self._clock.now_us())
+        else:
+            gone = twice_missing(suspects, keeper.memo.suspects)
+            keeper.memo.suspects = sorted(set(suspects) - set(gone))
+            copies = [self._tombstone(key, run) for key in gone]
+        for at in range(0, len(copies), MAX_ROWS):
+            run.applied.add(await keeper.apply(copies[at : at + MAX_ROWS]))
+        await keeper.save(scanned_at_us=self._clock.now_us())
+
+    async def _missing(self, run: Run) -> tuple[list[str], int]:
+        """(live keys the scan did not show, how many are live). What came after the scan began is no suspect."""
+        missing: list[str] = []
+        live = 0
+        after: str | None = None
+        while page := await self._records.page(self._keeper.source, self._keeper.name, after_key=after, limit=MAX_ROWS):
+            live += len(page)
+            after = page[-1].key
+            missing.extend(one.key for one in page if one.key not in run.seen and one.answered_at_us < run.started_us)
+        return missing, live
+
+    def _tombstone(self, key: str, run: Run) -> Copy:
+        return make_copy(
+            key,
+            None,
+            ignore=(),
+            version=None,
+            origin=run.origin,
+            asked_at_us=run.started_us,
+            answered_at_us=self._clock.now_us(),
+            deleted=True,
+        )
+
+
+def _tag(request: PageRequest) -> str:
+    text = "\0".join((request.url, *(f"{name}\1{value}" for name, value in request.params)))
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()

@@ -1,0 +1,336 @@
+"""One resource at work: its schedule, its reader of the log, its fetch-backs, and the keeper they all write through.
+
+Owns three tasks and nothing durable of its own: what is due follows from the state in the store. Knows the source only
+through `SourceClient`. Invariant: one run at a time, one writer. Crash: the next start reads the state, goes on in the
+log from the position that was committed, and polls when it is due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from tidegate.clock import Clock, rfc3339
+from tidegate.config.model import Resource
+from tidegate.errors import Conflict, TidegateError
+from tidegate.ids import new_id
+from tidegate.model import Event, Origin
+from tidegate.pull.feed import Feed
+from tidegate.pull.fetch import AT_ONCE, Fetcher
+from tidegate.pull.keeper import Keeper, Router
+from tidegate.pull.poller import Poller
+from tidegate.pull.sources import SourceClient
+from tidegate.store import Store
+from tidegate.units import seconds
+
+log = logging.getLogger("tidegate.pull")
+RETRY_FIRST_SECONDS = 5.0  # after a failure: 5, 10, 20 ... and never later than the schedule
+LEASE_RETRY_SECONDS = 5.0
+RESTART_SECONDS = 5.0  # after a fault that ended a resource's work
+START_SPREAD_SECONDS = 2.0  # polls that are due at a start are spread over this long
+
+
+class PollReport(msgspec.Struct, frozen=True):
+    """One finished run. `error` is "" when it went through; what the other fields count is committed either way."""
+
+    id: str
+    source: str
+    resource: str
+    origin: str
+    requests: int
+    pages: int
+    records_seen: int
+    created: int
+    updated: int
+    deleted: int
+    not_modified: bool
+    duration_us: int
+    error: str = ""
+    error_code: str = ""
+
+
+class ResourceEngine:
+    """Started with `start`, stopped with `stop`; both wait until it is so."""
+
+    def __init__(
+        self,
+        store: Store,
+        router: Router,
+        clock: Clock,
+        source: SourceClient,
+        name: str,
+        resource: Resource,
+        told: Callable[[], int],
+    ) -> None:
+        self.source = source
+        self.name = name
+        self.resource = resource
+        self.next_poll_at_us: int | None = None
+        self._store = store
+        self._router = router
+        self._clock = clock
+        self._told = told
+        self._begin_at = told()  # a feed that is new begins where the log stands now
+        self._lease = f"resource/{source.name}/{name}"
+        self._ready = asyncio.Event()
+        self._heard = asyncio.Event()
+        self._to_fetch = asyncio.Event()
+        self._polling = asyncio.Lock()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._failures = 0
+        self._due_us: dict[Origin, int] = {}
+        self._every = {
+            origin: seconds(text)
+            for origin, text in ((Origin.POLL, resource.poll), (Origin.RECONCILE, resource.reconcile))
+            if text is not None
+        }
+        self.keeper = self._keeper(0)
+        self._build()
+
+    def _keeper(self, fence: int) -> Keeper:
+        return Keeper(self._store, self._router, self._clock, self.source.name, self.name, self.resource, fence)
+
+    def _build(self) -> None:
+        self._fetcher = Fetcher(self.source, self.name, self.resource, self.keeper, self._clock)
+        self._feed = Feed(self._store.log, self.keeper, self.resource, self._to_fetch.set)
+        self._poller = Poller(
+            self.source, self.resource, self.keeper, self._store.records, self._fetcher, self._clock, self.catch_up
+        )
+
+    # -- life --------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        self._tasks.add(asyncio.create_task(self._run(), name=self._lease))
+
+    async def stop(self) -> None:
+        """Requests under way are given up; a commit under way is waited for, so that a successor reads it."""
+        tasks = set(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        await self.keeper.close()
+        if self._ready.is_set():
+            self._ready.clear()
+            await self._store.leases.release(self._lease)
+
+    async def _run(self) -> None:
+        """A poller that looks alive and is not is the worst failure: whatever ends the work is told and retried."""
+        while True:
+            try:
+                await self._work()
+            except TidegateError as error:
+                log.warning("%s stopped, goes on in %g s: %s", self._lease, RESTART_SECONDS, error.message)
+            except Exception:  # a fault of ours must not end a resource for good
+                log.exception("%s failed, goes on in %g s", self._lease, RESTART_SECONDS)
+            self._ready.clear()
+            await asyncio.sleep(RESTART_SECONDS)
+
+    async def _work(self) -> None:
+        # Another node's lease: nothing in this process can tell when it ends.
+        while (fence := await self._store.leases.acquire(self._lease)) is None:  # noqa: ASYNC110
+            await asyncio.sleep(LEASE_RETRY_SECONDS)
+        self.keeper = self._keeper(fence)
+        self._build()
+        await self.keeper.load()
+        if not self.keeper.memo.begun:
+            self.keeper.memo.begun = True
+            await self.keeper.save(log_position=max(self.keeper.state.log_position, self._begin_at))
+        self._schedule_first()
+        self._ready.set()
+        if self.keeper.memo.dirty:
+            self._to_fetch.set()
+        works = {asyncio.create_task(work) for work in (self._follow(), self._fetch_back(), self._keep_schedule())}
+        try:
+            done, _ = await asyncio.wait(works, return_when=asyncio.FIRST_EXCEPTION)
+            for work in done:
+                work.result()
+        finally:
+            for work in works:
+                work.cancel()
+            await asyncio.wait(works)
+
+    # -- the log -----------------------------------------------------------------------------------------
+
+    def hear(self, event: Event) -> None:
+        """A hint from the log's listener."""
+        if self._feed.concerns(event):
+            self._heard.set()
+
+    async def catch_up(self) -> None:
+        """Apply what the log has told so far."""
+        await self._feed.catch_up(self._told())
+
+    async def _follow(self) -> None:
+        if self.resource.webhook is None:
+            return
+        while True:
+            self._heard.clear()
+            try:
+                await self.catch_up()
+            except TidegateError as error:
+                self.keeper.statistics.failed(error.message, self._clock.now_us())
+                await asyncio.sleep(error.retry_after_seconds or 1.0)
+                continue
+            await self._heard.wait()
+
+    # -- fetch-backs -------------------------------------------------------------------------------------
+
+    async def _fetch_back(self) -> None:
+        failures = 0
+        while True:
+            await self._to_fetch.wait()
+            self._to_fetch.clear()
+            while self.keeper.memo.dirty:
+                error = await self._fetch_some()
+                failures = failures + 1 if error is not None else 0
+                if error is not None:
+                    self.keeper.statistics.failed(error.message, self._clock.now_us())
+                    wait = min(60.0, 0.5 * 2 ** min(failures, 10))
+                    await asyncio.sleep(max(wait, error.retry_after_seconds or 0.0))
+
+    async def _fetch_some(self) -> TidegateError | None:
+        """Fetch a few of the dirty records, longest waiting first, and commit what came."""
+        dirty = sorted(self.keeper.memo.dirty.items(), key=lambda pair: pair[1][0])[: AT_ONCE * 4]
+        since = {key: mark[0] for key, mark in dirty}
+        try:
+            copies, failure = await self._fetcher.fetch_all([(key, Origin(mark[1])) for key, mark in dirty])
+            if copies:
+                await self.keeper.apply(copies, fetched=[(copy.key, since[copy.key]) for copy in copies])
+        except TidegateError as error:
+            return error
+        self._feed.room(len(self.keeper.memo.dirty))
+        if failure is not None and failure.code == "page_unreadable":
+            # What cannot be read now will hardly be readable in a second: leave those to the next poll or webhook.
+            fetched = {copy.key for copy in copies}
+            await self.keeper.apply((), fetched=[(key, at) for key, at in since.items() if key not in fetched])
+        return failure
+
+    # -- polls -------------------------------------------------------------------------------------------
+
+    def _schedule_first(self) -> None:
+        state, now_us = self.keeper.state, self._clock.now_us()
+        last = {Origin.POLL: state.polled_at_us, Origin.RECONCILE: state.reconciled_at_us}
+        for origin, every in self._every.items():
+            spread = self._clock.random() * min(START_SPREAD_SECONDS, every * 0.1)
+            before = last[origin]
+            due_us = now_us if before is None else max(now_us, before + int(every * 1_000_000))
+            self._due_us[origin] = due_us + int(spread * 1_000_000)
+        self.next_poll_at_us = min(self._due_us.values(), default=None)
+
+    def _schedule_next(self, origin: Origin, error: TidegateError | None) -> None:
+        """The next of its kind: an interval of 0.9 to 1.1, or sooner after a failure (not before the source allows)."""
+        every = self._every.get(origin)
+        if every is None:
+            return
+        wait = every * (0.9 + 0.2 * self._clock.random())
+        if error is not None:
+            wait = min(wait, RETRY_FIRST_SECONDS * 2 ** min(self._failures - 1, 20))
+            wait = max(wait, error.retry_after_seconds or 0.0)
+        self._due_us[origin] = self._clock.now_us() + int(wait * 1_000_000)
+        self.next_poll_at_us = min(self._due_us.values())
+
+    async def _keep_schedule(self) -> None:
+        while self._due_us:
+            origin = min(self._due_us, key=lambda one: self._due_us[one])
+            wait = (self._due_us[origin] - self._clock.now_us()) / 1_000_000
+            if wait > 0:
+                await asyncio.sleep(min(wait, 3600.0))
+                continue  # a run asked for by hand may have moved it
+            await self._poll_in_turn(origin)
+
+    async def poll(self, origin: Origin | None = None) -> PollReport:
+        """Run now, after a run that is under way. Without `origin` a poll when the resource polls, else a reconcile.
+
+        The run belongs to the engine: a caller who leaves does not end it, an engine that stops does, and
+        then this raises Conflict with code `reconfigured`.
+        """
+        run = asyncio.create_task(self._poll_in_turn(origin))
+        self._tasks.add(run)
+        run.add_done_callback(self._tasks.discard)
+        await asyncio.wait({run})
+        if run.cancelled():
+            raise Conflict(
+                f"{self.source.name}/{self.name} was stopped or configured anew during the run",
+                hint=f"tidegate poll {self.source.name}/{self.name}",
+                code="reconfigured",
+                retryable=True,
+            )
+        return run.result()
+
+    async def _poll_in_turn(self, origin: Origin | None) -> PollReport:
+        await self._ready.wait()
+        if origin is None:
+            reconcile = Origin.POLL not in self._every and self.resource.webhook is not None
+            origin = Origin.RECONCILE if reconcile else Origin.POLL
+        async with self._polling:
+            return await self._poll(origin)
+
+    async def _poll(self, origin: Origin) -> PollReport:
+        began = self._clock.monotonic()
+        run = self._poller.plan(origin)
+        error: TidegateError | None = None
+        try:
+            await self._poller.run(run)
+        except TidegateError as failed:
+            error = failed
+        try:
+            await self._finish(run.origin, run.applied.changes, error)
+        except TidegateError as failed:
+            error = error or failed
+        if self.keeper.memo.dirty:
+            self._to_fetch.set()
+        self._failures = self._failures + 1 if error is not None else 0
+        self._schedule_next(origin, error)
+        return PollReport(
+            id=new_id("pol", self._clock.now_us()),
+            source=self.source.name,
+            resource=self.name,
+            origin=origin.value,
+            requests=run.requests,
+            pages=run.pages,
+            records_seen=run.records_seen,
+            created=run.applied.created,
+            updated=run.applied.updated,
+            deleted=run.applied.deleted,
+            not_modified=run.not_modified,
+            duration_us=int((self._clock.monotonic() - began) * 1_000_000),
+            error=error.message if error is not None else "",
+            error_code=error.code if error is not None else "",
+        )
+
+    async def _finish(self, origin: Origin, changes: int, error: TidegateError | None) -> None:
+        """Count the run and note when it was. A failed one does not count as done: its time stays."""
+        now_us = self._clock.now_us()
+        statistics = self.keeper.statistics
+        statistics.polls += 1
+        statistics.last_poll_at_us = now_us
+        if error is not None:
+            statistics.failed(error.message, now_us)
+            await self.keeper.save()
+            return
+        if not changes:
+            statistics.empty_polls += 1
+        at = "reconciled_at_us" if origin is Origin.RECONCILE else "polled_at_us"
+        await self.keeper.save(**{at: now_us})
+
+    # -- for the API -------------------------------------------------------------------------------------
+
+    def shape(self) -> dict[str, object]:
+        """The resource's part of `GET /stats`."""
+        state = self.keeper.state
+        return {
+            **self.keeper.statistics.shape(),
+            "next_poll_at": rfc3339(self.next_poll_at_us),
+            "polled_at": rfc3339(state.polled_at_us),
+            "reconciled_at": rfc3339(state.reconciled_at_us),
+            "scanned_at": rfc3339(state.scanned_at_us),
+            "poll_every_seconds": self._every.get(Origin.POLL),
+            "reconcile_every_seconds": self._every.get(Origin.RECONCILE),
+            "waiting_for_fetch": len(self.keeper.memo.dirty),
+            "log_position": state.log_position,
+        }

@@ -1,0 +1,185 @@
+"""How one source is asked: URLs, credentials, and the one rate budget that all who ask it share.
+
+Owns the building of requests from the configuration and the promise that a credential goes to the source's own
+origin and nowhere else. Knows nothing of records, caches or schedules. The HTTP client is handed in; what it needs to
+do is the protocol below. Invariant: every request passes `SourceClient.request`, so the budget sees them all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Iterable
+from typing import Protocol
+from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
+
+from tidegate.clock import Clock
+from tidegate.config.model import ApiInlet, ApiKeyAuth, BasicAuth, BearerAuth, Resource
+from tidegate.errors import BadRequest, NotFound, UpstreamError
+from tidegate.rules.budget import Budget
+from tidegate.rules.paginators import origin_of
+from tidegate.units import per_second, seconds
+
+MAX_ANSWER_BYTES = 16 << 20
+POLL_PATIENCE_SECONDS = 60.0  # a poll waits this long for the budget, then gives up and is scheduled anew
+
+Params = Iterable[tuple[str, str]]
+
+
+class PullResponse(Protocol):
+    """An answer, read whole, its content encoding undone."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def headers(self) -> list[tuple[str, str]]: ...
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def sent_at_us(self) -> int: ...
+    @property
+    def received_at_us(self) -> int: ...
+
+
+class PullClient(Protocol):
+    """What is asked of `tidegate.outbound.client`.
+
+    The URL's path is encoded already and is sent as it stands. Redirects may be followed within `origins` only.
+    Raises UpstreamTimeout, UpstreamError (no usable answer) or Blocked (the address guard); any status is an answer.
+    """
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: dict[str, str],
+        params: list[tuple[str, str]],
+        body: bytes | None = None,
+        timeout_seconds: float,
+        max_bytes: int = MAX_ANSWER_BYTES,
+        origins: frozenset[str],
+    ) -> PullResponse: ...
+
+
+class SourceClient:
+    """One source as it is configured now. Its budget outlives it when only the configuration changes."""
+
+    def __init__(
+        self, name: str, api: ApiInlet, client: PullClient, clock: Clock, budget: Budget | None = None
+    ) -> None:
+        self.name = name
+        self.api = api
+        self.origin = origin_of(api.base_url)
+        self.timeout_seconds = seconds(api.timeout)
+        self.budget = budget or Budget(per_second(api.rate) if api.rate else None)
+        self.requests = 0
+        self._client = client
+        self._clock = clock
+        self._origins = frozenset({self.origin})
+        self._auth_headers, self._auth_params = _credentials(api)
+
+    # -- what to ask -------------------------------------------------------------------------------------
+
+    def list_url(self, resource: Resource) -> tuple[str, list[tuple[str, str]]]:
+        """(URL, parameters) of a resource's list, without credentials."""
+        return self._join(resource.path)
+
+    def item_url(self, name: str, resource: Resource, key: str) -> tuple[str, list[tuple[str, str]]]:
+        """(URL, parameters) of one item. NotFound when the resource has no `item_path`, BadRequest for a bad key."""
+        if not resource.item_path:
+            raise NotFound(
+                f"{self.name}/{name} has no item_path, so no single item can be asked for",
+                hint=f'set item_path = "{resource.path}/{{id}}" on the resource, or pull the list',
+                code="no_item_path",
+            )
+        return self._join(resource.item_path.replace("{id}", segment(key)))
+
+    def _join(self, path: str) -> tuple[str, list[tuple[str, str]]]:
+        base = urlsplit(self.api.base_url)
+        path, _, query = path.partition("?")
+        joined = f"{base.path.rstrip('/')}/{path.lstrip('/')}" if path else base.path
+        url = urlunsplit((base.scheme, base.netloc.rpartition("@")[2], joined, "", ""))
+        both = f"{base.query}&{query}" if base.query and query else base.query or query
+        return url, parse_qsl(both, keep_blank_values=True)
+
+    def without_credentials(self, params: Params) -> list[tuple[str, str]]:
+        """Parameters of a caller or of a next link, save those that carry the source's auth."""
+        return [(name, value) for name, value in params if name not in self._auth_params]
+
+    # -- asking ------------------------------------------------------------------------------------------
+
+    async def request(
+        self,
+        url: str,
+        params: Params,
+        *,
+        headers: dict[str, str] | None = None,
+        patience_seconds: float | None = None,
+    ) -> PullResponse:
+        """GET within the budget. Waits for it at most `patience_seconds` (the source's timeout unless said).
+
+        UpstreamError with code upstream_rate_limited when the budget would hold it longer; nothing was sent then.
+        """
+        if origin_of(url) != self.origin:
+            raise UpstreamError(
+                f"{url!r} is not of {self.origin}: no credential leaves its origin", code="page_foreign"
+            )
+        await self._wait_for_budget(self.timeout_seconds if patience_seconds is None else patience_seconds)
+        self.requests += 1
+        response = await self._client.request(
+            "GET",
+            url,
+            headers={
+                "Accept": "application/json, */*;q=0.5",
+                **self.api.headers,
+                **(headers or {}),
+                **self._auth_headers,
+            },
+            params=[*self.without_credentials(params), *self._auth_params.items()],
+            timeout_seconds=self.timeout_seconds,
+            max_bytes=MAX_ANSWER_BYTES,
+            origins=self._origins,
+        )
+        self.budget.observe(response.status, response.headers, self._clock.monotonic(), self._clock.now_us())
+        return response
+
+    async def _wait_for_budget(self, patience_seconds: float) -> None:
+        wait = self.budget.wait_seconds(self._clock.monotonic())
+        if wait > patience_seconds:
+            raise UpstreamError(
+                f"{self.name} may not be asked for another {wait:.0f} s (its rate limit, or `rate` of the source)",
+                code="upstream_rate_limited",
+                hint="wait, or raise `rate` in [sources.NAME.api] if the source allows more",
+                retry_after_seconds=wait,
+            )
+        wait = self.budget.reserve(self._clock.monotonic())
+        if wait > 0:
+            await asyncio.sleep(wait)
+
+
+def segment(key: str) -> str:
+    """A key as one encoded path segment. BadRequest for those that no encoding keeps from being a path of their own."""
+    if key in ("", ".", "..") or "\0" in key:
+        raise BadRequest(f"{key!r} cannot be a key in a path", hint="a key is one path segment, and neither . nor ..")
+    try:
+        return quote(key, safe="")
+    except UnicodeEncodeError:
+        raise BadRequest(f"{key!r} is not valid text", hint="send the key as UTF-8, percent-encoded") from None
+
+
+def _credentials(api: ApiInlet) -> tuple[dict[str, str], dict[str, str]]:
+    """(headers, query parameters) that authenticate us."""
+    auth = api.auth
+    if isinstance(auth, BearerAuth):
+        return {"Authorization": f"Bearer {auth.token}"}, {}
+    if isinstance(auth, BasicAuth):
+        pair = base64.b64encode(f"{auth.username}:{auth.password}".encode()).decode()
+        return {"Authorization": f"Basic {pair}"}, {}
+    if isinstance(auth, ApiKeyAuth):
+        if auth.location == "query":
+            return {}, {auth.name: auth.api_key}
+        if auth.location == "cookie":
+            return {"Cookie": f"{auth.name}={auth.api_key}"}, {}
+        return {auth.name: auth.api_key}, {}
+    return {}, {}

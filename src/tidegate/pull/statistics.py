@@ -1,0 +1,117 @@
+"""What one resource costs and brings: requests made, changes found, seconds late.
+
+Owns the counters kept as JSON in the resource's state, and their shape in `GET /stats`. They are written in the
+transaction of what they count, so they are as durable as the changes and never count one twice. Staleness is kept
+only where the source says when a record changed; a number made up from poll times would be no measurement.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tidegate.clock import rfc3339
+from tidegate.model import Origin
+from tidegate.rules.changes import version_instant
+
+SAMPLES = 256  # the last so many of each origin: p99 of them is the third worst
+
+
+class Statistics(msgspec.Struct, omit_defaults=True):
+    """Counters of one resource for life. `requests` are those of polls, pages, scans and fetch-backs."""
+
+    since_us: int = 0
+    requests: int = 0
+    bytes: int = 0
+    polls: int = 0
+    empty_polls: int = 0
+    not_modified: int = 0
+    errors: int = 0
+    changes: int = 0
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    by_origin: dict[str, int] = {}
+    webhooks: int = 0  # events of the source that told of this resource
+    older: int = 0  # copies ignored because they were older, or not provably newer
+    unreadable: int = 0  # items or webhooks without a key
+    fetch_backs: int = 0
+    scans: int = 0
+    braked: int = 0  # scans that found too many records missing
+    last_error: str = ""
+    last_error_at_us: int | None = None
+    last_poll_at_us: int | None = None
+    last_change_at_us: int | None = None
+    staleness: dict[str, list[float]] = {}  # origin -> seconds late, oldest first
+
+    def changed(self, kind: str, origin: Origin, version: str | None, now_us: int) -> None:
+        """Count one change that became an event."""
+        self.changes += 1
+        setattr(self, kind, getattr(self, kind) + 1)
+        self.by_origin[origin.value] = self.by_origin.get(origin.value, 0) + 1
+        self.last_change_at_us = now_us
+        at_us = version_instant(version)
+        if at_us is not None and at_us <= now_us and kind != "deleted":
+            samples = self.staleness.setdefault(origin.value, [])
+            samples.append(round((now_us - at_us) / 1_000_000, 3))
+            del samples[:-SAMPLES]
+
+    def failed(self, message: str, now_us: int) -> None:
+        self.errors += 1
+        self.last_error = message[:500]
+        self.last_error_at_us = now_us
+
+    def shape(self) -> dict[str, Any]:
+        """As `GET /stats` shows it. Shares and ratios are None while there is nothing to divide by."""
+        late = sorted(sample for samples in self.staleness.values() for sample in samples)
+        return {
+            "since": rfc3339(self.since_us or None),
+            "requests": self.requests,
+            "bytes": self.bytes,
+            "changes": self.changes,
+            "created": self.created,
+            "updated": self.updated,
+            "deleted": self.deleted,
+            "by_origin": dict(self.by_origin),
+            "polls": self.polls,
+            "empty_polls": self.empty_polls,
+            "not_modified": self.not_modified,
+            "empty_share": _share(self.empty_polls, self.polls),
+            "not_modified_share": _share(self.not_modified, self.polls),
+            "requests_per_change": _share(self.requests, self.changes),
+            "staleness_p50_seconds": quantile(late, 0.5),
+            "staleness_p99_seconds": quantile(late, 0.99),
+            "staleness_samples": len(late),
+            "staleness_by_origin": {
+                origin: {
+                    "p50_seconds": quantile(sorted(samples), 0.5),
+                    "p99_seconds": quantile(sorted(samples), 0.99),
+                    "samples": len(samples),
+                }
+                for origin, samples in self.staleness.items()
+            },
+            "webhooks": self.webhooks,
+            "older_ignored": self.older,
+            "unreadable": self.unreadable,
+            "fetch_backs": self.fetch_backs,
+            "scans": self.scans,
+            "braked_scans": self.braked,
+            "errors": self.errors,
+            "last_error": self.last_error or None,
+            "last_error_at": rfc3339(self.last_error_at_us),
+            "last_poll_at": rfc3339(self.last_poll_at_us),
+            "last_change_at": rfc3339(self.last_change_at_us),
+        }
+
+
+def quantile(ordered: list[float], share: float) -> float | None:
+    """Nearest rank; None of nothing."""
+    if not ordered:
+        return None
+    rank = -int(-share * len(ordered) // 1)  # rounded up
+    return ordered[min(len(ordered), max(1, rank)) - 1]
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round(part / whole, 4) if whole else None

@@ -1,0 +1,57 @@
+"""How a webhook of the source becomes a copy of a record. Pure.
+
+Owns the reading of `[sources.S.resources.R.webhook]`: which event types tell of the resource, where the record stands
+in the event's data, which types are deletes. May not know the log. A change event is never read: that would feed
+the records with their own output.
+"""
+
+from __future__ import annotations
+
+from tidegate.config.model import Resource, WebhookFeed
+from tidegate.model import Event, Origin
+from tidegate.rules.canonical import parse_json
+from tidegate.rules.changes import Copy, make_copy
+from tidegate.rules.items import dig, record_key, record_version
+from tidegate.rules.patterns import compile_types
+
+
+class FeedRule:
+    """A feed with its types compiled. ConfigError for a type pattern that is none."""
+
+    def __init__(self, feed: WebhookFeed) -> None:
+        self.feed = feed
+        self._tells = compile_types([*feed.types, *feed.deleted_types])
+        self._deletes = compile_types(feed.deleted_types)
+
+    def tells(self, event: Event) -> bool:
+        """Whether an event of the source tells of the resource."""
+        return not event.change and self._tells(event.type)
+
+    def deletes(self, event: Event) -> bool:
+        """Whether it tells that the record is gone."""
+        return self._deletes(event.type)
+
+
+def copy_of(rule: FeedRule, resource: Resource, event: Event) -> Copy:
+    """The copy that an event brings. ValueError when there is no JSON or no key in it."""
+    feed = rule.feed
+    record = dig(dig(parse_json(event.body), event.data_path), feed.record)
+    key = record_key(record, feed.key) or event.key
+    if not key:
+        raise ValueError(f"no key at {feed.key!r} of {feed.record or 'the data'!r}")
+    deleted = rule.deletes(event)
+    if not isinstance(record, dict):
+        if not deleted:
+            raise ValueError(f"no record at {feed.record or 'the data'!r}")
+        record = None
+    return make_copy(
+        key,
+        record,
+        ignore=resource.ignore,
+        version=record_version(record, feed.version or resource.version),
+        origin=Origin.WEBHOOK,
+        asked_at_us=event.received_at_us,
+        answered_at_us=event.received_at_us,
+        deleted=deleted,
+        told=True,
+    )
