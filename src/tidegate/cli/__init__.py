@@ -1,0 +1,123 @@
+"""The command line: `tidegate VERB`. This file holds the table of verbs and what is the same for all of them.
+
+Owns exit codes (0 done, 2 wrong usage or configuration, 1 any other failure) and how an error is printed. Every
+verb on a gateway is a call of its API. A verb's module is imported only when that verb runs, so that
+`tidegate --help` stays quick. Nothing here keeps state; Ctrl-C ends any verb quietly.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+from tidegate import __version__
+
+# verb -> (module below this package, what `--help` says)
+VERBS: dict[str, tuple[str, str]] = {
+    "demo": ("serving", "Start the sample company and open its story"),
+    "init": ("files", "Write a commented tidegate.toml and its schema"),
+    "serve": ("serving", "Run the gateway"),
+    "check": ("files", "Judge a configuration file and name everything that is wrong"),
+    "config": ("configuration", "Compare, apply, export and show the configuration"),
+    "add": ("adding", "Add a source, a destination or a route to a running gateway"),
+    "events": ("reading", "List what came in, newest first"),
+    "tail": ("reading", "Follow what comes in"),
+    "explain": ("explaining", "Say where one event went, and why"),
+    "replay": ("repeating", "Make deliveries again from the log"),
+    "trigger": ("repeating", "Publish a test event"),
+    "listen": ("missing", "Forward events to a local port (not built yet)"),
+    "pull": ("asking", "Ask a source now, through the cache"),
+    "poll": ("asking", "Run one poll of a resource now"),
+    "records": ("asking", "Show the latest known records of a resource"),
+    "advise": ("asking", "Say what each resource costs, and whether to pull or to push"),
+    "keys": ("operating", "Create, list and delete API keys"),
+    "backup": ("operating", "Write a consistent copy of the running store"),
+    "doctor": ("operating", "Look at the gateway's health"),
+    "db": ("missing", "Migrate the store (not built yet)"),
+}
+
+
+class Verbs(click.Group):
+    """A group whose commands are imported when they run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = VERBS.get(cmd_name)
+        if entry is None:
+            return None
+        command: click.Command = getattr(import_module(f"tidegate.cli.{entry[0]}"), cmd_name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            from tidegate.config.problems import nearest
+
+            raise click.UsageError(f"there is no verb {args[0]!r}; {nearest(args[0], VERBS, 'verb')}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, words) for name, (_, words) in VERBS.items()])
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **named: Any) -> Any:
+        raise SystemExit(_run(self, args))
+
+
+def _run(group: Verbs, args: Sequence[str] | None) -> int:
+    from tidegate.errors import TidegateError
+
+    words = list(sys.argv[1:] if args is None else args)
+    debug = "--debug" in words or bool(os.environ.get("TIDEGATE_DEBUG"))
+    try:
+        code = click.Group.main(group, words, prog_name="tidegate", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except click.UsageError as error:
+        return _usage(error)
+    except click.ClickException as error:
+        print(f"error[usage]: {error.format_message()}", file=sys.stderr)
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        return 1
+    except BrokenPipeError:
+        # The reader of a pipe has seen enough. Python would complain once more at exit when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except TidegateError as error:
+        if debug:
+            raise
+        from tidegate.cli.output import print_error
+
+        return print_error(error)
+
+
+def _usage(error: click.UsageError) -> int:
+    path = error.ctx.command_path if error.ctx is not None else "tidegate"
+    print(f"error[usage]: {error.format_message()}", file=sys.stderr)
+    print(f"hint: {path} --help", file=sys.stderr)
+    return 2
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="tidegate", message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, help="Show where in the program an error came from.")
+def cli(debug: bool) -> None:
+    """One gateway for webhooks and APIs: receive, deliver, ask, answer.
+
+    Verbs speak with the gateway at TIDEGATE_URL with TIDEGATE_KEY, else with the one that serves ./tidegate-data
+    (another directory: --data or TIDEGATE_DATA).
+    """
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    return _run(cli, args)

@@ -1,0 +1,204 @@
+"""`tidegate pull`, `poll`, `records` and `advise`: the pull side."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tidegate.cli.client import find_gateway, segment
+from tidegate.cli.options import ResourceName, When, gateway_verb
+
+
+@click.command()
+@click.argument("resource", type=ResourceName(), metavar="SOURCE/RESOURCE")
+@click.argument("key", required=False)
+@click.option("--max-age", metavar="DURATION", help="How old the answer may be: 10s; 0 asks the source.")
+@click.option("--fresh", is_flag=True, help="The same as --max-age 0.")
+@click.option("--param", "-p", "params", multiple=True, metavar="NAME=VALUE", help="A query parameter for the source.")
+@gateway_verb
+def pull(
+    resource: tuple[str, str],
+    key: str | None,
+    max_age: str | None,
+    fresh: bool,
+    params: tuple[str, ...],
+    data: Path,
+    as_json: bool,
+) -> None:
+    """Ask a source now; its bytes go to stdout as they came. Without KEY: one page of the list.
+
+    With --json: {"status", "age_seconds", "cache_status", "content_type", "data"}.
+    """
+    query: dict[str, Any] = {}
+    for pair in params:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--param")
+        query.setdefault(name, []).append(value)
+    if fresh or max_age is not None:
+        query["max_age"] = "0" if fresh else max_age
+    path = f"/pull/{segment(resource[0])}/{segment(resource[1])}" + ("" if key is None else f"/{segment(key)}")
+    answer = find_gateway(data).request("GET", path, query=query)
+    if as_json:
+        _print_answer(answer)
+        return
+    out = sys.stdout.buffer
+    out.write(answer.body)
+    if sys.stdout.isatty():
+        out.write(b"" if answer.body.endswith(b"\n") else b"\n")
+        print(f"({_told(answer.headers)})", file=sys.stderr)
+
+
+def _told(headers: Any) -> str:
+    from tidegate.cli.output import clean
+
+    parts = [f"age {headers.get('age', '0')} s"]
+    for name in ("cache-status", "warning"):
+        if headers.get(name):
+            parts.append(clean(headers[name]))
+    return ", ".join(parts)
+
+
+def _print_answer(answer: Any) -> None:
+    import json
+
+    from tidegate.cli.output import print_json
+
+    try:
+        body = json.loads(answer.body)
+    except ValueError:
+        body = answer.body.decode("utf-8", "replace")
+    age = answer.headers.get("age", "")
+    print_json(
+        {
+            "status": answer.status,
+            "age_seconds": int(age) if age.isdigit() else None,
+            "cache_status": answer.headers.get("cache-status"),
+            "content_type": answer.headers.get("content-type"),
+            "data": body,
+        }
+    )
+
+
+@click.command()
+@click.argument("resource", type=ResourceName(), metavar="SOURCE/RESOURCE")
+@gateway_verb
+def poll(resource: tuple[str, str], data: Path, as_json: bool) -> None:
+    """Run one poll of a resource now, beside its schedule."""
+    from tidegate.cli.output import print_json
+
+    answer = find_gateway(data).post(f"/sources/{segment(resource[0])}/resources/{segment(resource[1])}/poll")
+    if as_json:
+        print_json(answer)
+    else:
+        print_facts(answer or {})
+
+
+def print_facts(facts: dict[str, Any]) -> None:
+    """Name and value, one a line; nested ones indented."""
+    from tidegate.cli.output import clean
+
+    for name, value in facts.items():
+        words = name.replace("_", " ")
+        if isinstance(value, dict):
+            print(f"{clean(words)}:")
+            for inner, item in value.items():
+                print(f"  {clean(inner.replace('_', ' '))}: {clean(item)}")
+        else:
+            print(f"{clean(words)}: {clean(', '.join(map(str, value)) if isinstance(value, list) else value)}")
+
+
+@click.command()
+@click.argument("resource", type=ResourceName(), metavar="SOURCE/RESOURCE")
+@click.argument("key", required=False)
+@click.option("--updated-since", type=When(), help="Only those that changed after: a time, or 2h for two hours ago.")
+@click.option("--deleted", is_flag=True, help="Also what was deleted.")
+@click.option("--limit", "-n", type=click.IntRange(1, 500), default=50, show_default=True)
+@click.option("--cursor", help="Go on where a page ended.")
+@gateway_verb
+def records(
+    resource: tuple[str, str],
+    key: str | None,
+    updated_since: str | None,
+    deleted: bool,
+    limit: int,
+    cursor: str | None,
+    data: Path,
+    as_json: bool,
+) -> None:
+    """Show the latest known records of a resource, or the one of KEY, without asking the source."""
+    from tidegate.cli.output import local_time, print_json, table
+
+    client = find_gateway(data)
+    path = f"/records/{segment(resource[0])}/{segment(resource[1])}"
+    more = {"deleted": "true"} if deleted else {}
+    if key is not None:
+        print_json(client.get(f"{path}/{segment(key)}", more))
+        return
+    page = client.get(path, {"updated_since": updated_since, "limit": limit, "cursor": cursor, **more})
+    if as_json:
+        print_json(page)
+        return
+    table(
+        ("key", "version", "changes", "changed", "origin", "age s"),
+        [
+            (
+                record["key"] + (" (deleted)" if record.get("deleted") else ""),
+                record.get("version"),
+                record.get("number"),
+                local_time(record.get("changed_at")),
+                record.get("origin"),
+                f"{record.get('age_seconds', 0):.0f}",
+            )
+            for record in page["data"]
+        ],
+        right=("changes", "age s"),
+    )
+    if page.get("next_cursor"):
+        print(f"more: tidegate records {resource[0]}/{resource[1]} --cursor {page['next_cursor']}", file=sys.stderr)
+
+
+@click.command()
+@gateway_verb
+def advise(data: Path, as_json: bool) -> None:
+    """Say what each resource costs by pull and by push, how late it is, and what to do about it."""
+    from tidegate.cli.output import print_json, table
+
+    answer = find_gateway(data).get("/advice")
+    if as_json:
+        print_json(answer)
+        return
+    if not answer["data"]:
+        print("no resources yet; add one to a source: [sources.NAME.resources.NAME]")
+        return
+    table(
+        ("resource", "advice", "changes/h", "empty", "late p50", "late p99", "because"),
+        [
+            (
+                one["resource"],
+                str(one["advice"]).replace("_", " "),
+                _figure(one.get("changes_per_hour")),
+                _share(one.get("empty_share")),
+                _seconds(one.get("staleness_p50_seconds")),
+                _seconds(one.get("staleness_p99_seconds")),
+                one.get("reason"),
+            )
+            for one in answer["data"]
+        ],
+        right=("changes/h", "empty", "late p50", "late p99"),
+    )
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0%}"
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g} s"

@@ -1,0 +1,182 @@
+"""`tidegate config`: the file against the running gateway, and the gateway's configuration as text."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tidegate.cli.client import find_gateway
+from tidegate.cli.options import data_option, gateway_verb
+
+_ACTIONS = {
+    "added": "+", "created": "+", "resumed": "+", "removed": "-", "deleted": "-", "paused": "-",
+    "changed": "~", "updated": "~", "moved": "~",
+}  # fmt: skip
+
+
+@click.group()
+def config() -> None:
+    """Compare, apply, export and show the configuration."""
+
+
+@config.command()
+@click.argument("file", default="tidegate.toml", type=click.Path(path_type=Path))
+@gateway_verb
+def diff(file: Path, data: Path, as_json: bool) -> None:
+    """What applying FILE would change in the running gateway.
+
+    Secrets are compared as set or not set: the gateway does not show them.
+    """
+    import msgspec
+
+    from tidegate.cli.output import print_json
+    from tidegate.config.diff import diff_trees
+    from tidegate.config.load import load_file
+
+    wanted = _hidden(load_file(file, os.environ).config)
+    running = _settled(find_gateway(data).get("/config", {"owner": "file"}))
+    found = diff_trees(running, wanted)
+    if as_json:
+        print_json({"changes": msgspec.to_builtins(found)})
+        return
+    _print_changes([msgspec.to_builtins(one) for one in found], "the file and the gateway agree")
+
+
+def _hidden(config: Any) -> dict[str, Any]:
+    from tidegate.config.secrets import hide_secrets, tree_of
+
+    tree = tree_of(config)
+    for kind in ("sources", "destinations", "routes"):
+        tree[kind] = {name: hide_secrets(item) for name, item in getattr(config, kind).items()}
+    return tree
+
+
+def _settled(answer: dict[str, Any]) -> dict[str, Any]:
+    """The gateway's answer in the same form: settings without what equals its default."""
+    import msgspec
+
+    from tidegate.config.model import Egress, GatewaySettings, Retention
+    from tidegate.config.secrets import tree_of
+
+    out = dict(answer)
+    for kind, struct in (("gateway", GatewaySettings), ("egress", Egress), ("retention", Retention)):
+        out[kind] = tree_of(msgspec.convert(answer.get(kind, {}), struct))
+    return out
+
+
+def _print_changes(changes: list[dict[str, Any]], none: str) -> None:
+    from tidegate.cli.output import clean
+
+    if not changes:
+        print(none)
+    for one in changes:
+        name = f" {one['name']}" if one["name"] else ""
+        fields = f": {', '.join(one['fields'])}" if one.get("fields") else ""
+        print(clean(f"{_ACTIONS.get(one['action'], '*')} {one['kind']}{name} {one['action']}{fields}"))
+
+
+@config.command("apply")
+@click.option("--prune", is_flag=True, help="Delete destinations that left the file, with what waits for them.")
+@gateway_verb
+def apply_(prune: bool, data: Path, as_json: bool) -> None:
+    """Have the running gateway read its file again. A file that is not right changes nothing."""
+    from tidegate.cli.output import print_json
+
+    answer = find_gateway(data).post("/config", {"prune": prune})
+    if as_json:
+        print_json(answer)
+        return
+    _print_changes(answer["changes"], "nothing changed")
+    if any(one["action"] == "paused" for one in answer["changes"]):
+        print(
+            "paused destinations left the file and keep their backlog; delete them with: tidegate config apply --prune"
+        )
+
+
+@config.command()
+@click.option(
+    "--owner", type=click.Choice(["api", "file", "all"]), default="api", show_default=True, help="Whose items."
+)
+@data_option
+def export(owner: str, data: Path) -> None:
+    """Print what was defined through the API or the dashboard as TOML, the same bytes for the same configuration.
+
+    Secrets become ${env:...}.
+    """
+    query = {"format": "toml", "owner": None if owner == "all" else owner}
+    answer = find_gateway(data).request("GET", "/config", query=query)
+    sys.stdout.buffer.write(answer.body)
+
+
+@config.command()
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write it into a file.")
+def schema(output: Path | None) -> None:
+    """Print the JSON Schema of tidegate.toml, for editors."""
+    from tidegate.config.schema import schema_text
+
+    if output is None:
+        print(schema_text(), end="")
+    else:
+        output.write_text(schema_text(), "utf-8")
+        print(f"wrote {output}")
+
+
+@config.command()
+@gateway_verb
+def show(data: Path, as_json: bool) -> None:
+    """Show the configuration in force: the file's and the API's. Secrets are hidden."""
+    from tidegate.cli.output import print_json
+
+    client = find_gateway(data)
+    if as_json:
+        print_json(client.get("/config"))
+        return
+    _show_lists(client)
+
+
+def _show_lists(client: Any) -> None:
+    from tidegate.cli.output import state_sign, table
+
+    sources, destinations, routes = (client.every(f"/{kind}") for kind in ("sources", "destinations", "routes"))
+    inlets = ("webhook", "form", "publish", "api")
+    print("Sources")
+    table(
+        ("name", "inlets", "resources", "owner"),
+        [
+            (s["name"], ", ".join(i for i in inlets if i in s), ", ".join(s.get("resources", {})), s.get("owner"))
+            for s in sources
+        ],
+    )
+    print("\nDestinations")
+    table(
+        ("name", "kind", "url", "state", "owner"),
+        [
+            (
+                d["name"],
+                d.get("type", "webhook"),
+                d["url"],
+                state_sign("paused") if d.get("paused_at") else "",
+                d.get("owner"),
+            )
+            for d in destinations
+        ],
+    )
+    print("\nRoutes")
+    table(
+        ("name", "from", "to", "takes", "owner"),
+        [(r["name"], _names(r["from"]), _names(r["to"]), _takes(r), r.get("owner")) for r in routes],
+    )
+
+
+def _names(value: Any) -> str:
+    return value if isinstance(value, str) else ", ".join(value)
+
+
+def _takes(route: dict[str, Any]) -> str:
+    parts = [*route.get("types", []), *(f"changes of {name}" for name in route.get("changes", []))]
+    text = ", ".join(parts) or "what came in"
+    return text + (", filtered" if route.get("filter") else "") + ("" if route.get("enabled", True) else " (off)")

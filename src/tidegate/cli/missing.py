@@ -1,0 +1,31 @@
+"""Verbs that the contract names and this release lacks: refused by name, never accepted and ignored."""
+
+from __future__ import annotations
+
+import click
+
+from tidegate.errors import NotBuilt
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("target", metavar="PORT_OR_URL", required=False)
+def listen(target: str | None) -> None:
+    """Forward events to a local port (not built yet)."""
+    raise NotBuilt(
+        "'tidegate listen' is not built in this release",
+        hint="add a destination with a local url, and its address to [egress] allow",
+    )
+
+
+@click.group()
+def db() -> None:
+    """Look after the store's schema (not built yet)."""
+
+
+@db.command()
+def migrate() -> None:
+    """Migrate the store (not built yet)."""
+    raise NotBuilt(
+        "'tidegate db migrate' is not built in this release",
+        hint="tidegate serve brings the embedded store up to date when it opens it",
+    )

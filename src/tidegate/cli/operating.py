@@ -1,0 +1,149 @@
+"""`tidegate keys`, `backup` and `doctor`: the operator's verbs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tidegate.cli.client import NoGateway, find_gateway, segment
+from tidegate.cli.options import gateway_verb
+
+SCOPES = ("read", "publish", "pull", "write", "admin")
+
+
+@click.group(invoke_without_command=True)
+@gateway_verb
+@click.pass_context
+def keys(context: click.Context, data: Path, as_json: bool) -> None:
+    """Create, list and delete API keys. Without a verb: list them."""
+    if context.invoked_subcommand is None:
+        _list(data, as_json)
+    else:
+        context.default_map = {context.invoked_subcommand: {"data": data, "as_json": as_json}}
+
+
+@keys.command("list")
+@gateway_verb
+def list_(data: Path, as_json: bool) -> None:
+    """List the keys; their text is never shown again."""
+    _list(data, as_json)
+
+
+def _list(data: Path, as_json: bool) -> None:
+    from tidegate.cli.output import local_time, print_json, table
+
+    answer = find_gateway(data).get("/keys")
+    if as_json:
+        print_json(answer)
+        return
+    table(
+        ("id", "name", "scopes", "sources", "created", "expires"),
+        [
+            (
+                key["id"],
+                key["name"],
+                ", ".join(key["scopes"]),
+                ", ".join(key["sources"]) or "all",
+                local_time(key["created_at"]),
+                local_time(key.get("expires_at")) or "never",
+            )
+            for key in answer["data"]
+        ],
+    )
+
+
+@keys.command()
+@click.argument("name")
+@click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(SCOPES), help="What it may do.")
+@click.option("--source", "sources", multiple=True, help="Bind it to this source; may be given several times.")
+@click.option("--expires-in", metavar="DURATION", help="90d, for example.")
+@gateway_verb
+def create(
+    name: str, scopes: tuple[str, ...], sources: tuple[str, ...], expires_in: str | None, data: Path, as_json: bool
+) -> None:
+    """Create a key. It is shown this once."""
+    from tidegate.cli.output import print_json
+
+    wanted: dict[str, Any] = {"name": name, "scopes": list(scopes), "sources": list(sources)}
+    if expires_in is not None:
+        wanted["expires_in"] = expires_in
+    answer = find_gateway(data).post("/keys", wanted)
+    if as_json:
+        print_json(answer)
+        return
+    print(answer["key"])
+    click.echo("this is the only time it is shown", err=True)
+
+
+@keys.command()
+@click.argument("key", metavar="ID_OR_NAME")
+@gateway_verb
+def delete(key: str, data: Path, as_json: bool) -> None:
+    """Delete a key; who holds it is refused from then on."""
+    from tidegate.cli.output import print_json
+
+    find_gateway(data).delete(f"/keys/{segment(key)}")
+    if as_json:
+        print_json({"deleted": key})
+    else:
+        print(f"deleted {key}")
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@gateway_verb
+def backup(path: Path, data: Path, as_json: bool) -> None:
+    """Have the running gateway write a consistent copy of its store to PATH, which must not exist.
+
+    PATH is on the gateway's machine. Keep secret.key beside it: without it, sealed secrets cannot be opened.
+    """
+    from tidegate.cli.output import print_json
+
+    client = find_gateway(data)
+    answer = client.post("/backup", {"path": str(path.absolute() if client.local else path)})
+    if as_json:
+        print_json(answer)
+    else:
+        size = f", {answer['bytes']:,} bytes" if isinstance(answer, dict) and "bytes" in answer else ""
+        print(f"wrote {(answer or {}).get('path', path)}{size}")
+
+
+@click.command()
+@gateway_verb
+def doctor(data: Path, as_json: bool) -> int:
+    """Look at the gateway's health: the store, what waits, what is paused. Exit 1 when it is not ready."""
+    from tidegate.cli.asking import print_facts
+    from tidegate.cli.output import print_error, print_json
+
+    try:
+        facts = find_gateway(data).get("/doctor")
+    except NoGateway as error:
+        if not as_json:
+            print_facts(_local(data))
+        else:
+            print_json({"ready": error.message, **_local(data)})
+        return print_error(error)
+    if as_json:
+        print_json(facts)
+    else:
+        print_facts(facts)
+    return 0 if facts.get("ready", "yes") in ("yes", True) else 1
+
+
+def _local(data: Path) -> dict[str, Any]:
+    """What can be said without a gateway."""
+    import platform
+    import shutil
+
+    from tidegate import __version__
+
+    there = data.is_dir()
+    return {
+        "tidegate": __version__,
+        "python": platform.python_version(),
+        "data": str(data.absolute()),
+        "data_exists": there,
+        "free_bytes": shutil.disk_usage(data if there else Path()).free,
+    }

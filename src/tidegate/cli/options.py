@@ -1,0 +1,57 @@
+"""Options that verbs share, and how a verb gets its gateway."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+DEFAULT_DATA = "tidegate-data"
+_AGO = re.compile(r"[0-9]+(\.[0-9]+)?(ms|s|m|h|d)")
+
+data_option = click.option(
+    "--data",
+    envvar="TIDEGATE_DATA",
+    default=DEFAULT_DATA,
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The directory the gateway serves.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the API's answer as JSON.")
+
+
+def gateway_verb(function: F) -> F:
+    """Adds --data and --json."""
+    return data_option(json_option(function))
+
+
+class When(click.ParamType[Any]):
+    """A time: RFC 3339 (2026-11-24T12:00:00Z), or how long ago (90s, 5m, 2h, 1d). Gives RFC 3339 text."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from tidegate import clock, units
+
+        if _AGO.fullmatch(value):
+            return clock.rfc3339(clock.Clock().now_us() - int(units.seconds(value) * 1e6)) or ""
+        try:
+            return clock.rfc3339(clock.parse_instant(value)) or ""
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is no time such as 2026-11-24T12:00:00Z, and no span such as 2h", param, ctx)
+
+
+class ResourceName(click.ParamType[Any]):
+    """SOURCE/RESOURCE, given as a pair."""
+
+    name = "source/resource"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        source, slash, resource = value.partition("/")
+        if not slash or not source or not resource or "/" in resource:
+            self.fail(f"{value!r} is not SOURCE/RESOURCE, such as shop/orders", param, ctx)
+        return source, resource

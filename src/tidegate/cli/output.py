@@ -1,0 +1,126 @@
+"""How answers look on a terminal: tables, signs of states, errors. Text of outsiders is made harmless first.
+
+Owns the look of the command line: the glyphs of the state signs, colours only on a terminal, times in local
+time. Invariants: no control or direction character of a payload, key or type reaches the terminal; `--json`
+prints the API's own answer.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from tidegate.errors import TidegateError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+# state -> (glyph, style). The word always stands beside it: colour and glyph only repeat it.
+STATES: dict[str, tuple[str, str]] = {
+    "delivered": ("●", "green"),
+    "sending": ("◐", "yellow"),
+    "pending": ("○", "yellow"),
+    "retrying": ("◔", "yellow"),
+    "exhausted": ("⊗", "red"),
+    "cancelled": ("⊖", "bright_black"),
+    "paused": ("⊖", "bright_black"),
+    "filtered": ("·", "bright_black"),
+}
+_PUSHED = frozenset({"webhook", "form", "publish"})
+# C0 and C1 controls, DEL, zero-width and direction marks, lone surrogates: what could move a cursor or hide text.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_WIDE = 200  # columns when the output is no terminal: nothing is folded for a pipe
+
+
+def clean(value: Any) -> str:
+    """One line of harmless text; unsafe characters are shown as escapes."""
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", "" if value is None else str(value))
+
+
+def print_json(value: Any, *, line: bool = False) -> None:
+    """The API's answer as JSON: indented, or one object on one line for streams."""
+    text = json.dumps(value, ensure_ascii=False, indent=None if line else 2)
+    kept = text if line else text.replace("\n", "\x00")
+    safe = _UNSAFE.sub(lambda match: "\n" if match[0] == "\x00" else f"\\u{ord(match[0]):04x}", kept)
+    print(safe, flush=line)
+
+
+def console() -> Console:
+    from rich.console import Console
+
+    terminal = sys.stdout.isatty()
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=None if terminal else _WIDE)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
+    """A table with a quiet header; names in `right` are figures. Cells are text or rich Text."""
+    from rich.table import Table
+    from rich.text import Text
+
+    out = Table(box=None, pad_edge=False, header_style="dim", show_edge=False, padding=(0, 2, 0, 0))
+    for name in columns:
+        out.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    for row in rows:
+        out.add_row(*(cell if isinstance(cell, Text) else Text(clean(cell)) for cell in row))
+    console().print(out)
+
+
+def state_sign(state: str, *, retrying: bool = False) -> Text:
+    """Glyph and word of a delivery's state; a pending one that has failed before shows the ring with the wedge."""
+    from rich.text import Text
+
+    glyph, style = STATES.get("retrying" if retrying and state == "pending" else state, ("?", ""))
+    return Text(f"{glyph} {clean(state)}", style=style)
+
+
+def way_sign(origin: str) -> Text:
+    """Told (push) is one line with a filled head, asked (pull) is there and back."""
+    from rich.text import Text
+
+    pushed = origin in _PUSHED
+    return Text(f"{'─▶' if pushed else '⇄ '} {clean(origin)}", style="magenta" if pushed else "blue")
+
+
+def local_time(instant: str | None, *, date: bool = True) -> str:
+    """An RFC 3339 instant in this machine's zone, to the second."""
+    if not instant:
+        return ""
+    try:
+        moment = datetime.fromisoformat(instant).astimezone()
+    except ValueError:
+        return clean(instant)
+    return moment.strftime("%Y-%m-%d %H:%M:%S" if date else "%H:%M:%S")
+
+
+def count(number: int, word: str, plural: str = "") -> str:
+    """`1 event`, `48 events`, `1,200 events`."""
+    return f"{number:,} {word if number == 1 else plural or word + 's'}"
+
+
+def exit_code(error: TidegateError) -> int:
+    """2 for wrong usage or configuration, also when the gateway says so; else 1."""
+    from tidegate.errors import ConfigError
+
+    if isinstance(error, ConfigError) or error.code in ("usage", "not_built") or error.status == 422:
+        return 2
+    return 1
+
+
+def print_error(error: TidegateError) -> int:
+    """`error[code]: what - at $.path (FILE:LINE)` and `hint: ...` on stderr, for each problem. Gives the exit code."""
+    for one in getattr(error, "problems", (error,)):
+        print(error_lines(one), file=sys.stderr)
+    return exit_code(error)
+
+
+def error_lines(error: TidegateError) -> str:
+    path, where = getattr(error, "path", ""), getattr(error, "where", "")
+    line = f"error[{error.code}]: {clean(error.message)}"
+    if where or path not in ("", "$"):
+        line += f" - at {clean(path or '$')}" + (f" ({clean(where)})" if where else "")
+    return line + (f"\nhint: {clean(error.hint)}" if error.hint else "")

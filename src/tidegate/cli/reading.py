@@ -1,0 +1,146 @@
+"""`tidegate events` and `tidegate tail`: the log, listed and followed."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tidegate.cli.client import Client, NoGateway, find_gateway
+from tidegate.cli.options import F, When, gateway_verb
+
+_RECONNECT_SECONDS = (1.0, 2.0, 5.0, 10.0)
+
+
+def _filters(function: F) -> F:
+    for option in (
+        click.option("--origin", help="How it came: webhook, form, publish, poll, reconcile, pull."),
+        click.option("--key", help="Of this key."),
+        click.option("--type", "type_", help="Of this type."),
+        click.option("--source", help="From this source."),
+    ):
+        function = option(function)
+    return function
+
+
+@click.command()
+@_filters
+@click.option("--since", type=When(), help="Received after: 2026-11-24T12:00:00Z, or 2h for two hours ago.")
+@click.option("--until", type=When(), help="Received before.")
+@click.option("-q", "--search", help="Text that stands in the body.")
+@click.option("--limit", "-n", type=click.IntRange(1, 500), default=20, show_default=True)
+@click.option("--cursor", help="Go on where a page ended.")
+@gateway_verb
+def events(
+    source: str | None,
+    type_: str | None,
+    key: str | None,
+    origin: str | None,
+    since: str | None,
+    until: str | None,
+    search: str | None,
+    limit: int,
+    cursor: str | None,
+    data: Path,
+    as_json: bool,
+) -> None:
+    """List what came in, newest first."""
+    from tidegate.cli.output import local_time, print_json, table, way_sign
+
+    page = find_gateway(data).get(
+        "/events",
+        {
+            "source": source,
+            "type": type_,
+            "key": key,
+            "origin": origin,
+            "since": since,
+            "until": until,
+            "q": search,
+            "limit": limit,
+            "cursor": cursor,
+        },
+    )
+    if as_json:
+        print_json(page)
+        return
+    if not page["data"]:
+        print("no events" if not page.get("next_cursor") else "no events on this page")
+    else:
+        table(
+            ("received", "way", "source", "type", "key", "id"),
+            [
+                (local_time(e["received_at"]), way_sign(e["origin"]), e["source"], e["type"], e["key"], e["id"])
+                for e in page["data"]
+            ],
+        )
+    if page.get("next_cursor"):
+        print(f"more: tidegate events --cursor {page['next_cursor']}", file=sys.stderr)
+
+
+@click.command()
+@_filters
+@click.option("--after", metavar="EVENT_ID", help="Begin behind this event instead of now.")
+@gateway_verb
+def tail(
+    source: str | None,
+    type_: str | None,
+    key: str | None,
+    origin: str | None,
+    after: str | None,
+    data: Path,
+    as_json: bool,
+) -> int:
+    """Follow what comes in, until Ctrl-C. With --json one object a line.
+
+    When the gateway goes away, tail waits for it and goes on where it was.
+    """
+    client = find_gateway(data)
+    query = {"source": source, "type": type_, "key": key, "origin": origin}
+    with suppress(KeyboardInterrupt):  # the wanted end of a stream
+        _follow(client, query, after, as_json)
+    return 0
+
+
+def _follow(client: Client, query: dict[str, Any], last: str | None, as_json: bool) -> None:
+    failures = 0
+    connected = False
+    while True:
+        try:
+            for kind, id_, text in client.stream("/events/stream", query, last):
+                connected, failures = True, 0
+                last = id_ or last
+                if kind == "message":
+                    _print_event(json.loads(text), as_json)
+                elif kind != "reconnect":
+                    print(f"({kind}: {text})", file=sys.stderr)
+            connected = True  # it answered and ended in order
+        except NoGateway as error:
+            if not connected:
+                raise
+            if failures == 0:
+                print(f"({error.message}; waiting for it)", file=sys.stderr)
+        time.sleep(_RECONNECT_SECONDS[min(failures, len(_RECONNECT_SECONDS) - 1)])
+        failures += 1
+
+
+def _print_event(event: dict[str, Any], as_json: bool) -> None:
+    from tidegate.cli.output import clean, console, local_time, print_json, way_sign
+
+    if as_json:
+        print_json(event, line=True)
+        return
+    from rich.text import Text
+
+    key = f"  {clean(event['key'])}" if event.get("key") else ""
+    line = Text(f"{local_time(event['received_at'], date=False)}  ")
+    line.append_text(way_sign(event["origin"]))
+    line.append(f"  {clean(event['source'])}  ").append(clean(event["type"]), style="bold")
+    line.append(f"{key}  ").append(clean(event["id"]), style="dim")
+    console().print(line)
+    sys.stdout.flush()
