@@ -1,0 +1,142 @@
+"""`POST /api/v1/events` without HTTP: published events, judged together, appended all or none.
+
+Owns the shape of what is published and its bounds. Knows no key and no framework: `allowed` raises for a source
+that the caller may not publish to. Invariant: nothing is appended unless every event of the call is right, and no
+answer is given before they are on disk. Crash: a call that was appended and not answered is repeated; an event with
+an `id` is recognised then, one without is a new one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from tidegate.clock import Clock
+from tidegate.errors import BadRequest
+from tidegate.ids import event_id
+from tidegate.model import NewEvent, Origin
+from tidegate.receive.door import Router
+from tidegate.receive.reading import (
+    DELIVERY_ID_LETTERS,
+    KEY_LETTERS,
+    TYPE_LETTERS,
+    bounded_id,
+    bounded_key,
+    bounded_type,
+    instant_us,
+)
+from tidegate.rules.view import event_view
+from tidegate.store import Log
+
+MAX_EVENTS = 1000
+CONTENT_TYPE = "application/json"
+
+
+class PublishedEvent(msgspec.Struct, forbid_unknown_fields=True):
+    """One event as it is published. `data` is any JSON value; its bytes are kept and sent on as they are written."""
+
+    source: str
+    type: str
+    data: msgspec.Raw
+    id: str | None = None
+    key: str | None = None
+    time: str | None = None
+
+
+_ONE = msgspec.json.Decoder(PublishedEvent)
+_MANY = msgspec.json.Decoder(list[PublishedEvent])
+# Raw only skips over a value; what is published is JSON that everybody can read, so it is read once here.
+_JSON = msgspec.json.Decoder()
+
+Allowed = Callable[[str], int | None]
+
+
+async def publish(
+    log: Log, router: Router, clock: Clock, payload: bytes, allowed: Allowed
+) -> tuple[int, dict[str, Any]]:
+    """(202, `{"id"}`) for one event, (202, `{"data": [{"id"}, ...]}`) in order for a list of up to 1000.
+
+    `allowed(source)` raises Forbidden or NotFound, and may answer the largest `data` in bytes. An event whose `id`
+    was published before with the same content has its first id again; with another content Conflict is raised.
+    Raises BadRequest with the place of the fault, and StoreBusy or StoreBroken. Nothing is stored when it raises.
+    """
+    single, published = _decode(payload)
+    now_us = clock.now_us()
+    limits: dict[str, int | None] = {}
+    events = []
+    for index, one in enumerate(published):
+        at = "$" if single else f"$[{index}]"
+        if one.source not in limits:
+            limits[one.source] = allowed(one.source)
+        events.append(_new_event(one, at, limits[one.source], now_us))
+    for event in events:
+        view = partial(event_view, event)
+        audience = router.decide(event.source, event.type, view)
+        if audience is None:
+            audience = await router.decide_slow(event.source, event.type, view)
+        event.audience = audience
+    appended = await log.append(events, strict=True)
+    ids = [{"id": event_id(log.instance, one.offset)} for one in appended]
+    return 202, ids[0] if single else {"data": ids}
+
+
+def _decode(payload: bytes) -> tuple[bool, list[PublishedEvent]]:
+    single = payload.lstrip()[:1] != b"["
+    try:
+        published = [_ONE.decode(payload)] if single else _MANY.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        reason = "nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise BadRequest(
+            f"the body is no event and no list of events: {reason}",
+            hint='send {"source", "type", "data", "id"?, "key"?, "time"?} or a list of up to 1000 of them',
+        ) from error
+    if not 0 < len(published) <= MAX_EVENTS:
+        raise BadRequest(f"{len(published)} events in one call; 1 to {MAX_EVENTS} are allowed")
+    return single, published
+
+
+def _new_event(one: PublishedEvent, at: str, max_data: int | None, now_us: int) -> NewEvent:
+    data = bytes(one.data)
+    if max_data is not None and len(data) > max_data:
+        raise BadRequest(
+            f"data has {len(data)} bytes, this source takes {max_data} - at {at}.data",
+            code="too_large",
+            status=413,
+            hint="send less, or raise max_body of the source's publish inlet",
+        )
+    try:
+        _JSON.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"data cannot be read as JSON: {type(error).__name__} - at {at}.data") from error
+    if not bounded_type(one.type):
+        raise BadRequest(f"{one.type[:50]!r} is no type: 1 to {TYPE_LETTERS} printable letters - at {at}.type")
+    if one.key is not None and bounded_key(one.key) is None:
+        raise BadRequest(f"{one.key[:50]!r} is no key: 1 to {KEY_LETTERS} printable letters - at {at}.key")
+    if one.id is not None and (not one.id or bounded_id(one.id) != one.id):
+        raise BadRequest(f"{one.id[:50]!r} is no id: 1 to {DELIVERY_ID_LETTERS} printable letters - at {at}.id")
+    occurred = instant_us(one.time) if one.time is not None else None
+    if one.time is not None and occurred is None:
+        raise BadRequest(f"{one.time[:50]!r} is no time such as 2026-11-24T17:18:43Z - at {at}.time")
+    return NewEvent(
+        source=one.source,
+        type=one.type,
+        origin=Origin.PUBLISH,
+        received_at_us=now_us,
+        audience=0,
+        body=data,
+        content_type=CONTENT_TYPE,
+        key=one.key,
+        occurred_at_us=occurred,
+        dedupe_id=one.id,
+        body_hash=_content_hash(one, data) if one.id is not None else b"",
+    )
+
+
+def _content_hash(one: PublishedEvent, data: bytes) -> bytes:
+    """Of everything but the id: the same id with another type or key is another event, and told so."""
+    parts = msgspec.json.encode([one.type, one.key, one.time])
+    return hashlib.sha256(parts + data).digest()[:16]
