@@ -53,7 +53,9 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
 class Gateway:
     """One process with its four doors. Make it with `open_gateway`."""
 
-    def __init__(self, options: ServeOptions, store: Store, live: Live, clock: Clock, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, options: ServeOptions, store: Store, live: Live, clock: Clock, environ: Mapping[str, str]
+    ) -> None:
         self.options = options
         self.store = store
         self.live = live
@@ -63,9 +65,9 @@ class Gateway:
         self.failure: BaseException | None = None
         self._environ = environ
         self.guard = Guard(parse_allow(live.settings.egress.allow), self._own_addresses())
-        self.dialer = Dialer(self.guard)
+        self.dialer = Dialer(self.guard, clock)
         self.post = PostClient(self.dialer, clock)
-        self.client = PullClient(self.guard, clock)
+        self.client = PullClient(self.dialer, clock)
         self.deliver = DeliverEngine(store, live, self.post, clock)
         self.pull = PullEngine(store, live, self.client, clock)
         self.door = ReceiveDoor(store.log, self._inlet, live, clock, self._refuse, self._busy)
@@ -189,7 +191,9 @@ class Gateway:
         }
 
 
-async def open_gateway(options: ServeOptions, environ: Mapping[str, str] | None = None, clock: Clock | None = None) -> Gateway:
+async def open_gateway(
+    options: ServeOptions, environ: Mapping[str, str] | None = None, clock: Clock | None = None
+) -> Gateway:
     """Judge the configuration, open the store, put the gateway together. Nothing runs before `start()`."""
     environ = os.environ if environ is None else environ
     clock = clock or Clock()

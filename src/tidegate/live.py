@@ -9,7 +9,7 @@ changes nothing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -168,9 +168,7 @@ class Live:
         secrets += tuple(old.secret for old in stored.old if old.until_us > now)
         if spec.type != "webhook":
             secrets = ()
-        return LiveDestination(
-            item.number, item.name, spec, item.owner, item.paused_at_us, item.pause_reason, secrets
-        )
+        return LiveDestination(item.number, item.name, spec, item.owner, item.paused_at_us, item.pause_reason, secrets)
 
     def _compile(self) -> None:
         rules = [self._rules[route.revision] for route in self.routes.values() if route.spec.enabled]
@@ -250,7 +248,9 @@ class Live:
             self._decisions[id(decision)] = decision
         return audience.number
 
-    def decision_today(self, source: str, type: str, view: Callable[[], dict[str, Any]], resource: str | None) -> Decision:
+    def decision_today(
+        self, source: str, type: str, view: Callable[[], dict[str, Any]], resource: str | None
+    ) -> Decision:
         """What the routes of today say, for a replay."""
         return self._plan.decide(source, type, resource, view)
 
@@ -264,8 +264,7 @@ class Live:
             ("destination", loaded.destinations),
             ("route", loaded.routes),
         ):
-            specs_of: Mapping[str, Spec] = specs  # type: ignore[assignment]
-            wanted.update({(kind, name): spec for name, spec in specs_of.items()})
+            wanted.update({(kind, name): spec for name, spec in specs.items()})
         for key in wanted:
             item = self._items.get(key)
             if item is not None and item.owner == "api":
@@ -321,9 +320,7 @@ class Live:
         now = self._clock.now_us()
         if item.kind == "destination" and not prune:
             if item.pause_reason != LEFT_FILE:
-                puts.append(
-                    msgspec.structs.replace(item, paused_at_us=now, pause_reason=LEFT_FILE, updated_at_us=now)
-                )
+                puts.append(msgspec.structs.replace(item, paused_at_us=now, pause_reason=LEFT_FILE, updated_at_us=now))
                 changes.append(ItemChange(item.kind, item.name, "paused"))
             return
         puts.append(msgspec.structs.replace(item, deleted_at_us=now, updated_at_us=now))
@@ -339,9 +336,7 @@ class Live:
             await self._store.settings.put_items([self._item(kind, name, spec, "api", API_PLACE)])
         else:
             stored = msgspec.structs.replace(self._stored[item.number], spec=_raw(spec))
-            replaced = msgspec.structs.replace(
-                item, body=self._seal(kind, stored), updated_at_us=self._clock.now_us()
-            )
+            replaced = msgspec.structs.replace(item, body=self._seal(kind, stored), updated_at_us=self._clock.now_us())
             await self._store.settings.put_items([replaced])
         await self._refresh()
         return item is None
@@ -399,9 +394,7 @@ class Live:
         item = self._destination_item(name)
         if item.paused_at_us is None:
             now = self._clock.now_us()
-            await self._store.settings.put_items(
-                [msgspec.structs.replace(item, paused_at_us=now, pause_reason=reason)]
-            )
+            await self._store.settings.put_items([msgspec.structs.replace(item, paused_at_us=now, pause_reason=reason)])
             await self._refresh()
 
     async def resume(self, name: str) -> None:

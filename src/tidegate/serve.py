@@ -124,4 +124,3 @@ async def _write_local(gateway: Gateway, url: str) -> Path:
     with os.fdopen(descriptor, "wb") as file:
         file.write(msgspec.json.encode({"url": url, "key": key}))
     return path
-

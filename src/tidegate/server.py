@@ -33,11 +33,12 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._in_head = True
         self._sweeps = 0
+        self._answered = False  # a connection that never asked anything is cut like a slow head
 
     def data_received(self, data: bytes) -> None:
         if self._in_head:
             self._head_bytes += len(data)
-            if self._head_bytes > HEAD_LIMIT_BYTES and self.cycle is None:
+            if self._head_bytes > HEAD_LIMIT_BYTES and self._idle():
                 self.transport.close()
                 return
         super().data_received(data)
@@ -50,12 +51,16 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_head = True
         self._head_bytes = 0
         self._sweeps = 0
+        self._answered = True
         super().on_message_complete()
+
+    def _idle(self) -> bool:
+        cycle: Any = self.cycle
+        return cycle is None or bool(cycle.response_complete)
 
     def sweep(self) -> None:
         """Once a second: a head that began and does not end is cut after ten."""
-        idle = self.cycle is None or self.cycle.response_complete
-        if self._in_head and idle and (self._head_bytes > 0 or self.cycle is None):
+        if self._in_head and self._idle() and (self._head_bytes > 0 or not self._answered):
             self._sweeps += 1
             if self._sweeps > HEAD_SECONDS:
                 self.transport.close()

@@ -36,6 +36,8 @@ async def settle_all(
                 if flight.pending is not None:
                     flight.pending.abort()
                 del sender.flights[offset]
+                if flight.probe:
+                    sender.circuit.probe_lost(engine.clock.monotonic())
         await engine.settler.flush()
         count = await _exceptions(engine, sender, state, cause, bound)
         count += await _range(engine, sender, state, cause, bound)

@@ -62,6 +62,7 @@ class DeliverEngine:
         self.post = post
         self.clock = clock
         self.stopping = False
+        self.grace_seconds = 10.0  # contract: what is in flight gets 10 s at most
         self.settler = Settler(store.deliveries, lambda: self._mark)
         self.settler.after = self._after_settle
         self.senders: dict[int, Sender] = {}
@@ -93,9 +94,7 @@ class DeliverEngine:
     async def _take_up(self, sender: Sender) -> None:
         ordered = bool(sender.destination.spec.ordered_by)
         if not ordered:
-            rows = await self.store.deliveries.exceptions(
-                destination=sender.number, due_before_us=FAR_US, limit=1024
-            )
+            rows = await self.store.deliveries.exceptions(destination=sender.number, due_before_us=FAR_US, limit=1024)
             sender.waiting.overflow = len(rows) == 1024
             sender.adopt(rows)
             return
@@ -120,11 +119,11 @@ class DeliverEngine:
             self._mark = rows[-1][0] if len(rows) == 4096 else self.log.told
             await asyncio.sleep(0)
 
-    async def stop(self, grace_seconds: float = 10.0) -> None:
+    async def stop(self) -> None:
         """Let what is in flight end, at most `grace_seconds`; cut the rest (no attempt); settle."""
         self.stopping = True
         await self._replays.stop()
-        deadline = self.clock.monotonic() + grace_seconds
+        deadline = self.clock.monotonic() + self.grace_seconds
         while any(sender.flights for sender in self.senders.values()) and self.clock.monotonic() < deadline:
             await asyncio.sleep(0.02)
         for sender in self.senders.values():
@@ -213,7 +212,8 @@ class DeliverEngine:
         audiences = self.audiences_of(destination)
         if len(audiences) <= _SELECTIVE_LIMIT:
             return [offset for offset, _ in await self.log.scan(after, upto, limit, audiences)] if audiences else []
-        wanted, found = set(audiences), []
+        wanted = set(audiences)
+        found: list[int] = []
         while after < upto and len(found) < limit:
             rows = await self.log.scan(after, upto, 4096)
             found.extend(offset for offset, audience in rows if audience in wanted)
@@ -318,9 +318,7 @@ class DeliverEngine:
             lane.pass_over(offset)
         lane.cancelled += 1
         attempts, key = (known.attempts, known.key) if known is not None else (0, "")
-        self.settler.put(
-            Exception_(destination, offset, ExceptionState.CANCELLED, 0, attempts, "operator", key)
-        )
+        self.settler.put(Exception_(destination, offset, ExceptionState.CANCELLED, 0, attempts, "operator", key))
         if known is not None and key:
             sender.release_key(known)
         self.settler.lane(lane)
@@ -344,7 +342,7 @@ class DeliverEngine:
             head, body = outgoing.request(event, event_id, 0, 1, now_us // 1_000_000)
         except Exception as error:  # noqa: BLE001 - a user's text may raise anything: shown as the outcome
             return Attempt(0, destination.number, 1, Outcome.RENDER, now_us, 0, error=str(error)[:300])
-        self.post.send(outgoing.target, head, body, 15.0, lambda r: done.done() or done.set_result(r))
+        self.post.send(outgoing.target, head, body, 15.0, lambda result: _set_once(done, result))
         result = await done
         ok = result.status is not None and 200 <= result.status < 300
         return Attempt(
@@ -371,7 +369,11 @@ class DeliverEngine:
             limit = int(units.seconds(sender.destination.spec.give_up_after) * 1e6)
             first_kept = await self.log.offset_at(now - limit)
             await settle_all(
-                self, sender, DeliveryState.EXHAUSTED, "expired", self.log.told if first_kept is None else first_kept - 1
+                self,
+                sender,
+                DeliveryState.EXHAUSTED,
+                "expired",
+                self.log.told if first_kept is None else first_kept - 1,
             )
 
     def owed_from(self) -> int:
@@ -390,3 +392,6 @@ class DeliverEngine:
         return sender.health()
 
 
+def _set_once(future: asyncio.Future[Any], value: Any) -> None:
+    if not future.done():
+        future.set_result(value)

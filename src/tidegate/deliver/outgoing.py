@@ -59,17 +59,13 @@ class Outgoing:
             made = self._bodies[revision] = compile_body(self._mode, self._live.transform(revision), self._text)
         return made
 
-    def request(
-        self, event: Event, event_id: str, revision: int, attempt: int, timestamp: int
-    ) -> tuple[bytes, bytes]:
+    def request(self, event: Event, event_id: str, revision: int, attempt: int, timestamp: int) -> tuple[bytes, bytes]:
         """(head lines, body). Raises what a transform or a text raises: the caller records outcome RENDER."""
         rendered = self._body(revision)(event, event_id)
         body = rendered.body
         if self._slack:
             return f"{self._head}content-type: {rendered.content_type}\r\n".encode("latin-1"), body
-        signature = (
-            f"webhook-signature: {self._signer.headers(event_id, timestamp, body)}\r\n" if self._signer else ""
-        )
+        signature = f"webhook-signature: {self._signer.headers(event_id, timestamp, body)}\r\n" if self._signer else ""
         extra = "".join([f"{name}: {header_text(value)}\r\n" for name, value in rendered.headers])
         content_type = f"content-type: {header_text(rendered.content_type)}\r\n" if rendered.content_type else ""
         head = (

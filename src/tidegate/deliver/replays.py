@@ -165,9 +165,7 @@ class Replays:
             return [(n, r) for n, r in today.items() if only is not None and n == only.number]
         return [(n, r) for n, r in today.items() if n in live.by_number]
 
-    async def _reopen(
-        self, event: Event, number: int, revision: int, view: DeliveryView | None, job: str
-    ) -> bool:
+    async def _reopen(self, event: Event, number: int, revision: int, view: DeliveryView | None, job: str) -> bool:
         engine = self._engine
         destination = engine.live.by_number.get(number)
         if destination is None:

@@ -159,13 +159,15 @@ class Sender:
             if self.hold_until_us > now_us:
                 self._wake_in((self.hold_until_us - now_us) / 1e6)
                 break
-            allowed = self.circuit.allow(self._engine.clock.monotonic())
+            now = self._engine.clock.monotonic()
+            allowed = self.circuit.allow(now)
             if allowed == "no":
-                self._wake_in(max(self.circuit.next_probe_at - self._engine.clock.monotonic(), 0.01))
-                break
-            if allowed == "probe" and self.flights:
+                if self.circuit.next_probe_at is not None:
+                    self._wake_in(max(self.circuit.next_probe_at - now, 0.01))
                 break
             if not self._pick(now_us, allowed == "probe"):
+                if allowed == "probe":
+                    self.circuit.probe_lost(now)
                 break
         if not self.lane.live:
             if self.flights and self.lane.room < 64:
@@ -243,7 +245,11 @@ class Sender:
         return _UNREAD
 
     async def _read_events(self) -> None:
-        wanted = self.waiting.peek(8) + [offset for offset, _ in self.lines.freed] + [self.ready[i] for i in range(min(READ_AHEAD, len(self.ready)))]
+        wanted = (
+            self.waiting.peek(8)
+            + [offset for offset, _ in self.lines.freed]
+            + [self.ready[i] for i in range(min(READ_AHEAD, len(self.ready)))]
+        )
         try:
             found = {event.offset: event for event in await self._engine.log.read(wanted)}
             self._bodies = {offset: found.get(offset) for offset in wanted}
@@ -311,6 +317,8 @@ class Sender:
         flight = Flight(offset, number, now_us, engine.clock.monotonic(), exception, key, probe)
         if key:
             self.lines.open(key)
+        if probe:
+            self.circuit.probing(offset)
         revision = exception.route if exception is not None and exception.route else engine.route_of(event, self.number)
         try:
             head, body = self._outgoing.request(
@@ -339,7 +347,9 @@ class Sender:
         now_us = engine.clock.now_us()
         exception = flight.exception
         first = exception.tries_left_from if exception is not None else 0
-        retry_after = parse_retry_after(result.retry_after, now_us) if result is not None and result.retry_after else None
+        retry_after = (
+            parse_retry_after(result.retry_after, now_us) if result is not None and result.retry_after else None
+        )
         verdict = next_attempt(
             self._schedule, flight.number - first, outcome, status, retry_after, self._retry_after_cap, now_us,
             engine.clock.random(),

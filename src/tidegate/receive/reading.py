@@ -252,4 +252,4 @@ def hops_of(headers: Headers) -> int:
     raw = headers.get(b"tidegate-hops")
     if raw is None:
         return 0
-    return int(raw) + 1 if raw.isdigit() and len(raw) < 10 else 1
+    return int(raw[:9]) + 1 if raw.isdigit() else 1

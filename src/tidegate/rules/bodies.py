@@ -48,6 +48,10 @@ class Rendered(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...] = ()
 
 
+_MAX_NAMES = 4096  # names are chosen by outsiders, and so is their length
+_MAX_CACHED_NAME = 100
+_passing: dict[str, bool] = {}
+
 Render = Callable[[Event, str], Rendered]
 
 
@@ -84,6 +88,17 @@ def pass_on(headers: bytes) -> tuple[tuple[str, str], ...]:
 
 
 def _passes(name: str) -> bool:
+    known = _passing.get(name)
+    if known is None:
+        known = _judge(name)
+        if len(_passing) >= _MAX_NAMES:
+            _passing.clear()
+        if len(name) <= _MAX_CACHED_NAME:
+            _passing[name] = known
+    return known
+
+
+def _judge(name: str) -> bool:
     return (
         _PROVIDER_NAMES.fullmatch(name) is not None
         and _INFRASTRUCTURE.fullmatch(name) is None

@@ -17,6 +17,7 @@ from tidegate.rules.filters import compile_filter, explain_filter
 from tidegate.rules.patterns import compile_types
 
 MAX_CACHED = 10_000
+_MAX_VERDICTS = 64  # remembered for one (source, type, resource)
 MAX_CACHED_TYPE = 200  # characters; a longer type is judged each time
 
 View = Callable[[], dict[str, Any]]
@@ -57,6 +58,8 @@ class _Judged(msgspec.Struct, frozen=True):
     considered: tuple[int, ...]
     destinations: tuple[int, ...]  # of all considered routes, ascending
     candidates: tuple[_Compiled, ...]
+    covers: tuple[int, ...]  # of each candidate: its destinations as bits, by their place in `destinations`
+    verdicts: dict[int, Decision]  # by which candidates won something, as bits
 
 
 class RoutePlan:
@@ -92,7 +95,9 @@ class RoutePlan:
         revisions = tuple([one.rule.revision for one in considered])
         destinations = tuple(sorted({number for one in considered for number in one.rule.destinations}))
         candidates = tuple([one for one in considered if _takes(one, source, type_, resource, self._fed)])
-        judged = _Judged(revisions, destinations, candidates)
+        bit = {number: 1 << place for place, number in enumerate(destinations)}
+        covers = tuple([sum({bit[number] for number in one.rule.destinations}) for one in candidates])
+        judged = _Judged(revisions, destinations, candidates, covers, {})
         found: Decision | _Judged = judged
         if all(one.filter is None for one in candidates):
             found = self._judge(judged, dict)
@@ -103,32 +108,48 @@ class RoutePlan:
         return found
 
     def _judge(self, judged: _Judged, view: View) -> Decision:
-        won: dict[int, int] = {}
+        """Runs the filters that can still win something; bits, because a tuple of pairs costs 4 us to hash."""
+        winners = covered = 0
         seen: dict[str, Any] | None = None
-        for one in judged.candidates:
-            rule = one.rule
-            if all(number in won for number in rule.destinations):
+        for place, one in enumerate(judged.candidates):
+            cover = judged.covers[place]
+            if covered | cover == covered:
                 continue
             if one.filter is not None:
                 if seen is None:
                     seen = view()
                 if not one.filter(seen):
                     continue
-            for number in rule.destinations:
-                won.setdefault(number, rule.revision)
-        decision = Decision(
-            judged.considered,
-            tuple(sorted(won.items())),
-            tuple([number for number in judged.destinations if number not in won]),
-        )
+            covered |= cover
+            winners |= 1 << place
+        known = judged.verdicts.get(winners)
+        if known is not None:
+            return known
+        decision = self._intern(_decision(judged, winners))
+        if len(judged.verdicts) >= _MAX_VERDICTS:
+            judged.verdicts.clear()
+        judged.verdicts[winners] = decision
+        return decision
+
+    def _intern(self, decision: Decision) -> Decision:
         known = self._interned.get(decision)
         if known is not None:
             return known
         if len(self._interned) >= MAX_CACHED:
             self._interned.clear()
-            self._cache.clear()  # it holds decisions too: one of a kind in all
+            self._cache.clear()  # it holds decisions too, and equal ones must stay one object
         self._interned[decision] = decision
         return decision
+
+
+def _decision(judged: _Judged, winners: int) -> Decision:
+    won: dict[int, int] = {}
+    for place, one in enumerate(judged.candidates):
+        if winners >> place & 1:
+            for number in one.rule.destinations:
+                won.setdefault(number, one.rule.revision)
+    filtered = tuple([number for number in judged.destinations if number not in won])
+    return Decision(judged.considered, tuple(sorted(won.items())), filtered)
 
 
 def compile_routes(rules: Sequence[RouteRule], fed_resources: frozenset[tuple[str, str]]) -> RoutePlan:

@@ -16,7 +16,7 @@ import msgspec
 
 from tidegate.model import Attempt, DeliveryState, Exception_, ExceptionState, Lane, Outcome, RangeSettlement
 from tidegate.store import Books, Replay, Settlement
-from tidegate.store.sqlite.engine import Engine, sql
+from tidegate.store.sqlite.engine import Engine, rows, sql
 from tidegate.store.sqlite.log import SqliteLog
 
 FAR_FUTURE_US = 1 << 62
@@ -43,9 +43,9 @@ class SqliteDeliveries:
         return await self._engine.read(self._load)
 
     def _load(self, connection: apsw.Connection) -> tuple[int, list[Lane]]:
-        mark = connection.execute(self._sql["mark"]).get or 0
+        (mark,) = [row[0] for row in rows(connection, self._sql["mark"])] or [0]
         lanes = []
-        for row in connection.execute(self._sql["load_lanes"]):
+        for row in rows(connection, self._sql["load_lanes"]):
             position = row[1]
             ahead = unpack_ahead(position, row[2]) if position is not None else ()
             lanes.append(Lane(row[0], position, ahead, *row[3:]))
@@ -117,14 +117,12 @@ class SqliteDeliveries:
             query, parameters = "due_exceptions", (destination, due_before_us, limit)
         else:
             query, parameters = "exceptions_of_destination", (destination, after or 0, allowed, limit)
-        rows = await self._engine.read(lambda c: c.execute(self._sql[query], parameters).fetchall())
-        found = [Exception_(row[0], row[1], ExceptionState(row[2]), *row[3:]) for row in rows]
+        read = await self._engine.read(lambda c: rows(c, self._sql[query], parameters))
+        found = [Exception_(row[0], row[1], ExceptionState(row[2]), *row[3:]) for row in read]
         if offsets is not None:
             wanted = set(states or list(ExceptionState))
             found = [
-                one
-                for one in found
-                if one.state in wanted and (destination is None or one.destination == destination)
+                one for one in found if one.state in wanted and (destination is None or one.destination == destination)
             ]
         return found
 
@@ -132,8 +130,8 @@ class SqliteDeliveries:
         def work(connection: apsw.Connection) -> dict[tuple[int, int], list[Attempt]]:
             return {
                 pair: [
-                    Attempt(*row[:3], Outcome(row[3]), *row[4:12], bool(row[12]))
-                    for row in connection.execute(self._sql["attempts_of"], pair)
+                    _attempt(row)
+                    for row in rows(connection, self._sql["attempts_of"], pair)
                 ]
                 for pair in pairs
             }
@@ -141,12 +139,12 @@ class SqliteDeliveries:
         return await self._engine.read(work)
 
     async def ranges(self) -> list[RangeSettlement]:
-        rows = await self._engine.read(lambda c: c.execute(self._sql["all_ranges"]).fetchall())
-        return [RangeSettlement(*row[:3], DeliveryState(row[3]), *row[4:]) for row in rows]
+        read = await self._engine.read(lambda c: rows(c, self._sql["all_ranges"]))
+        return [RangeSettlement(row[0], row[1], row[2], DeliveryState(row[3]), row[4], row[5]) for row in read]
 
     async def books(self) -> Books:
         def work(connection: apsw.Connection) -> tuple[int, list[Any], int, list[Lane]]:
-            counts = connection.execute(self._sql["audience_counts"]).fetchall()
+            counts = rows(connection, self._sql["audience_counts"])
             head = connection.execute(sql("log")["head"]).get or 0
             return head, counts, *self._load(connection)
 
@@ -164,5 +162,9 @@ class SqliteDeliveries:
         await self._engine.write(lambda c: c.execute(self._sql["put_replay"], row).fetchall())
 
     async def replays(self) -> list[Replay]:
-        rows = await self._engine.read(lambda c: c.execute(self._sql["all_replays"]).fetchall())
-        return [Replay(*row) for row in rows]
+        read = await self._engine.read(lambda c: rows(c, self._sql["all_replays"]))
+        return [Replay(*row) for row in read]
+
+
+def _attempt(row: tuple[Any, ...]) -> Attempt:
+    return Attempt(row[0], row[1], row[2], Outcome(row[3]), *row[4:])

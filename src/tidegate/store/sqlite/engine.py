@@ -16,7 +16,7 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -153,9 +153,7 @@ class Engine:
         if started is not None and time.monotonic() - started > STUCK_AFTER_SECONDS:
             for future in list(self._open):
                 if not future.done():
-                    future.set_exception(
-                        StoreBusy("the disk did not confirm a write in time", retry_after_seconds=2)
-                    )
+                    future.set_exception(StoreBusy("the disk did not confirm a write in time", retry_after_seconds=2))
         if self._open:
             self._stuck_timer = self._loop.call_later(0.2, self._sweep_stuck)
 
@@ -289,3 +287,8 @@ class Engine:
 
 def sql(name: str) -> dict[str, str]:
     return queries(f"sqlite/{name}")
+
+
+def rows(connection: apsw.Connection, text: str, parameters: Sequence[Any] = ()) -> list[Any]:
+    """All rows of a query, as tuples whose types the schema promises (its tables are STRICT)."""
+    return connection.execute(text, tuple(parameters)).fetchall()

@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import apsw
@@ -19,7 +20,7 @@ import msgspec
 from tidegate.errors import Conflict
 from tidegate.model import Appended, Audience, Event, NewEvent, Origin
 from tidegate.store import EventPage, EventQuery, Listener
-from tidegate.store.sqlite.engine import Engine, sql
+from tidegate.store.sqlite.engine import Engine, rows, sql
 from tidegate.store.tail import Tail
 
 _ORIGINS = tuple(Origin)
@@ -61,8 +62,8 @@ class SqliteLog:
 
     def load(self, connection: apsw.Connection) -> None:
         """Before the writer starts: the head and all audiences."""
-        self._head = self._told = connection.execute(self._sql["head"]).get or 0
-        for number, source, considered, wanted, filtered in connection.execute(self._sql["all_audiences"]):
+        self._head = self._told = rows(connection, self._sql["head"])[0][0]
+        for number, source, considered, wanted, filtered in rows(connection, self._sql["all_audiences"]):
             self._keep(_audience(number, source, considered, wanted, filtered))
 
     # -- append ------------------------------------------------------------------------------------------
@@ -89,8 +90,8 @@ class SqliteLog:
         batch = _Batch([], [])
         plain = [(future, append) for future, append in jobs if not append.strict]
         if plain:
-            rows = [event for _, append in plain for event in append.events]
-            done = iter(self._insert(connection, rows, batch.events))
+            events = [event for _, append in plain for event in append.events]
+            done = iter(self._insert(connection, events, batch.events))
             for future, append in plain:
                 batch.answers.append((future, [next(done) for _ in append.events], False))
         for future, append in jobs:
@@ -133,9 +134,7 @@ class SqliteLog:
             self._engine.tell_after_commit(batch)
         return done
 
-    def _insert(
-        self, connection: apsw.Connection, events: Sequence[NewEvent], told: list[Event]
-    ) -> list[Appended]:
+    def _insert(self, connection: apsw.Connection, events: Sequence[NewEvent], told: list[Event]) -> list[Appended]:
         deduped = [
             (dedupe_hash(event.source, event.dedupe_id), offset, event.body_hash, event.received_at_us)
             for offset, event in enumerate(events, self._head + 1)
@@ -186,8 +185,9 @@ class SqliteLog:
             offset = self._head + 1 + len(fresh)
             if event.dedupe_id is not None:
                 digest = dedupe_hash(event.source, event.dedupe_id)
-                first = connection.execute(self._sql["find_dedupe"], (digest,)).fetchone()
-                if first is not None:
+                known = rows(connection, self._sql["find_dedupe"], (digest,))
+                if known:
+                    first = known[0]
                     differs = first[1] != event.body_hash
                     if differs:
                         connection.execute(self._sql["mark_differs"], (first[0],))
@@ -239,8 +239,8 @@ class SqliteLog:
             return found
         row = (source, _text(considered), _text(wanted), _text(filtered))
         digest = hashlib.blake2b("\0".join(row).encode(), digest_size=16).digest()
-        number = await self._engine.write(lambda c: c.execute(self._sql["insert_audience"], (digest, *row)).get)
-        return self._keep(Audience(number, source, considered, wanted, filtered))
+        made = await self._engine.write(lambda c: rows(c, self._sql["insert_audience"], (digest, *row)))
+        return self._keep(Audience(made[0][0], source, considered, wanted, filtered))
 
     # -- reading -----------------------------------------------------------------------------------------
 
@@ -260,8 +260,7 @@ class SqliteLog:
         missing = [offset for offset in offsets if offset not in found]
         if missing:
             wanted = msgspec.json.encode(missing).decode()
-            rows = await self._engine.read(lambda c: c.execute(self._sql["read_events"], (wanted,)).fetchall())
-            for row in rows:
+            for row in await self._engine.read(lambda c: rows(c, self._sql["read_events"], (wanted,))):
                 found[row[0]] = self._event(row)
         return [found[offset] for offset in sorted(found)]
 
@@ -278,16 +277,14 @@ class SqliteLog:
         self, after: int, upto: int, limit: int, audiences: Sequence[int] | None = None
     ) -> list[tuple[int, int]]:
         if audiences is None:
-            return await self._engine.read(
-                lambda c: c.execute(self._sql["scan_all"], (after, upto, limit)).fetchall()
-            )
+            return await self._engine.read(lambda c: rows(c, self._sql["scan_all"], (after, upto, limit)))
 
         def merge(connection: apsw.Connection) -> list[tuple[int, int]]:
             # One bounded look per audience by its index, then merged: a selective lane far behind reads only its own.
             found: list[tuple[int, int]] = []
             for audience in audiences:
-                rows = connection.execute(self._sql["scan_audience"], (audience, after, upto, limit))
-                found.extend((row[0], audience) for row in rows)
+                mine = rows(connection, self._sql["scan_audience"], (audience, after, upto, limit))
+                found.extend((row[0], audience) for row in mine)
             found.sort()
             return found[:limit]
 
@@ -302,7 +299,7 @@ class SqliteLog:
     def _page(self, connection: apsw.Connection, query: EventQuery, audiences: set[int] | None) -> EventPage:
         keyed = "_key" if query.key is not None else ""
         start = (query.after or 0) if query.ascending else (query.before or (1 << 62))
-        cursor = connection.execute(
+        cursor: Iterable[Any] = connection.execute(
             self._sql[f"page{keyed}_{'up' if query.ascending else 'down'}"],
             (query.key, start) if keyed else (start,),
         )
@@ -330,17 +327,19 @@ class SqliteLog:
 
     async def oldest(self) -> tuple[int, int] | None:
         """(offset, received_at_us) of the oldest event kept."""
-        return await self._engine.read(lambda c: c.execute(self._sql["oldest"]).fetchone())
+        found = await self._engine.read(lambda c: rows(c, self._sql["oldest"]))
+        return found[0] if found else None
 
     async def offset_at(self, at_us: int, after: int = 0) -> int | None:
         """The first offset beyond `after` received at or after an instant; None when there is none."""
-        return await self._engine.read(lambda c: c.execute(self._sql["offset_at"], (after + 1, at_us)).get)
+        found = await self._engine.read(lambda c: rows(c, self._sql["offset_at"], (after + 1, at_us)))
+        return found[0][0] if found else None
 
     # -- retention ---------------------------------------------------------------------------------------
 
     async def trim(self, upto: int, limit: int) -> int:
         def work(connection: apsw.Connection) -> int:
-            bound = connection.execute(self._sql["trim_bound"], (upto, limit)).get
+            bound = rows(connection, self._sql["trim_bound"], (upto, limit))[0][0]
             if bound is None:
                 return 0
             connection.execute(self._sql["keep_head"], (self._head,))
@@ -355,12 +354,9 @@ class SqliteLog:
 
     async def forget_dedupe(self, before_us: int) -> None:
         """Forget delivery ids seen before an instant, in 256 slices of the hash space."""
-        for slice_ in range(256):
-            low = bytes([slice_]) + b"" if slice_ else b""
-            high = bytes([slice_]) + b"\xff" * 15
-            await self._engine.write(
-                lambda c, low=low, high=high: c.execute(self._sql["forget_dedupe"], (low, high, before_us)).fetchall()
-            )
+        for first in range(256):
+            bounds = (bytes([first]) if first else b"", bytes([first]) + b"\xff" * 15, before_us)
+            await self._engine.write(partial(rows, text=self._sql["forget_dedupe"], parameters=bounds))
 
 
 def _text(numbers: tuple[Any, ...]) -> str:

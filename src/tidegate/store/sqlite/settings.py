@@ -12,7 +12,7 @@ import apsw
 import msgspec
 
 from tidegate.store import ApiKey, Feed, Item, Refusal
-from tidegate.store.sqlite.engine import Engine, sql
+from tidegate.store.sqlite.engine import Engine, rows, sql
 
 
 class SqliteSettings:
@@ -23,8 +23,8 @@ class SqliteSettings:
         self._sql = sql("settings")
 
     async def items(self) -> list[Item]:
-        rows = await self._engine.read(lambda c: c.execute(self._sql["items"]).fetchall())
-        return [Item(*row) for row in rows]
+        found = await self._engine.read(lambda c: rows(c, self._sql["items"]))
+        return [Item(*row) for row in found]
 
     async def put_items(self, items: Sequence[Item]) -> None:
         def work(connection: apsw.Connection) -> None:
@@ -45,19 +45,18 @@ class SqliteSettings:
         await self._engine.write(work)
 
     async def route_revision(self, name: str, body: bytes, digest: bytes) -> int:
-        return int(
-            await self._engine.write(lambda c: c.execute(self._sql["route_revision"], (name, digest, body)).get)
-        )
+        made = await self._engine.write(lambda c: rows(c, self._sql["route_revision"], (name, digest, body)))
+        return int(made[0][0])
 
     async def route_revisions(self) -> dict[int, tuple[str, bytes]]:
-        rows = await self._engine.read(lambda c: c.execute(self._sql["route_revisions"]).fetchall())
-        return {row[0]: (row[1], row[2]) for row in rows}
+        found = await self._engine.read(lambda c: rows(c, self._sql["route_revisions"]))
+        return {row[0]: (row[1], row[2]) for row in found}
 
     async def keys(self) -> list[ApiKey]:
-        rows = await self._engine.read(lambda c: c.execute(self._sql["keys"]).fetchall())
+        found = await self._engine.read(lambda c: rows(c, self._sql["keys"]))
         return [
             ApiKey(row[0], row[1], row[2], tuple(row[3].split()), tuple(row[4].split()), row[5], row[6])
-            for row in rows
+            for row in found
         ]
 
     async def put_key(self, key: ApiKey | None, *, delete: str | None = None) -> None:
@@ -76,8 +75,8 @@ class SqliteSettings:
     async def feed(self, name: str, *, ack: int | None = None, now_us: int = 0) -> Feed | None:
         if ack is not None:
             await self._engine.write(lambda c: c.execute(self._sql["ack_feed"], (name, ack, now_us)).fetchall())
-        row = await self._engine.read(lambda c: c.execute(self._sql["feed"], (name,)).fetchone())
-        return Feed(*row) if row is not None else None
+        found = await self._engine.read(lambda c: rows(c, self._sql["feed"], (name,)))
+        return Feed(*found[0]) if found else None
 
     async def refusals(self, *, put: Sequence[Refusal] = (), limit: int = 100) -> list[Refusal]:
         def work(connection: apsw.Connection) -> None:
@@ -86,13 +85,13 @@ class SqliteSettings:
 
         if put:
             await self._engine.write(work)
-        rows = await self._engine.read(lambda c: c.execute(self._sql["refusals"], (limit,)).fetchall())
-        return [Refusal(*row) for row in rows]
+        found = await self._engine.read(lambda c: rows(c, self._sql["refusals"], (limit,)))
+        return [Refusal(*row) for row in found]
 
     async def value(self, name: str, *, put: bytes | None = None) -> bytes | None:
         name = f"value:{name}"  # apart from the store's own: mark, head, instance
         if put is not None:
             await self._engine.write(lambda c: c.execute(self._sql["put_value"], (name, put)).fetchall())
             return put
-        found: bytes | None = await self._engine.read(lambda c: c.execute(self._sql["value"], (name,)).get)
-        return found
+        found = await self._engine.read(lambda c: rows(c, self._sql["value"], (name,)))
+        return found[0][0] if found else None

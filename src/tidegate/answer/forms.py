@@ -1,0 +1,210 @@
+"""The JSON forms of the things the gateway tells about: one struct per thing, no logic.
+
+The spellings are a promise to users: times are RFC 3339 UTC text, keys are text, ids carry their prefix.
+The API sends these structs as they are, the OpenAPI document is generated from them, and the dashboard
+shows them. May not know the store or HTTP. A field may be added; none is renamed.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Generic, TypeVar
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+T = TypeVar("T")
+
+Instant = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+
+
+class Page(Struct, Generic[T]):
+    """A list. `next_cursor` is null at the end; a page may be short and still have one."""
+
+    data: list[T]
+    next_cursor: str | None
+
+
+class ChangeForm(Struct):
+    """How a record changed; `data` of the event is the record after."""
+
+    resource: str
+    before: Any
+    fields: list[str]
+    version: str | None
+    number: int
+
+
+class EventForm(Struct, kw_only=True):
+    """An event of the log. `data` is null when the body is no JSON and no form: ask for `/raw`."""
+
+    id: str
+    offset: int
+    source: str
+    type: str
+    key: str | None
+    origin: str
+    time: Instant
+    received_at: Instant
+    data: Any
+    change: ChangeForm | None
+    content_type: str
+    body_bytes: int
+    hops: int
+    differs: bool  # the same delivery id came again with another body
+    headers: list[tuple[str, str]] | UnsetType = UNSET  # only where one event is asked for; credentials are redacted
+
+
+class AttemptForm(Struct, kw_only=True):
+    """One finished try, numbered from 1."""
+
+    id: str
+    number: int
+    outcome: str
+    status: int | None
+    error: str
+    started_at: Instant
+    duration_ms: float
+    manual: bool
+    url: str
+    answer_headers: list[tuple[str, str]]
+    answer_body: str  # the first bytes of the answer, as text
+    answer_bytes: int
+
+
+class DeliveryForm(Struct, kw_only=True):
+    """One event owed to one destination."""
+
+    id: str
+    event: str
+    event_type: str
+    source: str
+    destination: str
+    state: str
+    cause: str
+    attempts: list[AttemptForm]
+    next_attempt_at: Instant | None
+    first_delivered_at: Instant | None
+    route: str | None
+
+
+class RecordForm(Struct, kw_only=True):
+    """The latest known state of one item of a resource; `version` is the source's, `number` counts its changes."""
+
+    source: str
+    resource: str
+    key: str
+    version: str | None
+    number: int
+    origin: str
+    age_seconds: float  # since the source last said so
+    changed_at: Instant
+    asked_at: Instant
+    answered_at: Instant
+    deleted: bool
+    data: Any
+
+
+class FeedPage(Struct):
+    """What a feed has for its consumer. Acknowledge with `next_cursor` when it is worked off."""
+
+    data: list[EventForm]
+    next_cursor: str
+    position: int
+    more: bool
+
+
+class FeedForm(Struct):
+    name: str
+    position: int
+    updated_at: Instant
+
+
+class RouteVerdict(Struct, kw_only=True):
+    """What one route said about one event. `took` is true when it decided a delivery."""
+
+    route: str
+    revision: int
+    took: bool
+    destinations: list[str]
+    reason: str
+
+
+class Explanation(Struct, kw_only=True):
+    """Where an event went and why, and what happens next."""
+
+    event: EventForm
+    seen: Any  # the event as filters see it
+    routes: list[RouteVerdict]
+    deliveries: list[DeliveryForm]
+    next: list[str]
+
+
+class RefusalForm(Struct):
+    at: Instant
+    source: str
+    reason: str
+    detail: str
+    remote: str
+
+
+class Totals(Struct, kw_only=True):
+    accepted: int = 0  # events
+    unrouted: int = 0
+    delivered: int = 0
+    pending: int = 0
+    exhausted: int = 0
+    cancelled: int = 0
+    filtered: int = 0
+
+
+class SourceBooks(Struct, kw_only=True):
+    accepted: int = 0
+    unrouted: int = 0
+
+
+class DestinationBooks(Struct, kw_only=True):
+    """accepted = filtered + delivered + pending + exhausted + cancelled, at every instant."""
+
+    accepted: int = 0
+    filtered: int = 0
+    delivered: int = 0
+    pending: int = 0
+    exhausted: int = 0
+    cancelled: int = 0
+
+
+class Stats(Struct, kw_only=True):
+    """One snapshot at one offset."""
+
+    at_offset: int
+    totals: Totals
+    sources: dict[str, SourceBooks]
+    destinations: dict[str, DestinationBooks]
+    resources: dict[str, dict[str, Any]]
+
+
+class AdviceForm(Struct, kw_only=True):
+    """Whether a resource is better polled, polled less, or fed by webhooks; `advice` is a word from a fixed list."""
+
+    resource: str
+    advice: str
+    reason: str
+    confidence: str
+    changes_per_hour: float | None
+    empty_share: float | None
+    staleness_p50_seconds: float | None
+    staleness_p99_seconds: float | None
+    poll_every_seconds: float | None
+
+
+class ReplayForm(Struct, kw_only=True):
+    """A durable job that makes deliveries again from the log, by the routes of today."""
+
+    id: str
+    created_at: Instant
+    query: dict[str, Any]
+    position: int
+    upto: int
+    matched: int
+    reopened: int
+    finished_at: Instant | None
+    cause: str

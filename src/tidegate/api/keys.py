@@ -1,0 +1,163 @@
+"""API keys: who calls, and what he may do.
+
+A key is `tg_` and 43 random letters; only its SHA-256 is kept, so the store cannot give one away. The digests are held
+in memory, so a check costs microseconds; they are read again when an unknown key comes (at most once a second) and
+every ten seconds, so a key revoked on another node stops working soon. Crash: keys are in the store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Sequence
+
+import msgspec
+
+from tidegate import ids
+from tidegate.clock import Clock
+from tidegate.errors import BadRequest, Forbidden, NotFound, Unauthorized
+from tidegate.store import ApiKey, Settings
+
+SCOPES = ("read", "publish", "pull", "write", "admin")
+REFRESH_SECONDS = 10.0
+MISS_SECONDS = 1.0  # an attacker's guesses cost one read a second
+MAX_KEYS = 10_000
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@-]{0,62}")
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """What a caller may do. `sources` None: all. `csrf` is set for a session: a browser must send it back."""
+
+    name: str
+    scopes: frozenset[str]
+    sources: frozenset[str] | None = None
+    expires_at_us: int | None = None
+    csrf: str = ""
+
+    def may(self, scope: str) -> bool:
+        return scope in self.scopes or "admin" in self.scopes
+
+    def need(self, scope: str) -> None:
+        """Forbidden when the scope is not held; admin includes all."""
+        if not self.may(scope):
+            raise Forbidden(
+                f"{self.name!r} holds {', '.join(sorted(self.scopes))}, and this call needs {scope!r}",
+                hint=f"make a key that may: tidegate keys create NAME --scope {scope}",
+            )
+
+    def need_source(self, source: str) -> None:
+        if self.sources is not None and source not in self.sources:
+            raise Forbidden(
+                f"{self.name!r} is bound to {', '.join(sorted(self.sources))}, not to {source!r}",
+                hint=f"make a key for it: tidegate keys create NAME --scope SCOPE --source {source}",
+            )
+
+
+def digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def new_token() -> str:
+    return "tg_" + secrets.token_urlsafe(32)  # 32 bytes are 43 letters
+
+
+class Keyring:
+    """The keys of this gateway."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._grants: dict[bytes, tuple[bytes, Grant]] = {}
+        self._fixed: dict[bytes, tuple[bytes, Grant]] = {}
+        self._read_at: float | None = None
+        self._missed_at = float("-inf")
+
+    def fix(self, token: str, name: str) -> None:
+        """An admin key that lives in this process only: TIDEGATE_ADMIN_KEY, and that of the local command line."""
+        hashed = digest(token)
+        self._fixed[hashed] = (hashed, Grant(name, frozenset(("admin",))))
+
+    def known(self, token: str) -> Grant | None:
+        """The grant when it is in memory and fresh; for hot paths. None says nothing: ask `check`."""
+        if self._read_at is None or self._clock.monotonic() - self._read_at > REFRESH_SECONDS:
+            return None
+        return self._look(token)
+
+    async def check(self, token: str) -> Grant:
+        """Unauthorized when the key is unknown, revoked or expired."""
+        now = self._clock.monotonic()
+        if self._read_at is None or now - self._read_at > REFRESH_SECONDS:
+            await self.reload()
+        grant = self._look(token)
+        if grant is None and now - self._missed_at > MISS_SECONDS:
+            self._missed_at = now
+            await self.reload()
+            grant = self._look(token)
+        if grant is None:
+            raise Unauthorized("this key is unknown, revoked or expired")
+        return grant
+
+    def _look(self, token: str) -> Grant | None:
+        hashed = digest(token)
+        found = self._fixed.get(hashed) or self._grants.get(hashed)
+        if found is None or not hmac.compare_digest(found[0], hashed):
+            return None
+        grant = found[1]
+        if grant.expires_at_us is not None and grant.expires_at_us <= self._clock.now_us():
+            return None
+        return grant
+
+    async def reload(self) -> None:
+        keys = await self._settings.keys()
+        self._grants = {
+            key.hash: (
+                key.hash,
+                Grant(
+                    key.name, frozenset(key.scopes), frozenset(key.sources) if key.sources else None, key.expires_at_us
+                ),
+            )
+            for key in keys
+        }
+        self._read_at = self._clock.monotonic()
+
+    async def create(
+        self, name: str, scopes: Sequence[str], sources: Sequence[str] = (), expires_at_us: int | None = None
+    ) -> tuple[ApiKey, str]:
+        """(the key as kept, its text: shown this once). BadRequest for a name, scope or binding that makes no sense."""
+        if _NAME.fullmatch(name) is None:
+            raise BadRequest(f"key name {name[:80]!r} is not 1 to 63 letters, digits, spaces or . _ @ -")
+        unknown = [scope for scope in scopes if scope not in SCOPES]
+        if unknown or not scopes:
+            raise BadRequest(f"scopes {list(scopes)!r}: give one or more of {', '.join(SCOPES)}")
+        if sources and "admin" in scopes:
+            raise BadRequest("an admin key cannot be bound to sources", hint="leave out --source, or --scope admin")
+        kept = await self._settings.keys()
+        if len(kept) >= MAX_KEYS:
+            raise BadRequest(f"there are {len(kept)} keys already", hint="delete those that nobody uses: tidegate keys")
+        token = new_token()
+        now = self._clock.now_us()
+        ordered = tuple(scope for scope in SCOPES if scope in scopes)
+        key = ApiKey(
+            ids.new_id("key", now), name, digest(token), ordered, tuple(sorted(set(sources))), now, expires_at_us
+        )
+        await self._settings.put_key(key)
+        await self.reload()
+        return key, token
+
+    async def all(self) -> list[ApiKey]:
+        return await self._settings.keys()
+
+    async def delete(self, name_or_id: str) -> None:
+        """By id, or by name when one key has it. NotFound; BadRequest when several have the name."""
+        kept = await self._settings.keys()
+        found = [key for key in kept if key.id == name_or_id] or [key for key in kept if key.name == name_or_id]
+        if not found:
+            raise NotFound(f"there is no key {name_or_id[:80]!r}", hint="list them: tidegate keys")
+        if len(found) > 1:
+            raise BadRequest(
+                f"{len(found)} keys are named {name_or_id!r}", hint=f"delete by id: {', '.join(k.id for k in found)}"
+            )
+        await self._settings.put_key(None, delete=found[0].id)
+        await self.reload()

@@ -1,0 +1,77 @@
+"""Errors as RFC 9457 problem documents, with a stable `code`, a `hint` and the request's id.
+
+Owns how a `TidegateError` looks on the wire. Internals never reach a caller: an error that is none of ours is told as
+`internal` with the request id, by which the log has the traceback.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+from tidegate.errors import TidegateError
+
+CONTENT_TYPE = "application/problem+json"
+
+_TITLES = {
+    400: "Bad request",
+    401: "Not authenticated",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    408: "Request too slow",
+    409: "Conflict",
+    410: "Gone",
+    413: "Body too large",
+    421: "Unknown host",
+    422: "Configuration refused",
+    429: "Too many requests",
+    500: "Internal error",
+    501: "Not built yet",
+    502: "The source failed",
+    503: "Not available now",
+    504: "The source is too slow",
+}
+# What some errors carry beside the common members, under the same name.
+_MEMBERS = ("path", "where", "upstream_status", "oldest_cursor")
+
+
+class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The document. `type` is a name, not an address; `code` is the same name without its prefix."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    hint: str = ""
+    request_id: str
+    path: str = ""  # place in the configuration, `$.routes.big-sales`
+    where: str = ""  # FILE:LINE
+    upstream_status: int | None = None
+    oldest_cursor: str = ""
+
+
+def make(error: TidegateError, request_id: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """(status, headers, body) of an error."""
+    members: dict[str, Any] = {name: value for name in _MEMBERS if (value := getattr(error, name, None))}
+    document = Problem(
+        type=f"urn:tidegate:problem:{error.code}",
+        title=_TITLES.get(error.status, "Error"),
+        status=error.status,
+        detail=error.message,
+        code=error.code,
+        hint=error.hint,
+        request_id=request_id,
+        **members,
+    )
+    headers = [(b"content-type", CONTENT_TYPE.encode())]
+    if error.status == 401:
+        headers.append((b"www-authenticate", b'Bearer realm="tidegate"'))
+    if error.retry_after_seconds is not None:
+        headers.append((b"retry-after", str(max(1, math.ceil(error.retry_after_seconds))).encode()))
+    elif error.status == 503:
+        headers.append((b"retry-after", b"1"))
+    return error.status, headers, msgspec.json.encode(document)

@@ -1,0 +1,188 @@
+"""Sessions of people at a browser: a one-time login link, a cookie, a CSRF token, and which Host names are ours.
+
+A session is an admin's. Its cookie is HttpOnly and SameSite=Strict, only its SHA-256 is kept, and every request that
+changes something must carry the session's CSRF token. The Host of a browser's request must be an address, localhost or
+a configured name, so that a foreign name pointed at us (DNS rebinding) reaches nothing. Sessions are kept in the store
+and outlive a restart; login links live in this process and end with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import secrets
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+import msgspec
+from starlette.requests import HTTPConnection
+
+from tidegate.api.keys import Grant, Keyring, digest
+from tidegate.clock import Clock
+from tidegate.errors import Forbidden, TidegateError, Unauthorized
+from tidegate.store import Settings
+
+COOKIE = "tidegate_session"
+CSRF_HEADER = "x-csrf-token"
+CSRF_FIELD = "csrf"
+SESSION_SECONDS = 14 * 86400
+LINK_SECONDS = 3600
+MAX_SESSIONS = 200  # the oldest leave
+MAX_LINKS = 20
+SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+_VALUE = "sessions"
+
+
+class WrongHost(TidegateError):
+    code = "host_not_allowed"
+    status = 421
+    hint = "add the name to [gateway] allowed_hosts in tidegate.toml, then: tidegate config apply"
+
+
+class CsrfFailed(Forbidden):
+    code = "csrf_failed"
+    hint = "load the page again; scripts should use a key instead of the browser's cookie"
+
+
+class Session(msgspec.Struct, frozen=True):
+    """One login. `hash` is the SHA-256 of the cookie."""
+
+    hash: bytes
+    created_at_us: int
+    expires_at_us: int
+
+
+class Sessions:
+    """The sessions of this gateway."""
+
+    def __init__(self, settings: Settings, keyring: Keyring, clock: Clock) -> None:
+        self._settings = settings
+        self._keyring = keyring
+        self._clock = clock
+        self._sessions: dict[bytes, Session] | None = None
+        self._links: dict[bytes, int] = {}
+
+    # -- logging in and out ------------------------------------------------------------------------------
+
+    def new_link(self) -> str:
+        """A token for one login, within an hour: the `TOKEN` of `/login?token=TOKEN`."""
+        token = secrets.token_urlsafe(32)
+        while len(self._links) >= MAX_LINKS:
+            del self._links[next(iter(self._links))]
+        self._links[digest(token)] = self._clock.now_us() + LINK_SECONDS * 1_000_000
+        return token
+
+    async def by_link(self, token: str) -> str:
+        """The cookie of a new session; the link is used up. Unauthorized when it was used, is old or unknown."""
+        expires = self._links.pop(digest(token), None)
+        if expires is None or expires <= self._clock.now_us():
+            raise Unauthorized("this login link was used already, is too old, or was never given", hint=_LOGIN_HINT)
+        return await self._begin()
+
+    async def by_key(self, key: str) -> str:
+        """The cookie of a new session for whoever has an admin key. Unauthorized, Forbidden."""
+        grant = await self._keyring.check(key)
+        grant.need("admin")
+        return await self._begin()
+
+    async def _begin(self) -> str:
+        cookie = secrets.token_urlsafe(32)
+        now = self._clock.now_us()
+        session = Session(digest(cookie), now, now + SESSION_SECONDS * 1_000_000)
+        kept = [one for one in (await self._load()).values() if one.expires_at_us > now]
+        kept.sort(key=lambda one: one.created_at_us)
+        await self._save([*kept[-(MAX_SESSIONS - 1) :], session])
+        return cookie
+
+    async def end(self, cookie: str) -> None:
+        hashed = digest(cookie)
+        await self._save([one for one in (await self._load()).values() if one.hash != hashed])
+
+    # -- who is there ------------------------------------------------------------------------------------
+
+    async def current(self, request: HTTPConnection) -> Grant | None:
+        """The grant of the browser's session, None when there is none. Its `csrf` belongs into every form."""
+        cookie = cookie_of(request.headers.get("cookie", ""))
+        return await self.of_cookie(cookie) if cookie else None
+
+    async def of_cookie(self, cookie: str) -> Grant | None:
+        hashed = digest(cookie)
+        session = (await self._load()).get(hashed)
+        if session is None or not hmac.compare_digest(session.hash, hashed):
+            return None
+        if session.expires_at_us <= self._clock.now_us():
+            return None
+        # The CSRF token is made of the cookie, so nothing of it needs keeping.
+        csrf = hashlib.sha256(b"csrf:" + cookie.encode("utf-8", "surrogatepass")).hexdigest()
+        return Grant("session", frozenset(("admin",)), None, session.expires_at_us, csrf)
+
+    async def _load(self) -> dict[bytes, Session]:
+        if self._sessions is None:
+            stored = await self._settings.value(_VALUE)
+            sessions = msgspec.json.decode(stored, type=list[Session]) if stored else []
+            self._sessions = {one.hash: one for one in sessions}
+        return self._sessions
+
+    async def _save(self, sessions: Iterable[Session]) -> None:
+        kept = {one.hash: one for one in sessions}
+        await self._settings.value(_VALUE, put=msgspec.json.encode(list(kept.values())))
+        self._sessions = kept
+
+
+async def current(request: HTTPConnection) -> Grant | None:
+    """The session of a request that came through the app; what pages ask."""
+    sessions: Sessions = request.scope["tidegate"].sessions
+    return await sessions.current(request)
+
+
+_LOGIN_HINT = "log in with an admin key, or start the gateway again for a new link"
+
+
+def cookie_of(header: str) -> str | None:
+    """Our cookie's value in a Cookie header."""
+    for part in header.split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == COOKIE:
+            return value
+    return None
+
+
+def check_csrf(grant: Grant, token: str | None) -> None:
+    """CsrfFailed unless the request carries the session's token, in the header or the form's field."""
+    if not token or not hmac.compare_digest(grant.csrf.encode(), token.encode("utf-8", "surrogatepass")):
+        raise CsrfFailed("the request changes something and carries no CSRF token of this session")
+
+
+def cookie_header(cookie: str, *, secure: bool, ended: bool = False) -> str:
+    """The value of Set-Cookie. `secure` when the browser came over TLS."""
+    parts = [f"{COOKIE}={'' if ended else cookie}", "Path=/", "HttpOnly", "SameSite=Strict"]
+    parts.append(f"Max-Age={0 if ended else SESSION_SECONDS}")
+    if secure:
+        parts.append("Secure")
+    return "; ".join(parts)
+
+
+def check_host(host: str, names: Iterable[str]) -> None:
+    """WrongHost unless the Host header is an address, localhost, or one of our names. Ports do not matter."""
+    name = host_name(host)
+    if name == "localhost" or name.endswith(".localhost") or _is_address(name):
+        return
+    if name not in {one.lower() for one in names}:
+        raise WrongHost(f"this gateway is not known as {host[:80]!r}")
+
+
+def host_name(host: str) -> str:
+    """`[::1]:8420` is `::1`, `Gate.example.com:443` is `gate.example.com`; "" when it is malformed."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,48 @@
+"""The dashboard's own files: style, scripts, icon. Read once, served under an address that holds their hash.
+
+Owns `/static/HASH/NAME` and its long cache. An address with another hash is 404, never another content, so a cache
+can never mix releases. Nothing here comes from elsewhere; nothing is written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+_FOLDER = Path(__file__).parent / "static"
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_HASH_LETTERS = 12
+
+
+class Assets:
+    """All files of `static/`, in memory (they are a few dozen KB together)."""
+
+    def __init__(self, folder: Path = _FOLDER) -> None:
+        self._files = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix in _TYPES}
+        self._hash = {name: hashlib.sha256(body).hexdigest()[:_HASH_LETTERS] for name, body in self._files.items()}
+
+    def url(self, name: str) -> str:
+        """The address of a file. KeyError for a name that is not there: a template with a typing mistake."""
+        return f"/static/{self._hash[name]}/{name}"
+
+    def size(self, name: str) -> int:
+        return len(self._files[name])
+
+    async def serve(self, request: Request) -> Response:
+        """One file, to be kept for a year; 404 for what is not this release's."""
+        name = request.path_params["name"]
+        if self._hash.get(name) != request.path_params["hash"]:
+            return Response("not found\n", 404, media_type="text/plain")
+        headers = {
+            "cache-control": "public, max-age=31536000, immutable",
+            "x-content-type-options": "nosniff",
+            "content-type": _TYPES[Path(name).suffix],
+        }
+        return Response(self._files[name], headers=headers)

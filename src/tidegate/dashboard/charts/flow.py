@@ -1,0 +1,191 @@
+"""The flow map: sources left, the log as one vertical band, destinations right.
+
+One lane a source (two when it is both told and asked) and one a destination, its width by volume on one linear scale
+for both sides. Push is a solid ribbon with a filled head, pull two thin lines with an open head, so the map reads
+without colour. An open circuit and a pause are a gap in the lane. Drawn in a wide and in a narrow form: the narrow
+one writes labels above its lanes, so that a phone shows the same figures. Pure: figures in, SVG text out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import NamedTuple
+
+from tidegate.dashboard.charts.marks import num, open_svg, sign_at, text
+from tidegate.dashboard.words import count
+
+_MOST = 12  # lanes a side; what is beyond is one lane that says how many it stands for
+_WIDEST = 30.0
+_THINNEST = 2.0
+
+
+class FlowLane(NamedTuple):
+    """One lane. `gap` is "" for an unbroken one, else the sign that stands in the gap ("paused", "exhausted")."""
+
+    name: str
+    way: str  # "push" or "pull"
+    volume: int
+    words: str  # the line below the name
+    href: str
+    gap: str = ""
+    tone: str = ""  # "wait", "fail", "off": colour of the words
+
+
+class _Frame(NamedTuple):
+    """Where things stand. Labels beside the lanes (wide) or above them (narrow)."""
+
+    width: float
+    left: float
+    right: float
+    band_left: float
+    band_right: float
+    row: float
+    above: bool
+
+
+_WIDE = _Frame(1080, 232, 848, 500, 580, 52, False)
+_NARROW = _Frame(358, 4, 354, 161, 197, 62, True)
+
+
+def flow_map(
+    sources: Sequence[FlowLane], destinations: Sequence[FlowLane], *, events: int, narrow: bool = False
+) -> str:
+    """The map as SVG. Order is kept; each side shows at most 12 lanes."""
+    frame = _NARROW if narrow else _WIDE
+    left, right = _bounded(sources, "sources", "/sources"), _bounded(destinations, "destinations", "/destinations")
+    rows = max(len(left), len(right), 2)
+    top, height = 34.0, 34 + rows * frame.row + 22
+    most = max([lane.volume for lane in (*left, *right)] + [1])
+    title = f"Flow: {count(events)} events in the log"
+    words = "; ".join(f"{lane.name}: {lane.words}" for lane in (*left, *right))
+    out = [open_svg(frame.width, height, title, words, "narrow" if narrow else "wide-only")]
+    out += _chart_frame(frame, height) if not narrow else []
+    out += _side(frame, left, top, rows, most, coming=True)
+    out += _side(frame, right, top, rows, most, coming=False)
+    out += _band(frame, height, events)
+    return "".join(out) + "</svg>"
+
+
+def _bounded(lanes: Sequence[FlowLane], what: str, href: str) -> list[FlowLane]:
+    if len(lanes) <= _MOST:
+        return list(lanes)
+    rest = lanes[_MOST - 1 :]
+    total = sum(lane.volume for lane in rest)
+    return [*lanes[: _MOST - 1], FlowLane(f"{len(rest)} more {what}", "push", total, f"{count(total)} events", href)]
+
+
+def _chart_frame(frame: _Frame, height: float) -> list[str]:
+    """The graduated neat line of a sea chart, above and below."""
+    return [
+        f'<path class="neat" d="M0 .5H{num(frame.width)}M0 6.5H{num(frame.width)}"/>'
+        f'<path class="grad" d="M0 3.5H{num(frame.width)}"/>'
+        f'<path class="neat" d="M0 {num(height - 6.5)}H{num(frame.width)}M0 {num(height - 0.5)}H{num(frame.width)}"/>'
+        f'<path class="grad" d="M20 {num(height - 3.5)}H{num(frame.width)}"/>'
+    ]
+
+
+def _band(frame: _Frame, height: float, events: int) -> list[str]:
+    """The log: a well with depth lines, and what it holds."""
+    a, b = frame.band_left, frame.band_right
+    top, bottom = (26.0, height - 6) if frame.above else (30.0, height - 14)
+    inset = 6 if frame.above else 10
+    out = [f'<rect class="band" x="{num(a)}" y="{num(top)}" width="{num(b - a)}" height="{num(bottom - top)}" rx="3"/>']
+    for i in range(1, 3):
+        d = inset * i
+        out.append(
+            f'<rect class="deep" x="{num(a + d)}" y="{num(top + d)}" width="{num(b - a - 2 * d)}" '
+            f'height="{num(bottom - top - 2 * d)}" rx="{6 - i}"/>'
+        )
+    middle = (a + b) / 2
+    label = f"the log · {count(events)}" if frame.above else f"the log · {count(events)} events"
+    out.append(text(middle, 20 if not frame.above else 16, label, "t1", "middle"))
+    return out
+
+
+def _side(frame: _Frame, lanes: list[FlowLane], top: float, rows: int, most: int, *, coming: bool) -> list[str]:
+    if not lanes:
+        return [_nothing(frame, top, rows, coming=coming)]
+    spread = rows * frame.row / len(lanes)
+    widths = [_width(lane.volume, most) for lane in lanes]
+    out = []
+    for i, (lane, width) in enumerate(zip(lanes, widths, strict=True)):
+        y = top + spread * (i + 0.5)
+        out.append(_lane(frame, lane, y, width, coming=coming, reach=min(spread, 64)))
+    return out
+
+
+def _nothing(frame: _Frame, top: float, rows: int, *, coming: bool) -> str:
+    words = "no source yet" if coming else "no destination yet"
+    x = frame.left if coming else frame.right
+    return text(x, top + rows * frame.row / 2, words, "t3", "start" if coming == frame.above else "end")
+
+
+def _width(volume: int, most: int) -> float:
+    """Linear, so that twice the volume is twice the width; nothing moved is 0, something is never invisible."""
+    return 0.0 if volume <= 0 else max(_THINNEST, volume / most * _WIDEST)
+
+
+def _lane(frame: _Frame, lane: FlowLane, y: float, width: float, *, coming: bool, reach: float) -> str:
+    x1, x2 = (frame.left, frame.band_left) if coming else (frame.band_right, frame.right)
+    label = f"{lane.name}, {lane.way}: {lane.words}"
+    out = [f'<a href="{escape(lane.href)}" aria-label="{escape(label)}"><title>{escape(label)}</title>']
+    box_x, box_w = (0.0, frame.band_left - 2) if coming else (frame.band_right + 2, frame.width - frame.band_right - 2)
+    out.append(
+        f'<rect class="hit" x="{num(box_x)}" y="{num(y - reach / 2 + 1)}" width="{num(box_w)}" '
+        f'height="{num(reach - 2)}" rx="3"/>'
+    )
+    lane_y = y + 14 if frame.above else y
+    out.append(
+        _ribbon(
+            x1 + (0 if coming else 3), x2 - (3 if coming else 0), lane_y, min(width, 18 if frame.above else 30), lane
+        )
+    )
+    tone = {"wait": "tw", "fail": "tf", "off": "to"}.get(lane.tone, "t3")
+    if frame.above:
+        x = frame.left if coming else frame.right
+        anchor = "start" if coming else "end"
+        out += [
+            text(x, y - 16, _short(lane.name, 20), "t1", anchor),
+            text(x, y - 2, _short(lane.words, 26), tone, anchor),
+        ]
+    else:
+        x, anchor = (frame.left - 14, "end") if coming else (frame.right + 14, "start")
+        out += [
+            text(x, y - 2, _short(lane.name, 28), "t1", anchor),
+            text(x, y + 14, _short(lane.words, 36), tone, anchor),
+        ]
+    return "".join(out) + "</a>"
+
+
+def _ribbon(x1: float, x2: float, y: float, width: float, lane: FlowLane) -> str:
+    """The lane itself, with its head at the end the events go to."""
+    if width == 0:
+        return f'<path class="lane still" d="M{num(x1)} {num(y)}H{num(x2)}"/>' + _gap(x1, x2, y, lane, width)
+    head = min(11 + width * 0.2, 16)
+    half = width / 2
+    end = x2 - head
+    if lane.way == "push":
+        body = f'<path class="lane push" d="M{num(x1)} {num(y - half)}H{num(end)}V{num(y + half)}H{num(x1)}z"/>'
+        wing = half + 4
+        point = f'<path class="hf" d="M{num(end)} {num(y - wing)}L{num(x2)} {num(y)}L{num(end)} {num(y + wing)}z"/>'
+    else:
+        half = max(half, 1.75)
+        body = f'<path class="lane pull" d="M{num(end)} {num(y - half)}H{num(x1)}V{num(y + half)}H{num(end)}"/>'
+        wing = half + 4
+        point = f'<path class="ho" d="M{num(end)} {num(y - wing)}L{num(x2 - 1)} {num(y)}L{num(end)} {num(y + wing)}"/>'
+    return body + point + _gap(x1, x2, y, lane, width)
+
+
+def _gap(x1: float, x2: float, y: float, lane: FlowLane, width: float) -> str:
+    """A gap in the lane with the sign that says why nothing passes."""
+    if not lane.gap:
+        return ""
+    middle = (x1 + x2) / 2
+    tall = width + 6
+    hole = f'<rect x="{num(middle - 18)}" y="{num(y - tall / 2)}" width="36" height="{num(tall)}" class="hole"/>'
+    return hole + sign_at(lane.gap, middle, y)
+
+
+def _short(words: str, most: int) -> str:
+    return words if len(words) <= most else words[: most - 1] + "…"

@@ -1,0 +1,369 @@
+"""The deliver door on a real store against real far sides: what goes out, when again, and what the books say."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from standardwebhooks import Webhook
+
+from support.farside import FarSide, answer, silence
+from support.running import books, publish, running, until
+from tidegate.errors import Conflict, NotFound
+from tidegate.model import DeliveryState, Outcome
+
+OKAY = answer(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+SOURCE = "[sources.shop.publish]\n"
+
+
+def destination(far, name="crm", **keys) -> str:
+    lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
+    return f'[destinations.{name}]\nurl = "http://127.0.0.1:{far.port}/hook"\n{lines}'
+
+
+def route(to="crm", name="all") -> str:
+    return f'[routes.{name}]\nfrom = "shop"\nto = {json.dumps(to)}\n'
+
+
+def fails(times: int, status: bytes = b"500 X", headers: bytes = b""):
+    """A script that fails so often, then answers 200."""
+    left = [times]
+
+    async def script(reader, writer, request):
+        left[0] -= 1
+        head = status if left[0] >= 0 else b"200 OK"
+        writer.write(b"HTTP/1.1 " + head + b"\r\ncontent-length: 2\r\n" + headers + b"\r\nok")
+
+    return script
+
+
+async def state(gateway, offset, name="crm"):
+    number = gateway.live.destinations[name].number
+    return (await gateway.deliver.states([(offset, number)])).get((offset, number))
+
+
+def test_a_delivery_verifies_with_an_independent_judge_and_tells_where_it_comes_from(tmp_path):
+    async def main():
+        async with FarSide(answer(b"HTTP/1.1 204 No\r\n\r\n")) as far:
+            async with running(tmp_path, SOURCE + destination(far) + route()) as gateway:
+                offset = await publish(gateway, b'{"a":1}', type="order.paid")
+                await until(lambda: far.requests)
+                got = far.requests[0]
+                secret = gateway.live.destinations["crm"].secrets[0]
+                body = Webhook(secret).verify(got.body, got.headers)
+                assert body["data"] == {"a": 1}
+                assert body["id"] == got.headers["webhook-id"]
+                assert got.headers["tidegate-source"] == "shop"
+                assert got.headers["tidegate-type"] == "order.paid"
+                assert got.headers["tidegate-attempt"] == "1"
+                await until(lambda: books_of(gateway, delivered=1))
+                view = await state(gateway, offset)
+                assert (view.state, view.attempts[0].status) == (DeliveryState.DELIVERED, 204)
+
+    asyncio.run(main())
+
+
+async def books_of(gateway, **expected) -> bool:
+    found = (await books(gateway))["crm"]
+    return all(found[key] == value for key, value in expected.items())
+
+
+def test_a_failure_is_tried_again_with_the_same_id_and_the_next_number(tmp_path):
+    async def main():
+        async with FarSide(fails(2)) as far:
+            toml = SOURCE + destination(far, retry=["50ms", "50ms", "1s"]) + route()
+            async with running(tmp_path, toml) as gateway:
+                offset = await publish(gateway)
+                await until(lambda: books_of(gateway, delivered=1))
+                assert [r.headers["tidegate-attempt"] for r in far.requests] == ["1", "2", "3"]
+                assert len({r.headers["webhook-id"] for r in far.requests}) == 1
+                view = await state(gateway, offset)
+                assert [a.outcome for a in view.attempts] == [Outcome.HTTP_ERROR, Outcome.HTTP_ERROR, Outcome.OK]
+                assert await gateway.store.deliveries.exceptions(destination=view.destination) == []
+
+    asyncio.run(main())
+
+
+def test_after_the_last_try_it_is_exhausted_and_a_retry_reopens_it(tmp_path):
+    async def main():
+        async with FarSide(fails(2)) as far:
+            async with running(tmp_path, SOURCE + destination(far, retry=["20ms"]) + route()) as gateway:
+                offset = await publish(gateway)
+                await until(lambda: books_of(gateway, exhausted=1))
+                assert (await state(gateway, offset)).state is DeliveryState.EXHAUSTED
+                await gateway.deliver.retry(offset, gateway.live.destinations["crm"].number)
+                await until(lambda: books_of(gateway, delivered=1, exhausted=0, pending=0))
+                assert far.requests[-1].headers["tidegate-attempt"] == "3"
+                assert (await state(gateway, offset)).attempts[-1].manual
+
+    asyncio.run(main())
+
+
+def test_410_pauses_the_destination_and_keeps_its_backlog(tmp_path):
+    async def main():
+        async with FarSide(fails(1, b"410 Gone")) as far:
+            async with running(tmp_path, SOURCE + destination(far) + route()) as gateway:
+                await publish(gateway)
+                await until(lambda: gateway.live.destinations["crm"].pause_reason == "gone")
+                await publish(gateway)
+                assert (await books(gateway))["crm"]["pending"] == 2
+                assert len(far.requests) == 1
+                await gateway.live.resume("crm")
+                await until(lambda: books_of(gateway, delivered=2))
+
+    asyncio.run(main())
+
+
+def test_a_redirect_is_a_failure_and_is_not_followed(tmp_path):
+    async def main():
+        async with FarSide(fails(1, b"302 Found", b"location: /other\r\n")) as far:
+            async with running(tmp_path, SOURCE + destination(far, retry=["20ms"]) + route()) as gateway:
+                offset = await publish(gateway)
+                await until(lambda: books_of(gateway, delivered=1))
+                assert [r.line for r in far.requests] == ["POST /hook HTTP/1.1"] * 2
+                assert (await state(gateway, offset)).attempts[0].status == 302
+
+    asyncio.run(main())
+
+
+def test_retry_after_holds_the_whole_destination(tmp_path):
+    async def main():
+        async with FarSide(fails(1, b"429 Slow", b"retry-after: 1\r\n")) as far:
+            toml = SOURCE + destination(far, retry=["10ms"]) + route()
+            async with running(tmp_path, toml) as gateway:
+                await publish(gateway)
+                await until(lambda: far.requests)
+                await until(lambda: gateway.deliver.health(gateway.live.destinations["crm"].number).hold_until_us)
+                began = asyncio.get_running_loop().time()
+                await publish(gateway)
+                await until(lambda: books_of(gateway, delivered=2))
+                assert asyncio.get_running_loop().time() - began > 0.8
+
+    asyncio.run(main())
+
+
+def test_a_backlog_larger_than_the_window_is_delivered_once_each_in_order(tmp_path):
+    async def main():
+        async with FarSide(OKAY) as far:
+            async with running(tmp_path, SOURCE + destination(far, concurrency=1) + route()) as gateway:
+                await gateway.live.pause("crm")
+                offsets = [await publish(gateway, json.dumps(n).encode()) for n in range(700)]
+                sender = gateway.deliver.senders[gateway.live.destinations["crm"].number]
+                assert len(sender.lane.open) <= 256
+                await gateway.live.resume("crm")
+                await until(lambda: books_of(gateway, delivered=700), 30)
+                assert [json.loads(r.body)["data"] for r in far.requests] == list(range(700))
+                assert len(offsets) == 700
+
+    asyncio.run(main())
+
+
+def test_a_restart_goes_on_where_the_lane_stood(tmp_path):
+    async def main():
+        async with FarSide(fails(1)) as far:
+            toml = SOURCE + destination(far, retry=["200ms"]) + route()
+            async with running(tmp_path, toml) as gateway:
+                await publish(gateway, b"1")
+                await until(lambda: books_of(gateway, pending=1) if far.requests else False)
+                await gateway.live.pause("crm")
+                for n in range(2, 400):
+                    await publish(gateway, str(n).encode())
+            async with running(tmp_path, toml) as gateway:
+                await gateway.live.resume("crm")
+                await until(lambda: books_of(gateway, delivered=399, pending=0), 20)
+                got = [json.loads(r.body)["data"] for r in far.requests]
+                assert sorted(got) == sorted([1, *range(1, 400)])
+                assert [r.headers["tidegate-attempt"] for r in far.requests if json.loads(r.body)["data"] == 1] == [
+                    "1",
+                    "2",
+                ]
+
+    asyncio.run(main())
+
+
+def test_one_that_hangs_does_not_stop_the_lane(tmp_path):
+    async def main():
+        async def script(reader, writer, request):
+            if b'"data":0' in request.body.replace(b" ", b""):
+                await silence(reader, writer, request)
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+        async with FarSide(script) as far:
+            async with running(tmp_path, SOURCE + destination(far, concurrency=4) + route()) as gateway:
+                for n in range(1000):
+                    await publish(gateway, str(n).encode())
+                await until(lambda: books_of(gateway, delivered=999, pending=1), 30)
+                gateway.deliver.grace_seconds = 0.1
+
+    asyncio.run(main())
+
+
+def test_with_ordered_by_the_first_successes_of_a_key_come_in_order(tmp_path):
+    async def main():
+        seen: dict[str, list[int]] = {}
+        tries: dict[tuple[str, int], int] = {}
+
+        async def script(reader, writer, request):
+            data = json.loads(request.body)["data"]
+            key, number = data["key"], data["n"]
+            tries[(key, number)] = tries.get((key, number), 0) + 1
+            bad = number % 7 == 3 and tries[(key, number)] < 3
+            if not bad:
+                seen.setdefault(key, []).append(number)
+            writer.write(b"HTTP/1.1 %d X\r\ncontent-length: 0\r\n\r\n" % (500 if bad else 200))
+
+        async with FarSide(script) as far:
+            toml = SOURCE + destination(far, ordered_by="data.key", concurrency=16, retry=["30ms"] * 5) + route()
+            async with running(tmp_path, toml) as gateway:
+                for n in range(60):
+                    for key in "abcde":
+                        await publish(gateway, json.dumps({"key": key, "n": n}).encode())
+                await until(lambda: books_of(gateway, delivered=300, pending=0), 40)
+                assert seen == {key: list(range(60)) for key in "abcde"}
+
+    asyncio.run(main())
+
+
+def test_order_by_key_stands_after_a_restart(tmp_path):
+    async def main():
+        seen: list[int] = []
+        broken = [True]
+
+        async def script(reader, writer, request):
+            number = json.loads(request.body)["data"]["n"]
+            bad = broken[0] and number == 0
+            if not bad:
+                seen.append(number)
+            writer.write(b"HTTP/1.1 %d X\r\ncontent-length: 0\r\n\r\n" % (500 if bad else 200))
+
+        async with FarSide(script) as far:
+            toml = SOURCE + destination(far, ordered_by="data.k", retry=["100ms"] * 50) + route()
+            async with running(tmp_path, toml) as gateway:
+                for n in range(50):
+                    await publish(gateway, json.dumps({"k": "x", "n": n}).encode())
+                await until(lambda: len(far.requests) >= 2)
+            assert seen == []
+            broken[0] = False
+            async with running(tmp_path, toml) as gateway:
+                await until(lambda: books_of(gateway, delivered=50, pending=0), 20)
+            assert seen == list(range(50))
+
+    asyncio.run(main())
+
+
+def test_a_circuit_opens_on_many_failures_and_the_backlog_spends_no_tries(tmp_path):
+    async def main():
+        async with FarSide(fails(10_000)) as far:
+            async with running(tmp_path, SOURCE + destination(far, retry=["10m"] * 3) + route()) as gateway:
+                for n in range(100):
+                    await publish(gateway, str(n).encode())
+                number = gateway.live.destinations["crm"].number
+                await until(lambda: gateway.deliver.health(number).circuit == "open")
+                sent = len(far.requests)
+                assert sent < 30
+                assert (await books(gateway))["crm"]["pending"] == 100
+
+    asyncio.run(main())
+
+
+def test_cancel_and_replay_move_the_books_and_only_pending_ones_can_be_cancelled(tmp_path):
+    async def main():
+        async with FarSide(OKAY) as far:
+            async with running(tmp_path, SOURCE + destination(far) + route()) as gateway:
+                number = gateway.live.destinations["crm"].number
+                await gateway.live.pause("crm")
+                offsets = [await publish(gateway) for _ in range(3)]
+                await gateway.deliver.cancel(offsets[1], number)
+                assert (await books(gateway))["crm"]["cancelled"] == 1
+                await gateway.live.resume("crm")
+                await until(lambda: books_of(gateway, delivered=2, cancelled=1, pending=0))
+                with pytest.raises(Conflict):
+                    await gateway.deliver.cancel(offsets[0], number)
+                with pytest.raises(NotFound):
+                    await gateway.deliver.cancel(999, number)
+                from tidegate.deliver import ReplayQuery
+
+                dry = await gateway.deliver.replay(ReplayQuery(destination="crm", dry_run=True))
+                assert (dry.matched, dry.reopened) == (3, 0)
+                await gateway.deliver.replay(ReplayQuery(destination="crm"))
+                await until(lambda: books_of(gateway, delivered=3, cancelled=0, pending=0))
+                assert len(far.requests) == 5
+
+    asyncio.run(main())
+
+
+def test_a_replay_by_todays_routes_reaches_a_destination_that_came_later(tmp_path):
+    async def main():
+        async with FarSide(OKAY) as far, FarSide(OKAY) as late:
+            async with running(tmp_path, SOURCE + destination(far) + route()) as gateway:
+                for _ in range(5):
+                    await publish(gateway)
+            toml = SOURCE + destination(far) + destination(late, "late") + route(["crm", "late"])
+            async with running(tmp_path, toml) as gateway:
+                from tidegate.deliver import ReplayQuery
+
+                assert (await books(gateway))["late"]["owed"] == 0
+                await gateway.deliver.replay(ReplayQuery(destination="late"))
+                await until(lambda: len(late.requests) == 5)
+                await gateway.deliver.settler.flush()
+                found = (await books(gateway))["late"]
+                assert (found["delivered"], found["owed"], found["pending"]) == (5, 5, 0)
+
+    asyncio.run(main())
+
+
+def test_start_beginning_gives_a_new_destination_the_past_once(tmp_path):
+    async def main():
+        async with FarSide(OKAY) as far, FarSide(OKAY) as late:
+            async with running(tmp_path, SOURCE + destination(far) + route()) as gateway:
+                for _ in range(5):
+                    await publish(gateway)
+            toml = SOURCE + destination(far) + destination(late, "late", start="beginning") + route(["crm", "late"])
+            for _ in range(2):
+                async with running(tmp_path, toml) as gateway:
+                    await until(lambda: len(late.requests) == 5)
+                    await gateway.deliver.settler.flush()
+            assert len(late.requests) == 5
+
+    asyncio.run(main())
+
+
+def test_a_destination_that_leaves_the_file_is_paused_and_prune_cancels_its_backlog(tmp_path):
+    async def main():
+        async with FarSide(OKAY) as far:
+            toml = SOURCE + destination(far) + route()
+            async with running(tmp_path, toml) as gateway:
+                await gateway.live.pause("crm")
+                for _ in range(300):
+                    await publish(gateway)
+            async with running(tmp_path, SOURCE) as gateway:
+                assert gateway.live.destinations["crm"].pause_reason == "left_file"
+                assert (await books(gateway))["crm"]["pending"] == 300
+                number = gateway.live.destinations["crm"].number
+                await gateway.reload(prune=True)
+                assert "crm" not in gateway.live.destinations
+
+                async def cancelled():
+                    await gateway.deliver.settler.flush()
+                    lanes = (await gateway.store.deliveries.load())[1]
+                    return [lane.cancelled for lane in lanes if lane.destination == number] == [300]
+
+                await until(cancelled)
+                assert far.requests == []
+
+    asyncio.run(main())
+
+
+def test_a_test_send_is_signed_and_stands_outside_the_books(tmp_path):
+    async def main():
+        async with FarSide(OKAY) as far:
+            async with running(tmp_path, SOURCE + destination(far) + route()) as gateway:
+                attempt = await gateway.deliver.test("crm")
+                assert (attempt.outcome, attempt.status) == (Outcome.OK, 200)
+                Webhook(gateway.live.destinations["crm"].secrets[0]).verify(
+                    far.requests[0].body, far.requests[0].headers
+                )
+                assert (await books(gateway))["crm"]["owed"] == 0
+
+    asyncio.run(main())

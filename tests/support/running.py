@@ -1,0 +1,73 @@
+"""A real gateway in this process, without the HTTP API: store, engines and door on a temporary folder."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from tidegate.clock import Clock
+from tidegate.gateway import Gateway, ServeOptions, open_gateway
+from tidegate.model import NewEvent, Origin
+from tidegate.rules.view import event_view
+
+ALLOW = '[egress]\nallow = ["127.0.0.1/32"]\n'
+
+
+@contextlib.asynccontextmanager
+async def running(folder: Path, toml: str, clock: Clock | None = None) -> AsyncIterator[Gateway]:
+    """Open, start, yield, stop. The same folder again is a restart."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "tidegate.toml"
+    file.write_text(ALLOW + toml)
+    gateway = await open_gateway(ServeOptions(config=file, data=folder / "data", port=1), {}, clock)
+    await gateway.start()
+    try:
+        yield gateway
+    finally:
+        await gateway.stop()
+
+
+async def publish(gateway: Gateway, data: bytes = b"{}", *, source: str = "shop", type: str = "t", **more: Any) -> int:
+    """Append one event through the routing of the configuration in force; its offset."""
+    event = NewEvent(source, type, Origin.PUBLISH, gateway.clock.now_us(), 0, data, "application/json", **more)
+    number = gateway.live.decide(source, type, lambda: event_view(event))
+    if number is None:
+        number = await gateway.live.decide_slow(source, type, lambda: event_view(event))
+    event.audience = number
+    return (await gateway.store.log.append([event]))[0].offset
+
+
+async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
+    """Wait until a condition holds; AssertionError when it does not in time. A coroutine function is awaited."""
+    end = asyncio.get_running_loop().time() + seconds
+    while True:
+        value = condition()
+        if asyncio.iscoroutine(value):
+            value = await value
+        if value:
+            return
+        assert asyncio.get_running_loop().time() < end, f"not in {seconds} s: {condition}"
+        await asyncio.sleep(0.01)
+
+
+async def books(gateway: Gateway) -> dict[str, dict[str, int]]:
+    """The books by destination, worked out here by arithmetic from what the store keeps, and checked to balance."""
+    await gateway.deliver.settler.flush()
+    kept = await gateway.store.deliveries.books()
+    lanes = {lane.destination: lane for lane in kept.lanes}
+    found = {}
+    for destination in gateway.live.destinations.values():
+        number = destination.number
+        owed = sum(count for one, count in kept.audiences if number in dict(one.wanted))
+        lane = lanes.get(number)
+        settled = (lane.delivered, lane.exhausted, lane.cancelled) if lane else (0, 0, 0)
+        adopted = lane.adopted if lane else 0
+        found[destination.name] = dict(
+            zip(("delivered", "exhausted", "cancelled"), settled, strict=True),
+            pending=owed + adopted - sum(settled),
+            owed=owed + adopted,
+        )
+    return found
