@@ -1,0 +1,65 @@
+"""The dashboard: pages over the same functions as the API, as routes for the gateway's app.
+
+Owns HTML, style and the few scripts. Knows no SQL and keeps nothing but the last test of each destination. Everything
+reads and works without scripts; every page carries a strict Content-Security-Policy; a payload is always text.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tidegate.dashboard.pages import actions, compare, destinations, event, events, login, overview, sources
+from tidegate.dashboard.room import Page, Room, guarded
+from tidegate.errors import NotFound
+
+if TYPE_CHECKING:
+    from tidegate.gateway import Gateway
+
+_PAGES: tuple[tuple[str, Page], ...] = (
+    ("/", overview.page),
+    ("/events", events.page),
+    ("/events/{id}", event.page),
+    ("/destinations", destinations.page),
+    ("/destinations/{name}", destinations.one),
+    ("/sources", sources.page),
+    ("/api-or-webhook", compare.page),
+)
+_ACTIONS: tuple[tuple[str, Page], ...] = (
+    ("/destinations/{name}/pause", actions.pause),
+    ("/destinations/{name}/resume", actions.resume),
+    ("/destinations/{name}/test", actions.test),
+    ("/destinations/{name}/replay", actions.replay_dead),
+    ("/events/{id}/replay", actions.replay_event),
+    ("/deliveries/{id}/retry", actions.retry),
+    ("/deliveries/{id}/cancel", actions.cancel),
+    ("/logout", login.leave),
+)
+
+
+def make_routes(gateway: Gateway) -> list[Route]:
+    """Routes of the dashboard. Put them last: the final one answers every other path with the error page.
+
+    They expect the API's context at `scope["tidegate"]` (sessions and host names), as the app puts it there.
+    """
+    room = Room(gateway)
+    routes = [Route("/static/{hash}/{name}", room.assets.serve, methods=["GET"])]
+    routes += [Route(path, guarded(room, page), methods=["GET"]) for path, page in _PAGES]
+    routes += [Route(path, guarded(room, page), methods=["POST"]) for path, page in _ACTIONS]
+    routes += [
+        Route("/login", guarded(room, login.page, public=True), methods=["GET"]),
+        Route("/login", guarded(room, login.enter, public=True), methods=["POST"]),
+        Route("/theme", guarded(room, actions.theme, public=True), methods=["POST"]),
+        Route("/{path:path}", guarded(room, _nowhere), methods=["GET"]),
+    ]
+    return routes
+
+
+async def _nowhere(room: Room, request: Request) -> Response:
+    raise NotFound(f"no page is at {request.url.path[:120]}", hint="go to the overview and follow the links from there")
+
+
+__all__ = ["make_routes"]

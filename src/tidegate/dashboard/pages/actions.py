@@ -1,0 +1,103 @@
+"""What a person does here: pause, resume, test, retry, cancel, replay, theme. A POST, then 303 to the page before.
+
+The border (`room.py`) has checked the session and its CSRF token. Every action is a verb of the engines; nothing is
+changed here. The result of a test is kept in memory for the page that shows it, the last one of each destination.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tidegate import ids
+from tidegate.answer import deliveries, events
+from tidegate.dashboard import words
+from tidegate.dashboard.render import THEME_COOKIE
+from tidegate.dashboard.room import Room, field, own_path, see_other
+from tidegate.deliver.replays import ReplayQuery
+from tidegate.model import Attempt, Outcome
+
+if TYPE_CHECKING:
+    from tidegate.gateway import Gateway
+
+_TESTS_KEPT = 200
+_tests: dict[tuple[str, int], Attempt] = {}  # (instance, destination number) -> what came of its last test
+
+
+async def pause(room: Room, request: Request) -> Response:
+    name = request.path_params["name"]
+    await room.gateway.live.pause(name)
+    return see_other(own_path(field(request, "back"), f"/destinations/{name}"), "paused")
+
+
+async def resume(room: Room, request: Request) -> Response:
+    name = request.path_params["name"]
+    await room.gateway.live.resume(name)
+    return see_other(own_path(field(request, "back"), f"/destinations/{name}"), "resumed")
+
+
+async def test(room: Room, request: Request) -> Response:
+    name = request.path_params["name"]
+    attempt = await room.gateway.deliver.test(name)
+    while len(_tests) >= _TESTS_KEPT:
+        del _tests[next(iter(_tests))]
+    _tests[room.gateway.store.log.instance, attempt.destination] = attempt
+    ok = attempt.outcome is Outcome.OK
+    return see_other(f"/destinations/{name}", "test-ok" if ok else "test-failed")
+
+
+def last_test(gateway: Gateway, number: int) -> dict[str, Any] | None:
+    """The last test of a destination in this process, within ten minutes."""
+    attempt = _tests.get((gateway.store.log.instance, number))
+    if attempt is None or gateway.clock.now_us() - attempt.started_at_us > 600_000_000:
+        return None
+    return {
+        "ok": attempt.outcome is Outcome.OK,
+        "answer": str(attempt.status) if attempt.status else attempt.outcome.name.lower().replace("_", " "),
+        "error": attempt.error,
+        "took": words.milliseconds(attempt.duration_us / 1000),
+        "body": attempt.answer_body[:600].decode("utf-8", "replace"),
+    }
+
+
+async def retry(room: Room, request: Request) -> Response:
+    view = await deliveries.view_of(room.gateway, request.path_params["id"])
+    await room.gateway.deliver.retry(view.offset, view.destination)
+    return see_other(_event_path(room, view.offset), "retried")
+
+
+async def cancel(room: Room, request: Request) -> Response:
+    view = await deliveries.view_of(room.gateway, request.path_params["id"])
+    await room.gateway.deliver.cancel(view.offset, view.destination)
+    return see_other(_event_path(room, view.offset), "cancelled")
+
+
+def _event_path(room: Room, offset: int) -> str:
+    return f"/events/{ids.event_id(room.gateway.store.log.instance, offset)}"
+
+
+async def replay_event(room: Room, request: Request) -> Response:
+    """All deliveries of one event again, by the routes of today."""
+    event = await events.one(room.gateway, request.path_params["id"])
+    path = _event_path(room, event.offset)
+    await room.gateway.deliver.replay(ReplayQuery(event=path.rpartition("/")[2]))
+    return see_other(path, "replayed")
+
+
+async def replay_dead(room: Room, request: Request) -> Response:
+    """The dead letters of one destination again."""
+    name = request.path_params["name"]
+    await room.gateway.deliver.replay(ReplayQuery(destination=name, state="exhausted"))
+    return see_other(f"/destinations/{name}", "replayed")
+
+
+async def theme(room: Room, request: Request) -> Response:
+    """The theme switch for a browser without scripts; with them the cookie is set in the page."""
+    answer = see_other(own_path(field(request, "back"), "/"))
+    wanted = field(request, "theme")
+    if wanted in ("light", "dark"):
+        secure = request.url.scheme == "https"
+        answer.set_cookie(THEME_COOKIE, wanted, max_age=31_536_000, samesite="strict", secure=secure)
+    return answer

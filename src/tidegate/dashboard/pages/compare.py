@@ -1,0 +1,101 @@
+"""API or webhook: what each resource costs by asking and by being told, how late each is, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tidegate.answer import advice, stats
+from tidegate.dashboard import words
+from tidegate.dashboard.charts import bars
+from tidegate.dashboard.pages.health import PULLED
+from tidegate.dashboard.room import Room
+
+_VERDICTS = {
+    "not_enough_data": ("not enough data yet", ""),
+    "not_polled": ("asked on demand only", ""),
+    "keep": ("keep it as it is", "ok"),
+    "poll_less_often": ("poll less often", "wait"),
+    "poll_more_often": ("poll more often", "wait"),
+    "prefer_webhook": ("ask for a webhook", "push"),
+}
+
+
+async def page(room: Room, request: Request) -> Response:
+    snapshot = await stats.snapshot(room.gateway)
+    told = {one.resource: msgspec.to_builtins(one) for one in await advice.all_resources(room.gateway)}
+    rows = [view(name, counted, told.get(name, {})) for name, counted in sorted(snapshot.resources.items())]
+    return room.pages.page(request, "compare.html", room="compare", rows=rows)
+
+
+def view(name: str, counted: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
+    """One resource: figures by way, a sentence, a chart and the advice. Pure."""
+    by_origin: dict[str, int] = counted.get("by_origin") or {}
+    late: dict[str, dict[str, float | None]] = counted.get("staleness_by_origin") or {}
+    pulled = sum(by_origin.get(origin, 0) for origin in PULLED) if by_origin else counted.get("changes") or 0
+    pull = {
+        "way": "pull",
+        "requests": counted.get("requests") or 0,
+        "changes": pulled,
+        "empty_share": counted.get("empty_share"),
+        "p50": late.get("poll", {}).get("p50_seconds") if late else counted.get("staleness_p50_seconds"),
+        "p99": late.get("poll", {}).get("p99_seconds") if late else counted.get("staleness_p99_seconds"),
+    }
+    push = {
+        "way": "push",
+        "requests": counted.get("webhooks") or 0,
+        "changes": by_origin.get("webhook", 0),
+        "empty_share": None,
+        "p50": late.get("webhook", {}).get("p50_seconds"),
+        "p99": late.get("webhook", {}).get("p99_seconds"),
+    }
+    ways = [way for way in (pull, push) if way["requests"] or way["changes"]] or [pull]
+    for way in ways:
+        way["cost"] = _cost(way["requests"], way["changes"])
+    verdict, tone = _VERDICTS.get(told.get("advice", ""), (str(told.get("advice", "no advice")).replace("_", " "), ""))
+    rows = [
+        (
+            str(way["way"]),
+            str(way["way"]),
+            float(way["requests"]),
+            f"{words.count(way['requests'])}, {words.count(way['changes'])} found",
+        )
+        for way in ways
+    ]
+    return {
+        "name": name,
+        "verdict": verdict,
+        "tone": tone,
+        "words": _sentence(name.partition("/")[2], pull, push),
+        "reason": _reason(told),
+        "ways": ways,
+        "chart": Markup(bars(rows, f"Requests for {name} by way")),  # noqa: S704 - escaped by the chart
+    }
+
+
+def _cost(requests: int, changes: int) -> str:
+    return f"{requests / changes:.1f}" if changes else words.DASH
+
+
+def _sentence(resource: str, pull: dict[str, Any], push: dict[str, Any]) -> str:
+    parts = []
+    if pull["requests"]:
+        text = f"Asked {words.plural(pull['requests'], 'time')}, found {words.plural(pull['changes'], 'change')}"
+        if pull["empty_share"] is not None:
+            text += f"; {words.percent(pull['empty_share'])} of the polls found nothing"
+        parts.append(text + ".")
+    if push["requests"]:
+        text = f"Told {words.plural(push['requests'], 'time')} by webhook, {words.plural(push['changes'], 'change')}"
+        if push["p50"] is not None:
+            text += f", {words.seconds(push['p50'])} after it happened"
+        parts.append(text + ".")
+    return " ".join(parts) or f"Nothing was asked or told about {resource} yet."
+
+
+def _reason(told: dict[str, Any]) -> str:
+    reason = str(told.get("reason", ""))
+    return reason[:1].upper() + reason[1:] + "." if reason else ""

@@ -1,0 +1,119 @@
+"""The list of destinations, and one of them: is it well, how far behind, what is sent next and when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tidegate.answer import deliveries, stats
+from tidegate.answer.forms import DeliveryForm
+from tidegate.config import model as config
+from tidegate.dashboard import signs, words
+from tidegate.dashboard.pages import health
+from tidegate.dashboard.pages.actions import last_test
+from tidegate.dashboard.room import Room
+from tidegate.errors import NotFound
+from tidegate.live import LiveDestination
+
+if TYPE_CHECKING:
+    from tidegate.gateway import Gateway
+
+SHOWN = 20
+
+
+async def page(room: Room, request: Request) -> Response:
+    snapshot = await stats.snapshot(room.gateway)
+    rows = [health.destination(room.gateway, one, snapshot) for one in room.gateway.live.destinations.values()]
+    bad = sum(1 for one in rows if one["sign"] in ("exhausted", "paused"))
+    subline = f"{words.plural(len(rows), 'receiver')}, {'all well' if not bad else f'{bad} not sent to'}."
+    return room.pages.page(request, "destinations.html", room="destinations", destinations=rows, subline=subline)
+
+
+async def one(room: Room, request: Request) -> Response:
+    """`/destinations/NAME`."""
+    gateway, name = room.gateway, request.path_params["name"]
+    live = gateway.live.destinations.get(name)
+    if live is None:
+        raise NotFound(f"there is no destination {name[:80]!r}")
+    snapshot = await stats.snapshot(gateway)
+    shown = health.destination(gateway, live, snapshot)
+    waiting = await _some(gateway, name, "pending") if shown["pending"] else []
+    dead = await _some(gateway, name, "exhausted") if shown["exhausted"] else []
+    return room.pages.page(
+        request,
+        "destination.html",
+        room="destinations",
+        d=view(shown, live),
+        waiting=[_row(one) for one in waiting],
+        dead=[_row(one) for one in dead],
+        routes=[
+            {"name": route.name, "words": _route_words(route.spec)}
+            for route in gateway.live.routes.values()
+            if name in (route.spec.to if isinstance(route.spec.to, list) else [route.spec.to])
+        ],
+        test=last_test(gateway, live.number),
+    )
+
+
+async def _some(gateway: Gateway, name: str, state: str) -> list[DeliveryForm]:
+    return (await deliveries.page(gateway, destination=name, state=state, limit=SHOWN)).data
+
+
+def view(shown: dict[str, Any], live: LiveDestination) -> dict[str, Any]:
+    why, why_at = "", None
+    if shown["paused"]:
+        why = {
+            "gone": "It answered 410 Gone and is not sent to until it is resumed.",
+            "left_file": "It left the configuration file; its backlog is kept until config apply --prune.",
+        }.get(live.pause_reason, "Paused by a person. Events keep waiting for it.")
+        why_at = shown["paused_at"]
+    elif shown["circuit_open"]:
+        said = shown["last_error"] or "every attempt failed"
+        why = f"Its circuit is open: {said}. One delivery at a time is sent as a probe."
+        why_at = shown["circuit_at"]
+    elif shown["hold_until"]:
+        why, why_at = "It asked us to wait (Retry-After). Sending goes on", shown["hold_until"]
+    flying = f"{words.count(shown['in_flight'])} on their way now" if shown["in_flight"] else "none on its way now"
+    return {**shown, "why": why, "why_at": why_at, "sending_words": flying, "settings": _settings(live.spec)}
+
+
+def _settings(spec: config.Destination) -> list[tuple[str, str]]:
+    return [
+        ("Type", spec.type),
+        ("At once", words.plural(spec.concurrency, "request")),
+        ("Rate", spec.rate or "no limit"),
+        ("Timeout", spec.timeout),
+        ("Waits between tries", ", ".join(spec.retry) or "none: one try"),
+        ("Gives up after", spec.give_up_after),
+        ("In order by", spec.ordered_by or "no order asked for"),
+        ("Body", {"auto": "as it came", "raw": "the raw bytes"}.get(spec.body, spec.body)),
+    ]
+
+
+def _route_words(spec: config.Route) -> str:
+    sources = spec.from_ if isinstance(spec.from_, list) else [spec.from_]
+    wanted = []
+    if isinstance(spec.types, list):
+        wanted.append("types " + ", ".join(spec.types))
+    if isinstance(spec.changes, list):
+        wanted.append("changes of " + ", ".join(spec.changes))
+    text = f"from {', '.join(sources)}: {'; '.join(wanted) or 'everything that comes in'}"
+    text += ", filtered" if spec.filter else ""
+    text += ", transformed" if spec.transform is not None else ""
+    return text if spec.enabled else f"{text} (off)"
+
+
+def _row(one: DeliveryForm) -> dict[str, Any]:
+    sign = signs.delivery(one.state, len(one.attempts))
+    return {
+        "event": one.event,
+        "event_type": one.event_type[:120],
+        "source": one.source,
+        "sign": sign.sign,
+        "word": signs.cause(one)[:80] if one.state == "exhausted" else sign.word,
+        "attempts": one.attempts,
+        "next_attempt_at": one.next_attempt_at,
+        "last_at": one.attempts[-1].started_at if one.attempts else None,
+    }

@@ -1,0 +1,183 @@
+"""One event: what it was, was it genuine, who got it, who did not and why, what happens next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tidegate.answer import events, explain
+from tidegate.answer.forms import AttemptForm, DeliveryForm, EventForm, Explanation
+from tidegate.clock import parse_instant
+from tidegate.dashboard import payload, signs, words
+from tidegate.dashboard.charts import Try, attempt_timeline
+from tidegate.dashboard.room import Room
+from tidegate.model import Origin
+
+if TYPE_CHECKING:
+    from tidegate.gateway import Gateway
+
+ATTEMPTS = 8  # shown with their answers on the page; the API has all
+DELIVERIES = 12
+ANSWER_TEXT = 600
+VIEWS = ("tree", "raw", "headers")
+
+
+async def page(room: Room, request: Request) -> Response:
+    """`/events/ID?view=tree|raw|headers`."""
+    event_id = request.path_params["id"]
+    stored = await events.one(room.gateway, event_id)
+    told = await explain.explain(room.gateway, event_id)
+    wanted = request.query_params.get("view", "tree")
+    context = view(
+        told,
+        now_us=room.gateway.clock.now_us(),
+        genuine=_genuine(room.gateway, told.event),
+        addresses={one.name: signs.where_to(one.spec)[1] for one in room.gateway.live.destinations.values()},
+        shown=wanted if wanted in VIEWS else "tree",
+        body=stored.body,
+    )
+    return room.pages.page(request, "event.html", room="events", **context)
+
+
+def view(
+    told: Explanation, *, now_us: int, genuine: dict[str, str], addresses: dict[str, str], shown: str, body: bytes
+) -> dict[str, Any]:
+    """Everything the template needs. Pure."""
+    event = told.event
+    raw, cut = payload.raw(body)
+    deliveries = [_delivery(one, addresses, now_us) for one in told.deliveries[:DELIVERIES]]
+    verdict, got, following = _summary(told.deliveries)
+    what, what_more = _what(event)
+    return {
+        "e": {**msgspec.to_builtins(event), "headers": _headers(event)},
+        "verdict": verdict,
+        "what": what,
+        "what_more": what_more,
+        "genuine": genuine,
+        "got": got,
+        "next": following,
+        "deliveries": deliveries,
+        "routes": [msgspec.to_builtins(one) for one in told.routes],
+        "diff": payload.differences(event.change.before, event.data) if event.change is not None else [],
+        "view": shown,
+        "tree": payload.tree(event.data) if event.data is not None else None,
+        "raw": raw,
+        "raw_cut": cut and shown == "raw",
+        "tabs": {name: f"/events/{event.id}?view={name}#payload" for name in VIEWS},
+    }
+
+
+def _headers(event: EventForm) -> list[tuple[str, str]]:
+    pairs = [] if event.headers is msgspec.UNSET else event.headers
+    return [(name[:80], value[:300]) for name, value in pairs[:60]]
+
+
+def _what(event: EventForm) -> tuple[str, str]:
+    if event.change is not None:
+        kind = event.type.rpartition(".")[2]
+        learnt = "found by asking" if words.way(event.origin) == "pull" else "told by its source"
+        return (
+            f"A record of {event.change.resource} was {kind}",
+            f"change {event.change.number} of {event.key}, {learnt}",
+        )
+    told = {
+        "webhook": f"{event.source} told us by webhook",
+        "form": f"somebody sent a form of {event.source}",
+        "publish": f"{event.source} published it through the API",
+    }.get(event.origin, f"{event.source} was asked, by {event.origin}")
+    return told[:1].upper() + told[1:], f"{words.size(event.body_bytes)}, offset {words.count(event.offset)}"
+
+
+def _genuine(gateway: Gateway, event: EventForm) -> dict[str, str]:
+    """What stands behind its origin. An event with a bad signature never enters the log."""
+    live = gateway.live.sources.get(event.source)
+    inlet = live.spec.webhook if live is not None else None
+    again = " The same delivery id came again with another body." if event.differs else ""
+    if event.origin == Origin.WEBHOOK.value and event.change is None:
+        if inlet is None:
+            return {"words": "It was checked when it came", "more": f"{event.source} has no webhook today.{again}"}
+        if inlet.verify == "none":
+            return {
+                "words": "Nobody checked",
+                "more": f"{event.source} takes unsigned requests (verify = none).{again}",
+            }
+        name = inlet.verify if isinstance(inlet.verify, str) else f"your own {inlet.verify.digest}"
+        return {"words": "Yes, its signature was right", "more": f"by the {name} scheme, before it was stored.{again}"}
+    if event.origin == Origin.FORM.value:
+        return {"words": "A form has no signature", "more": "anybody can send it"}
+    if event.origin == Origin.PUBLISH.value:
+        return {"words": "Yes, by a key", "more": f"whoever sent it holds a key for {event.source}"}
+    if event.origin == Origin.WEBHOOK.value:
+        return {"words": "Yes, from a checked webhook", "more": "the webhook stands in the log too"}
+    return {"words": "Yes, we asked the source", "more": "the answer came from its own address"}
+
+
+def _summary(deliveries: list[DeliveryForm]) -> tuple[str, dict[str, str], dict[str, Any]]:
+    """(verdict, who got it, what happens next)."""
+    done = [one.destination for one in deliveries if one.state == "delivered"]
+    dead = [one.destination for one in deliveries if one.state == "exhausted"]
+    waiting = [one for one in deliveries if one.state in ("pending", "sending")]
+    total = len(deliveries)
+    if not total:
+        nobody = {"words": "Nobody", "more": "no route wanted it"}
+        return (
+            "wanted by no route",
+            nobody,
+            {"words": "Nothing", "more": "it stays in the log until retention", "at": None},
+        )
+    verdict = f"{len(done)} of {total} delivered"
+    got = {"words": _named(done) or "Nobody yet", "more": f"{len(done)} of {words.plural(total, 'destination')}"}
+    following: dict[str, Any] = {"words": "Nothing, it is settled", "more": "every delivery has ended", "at": None}
+    if waiting:
+        times = sorted(one.next_attempt_at for one in waiting if one.next_attempt_at)
+        following = {"words": f"{_named([one.destination for one in waiting])} is tried", "more": "", "at": None}
+        following["at"] = times[0] if times else None
+        following["more"] = "next attempt " if times else "in its turn"
+    elif dead:
+        following = {"words": "Nothing until replayed", "more": f"{_named(dead)} gave up", "at": None}
+    return verdict, got, following
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+
+
+def _delivery(one: DeliveryForm, addresses: dict[str, str], now_us: int) -> dict[str, Any]:
+    sign = signs.delivery(one.state, len(one.attempts))
+    tries = [Try(a.number, parse_instant(a.started_at), a.outcome == "ok", signs.answer(a)) for a in one.attempts]
+    due = parse_instant(one.next_attempt_at) if one.next_attempt_at else None
+    shown = one.attempts[-ATTEMPTS:]
+    line = (
+        attempt_timeline(tries, next_at_us=due, now_us=now_us, sending=one.state == "sending") if tries or due else ""
+    )
+    return {
+        "id": one.id,
+        "destination": one.destination,
+        "state": one.state,
+        "sign": sign.sign,
+        "word": sign.word,
+        "words": signs.delivery_words(one),
+        "route": one.route,
+        "url": addresses.get(one.destination, ""),
+        "next_attempt_at": one.next_attempt_at,
+        "timeline": Markup(line),  # noqa: S704 - escaped by the chart
+        "attempts": [_attempt(a, open_=a is shown[-1] and a.outcome != "ok") for a in reversed(shown)],
+        "earlier": len(one.attempts) - len(shown),
+        "can_retry": one.state in ("pending", "exhausted", "cancelled", "delivered"),
+        "can_cancel": one.state == "pending",
+    }
+
+
+def _attempt(one: AttemptForm, *, open_: bool) -> dict[str, Any]:
+    return {
+        **msgspec.to_builtins(one),
+        "answer": signs.answer(one),
+        "answer_headers": [(name[:80], value[:200]) for name, value in one.answer_headers[:16]],
+        "answer_body": one.answer_body[:ANSWER_TEXT],
+        "answer_cut": one.answer_bytes > min(len(one.answer_body), ANSWER_TEXT),
+        "open": open_,
+    }

@@ -1,0 +1,69 @@
+"""The list of events: filters, search, pages by cursor, and the rows that arrive live."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from tidegate import units
+from tidegate.answer import cursors, events
+from tidegate.answer.events import EventFilter
+from tidegate.dashboard.pages import lists
+from tidegate.dashboard.render import SECURITY_HEADERS
+from tidegate.dashboard.room import Room
+
+PAGE = 40
+NEW_ROWS = 50  # what one look for live rows brings at most
+SPANS = (
+    ("5m", "in the last 5 min"),
+    ("1h", "in the last hour"),
+    ("1d", "in the last day"),
+    ("7d", "in the last 7 days"),
+)
+_FIELDS = ("q", "source", "type", "key", "origin", "within")
+
+
+async def page(room: Room, request: Request) -> Response:
+    """`/events`; with `?after=OFFSET` only rows that are newer, for the page's own script."""
+    query = request.query_params
+    given = {name: query.get(name, "").strip()[:200] for name in _FIELDS}
+    wanted = _filter(given, room.gateway.clock.now_us())
+    log = room.gateway.store.log
+    after = query.get("after", "")
+    if after:
+        newest = int(after) if after.isascii() and after.isdigit() and len(after) < 19 else 0
+        fresh = await events.walk(log, wanted, limit=NEW_ROWS, after=newest)
+        rows = await lists.rows(room.gateway, list(reversed(fresh.events)))
+        return HTMLResponse(room.pages.text("rows.html", events=rows), headers=SECURITY_HEADERS)
+    events.check_origin(wanted.origin)
+    cursor = query.get("cursor") or None
+    found = await events.walk(log, wanted, limit=PAGE, before=cursors.decode_offset(cursors.BEFORE, cursor))
+    kept = {name: value for name, value in given.items() if value}
+    older = {**kept, "cursor": cursors.encode_offset(cursors.BEFORE, found.edge)}
+    return room.pages.page(
+        request,
+        "events.html",
+        room="events",
+        events=await lists.rows(room.gateway, found.events),
+        f=given,
+        filtered=bool(kept) or cursor is not None,
+        follow="" if cursor else "/events?" + urlencode(kept),
+        older="/events?" + urlencode(older) if found.more else "",
+        sources=sorted(room.gateway.live.sources),
+        origins=events.ORIGINS,
+        spans=SPANS,
+    )
+
+
+def _filter(given: dict[str, str], now_us: int) -> EventFilter:
+    within = given["within"] if given["within"] in {value for value, _ in SPANS} else ""
+    return EventFilter(
+        source=given["source"] or None,
+        type=given["type"] or None,
+        key=given["key"] or None,
+        origin=given["origin"] or None,
+        since_us=now_us - int(units.seconds(within) * 1_000_000) if within else None,
+        text=given["q"] or None,
+    )

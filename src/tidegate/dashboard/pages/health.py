@@ -1,0 +1,138 @@
+"""Destinations and sources as the pages show them: configuration, books and the sender's health in one dict.
+
+Reads the configuration in force, the snapshot of the books and each sender's health. Shows no secret.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tidegate.answer.forms import DestinationBooks, Stats
+from tidegate.clock import rfc3339
+from tidegate.dashboard import signs, words
+from tidegate.live import LiveDestination, LiveSource
+
+if TYPE_CHECKING:
+    from tidegate.gateway import Gateway
+
+PULLED = ("poll", "reconcile", "pull", "imap")
+
+
+def destination(gateway: Gateway, live: LiveDestination, stats: Stats) -> dict[str, Any]:
+    """One destination: sign, circuit, what waits, limits, address."""
+    books = stats.destinations.get(live.name) or DestinationBooks()
+    health = gateway.deliver.health(live.number)
+    paused = live.paused_at_us is not None
+    sign = signs.destination(
+        paused=paused,
+        reason=live.pause_reason,
+        circuit=health.circuit,
+        held=health.hold_until_us is not None,
+        pending=books.pending,
+        delivered=books.delivered,
+        last_error=health.last_error,
+    )
+    host, url = signs.where_to(live.spec)
+    tried = books.delivered + books.exhausted
+    return {
+        "name": live.name,
+        "type": live.spec.type,
+        "owner": live.owner,
+        "sign": sign.sign,
+        "word": sign.word,
+        "paused": paused,
+        "paused_at": rfc3339(live.paused_at_us),
+        "circuit_open": health.circuit != "closed",
+        "circuit": {"closed": "closed", "open": "open", "half_open": "probing"}.get(health.circuit, health.circuit),
+        "circuit_at": opened_at(gateway, live.number),
+        "hold_until": rfc3339(health.hold_until_us),
+        "last_error": health.last_error,
+        "in_flight": health.in_flight,
+        "behind": health.lag_events,
+        "rate": live.spec.rate,
+        "per_minute": health.rate_per_minute,
+        "host": host,
+        "url": url,
+        "delivered": books.delivered,
+        "pending": books.pending,
+        "exhausted": books.exhausted,
+        "cancelled": books.cancelled,
+        "filtered": books.filtered,
+        "accepted": books.accepted,
+        "delivered_share": f"{words.percent(books.delivered / tried)} of what is settled"
+        if tried
+        else "nothing sent yet",
+    }
+
+
+def opened_at(gateway: Gateway, number: int) -> str | None:
+    """Since when the circuit is not closed, by the wall clock; None while it is closed."""
+    sender = gateway.deliver.senders.get(number)
+    opened = sender.circuit.opened_at if sender is not None else None
+    if opened is None:
+        return None
+    return rfc3339(gateway.clock.now_us() - int((gateway.clock.monotonic() - opened) * 1_000_000))
+
+
+def source(live: LiveSource, stats: Stats, public_url: str) -> dict[str, Any]:
+    """One source: its inlets, its books, and what each resource cost."""
+    spec = live.spec
+    books = stats.sources.get(live.name)
+    inlets = [
+        {"way": way, "words": text}
+        for way, text, there in (
+            ("push", f"webhook, {_verify(spec)}", spec.webhook is not None),
+            ("push", "form", spec.form is not None),
+            ("push", "publish", spec.publish is not None),
+            ("pull", "API", spec.api is not None),
+        )
+        if there
+    ]
+    resources = [
+        _resource(name, resource, stats.resources.get(f"{live.name}/{name}", {}))
+        for name, resource in sorted(spec.resources.items())
+    ]
+    pulled = sum(one["pulled"] for one in resources)
+    accepted = books.accepted if books is not None else 0
+    address = f"{public_url}/in/{live.name}" if spec.webhook is not None or spec.form is not None else ""
+    if not address and spec.api is not None:
+        address = spec.api.base_url.partition("?")[0]
+    return {
+        "name": live.name,
+        "inlets": inlets,
+        "address": address,
+        "accepted": accepted,
+        "pulled": pulled,
+        "pushed": max(0, accepted - pulled),
+        "resources": resources,
+        "requests": sum(one["requests"] for one in resources) if resources else None,
+        "changes": sum(one["changes"] for one in resources) if resources else None,
+    }
+
+
+def _verify(spec: Any) -> str:
+    verify = spec.webhook.verify if spec.webhook is not None else ""
+    if verify == "none":
+        return "not verified"
+    return verify if isinstance(verify, str) else f"{verify.digest} signature"
+
+
+def _resource(name: str, spec: Any, counted: dict[str, Any]) -> dict[str, Any]:
+    by_origin = counted.get("by_origin") or {}
+    ways = []
+    if spec.poll:
+        ways.append(f"polled every {spec.poll}")
+    if spec.webhook is not None:
+        ways.append("fed by webhooks")
+    if spec.reconcile:
+        ways.append(f"reconciled every {spec.reconcile}")
+    return {
+        "name": name,
+        "path": spec.path,
+        "words": ", ".join(ways) or "asked on demand",
+        "requests": counted.get("requests") or 0,
+        "changes": counted.get("changes") or 0,
+        "empty_share": counted.get("empty_share"),
+        "late": counted.get("staleness_p50_seconds"),
+        "pulled": sum(by_origin.get(origin, 0) for origin in PULLED),
+    }

@@ -1,0 +1,104 @@
+"""What a delivery and a destination look like: which sign, which word. Pure.
+
+One place decides it, so that the list, the map and the detail never tell two stories. Shapes are those of
+`answer/forms.py` and of a sender's health.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from tidegate.answer.forms import AttemptForm, DeliveryForm
+from tidegate.dashboard import words
+
+
+class Sign(NamedTuple):
+    sign: str  # a name of charts.marks.SIGNS
+    word: str
+
+
+_CAUSES = {
+    "http_error": "it answered with an error",
+    "timeout": "it did not answer in time",
+    "refused": "nothing listens there",
+    "reset": "the line broke",
+    "blocked": "its address is not allowed",
+    "bad_answer": "its answer was no HTTP",
+    "tls": "its certificate was not accepted",
+    "dns": "its name was not found",
+    "render": "the body could not be made",
+    "expired": "it waited too long",
+    "gone": "it answered 410 Gone",
+    "operator": "by a person",
+}
+
+
+def delivery(state: str, attempts: int) -> Sign:
+    """A pending delivery that was tried is a retry: its wait has a moment."""
+    if state == "pending":
+        return Sign("retry", "waits for a retry") if attempts else Sign("pending", "pending")
+    return Sign(state, state)
+
+
+def delivery_words(one: DeliveryForm) -> str:
+    """One plain sentence: where it stands and why."""
+    tried = words.plural(len(one.attempts), "attempt")
+    if one.state == "delivered":
+        last = one.attempts[-1] if one.attempts else None
+        took = f" in {words.milliseconds(last.duration_ms)}" if last is not None else ""
+        return "Accepted at the first attempt" + took + "." if len(one.attempts) <= 1 else f"Accepted after {tried}."
+    if one.state == "exhausted":
+        return f"Given up after {tried}: {cause(one)}. It stands in the dead letters."
+    if one.state == "cancelled":
+        return f"Cancelled {cause(one)} after {tried}."
+    if one.state == "sending":
+        return "On its way now."
+    if one.attempts:
+        return f"{tried} failed: {cause(one)}."
+    return "Waits for its first attempt."
+
+
+def cause(one: DeliveryForm) -> str:
+    """Why, in words: the cause of the delivery, else how the last attempt ended."""
+    if one.cause and one.cause != "http_error":
+        return _CAUSES.get(one.cause, one.cause.replace("_", " "))
+    if one.attempts:
+        last = one.attempts[-1]
+        return f"it answered {last.status}" if last.status else _CAUSES.get(last.outcome, last.outcome)
+    return "no attempt was made"
+
+
+def answer(one: AttemptForm) -> str:
+    """An attempt in a word or a number: `200`, `503`, `timeout`."""
+    return str(one.status) if one.status is not None else one.outcome.replace("_", " ")
+
+
+def destination(
+    *, paused: bool, reason: str, circuit: str, held: bool, pending: int, delivered: int, last_error: str
+) -> Sign:
+    """Is it well. The order is what an operator must know first."""
+    if paused:
+        why = {"gone": "stopped: it answered 410", "left_file": "paused: it left the file"}.get(reason, "paused")
+        return Sign("paused", why)
+    if circuit == "open":
+        return Sign("exhausted", "not answering")
+    if circuit == "half_open":
+        return Sign("sending", "probing")
+    if held:
+        return Sign("retry", "asked us to wait")
+    if pending and last_error:
+        return Sign("retry", "retrying")
+    if pending:
+        return Sign("sending", "sending")
+    return Sign("delivered", "well") if delivered else Sign("pending", "nothing sent yet")
+
+
+def where_to(spec: Any) -> tuple[str, str]:
+    """(host, address without query and user). A chat's address is its secret, so only its host is shown."""
+    scheme, _, rest = spec.url.partition("://")
+    place = rest.partition("?")[0].partition("#")[0]
+    host_part, slash, path = place.partition("/")
+    host = host_part.rpartition("@")[2]
+    if spec.type != "webhook":
+        return host, f"{scheme}://{host}/…"
+    return host, f"{scheme}://{host}{slash}{path}"

@@ -1,0 +1,118 @@
+// What every page gets on top of plain HTML: local times, keys, the theme switch, tools of the payload tree.
+// Without this file every page still reads and every action still works.
+const one = (query, root = document) => root.querySelector(query);
+const all = (query, root = document) => [...root.querySelectorAll(query)];
+
+// -- times: relative under an hour, else local; UTC stays in the title ------------------------------------
+const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const NARROW = "\u202f";
+export function times(root = document) {
+  const now = Date.now();
+  for (const node of all("time[datetime]", root)) {
+    const at = Date.parse(node.dateTime);
+    const ago = Math.round((now - at) / 1000);
+    const far = Math.abs(ago);
+    const span = far < 60 ? `${far}${NARROW}s` : `${Math.floor(far / 60)}${NARROW}min`;
+    node.textContent = far >= 3600 ? day.format(at) : far < 1 ? "now" : ago > 0 ? `${span} ago` : `in ${span}`;
+  }
+}
+times();
+setInterval(times, 5000);
+const zone = one("[data-zone]");
+if (zone) zone.textContent = `${Intl.DateTimeFormat().resolvedOptions().timeZone}, with UTC on hover`;
+
+// -- theme: the server writes it into the page, so nothing flashes ---------------------------------------
+const themeSwitch = one("[data-theme-switch]");
+themeSwitch?.addEventListener("click", (click) => {
+  click.preventDefault();
+  const root = document.documentElement;
+  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  root.dataset.theme = dark ? "light" : "dark";
+  document.cookie = `tidegate_theme=${root.dataset.theme}; path=/; max-age=31536000; samesite=strict`;
+});
+
+// -- keys ------------------------------------------------------------------------------------------------
+const help = one("dialog[data-keys]");
+const helpButton = one("[data-help]");
+if (helpButton) {
+  helpButton.hidden = false;
+  helpButton.addEventListener("click", () => help.showModal());
+}
+function move(step) {
+  const rows = all("[data-list] a.open");
+  if (!rows.length) return;
+  const here = rows.indexOf(document.activeElement);
+  const next = here < 0 ? (step > 0 ? 0 : rows.length - 1) : Math.min(rows.length - 1, Math.max(0, here + step));
+  rows[next].focus();
+  rows[next].closest("tr").scrollIntoView({ block: "nearest" });
+}
+function search() {
+  const field = one("[data-search]");
+  if (field) field.select();
+  else location.href = "/events#search";
+}
+if (location.hash === "#search") one("[data-search]")?.focus();
+let going = 0;
+const keys = {
+  "/": search,
+  j: () => move(1),
+  k: () => move(-1),
+  r: () => one("[data-key=r]")?.focus(),
+  "?": () => help?.showModal(),
+  g: () => (going = Date.now()),
+};
+addEventListener("keydown", (press) => {
+  if (press.ctrlKey || press.metaKey || press.altKey || press.isComposing) return;
+  if (press.target.closest("input,select,textarea,dialog[open]")) {
+    if (press.key === "Escape") press.target.blur();
+    return;
+  }
+  if (Date.now() - going < 1500) {
+    going = 0;
+    const link = all("[data-go]").find((a) => a.dataset.go === press.key);
+    if (link) link.click();
+    return;
+  }
+  const act = keys[press.key];
+  if (!act) return;
+  press.preventDefault();
+  act();
+});
+
+// -- payload tree: copy a path, find ---------------------------------------------------------------------
+const tree = one("[data-tree]");
+if (tree) {
+  const path = (name) => {
+    const parts = [];
+    for (let item = name.closest("li"); item; item = item.parentElement.closest("li")) {
+      parts.unshift(one("b", item)?.textContent ?? "");
+    }
+    return ["data", ...parts].join(".");
+  };
+  for (const name of all("b", tree)) name.title = `copy ${path(name)}`;
+  tree.addEventListener("click", (click) => {
+    if (click.target.tagName !== "B" || !navigator.clipboard) return;
+    click.preventDefault();
+    const text = path(click.target);
+    navigator.clipboard.writeText(text).then(() => toast(`Copied ${text}`));
+  });
+  const find = one("[data-tree-search]");
+  find.hidden = false;
+  one("input", find).addEventListener("input", (typed) => {
+    const wanted = typed.target.value.toLowerCase();
+    for (const node of all("b, span", tree)) {
+      const hit = wanted !== "" && node.textContent.toLowerCase().includes(wanted);
+      node.classList.toggle("hit", hit);
+      if (hit) for (let d = node.closest("details"); d; d = d.parentElement.closest("details")) d.open = true;
+    }
+  });
+}
+export function toast(words) {
+  one(".toast")?.remove();
+  const note = document.createElement("p");
+  note.className = "toast";
+  note.setAttribute("role", "status");
+  note.textContent = words;
+  document.body.append(note);
+  setTimeout(() => note.remove(), 2500);
+}
