@@ -95,6 +95,11 @@ class Sessions:
         await self._save([*kept[-(MAX_SESSIONS - 1) :], session])
         return cookie
 
+    async def any(self) -> bool:
+        """Whether a session is still good."""
+        now = self._clock.now_us()
+        return any(one.expires_at_us > now for one in (await self._load()).values())
+
     async def end(self, cookie: str) -> None:
         hashed = digest(cookie)
         await self._save([one for one in (await self._load()).values() if one.hash != hashed])

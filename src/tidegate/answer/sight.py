@@ -1,0 +1,39 @@
+"""What the answer door sees of the gateway: the store, the configuration in force, states and costs. Nothing else.
+
+The gateway fits this without knowing it, so this door imports no engine and no engine imports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from tidegate.clock import Clock
+from tidegate.live import Live
+from tidegate.model import DeliveryView
+from tidegate.store import Store
+
+
+class States(Protocol):
+    """Of the deliver engine: the state of each (offset, destination) that is a delivery."""
+
+    async def states(self, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], DeliveryView]: ...
+
+
+class Costs(Protocol):
+    """Of the pull engine: what each resource costs and brings, by `SOURCE/RESOURCE`."""
+
+    def statistics(self) -> dict[str, dict[str, Any]]: ...
+
+
+class Sight(Protocol):
+    @property
+    def store(self) -> Store: ...
+    @property
+    def live(self) -> Live: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def deliver(self) -> States: ...
+    @property
+    def pull(self) -> Costs: ...

@@ -1,0 +1,177 @@
+"""The ASGI app: receive door, API, document, health, metrics and pages under one address.
+
+Owns which path goes where. What is hot (`/in/*`, cached pulls, publishing) is handed on before any router looks at
+it. Without a key or a session only `/in/*`, `/livez`, `/readyz` and the pages' own login answer. When the gateway
+stops, the streams end first, so that the server need not wait for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+from starlette.routing import BaseRoute, Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tidegate.api import metrics, openapi
+from tidegate.api.call import Answer, Call, context_of
+from tidegate.api.endpoint import Endpoint, Entry, authenticate, header_map, send_bytes, send_problem
+from tidegate.api.routes import PREFIX, TABLE
+from tidegate.errors import NotFound, TidegateError
+
+if TYPE_CHECKING:
+    from tidegate.gateway import Gateway
+
+Pages = Callable[["Gateway"], Sequence[BaseRoute]]
+
+_PULL = f"{PREFIX}/pull/"
+_PUBLISH = f"{PREFIX}/events"
+
+
+async def make_app(gateway: Gateway, pages: Pages | None = None) -> App:
+    """The app of one gateway. `pages` makes the routes at `/`; by default the dashboard does, where it is installed."""
+    app = App(gateway, pages or _dashboard())
+    await app.context.keyring.reload()
+    return app
+
+
+def _dashboard() -> Pages | None:
+    # By name, not by import: pages stand above the API, and a gateway without them is whole.
+    if importlib.util.find_spec("tidegate.dashboard") is None:
+        return None
+    make_routes: Pages | None = getattr(importlib.import_module("tidegate.dashboard"), "make_routes", None)
+    return make_routes
+
+
+class App:
+    """The ASGI app. `context` has the keyring, the sessions and the streams."""
+
+    def __init__(self, gateway: Gateway, pages: Pages | None) -> None:
+        self.gateway = gateway
+        self.context = context_of(gateway)
+        self._ending = asyncio.get_running_loop().create_task(self._end_streams(), name="streams end")
+        self._nothing = Endpoint(self.context, ())
+        self._documents = {path: Endpoint(self.context, (entry,)) for path, entry in _DOCUMENTS.items()}
+        self._health = {"/livez": self._livez, "/readyz": self._readyz}
+        by_path: dict[str, list[Entry]] = {}
+        for entry in TABLE:
+            by_path.setdefault(entry.path, []).append(entry)
+        endpoints = {path: Endpoint(self.context, entries) for path, entries in by_path.items()}
+        self._publish = endpoints["/events"]
+        self._pull_list, self._pull_item = (
+            endpoints["/pull/{source}/{resource}"],
+            endpoints["/pull/{source}/{resource}/{key}"],
+        )
+        self._api = Router(
+            [Route(PREFIX + path.replace("{key}", "{key:path}"), endpoint) for path, endpoint in endpoints.items()],
+            redirect_slashes=False,
+            default=self._missing,
+        )
+        self._pages: ASGIApp | None = None
+        if pages is not None:
+            self._pages = Router(list(pages(gateway)), redirect_slashes=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._lifespan(scope, receive, send)
+            return
+        path: str = scope["path"]
+        if path.startswith("/in/"):
+            await self.gateway.door(scope, receive, send)
+        elif path.startswith(_PULL):
+            await self._pull(scope, receive, send)
+        elif path == _PUBLISH:
+            scope["path_params"] = {}
+            await self._publish(scope, receive, send)
+        elif path.startswith(("/api/", "/api")) and (path == "/api" or path[4] == "/"):
+            await self._api(scope, receive, send)
+        elif path in self._health:
+            await self._health[path](send)
+        elif path in self._documents:
+            await self._documents[path](scope, receive, send)
+        else:
+            await self._page(scope, receive, send)
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+            return
+        while True:
+            message = await receive()
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+
+    async def _pull(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The router's work, by hand: a cached pull is served at the speed of a dictionary."""
+        segments = scope["raw_path"].split(b"/")  # "", api, v1, pull, SOURCE, RESOURCE[, KEY]
+        if len(segments) not in (6, 7) or not all(segments[4:]):
+            await self._missing(scope, receive, send)
+            return
+        names = zip(("source", "resource", "key"), segments[4:], strict=False)
+        scope["path_params"] = {}
+        scope["raw_params"] = dict(names)
+        await (self._pull_item if len(segments) == 7 else self._pull_list)(scope, receive, send)
+
+    async def _missing(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """404, but only for those who may know what is there."""
+        request_id = self.context.next_request_id()
+        try:
+            await authenticate(self.context, header_map(scope), "GET")
+            raise NotFound(
+                f"there is nothing at {scope['path'][:200]!r}", hint="the calls there are: GET /openapi.json"
+            )
+        except TidegateError as error:
+            await send_problem(send, error, request_id)
+
+    # -- health ------------------------------------------------------------------------------------------
+
+    async def _livez(self, send: Send) -> None:
+        await self._tell(send, 200, {"status": "live"})
+
+    async def _readyz(self, send: Send) -> None:
+        reason = self.gateway.ready()
+        body = {"status": "ready"} if reason is None else {"status": "not ready", "reason": reason}
+        await self._tell(send, 200 if reason is None else 503, body)
+
+    async def _tell(self, send: Send, status: int, body: dict[str, str]) -> None:
+        headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+        await send_bytes(send, status, headers, msgspec.json.encode(body), self.context.next_request_id())
+
+    # -- pages -------------------------------------------------------------------------------------------
+
+    async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The pages judge a browser themselves (Host, session, CSRF), so that a refusal is a page too."""
+        if self._pages is None:
+            await self._missing(scope, receive, send)
+            return
+        scope["tidegate"] = self.context
+        await self._pages(scope, receive, send)
+
+    async def _end_streams(self) -> None:
+        await self.gateway.stopping.wait()
+        self.context.hub.close()
+
+
+async def _document(_call: Call) -> Answer:
+    return Answer(body=openapi.document(), headers=[("content-type", "application/json")])
+
+
+async def _metrics(call: Call) -> Answer:
+    text, content_type = await metrics.exposition(call.context)
+    return Answer(body=text, headers=[("content-type", content_type)])
+
+
+_DOCUMENTS = {
+    "/openapi.json": Entry(
+        method="GET", path="/openapi.json", scope="", handler=_document, response=bytes, bound=True,
+        summary="This document",
+    ),
+    "/metrics": Entry(
+        method="GET", path="/metrics", scope="read", handler=_metrics, response=bytes, summary="Prometheus metrics",
+    ),
+}  # fmt: skip

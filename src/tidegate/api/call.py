@@ -1,0 +1,96 @@
+"""One API call as handlers see it: who calls, what he asks, and what is answered. No HTTP library.
+
+`Context` is what all calls of one app share. `Call` is one request after its rights were checked and its parameters
+and body were judged, so a handler only does or tells. `Answer` and `Chunks` are for answers that are not plain JSON.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import msgspec
+
+from tidegate.answer.stream import Hub
+from tidegate.api.keys import Grant, Keyring
+from tidegate.api.sessions import Sessions, host_name
+
+if TYPE_CHECKING:
+    from tidegate.gateway import Gateway
+
+
+class Context:
+    """What belongs to one app: keys, sessions, streams. Made with the gateway, on its loop."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.keyring = Keyring(gateway.store.settings, gateway.clock)
+        self.sessions = Sessions(gateway.store.settings, self.keyring, gateway.clock)
+        self.hub = Hub(gateway.store.log)
+        self._boot = secrets.token_hex(4)
+        self._count = itertools.count(1)
+        if gateway.options.admin_key:
+            self.keyring.fix(gateway.options.admin_key, "TIDEGATE_ADMIN_KEY")
+
+    def next_request_id(self) -> str:
+        return f"req_{self._boot}{next(self._count):08x}"
+
+    def host_names(self) -> list[str]:
+        """Names under which a browser may call us, beside addresses and localhost."""
+        settings = self.gateway.live.settings.gateway
+        names = [self.gateway.options.host, *settings.allowed_hosts]
+        if settings.public_url:
+            names.append(host_name(settings.public_url.partition("://")[2].partition("/")[0]))
+        return names
+
+
+_contexts: WeakKeyDictionary[Gateway, Context] = WeakKeyDictionary()
+
+
+def context_of(gateway: Gateway) -> Context:
+    """The one context of a gateway, made at the first call, on its loop."""
+    context = _contexts.get(gateway)
+    if context is None:
+        context = _contexts[gateway] = Context(gateway)
+    return context
+
+
+class Call(msgspec.Struct, kw_only=True):
+    """One request whose rights, parameters and body are in order."""
+
+    context: Context
+    grant: Grant
+    path: dict[str, str]
+    query: dict[str, Any]  # judged by the table: absent ones are missing, or their default
+    body: Any  # of the type the table names; bytes where it names none of ours
+    query_string: bytes  # as it was sent, for calls that hand it on
+    headers: Mapping[str, str]  # lower-case names
+    request_id: str
+
+    @property
+    def gateway(self) -> Gateway:
+        return self.context.gateway
+
+    @property
+    def allowed(self) -> frozenset[str] | None:
+        """Sources the caller may see; None: all."""
+        return self.grant.sources
+
+
+class Answer(msgspec.Struct, kw_only=True):
+    """An answer with its own status, headers or bytes. `body` is encoded as JSON unless it is bytes."""
+
+    status: int = 200
+    body: Any = b""
+    headers: list[tuple[str, str]] = []
+
+
+class Chunks(msgspec.Struct, kw_only=True):
+    """An answer without an end. `close` is called when the client left."""
+
+    chunks: AsyncIterator[bytes]
+    close: Callable[[], None]
+    headers: list[tuple[str, str]] = []

@@ -1,0 +1,301 @@
+"""What serves one path of the table: rights, parameters, body, handler, answer. ASGI without a framework.
+
+The order is fixed: who calls, whether he may, then what he sent; so a stranger learns nothing and costs nothing. Bodies
+are bounded in bytes and time. Every answer carries the request id; every error is a problem document. Answers are made
+harmless to a browser (`nosniff`, sandbox), as payloads of strangers are among them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+from starlette.types import Message, Receive, Scope, Send
+
+from tidegate.api import problems, query, sessions
+from tidegate.api.call import Answer, Call, Chunks, Context
+from tidegate.api.keys import Grant
+from tidegate.api.query import Parameter
+from tidegate.errors import BadRequest, Forbidden, NotFound, TidegateError, Unauthorized
+
+log = logging.getLogger("tidegate.api")
+
+MAX_BODY_BYTES = 1 << 20
+BODY_SECONDS = 20.0
+SEND_SECONDS = 30.0  # a client that takes nothing for so long is gone
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+_SAFE = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"sandbox; default-src 'none'; frame-ancestors 'none'"),
+]
+_JSON = (b"content-type", b"application/json")
+
+Handler = Callable[[Call], Awaitable[Any]]
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the table.
+
+    `request` None: no body; `bytes`: the handler reads it. `response` None: 204. `bound`: a key bound to sources may
+    call it, and the handler keeps to them. `statuses`: successes beside `status`, with the same response.
+    """
+
+    method: str
+    path: str  # below /api/v1, with {names}
+    scope: str
+    handler: Handler
+    summary: str
+    response: Any
+    request: Any = None
+    documented: Any = None  # the body's type for the document, where `request` is bytes
+    query: tuple[Parameter, ...] = ()
+    status: int = 200
+    statuses: tuple[int, ...] = ()
+    tag: str = ""
+    bound: bool = False
+    max_body: Callable[[Context], int] | None = None
+    free_query: bool = False  # parameters go elsewhere (a pull's to the source)
+    media: str = "application/json"
+
+
+class TooLarge(BadRequest):
+    code = "body_too_large"
+    status = 413
+
+
+class TooSlow(BadRequest):
+    code = "body_too_slow"
+    status = 408
+
+
+class MethodNotAllowed(BadRequest):
+    code = "method_not_allowed"
+    status = 405
+
+
+class Disconnected(Exception):
+    """The client left; there is nobody to answer."""
+
+
+class Endpoint:
+    """All methods of one path. An ASGI app: Starlette's router hands it what matches."""
+
+    def __init__(self, context: Context, entries: Sequence[Entry]) -> None:
+        self._context = context
+        self._entries = {entry.method: entry for entry in entries}
+        self.allow = ", ".join(sorted({*self._entries, *(["HEAD"] if "GET" in self._entries else [])}))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request_id = self._context.next_request_id()
+        try:
+            await self._serve(scope, receive, send, request_id)
+        except Disconnected:
+            return
+        except TidegateError as error:
+            if error.status >= 500:
+                log.warning("%s: %s", error.code, error.message, extra={"request_id": request_id})
+            await send_problem(send, error, request_id, self.allow if error.status == 405 else None)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        headers = header_map(scope)
+        grant = await authenticate(self._context, headers, scope["method"])
+        entry = self._entries.get(method)
+        if entry is None:
+            raise MethodNotAllowed(f"{method[:20]} is not for this path", hint=f"use {self.allow}")
+        if entry.scope:  # "": whoever has a key
+            grant.need(entry.scope)
+        if grant.sources is not None and not entry.bound:
+            raise Forbidden(
+                f"{grant.name!r} is bound to sources, and this call is about more than them",
+                hint="use a key that is not bound to sources",
+            )
+        call = Call(
+            context=self._context,
+            grant=grant,
+            path=path_values(scope),
+            query={} if entry.free_query else self._query(scope, entry),
+            body=await self._body(entry, headers, receive),
+            query_string=scope["query_string"],
+            headers=headers,
+            request_id=request_id,
+        )
+        try:
+            result = await entry.handler(call)
+        except TidegateError:
+            raise
+        except Exception:  # the last border: told as `internal`, the log has the rest
+            log.exception("%s %s failed", entry.method, entry.path, extra={"request_id": request_id})
+            raise TidegateError("the gateway failed at this call", hint=f"look for {request_id} in its log") from None
+        if isinstance(result, Chunks):
+            await send_chunks(send, receive, result, request_id)
+        else:
+            await send_result(send, entry, result, request_id)
+
+    def _query(self, scope: Scope, entry: Entry) -> dict[str, Any]:
+        return query.judge(scope["query_string"], entry.query, self._context.gateway.clock.now_us())
+
+    async def _body(self, entry: Entry, headers: Mapping[str, str], receive: Receive) -> Any:
+        if entry.request is None:
+            return None
+        bound = entry.max_body(self._context) if entry.max_body is not None else MAX_BODY_BYTES
+        raw = await read_body(receive, headers, bound)
+        if entry.request is bytes:
+            return raw
+        try:
+            return msgspec.json.decode(raw or b"{}", type=entry.request)
+        except RecursionError:
+            raise BadRequest("the body is nested too deep") from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise BadRequest(f"the body is not what this call takes: {error}"[:500]) from None
+
+
+# -- who calls -------------------------------------------------------------------------------------------
+
+
+def header_map(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def bearer(headers: Mapping[str, str]) -> str | None:
+    """The key of an Authorization header; None when there is none. Unauthorized for another scheme."""
+    value = headers.get("authorization")
+    if value is None:
+        return None
+    scheme, _, token = value.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthorized("the Authorization header is not of the form 'Bearer KEY'")
+    return token.strip()
+
+
+async def authenticate(context: Context, headers: Mapping[str, str], method: str) -> Grant:
+    """By key, else by the browser's session (then Host and, for changes, the CSRF token are checked too)."""
+    token = bearer(headers)
+    if token is not None:
+        return context.keyring.known(token) or await context.keyring.check(token)
+    cookie = sessions.cookie_of(headers.get("cookie", ""))
+    grant = await context.sessions.of_cookie(cookie) if cookie else None
+    if grant is None:
+        raise Unauthorized("this call needs a key")
+    sessions.check_host(headers.get("host", ""), context.host_names())
+    if method not in sessions.SAFE_METHODS:
+        sessions.check_csrf(grant, headers.get(sessions.CSRF_HEADER))
+    return grant
+
+
+# -- what was sent ---------------------------------------------------------------------------------------
+
+
+def path_values(scope: Scope) -> dict[str, str]:
+    """Names of the path. `key` is one segment as it was sent, so it may hold an encoded slash."""
+    raw: dict[str, bytes] | None = scope.get("raw_params")
+    if raw is not None:
+        return {name: decode_segment(segment) for name, segment in raw.items()}
+    values: dict[str, str] = dict(scope.get("path_params", {}))
+    if "key" in values:
+        before = scope["path"][: len(scope["path"]) - len(values["key"])].count("/")
+        segments = scope["raw_path"].split(b"/")
+        if len(segments) != before + 1:
+            raise NotFound("there is nothing at this path", hint="a key is one path segment: write / in it as %2F")
+        values["key"] = decode_segment(segments[-1])
+    return values
+
+
+def decode_segment(segment: bytes) -> str:
+    """BadRequest when it is not UTF-8."""
+    try:
+        return unquote_to_bytes(segment).decode()
+    except UnicodeDecodeError:
+        raise BadRequest("the path is not UTF-8") from None
+
+
+async def read_body(receive: Receive, headers: Mapping[str, str], bound: int) -> bytes:
+    """TooLarge, TooSlow, Disconnected."""
+    length = headers.get("content-length", "")
+    if length.isdigit() and int(length) > bound:
+        raise TooLarge(f"the body has {length} bytes, and at most {bound} are taken", hint="send less at a time")
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Disconnected
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > bound:
+                    raise TooLarge(f"the body is larger than {bound} bytes", hint="send less at a time")
+                if not message.get("more_body", False):
+                    return b"".join(parts)
+    except TimeoutError:
+        raise TooSlow(f"the body did not arrive within {BODY_SECONDS:.0f} s") from None
+
+
+# -- what is answered ------------------------------------------------------------------------------------
+
+
+async def send_problem(send: Send, error: TidegateError, request_id: str, allow: str | None = None) -> None:
+    status, headers, body = problems.make(error, request_id)
+    if allow is not None:
+        headers.append((b"allow", allow.encode()))
+    await send_bytes(send, status, [*headers, *_SAFE], body, request_id)
+
+
+async def send_result(send: Send, entry: Entry, result: Any, request_id: str) -> None:
+    headers = [*_SAFE, (b"cache-control", b"no-store")]
+    if isinstance(result, Answer):
+        own = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in result.headers]
+        names = {name for name, _ in own}
+        headers = [*own, *((name, value) for name, value in headers if name not in names)]
+        if isinstance(result.body, bytes):
+            await send_bytes(send, result.status, headers, result.body, request_id)
+        else:
+            await send_bytes(send, result.status, [*headers, _JSON], _ENCODER.encode(result.body), request_id)
+    elif entry.response is None:
+        await send_bytes(send, 204, headers, b"", request_id)
+    else:
+        await send_bytes(send, entry.status, [*headers, _JSON], _ENCODER.encode(result), request_id)
+
+
+async def send_bytes(
+    send: Send, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, request_id: str
+) -> None:
+    # 204 and 304 have no body and no length (RFC 9110 sections 8.6, 15.4.5).
+    bare = status in (204, 304)
+    length = [] if bare else [(b"content-length", str(len(body)).encode())]
+    start: Message = {
+        "type": "http.response.start",
+        "status": status,
+        "headers": [*headers, *length, (b"x-request-id", request_id.encode())],
+    }
+    await send(start)
+    await send({"type": "http.response.body", "body": b"" if bare else body})
+
+
+async def send_chunks(send: Send, receive: Receive, answer: Chunks, request_id: str) -> None:
+    """Send until the chunks end, the client leaves, or it takes nothing for half a minute."""
+    own = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+    headers = [*own, *_SAFE, (b"cache-control", b"no-store"), (b"x-request-id", request_id.encode())]
+
+    async def watch() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        answer.close()
+
+    watcher = asyncio.create_task(watch(), name=f"stream {request_id}")
+    try:
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        async for chunk in answer.chunks:
+            async with asyncio.timeout(SEND_SECONDS):
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    except TimeoutError:
+        log.info("a stream was cut: its client took nothing for %s s", SEND_SECONDS, extra={"request_id": request_id})
+    finally:
+        answer.close()
+        watcher.cancel()

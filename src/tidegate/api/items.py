@@ -1,0 +1,182 @@
+"""Handlers for sources, destinations and routes: the same keys as the file, secrets never shown.
+
+What GET answers may be PUT back: the keys that only tell (`name`, `owner`, ...) are left out, and a secret that is
+left out or comes back hidden is kept. What the file owns is read-only here (409).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tidegate.answer import deliveries
+from tidegate.answer.forms import AttemptForm, Page
+from tidegate.api.call import Answer, Call
+from tidegate.clock import rfc3339
+from tidegate.config.export import decode_destination, decode_route, decode_source
+from tidegate.config.secrets import hide_secrets
+from tidegate.errors import BadRequest, Conflict, NotFound
+from tidegate.live import LiveDestination, LiveRoute, LiveSource
+
+TELLING = ("name", "owner", "paused_at", "pause_reason", "health", "revision")
+
+
+class SecretForm(msgspec.Struct):
+    """Signing secrets of a destination, newest first; the older ones sign beside it during rotation."""
+
+    secret: str
+    older: list[str]
+
+
+def _source(one: LiveSource) -> dict[str, Any]:
+    return {"name": one.name, "owner": one.owner, **hide_secrets(one.spec)}
+
+
+def _destination(call: Call, one: LiveDestination) -> dict[str, Any]:
+    health = call.gateway.deliver.health(one.number)
+    return {
+        "name": one.name,
+        "owner": one.owner,
+        "paused_at": rfc3339(one.paused_at_us),
+        "pause_reason": one.pause_reason,
+        "health": {
+            "circuit": health.circuit,
+            "in_flight": health.in_flight,
+            "waiting": health.waiting,
+            "lag_events": health.lag_events,
+            "hold_until": rfc3339(health.hold_until_us),
+            "last_error": health.last_error,
+            "rate_per_minute": health.rate_per_minute,
+        },
+        **hide_secrets(one.spec),
+    }
+
+
+def _route(one: LiveRoute) -> dict[str, Any]:
+    return {"name": one.name, "owner": one.owner, "revision": one.revision, **hide_secrets(one.spec)}
+
+
+def _payload(call: Call) -> dict[str, Any]:
+    """The body as an object without the keys that only tell. BadRequest."""
+    try:
+        payload = msgspec.json.decode(call.body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"the body is not JSON: {error}"[:300]) from None
+    if not isinstance(payload, dict):
+        raise BadRequest("the body is no JSON object", hint="send an object with the keys of tidegate.toml")
+    if payload.get("name", call.path["name"]) != call.path["name"]:
+        raise BadRequest(f"the body is named {payload['name']!r}, the path {call.path['name']!r}")
+    return {key: value for key, value in payload.items() if key not in TELLING}
+
+
+def _missing(kind: str, name: str) -> NotFound:
+    return NotFound(f"there is no {kind} {name[:80]!r}", hint=f"list them: GET /api/v1/{kind}s")
+
+
+# -- sources ---------------------------------------------------------------------------------------------
+
+
+async def list_sources(call: Call) -> Page[dict[str, Any]]:
+    found = call.gateway.live.sources.values()
+    return Page([_source(one) for one in found if call.allowed is None or one.name in call.allowed], None)
+
+
+async def one_source(call: Call) -> dict[str, Any]:
+    one = call.gateway.live.sources.get(call.path["name"])
+    if one is None or (call.allowed is not None and one.name not in call.allowed):
+        raise _missing("source", call.path["name"])
+    return _source(one)
+
+
+async def put_source(call: Call) -> Answer:
+    name, live = call.path["name"], call.gateway.live
+    old = live.sources.get(name)
+    spec = decode_source(name, _payload(call), old.spec if old is not None else None)
+    created = await live.put("source", name, spec)
+    return Answer(status=201 if created else 200, body=_source(live.sources[name]))
+
+
+async def delete_source(call: Call) -> None:
+    await call.gateway.live.delete("source", call.path["name"])
+
+
+# -- destinations ----------------------------------------------------------------------------------------
+
+
+async def list_destinations(call: Call) -> Page[dict[str, Any]]:
+    return Page([_destination(call, one) for one in call.gateway.live.destinations.values()], None)
+
+
+def _found(call: Call) -> LiveDestination:
+    one = call.gateway.live.destinations.get(call.path["name"])
+    if one is None:
+        raise _missing("destination", call.path["name"])
+    return one
+
+
+async def one_destination(call: Call) -> dict[str, Any]:
+    return _destination(call, _found(call))
+
+
+async def put_destination(call: Call) -> Answer:
+    name, live = call.path["name"], call.gateway.live
+    old = live.destinations.get(name)
+    spec = decode_destination(name, _payload(call), old.spec if old is not None else None)
+    created = await live.put("destination", name, spec)
+    return Answer(status=201 if created else 200, body=_destination(call, live.destinations[name]))
+
+
+async def delete_destination(call: Call) -> None:
+    await call.gateway.live.delete("destination", call.path["name"])
+
+
+async def pause_destination(call: Call) -> dict[str, Any]:
+    await call.gateway.live.pause(call.path["name"])
+    return _destination(call, _found(call))
+
+
+async def resume_destination(call: Call) -> dict[str, Any]:
+    await call.gateway.live.resume(call.path["name"])
+    return _destination(call, _found(call))
+
+
+async def test_destination(call: Call) -> AttemptForm:
+    attempt = await call.gateway.deliver.test(_found(call).name)
+    return deliveries.attempt_form(call.gateway.store.log.instance, attempt)
+
+
+async def rotate_destination(call: Call) -> SecretForm:
+    await call.gateway.live.rotate(call.path["name"])
+    return await show_secret(call)
+
+
+async def show_secret(call: Call) -> SecretForm:
+    secrets = _found(call).secrets
+    if not secrets:
+        raise Conflict(f"destination {call.path['name']!r} signs nothing, so it has no secret")
+    return SecretForm(secrets[0], list(secrets[1:]))
+
+
+# -- routes ----------------------------------------------------------------------------------------------
+
+
+async def list_routes(call: Call) -> Page[dict[str, Any]]:
+    return Page([_route(one) for one in call.gateway.live.routes.values()], None)
+
+
+async def one_route(call: Call) -> dict[str, Any]:
+    one = call.gateway.live.routes.get(call.path["name"])
+    if one is None:
+        raise _missing("route", call.path["name"])
+    return _route(one)
+
+
+async def put_route(call: Call) -> Answer:
+    name, live = call.path["name"], call.gateway.live
+    created = await live.put("route", name, decode_route(name, _payload(call)))
+    return Answer(status=201 if created else 200, body=_route(live.routes[name]))
+
+
+async def delete_route(call: Call) -> None:
+    await call.gateway.live.delete("route", call.path["name"])

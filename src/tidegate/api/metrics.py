@@ -1,0 +1,98 @@
+"""`/metrics`: the books, the senders and the costs in the text form of Prometheus.
+
+Made from the same snapshot as `GET /stats` when it is asked for, so the two never differ and nothing is counted twice.
+The names are a promise: `docs/reference` lists them, and this table is their one source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from tidegate.answer import stats
+from tidegate.answer.forms import Stats
+from tidegate.api.call import Context
+
+# name -> (type, labels, what it says)
+METRICS: dict[str, tuple[str, tuple[str, ...], str]] = {
+    "tidegate_events_accepted": ("counter", ("source",), "Events appended to the log."),
+    "tidegate_events_unrouted": ("counter", ("source",), "Events that no destination wanted."),
+    "tidegate_deliveries": (
+        "counter",
+        ("destination", "state"),
+        "Deliveries settled: delivered, exhausted, cancelled.",
+    ),
+    "tidegate_deliveries_filtered": ("counter", ("destination",), "Events of its sources that no route wanted for it."),
+    "tidegate_deliveries_pending": ("gauge", ("destination",), "Deliveries owed and not settled."),
+    "tidegate_destination_in_flight": ("gauge", ("destination",), "Requests on their way."),
+    "tidegate_destination_lag_events": ("gauge", ("destination",), "Offsets between the lane and the log's end."),
+    "tidegate_destination_circuit_open": ("gauge", ("destination",), "1 while the circuit is not closed."),
+    "tidegate_destination_paused": ("gauge", ("destination",), "1 while paused."),
+    "tidegate_resource_requests": ("counter", ("resource",), "Requests to the source's API by polls and fetch-backs."),
+    "tidegate_resource_changes": ("counter", ("resource",), "Changes found."),
+    "tidegate_resource_staleness_p99_seconds": ("gauge", ("resource",), "How late changes were learnt, 99 in 100."),
+    "tidegate_log_offset": ("gauge", (), "Offset of the newest event."),
+    "tidegate_log_waiting": ("gauge", (), "Calls that wait for the disk."),
+    "tidegate_streams": ("gauge", (), "Open event streams."),
+    "tidegate_ready": ("gauge", (), "1 while requests are welcome."),
+    "tidegate_start_time_seconds": ("gauge", (), "When the gateway was started, since 1970."),
+}
+
+Sample = tuple[str, tuple[str, ...], float]  # name, label values, value
+
+
+class _Once(Collector):
+    """Samples of one moment as metric families."""
+
+    def __init__(self, samples: Iterator[Sample]) -> None:
+        self._samples = list(samples)
+
+    def collect(self) -> Iterator[Metric]:
+        for name, (kind, labels, text) in METRICS.items():
+            make: Any = CounterMetricFamily if kind == "counter" else GaugeMetricFamily
+            family = make(name, text, labels=labels)
+            for sample, values, value in self._samples:
+                if sample == name:
+                    family.add_metric(values, value)
+            yield family
+
+
+async def exposition(context: Context) -> tuple[bytes, str]:
+    """(text, its content type)."""
+    snapshot = await stats.snapshot(context.gateway)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Once(_samples(context, snapshot)))
+    return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+def _samples(context: Context, snapshot: Stats) -> Iterator[Sample]:
+    gateway = context.gateway
+    for name, source in snapshot.sources.items():
+        yield "tidegate_events_accepted", (name,), source.accepted
+        yield "tidegate_events_unrouted", (name,), source.unrouted
+    for name, books in snapshot.destinations.items():
+        for state in ("delivered", "exhausted", "cancelled"):
+            yield "tidegate_deliveries", (name, state), getattr(books, state)
+        yield "tidegate_deliveries_filtered", (name,), books.filtered
+        yield "tidegate_deliveries_pending", (name,), books.pending
+    for live in gateway.live.destinations.values():
+        health = gateway.deliver.health(live.number)
+        yield "tidegate_destination_in_flight", (live.name,), health.in_flight
+        yield "tidegate_destination_lag_events", (live.name,), health.lag_events
+        yield "tidegate_destination_circuit_open", (live.name,), health.circuit != "closed"
+        yield "tidegate_destination_paused", (live.name,), live.paused_at_us is not None
+    for name, costs in snapshot.resources.items():
+        yield "tidegate_resource_requests", (name,), costs.get("requests") or 0
+        yield "tidegate_resource_changes", (name,), costs.get("changes") or 0
+        if costs.get("staleness_p99_seconds") is not None:
+            yield "tidegate_resource_staleness_p99_seconds", (name,), costs["staleness_p99_seconds"]
+    yield "tidegate_log_offset", (), snapshot.at_offset
+    yield "tidegate_log_waiting", (), gateway.store.log.waiting
+    yield "tidegate_streams", (), len(context.hub)
+    yield "tidegate_ready", (), gateway.ready() is None
+    yield "tidegate_start_time_seconds", (), gateway.started_at_us / 1_000_000

@@ -1,0 +1,181 @@
+"""The OpenAPI 3.1 document, made from the table of routes and the structs it names. Pure.
+
+Its `webhooks` section tells what destinations receive. Made once, at the first request for it; the same table gives
+the same bytes.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from tidegate import __version__
+from tidegate.answer.forms import ChangeForm, Instant
+from tidegate.api.endpoint import Entry
+from tidegate.api.problems import CONTENT_TYPE, Problem
+from tidegate.api.query import DEFAULT_LIMIT, MAX_LIMIT, Parameter
+from tidegate.api.routes import PREFIX, TABLE
+
+_REF = "#/components/schemas/{name}"
+_NAME = re.compile(r"\{(\w+)\}")
+_DESCRIPTION = (
+    "Push in, push out, pull in, pull out. Send `Authorization: Bearer KEY`. Lists answer `data` and `next_cursor`; "
+    "errors are RFC 9457 problem documents with a stable `code`; order and cursors are offsets in the log."
+)
+
+
+class Envelope(msgspec.Struct, kw_only=True):
+    """What a destination receives for events that Tidegate made itself, and with `body = "envelope"` for all."""
+
+    id: str
+    type: str
+    source: str
+    timestamp: Instant
+    key: str | None
+    data: Any
+    change: ChangeForm | None = None
+
+
+# What every delivery carries: Standard Webhooks, and what tells where it came from.
+DELIVERY_HEADERS = {
+    "webhook-id": "The event's id, equal over all attempts and replays: what to deduplicate by.",
+    "webhook-timestamp": "Seconds since 1970, new at each attempt.",
+    "webhook-signature": "`v1,` signatures over `id.timestamp.body`, apart by spaces; several in a rotation.",
+    "tidegate-source": "The source the event came from.",
+    "tidegate-type": "The event's type.",
+    "tidegate-attempt": "The number of this attempt, from 1.",
+    "tidegate-hops": "How many gateways the event came through.",
+}
+
+
+@functools.cache
+def document() -> bytes:
+    return msgspec.json.encode(make(TABLE))
+
+
+def make(table: Iterable[Entry]) -> dict[str, Any]:
+    """The document as plain values."""
+    entries = list(table)
+    types = [t for entry in entries for t in (_body_type(entry), entry.response) if t not in (None, bytes, str)]
+    schemas, components = msgspec.json.schema_components([*types, Problem, Envelope], ref_template=_REF)
+    named = {id(t): schema for t, schema in zip([*types, Problem, Envelope], schemas, strict=True)}
+    paths: dict[str, dict[str, Any]] = {}
+    for entry in entries:
+        paths.setdefault(PREFIX + entry.path, {})[entry.method.lower()] = _operation(entry, named)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Tidegate", "version": __version__, "description": _DESCRIPTION},
+        "servers": [{"url": "/"}],
+        "security": [{"key": []}],
+        "paths": paths,
+        "webhooks": {"delivery": {"post": _webhook(named)}},
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer", "description": "tidegate keys create NAME --scope SCOPE"}
+            },
+        },
+    }
+
+
+def _body_type(entry: Entry) -> Any:
+    return entry.documented if entry.request is bytes else entry.request
+
+
+def _operation(entry: Entry, named: dict[int, Any]) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": _operation_id(entry),
+        "summary": entry.summary,
+        "description": f"Needs the scope `{entry.scope}`.",
+        "tags": [entry.path.split("/")[1]],
+        "parameters": [
+            *({"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+              for name in _NAME.findall(entry.path)),
+            *(_parameter(one) for one in entry.query),
+        ],
+        "responses": _responses(entry, named),
+    }  # fmt: skip
+    if entry.path == "/events/stream":
+        operation["parameters"].append(
+            {
+                "name": "Last-Event-ID",
+                "in": "header",
+                "description": "The id of the last event seen.",
+                "schema": {"type": "string"},
+            }
+        )
+    body = _body_type(entry)
+    if body is not None:
+        # A body whose fields all have defaults may be left out.
+        needed = entry.request is bytes or any(field.required for field in msgspec.structs.fields(body))
+        operation["requestBody"] = {
+            "required": needed, "content": {"application/json": {"schema": named[id(body)]}}
+        }  # fmt: skip
+    return operation
+
+
+def _operation_id(entry: Entry) -> str:
+    words = re.sub(r"[^a-z]+", "_", entry.path.lower()).strip("_")
+    return f"{entry.method.lower()}_{words}"
+
+
+def _parameter(one: Parameter) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string"}
+    if one.kind == "limit":
+        schema = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
+    elif one.kind == "boolean":
+        schema = {"type": "boolean", "default": False}
+    elif one.kind == "word":
+        schema = {"type": "string", "enum": list(one.words)}
+    elif one.kind == "instant":
+        schema = {"type": "string", "format": "date-time"}
+    return {"name": one.name, "in": "query", "required": False, "description": one.description, "schema": schema}
+
+
+def _responses(entry: Entry, named: dict[int, Any]) -> dict[str, Any]:
+    responses: dict[str, Any] = {}
+    for status in (entry.status, *entry.statuses):
+        answer: dict[str, Any] = {"description": "Done"}
+        if entry.response is bytes or entry.response is str:
+            answer["content"] = {entry.media: {}}
+        elif entry.response is not None:
+            answer["content"] = {entry.media: {"schema": named[id(entry.response)]}}
+        responses[str(status)] = answer
+    if entry.path.startswith("/pull/"):
+        responses["304"] = {"description": "What If-None-Match names is still so"}
+    responses["default"] = {
+        "description": "A problem: `code` says which, `hint` what to do",
+        "content": {CONTENT_TYPE: {"schema": named[id(Problem)]}},
+    }
+    return responses
+
+
+def _webhook(named: dict[int, Any]) -> dict[str, Any]:
+    return {
+        "summary": "What a destination receives",
+        "description": (
+            'With `body = "auto"`, what came in over HTTP goes out byte for byte with its own content type; what '
+            "Tidegate made itself goes out as this envelope. Only 2xx is success; 410 disables the destination."
+        ),
+        "parameters": [
+            {
+                "name": name,
+                "in": "header",
+                "required": name != "webhook-signature",
+                "description": text,
+                "schema": {"type": "string"},
+            }
+            for name, text in DELIVERY_HEADERS.items()
+        ],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": named[id(Envelope)]}}},
+        "responses": {
+            "2XX": {"description": "Received"},
+            "410": {"description": "Never again: the destination is disabled, what waits stays"},
+            "429": {"description": "Later: `Retry-After` is obeyed for the whole destination"},
+            "default": {"description": "Tried again on the destination's schedule"},
+        },
+    }

@@ -1,0 +1,244 @@
+"""The table: every call of the API, once. Routing, rights, the OpenAPI document and the tests are made from it.
+
+A row names method, path (below /api/v1), scope, parameters, body, answer and the handler. Paths without names stand
+before paths that would take them as a name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tidegate.answer.deliveries import STATES
+from tidegate.answer.events import ORIGINS
+from tidegate.answer.forms import (
+    AdviceForm,
+    AttemptForm,
+    DeliveryForm,
+    EventForm,
+    Explanation,
+    FeedForm,
+    FeedPage,
+    Page,
+    RecordForm,
+    RefusalForm,
+    ReplayForm,
+    Stats,
+)
+from tidegate.api import asking, items, operating
+from tidegate.api.endpoint import Entry
+from tidegate.api.query import Parameter
+from tidegate.config.model import Destination, Route, Source
+from tidegate.pull import PollReport
+
+PREFIX = "/api/v1"
+
+Thing = dict[str, Any]
+
+LIMIT = Parameter("limit", "limit", "At most so many, 1 to 500; 50 unless said.")
+CURSOR = Parameter("cursor", "text", "`next_cursor` of the page before, as it is.")
+SOURCE = Parameter("source", "text", "Only of this source.")
+TYPE = Parameter("type", "text", "Only of this event type.")
+KEY = Parameter("key", "text", "Only with this key.")
+ORIGIN = Parameter("origin", "word", "Only those that came this way.", ORIGINS)
+SINCE = Parameter("since", "instant", "Received at or after: RFC 3339, or a duration back from now (`1h`).")
+UNTIL = Parameter("until", "instant", "Received before: RFC 3339, or a duration back from now.")
+DELETED = Parameter("deleted", "boolean", "With records that the source deleted.")
+PAGED = (LIMIT, CURSOR)
+
+_EVENTS: tuple[Entry, ...] = (
+    Entry(
+        method="GET", path="/events", scope="read", handler=asking.list_events, response=Page[EventForm], bound=True,
+        summary="The log, newest first; `order=asc` follows it and always gives a cursor",
+        query=(
+            SOURCE, TYPE, KEY, ORIGIN, SINCE, UNTIL, Parameter("q", "text", "Only with this text in the body."),
+            Parameter("order", "word", "`asc` follows the log from its oldest event.", ("asc", "desc")), *PAGED,
+        ),
+    ),
+    Entry(
+        method="POST", path="/events", scope="publish", handler=operating.publish_events, bound=True, status=202,
+        request=bytes, documented=operating.EventIn | list[operating.EventIn],
+        response=operating.PublishedOne | operating.PublishedList, max_body=operating.publish_bound,
+        summary="Publish one event, or a list of up to 1000, all or none",
+    ),
+    Entry(
+        method="GET", path="/events/stream", scope="read", handler=asking.stream_events, response=str, bound=True,
+        media="text/event-stream", summary="Events as they come, as server-sent events; resumes by `Last-Event-ID`",
+        query=(
+            SOURCE, TYPE, KEY, ORIGIN, Parameter("last_event_id", "text", "Where the header cannot be sent: the same."),
+        ),
+    ),
+    Entry(
+        method="GET", path="/events/{id}", scope="read", handler=asking.one_event, response=EventForm, bound=True,
+        summary="One event, with its headers",
+    ),
+    Entry(
+        method="GET", path="/events/{id}/raw", scope="read", handler=asking.raw_event, response=bytes, bound=True,
+        media="application/octet-stream", summary="The bytes of an event as they came",
+    ),
+    Entry(
+        method="GET", path="/explain/{id}", scope="read", handler=asking.explain_one, response=Explanation, bound=True,
+        summary="Why an event or a delivery went where it went, and what happens next",
+    ),
+    Entry(
+        method="GET", path="/feeds/{name}", scope="read", handler=asking.read_feed, response=FeedPage, bound=True,
+        summary="What a feed has for its consumer, oldest first; moves nothing", query=(LIMIT, SOURCE, TYPE),
+    ),
+    Entry(
+        method="POST", path="/feeds/{name}/ack", scope="read", handler=asking.ack_feed, response=FeedForm, bound=True,
+        request=asking.Acknowledgement, summary="All up to the cursor is worked off; the first ack makes the feed",
+    ),
+    Entry(
+        method="GET", path="/refusals", scope="read", handler=asking.list_refusals, response=Page[RefusalForm],
+        summary="Requests that the receive door turned away, newest first", query=(LIMIT,),
+    ),
+)  # fmt: skip
+
+_ASKED: tuple[Entry, ...] = (
+    Entry(
+        method="GET", path="/records/{source}/{resource}", scope="read", handler=asking.list_records, bound=True,
+        response=Page[RecordForm], summary="The latest known state of each record, by key",
+        query=(Parameter("updated_since", "instant", "Changed at or after."), DELETED, *PAGED),
+    ),
+    Entry(
+        method="GET", path="/records/{source}/{resource}/{key}", scope="read", handler=asking.one_record, bound=True,
+        response=RecordForm, summary="The latest known state of one record", query=(DELETED,),
+    ),
+    Entry(
+        method="GET", path="/pull/{source}/{resource}", scope="pull", handler=operating.pull, response=bytes,
+        bound=True, free_query=True, media="*/*", summary="The source's list now, one upstream page, from cache within its age",
+    ),
+    Entry(
+        method="GET", path="/pull/{source}/{resource}/{key}", scope="pull", handler=operating.pull, response=bytes,
+        bound=True, free_query=True, media="*/*", summary="One item of the source now, from cache within its age",
+    ),
+    Entry(
+        method="POST", path="/sources/{name}/resources/{resource}/poll", scope="write", handler=operating.poll,
+        response=PollReport, bound=True, summary="Poll a resource now",
+    ),
+)  # fmt: skip
+
+_DELIVERIES: tuple[Entry, ...] = (
+    Entry(
+        method="GET", path="/deliveries", scope="read", handler=asking.list_deliveries, response=Page[DeliveryForm],
+        bound=True, summary="Deliveries, newest events first; a page may be short and still have a `next_cursor`",
+        query=(
+            Parameter("event", "text", "Only of this event."), Parameter("destination", "text", "Only to it."),
+            Parameter("state", "word", "Only in this state.", STATES), *PAGED,
+        ),
+    ),
+    Entry(
+        method="GET", path="/deliveries/{id}", scope="read", handler=asking.one_delivery, response=DeliveryForm,
+        bound=True, summary="One delivery with every attempt",
+    ),
+    Entry(
+        method="POST", path="/deliveries/{id}/retry", scope="write", handler=operating.retry, response=DeliveryForm,
+        bound=True, status=202, summary="Another attempt now; a settled delivery is reopened",
+    ),
+    Entry(
+        method="POST", path="/deliveries/{id}/cancel", scope="write", handler=operating.cancel, response=DeliveryForm,
+        bound=True, summary="Give a pending delivery up",
+    ),
+    Entry(
+        method="GET", path="/replays", scope="read", handler=asking.list_replays, response=Page[ReplayForm],
+        summary="Replay jobs, newest first",
+    ),
+    Entry(
+        method="POST", path="/replays", scope="write", handler=operating.create_replay, response=ReplayForm,
+        request=operating.ReplayRequest, status=202, statuses=(200,),
+        summary="Deliver again from the log, by the routes of today; `dry_run` only counts",
+    ),
+    Entry(
+        method="GET", path="/replays/{id}", scope="read", handler=asking.one_replay, response=ReplayForm,
+        summary="How far a replay is",
+    ),
+)  # fmt: skip
+
+
+def _crud(kind: str, struct: Any, one: Any, many: Any, put: Any, delete: Any, *, bound: bool) -> tuple[Entry, ...]:
+    """The four rows that sources, destinations and routes share."""
+    path = f"/{kind}s"
+    named = f"{path}/{{name}}"
+    return (
+        Entry(
+            method="GET", path=path, scope="read", handler=many, response=Page[Thing], bound=bound,
+            summary=f"All {kind}s, with the keys of the file and without secrets",
+        ),
+        Entry(method="GET", path=named, scope="read", handler=one, response=Thing, bound=bound, summary=f"One {kind}"),
+        Entry(
+            method="PUT", path=named, scope="write", handler=put, request=bytes, documented=struct, response=Thing,
+            statuses=(201,), summary=f"Create or replace a {kind}; a secret that is left out is kept",
+        ),
+        Entry(
+            method="DELETE", path=named, scope="write", handler=delete, response=None, status=204,
+            summary=f"Delete a {kind}",
+        ),
+    )  # fmt: skip
+
+
+def _verb(verb: str, handler: Any, response: Any, summary: str, scope: str = "write", method: str = "POST") -> Entry:
+    return Entry(
+        method=method, path=f"/destinations/{{name}}/{verb}", scope=scope, handler=handler, response=response,
+        summary=summary,
+    )  # fmt: skip
+
+
+_ITEMS: tuple[Entry, ...] = (
+    *_crud(
+        "source", Source, items.one_source, items.list_sources, items.put_source, items.delete_source, bound=True
+    ),
+    *_crud(
+        "destination", Destination, items.one_destination, items.list_destinations, items.put_destination,
+        items.delete_destination, bound=False,
+    ),
+    *_crud("route", Route, items.one_route, items.list_routes, items.put_route, items.delete_route, bound=False),
+    _verb("pause", items.pause_destination, Thing, "Send nothing until it is resumed; events keep waiting"),
+    _verb("resume", items.resume_destination, Thing, "Send what waits, and what comes"),
+    _verb("test", items.test_destination, AttemptForm, "Send one signed test event, outside the log"),
+    _verb("rotate", items.rotate_destination, items.SecretForm, "A new secret; the old signs too for a day", "admin"),
+    _verb("secret", items.show_secret, items.SecretForm, "The signing secrets", "admin", "GET"),
+)  # fmt: skip
+
+_OPERATION: tuple[Entry, ...] = (
+    Entry(
+        method="GET", path="/stats", scope="read", handler=asking.read_stats, response=Stats,
+        summary="The books and the costs: one snapshot at one offset",
+    ),
+    Entry(
+        method="GET", path="/advice", scope="read", handler=asking.read_advice, response=Page[AdviceForm],
+        summary="API call or webhook? A word for each resource, with the figures",
+    ),
+    Entry(
+        method="GET", path="/keys", scope="admin", handler=operating.list_keys, response=Page[operating.KeyForm],
+        summary="All keys, without what opens the door",
+    ),
+    Entry(
+        method="POST", path="/keys", scope="admin", handler=operating.create_key, request=operating.KeyRequest,
+        response=operating.NewKeyForm, status=201, summary="Make a key; it is shown this once",
+    ),
+    Entry(
+        method="DELETE", path="/keys/{id}", scope="admin", handler=operating.delete_key, response=None, status=204,
+        summary="Revoke a key, by id or name",
+    ),
+    Entry(
+        method="GET", path="/config", scope="read", handler=operating.read_config, response=Thing,
+        summary="The configuration in force, secrets hidden; `format=toml` exports it",
+        query=(
+            Parameter("format", "word", "`toml` for a file.", ("json", "toml")),
+            Parameter("owner", "word", "Only what the file, or the API, defines.", ("file", "api")),
+        ),
+    ),
+    Entry(
+        method="POST", path="/config", scope="admin", handler=operating.reload, request=operating.ReloadRequest,
+        response=operating.Reloaded, summary="Read the file again and make it so",
+    ),
+    Entry(
+        method="POST", path="/backup", scope="admin", handler=operating.backup, request=operating.BackupRequest,
+        response=operating.BackupDone, summary="A consistent copy of the store, on the gateway's machine",
+    ),
+    Entry(
+        method="GET", path="/doctor", scope="admin", handler=operating.doctor, response=Thing,
+        summary="What the gateway knows of its own health",
+    ),
+)  # fmt: skip
+
+TABLE: tuple[Entry, ...] = (*_EVENTS, *_ASKED, *_DELIVERIES, *_ITEMS, *_OPERATION)
