@@ -1,7 +1,7 @@
 """`tidegate explain ID`: one event on one screen.
 
 What it was, whether it was genuine, who got it with every attempt, who did not and why, what happens next. The
-answers are the gateway's (`GET /events/ID/explain`); this file only tells them. Text of outsiders is cleaned.
+answers are the gateway's (`GET /explain/ID`); this file only tells them. Text of outsiders is cleaned.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def explain(id_: str, data: Path, as_json: bool) -> None:
     client = find_gateway(data)
     if id_.startswith("dlv_"):
         id_ = client.get(f"/deliveries/{segment(id_)}")["event"]
-    told = client.get(f"/events/{segment(id_)}/explain")
+    told = client.get(f"/explain/{segment(id_)}")
     if as_json:
         print_json(told)
         return

@@ -16,7 +16,7 @@ from tidegate.config.checks_source import check_source
 from tidegate.config.judge import DAY, MILLISECOND, MINUTE, SECOND, Judge
 from tidegate.config.lines import Path
 from tidegate.config.model import Config, Destination, Route, Source
-from tidegate.config.problems import Problems, dotted, nearest
+from tidegate.config.problems import Problems, nearest
 
 MAX_RETRIES = 100
 MIN_STORE_BYTES = 16 << 20
@@ -82,6 +82,8 @@ def _destination(judge: Judge, path: Path, destination: Destination) -> None:
     judge.headers((*path, "headers"), destination.headers)
     judge.auth((*path, "auth"), destination.auth, destination.headers)
     judge.secrets((*path, "secret"), destination.secret)
+    if destination.type == "webhook":
+        _signing(judge, (*path, "secret"), destination.secret)
     judge.duration((*path, "timeout"), destination.timeout, 100 * MILLISECOND, 10 * MINUTE)
     judge.rate((*path, "rate"), destination.rate)
     judge.duration((*path, "retry_after_cap"), destination.retry_after_cap, SECOND, 7 * DAY)
@@ -92,6 +94,14 @@ def _destination(judge: Judge, path: Path, destination: Destination) -> None:
         judge.duration((*path, "retry", number), wait, MILLISECOND, 30 * DAY)
     _start(judge, (*path, "start"), destination.start)
     _keys_of_type(judge, path, destination)
+
+
+def _signing(judge: Judge, path: Path, secret: str | list[str]) -> None:
+    from tidegate.rules.signing import secret_key
+
+    for number, one in enumerate(names_of(secret)):
+        if one:
+            judge.compiled((*path, number) if isinstance(secret, list) else path, secret_key, one)
 
 
 def _start(judge: Judge, path: Path, start: str) -> None:
@@ -117,7 +127,7 @@ def _keys_of_type(judge: Judge, path: Path, destination: Destination) -> None:
         if not destination.text:
             judge.add(path, "a slack destination needs a text", 'add text = "{{ type }} from {{ source }}"')
         else:
-            judge.compiled((*path, "text"), compile_text, destination.text, dotted((*path, "text")))
+            judge.compiled((*path, "text"), compile_text, destination.text, item=path)
     elif destination.text:
         judge.add(
             (*path, "text"), "'text' has no meaning for type = 'webhook'", 'write type = "slack", or leave it out'
@@ -146,9 +156,9 @@ def _route(judge: Judge, path: Path, route: Route) -> None:
     if route.types is not UNSET:
         judge.compiled((*path, "types"), compile_types, route.types)
     if route.filter:
-        judge.compiled((*path, "filter"), compile_filter, route.filter, dotted((*path, "filter")))
+        judge.compiled((*path, "filter"), compile_filter, route.filter, "$.filter", item=path)
     if route.transform is not None:
-        judge.compiled((*path, "transform"), compile_transform, route.transform, dotted((*path, "transform")))
+        judge.compiled((*path, "transform"), compile_transform, route.transform, item=path)
 
 
 def names_of(value: str | list[str]) -> list[str]:

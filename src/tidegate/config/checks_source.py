@@ -7,12 +7,18 @@ be asked, polled, fed and healed. Adds to `Problems`; pure but for the provider 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+import msgspec
 
 from tidegate.config.judge import DAY, MILLISECOND, MINUTE, SECOND, Judge
 from tidegate.config.lines import Path
 from tidegate.config.model import ApiInlet, FormInlet, HmacScheme, Resource, Source, WebhookFeed, WebhookInlet
 from tidegate.config.problems import nearest
+
+if TYPE_CHECKING:
+    from tidegate.rules.signatures import Scheme
 
 _SIGNED_PARTS = ("body", "timestamp", "id", "url")
 _BRACES = re.compile(r"\{([^{}]*)\}")
@@ -44,41 +50,68 @@ def check_source(judge: Judge, path: Path, source: Source, public_url: str | Non
 
 
 def _webhook(judge: Judge, path: Path, inlet: WebhookInlet, public_url: str | None) -> None:
-    at = (*path, "verify")
     judge.secrets((*path, "secret"), inlet.secret)
     judge.body_size((*path, "max_body"), inlet.max_body)
     for key, value in (("type_header", inlet.type_header), ("id_header", inlet.id_header)):
         if value:
             judge.header_name((*path, key), value)
-    given = [key for key in ("event_type", "type_header", "type_path") if getattr(inlet, key)]
-    if len(given) > 1:
-        judge.add((*path, given[1]), f"'{given[0]}' and '{given[1]}' both say where the type stands", "keep one")
-    if isinstance(inlet.verify, HmacScheme):
-        _scheme(judge, at, inlet.verify, public_url)
-    elif not _known_provider(judge, at, inlet.verify, public_url):
-        return
+    for key in ("type_header", "type_path"):
+        if inlet.event_type and getattr(inlet, key):
+            judge.add((*path, key), f"'{key}' is never looked at: 'event_type' fixes the type", "keep one of them")
+    at = (*path, "verify")
     if inlet.verify == "none":
         if inlet.secret:
             judge.add((*path, "secret"), 'a secret with verify = "none" is never used', "name the provider in verify")
-    elif not inlet.secret:
-        shown = "this scheme" if isinstance(inlet.verify, HmacScheme) else f"verify = {inlet.verify!r}"
-        judge.add(path, f"{shown} needs a secret", 'add secret = "${env:NAME}", or write verify = "none"')
+    elif isinstance(inlet.verify, HmacScheme):
+        if _scheme(judge, at, inlet.verify, public_url):
+            _usable(judge, path, inlet, (_scheme_of(inlet.verify),), "this scheme")
+    else:
+        schemes = _provider(judge, at, inlet.verify, public_url)
+        _usable(judge, path, inlet, schemes, f"verify = {inlet.verify!r}")
 
 
-def _known_provider(judge: Judge, path: Path, name: str, public_url: str | None) -> bool:
-    if name == "none":
-        return True
-    from tidegate.providers import provider_names
+def _provider(judge: Judge, path: Path, name: str, public_url: str | None) -> tuple[Scheme, ...]:
+    """The schemes of a preset; () when there is no such preset, or it signs nothing."""
+    from tidegate.providers import provider_data, provider_names
+    from tidegate.rules.signatures import Scheme
 
     names = list(provider_names())
     if name not in names:
         hint = nearest(name, [*names, "none"], "provider")
         judge.add(path, f"unknown provider {judge.problems.show(path, name)}", hint)
-        return False
-    return True
+        return ()
+    schemes = msgspec.convert(provider_data(name).get("schemes", []), tuple[Scheme, ...])
+    if public_url == "" and schemes and all("{url}" in scheme.signed for scheme in schemes):
+        judge.add(path, f"{name!r} signs the URL, but the gateway does not know its own", "set public_url in [gateway]")
+    return schemes
 
 
-def _scheme(judge: Judge, path: Path, scheme: HmacScheme, public_url: str | None) -> None:
+def _scheme_of(table: HmacScheme) -> Scheme:
+    """As much of it as says whether a secret can be one of it."""
+    from tidegate.rules.signatures import Scheme
+
+    return Scheme(header=table.header, secret_encoding=table.secret_encoding)
+
+
+def _usable(judge: Judge, path: Path, inlet: WebhookInlet, schemes: tuple[Scheme, ...], what: str) -> None:
+    from tidegate.rules.signatures import usable
+
+    if not schemes:
+        return
+    if not inlet.secret:
+        judge.add(path, f"{what} needs a secret", 'add secret = "${env:NAME}", or write verify = "none"')
+    secrets = [inlet.secret] if isinstance(inlet.secret, str) else inlet.secret
+    for number, secret in enumerate(secrets):
+        if secret and not usable(schemes, secret):
+            at = (*path, "secret") if isinstance(inlet.secret, str) else (*path, "secret", number)
+            judge.add(
+                at, f"the secret ({len(secret)} letters) cannot be one of {what}", "copy it from the provider again"
+            )
+
+
+def _scheme(judge: Judge, path: Path, scheme: HmacScheme, public_url: str | None) -> bool:
+    """Whether the scheme itself can be used."""
+    before = len(judge.problems)
     judge.header_name((*path, "header"), scheme.header)
     judge.duration((*path, "tolerance"), scheme.tolerance, SECOND, DAY)
     at = (*path, "signed")
@@ -98,6 +131,7 @@ def _scheme(judge: Judge, path: Path, scheme: HmacScheme, public_url: str | None
             judge.header_name((*path, key), header)
     if "url" in parts and public_url == "":
         judge.add(at, "'{url}' is signed, but the gateway does not know its address", "set public_url in [gateway]")
+    return len(judge.problems) == before
 
 
 def _form(judge: Judge, path: Path, form: FormInlet) -> None:

@@ -20,11 +20,6 @@ MAX_BODY_BYTES = 64 << 20
 MAX_RATE_PER_SECOND = 100_000.0
 MILLISECOND, SECOND, MINUTE, HOUR, DAY = 0.001, 1.0, 60.0, 3600.0, 86400.0
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_HEADER_VALUE = re.compile(r"[\x20-\x7e\x80-\xff\t]*")
-# Set by us or by the connection; a user's value would break the request or the signature.
-_OUR_HEADERS = frozenset(
-    {"host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade", "expect"}
-)
 
 
 class Judge:
@@ -34,12 +29,12 @@ class Judge:
     def add(self, path: Path, message: str, hint: str) -> None:
         self.problems.add(path, message, hint)
 
-    def compiled(self, path: Path, compile_: Callable[..., object], *arguments: Any) -> None:
-        """Runs a compiler of `rules`; its refusal becomes one of ours, at `path`."""
+    def compiled(self, path: Path, compile_: Callable[..., object], *arguments: Any, item: Path | None = None) -> None:
+        """Runs a compiler of `rules`; its refusal becomes one of ours, at `path` (`Problems.take`)."""
         try:
             compile_(*arguments)
         except ConfigError as error:
-            self.problems.take(path, error)
+            self.problems.take(path, error, item)
 
     # -- addresses and headers ---------------------------------------------------------------------------
 
@@ -60,16 +55,19 @@ class Judge:
             )
 
     def headers(self, path: Path, headers: Mapping[str, str]) -> None:
+        from tidegate.rules.redaction import egress_safe, value_safe
+
         seen: dict[str, str] = {}
         for name, value in headers.items():
-            self.header_name((*path, name), name)
             lower = name.lower()
-            if lower in _OUR_HEADERS or lower.startswith(("webhook-", "tidegate-")):
+            if not _HEADER_NAME.fullmatch(name):
+                self.header_name((*path, name), name)
+            elif not egress_safe(name):
                 self.add((*path, name), f"the header '{name}' is set by the gateway itself", "leave it out")
             if lower in seen:
                 self.add((*path, name), f"the header '{name}' is there twice, also as '{seen[lower]}'", "keep one")
             seen[lower] = name
-            if not _HEADER_VALUE.fullmatch(value):
+            if not value_safe(value):
                 self.add(
                     (*path, name), f"the value of the header '{name}' has a control letter", "write it on one line"
                 )
@@ -79,6 +77,8 @@ class Judge:
             self.add(path, f"{name!r} is no header name", "letters, digits and '-'")
 
     def auth(self, path: Path, auth: Auth | None, headers: Mapping[str, str]) -> None:
+        from tidegate.rules.redaction import value_safe
+
         if auth is None:
             return
         wanted: dict[str, str] = {}
@@ -97,7 +97,7 @@ class Judge:
         for key, value in wanted.items():
             if not value:
                 self.add((*path, key), f"'{key}' is empty", "check the variable it comes from")
-            elif not _HEADER_VALUE.fullmatch(value):
+            elif not value_safe(value):
                 self.add((*path, key), f"'{key}' has a control letter", "check the file or variable it comes from")
         if name and name.lower() in {header.lower() for header in headers}:
             self.add(path, f"auth and headers both set '{name}'", "keep one of them")

@@ -15,18 +15,11 @@ from typing import Any
 
 from tidegate.config.lines import Lines, Path
 from tidegate.errors import ConfigError, NotBuilt
+from tidegate.rules.redaction import is_credential
 
 SECRET_KEYS = frozenset({"secret", "token", "password", "api_key", "client_secret", "refresh_token"})
-_CREDENTIAL = re.compile(
-    r"authorization|cookie|token|secret|password|passwd|api-?key|apikey|credential|signature|session"
-)
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _SHOWN_LETTERS = 60
-
-
-def is_credential_header(name: str) -> bool:
-    """Whether a header's name says that its value lets one in: `Authorization`, `X-Api-Key`, `Cookie`, ..."""
-    return _CREDENTIAL.search(name.lower().replace("_", "-")) is not None
 
 
 def dotted(path: Sequence[str | int]) -> str:
@@ -52,6 +45,14 @@ def nearest(seen: str, known: Iterable[str], what: str) -> str:
     return f"known here: {listed}" if what == "key" else f"one of: {listed}"
 
 
+def _parts(path: str) -> Path:
+    """`$.filter.data[0]` as parts; the reverse of `dotted`."""
+    found = re.findall(r'\.("(?:[^"\\]|\\.)*"|[^.\[]+)|\[(\d+)\]', path)
+    return tuple(
+        int(number) if number else json.loads(name) if name.startswith('"') else name for name, number in found
+    )
+
+
 class ConfigRefused(ConfigError):
     """All that is wrong with one configuration; reads as the first, `problems` has every one, by line."""
 
@@ -74,8 +75,8 @@ class Problems:
         self._found: list[tuple[int, ConfigError]] = []
         self._settled: frozenset[str] = frozenset()
 
-    def __bool__(self) -> bool:
-        return bool(self._found)
+    def __len__(self) -> int:
+        return len(self._found)
 
     def line(self, path: Path) -> int:
         return 0 if self._lines is None else self._lines.of(path)
@@ -99,10 +100,14 @@ class Problems:
         error = NotBuilt(f"{what} is not built in this release", path=dotted(path), where=self.where(path), hint=hint)
         self._keep(path, error)
 
-    def take(self, path: Path, error: ConfigError) -> None:
-        """A refusal from a compiler of rules: keep its words, and place it (its own path, when it lies deeper)."""
-        own = error.path if error.path.startswith(dotted(path)) else dotted(path)
-        placed = type(error)(error.message, path=own, where=self.where(path), hint=error.hint, code=error.code)
+    def take(self, path: Path, error: ConfigError, item: Path | None = None) -> None:
+        """A refusal from a compiler of rules: keep its words, and place it at `path`.
+
+        With `item`, where the source or route stands, a path of the error's own (`$.filter.data`) is below that.
+        """
+        if item is not None and error.path.startswith("$."):
+            path = (*item, *_parts(error.path))
+        placed = type(error)(error.message, path=dotted(path), where=self.where(path), hint=error.hint, code=error.code)
         self._keep(path, placed)
 
     def warn(self, path: Path, message: str) -> None:
@@ -112,7 +117,7 @@ class Problems:
     def show(self, path: Path, value: Any = None) -> str:
         """The value at `path` as the user wrote it, short, in quotes; secrets only by kind."""
         if any(isinstance(part, str) and part in SECRET_KEYS for part in path) or (
-            "headers" in path and isinstance(path[-1], str) and is_credential_header(path[-1])
+            "headers" in path and isinstance(path[-1], str) and is_credential(path[-1].lower())
         ):
             return f"(hidden) {kind_of(value)}"
         written = self._written(path)

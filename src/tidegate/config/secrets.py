@@ -16,8 +16,9 @@ import msgspec
 
 from tidegate.config.lines import Path
 from tidegate.config.model import Destination, Source
-from tidegate.config.problems import SECRET_KEYS, dotted, is_credential_header
+from tidegate.config.problems import SECRET_KEYS, dotted
 from tidegate.errors import ConfigError
+from tidegate.rules.redaction import is_credential
 
 Tree = dict[str, Any]
 MASK = "/..."
@@ -64,7 +65,7 @@ def _places(node: Tree, path: Path) -> Iterator[tuple[Path, Any]]:
             if value:
                 yield at, value
         elif path and path[-1] in ("headers", "params"):
-            if is_credential_header(key) and value:
+            if is_credential(key.lower()) and value:
                 yield at, value
         elif isinstance(value, dict):
             yield from _places(value, at)
