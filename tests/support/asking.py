@@ -1,0 +1,159 @@
+"""The ask door with everything real around it: the store on disk, the HTTP client, a source on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from support.upstream import EPOCH, Upstream
+from tidegate.clock import Clock, ManualClock
+from tidegate.config.model import ApiInlet, Resource, Source
+from tidegate.model import Event, NewEvent, Origin
+from tidegate.outbound.client import PullClient
+from tidegate.outbound.dialer import Dialer, Guard
+from tidegate.pull import PullEngine
+from tidegate.rules.addresses import parse_allow
+from tidegate.store import EventQuery
+from tidegate.store.sqlite import open_sqlite
+
+
+class StepClock(ManualClock):
+    """Every look is a millisecond later than the one before, so that "before" and "after" are exact."""
+
+    def now_us(self) -> int:
+        self.advance(0.001)
+        return super().now_us()
+
+
+class NoRoutes:
+    """The routing decision of a gateway without routes: every event has the empty audience of its source."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self._numbers: dict[str, int] = {}
+
+    def decide(self, source: str, type_: str, view: Callable[[], dict[str, Any]], resource: str, /) -> int | None:
+        assert view()["change"]["resource"] == resource
+        return self._numbers.get(source)
+
+    async def decide_slow(self, source: str, type_: str, view: Callable[[], dict[str, Any]], resource: str, /) -> int:
+        self._numbers[source] = (await self._store.log.audience(source, (), (), ())).number
+        return self._numbers[source]
+
+
+class World:
+    """One gateway's ask door over `shop/orders`."""
+
+    def __init__(self, store: Any, shop: Upstream, client: PullClient, clock: Clock) -> None:
+        self.store = store
+        self.shop = shop
+        self.clock = clock
+        self.client = client
+        self.router = NoRoutes(store)
+        self.engine = PullEngine(store, self.router, client, clock)
+
+    def configure(self, api: dict[str, Any] | None = None, **resource: Any) -> None:
+        values = {
+            "path": "/orders",
+            "item_path": "/orders/{id}",
+            "data_selector": "orders",
+            "paginator": {"type": "header_link"},
+            **({"version": "updated_at"} if self.shop.versions else {}),
+            **resource,
+        }
+        source = Source(
+            api=msgspec.convert({"base_url": self.shop.url, **(api or {})}, ApiInlet),
+            resources={"orders": msgspec.convert({k: v for k, v in values.items() if v is not None}, Resource)},
+        )
+        self.engine.configure({"shop": source})
+
+    async def restart(self) -> None:
+        """A new engine over the same store, as after a crash: nothing in memory stays."""
+        sources = self.engine._sources
+        await self.engine.stop()
+        self.engine = PullEngine(self.store, self.router, self.client, self.clock)
+        self.engine.configure(sources)
+        await self.engine.start()
+
+    async def poll(self, *, ok: bool = True) -> Any:
+        report = await self.engine.poll_now("shop", "orders")
+        assert not ok or report.error == "", report
+        return report
+
+    async def webhook(self, record: Any, type_: str = "orders/updated", *, at_us: int | None = None) -> int:
+        """A webhook of the shop enters the log; the answer is its offset."""
+        number = (await self.store.log.audience("shop", (), (), ())).number
+        at_us = self.clock.now_us() if at_us is None else at_us
+        event = NewEvent("shop", type_, Origin.WEBHOOK, at_us, number, json.dumps(record).encode(), "application/json")
+        return (await self.store.log.append([event]))[0].offset
+
+    async def settle(self, upto: int | None = None) -> None:
+        """Until the feed has applied the log and nothing waits to be fetched."""
+        engine = self.engine._engines[("shop", "orders")]
+        target = self.store.log.told if upto is None else upto
+
+        def done() -> bool:
+            return engine.keeper.state.log_position >= target and not engine.keeper.memo.dirty
+
+        await until(done)
+
+    async def events(self) -> list[Event]:
+        return list((await self.store.log.page(EventQuery(ascending=True, limit=100_000))).events)
+
+    async def changes(self) -> list[dict[str, Any]]:
+        """Change events in the order of the log: kind, key, origin, data and what `change` says."""
+        return [
+            {
+                "kind": event.type.partition(".")[2],
+                "key": event.key,
+                "origin": event.origin.value,
+                "data": json.loads(event.body),
+                **json.loads(event.change),
+            }
+            for event in await self.events()
+            if event.change
+        ]
+
+    async def kinds(self) -> list[tuple[str, str | None, str]]:
+        return [(one["kind"], one["key"], one["origin"]) for one in await self.changes()]
+
+    async def records(self) -> dict[str, Any]:
+        """Live records, parsed, by key."""
+        return {one.key: json.loads(one.body) for one in await self.store.records.page("shop", "orders", limit=100_000)}
+
+
+async def until(done: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait on a condition, turn by turn of the loop."""
+    async with asyncio.timeout(seconds):
+        while not done():
+            await asyncio.sleep(0.002)
+
+
+@asynccontextmanager
+async def world(
+    path: Path, *, clock: Clock | None = None, started: bool = True, api: dict[str, Any] | None = None, **how: Any
+) -> AsyncIterator[World]:
+    """`how`: keys of Upstream (page_size, versions, validators), the rest is the resource's configuration."""
+    shop = Upstream(**{name: how.pop(name) for name in ("page_size", "versions", "validators") if name in how})
+    clock = clock or StepClock(int(EPOCH.timestamp()) * 1_000_000)
+    store = await open_sqlite(path)
+    client = PullClient(Dialer(Guard(parse_allow(["127.0.0.1/32"])), clock), clock)
+    try:
+        async with shop:
+            one = World(store, shop, client, clock)
+            one.configure(api, **how)
+            if started:
+                await one.engine.start()
+            try:
+                yield one
+            finally:
+                await one.engine.stop()
+    finally:
+        await client.close()
+        await store.close()
