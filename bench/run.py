@@ -125,7 +125,9 @@ def ratios(name: str, rounds: int, one: Callable[[], float], floor: Callable[[],
         first, second = order[0](), order[1]()
         mine, its = (first, second) if number % 2 == 0 else (second, first)
         pairs.append((mine / its, mine, its))
-        print(f"  round {number + 1}: {mine:,.0f} against {its:,.0f} per CPU second, ratio {mine / its:.2f}", flush=True)
+        print(
+            f"  round {number + 1}: {mine:,.0f} against {its:,.0f} per CPU second, ratio {mine / its:.2f}", flush=True
+        )
     pairs.sort()
     middle = pairs[len(pairs) // 2][0]
     print(f"{name}: {middle:.2f} [{pairs[0][0]:.2f}..{pairs[-1][0]:.2f}] of the floor, goal {goal}", flush=True)
@@ -213,7 +215,9 @@ def latency(options: argparse.Namespace, scratch: Path) -> None:
         print(f"  round {number + 1}: p50 {a['p50_ms']:.2f} ms against {b['p50_ms']:.2f} ms "
               f"(p99 {a['p99_ms']:.1f} against {b['p99_ms']:.1f})", flush=True)  # fmt: skip
     pairs = sorted(m / f for m, f in zip(mine, floor, strict=True))
-    print(f"latency at 200/s, accept to arrival, p50: {pairs[len(pairs) // 2]:.2f} of plain, goal at most 2", flush=True)
+    print(
+        f"latency at 200/s, accept to arrival, p50: {pairs[len(pairs) // 2]:.2f} of plain, goal at most 2", flush=True
+    )
 
 
 def memory(options: argparse.Namespace, scratch: Path) -> None:
@@ -246,7 +250,9 @@ def start(options: argparse.Namespace, scratch: Path) -> None:
         times.append(process.ready_seconds)
         process.end()
     times.sort()
-    print(f"start to ready: {times[len(times) // 2]:.2f} s [{times[0]:.2f}..{times[-1]:.2f}], goal under 1 s", flush=True)
+    print(
+        f"start to ready: {times[len(times) // 2]:.2f} s [{times[0]:.2f}..{times[-1]:.2f}], goal under 1 s", flush=True
+    )
 
 
 _fresh = [0]

@@ -45,34 +45,21 @@ async def _serve(options: ServeOptions) -> int:
     except BaseException:
         listener.close()
         raise
-    await gateway.start()
-    _handle_signals(gateway)
-    url = f"http://{'[' + options.host + ']' if ':' in options.host else options.host}:{port}"
-    app = await make_app(gateway)
-    servers = [(make_server(_with_door(app, gateway) if ingest is None else app), listener)]
-    if ingest is not None:
-        servers.append((make_server(_only_door(gateway)), ingest))
-    local = await _write_local(gateway, url)
-    if options.admin_key is None:
-        link = await login_link(gateway, url)
-        if link:
-            log.info("log in to the dashboard once with %s", link)
-
-    def ready() -> None:
-        # What was made until here lives as long as the process: keep it out of every later collection.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 20)
-        print(f"ready {url}", flush=True)  # noqa: T201 - the contract's first line on stdout
-
-    stopped = False
+    local: Path | None = None
     try:
-        await run_until(servers, gateway.stopping, ready)
-        stopped = True
+        await gateway.start()
+        _handle_signals(gateway)
+        url = f"http://{'[' + options.host + ']' if ':' in options.host else options.host}:{port}"
+        app = await make_app(gateway)
+        servers = [(make_server(_with_door(app, gateway) if ingest is None else app), listener)]
+        if ingest is not None:
+            servers.append((make_server(gateway.door), ingest))
+        local = _write_local(gateway, await local_key(gateway), url)
+        link = await login_link(gateway, url) if options.admin_key is None else None
+        await run_until(servers, gateway.stopping, lambda: _ready(url, link))
     finally:
-        if not stopped:
-            gateway.stopping.set()
-        local.unlink(missing_ok=True)
+        if local is not None:
+            local.unlink(missing_ok=True)
         await gateway.stop()
     if gateway.failure is not None:
         raise TidegateError(
@@ -95,8 +82,14 @@ def _with_door(app: Any, gateway: Gateway) -> Any:
     return route
 
 
-def _only_door(gateway: Gateway) -> Any:
-    return gateway.door
+def _ready(url: str, link: str | None) -> None:
+    # What was made until here lives as long as the process: keep it out of every later collection.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+    print(f"ready {url}", flush=True)  # noqa: T201 - the contract's first line on stdout
+    if link is not None:
+        print(f"log in once, within the hour: {link}", flush=True)  # noqa: T201
 
 
 def _handle_signals(gateway: Gateway) -> None:
@@ -115,10 +108,9 @@ async def _reload(gateway: Gateway) -> None:
         log.info("the configuration was read again: %d changes", len(changes))
 
 
-async def _write_local(gateway: Gateway, url: str) -> Path:
+def _write_local(gateway: Gateway, key: str, url: str) -> Path:
     """`DIR/local.json`, mode 0600: where the command line finds this gateway and a key for it."""
     path = gateway.options.data / "local.json"
-    key = await local_key(gateway)
     descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
     os.fchmod(descriptor, 0o600)
     with os.fdopen(descriptor, "wb") as file:
