@@ -35,15 +35,18 @@ def secret_key(secret: str) -> bytes:
         raise ConfigError("the signing secret is empty", hint="leave `secret` out to have one made")
     try:
         padded = encoded + "=" * (-len(encoded) % 4)  # senders of the reference libraries drop the padding
-        return base64.b64decode(padded, validate=True)
+        key = base64.b64decode(padded, validate=True)
     except (binascii.Error, ValueError):  # ValueError: not ASCII
+        key = b""
+    if not key:
         if text.startswith(PREFIX) or len(text) < _SHORTEST_TEXT:
             raise ConfigError(
                 f"the signing secret ({len(text)} characters) is neither whsec_ and base64"
                 f" nor a plain text of at least {_SHORTEST_TEXT} characters",
                 hint="leave `secret` out to have one made",
-            ) from None
+            )
         return text.encode("utf-8", "surrogatepass")
+    return key
 
 
 class Signer:

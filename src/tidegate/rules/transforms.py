@@ -58,6 +58,7 @@ def compile_transform(transform: Transform) -> Callable[[View], View]:
             out = _rename(out, renames)
         for target, value in settings:
             out = _write(out, target, value(view))
+        out.setdefault("data", None)  # renamed away
         return out
 
     return apply
@@ -166,8 +167,10 @@ def _put(holder: Any, names: Path, value: Any) -> Any:
 
 
 def _without(holder: Any, names: Path) -> Any:
-    """`holder` without what stands at `names`, which is there; an item of a list leaves null in its place."""
+    """`holder` without what stands at `names`; an item of a list leaves null in its place."""
     name, rest = names[0], names[1:]
+    if step(holder, name) is MISSING:
+        return holder  # gone with a parent that was renamed too
     if isinstance(holder, list):
         index = int(name)
         return [*holder[:index], _without(holder[index], rest) if rest else None, *holder[index + 1 :]]
@@ -240,9 +243,11 @@ def _expression(text: str, path: str) -> Value:
     return evaluate
 
 
-def _check_expression(node: dict[str, Any], text: str, path: str, parent: str = "") -> None:
+def _check_expression(node: dict[str, Any], text: str, path: str, parent: str = "", depth: int = 0) -> None:
     """Roots must be parts of the event, so that `object.id` for `data.object.id` is found out at load."""
     kind = node["type"]
+    if depth > _MAX_DEPTH * 2:
+        raise ConfigError(f"{text[:40]!r}... is nested too deep", path=path)
     if kind == "expref" and parent != "function_expression":
         raise ConfigError(f"{text!r}: '&' may only stand as an argument of a function", path=path)
     if kind == "function_expression" and node["value"] not in jmespath.functions.Functions.FUNCTION_TABLE:
@@ -255,7 +260,7 @@ def _check_expression(node: dict[str, Any], text: str, path: str, parent: str = 
         )
     for child in node["children"]:
         if isinstance(child, dict) and "type" in child:
-            _check_expression(child, text, path, kind)
+            _check_expression(child, text, path, kind, depth + 1)
 
 
 def _root(node: dict[str, Any]) -> str | None:

@@ -1,0 +1,213 @@
+"""What goes on the wire: bytes as they came, envelopes, CloudEvents and chat texts."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidegate.config.model import Transform
+from tidegate.errors import ConfigError
+from tidegate.model import Event, Origin
+from tidegate.rules.bodies import compile_body, pass_on
+from tidegate.rules.redaction import keep_headers
+from tidegate.rules.texts import compile_text
+from tidegate.rules.transforms import compile_transform
+
+AT = 1_800_000_000_123_456
+BODY = b'{ "id": "ch_1", "big": 12345678901234567890123, "price": 1.10 }\n'
+
+
+def event(
+    body: bytes = BODY, origin: Origin = Origin.WEBHOOK, content_type: str = "application/json", **parts
+) -> Event:
+    return Event(7, "payments", "charge.succeeded", origin, AT, 1, body, content_type, **parts)
+
+
+def send(mode: str, one: Event, transform=None, text=None):
+    return compile_body(mode, transform, text)(one, "evt_7")
+
+
+PICK = compile_transform(Transform(pick=["data.id"]))
+
+
+@pytest.mark.parametrize("mode", ["auto", "raw"])
+@pytest.mark.parametrize("origin", [Origin.WEBHOOK, Origin.FORM])
+def test_what_came_in_over_http_goes_out_byte_for_byte(mode, origin):
+    for body, content_type in ((BODY, "application/json; x=y"), (b"\xff\x00\xfe", "image/png"), (b"", "text/plain")):
+        sent = send(mode, event(body, origin, content_type))
+        assert (sent.body, sent.content_type) == (body, content_type)
+
+
+def test_a_body_without_a_usable_type_is_bytes():
+    for content_type in ("", "text/plain\r\nx: y", "text/\u4e2d"):
+        assert send("auto", event(content_type=content_type)).content_type == "application/octet-stream"
+
+
+@pytest.mark.parametrize("origin", [Origin.PUBLISH, Origin.POLL, Origin.RECONCILE, Origin.PULL, Origin.IMAP])
+def test_what_tidegate_made_goes_out_as_an_envelope(origin):
+    sent = send("auto", event(origin=origin, key="k", headers=keep_headers([(b"x-a", b"1")])))
+    assert json.loads(sent.body) == {
+        "id": "evt_7",
+        "type": "charge.succeeded",
+        "source": "payments",
+        "timestamp": "2027-01-15T08:00:00.123456Z",
+        "key": "k",
+        "data": json.loads(BODY),
+    }
+    assert (sent.content_type, sent.headers) == ("application/json", ())
+
+
+def test_a_change_is_of_our_making_though_a_webhook_told_it():
+    change = b'{"resource":"orders","before":null,"fields":[],"version":null,"number":1}'
+    sent = json.loads(send("auto", event(change=change)).body)
+    assert sent["change"] == json.loads(change)
+    assert "change" not in json.loads(send("envelope", event()).body)
+
+
+def test_an_envelope_holds_numbers_as_they_were_written():
+    assert b'"big": 12345678901234567890123, "price": 1.10' in send("envelope", event()).body
+
+
+def test_the_time_of_the_source_is_told_when_it_has_one():
+    one = event(occurred_at_us=1_000_000)
+    assert json.loads(send("envelope", one).body)["timestamp"] == "1970-01-01T00:00:01.000000Z"
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "data_path", "data", "encoded"),
+    [
+        (b"\xff\x00", "image/png", "", None, True),
+        (b"{broken", "application/json", "", None, True),
+        (b"[" * 5000, "application/json", "", None, True),
+        (b"", "application/json", "", None, False),
+        (b"null", "application/json", "", None, False),
+        (b'"\\ud800"', "application/json", "", "\ufffd", False),
+        (b"a=1&a=2", "application/x-www-form-urlencoded", "", {"a": ["1", "2"]}, False),
+        (b'{"data":{"x":0}}', "application/json", "data", {"x": 0}, False),
+        (b'{"data":0}', "application/json", "data", 0, False),
+        (b'{"other":0}', "application/json", "data", None, False),
+    ],
+)
+def test_an_envelope_holds_data_or_its_bytes(body, content_type, data_path, data, encoded):
+    sent = json.loads(send("envelope", event(body, content_type=content_type, data_path=data_path)).body)
+    assert sent["data"] == data
+    assert sent.get("data_base64") == (base64.b64encode(body).decode() if encoded else None)
+
+
+@pytest.mark.parametrize("mode", ["auto", "envelope"])
+def test_a_transform_makes_an_envelope_of_what_it_kept(mode):
+    sent = json.loads(send(mode, event(change=b'{"before":{"iban":"x"}}'), PICK).body)
+    assert sent["data"] == {"id": "ch_1"}
+    assert "change" not in sent
+    unread = json.loads(send(mode, event(b"\xff"), PICK).body)
+    assert unread["data"] is None
+    assert "data_base64" not in unread  # the bytes hold what the transform was to leave out
+
+
+def test_raw_with_a_transform_is_the_transformed_data_alone():
+    sent = send("raw", event(), PICK)
+    assert (sent.body, sent.content_type, sent.headers) == (b'{"id":"ch_1"}', "application/json", ())
+
+
+def test_a_cloudevent_has_the_required_attributes():
+    sent = send("cloudevents", event(key="k", change=b'{"number":1}'))
+    assert sent.content_type == "application/cloudevents+json"
+    assert json.loads(sent.body) == {
+        "specversion": "1.0",
+        "id": "evt_7",
+        "source": "payments",
+        "type": "charge.succeeded",
+        "time": "2027-01-15T08:00:00.123456Z",
+        "subject": "k",
+        "change": '{"number":1}',
+        "datacontenttype": "application/json",
+        "data": json.loads(BODY),
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [(b"\xff", "image/png"), (b"a=1", "application/x-www-form-urlencoded"), (b"{x", "application/json"), (b"x", "")],
+)
+def test_a_cloudevent_carries_what_is_no_json_as_base64_and_never_both(body, content_type):
+    sent = json.loads(send("cloudevents", event(body, content_type=content_type)).body)
+    assert base64.b64decode(sent["data_base64"]) == body
+    assert sent["datacontenttype"] == (content_type or "application/octet-stream")
+    assert "data" not in sent
+    assert json.loads(send("cloudevents", event(body, content_type=content_type), PICK).body)["data"] in (None, {})
+
+
+def test_a_chat_gets_a_text_of_the_transformed_event():
+    text = compile_text("<!here> {{ data.id }} {{ data.price }}")
+    assert json.loads(send("auto", event(), text=text).body) == {"text": "<!here> ch_1 1.1"}
+    assert json.loads(send("auto", event(), PICK, text).body) == {"text": "<!here> ch_1 "}
+
+
+def test_an_unknown_mode_is_refused():
+    with pytest.raises(ConfigError):
+        compile_body("xml", None, None)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "X-GitHub-Event", "X-Hub-Signature-256", "X-Shopify-Hmac-SHA256", "X-Shopify-Topic", "Stripe-Signature",
+        "Linear-Signature", "Linear-Delivery", "Typeform-Signature", "intuit-signature", "svix-id", "ce-type",
+        "x-github-hook-installation-target-id", "PayPal-Transmission-Sig", "PayPal-Auth-Algo", "HmacSignature",
+        "Twitch-Eventsub-Message-Id", "X-Author",
+    ],
+)  # fmt: skip
+def test_the_providers_own_headers_are_passed_on(name):
+    assert pass_on(keep_headers([(name.encode(), b"v")])) == ((name.lower(), "v"),)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Authorization", "Proxy-Authorization", "Cookie", "X-Api-Key", "X-Gitlab-Token", "X-Auth-Request-User",
+        "X-Telegram-Bot-Api-Secret-Token", "X-Hook-Secret", "X-Session-Id", "X-Amz-Security-Token", "X-CSRF",
+        "Host", "User-Agent", "Content-Type", "Content-Length", "Accept", "Connection", "Transfer-Encoding",
+        "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP", "X-Envoy-External-Address", "X-Amzn-Trace-Id",
+        "X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Override", "Forwarded", "Via", "CF-Ray", "Idempotency-Key",
+        "webhook-signature", "webhook-id", "tidegate-hops", "tidegate-signature", "X-",
+    ],
+)  # fmt: skip
+def test_credentials_and_headers_of_the_connection_are_not(name):
+    assert pass_on(keep_headers([(name.encode(), b"v")])) == ()
+    assert pass_on(msgspec.json.encode([[name.lower(), "v"]])) == ()
+
+
+@given(st.lists(st.tuples(st.text(), st.text())) | st.lists(st.tuples(st.sampled_from(["x-a", "x-b\r"]), st.text())))
+def test_no_stored_header_can_break_a_request(pairs):
+    for name, value in pass_on(msgspec.json.encode(pairs, enc_hook=repr) if _encodable(pairs) else b"[["):
+        assert name.startswith("x-") or "signature" in name
+        assert not set(name + value) & set("\r\n\0")
+        value.encode("latin-1")
+
+
+def _encodable(pairs) -> bool:
+    try:
+        msgspec.json.encode(pairs)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@given(
+    st.binary(max_size=100),
+    st.sampled_from(["", "application/json", "text/plain", "application/x-www-form-urlencoded"]),
+)
+def test_every_mode_renders_every_body_the_same_each_time(body, content_type):
+    one = event(body, content_type=content_type, headers=body)
+    for mode in ("auto", "raw", "envelope", "cloudevents"):
+        for transform in (None, PICK):
+            render = compile_body(mode, transform, None)
+            sent = render(one, "evt_7")
+            assert sent == render(one, "evt_7")
+            if "json" in sent.content_type and sent.body is not body:
+                json.loads(sent.body)

@@ -1,0 +1,154 @@
+"""Texts: what a template may hold, and that payloads cannot act through it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidegate.errors import ConfigError
+from tidegate.rules.texts import MAX_OUTPUT, RenderFailed, compile_text
+
+VIEW = {
+    "type": "charge.succeeded",
+    "source": "payments",
+    "origin": "webhook",
+    "key": None,
+    "data": {
+        "name": "<!channel> & <https://evil|click>",
+        "amount": 4950,
+        "items": ["a", "b"],
+        "paid": True,
+        "keys": "mine",
+        "nested": {"x": "<b>"},
+        "__class__": "field",
+    },
+    "headers": {"x-topic": "t"},
+    "change": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("template", "wanted"),
+    [
+        ("plain <!here> & text", "plain <!here> & text"),
+        ("{{ data.name }}", "&lt;!channel&gt; &amp; &lt;https://evil|click&gt;"),
+        ("<!here> {{ data.name | upper }}", "<!here> &lt;!CHANNEL&gt; &amp; &lt;HTTPS://EVIL|CLICK&gt;"),
+        ("{{ '<' ~ data.amount ~ data.name | first }}", "&lt;4950&lt;"),
+        ("{{ data.nested }}", '{"x":"&lt;b&gt;"}'),
+        ("{{ data.nested | json }}", '{"x":"&lt;b&gt;"}'),
+        ("{{ data.amount / 100 }}", "49.5"),
+        ("{{ data.amount / 10 }}", "495"),
+        ("{{ (data.amount / 1000) | round(1) }}", "5"),
+        ("{{ data.paid }}", "true"),
+        ("{{ key }}{{ change }}{{ data.nope.deeper.still }}", ""),
+        ("{{ key | default('none', true) }}/{{ data.nope | default(data.amount) }}", "none/4950"),
+        (
+            "{{ data.items | join(', ') }} {{ data.items | length }} {{ data.items[1] }} {{ data.items.0 }}",
+            "a, b 2 b a",
+        ),
+        ("{{ data['amount'] }} {{ headers['x-topic'] }}", "4950 t"),
+        (
+            "{{ data.keys }} {{ data.values }} {{ data.__class__ }} {{ type.__class__ }} {{ type.upper }}",
+            "mine  field  ",
+        ),
+        ("{% if data.amount >= 1000 and not change %}big{% elif data.paid %}paid{% else %}small{% endif %}", "big"),
+        ("{{ 'yes' if data.nope is defined else 'no' }}{{ data.nope == 1 }}", "nofalse"),
+        ("{{ 'a' in data['items'] }}", "true"),
+        ("{{ data.name | truncate(9) }}", "&lt;!chan..."),
+        ("{% raw %}{{ data }}{% endraw %}{# note #}", "{{ data }}"),
+        ("two\nlines\n", "two\nlines\n"),
+    ],
+)
+def test_a_template_looks_up_and_escapes(template, wanted):
+    assert compile_text(template)(VIEW) == wanted
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "{% for x in data %}{% endfor %}",
+        "{% macro m() %}{% endmacro %}",
+        "{% include 'x' %}",
+        "{% import 'x' as y %}",
+        "{% extends 'x' %}",
+        "{% set x = 1 %}",
+        "{% block b %}{% endblock %}",
+        "{% filter upper %}x{% endfilter %}",
+        "{% with %}{% endwith %}",
+        "{{ data.get('x') }}",
+        "{{ range(10) }}",
+        "{{ lipsum }}",
+        "{{ self }}",
+        "{{ customer }}",
+        "{{ data.a * 1000 }}",
+        "{{ 'a' * 1000000000 }}",
+        "{{ 9 ** 9 ** 9 }}",
+        "{{ data.fmt % 5 }}",
+        "{{ data.a / data.b }}",
+        "{{ data.a / 0 }}",
+        "{{ data.a / 'x' }}",
+        "{{ data[key] }}",
+        "{{ data[1:2] }}",
+        "{{ [1, 2] }}",
+        "{{ {'a': 1} }}",
+        "{{ data | map('x') }}",
+        "{{ data | replace('a', 'b') }}",
+        "{{ data | center(100000000) }}",
+        "{{ data | attr('x') }}",
+        "{{ data.name | safe }}",
+        "{{ data.name | truncate(data.amount) }}",
+        "{{ data.items | join(*data) }}",
+        "{{ data is callable }}",
+        "{{ data. }}",
+        "{% if data %}",
+        "{{ data",
+        "x" * 10_001,
+        "{{ " + "(" * 3000 + "data" + ")" * 3000 + " }}",
+        "{{ " + "not " * 2000 + "data }}",
+    ],
+)
+def test_everything_else_is_refused_at_load(bad):
+    with pytest.raises(ConfigError) as caught:
+        compile_text(bad)
+    assert caught.value.path == "$.text"
+
+
+def test_the_nearest_name_is_told():
+    with pytest.raises(ConfigError) as caught:
+        compile_text("{{ dta.x }}")
+    assert "'data'" in caught.value.hint
+
+
+@pytest.mark.parametrize("template", ["{{ data.name / 100 }}", "{{ data.nested > 5 }}", "{{ data.name | round }}"])
+def test_an_operation_that_does_not_fit_the_value_fails_by_name(template):
+    with pytest.raises(RenderFailed):
+        compile_text(template)(VIEW)
+
+
+@pytest.mark.parametrize(
+    "template", ["{{ data }}", "x{{ data }}", "{{ data }}{{ data }}", "{{ data | join('') }}" * 3, "x" * 9000]
+)
+@pytest.mark.parametrize("data", ["<" * 3_000_000, "&" * 1001, ["a" * 10_000] * 10])
+def test_output_is_bounded_and_no_entity_is_cut(template, data):
+    text = compile_text(template)({**VIEW, "data": data})
+    assert len(text) <= MAX_OUTPUT
+    if "<" in data:
+        assert text.replace("&lt;", "").replace("…", "") in ("", "x") or template.startswith("xx")
+
+
+@given(st.text() | st.recursive(st.text() | st.integers() | st.floats(), st.lists))
+def test_no_value_of_an_event_can_mention_or_link(value):
+    view = {**VIEW, "data": value, "key": "<!channel>"}
+    text = compile_text("{{ data }}{{ data | default('') }}{% if data %}{{ data }}{% endif %}{{ key }}")(view)
+    assert "<" not in text
+    assert ">" not in text
+    assert len(text) <= MAX_OUTPUT
+
+
+def test_importing_the_module_does_not_load_jinja():
+    code = "import sys; import tidegate.rules.texts; sys.exit('jinja2' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

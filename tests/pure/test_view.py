@@ -1,0 +1,128 @@
+"""Bodies of anybody's making become plain values or None, and nothing raises."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidegate.model import Event, NewEvent, Origin
+from tidegate.rules.view import MAX_DEPTH, MISSING, dig, event_view, parse_body, payload
+
+
+def event(body: bytes = b"", content_type: str = "application/json", **parts: object) -> Event:
+    return Event(1, "payments", "a.b", Origin.WEBHOOK, 0, 0, body, content_type, **parts)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "wanted"),
+    [
+        ("application/json", b'{"a":1}', {"a": 1}),
+        ("Application/JSON; charset=utf-8", b"[1,true,null]", [1, True, None]),
+        ("application/cloudevents+json", b'"text"', "text"),
+        ("text/json", b"5", 5),
+        ("application/json", b"null", None),
+        ("application/json", b"", None),
+        ("application/json", b"{", None),
+        ("application/json", b"NaN", None),
+        ("application/json", b"[1e999]", None),
+        ("application/json", b'{"a":"\xff"}', None),
+        ("application/json", b"9" * 30, int("9" * 30)),
+        ("application/json", b"9" * 100_000, None),
+        ("application/json", b"\xef\xbb\xbf[1]", [1]),
+        ("application/json", b'{"a":"x\\ud83d"}', {"a": "x\ufffd"}),
+        ("application/json", b'["\\uDC00",1e999]', None),
+        ("application/json", b'["\\uDC00",NaN]', None),
+        ("application/json", b'["\\ud83d\\ude00"]', ["\U0001f600"]),
+        ("", b'  {"a":1}', {"a": 1}),
+        ("text/plain", b"[1]", [1]),
+        ("text/plain", b"5", None),
+        ("", b"hello", None),
+        ("application/x-www-form-urlencoded", b"a=1&b=x+y&a=2&a=3&c=", {"a": ["1", "2", "3"], "b": "x y", "c": ""}),
+        ("application/x-www-form-urlencoded", b"a=%ff&%zz", {"a": "\ufffd", "%zz": ""}),
+        ("application/x-www-form-urlencoded", b"&".join(b"a=1" for _ in range(2000)), None),
+        ("multipart/form-data; boundary=x", b"--x", None),
+    ],
+)
+def test_a_body_is_read_by_its_type_or_its_look(content_type, body, wanted):
+    assert payload(event(body, content_type)) == wanted
+
+
+@pytest.mark.parametrize(("depth", "read"), [(1, True), (MAX_DEPTH, True), (MAX_DEPTH + 1, False), (200_000, False)])
+def test_nesting_is_read_down_to_the_limit(depth, read):
+    assert (payload(event(b"[" * depth + b"]" * depth)) is not None) is read
+    objects = b'{"a":' * depth + b"1" + b"}" * depth
+    assert (payload(event(objects)) is not None) is read
+
+
+def test_many_brackets_side_by_side_are_not_deep():
+    assert payload(event(b"[" + b",".join([b"{}"] * 500) + b"]")) == [{}] * 500
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [("", {"data": {"a": [1, {"b": 2}]}}), ("data", {"a": [1, {"b": 2}]}), ("data.a.1.b", 2), ("nope.x", None)],
+)
+def test_data_path_names_the_part_that_is_data(path, wanted):
+    assert payload(event(b'{"data":{"a":[1,{"b":2}]}}', data_path=path)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        ("", {"a": [10, None], "0": {"b": False}, "": 3}),
+        ("a.0", 10),
+        ("a.1", None),
+        ("a.2", MISSING),
+        ("a.-1", MISSING),
+        ("a.\u00b2", MISSING),
+        ("a.99999999999999999999", MISSING),
+        ("0.b", False),
+        ("0.b.c", MISSING),
+        ("a.x", MISSING),
+        ("a..0", MISSING),
+        ("x.", MISSING),
+    ],
+)
+def test_dig_tells_null_from_missing(path, wanted):
+    assert dig({"a": [10, None], "0": {"b": False}, "": 3}, path) == wanted
+
+
+def test_a_view_names_the_parts_of_an_event():
+    headers = msgspec.json.encode([["X-Kind", "a"], ["x-kind", "b"]])
+    change = b'{"resource":"orders","number":1}'
+    seen = event_view(event(b"[]", key="k", headers=headers, change=change))
+    assert seen == {
+        "type": "a.b",
+        "source": "payments",
+        "origin": "webhook",
+        "key": "k",
+        "data": [],
+        "headers": {"x-kind": "a, b"},
+        "change": {"resource": "orders", "number": 1},
+    }
+    new = NewEvent("s", "t", Origin.POLL, 0, 0, b"{}")
+    assert event_view(new)["origin"] == "poll"
+    assert event_view(new)["change"] is None
+
+
+bodies = st.one_of(
+    st.binary(max_size=200),
+    st.text(st.characters(exclude_categories=())).map(lambda text: text.encode("utf-8", "surrogatepass")),
+    st.text(alphabet='{}[]",:\\ud8cDfF0123e9.-tn').map(str.encode),
+)
+types = st.sampled_from(["", "application/json", "application/x-www-form-urlencoded", "text/plain", ";;", "\ud800"])
+
+
+@given(bodies, types, st.sampled_from(["", "a", "0.a", "..", "data.object"]), st.binary(max_size=20))
+def test_a_view_never_raises_and_can_always_be_written_as_json(body, content_type, path, noise):
+    seen = event_view(event(body, content_type, data_path=path, headers=noise, change=noise))
+    msgspec.json.encode(seen)
+
+
+@given(bodies)
+def test_what_is_as_written_means_the_same_when_read_again(body):
+    parsed = parse_body(event(body))
+    if parsed.as_written:
+        assert msgspec.json.decode(msgspec.json.encode({"data": msgspec.Raw(body)}))["data"] == parsed.value
