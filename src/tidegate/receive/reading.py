@@ -146,7 +146,7 @@ def as_text(value: Any) -> str:
 
 def bounded_type(value: Any) -> str:
     """A type that pages, URLs and logs can show; "" when the sender's word is none such."""
-    text = as_text(value)
+    text = value if type(value) is str else as_text(value)
     return text if len(text) <= TYPE_LETTERS and text.isprintable() else ""
 
 
@@ -158,7 +158,7 @@ def bounded_key(value: Any) -> str | None:
 
 def bounded_id(value: Any) -> str | None:
     """A delivery id. A long or unprintable one is replaced by its hash, which recognises a repeat just as well."""
-    text = as_text(value)
+    text = value if type(value) is str else as_text(value)
     if not text:
         return None
     if len(text) <= DELIVERY_ID_LETTERS and text.isprintable():
@@ -218,6 +218,8 @@ def compile_reader(provider: Provider) -> Reader:
 
 def _first(places: Sequence[Place], paths: list[str], bound: Callable[[Any], Any]) -> Take:
     """The first place that holds something of the wanted kind. Adds the places of the body to `paths`."""
+    if not places:
+        return lambda headers, values: None
     looks: list[tuple[bytes, int, Any]] = []
     for place in places:
         if place.path and place.path not in paths:

@@ -280,6 +280,7 @@ class _Reader(Protocol):
 
 
 def _seconds(value: bytes, unit: str) -> float | None:
+    """Seconds since 1970 of a timestamp as it stood in the request; None when it is not of the unit's form."""
     try:
         if unit == "iso":
             return parse_instant(value.decode()) / 1_000_000
@@ -292,32 +293,47 @@ def _seconds(value: bytes, unit: str) -> float | None:
     return number / 1000 if unit == "ms" else number
 
 
-def _entries(raw: bytes, scheme: Scheme) -> tuple[list[bytes], bytes | None]:
-    """The signatures listed in a header, and the time when it stands among them."""
+def _lister(scheme: Scheme) -> Callable[[bytes], tuple[list[bytes], bytes | None]]:
+    """A function from a header to the signatures listed in it, and the time when it stands among them."""
     prefix, time_prefix = scheme.prefix.encode(), scheme.timestamp_prefix.encode()
-    found: list[bytes] = []
-    timestamp: bytes | None = None
-    for entry in raw.split(scheme.list_separator.encode()) if scheme.list_separator else (raw,):
-        entry = entry.strip()
-        if time_prefix and entry.startswith(time_prefix):
-            timestamp = entry[len(time_prefix) :]
-        elif entry.startswith(prefix) and len(entry) > len(prefix):
-            found.append(entry[len(prefix) :])
-    return found, timestamp
+    separator, cut, time_cut = scheme.list_separator.encode(), len(prefix), len(time_prefix)
+
+    def entries(raw: bytes) -> tuple[list[bytes], bytes | None]:
+        found: list[bytes] = []
+        timestamp: bytes | None = None
+        for entry in raw.split(separator) if separator else (raw,):
+            entry = entry.strip()
+            if time_prefix and entry.startswith(time_prefix):
+                timestamp = entry[time_cut:]
+            elif entry.startswith(prefix) and len(entry) > cut:
+                found.append(entry[cut:])
+        return found, timestamp
+
+    return entries
 
 
-def _compile(scheme: Scheme, checks: list[Check]) -> _Reader:
-    header = scheme.header.lower().encode("latin-1")
-    unless = scheme.unless_header.lower().encode("latin-1")
-    time_header = scheme.timestamp_header.lower().encode("latin-1")
-    id_header = scheme.id_header.lower().encode("latin-1")
-    template = _template(scheme)
-    timed = bool(time_header or scheme.timestamp_prefix)
-    unit, tolerance = scheme.timestamp_unit, scheme.tolerance_seconds
-    signs_url = any(number == _URL for number, _ in template)
-    plain = not scheme.list_separator and not scheme.timestamp_prefix
-    prefix = scheme.prefix.encode()
+Parts = Callable[[bytes, bytes, bytes, str], Sequence[bytes]]  # (body, timestamp, id, url)
 
+
+def _parts(template: Sequence[tuple[int, bytes]]) -> Parts:
+    """The signed parts of a request. Nearly all providers sign the body last, after id and time: made in one step."""
+    before = [number for number, _ in template[:-1] if number != _LITERAL]
+    if template and template[-1][0] == _BODY and before in ([], [_TIMESTAMP], [_ID, _TIMESTAMP]):
+        head = b"".join(
+            literal.replace(b"%", b"%%") if number == _LITERAL else b"%b" for number, literal in template[:-1]
+        )
+        if _SECRET in head:
+            return _parts_one_by_one(template)
+        if not before:
+            start = head % ()
+            return (lambda body, timestamp, id_, url: (start, body)) if start else (lambda body, *_: (body,))
+        if before == [_TIMESTAMP]:
+            return lambda body, timestamp, id_, url: (head % timestamp, body)
+        return lambda body, timestamp, id_, url: (head % (id_, timestamp), body)
+    return _parts_one_by_one(template)
+
+
+def _parts_one_by_one(template: Sequence[tuple[int, bytes]]) -> Parts:
     def parts_of(body: bytes, timestamp: bytes, id_: bytes, url: str) -> list[bytes]:
         parts: list[bytes] = []
         for number, literal in template:
@@ -335,20 +351,28 @@ def _compile(scheme: Scheme, checks: list[Check]) -> _Reader:
                 parts.append(_form_text(body))
         return parts
 
+    return parts_of
+
+
+def _compile(scheme: Scheme, checks: list[Check]) -> _Reader:
+    header = scheme.header.lower().encode("latin-1")
+    unless = scheme.unless_header.lower().encode("latin-1")
+    time_header = scheme.timestamp_header.lower().encode("latin-1")
+    id_header = scheme.id_header.lower().encode("latin-1")
+    template = _template(scheme)
+    parts_of, entries = _parts(template), _lister(scheme)
+    timed = bool(time_header or scheme.timestamp_prefix)
+    unit, tolerance = scheme.timestamp_unit, scheme.tolerance_seconds
+    both_urls = scheme.url_port and any(number == _URL for number, _ in template)
+
     def read(headers: Headers, body: bytes, url: str, now_s: int) -> Verdict | None:
         raw = headers.get(header)
         if raw is None or (unless and unless in headers):
             return None
-        timestamp: bytes | None
-        if plain:
-            candidates = [raw[len(prefix) :]] if raw.startswith(prefix) and len(raw) > len(prefix) else []
-            timestamp = headers.get(time_header) if time_header else None
-        else:
-            candidates, timestamp = _entries(raw, scheme)
-            if time_header:
-                timestamp = headers.get(time_header)
+        candidates, listed = entries(raw)
         if not candidates:
             return Verdict.MALFORMED
+        timestamp = (headers.get(time_header) if time_header else listed) or b""
         at: float | None = None
         if timed:
             if not timestamp:
@@ -359,15 +383,13 @@ def _compile(scheme: Scheme, checks: list[Check]) -> _Reader:
         id_ = headers.get(id_header, b"") if id_header else b""
         if id_header and not id_:
             return Verdict.MALFORMED
-        for try_url in (url, _other_port(url)) if signs_url and scheme.url_port else (url,):
-            parts = parts_of(body, timestamp or b"", id_, try_url)
+        for try_url in (url, _other_port(url)) if both_urls else (url,):
+            parts = parts_of(body, timestamp, id_, try_url)
             for check in checks:
                 if check(parts, candidates):
-                    if at is None:
+                    if at is None or -tolerance <= at - now_s <= tolerance:
                         return Verdict.OK
-                    if at < now_s - tolerance:
-                        return Verdict.TOO_OLD
-                    return Verdict.TOO_NEW if at > now_s + tolerance else Verdict.OK
+                    return Verdict.TOO_OLD if at < now_s else Verdict.TOO_NEW
         return Verdict.SIGNATURE_WRONG
 
     return read
@@ -390,6 +412,10 @@ def compile_verifier(schemes: Sequence[Scheme], secrets: Sequence[str]) -> Verif
             readers.append(reader)
     if not readers:
         return lambda headers, body, url, now_s: Verdict.SECRET_UNSET
+
+    if len(readers) == 1:
+        only = readers[0]
+        return lambda headers, body, url, now_s: only(headers, body, url, now_s) or Verdict.SIGNATURE_MISSING
 
     def verify(headers: Headers, body: bytes, url: str, now_s: int) -> Verdict:
         reason: Verdict | None = None
