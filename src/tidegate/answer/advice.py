@@ -22,7 +22,7 @@ RARELY_EMPTY = 0.30  # most polls find something, so changes wait for the next o
 COSTLY_REQUESTS = 50.0  # requests for each change found
 
 
-def all_resources(gateway: Sight) -> list[AdviceForm]:
+async def all_resources(gateway: Sight) -> list[AdviceForm]:
     """One for each configured resource, by name."""
     counted = gateway.pull.statistics()
     now = gateway.clock.now_us()

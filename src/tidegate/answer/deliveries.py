@@ -308,7 +308,7 @@ def attempt_form(instance: str, attempt: Attempt) -> AttemptForm:
         error=attempt.error,
         started_at=instant(attempt.started_at_us),
         duration_ms=attempt.duration_us / 1000,
-        manual=attempt.manual,
+        manual=bool(attempt.manual),
         url=attempt.url,
         answer_headers=events.header_pairs(attempt.answer_headers),
         answer_body=attempt.answer_body.decode("utf-8", "replace"),

@@ -23,6 +23,13 @@ class Page(Struct, Generic[T]):
     next_cursor: str | None
 
 
+class ItemPage(Struct):
+    """All sources, destinations or routes, with the keys of the file and some that only tell."""
+
+    data: list[dict[str, Any]]
+    next_cursor: str | None = None
+
+
 class ChangeForm(Struct):
     """How a record changed; `data` of the event is the record after."""
 

@@ -87,7 +87,7 @@ class App:
         elif path == _PUBLISH:
             scope["path_params"] = {}
             await self._publish(scope, receive, send)
-        elif path.startswith(("/api/", "/api")) and (path == "/api" or path[4] == "/"):
+        elif path.startswith("/api/"):
             await self._api(scope, receive, send)
         elif path in self._health:
             await self._health[path](send)

@@ -156,7 +156,7 @@ async def read_stats(_call: Call) -> Stats:
 
 
 async def read_advice(call: Call) -> Page[AdviceForm]:
-    return Page(advice.all_resources(call.gateway), None)
+    return Page(await advice.all_resources(call.gateway), None)
 
 
 async def list_refusals(call: Call) -> Page[RefusalForm]:

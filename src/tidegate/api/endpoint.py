@@ -40,8 +40,8 @@ Handler = Callable[[Call], Awaitable[Any]]
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the table.
 
-    `request` None: no body; `bytes`: the handler reads it. `response` None: 204. `bound`: a key bound to sources may
-    call it, and the handler keeps to them. `statuses`: successes beside `status`, with the same response.
+    `request` None: no body; `bytes`: the handler reads it. `response` None: 204; several: one of them. `bound`: a key
+    bound to sources may call it, and the handler keeps to them. `statuses`: successes beside `status`.
     """
 
     method: str

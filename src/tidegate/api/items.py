@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from tidegate.answer import deliveries
-from tidegate.answer.forms import AttemptForm, Page
+from tidegate.answer.forms import AttemptForm, ItemPage
 from tidegate.api.call import Answer, Call
 from tidegate.clock import rfc3339
 from tidegate.config.export import decode_destination, decode_route, decode_source
@@ -77,9 +77,9 @@ def _missing(kind: str, name: str) -> NotFound:
 # -- sources ---------------------------------------------------------------------------------------------
 
 
-async def list_sources(call: Call) -> Page[dict[str, Any]]:
+async def list_sources(call: Call) -> ItemPage:
     found = call.gateway.live.sources.values()
-    return Page([_source(one) for one in found if call.allowed is None or one.name in call.allowed], None)
+    return ItemPage([_source(one) for one in found if call.allowed is None or one.name in call.allowed])
 
 
 async def one_source(call: Call) -> dict[str, Any]:
@@ -104,8 +104,8 @@ async def delete_source(call: Call) -> None:
 # -- destinations ----------------------------------------------------------------------------------------
 
 
-async def list_destinations(call: Call) -> Page[dict[str, Any]]:
-    return Page([_destination(call, one) for one in call.gateway.live.destinations.values()], None)
+async def list_destinations(call: Call) -> ItemPage:
+    return ItemPage([_destination(call, one) for one in call.gateway.live.destinations.values()])
 
 
 def _found(call: Call) -> LiveDestination:
@@ -161,8 +161,8 @@ async def show_secret(call: Call) -> SecretForm:
 # -- routes ----------------------------------------------------------------------------------------------
 
 
-async def list_routes(call: Call) -> Page[dict[str, Any]]:
-    return Page([_route(one) for one in call.gateway.live.routes.values()], None)
+async def list_routes(call: Call) -> ItemPage:
+    return ItemPage([_route(one) for one in call.gateway.live.routes.values()])
 
 
 async def one_route(call: Call) -> dict[str, Any]:

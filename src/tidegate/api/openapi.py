@@ -60,9 +60,11 @@ def document() -> bytes:
 def make(table: Iterable[Entry]) -> dict[str, Any]:
     """The document as plain values."""
     entries = list(table)
-    types = [t for entry in entries for t in (_body_type(entry), entry.response) if t not in (None, bytes, str)]
-    schemas, components = msgspec.json.schema_components([*types, Problem, Envelope], ref_template=_REF)
-    named = {id(t): schema for t, schema in zip([*types, Problem, Envelope], schemas, strict=True)}
+    types = [Problem, Envelope]
+    for entry in entries:
+        types.extend(one for one in (_body_type(entry), *_answers(entry)) if one is not None)
+    schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
+    named = {id(one): schema for one, schema in zip(types, schemas, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
     for entry in entries:
         paths.setdefault(PREFIX + entry.path, {})[entry.method.lower()] = _operation(entry, named)
@@ -84,6 +86,12 @@ def make(table: Iterable[Entry]) -> dict[str, Any]:
 
 def _body_type(entry: Entry) -> Any:
     return entry.documented if entry.request is bytes else entry.request
+
+
+def _answers(entry: Entry) -> tuple[Any, ...]:
+    """Types of the answer that have a schema."""
+    answers = entry.response if isinstance(entry.response, tuple) else (entry.response,)
+    return tuple(one for one in answers if one not in (None, bytes, str))
 
 
 def _operation(entry: Entry, named: dict[int, Any]) -> dict[str, Any]:
@@ -140,10 +148,10 @@ def _responses(entry: Entry, named: dict[int, Any]) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     for status in (entry.status, *entry.statuses):
         answer: dict[str, Any] = {"description": "Done"}
-        if entry.response is bytes or entry.response is str:
-            answer["content"] = {entry.media: {}}
-        elif entry.response is not None:
-            answer["content"] = {entry.media: {"schema": named[id(entry.response)]}}
+        schemas = [named[id(one)] for one in _answers(entry)]
+        if entry.response is not None:
+            schema = {} if not schemas else schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
+            answer["content"] = {entry.media: {"schema": schema} if schema else {}}
         responses[str(status)] = answer
     if entry.path.startswith("/pull/"):
         responses["304"] = {"description": "What If-None-Match names is still so"}

@@ -18,6 +18,7 @@ from tidegate.answer.forms import (
     Explanation,
     FeedForm,
     FeedPage,
+    ItemPage,
     Page,
     RecordForm,
     RefusalForm,
@@ -57,7 +58,7 @@ _EVENTS: tuple[Entry, ...] = (
     Entry(
         method="POST", path="/events", scope="publish", handler=operating.publish_events, bound=True, status=202,
         request=bytes, documented=operating.EventIn | list[operating.EventIn],
-        response=operating.PublishedOne | operating.PublishedList, max_body=operating.publish_bound,
+        response=(operating.PublishedOne, operating.PublishedList), max_body=operating.publish_bound,
         summary="Publish one event, or a list of up to 1000, all or none",
     ),
     Entry(
@@ -105,11 +106,11 @@ _ASKED: tuple[Entry, ...] = (
     ),
     Entry(
         method="GET", path="/pull/{source}/{resource}", scope="pull", handler=operating.pull, response=bytes,
-        bound=True, free_query=True, media="*/*", summary="The source's list now, one upstream page, from cache within its age",
+        bound=True, free_query=True, media="*/*", summary="The source's list now (one upstream page)",
     ),
     Entry(
         method="GET", path="/pull/{source}/{resource}/{key}", scope="pull", handler=operating.pull, response=bytes,
-        bound=True, free_query=True, media="*/*", summary="One item of the source now, from cache within its age",
+        bound=True, free_query=True, media="*/*", summary="One item of the source now",
     ),
     Entry(
         method="POST", path="/sources/{name}/resources/{resource}/poll", scope="write", handler=operating.poll,
@@ -160,7 +161,7 @@ def _crud(kind: str, struct: Any, one: Any, many: Any, put: Any, delete: Any, *,
     named = f"{path}/{{name}}"
     return (
         Entry(
-            method="GET", path=path, scope="read", handler=many, response=Page[Thing], bound=bound,
+            method="GET", path=path, scope="read", handler=many, response=ItemPage, bound=bound,
             summary=f"All {kind}s, with the keys of the file and without secrets",
         ),
         Entry(method="GET", path=named, scope="read", handler=one, response=Thing, bound=bound, summary=f"One {kind}"),
