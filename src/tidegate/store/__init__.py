@@ -171,7 +171,10 @@ Listener = Callable[[Sequence[Event]], None]
 class Log(Protocol):
     """The append-only log and its readers' tools."""
 
-    instance: str
+    @property
+    def instance(self) -> str:
+        """Six letters for life, part of every id."""
+        ...
 
     def append(self, events: Sequence[NewEvent], strict: bool = False) -> Awaitable[list[Appended]]:
         """Append all or none; answers in order, after the commit. Raises StoreBusy, StoreBroken.
@@ -369,11 +372,16 @@ class Leases(Protocol):
 class Store(Protocol):
     """All five, opened together. `settled`/`failed` tell the gateway when to stop."""
 
-    log: Log
-    deliveries: Deliveries
-    records: Records
-    settings: Settings
-    leases: Leases
+    @property
+    def log(self) -> Log: ...
+    @property
+    def deliveries(self) -> Deliveries: ...
+    @property
+    def records(self) -> Records: ...
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def leases(self) -> Leases: ...
 
     async def close(self) -> None: ...
 

@@ -1,8 +1,9 @@
 -- Queries of the records (store/sqlite/records.py).
 
 -- name: known
+-- CROSS JOIN keeps the order: the keys outside, one look-up each (the other way round is 500 times slower).
 SELECT r.key, r.hash, r.version, r.number, r.origin, r.asked_at, r.answered_at, r.changed_at, r.deleted, r.body
-FROM json_each(?3) AS wanted JOIN records AS r ON r.source = ?1 AND r.resource = ?2 AND r.key = wanted.value
+FROM json_each(?3) AS wanted CROSS JOIN records AS r ON r.source = ?1 AND r.resource = ?2 AND r.key = wanted.value
 
 -- name: page
 SELECT key, hash, version, number, origin, asked_at, answered_at, changed_at, deleted, body
