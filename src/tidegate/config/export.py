@@ -164,7 +164,7 @@ def _tree(payload: Tree | bytes) -> Tree:
     if isinstance(payload, bytes):
         try:
             payload = msgspec.json.decode(payload)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ConfigError(f"not JSON: {error}", hint="send a JSON object with the keys of the file") from None
     if not isinstance(payload, dict):
         raise ConfigError("expected an object", hint="send a JSON object with the keys of the file")
