@@ -56,6 +56,7 @@ class World:
         self.clock = clock
         self.client = client
         self.router = NoRoutes(store)
+        self._last_told = 0
         self.engine = PullEngine(store, self.router, client, clock)
 
     def configure(self, api: dict[str, Any] | None = None, **resource: Any) -> None:
@@ -91,15 +92,18 @@ class World:
         number = (await self.store.log.audience("shop", (), (), ())).number
         at_us = self.clock.now_us() if at_us is None else at_us
         event = NewEvent("shop", type_, Origin.WEBHOOK, at_us, number, json.dumps(record).encode(), "application/json")
-        return (await self.store.log.append([event]))[0].offset
+        offset = (await self.store.log.append([event]))[0].offset
+        if type_.startswith("orders"):
+            self._last_told = offset
+        return int(offset)
 
-    async def settle(self, upto: int | None = None) -> None:
-        """Until the feed has applied the log and nothing waits to be fetched."""
+    async def settle(self) -> None:
+        """Until the feed has applied every webhook of the orders and nothing waits to be fetched."""
         engine = self.engine._engines[("shop", "orders")]
-        target = self.store.log.told if upto is None else upto
 
         def done() -> bool:
-            return engine.keeper.state.log_position >= target and not engine.keeper.memo.dirty
+            keeper = engine.keeper
+            return keeper.state.log_position >= self._last_told and not keeper.memo.dirty and not keeper._lock.locked()
 
         await until(done)
 

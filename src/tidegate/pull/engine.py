@@ -222,9 +222,7 @@ class PullEngine:
 
     def applied_upto(self) -> int | None:
         """The lowest offset that every webhook-fed resource has applied; None when there is none. For retention."""
-        positions = [
-            engine.keeper.state.log_position for engine in self._engines.values() if engine.resource.webhook is not None
-        ]
+        positions = [engine.applied_upto for engine in self._engines.values() if engine.resource.webhook is not None]
         return min(positions, default=None)
 
 

@@ -39,6 +39,10 @@ class Feed:
         """Whether an event of the source is worth waking up for."""
         return self._rule is not None and self._rule.tells(event)
 
+    @property
+    def busy(self) -> bool:
+        return self._lock.locked()
+
     def room(self, dirty: int) -> None:
         """Told after fetches: how many records still wait for theirs."""
         if dirty < MAX_DIRTY:

@@ -141,6 +141,7 @@ class ResourceEngine:
             self.keeper.memo.begun = True
             await self.keeper.save(log_position=max(self.keeper.state.log_position, self._begin_at))
         self._schedule_first()
+        self._heard.set()
         self._ready.set()
         if self.keeper.memo.dirty:
             self._to_fetch.set()
@@ -161,6 +162,13 @@ class ResourceEngine:
         if self._feed.concerns(event):
             self._heard.set()
 
+    @property
+    def applied_upto(self) -> int:
+        """Every webhook up to this offset is in the records."""
+        if self._ready.is_set() and not self._heard.is_set() and not self._feed.busy:
+            return self._told()  # what is told and is ours was heard in the same step of the loop
+        return self.keeper.state.log_position
+
     async def catch_up(self) -> None:
         """Apply what the log has told so far."""
         await self._feed.catch_up(self._told())
@@ -169,14 +177,14 @@ class ResourceEngine:
         if self.resource.webhook is None:
             return
         while True:
+            await self._heard.wait()
             self._heard.clear()
             try:
                 await self.catch_up()
             except TidegateError as error:
+                self._heard.set()
                 self.keeper.statistics.failed(error.message, self._clock.now_us())
                 await asyncio.sleep(error.retry_after_seconds or 1.0)
-                continue
-            await self._heard.wait()
 
     # -- fetch-backs -------------------------------------------------------------------------------------
 
