@@ -421,6 +421,7 @@ def test_a_body_that_does_not_come_is_408_after_fifteen_seconds(tmp_path, messag
         bench.door.sweep()
         await request
         assert sent[0]["status"] == 408
+        assert request.cancelling() == 0, "the cancel was used up by the answer"
         assert bench.refusals[0].reason == "too_slow"
         assert (await bench.call("open")).status == 202
 
