@@ -95,7 +95,7 @@ async def ours(url: str, ca: str, seconds: float, callers: int) -> dict[str, flo
     client = PostClient(dialer(ca), Clock())
     target = parse_target(url)
     head = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items()).encode()
-    meter = Meter(seconds)
+    meter = Meter(seconds, callers)
     finished = asyncio.get_running_loop().create_future()
     left = callers
 
@@ -123,13 +123,11 @@ async def floor(url: str, ca: str, seconds: float, callers: int) -> dict[str, fl
     request = (
         f"POST /hook HTTP/1.1\r\nhost: {host}:{port}\r\n{lines}content-length: {len(BODY)}\r\n\r\n".encode() + BODY
     )
-    meter = Meter(seconds)
 
     class Bare(asyncio.Protocol):
         def connection_made(self, transport: Any) -> None:
             self.transport = transport
             self.ended = asyncio.get_running_loop().create_future()
-            transport.write(request)
 
         def data_received(self, data: bytes) -> None:
             meter.count(data.startswith(b"HTTP/1.1 200") and data.endswith(b"ok"))
@@ -140,6 +138,9 @@ async def floor(url: str, ca: str, seconds: float, callers: int) -> dict[str, fl
 
     tls = ssl.create_default_context(cafile=ca) if ca else None
     pairs = [await asyncio.get_running_loop().create_connection(Bare, host, int(port), ssl=tls) for _ in range(callers)]
+    meter = Meter(seconds, callers)
+    for transport, _ in pairs:
+        transport.write(request)
     await asyncio.gather(*[protocol.ended for _, protocol in pairs])
     for transport, _ in pairs:
         transport.abort()
@@ -210,12 +211,13 @@ CONTENDERS = {f.__name__: f for f in (ours, floor, aiohttp, pyreqwest, wreq)}
 
 
 class Meter:
-    """Counts from the end of a warm-up of a fifth of the time."""
+    """Counts from the end of a warm-up: half a second, and ten answers for each caller, so no handshake is in it."""
 
-    def __init__(self, seconds: float) -> None:
-        now = time.perf_counter()
-        self._from = now + seconds / 5
-        self._until = now + seconds * 1.2
+    def __init__(self, seconds: float, callers: int) -> None:
+        self._from = time.perf_counter() + 0.5
+        self._warm = callers * 10
+        self._seconds = seconds
+        self._until = float("inf")
         self._counting = False
         self.open = True
         self.good = self.bad = 0
@@ -226,8 +228,9 @@ class Meter:
         else:
             self.bad += 1
         now = time.perf_counter()
-        if not self._counting and now >= self._from:
+        if not self._counting and now >= self._from and self.good >= self._warm:
             self._counting = True
+            self._until = now + self._seconds
             self.good, self._begun, self._cpu = 0, now, cpu_seconds()
         elif now >= self._until and self.open:
             self.open = False
@@ -244,7 +247,7 @@ def cpu_seconds() -> float:
 
 async def drive(once: Once, seconds: float, callers: int) -> dict[str, float]:
     await once()
-    meter = Meter(seconds)
+    meter = Meter(seconds, callers)
 
     async def caller() -> None:
         while meter.open:

@@ -107,7 +107,7 @@ class PostClient:
         """
         if self._closing:
             raise RuntimeError("the POST client is closed")
-        if head and (not head.endswith(b"\r\n") or b"\r\n\r\n" in head or head.startswith(b"\r\n")):
+        if head and (head[-2:] != b"\r\n" or b"\r\n\r\n" in head or head[0] == 13):
             raise ValueError("head is no sequence of header lines")
         pending = Pending(self, target, head, body, timeout_seconds, done, keep_headers)
         pending.started = now = self._monotonic()

@@ -159,9 +159,13 @@ class Wire(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self.fault = str(error)[:200]
         if self.complete:
-            clean = self.keep_alive and not self.trailing and not self.fault
-            written = self.unsent is None and not self.transport.get_write_buffer_size()
-            self._end_by_status("", clean and written)
+            clean = self.keep_alive and not self.trailing and not self.fault and self.unsent is None
+            clean = clean and not self.transport.get_write_buffer_size()
+            if clean and 200 <= self.status < 300:  # the usual end, without the detour over _end
+                self.pending = None
+                self.owner.ended(pending, Outcome.OK, "", True)
+            else:
+                self._end_by_status("", clean)
         elif self.fault:
             if self.final:
                 self._end_by_status(f"the body of the answer is broken: {self.fault}")
