@@ -62,8 +62,7 @@ class Engine:
         self._broken: StoreBroken | None = None
         self._batch_started: float | None = None
         self._stuck_timer: asyncio.TimerHandle | None = None
-        self._open: set[asyncio.Future[Any]] = set()  # appends that wait, for the stuck sweep
-        self.waiting = 0  # appends handed in and not answered
+        self._open: dict[asyncio.Future[Any], None] = {}  # appends handed in and not answered
         self.commits = 0
         self._told_in_job: list[Any] = []
         self._connection = self._open_writer()
@@ -116,17 +115,26 @@ class Engine:
         if self._broken is not None:
             future.set_exception(self._broken)
             return future
-        self.waiting += 1
-        self._open.add(future)
-        future.add_done_callback(self._answered)
+        self._open[future] = None
         if self._stuck_timer is None:
             self._stuck_timer = self._loop.call_later(0.2, self._sweep_stuck)
         self._queue.put((future, item))
         return future
 
-    def _answered(self, future: asyncio.Future[Any]) -> None:
-        self.waiting -= 1
-        self._open.discard(future)
+    @property
+    def waiting(self) -> int:
+        """Appends that were not answered yet."""
+        return len(self._open)
+
+    def answer(self, future: asyncio.Future[Any], value: Any, failed: bool) -> None:
+        """Resolve what `append` or `write` handed out, unless its caller left or the stuck sweep answered."""
+        self._open.pop(future, None)
+        if future.done():
+            return
+        if failed:
+            future.set_exception(value)
+        else:
+            future.set_result(value)
 
     def write(self, work: Callable[[apsw.Connection], T]) -> asyncio.Future[T]:
         """Queue `work` for the next transaction; an error of its own undoes only itself."""
@@ -241,12 +249,7 @@ class Engine:
             for one in told:
                 self._batch_told(one)
         for future, value, failed in results:
-            if future.done():  # the caller left, or the stuck sweep answered
-                continue
-            if failed:
-                future.set_exception(value)
-            else:
-                future.set_result(value)
+            self.answer(future, value, failed)
 
     def on_failure(self, callback: Callable[[BaseException], None]) -> None:
         self._callbacks.append(callback)

@@ -209,13 +209,9 @@ class SqliteLog:
             self._told = batch.events[-1].offset
             for listener in self._listeners:
                 listener(batch.events)
+        answer = self._engine.answer
         for future, value, failed in batch.answers:
-            if future.done():
-                continue
-            if failed:
-                future.set_exception(value)
-            else:
-                future.set_result(value)
+            answer(future, value, failed)
 
     # -- audiences ---------------------------------------------------------------------------------------
 
