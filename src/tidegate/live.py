@@ -327,7 +327,10 @@ class Live:
         changes.append(ItemChange(item.kind, item.name, "deleted"))
 
     async def put(self, kind: str, name: str, spec: Spec) -> bool:
-        """Create (True) or replace (False) an item of the API. Conflict when the file owns it; ConfigError when it names nothing."""
+        """Create (True) or replace (False) an item of the API.
+
+        Conflict when the file owns it; ConfigError when it names what is not there.
+        """
         item = self._items.get((kind, name))
         self._refuse_file(item, kind, name)
         if isinstance(spec, config.Route):

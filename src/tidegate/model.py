@@ -145,7 +145,7 @@ class ExceptionState(IntEnum):
     CANCELLED = 3
 
 
-class Exception_(msgspec.Struct, frozen=True):
+class Exceptional(msgspec.Struct, frozen=True):
     """A delivery that is not on the happy path: the only deliveries that are rows."""
 
     destination: int

@@ -38,10 +38,10 @@ class GuardedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._in_head:
             self._head_bytes += len(data)
-            if self._head_bytes > HEAD_LIMIT_BYTES and self._idle():
-                self.transport.close()
-                return
         super().data_received(data)
+        # Judged after parsing: one read may hold a whole head and the beginning of a large body.
+        if self._in_head and self._head_bytes > HEAD_LIMIT_BYTES and self._idle():
+            self.transport.close()
 
     def on_headers_complete(self) -> None:
         self._in_head = False

@@ -8,7 +8,7 @@ from support.stores import STORES, audience, event, with_store
 from tidegate.model import (
     Attempt,
     DeliveryState,
-    Exception_,
+    Exceptional,
     ExceptionState,
     Lane,
     Outcome,
@@ -23,8 +23,8 @@ def attempt(offset: int, destination: int = 1, number: int = 1, **more) -> Attem
     return Attempt(offset, destination, number, more.pop("outcome", Outcome.OK), 10, 20, **more)
 
 
-def waits(offset: int, due: int = 0, destination: int = 1, state=ExceptionState.PENDING, **more) -> Exception_:
-    return Exception_(destination, offset, state, due, **more)
+def waits(offset: int, due: int = 0, destination: int = 1, state=ExceptionState.PENDING, **more) -> Exceptional:
+    return Exceptional(destination, offset, state, due, **more)
 
 
 def test_a_settle_is_whole_and_survives_a_restart(opener, tmp_path):

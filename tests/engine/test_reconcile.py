@@ -1,4 +1,4 @@
-"""Webhooks and polls feed the same records: what a webhook missed heals, what it told is told once, nothing goes back."""
+"""Webhooks and polls feed the same records: what a webhook missed heals, nothing is told twice, nothing goes back."""
 
 from __future__ import annotations
 
@@ -141,8 +141,17 @@ def test_a_webhook_without_a_version_is_a_hint_and_the_item_is_asked_for_once(tm
     async def work(one: World) -> None:
         one.shop.put("1", amount=9)
         asked = len(one.shop.asked)
+        told = asyncio.Event()
+
+        async def hold(target: str) -> None:
+            await told.wait()
+
+        one.shop.on_answer = hold
         for _ in range(5):
             await one.webhook({"id": "1", "amount": "whatever"})
+        keeper = one.engine._engines[("shop", "orders")].keeper
+        await until(lambda: keeper.state.log_position >= one._last_told)
+        told.set()
         await one.settle()
         assert (await one.records())["1"]["amount"] == 9
         assert await one.kinds() == [("created", "1", "webhook")]

@@ -1,9 +1,9 @@
 """Promises 1 and 3: 2xx only after the event is on disk, kill -9 at any instant loses nothing acknowledged, the same
 webhook-id over all attempts, bytes as they came.
 
-Each round sends under load and kills the gateway at a random instant of receiving and delivering; the data directory goes
-on from round to round. At the end every acknowledged event must have arrived, with the id it was acknowledged with. The
-second test runs the same judge on a gateway with a planted fault (answer before commit) and must find losses.
+Each round sends under load and kills the gateway at a random instant of receiving and delivering; the data directory
+goes on from round to round. At the end every acknowledged event must have arrived, with the id it was acknowledged
+with. The second test runs the same judge on a gateway with a planted fault (answer before commit) and must find losses.
 TIDEGATE_KILL_ROUNDS sets the rounds (25 here, 200 in `make proof`).
 """
 

@@ -15,7 +15,7 @@ from tidegate.errors import ConfigError
 from tidegate.model import Event, Origin
 from tidegate.rules.bodies import compile_body, pass_on
 from tidegate.rules.redaction import keep_headers
-from tidegate.rules.texts import compile_text
+from tidegate.rules.texts import RenderFailed, compile_text
 from tidegate.rules.transforms import compile_transform
 
 AT = 1_800_000_000_123_456
@@ -146,6 +146,12 @@ def test_a_chat_gets_a_text_of_the_transformed_event():
     text = compile_text("<!here> {{ data.id }} {{ data.price }}")
     assert json.loads(send("auto", event(), text=text).body) == {"text": "<!here> ch_1 1.1"}
     assert json.loads(send("auto", event(), PICK, text).body) == {"text": "<!here> ch_1 "}
+
+
+def test_a_transform_cannot_blow_up_a_payload_without_bound():
+    swell = compile_transform(Transform(set={f"data.x{number}": "{{ data }}" for number in range(40)}))
+    with pytest.raises(RenderFailed):
+        send("auto", event(b'{"a":"' + b"x" * 1_000_000 + b'"}'), swell)
 
 
 def test_an_unknown_mode_is_refused():

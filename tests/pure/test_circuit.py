@@ -74,6 +74,14 @@ def test_pauses_double_to_thirty_seconds_and_start_anew_after_closing():
     assert circuit.next_probe_at == now + 1
 
 
+def test_what_failed_before_it_closed_is_forgotten():
+    circuit = opened(0.0)
+    circuit.on_result(True, 1, 1.0)
+    for _ in range(100):
+        circuit.on_result(False, 1, 2.0)
+    assert circuit.state == "closed"
+
+
 def test_failures_of_stragglers_do_not_lengthen_the_pause():
     circuit = opened(0.0)
     circuit.on_result(False, 77, 0.5)

@@ -52,6 +52,11 @@ def test_a_header_that_does_not_fit_is_left_out_and_smaller_ones_stay():
     assert len(kept(*[(b"x-%d" % number, b"") for number in range(500)])) == MAX_HEADERS
 
 
+def test_headers_that_came_first_stay_when_room_runs_out():
+    names = [name for name, _value in kept(*[(b"x-%d" % number, b"v" * 1000) for number in range(20)])]
+    assert names == [f"x-{number}" for number in range(8)]
+
+
 @given(st.lists(st.tuples(st.binary(max_size=60), st.binary(max_size=3000)), max_size=80))
 def test_what_is_kept_is_bounded_whatever_comes(pairs):
     encoded = keep_headers(pairs)

@@ -116,6 +116,16 @@ def test_decisions_stay_right_when_more_of_them_exist_than_are_remembered(monkey
         assert len(plan._interned) <= 20
 
 
+def test_equal_decisions_are_one_object_after_forgetting_too(monkeypatch):
+    monkeypatch.setattr(routing, "MAX_CACHED", 4)
+    plan = compile_routes([rule(1), *(rule(9, (f"s{number}",), (number,)) for number in range(10))], FED)
+    old = plan.decide("shop", "old", None, unread)
+    for number in range(3, 7):
+        plan.decide(f"s{number}", "x", None, unread)
+        assert plan.decide("shop", f"new{number}", None, unread) is plan.decide("shop", "old", None, unread)
+    assert plan.decide("shop", "old", None, unread) == old
+
+
 @pytest.mark.parametrize("bad", [rule(types=("*a",)), rule(filter={"nope": 1})])
 def test_a_bad_rule_is_refused_when_compiled(bad):
     with pytest.raises(ConfigError):

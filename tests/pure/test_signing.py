@@ -9,7 +9,7 @@ import json
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
@@ -41,6 +41,10 @@ def test_all_secrets_of_a_rotation_sign_newest_first():
         Webhook(secret).verify(b"{}", headers(signature, "evt_1", now))
 
 
+@example(b"k" * 64, b"", 1)
+@example(b"k" * 65, b"", 1)
+@example(b"k" * 128, b"", 1)
+@example(b"k" * 129, b"", 1)
 @given(st.binary(min_size=1, max_size=200), st.binary(max_size=300), st.integers(0, 2**40))
 def test_a_signature_is_hmac_sha256_of_id_time_and_body(key, body, timestamp):
     signature = Signer(["whsec_" + base64.b64encode(key).decode()]).headers("evt_x", timestamp, body)

@@ -56,6 +56,12 @@ def test_nesting_is_read_down_to_the_limit(depth, read):
     assert (payload(event(objects)) is not None) is read
 
 
+@pytest.mark.parametrize(("depth", "read"), [(MAX_DEPTH, True), (MAX_DEPTH + 1, False)])
+def test_the_limit_is_the_same_among_many_brackets(depth, read):
+    body = b"[" * depth + b"],[" * 100 + b"]" * depth
+    assert (payload(event(body)) is not None) is read
+
+
 def test_many_brackets_side_by_side_are_not_deep():
     assert payload(event(b"[" + b",".join([b"{}"] * 500) + b"]")) == [{}] * 500
 
@@ -78,6 +84,7 @@ def test_data_path_names_the_part_that_is_data(path, wanted):
         ("a.-1", MISSING),
         ("a.\u00b2", MISSING),
         ("a.99999999999999999999", MISSING),
+        ("a." + "9" * 5000, MISSING),
         ("0.b", False),
         ("0.b.c", MISSING),
         ("a.x", MISSING),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -54,7 +55,8 @@ class Api:
         sent = dict(headers or {})
         if self.key is not None:
             sent.setdefault("Authorization", f"Bearer {self.key}")
-        data = body if body is None or isinstance(body, bytes) else msgspec.json.encode(body)
+        raw = body if body is None or isinstance(body, bytes) else msgspec.json.encode(body)
+        data = None if raw is None else io.BytesIO(raw)
         async with self.http.request(
             method, URL(self.url + path, encoded=True), data=data, headers=sent, allow_redirects=False
         ) as answer:

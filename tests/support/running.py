@@ -19,7 +19,7 @@ ALLOW = '[egress]\nallow = ["127.0.0.1/32"]\n'
 @contextlib.asynccontextmanager
 async def running(folder: Path, toml: str, clock: Clock | None = None) -> AsyncIterator[Gateway]:
     """Open, start, yield, stop. The same folder again is a restart."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - a test may block
     file = folder / "tidegate.toml"
     file.write_text(ALLOW + toml)
     gateway = await open_gateway(ServeOptions(config=file, data=folder / "data", port=1), {}, clock)

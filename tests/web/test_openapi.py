@@ -91,7 +91,7 @@ CALLS = SCHEMA.exclude(path=f"{PREFIX}/events/stream").exclude(path=f"{PREFIX}/b
 
 @CALLS.parametrize()
 @hypothesis.settings(
-    max_examples=8,
+    max_examples=6,
     deadline=None,
     derandomize=True,
     database=None,

@@ -25,6 +25,7 @@ from tidegate.errors import BadRequest, Forbidden, NotFound, TidegateError, Unau
 log = logging.getLogger("tidegate.api")
 
 MAX_BODY_BYTES = 1 << 20
+DROPPED_BYTES = 8 << 20
 BODY_SECONDS = 20.0
 SEND_SECONDS = 30.0  # a client that takes nothing for so long is gone
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
@@ -60,6 +61,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     max_body: Callable[[Context], int] | None = None
     free_query: bool = False  # parameters go elsewhere (a pull's to the source)
     media: str = "application/json"
+    other_media: str = ""  # of another form of the same answer
 
 
 class TooLarge(BadRequest):
@@ -214,26 +216,28 @@ def decode_segment(segment: bytes) -> str:
 
 
 async def read_body(receive: Receive, headers: Mapping[str, str], bound: int) -> bytes:
-    """TooLarge, TooSlow, Disconnected."""
-    length = headers.get("content-length", "")
-    if length.isdigit() and int(length) > bound:
-        raise TooLarge(f"the body has {length} bytes, and at most {bound} are taken", hint="send less at a time")
+    """TooLarge, TooSlow, Disconnected. Of a body that is too large some is read and dropped, so that its sender
+    comes to read the answer; one that is far too large loses the connection."""
     parts: list[bytes] = []
     size = 0
+    length = headers.get("content-length", "")
+    stated = int(length) if length.isdigit() and len(length) < 20 else 0
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            while True:
+            more = True
+            while more and max(size, stated) <= bound + DROPPED_BYTES:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise Disconnected
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-                if size > bound:
-                    raise TooLarge(f"the body is larger than {bound} bytes", hint="send less at a time")
-                if not message.get("more_body", False):
-                    return b"".join(parts)
+                size += len(message.get("body", b""))
+                if max(size, stated) <= bound:
+                    parts.append(message.get("body", b""))
+                more = message.get("more_body", False)
     except TimeoutError:
         raise TooSlow(f"the body did not arrive within {BODY_SECONDS:.0f} s") from None
+    if max(size, stated) > bound:
+        raise TooLarge(f"the body is larger than {bound} bytes", hint="send less at a time")
+    return b"".join(parts)
 
 
 # -- what is answered ------------------------------------------------------------------------------------

@@ -152,6 +152,8 @@ def _responses(entry: Entry, named: dict[int, Any]) -> dict[str, Any]:
         if entry.response is not None:
             schema = {} if not schemas else schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
             answer["content"] = {entry.media: {"schema": schema} if schema else {}}
+        if entry.other_media:
+            answer["content"][entry.other_media] = {}
         responses[str(status)] = answer
     if entry.path.startswith("/pull/"):
         responses["304"] = {"description": "What If-None-Match names is still so"}

@@ -92,13 +92,12 @@ def _value(parameter: Parameter, value: str, now_us: int) -> Any:
 def instant(name: str, value: str, now_us: int) -> int:
     """Microseconds since 1970 of an RFC 3339 text, or of a duration back from now (`1h`). BadRequest."""
     try:
-        return now_us - int(units.seconds(value) * 1_000_000)
+        at_us = now_us - int(units.seconds(value) * 1_000_000)
     except (ValueError, OverflowError):
-        pass
-    try:
-        at_us = parse_instant(_BROKEN_OFFSET.sub(r"\1+\2", value))  # "+01:00" that came as " 01:00"
-    except (ValueError, OverflowError):
-        at_us = 1 << 63
+        try:
+            at_us = parse_instant(_BROKEN_OFFSET.sub(r"\1+\2", value))  # "+01:00" that came as " 01:00"
+        except (ValueError, OverflowError):
+            at_us = 1 << 63
     if not -(1 << 62) < at_us < 1 << 62:
         raise BadRequest(
             f"{name}: {value[:80]!r} is no instant", hint="write 2026-11-24T17:00:00Z, or 1h for an hour ago"

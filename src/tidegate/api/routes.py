@@ -222,7 +222,7 @@ _OPERATION: tuple[Entry, ...] = (
     ),
     Entry(
         method="GET", path="/config", scope="read", handler=operating.read_config, response=Thing,
-        summary="The configuration in force, secrets hidden; `format=toml` exports it",
+        summary="The configuration in force, secrets hidden; `format=toml` exports it", other_media="application/toml",
         query=(
             Parameter("format", "word", "`toml` for a file.", ("json", "toml")),
             Parameter("owner", "word", "Only what the file, or the API, defines.", ("file", "api")),

@@ -108,7 +108,8 @@ def print_facts(facts: dict[str, Any]) -> None:
             for inner, item in value.items():
                 print(f"  {clean(inner.replace('_', ' '))}: {clean(item)}")
         else:
-            print(f"{clean(words)}: {clean(', '.join(map(str, value)) if isinstance(value, list) else value)}")
+            shown = ", ".join(map(str, value)) or "none" if isinstance(value, list) else value
+            print(f"{clean(words)}: {clean(shown)}")
 
 
 @click.command()
@@ -141,6 +142,9 @@ def records(
     page = client.get(path, {"updated_since": updated_since, "limit": limit, "cursor": cursor, **more})
     if as_json:
         print_json(page)
+        return
+    if not page["data"]:
+        print("no records" if not page.get("next_cursor") else "no records on this page")
         return
     table(
         ("key", "version", "changes", "changed", "origin", "age s"),

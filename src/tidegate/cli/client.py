@@ -90,7 +90,7 @@ class Client:
     def every(self, path: str, query: Mapping[str, Any] | None = None) -> list[Any]:
         """All items of a list, page after page."""
         out: list[Any] = []
-        wanted = {**(query or {}), "limit": 100}
+        wanted = dict(query or {})
         while True:
             page = self.get(path, wanted)
             out.extend(page["data"])

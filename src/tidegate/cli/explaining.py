@@ -7,6 +7,7 @@ answers are the gateway's (`GET /explain/ID`); this file only tells them. Text o
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ _LEARNT = {
     "pull": "the gateway asked the source on demand and found the change",
     "imap": "it was read from the mailbox",
 }
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _SHOWN_ANSWER = 160
 _SHOWN_DATA = 1200
 
@@ -169,16 +171,17 @@ class _Page:
         self._title("Who did not, and why")
         for verdict in refused:
             names = ", ".join(clean(name) for name in verdict.get("destinations", []))
-            line = self._text("  · ", "bright_black").append(names or "nobody", style="bold")
-            line.append(f"  route {clean(verdict['route'])}: {clean(verdict.get('reason'))}", style="")
+            line = self._text("  · ", "bright_black").append(f"route {clean(verdict['route'])}", style="bold")
+            line.append(f"{' to ' + names if names else ''}  {clean(verdict.get('reason'))}", style="")
             self.out.print(line)
 
     def _next(self) -> None:
-        from tidegate.cli.output import clean
+        from tidegate.cli.output import clean, local_time
 
         self._title("What happens next")
         for line in self.told.get("next", []) or ["nothing: it is settled"]:
-            self.out.print(self._text(f"  {clean(line)}"))
+            told = _INSTANT.sub(lambda match: local_time(match[0]), clean(line))
+            self.out.print(self._text(f"  {told}"))
 
     # -- small parts -------------------------------------------------------------------------------------
 

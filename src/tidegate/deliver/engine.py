@@ -2,8 +2,8 @@
 
 Owns the senders and the operator's verbs (retry, cancel, test, replay, bulk settlements). Knows the store, the
 configuration in force and the POST client; no other door. At start it takes positions and exceptions from the
-store and reads the log from the mark on; at stop it lets what is in flight end, settles, and leaves the rest to the next
-start.
+store and reads the log from the mark on; at stop it lets what is in flight end, settles, and leaves the rest to the
+next start.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tidegate.model import (
     DeliveryState,
     DeliveryView,
     Event,
-    Exception_,
+    Exceptional,
     ExceptionState,
     Lane,
     Origin,
@@ -124,7 +124,7 @@ class DeliverEngine:
         self.stopping = True
         await self._replays.stop()
         deadline = self.clock.monotonic() + self.grace_seconds
-        while any(sender.flights for sender in self.senders.values()) and self.clock.monotonic() < deadline:
+        while any(sender.flights for sender in self.senders.values()) and self.clock.monotonic() < deadline:  # noqa: ASYNC110 - flights end one by one, by callbacks
             await asyncio.sleep(0.02)
         for sender in self.senders.values():
             sender.abort_all()
@@ -283,7 +283,7 @@ class DeliverEngine:
         known = sender.waiting.known.get(view.offset)
         key = known.key if known is not None else ""
         sender.reopen(
-            Exception_(
+            Exceptional(
                 sender.number, view.offset, ExceptionState.PENDING, self.clock.now_us(), len(view.attempts), "replay",
                 key, len(view.attempts), route, replay,
             )
@@ -318,7 +318,7 @@ class DeliverEngine:
             lane.pass_over(offset)
         lane.cancelled += 1
         attempts, key = (known.attempts, known.key) if known is not None else (0, "")
-        self.settler.put(Exception_(destination, offset, ExceptionState.CANCELLED, 0, attempts, "operator", key))
+        self.settler.put(Exceptional(destination, offset, ExceptionState.CANCELLED, 0, attempts, "operator", key))
         if known is not None and key:
             sender.release_key(known)
         self.settler.lane(lane)

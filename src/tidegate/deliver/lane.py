@@ -77,7 +77,10 @@ class LaneCursor:
         return True
 
     def feed(self, offsets: list[int], upto: int, told: int) -> list[int]:
-        """Take what a lagging lane read of (fed_to, upto]; returns those to send. Turns live when upto is all there is."""
+        """Take what a lagging lane read of (fed_to, upto]; returns those to send.
+
+        Turns live when upto is all there is.
+        """
         fresh = [offset for offset in offsets if offset not in self.ahead]
         for offset in fresh:
             self.open[offset] = None

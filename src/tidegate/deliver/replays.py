@@ -153,7 +153,7 @@ class Replays:
         )
 
     def _wanted(self, event: Event, query: ReplayQuery) -> Iterable[tuple[int, int]]:
-        """(destination, revision) by the routes of today; with a state, also those that had it by the routes of then."""
+        """(destination, revision) by the routes of today; with a state, those of then that had it too."""
         live = self._engine.live
         resource = msgspec.json.decode(event.change).get("resource") if event.change else None
         today = dict(live.decision_today(event.source, event.type, lambda: event_view(event), resource).wanted)
@@ -191,5 +191,5 @@ def _takes(view: DeliveryView | None, state: str | None) -> bool:
 
 
 async def _until(ready: Callable[[], bool]) -> None:
-    while not ready():
+    while not ready():  # noqa: ASYNC110 - room in windows has no event of its own
         await asyncio.sleep(0.05)

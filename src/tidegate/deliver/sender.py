@@ -23,7 +23,7 @@ from tidegate.deliver.outgoing import Outgoing
 from tidegate.deliver.waiting import LINE_LIMIT, Lines, Waiting
 from tidegate.errors import TidegateError
 from tidegate.live import LiveDestination
-from tidegate.model import Attempt, Event, Exception_, ExceptionState, Outcome
+from tidegate.model import Attempt, Event, Exceptional, ExceptionState, Outcome
 from tidegate.rules.circuit import Circuit
 from tidegate.rules.retry import Verdict, next_attempt, parse_retry_after
 from tidegate.rules.view import dig, event_view
@@ -43,7 +43,7 @@ class Flight(msgspec.Struct):
     number: int
     started_at_us: int
     started: float
-    exception: Exception_ | None  # None: it came from the lane
+    exception: Exceptional | None  # None: it came from the lane
     key: str
     probe: bool
     pending: Any = None
@@ -294,19 +294,19 @@ class Sender:
     def _park(self, key: str, offset: int) -> None:
         """The key is held back by a failed one: this one leaves the lane and waits in the table."""
         self.lane.finish(offset)
-        self._put(Exception_(self.number, offset, ExceptionState.PARKED, cause="behind_key", key=key))
+        self._put(Exceptional(self.number, offset, ExceptionState.PARKED, cause="behind_key", key=key))
 
     def _key_settled(self, key: str) -> None:
         """The first of a key is delivered or given up: the next may go."""
         offset = self.lines.settle(key)
         if offset is not None:
-            one = Exception_(self.number, offset, ExceptionState.PENDING, self._engine.clock.now_us(), key=key)
+            one = Exceptional(self.number, offset, ExceptionState.PENDING, self._engine.clock.now_us(), key=key)
             self.waiting.add(one)
             self._put(one)
 
     # -- sending -----------------------------------------------------------------------------------------
 
-    def _start(self, offset: int, event: Event | None, exception: Exception_ | None, key: str, probe: bool) -> bool:
+    def _start(self, offset: int, event: Event | None, exception: Exceptional | None, key: str, probe: bool) -> bool:
         engine = self._engine
         self._bodies.pop(offset, None)
         if event is None:
@@ -402,7 +402,7 @@ class Sender:
         due = verdict.due_at_us if verdict.due_at_us is not None else self._engine.clock.now_us()
         if offset in self.lane.open:
             self.lane.finish(offset)
-        one = Exception_(
+        one = Exceptional(
             self.number, offset, ExceptionState.PENDING, due, flight.number, outcome.name.lower(), flight.key,
             exception.tries_left_from if exception is not None else 0,
             exception.route if exception is not None else 0,
@@ -418,13 +418,13 @@ class Sender:
         if verdict.kind == "disable":
             self._engine.disable(self.destination.name)
 
-    def _give_up(self, offset: int, exception: Exception_ | None, cause: str, key: str, attempts: int = 0) -> None:
+    def _give_up(self, offset: int, exception: Exceptional | None, cause: str, key: str, attempts: int = 0) -> None:
         if offset in self.lane.open:
             self.lane.finish(offset)
         self.waiting.remove(offset)
         self.lane.exhausted += 1
         self._put(
-            Exception_(
+            Exceptional(
                 self.number, offset, ExceptionState.EXHAUSTED, 0,
                 attempts or (exception.attempts if exception is not None else 0), cause, key,
             )
@@ -434,7 +434,7 @@ class Sender:
         self._engine.settler.lane(self.lane)
         self._engine.settler.due()
 
-    def _put(self, one: Exception_) -> None:
+    def _put(self, one: Exceptional) -> None:
         self._engine.settler.put(one)
         self._engine.settler.lane(self.lane)
         self._engine.settler.due()
@@ -450,7 +450,7 @@ class Sender:
             self._wake_in(HUNG_SECONDS)
             return
         self.lane.finish(flight.offset)
-        flight.exception = Exception_(
+        flight.exception = Exceptional(
             self.number, flight.offset, ExceptionState.PENDING, self._engine.clock.now_us(), flight.number - 1,
             "slow", flight.key,
         )  # fmt: skip
@@ -479,7 +479,7 @@ class Sender:
             self._reading = None
         self.pump()
 
-    def adopt(self, rows: Sequence[Exception_]) -> None:
+    def adopt(self, rows: Sequence[Exceptional]) -> None:
         """Take PENDING and PARKED rows of the table into memory (those in flight or known are skipped)."""
         for one in rows:
             if one.offset in self.flights or one.offset in self.waiting.known:
@@ -491,13 +491,13 @@ class Sender:
             elif one.state is ExceptionState.PARKED:
                 self.lines.open(one.key, blocked=True).behind.append(one.offset)
 
-    def reopen(self, one: Exception_) -> None:
+    def reopen(self, one: Exceptional) -> None:
         """A retry or replay: PENDING from now on. The caller moved the counters."""
         self.waiting.remove(one.offset)
         self.waiting.add(one)
         self._put(one)
 
-    def release_key(self, one: Exception_) -> None:
+    def release_key(self, one: Exceptional) -> None:
         """One that was settled by the operator leaves its key's line, or lets the next go."""
         if one.state is ExceptionState.PARKED:
             self.lines.leave(one.key, one.offset)

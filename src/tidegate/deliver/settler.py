@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 
 from tidegate.deliver.lane import LaneCursor
 from tidegate.errors import StoreBusy, TidegateError
-from tidegate.model import Attempt, Exception_, RangeSettlement
+from tidegate.model import Attempt, Exceptional, RangeSettlement
 from tidegate.store import Deliveries, Settlement
 
 SETTLE_SECONDS = 0.02  # 5 to 50 ms measured the same; duplicates after a kill shorten with it
@@ -31,7 +31,7 @@ class Settler:
         self._settled_mark = 0
         self._lanes: dict[int, LaneCursor] = {}
         self._attempts: list[Attempt] = []
-        self._exceptions: dict[tuple[int, int], Exception_] = {}
+        self._exceptions: dict[tuple[int, int], Exceptional] = {}
         self._closed: dict[tuple[int, int], None] = {}
         self._ranges: list[RangeSettlement] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -50,7 +50,7 @@ class Settler:
     def attempt(self, attempt: Attempt) -> None:
         self._attempts.append(attempt)
 
-    def put(self, one: Exception_) -> None:
+    def put(self, one: Exceptional) -> None:
         key = (one.destination, one.offset)
         self._closed.pop(key, None)
         self._exceptions[key] = one

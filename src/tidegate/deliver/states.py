@@ -14,7 +14,7 @@ from tidegate.model import (
     Attempt,
     DeliveryState,
     DeliveryView,
-    Exception_,
+    Exceptional,
     ExceptionState,
     Outcome,
     RangeSettlement,
@@ -59,7 +59,7 @@ async def delivery_states(engine: DeliverEngine, pairs: Sequence[Pair]) -> dict[
 
 
 def _view(
-    engine: DeliverEngine, pair: Pair, revision: int, exception: Exception_ | None, attempts: list[Attempt]
+    engine: DeliverEngine, pair: Pair, revision: int, exception: Exceptional | None, attempts: list[Attempt]
 ) -> DeliveryView:
     offset, destination = pair
     delivered_at = next((a.started_at_us + a.duration_us for a in attempts if a.outcome is Outcome.OK), None)
@@ -70,7 +70,7 @@ def _view(
 
 
 def _state(
-    engine: DeliverEngine, pair: Pair, exception: Exception_ | None, delivered: bool
+    engine: DeliverEngine, pair: Pair, exception: Exceptional | None, delivered: bool
 ) -> tuple[DeliveryState, str, int | None]:
     offset, destination = pair
     sender = engine.senders.get(destination)

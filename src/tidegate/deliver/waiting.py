@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 
-from tidegate.model import Exception_, ExceptionState
+from tidegate.model import Exceptional, ExceptionState
 
 MEMORY_LIMIT = 2048  # retries known in memory; the rest wait in the table
 LINE_LIMIT = 10_000  # offsets behind keys in memory before the lane stops to be fed
@@ -19,14 +19,14 @@ class Waiting:
     """Retries by due time."""
 
     def __init__(self) -> None:
-        self.known: dict[int, Exception_] = {}
+        self.known: dict[int, Exceptional] = {}
         self._due: list[tuple[int, int]] = []
         self.overflow = False
 
     def __len__(self) -> int:
         return len(self.known)
 
-    def add(self, one: Exception_) -> None:
+    def add(self, one: Exceptional) -> None:
         """A PENDING exception; one due earlier than memory's end is kept, a later one may stay in the table only."""
         if len(self.known) >= MEMORY_LIMIT and one.offset not in self.known:
             self.overflow = True
@@ -34,7 +34,7 @@ class Waiting:
         self.known[one.offset] = one
         heapq.heappush(self._due, (one.due_at_us, one.offset))
 
-    def remove(self, offset: int) -> Exception_ | None:
+    def remove(self, offset: int) -> Exceptional | None:
         return self.known.pop(offset, None)
 
     def next_due(self) -> tuple[int, int] | None:
@@ -47,7 +47,7 @@ class Waiting:
             heapq.heappop(self._due)
         return None
 
-    def take(self) -> Exception_:
+    def take(self) -> Exceptional:
         """The earliest. Call after `next_due()` gave one."""
         _, offset = heapq.heappop(self._due)
         return self.known[offset]

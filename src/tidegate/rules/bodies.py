@@ -23,6 +23,7 @@ from tidegate.rules.texts import RenderFailed
 from tidegate.rules.view import FORM_TYPE, MISSING, UNREADABLE, dig, event_view, header_list, media_type, parse_body
 
 View = dict[str, Any]
+MAX_RENDERED = 16 << 20  # a transform can repeat a payload; what came in is passed on whatever its size
 JSON_TYPE = "application/json"
 CLOUDEVENTS_TYPE = "application/cloudevents+json"
 _BYTES_TYPE = "application/octet-stream"
@@ -214,6 +215,9 @@ _ENCODER: Final = msgspec.json.Encoder()
 
 def _encode(value: Any) -> bytes:
     try:
-        return _ENCODER.encode(value)
+        encoded = _ENCODER.encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise RenderFailed(f"the body could not be written as JSON: {type(error).__name__}") from None
+    if len(encoded) > MAX_RENDERED:
+        raise RenderFailed(f"the body would have {len(encoded)} bytes; at most {MAX_RENDERED} are sent")
+    return encoded

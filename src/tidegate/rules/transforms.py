@@ -13,9 +13,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import jmespath
 import msgspec
-from jmespath.exceptions import JMESPathError
 
 from tidegate.errors import ConfigError
 from tidegate.rules.filters import PARTS
@@ -223,34 +221,38 @@ def _text_value(text: str, path: str) -> Value:
 
 
 def _expression(text: str, path: str) -> Value:
+    import jmespath
+
     text = text.strip()
     if not text or len(text) > MAX_EXPRESSION:
         raise ConfigError(f"an expression has 1 to {MAX_EXPRESSION} characters; got {len(text)}", path=path)
     try:
         parsed = jmespath.compile(text)
-    except (JMESPathError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # JMESPathError is a ValueError
         first_line = str(error).partition("\n")[0]
         raise ConfigError(f"{text!r} is no JMESPath expression: {first_line}", path=path) from None
-    _check_expression(parsed.parsed, text, path)
+    _check_expression(parsed.parsed, text, path, frozenset(jmespath.functions.Functions.FUNCTION_TABLE))
 
     def evaluate(view: View) -> Any:
         try:
             return _json_only(parsed.search(view))
         # What jmespath's functions raise on values of another type than they expect: an answer, never a crash.
-        except (JMESPathError, ArithmeticError, TypeError, ValueError, LookupError, AttributeError, RecursionError):
+        except (ArithmeticError, TypeError, ValueError, LookupError, AttributeError, RecursionError):
             return None
 
     return evaluate
 
 
-def _check_expression(node: dict[str, Any], text: str, path: str, parent: str = "", depth: int = 0) -> None:
+def _check_expression(
+    node: dict[str, Any], text: str, path: str, functions: frozenset[str], parent: str = "", depth: int = 0
+) -> None:
     """Roots must be parts of the event, so that `object.id` for `data.object.id` is found out at load."""
     kind = node["type"]
     if depth > _MAX_DEPTH * 2:
         raise ConfigError(f"{text[:40]!r}... is nested too deep", path=path)
     if kind == "expref" and parent != "function_expression":
         raise ConfigError(f"{text!r}: '&' may only stand as an argument of a function", path=path)
-    if kind == "function_expression" and node["value"] not in jmespath.functions.Functions.FUNCTION_TABLE:
+    if kind == "function_expression" and node["value"] not in functions:
         raise ConfigError(f"{text!r}: JMESPath has no function {node['value']}()", path=path)
     if parent == "" and (root := _root(node)) is not None and root not in PARTS:
         raise ConfigError(
@@ -260,7 +262,7 @@ def _check_expression(node: dict[str, Any], text: str, path: str, parent: str = 
         )
     for child in node["children"]:
         if isinstance(child, dict) and "type" in child:
-            _check_expression(child, text, path, kind, depth + 1)
+            _check_expression(child, text, path, functions, kind, depth + 1)
 
 
 def _root(node: dict[str, Any]) -> str | None:

@@ -21,7 +21,7 @@ from tidegate.model import (
     Audience,
     DeliveryState,
     Event,
-    Exception_,
+    Exceptional,
     ExceptionState,
     Lane,
     NewEvent,
@@ -63,7 +63,7 @@ class Settlement(msgspec.Struct):
     mark: int  # every event up to here was offered to every lane
     lanes: list[Lane]  # only those that moved; counters are totals, not increments
     attempts: list[Attempt] = []
-    exceptions: list[Exception_] = []  # put (insert or replace)
+    exceptions: list[Exceptional] = []  # put (insert or replace)
     closed: list[tuple[int, int]] = []  # (destination, offset) of exceptions that ended as delivered
     ranges: list[RangeSettlement] = []
 
@@ -271,7 +271,7 @@ class Deliveries(Protocol):
         due_before_us: int | None = None,
         after: int | None = None,
         limit: int = 512,
-    ) -> list[Exception_]:
+    ) -> list[Exceptional]:
         """By `due_before_us` ordered by due time, else by offset ascending beyond `after`."""
         ...
 

@@ -65,7 +65,7 @@ def sparkline(values: Sequence[float], title: str, *, width: int = 120, height: 
     """A line from zero, oldest first, with its last value as a dot. "" for fewer than two values."""
     if len(values) < 2:
         return ""
-    top = max(max(values), 1)
+    top = max(*values, 1)
     step = (width - 6) / (len(values) - 1)
     points = [(3 + i * step, height - 3 - (max(v, 0) / top) * (height - 6)) for i, v in enumerate(values)]
     line = " ".join(f"{num(x)},{num(y)}" for x, y in points)

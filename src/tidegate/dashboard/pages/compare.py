@@ -37,7 +37,7 @@ def view(name: str, counted: dict[str, Any], told: dict[str, Any]) -> dict[str, 
     by_origin: dict[str, int] = counted.get("by_origin") or {}
     late: dict[str, dict[str, float | None]] = counted.get("staleness_by_origin") or {}
     pulled = sum(by_origin.get(origin, 0) for origin in PULLED) if by_origin else counted.get("changes") or 0
-    pull = {
+    pull: dict[str, Any] = {
         "way": "pull",
         "requests": counted.get("requests") or 0,
         "changes": pulled,
@@ -45,7 +45,7 @@ def view(name: str, counted: dict[str, Any], told: dict[str, Any]) -> dict[str, 
         "p50": late.get("poll", {}).get("p50_seconds") if late else counted.get("staleness_p50_seconds"),
         "p99": late.get("poll", {}).get("p99_seconds") if late else counted.get("staleness_p99_seconds"),
     }
-    push = {
+    push: dict[str, Any] = {
         "way": "push",
         "requests": counted.get("webhooks") or 0,
         "changes": by_origin.get("webhook", 0),

@@ -60,14 +60,8 @@ class SqliteStore:
         self._engine.on_failure(callback)
 
     async def backup(self, path: str, progress: Callable[[int, int], None] | None = None) -> None:
-        target = Path(path)
-        if not target.is_absolute() or target.exists() or not target.parent.is_dir():
-            raise BadRequest(
-                f"cannot back up to {path!r}",
-                hint="give an absolute path of a file that does not exist, in a folder that does",
-            )
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, _copy, str(self._engine.path), str(target), progress)
+        await loop.run_in_executor(None, _copy, str(self._engine.path), Path(path), progress)
 
     async def facts(self) -> dict[str, Any]:
         def work(connection: apsw.Connection) -> dict[str, Any]:
@@ -94,7 +88,7 @@ class SqliteStore:
 async def open_sqlite(directory: Path) -> SqliteStore:
     """Open (or make) the store in a directory. Raises StoreLocked, SchemaTooNew, StoreBroken; then nothing changed."""
     try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)  # noqa: ASYNC240 - at start, nothing else runs
     except OSError as error:
         raise StoreBroken(f"cannot make the data directory {directory}: {error.strerror}") from error
     lock = DirectoryLock(directory)
@@ -128,13 +122,18 @@ def _instance(connection: apsw.Connection) -> str:
     return str(found)
 
 
-def _copy(source: str, target: str, progress: Callable[[int, int], None] | None) -> None:
+def _copy(source: str, target: Path, progress: Callable[[int, int], None] | None) -> None:
     """Copy one snapshot: the read transaction is held, so writers go on and the copy does not restart."""
+    if not target.is_absolute() or target.exists() or not target.parent.is_dir():
+        raise BadRequest(
+            f"cannot back up to {str(target)!r}",
+            hint="give an absolute path of a file that does not exist, in a folder that does",
+        )
     reader = apsw.Connection(source, flags=apsw.SQLITE_OPEN_READONLY)
     try:
         reader.execute("BEGIN; SELECT count(*) FROM settings").fetchall()
-        partial = target + ".partial"
-        copy = apsw.Connection(partial)
+        partial = target.with_name(target.name + ".partial")
+        copy = apsw.Connection(str(partial))
         with copy.backup("main", reader, "main") as backup:
             while not backup.done:
                 backup.step(_BACKUP_PAGES)
@@ -142,10 +141,10 @@ def _copy(source: str, target: str, progress: Callable[[int, int], None] | None)
                     progress(backup.page_count - backup.remaining, backup.page_count)
         copy.execute("PRAGMA journal_mode = DELETE").fetchall()
         copy.close()
-        with open(partial, "rb") as file:
+        with partial.open("rb") as file:
             os.fsync(file.fileno())
-        Path(partial).chmod(0o600)
-        Path(partial).rename(target)
+        partial.chmod(0o600)
+        partial.rename(target)
     except apsw.Error as error:
         raise StoreBroken(f"the backup failed: {type(error).__name__}: {error}") from error
     finally:

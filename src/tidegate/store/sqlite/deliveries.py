@@ -14,7 +14,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from tidegate.model import Attempt, DeliveryState, Exception_, ExceptionState, Lane, Outcome, RangeSettlement
+from tidegate.model import Attempt, DeliveryState, Exceptional, ExceptionState, Lane, Outcome, RangeSettlement
 from tidegate.store import Books, Replay, Settlement
 from tidegate.store.sqlite.engine import Engine, rows, sql
 from tidegate.store.sqlite.log import SqliteLog
@@ -106,7 +106,7 @@ class SqliteDeliveries:
         due_before_us: int | None = None,
         after: int | None = None,
         limit: int = 512,
-    ) -> list[Exception_]:
+    ) -> list[Exceptional]:
         allowed = msgspec.json.encode([int(s) for s in (states or list(ExceptionState))]).decode()
         parameters: tuple[Any, ...]
         if offsets is not None:
@@ -118,7 +118,7 @@ class SqliteDeliveries:
         else:
             query, parameters = "exceptions_of_destination", (destination, after or 0, allowed, limit)
         read = await self._engine.read(lambda c: rows(c, self._sql[query], parameters))
-        found = [Exception_(row[0], row[1], ExceptionState(row[2]), *row[3:]) for row in read]
+        found = [Exceptional(row[0], row[1], ExceptionState(row[2]), *row[3:]) for row in read]
         if offsets is not None:
             wanted = set(states or list(ExceptionState))
             found = [
@@ -128,13 +128,7 @@ class SqliteDeliveries:
 
     async def attempts(self, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], list[Attempt]]:
         def work(connection: apsw.Connection) -> dict[tuple[int, int], list[Attempt]]:
-            return {
-                pair: [
-                    _attempt(row)
-                    for row in rows(connection, self._sql["attempts_of"], pair)
-                ]
-                for pair in pairs
-            }
+            return {pair: [_attempt(row) for row in rows(connection, self._sql["attempts_of"], pair)] for pair in pairs}
 
         return await self._engine.read(work)
 
