@@ -125,6 +125,15 @@ class StoreBroken(TidegateError):
     hint = "tidegate doctor"
 
 
+class Fenced(TidegateError):
+    """This node lost its lease: another may hold what it held. What was to be written was not written."""
+
+    code = "fenced"
+    status = 503
+    retryable = True
+    hint = "send again: the node that holds the lease now answers, and this one joins anew by itself"
+
+
 class StoreLocked(TidegateError):
     """Another process holds this data directory."""
 

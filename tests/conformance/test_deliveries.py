@@ -41,9 +41,9 @@ def test_a_settle_is_whole_and_survives_a_restart(opener, tmp_path):
         )
 
     async def read(store):
-        mark, lanes = await store.deliveries.load()
-        assert mark == 9
-        assert {lane.destination: (lane.position, lane.ahead, lane.delivered) for lane in lanes} == {
+        standing = await store.deliveries.load()
+        assert set(standing.marks.values()) == {9}
+        assert {lane.destination: (lane.position, lane.ahead, lane.delivered) for lane in standing.lanes} == {
             1: (4, (6, 7), 5),
             2: (None, (), 9),
         }
@@ -73,7 +73,7 @@ def test_the_mark_never_goes_back(opener, tmp_path):
     async def work(store):
         await store.deliveries.settle(Settlement(9, []))
         await store.deliveries.settle(Settlement(4, []))
-        assert (await store.deliveries.load())[0] == 9
+        assert (await store.deliveries.load()).mark_of(1) == 9
 
     with_store(opener, tmp_path, work)
 

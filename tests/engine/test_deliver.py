@@ -346,7 +346,7 @@ def test_a_destination_that_leaves_the_file_is_paused_and_prune_cancels_its_back
 
                 async def cancelled():
                     await gateway.deliver.settler.flush()
-                    lanes = (await gateway.store.deliveries.load())[1]
+                    lanes = (await gateway.store.deliveries.load()).lanes
                     return [lane.cancelled for lane in lanes if lane.destination == number] == [300]
 
                 await until(cancelled)

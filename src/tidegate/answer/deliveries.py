@@ -156,10 +156,12 @@ class _Walk:
 
     async def _spans(self, head: int) -> list[_Span]:
         """Where the log must be walked for the state; rows of exceptions are looked at beside it."""
-        mark, lanes = await self._store.deliveries.load()
+        standing = await self._store.deliveries.load()
+        lanes = list(standing.lanes)
         own = None if self._destination is None else frozenset((self._destination,))
         lanes = [lane for lane in lanes if own is None or lane.destination in own]
         if self._state in (DeliveryState.PENDING, DeliveryState.SENDING):
+            mark = min(standing.marks.values())
             behind = [lane for lane in lanes if lane.position is not None and lane.position < mark]
             spans = [_Span(lane.position or 0, mark, frozenset((lane.destination,))) for lane in behind]
             return [*spans, _Span(mark, head, own)]

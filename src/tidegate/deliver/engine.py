@@ -78,7 +78,8 @@ class DeliverEngine:
 
     async def start(self) -> None:
         """Take up positions, exceptions and unfinished replays; returns when every lane is fed or lagging."""
-        self._mark, lanes = await self.store.deliveries.load()
+        standing = await self.store.deliveries.load()
+        self._mark, lanes = min(standing.marks.values()), standing.lanes
         self._rows = {lane.destination: lane for lane in lanes}
         self.ranges = list(await self.store.deliveries.ranges())
         for lane in lanes:

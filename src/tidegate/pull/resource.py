@@ -29,7 +29,6 @@ from tidegate.units import seconds
 
 log = logging.getLogger("tidegate.pull")
 RETRY_FIRST_SECONDS = 5.0  # after a failure: 5, 10, 20 ... and never later than the schedule
-LEASE_RETRY_SECONDS = 5.0
 RESTART_SECONDS = 5.0  # after a fault that ended a resource's work
 START_SPREAD_SECONDS = 2.0  # polls that are due at a start are spread over this long
 
@@ -75,7 +74,7 @@ class ResourceEngine:
         self._clock = clock
         self._told = told
         self._begin_at = told()  # a feed that is new begins where the log stands now
-        self._lease = f"resource/{source.name}/{name}"
+        self._label = f"resource {source.name}/{name}"
         self._ready = asyncio.Event()
         self._heard = asyncio.Event()
         self._to_fetch = asyncio.Event()
@@ -104,7 +103,7 @@ class ResourceEngine:
     # -- life --------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        self._tasks.add(asyncio.create_task(self._run(), name=self._lease))
+        self._tasks.add(asyncio.create_task(self._run(), name=self._label))
 
     async def stop(self) -> None:
         """Requests under way are given up; a commit under way is waited for, so that a successor reads it."""
@@ -116,7 +115,6 @@ class ResourceEngine:
         await self.keeper.close()
         if self._ready.is_set():
             self._ready.clear()
-            await self._store.leases.release(self._lease)
 
     async def _run(self) -> None:
         """A poller that looks alive and is not is the worst failure: whatever ends the work is told and retried."""
@@ -124,17 +122,14 @@ class ResourceEngine:
             try:
                 await self._work()
             except TidegateError as error:
-                log.warning("%s stopped, goes on in %g s: %s", self._lease, RESTART_SECONDS, error.message)
+                log.warning("%s stopped, goes on in %g s: %s", self._label, RESTART_SECONDS, error.message)
             except Exception:  # a fault of ours must not end a resource for good
-                log.exception("%s failed, goes on in %g s", self._lease, RESTART_SECONDS)
+                log.exception("%s failed, goes on in %g s", self._label, RESTART_SECONDS)
             self._ready.clear()
             await asyncio.sleep(RESTART_SECONDS)
 
     async def _work(self) -> None:
-        # Another node's lease: nothing in this process can tell when it ends.
-        while (fence := await self._store.leases.acquire(self._lease)) is None:  # noqa: ASYNC110
-            await asyncio.sleep(LEASE_RETRY_SECONDS)
-        self.keeper = self._keeper(fence)
+        self.keeper = self._keeper(self._store.leases.fence)
         self._build()
         await self.keeper.load()
         if not self.keeper.memo.begun:

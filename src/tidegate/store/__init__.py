@@ -5,12 +5,14 @@ import this file only; `sqlite/` and `postgres/` implement it and pass `tests/co
 knows no HTTP, no routes and no filters; it keeps what it is told, in the transactions promised here.
 
 Failure: a call that raises `StoreBusy` or `StoreBroken` acknowledged nothing, and whether it was committed
-is unknown; every operation is idempotent or carries what makes a repeat recognisable.
+is unknown; every operation is idempotent or carries what makes a repeat recognisable. `Fenced` says that this node
+lost its lease: nothing was committed, and what it believed to own is another's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import zlib
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -28,6 +30,19 @@ from tidegate.model import (
     RangeSettlement,
     RecordState,
 )
+
+SHARES = 64  # what runs by itself is cut into so many parts; each is held by one node at a time
+
+
+def share_of(destination: int) -> int:
+    """The share that a destination's sender belongs to."""
+    return destination % SHARES
+
+
+def share_of_source(name: str) -> int:
+    """The share that polls of a source belong to: all its resources on one node, for they spend one budget."""
+    return zlib.crc32(name.encode()) % SHARES
+
 
 # -- shapes ----------------------------------------------------------------------------------------------
 
@@ -66,6 +81,29 @@ class Settlement(msgspec.Struct):
     exceptions: list[Exceptional] = []  # put (insert or replace)
     closed: list[tuple[int, int]] = []  # (destination, offset) of exceptions that ended as delivered
     ranges: list[RangeSettlement] = []
+    taken: Sequence[int] = ()  # shares that from here on stand at this node's mark
+    left: Sequence[tuple[int, int]] = ()  # (share, mark) that this node no longer feeds: they stand there
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How far deliveries are: a lane without a row, or with position None, stands at the mark of its share."""
+
+    marks: Mapping[int, int]  # by share
+    lanes: Sequence[Lane]  # that have a row
+
+    def mark_of(self, destination: int) -> int:
+        return self.marks[share_of(destination)]
+
+
+class Node(msgspec.Struct, frozen=True):
+    """One process on the store. `status` is what it told of itself (JSON); the times are the store's clock."""
+
+    id: str
+    fence: int
+    shares: int
+    started_at_us: int
+    lease_expires_at_us: int
+    status: bytes = b"{}"
 
 
 class Books(msgspec.Struct, frozen=True):
@@ -254,12 +292,15 @@ class Log(Protocol):
 class Deliveries(Protocol):
     """Positions, exceptions and attempts."""
 
-    async def load(self) -> tuple[int, list[Lane]]:
-        """(mark, lanes that have a row)."""
+    async def load(self, shares: Collection[int] | None = None) -> Standing:
+        """Marks and lanes of `shares`, of all when None."""
         ...
 
     async def settle(self, settlement: Settlement) -> None:
-        """One transaction, with appends that wait. Raises StoreBroken; then nothing may be assumed."""
+        """One transaction. Raises StoreBroken or StoreBusy (nothing may be assumed), Fenced (nothing was changed).
+
+        Shares come and go by `taken` and `left` in the same transaction as the mark that makes them true.
+        """
         ...
 
     async def exceptions(
@@ -358,15 +399,64 @@ class Settings(Protocol):
         """A small named value (sealed by the caller when secret)."""
         ...
 
-
-class Leases(Protocol):
-    """The right to do what runs by itself. On SQLite the directory lock holds them all: fence is always 1."""
-
-    async def acquire(self, name: str) -> int | None:
-        """A fence number, or None when another node holds it."""
+    def watch(self, listener: Callable[[], None]) -> None:
+        """Call `listener` on the loop, within a second, when another node changed items, revisions or keys."""
         ...
 
-    async def release(self, name: str) -> None: ...
+
+class Holder(Protocol):
+    """Who runs what shares stand for: the gateway. Called by `Leases`, one call at a time."""
+
+    async def take(self, shares: frozenset[int]) -> None:
+        """This node now holds `shares`: take up their work. Raises Fenced or StoreBusy: then they are given back."""
+        ...
+
+    async def leave(self, shares: frozenset[int]) -> None:
+        """End the work of `shares`; on return nothing of it is in flight and all is settled."""
+        ...
+
+    def lost(self) -> None:
+        """The lease is gone and others may already work: drop everything at once, write nothing."""
+        ...
+
+    async def answer(self, call: bytes) -> bytes:
+        """Do what another node asks of a share that is held here. TidegateError travels back to it."""
+        ...
+
+
+class Leases(Protocol):
+    """The right to do what runs by itself, by share. On SQLite one process holds them all for life.
+
+    A node is leased, not its lanes: it renews one row, and every settle and every commit of records checks its fence.
+    """
+
+    @property
+    def fence(self) -> int: ...
+
+    @property
+    def held(self) -> frozenset[int]:
+        """Shares that are held now."""
+        ...
+
+    async def start(self, holder: Holder) -> None:
+        """Join, take what is free, and go on taking and leaving as nodes come and go. Returns after the first round."""
+        ...
+
+    async def stop(self) -> None:
+        """Give everything back; the holder has ended its work before."""
+        ...
+
+    async def ask(self, share: int, call: bytes) -> bytes:
+        """Have `call` answered by the node that holds a share. StoreBusy when none answered in time."""
+        ...
+
+    def tell(self, status: bytes) -> None:
+        """What others shall see of this node (JSON of at most a few kilobytes), with the next renewal."""
+        ...
+
+    async def nodes(self) -> list[Node]:
+        """All that are alive, this one first."""
+        ...
 
 
 class Store(Protocol):
@@ -399,6 +489,7 @@ class Store(Protocol):
 
 
 __all__ = [
+    "SHARES",
     "ApiKey",
     "Books",
     "Deliveries",
@@ -406,9 +497,11 @@ __all__ = [
     "EventPage",
     "EventQuery",
     "Feed",
+    "Holder",
     "Item",
     "Leases",
     "Log",
+    "Node",
     "RecordCommit",
     "Records",
     "Refusal",
@@ -416,5 +509,8 @@ __all__ = [
     "ResourceState",
     "Settings",
     "Settlement",
+    "Standing",
     "Store",
+    "share_of",
+    "share_of_source",
 ]

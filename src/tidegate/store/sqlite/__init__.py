@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from typing import Any
 import apsw
 
 from tidegate import ids
-from tidegate.errors import BadRequest, StoreBroken
+from tidegate.errors import BadRequest, StoreBroken, StoreBusy
+from tidegate.store import SHARES, Holder, Node
 from tidegate.store.sqlite.deliveries import SqliteDeliveries
 from tidegate.store.sqlite.engine import Engine
 from tidegate.store.sqlite.lock import DirectoryLock
@@ -25,17 +27,39 @@ from tidegate.store.sqlite.records import SqliteRecords
 from tidegate.store.sqlite.settings import SqliteSettings
 
 FILE_NAME = "tidegate.db"
+FOREVER_US = 1 << 62
 _BACKUP_PAGES = 500
 
 
 class SqliteLeases:
-    """One process holds the directory, and so everything in it."""
+    """One process holds the directory, and so every share, for life. Implements `store.Leases`."""
 
-    async def acquire(self, name: str) -> int | None:
-        return 1
+    fence = 1
 
-    async def release(self, name: str) -> None:
-        return None
+    def __init__(self, node: str) -> None:
+        self.held: frozenset[int] = frozenset()
+        self._node = node
+        self._started_at_us = time.time_ns() // 1000
+        self._holder: Holder | None = None
+
+    async def start(self, holder: Holder) -> None:
+        self._holder = holder
+        self.held = frozenset(range(SHARES))
+        await holder.take(self.held)
+
+    async def stop(self) -> None:
+        self.held = frozenset()
+
+    async def ask(self, share: int, call: bytes) -> bytes:
+        if self._holder is None:
+            raise StoreBusy("the gateway is starting", retry_after_seconds=1)
+        return await self._holder.answer(call)
+
+    def tell(self, status: bytes) -> None:
+        """Nobody else is there to see it."""
+
+    async def nodes(self) -> list[Node]:
+        return [Node(self._node, self.fence, len(self.held), self._started_at_us, FOREVER_US)]
 
 
 class SqliteStore:
@@ -50,7 +74,7 @@ class SqliteStore:
         self.deliveries = SqliteDeliveries(engine, self.log)
         self.records = SqliteRecords(engine, self.log)
         self.settings = SqliteSettings(engine)
-        self.leases = SqliteLeases()
+        self.leases = SqliteLeases(instance)
 
     async def close(self) -> None:
         await self._engine.close()

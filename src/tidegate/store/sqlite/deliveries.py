@@ -8,14 +8,14 @@ absent means that its sends are made again with the same id and attempt number.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import apsw
 import msgspec
 
 from tidegate.model import Attempt, DeliveryState, Exceptional, ExceptionState, Lane, Outcome, RangeSettlement
-from tidegate.store import Books, Replay, Settlement
+from tidegate.store import SHARES, Books, Replay, Settlement, Standing, share_of
 from tidegate.store.sqlite.engine import Engine, rows, sql
 from tidegate.store.sqlite.log import SqliteLog
 
@@ -39,8 +39,13 @@ class SqliteDeliveries:
         self._log = log
         self._sql = sql("deliveries")
 
-    async def load(self) -> tuple[int, list[Lane]]:
-        return await self._engine.read(self._load)
+    async def load(self, shares: Collection[int] | None = None) -> Standing:
+        """One process holds every share, so all stand at one mark."""
+        mark, lanes = await self._engine.read(self._load)
+        held = range(SHARES) if shares is None else shares
+        if shares is not None:
+            lanes = [lane for lane in lanes if share_of(lane.destination) in shares]
+        return Standing(dict.fromkeys(held, mark), lanes)
 
     def _load(self, connection: apsw.Connection) -> tuple[int, list[Lane]]:
         (mark,) = [row[0] for row in rows(connection, self._sql["mark"])] or [0]

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import apsw
 import msgspec
 
-from tidegate.errors import Conflict
+from tidegate.errors import Fenced
 from tidegate.model import Appended, NewEvent, Origin, RecordState
 from tidegate.store import RecordCommit, ResourceState
 from tidegate.store.sqlite.engine import Engine, sql
@@ -63,17 +63,13 @@ class SqliteRecords:
         return [_record(source, resource, row) for row in rows]
 
     async def commit(self, commit: RecordCommit) -> list[Appended]:
-        """All or none. Conflict with code `fenced` when a newer fence has written; then nothing was changed."""
+        """All or none. Fenced when a newer fence has written; then nothing was changed."""
         return await self._engine.write(lambda c: self._commit(c, commit))
 
     def _commit(self, connection: apsw.Connection, commit: RecordCommit) -> list[Appended]:
         fence = connection.execute(self._sql["fence"], (commit.source, commit.resource)).get
         if fence is not None and fence > commit.fence:
-            raise Conflict(
-                f"{commit.source}/{commit.resource} is owned by fence {fence}, this write has {commit.fence}",
-                hint="another node took over; nothing was written here",
-                code="fenced",
-            )
+            raise Fenced(f"{commit.source}/{commit.resource} is owned by fence {fence}, this write has {commit.fence}")
         connection.executemany(
             self._sql["put"],
             [

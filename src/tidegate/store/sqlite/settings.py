@@ -6,7 +6,7 @@ is written through the one writer, so a setting that was answered is on disk.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import apsw
 import msgspec
@@ -95,3 +95,6 @@ class SqliteSettings:
             return put
         found = await self._engine.read(lambda c: rows(c, self._sql["value"], (name,)))
         return found[0][0] if found else None
+
+    def watch(self, listener: Callable[[], None]) -> None:
+        """No other node can change anything here: the directory is locked."""
