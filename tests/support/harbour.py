@@ -293,8 +293,8 @@ def pages() -> dict[str, tuple[str, str, dict[str, Any]]]:
         "destination-dead": ("destination.html", "destinations", destination_page(4)),
         "sources": ("sources.html", "sources", {"sources": source_rows(), "subline": "5 outside systems that tell or are asked."}),
         "compare": ("compare.html", "compare", compare_page()),
-        "login": ("login.html", "", {"token": "", "host": "127.0.0.1:8420", "problem": ""}),
-        "login-link": ("login.html", "", {"token": "abc", "host": "127.0.0.1:8420", "problem": ""}),
+        "login": ("login.html", "", {"token": "", "to": "/", "host": "127.0.0.1:8420", "problem": ""}),
+        "login-link": ("login.html", "", {"token": "abc", "to": "/", "host": "127.0.0.1:8420", "problem": ""}),
         "error": ("error.html", "", {"title": "There is nothing here", "status": 404, "code": "not_found",
                   "message": "there is no event 'evt_nothing'", "hint": "it may be past the retention"}),
     }  # fmt: skip

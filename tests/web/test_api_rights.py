@@ -107,9 +107,13 @@ def test_without_a_key_only_health_login_and_the_receive_door_answer(tmp_path: P
             assert (await nobody("GET", "/livez")).json() == {"status": "live"}
             assert (await nobody("GET", "/readyz")).json() == {"status": "ready"}
             assert (await nobody("POST", "/in/nothing", b"{}")).status == 404
-            for path in ("/", "/events", "/destinations/x"):
+            for path, to in (
+                ("/", "/login"),
+                ("/events", "/login?to=/events"),
+                ("/destinations/a%20b", "/login?to=/destinations/a%20b"),
+            ):
                 answer = await nobody("GET", path)
-                assert (answer.status, answer.headers["location"]) == (303, "/login"), path
+                assert (answer.status, answer.headers["location"]) == (303, to), path
             assert (await nobody("GET", "/login")).status == 200
             assert (await gate.api("GET", "/api/v1/nothing")).status == 404
 

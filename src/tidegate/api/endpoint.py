@@ -179,7 +179,7 @@ async def authenticate(context: Context, headers: Mapping[str, str], method: str
     token = bearer(headers)
     if token is not None:
         return context.keyring.known(token) or await context.keyring.check(token)
-    cookie = sessions.cookie_of(headers.get("cookie", ""))
+    cookie = sessions.cookie_of(headers.get("cookie", ""), headers.get("host", ""))
     grant = await context.sessions.of_cookie(cookie) if cookie else None
     if grant is None:
         raise Unauthorized("this call needs a key")

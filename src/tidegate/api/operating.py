@@ -14,6 +14,7 @@ from tidegate.api import query
 from tidegate.api.call import Answer, Call, Context
 from tidegate.api.endpoint import MAX_BODY_BYTES
 from tidegate.api.query import instant
+from tidegate.api.sessions import LINK_SECONDS
 from tidegate.clock import rfc3339
 from tidegate.config import export
 from tidegate.config.model import Config
@@ -79,6 +80,13 @@ class NewKeyForm(KeyForm, kw_only=True):
     """`key` is shown this once."""
 
     key: str
+
+
+class LoginLink(msgspec.Struct):
+    """`path` below the gateway's address logs one browser in, once, until `expires_at`."""
+
+    path: str
+    expires_at: Instant
 
 
 class ReloadRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -231,6 +239,11 @@ async def create_key(call: Call) -> NewKeyForm:
             raise BadRequest(f"expires_in: {error}"[:300]) from None
     key, token = await call.context.keyring.create(asked.name, asked.scopes, asked.sources, expires)
     return NewKeyForm(**_key(key), key=token)
+
+
+async def login_link(call: Call) -> LoginLink:
+    expires = call.gateway.clock.now_us() + LINK_SECONDS * 1_000_000
+    return LoginLink(f"/login?token={call.context.sessions.new_link()}", rfc3339(expires) or "")
 
 
 async def delete_key(call: Call) -> None:

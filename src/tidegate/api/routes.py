@@ -217,6 +217,10 @@ _OPERATION: tuple[Entry, ...] = (
         response=operating.NewKeyForm, status=201, summary="Make a key; it is shown this once",
     ),
     Entry(
+        method="POST", path="/keys/login", scope="admin", handler=operating.login_link, response=operating.LoginLink,
+        status=201, summary="Make a link that logs one browser in, once, within the hour",
+    ),
+    Entry(
         method="DELETE", path="/keys/{id}", scope="admin", handler=operating.delete_key, response=None, status=204,
         summary="Revoke a key, by id or name",
     ),

@@ -108,7 +108,7 @@ class Sessions:
 
     async def current(self, request: HTTPConnection) -> Grant | None:
         """The grant of the browser's session, None when there is none. Its `csrf` belongs into every form."""
-        cookie = cookie_of(request.headers.get("cookie", ""))
+        cookie = cookie_of(request.headers.get("cookie", ""), request.headers.get("host", ""))
         return await self.of_cookie(cookie) if cookie else None
 
     async def of_cookie(self, cookie: str) -> Grant | None:
@@ -141,16 +141,22 @@ async def current(request: HTTPConnection) -> Grant | None:
     return await sessions.current(request)
 
 
-_LOGIN_HINT = "log in with an admin key, or start the gateway again for a new link"
+_LOGIN_HINT = "log in with an admin key, or make a new link: tidegate keys login"
 
 
-def cookie_of(header: str) -> str | None:
-    """Our cookie's value in a Cookie header."""
-    for part in header.split(";"):
-        name, _, value = part.strip().partition("=")
-        if name == COOKIE:
-            return value
-    return None
+def cookie_name(host: str) -> str:
+    """Browsers keep cookies by host and not by port: the name has the port, so that two gateways do not take turns."""
+    try:
+        port = urlsplit(f"//{host}").port
+    except ValueError:
+        port = None
+    return f"{COOKIE}_{port}" if port else COOKIE
+
+
+def cookie_of(header: str, host: str = "") -> str | None:
+    """Our cookie's value in a Cookie header: the one of this host's port, else the one without a port."""
+    found = dict(part.strip().partition("=")[::2] for part in reversed(header.split(";")))
+    return found.get(cookie_name(host), found.get(COOKIE))
 
 
 def check_csrf(grant: Grant, token: str | None) -> None:
@@ -159,9 +165,9 @@ def check_csrf(grant: Grant, token: str | None) -> None:
         raise CsrfFailed("the request changes something and carries no CSRF token of this session")
 
 
-def cookie_header(cookie: str, *, secure: bool, ended: bool = False) -> str:
-    """The value of Set-Cookie. `secure` when the browser came over TLS."""
-    parts = [f"{COOKIE}={'' if ended else cookie}", "Path=/", "HttpOnly", "SameSite=Strict"]
+def cookie_header(cookie: str, *, secure: bool, host: str = "", ended: bool = False) -> str:
+    """The value of Set-Cookie. `secure` when the browser came over TLS; `host` is the Host it asked for."""
+    parts = [f"{cookie_name(host)}={'' if ended else cookie}", "Path=/", "HttpOnly", "SameSite=Strict"]
     parts.append(f"Max-Age={0 if ended else SESSION_SECONDS}")
     if secure:
         parts.append("Secure")

@@ -78,6 +78,21 @@ def create(
 
 
 @keys.command()
+@gateway_verb
+def login(data: Path, as_json: bool) -> None:
+    """Print a link that logs one browser in to the dashboard, once, within the hour."""
+    from tidegate.cli.output import print_json
+
+    client = find_gateway(data)
+    answer = client.post("/keys/login")
+    link = {"url": client.url + answer["path"], "expires_at": answer["expires_at"]}
+    if as_json:
+        print_json(link)
+    else:
+        print(link["url"])
+
+
+@keys.command()
 @click.argument("key", metavar="ID_OR_NAME")
 @gateway_verb
 def delete(key: str, data: Path, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -78,7 +78,8 @@ def guarded(room: Room, page: Page, *, public: bool = False) -> Endpoint:
                 else:
                     _check_own(request)
             if grant is None and not public:
-                return see_other("/login")
+                wanted = request.url.path if request.method == "GET" else "/"
+                return see_other("/login" if wanted == "/" else f"/login?to={quote(wanted)}")
             return await page(room, request)
         except TidegateError as error:
             return room.failed(request, error)

@@ -1,4 +1,7 @@
-"""Signing in and out. The one-time link lands on a page with a button: a preview that follows links uses nothing up."""
+"""Signing in and out. The one-time link lands on a page with a button: a preview that follows links uses nothing up.
+
+A person's click on a page of this machine needs no second one. `to` is the page of ours where the way went.
+"""
 
 from __future__ import annotations
 
@@ -6,42 +9,62 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tidegate.api import sessions
-from tidegate.dashboard.room import Room, field, see_other
+from tidegate.dashboard.room import Room, field, own_path, see_other
 from tidegate.errors import Forbidden, Unauthorized
 
 
 async def page(room: Room, request: Request) -> Response:
-    """`/login`, or `/login?token=TOKEN` as the login link says."""
-    token = request.query_params.get("token", "")[:200]
-    if request.state.signed_in and not token:
-        return see_other("/")
-    return _show(room, request, token=token)
+    """`/login`, or `/login?token=TOKEN` as the login link says. Who is in already goes on, and the link stays good."""
+    token, to = request.query_params.get("token", "")[:200], own_path(request.query_params.get("to", ""), "/")
+    if request.state.signed_in:
+        return see_other(to)
+    if token and _clicked_nearby(request):
+        return await _enter(room, request, token=token, to=to)
+    return _show(room, request, token=token, to=to)
 
 
-def _show(room: Room, request: Request, *, token: str = "", problem: str = "", status: int = 200) -> Response:
+def _clicked_nearby(request: Request) -> bool:
+    """Whether the browser says: a person clicked this on a page of the same site, and it is no look ahead."""
+    headers = request.headers
+    near = headers.get("sec-fetch-site") in ("same-site", "same-origin") and "sec-purpose" not in headers
+    return near and headers.get("sec-fetch-user") == "?1" and headers.get("sec-fetch-mode") == "navigate"
+
+
+def _show(
+    room: Room, request: Request, *, token: str = "", to: str = "/", problem: str = "", status: int = 200
+) -> Response:
     host = request.headers.get("host", "")
-    return room.pages.page(request, "login.html", status=status, token=token, host=host, problem=problem)
+    return room.pages.page(request, "login.html", status=status, token=token, to=to, host=host, problem=problem)
 
 
 async def enter(room: Room, request: Request) -> Response:
     """By the link's token or by an admin key; a refusal says why and offers the other way."""
+    to = own_path(field(request, "to"), "/")
+    return await _enter(room, request, token=field(request, "token"), key=field(request, "key").strip(), to=to)
+
+
+async def _enter(room: Room, request: Request, *, token: str = "", key: str = "", to: str) -> Response:
     found: sessions.Sessions = request.scope["tidegate"].sessions
-    token, key = field(request, "token"), field(request, "key").strip()
     try:
         cookie = await (found.by_link(token) if token else found.by_key(key))
     except (Unauthorized, Forbidden) as error:
-        return _show(room, request, problem=error.message[:1].upper() + error.message[1:] + ".", status=error.status)
-    answer = see_other("/")
-    answer.headers["set-cookie"] = sessions.cookie_header(cookie, secure=request.url.scheme == "https")
+        problem = error.message[:1].upper() + error.message[1:] + "."
+        return _show(room, request, to=to, problem=problem, status=error.status)
+    answer = see_other(to)
+    host = request.headers.get("host", "")
+    answer.headers["set-cookie"] = sessions.cookie_header(cookie, secure=request.url.scheme == "https", host=host)
     return answer
 
 
 async def leave(room: Room, request: Request) -> Response:
     """Ends this browser's session in the store too, so that a copied cookie ends with it."""
     found: sessions.Sessions = request.scope["tidegate"].sessions
-    cookie = sessions.cookie_of(request.headers.get("cookie", ""))
+    host = request.headers.get("host", "")
+    cookie = sessions.cookie_of(request.headers.get("cookie", ""), host)
     if cookie:
         await found.end(cookie)
     answer = see_other("/login")
-    answer.headers["set-cookie"] = sessions.cookie_header("", secure=request.url.scheme == "https", ended=True)
+    answer.headers["set-cookie"] = sessions.cookie_header(
+        "", secure=request.url.scheme == "https", host=host, ended=True
+    )
     return answer

@@ -1,0 +1,100 @@
+"""Signing in: the one-time link, where it leads, when a click is enough, and two gateways in one browser."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from support.gateway import served
+from tidegate.api import sessions
+
+CLICK = {"Sec-Fetch-Site": "same-site", "Sec-Fetch-User": "?1", "Sec-Fetch-Mode": "navigate"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+def test_a_link_made_by_the_api_signs_in_at_its_button_and_goes_where_the_way_went(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with served(tmp_path, "") as gate:
+            nobody = gate.api.with_key(None)
+            made = await gate.api("POST", "/api/v1/keys/login")
+            assert made.status == 201
+            path = made.json()["path"]
+            for _ in range(2):  # a preview that follows the link uses nothing up
+                shown = await nobody("GET", f"{path}&to=/events/evt_1")
+                assert shown.status == 200 and "set-cookie" not in shown.headers
+            assert 'name="to" value="/events/evt_1"' in shown.body.decode()
+            fields = {"token": path.partition("token=")[2], "to": "/events/evt_1"}
+            entered = await nobody("POST", "/login", urlencode(fields).encode(), headers=FORM)
+            assert (entered.status, entered.headers["location"]) == (303, "/events/evt_1")
+            cookie = {"Cookie": entered.headers["set-cookie"].partition(";")[0]}
+            assert (await nobody("GET", "/events", headers=cookie)).status == 200
+            again = await nobody("POST", "/login", urlencode(fields).encode(), headers=FORM)
+            assert again.status == 401 and "set-cookie" not in again.headers
+
+    asyncio.run(main())
+
+
+def test_a_click_on_a_page_of_this_machine_needs_no_second_one(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with served(tmp_path, "") as gate:
+            nobody = gate.api.with_key(None)
+            path = (await gate.api.post("/keys/login"))["path"]
+            for headers in (
+                {**CLICK, "Sec-Fetch-Site": "cross-site"},
+                {**CLICK, "Sec-Fetch-Site": "none"},
+                {**CLICK, "Sec-Purpose": "prefetch;prerender"},
+                {**CLICK, "Sec-Fetch-Mode": "no-cors"},
+                {**CLICK, "Sec-Fetch-User": ""},
+            ):
+                shown = await nobody("GET", path, headers=headers)
+                assert shown.status == 200 and "set-cookie" not in shown.headers, headers
+            entered = await nobody("GET", f"{path}&to=/events", headers=CLICK)
+            assert (entered.status, entered.headers["location"]) == (303, "/events")
+            assert entered.headers["set-cookie"].startswith(sessions.COOKIE)
+            used = await nobody("GET", path, headers=CLICK)
+            assert used.status == 401 and "set-cookie" not in used.headers
+
+    asyncio.run(main())
+
+
+def test_who_is_signed_in_goes_on_and_the_link_stays_good(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with served(tmp_path, "") as gate:
+            nobody, kept = gate.api.with_key(None), gate.context.sessions
+            cookie = {"Cookie": f"{sessions.COOKIE}={await kept.by_link(kept.new_link())}"}
+            link = kept.new_link()
+            answer = await nobody("GET", f"/login?token={link}&to=/events", headers=cookie)
+            assert (answer.status, answer.headers["location"]) == (303, "/events")
+            assert await kept.by_link(link)
+
+    asyncio.run(main())
+
+
+def test_the_way_never_leads_to_another_host(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with served(tmp_path, "") as gate:
+            for to in ("//evil.example", "https://evil.example", "/\\evil.example", "javascript:1"):
+                path = (await gate.api.post("/keys/login"))["path"] + "&" + urlencode({"to": to})
+                answer = await gate.api.with_key(None)("GET", path, headers=CLICK)
+                assert (answer.status, answer.headers["location"]) == (303, "/"), to
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("header", "host", "found"),
+    [
+        ("tidegate_session=a", "127.0.0.1:8420", "a"),
+        ("tidegate_session_8420=a; tidegate_session_8520=b", "127.0.0.1:8420", "a"),
+        ("tidegate_session_8420=a; tidegate_session_8520=b", "127.0.0.1:8520", "b"),
+        ("tidegate_session=c; tidegate_session_8420=a", "[::1]:8420", "a"),
+        ("tidegate_session_8420=a", "gate.example.com", None),
+        ("tidegate_session=c", "gate.example.com", "c"),
+        ("tidegate_session=c", "127.0.0.1:99999", "c"),
+    ],
+)
+def test_two_gateways_on_one_host_do_not_take_turns_in_a_browser(header: str, host: str, found: str | None) -> None:
+    assert sessions.cookie_of(header, host) == found
