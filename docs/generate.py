@@ -1,0 +1,421 @@
+"""Writes the generated parts of `docs/reference/` from the program itself: `python docs/generate.py`.
+
+A page is written by hand; what stands in it between `<!-- generated: NAME -->` and `<!-- end -->` is replaced by what
+`PARTS[NAME]` returns. `tests/test_docs.py` fails when a committed page is not what this script would write, so after
+a change of a key, a verb, a path, a metric or a provider: run it, look at the difference, commit it.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from tidegate.answer import forms
+from tidegate.api import operating
+from tidegate.api.app import _DOCUMENTS
+from tidegate.api.metrics import METRICS
+from tidegate.api.openapi import DELIVERY_HEADERS, Envelope
+from tidegate.api.routes import PREFIX, TABLE
+from tidegate.cli import VERBS, cli
+from tidegate.config.model import Config
+from tidegate.config.schema import DESCRIPTIONS
+from tidegate.config.shape import KEYS_NOT_BUILT, TAGS_NOT_BUILT, VALUES_NOT_BUILT
+from tidegate.providers import provider_names
+from tidegate.receive.provider import Provider, load_provider
+
+PAGES = Path(__file__).parent / "reference"
+MARK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table; a `|` inside a cell is escaped."""
+    lines = ["| " + " | ".join(head) + " |"]
+    lines.append("|" + "---|" * (lines[0].count("|") - 1))
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+# -- configuration ---------------------------------------------------------------------------------------
+
+# Heading of each struct, as the table of TOML that it is. What is not here is a union's member, under its own words.
+SECTIONS = {
+    "GatewaySettings": "[gateway]",
+    "Egress": "[egress]",
+    "Retention": "[retention]",
+    "Source": "[sources.NAME]",
+    "WebhookInlet": "[sources.NAME.webhook]",
+    "HmacScheme": 'verify = { type = "hmac", ... }',
+    "FormInlet": "[sources.NAME.form]",
+    "PublishInlet": "[sources.NAME.publish]",
+    "ApiInlet": "[sources.NAME.api]",
+    "Resource": "[sources.NAME.resources.NAME]",
+    "Incremental": "incremental",
+    "Deletes": "deletes",
+    "WebhookFeed": "webhook, of a resource",
+    "Destination": "[destinations.NAME]",
+    "Route": "[routes.NAME]",
+    "Transform": "transform",
+}
+UNIONS = {
+    "auth": ("BearerAuth", "BasicAuth", "ApiKeyAuth"),
+    "paginator": (
+        "HeaderLink", "JsonLink", "CursorPages", "HeaderCursor", "OffsetPages", "PageNumber", "SinglePage",
+    ),
+}  # fmt: skip
+OWN_WORDS = {
+    "BearerAuth": {"token": "Sent as `Authorization: Bearer TOKEN`."},
+    "BasicAuth": {"username": "The user's name.", "password": "The password."},
+    "ApiKeyAuth": {
+        "name": "The name of the header, the query parameter or the cookie.",
+        "api_key": "The key.",
+        "location": "Where it is sent.",
+    },
+    "HeaderLink": {"rel": "Which link of the `Link` header leads on."},
+    "JsonLink": {"next_url_path": "The path in the answer that holds the next page's URL."},
+    "CursorPages": {
+        "cursor_path": "The path in the answer that holds the page token.",
+        "cursor_param": "The query parameter that takes it.",
+    },
+    "HeaderCursor": {
+        "cursor_key": "The header of the answer that holds the page token.",
+        "cursor_param": "The query parameter that takes it.",
+    },
+    "OffsetPages": {
+        "limit": "Items a page.",
+        "offset_param": "The query parameter of the offset.",
+        "limit_param": "The query parameter of the limit.",
+        "total_path": "The path in the answer that holds the number of items, when there is one.",
+    },
+    "PageNumber": {
+        "base_page": "The number of the first page.",
+        "page_param": "The query parameter of the page.",
+        "total_path": "The path in the answer that holds the number of pages, when there is one.",
+    },
+    "SinglePage": {},
+}
+
+
+def structs() -> dict[str, Any]:
+    """Every struct that a `Config` can hold, by name, in the order met."""
+    found: dict[str, Any] = {}
+
+    def visit(info: Any) -> None:
+        if isinstance(info, msgspec.inspect.StructType):
+            if info.cls.__name__ not in found:
+                found[info.cls.__name__] = info
+                for field in info.fields:
+                    visit(field.type)
+            return
+        for name in ("type", "types", "item_type", "value_type"):
+            inner = getattr(info, name, None)
+            for one in inner if isinstance(inner, tuple) else (inner,):
+                if isinstance(one, msgspec.inspect.Type):
+                    visit(one)
+
+    visit(msgspec.inspect.type_info(Config))
+    return found
+
+
+def kind(info: Any) -> str:
+    """A type in a user's words."""
+    inspect = msgspec.inspect
+    if isinstance(info, inspect.Metadata):
+        return kind(info.type)
+    if isinstance(info, inspect.UnionType):
+        words = [kind(one) for one in info.types if not isinstance(one, inspect.NoneType)]
+        return " or ".join(dict.fromkeys(words))
+    if isinstance(info, inspect.StrType):
+        return FORMS.get((info.pattern or "").rpartition("(")[2], "text")
+    if isinstance(info, inspect.LiteralType):
+        return ", ".join(f"`{word}`" for word in sorted(info.values))
+    if isinstance(info, inspect.ListType):
+        return f"list of {kind(info.item_type)}"
+    if isinstance(info, inspect.DictType):
+        return f"table of {kind(info.value_type)}"
+    names = {inspect.IntType: "whole number", inspect.FloatType: "number", inspect.BoolType: "true or false"}
+    for type_, word in names.items():
+        if isinstance(info, type_):
+            return word
+    return "table" if isinstance(info, inspect.StructType) else "any value"
+
+
+FORMS = {"ms|s|m|h|d)$": "duration", "s|m|h|d)$": "rate", "B|KiB|MiB|GiB)$": "size"}
+
+
+def default(field: Any) -> str:
+    if field.required:
+        return "required"
+    value = field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
+    if isinstance(value, list) and value:
+        return "`" + msgspec.json.encode(value).decode().replace(",", ", ") + "`"
+    if value in (None, msgspec.UNSET, msgspec.NODEFAULT) or value in ("", [], {}) or isinstance(value, msgspec.Struct):
+        return ""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def rows_of(info: Any, words: dict[str, str]) -> list[tuple[str, ...]]:
+    tag = [("`type`", f"`{info.tag}`", "required", words["type"])] if info.tag_field and "type" in words else []
+    return tag + [
+        (f"`{field.encode_name}`", kind(field.type), default(field), words[field.encode_name]) for field in info.fields
+    ]
+
+
+def configuration() -> str:
+    found = structs()
+    head = ("key", "value", "default", "what it says")
+    out = []
+    for name, title in SECTIONS.items():
+        heading = f"`{title}`" if title[0] == "[" else title
+        if title.startswith("verify"):
+            heading = "`verify`, as a table of its own"
+        elif title[0] != "[":
+            heading = f"`{title.split(',')[0]}`{title.partition(',')[1]}{title.partition(',')[2]}"
+        out.append(f"## {heading}\n\n" + table(head, rows_of(found[name], DESCRIPTIONS[name])))
+        for union in [key for key in UNIONS if key in {f.encode_name for f in found[name].fields}]:
+            if f"## `{union}`" not in "".join(out):
+                out.append(_union(union, found))
+    return "\n".join(out) + "\n" + _not_built()
+
+
+def _union(key: str, found: dict[str, Any]) -> str:
+    rows = []
+    for name in UNIONS[key]:
+        info = found[name]
+        first = (f"`{info.tag}`",)
+        fields = rows_of(info, OWN_WORDS[name]) or [("", "", "", "One page holds everything.")]
+        rows += [(first if n == 0 else ("",)) + row for n, row in enumerate(fields)]
+    return f"## `{key}`\n\nA table with `type` and the keys of that type.\n\n" + table(
+        ("type", "key", "value", "default", "what it says"), rows
+    )
+
+
+def _not_built() -> str:
+    rows = [(f"`{key}`", "key", hint) for (_struct, key), hint in KEYS_NOT_BUILT.items()]
+    for tags, what, hint in [*TAGS_NOT_BUILT.values(), *VALUES_NOT_BUILT.values()]:
+        rows += [(f"`{tag}`", what, hint) for tag in tags]
+    text = "## Named, and not built yet\n\nThese are refused by name (`not_built`, exit 2), never accepted and ignored.\n\n"
+    return text + table(("word", "what it is", "meanwhile"), rows)
+
+
+# -- command line ----------------------------------------------------------------------------------------
+
+
+def command_line() -> str:
+    context = click.Context(cli, info_name="tidegate")
+    out = [table(("verb", "does"), [(f"[`{verb}`](#tidegate-{verb})", words) for verb, (_, words) in VERBS.items()])]
+    for verb in VERBS:
+        command = cli.get_command(context, verb)
+        assert command is not None
+        out.append(_command(f"tidegate {verb}", command, 2))
+        if isinstance(command, click.Group):
+            out += [_command(f"tidegate {verb} {name}", one, 3) for name, one in sorted(command.commands.items())]
+    return "\n".join(out)
+
+
+def _command(name: str, command: click.Command, level: int) -> str:
+    words = (command.help or "").split("\f")[0].strip()
+    pieces = command.collect_usage_pieces(click.Context(command, info_name=name))
+    text = f"{'#' * level} `{name}`\n\n{_paragraphs(words)}\n\n    {name} {' '.join(pieces)}\n"
+    rows = [_option(one) for one in command.params if isinstance(one, click.Option)]
+    return text + ("\n" + table(("option", "takes", "default", "what it says"), rows) if rows else "")
+
+
+def _paragraphs(text: str) -> str:
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
+
+
+def _option(option: click.Option) -> tuple[str, ...]:
+    names = ", ".join(f"`{name}`" for name in option.opts)
+    if option.is_flag:
+        takes = ""
+    elif isinstance(option.type, click.Choice):
+        takes = ", ".join(f"`{one}`" for one in option.type.choices)
+    elif isinstance(option.type, click.types._NumberRangeBase):
+        takes = f"{option.type.min} to {option.type.max}"
+    else:
+        takes = (option.metavar or option.type.name).upper().replace("_", " ")
+    if option.multiple:
+        takes += ", several times"
+    words = option.help or ""
+    if option.envvar:
+        words += f" Also `{option.envvar}`."
+    shown = "" if option.default is None or option.is_flag or option.multiple else str(option.default)
+    shown = "" if "Sentinel" in shown else shown
+    return names, takes, f"`{shown}`" if shown else "", words.strip()
+
+
+# -- API -------------------------------------------------------------------------------------------------
+
+
+def api() -> str:
+    entries = [*((PREFIX + one.path, one) for one in TABLE), *_DOCUMENTS.items()]
+    out = [table(("call", "scope", "what it does"), [(_call(path, one), _scope(one), one.summary) for path, one in entries])]
+    for path, one in entries:
+        if one.query:
+            rows = [(f"`{p.name}`", _words(p), p.description) for p in one.query]
+            out.append(f"### Parameters of `{one.method} {path}`\n\n" + table(("parameter", "value", "what it says"), rows))
+    return "\n".join(out)
+
+
+def _call(path: str, entry: Any) -> str:
+    return f"`{entry.method} {path}`"
+
+
+def _scope(entry: Any) -> str:
+    return f"`{entry.scope}`" if entry.scope else "any key"
+
+
+def _words(parameter: Any) -> str:
+    if parameter.words:
+        return ", ".join(f"`{word}`" for word in parameter.words)
+    return {"limit": "1 to 500", "boolean": "true or false"}.get(parameter.kind, parameter.kind)
+
+
+FORM_NAMES = (
+    forms.EventForm, forms.ChangeForm, forms.DeliveryForm, forms.AttemptForm, forms.RecordForm, forms.FeedPage,
+    forms.FeedForm, forms.ReplayForm, forms.Explanation, forms.RouteVerdict, forms.RefusalForm, forms.Stats,
+    forms.Totals, forms.SourceBooks, forms.DestinationBooks, forms.AdviceForm,
+)  # fmt: skip
+BODY_NAMES = (operating.EventIn, operating.ReplayRequest, operating.KeyRequest)
+
+
+def api_forms() -> str:
+    return "\n".join(_form(one) for one in FORM_NAMES)
+
+
+def api_bodies() -> str:
+    return "\n".join(_form(one, required=True) for one in BODY_NAMES)
+
+
+def _form(struct: Any, *, required: bool = False) -> str:
+    info = msgspec.inspect.type_info(struct)
+    assert isinstance(info, msgspec.inspect.StructType)
+    name = re.sub(r"(Form|In|Request)$", "", struct.__name__)
+    # msgspec gives a struct without words the words of its base.
+    words = " ".join((struct.__dict__.get("__doc__") or "").split())
+    rows = []
+    for field in info.fields:
+        row: tuple[str, ...] = (f"`{field.encode_name}`", _json_kind(field.type))
+        rows.append((*row, "yes" if field.required else "") if required else row)
+    head = ("member", "value", "required") if required else ("member", "value")
+    return f"### {name}\n\n" + (f"{words}\n\n" if words else "") + table(head, rows)
+
+
+def _json_kind(info: Any) -> str:
+    inspect = msgspec.inspect
+    if isinstance(info, inspect.Metadata):
+        return "instant" if (info.extra_json_schema or {}).get("format") == "date-time" else _json_kind(info.type)
+    if isinstance(info, inspect.StructType):
+        return re.sub(r"Form$", "", info.cls.__name__)
+    if isinstance(info, inspect.UnionType):
+        words = [_json_kind(one) for one in info.types]
+        return " or ".join(dict.fromkeys(words))
+    if isinstance(info, inspect.NoneType):
+        return "null"
+    if isinstance(info, inspect.ListType):
+        return f"list of {_json_kind(info.item_type)}"
+    if isinstance(info, inspect.TupleType):
+        return "pair of " + " and ".join(_json_kind(one) for one in info.item_types)
+    if isinstance(info, inspect.DictType):
+        return f"object of {_json_kind(info.value_type)} by name"
+    names = {inspect.IntType: "whole number", inspect.FloatType: "number", inspect.BoolType: "true or false"}
+    for type_, word in names.items():
+        if isinstance(info, type_):
+            return word
+    return "text" if isinstance(info, inspect.StrType) else "any JSON"
+
+
+def delivery_headers() -> str:
+    return table(("header", "what it says"), [(f"`{name}`", words) for name, words in DELIVERY_HEADERS.items()])
+
+
+def envelope() -> str:
+    return _form(Envelope)
+
+
+# -- metrics and providers -------------------------------------------------------------------------------
+
+
+def metrics() -> str:
+    rows = []
+    for name, (kind_, labels, words) in METRICS.items():
+        shown = f"{name}_total" if kind_ == "counter" else name
+        rows.append((f"`{shown}`", kind_, ", ".join(f"`{label}`" for label in labels), words))
+    return table(("metric", "kind", "labels", "what it says"), rows)
+
+
+def providers() -> str:
+    rows = []
+    for name in provider_names():
+        one = load_provider(name)
+        rows.append((f"`{name}`", f"[{one.title}]({one.docs})", _schemes(one), _places(one), _needs(one)))
+    return table(("verify", "system", "signature", "type, delivery id, key", "remarks"), rows)
+
+
+def _schemes(provider: Provider) -> str:
+    told = []
+    for scheme in provider.schemes:
+        what = {"hmac": f"HMAC {scheme.digest}", "hash": scheme.digest, "token": "shared token"}.get(
+            scheme.kind, scheme.kind
+        )
+        told.append(f"{what} in `{scheme.header}`")
+    return "; ".join(dict.fromkeys(told))
+
+
+def _places(provider: Provider) -> str:
+    told = []
+    for word, places in (("type", provider.type), ("id", provider.delivery_id), ("key", provider.key)):
+        spans = [f"`{one.header or one.path or one.constant}`" for one in places]
+        if spans:
+            told.append(f"{word}: {' or '.join(spans)}")
+    return "; ".join(told)
+
+
+def _needs(provider: Provider) -> str:
+    told = []
+    if any("{url}" in scheme.signed for scheme in provider.schemes):
+        told.append("needs `public_url`")
+    if provider.data_path:
+        told.append(f"`data` is the body's `{provider.data_path}`")
+    if provider.handshakes:
+        told.append("handshake answered")
+    if provider.answer is not None:
+        told.append(f"answered {provider.answer.status} as it demands")
+    return "; ".join(told)
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "configuration": configuration,
+    "command-line": command_line,
+    "api": api,
+    "api-forms": api_forms,
+    "api-bodies": api_bodies,
+    "delivery-headers": delivery_headers,
+    "envelope": envelope,
+    "metrics": metrics,
+    "providers": providers,
+}
+
+
+def fresh(text: str) -> str:
+    """A page with its generated parts made anew."""
+    return MARK.sub(lambda found: found[1] + "\n" + PARTS[found[2]]().strip() + "\n\n" + found[3], text)
+
+
+def main() -> None:
+    for page in sorted(PAGES.glob("*.md")):
+        text = page.read_text("utf-8")
+        new = fresh(text)
+        if new != text:
+            page.write_text(new, "utf-8")
+            sys.stdout.write(f"wrote {page}\n")
+
+
+if __name__ == "__main__":
+    main()
