@@ -199,8 +199,9 @@ def _not_built() -> str:
     rows = [(f"`{key}`", "key", hint) for (_struct, key), hint in KEYS_NOT_BUILT.items()]
     for tags, what, hint in [*TAGS_NOT_BUILT.values(), *VALUES_NOT_BUILT.values()]:
         rows += [(f"`{tag}`", what, hint) for tag in tags]
-    text = "## Named, and not built yet\n\nThese are refused by name (`not_built`, exit 2), never accepted and ignored.\n\n"
-    return text + table(("word", "what it is", "meanwhile"), rows)
+    title = "## Named, and not built yet\n\n"
+    text = "These are refused by name (`not_built`, exit 2), never accepted and ignored.\n\n"
+    return title + text + table(("word", "what it is", "meanwhile"), rows)
 
 
 # -- command line ----------------------------------------------------------------------------------------
@@ -255,11 +256,17 @@ def _option(option: click.Option) -> tuple[str, ...]:
 
 def api() -> str:
     entries = [*((PREFIX + one.path, one) for one in TABLE), *_DOCUMENTS.items()]
-    out = [table(("call", "scope", "what it does"), [(_call(path, one), _scope(one), one.summary) for path, one in entries])]
+    out = [
+        table(
+            ("call", "scope", "what it does"), [(_call(path, one), _scope(one), one.summary) for path, one in entries]
+        )
+    ]
     for path, one in entries:
         if one.query:
             rows = [(f"`{p.name}`", _words(p), p.description) for p in one.query]
-            out.append(f"### Parameters of `{one.method} {path}`\n\n" + table(("parameter", "value", "what it says"), rows))
+            out.append(
+                f"### Parameters of `{one.method} {path}`\n\n" + table(("parameter", "value", "what it says"), rows)
+            )
     return "\n".join(out)
 
 

@@ -27,7 +27,7 @@ from tidegate.api.keys import SCOPES
 from tidegate.api.metrics import METRICS
 from tidegate.api.routes import PREFIX, TABLE
 from tidegate.cli import VERBS, cli
-from tidegate.config.load import load_text
+from tidegate.config.load import load_file
 from tidegate.errors import ConfigError, TidegateError
 from tidegate.model import DeliveryState, ExceptionState, Origin, Outcome
 from tidegate.providers import provider_names
@@ -57,6 +57,12 @@ def generator() -> ModuleType:
 
 GENERATE = generator()
 CONCEPTS = (DOCS / "concepts.md").read_text()
+WANTED = """
+door source inlet destination route event type origin offset position audience lane sender delivery attempt
+outcome settled lease fence retry replay resource record version pull poll token cursor change reconcile heal
+feed dead secret credential tenant node log exception circuit probe provider refusal dedupe books scan snapshot
+staleness advice retention key session owner guard envelope filter transform ack stream
+"""
 
 
 # -- the generated pages ---------------------------------------------------------------------------------
@@ -196,13 +202,7 @@ def test_every_word_of_the_program_is_explained() -> None:
 def test_the_words_of_the_product_are_defined() -> None:
     """Each of them stands in bold, or in the first column of a table, where it is explained."""
     marked = " ".join(re.findall(r"\*\*([^*]+)\*\*", CONCEPTS) + re.findall(r"^\| ([^|]+) \|", CONCEPTS, re.MULTILINE))
-    wanted = """
-        door source inlet destination route event type origin offset position audience lane sender delivery attempt
-        outcome settled lease fence retry replay resource record version pull poll token cursor change reconcile heal
-        feed dead secret credential tenant node log exception circuit probe provider refusal dedupe books scan snapshot
-        staleness advice retention key session owner guard envelope filter transform ack stream
-    """.split()
-    assert [word for word in wanted if word not in marked.lower()] == []
+    assert [word for word in WANTED.split() if word not in marked.lower()] == []
 
 
 # -- links -----------------------------------------------------------------------------------------------
@@ -283,16 +283,18 @@ def shown(language: str) -> list[Any]:
 def with_what_it_names(block: str) -> str:
     """A piece of a configuration, with the sources and destinations that its routes name and it leaves out."""
     tree = tomllib.loads(block)
-    missing: list[str] = []
+    sources: dict[str, set[str]] = {}
+    destinations: set[str] = set()
     for route in tree.get("routes", {}).values():
         for name in names(route["from"]):
             if name != "*" and name not in tree.get("sources", {}):
-                missing.append(f'[sources.{name}.api]\nbase_url = "https://a.example"')
-                missing += [f'[sources.{name}.resources.{one}]\npath = "/a"' for one in route.get("changes", ())]
-        for name in names(route["to"]):
-            if name not in tree.get("destinations", {}):
-                missing.append(f'[destinations.{name}]\nurl = "https://b.example"')
-    return block + "\n" + "\n".join(dict.fromkeys("\n".join(missing).split("\n")))
+                sources.setdefault(name, set()).update(route.get("changes", ()))
+        destinations.update(name for name in names(route["to"]) if name not in tree.get("destinations", {}))
+    made = [f'[destinations.{name}]\nurl = "https://b.example"' for name in destinations]
+    for name, resources in sources.items():
+        made.append(f'[sources.{name}.api]\nbase_url = "https://a.example"')
+        made += [f'[sources.{name}.resources.{one}]\npath = "/a"' for one in resources]
+    return "\n".join([block, *made])
 
 
 def names(value: str | list[str]) -> list[str]:
@@ -303,7 +305,9 @@ def names(value: str | list[str]) -> list[str]:
 def test_every_configuration_shown_is_accepted(block: str, tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "stripe").write_text("whsec_" + "QUJD" * 8)
-    load_text(with_what_it_names(block), tmp_path, Anything(), "tidegate.toml")
+    file = tmp_path / "tidegate.toml"
+    file.write_text(with_what_it_names(block))
+    load_file(file, Anything())
 
 
 @pytest.mark.parametrize("block", shown("json"))
@@ -432,9 +436,12 @@ def test_an_undocumented_code_is_found() -> None:
 
 
 def test_a_wrong_configuration_and_a_wrong_command_are_found(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError):
-        load_text(with_what_it_names('[routes.a]\nfrom = "x"\nto = "y"\ncolour = 1'), tmp_path, Anything(), "a")
-    assert told_commands("`tidegate evnts` and\n```sh\nX=1; tidegate keys create a --scop read  # b\nmake tset\n```\n") == [
+    (tmp_path / "a.toml").write_text(with_what_it_names('[routes.a]\nfrom = "x"\nto = "y"\ncolour = 1'))
+    with pytest.raises(ConfigError, match="colour"):
+        load_file(tmp_path / "a.toml", Anything())
+    assert told_commands(
+        "`tidegate evnts` and\n```sh\nX=1; tidegate keys create a --scop read  # b\nmake tset\n```\n"
+    ) == [
         ["tidegate", "evnts"],
         ["tidegate", "keys", "create", "a", "--scop", "read"],
         ["make", "tset"],
@@ -446,4 +453,4 @@ def test_a_wrong_configuration_and_a_wrong_command_are_found(tmp_path: Path) -> 
         "config has no aply",
         "make has no target tset",
     ]
-    assert unknown_command("tidegate explain ID --json".split()) is None
+    assert unknown_command(["tidegate", "explain", "ID", "--json"]) is None
