@@ -1,8 +1,9 @@
 """The gateway: builds the doors around one store, starts them, lets them drain, stops them.
 
 Owns the order: configuration is judged before anything opens; the store before the engines; the senders take up their
-lanes before a request is accepted; at the end doors close first, then what is in flight ends, then the store. Knows
-no HTTP routes: `serve.py` puts the API and the server around it.
+lanes before a request is accepted; at the end doors close first, then what is in flight ends, then the store. On a
+shared store it is the holder of leases: shares of senders and polls come and go with the nodes. Knows no HTTP routes:
+`serve.py` puts the API and the server around it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from tidegate.clock import Clock
 from tidegate.config.load import load_file
 from tidegate.config.model import Config
 from tidegate.deliver import DeliverEngine
-from tidegate.errors import NotBuilt, TidegateError
+from tidegate.errors import BadRequest, NotBuilt, TidegateError
 from tidegate.live import ItemChange, Live
 from tidegate.maintenance import Maintenance
 from tidegate.outbound.client import PullClient
@@ -32,7 +34,7 @@ from tidegate.receive.inlets import Inlet, compile_inlet
 from tidegate.rules.addresses import parse_allow
 from tidegate.store import Refusal, Store
 from tidegate.store.sqlite import open_sqlite
-from tidegate.vault import open_vault
+from tidegate.vault import check_vault, open_vault
 
 log = logging.getLogger("tidegate.gateway")
 REFUSALS_PER_WRITE = 100
@@ -68,13 +70,14 @@ class Gateway:
         self.dialer = Dialer(self.guard, clock)
         self.post = PostClient(self.dialer, clock)
         self.client = PullClient(self.dialer, clock)
-        self.deliver = DeliverEngine(store, live, self.post, clock)
-        self.pull = PullEngine(store, live, self.client, clock)
+        self.deliver = DeliverEngine(store, live, self.post, clock, partial(self._ask, b"d"))
+        self.pull = PullEngine(store, live, self.client, clock, ask=partial(self._ask, b"p"))
         self.door = ReceiveDoor(store.log, self._inlet, live, clock, self._refuse, self._busy)
         self.maintenance = Maintenance(store, live, self.deliver, clock)
         self._inlets: dict[str, Inlet] = {}
         self._refusals: list[Refusal] = []
         self._refusal_task: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
         self._max_waiting = live.settings.gateway.max_waiting
 
     def _own_addresses(self) -> frozenset[tuple[str, int]]:
@@ -89,6 +92,8 @@ class Gateway:
         self.live.on_change(self._configured)
         await self.deliver.start()
         await self.pull.start()
+        await self.store.leases.start(self)
+        self.store.settings.watch(self._changed_elsewhere)
         self.maintenance.start()
 
     async def stop(self) -> None:
@@ -100,6 +105,7 @@ class Gateway:
             await self.deliver.stop()
         except (TidegateError, TimeoutError) as error:
             log.error("the last settle failed, what it held is sent again after the next start: %s", error)
+        await self.store.leases.stop()
         await self.post.close()
         await self.client.close()
         await self._write_refusals()
@@ -118,6 +124,39 @@ class Gateway:
         if self.stopping.is_set():
             return "stopping"
         return "the disk does not keep up" if self.store.log.stuck else None
+
+    # -- the holder of leases ----------------------------------------------------------------------------
+
+    async def take(self, shares: frozenset[int]) -> None:
+        await self.deliver.take(shares)
+        await self.pull.take(shares)
+
+    async def leave(self, shares: frozenset[int]) -> None:
+        await self.pull.leave(shares)
+        await self.deliver.leave(shares)
+
+    def lost(self) -> None:
+        log.warning("this node lost its lease: it stops sending and polling, and joins anew")
+        self.deliver.lost()
+        self.pull.lost()
+
+    async def answer(self, call: bytes) -> bytes:
+        """Another node's verb for a share of ours; the first byte names the door."""
+        return await (self.deliver.verbs.answer if call[:1] == b"d" else self.pull.answer)(call[1:])
+
+    async def _ask(self, door: bytes, share: int, call: bytes) -> bytes:
+        return await self.store.leases.ask(share, door + call)
+
+    def _changed_elsewhere(self) -> None:
+        """Another node changed items or keys: read them again, one reading at a time."""
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.get_running_loop().create_task(self._read_again(), name="configuration")
+
+    async def _read_again(self) -> None:
+        try:
+            await self.live.load()
+        except TidegateError as error:
+            log.error("the configuration of another node could not be read: %s (%s)", error.message, error.code)
 
     # -- configuration -----------------------------------------------------------------------------------
 
@@ -198,14 +237,10 @@ async def open_gateway(
     environ = os.environ if environ is None else environ
     clock = clock or Clock()
     loaded = load_file(options.config, environ).config if options.config is not None else Config()
-    if options.database is not None:
-        raise NotBuilt(
-            f"--database {options.database.split(':', 1)[0]}:... is not built in this release",
-            hint="leave --database out: the embedded store lies in --data DIR",
-        )
-    store = await open_sqlite(options.data)
+    store = await _open_store(options)
     try:
         vault = open_vault(options.data, environ.get("TIDEGATE_SECRET_KEY"))
+        await check_vault(vault, store.settings)
         live = Live(store, vault, clock)
         live.settings = loaded
         await live.load()
@@ -214,6 +249,19 @@ async def open_gateway(
         await store.close()
         raise
     return Gateway(options, store, live, clock, environ)
+
+
+async def _open_store(options: ServeOptions) -> Store:
+    if options.database is None:
+        return await open_sqlite(options.data)
+    scheme = options.database.partition(":")[0]
+    if scheme not in ("postgresql", "postgres"):
+        raise BadRequest(
+            f"--database {scheme}:... is no store that Tidegate knows",
+            hint="give postgresql://USER@HOST/NAME, or leave it out: the embedded store lies in --data DIR",
+            code="unknown_database",
+        )
+    raise NotBuilt("--database postgresql://... is not built yet", hint="leave --database out")
 
 
 __all__ = ["Gateway", "ServeOptions", "open_gateway"]

@@ -229,6 +229,15 @@ class Live:
             )
         return self._transforms[revision]
 
+    def husk(self, number: int) -> LiveDestination | None:
+        """A destination that was deleted, as something that can settle what it still owes; it sends nothing."""
+        deleted_at_us = self.deleted.get(number)
+        if deleted_at_us is None:
+            return None
+        spec = config.Destination(url="http://deleted.invalid/")
+        name = self.destination_names.get(number, f"number-{number}")
+        return LiveDestination(number, name, spec, "api", deleted_at_us, "deleted", ())
+
     # -- the routing decision ----------------------------------------------------------------------------
 
     def decide(
@@ -257,7 +266,20 @@ class Live:
     # -- changing ----------------------------------------------------------------------------------------
 
     async def apply(self, loaded: config.Config, *, prune: bool = False) -> list[ItemChange]:
-        """Make the file's items what stands in the file. A destination that left is paused, or deleted by `prune`."""
+        """Make the file's items what stands in the file. A destination that left is paused, or deleted by `prune`.
+
+        Nodes that start together apply the same file: whoever comes second finds it done.
+        """
+        for _ in range(5):
+            try:
+                return await self._apply(loaded, prune)
+            except Conflict as error:
+                if error.code != "changed_elsewhere":
+                    raise
+                await self.load()
+        return await self._apply(loaded, prune)
+
+    async def _apply(self, loaded: config.Config, prune: bool) -> list[ItemChange]:
         wanted: dict[tuple[str, str], Spec] = {}
         for kind, specs in (
             ("source", loaded.sources),

@@ -20,6 +20,7 @@ from tidegate.store import Store
 
 EVERY_SECONDS = 60.0
 TRIM_SLICE = 500
+TRIMS = 0  # the share whose holder trims
 log = logging.getLogger("tidegate.maintenance")
 
 
@@ -28,7 +29,7 @@ class Owing(Protocol):
 
     async def expire(self, upto: int, cause: str = "expired") -> None: ...
     async def give_up(self) -> None: ...
-    def owed_from(self) -> int: ...
+    async def owed_from(self) -> int: ...
 
 
 class Maintenance:
@@ -60,24 +61,32 @@ class Maintenance:
                 log.warning("maintenance stopped early: %s (%s)", error.message, error.code)
 
     async def run_once(self) -> int:
-        """Expire and trim what is past its age or over the size; returns how many events went."""
+        """Expire and trim what is past its age or over the size; returns how many events went.
+
+        Every node expires what its own lanes owe; the one that holds share 0 trims, never past what any lane owes.
+        """
         retention = self._live.settings.retention
         now = self._clock.now_us()
         await self._deliver.give_up()
         cutoff = await self._cutoff(now - int(units.seconds(retention.events) * 1e6))
-        over = await self._oversize(units.size_bytes(retention.size))
-        cutoff = max(cutoff, over)
-        trimmed = 0
+        cutoff = max(cutoff, await self._oversize(units.size_bytes(retention.size)))
         if cutoff:
-            if self._deliver.owed_from() <= cutoff:
+            if await self._deliver.owed_from() <= cutoff:
                 log.warning("events up to offset %d are past retention and still owed: settled as expired", cutoff)
             await self._deliver.expire(cutoff)
-            while (count := await self._store.log.trim(cutoff, TRIM_SLICE)) > 0:
-                trimmed += count
-                await asyncio.sleep(0)
+        if TRIMS not in self._store.leases.held:
+            return 0
+        trimmed = await self._trim(min(cutoff, await self._deliver.owed_from() - 1)) if cutoff else 0
         if now - self._forgotten_at_us > 3600 * 1_000_000:
             self._forgotten_at_us = now
             await self._store.log.forget_dedupe(now - int(units.seconds(retention.dedupe) * 1e6))
+        return trimmed
+
+    async def _trim(self, upto: int) -> int:
+        trimmed = 0
+        while (count := await self._store.log.trim(upto, TRIM_SLICE)) > 0:
+            trimmed += count
+            await asyncio.sleep(0)
         return trimmed
 
     async def _cutoff(self, before_us: int) -> int:

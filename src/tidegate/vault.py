@@ -12,6 +12,7 @@ import binascii
 import os
 import secrets
 from pathlib import Path
+from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -22,6 +23,7 @@ KEY_FILE = "secret.key"
 _VERSION = b"\x01"
 _NONCE = 12
 _WRAPPED = 32 + 16
+_PROOF = "vault_check"
 
 
 class Vault:
@@ -47,7 +49,7 @@ class Vault:
         except (InvalidTag, ValueError) as error:
             raise StoreBroken(
                 f"a sealed value ({purpose}) cannot be opened with this key",
-                hint=f"give the {KEY_FILE} (or TIDEGATE_SECRET_KEY) that this data was written with",
+                hint=f"give the {KEY_FILE} (or TIDEGATE_SECRET_KEY) of this data; nodes of one store share it",
                 code="vault_key_wrong",
             ) from error
 
@@ -73,3 +75,21 @@ def open_vault(directory: Path, environment_key: str | None) -> Vault:
             os.fsync(file.fileno())
         aside.rename(path)
     return Vault(base64.b64decode(path.read_bytes()))
+
+
+class Values(Protocol):
+    """What the check needs of a store's settings."""
+
+    async def value(self, name: str, *, put: bytes | None = None) -> bytes | None: ...
+
+
+async def check_vault(vault: Vault, values: Values) -> None:
+    """Whether the store was sealed with this key; the first to open a store leaves the proof. StoreBroken when not.
+
+    Nodes that share a store must share the key, so a node with another one is refused before it writes anything.
+    """
+    proof = await values.value(_PROOF)
+    if proof is None:
+        await values.value(_PROOF, put=vault.seal(b"tidegate", _PROOF))
+    else:
+        vault.open(proof, _PROOF)

@@ -10,8 +10,10 @@ from standardwebhooks import Webhook
 
 from support.farside import FarSide, answer, silence
 from support.running import books, publish, running, until
+from tidegate.deliver.lane import WINDOW
 from tidegate.errors import Conflict, NotFound
 from tidegate.model import DeliveryState, Outcome
+from tidegate.store import SHARES
 
 OKAY = answer(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
 SOURCE = "[sources.shop.publish]\n"
@@ -365,5 +367,64 @@ def test_a_test_send_is_signed_and_stands_outside_the_books(tmp_path):
                     far.requests[0].body, far.requests[0].headers
                 )
                 assert (await books(gateway))["crm"]["owed"] == 0
+
+    asyncio.run(main())
+
+
+def test_a_lane_that_turns_lagging_with_nothing_open_keeps_its_place_when_the_mark_moves_on(tmp_path):
+    async def main():
+        async with FarSide(OKAY) as far:
+            async with running(tmp_path, SOURCE + destination(far) + route()) as gateway:
+                await publish(gateway)
+                await until(lambda: books_of(gateway, delivered=1))
+                sender = gateway.deliver.senders[gateway.live.destinations["crm"].number]
+                sender.lane.unsettled = WINDOW  # as while a settle that holds a whole window is on its way
+                offset = await publish(gateway)
+                await gateway.deliver.settler.flush()
+                standing = await gateway.store.deliveries.load()
+                assert standing.mark_of(sender.number) >= offset
+                assert [lane.position for lane in standing.lanes if lane.destination == sender.number] == [offset - 1]
+                sender.lane.unsettled = 0
+                sender.pump()
+                await until(lambda: books_of(gateway, delivered=2, pending=0))
+
+    asyncio.run(main())
+
+
+def test_shares_that_go_and_come_back_lose_and_double_nothing(tmp_path):
+    async def main():
+        async with FarSide(OKAY) as far:
+            async with running(tmp_path, SOURCE + destination(far) + route()) as gateway:
+                deliver, every = gateway.deliver, frozenset(range(SHARES))
+                for _ in range(3):
+                    await publish(gateway)
+                await until(lambda: books_of(gateway, delivered=3))
+                await deliver.leave(every)
+                away = [await publish(gateway, json.dumps(n).encode()) for n in range(300)]
+                assert (await state(gateway, away[0])).state is DeliveryState.PENDING
+                await deliver.take(every)
+                await until(lambda: books_of(gateway, delivered=303, pending=0))
+                assert len(far.requests) == 303
+
+    asyncio.run(main())
+
+
+def test_a_node_that_lost_its_lease_sends_and_writes_nothing_until_it_takes_again(tmp_path):
+    async def main():
+        async with FarSide(silence) as far:
+            async with running(tmp_path, SOURCE + destination(far) + route()) as gateway:
+                deliver, every = gateway.deliver, frozenset(range(SHARES))
+                offset = await publish(gateway)
+                await until(lambda: far.requests)
+                deliver.lost()
+                await publish(gateway)
+                await deliver.settler.flush()
+                assert len(far.requests) == 1
+                lanes = (await gateway.store.deliveries.load()).lanes
+                assert all(lane.delivered == lane.exhausted == 0 for lane in lanes)
+                far.script = OKAY
+                await deliver.take(every)
+                await until(lambda: books_of(gateway, delivered=2, pending=0))
+                assert [a.number for a in (await state(gateway, offset)).attempts] == [1], "what was cut was no attempt"
 
     asyncio.run(main())

@@ -64,7 +64,7 @@ def test_the_first_poll_is_a_snapshot_without_events(tmp_path: Path) -> None:
         async with world(tmp_path, poll="1d", started=False) as one:
             one.shop.put("1")
             one.shop.put("2")
-            await one.engine.start()
+            await one.start()
             await one.poll()
             assert await one.changes() == []
             assert set(await one.records()) == {"1", "2"}
@@ -83,7 +83,7 @@ def test_a_snapshot_that_broke_off_goes_on_as_a_snapshot(tmp_path: Path) -> None
                 one.shop.put(key)
             one.shop.break_next = []
             await break_second_page(one)
-            await one.engine.start()
+            await one.start()
             await one.poll(ok=False)
             await one.poll(ok=False)
             assert set(await one.records()) == set("abcd")

@@ -19,7 +19,7 @@ from tidegate.outbound.client import PullClient
 from tidegate.outbound.dialer import Dialer, Guard
 from tidegate.pull import PullEngine
 from tidegate.rules.addresses import parse_allow
-from tidegate.store import EventQuery
+from tidegate.store import SHARES, EventQuery
 from tidegate.store.sqlite import open_sqlite
 
 
@@ -74,13 +74,18 @@ class World:
         )
         self.engine.configure({"shop": source})
 
+    async def start(self) -> None:
+        """As a gateway that holds every share."""
+        await self.engine.start()
+        await self.engine.take(frozenset(range(SHARES)))
+
     async def restart(self) -> None:
         """A new engine over the same store, as after a crash: nothing in memory stays."""
         sources = self.engine._sources
         await self.engine.stop()
         self.engine = PullEngine(self.store, self.router, self.client, self.clock)
         self.engine.configure(sources)
-        await self.engine.start()
+        await self.start()
 
     async def poll(self, *, ok: bool = True) -> Any:
         report = await self.engine.poll_now("shop", "orders")
@@ -153,7 +158,7 @@ async def world(
             one = World(store, shop, client, clock)
             one.configure(api, **how)
             if started:
-                await one.engine.start()
+                await one.start()
             try:
                 yield one
             finally:

@@ -24,6 +24,7 @@ COSTLY_REQUESTS = 50.0  # requests for each change found
 
 async def all_resources(gateway: Sight) -> list[AdviceForm]:
     """One for each configured resource, by name."""
+    await gateway.pull.refresh()
     counted = gateway.pull.statistics()
     now = gateway.clock.now_us()
     return [

@@ -23,6 +23,8 @@ class States(Protocol):
 class Costs(Protocol):
     """Of the pull engine: what each resource costs and brings, by `SOURCE/RESOURCE`."""
 
+    async def refresh(self) -> None: ...
+
     def statistics(self) -> dict[str, dict[str, Any]]: ...
 
 

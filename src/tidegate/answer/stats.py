@@ -22,6 +22,7 @@ async def snapshot(gateway: Sight) -> Stats:
         stats.sources.setdefault(name, SourceBooks())
     for name in gateway.live.destinations:
         stats.destinations.setdefault(name, DestinationBooks())
+    await gateway.pull.refresh()
     stats.resources = gateway.pull.statistics()
     return stats
 

@@ -1,47 +1,37 @@
 """The deliver engine: senders by destination, fed by what the log tells, settled together.
 
-Owns the senders and the operator's verbs (retry, cancel, test, replay, bulk settlements). Knows the store, the
-configuration in force and the POST client; no other door. At start it takes positions and exceptions from the
-store and reads the log from the mark on; at stop it lets what is in flight end, settles, and leaves the rest to the
-next start.
+Owns the senders of the shares that this node holds. Knows the store, the configuration in force and the POST client;
+no other door. Shares come by `take` (`arriving.py`: positions and exceptions from the store, the log from their mark
+on) and go by `leave`: what is in flight ends, everything is settled, the rest is for whoever takes them next. After
+`lost` nothing is written: what was in flight is sent again elsewhere, with the same id and attempt number.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Protocol
 
-import msgspec
-
-from tidegate import ids, units
+from tidegate import units
 from tidegate.clock import Clock
+from tidegate.deliver.arriving import arrive
 from tidegate.deliver.bulk import settle_all
 from tidegate.deliver.lane import LaneCursor
-from tidegate.deliver.outgoing import Outgoing
 from tidegate.deliver.replays import ReplayQuery, Replays
-from tidegate.deliver.sender import FAR_US, Sender, SenderHealth
+from tidegate.deliver.sender import Sender, SenderHealth
 from tidegate.deliver.settler import Settler
 from tidegate.deliver.states import delivery_states
-from tidegate.errors import Conflict, NotFound
+from tidegate.deliver.verbs import Verbs
+from tidegate.errors import TidegateError
 from tidegate.live import Live, LiveDestination
-from tidegate.model import (
-    Attempt,
-    DeliveryState,
-    DeliveryView,
-    Event,
-    Exceptional,
-    ExceptionState,
-    Lane,
-    Origin,
-    Outcome,
-    RangeSettlement,
-)
-from tidegate.store import Replay, Store
+from tidegate.model import Attempt, DeliveryState, DeliveryView, Event, Lane, RangeSettlement
+from tidegate.store import Replay, Store, share_of
 
 _SELECTIVE_LIMIT = 200  # audiences of one destination up to which its lane reads by index instead of scanning
-_SLICE = 256
+STOP_SECONDS = 10.0  # contract: what is in flight at the end gets 10 s at most
+LEAVE_SECONDS = 2.0  # what is in flight when a share goes to another node; longer would hold that node up
 Pair = tuple[int, int]
+Ask = Callable[[int, bytes], Awaitable[bytes]]
 
 
 class Post(Protocol):
@@ -53,88 +43,103 @@ class Post(Protocol):
 
 
 class DeliverEngine:
-    """All senders of this process."""
+    """The senders of this node."""
 
-    def __init__(self, store: Store, live: Live, post: Post, clock: Clock) -> None:
+    def __init__(self, store: Store, live: Live, post: Post, clock: Clock, ask: Ask | None = None) -> None:
+        """`ask(share, call)` reaches the node that holds a share; its answer is that of `verbs.answer` there."""
+        self.ask = ask or store.leases.ask
         self.store = store
         self.log = store.log
         self.live = live
         self.post = post
         self.clock = clock
         self.stopping = False
-        self.grace_seconds = 10.0  # contract: what is in flight gets 10 s at most
-        self.settler = Settler(store.deliveries, lambda: self._mark)
+        self.settler = Settler(store.deliveries, self.mark, lambda: store.leases.fence)
         self.settler.after = self._after_settle
+        self.settler.fenced = self.lost
+        self.shares: frozenset[int] = frozenset()
         self.senders: dict[int, Sender] = {}
         self.ranges: list[RangeSettlement] = []
-        self._rows: dict[int, Lane] = {}
+        self.replays = Replays(self)
+        self.verbs = Verbs(self)
         self._mark = 0
+        self._unknown: dict[int, int] = {}  # destination not heard of yet -> the first offset it wants
         self._wanted: dict[int, list[int]] = {}  # destination -> audiences that want it
         self._indexed = 0
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._replays = Replays(self)
 
-    # -- start and stop ----------------------------------------------------------------------------------
+    # -- life --------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Take up positions, exceptions and unfinished replays; returns when every lane is fed or lagging."""
-        standing = await self.store.deliveries.load()
-        self._mark, lanes = min(standing.marks.values()), standing.lanes
-        self._rows = {lane.destination: lane for lane in lanes}
-        self.ranges = list(await self.store.deliveries.ranges())
-        for lane in lanes:
-            destination = self.live.by_number.get(lane.destination)
-            if destination is not None:
-                await self._take_up(self.sender_of(destination))
-        await self._catch_up()
-        self.log.listen(self._told)
+        """Begin to follow the log; nothing is sent before shares are taken."""
+        self._mark = self.log.listen(self._told)
         self.live.on_change(self._configured)
+
+    async def take(self, shares: frozenset[int]) -> None:
+        """Take up the lanes of `shares`; returns when every one is fed or lagging. Raises Fenced: nothing was taken."""
+        try:
+            senders = await arrive(self, shares)
+        except TidegateError:
+            self._forget_unknown(shares)
+            raise
+        # From here to the flush no await: what is told from now on is offered to them.
+        self.shares |= shares
+        self.senders.update(senders)
+        for sender in senders.values():
+            if sender.lane.touched:
+                self.settler.lane(sender.lane)
+        self.settler.taken(shares)
+        self.settler.due()
+        await self.settler.flush()
+        for sender in senders.values():
+            sender.halted = False
         self._configured()
-        await self._replays.start()
+        await self.replays.take(shares)
 
-    async def _take_up(self, sender: Sender) -> None:
-        ordered = bool(sender.destination.spec.ordered_by)
-        if not ordered:
-            rows = await self.store.deliveries.exceptions(destination=sender.number, due_before_us=FAR_US, limit=1024)
-            sender.waiting.overflow = len(rows) == 1024
-            sender.adopt(rows)
-            return
-        after = 0
-        while True:
-            rows = await self.store.deliveries.exceptions(
-                destination=sender.number,
-                states=(ExceptionState.PENDING, ExceptionState.PARKED),
-                after=after,
-                limit=1024,
-            )
-            sender.adopt(rows)
-            if len(rows) < 1024:
-                return
-            after = rows[-1].offset
+    async def leave(self, shares: frozenset[int], seconds: float = LEAVE_SECONDS) -> None:
+        """Feed `shares` no more, let what is in flight end, cut the rest (no attempt), settle."""
+        await self.replays.leave(shares)
+        leaving = [self.senders.pop(number) for number in list(self.senders) if share_of(number) in shares]
+        self.shares -= shares
+        self.settler.left([(share, self._mark_of(share)) for share in shares])
+        self._forget_unknown(shares)
+        for sender in leaving:
+            sender.halted = True
+        deadline = self.clock.monotonic() + seconds
+        while any(s.flights for s in leaving) and self.clock.monotonic() < deadline:  # noqa: ASYNC110 - callbacks end them
+            await asyncio.sleep(0.02)
+        for sender in leaving:
+            sender.abort_all()
+        await self.settler.flush()
 
-    async def _catch_up(self) -> None:
-        """Offer what lies between the mark and the head to the lanes that stand at the mark: one read for all."""
-        while self._mark < self.log.told:
-            rows = await self.log.scan(self._mark, self.log.told, 4096)
-            self._offer(rows)
-            self._mark = rows[-1][0] if len(rows) == 4096 else self.log.told
-            await asyncio.sleep(0)
+    def lost(self) -> None:
+        """The lease is gone: drop everything, write nothing."""
+        self.shares = frozenset()
+        self._unknown.clear()
+        for sender in self.senders.values():
+            sender.halted = True
+            sender.abort_all()
+        self.senders.clear()
+        self.settler.forget()
+        self.replays.lost()
 
     async def stop(self) -> None:
-        """Let what is in flight end, at most `grace_seconds`; cut the rest (no attempt); settle."""
+        """Leave everything; what is in flight gets 10 s at most."""
         self.stopping = True
-        await self._replays.stop()
-        deadline = self.clock.monotonic() + self.grace_seconds
-        while any(sender.flights for sender in self.senders.values()) and self.clock.monotonic() < deadline:  # noqa: ASYNC110 - flights end one by one, by callbacks
-            await asyncio.sleep(0.02)
-        for sender in self.senders.values():
-            sender.abort_all()
+        await asyncio.wait_for(self.leave(self.shares, STOP_SECONDS), STOP_SECONDS + 5)
+        self.log.unlisten(self._told)
         for task in list(self._tasks):
             task.cancel()
-        if self.settler.dirty:
-            await asyncio.wait_for(self.settler.flush(), 5)
 
     # -- being told --------------------------------------------------------------------------------------
+
+    def mark(self) -> int:
+        """Every lane of ours was offered everything up to here."""
+        return min(self._mark, min(self._unknown.values()) - 1) if self._unknown else self._mark
+
+    def _mark_of(self, share: int) -> int:
+        missed = [at - 1 for number, at in self._unknown.items() if share_of(number) == share]
+        return min([self._mark, *missed])
 
     def _told(self, events: Sequence[Event]) -> None:
         audiences = self.log.audiences()
@@ -142,7 +147,7 @@ class DeliverEngine:
         senders = self.senders
         for event in events:
             for number, _ in audiences[event.audience].wanted:
-                sender = senders.get(number) or self._new_sender(number)
+                sender = senders.get(number) or self._new_sender(number, event.offset)
                 if sender is not None:
                     sender.offer(event.offset)
                     touched[number] = sender
@@ -154,25 +159,38 @@ class DeliverEngine:
         else:
             self.settler.moved()
 
-    def _offer(self, rows: Iterable[Pair]) -> None:
-        audiences = self.log.audiences()
-        for offset, audience in rows:
-            for number, _ in audiences[audience].wanted:
-                sender = self.senders.get(number) or self._new_sender(number)
-                if sender is not None:
-                    sender.offer(offset)
-
-    def _new_sender(self, number: int) -> Sender | None:
+    def _new_sender(self, number: int, offset: int) -> Sender | None:
+        """The first event for a destination of ours; None when it is not ours, or was made elsewhere this instant."""
+        if share_of(number) not in self.shares:
+            return None
         destination = self.live.by_number.get(number)
-        return self.sender_of(destination) if destination is not None else None
+        if destination is not None:
+            return self.sender_of(destination)
+        husk = self.live.husk(number)
+        if husk is None:
+            self.hold_for(number, offset)
+            return None
+        sender = self.sender_of(husk)
+        self.spawn(self._drop(sender))
+        return sender
+
+    def _forget_unknown(self, shares: frozenset[int]) -> None:
+        self._unknown = {number: at for number, at in self._unknown.items() if share_of(number) not in shares}
+
+    def hold_for(self, destination: int, offset: int) -> None:
+        """An event wants a destination that this node has not heard of yet: the mark waits for it."""
+        self._unknown.setdefault(destination, offset)
 
     def sender_of(self, destination: LiveDestination) -> Sender:
+        """The sender of a destination of ours."""
         sender = self.senders.get(destination.number)
         if sender is None:
-            row = self._rows.get(destination.number)
-            sender = Sender(self, destination, LaneCursor(destination.number, self._mark, row))
+            sender = self.new_sender(destination, None, self._mark)
             self.senders[destination.number] = sender
         return sender
+
+    def new_sender(self, destination: LiveDestination, row: Lane | None, mark: int) -> Sender:
+        return Sender(self, destination, LaneCursor(destination.number, mark, row))
 
     def _after_settle(self, destinations: Iterable[int]) -> None:
         """Windows have room again."""
@@ -190,14 +208,30 @@ class DeliverEngine:
                     sender.configure(destination)
             elif not sender.halted:
                 self.spawn(self._drop(sender))
+        self._meet_unknown()
         for destination in self.live.destinations.values():
-            if destination.number not in self.senders and destination.spec.start != "end":
-                self.spawn(self._replays.start_of(destination))
-        for sender in self.senders.values():
+            if destination.spec.start != "end" and share_of(destination.number) in self.shares:
+                self.spawn(self.replays.start_of(destination))
+        for sender in list(self.senders.values()):
             sender.pump()
+
+    def _meet_unknown(self) -> None:
+        """Destinations that events named before we heard of them: their lanes begin at what was missed."""
+        for number, first in list(self._unknown.items()):
+            destination = self.live.by_number.get(number) or self.live.husk(number)
+            if destination is not None and share_of(number) in self.shares:
+                del self._unknown[number]
+                sender = self.new_sender(destination, Lane(number, first - 1), self._mark)
+                self.senders[number] = sender
+                self.settler.lane(sender.lane)
+                self.settler.due()
+                if number not in self.live.by_number:
+                    self.spawn(self._drop(sender))
 
     async def _drop(self, sender: Sender) -> None:
         await settle_all(self, sender, DeliveryState.CANCELLED, "destination_deleted")
+        if self.senders.get(sender.number) is sender and sender.lane.position() is None:
+            del self.senders[sender.number]
 
     # -- what senders ask --------------------------------------------------------------------------------
 
@@ -248,116 +282,26 @@ class DeliverEngine:
             sender.paused = True
         self.spawn(self.live.pause(name, "gone"))
 
-    # -- the operator's verbs ----------------------------------------------------------------------------
+    # -- for the API and maintenance ---------------------------------------------------------------------
 
     async def states(self, pairs: Sequence[Pair]) -> dict[Pair, DeliveryView]:
         """The state of each (offset, destination) that is a delivery; pairs that are none are missing."""
         return await delivery_states(self, pairs)
 
-    async def _one(self, offset: int, destination: int) -> DeliveryView:
-        view = (await self.states([(offset, destination)])).get((offset, destination))
-        if view is None:
-            raise NotFound(f"event {offset} is not owed to destination {destination}")
-        return view
-
     async def retry(self, offset: int, destination: int) -> None:
-        """Another attempt now. A settled delivery is reopened; one that is in flight is left alone."""
-        view = await self._one(offset, destination)
-        sender = self._owner(destination)
-        if view.state is DeliveryState.SENDING or (view.state is DeliveryState.PENDING and not view.attempts):
-            return
-        await self.reopen(sender, view, replay="manual", route=0)
-        sender.pump()
-
-    async def reopen(self, sender: Sender, view: DeliveryView, *, replay: str, route: int, adopted: str = "") -> None:
-        """Make a delivery PENDING and due now, and move the counters with it. `adopted`: it is new to the books."""
-        lane = sender.lane
-        if view.state is DeliveryState.DELIVERED and not adopted:
-            lane.delivered -= 1
-        elif view.state is DeliveryState.EXHAUSTED:
-            lane.exhausted -= 1
-        elif view.state is DeliveryState.CANCELLED:
-            lane.cancelled -= 1
-        if adopted:
-            lane.adopted += 1
-            lane.adopted_filtered += adopted == "filtered"
-        known = sender.waiting.known.get(view.offset)
-        key = known.key if known is not None else ""
-        sender.reopen(
-            Exceptional(
-                sender.number, view.offset, ExceptionState.PENDING, self.clock.now_us(), len(view.attempts), "replay",
-                key, len(view.attempts), route, replay,
-            )
-        )  # fmt: skip
-
-    def _owner(self, destination: int) -> Sender:
-        live = self.live.by_number.get(destination)
-        if live is None:
-            raise Conflict(
-                "the destination of this delivery was deleted", hint="replay the event to another destination"
-            )
-        return self.sender_of(live)
+        await self.verbs.retry(offset, destination)
 
     async def cancel(self, offset: int, destination: int) -> None:
-        """Give a pending delivery up. Conflict when it is settled or in flight."""
-        view = await self._one(offset, destination)
-        sender = self._owner(destination)
-        if view.state is not DeliveryState.PENDING or offset in sender.flights:
-            raise Conflict(
-                f"the delivery is {view.state.value}, so there is nothing to cancel",
-                hint="only pending deliveries can be cancelled",
-                code="not_pending",
-            )
-        known = sender.waiting.remove(offset)
-        if known is None:
-            rows = await self.store.deliveries.exceptions(offsets=[offset], destination=destination)
-            known = rows[0] if rows else None
-        lane = sender.lane
-        if known is None and offset in lane.open:
-            lane.finish(offset)
-        elif known is None:
-            lane.pass_over(offset)
-        lane.cancelled += 1
-        attempts, key = (known.attempts, known.key) if known is not None else (0, "")
-        self.settler.put(Exceptional(destination, offset, ExceptionState.CANCELLED, 0, attempts, "operator", key))
-        if known is not None and key:
-            sender.release_key(known)
-        self.settler.lane(lane)
-        self.settler.due()
-        await self.settler.flush()
+        await self.verbs.cancel(offset, destination)
 
     async def test(self, name: str) -> Attempt:
-        """Send one signed test event, outside the log and the books; returns what came of it."""
-        destination = self.live.destinations.get(name)
-        if destination is None:
-            raise NotFound(f"there is no destination {name!r}")
-        now_us = self.clock.now_us()
-        event = Event(
-            0, "tidegate", "tidegate.test", Origin.PUBLISH, now_us, 0,
-            msgspec.json.encode({"note": "a test sent from Tidegate", "destination": name}), "application/json",
-        )  # fmt: skip
-        outgoing = Outgoing(destination, self.live, self.log.instance)
-        event_id = ids.new_id("tst", now_us)
-        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        try:
-            head, body = outgoing.request(event, event_id, 0, 1, now_us // 1_000_000)
-        except Exception as error:  # noqa: BLE001 - a user's text may raise anything: shown as the outcome
-            return Attempt(0, destination.number, 1, Outcome.RENDER, now_us, 0, error=str(error)[:300])
-        self.post.send(outgoing.target, head, body, 15.0, lambda result: _set_once(done, result))
-        result = await done
-        ok = result.status is not None and 200 <= result.status < 300
-        return Attempt(
-            0, destination.number, 1,
-            Outcome.HTTP_ERROR if result.outcome is Outcome.OK and not ok else result.outcome,
-            now_us, result.duration_us, result.status, result.error, result.headers, result.body, result.body_bytes,
-            outgoing.shown_url, True,
-        )  # fmt: skip
+        return await self.verbs.test(name)
 
     async def replay(self, query: ReplayQuery) -> Replay:
-        return await self._replays.create(query)
+        return await self.replays.create(query)
 
     async def expire(self, upto: int, cause: str = "expired") -> None:
-        """Settle as exhausted whatever is still owed up to an offset: retention, before it trims."""
+        """Settle as exhausted whatever our lanes still owe up to an offset: retention, before it trims."""
         for sender in list(self.senders.values()):
             await settle_all(self, sender, DeliveryState.EXHAUSTED, cause, upto)
 
@@ -369,30 +313,19 @@ class DeliverEngine:
                 continue
             limit = int(units.seconds(sender.destination.spec.give_up_after) * 1e6)
             first_kept = await self.log.offset_at(now - limit)
-            await settle_all(
-                self,
-                sender,
-                DeliveryState.EXHAUSTED,
-                "expired",
-                self.log.told if first_kept is None else first_kept - 1,
-            )
+            upto = self.log.told if first_kept is None else first_kept - 1
+            await settle_all(self, sender, DeliveryState.EXHAUSTED, "expired", upto)
 
-    def owed_from(self) -> int:
-        """The lowest offset that a lane still owes; the head + 1 when nothing is owed."""
-        lowest = self.log.told + 1
-        for sender in self.senders.values():
-            position = sender.lane.position()
-            if position is not None:
-                lowest = min(lowest, position + 1)
-        return lowest
+    async def owed_from(self) -> int:
+        """The lowest offset that a lane of any node may still owe."""
+        if self.settler.dirty:
+            await self.settler.flush()
+        standing = await self.store.deliveries.load()
+        positions = [lane.position for lane in standing.lanes if lane.position is not None]
+        return min([*positions, *standing.marks.values()]) + 1
 
     def health(self, destination: int) -> SenderHealth:
         sender = self.senders.get(destination)
         if sender is None:
             return SenderHealth("closed", 0, 0, 0, None, "", 0.0)
         return sender.health()
-
-
-def _set_once(future: asyncio.Future[Any], value: Any) -> None:
-    if not future.done():
-        future.set_result(value)

@@ -9,25 +9,28 @@ again, and what it reopened already is PENDING and passed over.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from tidegate import ids
 from tidegate.clock import parse_instant
-from tidegate.errors import BadRequest, NotFound, TidegateError
+from tidegate.deliver.verbs import Reopen, Walk, takes
+from tidegate.errors import BadRequest, NotFound, StoreBusy, TidegateError
 from tidegate.live import LiveDestination
-from tidegate.model import DeliveryState, DeliveryView, Event
+from tidegate.model import DeliveryState, Event
 from tidegate.rules.patterns import compile_types
 from tidegate.rules.view import event_view
-from tidegate.store import Replay
+from tidegate.store import Replay, share_of_name
 
 if TYPE_CHECKING:
     from tidegate.deliver.engine import DeliverEngine
 
 _SLICE = 256
-_OPEN_LIMIT = 256  # rows of replays that a sender may have open before its job waits
+_CALL = 100  # deliveries in one call: a call between nodes has to fit into a few kilobytes
+_ROOM_SECONDS = 0.05
 
 
 class ReplayQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,22 +47,34 @@ class ReplayQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Replays:
-    """The jobs of this process."""
+    """The jobs of the shares that this node holds."""
 
     def __init__(self, engine: DeliverEngine) -> None:
         self._engine = engine
         self._running: dict[str, asyncio.Task[None]] = {}
         self._begun: set[int] = set()
 
-    async def start(self) -> None:
+    async def take(self, shares: frozenset[int]) -> None:
+        """Go on with unfinished jobs of `shares`."""
         for job in await self._engine.store.deliveries.replays():
-            if job.finished_at_us is None:
+            if job.finished_at_us is None and share_of_name(job.id) in shares:
                 self._run(job)
 
-    async def stop(self) -> None:
+    async def take_job(self, name: str) -> None:
+        """Another node made a job whose share is held here."""
+        for job in await self._engine.store.deliveries.replays():
+            if job.id == name and job.finished_at_us is None and share_of_name(name) in self._engine.shares:
+                self._run(job)
+
+    async def leave(self, shares: frozenset[int]) -> None:
+        leaving = [task for name, task in self._running.items() if share_of_name(name) in shares]
+        for task in leaving:
+            task.cancel()
+        await asyncio.gather(*leaving, return_exceptions=True)
+
+    def lost(self) -> None:
         for task in self._running.values():
             task.cancel()
-        await asyncio.gather(*self._running.values(), return_exceptions=True)
 
     async def start_of(self, destination: LiveDestination) -> None:
         """A new destination that begins in the past: a replay of its own, once."""
@@ -102,10 +117,17 @@ class Replays:
                 job = await self._step(job, query, dry_run=True)
             return job
         await engine.store.deliveries.put_replay(job)
-        self._run(job)
+        share = share_of_name(job.id)
+        if share in engine.shares:
+            self._run(job)
+        else:
+            with contextlib.suppress(StoreBusy):  # a hint only: who takes the share finds the job
+                await engine.ask(share, msgspec.json.encode(Walk(job.id, 0)))
         return job
 
     def _run(self, job: Replay) -> None:
+        if job.id in self._running:
+            return
         task = asyncio.get_running_loop().create_task(self._walk(job), name=f"replay {job.id}")
         self._running[job.id] = task
         task.add_done_callback(lambda _: self._running.pop(job.id, None))
@@ -127,22 +149,24 @@ class Replays:
         engine = self._engine
         rows = await engine.log.scan(job.position, job.upto, _SLICE)
         end = rows[-1][0] if len(rows) == _SLICE else job.upto
-        matched = reopened = 0
         fits = compile_types(query.types or ["*"])
         events = [
             event
             for event in await engine.log.read([offset for offset, _ in rows])
             if (query.source is None or event.source == query.source) and fits(event.type)
         ]
-        wanted = [(event, number, revision) for event in events for number, revision in self._wanted(event, query)]
-        views = await engine.states([(event.offset, number) for event, number, _ in wanted]) if wanted else {}
-        for event, number, revision in wanted:
-            view = views.get((event.offset, number))
-            if not _takes(view, query.state):
-                continue
-            matched += 1
-            if not dry_run and await self._reopen(event, number, revision, view, job.id):
-                reopened += 1
+        wanted: dict[int, list[tuple[int, int]]] = {}
+        for event in events:
+            for number, revision in self._wanted(event, query):
+                wanted.setdefault(number, []).append((event.offset, revision))
+        pairs = [(offset, number) for number, items in wanted.items() for offset, _ in items]
+        views = await engine.states(pairs) if pairs else {}
+        matched = sum(takes(views.get(pair), query.state) for pair in pairs)
+        reopened = 0
+        if not dry_run:
+            for number, items in wanted.items():
+                fitting = [item for item in items if takes(views.get((item[0], number)), query.state)]
+                reopened += await self._reopen(number, fitting, query.state, job.id)
         done = end >= job.upto
         return msgspec.structs.replace(
             job,
@@ -165,31 +189,13 @@ class Replays:
             return [(n, r) for n, r in today.items() if only is not None and n == only.number]
         return [(n, r) for n, r in today.items() if n in live.by_number]
 
-    async def _reopen(self, event: Event, number: int, revision: int, view: DeliveryView | None, job: str) -> bool:
-        engine = self._engine
-        destination = engine.live.by_number.get(number)
-        if destination is None:
-            return False
-        sender = engine.sender_of(destination)
-        await _until(lambda: len(sender.waiting) < _OPEN_LIMIT or engine.stopping)
-        adopted = ""
-        if view is None:
-            audience = engine.log.audiences()[event.audience]
-            adopted = "filtered" if number in audience.filtered else "new"
-            view = DeliveryView(event.offset, number, DeliveryState.DELIVERED, "", (), None, None, 0)
-        await engine.reopen(sender, view, replay=job, route=revision, adopted=adopted)
-        sender.pump()
-        return True
-
-
-def _takes(view: DeliveryView | None, state: str | None) -> bool:
-    if view is None:
-        return state is None
-    if view.state in (DeliveryState.PENDING, DeliveryState.SENDING):
-        return False
-    return state is None or view.state.value == state
-
-
-async def _until(ready: Callable[[], bool]) -> None:
-    while not ready():  # noqa: ASYNC110 - room in windows has no event of its own
-        await asyncio.sleep(0.05)
+    async def _reopen(self, number: int, items: list[tuple[int, int]], state: str | None, job: str) -> int:
+        """All items, as the destination's sender finds room for them; returns how many became pending."""
+        reopened = 0
+        while items:
+            answer = await self._engine.verbs.reopen(Reopen(number, job, state, items[:_CALL]))
+            reopened += answer.reopened
+            items = items[answer.done :]
+            if items and not answer.done:
+                await asyncio.sleep(_ROOM_SECONDS)
+        return reopened

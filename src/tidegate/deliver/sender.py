@@ -109,11 +109,14 @@ class Sender:
 
     def offer(self, offset: int) -> None:
         """The log told a wanted event. `pump` follows once per batch."""
-        if self.lane.offer(offset):
+        lane = self.lane
+        was_live = lane.live
+        if lane.offer(offset):
             self.ready.append(offset)
-            self._engine.settler.lane(self.lane)
-        elif not self.lane.touched:
+        elif not was_live:
             return
+        # One that turns lagging too: its row must go with the mark that passes what it owes from here on.
+        self._engine.settler.lane(lane)
 
     def _feed(self) -> None:
         """A lagging lane with room reads on."""

@@ -4,7 +4,8 @@ Owns what waits for the next settle. One settlement is on its way at a time; res
 the next. A settle is due 20 ms after the first result, and 0.5 s after the log moved without one, so that a start
 does not read again what no route wanted. Failure: when the store is busy the same settlement is tried again (it is
 idempotent) and senders stop when their windows are full; when the store is broken the gateway stops, and what was
-sent and not settled is sent again after the start, with the same id and attempt number.
+sent and not settled is sent again after the start, with the same id and attempt number. A settlement that is fenced
+changed nothing: everything collected is dropped, for another node sends it now.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from tidegate.deliver.lane import LaneCursor
-from tidegate.errors import StoreBusy, TidegateError
+from tidegate.errors import Fenced, StoreBusy, TidegateError
 from tidegate.model import Attempt, Exceptional, RangeSettlement
 from tidegate.store import Deliveries, Settlement
 
@@ -23,23 +24,27 @@ BUSY_SECONDS = 0.5
 
 
 class Settler:
-    """Collects and settles. `mark` gives the offset up to which every lane was offered everything."""
+    """Collects and settles. `mark` gives the offset up to which every lane was offered all, `fence` the lease."""
 
-    def __init__(self, deliveries: Deliveries, mark: Callable[[], int]) -> None:
+    def __init__(self, deliveries: Deliveries, mark: Callable[[], int], fence: Callable[[], int]) -> None:
         self._deliveries = deliveries
         self._mark = mark
+        self._fence = fence
         self._settled_mark = 0
         self._lanes: dict[int, LaneCursor] = {}
         self._attempts: list[Attempt] = []
         self._exceptions: dict[tuple[int, int], Exceptional] = {}
         self._closed: dict[tuple[int, int], None] = {}
         self._ranges: list[RangeSettlement] = []
+        self._taken: list[int] = []
+        self._left: list[tuple[int, int]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._soon = False
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[TidegateError | None] | None = None
         self._waiters: list[asyncio.Future[None]] = []
         self._failed: TidegateError | None = None
         self.after: Callable[[Iterable[int]], None] = lambda destinations: None
+        self.fenced: Callable[[], None] = lambda: None
         self.settles = 0
 
     # -- collecting --------------------------------------------------------------------------------------
@@ -63,6 +68,14 @@ class Settler:
     def range(self, one: RangeSettlement) -> None:
         self._ranges.append(one)
 
+    def taken(self, shares: Iterable[int]) -> None:
+        """From here on these shares stand at the mark."""
+        self._taken.extend(shares)
+
+    def left(self, shares: Iterable[tuple[int, int]]) -> None:
+        """These shares stand at a mark of their own, and are fed no more."""
+        self._left.extend(shares)
+
     def due(self) -> None:
         """There is a result: settle soon."""
         if self._task is not None or self._soon:
@@ -79,8 +92,18 @@ class Settler:
 
     @property
     def dirty(self) -> bool:
+        return self._task is not None or self._collected
+
+    @property
+    def _collected(self) -> bool:
         return bool(
-            self._task is not None or self._attempts or self._exceptions or self._closed or self._lanes or self._ranges
+            self._attempts
+            or self._exceptions
+            or self._closed
+            or self._lanes
+            or self._ranges
+            or self._taken
+            or self._left
         )
 
     # -- settling ----------------------------------------------------------------------------------------
@@ -91,7 +114,8 @@ class Settler:
         if self._task is None and self._failed is None:
             self._task = asyncio.get_running_loop().create_task(self._settle(), name="settle")
 
-    async def _settle(self) -> None:
+    async def _settle(self) -> TidegateError | None:
+        """One settlement to its end; the error when it did not become durable."""
         waiters, self._waiters = self._waiters, []
         lanes, self._lanes = self._lanes, {}
         rows = [lane.make_row() for lane in lanes.values()]
@@ -102,19 +126,18 @@ class Settler:
             list(self._exceptions.values()),
             list(self._closed),
             self._ranges,
+            self._taken,
+            self._left,
+            self._fence(),
         )
-        self._attempts, self._exceptions, self._closed, self._ranges = [], {}, {}, []
-        error: TidegateError | None = None
-        while True:
-            try:
-                await self._deliveries.settle(settlement)
-            except StoreBusy:
-                await asyncio.sleep(BUSY_SECONDS)
-                continue
-            except TidegateError as broken:
-                error = self._failed = broken
-            break
+        self._empty()
+        error = await self._store_it(settlement)
         self._task = None
+        if isinstance(error, Fenced):
+            if settlement.fence == self._fence():
+                self.fenced()
+        else:
+            self._failed = error
         self.settles += 1
         self._settled_mark = settlement.mark
         for lane, (_, count) in zip(lanes.values(), rows, strict=True):
@@ -126,12 +149,42 @@ class Settler:
                 else:
                     waiter.set_exception(error)
         if error is not None:
-            return
+            if self._collected:  # of a lease that was joined meanwhile
+                self.due()
+            return error
         self.after(lanes)
-        if self._waiters or self._attempts or self._exceptions or self._closed or self._lanes or self._ranges:
+        if self._waiters or self._collected:
             self.due()
         elif self._mark() > self._settled_mark:
             self.moved()
+        return None
+
+    def _empty(self) -> None:
+        self._attempts, self._exceptions, self._closed, self._ranges = [], {}, {}, []
+        self._taken, self._left = [], []
+
+    async def _store_it(self, settlement: Settlement) -> TidegateError | None:
+        """Until it is stored (None), or cannot be."""
+        while True:
+            try:
+                await self._deliveries.settle(settlement)
+            except StoreBusy:
+                if settlement.fence != self._fence():
+                    return Fenced("the lease that this settle was made up under is gone")
+                await asyncio.sleep(BUSY_SECONDS)
+            except TidegateError as error:
+                return error
+            else:
+                return None
+
+    def forget(self) -> None:
+        """The lease is lost: nothing that was collected may be written any more."""
+        self._empty()
+        self._lanes = {}
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_exception(Fenced("this node lost its lease before the settle"))
 
     async def flush(self) -> None:
         """Return when everything collected until now is durable. Raises what the store raised."""
@@ -140,12 +193,10 @@ class Settler:
         if not self.dirty:
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self._task is not None and not (
-            self._attempts or self._exceptions or self._closed or self._lanes or self._ranges
-        ):
-            await asyncio.shield(self._task)
-            if self._failed is not None:
-                raise self._failed
+        if self._task is not None and not self._collected:
+            error = await asyncio.shield(self._task)
+            if error is not None:
+                raise error
             return
         self._waiters.append(waiter)
         if self._task is None:

@@ -1,8 +1,9 @@
 """The state of deliveries, put together from what is kept: lane, exceptions, ranges and attempts.
 
 A delivery is no row on the happy path, so its state is worked out, in this order: in flight, an exception row,
-still owed by the lane, a delivered attempt, a bulk settlement over it. What is finished is settled first (a flush of
-20 ms at most), so memory and disk never tell two stories.
+still owed by the lane, a delivered attempt, a bulk settlement over it. Of our own shares what is finished is settled
+first (a flush of 20 ms at most), so memory and disk never tell two stories. Of a share that another node holds only
+the store is asked, lanes first: what a lane has settled by then, rows and attempts that are read later have too.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tidegate.deliver.lane import LaneCursor
 from tidegate.model import (
     Attempt,
     DeliveryState,
@@ -19,6 +21,7 @@ from tidegate.model import (
     Outcome,
     RangeSettlement,
 )
+from tidegate.store import Standing, share_of
 
 if TYPE_CHECKING:
     from tidegate.deliver.engine import DeliverEngine
@@ -35,7 +38,7 @@ _OF_EXCEPTION = {
 
 async def delivery_states(engine: DeliverEngine, pairs: Sequence[Pair]) -> dict[Pair, DeliveryView]:
     """Views by (offset, destination); a pair that is no delivery is missing."""
-    await engine.settler.flush()
+    lanes = await _Lanes.of(engine, {destination for _, destination in pairs})
     offsets = sorted({offset for offset, _ in pairs})
     deliveries = engine.store.deliveries
     rows = await deliveries.exceptions(offsets=offsets, limit=100_000)
@@ -54,36 +57,76 @@ async def delivery_states(engine: DeliverEngine, pairs: Sequence[Pair]) -> dict[
         exception = exceptions.get(pair)
         if not revision and exception is None and not attempts[pair]:
             continue
-        found[pair] = _view(engine, pair, revision, exception, attempts[pair])
+        found[pair] = _view(lanes, pair, revision, exception, attempts[pair])
     return found
 
 
+class _Lanes:
+    """Where lanes are: those of our shares in memory, the others as the store has them."""
+
+    def __init__(self, engine: DeliverEngine) -> None:
+        self._engine = engine
+        self._standing = Standing({}, ())
+        self._rows: dict[int, LaneCursor] = {}
+        self.ranges: Sequence[RangeSettlement] = engine.ranges
+
+    @classmethod
+    async def of(cls, engine: DeliverEngine, destinations: set[int]) -> _Lanes:
+        ours = {number for number in destinations if share_of(number) in engine.shares}
+        if ours:
+            await engine.settler.flush()
+        lanes = cls(engine)
+        theirs = {share_of(number) for number in destinations - ours}
+        if theirs:
+            standing = lanes._standing = await engine.store.deliveries.load(theirs)
+            lanes._rows = {
+                row.destination: LaneCursor(row.destination, standing.mark_of(row.destination), row)
+                for row in standing.lanes
+            }
+            lanes.ranges = await engine.store.deliveries.ranges()
+        return lanes
+
+    def sending(self, pair: Pair) -> bool:
+        """Known to the owning node only."""
+        sender = self._engine.senders.get(pair[1])
+        return sender is not None and pair[0] in sender.flights
+
+    def owed(self, pair: Pair) -> bool:
+        offset, number = pair
+        sender = self._engine.senders.get(number)
+        if sender is not None:
+            return sender.lane.is_open(offset)
+        row = self._rows.get(number)
+        if row is not None and row.stored_position is not None:
+            return row.is_open(offset)
+        mark = self._standing.marks.get(share_of(number))
+        return mark is not None and offset > mark
+
+
 def _view(
-    engine: DeliverEngine, pair: Pair, revision: int, exception: Exceptional | None, attempts: list[Attempt]
+    lanes: _Lanes, pair: Pair, revision: int, exception: Exceptional | None, attempts: list[Attempt]
 ) -> DeliveryView:
     offset, destination = pair
     delivered_at = next((a.started_at_us + a.duration_us for a in attempts if a.outcome is Outcome.OK), None)
-    state, cause, due = _state(engine, pair, exception, delivered_at is not None)
+    state, cause, due = _state(lanes, pair, exception, delivered_at is not None)
     if exception is not None and exception.route:
         revision = exception.route
     return DeliveryView(offset, destination, state, cause, tuple(attempts), due, delivered_at, revision)
 
 
 def _state(
-    engine: DeliverEngine, pair: Pair, exception: Exceptional | None, delivered: bool
+    lanes: _Lanes, pair: Pair, exception: Exceptional | None, delivered: bool
 ) -> tuple[DeliveryState, str, int | None]:
-    offset, destination = pair
-    sender = engine.senders.get(destination)
-    if sender is not None and offset in sender.flights:
+    if lanes.sending(pair):
         return DeliveryState.SENDING, "", None
     if exception is not None:
         state = _OF_EXCEPTION[exception.state]
         due = exception.due_at_us if exception.state is ExceptionState.PENDING else None
         return state, exception.cause, due
-    if sender is not None and sender.lane.is_open(offset):
+    if lanes.owed(pair):
         return DeliveryState.PENDING, "", None
     if not delivered:
-        one = _range(engine.ranges, offset, destination)
+        one = _range(lanes.ranges, *pair)
         if one is not None:
             return one.state, one.cause, None
     return DeliveryState.DELIVERED, "", None

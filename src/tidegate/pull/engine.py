@@ -2,26 +2,27 @@
 
 Owns which resources are at work, by the configuration in force. The engines below it meet the rest of the gateway only
 in the store. Invariant: of one resource at most one engine runs; a changed one starts after its predecessor's last
-commit. Crash: nothing here is durable.
+commit, and only while this node holds the share of its source. Pulls on demand are answered by every node, each with
+a cache and a budget of its own. Crash: nothing here is durable.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from tidegate.clock import Clock
 from tidegate.config.model import ApiInlet, Resource, Source
-from tidegate.errors import Conflict, NotFound
+from tidegate.errors import Conflict, NotFound, StoreBusy
 from tidegate.model import Event
 from tidegate.pull.keeper import Router
 from tidegate.pull.on_demand import CACHE_BYTES, OnDemand, PullAnswer, PullCounts, Target
-from tidegate.pull.resource import PollReport, ResourceEngine
+from tidegate.pull.resource import PollReport, ResourceEngine, shape_of
 from tidegate.pull.sources import PullClient, SourceClient
-from tidegate.store import Store
+from tidegate.store import Store, share_of_name
 
 Place = tuple[str, str]  # (source, resource)
 
@@ -37,8 +38,16 @@ class PullEngine:
     """All methods belong to the event loop. `configure` may be called before `start` and any time after."""
 
     def __init__(
-        self, store: Store, router: Router, client: PullClient, clock: Clock, *, cache_bytes: int = CACHE_BYTES
+        self,
+        store: Store,
+        router: Router,
+        client: PullClient,
+        clock: Clock,
+        *,
+        cache_bytes: int = CACHE_BYTES,
+        ask: Callable[[int, bytes], Awaitable[bytes]] | None = None,
     ) -> None:
+        """`ask(share, call)` reaches the node that holds a share; its answer is that of `answer` there."""
         self._store = store
         self._router = router
         self._client = client
@@ -52,6 +61,9 @@ class PullEngine:
         self._running: dict[Place, _Wanted] = {}
         self._by_source: dict[str, tuple[ResourceEngine, ...]] = {}
         self._told = 0
+        self._shares: frozenset[int] = frozenset()
+        self._ask = ask or store.leases.ask
+        self._elsewhere: dict[Place, dict[str, Any]] = {}  # figures of resources that run on other nodes
         self._started = False
         self._change: asyncio.Task[None] | None = None
 
@@ -94,7 +106,8 @@ class PullEngine:
         """One change after the other; stops first, then starts."""
         if before is not None:
             await asyncio.wait({before})
-        wanted = self._wanted
+        shares = self._shares
+        wanted = {place: one for place, one in self._wanted.items() if share_of_name(place[0]) in shares}
         leaving = [place for place in self._engines if self._running[place] != wanted.get(place)]
         stopping = [self._engines.pop(place) for place in leaving]
         for place in leaving:
@@ -124,22 +137,36 @@ class PullEngine:
     # -- life --------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Begin to follow the log and to poll. Returns when the engines were started, not when they have polled."""
+        """Begin to follow the log; nothing polls before shares are taken."""
         self._told = self._store.log.listen(self._hear)
         self._started = True
+
+    async def take(self, shares: frozenset[int]) -> None:
+        """Poll the sources of `shares` too. Returns when the engines were started, not when they have polled."""
+        self._shares |= shares
+        await self._changed()
+
+    async def leave(self, shares: frozenset[int]) -> None:
+        """Give up requests under way at the sources of `shares`, wait for commits under way."""
+        self._shares -= shares
+        await self._changed()
+
+    def lost(self) -> None:
+        """The lease is gone: engines stop, and what they still try to commit is fenced."""
+        self._shares = frozenset()
+        if self._started:
+            self._bring_about()
+
+    async def _changed(self) -> None:
         self._bring_about()
         assert self._change is not None
-        await self._change
+        await asyncio.wait({self._change})
 
     async def stop(self) -> None:
-        """Give up requests under way, wait for commits under way."""
-        self._started = False
-        if self._change is not None:
-            await asyncio.wait({self._change})
-        await asyncio.gather(*(engine.stop() for engine in self._engines.values()))
-        self._engines.clear()
-        self._running.clear()
-        self._index()
+        if self._started:
+            self._started = False
+            self._store.log.unlisten(self._hear)
+        await self.leave(self._shares)
         await self._on_demand.close()
 
     def _hear(self, events: Sequence[Event]) -> None:
@@ -187,6 +214,8 @@ class PullEngine:
         if self._change is not None:
             await asyncio.wait({self._change})
         engine = self._engines.get((source, resource))
+        if engine is None and (source, resource) in self._wanted:
+            return await self._poll_elsewhere(source, resource)
         if engine is None:
             raise Conflict(
                 f"{source}/{resource} has neither poll, reconcile nor webhook: it keeps no records",
@@ -194,6 +223,17 @@ class PullEngine:
                 code="not_polled",
             )
         return await engine.poll()
+
+    async def _poll_elsewhere(self, source: str, resource: str) -> PollReport:
+        share = share_of_name(source)
+        if share in self._shares:
+            raise StoreBusy(f"{source}/{resource} is being taken up", retry_after_seconds=1)
+        return msgspec.json.decode(await self._ask(share, msgspec.json.encode([source, resource])), type=PollReport)
+
+    async def answer(self, call: bytes) -> bytes:
+        """Another node asks for a poll of ours."""
+        source, resource = msgspec.json.decode(call, type=tuple[str, str])
+        return msgspec.json.encode(await self.poll_now(source, resource))
 
     def _unknown(self, source: str, resource: str) -> Target:
         known = sorted(f"{one}/{other}" for one, other in self._targets)
@@ -212,13 +252,22 @@ class PullEngine:
             engine = self._engines.get(place)
             counts = target.counts
             found["/".join(place)] = {
-                **(engine.shape() if engine is not None else _NOTHING),
+                **(engine.shape() if engine is not None else self._elsewhere.get(place, _NOTHING)),
                 "pulls": counts.pulls,
                 "pull_hits": counts.hits,
                 "pull_requests": counts.requests,
                 "pull_stale": counts.stale,
             }
         return found
+
+    async def refresh(self) -> None:
+        """Read the figures of resources that run on other nodes; `statistics` shows them from then on."""
+        if self._wanted.keys() <= self._engines.keys():
+            return
+        states = {(state.source, state.resource): state for state in await self._store.records.states()}
+        self._elsewhere = {
+            place: shape_of(one.resource, states[place]) for place, one in self._wanted.items() if place in states
+        }
 
     def applied_upto(self) -> int | None:
         """The lowest offset that every webhook-fed resource has applied; None when there is none. For retention."""

@@ -24,7 +24,8 @@ from tidegate.pull.fetch import AT_ONCE, Fetcher
 from tidegate.pull.keeper import Keeper, Router
 from tidegate.pull.poller import Poller
 from tidegate.pull.sources import SourceClient
-from tidegate.store import Store
+from tidegate.pull.statistics import Statistics
+from tidegate.store import ResourceState, Store
 from tidegate.units import seconds
 
 log = logging.getLogger("tidegate.pull")
@@ -325,15 +326,24 @@ class ResourceEngine:
 
     def shape(self) -> dict[str, object]:
         """The resource's part of `GET /stats`."""
-        state = self.keeper.state
         return {
-            **self.keeper.statistics.shape(),
+            **shape_of(self.resource, self.keeper.state, self.keeper.statistics),
             "next_poll_at": rfc3339(self.next_poll_at_us),
-            "polled_at": rfc3339(state.polled_at_us),
-            "reconciled_at": rfc3339(state.reconciled_at_us),
-            "scanned_at": rfc3339(state.scanned_at_us),
-            "poll_every_seconds": self._every.get(Origin.POLL),
-            "reconcile_every_seconds": self._every.get(Origin.RECONCILE),
             "waiting_for_fetch": len(self.keeper.memo.dirty),
-            "log_position": state.log_position,
         }
+
+
+def shape_of(resource: Resource, state: ResourceState, statistics: Statistics | None = None) -> dict[str, object]:
+    """What the store tells of a resource: all there is to see of one that runs on another node."""
+    counted = statistics or msgspec.json.decode(state.statistics, type=Statistics)
+    return {
+        **counted.shape(),
+        "next_poll_at": None,
+        "polled_at": rfc3339(state.polled_at_us),
+        "reconciled_at": rfc3339(state.reconciled_at_us),
+        "scanned_at": rfc3339(state.scanned_at_us),
+        "poll_every_seconds": seconds(resource.poll) if resource.poll is not None else None,
+        "reconcile_every_seconds": seconds(resource.reconcile) if resource.reconcile is not None else None,
+        "waiting_for_fetch": 0,
+        "log_position": state.log_position,
+    }

@@ -39,8 +39,8 @@ def share_of(destination: int) -> int:
     return destination % SHARES
 
 
-def share_of_source(name: str) -> int:
-    """The share that polls of a source belong to: all its resources on one node, for they spend one budget."""
+def share_of_name(name: str) -> int:
+    """The share of a replay, and of a source's polls: all its resources on one node, for they spend one budget."""
     return zlib.crc32(name.encode()) % SHARES
 
 
@@ -83,6 +83,7 @@ class Settlement(msgspec.Struct):
     ranges: list[RangeSettlement] = []
     taken: Sequence[int] = ()  # shares that from here on stand at this node's mark
     left: Sequence[tuple[int, int]] = ()  # (share, mark) that this node no longer feeds: they stand there
+    fence: int = 0  # the lease it was made up under; 0 is whatever the store holds now
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -372,7 +373,10 @@ class Settings(Protocol):
         ...
 
     async def put_items(self, items: Sequence[Item]) -> None:
-        """Insert or replace, in one transaction. A `number` of 0 is given a new one; see `items()`."""
+        """Insert or replace, in one transaction. A `number` of 0 is given a new one; see `items()`.
+
+        Conflict with code `changed_elsewhere` when another node made an item of that name first; nothing was changed.
+        """
         ...
 
     async def route_revision(self, name: str, body: bytes, digest: bytes) -> int:
@@ -512,5 +516,5 @@ __all__ = [
     "Standing",
     "Store",
     "share_of",
-    "share_of_source",
+    "share_of_name",
 ]

@@ -1,0 +1,99 @@
+"""How the lanes of a share arrive on this node: from what is durable to being fed, without a gap and without a send.
+
+Positions, exceptions and the mark of the share come from the store; then the log is read from the mark on, once for
+all lanes, until nothing is left between what was read and what is told. Senders stay halted: nothing goes out before
+the engine has made durable that the share now stands at its mark. Crash at any point: the share still stands at its
+old mark, and the next node reads the same again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from tidegate.deliver.sender import FAR_US, Sender
+from tidegate.live import LiveDestination
+from tidegate.model import ExceptionState
+from tidegate.store import share_of
+
+if TYPE_CHECKING:
+    from tidegate.deliver.engine import DeliverEngine
+
+_SCAN = 4096
+_ROWS = 1024
+
+
+async def arrive(engine: DeliverEngine, shares: frozenset[int]) -> dict[int, Sender]:
+    """Halted senders of `shares` by destination, offered everything told. The caller adopts them in this step."""
+    standing = await engine.store.deliveries.load(shares)
+    engine.ranges = list(await engine.store.deliveries.ranges())
+    senders: dict[int, Sender] = {}
+    for row in standing.lanes:
+        destination = _destination(engine, row.destination)
+        if destination is not None:
+            sender = _halted(engine.new_sender(destination, row, standing.mark_of(row.destination)))
+            await _exceptions(engine, sender)
+            senders[row.destination] = sender
+    await _catch_up(engine, standing.marks, senders)
+    return senders
+
+
+def _destination(engine: DeliverEngine, number: int) -> LiveDestination | None:
+    return engine.live.by_number.get(number) or engine.live.husk(number)
+
+
+def _halted(sender: Sender) -> Sender:
+    sender.halted = True
+    return sender
+
+
+async def _exceptions(engine: DeliverEngine, sender: Sender) -> None:
+    """What waits for a retry or behind its key. Unordered: the earliest; ordered: all, for order needs them."""
+    deliveries = engine.store.deliveries
+    if not sender.destination.spec.ordered_by:
+        rows = await deliveries.exceptions(destination=sender.number, due_before_us=FAR_US, limit=_ROWS)
+        sender.waiting.overflow = len(rows) == _ROWS
+        sender.adopt(rows)
+        return
+    after = 0
+    while True:
+        rows = await deliveries.exceptions(
+            destination=sender.number,
+            states=(ExceptionState.PENDING, ExceptionState.PARKED),
+            after=after,
+            limit=_ROWS,
+        )
+        sender.adopt(rows)
+        if len(rows) < _ROWS:
+            return
+        after = rows[-1].offset
+
+
+async def _catch_up(engine: DeliverEngine, marks: Mapping[int, int], senders: dict[int, Sender]) -> None:
+    """Offer what lies between the marks and what is told; on return they meet."""
+    log = engine.log
+    position = min(marks.values(), default=log.told)
+    while position < log.told:
+        upto = log.told
+        rows = await log.scan(position, upto, _SCAN)
+        audiences = log.audiences()
+        for offset, audience in rows:
+            for number, _ in audiences[audience].wanted:
+                if offset > marks.get(share_of(number), offset):
+                    _offer(engine, senders, marks, number, offset)
+        position = rows[-1][0] if len(rows) == _SCAN else upto
+
+
+def _offer(
+    engine: DeliverEngine, senders: dict[int, Sender], marks: Mapping[int, int], number: int, offset: int
+) -> None:
+    sender = senders.get(number)
+    if sender is None:
+        destination = _destination(engine, number)
+        if destination is None:  # made by another node this instant: held back until we hear of it
+            engine.hold_for(number, offset)
+            return
+        sender = senders[number] = _halted(engine.new_sender(destination, None, marks[share_of(number)]))
+    # Not yet told to the settler: a row of a share that is not ours in the end must never be written.
+    if sender.lane.offer(offset):
+        sender.ready.append(offset)

@@ -1,0 +1,266 @@
+"""What an operator does to deliveries: retry, cancel, test send, and reopening for replays; on whichever node they are.
+
+A delivery's lane belongs to the node that holds its share, so a verb for another's lane travels there as a call and
+its answer (or refusal) travels back. Every verb may come twice: a retry of what is pending changes nothing, a cancel of
+what is cancelled is refused. Crash: a verb that was answered is durable; one that was not may have been done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tidegate import ids
+from tidegate.deliver.outgoing import Outgoing
+from tidegate.errors import Conflict, NotFound, StoreBusy
+from tidegate.model import (
+    Attempt,
+    DeliveryState,
+    DeliveryView,
+    Event,
+    Exceptional,
+    ExceptionState,
+    Origin,
+    Outcome,
+)
+from tidegate.store import share_of
+
+if TYPE_CHECKING:
+    from tidegate.deliver.engine import DeliverEngine
+    from tidegate.deliver.sender import Sender
+
+TEST_SECONDS = 15.0
+OPEN_LIMIT = 256  # rows of replays that a sender may have open before their job waits
+
+
+class Retry(msgspec.Struct, frozen=True, tag="retry"):
+    offset: int
+    destination: int
+
+
+class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
+    offset: int
+    destination: int
+
+
+class Reopen(msgspec.Struct, frozen=True, tag="reopen"):
+    """Deliveries that a replay wants again: (offset, revision of the route that takes it), ascending."""
+
+    destination: int
+    job: str
+    state: str | None
+    items: list[tuple[int, int]]
+
+
+class Reopened(msgspec.Struct, frozen=True):
+    """`done` of the items were looked at (there was no room for the rest), `reopened` of them made pending."""
+
+    done: int
+    reopened: int
+
+
+class Walk(msgspec.Struct, frozen=True, tag="walk"):
+    """A hint that a replay job was made, for the node that holds its share."""
+
+    job: str
+    destination: int  # unused by a walk; the share stands with the call
+
+
+Call = Retry | Cancel | Reopen
+_DECODER = msgspec.json.Decoder(Call | Walk)
+
+
+class Verbs:
+    """The verbs of one engine; `ask(share, call)` reaches the node that holds a share."""
+
+    def __init__(self, engine: DeliverEngine) -> None:
+        self._engine = engine
+
+    # -- here or elsewhere -------------------------------------------------------------------------------
+
+    async def retry(self, offset: int, destination: int) -> None:
+        """Another attempt now. A settled delivery is reopened; one that is in flight is left alone."""
+        await self._at_holder(Retry(offset, destination))
+
+    async def cancel(self, offset: int, destination: int) -> None:
+        """Give a pending delivery up. Conflict when it is settled or in flight."""
+        await self._at_holder(Cancel(offset, destination))
+
+    async def reopen(self, call: Reopen) -> Reopened:
+        """Make deliveries of one destination pending again, as many as its sender has room for."""
+        return msgspec.json.decode(await self._at_holder(call), type=Reopened)
+
+    async def _at_holder(self, call: Call) -> bytes:
+        share = share_of(call.destination)
+        if share in self._engine.shares:
+            return await self._do(call)
+        return await self._engine.ask(share, msgspec.json.encode(call))
+
+    async def answer(self, call: bytes) -> bytes:
+        """Another node asks. StoreBusy while the share is still arriving here."""
+        wanted = _DECODER.decode(call)
+        if isinstance(wanted, Walk):
+            await self._engine.replays.take_job(wanted.job)
+            return b""
+        if share_of(wanted.destination) not in self._engine.shares:
+            raise StoreBusy("this share is just changing nodes", retry_after_seconds=1)
+        return await self._do(wanted)
+
+    async def _do(self, call: Call) -> bytes:
+        if isinstance(call, Retry):
+            await self._retry(call.offset, call.destination)
+        elif isinstance(call, Cancel):
+            await self._cancel(call.offset, call.destination)
+        else:
+            return msgspec.json.encode(await self._reopen_some(call))
+        return b""
+
+    # -- here --------------------------------------------------------------------------------------------
+
+    async def _one(self, offset: int, destination: int) -> DeliveryView:
+        view = (await self._engine.states([(offset, destination)])).get((offset, destination))
+        if view is None:
+            raise NotFound(f"event {offset} is not owed to destination {destination}")
+        return view
+
+    def _sender(self, destination: int) -> Sender:
+        live = self._engine.live.by_number.get(destination)
+        if live is None:
+            raise Conflict(
+                "the destination of this delivery was deleted", hint="replay the event to another destination"
+            )
+        return self._engine.sender_of(live)
+
+    async def _retry(self, offset: int, destination: int) -> None:
+        view = await self._one(offset, destination)
+        sender = self._sender(destination)
+        if view.state is DeliveryState.SENDING or (view.state is DeliveryState.PENDING and not view.attempts):
+            return
+        self._reopen(sender, view, replay="manual", route=0)
+        sender.pump()
+
+    def _reopen(self, sender: Sender, view: DeliveryView, *, replay: str, route: int, adopted: str = "") -> None:
+        """Make a delivery PENDING and due now, and move the counters with it. `adopted`: it is new to the books."""
+        lane = sender.lane
+        if view.state is DeliveryState.DELIVERED and not adopted:
+            lane.delivered -= 1
+        elif view.state is DeliveryState.EXHAUSTED:
+            lane.exhausted -= 1
+        elif view.state is DeliveryState.CANCELLED:
+            lane.cancelled -= 1
+        if adopted:
+            lane.adopted += 1
+            lane.adopted_filtered += adopted == "filtered"
+        known = sender.waiting.known.get(view.offset)
+        key = known.key if known is not None else ""
+        now_us = self._engine.clock.now_us()
+        tried = len(view.attempts)
+        sender.reopen(
+            Exceptional(
+                sender.number, view.offset, ExceptionState.PENDING, now_us, tried, "replay", key, tried, route, replay
+            )
+        )
+
+    async def _cancel(self, offset: int, destination: int) -> None:
+        engine = self._engine
+        view = await self._one(offset, destination)
+        sender = self._sender(destination)
+        if view.state is not DeliveryState.PENDING or offset in sender.flights:
+            raise Conflict(
+                f"the delivery is {view.state.value}, so there is nothing to cancel",
+                hint="only pending deliveries can be cancelled",
+                code="not_pending",
+            )
+        known = sender.waiting.remove(offset)
+        if known is None:
+            rows = await engine.store.deliveries.exceptions(offsets=[offset], destination=destination)
+            known = rows[0] if rows else None
+        lane = sender.lane
+        if known is None and offset in lane.open:
+            lane.finish(offset)
+        elif known is None:
+            lane.pass_over(offset)
+        lane.cancelled += 1
+        attempts, key = (known.attempts, known.key) if known is not None else (0, "")
+        engine.settler.put(Exceptional(destination, offset, ExceptionState.CANCELLED, 0, attempts, "operator", key))
+        if known is not None and key:
+            sender.release_key(known)
+        engine.settler.lane(lane)
+        engine.settler.due()
+        await engine.settler.flush()
+
+    async def _reopen_some(self, call: Reopen) -> Reopened:
+        engine = self._engine
+        live = engine.live.by_number.get(call.destination)
+        if live is None:
+            return Reopened(len(call.items), 0)
+        sender = engine.sender_of(live)
+        items = call.items[: max(0, OPEN_LIMIT - len(sender.waiting))]
+        views = await engine.states([(offset, call.destination) for offset, _ in items]) if items else {}
+        events = {event.offset: event for event in await engine.log.read([offset for offset, _ in items])}
+        reopened = 0
+        for offset, revision in items:
+            view, event = views.get((offset, call.destination)), events.get(offset)
+            if event is not None and takes(view, call.state):
+                self._reopen_one(sender, event, revision, view, call.job)
+                reopened += 1
+        if reopened:
+            sender.pump()
+            await engine.settler.flush()  # the job's position moves only after this
+        return Reopened(len(items), reopened)
+
+    def _reopen_one(self, sender: Sender, event: Event, revision: int, view: DeliveryView | None, job: str) -> None:
+        adopted = ""
+        if view is None:
+            audience = self._engine.log.audiences()[event.audience]
+            adopted = "filtered" if sender.number in audience.filtered else "new"
+            view = DeliveryView(event.offset, sender.number, DeliveryState.DELIVERED, "", (), None, None, 0)
+        self._reopen(sender, view, replay=job, route=revision, adopted=adopted)
+
+    async def test(self, name: str) -> Attempt:
+        """Send one signed test event, outside the log and the books; returns what came of it."""
+        engine = self._engine
+        destination = engine.live.destinations.get(name)
+        if destination is None:
+            raise NotFound(f"there is no destination {name!r}")
+        now_us = engine.clock.now_us()
+        event = Event(
+            0, "tidegate", "tidegate.test", Origin.PUBLISH, now_us, 0,
+            msgspec.json.encode({"note": "a test sent from Tidegate", "destination": name}), "application/json",
+        )  # fmt: skip
+        outgoing = Outgoing(destination, engine.live, engine.log.instance)
+        event_id = ids.new_id("tst", now_us)
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        try:
+            head, body = outgoing.request(event, event_id, 0, 1, now_us // 1_000_000)
+        except Exception as error:  # noqa: BLE001 - a user's text may raise anything: shown as the outcome
+            return Attempt(0, destination.number, 1, Outcome.RENDER, now_us, 0, error=str(error)[:300])
+        engine.post.send(outgoing.target, head, body, TEST_SECONDS, _set_once(done))
+        result = await done
+        ok = result.status is not None and 200 <= result.status < 300
+        return Attempt(
+            0, destination.number, 1,
+            Outcome.HTTP_ERROR if result.outcome is Outcome.OK and not ok else result.outcome,
+            now_us, result.duration_us, result.status, result.error, result.headers, result.body, result.body_bytes,
+            outgoing.shown_url, True,
+        )  # fmt: skip
+
+
+def takes(view: DeliveryView | None, state: str | None) -> bool:
+    """Whether a replay that asks for a state (None: all) takes a delivery (None: one that never was)."""
+    if view is None:
+        return state is None
+    if view.state in (DeliveryState.PENDING, DeliveryState.SENDING):
+        return False
+    return state is None or view.state.value == state
+
+
+def _set_once(future: asyncio.Future[Any]) -> Callable[[Any], None]:
+    def done(value: Any) -> None:
+        if not future.done():
+            future.set_result(value)
+
+    return done
