@@ -11,7 +11,6 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import apsw
@@ -23,6 +22,7 @@ from tidegate.store import EventPage, EventQuery, Listener
 from tidegate.store.sqlite.engine import Engine, rows, sql
 from tidegate.store.tail import Tail
 
+DEDUPE_SLICE = 2000  # ids looked at in one step of forgetting: a few milliseconds
 _ORIGINS = tuple(Origin)
 _ORIGIN_NUMBER = {origin: number for number, origin in enumerate(_ORIGINS)}
 
@@ -41,8 +41,9 @@ class _Batch(msgspec.Struct):
     answers: list[tuple[asyncio.Future[Any], Any, bool]]
 
 
-def dedupe_hash(source: str, dedupe_id: str) -> bytes:
-    return hashlib.blake2b(f"{source}\0{dedupe_id}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+def dedupe_key(source: str, dedupe_id: str) -> bytes:
+    """As it was written, no hash of it: most senders count or begin with the time, so neighbours come together."""
+    return f"{source}\0{dedupe_id}".encode("utf-8", "surrogatepass")
 
 
 class SqliteLog:
@@ -136,7 +137,7 @@ class SqliteLog:
 
     def _insert(self, connection: apsw.Connection, events: Sequence[NewEvent], told: list[Event]) -> list[Appended]:
         deduped = [
-            (dedupe_hash(event.source, event.dedupe_id), offset, event.body_hash, event.received_at_us)
+            (dedupe_key(event.source, event.dedupe_id), offset, event.body_hash, event.received_at_us)
             for offset, event in enumerate(events, self._head + 1)
             if event.dedupe_id is not None
         ]
@@ -184,8 +185,8 @@ class SqliteLog:
         for event in events:
             offset = self._head + 1 + len(fresh)
             if event.dedupe_id is not None:
-                digest = dedupe_hash(event.source, event.dedupe_id)
-                known = rows(connection, self._sql["find_dedupe"], (digest,))
+                key = dedupe_key(event.source, event.dedupe_id)
+                known = rows(connection, self._sql["find_dedupe"], (key,))
                 if known:
                     first = known[0]
                     differs = first[1] != event.body_hash
@@ -193,7 +194,7 @@ class SqliteLog:
                         connection.execute(self._sql["mark_differs"], (first[0],))
                     answers.append(Appended(first[0], duplicate=True, differs=differs))
                     continue
-                connection.execute(self._sql["insert_dedupe"], (digest, offset, event.body_hash, event.received_at_us))
+                connection.execute(self._sql["insert_dedupe"], (key, offset, event.body_hash, event.received_at_us))
             answers.append(Appended(offset))
             fresh.append(event)
         return answers, fresh
@@ -349,10 +350,17 @@ class SqliteLog:
         return await self._engine.write(work)
 
     async def forget_dedupe(self, before_us: int) -> None:
-        """Forget delivery ids seen before an instant, in 256 slices of the hash space."""
-        for first in range(256):
-            bounds = (bytes([first]) if first else b"", bytes([first]) + b"\xff" * 15, before_us)
-            await self._engine.write(partial(rows, text=self._sql["forget_dedupe"], parameters=bounds))
+        """Forget delivery ids seen before an instant, in slices by key."""
+        after: bytes | None = b""
+
+        def work(connection: apsw.Connection) -> bytes | None:
+            upto: bytes | None = rows(connection, self._sql["dedupe_slice"], (after, DEDUPE_SLICE))[0][0]
+            if upto is not None:
+                connection.execute(self._sql["forget_dedupe"], (after, upto, before_us))
+            return upto
+
+        while after is not None:
+            after = await self._engine.write(work)
 
 
 def _text(numbers: tuple[Any, ...]) -> str:

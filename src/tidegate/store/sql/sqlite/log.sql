@@ -6,10 +6,10 @@ INSERT INTO events (offset, audience, type, key, origin, received_at, occurred_a
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: insert_dedupe
-INSERT INTO dedupe (hash, offset, body_hash, seen_at) VALUES (?, ?, ?, ?)
+INSERT INTO dedupe (key, offset, body_hash, seen_at) VALUES (?, ?, ?, ?)
 
 -- name: find_dedupe
-SELECT offset, body_hash FROM dedupe WHERE hash = ?
+SELECT offset, body_hash FROM dedupe WHERE key = ?
 
 -- name: mark_differs
 UPDATE events SET differs = 1 WHERE offset = ?
@@ -83,5 +83,8 @@ SELECT offset, received_at FROM events ORDER BY offset LIMIT 1
 -- name: offset_at
 SELECT offset FROM events WHERE offset >= ? AND received_at >= ? ORDER BY offset LIMIT 1
 
+-- name: dedupe_slice
+SELECT max(key) FROM (SELECT key FROM dedupe WHERE key > ? ORDER BY key LIMIT ?)
+
 -- name: forget_dedupe
-DELETE FROM dedupe WHERE hash IN (SELECT hash FROM dedupe WHERE hash > ?1 AND hash <= ?2 AND seen_at < ?3)
+DELETE FROM dedupe WHERE key > ? AND key <= ? AND seen_at < ?
