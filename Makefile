@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$p; break; fi; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint format bench proof lock clean
+.PHONY: help setup demo test check lint format docs bench proof lock clean
 
 help: ## print this list
 	@echo "Tidegate: one gateway for webhooks and APIs. Targets:"
@@ -36,6 +36,9 @@ lint: $(VENV)/.dev ## format, lint and types, without the tests
 format: $(VENV)/.dev ## rewrite the code in the project's format
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
+
+docs: $(VENV)/.dev ## write the generated parts of docs/reference anew
+	@$(BIN)/python docs/generate.py
 
 bench: $(VENV)/.dev ## measure, side by side with the floor
 	@$(BIN)/python bench/run.py

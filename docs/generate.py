@@ -1,8 +1,8 @@
-"""Writes the generated parts of `docs/reference/` from the program itself: `python docs/generate.py`.
+"""Writes the generated parts of `docs/reference/` from the program itself: `make docs`.
 
 A page is written by hand; what stands in it between `<!-- generated: NAME -->` and `<!-- end -->` is replaced by what
 `PARTS[NAME]` returns. `tests/test_docs.py` fails when a committed page is not what this script would write, so after
-a change of a key, a verb, a path, a metric or a provider: run it, look at the difference, commit it.
+a change of a key, a verb, a path, a metric or a provider run it, look at the difference, commit it.
 """
 
 from __future__ import annotations

@@ -19,8 +19,10 @@ from types import ModuleType
 from typing import Any
 
 import click
+import msgspec
 import pytest
 
+from tidegate.answer import forms
 from tidegate.answer.advice import WORDS as ADVICE
 from tidegate.api.app import _DOCUMENTS
 from tidegate.api.keys import SCOPES
@@ -28,6 +30,7 @@ from tidegate.api.metrics import METRICS
 from tidegate.api.routes import PREFIX, TABLE
 from tidegate.cli import VERBS, cli
 from tidegate.config.load import load_file
+from tidegate.dashboard.render import NAVIGATION
 from tidegate.errors import ConfigError, TidegateError
 from tidegate.model import DeliveryState, ExceptionState, Origin, Outcome
 from tidegate.providers import provider_names
@@ -71,7 +74,7 @@ staleness advice retention key session owner guard envelope filter transform ack
 @pytest.mark.parametrize("page", sorted(REFERENCE.glob("*.md")), ids=name_of)
 def test_a_generated_page_is_current(page: Path) -> None:
     text = page.read_text()
-    assert GENERATE.fresh(text) == text, f"run: python docs/generate.py, and commit {name_of(page)}"
+    assert GENERATE.fresh(text) == text, f"run: make docs, and commit {name_of(page)}"
 
 
 def test_every_generated_part_stands_on_a_page() -> None:
@@ -97,6 +100,14 @@ def test_every_verb_and_option_has_a_row() -> None:
         for option in command.params:
             if isinstance(option, click.Option):
                 assert all(f"`{name}`" in section for name in option.opts), (words, option.opts)
+
+
+def test_every_variable_of_the_environment_is_named() -> None:
+    text = (REFERENCE / "command-line.md").read_text()
+    sources = (path.read_text() for path in (ROOT / "src" / "tidegate").rglob("*.py"))
+    variables = {name for source in sources for name in re.findall(r"TIDEGATE_[A-Z_]*[A-Z]", source)}
+    assert len(variables) > 8
+    assert sorted(name for name in variables if f"`{name}`" not in text) == []
 
 
 def test_every_path_of_the_api_is_listed() -> None:
@@ -190,7 +201,7 @@ def words_of_the_program() -> set[str]:
 
 def missing_words(words: set[str], text: str) -> list[str]:
     """Words that the page lacks. A plural is explained by its singular, and a verb's `-ing` is no other word."""
-    known = set(re.findall(r"[a-z_]+", text.lower()))
+    known = {*re.findall(r"[a-z_]+", text.lower()), *re.findall(r"[a-z]+", text.lower())}
     forms = {word: {word, word.removesuffix("s"), word.removesuffix("ies") + "y"} for word in words}
     return sorted(word for word, ways in forms.items() if not ways & known)
 
@@ -203,6 +214,35 @@ def test_the_words_of_the_product_are_defined() -> None:
     """Each of them stands in bold, or in the first column of a table, where it is explained."""
     marked = " ".join(re.findall(r"\*\*([^*]+)\*\*", CONCEPTS) + re.findall(r"^\| ([^|]+) \|", CONCEPTS, re.MULTILINE))
     assert [word for word in WANTED.split() if word not in marked.lower()] == []
+
+
+def members_of_answers() -> set[str]:
+    """The words that members of the API's answers are made of."""
+    structs = [one for one in vars(forms).values() if isinstance(one, type) and issubclass(one, msgspec.Struct)]
+    members = {word for one in structs for field in one.__struct_fields__ for word in field.split("_")}
+    return members - {"ms", "per", "p50", "p99"}
+
+
+def test_every_member_of_an_answer_is_made_of_words_that_are_explained() -> None:
+    assert missing_words(members_of_answers(), CONCEPTS) == []
+
+
+def heads_of_tables(template: str) -> set[str]:
+    heads = re.findall(r"<thead>(.*?)</thead>", template, re.DOTALL)
+    cells = [cell for head in heads for cell in re.findall(r"<th[^>]*>(.*?)</th>", head, re.DOTALL)]
+    texts = {re.sub(r"<[^>]+>|[\u2212+]", "", cell).strip() for cell in cells if "{" not in cell}
+    return {text.lower() for text in texts if text}
+
+
+def test_what_the_dashboard_calls_things_is_explained() -> None:
+    """Every room, and every head of a table that is plain text."""
+    templates = (ROOT / "src" / "tidegate" / "dashboard" / "templates").glob("*.html")
+    heads = set().union(*(heads_of_tables(page.read_text()) for page in templates))
+    rooms = {words.lower() for _, _, words in NAVIGATION}
+    assert len(heads) > 20
+    assert sorted(word for word in heads | rooms if word not in CONCEPTS.lower()) == [], (
+        "explain it in docs/concepts.md"
+    )
 
 
 # -- links -----------------------------------------------------------------------------------------------

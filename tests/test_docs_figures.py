@@ -1,0 +1,74 @@
+"""Figures that the documentation tells are those of the program.
+
+Each row names a page, the words around a figure, and where the figure stands in the code. A page that tells a limit
+in other words than here is not looked at: add its row.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tidegate import server, units
+from tidegate.answer.stream import MAX_STREAMS, QUEUE_BYTES
+from tidegate.api import endpoint, sessions
+from tidegate.config import checks, judge
+from tidegate.config.model import DEFAULT_RETRY, Destination, FormInlet, GatewaySettings, Retention
+from tidegate.deliver.waiting import MEMORY_LIMIT
+from tidegate.pull.on_demand import CACHE_BYTES
+from tidegate.receive import door
+from tidegate.receive.forms import MAX_FIELDS
+from tidegate.receive.reading import MAX_HOPS
+from tidegate.rules import circuit, filters, texts, transforms
+from tidegate.store.tail import TAIL_BYTES
+
+DOCS = Path(__file__).parent.parent / "docs"
+WORDS = {3: "three", 5: "five", 10: "ten"}
+
+# (page, what it says, the figure of the program that stands in it)
+FIGURES: list[tuple[str, str, object]] = [
+    ("operations.md", "`max_waiting` ({})", GatewaySettings().max_waiting),
+    ("operations.md", "| `retention.events` | {} |", Retention().events),
+    ("operations.md", "| `retention.size` | {} |", Retention().size),
+    ("operations.md", "| `retention.dedupe` | {} |", Retention().dedupe),
+    ("operations.md", "newest events in memory {} MiB", TAIL_BYTES >> 20),
+    ("operations.md", "cache of pulls {} MiB", CACHE_BYTES >> 20),
+    ("operations.md", "retries known in memory {} a destination", MEMORY_LIMIT),
+    ("operations.md", "{} streams with at most", MAX_STREAMS),
+    ("operations.md", "streams with at most {} MiB each", QUEUE_BYTES >> 20),
+    ("operations.md", "408 after {:g} s (API", door.BODY_SECONDS),
+    ("operations.md", "(API: {:g} s)", endpoint.BODY_SECONDS),
+    ("operations.md", "a request head over {} KiB", server.HEAD_LIMIT_BYTES >> 10),
+    ("operations.md", "slower than {} s", server.HEAD_SECONDS),
+    ("operations.md", "let what is in flight end ({} s at most", server.DRAIN_SECONDS),
+    ("reference/api.md", "did not arrive within {:g} s", door.BODY_SECONDS),
+    ("reference/api.md", "a form with more than {} fields", MAX_FIELDS),
+    ("reference/api.md", "came through more than {} gateways", MAX_HOPS),
+    ("reference/errors.md", "| {} streams are open", MAX_STREAMS),
+    ("reference/errors.md", "did not arrive within {:g} s. |", endpoint.BODY_SECONDS),
+    ("reference/filters.md", "At most {} names and values", filters.MAX_VALUES),
+    ("reference/filters.md", "{} levels", filters.MAX_DEPTH),
+    ("reference/filters.md", "At most {} paths in each key", transforms.MAX_PATHS),
+    ("reference/filters.md", "an expression has at most {} characters", transforms.MAX_EXPRESSION),
+    ("reference/filters.md", "At most {:,} characters of text", texts.MAX_TEMPLATE),
+    ("reference/filters.md", "of text, {:,} of output", texts.MAX_OUTPUT),
+    ("guides/deliver-and-verify.md", "retry = {}   # 7 waits", '["' + '", "'.join(DEFAULT_RETRY) + '"]'),
+    ("guides/deliver-and-verify.md", "After `give_up_after` ({})", Destination(url="").give_up_after),
+    ("guides/deliver-and-verify.md", "{} failures\nover", WORDS[circuit.FAILURES_TO_OPEN].capitalize()),
+    ("guides/deliver-and-verify.md", "over {} different events", WORDS[circuit.EVENTS_TO_OPEN]),
+    ("concepts.md", "after {} failures over", WORDS[circuit.FAILURES_TO_OPEN]),
+    ("concepts.md", "and is refused after {}", WORDS[MAX_HOPS]),
+    ("security.md", "A login link works once, within the {}", {3600: "hour"}[sessions.LINK_SECONDS]),
+    ("guides/lead-form.md", "(`max_body`, {} KiB)", units.size_bytes(FormInlet().max_body) >> 10),
+    ("guides/ask-on-demand.md", "The cache is in memory, {} MiB in all", CACHE_BYTES >> 20),
+    ("reference/configuration.md", "| 30d; {} |", checks.MAX_RETRIES),
+    ("reference/configuration.md", "| 1B | {}MiB |", judge.MAX_BODY_BYTES >> 20),
+    ("reference/configuration.md", "| above 0 | {:.0f}/s |", judge.MAX_RATE_PER_SECOND),
+    ("reference/configuration.md", "| {}MiB | no limit |", checks.MIN_STORE_BYTES >> 20),
+]
+
+
+@pytest.mark.parametrize(("page", "text", "figure"), FIGURES, ids=lambda value: str(value)[:40])
+def test_a_figure_that_is_told_is_that_of_the_program(page: str, text: str, figure: object) -> None:
+    assert text.format(figure) in (DOCS / page).read_text()
