@@ -49,9 +49,10 @@ proof: $(VENV)/.dev ## the long fault runs, a few minutes
 lock: $(VENV)/.dev ## choose the versions anew (needs the network; installs uv into .venv)
 	@$(PIP) install --quiet uv
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-		--custom-compile-command "make lock" --group build pyproject.toml -o requirements.lock
+		--custom-compile-command "make lock" --extra postgres --group build pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-		--custom-compile-command "make lock" -c requirements.lock --group build --group dev pyproject.toml \
+		--custom-compile-command "make lock" -c requirements.lock --extra postgres --group build --group dev \
+		pyproject.toml \
 		-o requirements-dev.lock
 
 clean: ## remove .venv, caches and build results (no data directory is touched)

@@ -1,0 +1,340 @@
+"""The way to the PostgreSQL server: a pool for work, one direct session for hints and the node's advisory lock.
+
+Knows no table. Every error is translated here once (`failures.py`). Invariants: nothing hangs (each session carries
+timeouts, a caller waits at most 0.8 s for a connection); each commit is durable when it returns (`synchronous_commit`
+is on in our sessions); plans do not depend on what values come first.
+
+Failure: a use that finds the server gone sets `down`, and a probe clears it within 0.2 s of the server accepting. A
+statement that was cut may have been committed or not: its caller gets StoreBusy, and repeats are recognised by what
+they carry. Crash of this process: the server ends its sessions and frees its locks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from tidegate.errors import StoreBroken, StoreBusy
+from tidegate.store.postgres.failures import at_start, lost, translate
+from tidegate.store.sql import queries
+
+POOL_SIZE = 6
+WAIT_FOR_CONNECTION_SECONDS = 0.8
+CONNECT_SECONDS = 2.0
+STATEMENT_SECONDS = 6.0  # by our clock; the server's own limit is a second shorter
+PROBE_SECONDS = 0.2
+OLDEST_SERVER = 140000  # partitions are attached and detached without stopping appends since 14
+
+# Of every session. Plans: generic ones, found by index, so that a statement costs the same whatever came first and
+# however large a table was when it was prepared. A transaction that stalls (a paused process) must free its locks.
+SESSION_SETTINGS = {
+    "application_name": "tidegate",
+    "search_path": "tidegate",
+    "synchronous_commit": "on",
+    "statement_timeout": "5000",
+    "lock_timeout": "3000",
+    "idle_in_transaction_session_timeout": "2000",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "jit": "off",
+    "work_mem": "32MB",
+}
+
+log = logging.getLogger("tidegate.store")
+
+OnSession = Callable[[Any], Awaitable[None]]
+OnNotice = Callable[[str], None]
+
+
+def sql(name: str) -> dict[str, str]:
+    return queries(f"postgres/{name}")
+
+
+def shown(url: str) -> str:
+    """The server's address without user and password, for messages."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2] or "the local socket"
+    return f"the database at {host}{parts.path}"
+
+
+class Engine:
+    """Pool and session. All methods belong to the event loop that opened it."""
+
+    def __init__(self, url: str, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self.server = shown(url)
+        self.down = False
+        self.session: Any = None
+        self.statements = 0
+        self._url = url
+        self._loop = loop or asyncio.get_running_loop()
+        self._pool: Any = None
+        self._closing = False
+        self._probing: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._session_ended = asyncio.Event()
+        self._session_use = asyncio.Lock()  # one statement at a time on the session
+        self._on_session: list[OnSession] = []
+        self._on_session_lost: list[Callable[[], None]] = []
+        self._channels: dict[str, list[OnNotice]] = {}
+        self._notices: dict[tuple[str, str], None] = {}
+        self._notice_due = asyncio.Event()
+
+    # -- opening and closing -----------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Connect and judge the server. Raises StoreBroken with what to change; then nothing was changed."""
+        try:
+            session = await self._connect()
+            try:
+                await self._judge(session)
+            except BaseException:
+                session.terminate()
+                raise
+            await self._adopt_session(session)
+            self._pool = await asyncpg.create_pool(
+                self._url, min_size=1, max_size=POOL_SIZE, reset=_keep_settings, **_connect_options()
+            )
+        except Exception as error:
+            await self.close()
+            better = at_start(error, self.server)
+            if better is None:
+                raise
+            raise better from error
+        self._start(self._keep_session())
+        self._start(self._send_notices())
+
+    async def _connect(self) -> Any:
+        return await asyncpg.connect(self._url, **_connect_options())
+
+    async def _judge(self, session: Any) -> None:
+        version = int(await session.fetchval("SELECT current_setting('server_version_num')"))
+        if version < OLDEST_SERVER:
+            raise StoreBroken(
+                f"{self.server} is PostgreSQL {version // 10000}; 14 or newer is needed", hint="upgrade the server"
+            )
+        if await session.fetchval("SELECT pg_is_in_recovery()"):
+            raise StoreBroken(f"{self.server} is a replica", hint="give the address of the primary")
+        # A pooler in transaction mode gives the session's server process to whoever comes next.
+        mine = await session.fetchval("SELECT pg_backend_pid()")
+        other = await self._connect()
+        try:
+            async with other.transaction():
+                between = await other.fetchval("SELECT pg_backend_pid()")
+                again = await session.fetchval("SELECT pg_backend_pid()")
+        finally:
+            other.terminate()
+        if mine != again or mine == between:
+            raise StoreBroken(
+                f"{self.server} is reached through a pooler that shares sessions",
+                hint="give the direct address of the server: locks and wake-ups of a node need one session of its own",
+            )
+
+    async def close(self) -> None:
+        self._closing = True
+        tasks = [*self._tasks, *([self._probing] if self._probing else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self.session is not None:
+            session, self.session = self.session, None
+            with contextlib.suppress(Exception):
+                await session.close(timeout=1)
+        if self._pool is not None:
+            try:
+                await asyncio.wait_for(self._pool.close(), 2)
+            except Exception:  # noqa: BLE001 - the server is gone, or someone holds on: end without a farewell
+                self._pool.terminate()
+
+    def _start(self, work: Any) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # -- work --------------------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[Any]:
+        """A connection of the pool. Errors inside are translated on the way out."""
+        if self.down:
+            raise StoreBusy("the database does not answer", retry_after_seconds=1)
+        try:
+            connection = await self._pool.acquire(timeout=WAIT_FOR_CONNECTION_SECONDS)
+        except TimeoutError as error:
+            self._suspect()
+            raise StoreBusy("all connections to the database are in use", retry_after_seconds=1) from error
+        except Exception as error:
+            raise self._failed(error) from error
+        try:
+            self.statements += 1
+            yield connection
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+            raise self._failed(error) from error
+        finally:
+            await self._release(connection)
+
+    async def _release(self, connection: Any) -> None:
+        try:
+            await self._pool.release(connection, timeout=1)
+        except Exception as error:  # noqa: BLE001 - the pool drops it; the next caller gets another
+            log.debug("a connection ended while it was given back: %s", type(error).__name__)
+
+    @contextlib.asynccontextmanager
+    async def transaction(self, *, snapshot: bool = False) -> AsyncIterator[Any]:
+        """BEGIN to COMMIT. With `snapshot`: REPEATABLE READ, READ ONLY."""
+        options = {"isolation": "repeatable_read", "readonly": True} if snapshot else {}
+        async with self.connection() as connection, connection.transaction(**options):
+            yield connection
+
+    async def fetch(self, text: str, *values: Any) -> list[Any]:
+        async with self.connection() as connection:
+            rows: list[Any] = await connection.fetch(text, *values)
+            return rows
+
+    async def fetchrow(self, text: str, *values: Any) -> Any:
+        async with self.connection() as connection:
+            return await connection.fetchrow(text, *values)
+
+    async def fetchval(self, text: str, *values: Any) -> Any:
+        async with self.connection() as connection:
+            return await connection.fetchval(text, *values)
+
+    async def execute(self, text: str, *values: Any) -> str:
+        async with self.connection() as connection:
+            done: str = await connection.execute(text, *values)
+            return done
+
+    # -- down and back -----------------------------------------------------------------------------------
+
+    def _failed(self, error: BaseException) -> BaseException:
+        """The error to raise; a lost connection starts the probe."""
+        if lost(error):
+            self.down = True
+            self._suspect()
+        return translate(error) or error
+
+    def _suspect(self) -> None:
+        if not self._closing and (self._probing is None or self._probing.done()):
+            self._probing = self._loop.create_task(self._probe(), name="tidegate-probe")
+
+    async def _probe(self) -> None:
+        """Until the server answers as a primary: try, and be `down` while it does not."""
+        while True:
+            try:
+                connection = await self._connect()
+                await connection.fetchval("SELECT 1")
+                connection.terminate()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the server is not usable now
+                if not self.down:
+                    log.warning("%s does not answer: %s", self.server, type(error).__name__)
+                self.down = True
+                await asyncio.sleep(PROBE_SECONDS)
+            else:
+                self.down = False
+                return
+
+    # -- the session -------------------------------------------------------------------------------------
+
+    def on_session(self, callback: OnSession) -> None:
+        """Await `callback(connection)` with each new session, before it is used for anything else."""
+        self._on_session.append(callback)
+
+    def on_session_lost(self, callback: Callable[[], None]) -> None:
+        self._on_session_lost.append(callback)
+
+    async def listen(self, channel: str, callback: OnNotice) -> None:
+        """Call `callback(payload)` for each notice, also after the session was made anew. A hint: some may be lost."""
+        self._channels.setdefault(channel, []).append(callback)
+        if self.session is not None:
+            async with self._session_use:
+                await self._listen_on(self.session, channel, callback)
+
+    def notify(self, channel: str, payload: str = "") -> None:
+        """Send a notice soon, on the session. Equal ones that wait are sent once; without a session none is sent."""
+        self._notices[(channel, payload)] = None
+        self._notice_due.set()
+
+    async def on_session_fetchval(self, text: str, *values: Any) -> Any:
+        """Run one statement on the session itself, for locks that belong to it. StoreBusy when there is none."""
+        async with self._session_use:
+            if self.session is None:
+                raise StoreBusy("the session with the database is being made anew", retry_after_seconds=1)
+            try:
+                return await self.session.fetchval(text, *values)
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+                raise self._failed(error) from error
+
+    async def _listen_on(self, connection: Any, channel: str, callback: OnNotice) -> None:
+        def told(_connection: Any, _pid: int, _channel: str, payload: str) -> None:
+            callback(payload)
+
+        await connection.add_listener(channel, told)
+
+    async def _adopt_session(self, connection: Any) -> None:
+        self._session_ended.clear()
+        connection.add_termination_listener(lambda _: self._session_ended.set())
+        async with self._session_use:
+            for callback in self._on_session:
+                await callback(connection)
+            for channel, callbacks in self._channels.items():
+                for one in callbacks:
+                    await self._listen_on(connection, channel, one)
+            self.session = connection
+
+    async def _keep_session(self) -> None:
+        while True:
+            await self._session_ended.wait()
+            self.session = None
+            self._suspect()
+            for callback in self._on_session_lost:
+                callback()
+            while self.session is None:
+                await self._new_session()
+
+    async def _new_session(self) -> None:
+        connection = None
+        try:
+            connection = await self._connect()
+            await self._adopt_session(connection)
+        except Exception as error:  # noqa: BLE001 - tried again until the server is back
+            log.debug("no session yet: %s", type(error).__name__)
+            if connection is not None:
+                connection.terminate()
+            await asyncio.sleep(PROBE_SECONDS)
+
+    async def _send_notices(self) -> None:
+        while True:
+            await self._notice_due.wait()
+            self._notice_due.clear()
+            notices, self._notices = list(self._notices), {}
+            channels, payloads = [one[0] for one in notices], [one[1] for one in notices]
+            with contextlib.suppress(StoreBusy):
+                await self.on_session_fetchval(sql("engine")["notify"], channels, payloads)
+
+    # -- facts -------------------------------------------------------------------------------------------
+
+    async def facts(self) -> dict[str, Any]:
+        """What doctor judges, as the server says it now."""
+        row = await self.fetchrow(sql("engine")["facts"])
+        return {"kind": "postgresql", "server": self.server, "pool_size": POOL_SIZE, "down": self.down, **dict(row)}
+
+
+def _connect_options() -> dict[str, Any]:
+    return {
+        "timeout": CONNECT_SECONDS,
+        "command_timeout": STATEMENT_SECONDS,
+        "server_settings": SESSION_SETTINGS,
+        "target_session_attrs": "read-write",
+    }
+
+
+async def _keep_settings(_connection: Any) -> None:
+    """In place of the driver's reset at each release: ours change nothing of a connection, and it costs a trip."""

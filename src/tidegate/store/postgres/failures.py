@@ -1,0 +1,89 @@
+"""What a failed call to PostgreSQL means: the one place where asyncpg's and the socket's errors are translated.
+
+By exception type (asyncpg has one per SQLSTATE), never by message text. `translate` gives None for what is a fault of
+our own (wrong SQL, wrong arguments): that must be seen, not answered with "try again". Pure.
+"""
+
+from __future__ import annotations
+
+import asyncpg
+
+from tidegate.errors import StoreBroken, StoreBusy, TidegateError
+
+# The server or the way to it is gone; whether a COMMIT that was sent took effect is unknown.
+_LOST = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.InternalClientError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+)
+
+# The server is there and could not do it now.
+_PASSING = (
+    asyncpg.TransactionRollbackError,  # serialization failure, deadlock
+    asyncpg.LockNotAvailableError,
+    asyncpg.OperatorInterventionError,  # a statement over its time
+    asyncpg.InsufficientResourcesError,  # disk full, too many connections
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InvalidCachedStatementError,  # another node migrated: the next use prepares anew
+    asyncpg.OutdatedSchemaCacheError,
+)
+
+_BROKEN = (asyncpg.DataCorruptedError, asyncpg.IndexCorruptedError, asyncpg.PostgresSystemError)
+
+
+def lost(error: BaseException) -> bool:
+    """Whether the connection is gone, so that a probe must find out when the server is back."""
+    if isinstance(
+        error, asyncpg.InterfaceError
+    ):  # "connection is closed" and its like; wrong arguments are ValueErrors
+        return not isinstance(error, ValueError)
+    return isinstance(error, (*_LOST, asyncpg.ReadOnlySQLTransactionError))
+
+
+def translate(error: BaseException) -> TidegateError | None:
+    """The error to raise instead, or None when `error` must propagate as it is."""
+    name = type(error).__name__
+    if isinstance(error, _BROKEN):
+        return StoreBroken(f"the database reports a fault of its own storage: {name}", hint="look at the server's log")
+    if isinstance(error, _PASSING):
+        return StoreBusy(f"the database could not do this now: {name}", retry_after_seconds=1)
+    if lost(error):
+        return StoreBusy(f"the database does not answer: {name}", retry_after_seconds=1)
+    return None
+
+
+def at_start(error: BaseException, server: str) -> TidegateError | None:
+    """The error to end a start with: nothing was changed."""
+    if isinstance(error, asyncpg.ProtocolViolationError):
+        return StoreBroken(
+            f"{server} does not take the settings of our sessions",
+            hint="give the direct address of the server, not of a pooler: a node needs sessions of its own",
+        )
+    if isinstance(error, asyncpg.TargetServerAttributeNotMatched | asyncpg.ReadOnlySQLTransactionError):
+        return StoreBroken(
+            f"{server} is a replica or read-only",
+            hint="give the address of the primary; several hosts may stand in the URL",
+        )
+    if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
+        return StoreBroken(f"{server} refuses the user or the password", hint="look at the URL of the database")
+    if isinstance(error, asyncpg.InvalidCatalogNameError):
+        return StoreBroken(f"{server} has no such database", hint="make it: createdb NAME")
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return StoreBroken(
+            f"the user has no right to make the schema of Tidegate on {server}",
+            hint="GRANT CREATE ON DATABASE name TO user, or give a user that owns the database",
+        )
+    if isinstance(error, asyncpg.ClientConfigurationError):
+        return StoreBroken(
+            "the URL of the database cannot be understood", hint="postgresql://user:password@host:5432/database"
+        )
+    if translate(error) is not None:
+        return StoreBroken(
+            f"{server} cannot be reached: {type(error).__name__}", hint="start the server, or mend the URL"
+        )
+    return None

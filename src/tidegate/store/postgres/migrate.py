@@ -1,0 +1,64 @@
+"""Bring a shared database to the newest schema, or refuse it untouched; several nodes may start at once.
+
+Under one advisory lock, so that one migrates and the others find it done. All missing steps are one transaction, each
+with its row in `schema_version`. A newer schema is refused unless it says (`oldest_reader`) that this release may
+read it: that is how nodes of one release run on beside the next (expand first, contract when none is left). A kill
+leaves what was there before.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tidegate.errors import SchemaTooNew
+from tidegate.store.postgres.engine import Engine
+from tidegate.store.sql import migrations
+
+_OLDEST_READER = re.compile(r"^-- oldest_reader: (\d+)$", re.MULTILINE)
+_LOCK = "SELECT pg_advisory_xact_lock(8420, 2)"
+_VERSIONS = """
+CREATE TABLE tidegate.schema_version (
+  version        integer PRIMARY KEY,
+  oldest_reader  integer NOT NULL,
+  applied_at     timestamptz NOT NULL DEFAULT now()
+);
+"""
+
+
+async def migrate(engine: Engine) -> int:
+    """Apply what is missing; returns the version found at the end. Raises SchemaTooNew, then nothing was changed."""
+    async with engine.transaction() as connection:
+        await connection.execute("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0")
+        await connection.fetchval(_LOCK, timeout=300)
+        return await _migrate(connection, migrations("postgres"))
+
+
+async def _migrate(connection: Any, steps: list[tuple[int, str, str]]) -> int:
+    newest = steps[-1][0]
+    found = 0
+    if await connection.fetchval("SELECT to_regclass('tidegate.schema_version') IS NOT NULL"):
+        found, oldest_reader = await connection.fetchrow(
+            "SELECT coalesce(max(version), 0), coalesce(max(oldest_reader), 0) FROM tidegate.schema_version"
+        )
+        if found > newest and oldest_reader > newest:
+            raise SchemaTooNew(f"the data is of schema {found}, this release knows up to {newest}")
+    else:
+        if not await connection.fetchval("SELECT to_regnamespace('tidegate') IS NOT NULL"):
+            await connection.execute("CREATE SCHEMA tidegate")
+        await connection.execute(_VERSIONS)
+    for number, _, script in steps:
+        if number > found:
+            await connection.execute(script, timeout=300)
+            await connection.execute(
+                "INSERT INTO tidegate.schema_version (version, oldest_reader) VALUES ($1, $2)",
+                number,
+                _oldest_reader(number, script),
+            )
+    return max(found, newest)
+
+
+def _oldest_reader(number: int, script: str) -> int:
+    """What the script says in `-- oldest_reader: N`; else only releases that know this step may read it."""
+    said = _OLDEST_READER.search(script)
+    return int(said[1]) if said else number

@@ -1,0 +1,99 @@
+"""The way to PostgreSQL: migrations by several nodes, refusals at the start, text that it cannot hold."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.postgres import server
+from tidegate.errors import SchemaTooNew, StoreBroken
+from tidegate.store.postgres.engine import Engine
+from tidegate.store.postgres.migrate import migrate
+from tidegate.store.postgres.text import back, keep
+from tidegate.store.sql import migrations
+
+
+def with_engine(url, work):
+    async def main():
+        engine = Engine(url)
+        await engine.open()
+        try:
+            return await work(engine)
+        finally:
+            await engine.close()
+
+    return asyncio.run(main())
+
+
+def test_nodes_that_start_together_migrate_once():
+    url = server().new_database(migrated=False)
+
+    async def main():
+        engines = [Engine(url) for _ in range(4)]
+        await asyncio.gather(*(one.open() for one in engines))
+        versions = await asyncio.gather(*(migrate(one) for one in engines))
+        steps = await engines[0].fetch("SELECT version FROM schema_version ORDER BY version")
+        await asyncio.gather(*(one.close() for one in engines))
+        return versions, [row[0] for row in steps]
+
+    newest = migrations("postgres")[-1][0]
+    assert asyncio.run(main()) == ([newest] * 4, list(range(1, newest + 1)))
+
+
+def test_a_newer_schema_is_refused_unless_it_says_that_this_release_may_read_it():
+    async def work(engine):
+        newest = await migrate(engine)
+        await engine.execute("INSERT INTO schema_version (version, oldest_reader) VALUES ($1, $2)", newest + 1, newest)
+        assert await migrate(engine) == newest + 1
+        await engine.execute("INSERT INTO schema_version (version, oldest_reader) VALUES ($1, $1)", newest + 2)
+        before = await engine.fetch("SELECT * FROM schema_version")
+        with pytest.raises(SchemaTooNew):
+            await migrate(engine)
+        assert await engine.fetch("SELECT * FROM schema_version") == before
+
+    with_engine(server().new_database(), work)
+
+
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        ("postgresql://postgres@127.0.0.1:1/x", "start the server"),
+        ("nonsense://", "postgresql://"),
+    ],
+)
+def test_a_server_that_cannot_be_used_is_refused_with_what_to_do(url, hint):
+    with pytest.raises(StoreBroken) as caught:
+        with_engine(url, None)
+    assert hint in caught.value.hint
+
+
+def test_a_database_that_is_not_there_is_refused_with_what_to_do():
+    with pytest.raises(StoreBroken) as caught:
+        with_engine(server().url("nowhere"), None)
+    assert "createdb" in caught.value.hint
+
+
+def test_commits_of_our_sessions_are_durable_whatever_the_server_defaults_to():
+    url = server().new_database()
+
+    async def work(engine):
+        await engine.execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET synchronous_commit = off")
+
+    async def facts(engine):
+        return await engine.facts()
+
+    with_engine(url, work)
+    assert with_engine(url, facts)["synchronous_commit"] == "on"
+
+
+@given(st.text(st.characters(codec=None, exclude_categories=()), max_size=20), st.text(max_size=3))
+def test_any_text_comes_back_as_it_was_and_two_texts_stay_two(one, other):
+    stored = keep(one)
+    assert back(stored) == one
+    assert "\0" not in stored
+    stored.encode()
+    assert (keep(one) == keep(other)) == (one == other)
+    assert back(keep("\0\ud800\x1a" + one)) == "\0\ud800\x1a" + one
