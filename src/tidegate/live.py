@@ -16,6 +16,7 @@ import msgspec
 
 from tidegate.clock import Clock
 from tidegate.config import model as config
+from tidegate.config.problems import nearest
 from tidegate.errors import ConfigError, Conflict, NotFound
 from tidegate.rules.routing import Decision, RoutePlan, RouteRule, compile_routes
 from tidegate.rules.signing import new_secret
@@ -268,6 +269,8 @@ class Live:
     async def apply(self, loaded: config.Config, *, prune: bool = False) -> list[ItemChange]:
         """Make the file's items what stands in the file. A destination that left is paused, or deleted by `prune`.
 
+        What the API made and the file now has word for word (an export put into the file) becomes the file's, with
+        its backlog and its secret. ConfigError when the two differ; nothing is changed then.
         Nodes that start together apply the same file: whoever comes second finds it done.
         """
         for _ in range(5):
@@ -287,13 +290,13 @@ class Live:
             ("route", loaded.routes),
         ):
             wanted.update({(kind, name): spec for name, spec in specs.items()})
-        for key in wanted:
+        for key, spec in wanted.items():
             item = self._items.get(key)
-            if item is not None and item.owner == "api":
+            if item is not None and item.owner == "api" and not self._same(item, spec):
                 raise ConfigError(
-                    f"{key[0]} {key[1]!r} stands in the file and was made by the API too",
+                    f"{key[0]} {key[1]!r} stands in the file and was made otherwise through the API",
                     path=f"$.{key[0]}s.{key[1]}",
-                    hint=f"rename it in the file, or delete the other: DELETE /api/v1/{key[0]}s/{key[1]}",
+                    hint="put into the file what stands in: tidegate config export; or rename it in the file",
                     code="owned_twice",
                 )
         puts: list[Item] = []
@@ -320,12 +323,13 @@ class Live:
             return
         stored = self._stored[item.number]
         came_back = item.pause_reason == LEFT_FILE
-        same = msgspec.json.decode(stored.spec, type=_SPEC_TYPES[key[0]]) == spec
-        if same and item.place == place and not came_back:
+        same, taken = self._same(item, spec), item.owner == "api"
+        if same and item.place == place and not came_back and not taken:
             return
         puts.append(
             msgspec.structs.replace(
                 item,
+                owner="file",
                 body=self._seal(key[0], msgspec.structs.replace(stored, spec=_raw(spec))),
                 place=place,
                 updated_at_us=item.updated_at_us if same else now,
@@ -337,6 +341,11 @@ class Live:
             changes.append(ItemChange(key[0], key[1], "updated"))
         elif came_back:
             changes.append(ItemChange(key[0], key[1], "resumed"))
+        elif taken:
+            changes.append(ItemChange(key[0], key[1], "taken over"))
+
+    def _same(self, item: Item, spec: Spec) -> bool:
+        return bool(msgspec.json.decode(self._stored[item.number].spec, type=_SPEC_TYPES[item.kind]) == spec)
 
     def _left_file(self, item: Item, prune: bool, puts: list[Item], changes: list[ItemChange]) -> None:
         now = self._clock.now_us()
@@ -376,7 +385,7 @@ class Live:
                     raise ConfigError(
                         f"route {name!r} names the {what} {one!r}, which is not there",
                         path=f"$.routes.{name}",
-                        hint=f"PUT /api/v1/{what}s/{one} first",
+                        hint=f"{nearest(one, known, what)}, or make it first: tidegate add {what} {one} ...",
                         code="unknown_name",
                     )
 
@@ -384,7 +393,7 @@ class Live:
         """NotFound, Conflict when the file owns it or a route still names it."""
         item = self._items.get((kind, name))
         if item is None:
-            raise NotFound(f"there is no {kind} {name!r}")
+            raise NotFound(f"there is no {kind} {name!r}", hint="list what there is: tidegate config show")
         self._refuse_file(item, kind, name)
         for route in self.routes.values():
             if (kind == "source" and name in _names(route.spec.from_)) or (

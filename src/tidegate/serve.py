@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate import logs
+from tidegate import __version__, logs
 from tidegate.api.app import make_app
 from tidegate.api.bootstrap import local_key, login_link
 from tidegate.errors import TidegateError
@@ -31,19 +31,25 @@ def serve(options: ServeOptions) -> int:
     import uvloop
 
     logs.set_up()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is a configuration in force that could change
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(options))
 
 
 async def _serve(options: ServeOptions) -> int:
-    listener = bind(options.host, options.port)
+    listeners = [bind(options.host, options.port)]
     try:
+        if options.ingest_port is not None:
+            listeners.append(bind(options.host, options.ingest_port))
+        listener, *others = listeners
         port = listener.getsockname()[1]
-        options = msgspec.structs.replace(options, port=port)
-        ingest = bind(options.host, options.ingest_port) if options.ingest_port is not None else None
+        ingest = others[0] if others else None
+        ingest_port = ingest.getsockname()[1] if ingest is not None else None
+        options = msgspec.structs.replace(options, port=port, ingest_port=ingest_port)
         gateway = await open_gateway(options)
     except BaseException:
-        listener.close()
+        for one in listeners:
+            one.close()
         raise
     local: Path | None = None
     try:
@@ -56,11 +62,12 @@ async def _serve(options: ServeOptions) -> int:
             servers.append((make_server(gateway.door), ingest))
         local = _write_local(gateway, await local_key(gateway), url)
         link = await login_link(gateway, url) if options.admin_key is None else None
-        await run_until(servers, gateway.stopping, lambda: _ready(url, link))
+        await run_until(servers, gateway.stopping, lambda: _ready(gateway, url, link))
     finally:
         if local is not None:
             local.unlink(missing_ok=True)
         await gateway.stop()
+    log.info("stopped")
     if gateway.failure is not None:
         raise TidegateError(
             f"the store failed: {gateway.failure}",
@@ -82,7 +89,7 @@ def _with_door(app: Any, gateway: Gateway) -> Any:
     return route
 
 
-def _ready(url: str, link: str | None) -> None:
+def _ready(gateway: Gateway, url: str, link: str | None) -> None:
     # What was made until here lives as long as the process: keep it out of every later collection.
     gc.collect()
     gc.freeze()
@@ -90,6 +97,20 @@ def _ready(url: str, link: str | None) -> None:
     print(f"ready {url}", flush=True)  # noqa: T201 - the contract's first line on stdout
     if link is not None:
         print(f"log in once, within the hour: {link}", flush=True)  # noqa: T201
+    told, live = gateway.options, gateway.live
+    log.info(
+        "serving",
+        extra={
+            "version": __version__,
+            "url": url,
+            "ingest_port": told.ingest_port,
+            "config": None if told.config is None else str(told.config),
+            "data": str(told.data),
+            "sources": len(live.sources),
+            "destinations": len(live.destinations),
+            "routes": len(live.routes),
+        },
+    )
 
 
 def _handle_signals(gateway: Gateway) -> None:
@@ -103,7 +124,10 @@ async def _reload(gateway: Gateway) -> None:
     try:
         changes = await gateway.reload()
     except TidegateError as error:
-        log.error("the configuration was not taken: %s (%s)", error.message, error.code)
+        for one in getattr(error, "problems", (error,)):
+            path, where = getattr(one, "path", "$"), getattr(one, "where", "") or "no file"
+            told = {"code": one.code, "hint": one.hint}
+            log.error("the configuration was not taken: %s - at %s (%s)", one.message, path, where, extra=told)
     else:
         log.info("the configuration was read again: %d changes", len(changes))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -21,6 +22,10 @@ from tidegate.errors import TidegateError
 HEAD_LIMIT_BYTES = 64 * 1024
 HEAD_SECONDS = 10
 DRAIN_SECONDS = 10
+_BIND_HINTS = {
+    errno.EADDRINUSE: "stop the other program, or give another port: --port 8421, or --port 0 for a free one",
+    errno.EACCES: "ports below 1024 need a right of their own; give another --port, and put a proxy before it",
+}
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -109,8 +114,8 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise TidegateError(
-            f"cannot listen on {host}:{port}: {error.strerror}",
-            hint="stop the other program, or give another --port",
+            f"cannot listen on {host}:{port}: {(error.strerror or str(error)).lower()}",
+            hint=_BIND_HINTS.get(error.errno or 0, "give an address of this machine: --host 127.0.0.1"),
             code="cannot_listen",
         ) from error
     listener.listen(2048)

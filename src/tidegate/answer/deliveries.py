@@ -265,7 +265,7 @@ async def view_of(gateway: Sight, delivery_id: str, allowed: Allowed = None) -> 
 def _missing(delivery_id: str) -> NotFound:
     return NotFound(
         f"there is no delivery {delivery_id[:80]!r}",
-        hint="its event may be past the retention; list what is kept: GET /api/v1/deliveries",
+        hint="its event may be past the retention; list what is kept: tidegate events",
     )
 
 

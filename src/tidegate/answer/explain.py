@@ -115,7 +115,7 @@ def _next(gateway: Sight, verdicts: list[RouteVerdict], told: list[DeliveryForm]
 def _next_of(gateway: Sight, delivery: DeliveryForm) -> str:
     state = delivery.state
     if state == DeliveryState.EXHAUSTED.value:
-        return f"given up ({delivery.cause or 'tries used up'}); retry it: POST /api/v1/deliveries/{delivery.id}/retry"
+        return f"given up ({delivery.cause or 'tries used up'}); send it again: tidegate replay {delivery.id}"
     if state == DeliveryState.CANCELLED.value:
         return f"cancelled ({delivery.cause or 'operator'})"
     if state == DeliveryState.SENDING.value:

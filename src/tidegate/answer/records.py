@@ -22,7 +22,7 @@ def check_resource(gateway: Sight, source: str, resource: str, allowed: Allowed 
     """NotFound when the configuration in force has no such resource, or the caller may not see its source."""
     live = gateway.live.sources.get(source)
     if live is None or (allowed is not None and source not in allowed):
-        raise NotFound(f"there is no source {source[:80]!r}", hint="list them: GET /api/v1/sources")
+        raise NotFound(f"there is no source {source[:80]!r}", hint="list them: tidegate config show")
     if resource not in live.spec.resources:
         raise NotFound(
             f"source {source!r} has no resource {resource[:80]!r}",

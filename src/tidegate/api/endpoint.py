@@ -133,6 +133,8 @@ class Endpoint:
         except Exception:  # the last border: told as `internal`, the log has the rest
             log.exception("%s %s failed", entry.method, entry.path, extra={"request_id": request_id})
             raise TidegateError("the gateway failed at this call", hint=f"look for {request_id} in its log") from None
+        if method != "GET" and entry.scope in ("write", "admin"):
+            log.info("%s %s", method, scope["path"], extra={"request_id": request_id, "key": grant.name})
         if isinstance(result, Chunks):
             await send_chunks(send, receive, result, request_id)
         else:

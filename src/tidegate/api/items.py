@@ -71,7 +71,7 @@ def _payload(call: Call) -> dict[str, Any]:
 
 
 def _missing(kind: str, name: str) -> NotFound:
-    return NotFound(f"there is no {kind} {name[:80]!r}", hint=f"list them: GET /api/v1/{kind}s")
+    return NotFound(f"there is no {kind} {name[:80]!r}", hint="list them: tidegate config show")
 
 
 # -- sources ---------------------------------------------------------------------------------------------

@@ -139,7 +139,7 @@ async def publish_events(call: Call) -> Answer:
         call.grant.need_source(source)
         live = gateway.live.sources.get(source)
         if live is None:
-            raise NotFound(f"there is no source {source[:80]!r}", hint="list them: GET /api/v1/sources")
+            raise NotFound(f"there is no source {source[:80]!r}", hint="list them: tidegate config show")
         if live.spec.publish is None:
             raise NotFound(
                 f"source {source!r} has no publish inlet",
@@ -230,7 +230,7 @@ async def create_key(call: Call) -> NewKeyForm:
     asked: KeyRequest = call.body
     for source in asked.sources:
         if source not in call.gateway.live.sources:
-            raise BadRequest(f"there is no source {source[:80]!r}", hint="list them: GET /api/v1/sources")
+            raise BadRequest(f"there is no source {source[:80]!r}", hint="list them: tidegate config show")
     expires = None
     if asked.expires_in is not None:
         try:
@@ -267,10 +267,11 @@ async def reload(call: Call) -> Reloaded:
 async def read_config(call: Call) -> Any:
     """The configuration in force. As TOML, secrets are `${env:...}`; as JSON they are hidden."""
     live, owner = call.gateway.live, call.query.get("owner")
+    settings = Config() if owner == "api" else live.settings  # they are the file's alone
     config = Config(
-        gateway=live.settings.gateway,
-        egress=live.settings.egress,
-        retention=live.settings.retention,
+        gateway=settings.gateway,
+        egress=settings.egress,
+        retention=settings.retention,
         sources={name: one.spec for name, one in live.sources.items() if owner in (None, one.owner)},
         destinations={name: one.spec for name, one in live.destinations.items() if owner in (None, one.owner)},
         routes={name: one.spec for name, one in live.routes.items() if owner in (None, one.owner)},

@@ -38,6 +38,16 @@ _TITLES = {
 _MEMBERS = ("path", "where", "upstream_status", "oldest_cursor")
 
 
+class ProblemPart(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One of several things that are wrong with a configuration."""
+
+    detail: str
+    code: str
+    hint: str = ""
+    path: str = ""
+    where: str = ""
+
+
 class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The document. `type` is a name, not an address; `code` is the same name without its prefix."""
 
@@ -52,11 +62,16 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     where: str = ""  # FILE:LINE
     upstream_status: int | None = None
     oldest_cursor: str = ""
+    problems: list[ProblemPart] = []  # all of them, when a configuration has several
 
 
 def make(error: TidegateError, request_id: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     """(status, headers, body) of an error."""
     members: dict[str, Any] = {name: value for name in _MEMBERS if (value := getattr(error, name, None))}
+    problems = [
+        ProblemPart(detail=one.message, code=one.code, hint=one.hint, path=one.path, where=one.where)
+        for one in getattr(error, "problems", ())
+    ]
     document = Problem(
         type=f"urn:tidegate:problem:{error.code}",
         title=_TITLES.get(error.status, "Error"),
@@ -65,6 +80,7 @@ def make(error: TidegateError, request_id: str) -> tuple[int, list[tuple[bytes, 
         code=error.code,
         hint=error.hint,
         request_id=request_id,
+        problems=problems,
         **members,
     )
     headers = [(b"content-type", CONTENT_TYPE.encode())]

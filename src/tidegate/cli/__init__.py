@@ -42,8 +42,37 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 
 
-class Verbs(click.Group):
-    """A group whose commands are imported when they run."""
+class Group(click.Group):
+    """A verb with verbs of its own: says what there is when the name is not known, or none is given."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        names = self.list_commands(ctx)
+        if args and args[0] not in names and not args[0].startswith("-"):
+            from tidegate.config.problems import nearest
+
+            raise click.UsageError(f"there is no verb {args[0][:60]!r}; {nearest(args[0], names, 'verb')}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args and self.no_args_is_help and not ctx.resilient_parsing:
+            names = ", ".join(self.list_commands(ctx))
+            raise click.UsageError(f"'{ctx.command_path}' needs a verb: {names}", ctx)
+        return super().parse_args(ctx, args)
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return ["[OPTIONS]", "VERB ..."]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        rows = [(name, command.get_short_help_str(100)) for name, command in found if command is not None]
+        with formatter.section("Verbs"):
+            formatter.write_dl(rows)
+
+
+class Verbs(Group):
+    """The group of all verbs, whose modules are imported when they run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
@@ -55,14 +84,11 @@ class Verbs(click.Group):
         command: click.Command = getattr(import_module(f"tidegate.cli.{entry[0]}"), cmd_name)
         return command
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in VERBS and not args[0].startswith("-"):
-            from tidegate.config.problems import nearest
-
-            raise click.UsageError(f"there is no verb {args[0]!r}; {nearest(args[0], VERBS, 'verb')}", ctx)
-        return super().resolve_command(ctx, args)
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args:
+            print(ctx.get_help(), file=sys.stderr)
+            ctx.exit(2)
+        return super().parse_args(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
@@ -73,38 +99,52 @@ class Verbs(click.Group):
 
 
 def _run(group: Verbs, args: Sequence[str] | None) -> int:
-    from tidegate.errors import TidegateError
-
     words = list(sys.argv[1:] if args is None else args)
-    debug = "--debug" in words or bool(os.environ.get("TIDEGATE_DEBUG"))
     try:
         code = click.Group.main(group, words, prog_name="tidegate", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code if isinstance(code, int) else 0
-    except click.UsageError as error:
-        return _usage(error)
-    except click.ClickException as error:
-        print(f"error[usage]: {error.format_message()}", file=sys.stderr)
-        return 2
+    except BrokenPipeError:
+        # The reader of a pipe has seen enough.
+        _forget_stdout()
+        return 0
     except (click.Abort, KeyboardInterrupt):
         return 1
-    except BrokenPipeError:
-        # The reader of a pipe has seen enough. Python would complain once more at exit when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
-    except TidegateError as error:
-        if debug:
+    except Exception as error:
+        if "--debug" in words or os.environ.get("TIDEGATE_DEBUG"):
             raise
-        from tidegate.cli.output import print_error
+        return _told(error)
 
+
+def _told(error: Exception) -> int:
+    """Print what went wrong in the one form that errors have; gives the exit code."""
+    from tidegate.cli.output import print_error
+    from tidegate.errors import TidegateError
+
+    if isinstance(error, click.ClickException):
+        path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx is not None else "tidegate"
+        # Some messages of click are a list, one choice a line.
+        message = " ".join(error.format_message().split())
+        return print_error(TidegateError(message, code="usage", hint=f"{path} --help"))
+    if isinstance(error, TidegateError):
         return print_error(error)
+    if isinstance(error, OSError):
+        _forget_stdout()
+        name = f": {error.filename}" if error.filename else ""
+        reason = (error.strerror or type(error).__name__).lower()
+        hint = "look at the file and the disk, then do it again"
+        return print_error(TidegateError(f"the system refused{name}: {reason}", code="io_failed", hint=hint))
+    hint = "the same with --debug shows where; please report it"
+    return print_error(TidegateError(f"a fault of tidegate's own: {type(error).__name__}: {error}", hint=hint))
 
 
-def _usage(error: click.UsageError) -> int:
-    path = error.ctx.command_path if error.ctx is not None else "tidegate"
-    print(f"error[usage]: {error.format_message()}", file=sys.stderr)
-    print(f"hint: {path} --help", file=sys.stderr)
-    return 2
+def _forget_stdout() -> None:
+    """Python flushes stdout once more at exit, and would complain about what was told already."""
+    if sys.stdout is not None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.close(nowhere)
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

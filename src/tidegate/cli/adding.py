@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from tidegate.cli import Group
 from tidegate.cli.client import ApiError, find_gateway, segment
 from tidegate.cli.options import F, gateway_verb
 from tidegate.errors import Conflict
@@ -19,7 +20,7 @@ _EXAMPLES = {
 }
 
 
-@click.group()
+@click.group(cls=Group)
 def add() -> None:
     """Add a source, a destination or a route to a running gateway.
 
@@ -73,7 +74,9 @@ def _put(kind: str, name: str, pairs: tuple[str, ...], replace: bool, data: Path
             if error.status != 404:
                 raise
         else:
-            raise Conflict(f"the {kind} {name!r} exists already", hint="tidegate add ... --replace", code="exists")
+            raise Conflict(
+                f"the {kind} {name!r} exists already", hint=f"tidegate add {kind} {name} ... --replace", code="exists"
+            )
     answer = client.put(path, item)
     if as_json:
         print_json(answer)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tidegate.cli.client import find_gateway, segment
+from tidegate.cli.client import LONG_SECONDS, ApiError, find_gateway, segment
 from tidegate.cli.options import ResourceName, When, gateway_verb
 
 
@@ -88,13 +88,25 @@ def _print_answer(answer: Any) -> None:
 @gateway_verb
 def poll(resource: tuple[str, str], data: Path, as_json: bool) -> None:
     """Run one poll of a resource now, beside its schedule."""
-    from tidegate.cli.output import print_json
+    from tidegate.cli.output import count, print_json, span, waiting
 
-    answer = find_gateway(data).post(f"/sources/{segment(resource[0])}/resources/{segment(resource[1])}/poll")
+    name = "/".join(resource)
+    path = f"/sources/{segment(resource[0])}/resources/{segment(resource[1])}/poll"
+    client = find_gateway(data)
+    with waiting(f"polling {name}"):
+        report = client.post(path, timeout=LONG_SECONDS)
     if as_json:
-        print_json(answer)
-    else:
-        print_facts(answer or {})
+        print_json(report)
+    elif not report["error"]:
+        found = ", ".join(f"{report[word]:,} {word}" for word in ("created", "updated", "deleted") if report[word])
+        cost = f"{count(report['requests'], 'request')}, {count(report['records_seen'], 'record')}"
+        print(f"{report['id']}: {found or 'nothing changed'} ({cost}, {span(report['duration_us'] / 1e6)})")
+    if report["error"]:
+        raise ApiError(
+            f"the poll of {name} ended early: {report['error']}",
+            code=report["error_code"] or "upstream_failed",
+            hint=f"see what the source says: tidegate pull {name} --fresh",
+        )
 
 
 def print_facts(facts: dict[str, Any]) -> None:
@@ -131,7 +143,7 @@ def records(
     as_json: bool,
 ) -> None:
     """Show the latest known records of a resource, or the one of KEY, without asking the source."""
-    from tidegate.cli.output import local_time, print_json, table
+    from tidegate.cli.output import local_time, next_page, print_json, span, table
 
     client = find_gateway(data)
     path = f"/records/{segment(resource[0])}/{segment(resource[1])}"
@@ -139,7 +151,7 @@ def records(
     if key is not None:
         print_json(client.get(f"{path}/{segment(key)}", more))
         return
-    page = client.get(path, {"updated_since": updated_since, "limit": limit, "cursor": cursor, **more})
+    page = client.page(path, {"updated_since": updated_since, "limit": limit, "cursor": cursor, **more})
     if as_json:
         print_json(page)
         return
@@ -147,7 +159,7 @@ def records(
         print("no records" if not page.get("next_cursor") else "no records on this page")
         return
     table(
-        ("key", "version", "changes", "changed", "origin", "age s"),
+        ("key", "version", "changes", "changed", "origin", "age"),
         [
             (
                 record["key"] + (" (deleted)" if record.get("deleted") else ""),
@@ -155,23 +167,26 @@ def records(
                 record.get("number"),
                 local_time(record.get("changed_at")),
                 record.get("origin"),
-                f"{record.get('age_seconds', 0):.0f}",
+                span(record.get("age_seconds")),
             )
             for record in page["data"]
         ],
-        right=("changes", "age s"),
+        right=("changes", "age"),
     )
     if page.get("next_cursor"):
-        print(f"more: tidegate records {resource[0]}/{resource[1]} --cursor {page['next_cursor']}", file=sys.stderr)
+        words = ["--updated-since", updated_since] if updated_since else []
+        words += ["--deleted"] if deleted else []
+        words += ["--limit", str(limit)] if limit != 50 else []
+        print(next_page("records", "/".join(resource), *words, "--cursor", page["next_cursor"]), file=sys.stderr)
 
 
 @click.command()
 @gateway_verb
 def advise(data: Path, as_json: bool) -> None:
     """Say what each resource costs by pull and by push, how late it is, and what to do about it."""
-    from tidegate.cli.output import print_json, table
+    from tidegate.cli.output import print_json, span, table
 
-    answer = find_gateway(data).get("/advice")
+    answer = find_gateway(data).page("/advice")
     if as_json:
         print_json(answer)
         return
@@ -186,8 +201,8 @@ def advise(data: Path, as_json: bool) -> None:
                 str(one["advice"]).replace("_", " "),
                 _figure(one.get("changes_per_hour")),
                 _share(one.get("empty_share")),
-                _seconds(one.get("staleness_p50_seconds")),
-                _seconds(one.get("staleness_p99_seconds")),
+                span(one.get("staleness_p50_seconds")),
+                span(one.get("staleness_p99_seconds")),
                 one.get("reason"),
             )
             for one in answer["data"]
@@ -202,7 +217,3 @@ def _figure(value: float | None) -> str:
 
 def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.0%}"
-
-
-def _seconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g} s"

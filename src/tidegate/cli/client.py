@@ -13,22 +13,27 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from tidegate.errors import TidegateError
 
 TIMEOUT_SECONDS = 60.0  # a pull may wait for a slow source
+LONG_SECONDS = 6 * 3600.0  # polls, backups and counts over a large log
 MAX_ANSWER_BYTES = 256 << 20
 MAX_LINE_BYTES = 16 << 20  # of a stream: the largest body, encoded
 
 
 class ApiError(TidegateError):
-    """What the gateway refused. `path` and `where` are of a configuration error, else empty."""
+    """What the gateway refused. `path` and `where` are of a configuration error, else empty.
+
+    `problems` are all that is wrong, when there are several.
+    """
 
     def __init__(self, message: str, *, path: str = "", where: str = "", **named: Any) -> None:
         super().__init__(message, **named)
         self.path = path
         self.where = where
+        self.problems: tuple[ApiError, ...] = (self,)
 
 
 class NoGateway(TidegateError):
@@ -47,15 +52,16 @@ class Answer:
         self.body = body
 
     def json(self) -> Any:
+        """None for no body. ApiError when this is no answer of a gateway."""
         if not self.body:
             return None
         try:
             return json.loads(self.body)
         except ValueError:
             raise ApiError(
-                f"the gateway answered {self.status} with something that is not JSON",
+                f"the answer ({self.status}) is not JSON, so this is no gateway",
                 code="bad_answer",
-                hint="is TIDEGATE_URL the address of a Tidegate gateway?",
+                hint="look at the address in TIDEGATE_URL",
             ) from None
 
 
@@ -63,10 +69,10 @@ class Client:
     """One gateway. `local` says that it runs on this machine, in `data`."""
 
     def __init__(self, url: str, key: str, *, local: bool) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        parts = _address(url)
+        if not key.isprintable():
             raise ApiError(
-                f"{url!r} is no address of a gateway", code="usage", hint="export TIDEGATE_URL=http://127.0.0.1:8420"
+                "the key in TIDEGATE_KEY is not printable text", code="usage", hint="export TIDEGATE_KEY=tg_..."
             )
         self.url = url.rstrip("/")
         self.local = local
@@ -78,8 +84,8 @@ class Client:
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
         return self.request("GET", path, query=query).json()
 
-    def post(self, path: str, body: Any = None) -> Any:
-        return self.request("POST", path, body=body).json()
+    def post(self, path: str, body: Any = None, *, timeout: float = TIMEOUT_SECONDS) -> Any:
+        return self.request("POST", path, body=body, timeout=timeout).json()
 
     def put(self, path: str, body: Any) -> Any:
         return self.request("PUT", path, body=body).json()
@@ -87,12 +93,23 @@ class Client:
     def delete(self, path: str) -> Any:
         return self.request("DELETE", path).json()
 
+    def page(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
+        """One page of a list. ApiError when what answered is no gateway."""
+        found = self.get(path, query)
+        if not isinstance(found, dict) or not isinstance(found.get("data"), list):
+            raise ApiError(
+                "the answer is not the list that was asked for, so this is no gateway",
+                code="bad_answer",
+                hint="look at the address in TIDEGATE_URL",
+            )
+        return found
+
     def every(self, path: str, query: Mapping[str, Any] | None = None) -> list[Any]:
         """All items of a list, page after page."""
         out: list[Any] = []
         wanted = dict(query or {})
         while True:
-            page = self.get(path, wanted)
+            page = self.page(path, wanted)
             out.extend(page["data"])
             if not page.get("next_cursor"):
                 return out
@@ -106,9 +123,10 @@ class Client:
         query: Mapping[str, Any] | None = None,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
+        timeout: float = TIMEOUT_SECONDS,
     ) -> Answer:
         """`path` is below /api/v1 and already encoded. ApiError for every answer from 400 on, NoGateway for none."""
-        connection = self._connect(TIMEOUT_SECONDS)
+        connection = self._connect(timeout)
         try:
             answer = self._send(connection, method, path, query, body, headers or {})
             data = answer.read(MAX_ANSWER_BYTES)
@@ -118,7 +136,7 @@ class Client:
             connection.close()
         found = Answer(answer.status, _lower(answer), data)
         if answer.status >= 400:
-            raise _refusal(found)
+            raise self._refusal(found)
         return found
 
     def stream(self, path: str, query: Mapping[str, Any], last_id: str | None) -> Iterator[tuple[str, str, str]]:
@@ -129,7 +147,7 @@ class Client:
         try:
             answer = self._send(connection, "GET", path, query, None, headers)
             if answer.status >= 400:
-                raise _refusal(Answer(answer.status, _lower(answer), answer.read(MAX_ANSWER_BYTES)))
+                raise self._refusal(Answer(answer.status, _lower(answer), answer.read(MAX_ANSWER_BYTES)))
             yield from _server_sent(answer)
         except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(error) from None
@@ -164,17 +182,37 @@ class Client:
         connection.request(method, target, body=data, headers=sent)
         return connection.getresponse()
 
+    def _refusal(self, answer: Answer) -> ApiError:
+        error = _told(answer)
+        if error.code == "unauthorized":
+            again = "restart it, or set TIDEGATE_URL and TIDEGATE_KEY" if self.local else "export TIDEGATE_KEY=..."
+            error.hint = f"{again}; an admin makes keys with: tidegate keys create NAME --scope read"
+        return error
+
     def _unreachable(self, error: Exception) -> NoGateway:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
         hint = None if self.local else "look at the address in TIDEGATE_URL"
         return NoGateway(f"{self.url} does not answer: {reason.lower()}", hint=hint)
 
 
+def _address(url: str) -> SplitResult:
+    """ApiError `usage` for what is no http or https address."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0):
+            return parts
+    except ValueError:  # a port out of range, an IPv6 address without its end
+        pass
+    raise ApiError(
+        f"{url!r} is no address of a gateway", code="usage", hint="export TIDEGATE_URL=http://127.0.0.1:8420"
+    )
+
+
 def _lower(answer: http.client.HTTPResponse) -> dict[str, str]:
     return {name.lower(): value for name, value in answer.getheaders()}
 
 
-def _refusal(answer: Answer) -> ApiError:
+def _told(answer: Answer) -> ApiError:
     """The error that a problem document (RFC 9457) tells of; a sensible one for anything else."""
     try:
         problem = json.loads(answer.body)
@@ -182,12 +220,20 @@ def _refusal(answer: Answer) -> ApiError:
         problem = None
     if not isinstance(problem, dict):
         problem = {}
+    error = _of_problem(problem, answer.status)
+    more = [_of_problem(one, answer.status) for one in problem.get("problems", ()) if isinstance(one, dict)]
+    if more:
+        error.problems = tuple(more)
+    return error
+
+
+def _of_problem(problem: Mapping[str, Any], status: int) -> ApiError:
     return ApiError(
-        str(problem.get("detail") or problem.get("title") or f"the gateway answered {answer.status}"),
-        code=str(problem.get("code") or f"http_{answer.status}"),
+        str(problem.get("detail") or problem.get("title") or f"the gateway answered {status}"),
+        code=str(problem.get("code") or f"http_{status}"),
         hint=str(problem.get("hint") or ""),
-        status=answer.status,
-        retryable=answer.status in (429, 503),
+        status=status,
+        retryable=status in (429, 503),
         path=str(problem.get("path") or ""),
         where=str(problem.get("where") or ""),
     )

@@ -9,16 +9,17 @@ from typing import Any
 
 import click
 
+from tidegate.cli import Group
 from tidegate.cli.client import find_gateway
-from tidegate.cli.options import data_option, gateway_verb
+from tidegate.cli.options import gateway_verb
 
 _ACTIONS = {
     "added": "+", "created": "+", "resumed": "+", "removed": "-", "deleted": "-", "paused": "-",
-    "changed": "~", "updated": "~", "moved": "~",
+    "changed": "~", "updated": "~", "moved": "~", "taken over": "~",
 }  # fmt: skip
 
 
-@click.group()
+@click.group(cls=Group)
 def config() -> None:
     """Compare, apply, export and show the configuration."""
 
@@ -33,17 +34,32 @@ def diff(file: Path, data: Path, as_json: bool) -> None:
     """
     import msgspec
 
-    from tidegate.cli.output import print_json
+    from tidegate.cli.output import clean, print_json
     from tidegate.config.diff import diff_trees
     from tidegate.config.load import load_file
 
     wanted = _hidden(load_file(file, os.environ).config)
-    running = _settled(find_gateway(data).get("/config", {"owner": "file"}))
-    found = diff_trees(running, wanted)
+    client = find_gateway(data)
+    running = _settled(client.get("/config", {"owner": "file"}))
+    left = {one["name"] for one in client.every("/destinations") if one.get("pause_reason") == "left_file"}
+    # A destination that leaves the file is paused; one that left it before is no difference any more.
+    running["destinations"] = {
+        name: item
+        for name, item in running["destinations"].items()
+        if name not in left or name in wanted["destinations"]
+    }
+    changes = [msgspec.to_builtins(one) for one in diff_trees(running, wanted)]
+    for one in changes:
+        if one["kind"] == "destination" and (one["action"] == "removed" or one["name"] in left):
+            one["action"] = "paused" if one["action"] == "removed" else "resumed"
     if as_json:
-        print_json({"changes": msgspec.to_builtins(found)})
+        print_json({"changes": changes})
         return
-    _print_changes([msgspec.to_builtins(one) for one in found], "the file and the gateway agree")
+    _print_changes(changes, "the file and the gateway agree")
+    for name in sorted(left - set(wanted["destinations"])):
+        print(
+            f"destination {clean(name)} left the file and stays paused; delete it with: tidegate config apply --prune"
+        )
 
 
 def _hidden(config: Any) -> dict[str, Any]:
@@ -101,15 +117,21 @@ def apply_(prune: bool, data: Path, as_json: bool) -> None:
 @click.option(
     "--owner", type=click.Choice(["api", "file", "all"]), default="api", show_default=True, help="Whose items."
 )
-@data_option
-def export(owner: str, data: Path) -> None:
+@gateway_verb
+def export(owner: str, data: Path, as_json: bool) -> None:
     """Print what was defined through the API or the dashboard as TOML, the same bytes for the same configuration.
 
-    Secrets become ${env:...}.
+    Secrets become ${env:...}. Put into the file, with these variables set, it belongs to the file from the next
+    `config apply` on.
     """
-    query = {"format": "toml", "owner": None if owner == "all" else owner}
-    answer = find_gateway(data).request("GET", "/config", query=query)
-    sys.stdout.buffer.write(answer.body)
+    from tidegate.cli.output import print_json
+
+    client = find_gateway(data)
+    query = {"owner": None if owner == "all" else owner}
+    if as_json:
+        print_json(client.get("/config", query))
+    else:
+        sys.stdout.buffer.write(client.request("GET", "/config", query={**query, "format": "toml"}).body)
 
 
 @config.command()

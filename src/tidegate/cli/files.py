@@ -65,7 +65,7 @@ events = "30d"
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", default="tidegate.toml", type=click.Path(path_type=Path))
 @json_option
 def check(file: Path, as_json: bool) -> int:
     """Judge a configuration FILE. Everything that is wrong is named, with its line; exit 2 when something is."""

@@ -8,8 +8,8 @@ from tidegate.errors import NotBuilt
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
-@click.argument("target", metavar="PORT_OR_URL", required=False)
-def listen(target: str | None) -> None:
+@click.argument("target", metavar="PORT_OR_URL", nargs=-1)
+def listen(target: tuple[str, ...]) -> None:
     """Forward events to a local port (not built yet)."""
     raise NotBuilt(
         "'tidegate listen' is not built in this release",
@@ -17,15 +17,11 @@ def listen(target: str | None) -> None:
     )
 
 
-@click.group()
-def db() -> None:
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("verb", metavar="[migrate]", nargs=-1)
+def db(verb: tuple[str, ...]) -> None:
     """Look after the store's schema (not built yet)."""
-
-
-@db.command()
-def migrate() -> None:
-    """Migrate the store (not built yet)."""
     raise NotBuilt(
-        "'tidegate db migrate' is not built in this release",
+        f"'{' '.join(('tidegate db', *verb))[:60]}' is not built in this release",
         hint="tidegate serve brings the embedded store up to date when it opens it",
     )

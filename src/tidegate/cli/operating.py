@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from tidegate.cli.client import NoGateway, find_gateway, segment
+from tidegate.cli import Group
+from tidegate.cli.client import LONG_SECONDS, NoGateway, find_gateway, segment
 from tidegate.cli.options import gateway_verb
 
 SCOPES = ("read", "publish", "pull", "write", "admin")
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @gateway_verb
 @click.pass_context
 def keys(context: click.Context, data: Path, as_json: bool) -> None:
@@ -34,9 +36,12 @@ def list_(data: Path, as_json: bool) -> None:
 def _list(data: Path, as_json: bool) -> None:
     from tidegate.cli.output import local_time, print_json, table
 
-    answer = find_gateway(data).get("/keys")
+    answer = find_gateway(data).page("/keys")
     if as_json:
         print_json(answer)
+        return
+    if not answer["data"]:
+        print("no keys yet; make one with: tidegate keys create NAME --scope read")
         return
     table(
         ("id", "name", "scopes", "sources", "created", "expires"),
@@ -114,15 +119,18 @@ def backup(path: Path, data: Path, as_json: bool) -> None:
 
     PATH is on the gateway's machine. Keep secret.key beside it: without it, sealed secrets cannot be opened.
     """
-    from tidegate.cli.output import print_json
+    from tidegate.cli.output import print_json, waiting
 
     client = find_gateway(data)
-    answer = client.post("/backup", {"path": str(path.absolute() if client.local else path)})
+    place = path.absolute() if client.local else path
+    with waiting(f"writing {place}"):
+        answer = client.post("/backup", {"path": str(place)}, timeout=LONG_SECONDS)
     if as_json:
         print_json(answer)
     else:
-        size = f", {answer['bytes']:,} bytes" if isinstance(answer, dict) and "bytes" in answer else ""
-        print(f"wrote {(answer or {}).get('path', path)}{size}")
+        print(f"wrote {answer['path']}, {answer['bytes']:,} bytes")
+        if client.local and sys.stdout.isatty():
+            print(f"keep {data.absolute() / 'secret.key'} beside it: without it, sealed secrets cannot be opened")
 
 
 @click.command()

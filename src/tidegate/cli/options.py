@@ -45,6 +45,17 @@ class When(click.ParamType[Any]):
             self.fail(f"{value!r} is no time such as 2026-11-24T12:00:00Z, and no span such as 2h", param, ctx)
 
 
+class Port(click.ParamType[Any]):
+    """A port, 0 for a free one."""
+
+    name = "port"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if (isinstance(value, int) or (value.isascii() and value.isdigit())) and 0 <= int(value) <= 65535:
+            return int(value)
+        return self.fail(f"{value!r} is no port (0 to 65535)", param, ctx)
+
+
 class ResourceName(click.ParamType[Any]):
     """SOURCE/RESOURCE, given as a pair."""
 

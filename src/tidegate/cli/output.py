@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +59,21 @@ def console() -> Console:
     return Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=None if terminal else _WIDE)
 
 
+@contextmanager
+def waiting(words: str) -> Iterator[Callable[[str], None]]:
+    """While something takes its time: what and for how long, on a terminal's stderr only. Gives a way to say more."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield lambda more: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn("dots"), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task(clean(words), total=None)
+        yield lambda more: shown.update(task, description=clean(f"{words}, {more}"))
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
     """A table with a quiet header; names in `right` are figures. Cells are text or rich Text."""
     from rich.table import Table
@@ -97,6 +114,21 @@ def local_time(instant: str | None, *, date: bool = True) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S" if date else "%H:%M:%S")
 
 
+def span(seconds: float | None) -> str:
+    """A span of time at a glance: `12 ms`, `3.4 s`, `5 min`, `2.0 h`, `327 d`; `-` for none."""
+    if seconds is None:
+        return "-"
+    for below, unit, size in ((1.0, "ms", 0.001), (120.0, "s", 1.0), (7200.0, "min", 60.0), (172_800.0, "h", 3600.0)):
+        if seconds < below:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 86_400:.3g} d"
+
+
+def next_page(*words: str | None) -> str:
+    """The command that shows the page after this one; what was chosen is chosen again."""
+    return "more: tidegate " + " ".join(shlex.quote(word) for word in words if word is not None)
+
+
 def count(number: int, word: str, plural: str = "") -> str:
     """`1 event`, `48 events`, `1,200 events`."""
     return f"{number:,} {word if number == 1 else plural or word + 's'}"
@@ -106,9 +138,8 @@ def exit_code(error: TidegateError) -> int:
     """2 for wrong usage or configuration, also when the gateway says so; else 1."""
     from tidegate.errors import ConfigError
 
-    if isinstance(error, ConfigError) or error.code in ("usage", "not_built") or error.status == 422:
-        return 2
-    return 1
+    asked_wrong = error.code in ("usage", "not_built") or error.status in (400, 422)
+    return 2 if asked_wrong or isinstance(error, ConfigError) else 1
 
 
 def print_error(error: TidegateError) -> int:

@@ -14,12 +14,13 @@ import click
 from tidegate.cli.client import Client, NoGateway, find_gateway
 from tidegate.cli.options import F, When, gateway_verb
 
+_ORIGINS = ("webhook", "form", "publish", "poll", "reconcile", "pull")
 _RECONNECT_SECONDS = (1.0, 2.0, 5.0, 10.0)
 
 
 def _filters(function: F) -> F:
     for option in (
-        click.option("--origin", help="How it came: webhook, form, publish, poll, reconcile, pull."),
+        click.option("--origin", type=click.Choice(_ORIGINS), help="How it came."),
         click.option("--key", help="Of this key."),
         click.option("--type", "type_", help="Of this type."),
         click.option("--source", help="From this source."),
@@ -49,28 +50,17 @@ def events(
     data: Path,
     as_json: bool,
 ) -> None:
-    """List what came in, newest first."""
-    from tidegate.cli.output import local_time, print_json, table, way_sign
+    """List what came in, newest first. Times are local; with --json they are UTC."""
+    from tidegate.cli.output import local_time, next_page, print_json, table, way_sign
 
-    page = find_gateway(data).get(
-        "/events",
-        {
-            "source": source,
-            "type": type_,
-            "key": key,
-            "origin": origin,
-            "since": since,
-            "until": until,
-            "q": search,
-            "limit": limit,
-            "cursor": cursor,
-        },
-    )
+    chosen = {"source": source, "type": type_, "key": key, "origin": origin, "since": since, "until": until}
+    page = find_gateway(data).page("/events", {**chosen, "q": search, "limit": limit, "cursor": cursor})
     if as_json:
         print_json(page)
         return
     if not page["data"]:
-        print("no events" if not page.get("next_cursor") else "no events on this page")
+        which = " match" if search or any(chosen.values()) else ""
+        print(f"no events{' on this page' if page.get('next_cursor') or cursor else which}")
     else:
         table(
             ("received", "way", "source", "type", "key", "id"),
@@ -80,7 +70,10 @@ def events(
             ],
         )
     if page.get("next_cursor"):
-        print(f"more: tidegate events --cursor {page['next_cursor']}", file=sys.stderr)
+        words = [word for name, value in chosen.items() if value for word in (f"--{name}", value)]
+        words += ["--search", search] if search else []
+        words += ["--limit", str(limit)] if limit != 20 else []
+        print(next_page("events", *words, "--cursor", page["next_cursor"]), file=sys.stderr)
 
 
 @click.command()
@@ -102,6 +95,8 @@ def tail(
     """
     client = find_gateway(data)
     query = {"source": source, "type": type_, "key": key, "origin": origin}
+    if sys.stdout.isatty() and not as_json:
+        print("(following what comes in; Ctrl-C ends it)", file=sys.stderr)
     with suppress(KeyboardInterrupt):  # the wanted end of a stream
         _follow(client, query, after, as_json)
     return 0

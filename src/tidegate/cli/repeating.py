@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from tidegate.cli.client import Client, find_gateway, segment
+from tidegate.cli.client import LONG_SECONDS, ApiError, Client, find_gateway, segment
 from tidegate.cli.options import When, gateway_verb
 from tidegate.errors import NotBuilt
 
@@ -47,7 +47,7 @@ def replay(
     `tidegate replay dlv_...` sends one delivery again, `tidegate replay evt_...` one event, and options choose many.
     Receivers get the same webhook-id as the first time.
     """
-    from tidegate.cli.output import print_json
+    from tidegate.cli.output import print_json, waiting
 
     asked = {
         "source": source,
@@ -58,10 +58,9 @@ def replay(
         "state": state,
     }
     given = {name: value for name, value in asked.items() if value is not None}
+    _judge(id_, given, everything, dry_run)
     client = find_gateway(data)
     if id_ is not None and id_.startswith("dlv_"):
-        if given or dry_run:
-            raise click.UsageError("a single delivery takes no other choice")
         delivery = client.post(f"/deliveries/{segment(id_)}/retry")
         if as_json:
             print_json(delivery)
@@ -72,9 +71,8 @@ def replay(
         return
     if id_ is not None:
         given["event"] = id_
-    if not given and not everything:
-        raise click.UsageError("choose what to replay (--source, --destination, --since, ...), or say --all")
-    job = client.post("/replays", {**given, "dry_run": dry_run})
+    with waiting("counting" if dry_run else "asking for it"):
+        job = client.post("/replays", {**given, "dry_run": dry_run}, timeout=LONG_SECONDS)
     if wait and not dry_run:
         job = _finished(client, job)
     if as_json:
@@ -83,16 +81,36 @@ def replay(
         _print_job(job, dry_run)
 
 
+def _judge(id_: str | None, given: dict[str, Any], everything: bool, dry_run: bool) -> None:
+    """UsageError for a choice that names nothing, or two things."""
+    if id_ is not None and id_.startswith("dlv_") and (given or everything or dry_run):
+        raise click.UsageError("a single delivery takes no other choice")
+    if everything and (given or id_ is not None):
+        raise click.UsageError("--all stands alone: it chooses everything that is in the log")
+    if id_ is None and not given and not everything:
+        raise click.UsageError("choose what to replay (--source, --destination, --since, ...), or say --all")
+
+
 def _finished(client: Client, job: dict[str, Any]) -> dict[str, Any]:
-    while not job.get("finished_at"):
-        time.sleep(0.2)
-        job = client.get(f"/replays/{segment(job['id'])}")
+    """The job when it has walked the log; a terminal is told how far it is."""
+    from tidegate.cli.output import waiting
+
+    begin = job["position"]
+    with waiting(f"{job['id']} walks the log") as tell:
+        while not job.get("finished_at"):
+            done = (job["position"] - begin) / max(job["upto"] - begin, 1)
+            tell(f"{done:.0%}, {job['matched']:,} chosen so far")
+            time.sleep(0.2)
+            job = client.get(f"/replays/{segment(job['id'])}")
     return job
 
 
 def _print_job(job: dict[str, Any], dry_run: bool) -> None:
     from tidegate.cli.output import count
 
+    if job.get("cause"):
+        print(f"{job['id']} ended early: {job['cause']}")
+        return
     matched = count(job.get("matched", 0), "delivery", "deliveries")
     if dry_run:
         print(f"{matched} would be made again")
@@ -112,23 +130,31 @@ def trigger(source: str, type_: str, payload: str, key: str | None, data: Path, 
     """Publish a test event of TYPE in the name of SOURCE, which needs the publish inlet."""
     from tidegate.cli.output import print_json
 
+    event: dict[str, Any] = {"source": source, "type": type_, "data": _payload(payload)}
+    if key is not None:
+        event["key"] = key
     try:
-        text = Path(payload[1:]).read_text("utf-8") if payload.startswith("@") else payload
-        content = json.loads(text)
-    except (OSError, ValueError) as error:
-        raise click.BadParameter(f"{payload[:60]!r} is no JSON: {error}", param_hint="--payload") from None
-    client = find_gateway(data)
-    if "publish" not in client.get(f"/sources/{segment(source)}"):
+        answer = find_gateway(data).post("/events", event)
+    except ApiError as error:
+        if error.code != "no_publish_inlet":
+            raise
         raise NotBuilt(
             f"'tidegate trigger' for {source!r}, which has no publish inlet, is not built in this release",
             path=f"$.sources.{source}",
             hint=f"add [sources.{source}.publish]",
-        )
-    event: dict[str, Any] = {"source": source, "type": type_, "data": content}
-    if key is not None:
-        event["key"] = key
-    answer = client.post("/events", event)
+        ) from None
     if as_json:
         print_json(answer)
     else:
         print(f"{answer['id']} is in the log: tidegate explain {answer['id']}")
+
+
+def _payload(text: str) -> Any:
+    """The JSON of `text`, or of the file behind an @."""
+    try:
+        return json.loads(Path(text[1:]).read_text("utf-8") if text.startswith("@") else text)
+    except OSError as error:
+        reason = (error.strerror or "it is no file").lower()
+        raise click.BadParameter(f"{text[1:]!r} cannot be read: {reason}", param_hint="--payload") from None
+    except ValueError as error:
+        raise click.BadParameter(f"{text[:60]!r} is no JSON: {error}", param_hint="--payload") from None

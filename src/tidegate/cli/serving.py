@@ -9,14 +9,18 @@ from pathlib import Path
 
 import click
 
-from tidegate.cli.options import data_option
+from tidegate.cli.options import Port, data_option
 
-_PORT = click.IntRange(0, 65535)
+_PORT = Port()
+_FILE = Path("tidegate.toml")
 
 
 @click.command()
 @click.option(
-    "--config", envvar="TIDEGATE_CONFIG", type=click.Path(dir_okay=False, path_type=Path), help="The tidegate.toml."
+    "--config",
+    envvar="TIDEGATE_CONFIG",
+    type=click.Path(path_type=Path),
+    help="The configuration file; ./tidegate.toml when there is one.",
 )
 @data_option
 @click.option(
@@ -40,7 +44,7 @@ def serve(config: Path | None, data: Path, host: str, port: int, ingest_port: in
 
     return run(
         ServeOptions(
-            config=config,
+            config=_FILE if config is None and _FILE.is_file() else config,
             data=data,
             host=host,
             port=port,

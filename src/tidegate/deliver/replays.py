@@ -92,11 +92,13 @@ class Replays:
         """Begin a job. NotFound and BadRequest for names and states that are not there; with dry_run it only counts."""
         engine = self._engine
         if query.destination is not None and query.destination not in engine.live.destinations:
-            raise NotFound(f"there is no destination {query.destination!r}")
+            raise NotFound(f"there is no destination {query.destination!r}", hint="list them: tidegate config show")
         if query.source is not None and query.source not in engine.live.sources:
-            raise NotFound(f"there is no source {query.source!r}")
+            raise NotFound(f"there is no source {query.source!r}", hint="list them: tidegate config show")
         if query.state is not None and query.state not in {s.value for s in DeliveryState}:
             raise BadRequest(f"{query.state!r} is no state", hint="use exhausted, delivered or cancelled")
+        if query.since_us is not None and query.until_us is not None and query.since_us >= query.until_us:
+            raise BadRequest("since is not before until, so nothing could be chosen", hint="swap them")
         compile_types(query.types or ["*"])
         now = engine.clock.now_us()
         start, upto = 0, engine.log.told
@@ -109,7 +111,10 @@ class Replays:
         if query.event is not None:
             offset = ids.event_offset(engine.log.instance, query.event)
             if offset is None or not await engine.log.read([offset]):
-                raise NotFound(f"there is no event {query.event!r}")
+                raise NotFound(
+                    f"there is no event {query.event!r}",
+                    hint="it may be past the retention; list what is kept: tidegate events",
+                )
             start, upto = offset - 1, offset
         job = Replay(ids.new_id("rpl", now), now, msgspec.json.encode(query), min(start, upto), upto)
         if query.dry_run:
