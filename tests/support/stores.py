@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tidegate.errors import NotFound
 from tidegate.model import NewEvent, Origin
-from tidegate.store import Store
+from tidegate.store import Settlement, Store
 from tidegate.store.sqlite import open_sqlite
 
 T = TypeVar("T")
@@ -17,14 +18,41 @@ Opener = Callable[[Path], Awaitable[Store]]
 STORES: dict[str, Opener] = {"sqlite": open_sqlite}
 
 
-def with_store(opener: Opener, path: Path, work: Callable[[Any], Awaitable[T]]) -> T:
-    """Run `work(store)` on a loop of its own with an open store."""
+class AllOffered:
+    """Holds shares and has nothing to send: what it takes stands at the furthest mark. Answers calls with an echo."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.shares: frozenset[int] = frozenset()
+
+    async def take(self, shares: frozenset[int]) -> None:
+        marks = (await self._store.deliveries.load(shares)).marks
+        await self._store.deliveries.settle(Settlement(max(marks.values()), [], taken=tuple(shares)))
+        self.shares |= shares
+
+    async def leave(self, shares: frozenset[int]) -> None:
+        self.shares -= shares
+
+    def lost(self) -> None:
+        self.shares = frozenset()
+
+    async def answer(self, call: bytes) -> bytes:
+        if call == b"fail":
+            raise NotFound("there is no such thing")
+        return b"answer to " + call
+
+
+def with_store(opener: Opener, path: Path, work: Callable[[Any], Awaitable[T]], *, started: bool = True) -> T:
+    """Run `work(store)` on a loop of its own with an open store; `started`: as a node that holds every share."""
 
     async def main() -> T:
         store = await opener(path)
         try:
+            if started:
+                await store.leases.start(AllOffered(store))
             return await work(store)
         finally:
+            await store.leases.stop()
             await store.close()
 
     return asyncio.run(main())

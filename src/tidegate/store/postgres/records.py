@@ -1,0 +1,121 @@
+"""Records on PostgreSQL: the latest known state by key, and what each resource's engine remembers.
+
+Implements `store.Records`. Knows no merge rule: it keeps what it is told. Invariant: records, change events, cursor
+and statistics of a commit are all there or none, and a commit of a node whose lease ended changes nothing. The log is
+appended to last, so that its lock is held only from there to COMMIT. Crash: a commit is whole or absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from tidegate.errors import Fenced
+from tidegate.model import Appended, NewEvent, Origin, RecordState
+from tidegate.store import RecordCommit, ResourceState
+from tidegate.store.postgres.deliveries import Member, columns
+from tidegate.store.postgres.engine import Engine, sql
+from tidegate.store.postgres.text import back, back_some, keep, keep_some
+
+_ORIGINS = tuple(Origin)
+_ORIGIN_NUMBER = {origin: number for number, origin in enumerate(_ORIGINS)}
+
+
+class AppendsInside(Protocol):
+    """What this needs of the log: append within a transaction that is already open."""
+
+    async def append_in(self, connection: Any, events: Sequence[NewEvent]) -> list[Appended]: ...
+
+
+class PostgresRecords:
+    """Implements `store.Records`."""
+
+    def __init__(self, engine: Engine, log: AppendsInside, member: Member) -> None:
+        self._engine = engine
+        self._log = log
+        self._member = member
+        self._sql = sql("records")
+
+    async def known(self, source: str, resource: str, keys: Sequence[str]) -> dict[str, RecordState]:
+        if not keys:
+            return {}
+        rows = await self._engine.fetch(self._sql["known"], source, resource, [keep(key) for key in keys])
+        return {record.key: record for record in (_record(source, resource, row) for row in rows)}
+
+    async def page(
+        self,
+        source: str,
+        resource: str,
+        *,
+        updated_since_us: int | None = None,
+        after_key: str | None = None,
+        limit: int = 100,
+        deleted: bool = False,
+    ) -> list[RecordState]:
+        bound: tuple[Any, ...] = (source, resource, keep(after_key or ""), deleted, limit)
+        query = self._sql["page"]
+        if updated_since_us is not None:
+            query, bound = self._sql["page_updated"], (*bound, updated_since_us)
+        return [_record(source, resource, row) for row in await self._engine.fetch(query, *bound)]
+
+    async def commit(self, commit: RecordCommit) -> list[Appended]:
+        """All or none. Fenced when the lease under which it was made is gone; then nothing was changed."""
+        async with self._engine.transaction() as connection:
+            if await connection.fetchval(self._sql["gate"], self._member.node, commit.fence) is None:
+                raise Fenced(
+                    f"the lease under which {commit.source}/{commit.resource} was read ended (fence {commit.fence}); "
+                    "nothing was changed"
+                )
+            if commit.records:
+                await connection.execute(self._sql["put"], commit.source, commit.resource, *_written(commit))
+            await connection.execute(self._sql["put_state"], *_state_row(commit))
+            return await self._log.append_in(connection, commit.changes) if commit.changes else []
+
+    async def state(self, source: str, resource: str) -> ResourceState:
+        """What is remembered; a state as new when there is none."""
+        row = await self._engine.fetchrow(self._sql["state"], source, resource)
+        return ResourceState(source, resource) if row is None else _state(row)
+
+    async def states(self) -> list[ResourceState]:
+        return [_state(row) for row in await self._engine.fetch(self._sql["states"])]
+
+    async def count(self, source: str, resource: str) -> int:
+        return int(await self._engine.fetchval(self._sql["count"], source, resource))
+
+
+def _written(commit: RecordCommit) -> Any:
+    """The records of a commit as arrays. Of two of one key the last counts."""
+    rows = [
+        (
+            keep(r.key), r.hash, keep_some(r.version), r.number, _ORIGIN_NUMBER[r.origin], r.asked_at_us,
+            r.answered_at_us, r.changed_at_us, r.deleted, r.body,
+        )
+        for r in {r.key: r for r in commit.records}.values()
+    ]  # fmt: skip
+    return columns(rows, 10)
+
+
+def _state_row(commit: RecordCommit) -> tuple[Any, ...]:
+    s = commit.state
+    return (
+        commit.source, commit.resource, keep_some(s.cursor), keep_some(s.etag),
+        keep_some(s.last_modified), s.first_done, s.log_position, s.polled_at_us, s.reconciled_at_us,
+        s.scanned_at_us, s.statistics, s.memo, commit.fence,
+    )  # fmt: skip
+
+
+def _record(source: str, resource: str, row: Any) -> RecordState:
+    key, digest, version, number, origin, asked, answered, changed, deleted, body = row
+    return RecordState(
+        source, resource, back(key), digest, back_some(version), number, _ORIGINS[origin], asked,
+        answered, changed, deleted, body,
+    )  # fmt: skip
+
+
+def _state(row: Any) -> ResourceState:
+    (source, resource, cursor, etag, last_modified, first_done, position, polled, reconciled, scanned,
+     statistics, memo) = row  # fmt: skip
+    return ResourceState(
+        source, resource, back_some(cursor), back_some(etag), back_some(last_modified),
+        first_done, position, polled, reconciled, scanned, statistics, memo,
+    )  # fmt: skip

@@ -1,0 +1,169 @@
+"""Configuration items, route revisions, keys, feeds, refusals and small values on PostgreSQL.
+
+Implements `store.Settings`. Bodies of items and revisions come sealed; this file never sees a secret. A version
+counts the changes of items, revisions and keys in the transaction that makes them; nodes look at it each second, and
+at once when told, and tell their listeners when another node has moved it. A missed hint costs a second, no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from tidegate.errors import Conflict, StoreBusy
+from tidegate.store import ApiKey, Feed, Item, Refusal
+from tidegate.store.postgres.deliveries import columns
+from tidegate.store.postgres.engine import Engine, sql
+from tidegate.store.postgres.text import back, keep
+
+WATCH_SECONDS = 0.8  # the promise is a second
+
+
+class PostgresSettings:
+    """Implements `store.Settings`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._sql = sql("settings")
+        self._listeners: list[Callable[[], None]] = []
+        self._own: set[int] = set()  # versions that this node made and has not seen in passing yet
+        self._seen = 0
+        self._hint = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def load(self) -> None:
+        """Before anything is read: changes from here on are told to who watches, whenever that begins."""
+        await self._engine.listen("tidegate_settings", lambda payload: self._hint.set())
+        self._seen = await self._version()
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    # -- configuration and keys: what other nodes are told of ---------------------------------------------
+
+    async def items(self) -> list[Item]:
+        return [Item(*row) for row in await self._engine.fetch(self._sql["items"])]
+
+    async def put_items(self, items: Sequence[Item]) -> None:
+        """Deletes first: names get free. Conflict when another node made an item of the same name just now."""
+        known = sorted((i for i in items if i.number), key=lambda item: item.deleted_at_us is None)
+        updates = [
+            (i.owner, i.body, i.place, i.updated_at_us, i.paused_at_us, i.pause_reason, i.deleted_at_us, i.number)
+            for i in known
+        ]
+        inserts = [
+            (i.kind, i.name, i.owner, i.body, i.place, i.created_at_us, i.updated_at_us, i.paused_at_us,
+             i.pause_reason, i.deleted_at_us)
+            for i in items
+            if not i.number
+        ]  # fmt: skip
+        if not items:
+            return
+        try:
+            async with self._engine.transaction() as connection:
+                await connection.executemany(self._sql["update_item"], updates)
+                await connection.executemany(self._sql["insert_item"], inserts)
+                await self._changed(connection)
+        except asyncpg.UniqueViolationError as error:
+            raise Conflict(
+                "another node made a source, destination or route of the same name at the same moment",
+                hint="read the configuration again, then apply yours",
+                code="changed_elsewhere",
+            ) from error
+
+    async def route_revision(self, name: str, body: bytes, digest: bytes) -> int:
+        found = await self._engine.fetchval(self._sql["find_revision"], name, digest)
+        if found is not None:
+            return int(found)
+        async with self._engine.transaction() as connection:
+            made = await connection.fetchval(self._sql["put_revision"], name, digest, body)
+            await self._changed(connection)
+        return int(made)
+
+    async def route_revisions(self) -> dict[int, tuple[str, bytes]]:
+        return {row[0]: (row[1], row[2]) for row in await self._engine.fetch(self._sql["route_revisions"])}
+
+    async def keys(self) -> list[ApiKey]:
+        return [
+            ApiKey(row[0], row[1], row[2], tuple(row[3].split()), tuple(row[4].split()), row[5], row[6])
+            for row in await self._engine.fetch(self._sql["keys"])
+        ]
+
+    async def put_key(self, key: ApiKey | None, *, delete: str | None = None) -> None:
+        async with self._engine.transaction() as connection:
+            if delete is not None:
+                await connection.execute(self._sql["delete_key"], delete)
+            if key is not None:
+                await connection.execute(
+                    self._sql["put_key"], key.id, key.name, key.hash, " ".join(key.scopes), " ".join(key.sources),
+                    key.created_at_us, key.expires_at_us,
+                )  # fmt: skip
+            await self._changed(connection)
+
+    async def _changed(self, connection: Any) -> None:
+        """Last in the transaction: the version's row is locked from here to COMMIT."""
+        self._own.add(await connection.fetchval(self._sql["changed"]))
+
+    # -- being told ---------------------------------------------------------------------------------------
+
+    def watch(self, listener: Callable[[], None]) -> None:
+        self._listeners.append(listener)
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._watching(), name="settings")
+
+    async def _watching(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(WATCH_SECONDS):
+                    await self._hint.wait()
+            except TimeoutError:
+                pass
+            self._hint.clear()
+            version = await self._version()
+            others = any(made not in self._own for made in range(self._seen + 1, version + 1))
+            self._own = {made for made in self._own if made > version}
+            self._seen = version
+            if others:
+                for listener in self._listeners:
+                    listener()
+
+    async def _version(self) -> int:
+        while True:
+            try:
+                return int(await self._engine.fetchval(self._sql["version"]) or 0)
+            except StoreBusy:
+                await asyncio.sleep(WATCH_SECONDS)
+
+    # -- feeds, refusals, values --------------------------------------------------------------------------
+
+    async def feed(self, name: str, *, ack: int | None = None, now_us: int = 0) -> Feed | None:
+        if ack is not None:
+            await self._engine.execute(self._sql["ack_feed"], keep(name), ack, now_us)
+        row = await self._engine.fetchrow(self._sql["feed"], keep(name))
+        return None if row is None else Feed(name, row[1], row[2])
+
+    async def refusals(self, *, put: Sequence[Refusal] = (), limit: int = 100) -> list[Refusal]:
+        if put:
+            rows = [_each(keep, msgspec.structs.astuple(one)) for one in put]
+            async with self._engine.transaction() as connection:
+                await connection.execute(self._sql["put_refusals"], *columns(rows, 5))
+                await connection.execute(self._sql["bound_refusals"])
+        return [Refusal(*_each(back, row)) for row in await self._engine.fetch(self._sql["refusals"], limit)]
+
+    async def value(self, name: str, *, put: bytes | None = None) -> bytes | None:
+        name = f"value:{name}"  # apart from the store's own
+        if put is not None:
+            await self._engine.execute(self._sql["put_value"], name, put)
+            return put
+        found: bytes | None = await self._engine.fetchval(self._sql["value"], name)
+        return found
+
+
+def _each(way: Callable[[str], str], row: Any) -> tuple[Any, ...]:
+    return tuple(way(value) if isinstance(value, str) else value for value in row)

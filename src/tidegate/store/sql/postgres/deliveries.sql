@@ -1,0 +1,103 @@
+-- Queries of the deliveries (store/postgres/deliveries.py).
+
+-- name: settle
+-- One statement is one transaction and one round trip. `gate` is the fence: without its row no other part writes. It
+-- locks the node's row, so a settle and a reaper (which locks it too) come one after the other.
+WITH gate AS (
+  UPDATE nodes SET mark = greatest(mark, $3) WHERE id = $1 AND fence = $2 RETURNING id
+), put_attempts AS (
+  INSERT INTO attempts ("offset", destination, number, outcome, started_at, duration, status, error,
+                        answer_headers, answer_body, answer_bytes, url, manual)
+  SELECT a.* FROM gate, unnest($4::bigint[], $5::int[], $6::int[], $7::smallint[], $8::bigint[], $9::bigint[],
+    $10::int[], $11::text[], $12::bytea[], $13::bytea[], $14::bigint[], $15::text[], $16::bool[])
+    AS a("offset", destination, number, outcome, started_at, duration, status, error,
+         answer_headers, answer_body, answer_bytes, url, manual)
+  WHERE a."offset" > (SELECT floor FROM log_state)
+  ON CONFLICT DO NOTHING
+), put_lanes AS (
+  INSERT INTO lanes (destination, position, ahead, delivered, exhausted, cancelled, adopted, adopted_filtered, fence)
+  SELECT l.*, $2 FROM gate, unnest($17::int[], $18::bigint[], $19::bytea[], $20::bigint[], $21::bigint[],
+    $22::bigint[], $23::bigint[], $24::bigint[])
+    AS l(destination, position, ahead, delivered, exhausted, cancelled, adopted, adopted_filtered)
+  ON CONFLICT (destination) DO UPDATE SET position = excluded.position, ahead = excluded.ahead,
+    delivered = excluded.delivered, exhausted = excluded.exhausted, cancelled = excluded.cancelled,
+    adopted = excluded.adopted, adopted_filtered = excluded.adopted_filtered, fence = excluded.fence
+), put_exceptions AS (
+  INSERT INTO exceptions (destination, "offset", state, due_at, attempts, cause, key, tries_left_from, route, replay)
+  SELECT e.* FROM gate, unnest($25::int[], $26::bigint[], $27::smallint[], $28::bigint[], $29::int[], $30::text[],
+    $31::text[], $32::int[], $33::int[], $34::text[])
+    AS e(destination, "offset", state, due_at, attempts, cause, key, tries_left_from, route, replay)
+  ON CONFLICT (destination, "offset") DO UPDATE SET state = excluded.state, due_at = excluded.due_at,
+    attempts = excluded.attempts, cause = excluded.cause, key = excluded.key,
+    tries_left_from = excluded.tries_left_from, route = excluded.route, replay = excluded.replay
+), close_exceptions AS (
+  DELETE FROM exceptions AS e USING gate, unnest($35::int[], $36::bigint[]) AS c(destination, "offset")
+  WHERE e.destination = c.destination AND e."offset" = c."offset"
+), put_ranges AS (
+  INSERT INTO ranges (destination, after, upto, state, cause, at)
+  SELECT r.* FROM gate, unnest($37::int[], $38::bigint[], $39::bigint[], $40::text[], $41::text[], $42::bigint[])
+    AS r(destination, after, upto, state, cause, at)
+  ON CONFLICT (destination, upto) DO UPDATE SET after = excluded.after, state = excluded.state,
+    cause = excluded.cause, at = excluded.at
+), stand AS (
+  UPDATE shares AS s SET mark = w.mark FROM gate, unnest($43::smallint[], $44::bigint[]) AS w(number, mark)
+  WHERE s.number = w.number AND s.node = gate.id
+)
+SELECT count(*) FROM gate
+
+-- name: load
+-- Marks and lanes of one snapshot. A share without a lane comes once, with NULLs.
+SELECT s.number, coalesce(s.mark, n.mark, 0), l.destination, l.position, l.ahead, l.delivered, l.exhausted,
+       l.cancelled, l.adopted, l.adopted_filtered, l.fence
+FROM shares AS s
+LEFT JOIN nodes AS n ON n.id = s.node
+LEFT JOIN lanes AS l ON l.destination % 64 = s.number
+WHERE s.number = ANY ($1::smallint[])
+ORDER BY l.destination
+
+-- name: due_exceptions
+SELECT destination, "offset", state, due_at, attempts, cause, key, tries_left_from, route, replay
+FROM exceptions WHERE destination = $1 AND state = 0 AND due_at < $2 ORDER BY due_at, "offset" LIMIT $3
+
+-- name: exceptions_of_destination
+SELECT destination, "offset", state, due_at, attempts, cause, key, tries_left_from, route, replay
+FROM exceptions WHERE destination = $1 AND "offset" > $2 AND state = ANY ($3::smallint[])
+ORDER BY "offset" LIMIT $4
+
+-- name: exceptions_of_all
+SELECT destination, "offset", state, due_at, attempts, cause, key, tries_left_from, route, replay
+FROM exceptions WHERE "offset" > $1 AND state = ANY ($2::smallint[])
+ORDER BY "offset", destination LIMIT $3
+
+-- name: exceptions_of_events
+SELECT destination, "offset", state, due_at, attempts, cause, key, tries_left_from, route, replay
+FROM exceptions
+WHERE "offset" = ANY ($1::bigint[]) AND state = ANY ($2::smallint[]) AND ($3::int IS NULL OR destination = $3)
+ORDER BY "offset", destination LIMIT $4
+
+-- name: attempts_of
+-- LATERAL keeps the order: the pairs outside, one look-up each in the one partition that has them.
+SELECT a."offset", a.destination, a.number, a.outcome, a.started_at, a.duration, a.status, a.error,
+       a.answer_headers, a.answer_body, a.answer_bytes, a.url, a.manual
+FROM unnest($1::bigint[], $2::int[]) AS w("offset", destination)
+CROSS JOIN LATERAL (
+  SELECT * FROM attempts AS one WHERE one."offset" = w."offset" AND one.destination = w.destination
+) AS a
+WHERE a."offset" > (SELECT floor FROM log_state)
+ORDER BY a.number
+
+-- name: all_ranges
+SELECT destination, after, upto, state, cause, at FROM ranges ORDER BY destination, upto
+
+-- name: audience_counts
+SELECT number, events FROM audiences
+
+-- name: put_replay
+INSERT INTO replays (id, created_at, query, position, upto, matched, reopened, finished_at, cause)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (id) DO UPDATE SET position = excluded.position, matched = excluded.matched,
+  reopened = excluded.reopened, finished_at = excluded.finished_at, cause = excluded.cause
+
+-- name: all_replays
+SELECT id, created_at, query, position, upto, matched, reopened, finished_at, cause
+FROM replays ORDER BY created_at DESC LIMIT 200

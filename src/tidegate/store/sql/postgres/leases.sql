@@ -1,0 +1,76 @@
+-- Queries of the leases (store/postgres/leases.py). All times are the server's clock.
+
+-- name: next_fence
+SELECT nextval('node_fence')
+
+-- name: hold_session
+-- The lock says that this node's session lives. The server frees it as soon as the process is gone.
+SELECT pg_try_advisory_lock(8421, $1)
+
+-- name: free_session
+SELECT pg_advisory_unlock(8421, $1)
+
+-- name: lock_self
+SELECT mark FROM nodes WHERE id = $1 FOR UPDATE
+
+-- name: put_node
+INSERT INTO nodes (id, fence, mark, started_at, lease_expires_at, status, lock_key)
+VALUES ($1, $2, 0, clock_timestamp(), clock_timestamp() + $3::interval, $4, $5)
+ON CONFLICT (id) DO UPDATE SET fence = excluded.fence, mark = 0, started_at = excluded.started_at,
+  lease_expires_at = excluded.lease_expires_at, status = excluded.status, lock_key = excluded.lock_key
+
+-- name: renew
+UPDATE nodes SET lease_expires_at = clock_timestamp() + $3::interval, status = coalesce($4, status)
+WHERE id = $1 AND fence = $2 RETURNING fence
+
+-- name: suspects
+-- Nodes whose lease ran out or whose session is gone. Just after a start of the server every session is gone.
+SELECT id, fence, expired, gone FROM (
+  SELECT n.id, n.fence, n.lease_expires_at < clock_timestamp() AS expired, NOT EXISTS (
+    SELECT FROM pg_locks AS l
+    WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid = 8421
+      AND l.objid = n.lock_key::oid
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  ) AS gone
+  FROM nodes AS n WHERE n.id <> $1 AND clock_timestamp() > pg_postmaster_start_time() + interval '2 seconds'
+) AS looked WHERE expired OR gone
+
+-- name: lock_suspect
+-- A row that is locked by a settle is looked at again in the next round: the reaper never waits.
+SELECT mark FROM nodes WHERE id = $1 AND fence = $2 AND ($3 OR lease_expires_at < clock_timestamp())
+FOR UPDATE SKIP LOCKED
+
+-- name: lock_own
+SELECT mark FROM nodes WHERE id = $1 AND fence = $2 FOR UPDATE
+
+-- name: free_all
+UPDATE shares SET node = NULL, mark = coalesce(mark, $2) WHERE node = $1
+
+-- name: free_some
+UPDATE shares SET node = NULL, mark = coalesce(mark, $2) WHERE node = $1 AND number = ANY ($3::smallint[])
+
+-- name: remove_node
+DELETE FROM nodes WHERE id = $1
+
+-- name: survey
+SELECT n.id, count(s.number) AS held, (SELECT count(*) FROM shares WHERE node IS NULL) AS free
+FROM nodes AS n LEFT JOIN shares AS s ON s.node = n.id
+GROUP BY n.id ORDER BY n.started_at, n.id
+
+-- name: claim
+WITH gate AS (
+  SELECT id FROM nodes WHERE id = $1 AND fence = $2 FOR KEY SHARE
+), free AS MATERIALIZED (
+  SELECT number FROM shares WHERE node IS NULL ORDER BY number LIMIT $3 FOR UPDATE SKIP LOCKED
+)
+UPDATE shares AS s SET node = gate.id FROM gate, free WHERE s.number = free.number RETURNING s.number
+
+-- name: owner
+SELECT node FROM shares WHERE number = $1
+
+-- name: nodes
+SELECT n.id, n.fence, count(s.number), (extract(epoch FROM n.started_at) * 1000000)::bigint,
+       (extract(epoch FROM n.lease_expires_at) * 1000000)::bigint, n.status
+FROM nodes AS n LEFT JOIN shares AS s ON s.node = n.id
+WHERE n.lease_expires_at >= clock_timestamp()
+GROUP BY n.id ORDER BY n.id <> $1, n.started_at, n.id

@@ -1,0 +1,57 @@
+-- Queries of the records (store/postgres/records.py).
+
+-- name: gate
+-- Held until COMMIT: a reaper passes by a node that commits, or came first and then there is no row. The fence is the
+-- node's, so the one in a resource's state is not compared: a share may go to a younger node and come back.
+SELECT 1 FROM nodes WHERE id = $1 AND fence = $2 FOR KEY SHARE
+
+-- name: known
+SELECT r.key, r.hash, r.version, r.number, r.origin, r.asked_at, r.answered_at, r.changed_at, r.deleted, r.body
+FROM unnest($3::text[]) AS wanted(key)
+JOIN records AS r ON r.source = $1 AND r.resource = $2 AND r.key = wanted.key
+
+-- name: page
+SELECT key, hash, version, number, origin, asked_at, answered_at, changed_at, deleted, body
+FROM records
+WHERE source = $1 AND resource = $2 AND key > $3 AND (NOT deleted OR $4)
+ORDER BY key LIMIT $5
+
+-- name: page_updated
+SELECT key, hash, version, number, origin, asked_at, answered_at, changed_at, deleted, body
+FROM records
+WHERE source = $1 AND resource = $2 AND key > $3 AND (NOT deleted OR $4) AND changed_at >= $6
+ORDER BY key LIMIT $5
+
+-- name: put
+INSERT INTO records (source, resource, key, hash, version, number, origin, asked_at, answered_at, changed_at,
+                     deleted, body)
+SELECT $1, $2, r.* FROM unnest($3::text[], $4::bytea[], $5::text[], $6::bigint[], $7::smallint[], $8::bigint[],
+  $9::bigint[], $10::bigint[], $11::bool[], $12::bytea[])
+  AS r(key, hash, version, number, origin, asked_at, answered_at, changed_at, deleted, body)
+ON CONFLICT (source, resource, key) DO UPDATE SET
+  hash = excluded.hash, version = excluded.version, number = excluded.number, origin = excluded.origin,
+  asked_at = excluded.asked_at, answered_at = excluded.answered_at, changed_at = excluded.changed_at,
+  deleted = excluded.deleted, body = excluded.body
+
+-- name: put_state
+INSERT INTO resource_states (source, resource, cursor, etag, last_modified, first_done, log_position, polled_at,
+                             reconciled_at, scanned_at, statistics, memo, fence)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+ON CONFLICT (source, resource) DO UPDATE SET
+  cursor = excluded.cursor, etag = excluded.etag, last_modified = excluded.last_modified,
+  first_done = excluded.first_done, log_position = excluded.log_position, polled_at = excluded.polled_at,
+  reconciled_at = excluded.reconciled_at, scanned_at = excluded.scanned_at, statistics = excluded.statistics,
+  memo = excluded.memo, fence = excluded.fence
+
+-- name: state
+SELECT source, resource, cursor, etag, last_modified, first_done, log_position, polled_at, reconciled_at, scanned_at,
+       statistics, memo
+FROM resource_states WHERE source = $1 AND resource = $2
+
+-- name: states
+SELECT source, resource, cursor, etag, last_modified, first_done, log_position, polled_at, reconciled_at, scanned_at,
+       statistics, memo
+FROM resource_states ORDER BY source, resource
+
+-- name: count
+SELECT count(*) FROM records WHERE source = $1 AND resource = $2 AND NOT deleted

@@ -1,0 +1,71 @@
+-- Queries of the settings (store/postgres/settings.py).
+
+-- name: items
+SELECT kind, name, number, owner, body, place, created_at, updated_at, paused_at, pause_reason, deleted_at
+FROM items ORDER BY kind, place, number
+
+-- name: insert_item
+INSERT INTO items (kind, name, owner, body, place, created_at, updated_at, paused_at, pause_reason, deleted_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+
+-- name: update_item
+UPDATE items SET owner = $1, body = $2, place = $3, updated_at = $4, paused_at = $5, pause_reason = $6,
+  deleted_at = $7
+WHERE number = $8
+
+-- name: find_revision
+SELECT revision FROM route_revisions WHERE name = $1 AND digest = $2
+
+-- name: put_revision
+INSERT INTO route_revisions (name, digest, body) VALUES ($1, $2, $3)
+ON CONFLICT (name, digest) DO UPDATE SET name = excluded.name RETURNING revision
+
+-- name: route_revisions
+SELECT revision, name, body FROM route_revisions
+
+-- name: keys
+SELECT id, name, hash, scopes, sources, created_at, expires_at FROM keys ORDER BY created_at
+
+-- name: put_key
+INSERT INTO keys (id, name, hash, scopes, sources, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+
+-- name: delete_key
+DELETE FROM keys WHERE id = $1
+
+-- name: changed
+-- Counts in the transaction that changes, last; the row's lock gives each version to one writer. The hint is sent
+-- by its commit.
+WITH bumped AS (
+  INSERT INTO settings (name, value) VALUES ('settings_version', convert_to('1', 'UTF8'))
+  ON CONFLICT (name) DO UPDATE
+    SET value = convert_to((convert_from(settings.value, 'UTF8')::bigint + 1)::text, 'UTF8')
+  RETURNING convert_from(value, 'UTF8')::bigint AS version
+)
+SELECT version FROM bumped, pg_notify('tidegate_settings', '')
+
+-- name: version
+SELECT convert_from(value, 'UTF8')::bigint FROM settings WHERE name = 'settings_version'
+
+-- name: feed
+SELECT name, position, updated_at FROM feeds WHERE name = $1
+
+-- name: ack_feed
+INSERT INTO feeds (name, position, updated_at) VALUES ($1, $2, $3)
+ON CONFLICT (name) DO UPDATE SET position = greatest(feeds.position, excluded.position),
+  updated_at = excluded.updated_at
+
+-- name: put_refusals
+INSERT INTO refusals (at, source, reason, detail, remote)
+SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[])
+
+-- name: bound_refusals
+DELETE FROM refusals WHERE number <= (SELECT number FROM refusals ORDER BY number DESC OFFSET 1000 LIMIT 1)
+
+-- name: refusals
+SELECT at, source, reason, detail, remote FROM refusals ORDER BY number DESC LIMIT $1
+
+-- name: value
+SELECT value FROM settings WHERE name = $1
+
+-- name: put_value
+INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value
