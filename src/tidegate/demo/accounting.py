@@ -1,12 +1,15 @@
 """The accounting system: an API of customers and nothing that tells of a change.
 
 `GET /api/customers` wants the header `X-Api-Key`; `changed_since` is inclusive; a page carries `next_cursor` until
-there is no more. Each customer has a `revision` that counts its edits. People edit customers on the page at `/`.
+there is no more. Each customer has a `revision` that counts its edits, over restarts too when a file
+is given. People edit customers on the page at `/`.
 """
 
 from __future__ import annotations
 
 import hmac
+import json
+from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
@@ -29,6 +32,10 @@ class Accounting:
         self.system = system
         self.key = system.secret("accounting-key")
         self.customers: dict[str, dict[str, Any]] = {}
+        self.file = Path(system.options.file) if system.options.file else None
+        if self.file is not None and self.file.exists():
+            self.customers = json.loads(self.file.read_text())
+            return
         for identity, name, city, limit in FIRST_CUSTOMERS:
             self.customers[identity] = {
                 "id": identity,
@@ -42,8 +49,15 @@ class Accounting:
     def allowed(self, request: Request) -> bool:
         return hmac.compare_digest(request.headers.get("x-api-key", "").encode(), self.key.encode())
 
+    def save(self) -> None:
+        """Whole or not at all, so that a stop in the middle leaves the last state."""
+        if self.file is not None:
+            fresh = self.file.with_suffix(".new")
+            fresh.write_text(json.dumps(self.customers))
+            fresh.replace(self.file)
+
     async def list_customers(self, request: Request) -> Response:
-        self.system.counts["api_requests"] += 1
+        self.system.was_asked()
         if not self.allowed(request):
             return web.problem(401, "the key is missing or wrong")
         since, cursor = request.query_params.get("changed_since", ""), request.query_params.get("cursor", "")
@@ -54,7 +68,7 @@ class Accounting:
         return web.with_etag(request, {"customers": found[:PER_PAGE], "next_cursor": following})
 
     async def one_customer(self, request: Request) -> Response:
-        self.system.counts["api_requests"] += 1
+        self.system.was_asked()
         if not self.allowed(request):
             return web.problem(401, "the key is missing or wrong")
         customer = self.customers.get(request.path_params["id"])
@@ -72,6 +86,7 @@ class Accounting:
         customer["revision"] += 1
         customer["changed_at"] = web.now()
         self.system.counts["edits"] += 1
+        self.save()
         return JSONResponse(customer) if web.wants_json(request) else web.back()
 
     async def page(self, request: Request) -> Response:
@@ -80,7 +95,8 @@ class Accounting:
             for c in self.customers.values()
         ]
         return self.system.page(
-            f"Accounting: an API and no webhooks. It was asked {self.system.counts['api_requests']} times.",
+            request,
+            f"Accounting has an API and no webhooks. Requests to it: {self.system.counts['api_requests']}.",
             web.table(["Customer", "Name and city", "Revision", "Changed (UTC)"], rows, "Customers will stand here."),
         )
 
@@ -92,11 +108,13 @@ class Accounting:
         )
 
     async def state(self, request: Request) -> Response:
-        return JSONResponse({"counts": self.system.counts, "customers": self.customers})
+        return self.system.state(customers=self.customers)
 
 
 def main() -> None:
-    options = web.arguments(__doc__ or "").parse_args()
+    parser = web.arguments(__doc__ or "")
+    parser.add_argument("--file", default="", help="keep the customers in this file; in memory without")
+    options = parser.parse_args()
     accounting = Accounting(web.System("Accounting", options))
     web.serve(
         [

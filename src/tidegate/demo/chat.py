@@ -11,7 +11,7 @@ from collections import deque
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from tidegate.demo import web
@@ -40,10 +40,10 @@ class Chat:
     async def page(self, request: Request) -> Response:
         rows = [[web.text(entry["at"][11:19]), web.text(entry["text"])] for entry in reversed(self.texts)]
         body = web.table(["Time (UTC)", "Text"], rows, "Texts will stand here. Close a deal in the CRM to get one.")
-        return self.system.page("The team's chat, channel sales.", body)
+        return self.system.page(request, "The team's chat, channel sales.", body)
 
     async def state(self, request: Request) -> Response:
-        return JSONResponse({"counts": self.system.counts, "texts": list(self.texts)})
+        return self.system.state(texts=list(self.texts))
 
 
 def main() -> None:

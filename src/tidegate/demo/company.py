@@ -1,8 +1,9 @@
 """The story page: six small scenes, who asked whom, who told whom, and what it cost.
 
-Reads the counters of the six systems and the gateway's `GET /api/v1/stats`; starts a scene by calling those systems
-as a person would. It carries no data between them. One loop reads the states while somebody looks or a scene runs;
-pages get them as server-sent events, and without scripts by reloading.
+Reads the counters of the six systems and the gateway's API; starts a scene by calling those systems as a person would.
+It carries no data between them. One loop reads the states while somebody looks or a scene runs; pages get them as
+server-sent events, and without scripts by reloading. Its links into the dashboard sign the browser in, with a one-time
+link that it has the gateway make: whoever may open this page may open the sample gateway.
 """
 
 from __future__ import annotations
@@ -10,25 +11,32 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import statistics
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 from jinja2 import Environment, FileSystemLoader
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from tidegate.demo import web
-from tidegate.demo.scenes import GIVE_UP_SECONDS, SCENES, Run, Scene, State, count, seconds_between
+from tidegate.demo import books, web
+from tidegate.demo.scenes import ASKED, SCENES, TOLD, Scene
+from tidegate.demo.telling import Run, State
 
-SYSTEMS = ("shop", "accounting", "payments", "website", "crm", "chat")
-LOOK_SECONDS = 0.4
+SYSTEMS = {
+    "website": "Website", "payments": "Payments", "crm": "CRM", "chat": "Chat", "accounting": "Accounting",
+    "shop": "Shop",
+}  # fmt: skip
+LOOK_SECONDS = 0.8
+BUSY_SECONDS = 0.25  # while a scene runs
 IDLE_SECONDS = 5.0  # how long after the last reader the loop goes on
+NEXT_SECONDS = 1.0  # between two scenes when all are played
+PATIENCE_SECONDS = 20.0  # for one scene when all are played
 
 
 class Company:
@@ -39,20 +47,26 @@ class Company:
         self.states: dict[str, State] = {}
         self.stats: State = {}
         self.runs: dict[str, Run] = {}
+        self.playing = ""  # the scene whose turn it is when all are played
+        self.turns: asyncio.Task[None] | None = None
         self.client: aiohttp.ClientSession | None = None
         self.changed = asyncio.Condition()
+        self.looking = asyncio.Lock()
         self.read_at = 0.0
         loader = FileSystemLoader(Path(__file__).parent / "templates")
-        self.template = Environment(loader=loader, autoescape=True).get_template("story.html")
+        environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+        self.template = environment.get_template("story.html")
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15)) as self.client:
             watcher = asyncio.create_task(self.watch())
             yield
-            watcher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watcher
+            for task in (watcher, self.turns):
+                if task is not None:
+                    task.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await task
 
     # -- the systems, as scenes touch them ---------------------------------------------------------------
 
@@ -74,30 +88,47 @@ class Company:
         async with self.client.post(url, data=fields) as answer:
             return answer.history[0].status if answer.history else answer.status
 
+    async def event(
+        self, source: str, *, key: str = "", text: str = "", kind: str = "", version: str = ""
+    ) -> State | None:
+        query = "".join(f"&{name}={quote(value)}" for name, value in (("key", key), ("q", text)) if value)
+        found = await self.ask(f"/events?source={source}&limit=10{query}")
+        for one in (found or {}).get("data", []):
+            fits = not version or str((one.get("change") or {}).get("version")) == version
+            if fits and str(one["type"]).startswith(kind):
+                return dict(one)
+        return None
+
     # -- looking -----------------------------------------------------------------------------------------
 
     async def watch(self) -> None:
         while True:
-            running = any(run.state == "running" for run in self.runs.values())
-            if running or time.monotonic() - self.read_at < IDLE_SECONDS:
+            busy = bool(self.playing) or any(run.state == "running" for run in self.runs.values())
+            if busy or time.monotonic() - self.read_at < IDLE_SECONDS:
                 await self.look()
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(BUSY_SECONDS if busy else LOOK_SECONDS)
 
     async def look(self) -> None:
-        found = await asyncio.gather(*(self.fetch(f"{self.addresses[name]}/demo/state") for name in SYSTEMS))
-        self.states = {name: state for name, state in zip(SYSTEMS, found, strict=True) if state is not None}
+        async with self.looking:
+            await asyncio.gather(*(self.look_at(name) for name in SYSTEMS))
+            self.stats = await self.ask("/stats") or {}
+            for scene in SCENES:
+                run = self.runs.get(scene.name)
+                if run is not None and run.going:
+                    await scene.look(self, run)
+                    run.grow_old()
+        await self.tell()
+
+    async def look_at(self, system: str) -> None:
+        """A system that does not answer shows with what it said last."""
+        found = await self.fetch(f"{self.addresses[system]}/demo/state")
+        if found is not None:
+            self.states[system] = found
+
+    async def ask(self, path: str) -> State | None:
+        """The gateway's API, with a key that may only read."""
         key = self.system.secret("company-read-key")
-        stats = await self.fetch(f"{self.gateway}/api/v1/stats", {"Authorization": f"Bearer {key}"})
-        self.stats = stats or {}
-        for scene in SCENES:
-            run = self.runs.get(scene.name)
-            if run and run.state == "running":
-                scene.look(self, run)
-                if run.state == "running" and time.monotonic() - run.started > GIVE_UP_SECONDS:
-                    run.state = "failed"
-                    run.say(web.now(), "It has not arrived. The gateway's Deliveries page says what it waits for.")
-        async with self.changed:
-            self.changed.notify_all()
+        return await self.fetch(f"{self.gateway}/api/v1{path}", {"Authorization": f"Bearer {key}"})
 
     async def fetch(self, url: str, headers: dict[str, str] | None = None) -> State | None:
         assert self.client is not None
@@ -105,64 +136,61 @@ class Company:
             async with self.client.get(url, headers=headers) as answer:
                 return dict(await answer.json(content_type=None)) if answer.status == 200 else None
         except (aiohttp.ClientError, TimeoutError, ValueError):
-            return None  # a system that is away shows as missing figures
+            return None
+
+    async def tell(self) -> None:
+        async with self.changed:
+            self.changed.notify_all()
+
+    # -- playing -----------------------------------------------------------------------------------------
+
+    async def begin(self, scene: Scene) -> None:
+        await self.look()
+        try:
+            self.runs[scene.name] = await scene.start(self)
+        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError) as error:
+            self.runs[scene.name] = run = Run("")
+            run.fail(f"A system did not answer as expected: {type(error).__name__}.")
+        await self.look()
+
+    async def take_turns(self) -> None:
+        try:
+            for scene in SCENES:
+                self.playing = scene.name
+                await self.begin(scene)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(PATIENCE_SECONDS), self.changed:
+                        await self.changed.wait_for(lambda: self.runs[scene.name].state != "running")  # noqa: B023
+                await asyncio.sleep(NEXT_SECONDS)
+        finally:
+            self.playing = ""
+        await self.tell()
 
     # -- what the page shows -----------------------------------------------------------------------------
 
-    def figures(self) -> dict[str, str]:
-        """The ledger: requests made, changes found and seconds late, for pull and for push."""
-        states = self.states
-        asked = sum(count(states, name, "api_requests") for name in ("shop", "accounting", "payments"))
-        told_us = count(states, "payments", "webhooks_sent") + count(states, "crm", "webhooks_sent")
-        told_us += self.leads()
-        told_them = count(states, "crm", "hooks") + count(states, "chat", "texts")
-        pulled, pushed = self.lateness()
-        totals = self.stats.get("totals", {})
-        polled = pull_changes(self.stats)
-        return {
-            "pull_requests": str(asked),
-            "pull_changes": str(len(pulled)),
-            "pull_late": seconds(pulled),
-            "pull_price": ratio(asked, len(pulled)),
-            "push_requests": str(told_us + told_them),
-            "push_changes": str(told_us),
-            "push_late": seconds(pushed),
-            "push_price": ratio(told_us + told_them, told_us),
-            "gateway": (
-                f"The gateway's own books: {totals.get('accepted', 0)} events accepted, {totals.get('delivered', 0)} "
-                f"deliveries done, {totals.get('pending', 0)} waiting, {polled} changes found in resources."
-                if totals else "The gateway has not answered yet."
-            ),
-        }  # fmt: skip
-
-    def leads(self) -> int:
-        return sum(1 for entry in self.arrivals() if entry["type"].startswith("lead."))
-
-    def arrivals(self) -> list[State]:
-        return list(self.states.get("crm", {}).get("arrivals", []))
-
-    def lateness(self) -> tuple[list[float], list[float]]:
-        """Seconds from the occurrence to the CRM, of what was learnt by asking and of what was told."""
-        healed = set(self.states.get("payments", {}).get("lost", []))
-        asked: list[float] = []
-        told: list[float] = []
-        for entry in self.arrivals():
-            late = seconds_between(entry["happened_at"], entry["arrived_at"]) if entry["happened_at"] else 0.0
-            by_asking = entry["type"].startswith("customers.") or entry["key"] in healed
-            (asked if by_asking else told).append(late)
-        return asked, told
-
     def snapshot(self) -> dict[str, Any]:
-        scenes = {}
-        for scene in SCENES:
-            run = self.runs.get(scene.name)
-            scenes[scene.name] = {
-                "state": run.state if run else "idle",
-                "lit": sorted(run.lit) if run else [],
-                "lines": run.lines if run else [],
-                "cost": run.cost if run else "",
-            }
-        return {"scenes": scenes, "figures": self.figures()}
+        now = time.time()
+        return {
+            "scenes": {scene.name: self.scene(scene, now) for scene in SCENES},
+            "figures": books.figures(self.states, self.stats),
+            "lanes": books.lanes(self.states, now),
+            "playing": self.playing,
+        }
+
+    def scene(self, scene: Scene, now: float) -> dict[str, Any]:
+        run = self.runs.get(scene.name)
+        steps = len(scene.plan)
+        if run is None:
+            return {"state": "idle", "lit": [], "steps": [None] * steps, "note": "", "cost": [], "trouble": ""}
+        waits = scene.polls and run.state == "running" and len(run.steps) == 1
+        return {
+            "state": run.state,
+            "lit": sorted(run.lit),
+            "steps": run.shown(steps),
+            "note": books.next_poll(self.stats, scene.polls, now) if waits else "",
+            "cost": run.cost,
+            "trouble": run.trouble,
+        }
 
     # -- pages -------------------------------------------------------------------------------------------
 
@@ -170,39 +198,59 @@ class Company:
         self.read_at = time.monotonic()
         if not self.states:
             await self.look()
-        places = {name: self.addresses[name] for name in SYSTEMS}
         markup = self.template.render(
-            scenes=SCENES, now=self.snapshot(), places=places, gateway=self.gateway, words=WORDS
-        )
+            parts=(("When the other side tells", TOLD), ("When one has to ask", ASKED)), now=self.snapshot(),
+            at=time.time(), names=SYSTEMS, places=self.addresses, theme=web.theme(request), words=WORDS,
+            command=self.system.options.command, data=self.system.options.data, lane_seconds=books.LANE_SECONDS,
+        )  # fmt: skip
         return HTMLResponse(markup, headers=web.PAGE_HEADERS)
 
     async def start(self, request: Request) -> Response:
-        scene = next((scene for scene in SCENES if scene.name == request.path_params["name"]), None)
-        if scene is None:
+        """One scene, or all of them in turn at `/scenes/all`."""
+        name = request.path_params["name"]
+        scene = next((scene for scene in SCENES if scene.name == name), None)
+        if scene is None and name != "all":
             return web.problem(404, "there is no such scene")
-        if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        if not web.own_page(request):
             return web.problem(403, "another site may not press this button")
-        await self.begin(scene)
-        return JSONResponse(self.snapshot()) if web.wants_json(request) else web.back()
+        if scene is not None:
+            await self.begin(scene)
+        elif self.turns is None or self.turns.done():
+            self.playing = SCENES[0].name
+            self.turns = asyncio.create_task(self.take_turns())
+        return JSONResponse({**self.snapshot(), "at": time.time()}) if web.wants_json(request) else web.back()
 
-    async def begin(self, scene: Scene) -> None:
-        await self.look()
+    async def dashboard(self, request: Request) -> Response:
+        """On to a page of the gateway, signed in. Only a click on our own page gets a login link."""
+        to = "/" + request.path_params.get("path", "")
+        if request.headers.get("sec-fetch-site") != "same-origin":
+            return RedirectResponse(self.gateway + to, 303)
+        assert self.client is not None
+        headers = {"Authorization": f"Bearer {self.system.secret('admin-key')}"}
         try:
-            self.runs[scene.name] = await scene.start(self, dict(self.states))
-        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError) as error:
-            self.runs[scene.name] = run = Run("", {}, state="failed")
-            run.say(web.now(), f"A system did not answer as expected: {type(error).__name__}.")
+            async with self.client.post(f"{self.gateway}/api/v1/keys/login", headers=headers) as answer:
+                link = f"{(await answer.json())['path']}&to={quote(to)}" if answer.status == 201 else to
+        except (aiohttp.ClientError, TimeoutError):
+            return web.problem(502, "the gateway does not answer")
+        return RedirectResponse(self.gateway + link, 303, {"Cache-Control": "no-store"})
+
+    async def theme(self, request: Request) -> Response:
+        chosen = (await web.form(request)).get("theme", "")
+        answer = web.back()
+        if chosen in ("light", "dark"):
+            answer.set_cookie(web.THEME_COOKIE, chosen, max_age=31_536_000, samesite="strict")
+        return answer
 
     async def live(self, request: Request) -> Response:
         return StreamingResponse(self.stream(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
     async def stream(self) -> AsyncIterator[str]:
-        last = ""
+        last: dict[str, Any] = {}
         while True:
             self.read_at = time.monotonic()
-            current = json.dumps(self.snapshot())
+            current = self.snapshot()
             if current != last:
-                yield f"data: {current}\n\n"
+                yield f"data: {json.dumps({**current, 'at': time.time()})}\n\n"
                 last = current
             async with self.changed:
                 await self.changed.wait()
@@ -213,25 +261,18 @@ class Company:
         return JSONResponse(self.snapshot())
 
 
-WORDS = {"idle": "not played yet", "running": "on its way", "done": "arrived", "failed": "did not arrive"}
-
-
-def pull_changes(stats: State) -> int:
-    return sum(int(one.get("changes") or 0) for one in stats.get("resources", {}).values())
-
-
-def seconds(values: list[float]) -> str:
-    return f"{statistics.median(values):.2f}" if values else "-"
-
-
-def ratio(requests: int, changes: int) -> str:
-    return f"{requests / changes:.1f}" if changes else "-"
+WORDS = {
+    "idle": "not played yet", "running": "on its way", "waiting": "still waiting", "done": "arrived",
+    "failed": "did not arrive",
+}  # fmt: skip
 
 
 def main() -> None:
     parser = web.arguments(__doc__ or "")
     for name in SYSTEMS:
         parser.add_argument(f"--{name}", required=True, help="address of this system")
+    parser.add_argument("--command", default="tidegate", help="how the command is called on this machine")
+    parser.add_argument("--data", default="", help="where the demo keeps its files")
     options = parser.parse_args()
     company = Company(web.System("Sample company", options), {name: getattr(options, name) for name in SYSTEMS})
     web.serve(
@@ -239,6 +280,9 @@ def main() -> None:
             Route("/", company.page),
             Route("/live", company.live),
             Route("/scenes/{name}", company.start, methods=["POST"]),
+            Route("/dashboard", company.dashboard),
+            Route("/dashboard/{path:path}", company.dashboard),
+            Route("/theme", company.theme, methods=["POST"]),
             Route("/demo/state", company.state),
         ],
         options.port,

@@ -62,7 +62,7 @@ class Crm:
             f"D-{number}": {"id": f"D-{number}", "name": name, "amount_cents": cents, "stage": "open"}
             for number, (name, cents) in enumerate(FIRST_DEALS, start=1)
         }
-        self.arrivals: deque[dict[str, Any]] = deque(maxlen=500)
+        self.arrivals: deque[dict[str, Any]] = deque(maxlen=2000)
         self.seen: set[str] = set()
         self.order: dict[str, Any] | None = None
         self.client: aiohttp.ClientSession | None = None
@@ -93,11 +93,14 @@ class Crm:
 
     def take(self, kind: str, key: str, data: dict[str, Any], event: dict[str, Any]) -> None:
         if kind.startswith("lead."):
+            self.system.counts["leads"] += 1
             self.leads.append(data)
             key = str(data.get("email", ""))
         elif kind.startswith("customers."):
+            self.system.counts["customers"] += 1
             self.customers[key] = {**data, "deleted": kind.endswith(".deleted")}
         elif kind.startswith("charges."):
+            self.system.counts["payments"] += 1
             self.payments[key] = data
         happened = data.get("changed_at") or data.get("updated") or event.get("timestamp")
         self.arrivals.append(
@@ -133,7 +136,7 @@ class Crm:
             "webhook-timestamp": at,
             "webhook-signature": signature(self.telling, identity, at, body),
         }
-        self.system.counts["webhooks_sent"] += 1
+        self.system.tells()
         try:
             async with self.client.post(f"{self.system.options.gateway}/in/crm", data=body, headers=headers) as answer:
                 return 200 <= answer.status < 300
@@ -146,7 +149,7 @@ class Crm:
         identity = (await web.form(request)).get("order", "")
         address = f"{self.system.options.gateway}/api/v1/pull/shop/orders/{quote(identity, safe='')}"
         headers = {"Authorization": f"Bearer {self.system.secret('crm-pull-key')}"}
-        started = time.perf_counter()
+        asked_at, started = web.now(), time.perf_counter()
         try:
             async with self.client.get(address, headers=headers) as answer:
                 content = await answer.json(content_type=None)
@@ -157,6 +160,7 @@ class Crm:
                 }  # fmt: skip
         except (aiohttp.ClientError, TimeoutError, ValueError):
             self.order = {"asked": identity, "status": 0, "order": None, "took_ms": None, "cache": ""}
+        self.order |= {"asked_at": asked_at, "answered_at": web.now()}
         self.system.counts["asked"] += 1
         return JSONResponse(self.order) if web.wants_json(request) else web.back()
 
@@ -176,7 +180,8 @@ class Crm:
             for key, p in reversed(self.payments.items())
         ]
         return self.system.page(
-            f"A CRM. It took {self.system.counts['hooks']} webhooks and refused {self.system.counts['hooks_refused']}.",
+            request,
+            f"A CRM. Webhooks that came: {self.system.counts['hooks']}, refused: {self.system.counts['hooks_refused']}.",
             "<h2>Order info</h2>"
             + '<form method="post" action="/order-info" class="inline"><label>Order <input name="order" value="A1001">'
             + "</label><button>Get order info</button></form>"
@@ -198,9 +203,7 @@ class Crm:
         )
 
     async def state(self, request: Request) -> Response:
-        return JSONResponse(
-            {"counts": self.system.counts, "arrivals": list(self.arrivals), "deals": self.deals, "order": self.order}
-        )
+        return self.system.state(arrivals=list(self.arrivals), deals=self.deals, order=self.order)
 
 
 def main() -> None:

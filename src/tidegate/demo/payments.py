@@ -82,7 +82,7 @@ class Payments:
              "created": int(time.time()), "data": {"object": charge}}
         ).encode()  # fmt: skip
         for pause in (*PAUSES_SECONDS, None):
-            self.system.counts["webhooks_sent"] += 1
+            self.system.tells()
             if await self.post(body) or pause is None:
                 return
             await asyncio.sleep(pause)
@@ -108,7 +108,7 @@ class Payments:
         return hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode())
 
     async def list_charges(self, request: Request) -> Response:
-        self.system.counts["api_requests"] += 1
+        self.system.was_asked()
         if not self.allowed(request):
             return web.problem(401, "the token is missing or wrong", **{"WWW-Authenticate": "Bearer"})
         since, after = request.query_params.get("updated_since", ""), request.query_params.get("after", "")
@@ -122,7 +122,7 @@ class Payments:
         return web.with_etag(request, {"data": found[:PER_PAGE], "next": following})
 
     async def one_charge(self, request: Request) -> Response:
-        self.system.counts["api_requests"] += 1
+        self.system.was_asked()
         if not self.allowed(request):
             return web.problem(401, "the token is missing or wrong", **{"WWW-Authenticate": "Bearer"})
         charge = self.charges.get(request.path_params["id"])
@@ -140,15 +140,16 @@ class Payments:
         ]
         counts = self.system.counts
         return self.system.page(
-            f"A payment processor. It sent {counts['webhooks_sent']} webhooks, lost {counts['webhooks_lost']} "
-            f"and was asked {counts['api_requests']} times.",
+            request,
+            f"A payment processor. Webhooks sent: {counts['webhooks_sent']}, lost on purpose: {counts['webhooks_lost']}. "
+            f"Requests to its API: {counts['api_requests']}.",
             web.button("/charges", "Take a payment")
             + web.button("/charges", "Take a payment and lose its webhook", lose="1")
             + web.table(["Charge", "Customer", "Amount", "State"], rows, "Charges will stand here."),
         )
 
     async def state(self, request: Request) -> Response:
-        return JSONResponse({"counts": self.system.counts, "charges": list(self.charges), "lost": self.lost})
+        return self.system.state(charges=list(self.charges), lost=self.lost)
 
 
 def main() -> None:

@@ -51,7 +51,7 @@ class Shop:
         return hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode())
 
     async def list_orders(self, request: Request) -> Response:
-        self.system.counts["api_requests"] += 1
+        self.system.was_asked()
         if not self.allowed(request):
             return web.problem(401, "the token is missing or wrong", **{"WWW-Authenticate": "Bearer"})
         try:
@@ -72,7 +72,7 @@ class Shop:
         return web.with_etag(request, {"orders": found[start : start + per_page]}, links)
 
     async def one_order(self, request: Request) -> Response:
-        self.system.counts["api_requests"] += 1
+        self.system.was_asked()
         if not self.allowed(request):
             return web.problem(401, "the token is missing or wrong", **{"WWW-Authenticate": "Bearer"})
         order = self.orders.get(request.path_params["id"])
@@ -99,12 +99,13 @@ class Shop:
         ]  # fmt: skip
         body = web.table(["Order", "Customer", "State", "Total", ""], rows, "Orders will stand here.")
         return self.system.page(
-            f"A web shop with an API. It was asked {self.system.counts['api_requests']} times.",
+            request,
+            f"A web shop with an API. Requests to it: {self.system.counts['api_requests']}.",
             body + web.button("/orders", "Place an order"),
         )
 
     async def state(self, request: Request) -> Response:
-        return JSONResponse({"counts": self.system.counts, "orders": list(self.orders)})
+        return self.system.state(orders=list(self.orders))
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
 """What the programs of the sample company share: how one is started, its page, its counters, its secrets.
 
 Each program is a small web server of its own that could live elsewhere; none imports anything of Tidegate. They
-keep what they know in memory, so a stop forgets it and a start begins with the same few orders and customers.
-Pages are plain HTML that works without scripts, with one style sheet and nothing from other hosts.
+keep what they know in memory, so a stop forgets it (accounting keeps its customers in a file, because their revisions
+must not go back). Pages are plain HTML that works without scripts, with one style sheet and nothing from other hosts.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import argparse
 import hashlib
 import html
 import json
-from collections import Counter
+from collections import Counter, deque
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,20 @@ from urllib.parse import parse_qsl
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 STATIC = Path(__file__).parent / "static"
 POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'"
-PAGE_HEADERS = {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"}
+PAGE_HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+THEME_COOKIE = "tidegate_theme"
 
 
 def now() -> str:
@@ -48,22 +55,44 @@ class System:
         self.name = name
         self.options = options
         self.counts: Counter[str] = Counter()
+        self.asked: deque[str] = deque(maxlen=200)  # the instants of the last requests to its API
+        self.told: deque[str] = deque(maxlen=200)  # and of the last webhooks it sent
 
     def secret(self, name: str) -> str:
         """A secret both sides know, from the directory that the demo wrote."""
         return (Path(self.options.secrets) / name).read_text()
 
-    def page(self, about: str, body: str) -> HTMLResponse:
+    def was_asked(self) -> None:
+        self.counts["api_requests"] += 1
+        self.asked.append(now())
+
+    def tells(self) -> None:
+        self.counts["webhooks_sent"] += 1
+        self.told.append(now())
+
+    def state(self, **more: Any) -> JSONResponse:
+        """What the story page reads. No secrets."""
+        return JSONResponse({"counts": self.counts, "asked": list(self.asked), "told": list(self.told), **more})
+
+    def page(self, request: Request, about: str, body: str) -> HTMLResponse:
         """`body` is markup whose values went through `text`."""
+        story = f'<a href="{text(self.options.story)}/">The story</a>' if self.options.story else ""
         return HTMLResponse(
-            f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{text(self.name)}</title>
+            f"""<!doctype html><html lang="en" data-theme="{theme(request)}"><head><meta charset="utf-8">
+<title>{text(self.name)}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="stylesheet" href="/static/harbour.css">
+<link rel="stylesheet" href="/static/harbour.css"><link rel="icon" href="/static/tide.svg" type="image/svg+xml">
 <script type="module" src="/static/page.js"></script></head>
-<body><header class="bar"><h1>{text(self.name)}</h1><p>{text(about)}</p></header>
-<main class="narrow">{body}</main></body></html>""",
+<body><header class="bar"><div><span class="brand">{text(self.name)}</span><nav>{story}</nav></div></header>
+<main class="narrow"><p class="about">{text(about)}</p>{body}</main></body></html>""",
             headers=PAGE_HEADERS,
         )
+
+
+def theme(request: Request) -> str:
+    """The look that was chosen here or in the gateway's dashboard: one cookie, because cookies know no ports."""
+    chosen = request.cookies.get(THEME_COOKIE)
+    return chosen if chosen in ("light", "dark") else ""
 
 
 def table(head: list[str], rows: list[list[str]], empty: str) -> str:
@@ -93,6 +122,11 @@ def wants_json(request: Request) -> bool:
     return "application/json" in request.headers.get("accept", "")
 
 
+def own_page(request: Request) -> bool:
+    """Whether the browser says that a page of this very server sent it. Callers that are no browser say nothing."""
+    return request.headers.get("sec-fetch-site", "same-origin") == "same-origin"
+
+
 def with_etag(request: Request, content: Any, headers: dict[str, str] | None = None) -> Response:
     """JSON with a strong validator; 304 when the caller has this copy."""
     body = json.dumps(content, separators=(",", ":")).encode()
@@ -110,7 +144,7 @@ def problem(status: int, title: str, **headers: str) -> Response:
 
 async def static_file(request: Request) -> Response:
     name = request.path_params["name"]
-    if name not in {"harbour.css", "story.js", "page.js"}:
+    if name not in {"harbour.css", "story.js", "page.js", "tide.svg"}:
         return problem(404, "there is no such file")
     return FileResponse(STATIC / name)
 
@@ -120,12 +154,16 @@ def arguments(about: str) -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--gateway", default="http://127.0.0.1:8420", help="address of the gateway")
     parser.add_argument("--secrets", default=".", help="directory of secret files")
+    parser.add_argument("--story", default="", help="address of the story page")
     return parser
 
 
 def serve(routes: list[Route], port: int, lifespan: Any = None) -> None:
     """Serve on loopback until SIGTERM or SIGINT."""
-    app = Starlette(routes=[*routes, Route("/static/{name}", static_file)], lifespan=lifespan)
+    app = Starlette(
+        routes=[*routes, Route("/static/{name}", static_file)], lifespan=lifespan,
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])],
+    )  # fmt: skip
     uvicorn.run(
         app, host="127.0.0.1", port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=2,
         server_header=False,

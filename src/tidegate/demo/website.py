@@ -7,7 +7,7 @@ sent back to `/thanks`.
 from __future__ import annotations
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from tidegate.demo import web
@@ -21,6 +21,7 @@ class Website:
         self.system.counts["pages"] += 1
         action = f"{self.system.options.gateway}/in/leads"
         return self.system.page(
+            request,
             "Boats, ropes and good coffee. The form below posts straight to the gateway.",
             f"""<form method="post" action="{web.text(action)}" class="stack">
 <label>Your name <input name="name" required></label>
@@ -32,10 +33,10 @@ class Website:
 
     async def thanks(self, request: Request) -> Response:
         self.system.counts["thanked"] += 1
-        return self.system.page("Thank you. Somebody will write to you today.", '<p><a href="/">Back</a></p>')
+        return self.system.page(request, "Thank you. Somebody will write to you today.", '<p><a href="/">Back</a></p>')
 
     async def state(self, request: Request) -> Response:
-        return JSONResponse({"counts": self.system.counts})
+        return self.system.state()
 
 
 def main() -> None:

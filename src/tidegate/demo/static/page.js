@@ -6,12 +6,10 @@ async function refresh() {
   const answer = await fetch(location.href).catch(() => null);
   if (!answer || !answer.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const part of ["main", "header p"]) {
-    const now = document.querySelector(part);
-    const then = fresh.querySelector(part);
-    const edited = [...now.querySelectorAll("input")].some((field) => field.value !== field.defaultValue);
-    if (then && !edited && now.innerHTML !== then.innerHTML) now.replaceChildren(...then.childNodes);
-  }
+  const now = document.querySelector("main");
+  const then = fresh.querySelector("main");
+  const edited = [...now.querySelectorAll("input")].some((field) => field.value !== field.defaultValue);
+  if (then && !edited && now.innerHTML !== then.innerHTML) now.replaceChildren(...then.childNodes);
 }
 
 if (document.querySelector("main.narrow")) setInterval(refresh, 2000);

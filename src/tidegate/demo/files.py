@@ -1,0 +1,91 @@
+"""What the sample company needs before anything starts: free ports, secrets in files, the configuration.
+
+Secrets and what the gateway keeps stay the same over restarts with one data directory; the configuration is written
+anew each time, because ports may have changed.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import socket
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+TEMPLATE = Path(__file__).parent / "templates" / "tidegate.toml"
+TOKENS = ("shop-token", "accounting-key", "payments-token", "payments-signing", "chat-path", "admin-key")
+SIGNING = ("crm-receiving", "crm-sending")
+
+
+class Files:
+    """The data directory of the demo. Directories are 0700, secrets 0600."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.logs = data / "logs"
+        self.secrets = data / "secrets"
+        self.config = data / "tidegate.toml"
+        self.gateway = data / "gateway"
+
+    def write(self, addresses: Mapping[str, str]) -> None:
+        for directory in (self.data, self.logs, self.secrets):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in TOKENS:
+            self._keep(name, secrets.token_urlsafe(24))
+        for name in SIGNING:
+            self._keep(name, "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())
+        text = TEMPLATE.read_text()
+        for name, address in addresses.items():
+            text = text.replace(f"@{name}@", address)
+        self.config.write_text(text)
+
+    def secret(self, name: str) -> str:
+        return (self.secrets / name).read_text()
+
+    def has_secret(self, name: str) -> bool:
+        return (self.secrets / name).exists()
+
+    def write_secret(self, name: str, value: str) -> None:
+        path = self.secrets / name
+        path.touch(mode=0o600)
+        path.write_text(value)
+
+    def _keep(self, name: str, value: str) -> None:
+        if not self.has_secret(name):
+            self.write_secret(name, value)
+
+    def last_words(self, name: str) -> str:
+        """The end of a child's log, indented below what is said about it."""
+        path = self.logs / f"{name}.log"
+        lines = path.read_text(errors="replace").strip().splitlines()[-5:] if path.exists() else []
+        return "".join(f"\n  {line}" for line in lines)
+
+
+def free_ports(wanted: Iterable[int]) -> list[int]:
+    """Each wanted port, or a free one in its place when it is taken."""
+    found: list[int] = []
+    held: list[socket.socket] = []
+    try:
+        for port in wanted:
+            held.append(_bind(port))
+            found.append(held[-1].getsockname()[1])
+    finally:
+        for one in held:
+            one.close()
+    return found
+
+
+def _bind(port: int) -> socket.socket:
+    for number in (port, 0):
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", number))
+            listener.listen()  # on some systems only this tells that somebody else listens there
+        except (OSError, OverflowError):
+            listener.close()
+            if number == 0:
+                raise
+        else:
+            return listener
+    raise AssertionError("port 0 is always tried last")

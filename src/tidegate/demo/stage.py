@@ -1,0 +1,201 @@
+"""The children of the sample company: six systems, the gateway, the story page, and a guard that outlives a crash.
+
+Knows the gateway only as a command (`python -m tidegate serve`) and by its API. Invariant: no child outlives this
+process: a wanted end stops them one after the other, and when this process is killed the guard does it. A child that
+dies is named with its last words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from tidegate.demo.files import Files, free_ports
+
+SYSTEMS = ("shop", "accounting", "payments", "website", "crm", "chat")
+NAMES = ("gateway", "company", *SYSTEMS)
+START_SECONDS = 60.0
+STOP_SECONDS = 12.0  # the gateway may settle for 10
+
+
+class Failed(Exception):
+    """A part did not start or stopped by itself; the text says which, and its last words."""
+
+
+class Stage:
+    def __init__(self, data: Path, port: int, command: str) -> None:
+        self.files = Files(data)
+        self.command = command
+        self.wanted = dict(zip(NAMES, range(port, port + len(NAMES)), strict=True))
+        self.ports = dict(zip(NAMES, free_ports(self.wanted.values()), strict=True))
+        self.address = {name: f"http://127.0.0.1:{number}" for name, number in self.ports.items()}
+        self.login = ""  # the link into the dashboard
+        self.draining: asyncio.Task[None] | None = None  # keeps reading what the gateway prints
+        self.children: dict[str, asyncio.subprocess.Process] = {}
+        self.guard: asyncio.subprocess.Process | None = None
+
+    async def start(self, stop: asyncio.Event) -> None:
+        """All children at once, then wait for each. Failed when one does not come; returns early at `stop`."""
+        self.files.write(self.address)
+        self.guard = await self.run("guard", "-m", "tidegate.demo.guard", stdin=asyncio.subprocess.PIPE)
+        gateway = await self.spawn(
+            "gateway", "-m", "tidegate", "serve", "--config", str(self.files.config), "--data", str(self.files.gateway),
+            "--host", "127.0.0.1", "--port", str(self.ports["gateway"]), stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        for name in (*SYSTEMS, "company"):
+            await self.spawn(name, "-m", f"tidegate.demo.{name}", *self.words(name))
+        await self.ready(gateway, stop)
+        if not stop.is_set():
+            await asyncio.to_thread(self.make_keys)
+        for name in (*SYSTEMS, "company"):
+            await self.listening(name, stop)
+
+    def words(self, name: str) -> list[str]:
+        """What a system is told at its start."""
+        words = ["--port", str(self.ports[name]), "--gateway", self.address["gateway"]]
+        words += ["--secrets", str(self.files.secrets), "--story", self.address["company"]]
+        if name == "accounting":
+            words += ["--file", str(self.files.data / "accounting.json")]
+        if name == "company":
+            words += [word for system in SYSTEMS for word in (f"--{system}", self.address[system])]
+            words += ["--command", self.command, "--data", str(self.files.data)]
+        return words
+
+    # -- starting ----------------------------------------------------------------------------------------
+
+    def environment(self) -> dict[str, str]:
+        """Ours, without what would point the gateway elsewhere, and with the admin key."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("TIDEGATE_")}
+        return {**kept, "TIDEGATE_ADMIN_KEY": self.files.secret("admin-key")}
+
+    async def run(self, name: str, *words: str, **streams: Any) -> asyncio.subprocess.Process:
+        """Start `python WORDS` in a session of its own (Ctrl-C reaches only us); what it says goes to a file."""
+        with (self.files.logs / f"{name}.log").open("wb") as log:
+            given = {"stdin": asyncio.subprocess.DEVNULL, "stdout": log, "stderr": log, **streams}
+            return await asyncio.create_subprocess_exec(
+                sys.executable, *words, env=self.environment(), start_new_session=True, **given
+            )
+
+    async def spawn(self, name: str, *words: str, **streams: Any) -> asyncio.subprocess.Process:
+        """`run`, watched by us and by the guard."""
+        child = self.children[name] = await self.run(name, *words, **streams)
+        self.tell_guard(str(child.pid))
+        return child
+
+    def tell_guard(self, line: str) -> None:
+        if self.guard is not None and self.guard.stdin is not None and self.guard.returncode is None:
+            self.guard.stdin.write(f"{line}\n".encode())
+
+    async def ready(self, gateway: asyncio.subprocess.Process, stop: asyncio.Event) -> None:
+        """Wait for the gateway's line `ready`."""
+        assert gateway.stdout is not None
+        ready = asyncio.create_task(_ready(gateway.stdout))
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({ready, stopped}, timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if ready.done() and ready.result():
+            self.draining = asyncio.create_task(_drain(gateway.stdout))
+            return
+        if stop.is_set():
+            ready.cancel()
+        elif ready.done():
+            await gateway.wait()
+            self.nobody_died()
+        else:
+            ready.cancel()
+            raise Failed(f"gateway was not ready after {START_SECONDS:.0f} s{self.files.last_words('gateway')}")
+
+    def make_keys(self) -> None:
+        """The CRM's key may pull from the shop and no more, the story page's may read; and a link for the browser."""
+        for file, body in (
+            ("crm-pull-key", {"name": "crm", "scopes": ["pull"], "sources": ["shop"]}),
+            ("company-read-key", {"name": "story-page", "scopes": ["read"]}),
+        ):
+            if not self.files.has_secret(file):
+                self.files.write_secret(file, self.post("/keys", body)["key"])
+        self.login = self.address["gateway"] + self.post("/keys/login")["path"]
+
+    def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """A call of the gateway's API with the admin key. Failed when it is refused."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports["gateway"], timeout=START_SECONDS)
+        headers = {"Authorization": f"Bearer {self.files.secret('admin-key')}", "Content-Type": "application/json"}
+        try:
+            connection.request("POST", f"/api/v1{path}", json.dumps(body) if body else None, headers)
+            answer = connection.getresponse()
+            content: dict[str, Any] = json.loads(answer.read())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise Failed(f"the gateway did not answer POST {path}: {error}") from None
+        finally:
+            connection.close()
+        if answer.status != 201:
+            raise Failed(f"the gateway refused POST {path}: {content.get('detail') or answer.status}")
+        return content
+
+    async def listening(self, name: str, stop: asyncio.Event) -> None:
+        """Wait until the port of a child takes connections."""
+        deadline = asyncio.get_running_loop().time() + START_SECONDS
+        while not stop.is_set():
+            self.nobody_died()
+            with suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", self.ports[name])
+                writer.close()
+                return
+            if asyncio.get_running_loop().time() > deadline:
+                raise Failed(f"{name} was not ready after {START_SECONDS:.0f} s{self.files.last_words(name)}")
+            await asyncio.sleep(0.03)
+
+    # -- going on and ending -----------------------------------------------------------------------------
+
+    def nobody_died(self) -> None:
+        for name, child in self.children.items():
+            if child.returncode is not None:
+                how = f"exit {child.returncode}" if child.returncode >= 0 else f"signal {-child.returncode}"
+                raise Failed(f"{name} stopped by itself with {how}{self.files.last_words(name)}")
+
+    async def watch(self, stop: asyncio.Event) -> None:
+        """Until `stop`, or Failed when a child dies."""
+        ends = {asyncio.create_task(child.wait()) for child in self.children.values()}
+        wanted = asyncio.create_task(stop.wait())
+        await asyncio.wait({*ends, wanted}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (*ends, wanted):
+            task.cancel()
+        if not stop.is_set():
+            self.nobody_died()
+
+    async def end(self) -> None:
+        """The gateway first, so that it is not refused by systems that are gone; then all others at once."""
+        for names in (["gateway"], [name for name in self.children if name != "gateway"]):
+            alive = [self.children[n] for n in names if n in self.children and self.children[n].returncode is None]
+            for child in alive:
+                child.terminate()
+            waits = [asyncio.create_task(child.wait()) for child in alive]
+            if waits:
+                await asyncio.wait(waits, timeout=STOP_SECONDS)
+            for child in alive:
+                if child.returncode is None:
+                    child.kill()
+                    await child.wait()
+        if self.guard is not None:
+            self.tell_guard("done")
+            if self.guard.stdin is not None:
+                self.guard.stdin.close()
+            await self.guard.wait()
+
+
+async def _ready(stream: asyncio.StreamReader) -> bool:
+    """True at the line `ready http://...`, False at the end of the stream."""
+    async for line in stream:
+        if line.startswith(b"ready http"):
+            return True
+    return False
+
+
+async def _drain(stream: asyncio.StreamReader) -> None:
+    async for _ in stream:
+        pass
