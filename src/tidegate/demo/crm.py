@@ -181,7 +181,7 @@ class Crm:
         ]
         return self.system.page(
             request,
-            f"A CRM. Webhooks that came: {self.system.counts['hooks']}, refused: {self.system.counts['hooks_refused']}.",
+            f"A CRM. Webhooks in: {self.system.counts['hooks']}, refused: {self.system.counts['hooks_refused']}.",
             "<h2>Order info</h2>"
             + '<form method="post" action="/order-info" class="inline"><label>Order <input name="order" value="A1001">'
             + "</label><button>Get order info</button></form>"

@@ -141,7 +141,7 @@ class Payments:
         counts = self.system.counts
         return self.system.page(
             request,
-            f"A payment processor. Webhooks sent: {counts['webhooks_sent']}, lost on purpose: {counts['webhooks_lost']}. "
+            f"Payments. Webhooks sent: {counts['webhooks_sent']}, lost on purpose: {counts['webhooks_lost']}. "
             f"Requests to its API: {counts['api_requests']}.",
             web.button("/charges", "Take a payment")
             + web.button("/charges", "Take a payment and lose its webhook", lose="1")
