@@ -129,7 +129,7 @@ def print_facts(facts: dict[str, Any]) -> None:
 @click.argument("key", required=False)
 @click.option("--updated-since", type=When(), help="Only those that changed after: a time, or 2h for two hours ago.")
 @click.option("--deleted", is_flag=True, help="Also what was deleted.")
-@click.option("--limit", "-n", type=click.IntRange(1, 500), default=50, show_default=True)
+@click.option("--limit", "-n", type=click.IntRange(1, 500), default=50, show_default=True, help="At most so many.")
 @click.option("--cursor", help="Go on where a page ended.")
 @gateway_verb
 def records(

@@ -34,7 +34,7 @@ def _filters(function: F) -> F:
 @click.option("--since", type=When(), help="Received after: 2026-11-24T12:00:00Z, or 2h for two hours ago.")
 @click.option("--until", type=When(), help="Received before.")
 @click.option("-q", "--search", help="Text that stands in the body.")
-@click.option("--limit", "-n", type=click.IntRange(1, 500), default=20, show_default=True)
+@click.option("--limit", "-n", type=click.IntRange(1, 500), default=20, show_default=True, help="At most so many.")
 @click.option("--cursor", help="Go on where a page ended.")
 @gateway_verb
 def events(
