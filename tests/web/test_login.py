@@ -98,3 +98,19 @@ def test_the_way_never_leads_to_another_host(tmp_path: Path) -> None:
 )
 def test_two_gateways_on_one_host_do_not_take_turns_in_a_browser(header: str, host: str, found: str | None) -> None:
     assert sessions.cookie_of(header, host) == found
+
+
+def test_behind_a_proxy_with_tls_the_cookie_is_sent_over_tls_only(tmp_path: Path) -> None:
+    """The proxy is known by `public_url`; a header that anybody may send does not make it so."""
+
+    async def main() -> None:
+        async with served(tmp_path, '[gateway]\npublic_url = "https://gate.example.com"\n') as gate:
+            nobody = gate.api.with_key(None)
+            for host, secure in (("gate.example.com", True), ("127.0.0.1:8420", False)):
+                token = (await gate.api.post("/keys/login"))["path"].partition("token=")[2]
+                headers = {**FORM, "Host": host, "X-Forwarded-Proto": "https"}
+                entered = await nobody("POST", "/login", urlencode({"token": token}).encode(), headers=headers)
+                assert entered.status == 303
+                assert ("; Secure" in entered.headers["set-cookie"]) is secure, host
+
+    asyncio.run(main())

@@ -43,8 +43,19 @@ class Context:
         settings = self.gateway.live.settings.gateway
         names = [self.gateway.options.host, *settings.allowed_hosts]
         if settings.public_url:
-            names.append(host_name(settings.public_url.partition("://")[2].partition("/")[0]))
+            names.append(self._public_name())
         return names
+
+    def _public_name(self) -> str:
+        return host_name(self.gateway.live.settings.gateway.public_url.partition("://")[2].partition("/")[0])
+
+    def over_tls(self, scheme: str, host: str) -> bool:
+        """Whether the browser speaks TLS: with us, or with the proxy before us that `public_url` names.
+
+        What a proxy says in X-Forwarded-Proto is not asked, as anybody may send it.
+        """
+        public = self.gateway.live.settings.gateway.public_url
+        return scheme == "https" or (public.lower().startswith("https://") and host_name(host) == self._public_name())
 
 
 _contexts: WeakKeyDictionary[Gateway, Context] = WeakKeyDictionary()

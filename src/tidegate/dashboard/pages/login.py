@@ -52,7 +52,8 @@ async def _enter(room: Room, request: Request, *, token: str = "", key: str = ""
         return _show(room, request, to=to, problem=problem, status=error.status)
     answer = see_other(to)
     host = request.headers.get("host", "")
-    answer.headers["set-cookie"] = sessions.cookie_header(cookie, secure=request.url.scheme == "https", host=host)
+    secure = request.scope["tidegate"].over_tls(request.url.scheme, host)
+    answer.headers["set-cookie"] = sessions.cookie_header(cookie, secure=secure, host=host)
     return answer
 
 
@@ -64,7 +65,6 @@ async def leave(room: Room, request: Request) -> Response:
     if cookie:
         await found.end(cookie)
     answer = see_other("/login")
-    answer.headers["set-cookie"] = sessions.cookie_header(
-        "", secure=request.url.scheme == "https", host=host, ended=True
-    )
+    secure = request.scope["tidegate"].over_tls(request.url.scheme, host)
+    answer.headers["set-cookie"] = sessions.cookie_header("", secure=secure, host=host, ended=True)
     return answer
