@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tidegate import server, units
-from tidegate.answer.stream import MAX_STREAMS, QUEUE_BYTES
+from tidegate.answer.stream import HEARTBEAT_SECONDS, MAX_STREAMS, QUEUE_BYTES
 from tidegate.api import endpoint, sessions
 from tidegate.config import checks, judge
 from tidegate.config.model import DEFAULT_RETRY, Destination, FormInlet, GatewaySettings, Retention
@@ -41,6 +41,7 @@ FIGURES: list[tuple[str, str, object]] = [
     ("operations.md", "(API: {:g} s)", endpoint.BODY_SECONDS),
     ("operations.md", "a request head over {} KiB", server.HEAD_LIMIT_BYTES >> 10),
     ("operations.md", "slower than {} s", server.HEAD_SECONDS),
+    ("operations.md", "a sign of life every {:g} s", HEARTBEAT_SECONDS),
     ("operations.md", "let what is in flight end ({} s at most", server.DRAIN_SECONDS),
     ("reference/api.md", "did not arrive within {:g} s", door.BODY_SECONDS),
     ("reference/api.md", "a form with more than {} fields", MAX_FIELDS),
