@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
@@ -94,19 +95,27 @@ class Verbs(Group):
         with formatter.section("Verbs"):
             formatter.write_dl([(name, words) for name, (_, words) in VERBS.items()])
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # the reader of a pipe has seen enough; click would call it a failure
+            _forget_stdout()
+            ctx.exit(0)
+
     def main(self, args: Sequence[str] | None = None, *rest: Any, **named: Any) -> Any:
         raise SystemExit(_run(self, args))
 
 
 def _run(group: Verbs, args: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if args is None else args)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us; its number must not become a socket's
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     try:
         code = click.Group.main(group, words, prog_name="tidegate", standalone_mode=False)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
         return code if isinstance(code, int) else 0
-    except BrokenPipeError:
-        # The reader of a pipe has seen enough.
+    except BrokenPipeError:  # as above, of what was still to be written
         _forget_stdout()
         return 0
     except (click.Abort, KeyboardInterrupt):
@@ -141,10 +150,9 @@ def _told(error: Exception) -> int:
 
 def _forget_stdout() -> None:
     """Python flushes stdout once more at exit, and would complain about what was told already."""
-    if sys.stdout is not None:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)
-        os.close(nowhere)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

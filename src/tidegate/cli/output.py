@@ -36,6 +36,8 @@ STATES: dict[str, tuple[str, str]] = {
 _PUSHED = frozenset({"webhook", "form", "publish"})
 # C0 and C1 controls, DEL, zero-width and direction marks, lone surrogates: what could move a cursor or hide text.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_WHOLE = frozenset({"id", "received", "way", "changed", "created", "expires", "state"})  # columns that are not folded
+_FOLDED = 10  # letters at least, of a column that is
 _WIDE = 200  # columns when the output is no terminal: nothing is folded for a pipe
 
 
@@ -62,7 +64,7 @@ def console() -> Console:
 @contextmanager
 def waiting(words: str) -> Iterator[Callable[[str], None]]:
     """While something takes its time: what and for how long, on a terminal's stderr only. Gives a way to say more."""
-    if sys.stderr is None or not sys.stderr.isatty():
+    if not sys.stderr.isatty():
         yield lambda more: None
         return
     from rich.console import Console
@@ -75,16 +77,41 @@ def waiting(words: str) -> Iterator[Callable[[str], None]]:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
-    """A table with a quiet header; names in `right` are figures. Cells are text or rich Text."""
+    """A table with a quiet header; names in `right` are figures. Cells are text or rich Text.
+
+    Ids, times and figures are never folded, names and words are. Where even that is too wide, each row is a block.
+    """
     from rich.table import Table
     from rich.text import Text
 
-    out = Table(box=None, pad_edge=False, header_style="dim", show_edge=False, padding=(0, 2, 0, 0))
-    for name in columns:
-        out.add_column(name, justify="right" if name in right else "left", overflow="fold")
-    for row in rows:
-        out.add_row(*(cell if isinstance(cell, Text) else Text(clean(cell)) for cell in row))
-    console().print(out)
+    cells = [[cell if isinstance(cell, Text) else Text(clean(cell)) for cell in row] for row in rows]
+    out = console()
+    widths = [max(map(len, (name, *(row[place].plain for row in cells)))) for place, name in enumerate(columns)]
+    folded = [name not in _WHOLE and name not in right for name in columns]
+    least = sum(min(width, _FOLDED) if fold else width for width, fold in zip(widths, folded, strict=True))
+    if least + 2 * (len(columns) - 1) > out.width:
+        _blocks(out, columns, cells)
+        return
+    shown = Table(box=None, pad_edge=False, header_style="dim", show_edge=False, padding=(0, 2, 0, 0))
+    for place, name in enumerate(columns):
+        fixed = None if folded[place] else widths[place]
+        justify: Any = "right" if name in right else "left"
+        shown.add_column(name, justify=justify, overflow="fold", no_wrap=not folded[place], min_width=fixed)
+    for row in cells:
+        shown.add_row(*row)
+    out.print(shown)
+
+
+def _blocks(out: Console, columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
+    from rich.text import Text
+
+    wide = max(map(len, columns))
+    for number, row in enumerate(rows):
+        if number:
+            out.print()
+        for name, cell in zip(columns, row, strict=True):
+            if cell.plain:
+                out.print(Text(f"{name:{wide}}  ", style="dim").append_text(cell))
 
 
 def state_sign(state: str, *, retrying: bool = False) -> Text:
