@@ -1,0 +1,475 @@
+"""Leases between nodes on one PostgreSQL: who holds what, who takes over when, and what a node that was left behind
+can no longer do. The nodes are real, some are processes that are killed and paused; so is the server.
+
+Bounds on times are those of the promise, times SLOW: a busy machine is no failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import asyncpg
+import pytest
+
+from support.postgres import server
+from support.postgres_node import ChildNode, Node
+from support.wire import Wire
+from tidegate.errors import BadRequest, Fenced, StoreBusy, TidegateError
+from tidegate.store import SHARES
+from tidegate.store.postgres import calls
+from tidegate.store.postgres.engine import sql
+from tidegate.store.postgres.leases import LEASE_SECONDS
+
+SLOW = 5.0
+
+
+class Cluster:
+    """Nodes on a database of their own, ended in any case."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._ends: list[Callable[[], Any]] = []
+
+    async def node(self, name: str, url: str | None = None) -> Node:
+        node = Node(url or self.url, name)
+        self._ends.append(node.stop)
+        return await node.start()
+
+    async def child(self, name: str, skew_seconds: int = 0) -> ChildNode:
+        child = await ChildNode.start(self.url, name, skew_seconds)
+        self._ends.append(child.end)
+        return child
+
+    async def wire(self) -> tuple[Wire, str]:
+        wire = await Wire(server().port).start()
+        self._ends.insert(0, wire.stop)  # ended last: what hangs on it ends before
+        return wire, self.url.replace(f":{server().port}/", f":{wire.port}/")
+
+    async def rows(self, text: str, *values: Any) -> list[Any]:
+        connection = await self.connection()
+        try:
+            return [tuple(row) for row in await connection.fetch(text, *values)]
+        finally:
+            await connection.close()
+
+    async def connection(self) -> Any:
+        return await asyncpg.connect(self.url, server_settings={"search_path": "tidegate"})
+
+    async def end(self) -> None:
+        for end in reversed(self._ends):
+            with contextlib.suppress(TidegateError):
+                await end()
+
+
+@contextlib.asynccontextmanager
+async def cluster() -> AsyncIterator[Cluster]:
+    url = server().new_database()
+    made = Cluster(url)
+    try:
+        yield made
+    finally:
+        await made.end()
+        server().drop_database(url)
+
+
+async def until(true: Callable[[], bool | Awaitable[bool]], seconds: float) -> float:
+    """Wait until it is true, at most `seconds` times SLOW; returns how long it took."""
+    began = time.monotonic()
+    while not (seen := true()) or (not isinstance(seen, bool) and not await seen):
+        assert time.monotonic() - began < seconds * SLOW, "it did not come to be in time"
+        await asyncio.sleep(0.01)
+    return time.monotonic() - began
+
+
+def everything(node: Node) -> bool:
+    return len(node.holder.shares) == SHARES == len(node.leases.held)
+
+
+# -- dividing --------------------------------------------------------------------------------------------
+
+
+def test_nodes_that_join_and_leave_share_evenly_and_no_share_is_held_twice():
+    async def work():
+        async with cluster() as made:
+            a = await made.node("a")
+            assert everything(a)
+            b = await made.node("b")
+            await until(lambda: len(b.holder.shares) == 32, 2)
+            assert a.holder.shares | b.holder.shares == set(range(SHARES))
+            assert not a.holder.shares & b.holder.shares
+            c = await made.node("c")
+            nodes = (a, b, c)
+            await until(lambda: sorted(len(node.holder.shares) for node in nodes) == [21, 21, 22], 4)
+            assert not any(a.holder.shares & b.holder.shares for a, b in [(a, b), (b, c), (a, c)])
+            changes = sum(len(node.holder.told) for node in nodes)
+            await asyncio.sleep(1.2)  # two rounds
+            assert sum(len(node.holder.told) for node in nodes) == changes  # and then nothing moves
+            await a.leases.stop()
+            assert a.leases.held == frozenset()
+            await until(lambda: len(b.holder.shares) == len(c.holder.shares) == 32, 1)
+
+    asyncio.run(work())
+
+
+def test_nodes_are_listed_with_what_they_hold_and_tell():
+    async def work():
+        async with cluster() as made:
+            a, b = await made.node("a"), await made.node("b")
+            b.leases.tell(b'{"sends":7}')
+            await until(lambda: len(b.leases.held) == 32, 2)
+
+            async def told() -> bool:
+                return (await a.leases.nodes())[-1].status != b"{}"
+
+            await until(told, 2)
+            nodes = await a.leases.nodes()
+            assert [(node.id, node.shares, node.status) for node in nodes] == [
+                ("a", 32, b"{}"), ("b", 32, b'{"sends":7}'),
+            ]  # fmt: skip
+            assert nodes[1].fence == b.leases.fence != a.leases.fence
+            assert [node.id for node in await b.leases.nodes()] == ["b", "a"]
+            assert await a.leases.facts() == {"node": "a", "fence": a.leases.fence, "shares": 32, "nodes": 2}
+
+    asyncio.run(work())
+
+
+def test_a_take_that_fails_gives_the_shares_back_where_they_stood():
+    async def work():
+        async with cluster() as made:
+            a = await made.node("a")
+            a.holder.mark = 50
+            await a.settle(50)
+            b = Node(made.url, "b")
+            b.holder.refuses = StoreBusy("not now")
+            await b.start()
+            await until(lambda: ("take", 32) in [(what, n) for _, what, n in b.holder.told], 2)
+            await until(lambda: len(b.holder.shares) == 32, 3)  # it tries again
+            assert set(b.holder.taken_at.values()) == {50}
+            await b.stop()
+
+    asyncio.run(work())
+
+
+# -- taking over -----------------------------------------------------------------------------------------
+
+
+def test_a_killed_node_is_taken_over_in_two_seconds_from_its_durable_mark_on():
+    async def work():
+        async with cluster() as made:
+            child = await made.child("child")
+            assert len(await child.do("held")) == SHARES
+            await child.do("mark", 40)
+            b = await made.node("b")
+            await until(lambda: len(b.holder.shares) == 32, 2)
+            left = set(b.holder.shares)
+            b.holder.mark = 90
+            await b.settle(90)
+            await child.do("mark", 70)
+            child.signal(signal.SIGKILL)
+            seconds = await until(lambda: everything(b), 2)
+            print(f"taken over {seconds:.2f} s after kill -9")
+            # What it held came at its last mark, not at ours: what it had not settled comes again, none is skipped.
+            assert {b.holder.taken_at[share] for share in left} == {40}
+            assert {b.holder.taken_at[share] for share in range(SHARES) if share not in left} == {70}
+            assert [node.id for node in await b.leases.nodes()] == ["b"]
+
+    asyncio.run(work())
+
+
+def test_a_paused_node_is_taken_over_after_its_lease_and_can_write_nothing_when_it_wakes():
+    async def work():
+        async with cluster() as made:
+            child = await made.child("child")
+            fence = await child.do("fence")
+            await child.do("settle", 10, 1)
+            await child.do("commit", "before", fence)
+            b = await made.node("b")
+            await until(lambda: len(b.holder.shares) == 32, 2)
+            child.signal(signal.SIGSTOP)
+            child.tell("settle", 20, 1, fence)
+            child.tell("commit", "after", fence)
+            seconds = await until(lambda: everything(b), LEASE_SECONDS + 1)
+            print(f"taken over {seconds:.2f} s after a pause")
+            assert seconds > LEASE_SECONDS - 0.6  # not while its lease ran: it was renewed half a second before at most
+            await b.settle(90, 1)
+            child.signal(signal.SIGCONT)
+            assert [await child.answer(), await child.answer()] == ["fenced", "fenced"]
+            assert "lost" in await child.do("told")
+            assert await made.rows("SELECT destination, delivered FROM lanes") == [(1, 90)]
+            assert await made.rows('SELECT "offset" FROM attempts ORDER BY 1') == [(10,), (90,)]
+            assert await made.rows("SELECT key FROM records") == [("before",)]
+            assert await made.rows("SELECT cursor FROM resource_states") == [("before",)]
+
+            async def joined_anew() -> bool:
+                return len(await child.do("held")) == 32
+
+            await until(joined_anew, 4)
+            assert await child.do("fence") > fence
+
+    asyncio.run(work())
+
+
+def test_a_node_that_stalls_inside_a_commit_holds_nobody_up():
+    async def work():
+        async with cluster() as made:
+            child = await made.child("child")
+            b = await made.node("b")
+            await until(lambda: len(b.holder.shares) == 32, 2)
+            child.tell("stall", await child.do("fence"))
+            seconds = await until(lambda: everything(b), LEASE_SECONDS + 1)
+            print(f"taken over {seconds:.2f} s after a stall inside a transaction")
+
+    asyncio.run(work())
+
+
+def test_a_node_whose_session_is_cut_goes_on_under_its_fence():
+    async def work():
+        async with cluster() as made:
+            a, b = await made.node("a"), await made.node("b")
+            await until(lambda: len(b.holder.shares) == 32, 2)
+            fence, told = b.leases.fence, len(b.holder.told)
+            for _ in range(3):
+                pid = b.engine.session.get_server_pid()
+                await made.rows("SELECT pg_terminate_backend($1)", pid)
+                await until(
+                    lambda pid=pid: b.engine.session is not None and b.engine.session.get_server_pid() != pid, 1
+                )
+                await b.settle(5)
+                await asyncio.sleep(0.5)
+            assert (b.leases.fence, len(b.holder.told), len(a.holder.shares)) == (fence, told, 32)
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("how", ["go_silent", "cut"])
+def test_a_node_that_cannot_reach_the_server_gives_up_within_its_lease(how):
+    async def work():
+        async with cluster() as made:
+            wire, url = await made.wire()
+            a, b = await made.node("a"), await made.node("b", url)
+            await until(lambda: len(b.holder.shares) == 32, 2)
+            began = time.monotonic()
+            wire.go_silent()
+            if how == "cut":
+                wire.cut()
+            taken, lost = 0.0, 0.0
+            while not (taken and lost):
+                assert time.monotonic() - began < (LEASE_SECONDS + 1) * SLOW
+                await asyncio.sleep(0.01)
+                taken = taken or (time.monotonic() if everything(a) else 0.0)
+                lost = next((at for at, what, _ in b.holder.told if what == "lost"), 0.0)
+            print(f"{how}: given up after {lost - began:.2f} s, taken over after {taken - began:.2f} s")
+            if how == "go_silent":  # the server sees nothing, so others wait for the lease; by then this node is still
+                assert lost < taken
+            with pytest.raises(Fenced):
+                await b.settle(99)
+            wire.recover()
+            await until(lambda: len(b.holder.shares) == 32, 10)
+
+    asyncio.run(work())
+
+
+def test_the_time_of_day_of_a_node_does_not_matter():
+    async def work():
+        async with cluster() as made:
+            a = await made.node("a")
+            early, late = await made.child("early", -7200), await made.child("late", 7200)
+            await until(lambda: 21 <= len(a.holder.shares) <= 22, 4)
+            await asyncio.sleep(LEASE_SECONDS + 0.5)
+            assert {"lost"}.isdisjoint(await early.do("told") + await late.do("told"))
+            held = [*a.leases.held, *await early.do("held"), *await late.do("held")]
+            assert sorted(held) == list(range(SHARES))
+
+    asyncio.run(work())
+
+
+# -- the fence -------------------------------------------------------------------------------------------
+
+
+def test_a_settle_that_waits_for_the_reaper_is_fenced_and_writes_nothing():
+    async def work():
+        async with cluster() as made:
+            a = await made.node("a")
+            fence = a.leases.fence
+            await a.settle(10, 1)
+            reaper = await made.connection()
+            async with reaper.transaction():
+                mark = await reaper.fetchval(sql("leases")["lock_suspect"], "a", fence, True)
+                settle = asyncio.ensure_future(a.settle(20, 1, fence))
+                commit = asyncio.ensure_future(a.commit("late", fence))
+                await asyncio.sleep(0.2)
+                assert not settle.done() and not commit.done()
+                await reaper.execute(sql("leases")["free_all"], "a", mark)
+                await reaper.execute(sql("leases")["remove_node"], "a")
+            await reaper.close()
+            with pytest.raises(Fenced):
+                await settle
+            with pytest.raises(Fenced):
+                await commit
+            assert await made.rows("SELECT destination, delivered FROM lanes") == [(1, 10)]
+            assert await made.rows("SELECT count(*) FROM records") == [(0,)]
+
+    asyncio.run(work())
+
+
+def test_a_settle_that_races_with_the_reaper_is_whole_before_it_or_fenced():
+    chance = random.Random(3)
+
+    async def soon(work: Awaitable[Any]) -> Any:
+        await asyncio.sleep(chance.random() * 0.004)
+        return await work
+
+    async def race(made: Cluster, a: Node, b: Node, mark: int) -> tuple[bool, bool]:
+        """(settled, reaped) of one settle of b beside one reaping of it."""
+        fence, share = b.leases.fence, min(b.holder.shares)
+        settled, reaped = await asyncio.gather(
+            soon(b.settle(mark, share, fence)),
+            soon(a.leases._free("lock_suspect", "b", fence, remove=True, last=(True,))),
+            return_exceptions=True,
+        )
+        assert settled is None or isinstance(settled, Fenced)
+        ((delivered,),) = await made.rows("SELECT coalesce(max(delivered), 0) FROM lanes")
+        assert (delivered == mark) == (settled is None)
+        if reaped:
+            await until(lambda: b.leases.fence > fence, 3)
+            await until(lambda: share in b.holder.shares or share in a.holder.shares, 3)
+            taker = b if share in b.holder.shares else a
+            if settled is None:  # the next one begins where the settle ended, not before it
+                assert taker.holder.taken_at[share] >= mark
+            await until(lambda: len(b.holder.shares) == 32, 4)
+        return settled is None, reaped
+
+    async def work():
+        async with cluster() as made:
+            a, b = await made.node("a"), await made.node("b")
+            await until(lambda: len(b.holder.shares) == 32, 2)
+            came: Counter[tuple[bool, bool]] = Counter()
+            while not (came[False, True] and came[True, True]) or came.total() < 6:
+                came[await race(made, a, b, 100 + came.total())] += 1
+                assert came.total() < 60, came
+
+    asyncio.run(work())
+
+
+def test_before_the_start_and_after_the_stop_nothing_is_settled():
+    async def work():
+        async with cluster() as made:
+            a = await Node(made.url, "a").open()
+            with pytest.raises(Fenced):
+                await a.settle(5, 1)
+            await a.leases.start(a.holder)
+            fence = a.leases.fence
+            await a.settle(6, 1)
+            await a.leases.stop()
+            for under in (0, fence):
+                with pytest.raises(Fenced):
+                    await a.settle(7, 1, under)
+            assert await made.rows("SELECT delivered FROM lanes") == [(6,)]
+            assert await made.rows("SELECT DISTINCT mark FROM shares") == [(6,)]
+            await a.engine.close()
+
+    asyncio.run(work())
+
+
+# -- marks -----------------------------------------------------------------------------------------------
+
+
+def test_a_share_that_was_taken_and_not_yet_fed_keeps_its_own_mark():
+    """The trap: a node with a far mark takes a share, and dies before it read what lies between."""
+
+    async def work():
+        async with cluster() as made:
+            a, b = await made.node("a"), await made.node("b")
+            await until(lambda: len(b.holder.shares) == 32, 2)
+            a.holder.mark = 40
+            await a.settle(40)
+            b.holder.mark = 90
+            await b.settle(90)
+            entered = asyncio.Event()
+
+            async def take(shares):
+                entered.set()
+                await asyncio.sleep(60)
+
+            b.holder.take = take
+            await a.leases.stop()
+            async with asyncio.timeout(2 * SLOW):
+                await entered.wait()
+            await b.settle(95)  # its other shares go on meanwhile
+            marks = (await b.deliveries.load()).marks
+            assert {marks[share] for share in a.holder.shares} == {40}
+            assert {marks[share] for share in range(SHARES) if share not in a.holder.shares} == {95}
+            await b.leases.stop()
+            assert Counter((await b.deliveries.load()).marks.values()) == {40: 32, 95: 32}
+
+    asyncio.run(work())
+
+
+def test_a_share_that_was_left_stands_where_it_was_left():
+    async def work():
+        async with cluster() as made:
+            a = await made.node("a")
+            a.holder.mark = 40
+            await a.settle(40)
+            b = await made.node("b")
+            await until(lambda: len(b.holder.shares) == 32, 2)
+            left = b.holder.shares
+            await a.settle(60)  # must not move what it has left
+            await b.leases.stop()
+            marks = (await a.deliveries.load(left)).marks
+            assert set(marks.values()) == {40}
+
+    asyncio.run(work())
+
+
+# -- calls -----------------------------------------------------------------------------------------------
+
+
+def test_a_call_is_answered_by_the_node_that_holds_the_share(monkeypatch):
+    async def work():
+        async with cluster() as made:
+            a, b = await made.node("a"), await made.node("b")
+            await until(lambda: len(b.holder.shares) == 32, 2)
+            theirs, mine = min(b.holder.shares), min(a.holder.shares)
+            assert await a.leases.ask(mine, b"x") == b"x answered by a"
+            assert await a.leases.ask(theirs, b"x") == b"x answered by b"
+            large = bytes(range(256)) * 200  # many notifications there and back
+            assert await a.leases.ask(theirs, large) == large + b" answered by b"
+            many = await asyncio.gather(*(a.leases.ask(theirs, b"%d" % n) for n in range(50)))
+            assert many == [b"%d answered by b" % n for n in range(50)]
+            with pytest.raises(TidegateError) as error:
+                await a.leases.ask(theirs, b"fail")
+            assert (error.value.code, error.value.status, error.value.message, error.value.hint) == (
+                "delivery_unknown", 404, "there is no such delivery", "list them",
+            )  # fmt: skip
+            with pytest.raises(BadRequest):
+                await a.leases.ask(theirs, b"x" * 300_000)
+
+    asyncio.run(work())
+
+
+def test_a_call_without_an_answer_ends_busy_and_one_for_a_share_on_its_way_waits_for_it(monkeypatch):
+    monkeypatch.setattr(calls, "ANSWER_SECONDS", 0.5)
+
+    async def work():
+        async with cluster() as made:
+            a, b = await made.node("a"), await made.node("b")
+            await until(lambda: len(b.holder.shares) == 32, 2)
+            share = min(b.holder.shares)
+            with pytest.raises(StoreBusy):
+                await a.leases.ask(share, b"hang")
+            monkeypatch.setattr(calls, "ANSWER_SECONDS", 2 * SLOW)
+            c = await made.node("c")
+            asked = [asyncio.ensure_future(c.leases.ask(share, b"%d" % n)) for n in range(20)]
+            await b.leases.stop()  # while the calls are on their way; the share goes to a or c
+            answers = await asyncio.gather(*asked)
+            assert [answer.split(b" ")[0] for answer in answers] == [b"%d" % n for n in range(20)]
+
+    asyncio.run(work())
