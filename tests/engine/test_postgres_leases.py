@@ -471,5 +471,10 @@ def test_a_call_without_an_answer_ends_busy_and_one_for_a_share_on_its_way_waits
             await b.leases.stop()  # while the calls are on their way; the share goes to a or c
             answers = await asyncio.gather(*asked)
             assert [answer.split(b" ")[0] for answer in answers] == [b"%d" % n for n in range(20)]
+            child = await made.child("child")
+            await until(lambda: len(a.holder.shares) + len(c.holder.shares) < 44, 4)
+            share = (await child.do("held"))[0]
+            child.signal(signal.SIGKILL)  # nobody answers, until its shares were taken over
+            assert (await a.leases.ask(share, b"x")).startswith(b"x answered by")
 
     asyncio.run(work())

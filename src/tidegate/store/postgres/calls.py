@@ -1,9 +1,10 @@
 """Calls between nodes: what one node is asked for a share that another holds, over NOTIFY.
 
 Owns the messages, their parts (a notification carries less than 8,000 bytes) and the wait for an answer. Does not
-know what a call says. A call is addressed to the node that holds the share; a node that does not hold it any more says
-so and the asker looks again, so a share that is on its way from node to node costs a moment, not the whole wait. A
-message that is lost (a session was cut, a node died) costs its asker `StoreBusy` after `ANSWER_SECONDS`.
+know what a call says. A call is addressed to the node that holds the share. When that node says that it does not hold
+it, or the share has gone to another while the asker waits, the asker asks again: so a share on its way costs a moment,
+and a call may come twice. What has no answer after `ANSWER_SECONDS` (a notification was lost with a session) is
+`StoreBusy`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ log = logging.getLogger("tidegate.leases")
 CHANNEL = "tidegate_call"
 ANSWER_SECONDS = 5.0
 LOOK_AGAIN_SECONDS = 0.1
+STILL_THERE_SECONDS = 0.5
 PART_BYTES = 5_000  # as base64 with the rest of the message below 8,000
 CALL_BYTES = 200_000
 
@@ -113,7 +115,10 @@ class Calls:
         self._waiting[name] = answer
         try:
             self._send(owner, name, "call", share, call)
-            return await answer
+            while not (await asyncio.wait([answer], timeout=STILL_THERE_SECONDS))[0]:
+                if await self._owner(share) != owner:
+                    return "elsewhere", b""
+            return answer.result()
         finally:
             del self._waiting[name]
 
