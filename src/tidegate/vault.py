@@ -8,7 +8,6 @@ another place. Losing the master key loses the sealed values; a backup needs bot
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 import secrets
 from pathlib import Path
@@ -59,7 +58,7 @@ def open_vault(directory: Path, environment_key: str | None) -> Vault:
     if environment_key:
         try:
             master = base64.b64decode(environment_key, validate=True)
-        except binascii.Error:
+        except ValueError:  # not base64, or not even ASCII
             master = b""
         if len(master) != 32:
             raise ConfigError("TIDEGATE_SECRET_KEY is not base64 of 32 bytes", hint="openssl rand -base64 32")

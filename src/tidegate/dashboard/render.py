@@ -90,6 +90,7 @@ class Pages:
         body = self.text(
             template,
             room=room,
+            status=status,
             theme=theme if theme in ("light", "dark") else "",
             path=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
             csrf=getattr(request.state, "csrf", ""),
