@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tidegate.deliver.sender import FAR_US, Sender
+from tidegate.deliver.sender import Sender
+from tidegate.deliver.waiting import FAR_US, LOAD_LIMIT
 from tidegate.live import LiveDestination
 from tidegate.model import ExceptionState
 from tidegate.store import share_of
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from tidegate.deliver.engine import DeliverEngine
 
 _SCAN = 4096
-_ROWS = 1024
 
 
 async def arrive(engine: DeliverEngine, shares: frozenset[int]) -> dict[int, Sender]:
@@ -51,8 +51,8 @@ async def _exceptions(engine: DeliverEngine, sender: Sender) -> None:
     """What waits for a retry or behind its key. Unordered: the earliest; ordered: all, for order needs them."""
     deliveries = engine.store.deliveries
     if not sender.destination.spec.ordered_by:
-        rows = await deliveries.exceptions(destination=sender.number, due_before_us=FAR_US, limit=_ROWS)
-        sender.waiting.overflow = len(rows) == _ROWS
+        rows = await deliveries.exceptions(destination=sender.number, due_before_us=FAR_US, limit=LOAD_LIMIT)
+        sender.waiting.loaded(rows)
         sender.adopt(rows)
         return
     after = 0
@@ -61,10 +61,10 @@ async def _exceptions(engine: DeliverEngine, sender: Sender) -> None:
             destination=sender.number,
             states=(ExceptionState.PENDING, ExceptionState.PARKED),
             after=after,
-            limit=_ROWS,
+            limit=LOAD_LIMIT,
         )
         sender.adopt(rows)
-        if len(rows) < _ROWS:
+        if len(rows) < LOAD_LIMIT:
             return
         after = rows[-1].offset
 

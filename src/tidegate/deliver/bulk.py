@@ -30,9 +30,12 @@ async def settle_all(
     if (position is None or position >= bound) and not (sender.waiting or sender.waiting.overflow or len(sender.lines)):
         return 0
     sender.halted = True
+    cut: list[str] = []  # keys whose first was in flight and has no row
     try:
         for offset, flight in list(sender.flights.items()):
             if offset <= bound:
+                if flight.key and flight.exception is None:
+                    cut.append(flight.key)
                 if flight.pending is not None:
                     flight.pending.abort()
                 del sender.flights[offset]
@@ -41,9 +44,11 @@ async def settle_all(
         await engine.settler.flush()
         count = await _exceptions(engine, sender, state, cause, bound)
         count += await _range(engine, sender, state, cause, bound)
+        for key in cut:
+            sender.key_settled(key)
         await engine.settler.flush()
     finally:
-        sender.halted = False
+        sender.halted = engine.senders.get(sender.number) is not sender  # its share may have left meanwhile
     sender.pump()
     return count
 

@@ -20,7 +20,7 @@ import msgspec
 from tidegate import ids, units
 from tidegate.deliver.lane import LaneCursor
 from tidegate.deliver.outgoing import Outgoing
-from tidegate.deliver.waiting import LINE_LIMIT, Lines, Waiting
+from tidegate.deliver.waiting import FAR_US, LINE_LIMIT, LOAD_LIMIT, Lines, Waiting
 from tidegate.errors import TidegateError
 from tidegate.live import LiveDestination
 from tidegate.model import Attempt, Event, Exceptional, ExceptionState, Outcome
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 READ_AHEAD = 64  # events fetched at a time when they fell out of the tail
 HUNG_SECONDS = 0.2  # a request this old that holds up a full window is moved to the exceptions
-FAR_US = 1 << 62
 
 
 class Flight(msgspec.Struct):
@@ -136,10 +135,10 @@ class Sender:
     async def _read_lane(self) -> None:
         lane, engine = self.lane, self._engine
         try:
-            upto, room = engine.log.told, lane.room
-            offsets = await engine.scan(self.number, lane.fed_to, upto, room)
-            if self.halted:
-                return
+            upto, room, after = engine.log.told, lane.room, lane.fed_to
+            offsets = await engine.scan(self.number, after, upto, room)
+            if self.halted or lane.fed_to != after:
+                return  # a bulk settlement came in between: what was read is settled, its end pumps again
             # Told and turned live in this one step of the loop: nothing can be appended in between unseen.
             end = upto if len(offsets) < room else offsets[-1]
             self.ready.extend(lane.feed(offsets, end, engine.log.told))
@@ -215,7 +214,7 @@ class Sender:
         offset, key = self.lines.freed[0]
         if offset not in self.lane.open:
             self.lines.freed.popleft()
-            self._key_settled(key)
+            self.key_settled(key)
             return True
         event = self._event(offset)
         if event is _UNREAD or not self._may_spend():
@@ -299,7 +298,7 @@ class Sender:
         self.lane.finish(offset)
         self._put(Exceptional(self.number, offset, ExceptionState.PARKED, cause="behind_key", key=key))
 
-    def _key_settled(self, key: str) -> None:
+    def key_settled(self, key: str) -> None:
         """The first of a key is delivered or given up: the next may go."""
         offset = self.lines.settle(key)
         if offset is not None:
@@ -393,7 +392,7 @@ class Sender:
             self.waiting.remove(offset)
             self._engine.settler.close(self.number, offset)
         if flight.key:
-            self._key_settled(flight.key)
+            self.key_settled(flight.key)
 
     def _failed(self, flight: Flight, verdict: Verdict, outcome: Outcome) -> None:
         exception, offset = flight.exception, flight.offset
@@ -418,6 +417,8 @@ class Sender:
             for behind in self.lines.block(flight.key):
                 if behind in self.lane.open:
                     self._park(flight.key, behind)
+                else:  # cancelled meanwhile: its turn must not come
+                    self.lines.leave(flight.key, behind)
         if verdict.kind == "disable":
             self._engine.disable(self.destination.name)
 
@@ -430,10 +431,11 @@ class Sender:
             Exceptional(
                 self.number, offset, ExceptionState.EXHAUSTED, 0,
                 attempts or (exception.attempts if exception is not None else 0), cause, key,
+                route=exception.route if exception is not None else 0,
             )
         )  # fmt: skip
         if key:
-            self._key_settled(key)
+            self.key_settled(key)
         self._engine.settler.lane(self.lane)
         self._engine.settler.due()
 
@@ -468,11 +470,16 @@ class Sender:
 
     async def _reload_due(self) -> None:
         try:
-            await self._engine.settler.flush()
-            rows = await self._engine.store.deliveries.exceptions(
-                destination=self.number, due_before_us=FAR_US, limit=1024
-            )
-            self.waiting.overflow = len(rows) == 1024
+            self.waiting.loading()
+            try:
+                await self._engine.settler.flush()
+                rows = await self._engine.store.deliveries.exceptions(
+                    destination=self.number, due_before_us=FAR_US, limit=LOAD_LIMIT
+                )
+            except TidegateError:
+                self.waiting.overflow = True  # still unread
+                raise
+            self.waiting.loaded(rows)
             self.adopt(rows)
         except TidegateError as error:
             self.last_error = error.message
@@ -502,10 +509,8 @@ class Sender:
 
     def release_key(self, one: Exceptional) -> None:
         """One that was settled by the operator leaves its key's line, or lets the next go."""
-        if one.state is ExceptionState.PARKED:
-            self.lines.leave(one.key, one.offset)
-        else:
-            self._key_settled(one.key)
+        if not self.lines.leave(one.key, one.offset):
+            self.key_settled(one.key)
 
     def abort_all(self) -> None:
         """Cut what is in flight: a send cut off is no attempt."""

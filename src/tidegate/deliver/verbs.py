@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tidegate.deliver.sender import Sender
 
 TEST_SECONDS = 15.0
+_OPEN = (ExceptionState.PENDING, ExceptionState.PARKED)
 OPEN_LIMIT = 256  # rows of replays that a sender may have open before their job waits
 
 
@@ -139,11 +140,25 @@ class Verbs:
         sender = self._sender(destination)
         if view.state is DeliveryState.SENDING or (view.state is DeliveryState.PENDING and not view.attempts):
             return
-        self._reopen(sender, view, replay="manual", route=0)
+        known = sender.waiting.known.get(offset)
+        if known is None and view.state is not DeliveryState.DELIVERED:
+            rows = await self._engine.store.deliveries.exceptions(offsets=[offset], destination=destination)
+            known = rows[0] if rows else None
+            view = await self._one(offset, destination)  # a moment has passed
+            if view.state is DeliveryState.SENDING:
+                return
+        route = known.route if known is not None else 0
+        key = known.key if known is not None and view.state is DeliveryState.PENDING else ""
+        self._reopen(sender, view, replay="manual", route=route, key=key)
         sender.pump()
 
-    def _reopen(self, sender: Sender, view: DeliveryView, *, replay: str, route: int, adopted: str = "") -> None:
-        """Make a delivery PENDING and due now, and move the counters with it. `adopted`: it is new to the books."""
+    def _reopen(
+        self, sender: Sender, view: DeliveryView, *, replay: str, route: int, adopted: str = "", key: str = ""
+    ) -> None:
+        """Make a delivery PENDING and due now, and move the counters with it.
+
+        `adopted`: it is new to the books. `key`: it is the first of this key, and others wait behind it.
+        """
         lane = sender.lane
         if view.state is DeliveryState.DELIVERED and not adopted:
             lane.delivered -= 1
@@ -154,8 +169,6 @@ class Verbs:
         if adopted:
             lane.adopted += 1
             lane.adopted_filtered += adopted == "filtered"
-        known = sender.waiting.known.get(view.offset)
-        key = known.key if known is not None else ""
         now_us = self._engine.clock.now_us()
         tried = len(view.attempts)
         sender.reopen(
@@ -168,21 +181,16 @@ class Verbs:
         engine = self._engine
         view = await self._one(offset, destination)
         sender = self._sender(destination)
-        if view.state is not DeliveryState.PENDING or offset in sender.flights:
-            raise Conflict(
-                f"the delivery is {view.state.value}, so there is nothing to cancel",
-                hint="only pending deliveries can be cancelled",
-                code="not_pending",
-            )
-        known = sender.waiting.remove(offset)
-        if known is None:
-            rows = await engine.store.deliveries.exceptions(offsets=[offset], destination=destination)
-            known = rows[0] if rows else None
+        if view.state is not DeliveryState.PENDING:
+            raise _not_pending(view.state)
         lane = sender.lane
-        if known is None and offset in lane.open:
+        known = None
+        if offset in lane.open:
             lane.finish(offset)
-        elif known is None:
+        elif lane.is_open(offset):
             lane.pass_over(offset)
+        else:
+            known = await self._take_waiting(sender, offset)
         lane.cancelled += 1
         attempts, key = (known.attempts, known.key) if known is not None else (0, "")
         engine.settler.put(Exceptional(destination, offset, ExceptionState.CANCELLED, 0, attempts, "operator", key))
@@ -191,6 +199,16 @@ class Verbs:
         engine.settler.lane(lane)
         engine.settler.due()
         await engine.settler.flush()
+
+    async def _take_waiting(self, sender: Sender, offset: int) -> Exceptional:
+        """Take a waiting or parked delivery out of its sender's hands. Conflict when it was sent meanwhile."""
+        known = sender.waiting.remove(offset)
+        if known is not None:
+            return known
+        rows = await self._engine.store.deliveries.exceptions(offsets=[offset], destination=sender.number, states=_OPEN)
+        if offset in sender.flights or not rows:
+            raise _not_pending(DeliveryState.SENDING)
+        return sender.waiting.remove(offset) or rows[0]
 
     async def _reopen_some(self, call: Reopen) -> Reopened:
         engine = self._engine
@@ -256,6 +274,14 @@ def takes(view: DeliveryView | None, state: str | None) -> bool:
     if view.state in (DeliveryState.PENDING, DeliveryState.SENDING):
         return False
     return state is None or view.state.value == state
+
+
+def _not_pending(state: DeliveryState) -> Conflict:
+    return Conflict(
+        f"the delivery is {state.value}, so there is nothing to cancel",
+        hint="only pending deliveries can be cancelled",
+        code="not_pending",
+    )
 
 
 def _set_once(future: asyncio.Future[Any]) -> Callable[[Any], None]:

@@ -203,8 +203,9 @@ class Engine:
                 results.append(self._run_one(connection, future, work))
             told.extend(self._told_in_job)
             connection.execute("COMMIT")
-        except apsw.Error as error:
-            return [(future, self._translate(error), True) for future, _ in batch], []
+        except Exception as error:  # noqa: BLE001 - the one writer must outlive a fault of ours in what it was handed
+            failure = self._translate(error)
+            return [(future, failure, True) for future, _ in batch], []
         self.commits += 1
         return results, told
 
@@ -217,7 +218,7 @@ class Engine:
             result = work(connection)
         except (apsw.IOError, apsw.FullError, apsw.CorruptError):
             raise
-        except (TidegateError, apsw.Error, ValueError, TypeError, KeyError) as error:
+        except Exception as error:  # noqa: BLE001 - it is handed to the job's owner
             # A job's own fault is its own: undo it alone, so that it cannot fail its neighbours.
             connection.execute("ROLLBACK TO job")
             connection.execute("RELEASE job")
@@ -226,14 +227,17 @@ class Engine:
         connection.execute("RELEASE job")
         return future, result, False
 
-    def _translate(self, error: apsw.Error) -> TidegateError:
-        """After a failed transaction: full or busy is passing, anything else means the state is unknown."""
+    def _translate(self, error: Exception) -> TidegateError:
+        """After a failed transaction: what SQLite rolled back for want of room, and what it never saw, is passing.
+        Any other error of the disk means that the state is unknown."""
         try:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
         except apsw.Error as second:
             error = second
-        passing = isinstance(error, apsw.FullError | apsw.BusyError | apsw.NoMemError)
+        passing = isinstance(error, apsw.FullError | apsw.BusyError | apsw.NoMemError) or not isinstance(
+            error, apsw.Error
+        )
         if passing and not self._connection.in_transaction:
             return StoreBusy(f"the store cannot write now: {type(error).__name__}", retry_after_seconds=2)
         broken = StoreBroken(f"a write failed and its outcome is unknown: {type(error).__name__}")

@@ -1,0 +1,203 @@
+"""The deliver door where two things meet: cancels and order, bulk settlements and order, more retries than memory, a
+delete that a kill cut short. Each was wrong once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from support.farside import FarSide
+from support.running import books, publish, running, until
+from tidegate.deliver import ReplayQuery
+from tidegate.deliver.waiting import LOAD_LIMIT, MEMORY_LIMIT, Waiting
+from tidegate.model import DeliveryState, Exceptional, ExceptionState
+
+SOURCE = "[sources.shop.publish]\n"
+ROUTE = '[routes.all]\nfrom = "shop"\nto = "crm"\n'
+
+
+def destination(far: FarSide, name: str = "crm", **keys: Any) -> str:
+    lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
+    return f'[destinations.{name}]\nurl = "http://127.0.0.1:{far.port}/{name}"\n{lines}'
+
+
+class Gate:
+    """A far side that answers when it is opened, with the status of the moment."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.status = b"200 OK"
+
+    async def __call__(self, reader: Any, writer: Any, request: Any) -> None:
+        await self.open.wait()
+        writer.write(b"HTTP/1.1 " + self.status + b"\r\ncontent-length: 0\r\n\r\n")
+
+
+async def numbers_of(far: FarSide) -> list[int]:
+    return [json.loads(request.body)["data"]["n"] for request in far.requests]
+
+
+async def ordered(gateway: Any, n: int, key: str = "k") -> int:
+    return await publish(gateway, json.dumps({"n": n}).encode(), key=key)
+
+
+async def quiet(gateway: Any) -> bool:
+    return (await books(gateway))["crm"]["pending"] == 0
+
+
+def test_one_cancelled_behind_its_key_is_never_sent_though_the_first_fails(tmp_path: Path) -> None:
+    async def main() -> None:
+        gate = Gate()
+        async with FarSide(gate) as far:
+            toml = SOURCE + destination(far, ordered_by="key", retry=["50ms", "50ms"]) + ROUTE
+            async with running(tmp_path, toml) as gateway:
+                number = gateway.live.destinations["crm"].number
+                offsets = [await ordered(gateway, n) for n in range(3)]
+                await until(lambda: far.requests)
+                await gateway.deliver.cancel(offsets[1], number)
+                gate.status = b"500 X"
+                gate.open.set()
+                await until(lambda: len(far.requests) == 2)
+                gate.status = b"200 OK"
+                await until(lambda: quiet(gateway))
+                assert await numbers_of(far) == [0, 0, 2] or await numbers_of(far) == [0, 0, 0, 2]
+                found = (await books(gateway))["crm"]
+                assert (found["delivered"], found["cancelled"]) == (2, 1)
+
+    asyncio.run(main())
+
+
+def test_a_key_goes_on_after_a_bulk_settlement_of_a_failed_first_and_those_behind_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        gate = Gate()
+        gate.status = b"500 X"
+        gate.open.set()
+        async with FarSide(gate) as far:
+            toml = SOURCE + destination(far, ordered_by="key", retry=["10m"]) + ROUTE
+            async with running(tmp_path, toml) as gateway:
+                last = [await ordered(gateway, n) for n in range(4)][-1]
+                await until(lambda: far.requests)
+                await gateway.deliver.settler.flush()
+                await gateway.deliver.expire(last)
+                assert (await books(gateway))["crm"]["exhausted"] == 4
+                gate.status = b"200 OK"
+                await ordered(gateway, 4)
+                await until(lambda: quiet(gateway))
+                assert await numbers_of(far) == [0, 4]
+
+    asyncio.run(main())
+
+
+def test_a_key_goes_on_after_a_bulk_settlement_cut_its_first_off(tmp_path: Path) -> None:
+    async def main() -> None:
+        gate = Gate()
+        async with FarSide(gate) as far:
+            toml = SOURCE + destination(far, ordered_by="key") + ROUTE
+            async with running(tmp_path, toml) as gateway:
+                last = [await ordered(gateway, n) for n in range(3)][-1]
+                await until(lambda: far.requests)
+                await gateway.deliver.expire(last)
+                assert (await books(gateway))["crm"]["exhausted"] == 3
+                gate.open.set()
+                await ordered(gateway, 3)
+                await until(lambda: quiet(gateway))
+                assert await numbers_of(far) == [0, 3]
+
+    asyncio.run(main())
+
+
+def test_a_retry_due_soon_does_not_wait_behind_thousands_due_late() -> None:
+    waiting = Waiting()
+    for offset in range(1, MEMORY_LIMIT + 1):
+        waiting.add(Exceptional(1, offset, ExceptionState.PENDING, 1_000_000 + offset))
+    waiting.add(Exceptional(1, 9_000, ExceptionState.PENDING, 5))
+    assert waiting.next_due() == (5, 9_000)
+    assert len(waiting) == MEMORY_LIMIT
+    assert waiting.overflow
+
+
+def test_a_table_larger_than_memory_is_taken_by_due_time_and_none_is_left() -> None:
+    table = {n: Exceptional(1, n, ExceptionState.PENDING, (n * 7919) % 10_007) for n in range(1, 5_001)}
+    waiting = Waiting()
+    taken: list[int] = []
+    for one in table.values():
+        waiting.add(one)
+    while table:
+        due = waiting.next_due()
+        if due is None:
+            assert waiting.overflow
+            waiting.loading()
+            rows = sorted(table.values(), key=lambda one: (one.due_at_us, one.offset))[:LOAD_LIMIT]
+            waiting.loaded(rows)
+            for one in rows:
+                waiting.add(one)
+            continue
+        one = waiting.take()
+        waiting.remove(one.offset)
+        taken.append(one.due_at_us)
+        del table[one.offset]
+        if len(taken) == 100:  # a new failure, due before all the others
+            table[6_000] = Exceptional(1, 6_000, ExceptionState.PENDING, taken[-1])
+            waiting.add(table[6_000])
+    assert taken == sorted(taken)
+    assert len(taken) == 5_001
+
+
+def test_what_a_deleted_destination_owed_is_cancelled_after_a_kill_in_the_middle_of_the_delete(tmp_path: Path) -> None:
+    async def main() -> None:
+        gate = Gate()
+        gate.status = b"500 X"
+        gate.open.set()
+        async with FarSide(gate) as far:
+            toml = SOURCE + destination(far, retry=["10m"]) + ROUTE
+            async with running(tmp_path, toml) as gateway:
+                for n in range(5):
+                    await ordered(gateway, n)
+                await until(lambda: len(far.requests) >= 5)
+                item = next(one for one in await gateway.store.settings.items() if one.kind == "destination")
+                route = next(one for one in await gateway.store.settings.items() if one.kind == "route")
+                # As after a kill: the delete is on disk, what follows from it is not.
+                gone = [msgspec.structs.replace(one, deleted_at_us=1) for one in (item, route)]
+                await gateway.store.settings.put_items(gone)
+            async with running(tmp_path, SOURCE) as gateway:
+
+                async def settled() -> bool:
+                    await gateway.deliver.settler.flush()
+                    (lane,) = [
+                        one for one in (await gateway.store.deliveries.books()).lanes if one.destination == item.number
+                    ]
+                    return lane.cancelled == 5
+
+                await until(settled)
+
+    asyncio.run(main())
+
+
+def test_a_retry_of_an_adopted_delivery_keeps_the_route_that_adopted_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        gate = Gate()
+        gate.status = b"500 X"
+        gate.open.set()
+        async with FarSide(gate) as far:
+            async with running(tmp_path, SOURCE) as gateway:
+                offset = await publish(gateway, b'{"a": 1, "b": 2}')
+            route = ROUTE + 'transform = { pick = ["data.a"] }\n'
+            async with running(tmp_path, SOURCE + destination(far, retry=["10ms"]) + route) as gateway:
+                number = gateway.live.destinations["crm"].number
+                await gateway.deliver.replay(ReplayQuery(destination="crm"))
+
+                async def exhausted() -> bool:
+                    view = (await gateway.deliver.states([(offset, number)])).get((offset, number))
+                    return view is not None and view.state is DeliveryState.EXHAUSTED
+
+                await until(exhausted)
+                gate.status = b"200 OK"
+                await gateway.deliver.retry(offset, number)
+                await until(lambda: quiet(gateway))
+                assert b'"b"' not in far.requests[-1].body
+
+    asyncio.run(main())
