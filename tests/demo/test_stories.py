@@ -1,0 +1,270 @@
+"""The six stories, played in a real browser by clicks, and judged by what the far sides really got."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from support.browser import chromium, no_wider_than_its_window, picture, watched
+from support.company import Demo
+from support.programs import call, free_port, wait_until
+
+SCENES = ("heal", "customer", "lead", "payment", "deal", "order")  # the slow ones first, so that they go on meanwhile
+PATIENCE_MS = 60_000
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def demo(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    with Demo(tmp_path_factory.mktemp("company") / "data", free_port()) as company:
+        yield company.started()
+
+
+@pytest.fixture
+def complaints() -> Iterator[list[str]]:
+    """What pages complain of. There is none at the end of a test."""
+    found: list[str] = []
+    yield found
+    assert found == []
+
+
+def places(page: Page) -> dict[str, str]:
+    """The address of each system, from the links that a reader has."""
+    links = page.locator(".bar nav a")
+    return {one.inner_text().lower(): (one.get_attribute("href") or "").rstrip("/") for one in links.all()}
+
+
+def steps(page: Page, scene: str) -> str:
+    return page.locator(f'[data-scene="{scene}"] .steps').inner_text()
+
+
+def figure(page: Page, name: str) -> str:
+    return page.locator(f'[data-figure="{name}"]').inner_text()
+
+
+def test_the_six_stories_happen_in_the_real_systems(browser: Browser, demo: Demo, complaints: list[str]) -> None:
+    with watched(browser, complaints, viewport={"width": 1280, "height": 900}, color_scheme="light") as context:
+        page = context.new_page()
+        page.goto(demo.story)
+        at = places(page)
+        assert set(at) == {"website", "payments", "crm", "chat", "accounting", "shop"}
+        assert demo.state(at["shop"])["counts"].get("api_requests", 0) == 0, "the shop is asked only on demand"
+        before = int(figure(page, "pull_requests"))
+        assert figure(page, "push_requests") == "0"
+
+        for scene in SCENES:
+            page.click(f'[data-scene="{scene}"] button')
+        for scene in SCENES:
+            expect(page.locator(f'[data-scene="{scene}"] .sign')).to_have_text("arrived", timeout=PATIENCE_MS)
+        expect(page.locator('[data-figure="pull_changes"]')).to_have_text("2")
+        expect(page.locator('[data-figure="push_changes"]')).to_have_text("3")
+        picture(page, "story-light-1280")
+
+        told_by_page = {scene: steps(page, scene) for scene in SCENES}
+        judge_the_far_sides(demo, at, told_by_page)
+
+        assert int(figure(page, "pull_requests")) > before
+        assert figure(page, "push_requests") == "3"
+        for way in ("pull", "push"):
+            assert re.fullmatch(r"\d+\.\d\d s|\d+ s", figure(page, f"{way}_late"))
+        costs = {scene: page.locator(f'[data-scene="{scene}"] .cost').inner_text() for scene in SCENES}
+        assert "2 told" in costs["payment"] and "asked" not in costs["payment"]
+        assert "asked" in costs["order"] and "told" not in costs["order"]
+        assert "asked" in costs["heal"] and "1 told" in costs["heal"]
+        assert page.locator('[data-lane="pull"] .found').get_attribute("d")
+
+
+def judge_the_far_sides(demo: Demo, at: dict[str, str], told: dict[str, str]) -> None:
+    """What the systems themselves say, and the gateway's log, against what the page told."""
+    crm, chat, payments = (demo.state(at[name]) for name in ("crm", "chat", "payments"))
+    arrived = {entry["key"]: entry for entry in crm["arrivals"]}
+    assert len(crm["arrivals"]) == len(arrived) == 4, "each once"
+    assert (crm["counts"].get("hooks_refused", 0), crm["counts"].get("hooks_again", 0)) == (0, 0)
+
+    email = found(r"\S+@example\.com", told["lead"])
+    assert arrived[email]["type"] == "lead.submitted"
+
+    (lost,) = payments["lost"]
+    (paid,) = (one for one in payments["charges"] if one != lost)
+    assert (payments["counts"]["webhooks_sent"], payments["counts"]["webhooks_accepted"]) == (1, 1)
+    assert origin(demo, "payments", paid, "charges.") == "webhook", "nobody polled for it"
+    assert origin(demo, "payments", lost, "charges.") == "reconcile", "it was found by asking"
+    assert {arrived[paid]["type"], arrived[lost]["type"]} == {"charges.created"}
+    forged = json.dumps({"id": "evt_forged", "type": "charge.succeeded", "data": {"object": {"id": "ch_forged"}}})
+    for headers in ({}, {"Stripe-Signature": "t=1,v1=00"}):
+        refused = call(f"{demo.gateway}/in/payments", data=forged.encode(), headers=headers)
+        assert refused.status == 401, "the webhook is really checked"
+
+    deal = next(one for one in crm["deals"].values() if one["stage"] == "won")
+    assert [deal["id"] in text["text"] for text in chat["texts"]] == [True]
+    assert deal["name"] in told["deal"]
+
+    assert demo.state(at["shop"])["counts"]["api_requests"] == 1, "one click, one request"
+    assert crm["order"]["order"]["status"] in told["order"]
+
+    customer = demo.state(at["accounting"])["customers"]["C-12"]
+    assert (customer["revision"], arrived["C-12"]["revision"]) == (2, 2)
+    assert customer["city"] in told["customer"]
+    assert customer["city"] in call(at["crm"] + "/").body.decode()
+    assert origin(demo, "accounting", "C-12", "customers.") == "poll"
+
+
+def found(pattern: str, text: str) -> str:
+    match = re.search(pattern, text)
+    assert match, text
+    return match[0]
+
+
+def origin(demo: Demo, source: str, key: str, kind: str) -> str:
+    """How the one change of this key came to the gateway."""
+    events: list[dict[str, Any]] = demo.ask(f"/events?source={source}&key={key}")["data"]
+    (change,) = (one for one in events if one["type"].startswith(kind))
+    return str(change["origin"])
+
+
+def test_get_order_info_on_the_page_of_the_crm_asks_the_shop_at_the_click(
+    browser: Browser, demo: Demo, complaints: list[str]
+) -> None:
+    with watched(browser, complaints) as context:
+        page = context.new_page()
+        page.goto(demo.story)
+        at = places(page)
+        json_please = {"Accept": "application/json"}
+        changed = call(f"{at['shop']}/orders/A1003/advance", data={}, headers=json_please).json
+        before = demo.state(at["shop"])["counts"].get("api_requests", 0)
+        page.click(".bar nav a >> text=CRM")
+        page.fill('input[name="order"]', "A1003")
+        page.click("text=Get order info")
+        expect(page.locator("pre")).to_contain_text(changed["updated_at"])
+        assert demo.state(at["shop"])["counts"]["api_requests"] == before + 1
+
+
+def test_a_form_sent_by_hand_reaches_the_crm(browser: Browser, demo: Demo, complaints: list[str]) -> None:
+    with watched(browser, complaints) as context:
+        page = context.new_page()
+        page.goto(demo.story)
+        crm = places(page)["crm"]
+        page.click(".bar nav a >> text=Website")
+        page.fill('input[name="name"]', "Grace <b>H.</b>")
+        page.fill('input[name="email"]', "grace@example.com")
+        page.click("text=Ask us")
+        expect(page.locator("main")).to_contain_text("Thank you")
+        wait_until(lambda: "grace@example.com" in call(crm + "/").body.decode(), "the lead")
+        page.goto(crm)
+        expect(page.locator("main")).to_contain_text("Grace <b>H.</b>")
+
+
+def test_links_of_the_story_open_the_event_in_the_dashboard_without_signing_in(
+    browser: Browser, demo: Demo, complaints: list[str]
+) -> None:
+    with watched(browser, complaints, viewport={"width": 1280, "height": 900}) as context:
+        page = context.new_page()
+        page.goto(demo.story)
+        page.click('[data-scene="lead"] button')
+        link = page.locator('[data-scene="lead"] .steps a')
+        expect(link).to_be_visible()
+        with context.expect_page() as opened:
+            link.click()
+        event = opened.value
+        event.wait_for_load_state()
+        assert event.url == f"{demo.gateway}/events/{link.get_attribute('title')}"
+        expect(event.locator("h1")).to_contain_text("lead.submitted")
+        event.click("nav >> text=Overview")
+        expect(event.locator("h1")).to_be_visible()
+        picture(event, "story-overview")
+
+
+def test_the_printed_link_signs_in_once(browser: Browser, demo: Demo) -> None:
+    with watched(browser, []) as context:
+        page = context.new_page()
+        page.goto(demo.login)
+        page.click("button >> text=Open the dashboard")
+        expect(page).to_have_url(f"{demo.gateway}/")
+    with watched(browser, []) as context:
+        page = context.new_page()
+        page.goto(demo.login)
+        page.click("button >> text=Open the dashboard")
+        expect(page.locator("main")).to_contain_text("used already")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_story_fits_a_phone_in_both_themes(
+    browser: Browser, demo: Demo, complaints: list[str], scheme: Any
+) -> None:
+    with watched(browser, complaints, viewport={"width": 390, "height": 844}, color_scheme=scheme) as context:
+        page = context.new_page()
+        page.goto(demo.story)
+        expect(page.locator("[data-scene]")).to_have_count(6)
+        assert no_wider_than_its_window(page)
+        picture(page, f"story-{scheme}-390")
+        for name, address in places(page).items():
+            page.goto(address)
+            assert no_wider_than_its_window(page), name
+
+
+def test_the_theme_is_remembered_and_shared_with_the_systems(
+    browser: Browser, demo: Demo, complaints: list[str]
+) -> None:
+    with watched(browser, complaints, viewport={"width": 1280, "height": 900}, color_scheme="light") as context:
+        page = context.new_page()
+        page.goto(demo.story)
+        page.click("[data-theme-switch]")
+        for address in (demo.story, places(page)["crm"]):
+            page.goto(address)
+            assert page.evaluate("getComputedStyle(document.body).color") == "rgb(230, 236, 239)"
+        page.goto(demo.story)
+        picture(page, "story-dark-1280")
+
+
+def test_play_all_takes_the_scenes_in_turn(browser: Browser, demo: Demo, complaints: list[str]) -> None:
+    with watched(browser, complaints) as context:
+        page = context.new_page()
+        page.goto(demo.story)
+        leads = demo.state(places(page)["crm"])["counts"]["leads"]
+        page.click("text=Play all six")
+        expect(page.locator("[data-all]")).to_be_disabled()
+        expect(page.locator('[data-scene="payment"]')).to_have_class(re.compile("turn"))
+        assert demo.state(places(page)["crm"])["counts"]["leads"] == leads + 1
+
+
+def test_without_scripts_the_buttons_work_and_the_page_tells(browser: Browser, demo: Demo) -> None:
+    with watched(browser, [], java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(demo.story)
+        page.click('[data-scene="deal"] button')
+        expect(page.locator('[data-scene="deal"] .sign')).to_have_text("arrived", timeout=PATIENCE_MS)
+        assert "Deal closed" in steps(page, "deal")
+
+
+def test_another_site_can_neither_press_a_button_nor_get_a_login_link(demo: Demo) -> None:
+    for site in ("cross-site", "same-site", "none"):
+        headers = {"Sec-Fetch-Site": site}
+        assert call(f"{demo.story}/scenes/lead", data={}, headers=headers).status == 403
+        answer = call(f"{demo.story}/dashboard/events/evt_1", headers=headers)
+        assert (answer.status, answer.headers["location"]) == (303, f"{demo.gateway}/events/evt_1")
+    assert call(f"{demo.story}/", headers={"Host": "evil.example"}).status == 400
+
+
+def test_the_page_stays_small(demo: Demo) -> None:
+    sizes = [len(call(demo.story + path).body) for path in ("/", "/static/harbour.css", "/static/story.js")]
+    assert sum(sizes) < 60_000, sizes
+
+
+def test_colours_are_those_of_the_dashboard() -> None:
+    package = Path(__file__).parents[2] / "src" / "tidegate"
+    pattern = re.compile(r"--([\w-]+):\s*light-dark\((#\w+),\s*(#\w+)\)")
+    sheets = [package / "demo" / "static" / "harbour.css", package / "dashboard" / "static" / "tide.css"]
+    ours, theirs = ({m[1]: (m[2].lower(), m[3].lower()) for m in pattern.finditer(one.read_text())} for one in sheets)
+    assert len(ours) > 10
+    assert ours == {name: theirs.get(name) for name in ours}
