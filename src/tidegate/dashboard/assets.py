@@ -1,7 +1,7 @@
 """The dashboard's own files: style, scripts, icon. Read once, served under an address that holds their hash.
 
-Owns `/static/HASH/NAME` and its long cache. An address with another hash is 404, never another content, so a cache
-can never mix releases. Nothing here comes from elsewhere; nothing is written.
+Owns `/static/HASH/NAME` and its long cache. HASH is one for all files, so that a script finds another beside it. An
+address with another hash is 404, never another content, so a cache can never mix releases. Nothing here comes from elsewhere; nothing is written.
 """
 
 from __future__ import annotations
@@ -26,11 +26,16 @@ class Assets:
 
     def __init__(self, folder: Path = _FOLDER) -> None:
         self._files = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix in _TYPES}
-        self._hash = {name: hashlib.sha256(body).hexdigest()[:_HASH_LETTERS] for name, body in self._files.items()}
+        together = hashlib.sha256()
+        for name, body in self._files.items():
+            together.update(f"{name} {len(body)} ".encode() + body)
+        self._hash = together.hexdigest()[:_HASH_LETTERS]
 
     def url(self, name: str) -> str:
         """The address of a file. KeyError for a name that is not there: a template with a typing mistake."""
-        return f"/static/{self._hash[name]}/{name}"
+        if name not in self._files:
+            raise KeyError(name)
+        return f"/static/{self._hash}/{name}"
 
     def size(self, name: str) -> int:
         return len(self._files[name])
@@ -38,7 +43,7 @@ class Assets:
     async def serve(self, request: Request) -> Response:
         """One file, to be kept for a year; 404 for what is not this release's."""
         name = request.path_params["name"]
-        if self._hash.get(name) != request.path_params["hash"]:
+        if name not in self._files or request.path_params["hash"] != self._hash:
             return Response("not found\n", 404, media_type="text/plain")
         headers = {
             "cache-control": "public, max-age=31536000, immutable",
