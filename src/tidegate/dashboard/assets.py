@@ -1,7 +1,8 @@
 """The dashboard's own files: style, scripts, icon. Read once, served under an address that holds their hash.
 
 Owns `/static/HASH/NAME` and its long cache. HASH is one for all files, so that a script finds another beside it. An
-address with another hash is 404, never another content, so a cache can never mix releases. Nothing here comes from elsewhere; nothing is written.
+address with another hash is 404, never another content, so a cache can never mix releases. Nothing here comes from
+elsewhere; nothing is written.
 """
 
 from __future__ import annotations

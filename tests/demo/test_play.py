@@ -1,0 +1,85 @@
+"""`tidegate demo` as a process: taken ports, two side by side, restarts, and an end that leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from support.company import Demo, gone
+from support.programs import call, free_port, wait_until
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_wanted_end_stops_every_child_and_is_no_failure(tmp_path: Path, number: int) -> None:
+    with Demo(tmp_path / "data", free_port()).started() as demo:
+        children = demo.children()
+        assert len(children) == 9, "gateway, six systems, the story page and the guard"
+        assert demo.end(number) == 0
+        assert gone(children, 0) == []
+        assert "has stopped" in demo.text
+
+
+def test_a_demo_that_is_killed_leaves_no_orphans(tmp_path: Path) -> None:
+    with Demo(tmp_path / "data", free_port()).started() as demo:
+        children = demo.children()
+        assert demo.end(signal.SIGKILL) == -signal.SIGKILL
+        assert gone(children) == []
+
+
+def test_an_end_while_it_starts_leaves_no_orphans(tmp_path: Path) -> None:
+    with Demo(tmp_path / "data", free_port()) as demo:
+        wait_until(lambda: len(demo.children()) >= 3, "the first children")
+        children = demo.children()
+        assert demo.end() == 0
+        assert gone(children) == []
+
+
+def test_a_child_that_dies_is_named_with_its_last_words(tmp_path: Path) -> None:
+    with Demo(tmp_path / "data", free_port()).started() as demo:
+        children = demo.children()
+        os.kill(demo.child("tidegate.demo.crm"), signal.SIGKILL)
+        assert demo.process.wait(30) == 1
+        assert "error[demo_failed]: crm stopped by itself with signal 9" in demo.text
+        assert f"hint: the logs lie in {tmp_path}" in demo.text
+        assert gone(children) == []
+
+
+def test_a_gateway_that_does_not_start_is_named_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "data" / "gateway").mkdir(parents=True)
+    (tmp_path / "data" / "gateway" / "tidegate.db").write_bytes(b"this is no database" * 400)
+    with Demo(tmp_path / "data", free_port()) as demo:
+        assert demo.process.wait(60) == 1
+        assert "error[demo_failed]: gateway stopped by itself with exit 1" in demo.text
+        assert "database" in demo.text
+
+
+def test_taken_ports_are_replaced_and_said_and_two_run_side_by_side(tmp_path: Path) -> None:
+    port = free_port()
+    with Demo(tmp_path / "one", port).started() as one:
+        with Demo(tmp_path / "two", port).started() as two:
+            assert one.story != two.story and one.gateway != two.gateway
+            assert "Some ports were taken" in two.text and f"gateway {port} ->" in two.text
+            for demo in (one, two):
+                assert call(f"{demo.story}/").status == 200
+                assert call(f"{demo.gateway}/readyz").status == 200
+            assert two.end() == 0
+        assert call(f"{one.gateway}/readyz").status == 200, "the first goes on"
+
+
+def test_a_restart_on_the_same_data_plays_the_slow_scene_again(tmp_path: Path) -> None:
+    for revision in (2, 3):
+        with Demo(tmp_path / "data", free_port()).started() as demo:
+            call(f"{demo.story}/scenes/customer", data={}, headers={"Accept": "application/json"})
+            scene = wait_until(lambda: arrived(demo), "the change reaches the CRM", 30)
+            assert scene["steps"][3] is not None
+            (change,) = demo.ask("/events?source=accounting&limit=1")["data"]
+            assert change["change"]["version"] == str(revision)
+            assert demo.end() == 0
+
+
+def arrived(demo: Demo) -> dict[str, list[object]] | None:
+    scene: dict[str, list[object]] = demo.state(demo.story)["scenes"]["customer"]
+    return scene if scene["state"] == "done" else None
