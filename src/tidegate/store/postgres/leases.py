@@ -33,6 +33,12 @@ SUSPECT_SECONDS = 0.6  # a session must be gone for so long: one that was cut is
 _KEY = 0x7FFFFFFF  # the key of an advisory lock is 32 bits wide
 
 
+def spread(share: int) -> int:
+    """The order in which shares change hands. Destinations are numbered as they are made, so the shares of a small
+    installation are neighbours: taken in order of their number, one node would have them all."""
+    return share * 37 % SHARES
+
+
 def change_of_shares(counts: Sequence[tuple[str, int]], me: str, free: int) -> int:
     """How many shares to claim (positive) or to leave (negative). `counts`: what each node holds, the eldest first.
 
@@ -91,7 +97,6 @@ class PostgresLeases:
         tasks, self._tasks = self._tasks, []
         if not tasks:
             return
-        fence, self.fence, self.held = self.fence, 0, frozenset()
         if self._turn is not None:
             tasks.append(self._turn)
         for task in tasks:
@@ -100,6 +105,7 @@ class PostgresLeases:
         await self._calls.stop()
         if self._give_up is not None:
             self._give_up.cancel()
+        fence, self.fence, self.held = self.fence, 0, frozenset()
         if not fence:
             return
         try:
@@ -238,7 +244,7 @@ class PostgresLeases:
         if change > 0:
             await self._claim(change)
         elif change < 0:
-            await self._leave(frozenset(sorted(self.held)[change:]))
+            await self._leave(frozenset(sorted(self.held, key=spread)[change:]))
 
     async def _claim(self, count: int) -> None:
         fence = self.fence

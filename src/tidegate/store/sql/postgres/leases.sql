@@ -58,10 +58,11 @@ FROM nodes AS n LEFT JOIN shares AS s ON s.node = n.id
 GROUP BY n.id ORDER BY n.started_at, n.id
 
 -- name: claim
+-- In the order of `spread` in leases.py.
 WITH gate AS (
   SELECT id FROM nodes WHERE id = $1 AND fence = $2 FOR KEY SHARE
 ), free AS MATERIALIZED (
-  SELECT number FROM shares WHERE node IS NULL ORDER BY number LIMIT $3 FOR UPDATE SKIP LOCKED
+  SELECT number FROM shares WHERE node IS NULL ORDER BY number * 37 % 64 LIMIT $3 FOR UPDATE SKIP LOCKED
 )
 UPDATE shares AS s SET node = gate.id FROM gate, free WHERE s.number = free.number RETURNING s.number
 
