@@ -97,6 +97,7 @@ class PostgresLeases:
         tasks, self._tasks = self._tasks, []
         if not tasks:
             return
+        fence, self.fence, self.held = self.fence, 0, frozenset()
         if self._turn is not None:
             tasks.append(self._turn)
         for task in tasks:
@@ -105,7 +106,6 @@ class PostgresLeases:
         await self._calls.stop()
         if self._give_up is not None:
             self._give_up.cancel()
-        fence, self.fence, self.held = self.fence, 0, frozenset()
         if not fence:
             return
         try:
