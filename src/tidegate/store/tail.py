@@ -6,6 +6,7 @@ A crash loses nothing: it is a copy.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 
 from tidegate.model import Event
@@ -20,6 +21,7 @@ class Tail:
     def __init__(self, limit_bytes: int = TAIL_BYTES) -> None:
         self._limit = limit_bytes
         self._events: dict[int, Event] = {}
+        self._order: deque[int] = deque()  # a dictionary finds its first key slowly once many before it are gone
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -30,13 +32,14 @@ class Tail:
 
     def add(self, events: Iterable[Event]) -> None:
         """Add newer events. They must be ascending, newer than what is here."""
-        kept = self._events
+        kept, order = self._events, self._order
         size = self._bytes
         for event in events:
             kept[event.offset] = event
+            order.append(event.offset)
             size += len(event.body) + len(event.headers) + EVENT_OVERHEAD_BYTES
         while size > self._limit and len(kept) > 1:
-            oldest = kept.pop(next(iter(kept)))
+            oldest = kept.pop(order.popleft())
             size -= len(oldest.body) + len(oldest.headers) + EVENT_OVERHEAD_BYTES
         self._bytes = size
 

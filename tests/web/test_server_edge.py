@@ -1,0 +1,212 @@
+"""The edge of HTTP, over real sockets: answers in one piece, silent and slow connections cut, order kept."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from support.running import until
+from tidegate.server import HEAD_SECONDS, KEEP_ALIVE_SECONDS, GuardedProtocol, Server, bind, make_server
+
+GET = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
+
+
+@contextlib.asynccontextmanager
+async def served(app: Any) -> AsyncIterator[tuple[Server, asyncio.StreamReader, asyncio.StreamWriter]]:
+    listener = bind("127.0.0.1", 0)
+    server = make_server(app)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    await until(lambda: server.started)
+    reader, writer = await asyncio.open_connection(*listener.getsockname()[:2])
+    try:
+        yield server, reader, writer
+    finally:
+        writer.close()
+        server.should_exit = True
+        await task
+
+
+def answer(*parts: bytes, wait: asyncio.Event | None = None, length: int | None = None) -> Any:
+    """An app that sends a head, waits when told to, and sends the parts."""
+    size = sum(len(part) for part in parts) if length is None else length
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
+        if wait is not None:
+            await wait.wait()
+        for part in parts[:-1]:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": parts[-1]})
+
+    return app
+
+
+def protocol(server: Server) -> GuardedProtocol:
+    (one,) = server.server_state.connections
+    assert isinstance(one, GuardedProtocol)
+    return one
+
+
+class Wrote:
+    """Stands before a transport and counts what is handed to it."""
+
+    def __init__(self, transport: Any) -> None:
+        self.transport = transport
+        self.calls: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self.calls.append(data)
+        self.transport.write(data)
+
+    def writelines(self, parts: tuple[bytes, ...]) -> None:
+        self.calls.append(b"".join(parts))
+        self.transport.writelines(parts)
+
+    def close(self) -> None:
+        self.transport.close()
+
+
+async def _connected(server: Server) -> GuardedProtocol:
+    await until(lambda: server.server_state.connections)
+    return protocol(server)
+
+
+def test_head_and_body_of_an_answer_leave_in_one_write() -> None:
+    async def go() -> None:
+        async with served(answer(b"hello")) as (server, reader, writer):
+            one = await _connected(server)
+            wrote = one._joined._transport = Wrote(one.transport)
+            for _ in range(3):
+                writer.write(GET)
+                assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200")
+            assert len(wrote.calls) == 3
+
+    asyncio.run(go())
+
+
+def test_a_head_reaches_the_caller_though_the_body_is_not_there_yet() -> None:
+    async def go() -> None:
+        wait = asyncio.Event()
+        async with served(answer(b"late", wait=wait)) as (_, reader, writer):
+            writer.write(GET)
+            assert b"content-length: 4" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+            wait.set()
+            assert await asyncio.wait_for(reader.readexactly(4), 10) == b"late"
+
+    asyncio.run(go())
+
+
+def test_parts_of_a_body_arrive_whole_and_in_order() -> None:
+    parts = [bytes([65 + n % 26]) * (n * 1000 % 70_000) for n in range(40)]
+
+    async def go() -> None:
+        async with served(answer(*parts, b"end")) as (_, reader, writer):
+            writer.write(GET)
+            await reader.readuntil(b"\r\n\r\n")
+            body = b"".join(parts) + b"end"
+            assert await asyncio.wait_for(reader.readexactly(len(body)), 20) == body
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize(("method", "body"), [(b"GET", b"hello"), (b"HEAD", b"")])
+def test_answers_without_a_body_and_answers_that_close_arrive_whole(method: bytes, body: bytes) -> None:
+    ask = GET.replace(b"GET", method)
+
+    async def go() -> None:
+        async with served(answer(b"hello")) as (_, reader, writer):
+            writer.write(ask + ask.replace(b"host: a", b"host: a\r\nconnection: close"))
+            whole = await asyncio.wait_for(reader.read(), 10)  # until it is closed
+            assert whole.count(b"HTTP/1.1 200") == 2
+            assert whole.endswith(b"\r\n\r\n" + body)
+
+    asyncio.run(go())
+
+
+def test_100_continue_is_sent_before_the_body_is_waited_for() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        body = (await receive())["body"]
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": body})
+
+    async def go() -> None:
+        async with served(app) as (_, reader, writer):
+            writer.write(b"POST / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n")
+            assert b"100 Continue" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+            writer.write(b"ok")
+            assert (await asyncio.wait_for(reader.readuntil(b"ok"), 10)).startswith(b"HTTP/1.1 200")
+
+    asyncio.run(go())
+
+
+def test_pipelined_requests_are_answered_in_their_order() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(0.05 if scope["path"] == "/0" else 0)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": scope["path"].encode()})
+
+    async def go() -> None:
+        async with served(app) as (_, reader, writer):
+            writer.write(b"".join(GET.replace(b"GET /", b"GET /%d" % number) for number in range(5)))
+            for number in range(5):
+                await asyncio.wait_for(reader.readuntil(b"\r\n\r\n/%d" % number), 10)
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_a_silent_connection_is_closed_by_the_sweep_not_by_a_timer(asked_before: bool) -> None:
+    limit = KEEP_ALIVE_SECONDS if asked_before else HEAD_SECONDS
+
+    async def go() -> None:
+        async with served(answer(b"hello")) as (server, reader, writer):
+            one = await _connected(server)
+            if asked_before:
+                writer.write(GET)
+                await reader.readuntil(b"hello")
+                assert one.timeout_keep_alive_task is None
+            one._sweeps = 0  # the server's own sweep may have come
+            for _ in range(limit - 2):
+                one.sweep()
+            assert not one.transport.is_closing()
+            for _ in range(3):
+                one.sweep()
+            assert await asyncio.wait_for(reader.read(), 10) == b""
+
+    asyncio.run(go())
+
+
+def test_a_head_that_begins_after_a_long_silence_has_its_full_time() -> None:
+    async def go() -> None:
+        async with served(answer(b"hello")) as (server, reader, writer):
+            one = await _connected(server)
+            writer.write(GET)
+            await reader.readuntil(b"hello")
+            for _ in range(KEEP_ALIVE_SECONDS - 5):
+                one.sweep()
+            writer.write(GET[:10])
+            await until(lambda: one._head_bytes)
+            for _ in range(HEAD_SECONDS - 3):
+                one.sweep()
+            writer.write(GET[10:])
+            await asyncio.wait_for(reader.readuntil(b"hello"), 10)
+
+    asyncio.run(go())
+
+
+def test_a_slow_answer_is_not_cut_by_the_sweep() -> None:
+    async def go() -> None:
+        wait = asyncio.Event()
+        async with served(answer(b"late", wait=wait)) as (server, reader, writer):
+            writer.write(GET)
+            await reader.readuntil(b"\r\n\r\n")
+            for _ in range(KEEP_ALIVE_SECONDS * 2):
+                protocol(server).sweep()
+            wait.set()
+            assert await asyncio.wait_for(reader.readexactly(4), 10) == b"late"
+
+    asyncio.run(go())
