@@ -54,15 +54,12 @@ PAGES = ("/", "/events", "/destinations", "/destinations/crm", "/destinations/ch
 
 
 async def session_of(gate: Served) -> dict[str, str]:
-    return {"Cookie": (await cookie_of(gate))}
-
-
-async def cookie_of(gate: Served) -> str:
+    """The header of a browser that signed in."""
     form = f"key={ADMIN}".encode()
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     entered = await gate.api.with_key(None)("POST", "/login", form, headers=headers)
     assert entered.status == 303
-    return entered.headers["set-cookie"].partition(";")[0]
+    return {"Cookie": entered.headers["set-cookie"].partition(";")[0]}
 
 
 def found_in(data: bytes, made: dict[str, str]) -> list[str]:
