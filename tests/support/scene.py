@@ -1,0 +1,221 @@
+"""A busy gateway for people to look at: every inlet, both ways, and a destination in every state, all of it real.
+
+`scene(folder)` serves a gateway with sources on loopback that are told and asked, and far sides that behave as their
+names say: well, slow, down, failing, full, gone. `fill` sends what makes each state; then the pages can be opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from support.farside import OK, FarSide, Request, answer, silence
+from support.gateway import Served, served
+from support.running import until
+from support.upstream import EPOCH, Upstream
+
+STRIPE = "whsec_scene"
+_DOWN = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\ncontent-length: 24\r\n\r\nmaintenance until 18:00\n"
+_BAD = b'HTTP/1.1 422 Unprocessable Content\r\ncontent-type: application/json\r\ncontent-length: 31\r\n\r\n{"error": "unknown customer 7"}'
+_FULL = b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 600\r\ncontent-length: 0\r\n\r\n"
+_GONE = b"HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n"
+
+
+class Scene:
+    """The gateway and its far sides by the name of the destination they stand behind."""
+
+    def __init__(self, gate: Served, shop: Upstream, books: Upstream, far: dict[str, FarSide]) -> None:
+        self.gate = gate
+        self.url = gate.url
+        self.shop = shop
+        self.books = books
+        self.far = far
+
+    def login(self) -> str:
+        """An address that signs a browser in, once."""
+        return f"{self.url}/login?token={self.gate.context.sessions.new_link()}"
+
+    async def publish(self, source: str, type: str, data: Any, **more: Any) -> str:
+        """One event by the API; its id."""
+        found = await self.gate.api.post("/events", {"source": source, "type": type, "data": data, **more})
+        return str(found["id"])
+
+    async def charge(self, number: int, *, kind: str = "charge.succeeded", **more: Any) -> str:
+        """A webhook as the payment processor signs it; the event's id."""
+        record = {"id": f"ch_{number:05}", "object": "charge", "amount": 1000 + number * 731, "updated": number, **more}
+        body = json.dumps({"id": f"evt_{kind}_{number}", "type": kind, "data": {"object": record}}).encode()
+        now = int(time.time())
+        signed = hmac.digest(STRIPE.encode(), f"{now}.".encode() + body, hashlib.sha256).hex()
+        headers = {"Content-Type": "application/json", "Stripe-Signature": f"t={now},v1={signed}"}
+        reply = await self.gate.api.with_key(None)("POST", "/in/payments", body, headers=headers)
+        assert reply.status == 202, reply
+        return str(reply.json()["id"])
+
+    async def lead(self, **fields: str) -> None:
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        reply = await self.gate.api.with_key(None)("POST", "/in/leads", urlencode(fields).encode(), headers=headers)
+        assert reply.status in (202, 303), reply
+
+
+def _toml(shop: Upstream, books: Upstream, far: dict[str, FarSide]) -> str:
+    return f"""
+[sources.payments.webhook]
+verify = "stripe"
+secret = "{STRIPE}"
+[sources.payments.api]
+base_url = "{shop.url}"
+[sources.payments.resources.charges]
+path = "/charges"
+version = "updated"
+webhook = {{ types = ["charge.succeeded"], record = "object", key = "id" }}
+[sources.leads.form]
+event_type = "lead.submitted"
+key_field = "email"
+[sources.crm-app.publish]
+[sources.open.webhook]
+verify = "none"
+[sources.shop.api]
+base_url = "{shop.url}"
+[sources.shop.resources.orders]
+path = "/orders"
+item_path = "/orders/{{id}}"
+data_selector = "orders"
+version = "updated_at"
+poll = "1s"
+[sources.accounting.api]
+base_url = "{books.url}"
+[sources.accounting.resources.customers]
+path = "/orders"
+data_selector = "orders"
+version = "updated_at"
+poll = "1s"
+initial = "events"
+[destinations.crm]
+url = "{far["crm"].url}/hooks?team=sales"
+rate = "200/s"
+[destinations.chat]
+type = "slack"
+url = "{far["chat"].url}/services/T0/B0/secret"
+text = "Deal {{{{ data.name }}}}"
+[destinations.warehouse]
+url = "{far["warehouse"].url}/hooks"
+[destinations.ledger]
+url = "{far["ledger"].url}/hooks"
+[destinations.newsletter]
+url = "{far["newsletter"].url}/hooks"
+retry = ["100ms", "200ms"]
+[destinations.search]
+url = "{far["search"].url}/index"
+timeout = "2m"
+concurrency = 2
+[destinations.tax-office]
+url = "{far["tax-office"].url}/hooks"
+[destinations.old-shop]
+url = "{far["old-shop"].url}/hooks"
+[destinations.mail]
+url = "{far["mail"].url}/hooks"
+retry = ["20m", "2h"]
+[routes.everything]
+from = "*"
+to = ["crm"]
+[routes.charges]
+from = "payments"
+to = ["warehouse", "ledger"]
+types = ["charge.succeeded"]
+[routes.letters]
+from = "leads"
+to = ["newsletter"]
+[routes.deals]
+from = "crm-app"
+to = ["chat", "search"]
+types = ["deal.*"]
+[routes.taxes]
+from = "crm-app"
+to = "tax-office"
+types = ["invoice.*"]
+[routes.old]
+from = "crm-app"
+to = "old-shop"
+types = ["old.*"]
+[routes.large]
+from = "payments"
+to = "mail"
+filter = {{ data = {{ object = {{ amount = {{ "$gte" = 20000 }} }} }} }}
+[routes.orders]
+from = ["shop", "accounting"]
+to = "mail"
+changes = ["orders"]
+filter = {{ data = {{ id = "o-5" }} }}
+"""
+
+
+_SCRIPTS = {
+    "crm": answer(OK), "chat": answer(OK), "warehouse": answer(_DOWN), "ledger": answer(OK), "newsletter": answer(_BAD),
+    "search": silence, "tax-office": answer(_FULL), "old-shop": answer(_GONE), "mail": answer(_DOWN),
+}  # fmt: skip
+
+
+@contextlib.asynccontextmanager
+async def scene(folder: Path) -> AsyncIterator[Scene]:
+    async with contextlib.AsyncExitStack() as stack:
+        far = {name: await stack.enter_async_context(FarSide(script)) for name, script in _SCRIPTS.items()}
+        shop, books = await stack.enter_async_context(Upstream()), await stack.enter_async_context(Upstream())
+        shop.second = books.second = int(time.time() - EPOCH.timestamp())  # their data is of today
+        gate = await stack.enter_async_context(served(folder, _toml(shop, books, far)))
+        yield Scene(gate, shop, books, far)
+
+
+async def fill(one: Scene, scale: int = 1) -> dict[str, str]:
+    """What makes every state; ids of events by what is to be seen at them."""
+    ids = {}
+    await one.gate.api.post("/destinations/ledger/pause")
+    for number in range(1, 6 + 12 * scale):
+        one.shop.put(f"o-{number}", total=number * 10)
+    one.books.put("C-4410", name="Brot & Meer GmbH", city="Bremen", phone="+49 421 1")
+    ids["poison"] = await one.charge(1)
+    for number in range(2, 10 * scale):
+        await one.charge(number)
+    ids["charge"] = await one.charge(
+        99, customer={"name": "Ada <b>Lovelace</b>", "email": "ada@example.com"}, refunds=[], paid=True, note=None
+    )
+    for number in range(2):  # three tries each: too few to open its circuit
+        await one.lead(email=f"ada{number}@example.com", name="Ada", message="Please call")
+    ids["deal"] = await one.publish("crm-app", "deal.closed", {"name": "Harbour lights", "amount": 12900}, key="deal-7")
+    for number in range(2, 5 * scale):
+        await one.publish("crm-app", "deal.closed", {"name": f"Deal {number}", "amount": number}, key=f"deal-{number}")
+    await one.publish("crm-app", "invoice.sent", {"number": 1})
+    await one.publish("crm-app", "old.thing", {"number": 1})
+    reply = await one.gate.api.with_key(None)("POST", "/in/payments", b"{}", headers={"Stripe-Signature": "t=1,v1=00"})
+    assert reply.status == 401
+    await asyncio.gather(
+        *(one.gate.api.post(f"/sources/{path}/poll") for path in ("shop/resources/orders", "accounting/resources/customers"))
+    )
+    one.shop.put("o-5", total=990, city="Emden")
+    one.books.put("C-4410", city="Bremerhaven", vat="DE811")
+    await until(lambda: _settled(one), 30)
+    return ids
+
+
+async def _settled(one: Scene) -> bool:
+    found = (await one.gate.api.get("/stats"))["destinations"]
+    senders = one.gate.gateway.deliver.senders
+    names = {live.name: senders.get(live.number) for live in one.gate.gateway.live.destinations.values()}
+    warehouse, mail = names["warehouse"], found["mail"]
+    return bool(
+        found["newsletter"]["exhausted"] and found["chat"]["delivered"] and warehouse is not None
+        and warehouse.circuit.state != "closed" and mail["pending"] and found["crm"]["pending"] == 0
+        and one.gate.gateway.live.destinations["old-shop"].paused_at_us and (await _changes(one))
+    )  # fmt: skip
+
+
+async def _changes(one: Scene) -> bool:
+    found = (await one.gate.api.get("/events?type=customers.updated"))["data"]
+    return bool(found)
