@@ -46,7 +46,7 @@ def destination_rows() -> list[dict[str, Any]]:
             {
                 "name": name, "type": kind, "owner": "file", "sign": sign, "word": word, "paused": paused,
                 "paused_at": ago(5400) if paused else None, "circuit_open": circuit != "closed", "circuit": circuit,
-                "circuit_at": ago(742) if circuit != "closed" else None, "hold_until": None,
+                "circuit_at": ago(742) if circuit != "closed" else None, "probe_at": ago(-9) if circuit != "closed" else None, "hold_until": None,
                 "last_error": "it answered 503 Service Unavailable" if circuit != "closed" else "",
                 "in_flight": 2 if name == "crm" else 0, "behind": pending, "rate": rate, "per_minute": 12.0,
                 "host": host, "url": f"https://{host}/hooks", "delivered": done, "pending": pending,
@@ -60,7 +60,7 @@ def destination_rows() -> list[dict[str, Any]]:
 def source_rows() -> list[dict[str, Any]]:
     def resource(name: str, path: str, text: str, requests: int, changes: int, empty: float, late: float, pulled: int):  # type: ignore[no-untyped-def]
         return {"name": name, "path": path, "words": text, "requests": requests, "changes": changes,
-                "empty_share": empty, "late": late, "pulled": pulled}  # fmt: skip
+                "empty_share": empty, "late": late, "pulled": pulled, "asked": True}  # fmt: skip
 
     def one(
         name: str, inlets: list[tuple[str, str]], address: str, pushed: int, resources: list[Any]
@@ -257,6 +257,7 @@ def destination_page(index: int) -> dict[str, Any]:
         "dead": [destinations._row(one) for one in dead],
         "routes": [{"name": "big-sales", "words": "from payments: types charge.succeeded, filtered, transformed"},
                    {"name": "order-changes", "words": "from shop: changes of orders"}],
+        "oldest_at": ago(911) if row["pending"] else None,
         "test": {"ok": False, "answer": "503", "error": "it answered 503 Service Unavailable", "took": "184 ms", "body": "maintenance"},
     }  # fmt: skip
 

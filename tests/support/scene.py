@@ -13,20 +13,28 @@ import hmac
 import json
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from support.farside import OK, FarSide, Request, answer, silence
+from support.farside import OK, FarSide, answer, silence
 from support.gateway import Served, served
 from support.running import until
-from support.upstream import EPOCH, Upstream
+from support.upstream import Upstream
 
 STRIPE = "whsec_scene"
-_DOWN = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\ncontent-length: 24\r\n\r\nmaintenance until 18:00\n"
-_BAD = b'HTTP/1.1 422 Unprocessable Content\r\ncontent-type: application/json\r\ncontent-length: 31\r\n\r\n{"error": "unknown customer 7"}'
-_FULL = b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 600\r\ncontent-length: 0\r\n\r\n"
-_GONE = b"HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n"
+
+
+def _says(status: str, body: str = "", **headers: str) -> bytes:
+    head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 {status}\r\n{head}content-length: {len(body)}\r\n\r\n{body}".encode()
+
+
+_DOWN = _says("503 Service Unavailable", "maintenance until 18:00\n", content_type="text/plain")
+_BAD = _says("422 Unprocessable Content", '{"error": "unknown customer 7"}', content_type="application/json")
+_FULL = _says("429 Too Many Requests", retry_after="600")
+_GONE = _says("410 Gone")
 
 
 class Scene:
@@ -168,7 +176,8 @@ async def scene(folder: Path) -> AsyncIterator[Scene]:
     async with contextlib.AsyncExitStack() as stack:
         far = {name: await stack.enter_async_context(FarSide(script)) for name, script in _SCRIPTS.items()}
         shop, books = await stack.enter_async_context(Upstream()), await stack.enter_async_context(Upstream())
-        shop.second = books.second = int(time.time() - EPOCH.timestamp())  # their data is of today
+        for one in (shop, books):  # what they change is of this second, so that being late is measured
+            one.now = lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")  # type: ignore[method-assign]
         gate = await stack.enter_async_context(served(folder, _toml(shop, books, far)))
         yield Scene(gate, shop, books, far)
 
@@ -196,7 +205,10 @@ async def fill(one: Scene, scale: int = 1) -> dict[str, str]:
     reply = await one.gate.api.with_key(None)("POST", "/in/payments", b"{}", headers={"Stripe-Signature": "t=1,v1=00"})
     assert reply.status == 401
     await asyncio.gather(
-        *(one.gate.api.post(f"/sources/{path}/poll") for path in ("shop/resources/orders", "accounting/resources/customers"))
+        *(
+            one.gate.api.post(f"/sources/{path}/poll")
+            for path in ("shop/resources/orders", "accounting/resources/customers")
+        )
     )
     one.shop.put("o-5", total=990, city="Emden")
     one.books.put("C-4410", city="Bremerhaven", vat="DE811")

@@ -55,7 +55,7 @@ def _decide(spec: Resource, counted: dict[str, Any], changes: int) -> tuple[str,
     if spec.poll is None:
         return "not_polled", "no poll is configured, so nothing is known of its changes"
     if changes < ENOUGH_CHANGES:
-        return "not_enough_data", f"{changes} changes were seen, and {ENOUGH_CHANGES} are needed"
+        return "not_enough_data", f"changes seen so far: {changes}, and {ENOUGH_CHANGES} are needed"
     empty, cost = counted.get("empty_share"), counted.get("requests_per_change")
     if cost is not None and cost > COSTLY_REQUESTS:
         return "prefer_webhook", f"{cost:.0f} requests were made for each change found"

@@ -1,18 +1,23 @@
 """A payload as a tree of plain values for the template. Pure, bounded, and nothing in it is ever markup.
 
-A payload is foreign: it may be deep, wide, huge or not JSON. The tree stops at a number of nodes, a depth and a length
-of text, and says where it stopped; the raw view and the raw download have the rest.
+A payload is foreign: it may be deep, wide, huge or not JSON. The tree stops at a number of nodes, a depth and a size,
+and says where it stopped; the raw view and the raw download have the rest.
 """
 
 from __future__ import annotations
 
 import json
+from html import escape
 from typing import Any, NamedTuple
 
-MAX_NODES = 260  # a page stays under 60 KB
-MAX_DEPTH = 24
+from tidegate.dashboard.words import visible
+
+MAX_NODES = 220
+MAX_DEPTH = 16
 MAX_TEXT = 600
-MAX_RAW = 14_000
+MAX_PAGE = 9_000  # bytes of text on a page, as it stands there: a page stays under 60 KB whatever comes
+MAX_RAW = 9_000
+MAX_FIELDS = 40
 
 
 class Node(NamedTuple):
@@ -26,54 +31,79 @@ class Node(NamedTuple):
     more: int = 0
 
 
+class Room:
+    """What is left of a page for foreign text. Counted as it will stand there: `<` takes four letters of HTML."""
+
+    def __init__(self, size: int = MAX_PAGE) -> None:
+        self.left = size
+
+    def take(self, text: str, most: int) -> str:
+        """The text, or as much of it as has room, with an ellipsis where it was cut."""
+        shown = text[:most]
+        cost = weight(shown)
+        while cost > max(self.left, 0) and shown:
+            shown = shown[: min(len(shown) - 1, len(shown) * max(self.left, 0) // cost)]
+            cost = weight(shown)
+        self.left -= cost
+        return shown if len(shown) == len(text) else shown + "…"
+
+
+def weight(text: str) -> int:
+    """Bytes of a text on a page."""
+    return len(escape(visible(text)).encode())
+
+
 def tree(value: Any) -> Node:
     """The root node of a parsed JSON value."""
-    budget = [MAX_NODES]
-    return _node("", value, 0, budget)
+    return _node("", value, 0, Room(), [MAX_NODES])
 
 
-def _node(name: str, value: Any, depth: int, budget: list[int]) -> Node:
-    budget[0] -= 1
-    name = _bounded(name, 120)
+def _node(name: str, value: Any, depth: int, room: Room, nodes: list[int]) -> Node:
+    nodes[0] -= 1
+    name = room.take(name, 120)
     if isinstance(value, dict | list):
         pairs = list(value.items()) if isinstance(value, dict) else [(str(i), item) for i, item in enumerate(value)]
         children: list[Node] = []
         if depth < MAX_DEPTH:
             for key, item in pairs:
-                if budget[0] <= 0:
+                if nodes[0] <= 0 or room.left <= 0:
                     break
-                children.append(_node(str(key), item, depth + 1, budget))
+                children.append(_node(str(key), item, depth + 1, room, nodes))
         kind = "object" if isinstance(value, dict) else "list"
         return Node(name, kind, "", tuple(children), len(pairs), len(pairs) - len(children))
     if isinstance(value, str):
-        return Node(name, "string", _bounded(json.dumps(value, ensure_ascii=False), MAX_TEXT))
+        return Node(name, "string", room.take(json.dumps(value[: MAX_TEXT + 1], ensure_ascii=False), MAX_TEXT))
     if isinstance(value, bool) or value is None:
         return Node(name, "word", json.dumps(value))
-    return Node(name, "number", _bounded(str(value), 80))
+    return Node(name, "number", room.take(str(value), 80))
 
 
-def _bounded(text: str, most: int) -> str:
-    return text if len(text) <= most else text[:most] + "…"
+def nodes(root: Node | None) -> int:
+    """How many values a tree shows."""
+    return 1 + sum(nodes(child) for child in root.children) if root is not None else 0
 
 
 def raw(body: bytes) -> tuple[str, bool]:
     """The bytes as text for reading, and whether something was left out. Bytes that are no UTF-8 show as \\xNN."""
-    cut = len(body) > MAX_RAW
-    text = body[:MAX_RAW].decode("utf-8", "backslashreplace")
-    return text.replace("\x00", "\\x00"), cut
+    text = Room(MAX_RAW).take(body[: MAX_RAW + 1].decode("utf-8", "backslashreplace"), MAX_RAW)
+    return text, text.endswith("…") and len(body) > 0
 
 
 def differences(before: Any, after: Any) -> list[tuple[str, str, str]]:
     """(field, before, after) of the top-level fields that differ, as JSON texts; "" where a side has none."""
     old = before if isinstance(before, dict) else {}
     new = after if isinstance(after, dict) else {}
-    rows = []
+    rows: list[tuple[str, str, str]] = []
+    room = Room(MAX_PAGE // 2)
     for name in [*old, *(key for key in new if key not in old)]:
         if name in old and name in new and old[name] == new[name]:
             continue
-        rows.append((str(name)[:120], _shown(old, name), _shown(new, name)))
-    return rows[:60]
+        if room.left <= 0 or len(rows) == MAX_FIELDS:
+            rows.append(("…", "", ""))
+            break
+        rows.append((room.take(str(name), 120), _shown(old, name, room), _shown(new, name, room)))
+    return rows
 
 
-def _shown(side: dict[str, Any], name: str) -> str:
-    return _bounded(json.dumps(side[name], ensure_ascii=False), MAX_TEXT) if name in side else ""
+def _shown(side: dict[str, Any], name: str, room: Room) -> str:
+    return room.take(json.dumps(side[name], ensure_ascii=False), MAX_TEXT) if name in side else ""

@@ -42,6 +42,11 @@ NAVIGATION = (
 _FOLDER = Path(__file__).parent / "templates"
 
 
+def _seen(value: Any) -> Any:
+    """What an expression of a template puts on the page: every foreign text passes here, our own markup does not."""
+    return words.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 class Pages:
     """Renders templates. `now_us` gives the instant that relative times are counted from."""
 
@@ -51,6 +56,7 @@ class Pages:
             loader=FileSystemLoader(_FOLDER),
             autoescape=True,
             undefined=StrictUndefined,
+            finalize=_seen,
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -95,6 +101,7 @@ class Pages:
             path=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
             csrf=getattr(request.state, "csrf", ""),
             signed_in=getattr(request.state, "signed_in", True),
+            undo=context.pop("undo", None),
             notice=NOTICES.get(request.query_params.get("done", "")),
             **context,
         )

@@ -40,8 +40,13 @@ def delivery(state: str, attempts: int) -> Sign:
     return Sign(state, state)
 
 
-def delivery_words(one: DeliveryForm) -> str:
-    """One plain sentence: where it stands and why."""
+def held_back(paused: bool, circuit: str) -> str:
+    """Why a destination's open deliveries do not go out on their own: "paused", "open" (its circuit) or ""."""
+    return "paused" if paused else "open" if circuit != "closed" else ""
+
+
+def delivery_words(one: DeliveryForm, held: str = "") -> str:
+    """One plain sentence: where it stands and why. `held` is what `held_back` says of its destination."""
     tried = words.plural(len(one.attempts), "attempt")
     if one.state == "delivered":
         last = one.attempts[-1] if one.attempts else None
@@ -53,9 +58,12 @@ def delivery_words(one: DeliveryForm) -> str:
         return f"Cancelled {cause(one)} after {tried}."
     if one.state == "sending":
         return "On its way now."
-    if one.attempts:
-        return f"{tried} failed: {cause(one)}."
-    return "Waits for its first attempt."
+    failed = f"{tried} failed: {cause(one)}. " if one.attempts else ""
+    if held == "paused":
+        return f"{failed}Waits until {one.destination} is resumed."
+    if held == "open":
+        return f"{failed}Waits while {one.destination} does not answer; one delivery at a time goes out as a probe."
+    return failed.strip() or "Waits for its first attempt."
 
 
 def cause(one: DeliveryForm) -> str:
@@ -74,7 +82,15 @@ def answer(one: AttemptForm) -> str:
 
 
 def destination(
-    *, paused: bool, reason: str, circuit: str, held: bool, pending: int, delivered: int, last_error: str
+    *,
+    paused: bool,
+    reason: str,
+    circuit: str,
+    held: bool,
+    pending: int,
+    delivered: int,
+    exhausted: int,
+    last_error: str,
 ) -> Sign:
     """Is it well. The order is what an operator must know first."""
     if paused:
@@ -90,15 +106,21 @@ def destination(
         return Sign("retry", "retrying")
     if pending:
         return Sign("sending", "sending")
-    return Sign("delivered", "well") if delivered else Sign("pending", "nothing sent yet")
+    if delivered:
+        return Sign("delivered", "well")
+    return Sign("exhausted", "nothing got through") if exhausted else Sign("filtered", "nothing sent yet")
 
 
 def where_to(spec: Any) -> tuple[str, str]:
     """(host, address without query and user). A chat's address is its secret, so only its host is shown."""
-    scheme, _, rest = spec.url.partition("://")
-    place = rest.partition("?")[0].partition("#")[0]
-    host_part, slash, path = place.partition("/")
-    host = host_part.rpartition("@")[2]
-    if spec.type != "webhook":
-        return host, f"{scheme}://{host}/…"
-    return host, f"{scheme}://{host}{slash}{path}"
+    shown = bare(spec.url)
+    scheme, _, place = shown.partition("://")
+    host = place.partition("/")[0]
+    return host, shown if spec.type == "webhook" else f"{scheme}://{host}/…"
+
+
+def bare(url: str) -> str:
+    """An address without user, query and fragment, where secrets may stand."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("?")[0].partition("#")[0].partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"

@@ -2,8 +2,9 @@
 
 One lane a source (two when it is both told and asked) and one a destination, its width by volume on one linear scale
 for both sides. Push is a solid ribbon with a filled head, pull two thin lines with an open head, so the map reads
-without colour. An open circuit and a pause are a gap in the lane. Drawn in a wide and in a narrow form: the narrow
-one writes labels above its lanes, so that a phone shows the same figures. Pure: figures in, SVG text out.
+without colour. What waits for a destination is a ruled basin where its lane begins; an open circuit and a pause are a
+gap in the lane. Drawn in a wide and in a narrow form: the narrow one writes labels above its lanes, so that a phone
+shows the same figures. Pure: figures in, SVG text out.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from html import escape
 from typing import NamedTuple
 
 from tidegate.dashboard.charts.marks import num, open_svg, sign_at, text
-from tidegate.dashboard.words import count
+from tidegate.dashboard.words import count, visible
 
 _MOST = 12  # lanes a side; what is beyond is one lane that says how many it stands for
 _WIDEST = 30.0
@@ -30,6 +31,7 @@ class FlowLane(NamedTuple):
     href: str
     gap: str = ""
     tone: str = ""  # "wait", "fail", "off": colour of the words
+    waiting: int = 0  # what stands before it: drawn as a basin where its lane begins
 
 
 class _Frame(NamedTuple):
@@ -55,8 +57,8 @@ def flow_map(
     frame = _NARROW if narrow else _WIDE
     left, right = _bounded(sources, "sources", "/sources"), _bounded(destinations, "destinations", "/destinations")
     rows = max(len(left), len(right), 2)
-    top, height = 34.0, 34 + rows * frame.row + 22
-    most = max([lane.volume for lane in (*left, *right)] + [1])
+    top, height = 40.0, 40 + rows * frame.row + 22
+    most = max([1, *(max(lane.volume, lane.waiting) for lane in (*left, *right))])
     title = f"Flow: {count(events)} events in the log"
     words = "; ".join(f"{lane.name}: {lane.words}" for lane in (*left, *right))
     out = [open_svg(frame.width, height, title, words, "narrow" if narrow else "wide-only")]
@@ -88,7 +90,7 @@ def _chart_frame(frame: _Frame, height: float) -> list[str]:
 def _band(frame: _Frame, height: float, events: int) -> list[str]:
     """The log: a well with depth lines, and what it holds."""
     a, b = frame.band_left, frame.band_right
-    top, bottom = (26.0, height - 6) if frame.above else (30.0, height - 14)
+    top, bottom = (30.0, height - 6) if frame.above else (38.0, height - 16)
     inset = 6 if frame.above else 10
     out = [f'<rect class="band" x="{num(a)}" y="{num(top)}" width="{num(b - a)}" height="{num(bottom - top)}" rx="3"/>']
     for i in range(1, 3):
@@ -99,7 +101,7 @@ def _band(frame: _Frame, height: float, events: int) -> list[str]:
         )
     middle = (a + b) / 2
     label = f"the log · {count(events)}" if frame.above else f"the log · {count(events)} events"
-    out.append(text(middle, 20 if not frame.above else 16, label, "t1", "middle"))
+    out.append(text(middle, 28 if not frame.above else 20, label, "t1", "middle"))
     return out
 
 
@@ -111,7 +113,8 @@ def _side(frame: _Frame, lanes: list[FlowLane], top: float, rows: int, most: int
     out = []
     for i, (lane, width) in enumerate(zip(lanes, widths, strict=True)):
         y = top + spread * (i + 0.5)
-        out.append(_lane(frame, lane, y, width, coming=coming, reach=min(spread, 64)))
+        basin = _width(lane.waiting, most)
+        out.append(_lane(frame, lane, y, width, coming=coming, reach=min(spread, 64), basin=basin))
     return out
 
 
@@ -126,21 +129,26 @@ def _width(volume: int, most: int) -> float:
     return 0.0 if volume <= 0 else max(_THINNEST, volume / most * _WIDEST)
 
 
-def _lane(frame: _Frame, lane: FlowLane, y: float, width: float, *, coming: bool, reach: float) -> str:
+def _lane(
+    frame: _Frame, lane: FlowLane, y: float, width: float, *, coming: bool, reach: float, basin: float = 0.0
+) -> str:
     x1, x2 = (frame.left, frame.band_left) if coming else (frame.band_right, frame.right)
     label = f"{lane.name}, {lane.way}: {lane.words}"
-    out = [f'<a href="{escape(lane.href)}" aria-label="{escape(label)}"><title>{escape(label)}</title>']
+    out = [
+        f'<a href="{escape(lane.href)}" aria-label="{escape(visible(label))}"><title>{escape(visible(label))}</title>'
+    ]
     box_x, box_w = (0.0, frame.band_left - 2) if coming else (frame.band_right + 2, frame.width - frame.band_right - 2)
     out.append(
         f'<rect class="hit" x="{num(box_x)}" y="{num(y - reach / 2 + 1)}" width="{num(box_w)}" '
         f'height="{num(reach - 2)}" rx="3"/>'
     )
-    lane_y = y + 14 if frame.above else y
-    out.append(
-        _ribbon(
-            x1 + (0 if coming else 3), x2 - (3 if coming else 0), lane_y, min(width, 18 if frame.above else 30), lane
-        )
-    )
+    lane_y, most = (y + 14, 18.0) if frame.above else (y, _WIDEST)
+    x1, x2 = x1 + (0 if coming else 3), x2 - (3 if coming else 0)
+    if basin:
+        length = 18 if frame.above else 42
+        out.append(_basin(x1, lane_y, length, min(max(basin, 5), most)))
+        x1 += length + 3
+    out.append(_ribbon(x1, x2, lane_y, min(width, most), lane))
     tone = {"wait": "tw", "fail": "tf", "off": "to"}.get(lane.tone, "t3")
     if frame.above:
         x = frame.left if coming else frame.right
@@ -175,6 +183,14 @@ def _ribbon(x1: float, x2: float, y: float, width: float, lane: FlowLane) -> str
         wing = half + 4
         point = f'<path class="ho" d="M{num(end)} {num(y - wing)}L{num(x2 - 1)} {num(y)}L{num(end)} {num(y + wing)}"/>'
     return body + point + _gap(x1, x2, y, lane, width)
+
+
+def _basin(x: float, y: float, length: float, width: float) -> str:
+    """What waits, as a well before the lane, ruled so that it is told from a lane without colour."""
+    top = y - width / 2
+    rules = "".join(f"M{num(x + d)} {num(top)}v{num(width)}" for d in range(6, int(length), 6))
+    box = f'<rect class="pool" x="{num(x)}" y="{num(top)}" width="{num(length)}" height="{num(width)}"/>'
+    return f'{box}<path class="pool" d="{rules}"/>'
 
 
 def _gap(x1: float, x2: float, y: float, lane: FlowLane, width: float) -> str:

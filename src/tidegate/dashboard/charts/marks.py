@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from typing import NamedTuple
 
-from tidegate.dashboard.words import count
+from tidegate.dashboard.words import count, visible
 
 # The glyph of each state sign (look: State sign). "f" is filled, "cut" takes the colour of the surface.
 SIGNS = {
@@ -43,7 +44,7 @@ def text(x: float, y: float, words: str, cls: str = "", anchor: str = "") -> str
     """An escaped `<text>`."""
     classes = f' class="{cls}"' if cls else ""
     where = f' text-anchor="{anchor}"' if anchor else ""
-    return f'<text x="{num(x)}" y="{num(y)}"{classes}{where}>{escape(words)}</text>'
+    return f'<text x="{num(x)}" y="{num(y)}"{classes}{where}>{escape(visible(words))}</text>'
 
 
 def sign_at(state: str, x: float, y: float) -> str:
@@ -53,11 +54,12 @@ def sign_at(state: str, x: float, y: float) -> str:
     return f'<g class="gs {tone}" transform="translate({num(x - 6)} {num(y - 6)})">{glyph}</g>'
 
 
-def open_svg(width: float, height: float, title: str, description: str, cls: str = "") -> str:
-    """The head of a chart. Title and description are read to those who cannot see it."""
+def open_svg(width: float, height: float, title: str, description: str, cls: str = "", *, fit: bool = False) -> str:
+    """The head of a chart. Title and description are read to those who cannot see it. `fit`: never drawn larger."""
+    title, natural = escape(visible(title)), f' width="{num(width)}" height="{num(height)}"' if fit else ""
     return (
-        f'<svg class="chart {escape(cls)}" viewBox="0 0 {num(width)} {num(height)}" role="group" '
-        f'aria-label="{escape(title)}"><title>{escape(title)}</title><desc>{escape(description)}</desc>'
+        f'<svg class="chart {escape(cls)}" viewBox="0 0 {num(width)} {num(height)}"{natural} role="group" '
+        f'aria-label="{title}"><title>{title}</title><desc>{escape(visible(description))}</desc>'
     )
 
 
@@ -78,20 +80,28 @@ def sparkline(values: Sequence[float], title: str, *, width: int = 120, height: 
     )
 
 
-def bars(rows: Sequence[tuple[str, str, float, str]], title: str, *, width: int = 480, top: float | None = None) -> str:
-    """Horizontal bars from zero. A row: (label, way, value, the value in words); `top` shares an axis among charts."""
-    label_width, value_width, height = 56, 96, 22 * len(rows) + 4
-    room = width - label_width - value_width
-    most = max([row[2] for row in rows], default=0)
-    most = max(most, top or 0) or 1
-    out = [open_svg(width, height, title, "; ".join(f"{row[0]} {row[3]}" for row in rows))]
-    out.append(f'<path class="tick" d="M{label_width} 0V{height}"/>')
-    for i, (label, way, value, words) in enumerate(rows):
-        y = 4 + 22 * i
-        length = max(0.0, value) / most * room
-        out.append(text(label_width - 8, y + 11, label, anchor="end"))
-        if value > 0:
-            cls = "bp" if way == "push" else "bl"
-            out.append(f'<rect class="{cls}" x="{label_width}" y="{y}" width="{num(max(length, 1.5))}" height="14"/>')
-        out.append(text(label_width + length + 8, y + 11, words))
+class Bar(NamedTuple):
+    """`part` of `value` is filled (it was of use); `words` stand above the bar."""
+
+    way: str  # "push" or "pull"
+    value: float
+    part: float
+    words: str
+
+
+def bars(rows: Sequence[Bar], title: str, *, width: int = 320) -> str:
+    """Horizontal bars from zero on one axis, the words above each."""
+    height = 44 * len(rows)
+    most = max([row.value for row in rows], default=0) or 1
+    out = [open_svg(width, height, title, "; ".join(f"{row.way}: {row.words}" for row in rows), fit=True)]
+    for i, row in enumerate(rows):
+        y = 44 * i
+        length, part = (max(0.0, value) / most * (width - 2) for value in (row.value, min(row.part, row.value)))
+        cls = "bp" if row.way == "push" else "bl"
+        out.append(text(0, y + 14, row.words))
+        out.append(f'<path class="tick" d="M.5 {y + 20}V{y + 40}"/>')
+        if row.value > 0:
+            out.append(f'<rect class="{cls} all" x="1" y="{y + 23.5}" width="{num(max(length, 2))}" height="13"/>')
+        if part > 0:
+            out.append(f'<rect class="{cls}" x="1" y="{y + 23.5}" width="{num(max(part, 1.5))}" height="13"/>')
     return "".join(out) + "</svg>"

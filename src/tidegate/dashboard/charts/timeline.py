@@ -42,10 +42,11 @@ def attempt_timeline(
     if not stops:
         return ""
     xs, waits = _places([stop[0] for stop in stops], width)
+    width = round(xs[-1]) + 44
     failed = sum(1 for t in tries if not t.ok)
     title = f"{plural(len(tries), 'attempt')}, {failed} failed"
     words = "; ".join(f"{stop[3] or 'now'}: {stop[2]}" for stop in stops)
-    out = [open_svg(width, 64, title, f"{words}. Waits are drawn by their logarithm.")]
+    out = [open_svg(width, 64, title, f"{words}. Waits are drawn by their logarithm.", fit=True)]
     y = 30
     for i, wait in enumerate(waits):
         planned = ' stroke-dasharray="3 4"' if i == len(waits) - 1 and len(stops) > len(shown) else ""
@@ -67,7 +68,7 @@ def _places(instants: Sequence[int], width: int) -> tuple[list[float], list[floa
     """x of each instant, and the waits between them in seconds. Every gap has room for a sign."""
     waits = [max(0.0, (b - a) / 1e6) for a, b in pairwise(instants)]
     weights = [1.2 + math.log10(1 + wait) for wait in waits]
-    room = min(width - 24, 110 * len(waits) + 40 * sum(1 for w in waits if w >= 60))
+    room = min(width - 52, 110 * len(waits) + 40 * sum(1 for w in waits if w >= 60))
     total = sum(weights) or 1
     xs = [8.0]
     for weight in weights:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from tidegate.answer import advice, stats
 from tidegate.dashboard import words
-from tidegate.dashboard.charts import bars
+from tidegate.dashboard.charts import Bar, bars
 from tidegate.dashboard.pages.health import PULLED
 from tidegate.dashboard.room import Room
 
@@ -57,24 +57,26 @@ def view(name: str, counted: dict[str, Any], told: dict[str, Any]) -> dict[str, 
     for way in ways:
         way["cost"] = _cost(way["requests"], way["changes"])
     verdict, tone = _VERDICTS.get(told.get("advice", ""), (str(told.get("advice", "no advice")).replace("_", " "), ""))
-    rows = [
-        (
-            str(way["way"]),
-            str(way["way"]),
-            float(way["requests"]),
-            f"{words.count(way['requests'])}, {words.count(way['changes'])} found",
-        )
-        for way in ways
-    ]
+    reason = _reason(told)
+    if told.get("advice") == "not_polled" and push["requests"]:
+        verdict, tone, reason = "told by webhook", "push", "Nothing looks for webhooks that got lost: set reconcile."
     return {
         "name": name,
         "verdict": verdict,
         "tone": tone,
         "words": _sentence(name.partition("/")[2], pull, push),
-        "reason": _reason(told),
+        "reason": reason,
         "ways": ways,
-        "chart": Markup(bars(rows, f"Requests for {name} by way")),  # noqa: S704 - escaped by the chart
+        "chart": Markup(bars([_bar(way) for way in ways], f"Requests for {name} by way")),  # noqa: S704 - escaped there
     }
+
+
+def _bar(way: dict[str, Any]) -> Bar:
+    """A bar of requests, filled as far as they found something."""
+    requests, changes = float(way["requests"]), way["changes"]
+    useful = requests * (1 - way["empty_share"]) if way["empty_share"] is not None else min(requests, changes)
+    asked = words.plural(way["requests"], "request" if way["way"] == "pull" else "webhook")
+    return Bar(way["way"], requests, useful, f"{asked}, {words.plural(changes, 'change')}")
 
 
 def _cost(requests: int, changes: int) -> str:

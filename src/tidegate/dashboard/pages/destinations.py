@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tidegate.answer import deliveries, stats
+from tidegate.answer import waiting as queue
 from tidegate.answer.forms import DeliveryForm
 from tidegate.config import model as config
 from tidegate.dashboard import signs, words
@@ -17,9 +18,6 @@ from tidegate.dashboard.room import Room
 from tidegate.errors import NotFound
 from tidegate.live import LiveDestination
 
-if TYPE_CHECKING:
-    from tidegate.gateway import Gateway
-
 SHOWN = 20
 
 
@@ -27,7 +25,7 @@ async def page(room: Room, request: Request) -> Response:
     snapshot = await stats.snapshot(room.gateway)
     rows = [health.destination(room.gateway, one, snapshot) for one in room.gateway.live.destinations.values()]
     bad = sum(1 for one in rows if one["sign"] in ("exhausted", "paused"))
-    subline = f"{words.plural(len(rows), 'receiver')}, {'all well' if not bad else f'{bad} not sent to'}."
+    subline = f"{words.plural(len(rows), 'receiver')}, {f'{bad} of them not sent to' if bad else 'all well'}."
     return room.pages.page(request, "destinations.html", room="destinations", destinations=rows, subline=subline)
 
 
@@ -39,14 +37,18 @@ async def one(room: Room, request: Request) -> Response:
         raise NotFound(f"there is no destination {name[:80]!r}")
     snapshot = await stats.snapshot(gateway)
     shown = health.destination(gateway, live, snapshot)
-    waiting = await _some(gateway, name, "pending") if shown["pending"] else []
-    dead = await _some(gateway, name, "exhausted") if shown["exhausted"] else []
+    waiting = await queue.oldest(gateway, name, SHOWN) if shown["pending"] else []
+    dead = []
+    if shown["exhausted"]:
+        dead = (await deliveries.page(gateway, destination=name, state="exhausted", limit=SHOWN)).data
     return room.pages.page(
         request,
         "destination.html",
         room="destinations",
         d=view(shown, live),
-        waiting=[_row(one) for one in waiting],
+        waiting=[_row(one.delivery) for one in waiting],
+        oldest_at=waiting[0].received_at if waiting else None,
+        undo=_undo(name, request.query_params.get("done", "")),
         dead=[_row(one) for one in dead],
         routes=[
             {"name": route.name, "words": _route_words(route.spec)}
@@ -57,8 +59,11 @@ async def one(room: Room, request: Request) -> Response:
     )
 
 
-async def _some(gateway: Gateway, name: str, state: str) -> list[DeliveryForm]:
-    return (await deliveries.page(gateway, destination=name, state=state, limit=SHOWN)).data
+def _undo(name: str, done: str) -> tuple[str, str] | None:
+    """(action, word) that takes back what was just done."""
+    if done == "paused":
+        return f"/destinations/{name}/resume", f"Resume {name}"
+    return (f"/destinations/{name}/pause", f"Pause {name} again") if done == "resumed" else None
 
 
 def view(shown: dict[str, Any], live: LiveDestination) -> dict[str, Any]:
@@ -71,11 +76,15 @@ def view(shown: dict[str, Any], live: LiveDestination) -> dict[str, Any]:
         why_at = shown["paused_at"]
     elif shown["circuit_open"]:
         said = shown["last_error"] or "every attempt failed"
-        why = f"Its circuit is open: {said}. One delivery at a time is sent as a probe."
-        why_at = shown["circuit_at"]
+        why = f"It does not answer: {said}. One delivery at a time goes out as a probe, the next"
+        why_at = shown["probe_at"]
+        if why_at is None:
+            why = f"It does not answer: {said}. A probe is on its way now."
     elif shown["hold_until"]:
         why, why_at = "It asked us to wait (Retry-After). Sending goes on", shown["hold_until"]
     flying = f"{words.count(shown['in_flight'])} on their way now" if shown["in_flight"] else "none on its way now"
+    if not shown["pending"]:
+        flying = "it is up to date with the log"
     return {**shown, "why": why, "why_at": why_at, "sending_words": flying, "settings": _settings(live.spec)}
 
 

@@ -12,17 +12,24 @@ from starlette.responses import Response
 from tidegate.answer import events, explain
 from tidegate.answer.forms import AttemptForm, DeliveryForm, EventForm, Explanation
 from tidegate.clock import parse_instant
+from tidegate.config.checks import names_of
 from tidegate.dashboard import payload, signs, words
 from tidegate.dashboard.charts import Try, attempt_timeline
+from tidegate.dashboard.pages import health
 from tidegate.dashboard.room import Room
+from tidegate.deliver.replays import ReplayQuery
 from tidegate.model import Origin
 
 if TYPE_CHECKING:
     from tidegate.gateway import Gateway
 
-ATTEMPTS = 8  # shown with their answers on the page; the API has all
+ATTEMPTS = 6  # shown with their answers on the page; the API has all
 DELIVERIES = 12
+ROUTES = 20
 ANSWER_TEXT = 600
+FOREIGN = 6_000  # bytes that all answers of a page share
+FINDABLE = 12  # values from which on a payload has a field to find one
+_URGENT = ("exhausted", "pending", "sending", "cancelled", "delivered")  # who did not get it, first
 VIEWS = ("tree", "raw", "headers")
 
 
@@ -34,23 +41,48 @@ async def page(room: Room, request: Request) -> Response:
     wanted = request.query_params.get("view", "tree")
     context = view(
         told,
+        held=health.held_back(room.gateway),
+        elsewhere=_elsewhere(room.gateway, told.event.source),
         now_us=room.gateway.clock.now_us(),
         genuine=_genuine(room.gateway, told.event),
         addresses={one.name: signs.where_to(one.spec)[1] for one in room.gateway.live.destinations.values()},
         shown=wanted if wanted in VIEWS else "tree",
         body=stored.body,
     )
+    again = ReplayQuery(event=told.event.id, dry_run=True)
+    context["again"] = (await room.gateway.deliver.replay(again)).matched
     return room.pages.page(request, "event.html", room="events", **context)
 
 
+def _elsewhere(gateway: Gateway, source: str) -> frozenset[str]:
+    """Routes of today that name other sources: they say nothing about an event of this one."""
+    return frozenset(
+        one.name for one in gateway.live.routes.values() if not {"*", source} & set(names_of(one.spec.from_))
+    )
+
+
 def view(
-    told: Explanation, *, now_us: int, genuine: dict[str, str], addresses: dict[str, str], shown: str, body: bytes
+    told: Explanation,
+    *,
+    now_us: int,
+    genuine: dict[str, str],
+    addresses: dict[str, str],
+    shown: str,
+    body: bytes,
+    held: dict[str, str] | None = None,
+    elsewhere: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:
     """Everything the template needs. Pure."""
-    event = told.event
+    event, held = told.event, held or {}
     raw, cut = payload.raw(body)
-    deliveries = [_delivery(one, addresses, now_us) for one in told.deliveries[:DELIVERIES]]
-    verdict, got, following = _summary(told.deliveries)
+    ordered = sorted(told.deliveries, key=lambda one: _URGENT.index(one.state))
+    foreign = payload.Room(FOREIGN)
+    deliveries = [
+        _delivery(one, addresses, now_us, held.get(one.destination, ""), foreign) for one in ordered[:DELIVERIES]
+    ]
+    verdict, got, following = _summary(told.deliveries, held)
+    looked = [one for one in told.routes if one.took or one.route not in elsewhere]
+    tree = payload.tree(event.data) if event.data is not None else None
     what, what_more = _what(event)
     return {
         "e": {**msgspec.to_builtins(event), "headers": _headers(event)},
@@ -61,10 +93,16 @@ def view(
         "got": got,
         "next": following,
         "deliveries": deliveries,
-        "routes": [msgspec.to_builtins(one) for one in told.routes],
+        "deliveries_more": len(ordered) - len(deliveries),
+        "routes": [msgspec.to_builtins(one) for one in looked[:ROUTES]],
+        "routes_more": len(looked) - len(looked[:ROUTES]),
+        "routes_elsewhere": len(told.routes) - len(looked),
+        "moving": any(one.state in ("pending", "sending") for one in told.deliveries),
+        "again": len(told.deliveries),
+        "findable": payload.nodes(tree) >= FINDABLE,
         "diff": payload.differences(event.change.before, event.data) if event.change is not None else [],
         "view": shown,
-        "tree": payload.tree(event.data) if event.data is not None else None,
+        "tree": tree,
         "raw": raw,
         "raw_cut": cut and shown == "raw",
         "tabs": {name: f"/events/{event.id}?view={name}#payload" for name in VIEWS},
@@ -73,7 +111,8 @@ def view(
 
 def _headers(event: EventForm) -> list[tuple[str, str]]:
     pairs = [] if event.headers is msgspec.UNSET else event.headers
-    return [(name[:80], value[:300]) for name, value in pairs[:60]]
+    room = payload.Room()
+    return [(room.take(name, 80), room.take(value, 300)) for name, value in pairs[:60] if room.left > 0]
 
 
 def _what(event: EventForm) -> tuple[str, str]:
@@ -96,17 +135,17 @@ def _genuine(gateway: Gateway, event: EventForm) -> dict[str, str]:
     """What stands behind its origin. An event with a bad signature never enters the log."""
     live = gateway.live.sources.get(event.source)
     inlet = live.spec.webhook if live is not None else None
-    again = " The same delivery id came again with another body." if event.differs else ""
+    again = "; the same delivery id came again with another body" if event.differs else ""
     if event.origin == Origin.WEBHOOK.value and event.change is None:
         if inlet is None:
-            return {"words": "It was checked when it came", "more": f"{event.source} has no webhook today.{again}"}
+            return {"words": "It was checked when it came", "more": f"{event.source} has no webhook today{again}"}
         if inlet.verify == "none":
             return {
                 "words": "Nobody checked",
-                "more": f"{event.source} takes unsigned requests (verify = none).{again}",
+                "more": f"{event.source} takes unsigned requests (verify = none){again}",
             }
         name = inlet.verify if isinstance(inlet.verify, str) else f"your own {inlet.verify.digest}"
-        return {"words": "Yes, its signature was right", "more": f"by the {name} scheme, before it was stored.{again}"}
+        return {"words": "Yes, its signature was right", "more": f"by the {name} scheme, before it was stored{again}"}
     if event.origin == Origin.FORM.value:
         return {"words": "A form has no signature", "more": "anybody can send it"}
     if event.origin == Origin.PUBLISH.value:
@@ -116,7 +155,7 @@ def _genuine(gateway: Gateway, event: EventForm) -> dict[str, str]:
     return {"words": "Yes, we asked the source", "more": "the answer came from its own address"}
 
 
-def _summary(deliveries: list[DeliveryForm]) -> tuple[str, dict[str, str], dict[str, Any]]:
+def _summary(deliveries: list[DeliveryForm], held: dict[str, str]) -> tuple[str, dict[str, str], dict[str, Any]]:
     """(verdict, who got it, what happens next)."""
     done = [one.destination for one in deliveries if one.state == "delivered"]
     dead = [one.destination for one in deliveries if one.state == "exhausted"]
@@ -133,51 +172,75 @@ def _summary(deliveries: list[DeliveryForm]) -> tuple[str, dict[str, str], dict[
     got = {"words": _named(done) or "Nobody yet", "more": f"{len(done)} of {words.plural(total, 'destination')}"}
     following: dict[str, Any] = {"words": "Nothing, it is settled", "more": "every delivery has ended", "at": None}
     if waiting:
-        times = sorted(one.next_attempt_at for one in waiting if one.next_attempt_at)
-        following = {"words": f"{_named([one.destination for one in waiting])} is tried", "more": "", "at": None}
-        following["at"] = times[0] if times else None
-        following["more"] = "next attempt " if times else "in its turn"
+        following = _following(waiting, held)
     elif dead:
         following = {"words": "Nothing until replayed", "more": f"{_named(dead)} gave up", "at": None}
     return verdict, got, following
+
+
+def _following(waiting: list[DeliveryForm], held: dict[str, str]) -> dict[str, Any]:
+    """What comes next of the open deliveries: the tries with a moment, else why they wait."""
+    free = [one for one in waiting if not held.get(one.destination)]
+    paused = [one.destination for one in waiting if held.get(one.destination) == "paused"]
+    probed = [one.destination for one in waiting if held.get(one.destination) == "open"]
+    notes = [f"{_named(probed)} when it answers a probe"] * bool(probed)
+    notes += [f"{_named(paused)} when it is resumed"] * bool(paused)
+    if not free:
+        return {"words": "It waits", "more": "goes to " + ", to ".join(notes), "at": None}
+    times = sorted(one.next_attempt_at for one in free if one.next_attempt_at)
+    found = {"words": f"Another try at {_named([one.destination for one in free])}", "more": "", "at": None}
+    if not any(one.attempts for one in free):
+        found["words"] = f"It goes to {_named([one.destination for one in free])}"
+    rest = f"; {'; '.join(notes)}" if notes else ""
+    return {**found, "at": times[0] if times else None, "more": rest if times else f"in its turn{rest}"}
 
 
 def _named(names: list[str]) -> str:
     return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
 
 
-def _delivery(one: DeliveryForm, addresses: dict[str, str], now_us: int) -> dict[str, Any]:
+def _delivery(
+    one: DeliveryForm, addresses: dict[str, str], now_us: int, held: str, foreign: payload.Room
+) -> dict[str, Any]:
     sign = signs.delivery(one.state, len(one.attempts))
     tries = [Try(a.number, parse_instant(a.started_at), a.outcome == "ok", signs.answer(a)) for a in one.attempts]
-    due = parse_instant(one.next_attempt_at) if one.next_attempt_at else None
+    due = parse_instant(one.next_attempt_at) if one.next_attempt_at and not held else None
     shown = one.attempts[-ATTEMPTS:]
-    line = (
-        attempt_timeline(tries, next_at_us=due, now_us=now_us, sending=one.state == "sending") if tries or due else ""
-    )
+    sending = one.state == "sending"
+    told = len(tries) + (due is not None) + sending > 1  # one try needs no axis of time
+    line = attempt_timeline(tries, next_at_us=due, now_us=now_us, sending=sending) if told else ""
     return {
         "id": one.id,
         "destination": one.destination,
         "state": one.state,
         "sign": sign.sign,
         "word": sign.word,
-        "words": signs.delivery_words(one),
+        "words": signs.delivery_words(one, held),
         "route": one.route,
         "url": addresses.get(one.destination, ""),
-        "next_attempt_at": one.next_attempt_at,
+        "next_attempt_at": one.next_attempt_at if not held else None,
         "timeline": Markup(line),  # noqa: S704 - escaped by the chart
-        "attempts": [_attempt(a, open_=a is shown[-1] and a.outcome != "ok") for a in reversed(shown)],
+        "attempts": [_attempt(a, foreign, open_=a is shown[-1] and a.outcome != "ok") for a in reversed(shown)],
         "earlier": len(one.attempts) - len(shown),
-        "can_retry": one.state in ("pending", "exhausted", "cancelled", "delivered"),
+        "can_retry": one.state in ("exhausted", "cancelled", "delivered")
+        or (one.state == "pending" and held != "paused"),
         "can_cancel": one.state == "pending",
     }
 
 
-def _attempt(one: AttemptForm, *, open_: bool) -> dict[str, Any]:
+def _attempt(one: AttemptForm, foreign: payload.Room, *, open_: bool) -> dict[str, Any]:
     return {
         **msgspec.to_builtins(one),
         "answer": signs.answer(one),
-        "answer_headers": [(name[:80], value[:200]) for name, value in one.answer_headers[:16]],
-        "answer_body": one.answer_body[:ANSWER_TEXT],
-        "answer_cut": one.answer_bytes > min(len(one.answer_body), ANSWER_TEXT),
+        "error": one.error[:200],
+        "answer_headers": [
+            (foreign.take(name, 80), foreign.take(value, 120))
+            for name, value in one.answer_headers[:12]
+            if foreign.left > 0
+        ],
+        "answer_body": foreign.take(one.answer_body, ANSWER_TEXT),
+        "answer_cut": one.answer_bytes > len(one.answer_body)
+        or len(one.answer_body) > ANSWER_TEXT
+        or foreign.left <= 0,
         "open": open_,
     }

@@ -30,6 +30,7 @@ def destination(gateway: Gateway, live: LiveDestination, stats: Stats) -> dict[s
         held=health.hold_until_us is not None,
         pending=books.pending,
         delivered=books.delivered,
+        exhausted=books.exhausted,
         last_error=health.last_error,
     )
     host, url = signs.where_to(live.spec)
@@ -45,6 +46,7 @@ def destination(gateway: Gateway, live: LiveDestination, stats: Stats) -> dict[s
         "circuit_open": health.circuit != "closed",
         "circuit": {"closed": "closed", "open": "open", "half_open": "probing"}.get(health.circuit, health.circuit),
         "circuit_at": opened_at(gateway, live.number),
+        "probe_at": probe_at(gateway, live.number),
         "hold_until": rfc3339(health.hold_until_us),
         "last_error": health.last_error,
         "in_flight": health.in_flight,
@@ -74,6 +76,23 @@ def opened_at(gateway: Gateway, number: int) -> str | None:
     return rfc3339(gateway.clock.now_us() - int((gateway.clock.monotonic() - opened) * 1_000_000))
 
 
+def probe_at(gateway: Gateway, number: int) -> str | None:
+    """When an open circuit lets the next probe through."""
+    sender = gateway.deliver.senders.get(number)
+    at = sender.circuit.next_probe_at if sender is not None else None
+    if at is None:
+        return None
+    return rfc3339(gateway.clock.now_us() + int((at - gateway.clock.monotonic()) * 1_000_000))
+
+
+def held_back(gateway: Gateway) -> dict[str, str]:
+    """Of every destination by name: why it is not sent to, or ""."""
+    return {
+        live.name: signs.held_back(live.paused_at_us is not None, gateway.deliver.health(live.number).circuit)
+        for live in gateway.live.destinations.values()
+    }
+
+
 def source(live: LiveSource, stats: Stats, public_url: str) -> dict[str, Any]:
     """One source: its inlets, its books, and what each resource cost."""
     spec = live.spec
@@ -95,8 +114,8 @@ def source(live: LiveSource, stats: Stats, public_url: str) -> dict[str, Any]:
     pulled = sum(one["pulled"] for one in resources)
     accepted = books.accepted if books is not None else 0
     address = f"{public_url}/in/{live.name}" if spec.webhook is not None or spec.form is not None else ""
-    if not address and spec.api is not None:
-        address = spec.api.base_url.partition("?")[0]
+    if not address:
+        address = signs.bare(spec.api.base_url) if spec.api is not None else "POST /api/v1/events"
     return {
         "name": live.name,
         "inlets": inlets,
@@ -134,5 +153,6 @@ def _resource(name: str, spec: Any, counted: dict[str, Any]) -> dict[str, Any]:
         "changes": counted.get("changes") or 0,
         "empty_share": counted.get("empty_share"),
         "late": counted.get("staleness_p50_seconds"),
+        "asked": bool(spec.poll or spec.reconcile),
         "pulled": sum(by_origin.get(origin, 0) for origin in PULLED),
     }

@@ -136,10 +136,10 @@ def source_lanes(one: dict[str, Any]) -> list[FlowLane]:
                 one["name"], "push", one["pushed"], f"{words.plural(one['pushed'], 'event')} by {told or 'push'}", href
             )
         )
-    if one["resources"] or one["pulled"]:
+    if one["requests"] or one["pulled"] or any(resource["asked"] for resource in one["resources"]):
         text = f"{words.plural(one['pulled'], 'change')} in {words.plural(one['requests'] or 0, 'request')}"
         lanes.append(FlowLane(one["name"], "pull", one["pulled"], text, href))
-    return lanes or [FlowLane(one["name"], "pull", 0, "asked on demand" if inlets else "no inlet", href)]
+    return lanes or [FlowLane(one["name"], "pull", 0, "nothing came yet" if inlets else "no inlet", href)]
 
 
 def destination_lane(one: dict[str, Any]) -> FlowLane:
@@ -158,4 +158,5 @@ def destination_lane(one: dict[str, Any]) -> FlowLane:
         if one["pending"]
         else ""
     )
-    return FlowLane(one["name"], "push", one["delivered"], text, f"/destinations/{one['name']}", gap, tone)
+    href = f"/destinations/{one['name']}"
+    return FlowLane(one["name"], "push", one["delivered"], text, href, gap, tone, one["pending"])

@@ -19,7 +19,8 @@ export function times(root = document) {
 times();
 setInterval(times, 5000);
 const zone = one("[data-zone]");
-if (zone) zone.textContent = `${Intl.DateTimeFormat().resolvedOptions().timeZone}, with UTC on hover`;
+const zoneName = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (zone && zoneName !== "UTC") zone.textContent = `${zoneName}, with UTC on hover`;
 
 // -- theme: the server writes it into the page, so nothing flashes ---------------------------------------
 const themeSwitch = one("[data-theme-switch]");
@@ -51,13 +52,19 @@ function search() {
   if (field) field.select();
   else location.href = "/events#search";
 }
+function replay() {
+  const here = document.activeElement?.closest("section,tr") ?? document;
+  const target = one("[data-key=r]", here) ?? one("[data-key=r]");
+  if (target?.matches("summary")) target.parentElement.open = true;
+  (target?.matches("summary") ? one("button", target.parentElement) : target)?.focus();
+}
 if (location.hash === "#search") one("[data-search]")?.focus();
 let going = 0;
 const keys = {
   "/": search,
   j: () => move(1),
   k: () => move(-1),
-  r: () => one("[data-key=r]")?.focus(),
+  r: replay,
   "?": () => help?.showModal(),
   g: () => (going = Date.now()),
 };
@@ -97,8 +104,8 @@ if (tree) {
     navigator.clipboard.writeText(text).then(() => toast(`Copied ${text}`));
   });
   const find = one("[data-tree-search]");
-  find.hidden = false;
-  one("input", find).addEventListener("input", (typed) => {
+  if (find) find.hidden = false;
+  if (find) one("input", find).addEventListener("input", (typed) => {
     const wanted = typed.target.value.toLowerCase();
     for (const node of all("b, span", tree)) {
       const hit = wanted !== "" && node.textContent.toLowerCase().includes(wanted);
@@ -107,12 +114,25 @@ if (tree) {
     }
   });
 }
-export function toast(words) {
+
+// -- toasts: what an action answered leaves by itself, a failure stays until it is read ---------------------
+const done = new URL(location.href);
+if (done.searchParams.has("done")) {
+  done.searchParams.delete("done");
+  history.replaceState(null, "", done); // loading the page again does not tell it again
+}
+leave(one("[data-toast]:not(.bad)"), 8000);
+function leave(note, after) {
+  if (!note) return;
+  const go = () => (note.matches(":hover,:focus-within") ? setTimeout(go, 1000) : note.remove());
+  setTimeout(go, after);
+}
+function toast(words) {
   one(".toast")?.remove();
-  const note = document.createElement("p");
+  const note = document.createElement("div");
   note.className = "toast";
   note.setAttribute("role", "status");
   note.textContent = words;
   document.body.append(note);
-  setTimeout(() => note.remove(), 2500);
+  leave(note, 3000);
 }

@@ -20,15 +20,29 @@ async function fragment(url) {
   return holder.content;
 }
 
-async function refreshPart() {
-  const part = document.querySelector("[data-live-part]");
-  if (!part || part.contains(document.activeElement) || document.hidden) return;
-  const fresh = (await fragment(part.dataset.livePart)).querySelector("[data-live-part]");
-  const twin = part.querySelector("details.twin");
-  if (twin?.open) fresh.querySelector("details.twin").open = true;
-  part.replaceWith(fresh);
+// A part is replaced as a whole. What a person opened stays open, and nothing moves under a hand that is at work in it.
+function busy(part) {
+  const at = document.activeElement;
+  return part.contains(at) || part.querySelector(".confirm[open]") || String(getSelection()).length > 0;
+}
+
+async function refreshParts() {
+  const parts = [...document.querySelectorAll("[data-live-part]")];
+  if (!parts.length || parts.some(busy) || document.hidden) return;
+  const address = parts[0].dataset.livePart || location.pathname + location.search;
+  const fresh = [...(await fragment(address)).querySelectorAll("[data-live-part]")];
+  if (fresh.length !== parts.length || parts.some(busy)) return;
+  parts.forEach((part, i) => replace(part, fresh[i]));
   tell(on);
+}
+
+function replace(part, fresh) {
+  for (const old of part.querySelectorAll("details[data-keep]")) {
+    const next = fresh.querySelector(`details[data-keep="${CSS.escape(old.dataset.keep)}"]`);
+    if (next) next.open = old.open;
+  }
   times(fresh);
+  part.replaceWith(fresh);
 }
 
 async function addRows() {
@@ -51,19 +65,34 @@ function soon() {
   waiting = setTimeout(async () => {
     waiting = 0;
     try {
-      await Promise.all([refreshPart(), addRows()]);
+      await Promise.all([refreshParts(), addRows()]);
     } catch {
       tell(false);
     }
   }, 400);
 }
 
-const stream = new EventSource("/api/v1/events/stream");
-stream.onopen = () => tell(true);
-stream.onerror = () => tell(false);
-stream.onmessage = soon;
-stream.addEventListener("event", soon);
-stream.addEventListener("reconnect", soon);
+// A hidden page holds no stream: browsers allow six connections to one host, all tabs together.
+let stream;
+function listen() {
+  if (document.hidden) {
+    stream?.close();
+    stream = undefined;
+    return;
+  }
+  if (stream && stream.readyState !== EventSource.CLOSED) return;
+  stream = new EventSource("/api/v1/events/stream");
+  stream.onopen = () => tell(true);
+  stream.onerror = () => tell(false);
+  stream.onmessage = soon;
+  stream.addEventListener("reconnect", soon);
+}
+listen();
+document.addEventListener("visibilitychange", () => {
+  listen();
+  soon();
+});
+addEventListener("pagehide", () => stream?.close());
+addEventListener("pageshow", (back) => back.persisted && listen());
 const every = Number(document.querySelector("[data-every]")?.dataset.every ?? 0);
 if (every) setInterval(soon, every * 1000); // deliveries move without an event
-document.addEventListener("visibilitychange", soon);
