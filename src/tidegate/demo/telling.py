@@ -89,7 +89,7 @@ class Run:
         self.lit.update(lit)
 
     def done(self, *, late: float, asked: int = 0, told: int = 0, what: str = "late") -> None:
-        self.state = "done"
+        self.state, self.trouble = "done", ""
         self.cost = [("pull", f"{asked} asked")] if asked else []
         self.cost += [("push", f"{told} told")] if told else []
         self.cost += [("late", f"{spoken(late)} {what}")]
@@ -104,7 +104,11 @@ class Run:
             self.fail("It has not arrived within an hour.")
         elif self.state == "running" and age > WAITING_SECONDS:
             self.state = "waiting"
-            self.trouble = "Not there yet. The gateway keeps it and goes on trying."
+            kept = any(step.event for step in self.steps.values())
+            self.trouble = (
+                "Not there yet. The gateway keeps it and goes on trying." if kept
+                else "Not there yet. The dashboard's Sources page says how the last poll went."
+            )  # fmt: skip
 
     def shown(self, steps: int) -> list[list[str] | None]:
         """For each step `[instant, elapsed, words, event id]`, None while it has not happened."""
