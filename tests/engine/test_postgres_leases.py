@@ -202,16 +202,17 @@ def test_a_paused_node_is_taken_over_after_its_lease_and_can_write_nothing_when_
             child.signal(signal.SIGCONT)
             assert [await child.answer(), await child.answer()] == ["fenced", "fenced"]
             assert "lost" in await child.do("told")
-            assert await made.rows("SELECT destination, delivered FROM lanes") == [(1, 90)]
-            assert await made.rows('SELECT "offset" FROM attempts ORDER BY 1') == [(10,), (90,)]
-            assert await made.rows("SELECT key FROM records") == [("before",)]
-            assert await made.rows("SELECT cursor FROM resource_states") == [("before",)]
 
             async def joined_anew() -> bool:
                 return len(await child.do("held")) == 32
 
             await until(joined_anew, 4)
             assert await child.do("fence") > fence
+            assert [await child.do("settle", 30, 1, fence), await child.do("commit", "after", fence)] == ["fenced"] * 2
+            assert await made.rows("SELECT destination, delivered FROM lanes") == [(1, 90)]
+            assert await made.rows('SELECT "offset" FROM attempts ORDER BY 1') == [(10,), (90,)]
+            assert await made.rows("SELECT key FROM records") == [("before",)]
+            assert await made.rows("SELECT cursor FROM resource_states") == [("before",)]
 
     asyncio.run(work())
 
@@ -234,15 +235,30 @@ def test_a_node_whose_session_is_cut_goes_on_under_its_fence():
         async with cluster() as made:
             a, b = await made.node("a"), await made.node("b")
             await until(lambda: len(b.holder.shares) == 32, 2)
+            # Just after a start of the server nobody is judged by its session.
+            old = "SELECT clock_timestamp() > pg_postmaster_start_time() + interval '2 seconds'"
+
+            async def judged() -> bool:
+                return bool((await made.rows(old))[0][0])
+
+            await until(judged, 3)
             fence, told = b.leases.fence, len(b.holder.told)
+            connect = b.engine._connect
+
+            async def slowly() -> Any:
+                await asyncio.sleep(0.2)
+                return await connect()
+
+            b.engine._connect = slowly
             for _ in range(3):
                 pid = b.engine.session.get_server_pid()
                 await made.rows("SELECT pg_terminate_backend($1)", pid)
-                await until(
-                    lambda pid=pid: b.engine.session is not None and b.engine.session.get_server_pid() != pid, 1
-                )
+                await until(lambda pid=pid: b.engine.session is None or b.engine.session.get_server_pid() != pid, 1)
+                while b.engine.session is None:
+                    await a.leases._reap()  # which finds no session of b, and waits a little
+                held = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = 8421 AND objid = $1"
+                assert await made.rows(held, fence) == [(b.engine.session.get_server_pid(),)]
                 await b.settle(5)
-                await asyncio.sleep(0.5)
             assert (b.leases.fence, len(b.holder.told), len(a.holder.shares)) == (fence, told, 32)
 
     asyncio.run(work())
@@ -418,10 +434,17 @@ def test_a_share_that_was_left_stands_where_it_was_left():
             a = await made.node("a")
             a.holder.mark = 40
             await a.settle(40)
+            leave = a.holder.leave
+
+            async def leave_slowly(shares: frozenset[int]) -> None:
+                await leave(shares)
+                await a.settle(60)  # its other shares go on, and must not take along what it has left
+
+            a.holder.leave = leave_slowly
             b = await made.node("b")
             await until(lambda: len(b.holder.shares) == 32, 2)
             left = b.holder.shares
-            await a.settle(60)  # must not move what it has left
+            assert {b.holder.taken_at[share] for share in left} == {40}
             await b.leases.stop()
             marks = (await a.deliveries.load(left)).marks
             assert set(marks.values()) == {40}

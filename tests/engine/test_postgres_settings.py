@@ -1,0 +1,105 @@
+"""Settings between nodes on one PostgreSQL: who is told of a change, and when two nodes make the same."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from support.postgres import server
+from tidegate.errors import Conflict
+from tidegate.store import ApiKey, Item
+from tidegate.store.postgres.engine import Engine
+from tidegate.store.postgres.settings import WATCH_SECONDS, PostgresSettings
+
+SLOW = 5.0
+
+
+def item(name: str) -> Item:
+    return Item("destination", name, 0, "api", b"sealed", 1, 5, 5)
+
+
+async def opened(url: str) -> tuple[Engine, PostgresSettings]:
+    engine = Engine(url)
+    await engine.open()
+    settings = PostgresSettings(engine)
+    await settings.load()
+    return engine, settings
+
+
+def with_two(work):
+    async def main():
+        url = server().new_database()
+        (one, a), (other, b) = await opened(url), await opened(url)
+        try:
+            await work(a, b, other)
+        finally:
+            for settings, engine in ((a, one), (b, other)):
+                await settings.close()
+                await engine.close()
+            server().drop_database(url)
+
+    asyncio.run(main())
+
+
+def test_a_change_of_another_node_is_told_within_a_second_and_an_own_one_never():
+    async def work(a, b, _):
+        told: list[str] = []
+        heard = asyncio.Event()
+        a.watch(lambda: told.append("a"))
+        b.watch(lambda: told.append("b"))
+        b.watch(heard.set)
+        for change in (
+            lambda: a.put_items([item("crm")]),
+            lambda: a.route_revision("r", b"body", b"digest"),
+            lambda: a.put_key(ApiKey("key_1", "ci", b"h" * 32, ("read",), (), 5, None)),
+            lambda: a.put_key(None, delete="key_1"),
+        ):
+            told.clear()
+            heard.clear()
+            await change()
+            async with asyncio.timeout(SLOW):
+                await heard.wait()
+            assert told == ["b"]
+        told.clear()
+        await a.route_revision("r", b"sealed anew", b"digest")  # nothing changed
+        await a.value("x", put=b"1")
+        await a.feed("f", ack=1)
+        await asyncio.sleep(WATCH_SECONDS + 0.3)
+        assert told == []
+
+    with_two(work)
+
+
+def test_a_change_is_told_without_any_hint_too():
+    async def work(a, b, engine):
+        heard = asyncio.Event()
+        b.watch(heard.set)
+        await engine.session.reset()  # it listens to nothing any more
+        await a.put_items([item("crm")])
+        async with asyncio.timeout(SLOW):
+            await heard.wait()
+
+    with_two(work)
+
+
+def test_a_change_between_opening_and_watching_is_told():
+    async def work(a, b, _):
+        await a.put_items([item("crm")])
+        heard = asyncio.Event()
+        b.watch(heard.set)
+        async with asyncio.timeout(SLOW):
+            await heard.wait()
+
+    with_two(work)
+
+
+def test_two_nodes_that_make_the_same_name_are_not_both_right():
+    async def work(a, b, _):
+        await a.put_items([item("crm")])
+        with pytest.raises(Conflict) as error:
+            await b.put_items([item("shop"), item("crm")])
+        assert error.value.code == "changed_elsewhere"
+        assert [one.name for one in await b.items()] == ["crm"]  # nothing of the call was kept
+
+    with_two(work)
