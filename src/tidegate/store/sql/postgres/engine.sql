@@ -13,3 +13,41 @@ SELECT current_setting('server_version') AS server_version,
 
 -- name: notify
 SELECT count(pg_notify(n.channel, n.payload)) FROM unnest($1::text[], $2::text[]) AS n(channel, payload)
+
+-- name: try_keeping
+SELECT pg_try_advisory_lock(8420, 3)
+
+-- name: end_keeping
+SELECT pg_advisory_unlock(8420, 3)
+
+-- name: spans
+-- `last` is the last offset that was drawn, or the first one due when none was since the last jump (`drawn` false).
+SELECT s.last_value AS last, s.is_called AS drawn, (SELECT floor FROM log_state) AS floor,
+       (SELECT array_agg(p.number ORDER BY p.number) FROM spans AS p) AS numbers
+FROM event_offset AS s
+
+-- name: span_is_over
+-- Whether a span was entered in an earlier slice of time than now; the clock is the server's.
+SELECT floor(extract(epoch FROM entered_at) / $2::float8) < floor(extract(epoch FROM clock_timestamp()) / $2::float8)
+FROM spans WHERE number = $1
+
+-- name: jump
+SELECT setval('event_offset', $1, false)
+
+-- name: enter_span
+UPDATE spans SET entered_at = clock_timestamp() WHERE number = $1
+
+-- name: note_span
+UPDATE spans SET entered_at = clock_timestamp() WHERE number = $1 AND entered_at IS NULL
+
+-- name: add_span
+INSERT INTO spans (number) VALUES ($1) ON CONFLICT DO NOTHING
+
+-- name: forget_span
+DELETE FROM spans WHERE number = $1
+
+-- name: partition
+-- NULL: there is no such table; else whether it is attached, and whether a detach was begun and cut.
+SELECT i.inhrelid IS NOT NULL AS attached, coalesce(i.inhdetachpending, false) AS pending
+FROM pg_class AS c LEFT JOIN pg_inherits AS i ON i.inhrelid = c.oid
+WHERE c.oid = to_regclass($1)

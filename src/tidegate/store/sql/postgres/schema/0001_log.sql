@@ -17,6 +17,7 @@
 --             its shares; the lease runs by this server's clock. `lock_key` names the advisory lock (8421, lock_key) of its
 --             session: free means that the session is gone.
 -- shares      What runs by itself, in 64 parts. `mark` NULL: the share stands at the mark of its node.
+-- dedupe      Keys over 512 bytes stand as their hash: an index entry has a limit here.
 -- No foreign keys: every writer holds the other side already, and a check on each insert would be paid for nothing.
 -- Hot tables are kept loose (fillfactor) and are vacuumed early, so that updates stay on their page.
 
@@ -87,7 +88,7 @@ CREATE TABLE audiences (
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 1000);
 
 CREATE TABLE dedupe (
-  hash       bytea PRIMARY KEY,
+  key        bytea PRIMARY KEY,
   "offset"   bigint NOT NULL,
   body_hash  bytea NOT NULL,
   seen_at    bigint NOT NULL

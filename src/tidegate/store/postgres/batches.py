@@ -1,0 +1,202 @@
+"""What one append statement carries, and what its answer means for each call that waits. Pure.
+
+A batch holds rows; a call holds events. They differ where an id stands twice in the batch: only its first is a row, the
+others answer with it. Invariant: a call that may be refused as a whole (strict) shares no id with another call of its
+batch, so that nobody's answer hangs on a row that is not written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from tidegate.errors import Conflict
+from tidegate.model import Appended, Event, NewEvent, Origin
+from tidegate.store.postgres.text import back, back_some, keep, keep_some
+
+ROWS_LIMIT = 2000
+BYTES_LIMIT = 8 << 20  # of bodies in one statement; a single call may be larger
+INDEXABLE_BYTES = 512
+MOST_HOPS = 32767  # what the column holds; the door refuses long before
+
+ORIGINS = tuple(Origin)
+ORIGIN_NUMBER = {origin: number for number, origin in enumerate(ORIGINS)}
+
+
+class Call(msgspec.Struct, gc=False):
+    """One call of append on its way."""
+
+    future: asyncio.Future[Any]
+    events: Sequence[NewEvent]
+    strict: bool
+
+
+class Batch(msgspec.Struct):
+    """`places[i]`: for each event of call i, (row that stands for it, its body hash)."""
+
+    calls: list[Call]
+    rows: list[NewEvent]
+    row_calls: list[int]
+    keys: list[bytes | None]
+    places: list[list[tuple[int, bytes]]]
+
+    def columns(self) -> tuple[list[Any], ...]:
+        """The parameters of the statement `append`, in its order."""
+        rows = self.rows
+        return (
+            self.row_calls,
+            [e.audience for e in rows],
+            [keep(e.type) for e in rows],
+            [keep_some(e.key) for e in rows],
+            [ORIGIN_NUMBER[e.origin] for e in rows],
+            [e.received_at_us for e in rows],
+            [e.occurred_at_us for e in rows],
+            [min(e.hops, MOST_HOPS) for e in rows],
+            [keep(e.data_path) for e in rows],
+            [keep(e.content_type) for e in rows],
+            [e.headers for e in rows],
+            [e.change for e in rows],
+            [e.body for e in rows],
+            self.keys,
+            [e.body_hash for e in rows],
+            [number for number, call in enumerate(self.calls) if call.strict],
+        )
+
+
+class Answer(msgspec.Struct):
+    """What a written batch means: new events in order, an answer or an error a call, offsets whose bodies differ."""
+
+    events: list[Event]
+    answers: list[list[Appended] | Conflict]
+    differing: list[int]
+
+
+def dedupe_key(source: str, dedupe_id: str) -> bytes:
+    """As it was written, so that neighbours in time share a page; a long one by its hash (after 0xFF: never a source)."""
+    key = f"{source}\0{dedupe_id}".encode("utf-8", "surrogatepass")
+    if len(key) <= INDEXABLE_BYTES:
+        return key
+    return b"\xff" + hashlib.blake2b(key, digest_size=32).digest()
+
+
+def gather(calls: Sequence[Call]) -> tuple[Batch, list[Call]]:
+    """As many calls as fit in one statement, in order, and those left for the next. The first one always fits."""
+    batch = Batch([], [], [], [], [])
+    first_rows: dict[bytes, int] = {}
+    strict_keys: set[bytes] = set()
+    left: list[Call] = []
+    size = 0
+    for place, call in enumerate(calls):
+        if batch.calls and (len(batch.rows) + len(call.events) > ROWS_LIMIT or size > BYTES_LIMIT):
+            left.extend(calls[place:])
+            break
+        keys = [None if e.dedupe_id is None else dedupe_key(e.source, e.dedupe_id) for e in call.events]
+        shared = {key for key in keys if key is not None and key in first_rows}
+        if shared and (call.strict or not shared.isdisjoint(strict_keys)):
+            left.append(call)
+            continue
+        _add(batch, call, keys, first_rows)
+        if call.strict:
+            strict_keys.update(key for key in keys if key is not None)
+        size += sum(len(e.body) for e in call.events)
+    return batch, left
+
+
+def _add(batch: Batch, call: Call, keys: list[bytes | None], first_rows: dict[bytes, int]) -> None:
+    number = len(batch.calls)
+    places: list[tuple[int, bytes]] = []
+    for event, key in zip(call.events, keys, strict=True):
+        row = len(batch.rows) if key is None else first_rows.setdefault(key, len(batch.rows))
+        if row == len(batch.rows):
+            batch.rows.append(event)
+            batch.row_calls.append(number)
+            batch.keys.append(key)
+        places.append((row, event.body_hash))
+    batch.calls.append(call)
+    batch.places.append(places)
+
+
+def clash(events: Sequence[NewEvent]) -> Conflict | None:
+    """The refusal of a strict call that contradicts itself."""
+    seen: dict[tuple[str, str], bytes] = {}
+    for place, event in enumerate(events):
+        if event.dedupe_id is not None:
+            first = seen.setdefault((event.source, event.dedupe_id), event.body_hash)
+            if first != event.body_hash:
+                return _conflict(place, event)
+    return None
+
+
+def _conflict(place: int, event: NewEvent) -> Conflict:
+    return Conflict(
+        f"event {place + 1}: id {event.dedupe_id!r} of source {event.source!r} was published before with another body",
+        hint="use a new id for a new event; nothing of this call was stored",
+        code="id_conflict",
+    )
+
+
+def read_answer(batch: Batch, row: Any) -> Answer:
+    """From the one row that the statement `append` gives."""
+    known = dict(
+        zip(row["known"] or (), zip(row["known_offsets"] or (), row["known_hashes"] or (), strict=True), strict=True)
+    )
+    refused = frozenset(row["refused"] or ())
+    events: list[Event] = []
+    found: list[tuple[int, bytes, bool]] = []  # a row's offset, the stored body's hash, whether it was there before
+    offset = row["first"] or 0
+    for n, (event, call) in enumerate(zip(batch.rows, batch.row_calls, strict=True), 1):
+        if n in known:
+            found.append((*known[n], True))
+        elif call in refused:
+            found.append((0, b"", False))
+        else:
+            events.append(event_from(event, offset))
+            found.append((offset, event.body_hash, False))
+            offset += 1
+    answers: list[list[Appended] | Conflict] = []
+    differing: set[int] = set()
+    first_use: set[int] = set()
+    for number, places in enumerate(batch.places):
+        if number in refused:
+            answers.append(_refusal(batch.calls[number], places, found))
+            continue
+        done = []
+        for place, body_hash in places:
+            at, stored_hash, before = found[place]
+            again = before or place in first_use
+            first_use.add(place)
+            differs = again and body_hash != stored_hash
+            if differs:
+                differing.add(at)
+            done.append(Appended(at, again, differs))
+        answers.append(done)
+    return Answer(events, answers, sorted(differing))
+
+
+def _refusal(call: Call, places: list[tuple[int, bytes]], found: list[tuple[int, bytes, bool]]) -> Conflict:
+    for number, (place, body_hash) in enumerate(places):
+        _, stored_hash, before = found[place]
+        if before and body_hash != stored_hash:
+            return _conflict(number, call.events[number])
+    raise AssertionError("the statement refused a call that has no conflict")
+
+
+def event_from(new: NewEvent, offset: int) -> Event:
+    return Event(
+        offset, new.source, new.type, new.origin, new.received_at_us, new.audience, new.body, new.content_type,
+        new.headers, new.key, new.occurred_at_us, new.data_path, new.change, new.hops,
+    )  # fmt: skip
+
+
+def event_of(row: Any, source: str) -> Event:
+    """From a row of the table; its columns as in the queries of log.sql."""
+    (offset, type_, origin, received, audience, body, content_type, headers, key,
+     occurred, data_path, change, hops, differs) = row  # fmt: skip
+    return Event(
+        offset, source, back(type_), ORIGINS[origin], received, audience, body, back(content_type), headers,
+        back_some(key), occurred, back(data_path), change, hops, differs,
+    )  # fmt: skip

@@ -1,0 +1,351 @@
+"""The event log on PostgreSQL: append by the group in one statement, read by offset, intern audiences.
+
+Calls that wait go together, one statement at a time a node; offsets are drawn under the append lock by the statement
+that inserts, so they are visible in order on every node. Offsets have gaps (a change of day, a cut statement).
+
+Failure: a statement that was cut has an unknown outcome; its callers get StoreBusy, and what was committed is told
+all the same, for it is read from the table. Crash: a batch is whole or absent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from tidegate.errors import Conflict, StoreBusy, TidegateError
+from tidegate.model import Appended, Audience, Event, NewEvent
+from tidegate.store import EventPage, EventQuery, Listener
+from tidegate.store.postgres.batches import Answer, Batch, Call, clash, event_from, event_of, gather, read_answer
+from tidegate.store.postgres.engine import Engine, sql
+from tidegate.store.postgres.follower import Follower
+from tidegate.store.postgres.pages import page
+from tidegate.store.postgres.partitions import Partitions, slice_seconds
+
+STUCK_AFTER_SECONDS = 0.5  # the door refuses new requests
+ANSWER_AFTER_SECONDS = 0.9  # those who wait get 503
+SWEEP_SECONDS = 0.1
+KEEP_EVERY_SECONDS = 10.0
+DEDUPE_SLICE = 2000
+
+logger = logging.getLogger("tidegate.store")
+
+
+class PostgresLog:
+    """Implements `store.Log`."""
+
+    def __init__(self, engine: Engine, instance: str) -> None:
+        self.instance = instance
+        self.partitions = Partitions(engine)
+        self.follower = Follower(engine, self._make)
+        self._engine = engine
+        self._sql = sql("log")
+        self._loop = asyncio.get_running_loop()
+        self._audiences: dict[int, Audience] = {}
+        self._interned: dict[tuple[Any, ...], Audience] = {}
+        self._calls: list[Call] = []  # not sent yet
+        self._open: dict[asyncio.Future[Any], float] = {}  # not answered yet, oldest first
+        self._due = asyncio.Event()
+        self._keep_now = asyncio.Event()
+        self._sweep: asyncio.TimerHandle | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Load the audiences, make the partitions that are due, and begin to tell."""
+        for row in await self._engine.fetch(self._sql["all_audiences"]):
+            self._keep(_audience(*row))
+        await self.partitions.run()
+        await self.follower.start()
+        self._tasks = [
+            self._loop.create_task(self._flush(), name="tidegate-append"),
+            self._loop.create_task(self._keep_partitions(), name="tidegate-partitions"),
+        ]
+
+    async def stop(self) -> None:
+        """Write what waits, as far as the server answers, then end."""
+        if self._tasks:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(2):
+                    while self._open:
+                        await asyncio.wait(list(self._open))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._sweep is not None:
+            self._sweep.cancel()
+        await self.follower.stop()
+
+    # -- append ------------------------------------------------------------------------------------------
+
+    def append(self, events: Sequence[NewEvent], strict: bool = False) -> asyncio.Future[list[Appended]]:
+        """See `store.Log.append`. With `strict`, an id that exists with another body raises Conflict: all or none."""
+        future: asyncio.Future[list[Appended]] = self._loop.create_future()
+        refusal = clash(events) if strict else None
+        if refusal is not None:
+            future.set_exception(refusal)
+        elif self._engine.down:
+            future.set_exception(StoreBusy("the database does not answer", retry_after_seconds=1))
+        elif not events:
+            future.set_result([])
+        else:
+            self._open[future] = time.monotonic()
+            self._calls.append(Call(future, events, strict))
+            self._due.set()
+            if self._sweep is None:
+                self._sweep = self._loop.call_later(SWEEP_SECONDS, self._sweep_open)
+        return future
+
+    @property
+    def waiting(self) -> int:
+        return len(self._open)
+
+    @property
+    def stuck(self) -> bool:
+        return self._engine.down or self._oldest_waits_for() > STUCK_AFTER_SECONDS
+
+    @property
+    def told(self) -> int:
+        """The highest offset that listeners were told."""
+        return self.follower.told
+
+    def _oldest_waits_for(self) -> float:
+        return time.monotonic() - next(iter(self._open.values())) if self._open else 0.0
+
+    def _sweep_open(self) -> None:
+        """Answer those who waited too long: their events may come to be stored or not."""
+        self._sweep = None
+        until = time.monotonic() - ANSWER_AFTER_SECONDS
+        late = [future for future, since in self._open.items() if since < until or self._engine.down]
+        for future in late:
+            self._answer(future, StoreBusy("the database did not confirm a write in time", retry_after_seconds=2))
+        if self._open:
+            self._sweep = self._loop.call_later(SWEEP_SECONDS, self._sweep_open)
+
+    def _answer(self, future: asyncio.Future[Any], value: Any) -> None:
+        self._open.pop(future, None)
+        if future.done():
+            return
+        if isinstance(value, BaseException):
+            future.set_exception(value)
+        else:
+            future.set_result(value)
+
+    async def _flush(self) -> None:
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            while self._calls:
+                waiting = [call for call in self._calls if not call.future.done()]
+                self._calls = []
+                if waiting:
+                    batch, left = gather(waiting)
+                    self._calls = left
+                    await self._write(batch)
+
+    async def _write(self, batch: Batch) -> None:
+        try:
+            answer = await self._insert(batch)
+        except asyncpg.CheckViolationError:  # no partition for the next offset: the keeper is behind
+            self._keep_now.set()
+            self._fail(batch, StoreBusy("the log's next partition is being made", retry_after_seconds=1))
+        except TidegateError as error:
+            self._fail(batch, error)
+        except Exception as error:
+            if len(batch.calls) == 1:
+                logger.exception("an event could not be written")
+                self._fail(batch, error)
+                return
+            for call in batch.calls:  # one call's fault is its own: it must not fail its neighbours
+                await self._write(gather([call])[0])
+        else:
+            self._tell(batch, answer)
+
+    def _fail(self, batch: Batch, error: BaseException) -> None:
+        for call in batch.calls:
+            self._answer(call.future, error)
+
+    async def _insert(self, batch: Batch) -> Answer:
+        values = batch.columns()
+        try:
+            row = await self._engine.fetchrow(self._sql["append"], *values)
+        except asyncpg.UniqueViolationError:
+            # Another node stored one of these ids between our look and our lock. With the lock first nobody can.
+            async with self._engine.transaction() as connection:
+                await connection.fetchval(self._sql["lock_append"])
+                row = await connection.fetchrow(self._sql["append"], *values)
+        answer = read_answer(batch, row)
+        if answer.differing:
+            await self._engine.execute(self._sql["mark_differs"], answer.differing)
+        return answer
+
+    def _tell(self, batch: Batch, answer: Answer) -> None:
+        """First the readers, then those who wait for their 2xx."""
+        later = self.follower.committed(answer.events) if answer.events else None
+        if later is None:
+            self._answer_all(batch, answer)
+        else:
+            later.add_done_callback(lambda _: self._answer_all(batch, answer))
+
+    def _answer_all(self, batch: Batch, answer: Answer) -> None:
+        for call, value in zip(batch.calls, answer.answers, strict=True):
+            self._answer(call.future, value)
+
+    async def append_in(self, connection: Any, events: Sequence[NewEvent]) -> list[Appended]:
+        """Append inside an open transaction, as its last act: the lock is held to its end. Then call `committed`."""
+        batch, _ = gather([Call(self._loop.create_future(), events, False)])
+        await connection.fetchval(self._sql["lock_append"])
+        answer = read_answer(batch, await connection.fetchrow(self._sql["append"], *batch.columns()))
+        if answer.differing:
+            await connection.execute(self._sql["mark_differs"], answer.differing)
+        (done,) = answer.answers
+        assert not isinstance(done, Conflict)
+        return done
+
+    async def committed(self, events: Sequence[NewEvent], appended: Sequence[Appended]) -> None:
+        """After the commit of a transaction with `append_in`: returns when listeners were told."""
+        fresh = [
+            event_from(event, one.offset) for event, one in zip(events, appended, strict=True) if not one.duplicate
+        ]
+        later = self.follower.committed(fresh) if fresh else None
+        if later is not None:
+            await later
+
+    # -- audiences ---------------------------------------------------------------------------------------
+
+    def _keep(self, audience: Audience) -> Audience:
+        self._audiences[audience.number] = audience
+        self._interned[(audience.source, audience.considered, audience.wanted, audience.filtered)] = audience
+        return audience
+
+    def audiences(self) -> Mapping[int, Audience]:
+        return self._audiences
+
+    async def learn(self, numbers: set[int]) -> None:
+        """Load those audiences that another node interned."""
+        unknown = [number for number in numbers if number not in self._audiences]
+        if unknown:
+            for row in await self._engine.fetch(self._sql["audiences_of"], unknown):
+                self._keep(_audience(*row))
+
+    async def audience(
+        self,
+        source: str,
+        considered: tuple[int, ...],
+        wanted: tuple[tuple[int, int], ...],
+        filtered: tuple[int, ...],
+    ) -> Audience:
+        found = self._interned.get((source, considered, wanted, filtered))
+        if found is not None:
+            return found
+        row = (source, _text(considered), _text(wanted), _text(filtered))
+        digest = hashlib.blake2b("\0".join(row).encode(), digest_size=16).digest()
+        number = await self._engine.fetchval(self._sql["find_audience"], digest)
+        if number is None:
+            number = await self._engine.fetchval(self._sql["insert_audience"], digest, *row)
+        return self._keep(Audience(number, source, considered, wanted, filtered))
+
+    # -- reading -----------------------------------------------------------------------------------------
+
+    async def _make(self, rows: Sequence[Any]) -> list[Event]:
+        await self.learn({row["audience"] for row in rows})
+        return [event_of(row, self._audiences[row["audience"]].source) for row in rows]
+
+    def listen(self, listener: Listener) -> int:
+        return self.follower.listen(listener)
+
+    def unlisten(self, listener: Listener) -> None:
+        self.follower.unlisten(listener)
+
+    def cached(self, offset: int) -> Event | None:
+        """The event when the tail has it; for hot paths that must not await."""
+        return self.follower.tail.get(offset)
+
+    async def read(self, offsets: Sequence[int]) -> list[Event]:
+        tail = self.follower.tail
+        found = {offset: event for offset in offsets if (event := tail.get(offset)) is not None}
+        missing = [offset for offset in offsets if offset not in found]
+        if missing:
+            for event in await self._make(await self._engine.fetch(self._sql["read_events"], missing)):
+                found[event.offset] = event
+        return [found[offset] for offset in sorted(found)]
+
+    async def scan(
+        self, after: int, upto: int, limit: int, audiences: Sequence[int] | None = None
+    ) -> list[tuple[int, int]]:
+        if audiences is None:
+            rows = await self._engine.fetch(self._sql["scan_all"], after, upto, limit)
+        else:
+            rows = await self._engine.fetch(self._sql["scan_audiences"], after, upto, limit, list(audiences))
+        pairs = [(row[0], row[1]) for row in rows]
+        await self.learn({number for _, number in pairs})
+        return pairs
+
+    async def page(self, query: EventQuery) -> EventPage:
+        audiences = None
+        if query.source is not None:
+            # An audience of another node is known here when its first event is told; a page may show it before.
+            audiences = [number for number, one in self._audiences.items() if one.source == query.source]
+        return await page(self._engine, query, audiences, self._make)
+
+    async def oldest(self) -> tuple[int, int] | None:
+        """(offset, received_at_us) of the oldest event kept."""
+        row = await self._engine.fetchrow(self._sql["oldest"])
+        return None if row is None else (row[0], row[1])
+
+    async def offset_at(self, at_us: int, after: int = 0) -> int | None:
+        """The first offset beyond `after` received at or after an instant; None when there is none."""
+        found: int | None = await self._engine.fetchval(self._sql["offset_at"], after, at_us)
+        return found
+
+    # -- retention ---------------------------------------------------------------------------------------
+
+    async def trim(self, upto: int, limit: int) -> int:
+        """Raise the floor: those events are gone for every reader. Partitions go when they lie wholly below it."""
+        row = await self._engine.fetchrow(self._sql["trim"], upto, limit)
+        if row["newest"] is not None:
+            self.partitions.slice_seconds = slice_seconds(time.time() - row["newest"] / 1e6)
+        if row["events"] < limit:
+            self._keep_now.set()
+        return int(row["events"])
+
+    async def forget_dedupe(self, before_us: int) -> None:
+        """Forget delivery ids seen before an instant, in slices by key."""
+        after: bytes | None = b""
+        while after is not None:
+            upto: bytes | None = await self._engine.fetchval(self._sql["dedupe_slice"], after, DEDUPE_SLICE)
+            if upto is not None:
+                await self._engine.execute(self._sql["forget_dedupe"], after, upto, before_us)
+            after = upto
+
+    async def _keep_partitions(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._keep_now.wait(), KEEP_EVERY_SECONDS)
+            self._keep_now.clear()
+            try:
+                await self.partitions.run()
+            except (TidegateError, asyncpg.PostgresError) as error:
+                logger.warning("partitions were not kept: %s", error)
+                await asyncio.sleep(1)
+
+
+def _text(numbers: tuple[Any, ...]) -> str:
+    return msgspec.json.encode(numbers).decode()
+
+
+def _audience(number: int, source: str, considered: str, wanted: str, filtered: str) -> Audience:
+    decode = msgspec.json.decode
+    return Audience(
+        number,
+        source,
+        decode(considered, type=tuple[int, ...]),
+        decode(wanted, type=tuple[tuple[int, int], ...]),
+        decode(filtered, type=tuple[int, ...]),
+    )

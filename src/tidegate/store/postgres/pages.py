@@ -1,0 +1,63 @@
+"""One page of the log: walked in slices, so that a search that finds little gives a short page instead of a long wait.
+
+Knows no route and no rights. Each slice is two statements: where so many rows end, then what of them fits; a trim
+between the two makes a page shorter, never wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from tidegate.model import Event, Origin
+from tidegate.store import EventPage, EventQuery
+from tidegate.store.postgres.batches import ORIGIN_NUMBER
+from tidegate.store.postgres.engine import Engine, sql
+from tidegate.store.postgres.text import keep, keep_some
+
+FIRST_SLICE = 256
+LARGEST_SLICE = 4096
+END = 1 << 62
+
+Make = Callable[[Sequence[Any]], Awaitable[list[Event]]]
+
+
+async def page(engine: Engine, query: EventQuery, audiences: list[int] | None, make: Make) -> EventPage:
+    texts = sql("log")
+    way = ("_key" if query.key is not None else "") + ("_up" if query.ascending else "_down")
+    key = () if query.key is None else (keep(query.key),)
+    filters = _filters(query, audiences)
+    edge = (query.after or 0) if query.ascending else (query.before or END)
+    found: list[Event] = []
+    looked, size = 0, max(FIRST_SLICE, query.limit)
+    while True:
+        size = min(size, query.scan_limit - looked)
+        count, last = await engine.fetchrow(texts["slice" + way], edge, size, *key)
+        if count == 0:
+            return EventPage(tuple(found), edge if query.ascending else 0, False)
+        bounds = (edge, last) if query.ascending else (last, edge)
+        rows = await engine.fetch(texts["fit" + way], *bounds, query.limit - len(found), *filters, *key)
+        found.extend(await make(rows))
+        edge, looked = last, looked + count
+        if len(found) == query.limit:
+            edge = found[-1].offset
+        if len(found) == query.limit or looked >= query.scan_limit:
+            return await _ended(engine, texts["slice" + way], EventPage(tuple(found), edge, True), key, query.ascending)
+        size = min(size * 4, LARGEST_SLICE)
+
+
+async def _ended(engine: Engine, text: str, full: EventPage, key: tuple[str, ...], ascending: bool) -> EventPage:
+    """A page that is full or has looked far enough: is there anything beyond it?"""
+    count, _ = await engine.fetchrow(text, full.edge, 1, *key)
+    return full if count else EventPage(full.events, full.edge if ascending else 0, False)
+
+
+def _filters(query: EventQuery, audiences: list[int] | None) -> tuple[Any, ...]:
+    return (
+        audiences,
+        keep_some(query.type),
+        ORIGIN_NUMBER[Origin(query.origin)] if query.origin else None,
+        query.since_us,
+        query.until_us,
+        query.text.encode() if query.text else None,
+    )

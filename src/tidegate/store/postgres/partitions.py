@@ -1,0 +1,122 @@
+"""Spans of the log: one partition of events and one of attempts for 2^24 offsets, made ahead and dropped whole.
+
+Appends never wait for it: tables are made apart and attached, detached CONCURRENTLY and dropped when nobody reads them,
+each under short lock timeouts and tried again at the next run. One node does it at a time (an advisory lock of the
+session that works). Crash between two steps: each step looks at what is there and goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import asyncpg
+
+from tidegate.store.postgres.engine import Engine, sql
+
+SPAN_BITS = 24
+DAY_SECONDS = 86_400
+HOUR_SECONDS = 3_600
+_TABLES = ("events", "attempts")
+
+log = logging.getLogger("tidegate.store")
+
+
+def span_of(offset: int) -> int:
+    return offset >> SPAN_BITS
+
+
+def first_of(span: int) -> int:
+    return span << SPAN_BITS
+
+
+def slice_seconds(retention_seconds: float) -> int:
+    """How much time a partition covers: a day, or an hour where events are kept for less than three days."""
+    return DAY_SECONDS if retention_seconds >= 3 * DAY_SECONDS else HOUR_SECONDS
+
+
+class Partitions:
+    """`run` does what is due. Numbers of spans are ours, so they may stand in names of tables."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.slice_seconds = DAY_SECONDS
+        self._engine = engine
+        self._sql = sql("engine")
+
+    async def run(self) -> bool:
+        """Make the next span, jump to it when it is time, drop what lies below the floor. False: another node does."""
+        async with self._engine.connection() as connection:
+            if not await connection.fetchval(self._sql["try_keeping"]):
+                return False
+            try:
+                await self._make_ahead(connection)
+                await self._jump_if_over(connection)
+                await self._drop(connection)
+            finally:
+                if not connection.is_closed():
+                    await connection.fetchval(self._sql["end_keeping"])
+            return True
+
+    async def _make_ahead(self, connection: Any) -> None:
+        state = await connection.fetchrow(self._sql["spans"])
+        current = span_of(state["last"])
+        for number in (current, current + 1):
+            if number not in (state["numbers"] or ()):
+                await self._make(connection, number)
+        await connection.execute(self._sql["note_span"], current)
+
+    async def _make(self, connection: Any, number: int) -> None:
+        async with connection.transaction():
+            for table in _TABLES:
+                name = f"{table}_{number:d}"
+                await connection.execute(f"CREATE TABLE IF NOT EXISTS {name} (LIKE {table} INCLUDING ALL)")
+                await connection.execute(
+                    f"ALTER TABLE {table} ATTACH PARTITION {name} "
+                    f"FOR VALUES FROM ({first_of(number):d}) TO ({first_of(number + 1):d})"
+                )
+            await connection.execute(self._sql["add_span"], number)
+
+    async def _jump_if_over(self, connection: Any) -> None:
+        """At the change of day the next event begins a span. Under the append lock: no offset is drawn meanwhile."""
+        if not await self._is_over(connection):
+            return
+        async with connection.transaction():
+            await connection.fetchval(sql("log")["lock_append"])
+            state = await connection.fetchrow(self._sql["spans"])
+            current = span_of(state["last"])
+            if not await self._is_over(connection):
+                return
+            empty = not state["drawn"] and state["last"] == first_of(current)
+            if not empty:
+                current += 1
+                await connection.fetchval(self._sql["jump"], first_of(current))
+            await connection.execute(self._sql["enter_span"], current)
+        await self._make_ahead(connection)
+
+    async def _is_over(self, connection: Any) -> bool:
+        state = await connection.fetchrow(self._sql["spans"])
+        over = await connection.fetchval(self._sql["span_is_over"], span_of(state["last"]), float(self.slice_seconds))
+        return bool(over)
+
+    async def _drop(self, connection: Any) -> None:
+        state = await connection.fetchrow(self._sql["spans"])
+        for number in state["numbers"]:
+            if first_of(number + 1) - 1 > state["floor"] or number >= span_of(state["last"]):
+                return
+            try:
+                for table in _TABLES:
+                    await self._drop_table(connection, table, f"{table}_{number:d}")
+                await connection.execute(self._sql["forget_span"], number)
+            except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError):
+                log.info("span %d is still read; it is dropped at a later run", number)
+                return
+
+    async def _drop_table(self, connection: Any, table: str, name: str) -> None:
+        found = await connection.fetchrow(self._sql["partition"], name)
+        if found is None:
+            return
+        if found["pending"]:
+            await connection.execute(f"ALTER TABLE {table} DETACH PARTITION {name} FINALIZE")
+        elif found["attached"]:
+            await connection.execute(f"ALTER TABLE {table} DETACH PARTITION {name} CONCURRENTLY")
+        await connection.execute(f"DROP TABLE {name}")

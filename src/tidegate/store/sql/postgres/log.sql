@@ -1,0 +1,205 @@
+-- Queries of the log (store/postgres/log.py, follower.py). "offset" is a word of SQL, so it stands in quotes.
+
+-- name: append
+-- All of a batch in one statement. The lock is taken before an offset is drawn and freed by the implicit commit, when the
+-- rows are visible: so events become visible in the order of their offsets, with no round trip under the lock.
+-- `known` is looked up in the snapshot from before the lock; an id that another node committed in between is a unique
+-- violation, and the whole statement is made again (log.py). Nothing is drawn for what is known or refused.
+WITH gate AS MATERIALIZED (
+  SELECT pg_advisory_xact_lock(8420, 1)
+), input AS MATERIALIZED (
+  SELECT u.*
+  FROM gate, unnest($1::int[], $2::int[], $3::text[], $4::text[], $5::smallint[], $6::bigint[], $7::bigint[],
+                    $8::smallint[], $9::text[], $10::text[], $11::bytea[], $12::bytea[], $13::bytea[],
+                    $14::bytea[], $15::bytea[]) WITH ORDINALITY
+    AS u(call, audience, type, key, origin, received_at, occurred_at, hops, data_path, content_type, headers, change, body,
+         dedupe_key, body_hash, n)
+), known AS MATERIALIZED (
+  SELECT i.n, i.call, d.first, d.body_hash, d.body_hash <> i.body_hash AS differs
+  FROM input AS i CROSS JOIN LATERAL (
+    SELECT k."offset" AS first, k.body_hash FROM dedupe AS k WHERE k.key = i.dedupe_key LIMIT 1
+  ) AS d
+  WHERE i.dedupe_key IS NOT NULL
+), refused AS MATERIALIZED (
+  SELECT DISTINCT k.call FROM known AS k WHERE k.differs AND k.call = ANY ($16::int[])
+), fresh AS MATERIALIZED (
+  SELECT nextval('event_offset') AS "offset", s.*
+  FROM (
+    SELECT i.* FROM input AS i
+    WHERE i.n NOT IN (SELECT k.n FROM known AS k) AND i.call NOT IN (SELECT r.call FROM refused AS r)
+    ORDER BY i.n
+  ) AS s
+), ids AS (
+  INSERT INTO dedupe (key, "offset", body_hash, seen_at)
+  SELECT f.dedupe_key, f.offset, f.body_hash, f.received_at FROM fresh AS f WHERE f.dedupe_key IS NOT NULL
+), counted AS (
+  UPDATE audiences AS a SET events = a.events + c.events
+  FROM (SELECT f.audience, count(*) AS events FROM fresh AS f GROUP BY f.audience) AS c
+  WHERE a.number = c.audience
+), kept AS (
+  INSERT INTO events ("offset", audience, type, key, origin, received_at, occurred_at, hops,
+                      data_path, content_type, headers, change, body)
+  SELECT f.offset, f.audience, f.type, f.key, f.origin, f.received_at, f.occurred_at, f.hops,
+         f.data_path, f.content_type, f.headers, f.change, f.body
+  FROM fresh AS f
+)
+SELECT (SELECT min(f.offset) FROM fresh AS f) AS first,
+       (SELECT count(*) FROM fresh) AS fresh,
+       (SELECT array_agg(k.n ORDER BY k.n) FROM known AS k) AS known,
+       (SELECT array_agg(k.first ORDER BY k.n) FROM known AS k) AS known_offsets,
+       (SELECT array_agg(k.body_hash ORDER BY k.n) FROM known AS k) AS known_hashes,
+       (SELECT array_agg(r.call) FROM refused AS r) AS refused
+
+-- name: lock_append
+SELECT pg_advisory_xact_lock(8420, 1)
+
+-- name: mark_differs
+UPDATE events SET differs = true WHERE "offset" = ANY ($1::bigint[]) AND NOT differs
+
+-- name: head
+SELECT greatest((SELECT max("offset") FROM events), (SELECT floor FROM log_state))
+
+-- name: follow
+-- At most $3 rows and about $4 bytes, whatever the size of bodies; at least one row.
+SELECT s."offset", s.type, s.origin, s.received_at, s.audience, s.body, s.content_type, s.headers, s.key,
+       s.occurred_at, s.data_path, s.change, s.hops, s.differs
+FROM (
+  SELECT n.*, sum(octet_length(n.body)) OVER (ORDER BY n.offset) - octet_length(n.body) AS bytes_before
+  FROM (SELECT * FROM events WHERE "offset" > $1 AND "offset" <= $2 ORDER BY "offset" LIMIT $3) AS n
+) AS s
+WHERE s.bytes_before < $4 ORDER BY s."offset"
+
+-- name: read_events
+SELECT "offset", type, origin, received_at, audience, body, content_type, headers, key,
+       occurred_at, data_path, change, hops, differs
+FROM events WHERE "offset" = ANY ($1::bigint[]) AND "offset" > (SELECT floor FROM log_state)
+
+-- name: scan_all
+SELECT "offset", audience FROM events
+WHERE "offset" > $1 AND "offset" <= $2 AND "offset" > (SELECT floor FROM log_state)
+ORDER BY "offset" LIMIT $3
+
+-- name: scan_audiences
+-- One bounded look per audience by its index: a selective lane far behind reads only its own.
+SELECT s."offset", a.number
+FROM unnest($4::int[]) AS a(number) CROSS JOIN LATERAL (
+  SELECT e.offset FROM events AS e
+  WHERE e.audience = a.number AND e.offset > $1 AND e.offset <= $2 AND e.offset > (SELECT floor FROM log_state)
+  ORDER BY e.offset LIMIT $3
+) AS s
+ORDER BY s."offset" LIMIT $3
+
+-- name: slice_down
+-- A page is made of slices: first where a slice of so many rows ends, then what of it fits.
+SELECT count(*), min(s."offset") FROM (
+  SELECT "offset" FROM events WHERE "offset" < $1 AND "offset" > (SELECT floor FROM log_state)
+  ORDER BY "offset" DESC LIMIT $2
+) AS s
+
+-- name: slice_up
+SELECT count(*), max(s."offset") FROM (
+  SELECT "offset" FROM events WHERE "offset" > $1 AND "offset" > (SELECT floor FROM log_state)
+  ORDER BY "offset" LIMIT $2
+) AS s
+
+-- name: slice_key_down
+SELECT count(*), min(s."offset") FROM (
+  SELECT "offset" FROM events
+  WHERE hashtextextended(key, 0) = hashtextextended($3, 0) AND key = $3
+    AND "offset" < $1 AND "offset" > (SELECT floor FROM log_state)
+  ORDER BY "offset" DESC LIMIT $2
+) AS s
+
+-- name: slice_key_up
+SELECT count(*), max(s."offset") FROM (
+  SELECT "offset" FROM events
+  WHERE hashtextextended(key, 0) = hashtextextended($3, 0) AND key = $3
+    AND "offset" > $1 AND "offset" > (SELECT floor FROM log_state)
+  ORDER BY "offset" LIMIT $2
+) AS s
+
+-- name: fit_down
+SELECT "offset", type, origin, received_at, audience, body, content_type, headers, key,
+       occurred_at, data_path, change, hops, differs
+FROM events
+WHERE "offset" >= $1 AND "offset" < $2
+  AND ($4::int[] IS NULL OR audience = ANY ($4)) AND ($5::text IS NULL OR type = $5)
+  AND ($6::smallint IS NULL OR origin = $6) AND ($7::bigint IS NULL OR received_at >= $7)
+  AND ($8::bigint IS NULL OR received_at < $8) AND ($9::bytea IS NULL OR position($9 IN body) > 0)
+ORDER BY "offset" DESC LIMIT $3
+
+-- name: fit_up
+SELECT "offset", type, origin, received_at, audience, body, content_type, headers, key,
+       occurred_at, data_path, change, hops, differs
+FROM events
+WHERE "offset" > $1 AND "offset" <= $2
+  AND ($4::int[] IS NULL OR audience = ANY ($4)) AND ($5::text IS NULL OR type = $5)
+  AND ($6::smallint IS NULL OR origin = $6) AND ($7::bigint IS NULL OR received_at >= $7)
+  AND ($8::bigint IS NULL OR received_at < $8) AND ($9::bytea IS NULL OR position($9 IN body) > 0)
+ORDER BY "offset" LIMIT $3
+
+-- name: fit_key_down
+SELECT "offset", type, origin, received_at, audience, body, content_type, headers, key,
+       occurred_at, data_path, change, hops, differs
+FROM events
+WHERE hashtextextended(key, 0) = hashtextextended($10, 0) AND key = $10 AND "offset" >= $1 AND "offset" < $2
+  AND ($4::int[] IS NULL OR audience = ANY ($4)) AND ($5::text IS NULL OR type = $5)
+  AND ($6::smallint IS NULL OR origin = $6) AND ($7::bigint IS NULL OR received_at >= $7)
+  AND ($8::bigint IS NULL OR received_at < $8) AND ($9::bytea IS NULL OR position($9 IN body) > 0)
+ORDER BY "offset" DESC LIMIT $3
+
+-- name: fit_key_up
+SELECT "offset", type, origin, received_at, audience, body, content_type, headers, key,
+       occurred_at, data_path, change, hops, differs
+FROM events
+WHERE hashtextextended(key, 0) = hashtextextended($10, 0) AND key = $10 AND "offset" > $1 AND "offset" <= $2
+  AND ($4::int[] IS NULL OR audience = ANY ($4)) AND ($5::text IS NULL OR type = $5)
+  AND ($6::smallint IS NULL OR origin = $6) AND ($7::bigint IS NULL OR received_at >= $7)
+  AND ($8::bigint IS NULL OR received_at < $8) AND ($9::bytea IS NULL OR position($9 IN body) > 0)
+ORDER BY "offset" LIMIT $3
+
+-- name: oldest
+SELECT "offset", received_at FROM events
+WHERE "offset" > (SELECT floor FROM log_state) ORDER BY "offset" LIMIT 1
+
+-- name: offset_at
+SELECT "offset" FROM events
+WHERE "offset" > $1 AND "offset" > (SELECT floor FROM log_state) AND received_at >= $2 ORDER BY "offset" LIMIT 1
+
+-- name: all_audiences
+SELECT number, source, considered, wanted, filtered FROM audiences ORDER BY number
+
+-- name: audiences_of
+SELECT number, source, considered, wanted, filtered FROM audiences WHERE number = ANY ($1::int[])
+
+-- name: find_audience
+SELECT number FROM audiences WHERE digest = $1
+
+-- name: insert_audience
+INSERT INTO audiences (digest, source, considered, wanted, filtered) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (digest) DO UPDATE SET source = excluded.source RETURNING number
+
+-- name: instance
+INSERT INTO settings (name, value) VALUES ('instance', $1)
+ON CONFLICT (name) DO UPDATE SET value = settings.value RETURNING value
+
+-- name: trim
+-- Raises the floor past at most $2 events up to offset $1; their partitions go later (partitions.py).
+WITH bound AS MATERIALIZED (
+  SELECT count(*) AS events, max(s."offset") AS upto, max(s.received_at) AS newest
+  FROM (
+    SELECT "offset", received_at FROM events
+    WHERE "offset" > (SELECT floor FROM log_state) AND "offset" <= $1 ORDER BY "offset" LIMIT $2
+  ) AS s
+), raised AS (
+  UPDATE log_state SET floor = greatest(floor, b.upto) FROM bound AS b WHERE b.upto IS NOT NULL
+), settled AS (
+  DELETE FROM exceptions AS x USING bound AS b WHERE x.offset <= b.upto AND x.state >= 2
+)
+SELECT b.events, b.newest FROM bound AS b
+
+-- name: dedupe_slice
+SELECT max(s.key) FROM (SELECT key FROM dedupe WHERE key > $1 ORDER BY key LIMIT $2) AS s
+
+-- name: forget_dedupe
+DELETE FROM dedupe WHERE key > $1 AND key <= $2 AND seen_at < $3
