@@ -76,7 +76,7 @@ class Answer(msgspec.Struct):
 
 
 def dedupe_key(source: str, dedupe_id: str) -> bytes:
-    """As it was written, so that neighbours in time share a page; a long one by its hash (after 0xFF: never a source)."""
+    """As it was written, so that neighbours in time share a page; a long one by its hash."""
     key = f"{source}\0{dedupe_id}".encode("utf-8", "surrogatepass")
     if len(key) <= INDEXABLE_BYTES:
         return key
