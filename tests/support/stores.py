@@ -7,15 +7,23 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from support.postgres import database_for
 from tidegate.errors import NotFound
 from tidegate.model import NewEvent, Origin
 from tidegate.store import Settlement, Store
+from tidegate.store.postgres import open_postgres
 from tidegate.store.sqlite import open_sqlite
 
 T = TypeVar("T")
 Opener = Callable[[Path], Awaitable[Store]]
 
-STORES: dict[str, Opener] = {"sqlite": open_sqlite}
+
+async def open_on_postgres(folder: Path) -> Store:
+    """On the database that stands for `folder`, made at the first use."""
+    return await open_postgres(database_for(folder))
+
+
+STORES: dict[str, Opener] = {"sqlite": open_sqlite, "postgres": open_on_postgres}
 
 
 class AllOffered:

@@ -42,6 +42,8 @@ class Counted(Protocol):
 
     def audiences(self) -> Any: ...
 
+    async def learn(self, numbers: set[int]) -> None: ...
+
 
 def pack_ahead(position: int, ahead: Sequence[int]) -> bytes:
     """Settled offsets beyond a position, as 64-bit distances: offsets jump where a partition begins."""
@@ -119,6 +121,7 @@ class PostgresDeliveries:
             head = await connection.fetchval(sql("log")["head"])
             counts = await connection.fetch(self._sql["audience_counts"])
             standing = _standing(await connection.fetch(self._sql["load"], list(range(SHARES))))
+        await self._log.learn({number for number, _ in counts})
         known = self._log.audiences()
         counted: list[tuple[Audience, int]] = [(known[number], count) for number, count in counts if number in known]
         return Books(head, min(standing.marks.values()), tuple(counted), tuple(standing.lanes))

@@ -150,7 +150,8 @@ class Engine:
                 await session.close(timeout=1)
         if self._pool is not None:
             try:
-                await asyncio.wait_for(self._pool.close(), 2)
+                async with asyncio.timeout(2):
+                    await self._pool.close()
             except Exception:  # noqa: BLE001 - the server is gone, or someone holds on: end without a farewell
                 self._pool.terminate()
 

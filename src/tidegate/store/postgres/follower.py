@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -25,6 +26,8 @@ NOTICE_EVERY_SECONDS = 0.01
 SLICE_ROWS = 500
 SLICE_BYTES = 16 << 20
 END = 1 << 62
+
+logger = logging.getLogger("tidegate.store")
 
 _Own = tuple[Sequence[Event], "asyncio.Future[None]"]
 
@@ -99,7 +102,8 @@ class Follower:
         while True:
             told = self.told
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._due.wait(), LOOK_EVERY_SECONDS)
+                async with asyncio.timeout(LOOK_EVERY_SECONDS):
+                    await self._due.wait()
             noticed = self._due.is_set()
             self._due.clear()
             if not noticed and told != self.told:
@@ -110,6 +114,8 @@ class Follower:
             except TidegateError:
                 self._due.set()  # the server is away; own batches that wait are told when it is back
                 await asyncio.sleep(LOOK_EVERY_SECONDS)
+            except Exception:
+                logger.exception("a listener of the log failed")
             finally:
                 self._busy = False
 

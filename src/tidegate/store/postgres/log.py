@@ -327,7 +327,8 @@ class PostgresLog:
     async def _keep_partitions(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._keep_now.wait(), KEEP_EVERY_SECONDS)
+                async with asyncio.timeout(KEEP_EVERY_SECONDS):
+                    await self._keep_now.wait()
             self._keep_now.clear()
             try:
                 await self.partitions.run()

@@ -57,6 +57,10 @@ class Partitions:
                     await connection.fetchval(self._sql["end_keeping"])
             return True
 
+    async def count(self) -> int:
+        """How many partitions of events there are."""
+        return len((await self._engine.fetchrow(self._sql["spans"]))["numbers"])
+
     async def _make_ahead(self, connection: Any) -> None:
         state = await connection.fetchrow(self._sql["spans"])
         current = span_of(state["last"])

@@ -26,6 +26,8 @@ class AppendsInside(Protocol):
 
     async def append_in(self, connection: Any, events: Sequence[NewEvent]) -> list[Appended]: ...
 
+    async def committed(self, events: Sequence[NewEvent], appended: Sequence[Appended]) -> None: ...
+
 
 class PostgresRecords:
     """Implements `store.Records`."""
@@ -69,7 +71,9 @@ class PostgresRecords:
             if commit.records:
                 await connection.execute(self._sql["put"], commit.source, commit.resource, *_written(commit))
             await connection.execute(self._sql["put_state"], *_state_row(commit))
-            return await self._log.append_in(connection, commit.changes) if commit.changes else []
+            appended = await self._log.append_in(connection, commit.changes) if commit.changes else []
+        await self._log.committed(commit.changes, appended)
+        return appended
 
     async def state(self, source: str, resource: str) -> ResourceState:
         """What is remembered; a state as new when there is none."""
