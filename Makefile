@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 PORT ?= 8420
+ROUNDS ?= 5
+DURATION ?= 3
 
 # The first of these that really runs and is new enough (a name on PATH may be a launcher for a missing version).
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
@@ -40,8 +42,8 @@ format: $(VENV)/.dev ## rewrite the code in the project's format
 docs: $(VENV)/.dev ## write the generated parts of docs/reference anew
 	@$(BIN)/python docs/generate.py
 
-bench: $(VENV)/.dev ## measure, side by side with the floor
-	@$(BIN)/python bench/run.py
+bench: $(VENV)/.dev ## measure, side by side with the floors (ONLY="ingest start" ROUNDS=5 DURATION=3 DATABASE=URL)
+	@$(BIN)/python -m bench.run $(ONLY) --rounds $(ROUNDS) --seconds $(DURATION) $(if $(DATABASE),--database $(DATABASE))
 
 proof: $(VENV)/.dev ## the long fault runs, a few minutes
 	@$(BIN)/python -m pytest -rs tests/guarantees -m "proof or not proof"

@@ -1,10 +1,11 @@
 """The floors that Tidegate is measured against, each the least program that does the one thing.
 
+    python -m bench.floors noop --port N                         bare ASGI, answers 1 KiB at once
     python -m bench.floors durable --port N --dir DIR            bare ASGI, 202 after a group commit at FULL
     python -m bench.floors plain --port N --dir DIR --to URL     durable, and a bare aiohttp loop posts each body on
 
-`durable` verifies nothing and keeps nothing but the body; `plain` records no attempt and never retries. They bound from
-above what a gateway in this language can reach on this machine.
+`noop` knows no key and no cache; `durable` verifies nothing and keeps nothing but the body; `plain` records no attempt
+and never retries. They bound from above what such a server reaches on this machine with these parts.
 """
 
 from __future__ import annotations
@@ -112,9 +113,22 @@ def make_app(durable: Durable) -> Any:
     return app
 
 
+def make_noop() -> Any:
+    item = b'{"id":1,"state":"paid","note":"' + b"x" * 860 + b'"}'
+    head = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(item))]
+    start = {"type": "http.response.start", "status": 200, "headers": head}
+    body = {"type": "http.response.body", "body": item}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(start)
+        await send(body)
+
+    return app
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("kind", choices=["durable", "plain"])
+    parser.add_argument("kind", choices=["noop", "durable", "plain"])
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--dir", type=Path, required=True)
     parser.add_argument("--to", default="")
@@ -122,7 +136,7 @@ async def main() -> None:
     import uvicorn
 
     relay = Relay(options.to) if options.kind == "plain" else None
-    app = make_app(Durable(options.dir, relay.put if relay else None))
+    app = make_noop() if options.kind == "noop" else make_app(Durable(options.dir, relay.put if relay else None))
     listener = socket.create_server(("127.0.0.1", options.port), backlog=2048)
     config = uvicorn.Config(app, http="httptools", loop="none", ws="none", lifespan="off", access_log=False,
                             log_level="warning", interface="asgi3", server_header=False)  # fmt: skip

@@ -1,11 +1,13 @@
-"""The load and the sink, each a process of its own, so that their CPU is not the gateway's.
+"""The load and the far side, each a process of its own, so that their CPU is not the gateway's.
 
-    python -m bench.load post URL --seconds S --connections C [--rate R] [--secret whsec_...]
+    python -m bench.load post URL --seconds S [--connections C] [--rate R] [--count N] [--ids random]
+    python -m bench.load get URL --seconds S [--connections C] [--key KEY]
     python -m bench.load sink --port N
 
-`post` sends 1 KiB events signed by Standard Webhooks over keep-alive connections, closed loop or at a rate, and
-prints one JSON line: answers by status, seconds, latencies. `sink` answers 200 to everything; GET /count tells how many
-POSTs came, and /late the milliseconds from the `sent_at_ns` in the body to the arrival.
+`post` sends 1 KiB events signed by Standard Webhooks over keep-alive connections, closed loop, at a rate, or `--count`
+of them; `get` asks for one address over and over. Both print one JSON line: answers by status, seconds, latencies.
+`sink` answers 200 to every POST at once; GET /count tells how many came, /late the milliseconds from the `sent_at_ns`
+in the body to the arrival, and any other GET is an item of 1 KiB, as a source's API gives it.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -48,17 +51,18 @@ class Poster(asyncio.Protocol):
 
 
 class Signed:
-    """Makes requests: 1 KiB of JSON, a new id and a signature each."""
+    """Makes requests: 1 KiB of JSON, a new id and a signature each. Ids count up, or are random."""
 
-    def __init__(self, path: str, host: str, secret: str) -> None:
+    def __init__(self, path: str, host: str, secret: str, random_ids: bool = False) -> None:
         self._head = f"POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n".encode()
         self._key = hmac.new(base64.b64decode(secret.removeprefix("whsec_")), digestmod=hashlib.sha256)
         self._run = time.time_ns()
         self._number = 0
+        self._random = random_ids
 
     def make(self) -> bytes:
         self._number += 1
-        name = f"msg_{self._run}_{self._number}"
+        name = f"msg_{os.urandom(12).hex()}" if self._random else f"msg_{self._run}_{self._number}"
         now = int(time.time())
         body = (
             f'{{"type":"order.created","sent_at_ns":{time.monotonic_ns()},"number":{self._number},'
@@ -75,17 +79,33 @@ class Signed:
         )
 
 
-async def post(options: argparse.Namespace) -> None:
+class Got:
+    """Makes the same GET over and over."""
+
+    def __init__(self, path: str, host: str, key: str) -> None:
+        self._request = f"GET {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\n\r\n".encode()
+
+    def make(self) -> bytes:
+        return self._request
+
+
+async def drive(options: argparse.Namespace) -> None:
     url = urlsplit(options.url)
-    signed = Signed(url.path, url.netloc, options.secret)
+    requests: Signed | Got
+    if options.verb == "post":
+        requests = Signed(url.path, url.netloc, options.secret, options.ids == "random")
+    else:
+        requests = Got(url.path, url.netloc, options.key)
     loop = asyncio.get_running_loop()
     statuses: dict[int, int] = {}
     latencies: list[float] = []
     started = time.perf_counter()
     end = started + options.seconds
+    left = options.count or 1 << 60
     gap = options.connections / options.rate if options.rate else 0.0
 
     async def one(number: int) -> None:
+        nonlocal left
         _, poster = await loop.create_connection(Poster, url.hostname, url.port)
         due = started + gap * number / options.connections
         while True:
@@ -93,11 +113,12 @@ async def post(options: argparse.Namespace) -> None:
                 due += gap
                 await asyncio.sleep(max(0.0, due - time.perf_counter()))
             at = time.perf_counter()
-            if at > end:
+            if at > end or left == 0:
                 poster.transport.close()
                 return
+            left -= 1
             poster.future = loop.create_future()
-            poster.transport.write(signed.make())
+            poster.transport.write(requests.make())
             status = await poster.future
             statuses[status] = statuses.get(status, 0) + 1
             latencies.append(time.perf_counter() - at)
@@ -106,16 +127,16 @@ async def post(options: argparse.Namespace) -> None:
 
     await asyncio.gather(*(one(number) for number in range(options.connections)))
     latencies.sort()
-    print(
-        json.dumps(
-            {
-                "statuses": statuses,
-                "seconds": time.perf_counter() - started,
-                "p50_ms": latencies[len(latencies) // 2] * 1e3,
-                "p99_ms": latencies[int(len(latencies) * 0.99)] * 1e3,
-            }
-        )
-    )
+    report = {
+        "statuses": statuses,
+        "seconds": time.perf_counter() - started,
+        "p50_ms": latencies[len(latencies) // 2] * 1e3,
+        "p99_ms": latencies[int(len(latencies) * 0.99)] * 1e3,
+    }
+    print(json.dumps(report))
+
+
+ITEM = json.dumps({"id": 1, "state": "paid", "note": PAD}).encode()
 
 
 class Sink(asyncio.Protocol):
@@ -142,9 +163,10 @@ class Sink(asyncio.Protocol):
         self.body += body
 
     def on_message_complete(self) -> None:
-        answer = b"{}"
+        answer = ITEM
         if self.parser.get_method() == b"POST":
             Sink.count += 1
+            answer = b"{}"
             at = self.body.find(b'"sent_at_ns":')
             if at >= 0:
                 sent = int(self.body[at + 13 : self.body.index(b",", at)])
@@ -157,7 +179,8 @@ class Sink(asyncio.Protocol):
                 {"n": len(late), "p50_ms": late[len(late) // 2], "p99_ms": late[int(len(late) * 0.99)]}
             ).encode()
             Sink.late_ms = []
-        self.transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(answer) + answer)
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(answer)
+        self.transport.write(head + answer)
 
 
 async def sink(options: argparse.Namespace) -> None:
@@ -171,17 +194,21 @@ def main() -> None:
 
     parser = argparse.ArgumentParser()
     verbs = parser.add_subparsers(dest="verb", required=True)
-    poster = verbs.add_parser("post")
-    poster.add_argument("url")
-    poster.add_argument("--seconds", type=float, default=4)
-    poster.add_argument("--connections", type=int, default=64)
-    poster.add_argument("--rate", type=float, default=0)
-    poster.add_argument("--secret", default="whsec_" + base64.b64encode(b"b" * 32).decode())
+    for verb in ("post", "get"):
+        one = verbs.add_parser(verb)
+        one.add_argument("url")
+        one.add_argument("--seconds", type=float, default=4)
+        one.add_argument("--connections", type=int, default=64)
+        one.add_argument("--rate", type=float, default=0)
+        one.add_argument("--count", type=int, default=0)
+        one.add_argument("--ids", choices=["counted", "random"], default="counted")
+        one.add_argument("--secret", default="whsec_" + base64.b64encode(b"b" * 32).decode())
+        one.add_argument("--key", default="")
     receiver = verbs.add_parser("sink")
     receiver.add_argument("--port", type=int, required=True)
     options = parser.parse_args()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(post(options) if options.verb == "post" else sink(options))
+        runner.run(sink(options) if options.verb == "sink" else drive(options))
 
 
 if __name__ == "__main__":

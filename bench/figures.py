@@ -1,0 +1,326 @@
+"""The figures, one function each: what is run, what is counted, and the goal it is held against.
+
+Work is counted per CPU second of the process under test with all its threads, in rounds that alternate with the
+floor's, because a shared machine is noisy: a ratio compares what ran side by side, and its median and range over the
+rounds are told. What has no floor (memory, start) is told as it is. A figure knows no other.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from bench.processes import SECRET, Process, Scratch, arrived, far_side, floor, free_port, gateway, get, load, pulls
+
+SOURCE = f"""
+[egress]
+allow = ["127.0.0.1/32"]
+[sources.bench.webhook]
+verify = "standard-webhooks"
+secret = "{SECRET}"
+"""
+PULL = """
+[sources.shop.api]
+base_url = "http://127.0.0.1:{sink}"
+[sources.shop.resources.orders]
+path = "/orders"
+item_path = "/orders/{{id}}"
+cache = "1h"
+"""
+WAITING = 200_000
+
+
+class Options(NamedTuple):
+    scratch: Scratch
+    rounds: int
+    seconds: float
+    database: str | None
+
+
+class Row(NamedTuple):
+    """One line of the table. `ok` None: told without a goal."""
+
+    what: str
+    figure: str
+    spread: str
+    goal: str = ""
+    ok: bool | None = None
+
+
+def destinations(count: int, sink: int) -> str:
+    """`count` destinations that want every event of the source, at one far side."""
+    names = ", ".join(f'"d{number}"' for number in range(count))
+    each = "".join(
+        f'[destinations.d{number}]\nurl = "http://127.0.0.1:{sink}/hook"\nconcurrency = {max(1, 64 // count)}\n'
+        for number in range(count)
+    )
+    return f'{each}[routes.all]\nfrom = "bench"\nto = [{names}]\n'
+
+
+def note(text: str) -> None:
+    print(f"  {text}", flush=True)
+
+
+def side_by_side(
+    options: Options, what: str, one: Callable[[], float], other: Callable[[], float], goal: float | None
+) -> Row:
+    """Ratio of work per CPU second, round by round; who goes first changes."""
+    found: list[float] = []
+    mine: list[float] = []
+    for number in range(options.rounds):
+        if number % 2:
+            its = other()
+            mine.append(one())
+        else:
+            mine.append(one())
+            its = other()
+        found.append(mine[-1] / its)
+        note(f"round {number + 1}: {mine[-1]:,.0f} against {its:,.0f} a CPU second, {found[-1]:.2f}")
+    middle = statistics.median(found)
+    return Row(
+        what,
+        f"{middle:.2f} of the floor, {1e6 / statistics.median(mine):.0f} us each",
+        f"{min(found):.2f} to {max(found):.2f}",
+        f"at least {goal}" if goal is not None else "",
+        None if goal is None else middle >= goal,
+    )
+
+
+# -- receive ---------------------------------------------------------------------------------------------
+
+
+def _accepted(options: Options, process: Process, port: int, *more: str) -> float:
+    with process:
+        url = f"http://127.0.0.1:{port}/in/bench"
+        load(url, 0.5, *more)
+        before = process.cpu_seconds()
+        accepted = load(url, options.seconds, *more)["accepted"]
+        return accepted / (process.cpu_seconds() - before)
+
+
+def _ingest(options: Options, what: str, goal: float | None, *more: str) -> list[Row]:
+    def tidegate() -> float:
+        port = free_port()
+        return _accepted(options, gateway(options.scratch.fresh(), SOURCE, port, options.database), port, *more)
+
+    def durable() -> float:
+        port = free_port()
+        return _accepted(options, floor("durable", options.scratch.fresh(), port), port, *more)
+
+    return [side_by_side(options, what, tidegate, durable, goal)]
+
+
+def ingest(options: Options) -> list[Row]:
+    """Signed events of 1 KiB at 64 connections, answered 202, against `durable`; ids that count up."""
+    return _ingest(options, "accept, ids that count up", 0.55)
+
+
+def ingest_random(options: Options) -> list[Row]:
+    """The same with random ids: each lands on another page of the table that recognises repeats."""
+    return _ingest(options, "accept, random ids", None, "--ids", "random")
+
+
+# -- receive and deliver ---------------------------------------------------------------------------------
+
+
+def _delivered(options: Options, make: Callable[[int, int], Process], copies: int, *more: str) -> float:
+    """Deliveries per CPU second, from the first request to the last arrival."""
+    receiver, sink = far_side()
+    with receiver:
+        port = free_port()
+        with make(port, sink) as process:
+            url = f"http://127.0.0.1:{port}/in/bench"
+            warm = load(url, 0.5, *more)["accepted"] * copies
+            arrived(sink, warm)
+            before = process.cpu_seconds()
+            wanted = load(url, options.seconds, *more)["accepted"] * copies
+            arrived(sink, warm + wanted)
+            time.sleep(0.1)  # the last settle
+            return wanted / (process.cpu_seconds() - before)
+
+
+def _plain(options: Options) -> Callable[[int, int], Process]:
+    return lambda port, sink: floor("plain", options.scratch.fresh(), port, f"http://127.0.0.1:{sink}/hook")
+
+
+def _fan_out(options: Options, count: int) -> Callable[[int, int], Process]:
+    def make(port: int, sink: int) -> Process:
+        return gateway(options.scratch.fresh(), SOURCE + destinations(count, sink), port, options.database)
+
+    return make
+
+
+def end_to_end(options: Options) -> list[Row]:
+    """Accepted, signed anew, delivered and settled, against `plain`."""
+    return [
+        side_by_side(
+            options,
+            "accept and deliver",
+            lambda: _delivered(options, _fan_out(options, 1), 1),
+            lambda: _delivered(options, _plain(options), 1),
+            0.8,
+        )
+    ]
+
+
+def fan_out(options: Options) -> list[Row]:
+    """What a delivery costs when an event has 1, 10 or 100 of them, accepting included."""
+    rows = []
+    for copies, count in ((1, 0), (10, 3000), (100, 400)):
+        costs = []
+        for _ in range(options.rounds):
+            more = ("--count", str(count)) if count else ()
+            costs.append(1e6 / _delivered(options, _fan_out(options, copies), copies, *more))
+            note(f"1:{copies}: {costs[-1]:.0f} us of CPU a delivery")
+        rows.append(_cost(f"a delivery at 1:{copies}, accept included", costs, "us"))
+    return rows
+
+
+def _cost(what: str, found: Sequence[float], unit: str, digits: int = 0) -> Row:
+    middle = statistics.median(found)
+    return Row(what, f"{middle:.{digits}f} {unit}", f"{min(found):.{digits}f} to {max(found):.{digits}f}")
+
+
+def latency(options: Options) -> list[Row]:
+    """From the sender's clock to the arrival at the far side, at 200 events a second over 16 connections."""
+    steady = ("--connections", "16", "--rate", "200")
+
+    def measure(make: Callable[[int, int], Process]) -> tuple[float, float]:
+        receiver, sink = far_side()
+        with receiver:
+            port = free_port()
+            with make(port, sink):
+                url = f"http://127.0.0.1:{port}/in/bench"
+                warm = load(url, 1, *steady)["accepted"]
+                arrived(sink, warm)
+                get(f"http://127.0.0.1:{sink}/late")  # forget the warming up
+                arrived(sink, warm + load(url, options.seconds, *steady)["accepted"])
+                late = get(f"http://127.0.0.1:{sink}/late")
+                return late["p50_ms"], late["p99_ms"]
+
+    found, mine = [], []
+    for number in range(options.rounds):
+        ours, its = measure(_fan_out(options, 1)), measure(_plain(options))
+        found.append(ours[0] / its[0])
+        mine.append(ours[0])
+        note(
+            f"round {number + 1}: p50 {ours[0]:.2f} against {its[0]:.2f} ms, p99 {ours[1]:.1f} against {its[1]:.1f} ms"
+        )
+    middle = statistics.median(found)
+    return [
+        Row(
+            "accept to arrival, p50 at 200/s",
+            f"{middle:.2f} of the floor, {statistics.median(mine):.2f} ms",
+            f"{min(found):.2f} to {max(found):.2f}",
+            "at most 2",
+            middle <= 2,
+        )
+    ]
+
+
+# -- what stands still -----------------------------------------------------------------------------------
+
+
+def memory(options: Options) -> list[Row]:
+    """200,000 events that wait for a dead destination, against the same gateway freshly started without any."""
+    dead = free_port()  # nothing listens there
+    folder, port = options.scratch.fresh(), free_port()
+    url, config = f"http://127.0.0.1:{port}/in/bench", SOURCE + destinations(1, dead)
+    with gateway(folder, config, port, options.database) as process:
+        time.sleep(0.5)
+        empty = process.rss_bytes()
+        accepted = 0
+        while accepted < WAITING:
+            accepted += load(url, 30, "--count", str(min(50_000, WAITING - accepted)))["accepted"]
+            note(f"{accepted:,} wait, {(process.rss_bytes() - empty) >> 20} MiB more than without")
+        full = process.rss_bytes()
+    with gateway(folder, config, port, options.database) as process:
+        time.sleep(0.5)
+        again, ready = process.rss_bytes(), process.ready_seconds
+    more = (full - empty) / 2**20
+    return [
+        Row(f"memory of {accepted:,} waiting", f"{more:.0f} MiB", f"{empty >> 20} to {full >> 20} MiB in all",
+            "at most 64 MiB", more <= 64),
+        Row("the same after a restart", f"{(again - empty) / 2**20:.0f} MiB", f"{again >> 20} MiB in all"),
+        Row("start to ready with them", f"{ready:.2f} s", "one start", "under 1 s", ready < 1),
+    ]  # fmt: skip
+
+
+def start(options: Options) -> list[Row]:
+    """From the command to the `ready` line, empty data directory."""
+    found = []
+    for _ in range(max(3, options.rounds)):
+        with gateway(options.scratch.fresh(), SOURCE, free_port(), options.database) as process:
+            found.append(process.ready_seconds)
+    middle = statistics.median(found)
+    return [Row("start to ready, empty", f"{middle:.2f} s", f"{min(found):.2f} to {max(found):.2f}", "under 1 s",
+                middle < 1)]  # fmt: skip
+
+
+def idle(options: Options) -> list[Row]:
+    """2,000 destinations that want what never comes: what they cost at rest, and what an accepted event costs."""
+    count = 2000
+    config = SOURCE + destinations(count, free_port()).replace('from = "bench"', 'from = "quiet"')
+    config += '[sources.quiet.publish]\n[destinations.d0x]\nurl = "http://127.0.0.1:9/"\n'
+
+    def measure(text: str) -> tuple[float, float, float, float]:
+        port = free_port()
+        with gateway(options.scratch.fresh(), text, port, options.database) as process:
+            time.sleep(1)
+            before = process.cpu_seconds()
+            time.sleep(3)
+            share = (process.cpu_seconds() - before) / 3
+            rss = process.rss_bytes() / 2**20
+        again = gateway(options.scratch.fresh(), text, port, options.database)
+        return share, rss, process.ready_seconds, 1e6 / _accepted(options, again, port)
+
+    with_, without = measure(config), measure(SOURCE)
+    note(f"{count} idle: {with_[1]:.0f} MiB, ready in {with_[2]:.1f} s; none: {without[1]:.0f} MiB, {without[2]:.1f} s")
+    return [
+        Row(f"{count:,} idle destinations, at rest", f"{with_[0]:.1%} of a core", f"{without[0]:.1%} without"),
+        Row("... memory", f"{with_[1] - without[1]:.0f} MiB", f"{without[1]:.0f} MiB without"),
+        Row("... first start, all of them new", f"{with_[2]:.2f} s", f"{without[2]:.2f} s without"),
+        Row("... an accepted event", f"{with_[3]:.0f} us", f"{without[3]:.0f} us without"),
+    ]
+
+
+# -- ask -------------------------------------------------------------------------------------------------
+
+
+def pull(options: Options) -> list[Row]:
+    """`GET /api/v1/pull/...` from cache at 64 connections, key checked, against a server that knows nothing."""
+
+    def measure(process: Process, url: str) -> float:
+        with process:
+            pulls(url, 0.5)
+            before = process.cpu_seconds()
+            answered = pulls(url, options.seconds)["accepted"]
+            return answered / (process.cpu_seconds() - before)
+
+    def tidegate() -> float:
+        receiver, sink = far_side()
+        with receiver:
+            port = free_port()
+            process = gateway(options.scratch.fresh(), SOURCE + PULL.format(sink=sink), port, options.database)
+            return measure(process, f"http://127.0.0.1:{port}/api/v1/pull/shop/orders/1")
+
+    def noop() -> float:
+        port = free_port()
+        return measure(floor("noop", options.scratch.fresh(), port), f"http://127.0.0.1:{port}/orders/1")
+
+    return [side_by_side(options, "pull from cache", tidegate, noop, None)]
+
+
+FIGURES: dict[str, Callable[[Options], list[Row]]] = {
+    "ingest": ingest,
+    "ingest_random": ingest_random,
+    "end_to_end": end_to_end,
+    "latency": latency,
+    "memory": memory,
+    "start": start,
+    "pull": pull,
+    "fan_out": fan_out,
+    "idle": idle,
+}
