@@ -247,6 +247,22 @@ def test_without_scripts_the_buttons_work_and_the_page_tells(browser: Browser, d
         assert "Deal closed" in steps(page, "deal")
 
 
+def test_a_page_whose_company_stopped_says_so_and_goes_on_by_itself(browser: Browser, tmp_path: Path) -> None:
+    port = free_port()
+    with watched(browser, []) as context:
+        page = context.new_page()
+        with Demo(tmp_path / "data", port).started() as first:
+            page.goto(first.story)
+            page.click('[data-scene="order"] button')
+            expect(page.locator('[data-scene="order"] .sign')).to_have_text("arrived")
+            expect(page.locator(".away")).to_be_hidden()
+        expect(page.locator(".away")).to_contain_text("make demo")
+        with Demo(tmp_path / "data", port).started() as second:
+            assert second.story == first.story
+            expect(page.locator(".away")).to_be_hidden()
+            expect(page.locator('[data-scene="order"] .sign')).to_have_text("not played yet")
+
+
 def test_another_site_can_neither_press_a_button_nor_get_a_login_link(demo: Demo) -> None:
     for site in ("cross-site", "same-site", "none"):
         headers = {"Sec-Fetch-Site": site}

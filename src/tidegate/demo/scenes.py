@@ -226,7 +226,7 @@ ASKED = (
           (Plan("pull", "The CRM asks Tidegate"), Plan("pull", "Tidegate asks the shop"),
            Plan("log", "The CRM shows the answer")),
           start_order, look_order),
-    Scene("customer", "An API gets webhooks",
+    Scene("customer", "A change without a webhook",
           "Accounting tells nobody. The gateway asks every 2\u00a0s, compares, and tells the CRM what changed.",
           "Edit a customer", "accounting", "crm", (Leg("pull", "left", "polls"), Leg("push", "right", "webhook")),
           (Plan("edit", "A customer is edited in accounting"), Plan("pull", "Tidegate asks, and compares"),

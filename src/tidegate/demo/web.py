@@ -165,6 +165,6 @@ def serve(routes: list[Route], port: int, lifespan: Any = None) -> None:
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])],
     )  # fmt: skip
     uvicorn.run(
-        app, host="127.0.0.1", port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=2,
+        app, host="127.0.0.1", port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=1,
         server_header=False,
     )  # fmt: skip

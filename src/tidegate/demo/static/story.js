@@ -143,5 +143,16 @@ find("[data-theme-switch]").addEventListener("click", (event) => {
   document.cookie = `tidegate_theme=${next}; path=/; max-age=31536000; samesite=strict`;
 });
 
-new EventSource("/live").onmessage = (event) => show(JSON.parse(event.data));
+// The browser connects again by itself; after two seconds without the server the page says so.
+const live = new EventSource("/live");
+let silence = 0;
+live.onmessage = (event) => {
+  clearTimeout(silence);
+  silence = 0;
+  find(".away").hidden = true;
+  show(JSON.parse(event.data));
+};
+live.onerror = () => {
+  silence ||= setTimeout(() => { find(".away").hidden = false; }, 2000);
+};
 setInterval(draw, 1000);
