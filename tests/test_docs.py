@@ -159,7 +159,7 @@ ERRORS = (REFERENCE / "errors.md").read_text()
 CODES = {
     code
     for path in (ROOT / "src" / "tidegate").rglob("*.py")
-    if "demo" not in path.parts
+    if "demo" not in path.relative_to(ROOT).parts
     for code in codes_in(ast.parse(path.read_text()))
 }
 
