@@ -105,7 +105,7 @@ class Partitions:
     async def _drop(self, connection: Any) -> None:
         state = await connection.fetchrow(self._sql["spans"])
         for number in state["numbers"]:
-            if first_of(number + 1) - 1 > state["floor"] or number >= span_of(state["last"]):
+            if number >= span_of(state["last"]) or not await self._is_past(connection, number):
                 return
             try:
                 for table in _TABLES:
@@ -114,6 +114,13 @@ class Partitions:
             except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError):
                 log.info("span %d is still read; it is dropped at a later run", number)
                 return
+
+    async def _is_past(self, connection: Any, number: int) -> bool:
+        """Whether all events of a span are at or below the floor. Under the append lock: none is on its way in."""
+        async with connection.transaction():
+            await connection.fetchval(sql("log")["lock_append"])
+            past = await connection.fetchval(self._sql["span_is_past"], first_of(number), first_of(number + 1))
+        return bool(past)
 
     async def _drop_table(self, connection: Any, table: str, name: str) -> None:
         found = await connection.fetchrow(self._sql["partition"], name)

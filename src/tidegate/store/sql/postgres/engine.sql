@@ -22,7 +22,7 @@ SELECT pg_advisory_unlock(8420, 3)
 
 -- name: spans
 -- `last` is the last offset that was drawn, or the first one due when none was since the last jump (`drawn` false).
-SELECT s.last_value AS last, s.is_called AS drawn, (SELECT floor FROM log_state) AS floor,
+SELECT s.last_value AS last, s.is_called AS drawn,
        (SELECT array_agg(p.number ORDER BY p.number) FROM spans AS p) AS numbers
 FROM event_offset AS s
 
@@ -30,6 +30,11 @@ FROM event_offset AS s
 -- Whether a span was entered in an earlier slice of time than now; the clock is the server's.
 SELECT floor(extract(epoch FROM entered_at) / $2::float8) < floor(extract(epoch FROM clock_timestamp()) / $2::float8)
 FROM spans WHERE number = $1
+
+-- name: span_is_past
+SELECT NOT EXISTS (
+  SELECT FROM events WHERE "offset" >= $1 AND "offset" < $2 AND "offset" > (SELECT floor FROM log_state)
+)
 
 -- name: jump
 SELECT setval('event_offset', $1, false)
