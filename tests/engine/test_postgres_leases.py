@@ -389,7 +389,7 @@ def test_before_the_start_and_after_the_stop_nothing_is_settled():
                     await a.settle(7, 1, under)
             assert await made.rows("SELECT delivered FROM lanes") == [(6,)]
             assert await made.rows("SELECT DISTINCT mark FROM shares") == [(6,)]
-            await a.engine.close()
+            await a.stop()
 
     asyncio.run(work())
 

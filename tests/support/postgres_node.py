@@ -1,4 +1,4 @@
-"""A node on a PostgreSQL server as the tests of leases see it: its parts of the store, and a holder that writes down.
+"""A node on a PostgreSQL server as the tests of leases see it: a store, and a holder that writes down what it is told.
 
 `Node` lives in the test's own loop. `ChildNode` is a process of its own that does what it is told, one line a verb, so
 that it can be killed, paused and woken; run this file with a URL to be one.
@@ -17,10 +17,8 @@ from typing import Any
 from tidegate.errors import NotFound, TidegateError
 from tidegate.model import Attempt, Lane, Origin, Outcome, RecordState
 from tidegate.store import RecordCommit, ResourceState, Settlement
-from tidegate.store.postgres.deliveries import PostgresDeliveries
-from tidegate.store.postgres.engine import Engine, sql
-from tidegate.store.postgres.leases import PostgresLeases
-from tidegate.store.postgres.records import PostgresRecords
+from tidegate.store.postgres import open_postgres
+from tidegate.store.postgres.engine import sql
 
 START_SECONDS = 30.0
 
@@ -67,18 +65,17 @@ class Holder:
 
 
 class Node:
-    """The parts of a store that leases stand between."""
+    """A store, and what holds its shares."""
 
     def __init__(self, url: str, name: str) -> None:
         self.name = name
-        self.engine = Engine(url)
-        self.leases = PostgresLeases(self.engine, name)
-        self.deliveries = PostgresDeliveries(self.engine, _NoLog(), self.leases)
-        self.records = PostgresRecords(self.engine, _NoLog(), self.leases)
+        self._url = url
         self.holder = Holder(self)
 
     async def open(self) -> Node:
-        await self.engine.open()
+        self._store = await open_postgres(self._url, self.name)
+        self.engine, self.log, self.leases = self._store.engine, self._store.log, self._store.leases
+        self.deliveries, self.records = self._store.deliveries, self._store.records
         return self
 
     async def start(self) -> Node:
@@ -88,7 +85,7 @@ class Node:
 
     async def stop(self) -> None:
         await self.leases.stop()
-        await self.engine.close()
+        await self._store.close()
 
     async def settle(self, mark: int, destination: int | None = None, fence: int = 0, **more: Any) -> None:
         """Move the mark; with `destination` its lane and an attempt as well."""
@@ -108,16 +105,6 @@ class Node:
         async with self.engine.transaction() as connection:
             assert await connection.fetchval(sql("records")["gate"], self.name, fence)
             signal.raise_signal(signal.SIGSTOP)
-
-
-class _NoLog:
-    """Nothing here appends."""
-
-    def audiences(self) -> dict[int, Any]:
-        return {}
-
-    async def append_in(self, connection: Any, events: Any) -> list[Any]:
-        raise AssertionError("no events in these tests")
 
 
 class ChildNode:

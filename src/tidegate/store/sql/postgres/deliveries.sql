@@ -60,9 +60,11 @@ SELECT destination, "offset", state, due_at, attempts, cause, key, tries_left_fr
 FROM exceptions WHERE destination = $1 AND state = 0 AND due_at < $2 ORDER BY due_at, "offset" LIMIT $3
 
 -- name: exceptions_of_destination
+-- As a range of the primary key: else a plan may walk those of every destination in the order of their offsets.
 SELECT destination, "offset", state, due_at, attempts, cause, key, tries_left_from, route, replay
-FROM exceptions WHERE destination = $1 AND "offset" > $2 AND state = ANY ($3::smallint[])
-ORDER BY "offset" LIMIT $4
+FROM exceptions
+WHERE (destination, "offset") > ($1, $2) AND (destination, "offset") < ($1 + 1, 0) AND state = ANY ($3::smallint[])
+ORDER BY destination, "offset" LIMIT $4
 
 -- name: exceptions_of_all
 SELECT destination, "offset", state, due_at, attempts, cause, key, tries_left_from, route, replay

@@ -119,7 +119,7 @@ CREATE TABLE exceptions (
   replay           text COLLATE "C" NOT NULL,
   PRIMARY KEY (destination, "offset")
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
-CREATE INDEX exceptions_due ON exceptions (destination, due_at) WHERE state = 0;
+CREATE INDEX exceptions_due ON exceptions (destination, due_at, "offset") WHERE state = 0;
 CREATE INDEX exceptions_by_event ON exceptions ("offset");
 
 CREATE TABLE ranges (
@@ -153,7 +153,6 @@ CREATE TABLE nodes (
   mark              bigint NOT NULL,
   started_at        timestamptz NOT NULL,
   lease_expires_at  timestamptz NOT NULL,
-  ended             boolean NOT NULL DEFAULT false,
   status            bytea NOT NULL DEFAULT '{}',
   lock_key          integer NOT NULL
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 200);
