@@ -69,6 +69,28 @@ def test_taken_ports_are_replaced_and_said_and_two_run_side_by_side(tmp_path: Pa
         assert call(f"{one.gateway}/readyz").status == 200, "the first goes on"
 
 
+def test_a_directory_in_use_or_of_no_use_is_refused_and_nothing_changes(tmp_path: Path) -> None:
+    with Demo(tmp_path / "data", free_port()).started() as demo:
+        before = (tmp_path / "data" / "tidegate.toml").read_bytes()
+        (tmp_path / "file").write_text("no directory")
+        for data, why in (
+            ("data", "another sample company runs on"),
+            ("file/below", "cannot be used: Not a directory"),
+        ):
+            with Demo(tmp_path / data, free_port(), printed=tmp_path / "second.out") as second:
+                assert second.process.wait(30) == 1
+                assert "error[demo_failed]: " in second.text and why in second.text
+                assert "hint: " in second.text and "Traceback" not in second.text
+        assert (tmp_path / "data" / "tidegate.toml").read_bytes() == before
+        assert call(f"{demo.gateway}/readyz").status == 200
+
+
+def test_the_highest_ports_and_taken_ones_are_replaced(tmp_path: Path) -> None:
+    with Demo(tmp_path / "data", 65534).started() as demo:
+        assert call(f"{demo.story}/").status == 200
+        assert "shop 65536 ->" in demo.text
+
+
 def test_a_restart_on_the_same_data_plays_the_slow_scene_again(tmp_path: Path) -> None:
     for revision in (2, 3):
         with Demo(tmp_path / "data", free_port()).started() as demo:

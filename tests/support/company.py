@@ -20,9 +20,9 @@ START_SECONDS = 60.0
 class Demo:
     """One sample company. `port` is the one that is asked for; the real ones are read from the configuration."""
 
-    def __init__(self, data: Path, port: int) -> None:
+    def __init__(self, data: Path, port: int, printed: Path | None = None) -> None:
         self.data = data
-        self.printed = data.with_suffix(".out")
+        self.printed = printed or data.with_suffix(".out")
         with self.printed.open("wb") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tidegate", "demo", "--port", str(port), "--data", str(data)],

@@ -1,12 +1,14 @@
 """What the sample company needs before anything starts: free ports, secrets in files, the configuration.
 
 Secrets and what the gateway keeps stay the same over restarts with one data directory; the configuration is written
-anew each time, because ports may have changed.
+anew each time, because ports may have changed. One sample company at a time uses a directory.
 """
 
 from __future__ import annotations
 
 import base64
+import fcntl
+import os
 import secrets
 import socket
 from collections.abc import Iterable, Mapping
@@ -15,6 +17,17 @@ from pathlib import Path
 TEMPLATE = Path(__file__).parent / "templates" / "tidegate.toml"
 TOKENS = ("shop-token", "accounting-key", "payments-token", "payments-signing", "chat-path", "admin-key")
 SIGNING = ("crm-receiving", "crm-sending")
+
+
+_ANOTHER = "choose another directory with --data, or leave it away for a temporary one"
+
+
+class Failed(Exception):
+    """A part of the demo did not start or stopped by itself; the text says which, and why. `hint` is the next step."""
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.hint = hint
 
 
 class Files:
@@ -28,8 +41,24 @@ class Files:
         self.gateway = data / "gateway"
 
     def write(self, addresses: Mapping[str, str]) -> None:
-        for directory in (self.data, self.logs, self.secrets):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Failed when the directory cannot be used, or another sample company runs on it; then nothing has changed."""
+        try:
+            for directory in (self.data, self.logs, self.secrets):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock()
+            self._write(addresses)
+        except OSError as error:
+            raise Failed(f"{self.data} cannot be used: {error.strerror or error}", _ANOTHER) from None
+
+    def _lock(self) -> None:
+        """Held until this process ends, however it ends."""
+        self.lock = os.open(self.data / "demo.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Failed(f"another sample company runs on {self.data}", _ANOTHER) from None
+
+    def _write(self, addresses: Mapping[str, str]) -> None:
         for name in TOKENS:
             self._keep(name, secrets.token_urlsafe(24))
         for name in SIGNING:

@@ -14,7 +14,8 @@ import tempfile
 import webbrowser
 from pathlib import Path
 
-from tidegate.demo.stage import Failed, Stage
+from tidegate.demo.files import Failed
+from tidegate.demo.stage import Stage
 
 
 def play(data: Path | None, port: int, open_browser: bool) -> int:
@@ -40,7 +41,7 @@ async def _run(data: Path, port: int, open_browser: bool) -> int:
             await stage.watch(stop)
         print("\nStopping.", flush=True)
     except Failed as failure:
-        print(f"error[demo_failed]: {failure}\nhint: {_hint(stage)}", file=sys.stderr, flush=True)
+        print(f"error[demo_failed]: {failure}\nhint: {failure.hint or _hint(stage)}", file=sys.stderr, flush=True)
         return 1
     finally:
         await stage.end()

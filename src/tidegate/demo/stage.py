@@ -17,17 +17,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tidegate.demo.files import Files, free_ports
+from tidegate.demo.files import Failed, Files, free_ports
 
 SYSTEMS = ("shop", "accounting", "payments", "website", "crm", "chat")
 NAMES = ("gateway", "company", *SYSTEMS)
 START_SECONDS = 60.0
 POLLED = (("accounting", "customers"), ("payments", "charges"))
 STOP_SECONDS = 12.0  # the gateway may settle for 10
-
-
-class Failed(Exception):
-    """A part did not start or stopped by itself; the text says which, and its last words."""
 
 
 class Stage:
