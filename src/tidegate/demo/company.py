@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import quote
 
 import aiohttp
+import uvicorn
 from jinja2 import Environment, FileSystemLoader
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -34,6 +35,7 @@ SYSTEMS = {
 }  # fmt: skip
 LOOK_SECONDS = 0.8
 BUSY_SECONDS = 0.25  # while a scene runs
+STREAM_SECONDS = 0.5  # how often a stream sees whether the server ends
 IDLE_SECONDS = 5.0  # how long after the last reader the loop goes on
 NEXT_SECONDS = 1.0  # between two scenes when all are played
 PATIENCE_SECONDS = 20.0  # for one scene when all are played
@@ -242,18 +244,22 @@ class Company:
         return answer
 
     async def live(self, request: Request) -> Response:
-        return StreamingResponse(self.stream(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+        return StreamingResponse(
+            self.stream(request.app.state.server), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+        )
 
-    async def stream(self) -> AsyncIterator[str]:
+    async def stream(self, server: uvicorn.Server) -> AsyncIterator[str]:
+        """Ends with the server, which would wait for it otherwise."""
         last: dict[str, Any] = {}
-        while True:
+        while not server.should_exit:
             self.read_at = time.monotonic()
             current = self.snapshot()
             if current != last:
                 yield f"data: {json.dumps({**current, 'at': time.time()})}\n\n"
                 last = current
-            async with self.changed:
-                await self.changed.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STREAM_SECONDS), self.changed:
+                    await self.changed.wait()
 
     async def state(self, request: Request) -> Response:
         self.read_at = time.monotonic()

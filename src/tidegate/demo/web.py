@@ -164,7 +164,11 @@ def serve(routes: list[Route], port: int, lifespan: Any = None) -> None:
         routes=[*routes, Route("/static/{name}", static_file)], lifespan=lifespan,
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])],
     )  # fmt: skip
-    uvicorn.run(
-        app, host="127.0.0.1", port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=1,
-        server_header=False,
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app, host="127.0.0.1", port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=1,
+            server_header=False,
+        )
     )  # fmt: skip
+    app.state.server = server
+    server.run()
