@@ -93,6 +93,7 @@ class Served:
         self.file.write_text(toml)
 
     def __enter__(self) -> Served:
+        """Starts it; after an end the same gateway may be entered again."""
         return self.start()
 
     def __exit__(self, kind: object, *_: object) -> None:
@@ -101,6 +102,7 @@ class Served:
             assert kind is not None or code == 0, (code, self.log)
 
     def start(self) -> Served:
+        assert self._child is None or self._child.poll() is not None, "it runs already"
         self._child = subprocess.Popen(
             [*COMMAND, *self._words],
             cwd=self.folder,
@@ -113,8 +115,8 @@ class Served:
         self.lines, self.log = [], []
         first: queue.Queue[str] = queue.Queue()
         self._threads = [
-            threading.Thread(target=self._read, args=(self._child.stdout, self.lines, first)),
-            threading.Thread(target=self._read, args=(self._child.stderr, self.log, None)),
+            threading.Thread(target=self._read, args=(self._child.stdout, self.lines, first), daemon=True),
+            threading.Thread(target=self._read, args=(self._child.stderr, self.log, None), daemon=True),
         ]
         for thread in self._threads:
             thread.start()

@@ -125,6 +125,9 @@ def _next_of(gateway: Sight, delivery: DeliveryForm) -> str:
     live = gateway.live.destinations.get(delivery.destination)
     if live is None:
         return "its destination was deleted"
+    if live.pause_reason == "left_file":
+        how = "put it back and apply, or give up what waits: tidegate config apply --prune"
+        return f"waits, the destination left the file; {how}"
     if live.paused_at_us is not None:
         how = f"POST /api/v1/destinations/{live.name}/resume"
         return f"waits, the destination is paused ({live.pause_reason}); resume it: {how}"

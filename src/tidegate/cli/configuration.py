@@ -42,16 +42,10 @@ def diff(file: Path, data: Path, as_json: bool) -> None:
     client = find_gateway(data)
     running = _settled(client.get("/config", {"owner": "file"}))
     left = {one["name"] for one in client.every("/destinations") if one.get("pause_reason") == "left_file"}
-    # A destination that leaves the file is paused; one that left it before is no difference any more.
-    running["destinations"] = {
-        name: item
-        for name, item in running["destinations"].items()
-        if name not in left or name in wanted["destinations"]
-    }
+    for name in left - set(wanted["destinations"]):
+        running["destinations"].pop(name, None)  # it left before: no difference any more
     changes = [msgspec.to_builtins(one) for one in diff_trees(running, wanted)]
-    for one in changes:
-        if one["kind"] == "destination" and (one["action"] == "removed" or one["name"] in left):
-            one["action"] = "paused" if one["action"] == "removed" else "resumed"
+    changes = _announced(changes, left & set(wanted["destinations"]))
     if as_json:
         print_json({"changes": changes})
         return
@@ -60,6 +54,16 @@ def diff(file: Path, data: Path, as_json: bool) -> None:
         print(
             f"destination {clean(name)} left the file and stays paused; delete it with: tidegate config apply --prune"
         )
+
+
+def _announced(changes: list[dict[str, Any]], back: set[str]) -> list[dict[str, Any]]:
+    """In the words of what applying does: a destination that leaves the file is paused, one that is back is resumed."""
+    for one in changes:
+        if one["kind"] == "destination" and one["action"] == "removed":
+            one["action"] = "paused"
+    told = {one["name"] for one in changes if one["kind"] == "destination"}
+    resumed = [{"kind": "destination", "name": name, "action": "resumed", "fields": []} for name in sorted(back - told)]
+    return resumed + changes
 
 
 def _hidden(config: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def write(tree: Mapping[str, Any], headers: Mapping[str, Any]) -> str:
     """`tree` in its own order. `headers` has the same keys as the tables that get a `[header]`; "*" is any name."""
     out: list[str] = []
     _table(tree, headers, (), out)
-    return "\n".join(out).lstrip("\n") + "\n"
+    return "\n".join(out).lstrip("\n") + "\n" if out else ""
 
 
 def _table(table: Mapping[str, Any], headers: Mapping[str, Any], path: tuple[str, ...], out: list[str]) -> None:
