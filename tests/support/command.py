@@ -87,7 +87,7 @@ class Served:
         self.lines: list[str] = []  # of stdout
         self.log: list[str] = []  # of stderr
         self._env = env
-        self._words: Sequence[str] = ("serve", "--data", "data", "--port", "0", "--config", "tidegate.toml", *words)
+        self.words: Sequence[str] = ("serve", "--data", "data", "--port", "0", "--config", "tidegate.toml", *words)
         self._child: subprocess.Popen[str] | None = None
         self._threads: list[threading.Thread] = []
         self.file.write_text(toml)
@@ -104,7 +104,7 @@ class Served:
     def start(self) -> Served:
         assert self._child is None or self._child.poll() is not None, "it runs already"
         self._child = subprocess.Popen(
-            [*COMMAND, *self._words],
+            [*COMMAND, *self.words],
             cwd=self.folder,
             env=environment(self.folder, self._env),
             stdin=subprocess.DEVNULL,

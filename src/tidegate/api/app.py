@@ -81,7 +81,9 @@ class App:
             return
         path: str = scope["path"]
         if path.startswith("/in/"):
-            await self.gateway.door(scope, receive, send)
+            # With a port of its own, the door is there and nowhere else.
+            door = self.gateway.door if self.gateway.options.ingest_port is None else self._missing
+            await door(scope, receive, send)
         elif path.startswith(_PULL):
             await self._pull(scope, receive, send)
         elif path == _PUBLISH:

@@ -28,7 +28,10 @@ _FILE = Path("tidegate.toml")
 )
 @click.option("--port", envvar="TIDEGATE_PORT", default=8420, show_default=True, type=_PORT, help="0 takes a free one.")
 @click.option(
-    "--ingest-port", envvar="TIDEGATE_INGEST_PORT", type=_PORT, help="Answer /in/* on a port of its own only."
+    "--ingest-port",
+    envvar="TIDEGATE_INGEST_PORT",
+    type=_PORT,
+    help="Answer /in/* on this port, and nothing else there.",
 )
 @click.option(
     "--database", envvar="TIDEGATE_DATABASE", metavar="URL", help="postgresql://...; SQLite in --data without it."
