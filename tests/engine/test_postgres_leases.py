@@ -20,6 +20,7 @@ import pytest
 
 from support.postgres import server
 from support.postgres_node import ChildNode, Node
+from support.stores import audience, event
 from support.wire import Wire
 from tidegate.errors import BadRequest, Fenced, StoreBusy, TidegateError
 from tidegate.store import SHARES
@@ -167,6 +168,8 @@ def test_a_killed_node_is_taken_over_in_two_seconds_from_its_durable_mark_on():
             assert len(await child.do("held")) == SHARES
             await child.do("mark", 40)
             b = await made.node("b")
+            number = await audience(b, wanted=tuple((destination, 1) for destination in range(1, 65)))
+            await b.log.append([event(number) for _ in range(100)])
             await until(lambda: len(b.holder.shares) == 32, 2)
             left = set(b.holder.shares)
             b.holder.mark = 90
@@ -178,6 +181,8 @@ def test_a_killed_node_is_taken_over_in_two_seconds_from_its_durable_mark_on():
             # What it held came at its last mark, not at ours: what it had not settled comes again, none is skipped.
             assert {b.holder.taken_at[share] for share in left} == {40}
             assert {b.holder.taken_at[share] for share in range(SHARES) if share not in left} == {70}
+            again = [offset for offset, _ in await b.log.scan(70, b.log.told, 1000)]
+            assert again == list(range(71, 101))
             assert [node.id for node in await b.leases.nodes()] == ["b"]
 
     asyncio.run(work())

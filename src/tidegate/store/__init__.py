@@ -252,7 +252,10 @@ class Settings(Protocol):
 
 
 class Holder(Protocol):
-    """Who runs what shares stand for: the gateway. Called by `Leases`, one call at a time."""
+    """Who runs what shares stand for: the gateway. Called by `Leases`, one call at a time.
+
+    Only `lost` comes at any time: a `take` or `leave` under way is cancelled then.
+    """
 
     async def take(self, shares: frozenset[int]) -> None:
         """This node now holds `shares`: take up their work. Raises Fenced or StoreBusy: then they are given back."""
@@ -294,7 +297,10 @@ class Leases(Protocol):
         ...
 
     async def ask(self, share: int, call: bytes) -> bytes:
-        """Have `call` answered by the node that holds a share. StoreBusy when none answered in time."""
+        """Have `call` answered by the node that holds a share. StoreBusy when none answered in time.
+
+        It may be answered more than once, when the share changes hands meanwhile.
+        """
         ...
 
     def tell(self, status: bytes) -> None:

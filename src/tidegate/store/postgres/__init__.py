@@ -39,6 +39,7 @@ class PostgresStore:
         await self.log.start()
 
     async def close(self) -> None:
+        await self.leases.stop()
         await self.log.stop()
         await self.settings.close()
         await self.engine.close()

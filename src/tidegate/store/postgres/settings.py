@@ -8,6 +8,7 @@ at once when told, and tell their listeners when another node has moved it. A mi
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ from tidegate.store import ApiKey, Feed, Item, Refusal
 from tidegate.store.postgres.deliveries import columns
 from tidegate.store.postgres.engine import Engine, sql
 from tidegate.store.postgres.text import back, keep
+
+log = logging.getLogger("tidegate.store")
 
 WATCH_SECONDS = 0.8  # the promise is a second
 
@@ -125,13 +128,19 @@ class PostgresSettings:
             except TimeoutError:
                 pass
             self._hint.clear()
-            version = await self._version()
-            others = any(made not in self._own for made in range(self._seen + 1, version + 1))
-            self._own = {made for made in self._own if made > version}
-            self._seen = version
-            if others:
-                for listener in self._listeners:
-                    listener()
+            try:
+                await self._look()
+            except Exception:
+                log.exception("a change of the configuration could not be taken up")
+
+    async def _look(self) -> None:
+        version = await self._version()
+        others = any(made not in self._own for made in range(self._seen + 1, version + 1))
+        self._own = {made for made in self._own if made > version}
+        self._seen = version
+        if others:
+            for listener in self._listeners:
+                listener()
 
     async def _version(self) -> int:
         while True:
