@@ -274,7 +274,8 @@ def idle(options: Options) -> list[Row]:
             share = (process.cpu_seconds() - before) / 3
             rss = process.rss_bytes() / 2**20
         again = gateway(options.scratch.fresh(), text, port, options.database)
-        return share, rss, process.ready_seconds, 1e6 / _accepted(options, again, port)
+        ready = min(process.ready_seconds, again.ready_seconds)
+        return share, rss, ready, 1e6 / _accepted(options, again, port)
 
     with_, without = measure(config), measure(SOURCE)
     note(f"{count} idle: {with_[1]:.0f} MiB, ready in {with_[2]:.1f} s; none: {without[1]:.0f} MiB, {without[2]:.1f} s")

@@ -82,9 +82,13 @@ class Process:
         return _clock(self._ps("time"))
 
     def rss_bytes(self) -> int:
+        if _PROC.is_dir():
+            pages = int(Path(f"/proc/{self.child.pid}/statm").read_text().split()[1])
+            return pages * os.sysconf("SC_PAGE_SIZE")
         return int(self._ps("rss")) * 1024
 
     def _ps(self, field: str) -> str:
+        """Where there is no /proc (macOS)."""
         asked = ["ps", "-o", f"{field}=", "-p", str(self.child.pid)]
         return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
 
