@@ -256,26 +256,51 @@ def _option(option: click.Option) -> tuple[str, ...]:
 
 def api() -> str:
     entries = [*((PREFIX + one.path, one) for one in TABLE), *_DOCUMENTS.items()]
-    out = [
-        table(
-            ("call", "scope", "what it does"), [(_call(path, one), _scope(one), one.summary) for path, one in entries]
-        )
-    ]
+    rows = [(f"`{one.method} {path}`", _scope(one), one.summary, _answer(one)) for path, one in entries]
+    out = [table(("call", "scope", "what it does", "answer"), rows)]
     for path, one in entries:
         if one.query:
-            rows = [(f"`{p.name}`", _words(p), p.description) for p in one.query]
-            out.append(
-                f"### Parameters of `{one.method} {path}`\n\n" + table(("parameter", "value", "what it says"), rows)
-            )
+            given = [(f"`{p.name}`", _words(p), p.description) for p in one.query]
+            title = f"### Parameters of `{one.method} {path}`\n\n"
+            out.append(title + table(("parameter", "value", "what it says"), given))
     return "\n".join(out)
-
-
-def _call(path: str, entry: Any) -> str:
-    return f"`{entry.method} {path}`"
 
 
 def _scope(entry: Any) -> str:
     return f"`{entry.scope}`" if entry.scope else "any key"
+
+
+MEDIA = {"/metrics": "the text form of Prometheus", "/openapi.json": "OpenAPI 3.1"}
+
+
+def _answer(entry: Any) -> str:
+    """Status and form of a success, with a link to the form."""
+    statuses = " or ".join(str(status) for status in (entry.status, *entry.statuses))
+    kinds = entry.response if isinstance(entry.response, tuple) else (entry.response,)
+    told = []
+    for kind_ in kinds:
+        name, args = getattr(kind_, "__name__", ""), getattr(kind_, "__args__", ())
+        if kind_ is None:
+            continue
+        if args and getattr(kind_, "__origin__", None) is forms.Page:
+            told.append(f"list of {_link(args[0])}")
+        elif isinstance(kind_, type) and issubclass(kind_, msgspec.Struct) and kind_ is not forms.ItemPage:
+            told.append(_link(kind_))
+        else:
+            thing = "the item" if "{name}" in entry.path else "an object"
+            told.append(
+                {"ItemPage": "list of items", "dict": thing}.get(name, MEDIA.get(entry.path, f"`{entry.media}`"))
+            )
+    return f"{statuses} {' or '.join(told)}".strip()
+
+
+def _link(struct: Any) -> str:
+    name = _name(struct)
+    return f"[{name}](#{name.lower()})"
+
+
+def _name(struct: Any) -> str:
+    return re.sub(r"(Form|In|Request)$", "", struct.__name__)
 
 
 def _words(parameter: Any) -> str:
@@ -284,26 +309,45 @@ def _words(parameter: Any) -> str:
     return {"limit": "1 to 500", "boolean": "true or false"}.get(parameter.kind, parameter.kind)
 
 
-FORM_NAMES = (
-    forms.EventForm, forms.ChangeForm, forms.DeliveryForm, forms.AttemptForm, forms.RecordForm, forms.FeedPage,
-    forms.FeedForm, forms.ReplayForm, forms.Explanation, forms.RouteVerdict, forms.RefusalForm, forms.Stats,
-    forms.Totals, forms.SourceBooks, forms.DestinationBooks, forms.AdviceForm,
-)  # fmt: skip
-BODY_NAMES = (operating.EventIn, operating.ReplayRequest, operating.KeyRequest)
+BODIES = (operating.EventIn, operating.ReplayRequest, operating.KeyRequest)
+
+
+def answer_structs() -> list[Any]:
+    """Every struct that an answer of the API is or holds, in the order met."""
+    found: list[Any] = []
+
+    def visit(info: Any) -> None:
+        if isinstance(info, msgspec.inspect.StructType):
+            if info.cls in found:
+                return
+            if getattr(info.cls, "__origin__", info.cls) not in (forms.Page, forms.ItemPage):
+                found.append(info.cls)
+            for field in info.fields:
+                visit(field.type)
+        for name in ("type", "types", "item_type", "item_types", "value_type"):
+            inner = getattr(info, name, None)
+            for one in inner if isinstance(inner, tuple) else (inner,):
+                if isinstance(one, msgspec.inspect.Type):
+                    visit(one)
+
+    for entry in TABLE:
+        for one in entry.response if isinstance(entry.response, tuple) else (entry.response,):
+            if one is not None:
+                visit(msgspec.inspect.type_info(one))
+    return found
 
 
 def api_forms() -> str:
-    return "\n".join(_form(one) for one in FORM_NAMES)
+    return "\n".join(_form(one) for one in answer_structs())
 
 
 def api_bodies() -> str:
-    return "\n".join(_form(one, required=True) for one in BODY_NAMES)
+    return "\n".join(_form(one, required=True) for one in BODIES)
 
 
 def _form(struct: Any, *, required: bool = False) -> str:
     info = msgspec.inspect.type_info(struct)
     assert isinstance(info, msgspec.inspect.StructType)
-    name = re.sub(r"(Form|In|Request)$", "", struct.__name__)
     # msgspec gives a struct without words the words of its base.
     words = " ".join((struct.__dict__.get("__doc__") or "").split())
     rows = []
@@ -311,7 +355,8 @@ def _form(struct: Any, *, required: bool = False) -> str:
         row: tuple[str, ...] = (f"`{field.encode_name}`", _json_kind(field.type))
         rows.append((*row, "yes" if field.required else "") if required else row)
     head = ("member", "value", "required") if required else ("member", "value")
-    return f"### {name}\n\n" + (f"{words}\n\n" if words else "") + table(head, rows)
+    title = f"{_name(struct)}, to send" if required else _name(struct)
+    return f"### {title}\n\n" + (f"{words}\n\n" if words else "") + table(head, rows)
 
 
 def _json_kind(info: Any) -> str:
@@ -319,7 +364,7 @@ def _json_kind(info: Any) -> str:
     if isinstance(info, inspect.Metadata):
         return "instant" if (info.extra_json_schema or {}).get("format") == "date-time" else _json_kind(info.type)
     if isinstance(info, inspect.StructType):
-        return re.sub(r"Form$", "", info.cls.__name__)
+        return _name(info.cls)
     if isinstance(info, inspect.UnionType):
         words = [_json_kind(one) for one in info.types]
         return " or ".join(dict.fromkeys(words))

@@ -55,7 +55,7 @@ FIGURES: list[tuple[str, str, object]] = [
     ("reference/filters.md", "At most {:,} characters of text", texts.MAX_TEMPLATE),
     ("reference/filters.md", "of text, {:,} of output", texts.MAX_OUTPUT),
     ("guides/deliver-and-verify.md", "retry = {}   # 7 waits", '["' + '", "'.join(DEFAULT_RETRY) + '"]'),
-    ("guides/deliver-and-verify.md", "After `give_up_after` ({})", Destination(url="").give_up_after),
+    ("guides/deliver-and-verify.md", "longer than `give_up_after` ({})", Destination(url="").give_up_after),
     ("guides/deliver-and-verify.md", "{} failures\nover", WORDS[circuit.FAILURES_TO_OPEN].capitalize()),
     ("guides/deliver-and-verify.md", "over {} different events", WORDS[circuit.EVENTS_TO_OPEN]),
     ("concepts.md", "after {} failures over", WORDS[circuit.FAILURES_TO_OPEN]),
