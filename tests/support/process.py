@@ -15,7 +15,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,19 @@ def free_port() -> int:
 class GatewayProcess:
     """`python -m tidegate serve` (or another program that does the same), from start to end."""
 
-    def __init__(self, config: Path, data: Path, port: int, program: Sequence[str] = ("-m", "tidegate")) -> None:
-        self._arguments = [*program, "serve", "--config", str(config), "--data", str(data), "--port", str(port)]
+    def __init__(
+        self,
+        config: Path,
+        data: Path,
+        port: int,
+        program: Sequence[str] = ("-m", "tidegate"),
+        *,
+        more: Sequence[str] = (),
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """`more` are further arguments of `serve`, `environ` what the environment has besides."""
+        self._arguments = [*program, "serve", "--config", str(config), "--data", str(data), "--port", str(port), *more]
+        self._environ = {**os.environ, **(environ or {})}
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.data = data
@@ -43,7 +54,11 @@ class GatewayProcess:
     async def start(self) -> GatewayProcess:
         began = time.monotonic()
         self._child = await asyncio.create_subprocess_exec(
-            sys.executable, *self._arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            sys.executable,
+            *self._arguments,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=self._environ,
         )
         assert self._child.stdout is not None
         line = await asyncio.wait_for(self._child.stdout.readline(), START_SECONDS)
@@ -62,6 +77,15 @@ class GatewayProcess:
         await self._child.wait()
         await self._drain
         return int(self._child.returncode or 0)
+
+    @property
+    def pid(self) -> int:
+        assert self._child is not None
+        return self._child.pid
+
+    @property
+    def running(self) -> bool:
+        return self._child is not None and self._child.returncode is None
 
     @property
     def key(self) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from tidegate import units
 from tidegate.clock import Clock
 from tidegate.deliver.arriving import arrive
+from tidegate.deliver.board import Board
 from tidegate.deliver.bulk import settle_all
 from tidegate.deliver.lane import LaneCursor
 from tidegate.deliver.replays import ReplayQuery, Replays
@@ -62,6 +63,7 @@ class DeliverEngine:
         self.ranges: list[RangeSettlement] = []
         self.replays = Replays(self)
         self.verbs = Verbs(self)
+        self._board = Board(store.leases, lambda: {number: one.health() for number, one in self.senders.items()})
         self._mark = 0
         self._unknown: dict[int, int] = {}  # destination not heard of yet -> the first offset it wants
         self._wanted: dict[int, list[int]] = {}  # destination -> audiences that want it
@@ -74,6 +76,7 @@ class DeliverEngine:
         """Begin to follow the log; nothing is sent before shares are taken."""
         self._mark = self.log.listen(self._told)
         self.live.on_change(self._configured)
+        self.spawn(self._board.run())
 
     async def take(self, shares: frozenset[int]) -> None:
         """Take up the lanes of `shares`; returns when every one is fed or lagging. Raises Fenced: nothing was taken."""
@@ -325,7 +328,8 @@ class DeliverEngine:
         return min([*positions, *standing.marks.values()]) + 1
 
     def health(self, destination: int) -> SenderHealth:
+        """Of our own senders as it is, of another node's as it told a second ago."""
         sender = self.senders.get(destination)
-        if sender is None:
-            return SenderHealth("closed", 0, 0, 0, None, "", 0.0)
-        return sender.health()
+        if sender is not None:
+            return sender.health()
+        return self._board.of(destination) or SenderHealth("closed", 0, 0, 0, None, "", 0.0)
