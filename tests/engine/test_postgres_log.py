@@ -7,6 +7,7 @@ import contextlib
 import time
 
 import asyncpg
+import msgspec
 import pytest
 
 from support.postgres import server
@@ -18,6 +19,7 @@ from tidegate.store.postgres.batches import Call, gather
 from tidegate.store.postgres.engine import SESSION_SETTINGS, sql
 from tidegate.store.postgres.partitions import first_of, span_of
 
+END = 1 << 62
 LOCK = "SELECT pg_advisory_xact_lock(8420, 1)"
 
 
@@ -423,6 +425,78 @@ def test_a_log_whose_next_partition_is_missing_answers_503_and_makes_it():
                 break
             await asyncio.sleep(0.02)
         assert span_of(one.offset) == 7
+
+    on_stores(work)
+
+
+# -- what a statement touches ------------------------------------------------------------------------------
+
+FILL = """
+WITH drawn AS MATERIALIZED (SELECT nextval('event_offset') AS number FROM generate_series(1, $2::int)),
+     ids AS (INSERT INTO dedupe SELECT convert_to('shop ' || number, 'utf8'), number, '', 1 FROM drawn)
+INSERT INTO events ("offset", audience, type, key, origin, received_at, hops, data_path, content_type, headers,
+                    change, body)
+SELECT number, $1, 't', 'k' || number % 50, 0, number, 0, '', '', '', '', '\\x61' FROM drawn
+"""
+
+
+async def buffers(connection, text, *values):
+    """Pages that a statement touches, hit or read, those of its parts that write too."""
+    (row,) = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {text}", *values)
+    top = msgspec.json.decode(row[0])[0]["Plan"]
+    parts = {one.get("Subplan Name"): one for one in top["Plans"]}
+    counted = [parts[f"CTE {name}"] for name in ("fresh", "ids", "counted", "kept")] if "CTE fresh" in parts else [top]
+    return sum(one["Shared Hit Blocks"] + one["Shared Read Blocks"] for one in counted)
+
+
+def test_statements_touch_as_many_pages_whatever_the_length_of_the_history():
+    async def work(store):
+        number, rare = await audience(store), await audience(store, wanted=((2, 2),))
+        connection = await raw(store)
+
+        async def append():
+            future = asyncio.get_running_loop().create_future()
+            events = [event(number, b"b" * 1000, key="k", dedupe_id=f"{time.time_ns()} {n}") for n in range(50)]
+            return await buffers(connection, sql("log")["append"], *gather([Call(future, events, False)])[0].columns())
+
+        async def look():
+            return {
+                "a selective lane": await buffers(connection, sql("log")["scan_audiences"], 0, END, 10, [rare]),
+                "a key, newest first": await buffers(connection, sql("log")["slice_key_down"], END, 10, "k5"),
+                "a key, oldest first": await buffers(connection, sql("log")["slice_key_up"], 0, 10, "k5"),
+                "the newest": await buffers(connection, sql("log")["slice_down"], END, 10),
+                "the head": await buffers(connection, sql("log")["head"]),
+                "the oldest": await buffers(connection, sql("log")["oldest"]),
+            }
+
+        await connection.execute(FILL, number, 5_000)
+        await append()
+        short = min([await append() for _ in range(3)])
+        await connection.execute(FILL, number, 100_000, timeout=60)
+        await connection.execute("ANALYZE events")
+        long = min([await append() for _ in range(3)])
+        # One level more of the b-tree of ids: a page for each look and each insert.
+        assert long <= short + 2 * 50 + 10, (short, long)
+        touched = await look()
+        assert max(touched.values()) < 50, touched
+        await connection.close()
+
+    on_stores(work)
+
+
+def test_an_append_locks_the_one_partition_it_writes_to():
+    async def work(store):
+        number = await audience(store)
+        assert {"events_0", "events_1"} <= await partitions_of(store)
+        connection = await raw(store)
+        async with connection.transaction():
+            await connection.fetchrow(sql("log")["append"], *columns(number))
+            rows = await connection.fetch(
+                "SELECT l.relation::regclass::text FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation "
+                "WHERE l.pid = pg_backend_pid() AND c.relkind = 'r' AND c.relname LIKE 'events_%'"
+            )
+        assert [row[0] for row in rows] == ["events_0"]
+        await connection.close()
 
     on_stores(work)
 

@@ -80,12 +80,14 @@ WHERE "offset" > $1 AND "offset" <= $2 AND "offset" > (SELECT floor FROM log_sta
 ORDER BY "offset" LIMIT $3
 
 -- name: scan_audiences
--- One bounded look per audience by its index: a selective lane far behind reads only its own.
+-- One bounded look per audience by its index: a selective lane far behind reads only its own. Compared as rows, with
+-- neither a plain equality nor a bound on the offset alone: else the planner may walk the primary key and filter the log.
 SELECT s."offset", a.number
 FROM unnest($4::int[]) AS a(number) CROSS JOIN LATERAL (
   SELECT e.offset FROM events AS e
-  WHERE e.audience = a.number AND e.offset > $1 AND e.offset <= $2 AND e.offset > (SELECT floor FROM log_state)
-  ORDER BY e.offset LIMIT $3
+  WHERE (e.audience, e.offset) > (a.number, greatest($1::bigint, (SELECT floor FROM log_state)))
+    AND (e.audience, e.offset) <= (a.number, $2::bigint)
+  ORDER BY e.audience, e.offset LIMIT $3
 ) AS s
 ORDER BY s."offset" LIMIT $3
 
@@ -103,19 +105,21 @@ SELECT count(*), max(s."offset") FROM (
 ) AS s
 
 -- name: slice_key_down
+-- As rows, by the index of keys: for the reason told at scan_audiences.
 SELECT count(*), min(s."offset") FROM (
   SELECT "offset" FROM events
-  WHERE hashtextextended(key, 0) = hashtextextended($3, 0) AND key = $3
-    AND "offset" < $1 AND "offset" > (SELECT floor FROM log_state)
-  ORDER BY "offset" DESC LIMIT $2
+  WHERE (hashtextextended(key, 0), "offset") < (hashtextextended($3, 0), $1::bigint)
+    AND (hashtextextended(key, 0), "offset") > (hashtextextended($3, 0), (SELECT floor FROM log_state)) AND key = $3
+  ORDER BY hashtextextended(key, 0) DESC, "offset" DESC LIMIT $2
 ) AS s
 
 -- name: slice_key_up
 SELECT count(*), max(s."offset") FROM (
   SELECT "offset" FROM events
-  WHERE hashtextextended(key, 0) = hashtextextended($3, 0) AND key = $3
-    AND "offset" > $1 AND "offset" > (SELECT floor FROM log_state)
-  ORDER BY "offset" LIMIT $2
+  WHERE (hashtextextended(key, 0), "offset")
+      > (hashtextextended($3, 0), greatest($1::bigint, (SELECT floor FROM log_state)))
+    AND (hashtextextended(key, 0), "offset") < (hashtextextended($3, 0), 9223372036854775807::bigint) AND key = $3
+  ORDER BY hashtextextended(key, 0), "offset" LIMIT $2
 ) AS s
 
 -- name: fit_down
@@ -142,21 +146,25 @@ ORDER BY "offset" LIMIT $3
 SELECT "offset", type, origin, received_at, audience, body, content_type, headers, key,
        occurred_at, data_path, change, hops, differs
 FROM events
-WHERE hashtextextended(key, 0) = hashtextextended($10, 0) AND key = $10 AND "offset" >= $1 AND "offset" < $2
+WHERE (hashtextextended(key, 0), "offset") >= (hashtextextended($10, 0), $1::bigint)
+  AND (hashtextextended(key, 0), "offset") < (hashtextextended($10, 0), $2::bigint)
+  AND key = $10
   AND ($4::int[] IS NULL OR audience = ANY ($4)) AND ($5::text IS NULL OR type = $5)
   AND ($6::smallint IS NULL OR origin = $6) AND ($7::bigint IS NULL OR received_at >= $7)
   AND ($8::bigint IS NULL OR received_at < $8) AND ($9::bytea IS NULL OR position($9 IN body) > 0)
-ORDER BY "offset" DESC LIMIT $3
+ORDER BY hashtextextended(key, 0) DESC, "offset" DESC LIMIT $3
 
 -- name: fit_key_up
 SELECT "offset", type, origin, received_at, audience, body, content_type, headers, key,
        occurred_at, data_path, change, hops, differs
 FROM events
-WHERE hashtextextended(key, 0) = hashtextextended($10, 0) AND key = $10 AND "offset" > $1 AND "offset" <= $2
+WHERE (hashtextextended(key, 0), "offset") > (hashtextextended($10, 0), $1::bigint)
+  AND (hashtextextended(key, 0), "offset") <= (hashtextextended($10, 0), $2::bigint)
+  AND key = $10
   AND ($4::int[] IS NULL OR audience = ANY ($4)) AND ($5::text IS NULL OR type = $5)
   AND ($6::smallint IS NULL OR origin = $6) AND ($7::bigint IS NULL OR received_at >= $7)
   AND ($8::bigint IS NULL OR received_at < $8) AND ($9::bytea IS NULL OR position($9 IN body) > 0)
-ORDER BY "offset" LIMIT $3
+ORDER BY hashtextextended(key, 0), "offset" LIMIT $3
 
 -- name: oldest
 SELECT "offset", received_at FROM events
