@@ -347,7 +347,7 @@ def test_a_narrow_terminal_folds_and_loses_nothing(place: Place) -> None:
 def test_long_work_tells_a_terminal_what_it_does_and_a_pipe_nothing(place: Place) -> None:
     event = place.publish("long")
     place.settled(event)
-    assert "walks the log" in on_terminal(place, f"replay {event} --wait", 100)
+    assert "chosen so far" in on_terminal(place, f"replay {event} --wait", 100)
     assert place.run(f"replay {event} --wait").err == ""
 
 
