@@ -13,7 +13,7 @@ from tidegate.answer.forms import AttemptForm, ChangeForm, DeliveryForm, EventFo
 from tidegate.clock import parse_instant, rfc3339
 from tidegate.config import model as config
 from tidegate.dashboard import words
-from tidegate.dashboard.pages import compare, destinations, event, overview
+from tidegate.dashboard.pages import compare, destinations, event, lists, overview
 from tidegate.live import LiveDestination
 
 NOW = parse_instant("2026-11-24T17:18:43.120Z")
@@ -113,11 +113,12 @@ def event_rows(number: int) -> list[dict[str, Any]]:
             signs.append(("pending", "pending", "ledger"))
         if i == 9:
             signs = [("exhausted", "exhausted", "newsletter")]
+        shown = [] if i == 6 else [dict(zip(("sign", "state", "destination"), s, strict=True)) for s in signs]
         rows.append(
             {
                 "id": event_id(18432 - i), "offset": 18432 - i, "source": source, "type": kind, "key": key,
                 "origin": origin, "received_at": ago(4 + i * i * 11), "more": 0,
-                "deliveries": [] if i == 6 else [dict(zip(("sign", "state", "destination"), s, strict=True)) for s in signs],
+                "deliveries": shown, "told": lists.told(shown),
             }
         )  # fmt: skip
     return rows
@@ -141,7 +142,7 @@ def overview_page(*, calm: bool = False) -> dict[str, Any]:
         totals=totals,
         sources=source_rows(),
         destinations=rows,
-        events=event_rows(12),
+        events=event_rows(8),
         refusals=[] if calm else refusals,
     )
 
@@ -284,15 +285,15 @@ def pages() -> dict[str, tuple[str, str, dict[str, Any]]]:
         "overview": ("overview.html", "overview", overview_page()),
         "overview-calm": ("overview.html", "overview", overview_page(calm=True)),
         "events": ("events.html", "events", {
-            "events": event_rows(40), "f": filters, "filtered": False, "follow": "/events?", "older": "/events?cursor=x",
+            "events": event_rows(25), "f": filters, "filtered": False, "follow": "/events?", "older": "/events?cursor=x",
             "sources": ["payments", "shop"], "origins": ("webhook", "poll"), "spans": (("1h", "in the last hour"),)}),
         "event": ("event.html", "events", event_page()),
         "event-raw": ("event.html", "events", event_page("raw")),
         "change": ("event.html", "events", change_page()),
-        "destinations": ("destinations.html", "destinations", {"destinations": destination_rows(), "subline": "5 receivers, 2 not sent to."}),
+        "destinations": ("destinations.html", "destinations", {"destinations": destination_rows(), "subline": "5 receivers, 2 of them not well.", "turn": lists.Turn("", "", "")}),
         "destination": ("destination.html", "destinations", destination_page(2)),
         "destination-dead": ("destination.html", "destinations", destination_page(4)),
-        "sources": ("sources.html", "sources", {"sources": source_rows(), "subline": "5 outside systems that tell or are asked."}),
+        "sources": ("sources.html", "sources", {"sources": source_rows(), "subline": "5 outside systems, told by webhook, form and publish, or asked by API.", "turn": lists.Turn("", "", "")}),
         "compare": ("compare.html", "compare", compare_page()),
         "login": ("login.html", "", {"token": "", "to": "/", "host": "127.0.0.1:8420", "problem": ""}),
         "login-link": ("login.html", "", {"token": "abc", "to": "/", "host": "127.0.0.1:8420", "problem": ""}),

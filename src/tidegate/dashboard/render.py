@@ -67,6 +67,7 @@ class Pages:
             ms=words.milliseconds,
             size=words.size,
             cut=words.cut,
+            sentence=words.sentence,
             utc=words.clock_text,
         )
         self._env.globals.update(

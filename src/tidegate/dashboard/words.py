@@ -50,6 +50,8 @@ def seconds(value: float | None) -> str:
     """A duration in the largest unit that keeps two figures: `0.35 s`, `12 s`, `4 min`, `2.5 h`, `3 d`."""
     if value is None:
         return DASH
+    if 0 < value < 0.0005:
+        return f"<1{_THIN}ms"
     if value < 0.9995:
         return f"{value * 1000:.0f}{_THIN}ms"
     for size, unit, following in ((1, "s", 60), (60, "min", 3600), (3600, "h", 86400), (86400, "d", 1e18)):
@@ -83,6 +85,11 @@ def cut(text: str | None, keep: int = 8) -> str:
     if len(text) <= head + keep + 3:
         return text
     return f"{text[:head]}…{text[-keep:]}"
+
+
+def sentence(text: str) -> str:
+    """`no page is at /x` is `No page is at /x.`"""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "…", "'", '"')) else ".") if text else ""
 
 
 def plural(number: int | None, one: str, many: str = "") -> str:

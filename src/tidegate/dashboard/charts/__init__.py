@@ -5,8 +5,8 @@ colour but those of pull and push for data, and stays readable in black and whit
 A chart never hides a number: the page that shows it carries a table with the same figures.
 """
 
-from tidegate.dashboard.charts.flow import FlowLane, flow_map
+from tidegate.dashboard.charts.flow import FlowLane, bounded, flow_map
 from tidegate.dashboard.charts.marks import SIGNS, Bar, bars, sparkline
 from tidegate.dashboard.charts.timeline import Try, attempt_timeline
 
-__all__ = ["SIGNS", "Bar", "FlowLane", "Try", "attempt_timeline", "bars", "flow_map", "sparkline"]
+__all__ = ["SIGNS", "Bar", "FlowLane", "Try", "attempt_timeline", "bars", "bounded", "flow_map", "sparkline"]

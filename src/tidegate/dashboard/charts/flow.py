@@ -14,9 +14,9 @@ from html import escape
 from typing import NamedTuple
 
 from tidegate.dashboard.charts.marks import num, open_svg, sign_at, text
-from tidegate.dashboard.words import count, visible
+from tidegate.dashboard.words import count
 
-_MOST = 12  # lanes a side; what is beyond is one lane that says how many it stands for
+_MOST = 8  # lanes a side: a page stays under 60 KB; what is beyond is one lane that says how many it stands for
 _WIDEST = 30.0
 _THINNEST = 2.0
 
@@ -53,14 +53,15 @@ _NARROW = _Frame(358, 4, 354, 161, 197, 62, True)
 def flow_map(
     sources: Sequence[FlowLane], destinations: Sequence[FlowLane], *, events: int, narrow: bool = False
 ) -> str:
-    """The map as SVG. Order is kept; each side shows at most 12 lanes."""
+    """The map as SVG. Order is kept; pass what `bounded` gave."""
     frame = _NARROW if narrow else _WIDE
-    left, right = _bounded(sources, "sources", "/sources"), _bounded(destinations, "destinations", "/destinations")
+    left, right = sources, destinations
     rows = max(len(left), len(right), 2)
     top, height = 40.0, 40 + rows * frame.row + 22
     most = max([1, *(max(lane.volume, lane.waiting) for lane in (*left, *right))])
     title = f"Flow: {count(events)} events in the log"
     words = "; ".join(f"{lane.name}: {lane.words}" for lane in (*left, *right))
+    words = "The same as on a wide screen." if narrow else words
     out = [open_svg(frame.width, height, title, words, "narrow" if narrow else "wide-only")]
     out += _chart_frame(frame, height) if not narrow else []
     out += _side(frame, left, top, rows, most, coming=True)
@@ -69,12 +70,15 @@ def flow_map(
     return "".join(out) + "</svg>"
 
 
-def _bounded(lanes: Sequence[FlowLane], what: str, href: str) -> list[FlowLane]:
+def bounded(lanes: Sequence[FlowLane], what: str, href: str) -> list[FlowLane]:
+    """At most 8 lanes of one side, the broken ones before the rest; the last stands for all that are left out."""
     if len(lanes) <= _MOST:
         return list(lanes)
-    rest = lanes[_MOST - 1 :]
-    total = sum(lane.volume for lane in rest)
-    return [*lanes[: _MOST - 1], FlowLane(f"{len(rest)} more {what}", "push", total, f"{count(total)} events", href)]
+    telling = sorted(lanes, key=lambda lane: (lane.gap == "", lane.tone != "fail", -lane.volume))
+    shown, rest = telling[: _MOST - 1], telling[_MOST - 1 :]
+    total, waiting = sum(lane.volume for lane in rest), sum(lane.waiting for lane in rest)
+    more = FlowLane(f"{len(rest)} more {what}", "push", total, f"{count(total)} events", href, waiting=waiting)
+    return [*(lane for lane in lanes if lane in shown), more]
 
 
 def _chart_frame(frame: _Frame, height: float) -> list[str]:
@@ -105,16 +109,18 @@ def _band(frame: _Frame, height: float, events: int) -> list[str]:
     return out
 
 
-def _side(frame: _Frame, lanes: list[FlowLane], top: float, rows: int, most: int, *, coming: bool) -> list[str]:
+def _side(frame: _Frame, lanes: Sequence[FlowLane], top: float, rows: int, most: int, *, coming: bool) -> list[str]:
     if not lanes:
         return [_nothing(frame, top, rows, coming=coming)]
     spread = rows * frame.row / len(lanes)
     widths = [_width(lane.volume, most) for lane in lanes]
-    out = []
+    anchor = "start" if coming == frame.above else "end"
+    out = [f'<g text-anchor="{anchor}">']
     for i, (lane, width) in enumerate(zip(lanes, widths, strict=True)):
         y = top + spread * (i + 0.5)
         basin = _width(lane.waiting, most)
         out.append(_lane(frame, lane, y, width, coming=coming, reach=min(spread, 64), basin=basin))
+    out.append("</g>")
     return out
 
 
@@ -133,14 +139,11 @@ def _lane(
     frame: _Frame, lane: FlowLane, y: float, width: float, *, coming: bool, reach: float, basin: float = 0.0
 ) -> str:
     x1, x2 = (frame.left, frame.band_left) if coming else (frame.band_right, frame.right)
-    label = f"{lane.name}, {lane.way}: {lane.words}"
-    out = [
-        f'<a href="{escape(lane.href)}" aria-label="{escape(visible(label))}"><title>{escape(visible(label))}</title>'
-    ]
+    out = [f'<a href="{escape(lane.href)}">']
     box_x, box_w = (0.0, frame.band_left - 2) if coming else (frame.band_right + 2, frame.width - frame.band_right - 2)
     out.append(
         f'<rect class="hit" x="{num(box_x)}" y="{num(y - reach / 2 + 1)}" width="{num(box_w)}" '
-        f'height="{num(reach - 2)}" rx="3"/>'
+        f'height="{num(reach - 2)}"/>'
     )
     lane_y, most = (y + 14, 18.0) if frame.above else (y, _WIDEST)
     x1, x2 = x1 + (0 if coming else 3), x2 - (3 if coming else 0)
@@ -152,17 +155,10 @@ def _lane(
     tone = {"wait": "tw", "fail": "tf", "off": "to"}.get(lane.tone, "t3")
     if frame.above:
         x = frame.left if coming else frame.right
-        anchor = "start" if coming else "end"
-        out += [
-            text(x, y - 16, _short(lane.name, 20), "t1", anchor),
-            text(x, y - 2, _short(lane.words, 26), tone, anchor),
-        ]
+        out += [text(x, y - 16, _short(lane.name, 20), "t1"), text(x, y - 2, _short(lane.words, 26), tone)]
     else:
-        x, anchor = (frame.left - 14, "end") if coming else (frame.right + 14, "start")
-        out += [
-            text(x, y - 2, _short(lane.name, 28), "t1", anchor),
-            text(x, y + 14, _short(lane.words, 36), tone, anchor),
-        ]
+        x = frame.left - 14 if coming else frame.right + 14
+        out += [text(x, y - 2, _short(lane.name, 28), "t1"), text(x, y + 14, _short(lane.words, 36), tone)]
     return "".join(out) + "</a>"
 
 
@@ -174,9 +170,9 @@ def _ribbon(x1: float, x2: float, y: float, width: float, lane: FlowLane) -> str
     half = width / 2
     end = x2 - head
     if lane.way == "push":
-        body = f'<path class="lane push" d="M{num(x1)} {num(y - half)}H{num(end)}V{num(y + half)}H{num(x1)}z"/>'
         wing = half + 4
-        point = f'<path class="hf" d="M{num(end)} {num(y - wing)}L{num(x2)} {num(y)}L{num(end)} {num(y + wing)}z"/>'
+        body = f'<path class="lane push" d="M{num(x1)} {num(y - half)}H{num(end)}V{num(y - wing)}L{num(x2)} {num(y)}'
+        point = f'L{num(end)} {num(y + wing)}V{num(y + half)}H{num(x1)}z"/>'
     else:
         half = max(half, 1.75)
         body = f'<path class="lane pull" d="M{num(end)} {num(y - half)}H{num(x1)}V{num(y + half)}H{num(end)}"/>'

@@ -58,8 +58,8 @@ def open_svg(width: float, height: float, title: str, description: str, cls: str
     """The head of a chart. Title and description are read to those who cannot see it. `fit`: never drawn larger."""
     title, natural = escape(visible(title)), f' width="{num(width)}" height="{num(height)}"' if fit else ""
     return (
-        f'<svg class="chart {escape(cls)}" viewBox="0 0 {num(width)} {num(height)}"{natural} role="group" '
-        f'aria-label="{title}"><title>{title}</title><desc>{escape(visible(description))}</desc>'
+        f'<svg class="chart {escape(cls)}" viewBox="0 0 {num(width)} {num(height)}"{natural} role="group">'
+        f"<title>{title}</title><desc>{escape(visible(description))}</desc>"
     )
 
 

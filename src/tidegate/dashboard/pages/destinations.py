@@ -12,7 +12,7 @@ from tidegate.answer import waiting as queue
 from tidegate.answer.forms import DeliveryForm
 from tidegate.config import model as config
 from tidegate.dashboard import signs, words
-from tidegate.dashboard.pages import health
+from tidegate.dashboard.pages import health, lists
 from tidegate.dashboard.pages.actions import last_test
 from tidegate.dashboard.room import Room
 from tidegate.errors import NotFound
@@ -23,10 +23,19 @@ SHOWN = 20
 
 async def page(room: Room, request: Request) -> Response:
     snapshot = await stats.snapshot(room.gateway)
-    rows = [health.destination(room.gateway, one, snapshot) for one in room.gateway.live.destinations.values()]
-    bad = sum(1 for one in rows if one["sign"] in ("exhausted", "paused"))
-    subline = f"{words.plural(len(rows), 'receiver')}, {f'{bad} of them not sent to' if bad else 'all well'}."
-    return room.pages.page(request, "destinations.html", room="destinations", destinations=rows, subline=subline)
+    known = room.gateway.live.destinations
+    signs = [health.destination(room.gateway, one, snapshot)["sign"] for one in known.values()]
+    bad = sum(1 for sign in signs if sign in ("exhausted", "paused"))
+    subline = f"{words.plural(len(known), 'receiver')}, {f'{bad} of them not well' if bad else 'all well'}."
+    names, turn = lists.turned(list(known), request)
+    return room.pages.page(
+        request,
+        "destinations.html",
+        room="destinations",
+        destinations=[health.destination(room.gateway, known[name], snapshot) for name in names],
+        subline=subline,
+        turn=turn,
+    )
 
 
 async def one(room: Room, request: Request) -> Response:

@@ -14,7 +14,7 @@ from tidegate.dashboard.pages import lists
 from tidegate.dashboard.render import SECURITY_HEADERS
 from tidegate.dashboard.room import Room
 
-PAGE = 40
+PAGE = 25
 NEW_ROWS = 50  # what one look for live rows brings at most
 SPANS = (
     ("5m", "in the last 5 min"),

@@ -15,7 +15,7 @@ from tidegate.answer import events, stats
 from tidegate.answer.events import EventFilter
 from tidegate.clock import rfc3339
 from tidegate.dashboard import words
-from tidegate.dashboard.charts import FlowLane, flow_map
+from tidegate.dashboard.charts import FlowLane, bounded, flow_map
 from tidegate.dashboard.pages import health, lists
 from tidegate.dashboard.render import SECURITY_HEADERS
 from tidegate.dashboard.room import Room
@@ -23,7 +23,8 @@ from tidegate.dashboard.room import Room
 if TYPE_CHECKING:
     from tidegate.gateway import Gateway
 
-RECENT = 12
+RECENT = 8
+TROUBLES = 6
 REFUSALS = 8
 _HOUR_US = 3_600_000_000
 
@@ -66,8 +67,8 @@ def view(
 ) -> dict[str, Any]:
     """Everything the template needs, from plain figures. Pure."""
     troubles = [trouble for one in destinations for trouble in _troubles(one)]
-    lanes_in = [lane for one in sources for lane in source_lanes(one)]
-    lanes_out = [destination_lane(one) for one in destinations]
+    lanes_in = bounded([lane for one in sources for lane in source_lanes(one)], "sources", "/sources")
+    lanes_out = bounded([destination_lane(one) for one in destinations], "destinations", "/destinations")
     settled = totals.delivered + totals.exhausted + totals.cancelled
     urgent = [one for one in troubles if one["sign"] == "exhausted"]
     return {
@@ -76,7 +77,8 @@ def view(
         "mood": "exhausted" if urgent else "retry" if troubles else "delivered" if totals.accepted else "pending",
         "subline": f"{words.plural(len(sources), 'source')} in, {words.plural(len(destinations), 'destination')} out.",
         "last_at": events[0]["received_at"] if events else None,
-        "troubles": troubles,
+        "troubles": sorted(troubles, key=lambda one: one["sign"] != "exhausted")[:TROUBLES],
+        "troubles_more": max(0, len(troubles) - TROUBLES),
         "delivered_share": f"{words.percent(totals.delivered / settled)} of what is settled"
         if settled
         else "nothing sent yet",

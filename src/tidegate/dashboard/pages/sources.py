@@ -7,13 +7,15 @@ from starlette.responses import Response
 
 from tidegate.answer import stats
 from tidegate.dashboard import words
-from tidegate.dashboard.pages import health
+from tidegate.dashboard.pages import health, lists
 from tidegate.dashboard.room import Room
 
 
 async def page(room: Room, request: Request) -> Response:
     snapshot = await stats.snapshot(room.gateway)
     public = room.gateway.live.settings.gateway.public_url.rstrip("/") or str(request.base_url).rstrip("/")
-    rows = [health.source(one, snapshot, public) for one in room.gateway.live.sources.values()]
-    subline = f"{words.plural(len(rows), 'outside system')} that tell or are asked."
-    return room.pages.page(request, "sources.html", room="sources", sources=rows, subline=subline)
+    known = room.gateway.live.sources
+    names, turn = lists.turned(list(known), request)
+    rows = [health.source(known[name], snapshot, public) for name in names]
+    subline = f"{words.plural(len(known), 'outside system')}, told by webhook, form and publish, or asked by API."
+    return room.pages.page(request, "sources.html", room="sources", sources=rows, subline=subline, turn=turn)

@@ -12,6 +12,7 @@ export function times(root = document) {
     const at = Date.parse(node.dateTime);
     const ago = Math.round((now - at) / 1000);
     const far = Math.abs(ago);
+    node.title = new Date(at).toISOString().replace("T", " ").replace("Z", " UTC");
     const span = far < 60 ? `${far}${NARROW}s` : `${Math.floor(far / 60)}${NARROW}min`;
     node.textContent = far >= 3600 ? day.format(at) : far < 1 ? "now" : ago > 0 ? `${span} ago` : `in ${span}`;
   }
