@@ -11,19 +11,21 @@ import contextlib
 import hashlib
 import hmac
 import json
+import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from support.farside import OK, FarSide, answer, silence
+from support.farside import OK, FarSide, Request, Script, answer
 from support.gateway import Served, served
 from support.running import until
 from support.upstream import Upstream
 
 STRIPE = "whsec_scene"
+T = TypeVar("T")
 
 
 def _says(status: str, body: str = "", **headers: str) -> bytes:
@@ -167,18 +169,31 @@ filter = {{ data = {{ id = "o-5" }} }}
 
 _SCRIPTS = {
     "crm": answer(OK), "chat": answer(OK), "warehouse": answer(_DOWN), "ledger": answer(OK), "newsletter": answer(_BAD),
-    "search": silence, "tax-office": answer(_FULL), "old-shop": answer(_GONE), "mail": answer(_DOWN),
+    "search": answer(OK), "tax-office": answer(_FULL), "old-shop": answer(_GONE), "mail": answer(_DOWN),
 }  # fmt: skip
+
+
+def _slow(ending: asyncio.Event) -> Script:
+    """Answers when the scene ends, and not before."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Request) -> None:
+        await ending.wait()
+        writer.write(OK)
+
+    return script
 
 
 @contextlib.asynccontextmanager
 async def scene(folder: Path) -> AsyncIterator[Scene]:
     async with contextlib.AsyncExitStack() as stack:
         far = {name: await stack.enter_async_context(FarSide(script)) for name, script in _SCRIPTS.items()}
+        ending = asyncio.Event()
+        far["search"].script = _slow(ending)
         shop, books = await stack.enter_async_context(Upstream()), await stack.enter_async_context(Upstream())
         for one in (shop, books):  # what they change is of this second, so that being late is measured
             one.now = lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")  # type: ignore[method-assign]
         gate = await stack.enter_async_context(served(folder, _toml(shop, books, far)))
+        stack.callback(ending.set)  # else the gateway waits for the answers on their way
         yield Scene(gate, shop, books, far)
 
 
@@ -231,3 +246,32 @@ async def _settled(one: Scene) -> bool:
 async def _changes(one: Scene) -> bool:
     found = (await one.gate.api.get("/events?type=customers.updated"))["data"]
     return bool(found)
+
+
+class Aside:
+    """A gateway in a thread of its own, so that a test may block on a browser. `run` does a coroutine there."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)
+
+
+@contextlib.contextmanager
+def aside(opening: contextlib.AbstractAsyncContextManager[T]) -> Iterator[tuple[T, Aside]]:
+    """What `opening` yields, living in a loop of its own until the block ends."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="gateway")
+    thread.start()
+    one = Aside(loop)
+    try:
+        opened = one.run(opening.__aenter__())
+        try:
+            yield opened, one
+        finally:
+            one.run(opening.__aexit__(None, None, None))
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(30)
+        loop.close()

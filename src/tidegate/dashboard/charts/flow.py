@@ -77,7 +77,8 @@ def bounded(lanes: Sequence[FlowLane], what: str, href: str) -> list[FlowLane]:
     telling = sorted(lanes, key=lambda lane: (lane.gap == "", lane.tone != "fail", -lane.volume))
     shown, rest = telling[: _MOST - 1], telling[_MOST - 1 :]
     total, waiting = sum(lane.volume for lane in rest), sum(lane.waiting for lane in rest)
-    more = FlowLane(f"{len(rest)} more {what}", "push", total, f"{count(total)} events", href, waiting=waiting)
+    words = f"{count(total)} events" + (f", {count(waiting)} waiting" if waiting else "")
+    more = FlowLane(f"{len(rest)} more {what}", "push", total, words, href, waiting=waiting)
     return [*(lane for lane in lanes if lane in shown), more]
 
 
@@ -185,8 +186,7 @@ def _basin(x: float, y: float, length: float, width: float) -> str:
     """What waits, as a well before the lane, ruled so that it is told from a lane without colour."""
     top = y - width / 2
     rules = "".join(f"M{num(x + d)} {num(top)}v{num(width)}" for d in range(6, int(length), 6))
-    box = f'<rect class="pool" x="{num(x)}" y="{num(top)}" width="{num(length)}" height="{num(width)}"/>'
-    return f'{box}<path class="pool" d="{rules}"/>'
+    return f'<path class="pool" d="M{num(x)} {num(top)}h{num(length)}v{num(width)}h-{num(length)}z{rules}"/>'
 
 
 def _gap(x1: float, x2: float, y: float, lane: FlowLane, width: float) -> str:
