@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from support.farside import FarSide
-from support.running import books, publish, running, until
+from support.running import books, publish, run, running, until
 from tidegate.deliver import ReplayQuery
 from tidegate.deliver.waiting import LOAD_LIMIT, MEMORY_LIMIT, Waiting
 from tidegate.model import DeliveryState, Exceptional, ExceptionState
@@ -68,7 +68,7 @@ def test_one_cancelled_behind_its_key_is_never_sent_though_the_first_fails(tmp_p
                 found = (await books(gateway))["crm"]
                 assert (found["delivered"], found["cancelled"]) == (2, 1)
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_a_key_goes_on_after_a_bulk_settlement_of_a_failed_first_and_those_behind_it(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_key_goes_on_after_a_bulk_settlement_of_a_failed_first_and_those_behin
                 await until(lambda: quiet(gateway))
                 assert await numbers_of(far) == [0, 4]
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_a_key_goes_on_after_a_bulk_settlement_cut_its_first_off(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_key_goes_on_after_a_bulk_settlement_cut_its_first_off(tmp_path: Path)
                 await until(lambda: quiet(gateway))
                 assert await numbers_of(far) == [0, 3]
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_a_retry_due_soon_does_not_wait_behind_thousands_due_late() -> None:
@@ -174,7 +174,7 @@ def test_what_a_deleted_destination_owed_is_cancelled_after_a_kill_in_the_middle
 
                 await until(settled)
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_a_retry_of_an_adopted_delivery_keeps_the_route_that_adopted_it(tmp_path: Path) -> None:
@@ -200,4 +200,22 @@ def test_a_retry_of_an_adopted_delivery_keeps_the_route_that_adopted_it(tmp_path
                 await until(lambda: quiet(gateway))
                 assert b'"b"' not in far.requests[-1].body
 
-    asyncio.run(main())
+    run(main)
+
+
+def test_a_retry_that_is_due_at_once_holds_up_nobody_on_the_loop_of_the_server(tmp_path: Path) -> None:
+    async def main() -> None:
+        gate = Gate()
+        gate.open.set()
+
+        async def flaky(reader: Any, writer: Any, request: Any) -> None:
+            gate.status = b"500 X" if request.headers["tidegate-attempt"] == "1" else b"200 OK"
+            await gate(reader, writer, request)
+
+        async with FarSide(flaky) as far:
+            async with running(tmp_path, SOURCE + destination(far, retry=["1ms", "1ms"]) + ROUTE) as gateway:
+                for n in range(200):
+                    await asyncio.wait_for(ordered(gateway, n), 10)  # an append whose readers fail must be answered
+                await until(lambda: quiet(gateway))
+
+    run(main)

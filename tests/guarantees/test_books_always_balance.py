@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from support.farside import FarSide
-from support.running import publish, running, until
+from support.running import publish, run, running, until
 from tidegate.answer.stats import balance
 from tidegate.deliver import ReplayQuery
 from tidegate.errors import Conflict
@@ -159,4 +159,4 @@ def test_the_books_balance_at_every_snapshot_and_every_delivery_is_accounted_for
                     assert found["pending"] + found["sending"] == counted.pending, name
                 gateway.deliver.grace_seconds = 0.1
 
-    asyncio.run(main())
+    run(main)

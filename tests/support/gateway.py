@@ -100,14 +100,16 @@ def _write(folder: Path, toml: str) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def served(folder: Path, toml: str, clock: Clock | None = None) -> AsyncIterator[Served]:
+async def served(
+    folder: Path, toml: str, clock: Clock | None = None, database: str | None = None
+) -> AsyncIterator[Served]:
     file = _write(folder, toml)
     # With the protocol named, asyncio turns Nagle's algorithm off on what is accepted; else each answer takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen()
     port = listener.getsockname()[1]
-    options = ServeOptions(config=file, data=folder / "data", port=port, admin_key=ADMIN)
+    options = ServeOptions(config=file, data=folder / "data", port=port, admin_key=ADMIN, database=database)
     gateway = await open_gateway(options, {}, clock)
     await gateway.start()
     app = await make_app(gateway)

@@ -21,6 +21,7 @@ from typing import Any
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
 START_SECONDS = 30.0
+CALL_SECONDS = 30.0  # TimeoutError then: no answer of ours may take so long
 
 
 def free_port() -> int:
@@ -45,6 +46,7 @@ class GatewayProcess:
         """`more` are further arguments of `serve`, `environ` what the environment has besides."""
         self._arguments = [*program, "serve", "--config", str(config), "--data", str(data), "--port", str(port), *more]
         self._environ = {**os.environ, **(environ or {})}
+        self.stdout = self.stderr = b""  # all of it, after `end`
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.data = data
@@ -75,7 +77,9 @@ class GatewayProcess:
         if self._child.returncode is None:
             os.kill(self._child.pid, signal_number)
         await self._child.wait()
-        await self._drain
+        self.stdout, self.stderr = (
+            kept + new for kept, new in zip((self.stdout, self.stderr), await self._drain, strict=True)
+        )
         return int(self._child.returncode or 0)
 
     @property
@@ -95,7 +99,12 @@ class GatewayProcess:
 async def call(url: str, path: str, key: str, method: str = "GET", body: Any = None) -> Any:
     """One API call over a connection of its own; the decoded JSON. AssertionError with the answer when it is no 2xx."""
     host, port = url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
+    async with asyncio.timeout(CALL_SECONDS):
+        return await _call(host, int(port), path, key, method, body)
+
+
+async def _call(host: str, port: int, path: str, key: str, method: str, body: Any) -> Any:
+    reader, writer = await asyncio.open_connection(host, port)
     payload = b"" if body is None else json.dumps(body).encode()
     head = (
         f"{method} {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\nconnection: close\r\n"

@@ -79,6 +79,7 @@ class Sender:
         self._reading: asyncio.Task[None] | None = None
         self._feeding: asyncio.Task[None] | None = None
         self._wake: asyncio.TimerHandle | None = None
+        self._wake_at = 0.0  # kept here: a handle of uvloop does not tell its time when it is due at once
         self._tokens = 1.0
         self._tokens_at = engine.clock.monotonic()
         self._recent: deque[float] = deque(maxlen=512)
@@ -265,11 +266,13 @@ class Sender:
 
     def _wake_in(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
-        at = loop.time() + seconds
+        now = loop.time()
+        at = now + max(seconds, 0.0)
         if self._wake is not None:
-            if self._wake.when() <= at and not self._wake.cancelled() and self._wake.when() > loop.time():
+            if now < self._wake_at <= at:
                 return
             self._wake.cancel()
+        self._wake_at = at
         self._wake = loop.call_at(at, self._woken)
 
     def _woken(self) -> None:

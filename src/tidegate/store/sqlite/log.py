@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -22,6 +23,7 @@ from tidegate.store import EventPage, EventQuery, Listener
 from tidegate.store.sqlite.engine import Engine, rows, sql
 from tidegate.store.tail import Tail
 
+log = logging.getLogger("tidegate.store")
 DEDUPE_SLICE = 2000  # ids looked at in one step of forgetting: a few milliseconds
 _ORIGINS = tuple(Origin)
 _ORIGIN_NUMBER = {origin: number for number, origin in enumerate(_ORIGINS)}
@@ -209,7 +211,10 @@ class SqliteLog:
             self._tail.add(batch.events)
             self._told = batch.events[-1].offset
             for listener in self._listeners:
-                listener(batch.events)
+                try:
+                    listener(batch.events)
+                except Exception:  # a reader's fault takes the answer from nobody: the events are on disk
+                    log.exception("a reader of the log failed")
         answer = self._engine.answer
         for future, value, failed in batch.answers:
             answer(future, value, failed)

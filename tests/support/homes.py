@@ -1,0 +1,47 @@
+"""Where a gateway keeps its data, and how it is started there: what the guarantees need to run on every store.
+
+A home is fresh for each test. `running` and `served` open a gateway in this process, `process` one of its own; the
+same home again is a restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from support.gateway import Served, served
+from support.process import GatewayProcess, free_port
+from support.running import running
+from tidegate.clock import Clock
+from tidegate.gateway import Gateway
+
+
+class Home:
+    """One store's place. `database` is what `--database` gets; None: the embedded store in the folder."""
+
+    def __init__(self, folder: Path, database: str | None = None) -> None:
+        self.folder = folder
+        self.database = database
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    def running(self, toml: str, clock: Clock | None = None) -> AbstractAsyncContextManager[Gateway]:
+        return running(self.folder, toml, clock, self.database)
+
+    def served(self, toml: str, clock: Clock | None = None) -> AbstractAsyncContextManager[Served]:
+        return served(self.folder, toml, clock, self.database)
+
+    def process(
+        self, toml: str, program: Sequence[str] = ("-m", "tidegate"), environ: Mapping[str, str] | None = None
+    ) -> GatewayProcess:
+        """Not started yet. Unlike the others, `toml` is all of the configuration."""
+        file = self.folder / "tidegate.toml"
+        file.write_text(toml)
+        options = () if self.database is None else ("--database", self.database)
+        return GatewayProcess(file, self.data, free_port(), program, more=options, environ=environ)
+
+
+HOMES: dict[str, Callable[[Path], Home]] = {"sqlite": Home}
