@@ -11,6 +11,7 @@ from standardwebhooks import Webhook
 from support.farside import FarSide, answer, silence
 from support.running import books, publish, running, until
 from tidegate.deliver.lane import WINDOW
+from tidegate.deliver.settler import IDLE_SECONDS
 from tidegate.errors import Conflict, NotFound
 from tidegate.model import DeliveryState, Outcome
 from tidegate.store import SHARES
@@ -401,6 +402,7 @@ def test_shares_that_go_and_come_back_lose_and_double_nothing(tmp_path):
                 await until(lambda: books_of(gateway, delivered=3))
                 await deliver.leave(every)
                 away = [await publish(gateway, json.dumps(n).encode()) for n in range(300)]
+                await asyncio.sleep(IDLE_SECONDS + 0.2)  # settles that are due by themselves must not pass them
                 assert (await state(gateway, away[0])).state is DeliveryState.PENDING
                 await deliver.take(every)
                 await until(lambda: books_of(gateway, delivered=303, pending=0))

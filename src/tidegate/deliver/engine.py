@@ -65,6 +65,7 @@ class DeliverEngine:
         self.verbs = Verbs(self)
         self._board = Board(store.leases, lambda: {number: one.health() for number, one in self.senders.items()})
         self._mark = 0
+        self._left_at: int | None = None  # the mark when the last share was left: nothing is offered beyond it
         self._unknown: dict[int, int] = {}  # destination not heard of yet -> the first offset it wants
         self._wanted: dict[int, list[int]] = {}  # destination -> audiences that want it
         self._indexed = 0
@@ -87,6 +88,7 @@ class DeliverEngine:
             raise
         # From here to the flush no await: what is told from now on is offered to them.
         self.shares |= shares
+        self._left_at = None
         self.senders.update(senders)
         for sender in senders.values():
             if sender.lane.touched:
@@ -103,7 +105,10 @@ class DeliverEngine:
         """Feed `shares` no more, let what is in flight end, cut the rest (no attempt), settle."""
         await self.replays.leave(shares)
         leaving = [self.senders.pop(number) for number in list(self.senders) if share_of(number) in shares]
+        mark = self.mark()
         self.shares -= shares
+        if not self.shares:
+            self._left_at = mark
         self.settler.left([(share, self._mark_of(share)) for share in shares])
         self._forget_unknown(shares)
         for sender in leaving:
@@ -137,7 +142,11 @@ class DeliverEngine:
     # -- being told --------------------------------------------------------------------------------------
 
     def mark(self) -> int:
-        """Every lane of ours was offered everything up to here."""
+        """Every lane of ours was offered everything up to here. Without shares it stands: a store with one mark for
+        all of them (SQLite) would else have moved past what nobody was offered.
+        """
+        if self._left_at is not None:
+            return self._left_at
         return min(self._mark, min(self._unknown.values()) - 1) if self._unknown else self._mark
 
     def _mark_of(self, share: int) -> int:
