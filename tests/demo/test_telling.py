@@ -83,6 +83,7 @@ def test_a_change_counts_for_the_way_by_which_it_was_learnt() -> None:
     assert (figures["pull_requests"], figures["pull_requests_about"]) == ("6", "5 polls, 1 on demand")
     assert (figures["pull_changes"], figures["pull_changes_about"]) == ("2", "2.5 polls for each")
     assert figures["pull_late"] == "4.00 s"
+    assert figures["push_late"] == "0.015 s", "a push is quick: hundredths would say nothing"
     assert (figures["push_requests"], figures["push_changes"]) == ("3", "3"), "a lead, a webhook each of two systems"
     assert "1 event kept, 2 deliveries made" in figures["gateway"]
 

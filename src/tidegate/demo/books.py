@@ -109,7 +109,7 @@ def _late(values: list[float]) -> str:
     if not values:
         return "-"
     median = statistics.median(values)
-    return f"{median:.2f} s" if median < 10 else f"{median:.0f} s"
+    return f"{median:.{3 if median < 0.1 else 2 if median < 10 else 0}f} s"
 
 
 def _things(number: Any, name: str) -> str:
