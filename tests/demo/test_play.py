@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from support.company import Demo, gone
-from support.programs import call, free_port, wait_until
+from support.company import Demo, free_ports, gone
+from support.programs import call, wait_until
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_wanted_end_stops_every_child_and_is_no_failure(tmp_path: Path, number: int) -> None:
-    with Demo(tmp_path / "data", free_port()).started() as demo:
+    with Demo(tmp_path / "data", free_ports()).started() as demo:
         children = demo.children()
         assert len(children) == 9, "gateway, six systems, the story page and the guard"
         assert demo.end(number) == 0
@@ -23,14 +23,14 @@ def test_a_wanted_end_stops_every_child_and_is_no_failure(tmp_path: Path, number
 
 
 def test_a_demo_that_is_killed_leaves_no_orphans(tmp_path: Path) -> None:
-    with Demo(tmp_path / "data", free_port()).started() as demo:
+    with Demo(tmp_path / "data", free_ports()).started() as demo:
         children = demo.children()
         assert demo.end(signal.SIGKILL) == -signal.SIGKILL
         assert gone(children) == []
 
 
 def test_an_end_while_it_starts_leaves_no_orphans(tmp_path: Path) -> None:
-    with Demo(tmp_path / "data", free_port()) as demo:
+    with Demo(tmp_path / "data", free_ports()) as demo:
         wait_until(lambda: len(demo.children()) >= 3, "the first children")
         children = demo.children()
         assert demo.end() == 0
@@ -38,7 +38,7 @@ def test_an_end_while_it_starts_leaves_no_orphans(tmp_path: Path) -> None:
 
 
 def test_a_child_that_dies_is_named_with_its_last_words(tmp_path: Path) -> None:
-    with Demo(tmp_path / "data", free_port()).started() as demo:
+    with Demo(tmp_path / "data", free_ports()).started() as demo:
         children = demo.children()
         os.kill(demo.child("tidegate.demo.crm"), signal.SIGKILL)
         assert demo.process.wait(30) == 1
@@ -50,14 +50,14 @@ def test_a_child_that_dies_is_named_with_its_last_words(tmp_path: Path) -> None:
 def test_a_gateway_that_does_not_start_is_named_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "data" / "gateway").mkdir(parents=True)
     (tmp_path / "data" / "gateway" / "tidegate.db").write_bytes(b"this is no database" * 400)
-    with Demo(tmp_path / "data", free_port()) as demo:
+    with Demo(tmp_path / "data", free_ports()) as demo:
         assert demo.process.wait(60) == 1
         assert "error[demo_failed]: gateway stopped by itself with exit 1" in demo.text
         assert "database" in demo.text
 
 
 def test_taken_ports_are_replaced_and_said_and_two_run_side_by_side(tmp_path: Path) -> None:
-    port = free_port()
+    port = free_ports()
     with Demo(tmp_path / "one", port).started() as one:
         with Demo(tmp_path / "two", port).started() as two:
             assert one.story != two.story and one.gateway != two.gateway
@@ -78,7 +78,7 @@ def test_a_directory_in_use_or_of_no_use_is_refused_and_nothing_changes(tmp_path
             ("data", "another sample company runs on"),
             ("file/below", "cannot be used: Not a directory"),
         ):
-            with Demo(tmp_path / data, free_port(), printed=tmp_path / "second.out") as second:
+            with Demo(tmp_path / data, free_ports(), printed=tmp_path / "second.out") as second:
                 assert second.process.wait(30) == 1
                 assert "error[demo_failed]: " in second.text and why in second.text
                 assert "hint: " in second.text and "Traceback" not in second.text
@@ -88,7 +88,7 @@ def test_a_directory_in_use_or_of_no_use_is_refused_and_nothing_changes(tmp_path
 
 def test_a_restart_on_the_same_data_plays_the_slow_scene_again(tmp_path: Path) -> None:
     for revision in (2, 3):
-        with Demo(tmp_path / "data", free_port()).started() as demo:
+        with Demo(tmp_path / "data", free_ports()).started() as demo:
             call(f"{demo.story}/scenes/customer", data={}, headers={"Accept": "application/json"})
             scene = wait_until(lambda: arrived(demo), "the change reaches the CRM", 30)
             assert scene["steps"][3] is not None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +17,16 @@ from typing import Any
 from support.programs import call, wait_until
 
 START_SECONDS = 60.0
+
+
+def free_ports() -> int:
+    """The first of eight free ports, below those that the system gives to outgoing connections."""
+    while True:
+        first = random.randrange(10_000, 32_000)
+        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
+            for port in range(first, first + 8):
+                held.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
 
 
 class Demo:

@@ -124,7 +124,7 @@ def main() -> None:
             Route("/customers/{id}", accounting.edit, methods=["POST"]),
             Route("/demo/state", accounting.state),
         ],
-        options.port,
+        options,
     )
 
 

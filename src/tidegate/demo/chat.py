@@ -55,7 +55,7 @@ def main() -> None:
             Route("/services/{path}", chat.post, methods=["POST"]),
             Route("/demo/state", chat.state),
         ],
-        options.port,
+        options,
     )
 
 

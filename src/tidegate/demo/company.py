@@ -291,7 +291,7 @@ def main() -> None:
             Route("/theme", company.theme, methods=["POST"]),
             Route("/demo/state", company.state),
         ],
-        options.port,
+        options,
         company.lifespan,
     )
 

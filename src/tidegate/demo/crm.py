@@ -218,7 +218,7 @@ def main() -> None:
             Route("/order-info", crm.order_info, methods=["POST"]),
             Route("/demo/state", crm.state),
         ],
-        options.port,
+        options,
         crm.lifespan,
     )
 

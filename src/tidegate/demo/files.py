@@ -1,4 +1,4 @@
-"""What the sample company needs before anything starts: free ports, secrets in files, the configuration.
+"""What the sample company needs before anything starts: ports, secrets in files, the configuration.
 
 Secrets and what the gateway keeps stay the same over restarts with one data directory; the configuration is written
 anew each time, because ports may have changed. One sample company at a time uses a directory.
@@ -11,7 +11,7 @@ import fcntl
 import os
 import secrets
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 TEMPLATE = Path(__file__).parent / "templates" / "tidegate.toml"
@@ -90,31 +90,18 @@ class Files:
         return "".join(f"\n  {line}" for line in lines)
 
 
-def free_ports(wanted: Iterable[int]) -> list[int]:
-    """Each wanted port, or a free one in its place when it is taken."""
-    found: list[int] = []
-    held: list[socket.socket] = []
-    try:
-        for port in wanted:
-            held.append(_bind(port))
-            found.append(held[-1].getsockname()[1])
-    finally:
-        for one in held:
-            one.close()
-    return found
-
-
-def _bind(port: int) -> socket.socket:
+def listener(port: int) -> socket.socket:
+    """A socket that listens on the wanted port, or on a free one when that is taken."""
     for number in (port, 0):
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        one = socket.socket()
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind(("127.0.0.1", number))
-            listener.listen()  # on some systems only this tells that somebody else listens there
+            one.bind(("127.0.0.1", number))
+            one.listen(256)  # on some systems only this tells that somebody else listens there
         except (OSError, OverflowError):
-            listener.close()
+            one.close()
             if number == 0:
                 raise
         else:
-            return listener
+            return one
     raise AssertionError("port 0 is always tried last")

@@ -163,7 +163,7 @@ def main() -> None:
             Route("/v1/charges/{id}", payments.one_charge),
             Route("/demo/state", payments.state),
         ],
-        options.port,
+        options,
         payments.lifespan,
     )
 

@@ -120,7 +120,7 @@ def main() -> None:
             Route("/orders/{id}/advance", shop.advance, methods=["POST"]),
             Route("/demo/state", shop.state),
         ],
-        options.port,
+        options,
     )
 
 

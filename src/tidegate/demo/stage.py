@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tidegate.demo.files import Failed, Files, free_ports
+from tidegate.demo.files import Failed, Files, listener
 
 SYSTEMS = ("shop", "accounting", "payments", "website", "crm", "chat")
 NAMES = ("gateway", "company", *SYSTEMS)
@@ -31,7 +31,8 @@ class Stage:
         self.files = Files(data)
         self.command = command
         self.wanted = dict(zip(NAMES, range(port, port + len(NAMES)), strict=True))
-        self.ports = dict(zip(NAMES, free_ports(self.wanted.values()), strict=True))
+        self.sockets = {name: listener(number) for name, number in self.wanted.items()}  # until their owners run
+        self.ports: dict[str, int] = {name: one.getsockname()[1] for name, one in self.sockets.items()}
         self.address = {name: f"http://127.0.0.1:{number}" for name, number in self.ports.items()}
         self.login = ""  # the link into the dashboard
         self.draining: asyncio.Task[None] | None = None  # keeps reading what the gateway prints
@@ -42,12 +43,15 @@ class Stage:
         """All children at once, then wait for each. Failed when one does not come; returns early at `stop`."""
         self.files.write(self.address)
         self.guard = await self.run("guard", "-m", "tidegate.demo.guard", stdin=asyncio.subprocess.PIPE)
+        self.sockets.pop("gateway").close()  # it binds its port itself
         gateway = await self.spawn(
             "gateway", "-m", "tidegate", "serve", "--config", str(self.files.config), "--data", str(self.files.gateway),
             "--host", "127.0.0.1", "--port", str(self.ports["gateway"]), stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         for name in (*SYSTEMS, "company"):
-            await self.spawn(name, "-m", f"tidegate.demo.{name}", *self.words(name))
+            with self.sockets.pop(name) as given:
+                words = ["--socket", str(given.fileno()), *self.words(name)]
+                await self.spawn(name, "-m", f"tidegate.demo.{name}", *words, pass_fds=(given.fileno(),))
         await self.ready(gateway, stop)
         if not stop.is_set():
             await asyncio.to_thread(self.make_keys)
@@ -153,14 +157,14 @@ class Stage:
         return answer.status, content
 
     async def listening(self, name: str, stop: asyncio.Event) -> None:
-        """Wait until the port of a child takes connections."""
+        """Wait until a child answers. Its port takes connections before."""
         deadline = asyncio.get_running_loop().time() + START_SECONDS
         while not stop.is_set():
             self.nobody_died()
-            with suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", self.ports[name])
-                writer.close()
-                return
+            with suppress(OSError, TimeoutError):
+                async with asyncio.timeout(1):
+                    if await _answers(self.ports[name]):
+                        return
             if asyncio.get_running_loop().time() > deadline:
                 raise Failed(f"{name} was not ready after {START_SECONDS:.0f} s{self.files.last_words(name)}")
             await asyncio.sleep(0.03)
@@ -185,6 +189,8 @@ class Stage:
 
     async def end(self) -> None:
         """The gateway first, so that it is not refused by systems that are gone; then all others at once."""
+        for one in self.sockets.values():
+            one.close()
         for names in (["gateway"], [name for name in self.children if name != "gateway"]):
             alive = [self.children[n] for n in names if n in self.children and self.children[n].returncode is None]
             for child in alive:
@@ -201,6 +207,16 @@ class Stage:
             if self.guard.stdin is not None:
                 self.guard.stdin.close()
             await self.guard.wait()
+
+
+async def _answers(port: int) -> bool:
+    """Whether a server on this port says something when it is asked."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(b"GET /demo/state HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        return bool(await reader.read(1))
+    finally:
+        writer.close()
 
 
 async def _ready(stream: asyncio.StreamReader) -> bool:

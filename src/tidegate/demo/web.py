@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import html
 import json
+import socket
 from collections import Counter, deque
 from datetime import UTC, datetime
 from pathlib import Path
@@ -152,13 +153,14 @@ async def static_file(request: Request) -> Response:
 def arguments(about: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--socket", type=int, help="a file descriptor that listens already, on that port")
     parser.add_argument("--gateway", default="http://127.0.0.1:8420", help="address of the gateway")
     parser.add_argument("--secrets", default=".", help="directory of secret files")
     parser.add_argument("--story", default="", help="address of the story page")
     return parser
 
 
-def serve(routes: list[Route], port: int, lifespan: Any = None) -> None:
+def serve(routes: list[Route], options: argparse.Namespace, lifespan: Any = None) -> None:
     """Serve on loopback until SIGTERM or SIGINT."""
     app = Starlette(
         routes=[*routes, Route("/static/{name}", static_file)], lifespan=lifespan,
@@ -166,9 +168,9 @@ def serve(routes: list[Route], port: int, lifespan: Any = None) -> None:
     )  # fmt: skip
     server = uvicorn.Server(
         uvicorn.Config(
-            app, host="127.0.0.1", port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=1,
-            server_header=False,
+            app, host="127.0.0.1", port=options.port, log_level="warning", access_log=False, server_header=False,
+            timeout_graceful_shutdown=1,
         )
     )  # fmt: skip
     app.state.server = server
-    server.run()
+    server.run([socket.socket(fileno=options.socket)] if options.socket is not None else None)

@@ -43,7 +43,7 @@ def main() -> None:
     options = web.arguments(__doc__ or "").parse_args()
     website = Website(web.System("Website", options))
     web.serve(
-        [Route("/", website.page), Route("/thanks", website.thanks), Route("/demo/state", website.state)], options.port
+        [Route("/", website.page), Route("/thanks", website.thanks), Route("/demo/state", website.state)], options
     )
 
 
