@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
 from bench.processes import SECRET, Process, Scratch, arrived, far_side, floor, free_port, gateway, get, load, pulls
@@ -30,6 +31,10 @@ item_path = "/orders/{{id}}"
 cache = "1h"
 """
 WAITING = 200_000
+PARTS = 4  # of the seconds of a round: the load changes sides so often
+
+Work = Callable[[float], tuple[int, float]]  # load for so many seconds: (work done, CPU seconds it took)
+Opener = Callable[[], AbstractContextManager[Work]]
 
 
 class Options(NamedTuple):
@@ -63,21 +68,21 @@ def note(text: str) -> None:
     print(f"  {text}", flush=True)
 
 
-def side_by_side(
-    options: Options, what: str, one: Callable[[], float], other: Callable[[], float], goal: float | None
-) -> Row:
-    """Ratio of work per CPU second, round by round; who goes first changes."""
-    found: list[float] = []
-    mine: list[float] = []
+def side_by_side(options: Options, what: str, one: Opener, other: Opener, goal: float | None) -> Row:
+    """Ratio of work per CPU second. In each round both run fresh, and the load changes from one to the other."""
+    found, mine = [], []
     for number in range(options.rounds):
-        if number % 2:
-            its = other()
-            mine.append(one())
-        else:
-            mine.append(one())
-            its = other()
-        found.append(mine[-1] / its)
-        note(f"round {number + 1}: {mine[-1]:,.0f} against {its:,.0f} a CPU second, {found[-1]:.2f}")
+        sums = [[0.0, 0.0], [0.0, 0.0]]
+        with one() as first, other() as second:
+            for part in range(PARTS * 2):
+                which = (part + part // 2 + number) % 2  # 0 1 1 0, the next round 1 0 0 1
+                done, spent = (first, second)[which](options.seconds / PARTS)
+                sums[which][0] += done
+                sums[which][1] += spent
+        ours, its = (done / spent for done, spent in sums)
+        mine.append(ours)
+        found.append(ours / its)
+        note(f"round {number + 1}: {ours:,.0f} against {its:,.0f} a CPU second, {found[-1]:.2f}")
     middle = statistics.median(found)
     return Row(
         what,
@@ -91,23 +96,29 @@ def side_by_side(
 # -- receive ---------------------------------------------------------------------------------------------
 
 
-def _accepted(options: Options, process: Process, port: int, *more: str) -> float:
-    with process:
-        url = f"http://127.0.0.1:{port}/in/bench"
-        load(url, 0.5, *more)
+@contextmanager
+def accepting(process: Process, port: int, *more: str) -> Iterator[Work]:
+    """Counts requests answered 202."""
+    url = f"http://127.0.0.1:{port}/in/bench"
+
+    def work(seconds: float) -> tuple[int, float]:
         before = process.cpu_seconds()
-        accepted = load(url, options.seconds, *more)["accepted"]
-        return accepted / (process.cpu_seconds() - before)
+        accepted = load(url, seconds, *more)["accepted"]
+        return accepted, process.cpu_seconds() - before
+
+    with process:
+        work(0.5)
+        yield work
 
 
 def _ingest(options: Options, what: str, goal: float | None, *more: str) -> list[Row]:
-    def tidegate() -> float:
+    def tidegate() -> AbstractContextManager[Work]:
         port = free_port()
-        return _accepted(options, gateway(options.scratch.fresh(), SOURCE, port, options.database), port, *more)
+        return accepting(gateway(options.scratch.fresh(), SOURCE, port, options.database), port, *more)
 
-    def durable() -> float:
+    def durable() -> AbstractContextManager[Work]:
         port = free_port()
-        return _accepted(options, floor("durable", options.scratch.fresh(), port), port, *more)
+        return accepting(floor("durable", options.scratch.fresh(), port), port, *more)
 
     return [side_by_side(options, what, tidegate, durable, goal)]
 
@@ -124,28 +135,35 @@ def ingest_random(options: Options) -> list[Row]:
 
 # -- receive and deliver ---------------------------------------------------------------------------------
 
+Maker = Callable[[int, int], Process]  # (port, port of the far side)
 
-def _delivered(options: Options, make: Callable[[int, int], Process], copies: int, *more: str) -> float:
-    """Deliveries per CPU second, from the first request to the last arrival."""
+
+@contextmanager
+def delivering(make: Maker, copies: int, *more: str) -> Iterator[Work]:
+    """Counts deliveries that arrived, from the first request to the last arrival."""
     receiver, sink = far_side()
     with receiver:
-        port = free_port()
-        with make(port, sink) as process:
-            url = f"http://127.0.0.1:{port}/in/bench"
-            warm = load(url, 0.5, *more)["accepted"] * copies
-            arrived(sink, warm)
+        port, total = free_port(), 0
+
+        def work(seconds: float) -> tuple[int, float]:
+            nonlocal total
             before = process.cpu_seconds()
-            wanted = load(url, options.seconds, *more)["accepted"] * copies
-            arrived(sink, warm + wanted)
+            wanted = load(f"http://127.0.0.1:{port}/in/bench", seconds, *more)["accepted"] * copies
+            total += wanted
+            arrived(sink, total)
             time.sleep(0.1)  # the last settle
-            return wanted / (process.cpu_seconds() - before)
+            return wanted, process.cpu_seconds() - before
+
+        with make(port, sink) as process:
+            work(0.5)
+            yield work
 
 
-def _plain(options: Options) -> Callable[[int, int], Process]:
+def _plain(options: Options) -> Maker:
     return lambda port, sink: floor("plain", options.scratch.fresh(), port, f"http://127.0.0.1:{sink}/hook")
 
 
-def _fan_out(options: Options, count: int) -> Callable[[int, int], Process]:
+def _fan_out(options: Options, count: int) -> Maker:
     def make(port: int, sink: int) -> Process:
         return gateway(options.scratch.fresh(), SOURCE + destinations(count, sink), port, options.database)
 
@@ -158,8 +176,8 @@ def end_to_end(options: Options) -> list[Row]:
         side_by_side(
             options,
             "accept and deliver",
-            lambda: _delivered(options, _fan_out(options, 1), 1),
-            lambda: _delivered(options, _plain(options), 1),
+            lambda: delivering(_fan_out(options, 1), 1),
+            lambda: delivering(_plain(options), 1),
             0.8,
         )
     ]
@@ -172,7 +190,9 @@ def fan_out(options: Options) -> list[Row]:
         costs = []
         for _ in range(options.rounds):
             more = ("--count", str(count)) if count else ()
-            costs.append(1e6 / _delivered(options, _fan_out(options, copies), copies, *more))
+            with delivering(_fan_out(options, copies), copies, *more) as work:
+                done, spent = work(options.seconds)
+            costs.append(1e6 * spent / done)
             note(f"1:{copies}: {costs[-1]:.0f} us of CPU a delivery")
         rows.append(_cost(f"a delivery at 1:{copies}, accept included", costs, "us"))
     return rows
@@ -275,7 +295,9 @@ def idle(options: Options) -> list[Row]:
             rss = process.rss_bytes() / 2**20
         again = gateway(options.scratch.fresh(), text, port, options.database)
         ready = min(process.ready_seconds, again.ready_seconds)
-        return share, rss, ready, 1e6 / _accepted(options, again, port)
+        with accepting(again, port) as work:
+            done, spent = work(options.seconds)
+        return share, rss, ready, 1e6 * spent / done
 
     with_, without = measure(config), measure(SOURCE)
     note(f"{count} idle: {with_[1]:.0f} MiB, ready in {with_[2]:.1f} s; none: {without[1]:.0f} MiB, {without[2]:.1f} s")
@@ -293,23 +315,29 @@ def idle(options: Options) -> list[Row]:
 def pull(options: Options) -> list[Row]:
     """`GET /api/v1/pull/...` from cache at 64 connections, key checked, against a server that knows nothing."""
 
-    def measure(process: Process, url: str) -> float:
-        with process:
-            pulls(url, 0.5)
+    @contextmanager
+    def asking(process: Process, url: str) -> Iterator[Work]:
+        def work(seconds: float) -> tuple[int, float]:
             before = process.cpu_seconds()
-            answered = pulls(url, options.seconds)["accepted"]
-            return answered / (process.cpu_seconds() - before)
+            answered = pulls(url, seconds)["accepted"]
+            return answered, process.cpu_seconds() - before
 
-    def tidegate() -> float:
+        with process:
+            work(0.5)
+            yield work
+
+    @contextmanager
+    def tidegate() -> Iterator[Work]:
         receiver, sink = far_side()
         with receiver:
             port = free_port()
             process = gateway(options.scratch.fresh(), SOURCE + PULL.format(sink=sink), port, options.database)
-            return measure(process, f"http://127.0.0.1:{port}/api/v1/pull/shop/orders/1")
+            with asking(process, f"http://127.0.0.1:{port}/api/v1/pull/shop/orders/1") as work:
+                yield work
 
-    def noop() -> float:
+    def noop() -> AbstractContextManager[Work]:
         port = free_port()
-        return measure(floor("noop", options.scratch.fresh(), port), f"http://127.0.0.1:{port}/orders/1")
+        return asking(floor("noop", options.scratch.fresh(), port), f"http://127.0.0.1:{port}/orders/1")
 
     return [side_by_side(options, "pull from cache", tidegate, noop, None)]
 

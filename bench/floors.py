@@ -114,7 +114,7 @@ def make_app(durable: Durable) -> Any:
 
 
 def make_noop() -> Any:
-    item = b'{"id":1,"state":"paid","note":"' + b"x" * 860 + b'"}'
+    item = b'{"id":1,"state":"paid","note":"' + b"x" * 980 + b'"}'
     head = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(item))]
     start = {"type": "http.response.start", "status": 200, "headers": head}
     body = {"type": "http.response.body", "body": item}

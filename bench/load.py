@@ -25,7 +25,8 @@ from urllib.parse import urlsplit
 
 import httptools
 
-PAD = "x" * 860
+BODY_BYTES = 1024
+PAD = "x" * BODY_BYTES
 
 
 class Poster(asyncio.Protocol):
@@ -64,10 +65,11 @@ class Signed:
         self._number += 1
         name = f"msg_{os.urandom(12).hex()}" if self._random else f"msg_{self._run}_{self._number}"
         now = int(time.time())
-        body = (
+        start = (
             f'{{"type":"order.created","sent_at_ns":{time.monotonic_ns()},"number":{self._number},'
-            f'"data":{{"id":"{name}","pad":"{PAD}"}}}}'
-        ).encode()
+            f'"data":{{"id":"{name}","pad":"'
+        )
+        body = f'{start}{PAD[: BODY_BYTES - len(start) - 3]}"}}}}'.encode()
         signer = self._key.copy()
         signer.update(f"{name}.{now}.".encode() + body)
         signature = base64.b64encode(signer.digest()).decode()
@@ -136,7 +138,7 @@ async def drive(options: argparse.Namespace) -> None:
     print(json.dumps(report))
 
 
-ITEM = json.dumps({"id": 1, "state": "paid", "note": PAD}).encode()
+ITEM = json.dumps({"id": 1, "state": "paid", "note": PAD[:980]}).encode()
 
 
 class Sink(asyncio.Protocol):

@@ -75,11 +75,15 @@ class Process:
         _running.remove(self.child)
 
     def cpu_seconds(self) -> float:
-        """User and system time of all its threads, in steps of 10 ms."""
-        if _PROC.is_dir():
-            fields = Path(f"/proc/{self.child.pid}/stat").read_text().rpartition(")")[2].split()
-            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        return _clock(self._ps("time"))
+        """User and system time of all its threads: in nanoseconds where the kernel says so, else in steps of 10 ms."""
+        if not _PROC.is_dir():
+            return _clock(self._ps("time"))
+        threads = Path(f"/proc/{self.child.pid}/task").glob("*/schedstat")
+        spent = sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
+        if spent:
+            return spent
+        fields = Path(f"/proc/{self.child.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def rss_bytes(self) -> int:
         if _PROC.is_dir():
@@ -102,7 +106,7 @@ def _clock(text: str) -> float:
 
 
 class Scratch:
-    """A folder for one measurement after another; only the newest is kept."""
+    """Folders for one measurement after another; those that stand side by side are kept, older ones are not."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -110,7 +114,7 @@ class Scratch:
         root.mkdir(parents=True, exist_ok=True)
 
     def fresh(self) -> Path:
-        self.clear()
+        shutil.rmtree(self._root / f"{os.getpid()}-{self._count - 1}", ignore_errors=True)
         self._count += 1
         made = self._root / f"{os.getpid()}-{self._count}"
         made.mkdir()
