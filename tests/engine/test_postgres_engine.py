@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.pooler import Pooler
 from support.postgres import server
 from tidegate.errors import SchemaTooNew, StoreBroken
 from tidegate.store.postgres.engine import Engine
@@ -74,6 +76,24 @@ def test_a_database_that_is_not_there_is_refused_with_what_to_do():
     with pytest.raises(StoreBroken) as caught:
         with_engine(server().url("nowhere"), None)
     assert "createdb" in caught.value.hint
+
+
+def test_a_pooler_in_transaction_mode_is_refused_with_what_to_do():
+    url = server().new_database()
+
+    async def main():
+        async with Pooler(server().port) as pooler:
+            connection = await asyncpg.connect(url.replace(str(server().port), str(pooler.port)))
+            assert await connection.fetchval("SELECT 1") == 1  # it does pool
+            await connection.close()
+            engine = Engine(url.replace(str(server().port), str(pooler.port)))
+            with pytest.raises(StoreBroken) as caught:
+                await engine.open()
+            return caught.value
+
+    refusal = asyncio.run(main())
+    assert "pooler" in refusal.message
+    assert "direct address" in refusal.hint
 
 
 def test_commits_of_our_sessions_are_durable_whatever_the_server_defaults_to():

@@ -12,6 +12,7 @@ import pytest
 
 from support.postgres import server
 from support.stores import audience, event
+from support.wire import Wire
 from tidegate.errors import StoreBusy
 from tidegate.store import EventQuery
 from tidegate.store.postgres import open_postgres
@@ -233,6 +234,32 @@ def test_a_lock_that_is_held_answers_503_within_a_second_and_nothing_hangs():
         assert (await store.deliveries.books()).audiences[0][1] == 5
 
     on_stores(work)
+
+
+def test_a_network_that_falls_silent_answers_503_within_a_second_and_recovers_with_it():
+    direct = server().new_database()
+
+    async def work(_):
+        wire = await Wire(server().port).start()
+        store = await open_postgres(direct.replace(str(server().port), str(wire.port)))
+        number = await audience(store)
+        told = []
+        store.log.listen(lambda events: told.extend(one.offset for one in events))
+        wire.go_silent()
+        began = time.monotonic()
+        with pytest.raises(StoreBusy):
+            await store.log.append([event(number, dedupe_id="d", body_hash=b"h")])
+        assert time.monotonic() - began < 3  # 1.0 s on an idle machine
+        assert store.log.stuck
+        wire.recover()
+        await eventually(lambda: not store.log.stuck)
+        (one,) = await store.log.append([event(number, dedupe_id="d", body_hash=b"h")])
+        assert one.offset in told
+        assert (await store.deliveries.books()).audiences[0][1] == 1
+        await store.close()
+        await wire.stop()
+
+    on_stores(work, url=direct)
 
 
 def test_an_event_that_cannot_be_stored_fails_alone():

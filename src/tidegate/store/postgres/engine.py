@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from tidegate.errors import StoreBroken, StoreBusy
-from tidegate.store.postgres.failures import at_start, lost, translate
+from tidegate.store.postgres.failures import at_start, lost, pooled, translate
 from tidegate.store.sql import queries
 
 POOL_SIZE = 6
@@ -29,6 +29,7 @@ WAIT_FOR_CONNECTION_SECONDS = 0.8
 CONNECT_SECONDS = 2.0
 STATEMENT_SECONDS = 6.0  # by our clock; the server's own limit is a second shorter
 PROBE_SECONDS = 0.2
+POOLER_OTHERS = 8  # sessions to try with, when the server's process is not the one that greeted us
 OLDEST_SERVER = 140000  # partitions are attached and detached without stopping appends since 14
 
 # Of every session. Plans: generic ones, found by index, so that a statement costs the same whatever came first and
@@ -123,20 +124,21 @@ class Engine:
             )
         if await session.fetchval("SELECT pg_is_in_recovery()"):
             raise StoreBroken(f"{self.server} is a replica", hint="give the address of the primary")
-        # A pooler in transaction mode gives the session's server process to whoever comes next.
+        await self._refuse_pooler(session)
+
+    async def _refuse_pooler(self, session: Any) -> None:
+        """A pooler in transaction mode gives the session's server process to whoever comes next: let some come."""
         mine = await session.fetchval("SELECT pg_backend_pid()")
-        other = await self._connect()
-        try:
-            async with other.transaction():
-                between = await other.fetchval("SELECT pg_backend_pid()")
-                again = await session.fetchval("SELECT pg_backend_pid()")
-        finally:
-            other.terminate()
-        if mine != again or mine == between:
-            raise StoreBroken(
-                f"{self.server} is reached through a pooler that shares sessions",
-                hint="give the direct address of the server: locks and wake-ups of a node need one session of its own",
-            )
+        others = 1 if session.get_server_pid() == mine else POOLER_OTHERS
+        async with contextlib.AsyncExitStack() as stack:
+            for _ in range(others):
+                other = await self._connect()
+                stack.callback(other.terminate)
+                await stack.enter_async_context(other.transaction())
+                if await other.fetchval("SELECT pg_backend_pid()") == mine:
+                    raise pooled(self.server)
+                if await session.fetchval("SELECT pg_backend_pid()") != mine:
+                    raise pooled(self.server)
 
     async def close(self) -> None:
         self._closing = True
@@ -271,6 +273,8 @@ class Engine:
             try:
                 return await self.session.fetchval(text, *values)
             except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+                if lost(error):
+                    self.session.terminate()  # silent, perhaps: a new one is made
                 raise self._failed(error) from error
 
     async def _listen_on(self, connection: Any, channel: str, callback: OnNotice) -> None:

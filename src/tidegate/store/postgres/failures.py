@@ -57,6 +57,14 @@ def translate(error: BaseException) -> TidegateError | None:
     return None
 
 
+def pooled(server: str) -> StoreBroken:
+    """The refusal of a pooler in transaction mode."""
+    return StoreBroken(
+        f"{server} is reached through a pooler that shares sessions",
+        hint="give the direct address of the server: locks and wake-ups of a node need one session of its own",
+    )
+
+
 def at_start(error: BaseException, server: str) -> TidegateError | None:
     """The error to end a start with: nothing was changed."""
     if isinstance(error, asyncpg.ProtocolViolationError):
@@ -64,6 +72,8 @@ def at_start(error: BaseException, server: str) -> TidegateError | None:
             f"{server} does not take the settings of our sessions",
             hint="give the direct address of the server, not of a pooler: a node needs sessions of its own",
         )
+    if isinstance(error, asyncpg.InvalidSQLStatementNameError | asyncpg.DuplicatePreparedStatementError):
+        return pooled(server)  # a statement that was prepared is not there: the session behind us is another
     if isinstance(error, asyncpg.TargetServerAttributeNotMatched | asyncpg.ReadOnlySQLTransactionError):
         return StoreBroken(
             f"{server} is a replica or read-only",

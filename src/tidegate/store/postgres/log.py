@@ -52,6 +52,7 @@ class PostgresLog:
         self._interned: dict[tuple[Any, ...], Audience] = {}
         self._calls: list[Call] = []  # not sent yet
         self._open: dict[asyncio.Future[Any], float] = {}  # not answered yet, oldest first
+        self._writing_since: float | None = None
         self._due = asyncio.Event()
         self._keep_now = asyncio.Event()
         self._sweep: asyncio.TimerHandle | None = None
@@ -116,7 +117,11 @@ class PostgresLog:
         return self.follower.told
 
     def _oldest_waits_for(self) -> float:
-        return time.monotonic() - next(iter(self._open.values())) if self._open else 0.0
+        """The oldest call without an answer, or the statement under way when its callers had to be answered before."""
+        since = self._writing_since or time.monotonic()
+        if self._open:
+            since = min(since, next(iter(self._open.values())))
+        return time.monotonic() - since
 
     def _sweep_open(self) -> None:
         """Answer those who waited too long: their events may come to be stored or not."""
@@ -147,7 +152,9 @@ class PostgresLog:
                 if waiting:
                     batch, left = gather(waiting)
                     self._calls = left
+                    self._writing_since = time.monotonic()
                     await self._write(batch)
+                    self._writing_since = None
 
     async def _write(self, batch: Batch) -> None:
         try:
