@@ -22,7 +22,7 @@ from tidegate.clock import Clock
 from tidegate.config.load import load_file
 from tidegate.config.model import Config
 from tidegate.deliver import DeliverEngine
-from tidegate.errors import BadRequest, NotBuilt, TidegateError
+from tidegate.errors import BadRequest, Conflict, TidegateError
 from tidegate.live import ItemChange, Live
 from tidegate.maintenance import Maintenance
 from tidegate.outbound.client import PullClient
@@ -239,6 +239,7 @@ async def open_gateway(
     loaded = load_file(options.config, environ).config if options.config is not None else Config()
     store = await _open_store(options)
     try:
+        await _refuse_moved(store)
         vault = open_vault(options.data, environ.get("TIDEGATE_SECRET_KEY"))
         await check_vault(vault, store.settings)
         live = Live(store, vault, clock)
@@ -251,6 +252,23 @@ async def open_gateway(
     return Gateway(options, store, live, clock, environ)
 
 
+async def _refuse_moved(store: Store) -> None:
+    """Neither side of a move to PostgreSQL may be served while, or after, the other lives."""
+    moved_to = await store.settings.value("moved_to")
+    if moved_to is not None:
+        raise Conflict(
+            f"this installation was moved to {moved_to.decode()}",
+            hint="start it there: tidegate serve --database postgresql://...",
+            code="data_moved",
+        )
+    if await store.settings.value("moving") is not None:
+        raise Conflict(
+            "this database is half moved from an embedded store",
+            hint="stop the gateway on the old directory and run the same tidegate db migrate again",
+            code="move_unfinished",
+        )
+
+
 async def _open_store(options: ServeOptions) -> Store:
     if options.database is None:
         return await open_sqlite(options.data)
@@ -261,7 +279,17 @@ async def _open_store(options: ServeOptions) -> Store:
             hint="give postgresql://USER@HOST/NAME, or leave it out: the embedded store lies in --data DIR",
             code="unknown_database",
         )
-    raise NotBuilt("--database postgresql://... is not built yet", hint="leave --database out")
+    try:
+        # The driver is an extra: whoever stays on the embedded store neither installs nor loads it.
+        from tidegate.store.postgres import open_postgres
+    except ModuleNotFoundError as error:
+        raise BadRequest(
+            f"--database postgresql://... needs the module {error.name}, which is not installed",
+            hint="pip install 'tidegate[postgres]'",
+            code="extra_missing",
+        ) from error
+    options.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return await open_postgres(options.database)
 
 
 __all__ = ["Gateway", "ServeOptions", "open_gateway"]

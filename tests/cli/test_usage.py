@@ -41,7 +41,7 @@ def test_no_verb_at_all_shows_the_help_and_is_wrong_usage(tmp_path: Path) -> Non
     assert done.err.startswith("Usage: tidegate [OPTIONS] VERB ...") and "error[" not in done.err
 
 
-@pytest.mark.parametrize("words", ["serve", "config apply", "keys create", "replay", "listen", "db", "add source"])
+@pytest.mark.parametrize("words", ["serve", "config apply", "keys create", "replay", "listen", "add source"])
 def test_every_verb_explains_itself_without_a_gateway(tmp_path: Path, words: str) -> None:
     text = read(tidegate(tmp_path, *words.split(), "--help"))
     assert text.startswith(f"Usage: tidegate {words} [OPTIONS]")
@@ -95,7 +95,7 @@ def test_wrong_usage_is_told_on_one_line_with_the_help_to_call(tmp_path: Path, w
     assert error["hint"].startswith("tidegate") and error["hint"].endswith(" --help")
 
 
-@pytest.mark.parametrize("words", ["listen", "listen 3000", "listen http://127.0.0.1:3000 --x", "db", "db migrate"])
+@pytest.mark.parametrize("words", ["listen", "listen 3000", "listen http://127.0.0.1:3000 --x"])
 def test_what_is_not_built_is_refused_by_name(tmp_path: Path, words: str) -> None:
     error = tidegate(tmp_path, *words.split()).refused("not_built", 2)
     assert f"'tidegate {' '.join(words.split()[:1])}" in error["what"]
@@ -243,3 +243,17 @@ def test_output_that_cannot_be_written_is_an_error_and_not_a_traceback(tmp_path:
         done = subprocess.run([*COMMAND, "config", "schema"], stdout=full, stderr=subprocess.PIPE, check=False)
     told = Done(done.returncode, "", done.stderr.decode())
     assert told.refused("io_failed", 1)["what"] == "the system refused: no space left on device"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("db migrate --from somewhere --to postgresql://x/y", "somewhere"),
+        ("db migrate --from sqlite:nowhere --to postgresql://x/y", "nowhere"),
+        ("db migrate --from sqlite:. --to mysql://x/y", "PostgreSQL"),
+        ("serve --port 0 --database mysql://x/y", "mysql"),
+    ],
+)
+def test_stores_that_are_none_are_refused(tmp_path: Path, words: str, told: str) -> None:
+    done = tidegate(tmp_path, *words.split())
+    assert done.code == 2 and told in done.err and "hint: " in done.err

@@ -39,7 +39,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "keys": ("operating", "Create, list and delete API keys"),
     "backup": ("operating", "Write a consistent copy of the running store"),
     "doctor": ("operating", "Look at the gateway's health"),
-    "db": ("missing", "Migrate the store (not built yet)"),
+    "db": ("db", "Move the store to PostgreSQL"),
 }
 
 

@@ -15,13 +15,3 @@ def listen(target: tuple[str, ...]) -> None:
         "'tidegate listen' is not built in this release",
         hint="add a destination with a local url, and its address to [egress] allow",
     )
-
-
-@click.command(context_settings={"ignore_unknown_options": True})
-@click.argument("verb", metavar="[migrate]", nargs=-1)
-def db(verb: tuple[str, ...]) -> None:
-    """Look after the store's schema (not built yet)."""
-    raise NotBuilt(
-        f"'{' '.join(('tidegate db', *verb))[:60]}' is not built in this release",
-        hint="tidegate serve brings the embedded store up to date when it opens it",
-    )

@@ -61,6 +61,14 @@ class Partitions:
         """How many partitions of events there are."""
         return len((await self._engine.fetchrow(self._sql["spans"]))["numbers"])
 
+    async def make_through(self, offset: int) -> None:
+        """Every span up to that of an offset: for a log that is moved here with its offsets."""
+        async with self._engine.connection() as connection:
+            there = (await connection.fetchrow(self._sql["spans"]))["numbers"] or ()
+            for number in range(span_of(offset) + 1):
+                if number not in there:
+                    await self._make(connection, number)
+
     async def _make_ahead(self, connection: Any) -> None:
         state = await connection.fetchrow(self._sql["spans"])
         current = span_of(state["last"])

@@ -1,0 +1,226 @@
+"""Several gateways on one real PostgreSQL, a load with order in it, and the faults that befall both.
+
+A `Teller` is a provider as providers are: it sends the next event of its key only after the one before was answered
+with 2xx, and sends again, to another node, what was not. The far side (`Landing`) keeps when each event first arrived.
+Everything is on loopback; processes are ended by their own id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import hmac
+import itertools
+import json
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from support.postgres import Server
+from support.process import SECRET, GatewayProcess, free_port
+
+MASTER = base64.b64encode(b"m" * 32).decode()  # the nodes' shared key
+ANSWER_SECONDS = 8.0
+
+
+class Landing:
+    """A far side that answers 200; for each destination and key, when and in which order events first came."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.arrivals: list[tuple[float, str, str, int]] = []  # (when, destination, key, number): first ones only
+        self.ids: dict[tuple[str, str, int], set[str]] = {}
+        self.again = 0
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[Landing]:
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=1 << 20)
+        self.port = server.sockets[0].getsockname()[1]
+        try:
+            yield self
+        finally:
+            server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                lines = head.split(b"\r\n")
+                headers = {n.lower(): v.strip() for n, _, v in (line.partition(b":") for line in lines[1:] if line)}
+                body = await reader.readexactly(int(headers[b"content-length"]))
+                self._keep(lines[0].split(b" ")[1].decode().strip("/"), headers[b"webhook-id"].decode(), body)
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        writer.transport.abort()
+
+    def _keep(self, destination: str, event_id: str, body: bytes) -> None:
+        told = json.loads(body)
+        place = (destination, told["key"], told["number"])
+        if place in self.ids:
+            self.again += 1
+        else:
+            self.arrivals.append((time.monotonic(), *place))
+        self.ids.setdefault(place, set()).add(event_id)
+
+    def disorder(self) -> list[tuple[str, str, int]]:
+        """First arrivals that came after a later one of their key at the same destination."""
+        highest: dict[tuple[str, str], int] = {}
+        wrong = []
+        for _, destination, key, number in self.arrivals:
+            if number < highest.get((destination, key), 0):
+                wrong.append((destination, key, number))
+            highest[destination, key] = max(number, highest.get((destination, key), 0))
+        return wrong
+
+    def longest_gap(self, destination: str, since: float, until: float) -> float:
+        """Seconds: the longest time without a first arrival at a destination between two instants."""
+        times = [since, *(at for at, one, _, _ in self.arrivals if one == destination and since < at < until), until]
+        return max(later - earlier for earlier, later in itertools.pairwise(times))
+
+
+class Teller:
+    """One key's provider: numbered events, one at a time, again until acknowledged."""
+
+    def __init__(self, cluster: Cluster, key: str, pause: float) -> None:
+        self._cluster = cluster
+        self._pause = pause
+        self._turn = sum(key.encode())
+        self.key = key
+        self.acknowledged: dict[int, str] = {}  # number -> event id
+        self.refused: list[int] = []  # statuses that were neither 2xx nor 503 or 429
+        self.slow_refusals: list[float] = []  # seconds that a 503 took
+
+    async def run(self, stop: asyncio.Event) -> None:
+        number = 1
+        while not stop.is_set():
+            event_id = await self._tell(number)
+            if event_id is None:
+                await asyncio.sleep(0.05)
+                self._turn += 1
+                continue
+            self.acknowledged[number] = event_id
+            number += 1
+            await asyncio.sleep(self._pause)
+
+    async def _tell(self, number: int) -> str | None:
+        """The event id when it was acknowledged."""
+        body = json.dumps({"key": self.key, "number": number}).encode()
+        nodes = self._cluster.nodes
+        began = time.monotonic()
+        try:
+            status, content = await asyncio.wait_for(
+                post(nodes[self._turn % len(nodes)].port, f"{self.key}-{number}", body), ANSWER_SECONDS
+            )
+        except (OSError, asyncio.IncompleteReadError, TimeoutError):
+            return None
+        if status in (200, 202):
+            return str(json.loads(content)["id"])
+        if status in (429, 503):
+            self.slow_refusals.append(time.monotonic() - began)
+        else:
+            self.refused.append(status)
+        return None
+
+
+async def post(port: int, delivery_id: str, body: bytes) -> tuple[int, bytes]:
+    """One signed webhook over a connection of its own: (status, content)."""
+    now = int(time.time())
+    signed = hmac.digest(base64.b64decode(SECRET[6:]), f"{delivery_id}.{now}.".encode() + body, hashlib.sha256)
+    head = (
+        f"POST /in/shop HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n"
+        f"webhook-id: {delivery_id}\r\nwebhook-timestamp: {now}\r\n"
+        f"webhook-signature: v1,{base64.b64encode(signed).decode()}\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(head.encode() + body)
+        answer = await reader.readuntil(b"\r\n\r\n")
+        length = int(answer.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        return int(answer.split(b" ", 2)[1]), await reader.readexactly(length)
+    finally:
+        writer.transport.abort()
+
+
+class Cluster:
+    """`count` nodes on one database of `server`, each with a data directory and a port of its own."""
+
+    def __init__(self, folder: Path, server: Server, landing: Landing, count: int, destinations: int) -> None:
+        self.server = server
+        self.database = server.new_database()
+        self.destinations = [f"d{number}" for number in range(destinations)]
+        self._folder = folder
+        config = folder / "tidegate.toml"
+        config.write_text(self._configuration(landing.port))
+        self.nodes = [self._node(config, number) for number in range(count)]
+
+    def _configuration(self, port: int) -> str:
+        listed = "".join(
+            f'[destinations.{name}]\nurl = "http://127.0.0.1:{port}/{name}"\nordered_by = "data.key"\n'
+            f'retry = ["200ms", "200ms", "500ms", "1s", "2s", "5s", "5s"]\n'
+            for name in self.destinations
+        )
+        return (
+            f'[egress]\nallow = ["127.0.0.1/32"]\n'
+            f'[sources.shop.webhook]\nverify = "standard-webhooks"\nsecret = "{SECRET}"\n{listed}'
+            f'[routes.all]\nfrom = "shop"\nto = {json.dumps(self.destinations)}\n'
+        )
+
+    def _node(self, config: Path, number: int) -> GatewayProcess:
+        return GatewayProcess(
+            config,
+            self._folder / f"node{number}",
+            free_port(),
+            options=("--database", self.database),
+            environ={"TIDEGATE_SECRET_KEY": MASTER},
+        )
+
+    async def start(self) -> None:
+        await asyncio.gather(*(node.start() for node in self.nodes))
+
+    async def stop(self) -> list[int]:
+        """Exit codes after SIGTERM."""
+        return list(await asyncio.gather(*(node.end(signal.SIGTERM) for node in self.nodes)))
+
+    # -- faults ------------------------------------------------------------------------------------------
+
+    async def kill_node(self, node: GatewayProcess) -> float:
+        """kill -9; the instant it was done. Start it again with `node.start()`."""
+        at = time.monotonic()
+        await node.end(signal.SIGKILL)
+        return at
+
+    @contextlib.asynccontextmanager
+    async def paused(self, node: GatewayProcess) -> AsyncIterator[float]:
+        """SIGSTOP, and SIGCONT at the end."""
+        os.kill(node.pid, signal.SIGSTOP)
+        try:
+            yield time.monotonic()
+        finally:
+            os.kill(node.pid, signal.SIGCONT)
+
+    async def restart_server(self, how: str) -> None:
+        """`fast`, `immediate` or `kill`; returns when it accepts again."""
+        await asyncio.to_thread(self.server.kill if how == "kill" else lambda: self.server.stop(how))
+        await asyncio.sleep(0.3)
+        self.server.start(wait=False)
+        while not await asyncio.to_thread(self.server.accepts):  # noqa: ASYNC110 - another process tells nothing
+            await asyncio.sleep(0.05)
+
+    async def cut_sessions(self, share: float) -> int:
+        """End about a share of the nodes' sessions at the server, whatever they are doing; how many."""
+        connection = await asyncpg.connect(self.database)
+        try:
+            rows: list[Any] = await connection.fetch(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid() AND random() < $1",
+                share,
+            )
+        finally:
+            await connection.close()
+        return len(rows)
