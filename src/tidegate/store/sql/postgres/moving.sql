@@ -11,7 +11,7 @@ DELETE FROM settings WHERE name = $1
 
 -- name: occupied
 SELECT EXISTS (SELECT FROM events) OR EXISTS (SELECT FROM items) OR EXISTS (SELECT FROM audiences)
-    OR EXISTS (SELECT FROM keys) OR EXISTS (SELECT FROM nodes WHERE NOT ended AND lease_expires_at > clock_timestamp())
+    OR EXISTS (SELECT FROM keys) OR EXISTS (SELECT FROM nodes WHERE lease_expires_at > clock_timestamp())
 
 -- name: columns
 SELECT column_name, data_type FROM information_schema.columns
