@@ -176,7 +176,7 @@ class Cluster:
             config,
             self._folder / f"node{number}",
             free_port(),
-            options=("--database", self.database),
+            more=("--database", self.database),
             environ={"TIDEGATE_SECRET_KEY": MASTER},
         )
 
