@@ -1,6 +1,6 @@
 """A payload as a tree of plain values for the template. Pure, bounded, and nothing in it is ever markup.
 
-A payload is foreign: it may be deep, wide, huge or not JSON. The tree stops at a number of nodes, a depth and a size,
+A payload is foreign: it may be deep, wide, huge or not JSON. The tree stops at a depth and a size,
 and says where it stopped; the raw view and the raw download have the rest.
 """
 
@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 
 from tidegate.dashboard.words import visible
 
-MAX_NODES = 220
 MAX_DEPTH = 16
 MAX_TEXT = 600
-MAX_PAGE = 9_000  # bytes of text on a page, as it stands there: a page stays under 60 KB whatever comes
-MAX_RAW = 9_000
+MAX_PAGE = 10_000  # bytes of a payload on a page, as they stand there: a page stays under 60 KB whatever comes
+NODE_BYTES = 62  # of markup around a value
 MAX_FIELDS = 40
 
 
@@ -53,22 +52,22 @@ def weight(text: str) -> int:
     return len(escape(visible(text)).encode())
 
 
-def tree(value: Any) -> Node:
-    """The root node of a parsed JSON value."""
-    return _node("", value, 0, Room(), [MAX_NODES])
+def tree(value: Any, room: Room | None = None) -> Node:
+    """The root node of a parsed JSON value, as far as there is room."""
+    return _node("", value, 0, room or Room())
 
 
-def _node(name: str, value: Any, depth: int, room: Room, nodes: list[int]) -> Node:
-    nodes[0] -= 1
+def _node(name: str, value: Any, depth: int, room: Room) -> Node:
+    room.left -= NODE_BYTES
     name = room.take(name, 120)
     if isinstance(value, dict | list):
         pairs = list(value.items()) if isinstance(value, dict) else [(str(i), item) for i, item in enumerate(value)]
         children: list[Node] = []
         if depth < MAX_DEPTH:
             for key, item in pairs:
-                if nodes[0] <= 0 or room.left <= 0:
+                if room.left <= 0:
                     break
-                children.append(_node(str(key), item, depth + 1, room, nodes))
+                children.append(_node(str(key), item, depth + 1, room))
         kind = "object" if isinstance(value, dict) else "list"
         return Node(name, kind, "", tuple(children), len(pairs), len(pairs) - len(children))
     if isinstance(value, str):
@@ -83,24 +82,25 @@ def nodes(root: Node | None) -> int:
     return 1 + sum(nodes(child) for child in root.children) if root is not None else 0
 
 
-def raw(body: bytes) -> tuple[str, bool]:
+def raw(body: bytes, room: Room | None = None) -> tuple[str, bool]:
     """The bytes as text for reading, and whether something was left out. Bytes that are no UTF-8 show as \\xNN."""
-    text = Room(MAX_RAW).take(body[: MAX_RAW + 1].decode("utf-8", "backslashreplace"), MAX_RAW)
+    text = (room or Room()).take(body[: MAX_PAGE + 1].decode("utf-8", "backslashreplace"), MAX_PAGE)
     return text, text.endswith("…") and len(body) > 0
 
 
-def differences(before: Any, after: Any) -> list[tuple[str, str, str]]:
+def differences(before: Any, after: Any, room: Room | None = None) -> list[tuple[str, str, str]]:
     """(field, before, after) of the top-level fields that differ, as JSON texts; "" where a side has none."""
     old = before if isinstance(before, dict) else {}
     new = after if isinstance(after, dict) else {}
     rows: list[tuple[str, str, str]] = []
-    room = Room(MAX_PAGE // 2)
+    room = room or Room()
     for name in [*old, *(key for key in new if key not in old)]:
         if name in old and name in new and old[name] == new[name]:
             continue
         if room.left <= 0 or len(rows) == MAX_FIELDS:
             rows.append(("…", "", ""))
             break
+        room.left -= NODE_BYTES
         rows.append((room.take(str(name), 120), _shown(old, name, room), _shown(new, name, room)))
     return rows
 

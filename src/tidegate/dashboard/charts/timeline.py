@@ -14,7 +14,7 @@ from typing import NamedTuple
 from tidegate.dashboard.charts.marks import num, open_svg, sign_at, text
 from tidegate.dashboard.words import plural, seconds
 
-_SHOWN = 12  # the last ones; the list below the chart has all
+_SHOWN = 8  # the last ones; the list below the chart has all
 
 
 class Try(NamedTuple):

@@ -65,13 +65,13 @@ def last_test(gateway: Gateway, number: int) -> dict[str, Any] | None:
 async def retry(room: Room, request: Request) -> Response:
     view = await deliveries.view_of(room.gateway, request.path_params["id"])
     await room.gateway.deliver.retry(view.offset, view.destination)
-    return see_other(_event_path(room, view.offset), "retried")
+    return see_other(own_path(field(request, "back"), _event_path(room, view.offset)), "retried")
 
 
 async def cancel(room: Room, request: Request) -> Response:
     view = await deliveries.view_of(room.gateway, request.path_params["id"])
     await room.gateway.deliver.cancel(view.offset, view.destination)
-    return see_other(_event_path(room, view.offset), "cancelled")
+    return see_other(own_path(field(request, "back"), _event_path(room, view.offset)), "cancelled")
 
 
 def _event_path(room: Room, offset: int) -> str:

@@ -23,11 +23,16 @@ from tidegate.model import Origin
 if TYPE_CHECKING:
     from tidegate.gateway import Gateway
 
-ATTEMPTS = 6  # shown with their answers on the page; the API has all
-DELIVERIES = 12
-ROUTES = 20
+ATTEMPTS = 4  # of a delivery, shown with their answers; the API has all
+ROUTES = 10
 ANSWER_TEXT = 600
-FOREIGN = 6_000  # bytes that all answers of a page share
+# A page stays under 60 KB: what is told of deliveries, what far sides answered and the payload share these bytes.
+PAGE_BYTES = 20_000
+CARDS_BYTES = 8_000  # deliveries are shown in full until this is used, the rest in a line each
+CARD_BYTES, ATTEMPT_BYTES, LINE_BYTES = 1_250, 560, 240
+LINES = 15
+FOREIGN = 3_000
+LEAST_PAYLOAD = 4_500
 FINDABLE = 12  # values from which on a payload has a field to find one
 _URGENT = ("exhausted", "pending", "sending", "cancelled", "delivered")  # who did not get it, first
 VIEWS = ("tree", "raw", "headers")
@@ -47,6 +52,7 @@ async def page(room: Room, request: Request) -> Response:
         genuine=_genuine(room.gateway, told.event),
         addresses={one.name: signs.where_to(one.spec)[1] for one in room.gateway.live.destinations.values()},
         shown=wanted if wanted in VIEWS else "tree",
+        first=request.query_params.get("delivery", ""),
         body=stored.body,
     )
     again = ReplayQuery(event=told.event.id, dry_run=True)
@@ -71,21 +77,31 @@ def view(
     body: bytes,
     held: dict[str, str] | None = None,
     elsewhere: frozenset[str] = frozenset(),
+    first: str = "",
 ) -> dict[str, Any]:
     """Everything the template needs. Pure."""
     event, held = told.event, held or {}
-    raw, cut = payload.raw(body)
-    ordered = sorted(told.deliveries, key=lambda one: _URGENT.index(one.state))
-    foreign = payload.Room(FOREIGN)
-    deliveries = [
-        _delivery(one, addresses, now_us, held.get(one.destination, ""), foreign) for one in ordered[:DELIVERIES]
-    ]
+    ordered = sorted(told.deliveries, key=lambda one: (one.id != first, _URGENT.index(one.state)))
+    foreign, used = payload.Room(FOREIGN), 0
+    deliveries = []
+    for one in ordered:
+        if used >= CARDS_BYTES:
+            break
+        deliveries.append(_delivery(one, addresses, now_us, held.get(one.destination, ""), foreign))
+        used += CARD_BYTES + len(deliveries[-1]["timeline"]) + ATTEMPT_BYTES * len(deliveries[-1]["attempts"])
+    others = [_line(one, event.id) for one in ordered[len(deliveries) :][:LINES]]
+    used += LINE_BYTES * len(others)
+    room = payload.Room(min(payload.MAX_PAGE, max(LEAST_PAYLOAD, PAGE_BYTES - used - FOREIGN)))
+    half = payload.Room(room.left // 2)
+    diff = payload.differences(event.change.before, event.data, half) if event.change is not None else []
+    room.left -= room.left // 2 - half.left
+    raw, cut = payload.raw(body, room) if shown == "raw" else ("", False)
     verdict, got, following = _summary(told.deliveries, held)
     looked = [one for one in told.routes if one.took or one.route not in elsewhere]
-    tree = payload.tree(event.data) if event.data is not None else None
+    tree = payload.tree(event.data, room) if shown == "tree" and event.data is not None else None
     what, what_more = _what(event)
     return {
-        "e": {**msgspec.to_builtins(event), "headers": _headers(event)},
+        "e": {**msgspec.to_builtins(event), "headers": _headers(event, room) if shown == "headers" else []},
         "verdict": verdict,
         "what": what,
         "what_more": what_more,
@@ -93,26 +109,34 @@ def view(
         "got": got,
         "next": following,
         "deliveries": deliveries,
-        "deliveries_more": len(ordered) - len(deliveries),
+        "back": f"/events/{event.id}" + (f"?delivery={ordered[0].id}" if ordered and ordered[0].id == first else ""),
+        "others": others,
+        "others_more": len(ordered) - len(deliveries) - len(others),
         "routes": [msgspec.to_builtins(one) for one in looked[:ROUTES]],
         "routes_more": len(looked) - len(looked[:ROUTES]),
         "routes_elsewhere": len(told.routes) - len(looked),
         "moving": any(one.state in ("pending", "sending") for one in told.deliveries),
         "again": len(told.deliveries),
         "findable": payload.nodes(tree) >= FINDABLE,
-        "diff": payload.differences(event.change.before, event.data) if event.change is not None else [],
+        "diff": diff,
+        "readable": event.data is not None,
         "view": shown,
         "tree": tree,
         "raw": raw,
-        "raw_cut": cut and shown == "raw",
+        "raw_cut": cut,
         "tabs": {name: f"/events/{event.id}?view={name}#payload" for name in VIEWS},
     }
 
 
-def _headers(event: EventForm) -> list[tuple[str, str]]:
+def _headers(event: EventForm, room: payload.Room) -> list[tuple[str, str]]:
     pairs = [] if event.headers is msgspec.UNSET else event.headers
-    room = payload.Room()
-    return [(room.take(name, 80), room.take(value, 300)) for name, value in pairs[:60] if room.left > 0]
+    shown = []
+    for name, value in pairs[:60]:
+        if room.left <= 0:
+            break
+        room.left -= payload.NODE_BYTES
+        shown.append((room.take(name, 80), room.take(value, 300)))
+    return shown
 
 
 def _what(event: EventForm) -> tuple[str, str]:
@@ -226,6 +250,13 @@ def _delivery(
         or (one.state == "pending" and held != "paused"),
         "can_cancel": one.state == "pending",
     }
+
+
+def _line(one: DeliveryForm, event_id: str) -> dict[str, str]:
+    """A delivery in a line; its address shows it in full."""
+    sign = signs.delivery(one.state, len(one.attempts))
+    href = f"/events/{event_id}?delivery={one.id}"
+    return {"destination": one.destination, "sign": sign.sign, "word": sign.word, "href": href}
 
 
 def _attempt(one: AttemptForm, foreign: payload.Room, *, open_: bool) -> dict[str, Any]:
