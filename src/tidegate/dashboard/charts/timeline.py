@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from tidegate.dashboard.charts.marks import num, open_svg, sign_at, text
-from tidegate.dashboard.words import plural, seconds
+from tidegate.dashboard.words import plural, relative, seconds
 
 _SHOWN = 8  # the last ones; the list below the chart has all
 
@@ -38,7 +38,7 @@ def attempt_timeline(
         stops.append((now_us, "sending", "sending", ""))
     elif next_at_us is not None:
         due = (next_at_us - now_us) / 1e6
-        stops.append((next_at_us, "retry", f"in {seconds(due)}" if due > 0 else "due now", "next"))
+        stops.append((next_at_us, "retry", _until(due), "next"))
     if not stops:
         return ""
     xs, waits = _places([stop[0] for stop in stops], width)
@@ -62,6 +62,13 @@ def attempt_timeline(
     if len(tries) > len(shown):
         out.append(text(width, 10, f"the last {len(shown)} of {len(tries)}", "t3", "end"))
     return "".join(out) + "</svg>"
+
+
+def _until(due: float) -> str:
+    """As the page says it beside the chart."""
+    if due <= 0:
+        return "due now"
+    return relative(-due) if due < 3600 else f"in {seconds(due)}"
 
 
 def _places(instants: Sequence[int], width: int) -> tuple[list[float], list[float]]:
