@@ -6,7 +6,9 @@ same home again is a restart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -27,6 +29,18 @@ class Home:
     @property
     def data(self) -> Path:
         return self.folder / "data"
+
+    @contextlib.contextmanager
+    def disk_held(self, gateway: Gateway) -> Iterator[None]:
+        """Until the end of the block no write of this gateway is confirmed: its one writer waits, as on a dead disk."""
+        assert self.database is None
+        free = threading.Event()
+        waiting = gateway.store._engine.write(lambda _: free.wait(60))  # type: ignore[attr-defined]
+        try:
+            yield
+        finally:
+            free.set()
+        del waiting
 
     def running(self, toml: str, clock: Clock | None = None) -> AbstractAsyncContextManager[Gateway]:
         return running(self.folder, toml, clock, self.database)

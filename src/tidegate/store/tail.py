@@ -43,5 +43,12 @@ class Tail:
             size -= len(oldest.body) + len(oldest.headers) + EVENT_OVERHEAD_BYTES
         self._bytes = size
 
+    def forget(self, upto: int) -> None:
+        """Events up to an offset were trimmed from the log."""
+        kept = self._events
+        while kept and (oldest := next(iter(kept))) <= upto:
+            event = kept.pop(oldest)
+            self._bytes -= len(event.body) + len(event.headers) + EVENT_OVERHEAD_BYTES
+
     def get(self, offset: int) -> Event | None:
         return self._events.get(offset)

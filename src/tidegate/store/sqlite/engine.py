@@ -13,6 +13,7 @@ that SQLite replays: a batch is whole or absent.
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import threading
 import time
@@ -26,6 +27,7 @@ import apsw
 from tidegate.errors import StoreBroken, StoreBusy, TidegateError
 from tidegate.store.sql import queries
 
+log = logging.getLogger("tidegate.store")
 T = TypeVar("T")
 Work = Callable[[apsw.Connection], Any]
 
@@ -98,9 +100,11 @@ class Engine:
         self._queue.put(None)
         await self._loop.run_in_executor(None, self._thread.join)
         self._readers.shutdown(wait=True)
-        for connection in self._reader_connections:
-            connection.close()
-        self._connection.close()
+        for connection in [*self._reader_connections, self._connection]:
+            try:
+                connection.close()
+            except apsw.Error as error:  # a failing disk: what was committed stands in the WAL, the next start reads it
+                log.warning("the store was closed without tidying up: %s", type(error).__name__)
 
     # -- writing -----------------------------------------------------------------------------------------
 
@@ -115,11 +119,14 @@ class Engine:
         if self._broken is not None:
             future.set_exception(self._broken)
             return future
+        self._watch(future)
+        self._queue.put((future, item))
+        return future
+
+    def _watch(self, future: asyncio.Future[Any]) -> None:
         self._open[future] = None
         if self._stuck_timer is None:
             self._stuck_timer = self._loop.call_later(0.2, self._sweep_stuck)
-        self._queue.put((future, item))
-        return future
 
     @property
     def waiting(self) -> int:
@@ -136,12 +143,18 @@ class Engine:
         else:
             future.set_result(value)
 
-    def write(self, work: Callable[[apsw.Connection], T]) -> asyncio.Future[T]:
-        """Queue `work` for the next transaction; an error of its own undoes only itself."""
+    def write(self, work: Callable[[apsw.Connection], T], *, request: bool = False) -> asyncio.Future[T]:
+        """Queue `work` for the next transaction; an error of its own undoes only itself.
+
+        `request`: a request waits for it, so it is answered StoreBusy like an append while the disk does not confirm;
+        only for what may be done though that was said.
+        """
         future: asyncio.Future[T] = self._loop.create_future()
         if self._broken is not None:
             future.set_exception(self._broken)
         else:
+            if request:
+                self._watch(future)
             self._queue.put((future, work))
         return future
 

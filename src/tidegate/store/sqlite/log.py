@@ -241,7 +241,7 @@ class SqliteLog:
             return found
         row = (source, _text(considered), _text(wanted), _text(filtered))
         digest = hashlib.blake2b("\0".join(row).encode(), digest_size=16).digest()
-        made = await self._engine.write(lambda c: rows(c, self._sql["insert_audience"], (digest, *row)))
+        made = await self._engine.write(lambda c: rows(c, self._sql["insert_audience"], (digest, *row)), request=True)
         return self._keep(Audience(made[0][0], source, considered, wanted, filtered))
 
     # -- reading -----------------------------------------------------------------------------------------
@@ -340,19 +340,21 @@ class SqliteLog:
     # -- retention ---------------------------------------------------------------------------------------
 
     async def trim(self, upto: int, limit: int) -> int:
-        def work(connection: apsw.Connection) -> int:
+        def work(connection: apsw.Connection) -> tuple[int, int]:
             bound = rows(connection, self._sql["trim_bound"], (upto, limit))[0][0]
             if bound is None:
-                return 0
+                return 0, 0
             connection.execute(self._sql["keep_head"], (self._head,))
             connection.execute(self._sql["trim_attempts"], (bound,))
             connection.execute(self._sql["trim_exceptions"], (bound,))
             connection.execute(self._sql["trim_events"], (bound,))
             trimmed = connection.changes()
             connection.execute("PRAGMA incremental_vacuum(200)").fetchall()
-            return trimmed
+            return trimmed, bound
 
-        return await self._engine.write(work)
+        trimmed, bound = await self._engine.write(work)
+        self._tail.forget(bound)
+        return trimmed
 
     async def forget_dedupe(self, before_us: int) -> None:
         """Forget delivery ids seen before an instant, in slices by key."""
