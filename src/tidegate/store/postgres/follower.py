@@ -22,7 +22,10 @@ from tidegate.store.tail import Tail
 
 CHANNEL = "tidegate_log"
 LOOK_EVERY_SECONDS = 0.25
-NOTICE_EVERY_SECONDS = 0.01
+NOTICE_AFTER_SECONDS = 0.01
+NOTICE_EVERY_SECONDS = (
+    0.05  # under load; each costs both nodes and the server (measured: 15 % of all at 2,700 events/s)
+)
 SLICE_ROWS = 500
 SLICE_BYTES = 16 << 20
 END = 1 << 62
@@ -49,6 +52,7 @@ class Follower:
         self._busy = False
         self._due = asyncio.Event()
         self._notice: asyncio.TimerHandle | None = None
+        self._noticed_at = 0.0
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -76,7 +80,9 @@ class Follower:
     def committed(self, events: Sequence[Event]) -> asyncio.Future[None] | None:
         """Tell a batch of this node after its commit. None: it was told; else wait for the future first."""
         if self.others and self._notice is None:
-            self._notice = asyncio.get_running_loop().call_later(NOTICE_EVERY_SECONDS, self._notify)
+            loop = asyncio.get_running_loop()
+            at = max(loop.time() + NOTICE_AFTER_SECONDS, self._noticed_at + NOTICE_EVERY_SECONDS)
+            self._notice = loop.call_at(at, self._notify)
         if not self._busy and not self._own and events[0].offset == self.told + 1:
             self._tell(events)
             return None
@@ -88,6 +94,7 @@ class Follower:
 
     def _notify(self) -> None:
         self._notice = None
+        self._noticed_at = asyncio.get_running_loop().time()
         self._engine.notify(CHANNEL)
 
     def _tell(self, events: Sequence[Event]) -> None:
