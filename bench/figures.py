@@ -68,14 +68,18 @@ def note(text: str) -> None:
     print(f"  {text}", flush=True)
 
 
+def turns(number: int) -> list[int]:
+    """Whose turn it is in a round: 0 1 1 0 ..., in the next round 1 0 0 1 ..."""
+    return [(part + part // 2 + number) % 2 for part in range(PARTS * 2)]
+
+
 def side_by_side(options: Options, what: str, one: Opener, other: Opener, goal: float | None) -> Row:
     """Ratio of work per CPU second. In each round both run fresh, and the load changes from one to the other."""
     found, mine = [], []
     for number in range(options.rounds):
         sums = [[0.0, 0.0], [0.0, 0.0]]
         with one() as first, other() as second:
-            for part in range(PARTS * 2):
-                which = (part + part // 2 + number) % 2  # 0 1 1 0, the next round 1 0 0 1
+            for which in turns(number):
                 done, spent = (first, second)[which](options.seconds / PARTS)
                 sums[which][0] += done
                 sums[which][1] += spent
@@ -203,31 +207,37 @@ def _cost(what: str, found: Sequence[float], unit: str, digits: int = 0) -> Row:
     return Row(what, f"{middle:.{digits}f} {unit}", f"{min(found):.{digits}f} to {max(found):.{digits}f}")
 
 
+@contextmanager
+def _steady(make: Maker) -> Iterator[tuple[Callable[[float], None], Callable[[], dict[str, float]]]]:
+    """(load at 200 events a second over 16 connections, how late they were since it was last asked)."""
+    receiver, sink = far_side()
+    with receiver:
+        port, total = free_port(), 0
+
+        def work(seconds: float) -> None:
+            nonlocal total
+            steady = ("--connections", "16", "--rate", "200")
+            total += load(f"http://127.0.0.1:{port}/in/bench", seconds, *steady)["accepted"]
+            arrived(sink, total)
+
+        with make(port, sink):
+            work(1)
+            get(f"http://127.0.0.1:{sink}/late")  # forget the warming up
+            yield work, lambda: get(f"http://127.0.0.1:{sink}/late")
+
+
 def latency(options: Options) -> list[Row]:
-    """From the sender's clock to the arrival at the far side, at 200 events a second over 16 connections."""
-    steady = ("--connections", "16", "--rate", "200")
-
-    def measure(make: Callable[[int, int], Process]) -> tuple[float, float]:
-        receiver, sink = far_side()
-        with receiver:
-            port = free_port()
-            with make(port, sink):
-                url = f"http://127.0.0.1:{port}/in/bench"
-                warm = load(url, 1, *steady)["accepted"]
-                arrived(sink, warm)
-                get(f"http://127.0.0.1:{sink}/late")  # forget the warming up
-                arrived(sink, warm + load(url, options.seconds, *steady)["accepted"])
-                late = get(f"http://127.0.0.1:{sink}/late")
-                return late["p50_ms"], late["p99_ms"]
-
+    """From the sender's clock to the arrival at the far side, at 200 events a second."""
     found, mine = [], []
     for number in range(options.rounds):
-        ours, its = measure(_fan_out(options, 1)), measure(_plain(options))
-        found.append(ours[0] / its[0])
-        mine.append(ours[0])
-        note(
-            f"round {number + 1}: p50 {ours[0]:.2f} against {its[0]:.2f} ms, p99 {ours[1]:.1f} against {its[1]:.1f} ms"
-        )
+        with _steady(_fan_out(options, 1)) as first, _steady(_plain(options)) as second:
+            for which in turns(number):
+                (first, second)[which][0](options.seconds / PARTS)
+            ours, its = first[1](), second[1]()
+        found.append(ours["p50_ms"] / its["p50_ms"])
+        mine.append(ours["p50_ms"])
+        p50, p99 = (f"{ours[name]:.2f} against {its[name]:.2f} ms" for name in ("p50_ms", "p99_ms"))
+        note(f"round {number + 1}: p50 {p50}, p99 {p99}")
     middle = statistics.median(found)
     return [
         Row(
