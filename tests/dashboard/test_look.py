@@ -10,7 +10,9 @@ import pytest
 from starlette.requests import Request
 
 from support import harbour
+from tidegate.cli import VERBS
 from tidegate.dashboard.assets import Assets
+from tidegate.dashboard.render import _FOLDER as FOLDER
 from tidegate.dashboard.render import Pages
 
 ASSETS = Assets()
@@ -130,3 +132,11 @@ def test_the_theme_that_was_chosen_stands_in_the_page_so_that_nothing_flashes() 
     assert '<html lang="en" data-theme="dark">' in page("overview", tidegate_theme="dark")
     assert '<html lang="en">' in page("overview")
     assert '<html lang="en">' in page("overview", tidegate_theme='x" onload="')
+
+
+@pytest.mark.parametrize("template", sorted(path.name for path in FOLDER.glob("*.html")))
+def test_a_command_that_a_page_names_is_one_of_the_command_line(template: str) -> None:
+    named = re.findall(r"tidegate ([a-z]+)((?: [^\s\"<{]+)*)", (FOLDER / template).read_text())
+    for verb, rest in named:
+        assert verb in VERBS, (template, verb)
+        assert verb != "add" or (rest.split()[0] in ("source", "destination", "route") and "--" not in rest), rest

@@ -76,25 +76,32 @@ def _undo(name: str, done: str) -> tuple[str, str] | None:
 
 
 def view(shown: dict[str, Any], live: LiveDestination) -> dict[str, Any]:
-    why, why_at = "", None
+    why, why_at, meaning = "", None, ""
     if shown["paused"]:
-        why = {
-            "gone": "It answered 410 Gone and is not sent to until it is resumed.",
-            "left_file": "It left the configuration file; its backlog is kept until config apply --prune.",
-        }.get(live.pause_reason, "Paused by a person. Events keep waiting for it.")
+        why, meaning = {
+            "gone": ("It answered 410 Gone", "It is not sent to until it is resumed."),
+            "left_file": ("It left the configuration file", "Its backlog is kept until config apply --prune."),
+        }.get(live.pause_reason, ("Paused by a person", "Events keep waiting for it."))
         why_at = shown["paused_at"]
     elif shown["circuit_open"]:
         said = shown["last_error"] or "every attempt failed"
         why = f"It does not answer: {said}. One delivery at a time goes out as a probe, the next"
         why_at = shown["probe_at"]
         if why_at is None:
-            why = f"It does not answer: {said}. A probe is on its way now."
+            why = f"It does not answer: {said}. A probe is on its way now"
     elif shown["hold_until"]:
         why, why_at = "It asked us to wait (Retry-After). Sending goes on", shown["hold_until"]
     flying = f"{words.count(shown['in_flight'])} on their way now" if shown["in_flight"] else "none on its way now"
     if not shown["pending"]:
         flying = "it is up to date with the log"
-    return {**shown, "why": why, "why_at": why_at, "sending_words": flying, "settings": _settings(live.spec)}
+    return {
+        **shown,
+        "why": why,
+        "why_at": why_at,
+        "meaning": meaning,
+        "sending_words": flying,
+        "settings": _settings(live.spec),
+    }
 
 
 def _settings(spec: config.Destination) -> list[tuple[str, str]]:

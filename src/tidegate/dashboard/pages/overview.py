@@ -79,6 +79,7 @@ def view(
         "last_at": events[0]["received_at"] if events else None,
         "troubles": sorted(troubles, key=lambda one: one["sign"] != "exhausted")[:TROUBLES],
         "troubles_more": max(0, len(troubles) - TROUBLES),
+        "routed_words": _routed(totals),
         "delivered_share": f"{words.percent(totals.delivered / settled)} of what is settled"
         if settled
         else "nothing sent yet",
@@ -90,6 +91,12 @@ def view(
         "events": events,
         "refusals": refusals,
     }
+
+
+def _routed(totals: Any) -> str:
+    if totals.unrouted:
+        return f"{words.plural(totals.unrouted, 'was', 'were')} wanted by no route"
+    return "each was wanted by a route" if totals.accepted else "nothing has come yet"
 
 
 def _headline(troubles: int, accepted: int) -> str:

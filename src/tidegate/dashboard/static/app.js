@@ -69,7 +69,12 @@ const keys = {
   "?": () => help?.showModal(),
   g: () => (going = Date.now()),
 };
+function close(except) {
+  for (const open of all(".confirm[open]")) if (!open.contains(except)) open.open = false;
+}
+addEventListener("click", (click) => close(click.target));
 addEventListener("keydown", (press) => {
+  if (press.key === "Escape") close(null);
   if (press.ctrlKey || press.metaKey || press.altKey || press.isComposing) return;
   if (press.target.closest("input,select,textarea,dialog[open]")) {
     if (press.key === "Escape") press.target.blur();
