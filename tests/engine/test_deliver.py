@@ -67,8 +67,8 @@ def test_a_delivery_verifies_with_an_independent_judge_and_tells_where_it_comes_
     asyncio.run(main())
 
 
-async def books_of(gateway, **expected) -> bool:
-    found = (await books(gateway))["crm"]
+async def books_of(gateway, name="crm", **expected) -> bool:
+    found = (await books(gateway))[name]
     return all(found[key] == value for key, value in expected.items())
 
 
@@ -428,5 +428,30 @@ def test_a_node_that_lost_its_lease_sends_and_writes_nothing_until_it_takes_agai
                 await deliver.take(every)
                 await until(lambda: books_of(gateway, delivered=2, pending=0))
                 assert [a.number for a in (await state(gateway, offset)).attempts] == [1], "what was cut was no attempt"
+
+    asyncio.run(main())
+
+
+def test_events_for_a_destination_that_was_made_elsewhere_wait_in_a_durable_lane(tmp_path):
+    async def main():
+        async with FarSide(OKAY) as far, FarSide(OKAY) as late:
+            toml = SOURCE + destination(far) + destination(late, "late") + route(["crm", "late"])
+            async with running(tmp_path, toml) as gateway:
+                number, unheard = gateway.live.destinations["late"].number, gateway.live.by_number
+                gateway.live.by_number = {n: one for n, one in unheard.items() if n != number}
+                offsets = [await publish(gateway) for _ in range(3)]
+                await until(lambda: len(far.requests) == 3)
+                await gateway.deliver.settler.flush()
+                standing = await gateway.store.deliveries.load()
+                assert standing.mark_of(number) >= offsets[-1], "the mark goes on"
+                assert [lane.position for lane in standing.lanes if lane.destination == number] == [offsets[0] - 1]
+                every = frozenset(range(SHARES))
+                gateway.deliver.lost()  # as when the node dies here: the next one reads the row
+                await gateway.deliver.take(every)
+                assert late.requests == []
+                gateway.live.by_number = unheard
+                gateway.deliver._configured()
+                await until(lambda: books_of(gateway, "late", delivered=3, pending=0))
+                assert len(late.requests) == 3
 
     asyncio.run(main())

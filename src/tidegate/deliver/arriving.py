@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from tidegate.deliver.lane import LaneCursor
 from tidegate.deliver.sender import Sender
 from tidegate.deliver.waiting import FAR_US, LOAD_LIMIT
 from tidegate.live import LiveDestination
@@ -23,19 +24,27 @@ if TYPE_CHECKING:
 _SCAN = 4096
 
 
-async def arrive(engine: DeliverEngine, shares: frozenset[int]) -> dict[int, Sender]:
-    """Halted senders of `shares` by destination, offered everything told. The caller adopts them in this step."""
+Unmet = dict[int, LaneCursor]
+
+
+async def arrive(engine: DeliverEngine, shares: frozenset[int]) -> tuple[dict[int, Sender], Unmet]:
+    """Halted senders of `shares` by destination, offered everything told, and the lanes of destinations that this node
+    has not heard of. The caller adopts both in this step.
+    """
     standing = await engine.store.deliveries.load(shares)
     engine.ranges = list(await engine.store.deliveries.ranges())
     senders: dict[int, Sender] = {}
+    unmet: Unmet = {}
     for row in standing.lanes:
         destination = _destination(engine, row.destination)
-        if destination is not None:
-            sender = _halted(engine.new_sender(destination, row, standing.mark_of(row.destination)))
-            await _exceptions(engine, sender)
-            senders[row.destination] = sender
-    await _catch_up(engine, standing.marks, senders)
-    return senders
+        if destination is None:
+            unmet[row.destination] = LaneCursor(row.destination, standing.mark_of(row.destination), row)
+            continue
+        sender = _halted(engine.new_sender(destination, row, standing.mark_of(row.destination)))
+        await _exceptions(engine, sender)
+        senders[row.destination] = sender
+    await _catch_up(engine, standing.marks, senders, unmet)
+    return senders, unmet
 
 
 def _destination(engine: DeliverEngine, number: int) -> LiveDestination | None:
@@ -69,7 +78,7 @@ async def _exceptions(engine: DeliverEngine, sender: Sender) -> None:
         after = rows[-1].offset
 
 
-async def _catch_up(engine: DeliverEngine, marks: Mapping[int, int], senders: dict[int, Sender]) -> None:
+async def _catch_up(engine: DeliverEngine, marks: Mapping[int, int], senders: dict[int, Sender], unmet: Unmet) -> None:
     """Offer what lies between the marks and what is told; on return they meet."""
     log = engine.log
     position = min(marks.values(), default=log.told)
@@ -80,20 +89,20 @@ async def _catch_up(engine: DeliverEngine, marks: Mapping[int, int], senders: di
         for offset, audience in rows:
             for number, _ in audiences[audience].wanted:
                 if offset > marks.get(share_of(number), offset):
-                    _offer(engine, senders, marks, number, offset)
+                    _offer(engine, senders, unmet, marks[share_of(number)], number, offset)
         position = rows[-1][0] if len(rows) == _SCAN else upto
 
 
 def _offer(
-    engine: DeliverEngine, senders: dict[int, Sender], marks: Mapping[int, int], number: int, offset: int
+    engine: DeliverEngine, senders: dict[int, Sender], unmet: Unmet, mark: int, number: int, offset: int
 ) -> None:
     sender = senders.get(number)
     if sender is None:
         destination = _destination(engine, number)
-        if destination is None:  # made by another node this instant: held back until we hear of it
-            engine.hold_for(number, offset)
+        if destination is None:
+            unmet.setdefault(number, LaneCursor(number, mark)).lag_from(offset)
             return
-        sender = senders[number] = _halted(engine.new_sender(destination, None, marks[share_of(number)]))
+        sender = senders[number] = _halted(engine.new_sender(destination, None, mark))
     # Not yet told to the settler: a row of a share that is not ours in the end must never be written.
     if sender.lane.offer(offset):
         sender.ready.append(offset)

@@ -23,7 +23,6 @@ from tidegate.deliver.sender import Sender, SenderHealth
 from tidegate.deliver.settler import Settler
 from tidegate.deliver.states import delivery_states
 from tidegate.deliver.verbs import Verbs
-from tidegate.errors import TidegateError
 from tidegate.live import Live, LiveDestination
 from tidegate.model import Attempt, DeliveryState, DeliveryView, Event, Lane, RangeSettlement
 from tidegate.store import Replay, Store, share_of
@@ -66,7 +65,7 @@ class DeliverEngine:
         self._board = Board(store.leases, lambda: {number: one.health() for number, one in self.senders.items()})
         self._mark = 0
         self._left_at: int | None = None  # the mark when the last share was left: nothing is offered beyond it
-        self._unknown: dict[int, int] = {}  # destination not heard of yet -> the first offset it wants
+        self._unmet: dict[int, LaneCursor] = {}  # lanes of ours whose destination we have not heard of yet
         self._wanted: dict[int, list[int]] = {}  # destination -> audiences that want it
         self._indexed = 0
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -81,25 +80,23 @@ class DeliverEngine:
 
     async def take(self, shares: frozenset[int]) -> None:
         """Take up the lanes of `shares`; returns when every one is fed or lagging. Raises Fenced: nothing was taken."""
-        try:
-            senders = await arrive(self, shares)
-        except TidegateError:
-            self._forget_unknown(shares)
-            raise
+        senders, unmet = await arrive(self, shares)
         # From here to the flush no await: what is told from now on is offered to them.
         self.shares |= shares
         self._left_at = None
         self.senders.update(senders)
-        for sender in senders.values():
-            if sender.lane.touched:
-                self.settler.lane(sender.lane)
+        self._unmet.update(unmet)
+        for lane in (*unmet.values(), *(sender.lane for sender in senders.values())):
+            if lane.touched:
+                self.settler.lane(lane)
         self.settler.taken(shares)
         self.settler.due()
         await self.settler.flush()
+        # They are ours for good: from here on nothing may be raised.
         for sender in senders.values():
             sender.halted = False
         self._configured()
-        await self.replays.take(shares)
+        self.spawn(self.replays.take(shares))
 
     async def leave(self, shares: frozenset[int], seconds: float = LEAVE_SECONDS) -> None:
         """Feed `shares` no more, let what is in flight end, cut the rest (no attempt), settle."""
@@ -109,8 +106,8 @@ class DeliverEngine:
         self.shares -= shares
         if not self.shares:
             self._left_at = mark
-        self.settler.left([(share, self._mark_of(share)) for share in shares])
-        self._forget_unknown(shares)
+        self.settler.left([(share, mark) for share in shares])
+        self._unmet = {number: lane for number, lane in self._unmet.items() if share_of(number) not in shares}
         for sender in leaving:
             sender.halted = True
         deadline = self.clock.monotonic() + seconds
@@ -123,7 +120,7 @@ class DeliverEngine:
     def lost(self) -> None:
         """The lease is gone: drop everything, write nothing."""
         self.shares = frozenset()
-        self._unknown.clear()
+        self._unmet.clear()
         for sender in self.senders.values():
             sender.halted = True
             sender.abort_all()
@@ -145,13 +142,7 @@ class DeliverEngine:
         """Every lane of ours was offered everything up to here. Without shares it stands: a store with one mark for
         all of them (SQLite) would else have moved past what nobody was offered.
         """
-        if self._left_at is not None:
-            return self._left_at
-        return min(self._mark, min(self._unknown.values()) - 1) if self._unknown else self._mark
-
-    def _mark_of(self, share: int) -> int:
-        missed = [at - 1 for number, at in self._unknown.items() if share_of(number) == share]
-        return min([self._mark, *missed])
+        return self._mark if self._left_at is None else self._left_at
 
     def _told(self, events: Sequence[Event]) -> None:
         audiences = self.log.audiences()
@@ -180,18 +171,20 @@ class DeliverEngine:
             return self.sender_of(destination)
         husk = self.live.husk(number)
         if husk is None:
-            self.hold_for(number, offset)
+            self._wait_for(number, offset)
             return None
         sender = self.sender_of(husk)
         self.spawn(self._drop(sender))
         return sender
 
-    def _forget_unknown(self, shares: frozenset[int]) -> None:
-        self._unknown = {number: at for number, at in self._unknown.items() if share_of(number) not in shares}
-
-    def hold_for(self, destination: int, offset: int) -> None:
-        """An event wants a destination that this node has not heard of yet: the mark waits for it."""
-        self._unknown.setdefault(destination, offset)
+    def _wait_for(self, number: int, offset: int) -> None:
+        """An event wants a destination that another node made this instant: its lane lags from here until we hear of
+        it, and the row says so in the settle that moves the mark, so that whoever comes after us reads it too.
+        """
+        lane = self._unmet.setdefault(number, LaneCursor(number, self._mark))
+        if lane.lag_from(offset):
+            self.settler.lane(lane)
+            self.settler.due()
 
     def sender_of(self, destination: LiveDestination) -> Sender:
         """The sender of a destination of ours."""
@@ -220,23 +213,20 @@ class DeliverEngine:
                     sender.configure(destination)
             elif not sender.halted:
                 self.spawn(self._drop(sender))
-        self._meet_unknown()
+        self._meet()
         for destination in self.live.destinations.values():
             if destination.spec.start != "end" and share_of(destination.number) in self.shares:
                 self.spawn(self.replays.start_of(destination))
         for sender in list(self.senders.values()):
             sender.pump()
 
-    def _meet_unknown(self) -> None:
-        """Destinations that events named before we heard of them: their lanes begin at what was missed."""
-        for number, first in list(self._unknown.items()):
+    def _meet(self) -> None:
+        """Destinations that we have heard of by now get their lanes, from where they were missed on."""
+        for number, lane in list(self._unmet.items()):
             destination = self.live.by_number.get(number) or self.live.husk(number)
-            if destination is not None and share_of(number) in self.shares:
-                del self._unknown[number]
-                sender = self.new_sender(destination, Lane(number, first - 1), self._mark)
-                self.senders[number] = sender
-                self.settler.lane(sender.lane)
-                self.settler.due()
+            if destination is not None:
+                del self._unmet[number]
+                sender = self.senders[number] = Sender(self, destination, lane)
                 if number not in self.live.by_number:
                     self.spawn(self._drop(sender))
 

@@ -76,6 +76,15 @@ class LaneCursor:
         self.open[offset] = None
         return True
 
+    def lag_from(self, offset: int) -> bool:
+        """Nobody can take this wanted offset now: whoever reads on begins with it. False when it lags already."""
+        if not self.live:
+            return False
+        self.live = False
+        self.fed_to = offset - 1
+        self.touched = True
+        return True
+
     def feed(self, offsets: list[int], upto: int, told: int) -> list[int]:
         """Take what a lagging lane read of (fed_to, upto]; returns those to send.
 

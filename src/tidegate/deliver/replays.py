@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _SLICE = 256
 _CALL = 100  # deliveries in one call: a call between nodes has to fit into a few kilobytes
 _ROOM_SECONDS = 0.05
+_AGAIN_SECONDS = 1.0
 
 
 class ReplayQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,9 +56,15 @@ class Replays:
         self._begun: set[int] = set()
 
     async def take(self, shares: frozenset[int]) -> None:
-        """Go on with unfinished jobs of `shares`."""
-        for job in await self._engine.store.deliveries.replays():
-            if job.finished_at_us is None and share_of_name(job.id) in shares:
+        """Go on with unfinished jobs of `shares`, as soon as the store can be read."""
+        while True:
+            try:
+                jobs = await self._engine.store.deliveries.replays()
+                break
+            except StoreBusy:
+                await asyncio.sleep(_AGAIN_SECONDS)
+        for job in jobs:
+            if job.finished_at_us is None and share_of_name(job.id) in shares & self._engine.shares:
                 self._run(job)
 
     async def take_job(self, name: str) -> None:
@@ -126,7 +133,7 @@ class Replays:
         if share in engine.shares:
             self._run(job)
         else:
-            with contextlib.suppress(StoreBusy):  # a hint only: who takes the share finds the job
+            with contextlib.suppress(TidegateError):  # a hint only: who takes the share finds the job
                 await engine.ask(share, msgspec.json.encode(Walk(job.id, 0)))
         return job
 
@@ -147,7 +154,7 @@ class Replays:
             except TidegateError as error:
                 if not error.retryable:
                     raise
-                await asyncio.sleep(1)
+                await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _step(self, job: Replay, query: ReplayQuery, *, dry_run: bool) -> Replay:
         """One slice; the job as it stands after it."""
