@@ -175,6 +175,32 @@ def test_replay_sends_one_delivery_one_event_or_what_was_chosen(place: Place) ->
     assert set(sent) == {event} and len(sent) >= 2
 
 
+def test_a_destination_is_paused_and_resumed_and_explain_names_the_verb(place: Place) -> None:
+    gateway = place.gateway
+    assert "tidegate resume crm" in gateway.run("pause", "crm").out
+    event = gateway.run("trigger", "app", "held.back", "--json").json["id"]
+    assert (
+        "waits, the destination is paused (by a person); resume it: tidegate resume crm"
+        in gateway.run("explain", event).out
+    )
+    (held,) = gateway.run("explain", event, "--json").json["deliveries"]
+    assert held["state"] == "pending" and held["attempts"] == []
+    assert "1 delivery on the way" in gateway.run("resume", "crm").out
+    told = gateway.run
+    wait_until(lambda: told("explain", event, "--json").json["deliveries"][0]["state"] == "delivered", "it arrives")
+    assert gateway.run("resume", "crm", "--json").json["paused_at"] is None
+    for verb in ("pause", "resume", "test"):
+        gateway.run(verb, "nobody").refused("not_found", 1)
+
+
+def test_a_test_event_says_what_the_destination_answered(place: Place) -> None:
+    assert place.gateway.run("test", "crm").out.startswith("crm answered 2")
+    error = place.gateway.run("test", "dead").refused("not_taken", 1)
+    assert "refused" in error["what"]
+    failed = place.gateway.run("test", "dead", "--json")
+    assert failed.code == 1 and json.loads(failed.out)["outcome"] == "refused"
+
+
 @pytest.mark.parametrize(
     ("words", "code", "exit_code"),
     [

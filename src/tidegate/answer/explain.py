@@ -129,8 +129,8 @@ def _next_of(gateway: Sight, delivery: DeliveryForm) -> str:
         how = "put it back and apply, or give up what waits: tidegate config apply --prune"
         return f"waits, the destination left the file; {how}"
     if live.paused_at_us is not None:
-        how = f"POST /api/v1/destinations/{live.name}/resume"
-        return f"waits, the destination is paused ({live.pause_reason}); resume it: {how}"
+        why = {"operator": "by a person", "gone": "it answered 410 Gone"}.get(live.pause_reason, live.pause_reason)
+        return f"waits, the destination is paused ({why}); resume it: tidegate resume {live.name}"
     if delivery.next_attempt_at is not None:
         return f"attempt {len(delivery.attempts) + 1} at {delivery.next_attempt_at}"
     return "waits for its turn"
