@@ -1,10 +1,11 @@
 """Promises 1 and 3: 2xx only after the event is on disk, kill -9 at any instant loses nothing acknowledged, the same
-webhook-id over all attempts, bytes as they came.
+webhook-id over all attempts, bytes as they came. Promise 7 under kills: no change twice, none missed.
 
 Each round sends under load and kills the gateway at a random instant of receiving and delivering; the data directory
 goes on from round to round. At the end every acknowledged event must have arrived, with the id it was acknowledged
 with. The second test runs the same judge on a gateway with a planted fault (answer before commit) and must find losses.
-TIDEGATE_KILL_ROUNDS sets the rounds (25 here, 200 in `make proof`).
+The third kills while polls commit records
+and changes. TIDEGATE_KILL_ROUNDS sets the rounds (25 here, 200 in `make proof`).
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from typing import Any
 
 from standardwebhooks import Webhook
 
+from support.homes import Home
 from support.process import SECRET, GatewayProcess, Receiver, Sender, call, free_port
 from support.running import until
+from support.upstream import Upstream
 
 ROUNDS = int(os.environ.get("TIDEGATE_KILL_ROUNDS", "25"))
 SENDERS = 8
@@ -95,3 +98,108 @@ def test_the_judge_finds_what_an_answer_before_the_commit_loses(tmp_path: Path) 
     planted = str(Path(__file__).with_name("planted_ack_before_commit.py"))
     found = asyncio.run(rounds(tmp_path, 4, (planted,)))
     assert found["lost"]
+
+
+def polled(shop: str, receiver: int) -> str:
+    return f"""
+[egress]
+allow = ["127.0.0.1/32"]
+[sources.shop.api]
+base_url = "{shop}"
+[sources.shop.resources.orders]
+path = "/orders"
+item_path = "/orders/{{id}}"
+data_selector = "orders"
+version = "updated_at"
+paginator = {{ type = "header_link" }}
+incremental = {{ cursor_path = "updated_at", param = "updated_since", lag = "60s" }}
+initial = "events"
+poll = "5m"
+deletes = {{ mode = "scan", every = "10s", confirm = "get", max_ratio = 1.0 }}
+[destinations.crm]
+url = "http://127.0.0.1:{receiver}/hook"
+secret = "{JUDGE}"
+[routes.all]
+from = "shop"
+to = "crm"
+changes = ["orders"]
+"""
+
+
+async def change_for_ever(shop: Upstream, chance: random.Random, stop: asyncio.Event) -> None:
+    number = 0
+    while not stop.is_set():
+        number += 1
+        key = str(chance.randrange(40))
+        if chance.random() < 0.1 and key in shop.items:
+            shop.remove(key)
+        else:
+            shop.put(key, n=number)
+        await asyncio.sleep(0.002)
+
+
+async def poll_until_killed(gateway: GatewayProcess) -> None:
+    while True:
+        try:
+            await call(gateway.url, "/api/v1/sources/shop/resources/orders/poll", gateway.key, "POST")
+        except (OSError, IndexError, ValueError, asyncio.IncompleteReadError):
+            return
+
+
+async def polled_rounds(home: Home, count: int) -> tuple[list[dict[str, Any]], dict[str, Any], Upstream, Receiver]:
+    """Kill in the middle of polls of a source that always changes: (changes in order, records, source, receiver)."""
+    chance = random.Random(7)
+    async with Upstream(page_size=15) as shop, Receiver().open() as receiver:
+        gateway = home.process(polled(shop.url, receiver.port))
+        for _ in range(count):
+            await gateway.start()
+            stop = asyncio.Event()
+            tasks = [
+                asyncio.create_task(change_for_ever(shop, chance, stop)),
+                asyncio.create_task(poll_until_killed(gateway)),
+            ]
+            await asyncio.sleep(chance.uniform(0.02, 0.4))
+            await gateway.end(signal.SIGKILL)
+            stop.set()
+            await asyncio.gather(*tasks)
+        await gateway.start()
+        shop.second += 120
+        await call(gateway.url, "/api/v1/sources/shop/resources/orders/poll", gateway.key, "POST")
+        await asyncio.sleep(10.1)  # the next is a scan
+        await call(gateway.url, "/api/v1/sources/shop/resources/orders/poll", gateway.key, "POST")
+
+        async def quiet() -> bool:
+            return (await call(gateway.url, "/api/v1/stats", gateway.key))["totals"]["pending"] == 0
+
+        await until(quiet, 60)
+        changes: list[dict[str, Any]] = []
+        cursor = ""
+        while True:
+            page = await call(gateway.url, f"/api/v1/events?order=asc&limit=500{cursor}", gateway.key)
+            changes += page["data"]
+            if not page["data"]:
+                break
+            cursor = f"&cursor={page['next_cursor']}"
+        page = await call(gateway.url, "/api/v1/records/shop/orders?limit=500", gateway.key)
+        assert await gateway.end(signal.SIGTERM) == 0
+        return changes, {one["key"]: one["data"] for one in page["data"]}, shop, receiver
+
+
+def test_kills_while_polls_commit_miss_no_change_and_make_none_twice(home: Home) -> None:
+    changes, records, shop, receiver = asyncio.run(polled_rounds(home, max(8, ROUNDS // 3)))
+    assert records == shop.items
+    told: dict[str, list[dict[str, Any]]] = {}
+    for event in changes:
+        told.setdefault(event["key"], []).append(event)
+    for key, events in told.items():
+        assert [event["change"]["number"] for event in events] == list(range(1, len(events) + 1)), key
+        versions = [event["change"]["version"] for event in events if not event["type"].endswith("deleted")]
+        assert versions == sorted(set(versions)), key
+        alive = False
+        for event in events:
+            kind = event["type"].partition(".")[2]
+            assert alive == (kind != "created"), key
+            alive = kind != "deleted"
+        assert alive == (key in shop.items)
+    assert len(changes) > 100
+    assert {event["id"] for event in changes} == {id_ for id_, _, _ in receiver.arrived}
