@@ -23,6 +23,7 @@ from tidegate.store import EventQuery
 from tidegate.store.moving import StillRunning, move, source
 
 OKAY = answer(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+LONG = "id" * 400  # longer than an index entry of PostgreSQL may be
 BUSY = answer(b"HTTP/1.1 500 No\r\ncontent-length: 2\r\n\r\nno")
 
 
@@ -62,7 +63,7 @@ async def fill(gateway: Gateway, count: int) -> None:
     for number in range(count):
         kind = "bad" if number % 5 == 0 else "t"
         await publish(gateway, json.dumps({"n": number}).encode(), type=kind, key=f"k{number}")
-    await publish(gateway, b"\x00\xff", key="nul\0letter", dedupe_id="twice", body_hash=b"h")
+    await publish(gateway, b"\x00\xff", key="nul\0letter", dedupe_id=LONG, body_hash=b"h")
     await until(lambda: counted(gateway, "crm", "delivered", count + 1))
     await until(lambda: counted(gateway, "dead", "exhausted", -(-count // 5)))
 
@@ -113,7 +114,7 @@ def test_a_live_installation_moves_with_what_is_pending(tmp_path: Path, monkeypa
             async with gateway_at(tmp_path, toml(well, ill), database) as new:
                 assert await told(new) == before
                 assert await books(new) == balance
-                again = NewEvent("shop", "t", Origin.PUBLISH, 1, 1, b"x", dedupe_id="twice", body_hash=b"h")
+                again = NewEvent("shop", "t", Origin.PUBLISH, 1, 1, b"x", dedupe_id=LONG, body_hash=b"h")
                 assert (await new.store.log.append([again]))[0].duplicate
                 await new.live.resume("later")
                 offset = await publish(new, b'{"new": 1}')

@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from tidegate.store.postgres.batches import indexable
 from tidegate.store.postgres.deliveries import pack_ahead
 from tidegate.store.postgres.engine import Engine, shown, sql
 from tidegate.store.postgres.migrate import migrate
@@ -154,8 +155,8 @@ class LastPass:
 
     async def copy(self, table: str, rows: Iterator[Any], columns: Sequence[str]) -> int:
         """All rows of one of the tables that are not the log."""
-        if table == "lanes":
-            rows = (_lane(row, columns) for row in rows)
+        if table in _ROWS:
+            rows = map(_ROWS[table], (dict(zip(columns, row, strict=True)) for row in rows))
         count = 0
         while some := [row for row, _ in zip(rows, range(SMALL_AT_ONCE), strict=False)]:
             count += await self._target._copy(table, columns, some)
@@ -174,10 +175,17 @@ class LastPass:
         return int(await self._connection.fetchval(self._sql[f"count_{table}"]))
 
 
-def _lane(row: Any, columns: Sequence[str]) -> tuple[Any, ...]:
+def _lane(row: dict[str, Any]) -> tuple[Any, ...]:
     """Distances of settled offsets have 32 bits there and 64 here."""
-    named = dict(zip(columns, row, strict=True))
-    position = named["position"]
-    if position is not None:
-        named["ahead"] = pack_ahead(position, unpack_ahead(position, named["ahead"]))
-    return tuple(named.values())
+    if row["position"] is not None:
+        row["ahead"] = pack_ahead(row["position"], unpack_ahead(row["position"], row["ahead"]))
+    return tuple(row.values())
+
+
+def _dedupe(row: dict[str, Any]) -> tuple[Any, ...]:
+    """A key that is too long for an index here stands by its hash."""
+    row["key"] = indexable(row["key"])
+    return tuple(row.values())
+
+
+_ROWS = {"lanes": _lane, "dedupe": _dedupe}

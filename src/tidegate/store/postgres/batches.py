@@ -77,7 +77,11 @@ class Answer(msgspec.Struct):
 
 def dedupe_key(source: str, dedupe_id: str) -> bytes:
     """As it was written, so that neighbours in time share a page; a long one by its hash."""
-    key = f"{source}\0{dedupe_id}".encode("utf-8", "surrogatepass")
+    return indexable(f"{source}\0{dedupe_id}".encode("utf-8", "surrogatepass"))
+
+
+def indexable(key: bytes) -> bytes:
+    """A key as an index takes it."""
     if len(key) <= INDEXABLE_BYTES:
         return key
     return b"\xff" + hashlib.blake2b(key, digest_size=32).digest()
