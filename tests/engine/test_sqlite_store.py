@@ -130,3 +130,18 @@ def test_a_commit_that_hangs_answers_busy_within_a_second_or_two(tmp_path):
         await hanging
 
     with_store(open_sqlite, tmp_path, work)
+
+
+@pytest.mark.parametrize("size", [1, 7, 35, 100])
+def test_delivery_ids_are_forgotten_slice_by_slice_to_the_end_of_the_table(tmp_path, monkeypatch, size):
+    monkeypatch.setattr("tidegate.store.sqlite.log.DEDUPE_SLICE", size)
+    ids = [f"{'é' if i % 3 else 'ß'}{i}" for i in range(35)]
+
+    async def work(store):
+        number = await audience(store)
+        await store.log.append([event(number, dedupe_id=id_, received_at_us=i) for i, id_ in enumerate(ids)])
+        await store.log.forget_dedupe(20)
+        again = await store.log.append([event(number, dedupe_id=id_) for id_ in ids])
+        assert [one.duplicate for one in again] == [False] * 20 + [True] * 15
+
+    with_store(open_sqlite, tmp_path, work)
