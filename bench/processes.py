@@ -115,6 +115,7 @@ class Scratch:
 
     def fresh(self) -> Path:
         shutil.rmtree(self._root / f"{os.getpid()}-{self._count - 1}", ignore_errors=True)
+        os.sync()  # what the one before left to be written must not slow the next one's syncs
         self._count += 1
         made = self._root / f"{os.getpid()}-{self._count}"
         made.mkdir()
