@@ -68,11 +68,13 @@ def test_every_page_is_quiet_fits_and_has_its_landmarks_in_both_themes_and_width
             page = sign_in(context, one)
             for path in addresses(ids, iter(one.far)):
                 page.goto(one.url + path)
+                page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
                 assert no_wider_than_its_window(page), (path, viewport)
                 assert page.locator("main").count() == 1 and page.locator("h1").count() == 1, path
                 assert page.locator("nav[aria-label] a").count() == 5, path
                 if path in PICTURED or path.endswith(ids["charge"]):
                     name = re.sub(r"\W+", "-", path.replace(ids["charge"], "one")).strip("-") or "overview"
+                    page.reload()
                     picture(page, f"dashboard-{name}-{theme}-{viewport['width']}")
                 levels = page.eval_on_selector_all("h1,h2,h3,h4", "all => all.map(h => +h.tagName[1])")
                 assert all(b <= a + 1 for a, b in pairwise(levels)), (path, levels)
