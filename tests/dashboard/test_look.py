@@ -12,6 +12,7 @@ from starlette.requests import Request
 from support import harbour
 from tidegate.cli import VERBS
 from tidegate.dashboard.assets import Assets
+from tidegate.dashboard.pages import compare
 from tidegate.dashboard.render import _FOLDER as FOLDER
 from tidegate.dashboard.render import Pages
 
@@ -140,3 +141,22 @@ def test_a_command_that_a_page_names_is_one_of_the_command_line(template: str) -
     for verb, rest in named:
         assert verb in VERBS, (template, verb)
         assert verb != "add" or (rest.split()[0] in ("source", "destination", "route") and "--" not in rest), rest
+
+
+def test_the_costs_of_a_resource_are_told_by_way_and_say_what_heals_a_lost_webhook() -> None:
+    counted = {
+        "requests": 7,
+        "changes": 2,
+        "by_origin": {"webhook": 1, "reconcile": 1},
+        "webhooks": 1,
+        "pulls": 4,
+        "pull_hits": 3,
+        "empty_share": 0.86,
+        "staleness_by_origin": {"reconcile": {"p50_seconds": 9.0}},
+    }
+    lonely = compare.view("payments/charges", counted, {"advice": "not_polled"})
+    assert "set reconcile" in lonely["reason"] and [way["p50"] for way in lonely["ways"]] == [9.0, None]
+    assert lonely["words"].startswith("Asked on demand 4\u202ftimes, 3 of them answered from the cache. Asked 7")
+    healed = compare.view("payments/charges", {**counted, "reconcile_every_seconds": 10.0}, {"advice": "not_polled"})
+    assert healed["reason"] == "Reconciling found 1\u202fchange that no webhook told."
+    assert lonely["verdict"] == healed["verdict"] == "told by webhook"

@@ -60,7 +60,7 @@ def destination_rows() -> list[dict[str, Any]]:
 def source_rows() -> list[dict[str, Any]]:
     def resource(name: str, path: str, text: str, requests: int, changes: int, empty: float, late: float, pulled: int):  # type: ignore[no-untyped-def]
         return {"name": name, "path": path, "words": text, "requests": requests, "changes": changes,
-                "empty_share": empty, "late": late, "pulled": pulled, "asked": True}  # fmt: skip
+                "empty_share": empty, "late": late, "pulled": pulled, "asked": True, "pulls": 0}  # fmt: skip
 
     def one(
         name: str, inlets: list[tuple[str, str]], address: str, pushed: int, resources: list[Any]

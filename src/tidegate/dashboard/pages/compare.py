@@ -36,14 +36,15 @@ def view(name: str, counted: dict[str, Any], told: dict[str, Any]) -> dict[str, 
     """One resource: figures by way, a sentence, a chart and the advice. Pure."""
     by_origin: dict[str, int] = counted.get("by_origin") or {}
     late: dict[str, dict[str, float | None]] = counted.get("staleness_by_origin") or {}
+    asked = late.get("poll") or late.get("reconcile") or {}
     pulled = sum(by_origin.get(origin, 0) for origin in PULLED) if by_origin else counted.get("changes") or 0
     pull: dict[str, Any] = {
         "way": "pull",
         "requests": counted.get("requests") or 0,
         "changes": pulled,
         "empty_share": counted.get("empty_share"),
-        "p50": late.get("poll", {}).get("p50_seconds") if late else counted.get("staleness_p50_seconds"),
-        "p99": late.get("poll", {}).get("p99_seconds") if late else counted.get("staleness_p99_seconds"),
+        "p50": asked.get("p50_seconds") if late else counted.get("staleness_p50_seconds"),
+        "p99": asked.get("p99_seconds") if late else counted.get("staleness_p99_seconds"),
     }
     push: dict[str, Any] = {
         "way": "push",
@@ -59,12 +60,12 @@ def view(name: str, counted: dict[str, Any], told: dict[str, Any]) -> dict[str, 
     verdict, tone = _VERDICTS.get(told.get("advice", ""), (str(told.get("advice", "no advice")).replace("_", " "), ""))
     reason = _reason(told)
     if told.get("advice") == "not_polled" and push["requests"]:
-        verdict, tone, reason = "told by webhook", "push", "Nothing looks for webhooks that got lost: set reconcile."
+        verdict, tone, reason = "told by webhook", "push", _healed(counted, by_origin)
     return {
         "name": name,
         "verdict": verdict,
         "tone": tone,
-        "words": _sentence(name.partition("/")[2], pull, push),
+        "words": _sentence(name.partition("/")[2], pull, push, counted),
         "reason": reason,
         "ways": ways,
         "chart": Markup(bars([_bar(way) for way in ways], f"Requests for {name} by way")),  # noqa: S704 - escaped there
@@ -83,8 +84,20 @@ def _cost(requests: int, changes: int) -> str:
     return f"{requests / changes:.1f}" if changes else words.DASH
 
 
-def _sentence(resource: str, pull: dict[str, Any], push: dict[str, Any]) -> str:
+def _healed(counted: dict[str, Any], by_origin: dict[str, int]) -> str:
+    """What is known of webhooks that got lost."""
+    if counted.get("reconcile_every_seconds") is None:
+        return "Nothing looks for webhooks that got lost: set reconcile."
+    healed = words.plural(by_origin.get("reconcile", 0), "change")
+    return f"Reconciling found {healed} that no webhook told."
+
+
+def _sentence(resource: str, pull: dict[str, Any], push: dict[str, Any], counted: dict[str, Any]) -> str:
     parts = []
+    if counted.get("pulls"):
+        cached = counted.get("pull_hits") or 0
+        text = f"Asked on demand {words.plural(counted['pulls'], 'time')}"
+        parts.append(f"{text}, {words.count(cached)} of them answered from the cache.")
     if pull["requests"]:
         text = f"Asked {words.plural(pull['requests'], 'time')}, found {words.plural(pull['changes'], 'change')}"
         if pull["empty_share"] is not None:

@@ -153,6 +153,7 @@ def _resource(name: str, spec: Any, counted: dict[str, Any]) -> dict[str, Any]:
         "changes": counted.get("changes") or 0,
         "empty_share": counted.get("empty_share"),
         "late": counted.get("staleness_p50_seconds"),
+        "pulls": counted.get("pulls") or 0,
         "asked": bool(spec.poll or spec.reconcile),
         "pulled": sum(by_origin.get(origin, 0) for origin in PULLED),
     }

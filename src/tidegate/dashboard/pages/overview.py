@@ -148,7 +148,11 @@ def source_lanes(one: dict[str, Any]) -> list[FlowLane]:
     if one["requests"] or one["pulled"] or any(resource["asked"] for resource in one["resources"]):
         text = f"{words.plural(one['pulled'], 'change')} in {words.plural(one['requests'] or 0, 'request')}"
         lanes.append(FlowLane(one["name"], "pull", one["pulled"], text, href))
-    return lanes or [FlowLane(one["name"], "pull", 0, "nothing came yet" if inlets else "no inlet", href)]
+    pulls = sum(resource["pulls"] for resource in one["resources"])
+    nothing = (
+        f"asked on demand {words.plural(pulls, 'time')}" if pulls else "nothing came yet" if inlets else "no inlet"
+    )
+    return lanes or [FlowLane(one["name"], "pull", 0, nothing, href)]
 
 
 def destination_lane(one: dict[str, Any]) -> FlowLane:
