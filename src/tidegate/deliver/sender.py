@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tidegate import ids, units
+from tidegate.deliver.ahead import UNREAD, Ahead
 from tidegate.deliver.lane import LaneCursor
 from tidegate.deliver.outgoing import Outgoing
 from tidegate.deliver.waiting import FAR_US, LINE_LIMIT, LOAD_LIMIT, Lines, Waiting
@@ -25,6 +26,7 @@ from tidegate.errors import TidegateError
 from tidegate.live import LiveDestination
 from tidegate.model import Attempt, Event, Exceptional, ExceptionState, Outcome
 from tidegate.rules.circuit import Circuit
+from tidegate.rules.pace import Pace
 from tidegate.rules.retry import Verdict, next_attempt, parse_retry_after
 from tidegate.rules.view import dig, event_view
 
@@ -75,13 +77,12 @@ class Sender:
         self.hold_until_us = 0
         self.halted = False  # while a bulk settlement is made up
         self.last_error = ""
-        self._bodies: dict[int, Event | None] = {}
-        self._reading: asyncio.Task[None] | None = None
+        self._ahead = Ahead(engine.log, self._next_offsets, self.pump, self._not_read)
+        self._reloading: asyncio.Task[None] | None = None
         self._feeding: asyncio.Task[None] | None = None
         self._wake: asyncio.TimerHandle | None = None
         self._wake_at = 0.0  # kept here: a handle of uvloop does not tell its time when it is due at once
-        self._tokens = 1.0
-        self._tokens_at = engine.clock.monotonic()
+        self._pace = Pace(0.0, engine.clock.monotonic())
         self._recent: deque[float] = deque(maxlen=512)
         self.configure(destination)
 
@@ -94,8 +95,7 @@ class Sender:
         self._concurrency = spec.concurrency
         self._schedule = tuple(units.seconds(wait) for wait in spec.retry)
         self._retry_after_cap = units.seconds(spec.retry_after_cap)
-        self._rate = units.per_second(spec.rate) if spec.rate else 0.0
-        self._burst = max(1.0, self._rate / 10)
+        self._pace.configure(units.per_second(spec.rate) if spec.rate else 0.0)
         self._ordered_by = spec.ordered_by
         self.paused = destination.paused_at_us is not None
 
@@ -181,8 +181,8 @@ class Sender:
         """Start one delivery; False when there is none that may go now. A due retry goes before a new event."""
         due = self.waiting.next_due()
         if due is not None and (due[0] <= now_us or probe):
-            event = self._event(due[1])
-            if event is _UNREAD or not self._may_spend():
+            event = self._ahead.event(due[1])
+            if event is UNREAD or not self._may_spend():
                 return False
             exception = self.waiting.take()
             return self._start(exception.offset, event, exception, exception.key, probe)
@@ -197,8 +197,8 @@ class Sender:
             if offset not in self.lane.open:  # cancelled meanwhile
                 self.ready.popleft()
                 continue
-            event = self._event(offset)
-            if event is _UNREAD:
+            event = self._ahead.event(offset)
+            if event is UNREAD:
                 return False
             key = self._key(event) if self._ordered_by and event is not None else ""
             if key and self._join(key, offset):
@@ -217,52 +217,30 @@ class Sender:
             self.lines.freed.popleft()
             self.key_settled(key)
             return True
-        event = self._event(offset)
-        if event is _UNREAD or not self._may_spend():
+        event = self._ahead.event(offset)
+        if event is UNREAD or not self._may_spend():
             return False
         self.lines.freed.popleft()
         return self._start(offset, event, None, key, probe)
 
     def _may_spend(self) -> bool:
-        """Take a token of the rate, or wake when there is one."""
-        if not self._rate:
-            return True
-        now = self._engine.clock.monotonic()
-        self._tokens = min(self._burst, self._tokens + (now - self._tokens_at) * self._rate)
-        self._tokens_at = now
-        if self._tokens >= 1:
-            self._tokens -= 1
-            return True
-        self._wake_in((1 - self._tokens) / self._rate)
-        return False
+        """Take one of the rate, or wake when there is one."""
+        wait = self._pace.take(self._engine.clock.monotonic())
+        if wait:
+            self._wake_in(wait)
+        return not wait
 
-    def _event(self, offset: int) -> Any:
-        """The event, None when it is trimmed away, or _UNREAD while it is being read."""
-        event = self._engine.log.cached(offset)
-        if event is not None:
-            return event
-        if offset in self._bodies:
-            return self._bodies[offset]
-        if self._reading is None:
-            self._reading = asyncio.get_running_loop().create_task(self._read_events(), name="read ahead")
-        return _UNREAD
-
-    async def _read_events(self) -> None:
-        wanted = (
+    def _next_offsets(self) -> list[int]:
+        """What is likely to go out next: these are read when one of them fell out of the tail."""
+        return (
             self.waiting.peek(8)
             + [offset for offset, _ in self.lines.freed]
             + [self.ready[i] for i in range(min(READ_AHEAD, len(self.ready)))]
         )
-        try:
-            found = {event.offset: event for event in await self._engine.log.read(wanted)}
-            self._bodies = {offset: found.get(offset) for offset in wanted}
-        except TidegateError as error:
-            self.last_error = error.message
-            self._wake_in(1.0)
-            return
-        finally:
-            self._reading = None
-        self.pump()
+
+    def _not_read(self, error: TidegateError) -> None:
+        self.last_error = error.message
+        self._wake_in(1.0)
 
     def _wake_in(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
@@ -313,7 +291,7 @@ class Sender:
 
     def _start(self, offset: int, event: Event | None, exception: Exceptional | None, key: str, probe: bool) -> bool:
         engine = self._engine
-        self._bodies.pop(offset, None)
+        self._ahead.forget(offset)
         if event is None:
             self._give_up(offset, exception, "expired", key)
             return True
@@ -468,8 +446,8 @@ class Sender:
 
     def _reload(self) -> None:
         """Memory ran out of retries while the table has more: read the earliest."""
-        if self._reading is None:
-            self._reading = asyncio.get_running_loop().create_task(self._reload_due(), name="reload")
+        if self._reloading is None:
+            self._reloading = asyncio.get_running_loop().create_task(self._reload_due(), name="reload")
 
     async def _reload_due(self) -> None:
         try:
@@ -485,11 +463,10 @@ class Sender:
             self.waiting.loaded(rows)
             self.adopt(rows)
         except TidegateError as error:
-            self.last_error = error.message
-            self._wake_in(1.0)
+            self._not_read(error)
             return
         finally:
-            self._reading = None
+            self._reloading = None
         self.pump()
 
     def adopt(self, rows: Sequence[Exceptional]) -> None:
@@ -537,6 +514,3 @@ class Sender:
             self.last_error,
             float(recent),
         )
-
-
-_UNREAD = object()
