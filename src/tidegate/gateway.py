@@ -9,6 +9,7 @@ shared store it is the holder of leases: shares of senders and polls come and go
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import Mapping
@@ -33,6 +34,7 @@ from tidegate.receive.door import ReceiveDoor
 from tidegate.receive.inlets import Inlet, compile_inlet
 from tidegate.rules.addresses import parse_allow
 from tidegate.store import Refusal, Store
+from tidegate.store.lock import DirectoryLock
 from tidegate.store.sqlite import open_sqlite
 from tidegate.vault import check_vault, open_vault
 
@@ -56,8 +58,15 @@ class Gateway:
     """One process with its four doors. Make it with `open_gateway`."""
 
     def __init__(
-        self, options: ServeOptions, store: Store, live: Live, clock: Clock, environ: Mapping[str, str]
+        self,
+        options: ServeOptions,
+        store: Store,
+        live: Live,
+        clock: Clock,
+        environ: Mapping[str, str],
+        opened: contextlib.AsyncExitStack,
     ) -> None:
+        self._opened = opened
         self.options = options
         self.store = store
         self.live = live
@@ -109,7 +118,7 @@ class Gateway:
         await self.post.close()
         await self.client.close()
         await self._write_refusals()
-        await self.store.close()
+        await self._opened.aclose()
 
     def _failed(self, error: BaseException) -> None:
         """The store's state is unknown: stop, and recover from disk at the next start."""
@@ -237,8 +246,9 @@ async def open_gateway(
     environ = os.environ if environ is None else environ
     clock = clock or Clock()
     loaded = load_file(options.config, environ).config if options.config is not None else Config()
-    store = await _open_store(options)
+    opened = contextlib.AsyncExitStack()
     try:
+        store = await _open_store(options, opened)
         await _refuse_moved(store)
         vault = open_vault(options.data, environ.get("TIDEGATE_SECRET_KEY"))
         await check_vault(vault, store.settings)
@@ -247,9 +257,9 @@ async def open_gateway(
         await live.load()
         await live.apply(loaded)
     except BaseException:
-        await store.close()
+        await opened.aclose()
         raise
-    return Gateway(options, store, live, clock, environ)
+    return Gateway(options, store, live, clock, environ, opened)
 
 
 async def _refuse_moved(store: Store) -> None:
@@ -269,9 +279,12 @@ async def _refuse_moved(store: Store) -> None:
         )
 
 
-async def _open_store(options: ServeOptions) -> Store:
+async def _open_store(options: ServeOptions, opened: contextlib.AsyncExitStack) -> Store:
+    """`opened` closes what this opened: the store, and with it the right to the data directory."""
     if options.database is None:
-        return await open_sqlite(options.data)
+        store: Store = await open_sqlite(options.data)
+        opened.push_async_callback(store.close)
+        return store
     scheme = options.database.partition(":")[0]
     if scheme not in ("postgresql", "postgres"):
         raise BadRequest(
@@ -288,8 +301,12 @@ async def _open_store(options: ServeOptions) -> Store:
             hint="pip install 'tidegate[postgres]'",
             code="extra_missing",
         ) from error
+    # Two nodes in one directory would write over each other's key and address.
     options.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return await open_postgres(options.database)
+    opened.callback(DirectoryLock(options.data).release)
+    store = await open_postgres(options.database)
+    opened.push_async_callback(store.close)
+    return store
 
 
 __all__ = ["Gateway", "ServeOptions", "open_gateway"]

@@ -16,6 +16,8 @@ import statistics
 import time
 from pathlib import Path
 
+import pytest
+
 from support.cluster import Cluster, Landing, Teller
 from support.postgres import server
 from support.process import call
@@ -116,3 +118,16 @@ def judge(landing: Landing, cluster: Cluster, tellers: list[Teller], totals: dic
                 assert landing.ids.get((destination, teller.key, number)) == {event_id}, (destination, number)
     assert landing.disorder() == []
     assert totals["delivered"] == totals["accepted"] * DESTINATIONS
+
+
+def test_two_nodes_do_not_share_a_data_directory(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Landing().open() as landing:
+            cluster = Cluster(tmp_path, server(), landing, 1, 1)
+            await cluster.start()
+            twin = cluster.twin(cluster.nodes[0])
+            with pytest.raises(AssertionError, match="data_locked"):
+                await twin.start()
+            assert await cluster.stop() == [0]
+
+    asyncio.run(main())

@@ -180,6 +180,10 @@ class Cluster:
             environ={"TIDEGATE_SECRET_KEY": MASTER},
         )
 
+    def twin(self, node: GatewayProcess) -> GatewayProcess:
+        """Another process on the data directory of a node."""
+        return self._node(self._folder / "tidegate.toml", self.nodes.index(node))
+
     async def start(self) -> None:
         await asyncio.gather(*(node.start() for node in self.nodes))
 

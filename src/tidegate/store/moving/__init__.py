@@ -18,10 +18,10 @@ import msgspec
 
 from tidegate.clock import Clock
 from tidegate.errors import BadRequest, Conflict, StoreLocked, TidegateError
+from tidegate.store.lock import DirectoryLock
 from tidegate.store.moving.source import Source
 from tidegate.store.moving.target import Progress, Target, open_target
 from tidegate.store.sqlite import FILE_NAME
-from tidegate.store.sqlite.lock import DirectoryLock
 
 LATE_US = 3600 * 1_000_000  # an attempt is settled long before it is an hour old
 

@@ -18,9 +18,9 @@ import apsw
 from tidegate import ids
 from tidegate.errors import BadRequest, StoreBroken, StoreBusy
 from tidegate.store import SHARES, Holder, Node
+from tidegate.store.lock import DirectoryLock
 from tidegate.store.sqlite.deliveries import SqliteDeliveries
 from tidegate.store.sqlite.engine import Engine
-from tidegate.store.sqlite.lock import DirectoryLock
 from tidegate.store.sqlite.log import SqliteLog
 from tidegate.store.sqlite.migrate import migrate, refuse_newer
 from tidegate.store.sqlite.records import SqliteRecords
