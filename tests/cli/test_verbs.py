@@ -132,7 +132,7 @@ def test_explain_tells_who_got_it_and_who_did_not_and_what_to_do(place: Place) -
     text = place.read(f"explain {event}")
     for title in ("Was it genuine?", "Who got it", "What happens next"):
         assert title in text
-    assert f"send it again: tidegate replay {states['dead'][1]}" in text
+    assert f"start the receiver, or correct its `url`, then: tidegate replay {states['dead'][1]}" in text
     assert place.read(f"explain {states['dead'][1]}") == place.read(f"explain {event}")
     assert "route doomed" in place.read(f"explain {place.publish('spared')}").partition("Who did not")[2]
 

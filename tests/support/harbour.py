@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from tidegate.answer.forms import AttemptForm, ChangeForm, DeliveryForm, EventForm, Explanation, RouteVerdict, Totals
+from tidegate.answer.troubles import Trouble
 from tidegate.clock import parse_instant, rfc3339
 from tidegate.config import model as config
 from tidegate.dashboard import words
@@ -33,7 +34,7 @@ _DESTINATIONS: tuple[tuple[Any, ...], ...] = (
     # name, type, delivered, pending, exhausted, filtered, sign, word, circuit, paused, rate, host
     ("crm", "webhook", 14210, 3, 0, 1204, "sending", "sending", "closed", False, "50/s", "crm.example.com"),
     ("sales-channel", "slack", 902, 0, 0, 8830, "delivered", "well", "closed", False, "1/s", "hooks.slack.com"),
-    ("warehouse", "webhook", 6110, 48, 0, 12, "exhausted", "not answering", "open", False, None, "wms.example.net"),
+    ("warehouse", "webhook", 6110, 48, 0, 12, "exhausted", "answers 503", "open", False, None, "wms.example.net"),
     ("ledger", "webhook", 3104, 212, 0, 0, "paused", "paused", "closed", True, "20/s", "ledger.example.com"),
     ("newsletter", "webhook", 411, 0, 7, 90, "delivered", "well", "closed", False, None, "mail.example.org"),
 )
@@ -47,7 +48,8 @@ def destination_rows() -> list[dict[str, Any]]:
                 "name": name, "type": kind, "owner": "file", "sign": sign, "word": word, "paused": paused,
                 "paused_at": ago(5400) if paused else None, "circuit_open": circuit != "closed", "circuit": circuit,
                 "circuit_at": ago(742) if circuit != "closed" else None, "probe_at": ago(-9) if circuit != "closed" else None, "hold_until": None,
-                "last_error": "it answered 503 Service Unavailable" if circuit != "closed" else "",
+                "last_error": "answered 503" if circuit != "closed" else "", "fails": "it answered 503",
+                "advice": "Look at the receiver's own log.",
                 "in_flight": 2 if name == "crm" else 0, "behind": pending, "rate": rate, "per_minute": 12.0,
                 "host": host, "url": f"https://{host}/hooks", "delivered": done, "pending": pending,
                 "exhausted": dead, "cancelled": 0, "filtered": filtered, "accepted": done + pending + dead + filtered,
@@ -60,7 +62,7 @@ def destination_rows() -> list[dict[str, Any]]:
 def source_rows() -> list[dict[str, Any]]:
     def resource(name: str, path: str, text: str, requests: int, changes: int, empty: float, late: float, pulled: int):  # type: ignore[no-untyped-def]
         return {"name": name, "path": path, "words": text, "requests": requests, "changes": changes,
-                "empty_share": empty, "late": late, "pulled": pulled, "asked": True, "pulls": 0}  # fmt: skip
+                "empty_share": empty, "late": late, "pulled": pulled, "asked": True, "pulls": 0, "fails": "", "fails_since": None}  # fmt: skip
 
     def one(
         name: str, inlets: list[tuple[str, str]], address: str, pushed: int, resources: list[Any]
@@ -118,10 +120,49 @@ def event_rows(number: int) -> list[dict[str, Any]]:
             {
                 "id": event_id(18432 - i), "offset": 18432 - i, "source": source, "type": kind, "key": key,
                 "origin": origin, "received_at": ago(4 + i * i * 11), "more": 0,
-                "deliveries": shown, "told": lists.told(shown),
+                "deliveries": shown, "told": lists.told(shown), "fed": "",
             }
         )  # fmt: skip
     return rows
+
+
+TROUBLES = [
+    Trouble(
+        kind="destination",
+        name="warehouse",
+        state="failing",
+        word="answers 503",
+        what="it answered 503; 48 deliveries wait",
+        hint="look at the receiver's own log",
+        since=ago(742),
+    ),
+    Trouble(
+        kind="destination",
+        name="newsletter",
+        state="dead_letters",
+        word="dead letters",
+        what="7 deliveries were given up",
+        hint="mend what failed, then: tidegate replay --destination newsletter --state exhausted",
+    ),
+    Trouble(
+        kind="resource",
+        name="shop/orders",
+        state="failing",
+        word="polls fail",
+        what="its polls fail: the source answered 401",
+        hint="see what the source says: tidegate pull shop/orders --fresh",
+        since=ago(3400),
+    ),
+    Trouble(
+        kind="destination",
+        name="ledger",
+        state="paused",
+        word="paused",
+        what="a person paused it; 212 deliveries wait",
+        hint="tidegate resume ledger",
+        since=ago(5400),
+    ),
+]
 
 
 def overview_page(*, calm: bool = False) -> dict[str, Any]:
@@ -143,6 +184,7 @@ def overview_page(*, calm: bool = False) -> dict[str, Any]:
         sources=source_rows(),
         destinations=rows,
         events=event_rows(8),
+        troubles=[] if calm else TROUBLES,
         refusals=[] if calm else refusals,
     )
 

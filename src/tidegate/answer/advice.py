@@ -14,7 +14,7 @@ from tidegate.answer.sight import Sight
 from tidegate.clock import parse_instant
 from tidegate.config.model import Resource
 
-WORDS = ("not_enough_data", "not_polled", "keep", "poll_less_often", "poll_more_often", "prefer_webhook")
+WORDS = ("not_enough_data", "not_polled", "polls_fail", "keep", "poll_less_often", "poll_more_often", "prefer_webhook")
 ENOUGH_CHANGES = 20
 SURE_CHANGES = 100
 MOSTLY_EMPTY = 0.95  # of 20 polls, 19 found nothing
@@ -52,6 +52,8 @@ def advise(name: str, spec: Resource, counted: dict[str, Any], now_us: int) -> A
 
 
 def _decide(spec: Resource, counted: dict[str, Any], changes: int) -> tuple[str, str]:
+    if counted.get("failing_since") is not None:
+        return "polls_fail", f"its last poll failed: {counted.get('last_error')}"
     if spec.poll is None:
         return "not_polled", "no poll is configured, so nothing is known of its changes"
     if changes < ENOUGH_CHANGES:

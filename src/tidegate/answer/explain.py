@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from tidegate.answer import deliveries, events
+from tidegate.answer import deliveries, events, feeding, troubles
 from tidegate.answer.events import Allowed
 from tidegate.answer.forms import DeliveryForm, EventForm, Explanation, RouteVerdict
 from tidegate.answer.sight import Sight
+from tidegate.clock import rfc3339
 from tidegate.errors import NotFound
 from tidegate.model import Audience, DeliveryState, Event
+from tidegate.rules import causes
 from tidegate.rules.routing import RouteRule, why_not
 from tidegate.rules.view import event_view
 
@@ -40,7 +42,9 @@ async def explain(gateway: Sight, thing_id: str, allowed: Allowed = None) -> Exp
     seen = event_view(event)
     audience = gateway.store.log.audiences()[event.audience]
     verdicts = _verdicts(gateway, event, audience, form, seen)
-    return Explanation(event=form, seen=seen, routes=verdicts, deliveries=told, next=_next(gateway, verdicts, told))
+    fed = feeding.fed(gateway.live, event)
+    following = _next(gateway, verdicts, told, fed)
+    return Explanation(event=form, seen=seen, routes=verdicts, deliveries=told, next=following, fed=fed)
 
 
 def _verdicts(
@@ -98,8 +102,10 @@ def _verdict(gateway: Sight, rule: RouteRule, won: list[int], audience: Audience
     )
 
 
-def _next(gateway: Sight, verdicts: list[RouteVerdict], told: list[DeliveryForm]) -> list[str]:
+def _next(gateway: Sight, verdicts: list[RouteVerdict], told: list[DeliveryForm], fed: list[str]) -> list[str]:
     """What happens now, a sentence for each delivery that is not done."""
+    if not told and fed:
+        return [f"nothing: it fed {', '.join(fed)}, and what changed there is an event of its own"]
     if not told:
         if not verdicts:
             return ["nothing: no route names this source; add one, then replay the event"]
@@ -115,7 +121,9 @@ def _next(gateway: Sight, verdicts: list[RouteVerdict], told: list[DeliveryForm]
 def _next_of(gateway: Sight, delivery: DeliveryForm) -> str:
     state = delivery.state
     if state == DeliveryState.EXHAUSTED.value:
-        return f"given up ({delivery.cause or 'tries used up'}); send it again: tidegate replay {delivery.id}"
+        advice = causes.what_to_do(*_last(delivery))
+        mend = f"{advice}, then" if advice else "send it again"
+        return f"given up ({causes.why(*_last(delivery))}); {mend}: tidegate replay {delivery.id}"
     if state == DeliveryState.CANCELLED.value:
         return f"cancelled ({delivery.cause or 'operator'})"
     if state == DeliveryState.SENDING.value:
@@ -131,6 +139,25 @@ def _next_of(gateway: Sight, delivery: DeliveryForm) -> str:
     if live.paused_at_us is not None:
         why = {"operator": "by a person", "gone": "it answered 410 Gone"}.get(live.pause_reason, live.pause_reason)
         return f"waits, the destination is paused ({why}); resume it: tidegate resume {live.name}"
+    health = gateway.deliver.health(live.number)
+    if health.circuit != "closed":
+        probe = f", the next at {rfc3339(health.probe_at_us)}" if health.probe_at_us is not None else ""
+        failing = f"{troubles.failure(health)}; one delivery at a time goes out as a probe{probe}"
+        return f"waits, {failing}" + _advised(health.outcome, health.status)
     if delivery.next_attempt_at is not None:
-        return f"attempt {len(delivery.attempts) + 1} at {delivery.next_attempt_at}"
+        advised = _advised(*_last(delivery)) if delivery.attempts else ""
+        return f"attempt {len(delivery.attempts) + 1} at {delivery.next_attempt_at}{advised}"
     return "waits for its turn"
+
+
+def _last(delivery: DeliveryForm) -> tuple[str, int | None]:
+    """(outcome or cause, status) that say why it is not delivered."""
+    last = delivery.attempts[-1] if delivery.attempts else None
+    if delivery.cause not in ("", "http_error"):
+        return delivery.cause, None
+    return (last.outcome, last.status) if last is not None else (delivery.cause or "http_error", None)
+
+
+def _advised(outcome: str, status: int | None) -> str:
+    advice = causes.what_to_do(outcome, status)
+    return f"; {advice}" if advice else ""

@@ -143,6 +143,7 @@ class Explanation(Struct, kw_only=True):
     routes: list[RouteVerdict]
     deliveries: list[DeliveryForm]
     next: list[str]
+    fed: list[str] = []  # resources whose records this webhook feeds, by the configuration of today
 
 
 class RefusalForm(Struct):

@@ -14,8 +14,29 @@ from tidegate.model import DeliveryView
 from tidegate.store import Store
 
 
+class Health(Protocol):
+    """Of a sender: is its destination well."""
+
+    @property
+    def circuit(self) -> str: ...
+    @property
+    def hold_until_us(self) -> int | None: ...
+    @property
+    def last_error(self) -> str: ...
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def status(self) -> int | None: ...
+    @property
+    def opened_at_us(self) -> int | None: ...
+    @property
+    def probe_at_us(self) -> int | None: ...
+
+
 class States(Protocol):
-    """Of the deliver engine: the state of each (offset, destination) that is a delivery."""
+    """Of the deliver engine: the state of each (offset, destination) that is a delivery, and each sender's health."""
+
+    def health(self, destination: int) -> Health: ...
 
     async def states(self, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], DeliveryView]: ...
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from tidegate import units
-from tidegate.answer import deliveries, replays
+from tidegate.answer import deliveries, replays, stats, troubles
 from tidegate.answer.forms import DeliveryForm, Instant, Page
 from tidegate.api import query
 from tidegate.api.call import Answer, Call, Context
@@ -316,4 +316,12 @@ def _size(path: Path) -> int:
 
 
 async def doctor(call: Call) -> dict[str, Any]:
-    return await call.gateway.doctor()
+    """The facts of the gateway, before them what needs a person and who was turned away."""
+    facts = await call.gateway.doctor()
+    found = troubles.find(call.gateway, await stats.snapshot(call.gateway))
+    return {
+        "ready": facts.pop("ready"),
+        "troubles": msgspec.to_builtins(found),
+        "turned_away": msgspec.to_builtins(await troubles.turned_away(call.gateway)),
+        **facts,
+    }

@@ -123,10 +123,14 @@ class _Page:
             )
 
     def _who(self) -> None:
+        from tidegate.cli.output import clean
+
         self._title("Who got it")
         deliveries = self.told.get("deliveries", [])
         if not deliveries:
-            self.out.print(self._text("  nobody: no route wanted it"))
+            fed = ", ".join(clean(name) for name in self.told.get("fed", []))
+            words = f"the records of {fed}; no route takes it as it came" if fed else "nobody: no route wanted it"
+            self.out.print(self._text(f"  {words}"))
         for delivery in deliveries:
             self._delivery(delivery)
 

@@ -12,6 +12,7 @@ from tidegate.cli import Group
 from tidegate.cli.client import LONG_SECONDS, NoGateway, find_gateway, segment
 from tidegate.cli.options import gateway_verb
 
+_SIGNS = {"failing": "exhausted", "dead_letters": "exhausted", "paused": "paused", "waiting": "pending"}
 SCOPES = ("read", "publish", "pull", "write", "admin")
 
 
@@ -136,7 +137,10 @@ def backup(path: Path, data: Path, as_json: bool) -> None:
 @click.command()
 @gateway_verb
 def doctor(data: Path, as_json: bool) -> int:
-    """Look at the gateway's health: the store, what waits, what is paused. Exit 1 when it is not ready."""
+    """Look at the gateway's health: what needs a person and what to do about it, who was turned away, the store.
+
+    Exit 1 when it is not ready.
+    """
     from tidegate.cli.asking import print_facts
     from tidegate.cli.output import print_error, print_json
 
@@ -148,11 +152,41 @@ def doctor(data: Path, as_json: bool) -> int:
         else:
             print_json({"ready": error.message, **_local(data)})
         return print_error(error)
+    ready = facts.get("ready", "yes")
     if as_json:
         print_json(facts)
     else:
+        print_facts({"ready": ready})
+        facts.pop("ready", None)
+        _print_troubles(facts.pop("troubles", []), facts.pop("turned_away", []))
         print_facts(facts)
-    return 0 if facts.get("ready", "yes") in ("yes", True) else 1
+    return 0 if ready in ("yes", True) else 1
+
+
+def _print_troubles(troubles: list[dict[str, Any]], turned_away: list[dict[str, Any]]) -> None:
+    """What needs a person, each with what to do, before the facts."""
+    from rich.text import Text
+
+    from tidegate.cli.output import clean, console, count, span_since, state_sign
+
+    out = console()
+    if troubles:
+        out.print(Text(f"{count(len(troubles), 'thing needs', 'things need')} attention", style="bold"))
+    else:
+        out.print("nothing needs attention")
+    for one in troubles:
+        line = Text("  ").append_text(state_sign(_SIGNS.get(one["state"], "pending"), word=one["word"]))
+        line.append(f"  {clean(one['name'])}", style="bold").append(f"  {clean(one['what'])}{span_since(one['since'])}")
+        out.print(line)
+        out.print(Text(f"      {clean(one['hint'])}", style="dim"))
+    if turned_away:
+        out.print(Text("turned away at the door in the last day", style="bold"))
+    for one in turned_away:
+        times = count(one["count"], "request")
+        out.print(Text(f"  {clean(one['source'])}  {times}: {clean(one['reason'].replace('_', ' '))}"))
+        if one["hint"]:
+            out.print(Text(f"      {clean(one['hint'])}", style="dim"))
+    out.print()
 
 
 def _local(data: Path) -> dict[str, Any]:

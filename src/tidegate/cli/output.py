@@ -13,7 +13,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tidegate.errors import TidegateError
@@ -114,12 +114,12 @@ def _blocks(out: Console, columns: Sequence[str], rows: Sequence[Sequence[Text]]
                 out.print(Text(f"{name:{wide}}  ", style="dim").append_text(cell))
 
 
-def state_sign(state: str, *, retrying: bool = False) -> Text:
+def state_sign(state: str, *, retrying: bool = False, word: str = "") -> Text:
     """Glyph and word of a delivery's state; a pending one that has failed before shows the ring with the wedge."""
     from rich.text import Text
 
     glyph, style = STATES.get("retrying" if retrying and state == "pending" else state, ("?", ""))
-    return Text(f"{glyph} {clean(state)}", style=style)
+    return Text(f"{glyph} {clean(word or state)}", style=style)
 
 
 def way_sign(origin: str) -> Text:
@@ -149,6 +149,14 @@ def span(seconds: float | None) -> str:
         if seconds < below:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds / 86_400:.3g} d"
+
+
+def span_since(instant: str | None) -> str:
+    """`, for 12 min` since an RFC 3339 instant, by this machine's clock; "" for none."""
+    if not instant:
+        return ""
+    ago = datetime.now(UTC) - datetime.fromisoformat(instant)
+    return f", for {span(max(ago.total_seconds(), 0))}"
 
 
 def next_page(*words: str | None) -> str:

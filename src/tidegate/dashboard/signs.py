@@ -10,27 +10,12 @@ from typing import Any, NamedTuple
 
 from tidegate.answer.forms import AttemptForm, DeliveryForm
 from tidegate.dashboard import words
+from tidegate.rules import causes
 
 
 class Sign(NamedTuple):
     sign: str  # a name of charts.marks.SIGNS
     word: str
-
-
-_CAUSES = {
-    "http_error": "it answered with an error",
-    "timeout": "it did not answer in time",
-    "refused": "nothing listens there",
-    "reset": "the line broke",
-    "blocked": "its address is not allowed",
-    "bad_answer": "its answer was no HTTP",
-    "tls": "its certificate was not accepted",
-    "dns": "its name was not found",
-    "render": "the body could not be made",
-    "expired": "it waited too long",
-    "gone": "it answered 410 Gone",
-    "operator": "by a person",
-}
 
 
 def delivery(state: str, attempts: int) -> Sign:
@@ -62,17 +47,17 @@ def delivery_words(one: DeliveryForm, held: str = "") -> str:
     if held == "paused":
         return f"{failed}Waits until {one.destination} is resumed."
     if held == "open":
-        return f"{failed}Waits while {one.destination} does not answer; one delivery at a time goes out as a probe."
+        return f"{failed}Waits while {one.destination} takes nothing; one delivery at a time goes out as a probe."
     return failed.strip() or "Waits for its first attempt."
 
 
 def cause(one: DeliveryForm) -> str:
     """Why, in words: the cause of the delivery, else how the last attempt ended."""
     if one.cause and one.cause != "http_error":
-        return _CAUSES.get(one.cause, one.cause.replace("_", " "))
+        return causes.why(one.cause)
     if one.attempts:
         last = one.attempts[-1]
-        return f"it answered {last.status}" if last.status else _CAUSES.get(last.outcome, last.outcome)
+        return causes.why(last.outcome, last.status)
     return "no attempt was made"
 
 
@@ -91,13 +76,14 @@ def destination(
     delivered: int,
     exhausted: int,
     last_error: str,
+    failing: str = "not answering",
 ) -> Sign:
     """Is it well. The order is what an operator must know first."""
     if paused:
         why = {"gone": "stopped: it answered 410", "left_file": "paused: it left the file"}.get(reason, "paused")
         return Sign("paused", why)
     if circuit == "open":
-        return Sign("exhausted", "not answering")
+        return Sign("exhausted", failing)
     if circuit == "half_open":
         return Sign("sending", "probing")
     if held:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from tidegate.deliver.sender import SenderHealth
+from tidegate.deliver.health import SenderHealth
 from tidegate.errors import TidegateError
 from tidegate.store import SHARES, Leases
 

@@ -17,9 +17,10 @@ from tidegate.clock import Clock
 from tidegate.deliver.arriving import arrive
 from tidegate.deliver.board import Board
 from tidegate.deliver.bulk import settle_all
+from tidegate.deliver.health import SenderHealth
 from tidegate.deliver.lane import LaneCursor
 from tidegate.deliver.replays import ReplayQuery, Replays
-from tidegate.deliver.sender import Sender, SenderHealth
+from tidegate.deliver.sender import Sender
 from tidegate.deliver.settler import Settler
 from tidegate.deliver.states import delivery_states
 from tidegate.deliver.verbs import Verbs

@@ -19,6 +19,7 @@ import msgspec
 
 from tidegate import ids, units
 from tidegate.deliver.ahead import UNREAD, Ahead
+from tidegate.deliver.health import SenderHealth, tell_of_circuit
 from tidegate.deliver.lane import LaneCursor
 from tidegate.deliver.outgoing import Outgoing
 from tidegate.deliver.waiting import FAR_US, LINE_LIMIT, LOAD_LIMIT, Lines, Waiting
@@ -50,18 +51,6 @@ class Flight(msgspec.Struct):
     pending: Any = None
 
 
-class SenderHealth(msgspec.Struct, frozen=True):
-    """What the dashboard shows of a sender."""
-
-    circuit: str
-    in_flight: int
-    waiting: int
-    lag_events: int
-    hold_until_us: int | None
-    last_error: str
-    rate_per_minute: float
-
-
 class Sender:
     """One per destination that ever had something to send. Belongs to the event loop."""
 
@@ -77,6 +66,7 @@ class Sender:
         self.hold_until_us = 0
         self.halted = False  # while a bulk settlement is made up
         self.last_error = ""
+        self.last_failure: tuple[str, int | None] = ("", None)  # (outcome, status)
         self._ahead = Ahead(engine.log, self._next_offsets, self.pump, self._not_read)
         self._reloading: asyncio.Task[None] | None = None
         self._feeding: asyncio.Task[None] | None = None
@@ -352,12 +342,18 @@ class Sender:
                 exception is not None and exception.replay == "manual",
             )
         )  # fmt: skip
+        opened = self.circuit.opened_at
         self.circuit.on_result(ok, offset, engine.clock.monotonic())
+        tell_of_circuit(
+            self.destination.name, opened, self.circuit, engine.clock.monotonic(), error or f"HTTP {status}"
+        )
         if ok:
             self._recent.append(engine.clock.monotonic())
             self._delivered(flight)
         else:
             self.last_error = error or f"HTTP {status}"
+            failed = Outcome.HTTP_ERROR if outcome is Outcome.OK else outcome
+            self.last_failure = (failed.name.lower(), status)
             self._failed(flight, verdict, outcome)
         engine.settler.lane(self.lane)
         engine.settler.due()
@@ -513,4 +509,12 @@ class Sender:
             self.hold_until_us if self.hold_until_us > self._engine.clock.now_us() else None,
             self.last_error,
             float(recent),
+            *self.last_failure,
+            self._instant(self.circuit.opened_at),
+            self._instant(self.circuit.next_probe_at),
         )
+
+    def _instant(self, at: float | None) -> int | None:
+        """A reading of the monotonic clock as a time of day."""
+        clock = self._engine.clock
+        return None if at is None else clock.now_us() + int((at - clock.monotonic()) * 1_000_000)

@@ -315,8 +315,16 @@ class ResourceEngine:
         statistics.last_poll_at_us = now_us
         if error is not None:
             statistics.failed(error.message, now_us)
+            statistics.failed_polls += 1
+            if statistics.failing_since_us is None:
+                statistics.failing_since_us = now_us
+                log.warning("%s: polls fail, and are tried again: %s", self._label, error.message)
             await self.keeper.save()
             return
+        if statistics.failing_since_us is not None:
+            gone = (now_us - statistics.failing_since_us) / 1_000_000
+            statistics.failing_since_us = None
+            log.info("%s: polls work again, after %.0f s", self._label, gone)
         if not changes:
             statistics.empty_polls += 1
         at = "reconciled_at_us" if origin is Origin.RECONCILE else "polled_at_us"

@@ -26,6 +26,7 @@ class Statistics(msgspec.Struct, omit_defaults=True):
     bytes: int = 0
     polls: int = 0
     empty_polls: int = 0
+    failed_polls: int = 0
     not_modified: int = 0
     errors: int = 0
     changes: int = 0
@@ -41,6 +42,7 @@ class Statistics(msgspec.Struct, omit_defaults=True):
     braked: int = 0  # scans that found too many records missing
     last_error: str = ""
     last_error_at_us: int | None = None
+    failing_since_us: int | None = None  # the first failed poll since one that succeeded
     last_poll_at_us: int | None = None
     last_change_at_us: int | None = None
     staleness: dict[str, list[float]] = {}  # origin -> seconds late, oldest first
@@ -76,8 +78,9 @@ class Statistics(msgspec.Struct, omit_defaults=True):
             "by_origin": dict(self.by_origin),
             "polls": self.polls,
             "empty_polls": self.empty_polls,
+            "failed_polls": self.failed_polls,
             "not_modified": self.not_modified,
-            "empty_share": _share(self.empty_polls, self.polls),
+            "empty_share": _share(self.empty_polls, self.polls - self.failed_polls),
             "not_modified_share": _share(self.not_modified, self.polls),
             "requests_per_change": _share(self.requests, self.changes),
             "staleness_p50_seconds": quantile(late, 0.5),
@@ -100,6 +103,7 @@ class Statistics(msgspec.Struct, omit_defaults=True):
             "errors": self.errors,
             "last_error": self.last_error or None,
             "last_error_at": rfc3339(self.last_error_at_us),
+            "failing_since": rfc3339(self.failing_since_us),
             "last_poll_at": rfc3339(self.last_poll_at_us),
             "last_change_at": rfc3339(self.last_change_at_us),
         }

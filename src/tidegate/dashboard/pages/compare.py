@@ -18,6 +18,7 @@ from tidegate.dashboard.room import Room
 _VERDICTS = {
     "not_enough_data": ("not enough data yet", ""),
     "not_polled": ("asked on demand only", ""),
+    "polls_fail": ("polls fail", "fail"),
     "keep": ("keep it as it is", "ok"),
     "poll_less_often": ("poll less often", "wait"),
     "poll_more_often": ("poll more often", "wait"),

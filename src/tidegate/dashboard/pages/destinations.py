@@ -84,11 +84,8 @@ def view(shown: dict[str, Any], live: LiveDestination) -> dict[str, Any]:
         }.get(live.pause_reason, ("Paused by a person", "Events keep waiting for it."))
         why_at = shown["paused_at"]
     elif shown["circuit_open"]:
-        said = shown["last_error"] or "every attempt failed"
-        why = f"It does not answer: {said}. One delivery at a time goes out as a probe, the next"
-        why_at = shown["probe_at"]
-        if why_at is None:
-            why = f"It does not answer: {said}. A probe is on its way now"
+        why, why_at, meaning = words.sentence(shown["fails"]), shown["probe_at"], shown["advice"]
+        why += " One delivery at a time goes out as a probe, the next" if why_at else " A probe is on its way now"
     elif shown["hold_until"]:
         why, why_at = "It asked us to wait (Retry-After). Sending goes on", shown["hold_until"]
     flying = f"{words.count(shown['in_flight'])} on their way now" if shown["in_flight"] else "none on its way now"

@@ -96,7 +96,7 @@ def view(
     diff = payload.differences(event.change.before, event.data, half) if event.change is not None else []
     room.left -= room.left // 2 - half.left
     raw, cut = payload.raw(body, room) if shown == "raw" else ("", False)
-    verdict, got, following = _summary(told.deliveries, held)
+    verdict, got, following = _summary(told.deliveries, held, told.fed)
     looked = [one for one in told.routes if one.took or one.route not in elsewhere]
     tree = payload.tree(event.data, room) if shown == "tree" and event.data is not None else None
     what, what_more = _what(event)
@@ -108,6 +108,7 @@ def view(
         "genuine": genuine,
         "got": got,
         "next": following,
+        "fed": _named(told.fed),
         "deliveries": deliveries,
         "back": f"/events/{event.id}" + (f"?delivery={ordered[0].id}" if ordered and ordered[0].id == first else ""),
         "others": others,
@@ -179,12 +180,18 @@ def _genuine(gateway: Gateway, event: EventForm) -> dict[str, str]:
     return {"words": "Yes, we asked the source", "more": "the answer came from its own address"}
 
 
-def _summary(deliveries: list[DeliveryForm], held: dict[str, str]) -> tuple[str, dict[str, str], dict[str, Any]]:
+def _summary(
+    deliveries: list[DeliveryForm], held: dict[str, str], fed: list[str]
+) -> tuple[str, dict[str, str], dict[str, Any]]:
     """(verdict, who got it, what happens next)."""
     done = [one.destination for one in deliveries if one.state == "delivered"]
     dead = [one.destination for one in deliveries if one.state == "exhausted"]
     waiting = [one for one in deliveries if one.state in ("pending", "sending")]
     total = len(deliveries)
+    if not total and fed:
+        records = {"words": f"The records of {_named(fed)}", "more": "no route takes it as it came"}
+        changes = {"words": "Nothing, it is settled", "more": "what changed is an event of its own", "at": None}
+        return f"fed {_named(fed)}", records, changes
     if not total:
         nobody = {"words": "Nobody", "more": "no route wanted it"}
         return (

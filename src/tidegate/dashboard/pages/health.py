@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tidegate.answer import troubles
 from tidegate.answer.forms import DestinationBooks, Stats
 from tidegate.clock import rfc3339
 from tidegate.dashboard import signs, words
 from tidegate.live import LiveDestination, LiveSource
+from tidegate.rules import causes
 
 if TYPE_CHECKING:
     from tidegate.gateway import Gateway
@@ -32,6 +34,7 @@ def destination(gateway: Gateway, live: LiveDestination, stats: Stats) -> dict[s
         delivered=books.delivered,
         exhausted=books.exhausted,
         last_error=health.last_error,
+        failing=troubles.failing_word(health),
     )
     host, url = signs.where_to(live.spec)
     tried = books.delivered + books.exhausted
@@ -45,10 +48,12 @@ def destination(gateway: Gateway, live: LiveDestination, stats: Stats) -> dict[s
         "paused_at": rfc3339(live.paused_at_us),
         "circuit_open": health.circuit != "closed",
         "circuit": {"closed": "closed", "open": "open", "half_open": "probing"}.get(health.circuit, health.circuit),
-        "circuit_at": opened_at(gateway, live.number),
-        "probe_at": probe_at(gateway, live.number),
+        "circuit_at": rfc3339(health.opened_at_us),
+        "probe_at": rfc3339(health.probe_at_us),
         "hold_until": rfc3339(health.hold_until_us),
         "last_error": health.last_error,
+        "fails": troubles.failure(health),
+        "advice": words.sentence(causes.what_to_do(health.outcome, health.status)),
         "in_flight": health.in_flight,
         "behind": health.lag_events,
         "rate": live.spec.rate,
@@ -65,24 +70,6 @@ def destination(gateway: Gateway, live: LiveDestination, stats: Stats) -> dict[s
         if tried
         else "nothing sent yet",
     }
-
-
-def opened_at(gateway: Gateway, number: int) -> str | None:
-    """Since when the circuit is not closed, by the wall clock; None while it is closed."""
-    sender = gateway.deliver.senders.get(number)
-    opened = sender.circuit.opened_at if sender is not None else None
-    if opened is None:
-        return None
-    return rfc3339(gateway.clock.now_us() - int((gateway.clock.monotonic() - opened) * 1_000_000))
-
-
-def probe_at(gateway: Gateway, number: int) -> str | None:
-    """When an open circuit lets the next probe through."""
-    sender = gateway.deliver.senders.get(number)
-    at = sender.circuit.next_probe_at if sender is not None else None
-    if at is None:
-        return None
-    return rfc3339(gateway.clock.now_us() + int((at - gateway.clock.monotonic()) * 1_000_000))
 
 
 def held_back(gateway: Gateway) -> dict[str, str]:
@@ -155,5 +142,7 @@ def _resource(name: str, spec: Any, counted: dict[str, Any]) -> dict[str, Any]:
         "late": counted.get("staleness_p50_seconds"),
         "pulls": counted.get("pulls") or 0,
         "asked": bool(spec.poll or spec.reconcile),
+        "fails": (counted.get("last_error") or "its polls fail") if counted.get("failing_since") else "",
+        "fails_since": counted.get("failing_since"),
         "pulled": sum(by_origin.get(origin, 0) for origin in PULLED),
     }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from starlette.requests import Request
 
 from tidegate import ids
-from tidegate.answer import events
+from tidegate.answer import events, feeding
 from tidegate.dashboard import payload, signs, words
 from tidegate.model import Event
 
@@ -51,6 +51,7 @@ async def rows(gateway: Gateway, found: Sequence[Event]) -> list[dict[str, Any]]
                 "received_at": events.instant(one.received_at_us),
                 "deliveries": deliveries,
                 "told": told(deliveries),
+                "fed": ", ".join(feeding.fed(gateway.live, one)[:2]) if not deliveries else "",
                 "more": max(0, len(wanted[one.offset]) - SHOWN),
             }
         )

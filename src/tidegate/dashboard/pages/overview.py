@@ -11,8 +11,9 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from tidegate.answer import events, stats
+from tidegate.answer import events, feeding, stats, troubles
 from tidegate.answer.events import EventFilter
+from tidegate.answer.troubles import URGENT, Trouble
 from tidegate.clock import rfc3339
 from tidegate.dashboard import words
 from tidegate.dashboard.charts import FlowLane, bounded, flow_map
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
     from tidegate.gateway import Gateway
 
 RECENT = 8
-TROUBLES = 6
+TROUBLES = 5
 REFUSALS = 8
 _HOUR_US = 3_600_000_000
+_SIGNS = {"failing": "exhausted", "dead_letters": "exhausted", "paused": "paused", "waiting": "retry"}
 
 
 async def page(room: Room, request: Request) -> Response:
@@ -46,9 +48,11 @@ async def gather(gateway: Gateway) -> dict[str, Any]:
     sources = [health.source(one, snapshot, "") for one in gateway.live.sources.values()]
     return view(
         totals=snapshot.totals,
+        fed=feeding.fed_unrouted(snapshot),
         sources=sources,
         destinations=destinations,
         events=rows,
+        troubles=troubles.find(gateway, snapshot),
         refusals=[
             {"at": rfc3339(one.at_us), "source": one.source, "reason": one.reason, "detail": one.detail}
             for one in refusals
@@ -63,23 +67,25 @@ def view(
     sources: list[dict[str, Any]],
     destinations: list[dict[str, Any]],
     events: list[dict[str, Any]],
+    troubles: list[Trouble],
     refusals: list[dict[str, Any]],
+    fed: int = 0,
 ) -> dict[str, Any]:
     """Everything the template needs, from plain figures. Pure."""
-    troubles = [trouble for one in destinations for trouble in _troubles(one)]
+    shown = [_shown(one) for one in troubles]
     lanes_in = bounded([lane for one in sources for lane in source_lanes(one)], "sources", "/sources")
     lanes_out = bounded([destination_lane(one) for one in destinations], "destinations", "/destinations")
     settled = totals.delivered + totals.exhausted + totals.cancelled
-    urgent = [one for one in troubles if one["sign"] == "exhausted"]
+    urgent = any(one.state in URGENT for one in troubles)
     return {
         "totals": totals,
         "headline": _headline(len(troubles), totals.accepted),
         "mood": "exhausted" if urgent else "retry" if troubles else "delivered" if totals.accepted else "pending",
         "subline": f"{words.plural(len(sources), 'source')} in, {words.plural(len(destinations), 'destination')} out.",
         "last_at": events[0]["received_at"] if events else None,
-        "troubles": sorted(troubles, key=lambda one: one["sign"] != "exhausted")[:TROUBLES],
+        "troubles": shown[:TROUBLES],
         "troubles_more": max(0, len(troubles) - TROUBLES),
-        "routed_words": _routed(totals),
+        "routed_words": _routed(totals.accepted, totals.unrouted, min(fed, totals.unrouted)),
         "delivered_share": f"{words.percent(totals.delivered / settled)} of what is settled"
         if settled
         else "nothing sent yet",
@@ -93,10 +99,15 @@ def view(
     }
 
 
-def _routed(totals: Any) -> str:
-    if totals.unrouted:
-        return f"{words.plural(totals.unrouted, 'was', 'were')} wanted by no route"
-    return "each was wanted by a route" if totals.accepted else "nothing has come yet"
+def _routed(accepted: int, unrouted: int, fed: int) -> str:
+    """What became of all events: `fed` of the unrouted are webhooks that moved a record, which is no fault."""
+    if not accepted:
+        return "nothing has come yet"
+    lost = unrouted - fed
+    if not fed:
+        return f"{words.plural(lost, 'was', 'were')} wanted by no route" if lost else "each was wanted by a route"
+    parts = [f"{words.count(accepted - unrouted)} went by a route", f"{words.count(fed)} fed a record"]
+    return ", ".join(parts + [f"{words.count(lost)} wanted by neither"] * bool(lost))
 
 
 def _headline(troubles: int, accepted: int) -> str:
@@ -105,32 +116,17 @@ def _headline(troubles: int, accepted: int) -> str:
     return "Everything is flowing" if accepted else "Ready, and nothing has come yet"
 
 
-def _troubles(one: dict[str, Any]) -> list[dict[str, Any]]:
-    """What an operator should look at, the urgent before the rest."""
-    name, waiting = one["name"], words.plural(one["pending"], "delivery waits", "deliveries wait")
-    found = []
-    if one["paused"]:
-        found.append(_trouble("paused", one["word"], f"{name} is not sent to. {waiting}.", one["paused_at"], name))
-    elif one["circuit_open"]:
-        said = f" Last: {one['last_error']}." if one["last_error"] else ""
-        found.append(
-            _trouble(
-                "exhausted", "not answering", f"{name} has refused or failed.{said} {waiting}.", one["circuit_at"], name
-            )
-        )
-    elif one["hold_until"]:
-        found.append(_trouble("retry", "asked us to wait", f"{name} sent Retry-After. {waiting}.", None, name))
-    if one["exhausted"]:
-        letters = words.plural(one["exhausted"], "delivery was", "deliveries were")
-        found.append(
-            _trouble("exhausted", "dead letters", f"{letters} given up for {name} and can be replayed.", None, name)
-        )
-    return found
-
-
-def _trouble(sign: str, word: str, text: str, since: str | None, name: str) -> dict[str, Any]:
-    href = f"/destinations/{name}"
-    return {"sign": sign, "word": word, "words": text, "since": since, "href": href, "action": f"Open {name}"}
+def _shown(one: Trouble) -> dict[str, Any]:
+    """A trouble as a line: sign, sentence, what to do, and where to go."""
+    return {
+        "sign": _SIGNS[one.state],
+        "word": one.word,
+        "words": f"{one.name}: {one.what}.",
+        "hint": words.sentence(one.hint),
+        "since": one.since,
+        "href": f"/destinations/{one.name}" if one.kind == "destination" else "/sources",
+        "action": f"Open {one.name}" if one.kind == "destination" else "Open sources",
+    }
 
 
 def source_lanes(one: dict[str, Any]) -> list[FlowLane]:
