@@ -342,11 +342,9 @@ class Sender:
                 exception is not None and exception.replay == "manual",
             )
         )  # fmt: skip
-        opened = self.circuit.opened_at
-        self.circuit.on_result(ok, offset, engine.clock.monotonic())
-        tell_of_circuit(
-            self.destination.name, opened, self.circuit, engine.clock.monotonic(), error or f"HTTP {status}"
-        )
+        opened, now = self.circuit.opened_at, engine.clock.monotonic()
+        self.circuit.on_result(ok, offset, now)
+        tell_of_circuit(self.destination.name, opened, self.circuit, now, error or f"HTTP {status}")
         if ok:
             self._recent.append(engine.clock.monotonic())
             self._delivered(flight)
