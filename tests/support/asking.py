@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from support.postgres import chosen
+from support.stores import AllOffered
 from support.upstream import EPOCH, Upstream
 from tidegate.clock import Clock, ManualClock
 from tidegate.config.model import ApiInlet, Resource, Source
@@ -20,6 +22,7 @@ from tidegate.outbound.dialer import Dialer, Guard
 from tidegate.pull import PullEngine
 from tidegate.rules.addresses import parse_allow
 from tidegate.store import SHARES, EventQuery
+from tidegate.store.postgres import open_postgres
 from tidegate.store.sqlite import open_sqlite
 
 
@@ -151,7 +154,10 @@ async def world(
     """`how`: keys of Upstream (page_size, versions, validators), the rest is the resource's configuration."""
     shop = Upstream(**{name: how.pop(name) for name in ("page_size", "versions", "validators") if name in how})
     clock = clock or StepClock(int(EPOCH.timestamp()) * 1_000_000)
-    store = await open_sqlite(path)
+    database = chosen(path, None)
+    store: Any = await (open_sqlite(path) if database is None else open_postgres(database))
+    if database is not None:
+        await store.leases.start(AllOffered(store))
     client = PullClient(Dialer(Guard(parse_allow(["127.0.0.1/32"])), clock), clock)
     try:
         async with shop:

@@ -18,6 +18,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from support.postgres import chosen
 from support.running import ALLOW
 from tidegate.api.app import make_app
 from tidegate.api.call import Context
@@ -109,7 +110,9 @@ async def served(
     listener.bind(("127.0.0.1", 0))
     listener.listen()
     port = listener.getsockname()[1]
-    options = ServeOptions(config=file, data=folder / "data", port=port, admin_key=ADMIN, database=database)
+    options = ServeOptions(
+        config=file, data=folder / "data", port=port, admin_key=ADMIN, database=chosen(folder, database)
+    )
     gateway = await open_gateway(options, {}, clock)
     await gateway.start()
     app = await make_app(gateway)

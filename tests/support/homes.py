@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from support.gateway import Served, served
+from support.postgres import server
 from support.process import GatewayProcess, free_port
 from support.running import running
 from tidegate.clock import Clock
@@ -58,4 +59,8 @@ class Home:
         return GatewayProcess(file, self.data, free_port(), program, more=options, environ=environ)
 
 
-HOMES: dict[str, Callable[[Path], Home]] = {"sqlite": Home}
+def home_on_postgres(folder: Path) -> Home:
+    return Home(folder, server().new_database())
+
+
+HOMES: dict[str, Callable[[Path], Home]] = {"sqlite": Home, "postgres": home_on_postgres}

@@ -194,6 +194,13 @@ def database_for(folder: Path) -> str:
     return _database_of(str(folder))
 
 
+def chosen(folder: Path, database: str | None) -> str | None:
+    """The database of a gateway in a test: the one given, else none, else what `TIDEGATE_TEST_STORE=postgres` says."""
+    if database is None and os.environ.get("TIDEGATE_TEST_STORE") == "postgres":
+        return database_for(folder)
+    return database
+
+
 @functools.cache
 def _database_of(_folder: str) -> str:
     return server().new_database()

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import uvloop
 
+from support.postgres import chosen
 from tidegate.clock import Clock
 from tidegate.gateway import Gateway, ServeOptions, open_gateway
 from tidegate.model import NewEvent, Origin
