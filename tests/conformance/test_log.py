@@ -176,6 +176,8 @@ def test_trim_takes_events_and_attempts_and_never_gives_an_offset_twice(opener, 
         number = await audience(store)
         await store.log.append([event(number) for _ in range(5)])
         assert await store.log.trim(5, 3) == 3
+        assert [one.offset for one in await store.log.read([3, 4])] == [4]  # not from memory either
+        assert store.log.cached(3) is None
         assert await store.log.trim(5, 3) == 2
         assert await store.log.trim(5, 3) == 0
 

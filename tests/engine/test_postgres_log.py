@@ -410,6 +410,20 @@ def test_retention_hides_events_at_once_and_drops_their_partitions_whole():
     on_stores(cold, url=url)
 
 
+def test_what_one_node_trims_leaves_the_memory_of_the_others(monkeypatch):
+    monkeypatch.setattr("tidegate.store.postgres.log.KEEP_EVERY_SECONDS", 0.05)
+
+    async def work(one, other):
+        number = await audience(one)
+        await one.log.append([event(number) for _ in range(4)])
+        await eventually(lambda: other.log.cached(4) is not None)
+        assert await one.log.trim(3, 10) == 3
+        await eventually(lambda: other.log.cached(3) is None)
+        assert [found.offset for found in await other.log.read([1, 2, 3, 4])] == [4]
+
+    on_stores(work, 2)
+
+
 def test_a_reader_that_is_busy_delays_the_drop_and_never_an_append():
     async def work(store):
         number = await audience(store)

@@ -1,4 +1,5 @@
-"""A gateway with a planted fault: it answers before the commit. The kill test must find what this one loses.
+"""A gateway with a planted fault: on either store it answers before the commit. The kill test must find what
+this one loses.
 
 Run like `python -m tidegate`, with the same arguments.
 """
@@ -12,21 +13,27 @@ from typing import Any
 
 from tidegate.cli import main
 from tidegate.model import Appended
+from tidegate.store.postgres.log import PostgresLog
 from tidegate.store.sqlite.log import SqliteLog
 
-_append = SqliteLog.append
 _guess = itertools.count(1)
 
 
-def append_later(self: SqliteLog, events: Any, strict: bool = False) -> Any:
-    loop = asyncio.get_running_loop()
-    answer = loop.create_future()
-    answer.set_result([Appended(next(_guess)) for _ in events])
-    loop.call_later(0.02, _append, self, events, strict)
-    return answer
+def plant(log: Any) -> None:
+    append = log.append
+
+    def append_later(self: Any, events: Any, strict: bool = False) -> Any:
+        loop = asyncio.get_running_loop()
+        answer = loop.create_future()
+        answer.set_result([Appended(next(_guess)) for _ in events])
+        loop.call_later(0.02, append, self, events, strict)
+        return answer
+
+    log.append = append_later
 
 
-SqliteLog.append = append_later  # type: ignore[method-assign,assignment]
+plant(SqliteLog)
+plant(PostgresLog)
 
 if __name__ == "__main__":
     sys.exit(main())

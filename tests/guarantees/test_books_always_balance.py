@@ -11,11 +11,11 @@ import asyncio
 import json
 import random
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from support.farside import FarSide
-from support.running import publish, run, running, until
+from support.homes import Home
+from support.running import publish, run, until
 from tidegate.answer.stats import balance
 from tidegate.deliver import ReplayQuery
 from tidegate.errors import Conflict
@@ -119,7 +119,7 @@ async def states(gateway: Any, published: Published, name: str) -> Counter[str]:
     return Counter(view.state.value for view in views.values())
 
 
-def test_the_books_balance_at_every_snapshot_and_every_delivery_is_accounted_for(tmp_path: Path) -> None:
+def test_the_books_balance_at_every_snapshot_and_every_delivery_is_accounted_for(home: Home) -> None:
     async def main() -> None:
         chance = random.Random(7)
         published = Published()
@@ -133,16 +133,19 @@ def test_the_books_balance_at_every_snapshot_and_every_delivery_is_accounted_for
 
         async with FarSide(flaky) as one, FarSide(dead) as two:
             toml = configuration(one, two)
-            async with running(tmp_path, toml) as gateway:
+            async with home.running(toml) as gateway:
                 await load(gateway, published, chance, EVENTS // 2)
                 gateway.deliver.grace_seconds = 0.1
-            async with running(tmp_path, toml) as gateway:
+            async with home.running(toml) as gateway:
                 await check(gateway, published)
                 await load(gateway, published, chance, EVENTS // 2)
-                await gateway.deliver.replay(ReplayQuery(destination="large", state="exhausted"))
+                job = await gateway.deliver.replay(ReplayQuery(destination="large", state="exhausted"))
 
                 async def quiet() -> bool:
                     await check(gateway, published)
+                    (kept,) = [one for one in await gateway.store.deliveries.replays() if one.id == job.id]
+                    if kept.finished_at_us is None:
+                        return False
                     found = await states(gateway, published, "all") + await states(gateway, published, "large")
                     return not found["pending"] and not found["sending"]
 

@@ -1,11 +1,11 @@
 """Promises 1 and 3: 2xx only after the event is on disk, kill -9 at any instant loses nothing acknowledged, the same
 webhook-id over all attempts, bytes as they came. Promise 7 under kills: no change twice, none missed.
 
-Each round sends under load and kills the gateway at a random instant of receiving and delivering; the data directory
-goes on from round to round. At the end every acknowledged event must have arrived, with the id it was acknowledged
-with. The second test runs the same judge on a gateway with a planted fault (answer before commit) and must find losses.
-The third kills while polls commit records
-and changes. TIDEGATE_KILL_ROUNDS sets the rounds (25 here, 200 in `make proof`).
+Each round sends under load and kills the gateway at a random instant of receiving and delivering; the data go on from
+round to round. At the end every acknowledged event must have arrived, with the id it was acknowledged with. On
+PostgreSQL it is the node that is killed; the server goes on. The second test runs the same judge on a gateway with a
+planted fault (answer before commit) and must find losses. The third kills while polls commit records and changes.
+TIDEGATE_KILL_ROUNDS sets the rounds (25 here, 200 in `make proof`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 from standardwebhooks import Webhook
 
 from support.homes import Home
-from support.process import SECRET, GatewayProcess, Receiver, Sender, call, free_port
+from support.process import SECRET, GatewayProcess, Receiver, Sender, call
 from support.running import until
 from support.upstream import Upstream
 
@@ -29,15 +29,13 @@ SENDERS = 8
 JUDGE = "whsec_" + "anVkZ2Vq" * 4
 
 
-def configuration(folder: Path, receiver: int) -> Path:
-    file = folder / "tidegate.toml"
-    file.write_text(
+def configuration(receiver: int) -> str:
+    return (
         f'[egress]\nallow = ["127.0.0.1/32"]\n'
         f'[sources.shop.webhook]\nverify = "standard-webhooks"\nsecret = "{SECRET}"\n'
         f'[destinations.crm]\nurl = "http://127.0.0.1:{receiver}/hook"\nsecret = "{JUDGE}"\n'
         f'[routes.all]\nfrom = "shop"\nto = "crm"\n'
     )
-    return file
 
 
 async def one_round(gateway: GatewayProcess, name: str, chance: random.Random) -> list[Sender]:
@@ -52,12 +50,12 @@ async def one_round(gateway: GatewayProcess, name: str, chance: random.Random) -
     return senders
 
 
-async def rounds(folder: Path, count: int, program: tuple[str, ...] = ("-m", "tidegate")) -> dict[str, Any]:
+async def rounds(home: Home, count: int, program: tuple[str, ...] = ("-m", "tidegate")) -> dict[str, Any]:
     """Run the rounds and the judge: how many were acknowledged, lost, changed, sent under another id."""
     chance = random.Random(20261124)
     acknowledged: dict[str, tuple[str, bytes]] = {}
     async with Receiver().open() as receiver:
-        gateway = GatewayProcess(configuration(folder, receiver.port), folder / "data", free_port(), program)
+        gateway = home.process(configuration(receiver.port), program)
         for number in range(count):
             for sender in await one_round(gateway, f"r{number}", chance):
                 acknowledged.update(sender.acknowledged)
@@ -85,8 +83,8 @@ async def rounds(folder: Path, count: int, program: tuple[str, ...] = ("-m", "ti
     }
 
 
-def test_every_acknowledged_event_arrives_under_its_first_id_though_the_gateway_is_killed(tmp_path: Path) -> None:
-    found = asyncio.run(rounds(tmp_path, ROUNDS))
+def test_every_acknowledged_event_arrives_under_its_first_id_though_the_gateway_is_killed(home: Home) -> None:
+    found = asyncio.run(rounds(home, ROUNDS))
     print(f"{ROUNDS} kills: {found}")
     assert found["acknowledged"] > ROUNDS * 5
     assert found["lost"] == []
@@ -94,9 +92,9 @@ def test_every_acknowledged_event_arrives_under_its_first_id_though_the_gateway_
     assert found["books"]["accepted"] == found["books"]["delivered"] == found["arrived"]
 
 
-def test_the_judge_finds_what_an_answer_before_the_commit_loses(tmp_path: Path) -> None:
+def test_the_judge_finds_what_an_answer_before_the_commit_loses(home: Home) -> None:
     planted = str(Path(__file__).with_name("planted_ack_before_commit.py"))
-    found = asyncio.run(rounds(tmp_path, 4, (planted,)))
+    found = asyncio.run(rounds(home, 4, (planted,)))
     assert found["lost"]
 
 

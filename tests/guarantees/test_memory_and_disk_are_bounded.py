@@ -91,7 +91,7 @@ def test_while_the_disk_stands_still_everything_is_answered_503_in_time_and_noth
 
             assert (await one(0, "/in/plain"))[0] == 202
             paths = ["/in/plain", "/api/v1/events"]
-            with home.disk_held(gateway.gateway):
+            async with home.disk_held(gateway.gateway):
                 await asyncio.sleep(0.05)
                 first = await asyncio.gather(*(one(n, paths[n % 2]) for n in range(200)))
                 late = await asyncio.gather(*(one(n, paths[n % 2]) for n in range(200)))

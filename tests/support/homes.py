@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+
+import asyncpg
 
 from support.gateway import Served, served
 from support.postgres import server
@@ -31,10 +33,19 @@ class Home:
     def data(self) -> Path:
         return self.folder / "data"
 
-    @contextlib.contextmanager
-    def disk_held(self, gateway: Gateway) -> Iterator[None]:
-        """Until the end of the block no write of this gateway is confirmed: its one writer waits, as on a dead disk."""
-        assert self.database is None
+    @contextlib.asynccontextmanager
+    async def disk_held(self, gateway: Gateway) -> AsyncIterator[None]:
+        """Until the end of the block no append of this gateway is confirmed, as on a dead disk: the embedded store's
+        one writer waits, or the table of events is locked by somebody else."""
+        if self.database is not None:
+            connection = await asyncpg.connect(self.database)
+            try:
+                async with connection.transaction():
+                    await connection.execute("LOCK TABLE tidegate.events IN ACCESS EXCLUSIVE MODE")
+                    yield
+            finally:
+                await connection.close()
+            return
         free = threading.Event()
         waiting = gateway.store._engine.write(lambda _: free.wait(60))  # type: ignore[attr-defined]
         try:

@@ -28,7 +28,8 @@ async def running(
     folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - a test may block
     file = folder / "tidegate.toml"
     file.write_text(ALLOW + toml)
-    gateway = await open_gateway(ServeOptions(config=file, data=folder / "data", port=1, database=database), {}, clock)
+    options = ServeOptions(config=file, data=folder / "data", port=1, database=chosen(folder, database))
+    gateway = await open_gateway(options, {}, clock)
     await gateway.start()
     try:
         yield gateway

@@ -38,17 +38,18 @@ class Tail:
             kept[event.offset] = event
             order.append(event.offset)
             size += len(event.body) + len(event.headers) + EVENT_OVERHEAD_BYTES
-        while size > self._limit and len(kept) > 1:
-            oldest = kept.pop(order.popleft())
-            size -= len(oldest.body) + len(oldest.headers) + EVENT_OVERHEAD_BYTES
         self._bytes = size
+        while self._bytes > self._limit and len(kept) > 1:
+            self._drop_oldest()
 
     def forget(self, upto: int) -> None:
         """Events up to an offset were trimmed from the log."""
-        kept = self._events
-        while kept and (oldest := next(iter(kept))) <= upto:
-            event = kept.pop(oldest)
-            self._bytes -= len(event.body) + len(event.headers) + EVENT_OVERHEAD_BYTES
+        while self._order and self._order[0] <= upto:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        oldest = self._events.pop(self._order.popleft())
+        self._bytes -= len(oldest.body) + len(oldest.headers) + EVENT_OVERHEAD_BYTES
 
     def get(self, offset: int) -> Event | None:
         return self._events.get(offset)

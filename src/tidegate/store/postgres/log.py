@@ -318,6 +318,8 @@ class PostgresLog:
         row = await self._engine.fetchrow(self._sql["trim"], upto, limit)
         if row["newest"] is not None:
             self.partitions.slice_seconds = slice_seconds(time.time() - row["newest"] / 1e6)
+        if row["upto"] is not None:
+            self.follower.tail.forget(row["upto"])
         if row["events"] < limit:
             self._keep_now.set()
         return int(row["events"])
@@ -339,6 +341,8 @@ class PostgresLog:
             self._keep_now.clear()
             try:
                 await self.partitions.run()
+                # What another node trimmed leaves the memory of this one too.
+                self.follower.tail.forget(await self._engine.fetchval(self._sql["floor"]))
             except (TidegateError, asyncpg.PostgresError) as error:
                 logger.warning("partitions were not kept: %s", error)
                 await asyncio.sleep(1)

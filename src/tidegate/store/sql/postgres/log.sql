@@ -204,7 +204,10 @@ WITH bound AS MATERIALIZED (
 ), settled AS (
   DELETE FROM exceptions AS x USING bound AS b WHERE x.offset <= b.upto AND x.state >= 2
 )
-SELECT b.events, b.newest FROM bound AS b
+SELECT b.events, b.upto, b.newest FROM bound AS b
+
+-- name: floor
+SELECT floor FROM log_state
 
 -- name: dedupe_slice
 SELECT max(s.key) FROM (SELECT key FROM dedupe WHERE key > $1 ORDER BY key LIMIT $2) AS s
