@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from support.stores import STORES, audience, event, with_store
@@ -174,8 +175,12 @@ def test_a_page_filters_and_says_where_it_ended(opener, tmp_path):
 def test_trim_takes_events_and_attempts_and_never_gives_an_offset_twice(opener, tmp_path):
     async def work(store):
         number = await audience(store)
-        await store.log.append([event(number) for _ in range(5)])
+        await store.log.append([event(number, key="k") for _ in range(5)])
         assert await store.log.trim(5, 3) == 3
+        for query in (EventQuery(), EventQuery(key="k")):
+            down = (await store.log.page(query)).events
+            up = (await store.log.page(msgspec.structs.replace(query, ascending=True))).events
+            assert [one.offset for one in up] == [one.offset for one in reversed(down)] == [4, 5]
         assert [one.offset for one in await store.log.read([3, 4])] == [4]  # not from memory either
         assert store.log.cached(3) is None
         assert await store.log.trim(5, 3) == 2

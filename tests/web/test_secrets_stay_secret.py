@@ -1,4 +1,5 @@
-"""No secret lies in the clear on disk, and none is shown: the data directory, a backup, the API and the pages.
+"""No secret lies in the clear on disk, and none is shown: the data directory, a backup, a shared database, the API and the
+pages.
 
 A gateway gets a secret of every kind, and then everything that it wrote and tells is searched for them.
 """
@@ -6,11 +7,15 @@ A gateway gets a secret of every kind, and then everything that it wrote and tel
 from __future__ import annotations
 
 import asyncio
+import io
 import stat
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+
 from support.gateway import ADMIN, Served, served
+from support.postgres import server
 
 SECRETS = {
     "inlet": "whsec_aW5sZXQtc2VjcmV0LWlubGV0",
@@ -66,20 +71,26 @@ def found_in(data: bytes, made: dict[str, str]) -> list[str]:
     return [name for name, secret in {**SECRETS, **made}.items() if secret.encode() in data]
 
 
+async def use_all(gate: Any) -> dict[str, str]:
+    """Make what else is secret, and read everything; what was made, by name."""
+    made: dict[str, str] = {"key": (await gate.api.post("/keys", {"name": "k", "scopes": ["read"]}))["key"]}
+    made["rotated"] = (await gate.api.post("/destinations/erp/rotate"))["secret"]
+    cookie = await session_of(gate)
+    made["session"] = cookie["Cookie"].partition("=")[2]
+    await gate.api.post("/events", {"source": "app", "type": "a.b", "data": {}})
+    for path in READ:
+        answer = await gate.api("GET", f"/api/v1{path}")
+        assert answer.status == 200 and found_in(answer.body, made) == [], path
+    for path in PAGES:
+        page = await gate.api.with_key(None)("GET", path, headers=cookie)
+        assert page.status == 200 and found_in(page.body, made) == [], path
+    return made
+
+
 def test_no_secret_lies_in_the_clear_and_none_is_shown(tmp_path: Path) -> None:
     async def main() -> dict[str, str]:
         async with served(tmp_path / "gate", CONFIG) as gate:
-            made: dict[str, str] = {"key": (await gate.api.post("/keys", {"name": "k", "scopes": ["read"]}))["key"]}
-            made["rotated"] = (await gate.api.post("/destinations/erp/rotate"))["secret"]
-            cookie = await session_of(gate)
-            made["session"] = cookie["Cookie"].partition("=")[2]
-            await gate.api.post("/events", {"source": "app", "type": "a.b", "data": {}})
-            for path in READ:
-                answer = await gate.api("GET", f"/api/v1{path}")
-                assert answer.status == 200 and found_in(answer.body, made) == [], path
-            for path in PAGES:
-                page = await gate.api.with_key(None)("GET", path, headers=cookie)
-                assert page.status == 200 and found_in(page.body, made) == [], path
+            made = await use_all(gate)
             await gate.api.post("/backup", {"path": str(tmp_path / "copy.db")})
             _judge(tmp_path, made)  # while it runs: the write-ahead log is on disk too
             return made
@@ -87,6 +98,32 @@ def test_no_secret_lies_in_the_clear_and_none_is_shown(tmp_path: Path) -> None:
     made = asyncio.run(main())
     _judge(tmp_path, made)
     assert stat.S_IMODE((tmp_path / "gate" / "data" / "secret.key").stat().st_mode) == 0o600
+
+
+def test_no_secret_lies_in_the_clear_in_a_shared_database(tmp_path: Path) -> None:
+    async def main() -> None:
+        database = server().new_database()
+        async with served(tmp_path / "gate", CONFIG, database=database) as gate:
+            made = await use_all(gate)
+        tables = await contents(database)
+        assert b"a.b" in tables["events_0"], "it is searched as it lies there"
+        assert {name: found for name, held in tables.items() if (found := found_in(held, made))} == {}
+
+    asyncio.run(main())
+
+
+async def contents(database: str) -> dict[str, bytes]:
+    """The bytes of every table."""
+    connection = await asyncpg.connect(database)
+    try:
+        found = {}
+        for row in await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'tidegate'"):
+            copy = io.BytesIO()
+            await connection.copy_from_query(f'SELECT * FROM tidegate."{row[0]}"', output=copy, format="binary")
+            found[row[0]] = copy.getvalue()
+        return found
+    finally:
+        await connection.close()
 
 
 def _judge(folder: Path, made: dict[str, Any]) -> None:

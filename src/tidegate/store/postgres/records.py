@@ -7,8 +7,8 @@ appended to last, so that its lock is held only from there to COMMIT. Crash: a c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, TypeVar
 
 from tidegate.errors import Fenced
 from tidegate.model import Appended, NewEvent, Origin, RecordState
@@ -17,8 +17,15 @@ from tidegate.store.postgres.deliveries import Member, columns
 from tidegate.store.postgres.engine import Engine, sql
 from tidegate.store.postgres.text import back, back_some, keep, keep_some
 
+T = TypeVar("T")
+SLICE_ROWS = 1_000  # what is encoded for one statement in one turn of the loop: a page may have many thousands
 _ORIGINS = tuple(Origin)
 _ORIGIN_NUMBER = {origin: number for number, origin in enumerate(_ORIGINS)}
+
+
+def batched(rows: Sequence[T], count: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(rows), count):
+        yield rows[start : start + count]
 
 
 class AppendsInside(Protocol):
@@ -68,10 +75,14 @@ class PostgresRecords:
                     f"the lease under which {commit.source}/{commit.resource} was read ended (fence {commit.fence}); "
                     "nothing was changed"
                 )
-            if commit.records:
-                await connection.execute(self._sql["put"], commit.source, commit.resource, *_written(commit))
+            # Of two of one key the last counts.
+            records = list({record.key: record for record in commit.records}.values())
+            for part in batched(records, SLICE_ROWS):
+                await connection.execute(self._sql["put"], commit.source, commit.resource, *_written(part))
             await connection.execute(self._sql["put_state"], *_state_row(commit))
-            appended = await self._log.append_in(connection, commit.changes) if commit.changes else []
+            appended: list[Appended] = []
+            for changes in batched(commit.changes, SLICE_ROWS):
+                appended += await self._log.append_in(connection, changes)
         await self._log.committed(commit.changes, appended)
         return appended
 
@@ -87,14 +98,14 @@ class PostgresRecords:
         return int(await self._engine.fetchval(self._sql["count"], source, resource))
 
 
-def _written(commit: RecordCommit) -> Any:
-    """The records of a commit as arrays. Of two of one key the last counts."""
+def _written(records: Sequence[RecordState]) -> Any:
+    """Records as arrays."""
     rows = [
         (
             keep(r.key), r.hash, keep_some(r.version), r.number, _ORIGIN_NUMBER[r.origin], r.asked_at_us,
             r.answered_at_us, r.changed_at_us, r.deleted, r.body,
         )
-        for r in {r.key: r for r in commit.records}.values()
+        for r in records
     ]  # fmt: skip
     return columns(rows, 10)
 

@@ -136,7 +136,7 @@ ORDER BY "offset" DESC LIMIT $3
 SELECT "offset", type, origin, received_at, audience, body, content_type, headers, key,
        occurred_at, data_path, change, hops, differs
 FROM events
-WHERE "offset" > $1 AND "offset" <= $2
+WHERE "offset" > greatest($1::bigint, (SELECT floor FROM log_state)) AND "offset" <= $2
   AND ($4::int[] IS NULL OR audience = ANY ($4)) AND ($5::text IS NULL OR type = $5)
   AND ($6::smallint IS NULL OR origin = $6) AND ($7::bigint IS NULL OR received_at >= $7)
   AND ($8::bigint IS NULL OR received_at < $8) AND ($9::bytea IS NULL OR position($9 IN body) > 0)
@@ -158,7 +158,8 @@ ORDER BY hashtextextended(key, 0) DESC, "offset" DESC LIMIT $3
 SELECT "offset", type, origin, received_at, audience, body, content_type, headers, key,
        occurred_at, data_path, change, hops, differs
 FROM events
-WHERE (hashtextextended(key, 0), "offset") > (hashtextextended($10, 0), $1::bigint)
+WHERE (hashtextextended(key, 0), "offset")
+    > (hashtextextended($10, 0), greatest($1::bigint, (SELECT floor FROM log_state)))
   AND (hashtextextended(key, 0), "offset") <= (hashtextextended($10, 0), $2::bigint)
   AND key = $10
   AND ($4::int[] IS NULL OR audience = ANY ($4)) AND ($5::text IS NULL OR type = $5)
