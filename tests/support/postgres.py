@@ -11,6 +11,7 @@ import atexit
 import ctypes
 import functools
 import importlib.util
+import io
 import itertools
 import os
 import pwd
@@ -187,6 +188,20 @@ class Server:
 def server() -> Server:
     """The server of this run, started at the first use."""
     return Server()
+
+
+async def contents(database: str) -> dict[str, bytes]:
+    """The bytes of every table of ours, by its name: what lies in a shared database."""
+    connection = await asyncpg.connect(database)
+    try:
+        found = {}
+        for row in await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'tidegate'"):
+            copy = io.BytesIO()
+            await connection.copy_from_query(f'SELECT * FROM tidegate."{row[0]}"', output=copy, format="binary")
+            found[row[0]] = copy.getvalue()
+        return found
+    finally:
+        await connection.close()
 
 
 def database_for(folder: Path) -> str:

@@ -1,5 +1,5 @@
-"""No secret lies in the clear on disk, and none is shown: the data directory, a backup, a shared database, the API and the
-pages.
+"""No secret lies in the clear on disk, and none is shown: the data directory, a backup, a shared database, the API and
+the pages.
 
 A gateway gets a secret of every kind, and then everything that it wrote and tells is searched for them.
 """
@@ -7,15 +7,12 @@ A gateway gets a secret of every kind, and then everything that it wrote and tel
 from __future__ import annotations
 
 import asyncio
-import io
 import stat
 from pathlib import Path
 from typing import Any
 
-import asyncpg
-
 from support.gateway import ADMIN, Served, served
-from support.postgres import server
+from support.postgres import contents, server
 
 SECRETS = {
     "inlet": "whsec_aW5sZXQtc2VjcmV0LWlubGV0",
@@ -110,20 +107,6 @@ def test_no_secret_lies_in_the_clear_in_a_shared_database(tmp_path: Path) -> Non
         assert {name: found for name, held in tables.items() if (found := found_in(held, made))} == {}
 
     asyncio.run(main())
-
-
-async def contents(database: str) -> dict[str, bytes]:
-    """The bytes of every table."""
-    connection = await asyncpg.connect(database)
-    try:
-        found = {}
-        for row in await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'tidegate'"):
-            copy = io.BytesIO()
-            await connection.copy_from_query(f'SELECT * FROM tidegate."{row[0]}"', output=copy, format="binary")
-            found[row[0]] = copy.getvalue()
-        return found
-    finally:
-        await connection.close()
 
 
 def _judge(folder: Path, made: dict[str, Any]) -> None:
