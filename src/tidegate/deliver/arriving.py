@@ -8,6 +8,7 @@ old mark, and the next node reads the same again.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from tidegate.deliver.sender import Sender
 from tidegate.deliver.waiting import FAR_US, LOAD_LIMIT
 from tidegate.live import LiveDestination
 from tidegate.model import ExceptionState
-from tidegate.store import share_of
+from tidegate.store import Standing, share_of
 
 if TYPE_CHECKING:
     from tidegate.deliver.engine import DeliverEngine
@@ -32,6 +33,7 @@ async def arrive(engine: DeliverEngine, shares: frozenset[int]) -> tuple[dict[in
     has not heard of. The caller adopts both in this step.
     """
     standing = await engine.store.deliveries.load(shares)
+    await _hear_of(engine, standing)
     engine.ranges = list(await engine.store.deliveries.ranges())
     senders: dict[int, Sender] = {}
     unmet: Unmet = {}
@@ -45,6 +47,17 @@ async def arrive(engine: DeliverEngine, shares: frozenset[int]) -> tuple[dict[in
         senders[row.destination] = sender
     await _catch_up(engine, standing.marks, senders, unmet)
     return senders, unmet
+
+
+async def _hear_of(engine: DeliverEngine, standing: Standing) -> None:
+    """Wait until the log has told us as much as the lanes have seen: a node that comes from behind would else be told
+    again, as new, what the one before it had delivered already.
+    """
+    seen = max(standing.marks.values(), default=0)
+    for lane in standing.lanes:
+        seen = max(seen, lane.position or 0, *lane.ahead[-1:])
+    while engine.log.told < seen:  # noqa: ASYNC110 - the log tells within a quarter of a second
+        await asyncio.sleep(0.01)
 
 
 def _destination(engine: DeliverEngine, number: int) -> LiveDestination | None:

@@ -1,0 +1,143 @@
+"""Two gateways on one PostgreSQL: what a share on its way from node to node must not do to its deliveries."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from support.farside import FarSide, answer
+from support.postgres import server
+from support.running import ALLOW, books, publish, until
+from tidegate.clock import Clock
+from tidegate.gateway import Gateway, ServeOptions, open_gateway
+from tidegate.model import DeliveryState
+
+OKAY = answer(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+KEY = {"TIDEGATE_SECRET_KEY": "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s="}
+
+
+@contextlib.asynccontextmanager
+async def node(folder: Path, toml: str, database: str) -> AsyncIterator[Gateway]:
+    folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - a test may block
+    file = folder / "tidegate.toml"
+    file.write_text(ALLOW + toml)
+    options = ServeOptions(config=file, data=folder / "data", port=1, database=database)
+    gateway = await open_gateway(options, KEY, Clock())
+    await gateway.start()
+    stopped = False
+
+    async def stop() -> None:
+        nonlocal stopped
+        if not stopped:
+            stopped = True
+            await gateway.stop()
+
+    gateway.end = stop  # type: ignore[attr-defined]
+    try:
+        yield gateway
+    finally:
+        await stop()
+
+
+def configured(far: FarSide, count: int = 4) -> str:
+    names = [f"d{number}" for number in range(count)]
+    listed = "".join(f'[destinations.{name}]\nurl = "{far.url}/{name}"\n' for name in names)
+    return f'[sources.shop.publish]\n{listed}[routes.all]\nfrom = "shop"\nto = {json.dumps(names)}\n'
+
+
+async def settled(gateway: Gateway, delivered: int) -> bool:
+    return all(one["delivered"] == delivered for one in (await books(gateway)).values())
+
+
+def test_a_node_that_hears_of_events_late_takes_a_share_only_when_it_has_heard_all(tmp_path: Path) -> None:
+    async def main() -> None:
+        database = server().new_database()
+        async with FarSide(OKAY) as far:
+            toml = configured(far)
+            async with node(tmp_path / "a", toml, database) as first, node(tmp_path / "b", toml, database) as second:
+                await until(lambda: len(second.store.leases.held) == 32)
+                follower = second.store.log.follower  # type: ignore[attr-defined]
+                heard, catch_up = asyncio.Event(), follower._catch_up
+
+                async def late() -> None:
+                    await heard.wait()
+                    await catch_up()
+
+                follower._catch_up = late
+                for _ in range(20):
+                    await publish(first)
+                await until(lambda: len(far.requests) >= 20)  # those of the first node's own shares
+                await asyncio.wait_for(first.end(), 20)  # type: ignore[attr-defined]
+                await asyncio.sleep(1.0)  # the second claims the shares, and waits
+                heard.set()
+                await until(lambda: settled(second, 20), 20)
+                assert len(far.requests) == 80, "each event once to each destination"
+
+    asyncio.run(main())
+
+
+def test_verbs_and_states_are_the_same_on_whichever_node_they_are_asked(tmp_path: Path) -> None:
+    async def main() -> None:
+        database = server().new_database()
+        async with FarSide(OKAY) as far:
+            toml = configured(far)
+            async with node(tmp_path / "a", toml, database) as first, node(tmp_path / "b", toml, database) as second:
+                await until(lambda: len(second.store.leases.held) == 32)
+                for name in list(first.live.destinations):
+                    await first.live.pause(name)
+                await until(lambda: all(one.paused_at_us for one in second.live.destinations.values()))
+                offset = await publish(first)
+                pairs = [(offset, one.number) for one in first.live.destinations.values()]
+
+                async def both() -> list[dict[Any, Any]]:
+                    return [await one.deliver.states(pairs) for one in (first, second)]
+
+                await until(lambda: second.store.log.told >= offset)
+                one, other = await both()
+                assert one == other and {view.state for view in one.values()} == {DeliveryState.PENDING}
+                for asked, pair in ((first, pairs[0]), (second, pairs[0]), (first, pairs[1])):
+                    with contextlib.suppress(Exception):  # the second cancel of a pair is refused, wherever it is asked
+                        await asked.deliver.cancel(*pair)
+                one, other = await both()
+                assert one == other
+                assert [view.state.value for view in one.values()] == ["cancelled"] * 2 + ["pending"] * 2
+                for name in list(second.live.destinations):
+                    await second.live.resume(name)
+                await until(lambda: len(far.requests) == 2)
+                for asked, pair in ((first, pairs[0]), (second, pairs[1])):
+                    await asked.deliver.retry(*pair)
+                await until(lambda: settled(first, 1), 20)
+                one, other = await both()
+                assert one == other and {view.state for view in one.values()} == {DeliveryState.DELIVERED}
+
+    asyncio.run(main())
+
+
+def test_a_replay_made_on_one_node_reopens_deliveries_of_all(tmp_path: Path) -> None:
+    async def main() -> None:
+        database = server().new_database()
+        async with FarSide(OKAY) as far:
+            toml = configured(far)
+            async with node(tmp_path / "a", toml, database) as first, node(tmp_path / "b", toml, database) as second:
+                await until(lambda: len(second.store.leases.held) == 32)
+                from tidegate.deliver import ReplayQuery
+
+                for _ in range(10):
+                    await publish(first)
+                await until(lambda: len(far.requests) == 40)
+                await until(lambda: settled(first, 10))
+                made = await second.deliver.replay(ReplayQuery())
+
+                async def finished() -> bool:
+                    jobs = {job.id: job for job in await first.store.deliveries.replays()}
+                    return jobs[made.id].finished_at_us is not None and jobs[made.id].reopened == 40
+
+                await until(finished, 20)
+                await until(lambda: len(far.requests) == 80, 20)
+                await until(lambda: settled(second, 10), 20)
+
+    asyncio.run(main())
