@@ -119,6 +119,7 @@ async def rounds(home: Home, judge: Judge, chance: random.Random, customers: lis
         books = (await call(gateway.url, "/api/v1/stats", gateway.key))["totals"]
         await gateway.end(signal.SIGTERM)
         assert books["exhausted"] == books["cancelled"] == 0
+        assert [line for line in gateway.stderr.splitlines() if b'"level":"error"' in line] == []
 
 
 def test_first_successes_of_a_key_come_in_order_through_failures_and_kills(home: Home) -> None:

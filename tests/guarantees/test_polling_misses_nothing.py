@@ -24,7 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from support.asking import World, world
 
-KEYS = st.sampled_from(["a", "b", "c", "d", "e", "f", "g"])
+KEYS = st.sampled_from(["a", "b", "c"])
 DAY = 86_400.0
 EXAMPLES = max(6, int(os.environ.get("TIDEGATE_KILL_ROUNDS", "25")) // 3)
 STEP_SECONDS = 30
@@ -106,6 +106,14 @@ class PolledSource(RuleBasedStateMachine):
         for _ in range(copies):
             self.do(self.world.webhook(item, type_))
         self.untold.remove((type_, item))
+
+    @precondition(lambda self: len(self.untold) > 1)
+    @rule()
+    def webhooks_come_in_the_wrong_order(self) -> None:
+        while self.untold:
+            type_, item = self.untold.pop()
+            self.do(self.world.webhook(item, type_))
+        self.do(self.world.settle())
 
     @precondition(lambda self: self.untold)
     @rule()
@@ -211,7 +219,10 @@ class PolledSource(RuleBasedStateMachine):
         note = (
             f"{key}: the source had {[None if one is None else json.loads(one)['n'] for one in states]}, told {shown}"
         )
-        assert [change["number"] for change in changes] == list(range(1, len(changes) + 1)), note
+        # Without a gap; a delete that was told before anything else was known has a number and makes no change.
+        first = changes[0]["number"]
+        assert first in (1, 2), note
+        assert [change["number"] for change in changes] == list(range(first, first + len(changes))), note
         for change in changes:
             if change["kind"] == "deleted":
                 assert alive, note
@@ -262,7 +273,7 @@ class PolledSourceWithoutVersions(PolledSource):
 
 QUICK = settings(
     max_examples=EXAMPLES,
-    stateful_step_count=25,
+    stateful_step_count=20,
     deadline=None,
     derandomize=True,
     print_blob=True,
