@@ -73,6 +73,7 @@ class Gateway:
         self.clock = clock
         self.started_at_us = clock.now_us()
         self.stopping = asyncio.Event()
+        self.leaving = False  # it is about to stop: balancers are told, requests still answered
         self.failure: BaseException | None = None
         self._environ = environ
         self.guard = Guard(parse_allow(live.settings.egress.allow), self._own_addresses())
@@ -130,9 +131,16 @@ class Gateway:
         """None when requests are welcome, else why not."""
         if self.failure is not None:
             return "the store failed"
-        if self.stopping.is_set():
+        if self.leaving or self.stopping.is_set():
             return "stopping"
-        return "the disk does not keep up" if self.store.log.stuck else None
+        return self.store.log.trouble
+
+    async def has_company(self) -> bool:
+        """Whether other nodes live on the same store."""
+        try:
+            return len(await self.store.leases.nodes()) > 1
+        except TidegateError:
+            return False
 
     # -- the holder of leases ----------------------------------------------------------------------------
 

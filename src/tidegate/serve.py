@@ -1,7 +1,8 @@
 """`tidegate serve`: gateway, API and server put together, from the command line to exit code 0.
 
-Owns the process: loop, signals, the ready line, `DIR/local.json`. SIGTERM and SIGINT: stop accepting, let what is in
-flight end (10 s at most), settle, exit 0. SIGHUP: read the file again; an invalid file changes nothing and is logged.
+Owns the process: loop, signals, the ready line, `DIR/local.json`. SIGTERM and SIGINT: tell balancers where there are
+other nodes, stop accepting, let what is in flight end (10 s at most), settle, exit 0. SIGHUP: read the file again; an
+invalid file changes nothing and is logged.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from tidegate.api.app import make_app
 from tidegate.api.bootstrap import local_key, login_link
 from tidegate.errors import TidegateError
 from tidegate.gateway import Gateway, ServeOptions, open_gateway
-from tidegate.server import bind, make_server, run_until
+from tidegate.server import Server, bind, make_server, run_until
+
+STAND_ASIDE_SECONDS = 2.5  # a balancer that asks /readyz each second has seen it by then
 
 log = logging.getLogger("tidegate.serve")
 
@@ -54,12 +57,12 @@ async def _serve(options: ServeOptions) -> int:
     local: Path | None = None
     try:
         await gateway.start()
-        _handle_signals(gateway)
         url = f"http://{'[' + options.host + ']' if ':' in options.host else options.host}:{port}"
         app = await make_app(gateway)
         servers = [(make_server(_with_door(app, gateway) if ingest is None else app), listener)]
         if ingest is not None:
             servers.append((make_server(gateway.door), ingest))
+        _handle_signals(gateway, [server for server, _ in servers])
         local = _write_local(gateway, await local_key(gateway), url)
         link = await login_link(gateway, url) if options.admin_key is None else None
         await run_until(servers, gateway.stopping, lambda: _ready(gateway, url, link))
@@ -113,11 +116,21 @@ def _ready(gateway: Gateway, url: str, link: str | None) -> None:
     )
 
 
-def _handle_signals(gateway: Gateway) -> None:
+def _handle_signals(gateway: Gateway, servers: list[Server]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, gateway.stopping.set)
+        loop.add_signal_handler(number, lambda: loop.create_task(_end(gateway, servers), name="end"))
     loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(_reload(gateway)))
+
+
+async def _end(gateway: Gateway, servers: list[Server]) -> None:
+    """Where other nodes are, the balancer is told first; a second signal ends the wait."""
+    first, gateway.leaving = not gateway.leaving, True
+    if first and await gateway.has_company():
+        for server in servers:
+            server.stand_aside()
+        await asyncio.sleep(STAND_ASIDE_SECONDS)
+    gateway.stopping.set()
 
 
 async def _reload(gateway: Gateway) -> None:

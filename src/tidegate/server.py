@@ -92,6 +92,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_head = False
         HttpToolsProtocol.on_headers_complete(self)
         self.cycle.transport = self._joined  # type: ignore[assignment]  # it needs three of its methods
+        if self.server_state.__dict__.get("leaving"):
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         self._in_head = True
@@ -127,6 +129,10 @@ class GuardedProtocol(HttpToolsProtocol):
 
 class Server(uvicorn.Server):
     """A uvicorn server that leaves signals alone and sweeps slow heads."""
+
+    def stand_aside(self) -> None:
+        """From here on each answer ends its connection, so that who keeps some open asks elsewhere."""
+        self.server_state.leaving = True  # type: ignore[attr-defined]
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

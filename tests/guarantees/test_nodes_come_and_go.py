@@ -80,7 +80,7 @@ def test_three_nodes_lose_and_reorder_nothing_whatever_befalls_them(tmp_path: Pa
         async with Landing().open() as landing:
             cluster = Cluster(tmp_path, server(), landing, NODES, DESTINATIONS)
             await cluster.start()
-            tellers = [Teller(cluster, f"key{number}", 0.04) for number in range(KEYS)]
+            tellers = [Teller(cluster.ports, f"key{number}", 0.04) for number in range(KEYS)]
             stop = asyncio.Event()
             telling = [asyncio.create_task(teller.run(stop)) for teller in tellers]
             faults = Faults(cluster, landing, random.Random(20261125))

@@ -17,7 +17,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,14 +87,15 @@ class Landing:
 class Teller:
     """One key's provider: numbered events, one at a time, again until acknowledged."""
 
-    def __init__(self, cluster: Cluster, key: str, pause: float) -> None:
-        self._cluster = cluster
+    def __init__(self, ports: Callable[[], Sequence[int]], key: str, pause: float) -> None:
+        self._ports = ports
         self._pause = pause
         self._turn = sum(key.encode())
         self.key = key
         self.acknowledged: dict[int, str] = {}  # number -> event id
         self.refused: list[int] = []  # statuses that were neither 2xx nor 503 or 429
-        self.slow_refusals: list[float] = []  # seconds that a 503 took
+        self.busy: list[float] = []  # seconds that each 503 took
+        self.cut: list[str] = []  # what ended a request without an answer
 
     async def run(self, stop: asyncio.Event) -> None:
         number = 1
@@ -111,18 +112,19 @@ class Teller:
     async def _tell(self, number: int) -> str | None:
         """The event id when it was acknowledged."""
         body = json.dumps({"key": self.key, "number": number}).encode()
-        nodes = self._cluster.nodes
+        ports = self._ports()
         began = time.monotonic()
         try:
             status, content = await asyncio.wait_for(
-                post(nodes[self._turn % len(nodes)].port, f"{self.key}-{number}", body), ANSWER_SECONDS
+                post(ports[self._turn % len(ports)], f"{self.key}-{number}", body), ANSWER_SECONDS
             )
-        except (OSError, asyncio.IncompleteReadError, TimeoutError):
+        except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
+            self.cut.append(repr(error))
             return None
         if status in (200, 202):
             return str(json.loads(content)["id"])
         if status in (429, 503):
-            self.slow_refusals.append(time.monotonic() - began)
+            self.busy.append(time.monotonic() - began)
         else:
             self.refused.append(status)
         return None
@@ -150,14 +152,19 @@ async def post(port: int, delivery_id: str, body: bytes) -> tuple[int, bytes]:
 class Cluster:
     """`count` nodes on one database of `server`, each with a data directory and a port of its own."""
 
-    def __init__(self, folder: Path, server: Server, landing: Landing, count: int, destinations: int) -> None:
+    def __init__(
+        self, folder: Path, server: Server, landing: Landing, count: int, destinations: int, *, migrated: bool = True
+    ) -> None:
         self.server = server
-        self.database = server.new_database()
+        self.database = server.new_database(migrated=migrated)
         self.destinations = [f"d{number}" for number in range(destinations)]
         self._folder = folder
-        config = folder / "tidegate.toml"
-        config.write_text(self._configuration(landing.port))
-        self.nodes = [self._node(config, number) for number in range(count)]
+        self._config = folder / "tidegate.toml"
+        self._config.write_text(self._configuration(landing.port))
+        self.nodes = [self.node(f"node{number}") for number in range(count)]
+
+    def ports(self) -> list[int]:
+        return [node.port for node in self.nodes]
 
     def _configuration(self, port: int) -> str:
         listed = "".join(
@@ -171,18 +178,18 @@ class Cluster:
             f'[routes.all]\nfrom = "shop"\nto = {json.dumps(self.destinations)}\n'
         )
 
-    def _node(self, config: Path, number: int) -> GatewayProcess:
+    def node(
+        self, name: str, program: Sequence[str] = ("-m", "tidegate"), environ: Mapping[str, str] | None = None
+    ) -> GatewayProcess:
+        """One more node, not started yet and not among `nodes`."""
         return GatewayProcess(
-            config,
-            self._folder / f"node{number}",
+            self._config,
+            self._folder / name,
             free_port(),
+            program,
             more=("--database", self.database),
-            environ={"TIDEGATE_SECRET_KEY": MASTER},
+            environ={"TIDEGATE_SECRET_KEY": MASTER, **(environ or {})},
         )
-
-    def twin(self, node: GatewayProcess) -> GatewayProcess:
-        """Another process on the data directory of a node."""
-        return self._node(self._folder / "tidegate.toml", self.nodes.index(node))
 
     async def start(self) -> None:
         await asyncio.gather(*(node.start() for node in self.nodes))

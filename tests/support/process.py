@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import ctypes
 import hashlib
 import hmac
 import json
 import os
+import signal
 import socket
 import sys
 import time
@@ -28,6 +30,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _end_with_parent() -> None:
+    """A test that fails, or is killed, leaves no gateway behind."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 class GatewayProcess:
@@ -61,6 +69,7 @@ class GatewayProcess:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=self._environ,
+            preexec_fn=_end_with_parent,
         )
         assert self._child.stdout is not None
         line = await asyncio.wait_for(self._child.stdout.readline(), START_SECONDS)

@@ -132,8 +132,9 @@ def publish_bound(context: Context) -> int:
 async def publish_events(call: Call) -> Answer:
     gateway = call.gateway
     waiting = gateway.store.log.waiting
-    if gateway.store.log.stuck:
-        raise StoreBusy("the disk does not keep up", retry_after_seconds=1.0)
+    trouble = gateway.store.log.trouble
+    if trouble is not None:
+        raise StoreBusy(trouble, retry_after_seconds=1.0)
     if waiting > gateway.live.settings.gateway.max_waiting:
         raise StoreBusy(f"{waiting} events wait for the disk already", retry_after_seconds=1.0)
 

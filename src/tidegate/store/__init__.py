@@ -76,6 +76,11 @@ class Log(Protocol):
         ...
 
     @property
+    def trouble(self) -> str | None:
+        """Why it is stuck, in words; None while it is not."""
+        ...
+
+    @property
     def told(self) -> int:
         """The highest offset that listeners were told."""
         ...

@@ -18,10 +18,11 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
-from tidegate.errors import StoreBusy, TidegateError
+from tidegate.errors import SchemaTooNew, StoreBusy, TidegateError
 from tidegate.store import SHARES, Holder, Node
 from tidegate.store.postgres.calls import Calls
 from tidegate.store.postgres.engine import Engine, sql
+from tidegate.store.postgres.migrate import newest_schema
 
 log = logging.getLogger("tidegate.leases")
 
@@ -120,13 +121,16 @@ class PostgresLeases:
         await self._vouch(fence)
         asked, status = asyncio.get_running_loop().time(), self._status
         async with self._engine.transaction() as connection:
+            await connection.fetchval(self._sql["lock_migration"])
             before = await connection.fetchval(self._sql["lock_self"], self.node)
             if before is not None:
                 await connection.execute(self._sql["free_all"], self.node, before)
-            await connection.execute(
+            joined = await connection.fetchval(
                 self._sql["put_node"], self.node, fence, timedelta(seconds=LEASE_SECONDS), status,
-                fence & _KEY,
+                fence & _KEY, newest_schema(),
             )  # fmt: skip
+            if joined is None:
+                raise SchemaTooNew("another node took the data to a schema that this release cannot read")
         self.fence, self._told = fence, status
         self._renewed(asked)
         self._engine.notify("tidegate_shares")  # who holds more than its part hears of it

@@ -112,6 +112,12 @@ class PostgresLog:
         return self._engine.down or self._oldest_waits_for() > STUCK_AFTER_SECONDS
 
     @property
+    def trouble(self) -> str | None:
+        if self._engine.down:
+            return "the database does not answer"
+        return "the database does not confirm writes in time" if self.stuck else None
+
+    @property
     def told(self) -> int:
         """The highest offset that listeners were told."""
         return self.follower.told

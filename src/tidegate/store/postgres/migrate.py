@@ -2,8 +2,8 @@
 
 Under one advisory lock, so that one migrates and the others find it done. All missing steps are one transaction, each
 with its row in `schema_version`. A newer schema is refused unless it says (`oldest_reader`) that this release may
-read it: that is how nodes of one release run on beside the next (expand first, contract when none is left). A kill
-leaves what was there before.
+read it: that is how nodes of one release run on beside the next (expand first, contract when none is left). A step
+that a living node could not read is refused too. A kill leaves what was there before.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tidegate.errors import SchemaTooNew
+from tidegate.errors import Conflict, SchemaTooNew
 from tidegate.store.postgres.engine import Engine
 from tidegate.store.sql import migrations
 
@@ -26,8 +26,21 @@ CREATE TABLE tidegate.schema_version (
 """
 
 
+_OLDER_NODES = """
+SELECT string_agg(id, ', ' ORDER BY id) FROM tidegate.nodes WHERE schema < $1 AND lease_expires_at > clock_timestamp()
+"""
+
+
+def newest_schema() -> int:
+    """The newest schema that this release knows."""
+    return migrations("postgres")[-1][0]
+
+
 async def migrate(engine: Engine) -> int:
-    """Apply what is missing; returns the version found at the end. Raises SchemaTooNew, then nothing was changed."""
+    """Apply what is missing; returns the version found at the end.
+
+    Raises SchemaTooNew or Conflict (`older_nodes_run`); then nothing was changed.
+    """
     async with engine.transaction() as connection:
         await connection.execute("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0")
         await connection.fetchval(_LOCK, timeout=300)
@@ -47,15 +60,25 @@ async def _migrate(connection: Any, steps: list[tuple[int, str, str]]) -> int:
         if not await connection.fetchval("SELECT to_regnamespace('tidegate') IS NOT NULL"):
             await connection.execute("CREATE SCHEMA tidegate")
         await connection.execute(_VERSIONS)
-    for number, _, script in steps:
-        if number > found:
-            await connection.execute(script, timeout=300)
-            await connection.execute(
-                "INSERT INTO tidegate.schema_version (version, oldest_reader) VALUES ($1, $2)",
-                number,
-                _oldest_reader(number, script),
-            )
+    missing = [(number, _oldest_reader(number, script), script) for number, _, script in steps if number > found]
+    if found and missing:
+        await _refuse_beside_older(connection, max(oldest_reader for _, oldest_reader, _ in missing))
+    for number, oldest_reader, script in missing:
+        await connection.execute(script, timeout=300)
+        await connection.execute(
+            "INSERT INTO tidegate.schema_version (version, oldest_reader) VALUES ($1, $2)", number, oldest_reader
+        )
     return max(found, newest)
+
+
+async def _refuse_beside_older(connection: Any, oldest_reader: int) -> None:
+    older = await connection.fetchval(_OLDER_NODES, oldest_reader)
+    if older is not None:
+        raise Conflict(
+            f"nodes of a release that cannot read the new schema are running: {older}",
+            hint="replace them by the release before this one, node by node; or stop them, then start this one",
+            code="older_nodes_run",
+        )
 
 
 def _oldest_reader(number: int, script: str) -> int:

@@ -84,6 +84,10 @@ class SqliteLog:
         return self._engine.stuck
 
     @property
+    def trouble(self) -> str | None:
+        return "the disk does not keep up" if self._engine.stuck else None
+
+    @property
     def told(self) -> int:
         """The highest offset that listeners were told."""
         return self._told

@@ -13,11 +13,19 @@ SELECT pg_advisory_unlock(8421, $1)
 -- name: lock_self
 SELECT mark FROM nodes WHERE id = $1 FOR UPDATE
 
+-- name: lock_migration
+-- Nobody migrates while a node joins (migrate.py holds the same lock alone).
+SELECT pg_advisory_xact_lock_shared(8420, 2)
+
 -- name: put_node
-INSERT INTO nodes (id, fence, mark, started_at, lease_expires_at, status, lock_key)
-VALUES ($1, $2, 0, clock_timestamp(), clock_timestamp() + $3::interval, $4, $5)
+-- No row comes back when the schema is by now one that this release cannot read.
+INSERT INTO nodes (id, fence, mark, started_at, lease_expires_at, status, lock_key, schema)
+SELECT $1, $2, 0, clock_timestamp(), clock_timestamp() + $3::interval, $4, $5, $6
+WHERE (SELECT max(oldest_reader) FROM schema_version) <= $6
 ON CONFLICT (id) DO UPDATE SET fence = excluded.fence, mark = 0, started_at = excluded.started_at,
-  lease_expires_at = excluded.lease_expires_at, status = excluded.status, lock_key = excluded.lock_key
+  lease_expires_at = excluded.lease_expires_at, status = excluded.status, lock_key = excluded.lock_key,
+  schema = excluded.schema
+RETURNING id
 
 -- name: renew
 UPDATE nodes SET lease_expires_at = clock_timestamp() + $3::interval, status = coalesce($4, status)

@@ -15,7 +15,8 @@
 --             for a block of numbers kept by one session would break that order.
 -- nodes       One row a process. `fence` comes from a sequence; `mark` is how far the node has offered events to the lanes of
 --             its shares; the lease runs by this server's clock. `lock_key` names the advisory lock (8421, lock_key) of its
---             session: free means that the session is gone.
+--             session: free means that the session is gone. `schema` is the newest one that its release knows: a step that it could
+--             not read is not taken while it lives.
 -- shares      What runs by itself, in 64 parts. `mark` NULL: the share stands at the mark of its node.
 -- dedupe      Keys over 512 bytes stand as their hash: an index entry has a limit here.
 -- No foreign keys: every writer holds the other side already, and a check on each insert would be paid for nothing.
@@ -154,7 +155,8 @@ CREATE TABLE nodes (
   started_at        timestamptz NOT NULL,
   lease_expires_at  timestamptz NOT NULL,
   status            bytea NOT NULL DEFAULT '{}',
-  lock_key          integer NOT NULL
+  lock_key          integer NOT NULL,
+  schema            integer NOT NULL
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 200);
 
 CREATE TABLE shares (
