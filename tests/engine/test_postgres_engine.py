@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from support.pooler import Pooler
 from support.postgres import server
-from tidegate.errors import SchemaTooNew, StoreBroken
+from tidegate.errors import SchemaTooNew, StoreBroken, StoreBusy
 from tidegate.store.postgres.engine import Engine
 from tidegate.store.postgres.migrate import migrate
 from tidegate.store.postgres.text import back, keep
@@ -107,6 +107,33 @@ def test_commits_of_our_sessions_are_durable_whatever_the_server_defaults_to():
 
     with_engine(url, work)
     assert with_engine(url, facts)["synchronous_commit"] == "on"
+
+
+def test_a_deadlock_and_a_serialization_failure_are_passing_and_the_database_is_not_down():
+    async def cross(engine, first, second, met):
+        async with engine.transaction() as connection:
+            await connection.fetchval("SELECT pg_advisory_xact_lock(1, $1)", first)
+            await met.wait()
+            await connection.fetchval("SELECT pg_advisory_xact_lock(1, $1)", second)
+
+    async def raced(engine):
+        async with engine.connection() as connection, connection.transaction(isolation="serializable"):
+            await connection.fetchval("SELECT floor FROM log_state")
+            await engine.execute("UPDATE log_state SET floor = floor")
+            await connection.execute("UPDATE log_state SET floor = floor")
+
+    async def work(engine):
+        met = asyncio.Barrier(2)
+        ends = await asyncio.gather(cross(engine, 1, 2, met), cross(engine, 2, 1, met), return_exceptions=True)
+        (victim,) = [end for end in ends if end is not None]
+        with pytest.raises(StoreBusy) as caught:
+            await raced(engine)
+        for error in (victim, caught.value):
+            assert isinstance(error, StoreBusy) and error.retryable and error.retry_after_seconds == 1
+        assert not engine.down
+        assert await engine.fetchval("SELECT 1") == 1
+
+    with_engine(server().new_database(), work)
 
 
 @given(st.text(st.characters(codec=None, exclude_categories=()), max_size=20), st.text(max_size=3))

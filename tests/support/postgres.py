@@ -46,7 +46,8 @@ SETTINGS = {
 class Server:
     """One server on a folder of its own. `start`, `stop`, `kill` and `pause` are what fault tests do to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, standby_of: Server | None = None) -> None:
+        """`standby_of`: begin as a replica of another one, that follows it until it is promoted."""
         self.folder = Path(tempfile.mkdtemp(prefix="tidegate-pg-"))
         self.data = self.folder / "data"
         self.port = _free_port()
@@ -57,8 +58,12 @@ class Server:
         if self._user is not None:
             os.chown(self.folder, pwd.getpwnam(self._user).pw_uid, -1)
             self.folder.chmod(0o755)
-        self._run("initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C",
-                  "--no-sync", "--no-instructions")  # fmt: skip
+        if standby_of is not None:
+            self._run("pg_basebackup", "-D", str(self.data), "-d", standby_of.url("postgres"), "-R", "-c", "fast",
+                      "--no-sync")  # fmt: skip
+        else:
+            self._run("initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C",
+                      "--no-sync", "--no-instructions")  # fmt: skip
         with (self.data / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in {**SETTINGS, "port": str(self.port)}.items())
         atexit.register(self._remove)

@@ -1,0 +1,204 @@
+"""Whatever befalls the database, ingest is answered 503 with `Retry-After` within a second, works again within a second
+of the server accepting, and nothing that was acknowledged is missing.
+
+A gateway with its HTTP server, a load over HTTP, and one failure of the real server at a time. Bounds here are for slow
+machines; what was measured is printed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from support.gateway import Served, served
+from support.postgres import Server
+from support.running import run, until
+
+CONFIG = '[sources.shop.webhook]\nverify = "none"\n'
+DOWN_SECONDS = 1.5
+ANSWERED_SECONDS = 1.0  # what is promised; a machine in CI gets three times as long
+RECOVERED_SECONDS = 1.0
+SLOWER = 3.0
+
+Failure = Callable[["Load", Server, str], Awaitable[None]]
+
+
+class Load:
+    """A request each 20 ms, whatever became of those before."""
+
+    def __init__(self, gate: Served) -> None:
+        self.gateway: Any = gate.gateway
+        self.api = gate.api
+        self._anyone = gate.api.with_key(None)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.answers: list[tuple[float, int, float, str | None]] = []  # (sent, status, seconds, retry-after)
+        self.acknowledged: list[str] = []
+        self.accepts_at = 0.0  # when the failure was over
+
+    async def _one(self, number: int) -> None:
+        sent = time.monotonic()
+        reply = await self._anyone("POST", "/in/shop", b"{}", headers={"webhook-id": f"n{number}"})
+        self.answers.append((sent, reply.status, time.monotonic() - sent, reply.headers.get("retry-after")))
+        if reply.status == 202:
+            self.acknowledged.append(reply.json()["id"])
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async def send() -> None:
+            number = 0
+            while True:
+                number += 1
+                task = asyncio.create_task(self._one(number))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+                await asyncio.sleep(0.02)
+
+        sending = asyncio.create_task(send())
+        try:
+            yield
+        finally:
+            sending.cancel()
+            await asyncio.gather(*self._tasks)
+
+    async def reason(self) -> str:
+        """What `/readyz` says while it is not ready."""
+
+        async def told() -> bool:
+            return bool((await self._anyone("GET", "/readyz")).status == 503)
+
+        await until(told, 5)
+        return str((await self._anyone("GET", "/readyz")).json().get("reason"))
+
+
+def restart(how: str) -> Failure:
+    async def failure(load: Load, server: Server, database: str) -> None:
+        await asyncio.to_thread(server.kill if how == "kill" else lambda: server.stop(how))
+        assert "database does not answer" in await load.reason()
+        await asyncio.sleep(DOWN_SECONDS)
+        server.start(wait=False)
+        while not await asyncio.to_thread(server.accepts):  # noqa: ASYNC110 - the server tells nobody
+            await asyncio.sleep(0.01)
+
+    return failure
+
+
+async def locked(load: Load, server: Server, database: str) -> None:
+    """An operator's statement locks the log."""
+    async with _session(database) as operator, operator.transaction():
+        await operator.execute("LOCK TABLE tidegate.events IN ACCESS EXCLUSIVE MODE")
+        assert "confirm" in await load.reason()
+        await asyncio.sleep(3 - DOWN_SECONDS)
+
+
+async def exhausted(load: Load, server: Server, database: str) -> None:
+    """Other work has every connection of the pool."""
+    engine = load.gateway.store.engine
+    await asyncio.gather(*(engine.fetchval("SELECT pg_sleep(2)") for _ in range(6)), return_exceptions=True)
+
+
+async def read_only(load: Load, server: Server, database: str) -> None:
+    """The primary became one that only reads, as after a switch to another."""
+    await _setting(server, "on")
+    assert "database does not answer" in await load.reason()
+    await asyncio.sleep(DOWN_SECONDS)
+    await _setting(server, "off")
+
+
+async def _setting(server: Server, value: str) -> None:
+    async with _session(server.url("postgres")) as operator:
+        await operator.execute("SET default_transaction_read_only = off")
+        await operator.execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
+        await operator.execute("SELECT pg_reload_conf()")
+
+
+@contextlib.asynccontextmanager
+async def _session(url: str) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+FAILURES: dict[str, Failure] = {
+    "restart-fast": restart("fast"),
+    "restart-immediate": restart("immediate"),
+    "restart-kill": restart("kill"),
+    "table-locked": locked,
+    "pool-exhausted": exhausted,
+    "read-only": read_only,
+}
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Server:
+    """Not the one of the run: its settings are changed."""
+    return Server()
+
+
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES.keys())
+def test_ingest_is_refused_at_once_recovers_at_once_and_loses_nothing(
+    failure: Failure, own_server: Server, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        database = own_server.new_database()
+        async with served(tmp_path, CONFIG, database=database) as gate:
+            load = Load(gate)
+            async with load.running():
+                await until(lambda: len(load.acknowledged) > 10)
+                began = time.monotonic()
+                await failure(load, own_server, database)
+                over = time.monotonic()
+                await until(lambda: any(sent > over and status == 202 for sent, status, *_ in load.answers), 20)
+            await judge(load, began, over)
+
+    run(main)
+
+
+def test_a_promoted_standby_is_found_and_has_everything_that_was_acknowledged(tmp_path: Path) -> None:
+    """Replication is synchronous, as it must be for that; both hosts stand in the URL."""
+
+    async def main() -> None:
+        primary = Server()
+        database = primary.new_database()
+        standby = Server(standby_of=primary)
+        async with _session(primary.url("postgres")) as operator:
+            await operator.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            await operator.execute("SELECT pg_reload_conf()")
+        both = database.replace(f":{primary.port}/", f":{primary.port},127.0.0.1:{standby.port}/")
+        async with served(tmp_path, CONFIG, database=both) as gate:
+            load = Load(gate)
+            async with load.running():
+                await until(lambda: len(load.acknowledged) > 50)
+                began = time.monotonic()
+                await asyncio.to_thread(primary.kill)
+                assert "database does not answer" in await load.reason()
+                async with _session(standby.url("postgres")) as operator:
+                    assert await operator.fetchval("SELECT pg_promote()")
+                over = time.monotonic()
+                await until(lambda: any(sent > over and status == 202 for sent, status, *_ in load.answers), 20)
+            await judge(load, began, over)
+        standby.stop("immediate")
+
+    run(main)
+
+
+async def judge(load: Load, began: float, over: float) -> None:
+    refused = [(seconds, after) for _, status, seconds, after in load.answers if status == 503]
+    assert {status for _, status, *_ in load.answers} == {202, 503}
+    assert all(after is not None and int(after) >= 1 for _, after in refused)
+    longest = max(seconds for seconds, _ in refused)
+    back = min(sent + seconds for sent, status, seconds, _ in load.answers if sent > began and status == 202 and
+               sent + seconds > over) - over  # fmt: skip
+    print(f"{len(refused)} refused in {longest:.2f} s at most, works {back:.2f} s after the server accepts")
+    assert longest < ANSWERED_SECONDS * SLOWER
+    assert back < RECOVERED_SECONDS * SLOWER
+    for event_id in load.acknowledged:
+        await load.api.get(f"/events/{event_id}")
