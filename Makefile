@@ -7,6 +7,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 PORT ?= 8420
 ROUNDS ?= 5
 DURATION ?= 3
+KILL_ROUNDS ?= 200
+NODE_FAULTS ?= 200
 
 # The first of these that really runs and is new enough (a name on PATH may be a launcher for a missing version).
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
@@ -45,8 +47,8 @@ docs: $(VENV)/.dev ## write the generated parts of docs/reference anew
 bench: $(VENV)/.dev ## measure, side by side with the floors (ONLY="ingest start" ROUNDS=5 DURATION=3 DATABASE=URL)
 	@$(BIN)/python -m bench.run $(ONLY) --rounds $(ROUNDS) --seconds $(DURATION) $(if $(DATABASE),--database $(DATABASE))
 
-proof: $(VENV)/.dev ## the long fault runs, a few minutes
-	@$(BIN)/python -m pytest -rs tests/guarantees -m "proof or not proof"
+proof: $(VENV)/.dev ## the long fault runs, about half an hour (KILL_ROUNDS=200 NODE_FAULTS=200)
+	@TIDEGATE_KILL_ROUNDS=$(KILL_ROUNDS) TIDEGATE_NODE_FAULTS=$(NODE_FAULTS) $(BIN)/python -m pytest -rs tests/guarantees -m "proof or not proof"
 
 lock: $(VENV)/.dev ## choose the versions anew (needs the network; installs uv into .venv)
 	@$(PIP) install --quiet uv
