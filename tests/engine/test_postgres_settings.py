@@ -71,6 +71,31 @@ def test_a_change_of_another_node_is_told_within_a_second_and_an_own_one_never()
     with_two(work)
 
 
+class LooksMeanwhile:
+    """A connection on which `settings` looks at the version while its own change is on the way."""
+
+    def __init__(self, connection, settings: PostgresSettings) -> None:
+        self.connection = connection
+        self.settings = settings
+
+    async def fetchval(self, text: str):
+        made = await self.connection.fetchval(text)
+        await self.settings._look()
+        return made
+
+
+def test_an_own_change_is_known_as_own_though_a_look_falls_into_it():
+    async def work(a, _b, _):
+        told: list[str] = []
+        a._listeners.append(lambda: told.append("a"))
+        async with a._engine.transaction() as connection:
+            await a._changed(LooksMeanwhile(connection, a))
+        await a._look()
+        assert told == []
+
+    with_two(work)
+
+
 def test_a_change_is_told_without_any_hint_too():
     async def work(a, b, engine):
         heard = asyncio.Event()

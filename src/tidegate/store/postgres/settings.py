@@ -111,7 +111,8 @@ class PostgresSettings:
 
     async def _changed(self, connection: Any) -> None:
         """Last in the transaction: the version's row is locked from here to COMMIT."""
-        self._own.add(await connection.fetchval(self._sql["changed"]))
+        made = await connection.fetchval(self._sql["changed"])
+        self._own.add(made)  # not in one expression: the set of before the await may be another one by now
 
     # -- being told ---------------------------------------------------------------------------------------
 
