@@ -66,7 +66,8 @@ def of_destination(live: LiveDestination, health: Health, books: DestinationBook
         since = rfc3339(live.paused_at_us)
         found.append(_of(live, "paused", word, f"{why}; {waits}", hint, since))
     elif health.circuit != "closed":
-        what = f"{failure(health)}; {waits}"
+        gave_up = f", {books.exhausted:,} given up" if books.exhausted else ""
+        what = f"{failure(health)}; {waits}{gave_up}"
         hint = causes.what_to_do(health.outcome, health.status) or f"see why: tidegate test {live.name}"
         since = rfc3339(health.opened_at_us)
         found.append(_of(live, "failing", failing_word(health), what, hint, since))
@@ -74,7 +75,7 @@ def of_destination(live: LiveDestination, health: Health, books: DestinationBook
         what = f"it sent Retry-After, until {rfc3339(health.hold_until_us)}; {waits}"
         hint = "nothing: it goes on by itself; a lower `rate` would keep it from asking"
         found.append(_of(live, "waiting", "asked us to wait", what, hint))
-    if books.exhausted:
+    if books.exhausted and not any(one.state == "failing" for one in found):  # first things first
         what = f"{_deliveries(books.exhausted)} {'was' if books.exhausted == 1 else 'were'} given up"
         hint = f"mend what failed, then: tidegate replay --destination {live.name} --state exhausted"
         found.append(_of(live, "dead_letters", "dead letters", what, hint))
@@ -110,7 +111,7 @@ def of_resource(place: str, counted: dict[str, Any]) -> list[Trouble]:
     since = counted.get("failing_since")
     if since is None:
         return []
-    what = f"its polls fail: {counted.get('last_error') or 'no reason was kept'}"
+    what = str(counted.get("last_error") or "no reason was kept")
     hint = f"see what the source says: tidegate pull {place} --fresh"
     return [Trouble(kind="resource", name=place, state="failing", word="polls fail", what=what, hint=hint, since=since)]
 

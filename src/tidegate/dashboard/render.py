@@ -7,6 +7,7 @@ templates and the charts; a text of a payload is always text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,7 @@ class Pages:
             size=words.size,
             cut=words.cut,
             sentence=words.sentence,
+            advice=advice,
             utc=words.clock_text,
         )
         self._env.globals.update(
@@ -107,6 +109,22 @@ class Pages:
             **context,
         )
         return HTMLResponse(body, status, headers=SECURITY_HEADERS)
+
+
+_CODE = re.compile(r"`([^`]+)`|(\btidegate [a-z].*)$")
+
+
+def advice(text: str) -> Markup:
+    """What to do, as a line of a page: `key`, and a command at its end, as code. A command stays as it is typed."""
+    out, at = Markup(""), 0
+    shown = text if text.startswith("tidegate ") else words.sentence(text)
+    if _CODE.search(text) and shown.endswith(".") and "tidegate " in text:
+        shown = shown[:-1]  # a full stop would be typed with the command
+    for found in _CODE.finditer(shown):
+        out += shown[at : found.start()]
+        out += Markup("<code>{}</code>").format(found[1] or found[2])
+        at = found.end()
+    return out + shown[at:]
 
 
 # What an action answers after its redirect (`?done=WORD`): only these words, so that a link cannot put text on a page.

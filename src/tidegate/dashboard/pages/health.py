@@ -53,7 +53,7 @@ def destination(gateway: Gateway, live: LiveDestination, stats: Stats) -> dict[s
         "hold_until": rfc3339(health.hold_until_us),
         "last_error": health.last_error,
         "fails": troubles.failure(health),
-        "advice": words.sentence(causes.what_to_do(health.outcome, health.status)),
+        "advice": causes.what_to_do(health.outcome, health.status),
         "in_flight": health.in_flight,
         "behind": health.lag_events,
         "rate": live.spec.rate,

@@ -122,7 +122,7 @@ def _shown(one: Trouble) -> dict[str, Any]:
         "sign": _SIGNS[one.state],
         "word": one.word,
         "words": f"{one.name}: {one.what}.",
-        "hint": words.sentence(one.hint),
+        "hint": one.hint,
         "since": one.since,
         "href": f"/destinations/{one.name}" if one.kind == "destination" else "/sources",
         "action": f"Open {one.name}" if one.kind == "destination" else "Open sources",
