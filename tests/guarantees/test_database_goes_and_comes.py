@@ -17,6 +17,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from support.cluster import MASTER
 from support.gateway import Served, served
 from support.postgres import Server
 from support.running import run, until
@@ -105,16 +106,16 @@ async def exhausted(load: Load, server: Server, database: str) -> None:
 
 async def read_only(load: Load, server: Server, database: str) -> None:
     """The primary became one that only reads, as after a switch to another."""
-    await _setting(server, "on")
+    await _alter(server, "default_transaction_read_only", "on")
     assert "database does not answer" in await load.reason()
     await asyncio.sleep(DOWN_SECONDS)
-    await _setting(server, "off")
+    await _alter(server, "default_transaction_read_only", "off")
 
 
-async def _setting(server: Server, value: str) -> None:
+async def _alter(server: Server, name: str, value: str) -> None:
     async with _session(server.url("postgres")) as operator:
         await operator.execute("SET default_transaction_read_only = off")
-        await operator.execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
+        await operator.execute(f"ALTER SYSTEM SET {name} = {value}")
         await operator.execute("SELECT pg_reload_conf()")
 
 
@@ -186,6 +187,44 @@ def test_a_promoted_standby_is_found_and_has_everything_that_was_acknowledged(tm
                 await until(lambda: any(sent > over and status == 202 for sent, status, *_ in load.answers), 20)
             await judge(load, began, over)
         standby.stop("immediate")
+
+    run(main)
+
+
+def test_doctor_tells_of_the_nodes_and_of_what_to_change_at_the_server(own_server: Server, tmp_path: Path) -> None:
+    async def main() -> None:
+        database = own_server.new_database()
+        async with (
+            served(tmp_path / "a", CONFIG, database=database, environ={"TIDEGATE_SECRET_KEY": MASTER}) as a,
+            served(tmp_path / "b", CONFIG, database=database, environ={"TIDEGATE_SECRET_KEY": MASTER}) as b,
+        ):
+
+            async def even() -> bool:
+                return [one["shares"] for one in (await a.api.get("/doctor"))["nodes"]] == [32, 32]
+
+            await until(even, 20)
+            told = await b.api.get("/doctor")
+            assert told["ready"] == "yes" and told["troubles"] == [], told
+            assert told["nodes"][0]["id"] == told["store"]["node"] and told["store"]["sessions"] == "direct"
+            assert {"fsync", "full_page_writes", "synchronous_commit", "max_connections"} <= told["store"].keys()
+            await _alter(own_server, "full_page_writes", "off")
+
+            async def seen() -> bool:
+                return [one["name"] for one in (await a.api.get("/doctor"))["troubles"]] == ["full_page_writes"]
+
+            await until(seen)
+            await _alter(own_server, "full_page_writes", "on")
+            metrics = (await a.api("GET", "/metrics")).body.decode()
+            assert "tidegate_nodes 2.0" in metrics and "tidegate_node_shares 32.0" in metrics
+            await asyncio.to_thread(own_server.stop, "fast")
+            (one,) = (await a.api.get("/doctor"))["troubles"]
+            assert (one["kind"], one["word"]) == ("store", "not answering")
+            own_server.start()
+
+            async def back() -> bool:
+                return (await a.api("GET", "/readyz")).status == 200
+
+            await until(back, 20)
 
     run(main)
 

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import io
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,11 @@ def _write(folder: Path, toml: str) -> Path:
 
 @contextlib.asynccontextmanager
 async def served(
-    folder: Path, toml: str, clock: Clock | None = None, database: str | None = None
+    folder: Path,
+    toml: str,
+    clock: Clock | None = None,
+    database: str | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Served]:
     file = _write(folder, toml)
     # With the protocol named, asyncio turns Nagle's algorithm off on what is accepted; else each answer takes 40 ms.
@@ -113,7 +117,7 @@ async def served(
     options = ServeOptions(
         config=file, data=folder / "data", port=port, admin_key=ADMIN, database=chosen(folder, database)
     )
-    gateway = await open_gateway(options, {}, clock)
+    gateway = await open_gateway(options, environ or {}, clock)
     await gateway.start()
     app = await make_app(gateway)
     ready = asyncio.Event()

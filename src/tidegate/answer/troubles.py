@@ -26,7 +26,7 @@ DAY_US = 86_400_000_000
 class Trouble(Struct, kw_only=True):
     """One thing that needs a person. `word` is its state in a word or two, `what` a sentence, `hint` what to do."""
 
-    kind: str  # destination | resource
+    kind: str  # destination | resource | store
     name: str
     state: str  # failing | dead_letters | paused | waiting
     word: str

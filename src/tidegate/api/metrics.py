@@ -38,6 +38,8 @@ METRICS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "tidegate_resource_staleness_p99_seconds": ("gauge", ("resource",), "How late changes were learnt, 99 in 100."),
     "tidegate_log_offset": ("gauge", (), "Offset of the newest event."),
     "tidegate_log_waiting": ("gauge", (), "Calls that wait for the disk."),
+    "tidegate_nodes": ("gauge", (), "Nodes on the same store that live."),
+    "tidegate_node_shares": ("gauge", (), "Shares that this node holds, of 64 in all."),
     "tidegate_streams": ("gauge", (), "Open event streams."),
     "tidegate_ready": ("gauge", (), "1 while requests are welcome."),
     "tidegate_start_time_seconds": ("gauge", (), "When the gateway was started, since 1970."),
@@ -65,12 +67,13 @@ class _Once(Collector):
 async def exposition(context: Context) -> tuple[bytes, str]:
     """(text, its content type)."""
     snapshot = await stats.snapshot(context.gateway)
+    nodes = len(await context.gateway.store.leases.nodes())
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Once(_samples(context, snapshot)))
+    registry.register(_Once(_samples(context, snapshot, nodes)))
     return generate_latest(registry), CONTENT_TYPE_LATEST
 
 
-def _samples(context: Context, snapshot: Stats) -> Iterator[Sample]:
+def _samples(context: Context, snapshot: Stats, nodes: int) -> Iterator[Sample]:
     gateway = context.gateway
     for name, source in snapshot.sources.items():
         yield "tidegate_events_accepted", (name,), source.accepted
@@ -93,6 +96,8 @@ def _samples(context: Context, snapshot: Stats) -> Iterator[Sample]:
             yield "tidegate_resource_staleness_p99_seconds", (name,), costs["staleness_p99_seconds"]
     yield "tidegate_log_offset", (), snapshot.at_offset
     yield "tidegate_log_waiting", (), gateway.store.log.waiting
+    yield "tidegate_nodes", (), nodes
+    yield "tidegate_node_shares", (), len(gateway.store.leases.held)
     yield "tidegate_streams", (), len(context.hub)
     yield "tidegate_ready", (), gateway.ready() is None
     yield "tidegate_start_time_seconds", (), gateway.started_at_us / 1_000_000

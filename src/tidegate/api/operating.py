@@ -1,4 +1,4 @@
-"""Handlers that act: publish, pull, poll, retry, cancel, replay; keys, the configuration file, backup, doctor."""
+"""Handlers that act: publish, pull, poll, retry, cancel, replay; keys, the configuration file, backup."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from tidegate import units
-from tidegate.answer import deliveries, replays, stats, troubles
+from tidegate.answer import deliveries, replays
 from tidegate.answer.forms import DeliveryForm, Instant, Page
 from tidegate.api import query
 from tidegate.api.call import Answer, Call, Context
@@ -253,7 +253,7 @@ async def delete_key(call: Call) -> None:
     await call.context.keyring.delete(call.path["id"])
 
 
-# -- configuration, backup, doctor -----------------------------------------------------------------------
+# -- configuration, backup -------------------------------------------------------------------------------
 
 
 async def reload(call: Call) -> Reloaded:
@@ -314,15 +314,3 @@ async def backup(call: Call) -> BackupDone:
 
 def _size(path: Path) -> int:
     return sum(one.stat().st_size for one in path.rglob("*") if one.is_file()) if path.is_dir() else path.stat().st_size
-
-
-async def doctor(call: Call) -> dict[str, Any]:
-    """The facts of the gateway, before them what needs a person and who was turned away."""
-    facts = await call.gateway.doctor()
-    found = troubles.find(call.gateway, await stats.snapshot(call.gateway))
-    return {
-        "ready": facts.pop("ready"),
-        "troubles": msgspec.to_builtins(found),
-        "turned_away": msgspec.to_builtins(await troubles.turned_away(call.gateway)),
-        **facts,
-    }

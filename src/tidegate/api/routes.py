@@ -25,7 +25,7 @@ from tidegate.answer.forms import (
     ReplayForm,
     Stats,
 )
-from tidegate.api import asking, items, operating
+from tidegate.api import asking, doctor, items, operating
 from tidegate.api.endpoint import Entry
 from tidegate.api.query import Parameter
 from tidegate.config.model import Destination, Route, Source
@@ -241,7 +241,7 @@ _OPERATION: tuple[Entry, ...] = (
         response=operating.BackupDone, summary="A consistent copy of the store, on the gateway's machine",
     ),
     Entry(
-        method="GET", path="/doctor", scope="admin", handler=operating.doctor, response=Thing,
+        method="GET", path="/doctor", scope="admin", handler=doctor.doctor, response=Thing,
         summary="What the gateway knows of its own health",
     ),
 )  # fmt: skip

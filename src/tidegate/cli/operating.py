@@ -139,7 +139,7 @@ def backup(path: Path, data: Path, as_json: bool) -> None:
 def doctor(data: Path, as_json: bool) -> int:
     """Look at the gateway's health: what needs a person and what to do about it, who was turned away, the store.
 
-    Exit 1 when it is not ready.
+    Exit 1 when it is not ready, or when the store is set up so that it can lose what was acknowledged.
     """
     from tidegate.cli.asking import print_facts
     from tidegate.cli.output import print_error, print_json
@@ -153,14 +153,30 @@ def doctor(data: Path, as_json: bool) -> int:
             print_json({"ready": error.message, **_local(data)})
         return print_error(error)
     ready = facts.get("ready", "yes")
+    troubles = facts.get("troubles", [])
     if as_json:
         print_json(facts)
     else:
         print_facts({"ready": ready})
         facts.pop("ready", None)
-        _print_troubles(facts.pop("troubles", []), facts.pop("turned_away", []))
+        _print_troubles(troubles, facts.pop("turned_away", []))
+        facts.pop("troubles", None)
+        _print_nodes(facts.pop("nodes", []))
         print_facts(facts)
-    return 0 if ready in ("yes", True) else 1
+    unsafe = any(one["kind"] == "store" and one["state"] == "failing" for one in troubles)
+    return 0 if ready in ("yes", True) and not unsafe else 1
+
+
+def _print_nodes(nodes: list[dict[str, Any]]) -> None:
+    """Where there are several."""
+    from tidegate.cli.output import clean, count
+
+    if len(nodes) < 2:
+        return
+    print(f"nodes: {len(nodes)}")
+    for one in nodes:
+        behind = f", {count(one['behind'], 'offset')} behind" if one["behind"] else ""
+        print(f"  {clean(one['id'])}: {count(one['shares'], 'share')}, lease until {one['lease_expires_at']}{behind}")
 
 
 def _print_troubles(troubles: list[dict[str, Any]], turned_away: list[dict[str, Any]]) -> None:

@@ -27,6 +27,7 @@ from tidegate.model import (
     RecordState,
 )
 from tidegate.store.shapes import (
+    FOREVER_US,
     SHARES,
     ApiKey,
     Books,
@@ -347,6 +348,7 @@ class Store(Protocol):
 
 
 __all__ = [
+    "FOREVER_US",
     "SHARES",
     "ApiKey",
     "Books",

@@ -84,6 +84,9 @@ class Standing(msgspec.Struct, frozen=True):
         return self.marks[share_of(destination)]
 
 
+FOREVER_US = 1 << 62  # of a lease that does not run out
+
+
 class Node(msgspec.Struct, frozen=True):
     """One process on the store. `status` is what it told of itself (JSON); the times are the store's clock."""
 
@@ -93,6 +96,7 @@ class Node(msgspec.Struct, frozen=True):
     started_at_us: int
     lease_expires_at_us: int
     status: bytes = b"{}"
+    mark: int = 0  # how far it offered the log to the lanes of its shares
 
 
 class Books(msgspec.Struct, frozen=True):

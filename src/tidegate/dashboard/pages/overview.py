@@ -5,6 +5,7 @@ One snapshot of the books, the health of every sender, the last dozen events and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -47,6 +48,7 @@ async def gather(gateway: Gateway) -> dict[str, Any]:
     destinations = [health.destination(gateway, one, snapshot) for one in gateway.live.destinations.values()]
     sources = [health.source(one, snapshot, "") for one in gateway.live.sources.values()]
     return view(
+        nodes=[node.shares for node in await gateway.store.leases.nodes()],
         totals=snapshot.totals,
         fed=feeding.fed_unrouted(snapshot),
         sources=sources,
@@ -61,6 +63,13 @@ async def gather(gateway: Gateway) -> dict[str, Any]:
     )
 
 
+def nodes_words(shares: Sequence[int]) -> str:
+    """Where there are several nodes: how many, and whether they share the work. `shares`: this one's first."""
+    if len(shares) < 2:
+        return ""
+    return f" {len(shares)} nodes: this one holds {shares[0]} of {sum(shares)} shares."
+
+
 def view(
     *,
     totals: Any,
@@ -70,6 +79,7 @@ def view(
     troubles: list[Trouble],
     refusals: list[dict[str, Any]],
     fed: int = 0,
+    nodes: Sequence[int] = (),
 ) -> dict[str, Any]:
     """Everything the template needs, from plain figures. Pure."""
     shown = [_shown(one) for one in troubles]
@@ -81,7 +91,8 @@ def view(
         "totals": totals,
         "headline": _headline(len(troubles), totals.accepted),
         "mood": "exhausted" if urgent else "retry" if troubles else "delivered" if totals.accepted else "pending",
-        "subline": f"{words.plural(len(sources), 'source')} in, {words.plural(len(destinations), 'destination')} out.",
+        "subline": f"{words.plural(len(sources), 'source')} in, {words.plural(len(destinations), 'destination')} out."
+        + nodes_words(nodes),
         "last_at": events[0]["received_at"] if events else None,
         "troubles": shown[:TROUBLES],
         "troubles_more": max(0, len(troubles) - TROUBLES),

@@ -329,7 +329,9 @@ class Engine:
     async def facts(self) -> dict[str, Any]:
         """What doctor judges, as the server says it now."""
         row = await self.fetchrow(sql("engine")["facts"])
-        return {"kind": "postgresql", "server": self.server, "pool_size": POOL_SIZE, "down": self.down, **dict(row)}
+        facts = {"kind": "postgresql", "server": self.server, "pool_size": POOL_SIZE, "down": self.down, **dict(row)}
+        # A pooler that shares sessions was refused when this was opened (`_refuse_pooler`): "direct" is no guess.
+        return {**facts, "sessions": "direct"}
 
 
 def _connect_options() -> dict[str, Any]:

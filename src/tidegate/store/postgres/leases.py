@@ -340,4 +340,4 @@ class PostgresLeases:
 
     async def facts(self) -> dict[str, Any]:
         """For doctor."""
-        return {"node": self.node, "fence": self.fence, "shares": len(self.held), "nodes": len(await self.nodes())}
+        return {"node": self.node, "fence": self.fence, "shares": len(self.held)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ import apsw
 
 from tidegate import ids
 from tidegate.errors import BadRequest, StoreBroken, StoreBusy
-from tidegate.store import SHARES, Holder, Node
+from tidegate.store import FOREVER_US, SHARES, Holder, Node
 from tidegate.store.lock import DirectoryLock
 from tidegate.store.sqlite.deliveries import SqliteDeliveries
 from tidegate.store.sqlite.engine import Engine
@@ -27,7 +28,6 @@ from tidegate.store.sqlite.records import SqliteRecords
 from tidegate.store.sqlite.settings import SqliteSettings
 
 FILE_NAME = "tidegate.db"
-FOREVER_US = 1 << 62
 _BACKUP_PAGES = 500
 
 
@@ -105,6 +105,7 @@ class SqliteStore:
         facts = await self._engine.read(work)
         facts["used_bytes"] = (facts["page_count"] - facts["free_pages"]) * facts["page_bytes"]
         facts["synchronous"] = await self._engine.write(lambda c: c.execute("PRAGMA synchronous").get)
+        facts["free_bytes"] = shutil.disk_usage(self.directory).free
         facts["commits"] = self._engine.commits
         return facts
 

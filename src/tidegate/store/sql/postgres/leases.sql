@@ -79,7 +79,7 @@ SELECT node FROM shares WHERE number = $1
 
 -- name: nodes
 SELECT n.id, n.fence, count(s.number), (extract(epoch FROM n.started_at) * 1000000)::bigint,
-       (extract(epoch FROM n.lease_expires_at) * 1000000)::bigint, n.status
+       (extract(epoch FROM n.lease_expires_at) * 1000000)::bigint, n.status, n.mark
 FROM nodes AS n LEFT JOIN shares AS s ON s.node = n.id
 WHERE n.lease_expires_at >= clock_timestamp()
 GROUP BY n.id ORDER BY n.id <> $1, n.started_at, n.id

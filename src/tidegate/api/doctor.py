@@ -1,0 +1,52 @@
+"""`GET /doctor`: what needs a person, the nodes, and the facts of the gateway and its store.
+
+Answers as well when the store does not: then that is what it tells. Changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tidegate.answer import stats, troubles, upkeep
+from tidegate.api.call import Call
+from tidegate.clock import rfc3339
+from tidegate.errors import StoreBusy
+from tidegate.store import FOREVER_US, Node
+
+if TYPE_CHECKING:
+    from tidegate.gateway import Gateway
+
+
+async def doctor(call: Call) -> dict[str, Any]:
+    """The facts of the gateway, before them what needs a person and who was turned away."""
+    gateway = call.gateway
+    try:
+        facts = await gateway.doctor()
+        nodes = await gateway.store.leases.nodes()
+        found = [
+            *upkeep.of_store(facts["store"], nodes),
+            *troubles.find(gateway, await stats.snapshot(gateway)),
+        ]
+    except StoreBusy as error:
+        ready = gateway.ready() or error.message
+        return {"ready": ready, "troubles": msgspec.to_builtins([upkeep.away(error.message)]), "turned_away": []}
+    return {
+        "ready": facts.pop("ready"),
+        "troubles": msgspec.to_builtins(found),
+        "turned_away": msgspec.to_builtins(await troubles.turned_away(call.gateway)),
+        "nodes": [_node(node, gateway) for node in nodes],
+        **facts,
+    }
+
+
+def _node(node: Node, gateway: Gateway) -> dict[str, Any]:
+    """One that lives. `behind` is how many offsets of the log it has not offered to its lanes yet."""
+    return {
+        "id": node.id,
+        "shares": node.shares,
+        "started_at": rfc3339(node.started_at_us),
+        "lease_expires_at": rfc3339(node.lease_expires_at_us) if node.lease_expires_at_us < FOREVER_US else None,
+        "behind": max(0, gateway.store.log.told - node.mark) if node.mark else None,
+    }
