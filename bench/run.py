@@ -19,8 +19,12 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from bench.figures import FIGURES, Options, Row
+from bench.figures import FIGURES as ALONE
+from bench.figures import Options, Row
+from bench.nodes import FIGURES as SHARED
 from bench.processes import ROOT, Scratch
+
+FIGURES = {**ALONE, **SHARED}
 
 
 def fsync_us(folder: Path) -> float:

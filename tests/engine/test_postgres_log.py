@@ -18,6 +18,8 @@ from tidegate.store import EventQuery
 from tidegate.store.postgres import open_postgres
 from tidegate.store.postgres.batches import Call, gather
 from tidegate.store.postgres.engine import SESSION_SETTINGS, sql
+from tidegate.store.postgres.follower import NOTICE_EVERY_SECONDS
+from tidegate.store.postgres.log import PACE_SECONDS
 from tidegate.store.postgres.partitions import first_of, span_of
 
 END = 1 << 62
@@ -306,6 +308,51 @@ def test_two_nodes_see_each_others_events_in_one_order_without_a_hole():
         assert {body for _, body, _ in told[0]} == sent
 
     on_stores(work, 2)
+
+
+def test_one_look_reads_what_lies_in_the_gaps_between_own_batches():
+    """Cut by rows or by bytes it gives the first of them, whichever gap they lie in."""
+
+    async def work(store):
+        number = await audience(store)
+        await store.log.append([event(number, b"b" * 100) for _ in range(8)])
+        text = sql("log")["follow"]
+
+        async def look(rows, size):
+            found = await store.engine.fetch(text, [0, 2, 5], [1, 4, END], rows, size, 0)
+            return [row["offset"] for row in found]
+
+        assert await look(500, 1 << 20) == [1, 3, 4, 6, 7, 8]
+        assert await look(2, 1 << 20) == [1, 3]
+        assert await look(500, 250) == [1, 3, 4]
+        assert await look(500, 1) == [1], "at least one, however large"
+
+    on_stores(work)
+
+
+def test_nodes_that_share_a_server_collect_longer_and_one_alone_sends_no_notices():
+    async def work(store):
+        number = await audience(store)
+        other = await raw(store)
+        heard = []
+        await other.add_listener("tidegate_log", lambda *_: heard.append(1))
+        store.log.company(1)
+        for _ in range(5):
+            await store.log.append([event(number)])
+        await other.execute("SELECT pg_notify('tidegate_log', '')")
+        await eventually(lambda: heard)
+        assert len(heard) == 1, "only our own"
+        store.log.company(3)
+        began = time.monotonic()
+        for _ in range(20):
+            await store.log.append([event(number)])
+        took = time.monotonic() - began
+        assert took > 19 * PACE_SECONDS * 3
+        await eventually(lambda: len(heard) > 1)
+        assert len(heard) - 1 <= took / NOTICE_EVERY_SECONDS + 2, "a notice serves many appends"
+        await other.close()
+
+    on_stores(work)
 
 
 def test_an_id_that_comes_to_several_nodes_at_once_is_stored_once():

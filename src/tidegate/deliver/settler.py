@@ -1,8 +1,8 @@
 """The settler: results of many senders, made durable together a few dozen times a second.
 
 Owns what waits for the next settle. One settlement is on its way at a time; results that come meanwhile wait for
-the next. A settle is due 20 ms after the first result, and 0.5 s after the log moved without one, so that a start
-does not read again what no route wanted. Failure: when the store is busy the same settlement is tried again (it is
+the next. A settle is due 20 ms after the first result (longer where nodes share a server), and 0.5 s after the log
+moved without one, so that a start does not read again what no route wanted. Failure: when the store is busy the same settlement is tried again (it is
 idempotent) and senders stop when their windows are full; when the store is broken the gateway stops, and what was
 sent and not settled is sent again after the start, with the same id and attempt number. A settlement that is fenced
 changed nothing: everything collected is dropped, for another node sends it now.
@@ -18,7 +18,6 @@ from tidegate.errors import Fenced, StoreBusy, TidegateError
 from tidegate.model import Attempt, Exceptional, RangeSettlement
 from tidegate.store import Deliveries, Settlement
 
-SETTLE_SECONDS = 0.02  # 5 to 50 ms measured the same; duplicates after a kill shorten with it
 IDLE_SECONDS = 0.5
 BUSY_SECONDS = 0.5
 
@@ -83,7 +82,7 @@ class Settler:
         if self._timer is not None:
             self._timer.cancel()
         self._soon = True
-        self._timer = asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._start)
+        self._timer = asyncio.get_running_loop().call_later(self._deliveries.settle_seconds, self._start)
 
     def moved(self) -> None:
         """Only the log moved: settle within half a second."""

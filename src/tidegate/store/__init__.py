@@ -142,6 +142,11 @@ class Log(Protocol):
 class Deliveries(Protocol):
     """Positions, exceptions and attempts."""
 
+    @property
+    def settle_seconds(self) -> float:
+        """How long results are collected before they are settled together."""
+        ...
+
     async def load(self, shares: Collection[int] | None = None) -> Standing:
         """Marks and lanes of `shares`, of all when None."""
         ...

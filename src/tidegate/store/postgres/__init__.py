@@ -33,6 +33,12 @@ class PostgresStore:
         self.deliveries = PostgresDeliveries(engine, self.log, self.leases)
         self.records = PostgresRecords(engine, self.log, self.leases)
         self.settings = PostgresSettings(engine)
+        self.leases.on_company = self._company
+
+    def _company(self, nodes: int) -> None:
+        """The more nodes, the longer each collects: what a small write costs is its commit, whoever makes it."""
+        self.log.company(nodes)
+        self.deliveries.company(nodes)
 
     async def start(self) -> None:
         await self.settings.load()

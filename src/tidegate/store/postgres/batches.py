@@ -44,8 +44,8 @@ class Batch(msgspec.Struct):
     keys: list[bytes | None]
     places: list[list[tuple[int, bytes]]]
 
-    def columns(self) -> tuple[list[Any], ...]:
-        """The parameters of the statement `append`, in its order."""
+    def columns(self, notice: str | None = None) -> tuple[Any, ...]:
+        """The parameters of the statement `append`, in its order; `notice` is told to other nodes with the commit."""
         rows = self.rows
         return (
             self.row_calls,
@@ -64,6 +64,7 @@ class Batch(msgspec.Struct):
             self.keys,
             [e.body_hash for e in rows],
             [number for number, call in enumerate(self.calls) if call.strict],
+            notice,
         )
 
 
@@ -73,6 +74,7 @@ class Answer(msgspec.Struct):
     events: list[Event]
     answers: list[list[Appended] | Conflict]
     differing: list[int]
+    noticed: bool  # other nodes were told of it
 
 
 def dedupe_key(source: str, dedupe_id: str) -> bytes:
@@ -178,7 +180,7 @@ def read_answer(batch: Batch, row: Any) -> Answer:
                 differing.add(at)
             done.append(Appended(at, again, differs))
         answers.append(done)
-    return Answer(events, answers, sorted(differing))
+    return Answer(events, answers, sorted(differing), row["noticed"] is not None)
 
 
 def _refusal(call: Call, places: list[tuple[int, bytes]], found: list[tuple[int, bytes, bool]]) -> Conflict:

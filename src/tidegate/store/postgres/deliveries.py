@@ -60,6 +60,10 @@ def columns(rows: Iterable[tuple[Any, ...]], width: int) -> Iterable[Sequence[An
     return turned or ((),) * width
 
 
+SETTLE_SECONDS = 0.02  # a node; of n nodes each takes n times as long, so that their commits stay as many
+SETTLE_SECONDS_LIMIT = 0.1
+
+
 class PostgresDeliveries:
     """Implements `store.Deliveries`."""
 
@@ -68,6 +72,11 @@ class PostgresDeliveries:
         self._log = log
         self._member = member
         self._sql = sql("deliveries")
+        self.settle_seconds = SETTLE_SECONDS
+
+    def company(self, nodes: int) -> None:
+        """How many nodes are alive, this one among them."""
+        self.settle_seconds = min(SETTLE_SECONDS * nodes, SETTLE_SECONDS_LIMIT)
 
     async def load(self, shares: Collection[int] | None = None) -> Standing:
         wanted = list(range(SHARES) if shares is None else shares)

@@ -76,6 +76,7 @@ class PostgresLeases:
         self._turn: asyncio.Task[None] | None = None  # the round under way
         self._tasks: list[asyncio.Task[None]] = []
         self._give_up: asyncio.TimerHandle | None = None
+        self.on_company: Callable[[int], None] = lambda nodes: None  # told each round how many nodes are alive
         self._calls = Calls(engine, node, self._owner, self._answer)
 
     # -- life --------------------------------------------------------------------------------------------
@@ -244,6 +245,7 @@ class PostgresLeases:
         counts = [(row[0], row[1]) for row in rows]
         if all(node != self.node for node, _ in counts):
             return  # not a member: the renewal finds out
+        self.on_company(len(counts))
         change = change_of_shares(counts, self.node, rows[0][2])
         if change > 0:
             await self._claim(change)

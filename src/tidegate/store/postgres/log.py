@@ -34,6 +34,11 @@ ANSWER_AFTER_SECONDS = 0.9  # those who wait get 503
 SWEEP_SECONDS = 0.1
 KEEP_EVERY_SECONDS = 10.0
 DEDUPE_SLICE = 2000
+# Nearly all of what a small append costs is its commit, and the look of every other node that follows it. So an append
+# begins at least so long after the one before, and what came meanwhile goes together; with n nodes, n times as long.
+ALONE_PACE_SECONDS = 0.004
+PACE_SECONDS = 0.006
+PACE_LIMIT_SECONDS = 0.03
 
 logger = logging.getLogger("tidegate.store")
 
@@ -53,6 +58,7 @@ class PostgresLog:
         self._calls: list[Call] = []  # not sent yet
         self._open: dict[asyncio.Future[Any], float] = {}  # not answered yet, oldest first
         self._writing_since: float | None = None
+        self._pace = ALONE_PACE_SECONDS
         self._due = asyncio.Event()
         self._keep_now = asyncio.Event()
         self._sweep: asyncio.TimerHandle | None = None
@@ -148,11 +154,20 @@ class PostgresLog:
         else:
             future.set_result(value)
 
+    def company(self, nodes: int) -> None:
+        """How many nodes are alive, this one among them."""
+        self.follower.others = nodes > 1
+        self._pace = ALONE_PACE_SECONDS if nodes == 1 else min(PACE_SECONDS * nodes, PACE_LIMIT_SECONDS)
+
     async def _flush(self) -> None:
+        began = 0.0
         while True:
             await self._due.wait()
             self._due.clear()
             while self._calls:
+                if (pause := began + self._pace - self._loop.time()) > 0:
+                    await asyncio.sleep(pause)
+                began = self._loop.time()
                 waiting = [call for call in self._calls if not call.future.done()]
                 self._calls = []
                 if waiting:
@@ -185,7 +200,7 @@ class PostgresLog:
             self._answer(call.future, error)
 
     async def _insert(self, batch: Batch) -> Answer:
-        values = batch.columns()
+        values = batch.columns(self.follower.notice())
         try:
             row = await self._engine.fetchrow(self._sql["append"], *values)
         except asyncpg.UniqueViolationError:
@@ -200,7 +215,7 @@ class PostgresLog:
 
     def _tell(self, batch: Batch, answer: Answer) -> None:
         """First the readers, then those who wait for their 2xx."""
-        later = self.follower.committed(answer.events) if answer.events else None
+        later = self.follower.committed(answer.events, answer.noticed) if answer.events else None
         if later is None:
             self._answer_all(batch, answer)
         else:

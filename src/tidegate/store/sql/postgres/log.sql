@@ -4,7 +4,8 @@
 -- All of a batch in one statement. The lock is taken before an offset is drawn and freed by the implicit commit, when the
 -- rows are visible: so events become visible in the order of their offsets, with no round trip under the lock.
 -- `known` is looked up in the snapshot from before the lock; an id that another node committed in between is a unique
--- violation, and the whole statement is made again (log.py). Nothing is drawn for what is known or refused.
+-- violation, and the whole statement is made again (log.py). Nothing is drawn for what is known or refused. $17, when
+-- given, is told to the other nodes with the commit.
 WITH gate AS MATERIALIZED (
   SELECT pg_advisory_xact_lock(8420, 1)
 ), input AS MATERIALIZED (
@@ -43,12 +44,12 @@ WITH gate AS MATERIALIZED (
          f.data_path, f.content_type, f.headers, f.change, f.body
   FROM fresh AS f
 )
-SELECT (SELECT min(f.offset) FROM fresh AS f) AS first,
-       (SELECT count(*) FROM fresh) AS fresh,
-       (SELECT array_agg(k.n ORDER BY k.n) FROM known AS k) AS known,
-       (SELECT array_agg(k.first ORDER BY k.n) FROM known AS k) AS known_offsets,
-       (SELECT array_agg(k.body_hash ORDER BY k.n) FROM known AS k) AS known_hashes,
-       (SELECT array_agg(r.call) FROM refused AS r) AS refused
+SELECT f.first, k.known, k.known_offsets, k.known_hashes,
+       (SELECT array_agg(r.call) FROM refused AS r) AS refused,
+       CASE WHEN f.first IS NOT NULL AND $17::text IS NOT NULL THEN pg_notify('tidegate_log', $17)::text END AS noticed
+FROM (SELECT min(fresh.offset) AS first FROM fresh) AS f,
+     (SELECT array_agg(known.n ORDER BY known.n) AS known, array_agg(known.first ORDER BY known.n) AS known_offsets,
+             array_agg(known.body_hash ORDER BY known.n) AS known_hashes FROM known) AS k
 
 -- name: lock_append
 SELECT pg_advisory_xact_lock(8420, 1)
@@ -60,12 +61,19 @@ UPDATE events SET differs = true WHERE "offset" = ANY ($1::bigint[]) AND NOT dif
 SELECT greatest((SELECT max("offset") FROM events), (SELECT floor FROM log_state))
 
 -- name: follow
--- At most $3 rows and about $4 bytes, whatever the size of bodies; at least one row.
+-- What lies in the gaps ($1, $2] (ascending, apart): at most $3 rows and about $4 bytes, whatever the size of bodies; at
+-- least one row. $5 is where the first gap begins: said apart, it rules out the partitions of the past before they are
+-- opened.
 SELECT s."offset", s.type, s.origin, s.received_at, s.audience, s.body, s.content_type, s.headers, s.key,
        s.occurred_at, s.data_path, s.change, s.hops, s.differs
 FROM (
   SELECT n.*, sum(octet_length(n.body)) OVER (ORDER BY n.offset) - octet_length(n.body) AS bytes_before
-  FROM (SELECT * FROM events WHERE "offset" > $1 AND "offset" <= $2 ORDER BY "offset" LIMIT $3) AS n
+  FROM (
+    SELECT e.* FROM unnest($1::bigint[], $2::bigint[]) AS g(after, upto) CROSS JOIN LATERAL (
+      SELECT * FROM events AS one WHERE one."offset" > g.after AND one."offset" <= g.upto AND one."offset" > $5
+      ORDER BY one."offset" LIMIT $3
+    ) AS e ORDER BY e."offset" LIMIT $3
+  ) AS n
 ) AS s
 WHERE s.bytes_before < $4 ORDER BY s."offset"
 
