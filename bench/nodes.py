@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 from bench.figures import SOURCE, Options, Row, Work, accepting, delivering, destinations, note, side_by_side
+from bench.history import history
 from bench.processes import Process, arrived, far_side, free_port, gateway, get, load
 from bench.server import Database
 
@@ -184,4 +185,5 @@ FIGURES: dict[str, Callable[[Options], list[Row]]] = {
     "shared": shared,
     "two_nodes": two_nodes,
     "latency_nodes": latency_nodes,
+    "history": history,
 }
