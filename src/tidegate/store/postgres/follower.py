@@ -82,21 +82,20 @@ class Follower:
     # -- notices -----------------------------------------------------------------------------------------
 
     def notice(self) -> str | None:
-        """What the next append says to other nodes; None when one was sent just now, or nobody is there."""
-        if not self.others or self._loop.time() < self._noticed_at + NOTICE_EVERY_SECONDS:
+        """What the append that begins now says to other nodes; None when one was sent just now, or nobody is there."""
+        now = self._loop.time()
+        if not self.others or now < self._noticed_at + NOTICE_EVERY_SECONDS:
             return None
+        self._noticed_at = now
+        if self._notice is not None:
+            self._notice.cancel()
+            self._notice = None
         return self._me
 
-    def _note(self, carried: bool) -> None:
-        """After an append: the notice it carried is the last one for a while; without one, one is owed."""
-        now = self._loop.time()
-        if carried:
-            self._noticed_at = now
-            if self._notice is not None:
-                self._notice.cancel()
-                self._notice = None
-        elif self.others and self._notice is None:
-            at = max(now, self._noticed_at + NOTICE_EVERY_SECONDS) + NOTICE_SLACK_SECONDS
+    def _owe(self) -> None:
+        """An append carried no notice: the next one does, or one goes alone."""
+        if self.others and self._notice is None:
+            at = max(self._loop.time(), self._noticed_at + NOTICE_EVERY_SECONDS) + NOTICE_SLACK_SECONDS
             self._notice = self._loop.call_at(at, self._send)
 
     def _send(self) -> None:
@@ -115,7 +114,8 @@ class Follower:
 
         `noticed`: the append carried what `notice` gave.
         """
-        self._note(noticed)
+        if not noticed:
+            self._owe()
         told: asyncio.Future[None] = self._loop.create_future()
         self._own.append((events, told))
         self._own.sort(key=lambda one: one[0][0].offset)
