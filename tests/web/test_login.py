@@ -8,8 +8,11 @@ from urllib.parse import urlencode
 
 import pytest
 
-from support.gateway import served
-from tidegate.api import sessions
+from support.cluster import MASTER
+from support.gateway import Served, served
+from support.postgres import server
+from support.running import until
+from tidegate.api import keys, sessions
 
 CLICK = {"Sec-Fetch-Site": "same-site", "Sec-Fetch-User": "?1", "Sec-Fetch-Mode": "navigate"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -112,5 +115,47 @@ def test_behind_a_proxy_with_tls_the_cookie_is_sent_over_tls_only(tmp_path: Path
                 entered = await nobody("POST", "/login", urlencode({"token": token}).encode(), headers=headers)
                 assert entered.status == 303
                 assert ("; Secure" in entered.headers["set-cookie"]) is secure, host
+
+    asyncio.run(main())
+
+
+def test_sessions_and_keys_hold_on_every_node_and_end_on_every_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    balanced = {"Host": "localhost:8420"}  # one name for all nodes, as behind a balancer
+    for module in (sessions, keys):
+        monkeypatch.setattr(module, "REFRESH_SECONDS", 0.2)
+        monkeypatch.setattr(module, "MISS_SECONDS", 0.0)
+
+    async def login(gate: Served) -> dict[str, str]:
+        token = gate.context.sessions.new_link()
+        form = urlencode({"token": token}).encode()
+        entered = await gate.api.with_key(None)("POST", "/login", form, headers={**FORM, **balanced})
+        assert entered.status == 303
+        return {**balanced, "Cookie": entered.headers["set-cookie"].partition(";")[0]}
+
+    async def seen(gate: Served, cookie: dict[str, str]) -> bool:
+        return (await gate.api.with_key(None)("GET", "/events", headers=cookie)).status == 200
+
+    async def main() -> None:
+        where = {"database": server().new_database(), "environ": {"TIDEGATE_SECRET_KEY": MASTER}}
+        async with served(tmp_path / "a", "", **where) as a, served(tmp_path / "b", "", **where) as b:
+            first = await login(a)
+            assert await seen(b, first)
+            second = await login(b)
+            third = await login(a)  # of what B began A may not have heard: it must not be lost by this
+            assert [await seen(gate, cookie) for gate in (a, b) for cookie in (first, second, third)] == [True] * 6
+            await a.context.sessions.end(second["Cookie"].partition("=")[2])
+            robot = await a.key("read")
+            on_b = b.api.with_key(robot.key)
+            assert (await on_b("GET", "/api/v1/stats")).status == 200
+            (kept,) = (await a.api.get("/keys"))["data"]
+            await a.api("DELETE", f"/api/v1/keys/{kept['id']}")
+
+            async def ended() -> bool:
+                return not await seen(b, second) and (await on_b("GET", "/api/v1/stats")).status == 401
+
+            await until(ended, 20)
+            assert await seen(b, first) and await seen(b, third)
 
     asyncio.run(main())

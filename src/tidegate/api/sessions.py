@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import msgspec
 from starlette.requests import HTTPConnection
 
-from tidegate.api.keys import Grant, Keyring, digest
+from tidegate.api.keys import REFRESH_SECONDS, Grant, Keyring, digest
 from tidegate.clock import Clock
 from tidegate.errors import Forbidden, TidegateError, Unauthorized
 from tidegate.store import Settings
@@ -64,6 +64,7 @@ class Sessions:
         self._sessions: dict[bytes, Session] | None = None
         self._links: dict[bytes, int] = {}
         self._missed_at = float("-inf")
+        self._read_at = float("-inf")
 
     # -- logging in and out ------------------------------------------------------------------------------
 
@@ -92,7 +93,7 @@ class Sessions:
         cookie = secrets.token_urlsafe(32)
         now = self._clock.now_us()
         session = Session(digest(cookie), now, now + SESSION_SECONDS * 1_000_000)
-        kept = [one for one in (await self._load()).values() if one.expires_at_us > now]
+        kept = [one for one in (await self._load(anew=True)).values() if one.expires_at_us > now]
         kept.sort(key=lambda one: one.created_at_us)
         await self._save([*kept[-(MAX_SESSIONS - 1) :], session])
         return cookie
@@ -104,7 +105,7 @@ class Sessions:
 
     async def end(self, cookie: str) -> None:
         hashed = digest(cookie)
-        await self._save([one for one in (await self._load()).values() if one.hash != hashed])
+        await self._save([one for one in (await self._load(anew=True)).values() if one.hash != hashed])
 
     # -- who is there ------------------------------------------------------------------------------------
 
@@ -132,14 +133,16 @@ class Sessions:
         if now - self._missed_at < MISS_SECONDS:
             return None
         self._missed_at = now
-        self._sessions = None
-        return (await self._load()).get(hashed)
+        return (await self._load(anew=True)).get(hashed)
 
-    async def _load(self) -> dict[bytes, Session]:
-        if self._sessions is None:
+    async def _load(self, *, anew: bool = False) -> dict[bytes, Session]:
+        """From memory for a few seconds: one may have ended on another node."""
+        now = self._clock.monotonic()
+        if self._sessions is None or anew or now - self._read_at > REFRESH_SECONDS:
             stored = await self._settings.value(_VALUE)
             sessions = msgspec.json.decode(stored, type=list[Session]) if stored else []
             self._sessions = {one.hash: one for one in sessions}
+            self._read_at = now
         return self._sessions
 
     async def _save(self, sessions: Iterable[Session]) -> None:
