@@ -27,7 +27,7 @@ from tidegate.rules.budget import http_date
 from tidegate.rules.changes import Copy, compare_versions, make_copy
 from tidegate.rules.deletes import decide, twice_missing
 from tidegate.rules.items import item_value, page_items, record_key, record_version
-from tidegate.rules.paginators import PageAnswer, PageRequest, Walk, first_request, header, next_page
+from tidegate.rules.paginators import STEADY, PageAnswer, PageRequest, Walk, first_request, header, next_page
 from tidegate.store import Records
 from tidegate.units import seconds
 
@@ -49,6 +49,7 @@ class Run(msgspec.Struct):
     server_at_us: int | None = None  # the source's clock at the first page
     started_us: int = 0
     highest: str | None = None
+    first_highest: str | None = None  # on the first of several pages: no row of it can have been passed over
     applied: Applied = msgspec.field(default_factory=Applied)
     seen: set[str] = msgspec.field(default_factory=set)  # keys, only when deletes are judged
 
@@ -100,7 +101,7 @@ class Poller:
         except _Expired:
             # Rule 5: a full scan with comparison, so that only differences become changes.
             run.full = True
-            run.highest = None
+            run.highest = run.first_highest = None
             await self._pages(run)
         if run.judge_deletes and run.complete and not run.not_modified:
             await self._judge_deletes(run)
@@ -129,6 +130,8 @@ class Poller:
                 self._resource.paginator, request, PageAnswer(response.headers, response.body, len(items)), walk
             )
             async for copies, last in self._copies(run, items, response):
+                if run.pages == 1:
+                    run.first_highest = run.highest
                 moved = self._moved(run, first, walk, tag) if last and following is None else {}
                 run.applied.add(await self._keeper.apply(copies, silent=run.silent, **moved))
             request = following
@@ -243,7 +246,9 @@ class Poller:
         self._keeper.memo.validated = tag if single else ""
         cursor = state.cursor
         if self._resource.incremental is not None:
-            cursor = incremental.advance(cursor, run.highest, run.server_at_us)
+            shifts = walk.pages > 1 and not isinstance(self._resource.paginator, STEADY)
+            moved = shifts and incremental.disturbed(run.highest, run.server_at_us)
+            cursor = incremental.advance(cursor, run.first_highest if moved else run.highest, run.server_at_us)
         return {
             "cursor": cursor,
             "etag": header(first.headers, "etag") if single else None,

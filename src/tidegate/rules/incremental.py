@@ -42,6 +42,18 @@ def advance(cursor: str | None, highest: str | None, server_at_us: int | None) -
     return highest
 
 
+def disturbed(highest: str | None, server_at_us: int | None) -> bool:
+    """Whether the list may have moved under a walk over several numbered pages: a row changed since the walk began.
+
+    It leaves its place for the end, those behind it move up, and the first of the next page is on neither. True when
+    it cannot be told, for want of the source's clock or of instants.
+    """
+    if highest is None:
+        return False
+    at_us = version_instant(highest)
+    return at_us is None or server_at_us is None or at_us > server_at_us - int(SETTLE_SECONDS * 1_000_000)
+
+
 def format_like(at_us: int, sample: str) -> str:
     """An instant in the spelling of `sample`: a date, whole seconds, or with a fraction; always UTC."""
     moment = to_datetime(max(0, at_us))

@@ -28,6 +28,7 @@ from tidegate.config.model import (
 from tidegate.errors import UpstreamError
 from tidegate.rules.items import page_value
 
+STEADY = (CursorPages, HeaderCursor, SinglePage)  # the next page begins where the last one ended, whatever moves
 MAX_PAGES = 100_000  # ten million items at 100 a page; a run this long is a loop
 
 Params = tuple[tuple[str, str], ...]
