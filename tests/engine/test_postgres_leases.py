@@ -20,11 +20,11 @@ import pytest
 
 from support.postgres import server
 from support.postgres_node import ChildNode, Node
-from support.stores import audience, event
+from support.stores import AllOffered, audience, event
 from support.wire import Wire
-from tidegate.errors import BadRequest, Fenced, StoreBusy, TidegateError
+from tidegate.errors import BadRequest, Fenced, SchemaTooNew, StoreBusy, TidegateError
 from tidegate.store import SHARES
-from tidegate.store.postgres import calls
+from tidegate.store.postgres import calls, open_postgres
 from tidegate.store.postgres.engine import sql
 from tidegate.store.postgres.leases import LEASE_SECONDS
 
@@ -502,3 +502,21 @@ def test_a_call_without_an_answer_ends_busy_and_one_for_a_share_on_its_way_waits
             assert (await a.leases.ask(share, b"x")).startswith(b"x answered by")
 
     asyncio.run(work())
+
+
+def test_a_node_that_was_away_while_the_schema_became_unreadable_stops():
+    async def main():
+        store = await open_postgres(server().new_database(), "a")
+        failed = []
+        store.on_failure(failed.append)
+        await store.leases.start(AllOffered(store))
+        await store.engine.execute("INSERT INTO schema_version (version, oldest_reader) VALUES (1000, 1000)")
+        store.leases._lose("as after a long pause")
+        async with asyncio.timeout(20):
+            while not failed:  # noqa: ASYNC110 - it is called, and nothing else tells
+                await asyncio.sleep(0.01)
+        assert isinstance(failed[0], SchemaTooNew)
+        assert not store.leases.fence and not store.leases.held
+        await store.close()
+
+    asyncio.run(main())

@@ -51,7 +51,9 @@ class PostgresStore:
         await self.engine.close()
 
     def on_failure(self, callback: Callable[[BaseException], None]) -> None:
-        """Never called: whatever a cut statement did, the server knows, and what is repeated is recognised."""
+        """Called when the schema became one that this release cannot read. Of what a cut statement did nothing is to be
+        feared: the server knows, and what is repeated is recognised."""
+        self.leases.failed = callback
 
     async def backup(self, path: str, progress: Callable[[int, int], None] | None = None) -> None:
         raise NotBuilt(

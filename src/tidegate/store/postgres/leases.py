@@ -73,6 +73,7 @@ class PostgresLeases:
         self._vouched = 0  # the fence whose lock the session holds, 0 when it holds none
         self._gone: dict[tuple[str, int], float] = {}  # nodes whose session is gone, and since when it was seen so
         self._wake = asyncio.Event()
+        self.failed: Callable[[BaseException], None] = lambda error: None  # this node can never join again
         self._turn: asyncio.Task[None] | None = None  # the round under way
         self._tasks: list[asyncio.Task[None]] = []
         self._give_up: asyncio.TimerHandle | None = None
@@ -150,6 +151,9 @@ class PostgresLeases:
                         await asyncio.wait([self._turn])
                     await self._join()
                     self._wake.set()
+            except SchemaTooNew as error:  # it was away while the release after this one took over
+                self.failed(error)
+                return
             except TidegateError as error:
                 log.warning("the lease could not be renewed: %s", error.message)
             except Exception:
