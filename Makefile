@@ -8,6 +8,7 @@ PORT ?= 8420
 ROUNDS ?= 5
 DURATION ?= 3
 KILL_ROUNDS ?= 200
+WORKERS ?= 2
 NODE_FAULTS ?= 200
 
 # The first of these that really runs and is new enough (a name on PATH may be a launcher for a missing version).
@@ -27,8 +28,8 @@ setup: $(VENV)/.runtime ## install Tidegate into .venv (the command is .venv/bin
 demo: $(VENV)/.runtime ## start the gateway with the sample company (PORT=8420)
 	@exec $(BIN)/tidegate demo --port $(PORT)
 
-test: $(VENV)/.dev ## install what the tests need and run them all
-	@$(BIN)/python -m pytest -rs
+test: $(VENV)/.dev ## install what the tests need and run them all (WORKERS=0: one after the other)
+	@$(BIN)/python -m pytest -rs -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: lint test ## format, lint, types, import order, docs and tests: what CI runs
 

@@ -388,7 +388,7 @@ BROKEN = [
     (b"HTTP/1.1 200 OK\r\nx: " + b"y" * 100_000, "is no HTTP"),
     (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok", "ends early"),
     (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", "is no HTTP"),
-    (packed(gzip.compress(b"hello")[:-4]), "ends early"),
+    (packed(gzip.compress(b"hello", mtime=0)[:-4]), "ends early"),
     (packed(b"hello"), "is no gzip"),
     (packed(b"hello", "br"), "not asked for"),
 ]
