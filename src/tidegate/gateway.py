@@ -39,6 +39,7 @@ from tidegate.store.sqlite import open_sqlite
 from tidegate.vault import check_vault, open_vault
 
 log = logging.getLogger("tidegate.gateway")
+REREAD_SECONDS = 1.0
 REFUSALS_PER_WRITE = 100
 
 
@@ -88,6 +89,7 @@ class Gateway:
         self._refusals: list[Refusal] = []
         self._refusal_task: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
+        self._unread = False  # a change of another node that no reading has begun for
         self._max_waiting = live.settings.gateway.max_waiting
 
     def _own_addresses(self) -> frozenset[tuple[str, int]]:
@@ -109,6 +111,9 @@ class Gateway:
     async def stop(self) -> None:
         """Doors are closed by the server before this; afterwards the data directory is free."""
         self.stopping.set()
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
         await self.maintenance.stop()
         await self.pull.stop()
         try:
@@ -165,15 +170,21 @@ class Gateway:
         return await self.store.leases.ask(share, door + call)
 
     def _changed_elsewhere(self) -> None:
-        """Another node changed items or keys: read them again, one reading at a time."""
+        """Another node changed items or keys: read them again. What changes during a reading is read after it."""
+        self._unread = True
         if self._reading is None or self._reading.done():
             self._reading = asyncio.get_running_loop().create_task(self._read_again(), name="configuration")
 
     async def _read_again(self) -> None:
-        try:
-            await self.live.load()
-        except TidegateError as error:
-            log.error("the configuration of another node could not be read: %s (%s)", error.message, error.code)
+        while self._unread and not self.stopping.is_set():
+            self._unread = False
+            try:
+                await self.live.load()
+            except TidegateError as error:
+                log.error("the configuration of another node could not be read: %s (%s)", error.message, error.code)
+                if error.retryable:
+                    self._unread = True
+                    await asyncio.sleep(REREAD_SECONDS)
 
     # -- configuration -----------------------------------------------------------------------------------
 

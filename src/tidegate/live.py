@@ -8,6 +8,7 @@ changes nothing.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -104,6 +105,7 @@ class Live:
         self._transforms: dict[int, Callable[[dict[str, Any]], dict[str, Any]] | None] = {}
         self._route_specs: dict[int, config.Route] = {}
         self._listeners: list[Callable[[], None]] = []
+        self._refreshing = asyncio.Lock()
         self._plan: RoutePlan = compile_routes((), frozenset())
         self._numbers: dict[tuple[str, int], int] = {}
         self._decisions: dict[int, Decision] = {}  # keeps decisions alive while their id() is a key
@@ -127,6 +129,10 @@ class Live:
         self._listeners.append(listener)
 
     async def _refresh(self) -> None:
+        async with self._refreshing:  # two at once could end with the older reading
+            await self._read_and_compile()
+
+    async def _read_and_compile(self) -> None:
         items = await self._store.settings.items()
         current = [item for item in items if item.deleted_at_us is None]
         self._items = {(item.kind, item.name): item for item in current}
