@@ -61,13 +61,13 @@ def test_a_node_that_hears_of_events_late_takes_a_share_only_when_it_has_heard_a
             async with node(tmp_path / "a", toml, database) as first, node(tmp_path / "b", toml, database) as second:
                 await until(lambda: len(second.store.leases.held) == 32)
                 follower = second.store.log.follower  # type: ignore[attr-defined]
-                heard, catch_up = asyncio.Event(), follower._catch_up
+                heard, look = asyncio.Event(), follower._look
 
                 async def late() -> None:
                     await heard.wait()
-                    await catch_up()
+                    await look()
 
-                follower._catch_up = late
+                follower._look = late
                 for _ in range(20):
                     await publish(first)
                 await until(lambda: len(far.requests) >= 20)  # those of the first node's own shares
