@@ -13,8 +13,9 @@ from support.running import books, publish, running, until
 from tidegate.deliver.lane import WINDOW
 from tidegate.deliver.settler import IDLE_SECONDS
 from tidegate.errors import Conflict, NotFound
-from tidegate.model import DeliveryState, Outcome
-from tidegate.store import SHARES
+from tidegate.model import DeliveryState, Lane, Outcome
+from tidegate.store import SHARES, Settlement
+from tidegate.store.sqlite import open_sqlite
 
 OKAY = answer(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
 SOURCE = "[sources.shop.publish]\n"
@@ -453,5 +454,27 @@ def test_events_for_a_destination_that_was_made_elsewhere_wait_in_a_durable_lane
                 gateway.deliver._configured()
                 await until(lambda: books_of(gateway, "late", delivered=3, pending=0))
                 assert len(late.requests) == 3
+
+    asyncio.run(main())
+
+
+def test_a_lane_that_was_settled_far_ahead_reads_on_after_a_kill(tmp_path):
+    async def main():
+        async with FarSide(OKAY) as far:
+            toml = SOURCE + destination(far) + route()
+            async with running(tmp_path, toml) as gateway:
+                await gateway.live.pause("crm")
+                for n in range(300):
+                    await publish(gateway, json.dumps(n).encode())
+            store = await open_sqlite(tmp_path / "data")
+            number = 2  # source, destination, route, in the order of the file
+            ahead = tuple(range(2, WINDOW))  # a kill came while the first of a full window was on its way
+            await store.deliveries.settle(Settlement(300, [Lane(number, 0, ahead, delivered=len(ahead))]))
+            await store.close()
+            async with running(tmp_path, toml) as gateway:
+                assert gateway.live.destinations["crm"].number == number
+                await gateway.live.resume("crm")
+                await until(lambda: books_of(gateway, delivered=300, pending=0))
+                assert sorted(json.loads(one.body)["data"] for one in far.requests) == [0, *range(WINDOW - 1, 300)]
 
     asyncio.run(main())

@@ -117,7 +117,7 @@ class Sender:
             or self.paused
             or self.halted
             or self._engine.stopping
-            or lane.room < 64
+            or (lane.room < READ_AHEAD and lane.open)  # with nothing open only reading on makes room
             or len(self.lines) > LINE_LIMIT
         ):
             return
@@ -126,7 +126,7 @@ class Sender:
     async def _read_lane(self) -> None:
         lane, engine = self.lane, self._engine
         try:
-            upto, room, after = engine.log.told, lane.room, lane.fed_to
+            upto, room, after = engine.log.told, max(lane.room, READ_AHEAD), lane.fed_to
             offsets = await engine.scan(self.number, after, upto, room)
             if self.halted or lane.fed_to != after:
                 return  # a bulk settlement came in between: what was read is settled, its end pumps again
@@ -163,7 +163,7 @@ class Sender:
                     self.circuit.probe_lost(now)
                 break
         if not self.lane.live:
-            if self.flights and self.lane.room < 64:
+            if self.flights and self.lane.room < READ_AHEAD:
                 self._release_hung()
             self._feed()
 
