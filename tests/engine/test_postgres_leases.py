@@ -256,9 +256,9 @@ def test_a_node_whose_session_is_cut_goes_on_under_its_fence():
 
             b.engine._connect = slowly
             for _ in range(3):
-                pid = b.engine.session.get_server_pid()
-                await made.rows("SELECT pg_terminate_backend($1)", pid)
-                await until(lambda pid=pid: b.engine.session is None or b.engine.session.get_server_pid() != pid, 1)
+                cut = b.engine.session
+                await made.rows("SELECT pg_terminate_backend($1)", cut.get_server_pid())
+                await until(lambda cut=cut: b.engine.session is not cut, 1)
                 while b.engine.session is None:
                     await a.leases._reap()  # which finds no session of b, and waits a little
                 held = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = 8421 AND objid = $1"
