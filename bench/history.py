@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from bench.figures import Options, Row, note
-from bench.server import Database, run
+from bench.server import Database
 from tidegate.model import Attempt, Lane, NewEvent, Origin, Outcome
 from tidegate.store import SHARES, Settlement
 from tidegate.store.postgres import PostgresStore, open_postgres
@@ -244,5 +244,4 @@ def history(options: Options) -> list[Row]:
     """Append, settle and lists with a short and with a long history (some minutes and 6 GB of disk)."""
     database = Database(options.database)
     with database.fresh() as short, database.fresh() as long:
-        run(short, "SELECT 1")
         return asyncio.run(_measure(database, short, long, options.rounds))

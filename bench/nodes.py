@@ -17,7 +17,7 @@ from typing import Any
 from bench.figures import SOURCE, Options, Row, Work, accepting, delivering, destinations, note, side_by_side
 from bench.history import history
 from bench.processes import Process, arrived, far_side, free_port, gateway, get, load
-from bench.server import Database
+from bench.server import Database, run
 
 RATE = 500  # events a second of the fixed load
 SHARED_KEY = "YmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmI="
@@ -73,8 +73,9 @@ def _database(database: Database, url: str | None) -> Iterator[str | None]:
 class Nodes:
     """So many nodes on one fresh database, and a far side. The load goes to them in equal parts."""
 
-    def __init__(self, nodes: list[Process], ports: list[int], sink: int, copies: int) -> None:
+    def __init__(self, nodes: list[Process], ports: list[int], sink: int, copies: int, url: str) -> None:
         self.nodes = nodes
+        self.url = url
         self._ports = ports
         self._sink = sink
         self._copies = copies
@@ -110,7 +111,7 @@ def nodes(options: Options, database: Database, count: int, copies: int) -> Iter
         for port in ports:
             folder = options.scratch.fresh()
             started.append(stack.enter_context(gateway(folder, config, port, url)))
-        made = Nodes(started, ports, sink, copies)
+        made = Nodes(started, ports, sink, copies, url)
         time.sleep(2)  # the shares are evened out
         made.post(1, RATE)
         yield made
@@ -181,9 +182,55 @@ def latency_nodes(options: Options) -> list[Row]:
     return rows
 
 
+TABLE_BYTES = """
+SELECT sum(pg_total_relation_size(c.oid))::bigint FROM pg_class AS c
+WHERE c.relkind = 'r' AND c.relnamespace = 'tidegate'::regnamespace AND c.relname ~ '^(events|attempts|dedupe)'
+"""
+SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+WAL = "SELECT wal_bytes::bigint FROM pg_stat_wal"
+
+
+def sizing(options: Options) -> list[Row]:
+    """What nodes and server take while events of 1 KiB go to one destination: memory, sessions, disk, WAL."""
+    rows = []
+    for count in (1, 2):
+        database = Database(options.database)
+        try:
+            with nodes(options, database, count, 1) as made:
+                rows += _sizing(options, database, made, count)
+        finally:
+            database.close()
+    return rows
+
+
+def _sizing(options: Options, database: Database, made: Nodes, count: int) -> list[Row]:
+    before, wal = (row[0][0] for row in run(made.url, TABLE_BYTES, WAL))
+    accepted = sum(made.post(options.seconds, rate) for rate in (RATE, 2 * RATE))
+    after, written, sessions = (row[0][0] for row in run(made.url, TABLE_BYTES, WAL, SESSIONS))
+    name = f"{count} node{'s' if count > 1 else ''}"
+    memory = [node.rss_bytes() / 2**20 for node in made.nodes]
+    rows = [
+        Row(f"{name}: memory of each", f"{max(memory):.0f} MiB", f"{min(memory):.0f} to {max(memory):.0f}"),
+        Row(f"{name}: sessions at the server", f"{sessions}", f"{sessions / count:.1f} each"),
+    ]
+    if count == 1:
+        rows += [
+            Row(
+                "disk of an event of 1 KiB, in all", f"{(after - before) / accepted:.0f} bytes", f"{accepted:,} events"
+            ),
+            Row("WAL of it, the first after a checkpoint too", f"{(written - wal) / accepted:.0f} bytes", "one run"),
+        ]
+    if database.metered:
+        rows.append(
+            Row(f"{name}: memory of the server", f"{database.rss_bytes() / 2**20:.0f} MiB", "64 MiB of buffers")
+        )
+    return rows
+
+
 FIGURES: dict[str, Callable[[Options], list[Row]]] = {
     "shared": shared,
     "two_nodes": two_nodes,
     "latency_nodes": latency_nodes,
     "history": history,
+    "sizing": sizing,
 }

@@ -24,7 +24,7 @@ from tidegate.store.tail import Tail
 
 CHANNEL = "tidegate_log"
 LOOK_EVERY_SECONDS = 0.25
-LOOK_PACE_SECONDS = 0.02  # between two looks, however many notices and gaps there are
+LOOK_PACE_SECONDS = 0.025  # between two looks, however many notices and gaps there are
 NOTICE_EVERY_SECONDS = 0.05
 NOTICE_SLACK_SECONDS = 0.01  # an append that comes so soon carries the notice, else it goes alone
 GAPS = 16  # that one look reads

@@ -37,7 +37,7 @@ DEDUPE_SLICE = 2000
 # Nearly all of what a small append costs is its commit, and the look of every other node that follows it. So an append
 # begins at least so long after the one before, and what came meanwhile goes together; with n nodes, n times as long.
 ALONE_PACE_SECONDS = 0.004
-PACE_SECONDS = 0.006
+PACE_SECONDS = 0.008
 PACE_LIMIT_SECONDS = 0.03
 
 logger = logging.getLogger("tidegate.store")
