@@ -7,6 +7,7 @@ made in that server and dropped again; the CPU of a given server is unknown here
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from bench.processes import ROOT
 if str(ROOT / "tests") not in sys.path:
     sys.path.append(str(ROOT / "tests"))
 
+_numbers = itertools.count(1)
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -30,7 +32,6 @@ class Database:
     def __init__(self, url: str | None) -> None:
         self._url = url
         self._server: Any = None
-        self._count = 0
         if url is None:
             from support.postgres import Server
 
@@ -50,8 +51,7 @@ class Database:
     @contextmanager
     def fresh(self) -> Iterator[str]:
         """An empty database for one gateway, or for several that share it."""
-        self._count += 1
-        name = f"tidegate_bench_{os.getpid()}_{self._count}"
+        name = f"tidegate_bench_{os.getpid()}_{next(_numbers)}"
         home = self.url("postgres") if self._url is None else self._url
         run(home, f"CREATE DATABASE {name}")
         try:
