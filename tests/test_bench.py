@@ -43,7 +43,7 @@ def test_a_figure_is_measured_beside_its_floor_and_told_with_its_goal(
 def test_the_shared_store_is_measured_beside_the_embedded_one(tmp_path: Path) -> None:
     done = bench(tmp_path, "shared")
     assert done.returncode == 0, done.stderr
-    told = [line for line in done.stdout.splitlines() if "one node on PostgreSQL |" in line]
+    told = [line for line in done.stdout.splitlines() if "one node on PostgreSQL " in line]
     assert len(told) == 2
     assert all("of the embedded store" in line and "| at least 0.6 |" in line for line in told)
 
