@@ -72,7 +72,8 @@ def test_a_node_that_hears_of_events_late_takes_a_share_only_when_it_has_heard_a
                     await publish(first)
                 await until(lambda: len(far.requests) >= 20)  # those of the first node's own shares
                 await asyncio.wait_for(first.end(), 20)  # type: ignore[attr-defined]
-                await asyncio.sleep(1.0)  # the second claims the shares, and waits
+                await until(lambda: len(second.store.leases.held) == 64, 20)
+                assert len(second.deliver.shares) == 32, "claimed, and not taken up before all is heard"
                 heard.set()
                 await until(lambda: settled(second, 20), 20)
                 assert len(far.requests) == 80, "each event once to each destination"

@@ -15,10 +15,9 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from tidegate import ids, units
 from tidegate.deliver.ahead import UNREAD, Ahead
+from tidegate.deliver.flight import Flight
 from tidegate.deliver.health import SenderHealth, tell_of_circuit
 from tidegate.deliver.lane import LaneCursor
 from tidegate.deliver.outgoing import Outgoing
@@ -36,19 +35,6 @@ if TYPE_CHECKING:
 
 READ_AHEAD = 64  # events fetched at a time when they fell out of the tail
 HUNG_SECONDS = 0.2  # a request this old that holds up a full window is moved to the exceptions
-
-
-class Flight(msgspec.Struct):
-    """One request on its way."""
-
-    offset: int
-    number: int
-    started_at_us: int
-    started: float
-    exception: Exceptional | None  # None: it came from the lane
-    key: str
-    probe: bool
-    pending: Any = None
 
 
 class Sender:
