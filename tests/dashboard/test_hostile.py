@@ -17,17 +17,14 @@ from support.farside import FarSide, answer
 from support.gateway import Served, served
 from support.running import until
 from support.scene import aside
+from support.weight import MOST_BYTES, weight
 from tidegate.api import sessions
 from tidegate.dashboard import payload, words
-from tidegate.dashboard.assets import Assets
 
 MARKUP = (
     "</pre></script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">'\"&{{ 7*7 }}"
 )
 TURNED = "invoice\u202egpj.exe\u2066\u200f\x00\x1b[31m"
-TEXTS = ("tide.css", "app.js", "live.js", "tide.svg")
-STATIC = sum(Assets().size(name) for name in TEXTS)
-MOST_BYTES = 60_000
 BAD = (
     b"HTTP/1.1 422 <b>No</b>\r\ncontent-type: text/html\r\nx-i: <script>1</script>\r\n"
     + b"".join(b"x-long-%d: %s\r\n" % (i, b"<" * 1500) for i in range(6))
@@ -128,7 +125,7 @@ def test_a_hostile_event_is_text_on_every_page_and_no_page_grows_with_it(tmp_pat
                 assert Tags(text).bad == [], path
                 assert words.visible(text) == text, path
                 assert "{{" not in text or "7*7" in text, path
-                assert len(shown.body) + STATIC < MOST_BYTES, (path, len(shown.body))
+                assert weight(shown.body) < MOST_BYTES, (path, weight(shown.body))
                 answered = path == f"/events/{made[0]}"
                 assert not answered or ("x-i: &lt;script&gt;" in text and "422" in text), "the answer stands there"
 
@@ -149,7 +146,7 @@ def test_an_event_that_goes_to_many_shows_the_urgent_in_full_and_each_on_demand(
                 headers = {"Cookie": f"{sessions.COOKIE}={cookie}"}
                 shown = await gate.api.with_key(None)("GET", f"/events/{made}", headers=headers)
                 text = shown.body.decode()
-                assert len(shown.body) + STATIC < MOST_BYTES and 2 <= text.count('class="panel dlv"') < 10
+                assert weight(shown.body) < MOST_BYTES and 2 <= text.count('class="panel dlv"') < 10
                 more = re.findall(r'href="(/events/[^"]+\?delivery=([^"]+))"', text)
                 assert len(more) == 15 and "tidegate explain" in text
                 path, wanted = more[-1]

@@ -10,6 +10,7 @@ import pytest
 from starlette.requests import Request
 
 from support import harbour
+from support.weight import MOST_BYTES, named, weight
 from tidegate.cli import VERBS
 from tidegate.dashboard.assets import Assets
 from tidegate.dashboard.pages import compare
@@ -19,7 +20,6 @@ from tidegate.dashboard.render import Pages
 ASSETS = Assets()
 CSS = ASSETS._files["tide.css"].decode()
 PAGES = harbour.pages()
-MOST_BYTES = 60_000
 TEXTS = ("ink", "ink2", "ink3", "pull", "push", "ok", "wait", "fail", "off")
 SURFACES = ("bg", "surface", "sunken")
 TINTED = ("pull", "push", "ok", "wait", "fail", "off")
@@ -86,11 +86,9 @@ def page(name: str, **cookies: str) -> str:
 
 @pytest.mark.parametrize("name", sorted(PAGES))
 def test_a_page_with_its_style_and_scripts_is_under_60_kb(name: str) -> None:
-    body = page(name)
-    used = re.findall(r"/static/[0-9a-f]+/([a-z.]+)", body)
-    assert {"tide.css", "app.js"} <= set(used)
-    weight = len(body.encode()) + sum(ASSETS.size(one) for one in set(used))
-    assert weight < MOST_BYTES, {one: ASSETS.size(one) for one in set(used)}
+    body = page(name).encode()
+    assert {"tide.css", "app.js"} <= named(body)
+    assert weight(body) < MOST_BYTES, {one: ASSETS.size(one) for one in named(body)}
 
 
 class Outline(HTMLParser):

@@ -60,8 +60,7 @@ def flow_map(
     top, height = 40.0, 40 + rows * frame.row + 22
     most = max([1, *(max(lane.volume, lane.waiting) for lane in (*left, *right))])
     title = f"Flow: {count(events)} events in the log"
-    words = "; ".join(f"{lane.name}: {lane.words}" for lane in (*left, *right))
-    words = "The same as on a wide screen." if narrow else words
+    words = "Sources on the left, destinations on the right, each with its figures; the table below says the same."
     out = [open_svg(frame.width, height, title, words, "narrow" if narrow else "wide-only")]
     out += _chart_frame(frame, height) if not narrow else []
     out += _side(frame, left, top, rows, most, coming=True)
@@ -185,7 +184,8 @@ def _ribbon(x1: float, x2: float, y: float, width: float, lane: FlowLane) -> str
 def _basin(x: float, y: float, length: float, width: float) -> str:
     """What waits, as a well before the lane, ruled so that it is told from a lane without colour."""
     top = y - width / 2
-    rules = "".join(f"M{num(x + d)} {num(top)}v{num(width)}" for d in range(6, int(length), 6))
+    steps = len(range(6, int(length), 6))
+    rules = f"M{num(x + 6)} {num(top)}" + f"m6-{num(width)}".join([f"v{num(width)}"] * steps)
     return f'<path class="pool" d="M{num(x)} {num(top)}h{num(length)}v{num(width)}h-{num(length)}z{rules}"/>'
 
 

@@ -48,10 +48,9 @@ def text(x: float, y: float, words: str, cls: str = "", anchor: str = "") -> str
 
 
 def sign_at(state: str, x: float, y: float) -> str:
-    """A state sign with its centre at (x, y)."""
-    tone = TONES.get(state, "off")
-    glyph = SIGNS.get(state, SIGNS["pending"])
-    return f'<g class="gs {tone}" transform="translate({num(x - 6)} {num(y - 6)})">{glyph}</g>'
+    """A state sign with its centre at (x, y). Its shape is the page's symbol `s-STATE`, carried once a page."""
+    tone, glyph = TONES.get(state, "off"), state if state in SIGNS else "pending"
+    return f'<use class="gs {tone}" href="#s-{glyph}" x="{num(x - 6)}" y="{num(y - 6)}" width="12" height="12"/>'
 
 
 def open_svg(width: float, height: float, title: str, description: str, cls: str = "", *, fit: bool = False) -> str:

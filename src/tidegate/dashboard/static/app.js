@@ -1,7 +1,7 @@
-// What every page gets on top of plain HTML: local times, keys, the theme switch, tools of the payload tree.
+// What every page gets on top of plain HTML: local times, keys, the theme switch, toasts.
 // Without this file every page still reads and every action still works.
-const one = (query, root = document) => root.querySelector(query);
-const all = (query, root = document) => [...root.querySelectorAll(query)];
+export const one = (query, root = document) => root.querySelector(query);
+export const all = (query, root = document) => [...root.querySelectorAll(query)];
 
 // -- times: relative under an hour, else local; UTC stays in the title ------------------------------------
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit" });
@@ -92,35 +92,6 @@ addEventListener("keydown", (press) => {
   act();
 });
 
-// -- payload tree: copy a path, find ---------------------------------------------------------------------
-const tree = one("[data-tree]");
-if (tree) {
-  const path = (name) => {
-    const parts = [];
-    for (let item = name.closest("li"); item; item = item.parentElement.closest("li")) {
-      parts.unshift(one("b", item)?.textContent ?? "");
-    }
-    return ["data", ...parts].join(".");
-  };
-  for (const name of all("b", tree)) name.title = `copy ${path(name)}`;
-  tree.addEventListener("click", (click) => {
-    if (click.target.tagName !== "B" || !navigator.clipboard) return;
-    click.preventDefault();
-    const text = path(click.target);
-    navigator.clipboard.writeText(text).then(() => toast(`Copied ${text}`));
-  });
-  const find = one("[data-tree-search]");
-  if (find) find.hidden = false;
-  if (find) one("input", find).addEventListener("input", (typed) => {
-    const wanted = typed.target.value.toLowerCase();
-    for (const node of all("b, span", tree)) {
-      const hit = wanted !== "" && node.textContent.toLowerCase().includes(wanted);
-      node.classList.toggle("hit", hit);
-      if (hit) for (let d = node.closest("details"); d; d = d.parentElement.closest("details")) d.open = true;
-    }
-  });
-}
-
 // -- toasts: what an action answered leaves by itself, a failure stays until it is read ---------------------
 const done = new URL(location.href);
 if (done.searchParams.has("done")) {
@@ -133,7 +104,7 @@ function leave(note, after) {
   const go = () => (note.matches(":hover,:focus-within") ? setTimeout(go, 1000) : note.remove());
   setTimeout(go, after);
 }
-function toast(words) {
+export function toast(words) {
   one(".toast")?.remove();
   const note = document.createElement("div");
   note.className = "toast";

@@ -1,0 +1,19 @@
+"""What a page of the dashboard weighs: its HTML and every file of ours that it names, as they stand on the disk."""
+
+from __future__ import annotations
+
+import re
+
+from tidegate.dashboard.assets import Assets
+
+MOST_BYTES = 60_000  # look.md: a page with its style and scripts stays under 60 KB
+_ASSETS = Assets()
+
+
+def named(body: bytes) -> set[str]:
+    """The files of `static/` that a page names."""
+    return set(re.findall(r"/static/[0-9a-f]+/([a-z.]+)", body.decode()))
+
+
+def weight(body: bytes) -> int:
+    return len(body) + sum(_ASSETS.size(name) for name in named(body))
