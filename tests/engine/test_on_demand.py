@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from support.asking import World, until, world
+from support.asking import World, world
+from support.running import until
 from tidegate.clock import ManualClock
 from tidegate.errors import BadRequest, NotFound, UpstreamError, UpstreamTimeout
 from tidegate.pull.on_demand import PullAnswer

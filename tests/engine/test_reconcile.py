@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from support.asking import World, until, world
+from support.asking import World, world
+from support.running import until
 
 FEED: dict[str, Any] = {"types": ["orders/*"], "key": "id", "deleted_types": ["orders/deleted"]}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from typing import Any
 import msgspec
 
 from support.postgres import chosen
+from support.running import until
 from support.stores import AllOffered
 from support.upstream import EPOCH, Upstream
 from tidegate.clock import Clock, ManualClock
@@ -113,7 +113,7 @@ class World:
             keeper = engine.keeper
             return keeper.state.log_position >= self._last_told and not keeper.memo.dirty and not keeper._lock.locked()
 
-        await until(done)
+        await until(done, every_seconds=0.002)
 
     async def events(self) -> list[Event]:
         return list((await self.store.log.page(EventQuery(ascending=True, limit=100_000))).events)
@@ -138,13 +138,6 @@ class World:
     async def records(self) -> dict[str, Any]:
         """Live records, parsed, by key."""
         return {one.key: json.loads(one.body) for one in await self.store.records.page("shop", "orders", limit=100_000)}
-
-
-async def until(done: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Wait on a condition, turn by turn of the loop."""
-    async with asyncio.timeout(seconds):
-        while not done():  # noqa: ASYNC110 - what is waited for has no event of its own
-            await asyncio.sleep(0.002)
 
 
 @asynccontextmanager

@@ -1,0 +1,155 @@
+"""The log on PostgreSQL over days: spans, partitions that retention drops whole, and readers that notice nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+
+import asyncpg
+import pytest
+
+from support.postgres import server
+from support.postgres_log import on_stores, partitions_of, url_of
+from support.running import until
+from support.stores import audience, event
+from tidegate.errors import StoreBusy
+from tidegate.store import EventQuery
+from tidegate.store.postgres.partitions import first_of, span_of
+
+
+async def kept(store):
+    """Have the keeper come by now; when its own task is at it, once more after that."""
+    while not await store.log.partitions.run():  # noqa: ASYNC110 - False says that another is at it
+        await asyncio.sleep(0.02)
+
+
+async def another_day(store):
+    """As if the span in use had been entered two days ago; then the keeper comes by."""
+    await store.engine.execute(
+        "UPDATE spans SET entered_at = entered_at - interval '2 days' WHERE entered_at IS NOT NULL"
+    )
+    await kept(store)
+
+
+def test_at_the_change_of_day_the_log_goes_on_in_the_next_span_and_readers_do_not_notice():
+    async def work(store):
+        number = await audience(store)
+        told = []
+        store.log.listen(lambda events: told.extend(one.offset for one in events))
+        await store.log.append([event(number, b"a"), event(number, b"b")])
+        await another_day(store)
+        (third,) = await store.log.append([event(number, b"c")])
+        assert third.offset == first_of(1)
+        assert told == [1, 2, first_of(1)]
+        await kept(store)
+        (fourth,) = await store.log.append([event(number, b"d")])
+        assert fourth.offset == first_of(1) + 1, "one jump a day"
+        page = await store.log.page(EventQuery(ascending=True))
+        assert [one.body for one in page.events] == [b"a", b"b", b"c", b"d"]
+        assert await store.log.scan(1, fourth.offset, 2) == [(2, number), (third.offset, number)]
+        assert await store.log.offset_at(1, 2) == third.offset
+        return fourth.offset
+
+    async def again(store):
+        assert store.log.told == last
+        (fifth,) = await store.log.append([event(await audience(store))])
+        assert fifth.offset == last + 1
+
+    url = server().new_database()
+    last = on_stores(work, url=url)
+    on_stores(again, url=url)
+
+
+def test_retention_hides_events_at_once_and_drops_their_partitions_whole():
+    async def work(store):
+        number = await audience(store)
+        await store.log.append([event(number) for _ in range(4)])
+        await another_day(store)
+        await store.log.append([event(number) for _ in range(2)])
+        day = first_of(1)
+        assert await store.log.trim(3, 2) == 2
+        assert await store.log.trim(3, 2) == 1
+        assert [one.offset for one in (await store.log.page(EventQuery())).events] == [day + 1, day, 4]
+        assert (await store.log.oldest())[0] == 4
+        assert await store.log.scan(0, day + 9, 10) == [(4, number), (day, number), (day + 1, number)]
+        await kept(store)
+        assert {"events_0", "attempts_0", "events_1"} <= await partitions_of(store), "it still holds an event"
+        assert await store.log.trim(day, 10) == 2
+        await kept(store)
+        left = await partitions_of(store)
+        assert not {"events_0", "attempts_0"} & left
+        assert {"events_1", "attempts_1"} <= left, "an event of it is kept"
+        assert (await store.log.oldest())[0] == day + 1
+        assert (await store.log.append([event(number)]))[0].offset == day + 2
+        assert await store.log.trim(day + 2, 10) == 2
+
+    async def cold(store):
+        assert await store.log.read([1, 4, first_of(1)]) == []
+        assert (await store.log.page(EventQuery())).events == ()
+        assert await store.log.oldest() is None
+        assert store.log.told == first_of(1) + 2
+
+    url = server().new_database()
+    on_stores(work, url=url)
+    on_stores(cold, url=url)
+
+
+def test_what_one_node_trims_leaves_the_memory_of_the_others(monkeypatch):
+    monkeypatch.setattr("tidegate.store.postgres.log.KEEP_EVERY_SECONDS", 0.05)
+
+    async def work(one, other):
+        number = await audience(one)
+        await one.log.append([event(number) for _ in range(4)])
+        await until(lambda: other.log.cached(4) is not None)
+        assert await one.log.trim(3, 10) == 3
+        await until(lambda: other.log.cached(3) is None)
+        assert [found.offset for found in await other.log.read([1, 2, 3, 4])] == [4]
+
+    on_stores(work, 2)
+
+
+def test_a_reader_that_is_busy_delays_the_drop_and_never_an_append():
+    async def work(store):
+        number = await audience(store)
+        await store.log.append([event(number)])
+        await another_day(store)
+        (last,) = await store.log.append([event(number)])
+        reader = await asyncpg.connect(url_of(store))
+        transaction = reader.transaction()
+        await transaction.start()
+        await reader.fetchval("SELECT count(*) FROM tidegate.events")
+        await store.log.trim(first_of(1) - 1, 10)
+        keeping = asyncio.create_task(store.log.partitions.run())
+        slowest = 0.0
+        while not keeping.done():
+            began = time.monotonic()
+            (last,) = await store.log.append([event(number)])
+            slowest = max(slowest, time.monotonic() - began)
+            await asyncio.sleep(0.05)
+        await keeping
+        assert slowest < 0.9
+        assert "events_0" in await partitions_of(store)
+        await transaction.rollback()
+        await reader.close()
+        await kept(store)
+        assert {name for name in await partitions_of(store) if name.endswith("_0")} == set()
+        assert (await store.log.append([event(number)]))[0].offset == last.offset + 1
+
+    on_stores(work)
+
+
+def test_a_log_whose_next_partition_is_missing_answers_503_and_makes_it():
+    async def work(store):
+        number = await audience(store)
+        await store.engine.fetchval("SELECT setval('event_offset', $1, false)", first_of(7))
+        with pytest.raises(StoreBusy):
+            await store.log.append([event(number)])
+        for _ in range(200):
+            with contextlib.suppress(StoreBusy):
+                (one,) = await store.log.append([event(number)])
+                break
+            await asyncio.sleep(0.02)
+        assert span_of(one.offset) == 7
+
+    on_stores(work)

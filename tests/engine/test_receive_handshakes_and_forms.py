@@ -1,0 +1,124 @@
+"""The receive door against a real store: a provider that wants an answer of its own kind, and a browser with a form."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from pathlib import Path
+
+import pytest
+
+from support.door import on_bench
+from tidegate.model import Origin
+
+HANDSHAKES = json.loads((Path(__file__).parent.parent / "data" / "vectors.json").read_text())["handshakes"]
+
+
+# -- handshakes ------------------------------------------------------------------------------------------
+
+
+def slack(bench, body):
+    mac = hmac.digest(b"s", f"v0:{bench.now}:".encode() + body, "sha256").hex()
+    return [("x-slack-signature", f"v0={mac}"), ("x-slack-request-timestamp", str(bench.now))]
+
+
+@pytest.mark.parametrize("handshake", HANDSHAKES, ids=lambda h: h["id"])
+def test_published_handshakes_are_answered_as_published(tmp_path, handshake):
+    async def work(bench):
+        request, expect = handshake["request"], handshake["expect"]
+        body = request["body"].encode()
+        headers = list(request["headers"].items())
+        if handshake["provider"] == "slack":
+            headers += slack(bench, body)
+        source = {"slack": "chat", "okta": "people"}[handshake["provider"]]
+        answer = await bench.call(source, body, headers, request["method"])
+        assert answer.status == expect["status"]
+        assert expect.get("body_contains", "").encode() in answer.body
+        if "json" in expect:
+            assert answer.json == expect["json"]
+            assert answer.headers["content-type"].startswith("application/json")
+        assert await bench.events() == ()
+
+    on_bench(tmp_path, work)
+
+
+def test_a_signed_handshake_without_its_signature_is_401(tmp_path):
+    async def work(bench):
+        body = b'{"type":"url_verification","challenge":"abc"}'
+        assert (await bench.call("chat", body)).status == 401
+        event = b'{"type":"event_callback","event":{"type":"app_mention"},"event_id":"Ev1"}'
+        assert (await bench.call("chat", event, slack(bench, event))).status == 200
+        assert (await bench.events())[0].type == "app_mention"
+
+    on_bench(tmp_path, work)
+
+
+def test_an_answer_may_hold_the_hmac_of_the_challenge(tmp_path):
+    async def work(bench):
+        body = b'{"event":"endpoint.url_validation","payload":{"plainToken":"q\\"9"}}'
+        mac = hmac.digest(b"s", f"v0:{bench.now}:".encode() + body, "sha256").hex()
+        headers = [("x-zm-signature", f"v0={mac}"), ("x-zm-request-timestamp", str(bench.now))]
+        answer = await bench.call("meetings", body, headers)
+        assert answer.json == {"plainToken": 'q"9', "encryptedToken": hmac.digest(b"s", b'q"9', "sha256").hex()}
+
+    on_bench(tmp_path, work)
+
+
+# -- forms -----------------------------------------------------------------------------------------------
+
+FORM = [("content-type", "application/x-www-form-urlencoded; charset=utf-8")]
+
+
+def test_a_form_is_kept_as_it_came_and_the_browser_goes_to_the_configured_page(tmp_path):
+    async def work(bench):
+        body = b"email=a%40b.example&name=J%C3%BCrgen&redirect=https://evil.example"
+        answer = await bench.call("leads", body, FORM)
+        assert (answer.status, answer.headers["location"]) == (303, "https://www.example.com/thanks")
+        (event,) = await bench.events()
+        assert (event.origin, event.type, event.key, event.body) == (Origin.FORM, "lead.submitted", "a@b.example", body)
+        assert bench.router.views[-1]["data"]["name"] == "Jürgen"
+
+    on_bench(tmp_path, work)
+
+
+def test_a_script_that_asks_for_json_is_answered_with_the_id(tmp_path):
+    async def work(bench):
+        headers = [*FORM, ("accept", "application/json"), ("idempotency-key", "f-1")]
+        answer = await bench.call("leads", b"email=x", headers)
+        again = await bench.call("leads", b"email=x", headers)
+        assert (answer.status, again.status, again.json) == (202, 200, answer.json)
+        assert answer.json["id"].startswith("evt_")
+        assert (await bench.call("plain", b"a=1", FORM)).status == 202
+
+    on_bench(tmp_path, work)
+
+
+def test_a_filled_honeypot_is_answered_alike_and_stores_nothing(tmp_path):
+    async def work(bench):
+        body = b"email=x&website=http%3A%2F%2Fspam.example"
+        assert (await bench.call("leads", body, FORM)).status == 303
+        assert (await bench.call("leads", body, [*FORM, ("accept", "application/json")])).json == {"id": None}
+        assert await bench.events() == ()
+        assert [refusal.reason for refusal in bench.refusals] == ["honeypot"] * 2
+        assert (await bench.call("leads", b"email=x&website=", FORM)).status == 303
+        assert len(await bench.events()) == 1
+
+    on_bench(tmp_path, work)
+
+
+@pytest.mark.parametrize("kind", ["multipart/form-data; boundary=x", "application/json", "text/plain", ""])
+def test_what_is_no_urlencoded_form_is_415(tmp_path, kind):
+    async def work(bench):
+        assert (await bench.call("leads", b"x", [("content-type", kind)])).status == 415
+        assert bench.refusals[0].reason == "content_type"
+
+    on_bench(tmp_path, work)
+
+
+def test_a_form_with_too_many_fields_or_bytes_is_413(tmp_path):
+    async def work(bench):
+        assert (await bench.call("leads", b"a=1" * 400, FORM)).status == 413
+        assert (await bench.call("leads", b"&".join([b""] * 1001 + [b"a=1"]), FORM)).status == 413
+        assert await bench.events() == ()
+
+    on_bench(tmp_path, work)

@@ -1,0 +1,140 @@
+"""The receive door on a real store, called through ASGI, with a source for each way in that the tests ask of it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+import json
+
+import msgspec
+
+from support.stores import with_store
+from tidegate.clock import ManualClock
+from tidegate.config.model import FormInlet, HmacScheme, PublishInlet, Source, WebhookInlet
+from tidegate.receive.door import ReceiveDoor
+from tidegate.receive.inlets import compile_inlet
+from tidegate.store import EventQuery
+from tidegate.store.sqlite import open_sqlite
+
+BODY = b'{"type":"order.paid","n":1}'
+KEY = b"0123456789abcdef0123456789abcdef"
+SECRET = "whsec_" + base64.b64encode(KEY).decode()
+SOURCES = {
+    "open": Source(webhook=WebhookInlet(verify="none", max_body="1KiB")),
+    "fixed": Source(webhook=WebhookInlet(verify="none", event_type="ping.received", key_path="data.id")),
+    "shop": Source(webhook=WebhookInlet(verify="standard-webhooks", secret=SECRET)),
+    "unset": Source(webhook=WebhookInlet(verify="standard-webhooks", secret="")),
+    "broken": Source(webhook=WebhookInlet(verify=HmacScheme(header="X", signed="{timestamp}{body}"), secret="s")),
+    "payments": Source(webhook=WebhookInlet(verify="stripe", secret="whsec_x")),
+    "code": Source(webhook=WebhookInlet(verify="github", secret="s")),
+    "chat": Source(webhook=WebhookInlet(verify="slack", secret="s")),
+    "meetings": Source(webhook=WebhookInlet(verify="zoom", secret="s")),
+    "people": Source(webhook=WebhookInlet(verify="okta", secret="Bearer x")),
+    "squares": Source(webhook=WebhookInlet(verify="square", secret="s")),
+    "phone": Source(webhook=WebhookInlet(verify="twilio", secret="s")),
+    "leads": Source(
+        form=FormInlet(event_type="lead.submitted", redirect="https://www.example.com/thanks", honeypot="website",
+                       key_field="email", max_body="1KiB")
+    ),
+    "plain": Source(form=FormInlet()),
+    "crm": Source(publish=PublishInlet()),
+}  # fmt: skip
+
+
+class Answered(msgspec.Struct):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+
+def scope(source, headers=(), method="POST", query=b""):
+    """The ASGI scope of one request to a source's door."""
+    given = [(name.lower().encode(), value if isinstance(value, bytes) else value.encode()) for name, value in headers]
+    return {"type": "http", "method": method, "path": f"/in/{source}", "query_string": query,
+            "headers": given, "client": ("192.0.2.7", 4711)}  # fmt: skip
+
+
+class OneRouter:
+    """Everything is wanted by destination 1; the first decision has to be interned, as in a real start."""
+
+    def __init__(self, log):
+        self.log = log
+        self.number = None
+        self.views = []
+
+    def decide(self, source, type, view, resource=None):
+        self.views.append(view())
+        return self.number
+
+    async def decide_slow(self, source, type, view, resource=None):
+        self.number = (await self.log.audience(source, (1,), ((1, 1),), ())).number
+        return self.number
+
+
+class Bench:
+    """The door on a real store, called through ASGI."""
+
+    def __init__(self, store, log=None):
+        self.store = store
+        self.clock = ManualClock()
+        self.refusals = []
+        self.full = False
+        self.router = OneRouter(store.log)
+        self.door = ReceiveDoor(
+            log or store.log, self.inlet, self.router, self.clock, self.refusals.append, lambda: self.full
+        )
+
+    def inlet(self, name):
+        source = SOURCES.get(name)
+        if source is None or (source.webhook is None and source.form is None):
+            return None
+        return compile_inlet(name, source, "https://gate.example.com")
+
+    @property
+    def now(self):
+        return self.clock.now_us() // 1_000_000
+
+    async def call(self, source, body=BODY, headers=(), method="POST", query=b"", messages=None):
+        """One request. `messages` are the ASGI messages of the body when they are not simply one."""
+        left = list(messages or [{"type": "http.request", "body": body, "more_body": False}])
+        sent = []
+
+        async def receive():
+            if not left:
+                await asyncio.Event().wait()  # a sender that stopped in the middle
+            return left.pop(0)
+
+        async def send(message):
+            sent.append(message)
+
+        await self.door(scope(source, headers, method, query), receive, send)
+        if not sent:
+            return None
+        pairs = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+        answered = Answered(sent[0]["status"], pairs, b"".join(part["body"] for part in sent[1:]))
+        assert pairs["content-length"] == str(len(answered.body))
+        return answered
+
+    def signed(self, body=BODY, id_="msg_1", at=None, key=KEY):
+        stamp = str(self.now if at is None else at)
+        digest = hmac.digest(key, f"{id_}.{stamp}.".encode() + body, "sha256")
+        return [
+            ("webhook-id", id_), ("webhook-timestamp", stamp),
+            ("webhook-signature", "v1," + base64.b64encode(digest).decode()), ("content-type", "application/json"),
+        ]  # fmt: skip
+
+    async def events(self):
+        page = await self.store.log.page(EventQuery(ascending=True, after=0))
+        return page.events
+
+
+def on_bench(tmp_path, work, **more):
+    async def main(store):
+        await work(Bench(store, **more))
+
+    with_store(open_sqlite, tmp_path, main)

@@ -1,0 +1,55 @@
+"""The POST client against real far sides: how a test makes one, sends with it and leaves no socket behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from support.farside import FarSide
+from support.running import until
+from tidegate.clock import Clock
+from tidegate.outbound.dialer import Dialer, Guard
+from tidegate.outbound.post import PostClient, PostResult
+from tidegate.rules.addresses import AllowList, parse_allow, parse_target
+
+LOOPBACK = parse_allow(["127.0.0.1/32"])
+Run = Callable[[Coroutine[Any, Any, None]], None]
+
+
+class NamedDialer(Dialer):
+    """Names have the addresses of a table, as a name server would say; the rest is the real dialer."""
+
+    names: dict[str, list[str]]
+
+    async def _ask(self, host: str, port: int) -> list[str]:
+        return list(self.names[host])
+
+
+def make(*, allow: AllowList = LOOPBACK, clock: Clock | None = None, tls: Any = None, **options: Any) -> PostClient:
+    clock = clock or Clock()
+    return PostClient(Dialer(Guard(allow), clock, tls=tls), clock, **options)
+
+
+async def post(
+    client: PostClient, url: str, body: bytes = b"hello", *, seconds: float = 5.0, **options: Any
+) -> PostResult:
+    done: asyncio.Future[PostResult] = asyncio.get_running_loop().create_future()
+    client.send(parse_target(url), b"x-team: sales\r\n", body, seconds, done.set_result, **options)
+    return await done
+
+
+def check(run: Run, script: Any, test: Callable[[FarSide, PostClient], Awaitable[None]], **options: Any) -> None:
+    """Runs a test with one far side and one client; at the end no socket may be left on either side."""
+    read_body = options.pop("read_body", True)
+
+    async def main() -> None:
+        client = make(**options)
+        async with FarSide(script, read_body=read_body) as far:
+            await test(far, client)
+            await client.close()
+            stats = client.stats()
+            assert (stats.open, stats.idle, stats.in_flight) == (0, 0, 0)
+            await until(lambda: far.open == 0)
+
+    run(main())
