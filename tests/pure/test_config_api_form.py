@@ -84,10 +84,46 @@ def test_a_hidden_secret_without_one_to_keep_is_refused() -> None:
     assert caught.value.path == "$.secret"
 
 
-def test_a_masked_chat_address_without_one_to_keep_is_not_taken_from_elsewhere() -> None:
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [("sales-channel", "https://other.example.com/..."), ("new", "https://hooks.slack.com/...")],
+)
+def test_a_hidden_chat_address_without_one_to_keep_is_refused(name: str, url: str) -> None:
     old = CONFIG.destinations["sales-channel"]
-    shown = {**hide_secrets(old), "url": "https://other.example.com/..."}
-    assert decode_destination("sales-channel", shown, old).url == "https://other.example.com/..."
+    with pytest.raises(ConfigError, match="the address is hidden") as caught:
+        decode_destination(name, {**hide_secrets(old), "url": url}, old if name == "sales-channel" else None)
+    assert caught.value.path == "$.url"
+
+
+ADDRESS = "https://crm.example.com/hooks?token=hush&v=2"
+
+
+def test_the_query_of_an_address_is_hidden_and_kept_when_it_is_sent_back() -> None:
+    old = Destination(url=ADDRESS)
+    shown = hide_secrets(old)
+    assert shown == {"url": "https://crm.example.com/hooks?..."}
+    assert decode_destination("crm", {**shown, "type": "webhook", "rate": "5/s"}, old).url == ADDRESS
+    assert decode_destination("crm", {"timeout": "5s"}, old).url == ADDRESS
+    assert (
+        decode_destination("crm", {"url": "https://crm.example.com/hooks"}, old).url == "https://crm.example.com/hooks"
+    )
+    assert hide_secrets(Destination(url="https://d.example.com/a")) == {"url": "https://d.example.com/a"}
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://evil.example.net/hooks?...", "https://crm.example.com/other?...", "https://CRM.example.com/hooks?..."],
+)
+def test_the_query_of_an_address_does_not_go_to_another_one(url: str) -> None:
+    with pytest.raises(ConfigError, match="the address is hidden"):
+        decode_destination("crm", {"url": url}, Destination(url=ADDRESS))
+    with pytest.raises(ConfigError, match="the address is hidden"):
+        decode_destination("crm", {"url": ADDRESS.partition("?")[0] + "?..."}, Destination(url="https://d.example.com"))
+
+
+def test_the_hidden_address_of_another_type_is_not_kept() -> None:
+    with pytest.raises(ConfigError, match="the address is hidden"):
+        decode_destination("crm", {"url": "https://crm.example.com/...", "type": "slack"}, Destination(url=ADDRESS))
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ HARD = Config(
     },
     destinations={
         "1st": Destination(url="https://d.example.com", auth=BasicAuth(username="u", password=SECRETS[6]), retry=[]),
+        "query": Destination(url="https://d.example.com/a${x}?key=hush-8&b"),
         "chat": Destination(
             type="slack", url="https://hooks.slack.com/services/hush", text="$${x} ${env:Y} {{ type }}"
         ),
@@ -61,6 +62,7 @@ def test_an_export_reads_back_as_the_same_configuration() -> None:
 def test_an_export_holds_no_secret() -> None:
     text = to_toml(HARD)
     assert "hush" not in text
+    assert 'url = "https://d.example.com/a$${x}?${env:TO_QUERY_URL_QUERY}"' in text  # where it goes can still be read
     assert to_toml(load_text(SAMPLE, "t.toml", ENVIRON).config).count("shop-token-1") == 0
     assert 'token = "not a secret"' in text  # a filter is no secret, whatever its keys are called
 
@@ -75,6 +77,7 @@ def test_each_secret_has_a_variable_of_its_own() -> None:
         "API_API_X_AUTH_TOKEN",
         "API_R_ACCESS_TOKEN",
         "TO_1ST_PASSWORD",
+        "TO_QUERY_URL_QUERY",
         "TO_CHAT_URL",
     ]
 

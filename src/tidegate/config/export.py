@@ -19,7 +19,16 @@ from tidegate.config.lines import Path
 from tidegate.config.load import MAX_DEPTH, convert
 from tidegate.config.model import Config, Destination, Route, Source
 from tidegate.config.problems import Problems, dotted
-from tidegate.config.secrets import Tree, hide_secrets, merge_secrets, replaced, secret_places, to_json, tree_of
+from tidegate.config.secrets import (
+    Tree,
+    hide_secrets,
+    merge_secrets,
+    open_address,
+    replaced,
+    secret_places,
+    to_json,
+    tree_of,
+)
 from tidegate.config.shape import check_shape
 from tidegate.errors import ConfigError
 
@@ -69,7 +78,8 @@ def export_tree(config: Config) -> tuple[Tree, dict[str, str]]:
     tree: Tree = _escaped(plain)
     for kind, prefix in (("sources", ""), ("destinations", "TO_")):
         for name, item in plain.get(kind, {}).items():
-            stand_in = _StandIn(prefix + name, dict(secret_places(item)), variables)
+            address = open_address(item) if kind == "destinations" else ""
+            stand_in = _StandIn(prefix + name, dict(secret_places(item)), variables, address)
             tree[kind][name] = replaced(tree[kind][name], stand_in.for_secret)
     return tree, variables
 
@@ -77,15 +87,19 @@ def export_tree(config: Config) -> tuple[Tree, dict[str, str]]:
 class _StandIn:
     """Names a variable for each secret of one item: PAYMENTS_WEBHOOK_SECRET, SHOP_API_TOKEN, TO_CRM_SECRET."""
 
-    def __init__(self, name: str, secrets: dict[Path, Any], variables: dict[str, str]) -> None:
+    def __init__(self, name: str, secrets: dict[Path, Any], variables: dict[str, str], address: str) -> None:
+        """`address`: the part of the item's own that is no secret, "" when it is secret altogether."""
         self.name = name
         self.secrets = secrets
         self.variables = variables
+        self.address = address
 
     def for_secret(self, path: Path, _escaped_value: Any) -> Any:
         value = self.secrets[path]
         if isinstance(value, list):
             return [self._one((*path, str(number + 1)), one) for number, one in enumerate(value)]
+        if path == ("url",) and self.address:
+            return _escaped(self.address) + self._one((*path, "query"), value.removeprefix(self.address))
         return self._one(path, value)
 
     def _one(self, path: Path, value: str) -> str:

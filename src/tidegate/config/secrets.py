@@ -21,7 +21,7 @@ from tidegate.errors import ConfigError
 from tidegate.rules.redaction import is_credential
 
 Tree = dict[str, Any]
-MASK = "/..."
+MASK = "..."
 
 
 def tree_of(struct: msgspec.Struct) -> Tree:
@@ -69,8 +69,8 @@ def _places(node: Tree, path: Path) -> Iterator[tuple[Path, Any]]:
                 yield at, value
         elif isinstance(value, dict):
             yield from _places(value, at)
-    if not path and node.get("type") == "slack" and isinstance(node.get("url"), str):
-        yield ("url",), node["url"]  # whoever has the address of a Slack webhook may post
+    if not path and isinstance(node.get("url"), str) and open_address(node) != node["url"]:
+        yield ("url",), node["url"]
 
 
 def replaced(tree: Tree, change: Callable[[Path, Any], Any]) -> Tree:
@@ -82,8 +82,8 @@ def replaced(tree: Tree, change: Callable[[Path, Any], Any]) -> Tree:
 
 
 def hide(tree: Tree) -> Tree:
-    """Secrets become `{"set": true}` (a list: with its `count`); a Slack address keeps only its origin."""
-    return replaced(tree, lambda path, value: mask_url(value) if path == ("url",) else _marker(value))
+    """Secrets become `{"set": true}` (a list: with its `count`); the hidden part of an address becomes `...`."""
+    return replaced(tree, lambda path, value: masked(tree) if path == ("url",) else _marker(value))
 
 
 def hide_secrets(struct: msgspec.Struct) -> Tree:
@@ -97,8 +97,23 @@ def to_json(struct: msgspec.Struct) -> bytes:
     return msgspec.json.encode(hide_secrets(struct))
 
 
-def mask_url(url: str) -> str:
-    return f"{origin_of(url)}{MASK}"
+def _type(destination: Tree) -> Any:
+    return destination.get("type", "webhook")
+
+
+def open_address(destination: Tree) -> str:
+    """The part of a destination's address that may be shown: none of a Slack address, for whoever has it may post; of
+    others all but the query, where tokens stand.
+    """
+    if _type(destination) == "slack":
+        return ""
+    place, mark, query = str(destination["url"]).partition("?")
+    return place + mark if query else str(destination["url"])
+
+
+def masked(destination: Tree) -> str:
+    """`https://hooks.slack.com/...`, `https://crm.example.com/hooks?...`: an address that holds a secret, as shown."""
+    return (open_address(destination) or f"{origin_of(destination['url'])}/") + MASK
 
 
 def origin_of(url: Any) -> str:
@@ -133,7 +148,7 @@ def merge_secrets(new: Tree, old: msgspec.Struct | None) -> Tree:
     before = tree_of(old) if isinstance(old, Source | Destination) else {}
     for path, value in secret_places(before):
         if path == ("url",):
-            if out.get("url", mask_url(value)) == mask_url(value) and out.get("type", "webhook") == "slack":
+            if out.get("url", masked(before)) == masked(before) and _type(out) == _type(before):
                 out["url"] = value
             continue
         parent = _get(out, path[:-1])
@@ -149,6 +164,7 @@ def merge_secrets(new: Tree, old: msgspec.Struct | None) -> Tree:
                 _same_origin(path, before, out)
             parent[path[-1]] = copy.deepcopy(value)
     _no_marker_left(out, ())
+    _no_mask_left(out)
     return out
 
 
@@ -169,6 +185,11 @@ def _no_marker_left(node: Any, path: Path) -> None:
     if isinstance(node, dict):
         for key, value in node.items():
             _no_marker_left(value, (*path, key))
+
+
+def _no_mask_left(new: Tree) -> None:
+    if isinstance(new.get("url"), str) and new["url"] == masked(new):
+        raise ConfigError("the address is hidden, and there is none to keep here", path="$.url", hint="send it whole")
 
 
 def _get(tree: Any, path: Path) -> Any:
