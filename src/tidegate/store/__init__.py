@@ -18,7 +18,6 @@ from tidegate.model import (
     Appended,
     Attempt,
     Audience,
-    DeliveryState,
     Event,
     Exceptional,
     ExceptionState,
@@ -324,7 +323,7 @@ class Leases(Protocol):
 
 
 class Store(Protocol):
-    """All five, opened together. `settled`/`failed` tell the gateway when to stop."""
+    """All five, opened together."""
 
     @property
     def log(self) -> Log: ...
@@ -358,7 +357,6 @@ __all__ = [
     "ApiKey",
     "Books",
     "Deliveries",
-    "DeliveryState",
     "EventPage",
     "EventQuery",
     "Feed",

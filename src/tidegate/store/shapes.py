@@ -36,7 +36,7 @@ def share_of_name(name: str) -> int:
 
 
 class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of the log. `before`/`after` are offsets (exclusive); `upto` bounds an ascending read."""
+    """A page of the log, newest first unless `ascending`. `before`, `after` and the times bound it."""
 
     source: str | None = None
     type: str | None = None

@@ -7,7 +7,7 @@ A crash loses nothing: it is a copy.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tidegate.model import Event
 
@@ -53,3 +53,8 @@ class Tail:
 
     def get(self, offset: int) -> Event | None:
         return self._events.get(offset)
+
+    def among(self, offsets: Sequence[int]) -> tuple[dict[int, Event], list[int]]:
+        """Those of `offsets` that are here, and the offsets of those that are not."""
+        found = {offset: event for offset in offsets if (event := self._events.get(offset)) is not None}
+        return found, [offset for offset in offsets if offset not in found]

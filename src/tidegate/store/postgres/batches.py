@@ -15,16 +15,14 @@ from typing import Any
 import msgspec
 
 from tidegate.errors import Conflict
-from tidegate.model import Appended, Event, NewEvent, Origin
+from tidegate.model import Appended, Event, NewEvent
+from tidegate.store.encoding import ORIGIN_NUMBER, ORIGINS, dedupe_key, id_conflict
 from tidegate.store.postgres.text import back, back_some, keep, keep_some
 
 ROWS_LIMIT = 2000
 BYTES_LIMIT = 8 << 20  # of bodies in one statement; a single call may be larger
 INDEXABLE_BYTES = 512
 MOST_HOPS = 32767  # what the column holds; the door refuses long before
-
-ORIGINS = tuple(Origin)
-ORIGIN_NUMBER = {origin: number for number, origin in enumerate(ORIGINS)}
 
 
 class Call(msgspec.Struct, gc=False):
@@ -77,13 +75,8 @@ class Answer(msgspec.Struct):
     noticed: bool  # other nodes were told of it
 
 
-def dedupe_key(source: str, dedupe_id: str) -> bytes:
-    """As it was written, so that neighbours in time share a page; a long one by its hash."""
-    return indexable(f"{source}\0{dedupe_id}".encode("utf-8", "surrogatepass"))
-
-
 def indexable(key: bytes) -> bytes:
-    """A key as an index takes it."""
+    """A key as an index takes it: a long one by its hash."""
     if len(key) <= INDEXABLE_BYTES:
         return key
     return b"\xff" + hashlib.blake2b(key, digest_size=32).digest()
@@ -100,7 +93,7 @@ def gather(calls: Sequence[Call]) -> tuple[Batch, list[Call]]:
         if batch.calls and (len(batch.rows) + len(call.events) > ROWS_LIMIT or size > BYTES_LIMIT):
             left.extend(calls[place:])
             break
-        keys = [None if e.dedupe_id is None else dedupe_key(e.source, e.dedupe_id) for e in call.events]
+        keys = [None if e.dedupe_id is None else indexable(dedupe_key(e.source, e.dedupe_id)) for e in call.events]
         shared = {key for key in keys if key is not None and key in first_rows}
         if shared and (call.strict or not shared.isdisjoint(strict_keys)):
             left.append(call)
@@ -133,16 +126,8 @@ def clash(events: Sequence[NewEvent]) -> Conflict | None:
         if event.dedupe_id is not None:
             first = seen.setdefault((event.source, event.dedupe_id), event.body_hash)
             if first != event.body_hash:
-                return _conflict(place, event)
+                return id_conflict(place, event)
     return None
-
-
-def _conflict(place: int, event: NewEvent) -> Conflict:
-    return Conflict(
-        f"event {place + 1}: id {event.dedupe_id!r} of source {event.source!r} was published before with another body",
-        hint="use a new id for a new event; nothing of this call was stored",
-        code="id_conflict",
-    )
 
 
 def read_answer(batch: Batch, row: Any) -> Answer:
@@ -187,7 +172,7 @@ def _refusal(call: Call, places: list[tuple[int, bytes]], found: list[tuple[int,
     for number, (place, body_hash) in enumerate(places):
         _, stored_hash, before = found[place]
         if before and body_hash != stored_hash:
-            return _conflict(number, call.events[number])
+            return id_conflict(number, call.events[number])
     raise AssertionError("the statement refused a call that has no conflict")
 
 

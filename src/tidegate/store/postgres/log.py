@@ -11,18 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
-import msgspec
 
 from tidegate.errors import Conflict, StoreBusy, TidegateError
 from tidegate.model import Appended, Audience, Event, NewEvent
 from tidegate.store import EventPage, EventQuery, Listener
+from tidegate.store.encoding import Audiences, audience_of, audience_row
 from tidegate.store.postgres.batches import Answer, Batch, Call, clash, event_from, event_of, gather, read_answer
 from tidegate.store.postgres.engine import Engine, sql
 from tidegate.store.postgres.follower import Follower
@@ -53,8 +52,7 @@ class PostgresLog:
         self._engine = engine
         self._sql = sql("log")
         self._loop = asyncio.get_running_loop()
-        self._audiences: dict[int, Audience] = {}
-        self._interned: dict[tuple[Any, ...], Audience] = {}
+        self._audiences = Audiences()
         self._calls: list[Call] = []  # not sent yet
         self._open: dict[asyncio.Future[Any], float] = {}  # not answered yet, oldest first
         self._writing_since: float | None = None
@@ -67,7 +65,7 @@ class PostgresLog:
     async def start(self) -> None:
         """Load the audiences, make the partitions that are due, and begin to tell."""
         for row in await self._engine.fetch(self._sql["all_audiences"]):
-            self._keep(_audience(*row))
+            self._audiences.keep(audience_of(*row))
         await self.partitions.run()
         await self.follower.start()
         self._tasks = [
@@ -247,20 +245,15 @@ class PostgresLog:
 
     # -- audiences ---------------------------------------------------------------------------------------
 
-    def _keep(self, audience: Audience) -> Audience:
-        self._audiences[audience.number] = audience
-        self._interned[(audience.source, audience.considered, audience.wanted, audience.filtered)] = audience
-        return audience
-
     def audiences(self) -> Mapping[int, Audience]:
-        return self._audiences
+        return self._audiences.by_number
 
     async def learn(self, numbers: set[int]) -> None:
         """Load those audiences that another node interned."""
-        unknown = [number for number in numbers if number not in self._audiences]
+        unknown = [number for number in numbers if number not in self._audiences.by_number]
         if unknown:
             for row in await self._engine.fetch(self._sql["audiences_of"], unknown):
-                self._keep(_audience(*row))
+                self._audiences.keep(audience_of(*row))
 
     async def audience(
         self,
@@ -269,21 +262,21 @@ class PostgresLog:
         wanted: tuple[tuple[int, int], ...],
         filtered: tuple[int, ...],
     ) -> Audience:
-        found = self._interned.get((source, considered, wanted, filtered))
+        found = self._audiences.find(source, considered, wanted, filtered)
         if found is not None:
             return found
-        row = (source, _text(considered), _text(wanted), _text(filtered))
-        digest = hashlib.blake2b("\0".join(row).encode(), digest_size=16).digest()
-        number = await self._engine.fetchval(self._sql["find_audience"], digest)
+        row = audience_row(source, considered, wanted, filtered)
+        number = await self._engine.fetchval(self._sql["find_audience"], row[0])
         if number is None:
-            number = await self._engine.fetchval(self._sql["insert_audience"], digest, *row)
-        return self._keep(Audience(number, source, considered, wanted, filtered))
+            number = await self._engine.fetchval(self._sql["insert_audience"], *row)
+        return self._audiences.keep(Audience(number, source, considered, wanted, filtered))
 
     # -- reading -----------------------------------------------------------------------------------------
 
     async def _make(self, rows: Sequence[Any]) -> list[Event]:
         await self.learn({row["audience"] for row in rows})
-        return [event_of(row, self._audiences[row["audience"]].source) for row in rows]
+        known = self._audiences.by_number
+        return [event_of(row, known[row["audience"]].source) for row in rows]
 
     def listen(self, listener: Listener) -> int:
         return self.follower.listen(listener)
@@ -296,9 +289,7 @@ class PostgresLog:
         return self.follower.tail.get(offset)
 
     async def read(self, offsets: Sequence[int]) -> list[Event]:
-        tail = self.follower.tail
-        found = {offset: event for offset in offsets if (event := tail.get(offset)) is not None}
-        missing = [offset for offset in offsets if offset not in found]
+        found, missing = self.follower.tail.among(offsets)
         if missing:
             for event in await self._make(await self._engine.fetch(self._sql["read_events"], missing)):
                 found[event.offset] = event
@@ -319,7 +310,7 @@ class PostgresLog:
         audiences = None
         if query.source is not None:
             # An audience of another node is known here when its first event is told; a page may show it before.
-            audiences = [number for number, one in self._audiences.items() if one.source == query.source]
+            audiences = list(self._audiences.of_source(query.source))
         return await page(self._engine, query, audiences, self._make)
 
     async def oldest(self) -> tuple[int, int] | None:
@@ -367,18 +358,3 @@ class PostgresLog:
             except (TidegateError, asyncpg.PostgresError) as error:
                 logger.warning("partitions were not kept: %s", error)
                 await asyncio.sleep(1)
-
-
-def _text(numbers: tuple[Any, ...]) -> str:
-    return msgspec.json.encode(numbers).decode()
-
-
-def _audience(number: int, source: str, considered: str, wanted: str, filtered: str) -> Audience:
-    decode = msgspec.json.decode
-    return Audience(
-        number,
-        source,
-        decode(considered, type=tuple[int, ...]),
-        decode(wanted, type=tuple[tuple[int, int], ...]),
-        decode(filtered, type=tuple[int, ...]),
-    )

@@ -11,7 +11,7 @@ from typing import Any
 
 from tidegate.model import Event, Origin
 from tidegate.store import EventPage, EventQuery
-from tidegate.store.postgres.batches import ORIGIN_NUMBER
+from tidegate.store.encoding import ORIGIN_NUMBER
 from tidegate.store.postgres.engine import Engine, sql
 from tidegate.store.postgres.text import keep, keep_some
 

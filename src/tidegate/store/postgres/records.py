@@ -11,16 +11,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 from tidegate.errors import Fenced
-from tidegate.model import Appended, NewEvent, Origin, RecordState
+from tidegate.model import Appended, NewEvent, RecordState
 from tidegate.store import RecordCommit, ResourceState
+from tidegate.store.encoding import ORIGIN_NUMBER, ORIGINS
 from tidegate.store.postgres.deliveries import Member, columns
 from tidegate.store.postgres.engine import Engine, sql
 from tidegate.store.postgres.text import back, back_some, keep, keep_some
 
 T = TypeVar("T")
 SLICE_ROWS = 1_000  # what is encoded for one statement in one turn of the loop: a page may have many thousands
-_ORIGINS = tuple(Origin)
-_ORIGIN_NUMBER = {origin: number for number, origin in enumerate(_ORIGINS)}
 
 
 def batched(rows: Sequence[T], count: int) -> Iterator[Sequence[T]]:
@@ -102,7 +101,7 @@ def _written(records: Sequence[RecordState]) -> Any:
     """Records as arrays."""
     rows = [
         (
-            keep(r.key), r.hash, keep_some(r.version), r.number, _ORIGIN_NUMBER[r.origin], r.asked_at_us,
+            keep(r.key), r.hash, keep_some(r.version), r.number, ORIGIN_NUMBER[r.origin], r.asked_at_us,
             r.answered_at_us, r.changed_at_us, r.deleted, r.body,
         )
         for r in records
@@ -122,7 +121,7 @@ def _state_row(commit: RecordCommit) -> tuple[Any, ...]:
 def _record(source: str, resource: str, row: Any) -> RecordState:
     key, digest, version, number, origin, asked, answered, changed, deleted, body = row
     return RecordState(
-        source, resource, back(key), digest, back_some(version), number, _ORIGINS[origin], asked,
+        source, resource, back(key), digest, back_some(version), number, ORIGINS[origin], asked,
         answered, changed, deleted, body,
     )  # fmt: skip
 

@@ -19,8 +19,6 @@ from tidegate.store import SHARES, Books, Replay, Settlement, Standing, share_of
 from tidegate.store.sqlite.engine import Engine, rows, sql
 from tidegate.store.sqlite.log import SqliteLog
 
-FAR_FUTURE_US = 1 << 62
-
 
 def pack_ahead(position: int, ahead: Sequence[int]) -> bytes:
     """Settled offsets beyond a position, as 32-bit distances."""

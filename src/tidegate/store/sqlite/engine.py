@@ -47,8 +47,8 @@ _PRAGMAS = (
     "PRAGMA foreign_keys = ON",
 )
 
-# One job: (future, function, deliver). `deliver` turns the function's result into the future's on the loop.
-_Job = tuple["asyncio.Future[Any]", Work]
+# What one caller handed in: its future, and its function; for an append, the item that the batch writer takes.
+_Job = tuple["asyncio.Future[Any]", Any]
 
 
 class Engine:

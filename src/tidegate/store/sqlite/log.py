@@ -8,7 +8,6 @@ highest ever told (value 'head'), so a trimmed log never gives one twice.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,16 +16,22 @@ from typing import Any
 import apsw
 import msgspec
 
-from tidegate.errors import Conflict
 from tidegate.model import Appended, Audience, Event, NewEvent, Origin
 from tidegate.store import EventPage, EventQuery, Listener
+from tidegate.store.encoding import (
+    ORIGIN_NUMBER,
+    ORIGINS,
+    Audiences,
+    audience_of,
+    audience_row,
+    dedupe_key,
+    id_conflict,
+)
 from tidegate.store.sqlite.engine import Engine, rows, sql
 from tidegate.store.tail import Tail
 
 log = logging.getLogger("tidegate.store")
 DEDUPE_SLICE = 2000  # ids looked at in one step of forgetting: a few milliseconds
-_ORIGINS = tuple(Origin)
-_ORIGIN_NUMBER = {origin: number for number, origin in enumerate(_ORIGINS)}
 
 
 class Append(msgspec.Struct, gc=False):
@@ -43,11 +48,6 @@ class _Batch(msgspec.Struct):
     answers: list[tuple[asyncio.Future[Any], Any, bool]]
 
 
-def dedupe_key(source: str, dedupe_id: str) -> bytes:
-    """As it was written, no hash of it: most senders count or begin with the time, so neighbours come together."""
-    return f"{source}\0{dedupe_id}".encode("utf-8", "surrogatepass")
-
-
 class SqliteLog:
     """Implements `store.Log`."""
 
@@ -57,8 +57,7 @@ class SqliteLog:
         self._sql = sql("log")
         self._tail = Tail()
         self._listeners: list[Listener] = []
-        self._audiences: dict[int, Audience] = {}
-        self._interned: dict[tuple[Any, ...], Audience] = {}
+        self._audiences = Audiences()
         self._head = 0  # highest offset given out; belongs to the writer thread once started
         self._told = 0
         engine.set_batch(self._write_batch, self._tell)
@@ -66,8 +65,8 @@ class SqliteLog:
     def load(self, connection: apsw.Connection) -> None:
         """Before the writer starts: the head and all audiences."""
         self._head = self._told = rows(connection, self._sql["head"])[0][0]
-        for number, source, considered, wanted, filtered in rows(connection, self._sql["all_audiences"]):
-            self._keep(_audience(number, source, considered, wanted, filtered))
+        for row in rows(connection, self._sql["all_audiences"]):
+            self._audiences.keep(audience_of(*row))
 
     # -- append ------------------------------------------------------------------------------------------
 
@@ -124,13 +123,7 @@ class SqliteLog:
         if bad is None:
             batch.answers.append((future, done, False))
             return
-        error = Conflict(
-            f"event {bad + 1}: id {append.events[bad].dedupe_id!r} of source {append.events[bad].source!r} "
-            "was published before with another body",
-            hint="use a new id for a new event; nothing of this call was stored",
-            code="id_conflict",
-        )
-        batch.answers.append((future, error, True))
+        batch.answers.append((future, id_conflict(bad, append.events[bad]), True))
 
     def append_in(self, connection: apsw.Connection, events: Sequence[NewEvent]) -> list[Appended]:
         """Append inside a `write` function of another part of the store; listeners are told after the commit."""
@@ -158,7 +151,7 @@ class SqliteLog:
                 answers, fresh = self._dedupe_each(connection, events)
             connection.execute("RELEASE dedupe")
         first = self._head + 1
-        number = _ORIGIN_NUMBER
+        number = ORIGIN_NUMBER
         connection.executemany(
             self._sql["insert_event"],
             [
@@ -225,13 +218,8 @@ class SqliteLog:
 
     # -- audiences ---------------------------------------------------------------------------------------
 
-    def _keep(self, audience: Audience) -> Audience:
-        self._audiences[audience.number] = audience
-        self._interned[(audience.source, audience.considered, audience.wanted, audience.filtered)] = audience
-        return audience
-
     def audiences(self) -> Mapping[int, Audience]:
-        return self._audiences
+        return self._audiences.by_number
 
     async def audience(
         self,
@@ -240,13 +228,12 @@ class SqliteLog:
         wanted: tuple[tuple[int, int], ...],
         filtered: tuple[int, ...],
     ) -> Audience:
-        found = self._interned.get((source, considered, wanted, filtered))
+        found = self._audiences.find(source, considered, wanted, filtered)
         if found is not None:
             return found
-        row = (source, _text(considered), _text(wanted), _text(filtered))
-        digest = hashlib.blake2b("\0".join(row).encode(), digest_size=16).digest()
-        made = await self._engine.write(lambda c: rows(c, self._sql["insert_audience"], (digest, *row)), request=True)
-        return self._keep(Audience(made[0][0], source, considered, wanted, filtered))
+        row = audience_row(source, considered, wanted, filtered)
+        made = await self._engine.write(lambda c: rows(c, self._sql["insert_audience"], row), request=True)
+        return self._audiences.keep(Audience(made[0][0], source, considered, wanted, filtered))
 
     # -- reading -----------------------------------------------------------------------------------------
 
@@ -262,8 +249,7 @@ class SqliteLog:
         return self._tail.get(offset)
 
     async def read(self, offsets: Sequence[int]) -> list[Event]:
-        found = {offset: event for offset in offsets if (event := self._tail.get(offset)) is not None}
-        missing = [offset for offset in offsets if offset not in found]
+        found, missing = self._tail.among(offsets)
         if missing:
             wanted = msgspec.json.encode(missing).decode()
             for row in await self._engine.read(lambda c: rows(c, self._sql["read_events"], (wanted,))):
@@ -273,9 +259,9 @@ class SqliteLog:
     def _event(self, row: tuple[Any, ...]) -> Event:
         (offset, type_, origin, received, audience, body, content_type, headers, key,
          occurred, data_path, change, hops, differs) = row  # fmt: skip
-        source = self._audiences[audience].source
+        source = self._audiences.by_number[audience].source
         return Event(
-            offset, source, type_, _ORIGINS[origin], received, audience, body, content_type, headers, key,
+            offset, source, type_, ORIGINS[origin], received, audience, body, content_type, headers, key,
             occurred, data_path, change, hops, bool(differs),
         )  # fmt: skip
 
@@ -297,10 +283,8 @@ class SqliteLog:
         return await self._engine.read(merge)
 
     async def page(self, query: EventQuery) -> EventPage:
-        sources = None
-        if query.source is not None:
-            sources = {number for number, one in self._audiences.items() if one.source == query.source}
-        return await self._engine.read(lambda c: self._page(c, query, sources))
+        audiences = None if query.source is None else self._audiences.of_source(query.source)
+        return await self._engine.read(lambda c: self._page(c, query, audiences))
 
     def _page(self, connection: apsw.Connection, query: EventQuery, audiences: set[int] | None) -> EventPage:
         keyed = "_key" if query.key is not None else ""
@@ -310,8 +294,9 @@ class SqliteLog:
             (query.key, start) if keyed else (start,),
         )
         text = query.text.encode() if query.text else None
-        origin = _ORIGIN_NUMBER[Origin(query.origin)] if query.origin else None
+        origin = ORIGIN_NUMBER[Origin(query.origin)] if query.origin else None
         found: list[Event] = []
+        known = self._audiences.by_number
         edge, looked = start, 0
         for row in cursor:
             if len(found) == query.limit or looked == query.scan_limit:
@@ -325,7 +310,7 @@ class SqliteLog:
                 or (query.since_us is not None and row[3] < query.since_us)
                 or (query.until_us is not None and row[3] >= query.until_us)
                 or (text is not None and text not in row[5])
-                or row[4] not in self._audiences
+                or row[4] not in known
             ):
                 continue
             found.append(self._event(row))
@@ -372,18 +357,3 @@ class SqliteLog:
 
         while after is not None:
             after = await self._engine.write(work)
-
-
-def _text(numbers: tuple[Any, ...]) -> str:
-    return msgspec.json.encode(numbers).decode()
-
-
-def _audience(number: int, source: str, considered: str, wanted: str, filtered: str) -> Audience:
-    decode = msgspec.json.decode
-    return Audience(
-        number,
-        source,
-        decode(considered, type=tuple[int, ...]),
-        decode(wanted, type=tuple[tuple[int, int], ...]),
-        decode(filtered, type=tuple[int, ...]),
-    )

@@ -17,9 +17,7 @@ def migrate(connection: apsw.Connection) -> int:
     """Apply what is missing; returns the version. Raises SchemaTooNew, then nothing was changed."""
     steps = migrations("sqlite")
     newest = steps[-1][0]
-    version = connection.execute("PRAGMA user_version").get
-    if version > newest:
-        raise SchemaTooNew(f"the data is of schema {version}, this release knows up to {newest}")
+    version = _version(connection, newest)
     for number, _, script in steps:
         if number > version:
             connection.execute(f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT")
@@ -30,9 +28,13 @@ def refuse_newer(path: str) -> None:
     """Look at an existing file without touching it: before any pragma that writes."""
     connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY)
     try:
-        version = connection.execute("PRAGMA user_version").get
+        _version(connection, migrations("sqlite")[-1][0])
     finally:
         connection.close()
-    newest = migrations("sqlite")[-1][0]
+
+
+def _version(connection: apsw.Connection, newest: int) -> int:
+    version = int(connection.execute("PRAGMA user_version").get)
     if version > newest:
         raise SchemaTooNew(f"the data is of schema {version}, this release knows up to {newest}")
+    return version

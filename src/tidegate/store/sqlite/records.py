@@ -14,12 +14,10 @@ import apsw
 import msgspec
 
 from tidegate.errors import Fenced
-from tidegate.model import Appended, NewEvent, Origin, RecordState
+from tidegate.model import Appended, NewEvent, RecordState
 from tidegate.store import RecordCommit, ResourceState
+from tidegate.store.encoding import ORIGIN_NUMBER, ORIGINS
 from tidegate.store.sqlite.engine import Engine, sql
-
-_ORIGINS = tuple(Origin)
-_ORIGIN_NUMBER = {origin: number for number, origin in enumerate(_ORIGINS)}
 
 
 class AppendsInside(Protocol):
@@ -74,7 +72,7 @@ class SqliteRecords:
             self._sql["put"],
             [
                 (
-                    commit.source, commit.resource, r.key, r.hash, r.version, r.number, _ORIGIN_NUMBER[r.origin],
+                    commit.source, commit.resource, r.key, r.hash, r.version, r.number, ORIGIN_NUMBER[r.origin],
                     r.asked_at_us, r.answered_at_us, r.changed_at_us, int(r.deleted), r.body,
                 )
                 for r in commit.records
@@ -108,7 +106,7 @@ class SqliteRecords:
 def _record(source: str, resource: str, row: tuple[Any, ...]) -> RecordState:
     key, digest, version, number, origin, asked, answered, changed, deleted, body = row
     return RecordState(
-        source, resource, key, digest, version, number, _ORIGINS[origin], asked, answered, changed, bool(deleted), body
+        source, resource, key, digest, version, number, ORIGINS[origin], asked, answered, changed, bool(deleted), body
     )
 
 

@@ -45,9 +45,6 @@ SELECT offset, type, origin, received_at, audience, body, content_type, headers,
        occurred_at, data_path, change, hops, differs
 FROM events WHERE offset > ? ORDER BY offset
 
--- name: page_down_audience
-SELECT offset FROM events WHERE audience = ? AND offset < ? ORDER BY offset DESC LIMIT ?
-
 -- name: page_key_down
 SELECT offset, type, origin, received_at, audience, body, content_type, headers, key,
        occurred_at, data_path, change, hops, differs
