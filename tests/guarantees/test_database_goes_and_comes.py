@@ -41,7 +41,6 @@ class Load:
         self._tasks: set[asyncio.Task[None]] = set()
         self.answers: list[tuple[float, int, float, str | None]] = []  # (sent, status, seconds, retry-after)
         self.acknowledged: list[str] = []
-        self.accepts_at = 0.0  # when the failure was over
 
     async def _one(self, number: int) -> None:
         sent = time.monotonic()

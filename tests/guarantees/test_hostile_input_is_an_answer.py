@@ -69,7 +69,6 @@ def post(path: str, body: bytes, *heads: bytes, length: bytes | None = None, key
 
 
 JSON = b"content-type: application/json"
-CHUNKED = b"transfer-encoding: chunked"
 DEEP = b'{"a":' * 20_000 + b"1" + b"}" * 20_000
 HUGE = b'{"id": ' + b"9" * 20_000 + b', "type": ' + b"1" * 5_000 + b', "customer": {"id": 1e999}, "x": -0.0e-999}'
 BODIES = [

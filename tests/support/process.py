@@ -58,11 +58,9 @@ class GatewayProcess:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.data = data
-        self.started_seconds = 0.0
         self._child: asyncio.subprocess.Process | None = None
 
     async def start(self) -> GatewayProcess:
-        began = time.monotonic()
         self._child = await asyncio.create_subprocess_exec(
             sys.executable,
             *self._arguments,
@@ -76,7 +74,6 @@ class GatewayProcess:
         if not line.startswith(b"ready"):
             assert self._child.stderr is not None
             raise AssertionError(f"no start: {line!r} {(await self._child.stderr.read())[-2000:].decode()}")
-        self.started_seconds = time.monotonic() - began
         self._drain = asyncio.gather(self._child.stdout.read(), self._child.stderr.read())  # type: ignore[union-attr]
         return self
 

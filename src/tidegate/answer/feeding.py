@@ -11,7 +11,7 @@ from tidegate.answer.forms import Stats
 from tidegate.config.model import Resource
 from tidegate.live import Live
 from tidegate.model import Event, Origin
-from tidegate.rules.webhook_feed import FeedRule
+from tidegate.rules.webhook_copies import WebhookRule
 
 
 def fed(live: Live, event: Event) -> list[str]:
@@ -23,7 +23,7 @@ def fed(live: Live, event: Event) -> list[str]:
 
 
 def _tells(spec: Resource, event: Event) -> bool:
-    return spec.webhook is not None and FeedRule(spec.webhook).tells(event)
+    return spec.webhook is not None and WebhookRule(spec.webhook).tells(event)
 
 
 def fed_unrouted(stats: Stats) -> int:

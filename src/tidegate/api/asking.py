@@ -151,8 +151,8 @@ async def one_replay(call: Call) -> ReplayForm:
     return await replays.one(call.gateway, call.path["id"])
 
 
-async def read_stats(_call: Call) -> Stats:
-    return await stats.snapshot(_call.gateway)
+async def read_stats(call: Call) -> Stats:
+    return await stats.snapshot(call.gateway)
 
 
 async def read_advice(call: Call) -> Page[AdviceForm]:

@@ -269,11 +269,6 @@ class PullEngine:
             place: shape_of(one.resource, states[place]) for place, one in self._wanted.items() if place in states
         }
 
-    def applied_upto(self) -> int | None:
-        """The lowest offset that every webhook-fed resource has applied; None when there is none. For retention."""
-        positions = [engine.applied_upto for engine in self._engines.values() if engine.resource.webhook is not None]
-        return min(positions, default=None)
-
 
 _NOTHING: dict[str, Any] = {
     "requests": 0,

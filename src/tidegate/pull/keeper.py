@@ -28,7 +28,7 @@ from tidegate.store import RecordCommit, ResourceState, Store
 
 MAX_ROWS = 500  # of one transaction
 MAX_ROW_BYTES = 2 << 20
-MAX_DIRTY = 1000  # records that wait to be fetched; beyond, feed and polls wait too
+MAX_DIRTY = 1000  # records that wait to be fetched; beyond, webhooks and polls wait too
 
 View = Callable[[], dict[str, Any]]
 

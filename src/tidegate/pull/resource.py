@@ -19,12 +19,12 @@ from tidegate.config.model import Resource
 from tidegate.errors import Conflict, TidegateError
 from tidegate.ids import new_id
 from tidegate.model import Event, Origin
-from tidegate.pull.feed import Feed
 from tidegate.pull.fetch import AT_ONCE, Fetcher
 from tidegate.pull.keeper import Keeper, Router
 from tidegate.pull.poller import Poller
 from tidegate.pull.sources import SourceClient
 from tidegate.pull.statistics import Statistics
+from tidegate.pull.webhooks import WebhookReader
 from tidegate.store import ResourceState, Store
 from tidegate.units import seconds
 
@@ -74,7 +74,7 @@ class ResourceEngine:
         self._router = router
         self._clock = clock
         self._told = told
-        self._begin_at = told()  # a feed that is new begins where the log stands now
+        self._begin_at = told()  # a resource that is new reads webhooks from here on
         self._label = f"resource {source.name}/{name}"
         self._ready = asyncio.Event()
         self._heard = asyncio.Event()
@@ -96,7 +96,7 @@ class ResourceEngine:
 
     def _build(self) -> None:
         self._fetcher = Fetcher(self.source, self.name, self.resource, self.keeper, self._clock)
-        self._feed = Feed(self._store.log, self.keeper, self.resource, self._to_fetch.set)
+        self._webhooks = WebhookReader(self._store.log, self.keeper, self.resource, self._to_fetch.set)
         self._poller = Poller(
             self.source, self.resource, self.keeper, self._store.records, self._fetcher, self._clock, self.catch_up
         )
@@ -114,8 +114,7 @@ class ResourceEngine:
         if tasks:
             await asyncio.wait(tasks)
         await self.keeper.close()
-        if self._ready.is_set():
-            self._ready.clear()
+        self._ready.clear()
 
     async def _run(self) -> None:
         """A poller that looks alive and is not is the worst failure: whatever ends the work is told and retried."""
@@ -155,19 +154,12 @@ class ResourceEngine:
 
     def hear(self, event: Event) -> None:
         """A hint from the log's listener."""
-        if self._feed.concerns(event):
+        if self._webhooks.concerns(event):
             self._heard.set()
-
-    @property
-    def applied_upto(self) -> int:
-        """Every webhook up to this offset is in the records."""
-        if self._ready.is_set() and not self._heard.is_set() and not self._feed.busy:
-            return self._told()  # what is told and is ours was heard in the same step of the loop
-        return self.keeper.state.log_position
 
     async def catch_up(self) -> None:
         """Apply what the log has told so far."""
-        await self._feed.catch_up(self._told())
+        await self._webhooks.catch_up(self._told())
 
     async def _follow(self) -> None:
         if self.resource.webhook is None:
@@ -207,7 +199,7 @@ class ResourceEngine:
                 await self.keeper.apply(copies, fetched=[(copy.key, since[copy.key]) for copy in copies])
         except TidegateError as error:
             return error
-        self._feed.room(len(self.keeper.memo.dirty))
+        self._webhooks.room(len(self.keeper.memo.dirty))
         if failure is not None and failure.code == "page_unreadable":
             # What cannot be read now will hardly be readable in a second: leave those to the next poll or webhook.
             fetched = {copy.key for copy in copies}

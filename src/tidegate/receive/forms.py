@@ -24,10 +24,9 @@ _THANKS = b"Thank you, it has been received.\n"
 
 
 class FormReading(msgspec.Struct):
-    """What a form says. `dropped`: a machine filled the honeypot. `refused`: a reason word, "" when it is a form."""
+    """What a form says. `refused`: a reason word, "" when it is a form. Neither: a machine filled the honeypot."""
 
     reading: Reading | None = None
-    dropped: bool = False
     refused: str = ""
 
 
@@ -44,7 +43,7 @@ def read_form(form: FormInlet, headers: Headers, body: bytes) -> FormReading:
         for name, value in pairs:
             fields[name] = fields.get(name) or value
     if form.honeypot and fields.get(form.honeypot, "").strip():
-        return FormReading(dropped=True)
+        return FormReading()
     delivery_id = headers.get(b"webhook-id") or headers.get(b"idempotency-key")
     return FormReading(
         Reading(

@@ -74,12 +74,8 @@ def canonical(value: Any, ignore: Iterable[str] = ()) -> bytes:
         return msgspec.json.encode(_normal(value, 0, mend=True), order="deterministic")
 
 
-def record_hash(value: Any, ignore: Iterable[str] = ()) -> bytes:
-    """16 bytes that are equal exactly when the canonical bytes are."""
-    return hash_bytes(canonical(value, ignore))
-
-
 def hash_bytes(data: bytes) -> bytes:
+    """16 bytes of canonical ones: equal exactly when those are."""
     return hashlib.blake2b(data, digest_size=HASH_BYTES).digest()
 
 

@@ -45,7 +45,6 @@ class Follower:
         self.told = 0
         self.tail = Tail()
         self.others = True  # other nodes are alive, as far as is known: they are sent notices
-        self.read = 0  # events that were read from the table because they were not ours, for the tests and figures
         self._engine = engine
         self._make = make
         self._sql = sql("log")
@@ -175,7 +174,6 @@ class Follower:
                 list, zip(*(gap for gap in zip(after, upto, strict=True) if gap[0] < gap[1]), strict=True)
             )
             rows = await self._engine.fetch(self._sql["follow"], after, upto, SLICE_ROWS, SLICE_BYTES, after[0])
-            self.read += len(rows)
             full = len(rows) == SLICE_ROWS or sum(len(row["body"]) for row in rows) >= SLICE_BYTES
             read = await self._make(rows)
             bound = read[-1].offset if full else END

@@ -15,13 +15,13 @@ from tidegate.rules.items import dig, record_key, record_version
 from tidegate.rules.patterns import compile_types
 
 
-class FeedRule:
-    """A feed with its types compiled. ConfigError for a type pattern that is none."""
+class WebhookRule:
+    """A resource's `webhook` with its types compiled. ConfigError for a type pattern that is none."""
 
-    def __init__(self, feed: WebhookFeed) -> None:
-        self.feed = feed
-        self._tells = compile_types([*feed.types, *feed.deleted_types])
-        self._deletes = compile_types(feed.deleted_types)
+    def __init__(self, places: WebhookFeed) -> None:
+        self.places = places
+        self._tells = compile_types([*places.types, *places.deleted_types])
+        self._deletes = compile_types(places.deleted_types)
 
     def tells(self, event: Event) -> bool:
         """Whether an event of the source tells of the resource."""
@@ -32,23 +32,23 @@ class FeedRule:
         return self._deletes(event.type)
 
 
-def copy_of(rule: FeedRule, resource: Resource, event: Event) -> Copy:
+def copy_of(rule: WebhookRule, resource: Resource, event: Event) -> Copy:
     """The copy that an event brings. ValueError when there is no JSON or no key in it."""
-    feed = rule.feed
-    record = dig(dig(parse_json(event.body), event.data_path), feed.record)
-    key = record_key(record, feed.key) or event.key
+    places = rule.places
+    record = dig(dig(parse_json(event.body), event.data_path), places.record)
+    key = record_key(record, places.key) or event.key
     if not key:
-        raise ValueError(f"no key at {feed.key!r} of {feed.record or 'the data'!r}")
+        raise ValueError(f"no key at {places.key!r} of {places.record or 'the data'!r}")
     deleted = rule.deletes(event)
     if not isinstance(record, dict):
         if not deleted:
-            raise ValueError(f"no record at {feed.record or 'the data'!r}")
+            raise ValueError(f"no record at {places.record or 'the data'!r}")
         record = None
     return make_copy(
         key,
         record,
         ignore=resource.ignore,
-        version=record_version(record, feed.version or resource.version),
+        version=record_version(record, places.version or resource.version),
         origin=Origin.WEBHOOK,
         asked_at_us=event.received_at_us,
         answered_at_us=event.received_at_us,

@@ -1,9 +1,9 @@
 """The records' reader of the log: webhooks of the source, applied to the resource in the order they came.
 
-Owns the position of one resource in the log. Learns of events by `wake` (a hint) and reads them from the store, from
-its own position on, so that nothing is lost between a start and the first hint. Invariant: the position moves in the
-transaction of the records it speaks of, or over events that are none of ours. Crash: reading goes on from there, and
-what is read twice compares as equal.
+Owns the position of one resource in the log. That something came is a hint from outside; events are read from the
+store, from the own position on, so that nothing is lost between a start and the first hint. Invariant: the position
+moves in the transaction of the records it speaks of, or over events that are none of ours. Crash: reading goes on
+from there, and what is read twice compares as equal.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from tidegate.model import Event
 from tidegate.pull.keeper import MAX_DIRTY, Keeper
 from tidegate.pull.slices import Breather
 from tidegate.rules.changes import Copy
-from tidegate.rules.webhook_feed import FeedRule, copy_of
+from tidegate.rules.webhook_copies import WebhookRule, copy_of
 from tidegate.store import Log
 
 SLICE_EVENTS = 100  # read at once: bodies are up to 1 MiB each
 
 
-class Feed:
+class WebhookReader:
     """Brings one resource's records up to a place in the log."""
 
     def __init__(self, log: Log, keeper: Keeper, resource: Resource, wake_fetches: Callable[[], None]) -> None:
         self._log = log
         self._keeper = keeper
         self._resource = resource
-        self._rule = FeedRule(resource.webhook) if resource.webhook is not None else None
+        self._rule = WebhookRule(resource.webhook) if resource.webhook is not None else None
         self._wake_fetches = wake_fetches
         self._lock = asyncio.Lock()
         self._room = asyncio.Event()
@@ -38,10 +38,6 @@ class Feed:
     def concerns(self, event: Event) -> bool:
         """Whether an event of the source is worth waking up for."""
         return self._rule is not None and self._rule.tells(event)
-
-    @property
-    def busy(self) -> bool:
-        return self._lock.locked()
 
     def room(self, dirty: int) -> None:
         """Told after fetches: how many records still wait for theirs."""
