@@ -100,6 +100,13 @@ class Conflict(TidegateError):
     status = 409
 
 
+class ChangedElsewhere(Conflict):
+    """What this was decided by is otherwise by now; nothing was changed. Read again, then decide again."""
+
+    code = "changed_elsewhere"
+    hint = "read the configuration again, then apply yours"
+
+
 class Gone(TidegateError):
     """What is asked for lies before the oldest that is kept."""
 

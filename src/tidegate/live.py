@@ -4,21 +4,25 @@ Owns who owns what (`file` or `api`), numbers of destinations, revisions of rout
 its interning. Knows no engine: engines ask it, and are told of a change by `on_change`. Everything that stands here
 is in the store first, so a restart finds it; the file's items are applied again at each start, and an invalid file
 changes nothing.
+
+Changes are made one at a time, each decided by what the one before left. Each write seals the body anew, so its bytes
+tell one write from another: the store refuses what another node came before, and it is decided again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
 
 from tidegate.clock import Clock
 from tidegate.config import model as config
 from tidegate.config.problems import nearest
-from tidegate.errors import ConfigError, Conflict, NotFound
+from tidegate.errors import ChangedElsewhere, ConfigError, Conflict, NotFound
 from tidegate.rules.routing import Decision, RoutePlan, RouteRule, compile_routes
 from tidegate.rules.signing import new_secret
 from tidegate.rules.transforms import compile_transform
@@ -27,8 +31,13 @@ from tidegate.vault import Vault
 
 API_PLACE = 1_000_000  # items of the API come after the file's, by number
 ROTATION_OVERLAP_US = 24 * 3600 * 1_000_000  # how long the old secret signs too
+MAX_OLD_SECRETS = 4  # of several rotations within a day
+TRIES = 5  # of a change that other nodes come before
 LEFT_FILE = "left_file"
 
+T = TypeVar("T")
+P = ParamSpec("P")
+Change = Callable[Concatenate["Live", P], Coroutine[Any, Any, T]]
 Spec = config.Source | config.Destination | config.Route
 
 
@@ -92,6 +101,22 @@ class _RevisionBody(msgspec.Struct, frozen=True):
     destinations: tuple[int, ...]
 
 
+def _in_turn(change: Change[P, T]) -> Change[P, T]:
+    """Changes of this node go one after the other; one that another node came before is decided again."""
+
+    @wraps(change)
+    async def turn(self: Live, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        async with self.changing:
+            for _ in range(TRIES - 1):
+                try:
+                    return await change(self, *args, **kwargs)
+                except ChangedElsewhere:
+                    await self.load()
+            return await change(self, *args, **kwargs)
+
+    return turn
+
+
 class Live:
     """The configuration in force. `load()` first; all methods belong to the event loop."""
 
@@ -105,6 +130,8 @@ class Live:
         self._transforms: dict[int, Callable[[dict[str, Any]], dict[str, Any]] | None] = {}
         self._route_specs: dict[int, config.Route] = {}
         self._listeners: list[Callable[[], None]] = []
+        self._revisions: dict[tuple[str, bytes], int] = {}  # (route name, digest of its content) -> revision
+        self.changing = asyncio.Lock()
         self._refreshing = asyncio.Lock()
         self._plan: RoutePlan = compile_routes((), frozenset())
         self._numbers: dict[tuple[str, int], int] = {}
@@ -133,42 +160,44 @@ class Live:
             await self._read_and_compile()
 
     async def _read_and_compile(self) -> None:
+        """Everything is worked out first and comes into force in one step: nobody sees a half of it."""
         items = await self._store.settings.items()
-        current = [item for item in items if item.deleted_at_us is None]
-        self._items = {(item.kind, item.name): item for item in current}
-        self._stored = {}
+        current = sorted((item for item in items if item.deleted_at_us is None), key=lambda i: (i.place, i.number))
+        stored = {
+            item.number: msgspec.json.decode(self._vault.open(item.body, item.kind), type=Stored) for item in current
+        }
+        sources = {
+            item.name: LiveSource(item.number, item.name, _spec(stored[item.number], config.Source), item.owner)
+            for item in current
+            if item.kind == "source"
+        }
+        destinations = {
+            item.name: self._live_destination(item, stored[item.number])
+            for item in current
+            if item.kind == "destination"
+        }
+        routes = {}
         for item in current:
-            self._stored[item.number] = msgspec.json.decode(self._vault.open(item.body, item.kind), type=Stored)
+            if item.kind == "route":
+                spec = _spec(stored[item.number], config.Route)
+                revision = await self._revise(item.name, spec, destinations)
+                routes[item.name] = LiveRoute(item.number, item.name, revision, spec, item.owner)
+        self._items = {(item.kind, item.name): item for item in current}
+        self._stored = stored
+        self.sources, self.destinations, self.routes = sources, destinations, routes
+        self.by_number = {one.number: one for one in destinations.values()}
         self.destination_names = {item.number: item.name for item in items if item.kind == "destination"}
         self.deleted = {
             item.number: item.deleted_at_us
             for item in items
             if item.kind == "destination" and item.deleted_at_us is not None
         }
-        by_kind: dict[str, list[Item]] = {"source": [], "destination": [], "route": []}
-        for item in sorted(current, key=lambda i: (i.place, i.number)):
-            by_kind[item.kind].append(item)
-        self.sources = {
-            item.name: LiveSource(item.number, item.name, self._spec(item, config.Source), item.owner)
-            for item in by_kind["source"]
-        }
-        self.destinations = {item.name: self._live_destination(item) for item in by_kind["destination"]}
-        self.by_number = {one.number: one for one in self.destinations.values()}
-        self.routes = {}
-        for item in by_kind["route"]:
-            spec = self._spec(item, config.Route)
-            revision = await self._revise(item.name, spec)
-            self.routes[item.name] = LiveRoute(item.number, item.name, revision, spec, item.owner)
         self._compile()
         for listener in self._listeners:
             listener()
 
-    def _spec(self, item: Item, kind: type[Any]) -> Any:
-        return msgspec.json.decode(self._stored[item.number].spec, type=kind)
-
-    def _live_destination(self, item: Item) -> LiveDestination:
-        spec: config.Destination = self._spec(item, config.Destination)
-        stored = self._stored[item.number]
+    def _live_destination(self, item: Item, stored: Stored) -> LiveDestination:
+        spec: config.Destination = _spec(stored, config.Destination)
         own = [spec.secret] if isinstance(spec.secret, str) else list(spec.secret)
         now = self._clock.now_us()
         secrets = tuple(s for s in own if s) or stored.made
@@ -191,21 +220,21 @@ class Live:
 
     # -- route revisions ---------------------------------------------------------------------------------
 
-    async def _revise(self, name: str, spec: config.Route) -> int:
-        numbers = []
-        for destination in _names(spec.to):
-            found = self.destinations.get(destination)
-            if found is not None:
-                numbers.append(found.number)
-        plain = msgspec.json.encode(_RevisionBody(msgspec.Raw(msgspec.json.encode(spec)), tuple(numbers)))
-        digest = hashlib.blake2b(plain, digest_size=16).digest()
+    async def _revise(self, name: str, spec: config.Route, destinations: Mapping[str, LiveDestination]) -> int:
+        numbers = tuple(destinations[one].number for one in _names(spec.to) if one in destinations)
+        plain = msgspec.json.encode(_RevisionBody(msgspec.Raw(msgspec.json.encode(spec)), numbers))
+        known = self._revisions.get((name, _digest(plain)))
+        if known is not None:
+            return known
         sealed = self._vault.seal(plain, "route_revision")
-        revision = await self._store.settings.route_revision(name, sealed, digest)
-        if revision not in self._rules:
-            self._keep_revision(revision, name, plain)
+        revision = await self._store.settings.route_revision(name, sealed, _digest(plain))
+        self._keep_revision(revision, name, plain)
         return revision
 
     def _keep_revision(self, revision: int, name: str, plain: bytes) -> None:
+        self._revisions[name, _digest(plain)] = revision
+        if revision in self._rules:
+            return
         body = msgspec.json.decode(plain, type=_RevisionBody)
         spec = msgspec.json.decode(body.route, type=config.Route)
         sources = _names(spec.from_)
@@ -272,6 +301,14 @@ class Live:
 
     # -- changing ----------------------------------------------------------------------------------------
 
+    async def _write(self, items: Sequence[Item]) -> None:
+        """ChangedElsewhere when one of them is another by now than it was read."""
+        if items:
+            by_number = {item.number: item.body for item in self._items.values()}
+            read = {item.number: by_number[item.number] for item in items if item.number}
+            await self._store.settings.put_items(items, read=read)
+
+    @_in_turn
     async def apply(self, loaded: config.Config, *, prune: bool = False) -> list[ItemChange]:
         """Make the file's items what stands in the file. A destination that left is paused, or deleted by `prune`.
 
@@ -279,16 +316,6 @@ class Live:
         its backlog and its secret. ConfigError when the two differ; nothing is changed then.
         Nodes that start together apply the same file: whoever comes second finds it done.
         """
-        for _ in range(5):
-            try:
-                return await self._apply(loaded, prune)
-            except Conflict as error:
-                if error.code != "changed_elsewhere":
-                    raise
-                await self.load()
-        return await self._apply(loaded, prune)
-
-    async def _apply(self, loaded: config.Config, prune: bool) -> list[ItemChange]:
         wanted: dict[tuple[str, str], Spec] = {}
         for kind, specs in (
             ("source", loaded.sources),
@@ -312,9 +339,8 @@ class Live:
         for key, item in self._items.items():
             if item.owner == "file" and key not in wanted:
                 self._left_file(item, prune, puts, changes)
+        await self._write(puts)
         self.settings = loaded
-        if puts:
-            await self._store.settings.put_items(puts)
         await self._refresh()
         return changes
 
@@ -333,10 +359,10 @@ class Live:
         if same and item.place == place and not came_back and not taken:
             return
         puts.append(
-            msgspec.structs.replace(
+            self._again(
                 item,
+                msgspec.structs.replace(stored, spec=_raw(spec)),
                 owner="file",
-                body=self._seal(key[0], msgspec.structs.replace(stored, spec=_raw(spec))),
                 place=place,
                 updated_at_us=item.updated_at_us if same else now,
                 paused_at_us=None if came_back else item.paused_at_us,
@@ -357,12 +383,13 @@ class Live:
         now = self._clock.now_us()
         if item.kind == "destination" and not prune:
             if item.pause_reason != LEFT_FILE:
-                puts.append(msgspec.structs.replace(item, paused_at_us=now, pause_reason=LEFT_FILE, updated_at_us=now))
+                puts.append(self._again(item, paused_at_us=now, pause_reason=LEFT_FILE, updated_at_us=now))
                 changes.append(ItemChange(item.kind, item.name, "paused"))
             return
-        puts.append(msgspec.structs.replace(item, deleted_at_us=now, updated_at_us=now))
+        puts.append(self._again(item, deleted_at_us=now, updated_at_us=now))
         changes.append(ItemChange(item.kind, item.name, "deleted"))
 
+    @_in_turn
     async def put(self, kind: str, name: str, spec: Spec) -> bool:
         """Create (True) or replace (False) an item of the API.
 
@@ -373,11 +400,10 @@ class Live:
         if isinstance(spec, config.Route):
             self._check_route(name, spec)
         if item is None:
-            await self._store.settings.put_items([self._item(kind, name, spec, "api", API_PLACE)])
+            await self._write([self._item(kind, name, spec, "api", API_PLACE)])
         else:
             stored = msgspec.structs.replace(self._stored[item.number], spec=_raw(spec))
-            replaced = msgspec.structs.replace(item, body=self._seal(kind, stored), updated_at_us=self._clock.now_us())
-            await self._store.settings.put_items([replaced])
+            await self._write([self._again(item, stored, updated_at_us=self._clock.now_us())])
         await self._refresh()
         return item is None
 
@@ -395,6 +421,7 @@ class Live:
                         code="unknown_name",
                     )
 
+    @_in_turn
     async def delete(self, kind: str, name: str) -> None:
         """NotFound, Conflict when the file owns it or a route still names it."""
         item = self._items.get((kind, name))
@@ -411,7 +438,7 @@ class Live:
                     code="in_use",
                 )
         now = self._clock.now_us()
-        await self._store.settings.put_items([msgspec.structs.replace(item, deleted_at_us=now, updated_at_us=now)])
+        await self._write([self._again(item, deleted_at_us=now, updated_at_us=now)])
         await self._refresh()
 
     def _refuse_file(self, item: Item | None, kind: str, name: str) -> None:
@@ -430,13 +457,14 @@ class Live:
             raise NotFound(f"there is no destination {name!r}")
         return item
 
+    @_in_turn
     async def pause(self, name: str, reason: str = "operator") -> None:
         item = self._destination_item(name)
         if item.paused_at_us is None:
-            now = self._clock.now_us()
-            await self._store.settings.put_items([msgspec.structs.replace(item, paused_at_us=now, pause_reason=reason)])
+            await self._write([self._again(item, paused_at_us=self._clock.now_us(), pause_reason=reason)])
             await self._refresh()
 
+    @_in_turn
     async def resume(self, name: str) -> None:
         item = self._destination_item(name)
         if item.pause_reason == LEFT_FILE:
@@ -446,9 +474,10 @@ class Live:
                 code="left_file",
             )
         if item.paused_at_us is not None:
-            await self._store.settings.put_items([msgspec.structs.replace(item, paused_at_us=None, pause_reason="")])
+            await self._write([self._again(item, paused_at_us=None, pause_reason="")])
             await self._refresh()
 
+    @_in_turn
     async def rotate(self, name: str) -> str:
         """A new secret; the old one signs beside it for a day. Conflict when the secret stands in the configuration."""
         item = self._destination_item(name)
@@ -462,11 +491,11 @@ class Live:
         stored = self._stored[item.number]
         now = self._clock.now_us()
         fresh = new_secret()
-        old = tuple(OldSecret(secret, now + ROTATION_OVERLAP_US) for secret in stored.made)
-        stored = msgspec.structs.replace(stored, made=(fresh,), old=old)
-        await self._store.settings.put_items(
-            [msgspec.structs.replace(item, body=self._seal("destination", stored), updated_at_us=now)]
-        )
+        # The one before it may be what the receiver still has, when this was clicked twice.
+        old = [*(OldSecret(secret, now + ROTATION_OVERLAP_US) for secret in stored.made)]
+        old += [one for one in stored.old if one.until_us > now]
+        stored = msgspec.structs.replace(stored, made=(fresh,), old=tuple(old[:MAX_OLD_SECRETS]))
+        await self._write([self._again(item, stored, updated_at_us=now)])
         await self._refresh()
         return fresh
 
@@ -475,6 +504,11 @@ class Live:
     def _seal(self, kind: str, stored: Stored) -> bytes:
         return self._vault.seal(msgspec.json.encode(stored), kind)
 
+    def _again(self, item: Item, stored: Stored | None = None, **changes: Any) -> Item:
+        """The item changed, its body sealed anew."""
+        body = self._seal(item.kind, stored or self._stored[item.number])
+        return msgspec.structs.replace(item, body=body, **changes)
+
     def _item(self, kind: str, name: str, spec: Spec, owner: str, place: int) -> Item:
         now = self._clock.now_us()
         made: tuple[str, ...] = ()
@@ -482,6 +516,14 @@ class Live:
             made = (new_secret(),)  # kept beside a configured one, so that removing that one has a successor
         body = self._seal(kind, Stored(_raw(spec), made))
         return Item(kind, name, 0, owner, body, place, now, now)
+
+
+def _spec(stored: Stored, kind: type[Any]) -> Any:
+    return msgspec.json.decode(stored.spec, type=kind)
+
+
+def _digest(plain: bytes) -> bytes:
+    return hashlib.blake2b(plain, digest_size=16).digest()
 
 
 def _raw(spec: Spec) -> msgspec.Raw:

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from support.stores import STORES, with_store
+from tidegate.errors import ChangedElsewhere
 from tidegate.store import ApiKey, Item, Refusal
 
 pytestmark = pytest.mark.parametrize("opener", STORES.values(), ids=STORES.keys())
@@ -34,6 +35,25 @@ def test_an_item_is_replaced_by_its_number(opener, tmp_path):
         await store.settings.put_items([msgspec.structs.replace(one, body=b"new", paused_at_us=7, pause_reason="gone")])
         (again,) = await store.settings.items()
         assert (again.body, again.paused_at_us, again.pause_reason) == (b"new", 7, "gone")
+
+    with_store(opener, tmp_path, work)
+
+
+def test_what_was_changed_meanwhile_is_not_replaced_and_a_name_is_not_made_twice(opener, tmp_path):
+    async def work(store):
+        await store.settings.put_items([item("crm"), item("shop")])
+        crm, shop = await store.settings.items()
+        await store.settings.put_items([msgspec.structs.replace(crm, body=b"newer")], read={crm.number: crm.body})
+        stale = [msgspec.structs.replace(one, body=b"older", paused_at_us=7) for one in (crm, shop)]
+        with pytest.raises(ChangedElsewhere):
+            await store.settings.put_items(stale, read={one.number: one.body for one in (crm, shop)})
+        with pytest.raises(ChangedElsewhere):
+            await store.settings.put_items([item("more"), item("crm")])
+        found = await store.settings.items()
+        assert [(one.name, one.body, one.paused_at_us) for one in found] == [
+            ("crm", b"newer", None),
+            ("shop", b"sealed", None),
+        ]
 
     with_store(opener, tmp_path, work)
 

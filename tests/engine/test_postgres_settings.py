@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
 from support.postgres import server
-from tidegate.errors import Conflict
+from tidegate.errors import Conflict, StoreBusy
 from tidegate.store import ApiKey, Item
 from tidegate.store.postgres.engine import Engine
 from tidegate.store.postgres.settings import WATCH_SECONDS, PostgresSettings
@@ -88,8 +89,15 @@ def test_an_own_change_is_known_as_own_though_a_look_falls_into_it():
     async def work(a, _b, _):
         told: list[str] = []
         a._listeners.append(lambda: told.append("a"))
-        async with a._engine.transaction() as connection:
-            await a._changed(LooksMeanwhile(connection, a))
+        transaction = a._engine.transaction
+
+        @contextlib.asynccontextmanager
+        async def looking():
+            async with transaction() as connection:
+                yield LooksMeanwhile(connection, a)
+
+        a._engine.transaction = looking
+        await a.put_key(None)
         await a._look()
         assert told == []
 
@@ -126,5 +134,27 @@ def test_two_nodes_that_make_the_same_name_are_not_both_right():
             await b.put_items([item("shop"), item("crm")])
         assert error.value.code == "changed_elsewhere"
         assert [one.name for one in await b.items()] == ["crm"]  # nothing of the call was kept
+
+    with_two(work)
+
+
+def test_a_change_of_ours_whose_commit_is_unknown_is_told_like_that_of_another():
+    async def work(a, _b, _):
+        told: list[str] = []
+        a._listeners.append(lambda: told.append("a"))
+        transaction = a._engine.transaction
+
+        @contextlib.asynccontextmanager
+        async def cut():
+            async with transaction() as connection:
+                yield connection
+            raise StoreBusy("the database does not answer: the answer to COMMIT was lost")
+
+        a._engine.transaction = cut
+        with pytest.raises(StoreBusy):
+            await a.put_items([item("crm")])
+        del a._engine.transaction
+        await a._look()
+        assert told == ["a"], "it is in the store, and this node has not read it"
 
     with_two(work)

@@ -94,7 +94,7 @@ async def put_source(call: Call) -> Answer:
     old = live.sources.get(name)
     spec = decode_source(name, _payload(call), old.spec if old is not None else None)
     created = await live.put("source", name, spec)
-    return Answer(status=201 if created else 200, body=_source(live.sources[name]))
+    return Answer(status=201 if created else 200, body=await one_source(call))
 
 
 async def delete_source(call: Call) -> None:
@@ -124,7 +124,7 @@ async def put_destination(call: Call) -> Answer:
     old = live.destinations.get(name)
     spec = decode_destination(name, _payload(call), old.spec if old is not None else None)
     created = await live.put("destination", name, spec)
-    return Answer(status=201 if created else 200, body=_destination(call, live.destinations[name]))
+    return Answer(status=201 if created else 200, body=await one_destination(call))
 
 
 async def delete_destination(call: Call) -> None:
@@ -175,7 +175,7 @@ async def one_route(call: Call) -> dict[str, Any]:
 async def put_route(call: Call) -> Answer:
     name, live = call.path["name"], call.gateway.live
     created = await live.put("route", name, decode_route(name, _payload(call)))
-    return Answer(status=201 if created else 200, body=_route(live.routes[name]))
+    return Answer(status=201 if created else 200, body=await one_route(call))
 
 
 async def delete_route(call: Call) -> None:

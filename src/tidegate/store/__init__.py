@@ -225,10 +225,11 @@ class Settings(Protocol):
         """All, the deleted ones too, by kind, place and number."""
         ...
 
-    async def put_items(self, items: Sequence[Item]) -> None:
+    async def put_items(self, items: Sequence[Item], *, read: Mapping[int, bytes] | None = None) -> None:
         """Insert or replace, in one transaction. A `number` of 0 is given a new one; see `items()`.
 
-        Conflict with code `changed_elsewhere` when another node made an item of that name first; nothing was changed.
+        `read`: the bodies of those that are replaced, as they were when this was decided. ChangedElsewhere when one
+        has another by now, or an item of that name was made first; nothing was changed.
         """
         ...
 

@@ -8,14 +8,15 @@ at once when told, and tell their listeners when another node has moved it. A mi
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import asyncpg
 import msgspec
 
-from tidegate.errors import Conflict, StoreBusy
+from tidegate.errors import ChangedElsewhere, StoreBusy
 from tidegate.store import ApiKey, Feed, Item, Refusal
 from tidegate.store.postgres.deliveries import columns
 from tidegate.store.postgres.engine import Engine, sql
@@ -23,6 +24,7 @@ from tidegate.store.postgres.text import back, keep
 
 log = logging.getLogger("tidegate.store")
 
+MEANWHILE = "the same source, destination or route was changed otherwise at the same moment"
 WATCH_SECONDS = 0.8  # the promise is a second
 
 
@@ -53,8 +55,8 @@ class PostgresSettings:
     async def items(self) -> list[Item]:
         return [Item(*row) for row in await self._engine.fetch(self._sql["items"])]
 
-    async def put_items(self, items: Sequence[Item]) -> None:
-        """Deletes first: names get free. Conflict when another node made an item of the same name just now."""
+    async def put_items(self, items: Sequence[Item], *, read: Mapping[int, bytes] | None = None) -> None:
+        """Deletes first: names get free."""
         known = sorted((i for i in items if i.number), key=lambda item: item.deleted_at_us is None)
         updates = [
             (i.owner, i.body, i.place, i.updated_at_us, i.paused_at_us, i.pause_reason, i.deleted_at_us, i.number)
@@ -69,24 +71,22 @@ class PostgresSettings:
         if not items:
             return
         try:
-            async with self._engine.transaction() as connection:
+            async with self._change() as connection:
+                if read:
+                    as_read = await connection.fetch(self._sql["lock_items"], list(read), list(read.values()))
+                    if len(as_read) != len(read):
+                        raise ChangedElsewhere(MEANWHILE)
                 await connection.executemany(self._sql["update_item"], updates)
                 await connection.executemany(self._sql["insert_item"], inserts)
-                await self._changed(connection)
         except asyncpg.UniqueViolationError as error:
-            raise Conflict(
-                "another node made a source, destination or route of the same name at the same moment",
-                hint="read the configuration again, then apply yours",
-                code="changed_elsewhere",
-            ) from error
+            raise ChangedElsewhere(MEANWHILE) from error
 
     async def route_revision(self, name: str, body: bytes, digest: bytes) -> int:
         found = await self._engine.fetchval(self._sql["find_revision"], name, digest)
         if found is not None:
             return int(found)
-        async with self._engine.transaction() as connection:
+        async with self._change() as connection:
             made = await connection.fetchval(self._sql["put_revision"], name, digest, body)
-            await self._changed(connection)
         return int(made)
 
     async def route_revisions(self) -> dict[int, tuple[str, bytes]]:
@@ -99,7 +99,7 @@ class PostgresSettings:
         ]
 
     async def put_key(self, key: ApiKey | None, *, delete: str | None = None) -> None:
-        async with self._engine.transaction() as connection:
+        async with self._change() as connection:
             if delete is not None:
                 await connection.execute(self._sql["delete_key"], delete)
             if key is not None:
@@ -107,12 +107,21 @@ class PostgresSettings:
                     self._sql["put_key"], key.id, key.name, key.hash, " ".join(key.scopes), " ".join(key.sources),
                     key.created_at_us, key.expires_at_us,
                 )  # fmt: skip
-            await self._changed(connection)
 
-    async def _changed(self, connection: Any) -> None:
-        """Last in the transaction: the version's row is locked from here to COMMIT."""
-        made = await connection.fetchval(self._sql["changed"])
-        self._own.add(made)  # not in one expression: the set of before the await may be another one by now
+    @contextlib.asynccontextmanager
+    async def _change(self) -> AsyncIterator[Any]:
+        """A transaction that moves the version, last: its row is locked from there to COMMIT."""
+        made = 0
+        try:
+            async with self._engine.transaction() as connection:
+                yield connection
+                made = await connection.fetchval(self._sql["changed"])
+                self._own.add(made)  # not in one expression: the set of before the await may be another one by now
+        except BaseException:
+            if made:  # whether it was committed is not known: if so, it is told like that of another node
+                self._own.discard(made)
+                self._seen = min(self._seen, made - 1)
+            raise
 
     # -- being told ---------------------------------------------------------------------------------------
 

@@ -6,13 +6,16 @@ is written through the one writer, so a setting that was answered is on disk.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import apsw
 import msgspec
 
+from tidegate.errors import ChangedElsewhere
 from tidegate.store import ApiKey, Feed, Item, Refusal
 from tidegate.store.sqlite.engine import Engine, rows, sql
+
+MEANWHILE = "the same source, destination or route was changed otherwise at the same moment"
 
 
 class SqliteSettings:
@@ -26,8 +29,11 @@ class SqliteSettings:
         found = await self._engine.read(lambda c: rows(c, self._sql["items"]))
         return [Item(*row) for row in found]
 
-    async def put_items(self, items: Sequence[Item]) -> None:
+    async def put_items(self, items: Sequence[Item], *, read: Mapping[int, bytes] | None = None) -> None:
         def work(connection: apsw.Connection) -> None:
+            for number, body in (read or {}).items():
+                if connection.execute(self._sql["body_of_item"], (number,)).get != body:
+                    raise ChangedElsewhere(MEANWHILE)
             for i in sorted(items, key=lambda item: item.deleted_at_us is None):  # deletes first: names get free
                 if i.number:
                     connection.execute(
@@ -42,7 +48,10 @@ class SqliteSettings:
                          i.pause_reason, i.deleted_at_us),
                     ).fetchall()  # fmt: skip
 
-        await self._engine.write(work)
+        try:
+            await self._engine.write(work)
+        except apsw.ConstraintError as error:
+            raise ChangedElsewhere(MEANWHILE) from error
 
     async def route_revision(self, name: str, body: bytes, digest: bytes) -> int:
         made = await self._engine.write(lambda c: rows(c, self._sql["route_revision"], (name, digest, body)))

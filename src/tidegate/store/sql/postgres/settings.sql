@@ -13,6 +13,12 @@ UPDATE items SET owner = $1, body = $2, place = $3, updated_at = $4, paused_at =
   deleted_at = $7
 WHERE number = $8
 
+-- name: lock_items
+-- Those whose body is still the one that was read; they stay so until COMMIT.
+SELECT i.number FROM items AS i JOIN unnest($1::integer[], $2::bytea[]) AS r (number, body)
+  ON i.number = r.number AND i.body = r.body
+ORDER BY i.number FOR UPDATE OF i
+
 -- name: find_revision
 SELECT revision FROM route_revisions WHERE name = $1 AND digest = $2
 

@@ -8,6 +8,9 @@ FROM items ORDER BY kind, place, number
 INSERT INTO items (kind, name, owner, body, place, created_at, updated_at, paused_at, pause_reason, deleted_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number
 
+-- name: body_of_item
+SELECT body FROM items WHERE number = ?
+
 -- name: update_item
 UPDATE items SET owner = ?, body = ?, place = ?, updated_at = ?, paused_at = ?, pause_reason = ?, deleted_at = ?
 WHERE number = ?

@@ -1,0 +1,199 @@
+"""Changes of the configuration at the same moment: none undoes another, and nobody sees a half of one.
+
+"Two nodes" are two configurations in force over one store, as gateways on one database have them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from support.held import Held, meanwhile
+from support.homes import HOMES, Home
+from support.running import run
+from tidegate.clock import Clock
+from tidegate.config.model import Config, Destination, Route, Source
+from tidegate.errors import Conflict, NotFound, StoreBusy
+from tidegate.gateway import Gateway
+from tidegate.live import Live
+
+TOML = '[sources.shop.publish]\n[destinations.file]\nurl = "https://file.example/"\n'
+CRM = Destination(url="https://crm.example/")
+
+
+@pytest.fixture(params=HOMES)
+def home(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
+    return HOMES[request.param](tmp_path)
+
+
+def on(home: Home, work: Callable[[Gateway], Awaitable[None]]) -> None:
+    async def main() -> None:
+        async with home.running(TOML) as gateway:
+            await gateway.live.put("destination", "crm", CRM)
+            await work(gateway)
+
+    run(main)
+
+
+def to(url: str) -> Destination:
+    return Destination(url=f"https://{url}.example/")
+
+
+async def kept(gateway: Gateway) -> Live:
+    """What a restart would find."""
+    live = Live(gateway.store, gateway.live._vault, Clock())
+    await live.load()
+    return live
+
+
+def test_a_pause_and_a_change_of_the_same_destination_both_stand(home: Home) -> None:
+    async def work(gateway: Gateway) -> None:
+        live = gateway.live
+        async with Held(gateway.store.settings, "put_items") as held:
+            change = asyncio.ensure_future(live.put("destination", "crm", to("new")))
+            await held.reached.wait()
+            (pause,) = await meanwhile(live.pause("crm"))
+            held.go.set()
+            await asyncio.gather(change, pause)
+        for one in (live.destinations["crm"], (await kept(gateway)).destinations["crm"]):
+            assert (one.spec.url, one.pause_reason) == ("https://new.example/", "operator")
+
+    on(home, work)
+
+
+def test_a_secret_that_was_told_outlives_a_change_of_its_destination(home: Home) -> None:
+    async def work(gateway: Gateway) -> None:
+        live = gateway.live
+        async with Held(gateway.store.settings, "put_items") as held:
+            change = asyncio.ensure_future(live.put("destination", "crm", to("new")))
+            await held.reached.wait()
+            (rotation,) = await meanwhile(live.rotate("crm"))
+            held.go.set()
+            await change
+            secret = await rotation
+        assert live.destinations["crm"].secrets[0] == secret
+
+    on(home, work)
+
+
+def test_a_rotation_that_is_asked_for_twice_keeps_the_secret_that_receivers_have(home: Home) -> None:
+    async def work(gateway: Gateway) -> None:
+        before = gateway.live.destinations["crm"].secrets
+        first, second = await asyncio.gather(gateway.live.rotate("crm"), gateway.live.rotate("crm"))
+        assert gateway.live.destinations["crm"].secrets == (second, first, *before)
+
+    on(home, work)
+
+
+def test_the_same_name_made_twice_at_once_is_made_once(home: Home) -> None:
+    async def work(gateway: Gateway) -> None:
+        live = gateway.live
+        made = await asyncio.gather(live.put("destination", "new", to("a")), live.put("destination", "new", to("b")))
+        assert sorted(made) == [False, True]
+        assert [one.name for one in await gateway.store.settings.items() if one.name == "new"] == ["new"]
+
+    on(home, work)
+
+
+def test_a_change_does_not_bring_back_what_is_deleted_meanwhile(home: Home) -> None:
+    async def work(gateway: Gateway) -> None:
+        live, number = gateway.live, gateway.live.destinations["crm"].number
+        async with Held(gateway.store.settings, "put_items") as held:
+            change = asyncio.ensure_future(live.put("destination", "crm", to("new")))
+            await held.reached.wait()
+            (gone,) = await meanwhile(live.delete("destination", "crm"))
+            held.go.set()
+            await asyncio.gather(change, gone)
+        assert "crm" not in live.destinations and number in live.deleted
+
+    on(home, work)
+
+
+def test_a_file_that_is_read_twice_at_once_is_applied_once(home: Home) -> None:
+    async def work(gateway: Gateway) -> None:
+        config = Config(
+            sources={"shop": Source(publish=gateway.live.sources["shop"].spec.publish)},
+            destinations={"file": to("file"), "more": to("more")},
+        )
+        changes = await asyncio.gather(gateway.live.apply(config), gateway.live.apply(config))
+        assert sorted(len(one) for one in changes) == [0, 1], changes
+
+    on(home, work)
+
+
+def test_a_file_that_could_not_be_stored_is_not_in_force(home: Home) -> None:
+    async def work(gateway: Gateway) -> None:
+        settings, before = gateway.store.settings, gateway.live.settings
+
+        async def busy(*_: object, **__: object) -> None:
+            raise StoreBusy("the database does not answer")
+
+        settings.put_items = busy  # type: ignore[method-assign]
+        with pytest.raises(StoreBusy):
+            await gateway.live.apply(Config(destinations={"more": to("more")}))
+        del settings.put_items  # type: ignore[method-assign]
+        assert gateway.live.settings is before
+
+    on(home, work)
+
+
+def test_routes_stand_while_a_change_is_taken_up(home: Home) -> None:
+    """Else a destination could be deleted under a route that is only being read again."""
+
+    async def work(gateway: Gateway) -> None:
+        live = gateway.live
+        await live.put("route", "a", Route(from_="shop", to="crm"))
+        await live.put("route", "b", Route(from_="shop", to="file"))
+        async with Held(gateway.store.settings, "route_revision") as held:
+            change = asyncio.ensure_future(live.put("route", "a", Route(from_="shop", to=["crm", "file"])))
+            await held.reached.wait()
+            assert sorted(live.routes) == ["a", "b"]
+            (gone,) = await meanwhile(live.delete("destination", "crm"))
+            held.go.set()
+            await change
+        with pytest.raises(Conflict) as error:
+            await gone
+        assert error.value.code == "in_use"
+        rule = live.revision(live.routes["a"].revision)
+        assert rule is not None
+        assert rule.destinations == tuple(live.destinations[name].number for name in ("crm", "file"))
+
+    on(home, work)
+
+
+def test_a_reading_that_breaks_off_leaves_the_configuration_whole(home: Home) -> None:
+    async def work(gateway: Gateway) -> None:
+        live, settings = gateway.live, gateway.store.settings
+        await live.put("route", "a", Route(from_="shop", to="crm"))
+        await live.put("route", "b", Route(from_="shop", to="file"))
+
+        async def busy(*_: object) -> int:
+            raise StoreBusy("the database does not answer")
+
+        settings.route_revision = busy  # type: ignore[method-assign]
+        with pytest.raises(StoreBusy):
+            await live.put("route", "a", Route(from_="shop", to=["crm", "file"]))
+        del settings.route_revision  # type: ignore[method-assign]
+        assert sorted(live.routes) == ["a", "b"]
+        await live.load()
+        assert live.routes["a"].spec.to == ["crm", "file"], "it was stored, and is taken up with the next reading"
+
+    on(home, work)
+
+
+def test_a_node_that_has_not_heard_yet_undoes_nothing(home: Home) -> None:
+    async def work(gateway: Gateway) -> None:
+        here, elsewhere = gateway.live, await kept(gateway)
+        await elsewhere.pause("crm")
+        assert await here.put("destination", "crm", to("new")) is False
+        assert here.destinations["crm"].pause_reason == "operator"
+        await elsewhere.load()
+        await here.delete("destination", "crm")
+        with pytest.raises(NotFound):
+            await elsewhere.resume("crm")
+        assert await elsewhere.put("destination", "crm", CRM) is True, "it is a new one, with a number of its own"
+
+    on(home, work)
