@@ -55,7 +55,7 @@ class ConfigError(TidegateError):
         hint: str = "",
         code: str | None = None,
     ) -> None:
-        super().__init__(message, hint=hint or "tidegate check FILE", code=code)
+        super().__init__(message, hint=hint or "correct this value, then do the same again", code=code)
         self.path = path
         self.where = where
 
@@ -90,7 +90,7 @@ class Forbidden(TidegateError):
 class NotFound(TidegateError):
     code = "not_found"
     status = 404
-    hint = "list what there is, then use a name or an id from the list"
+    hint = "list what there is: tidegate config show"
 
 
 class Conflict(TidegateError):

@@ -426,7 +426,7 @@ class Live:
         """NotFound, Conflict when the file owns it or a route still names it."""
         item = self._items.get((kind, name))
         if item is None:
-            raise NotFound(f"there is no {kind} {name!r}", hint="list what there is: tidegate config show")
+            raise NotFound(f"there is no {kind} {name!r}")
         self._refuse_file(item, kind, name)
         for route in self.routes.values():
             if (kind == "source" and name in _names(route.spec.from_)) or (

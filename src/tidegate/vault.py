@@ -56,13 +56,7 @@ class Vault:
 def open_vault(directory: Path, environment_key: str | None) -> Vault:
     """By TIDEGATE_SECRET_KEY (base64 of 32 bytes) when given, else by DIR/secret.key, made at the first start."""
     if environment_key:
-        try:
-            master = base64.b64decode(environment_key, validate=True)
-        except ValueError:  # not base64, or not even ASCII
-            master = b""
-        if len(master) != 32:
-            raise ConfigError("TIDEGATE_SECRET_KEY is not base64 of 32 bytes", hint="openssl rand -base64 32")
-        return Vault(master)
+        return Vault(_master(environment_key, "TIDEGATE_SECRET_KEY", "openssl rand -base64 32"))
     path = directory / KEY_FILE
     if not path.exists():
         # Written aside and renamed: a kill in between leaves no half a key.
@@ -73,7 +67,17 @@ def open_vault(directory: Path, environment_key: str | None) -> Vault:
             file.flush()
             os.fsync(file.fileno())
         aside.rename(path)
-    return Vault(base64.b64decode(path.read_bytes()))
+    return Vault(_master(path.read_bytes().strip(), str(path), "put back the one that was made with this data"))
+
+
+def _master(text: str | bytes, where: str, hint: str) -> bytes:
+    try:
+        master = base64.b64decode(text, validate=True)
+    except ValueError:  # not base64, or not even ASCII
+        master = b""
+    if len(master) != 32:
+        raise ConfigError(f"{where} is not base64 of 32 bytes", hint=hint)
+    return master
 
 
 class Values(Protocol):

@@ -47,6 +47,12 @@ def test_every_verb_explains_itself_without_a_gateway(tmp_path: Path, words: str
     assert text.startswith(f"Usage: tidegate {words} [OPTIONS]")
 
 
+@pytest.mark.parametrize("words", ["", "add", "config", "db", "keys"])
+def test_a_list_of_verbs_says_each_in_full(tmp_path: Path, words: str) -> None:
+    told = read(tidegate(tmp_path, *words.split(), "--help"))
+    assert "VERB ..." in told and "Verbs:" in told and not re.search(r"\w\.\.\.$", told, re.M), "cut short"
+
+
 def test_help_is_there_before_anyone_notices(tmp_path: Path) -> None:
     """Below 0.3 s on a quiet machine (40 ms were seen); the bound leaves room for one that is five times slower."""
     took = []
@@ -82,6 +88,8 @@ WRONG: Mapping[str, str] = {
     "replay --all --source a": "--all stands alone",
     "replay --state lost": "'lost' is not one of 'delivered', 'pending', 'exhausted', 'cancelled'.",
     "keys create robot": "Missing option '--scope'. Choose from: read, publish, pull, write, admin",
+    "keys create robot --scope read --expires-in soon": "'soon' is no duration such as 100ms, 5s, 5m, 2h, 1d",
+    "pull shop/orders --max-age new": "'new' is no duration such as 100ms, 5s, 5m, 2h, 1d",
     "keys create robot --scope all": "'all' is not one of 'read', 'publish', 'pull', 'write', 'admin'.",
     "trigger app order.made -d {": "'{' is no JSON: ",
     "trigger app order.made -d @none.json": "'none.json' cannot be read: no such file or directory",
@@ -205,6 +213,13 @@ def test_everything_that_is_wrong_is_named_at_once_by_line(tmp_path: Path) -> No
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, words: str) -> None:
     tidegate(tmp_path, *words.split()).refused("config_unreadable", 2)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_data_directory_that_cannot_be_used_is_refused_with_another_way(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file\n")
+    error = tidegate(tmp_path, "serve", "--port", "0", "--data", "taken/data").refused("store_unavailable", 1)
+    assert error["what"] == "the data directory taken/data cannot be used: not a directory"
+    assert error["hint"] == "ls -ld taken/data, or give one that this user may write to: --data DIR"
 
 
 def test_init_writes_a_file_that_check_takes_and_never_over_another(tmp_path: Path) -> None:

@@ -152,3 +152,10 @@ def test_no_value_of_an_event_can_mention_or_link(value):
 def test_importing_the_module_does_not_load_jinja():
     code = "import sys; import tidegate.rules.texts; sys.exit('jinja2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_calculation_with_a_field_that_is_missing_names_the_field_and_the_way_out():
+    with pytest.raises(RenderFailed, match=r"'amount' is missing.*amount \| default\(0\)") as refused:
+        compile_text("{{ data.object.amount / 100 }}")({"data": None})
+    assert "jinja" not in refused.value.message
+    assert compile_text("{{ (data.object.amount | default(0)) / 100 }}")({"data": None}) == "0"

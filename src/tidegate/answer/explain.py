@@ -28,7 +28,9 @@ async def explain(gateway: Sight, thing_id: str, allowed: Allowed = None) -> Exp
         only = view.destination
         found = await gateway.store.log.read([view.offset])
         if not found:
-            raise NotFound(f"the event of {thing_id!r} is past the retention")
+            raise NotFound(
+                f"the event of {thing_id!r} is past the retention", hint="list what is kept: tidegate events"
+            )
         event = found[0]
     else:
         event = await events.one(gateway, thing_id, allowed)

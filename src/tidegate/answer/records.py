@@ -24,9 +24,10 @@ def check_resource(gateway: Sight, source: str, resource: str, allowed: Allowed 
     if live is None or (allowed is not None and source not in allowed):
         raise NotFound(f"there is no source {source[:80]!r}", hint="list them: tidegate config show")
     if resource not in live.spec.resources:
+        known = ", ".join(live.spec.resources)
         raise NotFound(
             f"source {source!r} has no resource {resource[:80]!r}",
-            hint=f"it has: {', '.join(live.spec.resources) or 'none'}",
+            hint=f"it has: {known}" if known else f"add one to the file: [sources.{source}.resources.NAME]",
         )
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import click
 
 from tidegate.cli.client import LONG_SECONDS, ApiError, find_gateway, segment
-from tidegate.cli.options import ResourceName, When, gateway_verb
+from tidegate.cli.options import ResourceName, Span, When, gateway_verb
 
 
 @click.command()
 @click.argument("resource", type=ResourceName(), metavar="SOURCE/RESOURCE")
 @click.argument("key", required=False)
-@click.option("--max-age", metavar="DURATION", help="How old the answer may be: 10s; 0 asks the source.")
+@click.option("--max-age", type=Span(), help="How old the answer may be: 10s; 0 asks the source.")
 @click.option("--fresh", is_flag=True, help="The same as --max-age 0.")
 @click.option("--param", "-p", "params", multiple=True, metavar="NAME=VALUE", help="A query parameter for the source.")
 @gateway_verb

@@ -25,7 +25,7 @@ def config() -> None:
 
 
 @config.command()
-@click.argument("file", default="tidegate.toml", type=click.Path(path_type=Path))
+@click.argument("file", default="tidegate.toml", type=click.Path(readable=False, path_type=Path))
 @gateway_verb
 def diff(file: Path, data: Path, as_json: bool) -> None:
     """What applying FILE would change in the running gateway.
@@ -123,10 +123,10 @@ def apply_(prune: bool, data: Path, as_json: bool) -> None:
 )
 @gateway_verb
 def export(owner: str, data: Path, as_json: bool) -> None:
-    """Print what was defined through the API or the dashboard as TOML, the same bytes for the same configuration.
+    """Print what was defined through the API or the dashboard as TOML.
 
-    Secrets become ${env:...}. Put into the file, with these variables set, it belongs to the file from the next
-    `config apply` on.
+    The same configuration gives the same bytes. Secrets become ${env:...}. Put into the file, with these variables
+    set, it belongs to the file from the next `config apply` on.
     """
     from tidegate.cli.output import print_json
 

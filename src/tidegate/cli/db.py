@@ -10,11 +10,12 @@ from typing import Any
 
 import click
 
+from tidegate.cli import Group
 from tidegate.cli.output import count, print_json
 from tidegate.errors import BadRequest
 
 
-@click.group()
+@click.group(cls=Group)
 def db() -> None:
     """Move the store to PostgreSQL."""
 

@@ -65,7 +65,7 @@ events = "30d"
 
 
 @click.command()
-@click.argument("file", default="tidegate.toml", type=click.Path(path_type=Path))
+@click.argument("file", default="tidegate.toml", type=click.Path(readable=False, path_type=Path))
 @json_option
 def check(file: Path, as_json: bool) -> int:
     """Judge a configuration FILE. Everything that is wrong is named, with its line; exit 2 when something is."""
@@ -110,7 +110,7 @@ def _as_json(error: ConfigError) -> dict[str, Any]:
 
 
 @click.command()
-@click.argument("directory", default=".", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("directory", default=".", type=click.Path(file_okay=False, readable=False, path_type=Path))
 @click.option("--force", is_flag=True, help="Replace a tidegate.toml that is there.")
 def init(directory: Path, force: bool) -> None:
     """Write a commented tidegate.toml and tidegate.schema.json into DIRECTORY."""
@@ -127,7 +127,9 @@ def init(directory: Path, force: bool) -> None:
         (directory / SCHEMA_FILE).write_text(schema_text(), "utf-8")
     except OSError as error:
         raise ConfigError(
-            f"{directory} cannot be written: {error.strerror}", code="config_unreadable", hint="name another directory"
+            f"{directory} cannot be written: {(error.strerror or type(error).__name__).lower()}",
+            code="config_unreadable",
+            hint="name another directory",
         ) from None
     print(f"wrote {file} and {directory / SCHEMA_FILE}")
     print(f"next: tidegate serve --config {file}")

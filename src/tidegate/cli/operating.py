@@ -10,7 +10,7 @@ import click
 
 from tidegate.cli import Group
 from tidegate.cli.client import LONG_SECONDS, NoGateway, find_gateway, segment
-from tidegate.cli.options import gateway_verb
+from tidegate.cli.options import Span, gateway_verb
 
 _SIGNS = {"failing": "exhausted", "dead_letters": "exhausted", "paused": "paused", "waiting": "pending"}
 SCOPES = ("read", "publish", "pull", "write", "admin")
@@ -64,7 +64,7 @@ def _list(data: Path, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(SCOPES), help="What it may do.")
 @click.option("--source", "sources", multiple=True, help="Bind it to this source; may be given several times.")
-@click.option("--expires-in", metavar="DURATION", help="90d, for example.")
+@click.option("--expires-in", type=Span(), help="90d, for example.")
 @gateway_verb
 def create(
     name: str, scopes: tuple[str, ...], sources: tuple[str, ...], expires_in: str | None, data: Path, as_json: bool

@@ -18,7 +18,7 @@ data_option = click.option(
     envvar="TIDEGATE_DATA",
     default=DEFAULT_DATA,
     show_default=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(file_okay=False, readable=False, path_type=Path),
     help="The directory the gateway serves.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the API's answer as JSON.")
@@ -43,6 +43,21 @@ class When(click.ParamType[Any]):
             return clock.rfc3339(clock.parse_instant(value)) or ""
         except (ValueError, OverflowError):
             self.fail(f"{value!r} is no time such as 2026-11-24T12:00:00Z, and no span such as 2h", param, ctx)
+
+
+class Span(click.ParamType[Any]):
+    """A duration such as 90d, or 0. Gives its text."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from tidegate import units
+
+        try:
+            units.seconds("0s" if value == "0" else value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
 
 
 class Port(click.ParamType[Any]):

@@ -19,7 +19,7 @@ _FILE = Path("tidegate.toml")
 @click.option(
     "--config",
     envvar="TIDEGATE_CONFIG",
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     help="The configuration file; ./tidegate.toml when there is one.",
 )
 @data_option
@@ -64,7 +64,7 @@ def serve(config: Path | None, data: Path, host: str, port: int, ingest_port: in
 )
 @click.option(
     "--data",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(file_okay=False, readable=False, path_type=Path),
     help="Keep what happens; without it a temporary directory.",
 )
 @click.option("--open", "open_browser", is_flag=True, help="Open the story page in a browser.")

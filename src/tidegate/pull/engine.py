@@ -239,7 +239,7 @@ class PullEngine:
         known = sorted(f"{one}/{other}" for one, other in self._targets)
         raise NotFound(
             f"there is no resource {source}/{resource}",
-            hint=f"resources that can be asked: {', '.join(known[:20]) or 'none'}",
+            hint=f"one of: {', '.join(known[:20])}" if known else "add one to the file: [sources.NAME.resources.NAME]",
             code="unknown_resource",
         )
 

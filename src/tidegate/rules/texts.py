@@ -59,7 +59,7 @@ def compile_text(template: str) -> Callable[[dict[str, Any]], str]:
     Raises ConfigError at once for what may not stand in a template. The returned function raises RenderFailed when
     an operation does not fit a value of the event (a text divided by 100).
     """
-    from jinja2 import TemplateError
+    from jinja2 import TemplateError, UndefinedError
 
     if len(template) > MAX_TEMPLATE:
         raise ConfigError(f"the text is longer than {MAX_TEMPLATE} characters", path="$.text")
@@ -79,6 +79,8 @@ def compile_text(template: str) -> Callable[[dict[str, Any]], str]:
     def render(view: dict[str, Any]) -> str:
         try:
             return _gather(compiled.generate(**{name: view.get(name) for name in PARTS}))
+        except UndefinedError as error:
+            raise RenderFailed(f"the text could not be made: {error.message}") from None
         except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
             raise RenderFailed(f"the text could not be made: {type(error).__name__}: {str(error)[:200]}") from None
 
@@ -202,6 +204,12 @@ def _environment() -> ImmutableSandboxedEnvironment:
     from jinja2 import ChainableUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+    class Absent(ChainableUndefined):
+        @property
+        def _undefined_message(self) -> str:
+            name = str(self._undefined_name)[:80]
+            return f"{name!r} is missing, and nothing can be calculated with it; give it a value: {name} | default(0)"
+
     class Lookups(ImmutableSandboxedEnvironment):
         """Dots and brackets look into objects and lists only: `data.items` is the field, never a method."""
 
@@ -212,7 +220,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
             found = step(obj, str(argument))
             return self.undefined(obj=obj, name=str(argument)) if found is MISSING else found
 
-    environment = Lookups(undefined=ChainableUndefined, finalize=escape, cache_size=0, keep_trailing_newline=True)
+    environment = Lookups(undefined=Absent, finalize=escape, cache_size=0, keep_trailing_newline=True)
     environment.filters = {name: environment.filters[name] for name in FILTERS}
     environment.filters.update(json=_json, round=_round)
     environment.tests = {name: test for name, test in environment.tests.items() if name in (*TESTS, *_COMPARISONS)}

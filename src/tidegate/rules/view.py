@@ -75,11 +75,11 @@ def parse_body(event: NewEvent | Event) -> Parsed:
     """The whole body. UNREADABLE (that very object) when it is not JSON, no form, or nested too deep."""
     kind = media_type(event.content_type)
     body = event.body
-    if kind == FORM_TYPE:
-        return _parse_form(body)
     if _is_json(kind) or body.lstrip()[:1] in (b"{", b"["):
-        return _parse_json(body)
-    return UNREADABLE
+        parsed = _parse_json(body)
+        # `curl -d` and some senders label JSON as a form, and no form begins so: a brace in one is written %7B.
+        return _parse_form(body) if parsed is UNREADABLE and kind == FORM_TYPE else parsed
+    return _parse_form(body) if kind == FORM_TYPE else UNREADABLE
 
 
 def media_type(content_type: str) -> str:

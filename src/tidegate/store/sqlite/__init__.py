@@ -114,9 +114,13 @@ async def open_sqlite(directory: Path) -> SqliteStore:
     """Open (or make) the store in a directory. Raises StoreLocked, SchemaTooNew, StoreBroken; then nothing changed."""
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)  # noqa: ASYNC240 - at start, nothing else runs
+        lock = DirectoryLock(directory)
     except OSError as error:
-        raise StoreBroken(f"cannot make the data directory {directory}: {error.strerror}") from error
-    lock = DirectoryLock(directory)
+        reason = (error.strerror or type(error).__name__).lower()
+        raise StoreBroken(
+            f"the data directory {directory} cannot be used: {reason}",
+            hint=f"ls -ld {directory}, or give one that this user may write to: --data DIR",
+        ) from error
     try:
         path = directory / FILE_NAME
         if path.exists():
