@@ -37,7 +37,7 @@ def test_nodes_that_start_together_migrate_once():
         engines = [Engine(url) for _ in range(4)]
         await asyncio.gather(*(one.open() for one in engines))
         versions = await asyncio.gather(*(migrate(one) for one in engines))
-        steps = await engines[0].fetch("SELECT version FROM schema_version ORDER BY version")
+        steps = await engines[0].work.fetch("SELECT version FROM schema_version ORDER BY version")
         await asyncio.gather(*(one.close() for one in engines))
         return versions, [row[0] for row in steps]
 
@@ -48,13 +48,15 @@ def test_nodes_that_start_together_migrate_once():
 def test_a_newer_schema_is_refused_unless_it_says_that_this_release_may_read_it():
     async def work(engine):
         newest = await migrate(engine)
-        await engine.execute("INSERT INTO schema_version (version, oldest_reader) VALUES ($1, $2)", newest + 1, newest)
+        await engine.work.execute(
+            "INSERT INTO schema_version (version, oldest_reader) VALUES ($1, $2)", newest + 1, newest
+        )
         assert await migrate(engine) == newest + 1
-        await engine.execute("INSERT INTO schema_version (version, oldest_reader) VALUES ($1, $1)", newest + 2)
-        before = await engine.fetch("SELECT * FROM schema_version")
+        await engine.work.execute("INSERT INTO schema_version (version, oldest_reader) VALUES ($1, $1)", newest + 2)
+        before = await engine.work.fetch("SELECT * FROM schema_version")
         with pytest.raises(SchemaTooNew):
             await migrate(engine)
-        assert await engine.fetch("SELECT * FROM schema_version") == before
+        assert await engine.work.fetch("SELECT * FROM schema_version") == before
 
     with_engine(server().new_database(), work)
 
@@ -100,7 +102,7 @@ def test_commits_of_our_sessions_are_durable_whatever_the_server_defaults_to():
     url = server().new_database()
 
     async def work(engine):
-        await engine.execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET synchronous_commit = off")
+        await engine.work.execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET synchronous_commit = off")
 
     async def facts(engine):
         return await engine.facts()
@@ -111,15 +113,15 @@ def test_commits_of_our_sessions_are_durable_whatever_the_server_defaults_to():
 
 def test_a_deadlock_and_a_serialization_failure_are_passing_and_the_database_is_not_down():
     async def cross(engine, first, second, met):
-        async with engine.transaction() as connection:
+        async with engine.work.transaction() as connection:
             await connection.fetchval("SELECT pg_advisory_xact_lock(1, $1)", first)
             await met.wait()
             await connection.fetchval("SELECT pg_advisory_xact_lock(1, $1)", second)
 
     async def raced(engine):
-        async with engine.connection() as connection, connection.transaction(isolation="serializable"):
+        async with engine.work.connection() as connection, connection.transaction(isolation="serializable"):
             await connection.fetchval("SELECT floor FROM log_state")
-            await engine.execute("UPDATE log_state SET floor = floor")
+            await engine.work.execute("UPDATE log_state SET floor = floor")
             await connection.execute("UPDATE log_state SET floor = floor")
 
     async def work(engine):
@@ -131,7 +133,7 @@ def test_a_deadlock_and_a_serialization_failure_are_passing_and_the_database_is_
         for error in (victim, caught.value):
             assert isinstance(error, StoreBusy) and error.retryable and error.retry_after_seconds == 1
         assert not engine.down
-        assert await engine.fetchval("SELECT 1") == 1
+        assert await engine.work.fetchval("SELECT 1") == 1
 
     with_engine(server().new_database(), work)
 

@@ -242,7 +242,7 @@ def test_a_node_that_was_away_while_the_schema_became_unreadable_stops():
         failed = []
         store.on_failure(failed.append)
         await store.leases.start(AllOffered(store))
-        await store.engine.execute("INSERT INTO schema_version (version, oldest_reader) VALUES (1000, 1000)")
+        await store.engine.work.execute("INSERT INTO schema_version (version, oldest_reader) VALUES (1000, 1000)")
         store.leases._lose("as after a long pause")
         async with asyncio.timeout(20):
             while not failed:  # noqa: ASYNC110 - it is called, and nothing else tells

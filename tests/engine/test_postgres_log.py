@@ -103,7 +103,7 @@ def test_one_look_reads_what_lies_in_the_gaps_between_own_batches():
         text = sql("log")["follow"]
 
         async def look(rows, size):
-            found = await store.engine.fetch(text, [0, 2, 5], [1, 4, END], rows, size, 0)
+            found = await store.engine.work.fetch(text, [0, 2, 5], [1, 4, END], rows, size, 0)
             return [row["offset"] for row in found]
 
         assert await look(500, 1 << 20) == [1, 3, 4, 6, 7, 8]

@@ -26,7 +26,7 @@ async def kept(store):
 
 async def another_day(store):
     """As if the span in use had been entered two days ago; then the keeper comes by."""
-    await store.engine.execute(
+    await store.engine.work.execute(
         "UPDATE spans SET entered_at = entered_at - interval '2 days' WHERE entered_at IS NOT NULL"
     )
     await kept(store)
@@ -142,7 +142,7 @@ def test_a_reader_that_is_busy_delays_the_drop_and_never_an_append():
 def test_a_log_whose_next_partition_is_missing_answers_503_and_makes_it():
     async def work(store):
         number = await audience(store)
-        await store.engine.fetchval("SELECT setval('event_offset', $1, false)", first_of(7))
+        await store.engine.work.fetchval("SELECT setval('event_offset', $1, false)", first_of(7))
         with pytest.raises(StoreBusy):
             await store.log.append([event(number)])
         for _ in range(200):

@@ -89,14 +89,14 @@ def test_an_own_change_is_known_as_own_though_a_look_falls_into_it():
     async def work(a, _b, _):
         told: list[str] = []
         a._listeners.append(lambda: told.append("a"))
-        transaction = a._engine.transaction
+        transaction = a._engine.work.transaction
 
         @contextlib.asynccontextmanager
         async def looking():
             async with transaction() as connection:
                 yield LooksMeanwhile(connection, a)
 
-        a._engine.transaction = looking
+        a._engine.work.transaction = looking
         await a.put_key(None)
         await a._look()
         assert told == []
@@ -142,7 +142,7 @@ def test_a_change_of_ours_whose_commit_is_unknown_is_told_like_that_of_another()
     async def work(a, _b, _):
         told: list[str] = []
         a._listeners.append(lambda: told.append("a"))
-        transaction = a._engine.transaction
+        transaction = a._engine.work.transaction
 
         @contextlib.asynccontextmanager
         async def cut():
@@ -150,10 +150,10 @@ def test_a_change_of_ours_whose_commit_is_unknown_is_told_like_that_of_another()
                 yield connection
             raise StoreBusy("the database does not answer: the answer to COMMIT was lost")
 
-        a._engine.transaction = cut
+        a._engine.work.transaction = cut
         with pytest.raises(StoreBusy):
             await a.put_items([item("crm")])
-        del a._engine.transaction
+        del a._engine.work.transaction
         await a._look()
         assert told == ["a"], "it is in the store, and this node has not read it"
 

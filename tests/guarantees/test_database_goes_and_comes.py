@@ -21,8 +21,11 @@ from support.cluster import MASTER
 from support.gateway import Served, served
 from support.postgres import Server
 from support.running import run, until
+from tidegate.store.postgres.engine import POOL_SIZE
 
 CONFIG = '[sources.shop.webhook]\nverify = "none"\n'
+PULLED = CONFIG + '[sources.shop.api]\nbase_url = "http://127.0.0.1:1"\n[sources.shop.resources.orders]\npath = "/o"\n'
+RECORDS = "/api/v1/records/shop/orders"
 DOWN_SECONDS = 1.5
 ANSWERED_SECONDS = 1.0  # what is promised; a machine in CI gets three times as long
 RECOVERED_SECONDS = 1.0
@@ -98,9 +101,9 @@ async def locked(load: Load, server: Server, database: str) -> None:
 
 
 async def exhausted(load: Load, server: Server, database: str) -> None:
-    """Other work has every connection of the pool."""
-    engine = load.gateway.store.engine
-    await asyncio.gather(*(engine.fetchval("SELECT pg_sleep(2)") for _ in range(6)), return_exceptions=True)
+    """Every connection of the pool is in use, those for ingest too."""
+    vital = load.gateway.store.engine.vital
+    await asyncio.gather(*(vital.fetchval("SELECT pg_sleep(2)") for _ in range(POOL_SIZE)), return_exceptions=True)
 
 
 async def read_only(load: Load, server: Server, database: str) -> None:
@@ -158,6 +161,34 @@ def test_ingest_is_refused_at_once_recovers_at_once_and_loses_nothing(
                 over = time.monotonic()
                 await until(lambda: any(sent > over and status == 202 for sent, status, *_ in load.answers), 20)
             await judge(load, began, over)
+
+    run(main)
+
+
+SLOW_READS = 20
+SLOW_SECONDS = 2.5  # as long as a lease without a renewal, and less than the wait for a lock is allowed to take
+
+
+def test_slow_reads_take_neither_ingest_nor_the_lease(own_server: Server, tmp_path: Path) -> None:
+    """More of them than the pool has connections, through the API, on a table that nothing else needs."""
+
+    async def main() -> None:
+        database = own_server.new_database()
+        async with served(tmp_path, PULLED, database=database) as gate:
+            load = Load(gate)
+            fence, engine = gate.gateway.store.leases.fence, gate.gateway.store.engine
+            async with load.running():
+                await until(lambda: len(load.acknowledged) > 10)
+                async with _session(database) as operator, operator.transaction():
+                    await operator.execute("LOCK TABLE tidegate.records IN ACCESS EXCLUSIVE MODE")
+                    reads = [asyncio.create_task(gate.api("GET", RECORDS)) for _ in range(SLOW_READS)]
+                    await asyncio.sleep(SLOW_SECONDS)
+                    assert await engine.work.fetchval("SELECT 1") == 1  # what the node does by itself goes on too
+                answers = {(await one).status for one in reads}
+            assert {status for _, status, *_ in load.answers} == {202}
+            assert max(seconds for *_, seconds, _ in load.answers) < ANSWERED_SECONDS
+            assert gate.gateway.store.leases.fence == fence
+            assert answers == {200, 503}  # some waited for the table, the others were told to come again
 
     run(main)
 

@@ -42,7 +42,7 @@ def columns(number, count=1):
 
 
 async def partitions_of(store):
-    rows = await store.engine.fetch(
+    rows = await store.engine.work.fetch(
         "SELECT c.relname FROM pg_class AS c WHERE c.relkind = 'r' AND c.relname ~ '^(events|attempts)_[0-9]+$'"
     )
     return {row[0] for row in rows}

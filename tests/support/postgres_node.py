@@ -102,7 +102,7 @@ class Node:
 
     async def stall_in_a_commit(self, fence: int) -> None:
         """Stop dead between the gate and COMMIT, as a process does that is paused there."""
-        async with self.engine.transaction() as connection:
+        async with self.engine.work.transaction() as connection:
             assert await connection.fetchval(sql("records")["gate"], self.name, fence)
             signal.raise_signal(signal.SIGSTOP)
 

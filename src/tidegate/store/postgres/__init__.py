@@ -80,7 +80,7 @@ async def open_postgres(url: str, node: str | None = None) -> PostgresStore:
     store = None
     try:
         await migrate(engine)
-        given = await engine.fetchval(sql("log")["instance"], ids.new_instance().encode())
+        given = await engine.work.fetchval(sql("log")["instance"], ids.new_instance().encode())
         store = PostgresStore(engine, given.decode(), node or f"{socket.gethostname()[:40]}-{secrets.token_hex(3)}")
         await store.start()
     except BaseException:

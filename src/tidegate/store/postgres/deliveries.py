@@ -80,13 +80,13 @@ class PostgresDeliveries:
 
     async def load(self, shares: Collection[int] | None = None) -> Standing:
         wanted = list(range(SHARES) if shares is None else shares)
-        return _standing(await self._engine.fetch(self._sql["load"], wanted))
+        return _standing(await self._engine.work.fetch(self._sql["load"], wanted))
 
     async def settle(self, settlement: Settlement) -> None:
         fence = settlement.fence or self._member.fence
         if not fence:
             raise Fenced("this node has no lease at the moment; nothing of this settle was written")
-        gate = await self._engine.fetchval(
+        gate = await self._engine.vital.fetchval(
             self._sql["settle"], self._member.node, fence, settlement.mark, *_written(settlement)
         )
         if not gate:
@@ -104,29 +104,30 @@ class PostgresDeliveries:
     ) -> list[Exceptional]:
         allowed = [int(state) for state in (states or list(ExceptionState))]
         given: tuple[Any, ...]
+        use = self._engine.work
         if offsets is not None:
             query, given = "exceptions_of_events", (list(offsets), allowed, destination, limit)
         elif destination is None:
-            query, given = "exceptions_of_all", (after or 0, allowed, limit)
+            query, given, use = "exceptions_of_all", (after or 0, allowed, limit), self._engine.asked
         elif due_before_us is not None:
             query, given = "due_exceptions", (destination, due_before_us, limit)
         else:
             query, given = "exceptions_of_destination", (destination, after or 0, allowed, limit)
-        return [_exception(row) for row in await self._engine.fetch(self._sql[query], *given)]
+        return [_exception(row) for row in await use.fetch(self._sql[query], *given)]
 
     async def attempts(self, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], list[Attempt]]:
         found: dict[tuple[int, int], list[Attempt]] = {pair: [] for pair in pairs}
         if pairs:
-            for row in await self._engine.fetch(self._sql["attempts_of"], *columns(found, 2)):
+            for row in await self._engine.work.fetch(self._sql["attempts_of"], *columns(found, 2)):
                 found[row[0], row[1]].append(_attempt(row))
         return found
 
     async def ranges(self) -> list[RangeSettlement]:
-        rows = await self._engine.fetch(self._sql["all_ranges"])
+        rows = await self._engine.work.fetch(self._sql["all_ranges"])
         return [RangeSettlement(row[0], row[1], row[2], DeliveryState(row[3]), back(row[4]), row[5]) for row in rows]
 
     async def books(self) -> Books:
-        async with self._engine.transaction(snapshot=True) as connection:
+        async with self._engine.asked.transaction(snapshot=True) as connection:
             head = await connection.fetchval(sql("log")["head"])
             counts = await connection.fetch(self._sql["audience_counts"])
             standing = _standing(await connection.fetch(self._sql["load"], list(range(SHARES))))
@@ -136,13 +137,13 @@ class PostgresDeliveries:
         return Books(head, min(standing.marks.values()), tuple(counted), tuple(standing.lanes))
 
     async def put_replay(self, replay: Replay) -> None:
-        await self._engine.execute(
+        await self._engine.work.execute(
             self._sql["put_replay"], replay.id, replay.created_at_us, replay.query, replay.position, replay.upto,
             replay.matched, replay.reopened, replay.finished_at_us, replay.cause,
         )  # fmt: skip
 
     async def replays(self) -> list[Replay]:
-        rows = await self._engine.fetch(self._sql["all_replays"])
+        rows = await self._engine.work.fetch(self._sql["all_replays"])
         return [Replay(*row) for row in rows]
 
 

@@ -1,8 +1,8 @@
 """The way to the PostgreSQL server: a pool for work, one direct session for hints and the node's advisory lock.
 
-Knows no table. Every error is translated here once (`failures.py`). Invariants: nothing hangs (each session carries
-timeouts, a caller waits at most 0.8 s for a connection); each commit is durable when it returns (`synchronous_commit`
-is on in our sessions); plans do not depend on what values come first.
+Knows no table. Invariants: nothing hangs (each session carries timeouts, a caller waits at most 0.8 s for a
+connection); what is vital finds a connection, however many slow reads are asked for (`connections.py`); each commit is
+durable when it returns (`synchronous_commit` is on in our sessions); plans do not depend on what values come first.
 
 Failure: a use that finds the server gone sets `down`, and a probe clears it within 0.2 s of the server accepting. A
 statement that was cut may have been committed or not: its caller gets StoreBusy, and repeats are recognised by what
@@ -14,18 +14,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
 
 from tidegate.errors import StoreBroken, StoreBusy
+from tidegate.store.postgres.connections import Connections
 from tidegate.store.postgres.failures import at_start, lost, pooled, translate
 from tidegate.store.sql import queries
 
 POOL_SIZE = 6
-WAIT_FOR_CONNECTION_SECONDS = 0.8
+KEPT_FREE = 2  # of the pool, for what is vital
+ASKED_AT_ONCE = 3
 CONNECT_SECONDS = 2.0
 STATEMENT_SECONDS = 6.0  # by our clock; the server's own limit is a second shorter
 PROBE_SECONDS = 0.2
@@ -78,6 +80,10 @@ class Engine:
         self._url = url
         self._loop = loop or asyncio.get_running_loop()
         self._pool: Any = None
+        work = asyncio.Semaphore(POOL_SIZE - KEPT_FREE)
+        self.vital = Connections(self)
+        self.work = Connections(self, work)
+        self.asked = Connections(self, asyncio.Semaphore(ASKED_AT_ONCE), work)
         self._closing = False
         self._probing: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -162,69 +168,32 @@ class Engine:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    # -- work --------------------------------------------------------------------------------------------
+    # -- the pool ----------------------------------------------------------------------------------------
 
-    @contextlib.asynccontextmanager
-    async def connection(self) -> AsyncIterator[Any]:
-        """A connection of the pool. Errors inside are translated on the way out."""
+    async def acquire(self) -> Any:
+        """A connection of the pool, however long that takes. StoreBusy at once while the server is away."""
         if self.down:
             raise StoreBusy("the database does not answer", retry_after_seconds=1)
-        try:
-            connection = await self._pool.acquire(timeout=WAIT_FOR_CONNECTION_SECONDS)
-        except TimeoutError as error:
-            self._suspect()
-            raise StoreBusy("all connections to the database are in use", retry_after_seconds=1) from error
-        except Exception as error:
-            raise self._failed(error) from error
-        try:
-            self.statements += 1
-            yield connection
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
-            raise self._failed(error) from error
-        finally:
-            await self._release(connection)
+        self.statements += 1
+        return await self._pool.acquire()
 
-    async def _release(self, connection: Any) -> None:
+    async def release(self, connection: Any) -> None:
         try:
             await self._pool.release(connection, timeout=1)
         except Exception as error:  # noqa: BLE001 - the pool drops it; the next caller gets another
             log.debug("a connection ended while it was given back: %s", type(error).__name__)
 
-    @contextlib.asynccontextmanager
-    async def transaction(self, *, snapshot: bool = False) -> AsyncIterator[Any]:
-        """BEGIN to COMMIT. With `snapshot`: REPEATABLE READ, READ ONLY."""
-        options = {"isolation": "repeatable_read", "readonly": True} if snapshot else {}
-        async with self.connection() as connection, connection.transaction(**options):
-            yield connection
-
-    async def fetch(self, text: str, *values: Any) -> list[Any]:
-        async with self.connection() as connection:
-            rows: list[Any] = await connection.fetch(text, *values)
-            return rows
-
-    async def fetchrow(self, text: str, *values: Any) -> Any:
-        async with self.connection() as connection:
-            return await connection.fetchrow(text, *values)
-
-    async def fetchval(self, text: str, *values: Any) -> Any:
-        async with self.connection() as connection:
-            return await connection.fetchval(text, *values)
-
-    async def execute(self, text: str, *values: Any) -> str:
-        async with self.connection() as connection:
-            done: str = await connection.execute(text, *values)
-            return done
-
     # -- down and back -----------------------------------------------------------------------------------
 
-    def _failed(self, error: BaseException) -> BaseException:
+    def failed(self, error: BaseException) -> BaseException:
         """The error to raise; a lost connection starts the probe."""
         if lost(error):
             self.down = True
-            self._suspect()
+            self.suspect()
         return translate(error) or error
 
-    def _suspect(self) -> None:
+    def suspect(self) -> None:
+        """Find out whether the server is there."""
         if not self._closing and (self._probing is None or self._probing.done()):
             self._probing = self._loop.create_task(self._probe(), name="tidegate-probe")
 
@@ -275,7 +244,7 @@ class Engine:
             except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
                 if lost(error):
                     self.session.terminate()  # silent, perhaps: a new one is made
-                raise self._failed(error) from error
+                raise self.failed(error) from error
 
     async def _listen_on(self, connection: Any, channel: str, callback: OnNotice) -> None:
         def told(_connection: Any, _pid: int, _channel: str, payload: str) -> None:
@@ -298,7 +267,7 @@ class Engine:
         while True:
             await self._session_ended.wait()
             self.session = None
-            self._suspect()
+            self.suspect()
             for callback in self._on_session_lost:
                 callback()
             while self.session is None:
@@ -328,7 +297,7 @@ class Engine:
 
     async def facts(self) -> dict[str, Any]:
         """What doctor judges, as the server says it now."""
-        row = await self.fetchrow(sql("engine")["facts"])
+        row = await self.work.fetchrow(sql("engine")["facts"])
         facts = {"kind": "postgresql", "server": self.server, "pool_size": POOL_SIZE, "down": self.down, **dict(row)}
         # A pooler that shares sessions was refused when this was opened (`_refuse_pooler`): "direct" is no guess.
         return {**facts, "sessions": "direct"}

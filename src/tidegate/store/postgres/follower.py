@@ -59,7 +59,7 @@ class Follower:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        self.told = int(await self._engine.fetchval(self._sql["head"]))
+        self.told = int(await self._engine.vital.fetchval(self._sql["head"]))
         await self._engine.listen(CHANNEL, self._heard)
         self._task = self._loop.create_task(self._run(), name="tidegate-follow")
 
@@ -173,7 +173,7 @@ class Follower:
             after, upto = map(
                 list, zip(*(gap for gap in zip(after, upto, strict=True) if gap[0] < gap[1]), strict=True)
             )
-            rows = await self._engine.fetch(self._sql["follow"], after, upto, SLICE_ROWS, SLICE_BYTES, after[0])
+            rows = await self._engine.vital.fetch(self._sql["follow"], after, upto, SLICE_ROWS, SLICE_BYTES, after[0])
             full = len(rows) == SLICE_ROWS or sum(len(row["body"]) for row in rows) >= SLICE_BYTES
             read = await self._make(rows)
             bound = read[-1].offset if full else END

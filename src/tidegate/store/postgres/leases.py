@@ -119,10 +119,10 @@ class PostgresLeases:
 
     async def _join(self) -> None:
         """A new fence, a session that vouches for it, then the row. What this node held before is given free."""
-        fence = await self._engine.fetchval(self._sql["next_fence"])
+        fence = await self._engine.vital.fetchval(self._sql["next_fence"])
         await self._vouch(fence)
         asked, status = asyncio.get_running_loop().time(), self._status
-        async with self._engine.transaction() as connection:
+        async with self._engine.vital.transaction() as connection:
             await connection.fetchval(self._sql["lock_migration"])
             before = await connection.fetchval(self._sql["lock_self"], self.node)
             if before is not None:
@@ -245,7 +245,7 @@ class PostgresLeases:
 
     async def _round(self) -> None:
         await self._reap()
-        rows = await self._engine.fetch(self._sql["survey"])
+        rows = await self._engine.vital.fetch(self._sql["survey"])
         counts = [(row[0], row[1]) for row in rows]
         if all(node != self.node for node, _ in counts):
             return  # not a member: the renewal finds out
@@ -258,7 +258,7 @@ class PostgresLeases:
 
     async def _claim(self, count: int) -> None:
         fence = self.fence
-        rows = await self._engine.fetch(self._sql["claim"], self.node, fence, count)
+        rows = await self._engine.vital.fetch(self._sql["claim"], self.node, fence, count)
         claimed = frozenset(row[0] for row in rows)
         if not claimed:
             return
@@ -288,7 +288,7 @@ class PostgresLeases:
     async def _reap(self) -> None:
         """Give free what dead nodes held: whose lease ran out, or whose session is gone and did not come back."""
         now = asyncio.get_running_loop().time()
-        rows = await self._engine.fetch(self._sql["suspects"], self.node)
+        rows = await self._engine.vital.fetch(self._sql["suspects"], self.node)
         self._gone = {(node, fence): self._gone.get((node, fence), now) for node, fence, _, gone in rows if gone}
         for node, fence, expired, gone in rows:
             long_gone = gone and now - self._gone[node, fence] >= SUSPECT_SECONDS
@@ -310,7 +310,7 @@ class PostgresLeases:
         last: tuple[Any, ...] = (),
     ) -> bool:
         """Give shares of a node free (None: all) at the mark where they stand. False when its row is not to be had."""
-        async with self._engine.transaction() as connection:
+        async with self._engine.vital.transaction() as connection:
             mark = await connection.fetchval(self._sql[lock], node, fence, *last)
             if mark is None:
                 return False
@@ -331,7 +331,7 @@ class PostgresLeases:
     async def _owner(self, share: int) -> str | None:
         if share in self.held:
             return self.node
-        owner: str | None = await self._engine.fetchval(self._sql["owner"], share)
+        owner: str | None = await self._engine.vital.fetchval(self._sql["owner"], share)
         return owner
 
     def _answer(self, share: int) -> Callable[[bytes], Any] | None:
@@ -342,7 +342,7 @@ class PostgresLeases:
         self._status = status
 
     async def nodes(self) -> list[Node]:
-        return [Node(*row) for row in await self._engine.fetch(self._sql["nodes"], self.node)]
+        return [Node(*row) for row in await self._engine.vital.fetch(self._sql["nodes"], self.node)]
 
     async def facts(self) -> dict[str, Any]:
         """For doctor."""

@@ -64,7 +64,7 @@ class PostgresLog:
 
     async def start(self) -> None:
         """Load the audiences, make the partitions that are due, and begin to tell."""
-        for row in await self._engine.fetch(self._sql["all_audiences"]):
+        for row in await self._engine.vital.fetch(self._sql["all_audiences"]):
             self._audiences.keep(audience_of(*row))
         await self.partitions.run()
         await self.follower.start()
@@ -200,15 +200,15 @@ class PostgresLog:
     async def _insert(self, batch: Batch) -> Answer:
         values = batch.columns(self.follower.notice())
         try:
-            row = await self._engine.fetchrow(self._sql["append"], *values)
+            row = await self._engine.vital.fetchrow(self._sql["append"], *values)
         except asyncpg.UniqueViolationError:
             # Another node stored one of these ids between our look and our lock. With the lock first nobody can.
-            async with self._engine.transaction() as connection:
+            async with self._engine.vital.transaction() as connection:
                 await connection.fetchval(self._sql["lock_append"])
                 row = await connection.fetchrow(self._sql["append"], *values)
         answer = read_answer(batch, row)
         if answer.differing:
-            await self._engine.execute(self._sql["mark_differs"], answer.differing)
+            await self._engine.vital.execute(self._sql["mark_differs"], answer.differing)
         return answer
 
     def _tell(self, batch: Batch, answer: Answer) -> None:
@@ -252,7 +252,7 @@ class PostgresLog:
         """Load those audiences that another node interned."""
         unknown = [number for number in numbers if number not in self._audiences.by_number]
         if unknown:
-            for row in await self._engine.fetch(self._sql["audiences_of"], unknown):
+            for row in await self._engine.vital.fetch(self._sql["audiences_of"], unknown):
                 self._audiences.keep(audience_of(*row))
 
     async def audience(
@@ -266,9 +266,9 @@ class PostgresLog:
         if found is not None:
             return found
         row = audience_row(source, considered, wanted, filtered)
-        number = await self._engine.fetchval(self._sql["find_audience"], row[0])
+        number = await self._engine.vital.fetchval(self._sql["find_audience"], row[0])
         if number is None:
-            number = await self._engine.fetchval(self._sql["insert_audience"], *row)
+            number = await self._engine.vital.fetchval(self._sql["insert_audience"], *row)
         return self._audiences.keep(Audience(number, source, considered, wanted, filtered))
 
     # -- reading -----------------------------------------------------------------------------------------
@@ -291,7 +291,7 @@ class PostgresLog:
     async def read(self, offsets: Sequence[int]) -> list[Event]:
         found, missing = self.follower.tail.among(offsets)
         if missing:
-            for event in await self._make(await self._engine.fetch(self._sql["read_events"], missing)):
+            for event in await self._make(await self._engine.work.fetch(self._sql["read_events"], missing)):
                 found[event.offset] = event
         return [found[offset] for offset in sorted(found)]
 
@@ -299,9 +299,9 @@ class PostgresLog:
         self, after: int, upto: int, limit: int, audiences: Sequence[int] | None = None
     ) -> list[tuple[int, int]]:
         if audiences is None:
-            rows = await self._engine.fetch(self._sql["scan_all"], after, upto, limit)
+            rows = await self._engine.work.fetch(self._sql["scan_all"], after, upto, limit)
         else:
-            rows = await self._engine.fetch(self._sql["scan_audiences"], after, upto, limit, list(audiences))
+            rows = await self._engine.work.fetch(self._sql["scan_audiences"], after, upto, limit, list(audiences))
         pairs = [(row[0], row[1]) for row in rows]
         await self.learn({number for _, number in pairs})
         return pairs
@@ -315,19 +315,19 @@ class PostgresLog:
 
     async def oldest(self) -> tuple[int, int] | None:
         """(offset, received_at_us) of the oldest event kept."""
-        row = await self._engine.fetchrow(self._sql["oldest"])
+        row = await self._engine.work.fetchrow(self._sql["oldest"])
         return None if row is None else (row[0], row[1])
 
     async def offset_at(self, at_us: int, after: int = 0) -> int | None:
         """The first offset beyond `after` received at or after an instant; None when there is none."""
-        found: int | None = await self._engine.fetchval(self._sql["offset_at"], after, at_us)
+        found: int | None = await self._engine.asked.fetchval(self._sql["offset_at"], after, at_us)
         return found
 
     # -- retention ---------------------------------------------------------------------------------------
 
     async def trim(self, upto: int, limit: int) -> int:
         """Raise the floor: those events are gone for every reader. Partitions go when they lie wholly below it."""
-        row = await self._engine.fetchrow(self._sql["trim"], upto, limit)
+        row = await self._engine.work.fetchrow(self._sql["trim"], upto, limit)
         if row["newest"] is not None:
             self.partitions.slice_seconds = slice_seconds(time.time() - row["newest"] / 1e6)
         if row["upto"] is not None:
@@ -340,9 +340,9 @@ class PostgresLog:
         """Forget delivery ids seen before an instant, in slices by key."""
         after: bytes | None = b""
         while after is not None:
-            upto: bytes | None = await self._engine.fetchval(self._sql["dedupe_slice"], after, DEDUPE_SLICE)
+            upto: bytes | None = await self._engine.work.fetchval(self._sql["dedupe_slice"], after, DEDUPE_SLICE)
             if upto is not None:
-                await self._engine.execute(self._sql["forget_dedupe"], after, upto, before_us)
+                await self._engine.work.execute(self._sql["forget_dedupe"], after, upto, before_us)
             after = upto
 
     async def _keep_partitions(self) -> None:
@@ -354,7 +354,7 @@ class PostgresLog:
             try:
                 await self.partitions.run()
                 # What another node trimmed leaves the memory of this one too.
-                self.follower.tail.forget(await self._engine.fetchval(self._sql["floor"]))
+                self.follower.tail.forget(await self._engine.work.fetchval(self._sql["floor"]))
             except (TidegateError, asyncpg.PostgresError) as error:
                 logger.warning("partitions were not kept: %s", error)
                 await asyncio.sleep(1)

@@ -41,7 +41,7 @@ async def migrate(engine: Engine) -> int:
 
     Raises SchemaTooNew or Conflict (`older_nodes_run`); then nothing was changed.
     """
-    async with engine.transaction() as connection:
+    async with engine.work.transaction() as connection:
         await connection.execute("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0")
         await connection.fetchval(_LOCK, timeout=300)
         return await _migrate(connection, migrations("postgres"))

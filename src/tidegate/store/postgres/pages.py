@@ -32,11 +32,11 @@ async def page(engine: Engine, query: EventQuery, audiences: list[int] | None, m
     looked, size = 0, max(FIRST_SLICE, query.limit)
     while True:
         size = min(size, query.scan_limit - looked)
-        count, last = await engine.fetchrow(texts["slice" + way], edge, size, *key)
+        count, last = await engine.asked.fetchrow(texts["slice" + way], edge, size, *key)
         if count == 0:
             return EventPage(tuple(found), edge if query.ascending else 0, False)
         bounds = (edge, last) if query.ascending else (last, edge)
-        rows = await engine.fetch(texts["fit" + way], *bounds, query.limit - len(found), *filters, *key)
+        rows = await engine.asked.fetch(texts["fit" + way], *bounds, query.limit - len(found), *filters, *key)
         found.extend(await make(rows))
         edge, looked = last, looked + count
         if len(found) == query.limit:
@@ -48,7 +48,7 @@ async def page(engine: Engine, query: EventQuery, audiences: list[int] | None, m
 
 async def _ended(engine: Engine, text: str, full: EventPage, key: tuple[str, ...], ascending: bool) -> EventPage:
     """A page that is full or has looked far enough: is there anything beyond it?"""
-    count, _ = await engine.fetchrow(text, full.edge, 1, *key)
+    count, _ = await engine.asked.fetchrow(text, full.edge, 1, *key)
     return full if count else EventPage(full.events, full.edge if ascending else 0, False)
 
 

@@ -45,7 +45,7 @@ class Partitions:
 
     async def run(self) -> bool:
         """Make the next span, jump to it when it is time, drop what lies below the floor. False: another node does."""
-        async with self._engine.connection() as connection:
+        async with self._engine.work.connection() as connection:
             if not await connection.fetchval(self._sql["try_keeping"]):
                 return False
             try:
@@ -59,11 +59,11 @@ class Partitions:
 
     async def count(self) -> int:
         """How many partitions of events there are."""
-        return len((await self._engine.fetchrow(self._sql["spans"]))["numbers"])
+        return len((await self._engine.work.fetchrow(self._sql["spans"]))["numbers"])
 
     async def make_through(self, offset: int) -> None:
         """Every span up to that of an offset: for a log that is moved here with its offsets."""
-        async with self._engine.connection() as connection:
+        async with self._engine.work.connection() as connection:
             there = (await connection.fetchrow(self._sql["spans"]))["numbers"] or ()
             for number in range(span_of(offset) + 1):
                 if number not in there:

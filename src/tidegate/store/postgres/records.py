@@ -47,7 +47,7 @@ class PostgresRecords:
     async def known(self, source: str, resource: str, keys: Sequence[str]) -> dict[str, RecordState]:
         if not keys:
             return {}
-        rows = await self._engine.fetch(self._sql["known"], source, resource, [keep(key) for key in keys])
+        rows = await self._engine.work.fetch(self._sql["known"], source, resource, [keep(key) for key in keys])
         return {record.key: record for record in (_record(source, resource, row) for row in rows)}
 
     async def page(
@@ -64,11 +64,11 @@ class PostgresRecords:
         query = self._sql["page"]
         if updated_since_us is not None:
             query, bound = self._sql["page_updated"], (*bound, updated_since_us)
-        return [_record(source, resource, row) for row in await self._engine.fetch(query, *bound)]
+        return [_record(source, resource, row) for row in await self._engine.asked.fetch(query, *bound)]
 
     async def commit(self, commit: RecordCommit) -> list[Appended]:
         """All or none. Fenced when the lease under which it was made is gone; then nothing was changed."""
-        async with self._engine.transaction() as connection:
+        async with self._engine.work.transaction() as connection:
             if await connection.fetchval(self._sql["gate"], self._member.node, commit.fence) is None:
                 raise Fenced(
                     f"the lease under which {commit.source}/{commit.resource} was read ended (fence {commit.fence}); "
@@ -87,14 +87,14 @@ class PostgresRecords:
 
     async def state(self, source: str, resource: str) -> ResourceState:
         """What is remembered; a state as new when there is none."""
-        row = await self._engine.fetchrow(self._sql["state"], source, resource)
+        row = await self._engine.work.fetchrow(self._sql["state"], source, resource)
         return ResourceState(source, resource) if row is None else _state(row)
 
     async def states(self) -> list[ResourceState]:
-        return [_state(row) for row in await self._engine.fetch(self._sql["states"])]
+        return [_state(row) for row in await self._engine.work.fetch(self._sql["states"])]
 
     async def count(self, source: str, resource: str) -> int:
-        return int(await self._engine.fetchval(self._sql["count"], source, resource))
+        return int(await self._engine.asked.fetchval(self._sql["count"], source, resource))
 
 
 def _written(records: Sequence[RecordState]) -> Any:

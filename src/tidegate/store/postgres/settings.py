@@ -53,7 +53,7 @@ class PostgresSettings:
     # -- configuration and keys: what other nodes are told of ---------------------------------------------
 
     async def items(self) -> list[Item]:
-        return [Item(*row) for row in await self._engine.fetch(self._sql["items"])]
+        return [Item(*row) for row in await self._engine.work.fetch(self._sql["items"])]
 
     async def put_items(self, items: Sequence[Item], *, read: Mapping[int, bytes] | None = None) -> None:
         """Deletes first: names get free."""
@@ -82,7 +82,7 @@ class PostgresSettings:
             raise ChangedElsewhere(MEANWHILE) from error
 
     async def route_revision(self, name: str, body: bytes, digest: bytes) -> int:
-        found = await self._engine.fetchval(self._sql["find_revision"], name, digest)
+        found = await self._engine.work.fetchval(self._sql["find_revision"], name, digest)
         if found is not None:
             return int(found)
         async with self._change() as connection:
@@ -90,12 +90,12 @@ class PostgresSettings:
         return int(made)
 
     async def route_revisions(self) -> dict[int, tuple[str, bytes]]:
-        return {row[0]: (row[1], row[2]) for row in await self._engine.fetch(self._sql["route_revisions"])}
+        return {row[0]: (row[1], row[2]) for row in await self._engine.work.fetch(self._sql["route_revisions"])}
 
     async def keys(self) -> list[ApiKey]:
         return [
             ApiKey(row[0], row[1], row[2], tuple(row[3].split()), tuple(row[4].split()), row[5], row[6])
-            for row in await self._engine.fetch(self._sql["keys"])
+            for row in await self._engine.vital.fetch(self._sql["keys"])
         ]
 
     async def put_key(self, key: ApiKey | None, *, delete: str | None = None) -> None:
@@ -113,7 +113,7 @@ class PostgresSettings:
         """A transaction that moves the version, last: its row is locked from there to COMMIT."""
         made = 0
         try:
-            async with self._engine.transaction() as connection:
+            async with self._engine.work.transaction() as connection:
                 yield connection
                 made = await connection.fetchval(self._sql["changed"])
                 self._own.add(made)  # not in one expression: the set of before the await may be another one by now
@@ -155,7 +155,7 @@ class PostgresSettings:
     async def _version(self) -> int:
         while True:
             try:
-                return int(await self._engine.fetchval(self._sql["version"]) or 0)
+                return int(await self._engine.work.fetchval(self._sql["version"]) or 0)
             except StoreBusy:
                 await asyncio.sleep(WATCH_SECONDS)
 
@@ -163,24 +163,24 @@ class PostgresSettings:
 
     async def feed(self, name: str, *, ack: int | None = None, now_us: int = 0) -> Feed | None:
         if ack is not None:
-            await self._engine.execute(self._sql["ack_feed"], keep(name), ack, now_us)
-        row = await self._engine.fetchrow(self._sql["feed"], keep(name))
+            await self._engine.work.execute(self._sql["ack_feed"], keep(name), ack, now_us)
+        row = await self._engine.work.fetchrow(self._sql["feed"], keep(name))
         return None if row is None else Feed(name, row[1], row[2])
 
     async def refusals(self, *, put: Sequence[Refusal] = (), limit: int = 100) -> list[Refusal]:
         if put:
             rows = [_each(keep, msgspec.structs.astuple(one)) for one in put]
-            async with self._engine.transaction() as connection:
+            async with self._engine.work.transaction() as connection:
                 await connection.execute(self._sql["put_refusals"], *columns(rows, 5))
                 await connection.execute(self._sql["bound_refusals"])
-        return [Refusal(*_each(back, row)) for row in await self._engine.fetch(self._sql["refusals"], limit)]
+        return [Refusal(*_each(back, row)) for row in await self._engine.work.fetch(self._sql["refusals"], limit)]
 
     async def value(self, name: str, *, put: bytes | None = None) -> bytes | None:
         name = f"value:{name}"  # apart from the store's own
         if put is not None:
-            await self._engine.execute(self._sql["put_value"], name, put)
+            await self._engine.work.execute(self._sql["put_value"], name, put)
             return put
-        found: bytes | None = await self._engine.fetchval(self._sql["value"], name)
+        found: bytes | None = await self._engine.work.fetchval(self._sql["value"], name)
         return found
 
 
