@@ -3,6 +3,9 @@
 Everything that decides takes `now` as an argument; everything that acts is handed a `Clock`. Tests pass a
 `ManualClock` and move it instead of sleeping. Instants are microseconds since 1970 UTC (`..._at_us` where
 a bare integer is stored) or aware datetimes at the edges; durations are seconds as floats.
+
+Processes on one store compare instants with one another, so they must go by one clock: a store with a clock of its
+own has ours put right by it (`agree`), and a machine whose clock is an hour off works like the others.
 """
 
 from __future__ import annotations
@@ -16,12 +19,35 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _JITTER = random.Random()  # noqa: S311 - jitter, not a secret
 
 
+ALLOWED_US = 1_000_000  # clocks that a time service keeps are nearer; to follow each wobble would make time go back
+
+
 class Clock:
-    """The system's clock and randomness."""
+    """The system's clock and randomness. `correction_us` is what is added to the time of this machine."""
+
+    def __init__(self) -> None:
+        self.correction_us = 0
 
     def now_us(self) -> int:
         """Microseconds since 1970-01-01 UTC."""
+        return self.machine_us() + self.correction_us
+
+    def machine_us(self) -> int:
+        """What this machine believes, without the correction."""
         return time.time_ns() // 1000
+
+    def agree(self, shared_us: int, asked_us: int) -> bool:
+        """Put this clock right by one that stood at `shared_us` some time after `asked_us` of `machine_us`.
+
+        Only when it is off by more than a second, whatever the trip took. True when the correction changed.
+        """
+        answered_us = self.machine_us()
+        correction_us = shared_us - (asked_us + answered_us) // 2
+        if abs(correction_us - self.correction_us) <= ALLOWED_US + (answered_us - asked_us) // 2:
+            return False
+        # Near enough, it is its own again: what remains would be the trip's error.
+        self.correction_us = correction_us if abs(correction_us) > ALLOWED_US else 0
+        return True
 
     def monotonic(self) -> float:
         """Seconds that only move forward; for waits and timeouts inside a process."""
@@ -36,6 +62,7 @@ class ManualClock(Clock):
     """A clock that stands still until it is moved; randomness is a constant."""
 
     def __init__(self, now_us: int = 1_800_000_000_000_000, jitter: float = 0.5) -> None:
+        super().__init__()
         self._now_us = now_us
         self._monotonic = 1000.0
         self._jitter = jitter

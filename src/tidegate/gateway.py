@@ -267,7 +267,7 @@ async def open_gateway(
     loaded = load_file(options.config, environ).config if options.config is not None else Config()
     opened = contextlib.AsyncExitStack()
     try:
-        store = await _open_store(options, opened)
+        store = await _open_store(options, clock, opened)
         await _refuse_moved(store)
         vault = open_vault(options.data, environ.get("TIDEGATE_SECRET_KEY"))
         await check_vault(vault, store.settings)
@@ -298,7 +298,7 @@ async def _refuse_moved(store: Store) -> None:
         )
 
 
-async def _open_store(options: ServeOptions, opened: contextlib.AsyncExitStack) -> Store:
+async def _open_store(options: ServeOptions, clock: Clock, opened: contextlib.AsyncExitStack) -> Store:
     """`opened` closes what this opened: the store, and with it the right to the data directory."""
     if options.database is None:
         store: Store = await open_sqlite(options.data)
@@ -323,7 +323,7 @@ async def _open_store(options: ServeOptions, opened: contextlib.AsyncExitStack) 
     # Two nodes in one directory would write over each other's key and address.
     options.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     opened.callback(DirectoryLock(options.data).release)
-    store = await open_postgres(options.database)
+    store = await open_postgres(options.database, clock=clock)
     opened.push_async_callback(store.close)
     return store
 

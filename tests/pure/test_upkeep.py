@@ -12,6 +12,7 @@ from tidegate.store import Node
 SERVER: dict[str, Any] = {
     "kind": "postgresql", "pool_size": 6, "fsync": "on", "full_page_writes": "on", "autovacuum": "on",
     "synchronous_commit": "on", "synchronous_standby_names": "", "standbys": 0, "max_connections": 100,
+    "clock_ahead_seconds": 0.0,
 }  # fmt: skip
 FILE: dict[str, Any] = {"kind": "sqlite", "synchronous": 2, "free_bytes": 10 << 30}
 
@@ -35,6 +36,7 @@ def test_of_a_store_as_it_should_be_there_is_nothing_to_say() -> None:
         ("synchronous_commit", {"synchronous_commit": "local"}, "failing"),
         ("max_connections", {"max_connections": 18}, "failing"),
         ("synchronous_standby_names", {"standbys": 1}, "waiting"),
+        ("clock", {"clock_ahead_seconds": -3600.02}, "waiting"),
     ],
 )
 def test_each_setting_that_costs_something_is_told_with_what_to_change(

@@ -185,7 +185,7 @@ def _say(what: Any) -> None:
     sys.stdout.flush()
 
 
-def _skew(seconds: int) -> None:
+def skew(seconds: int) -> None:
     """This process believes that it is another time of day."""
     honest, honest_ns = time.time, time.time_ns
     time.time = lambda: honest() + seconds
@@ -194,5 +194,5 @@ def _skew(seconds: int) -> None:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
-    _skew(int(sys.argv[3]))
+    skew(int(sys.argv[3]))
     asyncio.run(_serve(sys.argv[1], sys.argv[2]))

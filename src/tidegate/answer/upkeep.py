@@ -27,7 +27,7 @@ _MUST_BE_ON = {
 def of_store(facts: dict[str, Any], nodes: Sequence[Node]) -> list[Trouble]:
     """`facts` as `Store.facts()` gives them."""
     if facts.get("kind") == "postgresql":
-        return [*_settings(facts), *_connections(facts, len(nodes)), *_standby(facts), *_shares(nodes)]
+        return [*_settings(facts), *_connections(facts, len(nodes)), *_standby(facts), *_clock(facts), *_shares(nodes)]
     return list(_embedded(facts))
 
 
@@ -65,6 +65,26 @@ def _standby(facts: dict[str, Any]) -> list[Trouble]:
     what = "a standby follows behind: when it is promoted, what was acknowledged last may be missing"
     hint = "ALTER SYSTEM SET synchronous_standby_names = '*' (appends wait for it then), or accept it"
     return [_of("synchronous_standby_names", "waiting", "is empty", what, hint)]
+
+
+def _clock(facts: dict[str, Any]) -> list[Trouble]:
+    """A correction is made only of what is off by more than a second."""
+    ahead = facts["clock_ahead_seconds"]
+    if not ahead:
+        return []
+    word = f"{abs(ahead):.0f} s {'ahead' if ahead > 0 else 'behind'}"
+    what = (
+        "this machine's clock, against the database server's: this node goes by the server's, so one of them is wrong"
+    )
+    return [
+        _of(
+            "clock",
+            "waiting",
+            word,
+            what,
+            "keep the clock of both machines by a time service: chrony, or systemd-timesyncd",
+        )
+    ]
 
 
 def _shares(nodes: Sequence[Node]) -> list[Trouble]:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tidegate import ids
+from tidegate.clock import Clock
 from tidegate.errors import NotBuilt
 from tidegate.store.postgres.deliveries import PostgresDeliveries
 from tidegate.store.postgres.engine import Engine, sql
@@ -26,10 +27,10 @@ from tidegate.store.postgres.settings import PostgresSettings
 class PostgresStore:
     """Implements `store.Store`."""
 
-    def __init__(self, engine: Engine, instance: str, node: str) -> None:
+    def __init__(self, engine: Engine, instance: str, node: str, clock: Clock) -> None:
         self.engine = engine
-        self.log = PostgresLog(engine, instance)
-        self.leases = PostgresLeases(engine, node)
+        self.log = PostgresLog(engine, instance, clock)
+        self.leases = PostgresLeases(engine, node, clock)
         self.deliveries = PostgresDeliveries(engine, self.log, self.leases)
         self.records = PostgresRecords(engine, self.log, self.leases)
         self.settings = PostgresSettings(engine)
@@ -41,6 +42,7 @@ class PostgresStore:
         self.deliveries.company(nodes)
 
     async def start(self) -> None:
+        await self.leases.agree()
         await self.settings.load()
         await self.log.start()
 
@@ -70,10 +72,11 @@ class PostgresStore:
         }
 
 
-async def open_postgres(url: str, node: str | None = None) -> PostgresStore:
+async def open_postgres(url: str, node: str | None = None, clock: Clock | None = None) -> PostgresStore:
     """Open (or make) the store in a database. Raises SchemaTooNew, StoreBroken; then nothing was changed.
 
-    `node` names this process among others; a name of its own is made when none is given.
+    `node` names this process among others; a name of its own is made when none is given. `clock` is put right by the
+    server's when it is off: what nodes compare with one another must be one time.
     """
     engine = Engine(url, asyncio.get_running_loop())
     await engine.open()
@@ -81,7 +84,8 @@ async def open_postgres(url: str, node: str | None = None) -> PostgresStore:
     try:
         await migrate(engine)
         given = await engine.work.fetchval(sql("log")["instance"], ids.new_instance().encode())
-        store = PostgresStore(engine, given.decode(), node or f"{socket.gethostname()[:40]}-{secrets.token_hex(3)}")
+        name = node or f"{socket.gethostname()[:40]}-{secrets.token_hex(3)}"
+        store = PostgresStore(engine, given.decode(), name, clock or Clock())
         await store.start()
     except BaseException:
         await (store or engine).close()

@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
+from tidegate.clock import Clock
 from tidegate.errors import SchemaTooNew, StoreBusy, TidegateError
 from tidegate.store import SHARES, Holder, Node
 from tidegate.store.postgres.calls import Calls
@@ -58,14 +59,26 @@ def change_of_shares(counts: Sequence[tuple[str, int]], me: str, free: int) -> i
     return 0
 
 
+def said_of_clock(clock: Clock) -> str:
+    """What the log says when the correction of a node's clock changed."""
+    seconds = -clock.correction_us / 1e6
+    if not seconds:
+        return "the clock of this machine agrees with the database server's again"
+    way = "ahead of" if seconds > 0 else "behind"
+    return (
+        f"the clock of this machine is {abs(seconds):.0f} s {way} the database server's: this node goes by the server's"
+    )
+
+
 class PostgresLeases:
     """Implements `store.Leases`. Before `start`, and after the lease was lost, the fence is 0: nothing may settle."""
 
-    def __init__(self, engine: Engine, node: str) -> None:
+    def __init__(self, engine: Engine, node: str, clock: Clock) -> None:
         self.node = node
         self.fence = 0
         self.held: frozenset[int] = frozenset()
         self._engine = engine
+        self._clock = clock
         self._sql = sql("leases")
         self._holder: Holder | None = None
         self._status = b"{}"
@@ -81,6 +94,15 @@ class PostgresLeases:
         self._calls = Calls(engine, node, self._owner, self._answer)
 
     # -- life --------------------------------------------------------------------------------------------
+
+    async def agree(self) -> None:
+        """Go by the server's clock, before this node compares an instant with what another wrote."""
+        asked_us = self._clock.machine_us()
+        self._agree(await self._engine.vital.fetchval(self._sql["now"]), asked_us)
+
+    def _agree(self, shared_us: int, asked_us: int) -> None:
+        if self._clock.agree(shared_us, asked_us):
+            log.warning("%s", said_of_clock(self._clock))
 
     async def start(self, holder: Holder) -> None:
         self._holder = holder
@@ -161,9 +183,9 @@ class PostgresLeases:
 
     async def _renew(self) -> None:
         fence, status = self.fence, self._status
-        asked = asyncio.get_running_loop().time()
+        asked, asked_us = asyncio.get_running_loop().time(), self._clock.machine_us()
         # On the session: work that takes all connections of the pool must not cost the lease.
-        alive = await self._engine.on_session_fetchval(
+        shared_us = await self._engine.on_session_fetchval(
             self._sql["renew"],
             self.node,
             fence,
@@ -172,9 +194,10 @@ class PostgresLeases:
         )
         if fence != self.fence:
             return  # given up meanwhile
-        if alive is None:
+        if shared_us is None:
             self._lose("another node ended its lease")
             return
+        self._agree(shared_us, asked_us)
         self._renewed(asked)
         self._told = status
         await self._vouch(fence)
@@ -346,4 +369,5 @@ class PostgresLeases:
 
     async def facts(self) -> dict[str, Any]:
         """For doctor."""
-        return {"node": self.node, "fence": self.fence, "shares": len(self.held)}
+        ahead = -self._clock.correction_us / 1e6
+        return {"node": self.node, "fence": self.fence, "shares": len(self.held), "clock_ahead_seconds": ahead}

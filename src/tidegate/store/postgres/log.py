@@ -18,6 +18,7 @@ from typing import Any
 
 import asyncpg
 
+from tidegate.clock import Clock
 from tidegate.errors import Conflict, StoreBusy, TidegateError
 from tidegate.model import Appended, Audience, Event, NewEvent
 from tidegate.store import EventPage, EventQuery, Listener
@@ -45,11 +46,12 @@ logger = logging.getLogger("tidegate.store")
 class PostgresLog:
     """Implements `store.Log`."""
 
-    def __init__(self, engine: Engine, instance: str) -> None:
+    def __init__(self, engine: Engine, instance: str, clock: Clock) -> None:
         self.instance = instance
         self.partitions = Partitions(engine)
         self.follower = Follower(engine, self._make)
         self._engine = engine
+        self._clock = clock
         self._sql = sql("log")
         self._loop = asyncio.get_running_loop()
         self._audiences = Audiences()
@@ -329,7 +331,7 @@ class PostgresLog:
         """Raise the floor: those events are gone for every reader. Partitions go when they lie wholly below it."""
         row = await self._engine.work.fetchrow(self._sql["trim"], upto, limit)
         if row["newest"] is not None:
-            self.partitions.slice_seconds = slice_seconds(time.time() - row["newest"] / 1e6)
+            self.partitions.slice_seconds = slice_seconds((self._clock.now_us() - row["newest"]) / 1e6)
         if row["upto"] is not None:
             self.follower.tail.forget(row["upto"])
         if row["events"] < limit:

@@ -1,5 +1,8 @@
 -- Queries of the leases (store/postgres/leases.py). All times are the server's clock.
 
+-- name: now
+SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+
 -- name: next_fence
 SELECT nextval('node_fence')
 
@@ -28,8 +31,9 @@ ON CONFLICT (id) DO UPDATE SET fence = excluded.fence, mark = 0, started_at = ex
 RETURNING id
 
 -- name: renew
+-- Answers with the time, by which the node sets its clock.
 UPDATE nodes SET lease_expires_at = clock_timestamp() + $3::interval, status = coalesce($4, status)
-WHERE id = $1 AND fence = $2 RETURNING fence
+WHERE id = $1 AND fence = $2 RETURNING (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
 
 -- name: suspects
 -- Nodes whose lease ran out or whose session is gone. Just after a start of the server every session is gone.
