@@ -1,5 +1,5 @@
-"""Nodes whose machines have wrong clocks work like the others: what they compare with one another, and what they send, is
-in one time, the database server's. One node is an hour ahead, the other an hour behind.
+"""Nodes whose machines have wrong clocks work like the others: what they compare with one another, and what they send,
+is in one time, the database server's. One node is an hour ahead, the other an hour behind.
 """
 
 from __future__ import annotations
