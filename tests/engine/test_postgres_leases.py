@@ -61,7 +61,9 @@ def test_nodes_are_listed_with_what_they_hold_and_tell():
             ]  # fmt: skip
             assert nodes[1].fence == b.leases.fence != a.leases.fence
             assert [node.id for node in await b.leases.nodes()] == ["b", "a"]
-            assert await a.leases.facts() == {"node": "a", "fence": a.leases.fence, "shares": 32}
+            assert await a.leases.facts() == {
+                "node": "a", "fence": a.leases.fence, "shares": 32, "clock_ahead_seconds": 0.0,
+            }  # fmt: skip
 
     asyncio.run(work())
 
