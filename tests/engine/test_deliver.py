@@ -198,7 +198,6 @@ def test_one_that_hangs_does_not_stop_the_lane(tmp_path):
                 for n in range(1000):
                     await publish(gateway, str(n).encode())
                 await until(lambda: books_of(gateway, delivered=999, pending=1), 30)
-                gateway.deliver.grace_seconds = 0.1
 
     asyncio.run(main())
 

@@ -2,7 +2,7 @@
 
 Bodies of every kind go in signed, to a destination that fails first; then come a restart, retries and replays. The
 judges are the `standardwebhooks` package, which knows nothing of ours, and an HMAC worked out here for bodies that are
-no text.
+no text. The provider's own headers go with them, and nothing else of what came: no credential, no word of our network.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from typing import Any
 
 from standardwebhooks import Webhook
 
-from support.farside import FarSide, Request
+from support.farside import FarSide, Request, answer
 from support.homes import Home
 from support.process import SECRET
-from support.running import run, until
+from support.running import publish, run, until
+from tidegate.clock import ManualClock
 
 JUDGE = "whsec_" + base64.b64encode(b"judge" * 6).decode()
 OLD = "whsec_" + base64.b64encode(b"older" * 6).decode()
@@ -45,6 +46,34 @@ BODIES: list[tuple[str, bytes]] = [
     ("application/cloudevents+json", b'{"specversion":"1.0"}'),
     ("image/png", random.Random(3).randbytes(200_000)),
 ]
+
+
+OF_THE_PROVIDER = {
+    "X-Shop-Topic": "orders/paid",
+    "X-Shop-Hmac-Sha256": "c2lnbmF0dXJl",
+    "Shopify-Trace": 'a, "b";  c%20',
+    "Acme-Signature": "t=1,v1=00",
+    "X-Event-Key": "repo:push",
+}
+OF_OTHERS = {
+    "Authorization": "Bearer came-with-it",
+    "Cookie": "s=came-with-it",
+    "X-Api-Key": "came-with-it",
+    "X-Auth-Token": "came-with-it",
+    "X-Hook-Secret": "came-with-it",
+    "X-Forwarded-For": "10.1.2.3",
+    "X-Real-Ip": "10.1.2.3",
+    "X-Amzn-Trace-Id": "10.1.2.3",
+    "Accept-Language": "came-with-it",
+    "User-Agent": "came-with-it",
+    "Forwarded": "for=10.1.2.3",
+    "Via": "1.1 10.1.2.3",
+}
+CREDENTIALS = ("Authorization", "Cookie", "X-Api-Key", "X-Auth-Token", "X-Hook-Secret")
+OURS = {
+    *("host", "content-type", "content-length", "user-agent", "webhook-id", "webhook-timestamp", "webhook-signature"),
+    *("tidegate-source", "tidegate-type", "tidegate-attempt", "tidegate-hops"),
+}
 
 
 def configuration(far: FarSide) -> str:
@@ -87,10 +116,28 @@ def judge(request: Request) -> None:
 
 async def send_all(api: Any, first: dict[str, int]) -> None:
     for number, (kind, body) in enumerate(BODIES):
-        headers = {**signed(f"msg_{number}", body), **({"content-type": kind} if kind else {})}
+        headers = {**OF_THE_PROVIDER, **OF_OTHERS, **signed(f"msg_{number}", body)}
+        headers |= {"content-type": kind} if kind else {}
         answer = await api.with_key(None)("POST", "/in/shop", body, headers=headers)
         assert answer.status == 202, answer
         first[answer.json()["id"]] = number
+
+
+def judge_headers(request: Request, kind: str) -> None:
+    assert request.headers["content-type"] == (kind or "application/octet-stream")
+    others = {name: value for name, value in request.headers.items() if name not in OURS}
+    assert others == {name.lower(): value for name, value in OF_THE_PROVIDER.items()}
+    for foreign in (b"came-with-it", b"10.1.2.3", b"redacted"):
+        assert foreign not in request.head
+
+
+async def judge_what_is_kept(api: Any, id_: str, kind: str, body: bytes) -> None:
+    """The bytes can be had again, and of a credential only its name is kept."""
+    kept = await api("GET", f"/api/v1/events/{id_}/raw")
+    assert kept.body == body
+    headers = {name.lower(): value for name, value in (await api.get(f"/events/{id_}"))["headers"]}
+    for name, value in {**OF_THE_PROVIDER, **OF_OTHERS}.items():
+        assert headers[name.lower()] == ("[redacted]" if name in CREDENTIALS else value), name
 
 
 async def pending(api: Any) -> int:
@@ -135,6 +182,8 @@ def test_every_attempt_and_replay_has_the_first_id_and_the_bytes_that_came(home:
                 for delivery in (await gateway.api.get("/deliveries?limit=100"))["data"]:
                     await gateway.api.post(f"/deliveries/{delivery['id']}/retry")
                 await until(settled, 30)
+                for id_, number in ids.items():
+                    await judge_what_is_kept(gateway.api, id_, *BODIES[number])
 
         assert len(ids) == len(BODIES)
         numbers: dict[str, list[int]] = {}
@@ -143,8 +192,7 @@ def test_every_attempt_and_replay_has_the_first_id_and_the_bytes_that_came(home:
             id_ = request.headers["webhook-id"]
             kind, body = BODIES[ids[id_]]
             assert request.body == body
-            if kind:
-                assert request.headers["content-type"] == kind
+            judge_headers(request, kind)
             judge(request)
             numbers.setdefault(id_, []).append(int(request.headers["tidegate-attempt"]))
             stamps.setdefault(id_, []).append(int(request.headers["webhook-timestamp"]))
@@ -154,5 +202,28 @@ def test_every_attempt_and_replay_has_the_first_id_and_the_bytes_that_came(home:
             assert numbers[id_] == sorted(numbers[id_])
             assert max(numbers[id_]) >= 3
             assert stamps[id_] == sorted(stamps[id_])
+
+    run(main)
+
+
+def test_each_attempt_is_signed_at_its_own_time_and_numbered_on(home: Home) -> None:
+    async def main() -> None:
+        clock = ManualClock(1_800_000_000_000_000)
+        async with FarSide(answer(b"HTTP/1.1 500 X\r\ncontent-length: 0\r\n\r\n")) as far:
+            toml = configuration(far).replace('"20ms", "20ms", "20ms", "20ms"', '"9h"')
+            async with home.running(toml, clock) as gateway:
+                number = gateway.live.destinations["crm"].number
+                offset = await publish(gateway, b"{}")
+                for attempt in range(1, 5):
+                    await until(lambda n=attempt: len(far.requests) == n)  # type: ignore[misc]
+                    await until(lambda: not gateway.deliver.senders[number].flights)
+                    clock.advance(3600)
+                    await gateway.deliver.retry(offset, number)
+                await until(lambda: len(far.requests) == 5)
+        first = 1_800_000_000
+        assert [int(one.headers["webhook-timestamp"]) for one in far.requests] == [first + 3600 * n for n in range(5)]
+        assert [int(one.headers["tidegate-attempt"]) for one in far.requests] == [1, 2, 3, 4, 5]
+        assert len({one.headers["webhook-id"] for one in far.requests}) == 1
+        assert len({one.headers["webhook-signature"] for one in far.requests}) == 5
 
     run(main)
