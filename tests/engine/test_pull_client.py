@@ -407,6 +407,21 @@ def test_a_broken_answer_is_an_upstream_error_that_names_the_host(run: Run, sent
     check(run, answer(sent, close=True), test)
 
 
+@pytest.mark.parametrize("letter", [b"\x01", b"\x7f", b"\x0b", b"\x1b"])
+def test_a_header_with_a_control_letter_is_left_out(run: Run, letter: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx-kept: \xc3\x80\t1\r\nlink: <a" + letter + b"b>\r\n\r\nok"
+
+    async def test(far: FarSide, client: PullClient) -> None:
+        try:
+            response = await get(client, far.url)
+        except UpstreamError as refused:
+            assert "is no HTTP" in refused.message
+        else:
+            assert response.headers == [("content-length", "2"), ("x-kept", "\xc3\x80\t1")]
+
+    check(run, answer(head), test)
+
+
 @pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok"])
 def test_the_limit_holds_for_headers_and_body(run: Run, sent: bytes) -> None:
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Request) -> None:

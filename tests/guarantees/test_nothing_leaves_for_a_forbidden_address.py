@@ -15,6 +15,7 @@ import contextlib
 import json
 import signal
 import socket
+import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -173,13 +174,16 @@ def test_redirects_and_next_pages_neither_leave_the_origin_nor_carry_its_credent
                     for target in (
                         f"http://{CANARY_HOST}:{port}/", "http://169.254.169.254/latest/", f"//{CANARY_HOST}:{port}/",
                         f"http://127.0.0.1:{other.port}/", f"http://localhost:{other.port}/", "file:///etc/passwd",
-                        f"http://127.0.0.1:{source.port}@{CANARY_HOST}:{port}/",
+                        f"http://127.0.0.1:{source.port}@{CANARY_HOST}:{port}/", "http://[", "//[::1", "\x7f:",
+                        f"http://user@127.0.0.1:{source.port}/", f"http://{CANARY_HOST}:{port}/?k=bearer-token-of-api",
                     ):  # fmt: skip
                         leads_to[:] = [kind, target]
                         pulled = await gateway.api("GET", "/api/v1/pull/api/orders?max_age=0")
                         assert b"root:" not in pulled.body
                         polled = await gateway.api("POST", "/api/v1/sources/api/resources/orders/poll")
-                        assert polled.status < 500 or polled.status in (502, 504), polled
+                        assert polled.status < 500 or polled.status in (502, 504), (target, polled)
+                        for told in (pulled.body, polled.body):  # not even when the source writes it into its links
+                            assert b"bearer-token-of-api" not in told
             assert canary.connections == 0
             for headers in seen:  # an allowed origin may be asked, but never with the credential of another
                 assert "authorization" not in headers
@@ -235,6 +239,10 @@ base_url = "http://127.0.0.1:{api}/c"
 auth = {{ type = "api_key", name = "key", api_key = "{MARKS["query"]}", location = "query" }}
 [sources.c.resources.things]
 path = "/broken"
+[sources.c.resources.linked]
+path = "/linked"
+paginator = {{ type = "header_link" }}
+poll = "1s"
 [destinations.crm]
 url = "http://127.0.0.1:{far}/hook?token={MARKS["urlquery"]}"
 secret = "{MARKS["signing"]}"
@@ -265,13 +273,47 @@ SHOWN = [
     ),
     *("/api/v1/sources", "/api/v1/destinations", "/api/v1/routes", "/api/v1/replays", "/api/v1/keys", "/api/v1/doctor"),
     *("/api/v1/destinations/crm", "/api/v1/sources/a", "/api/v1/records/a/things", "/metrics", "/openapi.json"),
+    *("/api/v1/sources/c", "/api/v1/sources/late", "/api/v1/destinations/late", "/api/v1/destinations/chat"),
     *("/api/v1/pull/a/things", "/api/v1/pull/b/things", "/api/v1/pull/c/things", "/livez", "/readyz"),
 ]
-PAGES = ["/", "/events", "/destinations", "/destinations/crm", "/destinations/dead", "/sources", "/api-or-webhook"]
+PAGES = [
+    *("/", "/events", "/destinations", "/destinations/crm", "/destinations/dead", "/destinations/chat"),
+    *("/destinations/late", "/sources", "/api-or-webhook", "/login"),
+]
 
 
-async def use_everything(home: Home, far: FarSide, api: FarSide, dead: int) -> tuple[dict[str, bytes], bytes]:
-    """What was told, by where, and all of the logs."""
+async def make_secrets(see: Any, headers: dict[str, str], dead: int) -> dict[str, str]:
+    """What is made or given while it runs, by name; an answer that shows one on purpose is not kept."""
+    made = {"api key": "", "rotated": "", "given source": "mark4givensource", "given query": "mark4givenquery"}
+    answered = await see("POST", "/api/v1/keys", headers=headers, json={"name": "k", "scopes": ["read"]}, shows=True)
+    made["api key"] = json.loads(answered)["key"]
+    rotated = await see("POST", "/api/v1/destinations/dead/rotate", headers=headers, shows=True)
+    made["rotated"] = json.loads(rotated)["secret"]
+    made["before"] = json.loads(rotated)["older"][0]
+    source = {"webhook": {"verify": "stripe", "secret": [made["given source"]]}}
+    await see("PUT", "/api/v1/sources/late", headers=headers, json=source)
+    late = {
+        "url": f"http://127.0.0.1:{dead}/late?{made['given query']}",
+        "auth": {"type": "bearer", "token": MARKS["auth"]},
+    }
+    for rate in ("5/s", "6/s"):
+        await see("PUT", "/api/v1/destinations/late", headers=headers, json={**late, "rate": rate})
+    route = {"from": "plain", "to": "late", "transform": {"set": {"data.late": "x"}}}
+    await see("PUT", "/api/v1/routes/late", headers=headers, json=route)
+    await see("POST", "/api/v1/destinations/late/test", headers=headers)
+    for name, body in {
+        "sources/bad": {"api": {"base_url": "ftp://" + MARKS["query"]}},
+        "destinations/bad": {**late, "retry": 5},
+        "destinations/late": {**late, "url": "https://elsewhere.example.com", "auth": {"type": "bearer"}},
+    }.items():  # a refusal shows what the caller just wrote, to the caller alone
+        await see("PUT", f"/api/v1/{name}", headers=headers, json=body, shows=True)
+    return made
+
+
+async def use_everything(
+    home: Home, far: FarSide, api: FarSide, dead: int
+) -> tuple[dict[str, bytes], bytes, dict[str, str]]:
+    """What was told, by where; all of the logs; and the secrets that were made meanwhile."""
     told: dict[str, bytes] = {}
     environ = {"TIDEGATE_ADMIN_KEY": MARKS["admin"]}
     gateway = home.process(secretive(api.port, far.port, dead), environ=environ)
@@ -279,12 +321,12 @@ async def use_everything(home: Home, far: FarSide, api: FarSide, dead: int) -> t
     headers = {"authorization": f"Bearer {MARKS['admin']}"}
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
 
-        async def see(method: str, path: str, **more: Any) -> bytes:
+        async def see(method: str, path: str, *, shows: bool = False, **more: Any) -> bytes:
             async with http.request(method, gateway.url + path, **more) as reply:
                 content = await reply.read()
-                told[f"{method} {path}"] = (
-                    content + repr([pair for pair in reply.headers.items() if pair[0].lower() != "set-cookie"]).encode()
-                )
+                heads = [pair for pair in reply.headers.items() if pair[0].lower() != "set-cookie"]
+                if not shows:
+                    told[f"{method} {path}"] = content + repr(heads).encode()
                 assert reply.status < 500 or reply.status in (502, 504), (path, reply.status, content)
                 return content
 
@@ -293,8 +335,10 @@ async def use_everything(home: Home, far: FarSide, api: FarSide, dead: int) -> t
             await see("POST", path, data=b'{"type": "t", "id": 1}', headers={**came, "webhook-signature": "v1,x"})
         id_ = json.loads(told["POST /in/plain"].partition(b"[(")[0])["id"]
         await until(lambda: any("/hook" in request.line for request in far.requests), 20)
+        made = await make_secrets(see, headers, dead)
         for name in ("crm", "dead", "chat"):
             await see("POST", f"/api/v1/destinations/{name}/test", headers=headers)
+        await see("POST", "/api/v1/sources/c/resources/linked/poll", headers=headers)
         for path in [*SHOWN, f"/api/v1/events/{id_}", f"/api/v1/explain/{id_}"]:
             await see("GET", path, headers=headers)
         for delivery in (await call(gateway.url, "/api/v1/deliveries?limit=20", MARKS["admin"]))["data"]:
@@ -303,8 +347,9 @@ async def use_everything(home: Home, far: FarSide, api: FarSide, dead: int) -> t
         for path in [*PAGES, f"/events/{id_}"]:
             page = await see("GET", path)
             assert b"password" not in page.lower() or b"login" not in page.lower(), "this is the login page"
-        await see("PUT", "/api/v1/sources/x", headers=headers, json={"api": {"base_url": "ftp://" + MARKS["query"]}})
-        told.pop("PUT /api/v1/sources/x")  # a refusal shows what the caller just wrote, to the caller
+        made["session"] = next(iter(http.cookie_jar)).value
+        made["local key"] = gateway.key
+        await see("POST", "/api/v1/config", headers=headers, json={})
         if home.database is not None:
             told |= {f"table {name}": held for name, held in (await contents(home.database)).items()}
         else:
@@ -313,14 +358,14 @@ async def use_everything(home: Home, far: FarSide, api: FarSide, dead: int) -> t
             told["backup"] = backup.read_bytes()
     await gateway.end(signal.SIGKILL)
     for file in sorted(home.data.rglob("*")):
-        if file.is_file():
+        if file.is_file() and file.name != "local.json":  # of mode 0600, gone with the process; see below
             told[f"file {file.name} after a kill"] = file.read_bytes()
     await gateway.start()
     await gateway.end(signal.SIGTERM)
     for file in sorted(home.data.rglob("*")):
         if file.is_file():
             told[f"file {file.name}"] = file.read_bytes()
-    return told, gateway.stdout + gateway.stderr
+    return told, gateway.stdout + gateway.stderr, made
 
 
 def spelled(secret: str) -> list[bytes]:
@@ -336,13 +381,16 @@ def test_no_secret_stands_in_what_is_written_or_told(home: Home, tmp_path: Path)
         async def shop(reader: Any, writer: Any, request: Any) -> None:
             if "/broken" in request.line:
                 writer.write(b"HTTP/1.1 500 X\r\ncontent-length: 4\r\n\r\nno..")
+            elif "/linked" in request.line:  # as sources do: the link carries the key that we asked with
+                link = f'<http://{CANARY_HOST}/things?key={MARKS["query"]}&page=2>; rel="next"'
+                writer.write(f"HTTP/1.1 200 OK\r\nlink: {link}\r\ncontent-length: 2\r\n\r\n[]".encode())
             else:
                 writer.write(b'HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n[{"id":1}]')
 
         async with FarSide(answer(b"HTTP/1.1 400 X\r\ncontent-length: 0\r\n\r\n")) as far, FarSide(shop) as api:
             with socket.socket() as unused:
                 unused.bind(("127.0.0.1", 0))
-                told, logs = await use_everything(home, far, api, unused.getsockname()[1])
+                told, logs, made = await use_everything(home, far, api, unused.getsockname()[1])
             # They were used: the far sides got them.
             sent = b"".join(request.head for request in [*far.requests, *api.requests])
             for name in ("bearer", "query", "header", "auth", "slack", "urlquery"):
@@ -350,8 +398,11 @@ def test_no_secret_stands_in_what_is_written_or_told(home: Home, tmp_path: Path)
         assert len(told) > 40
         assert len(logs) > 200
         assert b"mark4came" not in sent
+        assert b"leads away" in logs
+        assert stat.S_IMODE((home.data / "secret.key").stat().st_mode) == 0o600
+        assert min(len(secret) for secret in made.values()) > 12
         for where, content in [*told.items(), ("logs", logs)]:
-            for name, secret in MARKS.items():
+            for name, secret in {**MARKS, **made}.items():
                 for spelling in spelled(secret):
                     assert spelling not in content, f"{name} stands in {where}"
 

@@ -10,6 +10,7 @@ status comes is an answer and is returned; errors mean that there was no usable 
 from __future__ import annotations
 
 import asyncio
+import re
 import zlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -32,11 +33,14 @@ _FOLLOWED = (301, 302, 303, 307, 308)
 _SAFE = ("GET", "HEAD")
 _CONNECT_SECONDS = 10.0
 _PIECE = 256 * 1024  # decoded at a time, so that a bomb does not hold the loop
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _UNASKED = ("content-encoding", "content-length", "transfer-encoding")  # no longer true of a decoded body
 
 
 class PullResponse(msgspec.Struct, frozen=True):
-    """An answer. Header names are lower-case, in the order sent; `body` is decoded when it came as gzip."""
+    """An answer. Header names are lower-case, in the order sent, those with a control letter left out; `body` is decoded
+    when it came as gzip.
+    """
 
     status: int
     headers: list[tuple[str, str]]
@@ -148,7 +152,11 @@ class PullClient:
                     ssl=tls,
                     timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
                 ) as response:
-                    answer = [(n.decode("latin-1").lower(), v.decode("latin-1")) for n, v in response.raw_headers]
+                    answer = [
+                        (name.decode("latin-1").lower(), value.decode("latin-1"))
+                        for name, value in response.raw_headers
+                        if _CONTROL.search(value) is None  # RFC 9110 section 5.5; the parser lets some pass
+                    ]
                     decoded, unpacked = await _read(response, target.host, max_bytes)
                     if unpacked:
                         answer = [(name, value) for name, value in answer if name not in _UNASKED]

@@ -123,7 +123,7 @@ class SourceClient:
         """
         if origin_of(url) != self.origin:
             raise UpstreamError(
-                f"{url!r} is not of {self.origin}: no credential leaves its origin", code="page_foreign"
+                f"{origin_of(url)} is not {self.origin}: no credential leaves its origin", code="page_foreign"
             )
         await self._wait_for_budget(self.timeout_seconds if patience_seconds is None else patience_seconds)
         self.requests += 1

@@ -171,16 +171,20 @@ def origin_of(url: str) -> str:
 
 
 def linked(request: PageRequest, link: str) -> PageRequest:
-    """A next link, relative or absolute, as a request. UpstreamError page_foreign when it leaves the origin."""
-    target = urljoin(request.url, link)
-    parts = urlsplit(target)
+    """A next link, relative or absolute, as a request. UpstreamError page_foreign when it leaves the origin.
+
+    The refusal names the origin alone: sources write our own key into their links.
+    """
+    own, there = origin_of(request.url), "something that is no address"
     try:
-        stays = origin_of(target) == origin_of(request.url) and parts.username is None
+        target = urljoin(request.url, link)
+        parts = urlsplit(target)
+        there = origin_of(target) if parts.username is None else "an address with a user in it"
     except ValueError:
-        stays = False
-    if not stays:
+        parts = None
+    if parts is None or there != own:
         raise UpstreamError(
-            f"the next link leads away from {origin_of(request.url)}: {link[:200]!r}",
+            f"the next link leads away from {own}, to {there}",
             code="page_foreign",
             hint="credentials stay with their origin; set base_url of the source to the host that its links name",
         )
