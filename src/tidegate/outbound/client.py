@@ -38,8 +38,8 @@ _UNASKED = ("content-encoding", "content-length", "transfer-encoding")  # no lon
 
 
 class PullResponse(msgspec.Struct, frozen=True):
-    """An answer. Header names are lower-case, in the order sent, those with a control letter left out; `body` is decoded
-    when it came as gzip.
+    """An answer. Header names are lower-case, in the order sent; one with a control letter is left out. `body` is
+    decoded when it came as gzip.
     """
 
     status: int
