@@ -13,8 +13,10 @@ from __future__ import annotations
 import random
 import time
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MAX_HTTP_DATE = 64  # letters; the longest has 33
 # Of our own: drawing from the module's would move what another thread of the process has seeded (a test's, say).
 _JITTER = random.Random()  # noqa: S311 - jitter, not a secret
 
@@ -98,3 +100,16 @@ def parse_instant(text: str) -> int:
     if parsed.tzinfo is None:
         parsed = parsed.replace(tzinfo=UTC)
     return (parsed - EPOCH) // timedelta(microseconds=1)
+
+
+def parse_http_date(text: str) -> int | None:
+    """Microseconds since 1970 of an HTTP date (RFC 9110 section 5.6.7), its two obsolete forms too; None otherwise."""
+    if not text or len(text) > MAX_HTTP_DATE or not text.isascii():
+        return None
+    try:
+        at = parsedate_to_datetime(text)
+        if at.tzinfo is None:  # "-0000" and asctime's form name no zone: they are UTC, not where we stand
+            at = at.replace(tzinfo=UTC)
+        return (at - EPOCH) // timedelta(microseconds=1)
+    except (TypeError, ValueError, IndexError, OverflowError):  # what email.utils raises on odd texts
+        return None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidegate.clock import parse_http_date
 from tidegate.model import Outcome
 from tidegate.rules.retry import Verdict, next_attempt, parse_retry_after
 
@@ -43,6 +45,18 @@ NOW = 1_800_000_000_000_000  # Fri, 15 Jan 2027 08:00:00 GMT
 )
 def test_retry_after_is_seconds_or_a_date(value, wanted):
     assert parse_retry_after(value, NOW) == wanted
+
+
+@pytest.mark.parametrize("text", ["Fri Jan 15 08:01:00 2027", "Fri, 15 Jan 2027 08:01:00 -0000"])
+def test_a_date_without_a_zone_is_utc_wherever_this_machine_stands(text, monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert parse_http_date(text) == NOW + 60_000_000
+        assert parse_retry_after(text, NOW) == 60.0
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @given(st.text(max_size=80) | st.text(alphabet="0123456789 :,-+GMTJanFri.", max_size=64))

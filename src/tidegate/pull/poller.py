@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.clock import Clock
+from tidegate.clock import Clock, parse_http_date
 from tidegate.config.model import Resource
 from tidegate.errors import UpstreamError
 from tidegate.model import Origin
@@ -23,7 +23,6 @@ from tidegate.pull.keeper import MAX_ROW_BYTES, MAX_ROWS, Applied, Keeper
 from tidegate.pull.slices import Breather
 from tidegate.pull.sources import POLL_PATIENCE_SECONDS, PullResponse, SourceClient
 from tidegate.rules import incremental
-from tidegate.rules.budget import http_date
 from tidegate.rules.changes import Copy, compare_versions, make_copy
 from tidegate.rules.deletes import decide, twice_missing
 from tidegate.rules.items import item_value, page_items, record_key, record_version
@@ -169,7 +168,7 @@ class Poller:
         )
         statistics.bytes += len(response.body)
         if run.server_at_us is None:
-            run.server_at_us = http_date(header(response.headers, "date"))
+            run.server_at_us = parse_http_date(header(response.headers, "date") or "")
         if response.status == 410 and not run.full:
             raise _Expired
         if response.status != 304 and not 200 <= response.status < 300:

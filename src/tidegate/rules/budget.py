@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from email.utils import parsedate_to_datetime
 
 from tidegate.rules.paginators import header
+from tidegate.rules.retry import parse_retry_after
 
 LOW = 10  # so few requests left are spread over the time until the reset
 MAX_BLOCK_SECONDS = 86_400.0  # a source that says more is not believed
@@ -60,7 +60,7 @@ class Budget:
     def observe(self, status: int, headers: list[tuple[str, str]], now: float, now_us: int) -> None:
         """Learn from an answer."""
         if status in (429, 503):
-            pause = retry_after(headers, now_us)
+            pause = parse_retry_after(header(headers, "retry-after") or "", now_us)
             if pause is None and status == 429:
                 _, reset = quota(headers, now_us)
                 pause = reset if reset is not None else 1.0
@@ -74,25 +74,6 @@ class Budget:
             self._not_before = max(self._not_before, now + reset)
         self._gap = reset / remaining if 0 < remaining <= LOW else 0.0
         self._gap_until = now + reset
-
-
-def retry_after(headers: Headers, now_us: int) -> float | None:
-    """Seconds that `Retry-After` asks for, from seconds or an HTTP date; None without a readable one."""
-    text = (header(headers, "retry-after") or "").strip()
-    if text.isascii() and text.isdecimal() and len(text) < 10:
-        return float(text)
-    at_us = http_date(text)
-    return None if at_us is None else max(0.0, (at_us - now_us) / 1_000_000)
-
-
-def http_date(text: str | None) -> int | None:
-    """Microseconds since 1970 of an HTTP date (RFC 9110 section 5.6.7)."""
-    if not text:
-        return None
-    try:
-        return int(parsedate_to_datetime(text).timestamp()) * 1_000_000
-    except (ValueError, OverflowError):
-        return None
 
 
 def quota(headers: Headers, now_us: int) -> tuple[int | None, float | None]:

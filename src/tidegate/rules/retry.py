@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Literal
 
 import msgspec
 
+from tidegate.clock import parse_http_date
 from tidegate.model import Outcome
 
 _SECONDS = re.compile(r"[+-]?[0-9]{1,32}(?:\.[0-9]{1,32})?")
-_MAX_TEXT = 64  # the longest HTTP date has 33 characters
 _JITTER = 0.2
 _GONE = 410
 _HOLDING = (429, 503)
@@ -39,17 +37,10 @@ _DISABLE = Verdict("disable")
 def parse_retry_after(value: str, now_us: int) -> float | None:
     """Seconds from now, at least 0, of either form (RFC 9110 section 10.2.3); None when it is neither."""
     text = value.strip(" \t")
-    if not text or len(text) > _MAX_TEXT or not text.isascii():
-        return None
     if _SECONDS.fullmatch(text):
         return max(0.0, float(text))
-    try:
-        at = parsedate_to_datetime(text)
-        if at.tzinfo is None:  # "-0000" and the old asctime form are UTC
-            at = at.replace(tzinfo=UTC)
-        return max(0.0, at.timestamp() - now_us / 1_000_000)
-    except (TypeError, ValueError, IndexError, OverflowError):  # what email.utils raises on odd texts
-        return None
+    at_us = parse_http_date(text)
+    return None if at_us is None else max(0.0, (at_us - now_us) / 1_000_000)
 
 
 def next_attempt(
