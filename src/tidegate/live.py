@@ -142,6 +142,7 @@ class Live:
         self.destination_names: dict[int, str] = {}
         self.by_number: dict[int, LiveDestination] = {}
         self.deleted: dict[int, int] = {}  # destination number -> deleted_at_us
+        self.fed_resources: frozenset[tuple[str, str]] = frozenset()  # (source, resource) that a webhook feeds
         self.settings = config.Config()  # gateway, egress and retention of the file
 
     # -- loading and compiling ---------------------------------------------------------------------------
@@ -208,13 +209,13 @@ class Live:
 
     def _compile(self) -> None:
         rules = [self._rules[route.revision] for route in self.routes.values() if route.spec.enabled]
-        fed = frozenset(
+        self.fed_resources = frozenset(
             (source.name, name)
             for source in self.sources.values()
             for name, resource in source.spec.resources.items()
             if resource.webhook is not None
         )
-        self._plan = compile_routes(rules, fed)
+        self._plan = compile_routes(rules, self.fed_resources)
         self._numbers = {}
         self._decisions = {}
 

@@ -58,23 +58,17 @@ def _verdicts(
     for destination, revision in audience.wanted:
         won.setdefault(revision, []).append(destination)
     resource = form.change.resource if form.change is not None else None
-    fed = frozenset(
-        (source.name, name)
-        for source in live.sources.values()
-        for name, spec in source.spec.resources.items()
-        if spec.webhook is not None
-    )
     verdicts = []
     for revision in audience.considered:
         rule = live.revision(revision)
         if rule is not None:
-            reason = why_not(rule, event.source, event.type, resource, seen, fed)
+            reason = why_not(rule, event.source, event.type, resource, seen, live.fed_resources)
             verdicts.append(_verdict(gateway, rule, won.get(revision, []), audience, reason))
     for route in live.routes.values():
         rule = live.revision(route.revision)
         if route.revision in audience.considered or rule is None or not route.spec.enabled:
             continue
-        reason = why_not(rule, event.source, event.type, resource, seen, fed)
+        reason = why_not(rule, event.source, event.type, resource, seen, live.fed_resources)
         if not reason:
             reason = "it is newer than this event, which it would take in a replay"
         verdicts.append(

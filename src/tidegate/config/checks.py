@@ -36,7 +36,7 @@ def check_config(config: Config, problems: Problems) -> None:
 
 
 def check_item(kind: str, name: str, item: Source | Destination | Route, problems: Problems) -> None:
-    """One item by itself, `kind` = source, destination or route; paths start at `$`. References: `check_references`."""
+    """One item by itself, `kind` = source, destination or route; paths start at `$`. Names are not looked up."""
     judge = Judge(problems)
     if isinstance(item, Source):
         check_source(judge, (), item, None)
@@ -44,11 +44,6 @@ def check_item(kind: str, name: str, item: Source | Destination | Route, problem
         _destination(judge, (), item)
     else:
         _route(judge, (), item)
-
-
-def check_references(config: Config, problems: Problems) -> None:
-    """Only whether every route names sources, destinations and resources that `config` has."""
-    _references(Judge(problems), config)
 
 
 # -- the gateway's own settings --------------------------------------------------------------------------

@@ -134,7 +134,7 @@ def decode_source(name: str, payload: Tree | bytes, old: Source | None = None) -
     """A source as PUT. `old`: what it replaces; its secrets are kept where the payload has none.
 
     Raises ConfigError (ConfigRefused for several) for everything that the file would be refused for, and for `${...}`.
-    References to other items are not judged here: `checks.check_references`.
+    Whether the items it names are there is not judged here.
     """
     return _decode("source", name, payload, Source, old)
 

@@ -17,8 +17,9 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from tidegate.receive.provider import Handshake
-from tidegate.receive.reading import as_text, parse, walk
+from tidegate.receive.reading import as_text, parse
 from tidegate.rules.signatures import Headers
+from tidegate.rules.view import value_at
 
 ECHO_LETTERS = 2048  # longer than any documented challenge
 _PLACE = re.compile(r"\{(query|header|body):([^}|]+)(?:\|(hmac_hex|hmac_base64))?\}")
@@ -47,7 +48,7 @@ class Asked(msgspec.Struct):
             return self.headers.get(name.lower().encode(), b"").decode("latin-1")
         if self.parsed is msgspec.UNSET:
             self.parsed = parse(self.body)
-        return as_text(walk(self.parsed, name.split(".")))
+        return as_text(value_at(self.parsed, name))
 
 
 class CompiledHandshake(msgspec.Struct, frozen=True):

@@ -20,7 +20,7 @@ from tidegate.errors import ConfigError
 from tidegate.model import Event, Origin
 from tidegate.rules.redaction import REDACTED, egress_safe, is_credential, value_safe
 from tidegate.rules.texts import RenderFailed
-from tidegate.rules.view import FORM_TYPE, MISSING, UNREADABLE, dig, event_view, header_list, media_type, parse_body
+from tidegate.rules.view import FORM_TYPE, UNREADABLE, event_view, header_list, media_type, parse_body, value_at
 
 View = dict[str, Any]
 MAX_RENDERED = 16 << 20  # a transform can repeat a payload; what came in is passed on whatever its size
@@ -193,8 +193,7 @@ def _seen(event: Event, transform: Callable[[View], View] | None) -> _Seen:
         return _Seen(view["type"], view["key"], view.get("data"), view.get("change"), False)
     parsed = parse_body(event)
     if event.data_path:
-        part = dig(parsed.value, event.data_path)
-        data = None if part is MISSING else part
+        data = value_at(parsed.value, event.data_path)
     else:
         data = msgspec.Raw(event.body) if parsed.as_written else parsed.value
     change = msgspec.Raw(event.change) if event.change else None

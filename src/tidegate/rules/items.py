@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from tidegate.rules.canonical import parse_json
+from tidegate.rules.view import value_at
 
 MAX_KEY_CHARACTERS = 512
 Page = dict[str, Any] | list[Any] | msgspec.Raw | None
@@ -21,20 +22,9 @@ _ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def dig(value: Any, path: str) -> Any:
-    """The value at a dotted path, "" being the whole; list places are numbers (`lines.0.sku`). None when not there."""
-    if not path:
-        return value
-    if isinstance(value, dict) and path in value:
-        return value[path]
-    for part in path.split("."):
-        if isinstance(value, dict):
-            value = value.get(part)
-        elif isinstance(value, list) and part.isdecimal() and len(part) < 9 and int(part) < len(value):
-            value = value[int(part)]
-        else:
-            return None
-    return value
+def field(value: Any, path: str) -> Any:
+    """The value at a dotted path, a name that has the dots itself before all; None when it is not there."""
+    return value[path] if path and isinstance(value, dict) and path in value else value_at(value, path)
 
 
 def page_value(data: bytes, path: str) -> Any:
@@ -76,7 +66,7 @@ def item_value(item: msgspec.Raw | Any) -> Any:
 
 def record_key(record: Any, path: str) -> str | None:
     """The key of a record as text: text as it is, whole numbers in digits, else None (then it is no record)."""
-    value = dig(record, path)
+    value = field(record, path)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, str | int):
@@ -93,7 +83,7 @@ def record_key(record: Any, path: str) -> str | None:
 
 def record_version(record: Any, path: str) -> str | None:
     """The version of a record as text; None when no path is given or the field is no text and no number."""
-    value = dig(record, path) if path else None
+    value = field(record, path) if path else None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     if isinstance(value, float) and value.is_integer():
@@ -103,8 +93,8 @@ def record_version(record: Any, path: str) -> str | None:
 
 def unwrap(value: Any, key_path: str) -> Any:
     """The record of an item's own page: itself, or the one object in it that has the key (`{"order": {...}}`)."""
-    if isinstance(value, dict) and dig(value, key_path) is None:
-        inner = [part for part in value.values() if isinstance(part, dict) and dig(part, key_path) is not None]
+    if isinstance(value, dict) and field(value, key_path) is None:
+        inner = [part for part in value.values() if isinstance(part, dict) and field(part, key_path) is not None]
         if len(inner) == 1:
             return inner[0]
     return value
@@ -140,7 +130,7 @@ def _only_list(envelope: dict[str, msgspec.Raw]) -> msgspec.Raw:
 
 
 def _parsed_items(data: bytes, selector: str) -> list[Any]:
-    value = dig(parse_json(data), selector)
+    value = field(parse_json(data), selector)
     if isinstance(value, dict) and not selector:
         lists = [inner for inner in value.values() if isinstance(inner, list)]
         value = lists[0] if len(lists) == 1 else None

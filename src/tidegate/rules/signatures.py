@@ -23,6 +23,7 @@ import msgspec
 
 from tidegate.clock import parse_instant
 from tidegate.errors import ConfigError
+from tidegate.rules.signing import keyed_hashes
 
 Headers = Mapping[bytes, bytes]  # names in lower case; of a repeated name one value
 
@@ -120,12 +121,8 @@ def _matches(expected: bytes, candidates: list[bytes], fold: bool) -> bool:
 
 
 def _hmac_check(scheme: Scheme, key: bytes) -> Check:
-    """HMAC by RFC 2104 with both pads hashed in advance: half the time of `hmac.copy()`, on every request."""
-    new = getattr(hashlib, scheme.digest)
-    block = new().block_size
-    padded = (new(key).digest() if len(key) > block else key).ljust(block, b"\0")
-    inner = new(bytes(byte ^ 0x36 for byte in padded))
-    outer = new(bytes(byte ^ 0x5C for byte in padded))
+    """HMAC with the key taken in once, when the scheme is compiled."""
+    inner, outer = keyed_hashes(scheme.digest, key)
     encode, fold = _encoder(scheme), scheme.encoding == "hex"
 
     def check(parts: Sequence[bytes], candidates: list[bytes]) -> bool:

@@ -17,7 +17,6 @@ from tidegate.errors import ConfigError
 
 PREFIX = "whsec_"
 _KEY_BYTES = 32
-_BLOCK = 64  # of SHA-256, RFC 2104 section 2
 _SHORTEST_TEXT = 16
 
 
@@ -57,7 +56,7 @@ class Signer:
     def __init__(self, secrets: Sequence[str]) -> None:
         if not secrets:
             raise ConfigError("there is no signing secret", hint="leave `secret` out to have one made")
-        self._keyed = tuple(_keyed(secret_key(secret)) for secret in secrets)
+        self._keyed = tuple(keyed_hashes("sha256", secret_key(secret)) for secret in secrets)
 
     def headers(self, event_id: str, timestamp: int, body: bytes) -> str:
         """The value of `webhook-signature` for these bytes. `timestamp`: seconds since 1970 of this attempt."""
@@ -73,9 +72,12 @@ class Signer:
         return " ".join(signatures)
 
 
-def _keyed(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
-    """HMAC's two hashes with the key taken in (RFC 2104): copying them takes 1.2 us a send, `hmac.digest` 2.8."""
-    if len(key) > _BLOCK:
-        key = hashlib.sha256(key).digest()
-    block = key.ljust(_BLOCK, b"\0")
-    return hashlib.sha256(bytes(b ^ 0x36 for b in block)), hashlib.sha256(bytes(b ^ 0x5C for b in block))
+def keyed_hashes(digest: str, key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
+    """HMAC's inner and outer hash with the key taken in (RFC 2104 section 2), to be copied for each message.
+
+    Copying them takes 1.2 us, `hmac.digest` 2.8, and it is on the way of every request, in and out.
+    """
+    new = getattr(hashlib, digest)
+    block = new().block_size
+    padded = (new(key).digest() if len(key) > block else key).ljust(block, b"\0")
+    return new(bytes(byte ^ 0x36 for byte in padded)), new(bytes(byte ^ 0x5C for byte in padded))

@@ -64,11 +64,7 @@ def event_view(event: NewEvent | Event) -> dict[str, Any]:
 
 def payload(event: NewEvent | Event) -> Any:
     """`data`: the parsed body, or the part of it that `data_path` names; None when there is none to read."""
-    parsed = parse_body(event)
-    if not event.data_path:
-        return parsed.value
-    part = dig(parsed.value, event.data_path)
-    return None if part is MISSING else part
+    return value_at(parse_body(event).value, event.data_path)
 
 
 def parse_body(event: NewEvent | Event) -> Parsed:
@@ -128,6 +124,12 @@ def dig(value: Any, dotted_path: str) -> Any:
         if value is MISSING:
             return MISSING
     return value
+
+
+def value_at(value: Any, dotted_path: str) -> Any:
+    """As `dig`, with None for what is not there."""
+    found = dig(value, dotted_path)
+    return None if found is MISSING else found
 
 
 def step(value: Any, name: str) -> Any:

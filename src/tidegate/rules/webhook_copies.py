@@ -11,7 +11,7 @@ from tidegate.config.model import Resource, WebhookFeed
 from tidegate.model import Event, Origin
 from tidegate.rules.canonical import parse_json
 from tidegate.rules.changes import Copy, make_copy
-from tidegate.rules.items import dig, record_key, record_version
+from tidegate.rules.items import field, record_key, record_version
 from tidegate.rules.patterns import compile_types
 
 
@@ -35,7 +35,7 @@ class WebhookRule:
 def copy_of(rule: WebhookRule, resource: Resource, event: Event) -> Copy:
     """The copy that an event brings. ValueError when there is no JSON or no key in it."""
     places = rule.places
-    record = dig(dig(parse_json(event.body), event.data_path), places.record)
+    record = field(field(parse_json(event.body), event.data_path), places.record)
     key = record_key(record, places.key) or event.key
     if not key:
         raise ValueError(f"no key at {places.key!r} of {places.record or 'the data'!r}")
