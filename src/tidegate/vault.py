@@ -83,7 +83,9 @@ def _master(text: str | bytes, where: str, hint: str) -> bytes:
 class Values(Protocol):
     """What the check needs of a store's settings."""
 
-    async def value(self, name: str, *, put: bytes | None = None) -> bytes | None: ...
+    async def value(self, name: str) -> bytes | None: ...
+
+    async def swap(self, name: str, was: bytes | None, put: bytes) -> bool: ...
 
 
 async def check_vault(vault: Vault, values: Values) -> None:
@@ -93,6 +95,7 @@ async def check_vault(vault: Vault, values: Values) -> None:
     """
     proof = await values.value(_PROOF)
     if proof is None:
-        await values.value(_PROOF, put=vault.seal(b"tidegate", _PROOF))
-    else:
-        vault.open(proof, _PROOF)
+        if await values.swap(_PROOF, None, vault.seal(b"tidegate", _PROOF)):
+            return
+        proof = await values.value(_PROOF)  # another node was first
+    vault.open(proof or b"", _PROOF)

@@ -194,6 +194,24 @@ def test_trim_takes_events_and_attempts_and_never_gives_an_offset_twice(opener, 
     with_store(opener, tmp_path, again)
 
 
+def test_what_was_trimmed_is_known_and_a_gap_of_offsets_is_none(opener, tmp_path):
+    async def work(store):
+        number = await audience(store)
+        assert await store.log.trimmed() == 0
+        await store.log.append([event(number) for _ in range(3)])
+        assert await store.log.trimmed() == 0
+        await store.log.trim(2, 100)
+        assert await store.log.trimmed() == 2
+        await store.log.trim(3, 100)
+        assert await store.log.trimmed() == 3
+        if opener is STORES["postgres"]:  # as at the change of day
+            await store.engine.work.fetchval("SELECT setval('event_offset', 5000)")
+            await store.log.append([event(number)])
+            assert await store.log.trimmed() == 3
+
+    with_store(opener, tmp_path, work)
+
+
 def test_a_forgotten_delivery_id_is_new_again(opener, tmp_path):
     async def work(store):
         number = await audience(store)

@@ -109,3 +109,16 @@ def test_a_small_value_is_kept(opener, tmp_path):
 
     with_store(opener, tmp_path, write)
     assert with_store(opener, tmp_path, read) == b"1"
+
+
+def test_a_small_value_is_swapped_only_by_who_knows_what_it_is(opener, tmp_path):
+    async def work(store):
+        swap = store.settings.swap
+        assert not await swap("x", b"0", b"1"), "there is none yet"
+        assert await swap("x", None, b"1")
+        assert not await swap("x", None, b"2")
+        assert not await swap("x", b"0", b"2")
+        assert await swap("x", b"1", b"2")
+        assert await store.settings.value("x") == b"2"
+
+    with_store(opener, tmp_path, work)

@@ -41,9 +41,9 @@ async def read(gateway: Sight, name: str, *, limit: int, wanted: EventFilter, al
     check_name(name)
     feed = await gateway.store.settings.feed(name)
     position = feed.position if feed is not None else 0
-    if feed is not None:
-        await _check_kept(gateway, name, position)
     found = await events.walk(gateway.store.log, wanted, limit=limit, after=position, allowed=allowed)
+    if feed is not None:  # after the reading: what was trimmed during it may be missing from it
+        await _check_kept(gateway, name, position)
     instance = gateway.store.log.instance
     return FeedPage(
         [events.form(instance, event) for event in found.events],
@@ -54,8 +54,7 @@ async def read(gateway: Sight, name: str, *, limit: int, wanted: EventFilter, al
 
 
 async def _check_kept(gateway: Sight, name: str, position: int) -> None:
-    oldest = await gateway.store.log.oldest()
-    trimmed = gateway.store.log.told if oldest is None else oldest[0] - 1  # the highest offset no longer kept
+    trimmed = await gateway.store.log.trimmed()
     if position < trimmed:
         raise FeedExpired(name, position, cursors.encode_offset(cursors.AFTER, trimmed))
 

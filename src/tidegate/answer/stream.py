@@ -95,8 +95,10 @@ class Stream:
         self._wake = asyncio.Event()
 
     def close(self) -> None:
+        """From here on it is none of the open ones, whether its client has begun to read it or not."""
         self._closed = True
         self._wake.set()
+        self._hub.forget(self)
 
     def offer(self, batch: Sequence[Event]) -> None:
         """A batch told by the log. A stream that still reads the log does not need it."""
@@ -140,17 +142,14 @@ class Stream:
 
     async def _behind(self) -> AsyncIterator[bytes]:
         """What the log holds beyond the position; then live, in the step that found nothing more."""
-        if not self._live:
-            oldest = await self._log.oldest()
-            if oldest is not None and oldest[0] > self._position + 1:
-                # The client learns of the gap instead of believing that nothing happened.
-                data = msgspec.json.encode({"oldest": ids.event_id(self._log.instance, oldest[0])})
-                yield b"event: expired\ndata: " + data + b"\n\n"
         while not self._live and not self._closed:
             told = self._log.told
             found = await events.walk(
                 self._log, self._wanted, limit=events.SLICE, after=self._position, allowed=self._allowed
             )
+            # Asked after the reading: what was trimmed during it may be missing from it.
+            if await self._log.trimmed() > self._position:
+                yield await self._expired()
             # The read covers what was told before it began. What is committed and not told yet comes by `offer`.
             head = self._log.told
             edge = found.edge if found.more else max(found.edge, told)
@@ -159,6 +158,13 @@ class Stream:
             for event in found.events:
                 if event.offset <= head:
                     yield self._chunk(event)
+
+    async def _expired(self) -> bytes:
+        """The client learns of a gap instead of believing that nothing happened."""
+        oldest = await self._log.oldest()
+        first = oldest[0] if oldest is not None else self._log.told + 1
+        data = msgspec.json.encode({"oldest": ids.event_id(self._log.instance, first)})
+        return b"event: expired\ndata: " + data + b"\n\n"
 
     def _chunk(self, event: Event) -> bytes:
         form = events.form(self._log.instance, event)

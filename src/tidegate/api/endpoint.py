@@ -28,6 +28,7 @@ MAX_BODY_BYTES = 1 << 20
 DROPPED_BYTES = 8 << 20
 BODY_SECONDS = 20.0
 SEND_SECONDS = 30.0  # a client that takes nothing for so long is gone
+LOOK_AGAIN_SECONDS = 10.0  # whether the caller of a stream still may have it
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _SAFE = [
     (b"x-content-type-options", b"nosniff"),
@@ -136,7 +137,11 @@ class Endpoint:
         if method != "GET" and entry.scope in ("write", "admin"):
             log.info("%s %s", method, scope["path"], extra={"request_id": request_id, "key": grant.name})
         if isinstance(result, Chunks):
-            await send_chunks(send, receive, result, request_id)
+
+            async def still_there() -> None:
+                await authenticate(self._context, headers, scope["method"])
+
+            await send_chunks(send, receive, result, request_id, still_there)
         else:
             await send_result(send, entry, result, request_id)
 
@@ -283,13 +288,18 @@ async def send_bytes(
     await send({"type": "http.response.body", "body": b"" if bare else body})
 
 
-async def send_chunks(send: Send, receive: Receive, answer: Chunks, request_id: str) -> None:
-    """Send until the chunks end, the client leaves, or it takes nothing for half a minute."""
+async def send_chunks(
+    send: Send, receive: Receive, answer: Chunks, request_id: str, still_there: Callable[[], Awaitable[None]]
+) -> None:
+    """Send until the chunks end, the client leaves, or it takes nothing for half a minute.
+
+    `still_there` raises Unauthorized when the caller's key or session has ended: then the chunks end too.
+    """
     own = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
     headers = [*own, *_SAFE, (b"cache-control", b"no-store"), (b"x-request-id", request_id.encode())]
 
     async def watch() -> None:
-        while (await receive())["type"] != "http.disconnect":
+        while not await _left(receive, still_there):
             pass
         answer.close()
 
@@ -305,3 +315,18 @@ async def send_chunks(send: Send, receive: Receive, answer: Chunks, request_id: 
     finally:
         answer.close()
         watcher.cancel()
+
+
+async def _left(receive: Receive, still_there: Callable[[], Awaitable[None]]) -> bool:
+    try:
+        async with asyncio.timeout(LOOK_AGAIN_SECONDS):
+            return bool((await receive())["type"] == "http.disconnect")
+    except TimeoutError:
+        pass
+    try:
+        await still_there()
+    except (Unauthorized, Forbidden):
+        return True
+    except TidegateError:
+        return False  # the store is away: it may be so again
+    return False

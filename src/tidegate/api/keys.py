@@ -7,6 +7,7 @@ every ten seconds, so a key revoked on another node stops working soon. Crash: k
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import re
@@ -73,6 +74,7 @@ class Keyring:
         self._fixed: dict[bytes, tuple[bytes, Grant]] = {}
         self._read_at: float | None = None
         self._missed_at = float("-inf")
+        self._reading = asyncio.Lock()  # of two at once the older reading must not be the last word
 
     def fix(self, token: str, name: str) -> None:
         """An admin key that lives in this process only: TIDEGATE_ADMIN_KEY, and that of the local command line."""
@@ -81,15 +83,15 @@ class Keyring:
 
     def known(self, token: str) -> Grant | None:
         """The grant when it is in memory and fresh; for hot paths. None says nothing: ask `check`."""
-        if self._read_at is None or self._clock.monotonic() - self._read_at > REFRESH_SECONDS:
-            return None
-        return self._look(token)
+        return self._look(token) if self._fresh() else None
 
     async def check(self, token: str) -> Grant:
         """Unauthorized when the key is unknown, revoked or expired."""
         now = self._clock.monotonic()
-        if self._read_at is None or now - self._read_at > REFRESH_SECONDS:
-            await self.reload()
+        if not self._fresh():
+            async with self._reading:
+                if not self._fresh():
+                    await self._read()
         grant = self._look(token)
         if grant is None and now - self._missed_at > MISS_SECONDS:
             self._missed_at = now
@@ -109,7 +111,14 @@ class Keyring:
             return None
         return grant
 
+    def _fresh(self) -> bool:
+        return self._read_at is not None and self._clock.monotonic() - self._read_at <= REFRESH_SECONDS
+
     async def reload(self) -> None:
+        async with self._reading:
+            await self._read()
+
+    async def _read(self) -> None:
         keys = await self._settings.keys()
         self._grants = {
             key.hash: (

@@ -8,11 +8,12 @@ and outlive a restart; login links live in this process and end with it.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import ipaddress
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 import msgspec
@@ -61,10 +62,11 @@ class Sessions:
         self._settings = settings
         self._keyring = keyring
         self._clock = clock
-        self._sessions: dict[bytes, Session] | None = None
+        self._sessions: dict[bytes, Session] = {}
         self._links: dict[bytes, int] = {}
         self._missed_at = float("-inf")
         self._read_at = float("-inf")
+        self._turn = asyncio.Lock()  # of the store's list: whoever reads or writes it takes it up before the next
 
     # -- logging in and out ------------------------------------------------------------------------------
 
@@ -81,7 +83,11 @@ class Sessions:
         expires = self._links.pop(digest(token), None)
         if expires is None or expires <= self._clock.now_us():
             raise Unauthorized("this login link was used already, is too old, or was never given", hint=_LOGIN_HINT)
-        return await self._begin()
+        try:
+            return await self._begin()
+        except TidegateError:  # the session may not have been kept: the link is not used up by that
+            self._links[digest(token)] = expires
+            raise
 
     async def by_key(self, key: str) -> str:
         """The cookie of a new session for whoever has an admin key. Unauthorized, Forbidden."""
@@ -93,9 +99,12 @@ class Sessions:
         cookie = secrets.token_urlsafe(32)
         now = self._clock.now_us()
         session = Session(digest(cookie), now, now + SESSION_SECONDS * 1_000_000)
-        kept = [one for one in (await self._load(anew=True)).values() if one.expires_at_us > now]
-        kept.sort(key=lambda one: one.created_at_us)
-        await self._save([*kept[-(MAX_SESSIONS - 1) :], session])
+
+        def with_it(sessions: list[Session]) -> list[Session]:
+            kept = sorted((one for one in sessions if one.expires_at_us > now), key=lambda one: one.created_at_us)
+            return [*kept[-(MAX_SESSIONS - 1) :], session]
+
+        await self._change(with_it)
         return cookie
 
     async def any(self) -> bool:
@@ -105,7 +114,7 @@ class Sessions:
 
     async def end(self, cookie: str) -> None:
         hashed = digest(cookie)
-        await self._save([one for one in (await self._load(anew=True)).values() if one.hash != hashed])
+        await self._change(lambda sessions: [one for one in sessions if one.hash != hashed])
 
     # -- who is there ------------------------------------------------------------------------------------
 
@@ -137,18 +146,32 @@ class Sessions:
 
     async def _load(self, *, anew: bool = False) -> dict[bytes, Session]:
         """From memory for a few seconds: one may have ended on another node."""
-        now = self._clock.monotonic()
-        if self._sessions is None or anew or now - self._read_at > REFRESH_SECONDS:
-            stored = await self._settings.value(_VALUE)
-            sessions = msgspec.json.decode(stored, type=list[Session]) if stored else []
-            self._sessions = {one.hash: one for one in sessions}
-            self._read_at = now
+        if anew or not self._fresh():
+            async with self._turn:
+                if anew or not self._fresh():
+                    self._take(_decode(await self._settings.value(_VALUE)))
         return self._sessions
 
-    async def _save(self, sessions: Iterable[Session]) -> None:
-        kept = {one.hash: one for one in sessions}
-        await self._settings.value(_VALUE, put=msgspec.json.encode(list(kept.values())))
-        self._sessions = kept
+    def _fresh(self) -> bool:
+        return self._clock.monotonic() - self._read_at <= REFRESH_SECONDS
+
+    async def _change(self, change: Callable[[list[Session]], list[Session]]) -> None:
+        """One after the other here; done again on what another node wrote first."""
+        async with self._turn:
+            while True:
+                stored = await self._settings.value(_VALUE)
+                sessions = change(_decode(stored))
+                if await self._settings.swap(_VALUE, stored, msgspec.json.encode(sessions)):
+                    self._take(sessions)
+                    return
+
+    def _take(self, sessions: Iterable[Session]) -> None:
+        self._sessions = {one.hash: one for one in sessions}
+        self._read_at = self._clock.monotonic()
+
+
+def _decode(stored: bytes | None) -> list[Session]:
+    return msgspec.json.decode(stored, type=list[Session]) if stored else []
 
 
 async def current(request: HTTPConnection) -> Grant | None:

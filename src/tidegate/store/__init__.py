@@ -125,6 +125,10 @@ class Log(Protocol):
         """(offset, received_at_us) of the oldest event kept."""
         ...
 
+    async def trimmed(self) -> int:
+        """The highest offset that `trim` took away; 0 while none was."""
+        ...
+
     async def offset_at(self, at_us: int, after: int = 0) -> int | None:
         """The first offset beyond `after` received at or after an instant; None when there is none."""
         ...
@@ -255,6 +259,10 @@ class Settings(Protocol):
 
     async def value(self, name: str, *, put: bytes | None = None) -> bytes | None:
         """A small named value (sealed by the caller when secret)."""
+        ...
+
+    async def swap(self, name: str, was: bytes | None, put: bytes) -> bool:
+        """Put a small value where it still is `was` (None: there is none). False, and no change, when it is not."""
         ...
 
     def watch(self, listener: Callable[[], None]) -> None:

@@ -320,6 +320,9 @@ class PostgresLog:
         row = await self._engine.work.fetchrow(self._sql["oldest"])
         return None if row is None else (row[0], row[1])
 
+    async def trimmed(self) -> int:
+        return int(await self._engine.work.fetchval(self._sql["floor"]))
+
     async def offset_at(self, at_us: int, after: int = 0) -> int | None:
         """The first offset beyond `after` received at or after an instant; None when there is none."""
         found: int | None = await self._engine.asked.fetchval(self._sql["offset_at"], after, at_us)

@@ -183,6 +183,10 @@ class PostgresSettings:
         found: bytes | None = await self._engine.work.fetchval(self._sql["value"], name)
         return found
 
+    async def swap(self, name: str, was: bytes | None, put: bytes) -> bool:
+        query, more = ("new_value", ()) if was is None else ("swap_value", (was,))
+        return await self._engine.work.fetchval(self._sql[query], f"value:{name}", put, *more) is not None
+
 
 def _each(way: Callable[[str], str], row: Any) -> tuple[Any, ...]:
     return tuple(way(value) if isinstance(value, str) else value for value in row)

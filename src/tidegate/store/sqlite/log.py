@@ -321,6 +321,10 @@ class SqliteLog:
         found = await self._engine.read(lambda c: rows(c, self._sql["oldest"]))
         return found[0] if found else None
 
+    async def trimmed(self) -> int:
+        found = await self._engine.read(lambda c: rows(c, self._sql["trimmed"]))
+        return int(found[0][0])
+
     async def offset_at(self, at_us: int, after: int = 0) -> int | None:
         """The first offset beyond `after` received at or after an instant; None when there is none."""
         found = await self._engine.read(lambda c: rows(c, self._sql["offset_at"], (after + 1, at_us)))

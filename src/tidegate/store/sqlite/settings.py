@@ -105,5 +105,10 @@ class SqliteSettings:
         found = await self._engine.read(lambda c: rows(c, self._sql["value"], (name,)))
         return found[0][0] if found else None
 
+    async def swap(self, name: str, was: bytes | None, put: bytes) -> bool:
+        query, more = ("new_value", ()) if was is None else ("swap_value", (was,))
+        done = await self._engine.write(lambda c: rows(c, self._sql[query], (f"value:{name}", put, *more)))
+        return bool(done)
+
     def watch(self, listener: Callable[[], None]) -> None:
         """No other node can change anything here: the directory is locked."""

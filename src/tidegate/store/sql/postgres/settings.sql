@@ -75,3 +75,9 @@ SELECT value FROM settings WHERE name = $1
 
 -- name: put_value
 INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+
+-- name: new_value
+INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING name
+
+-- name: swap_value
+UPDATE settings SET value = $2 WHERE name = $1 AND value = $3 RETURNING name

@@ -77,6 +77,9 @@ DELETE FROM events WHERE offset <= ?
 -- name: oldest
 SELECT offset, received_at FROM events ORDER BY offset LIMIT 1
 
+-- name: trimmed
+SELECT coalesce((SELECT min(offset) - 1 FROM events), (SELECT value FROM settings WHERE name = 'head'), 0)
+
 -- name: offset_at
 SELECT offset FROM events WHERE offset >= ? AND received_at >= ? ORDER BY offset LIMIT 1
 

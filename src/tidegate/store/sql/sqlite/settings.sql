@@ -52,3 +52,9 @@ SELECT value FROM settings WHERE name = ?
 
 -- name: put_value
 INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value
+
+-- name: new_value
+INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING RETURNING name
+
+-- name: swap_value
+UPDATE settings SET value = ?2 WHERE name = ?1 AND value = ?3 RETURNING name
