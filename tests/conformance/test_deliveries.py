@@ -119,6 +119,40 @@ def test_trim_keeps_what_is_still_open(opener, tmp_path):
     with_store(opener, tmp_path, work)
 
 
+def expired(after: int, upto: int, destination: int = 1, cause: str = "expired") -> RangeSettlement:
+    return RangeSettlement(destination, after, upto, DeliveryState.EXHAUSTED, cause, upto)
+
+
+def test_the_last_range_of_a_destination_grows_while_it_says_the_same(opener, tmp_path):
+    async def work(store):
+        async def put(*ranges):
+            await store.deliveries.settle(Settlement(20, [], ranges=list(ranges)))
+            return [(one.destination, one.after, one.upto) for one in await store.deliveries.ranges()]
+
+        assert await put(expired(0, 3)) == [(1, 0, 3)]
+        assert await put(expired(3, 5), expired(4, 5, 2)) == [(1, 0, 5), (2, 4, 5)]
+        assert await put(expired(7, 9)) == [(1, 0, 9), (2, 4, 5)]  # what lies between tells of itself
+        assert await put(expired(7, 9)) == [(1, 0, 9), (2, 4, 5)]  # settled again, for its outcome was not known
+        assert await put(expired(9, 10, cause="deleted")) == [(1, 0, 9), (1, 9, 10), (2, 4, 5)]
+        assert await put(expired(10, 12)) == [(1, 0, 9), (1, 9, 10), (1, 10, 12), (2, 4, 5)]
+        assert [one.at_us for one in await store.deliveries.ranges()] == [9, 10, 12, 5]
+        both = await put(expired(12, 13), expired(13, 14, cause="deleted"))
+        assert both == [(1, 0, 9), (1, 9, 10), (1, 10, 13), (1, 13, 14), (2, 4, 5)]
+
+    with_store(opener, tmp_path, work)
+
+
+def test_trim_takes_the_ranges_that_lie_wholly_below(opener, tmp_path):
+    async def work(store):
+        number = await audience(store)
+        await store.log.append([event(number) for _ in range(9)])
+        await store.deliveries.settle(Settlement(9, [], ranges=[expired(0, 3), expired(2, 6, 2)]))
+        await store.log.trim(4, 10)
+        assert [(one.destination, one.upto) for one in await store.deliveries.ranges()] == [(2, 6)]
+
+    with_store(opener, tmp_path, work)
+
+
 def test_a_replay_job_is_remembered_with_its_progress(opener, tmp_path):
     async def work(store):
         job = Replay("rpl_1", 5, b"{}", 0, 10)

@@ -85,10 +85,9 @@ class SqliteDeliveries:
         if settlement.closed:
             connection.executemany(self._sql["close_exception"], settlement.closed)
         for one in settlement.ranges:
-            connection.execute(
-                self._sql["put_range"],
-                (one.destination, one.after, one.upto, one.state.value, one.cause, one.at_us),
-            )
+            grown = (one.destination, one.upto, one.state.value, one.cause, one.at_us)
+            if not rows(connection, self._sql["grow_range"], grown):
+                connection.execute(self._sql["put_range"], (one.destination, one.after, *grown[1:]))
         connection.executemany(
             self._sql["put_lane"],
             [

@@ -340,6 +340,7 @@ class SqliteLog:
             connection.execute(self._sql["keep_head"], (self._head,))
             connection.execute(self._sql["trim_attempts"], (bound,))
             connection.execute(self._sql["trim_exceptions"], (bound,))
+            connection.execute(self._sql["trim_ranges"], (bound,))
             connection.execute(self._sql["trim_events"], (bound,))
             trimmed = connection.changes()
             connection.execute("PRAGMA incremental_vacuum(200)").fetchall()

@@ -33,10 +33,19 @@ WITH gate AS (
 ), close_exceptions AS (
   DELETE FROM exceptions AS e USING gate, unnest($35::int[], $36::bigint[]) AS c(destination, "offset")
   WHERE e.destination = c.destination AND e."offset" = c."offset"
-), put_ranges AS (
-  INSERT INTO ranges (destination, after, upto, state, cause, at)
+), given_ranges AS (
   SELECT r.* FROM gate, unnest($37::int[], $38::bigint[], $39::bigint[], $40::text[], $41::text[], $42::bigint[])
     AS r(destination, after, upto, state, cause, at)
+), grown_ranges AS (
+  -- A destination that is dead for days gets one range a minute, so the last one grows when the new one says the same. What
+  -- lies between was settled one by one: attempts and exceptions tell of it, and are asked before ranges.
+  UPDATE ranges AS last SET upto = g.upto, at = g.at FROM given_ranges AS g
+  WHERE last.destination = g.destination AND last.state = g.state AND last.cause = g.cause AND last.upto <= g.upto
+    AND last.upto = (SELECT max(r.upto) FROM ranges AS r WHERE r.destination = g.destination)
+  RETURNING g.destination, g.upto
+), put_ranges AS (
+  INSERT INTO ranges (destination, after, upto, state, cause, at)
+  SELECT g.* FROM given_ranges AS g WHERE (g.destination, g.upto) NOT IN (SELECT w.destination, w.upto FROM grown_ranges AS w)
   ON CONFLICT (destination, upto) DO UPDATE SET after = excluded.after, state = excluded.state,
     cause = excluded.cause, at = excluded.at
 ), stand AS (

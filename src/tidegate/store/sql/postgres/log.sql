@@ -212,6 +212,8 @@ WITH bound AS MATERIALIZED (
   UPDATE log_state SET floor = greatest(floor, b.upto) FROM bound AS b WHERE b.upto IS NOT NULL
 ), settled AS (
   DELETE FROM exceptions AS x USING bound AS b WHERE x.offset <= b.upto AND x.state >= 2
+), passed AS (
+  DELETE FROM ranges AS r USING bound AS b WHERE r.upto <= b.upto
 )
 SELECT b.events, b.upto, b.newest FROM bound AS b
 

@@ -32,6 +32,14 @@ ON CONFLICT (destination, offset) DO UPDATE SET state = excluded.state, due_at =
 -- name: close_exception
 DELETE FROM exceptions WHERE destination = ? AND offset = ?
 
+-- name: grow_range
+-- A destination that is dead for days gets one range a minute, so the last one grows when the new one says the same. What
+-- lies between was settled one by one: attempts and exceptions tell of it, and are asked before ranges.
+UPDATE ranges SET upto = ?2, at = ?5
+WHERE destination = ?1 AND state = ?3 AND cause = ?4 AND upto <= ?2
+  AND upto = (SELECT max(upto) FROM ranges WHERE destination = ?1)
+RETURNING upto
+
 -- name: put_range
 INSERT OR REPLACE INTO ranges (destination, after, upto, state, cause, at) VALUES (?, ?, ?, ?, ?, ?)
 

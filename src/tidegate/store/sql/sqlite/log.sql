@@ -71,6 +71,9 @@ DELETE FROM attempts WHERE offset <= ?
 -- name: trim_exceptions
 DELETE FROM exceptions WHERE offset <= ? AND state >= 2
 
+-- name: trim_ranges
+DELETE FROM ranges WHERE upto <= ?
+
 -- name: trim_events
 DELETE FROM events WHERE offset <= ?
 
