@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from support.browser import chromium, no_wider_than_its_window, picture, watched
 from support.farside import OK, answer
+from support.gateway import Served, served
 from support.scene import Aside, Scene, aside, fill, scene
 
 WIDE, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
@@ -81,6 +82,73 @@ def test_every_page_is_quiet_fits_and_has_its_landmarks_in_both_themes_and_width
             page.goto(one.url + f"/events/{ids['change']}")
             assert page.locator(".diff .add").count() >= 2 and page.locator(".diff .rem").count() >= 1
     assert complaints == []
+
+
+LONG = "-".join(("warehouse", "management", "of", "the", "northern", "region", "and", "its", "harbour"))
+
+
+def long_names(far: str) -> str:
+    """The longest names that are allowed, 63 letters, at every place of the configuration."""
+    names = [f"{LONG}-{part}"[:63] for part in ("door", "receiver", "rule", "webhooks")]
+    return f"""
+[sources.{names[0]}.publish]
+[sources.{names[3]}.webhook]
+verify = "github"
+secret = "a secret"
+[destinations.{names[1]}]
+url = "{far}/hooks"
+retry = ["1h"]
+[routes.{names[2]}]
+from = "*"
+to = "{names[1]}"
+"""
+
+
+async def tell_at_length(one: Served) -> str:
+    """An event with a long type and a long key that was delivered to nobody, and a caller turned away."""
+    source, signed = sorted(one.gateway.live.sources)
+    event = {"source": source, "type": ".".join(["department"] * 8), "key": "customer" * 20, "data": {}}
+    found = await one.api.post("/events", event)
+    await one.api.with_key(None)("POST", f"/in/{signed}", b"{}")
+    return str(found["id"])
+
+
+SIDEWAYS = """[...document.querySelectorAll('.scroll, .panel')].filter(
+  (one) => one.offsetParent && one.scrollWidth > one.clientWidth + 1).map((one) => one.innerText.slice(0, 60))"""
+
+
+def test_long_names_wrap_and_no_table_hides_its_columns_at_the_side(shared: Busy, tmp_path: Path) -> None:
+    complaints: list[str] = []
+    with aside(served(tmp_path, long_names("http://127.0.0.1:9"))) as (one, side):
+        event = side.run(tell_at_length(one))
+        url, (name,) = one.api.url, list(one.gateway.live.destinations)
+        for viewport in (WIDE, PHONE):
+            with watched(shared[0], complaints, viewport=viewport) as context:
+                page = context.new_page()
+                page.goto(f"{url}/login?token={one.context.sessions.new_link()}")
+                page.click("button:has-text('Open the dashboard')")
+                page.wait_for_url(url + "/")
+                page.get_by_text("signature missing").wait_for()
+                for path in (*ROOMS, f"/destinations/{name}", f"/events/{event}"):
+                    page.goto(url + path)
+                    page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
+                    assert no_wider_than_its_window(page), (path, viewport)
+                    assert page.evaluate(SIDEWAYS) == [], (path, viewport)
+                    tallest = page.evaluate(
+                        "Math.max(0, ...[...document.querySelectorAll('tr')].map(r => r.offsetHeight))"
+                    )
+                    assert tallest < 400, (path, viewport, "a column has room for more than a letter")
+                page.goto(url + "/")
+                _names_stay_inside_the_map(page)
+    assert complaints == []
+
+
+def _names_stay_inside_the_map(page: Page) -> None:
+    outside = page.evaluate("""[...document.querySelectorAll('svg.chart')].filter((map) => map.getClientRects().length)
+      .flatMap((map) => { const { left, right } = map.getBoundingClientRect();
+        return [...map.querySelectorAll('text')].filter((one) => { const box = one.getBoundingClientRect();
+          return box.left < left - 1 || box.right > right + 1; }).map((one) => one.textContent); })""")
+    assert outside == []
 
 
 def test_what_a_person_does_reaches_the_far_sides_and_is_told(shared: Busy, tmp_path: Path) -> None:

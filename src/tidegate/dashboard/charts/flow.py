@@ -19,6 +19,7 @@ from tidegate.dashboard.words import count
 _MOST = 8  # lanes a side: a page stays under 60 KB; what is beyond is one lane that says how many it stands for
 _WIDEST = 30.0
 _THINNEST = 2.0
+_LINE = 25  # letters of a name on one line beside the wide map
 
 
 class FlowLane(NamedTuple):
@@ -142,8 +143,7 @@ def _lane(
     out = [f'<a href="{escape(lane.href)}">']
     box_x, box_w = (0.0, frame.band_left - 2) if coming else (frame.band_right + 2, frame.width - frame.band_right - 2)
     out.append(
-        f'<rect class="hit" x="{num(box_x)}" y="{num(y - reach / 2 + 1)}" width="{num(box_w)}" '
-        f'height="{num(reach - 2)}"/>'
+        f'<path class="hit" d="M{num(box_x)} {num(y - reach / 2 + 1)}h{num(box_w)}v{num(reach - 2)}h-{num(box_w)}z"/>'
     )
     lane_y, most = (y + 14, 18.0) if frame.above else (y, _WIDEST)
     x1, x2 = x1 + (0 if coming else 3), x2 - (3 if coming else 0)
@@ -155,10 +155,13 @@ def _lane(
     tone = {"wait": "tw", "fail": "tf", "off": "to"}.get(lane.tone, "t3")
     if frame.above:
         x = frame.left if coming else frame.right
-        out += [text(x, y - 16, _short(lane.name, 20), "t1"), text(x, y - 2, _short(lane.words, 26), tone)]
+        out += [text(x, y - 16, _short(lane.name, 20)), text(x, y - 2, _short(lane.words, 26), tone)]
     else:
         x = frame.left - 14 if coming else frame.right + 14
-        out += [text(x, y - 2, _short(lane.name, 28), "t1"), text(x, y + 14, _short(lane.words, 36), tone)]
+        lines = _lines(lane.name)
+        first = y - 2 - 7 * (len(lines) - 1)
+        out += [text(x, first + 14 * i, line) for i, line in enumerate(lines)]
+        out.append(text(x, first + 2 + 14 * len(lines), _short(lane.words, 34), tone))
     return "".join(out) + "</a>"
 
 
@@ -199,5 +202,16 @@ def _gap(x1: float, x2: float, y: float, lane: FlowLane, width: float) -> str:
     return hole + sign_at(lane.gap, middle, y)
 
 
+def _lines(name: str) -> list[str]:
+    """One line or two, broken behind a hyphen where there is one; of a name that is longer still, both ends."""
+    if len(name) <= _LINE:
+        return [name]
+    at = max(name.rfind(sign, 0, _LINE) for sign in "-_") + 1
+    at = at if at >= _LINE // 2 else _LINE
+    rest = name[at:]
+    return [name[:at], rest if len(rest) <= _LINE else "…" + rest[1 - _LINE :]]
+
+
 def _short(words: str, most: int) -> str:
-    return words if len(words) <= most else words[: most - 1] + "…"
+    """Cut in the middle, because names differ at both ends."""
+    return words if len(words) <= most else f"{words[: most // 2]}…{words[most // 2 + 1 - most :]}"
