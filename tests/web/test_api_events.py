@@ -204,6 +204,24 @@ def test_raw_gives_the_bytes_as_they_came_and_lets_no_browser_run_them(tmp_path:
 # -- publishing and bodies -------------------------------------------------------------------------------
 
 
+def test_an_event_that_came_again_with_another_body_is_marked_wherever_it_is_shown(tmp_path: Path) -> None:
+    async def main() -> None:
+        toml = '[sources.shop.webhook]\nverify = "none"\n[destinations.d]\nurl = "http://127.0.0.1:9/"\n'
+        async with served(tmp_path, toml + '[routes.r]\nfrom = "shop"\nto = "d"\n') as gate:
+            first, again = [
+                (await gate.api("POST", "/in/shop", body, headers={"webhook-id": "d-1"})).json()["id"]
+                for body in (b'{"n":1}', b'{"n":2}')
+            ]
+            assert again == first
+            (delivery,) = (await gate.api.get(f"/deliveries?event={first}"))["data"]
+            assert (await gate.api.get(f"/events/{first}"))["differs"] is True
+            assert [one["differs"] for one in (await gate.api.get("/events"))["data"]] == [True]
+            for thing in (first, delivery["id"]):
+                assert (await gate.api.get(f"/explain/{thing}"))["event"]["differs"] is True
+
+    asyncio.run(main())
+
+
 def test_bodies_are_bounded_and_strict(tmp_path: Path) -> None:
     async def main() -> None:
         async with served(tmp_path, TOML) as gate:

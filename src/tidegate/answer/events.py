@@ -157,13 +157,19 @@ def check_origin(origin: str | None) -> None:
 async def one(gateway: Sight, event_id: str, allowed: Allowed = None) -> Event:
     """NotFound when the id names nothing that is kept, or nothing the caller may see."""
     offset = ids.event_offset(gateway.store.log.instance, event_id)
-    found = await gateway.store.log.read([offset]) if offset is not None and offset <= MAX_OFFSET else []
-    if not found or (allowed is not None and found[0].source not in allowed):
+    event = await at(gateway.store.log, offset) if offset is not None and offset <= MAX_OFFSET else None
+    if event is None or (allowed is not None and event.source not in allowed):
         raise NotFound(
             f"there is no event {event_id[:80]!r}",
             hint="it may be past the retention; list what is kept: tidegate events",
         )
-    return found[0]
+    return event
+
+
+async def at(log: Log, offset: int) -> Event | None:
+    """One event as it stands in the store: the mark `differs` may be younger than the copies in memory."""
+    found = await log.page(EventQuery(after=offset - 1, ascending=True, limit=1, scan_limit=1))
+    return next((event for event in found.events if event.offset == offset), None)
 
 
 def form(instance: str, event: Event, *, headers: bool = False) -> EventForm:

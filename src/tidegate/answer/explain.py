@@ -26,12 +26,12 @@ async def explain(gateway: Sight, thing_id: str, allowed: Allowed = None) -> Exp
     if thing_id.startswith("dlv_"):
         view = await deliveries.view_of(gateway, thing_id, allowed)
         only = view.destination
-        found = await gateway.store.log.read([view.offset])
-        if not found:
+        found = await events.at(gateway.store.log, view.offset)
+        if found is None:
             raise NotFound(
                 f"the event of {thing_id!r} is past the retention", hint="list what is kept: tidegate events"
             )
-        event = found[0]
+        event = found
     else:
         event = await events.one(gateway, thing_id, allowed)
     views = [
