@@ -208,8 +208,7 @@ class Gateway:
         """Read the file again and make it so. ConfigError changes nothing."""
         if self.options.config is None:
             return []
-        loaded = load_file(self.options.config, self._environ)
-        changes = await self.live.apply(loaded.config, prune=prune)
+        changes = await self.live.apply(_read(self.options.config, self._environ), prune=prune)
         for change in changes:
             log.info("%s %s %s", change.kind, change.name, change.action)
         return changes
@@ -264,7 +263,7 @@ async def open_gateway(
     """Judge the configuration, open the store, put the gateway together. Nothing runs before `start()`."""
     environ = os.environ if environ is None else environ
     clock = clock or Clock()
-    loaded = load_file(options.config, environ).config if options.config is not None else Config()
+    loaded = _read(options.config, environ) if options.config is not None else Config()
     opened = contextlib.AsyncExitStack()
     try:
         store = await _open_store(options, clock, opened)
@@ -279,6 +278,14 @@ async def open_gateway(
         await opened.aclose()
         raise
     return Gateway(options, store, live, clock, environ, opened)
+
+
+def _read(file: Path, environ: Mapping[str, str]) -> Config:
+    """The file's configuration; what stops nothing and should be known goes to the log."""
+    loaded = load_file(file, environ)
+    for warning in loaded.warnings:
+        log.warning("%s", warning)
+    return loaded.config
 
 
 async def _refuse_moved(store: Store) -> None:

@@ -412,15 +412,22 @@ class Live:
         for what, names, known in (
             ("source", _names(spec.from_), self.sources),
             ("destination", _names(spec.to), self.destinations),
+            ("resource", () if spec.changes is msgspec.UNSET else spec.changes, self._resources_of(spec)),
         ):
             for one in names:
-                if one not in known and not (what == "source" and one == "*"):
+                if one not in known and (what == "destination" or one != "*"):
+                    first = "add it to its source" if what == "resource" else f"make it: tidegate add {what} {one} ..."
                     raise ConfigError(
                         f"route {name!r} names the {what} {one!r}, which is not there",
                         path=f"$.routes.{name}",
-                        hint=f"{nearest(one, known, what)}, or make it first: tidegate add {what} {one} ...",
+                        hint=f"{nearest(one, known, what)}, or first {first}",
                         code="unknown_name",
                     )
+
+    def _resources_of(self, spec: config.Route) -> set[str]:
+        """Names of the resources whose changes a route may name."""
+        names = self.sources if "*" in _names(spec.from_) else _names(spec.from_)
+        return {resource for name in names if name in self.sources for resource in self.sources[name].spec.resources}
 
     @_in_turn
     async def delete(self, kind: str, name: str) -> None:
@@ -480,22 +487,24 @@ class Live:
 
     @_in_turn
     async def rotate(self, name: str) -> str:
-        """A new secret; the old one signs beside it for a day. Conflict when the secret stands in the configuration."""
+        """A new secret; what signed before signs beside it for a day. Conflict when the secret stands in the file."""
         item = self._destination_item(name)
-        live = self.destinations[name]
-        if live.spec.type != "webhook" or live.spec.secret:
+        spec = self.destinations[name].spec
+        if spec.type != "webhook" or (spec.secret and item.owner == "file"):
             raise Conflict(
                 f"the secret of {name!r} is not ours to rotate",
-                hint="secrets that stand in the configuration are rotated there: secret = [NEW, OLD]",
+                hint="secrets that stand in the file are rotated there: secret = [NEW, OLD]",
                 code="secret_in_configuration",
             )
         stored = self._stored[item.number]
         now = self._clock.now_us()
         fresh = new_secret()
+        signing = _names(spec.secret) if spec.secret else stored.made
         # The one before it may be what the receiver still has, when this was clicked twice.
-        old = [*(OldSecret(secret, now + ROTATION_OVERLAP_US) for secret in stored.made)]
+        old = [*(OldSecret(secret, now + ROTATION_OVERLAP_US) for secret in signing)]
         old += [one for one in stored.old if one.until_us > now]
-        stored = msgspec.structs.replace(stored, made=(fresh,), old=tuple(old[:MAX_OLD_SECRETS]))
+        own = _raw(msgspec.structs.replace(spec, secret="")) if spec.secret else stored.spec
+        stored = msgspec.structs.replace(stored, spec=own, made=(fresh,), old=tuple(old[:MAX_OLD_SECRETS]))
         await self._write([self._again(item, stored, updated_at_us=now)])
         await self._refresh()
         return fresh

@@ -231,8 +231,9 @@ def test_init_writes_a_file_that_check_takes_and_never_over_another(tmp_path: Pa
     assert (tmp_path / "tidegate.toml").read_text() == "# mine\n"
     read(tidegate(tmp_path, "init", "--force"))
     assert (tmp_path / "tidegate.toml").read_text() != "# mine\n"
-    read(tidegate(tmp_path, "init", "other/place"))
-    assert (tmp_path / "other" / "place" / "tidegate.toml").exists()
+    written = tidegate(tmp_path, "init", "other/place", "--json").json["files"]
+    assert written == ["other/place/tidegate.toml", "other/place/tidegate.schema.json"]
+    assert all((tmp_path / file).exists() for file in written)
 
 
 def test_check_counts_what_the_sample_has(tmp_path: Path) -> None:
@@ -248,6 +249,8 @@ def test_the_schema_is_printed_and_written_the_same(tmp_path: Path) -> None:
     printed = read(tidegate(tmp_path, "config", "schema"))
     read(tidegate(tmp_path, "config", "schema", "--output", "s.json"))
     assert (tmp_path / "s.json").read_text() == printed
+    assert read(tidegate(tmp_path, "config", "schema", "--json")) == printed
+    assert tidegate(tmp_path, "config", "schema", "--output", "s.json", "--json").json == {"files": ["s.json"]}
     error = tidegate(tmp_path, "config", "schema", "--output", "none/s.json").refused("io_failed", 1)
     assert error["what"] == "the system refused: none/s.json: no such file or directory"
 

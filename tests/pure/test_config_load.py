@@ -46,6 +46,14 @@ def test_a_feed_without_a_webhook_inlet_is_told_as_a_warning() -> None:
     assert "$.sources.shop.resources.orders.webhook (tidegate.toml:35)" in warnings[0]
 
 
+def test_a_secret_that_is_not_there_yet_is_told_as_a_warning() -> None:
+    (warning,) = load_text('[sources.p.webhook]\nverify = "stripe"\n', "t.toml", {}).warnings
+    assert warning == (
+        "verify = 'stripe' has no secret yet, so all that comes is answered 401: add `secret`"
+        " - at $.sources.p.webhook (t.toml:1)"
+    )
+
+
 def test_an_empty_file_is_a_configuration() -> None:
     assert load_text("", "t.toml", {}).config.sources == {}
 
@@ -182,11 +190,30 @@ TABLE: list[tuple[str, str, list[str]]] = [
         ],
     ),
     (
-        "a provider needs a secret",
-        '[sources.p.webhook]\nverify = "stripe"\n',
+        "a secret that is written is not empty",
+        '[sources.p.webhook]\nverify = "stripe"\nsecret = "${env:EMPTY}"\n',
         [
-            "error[config_invalid]: verify = 'stripe' needs a secret - at $.sources.p.webhook (t.toml:1)",
-            'hint: add secret = "${env:NAME}", or write verify = "none"',
+            "error[config_invalid]: the secret of verify = 'stripe' is empty"
+            " - at $.sources.p.webhook.secret (t.toml:3)",
+            "hint: check the variable it comes from",
+        ],
+    ),
+    (
+        "an order names a part of the event",
+        '[destinations.d]\nurl = "https://d.example.com"\nordered_by = "customer.id"\n',
+        [
+            "error[config_invalid]: 'customer.id' must start with one of type, source, origin, key, data, headers,"
+            " change - at $.destinations.d.ordered_by (t.toml:3)",
+            "hint: paths start at the event: write data.NAME for a field of the payload",
+        ],
+    ),
+    (
+        "an order is a path",
+        '[destinations.d]\nurl = "https://d.example.com"\nordered_by = "data..id"\n',
+        [
+            "error[config_invalid]: 'data..id' is no dotted path such as data.object.id"
+            " - at $.destinations.d.ordered_by (t.toml:3)",
+            "hint: tidegate check FILE",
         ],
     ),
     (
@@ -364,7 +391,7 @@ TABLE: list[tuple[str, str, list[str]]] = [
 
 @pytest.mark.parametrize(("text", "expected"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
 def test_a_refusal_names_value_path_line_and_next_step(text: str, expected: list[str]) -> None:
-    assert refusals(text, {"STRIPE_SECRET": "x"}) == expected
+    assert refusals(text, {"STRIPE_SECRET": "x", "EMPTY": ""}) == expected
 
 
 NOT_BUILT = [

@@ -167,7 +167,7 @@ async def pull(call: Call) -> Answer:
         call.path.get("key"),
         [(name, value) for name, value in pairs if name != "max_age"],
         max_age=query.max_age(ages[-1]) if ages else None,
-        no_cache="no-cache" in call.headers.get("cache-control", ""),
+        no_cache="no-cache" in call.headers.get("cache-control", "").lower(),
         if_none_match=call.headers.get("if-none-match"),
     )
     return Answer(status=answer.status, headers=answer.headers, body=answer.body)

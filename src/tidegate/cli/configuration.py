@@ -11,7 +11,7 @@ import click
 
 from tidegate.cli import Group
 from tidegate.cli.client import find_gateway
-from tidegate.cli.options import gateway_verb
+from tidegate.cli.options import gateway_verb, json_option
 
 _ACTIONS = {
     "added": "+", "created": "+", "resumed": "+", "removed": "-", "deleted": "-", "paused": "-",
@@ -140,15 +140,17 @@ def export(owner: str, data: Path, as_json: bool) -> None:
 
 @config.command()
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write it into a file.")
-def schema(output: Path | None) -> None:
-    """Print the JSON Schema of tidegate.toml, for editors."""
+@json_option
+def schema(output: Path | None, as_json: bool) -> None:
+    """Print the JSON Schema of tidegate.toml, for editors. It is JSON with and without --json."""
+    from tidegate.cli.output import print_wrote
     from tidegate.config.schema import schema_text
 
     if output is None:
         print(schema_text(), end="")
     else:
         output.write_text(schema_text(), "utf-8")
-        print(f"wrote {output}")
+        print_wrote([output], as_json)
 
 
 @config.command()

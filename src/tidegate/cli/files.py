@@ -112,8 +112,10 @@ def _as_json(error: ConfigError) -> dict[str, Any]:
 @click.command()
 @click.argument("directory", default=".", type=click.Path(file_okay=False, readable=False, path_type=Path))
 @click.option("--force", is_flag=True, help="Replace a tidegate.toml that is there.")
-def init(directory: Path, force: bool) -> None:
+@json_option
+def init(directory: Path, force: bool, as_json: bool) -> None:
     """Write a commented tidegate.toml and tidegate.schema.json into DIRECTORY."""
+    from tidegate.cli.output import print_wrote
     from tidegate.config.schema import SCHEMA_FILE, schema_text
 
     file = directory / "tidegate.toml"
@@ -131,5 +133,6 @@ def init(directory: Path, force: bool) -> None:
             code="config_unreadable",
             hint="name another directory",
         ) from None
-    print(f"wrote {file} and {directory / SCHEMA_FILE}")
-    print(f"next: tidegate serve --config {file}")
+    print_wrote([file, directory / SCHEMA_FILE], as_json)
+    if not as_json:
+        print(f"next: tidegate serve --config {file}")

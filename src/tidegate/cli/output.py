@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tidegate.errors import TidegateError
@@ -52,6 +53,14 @@ def print_json(value: Any, *, line: bool = False) -> None:
     kept = text if line else text.replace("\n", "\x00")
     safe = _UNSAFE.sub(lambda match: "\n" if match[0] == "\x00" else f"\\u{ord(match[0]):04x}", kept)
     print(safe, flush=line)
+
+
+def print_wrote(files: Sequence[Path], as_json: bool) -> None:
+    """Which files a verb wrote."""
+    if as_json:
+        print_json({"files": [str(file) for file in files]})
+    else:
+        print(f"wrote {' and '.join(map(str, files))}")
 
 
 def console() -> Console:

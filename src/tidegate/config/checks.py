@@ -73,6 +73,8 @@ def _settings(judge: Judge, config: Config) -> None:
 
 
 def _destination(judge: Judge, path: Path, destination: Destination) -> None:
+    from tidegate.rules.transforms import path_of
+
     judge.url((*path, "url"), destination.url)
     judge.headers((*path, "headers"), destination.headers)
     judge.auth((*path, "auth"), destination.auth, destination.headers)
@@ -87,6 +89,8 @@ def _destination(judge: Judge, path: Path, destination: Destination) -> None:
         judge.add((*path, "retry"), f"{len(destination.retry)} waits are more than {MAX_RETRIES}", "write fewer")
     for number, wait in enumerate(destination.retry):
         judge.duration((*path, "retry", number), wait, MILLISECOND, 30 * DAY)
+    if destination.ordered_by:
+        judge.compiled((*path, "ordered_by"), path_of, destination.ordered_by, "$.ordered_by")
     _start(judge, (*path, "start"), destination.start)
     _keys_of_type(judge, path, destination)
 

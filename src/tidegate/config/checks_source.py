@@ -98,8 +98,8 @@ def _usable(judge: Judge, path: Path, inlet: WebhookInlet, schemes: tuple[Scheme
 
     if not schemes:
         return
-    if not inlet.secret:
-        judge.add(path, f"{what} needs a secret", 'add secret = "${env:NAME}", or write verify = "none"')
+    if inlet.secret == "":
+        _no_secret(judge, path, what)
     secrets = [inlet.secret] if isinstance(inlet.secret, str) else inlet.secret
     for number, secret in enumerate(secrets):
         if secret and not usable(schemes, secret):
@@ -107,6 +107,14 @@ def _usable(judge: Judge, path: Path, inlet: WebhookInlet, schemes: tuple[Scheme
             judge.add(
                 at, f"the secret ({len(secret)} letters) cannot be one of {what}", "copy it from the provider again"
             )
+
+
+def _no_secret(judge: Judge, path: Path, what: str) -> None:
+    """Many providers show the secret only after they know the address: until it is here, every delivery gets 401."""
+    if judge.problems.written((*path, "secret")) is None:
+        judge.problems.warn(path, f"{what} has no secret yet, so all that comes is answered 401: add `secret`")
+    else:
+        judge.add((*path, "secret"), f"the secret of {what} is empty", "check the variable it comes from")
 
 
 def _scheme(judge: Judge, path: Path, scheme: HmacScheme, public_url: str | None) -> bool:

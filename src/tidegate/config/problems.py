@@ -120,14 +120,15 @@ class Problems:
             "headers" in path and isinstance(path[-1], str) and is_credential(path[-1].lower())
         ):
             return f"(hidden) {kind_of(value)}"
-        written = self._written(path)
+        written = self.written(path)
         seen = value if written is None else written
         if isinstance(seen, dict):
             return "a table"
         text = repr(seen) if isinstance(seen, str) else json.dumps(seen, default=str)
         return text if len(text) <= _SHOWN_LETTERS else text[: _SHOWN_LETTERS - 3] + "..."
 
-    def _written(self, path: Path) -> Any:
+    def written(self, path: Path) -> Any:
+        """What the file has at `path`, before `${...}` was filled in; None for nothing, and when the API was asked."""
         node = self.raw
         for part in path:
             if isinstance(node, dict) and isinstance(part, str):

@@ -157,6 +157,8 @@ def merge_secrets(new: Tree, old: msgspec.Struct | None) -> Tree:
         given = parent.get(path[-1])
         named = path[-2] if len(path) > 1 else ""
         left_out = given is None and named not in ("headers", "params")
+        if left_out and _signs_no_more(path, before, out):
+            continue
         if named == "auth" and parent.get("type") != _get(before, path[:-1])["type"]:
             continue
         if is_marker(given) or left_out:
@@ -166,6 +168,13 @@ def merge_secrets(new: Tree, old: msgspec.Struct | None) -> Tree:
     _no_marker_left(out, ())
     _no_mask_left(out)
     return out
+
+
+def _signs_no_more(path: Path, before: Tree, after: Tree) -> bool:
+    """The secret of a destination that became another type, or of a webhook that is no longer verified."""
+    if path == ("secret",):
+        return bool(after.get("type", "webhook") != before.get("type", "webhook"))
+    return path == ("webhook", "secret") and bool(after["webhook"].get("verify") == "none")
 
 
 def _same_origin(path: Path, before: Tree, after: Tree) -> None:

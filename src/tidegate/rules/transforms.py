@@ -42,11 +42,11 @@ def compile_transform(transform: Transform) -> Callable[[View], View]:
     """
     trie = _pick_trie(transform.pick)
     renames = [
-        (_path(start, "$.transform.rename", PARTS), _path(end, "$.transform.rename", _WRITABLE))
+        (path_of(start, "$.transform.rename"), path_of(end, "$.transform.rename", _WRITABLE))
         for start, end in _bounded(transform.rename, "$.transform.rename").items()
     ]
     settings = [
-        (_path(target, "$.transform.set", _WRITABLE), _value(value, f"$.transform.set.{target}", 0))
+        (path_of(target, "$.transform.set", _WRITABLE), _value(value, f"$.transform.set.{target}", 0))
         for target, value in _bounded(transform.set, "$.transform.set").items()
     ]
 
@@ -68,7 +68,8 @@ def _bounded(entries: dict[str, Any], path: str) -> dict[str, Any]:
     return entries
 
 
-def _path(text: str, where: str, parts: tuple[str, ...]) -> Path:
+def path_of(text: str, where: str, parts: tuple[str, ...] = PARTS) -> Path:
+    """The names of a dotted path into an event. ConfigError at `where` when it begins with none of `parts`."""
     names = tuple(text.split("."))
     if "" in names or len(names) > _MAX_DEPTH:
         raise ConfigError(f"{text!r} is no dotted path such as data.object.id", path=where)
@@ -91,7 +92,7 @@ def _pick_trie(picks: list[str]) -> dict[str, Any]:
     if len(picks) > MAX_PATHS:
         raise ConfigError(f"more than {MAX_PATHS} paths", path="$.transform.pick")
     trie: dict[str, Any] = {}
-    whole: set[Path] = {_path(text, "$.transform.pick", PARTS) for text in picks}
+    whole: set[Path] = {path_of(text, "$.transform.pick") for text in picks}
     for names in whole:
         if any(names[:length] in whole for length in range(1, len(names))):
             continue  # a shorter path keeps it already

@@ -1,0 +1,116 @@
+"""Sources, destinations and routes through the API: what a PUT keeps, what it refuses, and what stands afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import time
+from pathlib import Path
+from typing import Any
+
+from support.farside import OK, FarSide, answer
+from support.gateway import Api, Reply, served
+from support.running import until
+
+SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
+OTHER = "whsec_" + base64.b64encode(b"o" * 32).decode()
+
+
+async def put(api: Api, path: str, **body: Any) -> Reply:
+    return await api("PUT", "/api/v1" + path, body)
+
+
+def signature(secret: str, name: str, at: str, body: bytes) -> str:
+    mac = hmac.digest(base64.b64decode(secret[6:]), f"{name}.{at}.".encode() + body, hashlib.sha256)
+    return "v1," + base64.b64encode(mac).decode()
+
+
+async def deliver(api: Api, source: str, secret: str) -> int:
+    """Sends a signed webhook; its status."""
+    now, body = str(int(time.time())), b"{}"
+    headers = {"webhook-id": "m", "webhook-timestamp": now, "webhook-signature": signature(secret, "m", now, body)}
+    return (await api.with_key(None)("POST", f"/in/{source}", body, headers=headers)).status
+
+
+def test_a_route_names_only_what_is_there(tmp_path: Path) -> None:
+    async def main() -> None:
+        toml = '[sources.app.publish]\n[sources.shop.api]\nbase_url = "http://127.0.0.1:9"\n'
+        toml += '[sources.shop.resources.orders]\npath = "/orders"\n[destinations.crm]\nurl = "http://127.0.0.1:9/"\n'
+        async with served(tmp_path, toml) as gate:
+            for route in (
+                {"from": "ap", "to": "crm"},
+                {"from": "app", "to": "crn"},
+                {"from": "app", "to": "crm", "changes": ["orders"]},
+                {"from": ["app", "shop"], "to": "crm", "changes": ["order"]},
+                {"from": "*", "to": "crm", "changes": ["order"]},
+            ):
+                refused = await put(gate.api, "/routes/r", **route)
+                assert (refused.status, refused.json()["code"]) == (422, "unknown_name"), route
+            assert (await gate.api.get("/routes"))["data"] == []
+            for number, source in enumerate(("shop", ["app", "shop"], "*")):
+                made = await put(gate.api, f"/routes/r{number}", **{"from": source, "to": "crm", "changes": ["orders"]})
+                assert made.status == 201
+            assert (await put(gate.api, "/routes/all", **{"from": "app", "to": "crm", "changes": ["*"]})).status == 201
+
+    asyncio.run(main())
+
+
+def test_a_source_whose_secret_is_not_there_yet_answers_401_and_says_why_to_the_operator(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with served(tmp_path, '[sources.early.webhook]\nverify = "standard-webhooks"\n') as gate:
+            assert (await put(gate.api, "/sources/late", webhook={"verify": "standard-webhooks"})).status == 201
+            assert [await deliver(gate.api, name, SECRET) for name in ("early", "late")] == [401, 401]
+            assert (await gate.api.get("/events"))["data"] == []
+
+            async def turned_away() -> bool:
+                told = (await gate.api.get("/refusals"))["data"]
+                return {(one["source"], one["reason"]) for one in told} == {
+                    ("early", "secret_unset"),
+                    ("late", "secret_unset"),
+                }
+
+            await until(turned_away)
+            verified = {"verify": "standard-webhooks", "secret": SECRET}
+            assert (await put(gate.api, "/sources/late", webhook=verified)).status == 200
+            assert [await deliver(gate.api, "late", secret) for secret in (SECRET, OTHER)] == [202, 401]
+
+    asyncio.run(main())
+
+
+def test_a_kept_secret_does_not_stand_in_the_way_of_what_has_none(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with served(tmp_path, "") as gate:
+            verified = {"verify": "standard-webhooks", "secret": SECRET}
+            assert (await put(gate.api, "/sources/s", webhook=verified)).status == 201
+            assert (await put(gate.api, "/sources/s", webhook={"verify": "none"})).status == 200
+            assert (await gate.api.get("/sources/s"))["webhook"] == {"verify": "none"}
+            url = "http://127.0.0.1:9/"
+            assert (await put(gate.api, "/destinations/d", url=url, secret=SECRET)).status == 201
+            assert (await put(gate.api, "/destinations/d", type="slack", url=url, text="new")).status == 200
+            assert "secret" not in await gate.api.get("/destinations/d")
+
+    asyncio.run(main())
+
+
+def test_rotate_signs_with_the_new_secret_and_with_the_one_that_was_given(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with FarSide(answer(OK)) as far:
+            toml = f'[destinations.file]\nurl = "{far.url}"\nsecret = "{SECRET}"\n'
+            async with served(tmp_path, toml) as gate:
+                assert (await put(gate.api, "/destinations/own", url=far.url, secret=[SECRET, OTHER])).status == 201
+                told = await gate.api.post("/destinations/own/rotate")
+                assert told["older"] == [SECRET, OTHER] and told["secret"] not in told["older"]
+                assert (await gate.api.post("/destinations/own/test"))["outcome"] == "ok"
+                (seen,) = far.requests
+                name, at = seen.headers["webhook-id"], seen.headers["webhook-timestamp"]
+                assert seen.headers["webhook-signature"].split() == [
+                    signature(secret, name, at, seen.body) for secret in (told["secret"], SECRET, OTHER)
+                ]
+                assert (await put(gate.api, "/destinations/own", url=far.url, timeout="3s")).status == 200
+                assert await gate.api.get("/destinations/own/secret") == told
+                refused = await gate.api("POST", "/api/v1/destinations/file/rotate")
+                assert (refused.status, refused.json()["code"]) == (409, "secret_in_configuration")
+
+    asyncio.run(main())
