@@ -213,7 +213,7 @@ TABLE: list[tuple[str, str, list[str]]] = [
         [
             "error[config_invalid]: 'data..id' is no dotted path such as data.object.id"
             " - at $.destinations.d.ordered_by (t.toml:3)",
-            "hint: tidegate check FILE",
+            "hint: correct this value, then do the same again",
         ],
     ),
     (
