@@ -175,10 +175,12 @@ class PullClient:
 
             old, self._pool = pool, _Pool(make_session(self._dialer), generation)
             pool = self._pool
+        else:
+            old = None
+        pool.users += 1  # before anything is awaited: whoever finds it unused closes it
+        try:
             if old is not None and old.users == 0:
                 await old.session.close()
-        pool.users += 1
-        try:
             yield pool.session
         finally:
             pool.users -= 1

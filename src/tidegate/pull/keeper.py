@@ -31,6 +31,7 @@ MAX_ROW_BYTES = 2 << 20
 MAX_DIRTY = 1000  # records that wait to be fetched; beyond, webhooks and polls wait too
 
 View = Callable[[], dict[str, Any]]
+Mark = tuple[int, str]  # since when, origin
 
 
 class Router(Protocol):
@@ -45,7 +46,7 @@ class Memo(msgspec.Struct, omit_defaults=True):
     """What the engine keeps beside the named columns."""
 
     begun: bool = False  # the position in the log was set
-    dirty: dict[str, tuple[int, str]] = {}  # key -> (since when, origin): to be fetched
+    dirty: dict[str, Mark] = {}  # by key: to be fetched
     suspects: list[str] = []  # missing in the last scan (confirm = "second_scan")
     validated: str = ""  # the request that etag and last_modified belong to
 
@@ -86,6 +87,7 @@ class Keeper:
         self._clock = clock
         self._fence = fence
         self._can_fetch = bool(resource.item_path)
+        self.webhooks = 0  # slices of webhooks that were merged; a list that was asked for before one may be behind it
         self._lock = asyncio.Lock()
         self._doubt = False  # a commit failed: memory may differ from the store
         self._writing: asyncio.Future[Any] | None = None
@@ -103,23 +105,24 @@ class Keeper:
         copies: Sequence[Copy],
         *,
         silent: bool = False,
-        fetched: Sequence[tuple[str, int]] = (),
+        fetched: Sequence[tuple[str, Mark]] = (),
         **moved: Any,
     ) -> Applied:
         """Merge at most MAX_ROWS copies and commit, with what of the state `moved`.
 
-        `silent`: what polls find makes records and no events (the first snapshot). `fetched`: (key, since when) of
-        records that need no fetch any more, unless they became dirty again since. Raises what the store raises;
-        nothing may be assumed then, and the next call looks.
+        `silent`: what polls find makes records and no events (the first snapshot). `fetched`: marks of `memo.dirty`
+        that need no fetch any more, unless they became dirty again since. Raises what the store raises; nothing may
+        be assumed then, and the next call looks.
         """
         async with self._lock:
             if self._doubt:
+                await self.close()
                 await self.load()
             self._doubt = True
             applied, records, changes = await self._merge(copies, silent)
-            for key, since_us in fetched:
-                if self.memo.dirty.get(key, (0, ""))[0] <= since_us:
-                    self.memo.dirty.pop(key, None)
+            for key, mark in fetched:
+                if self.memo.dirty.get(key) == mark:  # by no order of instants: those of other nodes have another clock
+                    del self.memo.dirty[key]
             await self._commit(records, changes, moved)
             return applied
 
@@ -133,7 +136,7 @@ class Keeper:
             self.state = msgspec.structs.replace(self.state, log_position=offset)
 
     async def close(self) -> None:
-        """Wait for a commit that is under way, so that a successor reads what it wrote."""
+        """Wait for a commit that is under way, so that whoever reads next reads what it wrote."""
         if self._writing is not None and not self._writing.done():
             await asyncio.wait({self._writing})
 

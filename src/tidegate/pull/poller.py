@@ -112,6 +112,7 @@ class Poller:
         assert request is not None
         tag = _tag(request)
         walk = Walk()
+        webhooks = self._keeper.webhooks
         validators = self._validators(run, tag)
         first: PullResponse | None = None
         while request is not None:
@@ -134,8 +135,9 @@ class Poller:
                 moved = self._moved(run, first, walk, tag) if last and following is None else {}
                 run.applied.add(await self._keeper.apply(copies, silent=run.silent, **moved))
             request = following
-        if run.applied.older or run.applied.to_fetch or not run.complete:
-            # Copies were put aside: the same page must be read again, though the source would call it unchanged.
+        if run.applied.older or run.applied.to_fetch or not run.complete or self._keeper.webhooks != webhooks:
+            # Copies were put aside, or a webhook moved what was just read: the same page must be read again, though the
+            # source would call it unchanged.
             await self._keeper.save(etag=None, last_modified=None)
 
     def _first(self, run: Run) -> PageRequest:

@@ -81,6 +81,7 @@ class ResourceEngine:
         self._to_fetch = asyncio.Event()
         self._polling = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._run_by: asyncio.Task[Any] | None = None  # whose run is under way
         self._failures = 0
         self._due_us: dict[Origin, int] = {}
         self._every = {
@@ -126,7 +127,15 @@ class ResourceEngine:
             except Exception:  # a fault of ours must not end a resource for good
                 log.exception("%s failed, goes on in %g s", self._label, RESTART_SECONDS)
             self._ready.clear()
+            await self._end_run()
             await asyncio.sleep(RESTART_SECONDS)
+
+    async def _end_run(self) -> None:
+        """One that was asked for by hand outlives the work; the keeper it writes with must not meet the next one."""
+        if self._run_by is not None:
+            self._run_by.cancel()
+            await asyncio.wait({self._run_by})
+        await self.keeper.close()
 
     async def _work(self) -> None:
         self.keeper = self._keeper(self._store.leases.fence)
@@ -192,18 +201,18 @@ class ResourceEngine:
     async def _fetch_some(self) -> TidegateError | None:
         """Fetch a few of the dirty records, longest waiting first, and commit what came."""
         dirty = sorted(self.keeper.memo.dirty.items(), key=lambda pair: pair[1][0])[: AT_ONCE * 4]
-        since = {key: mark[0] for key, mark in dirty}
+        marks = dict(dirty)
         try:
             copies, failure = await self._fetcher.fetch_all([(key, Origin(mark[1])) for key, mark in dirty])
             if copies:
-                await self.keeper.apply(copies, fetched=[(copy.key, since[copy.key]) for copy in copies])
+                await self.keeper.apply(copies, fetched=[(copy.key, marks[copy.key]) for copy in copies])
         except TidegateError as error:
             return error
         self._webhooks.room(len(self.keeper.memo.dirty))
         if failure is not None and failure.code == "page_unreadable":
             # What cannot be read now will hardly be readable in a second: leave those to the next poll or webhook.
             fetched = {copy.key for copy in copies}
-            await self.keeper.apply((), fetched=[(key, at) for key, at in since.items() if key not in fetched])
+            await self.keeper.apply((), fetched=[pair for pair in dirty if pair[0] not in fetched])
         return failure
 
     # -- polls -------------------------------------------------------------------------------------------
@@ -242,8 +251,8 @@ class ResourceEngine:
     async def poll(self, origin: Origin | None = None) -> PollReport:
         """Run now, after a run that is under way. Without `origin` a poll when the resource polls, else a reconcile.
 
-        The run belongs to the engine: a caller who leaves does not end it, an engine that stops does, and
-        then this raises Conflict with code `reconfigured`.
+        The run belongs to the engine: a caller who leaves does not end it, an engine that stops or begins anew does,
+        and then this raises Conflict with code `reconfigured`.
         """
         run = asyncio.create_task(self._poll_in_turn(origin))
         self._tasks.add(run)
@@ -259,12 +268,16 @@ class ResourceEngine:
         return run.result()
 
     async def _poll_in_turn(self, origin: Origin | None) -> PollReport:
-        await self._ready.wait()
         if origin is None:
             reconcile = Origin.POLL not in self._every and self.resource.webhook is not None
             origin = Origin.RECONCILE if reconcile else Origin.POLL
         async with self._polling:
-            return await self._poll(origin)
+            await self._ready.wait()
+            self._run_by = asyncio.current_task()
+            try:
+                return await self._poll(origin)
+            finally:
+                self._run_by = None
 
     async def _poll(self, origin: Origin) -> PollReport:
         began = self._clock.monotonic()

@@ -145,17 +145,22 @@ class SourceClient:
         return response
 
     async def _wait_for_budget(self, patience_seconds: float) -> None:
-        wait = self.budget.wait_seconds(self._clock.monotonic())
-        if wait > patience_seconds:
-            raise UpstreamError(
-                f"{self.name} may not be asked for another {wait:.0f} s (its rate limit, or `rate` of the source)",
-                code="upstream_rate_limited",
-                hint="wait, or raise `rate` in [sources.NAME.api] if the source allows more",
-                retry_after_seconds=wait,
-            )
-        wait = self.budget.reserve(self._clock.monotonic())
-        if wait > 0:
-            await asyncio.sleep(wait)
+        while True:
+            wait = self.budget.wait_seconds(self._clock.monotonic())
+            if wait > patience_seconds:
+                raise UpstreamError(
+                    f"{self.name} may not be asked for another {wait:.0f} s (its rate limit, or `rate` of the source)",
+                    code="upstream_rate_limited",
+                    hint="wait, or raise `rate` in [sources.NAME.api] if the source allows more",
+                    retry_after_seconds=wait,
+                )
+            wait = self.budget.reserve(self._clock.monotonic())
+            refused = self.budget.refused_until
+            if wait > 0:
+                await asyncio.sleep(wait)
+            if self.budget.refused_until <= refused:
+                return
+            patience_seconds -= wait  # the source said stop meanwhile
 
 
 def segment(key: str) -> str:

@@ -66,6 +66,7 @@ class WebhookReader:
         if not copies:
             keeper.note_position(last)
             return
+        keeper.webhooks += 1
         # A webhook moves records without the list having changed for us: the validators of the list are void.
         applied = await keeper.apply(copies, log_position=last, etag=None, last_modified=None)
         if applied.to_fetch:

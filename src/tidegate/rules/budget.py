@@ -29,13 +29,14 @@ class Budget:
         self._burst = max(1.0, per_second) if per_second else 1.0
         self._tokens = self._burst
         self._counted_at: float | None = None
+        self.refused_until = 0.0  # by the source's own word; grows only
         self._not_before = 0.0
         self._gap = 0.0  # seconds between requests while the quota is low
         self._gap_until = 0.0
 
     def wait_seconds(self, now: float) -> float:
         """How long a request made now would have to wait; nothing is booked."""
-        wait = max(0.0, self._not_before - now)
+        wait = max(0.0, self._not_before - now, self.refused_until - now)
         if self._per_second:
             tokens = self._refilled(now)
             if tokens < 1:
@@ -65,13 +66,13 @@ class Budget:
                 _, reset = quota(headers, now_us)
                 pause = reset if reset is not None else 1.0
             if pause is not None:
-                self._not_before = max(self._not_before, now + min(pause, MAX_BLOCK_SECONDS))
+                self.refused_until = max(self.refused_until, now + min(pause, MAX_BLOCK_SECONDS))
         remaining, reset = quota(headers, now_us)
         if remaining is None or reset is None:
             return
         reset = min(reset, MAX_BLOCK_SECONDS)
         if remaining == 0:
-            self._not_before = max(self._not_before, now + reset)
+            self.refused_until = max(self.refused_until, now + reset)
         self._gap = reset / remaining if 0 < remaining <= LOW else 0.0
         self._gap_until = now + reset
 
