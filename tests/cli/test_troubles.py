@@ -42,6 +42,14 @@ url = "{far}/held"
 [routes.all]
 from = "app"
 to = ["dead", "lost", "held"]
+types = ["t"]
+[destinations.quiet]
+url = "http://127.0.0.1:{closed}/"
+retry = ["1h"]
+[routes.rare]
+from = "app"
+to = "quiet"
+types = ["rare"]
 """
 
 
@@ -122,3 +130,13 @@ def test_a_source_that_is_down_is_advised_as_that_and_logged_once(place: Place) 
     assert [place.gateway.run("poll", "shop/orders").code for _ in range(2)] == [1, 1]
     assert len(place.gateway.told("resource shop/orders: polls fail")) == 1
     assert len(place.gateway.told("destination dead fails")) == 1
+
+
+def test_one_delivery_that_only_waits_for_its_retry_is_told_with_why(place: Place) -> None:
+    place.gateway.run("trigger", "app", "rare")
+    quiet = doctor(place, "quiet")["quiet"]
+    assert (quiet["state"], quiet["word"]) == ("waiting", "retrying")
+    assert quiet["what"].startswith("nothing listens there (") and quiet["what"].endswith(
+        "1 delivery waits for a retry"
+    )
+    assert quiet["hint"] == "start the receiver, or correct its `url`"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from tidegate.answer import feeding, troubles
 from tidegate.answer.forms import DestinationBooks, SourceBooks, Stats, Totals
 from tidegate.config.model import Destination
@@ -12,13 +14,19 @@ from tidegate.dashboard.render import advice
 from tidegate.deliver.health import SenderHealth
 from tidegate.live import LiveDestination
 
+replace = msgspec.structs.replace
+
 OPEN = SenderHealth("open", 0, 3, 0, None, "answered 404", 0.0, "http_error", 404, 1_000_000, None)
 WELL = SenderHealth("closed", 0, 0, 0, None, "an old one", 0.0, "refused", None)
 
 
-def found(health: SenderHealth, *, reason: str = "", **books: int) -> list[troubles.Trouble]:
+RETRIES = SenderHealth("closed", 0, 2, 0, None, "nobody there", 0.0, "refused", None)
+
+
+def found(health: SenderHealth, *, reason: str = "", rate: str | None = None, **books: int) -> list[troubles.Trouble]:
     paused = 5 if reason else None
-    live = LiveDestination(1, "crm", Destination(url="https://crm.example.com"), "file", paused, reason, ())
+    spec = Destination(url="https://crm.example.com", rate=rate)
+    live = LiveDestination(1, "crm", spec, "file", paused, reason, ())
     return troubles.of_destination(live, health, DestinationBooks(**books))
 
 
@@ -30,6 +38,27 @@ def test_one_that_fails_is_one_trouble_and_its_dead_letters_are_told_with_it() -
     (one,) = found(OPEN, pending=1, exhausted=2)
     assert (one.state, one.word, one.since) == ("failing", "answers 404", "1970-01-01T00:00:01.000000Z")
     assert one.what == "it answered 404; 1 delivery waits, 2 given up"
+
+
+def test_a_quiet_destination_whose_deliveries_all_wait_for_a_retry_is_a_trouble_with_why() -> None:
+    (one,) = found(RETRIES, pending=2)
+    assert (one.state, one.word, one.hint) == ("waiting", "retrying", "start the receiver, or correct its `url`")
+    assert one.what == "nothing listens there (nobody there); 2 deliveries wait for a retry"
+    (since_a_restart,) = found(replace(RETRIES, outcome="", last_error=""), pending=1)
+    assert since_a_restart.what == "1 delivery waits for a retry"
+    assert since_a_restart.hint == "see why: tidegate test crm"
+
+
+def test_what_is_on_its_way_gets_through_or_waits_its_turn_is_no_retry() -> None:
+    assert found(replace(RETRIES, in_flight=1), pending=3) == []
+    assert found(replace(RETRIES, rate_per_minute=1.0), pending=2) == []
+    assert found(RETRIES, rate="10/h", pending=2) == []
+    assert len(found(RETRIES, rate="1/s", pending=2)) == 1
+
+
+def test_the_end_of_a_wait_that_was_asked_for_is_a_time_that_people_read() -> None:
+    (one,) = found(replace(WELL, hold_until_us=1_800_000_000_123_456), pending=1)
+    assert one.what == "it sent Retry-After, until 2027-01-15 08:00:00 UTC; 1 delivery waits"
 
 
 def test_dead_letters_stay_a_trouble_when_the_destination_is_well_again() -> None:

@@ -48,7 +48,7 @@ def destination_rows() -> list[dict[str, Any]]:
                 "name": name, "type": kind, "owner": "file", "sign": sign, "word": word, "paused": paused,
                 "paused_at": ago(5400) if paused else None, "circuit_open": circuit != "closed", "circuit": circuit,
                 "circuit_at": ago(742) if circuit != "closed" else None, "probe_at": ago(-9) if circuit != "closed" else None, "hold_until": None,
-                "last_error": "answered 503" if circuit != "closed" else "", "fails": "it answered 503",
+                "retrying": False, "fails": "it answered 503",
                 "advice": "Look at the receiver's own log.",
                 "in_flight": 2 if name == "crm" else 0, "behind": pending, "rate": rate, "per_minute": 12.0,
                 "host": host, "url": f"https://{host}/hooks", "delivered": done, "pending": pending,

@@ -12,9 +12,10 @@ from typing import Any
 
 from msgspec import Struct
 
+from tidegate import units
 from tidegate.answer.forms import DestinationBooks, Instant, Stats
 from tidegate.answer.sight import Health, Sight
-from tidegate.clock import rfc3339
+from tidegate.clock import rfc3339, to_datetime
 from tidegate.live import LiveDestination
 from tidegate.rules import causes
 
@@ -72,14 +73,27 @@ def of_destination(live: LiveDestination, health: Health, books: DestinationBook
         since = rfc3339(health.opened_at_us)
         found.append(_of(live, "failing", failing_word(health), what, hint, since))
     elif health.hold_until_us is not None:
-        what = f"it sent Retry-After, until {rfc3339(health.hold_until_us)}; {waits}"
+        what = f"it sent Retry-After, until {to_datetime(health.hold_until_us):%Y-%m-%d %H:%M:%S} UTC; {waits}"
         hint = "nothing: it goes on by itself; a lower `rate` would keep it from asking"
         found.append(_of(live, "waiting", "asked us to wait", what, hint))
+    elif retrying(live, health):
+        what = f"{failure(health)}; {waits} for a retry" if health.outcome else f"{waits} for a retry"
+        hint = causes.what_to_do(health.outcome, health.status) or f"see why: tidegate test {live.name}"
+        found.append(_of(live, "waiting", "retrying", what, hint))
     if books.exhausted and not any(one.state == "failing" for one in found):  # first things first
         what = f"{_deliveries(books.exhausted)} {'was' if books.exhausted == 1 else 'were'} given up"
         hint = f"mend what failed, then: tidegate replay --destination {live.name} --state exhausted"
         found.append(_of(live, "dead_letters", "dead letters", what, hint))
     return found
+
+
+def retrying(live: LiveDestination, health: Health) -> bool:
+    """Whether all that waits waits for a retry: nothing is on its way, and nothing got through in the last minute.
+
+    The circuit opens on many failures. A quiet destination has few, and would be called well while each of them fails.
+    """
+    paced = live.spec.rate is not None and units.per_second(live.spec.rate) * 60 < 1  # what waits may wait its turn
+    return bool(health.waiting and not health.in_flight and not health.rate_per_minute and not paced)
 
 
 def failing_word(health: Health) -> str:

@@ -75,7 +75,7 @@ def destination(
     pending: int,
     delivered: int,
     exhausted: int,
-    last_error: str,
+    retrying: bool,
     failing: str = "not answering",
 ) -> Sign:
     """Is it well. The order is what an operator must know first."""
@@ -88,7 +88,7 @@ def destination(
         return Sign("sending", "probing")
     if held:
         return Sign("retry", "asked us to wait")
-    if pending and last_error:
+    if pending and retrying:
         return Sign("retry", "retrying")
     if pending:
         return Sign("sending", "sending")

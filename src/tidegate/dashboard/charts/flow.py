@@ -14,7 +14,7 @@ from html import escape
 from typing import NamedTuple
 
 from tidegate.dashboard.charts.marks import num, open_svg, sign_at, text
-from tidegate.dashboard.words import count
+from tidegate.dashboard.words import count, plural
 
 _MOST = 8  # lanes a side: a page stays under 60 KB; what is beyond is one lane that says how many it stands for
 _WIDEST = 30.0
@@ -60,7 +60,7 @@ def flow_map(
     rows = max(len(left), len(right), 2)
     top, height = 40.0, 40 + rows * frame.row + 22
     most = max([1, *(max(lane.volume, lane.waiting) for lane in (*left, *right))])
-    title = f"Flow: {count(events)} events in the log"
+    title = f"Flow: {plural(events, 'event')} in the log"
     words = "Sources on the left, destinations on the right, each with its figures; the table below says the same."
     out = [open_svg(frame.width, height, title, words, "narrow" if narrow else "wide-only")]
     out += _chart_frame(frame, height) if not narrow else []
@@ -105,7 +105,7 @@ def _band(frame: _Frame, height: float, events: int) -> list[str]:
             f'height="{num(bottom - top - 2 * d)}" rx="{6 - i}"/>'
         )
     middle = (a + b) / 2
-    label = f"the log · {count(events)}" if frame.above else f"the log · {count(events)} events"
+    label = f"the log · {count(events)}" if frame.above else f"the log · {plural(events, 'event')}"
     out.append(text(middle, 28 if not frame.above else 20, label, "t1", "middle"))
     return out
 

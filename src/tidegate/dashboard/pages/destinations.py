@@ -25,7 +25,7 @@ async def page(room: Room, request: Request) -> Response:
     snapshot = await stats.snapshot(room.gateway)
     known = room.gateway.live.destinations
     signs = [health.destination(room.gateway, one, snapshot)["sign"] for one in known.values()]
-    bad = sum(1 for sign in signs if sign in ("exhausted", "paused"))
+    bad = sum(1 for sign in signs if sign in ("exhausted", "paused", "retry"))
     subline = f"{words.plural(len(known), 'receiver')}, {f'{bad} of them not well' if bad else 'all well'}."
     names, turn = lists.turned(list(known), request)
     return room.pages.page(
@@ -88,6 +88,9 @@ def view(shown: dict[str, Any], live: LiveDestination) -> dict[str, Any]:
         why += " One delivery at a time goes out as a probe, the next" if why_at else " A probe is on its way now"
     elif shown["hold_until"]:
         why, why_at = "It asked us to wait (Retry-After). Sending goes on", shown["hold_until"]
+    elif shown["pending"] and shown["retrying"]:
+        failed = f": {shown['fails']}" if shown["fails"] else ""
+        why, meaning = f"What waits, waits for a retry{failed}", shown["advice"]
     flying = f"{words.count(shown['in_flight'])} on their way now" if shown["in_flight"] else "none on its way now"
     if not shown["pending"]:
         flying = "it is up to date with the log"

@@ -33,7 +33,7 @@ def destination(gateway: Gateway, live: LiveDestination, stats: Stats) -> dict[s
         pending=books.pending,
         delivered=books.delivered,
         exhausted=books.exhausted,
-        last_error=health.last_error,
+        retrying=troubles.retrying(live, health),
         failing=troubles.failing_word(health),
     )
     host, url = signs.where_to(live.spec)
@@ -51,8 +51,8 @@ def destination(gateway: Gateway, live: LiveDestination, stats: Stats) -> dict[s
         "circuit_at": rfc3339(health.opened_at_us),
         "probe_at": rfc3339(health.probe_at_us),
         "hold_until": rfc3339(health.hold_until_us),
-        "last_error": health.last_error,
-        "fails": troubles.failure(health),
+        "retrying": troubles.retrying(live, health),
+        "fails": troubles.failure(health) if health.outcome or health.circuit != "closed" else "",
         "advice": causes.what_to_do(health.outcome, health.status),
         "in_flight": health.in_flight,
         "behind": health.lag_events,
