@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 
 from tidegate.deliver.lane import LaneCursor
 from tidegate.deliver.sender import Sender
-from tidegate.deliver.waiting import FAR_US, LOAD_LIMIT
+from tidegate.deliver.table import fill
 from tidegate.live import LiveDestination
-from tidegate.model import ExceptionState
 from tidegate.store import Standing, share_of
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ async def arrive(engine: DeliverEngine, shares: frozenset[int]) -> tuple[dict[in
             unmet[row.destination] = LaneCursor(row.destination, standing.mark_of(row.destination), row)
             continue
         sender = _halted(engine.new_sender(destination, row, standing.mark_of(row.destination)))
-        await _exceptions(engine, sender)
+        await fill(engine, sender)
         senders[row.destination] = sender
     await _catch_up(engine, standing.marks, senders, unmet)
     return senders, unmet
@@ -67,28 +66,6 @@ def _destination(engine: DeliverEngine, number: int) -> LiveDestination | None:
 def _halted(sender: Sender) -> Sender:
     sender.halted = True
     return sender
-
-
-async def _exceptions(engine: DeliverEngine, sender: Sender) -> None:
-    """What waits for a retry or behind its key. Unordered: the earliest; ordered: all, for order needs them."""
-    deliveries = engine.store.deliveries
-    if not sender.destination.spec.ordered_by:
-        rows = await deliveries.exceptions(destination=sender.number, due_before_us=FAR_US, limit=LOAD_LIMIT)
-        sender.waiting.loaded(rows)
-        sender.adopt(rows)
-        return
-    after = 0
-    while True:
-        rows = await deliveries.exceptions(
-            destination=sender.number,
-            states=(ExceptionState.PENDING, ExceptionState.PARKED),
-            after=after,
-            limit=LOAD_LIMIT,
-        )
-        sender.adopt(rows)
-        if len(rows) < LOAD_LIMIT:
-            return
-        after = rows[-1].offset
 
 
 async def _catch_up(engine: DeliverEngine, marks: Mapping[int, int], senders: dict[int, Sender], unmet: Unmet) -> None:

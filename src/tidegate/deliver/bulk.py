@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tidegate.deliver.table import OPEN
+from tidegate.errors import TidegateError
 from tidegate.model import DeliveryState, ExceptionState, RangeSettlement
 
 if TYPE_CHECKING:
@@ -18,38 +20,37 @@ if TYPE_CHECKING:
     from tidegate.deliver.sender import Sender
 
 _SLICE = 512
-_OPEN = (ExceptionState.PENDING, ExceptionState.PARKED)
 
 
 async def settle_all(
     engine: DeliverEngine, sender: Sender, state: DeliveryState, cause: str, upto: int | None = None
 ) -> int:
-    """Settle all that is open up to `upto` (None: all there is); returns how many. What is in flight is cut off."""
-    bound = engine.log.told if upto is None else min(upto, engine.log.told)
-    position = sender.lane.position()
-    if (position is None or position >= bound) and not (sender.waiting or sender.waiting.overflow or len(sender.lines)):
-        return 0
-    sender.halted = True
-    cut: list[str] = []  # keys whose first was in flight and has no row
-    try:
-        for offset, flight in list(sender.flights.items()):
-            if offset <= bound:
-                if flight.key and flight.exception is None:
-                    cut.append(flight.key)
-                if flight.pending is not None:
-                    flight.pending.abort()
-                del sender.flights[offset]
-                if flight.probe:
-                    sender.circuit.probe_lost(engine.clock.monotonic())
-        await engine.settler.flush()
-        count = await _exceptions(engine, sender, state, cause, bound)
-        count += await _range(engine, sender, state, cause, bound)
-        for key in cut:
-            sender.key_settled(key)
-        await engine.settler.flush()
-    finally:
-        sender.halted = engine.senders.get(sender.number) is not sender  # its share may have left meanwhile
-    sender.pump()
+    """Settle all that is open up to `upto` (None: all there is); returns how many. What is in flight is cut off.
+
+    When the store fails in between, what is settled stays so and the rest goes on as before.
+    """
+    async with sender.desk:
+        bound = engine.log.told if upto is None else min(upto, engine.log.told)
+        position = sender.lane.position()
+        nothing = position is None or position >= bound
+        if not engine.has(sender) or (nothing and not (sender.waiting or sender.waiting.overflow or len(sender.lines))):
+            return 0
+        sender.halted = True
+        cut = sender.cut(bound)
+        try:
+            await engine.settler.flush()
+            count = await _exceptions(engine, sender, state, cause, bound)
+            count += await _range(engine, sender, state, cause, bound)
+            for flight in cut:
+                if flight.key and flight.exception is None:  # the first of its key, without a row that let the next go
+                    sender.key_settled(flight.key)
+            await engine.settler.flush()
+        except TidegateError:
+            sender.put_back(cut)
+            raise
+        finally:
+            sender.halted = not engine.has(sender)  # its share may have left meanwhile
+            sender.pump()
     return count
 
 
@@ -58,9 +59,11 @@ async def _exceptions(engine: DeliverEngine, sender: Sender, state: DeliveryStat
     count = after = 0
     while True:
         rows = await engine.store.deliveries.exceptions(
-            destination=sender.number, states=_OPEN, after=after, limit=_SLICE
+            destination=sender.number, states=OPEN, after=after, limit=_SLICE
         )
         due = [row for row in rows if row.offset <= bound]
+        if not engine.has(sender):
+            return count
         for row in due:
             sender.waiting.remove(row.offset)
             engine.settler.put(msgspec.structs.replace(row, state=to, cause=cause))
@@ -78,6 +81,7 @@ async def _exceptions(engine: DeliverEngine, sender: Sender, state: DeliveryStat
 
 
 async def _range(engine: DeliverEngine, sender: Sender, state: DeliveryState, cause: str, bound: int) -> int:
+    """What the lane still owes, in one step of the loop: counted before, for a halted lane owes the same until then."""
     lane = sender.lane
     position = lane.position()
     if position is None or position >= bound:
@@ -85,14 +89,14 @@ async def _range(engine: DeliverEngine, sender: Sender, state: DeliveryState, ca
     count, after = 0, position
     while True:
         offsets = await engine.scan(sender.number, after, bound, _SLICE)
-        owed = [offset for offset in offsets if lane.is_open(offset)]
-        count += len(owed)
-        for offset in owed:
-            if offset in lane.open:
-                lane.finish(offset)
+        count += sum(map(lane.is_open, offsets))
         if len(offsets) < _SLICE:
             break
         after = offsets[-1]
+    if not engine.has(sender):
+        return 0
+    for offset in [offset for offset in lane.open if offset <= bound]:
+        lane.finish(offset)
     if not lane.live and lane.fed_to < bound:
         lane.fed_to = bound
     if count:

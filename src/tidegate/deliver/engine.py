@@ -195,6 +195,10 @@ class DeliverEngine:
             self.senders[destination.number] = sender
         return sender
 
+    def has(self, sender: Sender) -> bool:
+        """Whether this is (still) the sender of its destination here: its share may leave while one awaits."""
+        return self.senders.get(sender.number) is sender
+
     def new_sender(self, destination: LiveDestination, row: Lane | None, mark: int) -> Sender:
         return Sender(self, destination, LaneCursor(destination.number, mark, row))
 
@@ -233,7 +237,7 @@ class DeliverEngine:
 
     async def _drop(self, sender: Sender) -> None:
         await settle_all(self, sender, DeliveryState.CANCELLED, "destination_deleted")
-        if self.senders.get(sender.number) is sender and sender.lane.position() is None:
+        if self.has(sender) and sender.lane.position() is None:
             del self.senders[sender.number]
 
     # -- what senders ask --------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.model import Exceptional
+from tidegate.model import Attempt, Exceptional, Outcome
 
 
 class Flight(msgspec.Struct):
@@ -23,3 +23,16 @@ class Flight(msgspec.Struct):
     key: str
     probe: bool
     pending: Any = None
+
+    def attempt(
+        self, destination: int, outcome: Outcome, status: int | None, error: str, result: Any, url: str
+    ) -> Attempt:
+        """What is recorded of it. `result`: what the client brought; None when nothing was sent."""
+        manual = self.exception is not None and self.exception.replay == "manual"
+        if result is None:
+            return Attempt(self.offset, destination, self.number, outcome, self.started_at_us, 0, status, error,
+                           url=url, manual=manual)  # fmt: skip
+        return Attempt(
+            self.offset, destination, self.number, outcome, self.started_at_us, result.duration_us, status, error,
+            result.headers, result.body, result.body_bytes, url, manual,
+        )  # fmt: skip

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tidegate import ids, units
@@ -21,10 +21,11 @@ from tidegate.deliver.flight import Flight
 from tidegate.deliver.health import SenderHealth, tell_of_circuit
 from tidegate.deliver.lane import LaneCursor
 from tidegate.deliver.outgoing import Outgoing
-from tidegate.deliver.waiting import FAR_US, LINE_LIMIT, LOAD_LIMIT, Lines, Waiting
+from tidegate.deliver.table import refill
+from tidegate.deliver.waiting import LINE_LIMIT, Lines, Waiting
 from tidegate.errors import TidegateError
 from tidegate.live import LiveDestination
-from tidegate.model import Attempt, Event, Exceptional, ExceptionState, Outcome
+from tidegate.model import Event, Exceptional, ExceptionState, Outcome
 from tidegate.rules.circuit import Circuit
 from tidegate.rules.pace import Pace
 from tidegate.rules.retry import Verdict, next_attempt, parse_retry_after
@@ -51,6 +52,8 @@ class Sender:
         self.circuit = Circuit()
         self.hold_until_us = 0
         self.halted = False  # while a bulk settlement is made up
+        self.desk = asyncio.Lock()  # whoever reads this sender's deliveries and acts on what it read, one at a time
+        self.held: Collection[int] = ()  # deliveries that a verb is about: none of them starts meanwhile
         self.last_error = ""
         self.last_failure: tuple[str, int | None] = ("", None)  # (outcome, status)
         self._ahead = Ahead(engine.log, self._next_offsets, self.pump, self._not_read)
@@ -158,7 +161,7 @@ class Sender:
         due = self.waiting.next_due()
         if due is not None and (due[0] <= now_us or probe):
             event = self._ahead.event(due[1])
-            if event is UNREAD or not self._may_spend():
+            if due[1] in self.held or event is UNREAD or not self._may_spend():
                 return False
             exception = self.waiting.take()
             return self._start(exception.offset, event, exception, exception.key, probe)
@@ -174,7 +177,7 @@ class Sender:
                 self.ready.popleft()
                 continue
             event = self._ahead.event(offset)
-            if event is UNREAD:
+            if offset in self.held or event is UNREAD:
                 return False
             key = self._key(event) if self._ordered_by and event is not None else ""
             if key and self._join(key, offset):
@@ -194,7 +197,7 @@ class Sender:
             self.key_settled(key)
             return True
         event = self._ahead.event(offset)
-        if event is UNREAD or not self._may_spend():
+        if offset in self.held or event is UNREAD or not self._may_spend():
             return False
         self.lines.freed.popleft()
         return self._start(offset, event, None, key, probe)
@@ -217,6 +220,22 @@ class Sender:
     def _not_read(self, error: TidegateError) -> None:
         self.last_error = error.message
         self._wake_in(1.0)
+
+    def _reload(self) -> None:
+        """Memory ran out of retries while the table has more."""
+        if self._reloading is None:
+            self._reloading = asyncio.get_running_loop().create_task(self._refill(), name="reload")
+
+    async def _refill(self) -> None:
+        try:
+            async with self.desk:
+                await refill(self._engine, self)
+        except TidegateError as error:
+            self._not_read(error)
+            return
+        finally:
+            self._reloading = None
+        self.pump()
 
     def _wake_in(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
@@ -314,20 +333,11 @@ class Sender:
             engine.clock.random(),
         )  # fmt: skip
         ok = verdict.kind == "delivered"
+        failed = Outcome.HTTP_ERROR if outcome is Outcome.OK else outcome
+        shown_url = "" if ok else self._outgoing.shown_url
         engine.settler.attempt(
-            Attempt(
-                offset, self.number, flight.number,
-                Outcome.HTTP_ERROR if outcome is Outcome.OK and not ok else outcome,
-                flight.started_at_us,
-                result.duration_us if result is not None else 0,
-                status, error,
-                result.headers if result is not None else b"",
-                result.body if result is not None else b"",
-                result.body_bytes if result is not None else 0,
-                "" if ok else self._outgoing.shown_url,
-                exception is not None and exception.replay == "manual",
-            )
-        )  # fmt: skip
+            flight.attempt(self.number, Outcome.OK if ok else failed, status, error, result, shown_url)
+        )
         opened, now = self.circuit.opened_at, engine.clock.monotonic()
         self.circuit.on_result(ok, offset, now)
         tell_of_circuit(self.destination.name, opened, self.circuit, now, error or f"HTTP {status}")
@@ -336,7 +346,6 @@ class Sender:
             self._delivered(flight)
         else:
             self.last_error = error or f"HTTP {status}"
-            failed = Outcome.HTTP_ERROR if outcome is Outcome.OK else outcome
             self.last_failure = (failed.name.lower(), status)
             self._failed(flight, verdict, outcome)
         engine.settler.lane(self.lane)
@@ -422,44 +431,7 @@ class Sender:
         )  # fmt: skip
         self._put(flight.exception)
 
-    # -- the table beyond memory -------------------------------------------------------------------------
-
-    def _reload(self) -> None:
-        """Memory ran out of retries while the table has more: read the earliest."""
-        if self._reloading is None:
-            self._reloading = asyncio.get_running_loop().create_task(self._reload_due(), name="reload")
-
-    async def _reload_due(self) -> None:
-        try:
-            self.waiting.loading()
-            try:
-                await self._engine.settler.flush()
-                rows = await self._engine.store.deliveries.exceptions(
-                    destination=self.number, due_before_us=FAR_US, limit=LOAD_LIMIT
-                )
-            except TidegateError:
-                self.waiting.overflow = True  # still unread
-                raise
-            self.waiting.loaded(rows)
-            self.adopt(rows)
-        except TidegateError as error:
-            self._not_read(error)
-            return
-        finally:
-            self._reloading = None
-        self.pump()
-
-    def adopt(self, rows: Sequence[Exceptional]) -> None:
-        """Take PENDING and PARKED rows of the table into memory (those in flight or known are skipped)."""
-        for one in rows:
-            if one.offset in self.flights or one.offset in self.waiting.known:
-                continue
-            if one.state is ExceptionState.PENDING:
-                self.waiting.add(one)
-                if one.key:
-                    self.lines.open(one.key, blocked=True)
-            elif one.state is ExceptionState.PARKED:
-                self.lines.open(one.key, blocked=True).behind.append(one.offset)
+    # -- what a verb or a bulk settlement does -------------------------------------------------------------
 
     def reopen(self, one: Exceptional) -> None:
         """A retry or replay: PENDING from now on. The caller moved the counters."""
@@ -473,13 +445,33 @@ class Sender:
             self.key_settled(one.key)
 
     def abort_all(self) -> None:
-        """Cut what is in flight: a send cut off is no attempt."""
-        for flight in self.flights.values():
-            if flight.pending is not None:
-                flight.pending.abort()
-        self.flights.clear()
+        """Cut what is in flight, for good."""
+        self.cut()
         if self._wake is not None:
             self._wake.cancel()
+
+    def cut(self, bound: int | None = None) -> list[Flight]:
+        """Cut what is in flight up to an offset (None: all): a send cut off is no attempt."""
+        flights = [flight for flight in self.flights.values() if bound is None or flight.offset <= bound]
+        for flight in flights:
+            del self.flights[flight.offset]
+            if flight.pending is not None:
+                flight.pending.abort()
+            if flight.probe:
+                self.circuit.probe_lost(self._engine.clock.monotonic())
+        return flights
+
+    def put_back(self, flights: Sequence[Flight]) -> None:
+        """What was cut goes out again before all others, unless it was settled meanwhile."""
+        for flight in reversed(flights):
+            if flight.exception is not None:
+                self.waiting.remove(flight.offset)
+                self.waiting.read_again()  # its row says how it stands
+            elif flight.offset in self.lane.open:
+                if flight.key:
+                    self.lines.freed.appendleft((flight.offset, flight.key))
+                else:
+                    self.ready.appendleft(flight.offset)
 
     def health(self) -> SenderHealth:
         now = self._engine.clock.monotonic()

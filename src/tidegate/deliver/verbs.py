@@ -2,13 +2,15 @@
 
 A delivery's lane belongs to the node that holds its share, so a verb for another's lane travels there as a call and
 its answer (or refusal) travels back. Every verb may come twice: a retry of what is pending changes nothing, a cancel of
-what is cancelled is refused. Crash: a verb that was answered is durable; one that was not may have been done.
+what is cancelled is refused. A verb reads before it acts, so it has its sender's desk to itself and holds back the
+deliveries that it is about. Crash: a verb that was answered is durable; one that was not may have been done.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from tidegate.deliver.sender import Sender
 
 TEST_SECONDS = 15.0
-_OPEN = (ExceptionState.PENDING, ExceptionState.PARKED)
 OPEN_LIMIT = 256  # rows of replays that a sender may have open before their job waits
 
 
@@ -107,7 +108,7 @@ class Verbs:
             await self._engine.replays.take_job(wanted.job)
             return b""
         if share_of(wanted.destination) not in self._engine.shares:
-            raise StoreBusy("this share is just changing nodes", retry_after_seconds=1)
+            raise _moving()
         return await self._do(wanted)
 
     async def _do(self, call: Call) -> bytes:
@@ -121,36 +122,54 @@ class Verbs:
 
     # -- here --------------------------------------------------------------------------------------------
 
+    @asynccontextmanager
+    async def _alone_with(self, sender: Sender, offsets: Collection[int]) -> AsyncIterator[None]:
+        """None of these deliveries is started meanwhile: what is read of them stays true until it is acted on."""
+        async with sender.desk:
+            self._still(sender)
+            sender.held = offsets
+            try:
+                yield
+            finally:
+                sender.held = ()
+                sender.pump()
+
+    def _still(self, sender: Sender) -> None:
+        """StoreBusy when the sender's share went to another node while something was awaited: it counts there now."""
+        if not self._engine.has(sender):
+            raise _moving()
+
     async def _one(self, offset: int, destination: int) -> DeliveryView:
         view = (await self._engine.states([(offset, destination)])).get((offset, destination))
         if view is None:
             raise NotFound(f"event {offset} is not owed to destination {destination}")
         return view
 
-    def _sender(self, destination: int) -> Sender:
+    async def _sender(self, offset: int, destination: int) -> Sender:
+        """The sender of a delivery's destination. NotFound when there is no such delivery."""
         live = self._engine.live.by_number.get(destination)
         if live is None:
+            await self._one(offset, destination)
             raise Conflict(
                 "the destination of this delivery was deleted", hint="replay the event to another destination"
             )
         return self._engine.sender_of(live)
 
     async def _retry(self, offset: int, destination: int) -> None:
-        view = await self._one(offset, destination)
-        sender = self._sender(destination)
-        if view.state is DeliveryState.SENDING or (view.state is DeliveryState.PENDING and not view.attempts):
-            return
-        known = sender.waiting.known.get(offset)
-        if known is None and view.state is not DeliveryState.DELIVERED:
-            rows = await self._engine.store.deliveries.exceptions(offsets=[offset], destination=destination)
-            known = rows[0] if rows else None
-            view = await self._one(offset, destination)  # a moment has passed
-            if view.state is DeliveryState.SENDING:
+        sender = await self._sender(offset, destination)
+        async with self._alone_with(sender, (offset,)):
+            if offset in sender.flights:
                 return
-        route = known.route if known is not None else 0
-        key = known.key if known is not None and view.state is DeliveryState.PENDING else ""
-        self._reopen(sender, view, replay="manual", route=route, key=key)
-        sender.pump()
+            view = await self._one(offset, destination)
+            if view.state is DeliveryState.PENDING and not view.attempts:
+                return
+            row = sender.waiting.known.get(offset)
+            if row is None and view.state is not DeliveryState.DELIVERED:
+                row = await self._row(sender, offset)
+            self._still(sender)
+            route = row.route if row is not None else 0
+            key = row.key if row is not None and view.state is DeliveryState.PENDING else ""
+            self._reopen(sender, view, replay="manual", route=route, key=key)
 
     def _reopen(
         self, sender: Sender, view: DeliveryView, *, replay: str, route: int, adopted: str = "", key: str = ""
@@ -179,36 +198,39 @@ class Verbs:
 
     async def _cancel(self, offset: int, destination: int) -> None:
         engine = self._engine
-        view = await self._one(offset, destination)
-        sender = self._sender(destination)
-        if view.state is not DeliveryState.PENDING:
-            raise _not_pending(view.state)
-        lane = sender.lane
-        known = None
-        if offset in lane.open:
-            lane.finish(offset)
-        elif lane.is_open(offset):
-            lane.pass_over(offset)
-        else:
-            known = await self._take_waiting(sender, offset)
-        lane.cancelled += 1
-        attempts, key = (known.attempts, known.key) if known is not None else (0, "")
-        engine.settler.put(Exceptional(destination, offset, ExceptionState.CANCELLED, 0, attempts, "operator", key))
-        if known is not None and key:
-            sender.release_key(known)
-        engine.settler.lane(lane)
-        engine.settler.due()
+        sender = await self._sender(offset, destination)
+        async with self._alone_with(sender, (offset,)):
+            if offset in sender.flights:
+                raise _not_pending(DeliveryState.SENDING)
+            view = await self._one(offset, destination)
+            if view.state is not DeliveryState.PENDING:
+                raise _not_pending(view.state)
+            lane, row = sender.lane, None
+            if not lane.is_open(offset):
+                row = sender.waiting.known.get(offset) or await self._row(sender, offset)
+                if row is None:
+                    raise _not_pending(DeliveryState.SENDING)
+            self._still(sender)
+            if row is not None:
+                sender.waiting.remove(offset)
+            elif offset in lane.open:
+                lane.finish(offset)
+            else:
+                lane.pass_over(offset)
+            lane.cancelled += 1
+            attempts, key = (row.attempts, row.key) if row is not None else (0, "")
+            engine.settler.put(Exceptional(destination, offset, ExceptionState.CANCELLED, 0, attempts, "operator", key))
+            if row is not None and key:
+                sender.release_key(row)
+            engine.settler.lane(lane)
+            engine.settler.due()
         await engine.settler.flush()
 
-    async def _take_waiting(self, sender: Sender, offset: int) -> Exceptional:
-        """Take a waiting or parked delivery out of its sender's hands. Conflict when it was sent meanwhile."""
-        known = sender.waiting.remove(offset)
-        if known is not None:
-            return known
-        rows = await self._engine.store.deliveries.exceptions(offsets=[offset], destination=sender.number, states=_OPEN)
-        if offset in sender.flights or not rows:
-            raise _not_pending(DeliveryState.SENDING)
-        return sender.waiting.remove(offset) or rows[0]
+    async def _row(self, sender: Sender, offset: int) -> Exceptional | None:
+        """The row of a delivery that memory does not have; None when it has none."""
+        await self._engine.settler.flush()
+        rows = await self._engine.store.deliveries.exceptions(offsets=[offset], destination=sender.number)
+        return rows[0] if rows else None
 
     async def _reopen_some(self, call: Reopen) -> Reopened:
         engine = self._engine
@@ -216,17 +238,18 @@ class Verbs:
         if live is None:
             return Reopened(len(call.items), 0)
         sender = engine.sender_of(live)
-        items = call.items[: max(0, OPEN_LIMIT - len(sender.waiting))]
-        views = await engine.states([(offset, call.destination) for offset, _ in items]) if items else {}
-        events = {event.offset: event for event in await engine.log.read([offset for offset, _ in items])}
-        reopened = 0
-        for offset, revision in items:
-            view, event = views.get((offset, call.destination)), events.get(offset)
-            if event is not None and takes(view, call.state):
-                self._reopen_one(sender, event, revision, view, call.job)
-                reopened += 1
+        async with self._alone_with(sender, {offset for offset, _ in call.items}):
+            items = call.items[: max(0, OPEN_LIMIT - len(sender.waiting))]
+            views = await engine.states([(offset, call.destination) for offset, _ in items]) if items else {}
+            events = {event.offset: event for event in await engine.log.read([offset for offset, _ in items])}
+            self._still(sender)
+            reopened = 0
+            for offset, revision in items:
+                view, event = views.get((offset, call.destination)), events.get(offset)
+                if event is not None and takes(view, call.state):
+                    self._reopen_one(sender, event, revision, view, call.job)
+                    reopened += 1
         if reopened:
-            sender.pump()
             await engine.settler.flush()  # the job's position moves only after this
         return Reopened(len(items), reopened)
 
@@ -274,6 +297,10 @@ def takes(view: DeliveryView | None, state: str | None) -> bool:
     if view.state in (DeliveryState.PENDING, DeliveryState.SENDING):
         return False
     return state is None or view.state.value == state
+
+
+def _moving() -> StoreBusy:
+    return StoreBusy("this share is just changing nodes", retry_after_seconds=1)
 
 
 def _not_pending(state: DeliveryState) -> Conflict:

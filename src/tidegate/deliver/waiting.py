@@ -49,6 +49,10 @@ class Waiting:
         self.overflow = True
         self.horizon_us = min(self.horizon_us, due_at_us)
 
+    def read_again(self) -> None:
+        """The table is to be read before anything else is taken: it has a row that memory gave up."""
+        self._left_out(0)
+
     def loading(self) -> None:
         """The earliest of the table are about to be read: what is left out from now on counts anew."""
         self.overflow = False

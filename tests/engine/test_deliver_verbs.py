@@ -1,0 +1,214 @@
+"""What an operator does while deliveries move: a verb, a bulk settlement and a read of the table act only on what is
+still true when they act. Each test makes one read of the real store slow and lets the other side move meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.farside import FarSide, answer
+from support.running import books, publish, run, running, until
+from tidegate.errors import Conflict, StoreBusy
+from tidegate.gateway import Gateway
+from tidegate.model import DeliveryState
+from tidegate.store import SHARES
+
+EVERY = frozenset(range(SHARES))
+OKAY = answer(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+BROKEN = answer(b"HTTP/1.1 500 X\r\ncontent-length: 0\r\n\r\n")
+
+
+def configuration(far: FarSide, **keys: Any) -> str:
+    lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
+    route = '[routes.all]\nfrom = "shop"\nto = "crm"\n'
+    return f'[sources.shop.publish]\n[destinations.crm]\nurl = "{far.url}/"\n{lines}{route}'
+
+
+def meanwhile(gateway: Gateway, method: str, act: Callable[[], Awaitable[Any]], where: str = "deliveries") -> None:
+    """The next read by this method takes as long as `act`: what it brings is as old as its beginning."""
+    part: Any = getattr(gateway.store, where)
+    real = getattr(part, method)
+
+    async def slow(*given: Any, **named: Any) -> Any:
+        setattr(part, method, real)
+        found = await real(*given, **named)
+        await act()
+        return found
+
+    setattr(part, method, slow)
+
+
+async def failing_once(gateway: Gateway, far: FarSide) -> int:
+    """An event whose first attempt failed; the far side takes the second."""
+    far.script = BROKEN
+    offset = await publish(gateway)
+    await until(lambda: number_of(gateway) in gateway.deliver.senders and waiting(gateway))
+    far.script = OKAY
+    return offset
+
+
+def number_of(gateway: Gateway) -> int:
+    return gateway.live.destinations["crm"].number
+
+
+def waiting(gateway: Gateway) -> int:
+    return len(gateway.deliver.senders[number_of(gateway)].waiting)
+
+
+async def counted(gateway: Gateway, **expected: int) -> bool:
+    found = (await books(gateway))["crm"]
+    return all(found[name] == count for name, count in expected.items())
+
+
+async def a_moment_for(condition: Callable[[], Any], seconds: float = 0.5) -> None:
+    """Wait for what must not come, and not longer."""
+    with contextlib.suppress(AssertionError):
+        await until(condition, seconds)
+
+
+def test_one_that_is_cancelled_is_not_sent_while_the_cancel_reads(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with FarSide(BROKEN) as far, running(tmp_path, configuration(far, retry=["100ms"])) as gateway:
+            offset = await failing_once(gateway, far)
+            meanwhile(gateway, "attempts", lambda: a_moment_for(lambda: not waiting(gateway)))
+            await gateway.deliver.cancel(offset, number_of(gateway))
+            assert await counted(gateway, cancelled=1, delivered=0, pending=0)
+            assert len(far.requests) == 1
+
+    run(main)
+
+
+@pytest.mark.parametrize("verb", ["retry", "cancel"])
+def test_a_verb_that_comes_twice_at_once_counts_once(tmp_path: Path, verb: str) -> None:
+    async def main() -> None:
+        schedule = ["10m"] if verb == "cancel" else []
+        async with FarSide(BROKEN) as far, running(tmp_path, configuration(far, retry=schedule)) as gateway:
+            far.script = BROKEN
+            offset, number = await publish(gateway), number_of(gateway)
+            await until(lambda: counted(gateway, pending=len(schedule), exhausted=1 - len(schedule)))
+            far.script = OKAY
+            act = getattr(gateway.deliver, verb)
+            ended = await asyncio.gather(*(act(offset, number) for _ in range(3)), return_exceptions=True)
+            if verb == "cancel":
+                assert [type(one) for one in ended if one is not None] == [Conflict, Conflict]
+                assert await counted(gateway, cancelled=1, exhausted=0, pending=0)
+            else:
+                assert not [one for one in ended if one is not None]
+                await until(lambda: counted(gateway, exhausted=0, pending=0))
+                assert (await books(gateway))["crm"]["delivered"] == 1
+
+    run(main)
+
+
+def test_a_row_that_was_delivered_while_the_table_was_read_is_not_sent_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with FarSide(BROKEN) as far, running(tmp_path, configuration(far, retry=["100ms", "10m"])) as gateway:
+            await failing_once(gateway, far)
+            sender = gateway.deliver.senders[number_of(gateway)]
+            read = asyncio.Event()
+
+            async def delivered() -> None:
+                await until(lambda: not waiting(gateway))
+                read.set()
+
+            meanwhile(gateway, "exceptions", delivered)
+            sender.waiting.overflow = True
+            sender._reload()
+            await asyncio.wait_for(read.wait(), 10)
+            await until(lambda: sender._reloading is None)
+            assert not waiting(gateway)
+            assert await counted(gateway, delivered=1, pending=0)
+            assert len(far.requests) == 2
+
+    run(main)
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_verb_whose_share_leaves_meanwhile_changes_nothing(tmp_path: Path, back: bool) -> None:
+    async def main() -> None:
+        async with FarSide(BROKEN) as far, running(tmp_path, configuration(far, retry=["10m"])) as gateway:
+            offset = await failing_once(gateway, far)
+
+            async def moved() -> None:
+                await gateway.deliver.leave(EVERY)
+                if back:
+                    await gateway.deliver.take(EVERY)
+
+            meanwhile(gateway, "attempts", moved)
+            with pytest.raises(StoreBusy):
+                await gateway.deliver.cancel(offset, number_of(gateway))
+            if not back:
+                await gateway.deliver.take(EVERY)
+            assert await counted(gateway, pending=1, cancelled=0, delivered=0)
+            await gateway.deliver.cancel(offset, number_of(gateway))
+            assert await counted(gateway, pending=0, cancelled=1)
+
+    run(main)
+
+
+@pytest.mark.parametrize(("where", "method"), [("deliveries", "exceptions"), ("log", "scan")])
+def test_a_bulk_settlement_whose_share_leaves_meanwhile_counts_nothing_twice(
+    tmp_path: Path, where: str, method: str
+) -> None:
+    async def main() -> None:
+        async with FarSide(BROKEN) as far, running(tmp_path, configuration(far, retry=["10m"])) as gateway:
+            await failing_once(gateway, far)
+            await gateway.live.pause("crm")
+            for _ in range(5):
+                await publish(gateway)
+            await gateway.deliver.settler.flush()
+
+            async def moved() -> None:
+                gateway.deliver.lost()
+                await gateway.deliver.take(EVERY)
+
+            meanwhile(gateway, method, moved, where)
+            await gateway.deliver.expire(gateway.store.log.told)
+            found = (await books(gateway))["crm"]
+            assert (found["owed"], found["exhausted"] + found["pending"]) == (6, 6)
+            await gateway.deliver.expire(gateway.store.log.told)
+            assert await counted(gateway, exhausted=6, pending=0, delivered=0)
+
+    run(main)
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_what_a_failed_bulk_settlement_cut_off_goes_out_again(tmp_path: Path, ordered: bool) -> None:
+    async def main() -> None:
+        keys: dict[str, Any] = {"ordered_by": "key"} if ordered else {}
+        async with FarSide(BROKEN) as far, running(tmp_path, configuration(far, retry=["100ms"], **keys)) as gateway:
+            answers = asyncio.Event()
+
+            async def held(reader: Any, writer: Any, request: Any) -> None:
+                await answers.wait()
+                await OKAY(reader, writer, request)
+
+            far.script = BROKEN
+            first = await publish(gateway, key="a")
+            await until(lambda: far.requests)
+            far.script = held
+            await until(lambda: len(far.requests) == 2)  # the retry, from its row
+            others = [await publish(gateway, key=key) for key in "abb"]
+            in_flight = 2 if ordered else 4
+            await until(lambda: len(gateway.deliver.senders[number_of(gateway)].flights) == in_flight)
+
+            async def busy() -> None:
+                raise StoreBusy("the server is busy", retry_after_seconds=1)
+
+            meanwhile(gateway, "scan", busy, "log")
+            with pytest.raises(StoreBusy):
+                await gateway.deliver.expire(others[-1])
+            answers.set()
+            await until(lambda: counted(gateway, pending=0))
+            lost = 2 if ordered else 1  # rows were settled before: the retry, and what stood behind it
+            assert await counted(gateway, delivered=4 - lost, exhausted=lost)
+            states = await gateway.deliver.states([(offset, number_of(gateway)) for offset in (first, *others)])
+            assert [view.state for view in states.values()].count(DeliveryState.DELIVERED) == 4 - lost
+
+    run(main)
