@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from support.stores import AllOffered, audience, event
 from tidegate.errors import Fenced, SchemaTooNew, StoreBusy
 from tidegate.store import SHARES
 from tidegate.store.postgres import open_postgres
+from tidegate.store.postgres.engine import sql
 from tidegate.store.postgres.leases import LEASE_SECONDS
 
 # -- dividing --------------------------------------------------------------------------------------------
@@ -40,6 +42,49 @@ def test_nodes_that_join_and_leave_share_evenly_and_no_share_is_held_twice():
             await a.leases.stop()
             assert a.leases.held == frozenset()
             await until(lambda: len(b.holder.shares) == len(c.holder.shares) == 32, 1)
+
+    asyncio.run(work())
+
+
+def once_lost(owner: Any, name: str, when: Callable[..., bool], *, after: bool) -> list[Any]:
+    """The first call that fits is cut: before it reached the server, or `after` it was committed there."""
+    real, lost = getattr(owner, name), []
+
+    async def call(*args: Any, **more: Any) -> Any:
+        if lost or not when(*args):
+            return await real(*args, **more)
+        answer = await real(*args, **more) if after else None
+        if after and not answer:
+            return answer
+        lost.append(args)
+        raise StoreBusy("the database does not answer")
+
+    setattr(owner, name, call)
+    return lost
+
+
+def test_shares_whose_claim_was_committed_and_not_answered_do_not_lie_idle():
+    async def work():
+        async with cluster() as made:
+            a, b = await made.node("a"), await made.node("b")
+            await until(lambda: len(a.holder.shares) == len(b.holder.shares) == 32, 2)
+            claim = sql("leases")["claim"]
+            lost = once_lost(b.engine.vital, "fetch", lambda text, *_: text == claim, after=True)
+            await a.leases.stop()
+            await until(lambda: everything(b), 3)
+            assert lost
+
+    asyncio.run(work())
+
+
+def test_shares_that_were_left_and_could_not_be_given_free_do_not_lie_idle():
+    async def work():
+        async with cluster() as made:
+            a = await made.node("a")
+            lost = once_lost(a.leases, "_free", lambda *_: True, after=False)
+            b = await made.node("b")
+            await until(lambda: len(a.holder.shares) == len(b.holder.shares) == 32, 4)
+            assert lost and a.holder.shares | b.holder.shares == set(range(SHARES))
 
     asyncio.run(work())
 

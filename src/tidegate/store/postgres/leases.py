@@ -273,11 +273,24 @@ class PostgresLeases:
         if all(node != self.node for node, _ in counts):
             return  # not a member: the renewal finds out
         self.on_company(len(counts))
+        if dict(counts)[self.node] != len(self.held):
+            await self._free_strays()
+            return
         change = change_of_shares(counts, self.node, rows[0][2])
         if change > 0:
             await self._claim(change)
         elif change < 0:
             await self._leave(frozenset(sorted(self.held, key=spread)[change:]))
+
+    async def _free_strays(self) -> None:
+        """Shares that are ours in the table and that nobody here works for: a claim whose answer was lost, or one that
+        was left and not given free. They go free, for whoever lacks some."""
+        fence = self.fence
+        rows = await self._engine.vital.fetch(self._sql["held"], self.node)
+        strays = frozenset(row[0] for row in rows) - self.held
+        if strays:
+            log.warning("%d shares of this node had nobody to work for them: they are given free", len(strays))
+            await self._free("lock_own", self.node, fence, strays)
 
     async def _claim(self, count: int) -> None:
         fence = self.fence

@@ -69,6 +69,9 @@ SELECT n.id, count(s.number) AS held, (SELECT count(*) FROM shares WHERE node IS
 FROM nodes AS n LEFT JOIN shares AS s ON s.node = n.id
 GROUP BY n.id ORDER BY n.started_at, n.id
 
+-- name: held
+SELECT number FROM shares WHERE node = $1
+
 -- name: claim
 -- In the order of `spread` in leases.py.
 WITH gate AS (
