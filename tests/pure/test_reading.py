@@ -62,6 +62,11 @@ def test_the_first_place_that_holds_something_wins():
     assert read({}, b'{"kind":{}}').type == "thing.happened"
 
 
+@pytest.mark.parametrize("place", ["a.²", "a.٣", "a.0x1", "a.-1", "a.99999999999999999999"])
+def test_a_place_that_is_no_index_finds_nothing_in_a_list(place):
+    assert compile_reader(Provider(key=(Place(path=place),)))({}, b'{"a": ["x", "y", "z", "w"]}').key is None
+
+
 def test_a_users_own_places_come_before_the_presets():
     inlet = WebhookInlet(verify="stripe", type_path="kind", id_header="X-Id", key_path="ref")
     reading = compile_reader(provider_of(inlet))({b"x-id": b"mine"}, b'{"kind":"k","type":"t","id":"evt_1","ref":5}')

@@ -135,6 +135,41 @@ def test_type_and_key_stay_texts():
     assert (out["type"], out["key"]) == ("charge.succeeded", None)
 
 
+DOUBLED = " | [@, @]"
+
+
+@pytest.mark.parametrize(
+    "expressions",
+    [
+        ["data" + DOUBLED * 10],
+        ["data" + DOUBLED * 60],
+        ["length(data" + DOUBLED * 5 + "[]" + DOUBLED * 5 + ")"],
+        ["to_string(data" + DOUBLED * 30 + ")"],
+        ["data" + ".{a: @, b: @}" * 10],
+        ["map(&[@, @]" + DOUBLED * 9 + ", data)"],
+        ["data[?a" + DOUBLED * 10 + "]"],
+        ["data.a[*].[b, c].[d, e][].[@, @].[@, @].[@, @].[@, @].[@, @].[@, @].[@, @].[@, @]"],
+        ["data" + DOUBLED * 9] * 2,
+    ],
+)
+def test_an_expression_that_would_explode_is_refused_at_load(expressions):
+    values = {f"data.v{number}": f"{{{{ {one} }}}}" for number, one in enumerate(expressions)}
+    with pytest.raises(ConfigError, match="copies"):
+        apply(set=values)
+
+
+def test_values_may_hold_the_event_as_often_as_there_are_paths():
+    out = apply(set={f"data.v{number}": "{{ data }}" for number in range(500)})
+    assert out["data"]["v499"] == VIEW["data"]
+    assert apply(set={"data": "{{ data.object" + DOUBLED * 9 + "[][][][][][][][] | length(@) }}"})["data"] == 512
+
+
+def test_a_separator_and_a_list_of_an_outsider_do_not_multiply():
+    view = {**VIEW, "data": {"sep": "x" * 300_000, "list": ["a"] * 300_000, "few": ["a", "b"]}}
+    out = apply(view, set={"data.long": "{{ join(data.sep, data.list) }}", "data.short": "{{ join(', ', data.few) }}"})
+    assert (out["data"]["long"], out["data"]["short"]) == (None, "a, b")
+
+
 @pytest.mark.parametrize(
     "bad",
     [

@@ -35,9 +35,11 @@ def parse_json(data: bytes | memoryview | msgspec.Raw) -> Any:
 
 
 def _parse_lenient(data: bytes) -> Any:
-    """For texts that are JSON to everyone else: lone surrogates, 1e400. What cannot be kept becomes U+FFFD or text."""
+    """For texts that are JSON to everyone else: lone surrogates, a byte order mark, 1e400. What cannot be kept becomes
+    U+FFFD or text.
+    """
     try:
-        value = json.loads(data.decode("utf-8"), parse_constant=_refuse, parse_float=_finite)
+        value = json.loads(data.decode("utf-8-sig"), parse_constant=_refuse, parse_float=_finite)
     except RecursionError:
         raise ValueError("JSON is nested too deeply") from None
     except UnicodeDecodeError as error:

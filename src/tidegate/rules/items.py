@@ -7,6 +7,7 @@ missing or of another type is None, never an error; a page without a list is a V
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,7 +30,7 @@ def field(value: Any, path: str) -> Any:
 
 def page_value(data: bytes, path: str) -> Any:
     """The parsed value at a dotted path of a page, without parsing the rest."""
-    raw = _skim(data, path)
+    raw = _skim(data.removeprefix(BOM_UTF8), path)
     return None if raw is None else parse_json(raw)
 
 
@@ -38,6 +39,7 @@ def page_items(data: bytes, selector: str) -> Sequence[msgspec.Raw | Any]:
 
     With an empty selector the page is the list itself, or an object with exactly one list in it.
     """
+    data = data.removeprefix(BOM_UTF8)  # some sources begin with one
     try:
         raw = _skim(data, selector)
     except msgspec.DecodeError:

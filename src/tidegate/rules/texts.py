@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MAX_OUTPUT = 4000
 MAX_TEMPLATE = 10_000
+MAX_WORK = 100  # filters, and parts joined by ~, of one template: each may cost as much as the payload is long
+MAX_WORDS = 10_000  # characters of one text that a filter works on; ten would not fit into the output
 _CUT_ENTITY = re.compile(r"&[a-z]{0,3}\Z")
 
 # Jinja's own filters that take time and space linear in their input. `replace`, `center`, `indent`, `format`,
@@ -126,9 +128,13 @@ def _gather(pieces: Any) -> str:
 
 def _check(tree: nodes.Template) -> None:
     stack: list[nodes.Node] = [tree]
+    work = 0
     while stack:
         node = stack.pop()
         kind = type(node).__name__
+        work += len(node.nodes) if kind == "Concat" else kind == "Filter"  # type: ignore[attr-defined]
+        if work > MAX_WORK:
+            raise _refused(f"the text has more than {MAX_WORK} filters and parts joined by ~", node)
         if kind not in _NODES:
             raise _refused(f"{_NAMES.get(kind, kind.lower())} may not stand in a text", node)
         judge = _CHECKS.get(kind)
@@ -222,6 +228,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
 
     environment = Lookups(undefined=Absent, finalize=escape, cache_size=0, keep_trailing_newline=True)
     environment.filters = {name: environment.filters[name] for name in FILTERS}
+    environment.filters.update({name: _shortened(environment.filters[name]) for name in _WORDY})
     environment.filters.update(json=_json, round=_round)
     environment.tests = {name: test for name, test in environment.tests.items() if name in (*TESTS, *_COMPARISONS)}
     environment.globals = {}
@@ -229,6 +236,20 @@ def _environment() -> ImmutableSandboxedEnvironment:
 
 
 _COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge", "in")
+
+
+# Filters that are slow on a long text: `title` takes half a second for a megabyte.
+_WORDY = ("capitalize", "float", "int", "lower", "title", "trim", "truncate", "upper")
+
+
+def _shortened(work: Any) -> Any:
+    """The filter on the beginning of a text. Jinja passes the environment to some as the first argument."""
+
+    @functools.wraps(work)
+    def shortened(*arguments: Any, **named: Any) -> Any:
+        return work(*(one[:MAX_WORDS] if isinstance(one, str) else one for one in arguments), **named)
+
+    return shortened
 
 
 def _round(value: Any, digits: int = 0) -> Any:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tidegate.errors import ConfigError
+from tidegate.rules.expressions import Copies, Value, compile_expression
 from tidegate.rules.filters import PARTS
 from tidegate.rules.view import MISSING, dig, is_index, step
 
@@ -23,14 +24,12 @@ if TYPE_CHECKING:
     from tidegate.config.model import Transform
 
 MAX_PATHS = 500  # of pick, rename and set each
-MAX_EXPRESSION = 1000  # characters
 _MAX_DEPTH = 32
 _ALWAYS = ("type", "source", "origin", "key")
 _WRITABLE = ("type", "key", "data", "change")  # where it came from is not for a route to say
 _EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 
 View = dict[str, Any]
-Value = Callable[[View], Any]
 Path = tuple[str, ...]
 
 
@@ -45,8 +44,9 @@ def compile_transform(transform: Transform) -> Callable[[View], View]:
         (path_of(start, "$.transform.rename"), path_of(end, "$.transform.rename", _WRITABLE))
         for start, end in _bounded(transform.rename, "$.transform.rename").items()
     ]
+    copies = Copies()
     settings = [
-        (path_of(target, "$.transform.set", _WRITABLE), _value(value, f"$.transform.set.{target}", 0))
+        (path_of(target, "$.transform.set", _WRITABLE), _value(value, f"$.transform.set.{target}", 0, copies))
         for target, value in _bounded(transform.set, "$.transform.set").items()
     ]
 
@@ -181,17 +181,17 @@ def _without(holder: Any, names: Path) -> Any:
 # -- values ----------------------------------------------------------------------------------------------
 
 
-def _value(value: Any, path: str, depth: int) -> Value:
+def _value(value: Any, path: str, depth: int, copies: Copies) -> Value:
     """A constant, or text with `{{ expression }}`; inside lists and objects too."""
     if depth > _MAX_DEPTH:
         raise ConfigError(f"the value is nested more than {_MAX_DEPTH} deep", path=path)
     if isinstance(value, str):
-        return _text_value(value, path)
+        return _text_value(value, path, copies)
     if isinstance(value, list):
-        items = [_value(item, f"{path}[{number}]", depth + 1) for number, item in enumerate(value)]
+        items = [_value(item, f"{path}[{number}]", depth + 1, copies) for number, item in enumerate(value)]
         return lambda view: [item(view) for item in items]
     if isinstance(value, dict):
-        fields = {name: _value(item, f"{path}.{name}", depth + 1) for name, item in value.items()}
+        fields = {name: _value(item, f"{path}.{name}", depth + 1, copies) for name, item in value.items()}
         return lambda view: {name: field(view) for name, field in fields.items()}
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{value} is no number that JSON can hold", path=path)
@@ -200,14 +200,14 @@ def _value(value: Any, path: str, depth: int) -> Value:
     return lambda _view: value
 
 
-def _text_value(text: str, path: str) -> Value:
+def _text_value(text: str, path: str, copies: Copies) -> Value:
     """`"{{ a.b }}"` alone is the value itself; among other text its words are put in."""
     pieces = _EXPRESSION.split(text)  # literal, expression, literal, ...
     if any("{{" in literal or "}}" in literal for literal in pieces[::2]):
         raise ConfigError(f"{text!r} has braces that do not close", path=path)
     if len(pieces) == 1:
         return lambda _view: text
-    expressions = [_expression(piece, path) for piece in pieces[1::2]]
+    expressions = [compile_expression(piece, path, copies) for piece in pieces[1::2]]
     literals = pieces[::2]
     if len(expressions) == 1 and not "".join(literals).strip():
         return expressions[0]
@@ -219,63 +219,6 @@ def _text_value(text: str, path: str) -> Value:
         return "".join(out)
 
     return interpolate
-
-
-def _expression(text: str, path: str) -> Value:
-    import jmespath
-
-    text = text.strip()
-    if not text or len(text) > MAX_EXPRESSION:
-        raise ConfigError(f"an expression has 1 to {MAX_EXPRESSION} characters; got {len(text)}", path=path)
-    try:
-        parsed = jmespath.compile(text)
-    except (ValueError, RecursionError) as error:  # JMESPathError is a ValueError
-        first_line = str(error).partition("\n")[0]
-        raise ConfigError(f"{text!r} is no JMESPath expression: {first_line}", path=path) from None
-    _check_expression(parsed.parsed, text, path, frozenset(jmespath.functions.Functions.FUNCTION_TABLE))
-
-    def evaluate(view: View) -> Any:
-        try:
-            return _json_only(parsed.search(view))
-        # What jmespath's functions raise on values of another type than they expect: an answer, never a crash.
-        except (ArithmeticError, TypeError, ValueError, LookupError, AttributeError, RecursionError):
-            return None
-
-    return evaluate
-
-
-def _check_expression(
-    node: dict[str, Any], text: str, path: str, functions: frozenset[str], parent: str = "", depth: int = 0
-) -> None:
-    """Roots must be parts of the event, so that `object.id` for `data.object.id` is found out at load."""
-    kind = node["type"]
-    if depth > _MAX_DEPTH * 2:
-        raise ConfigError(f"{text[:40]!r}... is nested too deep", path=path)
-    if kind == "expref" and parent != "function_expression":
-        raise ConfigError(f"{text!r}: '&' may only stand as an argument of a function", path=path)
-    if kind == "function_expression" and node["value"] not in functions:
-        raise ConfigError(f"{text!r}: JMESPath has no function {node['value']}()", path=path)
-    if parent == "" and (root := _root(node)) is not None and root not in PARTS:
-        raise ConfigError(
-            f"{text!r} must start with one of {', '.join(PARTS)}",
-            path=path,
-            hint="paths start at the event: write data.NAME for a field of the payload",
-        )
-    for child in node["children"]:
-        if isinstance(child, dict) and "type" in child:
-            _check_expression(child, text, path, functions, kind, depth + 1)
-
-
-def _root(node: dict[str, Any]) -> str | None:
-    """The leftmost field that an expression reads, when it starts with one."""
-    while node["type"] in ("subexpression", "index_expression", "projection", "flatten", "value_projection", "pipe"):
-        node = node["children"][0]
-    return str(node["value"]) if node["type"] == "field" else None
-
-
-def _json_only(value: Any) -> Any:
-    """A float out of range (`sum` of huge numbers) is null, as JSON has no word for it."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _text(value: Any) -> str:
