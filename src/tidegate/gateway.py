@@ -210,7 +210,7 @@ class Gateway:
             return []
         changes = await self.live.apply(_read(self.options.config, self._environ), prune=prune)
         for change in changes:
-            log.info("%s %s %s", change.kind, change.name, change.action)
+            log.info(" ".join(filter(None, (change.kind, change.name, change.action))))
         return changes
 
     # -- the receive door's neighbours -------------------------------------------------------------------

@@ -80,7 +80,10 @@ class LiveRoute(msgspec.Struct, frozen=True):
 
 
 class ItemChange(msgspec.Struct, frozen=True):
-    """What an apply did to one item: `action` is created, updated, deleted, paused or resumed."""
+    """What an apply did to one item: `action` is created, updated, deleted, paused or resumed.
+
+    The settings of the file are told likewise, with `kind` as the file calls them and no name.
+    """
 
     kind: str
     name: str
@@ -341,9 +344,11 @@ class Live:
             if item.owner == "file" and key not in wanted:
                 self._left_file(item, prune, puts, changes)
         await self._write(puts)
-        self.settings = loaded
+        before, self.settings = self.settings, loaded
         await self._refresh()
-        return changes
+        kinds = ("gateway", "egress", "retention")
+        settings = [kind for kind in kinds if getattr(before, kind) != getattr(loaded, kind)]
+        return [*(ItemChange(kind, "", "updated") for kind in settings), *changes]
 
     def _put_from_file(
         self, key: tuple[str, str], spec: Spec, place: int, puts: list[Item], changes: list[ItemChange]

@@ -65,6 +65,17 @@ def test_apply_makes_the_file_so_and_diff_says_it_before(tmp_path: Path, far: Re
         wait_until(lambda: far.taken, "the new route delivers")
 
 
+def test_what_apply_changes_of_the_settings_is_told_like_the_items(tmp_path: Path, far: Receiver) -> None:
+    with Served(tmp_path, BASE) as gateway:
+        narrower = BASE.replace("127.0.0.1/32", "10.1.2.3/32") + '[retention]\nevents = "9d"\n'
+        gateway.file.write_text(narrower + WAITING.format(far=far.url))
+        assert gateway.run("config", "apply").out == (
+            "~ egress updated\n~ retention updated\n+ destination crm created\n+ route all created\n"
+        )
+        assert gateway.run("config", "apply").out == "nothing changed\n"
+        assert gateway.told("egress updated")
+
+
 def test_an_invalid_file_changes_nothing_and_every_problem_is_told(tmp_path: Path, far: Receiver) -> None:
     with Served(tmp_path, BASE + WAITING.format(far=far.url)) as gateway:
         before = gateway.run("config", "show", "--json").json
