@@ -212,3 +212,17 @@ def test_what_a_failed_bulk_settlement_cut_off_goes_out_again(tmp_path: Path, or
             assert [view.state for view in states.values()].count(DeliveryState.DELIVERED) == 4 - lost
 
     run(main)
+
+
+def test_a_destination_that_is_dead_for_long_has_one_range_in_memory_as_in_the_store(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with FarSide(OKAY) as far, running(tmp_path, configuration(far)) as gateway:
+            await gateway.live.pause("crm")
+            for _ in range(3):
+                await publish(gateway)
+                await gateway.deliver.expire(await publish(gateway))
+            assert await counted(gateway, exhausted=6, pending=0)
+            assert gateway.deliver.ranges == await gateway.store.deliveries.ranges()
+            assert [(one.after, one.upto) for one in gateway.deliver.ranges] == [(0, 6)]
+
+    run(main)

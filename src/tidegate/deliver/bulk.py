@@ -101,13 +101,22 @@ async def _range(engine: DeliverEngine, sender: Sender, state: DeliveryState, ca
         lane.fed_to = bound
     if count:
         one = RangeSettlement(sender.number, position, bound, state, cause, engine.clock.now_us())
-        engine.ranges.append(one)
+        _remember(engine.ranges, one)
         engine.settler.range(one)
         _count(sender, state, count)
     lane.touched = True
     engine.settler.lane(lane)
     engine.settler.due()
     return count
+
+
+def _remember(ranges: list[RangeSettlement], one: RangeSettlement) -> None:
+    """As the store keeps it: the last range of a destination grows when the new one says the same."""
+    i = next((i for i in reversed(range(len(ranges))) if ranges[i].destination == one.destination), None)
+    if i is not None and (ranges[i].state, ranges[i].cause) == (one.state, one.cause):
+        ranges[i] = msgspec.structs.replace(ranges[i], upto=one.upto, at_us=one.at_us)
+    else:
+        ranges.append(one)
 
 
 def _count(sender: Sender, state: DeliveryState, count: int) -> None:
