@@ -21,7 +21,7 @@ from tidegate.model import Event
 from tidegate.pull.keeper import Router
 from tidegate.pull.on_demand import CACHE_BYTES, OnDemand, PullAnswer, PullCounts, Target
 from tidegate.pull.resource import PollReport, ResourceEngine, shape_of
-from tidegate.pull.sources import PullClient, SourceClient
+from tidegate.pull.sources import PullClient, PullResponse, SourceClient
 from tidegate.store import Store, share_of_name
 
 Place = tuple[str, str]  # (source, resource)
@@ -52,7 +52,7 @@ class PullEngine:
         self._router = router
         self._client = client
         self._clock = clock
-        self._on_demand = OnDemand(clock, cache_bytes)
+        self._on_demand = OnDemand(clock, self._show, cache_bytes)
         self._sources: dict[str, Source] = {}
         self._clients: dict[str, SourceClient] = {}
         self._targets: dict[Place, Target] = {}
@@ -179,6 +179,11 @@ class PullEngine:
             if engines is not None and not event.change:
                 for engine in engines:
                     engine.hear(event)
+
+    def _show(self, source: str, resource: str, key: str, response: PullResponse) -> None:
+        engine = self._engines.get((source, resource))
+        if engine is not None:
+            engine.show(key, response)
 
     # -- the doors ---------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from tidegate.config.model import Resource
 from tidegate.errors import TidegateError, UpstreamError
 from tidegate.model import Origin
 from tidegate.pull.keeper import Keeper
-from tidegate.pull.sources import POLL_PATIENCE_SECONDS, SourceClient
+from tidegate.pull.sources import POLL_PATIENCE_SECONDS, PullResponse, SourceClient
 from tidegate.rules.canonical import parse_json
 from tidegate.rules.changes import Copy, make_copy
 from tidegate.rules.deletes import proves_absence
@@ -40,6 +40,10 @@ class Fetcher:
         self._keeper.statistics.fetch_backs += 1
         response = await self._source.request(url, params, patience_seconds=POLL_PATIENCE_SECONDS)
         self._keeper.statistics.bytes += len(response.body)
+        return self.read(key, response, origin)
+
+    def read(self, key: str, response: PullResponse, origin: Origin) -> Copy:
+        """The copy that an answer for one item is. UpstreamError when it is none."""
         gone = proves_absence(response.status)
         value = None
         if not gone:

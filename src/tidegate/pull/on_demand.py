@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 
 import msgspec
 
@@ -28,6 +29,7 @@ _SHOWN = ("content-type", "content-language", "content-disposition", "last-modif
 STALE_WARNING = '111 Tidegate "Revalidation Failed"'  # RFC 7234 section 5.5.2; obsolete, and still the one with a name
 
 CacheKey = tuple[str, str, str | None, tuple[tuple[str, str], ...]]
+Show = Callable[[str, str, str, PullResponse], None]  # source, resource, key, the answer
 
 
 class PullAnswer(msgspec.Struct):
@@ -97,8 +99,10 @@ class Target(msgspec.Struct, frozen=True):
 class OnDemand:
     """Answers pulls. One for all sources: the bound on memory is one bound."""
 
-    def __init__(self, clock: Clock, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, clock: Clock, show: Show, cache_bytes: int = CACHE_BYTES) -> None:
+        """`show` is told of each item as the source has it now."""
         self._clock = clock
+        self._show = show
         self._limit = cache_bytes
         self._bytes = 0
         self._cache: OrderedDict[CacheKey, _Entry] = OrderedDict()
@@ -181,6 +185,8 @@ class OnDemand:
                 self._drop(place)  # gone at the source: no copy may stand in for it later
             raise refused(target, response)
         entry = _entry(target, response)
+        if key is not None and not query and response.status == 200 and self._in_force(place):
+            self._show(source.name, target.name, key, response)
         keep = freshness.may_keep(response.status, header(response.headers, "cache-control"), target.cache_seconds)
         if not keep:
             self._drop(place)
@@ -214,8 +220,8 @@ class OnDemand:
     # -- the cache ---------------------------------------------------------------------------------------
 
     def _keep(self, place: CacheKey, entry: _Entry) -> bool:
-        if self._flights.get(place) is not asyncio.current_task():
-            return False  # asked by a configuration that is no longer in force
+        if not self._in_force(place):
+            return False
         self._drop(place)
         if entry.size > self._limit // MAX_ENTRY_SHARE:
             return False
@@ -225,6 +231,10 @@ class OnDemand:
             _, oldest = self._cache.popitem(last=False)
             self._bytes -= oldest.size
         return True
+
+    def _in_force(self, place: CacheKey) -> bool:
+        """Whether the flight that runs here was asked by the configuration of now."""
+        return self._flights.get(place) is asyncio.current_task()
 
     def _drop(self, place: CacheKey) -> None:
         old = self._cache.pop(place, None)

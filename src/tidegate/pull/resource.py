@@ -22,7 +22,8 @@ from tidegate.model import Event, Origin
 from tidegate.pull.fetch import AT_ONCE, Fetcher
 from tidegate.pull.keeper import Keeper, Router
 from tidegate.pull.poller import Poller
-from tidegate.pull.sources import SourceClient
+from tidegate.pull.shown import ShownReader
+from tidegate.pull.sources import PullResponse, SourceClient
 from tidegate.pull.statistics import Statistics
 from tidegate.pull.webhooks import WebhookReader
 from tidegate.store import ResourceState, Store
@@ -97,6 +98,7 @@ class ResourceEngine:
 
     def _build(self) -> None:
         self._fetcher = Fetcher(self.source, self.name, self.resource, self.keeper, self._clock)
+        self._shown = ShownReader(self.keeper, self._store.records, self._fetcher, self._clock)
         self._webhooks = WebhookReader(self._store.log, self.keeper, self.resource, self._to_fetch.set)
         self._poller = Poller(
             self.source, self.resource, self.keeper, self._store.records, self._fetcher, self._clock, self.catch_up
@@ -149,7 +151,10 @@ class ResourceEngine:
         self._ready.set()
         if self.keeper.memo.dirty:
             self._to_fetch.set()
-        works = {asyncio.create_task(work) for work in (self._follow(), self._fetch_back(), self._keep_schedule())}
+        works = {
+            asyncio.create_task(work)
+            for work in (self._follow(), self._fetch_back(), self._shown.run(), self._keep_schedule())
+        }
         try:
             done, _ = await asyncio.wait(works, return_when=asyncio.FIRST_EXCEPTION)
             for work in done:
@@ -165,6 +170,10 @@ class ResourceEngine:
         """A hint from the log's listener."""
         if self._webhooks.concerns(event):
             self._heard.set()
+
+    def show(self, key: str, response: PullResponse) -> None:
+        """A pull of an item was answered: it may be newer than the record."""
+        self._shown.show(key, response)
 
     async def catch_up(self) -> None:
         """Apply what the log has told so far."""

@@ -122,6 +122,8 @@ def _number(text: str) -> Decimal | None:
 
 def judge(known: RecordState | None, copy: Copy, *, can_fetch: bool) -> Verdict:
     """The merge rule. `can_fetch`: the source can be asked for the item alone."""
+    if copy.origin is Origin.PULL and not _shows_more(known, copy):
+        return Verdict.SAME
     if known is None:
         return _hint(copy, can_fetch) or Verdict.STORE
     if known.version is not None and copy.version is not None:
@@ -132,6 +134,25 @@ def judge(known: RecordState | None, copy: Copy, *, can_fetch: bool) -> Verdict:
             return Verdict.RENEW if _alike(known, copy) else Verdict.STORE
         return _same_version(known, copy, can_fetch)
     return _no_version(known, copy, can_fetch)
+
+
+def _shows_more(known: RecordState | None, copy: Copy) -> bool:
+    """A pull was asked for a caller, not for the records, so it only tells of a known record that is newer now.
+
+    It must have the form the record has: where the item's own page shows more or less than the list, storing it would
+    be a change that is none, back and forth with every poll. What it may not tell, the next poll does.
+    """
+    if known is None or known.deleted:
+        return False
+    if known.version is not None and copy.version is not None and not newer(copy.version, known.version):
+        return False
+    return _same_form(parse_json(known.body), copy.value)
+
+
+def _same_form(a: Any, b: Any) -> bool:
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_same_form(a[name], b[name]) for name in a)
+    return isinstance(a, dict) is isinstance(b, dict)
 
 
 def _same_version(known: RecordState, copy: Copy, can_fetch: bool) -> Verdict:
