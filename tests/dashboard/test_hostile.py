@@ -196,11 +196,11 @@ def test_a_browser_runs_nothing_of_it_and_does_not_scroll_sideways(tmp_path: Pat
     assert complaints == []
 
 
-def test_room_is_counted_as_a_text_will_stand_on_the_page() -> None:
-    room = payload.Room(100)
-    assert room.take("plain", 50) == "plain" and room.left == 95
-    assert room.take("<" * 50, 40) == "<" * 23 + "…"
-    assert room.take("\u202e", 9) == "…" and room.take("x", 0) == "…"
+def test_space_is_counted_as_a_text_will_stand_on_the_page() -> None:
+    space = payload.Space(100)
+    assert space.take("plain", 50) == "plain" and space.left == 95
+    assert space.take("<" * 50, 40) == "<" * 23 + "…"
+    assert space.take("\u202e", 9) == "…" and space.take("x", 0) == "…"
     assert payload.weight("<\u202e") == len("&lt;\\u202e")
 
 

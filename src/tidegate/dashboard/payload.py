@@ -30,14 +30,14 @@ class Node(NamedTuple):
     more: int = 0
 
 
-class Room:
+class Space:
     """What is left of a page for foreign text. Counted as it will stand there: `<` takes four letters of HTML."""
 
     def __init__(self, size: int = MAX_PAGE) -> None:
         self.left = size
 
     def take(self, text: str, most: int) -> str:
-        """The text, or as much of it as has room, with an ellipsis where it was cut."""
+        """The text, or as much of it as fits, with an ellipsis where it was cut."""
         shown = text[:most]
         cost = weight(shown)
         while cost > max(self.left, 0) and shown:
@@ -52,29 +52,29 @@ def weight(text: str) -> int:
     return len(escape(visible(text)).encode())
 
 
-def tree(value: Any, room: Room | None = None) -> Node:
-    """The root node of a parsed JSON value, as far as there is room."""
-    return _node("", value, 0, room or Room())
+def tree(value: Any, space: Space | None = None) -> Node:
+    """The root node of a parsed JSON value, as far as there is space."""
+    return _node("", value, 0, space or Space())
 
 
-def _node(name: str, value: Any, depth: int, room: Room) -> Node:
-    room.left -= NODE_BYTES
-    name = room.take(name, 120)
+def _node(name: str, value: Any, depth: int, space: Space) -> Node:
+    space.left -= NODE_BYTES
+    name = space.take(name, 120)
     if isinstance(value, dict | list):
         pairs = list(value.items()) if isinstance(value, dict) else [(str(i), item) for i, item in enumerate(value)]
         children: list[Node] = []
         if depth < MAX_DEPTH:
             for key, item in pairs:
-                if room.left <= 0:
+                if space.left <= 0:
                     break
-                children.append(_node(str(key), item, depth + 1, room))
+                children.append(_node(str(key), item, depth + 1, space))
         kind = "object" if isinstance(value, dict) else "list"
         return Node(name, kind, "", tuple(children), len(pairs), len(pairs) - len(children))
     if isinstance(value, str):
-        return Node(name, "string", room.take(json.dumps(value[: MAX_TEXT + 1], ensure_ascii=False), MAX_TEXT))
+        return Node(name, "string", space.take(json.dumps(value[: MAX_TEXT + 1], ensure_ascii=False), MAX_TEXT))
     if isinstance(value, bool) or value is None:
         return Node(name, "word", json.dumps(value))
-    return Node(name, "number", room.take(str(value), 80))
+    return Node(name, "number", space.take(str(value), 80))
 
 
 def nodes(root: Node | None) -> int:
@@ -82,28 +82,28 @@ def nodes(root: Node | None) -> int:
     return 1 + sum(nodes(child) for child in root.children) if root is not None else 0
 
 
-def raw(body: bytes, room: Room | None = None) -> tuple[str, bool]:
+def raw(body: bytes, space: Space | None = None) -> tuple[str, bool]:
     """The bytes as text for reading, and whether something was left out. Bytes that are no UTF-8 show as \\xNN."""
-    text = (room or Room()).take(body[: MAX_PAGE + 1].decode("utf-8", "backslashreplace"), MAX_PAGE)
+    text = (space or Space()).take(body[: MAX_PAGE + 1].decode("utf-8", "backslashreplace"), MAX_PAGE)
     return text, text.endswith("…") and len(body) > 0
 
 
-def differences(before: Any, after: Any, room: Room | None = None) -> list[tuple[str, str, str]]:
+def differences(before: Any, after: Any, space: Space | None = None) -> list[tuple[str, str, str]]:
     """(field, before, after) of the top-level fields that differ, as JSON texts; "" where a side has none."""
     old = before if isinstance(before, dict) else {}
     new = after if isinstance(after, dict) else {}
     rows: list[tuple[str, str, str]] = []
-    room = room or Room()
+    space = space or Space()
     for name in [*old, *(key for key in new if key not in old)]:
         if name in old and name in new and old[name] == new[name]:
             continue
-        if room.left <= 0 or len(rows) == MAX_FIELDS:
+        if space.left <= 0 or len(rows) == MAX_FIELDS:
             rows.append(("…", "", ""))
             break
-        room.left -= NODE_BYTES
-        rows.append((room.take(str(name), 120), _shown(old, name, room), _shown(new, name, room)))
+        space.left -= NODE_BYTES
+        rows.append((space.take(str(name), 120), _shown(old, name, space), _shown(new, name, space)))
     return rows
 
 
-def _shown(side: dict[str, Any], name: str, room: Room) -> str:
-    return room.take(json.dumps(side[name], ensure_ascii=False), MAX_TEXT) if name in side else ""
+def _shown(side: dict[str, Any], name: str, space: Space) -> str:
+    return space.take(json.dumps(side[name], ensure_ascii=False), MAX_TEXT) if name in side else ""

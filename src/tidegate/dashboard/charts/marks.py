@@ -1,4 +1,4 @@
-"""The small marks: state signs, sparkline and bars, and the numbers helper that all charts share.
+"""The small marks: state signs and bars, and the numbers helper that all charts share.
 
 Knows no page. A sign is drawn in a box of 12 x 12 in `currentColor`; the class of its parent gives the colour, and
 the shape alone already tells the state.
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-from tidegate.dashboard.words import count, visible
+from tidegate.dashboard.words import visible
 
 # The glyph of each state sign (look: State sign). "f" is filled, "cut" takes the colour of the surface.
 SIGNS = {
@@ -59,23 +59,6 @@ def open_svg(width: float, height: float, title: str, description: str, cls: str
     return (
         f'<svg class="chart {escape(cls)}" viewBox="0 0 {num(width)} {num(height)}"{natural} role="group">'
         f"<title>{title}</title><desc>{escape(visible(description))}</desc>"
-    )
-
-
-def sparkline(values: Sequence[float], title: str, *, width: int = 120, height: int = 28) -> str:
-    """A line from zero, oldest first, with its last value as a dot. "" for fewer than two values."""
-    if len(values) < 2:
-        return ""
-    top = max(*values, 1)
-    step = (width - 6) / (len(values) - 1)
-    points = [(3 + i * step, height - 3 - (max(v, 0) / top) * (height - 6)) for i, v in enumerate(values)]
-    line = " ".join(f"{num(x)},{num(y)}" for x, y in points)
-    x, y = points[-1]
-    words = f"from {count(values[0])} to {count(values[-1])}, at most {count(top)}"
-    return (
-        open_svg(width, height, title, words)
-        + f'<path class="ax" d="M0 {height - 2.5}H{width}"/><polyline class="sp" points="{line}"/>'
-        + f'<circle cx="{num(x)}" cy="{num(y)}" r="2.5" fill="currentColor"/></svg>'
     )
 
 

@@ -11,6 +11,7 @@ from tidegate.answer import deliveries, stats
 from tidegate.answer import waiting as queue
 from tidegate.answer.forms import DeliveryForm
 from tidegate.config import model as config
+from tidegate.config.checks import names_of
 from tidegate.dashboard import signs, words
 from tidegate.dashboard.pages import health, lists
 from tidegate.dashboard.pages.actions import last_test
@@ -24,8 +25,8 @@ SHOWN = 20
 async def page(room: Room, request: Request) -> Response:
     snapshot = await stats.snapshot(room.gateway)
     known = room.gateway.live.destinations
-    signs = [health.destination(room.gateway, one, snapshot)["sign"] for one in known.values()]
-    bad = sum(1 for sign in signs if sign in ("exhausted", "paused", "retry"))
+    looks = [health.destination(room.gateway, one, snapshot)["sign"] for one in known.values()]
+    bad = sum(1 for look in looks if look in ("exhausted", "paused", "retry"))
     subline = f"{words.plural(len(known), 'receiver')}, {f'{bad} of them not well' if bad else 'all well'}."
     names, turn = lists.turned(list(known), request)
     return room.pages.page(
@@ -62,7 +63,7 @@ async def one(room: Room, request: Request) -> Response:
         routes=[
             {"name": route.name, "words": _route_words(route.spec)}
             for route in gateway.live.routes.values()
-            if name in (route.spec.to if isinstance(route.spec.to, list) else [route.spec.to])
+            if name in names_of(route.spec.to)
         ],
         test=last_test(gateway, live.number),
     )
@@ -118,13 +119,12 @@ def _settings(spec: config.Destination) -> list[tuple[str, str]]:
 
 
 def _route_words(spec: config.Route) -> str:
-    sources = spec.from_ if isinstance(spec.from_, list) else [spec.from_]
     wanted = []
     if isinstance(spec.types, list):
         wanted.append("types " + ", ".join(spec.types))
     if isinstance(spec.changes, list):
         wanted.append("changes of " + ", ".join(spec.changes))
-    text = f"from {', '.join(sources)}: {'; '.join(wanted) or 'everything that comes in'}"
+    text = f"from {', '.join(names_of(spec.from_))}: {'; '.join(wanted) or 'everything that comes in'}"
     text += ", filtered" if spec.filter else ""
     text += ", transformed" if spec.transform is not None else ""
     return text if spec.enabled else f"{text} (off)"

@@ -82,26 +82,14 @@ def view(
     """Everything the template needs. Pure."""
     event, held = told.event, held or {}
     ordered = sorted(told.deliveries, key=lambda one: (one.id != first, _URGENT.index(one.state)))
-    foreign, used = payload.Room(FOREIGN), 0
-    deliveries = []
-    for one in ordered:
-        if used >= CARDS_BYTES:
-            break
-        deliveries.append(_delivery(one, addresses, now_us, held.get(one.destination, ""), foreign))
-        used += CARD_BYTES + len(deliveries[-1]["timeline"]) + ATTEMPT_BYTES * len(deliveries[-1]["attempts"])
+    deliveries, used = _cards(ordered, addresses, now_us, held)
     others = [_line(one, event.id) for one in ordered[len(deliveries) :][:LINES]]
     used += LINE_BYTES * len(others)
-    room = payload.Room(min(payload.MAX_PAGE, max(LEAST_PAYLOAD, PAGE_BYTES - used - FOREIGN)))
-    half = payload.Room(room.left // 2)
-    diff = payload.differences(event.change.before, event.data, half) if event.change is not None else []
-    room.left -= room.left // 2 - half.left
-    raw, cut = payload.raw(body, room) if shown == "raw" else ("", False)
+    space = payload.Space(min(payload.MAX_PAGE, max(LEAST_PAYLOAD, PAGE_BYTES - used - FOREIGN)))
     verdict, got, following = _summary(told.deliveries, held, told.fed)
     looked = [one for one in told.routes if one.took or one.route not in elsewhere]
-    tree = payload.tree(event.data, room) if shown == "tree" and event.data is not None else None
     what, what_more = _what(event)
     return {
-        "e": {**msgspec.to_builtins(event), "headers": _headers(event, room) if shown == "headers" else []},
         "verdict": verdict,
         "what": what,
         "what_more": what_more,
@@ -118,25 +106,52 @@ def view(
         "routes_elsewhere": len(told.routes) - len(looked),
         "moving": any(one.state in ("pending", "sending") for one in told.deliveries),
         "again": len(told.deliveries),
-        "findable": payload.nodes(tree) >= FINDABLE,
+        **_contents(event, body, shown, space),
+    }
+
+
+def _cards(
+    ordered: list[DeliveryForm], addresses: dict[str, str], now_us: int, held: dict[str, str]
+) -> tuple[list[dict[str, Any]], int]:
+    """(the deliveries that are shown in full, the bytes of the page that they use)."""
+    foreign, used = payload.Space(FOREIGN), 0
+    cards: list[dict[str, Any]] = []
+    for one in ordered:
+        if used >= CARDS_BYTES:
+            break
+        cards.append(_delivery(one, addresses, now_us, held.get(one.destination, ""), foreign))
+        used += CARD_BYTES + len(cards[-1]["timeline"]) + ATTEMPT_BYTES * len(cards[-1]["attempts"])
+    return cards, used
+
+
+def _contents(event: EventForm, body: bytes, shown: str, space: payload.Space) -> dict[str, Any]:
+    """What it holds: the event, what changed, and the one view of its payload that is `shown`."""
+    half = payload.Space(space.left // 2)
+    diff = payload.differences(event.change.before, event.data, half) if event.change is not None else []
+    space.left -= space.left // 2 - half.left
+    raw, cut = payload.raw(body, space) if shown == "raw" else ("", False)
+    tree = payload.tree(event.data, space) if shown == "tree" and event.data is not None else None
+    return {
+        "e": {**msgspec.to_builtins(event), "headers": _headers(event, space) if shown == "headers" else []},
         "diff": diff,
         "readable": event.data is not None,
         "view": shown,
         "tree": tree,
+        "findable": payload.nodes(tree) >= FINDABLE,
         "raw": raw,
         "raw_cut": cut,
         "tabs": {name: f"/events/{event.id}?view={name}#payload" for name in VIEWS},
     }
 
 
-def _headers(event: EventForm, room: payload.Room) -> list[tuple[str, str]]:
+def _headers(event: EventForm, space: payload.Space) -> list[tuple[str, str]]:
     pairs = [] if event.headers is msgspec.UNSET else event.headers
     shown = []
     for name, value in pairs[:60]:
-        if room.left <= 0:
+        if space.left <= 0:
             break
-        room.left -= payload.NODE_BYTES
-        shown.append((room.take(name, 80), room.take(value, 300)))
+        space.left -= payload.NODE_BYTES
+        shown.append((space.take(name, 80), space.take(value, 300)))
     return shown
 
 
@@ -231,7 +246,7 @@ def _named(names: list[str]) -> str:
 
 
 def _delivery(
-    one: DeliveryForm, addresses: dict[str, str], now_us: int, held: str, foreign: payload.Room
+    one: DeliveryForm, addresses: dict[str, str], now_us: int, held: str, foreign: payload.Space
 ) -> dict[str, Any]:
     sign = signs.delivery(one.state, len(one.attempts))
     tries = [Try(a.number, parse_instant(a.started_at), a.outcome == "ok", signs.answer(a)) for a in one.attempts]
@@ -266,7 +281,7 @@ def _line(one: DeliveryForm, event_id: str) -> dict[str, str]:
     return {"destination": one.destination, "sign": sign.sign, "word": sign.word, "href": href}
 
 
-def _attempt(one: AttemptForm, foreign: payload.Room, *, open_: bool) -> dict[str, Any]:
+def _attempt(one: AttemptForm, foreign: payload.Space, *, open_: bool) -> dict[str, Any]:
     return {
         **msgspec.to_builtins(one),
         "answer": signs.answer(one),

@@ -32,7 +32,7 @@ async def rows(gateway: Gateway, found: Sequence[Event]) -> list[dict[str, Any]]
     views = await gateway.deliver.states(pairs) if pairs else {}
     names = gateway.live.destination_names
     out = []
-    room = payload.Room(FOREIGN)
+    space = payload.Space(FOREIGN)
     for one in found:
         deliveries = []
         for number in wanted[one.offset][:SHOWN]:
@@ -45,8 +45,8 @@ async def rows(gateway: Gateway, found: Sequence[Event]) -> list[dict[str, Any]]
                 "id": ids.event_id(gateway.store.log.instance, one.offset),
                 "offset": one.offset,
                 "source": one.source,
-                "type": room.take(one.type, 120),
-                "key": room.take(one.key, 48) if one.key else None,
+                "type": space.take(one.type, 120),
+                "key": space.take(one.key, 48) if one.key else None,
                 "origin": one.origin.value,
                 "received_at": events.instant(one.received_at_us),
                 "deliveries": deliveries,

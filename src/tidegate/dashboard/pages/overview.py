@@ -169,14 +169,11 @@ def destination_lane(one: dict[str, Any]) -> FlowLane:
     if one["exhausted"]:
         text += f", {words.count(one['exhausted'])} dead"
     gap = "paused" if one["paused"] else "exhausted" if one["circuit_open"] else ""
-    tone = (
-        "off"
-        if one["paused"]
-        else "fail"
-        if one["circuit_open"] or one["exhausted"]
-        else "wait"
-        if one["pending"]
-        else ""
-    )
+    if one["paused"]:
+        tone = "off"
+    elif one["circuit_open"] or one["exhausted"]:
+        tone = "fail"
+    else:
+        tone = "wait" if one["pending"] else ""
     href = f"/destinations/{one['name']}"
     return FlowLane(one["name"], "push", one["delivered"], text, href, gap, tone, one["pending"])
