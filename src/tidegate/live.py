@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -21,6 +21,7 @@ import msgspec
 
 from tidegate.clock import Clock
 from tidegate.config import model as config
+from tidegate.config.checks import names_of
 from tidegate.config.problems import nearest
 from tidegate.errors import ChangedElsewhere, ConfigError, Conflict, NotFound
 from tidegate.rules.routing import Decision, RoutePlan, RouteRule, compile_routes
@@ -225,7 +226,7 @@ class Live:
     # -- route revisions ---------------------------------------------------------------------------------
 
     async def _revise(self, name: str, spec: config.Route, destinations: Mapping[str, LiveDestination]) -> int:
-        numbers = tuple(destinations[one].number for one in _names(spec.to) if one in destinations)
+        numbers = tuple(destinations[one].number for one in names_of(spec.to) if one in destinations)
         plain = msgspec.json.encode(_RevisionBody(msgspec.Raw(msgspec.json.encode(spec)), numbers))
         known = self._revisions.get((name, _digest(plain)))
         if known is not None:
@@ -241,7 +242,7 @@ class Live:
             return
         body = msgspec.json.decode(plain, type=_RevisionBody)
         spec = msgspec.json.decode(body.route, type=config.Route)
-        sources = _names(spec.from_)
+        sources = names_of(spec.from_)
         self._rules[revision] = RouteRule(
             revision=revision,
             name=name,
@@ -415,8 +416,8 @@ class Live:
 
     def _check_route(self, name: str, spec: config.Route) -> None:
         for what, names, known in (
-            ("source", _names(spec.from_), self.sources),
-            ("destination", _names(spec.to), self.destinations),
+            ("source", names_of(spec.from_), self.sources),
+            ("destination", names_of(spec.to), self.destinations),
             ("resource", () if spec.changes is msgspec.UNSET else spec.changes, self._resources_of(spec)),
         ):
             for one in names:
@@ -431,7 +432,7 @@ class Live:
 
     def _resources_of(self, spec: config.Route) -> set[str]:
         """Names of the resources whose changes a route may name."""
-        names = self.sources if "*" in _names(spec.from_) else _names(spec.from_)
+        names = self.sources if "*" in names_of(spec.from_) else names_of(spec.from_)
         return {resource for name in names if name in self.sources for resource in self.sources[name].spec.resources}
 
     @_in_turn
@@ -442,8 +443,8 @@ class Live:
             raise NotFound(f"there is no {kind} {name!r}")
         self._refuse_file(item, kind, name)
         for route in self.routes.values():
-            if (kind == "source" and name in _names(route.spec.from_)) or (
-                kind == "destination" and name in _names(route.spec.to)
+            if (kind == "source" and name in names_of(route.spec.from_)) or (
+                kind == "destination" and name in names_of(route.spec.to)
             ):
                 raise Conflict(
                     f"route {route.name!r} still names the {kind} {name!r}",
@@ -504,7 +505,7 @@ class Live:
         stored = self._stored[item.number]
         now = self._clock.now_us()
         fresh = new_secret()
-        signing = _names(spec.secret) if spec.secret else stored.made
+        signing = names_of(spec.secret) if spec.secret else stored.made
         # The one before it may be what the receiver still has, when this was clicked twice.
         old = [*(OldSecret(secret, now + ROTATION_OVERLAP_US) for secret in signing)]
         old += [one for one in stored.old if one.until_us > now]
@@ -543,7 +544,3 @@ def _digest(plain: bytes) -> bytes:
 
 def _raw(spec: Spec) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode(spec))
-
-
-def _names(one_or_many: str | list[str]) -> Iterable[str]:
-    return [one_or_many] if isinstance(one_or_many, str) else one_or_many

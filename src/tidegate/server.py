@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import uvicorn
@@ -182,7 +182,9 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def run_until(servers: list[tuple[Server, socket.socket]], stop: asyncio.Event, ready: Any) -> None:
+async def run_until(
+    servers: list[tuple[Server, socket.socket]], stop: asyncio.Event, ready: Callable[[], None]
+) -> None:
     """Serve until `stop` is set; `ready()` is called once all accept requests."""
     tasks = [asyncio.create_task(server.serve(sockets=[listener])) for server, listener in servers]
     while not all(server.started for server, _ in servers):

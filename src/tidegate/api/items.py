@@ -19,8 +19,6 @@ from tidegate.config.secrets import hide_secrets
 from tidegate.errors import BadRequest, Conflict, NotFound
 from tidegate.live import LiveDestination, LiveRoute, LiveSource
 
-TELLING = ("name", "owner", "paused_at", "pause_reason", "health", "revision")
-
 
 class SecretForm(msgspec.Struct):
     """Signing secrets of a destination, newest first; the older ones sign beside it during rotation."""
@@ -58,7 +56,7 @@ def _route(one: LiveRoute) -> dict[str, Any]:
 
 
 def _payload(call: Call) -> dict[str, Any]:
-    """The body as an object without the keys that only tell. BadRequest."""
+    """The body as an object. BadRequest. The keys that only tell are left out by the decoders of `config.export`."""
     try:
         payload = msgspec.json.decode(call.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -67,7 +65,7 @@ def _payload(call: Call) -> dict[str, Any]:
         raise BadRequest("the body is no JSON object", hint="send an object with the keys of tidegate.toml")
     if payload.get("name", call.path["name"]) != call.path["name"]:
         raise BadRequest(f"the body is named {payload['name']!r}, the path {call.path['name']!r}")
-    return {key: value for key, value in payload.items() if key not in TELLING}
+    return payload
 
 
 def _missing(kind: str, name: str) -> NotFound:

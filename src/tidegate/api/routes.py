@@ -26,7 +26,7 @@ from tidegate.answer.forms import (
     Stats,
 )
 from tidegate.api import asking, doctor, items, operating
-from tidegate.api.endpoint import Entry
+from tidegate.api.endpoint import Entry, Handler
 from tidegate.api.query import Parameter
 from tidegate.config.model import Destination, Route, Source
 from tidegate.pull import PollReport
@@ -155,7 +155,9 @@ _DELIVERIES: tuple[Entry, ...] = (
 )  # fmt: skip
 
 
-def _crud(kind: str, struct: Any, one: Any, many: Any, put: Any, delete: Any, *, bound: bool) -> tuple[Entry, ...]:
+def _crud(
+    kind: str, struct: type, one: Handler, many: Handler, put: Handler, delete: Handler, *, bound: bool
+) -> tuple[Entry, ...]:
     """The four rows that sources, destinations and routes share."""
     path = f"/{kind}s"
     named = f"{path}/{{name}}"
@@ -176,7 +178,9 @@ def _crud(kind: str, struct: Any, one: Any, many: Any, put: Any, delete: Any, *,
     )  # fmt: skip
 
 
-def _verb(verb: str, handler: Any, response: Any, summary: str, scope: str = "write", method: str = "POST") -> Entry:
+def _verb(
+    verb: str, handler: Handler, response: Any, summary: str, scope: str = "write", method: str = "POST"
+) -> Entry:
     return Entry(
         method=method, path=f"/destinations/{{name}}/{verb}", scope=scope, handler=handler, response=response,
         summary=summary,

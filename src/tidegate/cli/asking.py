@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from tidegate.cli.client import LONG_SECONDS, ApiError, find_gateway, segment
+from tidegate.cli.client import LONG_SECONDS, Answer, ApiError, find_gateway, segment
 from tidegate.cli.options import ResourceName, Span, When, gateway_verb
 
 
@@ -52,7 +53,7 @@ def pull(
         print(f"({_told(answer.headers)})", file=sys.stderr)
 
 
-def _told(headers: Any) -> str:
+def _told(headers: Mapping[str, str]) -> str:
     from tidegate.cli.output import clean
 
     parts = [f"age {headers.get('age', '0')} s"]
@@ -62,7 +63,7 @@ def _told(headers: Any) -> str:
     return ", ".join(parts)
 
 
-def _print_answer(answer: Any) -> None:
+def _print_answer(answer: Answer) -> None:
     import json
 
     from tidegate.cli.output import print_json

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tidegate.cli import Group
-from tidegate.cli.client import find_gateway
+from tidegate.cli.client import Client, find_gateway
 from tidegate.cli.options import gateway_verb, json_option
+
+if TYPE_CHECKING:
+    from tidegate.config.model import Config
 
 _ACTIONS = {
     "added": "+", "created": "+", "resumed": "+", "removed": "-", "deleted": "-", "paused": "-",
@@ -66,7 +69,7 @@ def _announced(changes: list[dict[str, Any]], back: set[str]) -> list[dict[str, 
     return resumed + changes
 
 
-def _hidden(config: Any) -> dict[str, Any]:
+def _hidden(config: Config) -> dict[str, Any]:
     from tidegate.config.secrets import hide_secrets, tree_of
 
     tree = tree_of(config)
@@ -166,7 +169,7 @@ def show(data: Path, as_json: bool) -> None:
     _show_lists(client)
 
 
-def _show_lists(client: Any) -> None:
+def _show_lists(client: Client) -> None:
     from tidegate.cli.output import state_sign, table
 
     sources, destinations, routes = (client.every(f"/{kind}") for kind in ("sources", "destinations", "routes"))

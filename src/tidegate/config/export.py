@@ -33,23 +33,7 @@ from tidegate.config.shape import check_shape
 from tidegate.errors import ConfigError
 
 # Keys of the API's answer that are no keys of the configuration: a GET can be PUT back.
-READ_ONLY = frozenset(
-    {
-        "name",
-        "kind",
-        "number",
-        "owner",
-        "created_at",
-        "updated_at",
-        "paused_at",
-        "pause_reason",
-        "paused",
-        "health",
-        "circuit",
-        "revision",
-        "books",
-    }
-)
+READ_ONLY = frozenset({"name", "owner", "paused_at", "pause_reason", "health", "revision"})
 _RESOURCE: Mapping[str, Any] = {}
 _HEADERS: Mapping[str, Any] = {
     "gateway": {},

@@ -6,9 +6,10 @@ One place decides it, so that the list, the map and the detail never tell two st
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tidegate.answer.forms import AttemptForm, DeliveryForm
+from tidegate.config.model import Destination
 from tidegate.dashboard import words
 from tidegate.rules import causes
 
@@ -97,7 +98,7 @@ def destination(
     return Sign("exhausted", "nothing got through") if exhausted else Sign("filtered", "nothing sent yet")
 
 
-def where_to(spec: Any) -> tuple[str, str]:
+def where_to(spec: Destination) -> tuple[str, str]:
     """(host, address without query and user). A chat's address is its secret, so only its host is shown."""
     shown = bare(spec.url)
     scheme, _, place = shown.partition("://")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tidegate.answer import troubles
 from tidegate.answer.forms import DestinationBooks, Stats
 from tidegate.clock import rfc3339
+from tidegate.config.model import Resource, Source
 from tidegate.dashboard import signs, words
 from tidegate.live import LiveDestination, LiveSource
 from tidegate.rules import causes
@@ -116,14 +117,14 @@ def source(live: LiveSource, stats: Stats, public_url: str) -> dict[str, Any]:
     }
 
 
-def _verify(spec: Any) -> str:
+def _verify(spec: Source) -> str:
     verify = spec.webhook.verify if spec.webhook is not None else ""
     if verify == "none":
         return "not verified"
     return verify if isinstance(verify, str) else f"{verify.digest} signature"
 
 
-def _resource(name: str, spec: Any, counted: dict[str, Any]) -> dict[str, Any]:
+def _resource(name: str, spec: Resource, counted: dict[str, Any]) -> dict[str, Any]:
     by_origin = counted.get("by_origin") or {}
     ways = []
     if spec.poll:

@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, Response
 
 from tidegate.answer import events, feeding, stats, troubles
 from tidegate.answer.events import EventFilter
+from tidegate.answer.forms import Totals
 from tidegate.answer.troubles import URGENT, Trouble
 from tidegate.clock import rfc3339
 from tidegate.dashboard import words
@@ -72,7 +73,7 @@ def nodes_words(shares: Sequence[int]) -> str:
 
 def view(
     *,
-    totals: Any,
+    totals: Totals,
     sources: list[dict[str, Any]],
     destinations: list[dict[str, Any]],
     events: list[dict[str, Any]],

@@ -9,7 +9,7 @@ attempt number, by this node or by the one that takes its shares.
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from tidegate.errors import Fenced
@@ -40,7 +40,7 @@ class Member(Protocol):
 class Counted(Protocol):
     """What this needs of the log."""
 
-    def audiences(self) -> Any: ...
+    def audiences(self) -> Mapping[int, Audience]: ...
 
     async def learn(self, numbers: set[int]) -> None: ...
 
