@@ -183,6 +183,11 @@ def test_equal_versions_with_other_content_are_settled_by_asking(tmp_path: Path)
         await one.settle()
         assert (await one.records())["1"]["amount"] == 2
         assert one.shop.asked[-1] == "/orders/1"
+        before = one.engine.statistics()["shop/orders"]
+        assert before["changes"] == 2 and before["empty_polls"] == before["polls"] - 1, "in doubt is not nothing"
+        await one.poll()
+        after = one.engine.statistics()["shop/orders"]
+        assert after["empty_polls"] == before["empty_polls"] + 1
 
     run(tmp_path, work)
 

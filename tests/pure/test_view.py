@@ -51,6 +51,25 @@ def test_a_body_is_read_by_its_type_or_its_look(content_type, body, wanted):
     assert payload(event(body, content_type)) == wanted
 
 
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        (b"payload=%7B%22action%22%3A%22opened%22%2C%22n%22%3A+1%7D", {"action": "opened", "n": 1}),
+        (b"payload=%5B1%5D", [1]),
+        (b"payload=%7Bopened", {"payload": "{opened"}),
+        (b"payload=%7B%7D&token=x", {"payload": "{}", "token": "x"}),
+        (b"payload=%5B1%5D&payload=%5B2%5D", {"payload": ["[1]", "[2]"]}),
+        (b"payload=7", {"payload": "7"}),
+    ],
+)
+def test_a_webhook_whose_only_field_is_a_payload_of_json_is_that_json(body, wanted):
+    told = event(body, "application/x-www-form-urlencoded")
+    assert told.origin is Origin.WEBHOOK and payload(told) == wanted
+    assert parse_body(told).as_written is False, "the bytes are a form's"
+    filled_in = msgspec.structs.replace(told, origin=Origin.FORM)
+    assert "payload" in payload(filled_in), "a page's form is what was filled in"
+
+
 @pytest.mark.parametrize(("depth", "read"), [(1, True), (MAX_DEPTH, True), (MAX_DEPTH + 1, False), (200_000, False)])
 def test_nesting_is_read_down_to_the_limit(depth, read):
     assert (payload(event(b"[" * depth + b"]" * depth)) is not None) is read

@@ -297,7 +297,7 @@ class ResourceEngine:
         except TidegateError as failed:
             error = failed
         try:
-            await self._finish(run.origin, run.applied.changes, error)
+            await self._finish(run.origin, run.applied.changes + run.applied.to_fetch, error)
         except TidegateError as failed:
             error = error or failed
         if self.keeper.memo.dirty:
@@ -321,8 +321,11 @@ class ResourceEngine:
             error_code=error.code if error is not None else "",
         )
 
-    async def _finish(self, origin: Origin, changes: int, error: TidegateError | None) -> None:
-        """Count the run and note when it was. A failed one does not count as done: its time stays."""
+    async def _finish(self, origin: Origin, found: int, error: TidegateError | None) -> None:
+        """Count the run and note when it was. A failed one does not count as done: its time stays.
+
+        `found`: changes, and copies in doubt. What is to be fetched is a change that the fetch-back will make.
+        """
         now_us = self._clock.now_us()
         statistics = self.keeper.statistics
         statistics.polls += 1
@@ -339,7 +342,7 @@ class ResourceEngine:
             gone = (now_us - statistics.failing_since_us) / 1_000_000
             statistics.failing_since_us = None
             log.info("%s: polls work again, after %.0f s", self._label, gone)
-        if not changes:
+        if not found:
             statistics.empty_polls += 1
         at = "reconciled_at_us" if origin is Origin.RECONCILE else "polled_at_us"
         await self.keeper.save(**{at: now_us})

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from tidegate.model import Event, NewEvent
+from tidegate.model import Event, NewEvent, Origin
 
 MAX_DEPTH = 64  # no provider nests deeper than about 20
 MAX_FORM_FIELDS = 1000
@@ -74,8 +74,8 @@ def parse_body(event: NewEvent | Event) -> Parsed:
     if _is_json(kind) or body.lstrip()[:1] in (b"{", b"["):
         parsed = _parse_json(body)
         # `curl -d` and some senders label JSON as a form, and no form begins so: a brace in one is written %7B.
-        return _parse_form(body) if parsed is UNREADABLE and kind == FORM_TYPE else parsed
-    return _parse_form(body) if kind == FORM_TYPE else UNREADABLE
+        return _parse_form(event) if parsed is UNREADABLE and kind == FORM_TYPE else parsed
+    return _parse_form(event) if kind == FORM_TYPE else UNREADABLE
 
 
 def media_type(content_type: str) -> str:
@@ -220,10 +220,13 @@ def _children(value: Any) -> list[Any]:
     return []
 
 
-def _parse_form(body: bytes) -> Parsed:
-    """Fields by name; a name that comes twice has the list of its values. Broken UTF-8 is read as U+FFFD."""
+def _parse_form(event: NewEvent | Event) -> Parsed:
+    """Fields by name; a name that comes twice has the list of its values. Broken UTF-8 is read as U+FFFD.
+
+    A webhook whose only field `payload` holds JSON is that JSON: GitHub sends so unless it is told otherwise.
+    """
     try:
-        pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS)
+        pairs = parse_qsl(event.body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS)
     except ValueError:
         return UNREADABLE
     fields: dict[str, Any] = {}
@@ -234,4 +237,6 @@ def _parse_form(body: bytes) -> Parsed:
             fields[name].append(value)
         else:
             fields[name] = [fields[name], value]
-    return Parsed(fields, False)
+    only = fields.get("payload") if event.origin is Origin.WEBHOOK and len(fields) == 1 else None
+    inner = _parse_json(only.encode()) if isinstance(only, str) and only[:1] in ("{", "[") else UNREADABLE
+    return Parsed(fields if inner is UNREADABLE else inner.value, False)
