@@ -104,6 +104,7 @@ class ChangedElsewhere(Conflict):
     """What this was decided by is otherwise by now; nothing was changed. Read again, then decide again."""
 
     code = "changed_elsewhere"
+    retryable = True
     hint = "read the configuration again, then apply yours"
 
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from support.stores import STORES, audience, event, with_store
-from tidegate.errors import Fenced
+from tidegate.errors import ChangedElsewhere, Fenced
 from tidegate.model import Origin, RecordState
 from tidegate.store import EventQuery, RecordCommit, ResourceState
 
@@ -146,5 +146,31 @@ def test_a_resource_that_never_ran_has_a_state_as_new(opener, tmp_path):
     async def work(store):
         assert await store.records.state("shop", "orders") == ResourceState("shop", "orders")
         assert await store.records.known("shop", "orders", []) == {}
+
+    with_store(opener, tmp_path, work)
+
+
+def test_a_change_is_not_told_twice_with_two_bodies_and_the_second_commit_changes_nothing(opener, tmp_path):
+    """As after a commit that was cut and took effect all the same: who wrote it does not know of it yet."""
+
+    async def work(store):
+        number = await audience(store)
+
+        def told(text: bytes):
+            return event(number, text, dedupe_id="\0orders/a/1", body_hash=text[:16])
+
+        await store.records.commit(commit(store, [record("a")], [told(b"one")]))
+        again = await store.records.commit(commit(store, [record("a")], [told(b"one")]))
+        assert again[0].duplicate, "the same once more is no fault"
+        state = ResourceState("shop", "orders", cursor="later")
+        with pytest.raises(ChangedElsewhere):
+            await store.records.commit(
+                commit(store, [record("a", body=b'{"n":2}')], [event(number), told(b"two")], state=state)
+            )
+        assert await store.records.known("shop", "orders", ["a"]) == {"a": record("a")}
+        assert (await store.records.state("shop", "orders")).cursor is None
+        before = store.log.told
+        (done,) = await store.log.append([event(number)])
+        assert done.offset > before and [one.offset for one in await store.log.read(range(1, 10))] == [1, done.offset]
 
     with_store(opener, tmp_path, work)

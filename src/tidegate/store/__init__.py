@@ -210,7 +210,11 @@ class Records(Protocol):
         ...
 
     async def commit(self, commit: RecordCommit) -> list[Appended]:
-        """Records, change events, cursor and statistics, all or none."""
+        """Records, change events, cursor and statistics, all or none.
+
+        ChangedElsewhere when the id of a change came before with another body: a commit whose outcome was not known to
+        the caller had taken effect. Nothing was changed; the records are to be read again.
+        """
         ...
 
     async def state(self, source: str, resource: str) -> ResourceState: ...

@@ -19,7 +19,7 @@ from typing import Any
 import asyncpg
 
 from tidegate.clock import Clock
-from tidegate.errors import Conflict, StoreBusy, TidegateError
+from tidegate.errors import ChangedElsewhere, Conflict, StoreBusy, TidegateError
 from tidegate.model import Appended, Audience, Event, NewEvent
 from tidegate.store import EventPage, EventQuery, Listener
 from tidegate.store.encoding import Audiences, audience_of, audience_row
@@ -39,6 +39,8 @@ DEDUPE_SLICE = 2000
 ALONE_PACE_SECONDS = 0.004
 PACE_SECONDS = 0.008
 PACE_LIMIT_SECONDS = 0.03
+
+KNOWN_OTHERWISE = "a change of this number is in the log already, and says something else"
 
 logger = logging.getLogger("tidegate.store")
 
@@ -226,12 +228,15 @@ class PostgresLog:
             self._answer(call.future, value)
 
     async def append_in(self, connection: Any, events: Sequence[NewEvent]) -> list[Appended]:
-        """Append inside an open transaction, as its last act: the lock is held to its end. Then call `committed`."""
+        """Append inside an open transaction, as its last act: the lock is held to its end. Then call `committed`.
+
+        ChangedElsewhere when an id came before with another body: then the transaction must not be committed.
+        """
         batch, _ = gather([Call(self._loop.create_future(), events, False)])
         await connection.fetchval(self._sql["lock_append"])
         answer = read_answer(batch, await connection.fetchrow(self._sql["append"], *batch.columns()))
         if answer.differing:
-            await connection.execute(self._sql["mark_differs"], answer.differing)
+            raise ChangedElsewhere(KNOWN_OTHERWISE)
         (done,) = answer.answers
         assert not isinstance(done, Conflict)
         return done

@@ -16,6 +16,7 @@ from typing import Any
 import apsw
 import msgspec
 
+from tidegate.errors import ChangedElsewhere
 from tidegate.model import Appended, Audience, Event, NewEvent, Origin
 from tidegate.store import EventPage, EventQuery, Listener
 from tidegate.store.encoding import (
@@ -126,9 +127,16 @@ class SqliteLog:
         batch.answers.append((future, id_conflict(bad, append.events[bad]), True))
 
     def append_in(self, connection: apsw.Connection, events: Sequence[NewEvent]) -> list[Appended]:
-        """Append inside a `write` function of another part of the store; listeners are told after the commit."""
+        """Append inside a `write` function of another part of the store; listeners are told after the commit.
+
+        ChangedElsewhere when an id came before with another body: then the function must not be committed.
+        """
         batch = _Batch([], [])
+        head = self._head
         done = self._insert(connection, events, batch.events)
+        if any(one.differs for one in done):
+            self._head = head
+            raise ChangedElsewhere("a change of this number is in the log already, and says something else")
         if batch.events:
             self._count(connection, batch.events)
             self._engine.tell_after_commit(batch)
