@@ -123,7 +123,9 @@ class Gateway:
         await self.store.leases.stop()
         await self.post.close()
         await self.client.close()
-        await self._write_refusals()
+        if self._refusal_task is not None:
+            await asyncio.wait({self._refusal_task})
+        await self._write_refusals()  # those that came while it wrote
         await self._opened.aclose()
 
     def _failed(self, error: BaseException) -> None:
@@ -226,9 +228,11 @@ class Gateway:
             self._refusal_task = asyncio.get_running_loop().create_task(self._refusals_soon(), name="refusals")
 
     async def _refusals_soon(self) -> None:
-        await asyncio.sleep(0.2)
-        await self._write_refusals()
-        self._refusal_task = None
+        try:
+            await asyncio.sleep(0.2)
+            await self._write_refusals()
+        finally:
+            self._refusal_task = None
 
     async def _write_refusals(self) -> None:
         rows, self._refusals = self._refusals, []

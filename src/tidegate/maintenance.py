@@ -59,6 +59,8 @@ class Maintenance:
                 await self.run_once()
             except TidegateError as error:
                 log.warning("maintenance stopped early: %s (%s)", error.message, error.code)
+            except Exception:  # a fault of ours must not end retention for good
+                log.exception("maintenance failed, it goes on in %g s", EVERY_SECONDS)
 
     async def run_once(self) -> int:
         """Expire and trim what is past its age or over the size; returns how many events went.

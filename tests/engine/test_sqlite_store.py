@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import stat
 import threading
 
 import apsw
 import pytest
 
 from support.stores import audience, event, with_store
-from tidegate.errors import BadRequest, SchemaTooNew, StoreBroken, StoreBusy, StoreLocked
-from tidegate.store.sqlite import FILE_NAME, open_sqlite
+from tidegate.errors import BadRequest, Conflict, SchemaTooNew, StoreBroken, StoreBusy, StoreLocked
+from tidegate.store.sqlite import FILE_NAME, backup, open_sqlite
 
 
 def test_a_second_gateway_on_the_same_directory_is_refused_and_named(tmp_path):
@@ -80,6 +81,85 @@ def test_a_failed_job_fails_alone_and_its_neighbours_commit(tmp_path):
         assert (await good)[0].offset == 1
 
     with_store(open_sqlite, tmp_path, work)
+
+
+class Midway:
+    """A backup that stands still after its first step, on its thread, until it is let go."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+        self.go = threading.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def __call__(self, _done: int, _total: int) -> None:
+        self._loop.call_soon_threadsafe(self.reached.set)
+        self.go.wait(20)
+
+
+def test_a_backup_goes_on_beside_writes_and_trims_and_a_second_to_its_place_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(backup, "PAGES", 5)
+    target = tmp_path / "copy" / "tidegate.db"
+    target.parent.mkdir()
+
+    async def work(store):
+        number = await audience(store)
+        await store.log.append([event(number, b"x" * 4000) for _ in range(50)])
+        midway = Midway()
+        first = asyncio.ensure_future(store.backup(str(target), midway))
+        await midway.reached.wait()
+        assert stat.S_IMODE((tmp_path / "copy" / "tidegate.db.partial").stat().st_mode) == 0o600
+        with pytest.raises(Conflict):
+            await store.backup(str(target))
+        await store.log.append([event(number, b"later")])
+        assert await store.log.trim(40, 100) == 40
+        midway.go.set()
+        await first
+
+    async def look(store):
+        assert [one.offset for one in await store.log.read(range(1, 60))] == list(range(1, 51)), (
+            "as it was at the start"
+        )
+
+    with_store(open_sqlite, tmp_path / "data", work)
+    assert [one.name for one in target.parent.iterdir()] == ["tidegate.db"]
+    with_store(open_sqlite, target.parent, look)
+
+
+def test_a_store_that_closes_breaks_a_backup_off_and_leaves_nothing_of_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(backup, "PAGES", 5)
+
+    async def main():
+        store = await open_sqlite(tmp_path / "data")
+        midway = Midway()
+        copying = asyncio.ensure_future(store.backup(str(tmp_path / "copy.db"), midway))
+        await midway.reached.wait()
+        closing = asyncio.ensure_future(store.close())
+        await asyncio.sleep(0.05)
+        midway.go.set()
+        with pytest.raises(StoreBusy):
+            await copying
+        await closing
+
+    asyncio.run(main())
+    assert [one.name for one in tmp_path.iterdir()] == ["data"]
+
+
+def test_what_is_asked_of_a_closed_store_is_refused_and_does_not_wait_for_ever(tmp_path):
+    async def main():
+        store = await open_sqlite(tmp_path)
+        number = await audience(store)
+        waiting = store.log.append([event(number)])
+        closing = asyncio.ensure_future(store.close())
+        await asyncio.sleep(0)
+        late = [store.log.append([event(number)]), store.settings.put_items([]), store.settings.items()]
+        async with asyncio.timeout(10):
+            for one in late:
+                with pytest.raises(StoreBusy):
+                    await one
+            assert (await waiting)[0].offset == 1, "what came before is written"
+            await closing
+
+    asyncio.run(main())
 
 
 def test_an_io_error_answers_unavailable_and_nothing_is_accepted_afterwards(tmp_path):

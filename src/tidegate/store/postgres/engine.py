@@ -290,8 +290,12 @@ class Engine:
             self._notice_due.clear()
             notices, self._notices = list(self._notices), {}
             channels, payloads = [one[0] for one in notices], [one[1] for one in notices]
-            with contextlib.suppress(StoreBusy):
+            try:
                 await self.on_session_fetchval(sql("engine")["notify"], channels, payloads)
+            except StoreBusy:
+                pass  # they are hints: whoever waits for one looks again
+            except Exception:
+                log.exception("%d notices could not be sent", len(notices))
 
     # -- facts -------------------------------------------------------------------------------------------
 

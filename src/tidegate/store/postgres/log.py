@@ -368,3 +368,5 @@ class PostgresLog:
             except (TidegateError, asyncpg.PostgresError) as error:
                 logger.warning("partitions were not kept: %s", error)
                 await asyncio.sleep(1)
+            except Exception:  # a fault of ours: without partitions the log ends
+                logger.exception("partitions were not kept")

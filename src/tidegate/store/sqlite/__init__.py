@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +18,10 @@ from typing import Any
 import apsw
 
 from tidegate import ids
-from tidegate.errors import BadRequest, StoreBroken, StoreBusy
+from tidegate.errors import StoreBroken, StoreBusy
 from tidegate.store import FOREVER_US, SHARES, Holder, Node
 from tidegate.store.lock import DirectoryLock
+from tidegate.store.sqlite import backup
 from tidegate.store.sqlite.deliveries import SqliteDeliveries
 from tidegate.store.sqlite.engine import Engine
 from tidegate.store.sqlite.log import SqliteLog
@@ -28,7 +30,6 @@ from tidegate.store.sqlite.records import SqliteRecords
 from tidegate.store.sqlite.settings import SqliteSettings
 
 FILE_NAME = "tidegate.db"
-_BACKUP_PAGES = 500
 
 
 class SqliteLeases:
@@ -70,6 +71,7 @@ class SqliteStore:
         self._lock = lock
         self._engine = engine
         self._version = version
+        self._ending = threading.Event()
         self.log = SqliteLog(engine, instance)
         self.deliveries = SqliteDeliveries(engine, self.log)
         self.records = SqliteRecords(engine, self.log)
@@ -77,6 +79,7 @@ class SqliteStore:
         self.leases = SqliteLeases(instance)
 
     async def close(self) -> None:
+        self._ending.set()
         await self._engine.close()
         self._lock.release()
 
@@ -85,7 +88,7 @@ class SqliteStore:
 
     async def backup(self, path: str, progress: Callable[[int, int], None] | None = None) -> None:
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, _copy, str(self._engine.path), Path(path), progress)
+        await loop.run_in_executor(None, backup.copy, str(self._engine.path), Path(path), progress, self._ending)
 
     async def facts(self) -> dict[str, Any]:
         def work(connection: apsw.Connection) -> dict[str, Any]:
@@ -149,32 +152,3 @@ def _instance(connection: apsw.Connection) -> str:
         found = ids.new_instance()
         connection.execute("INSERT INTO settings (name, value) VALUES ('instance', ?)", (found,))
     return str(found)
-
-
-def _copy(source: str, target: Path, progress: Callable[[int, int], None] | None) -> None:
-    """Copy one snapshot: the read transaction is held, so writers go on and the copy does not restart."""
-    if not target.is_absolute() or target.exists() or not target.parent.is_dir():
-        raise BadRequest(
-            f"cannot back up to {str(target)!r}",
-            hint="give an absolute path of a file that does not exist, in a folder that does",
-        )
-    reader = apsw.Connection(source, flags=apsw.SQLITE_OPEN_READONLY)
-    try:
-        reader.execute("BEGIN; SELECT count(*) FROM settings").fetchall()
-        partial = target.with_name(target.name + ".partial")
-        copy = apsw.Connection(str(partial))
-        with copy.backup("main", reader, "main") as backup:
-            while not backup.done:
-                backup.step(_BACKUP_PAGES)
-                if progress is not None:
-                    progress(backup.page_count - backup.remaining, backup.page_count)
-        copy.execute("PRAGMA journal_mode = DELETE").fetchall()
-        copy.close()
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.chmod(0o600)
-        partial.rename(target)
-    except apsw.Error as error:
-        raise StoreBroken(f"the backup failed: {type(error).__name__}: {error}") from error
-    finally:
-        reader.close()

@@ -62,6 +62,7 @@ class Engine:
         self._batch_told: Callable[[Any], None] | None = None
         self._callbacks: list[Callable[[BaseException], None]] = []
         self._broken: StoreBroken | None = None
+        self._closed: StoreBusy | None = None
         self._batch_started: float | None = None
         self._stuck_timer: asyncio.TimerHandle | None = None
         self._open: dict[asyncio.Future[Any], None] = {}  # appends handed in and not answered
@@ -96,9 +97,12 @@ class Engine:
         return work(self._connection)
 
     async def close(self) -> None:
-        """Write what waits, then close. Nothing may be handed in afterwards."""
+        """Write what waits, then close. What is handed in afterwards is refused."""
+        self._closed = StoreBusy("the store is closed: the gateway stops", retry_after_seconds=2)
         self._queue.put(None)
         await self._loop.run_in_executor(None, self._thread.join)
+        if self._stuck_timer is not None:
+            self._stuck_timer.cancel()
         self._readers.shutdown(wait=True)
         for connection in [*self._reader_connections, self._connection]:
             try:
@@ -116,8 +120,8 @@ class Engine:
     def append(self, item: Any) -> asyncio.Future[Any]:
         """Queue an append. The future is resolved by `told`, or fails with StoreBusy or StoreBroken."""
         future = self._loop.create_future()
-        if self._broken is not None:
-            future.set_exception(self._broken)
+        if (refusal := self._broken or self._closed) is not None:
+            future.set_exception(refusal)
             return future
         self._watch(future)
         self._queue.put((future, item))
@@ -150,8 +154,8 @@ class Engine:
         only for what may be done though that was said.
         """
         future: asyncio.Future[T] = self._loop.create_future()
-        if self._broken is not None:
-            future.set_exception(self._broken)
+        if (refusal := self._broken or self._closed) is not None:
+            future.set_exception(refusal)
         else:
             if request:
                 self._watch(future)
@@ -299,6 +303,8 @@ class Engine:
             finally:
                 connection.execute("COMMIT")
 
+        if self._closed is not None:
+            raise self._closed
         try:
             return await self._loop.run_in_executor(self._readers, run)
         except apsw.Error as error:
