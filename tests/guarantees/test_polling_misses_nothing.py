@@ -14,9 +14,11 @@ import json
 import os
 import shutil
 import tempfile
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import uvloop
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -28,6 +30,54 @@ KEYS = st.sampled_from(["a", "b", "c"])
 DAY = 86_400.0
 EXAMPLES = max(6, int(os.environ.get("TIDEGATE_KILL_ROUNDS", "25")) // 3)
 STEP_SECONDS = 30
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> AbstractAsyncContextManager[World]:
+    """A source without versions whose items cannot be asked for: only the instants of question and answer tell."""
+    feed = {"types": ["orders/*"], "key": "id", "deleted_types": ["orders/deleted"]}
+    return world(tmp_path, versions=False, item_path=None, initial="events", webhook=feed, deletes={"mode": "none"})
+
+
+def test_a_page_that_was_read_before_a_webhook_came_does_not_take_it_back(
+    plain: AbstractAsyncContextManager[World],
+) -> None:
+    async def main() -> None:
+        async with plain as one:
+            one.shop.put("a", n=1)
+            await one.poll()
+
+            async def meanwhile(_: str) -> None:
+                one.shop.on_answer = None
+                await one.webhook(one.shop.put("a", n=2))
+
+            one.shop.on_answer = meanwhile  # the answer is made, and shows 1
+            await one.poll()
+            assert (await one.records())["a"]["n"] == 2
+            assert [change["data"]["n"] for change in await one.changes()] == [1, 2]
+            one.shop.put("a", n=3)
+            await one.poll()
+            assert [change["data"]["n"] for change in await one.changes()] == [1, 2, 3]
+
+    asyncio.run(main())
+
+
+def test_a_webhook_that_came_before_a_page_was_asked_for_does_not_take_it_back(
+    plain: AbstractAsyncContextManager[World],
+) -> None:
+    async def main() -> None:
+        async with plain as one:
+            old = dict(one.shop.put("a", n=1))
+            await one.poll()
+            received_at_us = one.clock.now_us()  # it came, and waits for the disk
+            one.shop.put("a", n=2)
+            await one.poll()
+            await one.webhook(old, at_us=received_at_us)
+            await one.settle()
+            assert (await one.records())["a"]["n"] == 2
+            assert [change["data"]["n"] for change in await one.changes()] == [1, 2]
+
+    asyncio.run(main())
 
 
 class PolledSource(RuleBasedStateMachine):
