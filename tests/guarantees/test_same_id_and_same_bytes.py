@@ -54,6 +54,7 @@ OF_THE_PROVIDER = {
     "Shopify-Trace": 'a, "b";  c%20',
     "Acme-Signature": "t=1,v1=00",
     "X-Event-Key": "repo:push",
+    "Content-Encoding": "gzip",  # whatever it says: the bytes stay as they are
 }
 OF_OTHERS = {
     "Authorization": "Bearer came-with-it",

@@ -299,9 +299,14 @@ def _free_place(text: str) -> Path:
         raise BadRequest(
             f"the path {text[:200]!r} is not absolute", hint="give a path from the root of the file system"
         )
-    if path.exists():
+    try:
+        exists, has_place = path.exists(), path.parent.is_dir()
+    except (OSError, UnicodeEncodeError) as error:  # a name too long, a folder that is closed to us
+        reason = getattr(error, "strerror", "it is no file name")
+        raise BadRequest(f"the path {text[:200]!r} cannot be used: {reason}", hint="give another path") from None
+    if exists:
         raise Conflict(f"{text[:200]!r} exists already", hint="name a file that does not exist yet", code="exists")
-    if not path.parent.is_dir():
+    if not has_place:
         raise NotFound(f"there is no directory {str(path.parent)[:200]!r}", hint="make it first")
     return path
 
