@@ -115,6 +115,7 @@ def test_a_change_does_not_bring_back_what_is_deleted_meanwhile(home: Home) -> N
 def test_a_file_that_is_read_twice_at_once_is_applied_once(home: Home) -> None:
     async def work(gateway: Gateway) -> None:
         config = Config(
+            egress=gateway.live.settings.egress,
             sources={"shop": Source(publish=gateway.live.sources["shop"].spec.publish)},
             destinations={"file": to("file"), "more": to("more")},
         )
