@@ -65,6 +65,8 @@ async def ack(gateway: Sight, name: str, cursor: str) -> FeedForm:
     offset = cursors.decode_offset(cursors.AFTER, cursor)
     assert offset is not None
     head = gateway.store.log.told
+    if offset > head:  # or read from a node that heard of it before this one
+        head = await gateway.store.log.head()
     if offset > head:
         raise BadRequest(
             f"the cursor lies at offset {offset}, beyond the log's end at {head}",

@@ -105,8 +105,8 @@ class Stream:
         if not self._live or self._overflowed:
             return
         for event in batch:
-            if not self._fits(event):
-                continue
+            if event.offset <= self._position or not self._fits(event):
+                continue  # up to there the client has it, from a node that heard of it before this one perhaps
             self._queue.append(event)
             self._queue_bytes += len(event.body)
         if len(self._queue) > QUEUE_EVENTS or self._queue_bytes > QUEUE_BYTES:

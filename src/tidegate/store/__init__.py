@@ -125,6 +125,10 @@ class Log(Protocol):
         """(offset, received_at_us) of the oldest event kept."""
         ...
 
+    async def head(self) -> int:
+        """The highest offset that is committed, by whatever node; `told` follows it."""
+        ...
+
     async def trimmed(self) -> int:
         """The highest offset that `trim` took away; 0 while none was."""
         ...

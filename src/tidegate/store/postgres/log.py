@@ -314,16 +314,15 @@ class PostgresLog:
         return pairs
 
     async def page(self, query: EventQuery) -> EventPage:
-        audiences = None
-        if query.source is not None:
-            # An audience of another node is known here when its first event is told; a page may show it before.
-            audiences = list(self._audiences.of_source(query.source))
-        return await page(self._engine, query, audiences, self._make)
+        return await page(self._engine, query, self._make)
 
     async def oldest(self) -> tuple[int, int] | None:
         """(offset, received_at_us) of the oldest event kept."""
         row = await self._engine.work.fetchrow(self._sql["oldest"])
         return None if row is None else (row[0], row[1])
+
+    async def head(self) -> int:
+        return int(await self._engine.work.fetchval(self._sql["head"]))
 
     async def trimmed(self) -> int:
         return int(await self._engine.work.fetchval(self._sql["floor"]))

@@ -22,11 +22,11 @@ END = 1 << 62
 Make = Callable[[Sequence[Any]], Awaitable[list[Event]]]
 
 
-async def page(engine: Engine, query: EventQuery, audiences: list[int] | None, make: Make) -> EventPage:
+async def page(engine: Engine, query: EventQuery, make: Make) -> EventPage:
     texts = sql("log")
     way = ("_key" if query.key is not None else "") + ("_up" if query.ascending else "_down")
     key = () if query.key is None else (keep(query.key),)
-    filters = _filters(query, audiences)
+    filters = _filters(query)
     edge = (query.after or 0) if query.ascending else (query.before or END)
     found: list[Event] = []
     looked, size = 0, max(FIRST_SLICE, query.limit)
@@ -52,9 +52,9 @@ async def _ended(engine: Engine, text: str, full: EventPage, key: tuple[str, ...
     return full if count else EventPage(full.events, full.edge if ascending else 0, False)
 
 
-def _filters(query: EventQuery, audiences: list[int] | None) -> tuple[Any, ...]:
+def _filters(query: EventQuery) -> tuple[Any, ...]:
     return (
-        audiences,
+        query.source,
         keep_some(query.type),
         ORIGIN_NUMBER[Origin(query.origin)] if query.origin else None,
         query.since_us,

@@ -329,6 +329,10 @@ class SqliteLog:
         found = await self._engine.read(lambda c: rows(c, self._sql["oldest"]))
         return found[0] if found else None
 
+    async def head(self) -> int:
+        found = await self._engine.read(lambda c: rows(c, self._sql["head"]))
+        return int(found[0][0])
+
     async def trimmed(self) -> int:
         found = await self._engine.read(lambda c: rows(c, self._sql["trimmed"]))
         return int(found[0][0])

@@ -131,11 +131,13 @@ SELECT count(*), max(s."offset") FROM (
 ) AS s
 
 -- name: fit_down
+-- The source by the table: of an audience that another node made this instant, the memory of this one knows nothing yet.
 SELECT "offset", type, origin, received_at, audience, body, content_type, headers, key,
        occurred_at, data_path, change, hops, differs
 FROM events
 WHERE "offset" >= $1 AND "offset" < $2
-  AND ($4::int[] IS NULL OR audience = ANY ($4)) AND ($5::text IS NULL OR type = $5)
+  AND ($4::text IS NULL OR audience IN (SELECT number FROM audiences WHERE source = $4))
+  AND ($5::text IS NULL OR type = $5)
   AND ($6::smallint IS NULL OR origin = $6) AND ($7::bigint IS NULL OR received_at >= $7)
   AND ($8::bigint IS NULL OR received_at < $8) AND ($9::bytea IS NULL OR position($9 IN body) > 0)
 ORDER BY "offset" DESC LIMIT $3
@@ -145,7 +147,8 @@ SELECT "offset", type, origin, received_at, audience, body, content_type, header
        occurred_at, data_path, change, hops, differs
 FROM events
 WHERE "offset" > greatest($1::bigint, (SELECT floor FROM log_state)) AND "offset" <= $2
-  AND ($4::int[] IS NULL OR audience = ANY ($4)) AND ($5::text IS NULL OR type = $5)
+  AND ($4::text IS NULL OR audience IN (SELECT number FROM audiences WHERE source = $4))
+  AND ($5::text IS NULL OR type = $5)
   AND ($6::smallint IS NULL OR origin = $6) AND ($7::bigint IS NULL OR received_at >= $7)
   AND ($8::bigint IS NULL OR received_at < $8) AND ($9::bytea IS NULL OR position($9 IN body) > 0)
 ORDER BY "offset" LIMIT $3
@@ -157,7 +160,8 @@ FROM events
 WHERE (hashtextextended(key, 0), "offset") >= (hashtextextended($10, 0), $1::bigint)
   AND (hashtextextended(key, 0), "offset") < (hashtextextended($10, 0), $2::bigint)
   AND key = $10
-  AND ($4::int[] IS NULL OR audience = ANY ($4)) AND ($5::text IS NULL OR type = $5)
+  AND ($4::text IS NULL OR audience IN (SELECT number FROM audiences WHERE source = $4))
+  AND ($5::text IS NULL OR type = $5)
   AND ($6::smallint IS NULL OR origin = $6) AND ($7::bigint IS NULL OR received_at >= $7)
   AND ($8::bigint IS NULL OR received_at < $8) AND ($9::bytea IS NULL OR position($9 IN body) > 0)
 ORDER BY hashtextextended(key, 0) DESC, "offset" DESC LIMIT $3
@@ -170,7 +174,8 @@ WHERE (hashtextextended(key, 0), "offset")
     > (hashtextextended($10, 0), greatest($1::bigint, (SELECT floor FROM log_state)))
   AND (hashtextextended(key, 0), "offset") <= (hashtextextended($10, 0), $2::bigint)
   AND key = $10
-  AND ($4::int[] IS NULL OR audience = ANY ($4)) AND ($5::text IS NULL OR type = $5)
+  AND ($4::text IS NULL OR audience IN (SELECT number FROM audiences WHERE source = $4))
+  AND ($5::text IS NULL OR type = $5)
   AND ($6::smallint IS NULL OR origin = $6) AND ($7::bigint IS NULL OR received_at >= $7)
   AND ($8::bigint IS NULL OR received_at < $8) AND ($9::bytea IS NULL OR position($9 IN body) > 0)
 ORDER BY hashtextextended(key, 0), "offset" LIMIT $3
