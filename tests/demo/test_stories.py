@@ -209,6 +209,7 @@ def test_the_story_fits_a_phone_in_both_themes(
         page.goto(demo.story)
         expect(page.locator("[data-scene]")).to_have_count(6)
         assert no_wider_than_its_window(page)
+        assert page.evaluate("(nav => nav.scrollWidth <= nav.clientWidth)(document.querySelector('.bar nav'))")
         picture(page, f"story-{scheme}-390")
         for name, address in places(page).items():
             page.goto(address)

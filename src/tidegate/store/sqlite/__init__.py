@@ -122,7 +122,7 @@ async def open_sqlite(directory: Path) -> SqliteStore:
         reason = (error.strerror or type(error).__name__).lower()
         raise StoreBroken(
             f"the data directory {directory} cannot be used: {reason}",
-            hint=f"ls -ld {directory}, or give one that this user may write to: --data DIR",
+            hint="give a directory that this user may write to: --data DIR",
         ) from error
     try:
         path = directory / FILE_NAME
