@@ -84,7 +84,7 @@ class System:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="stylesheet" href="/static/harbour.css"><link rel="icon" href="/static/tide.svg" type="image/svg+xml">
 <script type="module" src="/static/page.js"></script></head>
-<body><header class="bar"><div><span class="brand">{text(self.name)}</span><nav>{story}</nav></div></header>
+<body><header class="bar narrow"><div><h1 class="brand">{text(self.name)}</h1><nav>{story}</nav></div></header>
 <main class="narrow"><p class="about">{text(about)}</p>{body}</main></body></html>""",
             headers=PAGE_HEADERS,
         )
