@@ -33,7 +33,7 @@ verify = "none"
 type_path = "kind"
 [destinations.dead]
 url = "http://127.0.0.1:{closed}/"
-retry = ["1h"]
+retry = ["1h", "1h", "1h", "1h", "1h", "1h", "1h", "1h"]  # probes spend tries, and none is to be the last
 [destinations.lost]
 url = "{far}/lost"
 retry = ["1h"]

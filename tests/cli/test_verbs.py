@@ -196,7 +196,7 @@ def test_a_destination_is_paused_and_resumed_and_explain_names_the_verb(place: P
 def test_a_test_event_says_what_the_destination_answered(place: Place) -> None:
     assert place.gateway.run("test", "crm").out.startswith("crm answered 2")
     error = place.gateway.run("test", "dead").refused("not_taken", 1)
-    assert "refused" in error["what"]
+    assert "refused" in error["what"] and error["hint"] == "start the receiver, or correct its `url`"
     failed = place.gateway.run("test", "dead", "--json")
     assert failed.code == 1 and json.loads(failed.out)["outcome"] == "refused"
 

@@ -28,6 +28,22 @@ def refusals(text: str, environ: dict[str, str] | None = None) -> list[str]:
     return [line for error in found for line in error_lines(error).split("\n")]
 
 
+def test_an_address_that_nothing_may_go_to_is_warned_of_where_it_stands() -> None:
+    text = MINIMAL + '[destinations.own]\nurl = "http://localhost:9000/x"\n[destinations.near]\nurl = "${env:NEAR}"\n'
+    text += '[sources.s.api]\nbase_url = "http://[::1]:90"\n'
+    environ = {"NEAR": "http://10.1.2.3/hooks"}
+    assert load_text(text, "t.toml", environ).warnings == tuple(
+        f"nothing goes to this {word} address unless `allow` of [egress] has it - at $.{place} (t.toml:{line})"
+        for word, place, line in (
+            ("loopback", "destinations.own.url", 5),
+            ("private", "destinations.near.url", 7),
+            ("loopback", "sources.s.api.base_url", 9),
+        )
+    )
+    allowed = '[egress]\nallow = ["127.0.0.1/32:9000", "10.0.0.0/8", "::1/128"]\n'
+    assert load_text(allowed + text, "t.toml", environ).warnings == ()
+
+
 def test_the_sample_of_the_contract_loads() -> None:
     config = load_text(SAMPLE, "tidegate.toml", ENVIRON).config
     shop = config.sources["shop"]

@@ -56,6 +56,7 @@ def resume(name: str, data: Path, as_json: bool) -> None:
 def test(name: str, data: Path, as_json: bool) -> None:
     """Send one signed test event to a destination, outside the log. Exit 1 when it was not taken."""
     from tidegate.cli.output import clean, print_json, span, waiting
+    from tidegate.rules.causes import what_to_do
 
     client = find_gateway(data)
     with waiting(f"sending to {name}"):
@@ -70,5 +71,5 @@ def test(name: str, data: Path, as_json: bool) -> None:
         raise ApiError(
             f"{name} did not take the test: {said}",
             code="not_taken",
-            hint="look at the receiver and at its `url`; how the gateway sees it: tidegate doctor",
+            hint=what_to_do(attempt["outcome"], attempt["status"]) or "look at the receiver and at its `url`",
         )

@@ -17,6 +17,7 @@ from tidegate.config.judge import DAY, MILLISECOND, MINUTE, SECOND, Judge
 from tidegate.config.lines import Path
 from tidegate.config.model import Config, Destination, Route, Source
 from tidegate.config.problems import Problems, nearest
+from tidegate.errors import ConfigError
 
 MAX_RETRIES = 100
 MIN_STORE_BYTES = 16 << 20
@@ -33,6 +34,7 @@ def check_config(config: Config, problems: Problems) -> None:
     for name, route in config.routes.items():
         _route(judge, ("routes", name), route)
     _references(judge, config)
+    _reachable(judge, config)
 
 
 def check_item(kind: str, name: str, item: Source | Destination | Route, problems: Problems) -> None:
@@ -44,6 +46,27 @@ def check_item(kind: str, name: str, item: Source | Destination | Route, problem
         _destination(judge, (), item)
     else:
         _route(judge, (), item)
+
+
+def _reachable(judge: Judge, config: Config) -> None:
+    """Warns of addresses that stand in the file and are not allowed: all that goes there would be blocked."""
+    from tidegate.rules import addresses
+
+    called: dict[Path, str] = {("destinations", name, "url"): one.url for name, one in config.destinations.items()}
+    called |= {
+        ("sources", name, "api", "base_url"): one.api.base_url for name, one in config.sources.items() if one.api
+    }
+    try:
+        allow = addresses.parse_allow(config.egress.allow)
+        targets = {path: addresses.parse_target(url) for path, url in called.items()}
+    except ConfigError:
+        return  # refused where it stands
+    for path, target in targets.items():
+        host = "127.0.0.1" if target.host == "localhost" else target.host
+        word = addresses.judge(host, target.port, allow, frozenset())
+        if word not in (None, "not_an_address"):
+            kind = str(word).replace("_", " ")
+            judge.problems.warn(path, f"nothing goes to this {kind} address unless `allow` of [egress] has it")
 
 
 # -- the gateway's own settings --------------------------------------------------------------------------
