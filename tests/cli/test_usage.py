@@ -53,6 +53,13 @@ def test_a_list_of_verbs_says_each_in_full(tmp_path: Path, words: str) -> None:
     assert "VERB ..." in told and "Verbs:" in told and not re.search(r"\w\.\.\.$", told, re.M), "cut short"
 
 
+@pytest.mark.parametrize("key", ["two words", "zo\u00eb", "from-a-file\n"])
+def test_an_admin_key_that_no_request_can_carry_is_refused(tmp_path: Path, key: str) -> None:
+    error = tidegate(tmp_path, "serve", "--port", "0", env={"TIDEGATE_ADMIN_KEY": key}).refused("usage", 2)
+    assert key.strip() not in error["what"]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_help_is_there_before_anyone_notices(tmp_path: Path) -> None:
     """Below 0.3 s on a quiet machine (40 ms were seen); the bound leaves room for one that is five times slower."""
     took = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import click
 
 from tidegate.cli.options import Port, data_option
+from tidegate.errors import TidegateError
 
 _PORT = Port()
 _FILE = Path("tidegate.toml")
@@ -53,9 +55,21 @@ def serve(config: Path | None, data: Path, host: str, port: int, ingest_port: in
             port=port,
             ingest_port=ingest_port,
             database=database,
-            admin_key=os.environ.get("TIDEGATE_ADMIN_KEY") or None,
+            admin_key=_admin_key(),
         )
     )
+
+
+def _admin_key() -> str | None:
+    """One that no header can carry would be a key that opens nothing."""
+    key = os.environ.get("TIDEGATE_ADMIN_KEY")
+    if key and re.fullmatch("[!-~]+", key) is None:
+        raise TidegateError(
+            "TIDEGATE_ADMIN_KEY has a space, a line's end or a letter beyond ASCII, so no request could carry it",
+            code="usage",
+            hint="export TIDEGATE_ADMIN_KEY=$(openssl rand -hex 24)",
+        )
+    return key or None
 
 
 @click.command()
