@@ -160,5 +160,20 @@ def test_a_replay_job_is_remembered_with_its_progress(opener, tmp_path):
         await store.deliveries.put_replay(Replay("rpl_1", 5, b"{}", 4, 10, 3, 2))
         (found,) = await store.deliveries.replays()
         assert (found.position, found.matched, found.reopened) == (4, 3, 2)
+        assert await store.deliveries.replay("rpl_1") == found
+        assert await store.deliveries.replay("rpl_2") is None
+
+    with_store(opener, tmp_path, work)
+
+
+def test_a_replay_job_that_is_not_finished_is_found_behind_any_number_of_newer_ones(opener, tmp_path):
+    async def work(store):
+        for number in range(203):
+            finished = None if number == 1 else 9
+            await store.deliveries.put_replay(Replay(f"rpl_{number}", number, b"{}", 0, 10, finished_at_us=finished))
+        found = await store.deliveries.replays()
+        assert [one.created_at_us for one in found] == [*range(202, 2, -1), 1]
+        old = await store.deliveries.replay("rpl_0")
+        assert old is not None and old.finished_at_us == 9
 
     with_store(opener, tmp_path, work)

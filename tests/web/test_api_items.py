@@ -114,3 +114,57 @@ def test_rotate_signs_with_the_new_secret_and_with_the_one_that_was_given(tmp_pa
                 assert (refused.status, refused.json()["code"]) == (409, "secret_in_configuration")
 
     asyncio.run(main())
+
+
+async def names_of(api: Api, path: str, limit: int) -> list[list[str]]:
+    """The names on each page."""
+    pages: list[list[str]] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = await api.get(f"{path}?limit={limit}" + (f"&cursor={cursor}" if cursor else ""))
+        pages.append([one.get("name", one.get("id")) for one in page["data"]])
+        cursor = page["next_cursor"]
+    return pages
+
+
+def test_every_list_has_pages_and_is_whole_without_a_limit(tmp_path: Path) -> None:
+    async def main() -> None:
+        toml = "".join(
+            f'[sources.s{n}.publish]\n[destinations.d{n}]\nurl = "http://127.0.0.1:9/"\n'
+            f'[routes.r{n}]\nfrom = "s{n}"\nto = "d{n}"\n'
+            for n in range(5)
+        )
+        async with served(tmp_path, toml) as gate:
+            for n in range(5):
+                await gate.api.post("/keys", {"name": f"k{n}", "scopes": ["read"]})
+                await gate.api.post("/replays", {"source": f"s{n}"})
+            for path in ("/sources", "/destinations", "/routes", "/replays", "/keys"):
+                (whole,) = [(await gate.api.get(path))["data"]]
+                names = [one["id"] if "id" in one and path == "/replays" else one["name"] for one in whole]
+                assert len(names) == 5
+                assert await names_of(gate.api, path, 2) == [names[:2], names[2:4], names[4:]], path
+                assert await names_of(gate.api, path, 5) == [names]
+                refused = await gate.api("GET", f"/api/v1{path}?cursor=YjEw")
+                assert (refused.status, refused.json()["code"]) == (400, "bad_cursor")
+            assert (await gate.api.get("/advice?limit=1"))["data"] == []
+
+    asyncio.run(main())
+
+
+def test_a_page_goes_on_where_the_last_one_ended_whatever_came_or_went_meanwhile(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with served(tmp_path, "") as gate:
+            for name in "abcdef":
+                assert (await put(gate.api, f"/sources/{name}", publish={})).status == 201
+            first = await gate.api.get("/sources?limit=3")
+            assert [one["name"] for one in first["data"]] == ["a", "b", "c"]
+            cursor = first["next_cursor"]
+            for gone, rest in (("a", "def"), ("d", "ef")):
+                assert (await gate.api("DELETE", f"/api/v1/sources/{gone}")).status == 204
+                page = await gate.api.get(f"/sources?limit=500&cursor={cursor}")
+                assert ("".join(one["name"] for one in page["data"]), page["next_cursor"]) == (rest, None)
+            assert (await gate.api("DELETE", "/api/v1/sources/c")).status == 204
+            lost = await gate.api("GET", f"/api/v1/sources?cursor={cursor}")
+            assert (lost.status, lost.json()["code"]) == (400, "bad_cursor")
+
+    asyncio.run(main())

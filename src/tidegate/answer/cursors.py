@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
+from tidegate.answer.forms import Page
 from tidegate.errors import BadRequest
+
+T = TypeVar("T")
 
 BEFORE = "b"  # newest first: what lies below this offset
 AFTER = "a"  # ascending: what lies above this offset
 KEY = "k"  # records: what comes after this key
+NAME = "n"  # short lists that are held whole: what comes after this one
 PAIR = "d"  # deliveries: what lies below this (offset, destination number)
 
 _MAX_OFFSET = (1 << 63) - 1
@@ -46,6 +52,22 @@ def decode_pair(text: str | None) -> tuple[int, int] | None:
     if not dot:
         raise _bad(text)
     return _number(offset, text), _number(destination, text)
+
+
+def page_of(items: Sequence[T], name: Callable[[T], str], limit: int | None, text: str | None) -> Page[T]:
+    """A page of a list that is held whole; without `limit` all that is behind the cursor.
+
+    The cursor has the name of the last one shown. BadRequest where that is gone: no place is left to go on from.
+    """
+    start = 0
+    if text is not None:
+        last = _decode(NAME, text)
+        start = next((at for at, item in enumerate(items, 1) if name(item) == last), 0)
+        if not start:
+            raise BadRequest(f"{last[:80]!r} left the list since", code="bad_cursor", hint="begin it again")
+    shown = items[start:] if limit is None else items[start : start + limit]
+    ended = start + len(shown) >= len(items)
+    return Page(list(shown), None if ended else _encode(NAME + name(shown[-1])))
 
 
 def decode_key(text: str | None) -> str | None:

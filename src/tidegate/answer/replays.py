@@ -15,15 +15,15 @@ from tidegate.store import Replay
 
 
 async def all_replays(gateway: Sight) -> list[ReplayForm]:
-    """Newest first; at most 200."""
+    """Newest first: the last 200, and those that are not finished."""
     return [form(one) for one in await gateway.store.deliveries.replays()]
 
 
 async def one(gateway: Sight, replay_id: str) -> ReplayForm:
-    for replay in await gateway.store.deliveries.replays():
-        if replay.id == replay_id:
-            return form(replay)
-    raise NotFound(f"there is no replay {replay_id[:80]!r}", hint="list them: GET /api/v1/replays")
+    replay = await gateway.store.deliveries.replay(replay_id) if replay_id.isascii() and "\0" not in replay_id else None
+    if replay is None:
+        raise NotFound(f"there is no replay {replay_id[:80]!r}", hint="list them: GET /api/v1/replays")
+    return form(replay)
 
 
 def form(replay: Replay) -> ReplayForm:

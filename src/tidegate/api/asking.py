@@ -144,7 +144,7 @@ async def explain_one(call: Call) -> Explanation:
 
 
 async def list_replays(call: Call) -> Page[ReplayForm]:
-    return Page(await replays.all_replays(call.gateway), None)
+    return call.page(await replays.all_replays(call.gateway), lambda one: one.id)
 
 
 async def one_replay(call: Call) -> ReplayForm:
@@ -156,7 +156,7 @@ async def read_stats(call: Call) -> Stats:
 
 
 async def read_advice(call: Call) -> Page[AdviceForm]:
-    return Page(await advice.all_resources(call.gateway), None)
+    return call.page(await advice.all_resources(call.gateway), lambda one: one.resource)
 
 
 async def list_refusals(call: Call) -> Page[RefusalForm]:

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import msgspec
 
+from tidegate.answer import cursors
+from tidegate.answer.forms import Page
 from tidegate.answer.stream import Hub
 from tidegate.api.keys import Grant, Keyring
 from tidegate.api.sessions import Sessions, host_name
 
 if TYPE_CHECKING:
     from tidegate.gateway import Gateway
+
+T = TypeVar("T")
 
 
 class Context:
@@ -84,6 +88,10 @@ class Call(msgspec.Struct, kw_only=True):
     @property
     def gateway(self) -> Gateway:
         return self.context.gateway
+
+    def page(self, items: Sequence[T], name: Callable[[T], str]) -> Page[T]:
+        """The part of a whole list that `?limit=` and `?cursor=` ask for."""
+        return cursors.page_of(items, name, self.query.get("limit"), self.query.get("cursor"))
 
     @property
     def allowed(self) -> frozenset[str] | None:

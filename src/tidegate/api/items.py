@@ -6,6 +6,8 @@ left out or comes back hidden is kept. What the file owns is read-only here (409
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -68,6 +70,11 @@ def _payload(call: Call) -> dict[str, Any]:
     return payload
 
 
+def _page(call: Call, items: Sequence[Any], form: Callable[[Any], dict[str, Any]]) -> ItemPage:
+    page = call.page(items, lambda one: one.name)
+    return ItemPage([form(one) for one in page.data], page.next_cursor)
+
+
 def _missing(kind: str, name: str) -> NotFound:
     return NotFound(f"there is no {kind} {name[:80]!r}", hint="list them: tidegate config show")
 
@@ -77,7 +84,7 @@ def _missing(kind: str, name: str) -> NotFound:
 
 async def list_sources(call: Call) -> ItemPage:
     found = call.gateway.live.sources.values()
-    return ItemPage([_source(one) for one in found if call.allowed is None or one.name in call.allowed])
+    return _page(call, [one for one in found if call.allowed is None or one.name in call.allowed], _source)
 
 
 async def one_source(call: Call) -> dict[str, Any]:
@@ -103,7 +110,7 @@ async def delete_source(call: Call) -> None:
 
 
 async def list_destinations(call: Call) -> ItemPage:
-    return ItemPage([_destination(call, one) for one in call.gateway.live.destinations.values()])
+    return _page(call, list(call.gateway.live.destinations.values()), partial(_destination, call))
 
 
 def _found(call: Call) -> LiveDestination:
@@ -160,7 +167,7 @@ async def show_secret(call: Call) -> SecretForm:
 
 
 async def list_routes(call: Call) -> ItemPage:
-    return ItemPage([_route(one) for one in call.gateway.live.routes.values()])
+    return _page(call, list(call.gateway.live.routes.values()), _route)
 
 
 async def one_route(call: Call) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from tidegate import __version__
 from tidegate.answer.forms import ChangeForm, Instant
 from tidegate.api.endpoint import Entry
 from tidegate.api.problems import CONTENT_TYPE, Problem
-from tidegate.api.query import DEFAULT_LIMIT, MAX_LIMIT, Parameter
+from tidegate.api.query import MAX_LIMIT, Parameter
 from tidegate.api.routes import PREFIX, TABLE
 
 _REF = "#/components/schemas/{name}"
@@ -134,7 +134,9 @@ def _operation_id(entry: Entry) -> str:
 def _parameter(one: Parameter) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "string"}
     if one.kind == "limit":
-        schema = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
+        schema = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}
+        if one.default is not None:
+            schema["default"] = one.default
     elif one.kind == "boolean":
         schema = {"type": "boolean", "default": False}
     elif one.kind == "word":

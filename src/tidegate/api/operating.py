@@ -226,7 +226,7 @@ def _key(key: ApiKey) -> dict[str, Any]:
 
 
 async def list_keys(call: Call) -> Page[KeyForm]:
-    return Page([KeyForm(**_key(key)) for key in await call.context.keyring.all()], None)
+    return call.page([KeyForm(**_key(key)) for key in await call.context.keyring.all()], lambda key: key.id)
 
 
 async def create_key(call: Call) -> NewKeyForm:

@@ -28,12 +28,13 @@ _BROKEN_OFFSET = re.compile(r"(T[0-9:.]+) ([0-9]{2}:[0-9]{2})$")
 
 
 class Parameter(msgspec.Struct, frozen=True):
-    """One query parameter. `words` are the only values of a "word"."""
+    """One query parameter. `words` are the only values of a "word", `default` is a limit's; None: all there is."""
 
     name: str
     kind: Kind
     description: str
     words: tuple[str, ...] = ()
+    default: int | None = DEFAULT_LIMIT
 
 
 def pairs_of(query_string: bytes) -> list[tuple[str, str]]:
@@ -49,7 +50,7 @@ def pairs_of(query_string: bytes) -> list[tuple[str, str]]:
 def judge(query_string: bytes, declared: Sequence[Parameter], now_us: int) -> dict[str, Any]:
     """Values by name: text as it is, limits as int, instants as microseconds, booleans as bool."""
     known = {parameter.name: parameter for parameter in declared}
-    values: dict[str, Any] = {p.name: DEFAULT_LIMIT for p in declared if p.kind == "limit"}
+    values: dict[str, Any] = {p.name: p.default for p in declared if p.kind == "limit"}
     seen: set[str] = set()
     for name, value in pairs_of(query_string):
         parameter = known.get(name)

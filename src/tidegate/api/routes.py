@@ -36,6 +36,7 @@ PREFIX = "/api/v1"
 Thing = dict[str, Any]
 
 LIMIT = Parameter("limit", "limit", "At most so many, 1 to 500; 50 unless said.")
+ALL = Parameter("limit", "limit", "At most so many, 1 to 500; all unless said.", default=None)
 CURSOR = Parameter("cursor", "text", "`next_cursor` of the page before, as it is.")
 SOURCE = Parameter("source", "text", "Only of this source.")
 TYPE = Parameter("type", "text", "Only of this event type.")
@@ -45,6 +46,7 @@ SINCE = Parameter("since", "instant", "Received at or after: RFC 3339, or a dura
 UNTIL = Parameter("until", "instant", "Received before: RFC 3339, or a duration back from now.")
 DELETED = Parameter("deleted", "boolean", "With records that the source deleted.")
 PAGED = (LIMIT, CURSOR)
+WHOLE = (ALL, CURSOR)
 
 _EVENTS: tuple[Entry, ...] = (
     Entry(
@@ -141,7 +143,7 @@ _DELIVERIES: tuple[Entry, ...] = (
     ),
     Entry(
         method="GET", path="/replays", scope="read", handler=asking.list_replays, response=Page[ReplayForm],
-        summary="Replay jobs, newest first",
+        summary="Replay jobs, newest first", query=WHOLE,
     ),
     Entry(
         method="POST", path="/replays", scope="write", handler=operating.create_replay, response=ReplayForm,
@@ -163,7 +165,7 @@ def _crud(
     named = f"{path}/{{name}}"
     return (
         Entry(
-            method="GET", path=path, scope="read", handler=many, response=ItemPage, bound=bound,
+            method="GET", path=path, scope="read", handler=many, response=ItemPage, bound=bound, query=WHOLE,
             summary=f"All {kind}s, with the keys of the file and without secrets",
         ),
         Entry(method="GET", path=named, scope="read", handler=one, response=Thing, bound=bound, summary=f"One {kind}"),
@@ -210,11 +212,11 @@ _OPERATION: tuple[Entry, ...] = (
     ),
     Entry(
         method="GET", path="/advice", scope="read", handler=asking.read_advice, response=Page[AdviceForm],
-        summary="API call or webhook? A word for each resource, with the figures",
+        summary="API call or webhook? A word for each resource, with the figures", query=WHOLE,
     ),
     Entry(
         method="GET", path="/keys", scope="admin", handler=operating.list_keys, response=Page[operating.KeyForm],
-        summary="All keys, without what opens the door",
+        summary="All keys, without what opens the door", query=WHOLE,
     ),
     Entry(
         method="POST", path="/keys", scope="admin", handler=operating.create_key, request=operating.KeyRequest,

@@ -191,8 +191,10 @@ class Deliveries(Protocol):
     async def put_replay(self, replay: Replay) -> None: ...
 
     async def replays(self) -> list[Replay]:
-        """Newest first; at most 200."""
+        """Newest first: the last 200, and those that are not finished."""
         ...
+
+    async def replay(self, id_: str) -> Replay | None: ...
 
 
 class Records(Protocol):

@@ -146,6 +146,10 @@ class PostgresDeliveries:
         rows = await self._engine.work.fetch(self._sql["all_replays"])
         return [Replay(*row) for row in rows]
 
+    async def replay(self, id_: str) -> Replay | None:
+        row = await self._engine.work.fetchrow(self._sql["one_replay"], id_)
+        return None if row is None else Replay(*row)
+
 
 def _written(settlement: Settlement) -> Iterable[Sequence[Any]]:
     """The arrays of a settlement in the order of the statement. Of two rows of one key the last counts."""

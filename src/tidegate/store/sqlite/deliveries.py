@@ -163,6 +163,10 @@ class SqliteDeliveries:
         read = await self._engine.read(lambda c: rows(c, self._sql["all_replays"]))
         return [Replay(*row) for row in read]
 
+    async def replay(self, id_: str) -> Replay | None:
+        read = await self._engine.read(lambda c: rows(c, self._sql["one_replay"], (id_,)))
+        return Replay(*read[0]) if read else None
+
 
 def _attempt(row: tuple[Any, ...]) -> Attempt:
     return Attempt(row[0], row[1], row[2], Outcome(row[3]), *row[4:])

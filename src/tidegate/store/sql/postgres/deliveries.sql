@@ -111,4 +111,9 @@ ON CONFLICT (id) DO UPDATE SET position = excluded.position, matched = excluded.
 
 -- name: all_replays
 SELECT id, created_at, query, position, upto, matched, reopened, finished_at, cause
-FROM replays ORDER BY created_at DESC LIMIT 200
+FROM replays
+WHERE finished_at IS NULL OR id IN (SELECT id FROM replays ORDER BY created_at DESC LIMIT 200)
+ORDER BY created_at DESC
+
+-- name: one_replay
+SELECT id, created_at, query, position, upto, matched, reopened, finished_at, cause FROM replays WHERE id = $1
