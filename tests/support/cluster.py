@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import hashlib
-import hmac
 import itertools
 import json
 import os
@@ -24,49 +22,29 @@ from typing import Any
 import asyncpg
 
 from support.postgres import Server
-from support.process import SECRET, GatewayProcess, free_port
+from support.process import SECRET, GatewayProcess, Receiver, free_port, read_answer, signed_request
 
 MASTER = base64.b64encode(b"m" * 32).decode()  # the nodes' shared key
 ANSWER_SECONDS = 8.0
 
 
-class Landing:
+class Landing(Receiver):
     """A far side that answers 200; for each destination and key, when and in which order events first came."""
 
     def __init__(self) -> None:
-        self.port = 0
+        super().__init__()
         self.arrivals: list[tuple[float, str, str, int]] = []  # (when, destination, key, number): first ones only
         self.ids: dict[tuple[str, str, int], set[str]] = {}
         self.again = 0
 
-    @contextlib.asynccontextmanager
-    async def open(self) -> AsyncIterator[Landing]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=1 << 20)
-        self.port = server.sockets[0].getsockname()[1]
-        try:
-            yield self
-        finally:
-            server.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                lines = head.split(b"\r\n")
-                headers = {n.lower(): v.strip() for n, _, v in (line.partition(b":") for line in lines[1:] if line)}
-                body = await reader.readexactly(int(headers[b"content-length"]))
-                self._keep(lines[0].split(b" ")[1].decode().strip("/"), headers[b"webhook-id"].decode(), body)
-                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
-        writer.transport.abort()
-
-    def _keep(self, destination: str, event_id: str, body: bytes) -> None:
+    def keep(self, path: str, headers: dict[str, str], body: bytes) -> None:
         told = json.loads(body)
-        place = (destination, told["key"], told["number"])
+        place = (path.strip("/"), told["key"], told["number"])
         if place in self.ids:
             self.again += 1
         else:
             self.arrivals.append((time.monotonic(), *place))
-        self.ids.setdefault(place, set()).add(event_id)
+        self.ids.setdefault(place, set()).add(headers["webhook-id"])
 
     def disorder(self) -> list[tuple[str, str, int]]:
         """First arrivals that came after a later one of their key at the same destination."""
@@ -132,19 +110,10 @@ class Teller:
 
 async def post(port: int, delivery_id: str, body: bytes) -> tuple[int, bytes]:
     """One signed webhook over a connection of its own: (status, content)."""
-    now = int(time.time())
-    signed = hmac.digest(base64.b64decode(SECRET[6:]), f"{delivery_id}.{now}.".encode() + body, hashlib.sha256)
-    head = (
-        f"POST /in/shop HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n"
-        f"webhook-id: {delivery_id}\r\nwebhook-timestamp: {now}\r\n"
-        f"webhook-signature: v1,{base64.b64encode(signed).decode()}\r\ncontent-length: {len(body)}\r\n\r\n"
-    )
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        writer.write(head.encode() + body)
-        answer = await reader.readuntil(b"\r\n\r\n")
-        length = int(answer.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-        return int(answer.split(b" ", 2)[1]), await reader.readexactly(length)
+        writer.write(signed_request(delivery_id, body, "close"))
+        return await read_answer(reader)
     finally:
         writer.transport.abort()
 

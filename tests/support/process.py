@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
 START_SECONDS = 30.0
@@ -129,6 +129,25 @@ async def _call(host: str, port: int, path: str, key: str, method: str, body: An
     return json.loads(content) if content else None
 
 
+def signed_request(delivery_id: str, body: bytes, connection: str = "keep-alive") -> bytes:
+    """A webhook to `/in/shop` as bytes on the wire, signed with SECRET now."""
+    now = int(time.time())
+    signed = hmac.digest(base64.b64decode(SECRET[6:]), f"{delivery_id}.{now}.".encode() + body, hashlib.sha256)
+    head = (
+        f"POST /in/shop HTTP/1.1\r\nhost: x\r\nconnection: {connection}\r\ncontent-type: application/json\r\n"
+        f"webhook-id: {delivery_id}\r\nwebhook-timestamp: {now}\r\n"
+        f"webhook-signature: v1,{base64.b64encode(signed).decode()}\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+async def read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """(status, content) of the next answer; IncompleteReadError when the connection was cut."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+    return int(head.split(b" ", 2)[1]), await reader.readexactly(length)
+
+
 class Sender:
     """Sends signed events over one connection and keeps what was acknowledged: id -> (event id, body)."""
 
@@ -153,20 +172,11 @@ class Sender:
         self._number += 1
         name = f"{self._name}-{self._number}"
         body = json.dumps({"type": "t", "name": name, "pad": "x" * (self._number % 900)}).encode()
-        now = int(time.time())
-        signed = hmac.digest(base64.b64decode(SECRET[6:]), f"{name}.{now}.".encode() + body, hashlib.sha256)
-        head = (
-            f"POST /in/shop HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nwebhook-id: {name}\r\n"
-            f"webhook-timestamp: {now}\r\nwebhook-signature: v1,{base64.b64encode(signed).decode()}\r\n"
-            f"content-length: {len(body)}\r\n\r\n"
-        )
         self.unknown += 1
-        writer.write(head.encode() + body)
-        answer = await reader.readuntil(b"\r\n\r\n")
-        length = int(answer.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-        content = await reader.readexactly(length)
+        writer.write(signed_request(name, body))
+        status, content = await read_answer(reader)
         self.unknown -= 1
-        if answer.startswith((b"HTTP/1.1 202", b"HTTP/1.1 200")):
+        if status in (200, 202):
             self.acknowledged[name] = (json.loads(content)["id"], body)
 
 
@@ -177,8 +187,12 @@ class Receiver:
         self.arrived: list[tuple[str, bytes, dict[str, str]]] = []
         self.port = 0
 
+    def keep(self, path: str, headers: dict[str, str], body: bytes) -> None:
+        """One request that came."""
+        self.arrived.append((headers["webhook-id"], body, headers))
+
     @contextlib.asynccontextmanager
-    async def open(self) -> AsyncIterator[Receiver]:
+    async def open(self) -> AsyncIterator[Self]:
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=1 << 20)
         self.port = server.sockets[0].getsockname()[1]
         try:
@@ -195,6 +209,6 @@ class Receiver:
                     for name, _, value in (line.partition(b":") for line in head.split(b"\r\n")[1:] if line)
                 }
                 body = await reader.readexactly(int(headers["content-length"]))
-                self.arrived.append((headers["webhook-id"], body, headers))
+                self.keep(head.split(b" ", 2)[1].decode(), headers, body)
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
         writer.transport.abort()
