@@ -182,6 +182,30 @@ def test_an_io_error_answers_unavailable_and_nothing_is_accepted_afterwards(tmp_
     with_store(open_sqlite, tmp_path, work)
 
 
+def test_what_waited_behind_an_io_error_is_not_accepted_either(tmp_path):
+    async def work(store):
+        number = await audience(store)
+        broken = threading.Event()
+
+        def break_it(connection):
+            broken.wait(20)
+            raise apsw.IOError("disk gone")
+
+        breaking = store._engine.write(break_it)
+        await asyncio.sleep(0.05)  # the writer has begun with it, alone
+        waiting = [store.log.append([event(number)]), store._engine.write(lambda c: None)]
+        broken.set()
+        for one in (breaking, *waiting):
+            with pytest.raises(StoreBroken):
+                await one
+
+    async def look(store):
+        assert await store.log.head() == 0
+
+    with_store(open_sqlite, tmp_path, work)
+    with_store(open_sqlite, tmp_path, look)
+
+
 def test_a_full_disk_is_passing_and_the_next_append_may_succeed(tmp_path):
     async def work(store):
         number = await audience(store)

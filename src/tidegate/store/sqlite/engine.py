@@ -205,6 +205,8 @@ class Engine:
 
     def _commit(self, batch: list[_Job]) -> tuple[list[tuple[asyncio.Future[Any], Any, bool]], list[Any]]:
         """([(future, result or error, failed)], what to tell), after the commit or its failure."""
+        if self._broken is not None:  # it was queued before anybody knew
+            return [(future, self._broken, True) for future, _ in batch], []
         connection = self._connection
         appends = [job for job in batch if not callable(job[1])]
         works = [job for job in batch if callable(job[1])]
