@@ -99,6 +99,15 @@ def test_stricter_rules_hold_for_sockets_that_are_open_already(run: Run) -> None
     check(run, answer(OK), test)
 
 
+def test_a_change_that_leaves_the_rules_as_they_are_costs_no_socket(run: Run) -> None:
+    async def test(far: FarSide, client: PostClient) -> None:
+        await post(client, far.url)
+        client._guard.update(allow=parse_allow(["127.0.0.1/32"]), own=frozenset())
+        assert (await post(client, far.url)).reused and far.connections == 1
+
+    check(run, answer(OK), test)
+
+
 def test_many_requests_ask_for_a_name_once(run: Run) -> None:
     async def main() -> None:
         asked: list[str] = []

@@ -154,11 +154,11 @@ def test_a_session_is_not_closed_under_a_request_that_is_about_to_use_it() -> No
         async with FarSide(answer(OK)) as far:
             assert await ask(far) == 200
             assert client._pool is not None
-            guard.update(allow=LOOPBACK)
+            guard.update(allow=parse_allow(["127.0.0.0/8"]))
             async with Held(client._pool.session._connector, "close") as held:
                 first = asyncio.ensure_future(ask(far))
                 await held.reached.wait()  # it closes the session of the old rules
-                guard.update(allow=LOOPBACK)
+                guard.update(allow=LOOPBACK)  # and again others, meanwhile
                 assert await ask(far) == 200
                 held.go.set()
                 assert await first == 200

@@ -36,7 +36,7 @@ class DialFailed(UpstreamError):
 
 
 class Guard:
-    """Judges addresses. `generation` grows with every change, so pools can drop what older rules let through."""
+    """Judges addresses. `generation` grows when the rules change, so pools can drop what older rules let through."""
 
     def __init__(self, allow: AllowList, own: frozenset[tuple[str, int]] = frozenset()) -> None:
         self._allow = allow
@@ -45,9 +45,11 @@ class Guard:
 
     def update(self, *, allow: AllowList | None = None, own: frozenset[tuple[str, int]] | None = None) -> None:
         """New rules, or the addresses our server came to listen on; holds for every connect from now on."""
+        before = (self._allow, self._own)
         self._allow = self._allow if allow is None else allow
         self._own = self._own if own is None else own
-        self.generation += 1
+        if (self._allow, self._own) != before:  # most changes of the configuration leave them as they are
+            self.generation += 1
 
     def judge(self, ip: str, port: int) -> str | None:
         """None when it may be called, else the reason's word; see `rules.addresses.judge`."""
