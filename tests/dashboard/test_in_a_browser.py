@@ -144,6 +144,8 @@ def test_long_names_wrap_and_no_table_hides_its_columns_at_the_side(shared: Busy
 
 
 def _names_stay_inside_the_map(page: Page) -> None:
+    maps = page.locator("svg.chart:visible")
+    assert maps.count() == 1, "drawn twice, for a wide window and for a phone, and shown once"
     outside = page.evaluate("""[...document.querySelectorAll('svg.chart')].filter((map) => map.getClientRects().length)
       .flatMap((map) => { const { left, right } = map.getBoundingClientRect();
         return [...map.querySelectorAll('text')].filter((one) => { const box = one.getBoundingClientRect();
