@@ -20,7 +20,7 @@ from tidegate.pull.on_demand import CACHE_BYTES
 from tidegate.receive import door
 from tidegate.receive.forms import MAX_FIELDS
 from tidegate.receive.reading import MAX_HOPS
-from tidegate.rules import circuit, filters, texts, transforms
+from tidegate.rules import circuit, expressions, filters, texts, transforms
 from tidegate.store.tail import TAIL_BYTES
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -51,9 +51,11 @@ FIGURES: list[tuple[str, str, object]] = [
     ("reference/filters.md", "At most {} names and values", filters.MAX_VALUES),
     ("reference/filters.md", "{} levels", filters.MAX_DEPTH),
     ("reference/filters.md", "At most {} paths in each key", transforms.MAX_PATHS),
-    ("reference/filters.md", "an expression has at most {} characters", transforms.MAX_EXPRESSION),
+    ("reference/filters.md", "an expression has at most {} characters", expressions.MAX_EXPRESSION),
     ("reference/filters.md", "At most {:,} characters of text", texts.MAX_TEMPLATE),
-    ("reference/filters.md", "of text, {:,} of output", texts.MAX_OUTPUT),
+    ("reference/filters.md", "may hold the event at most {}", expressions.MAX_COPIES),
+    ("reference/filters.md", "characters of text, {} filters and parts joined by", texts.MAX_WORK),
+    ("reference/filters.md", "in it, {:,} characters of output", texts.MAX_OUTPUT),
     ("guides/deliver-and-verify.md", "retry = {}   # 7 waits", '["' + '", "'.join(DEFAULT_RETRY) + '"]'),
     ("guides/deliver-and-verify.md", "longer than `give_up_after` ({})", Destination(url="").give_up_after),
     ("guides/deliver-and-verify.md", "{} failures\nover", WORDS[circuit.FAILURES_TO_OPEN].capitalize()),
