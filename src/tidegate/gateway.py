@@ -106,6 +106,7 @@ class Gateway:
         await self.pull.start()
         await self.store.leases.start(self)
         self.store.settings.watch(self._changed_elsewhere)
+        self.live.unsure = self._changed_elsewhere
         self.maintenance.start()
 
     async def stop(self) -> None:
@@ -172,7 +173,10 @@ class Gateway:
         return await self.store.leases.ask(share, door + call)
 
     def _changed_elsewhere(self) -> None:
-        """Another node changed items or keys: read them again. What changes during a reading is read after it."""
+        """Another node changed items or keys, or what became of a change of ours is not known: read them again.
+
+        What changes during a reading is read after it.
+        """
         self._unread = True
         if self._reading is None or self._reading.done():
             self._reading = asyncio.get_running_loop().create_task(self._read_again(), name="configuration")

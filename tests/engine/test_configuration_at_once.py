@@ -13,12 +13,13 @@ import pytest
 
 from support.held import Held, meanwhile
 from support.homes import HOMES, Home
-from support.running import run
+from support.running import run, until
 from tidegate.clock import Clock
 from tidegate.config.model import Config, Destination, Route, Source
 from tidegate.errors import Conflict, NotFound, StoreBusy
 from tidegate.gateway import Gateway
 from tidegate.live import Live
+from tidegate.store import Item
 
 TOML = '[sources.shop.publish]\n[destinations.file]\nurl = "https://file.example/"\n'
 CRM = Destination(url="https://crm.example/")
@@ -181,6 +182,23 @@ def test_a_reading_that_breaks_off_leaves_the_configuration_whole(home: Home) ->
         assert sorted(live.routes) == ["a", "b"]
         await live.load()
         assert live.routes["a"].spec.to == ["crm", "file"], "it was stored, and is taken up with the next reading"
+
+    on(home, work)
+
+
+def test_a_change_that_was_stored_and_answered_503_comes_into_force_by_itself(home: Home) -> None:
+    async def work(gateway: Gateway) -> None:
+        live, settings = gateway.live, gateway.store.settings
+
+        async def busy() -> list[Item]:
+            raise StoreBusy("the database does not answer")
+
+        settings.items = busy  # type: ignore[method-assign]
+        with pytest.raises(StoreBusy):
+            await live.put("destination", "more", to("more"))
+        assert "more" not in live.destinations
+        del settings.items  # type: ignore[method-assign]
+        await until(lambda: "more" in live.destinations)
 
     on(home, work)
 

@@ -20,7 +20,7 @@ from tidegate.clock import Clock
 from tidegate.config import model as config
 from tidegate.config.checks import names_of
 from tidegate.config.problems import nearest
-from tidegate.errors import ChangedElsewhere, ConfigError, Conflict, NotFound
+from tidegate.errors import ChangedElsewhere, ConfigError, Conflict, NotFound, StoreBusy
 from tidegate.live.in_force import InForce
 from tidegate.live.shapes import SPEC_TYPES, ItemChange, OldSecret, Spec, Stored, raw_of, spec_of
 from tidegate.rules.signing import new_secret
@@ -44,12 +44,16 @@ def _in_turn(change: Change[P, T]) -> Change[P, T]:
     @wraps(change)
     async def turn(self: Live, /, *args: P.args, **kwargs: P.kwargs) -> T:
         async with self.changing:
-            for _ in range(TRIES - 1):
-                try:
-                    return await change(self, *args, **kwargs)
-                except ChangedElsewhere:
-                    await self.load()
-            return await change(self, *args, **kwargs)
+            try:
+                for _ in range(TRIES - 1):
+                    try:
+                        return await change(self, *args, **kwargs)
+                    except ChangedElsewhere:
+                        await self.load()
+                return await change(self, *args, **kwargs)
+            except StoreBusy:
+                self.unsure()
+                raise
 
     return turn
 
@@ -60,6 +64,7 @@ class Live(InForce):
     def __init__(self, store: Store, vault: Vault, clock: Clock) -> None:
         super().__init__(store, vault, clock)
         self.changing = asyncio.Lock()
+        self.unsure: Callable[[], None] = lambda: None  # called when a change may be stored and was not taken up
 
     # -- changing ----------------------------------------------------------------------------------------
 

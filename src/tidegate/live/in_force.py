@@ -65,7 +65,8 @@ class InForce:
     async def load(self) -> None:
         """Read items and route revisions from the store, and compile."""
         for revision, (name, sealed) in (await self._store.settings.route_revisions()).items():
-            self._keep_revision(revision, name, self._vault.open(sealed, "route_revision"))
+            if revision not in self._rules:  # what is known never changes
+                self._keep_revision(revision, name, self._vault.open(sealed, "route_revision"))
         await self._refresh()
 
     def on_change(self, listener: Callable[[], None]) -> None:
