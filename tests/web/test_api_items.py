@@ -18,7 +18,7 @@ SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
 OTHER = "whsec_" + base64.b64encode(b"o" * 32).decode()
 
 
-async def put(api: Api, path: str, **body: Any) -> Reply:
+async def put(api: Api, path: str, /, **body: Any) -> Reply:
     return await api("PUT", "/api/v1" + path, body)
 
 
@@ -53,6 +53,29 @@ def test_a_route_names_only_what_is_there(tmp_path: Path) -> None:
                 made = await put(gate.api, f"/routes/r{number}", **{"from": source, "to": "crm", "changes": ["orders"]})
                 assert made.status == 201
             assert (await put(gate.api, "/routes/all", **{"from": "app", "to": "crm", "changes": ["*"]})).status == 201
+
+    asyncio.run(main())
+
+
+def test_a_source_keeps_the_resources_that_a_route_names(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with served(tmp_path, "") as gate:
+
+            async def shop(*names: str) -> Reply:
+                resources = {name: {"path": f"/{name}"} for name in names}
+                return await put(gate.api, "/sources/shop", api={"base_url": "http://127.0.0.1:9"}, resources=resources)
+
+            await shop("orders", "customers")
+            await put(gate.api, "/destinations/crm", url="http://127.0.0.1:9/")
+            for changes in (["orders"], ["orders", "*"]):
+                await put(gate.api, "/routes/r", **{"from": "shop", "to": "crm", "changes": changes})
+                before = await gate.api.get("/sources/shop")
+                refused = await shop("customers")
+                assert (refused.status, refused.json()["code"]) == (409, "in_use")
+                assert await gate.api.get("/sources/shop") == before
+            assert (await shop("orders")).status == 200
+            assert (await gate.api("DELETE", "/api/v1/routes/r")).status == 204
+            assert (await shop("customers")).status == 200
 
     asyncio.run(main())
 

@@ -10,7 +10,7 @@ refused changes nothing; crash: it is in the store as a whole, or not at all.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -22,7 +22,7 @@ from tidegate.config.checks import names_of
 from tidegate.config.problems import nearest
 from tidegate.errors import ChangedElsewhere, ConfigError, Conflict, NotFound, StoreBusy
 from tidegate.live.in_force import InForce
-from tidegate.live.shapes import SPEC_TYPES, ItemChange, OldSecret, Spec, Stored, raw_of, spec_of
+from tidegate.live.shapes import SPEC_TYPES, ItemChange, LiveRoute, OldSecret, Spec, Stored, raw_of, spec_of
 from tidegate.rules.signing import new_secret
 from tidegate.store import Item, Store
 from tidegate.vault import Vault
@@ -162,12 +162,15 @@ class Live(InForce):
     async def put(self, kind: str, name: str, spec: Spec) -> bool:
         """Create (True) or replace (False) an item of the API.
 
-        Conflict when the file owns it; ConfigError when it names what is not there.
+        Conflict when the file owns it, or a route names what it has no more; ConfigError when it names what is not
+        there.
         """
         item = self._items.get((kind, name))
         self._refuse_file(item, kind, name)
         if isinstance(spec, config.Route):
             self._check_route(name, spec)
+        elif isinstance(spec, config.Source):
+            self._check_resources(name, spec)
         if item is None:
             await self._write([self._item(kind, name, spec, "api", API_PLACE)])
         else:
@@ -192,10 +195,19 @@ class Live(InForce):
                         code="unknown_name",
                     )
 
-    def _resources_of(self, spec: config.Route) -> set[str]:
-        """Names of the resources whose changes a route may name."""
-        names = self.sources if "*" in names_of(spec.from_) else names_of(spec.from_)
-        return {resource for name in names if name in self.sources for resource in self.sources[name].spec.resources}
+    def _check_resources(self, name: str, spec: config.Source) -> None:
+        """A source keeps the resources whose changes a route names, as one that a route names is not deleted."""
+        for route in self.routes.values():
+            lost = self._resources_of(route.spec) - self._resources_of(route.spec, {name: spec})
+            for resource in () if route.spec.changes is msgspec.UNSET else route.spec.changes:
+                if resource in lost:
+                    raise _in_use(route, f"resource {resource!r} of {name!r}")
+
+    def _resources_of(self, spec: config.Route, changed: Mapping[str, config.Source] | None = None) -> set[str]:
+        """Names of the resources whose changes a route may name, with the sources `changed` as they are to be."""
+        sources = {name: one.spec for name, one in self.sources.items()} | dict(changed or {})
+        names = sources if "*" in names_of(spec.from_) else names_of(spec.from_)
+        return {resource for name in names if name in sources for resource in sources[name].resources}
 
     @_in_turn
     async def delete(self, kind: str, name: str) -> None:
@@ -208,11 +220,7 @@ class Live(InForce):
             if (kind == "source" and name in names_of(route.spec.from_)) or (
                 kind == "destination" and name in names_of(route.spec.to)
             ):
-                raise Conflict(
-                    f"route {route.name!r} still names the {kind} {name!r}",
-                    hint=f"change or delete the route first: DELETE /api/v1/routes/{route.name}",
-                    code="in_use",
-                )
+                raise _in_use(route, f"{kind} {name!r}")
         now = self._clock.now_us()
         await self._write([self._again(item, deleted_at_us=now, updated_at_us=now)])
         await self._refresh()
@@ -294,3 +302,11 @@ class Live(InForce):
             made = (new_secret(),)  # kept beside a configured one, so that removing that one has a successor
         body = self._seal(kind, Stored(raw_of(spec), made))
         return Item(kind, name, 0, owner, body, place, now, now)
+
+
+def _in_use(route: LiveRoute, what: str) -> Conflict:
+    return Conflict(
+        f"route {route.name!r} still names the {what}",
+        hint=f"change or delete the route first: DELETE /api/v1/routes/{route.name}",
+        code="in_use",
+    )
