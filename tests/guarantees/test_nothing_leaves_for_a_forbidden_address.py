@@ -185,9 +185,7 @@ def test_redirects_and_next_pages_neither_leave_the_origin_nor_carry_its_credent
                         for told in (pulled.body, polled.body):  # not even when the source writes it into its links
                             assert b"bearer-token-of-api" not in told
             assert canary.connections == 0
-            for headers in seen:  # an allowed origin may be asked, but never with the credential of another
-                assert "authorization" not in headers
-                assert "bearer-token-of-api" not in json.dumps(headers)
+            assert seen == []  # an address that may be called is still none of this source's own
 
     run(main)
 

@@ -8,7 +8,7 @@ import pytest
 from support.sample_config import ENVIRON, SAMPLE
 from tidegate.config.export import decode_destination, decode_route, decode_source, hide_secrets, to_json
 from tidegate.config.load import load_text
-from tidegate.config.model import BearerAuth, Destination, Source
+from tidegate.config.model import BasicAuth, BearerAuth, Destination, Source
 from tidegate.errors import ConfigError, NotBuilt
 
 CONFIG = load_text(SAMPLE, "t.toml", ENVIRON).config
@@ -58,6 +58,17 @@ def test_a_put_can_replace_and_remove() -> None:
     assert new.headers == {"X-Api-Key": "new"}
     assert new.auth is None
     assert decode_destination("crm", {"url": CRM.url, "secret": ""}, CRM).secret == ""
+
+
+def test_another_kind_of_credential_takes_nothing_of_the_old_one() -> None:
+    basic = {"type": "http_basic", "username": "u", "password": "p"}
+    assert decode_destination("crm", {"url": CRM.url, "auth": basic}, CRM).auth == BasicAuth(username="u", password="p")
+    with pytest.raises(ConfigError, match="password"):
+        decode_destination("crm", {"url": CRM.url, "auth": {"type": "http_basic", "username": "u"}}, CRM)
+
+
+def test_a_header_that_is_left_out_is_gone() -> None:
+    assert decode_destination("crm", {"url": CRM.url, "headers": {"X-Team": "ops"}}, CRM).headers == {"X-Team": "ops"}
 
 
 @pytest.mark.parametrize("part", [{"auth": {"type": "bearer"}}, {"headers": {"X-Api-Key": {"set": True}}}])

@@ -490,13 +490,19 @@ def test_a_wrong_secret_is_never_shown() -> None:
     assert "12345" not in "".join(lines)
 
 
-def test_a_file_placeholder_is_read_beside_the_configuration(tmp_path: Path) -> None:
-    (tmp_path / "token").write_text("from-a-file\n")
+@pytest.mark.parametrize(
+    ("held", "read"),
+    [("from-a-file\n", "from-a-file"), ("a b\r\n", "a b"), (" padded \t\n", " padded \t")],
+)
+def test_a_file_placeholder_is_read_beside_the_configuration_without_its_last_line_end(
+    tmp_path: Path, held: str, read: str
+) -> None:
+    (tmp_path / "token").write_bytes(held.encode())
     file = tmp_path / "tidegate.toml"
     file.write_text(API + 'auth = { type = "bearer", token = "${file:token}" }\n')
     api = load_file(file, {}).config.sources["s"].api
     assert api is not None
-    assert api.auth == BearerAuth(token="from-a-file")
+    assert api.auth == BearerAuth(token=read)
 
 
 def test_two_dollars_stand_for_a_literal_placeholder() -> None:

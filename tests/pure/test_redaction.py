@@ -23,6 +23,7 @@ def kept(*pairs: tuple[bytes, bytes]) -> list[list[str]]:
         "X-Gitlab-Token", "X-Auth", "X-Auth-Token", "X-Forwarded-Authorization", "X-Access-Key", "x-functions-key",
         "Ocp-Apim-Subscription-Key", "X-Session-Id", "X-Password", "X-Amz-Security-Token", "X-Hook-Secret",
         "X-Telegram-Bot-Api-Secret-Token", "X-CSRFToken", "X-XSRF-Token", "Authentication", "X-Jwt-Assertion",
+        "X-Sid", "X-Otp", "X-User-Pin", "X-Pwd", "X-Client-Pass", "X-Bearer", "X-Private", "X-Credential",
     ],
 )  # fmt: skip
 def test_credentials_never_reach_the_disk(name):

@@ -185,7 +185,7 @@ def test_an_id_that_names_nothing_is_404_whatever_it_spells(tmp_path: Path) -> N
 
 def test_raw_gives_the_bytes_as_they_came_and_lets_no_browser_run_them(tmp_path: Path) -> None:
     async def main() -> None:
-        async with served(tmp_path, TOML) as gate:
+        async with served(tmp_path, TOML + '[sources.pages.webhook]\nverify = "none"\n') as gate:
             body = b"<script>alert(1)</script>\x00\xff"
             offset = await publish(gate.gateway, body, source="crm")
             event = (await gate.api.get("/events"))["data"][0]
@@ -195,6 +195,10 @@ def test_raw_gives_the_bytes_as_they_came_and_lets_no_browser_run_them(tmp_path:
             assert answer.headers["x-content-type-options"] == "nosniff"
             assert "sandbox" in answer.headers["content-security-policy"]
             assert answer.headers["content-disposition"].startswith("attachment")
+            html = {"content-type": "text/html; charset=utf-7"}
+            page = (await gate.api("POST", "/in/pages", b"<b>", headers=html)).json()["id"]
+            told = await gate.api("GET", f"/api/v1/events/{page}/raw")
+            assert (told.body, told.headers["content-type"]) == (b"<b>", "application/octet-stream")
             head = await gate.api("HEAD", f"/api/v1/events/{event['id']}/raw")
             assert (head.status, head.body, head.headers["content-length"]) == (200, b"", str(len(body)))
 

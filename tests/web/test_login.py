@@ -9,10 +9,11 @@ from urllib.parse import urlencode
 import pytest
 
 from support.cluster import MASTER
-from support.gateway import Served, served
+from support.gateway import Reply, Served, served
 from support.postgres import server
 from support.running import until
 from tidegate.api import keys, sessions
+from tidegate.clock import ManualClock
 
 CLICK = {"Sec-Fetch-Site": "same-site", "Sec-Fetch-User": "?1", "Sec-Fetch-Mode": "navigate"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -72,6 +73,36 @@ def test_who_is_signed_in_goes_on_and_the_link_stays_good(tmp_path: Path) -> Non
             answer = await nobody("GET", f"/login?token={link}&to=/events", headers=cookie)
             assert (answer.status, answer.headers["location"]) == (303, "/events")
             assert await kept.by_link(link)
+
+    asyncio.run(main())
+
+
+def test_links_and_sessions_end_with_their_time_and_only_an_admin_gets_one(tmp_path: Path) -> None:
+    async def main() -> None:
+        clock = ManualClock(1_800_000_000_000_000)
+        async with served(tmp_path, "", clock) as gate:
+            nobody, kept = gate.api.with_key(None), gate.context.sessions
+
+            async def enter(**fields: str) -> Reply:
+                return await nobody("POST", "/login", urlencode(fields).encode(), headers=FORM)
+
+            old = kept.new_link()
+            clock.advance(3601)
+            assert (await enter(token=old)).status == 401
+            for scope in keys.SCOPES:
+                caller = await gate.key(scope)
+                answer = await enter(key=caller.key or "")
+                assert ("set-cookie" in answer.headers) is (scope == "admin"), scope
+            fixed = {**FORM, "Cookie": f"{sessions.COOKIE}=chosen-by-somebody-else"}
+            entered = await nobody("POST", "/login", urlencode({"key": gate.api.key}).encode(), headers=fixed)
+            cookie, *rest = entered.headers["set-cookie"].split("; ")
+            assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(rest) and "chosen" not in cookie
+            headers = {"Cookie": cookie}
+            clock.advance(13 * 86400)
+            assert (await nobody("GET", "/api/v1/stats", headers=headers)).status == 200
+            clock.advance(86400)
+            assert (await nobody("GET", "/api/v1/stats", headers=headers)).status == 401
+            assert (await nobody("GET", "/api/v1/stats", headers={"Cookie": fixed["Cookie"]})).status == 401
 
     asyncio.run(main())
 

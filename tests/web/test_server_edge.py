@@ -100,6 +100,27 @@ def test_a_head_reaches_the_caller_though_the_body_is_not_there_yet() -> None:
     asyncio.run(go())
 
 
+@pytest.mark.parametrize("first", [GET, b""])
+def test_a_head_without_end_is_cut_before_it_takes_room(first: bytes) -> None:
+    async def go() -> None:
+        async with served(answer(b"hello")) as (server, reader, writer):
+            writer.write(first)
+            if first:
+                await reader.readuntil(b"hello")
+            one = await _connected(server)
+            writer.write(b"GET / HTTP/1.1\r\n")
+            sent = 0
+            with contextlib.suppress(OSError):
+                while sent < 64 and not one.transport.is_closing():
+                    writer.write(b"x-%d: " % sent + b"y" * 8000 + b"\r\n")
+                    await writer.drain()
+                    sent += 1
+                    await asyncio.sleep(0.005)
+            assert sent < 32  # of 8 KB each
+
+    asyncio.run(go())
+
+
 def test_parts_of_a_body_arrive_whole_and_in_order() -> None:
     parts = [bytes([65 + n % 26]) * (n * 1000 % 70_000) for n in range(40)]
 
