@@ -1,6 +1,12 @@
-"""A configuration that uses every part which the contract promises and this release has."""
+"""A configuration that uses every part which the contract promises and this release has, and how a wrong one reads."""
 
 from __future__ import annotations
+
+import pytest
+
+from tidegate.cli.output import error_lines
+from tidegate.config.load import load_text
+from tidegate.errors import ConfigError
 
 ENVIRON = {
     "STRIPE_SECRET": "whsec_stripe_one",
@@ -75,3 +81,18 @@ from = "shop"
 to = "crm"
 changes = ["orders"]
 """
+
+# Beginnings of small ones.
+MINIMAL = '[sources.app.publish]\n[destinations.crm]\nurl = "https://crm.example.com/hooks"\n'
+API = '[sources.s.api]\nbase_url = "https://s.example.com"\n'
+RESOURCE = API + '[sources.s.resources.o]\npath = "/o"\n'
+DESTINATION = '[destinations.c]\nurl = "https://c.example.com"\n'
+CHAT = '[destinations.c]\ntype = "slack"\nurl = "https://hooks.slack.com/x"\n'
+
+
+def refusals(text: str, environ: dict[str, str] | None = None) -> list[str]:
+    """The lines a user would see, without the hints' lines glued on."""
+    with pytest.raises(ConfigError) as caught:
+        load_text(text, "t.toml", environ or {})
+    found = getattr(caught.value, "problems", (caught.value,))
+    return [line for error in found for line in error_lines(error).split("\n")]

@@ -1,0 +1,424 @@
+"""What is wrong with a configuration, in the words a user sees: value, path, line and the next step."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.sample_config import API, CHAT, DESTINATION, MINIMAL, RESOURCE, refusals
+from tidegate.config.load import load_text
+from tidegate.errors import ConfigError, NotBuilt
+
+# text -> the lines on stderr. Each row is one rule of the contract.
+TABLE: list[tuple[str, str, list[str]]] = [
+    (
+        "an unknown table names the nearest",
+        '[retentoin]\nevents = "1d"\n',
+        [
+            "error[config_invalid]: unknown key 'retentoin' - at $.retentoin (t.toml:1)",
+            "hint: did you mean 'retention'?",
+        ],
+    ),
+    (
+        "an unknown key deep inside has its own line",
+        '[sources.shop.api]\nbase_url = "https://s.example.com"\n\n'
+        '[sources.shop.resources.orders]\npath = "/o"\npol = "5m"\n',
+        [
+            "error[config_invalid]: unknown key 'pol' - at $.sources.shop.resources.orders.pol (t.toml:6)",
+            "hint: did you mean 'poll'?",
+        ],
+    ),
+    (
+        "a wrong type says what was found",
+        '[destinations.crm]\nurl = "https://c.example.com"\nconcurrency = "8"\n',
+        [
+            "error[config_invalid]: expected a whole number, found a text '8'"
+            " - at $.destinations.crm.concurrency (t.toml:3)",
+            "hint: write a whole number here",
+        ],
+    ),
+    (
+        "true is no number",
+        '[destinations.crm]\nurl = "https://c.example.com"\nconcurrency = true\n',
+        [
+            "error[config_invalid]: expected a whole number, found true or false true"
+            ""
+            " - at $.destinations.crm.concurrency (t.toml:3)",
+            "hint: write a whole number here",
+        ],
+    ),
+    (
+        "a number out of range says the range",
+        '[destinations.crm]\nurl = "https://c.example.com"\nconcurrency = 0\n',
+        [
+            "error[config_invalid]: 0 is out of range - at $.destinations.crm.concurrency (t.toml:3)",
+            "hint: write a number from 1 up to 1024",
+        ],
+    ),
+    (
+        "a duration has a unit",
+        '[destinations.crm]\nurl = "https://c.example.com"\ntimeout = "15"\n',
+        [
+            "error[config_invalid]: '15' is no duration such as 100ms, 5s, 5m, 2h, 1d"
+            " - at $.destinations.crm.timeout (t.toml:3)",
+            "hint: write it like that",
+        ],
+    ),
+    (
+        "a duration ends where it ends",
+        '[destinations.crm]\nurl = "https://c.example.com"\ntimeout = "15s\\n"\n',
+        [
+            "error[config_invalid]: '15s\\n' is no duration such as 100ms, 5s, 5m, 2h, 1d"
+            " - at $.destinations.crm.timeout (t.toml:3)",
+            "hint: write it like that",
+        ],
+    ),
+    (
+        "a duration has a sensible range",
+        '[destinations.crm]\nurl = "https://c.example.com"\ntimeout = "2d"\n',
+        [
+            "error[config_invalid]: '2d' is out of range - at $.destinations.crm.timeout (t.toml:3)",
+            "hint: write 100ms to 10m",
+        ],
+    ),
+    (
+        "a list's entry has its own place",
+        '[destinations.crm]\nurl = "https://c.example.com"\nretry = [\n  "5s",\n  "5 minutes",\n]\n',
+        [
+            "error[config_invalid]: '5 minutes' is no duration such as 100ms, 5s, 5m, 2h, 1d"
+            " - at $.destinations.crm.retry[1] (t.toml:5)",
+            "hint: write it like that",
+        ],
+    ),
+    (
+        "a missing key is named where its table stands",
+        '[destinations.crm]\ntimeout = "5s"\n',
+        [
+            "error[config_invalid]: the key 'url' is missing - at $.destinations.crm (t.toml:1)",
+            'hint: add url = "https://..."',
+        ],
+    ),
+    (
+        "an unset variable is refused, and near ones are named",
+        '[sources.p.webhook]\nverify = "stripe"\nsecret = "${env:STRIPE_SECRTE}"\n',
+        [
+            "error[config_invalid]: the variable STRIPE_SECRTE is not set - at $.sources.p.webhook.secret (t.toml:3)",
+            "hint: did you mean 'STRIPE_SECRET'?",
+        ],
+    ),
+    (
+        "an unset variable without a near one says how to set it",
+        '[sources.p.webhook]\nverify = "stripe"\nsecret = "${env:OTHER}"\n',
+        [
+            "error[config_invalid]: the variable OTHER is not set - at $.sources.p.webhook.secret (t.toml:3)",
+            "hint: export OTHER=...",
+        ],
+    ),
+    (
+        "an unreadable file is refused",
+        '[sources.p.webhook]\nverify = "stripe"\nsecret = "${file:nowhere/secret}"\n',
+        [
+            "error[config_invalid]: the file 'nowhere/secret' cannot be read: No such file or directory"
+            " - at $.sources.p.webhook.secret (t.toml:3)",
+            "hint: ls -l nowhere/secret",
+        ],
+    ),
+    (
+        "another placeholder is refused",
+        '[gateway]\npublic_url = "${secret:x}"\n',
+        [
+            "error[config_invalid]: '${secret:x}' is neither ${env:NAME} nor ${file:PATH}"
+            " - at $.gateway.public_url (t.toml:2)",
+            "hint: write $${ for a literal ${",
+        ],
+    ),
+    (
+        "a provider that is not there names the nearest",
+        '[sources.p.webhook]\nverify = "strip"\nsecret = "x"\n',
+        [
+            "error[config_invalid]: unknown provider 'strip' - at $.sources.p.webhook.verify (t.toml:2)",
+            "hint: did you mean 'stripe'?",
+        ],
+    ),
+    (
+        "a secret that is written is not empty",
+        '[sources.p.webhook]\nverify = "stripe"\nsecret = "${env:EMPTY}"\n',
+        [
+            "error[config_invalid]: the secret of verify = 'stripe' is empty"
+            " - at $.sources.p.webhook.secret (t.toml:3)",
+            "hint: check the variable it comes from",
+        ],
+    ),
+    (
+        "an order names a part of the event",
+        '[destinations.d]\nurl = "https://d.example.com"\nordered_by = "customer.id"\n',
+        [
+            "error[config_invalid]: 'customer.id' must start with one of type, source, origin, key, data, headers,"
+            " change - at $.destinations.d.ordered_by (t.toml:3)",
+            "hint: paths start at the event: write data.NAME for a field of the payload",
+        ],
+    ),
+    (
+        "an order is a path",
+        '[destinations.d]\nurl = "https://d.example.com"\nordered_by = "data..id"\n',
+        [
+            "error[config_invalid]: 'data..id' is no dotted path such as data.object.id"
+            " - at $.destinations.d.ordered_by (t.toml:3)",
+            "hint: correct this value, then do the same again",
+        ],
+    ),
+    (
+        "a secret that cannot be one is refused and not shown",
+        '[sources.p.webhook]\nverify = "standard-webhooks"\nsecret = "whsec_!!!hush"\n',
+        [
+            "error[config_invalid]: the secret (13 letters) cannot be one of verify = 'standard-webhooks'"
+            " - at $.sources.p.webhook.secret (t.toml:3)",
+            "hint: copy it from the provider again",
+        ],
+    ),
+    (
+        "no verification must be written out",
+        "[sources.p.webhook]\n",
+        [
+            "error[config_invalid]: the key 'verify' is missing - at $.sources.p.webhook (t.toml:1)",
+            'hint: write verify = "standard-webhooks", another provider, or verify = "none"',
+        ],
+    ),
+    (
+        "a signed URL needs the gateway's address",
+        '[sources.p.webhook]\nverify = "twilio"\nsecret = "x"\n',
+        [
+            "error[config_invalid]: 'twilio' signs the URL, but the gateway does not know its own"
+            " - at $.sources.p.webhook.verify (t.toml:2)",
+            "hint: set public_url in [gateway]",
+        ],
+    ),
+    (
+        "a source has a webhook or a form, not both",
+        '[sources.p.webhook]\nverify = "none"\n[sources.p.form]\n',
+        [
+            "error[config_invalid]: a source has a webhook or a form inlet, not both - at $.sources.p.form (t.toml:3)",
+            "hint: make a second source for the form",
+        ],
+    ),
+    (
+        "a source has an inlet",
+        '[sources.p]\ndescription = "x"\n',
+        [
+            "error[config_invalid]: the source has no inlet - at $.sources.p (t.toml:1)",
+            "hint: add one of: webhook, form, publish, api",
+        ],
+    ),
+    (
+        "a resource needs something that feeds it",
+        '[sources.p.publish]\n[sources.p.resources.orders]\npath = "/orders"\n',
+        [
+            "error[config_invalid]: nothing feeds this resource: neither an API nor webhooks"
+            " - at $.sources.p.resources.orders (t.toml:2)",
+            "hint: add [sources.NAME.api]",
+        ],
+    ),
+    (
+        "reconcile heals webhooks only",
+        RESOURCE + 'reconcile = "1h"\n',
+        [
+            "error[config_invalid]: 'reconcile' heals what webhooks missed, but no webhook feeds this resource"
+            " - at $.sources.s.resources.o.reconcile (t.toml:5)",
+            "hint: add webhook = { types = [...] }, or use poll",
+        ],
+    ),
+    (
+        "deletes are confirmed by asking for one item",
+        RESOURCE + 'poll = "1m"\ndeletes = { mode = "scan" }\n',
+        [
+            "error[config_invalid]: deletes are confirmed by GET, but there is no item_path"
+            " - at $.sources.s.resources.o.deletes (t.toml:6)",
+            'hint: add item_path, or confirm = "second_scan"',
+        ],
+    ),
+    (
+        "an item's path has one hole for the key",
+        RESOURCE + 'item_path = "/o/{key}"\n',
+        [
+            "error[config_invalid]: unknown hole '{key}' in '/o/{key}'"
+            " - at $.sources.s.resources.o.item_path (t.toml:5)",
+            "hint: only item_path has a hole, and it is {id}",
+        ],
+    ),
+    (
+        "a path cannot climb out of the API",
+        '[sources.s.api]\nbase_url = "https://s.example.com/api"\n[sources.s.resources.o]\npath = "/../admin"\n',
+        [
+            "error[config_invalid]: '/../admin' leads out of base_url - at $.sources.s.resources.o.path (t.toml:4)",
+            "hint: leave '..' out",
+        ],
+    ),
+    (
+        "a route's source exists",
+        MINIMAL + '[routes.r]\nfrom = "ap"\nto = "crm"\n',
+        ["error[config_invalid]: unknown source 'ap' - at $.routes.r.from (t.toml:5)", "hint: did you mean 'app'?"],
+    ),
+    (
+        "a route's destination exists",
+        MINIMAL + '[routes.r]\nfrom = "*"\nto = ["crm", "chat"]\n',
+        ["error[config_invalid]: unknown destination 'chat' - at $.routes.r.to (t.toml:6)", "hint: one of: crm"],
+    ),
+    (
+        "a route's changes are of a resource",
+        MINIMAL + '[routes.r]\nfrom = "app"\nto = "crm"\nchanges = ["orders"]\n',
+        [
+            "error[config_invalid]: unknown resource 'orders' of app - at $.routes.r.changes[0] (t.toml:7)",
+            "hint: add one: [sources.NAME.resources.orders]",
+        ],
+    ),
+    (
+        "a route that could match nothing is refused",
+        MINIMAL + '[routes.r]\nfrom = "app"\nto = "crm"\ntypes = []\n',
+        [
+            "error[config_invalid]: the list 'types' is empty, so nothing would match - at $.routes.r.types (t.toml:7)",
+            "hint: leave it out, or name one",
+        ],
+    ),
+    (
+        "a chat needs a text",
+        CHAT,
+        [
+            "error[config_invalid]: a slack destination needs a text - at $.destinations.c (t.toml:1)",
+            'hint: add text = "{{ type }} from {{ source }}"',
+        ],
+    ),
+    (
+        "a chat signs nothing",
+        CHAT + 'text = "x"\nsecret = "0123456789abcdef"\n',
+        [
+            "error[config_invalid]: 'secret' has no meaning for type = 'slack' - at $.destinations.c.secret (t.toml:5)",
+            "hint: leave it out",
+        ],
+    ),
+    (
+        "a webhook has no text",
+        DESTINATION + 'text = "x"\n',
+        [
+            "error[config_invalid]: 'text' has no meaning for type = 'webhook' - at $.destinations.c.text (t.toml:3)",
+            'hint: write type = "slack", or leave it out',
+        ],
+    ),
+    (
+        "a lane begins at the end, the beginning or a time",
+        DESTINATION + 'start = "yesterday"\n',
+        [
+            "error[config_invalid]: 'yesterday' is neither 'end', 'beginning' nor a time"
+            " - at $.destinations.c.start (t.toml:3)",
+            'hint: write a time as "2026-11-24T12:00:00Z"',
+        ],
+    ),
+    (
+        "our own headers are ours",
+        DESTINATION + 'headers = { Webhook-Id = "x" }\n',
+        [
+            "error[config_invalid]: the header 'Webhook-Id' is set by the gateway itself"
+            " - at $.destinations.c.headers.Webhook-Id (t.toml:3)",
+            "hint: leave it out",
+        ],
+    ),
+    (
+        "a name fits a path",
+        "[sources.Shop.publish]\n",
+        [
+            'error[config_invalid]: the name "Shop" is not allowed - at $.sources.Shop (t.toml:1)',
+            "hint: a name has small letters, digits, '-' and '_', 63 at most, and begins with a letter or digit",
+        ],
+    ),
+    (
+        "text that is not TOML has a line",
+        '[gateway]\npublic_url = "https://x\n',
+        [
+            "error[config_invalid]: not TOML: illegal character '\\n' - at $ (t.toml:2)",
+            "hint: look at this line and the one before it",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_a_refusal_names_value_path_line_and_next_step(text: str, expected: list[str]) -> None:
+    assert refusals(text, {"STRIPE_SECRET": "x", "EMPTY": ""}) == expected
+
+
+NOT_BUILT = [
+    ('[sources.m.imap]\nhost = "x"\n', "$.sources.m.imap"),
+    (
+        API + 'auth = { type = "oauth2_client_credentials", client_id = "x" }\n',
+        "$.sources.s.api.auth.type",
+    ),
+    ('[destinations.d]\nurl = "https://d.example.com"\nauth = { type = "hmac" }\n', "$.destinations.d.auth.type"),
+    ('[destinations.d]\nurl = "https://d.example.com"\ntype = "kafka"\n', "$.destinations.d.type"),
+    (
+        RESOURCE + 'paginator = { type = "auto" }\n',
+        "$.sources.s.resources.o.paginator.type",
+    ),
+    (
+        RESOURCE + "resolve = {}\n",
+        "$.sources.s.resources.o.resolve",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "path"), NOT_BUILT, ids=[path for _, path in NOT_BUILT])
+def test_what_is_not_built_is_refused_by_name(text: str, path: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_text(text, "t.toml", {})
+    found = getattr(caught.value, "problems", (caught.value,))
+    assert (found[0].code, found[0].path) == ("not_built", path)
+    assert isinstance(found[0], NotBuilt)
+
+
+def test_everything_that_is_wrong_is_told_at_once_by_line() -> None:
+    text = '[gatewy]\n[sources.app.publish]\nmax_bdy = "1MiB"\n[destinations.crm]\nurl = 5\nrate = "fast"\n'
+    text += '[routes.r]\nfrom = "app"\n'
+    lines = refusals(text)
+    errors = [line for line in lines if line.startswith("error")]
+    assert [line.rsplit("(", 1)[1] for line in errors] == [
+        "t.toml:1)",
+        "t.toml:3)",
+        "t.toml:5)",
+        "t.toml:6)",
+        "t.toml:7)",
+    ]
+
+
+def test_an_unset_variable_does_not_hide_what_else_is_wrong() -> None:
+    lines = refusals('[destinations.crm]\nurl = "${env:NOPE}"\nrate = "${env:NOPE}"\nspeed = 1\n')
+    errors = [line.split(" - at ")[0] for line in lines if line.startswith("error")]
+    assert errors == [
+        "error[config_invalid]: the variable NOPE is not set",
+        "error[config_invalid]: the variable NOPE is not set",
+        "error[config_invalid]: unknown key 'speed'",
+    ]
+
+
+def test_a_refusal_of_a_filter_stands_at_the_filter() -> None:
+    text = MINIMAL + '[routes.r]\nfrom = "app"\nto = "crm"\nfilter = { data = { amount = { "$gtee" = 1 } } }\n'
+    (line, *_) = refusals(text)
+    assert " - at $.routes.r.filter.data.amount" in line
+    assert line.endswith("(t.toml:7)")
+
+
+def test_a_refusal_of_a_transform_stands_at_its_route() -> None:
+    text = MINIMAL + '[routes.r]\nfrom = "app"\nto = "crm"\n[routes.r.transform]\nrename = { nonsense = "data.x" }\n'
+    (line, *_) = refusals(text)
+    assert " - at $.routes.r.transform.rename (t.toml:8)" in line
+
+
+def test_a_value_from_the_environment_is_never_shown() -> None:
+    text = '[destinations.crm]\nurl = "https://c.example.com"\nrate = "${env:RATE}"\n'
+    lines = refusals(text, {"RATE": "hush-hush"})
+    assert "'${env:RATE}' is no rate" in lines[0]
+    assert not any("hush" in line for line in lines)
+
+
+def test_a_wrong_secret_is_never_shown() -> None:
+    lines = refusals('[destinations.crm]\nurl = "https://c.example.com"\nsecret = "whsec_ hush ! hush"\n')
+    assert "$.destinations.crm.secret (t.toml:3)" in lines[0]
+    assert not any("hush" in line for line in lines)
+    lines = refusals(API + 'auth = { type = "bearer", token = 12345 }\n')
+    assert "12345" not in "".join(lines)
