@@ -422,3 +422,27 @@ def test_a_wrong_secret_is_never_shown() -> None:
     assert not any("hush" in line for line in lines)
     lines = refusals(API + 'auth = { type = "bearer", token = 12345 }\n')
     assert "12345" not in "".join(lines)
+
+
+def test_what_is_wrong_with_names_is_told_together_with_what_is_wrong_in_other_items() -> None:
+    text = MINIMAL + 'retry = ["1 s"]\n[routes.x]\nfrom = "ap"\nto = ["crm", "crn"]\n'
+    told = [line for line in refusals(text) if line.startswith("error")]
+    assert [line.partition("]: ")[2] for line in told] == [
+        "'1 s' is no duration such as 100ms, 5s, 5m, 2h, 1d - at $.destinations.crm.retry[0] (t.toml:4)",
+        "unknown source 'ap' - at $.routes.x.from (t.toml:6)",
+        "unknown destination 'crn' - at $.routes.x.to (t.toml:7)",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        RESOURCE + 'pole = "5m"\n' + DESTINATION + '[routes.x]\nfrom = "s"\nto = "c"\nchanges = ["o"]\n',
+        RESOURCE + 'pole = "5m"\n' + DESTINATION + '[routes.x]\nfrom = "*"\nto = "c"\nchanges = ["o"]\n',
+        DESTINATION + 'urll = "x"\n[sources.app.publish]\n[routes.x]\nfrom = "app"\nto = "c"\n',
+        '[gateway]\npublic_ur = "https://g.example.com"\n[sources.p.webhook]\nverify = "twilio"\nsecret = "x"\n',
+    ],
+)
+def test_what_only_follows_from_a_refusal_is_not_refused_too(text: str) -> None:
+    told = [line for line in refusals(text) if line.startswith("error")]
+    assert len(told) == 1 and "unknown key" in told[0]

@@ -7,7 +7,7 @@ provider files that ship with the package. Invariant: what passes here can be pu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec import UNSET
 
@@ -20,11 +20,15 @@ from tidegate.config.problems import Problems, nearest
 from tidegate.errors import ConfigError
 
 MAX_RETRIES = 100
+_NONE: Mapping[str, Sequence[str]] = {}
 MIN_STORE_BYTES = 16 << 20
 
 
-def check_config(config: Config, problems: Problems) -> None:
-    """Everything of a whole configuration, items and references."""
+def check_config(config: Config, problems: Problems, refused: Mapping[str, Sequence[str]] = _NONE) -> None:
+    """Everything of a whole configuration, items and references.
+
+    `refused`: names by their table of what the file has and `config` has not, because it was refused already.
+    """
     judge = Judge(problems)
     _settings(judge, config)
     for name, source in config.sources.items():
@@ -33,7 +37,7 @@ def check_config(config: Config, problems: Problems) -> None:
         _destination(judge, ("destinations", name), destination)
     for name, route in config.routes.items():
         _route(judge, ("routes", name), route)
-    _references(judge, config)
+    _references(judge, config, refused)
     _reachable(judge, config)
 
 
@@ -188,19 +192,21 @@ def names_of(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
 
 
-def _references(judge: Judge, config: Config) -> None:
+def _references(judge: Judge, config: Config, refused: Mapping[str, Sequence[str]]) -> None:
+    known = [*config.sources, *refused.get("sources", ())]
+    receivers = [*config.destinations, *refused.get("destinations", ())]
     for name, route in config.routes.items():
         path: Path = ("routes", name)
         sources = names_of(route.from_)
         if "*" in sources and len(sources) > 1:
             judge.add((*path, "from"), "'*' stands with other names", 'write from = "*" alone')
-        _exist(judge, (*path, "from"), [s for s in sources if s != "*"], config.sources, "source")
-        _exist(judge, (*path, "to"), names_of(route.to), config.destinations, "destination")
-        if route.changes is not UNSET:
+        _exist(judge, (*path, "from"), [s for s in sources if s != "*"], known, "source")
+        _exist(judge, (*path, "to"), names_of(route.to), receivers, "destination")
+        if route.changes is not UNSET and not ("*" in sources and refused.get("sources")):
             _changes_exist(judge, (*path, "changes"), route, config)
 
 
-def _exist(judge: Judge, path: Path, names: list[str], known: Mapping[str, object], what: str) -> None:
+def _exist(judge: Judge, path: Path, names: list[str], known: Sequence[str], what: str) -> None:
     for name in names:
         if name not in known:
             hint = nearest(name, known, what)

@@ -76,11 +76,34 @@ def load_text(text: str, name: str, environ: Mapping[str, str], base: FilePath |
     # What could not be filled in is refused where it stands, and not a second time for its shape.
     problems.ignore_further_at_known_paths()
     check_shape(filled, Config, problems)
+    if len(problems):
+        _judge_the_others(filled, problems)
     problems.refuse()
     config = convert(filled, Config, name)
     check_config(config, problems)
     problems.refuse()
     return Loaded(config, text, tuple(problems.warnings))
+
+
+def _judge_the_others(filled: Mapping[str, Any], problems: Problems) -> None:
+    """Items of the right shape are judged beside those that are refused for theirs: one run names all that is wrong."""
+    rest: dict[str, Any] = {}
+    refused: dict[str, list[str]] = {}
+    for table in Config.__struct_fields__:
+        part = filled.get(table, {})
+        items = part if isinstance(part, dict) else {}
+        if table in ("sources", "destinations", "routes"):
+            refused[table] = [name for name in items if problems.touch((table, name))]
+            rest[table] = {name: item for name, item in items.items() if name not in refused[table]}
+        elif problems.touch((table,)):
+            return  # a setting may be the reason for what looks wrong with an item
+        else:
+            rest[table] = part
+    try:
+        config = convert(rest, Config)
+    except ConfigError:
+        return  # what was found is refused anyhow
+    check_config(config, problems, refused)
 
 
 def _parse(text: str, name: str) -> dict[str, Any]:

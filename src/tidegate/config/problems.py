@@ -96,6 +96,11 @@ class Problems:
         """From now on, a place that was refused already is not refused again for what follows from it."""
         self._settled = frozenset(error.path for _, error in self._found)
 
+    def touch(self, path: Path) -> bool:
+        """Whether something was refused at `path` or below it."""
+        place = dotted(path)
+        return any(error.path == place or error.path.startswith((f"{place}.", f"{place}[")) for _, error in self._found)
+
     def not_built(self, path: Path, what: str, hint: str) -> None:
         error = NotBuilt(f"{what} is not built in this release", path=dotted(path), where=self.where(path), hint=hint)
         self._keep(path, error)
