@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from support.held import Held, meanwhile
@@ -16,12 +17,13 @@ from support.homes import HOMES, Home
 from support.running import run, until
 from tidegate.clock import Clock
 from tidegate.config.model import Config, Destination, Route, Source
-from tidegate.errors import Conflict, NotFound, StoreBusy
+from tidegate.errors import ConfigError, Conflict, NotFound, StoreBusy
 from tidegate.gateway import Gateway
 from tidegate.live import Live
 from tidegate.store import Item
 
 TOML = '[sources.shop.publish]\n[destinations.file]\nurl = "https://file.example/"\n'
+SECRET = "whsec_" + "c2VjcmV0" * 4
 CRM = Destination(url="https://crm.example/")
 
 
@@ -33,7 +35,7 @@ def home(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
 def on(home: Home, work: Callable[[Gateway], Awaitable[None]]) -> None:
     async def main() -> None:
         async with home.running(TOML) as gateway:
-            await gateway.live.put("destination", "crm", CRM)
+            await put(gateway.live, "destination", "crm", CRM)
             await work(gateway)
 
     run(main)
@@ -41,6 +43,10 @@ def on(home: Home, work: Callable[[Gateway], Awaitable[None]]) -> None:
 
 def to(url: str) -> Destination:
     return Destination(url=f"https://{url}.example/")
+
+
+async def put(live: Live, kind: str, name: str, spec: Destination | Route) -> bool:
+    return await live.put(kind, name, lambda _old: spec)
 
 
 async def kept(gateway: Gateway) -> Live:
@@ -54,7 +60,7 @@ def test_a_pause_and_a_change_of_the_same_destination_both_stand(home: Home) -> 
     async def work(gateway: Gateway) -> None:
         live = gateway.live
         async with Held(gateway.store.settings, "put_items") as held:
-            change = asyncio.ensure_future(live.put("destination", "crm", to("new")))
+            change = asyncio.ensure_future(put(live, "destination", "crm", to("new")))
             await held.reached.wait()
             (pause,) = await meanwhile(live.pause("crm"))
             held.go.set()
@@ -69,7 +75,7 @@ def test_a_secret_that_was_told_outlives_a_change_of_its_destination(home: Home)
     async def work(gateway: Gateway) -> None:
         live = gateway.live
         async with Held(gateway.store.settings, "put_items") as held:
-            change = asyncio.ensure_future(live.put("destination", "crm", to("new")))
+            change = asyncio.ensure_future(put(live, "destination", "crm", to("new")))
             await held.reached.wait()
             (rotation,) = await meanwhile(live.rotate("crm"))
             held.go.set()
@@ -92,7 +98,7 @@ def test_a_rotation_that_is_asked_for_twice_keeps_the_secret_that_receivers_have
 def test_the_same_name_made_twice_at_once_is_made_once(home: Home) -> None:
     async def work(gateway: Gateway) -> None:
         live = gateway.live
-        made = await asyncio.gather(live.put("destination", "new", to("a")), live.put("destination", "new", to("b")))
+        made = await asyncio.gather(put(live, "destination", "new", to("a")), put(live, "destination", "new", to("b")))
         assert sorted(made) == [False, True]
         assert [one.name for one in await gateway.store.settings.items() if one.name == "new"] == ["new"]
 
@@ -103,7 +109,7 @@ def test_a_change_does_not_bring_back_what_is_deleted_meanwhile(home: Home) -> N
     async def work(gateway: Gateway) -> None:
         live, number = gateway.live, gateway.live.destinations["crm"].number
         async with Held(gateway.store.settings, "put_items") as held:
-            change = asyncio.ensure_future(live.put("destination", "crm", to("new")))
+            change = asyncio.ensure_future(put(live, "destination", "crm", to("new")))
             await held.reached.wait()
             (gone,) = await meanwhile(live.delete("destination", "crm"))
             held.go.set()
@@ -147,10 +153,10 @@ def test_routes_stand_while_a_change_is_taken_up(home: Home) -> None:
 
     async def work(gateway: Gateway) -> None:
         live = gateway.live
-        await live.put("route", "a", Route(from_="shop", to="crm"))
-        await live.put("route", "b", Route(from_="shop", to="file"))
+        await put(live, "route", "a", Route(from_="shop", to="crm"))
+        await put(live, "route", "b", Route(from_="shop", to="file"))
         async with Held(gateway.store.settings, "route_revision") as held:
-            change = asyncio.ensure_future(live.put("route", "a", Route(from_="shop", to=["crm", "file"])))
+            change = asyncio.ensure_future(put(live, "route", "a", Route(from_="shop", to=["crm", "file"])))
             await held.reached.wait()
             assert sorted(live.routes) == ["a", "b"]
             (gone,) = await meanwhile(live.delete("destination", "crm"))
@@ -169,15 +175,15 @@ def test_routes_stand_while_a_change_is_taken_up(home: Home) -> None:
 def test_a_reading_that_breaks_off_leaves_the_configuration_whole(home: Home) -> None:
     async def work(gateway: Gateway) -> None:
         live, settings = gateway.live, gateway.store.settings
-        await live.put("route", "a", Route(from_="shop", to="crm"))
-        await live.put("route", "b", Route(from_="shop", to="file"))
+        await put(live, "route", "a", Route(from_="shop", to="crm"))
+        await put(live, "route", "b", Route(from_="shop", to="file"))
 
         async def busy(*_: object) -> int:
             raise StoreBusy("the database does not answer")
 
         settings.route_revision = busy  # type: ignore[method-assign]
         with pytest.raises(StoreBusy):
-            await live.put("route", "a", Route(from_="shop", to=["crm", "file"]))
+            await put(live, "route", "a", Route(from_="shop", to=["crm", "file"]))
         del settings.route_revision  # type: ignore[method-assign]
         assert sorted(live.routes) == ["a", "b"]
         await live.load()
@@ -195,7 +201,7 @@ def test_a_change_that_was_stored_and_answered_503_comes_into_force_by_itself(ho
 
         settings.items = busy  # type: ignore[method-assign]
         with pytest.raises(StoreBusy):
-            await live.put("destination", "more", to("more"))
+            await put(live, "destination", "more", to("more"))
         assert "more" not in live.destinations
         del settings.items  # type: ignore[method-assign]
         await until(lambda: "more" in live.destinations)
@@ -207,12 +213,47 @@ def test_a_node_that_has_not_heard_yet_undoes_nothing(home: Home) -> None:
     async def work(gateway: Gateway) -> None:
         here, elsewhere = gateway.live, await kept(gateway)
         await elsewhere.pause("crm")
-        assert await here.put("destination", "crm", to("new")) is False
+        assert await put(here, "destination", "crm", to("new")) is False
         assert here.destinations["crm"].pause_reason == "operator"
         await elsewhere.load()
         await here.delete("destination", "crm")
         with pytest.raises(NotFound):
             await elsewhere.resume("crm")
-        assert await elsewhere.put("destination", "crm", CRM) is True, "it is a new one, with a number of its own"
+        assert await put(elsewhere, "destination", "crm", CRM) is True, "it is a new one, with a number of its own"
+
+    on(home, work)
+
+
+def test_what_is_refused_is_refused_by_what_the_store_holds_now(home: Home) -> None:
+    async def work(gateway: Gateway) -> None:
+        here, elsewhere = gateway.live, await kept(gateway)
+        await put(elsewhere, "destination", "new", to("new"))
+        await put(here, "route", "all", Route(from_="shop", to=["crm", "new"]))
+        with pytest.raises(Conflict) as error:
+            await elsewhere.delete("destination", "new")
+        assert error.value.code == "in_use"
+        await elsewhere.delete("route", "all")
+        await here.delete("destination", "new")
+        with pytest.raises(ConfigError) as refused:
+            await put(elsewhere, "route", "all", Route(from_="shop", to=["crm", "new"]))
+        assert refused.value.code == "unknown_name"
+        assert "all" not in (await kept(gateway)).routes
+
+    on(home, work)
+
+
+def test_a_secret_that_is_left_out_is_the_one_that_another_change_has_set_just_now(home: Home) -> None:
+    async def work(gateway: Gateway) -> None:
+        here, elsewhere = gateway.live, await kept(gateway)
+
+        def moved(old: Destination) -> Destination:
+            return msgspec.structs.replace(old, url="https://new.example/")
+
+        await put(elsewhere, "destination", "crm", msgspec.structs.replace(CRM, secret=SECRET))
+        await here.put("destination", "crm", moved)
+        assert (here.destinations["crm"].spec.url, here.destinations["crm"].secrets[0]) == (
+            "https://new.example/",
+            SECRET,
+        )
 
     on(home, work)

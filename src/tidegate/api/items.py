@@ -96,9 +96,8 @@ async def one_source(call: Call) -> dict[str, Any]:
 
 async def put_source(call: Call) -> Answer:
     name, live = call.path["name"], call.gateway.live
-    old = live.sources.get(name)
-    spec = decode_source(name, _payload(call), old.spec if old is not None else None)
-    created = await live.put("source", name, spec)
+    payload = _payload(call)
+    created = await live.put("source", name, lambda old: decode_source(name, payload, old))
     return Answer(status=201 if created else 200, body=await one_source(call))
 
 
@@ -126,9 +125,8 @@ async def one_destination(call: Call) -> dict[str, Any]:
 
 async def put_destination(call: Call) -> Answer:
     name, live = call.path["name"], call.gateway.live
-    old = live.destinations.get(name)
-    spec = decode_destination(name, _payload(call), old.spec if old is not None else None)
-    created = await live.put("destination", name, spec)
+    payload = _payload(call)
+    created = await live.put("destination", name, lambda old: decode_destination(name, payload, old))
     return Answer(status=201 if created else 200, body=await one_destination(call))
 
 
@@ -179,7 +177,8 @@ async def one_route(call: Call) -> dict[str, Any]:
 
 async def put_route(call: Call) -> Answer:
     name, live = call.path["name"], call.gateway.live
-    created = await live.put("route", name, decode_route(name, _payload(call)))
+    payload = _payload(call)
+    created = await live.put("route", name, lambda old: decode_route(name, payload, old))
     return Answer(status=201 if created else 200, body=await one_route(call))
 
 

@@ -20,7 +20,7 @@ from tidegate.clock import Clock
 from tidegate.config import model as config
 from tidegate.config.checks import names_of
 from tidegate.config.problems import nearest
-from tidegate.errors import ChangedElsewhere, ConfigError, Conflict, NotFound, StoreBusy
+from tidegate.errors import ChangedElsewhere, ConfigError, Conflict, NotFound, StoreBusy, TidegateError
 from tidegate.live.in_force import InForce
 from tidegate.live.shapes import SPEC_TYPES, ItemChange, LiveRoute, OldSecret, Spec, Stored, raw_of, spec_of
 from tidegate.rules.signing import new_secret
@@ -39,21 +39,26 @@ Change = Callable[Concatenate["Live", P], Coroutine[Any, Any, T]]
 
 
 def _in_turn(change: Change[P, T]) -> Change[P, T]:
-    """Changes of this node go one after the other; one that another node came before is decided again."""
+    """Changes of this node go one after the other. One that another node came before is decided again, and so is one
+    that is refused: by what the store holds now, for what stands in memory may be a second old.
+    """
 
     @wraps(change)
     async def turn(self: Live, /, *args: P.args, **kwargs: P.kwargs) -> T:
         async with self.changing:
-            try:
-                for _ in range(TRIES - 1):
-                    try:
-                        return await change(self, *args, **kwargs)
-                    except ChangedElsewhere:
-                        await self.load()
-                return await change(self, *args, **kwargs)
-            except StoreBusy:
-                self.unsure()
-                raise
+            left, refused = TRIES, False
+            while True:
+                left -= 1
+                try:
+                    return await change(self, *args, **kwargs)
+                except StoreBusy:
+                    self.unsure()
+                    raise
+                except TidegateError as error:
+                    if not left or (refused and not isinstance(error, ChangedElsewhere)):
+                        raise
+                    refused = True
+                await self.load()
 
     return turn
 
@@ -68,11 +73,12 @@ class Live(InForce):
 
     # -- changing ----------------------------------------------------------------------------------------
 
-    async def _write(self, items: Sequence[Item]) -> None:
-        """ChangedElsewhere when one of them is another by now than it was read."""
+    async def _write(self, items: Sequence[Item], named: Sequence[tuple[str, str]] = ()) -> None:
+        """ChangedElsewhere when one of them, or one that they name, is another by now than it was read."""
         if items:
             by_number = {item.number: item.body for item in self._items.values()}
             read = {item.number: by_number[item.number] for item in items if item.number}
+            read |= {item.number: item.body for key in named if (item := self._items.get(key)) is not None}
             await self._store.settings.put_items(items, read=read)
 
     @_in_turn
@@ -159,23 +165,27 @@ class Live(InForce):
         changes.append(ItemChange(item.kind, item.name, "deleted"))
 
     @_in_turn
-    async def put(self, kind: str, name: str, spec: Spec) -> bool:
-        """Create (True) or replace (False) an item of the API.
+    async def put(self, kind: str, name: str, make: Callable[[Any], Spec]) -> bool:
+        """Create (True) or replace (False) an item of the API. `make` gets what it replaces, or None.
 
         Conflict when the file owns it, or a route names what it has no more; ConfigError when it names what is not
         there.
         """
         item = self._items.get((kind, name))
         self._refuse_file(item, kind, name)
+        spec = make(None if item is None else spec_of(self._stored[item.number], SPEC_TYPES[kind]))
+        named: list[tuple[str, str]] = []
         if isinstance(spec, config.Route):
             self._check_route(name, spec)
+            named = [("source", one) for one in names_of(spec.from_)]
+            named += [("destination", one) for one in names_of(spec.to)]
         elif isinstance(spec, config.Source):
             self._check_resources(name, spec)
         if item is None:
-            await self._write([self._item(kind, name, spec, "api", API_PLACE)])
+            await self._write([self._item(kind, name, spec, "api", API_PLACE)], named)
         else:
             stored = msgspec.structs.replace(self._stored[item.number], spec=raw_of(spec))
-            await self._write([self._again(item, stored, updated_at_us=self._clock.now_us())])
+            await self._write([self._again(item, stored, updated_at_us=self._clock.now_us())], named)
         await self._refresh()
         return item is None
 
@@ -212,6 +222,7 @@ class Live(InForce):
     @_in_turn
     async def delete(self, kind: str, name: str) -> None:
         """NotFound, Conflict when the file owns it or a route still names it."""
+        await self._refresh()  # a route that another node made just now counts
         item = self._items.get((kind, name))
         if item is None:
             raise NotFound(f"there is no {kind} {name!r}")
