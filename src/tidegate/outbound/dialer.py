@@ -88,7 +88,7 @@ def _is_this_machine(ip: str) -> bool:
 
 
 class Dialer:
-    """Resolves, judges, connects. One for the process; `resolve` may be replaced by tests."""
+    """Resolves, judges, connects. One for the process."""
 
     def __init__(
         self,
