@@ -96,7 +96,7 @@ def rfc3339(at_us: int | None) -> str | None:
 
 def parse_instant(text: str) -> int:
     """Microseconds since 1970 of an RFC 3339 text. A text without an offset is taken as UTC. ValueError otherwise."""
-    parsed = datetime.fromisoformat(text)
+    parsed = datetime.fromisoformat(text.upper())  # "t" and "z" are RFC 3339 too
     if parsed.tzinfo is None:
         parsed = parsed.replace(tzinfo=UTC)
     return (parsed - EPOCH) // timedelta(microseconds=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tidegate.clock import Clock
+from tidegate.clock import Clock, parse_instant
 
 SECOND = 1_000_000
 NOW = 1_800_000_000 * SECOND
@@ -48,3 +48,8 @@ def test_a_clock_that_was_mended_meanwhile_is_believed_again() -> None:
     assert clock.now_us() == NOW - 3600 * SECOND
     assert clock.agree(NOW + SECOND // 2, NOW)  # the time service of the machine is there
     assert clock.correction_us == 0
+
+
+@pytest.mark.parametrize("text", ["2026-11-25T12:00:00z", "2026-11-25t12:00:00Z", "2026-11-25t13:00:00+01:00"])
+def test_small_letters_of_an_instant_are_those_of_rfc_3339(text: str) -> None:
+    assert parse_instant(text) == parse_instant("2026-11-25T12:00:00Z")

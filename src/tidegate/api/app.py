@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -30,6 +31,21 @@ Pages = Callable[["Gateway"], Sequence[BaseRoute]]
 
 _PULL = f"{PREFIX}/pull/"
 _PUBLISH = f"{PREFIX}/events"
+
+
+class _Key(Convertor[str]):
+    """The key of a record is any text; Starlette's own `path` stops at the end of a line."""
+
+    regex = r"[\s\S]+"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("key", _Key())
 
 
 async def make_app(gateway: Gateway, pages: Pages | None = None) -> App:
@@ -67,7 +83,7 @@ class App:
             endpoints["/pull/{source}/{resource}/{key}"],
         )
         self._api = Router(
-            [Route(PREFIX + path.replace("{key}", "{key:path}"), endpoint) for path, endpoint in endpoints.items()],
+            [Route(PREFIX + path.replace("{key}", "{key:key}"), endpoint) for path, endpoint in endpoints.items()],
             redirect_slashes=False,
             default=self._missing,
         )
