@@ -50,9 +50,9 @@ def destination_rows() -> list[dict[str, Any]]:
                 "circuit_at": ago(742) if circuit != "closed" else None, "probe_at": ago(-9) if circuit != "closed" else None, "hold_until": None,
                 "retrying": False, "fails": "it answered 503",
                 "advice": "Look at the receiver's own log.",
-                "in_flight": 2 if name == "crm" else 0, "behind": pending, "rate": rate, "per_minute": 12.0,
+                "in_flight": 2 if name == "crm" else 0, "rate": rate,
                 "host": host, "url": f"https://{host}/hooks", "delivered": done, "pending": pending,
-                "exhausted": dead, "cancelled": 0, "filtered": filtered, "accepted": done + pending + dead + filtered,
+                "exhausted": dead, "filtered": filtered,
                 "delivered_share": f"{words.percent(done / (done + dead))} of what is settled",
             }
         )  # fmt: skip

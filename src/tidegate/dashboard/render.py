@@ -82,12 +82,11 @@ class Pages:
         )
 
     def text(self, template: str, **context: Any) -> str:
-        """The page (or part of one) as text. `now_us` is added."""
+        """The page (or part of one) as text. `instant` and `since` are added, which count from now."""
         now_us = self._now_us()
         return self._env.get_template(template).render(
             instant=lambda at: words.instant(at, now_us),
             since=lambda at: words.since(at, now_us),
-            now_us=now_us,
             **context,
         )
 

@@ -56,17 +56,13 @@ def destination(gateway: Gateway, live: LiveDestination, stats: Stats) -> dict[s
         "fails": troubles.failure(health) if health.outcome or health.circuit != "closed" else "",
         "advice": causes.what_to_do(health.outcome, health.status),
         "in_flight": health.in_flight,
-        "behind": health.lag_events,
         "rate": live.spec.rate,
-        "per_minute": health.rate_per_minute,
         "host": host,
         "url": url,
         "delivered": books.delivered,
         "pending": books.pending,
         "exhausted": books.exhausted,
-        "cancelled": books.cancelled,
         "filtered": books.filtered,
-        "accepted": books.accepted,
         "delivered_share": f"{words.percent(books.delivered / tried)} of what is settled"
         if tried
         else "nothing sent yet",
