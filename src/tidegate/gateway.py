@@ -319,10 +319,9 @@ async def _open_store(options: ServeOptions, clock: Clock, opened: contextlib.As
         store: Store = await open_sqlite(options.data)
         opened.push_async_callback(store.close)
         return store
-    scheme = options.database.partition(":")[0]
-    if scheme not in ("postgresql", "postgres"):
-        raise BadRequest(
-            f"--database {scheme}:... is no store that Tidegate knows",
+    if not options.database.startswith(("postgresql://", "postgres://")):
+        raise BadRequest(  # never repeated: what is no URL may have a password anywhere
+            "--database is no address of a store that Tidegate knows",
             hint="give postgresql://USER@HOST/NAME, or leave it out: the embedded store lies in --data DIR",
             code="unknown_database",
         )

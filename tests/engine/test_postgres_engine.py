@@ -74,6 +74,20 @@ def test_a_server_that_cannot_be_used_is_refused_with_what_to_do(url, hint):
     assert hint in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("parameters", "hint"),
+    [
+        ("sslmode=require", "turn on ssl"),
+        ("sslmode=nonsense", "sslmode=disable"),
+        ("connect_timeout=1", "leave it out"),
+    ],
+)
+def test_parameters_of_the_url_that_cannot_be_used_are_refused_with_what_to_do(parameters, hint):
+    with pytest.raises(StoreBroken) as caught:
+        with_engine(f"{server().url('postgres')}?{parameters}", None)
+    assert hint in caught.value.hint
+
+
 def test_a_database_that_is_not_there_is_refused_with_what_to_do():
     with pytest.raises(StoreBroken) as caught:
         with_engine(server().url("nowhere"), None)

@@ -35,7 +35,7 @@ def migrate(source: str, target: str, as_json: bool) -> None:
 
     scheme, _, folder = source.partition(":")
     if scheme != "sqlite" or not folder:
-        raise BadRequest(f"--from {source!r} is no embedded store", hint="--from sqlite:DIR, the gateway's --data")
+        raise BadRequest("--from is no embedded store", hint="--from sqlite:DIR, the gateway's --data")
     if not target.startswith(("postgresql://", "postgres://")):
         raise BadRequest("--to is no PostgreSQL address", hint="--to postgresql://USER@HOST/NAME")
     with _bar() as say:

@@ -15,7 +15,7 @@ import msgspec
 
 from tidegate.store.postgres.batches import indexable
 from tidegate.store.postgres.deliveries import pack_ahead
-from tidegate.store.postgres.engine import Engine, shown, sql
+from tidegate.store.postgres.engine import Engine, sql
 from tidegate.store.postgres.migrate import migrate
 from tidegate.store.postgres.partitions import Partitions
 from tidegate.store.postgres.text import keep_some
@@ -59,7 +59,7 @@ async def open_target(url: str) -> Target:
     except BaseException:
         await engine.close()
         raise
-    return Target(engine, connection, shown(url))
+    return Target(engine, connection, engine.server)
 
 
 class Target:

@@ -16,11 +16,11 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
-from urllib.parse import urlsplit
 
 import asyncpg
 
 from tidegate.errors import StoreBroken, StoreBusy
+from tidegate.store.postgres.address import shown
 from tidegate.store.postgres.connections import Connections
 from tidegate.store.postgres.failures import at_start, lost, pooled, translate
 from tidegate.store.sql import queries
@@ -62,15 +62,8 @@ def sql(name: str) -> dict[str, str]:
     return queries(f"postgres/{name}")
 
 
-def shown(url: str) -> str:
-    """The server's address without user and password, for messages."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2] or "the local socket"
-    return f"the database at {host}{parts.path}"
-
-
 class Engine:
-    """Pool and session. All methods belong to the event loop that opened it."""
+    """Pool and session. All methods belong to the event loop that opened it. StoreBroken for a URL that is none."""
 
     def __init__(self, url: str, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self.server = shown(url)

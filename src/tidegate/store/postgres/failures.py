@@ -6,6 +6,8 @@ our own (wrong SQL, wrong arguments): that must be seen, not answered with "try 
 
 from __future__ import annotations
 
+import ssl
+
 import asyncpg
 
 from tidegate.errors import StoreBroken, StoreBusy, TidegateError
@@ -34,6 +36,13 @@ _PASSING = (
 )
 
 _BROKEN = (asyncpg.DataCorruptedError, asyncpg.IndexCorruptedError, asyncpg.PostgresSystemError)
+
+
+_NOT_A_SETTING = (
+    asyncpg.UndefinedObjectError,
+    asyncpg.InvalidParameterValueError,
+    asyncpg.CantChangeRuntimeParamError,
+)
 
 
 def lost(error: BaseException) -> bool:
@@ -82,7 +91,7 @@ def at_start(error: BaseException, server: str) -> TidegateError | None:
     if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
         return StoreBroken(f"{server} refuses the user or the password", hint="look at the URL of the database")
     if isinstance(error, asyncpg.InvalidCatalogNameError):
-        return StoreBroken(f"{server} has no such database", hint="make it: createdb NAME")
+        return StoreBroken(f"{server} does not exist", hint="make it: createdb NAME, or mend the URL")
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
         return StoreBroken(
             f"the user has no right to make the schema of Tidegate on {server}",
@@ -90,7 +99,18 @@ def at_start(error: BaseException, server: str) -> TidegateError | None:
         )
     if isinstance(error, asyncpg.ClientConfigurationError):
         return StoreBroken(
-            "the URL of the database cannot be understood", hint="postgresql://user:password@host:5432/database"
+            "the parameters of the URL of the database cannot be used",
+            hint="sslmode=disable, prefer, require, verify-ca or verify-full; the last two need sslrootcert=FILE",
+        )
+    if isinstance(error, _NOT_A_SETTING):
+        return StoreBroken(
+            f"{server} does not know a parameter of the URL, or not its value",
+            hint="leave it out: besides sslmode and its like only settings of the server may stand there",
+        )
+    if isinstance(error, ssl.SSLError) or type(error) is ConnectionError:  # the driver raises it when TLS is refused
+        return StoreBroken(
+            f"{server} does not speak TLS as the URL asks for: {type(error).__name__}",
+            hint="turn on ssl at the server, or look at sslmode and sslrootcert in the URL",
         )
     if translate(error) is not None:
         return StoreBroken(
