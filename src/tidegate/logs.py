@@ -41,4 +41,5 @@ def set_up(level: str = "INFO") -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     logging.getLogger("uvicorn.error").setLevel("WARNING")
+    logging.getLogger("asyncpg.pool").setLevel("ERROR")  # the store says itself that the server is away
     logging.getLogger("asyncio").setLevel("WARNING")

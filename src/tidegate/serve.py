@@ -126,11 +126,13 @@ def _handle_signals(gateway: Gateway, servers: list[Server]) -> None:
 async def _end(gateway: Gateway, servers: list[Server]) -> None:
     """Where other nodes are, the balancer is told first; a second signal ends the wait."""
     first, gateway.leaving = not gateway.leaving, True
-    if first and await gateway.has_company():
-        for server in servers:
-            server.stand_aside()
-        await asyncio.sleep(STAND_ASIDE_SECONDS)
-    gateway.stopping.set()
+    try:
+        if first and await gateway.has_company():
+            for server in servers:
+                server.stand_aside()
+            await asyncio.sleep(STAND_ASIDE_SECONDS)
+    finally:
+        gateway.stopping.set()
 
 
 async def _reload(gateway: Gateway) -> None:

@@ -21,6 +21,7 @@ from support.cluster import MASTER
 from support.gateway import Served, served
 from support.postgres import Server
 from support.running import run, until
+from tidegate.errors import StoreBroken
 from tidegate.store.postgres.engine import POOL_SIZE
 
 CONFIG = '[sources.shop.webhook]\nverify = "none"\n'
@@ -106,6 +107,18 @@ async def exhausted(load: Load, server: Server, database: str) -> None:
     await asyncio.gather(*(vital.fetchval("SELECT pg_sleep(2)") for _ in range(POOL_SIZE)), return_exceptions=True)
 
 
+async def locked_out(load: Load, server: Server, database: str) -> None:
+    """Our user may not log in any more, as when its password was changed; the sessions that were are ended."""
+    async with _session(server.url("postgres")) as operator:
+        await operator.execute("ALTER ROLE postgres NOLOGIN")
+        await operator.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1", "tidegate"
+        )
+        assert "database does not answer" in await load.reason()
+        await asyncio.sleep(DOWN_SECONDS)
+        await operator.execute("ALTER ROLE postgres LOGIN")
+
+
 async def read_only(load: Load, server: Server, database: str) -> None:
     """The primary became one that only reads, as after a switch to another."""
     await _alter(server, "default_transaction_read_only", "on")
@@ -137,6 +150,7 @@ FAILURES: dict[str, Failure] = {
     "table-locked": locked,
     "pool-exhausted": exhausted,
     "read-only": read_only,
+    "locked-out": locked_out,
 }
 
 
@@ -189,6 +203,71 @@ def test_slow_reads_take_neither_ingest_nor_the_lease(own_server: Server, tmp_pa
             assert max(seconds for *_, seconds, _ in load.answers) < ANSWERED_SECONDS
             assert gate.gateway.store.leases.fence == fence
             assert answers == {200, 503}  # some waited for the table, the others were told to come again
+
+    run(main)
+
+
+def test_a_node_goes_on_with_its_connections_while_others_have_all_the_rest(own_server: Server, tmp_path: Path) -> None:
+    async def main() -> None:
+        database = own_server.new_database()
+        async with contextlib.AsyncExitStack() as others, served(tmp_path, CONFIG, database=database) as gate:
+            load = Load(gate)
+            async with load.running():
+                await until(lambda: len(load.acknowledged) > 10)
+                with contextlib.suppress(asyncpg.TooManyConnectionsError):
+                    while True:
+                        await others.enter_async_context(_session(database))
+                reads = await asyncio.gather(*(gate.api("GET", "/api/v1/stats") for _ in range(8)))
+                assert [one.status for one in reads] == [200] * 8
+                before = len(load.acknowledged)
+                await until(lambda: len(load.acknowledged) > before + 20)
+            assert {status for _, status, *_ in load.answers} == {202}
+
+    run(main)
+
+
+async def _recreate(server: Server, database: str) -> None:
+    """Dropped, and another of its name made."""
+    name = database.rpartition("/")[2]
+    async with _session(server.url("postgres")) as operator:
+        await operator.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await operator.execute(f"CREATE DATABASE {name}")
+
+
+async def _go_back(server: Server, database: str) -> None:
+    """What a standby that followed behind has after it was promoted: the last event is not there."""
+    async with _session(database) as operator:
+        await operator.execute(
+            'DELETE FROM tidegate.events WHERE "offset" = (SELECT max("offset") FROM tidegate.events)'
+        )
+        await operator.execute("SELECT setval('tidegate.event_offset', (SELECT max(\"offset\") FROM tidegate.events))")
+        await operator.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tidegate'"
+        )
+
+
+async def _drop_tables(server: Server, database: str) -> None:
+    async with _session(database) as operator:
+        await operator.execute("DROP SCHEMA tidegate CASCADE")
+
+
+@pytest.mark.parametrize("swap", [_recreate, _go_back, _drop_tables])
+def test_a_node_stops_when_the_database_is_not_the_one_it_knows(
+    swap: Callable[[Server, str], Awaitable[None]], own_server: Server, tmp_path: Path
+) -> None:
+    """Going on it would pass over events that are given offsets it has seen. The next start takes up what is there."""
+
+    async def main() -> None:
+        database = own_server.new_database()
+        async with served(tmp_path, CONFIG, database=database) as gate:
+            for number in range(3):
+                assert (await gate.api.with_key(None)("POST", "/in/shop", b"%d" % number)).status == 202
+            await swap(own_server, database)
+            await until(lambda: gate.gateway.failure is not None, 10)
+            with pytest.raises(StoreBroken):
+                await gate.gateway.store.engine.vital.fetchval("SELECT 1")
+        async with served(tmp_path, CONFIG, database=database) as gate:
+            assert (await gate.api.with_key(None)("POST", "/in/shop", b"again")).status == 202
 
     run(main)
 

@@ -53,9 +53,10 @@ class PostgresStore:
         await self.engine.close()
 
     def on_failure(self, callback: Callable[[BaseException], None]) -> None:
-        """Called when the schema became one that this release cannot read. Of what a cut statement did nothing is to be
+        """Called when the database became one that this node cannot go on with: a schema that it cannot read, another
+        database in its place, a log that went back. Of what a cut statement did nothing is to be
         feared: the server knows, and what is repeated is recognised."""
-        self.leases.failed = callback
+        self.leases.failed = self.engine.on_broken = callback
 
     async def backup(self, path: str, progress: Callable[[int, int], None] | None = None) -> None:
         raise NotBuilt(

@@ -22,7 +22,7 @@ import asyncpg
 from tidegate.errors import StoreBroken, StoreBusy
 from tidegate.store.postgres.address import shown
 from tidegate.store.postgres.connections import Connections
-from tidegate.store.postgres.failures import at_start, lost, pooled, translate
+from tidegate.store.postgres.failures import at_start, gone, lost, pooled, translate
 from tidegate.store.sql import queries
 
 POOL_SIZE = 6
@@ -31,6 +31,8 @@ ASKED_AT_ONCE = 3
 CONNECT_SECONDS = 2.0
 STATEMENT_SECONDS = 6.0  # by our clock; the server's own limit is a second shorter
 PROBE_SECONDS = 0.2
+FULL_SECONDS = 0.02
+GONE_HINT = "start again, with the database that is meant: what this node knows is of another"
 POOLER_OTHERS = 8  # sessions to try with, when the server's process is not the one that greeted us
 OLDEST_SERVER = 140000  # partitions are attached and detached without stopping appends since 14
 
@@ -68,6 +70,8 @@ class Engine:
     def __init__(self, url: str, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self.server = shown(url)
         self.down = False
+        self.broken: StoreBroken | None = None  # for good
+        self.on_broken: Callable[[StoreBroken], None] = lambda error: None
         self.session: Any = None
         self.statements = 0
         self._url = url
@@ -82,6 +86,7 @@ class Engine:
         self._tasks: set[asyncio.Task[None]] = set()
         self._session_ended = asyncio.Event()
         self._session_use = asyncio.Lock()  # one statement at a time on the session
+        self._judges: list[OnSession] = []
         self._on_session: list[OnSession] = []
         self._on_session_lost: list[Callable[[], None]] = []
         self._channels: dict[str, list[OnNotice]] = {}
@@ -101,8 +106,9 @@ class Engine:
                 raise
             await self._adopt_session(session)
             self._pool = await asyncpg.create_pool(
-                self._url, min_size=1, max_size=POOL_SIZE, reset=_keep_settings, **_connect_options()
-            )
+                self._url, min_size=KEPT_FREE, max_size=POOL_SIZE, init=self._recognise, reset=_keep_settings,
+                **_connect_options(),
+            )  # fmt: skip
         except Exception as error:
             await self.close()
             better = at_start(error, self.server)
@@ -165,10 +171,18 @@ class Engine:
 
     async def acquire(self) -> Any:
         """A connection of the pool, however long that takes. StoreBusy at once while the server is away."""
-        if self.down:
-            raise StoreBusy("the database does not answer", retry_after_seconds=1)
-        self.statements += 1
-        return await self._pool.acquire()
+        while True:
+            if self.broken is not None:
+                raise self._broken_again(self.broken)
+            if self.down:
+                raise StoreBusy("the database does not answer", retry_after_seconds=1)
+            try:
+                connection = await self._pool.acquire()
+            except asyncpg.TooManyConnectionsError:  # others have them all: wait for one of those that we have
+                await asyncio.sleep(FULL_SECONDS)
+            else:
+                self.statements += 1
+                return connection
 
     async def release(self, connection: Any) -> None:
         try:
@@ -180,6 +194,8 @@ class Engine:
 
     def failed(self, error: BaseException) -> BaseException:
         """The error to raise; a lost connection starts the probe."""
+        if gone(error):
+            return self._break(f"the tables of Tidegate are gone from {self.server}")
         if lost(error):
             self.down = True
             self.suspect()
@@ -195,8 +211,15 @@ class Engine:
         while True:
             try:
                 connection = await self._connect()
-                await connection.fetchval("SELECT 1")
-                connection.terminate()
+                try:
+                    await self._recognise(connection)
+                finally:
+                    connection.terminate()
+            except StoreBroken:
+                return
+            except asyncpg.TooManyConnectionsError:
+                self.down = False  # it is there, and full: those who have connections go on
+                return
             except Exception as error:  # noqa: BLE001 - whatever it is, the server is not usable now
                 if not self.down:
                     log.warning("%s does not answer: %s", self.server, type(error).__name__)
@@ -205,6 +228,34 @@ class Engine:
             else:
                 self.down = False
                 return
+
+    # -- is it still the same ----------------------------------------------------------------------------
+
+    def on_connection(self, judge: OnSession) -> None:
+        """Await `judge(connection)` with each new connection before its first use. StoreBroken: never used again."""
+        self._judges.append(judge)
+
+    async def _recognise(self, connection: Any) -> None:
+        try:
+            for judge in self._judges:
+                await judge(connection)
+        except (asyncpg.PostgresError, StoreBroken) as error:
+            if gone(error):
+                raise self.failed(error) from error
+            if isinstance(error, StoreBroken):
+                raise self._break(error.message, error.hint) from error
+            raise
+
+    def _break(self, message: str, hint: str = GONE_HINT) -> StoreBroken:
+        """What this node knows is not of this database: it must begin anew, and write nothing before."""
+        if self.broken is None:
+            self.broken, self.down = StoreBroken(message, hint=hint), True
+            self.on_broken(self.broken)
+        return self._broken_again(self.broken)
+
+    @staticmethod
+    def _broken_again(first: StoreBroken) -> StoreBroken:
+        return StoreBroken(first.message, hint=first.hint)  # a new one: each has its own traceback
 
     # -- the session -------------------------------------------------------------------------------------
 
@@ -264,12 +315,15 @@ class Engine:
             for callback in self._on_session_lost:
                 callback()
             while self.session is None:
+                if self.broken is not None:
+                    return
                 await self._new_session()
 
     async def _new_session(self) -> None:
         connection = None
         try:
             connection = await self._connect()
+            await self._recognise(connection)
             await self._adopt_session(connection)
         except Exception as error:  # noqa: BLE001 - tried again until the server is back
             log.debug("no session yet: %s", type(error).__name__)

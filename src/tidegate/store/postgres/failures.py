@@ -22,6 +22,9 @@ _LOST = (
     asyncpg.CannotConnectNowError,
     asyncpg.InternalClientError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    # While connecting: another password, a database that was dropped.
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
 )
 
 # The server is there and could not do it now.
@@ -43,6 +46,14 @@ _NOT_A_SETTING = (
     asyncpg.InvalidParameterValueError,
     asyncpg.CantChangeRuntimeParamError,
 )
+
+
+_GONE = (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError)
+
+
+def gone(error: BaseException) -> bool:
+    """Whether our tables are not in the database any more: it is not the one that this node began with."""
+    return isinstance(error, _GONE)
 
 
 def lost(error: BaseException) -> bool:
@@ -90,6 +101,8 @@ def at_start(error: BaseException, server: str) -> TidegateError | None:
         )
     if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
         return StoreBroken(f"{server} refuses the user or the password", hint="look at the URL of the database")
+    if isinstance(error, asyncpg.TooManyConnectionsError):
+        return StoreBroken(f"{server} has no connection left", hint="raise max_connections, or end who holds them")
     if isinstance(error, asyncpg.InvalidCatalogNameError):
         return StoreBroken(f"{server} does not exist", hint="make it: createdb NAME, or mend the URL")
     if isinstance(error, asyncpg.InsufficientPrivilegeError):

@@ -19,7 +19,7 @@ from datetime import timedelta
 from typing import Any
 
 from tidegate.clock import Clock
-from tidegate.errors import SchemaTooNew, StoreBusy, TidegateError
+from tidegate.errors import SchemaTooNew, TidegateError
 from tidegate.store import SHARES, Holder, Node
 from tidegate.store.postgres.calls import Calls
 from tidegate.store.postgres.engine import Engine, sql
@@ -136,7 +136,7 @@ class PostgresLeases:
         try:
             await self._free("lock_own", self.node, fence, remove=True)
             await self._vouch(0)
-        except StoreBusy as error:
+        except TidegateError as error:
             log.warning("this node could not give its shares back, others take them when its lease ends: %s", error)
 
     async def _join(self) -> None:

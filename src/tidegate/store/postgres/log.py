@@ -19,7 +19,7 @@ from typing import Any
 import asyncpg
 
 from tidegate.clock import Clock
-from tidegate.errors import ChangedElsewhere, Conflict, StoreBusy, TidegateError
+from tidegate.errors import ChangedElsewhere, Conflict, StoreBroken, StoreBusy, TidegateError
 from tidegate.model import Appended, Audience, Event, NewEvent
 from tidegate.store import EventPage, EventQuery, Listener
 from tidegate.store.encoding import Audiences, audience_of, audience_row
@@ -72,6 +72,7 @@ class PostgresLog:
             self._audiences.keep(audience_of(*row))
         await self.partitions.run()
         await self.follower.start()
+        self._engine.on_connection(self._recognise)
         self._tasks = [
             self._loop.create_task(self._flush(), name="tidegate-append"),
             self._loop.create_task(self._keep_partitions(), name="tidegate-partitions"),
@@ -90,6 +91,16 @@ class PostgresLog:
         if self._sweep is not None:
             self._sweep.cancel()
         await self.follower.stop()
+
+    async def _recognise(self, connection: Any) -> None:
+        """A backup, or a standby that followed behind, may stand where the database was: then offsets that were told
+        are given again, and would be passed over."""
+        instance, head = await connection.fetchrow(self._sql["identity"])
+        if instance is None or instance.decode() != self.instance or head < self.follower.told:
+            raise StoreBroken(
+                f"{self._engine.server} is not as this node knew it: it is another installation, or its log went back",
+                hint="start again: the node takes up what is there now",
+            )
 
     # -- append ------------------------------------------------------------------------------------------
 

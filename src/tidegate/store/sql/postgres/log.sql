@@ -57,6 +57,10 @@ SELECT pg_advisory_xact_lock(8420, 1)
 -- name: mark_differs
 UPDATE events SET differs = true WHERE "offset" = ANY ($1::bigint[]) AND NOT differs
 
+-- name: identity
+SELECT (SELECT value FROM settings WHERE name = 'instance'),
+       greatest((SELECT max("offset") FROM events), (SELECT floor FROM log_state))
+
 -- name: head
 SELECT greatest((SELECT max("offset") FROM events), (SELECT floor FROM log_state))
 
