@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 
+from support.held import Held
 from support.stores import STORES, with_store
-from tidegate.errors import ChangedElsewhere
+from tidegate.errors import ChangedElsewhere, StoreBroken
 from tidegate.store import ApiKey, Item, Refusal
+from tidegate.vault import Vault, check_vault
 
 pytestmark = pytest.mark.parametrize("opener", STORES.values(), ids=STORES.keys())
 
@@ -120,5 +124,19 @@ def test_a_small_value_is_swapped_only_by_who_knows_what_it_is(opener, tmp_path)
         assert not await swap("x", b"0", b"2")
         assert await swap("x", b"1", b"2")
         assert await store.settings.value("x") == b"2"
+
+    with_store(opener, tmp_path, work)
+
+
+def test_of_two_nodes_that_first_open_a_store_with_two_keys_one_is_refused(opener, tmp_path):
+    async def work(store):
+        async with Held(store.settings, "value", after=True) as held:
+            late = asyncio.ensure_future(check_vault(Vault(b"1" * 32), store.settings))
+            await held.reached.wait()
+            await check_vault(Vault(b"2" * 32), store.settings)
+            held.go.set()
+            with pytest.raises(StoreBroken):
+                await late
+        await check_vault(Vault(b"2" * 32), store.settings)
 
     with_store(opener, tmp_path, work)

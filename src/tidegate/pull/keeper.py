@@ -137,8 +137,10 @@ class Keeper:
 
     async def close(self) -> None:
         """Wait for a commit that is under way, so that whoever reads next reads what it wrote."""
-        if self._writing is not None and not self._writing.done():
+        if self._writing is not None:
             await asyncio.wait({self._writing})
+            if not self._writing.cancelled():
+                self._writing.exception()  # seen: whoever waited for it may have left
 
     # -- merging -----------------------------------------------------------------------------------------
 
