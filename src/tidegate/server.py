@@ -1,8 +1,9 @@
 """The HTTP server's edge: uvicorn with httptools and uvloop, and what it lacks against slow or endless headers.
 
-Owns sockets and limits of a connection before a request exists. A head larger than 64 KiB or slower than 10 s closes
-the connection; one sweep a second looks at all, no timer per request. Signals are the caller's, so that an orderly stop
-exits with 0.
+Owns sockets and the limits of a connection before a request exists and after it was answered. A head larger than 64
+KiB or slower than 10 s closes the connection, and so do chunk extensions and trailers without end, which nobody reads,
+and a body that still comes 10 s after the answer. One sweep a second looks at all, no timer per request. Signals are
+the caller's, so that an orderly stop exits with 0.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from tidegate.errors import TidegateError
 
 HEAD_LIMIT_BYTES = 64 * 1024
+FRAMING_SHARE = 9  # bytes on the wire for one of a body: a chunk of a single byte takes six
 HEAD_SECONDS = 10
 KEEP_ALIVE_SECONDS = 75
 DRAIN_SECONDS = 10
@@ -64,6 +66,16 @@ class Joined:
         self._transport.close()
 
 
+class Unkept(list[tuple[bytes, bytes]]):
+    """Stands for the headers once they are whole: trailers go nowhere, and would fill the memory."""
+
+    def append(self, _: tuple[bytes, bytes], /) -> None:
+        pass
+
+
+_UNKEPT = Unkept()
+
+
 class GuardedProtocol(HttpToolsProtocol):
     """Counts the bytes of a head and the seconds of waiting, for the sweep; writes an answer in one piece.
 
@@ -74,8 +86,9 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._joined = Joined(transport, self.loop)
         self._head_bytes = 0
+        self._framing = 0  # bytes behind the head, less what a body of that length may take
         self._in_head = True
-        self._sweeps = 0  # seconds within this head, or of silence
+        self._sweeps = 0  # seconds within this head, of silence, or since the answer to what is not all here
         self._answered = False  # a connection that never asked anything is cut like a slow head
 
     def data_received(self, data: bytes) -> None:
@@ -83,21 +96,32 @@ class GuardedProtocol(HttpToolsProtocol):
             if not self._head_bytes:
                 self._sweeps = 0
             self._head_bytes += len(data)
+        else:
+            self._framing += len(data)
         HttpToolsProtocol.data_received(self, data)
         # Judged after parsing: one read may hold a whole head and the beginning of a large body.
-        if self._in_head and self._head_bytes > HEAD_LIMIT_BYTES and self._idle():
+        if self._in_head:
+            if self._head_bytes > HEAD_LIMIT_BYTES and self._idle():
+                self.transport.close()
+        elif self._framing > HEAD_LIMIT_BYTES:
             self.transport.close()
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         HttpToolsProtocol.on_headers_complete(self)
+        self.headers = _UNKEPT
         self.cycle.transport = self._joined  # type: ignore[assignment]  # it needs three of its methods
         if self.server_state.__dict__.get("leaving"):
             self.cycle.keep_alive = False
 
+    def on_body(self, body: bytes) -> None:
+        self._framing = max(self._framing - FRAMING_SHARE * len(body), -HEAD_LIMIT_BYTES)
+        HttpToolsProtocol.on_body(self, body)
+
     def on_message_complete(self) -> None:
         self._in_head = True
         self._head_bytes = 0
+        self._framing = 0
         self._sweeps = 0
         self._answered = True
         HttpToolsProtocol.on_message_complete(self)
@@ -119,11 +143,13 @@ class GuardedProtocol(HttpToolsProtocol):
         return cycle is None or bool(cycle.response_complete)
 
     def sweep(self) -> None:
-        """Once a second: a head that began and does not end is cut after ten, a silent connection after 75."""
-        if self._in_head and self._idle():
+        """Once a second: a head that began and does not end is cut after ten, a silent connection after 75, one whose
+        request is answered and still comes after ten. While a request is judged its reader keeps the time.
+        """
+        if self._idle():
             self._sweeps += 1
-            waits_for_head = self._head_bytes > 0 or not self._answered
-            if self._sweeps > (HEAD_SECONDS if waits_for_head else KEEP_ALIVE_SECONDS):
+            is_silent = self._in_head and self._head_bytes == 0 and self._answered
+            if self._sweeps > (KEEP_ALIVE_SECONDS if is_silent else HEAD_SECONDS):
                 self.transport.close()
 
 

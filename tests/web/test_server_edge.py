@@ -121,6 +121,81 @@ def test_a_head_without_end_is_cut_before_it_takes_room(first: bytes) -> None:
     asyncio.run(go())
 
 
+CHUNKED = b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+async def reads(scope: Any, receive: Any, send: Any) -> None:
+    """An app that answers with the length of the body."""
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        size, more = size + len(message["body"]), message["more_body"]
+    assert (b"x-trailer", b"1") not in scope["headers"]
+    body = b"%d bytes" % size
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send({"type": "http.response.body", "body": body})
+
+
+@pytest.mark.parametrize("app", [reads, answer(b"hello")])
+@pytest.mark.parametrize(
+    ("before", "again"),
+    [
+        (b"2\r\nok\r\n0\r\n", b"x-a: " + b"y" * 1000 + b"\r\n"),
+        (b"2\r\nok\r\n0\r\n", b"a:\r\n" * 200),
+        (b"0\r\nx-a: ", b"y" * 1000),
+        (b"1;x=", b"y" * 1000),
+        (b"", b"1;" + b"y" * 1000 + b"\r\nx\r\n"),
+    ],
+)
+def test_framing_without_end_is_cut_and_kept_nowhere(app: Any, before: bytes, again: bytes) -> None:
+    async def go() -> None:
+        async with served(app) as (server, _, writer):
+            one = await _connected(server)
+            writer.write(CHUNKED + before)
+            sent = 0
+            with contextlib.suppress(OSError):
+                while sent < 500 and not one.transport.is_closing():
+                    writer.write(again)
+                    await writer.drain()
+                    sent += 1
+                    await asyncio.sleep(0.001)
+            assert sent < 400  # of 1 KB each
+            assert len(one.headers) == 0 and len(one.scope["headers"]) == 2
+
+    asyncio.run(go())
+
+
+def test_a_body_in_the_smallest_chunks_and_with_a_trailer_is_taken() -> None:
+    async def go() -> None:
+        async with served(reads) as (_, reader, writer):
+            for _ in range(2):
+                writer.write(CHUNKED + b"1\r\nx\r\n" * 50_000 + b"0\r\nx-trailer: 1\r\n\r\n")
+                assert (await asyncio.wait_for(reader.readuntil(b"bytes"), 10)).endswith(b"50000 bytes")
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("still", [b"", b"x"])
+def test_a_body_that_still_comes_after_the_answer_is_not_waited_for_long(still: bytes) -> None:
+    async def go() -> None:
+        async with served(answer(b"hello")) as (server, reader, writer):
+            one = await _connected(server)
+            writer.write(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\n")
+            await reader.readuntil(b"hello")
+            one._sweeps = 0
+            for _ in range(HEAD_SECONDS - 2):
+                one.sweep()
+                writer.write(still)
+            assert not one.transport.is_closing()
+            for _ in range(4):
+                one.sweep()
+            assert one.transport.is_closing()
+
+    asyncio.run(go())
+
+
 def test_parts_of_a_body_arrive_whole_and_in_order() -> None:
     parts = [bytes([65 + n % 26]) * (n * 1000 % 70_000) for n in range(40)]
 
