@@ -14,7 +14,7 @@ from support.farside import OK, FarSide, answer
 from support.gateway import Api, Reply, Served, served
 from support.running import until
 from support.weight import MOST_BYTES, weight
-from tidegate.api import sessions
+from tidegate.api import endpoint, sessions
 from tidegate.dashboard import _ACTIONS, _PAGES
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -258,3 +258,29 @@ def test_a_list_of_many_names_is_turned_by_page_and_each_page_stays_light(tmp_pa
                     assert (await someone.get("/destinations?" + urlencode({"page": odd}))).status == 200, odd
 
     asyncio.run(main())
+
+
+def test_a_form_that_is_too_large_too_slow_or_cut_off_is_an_answer_and_no_error_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(endpoint, "BODY_SECONDS", 0.3)
+
+    async def main() -> None:
+        async with served(tmp_path, "") as gate:
+            large = await gate.api.with_key(None)("POST", "/login", b"key=" + b"x" * 20_000, headers=FORM)
+            assert large.status == 413 and b"too large" in large.body
+            host, port = gate.url.removeprefix("http://").split(":")
+            head = f"POST /login HTTP/1.1\r\nhost: {host}\r\ncontent-length: 100\r\n\r\nkey=".encode()
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(head)
+            assert b" 408 " in await asyncio.wait_for(reader.readline(), 10)
+            writer.close()
+            _, writer = await asyncio.open_connection(host, int(port))
+            writer.write(head)
+            await asyncio.sleep(0.1)
+            writer.transport.abort()
+            await asyncio.sleep(0.1)
+            assert (await gate.api.with_key(None)("GET", "/login")).status == 200
+
+    asyncio.run(main())
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []

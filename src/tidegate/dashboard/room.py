@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from tidegate.api import sessions
+from tidegate.api.endpoint import Disconnected, read_body
 from tidegate.dashboard.assets import Assets
 from tidegate.dashboard.render import SECURITY_HEADERS, Pages
 from tidegate.errors import BadRequest, TidegateError
@@ -27,9 +28,11 @@ log = logging.getLogger("tidegate.dashboard")
 MAX_FORM_BYTES = 16 * 1024
 _TITLES = {
     400: "That request was not understood",
+    408: "That took too long to arrive",
     403: "That was not allowed",
     404: "There is nothing here",
     409: "That contradicts what stands",
+    413: "That is too large",
     421: "This gateway has another name",
     503: "Not available at this moment",
 }
@@ -83,6 +86,8 @@ def guarded(room: Room, page: Page, *, public: bool = False) -> Endpoint:
             return await page(room, request)
         except TidegateError as error:
             return room.failed(request, error)
+        except Disconnected:
+            return Response()  # nobody reads it
         except Exception:  # the last border: told as `internal`, the log has the rest
             log.exception("the page %s failed", request.url.path)
             return room.failed(request, TidegateError("the gateway failed at this page", hint="look at its log"))
@@ -91,18 +96,10 @@ def guarded(room: Room, page: Page, *, public: bool = False) -> Endpoint:
 
 
 async def _read_form(request: Request) -> None:
-    """The fields of a small form, kept on the request. BadRequest when it is larger than any form of ours."""
-    size = 0
-    parts: list[bytes] = []
-    async for part in request.stream():
-        size += len(part)
-        if size > MAX_FORM_BYTES:
-            raise BadRequest("the form is larger than any of ours", hint="load the page again")
-        parts.append(part)
+    """The fields of a small form, kept on the request. Raises what `read_body` does; BadRequest for what is no form."""
+    body = await read_body(request.receive, request.headers, MAX_FORM_BYTES)
     try:
-        request.state.fields = dict(
-            parse_qsl(b"".join(parts).decode("utf-8"), keep_blank_values=True, max_num_fields=50)
-        )
+        request.state.fields = dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=50))
     except ValueError:
         raise BadRequest("the form cannot be read", hint="load the page again") from None
 
