@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from tidegate import units
 from tidegate.clock import Clock
+from tidegate.config.checks import names_of
 from tidegate.deliver.arriving import arrive
 from tidegate.deliver.board import Board
 from tidegate.deliver.bulk import settle_all
@@ -219,11 +220,17 @@ class DeliverEngine:
             elif not sender.halted:
                 self.spawn(self._drop(sender))
         self._meet()
-        for destination in self.live.destinations.values():
-            if destination.spec.start != "end" and share_of(destination.number) in self.shares:
-                self.spawn(self.replays.start_of(destination))
+        self.begin_in_the_past()
         for sender in list(self.senders.values()):
             sender.pump()
+
+    def begin_in_the_past(self) -> None:
+        """Destinations of ours that do not begin at the end of the log, and that a route names by now."""
+        named = {name for route in self.live.routes.values() if route.spec.enabled for name in names_of(route.spec.to)}
+        for name in named:
+            destination = self.live.destinations.get(name)
+            if destination and destination.spec.start != "end" and share_of(destination.number) in self.shares:
+                self.spawn(self.replays.start_of(destination))
 
     def _meet(self) -> None:
         """Destinations that we have heard of by now get their lanes, from where they were missed on."""

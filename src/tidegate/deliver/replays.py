@@ -17,7 +17,7 @@ import msgspec
 
 from tidegate import ids
 from tidegate.clock import parse_instant
-from tidegate.deliver.verbs import Reopen, Walk, takes
+from tidegate.deliver.verbs import NEVER_OWED, Reopen, Walk, takes
 from tidegate.errors import BadRequest, NotFound, StoreBusy, TidegateError
 from tidegate.live import LiveDestination
 from tidegate.model import DeliveryState, Event
@@ -84,16 +84,21 @@ class Replays:
             task.cancel()
 
     async def start_of(self, destination: LiveDestination) -> None:
-        """A new destination that begins in the past: a replay of its own, once."""
+        """A destination that begins in the past: a replay of what it never had, once, as soon as a route names it."""
         if destination.number in self._begun:
             return
         self._begun.add(destination.number)
         name = f"started:{destination.number}"
-        if await self._engine.store.settings.value(name) is not None:
-            return
         since = None if destination.spec.start == "beginning" else parse_instant(destination.spec.start)
-        await self._engine.store.settings.value(name, put=b"1")
-        await self.create(ReplayQuery(destination=destination.name, since_us=since))
+        try:
+            if await self._engine.store.settings.value(name) is None:
+                # In this order: a job that a kill makes twice finds nothing the second time.
+                await self._begin(ReplayQuery(destination=destination.name, since_us=since, state=NEVER_OWED))
+                await self._engine.store.settings.value(name, put=b"1")
+        except StoreBusy:
+            self._begun.discard(destination.number)
+            await asyncio.sleep(_AGAIN_SECONDS)
+            self._engine.begin_in_the_past()
 
     async def create(self, query: ReplayQuery) -> Replay:
         """Begin a job. NotFound and BadRequest for names and states that are not there; with dry_run it only counts."""
@@ -106,6 +111,10 @@ class Replays:
             raise BadRequest(f"{query.state!r} is no state", hint="use exhausted, delivered or cancelled")
         if query.since_us is not None and query.until_us is not None and query.since_us >= query.until_us:
             raise BadRequest("since is not before until, so nothing could be chosen", hint="swap them")
+        return await self._begin(query)
+
+    async def _begin(self, query: ReplayQuery) -> Replay:
+        engine = self._engine
         compile_types(query.types or ["*"])
         now = engine.clock.now_us()
         start, upto = 0, engine.log.told

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tidegate.deliver.sender import Sender
 
 TEST_SECONDS = 15.0
+NEVER_OWED = "never_owed"  # of a replay: no state of a delivery, but events that the destination never was owed
 OPEN_LIMIT = 256  # rows of replays that a sender may have open before their job waits
 
 
@@ -293,7 +294,7 @@ class Verbs:
 def takes(view: DeliveryView | None, state: str | None) -> bool:
     """Whether a replay that asks for a state (None: all) takes a delivery (None: one that never was)."""
     if view is None:
-        return state is None
+        return state in (None, NEVER_OWED)
     if view.state in (DeliveryState.PENDING, DeliveryState.SENDING):
         return False
     return state is None or view.state.value == state
