@@ -20,7 +20,7 @@ from tidegate.errors import BadRequest, Conflict
 from tidegate.gateway import Gateway, ServeOptions, open_gateway
 from tidegate.model import NewEvent, Origin
 from tidegate.store import EventQuery
-from tidegate.store.moving import StillRunning, move, source
+from tidegate.store.moving import StillRunning, move, source, target
 
 OKAY = answer(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
 LONG = "id" * 400  # longer than an index entry of PostgreSQL may be
@@ -88,6 +88,7 @@ async def told(gateway: Gateway) -> list[tuple[Any, ...]]:
 
 def test_a_live_installation_moves_with_what_is_pending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "SLICE_EVENTS", 7)
+    monkeypatch.setattr(target, "SMALL_AT_ONCE", 4)  # less than there are exceptions
 
     async def main() -> None:
         database = server().new_database()

@@ -7,6 +7,7 @@ memory; each read is its own transaction, so a running gateway is not held up.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -92,7 +93,7 @@ class Source:
     def attempts_since(self, at_us: int) -> Iterator[list[Any]]:
         """Attempts that began at or after an instant, in slices."""
         cursor = self._connection.execute(self._sql["attempts_since"], (at_us,))
-        while rows := [row for row, _ in zip(cursor, range(SLICE_EVENTS), strict=False)]:
+        while rows := list(islice(cursor, SLICE_EVENTS)):
             yield rows
 
     def differing(self) -> list[int]:

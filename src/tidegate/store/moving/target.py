@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import asyncpg
@@ -158,7 +159,7 @@ class LastPass:
         if table in _ROWS:
             rows = map(_ROWS[table], (dict(zip(columns, row, strict=True)) for row in rows))
         count = 0
-        while some := [row for row, _ in zip(rows, range(SMALL_AT_ONCE), strict=False)]:
+        while some := list(islice(rows, SMALL_AT_ONCE)):
             count += await self._target._copy(table, columns, some)
         return count
 
