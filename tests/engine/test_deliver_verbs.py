@@ -14,6 +14,7 @@ import pytest
 
 from support.farside import FarSide, answer
 from support.running import books, publish, run, running, until
+from tidegate.config.model import Destination, Route
 from tidegate.errors import Conflict, StoreBusy
 from tidegate.gateway import Gateway
 from tidegate.model import DeliveryState
@@ -198,9 +199,6 @@ def test_what_a_failed_bulk_settlement_cut_off_goes_out_again(tmp_path: Path, or
             in_flight = 2 if ordered else 4
             await until(lambda: len(gateway.deliver.senders[number_of(gateway)].flights) == in_flight)
 
-            async def busy() -> None:
-                raise StoreBusy("the server is busy", retry_after_seconds=1)
-
             meanwhile(gateway, "scan", busy, "log")
             with pytest.raises(StoreBusy):
                 await gateway.deliver.expire(others[-1])
@@ -210,6 +208,43 @@ def test_what_a_failed_bulk_settlement_cut_off_goes_out_again(tmp_path: Path, or
             assert await counted(gateway, delivered=4 - lost, exhausted=lost)
             states = await gateway.deliver.states([(offset, number_of(gateway)) for offset in (first, *others)])
             assert [view.state for view in states.values()].count(DeliveryState.DELIVERED) == 4 - lost
+
+    run(main)
+
+
+async def busy() -> None:
+    raise StoreBusy("the server is busy", retry_after_seconds=1)
+
+
+def test_a_delete_goes_on_when_the_store_was_away_and_nothing_is_sent_meanwhile(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with FarSide(BROKEN) as far, running(tmp_path, "[sources.shop.publish]\n") as gateway:
+            await gateway.live.put("destination", "crm", lambda _: Destination(url=far.url, retry=["100ms"] * 50))
+            await gateway.live.put("route", "all", lambda _: Route(from_="shop", to="crm"))
+            number = number_of(gateway)
+            for _ in range(3):
+                await publish(gateway)
+            await until(lambda: waiting(gateway) == 3)
+            await gateway.live.delete("route", "all")
+            meanwhile(gateway, "exceptions", busy)
+            await gateway.live.delete("destination", "crm")
+            sent = len(far.requests)
+            await until(lambda: number not in gateway.deliver.senders)
+            (lane,) = (await gateway.store.deliveries.books()).lanes
+            assert (lane.destination, lane.cancelled, lane.exhausted) == (number, 3, 0)
+            assert len(far.requests) <= sent + 1, "one may have been on its way"
+
+    run(main)
+
+
+def test_410_pauses_the_destination_though_the_store_was_away(tmp_path: Path) -> None:
+    async def main() -> None:
+        gone = answer(b"HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n")
+        async with FarSide(gone) as far, running(tmp_path, configuration(far, retry=["50ms"])) as gateway:
+            meanwhile(gateway, "put_items", busy, "settings")
+            await publish(gateway)
+            await until(lambda: gateway.live.destinations["crm"].pause_reason == "gone")
+            assert len(far.requests) == 1
 
     run(main)
 

@@ -19,6 +19,7 @@ from tidegate.deliver.arriving import arrive
 from tidegate.deliver.board import Board
 from tidegate.deliver.bulk import settle_all
 from tidegate.deliver.health import SenderHealth
+from tidegate.deliver.insist import insist
 from tidegate.deliver.lane import LaneCursor
 from tidegate.deliver.replays import ReplayQuery, Replays
 from tidegate.deliver.sender import Sender
@@ -78,7 +79,7 @@ class DeliverEngine:
         """Begin to follow the log; nothing is sent before shares are taken."""
         self._mark = self.log.listen(self._told)
         self.live.on_change(self._configured)
-        self.spawn(self._board.run())
+        self.spawn(self._board.run)
 
     async def take(self, shares: frozenset[int]) -> None:
         """Take up the lanes of `shares`; returns when every one is fed or lagging. Raises Fenced: nothing was taken."""
@@ -98,7 +99,7 @@ class DeliverEngine:
         for sender in senders.values():
             sender.halted = False
         self._configured()
-        self.spawn(self.replays.take(shares))
+        self.spawn(self.replays.take, shares)
 
     async def leave(self, shares: frozenset[int], seconds: float = LEAVE_SECONDS) -> None:
         """Feed `shares` no more, let what is in flight end, cut the rest (no attempt), settle."""
@@ -176,7 +177,7 @@ class DeliverEngine:
             self._wait_for(number, offset)
             return None
         sender = self.sender_of(husk)
-        self.spawn(self._drop(sender))
+        self.spawn(self._drop, sender)
         return sender
 
     def _wait_for(self, number: int, offset: int) -> None:
@@ -218,7 +219,7 @@ class DeliverEngine:
                 if destination is not sender.destination:
                     sender.configure(destination)
             elif not sender.halted:
-                self.spawn(self._drop(sender))
+                self.spawn(self._drop, sender)
         self._meet()
         self.begin_in_the_past()
         for sender in list(self.senders.values()):
@@ -230,7 +231,7 @@ class DeliverEngine:
         for name in named:
             destination = self.live.destinations.get(name)
             if destination and destination.spec.start != "end" and share_of(destination.number) in self.shares:
-                self.spawn(self.replays.start_of(destination))
+                self.spawn(self.replays.start_of, destination)
 
     def _meet(self) -> None:
         """Destinations that we have heard of by now get their lanes, from where they were missed on."""
@@ -240,9 +241,10 @@ class DeliverEngine:
                 del self._unmet[number]
                 sender = self.senders[number] = Sender(self, destination, lane)
                 if number not in self.live.by_number:
-                    self.spawn(self._drop(sender))
+                    self.spawn(self._drop, sender)
 
     async def _drop(self, sender: Sender) -> None:
+        sender.paused = True  # it sends nothing more, even while the store cannot be told yet
         await settle_all(self, sender, DeliveryState.CANCELLED, "destination_deleted")
         if self.has(sender) and sender.lane.position() is None:
             del self.senders[sender.number]
@@ -284,17 +286,20 @@ class DeliverEngine:
     def loop_soon(self, function: Callable[..., None], *arguments: Any) -> None:
         asyncio.get_running_loop().call_soon(function, *arguments)
 
-    def spawn(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+    def spawn(self, work: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
+        task = asyncio.get_running_loop().create_task(insist(work, *arguments))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def disable(self, name: str) -> None:
+    def disable(self, sender: Sender) -> None:
         """The destination answered 410: like a pause, the backlog stays."""
-        sender = next((s for s in self.senders.values() if s.destination.name == name), None)
-        if sender is not None:
-            sender.paused = True
-        self.spawn(self.live.pause(name, "gone"))
+        sender.paused = True
+        self.spawn(self._pause_gone, sender.number)
+
+    async def _pause_gone(self, number: int) -> None:
+        destination = self.live.by_number.get(number)
+        if destination is not None:  # by its number: one of the same name may have been made meanwhile
+            await self.live.pause(destination.name, "gone")
 
     # -- for the API and maintenance ---------------------------------------------------------------------
 

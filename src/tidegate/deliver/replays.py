@@ -17,8 +17,9 @@ import msgspec
 
 from tidegate import ids
 from tidegate.clock import parse_instant
+from tidegate.deliver.insist import AGAIN_SECONDS, insist
 from tidegate.deliver.verbs import NEVER_OWED, Reopen, Walk, takes
-from tidegate.errors import BadRequest, NotFound, StoreBusy, TidegateError
+from tidegate.errors import BadRequest, NotFound, TidegateError
 from tidegate.live import LiveDestination
 from tidegate.model import DeliveryState, Event
 from tidegate.rules.patterns import compile_types
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 _SLICE = 256
 _CALL = 100  # deliveries in one call: a call between nodes has to fit into a few kilobytes
 _ROOM_SECONDS = 0.05
-_AGAIN_SECONDS = 1.0
 
 
 class ReplayQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,14 +56,8 @@ class Replays:
         self._begun: set[int] = set()
 
     async def take(self, shares: frozenset[int]) -> None:
-        """Go on with unfinished jobs of `shares`, as soon as the store can be read."""
-        while True:
-            try:
-                jobs = await self._engine.store.deliveries.replays()
-                break
-            except StoreBusy:
-                await asyncio.sleep(_AGAIN_SECONDS)
-        for job in jobs:
+        """Go on with unfinished jobs of `shares`."""
+        for job in await self._engine.store.deliveries.replays():
             if job.finished_at_us is None and share_of_name(job.id) in shares & self._engine.shares:
                 self._run(job)
 
@@ -87,18 +81,17 @@ class Replays:
         """A destination that begins in the past: a replay of what it never had, once, as soon as a route names it."""
         if destination.number in self._begun:
             return
-        self._begun.add(destination.number)
         name = f"started:{destination.number}"
         since = None if destination.spec.start == "beginning" else parse_instant(destination.spec.start)
+        self._begun.add(destination.number)
         try:
             if await self._engine.store.settings.value(name) is None:
                 # In this order: a job that a kill makes twice finds nothing the second time.
                 await self._begin(ReplayQuery(destination=destination.name, since_us=since, state=NEVER_OWED))
                 await self._engine.store.settings.value(name, put=b"1")
-        except StoreBusy:
+        except TidegateError:
             self._begun.discard(destination.number)
-            await asyncio.sleep(_AGAIN_SECONDS)
-            self._engine.begin_in_the_past()
+            raise
 
     async def create(self, query: ReplayQuery) -> Replay:
         """Begin a job. NotFound and BadRequest for names and states that are not there; with dry_run it only counts."""
@@ -149,7 +142,7 @@ class Replays:
     def _run(self, job: Replay) -> None:
         if job.id in self._running:
             return
-        task = asyncio.get_running_loop().create_task(self._walk(job), name=f"replay {job.id}")
+        task = asyncio.get_running_loop().create_task(insist(self._walk, job), name=f"replay {job.id}")
         self._running[job.id] = task
         task.add_done_callback(lambda _: self._running.pop(job.id, None))
 
@@ -163,7 +156,7 @@ class Replays:
             except TidegateError as error:
                 if not error.retryable:
                     raise
-                await asyncio.sleep(_AGAIN_SECONDS)
+                await asyncio.sleep(AGAIN_SECONDS)
 
     async def _step(self, job: Replay, query: ReplayQuery, *, dry_run: bool) -> Replay:
         """One slice; the job as it stands after it."""

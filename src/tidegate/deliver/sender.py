@@ -390,7 +390,7 @@ class Sender:
                 else:  # cancelled meanwhile: its turn must not come
                     self.lines.leave(flight.key, behind)
         if verdict.kind == "disable":
-            self._engine.disable(self.destination.name)
+            self._engine.disable(self)
 
     def _give_up(self, offset: int, exception: Exceptional | None, cause: str, key: str, attempts: int = 0) -> None:
         if offset in self.lane.open:
