@@ -21,6 +21,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from tidegate.errors import TidegateError
 
 HEAD_LIMIT_BYTES = 64 * 1024
+PIPELINED = 256  # requests of one connection that wait for the answers before them
 FRAMING_SHARE = 9  # bytes on the wire for one of a body: a chunk of a single byte takes six
 HEAD_SECONDS = 10
 KEEP_ALIVE_SECONDS = 75
@@ -108,6 +109,9 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        if len(self.pipeline) >= PIPELINED:  # the rest of what was read at once
+            self.transport.close()
+            return
         HttpToolsProtocol.on_headers_complete(self)
         self.headers = _UNKEPT
         self.cycle.transport = self._joined  # type: ignore[assignment]  # it needs three of its methods
@@ -133,10 +137,11 @@ class GuardedProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)
+        if not self.pipeline:  # the base class reads on at every answer, and a caller that reads none fills the memory
+            self.flow.resume_reading()
 
     def _idle(self) -> bool:
         cycle: Any = self.cycle

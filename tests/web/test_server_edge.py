@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from support.running import until
-from tidegate.server import HEAD_SECONDS, KEEP_ALIVE_SECONDS, GuardedProtocol, Server, bind, make_server
+from tidegate.server import HEAD_SECONDS, KEEP_ALIVE_SECONDS, PIPELINED, GuardedProtocol, Server, bind, make_server
 
 GET = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
 
@@ -250,6 +250,55 @@ def test_pipelined_requests_are_answered_in_their_order() -> None:
             writer.write(b"".join(GET.replace(b"GET /", b"GET /%d" % number) for number in range(5)))
             for number in range(5):
                 await asyncio.wait_for(reader.readuntil(b"\r\n\r\n/%d" % number), 10)
+
+    asyncio.run(go())
+
+
+def test_nothing_more_is_read_while_requests_wait_for_the_answers_before_them() -> None:
+    async def go() -> None:
+        turn = asyncio.Semaphore(0)
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await turn.acquire()
+            await answer(b"hello")(scope, receive, send)
+
+        async with served(app) as (server, reader, writer):
+            one = await _connected(server)
+            writer.write(GET * 50)
+            await until(lambda: len(one.pipeline) == 49)
+            for left in range(48, 0, -1):
+                turn.release()
+                await asyncio.wait_for(reader.readuntil(b"hello"), 10)
+                assert (len(one.pipeline), one.flow.read_paused) == (left, True)
+            turn.release()
+            await until(lambda: not one.flow.read_paused)
+            turn.release()
+            await asyncio.wait_for(reader.readuntil(b"hello"), 10)
+            writer.write(GET)
+            turn.release()
+            await asyncio.wait_for(reader.readuntil(b"hello"), 10)
+
+    asyncio.run(go())
+
+
+def test_more_requests_at_once_than_any_client_sends_end_the_connection() -> None:
+    async def go() -> None:
+        async with served(answer(b"late", wait=asyncio.Event())) as (server, _, writer):
+            one = await _connected(server)
+            writer.write(GET * (PIPELINED + 2000))
+            await until(one.transport.is_closing)
+            assert len(one.pipeline) <= PIPELINED
+
+    asyncio.run(go())
+
+
+def test_the_body_of_one_that_waited_is_read_on() -> None:
+    async def go() -> None:
+        post = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 300000\r\n\r\n"
+        async with served(reads) as (_, reader, writer):
+            writer.write((post + b"x" * 300_000) * 5)
+            for _ in range(5):
+                assert (await asyncio.wait_for(reader.readuntil(b"bytes"), 10)).endswith(b"300000 bytes")
 
     asyncio.run(go())
 
