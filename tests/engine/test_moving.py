@@ -86,6 +86,34 @@ async def told(gateway: Gateway) -> list[tuple[Any, ...]]:
     ]  # fmt: skip
 
 
+def test_cut_before_its_last_commit_neither_side_takes_events_and_the_same_command_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closing = source.Source.close_to_gateways
+
+    def cut(self: source.Source, shown: str) -> None:
+        closing(self, shown)
+        raise RuntimeError("cut here")
+
+    async def main() -> None:
+        database = server().new_database()
+        async with FarSide(OKAY) as well, FarSide(BUSY) as ill:
+            async with gateway_at(tmp_path, toml(well, ill)) as old:
+                await fill(old, 5)
+            with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+                patch.setattr(source.Source, "close_to_gateways", cut)
+                await move(tmp_path / "data", database, silent, Clock())
+            for at, why in ((None, "was moved to"), (database, "half moved")):
+                with pytest.raises(Conflict, match=why):
+                    async with gateway_at(tmp_path, toml(well, ill), at):
+                        pass
+            assert (await move(tmp_path / "data", database, silent, Clock())).rows["events"] == 6
+            async with gateway_at(tmp_path, toml(well, ill), database) as new:
+                assert len(await told(new)) == 6
+
+    asyncio.run(main())
+
+
 def test_a_live_installation_moves_with_what_is_pending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "SLICE_EVENTS", 7)
     monkeypatch.setattr(target, "SMALL_AT_ONCE", 4)  # less than there are exceptions

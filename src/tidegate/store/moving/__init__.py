@@ -66,7 +66,6 @@ async def move(directory: Path, url: str, say: Say, clock: Clock) -> Moved:
             rows = await _finish(source, target, progress, say)
         finally:
             await target.close()
-        source.close_to_gateways(target.shown)
     return Moved(target.shown, rows)
 
 
@@ -123,6 +122,8 @@ async def _finish(source: Source, target: Target, progress: Progress, say: Say) 
         await last.settle_in(source.head(), source.mark(), source.oldest(), source.settings())
         rows |= {"events": await last.count("events"), "attempts": await last.count("attempts")}
         _compare(source.counts([*tables, "events", "attempts"]), rows)
+        # Before the commit: cut in between, neither side takes events, and the same command goes on.
+        source.close_to_gateways(target.shown)
     say("done", len(tables), len(tables))
     return rows
 
