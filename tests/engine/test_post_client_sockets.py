@@ -224,6 +224,23 @@ def test_a_handshake_that_stalls_ends_at_the_limit_for_connecting(run: Run, tmp_
 # -- abort and close -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("over", ["http", "https"])
+def test_a_request_that_is_cut_at_any_step_of_its_dialing_leaves_no_socket(run: Run, tmp_path: Path, over: str) -> None:
+    async def main() -> None:
+        authority = TestAuthority(tmp_path)
+        client = make(tls=authority.client())
+        async with FarSide(silence, tls=authority.server() if over == "https" else None) as far:
+            for steps in range(60):
+                pending = client.send(parse_target(far.url), b"", b"x", 5, lambda result: None)
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                pending.abort()
+            await until(lambda: client.stats().open == 0 and far.open == 0)
+            await asyncio.wait_for(client.close(), 10)
+
+    run(main())
+
+
 def test_abort_cuts_the_request_off_and_tells_nobody(run: Run) -> None:
     async def test(far: FarSide, client: PostClient) -> None:
         told: list[PostResult] = []

@@ -155,14 +155,20 @@ class PostClient:
 
     async def _connect(self, pending: Pending) -> None:
         generation = self._guard.generation
+        made: list[Wire] = []
+        wire: Wire | None = None
         try:
-            transport, wire = await self._dialer.connect(self._new_wire, pending.target)
+            transport, wire = await self._dialer.connect(lambda: self._new_wire(made), pending.target)
         except Blocked as error:
             self._fail(pending, Outcome.BLOCKED, error.message)
             return
         except DialFailed as error:
             self._fail(pending, error.outcome, error.message)
             return
+        finally:
+            for other in made:
+                if other is not wire:
+                    other.give_up()
         pending.task = None
         if pending.owner is None:  # ended in the same step of the loop
             transport.abort()
@@ -176,8 +182,9 @@ class PostClient:
         pending.deadline = pending.started + pending.timeout_seconds
         wire.begin(pending)
 
-    def _new_wire(self) -> Wire:
-        return Wire(self, self._body_limit, self._read_limit)
+    def _new_wire(self, made: list[Wire]) -> Wire:
+        made.append(Wire(self, self._body_limit, self._read_limit))
+        return made[-1]
 
     def _fail(self, pending: Pending, outcome: Outcome, error: str) -> None:
         """Ends a request that never reached a socket."""

@@ -252,7 +252,19 @@ class Wire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.owner.opened(self)
+        if self.closed:
+            self.transport.abort()
+        else:
+            self.owner.opened(self)
+
+    def give_up(self) -> None:
+        """Its dialing was cut, or another address was faster. The loop may tell of a beginning still, and of the end
+        never: uvloop closes what a cancelled connect had made without calling `connection_lost`.
+        """
+        self.closed = True
+        if self.transport is not None:
+            self.transport.abort()
+            self.owner.lost(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.closed = True
