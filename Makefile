@@ -49,7 +49,7 @@ bench: $(VENV)/.dev ## measure, side by side with the floors (ONLY="ingest start
 	@$(BIN)/python -m bench.run $(ONLY) --rounds $(ROUNDS) --seconds $(DURATION) $(if $(DATABASE),--database $(DATABASE))
 
 proof: $(VENV)/.dev ## the long fault runs, about half an hour (KILL_ROUNDS=200 NODE_FAULTS=200)
-	@TIDEGATE_KILL_ROUNDS=$(KILL_ROUNDS) TIDEGATE_NODE_FAULTS=$(NODE_FAULTS) $(BIN)/python -m pytest -rs tests/guarantees -m "proof or not proof"
+	@TIDEGATE_KILL_ROUNDS=$(KILL_ROUNDS) TIDEGATE_NODE_FAULTS=$(NODE_FAULTS) $(BIN)/python -m pytest -rs --timeout 0 tests/guarantees -m "proof or not proof"
 
 lock: $(VENV)/.dev ## choose the versions anew (needs the network; installs uv into .venv)
 	@$(PIP) install --quiet uv
