@@ -32,7 +32,7 @@ from tidegate.outbound.post import PostClient
 from tidegate.pull import PullEngine
 from tidegate.receive.door import ReceiveDoor
 from tidegate.receive.inlets import Inlet, compile_inlet
-from tidegate.rules.addresses import parse_allow
+from tidegate.rules.addresses import parse_allow, shown_kind
 from tidegate.store import Refusal, Store
 from tidegate.store.lock import DirectoryLock
 from tidegate.store.sqlite import open_sqlite
@@ -320,8 +320,8 @@ async def _open_store(options: ServeOptions, clock: Clock, opened: contextlib.As
         opened.push_async_callback(store.close)
         return store
     if not options.database.startswith(("postgresql://", "postgres://")):
-        raise BadRequest(  # never repeated: what is no URL may have a password anywhere
-            "--database is no address of a store that Tidegate knows",
+        raise BadRequest(
+            f"--database: {shown_kind(options.database)} is no address of a store that Tidegate knows",
             hint="give postgresql://USER@HOST/NAME, or leave it out: the embedded store lies in --data DIR",
             code="unknown_database",
         )

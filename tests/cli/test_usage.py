@@ -273,12 +273,13 @@ def test_output_that_cannot_be_written_is_an_error_and_not_a_traceback(tmp_path:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("db migrate --from somewhere --to postgresql://x/y", "somewhere"),
+        ("db migrate --from somewhere --to postgresql://x/y", "--from: its value"),
         ("db migrate --from sqlite:nowhere --to postgresql://x/y", "nowhere"),
         ("db migrate --from sqlite:. --to mysql://x/y", "PostgreSQL"),
-        ("serve --port 0 --database mysql://x/y", "mysql"),
+        ("serve --port 0 --database mysql://x:hush@y/z", "--database: mysql:..."),
     ],
 )
 def test_stores_that_are_none_are_refused(tmp_path: Path, words: str, told: str) -> None:
     done = tidegate(tmp_path, *words.split())
     assert done.code == 2 and told in done.err and "hint: " in done.err
+    assert "hush" not in done.err

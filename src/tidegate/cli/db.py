@@ -31,11 +31,14 @@ def migrate(source: str, target: str, as_json: bool) -> None:
     from then on only gateways with --database URL start. Interrupted, it goes on where it stood.
     """
     from tidegate.clock import Clock
+    from tidegate.rules.addresses import shown_kind
     from tidegate.store.moving import move
 
     scheme, _, folder = source.partition(":")
     if scheme != "sqlite" or not folder:
-        raise BadRequest("--from is no embedded store", hint="--from sqlite:DIR, the gateway's --data")
+        raise BadRequest(
+            f"--from: {shown_kind(source)} is no embedded store", hint="--from sqlite:DIR, the gateway's --data"
+        )
     if not target.startswith(("postgresql://", "postgres://")):
         raise BadRequest("--to is no PostgreSQL address", hint="--to postgresql://USER@HOST/NAME")
     with _bar() as say:

@@ -326,3 +326,9 @@ def _to_ascii(text: str) -> str:
         return idna.encode(text, uts46=True, transitional=False).decode("ascii").lower()
     except idna.IDNAError:
         raise _invalid(f"{text!r} is no international host name", "write the name in its xn-- form") from None
+
+
+def shown_kind(address: str) -> str:
+    """What may be repeated of an address that is not understood: its scheme at most, for the rest may be a password."""
+    scheme, colon, _ = address.partition(":")
+    return f"{scheme}:..." if colon and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]{0,20}", scheme) else "its value"
