@@ -10,11 +10,11 @@ import asyncpg
 import pytest
 
 from support.postgres import server
-from support.postgres_log import on_stores, url_of
+from support.postgres_log import on_stores, raw, url_of
 from support.running import until
 from support.stores import audience, event
 from support.wire import Wire
-from tidegate.errors import StoreBusy
+from tidegate.errors import StoreBroken, StoreBusy
 from tidegate.store.postgres import open_postgres
 
 LOCK = "SELECT pg_advisory_xact_lock(8420, 1)"
@@ -188,5 +188,33 @@ def test_an_event_that_cannot_be_stored_fails_alone():
         first, bad, last = await asyncio.gather(*appends, return_exceptions=True)
         assert isinstance(bad, Exception)
         assert first[0].offset < last[0].offset
+
+    on_stores(work)
+
+
+def test_a_connection_that_is_made_while_events_come_is_of_the_same_database():
+    class SlowAnswers:
+        """A connection whose answers come after something more was told."""
+
+        def __init__(self, store, connection):
+            self.store, self.connection = store, connection
+
+        async def fetchrow(self, *words):
+            row = await self.connection.fetchrow(*words)
+            (appended,) = await self.store.log.append([event(2)])
+            await until(lambda: self.store.log.told >= appended.offset)
+            return row
+
+    async def work(store):
+        await store.log.append([event(1)])
+        connection = await raw(store)
+        try:
+            await store.log._recognise(SlowAnswers(store, connection))
+            await store.log.append([event(3)])
+            await connection.execute('DELETE FROM events WHERE "offset" = (SELECT max("offset") FROM events)')
+            with pytest.raises(StoreBroken):
+                await store.log._recognise(connection)
+        finally:
+            await connection.close()
 
     on_stores(work)

@@ -95,8 +95,9 @@ class PostgresLog:
     async def _recognise(self, connection: Any) -> None:
         """A backup, or a standby that followed behind, may stand where the database was: then offsets that were told
         are given again, and would be passed over."""
+        told = self.follower.told  # before asking: more is told while the answer is on its way
         instance, head = await connection.fetchrow(self._sql["identity"])
-        if instance is None or instance.decode() != self.instance or head < self.follower.told:
+        if instance is None or instance.decode() != self.instance or head < told:
             raise StoreBroken(
                 f"{self._engine.server} is not as this node knew it: it is another installation, or its log went back",
                 hint="start again: the node takes up what is there now",
