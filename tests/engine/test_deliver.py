@@ -10,7 +10,6 @@ from standardwebhooks import Webhook
 
 from support.farside import FarSide, answer, silence
 from support.running import books, publish, running, until
-from tidegate.config.model import Destination, Route
 from tidegate.deliver.lane import WINDOW
 from tidegate.deliver.settler import IDLE_SECONDS
 from tidegate.errors import Conflict, NotFound
@@ -329,38 +328,6 @@ def test_start_beginning_gives_a_new_destination_the_past_once(tmp_path):
                     await until(lambda: len(late.requests) == 5)
                     await gateway.deliver.settler.flush()
             assert len(late.requests) == 5
-
-    asyncio.run(main())
-
-
-def test_start_beginning_waits_for_the_first_route_and_sends_nothing_twice(tmp_path):
-    async def main():
-        async with FarSide(OKAY) as far, FarSide(OKAY) as late:
-            toml = "[sources.shop.publish]\n" + destination(far) + route()
-            async with running(tmp_path, toml) as gateway:
-                old = [await publish(gateway, json.dumps(n).encode()) for n in range(3)]
-                spec = Destination(url=f"http://127.0.0.1:{late.port}/", start="beginning")
-                await gateway.live.put("destination", "late", lambda _: spec)  # by the API: a route comes later
-                between = await publish(gateway, b"3")
-                await gateway.deliver.settler.flush()
-                assert not late.requests
-                begin, held = gateway.deliver.replays._begin, asyncio.Event()
-
-                async def begin_late(query):
-                    await held.wait()
-                    return await begin(query)
-
-                gateway.deliver.replays._begin = begin_late
-                await gateway.live.put("route", "more", lambda _: Route(from_="shop", to="late"))
-                new = await publish(gateway, b"4")
-                await until(lambda: len(late.requests) == 1)
-                held.set()
-                await until(lambda: len(late.requests) == 5)
-                assert await books_of(gateway, "late", owed=5, pending=0)
-            async with running(tmp_path, toml) as gateway:
-                await gateway.deliver.settler.flush()
-                sent = [json.loads(request.body)["data"] for request in late.requests]
-                assert sorted(sent) == [0, 1, 2, 3, 4] and (old, between, new) == ([1, 2, 3], 4, 5)
 
     asyncio.run(main())
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from support.farside import FarSide, answer
+from support.held import Held
 from support.running import books, publish, run, running, until
 from tidegate.config.model import Destination, Route
 from tidegate.errors import Conflict, StoreBusy
@@ -259,5 +260,32 @@ def test_a_destination_that_is_dead_for_long_has_one_range_in_memory_as_in_the_s
             assert await counted(gateway, exhausted=6, pending=0)
             assert gateway.deliver.ranges == await gateway.store.deliveries.ranges()
             assert [(one.after, one.upto) for one in gateway.deliver.ranges] == [(0, 6)]
+
+    run(main)
+
+
+def test_a_start_in_the_past_waits_for_the_first_route_and_sends_nothing_twice(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with FarSide(OKAY) as far, FarSide(OKAY) as late:
+            toml = configuration(far)
+            async with running(tmp_path, toml) as gateway:
+                for n in range(3):
+                    await publish(gateway, json.dumps(n).encode())
+                spec = Destination(url=late.url, start="beginning")
+                await gateway.live.put("destination", "late", lambda _: spec)  # by the API: a route comes later
+                await publish(gateway, b"3")
+                await gateway.deliver.settler.flush()
+                assert not late.requests
+                async with Held(gateway.deliver.replays, "_begin") as held:
+                    await gateway.live.put("route", "more", lambda _: Route(from_="shop", to="late"))
+                    await held.reached.wait()
+                    await publish(gateway, b"4")  # by the new route, before the replay begins
+                    await until(lambda: len(late.requests) == 1)
+                await until(lambda: len(late.requests) == 5)
+                found = (await books(gateway))["late"]
+                assert (found["owed"], found["pending"]) == (5, 0)
+            async with running(tmp_path, toml) as gateway:
+                await gateway.deliver.settler.flush()
+            assert sorted(json.loads(request.body)["data"] for request in late.requests) == [0, 1, 2, 3, 4]
 
     run(main)
