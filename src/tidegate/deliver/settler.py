@@ -44,7 +44,6 @@ class Settler:
         self._failed: TidegateError | None = None
         self.after: Callable[[Iterable[int]], None] = lambda destinations: None
         self.fenced: Callable[[], None] = lambda: None
-        self.settles = 0
 
     # -- collecting --------------------------------------------------------------------------------------
 
@@ -137,7 +136,6 @@ class Settler:
                 self.fenced()
         else:
             self._failed = error
-        self.settles += 1
         self._settled_mark = settlement.mark
         for lane, (_, count) in zip(lanes.values(), rows, strict=True):
             lane.unsettled -= count
