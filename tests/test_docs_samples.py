@@ -1,0 +1,181 @@
+"""Every sample in the documentation works: configurations pass `tidegate check`, commands and options exist.
+
+The rules are functions over text, so that the last tests can show each of them failing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from support.pages import DOCS, FENCE, PAGES, ROOT, SPAN, name_of
+from tidegate.cli import VERBS, cli
+from tidegate.config.load import load_file
+from tidegate.errors import ConfigError
+
+# -- configurations --------------------------------------------------------------------------------------
+
+
+class Anything(dict[str, str]):
+    """An environment in which every variable is set, to a secret of a length that all schemes take."""
+
+    def __missing__(self, name: str) -> str:
+        return "https://hooks.example.com/x" if name.endswith("URL") else "whsec_" + "QUJD" * 8
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name]
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+def shown(language: str) -> list[Any]:
+    """(page and line, block) of the code blocks in a language."""
+    found = []
+    for page in PAGES:
+        text = page.read_text()
+        for match in FENCE.finditer(text):
+            if match[1] == language:
+                line = text.count("\n", 0, match.start()) + 1
+                found.append(pytest.param(match[2], id=f"{name_of(page)}:{line}"))
+    return found
+
+
+def with_what_it_names(block: str) -> str:
+    """A piece of a configuration, with the sources and destinations that its routes name and it leaves out."""
+    tree = tomllib.loads(block)
+    sources: dict[str, set[str]] = {}
+    destinations: set[str] = set()
+    for route in tree.get("routes", {}).values():
+        for name in names(route["from"]):
+            if name != "*" and name not in tree.get("sources", {}):
+                sources.setdefault(name, set()).update(route.get("changes", ()))
+        destinations.update(name for name in names(route["to"]) if name not in tree.get("destinations", {}))
+    made = [f'[destinations.{name}]\nurl = "https://b.example"' for name in destinations]
+    for name, resources in sources.items():
+        made.append(f'[sources.{name}.api]\nbase_url = "https://a.example"')
+        made += [f'[sources.{name}.resources.{one}]\npath = "/a"' for one in resources]
+    return "\n".join([block, *made])
+
+
+def names(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize("block", shown("toml"))
+def test_every_configuration_shown_is_accepted(block: str, tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "stripe").write_text("whsec_" + "QUJD" * 8)
+    file = tmp_path / "tidegate.toml"
+    file.write_text(with_what_it_names(block))
+    load_file(file, Anything())
+
+
+@pytest.mark.parametrize("block", shown("json"))
+def test_every_json_shown_is_json(block: str) -> None:
+    json.loads(block)
+
+
+@pytest.mark.parametrize("block", shown("python"))
+def test_every_python_shown_compiles(block: str) -> None:
+    compile(block, "documentation", "exec")
+
+
+# -- commands --------------------------------------------------------------------------------------------
+
+
+def commands() -> list[tuple[tuple[str, ...], click.Command]]:
+    context = click.Context(cli)
+    found: list[tuple[tuple[str, ...], click.Command]] = []
+    for verb in VERBS:
+        command = cli.get_command(context, verb)
+        assert command is not None
+        found.append(((verb,), command))
+        if isinstance(command, click.Group):
+            found += [((verb, name), one) for name, one in command.commands.items()]
+    return found
+
+
+COMMANDS = dict(commands())
+TARGETS = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def told_commands(text: str) -> list[list[str]]:
+    """`tidegate ...` and `make ...` in code spans and in blocks of a shell."""
+    places = SPAN.findall(FENCE.sub("", text))
+    places += [line for language, block in FENCE.findall(text) if language == "sh" for line in block.splitlines()]
+    told = []
+    for place in places:
+        for piece in re.split(r"&&|\||\$\(|;", place.partition(" # ")[0]):
+            words = piece.split("#")[0].replace(")", " ").split()
+            if words and words[0] in ("tidegate", "make") and len(words) > 1:
+                told.append(words)
+    return told
+
+
+def unknown_command(words: list[str]) -> str | None:
+    """What is wrong with a command that is shown; None when nothing is."""
+    if words[0] == "make":
+        return None if words[1] in TARGETS or "=" in words[1] else f"make has no target {words[1]}"
+    if words[1] in ("VERB", "--help", "--version"):
+        return None
+    if (words[1],) not in COMMANDS:
+        return f"there is no verb {words[1]}"
+    key = tuple(words[1:3]) if tuple(words[1:3]) in COMMANDS else (words[1],)
+    group = COMMANDS[key]
+    if isinstance(group, click.Group) and len(words) > 2 and words[2][0] != "-" and words[2].islower():
+        return f"{words[1]} has no {words[2]}"
+    options = {"--help"}.union(*[one.opts for one in group.params])
+    wrong = [word for word in words if word.startswith("-") and word.partition("=")[0] not in options]
+    return f"{' '.join(key)} has no option {wrong[0]}" if wrong else None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_command_shown_exists(page: Path) -> None:
+    wrong = [reason for words in told_commands(page.read_text()) if (reason := unknown_command(words)) is not None]
+    assert wrong == []
+
+
+def test_every_verb_and_option_has_a_row() -> None:
+    text = (DOCS / "reference" / "command-line.md").read_text()
+    for words, command in commands():
+        assert f"## `tidegate {' '.join(words)}`" in text
+        section = text.partition(f"## `tidegate {' '.join(words)}`\n")[2].partition("\n## ")[0]
+        for option in command.params:
+            if isinstance(option, click.Option):
+                assert option.help and all(f"`{name}`" in section for name in option.opts), (words, option.opts)
+
+
+def test_the_readme_names_the_two_commands() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert "`make demo`" in text and "`make test`" in text
+
+
+# -- the rules of this file can fail ---------------------------------------------------------------------
+
+
+def test_a_wrong_configuration_and_a_wrong_command_are_found(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(with_what_it_names('[routes.a]\nfrom = "x"\nto = "y"\ncolour = 1'))
+    with pytest.raises(ConfigError, match="colour"):
+        load_file(tmp_path / "a.toml", Anything())
+    assert told_commands(
+        "`tidegate evnts` and\n```sh\nX=1; tidegate keys create a --scop read  # b\nmake tset\n```\n"
+    ) == [
+        ["tidegate", "evnts"],
+        ["tidegate", "keys", "create", "a", "--scop", "read"],
+        ["make", "tset"],
+    ]
+    wrong = ["tidegate evnts", "tidegate keys create a --scop read", "tidegate config aply", "make tset"]
+    assert [unknown_command(words.split()) for words in wrong] == [
+        "there is no verb evnts",
+        "keys create has no option --scop",
+        "config has no aply",
+        "make has no target tset",
+    ]
+    assert unknown_command(["tidegate", "explain", "ID", "--json"]) is None
