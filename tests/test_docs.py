@@ -48,10 +48,15 @@ def generator() -> ModuleType:
 GENERATE = generator()
 CONCEPTS = (DOCS / "concepts.md").read_text()
 WANTED = """
-door source inlet destination route event type origin offset position audience lane sender delivery attempt
-outcome settled lease fence retry replay resource record version pull poll token cursor change reconcile heal
-feed dead secret credential tenant node log exception circuit probe provider refusal dedupe books scan snapshot
-staleness advice retention key session owner guard envelope filter transform ack stream
+door source input destination route event type origin offset committed audience lane sender delivery attempt
+outcome settle lease fence retry replay resource record version pull poll token cursor change reconcile heal
+feed dead secret credential tenant node log deferred blocked circuit probe provider rejection dedupe counters scan
+snapshot staleness advice retention key session owner guard envelope filter transform ack stream partition mark
+"""
+# Names that the program still has and gives up in 0.2. This list only gets shorter.
+LEAVING = """
+cancelled parked refusals inlets waiting books shares
+what waits/oldest waits/came by/found nothing/half seen within/99 of 100 within/requests a change
 """
 
 
@@ -180,7 +185,7 @@ def missing_words(words: set[str], text: str) -> list[str]:
     """Words that the page lacks. A plural is explained by its singular, and a verb's `-ing` is no other word."""
     known = {*re.findall(r"[a-z_]+", text.lower()), *re.findall(r"[a-z]+", text.lower())}
     forms = {word: {word, word.removesuffix("s"), word.removesuffix("ies") + "y"} for word in words}
-    return sorted(word for word, ways in forms.items() if not ways & known)
+    return sorted(word for word, ways in forms.items() if not ways & known and word not in LEAVING.split())
 
 
 def test_every_word_of_the_program_is_explained() -> None:
@@ -217,7 +222,8 @@ def test_what_the_dashboard_calls_things_is_explained() -> None:
     heads = set().union(*(heads_of_tables(page.read_text()) for page in templates))
     rooms = {words.lower() for _, _, words in NAVIGATION}
     assert len(heads) > 20
-    assert sorted(word for word in heads | rooms if word not in CONCEPTS.lower()) == [], (
+    leaving = set(re.split(r"[\n/ ]", LEAVING) + re.split(r"[\n/]", LEAVING))
+    assert sorted(word for word in (heads | rooms) - leaving if word not in CONCEPTS.lower()) == [], (
         "explain it in docs/concepts.md"
     )
 
@@ -228,8 +234,8 @@ def test_what_the_dashboard_calls_things_is_explained() -> None:
 PLAIN: tuple[str, ...] = ()
 # Pages that are not rewritten yet. This list only gets shorter.
 NOT_PLAIN = """
-README.md CHANGELOG.md docs/README.md docs/architecture.md docs/benchmarks.md docs/beyond-one-database.md
-docs/comparison.md docs/concepts.md docs/operations.md docs/security.md docs/sizing.md docs/decisions docs/guides
+CHANGELOG.md docs/architecture.md docs/benchmarks.md docs/beyond-one-database.md
+docs/comparison.md docs/operations.md docs/security.md docs/sizing.md docs/decisions docs/guides
 docs/reference docs/generate.py
 """
 

@@ -61,7 +61,7 @@ FIGURES: list[tuple[str, str, object]] = [
     ("guides/deliver-and-verify.md", "{} failures\nover", WORDS[circuit.FAILURES_TO_OPEN].capitalize()),
     ("guides/deliver-and-verify.md", "over {} different events", WORDS[circuit.EVENTS_TO_OPEN]),
     ("concepts.md", "after {} failures over", WORDS[circuit.FAILURES_TO_OPEN]),
-    ("concepts.md", "and is refused after {}", WORDS[MAX_HOPS]),
+    ("concepts.md", "rejects it after {} hops", WORDS[MAX_HOPS]),
     ("security.md", "A login link works once, within the {}", {3600: "hour"}[sessions.LINK_SECONDS]),
     ("guides/lead-form.md", "(`max_body`, {} KiB)", units.size_bytes(FormInlet().max_body) >> 10),
     ("guides/ask-on-demand.md", "The cache is in memory, {} MiB in all", CACHE_BYTES >> 20),
