@@ -19,7 +19,7 @@ import msgspec
 
 from bench.figures import Options, Row, note
 from bench.server import Database
-from tidegate.model import Attempt, Lane, NewEvent, Origin, Outcome
+from tidegate.core.model import Attempt, Lane, NewEvent, Origin, Outcome
 from tidegate.store import SHARES, Settlement
 from tidegate.store.postgres import PostgresStore, open_postgres
 from tidegate.store.postgres.batches import Call, gather

@@ -77,9 +77,9 @@ async def serve(pem: str) -> None:
 
 
 def dialer(ca: str) -> Any:
-    from tidegate.clock import Clock
+    from tidegate.core.clock import Clock
     from tidegate.outbound.dialer import Dialer, Guard
-    from tidegate.rules.addresses import parse_allow
+    from tidegate.rules.outbound.addresses import parse_allow
 
     return Dialer(
         Guard(parse_allow(["127.0.0.1/32"])), Clock(), tls=ssl.create_default_context(cafile=ca) if ca else None
@@ -88,9 +88,9 @@ def dialer(ca: str) -> Any:
 
 async def ours(url: str, ca: str, seconds: float, callers: int) -> dict[str, float]:
     """Driven by callbacks, as the senders drive it."""
-    from tidegate.clock import Clock
+    from tidegate.core.clock import Clock
     from tidegate.outbound.post import PostClient, PostResult
-    from tidegate.rules.addresses import parse_target
+    from tidegate.rules.outbound.addresses import parse_target
 
     client = PostClient(dialer(ca), Clock())
     target = parse_target(url)

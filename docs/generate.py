@@ -16,18 +16,18 @@ from typing import Any
 import click
 import msgspec
 
-from tidegate.answer import forms
-from tidegate.api import operating
+from tidegate.api import writes as operating
 from tidegate.api.app import _DOCUMENTS
 from tidegate.api.metrics import METRICS
 from tidegate.api.openapi import DELIVERY_HEADERS, Envelope
 from tidegate.api.routes import PREFIX, TABLE
 from tidegate.cli import VERBS, cli
-from tidegate.config.model import Config
 from tidegate.config.schema import DESCRIPTIONS
 from tidegate.config.shape import KEYS_NOT_BUILT, TAGS_NOT_BUILT, VALUES_NOT_BUILT
+from tidegate.core.spec import Config
 from tidegate.providers import provider_names
-from tidegate.receive.provider import Provider, load_provider
+from tidegate.providers.shape import Provider, load_provider
+from tidegate.query import schemas as forms
 
 PAGES = Path(__file__).parent / "reference"
 MARK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -10,17 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from tidegate import server, units
-from tidegate.answer.stream import HEARTBEAT_SECONDS, MAX_STREAMS, QUEUE_BYTES
 from tidegate.api import endpoint, sessions
-from tidegate.config import checks, judge
-from tidegate.config.model import DEFAULT_RETRY, Destination, FormInlet, GatewaySettings, Retention
-from tidegate.deliver.waiting import MEMORY_LIMIT
+from tidegate.config import checks
+from tidegate.config import validate as judge
+from tidegate.core import units
+from tidegate.core.spec import DEFAULT_RETRY, Destination, FormInlet, GatewaySettings, Retention
+from tidegate.deliver.deferred import MEMORY_LIMIT
+from tidegate.process import http_edge as server
 from tidegate.pull.on_demand import CACHE_BYTES
-from tidegate.receive import door
+from tidegate.query.stream import HEARTBEAT_SECONDS, MAX_STREAMS, QUEUE_BYTES
+from tidegate.receive import ingress as door
 from tidegate.receive.forms import MAX_FIELDS
 from tidegate.receive.reading import MAX_HOPS
-from tidegate.rules import circuit, expressions, filters, texts, transforms
+from tidegate.rules.language import expressions, filters, transforms
+from tidegate.rules.language import templates as texts
+from tidegate.rules.outbound import circuit
 from tidegate.store.tail import TAIL_BYTES
 
 DOCS = Path(__file__).parent.parent / "docs"

@@ -92,7 +92,7 @@ def test_every_part_of_the_table_exists() -> None:
 
 
 def test_the_rules_of_this_test_can_fail() -> None:
-    tree = ast.parse("from tidegate.api import routes\nfrom tidegate.errors import NotFound\nfrom . import hidden")
+    tree = ast.parse("from tidegate.api import routes\nfrom tidegate.core.errors import NotFound\nfrom . import hidden")
     assert imports_of(tree, "tidegate.rules") == {"api.routes", "errors.NotFound", "rules.hidden"}
     assert violations("rules.retry", {"api.routes", "errors.NotFound", "rules.hidden"}, PARTS) == [
         f"rules.retry (layer {PARTS['rules']}) imports api.routes (layer {PARTS['api']})"

@@ -10,7 +10,7 @@ import sys
 
 import msgspec
 
-from tidegate.clock import rfc3339
+from tidegate.core.clock import rfc3339
 
 _STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"message", "asctime", "taskName"}
 

@@ -16,7 +16,7 @@ from typing import Protocol
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from tidegate.errors import ConfigError, StoreBroken
+from tidegate.core.errors import ConfigError, StoreBroken
 
 KEY_FILE = "secret.key"
 _VERSION = b"\x01"

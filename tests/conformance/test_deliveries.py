@@ -5,15 +5,7 @@ from __future__ import annotations
 import pytest
 
 from support.stores import STORES, audience, event, with_store
-from tidegate.model import (
-    Attempt,
-    DeliveryState,
-    Exceptional,
-    ExceptionState,
-    Lane,
-    Outcome,
-    RangeSettlement,
-)
+from tidegate.core.model import Attempt, DeliveryState, Exceptional, ExceptionState, Lane, Outcome, RangeSettlement
 from tidegate.store import Replay, Settlement
 
 pytestmark = pytest.mark.parametrize("opener", STORES.values(), ids=STORES.keys())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from support.stores import STORES, AllOffered, with_store
-from tidegate.errors import NotFound
+from tidegate.core.errors import NotFound
 from tidegate.store import SHARES, Settlement
 
 pytestmark = pytest.mark.parametrize("opener", STORES.values(), ids=STORES.keys())

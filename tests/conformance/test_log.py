@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from support.stores import STORES, audience, event, with_store
-from tidegate.errors import Conflict
-from tidegate.model import Origin
+from tidegate.core.errors import Conflict
+from tidegate.core.model import Origin
 from tidegate.store import EventQuery
 
 pytestmark = pytest.mark.parametrize("opener", STORES.values(), ids=STORES.keys())

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from support.stores import STORES, audience, event, with_store
-from tidegate.errors import ChangedElsewhere, Fenced
-from tidegate.model import Origin, RecordState
+from tidegate.core.errors import ChangedElsewhere, Fenced
+from tidegate.core.model import Origin, RecordState
 from tidegate.store import EventQuery, RecordCommit, ResourceState
 
 pytestmark = pytest.mark.parametrize("opener", STORES.values(), ids=STORES.keys())

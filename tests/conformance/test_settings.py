@@ -9,7 +9,7 @@ import pytest
 
 from support.held import Held
 from support.stores import STORES, with_store
-from tidegate.errors import ChangedElsewhere, StoreBroken
+from tidegate.core.errors import ChangedElsewhere, StoreBroken
 from tidegate.store import ApiKey, Item, Refusal
 from tidegate.vault import Vault, check_vault
 

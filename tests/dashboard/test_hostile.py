@@ -19,7 +19,8 @@ from support.running import until
 from support.scene import aside
 from support.weight import MOST_BYTES, weight
 from tidegate.api import sessions
-from tidegate.dashboard import payload, words
+from tidegate.dashboard import formatting as words
+from tidegate.dashboard import payload
 
 MARKUP = (
     "</pre></script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">'\"&{{ 7*7 }}"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tidegate.demo import books
-from tidegate.demo.telling import FORGET_SECONDS, WAITING_SECONDS, Run, spoken
+from tidegate.demo.story import FORGET_SECONDS, WAITING_SECONDS, Run, spoken
 
 T0 = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)
 

@@ -15,11 +15,11 @@ import pytest
 from support.held import Held, meanwhile
 from support.homes import HOMES, Home
 from support.running import run, until
-from tidegate.clock import Clock
-from tidegate.config.model import Config, Destination, Route, Source
-from tidegate.errors import ConfigError, Conflict, NotFound, StoreBusy
-from tidegate.gateway import Gateway
-from tidegate.live import Live
+from tidegate.core.clock import Clock
+from tidegate.core.errors import ConfigError, Conflict, NotFound, StoreBusy
+from tidegate.core.spec import Config, Destination, Route, Source
+from tidegate.process.gateway import Gateway
+from tidegate.runtime import Live
 from tidegate.store import Item
 
 TOML = '[sources.shop.publish]\n[destinations.file]\nurl = "https://file.example/"\n'

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from support.running import run, running, until
-from tidegate.errors import StoreBusy
+from tidegate.core.errors import StoreBusy
 
 TOML = "[sources.shop.publish]\n"
 

@@ -10,10 +10,10 @@ from standardwebhooks import Webhook
 
 from support.farside import FarSide, answer, silence
 from support.running import books, publish, running, until
+from tidegate.core.errors import Conflict, NotFound
+from tidegate.core.model import DeliveryState, Lane, Outcome
 from tidegate.deliver.lane import WINDOW
 from tidegate.deliver.settler import IDLE_SECONDS
-from tidegate.errors import Conflict, NotFound
-from tidegate.model import DeliveryState, Lane, Outcome
 from tidegate.store import SHARES, Settlement
 from tidegate.store.sqlite import open_sqlite
 

@@ -12,9 +12,9 @@ import msgspec
 
 from support.farside import FarSide
 from support.running import books, publish, run, running, until
+from tidegate.core.model import DeliveryState, Exceptional, ExceptionState
 from tidegate.deliver import ReplayQuery
-from tidegate.deliver.waiting import LOAD_LIMIT, MEMORY_LIMIT, Waiting
-from tidegate.model import DeliveryState, Exceptional, ExceptionState
+from tidegate.deliver.deferred import LOAD_LIMIT, MEMORY_LIMIT, Waiting
 
 SOURCE = "[sources.shop.publish]\n"
 ROUTE = '[routes.all]\nfrom = "shop"\nto = "crm"\n'

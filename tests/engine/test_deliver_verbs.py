@@ -15,10 +15,10 @@ import pytest
 from support.farside import FarSide, answer
 from support.held import Held
 from support.running import books, publish, run, running, until
-from tidegate.config.model import Destination, Route
-from tidegate.errors import Conflict, StoreBusy
-from tidegate.gateway import Gateway
-from tidegate.model import DeliveryState
+from tidegate.core.errors import Conflict, StoreBusy
+from tidegate.core.model import DeliveryState
+from tidegate.core.spec import Destination, Route
+from tidegate.process.gateway import Gateway
 from tidegate.store import SHARES
 
 EVERY = frozenset(range(SHARES))

@@ -14,13 +14,13 @@ import pytest
 from support.farside import FarSide, answer
 from support.postgres import server
 from support.running import ALLOW, books, publish, until
-from tidegate import ids
-from tidegate.clock import Clock
-from tidegate.errors import BadRequest, Conflict
-from tidegate.gateway import Gateway, ServeOptions, open_gateway
-from tidegate.model import NewEvent, Origin
+from tidegate.core import ids
+from tidegate.core.clock import Clock
+from tidegate.core.errors import BadRequest, Conflict
+from tidegate.core.model import NewEvent, Origin
+from tidegate.process.gateway import Gateway, ServeOptions, open_gateway
 from tidegate.store import EventQuery
-from tidegate.store.moving import StillRunning, move, source, target
+from tidegate.store.migrate_store import StillRunning, move, source, target
 
 OKAY = answer(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
 LONG = "id" * 400  # longer than an index entry of PostgreSQL may be

@@ -12,9 +12,9 @@ from typing import Any
 from support.farside import FarSide, answer
 from support.postgres import server
 from support.running import ALLOW, books, publish, until
-from tidegate.clock import Clock
-from tidegate.gateway import Gateway, ServeOptions, open_gateway
-from tidegate.model import DeliveryState
+from tidegate.core.clock import Clock
+from tidegate.core.model import DeliveryState
+from tidegate.process.gateway import Gateway, ServeOptions, open_gateway
 
 OKAY = answer(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
 KEY = {"TIDEGATE_SECRET_KEY": "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s="}

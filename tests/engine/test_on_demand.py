@@ -12,8 +12,8 @@ import pytest
 
 from support.asking import World, world
 from support.running import until
-from tidegate.clock import ManualClock
-from tidegate.errors import BadRequest, NotFound, UpstreamError, UpstreamTimeout
+from tidegate.core.clock import ManualClock
+from tidegate.core.errors import BadRequest, NotFound, UpstreamError, UpstreamTimeout
 from tidegate.pull.on_demand import PullAnswer
 
 

@@ -12,9 +12,9 @@ import pytest
 from support.farside import OK, FarSide, Request, answer
 from support.posting import Run, check, make, post
 from support.running import until
-from tidegate.model import Outcome
+from tidegate.core.model import Outcome
 from tidegate.outbound.post import PostClient
-from tidegate.rules.addresses import parse_target
+from tidegate.rules.outbound.addresses import parse_target
 
 # -- what is sent ----------------------------------------------------------------------------------------
 

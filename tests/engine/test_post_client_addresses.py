@@ -13,11 +13,11 @@ import pytest
 from support.farside import OK, FarSide, TestAuthority, answer
 from support.posting import LOOPBACK, NamedDialer, Run, check, make, post
 from support.running import until
-from tidegate.clock import Clock, ManualClock
-from tidegate.model import Outcome
+from tidegate.core.clock import Clock, ManualClock
+from tidegate.core.model import Outcome
 from tidegate.outbound.dialer import Guard
 from tidegate.outbound.post import PostClient
-from tidegate.rules.addresses import AllowList, parse_allow
+from tidegate.rules.outbound.addresses import AllowList, parse_allow
 
 # -- addresses -------------------------------------------------------------------------------------------
 

@@ -11,10 +11,10 @@ import pytest
 from support.farside import OK, FarSide, Request, TestAuthority, answer, silence
 from support.posting import Run, check, make, post
 from support.running import until
-from tidegate.clock import ManualClock
-from tidegate.model import Outcome
+from tidegate.core.clock import ManualClock
+from tidegate.core.model import Outcome
 from tidegate.outbound.post import PostClient, PostResult
-from tidegate.rules.addresses import parse_target
+from tidegate.rules.outbound.addresses import parse_target
 
 # -- kept sockets ----------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from support.leasing import SLOW, cluster, until
-from tidegate.errors import BadRequest, StoreBusy, TidegateError
+from tidegate.core.errors import BadRequest, StoreBusy, TidegateError
 from tidegate.store.postgres import calls
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from support.pooler import Pooler
 from support.postgres import server
-from tidegate.errors import SchemaTooNew, StoreBroken, StoreBusy
+from tidegate.core.errors import SchemaTooNew, StoreBroken, StoreBusy
 from tidegate.store.postgres.engine import Engine
 from tidegate.store.postgres.migrate import migrate
 from tidegate.store.postgres.text import back, keep

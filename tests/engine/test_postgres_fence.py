@@ -12,7 +12,7 @@ import pytest
 
 from support.leasing import SLOW, Cluster, cluster, until
 from support.postgres_node import Node
-from tidegate.errors import Fenced
+from tidegate.core.errors import Fenced
 from tidegate.store import SHARES
 from tidegate.store.postgres.engine import sql
 

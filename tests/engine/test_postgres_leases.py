@@ -14,7 +14,7 @@ from support.leasing import SLOW, cluster, everything, until
 from support.postgres import server
 from support.postgres_node import Node
 from support.stores import AllOffered, audience, event
-from tidegate.errors import Fenced, SchemaTooNew, StoreBusy
+from tidegate.core.errors import Fenced, SchemaTooNew, StoreBusy
 from tidegate.store import SHARES
 from tidegate.store.postgres import open_postgres
 from tidegate.store.postgres.engine import sql

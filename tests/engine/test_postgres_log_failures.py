@@ -14,7 +14,7 @@ from support.postgres_log import on_stores, raw, url_of
 from support.running import until
 from support.stores import audience, event
 from support.wire import Wire
-from tidegate.errors import StoreBroken, StoreBusy
+from tidegate.core.errors import StoreBroken, StoreBusy
 from tidegate.store.postgres import open_postgres
 
 LOCK = "SELECT pg_advisory_xact_lock(8420, 1)"

@@ -13,9 +13,9 @@ from support.postgres import server
 from support.postgres_log import on_stores, partitions_of, url_of
 from support.running import until
 from support.stores import audience, event
-from tidegate.errors import StoreBusy
+from tidegate.core.errors import StoreBusy
 from tidegate.store import EventQuery
-from tidegate.store.postgres.partitions import first_of, span_of
+from tidegate.store.postgres.log_spans import first_of, span_of
 
 
 async def kept(store):

@@ -8,7 +8,7 @@ import contextlib
 import pytest
 
 from support.postgres import server
-from tidegate.errors import Conflict, StoreBusy
+from tidegate.core.errors import Conflict, StoreBusy
 from tidegate.store import ApiKey, Item
 from tidegate.store.postgres.engine import Engine
 from tidegate.store.postgres.settings import WATCH_SECONDS, PostgresSettings

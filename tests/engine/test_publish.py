@@ -8,9 +8,9 @@ import json
 import pytest
 
 from support.stores import with_store
-from tidegate.clock import ManualClock
-from tidegate.errors import BadRequest, Conflict, Forbidden
-from tidegate.model import Origin
+from tidegate.core.clock import ManualClock
+from tidegate.core.errors import BadRequest, Conflict, Forbidden
+from tidegate.core.model import Origin
 from tidegate.receive.publish import publish
 from tidegate.store import EventQuery
 from tidegate.store.sqlite import open_sqlite

@@ -12,12 +12,12 @@ import pytest
 from support.asking import World, until, world
 from support.farside import OK, FarSide, answer
 from support.held import Held, meanwhile
-from tidegate.clock import Clock
-from tidegate.errors import Conflict, UpstreamError
-from tidegate.outbound.client import PullClient
+from tidegate.core.clock import Clock
+from tidegate.core.errors import Conflict, UpstreamError
 from tidegate.outbound.dialer import Dialer, Guard
+from tidegate.outbound.http import PullClient
 from tidegate.pull import resource
-from tidegate.rules.addresses import parse_allow
+from tidegate.rules.outbound.addresses import parse_allow
 
 LOOPBACK = parse_allow(["127.0.0.1/32"])
 WEBHOOK = {"types": ["orders/*"]}

@@ -16,11 +16,11 @@ import pytest
 import uvloop
 
 from support.farside import OK, FarSide, Request, Script, TestAuthority, answer, silence
-from tidegate.clock import Clock
-from tidegate.errors import Blocked, ConfigError, UpstreamError, UpstreamTimeout
-from tidegate.outbound.client import PullClient, PullResponse
+from tidegate.core.clock import Clock
+from tidegate.core.errors import Blocked, ConfigError, UpstreamError, UpstreamTimeout
 from tidegate.outbound.dialer import Dialer, Guard
-from tidegate.rules.addresses import AllowList, parse_allow
+from tidegate.outbound.http import PullClient, PullResponse
+from tidegate.rules.outbound.addresses import AllowList, parse_allow
 
 LOOPBACK = parse_allow(["127.0.0.1/32"])
 KEY = {"Authorization": "Bearer s3cret"}
@@ -140,7 +140,7 @@ def test_proxies_and_netrc_of_the_environment_are_ignored(
 
 def test_aiohttp_is_not_loaded_before_the_first_request() -> None:
     code = (
-        "import sys, tidegate.outbound.client, tidegate.outbound.post;"
+        "import sys, tidegate.outbound.http, tidegate.outbound.post;"
         "sys.exit('aiohttp' in sys.modules or 'idna' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -11,12 +11,12 @@ import pytest
 from support.held import Held
 from support.homes import HOMES, Home
 from support.running import publish, run
-from tidegate.answer import cursors, feeds
-from tidegate.answer.events import EventFilter
-from tidegate.answer.stream import Hub
-from tidegate.errors import Gone
-from tidegate.gateway import Gateway
-from tidegate.ids import event_id
+from tidegate.core.errors import Gone
+from tidegate.core.ids import event_id
+from tidegate.process.gateway import Gateway
+from tidegate.query import cursors, feeds
+from tidegate.query.events import EventFilter
+from tidegate.query.stream import Hub
 
 TOML = "[sources.shop.publish]\n"
 ALL = EventFilter()

@@ -9,11 +9,11 @@ from typing import Any
 
 from support.postgres import server
 from support.stores import AllOffered, audience, event
-from tidegate.answer import feeds
-from tidegate.answer.events import EventFilter
-from tidegate.answer.stream import Hub
-from tidegate.clock import Clock
-from tidegate.ids import event_id
+from tidegate.core.clock import Clock
+from tidegate.core.ids import event_id
+from tidegate.query import feeds
+from tidegate.query.events import EventFilter
+from tidegate.query.stream import Hub
 from tidegate.store.postgres import open_postgres
 
 SHOP = EventFilter(source="shop")

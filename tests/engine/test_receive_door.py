@@ -11,8 +11,8 @@ import threading
 import pytest
 
 from support.door import BODY, on_bench
-from tidegate.model import Origin
-from tidegate.server import bind, make_server
+from tidegate.core.model import Origin
+from tidegate.process.http_edge import bind, make_server
 
 # -- accepted --------------------------------------------------------------------------------------------
 

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from support.door import on_bench, scope
-from tidegate.errors import StoreBusy
-from tidegate.receive.door import BODY_SECONDS
+from tidegate.core.errors import StoreBusy
+from tidegate.receive.ingress import BODY_SECONDS
 
 
 def test_the_reason_of_a_401_is_recorded_and_not_told(tmp_path):

@@ -17,10 +17,10 @@ from support.gateway import Served
 from support.held import Held, meanwhile
 from support.homes import HOMES, Home
 from support.running import run
-from tidegate.answer.events import EventFilter
 from tidegate.api import endpoint
 from tidegate.api.sessions import Sessions
-from tidegate.errors import StoreBusy, Unauthorized
+from tidegate.core.errors import StoreBusy, Unauthorized
+from tidegate.query.events import EventFilter
 
 TOML = "[sources.shop.publish]\n"
 

@@ -10,7 +10,7 @@ import apsw
 import pytest
 
 from support.stores import audience, event, with_store
-from tidegate.errors import BadRequest, Conflict, SchemaTooNew, StoreBroken, StoreBusy, StoreLocked
+from tidegate.core.errors import BadRequest, Conflict, SchemaTooNew, StoreBroken, StoreBusy, StoreLocked
 from tidegate.store.sqlite import FILE_NAME, backup, open_sqlite
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from support.held import Held
 from support.running import run, running, until
-from tidegate import maintenance
-from tidegate.gateway import Gateway
+from tidegate.process.gateway import Gateway
+from tidegate.retention import engine as maintenance
 from tidegate.store import Refusal
 
 TOML = "[sources.shop.publish]\n"

@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 from tidegate.cli import main
-from tidegate.model import Appended
+from tidegate.core.model import Appended
 from tidegate.store.postgres.log import PostgresLog
 from tidegate.store.sqlite.log import SqliteLog
 

@@ -17,11 +17,11 @@ from typing import Any
 from support.farside import FarSide
 from support.homes import Home
 from support.running import publish, run, until
-from tidegate.answer.forms import Stats
-from tidegate.answer.stats import snapshot
+from tidegate.core.errors import Conflict
+from tidegate.core.model import DeliveryState, Outcome
 from tidegate.deliver import ReplayQuery
-from tidegate.errors import Conflict
-from tidegate.model import DeliveryState, Outcome
+from tidegate.query.schemas import Stats
+from tidegate.query.stats import snapshot
 
 EVENTS = 600
 NAMES = ("all", "large", "dead")

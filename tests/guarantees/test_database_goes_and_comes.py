@@ -21,7 +21,7 @@ from support.cluster import MASTER
 from support.gateway import Served, served
 from support.postgres import Server
 from support.running import run, until
-from tidegate.errors import StoreBroken
+from tidegate.core.errors import StoreBroken
 from tidegate.store.postgres.engine import POOL_SIZE
 
 CONFIG = '[sources.shop.webhook]\nverify = "none"\n'

@@ -24,7 +24,7 @@ from support.homes import Home
 from support.process import SECRET, GatewayProcess, Receiver, Sender, call
 from support.running import until
 from support.upstream import Upstream
-from tidegate.clock import rfc3339
+from tidegate.core.clock import rfc3339
 
 ROUNDS = int(os.environ.get("TIDEGATE_KILL_ROUNDS", "25"))
 SENDERS = 8

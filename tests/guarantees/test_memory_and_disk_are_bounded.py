@@ -20,8 +20,8 @@ from support.farside import FarSide, answer, silence
 from support.homes import Home
 from support.process import call, free_port
 from support.running import books, publish, run, until
-from tidegate.clock import ManualClock
-from tidegate.model import DeliveryState
+from tidegate.core.clock import ManualClock
+from tidegate.core.model import DeliveryState
 
 BATCH = 100
 BODY_BYTES = 8000

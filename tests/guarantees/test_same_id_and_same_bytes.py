@@ -21,7 +21,7 @@ from support.farside import FarSide, Request, answer
 from support.homes import Home
 from support.process import SECRET
 from support.running import publish, run, until
-from tidegate.clock import ManualClock
+from tidegate.core.clock import ManualClock
 
 JUDGE = "whsec_" + base64.b64encode(b"judge" * 6).decode()
 OLD = "whsec_" + base64.b64encode(b"older" * 6).decode()

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.errors import ConfigError
-from tidegate.rules.addresses import AllowList, judge, parse_allow, parse_target
+from tidegate.core.errors import ConfigError
+from tidegate.rules.outbound.addresses import AllowList, judge, parse_allow, parse_target
 
 NONE = AllowList()
 NOBODY: frozenset[tuple[str, int]] = frozenset()

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.config.model import Transform
-from tidegate.errors import ConfigError
-from tidegate.model import Event, Origin
-from tidegate.rules.bodies import compile_body, pass_on
-from tidegate.rules.redaction import keep_headers
-from tidegate.rules.texts import RenderFailed, compile_text
-from tidegate.rules.transforms import compile_transform
+from tidegate.core.errors import ConfigError
+from tidegate.core.model import Event, Origin
+from tidegate.core.spec import Transform
+from tidegate.rules.inbound.redaction import keep_headers
+from tidegate.rules.language.templates import RenderFailed, compile_text
+from tidegate.rules.language.transforms import compile_transform
+from tidegate.rules.outbound.bodies import compile_body, pass_on
 
 AT = 1_800_000_000_123_456
 BODY = b'{ "id": "ch_1", "big": 12345678901234567890123, "price": 1.10 }\n'

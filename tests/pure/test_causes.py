@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tidegate.model import Outcome
-from tidegate.rules import causes
-from tidegate.rules.signatures import Verdict
+from tidegate.core.model import Outcome
+from tidegate.rules.inbound.signatures import Verdict
+from tidegate.rules.outbound import causes
 
 
 @pytest.mark.parametrize("outcome", [one.name.lower() for one in Outcome if one is not Outcome.OK])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.rules.circuit import Circuit
+from tidegate.rules.outbound.circuit import Circuit
 
 
 def opened(at: float = 100.0) -> Circuit:

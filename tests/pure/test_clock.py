@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tidegate.clock import Clock, parse_instant
+from tidegate.core.clock import Clock, parse_instant
 
 SECOND = 1_000_000
 NOW = 1_800_000_000 * SECOND

@@ -8,8 +8,8 @@ import pytest
 from support.sample_config import ENVIRON, SAMPLE
 from tidegate.config.export import decode_destination, decode_route, decode_source, hide_secrets, to_json
 from tidegate.config.load import load_text
-from tidegate.config.model import BasicAuth, BearerAuth, Destination, Source
-from tidegate.errors import ConfigError, NotBuilt
+from tidegate.core.errors import ConfigError, NotBuilt
+from tidegate.core.spec import BasicAuth, BearerAuth, Destination, Source
 
 CONFIG = load_text(SAMPLE, "t.toml", ENVIRON).config
 CRM = msgspec.structs.replace(

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from support.sample_config import ENVIRON, SAMPLE
 from tidegate.config.diff import Difference, diff
 from tidegate.config.load import load_text
-from tidegate.config.model import Config, Route
+from tidegate.core.spec import Config, Route
 
 OLD = load_text(SAMPLE, "t.toml", ENVIRON).config
 

@@ -7,7 +7,7 @@ import msgspec
 from support.sample_config import ENVIRON, SAMPLE
 from tidegate.config.export import export_tree, to_toml
 from tidegate.config.load import load_text
-from tidegate.config.model import (
+from tidegate.core.spec import (
     ApiInlet,
     ApiKeyAuth,
     BasicAuth,

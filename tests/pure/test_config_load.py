@@ -8,8 +8,8 @@ import pytest
 
 from support.sample_config import API, CHAT, DESTINATION, ENVIRON, MINIMAL, SAMPLE, refusals
 from tidegate.config.load import load_file, load_text
-from tidegate.config.model import BearerAuth, HeaderLink
-from tidegate.errors import ConfigError
+from tidegate.core.errors import ConfigError
+from tidegate.core.spec import BearerAuth, HeaderLink
 
 
 def test_an_address_that_nothing_may_go_to_is_warned_of_where_it_stands() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from support.sample_config import API, CHAT, DESTINATION, MINIMAL, RESOURCE, refusals
 from tidegate.config.load import load_text
-from tidegate.errors import ConfigError, NotBuilt
+from tidegate.core.errors import ConfigError, NotBuilt
 
 # text -> the lines on stderr. Each row is one rule of the contract.
 TABLE: list[tuple[str, str, list[str]]] = [

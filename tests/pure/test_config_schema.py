@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from support.sample_config import SAMPLE
-from tidegate.cli.files import STARTER
-from tidegate.config import model
+from tidegate.cli.check import STARTER
 from tidegate.config.schema import DESCRIPTIONS, json_schema, schema_text
+from tidegate.core import spec as model
 
 SCHEMA = json_schema()
 VALIDATOR = jsonschema_rs.Draft202012Validator(SCHEMA)

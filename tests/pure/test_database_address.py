@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tidegate.errors import StoreBroken
+from tidegate.core.errors import StoreBroken
 from tidegate.store.postgres.address import shown
 
 SECRET = "S3CRET"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tidegate.errors import ConfigError
-from tidegate.rules.filters import MAX_DEPTH, compile_filter, explain_filter
+from tidegate.core.errors import ConfigError
+from tidegate.rules.language.filters import MAX_DEPTH, compile_filter, explain_filter
 
 VIEW = {
     "type": "charge.succeeded",

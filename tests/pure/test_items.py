@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tidegate.rules.items import item_value, page_items, page_value, record_key
+from tidegate.rules.sync.items import item_value, page_items, page_value, record_key
 
 BOM = b"\xef\xbb\xbf"
 

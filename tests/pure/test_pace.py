@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.rules.pace import Pace
+from tidegate.rules.outbound.rate_limiter import Pace
 
 
 def test_without_a_rate_nothing_waits():

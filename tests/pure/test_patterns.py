@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tidegate.errors import ConfigError
-from tidegate.rules.patterns import MAX_PATTERNS, compile_types
+from tidegate.core.errors import ConfigError
+from tidegate.rules.language.patterns import MAX_PATTERNS, compile_types
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.config.model import WebhookInlet
-from tidegate.receive.provider import Place, Provider, load_provider, provider_of
+from tidegate.core.spec import WebhookInlet
+from tidegate.providers.shape import Place, Provider, load_provider, provider_of
 from tidegate.receive.reading import as_text, compile_paths, compile_reader, instant_us
-from tidegate.rules.view import value_at
+from tidegate.rules.language.view import value_at
 
 PATHS = ["type", "data.id", "data.object.id", "list.0.id", "a"]
 NAMES = st.sampled_from(["type", "data", "object", "id", "list", "a", "0"])

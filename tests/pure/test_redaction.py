@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.rules import redaction
-from tidegate.rules.redaction import MAX_BYTES, MAX_HEADERS, egress_safe, keep_headers, value_safe
+from tidegate.rules.inbound import redaction
+from tidegate.rules.inbound.redaction import MAX_BYTES, MAX_HEADERS, egress_safe, keep_headers, value_safe
 
 
 def kept(*pairs: tuple[bytes, bytes]) -> list[list[str]]:

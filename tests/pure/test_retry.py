@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.clock import parse_http_date
-from tidegate.model import Outcome
-from tidegate.rules.retry import Verdict, next_attempt, parse_retry_after
+from tidegate.core.clock import parse_http_date
+from tidegate.core.model import Outcome
+from tidegate.rules.outbound.retry import Verdict, next_attempt, parse_retry_after
 
 NOW = 1_800_000_000_000_000  # Fri, 15 Jan 2027 08:00:00 GMT
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.errors import ConfigError
+from tidegate.core.errors import ConfigError
 from tidegate.rules import routing
-from tidegate.rules.filters import compile_filter
-from tidegate.rules.patterns import compile_types
+from tidegate.rules.language.filters import compile_filter
+from tidegate.rules.language.patterns import compile_types
 from tidegate.rules.routing import Decision, RouteRule, compile_routes, why_not
 
 FED = frozenset({("shop", "orders")})

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.config.model import HmacScheme, WebhookInlet
-from tidegate.errors import ConfigError
+from tidegate.core.errors import ConfigError
+from tidegate.core.spec import HmacScheme, WebhookInlet
 from tidegate.providers import provider_names
-from tidegate.receive.provider import load_provider, provider_of
-from tidegate.rules.signatures import Scheme, Verdict, compile_verifier, usable
+from tidegate.providers.shape import load_provider, provider_of
+from tidegate.rules.inbound.signatures import Scheme, Verdict, compile_verifier, usable
 
 DATA = json.loads((Path(__file__).parent.parent / "data" / "vectors.json").read_text())
 NOW = 1_800_000_000

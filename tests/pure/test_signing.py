@@ -13,8 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from tidegate.errors import ConfigError
-from tidegate.rules.signing import Signer, new_secret, secret_key
+from tidegate.core.errors import ConfigError
+from tidegate.rules.outbound.signing import Signer, new_secret, secret_key
 
 
 def headers(signature: str, event_id: str, timestamp: int) -> dict[str, str]:

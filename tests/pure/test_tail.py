@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.model import Event, Origin
+from tidegate.core.model import Event, Origin
 from tidegate.store.tail import EVENT_OVERHEAD_BYTES, Tail
 
 ROOM = 5

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.errors import ConfigError
-from tidegate.rules.texts import MAX_OUTPUT, RenderFailed, compile_text
+from tidegate.core.errors import ConfigError
+from tidegate.rules.language.templates import MAX_OUTPUT, RenderFailed, compile_text
 
 VIEW = {
     "type": "charge.succeeded",
@@ -166,7 +166,7 @@ def test_no_value_of_an_event_can_mention_or_link(value):
 
 
 def test_importing_the_module_does_not_load_jinja():
-    code = "import sys; import tidegate.rules.texts; sys.exit('jinja2' in sys.modules)"
+    code = "import sys; import tidegate.rules.language.templates; sys.exit('jinja2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

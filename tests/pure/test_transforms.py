@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.config.model import Transform
-from tidegate.errors import ConfigError
-from tidegate.rules.transforms import compile_transform
+from tidegate.core.errors import ConfigError
+from tidegate.core.spec import Transform
+from tidegate.rules.language.transforms import compile_transform
 
 VIEW: dict[str, Any] = {
     "type": "charge.succeeded",

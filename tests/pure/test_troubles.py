@@ -6,13 +6,14 @@ from typing import Any
 
 import msgspec
 
-from tidegate.answer import feeding, troubles
-from tidegate.answer.forms import DestinationBooks, SourceBooks, Stats, Totals
-from tidegate.config.model import Destination
+from tidegate.core.spec import Destination
 from tidegate.dashboard.pages import overview
 from tidegate.dashboard.render import advice
 from tidegate.deliver.health import SenderHealth
-from tidegate.live import LiveDestination
+from tidegate.query import feeding
+from tidegate.query import health as troubles
+from tidegate.query.schemas import DestinationBooks, SourceBooks, Stats, Totals
+from tidegate.runtime import LiveDestination
 
 replace = msgspec.structs.replace
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tidegate.answer import upkeep
+from tidegate.query import health_checks as upkeep
 from tidegate.store import Node
 
 SERVER: dict[str, Any] = {

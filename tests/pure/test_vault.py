@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.errors import ConfigError, StoreBroken
+from tidegate.core.errors import ConfigError, StoreBroken
 from tidegate.vault import KEY_FILE, Vault, open_vault
 
 MASTER = bytes(range(32))

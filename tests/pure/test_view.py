@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.model import Event, NewEvent, Origin
-from tidegate.rules.view import MAX_DEPTH, MISSING, dig, event_view, parse_body, payload
+from tidegate.core.model import Event, NewEvent, Origin
+from tidegate.rules.language.view import MAX_DEPTH, MISSING, dig, event_view, parse_body, payload
 
 
 def event(body: bytes = b"", content_type: str = "application/json", **parts: object) -> Event:

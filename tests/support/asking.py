@@ -14,13 +14,13 @@ from support.postgres import chosen
 from support.running import until
 from support.stores import AllOffered
 from support.upstream import EPOCH, Upstream
-from tidegate.clock import Clock, ManualClock
-from tidegate.config.model import ApiInlet, Resource, Source
-from tidegate.model import Event, NewEvent, Origin
-from tidegate.outbound.client import PullClient
+from tidegate.core.clock import Clock, ManualClock
+from tidegate.core.model import Event, NewEvent, Origin
+from tidegate.core.spec import ApiInlet, Resource, Source
 from tidegate.outbound.dialer import Dialer, Guard
+from tidegate.outbound.http import PullClient
 from tidegate.pull import PullEngine
-from tidegate.rules.addresses import parse_allow
+from tidegate.rules.outbound.addresses import parse_allow
 from tidegate.store import SHARES, EventQuery
 from tidegate.store.postgres import open_postgres
 from tidegate.store.sqlite import open_sqlite

@@ -10,10 +10,10 @@ import json
 import msgspec
 
 from support.stores import with_store
-from tidegate.clock import ManualClock
-from tidegate.config.model import FormInlet, HmacScheme, PublishInlet, Source, WebhookInlet
-from tidegate.receive.door import ReceiveDoor
-from tidegate.receive.inlets import compile_inlet
+from tidegate.core.clock import ManualClock
+from tidegate.core.spec import FormInlet, HmacScheme, PublishInlet, Source, WebhookInlet
+from tidegate.receive.ingress import ReceiveDoor
+from tidegate.receive.inputs import compile_inlet
 from tidegate.store import EventQuery
 from tidegate.store.sqlite import open_sqlite
 

@@ -21,10 +21,10 @@ from yarl import URL
 from support.postgres import chosen
 from support.running import ALLOW
 from tidegate.api.app import make_app
-from tidegate.api.call import Context
-from tidegate.clock import Clock
-from tidegate.gateway import Gateway, ServeOptions, open_gateway
-from tidegate.server import make_server, run_until
+from tidegate.api.calls import Context
+from tidegate.core.clock import Clock
+from tidegate.process.gateway import Gateway, ServeOptions, open_gateway
+from tidegate.process.http_edge import make_server, run_until
 
 ADMIN = "tg_" + "a" * 43
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tidegate.answer.forms import AttemptForm, ChangeForm, DeliveryForm, EventForm, Explanation, RouteVerdict, Totals
-from tidegate.answer.troubles import Trouble
-from tidegate.clock import parse_instant, rfc3339
-from tidegate.config import model as config
-from tidegate.dashboard import words
+from tidegate.core import spec as config
+from tidegate.core.clock import parse_instant, rfc3339
+from tidegate.dashboard import formatting as words
 from tidegate.dashboard.pages import compare, destinations, event, lists, overview
-from tidegate.live import LiveDestination
+from tidegate.query.health import Trouble
+from tidegate.query.schemas import AttemptForm, ChangeForm, DeliveryForm, EventForm, Explanation, RouteVerdict, Totals
+from tidegate.runtime import LiveDestination
 
 NOW = parse_instant("2026-11-24T17:18:43.120Z")
 

@@ -18,8 +18,8 @@ from support.gateway import Served, served
 from support.postgres import server
 from support.process import GatewayProcess, free_port
 from support.running import running
-from tidegate.clock import Clock
-from tidegate.gateway import Gateway
+from tidegate.core.clock import Clock
+from tidegate.process.gateway import Gateway
 
 
 class Home:

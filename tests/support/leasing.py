@@ -16,7 +16,7 @@ import asyncpg
 from support.postgres import server
 from support.postgres_node import ChildNode, Node
 from support.wire import Wire
-from tidegate.errors import TidegateError
+from tidegate.core.errors import TidegateError
 from tidegate.store import SHARES
 
 SLOW = 5.0

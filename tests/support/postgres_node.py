@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tidegate.errors import NotFound, TidegateError
-from tidegate.model import Attempt, Lane, Origin, Outcome, RecordState
+from tidegate.core.errors import NotFound, TidegateError
+from tidegate.core.model import Attempt, Lane, Origin, Outcome, RecordState
 from tidegate.store import RecordCommit, ResourceState, Settlement
 from tidegate.store.postgres import open_postgres
 from tidegate.store.postgres.engine import sql

@@ -8,10 +8,10 @@ from typing import Any
 
 from support.farside import FarSide
 from support.running import until
-from tidegate.clock import Clock
+from tidegate.core.clock import Clock
 from tidegate.outbound.dialer import Dialer, Guard
 from tidegate.outbound.post import PostClient, PostResult
-from tidegate.rules.addresses import AllowList, parse_allow, parse_target
+from tidegate.rules.outbound.addresses import AllowList, parse_allow, parse_target
 
 LOOPBACK = parse_allow(["127.0.0.1/32"])
 Run = Callable[[Coroutine[Any, Any, None]], None]

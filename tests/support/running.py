@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 import uvloop
 
 from support.postgres import chosen
-from tidegate.clock import Clock
-from tidegate.gateway import Gateway, ServeOptions, open_gateway
-from tidegate.model import NewEvent, Origin
-from tidegate.rules.view import event_view
+from tidegate.core.clock import Clock
+from tidegate.core.model import NewEvent, Origin
+from tidegate.process.gateway import Gateway, ServeOptions, open_gateway
+from tidegate.rules.language.view import event_view
 
 T = TypeVar("T")
 ALLOW = '[egress]\nallow = ["127.0.0.1/32"]\n'

@@ -6,7 +6,7 @@ import pytest
 
 from tidegate.cli.output import error_lines
 from tidegate.config.load import load_text
-from tidegate.errors import ConfigError
+from tidegate.core.errors import ConfigError
 
 ENVIRON = {
     "STRIPE_SECRET": "whsec_stripe_one",

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from support.postgres import database_for
-from tidegate.errors import NotFound
-from tidegate.model import NewEvent, Origin
+from tidegate.core.errors import NotFound
+from tidegate.core.model import NewEvent, Origin
 from tidegate.store import Settlement, Store
 from tidegate.store.postgres import open_postgres
 from tidegate.store.sqlite import open_sqlite

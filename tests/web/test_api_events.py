@@ -12,7 +12,7 @@ import msgspec
 
 from support.gateway import Api, Served, served
 from support.running import publish
-from tidegate.answer import stream
+from tidegate.query import stream
 
 TOML = """
 [sources.crm.publish]

@@ -14,7 +14,7 @@ from tidegate.api import sessions
 from tidegate.api.endpoint import Entry
 from tidegate.api.keys import SCOPES
 from tidegate.api.routes import PREFIX, TABLE
-from tidegate.errors import Unauthorized
+from tidegate.core.errors import Unauthorized
 
 TOML = """
 [sources.crm.publish]

@@ -13,7 +13,7 @@ from support.gateway import Reply, Served, served
 from support.postgres import server
 from support.running import until
 from tidegate.api import keys, sessions
-from tidegate.clock import ManualClock
+from tidegate.core.clock import ManualClock
 
 CLICK = {"Sec-Fetch-Site": "same-site", "Sec-Fetch-User": "?1", "Sec-Fetch-Mode": "navigate"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from support.running import until
-from tidegate.server import HEAD_SECONDS, KEEP_ALIVE_SECONDS, PIPELINED, GuardedProtocol, Server, bind, make_server
+from tidegate.process.http_edge import (
+    HEAD_SECONDS,
+    KEEP_ALIVE_SECONDS,
+    PIPELINED,
+    GuardedProtocol,
+    Server,
+    bind,
+    make_server,
+)
 
 GET = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
 

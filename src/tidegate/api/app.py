@@ -19,13 +19,13 @@ from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tidegate.api import metrics, openapi
-from tidegate.api.call import Answer, Call, context_of
+from tidegate.api.calls import Answer, Call, context_of
 from tidegate.api.endpoint import Endpoint, Entry, authenticate, header_map, send_bytes, send_problem
 from tidegate.api.routes import PREFIX, TABLE
-from tidegate.errors import NotFound, TidegateError
+from tidegate.core.errors import NotFound, TidegateError
 
 if TYPE_CHECKING:
-    from tidegate.gateway import Gateway
+    from tidegate.process.gateway import Gateway
 
 Pages = Callable[["Gateway"], Sequence[BaseRoute]]
 

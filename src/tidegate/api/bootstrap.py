@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tidegate.api.call import context_of
+from tidegate.api.calls import context_of
 from tidegate.api.keys import new_token
 
 if TYPE_CHECKING:
-    from tidegate.gateway import Gateway
+    from tidegate.process.gateway import Gateway
 
 
 async def local_key(gateway: Gateway) -> str:

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tidegate.answer import stats, troubles, upkeep
-from tidegate.api.call import Call
-from tidegate.clock import rfc3339
-from tidegate.errors import StoreBusy
+from tidegate.api.calls import Call
+from tidegate.core.clock import rfc3339
+from tidegate.core.errors import StoreBusy
+from tidegate.query import health as troubles
+from tidegate.query import health_checks as upkeep
+from tidegate.query import stats
 from tidegate.store import FOREVER_US, Node
 
 if TYPE_CHECKING:
-    from tidegate.gateway import Gateway
+    from tidegate.process.gateway import Gateway
 
 
 async def doctor(call: Call) -> dict[str, Any]:

@@ -16,11 +16,12 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
-from tidegate.api import problems, query, sessions
-from tidegate.api.call import Answer, Call, Chunks, Context
+from tidegate.api import parameters as query
+from tidegate.api import problems, sessions
+from tidegate.api.calls import Answer, Call, Chunks, Context
 from tidegate.api.keys import Grant
-from tidegate.api.query import Parameter
-from tidegate.errors import BadRequest, Forbidden, NotFound, TidegateError, Unauthorized
+from tidegate.api.parameters import Parameter
+from tidegate.core.errors import BadRequest, Forbidden, NotFound, TidegateError, Unauthorized
 
 log = logging.getLogger("tidegate.api")
 

@@ -12,14 +12,14 @@ from typing import Any
 
 import msgspec
 
-from tidegate.answer import deliveries
-from tidegate.answer.forms import AttemptForm, ItemPage
-from tidegate.api.call import Answer, Call
-from tidegate.clock import rfc3339
+from tidegate.api.calls import Answer, Call
 from tidegate.config.export import decode_destination, decode_route, decode_source
 from tidegate.config.secrets import hide_secrets
-from tidegate.errors import BadRequest, Conflict, NotFound
-from tidegate.live import LiveDestination, LiveRoute, LiveSource
+from tidegate.core.clock import rfc3339
+from tidegate.core.errors import BadRequest, Conflict, NotFound
+from tidegate.query import deliveries
+from tidegate.query.schemas import AttemptForm, ItemPage
+from tidegate.runtime import LiveDestination, LiveRoute, LiveSource
 
 
 class SecretForm(msgspec.Struct):

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tidegate import ids
-from tidegate.clock import Clock
-from tidegate.errors import BadRequest, Forbidden, NotFound, Unauthorized
+from tidegate.core import ids
+from tidegate.core.clock import Clock
+from tidegate.core.errors import BadRequest, Forbidden, NotFound, Unauthorized
 from tidegate.store import ApiKey, Settings
 
 SCOPES = ("read", "publish", "pull", "write", "admin")

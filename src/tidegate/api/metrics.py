@@ -14,9 +14,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from tidegate.answer import stats
-from tidegate.answer.forms import Stats
-from tidegate.api.call import Context
+from tidegate.api.calls import Context
+from tidegate.query import stats
+from tidegate.query.schemas import Stats
 
 # name -> (type, labels, what it says)
 METRICS: dict[str, tuple[str, tuple[str, ...], str]] = {

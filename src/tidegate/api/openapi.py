@@ -14,11 +14,11 @@ from typing import Any
 import msgspec
 
 from tidegate import __version__
-from tidegate.answer.forms import ChangeForm, Instant
 from tidegate.api.endpoint import Entry
+from tidegate.api.parameters import MAX_LIMIT, Parameter
 from tidegate.api.problems import CONTENT_TYPE, Problem
-from tidegate.api.query import MAX_LIMIT, Parameter
 from tidegate.api.routes import PREFIX, TABLE
+from tidegate.query.schemas import ChangeForm, Instant
 
 _REF = "#/components/schemas/{name}"
 _NAME = re.compile(r"\{(\w+)\}")

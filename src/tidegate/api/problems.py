@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.errors import TidegateError
+from tidegate.core.errors import TidegateError
 
 CONTENT_TYPE = "application/problem+json"
 

@@ -8,9 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from tidegate.answer.deliveries import STATES
-from tidegate.answer.events import ORIGINS
-from tidegate.answer.forms import (
+from tidegate.api import doctor, items
+from tidegate.api import reads as asking
+from tidegate.api import writes as operating
+from tidegate.api.endpoint import Entry, Handler
+from tidegate.api.parameters import Parameter
+from tidegate.core.spec import Destination, Route, Source
+from tidegate.pull import PollReport
+from tidegate.query.deliveries import STATES
+from tidegate.query.events import ORIGINS
+from tidegate.query.schemas import (
     AdviceForm,
     AttemptForm,
     DeliveryForm,
@@ -25,11 +32,6 @@ from tidegate.answer.forms import (
     ReplayForm,
     Stats,
 )
-from tidegate.api import asking, doctor, items, operating
-from tidegate.api.endpoint import Entry, Handler
-from tidegate.api.query import Parameter
-from tidegate.config.model import Destination, Route, Source
-from tidegate.pull import PollReport
 
 PREFIX = "/api/v1"
 

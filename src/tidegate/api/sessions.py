@@ -20,8 +20,8 @@ import msgspec
 from starlette.requests import HTTPConnection
 
 from tidegate.api.keys import REFRESH_SECONDS, Grant, Keyring, digest
-from tidegate.clock import Clock
-from tidegate.errors import Forbidden, TidegateError, Unauthorized
+from tidegate.core.clock import Clock
+from tidegate.core.errors import Forbidden, TidegateError, Unauthorized
 from tidegate.store import Settings
 
 COOKIE = "tidegate_session"

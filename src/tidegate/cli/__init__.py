@@ -132,7 +132,7 @@ def _run(group: Verbs, args: Sequence[str] | None) -> int:
 def _told(error: Exception) -> int:
     """Print what went wrong in the one form that errors have; gives the exit code."""
     from tidegate.cli.output import print_error
-    from tidegate.errors import TidegateError
+    from tidegate.core.errors import TidegateError
 
     if isinstance(error, click.ClickException):
         path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx is not None else "tidegate"

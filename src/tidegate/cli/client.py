@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
-from tidegate.errors import TidegateError
+from tidegate.core.errors import TidegateError
 
 TIMEOUT_SECONDS = 60.0  # a pull may wait for a slow source
 LONG_SECONDS = 6 * 3600.0  # polls, backups and counts over a large log

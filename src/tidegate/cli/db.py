@@ -12,7 +12,7 @@ import click
 
 from tidegate.cli import Group
 from tidegate.cli.output import count, print_json
-from tidegate.errors import BadRequest
+from tidegate.core.errors import BadRequest
 
 
 @click.group(cls=Group)
@@ -30,9 +30,9 @@ def migrate(source: str, target: str, as_json: bool) -> None:
     Run it while the gateway runs: the log is copied. Then stop the gateway and run it again: it copies the rest, and
     from then on only gateways with --database URL start. Interrupted, it goes on where it stood.
     """
-    from tidegate.clock import Clock
-    from tidegate.rules.addresses import shown_kind
-    from tidegate.store.moving import move
+    from tidegate.core.clock import Clock
+    from tidegate.rules.outbound.addresses import shown_kind
+    from tidegate.store.migrate_store import move
 
     scheme, _, folder = source.partition(":")
     if scheme != "sqlite" or not folder:

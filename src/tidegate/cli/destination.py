@@ -56,7 +56,7 @@ def resume(name: str, data: Path, as_json: bool) -> None:
 def test(name: str, data: Path, as_json: bool) -> None:
     """Send one signed test event to a destination, outside the log. Exit 1 when it was not taken."""
     from tidegate.cli.output import clean, print_json, span, waiting
-    from tidegate.rules.causes import what_to_do
+    from tidegate.rules.outbound.causes import what_to_do
 
     client = find_gateway(data)
     with waiting(f"sending to {name}"):

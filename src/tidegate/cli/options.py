@@ -35,7 +35,7 @@ class When(click.ParamType[Any]):
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        from tidegate import clock, units
+        from tidegate.core import clock, units
 
         if _AGO.fullmatch(value):
             return clock.rfc3339(clock.Clock().now_us() - int(units.seconds(value) * 1e6)) or ""
@@ -51,7 +51,7 @@ class Span(click.ParamType[Any]):
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        from tidegate import units
+        from tidegate.core import units
 
         try:
             units.seconds("0s" if value == "0" else value)

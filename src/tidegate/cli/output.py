@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tidegate.errors import TidegateError
+from tidegate.core.errors import TidegateError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -180,7 +180,7 @@ def count(number: int, word: str, plural: str = "") -> str:
 
 def exit_code(error: TidegateError) -> int:
     """2 for wrong usage or configuration, also when the gateway says so; else 1."""
-    from tidegate.errors import ConfigError
+    from tidegate.core.errors import ConfigError
 
     asked_wrong = error.code in ("usage", "not_built") or error.status in (400, 422)
     return 2 if asked_wrong or isinstance(error, ConfigError) else 1

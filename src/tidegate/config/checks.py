@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import UNSET
 
-from tidegate import clock, units
 from tidegate.config.checks_source import check_source
-from tidegate.config.judge import DAY, MILLISECOND, MINUTE, SECOND, Judge
 from tidegate.config.lines import Path
-from tidegate.config.model import Config, Destination, Route, Source
 from tidegate.config.problems import Problems, nearest
-from tidegate.errors import ConfigError
+from tidegate.config.validate import DAY, MILLISECOND, MINUTE, SECOND, Judge
+from tidegate.core import clock, units
+from tidegate.core.errors import ConfigError
+from tidegate.core.spec import Config, Destination, Route, Source
 
 MAX_RETRIES = 100
 _NONE: Mapping[str, Sequence[str]] = {}
@@ -54,7 +54,7 @@ def check_item(kind: str, name: str, item: Source | Destination | Route, problem
 
 def _reachable(judge: Judge, config: Config) -> None:
     """Warns of addresses that stand in the file and are not allowed: all that goes there would be blocked."""
-    from tidegate.rules import addresses
+    from tidegate.rules.outbound import addresses
 
     called: dict[Path, str] = {("destinations", name, "url"): one.url for name, one in config.destinations.items()}
     called |= {
@@ -77,7 +77,7 @@ def _reachable(judge: Judge, config: Config) -> None:
 
 
 def _settings(judge: Judge, config: Config) -> None:
-    from tidegate.rules.addresses import parse_allow
+    from tidegate.rules.outbound.addresses import parse_allow
 
     if config.gateway.public_url:
         judge.url(("gateway", "public_url"), config.gateway.public_url, bare=True)
@@ -100,7 +100,7 @@ def _settings(judge: Judge, config: Config) -> None:
 
 
 def _destination(judge: Judge, path: Path, destination: Destination) -> None:
-    from tidegate.rules.transforms import path_of
+    from tidegate.rules.language.transforms import path_of
 
     judge.url((*path, "url"), destination.url)
     judge.headers((*path, "headers"), destination.headers)
@@ -123,7 +123,7 @@ def _destination(judge: Judge, path: Path, destination: Destination) -> None:
 
 
 def _signing(judge: Judge, path: Path, secret: str | list[str]) -> None:
-    from tidegate.rules.signing import secret_key
+    from tidegate.rules.outbound.signing import secret_key
 
     for number, one in enumerate(names_of(secret)):
         if one:
@@ -145,7 +145,7 @@ def _start(judge: Judge, path: Path, start: str) -> None:
 
 def _keys_of_type(judge: Judge, path: Path, destination: Destination) -> None:
     if destination.type == "slack":
-        from tidegate.rules.texts import compile_text
+        from tidegate.rules.language.templates import compile_text
 
         for key, default in (("secret", ""), ("body", "auto"), ("auth", None), ("headers", {})):
             if getattr(destination, key) != default:
@@ -164,9 +164,9 @@ def _keys_of_type(judge: Judge, path: Path, destination: Destination) -> None:
 
 
 def _route(judge: Judge, path: Path, route: Route) -> None:
-    from tidegate.rules.filters import compile_filter
-    from tidegate.rules.patterns import compile_types
-    from tidegate.rules.transforms import compile_transform
+    from tidegate.rules.language.filters import compile_filter
+    from tidegate.rules.language.patterns import compile_types
+    from tidegate.rules.language.transforms import compile_transform
 
     for key, names in (("from", names_of(route.from_)), ("to", names_of(route.to))):
         if not names:

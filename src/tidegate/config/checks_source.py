@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from tidegate.config.judge import DAY, MILLISECOND, MINUTE, SECOND, Judge
 from tidegate.config.lines import Path
-from tidegate.config.model import ApiInlet, FormInlet, HmacScheme, Resource, Source, WebhookFeed, WebhookInlet
 from tidegate.config.problems import nearest
+from tidegate.config.validate import DAY, MILLISECOND, MINUTE, SECOND, Judge
+from tidegate.core.spec import ApiInlet, FormInlet, HmacScheme, Resource, Source, WebhookFeed, WebhookInlet
 
 if TYPE_CHECKING:
-    from tidegate.rules.signatures import Scheme
+    from tidegate.rules.inbound.signatures import Scheme
 
 _SIGNED_PARTS = ("body", "timestamp", "id", "url")
 _BRACES = re.compile(r"\{([^{}]*)\}")
@@ -73,7 +73,7 @@ def _webhook(judge: Judge, path: Path, inlet: WebhookInlet, public_url: str | No
 def _provider(judge: Judge, path: Path, name: str, public_url: str | None) -> tuple[Scheme, ...]:
     """The schemes of a preset; () when there is no such preset, or it signs nothing."""
     from tidegate.providers import provider_data, provider_names
-    from tidegate.rules.signatures import Scheme
+    from tidegate.rules.inbound.signatures import Scheme
 
     names = list(provider_names())
     if name not in names:
@@ -88,13 +88,13 @@ def _provider(judge: Judge, path: Path, name: str, public_url: str | None) -> tu
 
 def _scheme_of(table: HmacScheme) -> Scheme:
     """As much of it as says whether a secret can be one of it."""
-    from tidegate.rules.signatures import Scheme
+    from tidegate.rules.inbound.signatures import Scheme
 
     return Scheme(header=table.header, secret_encoding=table.secret_encoding)
 
 
 def _usable(judge: Judge, path: Path, inlet: WebhookInlet, schemes: tuple[Scheme, ...], what: str) -> None:
-    from tidegate.rules.signatures import usable
+    from tidegate.rules.inbound.signatures import usable
 
     if not schemes:
         return
@@ -232,7 +232,7 @@ def _what_it_needs(judge: Judge, path: Path, resource: Resource, source: Source)
 
 
 def _feed(judge: Judge, path: Path, feed: WebhookFeed, source: Source) -> None:
-    from tidegate.rules.patterns import compile_types
+    from tidegate.rules.language.patterns import compile_types
 
     if source.webhook is None and source.publish is None:
         # No refusal: the contract's sample has the feed before the inlet, and the API side works without it.

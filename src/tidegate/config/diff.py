@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from tidegate.config.model import Config
 from tidegate.config.problems import dotted
 from tidegate.config.secrets import Tree, tree_of
+from tidegate.core.spec import Config
 
 KINDS = (("source", "sources"), ("destination", "destinations"), ("route", "routes"))
 

@@ -17,7 +17,6 @@ from tidegate.config import toml
 from tidegate.config.checks import check_item
 from tidegate.config.lines import Path
 from tidegate.config.load import MAX_DEPTH, convert
-from tidegate.config.model import Config, Destination, Route, Source
 from tidegate.config.problems import Problems, dotted
 from tidegate.config.secrets import (
     Tree,
@@ -30,7 +29,8 @@ from tidegate.config.secrets import (
     tree_of,
 )
 from tidegate.config.shape import check_shape
-from tidegate.errors import ConfigError
+from tidegate.core.errors import ConfigError
+from tidegate.core.spec import Config, Destination, Route, Source
 
 # Keys of the API's answer that are no keys of the configuration: a GET can be PUT back.
 READ_ONLY = frozenset({"name", "owner", "paused_at", "pause_reason", "health", "revision"})

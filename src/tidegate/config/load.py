@@ -19,10 +19,10 @@ import msgspec
 
 from tidegate.config.checks import check_config
 from tidegate.config.lines import Path
-from tidegate.config.model import Config
 from tidegate.config.problems import Problems, nearest
 from tidegate.config.shape import check_shape
-from tidegate.errors import ConfigError
+from tidegate.core.errors import ConfigError
+from tidegate.core.spec import Config
 
 MAX_FILE_BYTES = 4 << 20
 MAX_SECRET_BYTES = 64 << 10  # of a ${file:PATH}

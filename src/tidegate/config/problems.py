@@ -14,8 +14,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tidegate.config.lines import Lines, Path
-from tidegate.errors import ConfigError, NotBuilt
-from tidegate.rules.redaction import is_credential
+from tidegate.core.errors import ConfigError, NotBuilt
+from tidegate.rules.inbound.redaction import is_credential
 
 SECRET_KEYS = frozenset({"secret", "token", "password", "api_key", "client_secret", "refresh_token"})
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.config.model import Config
+from tidegate.core.spec import Config
 
 SCHEMA_FILE = "tidegate.schema.json"
 _PLACEHOLDER = r"\$\{(env|file):[^{}]+\}"

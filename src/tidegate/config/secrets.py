@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from tidegate.config.lines import Path
-from tidegate.config.model import Destination, Source
 from tidegate.config.problems import SECRET_KEYS, dotted
-from tidegate.errors import ConfigError
-from tidegate.rules.redaction import is_credential
+from tidegate.core.errors import ConfigError
+from tidegate.core.spec import Destination, Source
+from tidegate.rules.inbound.redaction import is_credential
 
 Tree = dict[str, Any]
 MASK = "..."

@@ -1,6 +1,6 @@
 """Whether a parsed value has the shape of a struct: every unknown key, wrong type and missing key at once.
 
-Owns the walk over the structs of `model.py` by `msgspec.inspect`, so that the structs stay the only
+Owns the walk over the structs of `core/model.py` by `msgspec.inspect`, so that the structs stay the only
 definition. msgspec's own conversion stops at the first error and leaves the names of tables out of its
 paths; it still runs afterwards, strictly, as the judge. Pure: reads no file, and knows no meaning of keys.
 """
@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from tidegate.config import model
 from tidegate.config.lines import Path
 from tidegate.config.problems import Problems, kind_of, nearest
+from tidegate.core import spec as model
 
 # What the contract names and this release lacks: (struct, key) or (struct, tag) -> what to do instead.
 KEYS_NOT_BUILT: dict[tuple[str, str], str] = {

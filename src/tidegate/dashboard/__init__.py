@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from tidegate.core.errors import NotFound
+from tidegate.dashboard.page_context import Page, Room, guarded
 from tidegate.dashboard.pages import actions, compare, destinations, event, events, login, overview, sources
-from tidegate.dashboard.room import Page, Room, guarded
-from tidegate.errors import NotFound
 
 if TYPE_CHECKING:
-    from tidegate.gateway import Gateway
+    from tidegate.process.gateway import Gateway
 
 _PAGES: tuple[tuple[str, Page], ...] = (
     ("/", overview.page),

@@ -10,7 +10,7 @@ import json
 from html import escape
 from typing import Any, NamedTuple
 
-from tidegate.dashboard.words import visible
+from tidegate.dashboard.formatting import visible
 
 MAX_DEPTH = 16
 MAX_TEXT = 600

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from tidegate.dashboard import words
+from tidegate.dashboard import formatting as words
 from tidegate.dashboard.assets import Assets
 from tidegate.dashboard.charts.marks import SIGNS, TONES
 

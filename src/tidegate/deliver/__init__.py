@@ -7,6 +7,6 @@ delivery, and `engine.py` holds them together. Engines meet only in the store: n
 
 from tidegate.deliver.engine import DeliverEngine
 from tidegate.deliver.health import SenderHealth
-from tidegate.deliver.replays import ReplayQuery
+from tidegate.deliver.replay import ReplayQuery
 
 __all__ = ["DeliverEngine", "ReplayQuery", "SenderHealth"]

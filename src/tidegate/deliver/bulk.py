@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tidegate.deliver.table import OPEN
-from tidegate.errors import TidegateError
-from tidegate.model import DeliveryState, ExceptionState, RangeSettlement
+from tidegate.core.errors import TidegateError
+from tidegate.core.model import DeliveryState, ExceptionState, RangeSettlement
+from tidegate.deliver.load_deferred import OPEN
 
 if TYPE_CHECKING:
     from tidegate.deliver.engine import DeliverEngine

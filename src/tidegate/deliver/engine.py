@@ -12,22 +12,22 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Protocol
 
-from tidegate import units
-from tidegate.clock import Clock
 from tidegate.config.checks import names_of
-from tidegate.deliver.arriving import arrive
-from tidegate.deliver.board import Board
+from tidegate.core import units
+from tidegate.core.clock import Clock
+from tidegate.core.model import Attempt, DeliveryState, DeliveryView, Event, Lane, RangeSettlement
 from tidegate.deliver.bulk import settle_all
+from tidegate.deliver.commands import Verbs
 from tidegate.deliver.health import SenderHealth
-from tidegate.deliver.insist import insist
 from tidegate.deliver.lane import LaneCursor
-from tidegate.deliver.replays import ReplayQuery, Replays
+from tidegate.deliver.peer_status import Board
+from tidegate.deliver.replay import ReplayQuery, Replays
+from tidegate.deliver.retry_until_done import insist
 from tidegate.deliver.sender import Sender
 from tidegate.deliver.settler import Settler
-from tidegate.deliver.states import delivery_states
-from tidegate.deliver.verbs import Verbs
-from tidegate.live import Live, LiveDestination
-from tidegate.model import Attempt, DeliveryState, DeliveryView, Event, Lane, RangeSettlement
+from tidegate.deliver.status import delivery_states
+from tidegate.deliver.takeover import arrive
+from tidegate.runtime import Live, LiveDestination
 from tidegate.store import Replay, Store, share_of
 
 _SELECTIVE_LIMIT = 200  # audiences of one destination up to which its lane reads by index instead of scanning

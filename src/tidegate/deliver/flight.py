@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.model import Attempt, Exceptional, Outcome
+from tidegate.core.model import Attempt, Exceptional, Outcome
 
 
 class Flight(msgspec.Struct):

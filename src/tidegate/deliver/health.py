@@ -10,7 +10,7 @@ import logging
 
 import msgspec
 
-from tidegate.rules.circuit import Circuit
+from tidegate.rules.outbound.circuit import Circuit
 
 log = logging.getLogger("tidegate.deliver")
 

@@ -10,7 +10,7 @@ The window bounds the span between the position and what was handed out, so memo
 
 from __future__ import annotations
 
-from tidegate.model import Lane
+from tidegate.core.model import Lane
 
 WINDOW = 256  # offsets handed out beyond the oldest open one; 64 to 1024 measured the same
 

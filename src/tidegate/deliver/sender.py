@@ -15,21 +15,21 @@ from collections import deque
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tidegate import ids, units
-from tidegate.deliver.ahead import UNREAD, Ahead
+from tidegate.core import ids, units
+from tidegate.core.errors import TidegateError
+from tidegate.core.model import Event, Exceptional, ExceptionState, Outcome
+from tidegate.deliver.deferred import LINE_LIMIT, Lines, Waiting
 from tidegate.deliver.flight import Flight
 from tidegate.deliver.health import SenderHealth, tell_of_circuit
 from tidegate.deliver.lane import LaneCursor
-from tidegate.deliver.outgoing import Outgoing
-from tidegate.deliver.table import refill
-from tidegate.deliver.waiting import LINE_LIMIT, Lines, Waiting
-from tidegate.errors import TidegateError
-from tidegate.live import LiveDestination
-from tidegate.model import Event, Exceptional, ExceptionState, Outcome
-from tidegate.rules.circuit import Circuit
-from tidegate.rules.pace import Pace
-from tidegate.rules.retry import Verdict, next_attempt, parse_retry_after
-from tidegate.rules.view import dig, event_view
+from tidegate.deliver.load_deferred import refill
+from tidegate.deliver.prefetch import UNREAD, Ahead
+from tidegate.deliver.request_builder import Outgoing
+from tidegate.rules.language.view import dig, event_view
+from tidegate.rules.outbound.circuit import Circuit
+from tidegate.rules.outbound.rate_limiter import Pace
+from tidegate.rules.outbound.retry import Verdict, next_attempt, parse_retry_after
+from tidegate.runtime import LiveDestination
 
 if TYPE_CHECKING:
     from tidegate.deliver.engine import DeliverEngine

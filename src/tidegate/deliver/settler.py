@@ -13,9 +13,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
+from tidegate.core.errors import Fenced, StoreBusy, TidegateError
+from tidegate.core.model import Attempt, Exceptional, RangeSettlement
 from tidegate.deliver.lane import LaneCursor
-from tidegate.errors import Fenced, StoreBusy, TidegateError
-from tidegate.model import Attempt, Exceptional, RangeSettlement
 from tidegate.store import Deliveries, Settlement
 
 IDLE_SECONDS = 0.5

@@ -27,7 +27,7 @@ from starlette.routing import Route
 
 from tidegate.demo import books, web
 from tidegate.demo.scenes import ASKED, SCENES, TOLD, Scene
-from tidegate.demo.telling import Run, State
+from tidegate.demo.story import Run, State
 
 SYSTEMS = {
     "website": "Website", "payments": "Payments", "crm": "CRM", "chat": "Chat", "accounting": "Accounting",

@@ -15,7 +15,7 @@ import webbrowser
 from pathlib import Path
 
 from tidegate.demo.files import Failed
-from tidegate.demo.stage import Stage
+from tidegate.demo.supervisor import Stage
 
 
 def play(data: Path | None, port: int, open_browser: bool) -> int:

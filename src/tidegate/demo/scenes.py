@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from tidegate.demo import web
-from tidegate.demo.telling import Leg, Plan, Run, State, World, seconds_between, spoken
+from tidegate.demo.story import Leg, Plan, Run, State, World, seconds_between, spoken
 
 
 @dataclass(frozen=True)

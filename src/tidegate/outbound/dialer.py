@@ -1,6 +1,6 @@
 """The one way out: names are resolved, every address is judged, and the judged address is what gets connected.
 
-Owns the name cache, the guard over `rules/addresses.py`, the TLS context and the translation of what can go
+Owns the name cache, the guard over `rules/outbound/addresses.py`, the TLS context and the translation of what can go
 wrong before a request. It may not know what is sent. Invariant: no socket is connected to an address that
 `Guard.judge` did not pass in this process, and a name is never given to the socket layer, so a name that
 changes its answer between check and use (DNS rebinding) gains nothing. Proxy settings of the environment
@@ -15,10 +15,10 @@ import ssl
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from tidegate.clock import Clock
-from tidegate.errors import Blocked, UpstreamError, UpstreamTimeout
-from tidegate.model import Outcome
-from tidegate.rules.addresses import AllowList, Target, judge
+from tidegate.core.clock import Clock
+from tidegate.core.errors import Blocked, UpstreamError, UpstreamTimeout
+from tidegate.core.model import Outcome
+from tidegate.rules.outbound.addresses import AllowList, Target, judge
 
 _P = TypeVar("_P", bound=asyncio.BaseProtocol)
 

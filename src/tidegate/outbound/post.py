@@ -17,12 +17,12 @@ from collections.abc import Callable
 
 import msgspec
 
-from tidegate.clock import Clock
-from tidegate.errors import Blocked
-from tidegate.model import Outcome
+from tidegate.core.clock import Clock
+from tidegate.core.errors import Blocked
+from tidegate.core.model import Outcome
+from tidegate.outbound.connection import Pending, Wire
 from tidegate.outbound.dialer import Dialer, DialFailed
-from tidegate.outbound.wire import Pending, Wire
-from tidegate.rules.addresses import Target
+from tidegate.rules.outbound.addresses import Target
 
 __all__ = ["Pending", "PostClient", "PostResult", "PostStats"]
 

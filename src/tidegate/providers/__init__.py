@@ -1,6 +1,6 @@
 """Providers are data: one TOML file each, and the reader of those files.
 
-Owns which presets ship. Knows nothing about any provider and nothing of what the keys mean: `receive/provider.py`
+Owns which presets ship. Knows nothing about any provider and nothing of what the keys mean: `providers/shape.py`
 has the shape and refuses what does not fit. A newcomer adds a provider by adding a file and a test vector. Files
 are read when first asked for and kept; they cannot change while the program runs.
 """
@@ -13,7 +13,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from tidegate.errors import ConfigError
+from tidegate.core.errors import ConfigError
 
 
 @cache

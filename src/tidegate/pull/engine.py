@@ -14,12 +14,12 @@ from typing import Any
 
 import msgspec
 
-from tidegate.clock import Clock
-from tidegate.config.model import ApiInlet, Resource, Source
-from tidegate.errors import Conflict, NotFound, StoreBusy
-from tidegate.model import Event
-from tidegate.pull.keeper import Router
+from tidegate.core.clock import Clock
+from tidegate.core.errors import Conflict, NotFound, StoreBusy
+from tidegate.core.model import Event
+from tidegate.core.spec import ApiInlet, Resource, Source
 from tidegate.pull.on_demand import CACHE_BYTES, OnDemand, PullAnswer, PullCounts, Target
+from tidegate.pull.record_writer import Router
 from tidegate.pull.resource import PollReport, ResourceEngine, shape_of
 from tidegate.pull.sources import PullClient, PullResponse, SourceClient
 from tidegate.store import Store, share_of_name

@@ -9,16 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from tidegate.clock import Clock
-from tidegate.config.model import Resource
-from tidegate.errors import TidegateError, UpstreamError
-from tidegate.model import Origin
-from tidegate.pull.keeper import Keeper
+from tidegate.core.clock import Clock
+from tidegate.core.errors import TidegateError, UpstreamError
+from tidegate.core.model import Origin
+from tidegate.core.spec import Resource
+from tidegate.pull.record_writer import Keeper
 from tidegate.pull.sources import POLL_PATIENCE_SECONDS, PullResponse, SourceClient
-from tidegate.rules.canonical import parse_json
-from tidegate.rules.changes import Copy, make_copy
-from tidegate.rules.deletes import proves_absence
-from tidegate.rules.items import record_key, record_version, unwrap
+from tidegate.rules.sync.canonical import parse_json
+from tidegate.rules.sync.deletes import proves_absence
+from tidegate.rules.sync.items import record_key, record_version, unwrap
+from tidegate.rules.sync.merge import Copy, make_copy
 
 AT_ONCE = 4
 

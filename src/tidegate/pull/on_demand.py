@@ -13,13 +13,13 @@ from collections.abc import Callable
 
 import msgspec
 
-from tidegate.clock import Clock
-from tidegate.config.model import HeaderCursor, Resource
-from tidegate.errors import TidegateError, UpstreamError
+from tidegate.core.clock import Clock
+from tidegate.core.errors import TidegateError, UpstreamError
+from tidegate.core.spec import HeaderCursor, Resource
+from tidegate.core.units import seconds
 from tidegate.pull.sources import PullResponse, SourceClient
-from tidegate.rules import freshness
-from tidegate.rules.paginators import header
-from tidegate.units import seconds
+from tidegate.rules.sync import http_cache as freshness
+from tidegate.rules.sync.paginators import header
 
 CACHE_BYTES = 64 << 20
 ENTRY_OVERHEAD_BYTES = 1500

@@ -14,21 +14,21 @@ from typing import Any
 
 import msgspec
 
-from tidegate.clock import Clock, parse_http_date
-from tidegate.config.model import Resource
-from tidegate.errors import UpstreamError
-from tidegate.model import Origin
+from tidegate.core.clock import Clock, parse_http_date
+from tidegate.core.errors import UpstreamError
+from tidegate.core.model import Origin
+from tidegate.core.spec import Resource
+from tidegate.core.units import seconds
 from tidegate.pull.fetch import Fetcher
-from tidegate.pull.keeper import MAX_ROW_BYTES, MAX_ROWS, Applied, Keeper
-from tidegate.pull.slices import Breather
+from tidegate.pull.record_writer import MAX_ROW_BYTES, MAX_ROWS, Applied, Keeper
 from tidegate.pull.sources import POLL_PATIENCE_SECONDS, PullResponse, SourceClient
-from tidegate.rules import incremental
-from tidegate.rules.changes import Copy, compare_versions, make_copy
-from tidegate.rules.deletes import decide, twice_missing
-from tidegate.rules.items import item_value, page_items, record_key, record_version
-from tidegate.rules.paginators import STEADY, PageAnswer, PageRequest, Walk, first_request, header, next_page
+from tidegate.pull.yielding import Breather
+from tidegate.rules.sync import incremental
+from tidegate.rules.sync.deletes import decide, twice_missing
+from tidegate.rules.sync.items import item_value, page_items, record_key, record_version
+from tidegate.rules.sync.merge import Copy, compare_versions, make_copy
+from tidegate.rules.sync.paginators import STEADY, PageAnswer, PageRequest, Walk, first_request, header, next_page
 from tidegate.store import Records
-from tidegate.units import seconds
 
 MAX_SUSPECTS = 10_000  # of one scan; the rest are found again by the next
 

@@ -14,20 +14,20 @@ from typing import Any
 
 import msgspec
 
-from tidegate.clock import Clock, rfc3339
-from tidegate.config.model import Resource
-from tidegate.errors import Conflict, TidegateError
-from tidegate.ids import new_id
-from tidegate.model import Event, Origin
+from tidegate.core.clock import Clock, rfc3339
+from tidegate.core.errors import Conflict, TidegateError
+from tidegate.core.ids import new_id
+from tidegate.core.model import Event, Origin
+from tidegate.core.spec import Resource
+from tidegate.core.units import seconds
 from tidegate.pull.fetch import AT_ONCE, Fetcher
-from tidegate.pull.keeper import Keeper, Router
 from tidegate.pull.poller import Poller
-from tidegate.pull.shown import ShownReader
+from tidegate.pull.pull_observer import ShownReader
+from tidegate.pull.record_writer import Keeper, Router
 from tidegate.pull.sources import PullResponse, SourceClient
 from tidegate.pull.statistics import Statistics
 from tidegate.pull.webhooks import WebhookReader
 from tidegate.store import ResourceState, Store
-from tidegate.units import seconds
 
 log = logging.getLogger("tidegate.pull")
 RETRY_FIRST_SECONDS = 5.0  # after a failure: 5, 10, 20 ... and never later than the schedule

@@ -13,12 +13,12 @@ from collections.abc import Iterable
 from typing import Protocol
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
-from tidegate.clock import Clock
-from tidegate.config.model import ApiInlet, ApiKeyAuth, BasicAuth, BearerAuth, Resource
-from tidegate.errors import BadRequest, NotFound, UpstreamError
-from tidegate.rules.budget import Budget
-from tidegate.rules.paginators import origin_of
-from tidegate.units import per_second, seconds
+from tidegate.core.clock import Clock
+from tidegate.core.errors import BadRequest, NotFound, UpstreamError
+from tidegate.core.spec import ApiInlet, ApiKeyAuth, BasicAuth, BearerAuth, Resource
+from tidegate.core.units import per_second, seconds
+from tidegate.rules.sync.paginators import origin_of
+from tidegate.rules.sync.upstream_rate_limit import Budget
 
 MAX_ANSWER_BYTES = 16 << 20
 POLL_PATIENCE_SECONDS = 60.0  # a poll waits this long for the budget, then gives up and is scheduled anew
@@ -42,7 +42,7 @@ class PullResponse(Protocol):
 
 
 class PullClient(Protocol):
-    """What is asked of `tidegate.outbound.client`.
+    """What is asked of `tidegate.outbound.http`.
 
     The URL's path is encoded already and is sent as it stands. Redirects may be followed within `origins` only.
     Raises UpstreamTimeout, UpstreamError (no usable answer) or Blocked (the address guard); any status is an answer.

@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from tidegate.clock import rfc3339
-from tidegate.model import Origin
-from tidegate.rules.changes import version_instant
+from tidegate.core.clock import rfc3339
+from tidegate.core.model import Origin
+from tidegate.rules.sync.merge import version_instant
 
 SAMPLES = 256  # the last so many of each origin: p99 of them is the third worst
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from tidegate.config.model import Resource
-from tidegate.model import Event
-from tidegate.pull.keeper import MAX_DIRTY, Keeper
-from tidegate.pull.slices import Breather
-from tidegate.rules.changes import Copy
-from tidegate.rules.webhook_copies import WebhookRule, copy_of
+from tidegate.core.model import Event
+from tidegate.core.spec import Resource
+from tidegate.pull.record_writer import MAX_DIRTY, Keeper
+from tidegate.pull.yielding import Breather
+from tidegate.rules.sync.merge import Copy
+from tidegate.rules.sync.webhook_copies import WebhookRule, copy_of
 from tidegate.store import Log
 
 SLICE_EVENTS = 100  # read at once: bodies are up to 1 MiB each

@@ -12,10 +12,10 @@ from urllib.parse import parse_qsl, quote
 
 import msgspec
 
-from tidegate.config.model import FormInlet
+from tidegate.core.spec import FormInlet
 from tidegate.receive.handshakes import Reply
 from tidegate.receive.reading import Reading, bounded_id, bounded_key
-from tidegate.rules.signatures import Headers
+from tidegate.rules.inbound.signatures import Headers
 
 FORM_TYPE = b"application/x-www-form-urlencoded"
 MAX_FIELDS = 1000

@@ -16,10 +16,10 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from tidegate.receive.provider import Handshake
+from tidegate.providers.shape import Handshake
 from tidegate.receive.reading import as_text, parse
-from tidegate.rules.signatures import Headers
-from tidegate.rules.view import value_at
+from tidegate.rules.inbound.signatures import Headers
+from tidegate.rules.language.view import value_at
 
 ECHO_LETTERS = 2048  # longer than any documented challenge
 _PLACE = re.compile(r"\{(query|header|body):([^}|]+)(?:\|(hmac_hex|hmac_base64))?\}")

@@ -15,11 +15,11 @@ from typing import Any
 
 import msgspec
 
-from tidegate.clock import Clock
-from tidegate.errors import BadRequest
-from tidegate.ids import event_id
-from tidegate.model import NewEvent, Origin
-from tidegate.receive.door import Router
+from tidegate.core.clock import Clock
+from tidegate.core.errors import BadRequest
+from tidegate.core.ids import event_id
+from tidegate.core.model import NewEvent, Origin
+from tidegate.receive.ingress import Router
 from tidegate.receive.reading import (
     DELIVERY_ID_LETTERS,
     KEY_LETTERS,
@@ -29,7 +29,7 @@ from tidegate.receive.reading import (
     bounded_type,
     instant_us,
 )
-from tidegate.rules.view import event_view
+from tidegate.rules.language.view import event_view
 from tidegate.store import Log
 
 MAX_EVENTS = 1000

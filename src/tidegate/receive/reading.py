@@ -14,11 +14,11 @@ from typing import Any
 
 import msgspec
 
-from tidegate.clock import parse_instant
-from tidegate.model import NewEvent, Origin
-from tidegate.receive.provider import Place, Provider
-from tidegate.rules.signatures import Headers
-from tidegate.rules.view import parse_body, value_at
+from tidegate.core.clock import parse_instant
+from tidegate.core.model import NewEvent, Origin
+from tidegate.providers.shape import Place, Provider
+from tidegate.rules.inbound.signatures import Headers
+from tidegate.rules.language.view import parse_body, value_at
 
 FALLBACK_TYPE = "webhook.received"
 TYPE_LETTERS = 200

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from tidegate.rules.filters import compile_filter, explain_filter
-from tidegate.rules.patterns import compile_types
+from tidegate.rules.language.filters import compile_filter, explain_filter
+from tidegate.rules.language.patterns import compile_types
 
 MAX_CACHED = 10_000
 _MAX_VERDICTS = 64  # remembered for one (source, type, resource)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
-from tidegate.model import (
+from tidegate.core.model import (
     Appended,
     Attempt,
     Audience,

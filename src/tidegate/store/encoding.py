@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from tidegate.errors import Conflict
-from tidegate.model import Audience, NewEvent, Origin
+from tidegate.core.errors import Conflict
+from tidegate.core.model import Audience, NewEvent, Origin
 
 ORIGINS = tuple(Origin)
 ORIGIN_NUMBER = {origin: number for number, origin in enumerate(ORIGINS)}

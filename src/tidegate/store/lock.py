@@ -6,7 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from tidegate.errors import StoreLocked
+from tidegate.core.errors import StoreLocked
 
 
 class DirectoryLock:

@@ -11,16 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from tidegate.model import (
-    Attempt,
-    Audience,
-    Event,
-    Exceptional,
-    Lane,
-    NewEvent,
-    RangeSettlement,
-    RecordState,
-)
+from tidegate.core.model import Attempt, Audience, Event, Exceptional, Lane, NewEvent, RangeSettlement, RecordState
 
 SHARES = 64  # what runs by itself is cut into so many parts; each is held by one node at a time
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from tidegate.model import Event
+from tidegate.core.model import Event
 
 TAIL_BYTES = 32 << 20  # about 25,000 events of 1 KiB
 EVENT_OVERHEAD_BYTES = 700  # what an event costs in memory beside its bytes

@@ -14,7 +14,7 @@ from html import escape
 from typing import NamedTuple
 
 from tidegate.dashboard.charts.marks import num, open_svg, sign_at, text
-from tidegate.dashboard.words import count, plural
+from tidegate.dashboard.formatting import count, plural
 
 _MOST = 8  # lanes a side: a page stays under 60 KB; what is beyond is one lane that says how many it stands for
 _WIDEST = 30.0

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-from tidegate.dashboard.words import visible
+from tidegate.dashboard.formatting import visible
 
 # The glyph of each state sign (look: State sign). "f" is filled, "cut" takes the colour of the surface.
 SIGNS = {

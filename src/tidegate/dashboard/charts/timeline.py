@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from tidegate.dashboard.charts.marks import num, open_svg, sign_at, text
-from tidegate.dashboard.words import plural, relative, seconds
+from tidegate.dashboard.formatting import plural, relative, seconds
 
 _SHOWN = 8  # the last ones; the list below the chart has all
 

@@ -1,1 +1,1 @@
-"""One module a page: read by the functions of `answer/`, make plain dicts, render. No page knows SQL or sockets."""
+"""One module a page: read by the functions of `query/`, make plain dicts, render. No page knows SQL or sockets."""

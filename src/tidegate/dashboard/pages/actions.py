@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tidegate import ids
-from tidegate.answer import deliveries, events
-from tidegate.dashboard import words
+from tidegate.core import ids
+from tidegate.core.model import Attempt, Outcome
+from tidegate.dashboard import formatting as words
+from tidegate.dashboard.page_context import Room, field, own_path, see_other
 from tidegate.dashboard.render import THEME_COOKIE
-from tidegate.dashboard.room import Room, field, own_path, see_other
-from tidegate.deliver.replays import ReplayQuery
-from tidegate.model import Attempt, Outcome
+from tidegate.deliver.replay import ReplayQuery
+from tidegate.query import deliveries, events
 
 if TYPE_CHECKING:
-    from tidegate.gateway import Gateway
+    from tidegate.process.gateway import Gateway
 
 _TESTS_KEPT = 200
 _tests: dict[tuple[str, int], Attempt] = {}  # (instance, destination number) -> what came of its last test

@@ -9,11 +9,11 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tidegate.answer import advice, stats
-from tidegate.dashboard import words
+from tidegate.dashboard import formatting as words
 from tidegate.dashboard.charts import Bar, bars
+from tidegate.dashboard.page_context import Room
 from tidegate.dashboard.pages.health import PULLED
-from tidegate.dashboard.room import Room
+from tidegate.query import advice, stats
 
 _VERDICTS = {
     "not_enough_data": ("not enough data yet", ""),

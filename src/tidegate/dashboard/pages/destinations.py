@@ -7,17 +7,18 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tidegate.answer import deliveries, stats
-from tidegate.answer import waiting as queue
-from tidegate.answer.forms import DeliveryForm
-from tidegate.config import model as config
 from tidegate.config.checks import names_of
-from tidegate.dashboard import signs, words
+from tidegate.core import spec as config
+from tidegate.core.errors import NotFound
+from tidegate.dashboard import badges as signs
+from tidegate.dashboard import formatting as words
+from tidegate.dashboard.page_context import Room
 from tidegate.dashboard.pages import health, lists
 from tidegate.dashboard.pages.actions import last_test
-from tidegate.dashboard.room import Room
-from tidegate.errors import NotFound
-from tidegate.live import LiveDestination
+from tidegate.query import deliveries, stats
+from tidegate.query import pending as queue
+from tidegate.query.schemas import DeliveryForm
+from tidegate.runtime import LiveDestination
 
 SHOWN = 20
 

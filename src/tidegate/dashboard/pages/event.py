@@ -9,19 +9,21 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tidegate.answer import events, explain
-from tidegate.answer.forms import AttemptForm, DeliveryForm, EventForm, Explanation
-from tidegate.clock import parse_instant
 from tidegate.config.checks import names_of
-from tidegate.dashboard import payload, signs, words
+from tidegate.core.clock import parse_instant
+from tidegate.core.model import Origin
+from tidegate.dashboard import badges as signs
+from tidegate.dashboard import formatting as words
+from tidegate.dashboard import payload
 from tidegate.dashboard.charts import Try, attempt_timeline
+from tidegate.dashboard.page_context import Room
 from tidegate.dashboard.pages import health
-from tidegate.dashboard.room import Room
-from tidegate.deliver.replays import ReplayQuery
-from tidegate.model import Origin
+from tidegate.deliver.replay import ReplayQuery
+from tidegate.query import events, explain
+from tidegate.query.schemas import AttemptForm, DeliveryForm, EventForm, Explanation
 
 if TYPE_CHECKING:
-    from tidegate.gateway import Gateway
+    from tidegate.process.gateway import Gateway
 
 ATTEMPTS = 4  # of a delivery, shown with their answers; the API has all
 ROUTES = 10

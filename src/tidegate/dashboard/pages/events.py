@@ -7,12 +7,12 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from tidegate import units
-from tidegate.answer import cursors, events
-from tidegate.answer.events import EventFilter
+from tidegate.core import units
+from tidegate.dashboard.page_context import Room
 from tidegate.dashboard.pages import lists
 from tidegate.dashboard.render import SECURITY_HEADERS
-from tidegate.dashboard.room import Room
+from tidegate.query import cursors, events
+from tidegate.query.events import EventFilter
 
 PAGE = 25
 NEW_ROWS = 50  # what one look for live rows brings at most

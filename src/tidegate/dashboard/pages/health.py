@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tidegate.answer import troubles
-from tidegate.answer.forms import DestinationBooks, Stats
-from tidegate.clock import rfc3339
-from tidegate.config.model import Resource, Source
-from tidegate.dashboard import signs, words
-from tidegate.live import LiveDestination, LiveSource
-from tidegate.rules import causes
+from tidegate.core.clock import rfc3339
+from tidegate.core.spec import Resource, Source
+from tidegate.dashboard import badges as signs
+from tidegate.dashboard import formatting as words
+from tidegate.query import health as troubles
+from tidegate.query.schemas import DestinationBooks, Stats
+from tidegate.rules.outbound import causes
+from tidegate.runtime import LiveDestination, LiveSource
 
 if TYPE_CHECKING:
-    from tidegate.gateway import Gateway
+    from tidegate.process.gateway import Gateway
 
 PULLED = ("poll", "reconcile", "pull", "imap")
 

@@ -1,6 +1,6 @@
 """Rows of events with the signs of their deliveries: what the overview and the list of events share.
 
-Reads through `answer/` and the deliver engine only. A row shows at most five deliveries (the event's page
+Reads through `query/` and the deliver engine only. A row shows at most five deliveries (the event's page
 has all), and foreign names share a bounded room: a page stays under 60 KB. Longer lists of names are turned by page.
 """
 
@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.requests import Request
 
-from tidegate import ids
-from tidegate.answer import events, feeding
-from tidegate.dashboard import payload, signs, words
-from tidegate.model import Event
+from tidegate.core import ids
+from tidegate.core.model import Event
+from tidegate.dashboard import badges as signs
+from tidegate.dashboard import formatting as words
+from tidegate.dashboard import payload
+from tidegate.query import events, feeding
 
 if TYPE_CHECKING:
-    from tidegate.gateway import Gateway
+    from tidegate.process.gateway import Gateway
 
 SHOWN = 5
 TURN = 25  # destinations or sources on a page

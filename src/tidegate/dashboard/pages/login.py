@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tidegate.api import sessions
-from tidegate.dashboard.room import Room, field, own_path, see_other
-from tidegate.errors import Forbidden, Unauthorized
+from tidegate.core.errors import Forbidden, Unauthorized
+from tidegate.dashboard.page_context import Room, field, own_path, see_other
 
 
 async def page(room: Room, request: Request) -> Response:

@@ -12,19 +12,20 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from tidegate.answer import events, feeding, stats, troubles
-from tidegate.answer.events import EventFilter
-from tidegate.answer.forms import Totals
-from tidegate.answer.troubles import URGENT, Trouble
-from tidegate.clock import rfc3339
-from tidegate.dashboard import words
+from tidegate.core.clock import rfc3339
+from tidegate.dashboard import formatting as words
 from tidegate.dashboard.charts import FlowLane, bounded, flow_map
+from tidegate.dashboard.page_context import Room
 from tidegate.dashboard.pages import health, lists
 from tidegate.dashboard.render import SECURITY_HEADERS
-from tidegate.dashboard.room import Room
+from tidegate.query import events, feeding, stats
+from tidegate.query import health as troubles
+from tidegate.query.events import EventFilter
+from tidegate.query.health import URGENT, Trouble
+from tidegate.query.schemas import Totals
 
 if TYPE_CHECKING:
-    from tidegate.gateway import Gateway
+    from tidegate.process.gateway import Gateway
 
 RECENT = 8
 TROUBLES = 5

@@ -5,10 +5,10 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tidegate.answer import stats
-from tidegate.dashboard import words
+from tidegate.dashboard import formatting as words
+from tidegate.dashboard.page_context import Room
 from tidegate.dashboard.pages import health, lists
-from tidegate.dashboard.room import Room
+from tidegate.query import stats
 
 
 async def page(room: Room, request: Request) -> Response:

@@ -12,9 +12,9 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from tidegate import ids
-from tidegate.clock import Clock
-from tidegate.errors import NotBuilt
+from tidegate.core import ids
+from tidegate.core.clock import Clock
+from tidegate.core.errors import NotBuilt
 from tidegate.store.postgres.deliveries import PostgresDeliveries
 from tidegate.store.postgres.engine import Engine, sql
 from tidegate.store.postgres.leases import PostgresLeases

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
-from tidegate.errors import StoreBroken
+from tidegate.core.errors import StoreBroken
 
 _HOST = r"(?:\[[0-9A-Fa-f:.]+(?:%[\w.]+)?\]|(?:[\w.~-]|%[0-9A-Fa-f]{2})*)(?::\d{1,5})?"
 _ADDRESS = re.compile(

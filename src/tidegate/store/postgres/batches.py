@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from tidegate.errors import Conflict
-from tidegate.model import Appended, Event, NewEvent
+from tidegate.core.errors import Conflict
+from tidegate.core.model import Appended, Event, NewEvent
 from tidegate.store.encoding import ORIGIN_NUMBER, ORIGINS, dedupe_key, id_conflict
 from tidegate.store.postgres.text import back, back_some, keep, keep_some
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.errors import BadRequest, StoreBusy, TidegateError
+from tidegate.core.errors import BadRequest, StoreBusy, TidegateError
 from tidegate.store.postgres.engine import Engine
 
 log = logging.getLogger("tidegate.leases")

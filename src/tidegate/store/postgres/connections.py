@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import asyncpg
 
-from tidegate.errors import StoreBusy, TidegateError
+from tidegate.core.errors import StoreBusy, TidegateError
 
 WAIT_FOR_CONNECTION_SECONDS = 0.8
 

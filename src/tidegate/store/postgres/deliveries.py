@@ -12,8 +12,8 @@ import struct
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from tidegate.errors import Fenced
-from tidegate.model import (
+from tidegate.core.errors import Fenced
+from tidegate.core.model import (
     Attempt,
     Audience,
     DeliveryState,

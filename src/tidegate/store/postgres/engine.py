@@ -19,7 +19,7 @@ from typing import Any
 
 import asyncpg
 
-from tidegate.errors import StoreBroken, StoreBusy
+from tidegate.core.errors import StoreBroken, StoreBusy
 from tidegate.store.postgres.address import shown
 from tidegate.store.postgres.connections import Connections
 from tidegate.store.postgres.failures import at_start, gone, lost, pooled, translate

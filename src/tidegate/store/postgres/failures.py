@@ -10,7 +10,7 @@ import ssl
 
 import asyncpg
 
-from tidegate.errors import StoreBroken, StoreBusy, TidegateError
+from tidegate.core.errors import StoreBroken, StoreBusy, TidegateError
 
 # The server or the way to it is gone; whether a COMMIT that was sent took effect is unknown.
 _LOST = (

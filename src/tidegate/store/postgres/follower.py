@@ -16,8 +16,8 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from tidegate.errors import TidegateError
-from tidegate.model import Event
+from tidegate.core.errors import TidegateError
+from tidegate.core.model import Event
 from tidegate.store import Listener
 from tidegate.store.postgres.engine import Engine, sql
 from tidegate.store.tail import Tail

@@ -18,8 +18,8 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
-from tidegate.clock import Clock
-from tidegate.errors import SchemaTooNew, TidegateError
+from tidegate.core.clock import Clock
+from tidegate.core.errors import SchemaTooNew, TidegateError
 from tidegate.store import SHARES, Holder, Node
 from tidegate.store.postgres.calls import Calls
 from tidegate.store.postgres.engine import Engine, sql

@@ -18,16 +18,16 @@ from typing import Any
 
 import asyncpg
 
-from tidegate.clock import Clock
-from tidegate.errors import ChangedElsewhere, Conflict, StoreBroken, StoreBusy, TidegateError
-from tidegate.model import Appended, Audience, Event, NewEvent
+from tidegate.core.clock import Clock
+from tidegate.core.errors import ChangedElsewhere, Conflict, StoreBroken, StoreBusy, TidegateError
+from tidegate.core.model import Appended, Audience, Event, NewEvent
 from tidegate.store import EventPage, EventQuery, Listener
 from tidegate.store.encoding import Audiences, audience_of, audience_row
 from tidegate.store.postgres.batches import Answer, Batch, Call, clash, event_from, event_of, gather, read_answer
 from tidegate.store.postgres.engine import Engine, sql
 from tidegate.store.postgres.follower import Follower
+from tidegate.store.postgres.log_spans import Partitions, slice_seconds
 from tidegate.store.postgres.pages import page
-from tidegate.store.postgres.partitions import Partitions, slice_seconds
 
 STUCK_AFTER_SECONDS = 0.5  # the door refuses new requests
 ANSWER_AFTER_SECONDS = 0.9  # those who wait get 503

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tidegate.errors import Conflict, SchemaTooNew
+from tidegate.core.errors import Conflict, SchemaTooNew
 from tidegate.store.postgres.engine import Engine
 from tidegate.store.sql import migrations
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from tidegate.model import Event, Origin
+from tidegate.core.model import Event, Origin
 from tidegate.store import EventPage, EventQuery
 from tidegate.store.encoding import ORIGIN_NUMBER
 from tidegate.store.postgres.engine import Engine, sql

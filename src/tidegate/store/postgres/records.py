@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
-from tidegate.errors import Fenced
-from tidegate.model import Appended, NewEvent, RecordState
+from tidegate.core.errors import Fenced
+from tidegate.core.model import Appended, NewEvent, RecordState
 from tidegate.store import RecordCommit, ResourceState
 from tidegate.store.encoding import ORIGIN_NUMBER, ORIGINS
 from tidegate.store.postgres.deliveries import Member, columns

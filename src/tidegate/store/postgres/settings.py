@@ -16,7 +16,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from tidegate.errors import ChangedElsewhere, StoreBusy
+from tidegate.core.errors import ChangedElsewhere, StoreBusy
 from tidegate.store import ApiKey, Feed, Item, Refusal
 from tidegate.store.postgres.deliveries import columns
 from tidegate.store.postgres.engine import Engine, sql

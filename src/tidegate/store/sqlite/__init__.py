@@ -17,8 +17,8 @@ from typing import Any
 
 import apsw
 
-from tidegate import ids
-from tidegate.errors import StoreBroken, StoreBusy
+from tidegate.core import ids
+from tidegate.core.errors import StoreBroken, StoreBusy
 from tidegate.store import FOREVER_US, SHARES, Holder, Node
 from tidegate.store.lock import DirectoryLock
 from tidegate.store.sqlite import backup

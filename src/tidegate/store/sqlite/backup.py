@@ -14,7 +14,7 @@ from pathlib import Path
 
 import apsw
 
-from tidegate.errors import BadRequest, Conflict, StoreBroken, StoreBusy
+from tidegate.core.errors import BadRequest, Conflict, StoreBroken, StoreBusy
 
 PAGES = 500  # of one step
 Progress = Callable[[int, int], None]

@@ -14,7 +14,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from tidegate.model import Attempt, DeliveryState, Exceptional, ExceptionState, Lane, Outcome, RangeSettlement
+from tidegate.core.model import Attempt, DeliveryState, Exceptional, ExceptionState, Lane, Outcome, RangeSettlement
 from tidegate.store import SHARES, Books, Replay, Settlement, Standing, share_of
 from tidegate.store.sqlite.engine import Engine, rows, sql
 from tidegate.store.sqlite.log import SqliteLog

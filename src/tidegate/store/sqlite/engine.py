@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 
 import apsw
 
-from tidegate.errors import StoreBroken, StoreBusy, TidegateError
+from tidegate.core.errors import StoreBroken, StoreBusy, TidegateError
 from tidegate.store.sql import queries
 
 log = logging.getLogger("tidegate.store")

@@ -16,8 +16,8 @@ from typing import Any
 import apsw
 import msgspec
 
-from tidegate.errors import ChangedElsewhere
-from tidegate.model import Appended, Audience, Event, NewEvent, Origin
+from tidegate.core.errors import ChangedElsewhere
+from tidegate.core.model import Appended, Audience, Event, NewEvent, Origin
 from tidegate.store import EventPage, EventQuery, Listener
 from tidegate.store.encoding import (
     ORIGIN_NUMBER,

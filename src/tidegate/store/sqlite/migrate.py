@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import apsw
 
-from tidegate.errors import SchemaTooNew
+from tidegate.core.errors import SchemaTooNew
 from tidegate.store.sql import migrations
 
 

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import apsw
 import msgspec
 
-from tidegate.errors import Fenced
-from tidegate.model import Appended, NewEvent, RecordState
+from tidegate.core.errors import Fenced
+from tidegate.core.model import Appended, NewEvent, RecordState
 from tidegate.store import RecordCommit, ResourceState
 from tidegate.store.encoding import ORIGIN_NUMBER, ORIGINS
 from tidegate.store.sqlite.engine import Engine, sql

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import apsw
 import msgspec
 
-from tidegate.errors import ChangedElsewhere
+from tidegate.core.errors import ChangedElsewhere
 from tidegate.store import ApiKey, Feed, Item, Refusal
 from tidegate.store.sqlite.engine import Engine, rows, sql
 

@@ -1,0 +1,115 @@
+"""One API call as handlers see it: who calls, what he asks, and what is answered. No HTTP library.
+
+`Context` is what all calls of one app share. `Call` is one request after its rights were checked and its parameters
+and body were judged, so a handler only does or tells. `Answer` and `Chunks` are for answers that are not plain JSON.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
+
+import msgspec
+
+from tidegate.api.keys import Grant, Keyring
+from tidegate.api.sessions import Sessions, host_name
+from tidegate.query import cursors
+from tidegate.query.schemas import Page
+from tidegate.query.stream import Hub
+
+if TYPE_CHECKING:
+    from tidegate.process.gateway import Gateway
+
+T = TypeVar("T")
+
+
+class Context:
+    """What belongs to one app: keys, sessions, streams. Made with the gateway, on its loop."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.keyring = Keyring(gateway.store.settings, gateway.clock)
+        self.sessions = Sessions(gateway.store.settings, self.keyring, gateway.clock)
+        self.hub = Hub(gateway.store.log)
+        self._boot = secrets.token_hex(4)
+        self._count = itertools.count(1)
+        if gateway.options.admin_key:
+            self.keyring.fix(gateway.options.admin_key, "TIDEGATE_ADMIN_KEY")
+
+    def next_request_id(self) -> str:
+        return f"req_{self._boot}{next(self._count):08x}"
+
+    def host_names(self) -> list[str]:
+        """Names under which a browser may call us, beside addresses and localhost."""
+        settings = self.gateway.live.settings.gateway
+        names = [self.gateway.options.host, *settings.allowed_hosts]
+        if settings.public_url:
+            names.append(self._public_name())
+        return names
+
+    def _public_name(self) -> str:
+        return host_name(self.gateway.live.settings.gateway.public_url.partition("://")[2].partition("/")[0])
+
+    def over_tls(self, scheme: str, host: str) -> bool:
+        """Whether the browser speaks TLS: with us, or with the proxy before us that `public_url` names.
+
+        What a proxy says in X-Forwarded-Proto is not asked, as anybody may send it.
+        """
+        public = self.gateway.live.settings.gateway.public_url
+        return scheme == "https" or (public.lower().startswith("https://") and host_name(host) == self._public_name())
+
+
+_contexts: WeakKeyDictionary[Gateway, Context] = WeakKeyDictionary()
+
+
+def context_of(gateway: Gateway) -> Context:
+    """The one context of a gateway, made at the first call, on its loop."""
+    context = _contexts.get(gateway)
+    if context is None:
+        context = _contexts[gateway] = Context(gateway)
+    return context
+
+
+class Call(msgspec.Struct, kw_only=True):
+    """One request whose rights, parameters and body are in order."""
+
+    context: Context
+    grant: Grant
+    path: dict[str, str]
+    query: dict[str, Any]  # judged by the table: absent ones are missing, or their default
+    body: Any  # of the type the table names; bytes where it names none of ours
+    query_string: bytes  # as it was sent, for calls that hand it on
+    headers: Mapping[str, str]  # lower-case names
+    request_id: str
+
+    @property
+    def gateway(self) -> Gateway:
+        return self.context.gateway
+
+    def page(self, items: Sequence[T], name: Callable[[T], str]) -> Page[T]:
+        """The part of a whole list that `?limit=` and `?cursor=` ask for."""
+        return cursors.page_of(items, name, self.query.get("limit"), self.query.get("cursor"))
+
+    @property
+    def allowed(self) -> frozenset[str] | None:
+        """Sources the caller may see; None: all."""
+        return self.grant.sources
+
+
+class Answer(msgspec.Struct, kw_only=True):
+    """An answer with its own status, headers or bytes. `body` is encoded as JSON unless it is bytes."""
+
+    status: int = 200
+    body: Any = b""
+    headers: list[tuple[str, str]] = []
+
+
+class Chunks(msgspec.Struct, kw_only=True):
+    """An answer without an end. `close` is called when the client left."""
+
+    chunks: AsyncIterator[bytes]
+    close: Callable[[], None]
+    headers: list[tuple[str, str]] = []

@@ -1,0 +1,164 @@
+"""Handlers that tell: events, stream, feeds, records, deliveries, explanations, books; of these only an ack writes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tidegate.api.calls import Answer, Call, Chunks
+from tidegate.core import ids
+from tidegate.query import advice, deliveries, events, explain, feeds, records, replays, stats
+from tidegate.query.events import EventFilter, instant
+from tidegate.query.schemas import (
+    AdviceForm,
+    DeliveryForm,
+    EventForm,
+    Explanation,
+    FeedForm,
+    FeedPage,
+    Page,
+    RecordForm,
+    RefusalForm,
+    ReplayForm,
+    Stats,
+)
+from tidegate.rules.language.view import media_type
+
+
+class Acknowledgement(msgspec.Struct, forbid_unknown_fields=True):
+    """Everything up to `cursor` (a page's next_cursor) is worked off."""
+
+    cursor: str
+
+
+def _filter(query: dict[str, Any]) -> EventFilter:
+    return EventFilter(
+        source=query.get("source"),
+        type=query.get("type"),
+        key=query.get("key"),
+        origin=query.get("origin"),
+        since_us=query.get("since"),
+        until_us=query.get("until"),
+        text=query.get("q"),
+    )
+
+
+async def list_events(call: Call) -> Page[EventForm]:
+    return await events.page(
+        call.gateway,
+        _filter(call.query),
+        limit=call.query["limit"],
+        cursor=call.query.get("cursor"),
+        ascending=call.query.get("order") == "asc",
+        allowed=call.allowed,
+    )
+
+
+async def one_event(call: Call) -> EventForm:
+    event = await events.one(call.gateway, call.path["id"], call.allowed)
+    return events.form(call.gateway.store.log.instance, event, headers=True)
+
+
+async def raw_event(call: Call) -> Answer:
+    """The bytes as they came. Only JSON keeps its content type: anything else could be a page that runs here."""
+    event = await events.one(call.gateway, call.path["id"], call.allowed)
+    kind = media_type(event.content_type)
+    is_json = kind == "application/json" or (kind.endswith("+json") and kind.isascii() and kind.isprintable())
+    name = f"{ids.event_id(call.gateway.store.log.instance, event.offset)}.{'json' if is_json else 'bin'}"
+    return Answer(
+        body=event.body,
+        headers=[
+            ("content-type", kind if is_json else "application/octet-stream"),
+            ("content-disposition", f'attachment; filename="{name}"'),
+        ],
+    )
+
+
+async def stream_events(call: Call) -> Chunks:
+    last = call.headers.get("last-event-id") or call.query.get("last_event_id")
+    stream = call.context.hub.open(_filter(call.query), last_event_id=last, allowed=call.allowed)
+    return Chunks(
+        chunks=stream.chunks(),
+        close=stream.close,
+        headers=[("content-type", "text/event-stream; charset=utf-8"), ("x-accel-buffering", "no")],
+    )
+
+
+async def read_feed(call: Call) -> FeedPage:
+    return await feeds.read(
+        call.gateway,
+        call.path["name"],
+        limit=call.query["limit"],
+        wanted=EventFilter(source=call.query.get("source"), type=call.query.get("type")),
+        allowed=call.allowed,
+    )
+
+
+async def ack_feed(call: Call) -> FeedForm:
+    return await feeds.ack(call.gateway, call.path["name"], call.body.cursor)
+
+
+async def list_records(call: Call) -> Page[RecordForm]:
+    return await records.page(
+        call.gateway,
+        call.path["source"],
+        call.path["resource"],
+        updated_since_us=call.query.get("updated_since"),
+        deleted=call.query.get("deleted", False),
+        limit=call.query["limit"],
+        cursor=call.query.get("cursor"),
+        allowed=call.allowed,
+    )
+
+
+async def one_record(call: Call) -> RecordForm:
+    return await records.one(
+        call.gateway,
+        call.path["source"],
+        call.path["resource"],
+        call.path["key"],
+        deleted=call.query.get("deleted", False),
+        allowed=call.allowed,
+    )
+
+
+async def list_deliveries(call: Call) -> Page[DeliveryForm]:
+    return await deliveries.page(
+        call.gateway,
+        event=call.query.get("event"),
+        destination=call.query.get("destination"),
+        state=call.query.get("state"),
+        limit=call.query["limit"],
+        cursor=call.query.get("cursor"),
+        allowed=call.allowed,
+    )
+
+
+async def one_delivery(call: Call) -> DeliveryForm:
+    return await deliveries.one(call.gateway, call.path["id"], call.allowed)
+
+
+async def explain_one(call: Call) -> Explanation:
+    return await explain.explain(call.gateway, call.path["id"], call.allowed)
+
+
+async def list_replays(call: Call) -> Page[ReplayForm]:
+    return call.page(await replays.all_replays(call.gateway), lambda one: one.id)
+
+
+async def one_replay(call: Call) -> ReplayForm:
+    return await replays.one(call.gateway, call.path["id"])
+
+
+async def read_stats(call: Call) -> Stats:
+    return await stats.snapshot(call.gateway)
+
+
+async def read_advice(call: Call) -> Page[AdviceForm]:
+    return call.page(await advice.all_resources(call.gateway), lambda one: one.resource)
+
+
+async def list_refusals(call: Call) -> Page[RefusalForm]:
+    kept = await call.gateway.store.settings.refusals(limit=call.query["limit"])
+    return Page([RefusalForm(instant(one.at_us), one.source, one.reason, one.detail, one.remote) for one in kept], None)

@@ -1,0 +1,321 @@
+"""Handlers that act: publish, pull, poll, retry, cancel, replay; keys, the configuration file, backup."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tidegate.api import parameters as query
+from tidegate.api.calls import Answer, Call, Context
+from tidegate.api.endpoint import MAX_BODY_BYTES
+from tidegate.api.parameters import instant
+from tidegate.api.sessions import LINK_SECONDS
+from tidegate.config import export
+from tidegate.config.secrets import hide_secrets
+from tidegate.core import units
+from tidegate.core.clock import rfc3339
+from tidegate.core.errors import BadRequest, Conflict, NotFound, StoreBusy
+from tidegate.core.spec import Config
+from tidegate.deliver import ReplayQuery
+from tidegate.pull import PollReport
+from tidegate.query import deliveries, replays
+from tidegate.query.schemas import DeliveryForm, Instant, Page
+from tidegate.receive.publish import publish
+from tidegate.store import ApiKey
+
+
+class EventIn(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """One event to publish. `id` is the publisher's own, for dedupe."""
+
+    source: str
+    type: str
+    data: Any
+    id: str | None = None
+    key: str | None = None
+    time: Instant | None = None
+
+
+class PublishedOne(msgspec.Struct):
+    id: str
+
+
+class PublishedList(msgspec.Struct):
+    data: list[PublishedOne]
+
+
+class ReplayRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What to deliver again. Times are by when the event was received; `1h` is an hour ago."""
+
+    source: str | None = None
+    destination: str | None = None
+    types: list[str] | None = None
+    since: str | None = None
+    until: str | None = None
+    state: str | None = None
+    event: str | None = None
+    dry_run: bool = False
+
+
+class KeyRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A key to make. `expires_in` is a duration."""
+
+    name: str
+    scopes: list[str]
+    sources: list[str] = []
+    expires_in: str | None = None
+
+
+class KeyForm(msgspec.Struct, kw_only=True):
+    id: str
+    name: str
+    scopes: list[str]
+    sources: list[str]
+    created_at: Instant
+    expires_at: Instant | None
+
+
+class NewKeyForm(KeyForm, kw_only=True):
+    """`key` is shown this once."""
+
+    key: str
+
+
+class LoginLink(msgspec.Struct):
+    """`path` below the gateway's address logs one browser in, once, until `expires_at`."""
+
+    path: str
+    expires_at: Instant
+
+
+class ReloadRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """Read the file again. `prune` deletes destinations that left it; else they are paused."""
+
+    prune: bool = False
+
+
+class ChangeOfItem(msgspec.Struct):
+    kind: str
+    name: str
+    action: str
+
+
+class Reloaded(msgspec.Struct):
+    changes: list[ChangeOfItem]
+
+
+class BackupRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """`path` on the gateway's machine: absolute, and nothing stands there."""
+
+    path: str
+
+
+class BackupDone(msgspec.Struct):
+    path: str
+    bytes: int
+
+
+# -- publish, pull, poll ---------------------------------------------------------------------------------
+
+
+def publish_bound(context: Context) -> int:
+    """The largest body that a publish inlet takes; 1 MiB when none says more."""
+    bounds = [
+        units.size_bytes(source.spec.publish.max_body)
+        for source in context.gateway.live.sources.values()
+        if source.spec.publish is not None
+    ]
+    return max(MAX_BODY_BYTES, *bounds) if bounds else MAX_BODY_BYTES
+
+
+async def publish_events(call: Call) -> Answer:
+    gateway = call.gateway
+    waiting = gateway.store.log.waiting
+    trouble = gateway.store.log.trouble
+    if trouble is not None:
+        raise StoreBusy(trouble, retry_after_seconds=1.0)
+    if waiting > gateway.live.settings.gateway.max_waiting:
+        raise StoreBusy(f"{waiting} events wait for the disk already", retry_after_seconds=1.0)
+
+    def allowed(source: str) -> int:
+        call.grant.need_source(source)
+        live = gateway.live.sources.get(source)
+        if live is None:
+            raise NotFound(f"there is no source {source[:80]!r}", hint="list them: tidegate config show")
+        if live.spec.publish is None:
+            raise NotFound(
+                f"source {source!r} has no publish inlet",
+                hint=f"add [sources.{source}.publish] to tidegate.toml",
+                code="no_publish_inlet",
+            )
+        return units.size_bytes(live.spec.publish.max_body)
+
+    status, body = await publish(gateway.store.log, gateway.live, gateway.clock, call.body, allowed)
+    return Answer(status=status, body=body)
+
+
+async def pull(call: Call) -> Answer:
+    """The source's data now. `max_age` and `no_cache` are ours; other parameters go to the source."""
+    source, resource = call.path["source"], call.path["resource"]
+    call.grant.need_source(source)
+    pairs = query.pairs_of(call.query_string)
+    ages = [value for name, value in pairs if name == "max_age"]
+    answer = await call.gateway.pull.pull(
+        source,
+        resource,
+        call.path.get("key"),
+        [(name, value) for name, value in pairs if name != "max_age"],
+        max_age=query.max_age(ages[-1]) if ages else None,
+        no_cache="no-cache" in call.headers.get("cache-control", "").lower(),
+        if_none_match=call.headers.get("if-none-match"),
+    )
+    return Answer(status=answer.status, headers=answer.headers, body=answer.body)
+
+
+async def poll(call: Call) -> PollReport:
+    call.grant.need_source(call.path["name"])
+    return await call.gateway.pull.poll_now(call.path["name"], call.path["resource"])
+
+
+# -- deliveries and replays ------------------------------------------------------------------------------
+
+
+async def retry(call: Call) -> DeliveryForm:
+    view = await deliveries.view_of(call.gateway, call.path["id"], call.allowed)
+    await call.gateway.deliver.retry(view.offset, view.destination)
+    return await deliveries.one(call.gateway, call.path["id"], call.allowed)
+
+
+async def cancel(call: Call) -> DeliveryForm:
+    view = await deliveries.view_of(call.gateway, call.path["id"], call.allowed)
+    await call.gateway.deliver.cancel(view.offset, view.destination)
+    return await deliveries.one(call.gateway, call.path["id"], call.allowed)
+
+
+async def create_replay(call: Call) -> Answer:
+    asked: ReplayRequest = call.body
+    now = call.gateway.clock.now_us()
+    replay = await call.gateway.deliver.replay(
+        ReplayQuery(
+            source=asked.source,
+            destination=asked.destination,
+            types=asked.types,
+            since_us=instant("since", asked.since, now) if asked.since is not None else None,
+            until_us=instant("until", asked.until, now) if asked.until is not None else None,
+            state=asked.state,
+            event=asked.event,
+            dry_run=asked.dry_run,
+        )
+    )
+    return Answer(status=200 if asked.dry_run else 202, body=replays.form(replay))
+
+
+# -- keys ------------------------------------------------------------------------------------------------
+
+
+def _key(key: ApiKey) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "name": key.name,
+        "scopes": list(key.scopes),
+        "sources": list(key.sources),
+        "created_at": rfc3339(key.created_at_us) or "",
+        "expires_at": rfc3339(key.expires_at_us),
+    }
+
+
+async def list_keys(call: Call) -> Page[KeyForm]:
+    return call.page([KeyForm(**_key(key)) for key in await call.context.keyring.all()], lambda key: key.id)
+
+
+async def create_key(call: Call) -> NewKeyForm:
+    asked: KeyRequest = call.body
+    for source in asked.sources:
+        if source not in call.gateway.live.sources:
+            raise BadRequest(f"there is no source {source[:80]!r}", hint="list them: tidegate config show")
+    expires = None
+    if asked.expires_in is not None:
+        try:
+            expires = call.gateway.clock.now_us() + int(min(units.seconds(asked.expires_in), 1e10) * 1_000_000)
+        except ValueError as error:
+            raise BadRequest(f"expires_in: {error}"[:300]) from None
+    key, token = await call.context.keyring.create(asked.name, asked.scopes, asked.sources, expires)
+    return NewKeyForm(**_key(key), key=token)
+
+
+async def login_link(call: Call) -> LoginLink:
+    expires = call.gateway.clock.now_us() + LINK_SECONDS * 1_000_000
+    return LoginLink(f"/login?token={call.context.sessions.new_link()}", rfc3339(expires) or "")
+
+
+async def delete_key(call: Call) -> None:
+    await call.context.keyring.delete(call.path["id"])
+
+
+# -- configuration, backup -------------------------------------------------------------------------------
+
+
+async def reload(call: Call) -> Reloaded:
+    if call.gateway.options.config is None:
+        raise Conflict(
+            "this gateway was started without a file",
+            hint="start it with: tidegate serve --config FILE",
+            code="no_file",
+        )
+    changes = await call.gateway.reload(call.body.prune)
+    return Reloaded([ChangeOfItem(one.kind, one.name, one.action) for one in changes])
+
+
+async def read_config(call: Call) -> Any:
+    """The configuration in force. As TOML, secrets are `${env:...}`; as JSON they are hidden."""
+    live, owner = call.gateway.live, call.query.get("owner")
+    settings = Config() if owner == "api" else live.settings  # they are the file's alone
+    config = Config(
+        gateway=settings.gateway,
+        egress=settings.egress,
+        retention=settings.retention,
+        sources={name: one.spec for name, one in live.sources.items() if owner in (None, one.owner)},
+        destinations={name: one.spec for name, one in live.destinations.items() if owner in (None, one.owner)},
+        routes={name: one.spec for name, one in live.routes.items() if owner in (None, one.owner)},
+    )
+    if call.query.get("format") == "toml":
+        return Answer(
+            body=export.to_toml(config).encode(), headers=[("content-type", "application/toml; charset=utf-8")]
+        )
+    shown = {
+        "gateway": msgspec.to_builtins(config.gateway),
+        "egress": msgspec.to_builtins(config.egress),
+        "retention": msgspec.to_builtins(config.retention),
+    }
+    for kind in ("sources", "destinations", "routes"):
+        shown[kind] = {name: hide_secrets(spec) for name, spec in getattr(config, kind).items()}
+    return shown
+
+
+def _free_place(text: str) -> Path:
+    path = Path(text)
+    if "\0" in text or not path.is_absolute():
+        raise BadRequest(
+            f"the path {text[:200]!r} is not absolute", hint="give a path from the root of the file system"
+        )
+    try:
+        exists, has_place = path.exists(), path.parent.is_dir()
+    except (OSError, UnicodeEncodeError) as error:  # a name too long, a folder that is closed to us
+        reason = getattr(error, "strerror", "it is no file name")
+        raise BadRequest(f"the path {text[:200]!r} cannot be used: {reason}", hint="give another path") from None
+    if exists:
+        raise Conflict(f"{text[:200]!r} exists already", hint="name a file that does not exist yet", code="exists")
+    if not has_place:
+        raise NotFound(f"there is no directory {str(path.parent)[:200]!r}", hint="make it first")
+    return path
+
+
+async def backup(call: Call) -> BackupDone:
+    path = _free_place(call.body.path)
+    await call.gateway.backup(str(path))
+    return BackupDone(str(path), _size(path))
+
+
+def _size(path: Path) -> int:
+    return sum(one.stat().st_size for one in path.rglob("*") if one.is_file()) if path.is_dir() else path.stat().st_size

@@ -1,0 +1,138 @@
+"""`tidegate check` and `tidegate init`: the verbs that need a file and no gateway."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tidegate.cli.options import json_option
+from tidegate.core.errors import ConfigError, Conflict
+
+STARTER = """#:schema ./tidegate.schema.json
+# What this gateway receives, asks, delivers and answers. Judge it with: tidegate check tidegate.toml
+# Values may be ${env:NAME} or ${file:PATH}; an unset variable is refused before anything starts.
+
+[gateway]
+# public_url = "https://gate.example.com"   # needed by providers that sign the URL
+
+[egress]
+# Private addresses may not be called unless they stand here.
+# allow = ["127.0.0.1/32"]
+
+[retention]
+events = "30d"
+
+# -- sources: outside systems --------------------------------------------------------------------------
+
+# Push in by POST /api/v1/events, with a key made by: tidegate keys create NAME --scope publish --source app
+[sources.app.publish]
+
+# Push in by a provider's webhooks, at POST /in/payments.
+# [sources.payments.webhook]
+# verify = "stripe"
+# secret = "${env:STRIPE_SECRET}"
+
+# Pull in: an API without webhooks becomes a stream of changes.
+# [sources.shop.api]
+# base_url = "https://shop.example.com/api"
+# auth = { type = "bearer", token = "${env:SHOP_TOKEN}" }
+#
+# [sources.shop.resources.orders]
+# path = "/orders"
+# item_path = "/orders/{id}"
+# data_selector = "orders"
+# version = "updated_at"
+# paginator = { type = "header_link" }
+# incremental = { cursor_path = "updated_at", param = "updated_since", lag = "10s" }
+# poll = "5m"
+
+# -- destinations: receivers ---------------------------------------------------------------------------
+
+# [destinations.crm]
+# url = "https://crm.example.com/hooks"
+# retry = ["5s", "5m", "30m", "2h", "5h", "10h", "10h"]
+
+# -- routes: which events go where -----------------------------------------------------------------------
+
+# [routes.app-to-crm]
+# from = "app"
+# to = "crm"
+# types = ["order.*"]
+"""
+
+
+@click.command()
+@click.argument("file", default="tidegate.toml", type=click.Path(readable=False, path_type=Path))
+@json_option
+def check(file: Path, as_json: bool) -> int:
+    """Judge a configuration FILE. Everything that is wrong is named, with its line; exit 2 when something is."""
+    from tidegate.cli.output import count, print_error, print_json
+    from tidegate.config.load import load_file
+
+    try:
+        loaded = load_file(file, os.environ)
+    except ConfigError as error:
+        if not as_json:
+            return print_error(error)
+        print_json({"ok": False, "errors": [_as_json(one) for one in getattr(error, "problems", (error,))]})
+        return 2
+    config = loaded.config
+    if as_json:
+        counts = {
+            "sources": len(config.sources),
+            "destinations": len(config.destinations),
+            "routes": len(config.routes),
+        }
+        print_json({"ok": True, "warnings": list(loaded.warnings), **counts})
+        return 0
+    for warning in loaded.warnings:
+        print(f"warning: {warning}")
+    things = (
+        count(len(config.sources), "source"),
+        count(len(config.destinations), "destination"),
+        count(len(config.routes), "route"),
+    )
+    print(f"{file} is right: {', '.join(things)}")
+    return 0
+
+
+def _as_json(error: ConfigError) -> dict[str, Any]:
+    return {
+        "code": error.code,
+        "message": error.message,
+        "path": error.path,
+        "where": error.where,
+        "hint": error.hint,
+    }
+
+
+@click.command()
+@click.argument("directory", default=".", type=click.Path(file_okay=False, readable=False, path_type=Path))
+@click.option("--force", is_flag=True, help="Replace a tidegate.toml that is there.")
+@json_option
+def init(directory: Path, force: bool, as_json: bool) -> None:
+    """Write a commented tidegate.toml and tidegate.schema.json into DIRECTORY."""
+    from tidegate.cli.output import print_wrote
+    from tidegate.config.schema import SCHEMA_FILE, schema_text
+
+    file = directory / "tidegate.toml"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if file.exists() and not force:
+            raise Conflict(
+                f"{file} exists already", hint=f"tidegate check {file}, or tidegate init --force", code="exists"
+            )
+        file.write_text(STARTER, "utf-8")
+        (directory / SCHEMA_FILE).write_text(schema_text(), "utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"{directory} cannot be written: {(error.strerror or type(error).__name__).lower()}",
+            code="config_unreadable",
+            hint="name another directory",
+        ) from None
+    print_wrote([file, directory / SCHEMA_FILE], as_json)
+    if not as_json:
+        print(f"next: tidegate serve --config {file}")

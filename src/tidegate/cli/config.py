@@ -1,0 +1,213 @@
+"""`tidegate config`: the file against the running gateway, and the gateway's configuration as text."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tidegate.cli import Group
+from tidegate.cli.client import Client, find_gateway
+from tidegate.cli.options import gateway_verb, json_option
+
+if TYPE_CHECKING:
+    from tidegate.core.spec import Config
+
+_ACTIONS = {
+    "added": "+", "created": "+", "resumed": "+", "removed": "-", "deleted": "-", "paused": "-",
+    "changed": "~", "updated": "~", "moved": "~", "taken over": "~",
+}  # fmt: skip
+
+
+@click.group(cls=Group)
+def config() -> None:
+    """Compare, apply, export and show the configuration."""
+
+
+@config.command()
+@click.argument("file", default="tidegate.toml", type=click.Path(readable=False, path_type=Path))
+@gateway_verb
+def diff(file: Path, data: Path, as_json: bool) -> None:
+    """What applying FILE would change in the running gateway.
+
+    Secrets are compared as set or not set: the gateway does not show them.
+    """
+    import msgspec
+
+    from tidegate.cli.output import clean, print_json
+    from tidegate.config.diff import diff_trees
+    from tidegate.config.load import load_file
+
+    wanted = _hidden(load_file(file, os.environ).config)
+    client = find_gateway(data)
+    running = _settled(client.get("/config", {"owner": "file"}))
+    left = {one["name"] for one in client.every("/destinations") if one.get("pause_reason") == "left_file"}
+    for name in left - set(wanted["destinations"]):
+        running["destinations"].pop(name, None)  # it left before: no difference any more
+    changes = [msgspec.to_builtins(one) for one in diff_trees(running, wanted)]
+    changes = _announced(changes, left & set(wanted["destinations"]))
+    if as_json:
+        print_json({"changes": changes})
+        return
+    _print_changes(changes, "the file and the gateway agree")
+    for name in sorted(left - set(wanted["destinations"])):
+        print(
+            f"destination {clean(name)} left the file and stays paused; delete it with: tidegate config apply --prune"
+        )
+
+
+def _announced(changes: list[dict[str, Any]], back: set[str]) -> list[dict[str, Any]]:
+    """In the words of what applying does: a destination that leaves the file is paused, one that is back is resumed."""
+    for one in changes:
+        if one["kind"] == "destination" and one["action"] == "removed":
+            one["action"] = "paused"
+    told = {one["name"] for one in changes if one["kind"] == "destination"}
+    resumed = [{"kind": "destination", "name": name, "action": "resumed", "fields": []} for name in sorted(back - told)]
+    return resumed + changes
+
+
+def _hidden(config: Config) -> dict[str, Any]:
+    from tidegate.config.secrets import hide_secrets, tree_of
+
+    tree = tree_of(config)
+    for kind in ("sources", "destinations", "routes"):
+        tree[kind] = {name: hide_secrets(item) for name, item in getattr(config, kind).items()}
+    return tree
+
+
+def _settled(answer: dict[str, Any]) -> dict[str, Any]:
+    """The gateway's answer in the same form: settings without what equals its default."""
+    import msgspec
+
+    from tidegate.config.secrets import tree_of
+    from tidegate.core.spec import Egress, GatewaySettings, Retention
+
+    out = dict(answer)
+    for kind, struct in (("gateway", GatewaySettings), ("egress", Egress), ("retention", Retention)):
+        out[kind] = tree_of(msgspec.convert(answer.get(kind, {}), struct))
+    return out
+
+
+def _print_changes(changes: list[dict[str, Any]], none: str) -> None:
+    from tidegate.cli.output import clean
+
+    if not changes:
+        print(none)
+    for one in changes:
+        name = f" {one['name']}" if one["name"] else ""
+        fields = f": {', '.join(one['fields'])}" if one.get("fields") else ""
+        print(clean(f"{_ACTIONS.get(one['action'], '*')} {one['kind']}{name} {one['action']}{fields}"))
+
+
+@config.command("apply")
+@click.option("--prune", is_flag=True, help="Delete destinations that left the file, with what waits for them.")
+@gateway_verb
+def apply_(prune: bool, data: Path, as_json: bool) -> None:
+    """Have the running gateway read its file again. A file that is not right changes nothing."""
+    from tidegate.cli.output import print_json
+
+    answer = find_gateway(data).post("/config", {"prune": prune})
+    if as_json:
+        print_json(answer)
+        return
+    _print_changes(answer["changes"], "nothing changed")
+    if any(one["action"] == "paused" for one in answer["changes"]):
+        print(
+            "paused destinations left the file and keep their backlog; delete them with: tidegate config apply --prune"
+        )
+
+
+@config.command()
+@click.option(
+    "--owner", type=click.Choice(["api", "file", "all"]), default="api", show_default=True, help="Whose items."
+)
+@gateway_verb
+def export(owner: str, data: Path, as_json: bool) -> None:
+    """Print what was defined through the API or the dashboard as TOML.
+
+    The same configuration gives the same bytes. Secrets become ${env:...}. Put into the file, with these variables
+    set, it belongs to the file from the next `config apply` on.
+    """
+    from tidegate.cli.output import print_json
+
+    client = find_gateway(data)
+    query = {"owner": None if owner == "all" else owner}
+    if as_json:
+        print_json(client.get("/config", query))
+    else:
+        sys.stdout.buffer.write(client.request("GET", "/config", query={**query, "format": "toml"}).body)
+
+
+@config.command()
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write it into a file.")
+@json_option
+def schema(output: Path | None, as_json: bool) -> None:
+    """Print the JSON Schema of tidegate.toml, for editors. It is JSON with and without --json."""
+    from tidegate.cli.output import print_wrote
+    from tidegate.config.schema import schema_text
+
+    if output is None:
+        print(schema_text(), end="")
+    else:
+        output.write_text(schema_text(), "utf-8")
+        print_wrote([output], as_json)
+
+
+@config.command()
+@gateway_verb
+def show(data: Path, as_json: bool) -> None:
+    """Show the configuration in force: the file's and the API's. Secrets are hidden."""
+    from tidegate.cli.output import print_json
+
+    client = find_gateway(data)
+    if as_json:
+        print_json(client.get("/config"))
+        return
+    _show_lists(client)
+
+
+def _show_lists(client: Client) -> None:
+    from tidegate.cli.output import state_sign, table
+
+    sources, destinations, routes = (client.every(f"/{kind}") for kind in ("sources", "destinations", "routes"))
+    inlets = ("webhook", "form", "publish", "api")
+    print("Sources")
+    table(
+        ("name", "inlets", "resources", "owner"),
+        [
+            (s["name"], ", ".join(i for i in inlets if i in s), ", ".join(s.get("resources", {})), s.get("owner"))
+            for s in sources
+        ],
+    )
+    print("\nDestinations")
+    table(
+        ("name", "kind", "url", "state", "owner"),
+        [
+            (
+                d["name"],
+                d.get("type", "webhook"),
+                d["url"],
+                state_sign("paused") if d.get("paused_at") else "",
+                d.get("owner"),
+            )
+            for d in destinations
+        ],
+    )
+    print("\nRoutes")
+    table(
+        ("name", "from", "to", "takes", "owner"),
+        [(r["name"], _names(r["from"]), _names(r["to"]), _takes(r), r.get("owner")) for r in routes],
+    )
+
+
+def _names(value: Any) -> str:
+    return value if isinstance(value, str) else ", ".join(value)
+
+
+def _takes(route: dict[str, Any]) -> str:
+    parts = [*route.get("types", []), *(f"changes of {name}" for name in route.get("changes", []))]
+    text = ", ".join(parts) or "what came in"
+    return text + (", filtered" if route.get("filter") else "") + ("" if route.get("enabled", True) else " (off)")

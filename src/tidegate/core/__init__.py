@@ -1,0 +1,1 @@
+"""Words and types that everything else is written in. Imports nothing of ours."""

@@ -1,0 +1,290 @@
+"""The client for everything that is asked: pulls, polls, token calls, tests of sources.
+
+Owns redirects, the bound on what an answer may hold after decoding, and the translation of aiohttp's errors.
+It may not know resources, pages or credentials beyond the headers it is handed. Invariants: a request goes
+only to an origin the caller named; the caller's headers never reach another origin than the URL's own, not
+by a redirect either; error texts name the host and never the query, where keys may stand. Whatever HTTP
+status comes is an answer and is returned; errors mean that there was no usable one. Nothing survives a crash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import zlib
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode, urljoin
+
+import msgspec
+
+from tidegate import __version__
+from tidegate.core.clock import Clock
+from tidegate.core.errors import ConfigError, UpstreamError, UpstreamTimeout
+from tidegate.outbound.dialer import Dialer, translate
+from tidegate.rules.outbound.addresses import Target, parse_target
+
+if TYPE_CHECKING:
+    import aiohttp
+
+_REDIRECTS = 3
+_FOLLOWED = (301, 302, 303, 307, 308)
+_SAFE = ("GET", "HEAD")
+_CONNECT_SECONDS = 10.0
+_PIECE = 256 * 1024  # decoded at a time, so that a bomb does not hold the loop
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_UNASKED = ("content-encoding", "content-length", "transfer-encoding")  # no longer true of a decoded body
+
+
+class PullResponse(msgspec.Struct, frozen=True):
+    """An answer. Header names are lower-case, in the order sent; one with a control letter is left out. `body` is
+    decoded when it came as gzip.
+    """
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+    sent_at_us: int  # before the first byte of the first request
+    received_at_us: int  # after the last byte of the body
+
+
+class _Pool:
+    """A session with the guard's rules of one moment; closed when they have changed and nobody uses it any more."""
+
+    def __init__(self, session: aiohttp.ClientSession, generation: int) -> None:
+        self.session = session
+        self.generation = generation
+        self.users = 0
+
+
+class PullClient:
+    """One per process, on the loop it is first used on."""
+
+    def __init__(self, dialer: Dialer, clock: Clock) -> None:
+        self._dialer = dialer
+        self._clock = clock
+        self._pool: _Pool | None = None
+        self._closed = False
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        params: Sequence[tuple[str, str]] = (),
+        body: bytes | None = None,
+        timeout_seconds: float,
+        max_bytes: int = 16 * 1024 * 1024,
+        origins: frozenset[str] = frozenset(),
+    ) -> PullResponse:
+        """One request and at most three redirects, all within `timeout_seconds`.
+
+        `params` are added to the query of `url`. `origins` (`https://host` or `https://host:port`) are those
+        that may be asked; none given means the URL's own only. A redirect is followed for GET and HEAD (307
+        and 308 on the same origin for every method); on another one of `origins` without headers and params.
+        ConfigError `url_invalid`, Blocked, UpstreamTimeout, or UpstreamError with the code `foreign_origin`
+        (URL or redirect leave `origins`), `upstream_too_large` or `upstream_failed`.
+        """
+        target = parse_target(_with_params(url, params))
+        allowed = frozenset(parse_target(origin).origin for origin in origins) or frozenset({target.origin})
+        if target.origin not in allowed:
+            raise _foreign(f"{target.origin} is none of this source's own origins", None)
+        sent_at_us = self._clock.now_us()
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                status, answer, decoded = await self._follow(method, target, headers, body, max_bytes, allowed)
+        except TimeoutError:
+            raise UpstreamTimeout(f"{target.host} did not answer within {timeout_seconds:g} s") from None
+        return PullResponse(status, answer, decoded, sent_at_us, self._clock.now_us())
+
+    async def close(self) -> None:
+        self._closed = True
+        if self._pool is not None:
+            pool, self._pool = self._pool, None
+            await pool.session.close()
+
+    async def _follow(
+        self,
+        method: str,
+        target: Target,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        max_bytes: int,
+        allowed: frozenset[str],
+    ) -> tuple[int, list[tuple[str, str]], bytes]:
+        first = target.origin
+        for _ in range(_REDIRECTS + 1):
+            status, answer, decoded = await self._once(method, target, headers, body, max_bytes)
+            location = next((value for name, value in answer if name == "location"), "")
+            if status not in _FOLLOWED or not location:
+                return status, answer, decoded
+            following = _redirected(target, location, status)
+            if following.origin not in allowed:
+                raise _foreign(f"{target.host} redirects to another origin, {following.origin}", status)
+            if method not in _SAFE and (status not in (307, 308) or following.origin != first):
+                raise UpstreamError(f"{target.host} redirects a {method}", upstream_status=status, retryable=False)
+            if following.origin != first:
+                headers = {}
+            target = following
+        raise UpstreamError(f"{target.host} redirects more than {_REDIRECTS} times", upstream_status=status)
+
+    async def _once(
+        self, method: str, target: Target, headers: Mapping[str, str], body: bytes | None, max_bytes: int
+    ) -> tuple[int, list[tuple[str, str]], bytes]:
+        import aiohttp  # at the first request: see guarded.py
+        from yarl import URL
+
+        shown = f"{target.scheme}://{target.host_header}"
+        sent = {"user-agent": f"tidegate/{__version__}"}
+        sent.update((name.lower(), value) for name, value in headers.items())
+        sent["accept-encoding"] = "gzip"  # the one whose size we bound while decoding
+        tls = await self._dialer.tls() if target.scheme == "https" else True
+        async with self._session() as session:
+            try:
+                async with session.request(
+                    method,
+                    URL(shown + target.path, encoded=True),
+                    headers=sent,
+                    data=body,
+                    allow_redirects=False,
+                    ssl=tls,
+                    timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
+                ) as response:
+                    answer = [
+                        (name.decode("latin-1").lower(), value.decode("latin-1"))
+                        for name, value in response.raw_headers
+                        if _CONTROL.search(value) is None  # RFC 9110 section 5.5; the parser lets some pass
+                    ]
+                    decoded, unpacked = await _read(response, target.host, max_bytes)
+                    if unpacked:
+                        answer = [(name, value) for name, value in answer if name not in _UNASKED]
+                    return response.status, answer, decoded
+            except (aiohttp.ClientError, ConnectionError) as error:
+                raise _translated(error, target) from None
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator[aiohttp.ClientSession]:
+        if self._closed:
+            raise RuntimeError("the pull client is closed")
+        pool = self._pool
+        generation = self._dialer.guard.generation
+        if pool is None or pool.generation != generation:
+            from tidegate.outbound.guarded import make_session
+
+            old, self._pool = pool, _Pool(make_session(self._dialer), generation)
+            pool = self._pool
+        else:
+            old = None
+        pool.users += 1  # before anything is awaited: whoever finds it unused closes it
+        try:
+            if old is not None and old.users == 0:
+                await old.session.close()
+            yield pool.session
+        finally:
+            pool.users -= 1
+            if pool.users == 0 and pool is not self._pool:
+                await pool.session.close()
+
+
+def _with_params(url: str, params: Sequence[tuple[str, str]]) -> str:
+    """A fragment is dropped: links that a source gives may have one, and it is never sent."""
+    base = url.split("#", 1)[0]
+    if not params:
+        return base
+    joint = "" if base.endswith(("?", "&")) else "&" if "?" in base else "?"
+    return base + joint + urlencode(params, quote_via=quote)
+
+
+def _foreign(message: str, status: int | None) -> UpstreamError:
+    return UpstreamError(
+        message,
+        upstream_status=status,
+        code="foreign_origin",
+        retryable=False,
+        hint="credentials stay with their origin; set base_url to the address the source answers from",
+    )
+
+
+def _redirected(target: Target, location: str, status: int) -> Target:
+    base = f"{target.scheme}://{target.host_header}{target.path}"
+    try:
+        return parse_target(urljoin(base, location).split("#", 1)[0])
+    except (ConfigError, ValueError):
+        message = f"{target.host} redirects to something that is no http or https URL"
+        raise UpstreamError(message, upstream_status=status, retryable=False) from None
+
+
+async def _read(response: aiohttp.ClientResponse, host: str, max_bytes: int) -> tuple[bytes, bool]:
+    """The body and whether it was unpacked. Both the bytes on the wire and the unpacked ones are bounded."""
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity", "gzip", "x-gzip"):
+        raise UpstreamError(f"{host} answered in the encoding {encoding[:40]!r}, which was not asked for")
+    unpack = _Gzip() if encoding.endswith("gzip") else None
+    parts: list[bytes] = []
+    read = size = 0
+    async for chunk in response.content.iter_any():
+        read += len(chunk)
+        for piece in [chunk] if unpack is None else unpack.pieces(chunk, host):
+            size += len(piece)
+            parts.append(piece)
+            if size > max_bytes:
+                break
+            if unpack is not None:
+                await asyncio.sleep(0)
+        if size > max_bytes or read > max_bytes:
+            response.close()
+            raise UpstreamError(
+                f"{host} answered with more than {max_bytes} bytes",
+                upstream_status=response.status,
+                code="upstream_too_large",
+                retryable=False,
+                hint="ask for smaller pages",
+            )
+    if unpack is not None and not unpack.whole:
+        raise UpstreamError(f"{host}: the gzip of the answer ends early", upstream_status=response.status)
+    return b"".join(parts), unpack is not None
+
+
+class _Gzip:
+    """Unpacks gzip, several members too, never more than `_PIECE` bytes at once."""
+
+    def __init__(self) -> None:
+        self._stream = zlib.decompressobj(wbits=31)
+        self._begun = False
+
+    @property
+    def whole(self) -> bool:
+        return not self._begun or self._stream.eof
+
+    def pieces(self, data: bytes, host: str) -> Iterator[bytes]:
+        """Yields the unpacked parts; UpstreamError when it is no gzip."""
+        while data:
+            if self._stream.eof:
+                self._stream = zlib.decompressobj(wbits=31)
+            self._begun = True
+            try:
+                piece = self._stream.decompress(data, _PIECE)
+            except zlib.error:
+                raise UpstreamError(f"{host}: the answer is no gzip although it says so") from None
+            data = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
+            yield piece
+
+
+def _translated(error: Exception, target: Target) -> Exception:
+    import aiohttp
+
+    host = target.host
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        reason = getattr(error.certificate_error, "verify_message", "refused")
+        return UpstreamError(f"{host} port {target.port}: certificate refused: {reason}")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return translate(error.os_error, host, target.port, target.scheme == "https")
+    if isinstance(error, aiohttp.ServerTimeoutError):
+        return UpstreamTimeout(f"{host}: no connection within {_CONNECT_SECONDS:g} s")
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return UpstreamError(f"{host}: the body of the answer ends early or is broken")
+    if isinstance(error, aiohttp.ClientResponseError):
+        return UpstreamError(f"{host}: the answer is no HTTP")
+    return UpstreamError(f"{host}: closed before an answer")

@@ -1,0 +1,1 @@
+"""The process: builds the gateway, serves HTTP, stops in order."""

@@ -1,0 +1,157 @@
+"""`tidegate serve`: gateway, API and server put together, from the command line to exit code 0.
+
+Owns the process: loop, signals, the ready line, `DIR/local.json`. SIGTERM and SIGINT: tell balancers where there are
+other nodes, stop accepting, let what is in flight end (10 s at most), settle, exit 0. SIGHUP: read the file again; an
+invalid file changes nothing and is logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tidegate import __version__, logs
+from tidegate.api.app import make_app
+from tidegate.api.bootstrap import local_key, login_link
+from tidegate.core.errors import TidegateError
+from tidegate.process.gateway import Gateway, ServeOptions, open_gateway
+from tidegate.process.http_edge import Server, bind, make_server, run_until
+
+STAND_ASIDE_SECONDS = 2.5  # a balancer that asks /readyz each second has seen it by then
+
+log = logging.getLogger("tidegate.serve")
+
+
+def serve(options: ServeOptions) -> int:
+    """Run the gateway in this process until a signal; returns the exit code. Raises TidegateError before `ready`."""
+    import uvloop
+
+    logs.set_up()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is a configuration in force that could change
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(options))
+
+
+async def _serve(options: ServeOptions) -> int:
+    listeners = [bind(options.host, options.port)]
+    try:
+        if options.ingest_port is not None:
+            listeners.append(bind(options.host, options.ingest_port))
+        listener, *others = listeners
+        port = listener.getsockname()[1]
+        ingest = others[0] if others else None
+        ingest_port = ingest.getsockname()[1] if ingest is not None else None
+        options = msgspec.structs.replace(options, port=port, ingest_port=ingest_port)
+        gateway = await open_gateway(options)
+    except BaseException:
+        for one in listeners:
+            one.close()
+        raise
+    local: Path | None = None
+    try:
+        await gateway.start()
+        url = f"http://{'[' + options.host + ']' if ':' in options.host else options.host}:{port}"
+        app = await make_app(gateway)
+        servers = [(make_server(_with_door(app, gateway) if ingest is None else app), listener)]
+        if ingest is not None:
+            servers.append((make_server(gateway.door), ingest))
+        _handle_signals(gateway, [server for server, _ in servers])
+        local = _write_local(gateway, await local_key(gateway), url)
+        link = await login_link(gateway, url) if options.admin_key is None else None
+        await run_until(servers, gateway.stopping, lambda: _ready(gateway, url, link))
+    finally:
+        if local is not None:
+            local.unlink(missing_ok=True)
+        await gateway.stop()
+    log.info("stopped")
+    if gateway.failure is not None:
+        raise TidegateError(
+            f"the store failed: {gateway.failure}",
+            hint="look at the disk, then start again: tidegate serve recovers from what is on it",
+            code="store_unavailable",
+        )
+    return 0
+
+
+def _with_door(app: Any, gateway: Gateway) -> Any:
+    """One port for all: `/in/*` goes to the bare door before any framework."""
+    door = gateway.door
+
+    def route(scope: Any, receive: Any, send: Any) -> Any:
+        if scope["type"] == "http" and scope["path"].startswith("/in/"):
+            return door(scope, receive, send)
+        return app(scope, receive, send)
+
+    return route
+
+
+def _ready(gateway: Gateway, url: str, link: str | None) -> None:
+    # What was made until here lives as long as the process: keep it out of every later collection.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+    print(f"ready {url}", flush=True)  # noqa: T201 - the contract's first line on stdout
+    if link is not None:
+        print(f"log in once, within the hour: {link}", flush=True)  # noqa: T201
+    told, live = gateway.options, gateway.live
+    log.info(
+        "serving",
+        extra={
+            "version": __version__,
+            "url": url,
+            "ingest_port": told.ingest_port,
+            "config": None if told.config is None else str(told.config),
+            "data": str(told.data),
+            "sources": len(live.sources),
+            "destinations": len(live.destinations),
+            "routes": len(live.routes),
+        },
+    )
+
+
+def _handle_signals(gateway: Gateway, servers: list[Server]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lambda: loop.create_task(_end(gateway, servers), name="end"))
+    loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(_reload(gateway)))
+
+
+async def _end(gateway: Gateway, servers: list[Server]) -> None:
+    """Where other nodes are, the balancer is told first; a second signal ends the wait."""
+    first, gateway.leaving = not gateway.leaving, True
+    try:
+        if first and await gateway.has_company():
+            for server in servers:
+                server.stand_aside()
+            await asyncio.sleep(STAND_ASIDE_SECONDS)
+    finally:
+        gateway.stopping.set()
+
+
+async def _reload(gateway: Gateway) -> None:
+    try:
+        changes = await gateway.reload()
+    except TidegateError as error:
+        for one in getattr(error, "problems", (error,)):
+            path, where = getattr(one, "path", "$"), getattr(one, "where", "") or "no file"
+            told = {"code": one.code, "hint": one.hint}
+            log.error("the configuration was not taken: %s - at %s (%s)", one.message, path, where, extra=told)
+    else:
+        log.info("the configuration was read again: %d changes", len(changes))
+
+
+def _write_local(gateway: Gateway, key: str, url: str) -> Path:
+    """`DIR/local.json`, mode 0600: where the command line finds this gateway and a key for it."""
+    path = gateway.options.data / "local.json"
+    descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+    os.fchmod(descriptor, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(msgspec.json.encode({"url": url, "key": key}))
+    return path

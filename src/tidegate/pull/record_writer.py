@@ -1,0 +1,220 @@
+"""The only writer of one resource's records: merges copies into them and makes the changes.
+
+Owns the resource's state (cursor, validators, position in the log, counters, memo) and the transaction in which
+records, change events and state move together. Knows no HTTP and no schedule: copies are handed in, told or read.
+Invariant: a change event exists exactly when its record's number moved, and the state never runs ahead of the records.
+
+Crash: a commit is whole or absent. After a commit that failed the memory is thrown away and read back from the store,
+so what was or was not written is seen before anything is written again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+import msgspec
+
+from tidegate.core.clock import Clock
+from tidegate.core.model import Change, NewEvent, RecordState
+from tidegate.core.spec import Resource
+from tidegate.pull.statistics import Statistics
+from tidegate.pull.yielding import Breather
+from tidegate.rules.language.view import event_view
+from tidegate.rules.sync.merge import Copy, Verdict, compare, judge, stored, version_instant
+from tidegate.store import RecordCommit, ResourceState, Store
+
+MAX_ROWS = 500  # of one transaction
+MAX_ROW_BYTES = 2 << 20
+MAX_DIRTY = 1000  # records that wait to be fetched; beyond, webhooks and polls wait too
+
+View = Callable[[], dict[str, Any]]
+Mark = tuple[int, str]  # since when, origin
+
+
+class Router(Protocol):
+    """The routing decision in force. `decide` answers from memory, None when it must intern a new decision."""
+
+    def decide(self, source: str, type_: str, view: View, resource: str, /) -> int | None: ...
+
+    async def decide_slow(self, source: str, type_: str, view: View, resource: str, /) -> int: ...
+
+
+class Memo(msgspec.Struct, omit_defaults=True):
+    """What the engine keeps beside the named columns."""
+
+    begun: bool = False  # the position in the log was set
+    dirty: dict[str, Mark] = {}  # by key: to be fetched
+    suspects: list[str] = []  # missing in the last scan (confirm = "second_scan")
+    validated: str = ""  # the request that etag and last_modified belong to
+
+
+class Applied(msgspec.Struct):
+    """What became of a slice of copies."""
+
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    same: int = 0
+    older: int = 0
+    to_fetch: int = 0
+
+    @property
+    def changes(self) -> int:
+        return self.created + self.updated + self.deleted
+
+    def add(self, other: Applied) -> None:
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+class Keeper:
+    """One resource's records. `apply` calls are serialised."""
+
+    def __init__(
+        self, store: Store, router: Router, clock: Clock, source: str, name: str, resource: Resource, fence: int
+    ) -> None:
+        self.source = source
+        self.name = name
+        self.resource = resource
+        self.state = ResourceState(source, name)
+        self.statistics = Statistics()
+        self.memo = Memo()
+        self._store = store
+        self._router = router
+        self._clock = clock
+        self._fence = fence
+        self._can_fetch = bool(resource.item_path)
+        self.webhooks = 0  # slices of webhooks that were merged; a list that was asked for before one may be behind it
+        self._lock = asyncio.Lock()
+        self._doubt = False  # a commit failed: memory may differ from the store
+        self._writing: asyncio.Future[Any] | None = None
+
+    async def load(self) -> None:
+        """Read the state back."""
+        self.state = await self._store.records.state(self.source, self.name)
+        self.statistics = msgspec.json.decode(self.state.statistics, type=Statistics)
+        self.memo = msgspec.json.decode(self.state.memo, type=Memo)
+        self.statistics.since_us = self.statistics.since_us or self._clock.now_us()
+        self._doubt = False
+
+    async def apply(
+        self,
+        copies: Sequence[Copy],
+        *,
+        silent: bool = False,
+        fetched: Sequence[tuple[str, Mark]] = (),
+        **moved: Any,
+    ) -> Applied:
+        """Merge at most MAX_ROWS copies and commit, with what of the state `moved`.
+
+        `silent`: what polls find makes records and no events (the first snapshot). `fetched`: marks of `memo.dirty`
+        that need no fetch any more, unless they became dirty again since. Raises what the store raises; nothing may
+        be assumed then, and the next call looks.
+        """
+        async with self._lock:
+            if self._doubt:
+                await self.close()
+                await self.load()
+            self._doubt = True
+            applied, records, changes = await self._merge(copies, silent)
+            for key, mark in fetched:
+                if self.memo.dirty.get(key) == mark:  # by no order of instants: those of other nodes have another clock
+                    del self.memo.dirty[key]
+            await self._commit(records, changes, moved)
+            return applied
+
+    async def save(self, **moved: Any) -> None:
+        """Commit the state alone."""
+        await self.apply((), **moved)
+
+    def note_position(self, offset: int) -> None:
+        """The log held nothing for this resource up to `offset`; written with the next commit."""
+        if offset > self.state.log_position:
+            self.state = msgspec.structs.replace(self.state, log_position=offset)
+
+    async def close(self) -> None:
+        """Wait for a commit that is under way, so that whoever reads next reads what it wrote."""
+        if self._writing is not None:
+            await asyncio.wait({self._writing})
+            if not self._writing.cancelled():
+                self._writing.exception()  # seen: whoever waited for it may have left
+
+    # -- merging -----------------------------------------------------------------------------------------
+
+    async def _merge(self, copies: Sequence[Copy], silent: bool) -> tuple[Applied, list[RecordState], list[NewEvent]]:
+        known = await self._store.records.known(self.source, self.name, list({copy.key for copy in copies}))
+        applied = Applied()
+        moved: dict[str, RecordState] = {}
+        events: list[NewEvent] = []
+        breather = Breather()
+        now_us = self._clock.now_us()
+        for copy in copies:
+            await breather.pause()
+            before = moved.get(copy.key) or known.get(copy.key)
+            verdict = judge(before, copy, can_fetch=self._can_fetch)
+            if verdict is Verdict.SAME:
+                applied.same += 1
+            elif verdict is Verdict.OLDER:
+                applied.older += 1
+                self.statistics.older += 1
+            elif verdict is Verdict.FETCH:
+                applied.to_fetch += 1
+                self.memo.dirty[copy.key] = (copy.answered_at_us, copy.origin.value)
+            else:
+                after = stored(before, copy, now_us, self.source, self.name)
+                moved[copy.key] = after
+                change = compare(before, copy, self.resource.ignore) if verdict is Verdict.STORE else None
+                if change is None:
+                    applied.same += 1
+                elif not silent:
+                    events.append(await self._event(change, before, after, now_us))
+                    self.statistics.changed(change.kind, copy.origin, copy.version, now_us)
+                    setattr(applied, change.kind, getattr(applied, change.kind) + 1)
+        return applied, list(moved.values()), events
+
+    async def _event(self, change: Change, before: RecordState | None, after: RecordState, now_us: int) -> NewEvent:
+        told = {
+            "resource": self.name,
+            "before": msgspec.Raw(before.body) if before is not None and change.before is not None else None,
+            "fields": change.fields,
+            "version": change.version,
+            "number": change.number,
+        }
+        at_us = None if change.kind == "deleted" else version_instant(change.version)
+        event = NewEvent(
+            source=self.source,
+            type=f"{self.name}.{change.kind}",
+            origin=after.origin,
+            received_at_us=now_us,
+            audience=0,
+            body=after.body,
+            content_type="application/json",
+            key=after.key,
+            occurred_at_us=at_us if at_us is not None and at_us <= now_us else None,
+            # NUL first: no delivery id that comes over HTTP can be this one and so swallow a change.
+            dedupe_id=f"\0{self.name}/{after.key}/{change.number}",
+            body_hash=after.hash,
+            change=msgspec.json.encode(told),
+        )
+        view = partial(event_view, event)
+        audience = self._router.decide(self.source, event.type, view, self.name)
+        if audience is None:
+            audience = await self._router.decide_slow(self.source, event.type, view, self.name)
+        event.audience = audience
+        return event
+
+    async def _commit(self, records: list[RecordState], changes: list[NewEvent], moved: dict[str, Any]) -> None:
+        state = msgspec.structs.replace(
+            self.state,
+            **moved,
+            statistics=msgspec.json.encode(self.statistics),
+            memo=msgspec.json.encode(self.memo),
+        )
+        commit = RecordCommit(self.source, self.name, records, changes, state, self._fence)
+        self._writing = asyncio.ensure_future(self._store.records.commit(commit))
+        await asyncio.shield(self._writing)
+        self._doubt = False
+        self.state = state

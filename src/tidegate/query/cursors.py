@@ -1,0 +1,105 @@
+"""Opaque cursors: a place in a list, as URL-safe text. Pure.
+
+A cursor names an offset of the log (never an id or a clock) or the last key of a page of records. Its first
+letter says which list it belongs to, so that a cursor of another list is refused and not misread.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from tidegate.core.errors import BadRequest
+from tidegate.query.schemas import Page
+
+T = TypeVar("T")
+
+BEFORE = "b"  # newest first: what lies below this offset
+AFTER = "a"  # ascending: what lies above this offset
+KEY = "k"  # records: what comes after this key
+NAME = "n"  # short lists that are held whole: what comes after this one
+PAIR = "d"  # deliveries: what lies below this (offset, destination number)
+
+_MAX_OFFSET = (1 << 63) - 1
+_MAX_LETTERS = 4096
+
+
+def encode_offset(kind: str, offset: int) -> str:
+    return _encode(f"{kind}{offset}")
+
+
+def encode_key(key: str) -> str:
+    return _encode(KEY + key)
+
+
+def decode_offset(kind: str, text: str | None) -> int | None:
+    """The offset; None stays None. BadRequest (`bad_cursor`) for anything that is no cursor of this kind."""
+    if text is None:
+        return None
+    return _number(_decode(kind, text), text)
+
+
+def encode_pair(pair: tuple[int, int]) -> str:
+    return _encode(f"{PAIR}{pair[0]}.{pair[1]}")
+
+
+def decode_pair(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    offset, dot, destination = _decode(PAIR, text).partition(".")
+    if not dot:
+        raise _bad(text)
+    return _number(offset, text), _number(destination, text)
+
+
+def page_of(items: Sequence[T], name: Callable[[T], str], limit: int | None, text: str | None) -> Page[T]:
+    """A page of a list that is held whole; without `limit` all that is behind the cursor.
+
+    The cursor has the name of the last one shown. BadRequest where that is gone: no place is left to go on from.
+    """
+    start = 0
+    if text is not None:
+        last = _decode(NAME, text)
+        start = next((at for at, item in enumerate(items, 1) if name(item) == last), 0)
+        if not start:
+            raise BadRequest(f"{last[:80]!r} left the list since", code="bad_cursor", hint="begin it again")
+    shown = items[start:] if limit is None else items[start : start + limit]
+    ended = start + len(shown) >= len(items)
+    return Page(list(shown), None if ended else _encode(NAME + name(shown[-1])))
+
+
+def decode_key(text: str | None) -> str | None:
+    return None if text is None else _decode(KEY, text)
+
+
+def _number(plain: str, text: str) -> int:
+    if not plain.isascii() or not plain.isdigit() or len(plain) > 19 or int(plain) >= _MAX_OFFSET:
+        raise _bad(text)
+    return int(plain)
+
+
+def _encode(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode("utf-8", "surrogatepass")).decode("ascii").rstrip("=")
+
+
+def _decode(kind: str, text: str) -> str:
+    if len(text) > _MAX_LETTERS or not text.isascii():
+        raise _bad(text)
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        plain = raw.decode("utf-8", "surrogatepass")
+    except (binascii.Error, UnicodeDecodeError):
+        raise _bad(text) from None
+    if not plain.startswith(kind):
+        raise _bad(text)
+    return plain[1:]
+
+
+def _bad(text: str) -> BadRequest:
+    return BadRequest(
+        f"the cursor {text[:60]!r} is none of this list",
+        code="bad_cursor",
+        hint="take next_cursor of the page before as it is, or leave the cursor out to begin",
+    )

@@ -1,0 +1,215 @@
+"""Events as the gateway tells them: a page of the log, one event, its raw bytes.
+
+Pages are read in slices and end early when their bodies grow heavy, so a page of large events neither fills the
+memory nor holds the loop. `allowed` is the set of sources a caller may see (None: all); what lies outside is
+not there for him. Order and cursors are offsets, never ids or clocks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tidegate.core import ids
+from tidegate.core.clock import rfc3339
+from tidegate.core.errors import BadRequest, NotFound
+from tidegate.core.model import Event, Origin
+from tidegate.query import cursors
+from tidegate.query.context import Sight
+from tidegate.query.schemas import ChangeForm, EventForm, Page
+from tidegate.rules.language.view import payload
+from tidegate.store import EventQuery, Log
+
+Allowed = frozenset[str] | None
+
+PAGE_BYTES = 4 << 20  # a page ends after this much of bodies: half a second of a slow link
+SLICE = 64  # events read at a time: at most 64 MiB of the largest bodies
+ORIGINS = tuple(origin.value for origin in Origin)
+OUT_OF_ORDER = 10_000  # offsets by which events may stand apart from the order they were received in
+MAX_OFFSET = (1 << 63) - 1  # what a store can hold; an id may spell more
+
+
+class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller asks of the log; None leaves a part open."""
+
+    source: str | None = None
+    type: str | None = None
+    key: str | None = None
+    origin: str | None = None
+    since_us: int | None = None
+    until_us: int | None = None
+    text: str | None = None
+
+    def query(self, **more: Any) -> EventQuery:
+        return EventQuery(
+            source=self.source,
+            type=self.type,
+            key=self.key,
+            origin=self.origin,
+            since_us=self.since_us,
+            until_us=self.until_us,
+            text=self.text,
+            **more,
+        )
+
+    def matches(self, event: Event) -> bool:
+        """For what is told live: the same judgement as a page's, save for times and text."""
+        return (
+            (self.source is None or event.source == self.source)
+            and (self.type is None or event.type == self.type)
+            and (self.key is None or event.key == self.key)
+            and (self.origin is None or event.origin.value == self.origin)
+        )
+
+
+class Slice(msgspec.Struct, frozen=True):
+    """Events of one walk. `edge` is the last offset looked at; `more` says that the walk may go on behind it."""
+
+    events: list[Event]
+    edge: int
+    more: bool
+
+
+async def page(
+    gateway: Sight,
+    wanted: EventFilter,
+    *,
+    limit: int,
+    cursor: str | None = None,
+    ascending: bool = False,
+    allowed: Allowed = None,
+) -> Page[EventForm]:
+    """A page of the log, newest first; `ascending` follows it and always gives a cursor."""
+    check_origin(wanted.origin)
+    instance = gateway.store.log.instance
+    if ascending:
+        after = cursors.decode_offset(cursors.AFTER, cursor) or 0
+        found = await walk(gateway.store.log, wanted, limit=limit, after=after, allowed=allowed)
+        following: str | None = cursors.encode_offset(cursors.AFTER, max(after, found.edge))
+    else:
+        before = cursors.decode_offset(cursors.BEFORE, cursor)
+        found = await walk(gateway.store.log, wanted, limit=limit, before=before, allowed=allowed)
+        following = cursors.encode_offset(cursors.BEFORE, found.edge) if found.more else None
+    return Page([form(instance, event) for event in found.events], following)
+
+
+async def walk(
+    log: Log,
+    wanted: EventFilter,
+    *,
+    limit: int,
+    before: int | None = None,
+    after: int | None = None,
+    allowed: Allowed = None,
+) -> Slice:
+    """At most `limit` events above `after` (ascending), or below `before` (newest first); fewer when they are heavy."""
+    wanted = _narrow(wanted, allowed)
+    ascending = after is not None
+    lowest, before, after = await _bounds(log, wanted, before, after)
+    events: list[Event] = []
+    size = 0
+    edge = after if after is not None else before or 0
+    while True:
+        place: dict[str, Any] = {"after": edge, "ascending": True} if ascending else {"before": edge or None}
+        found = await log.page(wanted.query(limit=min(SLICE, limit - len(events)), **place))
+        kept = [event for event in found.events if allowed is None or event.source in allowed]
+        for number, event in enumerate(kept):
+            if events and size + len(event.body) > PAGE_BYTES:
+                return Slice(events, kept[number - 1].offset if number else events[-1].offset, True)
+            events.append(event)
+            size += len(event.body)
+        edge = found.edge
+        # A short slice that says "more" ran out of rows to look at: give what there is, and a cursor.
+        more = found.more and edge > lowest
+        if not more or len(events) >= limit or len(found.events) < SLICE:
+            return Slice(events, edge, more)
+
+
+async def _bounds(
+    log: Log, wanted: EventFilter, before: int | None, after: int | None
+) -> tuple[int, int | None, int | None]:
+    """(no event that fits is below this, before, after): the times of a filter as offsets, so pages begin near them."""
+    lowest = 0
+    if wanted.since_us is not None:
+        first = await log.offset_at(wanted.since_us)
+        lowest = log.told + 1 if first is None else first
+    if after is not None:
+        return 0, None, max(after, lowest - 1)
+    if wanted.until_us is not None:
+        beyond = await log.offset_at(wanted.until_us)
+        if beyond is not None:
+            before = min(before or MAX_OFFSET, beyond + OUT_OF_ORDER)
+    return lowest, before, None
+
+
+def _narrow(wanted: EventFilter, allowed: Allowed) -> EventFilter:
+    if allowed is not None and len(allowed) == 1 and wanted.source is None:
+        return msgspec.structs.replace(wanted, source=next(iter(allowed)))
+    return wanted
+
+
+def check_origin(origin: str | None) -> None:
+    if origin is not None and origin not in ORIGINS:
+        raise BadRequest(f"origin {origin!r} is none of {', '.join(ORIGINS)}")
+
+
+async def one(gateway: Sight, event_id: str, allowed: Allowed = None) -> Event:
+    """NotFound when the id names nothing that is kept, or nothing the caller may see."""
+    offset = ids.event_offset(gateway.store.log.instance, event_id)
+    event = await at(gateway.store.log, offset) if offset is not None and offset <= MAX_OFFSET else None
+    if event is None or (allowed is not None and event.source not in allowed):
+        raise NotFound(
+            f"there is no event {event_id[:80]!r}",
+            hint="it may be past the retention; list what is kept: tidegate events",
+        )
+    return event
+
+
+async def at(log: Log, offset: int) -> Event | None:
+    """One event as it stands in the store: the mark `differs` may be younger than the copies in memory."""
+    found = await log.page(EventQuery(after=offset - 1, ascending=True, limit=1, scan_limit=1))
+    return next((event for event in found.events if event.offset == offset), None)
+
+
+def form(instance: str, event: Event, *, headers: bool = False) -> EventForm:
+    return EventForm(
+        id=ids.event_id(instance, event.offset),
+        offset=event.offset,
+        source=event.source,
+        type=event.type,
+        key=event.key,
+        origin=event.origin.value,
+        time=instant(event.time_us),
+        received_at=instant(event.received_at_us),
+        data=payload(event),
+        change=change_form(event.change),
+        content_type=event.content_type,
+        body_bytes=len(event.body),
+        hops=event.hops,
+        differs=event.differs,
+        headers=header_pairs(event.headers) if headers else msgspec.UNSET,
+    )
+
+
+def change_form(stored: bytes) -> ChangeForm | None:
+    if not stored:
+        return None
+    change = msgspec.json.decode(stored)
+    return ChangeForm(
+        change.get("resource", ""),
+        change.get("before"),
+        change.get("fields") or [],
+        change.get("version"),
+        change.get("number", 0),
+    )
+
+
+def header_pairs(stored: bytes) -> list[tuple[str, str]]:
+    return msgspec.json.decode(stored, type=list[tuple[str, str]]) if stored else []
+
+
+def instant(at_us: int) -> str:
+    text = rfc3339(at_us)
+    assert text is not None
+    return text

@@ -1,0 +1,97 @@
+"""Records as the gateway tells them: the latest known state of each item of a resource, by key.
+
+A deleted record is not listed and not found, unless `deleted` is asked for; its last state is kept as a
+tombstone. Age is counted from when the source last said so. Reads only; the pull engine writes records.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from tidegate.core.errors import NotFound
+from tidegate.core.model import RecordState
+from tidegate.query import cursors
+from tidegate.query.context import Sight
+from tidegate.query.events import Allowed, instant
+from tidegate.query.schemas import Page, RecordForm
+
+PAGE_BYTES = 4 << 20
+
+
+def check_resource(gateway: Sight, source: str, resource: str, allowed: Allowed = None) -> None:
+    """NotFound when the configuration in force has no such resource, or the caller may not see its source."""
+    live = gateway.live.sources.get(source)
+    if live is None or (allowed is not None and source not in allowed):
+        raise NotFound(f"there is no source {source[:80]!r}", hint="list them: tidegate config show")
+    if resource not in live.spec.resources:
+        known = ", ".join(live.spec.resources)
+        raise NotFound(
+            f"source {source!r} has no resource {resource[:80]!r}",
+            hint=f"it has: {known}" if known else f"add one to the file: [sources.{source}.resources.NAME]",
+        )
+
+
+async def page(
+    gateway: Sight,
+    source: str,
+    resource: str,
+    *,
+    updated_since_us: int | None = None,
+    deleted: bool = False,
+    limit: int,
+    cursor: str | None = None,
+    allowed: Allowed = None,
+) -> Page[RecordForm]:
+    """By key ascending; short when the records are heavy."""
+    after = cursors.decode_key(cursor)
+    check_resource(gateway, source, resource, allowed)
+    found = await gateway.store.records.page(
+        source, resource, updated_since_us=updated_since_us, after_key=after, limit=limit + 1, deleted=deleted
+    )
+    given: list[RecordState] = []
+    size = 0
+    for record in found[:limit]:
+        if given and size + len(record.body) > PAGE_BYTES:
+            break
+        given.append(record)
+        size += len(record.body)
+    more = len(given) < len(found)
+    now = gateway.clock.now_us()
+    return Page([form(record, now) for record in given], cursors.encode_key(given[-1].key) if more and given else None)
+
+
+async def one(
+    gateway: Sight, source: str, resource: str, key: str, *, deleted: bool = False, allowed: Allowed = None
+) -> RecordForm:
+    """NotFound: `not_found` when it was never seen, `record_deleted` when the source deleted it."""
+    check_resource(gateway, source, resource, allowed)
+    record = (await gateway.store.records.known(source, resource, [key])).get(key)
+    if record is None:
+        raise NotFound(
+            f"no record {key[:80]!r} of {source}/{resource} was seen yet",
+            hint=f"ask the source itself: tidegate pull {source}/{resource} {key[:80]}",
+        )
+    if record.deleted and not deleted:
+        raise NotFound(
+            f"record {key[:80]!r} of {source}/{resource} was deleted by the source",
+            hint="its last state: the same call with ?deleted=true",
+            code="record_deleted",
+        )
+    return form(record, gateway.clock.now_us())
+
+
+def form(record: RecordState, now_us: int) -> RecordForm:
+    return RecordForm(
+        source=record.source,
+        resource=record.resource,
+        key=record.key,
+        version=record.version,
+        number=record.number,
+        origin=record.origin.value,
+        age_seconds=max(0.0, (now_us - record.answered_at_us) / 1_000_000),
+        changed_at=instant(record.changed_at_us),
+        asked_at=instant(record.asked_at_us),
+        answered_at=instant(record.answered_at_us),
+        deleted=record.deleted,
+        data=msgspec.json.decode(record.body) if record.body else None,
+    )

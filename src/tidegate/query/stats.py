@@ -1,0 +1,70 @@
+"""The books and the costs: what came in, where it went, what asking cost. One snapshot at one offset.
+
+Events are counted per audience where they are appended, settled deliveries per lane where they are settled, and both
+are read in one transaction. So for every destination what is owed is known by arithmetic, and what is pending
+is owed minus settled: accepted = filtered + delivered + pending + exhausted + cancelled holds by construction.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tidegate.core.model import Lane
+from tidegate.query.context import Sight
+from tidegate.query.schemas import DestinationBooks, SourceBooks, Stats, Totals
+from tidegate.store import Books
+
+
+async def snapshot(gateway: Sight) -> Stats:
+    books = await gateway.store.deliveries.books()
+    stats = balance(books, gateway.live.destination_names)
+    for name in gateway.live.sources:
+        stats.sources.setdefault(name, SourceBooks())
+    for name in gateway.live.destinations:
+        stats.destinations.setdefault(name, DestinationBooks())
+    await gateway.pull.refresh()
+    stats.resources = gateway.pull.statistics()
+    return stats
+
+
+def balance(books: Books, names: dict[int, str]) -> Stats:
+    """The books by name. A destination that was deleted and made again is one name: its books add up."""
+    totals = Totals()
+    sources: dict[str, SourceBooks] = {}
+    owed: Counter[int] = Counter()
+    filtered: Counter[int] = Counter()
+    for audience, count in books.audiences:
+        source = sources.setdefault(audience.source, SourceBooks())
+        source.accepted += count
+        totals.accepted += count
+        if not audience.wanted:
+            source.unrouted += count
+            totals.unrouted += count
+        for destination, _ in audience.wanted:
+            owed[destination] += count
+        for destination in audience.filtered:
+            filtered[destination] += count
+    lanes = {lane.destination: lane for lane in books.lanes}
+    destinations: dict[str, DestinationBooks] = {}
+    for number in sorted(owed.keys() | filtered.keys() | lanes.keys()):
+        entry = destinations.setdefault(names.get(number, f"number-{number}"), DestinationBooks())
+        _add(entry, owed[number], filtered[number], lanes.get(number) or Lane(number))
+    for entry in destinations.values():
+        totals.delivered += entry.delivered
+        totals.pending += entry.pending
+        totals.exhausted += entry.exhausted
+        totals.cancelled += entry.cancelled
+        totals.filtered += entry.filtered
+    return Stats(at_offset=books.head, totals=totals, sources=sources, destinations=destinations, resources={})
+
+
+def _add(entry: DestinationBooks, owed: int, filtered: int, lane: Lane) -> None:
+    """`adopted` are deliveries a replay made beyond the audiences; those that had counted as filtered no longer do."""
+    owed += lane.adopted
+    filtered -= lane.adopted_filtered
+    entry.accepted += owed + filtered
+    entry.filtered += filtered
+    entry.delivered += lane.delivered
+    entry.exhausted += lane.exhausted
+    entry.cancelled += lane.cancelled
+    entry.pending += owed - lane.delivered - lane.exhausted - lane.cancelled

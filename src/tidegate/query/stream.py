@@ -1,0 +1,171 @@
+"""The stream: events as they are told, as server-sent events.
+
+A stream that resumes first reads the log behind its position, then turns live in the same step of the loop, so
+nothing is lost or sent twice between. A live stream holds a bounded queue; when its client reads too slowly the queue
+is dropped and the client told to reconnect, which resumes it by `Last-Event-ID`. Nothing is kept: a crash ends the
+streams, and the clients come back with their last id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+
+import msgspec
+
+from tidegate.core import ids
+from tidegate.core.errors import BadRequest, TidegateError
+from tidegate.core.model import Event
+from tidegate.query import events
+from tidegate.query.events import Allowed, EventFilter
+from tidegate.store import Log
+
+QUEUE_EVENTS = 1000
+QUEUE_BYTES = 4 << 20
+MAX_STREAMS = 256
+HEARTBEAT_SECONDS = 15.0  # proxies cut silent connections after 30 to 60 seconds
+RECONNECT = b"event: reconnect\nretry: 1000\ndata: {}\n\n"
+
+
+class TooManyStreams(TidegateError):
+    code = "too_many_streams"
+    status = 503
+    retryable = True
+    hint = "close a stream, or read the log with GET /api/v1/events?order=asc"
+
+
+class Hub:
+    """All streams of this process; listens to the log once."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._streams: set[Stream] = set()
+        self._closed = False
+        log.listen(self._told)
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    def _told(self, batch: Sequence[Event]) -> None:
+        for stream in self._streams:
+            stream.offer(batch)
+
+    def open(self, wanted: EventFilter, *, last_event_id: str | None, allowed: Allowed) -> Stream:
+        """A stream from behind `last_event_id`, or from now. BadRequest for an id of another log."""
+        events.check_origin(wanted.origin)
+        if len(self._streams) >= MAX_STREAMS or self._closed:
+            raise TooManyStreams(f"{len(self._streams)} streams are open already", retry_after_seconds=5.0)
+        position = None
+        if last_event_id:
+            position = ids.event_offset(self._log.instance, last_event_id)
+            if position is None or position > events.MAX_OFFSET:
+                raise BadRequest(
+                    f"Last-Event-ID {last_event_id[:80]!r} is no event of this log",
+                    hint="leave it out to follow from now on",
+                )
+        stream = Stream(self, self._log, wanted, allowed, position)
+        self._streams.add(stream)
+        return stream
+
+    def forget(self, stream: Stream) -> None:
+        self._streams.discard(stream)
+
+    def close(self) -> None:
+        """End all streams: their clients reconnect to whoever answers next."""
+        self._closed = True
+        for stream in list(self._streams):
+            stream.close()
+
+
+class Stream:
+    """One client's stream. Iterate `chunks()` once; `close()` ends it from anywhere on the loop."""
+
+    def __init__(self, hub: Hub, log: Log, wanted: EventFilter, allowed: Allowed, position: int | None) -> None:
+        self._hub = hub
+        self._log = log
+        self._wanted = wanted
+        self._allowed = allowed
+        self._position = log.told if position is None else position
+        self._live = position is None or position >= log.told
+        self._queue: deque[Event] = deque()
+        self._queue_bytes = 0
+        self._overflowed = False
+        self._closed = False
+        self._wake = asyncio.Event()
+
+    def close(self) -> None:
+        """From here on it is none of the open ones, whether its client has begun to read it or not."""
+        self._closed = True
+        self._wake.set()
+        self._hub.forget(self)
+
+    def offer(self, batch: Sequence[Event]) -> None:
+        """A batch told by the log. A stream that still reads the log does not need it."""
+        if not self._live or self._overflowed:
+            return
+        for event in batch:
+            if event.offset <= self._position or not self._fits(event):
+                continue  # up to there the client has it, from a node that heard of it before this one perhaps
+            self._queue.append(event)
+            self._queue_bytes += len(event.body)
+        if len(self._queue) > QUEUE_EVENTS or self._queue_bytes > QUEUE_BYTES:
+            self._overflowed = len(self._queue) > 1  # one event may be larger than the bound
+        if self._overflowed:
+            self._queue.clear()
+        self._wake.set()
+
+    def _fits(self, event: Event) -> bool:
+        return self._wanted.matches(event) and (self._allowed is None or event.source in self._allowed)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Bytes for the client, until it is closed or told to reconnect."""
+        try:
+            yield b"retry: 1000\n\n"
+            async for chunk in self._behind():
+                yield chunk
+            while not self._closed:
+                while self._queue:
+                    event = self._queue.popleft()
+                    self._queue_bytes -= len(event.body)
+                    yield self._chunk(event)
+                if self._overflowed:
+                    break
+                self._wake.clear()
+                try:
+                    await asyncio.wait_for(self._wake.wait(), HEARTBEAT_SECONDS)
+                except TimeoutError:
+                    yield b": still here\n\n"
+            yield RECONNECT
+        finally:
+            self._hub.forget(self)
+
+    async def _behind(self) -> AsyncIterator[bytes]:
+        """What the log holds beyond the position; then live, in the step that found nothing more."""
+        while not self._live and not self._closed:
+            told = self._log.told
+            found = await events.walk(
+                self._log, self._wanted, limit=events.SLICE, after=self._position, allowed=self._allowed
+            )
+            # Asked after the reading: what was trimmed during it may be missing from it.
+            if await self._log.trimmed() > self._position:
+                yield await self._expired()
+            # The read covers what was told before it began. What is committed and not told yet comes by `offer`.
+            head = self._log.told
+            edge = found.edge if found.more else max(found.edge, told)
+            self._position = max(self._position, min(edge, head))
+            self._live = self._position >= head
+            for event in found.events:
+                if event.offset <= head:
+                    yield self._chunk(event)
+
+    async def _expired(self) -> bytes:
+        """The client learns of a gap instead of believing that nothing happened."""
+        oldest = await self._log.oldest()
+        first = oldest[0] if oldest is not None else self._log.told + 1
+        data = msgspec.json.encode({"oldest": ids.event_id(self._log.instance, first)})
+        return b"event: expired\ndata: " + data + b"\n\n"
+
+    def _chunk(self, event: Event) -> bytes:
+        form = events.form(self._log.instance, event)
+        return b"id: " + form.id.encode() + b"\ndata: " + msgspec.json.encode(form) + b"\n\n"

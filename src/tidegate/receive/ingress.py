@@ -1,0 +1,356 @@
+"""`/in/SOURCE`: a bare ASGI application that answers 202 only when the event is on disk.
+
+Owns the order of judgement: source, method, room, size, body, signature, handshake, hops, reading, routing, append.
+It is the hottest path of the gateway, so it makes no task and no timer per request and looks at the headers once; one
+sweep a second finds bodies that come too slowly. It knows sources by a function, routing by `Router` and the log by
+its protocol; which configuration, which store and which server it does not know.
+
+Invariants: no answer with 2xx before `append` returned (a handshake and a dropped form store nothing); a caller that
+is turned away learns that, and never why; what goes wrong on our side is a 503 with `Retry-After`, never a 4xx.
+Crash: an event that was appended and not answered comes again, and is recognised by its delivery id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
+from typing import Any, Protocol
+
+import msgspec
+
+from tidegate.core.clock import Clock
+from tidegate.core.errors import TidegateError
+from tidegate.core.ids import event_id
+from tidegate.core.model import NewEvent, Origin
+from tidegate.receive.forms import form_answer, read_form
+from tidegate.receive.handshakes import Asked, Reply, asked
+from tidegate.receive.inputs import Inlet
+from tidegate.receive.reading import MAX_HOPS, Reading, body_hash, hops_of
+from tidegate.rules.inbound.redaction import keep_headers
+from tidegate.rules.inbound.signatures import Headers, Verdict
+from tidegate.rules.language.view import event_view
+from tidegate.store import Log, Refusal
+
+BODY_SECONDS = 15.0  # for the whole body, however it drips
+SWEEP_SECONDS = 1.0
+CONTENT_TYPE_BYTES = 255
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class Router(Protocol):
+    """Decides who wants an event. `decide` answers None when the decision has no number yet."""
+
+    def decide(
+        self, source: str, type: str, view: Callable[[], dict[str, Any]], resource: str | None = None
+    ) -> int | None: ...
+
+    async def decide_slow(
+        self, source: str, type: str, view: Callable[[], dict[str, Any]], resource: str | None = None
+    ) -> int: ...
+
+
+# -- answers that never change ---------------------------------------------------------------------------
+
+
+def _problem(status: int, code: str, title: str, detail: str, *more: tuple[bytes, bytes]) -> Reply:
+    """A problem document (RFC 9457), made once."""
+    body = msgspec.json.encode(
+        {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail}
+    )
+    head = ((b"content-type", b"application/problem+json"), (b"content-length", b"%d" % len(body)), *more)
+    return Reply(status, head, body)
+
+
+_CLOSE = (b"connection", b"close")  # the rest of the body is not wanted
+_NOT_FOUND = _problem(404, "source_unknown", "Not Found", "there is no such source here")
+_UNAUTHORIZED = _problem(
+    401,
+    "signature_refused",
+    "Unauthorized",
+    "the request is not signed as this source expects",
+    (b"www-authenticate", b"Signature"),
+)
+_TOO_LARGE = _problem(413, "too_large", "Content Too Large", "the body is larger than this source may send", _CLOSE)
+_TOO_SLOW = _problem(408, "too_slow", "Request Timeout", "the body did not arrive in time", _CLOSE)
+_HOPS = _problem(400, "hops_exceeded", "Bad Request", f"came through more than {MAX_HOPS} gateways: is this a loop?")
+_NO_FORM = _problem(415, "content_type", "Unsupported Media Type", "send a form as application/x-www-form-urlencoded")
+_MANY_FIELDS = _problem(413, "too_many_fields", "Content Too Large", "the form has too many fields")
+
+# `{"id":"evt_..."}`: an id has always 23 letters, so the heads can be made in advance.
+_ID_LENGTH = len(b'{"id":""}') + len(event_id("000000", 0))
+_ID_HEAD = [(b"content-type", b"application/json"), (b"content-length", b"%d" % _ID_LENGTH)]
+_ACCEPTED: MutableMapping[str, Any] = {"type": "http.response.start", "status": 202, "headers": _ID_HEAD}
+_AGAIN: MutableMapping[str, Any] = {"type": "http.response.start", "status": 200, "headers": _ID_HEAD}
+
+
+def _unavailable(retry_after_seconds: float | None) -> Reply:
+    wait = max(1, round(retry_after_seconds or 1))
+    return _problem(
+        503,
+        "over_capacity",
+        "Service Unavailable",
+        "it cannot be stored at this moment; send it again",
+        (b"retry-after", b"%d" % wait),
+    )
+
+
+_BUSY = _unavailable(1)
+
+
+async def _send(send: Send, reply: Reply) -> None:
+    await send({"type": "http.response.start", "status": reply.status, "headers": list(reply.headers)})
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+# -- the door --------------------------------------------------------------------------------------------
+
+
+class _Refused(Exception):
+    """Ends the judgement of a request with an answer; `reason` is for the operator, "" when it is not worth a row."""
+
+    def __init__(self, reply: Reply, reason: str = "", detail: str = "") -> None:
+        super().__init__(reason)
+        self.reply = reply
+        self.reason = reason
+        self.detail = detail
+
+
+class _Gone(Exception):
+    """The caller hung up: there is nobody to answer."""
+
+
+class ReceiveDoor:
+    """ASGI for `/in/SOURCE`. `sources` gives the inlet of a name; `refuse` keeps a refusal for the operator; `busy`
+    tells that no more may be taken in. None of the three may block."""
+
+    def __init__(
+        self,
+        log: Log,
+        sources: Callable[[str], Inlet | None],
+        router: Router,
+        clock: Clock,
+        refuse: Callable[[Refusal], None],
+        busy: Callable[[], bool],
+    ) -> None:
+        self._log = log
+        self._sources = sources
+        self._router = router
+        self._clock = clock
+        self._refuse = refuse
+        self._busy = busy
+        self._reading: dict[asyncio.Task[Any], float] = {}  # who waits for a body, and since when
+        self._late: set[asyncio.Task[Any]] = set()
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        source = scope["path"][4:]  # behind "/in/"
+        try:
+            await self._judge(source, scope, receive, send)
+        except _Refused as refused:
+            if refused.reason:
+                self._record(source, scope, refused.reason, refused.detail)
+            await _send(send, refused.reply)
+        except _Gone:
+            return
+        except TidegateError as error:
+            # The store, or an inlet that does not compile: ours to mend, so the provider is asked to try again.
+            self._record(source, scope, error.code, error.message)
+            await _send(send, _unavailable(error.retry_after_seconds))
+
+    async def _judge(self, source: str, scope: Scope, receive: Receive, send: Send) -> None:
+        inlet = self._sources(source)
+        if inlet is None:
+            raise _Refused(_NOT_FOUND)
+        headers: Headers = dict(scope["headers"])
+        if scope["method"] != "POST":
+            await _send(send, self._other_method(inlet, scope, headers))
+            return
+        if self._busy():
+            raise _Refused(_BUSY)
+        body = await self._body(inlet, headers, receive)
+        request = asked(headers, scope["query_string"], body) if inlet.post_handshakes else None
+        reply = _handshake(inlet, request, signed=False)
+        if reply is None:
+            now_us = self._clock.now_us()
+            if inlet.verify is not None:
+                self._verify(inlet, scope, headers, body, now_us // 1_000_000)
+                reply = _handshake(inlet, request, signed=True)
+            if reply is None:
+                await self._take(inlet, scope, headers, body, now_us, send)
+                return
+        await _send(send, reply)
+
+    async def _take(self, inlet: Inlet, scope: Scope, headers: Headers, body: bytes, now_us: int, send: Send) -> None:
+        hops = hops_of(headers)
+        if hops > MAX_HOPS + 1:
+            raise _Refused(_HOPS, "hops_exceeded", f"tidegate-hops says {hops - 1}")
+        if inlet.form is not None:
+            await self._take_form(inlet, scope, headers, body, now_us, hops, send)
+            return
+        assert inlet.read is not None
+        reading = inlet.read(headers, body)
+        offset, duplicate = await self._append(inlet, Origin.WEBHOOK, reading, scope, headers, body, now_us, hops)
+        if inlet.answer is not None:
+            await _send(send, inlet.answer)
+            return
+        await send(_AGAIN if duplicate else _ACCEPTED)
+        text = f'{{"id":"{event_id(self._log.instance, offset)}"}}'
+        await send({"type": "http.response.body", "body": text.encode()})
+
+    async def _take_form(
+        self, inlet: Inlet, scope: Scope, headers: Headers, body: bytes, now_us: int, hops: int, send: Send
+    ) -> None:
+        assert inlet.form is not None
+        form = read_form(inlet.form, headers, body)
+        if form.refused:
+            seen = headers.get(b"content-type", b"").decode("latin-1")
+            raise _Refused(_NO_FORM if form.refused == "content_type" else _MANY_FIELDS, form.refused, seen[:100])
+        if form.reading is None:
+            self._record(inlet.source, scope, "honeypot", f"the field {inlet.form.honeypot!r} was filled")
+            await _send(send, form_answer(inlet.form, headers, None))
+            return
+        offset, duplicate = await self._append(inlet, Origin.FORM, form.reading, scope, headers, body, now_us, hops)
+        id_ = event_id(self._log.instance, offset)
+        await _send(send, form_answer(inlet.form, headers, id_, duplicate=duplicate))
+
+    async def _append(
+        self,
+        inlet: Inlet,
+        origin: Origin,
+        reading: Reading,
+        scope: Scope,
+        headers: Headers,
+        body: bytes,
+        now_us: int,
+        hops: int,
+    ) -> tuple[int, bool]:
+        """Decide who wants it, and put it on disk: (offset, whether it was there before)."""
+        delivery_id = reading.delivery_id
+        event = NewEvent(
+            inlet.source,
+            reading.type,
+            origin,
+            now_us,
+            0,
+            body,
+            headers.get(b"content-type", b"")[:CONTENT_TYPE_BYTES].decode("latin-1"),
+            keep_headers(scope["headers"]),
+            reading.key,
+            reading.occurred_at_us,
+            reading.data_path,
+            delivery_id,
+            body_hash(body) if delivery_id is not None else b"",
+            b"",
+            hops,
+        )
+        view = partial(event_view, event)
+        audience = self._router.decide(inlet.source, reading.type, view)
+        if audience is None:
+            audience = await self._router.decide_slow(inlet.source, reading.type, view)
+        event.audience = audience
+        appended = (await self._log.append((event,)))[0]
+        return appended.offset, appended.duplicate
+
+    # -- judging -----------------------------------------------------------------------------------------
+
+    def _verify(self, inlet: Inlet, scope: Scope, headers: Headers, body: bytes, now_s: int) -> None:
+        assert inlet.verify is not None
+        query = scope["query_string"]
+        url = f"{inlet.url}?{query.decode('latin-1')}" if query else inlet.url
+        verdict = inlet.verify(headers, body, url, now_s)
+        if verdict is not Verdict.OK:
+            raise _Refused(_UNAUTHORIZED, verdict.value, f"{len(body)} bytes")
+
+    def _other_method(self, inlet: Inlet, scope: Scope, headers: Headers) -> Reply:
+        """A handshake by GET, HEAD or OPTIONS, else 405. No such request has a body that we would read."""
+        request = asked(headers, scope["query_string"], b"")
+        for rule in inlet.handshakes:
+            if rule.method == scope["method"] and not rule.signed:
+                reply = rule.answer(request)
+                if reply is not None:
+                    return reply
+        detail = f"this address takes {inlet.allow.decode()}"
+        return _problem(405, "method_not_allowed", "Method Not Allowed", detail, (b"allow", inlet.allow))
+
+    def _record(self, source: str, scope: Scope, reason: str, detail: str) -> None:
+        client = scope.get("client")
+        remote = str(client[0]) if client else ""
+        self._refuse(Refusal(self._clock.now_us(), source, reason, detail, remote))
+
+    # -- the body ----------------------------------------------------------------------------------------
+
+    async def _body(self, inlet: Inlet, headers: Headers, receive: Receive) -> bytes:
+        """The whole body. Refuses a declared length over the limit before a byte is read, any other at the limit."""
+        declared = headers.get(b"content-length")
+        if declared is not None and declared.isdigit() and int(declared[:20]) > inlet.max_body:
+            raise _Refused(_TOO_LARGE, "too_large", f"content-length {declared[:20].decode()}")
+        task = asyncio.current_task()
+        assert task is not None
+        self._reading[task] = self._clock.monotonic()
+        if self._sweeper is None:
+            self._sweeper = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._swept)
+        try:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _Gone
+            body: bytes = message.get("body", b"")
+            if message.get("more_body", False):
+                body = await _rest(body, inlet.max_body, receive)
+        except asyncio.CancelledError:
+            if task not in self._late:
+                raise
+            task.uncancel()
+            raise _Refused(_TOO_SLOW, "too_slow", f"not complete after {BODY_SECONDS:g} s") from None
+        finally:
+            del self._reading[task]
+            self._late.discard(task)
+        if len(body) > inlet.max_body:
+            raise _Refused(_TOO_LARGE, "too_large", f"more than {inlet.max_body} bytes")
+        return body
+
+    def _swept(self) -> None:
+        self._sweeper = None
+        self.sweep()
+        if self._reading:
+            self._sweeper = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._swept)
+
+    def sweep(self) -> None:
+        """End the wait for bodies that take too long; each is answered 408 by its own request."""
+        oldest = self._clock.monotonic() - BODY_SECONDS
+        for task, since in self._reading.items():
+            if since >= oldest:
+                break  # in order of their beginning
+            if task not in self._late:
+                self._late.add(task)
+                task.cancel()
+
+
+async def _rest(first: bytes, limit: int, receive: Receive) -> bytes:
+    parts, size = [first], len(first)
+    while size <= limit:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Gone
+        part = message.get("body", b"")
+        parts.append(part)
+        size += len(part)
+        if not message.get("more_body", False):
+            break
+    return b"".join(parts)
+
+
+def _handshake(inlet: Inlet, request: Asked | None, *, signed: bool) -> Reply | None:
+    if request is None:
+        return None
+    for rule in inlet.handshakes:
+        if rule.method == "POST" and rule.signed is signed:
+            reply = rule.answer(request)
+            if reply is not None:
+                return reply
+    return None

@@ -1,0 +1,73 @@
+"""A source's inlet for pushes, compiled once per configuration: what the door needs, ready to use.
+
+Owns the way from `[sources.NAME.webhook]` or `.form` to an `Inlet`. Knows neither requests nor the store.
+An inlet never changes; a new configuration makes new ones. Compiled inlets hold keys: they are not printed.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from tidegate.core import units
+from tidegate.core.errors import NotFound
+from tidegate.core.spec import FormInlet, Source, WebhookInlet
+from tidegate.providers.shape import Answer, Provider, provider_of
+from tidegate.receive.handshakes import CompiledHandshake, Reply, compile_handshake
+from tidegate.receive.reading import Reader, compile_reader
+from tidegate.rules.inbound.signatures import Verifier, compile_verifier
+
+
+class Inlet(msgspec.Struct, frozen=True, kw_only=True):
+    """`form` is set for a form, `read` for a webhook. `verify` None: everything is accepted, as was written out."""
+
+    source: str
+    max_body: int
+    url: str = ""  # the address as the provider was given it, "" when no public_url is configured
+    allow: bytes = b"POST"
+    verify: Verifier | None = None
+    read: Reader | None = None
+    answer: Reply | None = None  # None: 202 with the id
+    handshakes: tuple[CompiledHandshake, ...] = ()
+    post_handshakes: bool = False
+    form: FormInlet | None = None
+
+    def __repr__(self) -> str:
+        return f"Inlet({self.source!r})"
+
+
+def compile_inlet(name: str, source: Source, public_url: str) -> Inlet:
+    """The webhook or form inlet of a source; NotFound when it has neither, ConfigError when it contradicts itself."""
+    if source.webhook is not None:
+        return _webhook(name, source.webhook, public_url)
+    if source.form is not None:
+        return Inlet(source=name, max_body=units.size_bytes(source.form.max_body), form=source.form)
+    raise NotFound(f"source {name!r} has no webhook and no form inlet")
+
+
+def _webhook(name: str, inlet: WebhookInlet, public_url: str) -> Inlet:
+    provider = provider_of(inlet)
+    secrets = [inlet.secret] if isinstance(inlet.secret, str) else inlet.secret
+    handshakes = tuple(compile_handshake(rule, secrets) for rule in provider.handshakes)
+    return Inlet(
+        source=name,
+        max_body=units.size_bytes(inlet.max_body),
+        url=f"{public_url.rstrip('/')}/in/{name}" if public_url else "",
+        allow=_allow(provider),
+        verify=compile_verifier(provider.schemes, secrets) if provider.schemes else None,
+        read=compile_reader(provider),
+        answer=_reply(provider.answer) if provider.answer is not None else None,
+        handshakes=handshakes,
+        post_handshakes=any(one.method == "POST" for one in handshakes),
+    )
+
+
+def _allow(provider: Provider) -> bytes:
+    return ", ".join(sorted({"POST", *(rule.method for rule in provider.handshakes)})).encode()
+
+
+def _reply(answer: Answer) -> Reply:
+    body = answer.body.encode()
+    headers = [(b"content-length", b"%d" % len(body))]
+    if body:
+        headers.append((b"content-type", answer.content_type.encode()))
+    return Reply(answer.status, tuple(headers), body)

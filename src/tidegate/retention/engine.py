@@ -1,0 +1,109 @@
+"""What keeps disk bounded: retention by age and by size, forgetting of delivery ids, giving up on the long dead.
+
+Retention never passes what a lane still owes: past its age the lane itself settles it as exhausted (`expired`),
+visible in the books and the log, and only then the events go, in small slices. Dead letters go with their event,
+counters stay. Crash: every step is its own transaction and is taken up at the next run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import Any, Protocol
+
+from tidegate.core import units
+from tidegate.core.clock import Clock
+from tidegate.core.errors import TidegateError
+from tidegate.runtime import Live
+from tidegate.store import Store
+
+EVERY_SECONDS = 60.0
+TRIM_SLICE = 500
+TRIMS = 0  # the share whose holder trims
+log = logging.getLogger("tidegate.maintenance")
+
+
+class Owing(Protocol):
+    """What maintenance needs of the deliver engine."""
+
+    async def expire(self, upto: int, cause: str = "expired") -> None: ...
+    async def give_up(self) -> None: ...
+    async def owed_from(self) -> int: ...
+
+
+class Maintenance:
+    """Runs every minute; `run_once` is what a test calls."""
+
+    def __init__(self, store: Store, live: Live, deliver: Owing, clock: Clock) -> None:
+        self._store = store
+        self._live = live
+        self._deliver = deliver
+        self._clock = clock
+        self._task: asyncio.Task[None] | None = None
+        self._forgotten_at_us = 0
+
+    def start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="maintenance")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY_SECONDS)
+            try:
+                await self.run_once()
+            except TidegateError as error:
+                log.warning("maintenance stopped early: %s (%s)", error.message, error.code)
+            except Exception:  # a fault of ours must not end retention for good
+                log.exception("maintenance failed, it goes on in %g s", EVERY_SECONDS)
+
+    async def run_once(self) -> int:
+        """Expire and trim what is past its age or over the size; returns how many events went.
+
+        Every node expires what its own lanes owe; the one that holds share 0 trims, never past what any lane owes.
+        """
+        retention = self._live.settings.retention
+        now = self._clock.now_us()
+        await self._deliver.give_up()
+        cutoff = await self._cutoff(now - int(units.seconds(retention.events) * 1e6))
+        cutoff = max(cutoff, await self._oversize(units.size_bytes(retention.size)))
+        if cutoff:
+            if await self._deliver.owed_from() <= cutoff:
+                log.warning("events up to offset %d are past retention and still owed: settled as expired", cutoff)
+            await self._deliver.expire(cutoff)
+        if TRIMS not in self._store.leases.held:
+            return 0
+        trimmed = await self._trim(min(cutoff, await self._deliver.owed_from() - 1)) if cutoff else 0
+        if now - self._forgotten_at_us > 3600 * 1_000_000:
+            self._forgotten_at_us = now
+            await self._store.log.forget_dedupe(now - int(units.seconds(retention.dedupe) * 1e6))
+        return trimmed
+
+    async def _trim(self, upto: int) -> int:
+        trimmed = 0
+        while (count := await self._store.log.trim(upto, TRIM_SLICE)) > 0:
+            trimmed += count
+            await asyncio.sleep(0)
+        return trimmed
+
+    async def _cutoff(self, before_us: int) -> int:
+        """The last offset received before an instant; 0 when none is."""
+        oldest = await self._store.log.oldest()
+        if oldest is None or oldest[1] >= before_us:
+            return 0
+        first_kept = await self._store.log.offset_at(before_us)
+        return (first_kept - 1) if first_kept is not None else self._store.log.told
+
+    async def _oversize(self, limit_bytes: int) -> int:
+        """The last offset of the oldest tenth while the file is larger than allowed; 0 otherwise."""
+        facts: dict[str, Any] = await self._store.facts()
+        used = facts.get("used_bytes", 0)
+        oldest = await self._store.log.oldest()
+        if used <= limit_bytes or oldest is None:
+            return 0
+        return oldest[0] + max(1, (self._store.log.told - oldest[0]) // 10)

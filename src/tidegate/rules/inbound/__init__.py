@@ -1,0 +1,1 @@
+"""Decisions about requests that come in: signatures and redaction."""

@@ -1,0 +1,1 @@
+"""What users write to select and shape events: filters, transforms, templates, patterns."""

@@ -1,0 +1,233 @@
+"""Transforms: what a route keeps, renames and sets of an event before it is sent.
+
+Owns the meaning of `pick`, `rename` and `set`, done in that order. Paths start at the event (`data.object.id`).
+May not know bodies or destinations. Invariant: the view that comes in is never changed, since other routes see the
+same one; the view that goes out always has `type`, `source`, `origin` and `key`, shares what it did not change, and
+holds JSON only. Nothing a payload holds makes it raise: an expression that fails on an event gives null.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tidegate.core.errors import ConfigError
+from tidegate.rules.language.expressions import Copies, Value, compile_expression
+from tidegate.rules.language.filters import PARTS
+from tidegate.rules.language.view import MISSING, dig, is_index, step
+
+if TYPE_CHECKING:
+    from tidegate.core.spec import Transform
+
+MAX_PATHS = 500  # of pick, rename and set each
+_MAX_DEPTH = 32
+_ALWAYS = ("type", "source", "origin", "key")
+_WRITABLE = ("type", "key", "data", "change")  # where it came from is not for a route to say
+_EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+
+View = dict[str, Any]
+Path = tuple[str, ...]
+
+
+def compile_transform(transform: Transform) -> Callable[[View], View]:
+    """`view -> new view`. Raises ConfigError, with its path below the route, for a bad path or expression.
+
+    `pick` leaves out `change` and `headers` unless it names them. A path that names nothing in an event is passed
+    over. All of `rename` is read before any of it is written; `set` reads the event as it came.
+    """
+    trie = _pick_trie(transform.pick)
+    renames = [
+        (path_of(start, "$.transform.rename"), path_of(end, "$.transform.rename", _WRITABLE))
+        for start, end in _bounded(transform.rename, "$.transform.rename").items()
+    ]
+    copies = Copies()
+    settings = [
+        (path_of(target, "$.transform.set", _WRITABLE), _value(value, f"$.transform.set.{target}", 0, copies))
+        for target, value in _bounded(transform.set, "$.transform.set").items()
+    ]
+
+    def apply(view: View) -> View:
+        out = _project_view(view, trie) if trie else dict(view)
+        if renames:
+            out = _rename(out, renames)
+        for target, value in settings:
+            out = _write(out, target, value(view))
+        out.setdefault("data", None)  # renamed away
+        return out
+
+    return apply
+
+
+def _bounded(entries: dict[str, Any], path: str) -> dict[str, Any]:
+    if len(entries) > MAX_PATHS:
+        raise ConfigError(f"more than {MAX_PATHS} paths", path=path)
+    return entries
+
+
+def path_of(text: str, where: str, parts: tuple[str, ...] = PARTS) -> Path:
+    """The names of a dotted path into an event. ConfigError at `where` when it begins with none of `parts`."""
+    names = tuple(text.split("."))
+    if "" in names or len(names) > _MAX_DEPTH:
+        raise ConfigError(f"{text!r} is no dotted path such as data.object.id", path=where)
+    if names[0] not in parts:
+        raise ConfigError(
+            f"{text!r} must start with one of {', '.join(parts)}",
+            path=where,
+            hint="paths start at the event: write data.NAME for a field of the payload",
+        )
+    if len(names) > 1 and names[0] in _ALWAYS:
+        raise ConfigError(f"{text!r} leads into {names[0]}, which is a text", path=where)
+    return names
+
+
+# -- pick ------------------------------------------------------------------------------------------------
+
+
+def _pick_trie(picks: list[str]) -> dict[str, Any]:
+    """`["data.a", "data.b.c"]` is `{"data": {"a": {}, "b": {"c": {}}}}`; an empty object keeps the whole."""
+    if len(picks) > MAX_PATHS:
+        raise ConfigError(f"more than {MAX_PATHS} paths", path="$.transform.pick")
+    trie: dict[str, Any] = {}
+    whole: set[Path] = {path_of(text, "$.transform.pick") for text in picks}
+    for names in whole:
+        if any(names[:length] in whole for length in range(1, len(names))):
+            continue  # a shorter path keeps it already
+        level = trie
+        for name in names:
+            level = level.setdefault(name, {})
+    return trie
+
+
+def _project_view(view: View, trie: dict[str, Any]) -> View:
+    out: View = {name: view.get(name) for name in _ALWAYS}
+    out["data"] = None
+    for part, below in trie.items():
+        kept = _project(view.get(part), below)
+        if kept is not MISSING and part not in _ALWAYS:
+            out[part] = kept
+    return out
+
+
+def _project(value: Any, trie: dict[str, Any]) -> Any:
+    """What `trie` keeps of `value`. In a list names apply to every item, digits take single items, in order."""
+    if not trie:
+        return value
+    if isinstance(value, dict):
+        below = ((name, _project(value[name], inner)) for name, inner in trie.items() if name in value)
+        return {name: kept for name, kept in below if kept is not MISSING}
+    if isinstance(value, list):
+        indexes = sorted((name for name in trie if is_index(name)), key=int)
+        if indexes:
+            picked = [(step(value, name), trie[name]) for name in indexes]
+            kept_items = [_project(item, inner) for item, inner in picked if item is not MISSING]
+        else:
+            kept_items = [_project(item, trie) for item in value]
+        return [item for item in kept_items if item is not MISSING]
+    return MISSING
+
+
+# -- rename and set --------------------------------------------------------------------------------------
+
+
+def _rename(view: View, renames: list[tuple[Path, Path]]) -> View:
+    moved = [(start, end, dig(view, ".".join(start))) for start, end in renames]
+    for start, _end, value in moved:
+        if value is not MISSING and start[0] not in _ALWAYS:
+            view = _without(view, start)
+    for _start, end, value in moved:
+        if value is not MISSING:
+            view = _write(view, end, value)
+    return view
+
+
+def _write(view: View, target: Path, value: Any) -> View:
+    """`type` and `key` stay texts: an event without a type is none."""
+    if target == ("type",):
+        return {**view, "type": _text(value)} if _text(value) else view
+    if target == ("key",):
+        return {**view, "key": None if value is None else _text(value)}
+    return {**view, target[0]: _put(view.get(target[0]), target[1:], value)}
+
+
+def _put(holder: Any, names: Path, value: Any) -> Any:
+    """`holder` with `value` at `names`, copying what lies on the way. What cannot hold a name becomes an object."""
+    if not names:
+        return value
+    name, rest = names[0], names[1:]
+    if isinstance(holder, list) and is_index(name) and int(name) < len(holder):
+        index = int(name)
+        return [*holder[:index], _put(holder[index], rest, value), *holder[index + 1 :]]
+    held = holder if isinstance(holder, dict) else {}
+    return {**held, name: _put(held.get(name), rest, value)}
+
+
+def _without(holder: Any, names: Path) -> Any:
+    """`holder` without what stands at `names`; an item of a list leaves null in its place."""
+    name, rest = names[0], names[1:]
+    if step(holder, name) is MISSING:
+        return holder  # gone with a parent that was renamed too
+    if isinstance(holder, list):
+        index = int(name)
+        return [*holder[:index], _without(holder[index], rest) if rest else None, *holder[index + 1 :]]
+    if rest:
+        return {**holder, name: _without(holder[name], rest)}
+    return {key: item for key, item in holder.items() if key != name}
+
+
+# -- values ----------------------------------------------------------------------------------------------
+
+
+def _value(value: Any, path: str, depth: int, copies: Copies) -> Value:
+    """A constant, or text with `{{ expression }}`; inside lists and objects too."""
+    if depth > _MAX_DEPTH:
+        raise ConfigError(f"the value is nested more than {_MAX_DEPTH} deep", path=path)
+    if isinstance(value, str):
+        return _text_value(value, path, copies)
+    if isinstance(value, list):
+        items = [_value(item, f"{path}[{number}]", depth + 1, copies) for number, item in enumerate(value)]
+        return lambda view: [item(view) for item in items]
+    if isinstance(value, dict):
+        fields = {name: _value(item, f"{path}.{name}", depth + 1, copies) for name, item in value.items()}
+        return lambda view: {name: field(view) for name, field in fields.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{value} is no number that JSON can hold", path=path)
+    if value is not None and not isinstance(value, int | float):
+        raise ConfigError(f"{value!r} is no JSON value", path=path, hint="write dates and times as text in quotes")
+    return lambda _view: value
+
+
+def _text_value(text: str, path: str, copies: Copies) -> Value:
+    """`"{{ a.b }}"` alone is the value itself; among other text its words are put in."""
+    pieces = _EXPRESSION.split(text)  # literal, expression, literal, ...
+    if any("{{" in literal or "}}" in literal for literal in pieces[::2]):
+        raise ConfigError(f"{text!r} has braces that do not close", path=path)
+    if len(pieces) == 1:
+        return lambda _view: text
+    expressions = [compile_expression(piece, path, copies) for piece in pieces[1::2]]
+    literals = pieces[::2]
+    if len(expressions) == 1 and not "".join(literals).strip():
+        return expressions[0]
+
+    def interpolate(view: View) -> str:
+        out = [literals[0]]
+        for expression, literal in zip(expressions, literals[1:], strict=True):
+            out += (_text(expression(view)), literal)
+        return "".join(out)
+
+    return interpolate
+
+
+def _text(value: Any) -> str:
+    """A value among text: null is nothing, texts as they are, the rest as JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    try:
+        return msgspec.json.encode(value).decode()
+    except (TypeError, ValueError, RecursionError):
+        return ""

@@ -1,0 +1,1 @@
+"""Decisions about requests that go out: addresses, bodies, signing, retries, rate."""

@@ -1,0 +1,1 @@
+"""Decisions about polled data: pages, items, cursors, merging, deletes, caching."""

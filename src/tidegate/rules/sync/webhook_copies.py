@@ -1,0 +1,57 @@
+"""How a webhook of the source becomes a copy of a record. Pure.
+
+Owns the reading of `[sources.S.resources.R.webhook]`: which event types tell of the resource, where the record stands
+in the event's data, which types are deletes. May not know the log. A change event is never read: that would feed
+the records with their own output.
+"""
+
+from __future__ import annotations
+
+from tidegate.core.model import Event, Origin
+from tidegate.core.spec import Resource, WebhookFeed
+from tidegate.rules.language.patterns import compile_types
+from tidegate.rules.sync.canonical import parse_json
+from tidegate.rules.sync.items import field, record_key, record_version
+from tidegate.rules.sync.merge import Copy, make_copy
+
+
+class WebhookRule:
+    """A resource's `webhook` with its types compiled. ConfigError for a type pattern that is none."""
+
+    def __init__(self, places: WebhookFeed) -> None:
+        self.places = places
+        self._tells = compile_types([*places.types, *places.deleted_types])
+        self._deletes = compile_types(places.deleted_types)
+
+    def tells(self, event: Event) -> bool:
+        """Whether an event of the source tells of the resource."""
+        return not event.change and self._tells(event.type)
+
+    def deletes(self, event: Event) -> bool:
+        """Whether it tells that the record is gone."""
+        return self._deletes(event.type)
+
+
+def copy_of(rule: WebhookRule, resource: Resource, event: Event) -> Copy:
+    """The copy that an event brings. ValueError when there is no JSON or no key in it."""
+    places = rule.places
+    record = field(field(parse_json(event.body), event.data_path), places.record)
+    key = record_key(record, places.key) or event.key
+    if not key:
+        raise ValueError(f"no key at {places.key!r} of {places.record or 'the data'!r}")
+    deleted = rule.deletes(event)
+    if not isinstance(record, dict):
+        if not deleted:
+            raise ValueError(f"no record at {places.record or 'the data'!r}")
+        record = None
+    return make_copy(
+        key,
+        record,
+        ignore=resource.ignore,
+        version=record_version(record, places.version or resource.version),
+        origin=Origin.WEBHOOK,
+        asked_at_us=event.received_at_us,
+        answered_at_us=event.received_at_us,
+        deleted=deleted,
+        told=True,
+    )

@@ -1,0 +1,221 @@
+"""What is in force: items of the store, opened and compiled, each version of a route, and the routing decision.
+
+Owns the numbers of destinations, the revisions of routes that decided events, and the interning of decisions. Knows not
+who may change what. Everything is worked out first and comes into force in one step, so nobody sees a half of it; what
+was read is read again after each change of this node or another one. Nothing here outlives the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from tidegate.config.checks import names_of
+from tidegate.core import spec as config
+from tidegate.core.clock import Clock
+from tidegate.rules.language.transforms import compile_transform
+from tidegate.rules.routing import Decision, RoutePlan, RouteRule, compile_routes
+from tidegate.runtime.shapes import LiveDestination, LiveRoute, LiveSource, Stored, raw_of, spec_of
+from tidegate.store import Item, Store
+from tidegate.vault import Vault
+
+MAX_DECISIONS = 50_000  # interned in memory; more are asked of the store each time
+
+
+class _RevisionBody(msgspec.Struct, frozen=True):
+    """A revision as it stands with the events it decided: the route, and the numbers its names meant then."""
+
+    route: msgspec.Raw
+    destinations: tuple[int, ...]
+
+
+class InForce:
+    """Reads and decides. `load()` first; all methods belong to the event loop."""
+
+    def __init__(self, store: Store, vault: Vault, clock: Clock) -> None:
+        self._store = store
+        self._vault = vault
+        self._clock = clock
+        self._items: dict[tuple[str, str], Item] = {}
+        self._stored: dict[int, Stored] = {}
+        self._rules: dict[int, RouteRule] = {}
+        self._transforms: dict[int, Callable[[dict[str, Any]], dict[str, Any]] | None] = {}
+        self._route_specs: dict[int, config.Route] = {}
+        self._listeners: list[Callable[[], None]] = []
+        self._revisions: dict[tuple[str, bytes], int] = {}  # (route name, digest of its content) -> revision
+        self._refreshing = asyncio.Lock()
+        self._plan: RoutePlan = compile_routes((), frozenset())
+        self._numbers: dict[tuple[str, int], int] = {}
+        self._decisions: dict[int, Decision] = {}  # keeps decisions alive while their id() is a key
+        self.sources: dict[str, LiveSource] = {}
+        self.destinations: dict[str, LiveDestination] = {}
+        self.routes: dict[str, LiveRoute] = {}
+        self.destination_names: dict[int, str] = {}
+        self.by_number: dict[int, LiveDestination] = {}
+        self.deleted: dict[int, int] = {}  # destination number -> deleted_at_us
+        self.fed_resources: frozenset[tuple[str, str]] = frozenset()  # (source, resource) that a webhook feeds
+        self.settings = config.Config()  # gateway, egress and retention of the file
+
+    # -- loading and compiling ---------------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """Read items and route revisions from the store, and compile."""
+        for revision, (name, sealed) in (await self._store.settings.route_revisions()).items():
+            if revision not in self._rules:  # what is known never changes
+                self._keep_revision(revision, name, self._vault.open(sealed, "route_revision"))
+        await self._refresh()
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        self._listeners.append(listener)
+
+    async def _refresh(self) -> None:
+        async with self._refreshing:  # two at once could end with the older reading
+            await self._read_and_compile()
+
+    async def _read_and_compile(self) -> None:
+        """Everything is worked out first and comes into force in one step: nobody sees a half of it."""
+        items = await self._store.settings.items()
+        current = sorted((item for item in items if item.deleted_at_us is None), key=lambda i: (i.place, i.number))
+        stored = {
+            item.number: msgspec.json.decode(self._vault.open(item.body, item.kind), type=Stored) for item in current
+        }
+        sources = {
+            item.name: LiveSource(item.number, item.name, spec_of(stored[item.number], config.Source), item.owner)
+            for item in current
+            if item.kind == "source"
+        }
+        destinations = {
+            item.name: self._live_destination(item, stored[item.number])
+            for item in current
+            if item.kind == "destination"
+        }
+        routes = {}
+        for item in current:
+            if item.kind == "route":
+                spec = spec_of(stored[item.number], config.Route)
+                revision = await self._revise(item.name, spec, destinations)
+                routes[item.name] = LiveRoute(item.number, item.name, revision, spec, item.owner)
+        self._items = {(item.kind, item.name): item for item in current}
+        self._stored = stored
+        self.sources, self.destinations, self.routes = sources, destinations, routes
+        self.by_number = {one.number: one for one in destinations.values()}
+        self.destination_names = {item.number: item.name for item in items if item.kind == "destination"}
+        self.deleted = {
+            item.number: item.deleted_at_us
+            for item in items
+            if item.kind == "destination" and item.deleted_at_us is not None
+        }
+        self._compile()
+        for listener in self._listeners:
+            listener()
+
+    def _live_destination(self, item: Item, stored: Stored) -> LiveDestination:
+        spec: config.Destination = spec_of(stored, config.Destination)
+        own = [spec.secret] if isinstance(spec.secret, str) else list(spec.secret)
+        now = self._clock.now_us()
+        secrets = tuple(s for s in own if s) or stored.made
+        secrets += tuple(old.secret for old in stored.old if old.until_us > now)
+        if spec.type != "webhook":
+            secrets = ()
+        return LiveDestination(item.number, item.name, spec, item.owner, item.paused_at_us, item.pause_reason, secrets)
+
+    def _compile(self) -> None:
+        rules = [self._rules[route.revision] for route in self.routes.values() if route.spec.enabled]
+        self.fed_resources = frozenset(
+            (source.name, name)
+            for source in self.sources.values()
+            for name, resource in source.spec.resources.items()
+            if resource.webhook is not None
+        )
+        self._plan = compile_routes(rules, self.fed_resources)
+        self._numbers = {}
+        self._decisions = {}
+
+    # -- route revisions ---------------------------------------------------------------------------------
+
+    async def _revise(self, name: str, spec: config.Route, destinations: Mapping[str, LiveDestination]) -> int:
+        numbers = tuple(destinations[one].number for one in names_of(spec.to) if one in destinations)
+        plain = msgspec.json.encode(_RevisionBody(raw_of(spec), numbers))
+        known = self._revisions.get((name, _digest(plain)))
+        if known is not None:
+            return known
+        sealed = self._vault.seal(plain, "route_revision")
+        revision = await self._store.settings.route_revision(name, sealed, _digest(plain))
+        self._keep_revision(revision, name, plain)
+        return revision
+
+    def _keep_revision(self, revision: int, name: str, plain: bytes) -> None:
+        self._revisions[name, _digest(plain)] = revision
+        if revision in self._rules:
+            return
+        body = msgspec.json.decode(plain, type=_RevisionBody)
+        spec = msgspec.json.decode(body.route, type=config.Route)
+        sources = names_of(spec.from_)
+        self._rules[revision] = RouteRule(
+            revision=revision,
+            name=name,
+            sources=None if "*" in sources else frozenset(sources),
+            destinations=body.destinations,
+            types=None if spec.types is msgspec.UNSET else tuple(spec.types),
+            changes=None if spec.changes is msgspec.UNSET else tuple(spec.changes),
+            filter=spec.filter,
+        )
+        self._route_specs[revision] = spec
+
+    def revision(self, number: int) -> RouteRule | None:
+        return self._rules.get(number)
+
+    def route_name(self, revision: int) -> str:
+        rule = self._rules.get(revision)
+        return rule.name if rule is not None else ""
+
+    def transform(self, revision: int) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
+        """The compiled transform of a revision, None when it has none."""
+        if revision not in self._transforms:
+            spec = self._route_specs.get(revision)
+            self._transforms[revision] = (
+                compile_transform(spec.transform) if spec is not None and spec.transform is not None else None
+            )
+        return self._transforms[revision]
+
+    def husk(self, number: int) -> LiveDestination | None:
+        """A destination that was deleted, as something that can settle what it still owes; it sends nothing."""
+        deleted_at_us = self.deleted.get(number)
+        if deleted_at_us is None:
+            return None
+        spec = config.Destination(url="http://deleted.invalid/")
+        name = self.destination_names.get(number, f"number-{number}")
+        return LiveDestination(number, name, spec, "api", deleted_at_us, "deleted", ())
+
+    # -- the routing decision ----------------------------------------------------------------------------
+
+    def decide(
+        self, source: str, type: str, view: Callable[[], dict[str, Any]], resource: str | None = None
+    ) -> int | None:
+        """Number of the audience, None when this decision was not interned yet (then `decide_slow`)."""
+        return self._numbers.get((source, id(self._plan.decide(source, type, resource, view))))
+
+    async def decide_slow(
+        self, source: str, type: str, view: Callable[[], dict[str, Any]], resource: str | None = None
+    ) -> int:
+        plan = self._plan
+        decision = plan.decide(source, type, resource, view)
+        audience = await self._store.log.audience(source, decision.considered, decision.wanted, decision.filtered)
+        if plan is self._plan and len(self._numbers) < MAX_DECISIONS:
+            self._numbers[(source, id(decision))] = audience.number
+            self._decisions[id(decision)] = decision
+        return audience.number
+
+    def decision_today(
+        self, source: str, type: str, view: Callable[[], dict[str, Any]], resource: str | None
+    ) -> Decision:
+        """What the routes of today say, for a replay."""
+        return self._plan.decide(source, type, resource, view)
+
+
+def _digest(plain: bytes) -> bytes:
+    return hashlib.blake2b(plain, digest_size=16).digest()

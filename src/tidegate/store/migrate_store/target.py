@@ -1,0 +1,192 @@
+"""PostgreSQL as something to copy into: by COPY, with the progress in the same transaction as the rows.
+
+Knows the tables of the PostgreSQL schema and how a value of SQLite becomes one of theirs; nothing of where rows come
+from. A target that is half moved says so in its settings, and no gateway starts on it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from tidegate.store.postgres.batches import indexable
+from tidegate.store.postgres.deliveries import pack_ahead
+from tidegate.store.postgres.engine import Engine, sql
+from tidegate.store.postgres.log_spans import Partitions
+from tidegate.store.postgres.migrate import migrate
+from tidegate.store.postgres.text import keep_some
+from tidegate.store.sqlite.deliveries import unpack_ahead
+
+MOVING = "value:moving"
+SMALL_AT_ONCE = 5000
+SETTINGS = {"search_path": "tidegate", "application_name": "tidegate", "synchronous_commit": "on"}
+EVENTS_COLUMNS = (
+    "offset", "audience", "type", "key", "origin", "received_at", "occurred_at", "hops", "differs", "data_path",
+    "content_type", "headers", "change", "body",
+)  # fmt: skip
+ATTEMPTS_COLUMNS = (
+    "offset", "destination", "number", "outcome", "started_at", "duration", "status", "error", "answer_headers",
+    "answer_body", "answer_bytes", "url", "manual",
+)  # fmt: skip
+
+Convert = Callable[[Any], Any]
+_CONVERT: dict[str, Convert] = {
+    "text": keep_some,
+    "boolean": lambda value: None if value is None else bool(value),
+}
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """What a half moved target remembers."""
+
+    instance: str
+    upto: int  # the log is copied up to this offset
+    began_at_us: int
+
+
+async def open_target(url: str) -> Target:
+    """A server that is judged and brought to the newest schema. Raises what opening a store raises."""
+    engine = Engine(url)
+    await engine.open()
+    try:
+        await migrate(engine)
+        # A connection of its own: rows come for longer than a request may take.
+        connection = await asyncpg.connect(url, server_settings=SETTINGS)
+    except BaseException:
+        await engine.close()
+        raise
+    return Target(engine, connection, engine.server)
+
+
+class Target:
+    """Opened by `open_target`; `close` it."""
+
+    def __init__(self, engine: Engine, connection: Any, name: str) -> None:
+        self.shown = name
+        self._engine = engine
+        self._connection = connection
+        self._sql = sql("moving")
+        self._types: dict[str, dict[str, str]] = {}
+
+    async def close(self) -> None:
+        await self._connection.close()
+        await self._engine.close()
+
+    # -- where it stands ---------------------------------------------------------------------------------
+
+    async def progress(self) -> Progress | None:
+        found = await self._connection.fetchval(self._sql["setting"], MOVING)
+        return None if found is None else msgspec.json.decode(found, type=Progress)
+
+    async def empty(self) -> bool:
+        return not await self._connection.fetchval(self._sql["occupied"])
+
+    async def begin(self, progress: Progress) -> None:
+        """From now on half moved, and of the source's instance, so that every id stays."""
+        async with self._connection.transaction():
+            await self._put("instance", progress.instance.encode())
+            await self._put(MOVING, msgspec.json.encode(progress))
+
+    async def _put(self, name: str, value: bytes) -> None:
+        await self._connection.execute(self._sql["put_setting"], name, value)
+
+    # -- the log -----------------------------------------------------------------------------------------
+
+    async def make_room(self, head: int) -> None:
+        """Partitions for every offset up to `head`."""
+        await Partitions(self._engine).make_through(head)
+
+    async def copy_slice(self, events: Sequence[Any], attempts: Sequence[Any], progress: Progress) -> None:
+        async with self._connection.transaction():
+            await self._copy("events", EVENTS_COLUMNS, events)
+            await self._copy("attempts", ATTEMPTS_COLUMNS, attempts)
+            await self._put(MOVING, msgspec.json.encode(progress))
+
+    async def _copy(self, table: str, columns: Sequence[str], rows: Iterable[Any], into: str = "") -> int:
+        """COPY; returns how many rows."""
+        types = await self._types_of(table)
+        converts = [_CONVERT.get(types[column]) for column in columns]
+        made = [
+            tuple(value if convert is None else convert(value) for value, convert in zip(row, converts, strict=True))
+            for row in rows
+        ]
+        if made:
+            await self._connection.copy_records_to_table(into or table, records=made, columns=list(columns))
+        return len(made)
+
+    async def _types_of(self, table: str) -> dict[str, str]:
+        if table not in self._types:
+            rows = await self._connection.fetch(self._sql["columns"], table)
+            self._types[table] = {row[0]: row[1] for row in rows}
+        return self._types[table]
+
+    # -- the rest ----------------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def last_pass(self) -> AsyncIterator[LastPass]:
+        """Everything in it is one transaction; at its end the target is no longer half moved."""
+        async with self._connection.transaction():
+            await self._connection.execute("SET LOCAL statement_timeout = 0")
+            yield LastPass(self, self._connection, self._sql)
+            await self._connection.execute(self._sql["delete_setting"], MOVING)
+
+
+class LastPass:
+    """What changes in the source until it stands still."""
+
+    def __init__(self, target: Target, connection: Any, queries: dict[str, str]) -> None:
+        self._target = target
+        self._connection = connection
+        self._sql = queries
+
+    async def late_attempts(self, slices: Iterator[list[Any]]) -> None:
+        """Attempts that were settled after their event had been copied."""
+        await self._connection.execute(self._sql["late_table"])
+        for rows in slices:
+            await self._target._copy("attempts", ATTEMPTS_COLUMNS, rows, into="late_attempts")
+        await self._connection.execute(self._sql["take_late"])
+
+    async def differs(self, offsets: list[int]) -> None:
+        await self._connection.execute(self._sql["differs"], offsets)
+
+    async def copy(self, table: str, rows: Iterator[Any], columns: Sequence[str]) -> int:
+        """All rows of one of the tables that are not the log."""
+        if table in _ROWS:
+            rows = map(_ROWS[table], (dict(zip(columns, row, strict=True)) for row in rows))
+        count = 0
+        while some := list(islice(rows, SMALL_AT_ONCE)):
+            count += await self._target._copy(table, columns, some)
+        return count
+
+    async def settle_in(self, head: int, mark: int, oldest: int | None, values: dict[str, bytes]) -> None:
+        """Sequences, marks of the shares, the floor of the log, small values."""
+        await self._connection.execute(self._sql["set_sequences"])
+        await self._connection.execute(self._sql["set_offset"], head)
+        await self._connection.execute(self._sql["set_marks"], mark)
+        await self._connection.execute(self._sql["set_floor"], head if oldest is None else oldest - 1)
+        for name, value in values.items():
+            await self._target._put(name, value)
+
+    async def count(self, table: str) -> int:
+        return int(await self._connection.fetchval(self._sql[f"count_{table}"]))
+
+
+def _lane(row: dict[str, Any]) -> tuple[Any, ...]:
+    """Distances of settled offsets have 32 bits there and 64 here."""
+    if row["position"] is not None:
+        row["ahead"] = pack_ahead(row["position"], unpack_ahead(row["position"], row["ahead"]))
+    return tuple(row.values())
+
+
+def _dedupe(row: dict[str, Any]) -> tuple[Any, ...]:
+    """A key that is too long for an index here stands by its hash."""
+    row["key"] = indexable(row["key"])
+    return tuple(row.values())
+
+
+_ROWS = {"lanes": _lane, "dedupe": _dedupe}
