@@ -133,7 +133,7 @@ def ingest(options: Options) -> list[Row]:
 
 
 def ingest_random(options: Options) -> list[Row]:
-    """The same with random ids: each lands on another page of the table that recognises repeats."""
+    """The same with random ids: each lands on another page of the table that recognizes repeats."""
     return _ingest(options, "accept, random ids", None, "--ids", "random")
 
 

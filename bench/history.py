@@ -20,7 +20,7 @@ import msgspec
 from bench.figures import Options, Row, note
 from bench.server import Database
 from tidegate.core.model import Attempt, Lane, NewEvent, Origin, Outcome
-from tidegate.store import SHARES, Settlement
+from tidegate.store import PARTITIONS, Settlement
 from tidegate.store.postgres import PostgresStore, open_postgres
 from tidegate.store.postgres.batches import Call, gather
 from tidegate.store.postgres.deliveries import _written
@@ -76,7 +76,7 @@ class Side:
 
     def settle(self) -> Statement:
         self.number += 1
-        top = self.store.log.told + self.number * ROWS
+        top = self.store.log.published_offset + self.number * ROWS
         tries = [Attempt(top + n, DESTINATION, 1, Outcome.OK, NOW, 1500, 200) for n in range(ROWS)]
         settlement = Settlement(0, [Lane(DESTINATION, None, (), top)], tries)
         return sql("deliveries")["settle"], ("bench", 1, top, *_written(settlement))
@@ -84,16 +84,19 @@ class Side:
     def looks(self) -> dict[str, Statement]:
         """What lists and the dashboard ask."""
         log, deliveries = sql("log"), sql("deliveries")
-        end, top = 1 << 62, self.store.log.told
+        end, top = 1 << 62, self.store.log.published_offset
         newest = [top - n for n in range(50)]
         return {
             "GET /events": (log["slice_down"], (end, 50)),
             "... its rows": (log["fit_down"], (top - 49, end, 50, None, None, None, None, None, None)),
             "GET /events?key=": (log["slice_key_down"], (end, 50, "customer 7")),
             "GET /deliveries, attempts": (deliveries["attempts_of"], (newest, [DESTINATION] * 50)),
-            "GET /deliveries, exceptions": (deliveries["exceptions_of_events"], (newest, [0, 1, 2, 3], None, 100)),
-            "books, audiences": (deliveries["audience_counts"], ()),
-            "books, lanes": (deliveries["load"], (list(range(SHARES)),)),
+            "GET /deliveries, deferred deliveries": (
+                deliveries["deferred_of_events"],
+                (newest, [0, 1, 2, 3], None, 100),
+            ),
+            "counters, audiences": (deliveries["audience_counts"], ()),
+            "counters, lanes": (deliveries["load"], (list(range(PARTITIONS)),)),
             "head": (log["head"], ()),
             "oldest": (log["oldest"], ()),
             "a reader, 500 behind": (log["follow"], ([top - 500], [end], 500, 16 << 20, top - 500)),
@@ -121,7 +124,7 @@ async def _open(database: Database, url: str, events: int) -> Side:
     await connection.execute("UPDATE audiences SET events = $1", events)
     for table in ("events", "attempts", "dedupe", "nodes", "lanes", "audiences"):
         await connection.execute(f"VACUUM (ANALYZE) {table}", timeout=600)
-    store.log.follower.told = await connection.fetchval(sql("log")["head"])
+    store.log.follower.published_offset = await connection.fetchval(sql("log")["head"])
     return Side(store, connection, kept.number)
 
 
@@ -213,7 +216,7 @@ async def _looks_row(short: Side, long: Side) -> Row:
         grown.append((there - here, there, here, name))
     worst = max(grown)
     return Row(
-        "lists, books and readers, pages touched",
+        "lists, counters and readers, pages touched",
         f"at most {worst[0]:+d} ({worst[3]}: {worst[1]} against {worst[2]})",
         f"{len(grown)} statements",
         "at most +110",

@@ -50,7 +50,7 @@ class Database:
 
     @contextmanager
     def fresh(self) -> Iterator[str]:
-        """An empty database for one gateway, or for several that share it."""
+        """An empty database for one gateway, or for several that partition it."""
         name = f"tidegate_bench_{os.getpid()}_{next(_numbers)}"
         home = self.url("postgres") if self._url is None else self._url
         run(home, f"CREATE DATABASE {name}")
@@ -68,7 +68,7 @@ class Database:
         return found
 
     def rss_bytes(self) -> int:
-        """Memory of all its processes, what they share counted once (PSS)."""
+        """Memory of all its processes, what they partition counted once (PSS)."""
         pid: int = self._server.pid
         total = 0
         for one in [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]:

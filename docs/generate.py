@@ -21,7 +21,7 @@ from tidegate.api.app import _DOCUMENTS
 from tidegate.api.metrics import METRICS
 from tidegate.api.openapi import DELIVERY_HEADERS, Envelope
 from tidegate.api.routes import PREFIX, TABLE
-from tidegate.cli import VERBS, cli
+from tidegate.cli import COMMANDS, cli
 from tidegate.config.schema import DESCRIPTIONS
 from tidegate.config.shape import KEYS_NOT_BUILT, TAGS_NOT_BUILT, VALUES_NOT_BUILT
 from tidegate.core.spec import Config
@@ -49,11 +49,11 @@ SECTIONS = {
     "Egress": "[egress]",
     "Retention": "[retention]",
     "Source": "[sources.NAME]",
-    "WebhookInlet": "[sources.NAME.webhook]",
+    "WebhookInput": "[sources.NAME.webhook]",
     "HmacScheme": 'verify = { type = "hmac", ... }',
-    "FormInlet": "[sources.NAME.form]",
-    "PublishInlet": "[sources.NAME.publish]",
-    "ApiInlet": "[sources.NAME.api]",
+    "FormInput": "[sources.NAME.form]",
+    "PublishInput": "[sources.NAME.publish]",
+    "ApiInput": "[sources.NAME.api]",
     "Resource": "[sources.NAME.resources.NAME]",
     "Incremental": "incremental",
     "Deletes": "deletes",
@@ -209,8 +209,8 @@ def _not_built() -> str:
 
 def command_line() -> str:
     context = click.Context(cli, info_name="tidegate")
-    out = [table(("verb", "does"), [(f"[`{verb}`](#tidegate-{verb})", words) for verb, (_, words) in VERBS.items()])]
-    for verb in VERBS:
+    out = [table(("verb", "does"), [(f"[`{verb}`](#tidegate-{verb})", words) for verb, (_, words) in COMMANDS.items()])]
+    for verb in COMMANDS:
         command = cli.get_command(context, verb)
         assert command is not None
         out.append(_command(f"tidegate {verb}", command, 2))

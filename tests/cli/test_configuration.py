@@ -145,7 +145,7 @@ def test_prune_deletes_what_left_the_file_with_its_backlog(tmp_path: Path, far: 
         assert changes(gateway, "apply", "--prune") == [("destination", "crm", "deleted")]
         assert gateway.run("config", "show", "--json").json["destinations"] == {}
         told = gateway.run("explain", waiting["event"], "--json").json["deliveries"]
-        assert [(one["destination"], one["state"]) for one in told] == [("crm", "cancelled")]
+        assert [(one["destination"], one["state"]) for one in told] == [("crm", "canceled")]
         gateway.file.write_text(whole)
         assert ("destination", "crm", "created") in changes(gateway, "apply")
         assert len(far.taken) == 1, "a new one of that name has none of the old backlog"

@@ -139,7 +139,7 @@ def test_a_start_takes_less_than_a_second(tmp_path: Path) -> None:
     assert statistics.median(took) < 5, took
 
 
-# -- refusals that leave everything as it was ------------------------------------------------------------
+# -- rejections that leave everything as it was ------------------------------------------------------------
 
 
 def test_a_second_gateway_on_the_same_data_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_what_is_not_built_is_refused_before_anything_is_made(tmp_path: Path) ->
 
 
 def test_logs_are_json_lines_without_payloads_and_secrets(tmp_path: Path) -> None:
-    marks = ("secret-4711", "token-4712", "payload-4713", "query-4714", "password-4715")
+    high_water_marks = ("secret-4711", "token-4712", "payload-4713", "query-4714", "password-4715")
     toml = BASE + (
         '[sources.hook.webhook]\nverify = "standard-webhooks"\nsecret = "${env:HOOK}"\n'
         f'[sources.shop.api]\nbase_url = "http://127.0.0.1:{free_port()}"\n'
@@ -219,7 +219,7 @@ def test_logs_are_json_lines_without_payloads_and_secrets(tmp_path: Path) -> Non
         assert {"time", "level", "logger", "message"} <= told.keys(), told
         assert told["time"].endswith("Z")
     text = "".join(gateway.log)
-    assert [mark for mark in (*marks, env["HOOK"], key, made, link) if mark in text] == []
+    assert [mark for mark in (*high_water_marks, env["HOOK"], key, made, link) if mark in text] == []
     (failed,) = gateway.told("upstream_failed")
     assert failed["request_id"].startswith("req_")
     (put,) = gateway.told("PUT /api/v1/destinations/mail")

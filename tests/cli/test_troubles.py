@@ -100,7 +100,7 @@ def test_doctor_names_what_fails_why_and_what_to_do(place: Place) -> None:
 def test_who_was_turned_away_is_told_with_what_to_compare(place: Place) -> None:
     headers = {"x-hub-signature-256": "sha256=00", "x-github-event": "push"}
     assert call(f"{place.gateway.url}/in/code", data=b"{}", headers=headers).status == 401
-    told = wait_until(lambda: place.gateway.run("doctor", "--json").json["turned_away"], "the refusal is kept")
+    told = wait_until(lambda: place.gateway.run("doctor", "--json").json["rejected_requests"], "the refusal is kept")
     assert [(one["source"], one["reason"], one["count"]) for one in told] == [("code", "signature_wrong", 1)]
     text = place.gateway.run("doctor").out
     assert "code  1 request: signature wrong" in text

@@ -1,4 +1,4 @@
-"""What a newcomer types before any gateway runs: help, wrong usage, refusals by name, files that are not right.
+"""What a newcomer types before any gateway runs: help, wrong usage, rejections by name, files that are not right.
 
 Every call is a process of its own with an empty environment.
 """
@@ -18,7 +18,7 @@ import pytest
 from support.command import COMMAND, Done, tidegate
 from support.sample_config import ENVIRON, SAMPLE
 from tidegate import __version__
-from tidegate.cli import VERBS
+from tidegate.cli import COMMANDS
 
 
 def read(done: Done) -> str:
@@ -31,7 +31,7 @@ def read(done: Done) -> str:
 
 def test_help_names_every_verb_and_the_version_is_told(tmp_path: Path) -> None:
     text = read(tidegate(tmp_path, "--help"))
-    assert [verb for verb in VERBS if not re.search(rf"^  {verb} ", text, re.MULTILINE)] == []
+    assert [verb for verb in COMMANDS if not re.search(rf"^  {verb} ", text, re.MULTILINE)] == []
     assert read(tidegate(tmp_path, "--version")) == f"tidegate {__version__}\n"
 
 
@@ -93,7 +93,7 @@ WRONG: Mapping[str, str] = {
     "replay": "choose what to replay (--source, --destination, --since, ...), or say --all",
     "replay dlv_1 --dry-run": "a single delivery takes no other choice",
     "replay --all --source a": "--all stands alone",
-    "replay --state lost": "'lost' is not one of 'delivered', 'pending', 'exhausted', 'cancelled'.",
+    "replay --state lost": "'lost' is not one of 'delivered', 'pending', 'exhausted', 'canceled'.",
     "keys create robot": "Missing option '--scope'. Choose from: read, publish, pull, write, admin",
     "keys create robot --scope read --expires-in soon": "'soon' is no duration such as 100ms, 5s, 5m, 2h, 1d",
     "pull shop/orders --max-age new": "'new' is no duration such as 100ms, 5s, 5m, 2h, 1d",
@@ -247,7 +247,7 @@ def test_check_counts_what_the_sample_has(tmp_path: Path) -> None:
     (tmp_path / "tidegate.toml").write_text(SAMPLE)
     told = tidegate(tmp_path, "check", "tidegate.toml", "--json", env=ENVIRON).json
     assert [line.partition(" - at ")[0] for line in told.pop("warnings")] == [
-        "nothing feeds this yet: the source has no webhook inlet, add [sources.NAME.webhook]"
+        "nothing feeds this yet: the source has no webhook input, add [sources.NAME.webhook]"
     ]
     assert told == {"ok": True, "sources": 4, "destinations": 2, "routes": 2}
 

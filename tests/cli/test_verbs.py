@@ -1,7 +1,7 @@
 """Every verb on a running gateway: what it prints, what `--json` prints, what it refuses, and with which exit code.
 
 One gateway for the whole file, between a real receiver that is also the source's API, and an address where nobody
-listens. Its books are not asserted: the tests share it.
+listens. Its counters are not asserted: the tests partition it.
 """
 
 from __future__ import annotations
@@ -361,7 +361,7 @@ def on_terminal(place: Place, words: str, columns: int) -> str:
 def test_a_narrow_terminal_folds_and_loses_nothing(place: Place) -> None:
     event = place.publish("narrow.type.with.a.long.name")
     text = on_terminal(place, "events --limit 1", 40)
-    assert "\x1b[" in text, "colours on a terminal"
+    assert "\x1b[" in text, "colors on a terminal"
     assert event in text and "narrow.type.with.a.long.name" in text, "an id is one word that can be copied"
     assert event in on_terminal(place, "events --limit 1", 80)
     assert "Who got it" in on_terminal(place, f"explain {event}", 40)

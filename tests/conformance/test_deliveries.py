@@ -1,11 +1,11 @@
-"""What every store promises about positions, exceptions and attempts (store.Deliveries)."""
+"""What every store promises about positions, deferred deliveries and attempts (store.Deliveries)."""
 
 from __future__ import annotations
 
 import pytest
 
 from support.stores import STORES, audience, event, with_store
-from tidegate.core.model import Attempt, DeliveryState, Exceptional, ExceptionState, Lane, Outcome, RangeSettlement
+from tidegate.core.model import Attempt, Deferred, DeferredState, DeliveryState, Lane, Outcome, RangeSettlement
 from tidegate.store import Replay, Settlement
 
 pytestmark = pytest.mark.parametrize("opener", STORES.values(), ids=STORES.keys())
@@ -15,8 +15,8 @@ def attempt(offset: int, destination: int = 1, number: int = 1, **more) -> Attem
     return Attempt(offset, destination, number, more.pop("outcome", Outcome.OK), 10, 20, **more)
 
 
-def waits(offset: int, due: int = 0, destination: int = 1, state=ExceptionState.PENDING, **more) -> Exceptional:
-    return Exceptional(destination, offset, state, due, **more)
+def waits(offset: int, due: int = 0, destination: int = 1, state=DeferredState.PENDING, **more) -> Deferred:
+    return Deferred(destination, offset, state, due, **more)
 
 
 def test_a_settle_is_whole_and_survives_a_restart(opener, tmp_path):
@@ -34,15 +34,17 @@ def test_a_settle_is_whole_and_survives_a_restart(opener, tmp_path):
 
     async def read(store):
         standing = await store.deliveries.load()
-        assert set(standing.marks.values()) == {9}
-        assert {lane.destination: (lane.position, lane.ahead, lane.delivered) for lane in standing.lanes} == {
+        assert set(standing.high_water_marks.values()) == {9}
+        assert {
+            lane.destination: (lane.committed_offset, lane.settled_ahead, lane.delivered) for lane in standing.lanes
+        } == {
             1: (4, (6, 7), 5),
             2: (None, (), 9),
         }
         assert (await store.deliveries.attempts([(5, 1)]))[(5, 1)] == [
             attempt(5, status=200, answer_body=b"ok", answer_bytes=2)
         ]
-        assert await store.deliveries.exceptions(destination=1) == [waits(5, 99, cause="timeout", key="k", attempts=3)]
+        assert await store.deliveries.deferred(destination=1) == [waits(5, 99, cause="timeout", key="k", attempts=3)]
         assert (await store.deliveries.ranges())[0].cause == "expired"
 
     with_store(opener, tmp_path, write)
@@ -56,7 +58,7 @@ def test_settling_the_same_again_changes_nothing(opener, tmp_path):
         again = Settlement(3, [Lane(1, None, delivered=1, fence=1)], [attempt(3, error="second")])
         await store.deliveries.settle(again)
         assert [a.error for a in (await store.deliveries.attempts([(3, 1)]))[(3, 1)]] == ["first"]
-        assert (await store.deliveries.books()).lanes[0].delivered == 1
+        assert (await store.deliveries.counters()).lanes[0].delivered == 1
 
     with_store(opener, tmp_path, work)
 
@@ -65,7 +67,7 @@ def test_the_mark_never_goes_back(opener, tmp_path):
     async def work(store):
         await store.deliveries.settle(Settlement(9, []))
         await store.deliveries.settle(Settlement(4, []))
-        assert (await store.deliveries.load()).mark_of(1) == 9
+        assert (await store.deliveries.load()).high_water_mark_of(1) == 9
 
     with_store(opener, tmp_path, work)
 
@@ -73,17 +75,17 @@ def test_the_mark_never_goes_back(opener, tmp_path):
 def test_exceptions_are_found_by_due_time_by_state_and_by_event(opener, tmp_path):
     async def work(store):
         rows = [
-            waits(1, 50), waits(2, 20), waits(3, state=ExceptionState.EXHAUSTED),
-            waits(4, state=ExceptionState.PARKED), waits(1, 5, destination=2),
+            waits(1, 50), waits(2, 20), waits(3, state=DeferredState.EXHAUSTED),
+            waits(4, state=DeferredState.BLOCKED_BY_KEY), waits(1, 5, destination=2),
         ]  # fmt: skip
         await store.deliveries.settle(Settlement(5, [], [], rows))
-        due = await store.deliveries.exceptions(destination=1, due_before_us=60)
+        due = await store.deliveries.deferred(destination=1, due_before_us=60)
         assert [one.offset for one in due] == [2, 1]
-        assert [one.offset for one in await store.deliveries.exceptions(destination=1, due_before_us=30)] == [2]
-        dead = await store.deliveries.exceptions(states=[ExceptionState.EXHAUSTED])
+        assert [one.offset for one in await store.deliveries.deferred(destination=1, due_before_us=30)] == [2]
+        dead = await store.deliveries.deferred(states=[DeferredState.EXHAUSTED])
         assert [one.offset for one in dead] == [3]
-        assert [one.destination for one in await store.deliveries.exceptions(offsets=[1])] == [1, 2]
-        assert [one.offset for one in await store.deliveries.exceptions(destination=1, after=2, limit=1)] == [3]
+        assert [one.destination for one in await store.deliveries.deferred(offsets=[1])] == [1, 2]
+        assert [one.offset for one in await store.deliveries.deferred(destination=1, after=2, limit=1)] == [3]
 
     with_store(opener, tmp_path, work)
 
@@ -92,7 +94,7 @@ def test_a_closed_exception_is_gone_and_its_attempts_stay(opener, tmp_path):
     async def work(store):
         await store.deliveries.settle(Settlement(1, [], [attempt(1, outcome=Outcome.TIMEOUT)], [waits(1)]))
         await store.deliveries.settle(Settlement(1, [], [attempt(1, number=2)], [], [(1, 1)]))
-        assert await store.deliveries.exceptions(destination=1) == []
+        assert await store.deliveries.deferred(destination=1) == []
         assert [a.outcome for a in (await store.deliveries.attempts([(1, 1)]))[(1, 1)]] == [Outcome.TIMEOUT, Outcome.OK]
 
     with_store(opener, tmp_path, work)
@@ -102,10 +104,10 @@ def test_trim_keeps_what_is_still_open(opener, tmp_path):
     async def work(store):
         number = await audience(store)
         await store.log.append([event(number) for _ in range(3)])
-        rows = [waits(1), waits(2, state=ExceptionState.EXHAUSTED)]
+        rows = [waits(1), waits(2, state=DeferredState.EXHAUSTED)]
         await store.deliveries.settle(Settlement(3, [], [attempt(1), attempt(2)], rows))
         await store.log.trim(2, 100)
-        assert [one.offset for one in await store.deliveries.exceptions(destination=1)] == [1]
+        assert [one.offset for one in await store.deliveries.deferred(destination=1)] == [1]
         assert (await store.deliveries.attempts([(2, 1)]))[(2, 1)] == []
 
     with_store(opener, tmp_path, work)
@@ -151,7 +153,7 @@ def test_a_replay_job_is_remembered_with_its_progress(opener, tmp_path):
         await store.deliveries.put_replay(job)
         await store.deliveries.put_replay(Replay("rpl_1", 5, b"{}", 4, 10, 3, 2))
         (found,) = await store.deliveries.replays()
-        assert (found.position, found.matched, found.reopened) == (4, 3, 2)
+        assert (found.committed_offset, found.matched, found.reopened) == (4, 3, 2)
         assert await store.deliveries.replay("rpl_1") == found
         assert await store.deliveries.replay("rpl_2") is None
 

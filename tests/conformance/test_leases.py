@@ -6,7 +6,7 @@ import pytest
 
 from support.stores import STORES, AllOffered, with_store
 from tidegate.core.errors import NotFound
-from tidegate.store import SHARES, Settlement
+from tidegate.store import PARTITIONS, Settlement
 
 pytestmark = pytest.mark.parametrize("opener", STORES.values(), ids=STORES.keys())
 
@@ -16,7 +16,7 @@ def test_a_node_alone_holds_every_share_once_started(opener, tmp_path):
         assert store.leases.held == frozenset()
         holder = AllOffered(store)
         await store.leases.start(holder)
-        assert store.leases.held == holder.shares == frozenset(range(SHARES))
+        assert store.leases.held == holder.partitions == frozenset(range(PARTITIONS))
         assert store.leases.fence > 0
         await store.leases.stop()
         assert store.leases.held == frozenset()
@@ -27,7 +27,7 @@ def test_a_node_alone_holds_every_share_once_started(opener, tmp_path):
 def test_a_node_lists_itself(opener, tmp_path):
     async def work(store):
         (node,) = await store.leases.nodes()
-        assert (node.shares, node.fence) == (SHARES, store.leases.fence)
+        assert (node.partitions, node.fence) == (PARTITIONS, store.leases.fence)
         assert 0 < node.started_at_us < node.lease_expires_at_us
 
     with_store(opener, tmp_path, work)
@@ -48,7 +48,9 @@ def test_what_was_settled_stands_when_the_next_node_takes_it(opener, tmp_path):
         await store.deliveries.settle(Settlement(40, [], fence=store.leases.fence))
 
     async def read(store):
-        assert set((await store.deliveries.load(range(10))).marks.items()) == {(share, 40) for share in range(10)}
+        assert set((await store.deliveries.load(range(10))).high_water_marks.items()) == {
+            (share, 40) for share in range(10)
+        }
 
     with_store(opener, tmp_path, write)
     with_store(opener, tmp_path, read)

@@ -55,7 +55,7 @@ def test_the_same_delivery_id_is_stored_once_and_answers_the_first_offset(opener
         assert sum(not one.duplicate for (one,) in answers) == 1
         other = await store.log.append([event(number, source="crm", **same)])
         assert not other[0].duplicate
-        assert store.log.told == 2
+        assert store.log.published_offset == 2
 
     with_store(opener, tmp_path, work)
 
@@ -80,7 +80,7 @@ def test_a_strict_append_with_a_conflict_stores_nothing_at_all(opener, tmp_path)
         with pytest.raises(Conflict):
             await store.log.append(both, strict=True)
         assert (await store.log.append([event(number)]))[0].offset == 2
-        assert (await store.deliveries.books()).audiences[0][1] == 2
+        assert (await store.deliveries.counters()).audiences[0][1] == 2
 
     with_store(opener, tmp_path, work)
 
@@ -98,7 +98,7 @@ def test_listeners_are_told_each_event_once_in_order_and_before_the_answer(opene
     async def work(store):
         number = await audience(store)
         told: list[int] = []
-        store.log.listen(lambda events: told.extend(one.offset for one in events))
+        store.log.subscribe(lambda events: told.extend(one.offset for one in events))
 
         async def one():
             answer = await store.log.append([event(number)])
@@ -126,9 +126,9 @@ def test_books_count_events_by_audience_in_the_transaction_that_appends(opener, 
     async def work(store):
         a, b = await audience(store), await audience(store, wanted=((2, 2),))
         await asyncio.gather(*(store.log.append([event(a), event(b), event(a)]) for _ in range(20)))
-        books = await store.deliveries.books()
-        assert {one.number: count for one, count in books.audiences} == {a: 40, b: 20}
-        assert books.head == 60
+        counters = await store.deliveries.counters()
+        assert {one.number: count for one, count in counters.audiences} == {a: 40, b: 20}
+        assert counters.head == 60
 
     with_store(opener, tmp_path, work)
 

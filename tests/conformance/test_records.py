@@ -37,15 +37,15 @@ def test_a_commit_writes_records_changes_and_state_and_survives_a_restart(opener
     async def write(store):
         number = await audience(store)
         told: list[int] = []
-        store.log.listen(lambda events: told.extend(one.offset for one in events))
+        store.log.subscribe(lambda events: told.extend(one.offset for one in events))
         done = await store.records.commit(
             commit(
                 store, [record("a"), record("b", version=None)], [event(number, key="a"), event(number)], state=state
             )
         )
         assert [one.offset for one in done] == told == [1, 2]
-        assert store.log.told == 2
-        assert (await store.deliveries.books()).audiences[0][1] == 2
+        assert store.log.published_offset == 2
+        assert (await store.deliveries.counters()).audiences[0][1] == 2
 
     async def read(store):
         assert await store.records.known("shop", "orders", ["a", "b", "c"]) == {
@@ -72,8 +72,8 @@ def test_a_commit_that_fails_changes_nothing(opener, tmp_path):
         assert (await store.records.state("shop", "orders")).cursor == "kept"
         assert (await store.log.page(EventQuery())).events == ()
         again = await store.records.commit(commit(store, [record("a", 2)], [event(number)], state=moved))
-        assert len(again) == 1 and store.log.told == again[0].offset
-        assert (await store.deliveries.books()).audiences[0][1] == 1
+        assert len(again) == 1 and store.log.published_offset == again[0].offset
+        assert (await store.deliveries.counters()).audiences[0][1] == 1
 
     with_store(opener, tmp_path, work)
 
@@ -91,7 +91,7 @@ def test_a_commit_of_an_older_fence_changes_nothing(opener, tmp_path):
             await store.records.commit(old)
         assert await store.records.known("shop", "orders", ["a"]) == {"a": record("a")}
         assert (await store.records.state("shop", "orders")).cursor == "kept"
-        assert store.log.told == 0 and (await store.log.page(EventQuery())).events == ()
+        assert store.log.published_offset == 0 and (await store.log.page(EventQuery())).events == ()
 
     with_store(opener, tmp_path, work)
 
@@ -169,7 +169,7 @@ def test_a_change_is_not_told_twice_with_two_bodies_and_the_second_commit_change
             )
         assert await store.records.known("shop", "orders", ["a"]) == {"a": record("a")}
         assert (await store.records.state("shop", "orders")).cursor is None
-        before = store.log.told
+        before = store.log.published_offset
         (done,) = await store.log.append([event(number)])
         assert done.offset > before and [one.offset for one in await store.log.read(range(1, 10))] == [1, done.offset]
 

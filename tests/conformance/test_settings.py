@@ -1,4 +1,4 @@
-"""What every store promises about configuration, keys, feeds and refusals (store.Settings)."""
+"""What every store promises about configuration, keys, feeds and rejections (store.Settings)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from support.held import Held
 from support.stores import STORES, with_store
 from tidegate.core.errors import ChangedElsewhere, StoreBroken
-from tidegate.store import ApiKey, Item, Refusal
+from tidegate.store import ApiKey, Item, Rejection
 from tidegate.vault import Vault, check_vault
 
 pytestmark = pytest.mark.parametrize("opener", STORES.values(), ids=STORES.keys())
@@ -87,17 +87,17 @@ def test_keys_are_kept_and_deleted(opener, tmp_path):
 def test_a_feed_begins_with_its_first_ack_and_never_goes_back(opener, tmp_path):
     async def work(store):
         assert await store.settings.feed("f") is None
-        assert (await store.settings.feed("f", ack=7, now_us=1)).position == 7
-        assert (await store.settings.feed("f", ack=3, now_us=2)).position == 7
+        assert (await store.settings.feed("f", ack=7, now_us=1)).committed_offset == 7
+        assert (await store.settings.feed("f", ack=3, now_us=2)).committed_offset == 7
 
     with_store(opener, tmp_path, work)
 
 
 def test_refusals_are_a_ring_of_a_thousand(opener, tmp_path):
     async def work(store):
-        rows = [Refusal(i, "s", "signature_wrong", "", "") for i in range(1300)]
-        await store.settings.refusals(put=rows)
-        found = await store.settings.refusals(limit=5000)
+        rows = [Rejection(i, "s", "signature_wrong", "", "") for i in range(1300)]
+        await store.settings.rejections(put=rows)
+        found = await store.settings.rejections(limit=5000)
         assert (len(found), found[0].at_us) == (1000, 1299)
 
     with_store(opener, tmp_path, work)

@@ -90,12 +90,12 @@ def test_an_action_needs_the_token_of_its_own_session(tmp_path: Path) -> None:
                     assert refused.status == 403 and b"csrf_failed" in refused.body, (path, token)
                     assert "content-security-policy" in refused.headers
                 assert (await someone.post(address, {})).status == 403
-            assert gate.gateway.live.destinations["crm"].paused_at_us is None
+            assert gate.gateway.active.destinations["crm"].paused_at_us is None
             assert (await someone.get("/")).status == 200, "nobody was signed out"
             await gate.gateway.deliver.settler.flush()
             assert far.requests == []
             done = await someone.post("/destinations/crm/pause", {"csrf": await someone.token()})
-            assert done.status == 303 and gate.gateway.live.destinations["crm"].paused_at_us is not None
+            assert done.status == 303 and gate.gateway.active.destinations["crm"].paused_at_us is not None
 
     asyncio.run(main())
 
@@ -110,7 +110,7 @@ def test_an_action_without_a_session_changes_nothing(tmp_path: Path) -> None:
                 foreign = {**FORM, "Sec-Fetch-Site": "cross-site"}
                 refused = await nobody("POST", path.format(name="crm", id="x"), b"csrf=x", headers=foreign)
                 assert refused.status == 403, path
-            assert gate.gateway.live.destinations["crm"].paused_at_us is None and far.requests == []
+            assert gate.gateway.active.destinations["crm"].paused_at_us is None and far.requests == []
 
     asyncio.run(main())
 
@@ -125,7 +125,7 @@ def test_actions_are_no_get_and_pages_no_post(tmp_path: Path) -> None:
             for path, _ in _PAGES:
                 posted = await someone.post(path.format(name="crm", id="x"), {"csrf": await someone.token()})
                 assert posted.status == 405, path
-            assert gate.gateway.live.destinations["crm"].paused_at_us is None
+            assert gate.gateway.active.destinations["crm"].paused_at_us is None
 
     asyncio.run(main())
 
@@ -141,7 +141,7 @@ def test_a_foreign_host_name_reaches_no_page_and_no_action(tmp_path: Path, host:
                 assert refused.status in (400, 421) and b"crm" not in refused.body, path
             refused = await someone.post("/destinations/crm/pause", {"csrf": token}, Host=host)
             assert refused.status in (400, 421)
-            assert gate.gateway.live.destinations["crm"].paused_at_us is None
+            assert gate.gateway.active.destinations["crm"].paused_at_us is None
 
     asyncio.run(main())
 
@@ -211,8 +211,8 @@ def test_what_went_wrong_is_a_page_with_a_code_and_the_next_step(tmp_path: Path)
 
 
 async def kept(gate: Served) -> bool:
-    """All refusals of the next test: they are written behind, a moment later."""
-    return len(await gate.gateway.store.settings.refusals()) == 10
+    """All rejections of the next test: they are written behind, a moment later."""
+    return len(await gate.gateway.store.settings.rejections()) == 10
 
 
 def test_a_list_of_many_names_is_turned_by_page_and_each_page_stays_light(tmp_path: Path) -> None:
@@ -230,16 +230,18 @@ def test_a_list_of_many_names_is_turned_by_page_and_each_page_stays_light(tmp_pa
             )
             async with served(tmp_path, many) as gate:
                 someone = await person(gate)
-                for name in list(gate.gateway.live.destinations)[:40]:
-                    await gate.gateway.live.pause(name)
+                for name in list(gate.gateway.active.destinations)[:40]:
+                    await gate.gateway.active.pause(name)
                 event = {"type": "t", "data": {}}
-                batch = [{**event, "source": name} for name in gate.gateway.live.sources if name.startswith("source-")]
+                batch = [
+                    {**event, "source": name} for name in gate.gateway.active.sources if name.startswith("source-")
+                ]
                 await gate.api.post("/events", batch)
                 await until(lambda: len(far.requests) == 20)
                 stranger = gate.api.with_key(None)
                 for i in range(10):
-                    turned_away = await stranger("POST", f"/in/signed-source-with-a-long-name-{i}", b"{}")
-                    assert turned_away.status == 401
+                    rejected_requests = await stranger("POST", f"/in/signed-source-with-a-long-name-{i}", b"{}")
+                    assert rejected_requests.status == 401
                 await until(lambda: kept(gate))
                 for path in (
                     "/",

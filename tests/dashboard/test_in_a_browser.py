@@ -106,7 +106,7 @@ to = "{names[1]}"
 
 async def tell_at_length(one: Served) -> str:
     """An event with a long type and a long key that was delivered to nobody, and a caller turned away."""
-    source, signed = sorted(one.gateway.live.sources)
+    source, signed = sorted(one.gateway.active.sources)
     event = {"source": source, "type": ".".join(["department"] * 8), "key": "customer" * 20, "data": {}}
     found = await one.api.post("/events", event)
     await one.api.with_key(None)("POST", f"/in/{signed}", b"{}")
@@ -121,7 +121,7 @@ def test_long_names_wrap_and_no_table_hides_its_columns_at_the_side(shared: Busy
     complaints: list[str] = []
     with aside(served(tmp_path, long_names("http://127.0.0.1:9"))) as (one, side):
         event = side.run(tell_at_length(one))
-        url, (name,) = one.api.url, list(one.gateway.live.destinations)
+        url, (name,) = one.api.url, list(one.gateway.active.destinations)
         for viewport in (WIDE, PHONE):
             with watched(shared[0], complaints, viewport=viewport) as context:
                 page = context.new_page()
@@ -229,7 +229,7 @@ def _retries_cancels_and_replays_one_event(page: Page, one: Scene, ids: dict[str
     page.click("[data-list] a.open")
     tax = page.locator("section.dlv", has=page.locator("a[href='/destinations/tax-office']"))
     tax.locator("text=Cancel").click()
-    assert "cancelled" in tax.inner_text() and "cancelled" in page.inner_text("[data-toast]")
+    assert "canceled" in tax.inner_text() and "canceled" in page.inner_text("[data-toast]")
     before = len(one.far["crm"].requests)
     page.goto(f"{one.url}/events/{ids['charge']}")
     page.click("summary:has-text('Replay')")

@@ -79,10 +79,10 @@ def test_motion_ends_where_it_is_not_wanted() -> None:
 
 
 def page(name: str, **cookies: str) -> str:
-    template, room, context = PAGES[name]
+    template, section, context = PAGES[name]
     cookie = "; ".join(f"{key}={value}" for key, value in cookies.items()).encode()
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": [(b"cookie", cookie)]}
-    return Pages(ASSETS, lambda: harbour.NOW).page(Request(scope), template, room=room, **context).body.decode()
+    return Pages(ASSETS, lambda: harbour.NOW).page(Request(scope), template, section=section, **context).body.decode()
 
 
 @pytest.mark.parametrize("name", sorted(PAGES))

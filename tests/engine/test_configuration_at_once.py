@@ -35,7 +35,7 @@ def home(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
 def on(home: Home, work: Callable[[Gateway], Awaitable[None]]) -> None:
     async def main() -> None:
         async with home.running(TOML) as gateway:
-            await put(gateway.live, "destination", "crm", CRM)
+            await put(gateway.active, "destination", "crm", CRM)
             await work(gateway)
 
     run(main)
@@ -51,14 +51,14 @@ async def put(live: Live, kind: str, name: str, spec: Destination | Route) -> bo
 
 async def kept(gateway: Gateway) -> Live:
     """What a restart would find."""
-    live = Live(gateway.store, gateway.live._vault, Clock())
+    live = Live(gateway.store, gateway.active._vault, Clock())
     await live.load()
     return live
 
 
 def test_a_pause_and_a_change_of_the_same_destination_both_stand(home: Home) -> None:
     async def work(gateway: Gateway) -> None:
-        live = gateway.live
+        live = gateway.active
         async with Held(gateway.store.settings, "put_items") as held:
             change = asyncio.ensure_future(put(live, "destination", "crm", to("new")))
             await held.reached.wait()
@@ -73,7 +73,7 @@ def test_a_pause_and_a_change_of_the_same_destination_both_stand(home: Home) -> 
 
 def test_a_secret_that_was_told_outlives_a_change_of_its_destination(home: Home) -> None:
     async def work(gateway: Gateway) -> None:
-        live = gateway.live
+        live = gateway.active
         async with Held(gateway.store.settings, "put_items") as held:
             change = asyncio.ensure_future(put(live, "destination", "crm", to("new")))
             await held.reached.wait()
@@ -88,16 +88,16 @@ def test_a_secret_that_was_told_outlives_a_change_of_its_destination(home: Home)
 
 def test_a_rotation_that_is_asked_for_twice_keeps_the_secret_that_receivers_have(home: Home) -> None:
     async def work(gateway: Gateway) -> None:
-        before = gateway.live.destinations["crm"].secrets
-        first, second = await asyncio.gather(gateway.live.rotate("crm"), gateway.live.rotate("crm"))
-        assert gateway.live.destinations["crm"].secrets == (second, first, *before)
+        before = gateway.active.destinations["crm"].secrets
+        first, second = await asyncio.gather(gateway.active.rotate("crm"), gateway.active.rotate("crm"))
+        assert gateway.active.destinations["crm"].secrets == (second, first, *before)
 
     on(home, work)
 
 
 def test_the_same_name_made_twice_at_once_is_made_once(home: Home) -> None:
     async def work(gateway: Gateway) -> None:
-        live = gateway.live
+        live = gateway.active
         made = await asyncio.gather(put(live, "destination", "new", to("a")), put(live, "destination", "new", to("b")))
         assert sorted(made) == [False, True]
         assert [one.name for one in await gateway.store.settings.items() if one.name == "new"] == ["new"]
@@ -107,7 +107,7 @@ def test_the_same_name_made_twice_at_once_is_made_once(home: Home) -> None:
 
 def test_a_change_does_not_bring_back_what_is_deleted_meanwhile(home: Home) -> None:
     async def work(gateway: Gateway) -> None:
-        live, number = gateway.live, gateway.live.destinations["crm"].number
+        live, number = gateway.active, gateway.active.destinations["crm"].number
         async with Held(gateway.store.settings, "put_items") as held:
             change = asyncio.ensure_future(put(live, "destination", "crm", to("new")))
             await held.reached.wait()
@@ -122,11 +122,11 @@ def test_a_change_does_not_bring_back_what_is_deleted_meanwhile(home: Home) -> N
 def test_a_file_that_is_read_twice_at_once_is_applied_once(home: Home) -> None:
     async def work(gateway: Gateway) -> None:
         config = Config(
-            egress=gateway.live.settings.egress,
-            sources={"shop": Source(publish=gateway.live.sources["shop"].spec.publish)},
+            egress=gateway.active.settings.egress,
+            sources={"shop": Source(publish=gateway.active.sources["shop"].spec.publish)},
             destinations={"file": to("file"), "more": to("more")},
         )
-        changes = await asyncio.gather(gateway.live.apply(config), gateway.live.apply(config))
+        changes = await asyncio.gather(gateway.active.apply(config), gateway.active.apply(config))
         assert sorted(len(one) for one in changes) == [0, 1], changes
 
     on(home, work)
@@ -134,16 +134,16 @@ def test_a_file_that_is_read_twice_at_once_is_applied_once(home: Home) -> None:
 
 def test_a_file_that_could_not_be_stored_is_not_in_force(home: Home) -> None:
     async def work(gateway: Gateway) -> None:
-        settings, before = gateway.store.settings, gateway.live.settings
+        settings, before = gateway.store.settings, gateway.active.settings
 
         async def busy(*_: object, **__: object) -> None:
             raise StoreBusy("the database does not answer")
 
         settings.put_items = busy  # type: ignore[method-assign]
         with pytest.raises(StoreBusy):
-            await gateway.live.apply(Config(destinations={"more": to("more")}))
+            await gateway.active.apply(Config(destinations={"more": to("more")}))
         del settings.put_items  # type: ignore[method-assign]
-        assert gateway.live.settings is before
+        assert gateway.active.settings is before
 
     on(home, work)
 
@@ -152,7 +152,7 @@ def test_routes_stand_while_a_change_is_taken_up(home: Home) -> None:
     """Else a destination could be deleted under a route that is only being read again."""
 
     async def work(gateway: Gateway) -> None:
-        live = gateway.live
+        live = gateway.active
         await put(live, "route", "a", Route(from_="shop", to="crm"))
         await put(live, "route", "b", Route(from_="shop", to="file"))
         async with Held(gateway.store.settings, "route_revision") as held:
@@ -174,7 +174,7 @@ def test_routes_stand_while_a_change_is_taken_up(home: Home) -> None:
 
 def test_a_reading_that_breaks_off_leaves_the_configuration_whole(home: Home) -> None:
     async def work(gateway: Gateway) -> None:
-        live, settings = gateway.live, gateway.store.settings
+        live, settings = gateway.active, gateway.store.settings
         await put(live, "route", "a", Route(from_="shop", to="crm"))
         await put(live, "route", "b", Route(from_="shop", to="file"))
 
@@ -194,7 +194,7 @@ def test_a_reading_that_breaks_off_leaves_the_configuration_whole(home: Home) ->
 
 def test_a_change_that_was_stored_and_answered_503_comes_into_force_by_itself(home: Home) -> None:
     async def work(gateway: Gateway) -> None:
-        live, settings = gateway.live, gateway.store.settings
+        live, settings = gateway.active, gateway.store.settings
 
         async def busy() -> list[Item]:
             raise StoreBusy("the database does not answer")
@@ -211,7 +211,7 @@ def test_a_change_that_was_stored_and_answered_503_comes_into_force_by_itself(ho
 
 def test_a_node_that_has_not_heard_yet_undoes_nothing(home: Home) -> None:
     async def work(gateway: Gateway) -> None:
-        here, elsewhere = gateway.live, await kept(gateway)
+        here, elsewhere = gateway.active, await kept(gateway)
         await elsewhere.pause("crm")
         assert await put(here, "destination", "crm", to("new")) is False
         assert here.destinations["crm"].pause_reason == "operator"
@@ -226,7 +226,7 @@ def test_a_node_that_has_not_heard_yet_undoes_nothing(home: Home) -> None:
 
 def test_what_is_refused_is_refused_by_what_the_store_holds_now(home: Home) -> None:
     async def work(gateway: Gateway) -> None:
-        here, elsewhere = gateway.live, await kept(gateway)
+        here, elsewhere = gateway.active, await kept(gateway)
         await put(elsewhere, "destination", "new", to("new"))
         await put(here, "route", "all", Route(from_="shop", to=["crm", "new"]))
         with pytest.raises(Conflict) as error:
@@ -244,7 +244,7 @@ def test_what_is_refused_is_refused_by_what_the_store_holds_now(home: Home) -> N
 
 def test_a_secret_that_is_left_out_is_the_one_that_another_change_has_set_just_now(home: Home) -> None:
     async def work(gateway: Gateway) -> None:
-        here, elsewhere = gateway.live, await kept(gateway)
+        here, elsewhere = gateway.active, await kept(gateway)
 
         def moved(old: Destination) -> Destination:
             return msgspec.structs.replace(old, url="https://new.example/")

@@ -14,7 +14,7 @@ TOML = "[sources.shop.publish]\n"
 def test_a_change_that_falls_into_a_reading_is_read_after_it(tmp_path: Path) -> None:
     async def main() -> None:
         async with running(tmp_path, TOML) as gateway:
-            load, begun, go_on = gateway.live.load, 0, asyncio.Event()
+            load, begun, go_on = gateway.active.load, 0, asyncio.Event()
 
             async def held() -> None:
                 nonlocal begun
@@ -22,7 +22,7 @@ def test_a_change_that_falls_into_a_reading_is_read_after_it(tmp_path: Path) -> 
                 await load()
                 await go_on.wait()
 
-            gateway.live.load = held  # type: ignore[method-assign]
+            gateway.active.load = held  # type: ignore[method-assign]
             gateway._changed_elsewhere()
             await until(lambda: begun == 1)
             for _ in range(3):
@@ -38,7 +38,7 @@ def test_a_change_that_falls_into_a_reading_is_read_after_it(tmp_path: Path) -> 
 def test_a_reading_that_failed_for_the_moment_is_done_again(tmp_path: Path) -> None:
     async def main() -> None:
         async with running(tmp_path, TOML) as gateway:
-            load, failures = gateway.live.load, [StoreBusy("the database does not answer")]
+            load, failures = gateway.active.load, [StoreBusy("the database does not answer")]
             read = asyncio.Event()
 
             async def shaky() -> None:
@@ -47,7 +47,7 @@ def test_a_reading_that_failed_for_the_moment_is_done_again(tmp_path: Path) -> N
                 await load()
                 read.set()
 
-            gateway.live.load = shaky  # type: ignore[method-assign]
+            gateway.active.load = shaky  # type: ignore[method-assign]
             gateway._changed_elsewhere()
             async with asyncio.timeout(30):
                 await read.wait()

@@ -1,4 +1,4 @@
-"""The deliver door on a real store against real far sides: what goes out, when again, and what the books say."""
+"""The deliver door on a real store against real far sides: what goes out, when again, and what the counters say."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 from standardwebhooks import Webhook
 
 from support.farside import FarSide, answer, silence
-from support.running import books, publish, running, until
+from support.running import counters, publish, running, until
 from tidegate.core.errors import Conflict, NotFound
 from tidegate.core.model import DeliveryState, Lane, Outcome
 from tidegate.deliver.lane import WINDOW
 from tidegate.deliver.settler import IDLE_SECONDS
-from tidegate.store import SHARES, Settlement
+from tidegate.store import PARTITIONS, Settlement
 from tidegate.store.sqlite import open_sqlite
 
 OKAY = answer(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
@@ -43,7 +43,7 @@ def fails(times: int, status: bytes = b"500 X", headers: bytes = b""):
 
 
 async def state(gateway, offset, name="crm"):
-    number = gateway.live.destinations[name].number
+    number = gateway.active.destinations[name].number
     return (await gateway.deliver.states([(offset, number)])).get((offset, number))
 
 
@@ -54,7 +54,7 @@ def test_a_delivery_verifies_with_an_independent_judge_and_tells_where_it_comes_
                 offset = await publish(gateway, b'{"a":1}', type="order.paid")
                 await until(lambda: far.requests)
                 got = far.requests[0]
-                secret = gateway.live.destinations["crm"].secrets[0]
+                secret = gateway.active.destinations["crm"].secrets[0]
                 body = Webhook(secret).verify(got.body, got.headers)
                 assert body["data"] == {"a": 1}
                 assert body["id"] == got.headers["webhook-id"]
@@ -69,7 +69,7 @@ def test_a_delivery_verifies_with_an_independent_judge_and_tells_where_it_comes_
 
 
 async def books_of(gateway, name="crm", **expected) -> bool:
-    found = (await books(gateway))[name]
+    found = (await counters(gateway))[name]
     return all(found[key] == value for key, value in expected.items())
 
 
@@ -84,7 +84,7 @@ def test_a_failure_is_tried_again_with_the_same_id_and_the_next_number(tmp_path)
                 assert len({r.headers["webhook-id"] for r in far.requests}) == 1
                 view = await state(gateway, offset)
                 assert [a.outcome for a in view.attempts] == [Outcome.HTTP_ERROR, Outcome.HTTP_ERROR, Outcome.OK]
-                assert await gateway.store.deliveries.exceptions(destination=view.destination) == []
+                assert await gateway.store.deliveries.deferred(destination=view.destination) == []
 
     asyncio.run(main())
 
@@ -96,7 +96,7 @@ def test_after_the_last_try_it_is_exhausted_and_a_retry_reopens_it(tmp_path):
                 offset = await publish(gateway)
                 await until(lambda: books_of(gateway, exhausted=1))
                 assert (await state(gateway, offset)).state is DeliveryState.EXHAUSTED
-                await gateway.deliver.retry(offset, gateway.live.destinations["crm"].number)
+                await gateway.deliver.retry(offset, gateway.active.destinations["crm"].number)
                 await until(lambda: books_of(gateway, delivered=1, exhausted=0, pending=0))
                 assert far.requests[-1].headers["tidegate-attempt"] == "3"
                 assert (await state(gateway, offset)).attempts[-1].manual
@@ -109,11 +109,11 @@ def test_410_pauses_the_destination_and_keeps_its_backlog(tmp_path):
         async with FarSide(fails(1, b"410 Gone")) as far:
             async with running(tmp_path, SOURCE + destination(far) + route()) as gateway:
                 await publish(gateway)
-                await until(lambda: gateway.live.destinations["crm"].pause_reason == "gone")
+                await until(lambda: gateway.active.destinations["crm"].pause_reason == "gone")
                 await publish(gateway)
-                assert (await books(gateway))["crm"]["pending"] == 2
+                assert (await counters(gateway))["crm"]["pending"] == 2
                 assert len(far.requests) == 1
-                await gateway.live.resume("crm")
+                await gateway.active.resume("crm")
                 await until(lambda: books_of(gateway, delivered=2))
 
     asyncio.run(main())
@@ -138,7 +138,7 @@ def test_retry_after_holds_the_whole_destination(tmp_path):
             async with running(tmp_path, toml) as gateway:
                 await publish(gateway)
                 await until(lambda: far.requests)
-                await until(lambda: gateway.deliver.health(gateway.live.destinations["crm"].number).hold_until_us)
+                await until(lambda: gateway.deliver.health(gateway.active.destinations["crm"].number).hold_until_us)
                 began = asyncio.get_running_loop().time()
                 await publish(gateway)
                 await until(lambda: books_of(gateway, delivered=2))
@@ -151,11 +151,11 @@ def test_a_backlog_larger_than_the_window_is_delivered_once_each_in_order(tmp_pa
     async def main():
         async with FarSide(OKAY) as far:
             async with running(tmp_path, SOURCE + destination(far, concurrency=1) + route()) as gateway:
-                await gateway.live.pause("crm")
+                await gateway.active.pause("crm")
                 offsets = [await publish(gateway, json.dumps(n).encode()) for n in range(700)]
-                sender = gateway.deliver.senders[gateway.live.destinations["crm"].number]
+                sender = gateway.deliver.senders[gateway.active.destinations["crm"].number]
                 assert len(sender.lane.open) <= 256
-                await gateway.live.resume("crm")
+                await gateway.active.resume("crm")
                 await until(lambda: books_of(gateway, delivered=700), 30)
                 assert [json.loads(r.body)["data"] for r in far.requests] == list(range(700))
                 assert len(offsets) == 700
@@ -170,11 +170,11 @@ def test_a_restart_goes_on_where_the_lane_stood(tmp_path):
             async with running(tmp_path, toml) as gateway:
                 await publish(gateway, b"1")
                 await until(lambda: books_of(gateway, pending=1) if far.requests else False)
-                await gateway.live.pause("crm")
+                await gateway.active.pause("crm")
                 for n in range(2, 400):
                     await publish(gateway, str(n).encode())
             async with running(tmp_path, toml) as gateway:
-                await gateway.live.resume("crm")
+                await gateway.active.resume("crm")
                 await until(lambda: books_of(gateway, delivered=399, pending=0), 20)
                 got = [json.loads(r.body)["data"] for r in far.requests]
                 assert sorted(got) == sorted([1, *range(1, 400)])
@@ -261,11 +261,11 @@ def test_a_circuit_opens_on_many_failures_and_the_backlog_spends_no_tries(tmp_pa
             async with running(tmp_path, SOURCE + destination(far, retry=["10m"] * 3) + route()) as gateway:
                 for n in range(100):
                     await publish(gateway, str(n).encode())
-                number = gateway.live.destinations["crm"].number
+                number = gateway.active.destinations["crm"].number
                 await until(lambda: gateway.deliver.health(number).circuit == "open")
                 sent = len(far.requests)
                 assert sent < 30
-                assert (await books(gateway))["crm"]["pending"] == 100
+                assert (await counters(gateway))["crm"]["pending"] == 100
 
     asyncio.run(main())
 
@@ -274,13 +274,13 @@ def test_cancel_and_replay_move_the_books_and_only_pending_ones_can_be_cancelled
     async def main():
         async with FarSide(OKAY) as far:
             async with running(tmp_path, SOURCE + destination(far) + route()) as gateway:
-                number = gateway.live.destinations["crm"].number
-                await gateway.live.pause("crm")
+                number = gateway.active.destinations["crm"].number
+                await gateway.active.pause("crm")
                 offsets = [await publish(gateway) for _ in range(3)]
                 await gateway.deliver.cancel(offsets[1], number)
-                assert (await books(gateway))["crm"]["cancelled"] == 1
-                await gateway.live.resume("crm")
-                await until(lambda: books_of(gateway, delivered=2, cancelled=1, pending=0))
+                assert (await counters(gateway))["crm"]["canceled"] == 1
+                await gateway.active.resume("crm")
+                await until(lambda: books_of(gateway, delivered=2, canceled=1, pending=0))
                 with pytest.raises(Conflict):
                     await gateway.deliver.cancel(offsets[0], number)
                 with pytest.raises(NotFound):
@@ -290,7 +290,7 @@ def test_cancel_and_replay_move_the_books_and_only_pending_ones_can_be_cancelled
                 dry = await gateway.deliver.replay(ReplayQuery(destination="crm", dry_run=True))
                 assert (dry.matched, dry.reopened) == (3, 0)
                 await gateway.deliver.replay(ReplayQuery(destination="crm"))
-                await until(lambda: books_of(gateway, delivered=3, cancelled=0, pending=0))
+                await until(lambda: books_of(gateway, delivered=3, canceled=0, pending=0))
                 assert len(far.requests) == 5
 
     asyncio.run(main())
@@ -306,11 +306,11 @@ def test_a_replay_by_todays_routes_reaches_a_destination_that_came_later(tmp_pat
             async with running(tmp_path, toml) as gateway:
                 from tidegate.deliver import ReplayQuery
 
-                assert (await books(gateway))["late"]["owed"] == 0
+                assert (await counters(gateway))["late"]["owed"] == 0
                 await gateway.deliver.replay(ReplayQuery(destination="late"))
                 await until(lambda: len(late.requests) == 5)
                 await gateway.deliver.settler.flush()
-                found = (await books(gateway))["late"]
+                found = (await counters(gateway))["late"]
                 assert (found["delivered"], found["owed"], found["pending"]) == (5, 5, 0)
 
     asyncio.run(main())
@@ -337,22 +337,22 @@ def test_a_destination_that_leaves_the_file_is_paused_and_prune_cancels_its_back
         async with FarSide(OKAY) as far:
             toml = SOURCE + destination(far) + route()
             async with running(tmp_path, toml) as gateway:
-                await gateway.live.pause("crm")
+                await gateway.active.pause("crm")
                 for _ in range(300):
                     await publish(gateway)
             async with running(tmp_path, SOURCE) as gateway:
-                assert gateway.live.destinations["crm"].pause_reason == "left_file"
-                assert (await books(gateway))["crm"]["pending"] == 300
-                number = gateway.live.destinations["crm"].number
+                assert gateway.active.destinations["crm"].pause_reason == "left_file"
+                assert (await counters(gateway))["crm"]["pending"] == 300
+                number = gateway.active.destinations["crm"].number
                 await gateway.reload(prune=True)
-                assert "crm" not in gateway.live.destinations
+                assert "crm" not in gateway.active.destinations
 
-                async def cancelled():
+                async def canceled():
                     await gateway.deliver.settler.flush()
                     lanes = (await gateway.store.deliveries.load()).lanes
-                    return [lane.cancelled for lane in lanes if lane.destination == number] == [300]
+                    return [lane.canceled for lane in lanes if lane.destination == number] == [300]
 
-                await until(cancelled)
+                await until(canceled)
                 assert far.requests == []
 
     asyncio.run(main())
@@ -364,10 +364,10 @@ def test_a_test_send_is_signed_and_stands_outside_the_books(tmp_path):
             async with running(tmp_path, SOURCE + destination(far) + route()) as gateway:
                 attempt = await gateway.deliver.test("crm")
                 assert (attempt.outcome, attempt.status) == (Outcome.OK, 200)
-                Webhook(gateway.live.destinations["crm"].secrets[0]).verify(
+                Webhook(gateway.active.destinations["crm"].secrets[0]).verify(
                     far.requests[0].body, far.requests[0].headers
                 )
-                assert (await books(gateway))["crm"]["owed"] == 0
+                assert (await counters(gateway))["crm"]["owed"] == 0
 
     asyncio.run(main())
 
@@ -378,13 +378,15 @@ def test_a_lane_that_turns_lagging_with_nothing_open_keeps_its_place_when_the_ma
             async with running(tmp_path, SOURCE + destination(far) + route()) as gateway:
                 await publish(gateway)
                 await until(lambda: books_of(gateway, delivered=1))
-                sender = gateway.deliver.senders[gateway.live.destinations["crm"].number]
+                sender = gateway.deliver.senders[gateway.active.destinations["crm"].number]
                 sender.lane.unsettled = WINDOW  # as while a settle that holds a whole window is on its way
                 offset = await publish(gateway)
                 await gateway.deliver.settler.flush()
                 standing = await gateway.store.deliveries.load()
-                assert standing.mark_of(sender.number) >= offset
-                assert [lane.position for lane in standing.lanes if lane.destination == sender.number] == [offset - 1]
+                assert standing.high_water_mark_of(sender.number) >= offset
+                assert [lane.committed_offset for lane in standing.lanes if lane.destination == sender.number] == [
+                    offset - 1
+                ]
                 sender.lane.unsettled = 0
                 sender.pump()
                 await until(lambda: books_of(gateway, delivered=2, pending=0))
@@ -396,7 +398,7 @@ def test_shares_that_go_and_come_back_lose_and_double_nothing(tmp_path):
     async def main():
         async with FarSide(OKAY) as far:
             async with running(tmp_path, SOURCE + destination(far) + route()) as gateway:
-                deliver, every = gateway.deliver, frozenset(range(SHARES))
+                deliver, every = gateway.deliver, frozenset(range(PARTITIONS))
                 for _ in range(3):
                     await publish(gateway)
                 await until(lambda: books_of(gateway, delivered=3))
@@ -415,7 +417,7 @@ def test_a_node_that_lost_its_lease_sends_and_writes_nothing_until_it_takes_agai
     async def main():
         async with FarSide(silence) as far:
             async with running(tmp_path, SOURCE + destination(far) + route()) as gateway:
-                deliver, every = gateway.deliver, frozenset(range(SHARES))
+                deliver, every = gateway.deliver, frozenset(range(PARTITIONS))
                 offset = await publish(gateway)
                 await until(lambda: far.requests)
                 deliver.lost()
@@ -437,19 +439,21 @@ def test_events_for_a_destination_that_was_made_elsewhere_wait_in_a_durable_lane
         async with FarSide(OKAY) as far, FarSide(OKAY) as late:
             toml = SOURCE + destination(far) + destination(late, "late") + route(["crm", "late"])
             async with running(tmp_path, toml) as gateway:
-                number, unheard = gateway.live.destinations["late"].number, gateway.live.by_number
-                gateway.live.by_number = {n: one for n, one in unheard.items() if n != number}
+                number, unheard = gateway.active.destinations["late"].number, gateway.active.by_number
+                gateway.active.by_number = {n: one for n, one in unheard.items() if n != number}
                 offsets = [await publish(gateway) for _ in range(3)]
                 await until(lambda: len(far.requests) == 3)
                 await gateway.deliver.settler.flush()
                 standing = await gateway.store.deliveries.load()
-                assert standing.mark_of(number) >= offsets[-1], "the mark goes on"
-                assert [lane.position for lane in standing.lanes if lane.destination == number] == [offsets[0] - 1]
-                every = frozenset(range(SHARES))
+                assert standing.high_water_mark_of(number) >= offsets[-1], "the mark goes on"
+                assert [lane.committed_offset for lane in standing.lanes if lane.destination == number] == [
+                    offsets[0] - 1
+                ]
+                every = frozenset(range(PARTITIONS))
                 gateway.deliver.lost()  # as when the node dies here: the next one reads the row
                 await gateway.deliver.take(every)
                 assert late.requests == []
-                gateway.live.by_number = unheard
+                gateway.active.by_number = unheard
                 gateway.deliver._configured()
                 await until(lambda: books_of(gateway, "late", delivered=3, pending=0))
                 assert len(late.requests) == 3
@@ -462,7 +466,7 @@ def test_a_lane_that_was_settled_far_ahead_reads_on_after_a_kill(tmp_path):
         async with FarSide(OKAY) as far:
             toml = SOURCE + destination(far) + route()
             async with running(tmp_path, toml) as gateway:
-                await gateway.live.pause("crm")
+                await gateway.active.pause("crm")
                 for n in range(300):
                     await publish(gateway, json.dumps(n).encode())
             store = await open_sqlite(tmp_path / "data")
@@ -471,8 +475,8 @@ def test_a_lane_that_was_settled_far_ahead_reads_on_after_a_kill(tmp_path):
             await store.deliveries.settle(Settlement(300, [Lane(number, 0, ahead, delivered=len(ahead))]))
             await store.close()
             async with running(tmp_path, toml) as gateway:
-                assert gateway.live.destinations["crm"].number == number
-                await gateway.live.resume("crm")
+                assert gateway.active.destinations["crm"].number == number
+                await gateway.active.resume("crm")
                 await until(lambda: books_of(gateway, delivered=300, pending=0))
                 assert sorted(json.loads(one.body)["data"] for one in far.requests) == [0, *range(WINDOW - 1, 300)]
 

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from support.farside import FarSide
-from support.running import books, publish, run, running, until
-from tidegate.core.model import DeliveryState, Exceptional, ExceptionState
+from support.running import counters, publish, run, running, until
+from tidegate.core.model import Deferred, DeferredState, DeliveryState
 from tidegate.deliver import ReplayQuery
 from tidegate.deliver.deferred import LOAD_LIMIT, MEMORY_LIMIT, Waiting
 
@@ -46,7 +46,7 @@ async def ordered(gateway: Any, n: int, key: str = "k") -> int:
 
 
 async def quiet(gateway: Any) -> bool:
-    return (await books(gateway))["crm"]["pending"] == 0
+    return (await counters(gateway))["crm"]["pending"] == 0
 
 
 def test_one_cancelled_behind_its_key_is_never_sent_though_the_first_fails(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_one_cancelled_behind_its_key_is_never_sent_though_the_first_fails(tmp_p
         async with FarSide(gate) as far:
             toml = SOURCE + destination(far, ordered_by="key", retry=["50ms", "50ms"]) + ROUTE
             async with running(tmp_path, toml) as gateway:
-                number = gateway.live.destinations["crm"].number
+                number = gateway.active.destinations["crm"].number
                 offsets = [await ordered(gateway, n) for n in range(3)]
                 await until(lambda: far.requests)
                 await gateway.deliver.cancel(offsets[1], number)
@@ -65,8 +65,8 @@ def test_one_cancelled_behind_its_key_is_never_sent_though_the_first_fails(tmp_p
                 gate.status = b"200 OK"
                 await until(lambda: quiet(gateway))
                 assert await numbers_of(far) == [0, 0, 2] or await numbers_of(far) == [0, 0, 0, 2]
-                found = (await books(gateway))["crm"]
-                assert (found["delivered"], found["cancelled"]) == (2, 1)
+                found = (await counters(gateway))["crm"]
+                assert (found["delivered"], found["canceled"]) == (2, 1)
 
     run(main)
 
@@ -83,7 +83,7 @@ def test_a_key_goes_on_after_a_bulk_settlement_of_a_failed_first_and_those_behin
                 await until(lambda: far.requests)
                 await gateway.deliver.settler.flush()
                 await gateway.deliver.expire(last)
-                assert (await books(gateway))["crm"]["exhausted"] == 4
+                assert (await counters(gateway))["crm"]["exhausted"] == 4
                 gate.status = b"200 OK"
                 await ordered(gateway, 4)
                 await until(lambda: quiet(gateway))
@@ -101,7 +101,7 @@ def test_a_key_goes_on_after_a_bulk_settlement_cut_its_first_off(tmp_path: Path)
                 last = [await ordered(gateway, n) for n in range(3)][-1]
                 await until(lambda: far.requests)
                 await gateway.deliver.expire(last)
-                assert (await books(gateway))["crm"]["exhausted"] == 3
+                assert (await counters(gateway))["crm"]["exhausted"] == 3
                 gate.open.set()
                 await ordered(gateway, 3)
                 await until(lambda: quiet(gateway))
@@ -113,15 +113,15 @@ def test_a_key_goes_on_after_a_bulk_settlement_cut_its_first_off(tmp_path: Path)
 def test_a_retry_due_soon_does_not_wait_behind_thousands_due_late() -> None:
     waiting = Waiting()
     for offset in range(1, MEMORY_LIMIT + 1):
-        waiting.add(Exceptional(1, offset, ExceptionState.PENDING, 1_000_000 + offset))
-    waiting.add(Exceptional(1, 9_000, ExceptionState.PENDING, 5))
+        waiting.add(Deferred(1, offset, DeferredState.PENDING, 1_000_000 + offset))
+    waiting.add(Deferred(1, 9_000, DeferredState.PENDING, 5))
     assert waiting.next_due() == (5, 9_000)
     assert len(waiting) == MEMORY_LIMIT
     assert waiting.overflow
 
 
 def test_a_table_larger_than_memory_is_taken_by_due_time_and_none_is_left() -> None:
-    table = {n: Exceptional(1, n, ExceptionState.PENDING, (n * 7919) % 10_007) for n in range(1, 5_001)}
+    table = {n: Deferred(1, n, DeferredState.PENDING, (n * 7919) % 10_007) for n in range(1, 5_001)}
     waiting = Waiting()
     taken: list[int] = []
     for one in table.values():
@@ -141,7 +141,7 @@ def test_a_table_larger_than_memory_is_taken_by_due_time_and_none_is_left() -> N
         taken.append(one.due_at_us)
         del table[one.offset]
         if len(taken) == 100:  # a new failure, due before all the others
-            table[6_000] = Exceptional(1, 6_000, ExceptionState.PENDING, taken[-1])
+            table[6_000] = Deferred(1, 6_000, DeferredState.PENDING, taken[-1])
             waiting.add(table[6_000])
     assert taken == sorted(taken)
     assert len(taken) == 5_001
@@ -168,9 +168,11 @@ def test_what_a_deleted_destination_owed_is_cancelled_after_a_kill_in_the_middle
                 async def settled() -> bool:
                     await gateway.deliver.settler.flush()
                     (lane,) = [
-                        one for one in (await gateway.store.deliveries.books()).lanes if one.destination == item.number
+                        one
+                        for one in (await gateway.store.deliveries.counters()).lanes
+                        if one.destination == item.number
                     ]
-                    return lane.cancelled == 5
+                    return lane.canceled == 5
 
                 await until(settled)
 
@@ -187,7 +189,7 @@ def test_a_retry_of_an_adopted_delivery_keeps_the_route_that_adopted_it(tmp_path
                 offset = await publish(gateway, b'{"a": 1, "b": 2}')
             route = ROUTE + 'transform = { pick = ["data.a"] }\n'
             async with running(tmp_path, SOURCE + destination(far, retry=["10ms"]) + route) as gateway:
-                number = gateway.live.destinations["crm"].number
+                number = gateway.active.destinations["crm"].number
                 await gateway.deliver.replay(ReplayQuery(destination="crm"))
 
                 async def exhausted() -> bool:

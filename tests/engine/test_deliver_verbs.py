@@ -14,14 +14,14 @@ import pytest
 
 from support.farside import FarSide, answer
 from support.held import Held
-from support.running import books, publish, run, running, until
+from support.running import counters, publish, run, running, until
 from tidegate.core.errors import Conflict, StoreBusy
 from tidegate.core.model import DeliveryState
 from tidegate.core.spec import Destination, Route
 from tidegate.process.gateway import Gateway
-from tidegate.store import SHARES
+from tidegate.store import PARTITIONS
 
-EVERY = frozenset(range(SHARES))
+EVERY = frozenset(range(PARTITIONS))
 OKAY = answer(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
 BROKEN = answer(b"HTTP/1.1 500 X\r\ncontent-length: 0\r\n\r\n")
 
@@ -56,7 +56,7 @@ async def failing_once(gateway: Gateway, far: FarSide) -> int:
 
 
 def number_of(gateway: Gateway) -> int:
-    return gateway.live.destinations["crm"].number
+    return gateway.active.destinations["crm"].number
 
 
 def waiting(gateway: Gateway) -> int:
@@ -64,7 +64,7 @@ def waiting(gateway: Gateway) -> int:
 
 
 async def counted(gateway: Gateway, **expected: int) -> bool:
-    found = (await books(gateway))["crm"]
+    found = (await counters(gateway))["crm"]
     return all(found[name] == count for name, count in expected.items())
 
 
@@ -80,7 +80,7 @@ def test_one_that_is_cancelled_is_not_sent_while_the_cancel_reads(tmp_path: Path
             offset = await failing_once(gateway, far)
             meanwhile(gateway, "attempts", lambda: a_moment_for(lambda: not waiting(gateway)))
             await gateway.deliver.cancel(offset, number_of(gateway))
-            assert await counted(gateway, cancelled=1, delivered=0, pending=0)
+            assert await counted(gateway, canceled=1, delivered=0, pending=0)
             assert len(far.requests) == 1
 
     run(main)
@@ -99,11 +99,11 @@ def test_a_verb_that_comes_twice_at_once_counts_once(tmp_path: Path, verb: str) 
             ended = await asyncio.gather(*(act(offset, number) for _ in range(3)), return_exceptions=True)
             if verb == "cancel":
                 assert [type(one) for one in ended if one is not None] == [Conflict, Conflict]
-                assert await counted(gateway, cancelled=1, exhausted=0, pending=0)
+                assert await counted(gateway, canceled=1, exhausted=0, pending=0)
             else:
                 assert not [one for one in ended if one is not None]
                 await until(lambda: counted(gateway, exhausted=0, pending=0))
-                assert (await books(gateway))["crm"]["delivered"] == 1
+                assert (await counters(gateway))["crm"]["delivered"] == 1
 
     run(main)
 
@@ -119,7 +119,7 @@ def test_a_row_that_was_delivered_while_the_table_was_read_is_not_sent_again(tmp
                 await until(lambda: not waiting(gateway))
                 read.set()
 
-            meanwhile(gateway, "exceptions", delivered)
+            meanwhile(gateway, "deferred", delivered)
             sender.waiting.overflow = True
             sender._reload()
             await asyncio.wait_for(read.wait(), 10)
@@ -147,21 +147,21 @@ def test_a_verb_whose_share_leaves_meanwhile_changes_nothing(tmp_path: Path, bac
                 await gateway.deliver.cancel(offset, number_of(gateway))
             if not back:
                 await gateway.deliver.take(EVERY)
-            assert await counted(gateway, pending=1, cancelled=0, delivered=0)
+            assert await counted(gateway, pending=1, canceled=0, delivered=0)
             await gateway.deliver.cancel(offset, number_of(gateway))
-            assert await counted(gateway, pending=0, cancelled=1)
+            assert await counted(gateway, pending=0, canceled=1)
 
     run(main)
 
 
-@pytest.mark.parametrize(("where", "method"), [("deliveries", "exceptions"), ("log", "scan")])
+@pytest.mark.parametrize(("where", "method"), [("deliveries", "deferred"), ("log", "scan")])
 def test_a_bulk_settlement_whose_share_leaves_meanwhile_counts_nothing_twice(
     tmp_path: Path, where: str, method: str
 ) -> None:
     async def main() -> None:
         async with FarSide(BROKEN) as far, running(tmp_path, configuration(far, retry=["10m"])) as gateway:
             await failing_once(gateway, far)
-            await gateway.live.pause("crm")
+            await gateway.active.pause("crm")
             for _ in range(5):
                 await publish(gateway)
             await gateway.deliver.settler.flush()
@@ -171,10 +171,10 @@ def test_a_bulk_settlement_whose_share_leaves_meanwhile_counts_nothing_twice(
                 await gateway.deliver.take(EVERY)
 
             meanwhile(gateway, method, moved, where)
-            await gateway.deliver.expire(gateway.store.log.told)
-            found = (await books(gateway))["crm"]
+            await gateway.deliver.expire(gateway.store.log.published_offset)
+            found = (await counters(gateway))["crm"]
             assert (found["owed"], found["exhausted"] + found["pending"]) == (6, 6)
-            await gateway.deliver.expire(gateway.store.log.told)
+            await gateway.deliver.expire(gateway.store.log.published_offset)
             assert await counted(gateway, exhausted=6, pending=0, delivered=0)
 
     run(main)
@@ -220,19 +220,19 @@ async def busy() -> None:
 def test_a_delete_goes_on_when_the_store_was_away_and_nothing_is_sent_meanwhile(tmp_path: Path) -> None:
     async def main() -> None:
         async with FarSide(BROKEN) as far, running(tmp_path, "[sources.shop.publish]\n") as gateway:
-            await gateway.live.put("destination", "crm", lambda _: Destination(url=far.url, retry=["100ms"] * 50))
-            await gateway.live.put("route", "all", lambda _: Route(from_="shop", to="crm"))
+            await gateway.active.put("destination", "crm", lambda _: Destination(url=far.url, retry=["100ms"] * 50))
+            await gateway.active.put("route", "all", lambda _: Route(from_="shop", to="crm"))
             number = number_of(gateway)
             for _ in range(3):
                 await publish(gateway)
             await until(lambda: waiting(gateway) == 3)
-            await gateway.live.delete("route", "all")
-            meanwhile(gateway, "exceptions", busy)
-            await gateway.live.delete("destination", "crm")
+            await gateway.active.delete("route", "all")
+            meanwhile(gateway, "deferred", busy)
+            await gateway.active.delete("destination", "crm")
             sent = len(far.requests)
             await until(lambda: number not in gateway.deliver.senders)
-            (lane,) = (await gateway.store.deliveries.books()).lanes
-            assert (lane.destination, lane.cancelled, lane.exhausted) == (number, 3, 0)
+            (lane,) = (await gateway.store.deliveries.counters()).lanes
+            assert (lane.destination, lane.canceled, lane.exhausted) == (number, 3, 0)
             assert len(far.requests) <= sent + 1, "one may have been on its way"
 
     run(main)
@@ -244,7 +244,7 @@ def test_410_pauses_the_destination_though_the_store_was_away(tmp_path: Path) ->
         async with FarSide(gone) as far, running(tmp_path, configuration(far, retry=["50ms"])) as gateway:
             meanwhile(gateway, "put_items", busy, "settings")
             await publish(gateway)
-            await until(lambda: gateway.live.destinations["crm"].pause_reason == "gone")
+            await until(lambda: gateway.active.destinations["crm"].pause_reason == "gone")
             assert len(far.requests) == 1
 
     run(main)
@@ -253,7 +253,7 @@ def test_410_pauses_the_destination_though_the_store_was_away(tmp_path: Path) ->
 def test_a_destination_that_is_dead_for_long_has_one_range_in_memory_as_in_the_store(tmp_path: Path) -> None:
     async def main() -> None:
         async with FarSide(OKAY) as far, running(tmp_path, configuration(far)) as gateway:
-            await gateway.live.pause("crm")
+            await gateway.active.pause("crm")
             for _ in range(3):
                 await publish(gateway)
                 await gateway.deliver.expire(await publish(gateway))
@@ -272,17 +272,17 @@ def test_a_start_in_the_past_waits_for_the_first_route_and_sends_nothing_twice(t
                 for n in range(3):
                     await publish(gateway, json.dumps(n).encode())
                 spec = Destination(url=late.url, start="beginning")
-                await gateway.live.put("destination", "late", lambda _: spec)  # by the API: a route comes later
+                await gateway.active.put("destination", "late", lambda _: spec)  # by the API: a route comes later
                 await publish(gateway, b"3")
                 await gateway.deliver.settler.flush()
                 assert not late.requests
                 async with Held(gateway.deliver.replays, "_begin") as held:
-                    await gateway.live.put("route", "more", lambda _: Route(from_="shop", to="late"))
+                    await gateway.active.put("route", "more", lambda _: Route(from_="shop", to="late"))
                     await held.reached.wait()
                     await publish(gateway, b"4")  # by the new route, before the replay begins
                     await until(lambda: len(late.requests) == 1)
                 await until(lambda: len(late.requests) == 5)
-                found = (await books(gateway))["late"]
+                found = (await counters(gateway))["late"]
                 assert (found["owed"], found["pending"]) == (5, 0)
             async with running(tmp_path, toml) as gateway:
                 await gateway.deliver.settler.flush()

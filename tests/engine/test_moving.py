@@ -13,7 +13,7 @@ import pytest
 
 from support.farside import FarSide, answer
 from support.postgres import server
-from support.running import ALLOW, books, publish, until
+from support.running import ALLOW, counters, publish, until
 from tidegate.core import ids
 from tidegate.core.clock import Clock
 from tidegate.core.errors import BadRequest, Conflict
@@ -59,7 +59,7 @@ async def gateway_at(folder: Path, text: str, database: str | None = None) -> As
 
 async def fill(gateway: Gateway, count: int) -> None:
     """Events delivered, retried, exhausted, and waiting at a paused destination; awkward text; a dedupe id."""
-    await gateway.live.pause("later")
+    await gateway.active.pause("later")
     for number in range(count):
         kind = "bad" if number % 5 == 0 else "t"
         await publish(gateway, json.dumps({"n": number}).encode(), type=kind, key=f"k{number}")
@@ -69,14 +69,14 @@ async def fill(gateway: Gateway, count: int) -> None:
 
 
 async def counted(gateway: Gateway, name: str, what: str, wanted: int) -> bool:
-    return (await books(gateway))[name][what] == wanted
+    return (await counters(gateway))[name][what] == wanted
 
 
 async def told(gateway: Gateway) -> list[tuple[Any, ...]]:
     """What people see of every event and its deliveries."""
     await gateway.deliver.settler.flush()
     events = (await gateway.store.log.page(EventQuery(ascending=True, limit=1000))).events
-    pairs = [(e.offset, d.number) for e in events for d in gateway.live.destinations.values()]
+    pairs = [(e.offset, d.number) for e in events for d in gateway.active.destinations.values()]
     views = await gateway.deliver.states(pairs)
     instance = gateway.store.log.instance
     return [
@@ -116,7 +116,7 @@ def test_cut_before_its_last_commit_neither_side_takes_events_and_the_same_comma
 
 def test_a_live_installation_moves_with_what_is_pending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "SLICE_EVENTS", 7)
-    monkeypatch.setattr(target, "SMALL_AT_ONCE", 4)  # less than there are exceptions
+    monkeypatch.setattr(target, "SMALL_AT_ONCE", 4)  # less than there are deferred deliveries
 
     async def main() -> None:
         database = server().new_database()
@@ -127,10 +127,10 @@ def test_a_live_installation_moves_with_what_is_pending(tmp_path: Path, monkeypa
                     await move(tmp_path / "data", database, silent, Clock())
                 for number in range(5):  # after the first pass
                     await publish(old, json.dumps({"late": number}).encode())
-                await old.deliver.retry(1, old.live.destinations["dead"].number)  # an attempt of an event long copied
+                await old.deliver.retry(1, old.active.destinations["dead"].number)  # an attempt of an event long copied
                 await until(lambda: counted(old, "crm", "delivered", 36))
                 await until(lambda: counted(old, "dead", "exhausted", 6))
-                before, balance = await told(old), await books(old)
+                before, balance = await told(old), await counters(old)
             with pytest.raises(Conflict, match="half moved"):
                 async with gateway_at(tmp_path, toml(well, ill), database):
                     pass
@@ -142,15 +142,15 @@ def test_a_live_installation_moves_with_what_is_pending(tmp_path: Path, monkeypa
             ill.script = OKAY
             async with gateway_at(tmp_path, toml(well, ill), database) as new:
                 assert await told(new) == before
-                assert await books(new) == balance
+                assert await counters(new) == balance
                 again = NewEvent("shop", "t", Origin.PUBLISH, 1, 1, b"x", dedupe_id=LONG, body_hash=b"h")
                 assert (await new.store.log.append([again]))[0].duplicate
-                await new.live.resume("later")
+                await new.active.resume("later")
                 offset = await publish(new, b'{"new": 1}')
                 assert offset > 36
                 await until(lambda: counted(new, "later", "delivered", 37), 20)
                 assert len([one for one in well.requests if one.line.startswith("POST /later")]) == 37
-                first = new.live.destinations["ill"].number
+                first = new.active.destinations["ill"].number
                 await new.deliver.retry(1, first)
                 await until(lambda: counted(new, "ill", "delivered", 1))
 

@@ -1,4 +1,4 @@
-"""Two gateways on one PostgreSQL: what a share on its way from node to node must not do to its deliveries."""
+"""Two gateways on one PostgreSQL: what a partition on its way from node to node must not do to its deliveries."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from support.farside import FarSide, answer
 from support.postgres import server
-from support.running import ALLOW, books, publish, until
+from support.running import ALLOW, counters, publish, until
 from tidegate.core.clock import Clock
 from tidegate.core.model import DeliveryState
 from tidegate.process.gateway import Gateway, ServeOptions, open_gateway
@@ -50,7 +50,7 @@ def configured(far: FarSide, count: int = 4) -> str:
 
 
 async def settled(gateway: Gateway, delivered: int) -> bool:
-    return all(one["delivered"] == delivered for one in (await books(gateway)).values())
+    return all(one["delivered"] == delivered for one in (await counters(gateway)).values())
 
 
 def test_a_node_that_hears_of_events_late_takes_a_share_only_when_it_has_heard_all(tmp_path: Path) -> None:
@@ -70,10 +70,10 @@ def test_a_node_that_hears_of_events_late_takes_a_share_only_when_it_has_heard_a
                 follower._look = late
                 for _ in range(20):
                     await publish(first)
-                await until(lambda: len(far.requests) >= 20)  # those of the first node's own shares
+                await until(lambda: len(far.requests) >= 20)  # those of the first node's own partitions
                 await asyncio.wait_for(first.end(), 20)  # type: ignore[attr-defined]
                 await until(lambda: len(second.store.leases.held) == 64, 20)
-                assert len(second.deliver.shares) == 32, "claimed, and not taken up before all is heard"
+                assert len(second.deliver.partitions) == 32, "claimed, and not taken up before all is heard"
                 heard.set()
                 await until(lambda: settled(second, 20), 20)
                 assert len(far.requests) == 80, "each event once to each destination"
@@ -88,16 +88,16 @@ def test_verbs_and_states_are_the_same_on_whichever_node_they_are_asked(tmp_path
             toml = configured(far)
             async with node(tmp_path / "a", toml, database) as first, node(tmp_path / "b", toml, database) as second:
                 await until(lambda: len(second.store.leases.held) == 32)
-                for name in list(first.live.destinations):
-                    await first.live.pause(name)
-                await until(lambda: all(one.paused_at_us for one in second.live.destinations.values()))
+                for name in list(first.active.destinations):
+                    await first.active.pause(name)
+                await until(lambda: all(one.paused_at_us for one in second.active.destinations.values()))
                 offset = await publish(first)
-                pairs = [(offset, one.number) for one in first.live.destinations.values()]
+                pairs = [(offset, one.number) for one in first.active.destinations.values()]
 
                 async def both() -> list[dict[Any, Any]]:
                     return [await one.deliver.states(pairs) for one in (first, second)]
 
-                await until(lambda: second.store.log.told >= offset)
+                await until(lambda: second.store.log.published_offset >= offset)
                 one, other = await both()
                 assert one == other and {view.state for view in one.values()} == {DeliveryState.PENDING}
                 for asked, pair in ((first, pairs[0]), (second, pairs[0]), (first, pairs[1])):
@@ -105,9 +105,9 @@ def test_verbs_and_states_are_the_same_on_whichever_node_they_are_asked(tmp_path
                         await asked.deliver.cancel(*pair)
                 one, other = await both()
                 assert one == other
-                assert [view.state.value for view in one.values()] == ["cancelled"] * 2 + ["pending"] * 2
-                for name in list(second.live.destinations):
-                    await second.live.resume(name)
+                assert [view.state.value for view in one.values()] == ["canceled"] * 2 + ["pending"] * 2
+                for name in list(second.active.destinations):
+                    await second.active.resume(name)
                 await until(lambda: len(far.requests) == 2)
                 for asked, pair in ((first, pairs[0]), (second, pairs[1])):
                     await asked.deliver.retry(*pair)

@@ -1,4 +1,4 @@
-"""Calls between nodes on one PostgreSQL: they reach the node that holds the share, also while it moves."""
+"""Calls between nodes on one PostgreSQL: they reach the node that holds the partition, also while it moves."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def test_a_call_is_answered_by_the_node_that_holds_the_share(monkeypatch):
     async def work():
         async with cluster() as made:
             a, b = await made.node("a"), await made.node("b")
-            await until(lambda: len(b.holder.shares) == 32, 2)
-            theirs, mine = min(b.holder.shares), min(a.holder.shares)
+            await until(lambda: len(b.holder.partitions) == 32, 2)
+            theirs, mine = min(b.holder.partitions), min(a.holder.partitions)
             assert await a.leases.ask(mine, b"x") == b"x answered by a"
             assert await a.leases.ask(theirs, b"x") == b"x answered by b"
             large = bytes(range(256)) * 200  # many notifications there and back
@@ -41,20 +41,20 @@ def test_a_call_without_an_answer_ends_busy_and_one_for_a_share_on_its_way_waits
     async def work():
         async with cluster() as made:
             a, b = await made.node("a"), await made.node("b")
-            await until(lambda: len(b.holder.shares) == 32, 2)
-            share = min(b.holder.shares)
+            await until(lambda: len(b.holder.partitions) == 32, 2)
+            share = min(b.holder.partitions)
             with pytest.raises(StoreBusy):
                 await a.leases.ask(share, b"hang")
             monkeypatch.setattr(calls, "ANSWER_SECONDS", 2 * SLOW)
             c = await made.node("c")
             asked = [asyncio.ensure_future(c.leases.ask(share, b"%d" % n)) for n in range(20)]
-            await b.leases.stop()  # while the calls are on their way; the share goes to a or c
+            await b.leases.stop()  # while the calls are on their way; the partition goes to a or c
             answers = await asyncio.gather(*asked)
             assert [answer.split(b" ")[0] for answer in answers] == [b"%d" % n for n in range(20)]
             child = await made.child("child")
-            await until(lambda: len(a.holder.shares) + len(c.holder.shares) < 44, 4)
+            await until(lambda: len(a.holder.partitions) + len(c.holder.partitions) < 44, 4)
             share = (await child.do("held"))[0]
-            child.signal(signal.SIGKILL)  # nobody answers, until its shares were taken over
+            child.signal(signal.SIGKILL)  # nobody answers, until its partitions were taken over
             assert (await a.leases.ask(share, b"x")).startswith(b"x answered by")
 
     asyncio.run(work())

@@ -1,4 +1,4 @@
-"""The way to PostgreSQL: migrations by several nodes, refusals at the start, text that it cannot hold."""
+"""The way to PostgreSQL: migrations by several nodes, rejections at the start, text that it cannot hold."""
 
 from __future__ import annotations
 

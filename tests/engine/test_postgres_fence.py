@@ -13,7 +13,7 @@ import pytest
 from support.leasing import SLOW, Cluster, cluster, until
 from support.postgres_node import Node
 from tidegate.core.errors import Fenced
-from tidegate.store import SHARES
+from tidegate.store import PARTITIONS
 from tidegate.store.postgres.engine import sql
 
 # -- the fence -------------------------------------------------------------------------------------------
@@ -54,7 +54,7 @@ def test_a_settle_that_races_with_the_reaper_is_whole_before_it_or_fenced():
 
     async def race(made: Cluster, a: Node, b: Node, mark: int) -> tuple[bool, bool]:
         """(settled, reaped) of one settle of b beside one reaping of it."""
-        fence, share = b.leases.fence, min(b.holder.shares)
+        fence, share = b.leases.fence, min(b.holder.partitions)
         settled, reaped = await asyncio.gather(
             soon(b.settle(mark, share, fence)),
             soon(a.leases._free("lock_suspect", "b", fence, remove=True, last=(True,))),
@@ -65,17 +65,17 @@ def test_a_settle_that_races_with_the_reaper_is_whole_before_it_or_fenced():
         assert (delivered == mark) == (settled is None)
         if reaped:
             await until(lambda: b.leases.fence > fence, 3)
-            await until(lambda: share in b.holder.shares or share in a.holder.shares, 3)
-            taker = b if share in b.holder.shares else a
+            await until(lambda: share in b.holder.partitions or share in a.holder.partitions, 3)
+            taker = b if share in b.holder.partitions else a
             if settled is None:  # the next one begins where the settle ended, not before it
                 assert taker.holder.taken_at[share] >= mark
-            await until(lambda: len(b.holder.shares) == 32, 4)
+            await until(lambda: len(b.holder.partitions) == 32, 4)
         return settled is None, reaped
 
     async def work():
         async with cluster() as made:
             a, b = await made.node("a"), await made.node("b")
-            await until(lambda: len(b.holder.shares) == 32, 2)
+            await until(lambda: len(b.holder.partitions) == 32, 2)
             came: Counter[tuple[bool, bool]] = Counter()
             while not (came[False, True] and came[True, True]) or came.total() < 6:
                 came[await race(made, a, b, 100 + came.total())] += 1
@@ -98,7 +98,7 @@ def test_before_the_start_and_after_the_stop_nothing_is_settled():
                 with pytest.raises(Fenced):
                     await a.settle(7, 1, under)
             assert await made.rows("SELECT delivered FROM lanes") == [(6,)]
-            assert await made.rows("SELECT DISTINCT mark FROM shares") == [(6,)]
+            assert await made.rows("SELECT DISTINCT mark FROM partitions") == [(6,)]
             await a.stop()
 
     asyncio.run(work())
@@ -108,19 +108,19 @@ def test_before_the_start_and_after_the_stop_nothing_is_settled():
 
 
 def test_a_share_that_was_taken_and_not_yet_fed_keeps_its_own_mark():
-    """The trap: a node with a far mark takes a share, and dies before it read what lies between."""
+    """The trap: a node with a far mark takes a partition, and dies before it read what lies between."""
 
     async def work():
         async with cluster() as made:
             a, b = await made.node("a"), await made.node("b")
-            await until(lambda: len(b.holder.shares) == 32, 2)
+            await until(lambda: len(b.holder.partitions) == 32, 2)
             a.holder.mark = 40
             await a.settle(40)
             b.holder.mark = 90
             await b.settle(90)
             entered = asyncio.Event()
 
-            async def take(shares):
+            async def take(partitions):
                 entered.set()
                 await asyncio.sleep(60)
 
@@ -128,12 +128,12 @@ def test_a_share_that_was_taken_and_not_yet_fed_keeps_its_own_mark():
             await a.leases.stop()
             async with asyncio.timeout(2 * SLOW):
                 await entered.wait()
-            await b.settle(95)  # its other shares go on meanwhile
-            marks = (await b.deliveries.load()).marks
-            assert {marks[share] for share in a.holder.shares} == {40}
-            assert {marks[share] for share in range(SHARES) if share not in a.holder.shares} == {95}
+            await b.settle(95)  # its other partitions go on meanwhile
+            high_water_marks = (await b.deliveries.load()).high_water_marks
+            assert {high_water_marks[share] for share in a.holder.partitions} == {40}
+            assert {high_water_marks[share] for share in range(PARTITIONS) if share not in a.holder.partitions} == {95}
             await b.leases.stop()
-            assert Counter((await b.deliveries.load()).marks.values()) == {40: 32, 95: 32}
+            assert Counter((await b.deliveries.load()).high_water_marks.values()) == {40: 32, 95: 32}
 
     asyncio.run(work())
 
@@ -146,13 +146,13 @@ def test_a_share_that_was_left_stands_where_it_was_left():
             await a.settle(40)
             leave = a.holder.leave
 
-            async def leave_slowly(shares: frozenset[int]) -> None:
-                await leave(shares)
-                await a.settle(60)  # its other shares go on, and must not take along what it has left
+            async def leave_slowly(partitions: frozenset[int]) -> None:
+                await leave(partitions)
+                await a.settle(60)  # its other partitions go on, and must not take along what it has left
 
             a.holder.leave = leave_slowly
             b = await made.node("b")
-            await until(lambda: len(b.holder.shares) == 32, 2)
-            assert {b.holder.taken_at[share] for share in b.holder.shares} == {40}
+            await until(lambda: len(b.holder.partitions) == 32, 2)
+            assert {b.holder.taken_at[share] for share in b.holder.partitions} == {40}
 
     asyncio.run(work())

@@ -15,7 +15,7 @@ from support.postgres import server
 from support.postgres_node import Node
 from support.stores import AllOffered, audience, event
 from tidegate.core.errors import Fenced, SchemaTooNew, StoreBusy
-from tidegate.store import SHARES
+from tidegate.store import PARTITIONS
 from tidegate.store.postgres import open_postgres
 from tidegate.store.postgres.engine import sql
 from tidegate.store.postgres.leases import LEASE_SECONDS
@@ -29,19 +29,19 @@ def test_nodes_that_join_and_leave_share_evenly_and_no_share_is_held_twice():
             a = await made.node("a")
             assert everything(a)
             b = await made.node("b")
-            await until(lambda: len(b.holder.shares) == 32, 2)
-            assert a.holder.shares | b.holder.shares == set(range(SHARES))
-            assert not a.holder.shares & b.holder.shares
+            await until(lambda: len(b.holder.partitions) == 32, 2)
+            assert a.holder.partitions | b.holder.partitions == set(range(PARTITIONS))
+            assert not a.holder.partitions & b.holder.partitions
             c = await made.node("c")
             nodes = (a, b, c)
-            await until(lambda: sorted(len(node.holder.shares) for node in nodes) == [21, 21, 22], 4)
-            assert not any(a.holder.shares & b.holder.shares for a, b in [(a, b), (b, c), (a, c)])
+            await until(lambda: sorted(len(node.holder.partitions) for node in nodes) == [21, 21, 22], 4)
+            assert not any(a.holder.partitions & b.holder.partitions for a, b in [(a, b), (b, c), (a, c)])
             changes = sum(len(node.holder.told) for node in nodes)
             await asyncio.sleep(1.2)  # two rounds
             assert sum(len(node.holder.told) for node in nodes) == changes  # and then nothing moves
             await a.leases.stop()
             assert a.leases.held == frozenset()
-            await until(lambda: len(b.holder.shares) == len(c.holder.shares) == 32, 1)
+            await until(lambda: len(b.holder.partitions) == len(c.holder.partitions) == 32, 1)
 
     asyncio.run(work())
 
@@ -67,7 +67,7 @@ def test_shares_whose_claim_was_committed_and_not_answered_do_not_lie_idle():
     async def work():
         async with cluster() as made:
             a, b = await made.node("a"), await made.node("b")
-            await until(lambda: len(a.holder.shares) == len(b.holder.shares) == 32, 2)
+            await until(lambda: len(a.holder.partitions) == len(b.holder.partitions) == 32, 2)
             claim = sql("leases")["claim"]
             lost = once_lost(b.engine.vital, "fetch", lambda text, *_: text == claim, after=True)
             await a.leases.stop()
@@ -83,8 +83,8 @@ def test_shares_that_were_left_and_could_not_be_given_free_do_not_lie_idle():
             a = await made.node("a")
             lost = once_lost(a.leases, "_free", lambda *_: True, after=False)
             b = await made.node("b")
-            await until(lambda: len(a.holder.shares) == len(b.holder.shares) == 32, 4)
-            assert lost and a.holder.shares | b.holder.shares == set(range(SHARES))
+            await until(lambda: len(a.holder.partitions) == len(b.holder.partitions) == 32, 4)
+            assert lost and a.holder.partitions | b.holder.partitions == set(range(PARTITIONS))
 
     asyncio.run(work())
 
@@ -101,13 +101,13 @@ def test_nodes_are_listed_with_what_they_hold_and_tell():
 
             await until(told, 2)
             nodes = await a.leases.nodes()
-            assert [(node.id, node.shares, node.status) for node in nodes] == [
+            assert [(node.id, node.partitions, node.status) for node in nodes] == [
                 ("a", 32, b"{}"), ("b", 32, b'{"sends":7}'),
             ]  # fmt: skip
             assert nodes[1].fence == b.leases.fence != a.leases.fence
             assert [node.id for node in await b.leases.nodes()] == ["b", "a"]
             assert await a.leases.facts() == {
-                "node": "a", "fence": a.leases.fence, "shares": 32, "clock_ahead_seconds": 0.0,
+                "node": "a", "fence": a.leases.fence, "partitions": 32, "clock_ahead_seconds": 0.0,
             }  # fmt: skip
 
     asyncio.run(work())
@@ -123,7 +123,7 @@ def test_a_take_that_fails_gives_the_shares_back_where_they_stood():
             b.holder.refuses = StoreBusy("not now")
             await b.start()
             await until(lambda: ("take", 32) in [(what, n) for _, what, n in b.holder.told], 2)
-            await until(lambda: len(b.holder.shares) == 32, 3)  # it tries again
+            await until(lambda: len(b.holder.partitions) == 32, 3)  # it tries again
             assert set(b.holder.taken_at.values()) == {50}
             await b.stop()
 
@@ -137,13 +137,13 @@ def test_a_killed_node_is_taken_over_in_two_seconds_from_its_durable_mark_on():
     async def work():
         async with cluster() as made:
             child = await made.child("child")
-            assert len(await child.do("held")) == SHARES
+            assert len(await child.do("held")) == PARTITIONS
             await child.do("mark", 40)
             b = await made.node("b")
             number = await audience(b, wanted=tuple((destination, 1) for destination in range(1, 65)))
             await b.log.append([event(number) for _ in range(100)])
-            await until(lambda: len(b.holder.shares) == 32, 2)
-            left = set(b.holder.shares)
+            await until(lambda: len(b.holder.partitions) == 32, 2)
+            left = set(b.holder.partitions)
             b.holder.mark = 90
             await b.settle(90)
             await child.do("mark", 70)
@@ -152,8 +152,8 @@ def test_a_killed_node_is_taken_over_in_two_seconds_from_its_durable_mark_on():
             print(f"taken over {seconds:.2f} s after kill -9")
             # What it held came at its last mark, not at ours: what it had not settled comes again, none is skipped.
             assert {b.holder.taken_at[share] for share in left} == {40}
-            assert {b.holder.taken_at[share] for share in range(SHARES) if share not in left} == {70}
-            again = [offset for offset, _ in await b.log.scan(70, b.log.told, 1000)]
+            assert {b.holder.taken_at[share] for share in range(PARTITIONS) if share not in left} == {70}
+            again = [offset for offset, _ in await b.log.scan(70, b.log.published_offset, 1000)]
             assert again == list(range(71, 101))
             assert [node.id for node in await b.leases.nodes()] == ["b"]
 
@@ -168,7 +168,7 @@ def test_a_paused_node_is_taken_over_after_its_lease_and_can_write_nothing_when_
             await child.do("settle", 10, 1)
             await child.do("commit", "before", fence)
             b = await made.node("b")
-            await until(lambda: len(b.holder.shares) == 32, 2)
+            await until(lambda: len(b.holder.partitions) == 32, 2)
             child.signal(signal.SIGSTOP)
             child.tell("settle", 20, 1, fence)
             child.tell("commit", "after", fence)
@@ -199,7 +199,7 @@ def test_a_node_that_stalls_inside_a_commit_holds_nobody_up():
         async with cluster() as made:
             child = await made.child("child")
             b = await made.node("b")
-            await until(lambda: len(b.holder.shares) == 32, 2)
+            await until(lambda: len(b.holder.partitions) == 32, 2)
             child.tell("stall", await child.do("fence"))
             seconds = await until(lambda: everything(b), LEASE_SECONDS + 1)
             print(f"taken over {seconds:.2f} s after a stall inside a transaction")
@@ -211,7 +211,7 @@ def test_a_node_whose_session_is_cut_goes_on_under_its_fence():
     async def work():
         async with cluster() as made:
             a, b = await made.node("a"), await made.node("b")
-            await until(lambda: len(b.holder.shares) == 32, 2)
+            await until(lambda: len(b.holder.partitions) == 32, 2)
             # Just after a start of the server nobody is judged by its session.
             old = "SELECT clock_timestamp() > pg_postmaster_start_time() + interval '2 seconds'"
 
@@ -236,7 +236,7 @@ def test_a_node_whose_session_is_cut_goes_on_under_its_fence():
                 held = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = 8421 AND objid = $1"
                 assert await made.rows(held, fence) == [(b.engine.session.get_server_pid(),)]
                 await b.settle(5)
-            assert (b.leases.fence, len(b.holder.told), len(a.holder.shares)) == (fence, told, 32)
+            assert (b.leases.fence, len(b.holder.told), len(a.holder.partitions)) == (fence, told, 32)
 
     asyncio.run(work())
 
@@ -247,7 +247,7 @@ def test_a_node_that_cannot_reach_the_server_gives_up_within_its_lease(how):
         async with cluster() as made:
             wire, url = await made.wire()
             a, b = await made.node("a"), await made.node("b", url)
-            await until(lambda: len(b.holder.shares) == 32, 2)
+            await until(lambda: len(b.holder.partitions) == 32, 2)
             began = time.monotonic()
             wire.go_silent()
             if how == "cut":
@@ -264,7 +264,7 @@ def test_a_node_that_cannot_reach_the_server_gives_up_within_its_lease(how):
             with pytest.raises(Fenced):
                 await b.settle(99)
             wire.recover()
-            await until(lambda: len(b.holder.shares) == 32, 10)
+            await until(lambda: len(b.holder.partitions) == 32, 10)
 
     asyncio.run(work())
 
@@ -274,11 +274,11 @@ def test_the_time_of_day_of_a_node_does_not_matter():
         async with cluster() as made:
             a = await made.node("a")
             early, late = await made.child("early", -7200), await made.child("late", 7200)
-            await until(lambda: 21 <= len(a.holder.shares) <= 22, 4)
+            await until(lambda: 21 <= len(a.holder.partitions) <= 22, 4)
             await asyncio.sleep(LEASE_SECONDS + 0.5)
             assert {"lost"}.isdisjoint(await early.do("told") + await late.do("told"))
             held = [*a.leases.held, *await early.do("held"), *await late.do("held")]
-            assert sorted(held) == list(range(SHARES))
+            assert sorted(held) == list(range(PARTITIONS))
 
     asyncio.run(work())
 

@@ -27,7 +27,7 @@ async def two_transactions(store, text):
     """A draws an offset and inserts, B does and commits while a reader follows, A commits. What was the reader told?"""
     mine, theirs = await audience(store), await audience(store, wanted=((2, 2),))  # their counts lock two rows
     told = []
-    store.log.listen(lambda events: told.extend(one.offset for one in events))
+    store.log.subscribe(lambda events: told.extend(one.offset for one in events))
     a, b = await raw(store), await raw(store)
     transaction = a.transaction()
     await transaction.start()
@@ -72,7 +72,7 @@ def test_two_nodes_see_each_others_events_in_one_order_without_a_hole():
     async def work(*stores):
         told = [[] for _ in stores]
         for seen, store in zip(told, stores, strict=True):
-            store.log.listen(
+            store.log.subscribe(
                 lambda events, seen=seen: seen.extend((one.offset, one.body, one.source) for one in events)
             )
 
@@ -81,7 +81,7 @@ def test_two_nodes_see_each_others_events_in_one_order_without_a_hole():
             for n in range(each // 10):
                 calls = [store.log.append([event(number, f"{name}{n}.{i}".encode(), source=name)]) for i in range(10)]
                 for (one,) in await asyncio.gather(*calls):
-                    assert one.offset <= store.log.told
+                    assert one.offset <= store.log.published_offset
 
         await asyncio.gather(*(appending(store, f"node{n}") for n, store in enumerate(stores)))
         await until(lambda: all(len(seen) >= each * len(stores) for seen in told))
@@ -120,13 +120,13 @@ def test_nodes_that_share_a_server_collect_longer_and_one_alone_sends_no_notices
         other = await raw(store)
         heard = []
         await other.add_listener("tidegate_log", lambda *_: heard.append(1))
-        store.log.company(1)
+        store.log.peers(1)
         for _ in range(5):
             await store.log.append([event(number)])
         await other.execute("SELECT pg_notify('tidegate_log', '')")
         await until(lambda: heard)
         assert len(heard) == 1, "only our own"
-        store.log.company(3)
+        store.log.peers(3)
         began = time.monotonic()
         for _ in range(20):
             await store.log.append([event(number)])
@@ -149,7 +149,7 @@ def test_an_id_that_comes_to_several_nodes_at_once_is_stored_once():
             ))  # fmt: skip
             assert len({both[0].offset for both in answers}) == 1
             assert sum(not both[0].duplicate for both in answers) == 1
-        assert (await stores[0].deliveries.books()).audiences[0][1] == 30 * 4
+        assert (await stores[0].deliveries.counters()).audiences[0][1] == 30 * 4
 
     on_stores(work, 3)
 

@@ -13,7 +13,7 @@ from support.postgres import server
 from support.postgres_log import on_stores, raw, url_of
 from support.running import until
 from support.stores import audience, event
-from support.wire import Wire
+from support.wire import Connection
 from tidegate.core.errors import StoreBroken, StoreBusy
 from tidegate.store.postgres import open_postgres
 
@@ -71,7 +71,7 @@ def test_a_connection_lost_after_the_commit_was_sent_answers_503_and_the_resend_
             store = await open_postgres(wire.url(direct))
             number = await audience(store)
             told = []
-            store.log.listen(lambda events: told.extend(one.offset for one in events))
+            store.log.subscribe(lambda events: told.extend(one.offset for one in events))
             await store.log.append([event(number)])
             given = event(number, b"cut the answer to this", dedupe_id="d", body_hash=b"h")
             with pytest.raises(StoreBusy):
@@ -82,7 +82,7 @@ def test_a_connection_lost_after_the_commit_was_sent_answers_503_and_the_resend_
             (again,) = await store.log.append([given])
             assert (again.offset, again.duplicate, again.differs) == (2, True, False)
             await until(lambda: told == [1, 2])
-            assert (await store.deliveries.books()).audiences[0][1] == 2
+            assert (await store.deliveries.counters()).audiences[0][1] == 2
             await store.close()
 
     on_stores(work, url=direct)
@@ -95,7 +95,7 @@ def test_a_server_restart_answers_503_at_once_and_is_over_when_the_server_accept
     async def work(store):
         number = await audience(store)
         told = []
-        store.log.listen(lambda events: told.extend(one.offset for one in events))
+        store.log.subscribe(lambda events: told.extend(one.offset for one in events))
         before = await store.log.append([event(number, dedupe_id="before", body_hash=b"h")])
         await asyncio.to_thread(postgres.kill if how == "kill" else lambda: postgres.stop(how))
         asked = time.monotonic()
@@ -146,7 +146,7 @@ def test_a_lock_that_is_held_answers_503_within_a_second_and_nothing_hangs():
         await until(lambda: not store.log.stuck)
         again = await asyncio.gather(*(store.log.append([event(number, dedupe_id=f"d{n}")]) for n in range(5)))
         assert len({one.offset for (one,) in again}) == 5
-        assert (await store.deliveries.books()).audiences[0][1] == 5
+        assert (await store.deliveries.counters()).audiences[0][1] == 5
 
     on_stores(work)
 
@@ -155,11 +155,11 @@ def test_a_network_that_falls_silent_answers_503_within_a_second_and_recovers_wi
     direct = server().new_database()
 
     async def work(_):
-        wire = await Wire(server().port).start()
+        wire = await Connection(server().port).start()
         store = await open_postgres(direct.replace(str(server().port), str(wire.port)))
         number = await audience(store)
         told = []
-        store.log.listen(lambda events: told.extend(one.offset for one in events))
+        store.log.subscribe(lambda events: told.extend(one.offset for one in events))
         wire.go_silent()
         began = time.monotonic()
         with pytest.raises(StoreBusy):
@@ -170,7 +170,7 @@ def test_a_network_that_falls_silent_answers_503_within_a_second_and_recovers_wi
         await until(lambda: not store.log.stuck)
         (one,) = await store.log.append([event(number, dedupe_id="d", body_hash=b"h")])
         assert one.offset in told
-        assert (await store.deliveries.books()).audiences[0][1] == 1
+        assert (await store.deliveries.counters()).audiences[0][1] == 1
         await store.close()
         await wire.stop()
 
@@ -202,7 +202,7 @@ def test_a_connection_that_is_made_while_events_come_is_of_the_same_database():
         async def fetchrow(self, *words):
             row = await self.connection.fetchrow(*words)
             (appended,) = await self.store.log.append([event(2)])
-            await until(lambda: self.store.log.told >= appended.offset)
+            await until(lambda: self.store.log.published_offset >= appended.offset)
             return row
 
     async def work(store):

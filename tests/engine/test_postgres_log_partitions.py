@@ -19,13 +19,13 @@ from tidegate.store.postgres.log_spans import first_of, span_of
 
 
 async def kept(store):
-    """Have the keeper come by now; when its own task is at it, once more after that."""
+    """Have the record writer come by now; when its own task is at it, once more after that."""
     while not await store.log.partitions.run():  # noqa: ASYNC110 - False says that another is at it
         await asyncio.sleep(0.02)
 
 
 async def another_day(store):
-    """As if the span in use had been entered two days ago; then the keeper comes by."""
+    """As if the span in use had been entered two days ago; then the record writer comes by."""
     await store.engine.work.execute(
         "UPDATE spans SET entered_at = entered_at - interval '2 days' WHERE entered_at IS NOT NULL"
     )
@@ -36,7 +36,7 @@ def test_at_the_change_of_day_the_log_goes_on_in_the_next_span_and_readers_do_no
     async def work(store):
         number = await audience(store)
         told = []
-        store.log.listen(lambda events: told.extend(one.offset for one in events))
+        store.log.subscribe(lambda events: told.extend(one.offset for one in events))
         await store.log.append([event(number, b"a"), event(number, b"b")])
         await another_day(store)
         (third,) = await store.log.append([event(number, b"c")])
@@ -52,7 +52,7 @@ def test_at_the_change_of_day_the_log_goes_on_in_the_next_span_and_readers_do_no
         return fourth.offset
 
     async def again(store):
-        assert store.log.told == last
+        assert store.log.published_offset == last
         (fifth,) = await store.log.append([event(await audience(store))])
         assert fifth.offset == last + 1
 
@@ -88,7 +88,7 @@ def test_retention_hides_events_at_once_and_drops_their_partitions_whole():
         assert await store.log.read([1, 4, first_of(1)]) == []
         assert (await store.log.page(EventQuery())).events == ()
         assert await store.log.oldest() is None
-        assert store.log.told == first_of(1) + 2
+        assert store.log.published_offset == first_of(1) + 2
 
     url = server().new_database()
     on_stores(work, url=url)

@@ -71,7 +71,7 @@ def test_a_hint_that_comes_into_the_fetch_for_the_hint_before_is_fetched_for(tmp
         one.shop.put("1", amount=2)
         await one.webhook({"id": "1"}, at_us=at_us - 500_000)
         engine = one.engine._engines["shop", "orders"]
-        await until(lambda: engine.keeper.state.log_position == one._last_told)
+        await until(lambda: engine.writer.state.committed_offset == one._last_told)
         go_on.set()
         await one.settle()
         assert (await one.records())["1"]["amount"] == 2
@@ -87,7 +87,7 @@ def test_a_run_by_hand_ends_with_the_work_that_a_fault_ended(tmp_path: Path, mon
         one.shop.put("1", amount=1)
         await one.poll()
         engine = one.engine._engines["shop", "orders"]
-        first = engine.keeper
+        first = engine.writer
         one.shop.put("1", amount=2)
         async with Held(one.store.records, "commit") as held:
             poll = asyncio.ensure_future(one.engine.poll_now("shop", "orders"))
@@ -99,17 +99,17 @@ def test_a_run_by_hand_ends_with_the_work_that_a_fault_ended(tmp_path: Path, mon
 
             engine.catch_up = fault  # type: ignore[method-assign]
             engine._heard.set()
-            await meanwhile(until(lambda: engine.keeper is not first))
+            await meanwhile(until(lambda: engine.writer is not first))
             held.go.set()
             with pytest.raises(Conflict) as error:
                 await poll
             assert error.value.code == "reconfigured" and error.value.retryable
-        await until(lambda: engine.keeper is not first)
+        await until(lambda: engine.writer is not first)
         one.shop.put("1", amount=3)
         await one.poll()
         changes = await one.changes()
         assert [(one["number"], one["data"]["amount"]) for one in changes] == [(1, 1), (2, 2), (3, 3)]
-        assert engine.keeper.statistics.changes == 3
+        assert engine.writer.statistics.changes == 3
 
     run(tmp_path, work, webhook=WEBHOOK)
 

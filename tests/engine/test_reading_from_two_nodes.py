@@ -39,7 +39,7 @@ def with_two(work: Callable[[Any, Any], Awaitable[None]]) -> None:
     asyncio.run(main())
 
 
-def sight(store: Any) -> Any:
+def context(store: Any) -> Any:
     return SimpleNamespace(store=store, clock=Clock())
 
 
@@ -47,8 +47,8 @@ def test_a_feed_of_one_source_passes_over_nothing_that_this_node_has_not_heard_o
     async def work(early: Any, late: Any) -> None:
         number = await audience(early, wanted=((7, 7),))  # a decision that the late node never made
         (done,) = await early.log.append([event(number)])
-        assert late.log.told < done.offset and number not in late.log.audiences()
-        page = await feeds.read(sight(late), "f", limit=10, wanted=SHOP)
+        assert late.log.published_offset < done.offset and number not in late.log.audiences()
+        page = await feeds.read(context(late), "f", limit=10, wanted=SHOP)
         assert [one.offset for one in page.data] == [done.offset]
 
     with_two(work)
@@ -57,9 +57,9 @@ def test_a_feed_of_one_source_passes_over_nothing_that_this_node_has_not_heard_o
 def test_what_was_read_from_one_node_is_acknowledged_at_the_other() -> None:
     async def work(early: Any, late: Any) -> None:
         (done,) = await early.log.append([event(await audience(early))])
-        page = await feeds.read(sight(early), "f", limit=10, wanted=SHOP)
-        assert late.log.told < done.offset
-        assert (await feeds.ack(sight(late), "f", page.next_cursor)).position == done.offset
+        page = await feeds.read(context(early), "f", limit=10, wanted=SHOP)
+        assert late.log.published_offset < done.offset
+        assert (await feeds.ack(context(late), "f", page.next_cursor)).committed_offset == done.offset
 
     with_two(work)
 
@@ -69,7 +69,7 @@ def test_a_stream_that_goes_on_at_another_node_repeats_nothing() -> None:
         number = await audience(early)
         seen, new = [(await early.log.append([event(number)]))[0].offset for _ in range(2)]
         instance = early.log.instance
-        assert late.log.told < seen
+        assert late.log.published_offset < seen
         stream = Hub(late.log).open(SHOP, last_event_id=event_id(instance, seen), allowed=None)
         chunks = stream.chunks()
         assert (await anext(chunks)).startswith(b"retry")

@@ -31,7 +31,7 @@ def test_a_valid_delivery_is_answered_202_with_the_id_of_the_stored_event(tmp_pa
         assert event.audience == bench.router.number
         assert b"hidden" not in event.headers
         assert b"msg_1" in event.headers
-        assert bench.refusals == []
+        assert bench.rejections == []
 
     on_bench(tmp_path, work)
 

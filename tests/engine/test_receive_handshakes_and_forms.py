@@ -99,7 +99,7 @@ def test_a_filled_honeypot_is_answered_alike_and_stores_nothing(tmp_path):
         assert (await bench.call("leads", body, FORM)).status == 303
         assert (await bench.call("leads", body, [*FORM, ("accept", "application/json")])).json == {"id": None}
         assert await bench.events() == ()
-        assert [refusal.reason for refusal in bench.refusals] == ["honeypot"] * 2
+        assert [refusal.reason for refusal in bench.rejections] == ["honeypot"] * 2
         assert (await bench.call("leads", b"email=x&website=", FORM)).status == 303
         assert len(await bench.events()) == 1
 
@@ -110,7 +110,7 @@ def test_a_filled_honeypot_is_answered_alike_and_stores_nothing(tmp_path):
 def test_what_is_no_urlencoded_form_is_415(tmp_path, kind):
     async def work(bench):
         assert (await bench.call("leads", b"x", [("content-type", kind)])).status == 415
-        assert bench.refusals[0].reason == "content_type"
+        assert bench.rejections[0].reason == "content_type"
 
     on_bench(tmp_path, work)
 

@@ -29,8 +29,8 @@ def test_the_reason_of_a_401_is_recorded_and_not_told(tmp_path):
             assert answer.headers["content-type"] == "application/problem+json"
             bodies.add(answer.body)
         assert len(bodies) == 1, "the answers tell the cases apart"
-        assert [refusal.reason for refusal in bench.refusals] == list(cases)
-        assert {(r.source, r.remote) for r in bench.refusals} == {("shop", "192.0.2.7"), ("unset", "192.0.2.7")}
+        assert [refusal.reason for refusal in bench.rejections] == list(cases)
+        assert {(r.source, r.remote) for r in bench.rejections} == {("shop", "192.0.2.7"), ("unset", "192.0.2.7")}
         assert await bench.events() == ()
 
     on_bench(tmp_path, work)
@@ -51,7 +51,7 @@ def test_a_declared_length_over_the_limit_is_413_before_a_byte_is_read(tmp_path)
         answer = await bench.call("open", headers=[("content-length", "1025")], messages=unread)
         assert (answer.status, answer.headers["connection"]) == (413, "close")
         assert (await bench.call("open", headers=[("content-length", "9" * 5000)], messages=unread)).status == 413
-        assert bench.refusals[0].reason == "too_large"
+        assert bench.rejections[0].reason == "too_large"
 
     on_bench(tmp_path, work)
 
@@ -105,7 +105,7 @@ def test_a_body_that_does_not_come_is_408_after_fifteen_seconds(tmp_path, messag
         await request
         assert sent[0]["status"] == 408
         assert request.cancelling() == 0, "the cancel was used up by the answer"
-        assert bench.refusals[0].reason == "too_slow"
+        assert bench.rejections[0].reason == "too_slow"
         assert (await bench.call("open")).status == 202
 
     on_bench(tmp_path, work)
@@ -132,7 +132,7 @@ def test_a_caller_that_hangs_up_in_the_body_stores_nothing(tmp_path):
         ):
             assert await bench.call("open", messages=messages) is None
         assert await bench.events() == ()
-        assert bench.refusals == []
+        assert bench.rejections == []
 
     on_bench(tmp_path, work)
 
@@ -153,7 +153,7 @@ def test_over_capacity_is_503_with_retry_after_and_no_byte_is_read(tmp_path):
         answer = await bench.call("open", messages=[{"type": "never"}])
         assert answer.status == 503
         assert int(answer.headers["retry-after"]) >= 1
-        assert bench.refusals == []
+        assert bench.rejections == []
 
     on_bench(tmp_path, work)
 
@@ -171,7 +171,7 @@ def test_what_cannot_be_stored_is_503_with_retry_after(tmp_path):
     async def work(bench):
         answer = await bench.call("open")
         assert (answer.status, answer.headers["retry-after"]) == (503, "7")
-        assert bench.refusals[0].reason == "over_capacity"
+        assert bench.rejections[0].reason == "over_capacity"
         assert b"disk" not in answer.body
 
     on_bench(tmp_path, work, log=RefusingLog())
@@ -180,7 +180,7 @@ def test_what_cannot_be_stored_is_503_with_retry_after(tmp_path):
 def test_an_inlet_that_contradicts_itself_is_our_fault_and_no_4xx(tmp_path):
     async def work(bench):
         assert (await bench.call("broken")).status == 503
-        assert bench.refusals[0].reason == "config_invalid"
+        assert bench.rejections[0].reason == "config_invalid"
 
     on_bench(tmp_path, work)
 
@@ -193,7 +193,7 @@ def test_what_came_through_more_than_five_gateways_is_refused(tmp_path, value, s
         answer = await bench.call("open", headers=[("tidegate-hops", value)])
         assert answer.status == status
         if hops is None:
-            assert bench.refusals[0].reason == "hops_exceeded"
+            assert bench.rejections[0].reason == "hops_exceeded"
         else:
             assert (await bench.events())[0].hops == hops
 

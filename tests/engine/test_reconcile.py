@@ -150,8 +150,8 @@ def test_a_webhook_without_a_version_is_a_hint_and_the_item_is_asked_for_once(tm
         one.shop.on_answer = hold
         for _ in range(5):
             await one.webhook({"id": "1", "amount": "whatever"})
-        keeper = one.engine._engines[("shop", "orders")].keeper
-        await until(lambda: keeper.state.log_position >= one._last_told)
+        writer = one.engine._engines[("shop", "orders")].writer
+        await until(lambda: writer.state.committed_offset >= one._last_told)
         told.set()
         await one.settle()
         assert (await one.records())["1"]["amount"] == 9

@@ -67,14 +67,14 @@ async def drained(one: World) -> None:
 
 def test_a_pull_of_what_did_not_change_writes_nothing(tmp_path: Path) -> None:
     async def work(one: World) -> None:
-        keeper = one.engine._engines[("shop", "orders")].keeper
-        commit, commits = keeper._commit, []
+        writer = one.engine._engines[("shop", "orders")].writer
+        commit, commits = writer._commit, []
 
         async def counted(*what: Any) -> None:
             commits.append(what)
             await commit(*what)
 
-        keeper._commit = counted  # type: ignore[method-assign]
+        writer._commit = counted  # type: ignore[method-assign]
         await pull(one, "1")
         await drained(one)
         assert commits == [] and await one.kinds() == []

@@ -10,7 +10,7 @@ from support.held import Held
 from support.running import run, running, until
 from tidegate.process.gateway import Gateway
 from tidegate.retention import engine as maintenance
-from tidegate.store import Refusal
+from tidegate.store import Rejection
 
 TOML = "[sources.shop.publish]\n"
 
@@ -38,17 +38,17 @@ def test_maintenance_goes_on_after_a_fault_and_the_gateway_stops_whole(tmp_path:
 
 
 def refuse(gateway: Gateway, detail: str) -> None:
-    gateway._refuse(Refusal(1, "shop", "signature_wrong", detail, "127.0.0.1"))
+    gateway._refuse(Rejection(1, "shop", "signature_wrong", detail, "127.0.0.1"))
 
 
 async def kept(gateway: Gateway) -> set[str]:
-    return {one.detail for one in await gateway.store.settings.refusals()}
+    return {one.detail for one in await gateway.store.settings.rejections()}
 
 
 def test_refusals_are_all_kept_when_the_gateway_stops_while_it_writes_some(tmp_path: Path) -> None:
     async def main() -> None:
         async with running(tmp_path, TOML) as gateway:
-            async with Held(gateway.store.settings, "refusals") as held:
+            async with Held(gateway.store.settings, "rejections") as held:
                 refuse(gateway, "first")
                 await held.reached.wait()
                 refuse(gateway, "second")

@@ -1,9 +1,9 @@
-"""Promise 2: every accepted event is, for every route that wants it, delivered or visibly exhausted or cancelled.
+"""Promise 2: every accepted event is, for every route that wants it, delivered or visibly exhausted or canceled.
 
 Under load, with filters, events that no route wants, a flaky and a dead destination, cancels, retries, replays and a
-restart in between, every snapshot of the books must balance against what was published until its offset, worked out
-here independently. Then one of each thing that moves the books by hand, a replay by wider routes, and an expiry; after
-each, every delivery's own state must add up to the counters.
+restart in between, every snapshot of the counters must balance against what was published until its offset, worked out
+here independently. Then one of each thing that moves the counters by hand, a replay by wider routes, and an expiry;
+after each, every delivery's own state must add up to the counters.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ filter = {{ data = {{ n = {{ "$gte" = {least} }} }} }}
 
 
 class Published:
-    """What this test published, by offset: the independent side of the books."""
+    """What this test published, by offset: the independent side of the counters."""
 
     def __init__(self) -> None:
         self.by_offset: dict[int, tuple[str, int]] = {}
@@ -78,11 +78,11 @@ def add_up(stats: Stats, published: Published) -> None:
     assert {name: one.accepted for name, one in stats.sources.items()} == {n: sources[n] for n in stats.sources}
     assert totals.accepted == sources.total()
     assert totals.unrouted == stats.sources["quiet"].unrouted == sources["quiet"]
-    for part in ("filtered", "delivered", "pending", "exhausted", "cancelled"):
+    for part in ("filtered", "delivered", "pending", "exhausted", "canceled"):
         assert getattr(totals, part) == sum(getattr(one, part) for one in stats.destinations.values()), part
     for name, one in stats.destinations.items():
         assert one.pending >= 0, name
-        assert one.accepted == one.filtered + one.delivered + one.pending + one.exhausted + one.cancelled, name
+        assert one.accepted == one.filtered + one.delivered + one.pending + one.exhausted + one.canceled, name
 
 
 async def check(gateway: Any, published: Published) -> None:
@@ -98,7 +98,7 @@ async def check(gateway: Any, published: Published) -> None:
 
 async def disturb(gateway: Any, published: Published, chance: random.Random) -> None:
     offset = chance.choice(list(published.by_offset))
-    number = gateway.live.destinations[chance.choice(["all", "large", "dead"])].number
+    number = gateway.active.destinations[chance.choice(["all", "large", "dead"])].number
     view = (await gateway.deliver.states([(offset, number)])).get((offset, number))
     if view is None:
         return
@@ -126,7 +126,7 @@ async def load(gateway: Any, published: Published, chance: random.Random, count:
 
 
 async def states(gateway: Any, published: Published, name: str) -> Counter[str]:
-    number = gateway.live.destinations[name].number
+    number = gateway.active.destinations[name].number
     views = await gateway.deliver.states([(offset, number) for offset in published.by_offset])
     for view in views.values():
         if view.state is DeliveryState.DELIVERED:
@@ -149,7 +149,7 @@ async def account(gateway: Any, published: Published) -> dict[str, Counter[str]]
     add_up(stats, published)
     for name, one in found.items():
         counted = stats.destinations[name]
-        for state in ("delivered", "exhausted", "cancelled"):
+        for state in ("delivered", "exhausted", "canceled"):
             assert one[state] == getattr(counted, state), (name, state)
         assert one["pending"] + one["sending"] == counted.pending, name
     return found
@@ -164,17 +164,17 @@ async def quiet(gateway: Any, published: Published) -> bool:
 
 
 async def move_by_hand(gateway: Any, published: Published) -> None:
-    """Cancel one, take it back, retry one that was delivered: each moves the books by exactly one."""
-    number = gateway.live.destinations["dead"].number
+    """Cancel one, take it back, retry one that was delivered: each moves the counters by exactly one."""
+    number = gateway.active.destinations["dead"].number
     shop = [offset for offset, (source, n) in published.by_offset.items() if source == "shop" and n >= 300]
     views = await gateway.deliver.states([(offset, number) for offset in shop])
     unread = max(offset for (offset, _), view in views.items() if view.state is DeliveryState.PENDING)
     before = (await account(gateway, published))["dead"]
     await gateway.deliver.cancel(unread, number)
-    assert (await account(gateway, published))["dead"]["cancelled"] == before["cancelled"] + 1
+    assert (await account(gateway, published))["dead"]["canceled"] == before["canceled"] + 1
     await gateway.deliver.retry(unread, number)
-    assert (await account(gateway, published))["dead"]["cancelled"] == before["cancelled"]
-    every = gateway.live.destinations["all"].number
+    assert (await account(gateway, published))["dead"]["canceled"] == before["canceled"]
+    every = gateway.active.destinations["all"].number
     views = await gateway.deliver.states([(offset, every) for offset in published.by_offset])
     again = next(offset for (offset, _), view in views.items() if view.state is DeliveryState.DELIVERED)
     await gateway.deliver.retry(again, every)
@@ -183,7 +183,7 @@ async def move_by_hand(gateway: Any, published: Published) -> None:
 
 
 async def replay_by_wider_routes(gateway: Any, published: Published) -> None:
-    """Deliveries that the routes of then did not want enter the books, and no longer count as filtered."""
+    """Deliveries that the routes of then did not want enter the counters, and no longer count as filtered."""
     then = published.expected(max(published.by_offset))["large"]
     await gateway.deliver.replay(ReplayQuery(destination="large"))
     await until(lambda: quiet(gateway, published), 40)

@@ -309,7 +309,7 @@ def test_doctor_tells_of_the_nodes_and_of_what_to_change_at_the_server(own_serve
         ):
 
             async def even() -> bool:
-                return [one["shares"] for one in (await a.api.get("/doctor"))["nodes"]] == [32, 32]
+                return [one["partitions"] for one in (await a.api.get("/doctor"))["nodes"]] == [32, 32]
 
             await until(even, 20)
             told = await b.api.get("/doctor")

@@ -64,12 +64,12 @@ async def rounds(home: Home, count: int, program: tuple[str, ...] = ("-m", "tide
         await gateway.start()
 
         async def quiet() -> bool:
-            books = (await call(gateway.url, "/api/v1/stats", gateway.key))["totals"]
-            assert books["exhausted"] == books["cancelled"] == 0
-            return books["pending"] == 0
+            counters = (await call(gateway.url, "/api/v1/stats", gateway.key))["totals"]
+            assert counters["exhausted"] == counters["canceled"] == 0
+            return counters["pending"] == 0
 
         await until(quiet, 60)
-        books = (await call(gateway.url, "/api/v1/stats", gateway.key))["totals"]
+        counters = (await call(gateway.url, "/api/v1/stats", gateway.key))["totals"]
         assert await gateway.end(signal.SIGTERM) == 0
     bodies: dict[bytes, set[str]] = {}
     for event_id, body, headers in receiver.arrived:
@@ -81,7 +81,7 @@ async def rounds(home: Home, count: int, program: tuple[str, ...] = ("-m", "tide
         "duplicates": len(receiver.arrived) - len(bodies),
         "lost": [name for name, (_, body) in acknowledged.items() if body not in bodies],
         "other_id": [name for name, (sent, body) in acknowledged.items() if bodies.get(body, {sent}) != {sent}],
-        "books": books,
+        "counters": counters,
     }
 
 
@@ -92,7 +92,7 @@ def test_every_acknowledged_event_arrives_under_its_first_id_though_the_gateway_
     assert found["acknowledged"] > count * 5
     assert found["lost"] == []
     assert found["other_id"] == []
-    assert found["books"]["accepted"] == found["books"]["delivered"] == found["arrived"]
+    assert found["counters"]["accepted"] == found["counters"]["delivered"] == found["arrived"]
 
 
 def test_the_judge_finds_what_an_answer_before_the_commit_loses(home: Home) -> None:

@@ -3,7 +3,7 @@
 The backlog of dead destinations grows by three times what the gateway may hold, and its memory stays where it was;
 what a sender has in hand is counted one by one. With the disk held still every request is answered in time, and none
 that was acknowledged is missing afterwards. Retention by age and by size trims for real, settles first what a lane
-owes, and the books still balance.
+owes, and the counters still balance.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pytest
 from support.farside import FarSide, answer, silence
 from support.homes import Home
 from support.process import call, free_port
-from support.running import books, publish, run, until
+from support.running import counters, publish, run, until
 from tidegate.core.clock import ManualClock
 from tidegate.core.model import DeliveryState
 
@@ -82,7 +82,7 @@ to = ["silent", "refusing", "ordered"]
 def in_hand(sender: Any) -> int:
     """Offsets that one sender holds in memory, wherever."""
     lane = sender.lane
-    held = (lane.open, lane.ahead, sender.ready, sender.waiting.known, sender.flights)
+    held = (lane.open, lane.settled_ahead, sender.ready, sender.waiting.known, sender.flights)
     return sum(map(len, held)) + int(lane.unsettled) + len(sender.lines)
 
 
@@ -111,7 +111,7 @@ to = ["silent", "dead", "ordered"]
                     await asyncio.sleep(0.3)
                     senders = {one.destination.name: one for one in gateway.deliver.senders.values()}
                     seen.append({name: in_hand(one) for name, one in senders.items()})
-                assert (await books(gateway))["silent"]["pending"] == 4800
+                assert (await counters(gateway))["silent"]["pending"] == 4800
                 for name in ("silent", "dead"):
                     assert max(one[name] for one in seen) < 1500, seen
                 assert seen[2]["ordered"] < 3000, (
@@ -197,7 +197,7 @@ OKAY = answer(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
 
 async def delivered(gateway: Any, count: int) -> None:
     async def all_of_them() -> bool:
-        return (await books(gateway))["good"]["delivered"] == count
+        return (await counters(gateway))["good"]["delivered"] == count
 
     await until(all_of_them, 30)
 
@@ -213,14 +213,14 @@ def test_past_its_age_what_is_owed_is_exhausted_as_expired_and_then_trimmed(home
                 assert await gateway.maintenance.run_once() == 0  # not past its age: nothing is touched
                 new = [await publish(gateway, b'{"old": false}') for _ in range(50)]
                 await delivered(gateway, 750)
-                assert (await books(gateway))["dead"]["exhausted"] == 0
+                assert (await counters(gateway))["dead"]["exhausted"] == 0
                 seen: list[dict[str, int]] = []
                 trim = gateway.store.log.trim
 
                 async def watched(upto: int, limit: int) -> int:
                     # Before an event goes, every lane has settled it: visibly, as expired.
                     for name in ("dead", "hanging"):
-                        number = gateway.live.destinations[name].number
+                        number = gateway.active.destinations[name].number
                         view = (await gateway.deliver.states([(old[0], number)])).get((old[0], number))
                         if view is not None:
                             assert (view.state, view.cause) == (DeliveryState.EXHAUSTED, "expired")
@@ -233,15 +233,15 @@ def test_past_its_age_what_is_owed_is_exhausted_as_expired_and_then_trimmed(home
                 assert await gateway.maintenance.run_once() == 700
                 assert len(seen) >= 2
                 assert (await gateway.store.log.oldest())[0] == new[0]
-                found = await books(gateway)
+                found = await counters(gateway)
                 for name in ("dead", "hanging"):
                     assert found[name]["exhausted"] == 700
                     assert found[name]["pending"] == 50
-                assert found["good"] == {"delivered": 750, "exhausted": 0, "cancelled": 0, "pending": 0, "owed": 750}
+                assert found["good"] == {"delivered": 750, "exhausted": 0, "canceled": 0, "pending": 0, "owed": 750}
                 assert [event.offset for event in await gateway.store.log.read(old)] == []
                 deliveries = gateway.store.deliveries  # what was noted of them went too
-                assert await deliveries.exceptions(offsets=old[:500], limit=1000) == []
-                numbers = [one.number for one in gateway.live.destinations.values()]
+                assert await deliveries.deferred(offsets=old[:500], limit=1000) == []
+                numbers = [one.number for one in gateway.active.destinations.values()]
                 pairs = [(offset, number) for offset in old[:200] for number in numbers]
                 assert not any((await deliveries.attempts(pairs)).values())
                 for sender in gateway.deliver.senders.values():
@@ -318,7 +318,7 @@ def test_over_its_size_the_oldest_go_until_it_fits_and_the_file_stops_growing(ho
                         free.append(facts["free_pages"] * facts["page_bytes"])
                     sizes.append(sum(file.stat().st_size for file in home.data.glob("tidegate.db")))
                     assert (await gateway.store.log.oldest())[0] <= last  # the newest stay
-                found = await books(gateway)
+                found = await counters(gateway)
                 assert found["dead"]["exhausted"] > 120
                 assert found["dead"]["exhausted"] + found["dead"]["pending"] == 720
                 print(f"file after each 9.6 MB: {sizes}, free in it {free}")

@@ -93,7 +93,7 @@ def test_three_nodes_lose_and_reorder_nothing_whatever_befalls_them(tmp_path: Pa
 
             async def quiet() -> bool:
                 totals = (await call(node.url, "/api/v1/stats", node.key))["totals"]
-                assert totals["exhausted"] == totals["cancelled"] == 0
+                assert totals["exhausted"] == totals["canceled"] == 0
                 return bool(totals["pending"] == 0)
 
             await until(quiet, 60)

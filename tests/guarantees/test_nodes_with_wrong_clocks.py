@@ -36,7 +36,9 @@ def test_an_hour_ahead_and_an_hour_behind_receive_send_and_retry_as_if_they_were
             await cluster.start()
 
             async def even() -> bool:
-                return [node["shares"] for node in (await call(ahead.url, "/api/v1/doctor", ahead.key))["nodes"]] == [
+                return [
+                    node["partitions"] for node in (await call(ahead.url, "/api/v1/doctor", ahead.key))["nodes"]
+                ] == [
                     32,
                     32,
                 ]

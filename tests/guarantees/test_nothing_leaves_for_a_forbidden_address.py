@@ -193,7 +193,7 @@ def test_redirects_and_next_pages_neither_leave_the_origin_nor_carry_its_credent
 # -- secrets ---------------------------------------------------------------------------------------------
 
 MARKS = {
-    "inlet": "whsec_" + base64.b64encode(b"mark-inlet-secret-mark-inlet").decode(),
+    "input": "whsec_" + base64.b64encode(b"mark-input-secret-mark-input").decode(),
     "stripe": "whsec_mark4stripe",
     "bearer": "mark4bearer",
     "password": "mark4password",
@@ -214,7 +214,7 @@ def secretive(api: int, far: int, dead: int) -> str:
 allow = ["127.0.0.1/32"]
 [sources.shop.webhook]
 verify = "standard-webhooks"
-secret = "{MARKS["inlet"]}"
+secret = "{MARKS["input"]}"
 [sources.pay.webhook]
 verify = "stripe"
 secret = ["{MARKS["stripe"]}"]
@@ -270,7 +270,7 @@ SHOWN = [
         "/api/v1/deliveries",
         "/api/v1/stats",
         "/api/v1/advice",
-        "/api/v1/refusals",
+        "/api/v1/rejections",
     ),
     *("/api/v1/sources", "/api/v1/destinations", "/api/v1/routes", "/api/v1/replays", "/api/v1/keys", "/api/v1/doctor"),
     *("/api/v1/destinations/crm", "/api/v1/sources/a", "/api/v1/records/a/things", "/metrics", "/openapi.json"),

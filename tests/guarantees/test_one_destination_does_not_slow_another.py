@@ -72,9 +72,9 @@ async def measure(home: Home, good: FarSide, arrivals: Arrivals, bad: dict[str, 
             await asyncio.sleep(EVERY_SECONDS)
         await until(lambda: len(arrivals.arrived) == EVENTS, 60)
         if bad:
-            number = gateway.live.destinations["silent"].number
+            number = gateway.active.destinations["silent"].number
             assert len(gateway.deliver.senders[number].flights) > 0  # it really hung all the time
-            lag = gateway.deliver.health(gateway.live.destinations["silent"].number)
+            lag = gateway.deliver.health(gateway.active.destinations["silent"].number)
             assert lag.in_flight + lag.waiting + lag.lag_events >= EVENTS
         for sender in gateway.deliver.senders.values():
             sender.abort_all()  # nothing is gained by waiting for those that never answer

@@ -116,9 +116,9 @@ async def rounds(home: Home, judge: Judge, chance: random.Random, customers: lis
             return False
 
         await until(quiet, LAST_WORD_SECONDS)
-        books = (await call(gateway.url, "/api/v1/stats", gateway.key))["totals"]
+        counters = (await call(gateway.url, "/api/v1/stats", gateway.key))["totals"]
         await gateway.end(signal.SIGTERM)
-        assert books["exhausted"] == books["cancelled"] == 0
+        assert counters["exhausted"] == counters["canceled"] == 0
         assert [line for line in gateway.stderr.splitlines() if b'"level":"error"' in line] == []
 
 

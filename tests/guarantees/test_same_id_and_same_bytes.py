@@ -215,7 +215,7 @@ def test_each_attempt_is_signed_at_its_own_time_and_numbered_on(home: Home) -> N
         async with FarSide(answer(b"HTTP/1.1 500 X\r\ncontent-length: 0\r\n\r\n")) as far:
             toml = configuration(far).replace('"20ms", "20ms", "20ms", "20ms"', '"9h"')
             async with home.running(toml, clock) as gateway:
-                number = gateway.live.destinations["crm"].number
+                number = gateway.active.destinations["crm"].number
                 offset = await publish(gateway, b"{}")
                 for attempt in range(1, 5):
                     await until(lambda n=attempt: len(far.requests) == n)  # type: ignore[misc]

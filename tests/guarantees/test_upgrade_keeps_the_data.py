@@ -1,7 +1,7 @@
 """Promise 10: an upgrade keeps the data; a newer schema is refused, not damaged.
 
 A store of every earlier schema is made by that schema's own migrations and filled with the rows of a real gateway, as
-far as it had the tables and columns. Opened by this release it must tell the same events, deliveries and books, and
+far as it had the tables and columns. Opened by this release it must tell the same events, deliveries and counters, and
 go on delivering. A store of the next schema must be refused with its bytes as they were.
 """
 

@@ -8,7 +8,7 @@ from support.sample_config import ENVIRON, SAMPLE
 from tidegate.config.export import export_tree, to_toml
 from tidegate.config.load import load_text
 from tidegate.core.spec import (
-    ApiInlet,
+    ApiInput,
     ApiKeyAuth,
     BasicAuth,
     Config,
@@ -17,16 +17,16 @@ from tidegate.core.spec import (
     Route,
     Source,
     Transform,
-    WebhookInlet,
+    WebhookInput,
 )
 
 SECRETS = ("hush-1", "hush-2", "hush-3", "hush-4", "hush-5", "hush-6", "hush-7 and more text")
 HARD = Config(
     sources={
-        "a-b": Source(webhook=WebhookInlet(verify="stripe", secret=[SECRETS[0], SECRETS[1]])),
-        "a_b": Source(webhook=WebhookInlet(verify="stripe", secret=SECRETS[2])),
+        "a-b": Source(webhook=WebhookInput(verify="stripe", secret=[SECRETS[0], SECRETS[1]])),
+        "a_b": Source(webhook=WebhookInput(verify="stripe", secret=SECRETS[2])),
         "api": Source(
-            api=ApiInlet(
+            api=ApiInput(
                 base_url="https://x.example.com",
                 auth=ApiKeyAuth(name="X-Key", api_key=SECRETS[3]),
                 headers={"X-Auth-Token": SECRETS[4], "X-Plain": 'with "quotes"\tand ${env:NOT_A_PLACEHOLDER}'},

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.sample_config import API, CHAT, DESTINATION, ENVIRON, MINIMAL, SAMPLE, refusals
+from support.sample_config import API, CHAT, DESTINATION, ENVIRON, MINIMAL, SAMPLE, rejections
 from tidegate.config.load import load_file, load_text
 from tidegate.core.errors import ConfigError
 from tidegate.core.spec import BearerAuth, HeaderLink
@@ -100,9 +100,9 @@ def test_bytes_that_are_not_text_have_a_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["a = " + "[" * 5000 + "]" * 5000, "x = " + "{a=" * 200 + "1" + "}" * 200])
 def test_deep_nesting_is_refused(text: str) -> None:
-    assert refusals(text)[0].startswith("error[config_invalid]")
+    assert rejections(text)[0].startswith("error[config_invalid]")
 
 
 def test_numbers_json_does_not_have_are_refused() -> None:
     text = MINIMAL + '[routes.r]\nfrom = "app"\nto = "crm"\nfilter = { data = { x = inf } }\n'
-    assert "inf is no number that JSON has" in refusals(text)[0]
+    assert "inf is no number that JSON has" in rejections(text)[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.sample_config import API, CHAT, DESTINATION, MINIMAL, RESOURCE, refusals
+from support.sample_config import API, CHAT, DESTINATION, MINIMAL, RESOURCE, rejections
 from tidegate.config.load import load_text
 from tidegate.core.errors import ConfigError, NotBuilt
 
@@ -196,15 +196,15 @@ TABLE: list[tuple[str, str, list[str]]] = [
         "a source has a webhook or a form, not both",
         '[sources.p.webhook]\nverify = "none"\n[sources.p.form]\n',
         [
-            "error[config_invalid]: a source has a webhook or a form inlet, not both - at $.sources.p.form (t.toml:3)",
+            "error[config_invalid]: a source has a webhook or a form input, not both - at $.sources.p.form (t.toml:3)",
             "hint: make a second source for the form",
         ],
     ),
     (
-        "a source has an inlet",
+        "a source has an input",
         '[sources.p]\ndescription = "x"\n',
         [
-            "error[config_invalid]: the source has no inlet - at $.sources.p (t.toml:1)",
+            "error[config_invalid]: the source has no input - at $.sources.p (t.toml:1)",
             "hint: add one of: webhook, form, publish, api",
         ],
     ),
@@ -341,7 +341,7 @@ TABLE: list[tuple[str, str, list[str]]] = [
 
 @pytest.mark.parametrize(("text", "expected"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
 def test_a_refusal_names_value_path_line_and_next_step(text: str, expected: list[str]) -> None:
-    assert refusals(text, {"STRIPE_SECRET": "x", "EMPTY": ""}) == expected
+    assert rejections(text, {"STRIPE_SECRET": "x", "EMPTY": ""}) == expected
 
 
 NOT_BUILT = [
@@ -375,7 +375,7 @@ def test_what_is_not_built_is_refused_by_name(text: str, path: str) -> None:
 def test_everything_that_is_wrong_is_told_at_once_by_line() -> None:
     text = '[gatewy]\n[sources.app.publish]\nmax_bdy = "1MiB"\n[destinations.crm]\nurl = 5\nrate = "fast"\n'
     text += '[routes.r]\nfrom = "app"\n'
-    lines = refusals(text)
+    lines = rejections(text)
     errors = [line for line in lines if line.startswith("error")]
     assert [line.rsplit("(", 1)[1] for line in errors] == [
         "t.toml:1)",
@@ -387,7 +387,7 @@ def test_everything_that_is_wrong_is_told_at_once_by_line() -> None:
 
 
 def test_an_unset_variable_does_not_hide_what_else_is_wrong() -> None:
-    lines = refusals('[destinations.crm]\nurl = "${env:NOPE}"\nrate = "${env:NOPE}"\nspeed = 1\n')
+    lines = rejections('[destinations.crm]\nurl = "${env:NOPE}"\nrate = "${env:NOPE}"\nspeed = 1\n')
     errors = [line.split(" - at ")[0] for line in lines if line.startswith("error")]
     assert errors == [
         "error[config_invalid]: the variable NOPE is not set",
@@ -398,35 +398,35 @@ def test_an_unset_variable_does_not_hide_what_else_is_wrong() -> None:
 
 def test_a_refusal_of_a_filter_stands_at_the_filter() -> None:
     text = MINIMAL + '[routes.r]\nfrom = "app"\nto = "crm"\nfilter = { data = { amount = { "$gtee" = 1 } } }\n'
-    (line, *_) = refusals(text)
+    (line, *_) = rejections(text)
     assert " - at $.routes.r.filter.data.amount" in line
     assert line.endswith("(t.toml:7)")
 
 
 def test_a_refusal_of_a_transform_stands_at_its_route() -> None:
     text = MINIMAL + '[routes.r]\nfrom = "app"\nto = "crm"\n[routes.r.transform]\nrename = { nonsense = "data.x" }\n'
-    (line, *_) = refusals(text)
+    (line, *_) = rejections(text)
     assert " - at $.routes.r.transform.rename (t.toml:8)" in line
 
 
 def test_a_value_from_the_environment_is_never_shown() -> None:
     text = '[destinations.crm]\nurl = "https://c.example.com"\nrate = "${env:RATE}"\n'
-    lines = refusals(text, {"RATE": "hush-hush"})
+    lines = rejections(text, {"RATE": "hush-hush"})
     assert "'${env:RATE}' is no rate" in lines[0]
     assert not any("hush" in line for line in lines)
 
 
 def test_a_wrong_secret_is_never_shown() -> None:
-    lines = refusals('[destinations.crm]\nurl = "https://c.example.com"\nsecret = "whsec_ hush ! hush"\n')
+    lines = rejections('[destinations.crm]\nurl = "https://c.example.com"\nsecret = "whsec_ hush ! hush"\n')
     assert "$.destinations.crm.secret (t.toml:3)" in lines[0]
     assert not any("hush" in line for line in lines)
-    lines = refusals(API + 'auth = { type = "bearer", token = 12345 }\n')
+    lines = rejections(API + 'auth = { type = "bearer", token = 12345 }\n')
     assert "12345" not in "".join(lines)
 
 
 def test_what_is_wrong_with_names_is_told_together_with_what_is_wrong_in_other_items() -> None:
     text = MINIMAL + 'retry = ["1 s"]\n[routes.x]\nfrom = "ap"\nto = ["crm", "crn"]\n'
-    told = [line for line in refusals(text) if line.startswith("error")]
+    told = [line for line in rejections(text) if line.startswith("error")]
     assert [line.partition("]: ")[2] for line in told] == [
         "'1 s' is no duration such as 100ms, 5s, 5m, 2h, 1d - at $.destinations.crm.retry[0] (t.toml:4)",
         "unknown source 'ap' - at $.routes.x.from (t.toml:6)",
@@ -444,5 +444,5 @@ def test_what_is_wrong_with_names_is_told_together_with_what_is_wrong_in_other_i
     ],
 )
 def test_what_only_follows_from_a_refusal_is_not_refused_too(text: str) -> None:
-    told = [line for line in refusals(text) if line.startswith("error")]
+    told = [line for line in rejections(text) if line.startswith("error")]
     assert len(told) == 1 and "unknown key" in told[0]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.core.spec import WebhookInlet
+from tidegate.core.spec import WebhookInput
 from tidegate.providers.shape import Place, Provider, load_provider, provider_of
 from tidegate.receive.reading import as_text, compile_paths, compile_reader, instant_us
 from tidegate.rules.language.view import value_at
@@ -68,10 +68,10 @@ def test_a_place_that_is_no_index_finds_nothing_in_a_list(place):
 
 
 def test_a_users_own_places_come_before_the_presets():
-    inlet = WebhookInlet(verify="stripe", type_path="kind", id_header="X-Id", key_path="ref")
-    reading = compile_reader(provider_of(inlet))({b"x-id": b"mine"}, b'{"kind":"k","type":"t","id":"evt_1","ref":5}')
+    input = WebhookInput(verify="stripe", type_path="kind", id_header="X-Id", key_path="ref")
+    reading = compile_reader(provider_of(input))({b"x-id": b"mine"}, b'{"kind":"k","type":"t","id":"evt_1","ref":5}')
     assert (reading.type, reading.delivery_id, reading.key) == ("k", "mine", "5")
-    fixed = provider_of(WebhookInlet(verify="stripe", event_type="payment.told"))
+    fixed = provider_of(WebhookInput(verify="stripe", event_type="payment.told"))
     assert compile_reader(fixed)({}, b'{"type":"t"}').type == "payment.told"
 
 

@@ -1,4 +1,4 @@
-"""How nodes divide the shares: every decision is one node's, from what the store shows of all."""
+"""How nodes divide the partitions: every decision is one node's, from what the store shows of all."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.store import SHARES
-from tidegate.store.postgres.leases import change_of_shares
+from tidegate.store import PARTITIONS
+from tidegate.store.postgres.leases import change_of_partitions
 
 
 @pytest.mark.parametrize(
@@ -27,12 +27,12 @@ from tidegate.store.postgres.leases import change_of_shares
     ],
 )
 def test_a_node_claims_or_leaves(counts, me, free, change):
-    assert change_of_shares(counts, me, free) == change
+    assert change_of_partitions(counts, me, free) == change
 
 
 @given(st.lists(st.integers(0, 64), min_size=1, max_size=80), st.randoms())
 def test_from_any_division_nodes_come_to_hold_as_many_and_then_nothing_moves(weights, chance):
-    left, counts = SHARES, {}
+    left, counts = PARTITIONS, {}
     for node, weight in enumerate(weights):
         counts[str(node)] = min(weight, left)
         left -= counts[str(node)]
@@ -41,13 +41,13 @@ def test_from_any_division_nodes_come_to_hold_as_many_and_then_nothing_moves(wei
         nonlocal left
         moved = False
         for node in chance.sample(sorted(counts), len(counts)):
-            change = change_of_shares(list(counts.items()), node, left)
+            change = change_of_partitions(list(counts.items()), node, left)
             counts[node] += change
             left -= change
             moved |= change != 0
         return moved
 
-    for _ in range(SHARES + 2):
+    for _ in range(PARTITIONS + 2):
         if not one_round():
             break
     assert not one_round()

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.core.errors import ConfigError
-from tidegate.core.spec import HmacScheme, WebhookInlet
+from tidegate.core.spec import HmacScheme, WebhookInput
 from tidegate.providers import provider_names
 from tidegate.providers.shape import load_provider, provider_of
 from tidegate.rules.inbound.signatures import Scheme, Verdict, compile_verifier, usable
@@ -28,7 +28,7 @@ WORDS = {"timestamp": Verdict.TOO_OLD}
 
 def schemes_of(provider: str) -> tuple[Scheme, ...]:
     if provider == "generic":
-        return provider_of(WebhookInlet(verify=GENERIC)).schemes
+        return provider_of(WebhookInput(verify=GENERIC)).schemes
     return load_provider(provider).schemes
 
 
@@ -292,7 +292,7 @@ def test_a_time_may_be_written_as_rfc_3339():
 def test_secrets_are_decoded_as_the_table_says(encoding):
     written = {"text": KEY.decode(), "base64": base64.b64encode(KEY).decode(), "hex": KEY.hex()}[encoding]
     table = HmacScheme(header="X-Sig", secret_encoding=encoding, prefix="sha256=")
-    verify = compile_verifier(provider_of(WebhookInlet(verify=table)).schemes, [written])
+    verify = compile_verifier(provider_of(WebhookInput(verify=table)).schemes, [written])
     assert verify({b"x-sig": b"sha256=" + hex_hmac(KEY, BODY)}, BODY, "", NOW) is Verdict.OK
 
 
@@ -308,7 +308,7 @@ def test_keys_of_every_length_give_the_hmac_of_rfc_2104(digest, size):
 )
 def test_a_scheme_that_contradicts_itself_is_refused(table):
     with pytest.raises(ConfigError):
-        compile_verifier(provider_of(WebhookInlet(verify=HmacScheme(header="X", **table))).schemes, ["s"])
+        compile_verifier(provider_of(WebhookInput(verify=HmacScheme(header="X", **table))).schemes, ["s"])
 
 
 # -- every preset ----------------------------------------------------------------------------------------

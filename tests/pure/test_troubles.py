@@ -12,8 +12,8 @@ from tidegate.dashboard.render import advice
 from tidegate.deliver.health import SenderHealth
 from tidegate.query import feeding
 from tidegate.query import health as troubles
-from tidegate.query.schemas import DestinationBooks, SourceBooks, Stats, Totals
-from tidegate.runtime import LiveDestination
+from tidegate.query.schemas import DestinationCounters, SourceCounters, Stats, Totals
+from tidegate.runtime import ActiveDestination
 
 replace = msgspec.structs.replace
 
@@ -24,11 +24,13 @@ WELL = SenderHealth("closed", 0, 0, 0, None, "an old one", 0.0, "refused", None)
 RETRIES = SenderHealth("closed", 0, 2, 0, None, "nobody there", 0.0, "refused", None)
 
 
-def found(health: SenderHealth, *, reason: str = "", rate: str | None = None, **books: int) -> list[troubles.Trouble]:
+def found(
+    health: SenderHealth, *, reason: str = "", rate: str | None = None, **counters: int
+) -> list[troubles.Trouble]:
     paused = 5 if reason else None
     spec = Destination(url="https://crm.example.com", rate=rate)
-    live = LiveDestination(1, "crm", spec, "file", paused, reason, ())
-    return troubles.of_destination(live, health, DestinationBooks(**books))
+    live = ActiveDestination(1, "crm", spec, "file", paused, reason, ())
+    return troubles.of_destination(live, health, DestinationCounters(**counters))
 
 
 def test_a_destination_that_is_well_is_no_trouble_whatever_failed_before() -> None:
@@ -83,7 +85,7 @@ def test_a_resource_is_a_trouble_while_its_polls_fail() -> None:
 
 
 def stats(unrouted: int, webhooks: int) -> Stats:
-    sources = {"shop": SourceBooks(accepted=9, unrouted=unrouted), "app": SourceBooks(accepted=3, unrouted=2)}
+    sources = {"shop": SourceCounters(accepted=9, unrouted=unrouted), "app": SourceCounters(accepted=3, unrouted=2)}
     resources = {"shop/orders": {"webhooks": webhooks}, "shop/customers": {"webhooks": 0}}
     return Stats(at_offset=12, totals=Totals(), sources=sources, destinations={}, resources=resources)
 

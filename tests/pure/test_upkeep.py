@@ -17,8 +17,8 @@ SERVER: dict[str, Any] = {
 FILE: dict[str, Any] = {"kind": "sqlite", "synchronous": 2, "free_bytes": 10 << 30}
 
 
-def nodes(*shares: int) -> list[Node]:
-    return [Node(f"n{number}", number, held, 1, 2) for number, held in enumerate(shares)]
+def nodes(*partitions: int) -> list[Node]:
+    return [Node(f"n{number}", number, held, 1, 2) for number, held in enumerate(partitions)]
 
 
 def test_of_a_store_as_it_should_be_there_is_nothing_to_say() -> None:
@@ -57,7 +57,7 @@ def test_connections_are_counted_by_node(count: int, enough: int) -> None:
 
 def test_shares_that_nobody_holds_are_told() -> None:
     (one,) = upkeep.of_store(SERVER, nodes(32, 20))
-    assert one.name == "shares" and "12 of 64" in one.what
+    assert one.name == "partitions" and "12 of 64" in one.what
 
 
 @pytest.mark.parametrize("change", [{"synchronous": 1}, {"free_bytes": 1 << 20}])

@@ -16,12 +16,12 @@ from support.stores import AllOffered
 from support.upstream import EPOCH, Upstream
 from tidegate.core.clock import Clock, ManualClock
 from tidegate.core.model import Event, NewEvent, Origin
-from tidegate.core.spec import ApiInlet, Resource, Source
+from tidegate.core.spec import ApiInput, Resource, Source
 from tidegate.outbound.dialer import Dialer, Guard
 from tidegate.outbound.http import PullClient
 from tidegate.pull import PullEngine
 from tidegate.rules.outbound.addresses import parse_allow
-from tidegate.store import SHARES, EventQuery
+from tidegate.store import PARTITIONS, EventQuery
 from tidegate.store.postgres import open_postgres
 from tidegate.store.sqlite import open_sqlite
 
@@ -72,15 +72,15 @@ class World:
             **resource,
         }
         source = Source(
-            api=msgspec.convert({"base_url": self.shop.url, **(api or {})}, ApiInlet),
+            api=msgspec.convert({"base_url": self.shop.url, **(api or {})}, ApiInput),
             resources={"orders": msgspec.convert({k: v for k, v in values.items() if v is not None}, Resource)},
         )
         self.engine.configure({"shop": source})
 
     async def start(self) -> None:
-        """As a gateway that holds every share."""
+        """As a gateway that holds every partition."""
         await self.engine.start()
-        await self.engine.take(frozenset(range(SHARES)))
+        await self.engine.take(frozenset(range(PARTITIONS)))
 
     async def restart(self) -> None:
         """A new engine over the same store, as after a crash: nothing in memory stays."""
@@ -110,8 +110,12 @@ class World:
         engine = self.engine._engines[("shop", "orders")]
 
         def done() -> bool:
-            keeper = engine.keeper
-            return keeper.state.log_position >= self._last_told and not keeper.memo.dirty and not keeper._lock.locked()
+            writer = engine.writer
+            return (
+                writer.state.committed_offset >= self._last_told
+                and not writer.engine_state.dirty
+                and not writer._lock.locked()
+            )
 
         await until(done, every_seconds=0.002)
 

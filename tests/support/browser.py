@@ -1,7 +1,7 @@
 """A real browser: found on the machine or a skip that says what brings it; every complaint of a page is kept.
 
-A page is watched for console errors, uncaught exceptions, violations of its Content-Security-Policy, failed requests
-and requests that leave the loopback address.
+A page is watched for console errors, uncaught deferred deliveries, violations of its Content-Security-Policy, failed
+requests and requests that leave the loopback address.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ import msgspec
 
 from support.stores import with_store
 from tidegate.core.clock import ManualClock
-from tidegate.core.spec import FormInlet, HmacScheme, PublishInlet, Source, WebhookInlet
-from tidegate.receive.ingress import ReceiveDoor
-from tidegate.receive.inputs import compile_inlet
+from tidegate.core.spec import FormInput, HmacScheme, PublishInput, Source, WebhookInput
+from tidegate.receive.ingress import Ingress
+from tidegate.receive.inputs import compile_input
 from tidegate.store import EventQuery
 from tidegate.store.sqlite import open_sqlite
 
@@ -21,24 +21,24 @@ BODY = b'{"type":"order.paid","n":1}'
 KEY = b"0123456789abcdef0123456789abcdef"
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
 SOURCES = {
-    "open": Source(webhook=WebhookInlet(verify="none", max_body="1KiB")),
-    "fixed": Source(webhook=WebhookInlet(verify="none", event_type="ping.received", key_path="data.id")),
-    "shop": Source(webhook=WebhookInlet(verify="standard-webhooks", secret=SECRET)),
-    "unset": Source(webhook=WebhookInlet(verify="standard-webhooks", secret="")),
-    "broken": Source(webhook=WebhookInlet(verify=HmacScheme(header="X", signed="{timestamp}{body}"), secret="s")),
-    "payments": Source(webhook=WebhookInlet(verify="stripe", secret="whsec_x")),
-    "code": Source(webhook=WebhookInlet(verify="github", secret="s")),
-    "chat": Source(webhook=WebhookInlet(verify="slack", secret="s")),
-    "meetings": Source(webhook=WebhookInlet(verify="zoom", secret="s")),
-    "people": Source(webhook=WebhookInlet(verify="okta", secret="Bearer x")),
-    "squares": Source(webhook=WebhookInlet(verify="square", secret="s")),
-    "phone": Source(webhook=WebhookInlet(verify="twilio", secret="s")),
+    "open": Source(webhook=WebhookInput(verify="none", max_body="1KiB")),
+    "fixed": Source(webhook=WebhookInput(verify="none", event_type="ping.received", key_path="data.id")),
+    "shop": Source(webhook=WebhookInput(verify="standard-webhooks", secret=SECRET)),
+    "unset": Source(webhook=WebhookInput(verify="standard-webhooks", secret="")),
+    "broken": Source(webhook=WebhookInput(verify=HmacScheme(header="X", signed="{timestamp}{body}"), secret="s")),
+    "payments": Source(webhook=WebhookInput(verify="stripe", secret="whsec_x")),
+    "code": Source(webhook=WebhookInput(verify="github", secret="s")),
+    "chat": Source(webhook=WebhookInput(verify="slack", secret="s")),
+    "meetings": Source(webhook=WebhookInput(verify="zoom", secret="s")),
+    "people": Source(webhook=WebhookInput(verify="okta", secret="Bearer x")),
+    "squares": Source(webhook=WebhookInput(verify="square", secret="s")),
+    "phone": Source(webhook=WebhookInput(verify="twilio", secret="s")),
     "leads": Source(
-        form=FormInlet(event_type="lead.submitted", redirect="https://www.example.com/thanks", honeypot="website",
+        form=FormInput(event_type="lead.submitted", redirect="https://www.example.com/thanks", honeypot="website",
                        key_field="email", max_body="1KiB")
     ),
-    "plain": Source(form=FormInlet()),
-    "crm": Source(publish=PublishInlet()),
+    "plain": Source(form=FormInput()),
+    "crm": Source(publish=PublishInput()),
 }  # fmt: skip
 
 
@@ -82,18 +82,18 @@ class Bench:
     def __init__(self, store, log=None):
         self.store = store
         self.clock = ManualClock()
-        self.refusals = []
+        self.rejections = []
         self.full = False
         self.router = OneRouter(store.log)
-        self.door = ReceiveDoor(
-            log or store.log, self.inlet, self.router, self.clock, self.refusals.append, lambda: self.full
+        self.door = Ingress(
+            log or store.log, self.input, self.router, self.clock, self.rejections.append, lambda: self.full
         )
 
-    def inlet(self, name):
+    def input(self, name):
         source = SOURCES.get(name)
         if source is None or (source.webhook is None and source.form is None):
             return None
-        return compile_inlet(name, source, "https://gate.example.com")
+        return compile_input(name, source, "https://gate.example.com")
 
     @property
     def now(self):

@@ -14,8 +14,16 @@ from tidegate.core.clock import parse_instant, rfc3339
 from tidegate.dashboard import formatting as words
 from tidegate.dashboard.pages import compare, destinations, event, lists, overview
 from tidegate.query.health import Trouble
-from tidegate.query.schemas import AttemptForm, ChangeForm, DeliveryForm, EventForm, Explanation, RouteVerdict, Totals
-from tidegate.runtime import LiveDestination
+from tidegate.query.schemas import (
+    AttemptSchema,
+    ChangeSchema,
+    DeliverySchema,
+    EventSchema,
+    Explanation,
+    RouteVerdict,
+    Totals,
+)
+from tidegate.runtime import ActiveDestination
 
 NOW = parse_instant("2026-11-24T17:18:43.120Z")
 
@@ -65,11 +73,11 @@ def source_rows() -> list[dict[str, Any]]:
                 "empty_share": empty, "late": late, "pulled": pulled, "asked": True, "pulls": 0, "fails": "", "fails_since": None}  # fmt: skip
 
     def one(
-        name: str, inlets: list[tuple[str, str]], address: str, pushed: int, resources: list[Any]
+        name: str, inputs: list[tuple[str, str]], address: str, pushed: int, resources: list[Any]
     ) -> dict[str, Any]:
         pulled = sum(r["pulled"] for r in resources)
         return {
-            "name": name, "inlets": [{"way": way, "words": text} for way, text in inlets], "address": address,
+            "name": name, "inputs": [{"way": way, "words": text} for way, text in inputs], "address": address,
             "accepted": pushed + pulled, "pulled": pulled, "pushed": pushed, "resources": resources,
             "requests": sum(r["requests"] for r in resources) if resources else None,
             "changes": sum(r["changes"] for r in resources) if resources else None,
@@ -81,7 +89,7 @@ def source_rows() -> list[dict[str, Any]]:
             [resource("payments", "/payments", "fed by webhooks, reconciled every 1h", 212, 8098, 0.97, 1.2, 9)]),
         one("shop", [("pull", "API")], "https://shop.example.com/api", 0,
             [resource("orders", "/orders", "polled every 5m", 4320, 5302, 0.41, 141.0, 5302)]),
-        one("accounting", [("pull", "API")], "https://books.example.com/v2", 0,
+        one("accounting", [("pull", "API")], "https://counters.example.com/v2", 0,
             [resource("customers", "/customers", "polled every 15m", 1440, 61, 0.962, 422.0, 61)]),
         one("leads", [("push", "form")], gate + "leads", 1290, []),
         one("crm", [("push", "publish")], "", 3604, []),
@@ -169,12 +177,10 @@ def overview_page(*, calm: bool = False) -> dict[str, Any]:
     rows = destination_rows()
     if calm:
         rows = rows[:2]
-    totals = Totals(
-        accepted=18432, unrouted=120, delivered=24737, pending=263, exhausted=7, cancelled=0, filtered=10136
-    )
+    totals = Totals(accepted=18432, unrouted=120, delivered=24737, pending=263, exhausted=7, canceled=0, filtered=10136)
     if calm:
         totals = Totals(accepted=18432, unrouted=120, delivered=15112, pending=0, filtered=10034)
-    refusals = [
+    rejections = [
         {"at": ago(64), "source": "payments", "reason": "signature_wrong", "detail": "no v1 signature fits"},
         {"at": ago(1900), "source": "payments", "reason": "too_old", "detail": "the timestamp is 912 s old"},
         {"at": ago(4100), "source": "shopp", "reason": "source_unknown", "detail": "no such source"},
@@ -185,12 +191,12 @@ def overview_page(*, calm: bool = False) -> dict[str, Any]:
         destinations=rows,
         events=event_rows(8),
         troubles=[] if calm else TROUBLES,
-        refusals=[] if calm else refusals,
+        rejections=[] if calm else rejections,
     )
 
 
-def attempt(number: int, at: str, status: int | None, outcome: str = "http_error", error: str = "") -> AttemptForm:
-    return AttemptForm(
+def attempt(number: int, at: str, status: int | None, outcome: str = "http_error", error: str = "") -> AttemptSchema:
+    return AttemptSchema(
         id=f"att_{number}", number=number, outcome="ok" if status == 200 else outcome, status=status, error=error,
         started_at=at, duration_ms=184.2 if status else 15000.0, manual=False, url="https://wms.example.net/hooks",
         answer_headers=[("content-type", "application/json"), ("retry-after", "300")] if status else [],
@@ -199,9 +205,9 @@ def attempt(number: int, at: str, status: int | None, outcome: str = "http_error
     )  # fmt: skip
 
 
-def delivery(destination: str, state: str, attempts: list[AttemptForm], **more: Any) -> DeliveryForm:
+def delivery(destination: str, state: str, attempts: list[AttemptSchema], **more: Any) -> DeliverySchema:
     first = next((a.started_at for a in attempts if a.outcome == "ok"), None)
-    return DeliveryForm(
+    return DeliverySchema(
         id=f"dlv_4k2m9q0000000000jq1{destination[:3]}", event=event_id(18431), event_type="charge.succeeded", source="payments",
         destination=destination, state=state, cause=more.get("cause", ""), attempts=attempts,
         next_attempt_at=more.get("due"), first_delivered_at=first, route="big-sales",
@@ -219,8 +225,8 @@ PAYLOAD = {
 }  # fmt: skip
 
 
-def event_form(change: ChangeForm | None = None, data: Any = PAYLOAD) -> EventForm:
-    return EventForm(
+def event_form(change: ChangeSchema | None = None, data: Any = PAYLOAD) -> EventSchema:
+    return EventSchema(
         id=event_id(18431), offset=18431, source="payments", type="charge.succeeded", key="cus_9s6XKzkNRiz8i3",
         origin="webhook", time=ago(701), received_at=ago(700), data=data, change=change,
         content_type="application/json; charset=utf-8", body_bytes=1289, hops=0, differs=False,
@@ -275,7 +281,7 @@ def change_page() -> dict[str, Any]:
         "vat": "DE811",
     }
     form = event_form(
-        ChangeForm("customers", before, ["city", "email", "phone", "vat"], "2026-11-24T17:00:00Z", 4), after
+        ChangeSchema("customers", before, ["city", "email", "phone", "vat"], "2026-11-24T17:00:00Z", 4), after
     )
     form.type, form.source, form.origin, form.key = "customers.updated", "accounting", "poll", "C-4410"
     told = Explanation(
@@ -288,7 +294,7 @@ def change_page() -> dict[str, Any]:
 def destination_page(index: int) -> dict[str, Any]:
     row = destination_rows()[index]
     spec = config.Destination(url=row["url"], rate=row["rate"])
-    live = LiveDestination(
+    live = ActiveDestination(
         1, row["name"], spec, "file", NOW if row["paused"] else None, "operator" if row["paused"] else "", ()
     )
     tried = [attempt(1, ago(900), 503), attempt(2, ago(600), 503)]
@@ -321,7 +327,7 @@ def compare_page() -> dict[str, Any]:
 
 
 def pages() -> dict[str, tuple[str, str, dict[str, Any]]]:
-    """name -> (template, room, context)."""
+    """name -> (template, section, context)."""
     filters = {"q": "", "source": "", "type": "", "key": "", "origin": "", "within": ""}
     return {
         "overview": ("overview.html", "overview", overview_page()),

@@ -1,4 +1,4 @@
-"""Nodes that share leases on a PostgreSQL database of their own; each is ended in any case.
+"""Nodes that partition leases on a PostgreSQL database of their own; each is ended in any case.
 
 Bounds on times are those of the promise, times SLOW: a busy machine is no failure.
 """
@@ -15,9 +15,9 @@ import asyncpg
 
 from support.postgres import server
 from support.postgres_node import ChildNode, Node
-from support.wire import Wire
+from support.wire import Connection
 from tidegate.core.errors import TidegateError
-from tidegate.store import SHARES
+from tidegate.store import PARTITIONS
 
 SLOW = 5.0
 
@@ -39,8 +39,8 @@ class Cluster:
         self._ends.append(child.end)
         return child
 
-    async def wire(self) -> tuple[Wire, str]:
-        wire = await Wire(server().port).start()
+    async def wire(self) -> tuple[Connection, str]:
+        wire = await Connection(server().port).start()
         self._ends.insert(0, wire.stop)  # ended last: what hangs on it ends before
         return wire, self.url.replace(f":{server().port}/", f":{wire.port}/")
 
@@ -81,4 +81,4 @@ async def until(true: Callable[[], bool | Awaitable[bool]], seconds: float) -> f
 
 
 def everything(node: Node) -> bool:
-    return len(node.holder.shares) == SHARES == len(node.leases.held)
+    return len(node.holder.partitions) == PARTITIONS == len(node.leases.held)

@@ -29,32 +29,32 @@ class Holder:
     def __init__(self, node: Node) -> None:
         self._node = node
         self.mark = 0
-        self.shares: frozenset[int] = frozenset()
-        self.taken_at: dict[int, int] = {}  # share -> the mark at which it came
-        self.told: list[tuple[float, str, int]] = []  # (when, what, how many shares)
+        self.partitions: frozenset[int] = frozenset()
+        self.taken_at: dict[int, int] = {}  # partition -> the mark at which it came
+        self.told: list[tuple[float, str, int]] = []  # (when, what, how many partitions)
         self.refuses: BaseException | None = None  # what the next `take` raises
 
-    def _note(self, what: str, shares: frozenset[int]) -> None:
-        self.told.append((time.monotonic(), what, len(shares)))
+    def _note(self, what: str, partitions: frozenset[int]) -> None:
+        self.told.append((time.monotonic(), what, len(partitions)))
 
-    async def take(self, shares: frozenset[int]) -> None:
-        self._note("take", shares)
+    async def take(self, partitions: frozenset[int]) -> None:
+        self._note("take", partitions)
         if self.refuses is not None:
             error, self.refuses = self.refuses, None
             raise error
-        self.taken_at.update((await self._node.deliveries.load(shares)).marks)
-        self.mark = max([self.mark, *(self.taken_at[share] for share in shares)])
-        self.shares |= shares
-        await self._node.settle(self.mark, taken=tuple(shares))
+        self.taken_at.update((await self._node.deliveries.load(partitions)).high_water_marks)
+        self.mark = max([self.mark, *(self.taken_at[share] for share in partitions)])
+        self.partitions |= partitions
+        await self._node.settle(self.mark, taken=tuple(partitions))
 
-    async def leave(self, shares: frozenset[int]) -> None:
-        self._note("leave", shares)
-        self.shares -= shares
-        await self._node.settle(self.mark, left=[(share, self.mark) for share in shares])
+    async def leave(self, partitions: frozenset[int]) -> None:
+        self._note("leave", partitions)
+        self.partitions -= partitions
+        await self._node.settle(self.mark, left=[(share, self.mark) for share in partitions])
 
     def lost(self) -> None:
-        self._note("lost", self.shares)
-        self.shares = frozenset()
+        self._note("lost", self.partitions)
+        self.partitions = frozenset()
 
     async def answer(self, call: bytes) -> bytes:
         if call == b"fail":
@@ -65,7 +65,7 @@ class Holder:
 
 
 class Node:
-    """A store, and what holds its shares."""
+    """A store, and what holds its partitions."""
 
     def __init__(self, url: str, name: str) -> None:
         self.name = name

@@ -38,11 +38,11 @@ async def running(
 
 
 async def publish(gateway: Gateway, data: bytes = b"{}", *, source: str = "shop", type: str = "t", **more: Any) -> int:
-    """Append one event through the routing of the configuration in force; its offset."""
+    """Append one event through the routing of the active configuration; its offset."""
     event = NewEvent(source, type, Origin.PUBLISH, gateway.clock.now_us(), 0, data, "application/json", **more)
-    number = gateway.live.decide(source, type, lambda: event_view(event))
+    number = gateway.active.decide(source, type, lambda: event_view(event))
     if number is None:
-        number = await gateway.live.decide_slow(source, type, lambda: event_view(event))
+        number = await gateway.active.decide_slow(source, type, lambda: event_view(event))
     event.audience = number
     return (await gateway.store.log.append([event]))[0].offset
 
@@ -66,20 +66,20 @@ async def until(condition: Callable[[], Any], seconds: float = 10.0, *, every_se
         await asyncio.sleep(every_seconds)
 
 
-async def books(gateway: Gateway) -> dict[str, dict[str, int]]:
-    """The books by destination, worked out here by arithmetic from what the store keeps, and checked to balance."""
+async def counters(gateway: Gateway) -> dict[str, dict[str, int]]:
+    """The counters by destination, worked out here by arithmetic from what the store keeps, and checked to balance."""
     await gateway.deliver.settler.flush()
-    kept = await gateway.store.deliveries.books()
+    kept = await gateway.store.deliveries.counters()
     lanes = {lane.destination: lane for lane in kept.lanes}
     found = {}
-    for destination in gateway.live.destinations.values():
+    for destination in gateway.active.destinations.values():
         number = destination.number
         owed = sum(count for one, count in kept.audiences if number in dict(one.wanted))
         lane = lanes.get(number)
-        settled = (lane.delivered, lane.exhausted, lane.cancelled) if lane else (0, 0, 0)
+        settled = (lane.delivered, lane.exhausted, lane.canceled) if lane else (0, 0, 0)
         adopted = lane.adopted if lane else 0
         found[destination.name] = dict(
-            zip(("delivered", "exhausted", "cancelled"), settled, strict=True),
+            zip(("delivered", "exhausted", "canceled"), settled, strict=True),
             pending=owed + adopted - sum(settled),
             owed=owed + adopted,
         )

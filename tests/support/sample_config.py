@@ -90,7 +90,7 @@ DESTINATION = '[destinations.c]\nurl = "https://c.example.com"\n'
 CHAT = '[destinations.c]\ntype = "slack"\nurl = "https://hooks.slack.com/x"\n'
 
 
-def refusals(text: str, environ: dict[str, str] | None = None) -> list[str]:
+def rejections(text: str, environ: dict[str, str] | None = None) -> list[str]:
     """The lines a user would see, without the hints' lines glued on."""
     with pytest.raises(ConfigError) as caught:
         load_text(text, "t.toml", environ or {})

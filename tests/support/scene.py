@@ -1,4 +1,4 @@
-"""A busy gateway for people to look at: every inlet, both ways, and a destination in every state, all of it real.
+"""A busy gateway for people to look at: every input, both ways, and a destination in every state, all of it real.
 
 `scene(folder)` serves a gateway with sources on loopback that are told and asked, and far sides that behave as their
 names say: well, slow, down, failing, full, gone. `fill` sends what makes each state; then the pages can be opened.
@@ -42,11 +42,11 @@ _GONE = _says("410 Gone")
 class Scene:
     """The gateway and its far sides by the name of the destination they stand behind."""
 
-    def __init__(self, gate: Served, shop: Upstream, books: Upstream, far: dict[str, FarSide]) -> None:
+    def __init__(self, gate: Served, shop: Upstream, counters: Upstream, far: dict[str, FarSide]) -> None:
         self.gate = gate
         self.url = gate.url
         self.shop = shop
-        self.books = books
+        self.counters = counters
         self.far = far
 
     def login(self) -> str:
@@ -75,7 +75,7 @@ class Scene:
         assert reply.status in (202, 303), reply
 
 
-def _toml(shop: Upstream, books: Upstream, far: dict[str, FarSide]) -> str:
+def _toml(shop: Upstream, counters: Upstream, far: dict[str, FarSide]) -> str:
     return f"""
 [sources.payments.webhook]
 verify = "stripe"
@@ -101,7 +101,7 @@ data_selector = "orders"
 version = "updated_at"
 poll = "1s"
 [sources.accounting.api]
-base_url = "{books.url}"
+base_url = "{counters.url}"
 [sources.accounting.resources.customers]
 path = "/orders"
 data_selector = "orders"
@@ -189,12 +189,12 @@ async def scene(folder: Path) -> AsyncIterator[Scene]:
         far = {name: await stack.enter_async_context(FarSide(script)) for name, script in _SCRIPTS.items()}
         ending = asyncio.Event()
         far["search"].script = _slow(ending)
-        shop, books = await stack.enter_async_context(Upstream()), await stack.enter_async_context(Upstream())
-        for one in (shop, books):  # what they change is of this second, so that being late is measured
+        shop, counters = await stack.enter_async_context(Upstream()), await stack.enter_async_context(Upstream())
+        for one in (shop, counters):  # what they change is of this second, so that being late is measured
             one.now = lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")  # type: ignore[method-assign]
-        gate = await stack.enter_async_context(served(folder, _toml(shop, books, far)))
+        gate = await stack.enter_async_context(served(folder, _toml(shop, counters, far)))
         stack.callback(ending.set)  # else the gateway waits for the answers on their way
-        yield Scene(gate, shop, books, far)
+        yield Scene(gate, shop, counters, far)
 
 
 async def fill(one: Scene, scale: int = 1) -> dict[str, str]:
@@ -203,7 +203,7 @@ async def fill(one: Scene, scale: int = 1) -> dict[str, str]:
     await one.gate.api.post("/destinations/ledger/pause")
     for number in range(1, 6 + 12 * scale):
         one.shop.put(f"o-{number}", total=number * 10)
-    one.books.put("C-4410", name="Brot & Meer GmbH", city="Bremen", phone="+49 421 1")
+    one.counters.put("C-4410", name="Brot & Meer GmbH", city="Bremen", phone="+49 421 1")
     ids["poison"] = await one.charge(1)
     for number in range(2, 10 * scale):
         await one.charge(number)
@@ -226,7 +226,7 @@ async def fill(one: Scene, scale: int = 1) -> dict[str, str]:
         )
     )
     one.shop.put("o-5", total=990, city="Emden")
-    one.books.put("C-4410", city="Bremerhaven", vat="DE811")
+    one.counters.put("C-4410", city="Bremerhaven", vat="DE811")
     await until(lambda: _settled(one), 30)
     return ids
 
@@ -234,12 +234,12 @@ async def fill(one: Scene, scale: int = 1) -> dict[str, str]:
 async def _settled(one: Scene) -> bool:
     found = (await one.gate.api.get("/stats"))["destinations"]
     senders = one.gate.gateway.deliver.senders
-    names = {live.name: senders.get(live.number) for live in one.gate.gateway.live.destinations.values()}
+    names = {live.name: senders.get(live.number) for live in one.gate.gateway.active.destinations.values()}
     warehouse, mail = names["warehouse"], found["mail"]
     return bool(
         found["newsletter"]["exhausted"] and found["chat"]["delivered"] and warehouse is not None
         and warehouse.circuit.state != "closed" and mail["pending"] and found["crm"]["pending"] == 0
-        and one.gate.gateway.live.destinations["old-shop"].paused_at_us and (await _changes(one))
+        and one.gate.gateway.active.destinations["old-shop"].paused_at_us and (await _changes(one))
     )  # fmt: skip
 
 

@@ -31,18 +31,18 @@ class AllOffered:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.shares: frozenset[int] = frozenset()
+        self.partitions: frozenset[int] = frozenset()
 
-    async def take(self, shares: frozenset[int]) -> None:
-        marks = (await self._store.deliveries.load(shares)).marks
-        await self._store.deliveries.settle(Settlement(max(marks.values()), [], taken=tuple(shares)))
-        self.shares |= shares
+    async def take(self, partitions: frozenset[int]) -> None:
+        high_water_marks = (await self._store.deliveries.load(partitions)).high_water_marks
+        await self._store.deliveries.settle(Settlement(max(high_water_marks.values()), [], taken=tuple(partitions)))
+        self.partitions |= partitions
 
-    async def leave(self, shares: frozenset[int]) -> None:
-        self.shares -= shares
+    async def leave(self, partitions: frozenset[int]) -> None:
+        self.partitions -= partitions
 
     def lost(self) -> None:
-        self.shares = frozenset()
+        self.partitions = frozenset()
 
     async def answer(self, call: bytes) -> bytes:
         if call == b"fail":
@@ -51,7 +51,7 @@ class AllOffered:
 
 
 def with_store(opener: Opener, path: Path, work: Callable[[Any], Awaitable[T]], *, started: bool = True) -> T:
-    """Run `work(store)` on a loop of its own with an open store; `started`: as a node that holds every share."""
+    """Run `work(store)` on a loop of its own with an open store; `started`: as a node that holds every partition."""
 
     async def main() -> T:
         store = await opener(path)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 
 
-class Wire:
+class Connection:
     """Forwards connections to a port of this machine while it is not `silent`."""
 
     def __init__(self, port: int) -> None:
@@ -17,7 +17,7 @@ class Wire:
         self._writers: set[asyncio.StreamWriter] = set()
         self.port = 0
 
-    async def start(self) -> Wire:
+    async def start(self) -> Connection:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self

@@ -276,8 +276,8 @@ def test_a_feed_gives_everything_once_acked_and_moves_only_by_ack(tmp_path: Path
                 await gate.api.post("/feeds/worker/ack", {"cursor": page["next_cursor"]})
             assert seen == made
             first = (await gate.api.get("/feeds/other?limit=1"))["next_cursor"]
-            position = (await gate.api.post("/feeds/worker/ack", {"cursor": first}))["position"]
-            assert position == 25  # never back
+            committed_offset = (await gate.api.post("/feeds/worker/ack", {"cursor": first}))["committed_offset"]
+            assert committed_offset == 25  # never back
         async with served(tmp_path, TOML) as gate:
             made = await fill(gate, 1)
             assert [one["id"] for one in (await gate.api.get("/feeds/worker"))["data"]] == made

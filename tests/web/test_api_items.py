@@ -87,14 +87,14 @@ def test_a_source_whose_secret_is_not_there_yet_answers_401_and_says_why_to_the_
             assert [await deliver(gate.api, name, SECRET) for name in ("early", "late")] == [401, 401]
             assert (await gate.api.get("/events"))["data"] == []
 
-            async def turned_away() -> bool:
-                told = (await gate.api.get("/refusals"))["data"]
+            async def rejected_requests() -> bool:
+                told = (await gate.api.get("/rejections"))["data"]
                 return {(one["source"], one["reason"]) for one in told} == {
                     ("early", "secret_unset"),
                     ("late", "secret_unset"),
                 }
 
-            await until(turned_away)
+            await until(rejected_requests)
             verified = {"verify": "standard-webhooks", "secret": SECRET}
             assert (await put(gate.api, "/sources/late", webhook=verified)).status == 200
             assert [await deliver(gate.api, "late", secret) for secret in (SECRET, OTHER)] == [202, 401]

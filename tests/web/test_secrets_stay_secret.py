@@ -15,7 +15,7 @@ from support.gateway import ADMIN, Served, served
 from support.postgres import contents, server
 
 SECRETS = {
-    "inlet": "whsec_aW5sZXQtc2VjcmV0LWlubGV0",
+    "input": "whsec_aW5sZXQtc2VjcmV0LWlubGV0",
     "older": "whsec_b2xkZXItc2VjcmV0LW9sZGVy",
     "token": "token-of-the-shop-4711",
     "query": "key-in-the-query-4712",
@@ -27,7 +27,7 @@ SECRETS = {
 CONFIG = """
 [sources.payments.webhook]
 verify = "stripe"
-secret = ["{inlet}", "{older}"]
+secret = ["{input}", "{older}"]
 [sources.shop.api]
 base_url = "https://shop.example.com"
 auth = {{ type = "bearer", token = "{token}" }}

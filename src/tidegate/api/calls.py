@@ -1,6 +1,6 @@
 """One API call as handlers see it: who calls, what he asks, and what is answered. No HTTP library.
 
-`Context` is what all calls of one app share. `Call` is one request after its rights were checked and its parameters
+`Context` is what all calls of one app partition. `Call` is one request after its rights were checked and its parameters
 and body were judged, so a handler only does or tells. `Answer` and `Chunks` are for answers that are not plain JSON.
 """
 
@@ -44,21 +44,21 @@ class Context:
 
     def host_names(self) -> list[str]:
         """Names under which a browser may call us, beside addresses and localhost."""
-        settings = self.gateway.live.settings.gateway
+        settings = self.gateway.active.settings.gateway
         names = [self.gateway.options.host, *settings.allowed_hosts]
         if settings.public_url:
             names.append(self._public_name())
         return names
 
     def _public_name(self) -> str:
-        return host_name(self.gateway.live.settings.gateway.public_url.partition("://")[2].partition("/")[0])
+        return host_name(self.gateway.active.settings.gateway.public_url.partition("://")[2].partition("/")[0])
 
     def over_tls(self, scheme: str, host: str) -> bool:
         """Whether the browser speaks TLS: with us, or with the proxy before us that `public_url` names.
 
         What a proxy says in X-Forwarded-Proto is not asked, as anybody may send it.
         """
-        public = self.gateway.live.settings.gateway.public_url
+        public = self.gateway.active.settings.gateway.public_url
         return scheme == "https" or (public.lower().startswith("https://") and host_name(host) == self._public_name())
 
 

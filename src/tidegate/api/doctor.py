@@ -33,11 +33,11 @@ async def doctor(call: Call) -> dict[str, Any]:
         ]
     except StoreBusy as error:
         ready = gateway.ready() or error.message
-        return {"ready": ready, "troubles": msgspec.to_builtins([upkeep.away(error.message)]), "turned_away": []}
+        return {"ready": ready, "troubles": msgspec.to_builtins([upkeep.away(error.message)]), "rejected_requests": []}
     return {
         "ready": facts.pop("ready"),
         "troubles": msgspec.to_builtins(found),
-        "turned_away": msgspec.to_builtins(await troubles.turned_away(call.gateway)),
+        "rejected_requests": msgspec.to_builtins(await troubles.rejected_requests(call.gateway)),
         "nodes": [_node(node, gateway) for node in nodes],
         **facts,
     }
@@ -47,8 +47,8 @@ def _node(node: Node, gateway: Gateway) -> dict[str, Any]:
     """One that lives. `behind` is how many offsets of the log it has not offered to its lanes yet."""
     return {
         "id": node.id,
-        "shares": node.shares,
+        "partitions": node.partitions,
         "started_at": rfc3339(node.started_at_us),
         "lease_expires_at": rfc3339(node.lease_expires_at_us) if node.lease_expires_at_us < FOREVER_US else None,
-        "behind": max(0, gateway.store.log.told - node.mark) if node.mark else None,
+        "behind": max(0, gateway.store.log.published_offset - node.high_water_mark) if node.high_water_mark else None,
     }

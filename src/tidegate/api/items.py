@@ -18,22 +18,22 @@ from tidegate.config.secrets import hide_secrets
 from tidegate.core.clock import rfc3339
 from tidegate.core.errors import BadRequest, Conflict, NotFound
 from tidegate.query import deliveries
-from tidegate.query.schemas import AttemptForm, ItemPage
-from tidegate.runtime import LiveDestination, LiveRoute, LiveSource
+from tidegate.query.schemas import AttemptSchema, ItemPage
+from tidegate.runtime import ActiveDestination, ActiveRoute, ActiveSource
 
 
-class SecretForm(msgspec.Struct):
+class SecretSchema(msgspec.Struct):
     """Signing secrets of a destination, newest first; the older ones sign beside it during rotation."""
 
     secret: str
     older: list[str]
 
 
-def _source(one: LiveSource) -> dict[str, Any]:
+def _source(one: ActiveSource) -> dict[str, Any]:
     return {"name": one.name, "owner": one.owner, **hide_secrets(one.spec)}
 
 
-def _destination(call: Call, one: LiveDestination) -> dict[str, Any]:
+def _destination(call: Call, one: ActiveDestination) -> dict[str, Any]:
     health = call.gateway.deliver.health(one.number)
     return {
         "name": one.name,
@@ -53,7 +53,7 @@ def _destination(call: Call, one: LiveDestination) -> dict[str, Any]:
     }
 
 
-def _route(one: LiveRoute) -> dict[str, Any]:
+def _route(one: ActiveRoute) -> dict[str, Any]:
     return {"name": one.name, "owner": one.owner, "revision": one.revision, **hide_secrets(one.spec)}
 
 
@@ -83,37 +83,37 @@ def _missing(kind: str, name: str) -> NotFound:
 
 
 async def list_sources(call: Call) -> ItemPage:
-    found = call.gateway.live.sources.values()
+    found = call.gateway.active.sources.values()
     return _page(call, [one for one in found if call.allowed is None or one.name in call.allowed], _source)
 
 
 async def one_source(call: Call) -> dict[str, Any]:
-    one = call.gateway.live.sources.get(call.path["name"])
+    one = call.gateway.active.sources.get(call.path["name"])
     if one is None or (call.allowed is not None and one.name not in call.allowed):
         raise _missing("source", call.path["name"])
     return _source(one)
 
 
 async def put_source(call: Call) -> Answer:
-    name, live = call.path["name"], call.gateway.live
+    name, live = call.path["name"], call.gateway.active
     payload = _payload(call)
     created = await live.put("source", name, lambda old: decode_source(name, payload, old))
     return Answer(status=201 if created else 200, body=await one_source(call))
 
 
 async def delete_source(call: Call) -> None:
-    await call.gateway.live.delete("source", call.path["name"])
+    await call.gateway.active.delete("source", call.path["name"])
 
 
 # -- destinations ----------------------------------------------------------------------------------------
 
 
 async def list_destinations(call: Call) -> ItemPage:
-    return _page(call, list(call.gateway.live.destinations.values()), partial(_destination, call))
+    return _page(call, list(call.gateway.active.destinations.values()), partial(_destination, call))
 
 
-def _found(call: Call) -> LiveDestination:
-    one = call.gateway.live.destinations.get(call.path["name"])
+def _found(call: Call) -> ActiveDestination:
+    one = call.gateway.active.destinations.get(call.path["name"])
     if one is None:
         raise _missing("destination", call.path["name"])
     return one
@@ -124,63 +124,63 @@ async def one_destination(call: Call) -> dict[str, Any]:
 
 
 async def put_destination(call: Call) -> Answer:
-    name, live = call.path["name"], call.gateway.live
+    name, live = call.path["name"], call.gateway.active
     payload = _payload(call)
     created = await live.put("destination", name, lambda old: decode_destination(name, payload, old))
     return Answer(status=201 if created else 200, body=await one_destination(call))
 
 
 async def delete_destination(call: Call) -> None:
-    await call.gateway.live.delete("destination", call.path["name"])
+    await call.gateway.active.delete("destination", call.path["name"])
 
 
 async def pause_destination(call: Call) -> dict[str, Any]:
-    await call.gateway.live.pause(call.path["name"])
+    await call.gateway.active.pause(call.path["name"])
     return _destination(call, _found(call))
 
 
 async def resume_destination(call: Call) -> dict[str, Any]:
-    await call.gateway.live.resume(call.path["name"])
+    await call.gateway.active.resume(call.path["name"])
     return _destination(call, _found(call))
 
 
-async def test_destination(call: Call) -> AttemptForm:
+async def test_destination(call: Call) -> AttemptSchema:
     attempt = await call.gateway.deliver.test(_found(call).name)
-    return deliveries.attempt_form(call.gateway.store.log.instance, attempt)
+    return deliveries.attempt_schema(call.gateway.store.log.instance, attempt)
 
 
-async def rotate_destination(call: Call) -> SecretForm:
-    await call.gateway.live.rotate(call.path["name"])
+async def rotate_destination(call: Call) -> SecretSchema:
+    await call.gateway.active.rotate(call.path["name"])
     return await show_secret(call)
 
 
-async def show_secret(call: Call) -> SecretForm:
+async def show_secret(call: Call) -> SecretSchema:
     secrets = _found(call).secrets
     if not secrets:
         raise Conflict(f"destination {call.path['name']!r} signs nothing, so it has no secret")
-    return SecretForm(secrets[0], list(secrets[1:]))
+    return SecretSchema(secrets[0], list(secrets[1:]))
 
 
 # -- routes ----------------------------------------------------------------------------------------------
 
 
 async def list_routes(call: Call) -> ItemPage:
-    return _page(call, list(call.gateway.live.routes.values()), _route)
+    return _page(call, list(call.gateway.active.routes.values()), _route)
 
 
 async def one_route(call: Call) -> dict[str, Any]:
-    one = call.gateway.live.routes.get(call.path["name"])
+    one = call.gateway.active.routes.get(call.path["name"])
     if one is None:
         raise _missing("route", call.path["name"])
     return _route(one)
 
 
 async def put_route(call: Call) -> Answer:
-    name, live = call.path["name"], call.gateway.live
+    name, live = call.path["name"], call.gateway.active
     payload = _payload(call)
     created = await live.put("route", name, lambda old: decode_route(name, payload, old))
     return Answer(status=201 if created else 200, body=await one_route(call))
 
 
 async def delete_route(call: Call) -> None:
-    await call.gateway.live.delete("route", call.path["name"])
+    await call.gateway.active.delete("route", call.path["name"])

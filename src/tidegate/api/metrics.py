@@ -1,4 +1,4 @@
-"""`/metrics`: the books, the senders and the costs in the text form of Prometheus.
+"""`/metrics`: the counters, the senders and the costs in the text form of Prometheus.
 
 Made from the same snapshot as `GET /stats` when it is asked for, so the two never differ and nothing is counted twice.
 The names are a promise: `docs/reference` lists them, and this table is their one source.
@@ -25,7 +25,7 @@ METRICS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "tidegate_deliveries": (
         "counter",
         ("destination", "state"),
-        "Deliveries settled: delivered, exhausted, cancelled.",
+        "Deliveries settled: delivered, exhausted, canceled.",
     ),
     "tidegate_deliveries_filtered": ("counter", ("destination",), "Events of its sources that no route wanted for it."),
     "tidegate_deliveries_pending": ("gauge", ("destination",), "Deliveries owed and not settled."),
@@ -78,12 +78,12 @@ def _samples(context: Context, snapshot: Stats, nodes: int) -> Iterator[Sample]:
     for name, source in snapshot.sources.items():
         yield "tidegate_events_accepted", (name,), source.accepted
         yield "tidegate_events_unrouted", (name,), source.unrouted
-    for name, books in snapshot.destinations.items():
-        for state in ("delivered", "exhausted", "cancelled"):
-            yield "tidegate_deliveries", (name, state), getattr(books, state)
-        yield "tidegate_deliveries_filtered", (name,), books.filtered
-        yield "tidegate_deliveries_pending", (name,), books.pending
-    for live in gateway.live.destinations.values():
+    for name, counters in snapshot.destinations.items():
+        for state in ("delivered", "exhausted", "canceled"):
+            yield "tidegate_deliveries", (name, state), getattr(counters, state)
+        yield "tidegate_deliveries_filtered", (name,), counters.filtered
+        yield "tidegate_deliveries_pending", (name,), counters.pending
+    for live in gateway.active.destinations.values():
         health = gateway.deliver.health(live.number)
         yield "tidegate_destination_in_flight", (live.name,), health.in_flight
         yield "tidegate_destination_lag_events", (live.name,), health.lag_events

@@ -18,7 +18,7 @@ from tidegate.api.endpoint import Entry
 from tidegate.api.parameters import MAX_LIMIT, Parameter
 from tidegate.api.problems import CONTENT_TYPE, Problem
 from tidegate.api.routes import PREFIX, TABLE
-from tidegate.query.schemas import ChangeForm, Instant
+from tidegate.query.schemas import ChangeSchema, Instant
 
 _REF = "#/components/schemas/{name}"
 _NAME = re.compile(r"\{(\w+)\}")
@@ -37,7 +37,7 @@ class Envelope(msgspec.Struct, kw_only=True):
     timestamp: Instant
     key: str | None
     data: Any
-    change: ChangeForm | None = None
+    change: ChangeSchema | None = None
 
 
 # What every delivery carries: Standard Webhooks, and what tells where it came from.

@@ -1,4 +1,6 @@
-"""Handlers that tell: events, stream, feeds, records, deliveries, explanations, books; of these only an ack writes."""
+"""Handlers that tell: events, stream, feeds, records, deliveries, explanations, counters; of these only an ack
+writes.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +13,16 @@ from tidegate.core import ids
 from tidegate.query import advice, deliveries, events, explain, feeds, records, replays, stats
 from tidegate.query.events import EventFilter, instant
 from tidegate.query.schemas import (
-    AdviceForm,
-    DeliveryForm,
-    EventForm,
+    AdviceSchema,
+    DeliverySchema,
+    EventSchema,
     Explanation,
-    FeedForm,
     FeedPage,
+    FeedSchema,
     Page,
-    RecordForm,
-    RefusalForm,
-    ReplayForm,
+    RecordSchema,
+    RejectionSchema,
+    ReplaySchema,
     Stats,
 )
 from tidegate.rules.language.view import media_type
@@ -44,7 +46,7 @@ def _filter(query: dict[str, Any]) -> EventFilter:
     )
 
 
-async def list_events(call: Call) -> Page[EventForm]:
+async def list_events(call: Call) -> Page[EventSchema]:
     return await events.page(
         call.gateway,
         _filter(call.query),
@@ -55,7 +57,7 @@ async def list_events(call: Call) -> Page[EventForm]:
     )
 
 
-async def one_event(call: Call) -> EventForm:
+async def one_event(call: Call) -> EventSchema:
     event = await events.one(call.gateway, call.path["id"], call.allowed)
     return events.form(call.gateway.store.log.instance, event, headers=True)
 
@@ -95,11 +97,11 @@ async def read_feed(call: Call) -> FeedPage:
     )
 
 
-async def ack_feed(call: Call) -> FeedForm:
+async def ack_feed(call: Call) -> FeedSchema:
     return await feeds.ack(call.gateway, call.path["name"], call.body.cursor)
 
 
-async def list_records(call: Call) -> Page[RecordForm]:
+async def list_records(call: Call) -> Page[RecordSchema]:
     return await records.page(
         call.gateway,
         call.path["source"],
@@ -112,7 +114,7 @@ async def list_records(call: Call) -> Page[RecordForm]:
     )
 
 
-async def one_record(call: Call) -> RecordForm:
+async def one_record(call: Call) -> RecordSchema:
     return await records.one(
         call.gateway,
         call.path["source"],
@@ -123,7 +125,7 @@ async def one_record(call: Call) -> RecordForm:
     )
 
 
-async def list_deliveries(call: Call) -> Page[DeliveryForm]:
+async def list_deliveries(call: Call) -> Page[DeliverySchema]:
     return await deliveries.page(
         call.gateway,
         event=call.query.get("event"),
@@ -135,7 +137,7 @@ async def list_deliveries(call: Call) -> Page[DeliveryForm]:
     )
 
 
-async def one_delivery(call: Call) -> DeliveryForm:
+async def one_delivery(call: Call) -> DeliverySchema:
     return await deliveries.one(call.gateway, call.path["id"], call.allowed)
 
 
@@ -143,11 +145,11 @@ async def explain_one(call: Call) -> Explanation:
     return await explain.explain(call.gateway, call.path["id"], call.allowed)
 
 
-async def list_replays(call: Call) -> Page[ReplayForm]:
+async def list_replays(call: Call) -> Page[ReplaySchema]:
     return call.page(await replays.all_replays(call.gateway), lambda one: one.id)
 
 
-async def one_replay(call: Call) -> ReplayForm:
+async def one_replay(call: Call) -> ReplaySchema:
     return await replays.one(call.gateway, call.path["id"])
 
 
@@ -155,10 +157,12 @@ async def read_stats(call: Call) -> Stats:
     return await stats.snapshot(call.gateway)
 
 
-async def read_advice(call: Call) -> Page[AdviceForm]:
+async def read_advice(call: Call) -> Page[AdviceSchema]:
     return call.page(await advice.all_resources(call.gateway), lambda one: one.resource)
 
 
-async def list_refusals(call: Call) -> Page[RefusalForm]:
-    kept = await call.gateway.store.settings.refusals(limit=call.query["limit"])
-    return Page([RefusalForm(instant(one.at_us), one.source, one.reason, one.detail, one.remote) for one in kept], None)
+async def list_rejections(call: Call) -> Page[RejectionSchema]:
+    kept = await call.gateway.store.settings.rejections(limit=call.query["limit"])
+    return Page(
+        [RejectionSchema(instant(one.at_us), one.source, one.reason, one.detail, one.remote) for one in kept], None
+    )

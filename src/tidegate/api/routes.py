@@ -18,18 +18,18 @@ from tidegate.pull import PollReport
 from tidegate.query.deliveries import STATES
 from tidegate.query.events import ORIGINS
 from tidegate.query.schemas import (
-    AdviceForm,
-    AttemptForm,
-    DeliveryForm,
-    EventForm,
+    AdviceSchema,
+    AttemptSchema,
+    DeliverySchema,
+    EventSchema,
     Explanation,
-    FeedForm,
     FeedPage,
+    FeedSchema,
     ItemPage,
     Page,
-    RecordForm,
-    RefusalForm,
-    ReplayForm,
+    RecordSchema,
+    RejectionSchema,
+    ReplaySchema,
     Stats,
 )
 
@@ -52,7 +52,7 @@ WHOLE = (ALL, CURSOR)
 
 _EVENTS: tuple[Entry, ...] = (
     Entry(
-        method="GET", path="/events", scope="read", handler=asking.list_events, response=Page[EventForm], bound=True,
+        method="GET", path="/events", scope="read", handler=asking.list_events, response=Page[EventSchema], bound=True,
         summary="The log, newest first; `order=asc` follows it and always gives a cursor",
         query=(
             SOURCE, TYPE, KEY, ORIGIN, SINCE, UNTIL, Parameter("q", "text", "Only with this text in the body."),
@@ -73,7 +73,7 @@ _EVENTS: tuple[Entry, ...] = (
         ),
     ),
     Entry(
-        method="GET", path="/events/{id}", scope="read", handler=asking.one_event, response=EventForm, bound=True,
+        method="GET", path="/events/{id}", scope="read", handler=asking.one_event, response=EventSchema, bound=True,
         summary="One event, with its headers",
     ),
     Entry(
@@ -89,11 +89,11 @@ _EVENTS: tuple[Entry, ...] = (
         summary="What a feed has for its consumer, oldest first; moves nothing", query=(LIMIT, SOURCE, TYPE),
     ),
     Entry(
-        method="POST", path="/feeds/{name}/ack", scope="read", handler=asking.ack_feed, response=FeedForm, bound=True,
+        method="POST", path="/feeds/{name}/ack", scope="read", handler=asking.ack_feed, response=FeedSchema, bound=True,
         request=asking.Acknowledgement, summary="All up to the cursor is worked off; the first ack makes the feed",
     ),
     Entry(
-        method="GET", path="/refusals", scope="read", handler=asking.list_refusals, response=Page[RefusalForm],
+        method="GET", path="/rejections", scope="read", handler=asking.list_rejections, response=Page[RejectionSchema],
         summary="Requests that the receive door turned away, newest first", query=(LIMIT,),
     ),
 )  # fmt: skip
@@ -101,12 +101,12 @@ _EVENTS: tuple[Entry, ...] = (
 _ASKED: tuple[Entry, ...] = (
     Entry(
         method="GET", path="/records/{source}/{resource}", scope="read", handler=asking.list_records, bound=True,
-        response=Page[RecordForm], summary="The latest known state of each record, by key",
+        response=Page[RecordSchema], summary="The latest known state of each record, by key",
         query=(Parameter("updated_since", "instant", "Changed at or after."), DELETED, *PAGED),
     ),
     Entry(
         method="GET", path="/records/{source}/{resource}/{key}", scope="read", handler=asking.one_record, bound=True,
-        response=RecordForm, summary="The latest known state of one record", query=(DELETED,),
+        response=RecordSchema, summary="The latest known state of one record", query=(DELETED,),
     ),
     Entry(
         method="GET", path="/pull/{source}/{resource}", scope="pull", handler=operating.pull, response=bytes,
@@ -124,7 +124,7 @@ _ASKED: tuple[Entry, ...] = (
 
 _DELIVERIES: tuple[Entry, ...] = (
     Entry(
-        method="GET", path="/deliveries", scope="read", handler=asking.list_deliveries, response=Page[DeliveryForm],
+        method="GET", path="/deliveries", scope="read", handler=asking.list_deliveries, response=Page[DeliverySchema],
         bound=True, summary="Deliveries, newest events first; a page may be short and still have a `next_cursor`",
         query=(
             Parameter("event", "text", "Only of this event."), Parameter("destination", "text", "Only to it."),
@@ -132,28 +132,28 @@ _DELIVERIES: tuple[Entry, ...] = (
         ),
     ),
     Entry(
-        method="GET", path="/deliveries/{id}", scope="read", handler=asking.one_delivery, response=DeliveryForm,
+        method="GET", path="/deliveries/{id}", scope="read", handler=asking.one_delivery, response=DeliverySchema,
         bound=True, summary="One delivery with every attempt",
     ),
     Entry(
-        method="POST", path="/deliveries/{id}/retry", scope="write", handler=operating.retry, response=DeliveryForm,
+        method="POST", path="/deliveries/{id}/retry", scope="write", handler=operating.retry, response=DeliverySchema,
         bound=True, status=202, summary="Another attempt now; a settled delivery is reopened",
     ),
     Entry(
-        method="POST", path="/deliveries/{id}/cancel", scope="write", handler=operating.cancel, response=DeliveryForm,
+        method="POST", path="/deliveries/{id}/cancel", scope="write", handler=operating.cancel, response=DeliverySchema,
         bound=True, summary="Give a pending delivery up",
     ),
     Entry(
-        method="GET", path="/replays", scope="read", handler=asking.list_replays, response=Page[ReplayForm],
+        method="GET", path="/replays", scope="read", handler=asking.list_replays, response=Page[ReplaySchema],
         summary="Replay jobs, newest first", query=WHOLE,
     ),
     Entry(
-        method="POST", path="/replays", scope="write", handler=operating.create_replay, response=ReplayForm,
+        method="POST", path="/replays", scope="write", handler=operating.create_replay, response=ReplaySchema,
         request=operating.ReplayRequest, status=202, statuses=(200,),
         summary="Deliver again from the log, by the routes of today; `dry_run` only counts",
     ),
     Entry(
-        method="GET", path="/replays/{id}", scope="read", handler=asking.one_replay, response=ReplayForm,
+        method="GET", path="/replays/{id}", scope="read", handler=asking.one_replay, response=ReplaySchema,
         summary="How far a replay is",
     ),
 )  # fmt: skip
@@ -162,7 +162,7 @@ _DELIVERIES: tuple[Entry, ...] = (
 def _crud(
     kind: str, struct: type, one: Handler, many: Handler, put: Handler, delete: Handler, *, bound: bool
 ) -> tuple[Entry, ...]:
-    """The four rows that sources, destinations and routes share."""
+    """The four rows that sources, destinations and routes partition."""
     path = f"/{kind}s"
     named = f"{path}/{{name}}"
     return (
@@ -202,27 +202,27 @@ _ITEMS: tuple[Entry, ...] = (
     *_crud("route", Route, items.one_route, items.list_routes, items.put_route, items.delete_route, bound=False),
     _verb("pause", items.pause_destination, Thing, "Send nothing until it is resumed; events keep waiting"),
     _verb("resume", items.resume_destination, Thing, "Send what waits, and what comes"),
-    _verb("test", items.test_destination, AttemptForm, "Send one signed test event, outside the log"),
-    _verb("rotate", items.rotate_destination, items.SecretForm, "A new secret; the old signs too for a day", "admin"),
-    _verb("secret", items.show_secret, items.SecretForm, "The signing secrets", "admin", "GET"),
+    _verb("test", items.test_destination, AttemptSchema, "Send one signed test event, outside the log"),
+    _verb("rotate", items.rotate_destination, items.SecretSchema, "A new secret; the old signs too for a day", "admin"),
+    _verb("secret", items.show_secret, items.SecretSchema, "The signing secrets", "admin", "GET"),
 )  # fmt: skip
 
 _OPERATION: tuple[Entry, ...] = (
     Entry(
         method="GET", path="/stats", scope="read", handler=asking.read_stats, response=Stats,
-        summary="The books and the costs: one snapshot at one offset",
+        summary="The counters and the costs: one snapshot at one offset",
     ),
     Entry(
-        method="GET", path="/advice", scope="read", handler=asking.read_advice, response=Page[AdviceForm],
+        method="GET", path="/advice", scope="read", handler=asking.read_advice, response=Page[AdviceSchema],
         summary="API call or webhook? A word for each resource, with the figures", query=WHOLE,
     ),
     Entry(
-        method="GET", path="/keys", scope="admin", handler=operating.list_keys, response=Page[operating.KeyForm],
+        method="GET", path="/keys", scope="admin", handler=operating.list_keys, response=Page[operating.KeySchema],
         summary="All keys, without what opens the door", query=WHOLE,
     ),
     Entry(
         method="POST", path="/keys", scope="admin", handler=operating.create_key, request=operating.KeyRequest,
-        response=operating.NewKeyForm, status=201, summary="Make a key; it is shown this once",
+        response=operating.NewKeySchema, status=201, summary="Make a key; it is shown this once",
     ),
     Entry(
         method="POST", path="/keys/login", scope="admin", handler=operating.login_link, response=operating.LoginLink,
@@ -234,7 +234,7 @@ _OPERATION: tuple[Entry, ...] = (
     ),
     Entry(
         method="GET", path="/config", scope="read", handler=operating.read_config, response=Thing,
-        summary="The configuration in force, secrets hidden; `format=toml` exports it", other_media="application/toml",
+        summary="The active configuration, secrets hidden; `format=toml` exports it", other_media="application/toml",
         query=(
             Parameter("format", "word", "`toml` for a file.", ("json", "toml")),
             Parameter("owner", "word", "Only what the file, or the API, defines.", ("file", "api")),

@@ -21,7 +21,7 @@ from tidegate.core.spec import Config
 from tidegate.deliver import ReplayQuery
 from tidegate.pull import PollReport
 from tidegate.query import deliveries, replays
-from tidegate.query.schemas import DeliveryForm, Instant, Page
+from tidegate.query.schemas import DeliverySchema, Instant, Page
 from tidegate.receive.publish import publish
 from tidegate.store import ApiKey
 
@@ -67,7 +67,7 @@ class KeyRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     expires_in: str | None = None
 
 
-class KeyForm(msgspec.Struct, kw_only=True):
+class KeySchema(msgspec.Struct, kw_only=True):
     id: str
     name: str
     scopes: list[str]
@@ -76,7 +76,7 @@ class KeyForm(msgspec.Struct, kw_only=True):
     expires_at: Instant | None
 
 
-class NewKeyForm(KeyForm, kw_only=True):
+class NewKeySchema(KeySchema, kw_only=True):
     """`key` is shown this once."""
 
     key: str
@@ -120,10 +120,10 @@ class BackupDone(msgspec.Struct):
 
 
 def publish_bound(context: Context) -> int:
-    """The largest body that a publish inlet takes; 1 MiB when none says more."""
+    """The largest body that a publish input takes; 1 MiB when none says more."""
     bounds = [
         units.size_bytes(source.spec.publish.max_body)
-        for source in context.gateway.live.sources.values()
+        for source in context.gateway.active.sources.values()
         if source.spec.publish is not None
     ]
     return max(MAX_BODY_BYTES, *bounds) if bounds else MAX_BODY_BYTES
@@ -135,23 +135,23 @@ async def publish_events(call: Call) -> Answer:
     trouble = gateway.store.log.trouble
     if trouble is not None:
         raise StoreBusy(trouble, retry_after_seconds=1.0)
-    if waiting > gateway.live.settings.gateway.max_waiting:
+    if waiting > gateway.active.settings.gateway.max_waiting:
         raise StoreBusy(f"{waiting} events wait for the disk already", retry_after_seconds=1.0)
 
     def allowed(source: str) -> int:
         call.grant.need_source(source)
-        live = gateway.live.sources.get(source)
+        live = gateway.active.sources.get(source)
         if live is None:
             raise NotFound(f"there is no source {source[:80]!r}", hint="list them: tidegate config show")
         if live.spec.publish is None:
             raise NotFound(
-                f"source {source!r} has no publish inlet",
+                f"source {source!r} has no publish input",
                 hint=f"add [sources.{source}.publish] to tidegate.toml",
                 code="no_publish_inlet",
             )
         return units.size_bytes(live.spec.publish.max_body)
 
-    status, body = await publish(gateway.store.log, gateway.live, gateway.clock, call.body, allowed)
+    status, body = await publish(gateway.store.log, gateway.active, gateway.clock, call.body, allowed)
     return Answer(status=status, body=body)
 
 
@@ -181,13 +181,13 @@ async def poll(call: Call) -> PollReport:
 # -- deliveries and replays ------------------------------------------------------------------------------
 
 
-async def retry(call: Call) -> DeliveryForm:
+async def retry(call: Call) -> DeliverySchema:
     view = await deliveries.view_of(call.gateway, call.path["id"], call.allowed)
     await call.gateway.deliver.retry(view.offset, view.destination)
     return await deliveries.one(call.gateway, call.path["id"], call.allowed)
 
 
-async def cancel(call: Call) -> DeliveryForm:
+async def cancel(call: Call) -> DeliverySchema:
     view = await deliveries.view_of(call.gateway, call.path["id"], call.allowed)
     await call.gateway.deliver.cancel(view.offset, view.destination)
     return await deliveries.one(call.gateway, call.path["id"], call.allowed)
@@ -225,14 +225,14 @@ def _key(key: ApiKey) -> dict[str, Any]:
     }
 
 
-async def list_keys(call: Call) -> Page[KeyForm]:
-    return call.page([KeyForm(**_key(key)) for key in await call.context.keyring.all()], lambda key: key.id)
+async def list_keys(call: Call) -> Page[KeySchema]:
+    return call.page([KeySchema(**_key(key)) for key in await call.context.keyring.all()], lambda key: key.id)
 
 
-async def create_key(call: Call) -> NewKeyForm:
+async def create_key(call: Call) -> NewKeySchema:
     asked: KeyRequest = call.body
     for source in asked.sources:
-        if source not in call.gateway.live.sources:
+        if source not in call.gateway.active.sources:
             raise BadRequest(f"there is no source {source[:80]!r}", hint="list them: tidegate config show")
     expires = None
     if asked.expires_in is not None:
@@ -241,7 +241,7 @@ async def create_key(call: Call) -> NewKeyForm:
         except ValueError as error:
             raise BadRequest(f"expires_in: {error}"[:300]) from None
     key, token = await call.context.keyring.create(asked.name, asked.scopes, asked.sources, expires)
-    return NewKeyForm(**_key(key), key=token)
+    return NewKeySchema(**_key(key), key=token)
 
 
 async def login_link(call: Call) -> LoginLink:
@@ -268,8 +268,8 @@ async def reload(call: Call) -> Reloaded:
 
 
 async def read_config(call: Call) -> Any:
-    """The configuration in force. As TOML, secrets are `${env:...}`; as JSON they are hidden."""
-    live, owner = call.gateway.live, call.query.get("owner")
+    """The active configuration. As TOML, secrets are `${env:...}`; as JSON they are hidden."""
+    live, owner = call.gateway.active, call.query.get("owner")
     settings = Config() if owner == "api" else live.settings  # they are the file's alone
     config = Config(
         gateway=settings.gateway,

@@ -19,29 +19,29 @@ import click
 from tidegate import __version__
 
 # verb -> (module below this package, what `--help` says)
-VERBS: dict[str, tuple[str, str]] = {
-    "demo": ("serving", "Start the sample company and open its story"),
-    "init": ("files", "Write a commented tidegate.toml and its schema"),
-    "serve": ("serving", "Run the gateway"),
-    "check": ("files", "Judge a configuration file and name everything that is wrong"),
-    "config": ("configuration", "Compare, apply, export and show the configuration"),
-    "add": ("adding", "Add a source, a destination or a route to a running gateway"),
-    "events": ("reading", "List what came in, newest first"),
-    "tail": ("reading", "Follow what comes in"),
-    "explain": ("explaining", "Say where one event went, and why"),
-    "replay": ("repeating", "Make deliveries again from the log"),
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("serve", "Start the sample company and open its story"),
+    "init": ("check", "Write a commented tidegate.toml and its schema"),
+    "serve": ("serve", "Run the gateway"),
+    "check": ("check", "Judge a configuration file and name everything that is wrong"),
+    "config": ("config", "Compare, apply, export and show the configuration"),
+    "add": ("add", "Add a source, a destination or a route to a running gateway"),
+    "events": ("events", "List what came in, newest first"),
+    "tail": ("events", "Follow what comes in"),
+    "explain": ("explain", "Say where one event went, and why"),
+    "replay": ("replay", "Make deliveries again from the log"),
     "pause": ("destination", "Send nothing to a destination until it is resumed"),
     "resume": ("destination", "Send to a destination again"),
     "test": ("destination", "Send one signed test event to a destination"),
-    "trigger": ("repeating", "Publish a test event"),
-    "listen": ("missing", "Forward events to a local port (not built yet)"),
-    "pull": ("asking", "Ask a source now, through the cache"),
-    "poll": ("asking", "Run one poll of a resource now"),
-    "records": ("asking", "Show the latest known records of a resource"),
-    "advise": ("asking", "Say what each resource costs, and whether to pull or to push"),
-    "keys": ("operating", "Create, list and delete API keys"),
-    "backup": ("operating", "Write a consistent copy of the running store"),
-    "doctor": ("operating", "Look at the gateway's health"),
+    "trigger": ("replay", "Publish a test event"),
+    "listen": ("not_built", "Forward events to a local port (not built yet)"),
+    "pull": ("pull", "Ask a source now, through the cache"),
+    "poll": ("pull", "Run one poll of a resource now"),
+    "records": ("pull", "Show the latest known records of a resource"),
+    "advise": ("pull", "Say what each resource costs, and whether to pull or to push"),
+    "keys": ("admin", "Create, list and delete API keys"),
+    "backup": ("admin", "Write a consistent copy of the running store"),
+    "doctor": ("admin", "Look at the gateway's health"),
     "db": ("db", "Move the store to PostgreSQL"),
 }
 
@@ -71,18 +71,18 @@ class Group(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
         rows = [(name, command.get_short_help_str(100)) for name, command in found if command is not None]
-        with formatter.section("Verbs"):
+        with formatter.section("Commands"):
             formatter.write_dl(rows)
 
 
-class Verbs(Group):
+class Commands(Group):
     """The group of all verbs, whose modules are imported when they run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        entry = VERBS.get(cmd_name)
+        entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
         command: click.Command = getattr(import_module(f"tidegate.cli.{entry[0]}"), cmd_name)
@@ -95,8 +95,8 @@ class Verbs(Group):
         return super().parse_args(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Verbs"):
-            formatter.write_dl([(name, words) for name, (_, words) in VERBS.items()])
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -109,7 +109,7 @@ class Verbs(Group):
         raise SystemExit(_run(self, args))
 
 
-def _run(group: Verbs, args: Sequence[str] | None) -> int:
+def _run(group: Commands, args: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if args is None else args)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever started us; its number must not become a socket's
@@ -158,7 +158,7 @@ def _forget_stdout() -> None:
     os.close(nowhere)
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="tidegate", message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show where in the program an error came from.")
 def cli(debug: bool) -> None:

@@ -159,7 +159,7 @@ def doctor(data: Path, as_json: bool) -> int:
     else:
         print_facts({"ready": ready})
         facts.pop("ready", None)
-        _print_troubles(troubles, facts.pop("turned_away", []))
+        _print_troubles(troubles, facts.pop("rejected_requests", []))
         facts.pop("troubles", None)
         _print_nodes(facts.pop("nodes", []))
         print_facts(facts)
@@ -176,10 +176,12 @@ def _print_nodes(nodes: list[dict[str, Any]]) -> None:
     print(f"nodes: {len(nodes)}")
     for one in nodes:
         behind = f", {count(one['behind'], 'offset')} behind" if one["behind"] else ""
-        print(f"  {clean(one['id'])}: {count(one['shares'], 'share')}, lease until {one['lease_expires_at']}{behind}")
+        print(
+            f"  {clean(one['id'])}: {count(one['partitions'], 'share')}, lease until {one['lease_expires_at']}{behind}"
+        )
 
 
-def _print_troubles(troubles: list[dict[str, Any]], turned_away: list[dict[str, Any]]) -> None:
+def _print_troubles(troubles: list[dict[str, Any]], rejected_requests: list[dict[str, Any]]) -> None:
     """What needs a person, each with what to do, before the facts."""
     from rich.text import Text
 
@@ -195,9 +197,9 @@ def _print_troubles(troubles: list[dict[str, Any]], turned_away: list[dict[str, 
         line.append(f"  {clean(one['name'])}", style="bold").append(f"  {clean(one['what'])}{span_since(one['since'])}")
         out.print(line)
         out.print(Text(f"      {clean(one['hint'])}", style="dim"))
-    if turned_away:
+    if rejected_requests:
         out.print(Text("turned away at the door in the last day", style="bold"))
-    for one in turned_away:
+    for one in rejected_requests:
         times = count(one["count"], "request")
         out.print(Text(f"  {clean(one['source'])}  {times}: {clean(one['reason'].replace('_', ' '))}"))
         if one["hint"]:

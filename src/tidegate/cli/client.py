@@ -1,4 +1,4 @@
-"""The command line's client of the API: find the gateway, ask it, read its answers and its refusals.
+"""The command line's client of the API: find the gateway, ask it, read its answers and its rejections.
 
 Owns which gateway is meant (TIDEGATE_URL and TIDEGATE_KEY, else DIR/local.json) and how a problem document
 becomes an error with the same code, message and hint. Only the standard library, because every verb pays

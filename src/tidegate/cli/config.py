@@ -159,7 +159,7 @@ def schema(output: Path | None, as_json: bool) -> None:
 @config.command()
 @gateway_verb
 def show(data: Path, as_json: bool) -> None:
-    """Show the configuration in force: the file's and the API's. Secrets are hidden."""
+    """Show the active configuration: the file's and the API's. Secrets are hidden."""
     from tidegate.cli.output import print_json
 
     client = find_gateway(data)
@@ -173,12 +173,12 @@ def _show_lists(client: Client) -> None:
     from tidegate.cli.output import state_sign, table
 
     sources, destinations, routes = (client.every(f"/{kind}") for kind in ("sources", "destinations", "routes"))
-    inlets = ("webhook", "form", "publish", "api")
+    inputs = ("webhook", "form", "publish", "api")
     print("Sources")
     table(
-        ("name", "inlets", "resources", "owner"),
+        ("name", "inputs", "resources", "owner"),
         [
-            (s["name"], ", ".join(i for i in inlets if i in s), ", ".join(s.get("resources", {})), s.get("owner"))
+            (s["name"], ", ".join(i for i in inputs if i in s), ", ".join(s.get("resources", {})), s.get("owner"))
             for s in sources
         ],
     )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _LEARNT = {
     "publish": "it was published with a key for this source",
-    "form": "a form inlet takes what anybody sends; nothing is signed",
+    "form": "a form input takes what anybody sends; nothing is signed",
     "poll": "the gateway asked the source and found the change itself",
     "reconcile": "the gateway asked the source and found what a webhook had missed",
     "pull": "the gateway asked the source on demand and found the change",

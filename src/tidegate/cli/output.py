@@ -1,6 +1,6 @@
 """How answers look on a terminal: tables, signs of states, errors. Text of outsiders is made harmless first.
 
-Owns the look of the command line: the glyphs of the state signs, colours only on a terminal, times in local
+Owns the look of the command line: the glyphs of the state signs, colors only on a terminal, times in local
 time. Invariants: no control or direction character of a payload, key or type reaches the terminal; `--json`
 prints the API's own answer.
 """
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-# state -> (glyph, style). The word always stands beside it: colour and glyph only repeat it.
+# state -> (glyph, style). The word always stands beside it: color and glyph only repeat it.
 STATES: dict[str, tuple[str, str]] = {
     "delivered": ("●", "green"),
     "sending": ("◐", "yellow"),
     "pending": ("○", "yellow"),
     "retrying": ("◔", "yellow"),
     "exhausted": ("⊗", "red"),
-    "cancelled": ("⊖", "bright_black"),
+    "canceled": ("⊖", "bright_black"),
     "paused": ("⊖", "bright_black"),
     "filtered": ("·", "bright_black"),
 }

@@ -13,7 +13,7 @@ from tidegate.cli.client import LONG_SECONDS, ApiError, Client, find_gateway, se
 from tidegate.cli.options import When, gateway_verb
 from tidegate.core.errors import NotBuilt
 
-_STATES = ("delivered", "pending", "exhausted", "cancelled")
+_STATES = ("delivered", "pending", "exhausted", "canceled")
 
 
 @click.command()
@@ -127,7 +127,7 @@ def _print_job(job: dict[str, Any], dry_run: bool) -> None:
 @click.option("--key", help="The event's key.")
 @gateway_verb
 def trigger(source: str, type_: str, payload: str, key: str | None, data: Path, as_json: bool) -> None:
-    """Publish a test event of TYPE in the name of SOURCE, which needs the publish inlet."""
+    """Publish a test event of TYPE in the name of SOURCE, which needs the publish input."""
     from tidegate.cli.output import print_json
 
     event: dict[str, Any] = {"source": source, "type": type_, "data": _payload(payload)}
@@ -139,7 +139,7 @@ def trigger(source: str, type_: str, payload: str, key: str | None, data: Path, 
         if error.code != "no_publish_inlet":
             raise
         raise NotBuilt(
-            f"{source!r} has no publish inlet, and 'tidegate trigger' by another one is not built in this release",
+            f"{source!r} has no publish input, and 'tidegate trigger' by another one is not built in this release",
             path=f"$.sources.{source}",
             hint=f"add [sources.{source}.publish]",
         ) from None

@@ -1,6 +1,6 @@
-"""What must hold inside one source: its inlets, its API and its resources.
+"""What must hold inside one source: its inputs, its API and its resources.
 
-Owns the rules of the contract about inlets that exclude each other, signatures and what a resource needs to
+Owns the rules of the contract about inputs that exclude each other, signatures and what a resource needs to
 be asked, polled, fed and healed. Adds to `Problems`; pure but for the provider files of the package.
 """
 
@@ -15,7 +15,7 @@ import msgspec
 from tidegate.config.lines import Path
 from tidegate.config.problems import nearest
 from tidegate.config.validate import DAY, MILLISECOND, MINUTE, SECOND, Judge
-from tidegate.core.spec import ApiInlet, FormInlet, HmacScheme, Resource, Source, WebhookFeed, WebhookInlet
+from tidegate.core.spec import ApiInput, FormInput, HmacScheme, Resource, Source, WebhookFeed, WebhookInput
 
 if TYPE_CHECKING:
     from tidegate.rules.inbound.signatures import Scheme
@@ -29,11 +29,11 @@ def check_source(judge: Judge, path: Path, source: Source, public_url: str | Non
     if source.webhook is not None and source.form is not None:
         judge.add(
             (*path, "form"),
-            "a source has a webhook or a form inlet, not both",
+            "a source has a webhook or a form input, not both",
             "make a second source for the form",
         )
     if source.webhook is None and source.form is None and source.publish is None and source.api is None:
-        judge.add(path, "the source has no inlet", "add one of: webhook, form, publish, api")
+        judge.add(path, "the source has no input", "add one of: webhook, form, publish, api")
     if source.webhook is not None:
         _webhook(judge, (*path, "webhook"), source.webhook, public_url)
     if source.form is not None:
@@ -46,28 +46,28 @@ def check_source(judge: Judge, path: Path, source: Source, public_url: str | Non
         _resource(judge, (*path, "resources", name), resource, source)
 
 
-# -- inlets ----------------------------------------------------------------------------------------------
+# -- inputs ----------------------------------------------------------------------------------------------
 
 
-def _webhook(judge: Judge, path: Path, inlet: WebhookInlet, public_url: str | None) -> None:
-    judge.secrets((*path, "secret"), inlet.secret)
-    judge.body_size((*path, "max_body"), inlet.max_body)
-    for key, value in (("type_header", inlet.type_header), ("id_header", inlet.id_header)):
+def _webhook(judge: Judge, path: Path, input: WebhookInput, public_url: str | None) -> None:
+    judge.secrets((*path, "secret"), input.secret)
+    judge.body_size((*path, "max_body"), input.max_body)
+    for key, value in (("type_header", input.type_header), ("id_header", input.id_header)):
         if value:
             judge.header_name((*path, key), value)
     for key in ("type_header", "type_path"):
-        if inlet.event_type and getattr(inlet, key):
+        if input.event_type and getattr(input, key):
             judge.add((*path, key), f"'{key}' is never looked at: 'event_type' fixes the type", "keep one of them")
     at = (*path, "verify")
-    if inlet.verify == "none":
-        if inlet.secret:
+    if input.verify == "none":
+        if input.secret:
             judge.add((*path, "secret"), 'a secret with verify = "none" is never used', "name the provider in verify")
-    elif isinstance(inlet.verify, HmacScheme):
-        if _scheme(judge, at, inlet.verify, public_url):
-            _usable(judge, path, inlet, (_scheme_of(inlet.verify),), "this scheme")
+    elif isinstance(input.verify, HmacScheme):
+        if _scheme(judge, at, input.verify, public_url):
+            _usable(judge, path, input, (_scheme_of(input.verify),), "this scheme")
     else:
-        schemes = _provider(judge, at, inlet.verify, public_url)
-        _usable(judge, path, inlet, schemes, f"verify = {inlet.verify!r}")
+        schemes = _provider(judge, at, input.verify, public_url)
+        _usable(judge, path, input, schemes, f"verify = {input.verify!r}")
 
 
 def _provider(judge: Judge, path: Path, name: str, public_url: str | None) -> tuple[Scheme, ...]:
@@ -93,17 +93,17 @@ def _scheme_of(table: HmacScheme) -> Scheme:
     return Scheme(header=table.header, secret_encoding=table.secret_encoding)
 
 
-def _usable(judge: Judge, path: Path, inlet: WebhookInlet, schemes: tuple[Scheme, ...], what: str) -> None:
+def _usable(judge: Judge, path: Path, input: WebhookInput, schemes: tuple[Scheme, ...], what: str) -> None:
     from tidegate.rules.inbound.signatures import usable
 
     if not schemes:
         return
-    if inlet.secret == "":
+    if input.secret == "":
         _no_secret(judge, path, what)
-    secrets = [inlet.secret] if isinstance(inlet.secret, str) else inlet.secret
+    secrets = [input.secret] if isinstance(input.secret, str) else input.secret
     for number, secret in enumerate(secrets):
         if secret and not usable(schemes, secret):
-            at = (*path, "secret") if isinstance(inlet.secret, str) else (*path, "secret", number)
+            at = (*path, "secret") if isinstance(input.secret, str) else (*path, "secret", number)
             judge.add(
                 at, f"the secret ({len(secret)} letters) cannot be one of {what}", "copy it from the provider again"
             )
@@ -142,14 +142,14 @@ def _scheme(judge: Judge, path: Path, scheme: HmacScheme, public_url: str | None
     return len(judge.problems) == before
 
 
-def _form(judge: Judge, path: Path, form: FormInlet) -> None:
+def _form(judge: Judge, path: Path, form: FormInput) -> None:
     judge.body_size((*path, "max_body"), form.max_body)
     judge.text_at((*path, "event_type"), form.event_type, "the event type")
     if form.redirect:
         judge.link((*path, "redirect"), form.redirect)
 
 
-def _api(judge: Judge, path: Path, api: ApiInlet) -> None:
+def _api(judge: Judge, path: Path, api: ApiInput) -> None:
     judge.url((*path, "base_url"), api.base_url, bare=True)
     judge.headers((*path, "headers"), api.headers)
     judge.auth((*path, "auth"), api.auth, api.headers)
@@ -198,7 +198,7 @@ def _request_paths(judge: Judge, path: Path, resource: Resource) -> None:
 
 
 def _what_it_needs(judge: Judge, path: Path, resource: Resource, source: Source) -> None:
-    """Which inlet of the source each key of a resource leans on."""
+    """Which input of the source each key of a resource leans on."""
     fed = resource.webhook is not None and (source.webhook is not None or source.publish is not None)
     if source.api is None and not fed:
         judge.add(path, "nothing feeds this resource: neither an API nor webhooks", "add [sources.NAME.api]")
@@ -235,8 +235,8 @@ def _feed(judge: Judge, path: Path, feed: WebhookFeed, source: Source) -> None:
     from tidegate.rules.language.patterns import compile_types
 
     if source.webhook is None and source.publish is None:
-        # No refusal: the contract's sample has the feed before the inlet, and the API side works without it.
-        judge.problems.warn(path, "nothing feeds this yet: the source has no webhook inlet, add [sources.NAME.webhook]")
+        # No refusal: the contract's sample has the feed before the input, and the API side works without it.
+        judge.problems.warn(path, "nothing feeds this yet: the source has no webhook input, add [sources.NAME.webhook]")
     if not feed.types:
         judge.add((*path, "types"), "the list of types is empty", 'name at least one, such as "orders/*"')
     judge.compiled((*path, "types"), compile_types, feed.types)

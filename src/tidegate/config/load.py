@@ -69,7 +69,7 @@ def load_file(path: FilePath, environ: Mapping[str, str]) -> Loaded:
 
 
 def load_text(text: str, name: str, environ: Mapping[str, str], base: FilePath | None = None) -> Loaded:
-    """As `load_file`, of text that is called `name` in refusals; `${file:...}` is relative to `base`."""
+    """As `load_file`, of text that is called `name` in rejections; `${file:...}` is relative to `base`."""
     raw = _parse(text, name)
     problems = Problems(name, text, raw)
     filled = _Filler(problems, environ, base or FilePath()).fill(raw, ())

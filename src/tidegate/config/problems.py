@@ -1,6 +1,6 @@
 """What is wrong with a configuration, collected, so that one run names everything.
 
-Owns the wording that every refusal shares: the value seen, the path, FILE:LINE and the nearest known name.
+Owns the wording that every refusal partitions: the value seen, the path, FILE:LINE and the nearest known name.
 It may not know what keys mean. Invariant: a value that came through `${...}` or stands under a secret's key
 is never shown; what is shown is the text as the user wrote it. It keeps nothing between runs.
 """
@@ -65,7 +65,7 @@ class ConfigRefused(ConfigError):
 
 
 class Problems:
-    """Collects refusals. `raw` is the parsed text before `${...}` was filled in; None for what came by the API."""
+    """Collects rejections. `raw` is the parsed text before `${...}` was filled in; None for what came by the API."""
 
     def __init__(self, name: str = "", text: str | None = None, raw: Any = None) -> None:
         self.name = name

@@ -45,7 +45,7 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "api": "Pull in: how its API is called.",
         "resources": "Lists of its API, by name.",
     },
-    "WebhookInlet": {
+    "WebhookInput": {
         "verify": 'How a request is verified: a provider such as "stripe", a table of its own, or "none".',
         "secret": "The signing secret, or a list during rotation.",
         "event_type": "A fixed event type; by default the provider's rule, then `type` in the body.",
@@ -68,15 +68,15 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "tolerance": "How old a signed time may be.",
         "secret_encoding": "How the secret is written.",
     },
-    "FormInlet": {
+    "FormInput": {
         "event_type": "The type of the events.",
         "redirect": "Where the browser goes afterwards.",
         "honeypot": "A field that people leave empty; what fills it is accepted and dropped.",
         "key_field": "The field that is the event's key.",
         "max_body": "Larger bodies are answered 413.",
     },
-    "PublishInlet": {"max_body": "Larger bodies are answered 413."},
-    "ApiInlet": {
+    "PublishInput": {"max_body": "Larger bodies are answered 413."},
+    "ApiInput": {
         "base_url": "The address that paths of resources are put after.",
         "auth": "How requests are authenticated.",
         "headers": "Headers of every request.",
@@ -111,7 +111,7 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "mode": "How deletes are noticed.",
         "every": "How often a complete scan looks for them.",
         "confirm": "What must agree before a delete is believed.",
-        "max_ratio": "A scan that would delete a larger share deletes nothing.",
+        "max_ratio": "A scan that would delete a larger partition deletes nothing.",
     },
     "WebhookFeed": {
         "types": "Event types that carry a record.",

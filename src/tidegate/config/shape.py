@@ -21,7 +21,7 @@ from tidegate.core import spec as model
 
 # What the contract names and this release lacks: (struct, key) or (struct, tag) -> what to do instead.
 KEYS_NOT_BUILT: dict[tuple[str, str], str] = {
-    ("Source", "imap"): "let the mail provider call a webhook inlet instead",
+    ("Source", "imap"): "let the mail provider call a webhook input instead",
     ("Resource", "resolve"): "name the parent in `path`, one resource for each parent",
 }
 _AUTH_HINT = "use one of: bearer, http_basic, api_key"
@@ -33,11 +33,11 @@ VALUES_NOT_BUILT: dict[tuple[str, str], tuple[tuple[str, ...], str, str]] = {
     ("Destination", "type"): (model.DESTINATION_NOT_BUILT, "destination type", "use one of: webhook, slack"),
 }
 MISSING_HINTS: dict[tuple[str, str], str] = {
-    ("WebhookInlet", "verify"): 'write verify = "standard-webhooks", another provider, or verify = "none"',
+    ("WebhookInput", "verify"): 'write verify = "standard-webhooks", another provider, or verify = "none"',
     ("Destination", "url"): 'add url = "https://..."',
     ("Route", "from"): 'add from = the name of a source, a list of them, or "*"',
     ("Route", "to"): "add to = the name of a destination, or a list of them",
-    ("ApiInlet", "base_url"): 'add base_url = "https://..."',
+    ("ApiInput", "base_url"): 'add base_url = "https://..."',
     ("Resource", "path"): 'add path = "/..."',
 }
 _FORMS = {

@@ -32,7 +32,7 @@ class DeliveryState(Enum):
     SENDING = "sending"
     DELIVERED = "delivered"
     EXHAUSTED = "exhausted"
-    CANCELLED = "cancelled"
+    CANCELED = "canceled"
 
 
 class Outcome(IntEnum):
@@ -104,7 +104,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 class Audience(msgspec.Struct, frozen=True):
-    """A routing decision, interned: events that were decided alike share one number.
+    """A routing decision, interned: events that were decided alike partition one number.
 
     `considered`: revision numbers of the routes that named the source, in deciding order.
     `wanted`: (destination number, revision of the route that won it), ascending by destination.
@@ -136,25 +136,25 @@ class Attempt(msgspec.Struct, frozen=True):
     manual: bool = False  # asked for by a person (retry, replay)
 
 
-class ExceptionState(IntEnum):
+class DeferredState(IntEnum):
     """Why a delivery left its lane. Only PENDING ones are open."""
 
     PENDING = 0  # waits for `due_at_us`
-    PARKED = 1  # waits behind an earlier one of its key; open too
+    BLOCKED_BY_KEY = 1  # waits behind an earlier one of its key; open too
     EXHAUSTED = 2
-    CANCELLED = 3
+    CANCELED = 3
 
 
-class Exceptional(msgspec.Struct, frozen=True):
+class Deferred(msgspec.Struct, frozen=True):
     """A delivery that is not on the happy path: the only deliveries that are rows."""
 
     destination: int
     offset: int
-    state: ExceptionState
+    state: DeferredState
     due_at_us: int = 0
     attempts: int = 0  # finished so far
     cause: str = ""  # a word: "http_error", "expired", "operator", ...
-    key: str = ""  # of `ordered_by`; "" unless parked or holding others back
+    key: str = ""  # of `ordered_by`; "" unless blocked or holding others back
     tries_left_from: int = 0  # the schedule counts attempts from here (a replay starts it anew)
     route: int = 0  # route revision for a replay by today's routes; 0: the one in the audience
     replay: str = ""  # id of the replay job that made it
@@ -172,21 +172,21 @@ class RangeSettlement(msgspec.Struct, frozen=True):
 
 
 class Lane(msgspec.Struct):
-    """The durable face of one destination's cursor. `position` None: nothing open, it stands at the mark."""
+    """The durable face of one destination's cursor. `committed_offset` None: nothing open, it stands at the mark."""
 
     destination: int
-    position: int | None = None
-    ahead: tuple[int, ...] = ()  # settled offsets beyond `position`, ascending
+    committed_offset: int | None = None
+    settled_ahead: tuple[int, ...] = ()  # settled offsets beyond `committed_offset`, ascending
     delivered: int = 0
     exhausted: int = 0
-    cancelled: int = 0
+    canceled: int = 0
     adopted: int = 0  # deliveries that a replay made for events whose audience did not have them
     adopted_filtered: int = 0  # of those: that had counted as filtered
     fence: int = 0
 
 
 class DeliveryView(msgspec.Struct, frozen=True):
-    """A delivery as `GET /deliveries` shows it; put together from lane, exceptions, ranges and attempts."""
+    """A delivery as `GET /deliveries` shows it; put together from lane, deferred deliveries, ranges and attempts."""
 
     offset: int
     destination: int

@@ -54,7 +54,7 @@ class HmacScheme(_Strict, frozen=True, tag="hmac", tag_field="type"):
     secret_encoding: Literal["text", "base64", "hex"] = "text"  # noqa: S105 - a word, not a secret
 
 
-class WebhookInlet(_Strict, frozen=True):
+class WebhookInput(_Strict, frozen=True):
     verify: str | HmacScheme
     secret: str | list[str] = ""
     event_type: str = ""  # fixed type; "" asks the provider file, then the body's "type"
@@ -66,7 +66,7 @@ class WebhookInlet(_Strict, frozen=True):
     max_body: Size = "1MiB"
 
 
-class FormInlet(_Strict, frozen=True):
+class FormInput(_Strict, frozen=True):
     event_type: str = "form.submitted"
     redirect: str = ""
     honeypot: str = ""  # a field people leave empty; a filled one is accepted and dropped
@@ -74,7 +74,7 @@ class FormInlet(_Strict, frozen=True):
     max_body: Size = "64KiB"
 
 
-class PublishInlet(_Strict, frozen=True):
+class PublishInput(_Strict, frozen=True):
     max_body: Size = "1MiB"
 
 
@@ -105,7 +105,7 @@ AUTH_NOT_BUILT = (
 )
 
 
-class ApiInlet(_Strict, frozen=True):
+class ApiInput(_Strict, frozen=True):
     base_url: str
     auth: Auth | None = None
     headers: dict[str, str] = {}
@@ -163,7 +163,7 @@ class Deletes(_Strict, frozen=True):
     mode: Literal["none", "scan"] = "none"
     every: Duration = "1d"
     confirm: Literal["get", "second_scan"] = "get"
-    max_ratio: Annotated[float, Meta(gt=0, le=1)] = 0.2  # a scan that would delete a larger share deletes nothing
+    max_ratio: Annotated[float, Meta(gt=0, le=1)] = 0.2  # a scan that would delete a larger partition deletes nothing
 
 
 class WebhookFeed(_Strict, frozen=True):
@@ -196,13 +196,13 @@ class Resource(_Strict, frozen=True):
 
 
 class Source(_Strict, frozen=True):
-    """One outside system, with one or more inlets."""
+    """One outside system, with one or more inputs."""
 
     description: str = ""
-    webhook: WebhookInlet | None = None
-    form: FormInlet | None = None
-    publish: PublishInlet | None = None
-    api: ApiInlet | None = None
+    webhook: WebhookInput | None = None
+    form: FormInput | None = None
+    publish: PublishInput | None = None
+    api: ApiInput | None = None
     resources: dict[Name, Resource] = {}
 
 

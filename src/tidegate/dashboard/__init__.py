@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tidegate.core.errors import NotFound
-from tidegate.dashboard.page_context import Page, Room, guarded
+from tidegate.dashboard.page_context import Page, PageContext, guarded
 from tidegate.dashboard.pages import actions, compare, destinations, event, events, login, overview, sources
 
 if TYPE_CHECKING:
@@ -45,20 +45,20 @@ def make_routes(gateway: Gateway) -> list[Route]:
 
     They expect the API's context at `scope["tidegate"]` (sessions and host names), as the app puts it there.
     """
-    room = Room(gateway)
-    routes = [Route("/static/{hash}/{name}", room.assets.serve, methods=["GET"])]
-    routes += [Route(path, guarded(room, page), methods=["GET"]) for path, page in _PAGES]
-    routes += [Route(path, guarded(room, page), methods=["POST"]) for path, page in _ACTIONS]
+    context = PageContext(gateway)
+    routes = [Route("/static/{hash}/{name}", context.assets.serve, methods=["GET"])]
+    routes += [Route(path, guarded(context, page), methods=["GET"]) for path, page in _PAGES]
+    routes += [Route(path, guarded(context, page), methods=["POST"]) for path, page in _ACTIONS]
     routes += [
-        Route("/login", guarded(room, login.page, public=True), methods=["GET"]),
-        Route("/login", guarded(room, login.enter, public=True), methods=["POST"]),
-        Route("/theme", guarded(room, actions.theme, public=True), methods=["POST"]),
-        Route("/{path:path}", guarded(room, _nowhere), methods=["GET"]),
+        Route("/login", guarded(context, login.page, public=True), methods=["GET"]),
+        Route("/login", guarded(context, login.enter, public=True), methods=["POST"]),
+        Route("/theme", guarded(context, actions.theme, public=True), methods=["POST"]),
+        Route("/{path:path}", guarded(context, _nowhere), methods=["GET"]),
     ]
     return routes
 
 
-async def _nowhere(room: Room, request: Request) -> Response:
+async def _nowhere(context: PageContext, request: Request) -> Response:
     raise NotFound(f"no page is at {request.url.path[:120]}", hint="go to the overview and follow the links from there")
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from tidegate.core.spec import Destination
 from tidegate.dashboard import formatting as words
-from tidegate.query.schemas import AttemptForm, DeliveryForm
+from tidegate.query.schemas import AttemptSchema, DeliverySchema
 from tidegate.rules.outbound import causes
 
 
@@ -31,7 +31,7 @@ def held_back(paused: bool, circuit: str) -> str:
     return "paused" if paused else "open" if circuit != "closed" else ""
 
 
-def delivery_words(one: DeliveryForm, held: str = "") -> str:
+def delivery_words(one: DeliverySchema, held: str = "") -> str:
     """One plain sentence: where it stands and why. `held` is what `held_back` says of its destination."""
     tried = words.plural(len(one.attempts), "attempt")
     if one.state == "delivered":
@@ -40,7 +40,7 @@ def delivery_words(one: DeliveryForm, held: str = "") -> str:
         return "Accepted at the first attempt" + took + "." if len(one.attempts) <= 1 else f"Accepted after {tried}."
     if one.state == "exhausted":
         return f"Given up after {tried}: {cause(one)}. It stands in the dead letters."
-    if one.state == "cancelled":
+    if one.state == "canceled":
         return f"Cancelled {cause(one)} after {tried}."
     if one.state == "sending":
         return "On its way now."
@@ -52,7 +52,7 @@ def delivery_words(one: DeliveryForm, held: str = "") -> str:
     return failed.strip() or "Waits for its first attempt."
 
 
-def cause(one: DeliveryForm) -> str:
+def cause(one: DeliverySchema) -> str:
     """Why, in words: the cause of the delivery, else how the last attempt ended."""
     if one.cause and one.cause != "http_error":
         return causes.why(one.cause)
@@ -62,7 +62,7 @@ def cause(one: DeliveryForm) -> str:
     return "no attempt was made"
 
 
-def answer(one: AttemptForm) -> str:
+def answer(one: AttemptSchema) -> str:
     """An attempt in a word or a number: `200`, `503`, `timeout`."""
     return str(one.status) if one.status is not None else one.outcome.replace("_", " ")
 

@@ -1,4 +1,4 @@
-"""What every page shares: the gateway, the templates, and the border that each request passes.
+"""What every page partitions: the gateway, the templates, and the border that each request passes.
 
 Owns the order at that border: the Host is ours, somebody is signed in (else the login page), and a request that changes
 something carries the session's CSRF token. A `TidegateError` becomes an error page; anything else is logged with its
@@ -38,7 +38,7 @@ _TITLES = {
 }
 
 
-class Room:
+class PageContext:
     """Shared by all pages of one app."""
 
     def __init__(self, gateway: Gateway) -> None:
@@ -60,11 +60,11 @@ class Room:
         )
 
 
-Page = Callable[[Room, Request], Awaitable[Response]]
+Page = Callable[[PageContext, Request], Awaitable[Response]]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def guarded(room: Room, page: Page, *, public: bool = False) -> Endpoint:
+def guarded(context: PageContext, page: Page, *, public: bool = False) -> Endpoint:
     """The page behind the border. `public`: nobody need be signed in (login, theme)."""
 
     async def serve(request: Request) -> Response:
@@ -83,14 +83,14 @@ def guarded(room: Room, page: Page, *, public: bool = False) -> Endpoint:
             if grant is None and not public:
                 wanted = request.url.path if request.method == "GET" else "/"
                 return see_other("/login" if wanted == "/" else f"/login?to={quote(wanted)}")
-            return await page(room, request)
+            return await page(context, request)
         except TidegateError as error:
-            return room.failed(request, error)
+            return context.failed(request, error)
         except Disconnected:
             return Response()  # nobody reads it
         except Exception:  # the last border: told as `internal`, the log has the rest
             log.exception("the page %s failed", request.url.path)
-            return room.failed(request, TidegateError("the gateway failed at this page", hint="look at its log"))
+            return context.failed(request, TidegateError("the gateway failed at this page", hint="look at its log"))
 
     return serve
 

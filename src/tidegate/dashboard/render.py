@@ -91,13 +91,13 @@ class Pages:
         )
 
     def page(
-        self, request: Request, template: str, *, status: int = 200, room: str = "", **context: Any
+        self, request: Request, template: str, *, status: int = 200, section: str = "", **context: Any
     ) -> HTMLResponse:
-        """A whole page for one request. `room` is the entry of the navigation it stands under."""
+        """A whole page for one request. `section` is its entry in the navigation."""
         theme = request.cookies.get(THEME_COOKIE, "")
         body = self.text(
             template,
-            room=room,
+            section=section,
             status=status,
             theme=theme if theme in ("light", "dark") else "",
             path=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
@@ -133,6 +133,6 @@ NOTICES = {
     "test-ok": ("ok", "The test was sent and the destination answered with success."),
     "test-failed": ("bad", "The test was sent and did not succeed. Its answer is shown below."),
     "retried": ("ok", "The delivery is tried again now."),
-    "cancelled": ("ok", "The delivery is cancelled and will not be tried again."),
+    "canceled": ("ok", "The delivery is canceled and will not be tried again."),
     "replayed": ("ok", "The replay has started. Deliveries go out in the order of the log."),
 }

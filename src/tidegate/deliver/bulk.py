@@ -1,7 +1,8 @@
-"""Bulk settlements: everything still owed to a destination up to an offset, exhausted or cancelled in one row.
+"""Bulk settlements: everything still owed to a destination up to an offset, exhausted or canceled in one row.
 
 Used when a destination is deleted and when retention or `give_up_after` passes what a lane owes. The sender is
-halted meanwhile, so that nothing is settled twice: first the exceptions row by row, then one range over what the lane
+halted meanwhile, so that nothing is settled twice: first the deferred deliveries row by row, then one range over what
+the lane
 did not reach, counted from the log. Crash in between: what was not made durable is done again at the next call.
 """
 
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tidegate.core.errors import TidegateError
-from tidegate.core.model import DeliveryState, ExceptionState, RangeSettlement
+from tidegate.core.model import DeferredState, DeliveryState, RangeSettlement
 from tidegate.deliver.load_deferred import OPEN
 
 if TYPE_CHECKING:
@@ -30,16 +31,16 @@ async def settle_all(
     When the store fails in between, what is settled stays so and the rest goes on as before.
     """
     async with sender.desk:
-        bound = engine.log.told if upto is None else min(upto, engine.log.told)
-        position = sender.lane.position()
-        nothing = position is None or position >= bound
+        bound = engine.log.published_offset if upto is None else min(upto, engine.log.published_offset)
+        committed_offset = sender.lane.committed_offset()
+        nothing = committed_offset is None or committed_offset >= bound
         if not engine.has(sender) or (nothing and not (sender.waiting or sender.waiting.overflow or len(sender.lines))):
             return 0
         sender.halted = True
         cut = sender.cut(bound)
         try:
             await engine.settler.flush()
-            count = await _exceptions(engine, sender, state, cause, bound)
+            count = await _deferred(engine, sender, state, cause, bound)
             count += await _range(engine, sender, state, cause, bound)
             for flight in cut:
                 if flight.key and flight.exception is None:  # the first of its key, without a row that let the next go
@@ -49,18 +50,16 @@ async def settle_all(
             sender.put_back(cut)
             raise
         finally:
-            sender.halted = not engine.has(sender)  # its share may have left meanwhile
+            sender.halted = not engine.has(sender)  # its partition may have left meanwhile
             sender.pump()
     return count
 
 
-async def _exceptions(engine: DeliverEngine, sender: Sender, state: DeliveryState, cause: str, bound: int) -> int:
-    to = ExceptionState.EXHAUSTED if state is DeliveryState.EXHAUSTED else ExceptionState.CANCELLED
+async def _deferred(engine: DeliverEngine, sender: Sender, state: DeliveryState, cause: str, bound: int) -> int:
+    to = DeferredState.EXHAUSTED if state is DeliveryState.EXHAUSTED else DeferredState.CANCELED
     count = after = 0
     while True:
-        rows = await engine.store.deliveries.exceptions(
-            destination=sender.number, states=OPEN, after=after, limit=_SLICE
-        )
+        rows = await engine.store.deliveries.deferred(destination=sender.number, states=OPEN, after=after, limit=_SLICE)
         due = [row for row in rows if row.offset <= bound]
         if not engine.has(sender):
             return count
@@ -83,10 +82,10 @@ async def _exceptions(engine: DeliverEngine, sender: Sender, state: DeliveryStat
 async def _range(engine: DeliverEngine, sender: Sender, state: DeliveryState, cause: str, bound: int) -> int:
     """What the lane still owes, in one step of the loop: counted before, for a halted lane owes the same until then."""
     lane = sender.lane
-    position = lane.position()
-    if position is None or position >= bound:
+    committed_offset = lane.committed_offset()
+    if committed_offset is None or committed_offset >= bound:
         return 0
-    count, after = 0, position
+    count, after = 0, committed_offset
     while True:
         offsets = await engine.scan(sender.number, after, bound, _SLICE)
         count += sum(map(lane.is_open, offsets))
@@ -100,7 +99,7 @@ async def _range(engine: DeliverEngine, sender: Sender, state: DeliveryState, ca
     if not lane.live and lane.fed_to < bound:
         lane.fed_to = bound
     if count:
-        one = RangeSettlement(sender.number, position, bound, state, cause, engine.clock.now_us())
+        one = RangeSettlement(sender.number, committed_offset, bound, state, cause, engine.clock.now_us())
         _remember(engine.ranges, one)
         engine.settler.range(one)
         _count(sender, state, count)
@@ -123,4 +122,4 @@ def _count(sender: Sender, state: DeliveryState, count: int) -> None:
     if state is DeliveryState.EXHAUSTED:
         sender.lane.exhausted += count
     else:
-        sender.lane.cancelled += count
+        sender.lane.canceled += count

@@ -1,8 +1,8 @@
 """What an operator does to deliveries: retry, cancel, test send, and reopening for replays; on whichever node they are.
 
-A delivery's lane belongs to the node that holds its share, so a verb for another's lane travels there as a call and
+A delivery's lane belongs to the node that holds its partition, so a verb for another's lane travels there as a call and
 its answer (or refusal) travels back. Every verb may come twice: a retry of what is pending changes nothing, a cancel of
-what is cancelled is refused. A verb reads before it acts, so it has its sender's desk to itself and holds back the
+what is canceled is refused. A verb reads before it acts, so it has its sender's desk to itself and holds back the
 deliveries that it is about. Crash: a verb that was answered is durable; one that was not may have been done.
 """
 
@@ -19,16 +19,16 @@ from tidegate.core import ids
 from tidegate.core.errors import Conflict, NotFound, StoreBusy
 from tidegate.core.model import (
     Attempt,
+    Deferred,
+    DeferredState,
     DeliveryState,
     DeliveryView,
     Event,
-    Exceptional,
-    ExceptionState,
     Origin,
     Outcome,
 )
-from tidegate.deliver.request_builder import Outgoing
-from tidegate.store import share_of
+from tidegate.deliver.request_builder import RequestBuilder
+from tidegate.store import partition_of
 
 if TYPE_CHECKING:
     from tidegate.deliver.engine import DeliverEngine
@@ -66,18 +66,18 @@ class Reopened(msgspec.Struct, frozen=True):
 
 
 class Walk(msgspec.Struct, frozen=True, tag="walk"):
-    """A hint that a replay job was made, for the node that holds its share."""
+    """A hint that a replay job was made, for the node that holds its partition."""
 
     job: str
-    destination: int  # unused by a walk; the share stands with the call
+    destination: int  # unused by a walk; the partition stands with the call
 
 
 Call = Retry | Cancel | Reopen
 _DECODER = msgspec.json.Decoder(Call | Walk)
 
 
-class Verbs:
-    """The verbs of one engine; `ask(share, call)` reaches the node that holds a share."""
+class Commands:
+    """The verbs of one engine; `ask(partition, call)` reaches the node that holds a partition."""
 
     def __init__(self, engine: DeliverEngine) -> None:
         self._engine = engine
@@ -97,18 +97,18 @@ class Verbs:
         return msgspec.json.decode(await self._at_holder(call), type=Reopened)
 
     async def _at_holder(self, call: Call) -> bytes:
-        share = share_of(call.destination)
-        if share in self._engine.shares:
+        share = partition_of(call.destination)
+        if share in self._engine.partitions:
             return await self._do(call)
         return await self._engine.ask(share, msgspec.json.encode(call))
 
     async def answer(self, call: bytes) -> bytes:
-        """Another node asks. StoreBusy while the share is still arriving here."""
+        """Another node asks. StoreBusy while the partition is still arriving here."""
         wanted = _DECODER.decode(call)
         if isinstance(wanted, Walk):
             await self._engine.replays.take_job(wanted.job)
             return b""
-        if share_of(wanted.destination) not in self._engine.shares:
+        if partition_of(wanted.destination) not in self._engine.partitions:
             raise _moving()
         return await self._do(wanted)
 
@@ -136,7 +136,9 @@ class Verbs:
                 sender.pump()
 
     def _still(self, sender: Sender) -> None:
-        """StoreBusy when the sender's share went to another node while something was awaited: it counts there now."""
+        """StoreBusy when the sender's partition went to another node while something was awaited: it counts there
+        now.
+        """
         if not self._engine.has(sender):
             raise _moving()
 
@@ -148,7 +150,7 @@ class Verbs:
 
     async def _sender(self, offset: int, destination: int) -> Sender:
         """The sender of a delivery's destination. NotFound when there is no such delivery."""
-        live = self._engine.live.by_number.get(destination)
+        live = self._engine.active.by_number.get(destination)
         if live is None:
             await self._one(offset, destination)
             raise Conflict(
@@ -177,23 +179,23 @@ class Verbs:
     ) -> None:
         """Make a delivery PENDING and due now, and move the counters with it.
 
-        `adopted`: it is new to the books. `key`: it is the first of this key, and others wait behind it.
+        `adopted`: it is new to the counters. `key`: it is the first of this key, and others wait behind it.
         """
         lane = sender.lane
         if view.state is DeliveryState.DELIVERED and not adopted:
             lane.delivered -= 1
         elif view.state is DeliveryState.EXHAUSTED:
             lane.exhausted -= 1
-        elif view.state is DeliveryState.CANCELLED:
-            lane.cancelled -= 1
+        elif view.state is DeliveryState.CANCELED:
+            lane.canceled -= 1
         if adopted:
             lane.adopted += 1
             lane.adopted_filtered += adopted == "filtered"
         now_us = self._engine.clock.now_us()
         tried = len(view.attempts)
         sender.reopen(
-            Exceptional(
-                sender.number, view.offset, ExceptionState.PENDING, now_us, tried, "replay", key, tried, route, replay
+            Deferred(
+                sender.number, view.offset, DeferredState.PENDING, now_us, tried, "replay", key, tried, route, replay
             )
         )
 
@@ -218,24 +220,24 @@ class Verbs:
                 lane.finish(offset)
             else:
                 lane.pass_over(offset)
-            lane.cancelled += 1
+            lane.canceled += 1
             attempts, key = (row.attempts, row.key) if row is not None else (0, "")
-            engine.settler.put(Exceptional(destination, offset, ExceptionState.CANCELLED, 0, attempts, "operator", key))
+            engine.settler.put(Deferred(destination, offset, DeferredState.CANCELED, 0, attempts, "operator", key))
             if row is not None and key:
                 sender.release_key(row)
             engine.settler.lane(lane)
             engine.settler.due()
         await engine.settler.flush()
 
-    async def _row(self, sender: Sender, offset: int) -> Exceptional | None:
+    async def _row(self, sender: Sender, offset: int) -> Deferred | None:
         """The row of a delivery that memory does not have; None when it has none."""
         await self._engine.settler.flush()
-        rows = await self._engine.store.deliveries.exceptions(offsets=[offset], destination=sender.number)
+        rows = await self._engine.store.deliveries.deferred(offsets=[offset], destination=sender.number)
         return rows[0] if rows else None
 
     async def _reopen_some(self, call: Reopen) -> Reopened:
         engine = self._engine
-        live = engine.live.by_number.get(call.destination)
+        live = engine.active.by_number.get(call.destination)
         if live is None:
             return Reopened(len(call.items), 0)
         sender = engine.sender_of(live)
@@ -263,9 +265,9 @@ class Verbs:
         self._reopen(sender, view, replay=job, route=revision, adopted=adopted)
 
     async def test(self, name: str) -> Attempt:
-        """Send one signed test event, outside the log and the books; returns what came of it."""
+        """Send one signed test event, outside the log and the counters; returns what came of it."""
         engine = self._engine
-        destination = engine.live.destinations.get(name)
+        destination = engine.active.destinations.get(name)
         if destination is None:
             raise NotFound(f"there is no destination {name!r}")
         now_us = engine.clock.now_us()
@@ -273,21 +275,21 @@ class Verbs:
             0, "tidegate", "tidegate.test", Origin.PUBLISH, now_us, 0,
             msgspec.json.encode({"note": "a test sent from Tidegate", "destination": name}), "application/json",
         )  # fmt: skip
-        outgoing = Outgoing(destination, engine.live, engine.log.instance)
+        request_builder = RequestBuilder(destination, engine.active, engine.log.instance)
         event_id = ids.new_id("tst", now_us)
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         try:
-            head, body = outgoing.request(event, event_id, 0, 1, now_us // 1_000_000)
+            head, body = request_builder.request(event, event_id, 0, 1, now_us // 1_000_000)
         except Exception as error:  # noqa: BLE001 - a user's text may raise anything: shown as the outcome
             return Attempt(0, destination.number, 1, Outcome.RENDER, now_us, 0, error=str(error)[:300])
-        engine.post.send(outgoing.target, head, body, TEST_SECONDS, _set_once(done))
+        engine.post.send(request_builder.target, head, body, TEST_SECONDS, _set_once(done))
         result = await done
         ok = result.status is not None and 200 <= result.status < 300
         return Attempt(
             0, destination.number, 1,
             Outcome.HTTP_ERROR if result.outcome is Outcome.OK and not ok else result.outcome,
             now_us, result.duration_us, result.status, result.error, result.headers, result.body, result.body_bytes,
-            outgoing.shown_url, True,
+            request_builder.shown_url, True,
         )  # fmt: skip
 
 
@@ -301,13 +303,13 @@ def takes(view: DeliveryView | None, state: str | None) -> bool:
 
 
 def _moving() -> StoreBusy:
-    return StoreBusy("this share is just changing nodes", retry_after_seconds=1)
+    return StoreBusy("this partition is just changing nodes", retry_after_seconds=1)
 
 
 def _not_pending(state: DeliveryState) -> Conflict:
     return Conflict(
         f"the delivery is {state.value}, so there is nothing to cancel",
-        hint="only pending deliveries can be cancelled",
+        hint="only pending deliveries can be canceled",
         code="not_pending",
     )
 

@@ -1,4 +1,4 @@
-"""Deliveries of one sender that are not on the happy path: due retries, and what is parked behind a key.
+"""Deliveries of one sender that are not on the happy path: due retries, and what is blocked behind a key.
 
 Owns their memory: the earliest due ones and, for an ordered destination, the chains by key. The table has them all;
 `overflow` says that it has more than memory, none of them due before `horizon_us`. No I/O: the sender loads and the
@@ -11,7 +11,7 @@ import heapq
 from collections import deque
 from collections.abc import Sequence
 
-from tidegate.core.model import Exceptional, ExceptionState
+from tidegate.core.model import Deferred, DeferredState
 
 MEMORY_LIMIT = 2048  # retries known in memory; the rest wait in the table
 LOAD_LIMIT = 1024  # rows read of the table at a time
@@ -19,11 +19,11 @@ FAR_US = 1 << 62
 LINE_LIMIT = 10_000  # offsets behind keys in memory before the lane stops to be fed
 
 
-class Waiting:
+class DeferredQueue:
     """Retries by due time."""
 
     def __init__(self) -> None:
-        self.known: dict[int, Exceptional] = {}
+        self.known: dict[int, Deferred] = {}
         self._due: list[tuple[int, int]] = []
         self.overflow = False
         self.horizon_us = FAR_US  # what only the table has is due then or later
@@ -31,7 +31,7 @@ class Waiting:
     def __len__(self) -> int:
         return len(self.known)
 
-    def add(self, one: Exceptional) -> None:
+    def add(self, one: Deferred) -> None:
         """A PENDING exception. One due later than memory's end stays in the table only, or pushes the latest out."""
         if one.offset not in self.known:
             if self.overflow and one.due_at_us >= self.horizon_us:
@@ -58,12 +58,12 @@ class Waiting:
         self.overflow = False
         self.horizon_us = FAR_US
 
-    def loaded(self, rows: Sequence[Exceptional]) -> None:
+    def loaded(self, rows: Sequence[Deferred]) -> None:
         """The rows that were read, by due time, at most LOAD_LIMIT; call before they are added."""
         if len(rows) == LOAD_LIMIT:
             self._left_out(rows[-1].due_at_us + 1)  # more that are due with the last are read next
 
-    def remove(self, offset: int) -> Exceptional | None:
+    def remove(self, offset: int) -> Deferred | None:
         return self.known.pop(offset, None)
 
     def next_due(self) -> tuple[int, int] | None:
@@ -72,12 +72,12 @@ class Waiting:
         while self._due:
             due_at_us, offset = self._due[0]
             one = self.known.get(offset)
-            if one is not None and one.due_at_us == due_at_us and one.state is ExceptionState.PENDING:
+            if one is not None and one.due_at_us == due_at_us and one.state is DeferredState.PENDING:
                 return (due_at_us, offset) if due_at_us <= self.horizon_us else None
             heapq.heappop(self._due)
         return None
 
-    def take(self) -> Exceptional:
+    def take(self) -> Deferred:
         """The earliest. Call after `next_due()` gave one."""
         _, offset = heapq.heappop(self._due)
         return self.known[offset]
@@ -88,7 +88,7 @@ class Waiting:
 
 
 class Line:
-    """What stands behind the first of one key. `blocked`: the first failed, so those behind are parked rows."""
+    """What stands behind the first of one key. `blocked`: the first failed, so those behind are blocked rows."""
 
     __slots__ = ("behind", "blocked")
 
@@ -97,7 +97,7 @@ class Line:
         self.behind: deque[int] = deque()
 
 
-class Lines:
+class KeyQueues:
     """Order by key: for every key with an unsettled first, the offsets behind it, ascending."""
 
     def __init__(self) -> None:
@@ -125,7 +125,7 @@ class Lines:
         return line
 
     def block(self, key: str) -> list[int]:
-        """The first failed: everything taken behind it is to be parked, now and as it comes."""
+        """The first failed: everything taken behind it is to be blocked, now and as it comes."""
         line = self.open(key)
         if line.blocked:
             return []
@@ -133,7 +133,7 @@ class Lines:
         return list(line.behind)
 
     def settle(self, key: str) -> int | None:
-        """The first is settled. Returns a parked offset that is due now; one of the lane goes to `freed`."""
+        """The first is settled. Returns a blocked offset that is due now; one of the lane goes to `freed`."""
         line = self._lines.get(key)
         if line is None:
             return None
@@ -147,7 +147,7 @@ class Lines:
         return None
 
     def leave(self, key: str, offset: int) -> bool:
-        """A cancelled one leaves the line; False when it does not stand behind another."""
+        """A canceled one leaves the line; False when it does not stand behind another."""
         line = self._lines.get(key)
         if line is None or offset not in line.behind:
             return False

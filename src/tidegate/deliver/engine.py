@@ -1,7 +1,8 @@
 """The deliver engine: senders by destination, fed by what the log tells, settled together.
 
-Owns the senders of the shares that this node holds. Knows the store, the configuration in force and the POST client;
-no other door. Shares come by `take` (`arriving.py`: positions and exceptions from the store, the log from their mark
+Owns the senders of the shares that this node holds. Knows the store, the active configuration and the POST client;
+no other door. Shares come by `take` (`arriving.py`: positions and deferred deliveries from the store, the log from
+their mark
 on) and go by `leave`: what is in flight ends, everything is settled, the rest is for whoever takes them next. After
 `lost` nothing is written: what was in flight is sent again elsewhere, with the same id and attempt number.
 """
@@ -17,22 +18,22 @@ from tidegate.core import units
 from tidegate.core.clock import Clock
 from tidegate.core.model import Attempt, DeliveryState, DeliveryView, Event, Lane, RangeSettlement
 from tidegate.deliver.bulk import settle_all
-from tidegate.deliver.commands import Verbs
+from tidegate.deliver.commands import Commands
 from tidegate.deliver.health import SenderHealth
 from tidegate.deliver.lane import LaneCursor
-from tidegate.deliver.peer_status import Board
+from tidegate.deliver.peer_status import PeerStatus
 from tidegate.deliver.replay import ReplayQuery, Replays
-from tidegate.deliver.retry_until_done import insist
+from tidegate.deliver.retry_until_done import retry_until_done
 from tidegate.deliver.sender import Sender
 from tidegate.deliver.settler import Settler
 from tidegate.deliver.status import delivery_states
 from tidegate.deliver.takeover import arrive
-from tidegate.runtime import Live, LiveDestination
-from tidegate.store import Replay, Store, share_of
+from tidegate.runtime import ActiveDestination, Live
+from tidegate.store import Replay, Store, partition_of
 
 _SELECTIVE_LIMIT = 200  # audiences of one destination up to which its lane reads by index instead of scanning
 STOP_SECONDS = 10.0  # contract: what is in flight at the end gets 10 s at most
-LEAVE_SECONDS = 2.0  # what is in flight when a share goes to another node; longer would hold that node up
+LEAVE_SECONDS = 2.0  # what is in flight when a partition goes to another node; longer would hold that node up
 Pair = tuple[int, int]
 Ask = Callable[[int, bytes], Awaitable[bytes]]
 
@@ -49,25 +50,27 @@ class DeliverEngine:
     """The senders of this node."""
 
     def __init__(self, store: Store, live: Live, post: Post, clock: Clock, ask: Ask | None = None) -> None:
-        """`ask(share, call)` reaches the node that holds a share; its answer is that of `verbs.answer` there."""
+        """`ask(partition, call)` reaches the node that holds a partition; its answer is that of `commands.answer`
+        there.
+        """
         self.ask = ask or store.leases.ask
         self.store = store
         self.log = store.log
-        self.live = live
+        self.active = live
         self.post = post
         self.clock = clock
         self.stopping = False
-        self.settler = Settler(store.deliveries, self.mark, lambda: store.leases.fence)
+        self.settler = Settler(store.deliveries, self.high_water_mark, lambda: store.leases.fence)
         self.settler.after = self._after_settle
         self.settler.fenced = self.lost
-        self.shares: frozenset[int] = frozenset()
+        self.partitions: frozenset[int] = frozenset()
         self.senders: dict[int, Sender] = {}
         self.ranges: list[RangeSettlement] = []
         self.replays = Replays(self)
-        self.verbs = Verbs(self)
-        self._board = Board(store.leases, lambda: {number: one.health() for number, one in self.senders.items()})
-        self._mark = 0
-        self._left_at: int | None = None  # the mark when the last share was left: nothing is offered beyond it
+        self.commands = Commands(self)
+        self._board = PeerStatus(store.leases, lambda: {number: one.health() for number, one in self.senders.items()})
+        self._high_water_mark = 0
+        self._left_at: int | None = None  # the mark when the last partition was left: nothing is offered beyond it
         self._unmet: dict[int, LaneCursor] = {}  # lanes of ours whose destination we have not heard of yet
         self._wanted: dict[int, list[int]] = {}  # destination -> audiences that want it
         self._indexed = 0
@@ -77,40 +80,42 @@ class DeliverEngine:
 
     async def start(self) -> None:
         """Begin to follow the log; nothing is sent before shares are taken."""
-        self._mark = self.log.listen(self._told)
-        self.live.on_change(self._configured)
+        self._high_water_mark = self.log.subscribe(self._told)
+        self.active.on_change(self._configured)
         self.spawn(self._board.run)
 
-    async def take(self, shares: frozenset[int]) -> None:
-        """Take up the lanes of `shares`; returns when every one is fed or lagging. Raises Fenced: nothing was taken."""
-        senders, unmet = await arrive(self, shares)
+    async def take(self, partitions: frozenset[int]) -> None:
+        """Take up the lanes of `partitions`; returns when every one is fed or lagging. Raises Fenced: nothing was
+        taken.
+        """
+        senders, unmet = await arrive(self, partitions)
         # From here to the flush no await: what is told from now on is offered to them.
-        self.shares |= shares
+        self.partitions |= partitions
         self._left_at = None
         self.senders.update(senders)
         self._unmet.update(unmet)
         for lane in (*unmet.values(), *(sender.lane for sender in senders.values())):
             if lane.touched:
                 self.settler.lane(lane)
-        self.settler.taken(shares)
+        self.settler.taken(partitions)
         self.settler.due()
         await self.settler.flush()
         # They are ours for good: from here on nothing may be raised.
         for sender in senders.values():
             sender.halted = False
         self._configured()
-        self.spawn(self.replays.take, shares)
+        self.spawn(self.replays.take, partitions)
 
-    async def leave(self, shares: frozenset[int], seconds: float = LEAVE_SECONDS) -> None:
-        """Feed `shares` no more, let what is in flight end, cut the rest (no attempt), settle."""
-        await self.replays.leave(shares)
-        leaving = [self.senders.pop(number) for number in list(self.senders) if share_of(number) in shares]
-        mark = self.mark()
-        self.shares -= shares
-        if not self.shares:
-            self._left_at = mark
-        self.settler.left([(share, mark) for share in shares])
-        self._unmet = {number: lane for number, lane in self._unmet.items() if share_of(number) not in shares}
+    async def leave(self, partitions: frozenset[int], seconds: float = LEAVE_SECONDS) -> None:
+        """Feed `partitions` no more, let what is in flight end, cut the rest (no attempt), settle."""
+        await self.replays.leave(partitions)
+        leaving = [self.senders.pop(number) for number in list(self.senders) if partition_of(number) in partitions]
+        high_water_mark = self.high_water_mark()
+        self.partitions -= partitions
+        if not self.partitions:
+            self._left_at = high_water_mark
+        self.settler.left([(share, high_water_mark) for share in partitions])
+        self._unmet = {number: lane for number, lane in self._unmet.items() if partition_of(number) not in partitions}
         for sender in leaving:
             sender.halted = True
         deadline = self.clock.monotonic() + seconds
@@ -122,7 +127,7 @@ class DeliverEngine:
 
     def lost(self) -> None:
         """The lease is gone: drop everything, write nothing."""
-        self.shares = frozenset()
+        self.partitions = frozenset()
         self._unmet.clear()
         for sender in self.senders.values():
             sender.halted = True
@@ -134,18 +139,18 @@ class DeliverEngine:
     async def stop(self) -> None:
         """Leave everything; what is in flight gets 10 s at most."""
         self.stopping = True
-        await asyncio.wait_for(self.leave(self.shares, STOP_SECONDS), STOP_SECONDS + 5)
-        self.log.unlisten(self._told)
+        await asyncio.wait_for(self.leave(self.partitions, STOP_SECONDS), STOP_SECONDS + 5)
+        self.log.unsubscribe(self._told)
         for task in list(self._tasks):
             task.cancel()
 
     # -- being told --------------------------------------------------------------------------------------
 
-    def mark(self) -> int:
-        """Every lane of ours was offered everything up to here. Without shares it stands: a store with one mark for
+    def high_water_mark(self) -> int:
+        """Every lane of ours was offered everything up to here. Without partitions it stands: a store with one mark for
         all of them (SQLite) would else have moved past what nobody was offered.
         """
-        return self._mark if self._left_at is None else self._left_at
+        return self._high_water_mark if self._left_at is None else self._left_at
 
     def _told(self, events: Sequence[Event]) -> None:
         audiences = self.log.audiences()
@@ -157,7 +162,7 @@ class DeliverEngine:
                 if sender is not None:
                     sender.offer(event.offset)
                     touched[number] = sender
-        self._mark = events[-1].offset
+        self._high_water_mark = events[-1].offset
         for sender in touched.values():
             sender.pump()
         if touched:
@@ -167,16 +172,16 @@ class DeliverEngine:
 
     def _new_sender(self, number: int, offset: int) -> Sender | None:
         """The first event for a destination of ours; None when it is not ours, or was made elsewhere this instant."""
-        if share_of(number) not in self.shares:
+        if partition_of(number) not in self.partitions:
             return None
-        destination = self.live.by_number.get(number)
+        destination = self.active.by_number.get(number)
         if destination is not None:
             return self.sender_of(destination)
-        husk = self.live.husk(number)
-        if husk is None:
+        tombstone_of = self.active.tombstone_of(number)
+        if tombstone_of is None:
             self._wait_for(number, offset)
             return None
-        sender = self.sender_of(husk)
+        sender = self.sender_of(tombstone_of)
         self.spawn(self._drop, sender)
         return sender
 
@@ -184,25 +189,25 @@ class DeliverEngine:
         """An event wants a destination that another node made this instant: its lane lags from here until we hear of
         it, and the row says so in the settle that moves the mark, so that whoever comes after us reads it too.
         """
-        lane = self._unmet.setdefault(number, LaneCursor(number, self._mark))
+        lane = self._unmet.setdefault(number, LaneCursor(number, self._high_water_mark))
         if lane.lag_from(offset):
             self.settler.lane(lane)
             self.settler.due()
 
-    def sender_of(self, destination: LiveDestination) -> Sender:
+    def sender_of(self, destination: ActiveDestination) -> Sender:
         """The sender of a destination of ours."""
         sender = self.senders.get(destination.number)
         if sender is None:
-            sender = self.new_sender(destination, None, self._mark)
+            sender = self.new_sender(destination, None, self._high_water_mark)
             self.senders[destination.number] = sender
         return sender
 
     def has(self, sender: Sender) -> bool:
-        """Whether this is (still) the sender of its destination here: its share may leave while one awaits."""
+        """Whether this is (still) the sender of its destination here: its partition may leave while one awaits."""
         return self.senders.get(sender.number) is sender
 
-    def new_sender(self, destination: LiveDestination, row: Lane | None, mark: int) -> Sender:
-        return Sender(self, destination, LaneCursor(destination.number, mark, row))
+    def new_sender(self, destination: ActiveDestination, row: Lane | None, high_water_mark: int) -> Sender:
+        return Sender(self, destination, LaneCursor(destination.number, high_water_mark, row))
 
     def _after_settle(self, destinations: Iterable[int]) -> None:
         """Windows have room again."""
@@ -214,7 +219,7 @@ class DeliverEngine:
     def _configured(self) -> None:
         """The configuration changed: senders take it; destinations that were deleted settle what they owe."""
         for number, sender in list(self.senders.items()):
-            destination = self.live.by_number.get(number)
+            destination = self.active.by_number.get(number)
             if destination is not None:
                 if destination is not sender.destination:
                     sender.configure(destination)
@@ -227,26 +232,28 @@ class DeliverEngine:
 
     def begin_in_the_past(self) -> None:
         """Destinations of ours that do not begin at the end of the log, and that a route names by now."""
-        named = {name for route in self.live.routes.values() if route.spec.enabled for name in names_of(route.spec.to)}
+        named = {
+            name for route in self.active.routes.values() if route.spec.enabled for name in names_of(route.spec.to)
+        }
         for name in named:
-            destination = self.live.destinations.get(name)
-            if destination and destination.spec.start != "end" and share_of(destination.number) in self.shares:
+            destination = self.active.destinations.get(name)
+            if destination and destination.spec.start != "end" and partition_of(destination.number) in self.partitions:
                 self.spawn(self.replays.start_of, destination)
 
     def _meet(self) -> None:
         """Destinations that we have heard of by now get their lanes, from where they were missed on."""
         for number, lane in list(self._unmet.items()):
-            destination = self.live.by_number.get(number) or self.live.husk(number)
+            destination = self.active.by_number.get(number) or self.active.tombstone_of(number)
             if destination is not None:
                 del self._unmet[number]
                 sender = self.senders[number] = Sender(self, destination, lane)
-                if number not in self.live.by_number:
+                if number not in self.active.by_number:
                     self.spawn(self._drop, sender)
 
     async def _drop(self, sender: Sender) -> None:
         sender.paused = True  # it sends nothing more, even while the store cannot be told yet
-        await settle_all(self, sender, DeliveryState.CANCELLED, "destination_deleted")
-        if self.has(sender) and sender.lane.position() is None:
+        await settle_all(self, sender, DeliveryState.CANCELED, "destination_deleted")
+        if self.has(sender) and sender.lane.committed_offset() is None:
             del self.senders[sender.number]
 
     # -- what senders ask --------------------------------------------------------------------------------
@@ -287,7 +294,7 @@ class DeliverEngine:
         asyncio.get_running_loop().call_soon(function, *arguments)
 
     def spawn(self, work: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
-        task = asyncio.get_running_loop().create_task(insist(work, *arguments))
+        task = asyncio.get_running_loop().create_task(retry_until_done(work, *arguments))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -297,9 +304,9 @@ class DeliverEngine:
         self.spawn(self._pause_gone, sender.number)
 
     async def _pause_gone(self, number: int) -> None:
-        destination = self.live.by_number.get(number)
+        destination = self.active.by_number.get(number)
         if destination is not None:  # by its number: one of the same name may have been made meanwhile
-            await self.live.pause(destination.name, "gone")
+            await self.active.pause(destination.name, "gone")
 
     # -- for the API and maintenance ---------------------------------------------------------------------
 
@@ -308,13 +315,13 @@ class DeliverEngine:
         return await delivery_states(self, pairs)
 
     async def retry(self, offset: int, destination: int) -> None:
-        await self.verbs.retry(offset, destination)
+        await self.commands.retry(offset, destination)
 
     async def cancel(self, offset: int, destination: int) -> None:
-        await self.verbs.cancel(offset, destination)
+        await self.commands.cancel(offset, destination)
 
     async def test(self, name: str) -> Attempt:
-        return await self.verbs.test(name)
+        return await self.commands.test(name)
 
     async def replay(self, query: ReplayQuery) -> Replay:
         return await self.replays.create(query)
@@ -332,7 +339,7 @@ class DeliverEngine:
                 continue
             limit = int(units.seconds(sender.destination.spec.give_up_after) * 1e6)
             first_kept = await self.log.offset_at(now - limit)
-            upto = self.log.told if first_kept is None else first_kept - 1
+            upto = self.log.published_offset if first_kept is None else first_kept - 1
             await settle_all(self, sender, DeliveryState.EXHAUSTED, "expired", upto)
 
     async def owed_from(self) -> int:
@@ -340,8 +347,8 @@ class DeliverEngine:
         if self.settler.dirty:
             await self.settler.flush()
         standing = await self.store.deliveries.load()
-        positions = [lane.position for lane in standing.lanes if lane.position is not None]
-        return min([*positions, *standing.marks.values()]) + 1
+        positions = [lane.committed_offset for lane in standing.lanes if lane.committed_offset is not None]
+        return min([*positions, *standing.high_water_marks.values()]) + 1
 
     def health(self, destination: int) -> SenderHealth:
         """Of our own senders as it is, of another node's as it told a second ago."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.core.model import Attempt, Exceptional, Outcome
+from tidegate.core.model import Attempt, Deferred, Outcome
 
 
 class Flight(msgspec.Struct):
@@ -19,7 +19,7 @@ class Flight(msgspec.Struct):
     number: int
     started_at_us: int
     started: float
-    exception: Exceptional | None  # None: it came from the lane
+    exception: Deferred | None  # None: it came from the lane
     key: str
     probe: bool
     pending: Any = None

@@ -1,7 +1,8 @@
 """A lane: one destination's cursor in the log, as a plain data structure without I/O.
 
-Everything up to the position is settled: delivered, not wanted, or moved to the exceptions. `open` are the
-offsets handed to the sender and not settled, ascending; `ahead` are offsets settled beyond the oldest open one. A live
+Everything up to the position is settled: delivered, not wanted, or moved to the deferred deliveries. `open` are the
+offsets handed to the sender and not settled, ascending; `settled_ahead` are offsets settled beyond the oldest open
+one. A live
 lane is fed by what the log tells; one that ran out of window is lagging and reads from `fed_to` on. A lane that is
 live with nothing open stores nothing: it stands at the shared mark, so idle destinations are free.
 
@@ -21,8 +22,7 @@ class LaneCursor:
     __slots__ = (
         "adopted",
         "adopted_filtered",
-        "ahead",
-        "cancelled",
+        "canceled",
         "delivered",
         "destination",
         "exhausted",
@@ -30,39 +30,40 @@ class LaneCursor:
         "finished",
         "live",
         "open",
-        "stored_position",
+        "settled_ahead",
+        "stored_offset",
         "touched",
         "unsettled",
     )
 
-    def __init__(self, destination: int, mark: int, row: Lane | None = None) -> None:
+    def __init__(self, destination: int, high_water_mark: int, row: Lane | None = None) -> None:
         self.destination = destination
         self.open: dict[int, None] = {}
         self.finished: list[int] = []  # left `open` since the last settle was made up
         self.unsettled = 0  # finished, and not durable yet: they count against the window
         self.touched = False
-        self.delivered = self.exhausted = self.cancelled = self.adopted = self.adopted_filtered = 0
-        self.ahead: set[int] = set()
-        self.stored_position: int | None = None
+        self.delivered = self.exhausted = self.canceled = self.adopted = self.adopted_filtered = 0
+        self.settled_ahead: set[int] = set()
+        self.stored_offset: int | None = None
         self.live = True
-        self.fed_to = mark
+        self.fed_to = high_water_mark
         if row is not None:
-            self.delivered, self.exhausted, self.cancelled = row.delivered, row.exhausted, row.cancelled
+            self.delivered, self.exhausted, self.canceled = row.delivered, row.exhausted, row.canceled
             self.adopted, self.adopted_filtered = row.adopted, row.adopted_filtered
-            self.stored_position = row.position
-            if row.position is not None:
+            self.stored_offset = row.committed_offset
+            if row.committed_offset is not None:
                 self.live = False
-                self.fed_to = row.position
-                self.ahead = set(row.ahead)
+                self.fed_to = row.committed_offset
+                self.settled_ahead = set(row.settled_ahead)
 
     def __repr__(self) -> str:
         kind = "live" if self.live else f"lagging at {self.fed_to}"
-        return f"<LaneCursor {self.destination} {kind}, {len(self.open)} open, {len(self.ahead)} ahead>"
+        return f"<LaneCursor {self.destination} {kind}, {len(self.open)} open, {len(self.settled_ahead)} ahead>"
 
     @property
     def room(self) -> int:
         """How many more offsets may be handed out now."""
-        return WINDOW - len(self.open) - len(self.ahead) - self.unsettled
+        return WINDOW - len(self.open) - len(self.settled_ahead) - self.unsettled
 
     def offer(self, offset: int) -> bool:
         """A live lane is told a wanted offset. False: no room, it lags from here on and will read it later."""
@@ -90,7 +91,7 @@ class LaneCursor:
 
         Turns live when upto is all there is.
         """
-        fresh = [offset for offset in offsets if offset not in self.ahead]
+        fresh = [offset for offset in offsets if offset not in self.settled_ahead]
         for offset in fresh:
             self.open[offset] = None
         self.fed_to = upto
@@ -100,7 +101,7 @@ class LaneCursor:
         return fresh
 
     def finish(self, offset: int) -> None:
-        """An open offset is settled or moved to the exceptions; durable with the next settle."""
+        """An open offset is settled or moved to the deferred deliveries; durable with the next settle."""
         del self.open[offset]
         self.finished.append(offset)
         self.unsettled += 1
@@ -108,16 +109,16 @@ class LaneCursor:
 
     def pass_over(self, offset: int) -> None:
         """Settle an offset that was not handed out yet: reading will skip it."""
-        self.ahead.add(offset)
+        self.settled_ahead.add(offset)
         self.touched = True
 
     def is_open(self, offset: int) -> bool:
-        """Whether a wanted offset is still owed by the lane (exceptions are not the lane's)."""
+        """Whether a wanted offset is still owed by the lane (deferred deliveries are not the lane's)."""
         if offset in self.open:
             return True
-        return not self.live and offset > self.fed_to and offset not in self.ahead
+        return not self.live and offset > self.fed_to and offset not in self.settled_ahead
 
-    def position(self) -> int | None:
+    def committed_offset(self) -> int | None:
         """Everything up to here is settled; None: nothing is open and nothing unread."""
         oldest = next(iter(self.open), None)
         if oldest is not None:
@@ -127,22 +128,22 @@ class LaneCursor:
     def make_row(self) -> tuple[Lane, int]:
         """The row for the settle that is made up now, and how many finished offsets it carries."""
         count = len(self.finished)
-        position = self.position()
-        self.ahead.update(self.finished)
+        committed_offset = self.committed_offset()
+        self.settled_ahead.update(self.finished)
         self.finished = []
-        if position is None:
-            self.ahead.clear()
-        elif self.ahead:
-            self.ahead = {offset for offset in self.ahead if offset > position}
+        if committed_offset is None:
+            self.settled_ahead.clear()
+        elif self.settled_ahead:
+            self.settled_ahead = {offset for offset in self.settled_ahead if offset > committed_offset}
         self.touched = False
-        self.stored_position = position
+        self.stored_offset = committed_offset
         row = Lane(
             self.destination,
-            position,
-            tuple(sorted(self.ahead)),
+            committed_offset,
+            tuple(sorted(self.settled_ahead)),
             self.delivered,
             self.exhausted,
-            self.cancelled,
+            self.canceled,
             self.adopted,
             self.adopted_filtered,
             1,

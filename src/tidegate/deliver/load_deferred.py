@@ -1,4 +1,4 @@
-"""From the table into a sender's memory: what waits for a retry, and what is parked behind its key.
+"""From the table into a sender's memory: what waits for a retry, and what is blocked behind its key.
 
 Read when a lane arrives on this node and when memory ran out of retries while the table has more. Of an unordered
 destination the earliest are taken; of an ordered one all, for order needs them. What a row said may be over by the
@@ -11,14 +11,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from tidegate.core.errors import TidegateError
-from tidegate.core.model import Exceptional, ExceptionState
+from tidegate.core.model import Deferred, DeferredState
 from tidegate.deliver.deferred import FAR_US, LOAD_LIMIT
 
 if TYPE_CHECKING:
     from tidegate.deliver.engine import DeliverEngine
     from tidegate.deliver.sender import Sender
 
-OPEN = (ExceptionState.PENDING, ExceptionState.PARKED)
+OPEN = (DeferredState.PENDING, DeferredState.BLOCKED_BY_KEY)
 
 
 async def fill(engine: DeliverEngine, sender: Sender) -> None:
@@ -30,7 +30,7 @@ async def fill(engine: DeliverEngine, sender: Sender) -> None:
         return
     after = 0
     while True:
-        rows = await engine.store.deliveries.exceptions(
+        rows = await engine.store.deliveries.deferred(
             destination=sender.number, states=OPEN, after=after, limit=LOAD_LIMIT
         )
         _adopt(sender, rows)
@@ -53,16 +53,16 @@ async def refill(engine: DeliverEngine, sender: Sender) -> None:
     _adopt(sender, (row for row in rows if row.offset not in before))
 
 
-async def _earliest(engine: DeliverEngine, sender: Sender) -> list[Exceptional]:
-    return await engine.store.deliveries.exceptions(destination=sender.number, due_before_us=FAR_US, limit=LOAD_LIMIT)
+async def _earliest(engine: DeliverEngine, sender: Sender) -> list[Deferred]:
+    return await engine.store.deliveries.deferred(destination=sender.number, due_before_us=FAR_US, limit=LOAD_LIMIT)
 
 
-def _adopt(sender: Sender, rows: Iterable[Exceptional]) -> None:
+def _adopt(sender: Sender, rows: Iterable[Deferred]) -> None:
     """Take PENDING and PARKED rows into memory."""
     for one in rows:
-        if one.state is ExceptionState.PENDING:
+        if one.state is DeferredState.PENDING:
             sender.waiting.add(one)
             if one.key:
                 sender.lines.open(one.key, blocked=True)
-        elif one.state is ExceptionState.PARKED:
+        elif one.state is DeferredState.BLOCKED_BY_KEY:
             sender.lines.open(one.key, blocked=True).behind.append(one.offset)

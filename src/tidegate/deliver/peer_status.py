@@ -13,7 +13,7 @@ import msgspec
 
 from tidegate.core.errors import TidegateError
 from tidegate.deliver.health import SenderHealth
-from tidegate.store import SHARES, Leases
+from tidegate.store import PARTITIONS, Leases
 
 EVERY_SECONDS = 1.0
 MAX_TOLD = 20  # senders with something to tell, the most troubled first
@@ -25,7 +25,7 @@ class Status(msgspec.Struct, omit_defaults=True):
     senders: dict[int, SenderHealth] = {}
 
 
-class Board:
+class PeerStatus:
     """`of(destination)` is the health that another node told, None when none did."""
 
     def __init__(self, leases: Leases, own: Callable[[], Mapping[int, SenderHealth]]) -> None:
@@ -39,7 +39,7 @@ class Board:
     async def run(self) -> None:
         while True:
             await asyncio.sleep(EVERY_SECONDS)
-            if len(self._leases.held) < SHARES:
+            if len(self._leases.held) < PARTITIONS:
                 self._leases.tell(msgspec.json.encode(Status(told(self._own()))))
                 await self._read()
             else:

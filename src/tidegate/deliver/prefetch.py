@@ -24,7 +24,7 @@ UNREAD: Final = _Unread.UNREAD
 Read = Event | None | Literal[_Unread.UNREAD]
 
 
-class Ahead:
+class Prefetcher:
     """`wanted` gives the offsets that come next; `arrived` or `failed` is called when they were read or not."""
 
     def __init__(

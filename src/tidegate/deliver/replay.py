@@ -20,11 +20,11 @@ from tidegate.core.clock import parse_instant
 from tidegate.core.errors import BadRequest, NotFound, TidegateError
 from tidegate.core.model import DeliveryState, Event
 from tidegate.deliver.commands import NEVER_OWED, Reopen, Walk, takes
-from tidegate.deliver.retry_until_done import AGAIN_SECONDS, insist
+from tidegate.deliver.retry_until_done import AGAIN_SECONDS, retry_until_done
 from tidegate.rules.language.patterns import compile_types
 from tidegate.rules.language.view import event_view
-from tidegate.runtime import LiveDestination
-from tidegate.store import Replay, share_of_name
+from tidegate.runtime import ActiveDestination
+from tidegate.store import Replay, partition_of_name
 
 if TYPE_CHECKING:
     from tidegate.deliver.engine import DeliverEngine
@@ -55,20 +55,20 @@ class Replays:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._begun: set[int] = set()
 
-    async def take(self, shares: frozenset[int]) -> None:
-        """Go on with unfinished jobs of `shares`."""
+    async def take(self, partitions: frozenset[int]) -> None:
+        """Go on with unfinished jobs of `partitions`."""
         for job in await self._engine.store.deliveries.replays():
-            if job.finished_at_us is None and share_of_name(job.id) in shares & self._engine.shares:
+            if job.finished_at_us is None and partition_of_name(job.id) in partitions & self._engine.partitions:
                 self._run(job)
 
     async def take_job(self, name: str) -> None:
-        """Another node made a job whose share is held here."""
+        """Another node made a job whose partition is held here."""
         for job in await self._engine.store.deliveries.replays():
-            if job.id == name and job.finished_at_us is None and share_of_name(name) in self._engine.shares:
+            if job.id == name and job.finished_at_us is None and partition_of_name(name) in self._engine.partitions:
                 self._run(job)
 
-    async def leave(self, shares: frozenset[int]) -> None:
-        leaving = [task for name, task in self._running.items() if share_of_name(name) in shares]
+    async def leave(self, partitions: frozenset[int]) -> None:
+        leaving = [task for name, task in self._running.items() if partition_of_name(name) in partitions]
         for task in leaving:
             task.cancel()
         await asyncio.gather(*leaving, return_exceptions=True)
@@ -77,7 +77,7 @@ class Replays:
         for task in self._running.values():
             task.cancel()
 
-    async def start_of(self, destination: LiveDestination) -> None:
+    async def start_of(self, destination: ActiveDestination) -> None:
         """A destination that begins in the past: a replay of what it never had, once, as soon as a route names it."""
         if destination.number in self._begun:
             return
@@ -96,12 +96,12 @@ class Replays:
     async def create(self, query: ReplayQuery) -> Replay:
         """Begin a job. NotFound and BadRequest for names and states that are not there; with dry_run it only counts."""
         engine = self._engine
-        if query.destination is not None and query.destination not in engine.live.destinations:
+        if query.destination is not None and query.destination not in engine.active.destinations:
             raise NotFound(f"there is no destination {query.destination!r}", hint="list them: tidegate config show")
-        if query.source is not None and query.source not in engine.live.sources:
+        if query.source is not None and query.source not in engine.active.sources:
             raise NotFound(f"there is no source {query.source!r}", hint="list them: tidegate config show")
         if query.state is not None and query.state not in {s.value for s in DeliveryState}:
-            raise BadRequest(f"{query.state!r} is no state", hint="use exhausted, delivered or cancelled")
+            raise BadRequest(f"{query.state!r} is no state", hint="use exhausted, delivered or canceled")
         if query.since_us is not None and query.until_us is not None and query.since_us >= query.until_us:
             raise BadRequest("since is not before until, so nothing could be chosen", hint="swap them")
         return await self._begin(query)
@@ -110,7 +110,7 @@ class Replays:
         engine = self._engine
         compile_types(query.types or ["*"])
         now = engine.clock.now_us()
-        start, upto = 0, engine.log.told
+        start, upto = 0, engine.log.published_offset
         if query.since_us is not None:
             first = await engine.log.offset_at(query.since_us)
             start = upto if first is None else first - 1
@@ -131,18 +131,18 @@ class Replays:
                 job = await self._step(job, query, dry_run=True)
             return job
         await engine.store.deliveries.put_replay(job)
-        share = share_of_name(job.id)
-        if share in engine.shares:
+        share = partition_of_name(job.id)
+        if share in engine.partitions:
             self._run(job)
         else:
-            with contextlib.suppress(TidegateError):  # a hint only: who takes the share finds the job
+            with contextlib.suppress(TidegateError):  # a hint only: who takes the partition finds the job
                 await engine.ask(share, msgspec.json.encode(Walk(job.id, 0)))
         return job
 
     def _run(self, job: Replay) -> None:
         if job.id in self._running:
             return
-        task = asyncio.get_running_loop().create_task(insist(self._walk, job), name=f"replay {job.id}")
+        task = asyncio.get_running_loop().create_task(retry_until_done(self._walk, job), name=f"replay {job.id}")
         self._running[job.id] = task
         task.add_done_callback(lambda _: self._running.pop(job.id, None))
 
@@ -161,7 +161,7 @@ class Replays:
     async def _step(self, job: Replay, query: ReplayQuery, *, dry_run: bool) -> Replay:
         """One slice; the job as it stands after it."""
         engine = self._engine
-        rows = await engine.log.scan(job.position, job.upto, _SLICE)
+        rows = await engine.log.scan(job.committed_offset, job.upto, _SLICE)
         end = rows[-1][0] if len(rows) == _SLICE else job.upto
         fits = compile_types(query.types or ["*"])
         events = [
@@ -184,7 +184,7 @@ class Replays:
         done = end >= job.upto
         return msgspec.structs.replace(
             job,
-            position=end,
+            committed_offset=end,
             matched=job.matched + matched,
             reopened=job.reopened + reopened,
             finished_at_us=engine.clock.now_us() if done else None,
@@ -192,7 +192,7 @@ class Replays:
 
     def _wanted(self, event: Event, query: ReplayQuery) -> Iterable[tuple[int, int]]:
         """(destination, revision) by the routes of today; with a state, those of then that had it too."""
-        live = self._engine.live
+        live = self._engine.active
         resource = msgspec.json.decode(event.change).get("resource") if event.change else None
         today = dict(live.decision_today(event.source, event.type, lambda: event_view(event), resource).wanted)
         if query.state is not None:
@@ -207,7 +207,7 @@ class Replays:
         """All items, as the destination's sender finds room for them; returns how many became pending."""
         reopened = 0
         while items:
-            answer = await self._engine.verbs.reopen(Reopen(number, job, state, items[:_CALL]))
+            answer = await self._engine.commands.reopen(Reopen(number, job, state, items[:_CALL]))
             reopened += answer.reopened
             items = items[answer.done :]
             if items and not answer.done:

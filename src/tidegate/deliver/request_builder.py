@@ -19,7 +19,7 @@ from tidegate.rules.language.templates import compile_text
 from tidegate.rules.outbound.addresses import parse_target
 from tidegate.rules.outbound.bodies import Rendered, compile_body
 from tidegate.rules.outbound.signing import Signer
-from tidegate.runtime import Live, LiveDestination
+from tidegate.runtime import ActiveDestination, Live
 
 _USER_AGENT = f"user-agent: Tidegate/{__version__}\r\n"
 _SAFE = "!#$%&'()*+,-./:;<=>?@[]^_`{|}~ "
@@ -32,10 +32,10 @@ def header_text(value: str) -> str:
     return quote(value, safe=_SAFE)
 
 
-class Outgoing:
+class RequestBuilder:
     """What one destination needs to make its requests; made anew when the configuration changes."""
 
-    def __init__(self, destination: LiveDestination, live: Live, instance: str) -> None:
+    def __init__(self, destination: ActiveDestination, live: Live, instance: str) -> None:
         spec = destination.spec
         url, headers = spec.url, dict(spec.headers)
         if spec.auth is not None:

@@ -1,6 +1,6 @@
 """Work that the engine does by itself, to its end: while the store is away it is tried again, a fault of ours is told.
 
-Each piece may be tried any number of times: it asks first what is still to be done. Crash: whoever takes the share
+Each piece may be tried any number of times: it asks first what is still to be done. Crash: whoever takes the partition
 finds it undone and does it.
 """
 
@@ -17,7 +17,7 @@ AGAIN_SECONDS = 1.0
 log = logging.getLogger("tidegate.deliver")
 
 
-async def insist(work: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
+async def retry_until_done(work: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
     """Returns when `work` is done, or can never be."""
     while True:
         try:

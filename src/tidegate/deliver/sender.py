@@ -17,38 +17,38 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.core import ids, units
 from tidegate.core.errors import TidegateError
-from tidegate.core.model import Event, Exceptional, ExceptionState, Outcome
-from tidegate.deliver.deferred import LINE_LIMIT, Lines, Waiting
+from tidegate.core.model import Deferred, DeferredState, Event, Outcome
+from tidegate.deliver.deferred import LINE_LIMIT, DeferredQueue, KeyQueues
 from tidegate.deliver.flight import Flight
 from tidegate.deliver.health import SenderHealth, tell_of_circuit
 from tidegate.deliver.lane import LaneCursor
 from tidegate.deliver.load_deferred import refill
-from tidegate.deliver.prefetch import UNREAD, Ahead
-from tidegate.deliver.request_builder import Outgoing
+from tidegate.deliver.prefetch import UNREAD, Prefetcher
+from tidegate.deliver.request_builder import RequestBuilder
 from tidegate.rules.language.view import dig, event_view
 from tidegate.rules.outbound.circuit import Circuit
-from tidegate.rules.outbound.rate_limiter import Pace
+from tidegate.rules.outbound.rate_limiter import RateLimiter
 from tidegate.rules.outbound.retry import Verdict, next_attempt, parse_retry_after
-from tidegate.runtime import LiveDestination
+from tidegate.runtime import ActiveDestination
 
 if TYPE_CHECKING:
     from tidegate.deliver.engine import DeliverEngine
 
 READ_AHEAD = 64  # events fetched at a time when they fell out of the tail
-HUNG_SECONDS = 0.2  # a request this old that holds up a full window is moved to the exceptions
+HUNG_SECONDS = 0.2  # a request this old that holds up a full window is moved to the deferred deliveries
 
 
 class Sender:
     """One per destination that ever had something to send. Belongs to the event loop."""
 
-    def __init__(self, engine: DeliverEngine, destination: LiveDestination, lane: LaneCursor) -> None:
+    def __init__(self, engine: DeliverEngine, destination: ActiveDestination, lane: LaneCursor) -> None:
         self._engine = engine
         self.lane = lane
         self.number = destination.number
         self.ready: deque[int] = deque()
-        self.waiting = Waiting()
+        self.waiting = DeferredQueue()
         self.flights: dict[int, Flight] = {}
-        self.lines = Lines()
+        self.lines = KeyQueues()
         self.circuit = Circuit()
         self.hold_until_us = 0
         self.halted = False  # while a bulk settlement is made up
@@ -56,20 +56,20 @@ class Sender:
         self.held: Collection[int] = ()  # deliveries that a verb is about: none of them starts meanwhile
         self.last_error = ""
         self.last_failure: tuple[str, int | None] = ("", None)  # (outcome, status)
-        self._ahead = Ahead(engine.log, self._next_offsets, self.pump, self._not_read)
+        self._ahead = Prefetcher(engine.log, self._next_offsets, self.pump, self._not_read)
         self._reloading: asyncio.Task[None] | None = None
         self._feeding: asyncio.Task[None] | None = None
         self._wake: asyncio.TimerHandle | None = None
         self._wake_at = 0.0  # kept here: a handle of uvloop does not tell its time when it is due at once
-        self._pace = Pace(0.0, engine.clock.monotonic())
+        self._pace = RateLimiter(0.0, engine.clock.monotonic())
         self._recent: deque[float] = deque(maxlen=512)
         self.configure(destination)
 
-    def configure(self, destination: LiveDestination) -> None:
+    def configure(self, destination: ActiveDestination) -> None:
         """Take a changed configuration; what is in flight goes on."""
         spec = destination.spec
         self.destination = destination
-        self._outgoing = Outgoing(destination, self._engine.live, self._engine.log.instance)
+        self._request_builder = RequestBuilder(destination, self._engine.active, self._engine.log.instance)
         self._timeout = units.seconds(spec.timeout)
         self._concurrency = spec.concurrency
         self._schedule = tuple(units.seconds(wait) for wait in spec.retry)
@@ -115,13 +115,13 @@ class Sender:
     async def _read_lane(self) -> None:
         lane, engine = self.lane, self._engine
         try:
-            upto, room, after = engine.log.told, max(lane.room, READ_AHEAD), lane.fed_to
+            upto, room, after = engine.log.published_offset, max(lane.room, READ_AHEAD), lane.fed_to
             offsets = await engine.scan(self.number, after, upto, room)
             if self.halted or lane.fed_to != after:
                 return  # a bulk settlement came in between: what was read is settled, its end pumps again
             # Told and turned live in this one step of the loop: nothing can be appended in between unseen.
             end = upto if len(offsets) < room else offsets[-1]
-            self.ready.extend(lane.feed(offsets, end, engine.log.told))
+            self.ready.extend(lane.feed(offsets, end, engine.log.published_offset))
             engine.settler.lane(lane)
             engine.settler.due()
         except TidegateError as error:
@@ -173,7 +173,7 @@ class Sender:
             return self._pick_freed(probe)
         while self.ready:
             offset = self.ready[0]
-            if offset not in self.lane.open:  # cancelled meanwhile
+            if offset not in self.lane.open:  # canceled meanwhile
                 self.ready.popleft()
                 continue
             event = self._ahead.event(offset)
@@ -272,19 +272,19 @@ class Sender:
     def _park(self, key: str, offset: int) -> None:
         """The key is held back by a failed one: this one leaves the lane and waits in the table."""
         self.lane.finish(offset)
-        self._put(Exceptional(self.number, offset, ExceptionState.PARKED, cause="behind_key", key=key))
+        self._put(Deferred(self.number, offset, DeferredState.BLOCKED_BY_KEY, cause="behind_key", key=key))
 
     def key_settled(self, key: str) -> None:
         """The first of a key is delivered or given up: the next may go."""
         offset = self.lines.settle(key)
         if offset is not None:
-            one = Exceptional(self.number, offset, ExceptionState.PENDING, self._engine.clock.now_us(), key=key)
+            one = Deferred(self.number, offset, DeferredState.PENDING, self._engine.clock.now_us(), key=key)
             self.waiting.add(one)
             self._put(one)
 
     # -- sending -----------------------------------------------------------------------------------------
 
-    def _start(self, offset: int, event: Event | None, exception: Exceptional | None, key: str, probe: bool) -> bool:
+    def _start(self, offset: int, event: Event | None, exception: Deferred | None, key: str, probe: bool) -> bool:
         engine = self._engine
         self._ahead.forget(offset)
         if event is None:
@@ -299,7 +299,7 @@ class Sender:
             self.circuit.probing(offset)
         revision = exception.route if exception is not None and exception.route else engine.route_of(event, self.number)
         try:
-            head, body = self._outgoing.request(
+            head, body = self._request_builder.request(
                 event, ids.event_id(engine.log.instance, offset), revision, number, now_us // 1_000_000
             )
         except Exception as error:  # noqa: BLE001 - a user's transform or text may raise anything: a recorded attempt
@@ -308,7 +308,7 @@ class Sender:
             return True
         self.flights[offset] = flight
         flight.pending = engine.post.send(
-            self._outgoing.target, head, body, self._timeout, lambda result: self._done(flight, result)
+            self._request_builder.target, head, body, self._timeout, lambda result: self._done(flight, result)
         )
         return True
 
@@ -334,7 +334,7 @@ class Sender:
         )  # fmt: skip
         ok = verdict.kind == "delivered"
         failed = Outcome.HTTP_ERROR if outcome is Outcome.OK else outcome
-        shown_url = "" if ok else self._outgoing.shown_url
+        shown_url = "" if ok else self._request_builder.shown_url
         engine.settler.attempt(
             flight.attempt(self.number, Outcome.OK if ok else failed, status, error, result, shown_url)
         )
@@ -374,8 +374,8 @@ class Sender:
         due = verdict.due_at_us if verdict.due_at_us is not None else self._engine.clock.now_us()
         if offset in self.lane.open:
             self.lane.finish(offset)
-        one = Exceptional(
-            self.number, offset, ExceptionState.PENDING, due, flight.number, outcome.name.lower(), flight.key,
+        one = Deferred(
+            self.number, offset, DeferredState.PENDING, due, flight.number, outcome.name.lower(), flight.key,
             exception.tries_left_from if exception is not None else 0,
             exception.route if exception is not None else 0,
             exception.replay if exception is not None else "",
@@ -387,19 +387,19 @@ class Sender:
             for behind in self.lines.block(flight.key):
                 if behind in self.lane.open:
                     self._park(flight.key, behind)
-                else:  # cancelled meanwhile: its turn must not come
+                else:  # canceled meanwhile: its turn must not come
                     self.lines.leave(flight.key, behind)
         if verdict.kind == "disable":
             self._engine.disable(self)
 
-    def _give_up(self, offset: int, exception: Exceptional | None, cause: str, key: str, attempts: int = 0) -> None:
+    def _give_up(self, offset: int, exception: Deferred | None, cause: str, key: str, attempts: int = 0) -> None:
         if offset in self.lane.open:
             self.lane.finish(offset)
         self.waiting.remove(offset)
         self.lane.exhausted += 1
         self._put(
-            Exceptional(
-                self.number, offset, ExceptionState.EXHAUSTED, 0,
+            Deferred(
+                self.number, offset, DeferredState.EXHAUSTED, 0,
                 attempts or (exception.attempts if exception is not None else 0), cause, key,
                 route=exception.route if exception is not None else 0,
             )
@@ -409,7 +409,7 @@ class Sender:
         self._engine.settler.lane(self.lane)
         self._engine.settler.due()
 
-    def _put(self, one: Exceptional) -> None:
+    def _put(self, one: Deferred) -> None:
         self._engine.settler.put(one)
         self._engine.settler.lane(self.lane)
         self._engine.settler.due()
@@ -425,21 +425,21 @@ class Sender:
             self._wake_in(HUNG_SECONDS)
             return
         self.lane.finish(flight.offset)
-        flight.exception = Exceptional(
-            self.number, flight.offset, ExceptionState.PENDING, self._engine.clock.now_us(), flight.number - 1,
+        flight.exception = Deferred(
+            self.number, flight.offset, DeferredState.PENDING, self._engine.clock.now_us(), flight.number - 1,
             "slow", flight.key,
         )  # fmt: skip
         self._put(flight.exception)
 
     # -- what a verb or a bulk settlement does -------------------------------------------------------------
 
-    def reopen(self, one: Exceptional) -> None:
+    def reopen(self, one: Deferred) -> None:
         """A retry or replay: PENDING from now on. The caller moved the counters."""
         self.waiting.remove(one.offset)
         self.waiting.add(one)
         self._put(one)
 
-    def release_key(self, one: Exceptional) -> None:
+    def release_key(self, one: Deferred) -> None:
         """One that was settled by the operator leaves its key's line, or lets the next go."""
         if not self.lines.leave(one.key, one.offset):
             self.key_settled(one.key)
@@ -476,7 +476,7 @@ class Sender:
     def health(self) -> SenderHealth:
         now = self._engine.clock.monotonic()
         recent = sum(1 for at in self._recent if now - at < 60)
-        lag = 0 if self.lane.live else max(0, self._engine.log.told - self.lane.fed_to)
+        lag = 0 if self.lane.live else max(0, self._engine.log.published_offset - self.lane.fed_to)
         return SenderHealth(
             self.circuit.state,
             len(self.flights),

@@ -1,8 +1,8 @@
 """The settler: results of many senders, made durable together a few dozen times a second.
 
 Owns what waits for the next settle. One settlement is on its way at a time; results that come meanwhile wait for the
-next. A settle is due 20 ms after the first result (longer where nodes share a server), and 0.5 s after the log moved
-without one, so that a start does not read again what no route wanted. Failure: when the store is busy the same
+next. A settle is due 20 ms after the first result (longer where nodes partition a server), and 0.5 s after the log
+moved without one, so that a start does not read again what no route wanted. Failure: when the store is busy the same
 settlement is tried again (it is idempotent) and senders stop when their windows are full; when the store is broken
 the gateway stops, and what was sent and not settled is sent again after the start, with the same id and attempt
 number. A settlement that is fenced changed nothing: everything collected is dropped, for another node sends it now.
@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from tidegate.core.errors import Fenced, StoreBusy, TidegateError
-from tidegate.core.model import Attempt, Exceptional, RangeSettlement
+from tidegate.core.model import Attempt, Deferred, RangeSettlement
 from tidegate.deliver.lane import LaneCursor
 from tidegate.store import Deliveries, Settlement
 
@@ -23,16 +23,18 @@ BUSY_SECONDS = 0.5
 
 
 class Settler:
-    """Collects and settles. `mark` gives the offset up to which every lane was offered all, `fence` the lease."""
+    """Collects and settles. `high_water_mark` gives the offset up to which every lane was offered all, `fence` the
+    lease.
+    """
 
-    def __init__(self, deliveries: Deliveries, mark: Callable[[], int], fence: Callable[[], int]) -> None:
+    def __init__(self, deliveries: Deliveries, high_water_mark: Callable[[], int], fence: Callable[[], int]) -> None:
         self._deliveries = deliveries
-        self._mark = mark
+        self._high_water_mark = high_water_mark
         self._fence = fence
-        self._settled_mark = 0
+        self._settled_high_water_mark = 0
         self._lanes: dict[int, LaneCursor] = {}
         self._attempts: list[Attempt] = []
-        self._exceptions: dict[tuple[int, int], Exceptional] = {}
+        self._deferred: dict[tuple[int, int], Deferred] = {}
         self._closed: dict[tuple[int, int], None] = {}
         self._ranges: list[RangeSettlement] = []
         self._taken: list[int] = []
@@ -53,26 +55,26 @@ class Settler:
     def attempt(self, attempt: Attempt) -> None:
         self._attempts.append(attempt)
 
-    def put(self, one: Exceptional) -> None:
+    def put(self, one: Deferred) -> None:
         key = (one.destination, one.offset)
         self._closed.pop(key, None)
-        self._exceptions[key] = one
+        self._deferred[key] = one
 
     def close(self, destination: int, offset: int) -> None:
         key = (destination, offset)
-        self._exceptions.pop(key, None)
+        self._deferred.pop(key, None)
         self._closed[key] = None
 
     def range(self, one: RangeSettlement) -> None:
         self._ranges.append(one)
 
-    def taken(self, shares: Iterable[int]) -> None:
-        """From here on these shares stand at the mark."""
-        self._taken.extend(shares)
+    def taken(self, partitions: Iterable[int]) -> None:
+        """From here on these partitions stand at the mark."""
+        self._taken.extend(partitions)
 
-    def left(self, shares: Iterable[tuple[int, int]]) -> None:
-        """These shares stand at a mark of their own, and are fed no more."""
-        self._left.extend(shares)
+    def left(self, partitions: Iterable[tuple[int, int]]) -> None:
+        """These partitions stand at a mark of their own, and are fed no more."""
+        self._left.extend(partitions)
 
     def due(self) -> None:
         """There is a result: settle soon."""
@@ -95,13 +97,7 @@ class Settler:
     @property
     def _collected(self) -> bool:
         return bool(
-            self._attempts
-            or self._exceptions
-            or self._closed
-            or self._lanes
-            or self._ranges
-            or self._taken
-            or self._left
+            self._attempts or self._deferred or self._closed or self._lanes or self._ranges or self._taken or self._left
         )
 
     # -- settling ----------------------------------------------------------------------------------------
@@ -118,10 +114,10 @@ class Settler:
         lanes, self._lanes = self._lanes, {}
         rows = [lane.make_row() for lane in lanes.values()]
         settlement = Settlement(
-            self._mark(),
+            self._high_water_mark(),
             [row for row, _ in rows],
             self._attempts,
-            list(self._exceptions.values()),
+            list(self._deferred.values()),
             list(self._closed),
             self._ranges,
             self._taken,
@@ -136,7 +132,7 @@ class Settler:
                 self.fenced()
         else:
             self._failed = error
-        self._settled_mark = settlement.mark
+        self._settled_high_water_mark = settlement.high_water_mark
         for lane, (_, count) in zip(lanes.values(), rows, strict=True):
             lane.unsettled -= count
         for waiter in waiters:
@@ -152,12 +148,12 @@ class Settler:
         self.after(lanes)
         if self._waiters or self._collected:
             self.due()
-        elif self._mark() > self._settled_mark:
+        elif self._high_water_mark() > self._settled_high_water_mark:
             self.moved()
         return None
 
     def _empty(self) -> None:
-        self._attempts, self._exceptions, self._closed, self._ranges = [], {}, {}, []
+        self._attempts, self._deferred, self._closed, self._ranges = [], {}, {}, []
         self._taken, self._left = [], []
 
     async def _store_it(self, settlement: Settlement) -> TidegateError | None:

@@ -1,8 +1,8 @@
-"""The state of deliveries, put together from what is kept: lane, exceptions, ranges and attempts.
+"""The state of deliveries, put together from what is kept: lane, deferred deliveries, ranges and attempts.
 
 A delivery is no row on the happy path, so its state is worked out, in this order: in flight, an exception row,
 still owed by the lane, a delivered attempt, a bulk settlement over it. Of our own shares what is finished is settled
-first (a flush of 20 ms at most), so memory and disk never tell two stories. Of a share that another node holds only
+first (a flush of 20 ms at most), so memory and disk never tell two stories. Of a partition that another node holds only
 the store is asked, lanes first: what a lane has settled by then, rows and attempts that are read later have too.
 """
 
@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 from tidegate.core.model import (
     Attempt,
+    Deferred,
+    DeferredState,
     DeliveryState,
     DeliveryView,
-    Exceptional,
-    ExceptionState,
     Outcome,
     RangeSettlement,
 )
 from tidegate.deliver.lane import LaneCursor
-from tidegate.store import Standing, share_of
+from tidegate.store import Standing, partition_of
 
 if TYPE_CHECKING:
     from tidegate.deliver.engine import DeliverEngine
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 Pair = tuple[int, int]
 
 _OF_EXCEPTION = {
-    ExceptionState.PENDING: DeliveryState.PENDING,
-    ExceptionState.PARKED: DeliveryState.PENDING,
-    ExceptionState.EXHAUSTED: DeliveryState.EXHAUSTED,
-    ExceptionState.CANCELLED: DeliveryState.CANCELLED,
+    DeferredState.PENDING: DeliveryState.PENDING,
+    DeferredState.BLOCKED_BY_KEY: DeliveryState.PENDING,
+    DeferredState.EXHAUSTED: DeliveryState.EXHAUSTED,
+    DeferredState.CANCELED: DeliveryState.CANCELED,
 }
 
 
@@ -41,8 +41,8 @@ async def delivery_states(engine: DeliverEngine, pairs: Sequence[Pair]) -> dict[
     lanes = await _Lanes.of(engine, {destination for _, destination in pairs})
     offsets = sorted({offset for offset, _ in pairs})
     deliveries = engine.store.deliveries
-    rows = await deliveries.exceptions(offsets=offsets, limit=100_000)
-    exceptions = {(row.offset, row.destination): row for row in rows}
+    rows = await deliveries.deferred(offsets=offsets, limit=100_000)
+    deferred = {(row.offset, row.destination): row for row in rows}
     attempts = await deliveries.attempts(pairs)
     scanned = dict(await engine.log.scan(offsets[0] - 1, offsets[-1], 1)) if len(offsets) == 1 else {}
     if len(offsets) > 1:
@@ -54,7 +54,7 @@ async def delivery_states(engine: DeliverEngine, pairs: Sequence[Pair]) -> dict[
         if audience is None:
             continue
         revision = dict(audience.wanted).get(destination, 0)
-        exception = exceptions.get(pair)
+        exception = deferred.get(pair)
         if not revision and exception is None and not attempts[pair]:
             continue
         found[pair] = _view(lanes, pair, revision, exception, attempts[pair])
@@ -62,7 +62,7 @@ async def delivery_states(engine: DeliverEngine, pairs: Sequence[Pair]) -> dict[
 
 
 class _Lanes:
-    """Where lanes are: those of our shares in memory, the others as the store has them."""
+    """Where lanes are: those of our partitions in memory, the others as the store has them."""
 
     def __init__(self, engine: DeliverEngine) -> None:
         self._engine = engine
@@ -72,15 +72,15 @@ class _Lanes:
 
     @classmethod
     async def of(cls, engine: DeliverEngine, destinations: set[int]) -> _Lanes:
-        ours = {number for number in destinations if share_of(number) in engine.shares}
+        ours = {number for number in destinations if partition_of(number) in engine.partitions}
         if ours:
             await engine.settler.flush()
         lanes = cls(engine)
-        theirs = {share_of(number) for number in destinations - ours}
+        theirs = {partition_of(number) for number in destinations - ours}
         if theirs:
             standing = lanes._standing = await engine.store.deliveries.load(theirs)
             lanes._rows = {
-                row.destination: LaneCursor(row.destination, standing.mark_of(row.destination), row)
+                row.destination: LaneCursor(row.destination, standing.high_water_mark_of(row.destination), row)
                 for row in standing.lanes
             }
             lanes.ranges = await engine.store.deliveries.ranges()
@@ -97,14 +97,14 @@ class _Lanes:
         if sender is not None:
             return sender.lane.is_open(offset)
         row = self._rows.get(number)
-        if row is not None and row.stored_position is not None:
+        if row is not None and row.stored_offset is not None:
             return row.is_open(offset)
-        mark = self._standing.marks.get(share_of(number))
-        return mark is not None and offset > mark
+        high_water_mark = self._standing.high_water_marks.get(partition_of(number))
+        return high_water_mark is not None and offset > high_water_mark
 
 
 def _view(
-    lanes: _Lanes, pair: Pair, revision: int, exception: Exceptional | None, attempts: list[Attempt]
+    lanes: _Lanes, pair: Pair, revision: int, exception: Deferred | None, attempts: list[Attempt]
 ) -> DeliveryView:
     offset, destination = pair
     delivered_at = next((a.started_at_us + a.duration_us for a in attempts if a.outcome is Outcome.OK), None)
@@ -115,13 +115,13 @@ def _view(
 
 
 def _state(
-    lanes: _Lanes, pair: Pair, exception: Exceptional | None, delivered: bool
+    lanes: _Lanes, pair: Pair, exception: Deferred | None, delivered: bool
 ) -> tuple[DeliveryState, str, int | None]:
     if lanes.sending(pair):
         return DeliveryState.SENDING, "", None
     if exception is not None:
         state = _OF_EXCEPTION[exception.state]
-        due = exception.due_at_us if exception.state is ExceptionState.PENDING else None
+        due = exception.due_at_us if exception.state is DeferredState.PENDING else None
         return state, exception.cause, due
     if lanes.owed(pair):
         return DeliveryState.PENDING, "", None

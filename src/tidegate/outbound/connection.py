@@ -55,7 +55,7 @@ class Pending:
         self.started = 0.0  # monotonic
         self.deadline = 0.0  # monotonic, of the phase it is in
         self.reused = False  # it stands on a socket that has answered before
-        self.wire: Wire | None = None  # None: connecting
+        self.wire: Connection | None = None  # None: connecting
         self.task: asyncio.Task[None] | None = None  # that connects
 
     def abort(self) -> None:
@@ -67,14 +67,14 @@ class Pending:
 class Owner(Protocol):
     """What a wire tells: it exists, it is gone, its request ended, or nobody answered on a used socket."""
 
-    def opened(self, wire: Wire) -> None: ...
-    def lost(self, wire: Wire) -> None: ...
+    def opened(self, wire: Connection) -> None: ...
+    def lost(self, wire: Connection) -> None: ...
     def ended(self, pending: Pending, outcome: Outcome, error: str, reusable: bool) -> None: ...
     def unanswered(self, pending: Pending) -> None: ...
     def aborted(self, pending: Pending) -> None: ...
 
 
-class Wire(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """A connection; idle while `pending` is None."""
 
     __slots__ = (
@@ -259,7 +259,7 @@ class Wire(asyncio.Protocol):
 
     def give_up(self) -> None:
         """Its dialing was cut, or another address was faster. The loop may tell of a beginning still, and of the end
-        never: uvloop closes what a cancelled connect had made without calling `connection_lost`.
+        never: uvloop closes what a canceled connect had made without calling `connection_lost`.
         """
         self.closed = True
         if self.transport is not None:

@@ -20,7 +20,7 @@ import msgspec
 from tidegate.core.clock import Clock
 from tidegate.core.errors import Blocked
 from tidegate.core.model import Outcome
-from tidegate.outbound.connection import Pending, Wire
+from tidegate.outbound.connection import Connection, Pending
 from tidegate.outbound.dialer import Dialer, DialFailed
 from tidegate.rules.outbound.addresses import Target
 
@@ -79,9 +79,9 @@ class PostClient:
         self._connect_seconds = connect_seconds
         self._body_limit = body_limit
         self._read_limit = read_limit
-        self._open: set[Wire] = set()
-        self._idle: dict[Wire, None] = {}  # oldest first
-        self._stacks: dict[str, list[Wire]] = {}  # idle ones by origin, newest last
+        self._open: set[Connection] = set()
+        self._idle: dict[Connection, None] = {}  # oldest first
+        self._stacks: dict[str, list[Connection]] = {}  # idle ones by origin, newest last
         self._in_flight: dict[Pending, None] = {}
         self._dialing: set[asyncio.Task[None]] = set()
         self._soonest = 0.0  # no deadline lies before it
@@ -155,8 +155,8 @@ class PostClient:
 
     async def _connect(self, pending: Pending) -> None:
         generation = self._guard.generation
-        made: list[Wire] = []
-        wire: Wire | None = None
+        made: list[Connection] = []
+        wire: Connection | None = None
         try:
             transport, wire = await self._dialer.connect(lambda: self._new_wire(made), pending.target)
         except Blocked as error:
@@ -182,8 +182,8 @@ class PostClient:
         pending.deadline = pending.started + pending.timeout_seconds
         wire.begin(pending)
 
-    def _new_wire(self, made: list[Wire]) -> Wire:
-        made.append(Wire(self, self._body_limit, self._read_limit))
+    def _new_wire(self, made: list[Connection]) -> Connection:
+        made.append(Connection(self, self._body_limit, self._read_limit))
         return made[-1]
 
     def _fail(self, pending: Pending, outcome: Outcome, error: str) -> None:
@@ -194,7 +194,7 @@ class PostClient:
 
     # -- the pool ------------------------------------------------------------------------------------------
 
-    def _take(self, origin: str) -> Wire | None:
+    def _take(self, origin: str) -> Connection | None:
         """The idle socket that was used last: the least likely to have been closed over there."""
         stack = self._stacks.get(origin)
         while stack:
@@ -206,7 +206,7 @@ class PostClient:
                 wire.transport.abort()
         return None
 
-    def _keep(self, wire: Wire, now: float) -> None:
+    def _keep(self, wire: Connection, now: float) -> None:
         if self._closing or now - wire.born > _MAX_AGE_SECONDS or wire.generation != self._guard.generation:
             wire.transport.abort()
             return
@@ -220,11 +220,11 @@ class PostClient:
         if len(self._idle) > self._idle_limit:
             self._evict(next(iter(self._idle)))
 
-    def _evict(self, wire: Wire) -> None:
+    def _evict(self, wire: Connection) -> None:
         self._forget(wire)
         wire.transport.abort()
 
-    def _forget(self, wire: Wire) -> None:
+    def _forget(self, wire: Connection) -> None:
         """Takes a socket out of the pool; the oldest stands first in its stack, so this is short."""
         if wire in self._idle:
             del self._idle[wire]
@@ -235,10 +235,10 @@ class PostClient:
 
     # -- told by the wires ---------------------------------------------------------------------------------
 
-    def opened(self, wire: Wire) -> None:
+    def opened(self, wire: Connection) -> None:
         self._open.add(wire)
 
-    def lost(self, wire: Wire) -> None:
+    def lost(self, wire: Connection) -> None:
         self._open.discard(wire)
         self._forget(wire)
         if self._empty is not None and not self._open and not self._empty.done():

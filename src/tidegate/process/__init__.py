@@ -1,1 +1,1 @@
-"""The process: builds the gateway, serves HTTP, stops in order."""
+"""Builds the gateway and runs it as one process."""

@@ -2,8 +2,8 @@
 
 Owns the order: configuration is judged before anything opens; the store before the engines; the senders take up their
 lanes before a request is accepted; at the end doors close first, then what is in flight ends, then the store. On a
-shared store it is the holder of leases: shares of senders and polls come and go with the nodes. Knows no HTTP routes:
-`process/serve.py` puts the API and the server around it.
+shared store it is the holder of leases: partitions of senders and polls come and go with the nodes. Knows no HTTP
+routes: `process/serve.py` puts the API and the server around it.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from tidegate.outbound.dialer import Dialer, Guard
 from tidegate.outbound.http import PullClient
 from tidegate.outbound.post import PostClient
 from tidegate.pull import PullEngine
-from tidegate.receive.ingress import ReceiveDoor
-from tidegate.receive.inputs import Inlet, compile_inlet
+from tidegate.receive.ingress import Ingress
+from tidegate.receive.inputs import Input, compile_input
 from tidegate.retention.engine import Maintenance
 from tidegate.rules.outbound.addresses import parse_allow, shown_kind
 from tidegate.runtime import ItemChange, Live
-from tidegate.store import Refusal, Store
+from tidegate.store import Rejection, Store
 from tidegate.store.lock import DirectoryLock
 from tidegate.store.sqlite import open_sqlite
 from tidegate.vault import check_vault, open_vault
@@ -70,7 +70,7 @@ class Gateway:
         self._opened = opened
         self.options = options
         self.store = store
-        self.live = live
+        self.active = live
         self.clock = clock
         self.started_at_us = clock.now_us()
         self.stopping = asyncio.Event()
@@ -83,11 +83,11 @@ class Gateway:
         self.client = PullClient(self.dialer, clock)
         self.deliver = DeliverEngine(store, live, self.post, clock, partial(self._ask, b"d"))
         self.pull = PullEngine(store, live, self.client, clock, ask=partial(self._ask, b"p"))
-        self.door = ReceiveDoor(store.log, self._inlet, live, clock, self._refuse, self._busy)
+        self.door = Ingress(store.log, self._input, live, clock, self._refuse, self._busy)
         self.maintenance = Maintenance(store, live, self.deliver, clock)
-        self._inlets: dict[str, Inlet] = {}
-        self._refusals: list[Refusal] = []
-        self._refusal_task: asyncio.Task[None] | None = None
+        self._inputs: dict[str, Input] = {}
+        self._rejections: list[Rejection] = []
+        self._rejection_task: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
         self._unread = False  # a change of another node that no reading has begun for
         self._max_waiting = live.settings.gateway.max_waiting
@@ -101,12 +101,12 @@ class Gateway:
     async def start(self) -> None:
         self.store.on_failure(self._failed)
         self._configured()
-        self.live.on_change(self._configured)
+        self.active.on_change(self._configured)
         await self.deliver.start()
         await self.pull.start()
         await self.store.leases.start(self)
         self.store.settings.watch(self._changed_elsewhere)
-        self.live.unsure = self._changed_elsewhere
+        self.active.unsure = self._changed_elsewhere
         self.maintenance.start()
 
     async def stop(self) -> None:
@@ -124,9 +124,9 @@ class Gateway:
         await self.store.leases.stop()
         await self.post.close()
         await self.client.close()
-        if self._refusal_task is not None:
-            await asyncio.wait({self._refusal_task})
-        await self._write_refusals()  # those that came while it wrote
+        if self._rejection_task is not None:
+            await asyncio.wait({self._rejection_task})
+        await self._write_rejections()  # those that came while it wrote
         await self._opened.aclose()
 
     def _failed(self, error: BaseException) -> None:
@@ -143,7 +143,7 @@ class Gateway:
             return "stopping"
         return self.store.log.trouble
 
-    async def has_company(self) -> bool:
+    async def has_peers(self) -> bool:
         """Whether other nodes live on the same store."""
         try:
             return len(await self.store.leases.nodes()) > 1
@@ -152,13 +152,13 @@ class Gateway:
 
     # -- the holder of leases ----------------------------------------------------------------------------
 
-    async def take(self, shares: frozenset[int]) -> None:
-        await self.deliver.take(shares)
-        await self.pull.take(shares)
+    async def take(self, partitions: frozenset[int]) -> None:
+        await self.deliver.take(partitions)
+        await self.pull.take(partitions)
 
-    async def leave(self, shares: frozenset[int]) -> None:
-        await self.pull.leave(shares)
-        await self.deliver.leave(shares)
+    async def leave(self, partitions: frozenset[int]) -> None:
+        await self.pull.leave(partitions)
+        await self.deliver.leave(partitions)
 
     def lost(self) -> None:
         log.warning("this node lost its lease: it stops sending and polling, and joins anew")
@@ -166,8 +166,8 @@ class Gateway:
         self.pull.lost()
 
     async def answer(self, call: bytes) -> bytes:
-        """Another node's verb for a share of ours; the first byte names the door."""
-        return await (self.deliver.verbs.answer if call[:1] == b"d" else self.pull.answer)(call[1:])
+        """Another node's verb for a partition of ours; the first byte names the door."""
+        return await (self.deliver.commands.answer if call[:1] == b"d" else self.pull.answer)(call[1:])
 
     async def _ask(self, door: bytes, share: int, call: bytes) -> bytes:
         return await self.store.leases.ask(share, door + call)
@@ -185,7 +185,7 @@ class Gateway:
         while self._unread and not self.stopping.is_set():
             self._unread = False
             try:
-                await self.live.load()
+                await self.active.load()
             except TidegateError as error:
                 log.error("the configuration of another node could not be read: %s (%s)", error.message, error.code)
                 if error.retryable:
@@ -195,26 +195,26 @@ class Gateway:
     # -- configuration -----------------------------------------------------------------------------------
 
     def _configured(self) -> None:
-        settings = self.live.settings
+        settings = self.active.settings
         self._max_waiting = settings.gateway.max_waiting
         self.guard.update(allow=parse_allow(settings.egress.allow), own=self._own_addresses())
-        self._inlets = {}
-        self.pull.configure({name: source.spec for name, source in self.live.sources.items()})
+        self._inputs = {}
+        self.pull.configure({name: source.spec for name, source in self.active.sources.items()})
 
-    def _inlet(self, name: str) -> Inlet | None:
-        inlet = self._inlets.get(name)
-        if inlet is None:
-            source = self.live.sources.get(name)
+    def _input(self, name: str) -> Input | None:
+        input = self._inputs.get(name)
+        if input is None:
+            source = self.active.sources.get(name)
             if source is None or (source.spec.webhook is None and source.spec.form is None):
                 return None
-            inlet = self._inlets[name] = compile_inlet(name, source.spec, self.live.settings.gateway.public_url)
-        return inlet
+            input = self._inputs[name] = compile_input(name, source.spec, self.active.settings.gateway.public_url)
+        return input
 
     async def reload(self, prune: bool = False) -> list[ItemChange]:
         """Read the file again and make it so. ConfigError changes nothing."""
         if self.options.config is None:
             return []
-        changes = await self.live.apply(_read(self.options.config, self._environ), prune=prune)
+        changes = await self.active.apply(_read(self.options.config, self._environ), prune=prune)
         for change in changes:
             log.info(" ".join(filter(None, (change.kind, change.name, change.action))))
         return changes
@@ -224,27 +224,27 @@ class Gateway:
     def _busy(self) -> bool:
         return self.store.log.waiting > self._max_waiting or self.store.log.stuck
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def _refuse(self, refusal: Rejection) -> None:
         """Remember a refusal for the operator: a bounded ring, written behind, never per request."""
-        if len(self._refusals) < REFUSALS_PER_WRITE:
-            self._refusals.append(refusal)
-        if self._refusal_task is None:
-            self._refusal_task = asyncio.get_running_loop().create_task(self._refusals_soon(), name="refusals")
+        if len(self._rejections) < REFUSALS_PER_WRITE:
+            self._rejections.append(refusal)
+        if self._rejection_task is None:
+            self._rejection_task = asyncio.get_running_loop().create_task(self._rejections_soon(), name="rejections")
 
-    async def _refusals_soon(self) -> None:
+    async def _rejections_soon(self) -> None:
         try:
             await asyncio.sleep(0.2)
-            await self._write_refusals()
+            await self._write_rejections()
         finally:
-            self._refusal_task = None
+            self._rejection_task = None
 
-    async def _write_refusals(self) -> None:
-        rows, self._refusals = self._refusals, []
+    async def _write_rejections(self) -> None:
+        rows, self._rejections = self._rejections, []
         if rows:
             try:
-                await self.store.settings.refusals(put=rows, limit=1)
+                await self.store.settings.rejections(put=rows, limit=1)
             except TidegateError as error:
-                log.warning("refusals could not be kept: %s", error.message)
+                log.warning("rejections could not be kept: %s", error.message)
 
     # -- operator ----------------------------------------------------------------------------------------
 
@@ -256,10 +256,10 @@ class Gateway:
         return {
             "ready": self.ready() or "yes",
             "store": facts,
-            "sources": len(self.live.sources),
-            "destinations": len(self.live.destinations),
-            "routes": len(self.live.routes),
-            "paused": sorted(d.name for d in self.live.destinations.values() if d.paused_at_us is not None),
+            "sources": len(self.active.sources),
+            "destinations": len(self.active.destinations),
+            "routes": len(self.active.routes),
+            "paused": sorted(d.name for d in self.active.destinations.values() if d.paused_at_us is not None),
             "waiting_for_disk": self.store.log.waiting,
             "connections": msgspec.to_builtins(self.post.stats()),
         }

@@ -34,7 +34,7 @@ def serve(options: ServeOptions) -> int:
     import uvloop
 
     logs.set_up()
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is a configuration in force that could change
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is a active configuration that could change
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(options))
 
@@ -100,7 +100,7 @@ def _ready(gateway: Gateway, url: str, link: str | None) -> None:
     print(f"ready {url}", flush=True)  # noqa: T201 - the contract's first line on stdout
     if link is not None:
         print(f"log in once, within the hour: {link}", flush=True)  # noqa: T201
-    told, live = gateway.options, gateway.live
+    told, live = gateway.options, gateway.active
     log.info(
         "serving",
         extra={
@@ -127,7 +127,7 @@ async def _end(gateway: Gateway, servers: list[Server]) -> None:
     """Where other nodes are, the balancer is told first; a second signal ends the wait."""
     first, gateway.leaving = not gateway.leaving, True
     try:
-        if first and await gateway.has_company():
+        if first and await gateway.has_peers():
             for server in servers:
                 server.stand_aside()
             await asyncio.sleep(STAND_ASIDE_SECONDS)

@@ -1,4 +1,4 @@
-"""The shape of a provider, and how a user's webhook inlet becomes one.
+"""The shape of a provider, and how a user's webhook input becomes one.
 
 Owns what a provider file may say: schemes, where type, id, key and time stand, handshakes, the answer. Also turns
 what stands in `[sources.NAME.webhook]` (a preset's name, a table, `none`, own places) into the same shape, so that
@@ -12,7 +12,7 @@ from functools import cache
 import msgspec
 
 from tidegate.core import units
-from tidegate.core.spec import HmacScheme, WebhookInlet
+from tidegate.core.spec import HmacScheme, WebhookInput
 from tidegate.providers import provider_data
 from tidegate.rules.inbound.signatures import Scheme
 
@@ -103,20 +103,20 @@ def scheme_of(table: HmacScheme) -> Scheme:
 GENERIC_TYPE = (Place(path="type"),)
 
 
-def provider_of(inlet: WebhookInlet) -> Provider:
+def provider_of(input: WebhookInput) -> Provider:
     """What `[sources.NAME.webhook]` says, as a provider: the preset, with the user's own places before its own."""
-    if isinstance(inlet.verify, HmacScheme):
-        base = Provider(schemes=(scheme_of(inlet.verify),), type=GENERIC_TYPE)
-    elif inlet.verify == "none":
+    if isinstance(input.verify, HmacScheme):
+        base = Provider(schemes=(scheme_of(input.verify),), type=GENERIC_TYPE)
+    elif input.verify == "none":
         base = Provider(type=GENERIC_TYPE)
     else:
-        base = load_provider(inlet.verify)
-    types = _places(constant=inlet.event_type, header=inlet.type_header, path=inlet.type_path)
+        base = load_provider(input.verify)
+    types = _places(constant=input.event_type, header=input.type_header, path=input.type_path)
     return msgspec.structs.replace(
         base,
-        type=types[:1] if inlet.event_type else types + base.type,
-        delivery_id=_places(header=inlet.id_header, path=inlet.id_path) + base.delivery_id,
-        key=_places(path=inlet.key_path) + base.key,
+        type=types[:1] if input.event_type else types + base.type,
+        delivery_id=_places(header=input.id_header, path=input.id_path) + base.delivery_id,
+        key=_places(path=input.key_path) + base.key,
     )
 
 

@@ -1,9 +1,9 @@
 """The ask door: pulls on demand, polls, and the records of every resource, behind one face for API and gateway.
 
-Owns which resources are at work, by the configuration in force. The engines below it meet the rest of the gateway only
+Owns which resources are at work, by the active configuration. The engines below it meet the rest of the gateway only
 in the store. Invariant: of one resource at most one engine runs; a changed one starts after its predecessor's last
-commit, and only while this node holds the share of its source. Pulls on demand are answered by every node, each with
-a cache and a budget of its own. Crash: nothing here is durable.
+commit, and only while this node holds the partition of its source. Pulls on demand are answered by every node, each
+with a cache and a budget of its own. Crash: nothing here is durable.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import msgspec
 from tidegate.core.clock import Clock
 from tidegate.core.errors import Conflict, NotFound, StoreBusy
 from tidegate.core.model import Event
-from tidegate.core.spec import ApiInlet, Resource, Source
+from tidegate.core.spec import ApiInput, Resource, Source
 from tidegate.pull.on_demand import CACHE_BYTES, OnDemand, PullAnswer, PullCounts, Target
 from tidegate.pull.record_writer import Router
 from tidegate.pull.resource import PollReport, ResourceEngine, shape_of
 from tidegate.pull.sources import PullClient, PullResponse, SourceClient
-from tidegate.store import Store, share_of_name
+from tidegate.store import Store, partition_of_name
 
 Place = tuple[str, str]  # (source, resource)
 
@@ -30,7 +30,7 @@ Place = tuple[str, str]  # (source, resource)
 class _Wanted(msgspec.Struct, frozen=True):
     """What an engine is made from: when this is equal, the engine stays."""
 
-    api: ApiInlet
+    api: ApiInput
     resource: Resource
 
 
@@ -47,7 +47,7 @@ class PullEngine:
         cache_bytes: int = CACHE_BYTES,
         ask: Callable[[int, bytes], Awaitable[bytes]] | None = None,
     ) -> None:
-        """`ask(share, call)` reaches the node that holds a share; its answer is that of `answer` there."""
+        """`ask(partition, call)` reaches the node that holds a partition; its answer is that of `answer` there."""
         self._store = store
         self._router = router
         self._client = client
@@ -61,7 +61,7 @@ class PullEngine:
         self._running: dict[Place, _Wanted] = {}
         self._by_source: dict[str, tuple[ResourceEngine, ...]] = {}
         self._told = 0
-        self._shares: frozenset[int] = frozenset()
+        self._partitions: frozenset[int] = frozenset()
         self._ask = ask or store.leases.ask
         self._elsewhere: dict[Place, dict[str, Any]] = {}  # figures of resources that run on other nodes
         self._started = False
@@ -91,7 +91,7 @@ class PullEngine:
         if self._started:
             self._bring_about()
 
-    def _client_of(self, name: str, api: ApiInlet, old: SourceClient | None) -> SourceClient:
+    def _client_of(self, name: str, api: ApiInput, old: SourceClient | None) -> SourceClient:
         if old is not None and old.api == api:
             return old
         # The quota is the source's, not the configuration's: what was learnt of it stays unless `rate` changed.
@@ -106,8 +106,8 @@ class PullEngine:
         """One change after the other; stops first, then starts."""
         if before is not None:
             await asyncio.wait({before})
-        shares = self._shares
-        wanted = {place: one for place, one in self._wanted.items() if share_of_name(place[0]) in shares}
+        partitions = self._partitions
+        wanted = {place: one for place, one in self._wanted.items() if partition_of_name(place[0]) in partitions}
         leaving = [place for place in self._engines if self._running[place] != wanted.get(place)]
         stopping = [self._engines.pop(place) for place in leaving]
         for place in leaving:
@@ -138,22 +138,22 @@ class PullEngine:
 
     async def start(self) -> None:
         """Begin to follow the log; nothing polls before shares are taken."""
-        self._told = self._store.log.listen(self._hear)
+        self._told = self._store.log.subscribe(self._hear)
         self._started = True
 
-    async def take(self, shares: frozenset[int]) -> None:
-        """Poll the sources of `shares` too. Returns when the engines were started, not when they have polled."""
-        self._shares |= shares
+    async def take(self, partitions: frozenset[int]) -> None:
+        """Poll the sources of `partitions` too. Returns when the engines were started, not when they have polled."""
+        self._partitions |= partitions
         await self._changed()
 
-    async def leave(self, shares: frozenset[int]) -> None:
-        """Give up requests under way at the sources of `shares`, wait for commits under way."""
-        self._shares -= shares
+    async def leave(self, partitions: frozenset[int]) -> None:
+        """Give up requests under way at the sources of `partitions`, wait for commits under way."""
+        self._partitions -= partitions
         await self._changed()
 
     def lost(self) -> None:
         """The lease is gone: engines stop, and what they still try to commit is fenced."""
-        self._shares = frozenset()
+        self._partitions = frozenset()
         if self._started:
             self._bring_about()
 
@@ -165,8 +165,8 @@ class PullEngine:
     async def stop(self) -> None:
         if self._started:
             self._started = False
-            self._store.log.unlisten(self._hear)
-        await self.leave(self._shares)
+            self._store.log.unsubscribe(self._hear)
+        await self.leave(self._partitions)
         await self._on_demand.close()
 
     def _hear(self, events: Sequence[Event]) -> None:
@@ -230,8 +230,8 @@ class PullEngine:
         return await engine.poll()
 
     async def _poll_elsewhere(self, source: str, resource: str) -> PollReport:
-        share = share_of_name(source)
-        if share in self._shares:
+        share = partition_of_name(source)
+        if share in self._partitions:
             raise StoreBusy(f"{source}/{resource} is being taken up", retry_after_seconds=1)
         return msgspec.json.decode(await self._ask(share, msgspec.json.encode([source, resource])), type=PollReport)
 

@@ -13,7 +13,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import TidegateError, UpstreamError
 from tidegate.core.model import Origin
 from tidegate.core.spec import Resource
-from tidegate.pull.record_writer import Keeper
+from tidegate.pull.record_writer import RecordWriter
 from tidegate.pull.sources import POLL_PATIENCE_SECONDS, PullResponse, SourceClient
 from tidegate.rules.sync.canonical import parse_json
 from tidegate.rules.sync.deletes import proves_absence
@@ -26,20 +26,20 @@ AT_ONCE = 4
 class Fetcher:
     """Fetch-backs of one resource."""
 
-    def __init__(self, source: SourceClient, name: str, resource: Resource, keeper: Keeper, clock: Clock) -> None:
+    def __init__(self, source: SourceClient, name: str, resource: Resource, writer: RecordWriter, clock: Clock) -> None:
         self._source = source
         self._name = name
         self._resource = resource
-        self._keeper = keeper
+        self._writer = writer
         self._clock = clock
 
     async def fetch(self, key: str, origin: Origin) -> Copy:
         """The item as the source has it now. UpstreamError when that cannot be told."""
         url, params = self._source.item_url(self._name, self._resource, key)
-        self._keeper.statistics.requests += 1
-        self._keeper.statistics.fetch_backs += 1
+        self._writer.statistics.requests += 1
+        self._writer.statistics.fetch_backs += 1
         response = await self._source.request(url, params, patience_seconds=POLL_PATIENCE_SECONDS)
-        self._keeper.statistics.bytes += len(response.body)
+        self._writer.statistics.bytes += len(response.body)
         return self.read(key, response, origin)
 
     def read(self, key: str, response: PullResponse, origin: Origin) -> Copy:

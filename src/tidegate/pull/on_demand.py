@@ -185,7 +185,7 @@ class OnDemand:
                 self._drop(place)  # gone at the source: no copy may stand in for it later
             raise refused(target, response)
         entry = _entry(target, response)
-        if key is not None and not query and response.status == 200 and self._in_force(place):
+        if key is not None and not query and response.status == 200 and self._is_current(place):
             self._show(source.name, target.name, key, response)
         keep = freshness.may_keep(response.status, header(response.headers, "cache-control"), target.cache_seconds)
         if not keep:
@@ -220,7 +220,7 @@ class OnDemand:
     # -- the cache ---------------------------------------------------------------------------------------
 
     def _keep(self, place: CacheKey, entry: _Entry) -> bool:
-        if not self._in_force(place):
+        if not self._is_current(place):
             return False
         self._drop(place)
         if entry.size > self._limit // MAX_ENTRY_SHARE:
@@ -232,7 +232,7 @@ class OnDemand:
             self._bytes -= oldest.size
         return True
 
-    def _in_force(self, place: CacheKey) -> bool:
+    def _is_current(self, place: CacheKey) -> bool:
         """Whether the flight that runs here was asked by the configuration of now."""
         return self._flights.get(place) is asyncio.current_task()
 

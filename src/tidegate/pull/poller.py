@@ -20,9 +20,9 @@ from tidegate.core.model import Origin
 from tidegate.core.spec import Resource
 from tidegate.core.units import seconds
 from tidegate.pull.fetch import Fetcher
-from tidegate.pull.record_writer import MAX_ROW_BYTES, MAX_ROWS, Applied, Keeper
+from tidegate.pull.record_writer import MAX_ROW_BYTES, MAX_ROWS, Applied, RecordWriter
 from tidegate.pull.sources import POLL_PATIENCE_SECONDS, PullResponse, SourceClient
-from tidegate.pull.yielding import Breather
+from tidegate.pull.yielding import Yielder
 from tidegate.rules.sync import incremental
 from tidegate.rules.sync.deletes import decide, twice_missing
 from tidegate.rules.sync.items import item_value, page_items, record_key, record_version
@@ -64,7 +64,7 @@ class Poller:
         self,
         source: SourceClient,
         resource: Resource,
-        keeper: Keeper,
+        writer: RecordWriter,
         records: Records,
         fetcher: Fetcher,
         clock: Clock,
@@ -72,7 +72,7 @@ class Poller:
     ) -> None:
         self._source = source
         self._resource = resource
-        self._keeper = keeper
+        self._writer = writer
         self._records = records
         self._fetcher = fetcher
         self._clock = clock
@@ -81,7 +81,7 @@ class Poller:
 
     def plan(self, origin: Origin) -> Run:
         """What the next run is, by the state."""
-        state, resource = self._keeper.state, self._resource
+        state, resource = self._writer.state, self._resource
         now_us = self._clock.now_us()
         due = state.scanned_at_us is None or state.scanned_at_us + self._scan_every_us <= now_us
         scan = resource.deletes.mode == "scan" and due
@@ -112,14 +112,14 @@ class Poller:
         assert request is not None
         tag = _tag(request)
         walk = Walk()
-        webhooks = self._keeper.webhooks
+        webhooks = self._writer.webhooks
         validators = self._validators(run, tag)
         first: PullResponse | None = None
         while request is not None:
             response = await self._ask(run, request, validators if walk.pages == 0 else {})
             if response.status == 304 and walk.pages == 0:
                 run.not_modified = True
-                self._keeper.statistics.not_modified += 1
+                self._writer.statistics.not_modified += 1
                 return
             first = first or response
             # The log first: what a webhook told before this answer came must be known when the page is compared.
@@ -133,12 +133,12 @@ class Poller:
                 if run.pages == 1:
                     run.first_highest = run.highest
                 moved = self._moved(run, first, walk, tag) if last and following is None else {}
-                run.applied.add(await self._keeper.apply(copies, silent=run.silent, **moved))
+                run.applied.add(await self._writer.apply(copies, silent=run.silent, **moved))
             request = following
-        if run.applied.older or run.applied.to_fetch or not run.complete or self._keeper.webhooks != webhooks:
+        if run.applied.older or run.applied.to_fetch or not run.complete or self._writer.webhooks != webhooks:
             # Copies were put aside, or a webhook moved what was just read: the same page must be read again, though the
             # source would call it unchanged.
-            await self._keeper.save(etag=None, last_modified=None)
+            await self._writer.save(etag=None, last_modified=None)
 
     def _first(self, run: Run) -> PageRequest:
         url, params = self._source.list_url(self._resource)
@@ -146,7 +146,7 @@ class Poller:
         params = [*((name, value) for name, value in params if name not in named), *self._resource.params.items()]
         rule = self._resource.incremental
         if rule is not None and not run.full:
-            cursor = self._keeper.state.cursor or rule.initial_value
+            cursor = self._writer.state.cursor or rule.initial_value
             if cursor:
                 params = [pair for pair in params if pair[0] != rule.param]
                 params.append((rule.param, incremental.start(cursor, seconds(rule.lag))))
@@ -154,15 +154,15 @@ class Poller:
 
     def _validators(self, run: Run, tag: str) -> dict[str, str]:
         """For the first page, when they belong to this very request and nothing has moved our records since."""
-        state, memo = self._keeper.state, self._keeper.memo
-        if run.judge_deletes or memo.dirty or memo.validated != tag or not state.first_done:
+        state, engine_state = self._writer.state, self._writer.engine_state
+        if run.judge_deletes or engine_state.dirty or engine_state.validated != tag or not state.first_done:
             return {}
         if state.etag:
             return {"If-None-Match": state.etag}
         return {"If-Modified-Since": state.last_modified} if state.last_modified else {}
 
     async def _ask(self, run: Run, request: PageRequest, headers: dict[str, str]) -> PullResponse:
-        statistics = self._keeper.statistics
+        statistics = self._writer.statistics
         run.requests += 1
         statistics.requests += 1
         response = await self._source.request(
@@ -194,11 +194,11 @@ class Poller:
 
     async def _copies(self, run: Run, items: Any, response: PullResponse) -> AsyncIterator[tuple[list[Copy], bool]]:
         """The page's copies in slices of at most MAX_ROWS, the last one (which may be empty) marked."""
-        breather = Breather()
+        yielder = Yielder()
         slice_: list[Copy] = []
         size = 0
         for item in items:
-            await breather.pause()
+            await yielder.pause()
             copy = self._copy(run, item, response)
             if copy is None:
                 continue
@@ -210,7 +210,7 @@ class Poller:
         yield slice_, True
 
     def _copy(self, run: Run, item: Any, response: PullResponse) -> Copy | None:
-        resource, statistics = self._resource, self._keeper.statistics
+        resource, statistics = self._resource, self._writer.statistics
         try:
             value = item_value(item)
             key = record_key(value, resource.primary_key)
@@ -242,9 +242,9 @@ class Poller:
 
     def _moved(self, run: Run, first: PullResponse, walk: Walk, tag: str) -> dict[str, Any]:
         """What of the state moves with the last page."""
-        state = self._keeper.state
+        state = self._writer.state
         single = walk.pages == 1  # validators of page one say nothing of page two
-        self._keeper.memo.validated = tag if single else ""
+        self._writer.engine_state.validated = tag if single else ""
         cursor = state.cursor
         if self._resource.incremental is not None:
             shifts = walk.pages > 1 and not isinstance(self._resource.paginator, STEADY)
@@ -260,38 +260,38 @@ class Poller:
     # -- deletes -----------------------------------------------------------------------------------------
 
     async def _judge_deletes(self, run: Run) -> None:
-        keeper, rule = self._keeper, self._resource.deletes
+        writer, rule = self._writer, self._resource.deletes
         missing, live = await self._missing(run)
         verdict = decide(missing, live, rule.max_ratio)
-        keeper.statistics.scans += 1
+        writer.statistics.scans += 1
         if verdict.braked:
-            keeper.statistics.braked += 1
-            keeper.statistics.failed(
+            writer.statistics.braked += 1
+            writer.statistics.failed(
                 f"a scan missed {len(missing)} of {live} records ({verdict.ratio:.0%}, max_ratio is "
                 f"{rule.max_ratio:.0%}): nothing was deleted",
                 self._clock.now_us(),
             )
-            keeper.memo.suspects = []
+            writer.engine_state.suspects = []
         suspects = verdict.suspects[:MAX_SUSPECTS]
         if rule.confirm == "get" and self._resource.item_path:
             copies, failure = await self._fetcher.fetch_all([(key, run.origin) for key in suspects])
             run.requests += len(suspects)
             if failure is not None:  # those stay known, and the next scan asks again
-                keeper.statistics.failed(failure.message, self._clock.now_us())
+                writer.statistics.failed(failure.message, self._clock.now_us())
         else:
-            gone = twice_missing(suspects, keeper.memo.suspects)
-            keeper.memo.suspects = sorted(set(suspects) - set(gone))
+            gone = twice_missing(suspects, writer.engine_state.suspects)
+            writer.engine_state.suspects = sorted(set(suspects) - set(gone))
             copies = [self._tombstone(key, run) for key in gone]
         for at in range(0, len(copies), MAX_ROWS):
-            run.applied.add(await keeper.apply(copies[at : at + MAX_ROWS]))
-        await keeper.save(scanned_at_us=self._clock.now_us())
+            run.applied.add(await writer.apply(copies[at : at + MAX_ROWS]))
+        await writer.save(scanned_at_us=self._clock.now_us())
 
     async def _missing(self, run: Run) -> tuple[list[str], int]:
         """(live keys the scan did not show, how many are live). What came after the scan began is no suspect."""
         missing: list[str] = []
         live = 0
         after: str | None = None
-        while page := await self._records.page(self._keeper.source, self._keeper.name, after_key=after, limit=MAX_ROWS):
+        while page := await self._records.page(self._writer.source, self._writer.name, after_key=after, limit=MAX_ROWS):
             live += len(page)
             after = page[-1].key
             missing.extend(one.key for one in page if one.key not in run.seen and one.answered_at_us < run.started_us)

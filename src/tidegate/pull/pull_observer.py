@@ -13,7 +13,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import TidegateError
 from tidegate.core.model import Origin
 from tidegate.pull.fetch import Fetcher
-from tidegate.pull.record_writer import Keeper
+from tidegate.pull.record_writer import RecordWriter
 from tidegate.pull.sources import PullResponse
 from tidegate.rules.sync.merge import Verdict, judge
 from tidegate.store import Records
@@ -22,11 +22,11 @@ MAX_WAITING = 32
 MAX_BODY_BYTES = 1 << 20
 
 
-class ShownReader:
+class PullObserver:
     """Compares items that pulls have brought with the records of one resource."""
 
-    def __init__(self, keeper: Keeper, records: Records, fetcher: Fetcher, clock: Clock) -> None:
-        self._keeper = keeper
+    def __init__(self, writer: RecordWriter, records: Records, fetcher: Fetcher, clock: Clock) -> None:
+        self._writer = writer
         self._records = records
         self._fetcher = fetcher
         self._clock = clock
@@ -47,7 +47,7 @@ class ShownReader:
             try:
                 await self._compare(waiting)
             except TidegateError as error:
-                self._keeper.statistics.failed(error.message, self._clock.now_us())
+                self._writer.statistics.failed(error.message, self._clock.now_us())
 
     async def _compare(self, shown: dict[str, PullResponse]) -> None:
         copies = []
@@ -56,7 +56,7 @@ class ShownReader:
                 copies.append(self._fetcher.read(key, response, Origin.PULL))
             except (TidegateError, ValueError):
                 continue  # the caller has his answer; that it is no record is for a poll to say
-        known = await self._records.known(self._keeper.source, self._keeper.name, [copy.key for copy in copies])
+        known = await self._records.known(self._writer.source, self._writer.name, [copy.key for copy in copies])
         news = [copy for copy in copies if judge(known.get(copy.key), copy, can_fetch=False) is Verdict.STORE]
         if news:
-            await self._keeper.apply(news)
+            await self._writer.apply(news)

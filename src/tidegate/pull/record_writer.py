@@ -21,7 +21,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.model import Change, NewEvent, RecordState
 from tidegate.core.spec import Resource
 from tidegate.pull.statistics import Statistics
-from tidegate.pull.yielding import Breather
+from tidegate.pull.yielding import Yielder
 from tidegate.rules.language.view import event_view
 from tidegate.rules.sync.merge import Copy, Verdict, compare, judge, stored, version_instant
 from tidegate.store import RecordCommit, ResourceState, Store
@@ -70,7 +70,7 @@ class Applied(msgspec.Struct):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
-class Keeper:
+class RecordWriter:
     """One resource's records. `apply` calls are serialised."""
 
     def __init__(
@@ -81,7 +81,7 @@ class Keeper:
         self.resource = resource
         self.state = ResourceState(source, name)
         self.statistics = Statistics()
-        self.memo = Memo()
+        self.engine_state = Memo()
         self._store = store
         self._router = router
         self._clock = clock
@@ -96,7 +96,7 @@ class Keeper:
         """Read the state back."""
         self.state = await self._store.records.state(self.source, self.name)
         self.statistics = msgspec.json.decode(self.state.statistics, type=Statistics)
-        self.memo = msgspec.json.decode(self.state.memo, type=Memo)
+        self.engine_state = msgspec.json.decode(self.state.engine_state, type=Memo)
         self.statistics.since_us = self.statistics.since_us or self._clock.now_us()
         self._doubt = False
 
@@ -110,7 +110,8 @@ class Keeper:
     ) -> Applied:
         """Merge at most MAX_ROWS copies and commit, with what of the state `moved`.
 
-        `silent`: what polls find makes records and no events (the first snapshot). `fetched`: marks of `memo.dirty`
+        `silent`: what polls find makes records and no events (the first snapshot). `fetched`: marks of
+        `engine_state.dirty`
         that need no fetch any more, unless they became dirty again since. Raises what the store raises; nothing may
         be assumed then, and the next call looks.
         """
@@ -121,8 +122,10 @@ class Keeper:
             self._doubt = True
             applied, records, changes = await self._merge(copies, silent)
             for key, mark in fetched:
-                if self.memo.dirty.get(key) == mark:  # by no order of instants: those of other nodes have another clock
-                    del self.memo.dirty[key]
+                if (
+                    self.engine_state.dirty.get(key) == mark
+                ):  # by no order of instants: those of other nodes have another clock
+                    del self.engine_state.dirty[key]
             await self._commit(records, changes, moved)
             return applied
 
@@ -130,10 +133,10 @@ class Keeper:
         """Commit the state alone."""
         await self.apply((), **moved)
 
-    def note_position(self, offset: int) -> None:
+    def note_offset(self, offset: int) -> None:
         """The log held nothing for this resource up to `offset`; written with the next commit."""
-        if offset > self.state.log_position:
-            self.state = msgspec.structs.replace(self.state, log_position=offset)
+        if offset > self.state.committed_offset:
+            self.state = msgspec.structs.replace(self.state, committed_offset=offset)
 
     async def close(self) -> None:
         """Wait for a commit that is under way, so that whoever reads next reads what it wrote."""
@@ -149,10 +152,10 @@ class Keeper:
         applied = Applied()
         moved: dict[str, RecordState] = {}
         events: list[NewEvent] = []
-        breather = Breather()
+        yielder = Yielder()
         now_us = self._clock.now_us()
         for copy in copies:
-            await breather.pause()
+            await yielder.pause()
             before = moved.get(copy.key) or known.get(copy.key)
             verdict = judge(before, copy, can_fetch=self._can_fetch)
             if verdict is Verdict.SAME:
@@ -162,7 +165,7 @@ class Keeper:
                 self.statistics.older += 1
             elif verdict is Verdict.FETCH:
                 applied.to_fetch += 1
-                self.memo.dirty[copy.key] = (copy.answered_at_us, copy.origin.value)
+                self.engine_state.dirty[copy.key] = (copy.answered_at_us, copy.origin.value)
             else:
                 after = stored(before, copy, now_us, self.source, self.name)
                 moved[copy.key] = after
@@ -211,7 +214,7 @@ class Keeper:
             self.state,
             **moved,
             statistics=msgspec.json.encode(self.statistics),
-            memo=msgspec.json.encode(self.memo),
+            engine_state=msgspec.json.encode(self.engine_state),
         )
         commit = RecordCommit(self.source, self.name, records, changes, state, self._fence)
         self._writing = asyncio.ensure_future(self._store.records.commit(commit))

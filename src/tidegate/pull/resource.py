@@ -1,4 +1,5 @@
-"""One resource at work: its schedule, its reader of the log, its fetch-backs, and the keeper they all write through.
+"""One resource at work: its schedule, its reader of the log, its fetch-backs, and the record writer they all write
+through.
 
 Owns three tasks and nothing durable of its own: what is due follows from the state in the store. Knows the source only
 through `SourceClient`. Invariant: one run at a time, one writer. Crash: the next start reads the state, goes on in the
@@ -22,8 +23,8 @@ from tidegate.core.spec import Resource
 from tidegate.core.units import seconds
 from tidegate.pull.fetch import AT_ONCE, Fetcher
 from tidegate.pull.poller import Poller
-from tidegate.pull.pull_observer import ShownReader
-from tidegate.pull.record_writer import Keeper, Router
+from tidegate.pull.pull_observer import PullObserver
+from tidegate.pull.record_writer import RecordWriter, Router
 from tidegate.pull.sources import PullResponse, SourceClient
 from tidegate.pull.statistics import Statistics
 from tidegate.pull.webhooks import WebhookReader
@@ -90,18 +91,18 @@ class ResourceEngine:
             for origin, text in ((Origin.POLL, resource.poll), (Origin.RECONCILE, resource.reconcile))
             if text is not None
         }
-        self.keeper = self._keeper(0)
+        self.writer = self._writer(0)
         self._build()
 
-    def _keeper(self, fence: int) -> Keeper:
-        return Keeper(self._store, self._router, self._clock, self.source.name, self.name, self.resource, fence)
+    def _writer(self, fence: int) -> RecordWriter:
+        return RecordWriter(self._store, self._router, self._clock, self.source.name, self.name, self.resource, fence)
 
     def _build(self) -> None:
-        self._fetcher = Fetcher(self.source, self.name, self.resource, self.keeper, self._clock)
-        self._shown = ShownReader(self.keeper, self._store.records, self._fetcher, self._clock)
-        self._webhooks = WebhookReader(self._store.log, self.keeper, self.resource, self._to_fetch.set)
+        self._fetcher = Fetcher(self.source, self.name, self.resource, self.writer, self._clock)
+        self._shown = PullObserver(self.writer, self._store.records, self._fetcher, self._clock)
+        self._webhooks = WebhookReader(self._store.log, self.writer, self.resource, self._to_fetch.set)
         self._poller = Poller(
-            self.source, self.resource, self.keeper, self._store.records, self._fetcher, self._clock, self.catch_up
+            self.source, self.resource, self.writer, self._store.records, self._fetcher, self._clock, self.catch_up
         )
 
     # -- life --------------------------------------------------------------------------------------------
@@ -116,7 +117,7 @@ class ResourceEngine:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-        await self.keeper.close()
+        await self.writer.close()
         self._ready.clear()
 
     async def _run(self) -> None:
@@ -133,23 +134,25 @@ class ResourceEngine:
             await asyncio.sleep(RESTART_SECONDS)
 
     async def _end_run(self) -> None:
-        """One that was asked for by hand outlives the work; the keeper it writes with must not meet the next one."""
+        """One that was asked for by hand outlives the work; the record writer it writes with must not meet the next
+        one.
+        """
         if self._run_by is not None:
             self._run_by.cancel()
             await asyncio.wait({self._run_by})
-        await self.keeper.close()
+        await self.writer.close()
 
     async def _work(self) -> None:
-        self.keeper = self._keeper(self._store.leases.fence)
+        self.writer = self._writer(self._store.leases.fence)
         self._build()
-        await self.keeper.load()
-        if not self.keeper.memo.begun:
-            self.keeper.memo.begun = True
-            await self.keeper.save(log_position=max(self.keeper.state.log_position, self._begin_at))
+        await self.writer.load()
+        if not self.writer.engine_state.begun:
+            self.writer.engine_state.begun = True
+            await self.writer.save(committed_offset=max(self.writer.state.committed_offset, self._begin_at))
         self._schedule_first()
         self._heard.set()
         self._ready.set()
-        if self.keeper.memo.dirty:
+        if self.writer.engine_state.dirty:
             self._to_fetch.set()
         works = {
             asyncio.create_task(work)
@@ -189,7 +192,7 @@ class ResourceEngine:
                 await self.catch_up()
             except TidegateError as error:
                 self._heard.set()
-                self.keeper.statistics.failed(error.message, self._clock.now_us())
+                self.writer.statistics.failed(error.message, self._clock.now_us())
                 await asyncio.sleep(error.retry_after_seconds or 1.0)
 
     # -- fetch-backs -------------------------------------------------------------------------------------
@@ -199,35 +202,35 @@ class ResourceEngine:
         while True:
             await self._to_fetch.wait()
             self._to_fetch.clear()
-            while self.keeper.memo.dirty:
+            while self.writer.engine_state.dirty:
                 error = await self._fetch_some()
                 failures = failures + 1 if error is not None else 0
                 if error is not None:
-                    self.keeper.statistics.failed(error.message, self._clock.now_us())
+                    self.writer.statistics.failed(error.message, self._clock.now_us())
                     wait = min(60.0, 0.5 * 2 ** min(failures, 10))
                     await asyncio.sleep(max(wait, error.retry_after_seconds or 0.0))
 
     async def _fetch_some(self) -> TidegateError | None:
         """Fetch a few of the dirty records, longest waiting first, and commit what came."""
-        dirty = sorted(self.keeper.memo.dirty.items(), key=lambda pair: pair[1][0])[: AT_ONCE * 4]
-        marks = dict(dirty)
+        dirty = sorted(self.writer.engine_state.dirty.items(), key=lambda pair: pair[1][0])[: AT_ONCE * 4]
+        high_water_marks = dict(dirty)
         try:
             copies, failure = await self._fetcher.fetch_all([(key, Origin(mark[1])) for key, mark in dirty])
             if copies:
-                await self.keeper.apply(copies, fetched=[(copy.key, marks[copy.key]) for copy in copies])
+                await self.writer.apply(copies, fetched=[(copy.key, high_water_marks[copy.key]) for copy in copies])
         except TidegateError as error:
             return error
-        self._webhooks.room(len(self.keeper.memo.dirty))
+        self._webhooks.room(len(self.writer.engine_state.dirty))
         if failure is not None and failure.code == "page_unreadable":
             # What cannot be read now will hardly be readable in a second: leave those to the next poll or webhook.
             fetched = {copy.key for copy in copies}
-            await self.keeper.apply((), fetched=[pair for pair in dirty if pair[0] not in fetched])
+            await self.writer.apply((), fetched=[pair for pair in dirty if pair[0] not in fetched])
         return failure
 
     # -- polls -------------------------------------------------------------------------------------------
 
     def _schedule_first(self) -> None:
-        state, now_us = self.keeper.state, self._clock.now_us()
+        state, now_us = self.writer.state, self._clock.now_us()
         last = {Origin.POLL: state.polled_at_us, Origin.RECONCILE: state.reconciled_at_us}
         for origin, every in self._every.items():
             spread = self._clock.random() * min(START_SPREAD_SECONDS, every * 0.1)
@@ -300,7 +303,7 @@ class ResourceEngine:
             await self._finish(run.origin, run.applied.changes + run.applied.to_fetch, error)
         except TidegateError as failed:
             error = error or failed
-        if self.keeper.memo.dirty:
+        if self.writer.engine_state.dirty:
             self._to_fetch.set()
         self._failures = self._failures + 1 if error is not None else 0
         self._schedule_next(origin, error)
@@ -327,7 +330,7 @@ class ResourceEngine:
         `found`: changes, and copies in doubt. What is to be fetched is a change that the fetch-back will make.
         """
         now_us = self._clock.now_us()
-        statistics = self.keeper.statistics
+        statistics = self.writer.statistics
         statistics.polls += 1
         statistics.last_poll_at_us = now_us
         if error is not None:
@@ -336,7 +339,7 @@ class ResourceEngine:
             if statistics.failing_since_us is None:
                 statistics.failing_since_us = now_us
                 log.warning("%s: polls fail, and are tried again: %s", self._label, error.message)
-            await self.keeper.save()
+            await self.writer.save()
             return
         if statistics.failing_since_us is not None:
             gone = (now_us - statistics.failing_since_us) / 1_000_000
@@ -345,16 +348,16 @@ class ResourceEngine:
         if not found:
             statistics.empty_polls += 1
         at = "reconciled_at_us" if origin is Origin.RECONCILE else "polled_at_us"
-        await self.keeper.save(**{at: now_us})
+        await self.writer.save(**{at: now_us})
 
     # -- for the API -------------------------------------------------------------------------------------
 
     def shape(self) -> dict[str, object]:
         """The resource's part of `GET /stats`."""
         return {
-            **shape_of(self.resource, self.keeper.state, self.keeper.statistics),
+            **shape_of(self.resource, self.writer.state, self.writer.statistics),
             "next_poll_at": rfc3339(self.next_poll_at_us),
-            "waiting_for_fetch": len(self.keeper.memo.dirty),
+            "waiting_for_fetch": len(self.writer.engine_state.dirty),
         }
 
 
@@ -370,5 +373,5 @@ def shape_of(resource: Resource, state: ResourceState, statistics: Statistics | 
         "poll_every_seconds": seconds(resource.poll) if resource.poll is not None else None,
         "reconcile_every_seconds": seconds(resource.reconcile) if resource.reconcile is not None else None,
         "waiting_for_fetch": 0,
-        "log_position": state.log_position,
+        "committed_offset": state.committed_offset,
     }

@@ -1,4 +1,4 @@
-"""How one source is asked: URLs, credentials, and the one rate budget that all who ask it share.
+"""How one source is asked: URLs, credentials, and the one rate budget that all who ask it partition.
 
 Owns the building of requests from the configuration and the promise that a credential goes to the source's own
 origin and nowhere else. Knows nothing of records, caches or schedules. The HTTP client is handed in; what it needs to
@@ -15,10 +15,10 @@ from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 from tidegate.core.clock import Clock
 from tidegate.core.errors import BadRequest, NotFound, UpstreamError
-from tidegate.core.spec import ApiInlet, ApiKeyAuth, BasicAuth, BearerAuth, Resource
+from tidegate.core.spec import ApiInput, ApiKeyAuth, BasicAuth, BearerAuth, Resource
 from tidegate.core.units import per_second, seconds
 from tidegate.rules.sync.paginators import origin_of
-from tidegate.rules.sync.upstream_rate_limit import Budget
+from tidegate.rules.sync.upstream_rate_limit import UpstreamRateLimit
 
 MAX_ANSWER_BYTES = 16 << 20
 POLL_PATIENCE_SECONDS = 60.0  # a poll waits this long for the budget, then gives up and is scheduled anew
@@ -66,13 +66,13 @@ class SourceClient:
     """One source as it is configured now. Its budget outlives it when only the configuration changes."""
 
     def __init__(
-        self, name: str, api: ApiInlet, client: PullClient, clock: Clock, budget: Budget | None = None
+        self, name: str, api: ApiInput, client: PullClient, clock: Clock, budget: UpstreamRateLimit | None = None
     ) -> None:
         self.name = name
         self.api = api
         self.origin = origin_of(api.base_url)
         self.timeout_seconds = seconds(api.timeout)
-        self.budget = budget or Budget(per_second(api.rate) if api.rate else None)
+        self.budget = budget or UpstreamRateLimit(per_second(api.rate) if api.rate else None)
         self.requests = 0
         self._client = client
         self._clock = clock
@@ -173,7 +173,7 @@ def segment(key: str) -> str:
         raise BadRequest(f"{key!r} is not valid text", hint="send the key as UTF-8, percent-encoded") from None
 
 
-def _credentials(api: ApiInlet) -> tuple[dict[str, str], dict[str, str]]:
+def _credentials(api: ApiInput) -> tuple[dict[str, str], dict[str, str]]:
     """(headers, query parameters) that authenticate us."""
     auth = api.auth
     if isinstance(auth, BearerAuth):

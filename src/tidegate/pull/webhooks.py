@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 from tidegate.core.model import Event
 from tidegate.core.spec import Resource
-from tidegate.pull.record_writer import MAX_DIRTY, Keeper
-from tidegate.pull.yielding import Breather
+from tidegate.pull.record_writer import MAX_DIRTY, RecordWriter
+from tidegate.pull.yielding import Yielder
 from tidegate.rules.sync.merge import Copy
 from tidegate.rules.sync.webhook_copies import WebhookRule, copy_of
 from tidegate.store import Log
@@ -25,9 +25,9 @@ SLICE_EVENTS = 100  # read at once: bodies are up to 1 MiB each
 class WebhookReader:
     """Brings one resource's records up to a place in the log."""
 
-    def __init__(self, log: Log, keeper: Keeper, resource: Resource, wake_fetches: Callable[[], None]) -> None:
+    def __init__(self, log: Log, writer: RecordWriter, resource: Resource, wake_fetches: Callable[[], None]) -> None:
         self._log = log
-        self._keeper = keeper
+        self._writer = writer
         self._resource = resource
         self._rule = WebhookRule(resource.webhook) if resource.webhook is not None else None
         self._wake_fetches = wake_fetches
@@ -46,29 +46,29 @@ class WebhookReader:
 
     async def catch_up(self, upto: int) -> None:
         """Apply everything the log holds up to offset `upto` (inclusive). Raises what the store raises."""
-        if self._rule is None or self._keeper.state.log_position >= upto:
+        if self._rule is None or self._writer.state.committed_offset >= upto:
             return
         async with self._lock:
-            while self._keeper.state.log_position < upto:
-                if len(self._keeper.memo.dirty) >= MAX_DIRTY:
+            while self._writer.state.committed_offset < upto:
+                if len(self._writer.engine_state.dirty) >= MAX_DIRTY:
                     self._room.clear()
                     self._wake_fetches()
                     await self._room.wait()
                 await self._slice(upto)
 
     async def _slice(self, upto: int) -> None:
-        keeper = self._keeper
-        ours = [number for number, one in self._log.audiences().items() if one.source == keeper.source]
-        rows = await self._log.scan(keeper.state.log_position, upto, SLICE_EVENTS, ours) if ours else []
+        writer = self._writer
+        ours = [number for number, one in self._log.audiences().items() if one.source == writer.source]
+        rows = await self._log.scan(writer.state.committed_offset, upto, SLICE_EVENTS, ours) if ours else []
         last = rows[-1][0] if len(rows) == SLICE_EVENTS else upto
         events = await self._log.read([offset for offset, _ in rows]) if rows else []
         copies = await self._copies(events)
         if not copies:
-            keeper.note_position(last)
+            writer.note_offset(last)
             return
-        keeper.webhooks += 1
+        writer.webhooks += 1
         # A webhook moves records without the list having changed for us: the validators of the list are void.
-        applied = await keeper.apply(copies, log_position=last, etag=None, last_modified=None)
+        applied = await writer.apply(copies, committed_offset=last, etag=None, last_modified=None)
         if applied.to_fetch:
             self._wake_fetches()
 
@@ -76,14 +76,14 @@ class WebhookReader:
         rule = self._rule
         assert rule is not None
         copies = []
-        breather = Breather()
+        yielder = Yielder()
         for event in events:
-            await breather.pause()
+            await yielder.pause()
             if not rule.tells(event):
                 continue
-            self._keeper.statistics.webhooks += 1
+            self._writer.statistics.webhooks += 1
             try:
                 copies.append(copy_of(rule, self._resource, event))
             except ValueError:
-                self._keeper.statistics.unreadable += 1
+                self._writer.statistics.unreadable += 1
         return copies

@@ -11,8 +11,8 @@ import asyncio
 SLICE_SECONDS = 0.004
 
 
-class Breather:
-    """`await breather.pause()` after each item: gives the loop a turn when a slice is used up."""
+class Yielder:
+    """`await yielder.pause()` after each item: gives the loop a turn when a slice is used up."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()

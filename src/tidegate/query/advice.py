@@ -11,8 +11,8 @@ from typing import Any
 from tidegate.core import units
 from tidegate.core.clock import parse_instant
 from tidegate.core.spec import Resource
-from tidegate.query.context import Sight
-from tidegate.query.schemas import AdviceForm
+from tidegate.query.context import ReadContext
+from tidegate.query.schemas import AdviceSchema
 
 WORDS = ("not_enough_data", "not_polled", "polls_fail", "keep", "poll_less_often", "poll_more_often", "prefer_webhook")
 ENOUGH_CHANGES = 20
@@ -22,23 +22,23 @@ RARELY_EMPTY = 0.30  # most polls find something, so changes wait for the next o
 COSTLY_REQUESTS = 50.0  # requests for each change found
 
 
-async def all_resources(gateway: Sight) -> list[AdviceForm]:
+async def all_resources(gateway: ReadContext) -> list[AdviceSchema]:
     """One for each configured resource, by name."""
     await gateway.pull.refresh()
     counted = gateway.pull.statistics()
     now = gateway.clock.now_us()
     return [
         advise(f"{name}/{resource}", spec, counted.get(f"{name}/{resource}", {}), now)
-        for name, source in sorted(gateway.live.sources.items())
+        for name, source in sorted(gateway.active.sources.items())
         for resource, spec in sorted(source.spec.resources.items())
     ]
 
 
-def advise(name: str, spec: Resource, counted: dict[str, Any], now_us: int) -> AdviceForm:
+def advise(name: str, spec: Resource, counted: dict[str, Any], now_us: int) -> AdviceSchema:
     """`counted` is the resource's part of `GET /stats`."""
     changes = int(counted.get("changes") or 0)
     word, reason = _decide(spec, counted, changes)
-    return AdviceForm(
+    return AdviceSchema(
         resource=name,
         advice=word,
         reason=reason,

@@ -1,4 +1,4 @@
-"""What the answer door sees of the gateway: the store, the configuration in force, states and costs. Nothing else.
+"""What the answer door sees of the gateway: the store, the active configuration, states and costs. Nothing else.
 
 The gateway fits this without knowing it, so this door imports no engine and no engine imports it.
 """
@@ -55,11 +55,11 @@ class Costs(Protocol):
     def statistics(self) -> dict[str, dict[str, Any]]: ...
 
 
-class Sight(Protocol):
+class ReadContext(Protocol):
     @property
     def store(self) -> Store: ...
     @property
-    def live(self) -> Live: ...
+    def active(self) -> Live: ...
     @property
     def clock(self) -> Clock: ...
     @property

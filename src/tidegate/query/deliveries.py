@@ -2,7 +2,7 @@
 
 The happy path has no rows, so a page walks the log backwards in windows, expands each event by its audience, and
 takes the states from the deliver engine. A state that is rare is looked for where it can be: exhausted and
-cancelled ones among exceptions and bulk settlements, pending ones behind the slowest lane. Windows grow while
+canceled ones among deferred deliveries and bulk settlements, pending ones behind the slowest lane. Windows grow while
 they find little, and the walk is bounded, so a page may be short and still have a cursor.
 """
 
@@ -15,11 +15,11 @@ import msgspec
 from tidegate.core import ids
 from tidegate.core.clock import rfc3339
 from tidegate.core.errors import BadRequest, NotFound
-from tidegate.core.model import Attempt, Audience, DeliveryState, DeliveryView, Event, ExceptionState
+from tidegate.core.model import Attempt, Audience, DeferredState, DeliveryState, DeliveryView, Event
 from tidegate.query import cursors, events
-from tidegate.query.context import Sight
+from tidegate.query.context import ReadContext
 from tidegate.query.events import Allowed, instant
-from tidegate.query.schemas import AttemptForm, DeliveryForm, Page
+from tidegate.query.schemas import AttemptSchema, DeliverySchema, Page
 
 STATES = tuple(state.value for state in DeliveryState)
 FIRST_WINDOW = 500  # offsets
@@ -29,10 +29,10 @@ FULL = 500  # rows a window may hold before it is made smaller
 EVERYTHING = 1 << 30  # one event may go to any number of destinations
 
 _EXCEPTIONS = {
-    DeliveryState.PENDING: (ExceptionState.PENDING, ExceptionState.PARKED),
-    DeliveryState.SENDING: (ExceptionState.PENDING, ExceptionState.PARKED),
-    DeliveryState.EXHAUSTED: (ExceptionState.EXHAUSTED,),
-    DeliveryState.CANCELLED: (ExceptionState.CANCELLED,),
+    DeliveryState.PENDING: (DeferredState.PENDING, DeferredState.BLOCKED_BY_KEY),
+    DeliveryState.SENDING: (DeferredState.PENDING, DeferredState.BLOCKED_BY_KEY),
+    DeliveryState.EXHAUSTED: (DeferredState.EXHAUSTED,),
+    DeliveryState.CANCELED: (DeferredState.CANCELED,),
 }
 
 Pair = tuple[int, int]  # (offset, destination number)
@@ -47,7 +47,7 @@ class _Span(msgspec.Struct, frozen=True):
 
 
 async def page(
-    gateway: Sight,
+    gateway: ReadContext,
     *,
     event: str | None = None,
     destination: str | None = None,
@@ -55,7 +55,7 @@ async def page(
     limit: int,
     cursor: str | None = None,
     allowed: Allowed = None,
-) -> Page[DeliveryForm]:
+) -> Page[DeliverySchema]:
     """Newest events first. BadRequest for an unknown state, NotFound for an unknown event or destination."""
     if state is not None and state not in STATES:
         raise BadRequest(f"state {state!r} is none of {', '.join(STATES)}")
@@ -65,31 +65,31 @@ async def page(
         return await _of_event(gateway, event, number, wanted, limit, cursors.decode_pair(cursor), allowed)
     before = cursors.decode_pair(cursor)
     if before is None:
-        before = (gateway.store.log.told + 1, 0)
+        before = (gateway.store.log.published_offset + 1, 0)
     views, following = await _Walk(gateway, number, wanted, allowed).back(before, limit)
     return Page(await forms(gateway, views), cursors.encode_pair(following) if following is not None else None)
 
 
-def destination_number(gateway: Sight, name: str) -> int:
+def destination_number(gateway: ReadContext, name: str) -> int:
     """The number a name has today, else the last one that had it. NotFound."""
-    live = gateway.live.destinations.get(name)
+    live = gateway.active.destinations.get(name)
     if live is not None:
         return live.number
-    numbers = [number for number, known in gateway.live.destination_names.items() if known == name]
+    numbers = [number for number, known in gateway.active.destination_names.items() if known == name]
     if not numbers:
         raise NotFound(f"there is no destination {name!r}")
     return max(numbers)
 
 
 async def _of_event(
-    gateway: Sight,
+    gateway: ReadContext,
     event_id: str,
     number: int | None,
     state: DeliveryState | None,
     limit: int,
     before: Pair | None,
     allowed: Allowed,
-) -> Page[DeliveryForm]:
+) -> Page[DeliverySchema]:
     event = await events.one(gateway, event_id, allowed)
     views = [
         view
@@ -103,11 +103,11 @@ async def _of_event(
     return Page(await forms(gateway, given), cursors.encode_pair(following) if following is not None else None)
 
 
-async def of_event(gateway: Sight, offset: int, audience: int) -> list[DeliveryView]:
+async def of_event(gateway: ReadContext, offset: int, audience: int) -> list[DeliveryView]:
     """All deliveries of one event, those that a replay made for it too, by destination."""
     decided = {destination for destination, _ in gateway.store.log.audiences()[audience].wanted}
-    others = [(offset, number) for number in gateway.live.destination_names if number not in decided]
-    made = await gateway.store.deliveries.exceptions(offsets=[offset])
+    others = [(offset, number) for number in gateway.active.destination_names if number not in decided]
+    made = await gateway.store.deliveries.deferred(offsets=[offset])
     decided.update(one.destination for one in made)
     if others:
         attempts = await gateway.store.deliveries.attempts(others)
@@ -120,7 +120,9 @@ async def of_event(gateway: Sight, offset: int, audience: int) -> list[DeliveryV
 class _Walk:
     """One walk backwards through the log for deliveries that fit, newest event first, then by destination downwards."""
 
-    def __init__(self, gateway: Sight, destination: int | None, state: DeliveryState | None, allowed: Allowed) -> None:
+    def __init__(
+        self, gateway: ReadContext, destination: int | None, state: DeliveryState | None, allowed: Allowed
+    ) -> None:
         self._gateway = gateway
         self._store = gateway.store
         self._destination = destination
@@ -155,17 +157,21 @@ class _Walk:
         return fitting
 
     async def _spans(self, head: int) -> list[_Span]:
-        """Where the log must be walked for the state; rows of exceptions are looked at beside it."""
+        """Where the log must be walked for the state; rows of deferred deliveries are looked at beside it."""
         standing = await self._store.deliveries.load()
         lanes = list(standing.lanes)
         own = None if self._destination is None else frozenset((self._destination,))
         lanes = [lane for lane in lanes if own is None or lane.destination in own]
         if self._state in (DeliveryState.PENDING, DeliveryState.SENDING):
-            mark = min(standing.marks.values())
-            behind = [lane for lane in lanes if lane.position is not None and lane.position < mark]
-            spans = [_Span(lane.position or 0, mark, frozenset((lane.destination,))) for lane in behind]
-            return [*spans, _Span(mark, head, own)]
-        if self._state in (DeliveryState.EXHAUSTED, DeliveryState.CANCELLED):
+            high_water_mark = min(standing.high_water_marks.values())
+            behind = [
+                lane for lane in lanes if lane.committed_offset is not None and lane.committed_offset < high_water_mark
+            ]
+            spans = [
+                _Span(lane.committed_offset or 0, high_water_mark, frozenset((lane.destination,))) for lane in behind
+            ]
+            return [*spans, _Span(high_water_mark, head, own)]
+        if self._state in (DeliveryState.EXHAUSTED, DeliveryState.CANCELED):
             return [
                 _Span(one.after, one.upto, frozenset((one.destination,)))
                 for one in await self._store.deliveries.ranges()
@@ -177,9 +183,9 @@ class _Walk:
     async def _candidates(self, spans: Sequence[_Span], after: int, upto: int) -> tuple[list[Pair], int]:
         """Pairs of (after, upto], newest first, and the `after` they are complete from: nearer where there are many."""
         pairs: set[Pair] = set()
-        states = tuple(ExceptionState) if self._state is None else _EXCEPTIONS.get(self._state)
+        states = tuple(DeferredState) if self._state is None else _EXCEPTIONS.get(self._state)
         if states is not None:
-            rows, after = await self._exceptions(states, after, upto)
+            rows, after = await self._deferred(states, after, upto)
             pairs.update(rows)
         for span in spans:
             low, high = max(after, span.after), min(upto, span.upto)
@@ -192,10 +198,10 @@ class _Walk:
             seen = await self._visible(seen)
         return sorted(seen, reverse=True), after
 
-    async def _exceptions(self, states: Sequence[ExceptionState], after: int, upto: int) -> tuple[list[Pair], int]:
+    async def _deferred(self, states: Sequence[DeferredState], after: int, upto: int) -> tuple[list[Pair], int]:
         while True:
             cap = FULL if upto - after > 1 else EVERYTHING
-            rows = await self._store.deliveries.exceptions(
+            rows = await self._store.deliveries.deferred(
                 destination=self._destination, states=states, after=after, limit=cap
             )
             if len(rows) < cap or rows[-1].offset > upto:
@@ -231,7 +237,9 @@ class _Walk:
         return any(destination in span.destinations for destination, _ in audience.wanted)
 
     async def _visible(self, pairs: list[Pair]) -> list[Pair]:
-        """Only pairs of events whose source the caller may see; asked of the log, as rows of exceptions name none."""
+        """Only pairs of events whose source the caller may see; asked of the log, as rows of deferred deliveries name
+        none.
+        """
         audiences = self._store.log.audiences()
         wanted = sorted({offset for offset, _ in pairs})
         seen: set[int] = set()
@@ -242,13 +250,13 @@ class _Walk:
         return [pair for pair in pairs if pair[0] in seen]
 
 
-async def one(gateway: Sight, delivery_id: str, allowed: Allowed = None) -> DeliveryForm:
+async def one(gateway: ReadContext, delivery_id: str, allowed: Allowed = None) -> DeliverySchema:
     """One delivery with every attempt. NotFound."""
     view = await view_of(gateway, delivery_id, allowed)
     return (await forms(gateway, [view]))[0]
 
 
-async def view_of(gateway: Sight, delivery_id: str, allowed: Allowed = None) -> DeliveryView:
+async def view_of(gateway: ReadContext, delivery_id: str, allowed: Allowed = None) -> DeliveryView:
     """NotFound when the id names nothing that is kept, or nothing the caller may see."""
     parts = ids.delivery_parts(gateway.store.log.instance, delivery_id)
     if parts is None or parts[0] > events.MAX_OFFSET:
@@ -269,7 +277,7 @@ def _missing(delivery_id: str) -> NotFound:
     )
 
 
-async def forms(gateway: Sight, views: Sequence[DeliveryView]) -> list[DeliveryForm]:
+async def forms(gateway: ReadContext, views: Sequence[DeliveryView]) -> list[DeliverySchema]:
     """JSON forms, with type and source of their events; those whose event was trimmed meanwhile are left out."""
     known: dict[int, Event] = {}
     wanted = sorted({view.offset for view in views})
@@ -277,16 +285,16 @@ async def forms(gateway: Sight, views: Sequence[DeliveryView]) -> list[DeliveryF
         for event in await gateway.store.log.read(wanted[start : start + events.SLICE]):
             known[event.offset] = msgspec.structs.replace(event, body=b"")  # only words are needed
     instance = gateway.store.log.instance
-    names = gateway.live.destination_names
+    names = gateway.active.destination_names
     return [
-        form(instance, view, known[view.offset], names.get(view.destination, ""), gateway.live.route_name(view.route))
+        form(instance, view, known[view.offset], names.get(view.destination, ""), gateway.active.route_name(view.route))
         for view in views
         if view.offset in known
     ]
 
 
-def form(instance: str, view: DeliveryView, event: Event, destination: str, route: str) -> DeliveryForm:
-    return DeliveryForm(
+def form(instance: str, view: DeliveryView, event: Event, destination: str, route: str) -> DeliverySchema:
+    return DeliverySchema(
         id=ids.delivery_id(instance, view.offset, view.destination),
         event=ids.event_id(instance, view.offset),
         event_type=event.type,
@@ -294,15 +302,15 @@ def form(instance: str, view: DeliveryView, event: Event, destination: str, rout
         destination=destination,
         state=view.state.value,
         cause=view.cause,
-        attempts=[attempt_form(instance, attempt) for attempt in view.attempts],
+        attempts=[attempt_schema(instance, attempt) for attempt in view.attempts],
         next_attempt_at=rfc3339(view.next_attempt_at_us),
         first_delivered_at=rfc3339(view.first_delivered_at_us),
         route=route or None,
     )
 
 
-def attempt_form(instance: str, attempt: Attempt) -> AttemptForm:
-    return AttemptForm(
+def attempt_schema(instance: str, attempt: Attempt) -> AttemptSchema:
+    return AttemptSchema(
         id=ids.attempt_id(instance, attempt.offset, attempt.destination, attempt.number),
         number=attempt.number,
         outcome=attempt.outcome.name.lower(),

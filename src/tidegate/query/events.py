@@ -16,8 +16,8 @@ from tidegate.core.clock import rfc3339
 from tidegate.core.errors import BadRequest, NotFound
 from tidegate.core.model import Event, Origin
 from tidegate.query import cursors
-from tidegate.query.context import Sight
-from tidegate.query.schemas import ChangeForm, EventForm, Page
+from tidegate.query.context import ReadContext
+from tidegate.query.schemas import ChangeSchema, EventSchema, Page
 from tidegate.rules.language.view import payload
 from tidegate.store import EventQuery, Log
 
@@ -72,14 +72,14 @@ class Slice(msgspec.Struct, frozen=True):
 
 
 async def page(
-    gateway: Sight,
+    gateway: ReadContext,
     wanted: EventFilter,
     *,
     limit: int,
     cursor: str | None = None,
     ascending: bool = False,
     allowed: Allowed = None,
-) -> Page[EventForm]:
+) -> Page[EventSchema]:
     """A page of the log, newest first; `ascending` follows it and always gives a cursor."""
     check_origin(wanted.origin)
     instance = gateway.store.log.instance
@@ -133,7 +133,7 @@ async def _bounds(
     lowest = 0
     if wanted.since_us is not None:
         first = await log.offset_at(wanted.since_us)
-        lowest = log.told + 1 if first is None else first
+        lowest = log.published_offset + 1 if first is None else first
     if after is not None:
         return 0, None, max(after, lowest - 1)
     if wanted.until_us is not None:
@@ -154,7 +154,7 @@ def check_origin(origin: str | None) -> None:
         raise BadRequest(f"origin {origin!r} is none of {', '.join(ORIGINS)}")
 
 
-async def one(gateway: Sight, event_id: str, allowed: Allowed = None) -> Event:
+async def one(gateway: ReadContext, event_id: str, allowed: Allowed = None) -> Event:
     """NotFound when the id names nothing that is kept, or nothing the caller may see."""
     offset = ids.event_offset(gateway.store.log.instance, event_id)
     event = await at(gateway.store.log, offset) if offset is not None and offset <= MAX_OFFSET else None
@@ -172,8 +172,8 @@ async def at(log: Log, offset: int) -> Event | None:
     return next((event for event in found.events if event.offset == offset), None)
 
 
-def form(instance: str, event: Event, *, headers: bool = False) -> EventForm:
-    return EventForm(
+def form(instance: str, event: Event, *, headers: bool = False) -> EventSchema:
+    return EventSchema(
         id=ids.event_id(instance, event.offset),
         offset=event.offset,
         source=event.source,
@@ -192,11 +192,11 @@ def form(instance: str, event: Event, *, headers: bool = False) -> EventForm:
     )
 
 
-def change_form(stored: bytes) -> ChangeForm | None:
+def change_form(stored: bytes) -> ChangeSchema | None:
     if not stored:
         return None
     change = msgspec.json.decode(stored)
-    return ChangeForm(
+    return ChangeSchema(
         change.get("resource", ""),
         change.get("before"),
         change.get("fields") or [],

@@ -13,15 +13,15 @@ from tidegate.core.errors import NotFound
 from tidegate.core.model import Audience, DeliveryState, Event
 from tidegate.query import deliveries, events, feeding
 from tidegate.query import health as troubles
-from tidegate.query.context import Sight
+from tidegate.query.context import ReadContext
 from tidegate.query.events import Allowed
-from tidegate.query.schemas import DeliveryForm, EventForm, Explanation, RouteVerdict
+from tidegate.query.schemas import DeliverySchema, EventSchema, Explanation, RouteVerdict
 from tidegate.rules.language.view import event_view
 from tidegate.rules.outbound import causes
 from tidegate.rules.routing import RouteRule, why_not
 
 
-async def explain(gateway: Sight, thing_id: str, allowed: Allowed = None) -> Explanation:
+async def explain(gateway: ReadContext, thing_id: str, allowed: Allowed = None) -> Explanation:
     """Of an event's id, or of a delivery's (then only that delivery is told). NotFound."""
     only: int | None = None
     if thing_id.startswith("dlv_"):
@@ -45,16 +45,16 @@ async def explain(gateway: Sight, thing_id: str, allowed: Allowed = None) -> Exp
     seen = event_view(event)
     audience = gateway.store.log.audiences()[event.audience]
     verdicts = _verdicts(gateway, event, audience, form, seen)
-    fed = feeding.fed(gateway.live, event)
+    fed = feeding.fed(gateway.active, event)
     following = _next(gateway, verdicts, told, fed)
     return Explanation(event=form, seen=seen, routes=verdicts, deliveries=told, next=following, fed=fed)
 
 
 def _verdicts(
-    gateway: Sight, event: Event, audience: Audience, form: EventForm, seen: dict[str, Any]
+    gateway: ReadContext, event: Event, audience: Audience, form: EventSchema, seen: dict[str, Any]
 ) -> list[RouteVerdict]:
     """Routes considered then, in deciding order; after them those of today that were not there yet."""
-    live = gateway.live
+    live = gateway.active
     won: dict[int, list[int]] = {}
     for destination, revision in audience.wanted:
         won.setdefault(revision, []).append(destination)
@@ -78,8 +78,8 @@ def _verdicts(
     return verdicts
 
 
-def _verdict(gateway: Sight, rule: RouteRule, won: list[int], audience: Audience, reason: str) -> RouteVerdict:
-    names = gateway.live.destination_names
+def _verdict(gateway: ReadContext, rule: RouteRule, won: list[int], audience: Audience, reason: str) -> RouteVerdict:
+    names = gateway.active.destination_names
     if won:
         reason = "it took the event"
     elif not reason:
@@ -87,7 +87,7 @@ def _verdict(gateway: Sight, rule: RouteRule, won: list[int], audience: Audience
         winners = {
             live_name
             for number, revision in audience.wanted
-            if number in rule.destinations and (live_name := gateway.live.route_name(revision))
+            if number in rule.destinations and (live_name := gateway.active.route_name(revision))
         }
         reason = f"its destinations were taken by {', '.join(sorted(winners)) or 'a route before it'} already"
     return RouteVerdict(
@@ -99,7 +99,7 @@ def _verdict(gateway: Sight, rule: RouteRule, won: list[int], audience: Audience
     )
 
 
-def _next(gateway: Sight, verdicts: list[RouteVerdict], told: list[DeliveryForm], fed: list[str]) -> list[str]:
+def _next(gateway: ReadContext, verdicts: list[RouteVerdict], told: list[DeliverySchema], fed: list[str]) -> list[str]:
     """What happens now, a sentence for each delivery that is not done."""
     if not told and fed:
         return [f"nothing: it fed {', '.join(fed)}, and what changed there is an event of its own"]
@@ -115,19 +115,19 @@ def _next(gateway: Sight, verdicts: list[RouteVerdict], told: list[DeliveryForm]
     return lines or ["nothing: every delivery is done"]
 
 
-def _next_of(gateway: Sight, delivery: DeliveryForm) -> str:
+def _next_of(gateway: ReadContext, delivery: DeliverySchema) -> str:
     state = delivery.state
     if state == DeliveryState.EXHAUSTED.value:
         advice = causes.what_to_do(*_last(delivery))
         mend = f"{advice}, then" if advice else "send it again"
         return f"given up ({causes.why(*_last(delivery))}); {mend}: tidegate replay {delivery.id}"
-    if state == DeliveryState.CANCELLED.value:
-        return f"cancelled ({delivery.cause or 'operator'})"
+    if state == DeliveryState.CANCELED.value:
+        return f"canceled ({delivery.cause or 'operator'})"
     if state == DeliveryState.SENDING.value:
         return "on its way now"
     if state != DeliveryState.PENDING.value:
         return ""
-    live = gateway.live.destinations.get(delivery.destination)
+    live = gateway.active.destinations.get(delivery.destination)
     if live is None:
         return "its destination was deleted"
     if live.pause_reason == "left_file":
@@ -147,7 +147,7 @@ def _next_of(gateway: Sight, delivery: DeliveryForm) -> str:
     return "waits for its turn"
 
 
-def _last(delivery: DeliveryForm) -> tuple[str, int | None]:
+def _last(delivery: DeliverySchema) -> tuple[str, int | None]:
     """(outcome or cause, status) that say why it is not delivered."""
     last = delivery.attempts[-1] if delivery.attempts else None
     if delivery.cause not in ("", "http_error"):

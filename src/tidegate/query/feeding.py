@@ -32,4 +32,4 @@ def fed_unrouted(stats: Stats) -> int:
     for place, counted in stats.resources.items():
         source = place.partition("/")[0]
         told[source] = told.get(source, 0) + int(counted.get("webhooks") or 0)
-    return sum(min(books.unrouted, told.get(name, 0)) for name, books in stats.sources.items())
+    return sum(min(counters.unrouted, told.get(name, 0)) for name, counters in stats.sources.items())

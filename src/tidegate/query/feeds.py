@@ -11,9 +11,9 @@ import re
 
 from tidegate.core.errors import BadRequest, Gone
 from tidegate.query import cursors, events
-from tidegate.query.context import Sight
+from tidegate.query.context import ReadContext
 from tidegate.query.events import Allowed, EventFilter, instant
-from tidegate.query.schemas import FeedForm, FeedPage
+from tidegate.query.schemas import FeedPage, FeedSchema
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
@@ -23,9 +23,9 @@ class FeedExpired(Gone):
 
     code = "feed_expired"
 
-    def __init__(self, name: str, position: int, oldest_cursor: str) -> None:
+    def __init__(self, name: str, committed_offset: int, oldest_cursor: str) -> None:
         super().__init__(
-            f"feed {name!r} stands at offset {position}, and events after it are past the retention",
+            f"feed {name!r} stands at offset {committed_offset}, and events after it are past the retention",
             hint=f'go on from the oldest: POST /api/v1/feeds/{name}/ack {{"cursor": "{oldest_cursor}"}}',
         )
         self.oldest_cursor = oldest_cursor
@@ -36,35 +36,37 @@ def check_name(name: str) -> None:
         raise BadRequest(f"feed name {name[:80]!r} is not of the form [a-z0-9][a-z0-9_-]*, at most 63 letters")
 
 
-async def read(gateway: Sight, name: str, *, limit: int, wanted: EventFilter, allowed: Allowed = None) -> FeedPage:
+async def read(
+    gateway: ReadContext, name: str, *, limit: int, wanted: EventFilter, allowed: Allowed = None
+) -> FeedPage:
     """What comes after the feed's position, oldest first; before the first ack, from the oldest that is kept."""
     check_name(name)
     feed = await gateway.store.settings.feed(name)
-    position = feed.position if feed is not None else 0
-    found = await events.walk(gateway.store.log, wanted, limit=limit, after=position, allowed=allowed)
+    committed_offset = feed.committed_offset if feed is not None else 0
+    found = await events.walk(gateway.store.log, wanted, limit=limit, after=committed_offset, allowed=allowed)
     if feed is not None:  # after the reading: what was trimmed during it may be missing from it
-        await _check_kept(gateway, name, position)
+        await _check_kept(gateway, name, committed_offset)
     instance = gateway.store.log.instance
     return FeedPage(
         [events.form(instance, event) for event in found.events],
-        cursors.encode_offset(cursors.AFTER, max(position, found.edge)),
-        position,
+        cursors.encode_offset(cursors.AFTER, max(committed_offset, found.edge)),
+        committed_offset,
         found.more,
     )
 
 
-async def _check_kept(gateway: Sight, name: str, position: int) -> None:
+async def _check_kept(gateway: ReadContext, name: str, committed_offset: int) -> None:
     trimmed = await gateway.store.log.trimmed()
-    if position < trimmed:
-        raise FeedExpired(name, position, cursors.encode_offset(cursors.AFTER, trimmed))
+    if committed_offset < trimmed:
+        raise FeedExpired(name, committed_offset, cursors.encode_offset(cursors.AFTER, trimmed))
 
 
-async def ack(gateway: Sight, name: str, cursor: str) -> FeedForm:
+async def ack(gateway: ReadContext, name: str, cursor: str) -> FeedSchema:
     """Everything up to the cursor is worked off. An older cursor than the feed's own moves nothing."""
     check_name(name)
     offset = cursors.decode_offset(cursors.AFTER, cursor)
     assert offset is not None
-    head = gateway.store.log.told
+    head = gateway.store.log.published_offset
     if offset > head:  # or read from a node that heard of it before this one
         head = await gateway.store.log.head()
     if offset > head:
@@ -75,4 +77,4 @@ async def ack(gateway: Sight, name: str, cursor: str) -> FeedForm:
         )
     feed = await gateway.store.settings.feed(name, ack=offset, now_us=gateway.clock.now_us())
     assert feed is not None
-    return FeedForm(feed.name, feed.position, instant(feed.updated_at_us))
+    return FeedSchema(feed.name, feed.committed_offset, instant(feed.updated_at_us))

@@ -1,7 +1,7 @@
 """What needs a person: destinations that fail, wait or gave up, resources whose polls fail, who was turned away.
 
 Owns the one list that the overview, `GET /doctor` and `tidegate doctor` show, each entry with what happened, since when
-and what to do. Reads the configuration in force, the books, the senders' health and the costs; decides nothing that a
+and what to do. Reads the active configuration, the counters, the senders' health and the costs; decides nothing that a
 sender or a poll would obey.
 """
 
@@ -14,10 +14,10 @@ from msgspec import Struct
 
 from tidegate.core import units
 from tidegate.core.clock import rfc3339, to_datetime
-from tidegate.query.context import Health, Sight
-from tidegate.query.schemas import DestinationBooks, Instant, Stats
+from tidegate.query.context import Health, ReadContext
+from tidegate.query.schemas import DestinationCounters, Instant, Stats
 from tidegate.rules.outbound import causes
-from tidegate.runtime import LiveDestination
+from tidegate.runtime import ActiveDestination
 
 URGENT = ("failing", "dead_letters")
 REFUSALS_SEEN = 200
@@ -36,7 +36,7 @@ class Trouble(Struct, kw_only=True):
     since: Instant | None = None
 
 
-class TurnedAway(Struct, kw_only=True):
+class RejectedRequests(Struct, kw_only=True):
     """Requests that a source's door refused in the last day, for one reason."""
 
     source: str
@@ -45,29 +45,29 @@ class TurnedAway(Struct, kw_only=True):
     hint: str
 
 
-def find(gateway: Sight, stats: Stats) -> list[Trouble]:
+def find(gateway: ReadContext, stats: Stats) -> list[Trouble]:
     """All of them; first those by which something is late or lost until somebody acts."""
     found: list[Trouble] = []
-    for live in gateway.live.destinations.values():
-        books = stats.destinations.get(live.name) or DestinationBooks()
-        found += of_destination(live, gateway.deliver.health(live.number), books)
-    for source in gateway.live.sources.values():
+    for live in gateway.active.destinations.values():
+        counters = stats.destinations.get(live.name) or DestinationCounters()
+        found += of_destination(live, gateway.deliver.health(live.number), counters)
+    for source in gateway.active.sources.values():
         for name in source.spec.resources:
             place = f"{source.name}/{name}"
             found += of_resource(place, stats.resources.get(place, {}))
     return sorted(found, key=lambda one: one.state not in URGENT)
 
 
-def of_destination(live: LiveDestination, health: Health, books: DestinationBooks) -> list[Trouble]:
+def of_destination(live: ActiveDestination, health: Health, counters: DestinationCounters) -> list[Trouble]:
     """Pure."""
-    waits = f"{_deliveries(books.pending)} {'waits' if books.pending == 1 else 'wait'}"
+    waits = f"{_deliveries(counters.pending)} {'waits' if counters.pending == 1 else 'wait'}"
     found = []
     if live.paused_at_us is not None:
         word, why, hint = _paused(live)
         since = rfc3339(live.paused_at_us)
         found.append(_of(live, "paused", word, f"{why}; {waits}", hint, since))
     elif health.circuit != "closed":
-        gave_up = f", {books.exhausted:,} given up" if books.exhausted else ""
+        gave_up = f", {counters.exhausted:,} given up" if counters.exhausted else ""
         what = f"{failure(health)}; {waits}{gave_up}"
         hint = causes.what_to_do(health.outcome, health.status) or f"see why: tidegate test {live.name}"
         since = rfc3339(health.opened_at_us)
@@ -80,14 +80,14 @@ def of_destination(live: LiveDestination, health: Health, books: DestinationBook
         what = f"{failure(health)}; {waits} for a retry" if health.outcome else f"{waits} for a retry"
         hint = causes.what_to_do(health.outcome, health.status) or f"see why: tidegate test {live.name}"
         found.append(_of(live, "waiting", "retrying", what, hint))
-    if books.exhausted and not any(one.state == "failing" for one in found):  # first things first
-        what = f"{_deliveries(books.exhausted)} {'was' if books.exhausted == 1 else 'were'} given up"
+    if counters.exhausted and not any(one.state == "failing" for one in found):  # first things first
+        what = f"{_deliveries(counters.exhausted)} {'was' if counters.exhausted == 1 else 'were'} given up"
         hint = f"mend what failed, then: tidegate replay --destination {live.name} --state exhausted"
         found.append(_of(live, "dead_letters", "dead letters", what, hint))
     return found
 
 
-def retrying(live: LiveDestination, health: Health) -> bool:
+def retrying(live: ActiveDestination, health: Health) -> bool:
     """Whether all that waits waits for a retry: nothing is on its way, and nothing got through in the last minute.
 
     The circuit opens on many failures. A quiet destination has few, and would be called well while each of them fails.
@@ -107,7 +107,7 @@ def failure(health: Health) -> str:
     return f"{causes.why(health.outcome or 'http_error', health.status)}{detail}"
 
 
-def _paused(live: LiveDestination) -> tuple[str, str, str]:
+def _paused(live: ActiveDestination) -> tuple[str, str, str]:
     """(word, why, what to do)."""
     if live.pause_reason == "left_file":
         return "left the file", "it is not in the file any more", "put it back, or: tidegate config apply --prune"
@@ -116,7 +116,7 @@ def _paused(live: LiveDestination) -> tuple[str, str, str]:
     return "paused", "a person paused it", f"tidegate resume {live.name}"
 
 
-def _of(live: LiveDestination, state: str, word: str, what: str, hint: str, since: str | None = None) -> Trouble:
+def _of(live: ActiveDestination, state: str, word: str, what: str, hint: str, since: str | None = None) -> Trouble:
     return Trouble(kind="destination", name=live.name, state=state, word=word, what=what, hint=hint, since=since)
 
 
@@ -130,13 +130,13 @@ def of_resource(place: str, counted: dict[str, Any]) -> list[Trouble]:
     return [Trouble(kind="resource", name=place, state="failing", word="polls fail", what=what, hint=hint, since=since)]
 
 
-async def turned_away(gateway: Sight) -> list[TurnedAway]:
+async def rejected_requests(gateway: ReadContext) -> list[RejectedRequests]:
     """Of the last day, by source and reason, the most frequent first."""
     after = gateway.clock.now_us() - DAY_US
-    kept = await gateway.store.settings.refusals(limit=REFUSALS_SEEN)
+    kept = await gateway.store.settings.rejections(limit=REFUSALS_SEEN)
     counted = Counter((one.source, one.reason) for one in kept if one.at_us > after)
     return [
-        TurnedAway(source=source, reason=reason, count=count, hint=causes.after_refusal(reason, source))
+        RejectedRequests(source=source, reason=reason, count=count, hint=causes.after_refusal(reason, source))
         for (source, reason), count in counted.most_common()
     ]
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tidegate.query.health import Trouble
-from tidegate.store import SHARES, Node
+from tidegate.store import PARTITIONS, Node
 
 SESSIONS_BESIDE_POOL = 2  # the node's own, and one that looks whether the server is back
 RESERVED = 3  # superuser_reserved_connections
@@ -27,7 +27,13 @@ _MUST_BE_ON = {
 def of_store(facts: dict[str, Any], nodes: Sequence[Node]) -> list[Trouble]:
     """`facts` as `Store.facts()` gives them."""
     if facts.get("kind") == "postgresql":
-        return [*_settings(facts), *_connections(facts, len(nodes)), *_standby(facts), *_clock(facts), *_shares(nodes)]
+        return [
+            *_settings(facts),
+            *_connections(facts, len(nodes)),
+            *_standby(facts),
+            *_clock(facts),
+            *_partitions(nodes),
+        ]
     return list(_embedded(facts))
 
 
@@ -87,12 +93,14 @@ def _clock(facts: dict[str, Any]) -> list[Trouble]:
     ]
 
 
-def _shares(nodes: Sequence[Node]) -> list[Trouble]:
-    free = SHARES - sum(node.shares for node in nodes)
+def _partitions(nodes: Sequence[Node]) -> list[Trouble]:
+    free = PARTITIONS - sum(node.partitions for node in nodes)
     if free <= 0:
         return []
-    what = f"{free} of {SHARES} shares are held by no living node"
-    return [_of("shares", "waiting", "on their way", what, "look again in five seconds: nodes take them by themselves")]
+    what = f"{free} of {PARTITIONS} shares are held by no living node"
+    return [
+        _of("partitions", "waiting", "on their way", what, "look again in five seconds: nodes take them by themselves")
+    ]
 
 
 def _embedded(facts: dict[str, Any]) -> list[Trouble]:

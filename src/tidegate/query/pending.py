@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import msgspec
 
-from tidegate.core.model import DeliveryState, ExceptionState
+from tidegate.core.model import DeferredState, DeliveryState
 from tidegate.query import deliveries, events
-from tidegate.query.context import Sight
-from tidegate.query.schemas import DeliveryForm
+from tidegate.query.context import ReadContext
+from tidegate.query.schemas import DeliverySchema
 
 _OPEN = (DeliveryState.PENDING, DeliveryState.SENDING)
 _SLICE = 64  # offsets looked at beyond what is asked for, as some may be settled ahead
@@ -20,15 +20,15 @@ _SLICE = 64  # offsets looked at beyond what is asked for, as some may be settle
 class Waiting(msgspec.Struct, frozen=True):
     """An open delivery and when its event was received."""
 
-    delivery: DeliveryForm
+    delivery: DeliverySchema
     received_at: str
 
 
-async def oldest(gateway: Sight, destination: str, limit: int) -> list[Waiting]:
+async def oldest(gateway: ReadContext, destination: str, limit: int) -> list[Waiting]:
     """At most `limit` open deliveries of a destination by offset, ascending. NotFound for an unknown name."""
     number = deliveries.destination_number(gateway, destination)
-    rows = await gateway.store.deliveries.exceptions(
-        destination=number, states=(ExceptionState.PENDING, ExceptionState.PARKED), limit=limit
+    rows = await gateway.store.deliveries.deferred(
+        destination=number, states=(DeferredState.PENDING, DeferredState.BLOCKED_BY_KEY), limit=limit
     )
     offsets = {row.offset for row in rows} | set(await _unread(gateway, number, limit + _SLICE))
     pairs = [(offset, number) for offset in sorted(offsets)]
@@ -42,16 +42,16 @@ async def oldest(gateway: Sight, destination: str, limit: int) -> list[Waiting]:
     return [Waiting(form, events.instant(at_us)) for form, at_us in zip(forms, at, strict=False)]
 
 
-async def _unread(gateway: Sight, number: int, limit: int) -> list[int]:
+async def _unread(gateway: ReadContext, number: int, limit: int) -> list[int]:
     """Offsets that the lane owes and has no row for, from its position on."""
     standing = await gateway.store.deliveries.load()
     lane = next((one for one in standing.lanes if one.destination == number), None)
-    position = lane.position if lane is not None else None
-    if position is None:
-        position = standing.mark_of(number)
-    head = gateway.store.log.told
+    committed_offset = lane.committed_offset if lane is not None else None
+    if committed_offset is None:
+        committed_offset = standing.high_water_mark_of(number)
+    head = gateway.store.log.published_offset
     audiences = gateway.store.log.audiences()
     only = [one.number for one in audiences.values() if any(d == number for d, _ in one.wanted)]
-    if position >= head or not only:
+    if committed_offset >= head or not only:
         return []
-    return [offset for offset, _ in await gateway.store.log.scan(position, head, limit, only)]
+    return [offset for offset, _ in await gateway.store.log.scan(committed_offset, head, limit, only)]

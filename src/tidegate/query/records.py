@@ -11,16 +11,16 @@ import msgspec
 from tidegate.core.errors import NotFound
 from tidegate.core.model import RecordState
 from tidegate.query import cursors
-from tidegate.query.context import Sight
+from tidegate.query.context import ReadContext
 from tidegate.query.events import Allowed, instant
-from tidegate.query.schemas import Page, RecordForm
+from tidegate.query.schemas import Page, RecordSchema
 
 PAGE_BYTES = 4 << 20
 
 
-def check_resource(gateway: Sight, source: str, resource: str, allowed: Allowed = None) -> None:
-    """NotFound when the configuration in force has no such resource, or the caller may not see its source."""
-    live = gateway.live.sources.get(source)
+def check_resource(gateway: ReadContext, source: str, resource: str, allowed: Allowed = None) -> None:
+    """NotFound when the active configuration has no such resource, or the caller may not see its source."""
+    live = gateway.active.sources.get(source)
     if live is None or (allowed is not None and source not in allowed):
         raise NotFound(f"there is no source {source[:80]!r}", hint="list them: tidegate config show")
     if resource not in live.spec.resources:
@@ -32,7 +32,7 @@ def check_resource(gateway: Sight, source: str, resource: str, allowed: Allowed 
 
 
 async def page(
-    gateway: Sight,
+    gateway: ReadContext,
     source: str,
     resource: str,
     *,
@@ -41,7 +41,7 @@ async def page(
     limit: int,
     cursor: str | None = None,
     allowed: Allowed = None,
-) -> Page[RecordForm]:
+) -> Page[RecordSchema]:
     """By key ascending; short when the records are heavy."""
     after = cursors.decode_key(cursor)
     check_resource(gateway, source, resource, allowed)
@@ -61,8 +61,8 @@ async def page(
 
 
 async def one(
-    gateway: Sight, source: str, resource: str, key: str, *, deleted: bool = False, allowed: Allowed = None
-) -> RecordForm:
+    gateway: ReadContext, source: str, resource: str, key: str, *, deleted: bool = False, allowed: Allowed = None
+) -> RecordSchema:
     """NotFound: `not_found` when it was never seen, `record_deleted` when the source deleted it."""
     check_resource(gateway, source, resource, allowed)
     record = (await gateway.store.records.known(source, resource, [key])).get(key)
@@ -80,8 +80,8 @@ async def one(
     return form(record, gateway.clock.now_us())
 
 
-def form(record: RecordState, now_us: int) -> RecordForm:
-    return RecordForm(
+def form(record: RecordState, now_us: int) -> RecordSchema:
+    return RecordSchema(
         source=record.source,
         resource=record.resource,
         key=record.key,

@@ -8,36 +8,36 @@ import msgspec
 
 from tidegate.core.clock import rfc3339
 from tidegate.core.errors import NotFound
-from tidegate.query.context import Sight
+from tidegate.query.context import ReadContext
 from tidegate.query.events import instant
-from tidegate.query.schemas import ReplayForm
+from tidegate.query.schemas import ReplaySchema
 from tidegate.store import Replay
 
 
-async def all_replays(gateway: Sight) -> list[ReplayForm]:
+async def all_replays(gateway: ReadContext) -> list[ReplaySchema]:
     """Newest first: the last 200, and those that are not finished."""
     return [form(one) for one in await gateway.store.deliveries.replays()]
 
 
-async def one(gateway: Sight, replay_id: str) -> ReplayForm:
+async def one(gateway: ReadContext, replay_id: str) -> ReplaySchema:
     replay = await gateway.store.deliveries.replay(replay_id) if replay_id.isascii() and "\0" not in replay_id else None
     if replay is None:
         raise NotFound(f"there is no replay {replay_id[:80]!r}", hint="list them: GET /api/v1/replays")
     return form(replay)
 
 
-def form(replay: Replay) -> ReplayForm:
+def form(replay: Replay) -> ReplaySchema:
     asked: dict[str, Any] = msgspec.json.decode(replay.query)
     shown = {name: value for name, value in asked.items() if value is not None}
     for name in ("since", "until"):
         at_us = shown.pop(f"{name}_us", None)
         if at_us is not None:
             shown[name] = rfc3339(at_us)
-    return ReplayForm(
+    return ReplaySchema(
         id=replay.id,
         created_at=instant(replay.created_at_us),
         query=shown,
-        position=replay.position,
+        committed_offset=replay.committed_offset,
         upto=replay.upto,
         matched=replay.matched,
         reopened=replay.reopened,

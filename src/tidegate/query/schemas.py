@@ -30,7 +30,7 @@ class ItemPage(Struct):
     next_cursor: str | None = None
 
 
-class ChangeForm(Struct):
+class ChangeSchema(Struct):
     """How a record changed; `data` of the event is the record after."""
 
     resource: str
@@ -40,7 +40,7 @@ class ChangeForm(Struct):
     number: int
 
 
-class EventForm(Struct, kw_only=True):
+class EventSchema(Struct, kw_only=True):
     """An event of the log. `data` is null when the body is no JSON and no form: ask for `/raw`."""
 
     id: str
@@ -52,7 +52,7 @@ class EventForm(Struct, kw_only=True):
     time: Instant
     received_at: Instant
     data: Any
-    change: ChangeForm | None
+    change: ChangeSchema | None
     content_type: str
     body_bytes: int
     hops: int
@@ -60,7 +60,7 @@ class EventForm(Struct, kw_only=True):
     headers: list[tuple[str, str]] | UnsetType = UNSET  # only where one event is asked for; credentials are redacted
 
 
-class AttemptForm(Struct, kw_only=True):
+class AttemptSchema(Struct, kw_only=True):
     """One finished try, numbered from 1."""
 
     id: str
@@ -77,7 +77,7 @@ class AttemptForm(Struct, kw_only=True):
     answer_bytes: int
 
 
-class DeliveryForm(Struct, kw_only=True):
+class DeliverySchema(Struct, kw_only=True):
     """One event owed to one destination."""
 
     id: str
@@ -87,13 +87,13 @@ class DeliveryForm(Struct, kw_only=True):
     destination: str
     state: str
     cause: str
-    attempts: list[AttemptForm]
+    attempts: list[AttemptSchema]
     next_attempt_at: Instant | None
     first_delivered_at: Instant | None
     route: str | None
 
 
-class RecordForm(Struct, kw_only=True):
+class RecordSchema(Struct, kw_only=True):
     """The latest known state of one item of a resource; `version` is the source's, `number` counts its changes."""
 
     source: str
@@ -113,15 +113,15 @@ class RecordForm(Struct, kw_only=True):
 class FeedPage(Struct):
     """What a feed has for its consumer. Acknowledge with `next_cursor` when it is worked off."""
 
-    data: list[EventForm]
+    data: list[EventSchema]
     next_cursor: str
-    position: int
+    committed_offset: int
     more: bool
 
 
-class FeedForm(Struct):
+class FeedSchema(Struct):
     name: str
-    position: int
+    committed_offset: int
     updated_at: Instant
 
 
@@ -138,15 +138,15 @@ class RouteVerdict(Struct, kw_only=True):
 class Explanation(Struct, kw_only=True):
     """Where an event went and why, and what happens next."""
 
-    event: EventForm
+    event: EventSchema
     seen: Any  # the event as filters see it
     routes: list[RouteVerdict]
-    deliveries: list[DeliveryForm]
+    deliveries: list[DeliverySchema]
     next: list[str]
     fed: list[str] = []  # resources whose records this webhook feeds, by the configuration of today
 
 
-class RefusalForm(Struct):
+class RejectionSchema(Struct):
     at: Instant
     source: str
     reason: str
@@ -160,24 +160,24 @@ class Totals(Struct, kw_only=True):
     delivered: int = 0
     pending: int = 0
     exhausted: int = 0
-    cancelled: int = 0
+    canceled: int = 0
     filtered: int = 0
 
 
-class SourceBooks(Struct, kw_only=True):
+class SourceCounters(Struct, kw_only=True):
     accepted: int = 0
     unrouted: int = 0
 
 
-class DestinationBooks(Struct, kw_only=True):
-    """accepted = filtered + delivered + pending + exhausted + cancelled, at every instant."""
+class DestinationCounters(Struct, kw_only=True):
+    """accepted = filtered + delivered + pending + exhausted + canceled, at every instant."""
 
     accepted: int = 0
     filtered: int = 0
     delivered: int = 0
     pending: int = 0
     exhausted: int = 0
-    cancelled: int = 0
+    canceled: int = 0
 
 
 class Stats(Struct, kw_only=True):
@@ -185,12 +185,12 @@ class Stats(Struct, kw_only=True):
 
     at_offset: int
     totals: Totals
-    sources: dict[str, SourceBooks]
-    destinations: dict[str, DestinationBooks]
+    sources: dict[str, SourceCounters]
+    destinations: dict[str, DestinationCounters]
     resources: dict[str, dict[str, Any]]
 
 
-class AdviceForm(Struct, kw_only=True):
+class AdviceSchema(Struct, kw_only=True):
     """Whether a resource is better polled, polled less, or fed by webhooks; `advice` is a word from a fixed list."""
 
     resource: str
@@ -204,13 +204,13 @@ class AdviceForm(Struct, kw_only=True):
     poll_every_seconds: float | None
 
 
-class ReplayForm(Struct, kw_only=True):
+class ReplaySchema(Struct, kw_only=True):
     """A durable job that makes deliveries again from the log, by the routes of today."""
 
     id: str
     created_at: Instant
     query: dict[str, Any]
-    position: int
+    committed_offset: int
     upto: int
     matched: int
     reopened: int

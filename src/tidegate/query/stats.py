@@ -1,8 +1,8 @@
-"""The books and the costs: what came in, where it went, what asking cost. One snapshot at one offset.
+"""The counters and the costs: what came in, where it went, what asking cost. One snapshot at one offset.
 
 Events are counted per audience where they are appended, settled deliveries per lane where they are settled, and both
 are read in one transaction. So for every destination what is owed is known by arithmetic, and what is pending
-is owed minus settled: accepted = filtered + delivered + pending + exhausted + cancelled holds by construction.
+is owed minus settled: accepted = filtered + delivered + pending + exhausted + canceled holds by construction.
 """
 
 from __future__ import annotations
@@ -10,31 +10,31 @@ from __future__ import annotations
 from collections import Counter
 
 from tidegate.core.model import Lane
-from tidegate.query.context import Sight
-from tidegate.query.schemas import DestinationBooks, SourceBooks, Stats, Totals
-from tidegate.store import Books
+from tidegate.query.context import ReadContext
+from tidegate.query.schemas import DestinationCounters, SourceCounters, Stats, Totals
+from tidegate.store import Counters
 
 
-async def snapshot(gateway: Sight) -> Stats:
-    books = await gateway.store.deliveries.books()
-    stats = balance(books, gateway.live.destination_names)
-    for name in gateway.live.sources:
-        stats.sources.setdefault(name, SourceBooks())
-    for name in gateway.live.destinations:
-        stats.destinations.setdefault(name, DestinationBooks())
+async def snapshot(gateway: ReadContext) -> Stats:
+    counters = await gateway.store.deliveries.counters()
+    stats = balance(counters, gateway.active.destination_names)
+    for name in gateway.active.sources:
+        stats.sources.setdefault(name, SourceCounters())
+    for name in gateway.active.destinations:
+        stats.destinations.setdefault(name, DestinationCounters())
     await gateway.pull.refresh()
     stats.resources = gateway.pull.statistics()
     return stats
 
 
-def balance(books: Books, names: dict[int, str]) -> Stats:
-    """The books by name. A destination that was deleted and made again is one name: its books add up."""
+def balance(counters: Counters, names: dict[int, str]) -> Stats:
+    """The counters by name. A destination that was deleted and made again is one name: its counters add up."""
     totals = Totals()
-    sources: dict[str, SourceBooks] = {}
+    sources: dict[str, SourceCounters] = {}
     owed: Counter[int] = Counter()
     filtered: Counter[int] = Counter()
-    for audience, count in books.audiences:
-        source = sources.setdefault(audience.source, SourceBooks())
+    for audience, count in counters.audiences:
+        source = sources.setdefault(audience.source, SourceCounters())
         source.accepted += count
         totals.accepted += count
         if not audience.wanted:
@@ -44,21 +44,21 @@ def balance(books: Books, names: dict[int, str]) -> Stats:
             owed[destination] += count
         for destination in audience.filtered:
             filtered[destination] += count
-    lanes = {lane.destination: lane for lane in books.lanes}
-    destinations: dict[str, DestinationBooks] = {}
+    lanes = {lane.destination: lane for lane in counters.lanes}
+    destinations: dict[str, DestinationCounters] = {}
     for number in sorted(owed.keys() | filtered.keys() | lanes.keys()):
-        entry = destinations.setdefault(names.get(number, f"number-{number}"), DestinationBooks())
+        entry = destinations.setdefault(names.get(number, f"number-{number}"), DestinationCounters())
         _add(entry, owed[number], filtered[number], lanes.get(number) or Lane(number))
     for entry in destinations.values():
         totals.delivered += entry.delivered
         totals.pending += entry.pending
         totals.exhausted += entry.exhausted
-        totals.cancelled += entry.cancelled
+        totals.canceled += entry.canceled
         totals.filtered += entry.filtered
-    return Stats(at_offset=books.head, totals=totals, sources=sources, destinations=destinations, resources={})
+    return Stats(at_offset=counters.head, totals=totals, sources=sources, destinations=destinations, resources={})
 
 
-def _add(entry: DestinationBooks, owed: int, filtered: int, lane: Lane) -> None:
+def _add(entry: DestinationCounters, owed: int, filtered: int, lane: Lane) -> None:
     """`adopted` are deliveries a replay made beyond the audiences; those that had counted as filtered no longer do."""
     owed += lane.adopted
     filtered -= lane.adopted_filtered
@@ -66,5 +66,5 @@ def _add(entry: DestinationBooks, owed: int, filtered: int, lane: Lane) -> None:
     entry.filtered += filtered
     entry.delivered += lane.delivered
     entry.exhausted += lane.exhausted
-    entry.cancelled += lane.cancelled
-    entry.pending += owed - lane.delivered - lane.exhausted - lane.cancelled
+    entry.canceled += lane.canceled
+    entry.pending += owed - lane.delivered - lane.exhausted - lane.canceled

@@ -42,7 +42,7 @@ class Hub:
         self._log = log
         self._streams: set[Stream] = set()
         self._closed = False
-        log.listen(self._told)
+        log.subscribe(self._told)
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -56,15 +56,15 @@ class Hub:
         events.check_origin(wanted.origin)
         if len(self._streams) >= MAX_STREAMS or self._closed:
             raise TooManyStreams(f"{len(self._streams)} streams are open already", retry_after_seconds=5.0)
-        position = None
+        committed_offset = None
         if last_event_id:
-            position = ids.event_offset(self._log.instance, last_event_id)
-            if position is None or position > events.MAX_OFFSET:
+            committed_offset = ids.event_offset(self._log.instance, last_event_id)
+            if committed_offset is None or committed_offset > events.MAX_OFFSET:
                 raise BadRequest(
                     f"Last-Event-ID {last_event_id[:80]!r} is no event of this log",
                     hint="leave it out to follow from now on",
                 )
-        stream = Stream(self, self._log, wanted, allowed, position)
+        stream = Stream(self, self._log, wanted, allowed, committed_offset)
         self._streams.add(stream)
         return stream
 
@@ -81,13 +81,13 @@ class Hub:
 class Stream:
     """One client's stream. Iterate `chunks()` once; `close()` ends it from anywhere on the loop."""
 
-    def __init__(self, hub: Hub, log: Log, wanted: EventFilter, allowed: Allowed, position: int | None) -> None:
+    def __init__(self, hub: Hub, log: Log, wanted: EventFilter, allowed: Allowed, committed_offset: int | None) -> None:
         self._hub = hub
         self._log = log
         self._wanted = wanted
         self._allowed = allowed
-        self._position = log.told if position is None else position
-        self._live = position is None or position >= log.told
+        self._committed_offset = log.published_offset if committed_offset is None else committed_offset
+        self._live = committed_offset is None or committed_offset >= log.published_offset
         self._queue: deque[Event] = deque()
         self._queue_bytes = 0
         self._overflowed = False
@@ -105,7 +105,7 @@ class Stream:
         if not self._live or self._overflowed:
             return
         for event in batch:
-            if event.offset <= self._position or not self._fits(event):
+            if event.offset <= self._committed_offset or not self._fits(event):
                 continue  # up to there the client has it, from a node that heard of it before this one perhaps
             self._queue.append(event)
             self._queue_bytes += len(event.body)
@@ -143,18 +143,18 @@ class Stream:
     async def _behind(self) -> AsyncIterator[bytes]:
         """What the log holds beyond the position; then live, in the step that found nothing more."""
         while not self._live and not self._closed:
-            told = self._log.told
+            told = self._log.published_offset
             found = await events.walk(
-                self._log, self._wanted, limit=events.SLICE, after=self._position, allowed=self._allowed
+                self._log, self._wanted, limit=events.SLICE, after=self._committed_offset, allowed=self._allowed
             )
             # Asked after the reading: what was trimmed during it may be missing from it.
-            if await self._log.trimmed() > self._position:
+            if await self._log.trimmed() > self._committed_offset:
                 yield await self._expired()
             # The read covers what was told before it began. What is committed and not told yet comes by `offer`.
-            head = self._log.told
+            head = self._log.published_offset
             edge = found.edge if found.more else max(found.edge, told)
-            self._position = max(self._position, min(edge, head))
-            self._live = self._position >= head
+            self._committed_offset = max(self._committed_offset, min(edge, head))
+            self._live = self._committed_offset >= head
             for event in found.events:
                 if event.offset <= head:
                     yield self._chunk(event)
@@ -162,7 +162,7 @@ class Stream:
     async def _expired(self) -> bytes:
         """The client learns of a gap instead of believing that nothing happened."""
         oldest = await self._log.oldest()
-        first = oldest[0] if oldest is not None else self._log.told + 1
+        first = oldest[0] if oldest is not None else self._log.published_offset + 1
         data = msgspec.json.encode({"oldest": ids.event_id(self._log.instance, first)})
         return b"event: expired\ndata: " + data + b"\n\n"
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote
 
 import msgspec
 
-from tidegate.core.spec import FormInlet
+from tidegate.core.spec import FormInput
 from tidegate.receive.handshakes import Reply
 from tidegate.receive.reading import Reading, bounded_id, bounded_key
 from tidegate.rules.inbound.signatures import Headers
@@ -30,7 +30,7 @@ class FormReading(msgspec.Struct):
     refused: str = ""
 
 
-def read_form(form: FormInlet, headers: Headers, body: bytes) -> FormReading:
+def read_form(form: FormInput, headers: Headers, body: bytes) -> FormReading:
     kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     if kind != FORM_TYPE:
         return FormReading(refused="content_type")
@@ -56,7 +56,7 @@ def read_form(form: FormInlet, headers: Headers, body: bytes) -> FormReading:
     )
 
 
-def form_answer(form: FormInlet, headers: Headers, event_id: str | None, *, duplicate: bool = False) -> Reply:
+def form_answer(form: FormInput, headers: Headers, event_id: str | None, *, duplicate: bool = False) -> Reply:
     """JSON when the sender asks for it, else a redirect to the configured page (303: the page is fetched by GET).
 
     `event_id` None: dropped. The answer has the same form then, so that a machine learns nothing from its kind.

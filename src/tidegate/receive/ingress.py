@@ -7,7 +7,7 @@ its protocol; which configuration, which store and which server it does not know
 
 Invariants: no answer with 2xx before `append` returned (a handshake and a dropped form store nothing); a caller that
 is turned away learns that, and never why; what goes wrong on our side is a 503 with `Retry-After`, never a 4xx.
-Crash: an event that was appended and not answered comes again, and is recognised by its delivery id.
+Crash: an event that was appended and not answered comes again, and is recognized by its delivery id.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from tidegate.core.ids import event_id
 from tidegate.core.model import NewEvent, Origin
 from tidegate.receive.forms import form_answer, read_form
 from tidegate.receive.handshakes import Asked, Reply, asked
-from tidegate.receive.inputs import Inlet
+from tidegate.receive.inputs import Input
 from tidegate.receive.reading import MAX_HOPS, Reading, body_hash, hops_of
 from tidegate.rules.inbound.redaction import keep_headers
 from tidegate.rules.inbound.signatures import Headers, Verdict
 from tidegate.rules.language.view import event_view
-from tidegate.store import Log, Refusal
+from tidegate.store import Log, Rejection
 
 BODY_SECONDS = 15.0  # for the whole body, however it drips
 SWEEP_SECONDS = 1.0
@@ -109,7 +109,7 @@ async def _send(send: Send, reply: Reply) -> None:
 # -- the door --------------------------------------------------------------------------------------------
 
 
-class _Refused(Exception):
+class _Rejected(Exception):
     """Ends the judgement of a request with an answer; `reason` is for the operator, "" when it is not worth a row."""
 
     def __init__(self, reply: Reply, reason: str = "", detail: str = "") -> None:
@@ -123,17 +123,17 @@ class _Gone(Exception):
     """The caller hung up: there is nobody to answer."""
 
 
-class ReceiveDoor:
-    """ASGI for `/in/SOURCE`. `sources` gives the inlet of a name; `refuse` keeps a refusal for the operator; `busy`
+class Ingress:
+    """ASGI for `/in/SOURCE`. `sources` gives the input of a name; `refuse` keeps a refusal for the operator; `busy`
     tells that no more may be taken in. None of the three may block."""
 
     def __init__(
         self,
         log: Log,
-        sources: Callable[[str], Inlet | None],
+        sources: Callable[[str], Input | None],
         router: Router,
         clock: Clock,
-        refuse: Callable[[Refusal], None],
+        refuse: Callable[[Rejection], None],
         busy: Callable[[], bool],
     ) -> None:
         self._log = log
@@ -152,76 +152,76 @@ class ReceiveDoor:
         source = scope["path"][4:]  # behind "/in/"
         try:
             await self._judge(source, scope, receive, send)
-        except _Refused as refused:
+        except _Rejected as refused:
             if refused.reason:
                 self._record(source, scope, refused.reason, refused.detail)
             await _send(send, refused.reply)
         except _Gone:
             return
         except TidegateError as error:
-            # The store, or an inlet that does not compile: ours to mend, so the provider is asked to try again.
+            # The store, or an input that does not compile: ours to mend, so the provider is asked to try again.
             self._record(source, scope, error.code, error.message)
             await _send(send, _unavailable(error.retry_after_seconds))
 
     async def _judge(self, source: str, scope: Scope, receive: Receive, send: Send) -> None:
-        inlet = self._sources(source)
-        if inlet is None:
-            raise _Refused(_NOT_FOUND)
+        input = self._sources(source)
+        if input is None:
+            raise _Rejected(_NOT_FOUND)
         headers: Headers = dict(scope["headers"])
         if scope["method"] != "POST":
-            await _send(send, self._other_method(inlet, scope, headers))
+            await _send(send, self._other_method(input, scope, headers))
             return
         if self._busy():
-            raise _Refused(_BUSY)
-        body = await self._body(inlet, headers, receive)
-        request = asked(headers, scope["query_string"], body) if inlet.post_handshakes else None
-        reply = _handshake(inlet, request, signed=False)
+            raise _Rejected(_BUSY)
+        body = await self._body(input, headers, receive)
+        request = asked(headers, scope["query_string"], body) if input.post_handshakes else None
+        reply = _handshake(input, request, signed=False)
         if reply is None:
             now_us = self._clock.now_us()
-            if inlet.verify is not None:
-                self._verify(inlet, scope, headers, body, now_us // 1_000_000)
-                reply = _handshake(inlet, request, signed=True)
+            if input.verify is not None:
+                self._verify(input, scope, headers, body, now_us // 1_000_000)
+                reply = _handshake(input, request, signed=True)
             if reply is None:
-                await self._take(inlet, scope, headers, body, now_us, send)
+                await self._take(input, scope, headers, body, now_us, send)
                 return
         await _send(send, reply)
 
-    async def _take(self, inlet: Inlet, scope: Scope, headers: Headers, body: bytes, now_us: int, send: Send) -> None:
+    async def _take(self, input: Input, scope: Scope, headers: Headers, body: bytes, now_us: int, send: Send) -> None:
         hops = hops_of(headers)
         if hops > MAX_HOPS + 1:
-            raise _Refused(_HOPS, "hops_exceeded", f"tidegate-hops says {hops - 1}")
-        if inlet.form is not None:
-            await self._take_form(inlet, scope, headers, body, now_us, hops, send)
+            raise _Rejected(_HOPS, "hops_exceeded", f"tidegate-hops says {hops - 1}")
+        if input.form is not None:
+            await self._take_form(input, scope, headers, body, now_us, hops, send)
             return
-        assert inlet.read is not None
-        reading = inlet.read(headers, body)
-        offset, duplicate = await self._append(inlet, Origin.WEBHOOK, reading, scope, headers, body, now_us, hops)
-        if inlet.answer is not None:
-            await _send(send, inlet.answer)
+        assert input.read is not None
+        reading = input.read(headers, body)
+        offset, duplicate = await self._append(input, Origin.WEBHOOK, reading, scope, headers, body, now_us, hops)
+        if input.answer is not None:
+            await _send(send, input.answer)
             return
         await send(_AGAIN if duplicate else _ACCEPTED)
         text = f'{{"id":"{event_id(self._log.instance, offset)}"}}'
         await send({"type": "http.response.body", "body": text.encode()})
 
     async def _take_form(
-        self, inlet: Inlet, scope: Scope, headers: Headers, body: bytes, now_us: int, hops: int, send: Send
+        self, input: Input, scope: Scope, headers: Headers, body: bytes, now_us: int, hops: int, send: Send
     ) -> None:
-        assert inlet.form is not None
-        form = read_form(inlet.form, headers, body)
+        assert input.form is not None
+        form = read_form(input.form, headers, body)
         if form.refused:
             seen = headers.get(b"content-type", b"").decode("latin-1")
-            raise _Refused(_NO_FORM if form.refused == "content_type" else _MANY_FIELDS, form.refused, seen[:100])
+            raise _Rejected(_NO_FORM if form.refused == "content_type" else _MANY_FIELDS, form.refused, seen[:100])
         if form.reading is None:
-            self._record(inlet.source, scope, "honeypot", f"the field {inlet.form.honeypot!r} was filled")
-            await _send(send, form_answer(inlet.form, headers, None))
+            self._record(input.source, scope, "honeypot", f"the field {input.form.honeypot!r} was filled")
+            await _send(send, form_answer(input.form, headers, None))
             return
-        offset, duplicate = await self._append(inlet, Origin.FORM, form.reading, scope, headers, body, now_us, hops)
+        offset, duplicate = await self._append(input, Origin.FORM, form.reading, scope, headers, body, now_us, hops)
         id_ = event_id(self._log.instance, offset)
-        await _send(send, form_answer(inlet.form, headers, id_, duplicate=duplicate))
+        await _send(send, form_answer(input.form, headers, id_, duplicate=duplicate))
 
     async def _append(
         self,
-        inlet: Inlet,
+        input: Input,
         origin: Origin,
         reading: Reading,
         scope: Scope,
@@ -233,7 +233,7 @@ class ReceiveDoor:
         """Decide who wants it, and put it on disk: (offset, whether it was there before)."""
         delivery_id = reading.delivery_id
         event = NewEvent(
-            inlet.source,
+            input.source,
             reading.type,
             origin,
             now_us,
@@ -250,46 +250,46 @@ class ReceiveDoor:
             hops,
         )
         view = partial(event_view, event)
-        audience = self._router.decide(inlet.source, reading.type, view)
+        audience = self._router.decide(input.source, reading.type, view)
         if audience is None:
-            audience = await self._router.decide_slow(inlet.source, reading.type, view)
+            audience = await self._router.decide_slow(input.source, reading.type, view)
         event.audience = audience
         appended = (await self._log.append((event,)))[0]
         return appended.offset, appended.duplicate
 
     # -- judging -----------------------------------------------------------------------------------------
 
-    def _verify(self, inlet: Inlet, scope: Scope, headers: Headers, body: bytes, now_s: int) -> None:
-        assert inlet.verify is not None
+    def _verify(self, input: Input, scope: Scope, headers: Headers, body: bytes, now_s: int) -> None:
+        assert input.verify is not None
         query = scope["query_string"]
-        url = f"{inlet.url}?{query.decode('latin-1')}" if query else inlet.url
-        verdict = inlet.verify(headers, body, url, now_s)
+        url = f"{input.url}?{query.decode('latin-1')}" if query else input.url
+        verdict = input.verify(headers, body, url, now_s)
         if verdict is not Verdict.OK:
-            raise _Refused(_UNAUTHORIZED, verdict.value, f"{len(body)} bytes")
+            raise _Rejected(_UNAUTHORIZED, verdict.value, f"{len(body)} bytes")
 
-    def _other_method(self, inlet: Inlet, scope: Scope, headers: Headers) -> Reply:
+    def _other_method(self, input: Input, scope: Scope, headers: Headers) -> Reply:
         """A handshake by GET, HEAD or OPTIONS, else 405. No such request has a body that we would read."""
         request = asked(headers, scope["query_string"], b"")
-        for rule in inlet.handshakes:
+        for rule in input.handshakes:
             if rule.method == scope["method"] and not rule.signed:
                 reply = rule.answer(request)
                 if reply is not None:
                     return reply
-        detail = f"this address takes {inlet.allow.decode()}"
-        return _problem(405, "method_not_allowed", "Method Not Allowed", detail, (b"allow", inlet.allow))
+        detail = f"this address takes {input.allow.decode()}"
+        return _problem(405, "method_not_allowed", "Method Not Allowed", detail, (b"allow", input.allow))
 
     def _record(self, source: str, scope: Scope, reason: str, detail: str) -> None:
         client = scope.get("client")
         remote = str(client[0]) if client else ""
-        self._refuse(Refusal(self._clock.now_us(), source, reason, detail, remote))
+        self._refuse(Rejection(self._clock.now_us(), source, reason, detail, remote))
 
     # -- the body ----------------------------------------------------------------------------------------
 
-    async def _body(self, inlet: Inlet, headers: Headers, receive: Receive) -> bytes:
+    async def _body(self, input: Input, headers: Headers, receive: Receive) -> bytes:
         """The whole body. Refuses a declared length over the limit before a byte is read, any other at the limit."""
         declared = headers.get(b"content-length")
-        if declared is not None and declared.isdigit() and int(declared[:20]) > inlet.max_body:
-            raise _Refused(_TOO_LARGE, "too_large", f"content-length {declared[:20].decode()}")
+        if declared is not None and declared.isdigit() and int(declared[:20]) > input.max_body:
+            raise _Rejected(_TOO_LARGE, "too_large", f"content-length {declared[:20].decode()}")
         task = asyncio.current_task()
         assert task is not None
         self._reading[task] = self._clock.monotonic()
@@ -301,17 +301,17 @@ class ReceiveDoor:
                 raise _Gone
             body: bytes = message.get("body", b"")
             if message.get("more_body", False):
-                body = await _rest(body, inlet.max_body, receive)
+                body = await _rest(body, input.max_body, receive)
         except asyncio.CancelledError:
             if task not in self._late:
                 raise
             task.uncancel()
-            raise _Refused(_TOO_SLOW, "too_slow", f"not complete after {BODY_SECONDS:g} s") from None
+            raise _Rejected(_TOO_SLOW, "too_slow", f"not complete after {BODY_SECONDS:g} s") from None
         finally:
             del self._reading[task]
             self._late.discard(task)
-        if len(body) > inlet.max_body:
-            raise _Refused(_TOO_LARGE, "too_large", f"more than {inlet.max_body} bytes")
+        if len(body) > input.max_body:
+            raise _Rejected(_TOO_LARGE, "too_large", f"more than {input.max_body} bytes")
         return body
 
     def _swept(self) -> None:
@@ -345,10 +345,10 @@ async def _rest(first: bytes, limit: int, receive: Receive) -> bytes:
     return b"".join(parts)
 
 
-def _handshake(inlet: Inlet, request: Asked | None, *, signed: bool) -> Reply | None:
+def _handshake(input: Input, request: Asked | None, *, signed: bool) -> Reply | None:
     if request is None:
         return None
-    for rule in inlet.handshakes:
+    for rule in input.handshakes:
         if rule.method == "POST" and rule.signed is signed:
             reply = rule.answer(request)
             if reply is not None:

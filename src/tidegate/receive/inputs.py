@@ -1,7 +1,7 @@
-"""A source's inlet for pushes, compiled once per configuration: what the door needs, ready to use.
+"""A source's input for pushes, compiled once per configuration: what the door needs, ready to use.
 
-Owns the way from `[sources.NAME.webhook]` or `.form` to an `Inlet`. Knows neither requests nor the store.
-An inlet never changes; a new configuration makes new ones. Compiled inlets hold keys: they are not printed.
+Owns the way from `[sources.NAME.webhook]` or `.form` to an `Input`. Knows neither requests nor the store.
+An input never changes; a new configuration makes new ones. Compiled inputs hold keys: they are not printed.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import msgspec
 
 from tidegate.core import units
 from tidegate.core.errors import NotFound
-from tidegate.core.spec import FormInlet, Source, WebhookInlet
+from tidegate.core.spec import FormInput, Source, WebhookInput
 from tidegate.providers.shape import Answer, Provider, provider_of
 from tidegate.receive.handshakes import CompiledHandshake, Reply, compile_handshake
 from tidegate.receive.reading import Reader, compile_reader
 from tidegate.rules.inbound.signatures import Verifier, compile_verifier
 
 
-class Inlet(msgspec.Struct, frozen=True, kw_only=True):
+class Input(msgspec.Struct, frozen=True, kw_only=True):
     """`form` is set for a form, `read` for a webhook. `verify` None: everything is accepted, as was written out."""
 
     source: str
@@ -29,28 +29,28 @@ class Inlet(msgspec.Struct, frozen=True, kw_only=True):
     answer: Reply | None = None  # None: 202 with the id
     handshakes: tuple[CompiledHandshake, ...] = ()
     post_handshakes: bool = False
-    form: FormInlet | None = None
+    form: FormInput | None = None
 
     def __repr__(self) -> str:
         return f"Inlet({self.source!r})"
 
 
-def compile_inlet(name: str, source: Source, public_url: str) -> Inlet:
-    """The webhook or form inlet of a source; NotFound when it has neither, ConfigError when it contradicts itself."""
+def compile_input(name: str, source: Source, public_url: str) -> Input:
+    """The webhook or form input of a source; NotFound when it has neither, ConfigError when it contradicts itself."""
     if source.webhook is not None:
         return _webhook(name, source.webhook, public_url)
     if source.form is not None:
-        return Inlet(source=name, max_body=units.size_bytes(source.form.max_body), form=source.form)
-    raise NotFound(f"source {name!r} has no webhook and no form inlet")
+        return Input(source=name, max_body=units.size_bytes(source.form.max_body), form=source.form)
+    raise NotFound(f"source {name!r} has no webhook and no form input")
 
 
-def _webhook(name: str, inlet: WebhookInlet, public_url: str) -> Inlet:
-    provider = provider_of(inlet)
-    secrets = [inlet.secret] if isinstance(inlet.secret, str) else inlet.secret
+def _webhook(name: str, input: WebhookInput, public_url: str) -> Input:
+    provider = provider_of(input)
+    secrets = [input.secret] if isinstance(input.secret, str) else input.secret
     handshakes = tuple(compile_handshake(rule, secrets) for rule in provider.handshakes)
-    return Inlet(
+    return Input(
         source=name,
-        max_body=units.size_bytes(inlet.max_body),
+        max_body=units.size_bytes(input.max_body),
         url=f"{public_url.rstrip('/')}/in/{name}" if public_url else "",
         allow=_allow(provider),
         verify=compile_verifier(provider.schemes, secrets) if provider.schemes else None,

@@ -3,7 +3,7 @@
 Owns the shape of what is published and its bounds. Knows no key and no framework: `allowed` raises for a source
 that the caller may not publish to. Invariant: nothing is appended unless every event of the call is right, and no
 answer is given before they are on disk. Crash: a call that was appended and not answered is repeated; an event with
-an `id` is recognised then, one without is a new one.
+an `id` is recognized then, one without is a new one.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _new_event(one: PublishedEvent, at: str, max_data: int | None, now_us: int) 
             f"data has {len(data)} bytes, this source takes {max_data} - at {at}.data",
             code="too_large",
             status=413,
-            hint="send less, or raise max_body of the source's publish inlet",
+            hint="send less, or raise max_body of the source's publish input",
         )
     try:
         _JSON.decode(data)

@@ -28,7 +28,7 @@ MAX_HOPS = 5
 
 
 class Reading(msgspec.Struct, gc=False):
-    """`delivery_id` None: this delivery cannot be recognised when it comes again."""
+    """`delivery_id` None: this delivery cannot be recognized when it comes again."""
 
     type: str
     key: str | None
@@ -144,7 +144,7 @@ def bounded_key(value: Any) -> str | None:
 
 
 def bounded_id(value: Any) -> str | None:
-    """A delivery id. A long or unprintable one is replaced by its hash, which recognises a repeat just as well."""
+    """A delivery id. A long or unprintable one is replaced by its hash, which recognizes a repeat just as well."""
     text = value if type(value) is str else as_text(value)
     if not text:
         return None

@@ -1,7 +1,7 @@
 """What keeps disk bounded: retention by age and by size, forgetting of delivery ids, giving up on the long dead.
 
 Retention never passes what a lane still owes: past its age the lane itself settles it as exhausted (`expired`),
-visible in the books and the log, and only then the events go, in small slices. Dead letters go with their event,
+visible in the counters and the log, and only then the events go, in small slices. Dead letters go with their event,
 counters stay. Crash: every step is its own transaction and is taken up at the next run.
 """
 
@@ -20,7 +20,7 @@ from tidegate.store import Store
 
 EVERY_SECONDS = 60.0
 TRIM_SLICE = 500
-TRIMS = 0  # the share whose holder trims
+TRIMS = 0  # the partition whose holder trims
 log = logging.getLogger("tidegate.maintenance")
 
 
@@ -65,7 +65,7 @@ class Maintenance:
     async def run_once(self) -> int:
         """Expire and trim what is past its age or over the size; returns how many events went.
 
-        Every node expires what its own lanes owe; the one that holds share 0 trims, never past what any lane owes.
+        Every node expires what its own lanes owe; the one that holds partition 0 trims, never past what any lane owes.
         """
         retention = self._live.settings.retention
         now = self._clock.now_us()
@@ -97,7 +97,7 @@ class Maintenance:
         if oldest is None or oldest[1] >= before_us:
             return 0
         first_kept = await self._store.log.offset_at(before_us)
-        return (first_kept - 1) if first_kept is not None else self._store.log.told
+        return (first_kept - 1) if first_kept is not None else self._store.log.published_offset
 
     async def _oversize(self, limit_bytes: int) -> int:
         """The last offset of the oldest tenth while the file is larger than allowed; 0 otherwise."""
@@ -106,4 +106,4 @@ class Maintenance:
         oldest = await self._store.log.oldest()
         if used <= limit_bytes or oldest is None:
             return 0
-        return oldest[0] + max(1, (self._store.log.told - oldest[0]) // 10)
+        return oldest[0] + max(1, (self._store.log.published_offset - oldest[0]) // 10)

@@ -19,7 +19,7 @@ from tidegate.core import spec as config
 from tidegate.core.clock import Clock
 from tidegate.rules.language.transforms import compile_transform
 from tidegate.rules.routing import Decision, RoutePlan, RouteRule, compile_routes
-from tidegate.runtime.shapes import LiveDestination, LiveRoute, LiveSource, Stored, raw_of, spec_of
+from tidegate.runtime.shapes import ActiveDestination, ActiveRoute, ActiveSource, Stored, raw_of, spec_of
 from tidegate.store import Item, Store
 from tidegate.vault import Vault
 
@@ -33,7 +33,7 @@ class _RevisionBody(msgspec.Struct, frozen=True):
     destinations: tuple[int, ...]
 
 
-class InForce:
+class ActiveConfiguration:
     """Reads and decides. `load()` first; all methods belong to the event loop."""
 
     def __init__(self, store: Store, vault: Vault, clock: Clock) -> None:
@@ -51,11 +51,11 @@ class InForce:
         self._plan: RoutePlan = compile_routes((), frozenset())
         self._numbers: dict[tuple[str, int], int] = {}
         self._decisions: dict[int, Decision] = {}  # keeps decisions alive while their id() is a key
-        self.sources: dict[str, LiveSource] = {}
-        self.destinations: dict[str, LiveDestination] = {}
-        self.routes: dict[str, LiveRoute] = {}
+        self.sources: dict[str, ActiveSource] = {}
+        self.destinations: dict[str, ActiveDestination] = {}
+        self.routes: dict[str, ActiveRoute] = {}
         self.destination_names: dict[int, str] = {}
-        self.by_number: dict[int, LiveDestination] = {}
+        self.by_number: dict[int, ActiveDestination] = {}
         self.deleted: dict[int, int] = {}  # destination number -> deleted_at_us
         self.fed_resources: frozenset[tuple[str, str]] = frozenset()  # (source, resource) that a webhook feeds
         self.settings = config.Config()  # gateway, egress and retention of the file
@@ -84,12 +84,12 @@ class InForce:
             item.number: msgspec.json.decode(self._vault.open(item.body, item.kind), type=Stored) for item in current
         }
         sources = {
-            item.name: LiveSource(item.number, item.name, spec_of(stored[item.number], config.Source), item.owner)
+            item.name: ActiveSource(item.number, item.name, spec_of(stored[item.number], config.Source), item.owner)
             for item in current
             if item.kind == "source"
         }
         destinations = {
-            item.name: self._live_destination(item, stored[item.number])
+            item.name: self._active_destination(item, stored[item.number])
             for item in current
             if item.kind == "destination"
         }
@@ -98,7 +98,7 @@ class InForce:
             if item.kind == "route":
                 spec = spec_of(stored[item.number], config.Route)
                 revision = await self._revise(item.name, spec, destinations)
-                routes[item.name] = LiveRoute(item.number, item.name, revision, spec, item.owner)
+                routes[item.name] = ActiveRoute(item.number, item.name, revision, spec, item.owner)
         self._items = {(item.kind, item.name): item for item in current}
         self._stored = stored
         self.sources, self.destinations, self.routes = sources, destinations, routes
@@ -113,7 +113,7 @@ class InForce:
         for listener in self._listeners:
             listener()
 
-    def _live_destination(self, item: Item, stored: Stored) -> LiveDestination:
+    def _active_destination(self, item: Item, stored: Stored) -> ActiveDestination:
         spec: config.Destination = spec_of(stored, config.Destination)
         own = [spec.secret] if isinstance(spec.secret, str) else list(spec.secret)
         now = self._clock.now_us()
@@ -121,7 +121,9 @@ class InForce:
         secrets += tuple(old.secret for old in stored.old if old.until_us > now)
         if spec.type != "webhook":
             secrets = ()
-        return LiveDestination(item.number, item.name, spec, item.owner, item.paused_at_us, item.pause_reason, secrets)
+        return ActiveDestination(
+            item.number, item.name, spec, item.owner, item.paused_at_us, item.pause_reason, secrets
+        )
 
     def _compile(self) -> None:
         rules = [self._rules[route.revision] for route in self.routes.values() if route.spec.enabled]
@@ -137,7 +139,7 @@ class InForce:
 
     # -- route revisions ---------------------------------------------------------------------------------
 
-    async def _revise(self, name: str, spec: config.Route, destinations: Mapping[str, LiveDestination]) -> int:
+    async def _revise(self, name: str, spec: config.Route, destinations: Mapping[str, ActiveDestination]) -> int:
         numbers = tuple(destinations[one].number for one in names_of(spec.to) if one in destinations)
         plain = msgspec.json.encode(_RevisionBody(raw_of(spec), numbers))
         known = self._revisions.get((name, _digest(plain)))
@@ -182,14 +184,14 @@ class InForce:
             )
         return self._transforms[revision]
 
-    def husk(self, number: int) -> LiveDestination | None:
+    def tombstone_of(self, number: int) -> ActiveDestination | None:
         """A destination that was deleted, as something that can settle what it still owes; it sends nothing."""
         deleted_at_us = self.deleted.get(number)
         if deleted_at_us is None:
             return None
         spec = config.Destination(url="http://deleted.invalid/")
         name = self.destination_names.get(number, f"number-{number}")
-        return LiveDestination(number, name, spec, "api", deleted_at_us, "deleted", ())
+        return ActiveDestination(number, name, spec, "api", deleted_at_us, "deleted", ())
 
     # -- the routing decision ----------------------------------------------------------------------------
 

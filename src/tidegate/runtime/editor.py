@@ -22,8 +22,8 @@ from tidegate.core import spec as config
 from tidegate.core.clock import Clock
 from tidegate.core.errors import ChangedElsewhere, ConfigError, Conflict, NotFound, StoreBusy, TidegateError
 from tidegate.rules.outbound.signing import new_secret
-from tidegate.runtime.active import InForce
-from tidegate.runtime.shapes import SPEC_TYPES, ItemChange, LiveRoute, OldSecret, Spec, Stored, raw_of, spec_of
+from tidegate.runtime.active import ActiveConfiguration
+from tidegate.runtime.shapes import SPEC_TYPES, ActiveRoute, ItemChange, OldSecret, Spec, Stored, raw_of, spec_of
 from tidegate.store import Item, Store
 from tidegate.vault import Vault
 
@@ -63,8 +63,8 @@ def _in_turn(change: Change[P, T]) -> Change[P, T]:
     return turn
 
 
-class Live(InForce):
-    """The configuration in force, and the ways to change it. `load()` first; all methods belong to the event loop."""
+class Live(ActiveConfiguration):
+    """The active configuration, and the ways to change it. `load()` first; all methods belong to the event loop."""
 
     def __init__(self, store: Store, vault: Vault, clock: Clock) -> None:
         super().__init__(store, vault, clock)
@@ -315,7 +315,7 @@ class Live(InForce):
         return Item(kind, name, 0, owner, body, place, now, now)
 
 
-def _in_use(route: LiveRoute, what: str) -> Conflict:
+def _in_use(route: ActiveRoute, what: str) -> Conflict:
     return Conflict(
         f"route {route.name!r} still names the {what}",
         hint=f"change or delete the route first: DELETE /api/v1/routes/{route.name}",

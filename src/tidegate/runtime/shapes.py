@@ -1,6 +1,6 @@
-"""What the configuration in force is made of: sources, destinations and routes, as engines see them and as kept.
+"""What the active configuration is made of: sources, destinations and routes, as engines see them and as kept.
 
-Plain structs without behaviour. The body of an item is sealed JSON of `Stored`; only this package reads it.
+Plain structs without behavior. The body of an item is sealed JSON of `Stored`; only this package reads it.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class Stored(msgspec.Struct, frozen=True):
     old: tuple[OldSecret, ...] = ()
 
 
-class LiveSource(msgspec.Struct, frozen=True):
+class ActiveSource(msgspec.Struct, frozen=True):
     number: int
     name: str
     spec: config.Source
     owner: str
 
 
-class LiveDestination(msgspec.Struct, frozen=True):
+class ActiveDestination(msgspec.Struct, frozen=True):
     number: int
     name: str
     spec: config.Destination
@@ -50,7 +50,7 @@ class LiveDestination(msgspec.Struct, frozen=True):
     secrets: tuple[str, ...]  # newest first; () for kinds that do not sign
 
 
-class LiveRoute(msgspec.Struct, frozen=True):
+class ActiveRoute(msgspec.Struct, frozen=True):
     number: int
     name: str
     revision: int

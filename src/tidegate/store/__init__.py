@@ -5,7 +5,7 @@ import this file only; `sqlite/` and `postgres/` implement it and pass `tests/co
 knows no HTTP, no routes and no filters; it keeps what it is told, in the transactions promised here.
 
 Failure: a call that raises `StoreBusy` or `StoreBroken` acknowledged nothing, and whether it was committed
-is unknown; every operation is idempotent or carries what makes a repeat recognisable. `Fenced` says that this node
+is unknown; every operation is idempotent or carries what makes a repeat recognizable. `Fenced` says that this node
 lost its lease: nothing was committed, and what it believed to own is another's.
 """
 
@@ -18,31 +18,31 @@ from tidegate.core.model import (
     Appended,
     Attempt,
     Audience,
+    Deferred,
+    DeferredState,
     Event,
-    Exceptional,
-    ExceptionState,
     NewEvent,
     RangeSettlement,
     RecordState,
 )
 from tidegate.store.shapes import (
     FOREVER_US,
-    SHARES,
+    PARTITIONS,
     ApiKey,
-    Books,
+    Counters,
     EventPage,
     EventQuery,
     Feed,
     Item,
     Node,
     RecordCommit,
-    Refusal,
+    Rejection,
     Replay,
     ResourceState,
     Settlement,
     Standing,
-    share_of,
-    share_of_name,
+    partition_of,
+    partition_of_name,
 )
 
 # -- protocols -------------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ class Log(Protocol):
         ...
 
     @property
-    def told(self) -> int:
+    def published_offset(self) -> int:
         """The highest offset that listeners were told."""
         ...
 
@@ -115,11 +115,11 @@ class Log(Protocol):
         """All interned decisions, in memory."""
         ...
 
-    def listen(self, listener: Listener) -> int:
+    def subscribe(self, listener: Listener) -> int:
         """Call `listener` on the loop with each batch told from now on, ascending. Returns the offset told so far."""
         ...
 
-    def unlisten(self, listener: Listener) -> None: ...
+    def unsubscribe(self, listener: Listener) -> None: ...
 
     async def oldest(self) -> tuple[int, int] | None:
         """(offset, received_at_us) of the oldest event kept."""
@@ -142,20 +142,22 @@ class Log(Protocol):
         ...
 
     async def trim(self, upto: int, limit: int) -> int:
-        """Delete at most `limit` events up to an offset, with attempts and settled exceptions. Returns how many."""
+        """Delete at most `limit` events up to an offset, with attempts and settled deferred deliveries. Returns how
+        many.
+        """
         ...
 
 
 class Deliveries(Protocol):
-    """Positions, exceptions and attempts."""
+    """Positions, deferred deliveries and attempts."""
 
     @property
     def settle_seconds(self) -> float:
         """How long results are collected before they are settled together."""
         ...
 
-    async def load(self, shares: Collection[int] | None = None) -> Standing:
-        """Marks and lanes of `shares`, of all when None."""
+    async def load(self, partitions: Collection[int] | None = None) -> Standing:
+        """Marks and lanes of `partitions`, of all when None."""
         ...
 
     async def settle(self, settlement: Settlement) -> None:
@@ -165,16 +167,16 @@ class Deliveries(Protocol):
         """
         ...
 
-    async def exceptions(
+    async def deferred(
         self,
         *,
         destination: int | None = None,
         offsets: Sequence[int] | None = None,
-        states: Sequence[ExceptionState] | None = None,
+        states: Sequence[DeferredState] | None = None,
         due_before_us: int | None = None,
         after: int | None = None,
         limit: int = 512,
-    ) -> list[Exceptional]:
+    ) -> list[Deferred]:
         """By `due_before_us` ordered by due time, else by offset ascending beyond `after`."""
         ...
 
@@ -184,7 +186,7 @@ class Deliveries(Protocol):
 
     async def ranges(self) -> list[RangeSettlement]: ...
 
-    async def books(self) -> Books:
+    async def counters(self) -> Counters:
         """Counts of events per audience and of settled deliveries per lane, from one read transaction."""
         ...
 
@@ -233,7 +235,7 @@ class Records(Protocol):
 
 
 class Settings(Protocol):
-    """Configuration, route revisions, keys, feeds, refusals and small values."""
+    """Configuration, route revisions, keys, feeds, rejections and small values."""
 
     async def items(self) -> list[Item]:
         """All, the deleted ones too, by kind, place and number."""
@@ -263,7 +265,7 @@ class Settings(Protocol):
         """A feed, or None when it has not been acked yet. `ack` moves it (never back) and makes it."""
         ...
 
-    async def refusals(self, *, put: Sequence[Refusal] = (), limit: int = 100) -> list[Refusal]:
+    async def rejections(self, *, put: Sequence[Rejection] = (), limit: int = 100) -> list[Rejection]:
         """Add to the ring (the newest 1,000 stay), then the newest `limit`, newest first."""
         ...
 
@@ -281,17 +283,19 @@ class Settings(Protocol):
 
 
 class Holder(Protocol):
-    """Who runs what shares stand for: the gateway. Called by `Leases`, one call at a time.
+    """Who runs what partitions stand for: the gateway. Called by `Leases`, one call at a time.
 
-    Only `lost` comes at any time: a `take` or `leave` under way is cancelled then.
+    Only `lost` comes at any time: a `take` or `leave` under way is canceled then.
     """
 
-    async def take(self, shares: frozenset[int]) -> None:
-        """This node now holds `shares`: take up their work. Raises Fenced or StoreBusy: then they are given back."""
+    async def take(self, partitions: frozenset[int]) -> None:
+        """This node now holds `partitions`: take up their work. Raises Fenced or StoreBusy: then they are given
+        back.
+        """
         ...
 
-    async def leave(self, shares: frozenset[int]) -> None:
-        """End the work of `shares`; on return nothing of it is in flight and all is settled."""
+    async def leave(self, partitions: frozenset[int]) -> None:
+        """End the work of `partitions`; on return nothing of it is in flight and all is settled."""
         ...
 
     def lost(self) -> None:
@@ -299,12 +303,12 @@ class Holder(Protocol):
         ...
 
     async def answer(self, call: bytes) -> bytes:
-        """Do what another node asks of a share that is held here. TidegateError travels back to it."""
+        """Do what another node asks of a partition that is held here. TidegateError travels back to it."""
         ...
 
 
 class Leases(Protocol):
-    """The right to do what runs by itself, by share. On SQLite one process holds them all for life.
+    """The right to do what runs by itself, by partition. On SQLite one process holds them all for life.
 
     A node is leased, not its lanes: it renews one row, and every settle and every commit of records checks its fence.
     """
@@ -326,9 +330,9 @@ class Leases(Protocol):
         ...
 
     async def ask(self, share: int, call: bytes) -> bytes:
-        """Have `call` answered by the node that holds a share. StoreBusy when none answered in time.
+        """Have `call` answered by the node that holds a partition. StoreBusy when none answered in time.
 
-        It may be answered more than once, when the share changes hands meanwhile.
+        It may be answered more than once, when the partition changes hands meanwhile.
         """
         ...
 
@@ -372,9 +376,9 @@ class Store(Protocol):
 
 __all__ = [
     "FOREVER_US",
-    "SHARES",
+    "PARTITIONS",
     "ApiKey",
-    "Books",
+    "Counters",
     "Deliveries",
     "EventPage",
     "EventQuery",
@@ -386,13 +390,13 @@ __all__ = [
     "Node",
     "RecordCommit",
     "Records",
-    "Refusal",
+    "Rejection",
     "Replay",
     "ResourceState",
     "Settings",
     "Settlement",
     "Standing",
     "Store",
-    "share_of",
-    "share_of_name",
+    "partition_of",
+    "partition_of_name",
 ]

@@ -1,6 +1,7 @@
-"""The shapes that engines and stores exchange: pages of the log, settlements, books, items, and the shares of work.
+"""The shapes that engines and stores exchange: pages of the log, settlements, counters, items, and the partitions of
+work.
 
-Plain structs without behaviour, in the words of `docs/concepts.md`; times are microseconds since 1970 UTC, offsets
+Plain structs without behavior, in the words of `docs/concepts.md`; times are microseconds since 1970 UTC, offsets
 start at 1. Knows no store. What is kept for life (events, attempts, lanes) is in `tidegate.model`.
 """
 
@@ -11,19 +12,19 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from tidegate.core.model import Attempt, Audience, Event, Exceptional, Lane, NewEvent, RangeSettlement, RecordState
+from tidegate.core.model import Attempt, Audience, Deferred, Event, Lane, NewEvent, RangeSettlement, RecordState
 
-SHARES = 64  # what runs by itself is cut into so many parts; each is held by one node at a time
-
-
-def share_of(destination: int) -> int:
-    """The share that a destination's sender belongs to."""
-    return destination % SHARES
+PARTITIONS = 64  # what runs by itself is cut into so many parts; each is held by one node at a time
 
 
-def share_of_name(name: str) -> int:
-    """The share of a replay, and of a source's polls: all its resources on one node, for they spend one budget."""
-    return zlib.crc32(name.encode()) % SHARES
+def partition_of(destination: int) -> int:
+    """The partition that a destination's sender belongs to."""
+    return destination % PARTITIONS
+
+
+def partition_of_name(name: str) -> int:
+    """The partition of a replay, and of a source's polls: all its resources on one node, for they spend one budget."""
+    return zlib.crc32(name.encode()) % PARTITIONS
 
 
 class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,25 +55,25 @@ class EventPage(msgspec.Struct, frozen=True):
 class Settlement(msgspec.Struct):
     """What one settle makes durable, in one transaction. Idempotent on (event, destination, attempt)."""
 
-    mark: int  # every event up to here was offered to every lane
+    high_water_mark: int  # every event up to here was offered to every lane
     lanes: list[Lane]  # only those that moved; counters are totals, not increments
     attempts: list[Attempt] = []
-    exceptions: list[Exceptional] = []  # put (insert or replace)
-    closed: list[tuple[int, int]] = []  # (destination, offset) of exceptions that ended as delivered
+    deferred: list[Deferred] = []  # put (insert or replace)
+    closed: list[tuple[int, int]] = []  # (destination, offset) of deferred deliveries that ended as delivered
     ranges: list[RangeSettlement] = []
     taken: Sequence[int] = ()  # shares that from here on stand at this node's mark
-    left: Sequence[tuple[int, int]] = ()  # (share, mark) that this node no longer feeds: they stand there
+    left: Sequence[tuple[int, int]] = ()  # (partition, mark) that this node no longer feeds: they stand there
     fence: int = 0  # the lease it was made up under; 0 is whatever the store holds now
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """How far deliveries are: a lane without a row, or with position None, stands at the mark of its share."""
+    """How far deliveries are: a lane without a row, or with position None, stands at the mark of its partition."""
 
-    marks: Mapping[int, int]  # by share
+    high_water_marks: Mapping[int, int]  # by partition
     lanes: Sequence[Lane]  # that have a row
 
-    def mark_of(self, destination: int) -> int:
-        return self.marks[share_of(destination)]
+    def high_water_mark_of(self, destination: int) -> int:
+        return self.high_water_marks[partition_of(destination)]
 
 
 FOREVER_US = 1 << 62  # of a lease that does not run out
@@ -83,18 +84,18 @@ class Node(msgspec.Struct, frozen=True):
 
     id: str
     fence: int
-    shares: int
+    partitions: int
     started_at_us: int
     lease_expires_at_us: int
     status: bytes = b"{}"
-    mark: int = 0  # how far it offered the log to the lanes of its shares
+    high_water_mark: int = 0  # how far it offered the log to the lanes of its partitions
 
 
-class Books(msgspec.Struct, frozen=True):
+class Counters(msgspec.Struct, frozen=True):
     """One snapshot. `audiences`: (number, events counted); lanes carry what is settled."""
 
     head: int
-    mark: int
+    high_water_mark: int
     audiences: tuple[tuple[Audience, int], ...]
     lanes: tuple[Lane, ...]
 
@@ -105,7 +106,7 @@ class Replay(msgspec.Struct, frozen=True):
     id: str
     created_at_us: int
     query: bytes
-    position: int
+    committed_offset: int
     upto: int
     matched: int = 0
     reopened: int = 0
@@ -143,11 +144,11 @@ class ApiKey(msgspec.Struct, frozen=True):
 
 class Feed(msgspec.Struct, frozen=True):
     name: str
-    position: int
+    committed_offset: int
     updated_at_us: int
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class Rejection(msgspec.Struct, frozen=True):
     """A request that the receive door turned away; a bounded ring for the operator."""
 
     at_us: int
@@ -166,12 +167,12 @@ class ResourceState(msgspec.Struct, frozen=True):
     etag: str | None = None
     last_modified: str | None = None
     first_done: bool = False  # the first poll (or scan) was completed
-    log_position: int = 0  # webhooks of the source are applied up to here
+    committed_offset: int = 0  # webhooks of the source are applied up to here
     polled_at_us: int | None = None
     reconciled_at_us: int | None = None
     scanned_at_us: int | None = None
     statistics: bytes = b"{}"  # counters of the engine, JSON
-    memo: bytes = b"{}"  # anything else the engine keeps, JSON
+    engine_state: bytes = b"{}"  # anything else the engine keeps, JSON
 
 
 class RecordCommit(msgspec.Struct):

@@ -1,7 +1,7 @@
 """Charts: numbers in, SVG text out. Pure, escaped, without style attributes (the CSP forbids them).
 
 Every chart has a title and a description, labels what it draws directly, starts axes of counts at zero, uses no
-colour but those of pull and push for data, and stays readable in black and white: push is solid, pull is hollow.
+color but those of pull and push for data, and stays readable in black and white: push is solid, pull is hollow.
 A chart never hides a number: the page that shows it carries a table with the same figures.
 """
 

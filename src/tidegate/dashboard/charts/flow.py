@@ -2,7 +2,7 @@
 
 One lane a source (two when it is both told and asked) and one a destination, its width by volume on one linear scale
 for both sides. Push is a solid ribbon with a filled head, pull two thin lines with an open head, so the map reads
-without colour. What waits for a destination is a ruled basin where its lane begins; an open circuit and a pause are a
+without color. What waits for a destination is a ruled basin where its lane begins; an open circuit and a pause are a
 gap in the lane. Drawn in a wide and in a narrow form: the narrow one writes labels above its lanes, so that a phone
 shows the same figures. Pure: figures in, SVG text out.
 """
@@ -31,7 +31,7 @@ class FlowLane(NamedTuple):
     words: str  # the line below the name
     href: str
     gap: str = ""
-    tone: str = ""  # "wait", "fail", "off": colour of the words
+    tone: str = ""  # "wait", "fail", "off": color of the words
     waiting: int = 0  # what stands before it: drawn as a basin where its lane begins
 
 
@@ -185,7 +185,7 @@ def _ribbon(x1: float, x2: float, y: float, width: float, lane: FlowLane) -> str
 
 
 def _basin(x: float, y: float, length: float, width: float) -> str:
-    """What waits, as a well before the lane, ruled so that it is told from a lane without colour."""
+    """What waits, as a well before the lane, ruled so that it is told from a lane without color."""
     top = y - width / 2
     steps = len(range(6, int(length), 6))
     rules = f"M{num(x + 6)} {num(top)}" + f"m6-{num(width)}".join([f"v{num(width)}"] * steps)

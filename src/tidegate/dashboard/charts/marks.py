@@ -1,6 +1,6 @@
-"""The small marks: state signs and bars, and the numbers helper that all charts share.
+"""The small marks: state signs and bars, and the numbers helper that all charts partition.
 
-Knows no page. A sign is drawn in a box of 12 x 12 in `currentColor`; the class of its parent gives the colour, and
+Knows no page. A sign is drawn in a box of 12 x 12 in `currentColor`; the class of its parent gives the color, and
 the shape alone already tells the state.
 """
 
@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 from tidegate.dashboard.formatting import visible
 
-# The glyph of each state sign (look: State sign). "f" is filled, "cut" takes the colour of the surface.
+# The glyph of each state sign (look: State sign). "f" is filled, "cut" takes the color of the surface.
 SIGNS = {
     "delivered": '<circle class="f" cx="6" cy="6" r="5.5"/>',
     "sending": '<circle cx="6" cy="6" r="4.75"/><path class="f" d="M6 1.5a4.5 4.5 0 0 1 0 9z"/>',
     "pending": '<circle cx="6" cy="6" r="4.75"/>',
     "retry": '<circle cx="6" cy="6" r="4.75"/><path class="f" d="M6 6V1.2A4.8 4.8 0 0 1 10.8 6z"/>',
     "exhausted": '<circle class="f" cx="6" cy="6" r="5.75"/><path class="cut" d="M4 4l4 4M8 4l-4 4"/>',
-    "cancelled": '<circle cx="6" cy="6" r="4.75"/><path d="M3.4 6h5.2"/>',
+    "canceled": '<circle cx="6" cy="6" r="4.75"/><path d="M3.4 6h5.2"/>',
     "paused": '<circle cx="6" cy="6" r="4.75"/><path d="M6 3.4v5.2"/>',
     "filtered": '<circle class="f" cx="6" cy="6" r="2"/>',
 }
@@ -29,7 +29,7 @@ TONES = {
     "pending": "wait",
     "retry": "wait",
     "exhausted": "fail",
-    "cancelled": "off",
+    "canceled": "off",
     "paused": "off",
     "filtered": "off",
 }

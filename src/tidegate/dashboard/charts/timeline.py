@@ -75,9 +75,9 @@ def _places(instants: Sequence[int], width: int) -> tuple[list[float], list[floa
     """x of each instant, and the waits between them in seconds. Every gap has room for a sign."""
     waits = [max(0.0, (b - a) / 1e6) for a, b in pairwise(instants)]
     weights = [1.2 + math.log10(1 + wait) for wait in waits]
-    room = min(width - 52, 110 * len(waits) + 40 * sum(1 for w in waits if w >= 60))
+    context = min(width - 52, 110 * len(waits) + 40 * sum(1 for w in waits if w >= 60))
     total = sum(weights) or 1
     xs = [8.0]
     for weight in weights:
-        xs.append(xs[-1] + weight / total * room)
+        xs.append(xs[-1] + weight / total * context)
     return xs, waits

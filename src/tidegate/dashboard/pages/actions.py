@@ -1,6 +1,6 @@
 """What a person does here: pause, resume, test, retry, cancel, replay, theme. A POST, then 303 to the page before.
 
-The border (`room.py`) has checked the session and its CSRF token. Every action is a verb of the engines; nothing is
+The border (`context.py`) has checked the session and its CSRF token. Every action is a verb of the engines; nothing is
 changed here. The result of a test is kept in memory for the page that shows it, the last one of each destination.
 """
 
@@ -14,7 +14,7 @@ from starlette.responses import Response
 from tidegate.core import ids
 from tidegate.core.model import Attempt, Outcome
 from tidegate.dashboard import formatting as words
-from tidegate.dashboard.page_context import Room, field, own_path, see_other
+from tidegate.dashboard.page_context import PageContext, field, own_path, see_other
 from tidegate.dashboard.render import THEME_COOKIE
 from tidegate.deliver.replay import ReplayQuery
 from tidegate.query import deliveries, events
@@ -26,24 +26,24 @@ _TESTS_KEPT = 200
 _tests: dict[tuple[str, int], Attempt] = {}  # (instance, destination number) -> what came of its last test
 
 
-async def pause(room: Room, request: Request) -> Response:
+async def pause(context: PageContext, request: Request) -> Response:
     name = request.path_params["name"]
-    await room.gateway.live.pause(name)
+    await context.gateway.active.pause(name)
     return see_other(own_path(field(request, "back"), f"/destinations/{name}"), "paused")
 
 
-async def resume(room: Room, request: Request) -> Response:
+async def resume(context: PageContext, request: Request) -> Response:
     name = request.path_params["name"]
-    await room.gateway.live.resume(name)
+    await context.gateway.active.resume(name)
     return see_other(own_path(field(request, "back"), f"/destinations/{name}"), "resumed")
 
 
-async def test(room: Room, request: Request) -> Response:
+async def test(context: PageContext, request: Request) -> Response:
     name = request.path_params["name"]
-    attempt = await room.gateway.deliver.test(name)
+    attempt = await context.gateway.deliver.test(name)
     while len(_tests) >= _TESTS_KEPT:
         del _tests[next(iter(_tests))]
-    _tests[room.gateway.store.log.instance, attempt.destination] = attempt
+    _tests[context.gateway.store.log.instance, attempt.destination] = attempt
     ok = attempt.outcome is Outcome.OK
     return see_other(f"/destinations/{name}", "test-ok" if ok else "test-failed")
 
@@ -62,38 +62,38 @@ def last_test(gateway: Gateway, number: int) -> dict[str, Any] | None:
     }
 
 
-async def retry(room: Room, request: Request) -> Response:
-    view = await deliveries.view_of(room.gateway, request.path_params["id"])
-    await room.gateway.deliver.retry(view.offset, view.destination)
-    return see_other(own_path(field(request, "back"), _event_path(room, view.offset)), "retried")
+async def retry(context: PageContext, request: Request) -> Response:
+    view = await deliveries.view_of(context.gateway, request.path_params["id"])
+    await context.gateway.deliver.retry(view.offset, view.destination)
+    return see_other(own_path(field(request, "back"), _event_path(context, view.offset)), "retried")
 
 
-async def cancel(room: Room, request: Request) -> Response:
-    view = await deliveries.view_of(room.gateway, request.path_params["id"])
-    await room.gateway.deliver.cancel(view.offset, view.destination)
-    return see_other(own_path(field(request, "back"), _event_path(room, view.offset)), "cancelled")
+async def cancel(context: PageContext, request: Request) -> Response:
+    view = await deliveries.view_of(context.gateway, request.path_params["id"])
+    await context.gateway.deliver.cancel(view.offset, view.destination)
+    return see_other(own_path(field(request, "back"), _event_path(context, view.offset)), "canceled")
 
 
-def _event_path(room: Room, offset: int) -> str:
-    return f"/events/{ids.event_id(room.gateway.store.log.instance, offset)}"
+def _event_path(context: PageContext, offset: int) -> str:
+    return f"/events/{ids.event_id(context.gateway.store.log.instance, offset)}"
 
 
-async def replay_event(room: Room, request: Request) -> Response:
+async def replay_event(context: PageContext, request: Request) -> Response:
     """All deliveries of one event again, by the routes of today."""
-    event = await events.one(room.gateway, request.path_params["id"])
-    path = _event_path(room, event.offset)
-    await room.gateway.deliver.replay(ReplayQuery(event=path.rpartition("/")[2]))
+    event = await events.one(context.gateway, request.path_params["id"])
+    path = _event_path(context, event.offset)
+    await context.gateway.deliver.replay(ReplayQuery(event=path.rpartition("/")[2]))
     return see_other(path, "replayed")
 
 
-async def replay_dead(room: Room, request: Request) -> Response:
+async def replay_dead(context: PageContext, request: Request) -> Response:
     """The dead letters of one destination again."""
     name = request.path_params["name"]
-    await room.gateway.deliver.replay(ReplayQuery(destination=name, state="exhausted"))
+    await context.gateway.deliver.replay(ReplayQuery(destination=name, state="exhausted"))
     return see_other(f"/destinations/{name}", "replayed")
 
 
-async def theme(room: Room, request: Request) -> Response:
+async def theme(context: PageContext, request: Request) -> Response:
     """The theme switch for a browser without scripts; with them the cookie is set in the page."""
     answer = see_other(own_path(field(request, "back"), "/"))
     wanted = field(request, "theme")

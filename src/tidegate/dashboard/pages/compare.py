@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from tidegate.dashboard import formatting as words
 from tidegate.dashboard.charts import Bar, bars
-from tidegate.dashboard.page_context import Room
+from tidegate.dashboard.page_context import PageContext
 from tidegate.dashboard.pages.health import PULLED
 from tidegate.query import advice, stats
 
@@ -26,11 +26,11 @@ _VERDICTS = {
 }
 
 
-async def page(room: Room, request: Request) -> Response:
-    snapshot = await stats.snapshot(room.gateway)
-    told = {one.resource: msgspec.to_builtins(one) for one in await advice.all_resources(room.gateway)}
+async def page(context: PageContext, request: Request) -> Response:
+    snapshot = await stats.snapshot(context.gateway)
+    told = {one.resource: msgspec.to_builtins(one) for one in await advice.all_resources(context.gateway)}
     rows = [view(name, counted, told.get(name, {})) for name, counted in sorted(snapshot.resources.items())]
-    return room.pages.page(request, "compare.html", room="compare", rows=rows)
+    return context.pages.page(request, "compare.html", section="compare", rows=rows)
 
 
 def view(name: str, counted: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:

@@ -12,38 +12,38 @@ from tidegate.core import spec as config
 from tidegate.core.errors import NotFound
 from tidegate.dashboard import badges as signs
 from tidegate.dashboard import formatting as words
-from tidegate.dashboard.page_context import Room
+from tidegate.dashboard.page_context import PageContext
 from tidegate.dashboard.pages import health, lists
 from tidegate.dashboard.pages.actions import last_test
 from tidegate.query import deliveries, stats
 from tidegate.query import pending as queue
-from tidegate.query.schemas import DeliveryForm
-from tidegate.runtime import LiveDestination
+from tidegate.query.schemas import DeliverySchema
+from tidegate.runtime import ActiveDestination
 
 SHOWN = 20
 
 
-async def page(room: Room, request: Request) -> Response:
-    snapshot = await stats.snapshot(room.gateway)
-    known = room.gateway.live.destinations
-    looks = [health.destination(room.gateway, one, snapshot)["sign"] for one in known.values()]
+async def page(context: PageContext, request: Request) -> Response:
+    snapshot = await stats.snapshot(context.gateway)
+    known = context.gateway.active.destinations
+    looks = [health.destination(context.gateway, one, snapshot)["sign"] for one in known.values()]
     bad = sum(1 for look in looks if look in ("exhausted", "paused", "retry"))
     subline = f"{words.plural(len(known), 'receiver')}, {f'{bad} of them not well' if bad else 'all well'}."
     names, turn = lists.turned(list(known), request)
-    return room.pages.page(
+    return context.pages.page(
         request,
         "destinations.html",
-        room="destinations",
-        destinations=[health.destination(room.gateway, known[name], snapshot) for name in names],
+        section="destinations",
+        destinations=[health.destination(context.gateway, known[name], snapshot) for name in names],
         subline=subline,
         turn=turn,
     )
 
 
-async def one(room: Room, request: Request) -> Response:
+async def one(context: PageContext, request: Request) -> Response:
     """`/destinations/NAME`."""
-    gateway, name = room.gateway, request.path_params["name"]
-    live = gateway.live.destinations.get(name)
+    gateway, name = context.gateway, request.path_params["name"]
+    live = gateway.active.destinations.get(name)
     if live is None:
         raise NotFound(f"there is no destination {name[:80]!r}")
     snapshot = await stats.snapshot(gateway)
@@ -52,10 +52,10 @@ async def one(room: Room, request: Request) -> Response:
     dead = []
     if shown["exhausted"]:
         dead = (await deliveries.page(gateway, destination=name, state="exhausted", limit=SHOWN)).data
-    return room.pages.page(
+    return context.pages.page(
         request,
         "destination.html",
-        room="destinations",
+        section="destinations",
         d=view(shown, live),
         waiting=[_row(one.delivery) for one in waiting],
         oldest_at=waiting[0].received_at if waiting else None,
@@ -63,7 +63,7 @@ async def one(room: Room, request: Request) -> Response:
         dead=[_row(one) for one in dead],
         routes=[
             {"name": route.name, "words": _route_words(route.spec)}
-            for route in gateway.live.routes.values()
+            for route in gateway.active.routes.values()
             if name in names_of(route.spec.to)
         ],
         test=last_test(gateway, live.number),
@@ -77,7 +77,7 @@ def _undo(name: str, done: str) -> tuple[str, str] | None:
     return (f"/destinations/{name}/pause", f"Pause {name} again") if done == "resumed" else None
 
 
-def view(shown: dict[str, Any], live: LiveDestination) -> dict[str, Any]:
+def view(shown: dict[str, Any], live: ActiveDestination) -> dict[str, Any]:
     why, why_at, meaning = "", None, ""
     if shown["paused"]:
         why, meaning = {
@@ -131,7 +131,7 @@ def _route_words(spec: config.Route) -> str:
     return text if spec.enabled else f"{text} (off)"
 
 
-def _row(one: DeliveryForm) -> dict[str, Any]:
+def _row(one: DeliverySchema) -> dict[str, Any]:
     sign = signs.delivery(one.state, len(one.attempts))
     return {
         "event": one.event,

@@ -16,11 +16,11 @@ from tidegate.dashboard import badges as signs
 from tidegate.dashboard import formatting as words
 from tidegate.dashboard import payload
 from tidegate.dashboard.charts import Try, attempt_timeline
-from tidegate.dashboard.page_context import Room
+from tidegate.dashboard.page_context import PageContext
 from tidegate.dashboard.pages import health
 from tidegate.deliver.replay import ReplayQuery
 from tidegate.query import events, explain
-from tidegate.query.schemas import AttemptForm, DeliveryForm, EventForm, Explanation
+from tidegate.query.schemas import AttemptSchema, DeliverySchema, EventSchema, Explanation
 
 if TYPE_CHECKING:
     from tidegate.process.gateway import Gateway
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ATTEMPTS = 4  # of a delivery, shown with their answers; the API has all
 ROUTES = 10
 ANSWER_TEXT = 600
-# A page stays under 60 KB: what is told of deliveries, what far sides answered and the payload share these bytes.
+# A page stays under 60 KB: what is told of deliveries, what far sides answered and the payload partition these bytes.
 PAGE_BYTES = 20_000
 CARDS_BYTES = 8_000  # deliveries are shown in full until this is used, the rest in a line each
 CARD_BYTES, ATTEMPT_BYTES, LINE_BYTES = 1_250, 560, 240
@@ -36,36 +36,36 @@ LINES = 15
 FOREIGN = 3_000
 LEAST_PAYLOAD = 4_500
 FINDABLE = 12  # values from which on a payload has a field to find one
-_URGENT = ("exhausted", "pending", "sending", "cancelled", "delivered")  # who did not get it, first
+_URGENT = ("exhausted", "pending", "sending", "canceled", "delivered")  # who did not get it, first
 VIEWS = ("tree", "raw", "headers")
 
 
-async def page(room: Room, request: Request) -> Response:
+async def page(context: PageContext, request: Request) -> Response:
     """`/events/ID?view=tree|raw|headers`."""
     event_id = request.path_params["id"]
-    stored = await events.one(room.gateway, event_id)
-    told = await explain.explain(room.gateway, event_id)
+    stored = await events.one(context.gateway, event_id)
+    told = await explain.explain(context.gateway, event_id)
     wanted = request.query_params.get("view", "tree")
-    context = view(
+    shown = view(
         told,
-        held=health.held_back(room.gateway),
-        elsewhere=_elsewhere(room.gateway, told.event.source),
-        now_us=room.gateway.clock.now_us(),
-        genuine=_genuine(room.gateway, told.event),
-        addresses={one.name: signs.where_to(one.spec)[1] for one in room.gateway.live.destinations.values()},
+        held=health.held_back(context.gateway),
+        elsewhere=_elsewhere(context.gateway, told.event.source),
+        now_us=context.gateway.clock.now_us(),
+        genuine=_genuine(context.gateway, told.event),
+        addresses={one.name: signs.where_to(one.spec)[1] for one in context.gateway.active.destinations.values()},
         shown=wanted if wanted in VIEWS else "tree",
         first=request.query_params.get("delivery", ""),
         body=stored.body,
     )
     again = ReplayQuery(event=told.event.id, dry_run=True)
-    context["again"] = (await room.gateway.deliver.replay(again)).matched
-    return room.pages.page(request, "event.html", room="events", **context)
+    shown["again"] = (await context.gateway.deliver.replay(again)).matched
+    return context.pages.page(request, "event.html", section="events", **shown)
 
 
 def _elsewhere(gateway: Gateway, source: str) -> frozenset[str]:
     """Routes of today that name other sources: they say nothing about an event of this one."""
     return frozenset(
-        one.name for one in gateway.live.routes.values() if not {"*", source} & set(names_of(one.spec.from_))
+        one.name for one in gateway.active.routes.values() if not {"*", source} & set(names_of(one.spec.from_))
     )
 
 
@@ -113,7 +113,7 @@ def view(
 
 
 def _cards(
-    ordered: list[DeliveryForm], addresses: dict[str, str], now_us: int, held: dict[str, str]
+    ordered: list[DeliverySchema], addresses: dict[str, str], now_us: int, held: dict[str, str]
 ) -> tuple[list[dict[str, Any]], int]:
     """(the deliveries that are shown in full, the bytes of the page that they use)."""
     foreign, used = payload.Space(FOREIGN), 0
@@ -126,7 +126,7 @@ def _cards(
     return cards, used
 
 
-def _contents(event: EventForm, body: bytes, shown: str, space: payload.Space) -> dict[str, Any]:
+def _contents(event: EventSchema, body: bytes, shown: str, space: payload.Space) -> dict[str, Any]:
     """What it holds: the event, what changed, and the one view of its payload that is `shown`."""
     half = payload.Space(space.left // 2)
     diff = payload.differences(event.change.before, event.data, half) if event.change is not None else []
@@ -146,7 +146,7 @@ def _contents(event: EventForm, body: bytes, shown: str, space: payload.Space) -
     }
 
 
-def _headers(event: EventForm, space: payload.Space) -> list[tuple[str, str]]:
+def _headers(event: EventSchema, space: payload.Space) -> list[tuple[str, str]]:
     pairs = [] if event.headers is msgspec.UNSET else event.headers
     shown = []
     for name, value in pairs[:60]:
@@ -157,7 +157,7 @@ def _headers(event: EventForm, space: payload.Space) -> list[tuple[str, str]]:
     return shown
 
 
-def _what(event: EventForm) -> tuple[str, str]:
+def _what(event: EventSchema) -> tuple[str, str]:
     if event.change is not None:
         kind = event.type.rpartition(".")[2]
         learnt = "found by asking" if words.way(event.origin) == "pull" else "told by its source"
@@ -173,20 +173,20 @@ def _what(event: EventForm) -> tuple[str, str]:
     return told[:1].upper() + told[1:], f"{words.size(event.body_bytes)}, offset {words.count(event.offset)}"
 
 
-def _genuine(gateway: Gateway, event: EventForm) -> dict[str, str]:
+def _genuine(gateway: Gateway, event: EventSchema) -> dict[str, str]:
     """What stands behind its origin. An event with a bad signature never enters the log."""
-    live = gateway.live.sources.get(event.source)
-    inlet = live.spec.webhook if live is not None else None
+    live = gateway.active.sources.get(event.source)
+    input = live.spec.webhook if live is not None else None
     again = "; the same delivery id came again with another body" if event.differs else ""
     if event.origin == Origin.WEBHOOK.value and event.change is None:
-        if inlet is None:
+        if input is None:
             return {"words": "It was checked when it came", "more": f"{event.source} has no webhook today{again}"}
-        if inlet.verify == "none":
+        if input.verify == "none":
             return {
                 "words": "Nobody checked",
                 "more": f"{event.source} takes unsigned requests (verify = none){again}",
             }
-        name = inlet.verify if isinstance(inlet.verify, str) else f"your own {inlet.verify.digest}"
+        name = input.verify if isinstance(input.verify, str) else f"your own {input.verify.digest}"
         return {"words": "Yes, its signature was right", "more": f"by the {name} scheme, before it was stored{again}"}
     if event.origin == Origin.FORM.value:
         return {"words": "A form has no signature", "more": "anybody can send it"}
@@ -198,7 +198,7 @@ def _genuine(gateway: Gateway, event: EventForm) -> dict[str, str]:
 
 
 def _summary(
-    deliveries: list[DeliveryForm], held: dict[str, str], fed: list[str]
+    deliveries: list[DeliverySchema], held: dict[str, str], fed: list[str]
 ) -> tuple[str, dict[str, str], dict[str, Any]]:
     """(verdict, who got it, what happens next)."""
     done = [one.destination for one in deliveries if one.state == "delivered"]
@@ -226,7 +226,7 @@ def _summary(
     return verdict, got, following
 
 
-def _following(waiting: list[DeliveryForm], held: dict[str, str]) -> dict[str, Any]:
+def _following(waiting: list[DeliverySchema], held: dict[str, str]) -> dict[str, Any]:
     """What comes next of the open deliveries: the tries with a moment, else why they wait."""
     free = [one for one in waiting if not held.get(one.destination)]
     paused = [one.destination for one in waiting if held.get(one.destination) == "paused"]
@@ -248,7 +248,7 @@ def _named(names: list[str]) -> str:
 
 
 def _delivery(
-    one: DeliveryForm, addresses: dict[str, str], now_us: int, held: str, foreign: payload.Space
+    one: DeliverySchema, addresses: dict[str, str], now_us: int, held: str, foreign: payload.Space
 ) -> dict[str, Any]:
     sign = signs.delivery(one.state, len(one.attempts))
     tries = [Try(a.number, parse_instant(a.started_at), a.outcome == "ok", signs.answer(a)) for a in one.attempts]
@@ -270,20 +270,20 @@ def _delivery(
         "timeline": Markup(line),  # noqa: S704 - escaped by the chart
         "attempts": [_attempt(a, foreign, open_=a is shown[-1] and a.outcome != "ok") for a in reversed(shown)],
         "earlier": len(one.attempts) - len(shown),
-        "can_retry": one.state in ("exhausted", "cancelled", "delivered")
+        "can_retry": one.state in ("exhausted", "canceled", "delivered")
         or (one.state == "pending" and held != "paused"),
         "can_cancel": one.state == "pending",
     }
 
 
-def _line(one: DeliveryForm, event_id: str) -> dict[str, str]:
+def _line(one: DeliverySchema, event_id: str) -> dict[str, str]:
     """A delivery in a line; its address shows it in full."""
     sign = signs.delivery(one.state, len(one.attempts))
     href = f"/events/{event_id}?delivery={one.id}"
     return {"destination": one.destination, "sign": sign.sign, "word": sign.word, "href": href}
 
 
-def _attempt(one: AttemptForm, foreign: payload.Space, *, open_: bool) -> dict[str, Any]:
+def _attempt(one: AttemptSchema, foreign: payload.Space, *, open_: bool) -> dict[str, Any]:
     return {
         **msgspec.to_builtins(one),
         "answer": signs.answer(one),

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from tidegate.core import units
-from tidegate.dashboard.page_context import Room
+from tidegate.dashboard.page_context import PageContext
 from tidegate.dashboard.pages import lists
 from tidegate.dashboard.render import SECURITY_HEADERS
 from tidegate.query import cursors, events
@@ -25,33 +25,33 @@ SPANS = (
 _FIELDS = ("q", "source", "type", "key", "origin", "within")
 
 
-async def page(room: Room, request: Request) -> Response:
+async def page(context: PageContext, request: Request) -> Response:
     """`/events`; with `?after=OFFSET` only rows that are newer, for the page's own script."""
     query = request.query_params
     given = {name: query.get(name, "").strip()[:200] for name in _FIELDS}
-    wanted = _filter(given, room.gateway.clock.now_us())
-    log = room.gateway.store.log
+    wanted = _filter(given, context.gateway.clock.now_us())
+    log = context.gateway.store.log
     after = query.get("after", "")
     if after:
         newest = int(after) if after.isascii() and after.isdigit() and len(after) < 19 else 0
         fresh = await events.walk(log, wanted, limit=NEW_ROWS, after=newest)
-        rows = await lists.rows(room.gateway, list(reversed(fresh.events)))
-        return HTMLResponse(room.pages.text("rows.html", events=rows), headers=SECURITY_HEADERS)
+        rows = await lists.rows(context.gateway, list(reversed(fresh.events)))
+        return HTMLResponse(context.pages.text("rows.html", events=rows), headers=SECURITY_HEADERS)
     events.check_origin(wanted.origin)
     cursor = query.get("cursor") or None
     found = await events.walk(log, wanted, limit=PAGE, before=cursors.decode_offset(cursors.BEFORE, cursor))
     kept = {name: value for name, value in given.items() if value}
     older = {**kept, "cursor": cursors.encode_offset(cursors.BEFORE, found.edge)}
-    return room.pages.page(
+    return context.pages.page(
         request,
         "events.html",
-        room="events",
-        events=await lists.rows(room.gateway, found.events),
+        section="events",
+        events=await lists.rows(context.gateway, found.events),
         f=given,
         filtered=bool(kept) or cursor is not None,
         follow="" if cursor else "/events?" + urlencode(kept),
         older="/events?" + urlencode(older) if found.more else "",
-        sources=sorted(room.gateway.live.sources),
+        sources=sorted(context.gateway.active.sources),
         origins=events.ORIGINS,
         spans=SPANS,
     )

@@ -1,6 +1,6 @@
-"""Destinations and sources as the pages show them: configuration, books and the sender's health in one dict.
+"""Destinations and sources as the pages show them: configuration, counters and the sender's health in one dict.
 
-Reads the configuration in force, the snapshot of the books and each sender's health. Shows no secret.
+Reads the active configuration, the snapshot of the counters and each sender's health. Shows no secret.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from tidegate.core.spec import Resource, Source
 from tidegate.dashboard import badges as signs
 from tidegate.dashboard import formatting as words
 from tidegate.query import health as troubles
-from tidegate.query.schemas import DestinationBooks, Stats
+from tidegate.query.schemas import DestinationCounters, Stats
 from tidegate.rules.outbound import causes
-from tidegate.runtime import LiveDestination, LiveSource
+from tidegate.runtime import ActiveDestination, ActiveSource
 
 if TYPE_CHECKING:
     from tidegate.process.gateway import Gateway
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 PULLED = ("poll", "reconcile", "pull", "imap")
 
 
-def destination(gateway: Gateway, live: LiveDestination, stats: Stats) -> dict[str, Any]:
+def destination(gateway: Gateway, live: ActiveDestination, stats: Stats) -> dict[str, Any]:
     """One destination: sign, circuit, what waits, limits, address."""
-    books = stats.destinations.get(live.name) or DestinationBooks()
+    counters = stats.destinations.get(live.name) or DestinationCounters()
     health = gateway.deliver.health(live.number)
     paused = live.paused_at_us is not None
     sign = signs.destination(
@@ -32,14 +32,14 @@ def destination(gateway: Gateway, live: LiveDestination, stats: Stats) -> dict[s
         reason=live.pause_reason,
         circuit=health.circuit,
         held=health.hold_until_us is not None,
-        pending=books.pending,
-        delivered=books.delivered,
-        exhausted=books.exhausted,
+        pending=counters.pending,
+        delivered=counters.delivered,
+        exhausted=counters.exhausted,
         retrying=troubles.retrying(live, health),
         failing=troubles.failing_word(health),
     )
     host, url = signs.where_to(live.spec)
-    tried = books.delivered + books.exhausted
+    tried = counters.delivered + counters.exhausted
     return {
         "name": live.name,
         "type": live.spec.type,
@@ -60,11 +60,11 @@ def destination(gateway: Gateway, live: LiveDestination, stats: Stats) -> dict[s
         "rate": live.spec.rate,
         "host": host,
         "url": url,
-        "delivered": books.delivered,
-        "pending": books.pending,
-        "exhausted": books.exhausted,
-        "filtered": books.filtered,
-        "delivered_share": f"{words.percent(books.delivered / tried)} of what is settled"
+        "delivered": counters.delivered,
+        "pending": counters.pending,
+        "exhausted": counters.exhausted,
+        "filtered": counters.filtered,
+        "delivered_share": f"{words.percent(counters.delivered / tried)} of what is settled"
         if tried
         else "nothing sent yet",
     }
@@ -74,15 +74,15 @@ def held_back(gateway: Gateway) -> dict[str, str]:
     """Of every destination by name: why it is not sent to, or ""."""
     return {
         live.name: signs.held_back(live.paused_at_us is not None, gateway.deliver.health(live.number).circuit)
-        for live in gateway.live.destinations.values()
+        for live in gateway.active.destinations.values()
     }
 
 
-def source(live: LiveSource, stats: Stats, public_url: str) -> dict[str, Any]:
-    """One source: its inlets, its books, and what each resource cost."""
+def source(live: ActiveSource, stats: Stats, public_url: str) -> dict[str, Any]:
+    """One source: its inputs, its counters, and what each resource cost."""
     spec = live.spec
-    books = stats.sources.get(live.name)
-    inlets = [
+    counters = stats.sources.get(live.name)
+    inputs = [
         {"way": way, "words": text}
         for way, text, there in (
             ("push", f"webhook, {_verify(spec)}", spec.webhook is not None),
@@ -97,13 +97,13 @@ def source(live: LiveSource, stats: Stats, public_url: str) -> dict[str, Any]:
         for name, resource in sorted(spec.resources.items())
     ]
     pulled = sum(one["pulled"] for one in resources)
-    accepted = books.accepted if books is not None else 0
+    accepted = counters.accepted if counters is not None else 0
     address = f"{public_url}/in/{live.name}" if spec.webhook is not None or spec.form is not None else ""
     if not address:
         address = signs.bare(spec.api.base_url) if spec.api is not None else "POST /api/v1/events"
     return {
         "name": live.name,
-        "inlets": inlets,
+        "inputs": inputs,
         "address": address,
         "accepted": accepted,
         "pulled": pulled,

@@ -1,7 +1,8 @@
-"""Rows of events with the signs of their deliveries: what the overview and the list of events share.
+"""Rows of events with the signs of their deliveries: what the overview and the list of events partition.
 
 Reads through `query/` and the deliver engine only. A row shows at most five deliveries (the event's page
-has all), and foreign names share a bounded room: a page stays under 60 KB. Longer lists of names are turned by page.
+has all), and foreign names partition a bounded room: a page stays under 60 KB. Longer lists of names are turned by
+page.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 SHOWN = 5
 TURN = 25  # destinations or sources on a page
-FOREIGN = 5_000  # bytes that types and keys of a page share
+FOREIGN = 5_000  # bytes that types and keys of a page partition
 
 
 async def rows(gateway: Gateway, found: Sequence[Event]) -> list[dict[str, Any]]:
@@ -32,7 +33,7 @@ async def rows(gateway: Gateway, found: Sequence[Event]) -> list[dict[str, Any]]
     wanted = {one.offset: [d for d, _ in audiences[one.audience].wanted] for one in found}
     pairs = [(offset, number) for offset, numbers in wanted.items() for number in numbers[:SHOWN]]
     views = await gateway.deliver.states(pairs) if pairs else {}
-    names = gateway.live.destination_names
+    names = gateway.active.destination_names
     out = []
     space = payload.Space(FOREIGN)
     for one in found:
@@ -53,7 +54,7 @@ async def rows(gateway: Gateway, found: Sequence[Event]) -> list[dict[str, Any]]
                 "received_at": events.instant(one.received_at_us),
                 "deliveries": deliveries,
                 "told": told(deliveries),
-                "fed": ", ".join(feeding.fed(gateway.live, one)[:2]) if not deliveries else "",
+                "fed": ", ".join(feeding.fed(gateway.active, one)[:2]) if not deliveries else "",
                 "more": max(0, len(wanted[one.offset]) - SHOWN),
             }
         )

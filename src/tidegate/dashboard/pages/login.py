@@ -10,17 +10,17 @@ from starlette.responses import Response
 
 from tidegate.api import sessions
 from tidegate.core.errors import Forbidden, Unauthorized
-from tidegate.dashboard.page_context import Room, field, own_path, see_other
+from tidegate.dashboard.page_context import PageContext, field, own_path, see_other
 
 
-async def page(room: Room, request: Request) -> Response:
+async def page(context: PageContext, request: Request) -> Response:
     """`/login`, or `/login?token=TOKEN` as the login link says. Who is in already goes on, and the link stays good."""
     token, to = request.query_params.get("token", "")[:200], own_path(request.query_params.get("to", ""), "/")
     if request.state.signed_in:
         return see_other(to)
     if token and _clicked_nearby(request):
-        return await _enter(room, request, token=token, to=to)
-    return _show(room, request, token=token, to=to)
+        return await _enter(context, request, token=token, to=to)
+    return _show(context, request, token=token, to=to)
 
 
 def _clicked_nearby(request: Request) -> bool:
@@ -31,25 +31,25 @@ def _clicked_nearby(request: Request) -> bool:
 
 
 def _show(
-    room: Room, request: Request, *, token: str = "", to: str = "/", problem: str = "", status: int = 200
+    context: PageContext, request: Request, *, token: str = "", to: str = "/", problem: str = "", status: int = 200
 ) -> Response:
     host = request.headers.get("host", "")
-    return room.pages.page(request, "login.html", status=status, token=token, to=to, host=host, problem=problem)
+    return context.pages.page(request, "login.html", status=status, token=token, to=to, host=host, problem=problem)
 
 
-async def enter(room: Room, request: Request) -> Response:
+async def enter(context: PageContext, request: Request) -> Response:
     """By the link's token or by an admin key; a refusal says why and offers the other way."""
     to = own_path(field(request, "to"), "/")
-    return await _enter(room, request, token=field(request, "token"), key=field(request, "key").strip(), to=to)
+    return await _enter(context, request, token=field(request, "token"), key=field(request, "key").strip(), to=to)
 
 
-async def _enter(room: Room, request: Request, *, token: str = "", key: str = "", to: str) -> Response:
+async def _enter(context: PageContext, request: Request, *, token: str = "", key: str = "", to: str) -> Response:
     found: sessions.Sessions = request.scope["tidegate"].sessions
     try:
         cookie = await (found.by_link(token) if token else found.by_key(key))
     except (Unauthorized, Forbidden) as error:
         problem = error.message[:1].upper() + error.message[1:] + "."
-        return _show(room, request, to=to, problem=problem, status=error.status)
+        return _show(context, request, to=to, problem=problem, status=error.status)
     answer = see_other(to)
     host = request.headers.get("host", "")
     secure = request.scope["tidegate"].over_tls(request.url.scheme, host)
@@ -57,7 +57,7 @@ async def _enter(room: Room, request: Request, *, token: str = "", key: str = ""
     return answer
 
 
-async def leave(room: Room, request: Request) -> Response:
+async def leave(context: PageContext, request: Request) -> Response:
     """Ends this browser's session in the store too, so that a copied cookie ends with it."""
     found: sessions.Sessions = request.scope["tidegate"].sessions
     host = request.headers.get("host", "")

@@ -1,6 +1,6 @@
 """The overview: is everything flowing, and if not, what and since when.
 
-One snapshot of the books, the health of every sender, the last dozen events and the last refusals at the door.
+One snapshot of the counters, the health of every sender, the last dozen events and the last rejections at the door.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, Response
 from tidegate.core.clock import rfc3339
 from tidegate.dashboard import formatting as words
 from tidegate.dashboard.charts import FlowLane, bounded, flow_map
-from tidegate.dashboard.page_context import Room
+from tidegate.dashboard.page_context import PageContext
 from tidegate.dashboard.pages import health, lists
 from tidegate.dashboard.render import SECURITY_HEADERS
 from tidegate.query import events, feeding, stats
@@ -34,42 +34,42 @@ _HOUR_US = 3_600_000_000
 _SIGNS = {"failing": "exhausted", "dead_letters": "exhausted", "paused": "paused", "waiting": "retry"}
 
 
-async def page(room: Room, request: Request) -> Response:
+async def page(context: PageContext, request: Request) -> Response:
     """`/`; with `?part=live` only what moves, for the page's own script."""
-    view = await gather(room.gateway)
+    view = await gather(context.gateway)
     if request.query_params.get("part") == "live":
-        return HTMLResponse(room.pages.text("overview_live.html", **view), headers=SECURITY_HEADERS)
-    return room.pages.page(request, "overview.html", room="overview", **view)
+        return HTMLResponse(context.pages.text("overview_live.html", **view), headers=SECURITY_HEADERS)
+    return context.pages.page(request, "overview.html", section="overview", **view)
 
 
 async def gather(gateway: Gateway) -> dict[str, Any]:
     snapshot = await stats.snapshot(gateway)
     found = await events.walk(gateway.store.log, EventFilter(), limit=RECENT)
     rows = await lists.rows(gateway, found.events)
-    refusals = await gateway.store.settings.refusals(limit=REFUSALS)
-    destinations = [health.destination(gateway, one, snapshot) for one in gateway.live.destinations.values()]
-    sources = [health.source(one, snapshot, "") for one in gateway.live.sources.values()]
+    rejections = await gateway.store.settings.rejections(limit=REFUSALS)
+    destinations = [health.destination(gateway, one, snapshot) for one in gateway.active.destinations.values()]
+    sources = [health.source(one, snapshot, "") for one in gateway.active.sources.values()]
     return view(
-        nodes=[node.shares for node in await gateway.store.leases.nodes()],
+        nodes=[node.partitions for node in await gateway.store.leases.nodes()],
         totals=snapshot.totals,
         fed=feeding.fed_unrouted(snapshot),
         sources=sources,
         destinations=destinations,
         events=rows,
         troubles=troubles.find(gateway, snapshot),
-        refusals=[
+        rejections=[
             {"at": rfc3339(one.at_us), "source": one.source, "reason": one.reason, "detail": one.detail}
-            for one in refusals
+            for one in rejections
             if gateway.clock.now_us() - one.at_us < 24 * _HOUR_US
         ],
     )
 
 
-def nodes_words(shares: Sequence[int]) -> str:
-    """Where there are several nodes: how many, and whether they share the work. `shares`: this one's first."""
-    if len(shares) < 2:
+def nodes_words(partitions: Sequence[int]) -> str:
+    """Where there are several nodes: how many, and whether they partition the work. `partitions`: this one's first."""
+    if len(partitions) < 2:
         return ""
-    return f" {len(shares)} nodes: this one holds {shares[0]} of {sum(shares)} shares."
+    return f" {len(partitions)} nodes: this one holds {partitions[0]} of {sum(partitions)} partitions."
 
 
 def view(
@@ -79,7 +79,7 @@ def view(
     destinations: list[dict[str, Any]],
     events: list[dict[str, Any]],
     troubles: list[Trouble],
-    refusals: list[dict[str, Any]],
+    rejections: list[dict[str, Any]],
     fed: int = 0,
     nodes: Sequence[int] = (),
 ) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def view(
     shown = [_shown(one) for one in troubles]
     lanes_in = bounded([lane for one in sources for lane in source_lanes(one)], "sources", "/sources")
     lanes_out = bounded([destination_lane(one) for one in destinations], "destinations", "/destinations")
-    settled = totals.delivered + totals.exhausted + totals.cancelled
+    settled = totals.delivered + totals.exhausted + totals.canceled
     urgent = any(one.state in URGENT for one in troubles)
     return {
         "totals": totals,
@@ -108,7 +108,7 @@ def view(
         "flow_wide": Markup(flow_map(lanes_in, lanes_out, events=totals.accepted)),  # noqa: S704 - escaped by the chart
         "flow_narrow": Markup(flow_map(lanes_in, lanes_out, events=totals.accepted, narrow=True)),  # noqa: S704
         "events": events,
-        "refusals": refusals,
+        "rejections": rejections,
     }
 
 
@@ -146,9 +146,9 @@ def source_lanes(one: dict[str, Any]) -> list[FlowLane]:
     """A lane a way: a source that is both told and asked has two."""
     href = f"/events?source={one['name']}"
     lanes = []
-    inlets = {inlet["way"] for inlet in one["inlets"]}
-    if "push" in inlets or one["pushed"]:
-        told = ", ".join(inlet["words"].split(",")[0] for inlet in one["inlets"] if inlet["way"] == "push")
+    inputs = {input["way"] for input in one["inputs"]}
+    if "push" in inputs or one["pushed"]:
+        told = ", ".join(input["words"].split(",")[0] for input in one["inputs"] if input["way"] == "push")
         lanes.append(
             FlowLane(
                 one["name"], "push", one["pushed"], f"{words.plural(one['pushed'], 'event')} by {told or 'push'}", href
@@ -159,7 +159,7 @@ def source_lanes(one: dict[str, Any]) -> list[FlowLane]:
         lanes.append(FlowLane(one["name"], "pull", one["pulled"], text, href))
     pulls = sum(resource["pulls"] for resource in one["resources"])
     nothing = (
-        f"asked on demand {words.plural(pulls, 'time')}" if pulls else "nothing came yet" if inlets else "no inlet"
+        f"asked on demand {words.plural(pulls, 'time')}" if pulls else "nothing came yet" if inputs else "no input"
     )
     return lanes or [FlowLane(one["name"], "pull", 0, nothing, href)]
 

@@ -29,7 +29,7 @@ Headers = Mapping[bytes, bytes]  # names in lower case; of a repeated name one v
 
 
 class Verdict(Enum):
-    """What a verifier says. The values are the reason words of a `Refusal`."""
+    """What a verifier says. The values are the reason words of a `Rejection`."""
 
     OK = "ok"
     SIGNATURE_MISSING = "signature_missing"  # no header that a scheme looks for

@@ -61,7 +61,7 @@ _REFUSALS: dict[str, str] = {
     "timestamp_missing": "who called did not sign as `verify` of [sources.{name}.webhook] says",
     "too_old": "a repeated old request, or this machine's clock is ahead: compare it",
     "too_new": "this machine's clock is behind, or the sender's ahead: compare them",
-    "too_large": "if it is meant, raise `max_body` of the inlet",
+    "too_large": "if it is meant, raise `max_body` of the input",
     "content_type": "a form is sent as application/x-www-form-urlencoded",
 }
 

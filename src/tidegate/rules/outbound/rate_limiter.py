@@ -8,7 +8,7 @@ from __future__ import annotations
 BURST_SECONDS = 0.1
 
 
-class Pace:
+class RateLimiter:
     """`take(now)` spends one delivery; a rate of 0 is no limit."""
 
     def __init__(self, per_second: float, now: float) -> None:

@@ -21,8 +21,8 @@ _FIELD = re.compile(r'(?:^|[,;\s])(r|t|remaining|reset)\s*=\s*"?([0-9]{1,12})', 
 Headers = Iterable[tuple[str, str]]
 
 
-class Budget:
-    """`reserve` books one request and says how long to wait for it."""
+class UpstreamRateLimit:
+    """`reserve` counters one request and says how long to wait for it."""
 
     def __init__(self, per_second: float | None) -> None:
         self._per_second = per_second

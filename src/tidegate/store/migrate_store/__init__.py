@@ -2,7 +2,8 @@
 
 Two passes. The log and its attempts are copied in slices, each with its progress in one transaction, while the gateway
 may still run on the source. The last pass needs the source's directory for itself: it copies what came meanwhile and
-everything that changes (lanes, exceptions, records, settings) in one transaction, checks the counts, and only then is
+everything that changes (lanes, deferred deliveries, records, settings) in one transaction, checks the counts, and
+only then is
 the target open to gateways and the source closed to them. Offsets and the instance stay, so every id stays.
 
 Crash at any point: the target says that it is half moved and no gateway starts on it; the same command goes on.
@@ -119,7 +120,7 @@ async def _finish(source: Source, target: Target, progress: Progress, say: Say) 
         for number, table in enumerate(tables):
             say(table, number, len(tables))
             rows[table] = await last.copy(table, source.rows(table), source.columns(table))
-        await last.settle_in(source.head(), source.mark(), source.oldest(), source.settings())
+        await last.settle_in(source.head(), source.high_water_mark(), source.oldest(), source.settings())
         rows |= {"events": await last.count("events"), "attempts": await last.count("attempts")}
         _compare(source.counts([*tables, "events", "attempts"]), rows)
         # Before the commit: cut in between, neither side takes events, and the same command goes on.

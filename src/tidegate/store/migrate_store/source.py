@@ -23,8 +23,8 @@ SLICE_BYTES = 16 << 20
 MOVED_TO = "value:moved_to"
 # Everything but the log, in an order that a reader of the target would want. Settings are taken apart by name.
 SMALL = (
-    "audiences", "items", "route_revisions", "keys", "feeds", "refusals", "replays", "ranges", "exceptions", "lanes",
-    "dedupe", "records", "resource_states",
+    "audiences", "items", "route_revisions", "keys", "feeds", "rejections", "replays", "ranges",
+    "deferred_deliveries", "lanes", "dedupe", "records", "resource_states",
 )  # fmt: skip
 
 
@@ -36,7 +36,7 @@ class Source:
         self._file = file
         self._connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READWRITE)
         self._connection.execute("PRAGMA busy_timeout = 10000").fetchall()
-        self._sql = sql("moving")
+        self._sql = sql("migrate_store")
         newest = migrations("sqlite")[-1][0]
         version = self._connection.execute("PRAGMA user_version").get
         if version < newest:
@@ -65,8 +65,8 @@ class Source:
         """The highest offset ever given out."""
         return int(self._all("head")[0][0])
 
-    def mark(self) -> int:
-        return int(self._setting("mark") or 0)
+    def high_water_mark(self) -> int:
+        return int(self._setting("high_water_mark") or 0)
 
     def oldest(self) -> int | None:
         """The lowest offset kept."""

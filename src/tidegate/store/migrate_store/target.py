@@ -15,12 +15,12 @@ import asyncpg
 import msgspec
 
 from tidegate.store.postgres.batches import indexable
-from tidegate.store.postgres.deliveries import pack_ahead
+from tidegate.store.postgres.deliveries import pack_settled_ahead
 from tidegate.store.postgres.engine import Engine, sql
 from tidegate.store.postgres.log_spans import Partitions
 from tidegate.store.postgres.migrate import migrate
 from tidegate.store.postgres.text import keep_some
-from tidegate.store.sqlite.deliveries import unpack_ahead
+from tidegate.store.sqlite.deliveries import unpack_settled_ahead
 
 MOVING = "value:moving"
 SMALL_AT_ONCE = 5000
@@ -70,7 +70,7 @@ class Target:
         self.shown = name
         self._engine = engine
         self._connection = connection
-        self._sql = sql("moving")
+        self._sql = sql("migrate_store")
         self._types: dict[str, dict[str, str]] = {}
 
     async def close(self) -> None:
@@ -163,11 +163,11 @@ class LastPass:
             count += await self._target._copy(table, columns, some)
         return count
 
-    async def settle_in(self, head: int, mark: int, oldest: int | None, values: dict[str, bytes]) -> None:
-        """Sequences, marks of the shares, the floor of the log, small values."""
+    async def settle_in(self, head: int, high_water_mark: int, oldest: int | None, values: dict[str, bytes]) -> None:
+        """Sequences, marks of the partitions, the floor of the log, small values."""
         await self._connection.execute(self._sql["set_sequences"])
         await self._connection.execute(self._sql["set_offset"], head)
-        await self._connection.execute(self._sql["set_marks"], mark)
+        await self._connection.execute(self._sql["set_marks"], high_water_mark)
         await self._connection.execute(self._sql["set_floor"], head if oldest is None else oldest - 1)
         for name, value in values.items():
             await self._target._put(name, value)
@@ -178,8 +178,10 @@ class LastPass:
 
 def _lane(row: dict[str, Any]) -> tuple[Any, ...]:
     """Distances of settled offsets have 32 bits there and 64 here."""
-    if row["position"] is not None:
-        row["ahead"] = pack_ahead(row["position"], unpack_ahead(row["position"], row["ahead"]))
+    if row["committed_offset"] is not None:
+        row["settled_ahead"] = pack_settled_ahead(
+            row["committed_offset"], unpack_settled_ahead(row["committed_offset"], row["settled_ahead"])
+        )
     return tuple(row.values())
 
 

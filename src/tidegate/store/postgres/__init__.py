@@ -34,12 +34,12 @@ class PostgresStore:
         self.deliveries = PostgresDeliveries(engine, self.log, self.leases)
         self.records = PostgresRecords(engine, self.log, self.leases)
         self.settings = PostgresSettings(engine)
-        self.leases.on_company = self._company
+        self.leases.on_peers = self._company
 
     def _company(self, nodes: int) -> None:
         """The more nodes, the longer each collects: what a small write costs is its commit, whoever makes it."""
-        self.log.company(nodes)
-        self.deliveries.company(nodes)
+        self.log.peers(nodes)
+        self.deliveries.peers(nodes)
 
     async def start(self) -> None:
         await self.leases.agree()
@@ -55,7 +55,7 @@ class PostgresStore:
     def on_failure(self, callback: Callable[[BaseException], None]) -> None:
         """Called when the database became one that this node cannot go on with: a schema that it cannot read, another
         database in its place, a log that went back. Of what a cut statement did nothing is to be
-        feared: the server knows, and what is repeated is recognised."""
+        feared: the server knows, and what is repeated is recognized."""
         self.leases.failed = self.engine.on_broken = callback
 
     async def backup(self, path: str, progress: Callable[[int, int], None] | None = None) -> None:

@@ -1,8 +1,8 @@
 """What one append statement carries, and what its answer means for each call that waits. Pure.
 
 A batch holds rows; a call holds events. They differ where an id stands twice in the batch: only its first is a row, the
-others answer with it. Invariant: a call that may be refused as a whole (strict) shares no id with another call of its
-batch, so that nobody's answer hangs on a row that is not written.
+others answer with it. Invariant: a call that may be refused as a whole (strict) partitions no id with another call of
+its batch, so that nobody's answer hangs on a row that is not written.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""Calls between nodes: what one node is asked for a share that another holds, over NOTIFY.
+"""Calls between nodes: what one node is asked for a partition that another holds, over NOTIFY.
 
 Owns the messages, their parts (a notification carries less than 8,000 bytes) and the wait for an answer. Does not
-know what a call says. A call is addressed to the node that holds the share. When that node says that it does not hold
-it, or the share has gone to another while the asker waits, the asker asks again: so a share on its way costs a moment,
+know what a call says. A call is addressed to the node that holds the partition. When that node says that it does not
+hold
+it, or the partition has gone to another while the asker waits, the asker asks again: so a partition on its way costs
+a moment,
 and a call may come twice. What has no answer after `ANSWER_SECONDS` (a notification was lost with a session) is
 `StoreBusy`.
 """
@@ -55,7 +57,7 @@ class Failure(msgspec.Struct):
 
 
 class Calls:
-    """Asks and answers. `owner` says who holds a share, `answerer` gives what answers for it here."""
+    """Asks and answers. `owner` says who holds a partition, `answerer` gives what answers for it here."""
 
     def __init__(
         self,
@@ -103,8 +105,8 @@ class Calls:
                     await asyncio.sleep(LOOK_AGAIN_SECONDS)
         except TimeoutError as error:
             raise StoreBusy(
-                f"no node answered for share {share} within {ANSWER_SECONDS:g} s",
-                hint="send again in a few seconds: the share moves to a node that lives",
+                f"no node answered for partition {share} within {ANSWER_SECONDS:g} s",
+                hint="send again in a few seconds: the partition moves to a node that lives",
                 retry_after_seconds=2,
             ) from error
         return await answerer(call)  # held here: takes as long as it takes

@@ -2,7 +2,7 @@
 
 `vital`: what ingest and the lease rest on (append, follow, settle, join, take). It may use the whole pool, and two
 connections are used by nothing else. `work`: what a node does by itself. `asked`: reads that somebody asks for and
-that may be long (a search, a page, the books), a few at once, and work keeps one besides.
+that may be long (a search, a page, the counters), a few at once, and work keeps one besides.
 Errors are translated here, once for each use (`failures.py`). A caller waits at most 0.8 s, then StoreBusy.
 """
 
@@ -30,7 +30,7 @@ class Pool(Protocol):
 
 
 class Connections:
-    """Uses of the pool, each within `bounds` that it shares with others."""
+    """Uses of the pool, each within `bounds` that it partitions with others."""
 
     def __init__(self, pool: Pool, *bounds: asyncio.Semaphore) -> None:
         self._pool = pool

@@ -5,7 +5,7 @@ connection); what is vital finds a connection, however many slow reads are asked
 durable when it returns (`synchronous_commit` is on in our sessions); plans do not depend on what values come first.
 
 Failure: a use that finds the server gone sets `down`, and a probe clears it within 0.2 s of the server accepting. A
-statement that was cut may have been committed or not: its caller gets StoreBusy, and repeats are recognised by what
+statement that was cut may have been committed or not: its caller gets StoreBusy, and repeats are recognized by what
 they carry. Crash of this process: the server ends its sessions and frees its locks.
 """
 
@@ -350,7 +350,7 @@ class Engine:
         """What doctor judges, as the server says it now."""
         row = await self.work.fetchrow(sql("engine")["facts"])
         facts = {"kind": "postgresql", "server": self.server, "pool_size": POOL_SIZE, "down": self.down, **dict(row)}
-        # A pooler that shares sessions was refused when this was opened (`_refuse_pooler`): "direct" is no guess.
+        # A pooler that partitions sessions was refused when this was opened (`_refuse_pooler`): "direct" is no guess.
         return {**facts, "sessions": "direct"}
 
 

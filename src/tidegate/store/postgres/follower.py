@@ -1,4 +1,5 @@
-"""Tells listeners of every event of the log once, in order, whichever node appended it. Owns `told` and the tail ring.
+"""Tells listeners of every event of the log once, in order, whichever node appended it. Owns `published_offset` and
+the tail ring.
 
 Own batches are told from memory when they follow directly on what was told; else what lies between is read from the
 table, in one look for all own batches that wait. That is complete: offsets are drawn under the append lock, so below
@@ -42,7 +43,7 @@ class Follower:
 
     def __init__(self, engine: Engine, make: Callable[[Sequence[Any]], Awaitable[list[Event]]]) -> None:
         """`make` turns rows into events, and loads the audiences they need."""
-        self.told = 0
+        self.published_offset = 0
         self.tail = Tail()
         self.others = True  # other nodes are alive, as far as is known: they are sent notices
         self._engine = engine
@@ -59,7 +60,7 @@ class Follower:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        self.told = int(await self._engine.vital.fetchval(self._sql["head"]))
+        self.published_offset = int(await self._engine.vital.fetchval(self._sql["head"]))
         await self._engine.listen(CHANNEL, self._heard)
         self._task = self._loop.create_task(self._run(), name="tidegate-follow")
 
@@ -71,11 +72,11 @@ class Follower:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
-    def listen(self, listener: Listener) -> int:
+    def subscribe(self, listener: Listener) -> int:
         self._listeners.append(listener)
-        return self.told
+        return self.published_offset
 
-    def unlisten(self, listener: Listener) -> None:
+    def unsubscribe(self, listener: Listener) -> None:
         self._listeners.remove(listener)
 
     # -- notices -----------------------------------------------------------------------------------------
@@ -126,7 +127,7 @@ class Follower:
 
     def _tell(self, events: Sequence[Event]) -> None:
         self.tail.add(events)
-        self.told = events[-1].offset
+        self.published_offset = events[-1].offset
         for listener in self._listeners:
             try:
                 listener(events)
@@ -135,9 +136,9 @@ class Follower:
 
     def _tell_own(self) -> None:
         """Those own batches that need nothing from the table any more."""
-        while self._own and self._own[0][0][0].offset <= self.told + 1:
+        while self._own and self._own[0][0][0].offset <= self.published_offset + 1:
             events, told = self._own.pop(0)
-            rest = [one for one in events if one.offset > self.told]
+            rest = [one for one in events if one.offset > self.published_offset]
             if rest:
                 self._tell(rest)
             if not told.done():
@@ -147,11 +148,11 @@ class Follower:
 
     async def _run(self) -> None:
         while True:
-            told = self.told
+            told = self.published_offset
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY_SECONDS):
                     await self._due.wait()
-            if not self._due.is_set() and told != self.told:
+            if not self._due.is_set() and told != self.published_offset:
                 continue  # own batches come and are told: what others append shows between them
             await asyncio.sleep(max(0.0, self._looked_at + LOOK_PACE_SECONDS - self._loop.time()))
             self._due.clear()
@@ -164,11 +165,11 @@ class Follower:
                 logger.exception("the log could not be followed")
 
     async def _look(self) -> None:
-        """Read what others appended beyond `told`, beside what of our own waits, and tell both in order."""
+        """Read what others appended beyond `published_offset`, beside what of our own waits, and tell both in order."""
         while True:
             self._looked_at = self._loop.time()
             own = self._own[:GAPS]
-            after = [self.told, *(events[-1].offset for events, _ in own)]
+            after = [self.published_offset, *(events[-1].offset for events, _ in own)]
             upto = [*(events[0].offset - 1 for events, _ in own), END]
             after, upto = map(
                 list, zip(*(gap for gap in zip(after, upto, strict=True) if gap[0] < gap[1]), strict=True)
@@ -179,7 +180,8 @@ class Follower:
             bound = read[-1].offset if full else END
             ours = [one for events, _ in own for one in events if one.offset <= bound]
             found = sorted([*read, *ours], key=lambda one: one.offset)
-            if new := [one for one in found if one.offset > self.told]:  # own ones may have been told meanwhile
+            # own ones may have been told meanwhile
+            if new := [one for one in found if one.offset > self.published_offset]:
                 self._tell(new)
             self._tell_own()
             if not full:

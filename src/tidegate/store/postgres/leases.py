@@ -1,10 +1,11 @@
-"""The right to do what runs by itself, by share, between nodes on one PostgreSQL: implements `store.Leases`.
+"""The right to do what runs by itself, by partition, between nodes on one PostgreSQL: implements `store.Leases`.
 
 A node is one row with a fence and a lease that only the server's clock measures. Each half second it renews the row,
-gives free what dead nodes held, and takes or leaves shares until all nodes hold as many. A node is dead when its lease
+gives free what dead nodes held, and takes or leaves partitions until all nodes hold as many. A node is dead when its
+lease
 ran out (paused, lost host) or when its session is gone (killed): then its row is deleted under a lock that every settle
 needs, so a settle is whole before that or refused after it. Shares carry their mark: what a node held stands at the
-node's mark while it holds it, and is written at the share when it is given free.
+node's mark while it holds it, and is written at the partition when it is given free.
 
 A node that cannot renew gives up by its own clock before its lease ends at the server. Crash: nothing to clean up,
 the others do it.
@@ -20,7 +21,7 @@ from typing import Any
 
 from tidegate.core.clock import Clock
 from tidegate.core.errors import SchemaTooNew, TidegateError
-from tidegate.store import SHARES, Holder, Node
+from tidegate.store import PARTITIONS, Holder, Node
 from tidegate.store.postgres.calls import Calls
 from tidegate.store.postgres.engine import Engine, sql
 from tidegate.store.postgres.migrate import newest_schema
@@ -36,18 +37,18 @@ _KEY = 0x7FFFFFFF  # the key of an advisory lock is 32 bits wide
 
 
 def spread(share: int) -> int:
-    """The order in which shares change hands. Destinations are numbered as they are made, so the shares of a small
-    installation are neighbours: taken in order of their number, one node would have them all."""
-    return share * 37 % SHARES
+    """The order in which partitions change hands. Destinations are numbered as they are made, so the partitions of a
+    small installation are neighbours: taken in order of their number, one node would have them all."""
+    return share * 37 % PARTITIONS
 
 
-def change_of_shares(counts: Sequence[tuple[str, int]], me: str, free: int) -> int:
-    """How many shares to claim (positive) or to leave (negative). `counts`: what each node holds, the eldest first.
+def change_of_partitions(counts: Sequence[tuple[str, int]], me: str, free: int) -> int:
+    """How many partitions to claim (positive) or to leave (negative). `counts`: what each node holds, the eldest first.
 
-    The first `SHARES % nodes` nodes should hold one more. A difference of one is left alone while nobody lacks a
-    share for it, so nothing moves once all hold as many, whoever came when.
+    The first `PARTITIONS % nodes` nodes should hold one more. A difference of one is left alone while nobody lacks a
+    partition for it, so nothing moves once all hold as many, whoever came when.
     """
-    low, extra = divmod(SHARES, len(counts))
+    low, extra = divmod(PARTITIONS, len(counts))
     place, held = next((place, held) for place, (node, held) in enumerate(counts) if node == me)
     target, most = low + (place < extra), low + (extra > 0)
     if held < target and free:
@@ -90,7 +91,7 @@ class PostgresLeases:
         self._turn: asyncio.Task[None] | None = None  # the round under way
         self._tasks: list[asyncio.Task[None]] = []
         self._give_up: asyncio.TimerHandle | None = None
-        self.on_company: Callable[[int], None] = lambda nodes: None  # told each round how many nodes are alive
+        self.on_peers: Callable[[int], None] = lambda nodes: None  # told each round how many nodes are alive
         self._calls = Calls(engine, node, self._owner, self._answer)
 
     # -- life --------------------------------------------------------------------------------------------
@@ -106,7 +107,7 @@ class PostgresLeases:
 
     async def start(self, holder: Holder) -> None:
         self._holder = holder
-        await self._engine.listen("tidegate_shares", lambda payload: self._wake.set())
+        await self._engine.listen("tidegate_partitions", lambda payload: self._wake.set())
         self._engine.on_session_lost(self._session_lost)
         self._engine.on_session(self._session_back)
         await self._calls.start()
@@ -116,7 +117,7 @@ class PostgresLeases:
         error = await self._one_turn()
         if error is not None and not isinstance(error, TidegateError):
             raise error
-        self._tasks.append(loop.create_task(self._turning(), name="shares"))
+        self._tasks.append(loop.create_task(self._turning(), name="partitions"))
 
     async def stop(self) -> None:
         tasks, self._tasks = self._tasks, []
@@ -137,7 +138,7 @@ class PostgresLeases:
             await self._free("lock_own", self.node, fence, remove=True)
             await self._vouch(0)
         except TidegateError as error:
-            log.warning("this node could not give its shares back, others take them when its lease ends: %s", error)
+            log.warning("this node could not give its partitions back, others take them when its lease ends: %s", error)
 
     async def _join(self) -> None:
         """A new fence, a session that vouches for it, then the row. What this node held before is given free."""
@@ -157,7 +158,7 @@ class PostgresLeases:
                 raise SchemaTooNew("another node took the data to a schema that this release cannot read")
         self.fence, self._told = fence, status
         self._renewed(asked)
-        self._engine.notify("tidegate_shares")  # who holds more than its part hears of it
+        self._engine.notify("tidegate_partitions")  # who holds more than its part hears of it
         log.info("joined as %s with fence %s", self.node, fence)
 
     # -- the lease ---------------------------------------------------------------------------------------
@@ -272,11 +273,11 @@ class PostgresLeases:
         counts = [(row[0], row[1]) for row in rows]
         if all(node != self.node for node, _ in counts):
             return  # not a member: the renewal finds out
-        self.on_company(len(counts))
+        self.on_peers(len(counts))
         if dict(counts)[self.node] != len(self.held):
             await self._free_strays()
             return
-        change = change_of_shares(counts, self.node, rows[0][2])
+        change = change_of_partitions(counts, self.node, rows[0][2])
         if change > 0:
             await self._claim(change)
         elif change < 0:
@@ -289,7 +290,7 @@ class PostgresLeases:
         rows = await self._engine.vital.fetch(self._sql["held"], self.node)
         strays = frozenset(row[0] for row in rows) - self.held
         if strays:
-            log.warning("%d shares of this node had nobody to work for them: they are given free", len(strays))
+            log.warning("%d partitions of this node had nobody to work for them: they are given free", len(strays))
             await self._free("lock_own", self.node, fence, strays)
 
     async def _claim(self, count: int) -> None:
@@ -308,18 +309,18 @@ class PostgresLeases:
                 await self._free("lock_own", self.node, fence, claimed)
             raise
 
-    async def _leave(self, shares: frozenset[int]) -> None:
+    async def _leave(self, partitions: frozenset[int]) -> None:
         fence = self.fence
-        self.held -= shares
+        self.held -= partitions
         assert self._holder is not None
         try:
-            await self._holder.leave(shares)
+            await self._holder.leave(partitions)
         except Exception:
             # What of them is settled is not known, and the node's mark must not move on for them: begin anew.
-            self._lose("shares could not be left in order")
+            self._lose("partitions could not be left in order")
             raise
         if fence == self.fence:
-            await self._free("lock_own", self.node, fence, shares)
+            await self._free("lock_own", self.node, fence, partitions)
 
     async def _reap(self) -> None:
         """Give free what dead nodes held: whose lease ran out, or whose session is gone and did not come back."""
@@ -340,23 +341,25 @@ class PostgresLeases:
         lock: str,
         node: str,
         fence: int,
-        shares: Collection[int] | None = None,
+        partitions: Collection[int] | None = None,
         *,
         remove: bool = False,
         last: tuple[Any, ...] = (),
     ) -> bool:
-        """Give shares of a node free (None: all) at the mark where they stand. False when its row is not to be had."""
+        """Give partitions of a node free (None: all) at the mark where they stand. False when its row is not to be
+        had.
+        """
         async with self._engine.vital.transaction() as connection:
-            mark = await connection.fetchval(self._sql[lock], node, fence, *last)
-            if mark is None:
+            high_water_mark = await connection.fetchval(self._sql[lock], node, fence, *last)
+            if high_water_mark is None:
                 return False
-            if shares is None:
-                await connection.execute(self._sql["free_all"], node, mark)
+            if partitions is None:
+                await connection.execute(self._sql["free_all"], node, high_water_mark)
             else:
-                await connection.execute(self._sql["free_some"], node, mark, list(shares))
+                await connection.execute(self._sql["free_some"], node, high_water_mark, list(partitions))
             if remove:
                 await connection.execute(self._sql["remove_node"], node)
-        self._engine.notify("tidegate_shares")
+        self._engine.notify("tidegate_partitions")
         return True
 
     # -- seeing and asking others --------------------------------------------------------------------------
@@ -371,7 +374,7 @@ class PostgresLeases:
         return owner
 
     def _answer(self, share: int) -> Callable[[bytes], Any] | None:
-        """Who answers for a share here; None when it is not held here."""
+        """Who answers for a partition here; None when it is not held here."""
         return self._holder.answer if self._holder is not None and share in self.held else None
 
     def tell(self, status: bytes) -> None:
@@ -382,5 +385,10 @@ class PostgresLeases:
 
     async def facts(self) -> dict[str, Any]:
         """For doctor."""
-        ahead = -self._clock.correction_us / 1e6
-        return {"node": self.node, "fence": self.fence, "shares": len(self.held), "clock_ahead_seconds": ahead}
+        settled_ahead = -self._clock.correction_us / 1e6
+        return {
+            "node": self.node,
+            "fence": self.fence,
+            "partitions": len(self.held),
+            "clock_ahead_seconds": settled_ahead,
+        }

@@ -95,7 +95,7 @@ class PostgresLog:
     async def _recognise(self, connection: Any) -> None:
         """A backup, or a standby that followed behind, may stand where the database was: then offsets that were told
         are given again, and would be passed over."""
-        told = self.follower.told  # before asking: more is told while the answer is on its way
+        told = self.follower.published_offset  # before asking: more is told while the answer is on its way
         instance, head = await connection.fetchrow(self._sql["identity"])
         if instance is None or instance.decode() != self.instance or head < told:
             raise StoreBroken(
@@ -138,9 +138,9 @@ class PostgresLog:
         return "the database does not confirm writes in time" if self.stuck else None
 
     @property
-    def told(self) -> int:
+    def published_offset(self) -> int:
         """The highest offset that listeners were told."""
-        return self.follower.told
+        return self.follower.published_offset
 
     def _oldest_waits_for(self) -> float:
         """The oldest call without an answer, or the statement under way when its callers had to be answered before."""
@@ -168,7 +168,7 @@ class PostgresLog:
         else:
             future.set_result(value)
 
-    def company(self, nodes: int) -> None:
+    def peers(self, nodes: int) -> None:
         """How many nodes are alive, this one among them."""
         self.follower.others = nodes > 1
         self._pace = ALONE_PACE_SECONDS if nodes == 1 else min(PACE_SECONDS * nodes, PACE_LIMIT_SECONDS)
@@ -194,7 +194,7 @@ class PostgresLog:
     async def _write(self, batch: Batch) -> None:
         try:
             answer = await self._insert(batch)
-        except asyncpg.CheckViolationError:  # no partition for the next offset: the keeper is behind
+        except asyncpg.CheckViolationError:  # no partition for the next offset: the record writer is behind
             self._keep_now.set()
             self._fail(batch, StoreBusy("the log's next partition is being made", retry_after_seconds=1))
         except TidegateError as error:
@@ -297,11 +297,11 @@ class PostgresLog:
         known = self._audiences.by_number
         return [event_of(row, known[row["audience"]].source) for row in rows]
 
-    def listen(self, listener: Listener) -> int:
-        return self.follower.listen(listener)
+    def subscribe(self, listener: Listener) -> int:
+        return self.follower.subscribe(listener)
 
-    def unlisten(self, listener: Listener) -> None:
-        self.follower.unlisten(listener)
+    def unsubscribe(self, listener: Listener) -> None:
+        self.follower.unsubscribe(listener)
 
     def cached(self, offset: int) -> Event | None:
         """The event when the tail has it; for hot paths that must not await."""

@@ -113,8 +113,8 @@ def _state_row(commit: RecordCommit) -> tuple[Any, ...]:
     s = commit.state
     return (
         commit.source, commit.resource, keep_some(s.cursor), keep_some(s.etag),
-        keep_some(s.last_modified), s.first_done, s.log_position, s.polled_at_us, s.reconciled_at_us,
-        s.scanned_at_us, s.statistics, s.memo, commit.fence,
+        keep_some(s.last_modified), s.first_done, s.committed_offset, s.polled_at_us, s.reconciled_at_us,
+        s.scanned_at_us, s.statistics, s.engine_state, commit.fence,
     )  # fmt: skip
 
 
@@ -127,9 +127,9 @@ def _record(source: str, resource: str, row: Any) -> RecordState:
 
 
 def _state(row: Any) -> ResourceState:
-    (source, resource, cursor, etag, last_modified, first_done, position, polled, reconciled, scanned,
-     statistics, memo) = row  # fmt: skip
+    (source, resource, cursor, etag, last_modified, first_done, committed_offset, polled, reconciled, scanned,
+     statistics, engine_state) = row  # fmt: skip
     return ResourceState(
         source, resource, back_some(cursor), back_some(etag), back_some(last_modified),
-        first_done, position, polled, reconciled, scanned, statistics, memo,
+        first_done, committed_offset, polled, reconciled, scanned, statistics, engine_state,
     )  # fmt: skip

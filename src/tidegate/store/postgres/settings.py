@@ -1,4 +1,4 @@
-"""Configuration items, route revisions, keys, feeds, refusals and small values on PostgreSQL.
+"""Configuration items, route revisions, keys, feeds, rejections and small values on PostgreSQL.
 
 Implements `store.Settings`. Bodies of items and revisions come sealed; this file never sees a secret. A version
 counts the changes of items, revisions and keys in the transaction that makes them; nodes look at it each second, and
@@ -17,7 +17,7 @@ import asyncpg
 import msgspec
 
 from tidegate.core.errors import ChangedElsewhere, StoreBusy
-from tidegate.store import ApiKey, Feed, Item, Refusal
+from tidegate.store import ApiKey, Feed, Item, Rejection
 from tidegate.store.postgres.deliveries import columns
 from tidegate.store.postgres.engine import Engine, sql
 from tidegate.store.postgres.text import back, keep
@@ -159,7 +159,7 @@ class PostgresSettings:
             except StoreBusy:
                 await asyncio.sleep(WATCH_SECONDS)
 
-    # -- feeds, refusals, values --------------------------------------------------------------------------
+    # -- feeds, rejections, values --------------------------------------------------------------------------
 
     async def feed(self, name: str, *, ack: int | None = None, now_us: int = 0) -> Feed | None:
         if ack is not None:
@@ -167,13 +167,13 @@ class PostgresSettings:
         row = await self._engine.work.fetchrow(self._sql["feed"], keep(name))
         return None if row is None else Feed(name, row[1], row[2])
 
-    async def refusals(self, *, put: Sequence[Refusal] = (), limit: int = 100) -> list[Refusal]:
+    async def rejections(self, *, put: Sequence[Rejection] = (), limit: int = 100) -> list[Rejection]:
         if put:
             rows = [_each(keep, msgspec.structs.astuple(one)) for one in put]
             async with self._engine.work.transaction() as connection:
-                await connection.execute(self._sql["put_refusals"], *columns(rows, 5))
-                await connection.execute(self._sql["bound_refusals"])
-        return [Refusal(*_each(back, row)) for row in await self._engine.work.fetch(self._sql["refusals"], limit)]
+                await connection.execute(self._sql["put_rejections"], *columns(rows, 5))
+                await connection.execute(self._sql["bound_rejections"])
+        return [Rejection(*_each(back, row)) for row in await self._engine.work.fetch(self._sql["rejections"], limit)]
 
     async def value(self, name: str, *, put: bytes | None = None) -> bytes | None:
         name = f"value:{name}"  # apart from the store's own

@@ -19,7 +19,7 @@ import apsw
 
 from tidegate.core import ids
 from tidegate.core.errors import StoreBroken, StoreBusy
-from tidegate.store import FOREVER_US, SHARES, Holder, Node
+from tidegate.store import FOREVER_US, PARTITIONS, Holder, Node
 from tidegate.store.lock import DirectoryLock
 from tidegate.store.sqlite import backup
 from tidegate.store.sqlite.deliveries import SqliteDeliveries
@@ -33,7 +33,7 @@ FILE_NAME = "tidegate.db"
 
 
 class SqliteLeases:
-    """One process holds the directory, and so every share, for life. Implements `store.Leases`."""
+    """One process holds the directory, and so every partition, for life. Implements `store.Leases`."""
 
     fence = 1
 
@@ -45,7 +45,7 @@ class SqliteLeases:
 
     async def start(self, holder: Holder) -> None:
         self._holder = holder
-        self.held = frozenset(range(SHARES))
+        self.held = frozenset(range(PARTITIONS))
         await holder.take(self.held)
 
     async def stop(self) -> None:

@@ -88,7 +88,7 @@ class SqliteLog:
         return "the disk does not keep up" if self._engine.stuck else None
 
     @property
-    def told(self) -> int:
+    def published_offset(self) -> int:
         """The highest offset that listeners were told."""
         return self._told
 
@@ -245,11 +245,11 @@ class SqliteLog:
 
     # -- reading -----------------------------------------------------------------------------------------
 
-    def listen(self, listener: Listener) -> int:
+    def subscribe(self, listener: Listener) -> int:
         self._listeners.append(listener)
         return self._told
 
-    def unlisten(self, listener: Listener) -> None:
+    def unsubscribe(self, listener: Listener) -> None:
         self._listeners.remove(listener)
 
     def cached(self, offset: int) -> Event | None:
@@ -351,7 +351,7 @@ class SqliteLog:
                 return 0, 0
             connection.execute(self._sql["keep_head"], (self._head,))
             connection.execute(self._sql["trim_attempts"], (bound,))
-            connection.execute(self._sql["trim_exceptions"], (bound,))
+            connection.execute(self._sql["trim_deferred"], (bound,))
             connection.execute(self._sql["trim_ranges"], (bound,))
             connection.execute(self._sql["trim_events"], (bound,))
             trimmed = connection.changes()

@@ -82,8 +82,9 @@ class SqliteRecords:
         connection.execute(
             self._sql["put_state"],
             (
-                commit.source, commit.resource, s.cursor, s.etag, s.last_modified, int(s.first_done), s.log_position,
-                s.polled_at_us, s.reconciled_at_us, s.scanned_at_us, s.statistics, s.memo, commit.fence,
+                commit.source, commit.resource, s.cursor, s.etag, s.last_modified, int(s.first_done),
+                s.committed_offset,
+                s.polled_at_us, s.reconciled_at_us, s.scanned_at_us, s.statistics, s.engine_state, commit.fence,
             ),
         )  # fmt: skip
         # Last, so that an error above cannot leave the log's counters ahead of what is undone.
@@ -111,9 +112,9 @@ def _record(source: str, resource: str, row: tuple[Any, ...]) -> RecordState:
 
 
 def _state(row: tuple[Any, ...]) -> ResourceState:
-    (source, resource, cursor, etag, last_modified, first_done, position, polled, reconciled, scanned,
-     statistics, memo) = row  # fmt: skip
+    (source, resource, cursor, etag, last_modified, first_done, committed_offset, polled, reconciled, scanned,
+     statistics, engine_state) = row  # fmt: skip
     return ResourceState(
-        source, resource, cursor, etag, last_modified, bool(first_done), position, polled, reconciled, scanned,
-        statistics, memo,
+        source, resource, cursor, etag, last_modified, bool(first_done), committed_offset, polled, reconciled, scanned,
+        statistics, engine_state,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Configuration items, route revisions, keys, feeds, refusals and small values on SQLite.
+"""Configuration items, route revisions, keys, feeds, rejections and small values on SQLite.
 
 Implements `store.Settings`. Bodies of items and revisions come sealed; this file never sees a secret. Everything
 is written through the one writer, so a setting that was answered is on disk.
@@ -12,7 +12,7 @@ import apsw
 import msgspec
 
 from tidegate.core.errors import ChangedElsewhere
-from tidegate.store import ApiKey, Feed, Item, Refusal
+from tidegate.store import ApiKey, Feed, Item, Rejection
 from tidegate.store.sqlite.engine import Engine, rows, sql
 
 MEANWHILE = "the same source, destination or route was changed otherwise at the same moment"
@@ -87,15 +87,15 @@ class SqliteSettings:
         found = await self._engine.read(lambda c: rows(c, self._sql["feed"], (name,)))
         return Feed(*found[0]) if found else None
 
-    async def refusals(self, *, put: Sequence[Refusal] = (), limit: int = 100) -> list[Refusal]:
+    async def rejections(self, *, put: Sequence[Rejection] = (), limit: int = 100) -> list[Rejection]:
         def work(connection: apsw.Connection) -> None:
-            connection.executemany(self._sql["put_refusal"], [msgspec.structs.astuple(one) for one in put])
-            connection.execute(self._sql["bound_refusals"])
+            connection.executemany(self._sql["put_rejection"], [msgspec.structs.astuple(one) for one in put])
+            connection.execute(self._sql["bound_rejections"])
 
         if put:
             await self._engine.write(work)
-        found = await self._engine.read(lambda c: rows(c, self._sql["refusals"], (limit,)))
-        return [Refusal(*row) for row in found]
+        found = await self._engine.read(lambda c: rows(c, self._sql["rejections"], (limit,)))
+        return [Rejection(*row) for row in found]
 
     async def value(self, name: str, *, put: bytes | None = None) -> bytes | None:
         name = f"value:{name}"  # apart from the store's own: mark, head, instance

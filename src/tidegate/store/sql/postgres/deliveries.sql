@@ -4,7 +4,7 @@
 -- One statement is one transaction and one round trip. `gate` is the fence: without its row no other part writes. It
 -- locks the node's row, so a settle and a reaper (which locks it too) come one after the other.
 WITH gate AS (
-  UPDATE nodes SET mark = greatest(mark, $3) WHERE id = $1 AND fence = $2 RETURNING id
+  UPDATE nodes SET high_water_mark = greatest(high_water_mark, $3) WHERE id = $1 AND fence = $2 RETURNING id
 ), put_attempts AS (
   INSERT INTO attempts ("offset", destination, number, outcome, started_at, duration, status, error,
                         answer_headers, answer_body, answer_bytes, url, manual)
@@ -15,30 +15,30 @@ WITH gate AS (
   WHERE a."offset" > (SELECT floor FROM log_state)
   ON CONFLICT DO NOTHING
 ), put_lanes AS (
-  INSERT INTO lanes (destination, position, ahead, delivered, exhausted, cancelled, adopted, adopted_filtered, fence)
+  INSERT INTO lanes (destination, committed_offset, settled_ahead, delivered, exhausted, canceled, adopted, adopted_filtered, fence)
   SELECT l.*, $2 FROM gate, unnest($17::int[], $18::bigint[], $19::bytea[], $20::bigint[], $21::bigint[],
     $22::bigint[], $23::bigint[], $24::bigint[])
-    AS l(destination, position, ahead, delivered, exhausted, cancelled, adopted, adopted_filtered)
-  ON CONFLICT (destination) DO UPDATE SET position = excluded.position, ahead = excluded.ahead,
-    delivered = excluded.delivered, exhausted = excluded.exhausted, cancelled = excluded.cancelled,
+    AS l(destination, committed_offset, settled_ahead, delivered, exhausted, canceled, adopted, adopted_filtered)
+  ON CONFLICT (destination) DO UPDATE SET committed_offset = excluded.committed_offset, settled_ahead = excluded.settled_ahead,
+    delivered = excluded.delivered, exhausted = excluded.exhausted, canceled = excluded.canceled,
     adopted = excluded.adopted, adopted_filtered = excluded.adopted_filtered, fence = excluded.fence
-), put_exceptions AS (
-  INSERT INTO exceptions (destination, "offset", state, due_at, attempts, cause, key, tries_left_from, route, replay)
+), put_deferred AS (
+  INSERT INTO deferred_deliveries (destination, "offset", state, due_at, attempts, cause, key, tries_left_from, route, replay)
   SELECT e.* FROM gate, unnest($25::int[], $26::bigint[], $27::smallint[], $28::bigint[], $29::int[], $30::text[],
     $31::text[], $32::int[], $33::int[], $34::text[])
     AS e(destination, "offset", state, due_at, attempts, cause, key, tries_left_from, route, replay)
   ON CONFLICT (destination, "offset") DO UPDATE SET state = excluded.state, due_at = excluded.due_at,
     attempts = excluded.attempts, cause = excluded.cause, key = excluded.key,
     tries_left_from = excluded.tries_left_from, route = excluded.route, replay = excluded.replay
-), close_exceptions AS (
-  DELETE FROM exceptions AS e USING gate, unnest($35::int[], $36::bigint[]) AS c(destination, "offset")
+), close_deferred AS (
+  DELETE FROM deferred_deliveries AS e USING gate, unnest($35::int[], $36::bigint[]) AS c(destination, "offset")
   WHERE e.destination = c.destination AND e."offset" = c."offset"
 ), given_ranges AS (
   SELECT r.* FROM gate, unnest($37::int[], $38::bigint[], $39::bigint[], $40::text[], $41::text[], $42::bigint[])
     AS r(destination, after, upto, state, cause, at)
 ), grown_ranges AS (
   -- A destination that is dead for days gets one range a minute, so the last one grows when the new one says the same. What
-  -- lies between was settled one by one: attempts and exceptions tell of it, and are asked before ranges.
+  -- lies between was settled one by one: attempts and deferred tell of it, and are asked before ranges.
   UPDATE ranges AS last SET upto = g.upto, at = g.at FROM given_ranges AS g
   WHERE last.destination = g.destination AND last.state = g.state AND last.cause = g.cause AND last.upto <= g.upto
     AND last.upto = (SELECT max(r.upto) FROM ranges AS r WHERE r.destination = g.destination)
@@ -49,40 +49,40 @@ WITH gate AS (
   ON CONFLICT (destination, upto) DO UPDATE SET after = excluded.after, state = excluded.state,
     cause = excluded.cause, at = excluded.at
 ), stand AS (
-  UPDATE shares AS s SET mark = w.mark FROM gate, unnest($43::smallint[], $44::bigint[]) AS w(number, mark)
+  UPDATE partitions AS s SET high_water_mark = w.high_water_mark FROM gate, unnest($43::smallint[], $44::bigint[]) AS w(number, high_water_mark)
   WHERE s.number = w.number AND s.node = gate.id
 )
 SELECT count(*) FROM gate
 
 -- name: load
 -- Marks and lanes of one snapshot. A share without a lane comes once, with NULLs.
-SELECT s.number, coalesce(s.mark, n.mark, 0), l.destination, l.position, l.ahead, l.delivered, l.exhausted,
-       l.cancelled, l.adopted, l.adopted_filtered, l.fence
-FROM shares AS s
+SELECT s.number, coalesce(s.high_water_mark, n.high_water_mark, 0), l.destination, l.committed_offset, l.settled_ahead, l.delivered, l.exhausted,
+       l.canceled, l.adopted, l.adopted_filtered, l.fence
+FROM partitions AS s
 LEFT JOIN nodes AS n ON n.id = s.node
 LEFT JOIN lanes AS l ON l.destination % 64 = s.number
 WHERE s.number = ANY ($1::smallint[])
 ORDER BY l.destination
 
--- name: due_exceptions
+-- name: due_deferred
 SELECT destination, "offset", state, due_at, attempts, cause, key, tries_left_from, route, replay
-FROM exceptions WHERE destination = $1 AND state = 0 AND due_at < $2 ORDER BY due_at, "offset" LIMIT $3
+FROM deferred_deliveries WHERE destination = $1 AND state = 0 AND due_at < $2 ORDER BY due_at, "offset" LIMIT $3
 
--- name: exceptions_of_destination
+-- name: deferred_of_destination
 -- As a range of the primary key: else a plan may walk those of every destination in the order of their offsets.
 SELECT destination, "offset", state, due_at, attempts, cause, key, tries_left_from, route, replay
-FROM exceptions
+FROM deferred_deliveries
 WHERE (destination, "offset") > ($1, $2) AND (destination, "offset") < ($1 + 1, 0) AND state = ANY ($3::smallint[])
 ORDER BY destination, "offset" LIMIT $4
 
--- name: exceptions_of_all
+-- name: deferred_of_all
 SELECT destination, "offset", state, due_at, attempts, cause, key, tries_left_from, route, replay
-FROM exceptions WHERE "offset" > $1 AND state = ANY ($2::smallint[])
+FROM deferred_deliveries WHERE "offset" > $1 AND state = ANY ($2::smallint[])
 ORDER BY "offset", destination LIMIT $3
 
--- name: exceptions_of_events
+-- name: deferred_of_events
 SELECT destination, "offset", state, due_at, attempts, cause, key, tries_left_from, route, replay
-FROM exceptions
+FROM deferred_deliveries
 WHERE "offset" = ANY ($1::bigint[]) AND state = ANY ($2::smallint[]) AND ($3::int IS NULL OR destination = $3)
 ORDER BY "offset", destination LIMIT $4
 
@@ -104,16 +104,16 @@ SELECT destination, after, upto, state, cause, at FROM ranges ORDER BY destinati
 SELECT number, events FROM audiences
 
 -- name: put_replay
-INSERT INTO replays (id, created_at, query, position, upto, matched, reopened, finished_at, cause)
+INSERT INTO replays (id, created_at, query, committed_offset, upto, matched, reopened, finished_at, cause)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-ON CONFLICT (id) DO UPDATE SET position = excluded.position, matched = excluded.matched,
+ON CONFLICT (id) DO UPDATE SET committed_offset = excluded.committed_offset, matched = excluded.matched,
   reopened = excluded.reopened, finished_at = excluded.finished_at, cause = excluded.cause
 
 -- name: all_replays
-SELECT id, created_at, query, position, upto, matched, reopened, finished_at, cause
+SELECT id, created_at, query, committed_offset, upto, matched, reopened, finished_at, cause
 FROM replays
 WHERE finished_at IS NULL OR id IN (SELECT id FROM replays ORDER BY created_at DESC LIMIT 200)
 ORDER BY created_at DESC
 
 -- name: one_replay
-SELECT id, created_at, query, position, upto, matched, reopened, finished_at, cause FROM replays WHERE id = $1
+SELECT id, created_at, query, committed_offset, upto, matched, reopened, finished_at, cause FROM replays WHERE id = $1

@@ -14,7 +14,7 @@ SELECT pg_try_advisory_lock(8421, $1)
 SELECT pg_advisory_unlock(8421, $1)
 
 -- name: lock_self
-SELECT mark FROM nodes WHERE id = $1 FOR UPDATE
+SELECT high_water_mark FROM nodes WHERE id = $1 FOR UPDATE
 
 -- name: lock_migration
 -- Nobody migrates while a node joins (migrate.py holds the same lock alone).
@@ -22,10 +22,10 @@ SELECT pg_advisory_xact_lock_shared(8420, 2)
 
 -- name: put_node
 -- No row comes back when the schema is by now one that this release cannot read.
-INSERT INTO nodes (id, fence, mark, started_at, lease_expires_at, status, lock_key, schema)
+INSERT INTO nodes (id, fence, high_water_mark, started_at, lease_expires_at, status, lock_key, schema)
 SELECT $1, $2, 0, clock_timestamp(), clock_timestamp() + $3::interval, $4, $5, $6
 WHERE (SELECT max(oldest_reader) FROM schema_version) <= $6
-ON CONFLICT (id) DO UPDATE SET fence = excluded.fence, mark = 0, started_at = excluded.started_at,
+ON CONFLICT (id) DO UPDATE SET fence = excluded.fence, high_water_mark = 0, started_at = excluded.started_at,
   lease_expires_at = excluded.lease_expires_at, status = excluded.status, lock_key = excluded.lock_key,
   schema = excluded.schema
 RETURNING id
@@ -49,44 +49,44 @@ SELECT id, fence, expired, gone FROM (
 
 -- name: lock_suspect
 -- A row that is locked by a settle is looked at again in the next round: the reaper never waits.
-SELECT mark FROM nodes WHERE id = $1 AND fence = $2 AND ($3 OR lease_expires_at < clock_timestamp())
+SELECT high_water_mark FROM nodes WHERE id = $1 AND fence = $2 AND ($3 OR lease_expires_at < clock_timestamp())
 FOR UPDATE SKIP LOCKED
 
 -- name: lock_own
-SELECT mark FROM nodes WHERE id = $1 AND fence = $2 FOR UPDATE
+SELECT high_water_mark FROM nodes WHERE id = $1 AND fence = $2 FOR UPDATE
 
 -- name: free_all
-UPDATE shares SET node = NULL, mark = coalesce(mark, $2) WHERE node = $1
+UPDATE partitions SET node = NULL, high_water_mark = coalesce(high_water_mark, $2) WHERE node = $1
 
 -- name: free_some
-UPDATE shares SET node = NULL, mark = coalesce(mark, $2) WHERE node = $1 AND number = ANY ($3::smallint[])
+UPDATE partitions SET node = NULL, high_water_mark = coalesce(high_water_mark, $2) WHERE node = $1 AND number = ANY ($3::smallint[])
 
 -- name: remove_node
 DELETE FROM nodes WHERE id = $1
 
 -- name: survey
-SELECT n.id, count(s.number) AS held, (SELECT count(*) FROM shares WHERE node IS NULL) AS free
-FROM nodes AS n LEFT JOIN shares AS s ON s.node = n.id
+SELECT n.id, count(s.number) AS held, (SELECT count(*) FROM partitions WHERE node IS NULL) AS free
+FROM nodes AS n LEFT JOIN partitions AS s ON s.node = n.id
 GROUP BY n.id ORDER BY n.started_at, n.id
 
 -- name: held
-SELECT number FROM shares WHERE node = $1
+SELECT number FROM partitions WHERE node = $1
 
 -- name: claim
 -- In the order of `spread` in leases.py.
 WITH gate AS (
   SELECT id FROM nodes WHERE id = $1 AND fence = $2 FOR KEY SHARE
 ), free AS MATERIALIZED (
-  SELECT number FROM shares WHERE node IS NULL ORDER BY number * 37 % 64 LIMIT $3 FOR UPDATE SKIP LOCKED
+  SELECT number FROM partitions WHERE node IS NULL ORDER BY number * 37 % 64 LIMIT $3 FOR UPDATE SKIP LOCKED
 )
-UPDATE shares AS s SET node = gate.id FROM gate, free WHERE s.number = free.number RETURNING s.number
+UPDATE partitions AS s SET node = gate.id FROM gate, free WHERE s.number = free.number RETURNING s.number
 
 -- name: owner
-SELECT node FROM shares WHERE number = $1
+SELECT node FROM partitions WHERE number = $1
 
 -- name: nodes
 SELECT n.id, n.fence, count(s.number), (extract(epoch FROM n.started_at) * 1000000)::bigint,
-       (extract(epoch FROM n.lease_expires_at) * 1000000)::bigint, n.status, n.mark
-FROM nodes AS n LEFT JOIN shares AS s ON s.node = n.id
+       (extract(epoch FROM n.lease_expires_at) * 1000000)::bigint, n.status, n.high_water_mark
+FROM nodes AS n LEFT JOIN partitions AS s ON s.node = n.id
 WHERE n.lease_expires_at >= clock_timestamp()
 GROUP BY n.id ORDER BY n.id <> $1, n.started_at, n.id

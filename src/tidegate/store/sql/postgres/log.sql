@@ -220,7 +220,7 @@ WITH bound AS MATERIALIZED (
 ), raised AS (
   UPDATE log_state SET floor = greatest(floor, b.upto) FROM bound AS b WHERE b.upto IS NOT NULL
 ), settled AS (
-  DELETE FROM exceptions AS x USING bound AS b WHERE x.offset <= b.upto AND x.state >= 2
+  DELETE FROM deferred_deliveries AS x USING bound AS b WHERE x.offset <= b.upto AND x.state >= 2
 ), passed AS (
   DELETE FROM ranges AS r USING bound AS b WHERE r.upto <= b.upto
 )

@@ -32,14 +32,14 @@ FROM (
   SELECT 'audiences' AS name, 'number' AS field, (SELECT coalesce(max(number), 0) FROM audiences) AS top
   UNION ALL SELECT 'items', 'number', (SELECT coalesce(max(number), 0) FROM items)
   UNION ALL SELECT 'route_revisions', 'revision', (SELECT coalesce(max(revision), 0) FROM route_revisions)
-  UNION ALL SELECT 'refusals', 'number', (SELECT coalesce(max(number), 0) FROM refusals)
+  UNION ALL SELECT 'rejections', 'number', (SELECT coalesce(max(number), 0) FROM rejections)
 ) AS t
 
 -- name: set_offset
 SELECT setval('event_offset', greatest($1::bigint, 1), $1::bigint > 0)
 
 -- name: set_marks
-UPDATE shares SET mark = $1, node = NULL
+UPDATE partitions SET high_water_mark = $1, node = NULL
 
 -- name: set_floor
 UPDATE log_state SET floor = $1

@@ -34,23 +34,23 @@ ON CONFLICT (source, resource, key) DO UPDATE SET
   deleted = excluded.deleted, body = excluded.body
 
 -- name: put_state
-INSERT INTO resource_states (source, resource, cursor, etag, last_modified, first_done, log_position, polled_at,
-                             reconciled_at, scanned_at, statistics, memo, fence)
+INSERT INTO resource_states (source, resource, cursor, etag, last_modified, first_done, committed_offset, polled_at,
+                             reconciled_at, scanned_at, statistics, engine_state, fence)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT (source, resource) DO UPDATE SET
   cursor = excluded.cursor, etag = excluded.etag, last_modified = excluded.last_modified,
-  first_done = excluded.first_done, log_position = excluded.log_position, polled_at = excluded.polled_at,
+  first_done = excluded.first_done, committed_offset = excluded.committed_offset, polled_at = excluded.polled_at,
   reconciled_at = excluded.reconciled_at, scanned_at = excluded.scanned_at, statistics = excluded.statistics,
-  memo = excluded.memo, fence = excluded.fence
+  engine_state = excluded.engine_state, fence = excluded.fence
 
 -- name: state
-SELECT source, resource, cursor, etag, last_modified, first_done, log_position, polled_at, reconciled_at, scanned_at,
-       statistics, memo
+SELECT source, resource, cursor, etag, last_modified, first_done, committed_offset, polled_at, reconciled_at, scanned_at,
+       statistics, engine_state
 FROM resource_states WHERE source = $1 AND resource = $2
 
 -- name: states
-SELECT source, resource, cursor, etag, last_modified, first_done, log_position, polled_at, reconciled_at, scanned_at,
-       statistics, memo
+SELECT source, resource, cursor, etag, last_modified, first_done, committed_offset, polled_at, reconciled_at, scanned_at,
+       statistics, engine_state
 FROM resource_states ORDER BY source, resource
 
 -- name: count

@@ -53,22 +53,22 @@ SELECT version FROM bumped, pg_notify('tidegate_settings', '')
 SELECT convert_from(value, 'UTF8')::bigint FROM settings WHERE name = 'settings_version'
 
 -- name: feed
-SELECT name, position, updated_at FROM feeds WHERE name = $1
+SELECT name, committed_offset, updated_at FROM feeds WHERE name = $1
 
 -- name: ack_feed
-INSERT INTO feeds (name, position, updated_at) VALUES ($1, $2, $3)
-ON CONFLICT (name) DO UPDATE SET position = greatest(feeds.position, excluded.position),
+INSERT INTO feeds (name, committed_offset, updated_at) VALUES ($1, $2, $3)
+ON CONFLICT (name) DO UPDATE SET committed_offset = greatest(feeds.committed_offset, excluded.committed_offset),
   updated_at = excluded.updated_at
 
--- name: put_refusals
-INSERT INTO refusals (at, source, reason, detail, remote)
+-- name: put_rejections
+INSERT INTO rejections (at, source, reason, detail, remote)
 SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[])
 
--- name: bound_refusals
-DELETE FROM refusals WHERE number <= (SELECT number FROM refusals ORDER BY number DESC OFFSET 1000 LIMIT 1)
+-- name: bound_rejections
+DELETE FROM rejections WHERE number <= (SELECT number FROM rejections ORDER BY number DESC OFFSET 1000 LIMIT 1)
 
--- name: refusals
-SELECT at, source, reason, detail, remote FROM refusals ORDER BY number DESC LIMIT $1
+-- name: rejections
+SELECT at, source, reason, detail, remote FROM rejections ORDER BY number DESC LIMIT $1
 
 -- name: value
 SELECT value FROM settings WHERE name = $1

@@ -1,19 +1,19 @@
 -- Queries of the deliveries (store/sqlite/deliveries.py).
 
 -- name: load_lanes
-SELECT destination, position, ahead, delivered, exhausted, cancelled, adopted, adopted_filtered, fence FROM lanes
+SELECT destination, committed_offset, settled_ahead, delivered, exhausted, canceled, adopted, adopted_filtered, fence FROM lanes
 
--- name: mark
-SELECT value FROM settings WHERE name = 'mark'
+-- name: high_water_mark
+SELECT value FROM settings WHERE name = 'high_water_mark'
 
 -- name: put_mark
-INSERT INTO settings (name, value) VALUES ('mark', ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)
+INSERT INTO settings (name, value) VALUES ('high_water_mark', ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)
 
 -- name: put_lane
-INSERT INTO lanes (destination, position, ahead, delivered, exhausted, cancelled, adopted, adopted_filtered, fence)
+INSERT INTO lanes (destination, committed_offset, settled_ahead, delivered, exhausted, canceled, adopted, adopted_filtered, fence)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (destination) DO UPDATE SET position = excluded.position, ahead = excluded.ahead,
-  delivered = excluded.delivered, exhausted = excluded.exhausted, cancelled = excluded.cancelled,
+ON CONFLICT (destination) DO UPDATE SET committed_offset = excluded.committed_offset, settled_ahead = excluded.settled_ahead,
+  delivered = excluded.delivered, exhausted = excluded.exhausted, canceled = excluded.canceled,
   adopted = excluded.adopted, adopted_filtered = excluded.adopted_filtered, fence = excluded.fence
 
 -- name: put_attempt
@@ -22,19 +22,19 @@ INSERT INTO attempts (offset, destination, number, outcome, started_at, duration
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING
 
--- name: put_exception
-INSERT INTO exceptions (destination, offset, state, due_at, attempts, cause, key, tries_left_from, route, replay)
+-- name: put_deferred
+INSERT INTO deferred_deliveries (destination, offset, state, due_at, attempts, cause, key, tries_left_from, route, replay)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (destination, offset) DO UPDATE SET state = excluded.state, due_at = excluded.due_at,
   attempts = excluded.attempts, cause = excluded.cause, key = excluded.key,
   tries_left_from = excluded.tries_left_from, route = excluded.route, replay = excluded.replay
 
--- name: close_exception
-DELETE FROM exceptions WHERE destination = ? AND offset = ?
+-- name: close_deferred
+DELETE FROM deferred_deliveries WHERE destination = ? AND offset = ?
 
 -- name: grow_range
 -- A destination that is dead for days gets one range a minute, so the last one grows when the new one says the same. What
--- lies between was settled one by one: attempts and exceptions tell of it, and are asked before ranges.
+-- lies between was settled one by one: attempts and deferred tell of it, and are asked before ranges.
 UPDATE ranges SET upto = ?2, at = ?5
 WHERE destination = ?1 AND state = ?3 AND cause = ?4 AND upto <= ?2
   AND upto = (SELECT max(upto) FROM ranges WHERE destination = ?1)
@@ -43,23 +43,23 @@ RETURNING upto
 -- name: put_range
 INSERT OR REPLACE INTO ranges (destination, after, upto, state, cause, at) VALUES (?, ?, ?, ?, ?, ?)
 
--- name: due_exceptions
+-- name: due_deferred
 SELECT destination, offset, state, due_at, attempts, cause, key, tries_left_from, route, replay
-FROM exceptions WHERE destination = ? AND state = 0 AND due_at < ? ORDER BY due_at, offset LIMIT ?
+FROM deferred_deliveries WHERE destination = ? AND state = 0 AND due_at < ? ORDER BY due_at, offset LIMIT ?
 
--- name: exceptions_of_destination
+-- name: deferred_of_destination
 SELECT destination, offset, state, due_at, attempts, cause, key, tries_left_from, route, replay
-FROM exceptions WHERE destination = ?1 AND offset > ?2 AND state IN (SELECT value FROM json_each(?3))
+FROM deferred_deliveries WHERE destination = ?1 AND offset > ?2 AND state IN (SELECT value FROM json_each(?3))
 ORDER BY offset LIMIT ?4
 
--- name: exceptions_of_all
+-- name: deferred_of_all
 SELECT destination, offset, state, due_at, attempts, cause, key, tries_left_from, route, replay
-FROM exceptions WHERE offset > ?1 AND state IN (SELECT value FROM json_each(?2))
+FROM deferred_deliveries WHERE offset > ?1 AND state IN (SELECT value FROM json_each(?2))
 ORDER BY offset, destination LIMIT ?3
 
--- name: exceptions_of_events
+-- name: deferred_of_events
 SELECT destination, offset, state, due_at, attempts, cause, key, tries_left_from, route, replay
-FROM exceptions WHERE offset IN (SELECT value FROM json_each(?1))
+FROM deferred_deliveries WHERE offset IN (SELECT value FROM json_each(?1))
 ORDER BY offset, destination LIMIT ?2
 
 -- name: attempts_of
@@ -74,16 +74,16 @@ SELECT destination, after, upto, state, cause, at FROM ranges ORDER BY destinati
 SELECT number, events FROM audiences
 
 -- name: put_replay
-INSERT INTO replays (id, created_at, query, position, upto, matched, reopened, finished_at, cause)
+INSERT INTO replays (id, created_at, query, committed_offset, upto, matched, reopened, finished_at, cause)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET position = excluded.position, matched = excluded.matched,
+ON CONFLICT (id) DO UPDATE SET committed_offset = excluded.committed_offset, matched = excluded.matched,
   reopened = excluded.reopened, finished_at = excluded.finished_at, cause = excluded.cause
 
 -- name: all_replays
-SELECT id, created_at, query, position, upto, matched, reopened, finished_at, cause
+SELECT id, created_at, query, committed_offset, upto, matched, reopened, finished_at, cause
 FROM replays
 WHERE finished_at IS NULL OR id IN (SELECT id FROM replays ORDER BY created_at DESC LIMIT 200)
 ORDER BY created_at DESC
 
 -- name: one_replay
-SELECT id, created_at, query, position, upto, matched, reopened, finished_at, cause FROM replays WHERE id = ?
+SELECT id, created_at, query, committed_offset, upto, matched, reopened, finished_at, cause FROM replays WHERE id = ?

@@ -68,8 +68,8 @@ SELECT max(offset) FROM (SELECT offset FROM events WHERE offset <= ? ORDER BY of
 -- name: trim_attempts
 DELETE FROM attempts WHERE offset <= ?
 
--- name: trim_exceptions
-DELETE FROM exceptions WHERE offset <= ? AND state >= 2
+-- name: trim_deferred
+DELETE FROM deferred_deliveries WHERE offset <= ? AND state >= 2
 
 -- name: trim_ranges
 DELETE FROM ranges WHERE upto <= ?

@@ -32,20 +32,20 @@ INSERT INTO keys (id, name, hash, scopes, sources, created_at, expires_at) VALUE
 DELETE FROM keys WHERE id = ?
 
 -- name: feed
-SELECT name, position, updated_at FROM feeds WHERE name = ?
+SELECT name, committed_offset, updated_at FROM feeds WHERE name = ?
 
 -- name: ack_feed
-INSERT INTO feeds (name, position, updated_at) VALUES (?1, ?2, ?3)
-ON CONFLICT (name) DO UPDATE SET position = max(position, excluded.position), updated_at = excluded.updated_at
+INSERT INTO feeds (name, committed_offset, updated_at) VALUES (?1, ?2, ?3)
+ON CONFLICT (name) DO UPDATE SET committed_offset = max(committed_offset, excluded.committed_offset), updated_at = excluded.updated_at
 
--- name: put_refusal
-INSERT INTO refusals (at, source, reason, detail, remote) VALUES (?, ?, ?, ?, ?)
+-- name: put_rejection
+INSERT INTO rejections (at, source, reason, detail, remote) VALUES (?, ?, ?, ?, ?)
 
--- name: bound_refusals
-DELETE FROM refusals WHERE number <= (SELECT max(number) FROM refusals) - 1000
+-- name: bound_rejections
+DELETE FROM rejections WHERE number <= (SELECT max(number) FROM rejections) - 1000
 
--- name: refusals
-SELECT at, source, reason, detail, remote FROM refusals ORDER BY number DESC LIMIT ?
+-- name: rejections
+SELECT at, source, reason, detail, remote FROM rejections ORDER BY number DESC LIMIT ?
 
 -- name: value
 SELECT value FROM settings WHERE name = ?
