@@ -300,7 +300,7 @@ def _link(struct: Any) -> str:
 
 
 def _name(struct: Any) -> str:
-    return re.sub(r"(Form|In|Request)$", "", struct.__name__)
+    return re.sub(r"(Schema|In|Request)$", "", struct.__name__)
 
 
 def _words(parameter: Any) -> str:

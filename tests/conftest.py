@@ -1,4 +1,4 @@
-"""What holds for every test file: no two tests partition an id, and no property fails because the machine is busy.
+"""What holds for every test file: no two tests share an id, and no property fails because the machine is busy.
 
 Workers that run side by side are told ids, so of two tests with one id the second would be left out without a word.
 """
@@ -17,6 +17,4 @@ settings.load_profile("tidegate")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     again = [name for name, count in Counter(item.nodeid for item in items).items() if count > 1]
     if again:
-        raise pytest.UsageError(
-            f"several tests partition an id, so only one of them would be run: {', '.join(again[:5])}"
-        )
+        raise pytest.UsageError(f"several tests share an id, so only one of them would be run: {', '.join(again[:5])}")

@@ -20,19 +20,19 @@ import pytest
 
 from support import phrases
 from support.pages import DOCS, FENCE, PAGES, ROOT, SPAN, name_of
-from tidegate.answer import forms
-from tidegate.answer.advice import WORDS as ADVICE
 from tidegate.api.app import _DOCUMENTS
 from tidegate.api.keys import SCOPES
 from tidegate.api.metrics import METRICS
 from tidegate.api.routes import PREFIX, TABLE
+from tidegate.core.errors import TidegateError
+from tidegate.core.model import DeferredState, DeliveryState, Origin, Outcome
 from tidegate.dashboard.render import NAVIGATION
-from tidegate.errors import TidegateError
-from tidegate.model import DeliveryState, ExceptionState, Origin, Outcome
 from tidegate.providers import provider_names
-from tidegate.rules.filters import _JUDGES, PARTS
-from tidegate.rules.signatures import Verdict
-from tidegate.rules.texts import FILTERS, OWN_FILTERS, TESTS
+from tidegate.query import schemas as forms
+from tidegate.query.advice import WORDS as ADVICE
+from tidegate.rules.inbound.signatures import Verdict
+from tidegate.rules.language.filters import _JUDGES, PARTS
+from tidegate.rules.language.templates import FILTERS, OWN_FILTERS, TESTS
 
 REFERENCE = DOCS / "reference"
 
@@ -55,7 +55,7 @@ snapshot staleness advice retention key session owner guard envelope filter tran
 """
 # Names that the program still has and gives up in 0.2. This list only gets shorter.
 LEAVING = """
-cancelled parked refusals inlets waiting books shares
+canceled blocked rejections inputs waiting counters partitions
 what waits/oldest waits/came by/found nothing/half seen within/99 of 100 within/requests a change
 """
 
@@ -174,7 +174,7 @@ def test_every_reason_of_a_refusal_is_named() -> None:
 
 def words_of_the_program() -> set[str]:
     """Every word that a user meets in the API, the command line and the states of things."""
-    words = {one.value for one in (*Origin, *DeliveryState)} | {one.name.lower() for one in (*Outcome, *ExceptionState)}
+    words = {one.value for one in (*Origin, *DeliveryState)} | {one.name.lower() for one in (*Outcome, *DeferredState)}
     words |= {*ADVICE, "webhook", "form", "publish", "api", "imap", "owner", "scopes", "audience", "lane", "lease"}
     for entry in TABLE:
         words |= {part for part in entry.path.split("/") if part and "{" not in part}
@@ -377,8 +377,8 @@ def test_a_phrase_that_came_back_is_found(tmp_path: Path) -> None:
         "line 6: 'is no JSON'",
     ]
     assert phrases.found("There is no gateway. Letters, digits and hyphens. It is no longer here. Dashboard.") == []
-    assert phrases.page_text("### Renamed\n\n`refusals`\n\n## 0.1\n") == "\n\n\n\n## 0.1\n"
-    (tmp_path / "a.py").write_text('told_at = judgeHTTP(1)  # by whoever\ntask.cancelled()\nx = "2x is no duration"\n')
+    assert phrases.page_text("### Renamed\n\n`rejections`\n\n## 0.1\n") == "\n\n\n\n## 0.1\n"
+    (tmp_path / "a.py").write_text('told_at = judgeHTTP(1)  # by whoever\ntask.canceled()\nx = "2x is no duration"\n')
     assert [line.split(" (")[0] for line in phrases.in_source(tmp_path / "a.py")] == [
         "line 1: name 'told_at' has the word 'told'",
         "line 1: name 'judgeHTTP' has the word 'judge'",

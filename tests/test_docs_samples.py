@@ -15,9 +15,9 @@ import click
 import pytest
 
 from support.pages import DOCS, FENCE, PAGES, ROOT, SPAN, name_of
-from tidegate.cli import VERBS, cli
+from tidegate.cli import COMMANDS, cli
 from tidegate.config.load import load_file
-from tidegate.errors import ConfigError
+from tidegate.core.errors import ConfigError
 
 # -- configurations --------------------------------------------------------------------------------------
 
@@ -93,7 +93,7 @@ def test_every_python_shown_compiles(block: str) -> None:
 def commands() -> list[tuple[tuple[str, ...], click.Command]]:
     context = click.Context(cli)
     found: list[tuple[tuple[str, ...], click.Command]] = []
-    for verb in VERBS:
+    for verb in COMMANDS:
         command = cli.get_command(context, verb)
         assert command is not None
         found.append(((verb,), command))
@@ -102,7 +102,7 @@ def commands() -> list[tuple[tuple[str, ...], click.Command]]:
     return found
 
 
-COMMANDS = dict(commands())
+ALL_COMMANDS = dict(commands())
 TARGETS = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
@@ -125,10 +125,10 @@ def unknown_command(words: list[str]) -> str | None:
         return None if words[1] in TARGETS or "=" in words[1] else f"make has no target {words[1]}"
     if words[1] in ("VERB", "--help", "--version"):
         return None
-    if (words[1],) not in COMMANDS:
+    if (words[1],) not in ALL_COMMANDS:
         return f"there is no verb {words[1]}"
-    key = tuple(words[1:3]) if tuple(words[1:3]) in COMMANDS else (words[1],)
-    group = COMMANDS[key]
+    key = tuple(words[1:3]) if tuple(words[1:3]) in ALL_COMMANDS else (words[1],)
+    group = ALL_COMMANDS[key]
     if isinstance(group, click.Group) and len(words) > 2 and words[2][0] != "-" and words[2].islower():
         return f"{words[1]} has no {words[2]}"
     options = {"--help"}.union(*[one.opts for one in group.params])

@@ -48,7 +48,7 @@ class Vault:
         except (InvalidTag, ValueError) as error:
             raise StoreBroken(
                 f"a sealed value ({purpose}) cannot be opened with this key",
-                hint=f"give the {KEY_FILE} (or TIDEGATE_SECRET_KEY) of this data; nodes of one store partition it",
+                hint=f"give the {KEY_FILE} (or TIDEGATE_SECRET_KEY) of this data; nodes of one store share it",
                 code="vault_key_wrong",
             ) from error
 
@@ -91,7 +91,7 @@ class Values(Protocol):
 async def check_vault(vault: Vault, values: Values) -> None:
     """Whether the store was sealed with this key; the first to open a store leaves the proof. StoreBroken when not.
 
-    Nodes that partition a store must partition the key, so a node with another one is refused before it writes
+    Nodes that share a store must share the key, so a node with another one is refused before it writes
     anything.
     """
     proof = await values.value(_PROOF)

@@ -1,7 +1,7 @@
 """Every verb on a running gateway: what it prints, what `--json` prints, what it refuses, and with which exit code.
 
 One gateway for the whole file, between a real receiver that is also the source's API, and an address where nobody
-listens. Its counters are not asserted: the tests partition it.
+listens. Its counters are not asserted: the tests share it.
 """
 
 from __future__ import annotations

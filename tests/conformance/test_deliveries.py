@@ -76,7 +76,7 @@ def test_exceptions_are_found_by_due_time_by_state_and_by_event(opener, tmp_path
     async def work(store):
         rows = [
             waits(1, 50), waits(2, 20), waits(3, state=DeferredState.EXHAUSTED),
-            waits(4, state=DeferredState.BLOCKED_BY_KEY), waits(1, 5, destination=2),
+            waits(4, state=DeferredState.BLOCKED), waits(1, 5, destination=2),
         ]  # fmt: skip
         await store.deliveries.settle(Settlement(5, [], [], rows))
         due = await store.deliveries.deferred(destination=1, due_before_us=60)

@@ -1,5 +1,5 @@
 """A new release goes into service without a refused request: nodes are replaced one by one, under load, behind a
-balancer that asks `/readyz`. What cannot partition a database with what runs there is refused, and changes nothing.
+balancer that asks `/readyz`. What cannot share a database with what runs there is refused, and changes nothing.
 
 The next release is a stand-in (`planted_next_release.py`): this one with more migrations.
 """

@@ -193,7 +193,7 @@ class Cluster:
             await asyncio.sleep(0.05)
 
     async def cut_sessions(self, share: float) -> int:
-        """End about a partition of the nodes' sessions at the server, whatever they are doing; how many."""
+        """End about a share of the nodes' sessions at the server, whatever they are doing; how many."""
         connection = await asyncpg.connect(self.database)
         try:
             rows: list[Any] = await connection.fetch(

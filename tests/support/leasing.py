@@ -1,4 +1,4 @@
-"""Nodes that partition leases on a PostgreSQL database of their own; each is ended in any case.
+"""Nodes that share leases on a PostgreSQL database of their own; each is ended in any case.
 
 Bounds on times are those of the promise, times SLOW: a busy machine is no failure.
 """

@@ -90,7 +90,7 @@ CALLS = SCHEMA.exclude(path=f"{PREFIX}/events/stream").exclude(path=f"{PREFIX}/b
 
 
 @CALLS.parametrize()
-@pytest.mark.parametrize("key", [ADMIN], ids=["admin"])  # without a parameter of ours all calls partition one id
+@pytest.mark.parametrize("key", [ADMIN], ids=["admin"])  # without a parameter of ours all calls share one id
 @hypothesis.settings(
     max_examples=6,
     deadline=None,

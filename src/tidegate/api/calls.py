@@ -1,6 +1,6 @@
 """One API call as handlers see it: who calls, what he asks, and what is answered. No HTTP library.
 
-`Context` is what all calls of one app partition. `Call` is one request after its rights were checked and its parameters
+`Context` is what all calls of one app share. `Call` is one request after its rights were checked and its parameters
 and body were judged, so a handler only does or tells. `Answer` and `Chunks` are for answers that are not plain JSON.
 """
 

@@ -162,7 +162,7 @@ _DELIVERIES: tuple[Entry, ...] = (
 def _crud(
     kind: str, struct: type, one: Handler, many: Handler, put: Handler, delete: Handler, *, bound: bool
 ) -> tuple[Entry, ...]:
-    """The four rows that sources, destinations and routes partition."""
+    """The four rows that sources, destinations and routes share."""
     path = f"/{kind}s"
     named = f"{path}/{{name}}"
     return (

@@ -1,4 +1,4 @@
-"""Options that verbs partition, and how a verb gets its gateway."""
+"""Options that verbs share, and how a verb gets its gateway."""
 
 from __future__ import annotations
 

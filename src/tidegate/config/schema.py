@@ -111,7 +111,7 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "mode": "How deletes are noticed.",
         "every": "How often a complete scan looks for them.",
         "confirm": "What must agree before a delete is believed.",
-        "max_ratio": "A scan that would delete a larger partition deletes nothing.",
+        "max_ratio": "A scan that would delete a larger share deletes nothing.",
     },
     "WebhookFeed": {
         "types": "Event types that carry a record.",

@@ -1,4 +1,4 @@
-"""The checks that sources, destinations and routes partition: addresses, headers, credentials, ranges, compilers.
+"""The checks that sources, destinations and routes share: addresses, headers, credentials, ranges, compilers.
 
 Owns what is a sensible range for a duration, a rate or a size. It adds to `Problems` and decides nothing
 else. Pure. The compilers of `rules` are imported where they are called, so that `tidegate --help` stays quick.

@@ -104,7 +104,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 class Audience(msgspec.Struct, frozen=True):
-    """A routing decision, interned: events that were decided alike partition one number.
+    """A routing decision, interned: events that were decided alike share one number.
 
     `considered`: revision numbers of the routes that named the source, in deciding order.
     `wanted`: (destination number, revision of the route that won it), ascending by destination.
@@ -140,7 +140,7 @@ class DeferredState(IntEnum):
     """Why a delivery left its lane. Only PENDING ones are open."""
 
     PENDING = 0  # waits for `due_at_us`
-    BLOCKED_BY_KEY = 1  # waits behind an earlier one of its key; open too
+    BLOCKED = 1  # waits behind an earlier one of its key; open too
     EXHAUSTED = 2
     CANCELED = 3
 

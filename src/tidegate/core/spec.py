@@ -163,7 +163,7 @@ class Deletes(_Strict, frozen=True):
     mode: Literal["none", "scan"] = "none"
     every: Duration = "1d"
     confirm: Literal["get", "second_scan"] = "get"
-    max_ratio: Annotated[float, Meta(gt=0, le=1)] = 0.2  # a scan that would delete a larger partition deletes nothing
+    max_ratio: Annotated[float, Meta(gt=0, le=1)] = 0.2  # a scan that would delete a larger share deletes nothing
 
 
 class WebhookFeed(_Strict, frozen=True):

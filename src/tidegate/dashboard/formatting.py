@@ -35,7 +35,7 @@ def count(value: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A partition of 0 to 1. Never rounds something to 0 % or 100 % that is not."""
+    """A share of 0 to 1. Never rounds something to 0 % or 100 % that is not."""
     if share is None:
         return DASH
     if 0 < share < 0.001:

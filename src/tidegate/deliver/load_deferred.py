@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tidegate.deliver.engine import DeliverEngine
     from tidegate.deliver.sender import Sender
 
-OPEN = (DeferredState.PENDING, DeferredState.BLOCKED_BY_KEY)
+OPEN = (DeferredState.PENDING, DeferredState.BLOCKED)
 
 
 async def fill(engine: DeliverEngine, sender: Sender) -> None:
@@ -64,5 +64,5 @@ def _adopt(sender: Sender, rows: Iterable[Deferred]) -> None:
             sender.waiting.add(one)
             if one.key:
                 sender.lines.open(one.key, blocked=True)
-        elif one.state is DeferredState.BLOCKED_BY_KEY:
+        elif one.state is DeferredState.BLOCKED:
             sender.lines.open(one.key, blocked=True).behind.append(one.offset)

@@ -272,7 +272,7 @@ class Sender:
     def _park(self, key: str, offset: int) -> None:
         """The key is held back by a failed one: this one leaves the lane and waits in the table."""
         self.lane.finish(offset)
-        self._put(Deferred(self.number, offset, DeferredState.BLOCKED_BY_KEY, cause="behind_key", key=key))
+        self._put(Deferred(self.number, offset, DeferredState.BLOCKED, cause="behind_key", key=key))
 
     def key_settled(self, key: str) -> None:
         """The first of a key is delivered or given up: the next may go."""

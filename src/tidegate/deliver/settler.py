@@ -1,7 +1,7 @@
 """The settler: results of many senders, made durable together a few dozen times a second.
 
 Owns what waits for the next settle. One settlement is on its way at a time; results that come meanwhile wait for the
-next. A settle is due 20 ms after the first result (longer where nodes partition a server), and 0.5 s after the log
+next. A settle is due 20 ms after the first result (longer where nodes share a server), and 0.5 s after the log
 moved without one, so that a start does not read again what no route wanted. Failure: when the store is busy the same
 settlement is tried again (it is idempotent) and senders stop when their windows are full; when the store is broken
 the gateway stops, and what was sent and not settled is sent again after the start, with the same id and attempt

@@ -30,7 +30,7 @@ Pair = tuple[int, int]
 
 _OF_EXCEPTION = {
     DeferredState.PENDING: DeliveryState.PENDING,
-    DeferredState.BLOCKED_BY_KEY: DeliveryState.PENDING,
+    DeferredState.BLOCKED: DeliveryState.PENDING,
     DeferredState.EXHAUSTED: DeliveryState.EXHAUSTED,
     DeferredState.CANCELED: DeliveryState.CANCELED,
 }

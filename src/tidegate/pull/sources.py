@@ -1,4 +1,4 @@
-"""How one source is asked: URLs, credentials, and the one rate budget that all who ask it partition.
+"""How one source is asked: URLs, credentials, and the one rate budget that all who ask it share.
 
 Owns the building of requests from the configuration and the promise that a credential goes to the source's own
 origin and nowhere else. Knows nothing of records, caches or schedules. The HTTP client is handed in; what it needs to

@@ -29,8 +29,8 @@ FULL = 500  # rows a window may hold before it is made smaller
 EVERYTHING = 1 << 30  # one event may go to any number of destinations
 
 _EXCEPTIONS = {
-    DeliveryState.PENDING: (DeferredState.PENDING, DeferredState.BLOCKED_BY_KEY),
-    DeliveryState.SENDING: (DeferredState.PENDING, DeferredState.BLOCKED_BY_KEY),
+    DeliveryState.PENDING: (DeferredState.PENDING, DeferredState.BLOCKED),
+    DeliveryState.SENDING: (DeferredState.PENDING, DeferredState.BLOCKED),
     DeliveryState.EXHAUSTED: (DeferredState.EXHAUSTED,),
     DeliveryState.CANCELED: (DeferredState.CANCELED,),
 }

@@ -28,7 +28,7 @@ async def oldest(gateway: ReadContext, destination: str, limit: int) -> list[Wai
     """At most `limit` open deliveries of a destination by offset, ascending. NotFound for an unknown name."""
     number = deliveries.destination_number(gateway, destination)
     rows = await gateway.store.deliveries.deferred(
-        destination=number, states=(DeferredState.PENDING, DeferredState.BLOCKED_BY_KEY), limit=limit
+        destination=number, states=(DeferredState.PENDING, DeferredState.BLOCKED), limit=limit
     )
     offsets = {row.offset for row in rows} | set(await _unread(gateway, number, limit + _SLICE))
     pairs = [(offset, number) for offset in sorted(offsets)]

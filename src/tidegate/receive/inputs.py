@@ -32,7 +32,7 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     form: FormInput | None = None
 
     def __repr__(self) -> str:
-        return f"Inlet({self.source!r})"
+        return f"Input({self.source!r})"
 
 
 def compile_input(name: str, source: Source, public_url: str) -> Input:

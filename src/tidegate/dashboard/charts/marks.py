@@ -1,4 +1,4 @@
-"""The small marks: state signs and bars, and the numbers helper that all charts partition.
+"""The small marks: state signs and bars, and the numbers helper that all charts share.
 
 Knows no page. A sign is drawn in a box of 12 x 12 in `currentColor`; the class of its parent gives the color, and
 the shape alone already tells the state.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ATTEMPTS = 4  # of a delivery, shown with their answers; the API has all
 ROUTES = 10
 ANSWER_TEXT = 600
-# A page stays under 60 KB: what is told of deliveries, what far sides answered and the payload partition these bytes.
+# A page stays under 60 KB: what is told of deliveries, what far sides answered and the payload share these bytes.
 PAGE_BYTES = 20_000
 CARDS_BYTES = 8_000  # deliveries are shown in full until this is used, the rest in a line each
 CARD_BYTES, ATTEMPT_BYTES, LINE_BYTES = 1_250, 560, 240

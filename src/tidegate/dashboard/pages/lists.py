@@ -1,7 +1,7 @@
-"""Rows of events with the signs of their deliveries: what the overview and the list of events partition.
+"""Rows of events with the signs of their deliveries: what the overview and the list of events share.
 
 Reads through `query/` and the deliver engine only. A row shows at most five deliveries (the event's page
-has all), and foreign names partition a bounded room: a page stays under 60 KB. Longer lists of names are turned by
+has all), and foreign names share a bounded room: a page stays under 60 KB. Longer lists of names are turned by
 page.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SHOWN = 5
 TURN = 25  # destinations or sources on a page
-FOREIGN = 5_000  # bytes that types and keys of a page partition
+FOREIGN = 5_000  # bytes that types and keys of a page share
 
 
 async def rows(gateway: Gateway, found: Sequence[Event]) -> list[dict[str, Any]]:

@@ -66,7 +66,7 @@ async def gather(gateway: Gateway) -> dict[str, Any]:
 
 
 def nodes_words(partitions: Sequence[int]) -> str:
-    """Where there are several nodes: how many, and whether they partition the work. `partitions`: this one's first."""
+    """Where there are several nodes: how many, and whether they share the work. `partitions`: this one's first."""
     if len(partitions) < 2:
         return ""
     return f" {len(partitions)} nodes: this one holds {partitions[0]} of {sum(partitions)} partitions."
