@@ -14,7 +14,7 @@ from tidegate.api import endpoint, sessions
 from tidegate.config import checks
 from tidegate.config import validate as judge
 from tidegate.core import units
-from tidegate.core.spec import DEFAULT_RETRY, Destination, FormInlet, GatewaySettings, Retention
+from tidegate.core.spec import DEFAULT_RETRY, Destination, FormInput, GatewaySettings, Retention
 from tidegate.deliver.deferred import MEMORY_LIMIT
 from tidegate.process import http_edge as server
 from tidegate.pull.on_demand import CACHE_BYTES
@@ -67,7 +67,7 @@ FIGURES: list[tuple[str, str, object]] = [
     ("concepts.md", "after {} failures over", WORDS[circuit.FAILURES_TO_OPEN]),
     ("concepts.md", "rejects it after {} hops", WORDS[MAX_HOPS]),
     ("security.md", "A login link works once, within the {}", {3600: "hour"}[sessions.LINK_SECONDS]),
-    ("guides/lead-form.md", "(`max_body`, {} KiB)", units.size_bytes(FormInlet().max_body) >> 10),
+    ("guides/lead-form.md", "(`max_body`, {} KiB)", units.size_bytes(FormInput().max_body) >> 10),
     ("guides/ask-on-demand.md", "The cache is in memory, {} MiB in total", CACHE_BYTES >> 20),
     ("reference/configuration.md", "| 30d; {} |", checks.MAX_RETRIES),
     ("reference/configuration.md", "| 1B | {}MiB |", judge.MAX_BODY_BYTES >> 20),
