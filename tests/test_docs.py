@@ -152,8 +152,8 @@ def test_every_error_code_is_documented_and_no_other() -> None:
 
 
 def test_the_table_of_errors_tells_the_status_of_each_class() -> None:
-    rows = re.findall(r"^\| `([a-z_]+)` \| ([0-9]{3}) \| (again)? ?\|", ERRORS, re.MULTILINE)
-    told = {code: (int(status), again == "again") for code, status, again in rows}
+    rows = re.findall(r"^\| `([a-z_]+)` \| ([0-9]{3}) \| (yes)? ?\|", ERRORS, re.MULTILINE)
+    told = {code: (int(status), retry == "yes") for code, status, retry in rows}
     for one in error_classes(TidegateError):
         if "code" in vars(one) and one.code in told:
             assert told[one.code] == (one.status, one.retryable), one.code
@@ -235,8 +235,8 @@ PLAIN: tuple[str, ...] = ()
 # Pages that are not rewritten yet. This list only gets shorter.
 NOT_PLAIN = """
 docs/architecture.md docs/benchmarks.md docs/beyond-one-database.md
-docs/comparison.md docs/operations.md docs/security.md docs/sizing.md docs/decisions docs/guides
-docs/reference docs/generate.py
+docs/comparison.md docs/security.md docs/sizing.md docs/decisions
+docs/generate.py docs/reference/errors.md
 """
 
 

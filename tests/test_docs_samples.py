@@ -123,7 +123,7 @@ def unknown_command(words: list[str]) -> str | None:
     """What is wrong with a command that is shown; None when nothing is."""
     if words[0] == "make":
         return None if words[1] in TARGETS or "=" in words[1] else f"make has no target {words[1]}"
-    if words[1] in ("VERB", "--help", "--version"):
+    if words[1] in ("COMMAND", "--help", "--version"):
         return None
     if (words[1],) not in ALL_COMMANDS:
         return f"there is no verb {words[1]}"
