@@ -1,8 +1,8 @@
-"""Writes the generated parts of `docs/reference/` from the program itself: `make docs`.
+"""Writes the generated parts of `docs/reference/` from the program: `make docs`.
 
-A page is written by hand; what stands in it between `<!-- generated: NAME -->` and `<!-- end -->` is replaced by what
-`PARTS[NAME]` returns. `tests/test_docs.py` fails when a committed page is not what this script would write, so after
-a change of a key, a verb, a path, a metric or a provider run it, look at the difference, commit it.
+Pages are written by hand. This script replaces the part between `<!-- generated: NAME -->` and `<!-- end -->` with the
+result of `PARTS[NAME]`. `tests/test_docs.py` fails when a committed page differs from what this script writes. After
+you change a key, a command, a path, a metric or a provider, run the script, review the difference and commit it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 # -- configuration ---------------------------------------------------------------------------------------
 
-# Heading of each struct, as the table of TOML that it is. What is not here is a union's member, under its own words.
+# The heading of each struct: its TOML table. A struct that is not listed is a member of a union (`UNIONS`).
 SECTIONS = {
     "GatewaySettings": "[gateway]",
     "Egress": "[egress]",
@@ -68,41 +68,41 @@ UNIONS = {
         "HeaderLink", "JsonLink", "CursorPages", "HeaderCursor", "OffsetPages", "PageNumber", "SinglePage",
     ),
 }  # fmt: skip
-OWN_WORDS = {
+UNION_DESCRIPTIONS = {
     "BearerAuth": {"token": "Sent as `Authorization: Bearer TOKEN`."},
-    "BasicAuth": {"username": "The user's name.", "password": "The password."},
+    "BasicAuth": {"username": "The user name.", "password": "The password."},
     "ApiKeyAuth": {
         "name": "The name of the header, the query parameter or the cookie.",
         "api_key": "The key.",
-        "location": "Where it is sent.",
+        "location": "Where Tidegate sends the key.",
     },
-    "HeaderLink": {"rel": "Which link of the `Link` header leads on."},
-    "JsonLink": {"next_url_path": "The path in the answer that holds the next page's URL."},
+    "HeaderLink": {"rel": "The relation of the next-page link in the `Link` header."},
+    "JsonLink": {"next_url_path": "The path of the next page's URL in the response."},
     "CursorPages": {
-        "cursor_path": "The path in the answer that holds the page token.",
-        "cursor_param": "The query parameter that takes it.",
+        "cursor_path": "The path of the page token in the response.",
+        "cursor_param": "The query parameter for the page token.",
     },
     "HeaderCursor": {
-        "cursor_key": "The header of the answer that holds the page token.",
-        "cursor_param": "The query parameter that takes it.",
+        "cursor_key": "The response header with the page token.",
+        "cursor_param": "The query parameter for the page token.",
     },
     "OffsetPages": {
-        "limit": "Items a page.",
-        "offset_param": "The query parameter of the offset.",
-        "limit_param": "The query parameter of the limit.",
-        "total_path": "The path in the answer that holds the number of items, when there is one.",
+        "limit": "Number of items on a page.",
+        "offset_param": "The query parameter for the offset.",
+        "limit_param": "The query parameter for the limit.",
+        "total_path": "The path of the total number of items in the response, if it has one.",
     },
     "PageNumber": {
         "base_page": "The number of the first page.",
-        "page_param": "The query parameter of the page.",
-        "total_path": "The path in the answer that holds the number of pages, when there is one.",
+        "page_param": "The query parameter for the page number.",
+        "total_path": "The path of the total number of pages in the response, if it has one.",
     },
     "SinglePage": {},
 }
 
 
 def structs() -> dict[str, Any]:
-    """Every struct that a `Config` can hold, by name, in the order met."""
+    """Every struct in a `Config` by name, in the order of appearance."""
     found: dict[str, Any] = {}
 
     def visit(info: Any) -> None:
@@ -123,7 +123,7 @@ def structs() -> dict[str, Any]:
 
 
 def kind(info: Any) -> str:
-    """A type in a user's words."""
+    """A type as a user knows it."""
     inspect = msgspec.inspect
     if isinstance(info, inspect.Metadata):
         return kind(info.type)
@@ -131,14 +131,14 @@ def kind(info: Any) -> str:
         words = [kind(one) for one in info.types if not isinstance(one, inspect.NoneType)]
         return " or ".join(dict.fromkeys(words))
     if isinstance(info, inspect.StrType):
-        return FORMS.get((info.pattern or "").rpartition("(")[2], "text")
+        return FORMS.get((info.pattern or "").rpartition("(")[2], "string")
     if isinstance(info, inspect.LiteralType):
         return ", ".join(f"`{word}`" for word in sorted(info.values))
     if isinstance(info, inspect.ListType):
         return f"list of {kind(info.item_type)}"
     if isinstance(info, inspect.DictType):
         return f"table of {kind(info.value_type)}"
-    names = {inspect.IntType: "whole number", inspect.FloatType: "number", inspect.BoolType: "true or false"}
+    names = {inspect.IntType: "integer", inspect.FloatType: "number", inspect.BoolType: "boolean"}
     for type_, word in names.items():
         if isinstance(info, type_):
             return word
@@ -168,12 +168,12 @@ def rows_of(info: Any, words: dict[str, str]) -> list[tuple[str, ...]]:
 
 def configuration() -> str:
     found = structs()
-    head = ("key", "value", "default", "what it says")
+    head = ("key", "value", "default", "description")
     out = []
     for name, title in SECTIONS.items():
         heading = f"`{title}`" if title[0] == "[" else title
         if title.startswith("verify"):
-            heading = "`verify`, as a table of its own"
+            heading = "`verify`, as a table"
         elif title[0] != "[":
             heading = f"`{title.split(',')[0]}`{title.partition(',')[1]}{title.partition(',')[2]}"
         out.append(f"## {heading}\n\n" + table(head, rows_of(found[name], DESCRIPTIONS[name])))
@@ -188,10 +188,10 @@ def _union(key: str, found: dict[str, Any]) -> str:
     for name in UNIONS[key]:
         info = found[name]
         first = (f"`{info.tag}`",)
-        fields = rows_of(info, OWN_WORDS[name]) or [("", "", "", "One page holds everything.")]
+        fields = rows_of(info, UNION_DESCRIPTIONS[name]) or [("", "", "", "The response is one complete page.")]
         rows += [(first if n == 0 else ("",)) + row for n, row in enumerate(fields)]
-    return f"## `{key}`\n\nA table with `type` and the keys of that type.\n\n" + table(
-        ("type", "key", "value", "default", "what it says"), rows
+    return f"## `{key}`\n\nA table with `type` and the keys of this type.\n\n" + table(
+        ("type", "key", "value", "default", "description"), rows
     )
 
 
@@ -199,9 +199,9 @@ def _not_built() -> str:
     rows = [(f"`{key}`", "key", hint) for (_struct, key), hint in KEYS_NOT_BUILT.items()]
     for tags, what, hint in [*TAGS_NOT_BUILT.values(), *VALUES_NOT_BUILT.values()]:
         rows += [(f"`{tag}`", what, hint) for tag in tags]
-    title = "## Named, and not built yet\n\n"
-    text = "These are refused by name (`not_built`, exit 2), never accepted and ignored.\n\n"
-    return title + text + table(("word", "what it is", "meanwhile"), rows)
+    title = "## Planned, not built yet\n\n"
+    text = "Tidegate rejects these with `not_built` (exit code 2). It never ignores them.\n\n"
+    return title + text + table(("name", "kind", "alternative"), rows)
 
 
 # -- command line ----------------------------------------------------------------------------------------
@@ -209,13 +209,14 @@ def _not_built() -> str:
 
 def command_line() -> str:
     context = click.Context(cli, info_name="tidegate")
-    out = [table(("verb", "does"), [(f"[`{verb}`](#tidegate-{verb})", words) for verb, (_, words) in COMMANDS.items()])]
-    for verb in COMMANDS:
-        command = cli.get_command(context, verb)
+    rows = [(f"[`{name}`](#tidegate-{name})", text) for name, (_, text) in COMMANDS.items()]
+    out = [table(("command", "description"), rows)]
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
         assert command is not None
-        out.append(_command(f"tidegate {verb}", command, 2))
+        out.append(_command(f"tidegate {name}", command, 2))
         if isinstance(command, click.Group):
-            out += [_command(f"tidegate {verb} {name}", one, 3) for name, one in sorted(command.commands.items())]
+            out += [_command(f"tidegate {name} {part}", one, 3) for part, one in sorted(command.commands.items())]
     return "\n".join(out)
 
 
@@ -224,7 +225,7 @@ def _command(name: str, command: click.Command, level: int) -> str:
     pieces = command.collect_usage_pieces(click.Context(command, info_name=name))
     text = f"{'#' * level} `{name}`\n\n{_paragraphs(words)}\n\n    {name} {' '.join(pieces)}\n"
     rows = [_option(one) for one in command.params if isinstance(one, click.Option)]
-    return text + ("\n" + table(("option", "takes", "default", "what it says"), rows) if rows else "")
+    return text + ("\n" + table(("option", "value", "default", "description"), rows) if rows else "")
 
 
 def _paragraphs(text: str) -> str:
@@ -242,7 +243,7 @@ def _option(option: click.Option) -> tuple[str, ...]:
     else:
         takes = (option.metavar or option.type.name).upper().replace("_", " ")
     if option.multiple:
-        takes += ", several times"
+        takes += ", repeatable"
     words = option.help or ""
     if option.envvar:
         words += f" Also `{option.envvar}`."
@@ -257,12 +258,12 @@ def _option(option: click.Option) -> tuple[str, ...]:
 def api() -> str:
     entries = [*((PREFIX + one.path, one) for one in TABLE), *_DOCUMENTS.items()]
     rows = [(f"`{one.method} {path}`", _scope(one), one.summary, _answer(one)) for path, one in entries]
-    out = [table(("call", "scope", "what it does", "answer"), rows)]
+    out = [table(("call", "scope", "description", "response"), rows)]
     for path, one in entries:
         if one.query:
             given = [(f"`{p.name}`", _words(p), p.description) for p in one.query]
             title = f"### Parameters of `{one.method} {path}`\n\n"
-            out.append(title + table(("parameter", "value", "what it says"), given))
+            out.append(title + table(("parameter", "value", "description"), given))
     return "\n".join(out)
 
 
@@ -270,28 +271,28 @@ def _scope(entry: Any) -> str:
     return f"`{entry.scope}`" if entry.scope else "any key"
 
 
-MEDIA = {"/metrics": "the text form of Prometheus", "/openapi.json": "OpenAPI 3.1"}
+MEDIA = {"/metrics": "the Prometheus text format", "/openapi.json": "OpenAPI 3.1"}
 
 
 def _answer(entry: Any) -> str:
-    """Status and form of a success, with a link to the form."""
+    """Status and schema of a successful response, with a link to the schema."""
     statuses = " or ".join(str(status) for status in (entry.status, *entry.statuses))
     kinds = entry.response if isinstance(entry.response, tuple) else (entry.response,)
-    told = []
+    found = []
     for kind_ in kinds:
         name, args = getattr(kind_, "__name__", ""), getattr(kind_, "__args__", ())
         if kind_ is None:
             continue
         if args and getattr(kind_, "__origin__", None) is forms.Page:
-            told.append(f"list of {_link(args[0])}")
+            found.append(f"list of {_link(args[0])}")
         elif isinstance(kind_, type) and issubclass(kind_, msgspec.Struct) and kind_ is not forms.ItemPage:
-            told.append(_link(kind_))
+            found.append(_link(kind_))
         else:
             thing = "the item" if "{name}" in entry.path else "an object"
-            told.append(
+            found.append(
                 {"ItemPage": "list of items", "dict": thing}.get(name, MEDIA.get(entry.path, f"`{entry.media}`"))
             )
-    return f"{statuses} {' or '.join(told)}".strip()
+    return f"{statuses} {' or '.join(found)}".strip()
 
 
 def _link(struct: Any) -> str:
@@ -306,14 +307,14 @@ def _name(struct: Any) -> str:
 def _words(parameter: Any) -> str:
     if parameter.words:
         return ", ".join(f"`{word}`" for word in parameter.words)
-    return {"limit": "1 to 500", "boolean": "true or false"}.get(parameter.kind, parameter.kind)
+    return {"limit": "1 to 500", "boolean": "boolean"}.get(parameter.kind, parameter.kind)
 
 
 BODIES = (operating.EventIn, operating.ReplayRequest, operating.KeyRequest)
 
 
 def answer_structs() -> list[Any]:
-    """Every struct that an answer of the API is or holds, in the order met."""
+    """Every struct in a response of the API, in the order of appearance."""
     found: list[Any] = []
 
     def visit(info: Any) -> None:
@@ -348,21 +349,21 @@ def api_bodies() -> str:
 def _form(struct: Any, *, required: bool = False) -> str:
     info = msgspec.inspect.type_info(struct)
     assert isinstance(info, msgspec.inspect.StructType)
-    # msgspec gives a struct without words the words of its base.
+    # A struct without a docstring inherits the one of its base in msgspec.
     words = " ".join((struct.__dict__.get("__doc__") or "").split())
     rows = []
     for field in info.fields:
         row: tuple[str, ...] = (f"`{field.encode_name}`", _json_kind(field.type))
         rows.append((*row, "yes" if field.required else "") if required else row)
     head = ("member", "value", "required") if required else ("member", "value")
-    title = f"{_name(struct)}, to send" if required else _name(struct)
+    title = f"{_name(struct)}, request body" if required else _name(struct)
     return f"### {title}\n\n" + (f"{words}\n\n" if words else "") + table(head, rows)
 
 
 def _json_kind(info: Any) -> str:
     inspect = msgspec.inspect
     if isinstance(info, inspect.Metadata):
-        return "instant" if (info.extra_json_schema or {}).get("format") == "date-time" else _json_kind(info.type)
+        return "timestamp" if (info.extra_json_schema or {}).get("format") == "date-time" else _json_kind(info.type)
     if isinstance(info, inspect.StructType):
         return _name(info.cls)
     if isinstance(info, inspect.UnionType):
@@ -376,15 +377,15 @@ def _json_kind(info: Any) -> str:
         return "pair of " + " and ".join(_json_kind(one) for one in info.item_types)
     if isinstance(info, inspect.DictType):
         return f"object of {_json_kind(info.value_type)} by name"
-    names = {inspect.IntType: "whole number", inspect.FloatType: "number", inspect.BoolType: "true or false"}
+    names = {inspect.IntType: "integer", inspect.FloatType: "number", inspect.BoolType: "boolean"}
     for type_, word in names.items():
         if isinstance(info, type_):
             return word
-    return "text" if isinstance(info, inspect.StrType) else "any JSON"
+    return "string" if isinstance(info, inspect.StrType) else "any JSON"
 
 
 def delivery_headers() -> str:
-    return table(("header", "what it says"), [(f"`{name}`", words) for name, words in DELIVERY_HEADERS.items()])
+    return table(("header", "description"), [(f"`{name}`", words) for name, words in DELIVERY_HEADERS.items()])
 
 
 def envelope() -> str:
@@ -399,7 +400,7 @@ def metrics() -> str:
     for name, (kind_, labels, words) in METRICS.items():
         shown = f"{name}_total" if kind_ == "counter" else name
         rows.append((f"`{shown}`", kind_, ", ".join(f"`{label}`" for label in labels), words))
-    return table(("metric", "kind", "labels", "what it says"), rows)
+    return table(("metric", "type", "labels", "description"), rows)
 
 
 def providers() -> str:
@@ -411,35 +412,35 @@ def providers() -> str:
 
 
 def _schemes(provider: Provider) -> str:
-    told = []
+    found = []
     for scheme in provider.schemes:
         what = {"hmac": f"HMAC {scheme.digest}", "hash": scheme.digest, "token": "shared token"}.get(
             scheme.kind, scheme.kind
         )
-        told.append(f"{what} in `{scheme.header}`")
-    return "; ".join(dict.fromkeys(told))
+        found.append(f"{what} in `{scheme.header}`")
+    return "; ".join(dict.fromkeys(found))
 
 
 def _places(provider: Provider) -> str:
-    told = []
+    found = []
     for word, places in (("type", provider.type), ("id", provider.delivery_id), ("key", provider.key)):
         spans = [f"`{one.header or one.path or one.constant}`" for one in places]
         if spans:
-            told.append(f"{word}: {' or '.join(spans)}")
-    return "; ".join(told)
+            found.append(f"{word}: {' or '.join(spans)}")
+    return "; ".join(found)
 
 
 def _needs(provider: Provider) -> str:
-    told = []
+    found = []
     if any("{url}" in scheme.signed for scheme in provider.schemes):
-        told.append("needs `public_url`")
+        found.append("needs `public_url`")
     if provider.data_path:
-        told.append(f"`data` is the body's `{provider.data_path}`")
+        found.append(f"`data` is the body's `{provider.data_path}`")
     if provider.handshakes:
-        told.append("handshake answered")
+        found.append("answers the handshake")
     if provider.answer is not None:
-        told.append(f"answered {provider.answer.status} as it demands")
-    return "; ".join(told)
+        found.append(f"responds with {provider.answer.status}")
+    return "; ".join(found)
 
 
 PARTS: dict[str, Callable[[], str]] = {
@@ -456,7 +457,7 @@ PARTS: dict[str, Callable[[], str]] = {
 
 
 def fresh(text: str) -> str:
-    """A page with its generated parts made anew."""
+    """A page with its generated parts replaced."""
     return MARK.sub(lambda found: found[1] + "\n" + PARTS[found[2]]().strip() + "\n\n" + found[3], text)
 
 

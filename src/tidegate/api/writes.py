@@ -147,7 +147,7 @@ async def publish_events(call: Call) -> Answer:
             raise NotFound(
                 f"source {source!r} has no publish input",
                 hint=f"add [sources.{source}.publish] to tidegate.toml",
-                code="no_publish_inlet",
+                code="no_publish_input",
             )
         return units.size_bytes(live.spec.publish.max_body)
 

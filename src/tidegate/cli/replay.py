@@ -136,7 +136,7 @@ def trigger(source: str, type_: str, payload: str, key: str | None, data: Path, 
     try:
         answer = find_gateway(data).post("/events", event)
     except ApiError as error:
-        if error.code != "no_publish_inlet":
+        if error.code != "no_publish_input":
             raise
         raise NotBuilt(
             f"{source!r} has no publish input, and 'tidegate trigger' by another one is not built in this release",
