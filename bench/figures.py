@@ -128,8 +128,8 @@ def _ingest(options: Options, what: str, goal: float | None, *more: str) -> list
 
 
 def ingest(options: Options) -> list[Row]:
-    """Signed events of 1 KiB at 64 connections, answered 202, against `durable`; ids that count up."""
-    return _ingest(options, "accept, ids that count up", 0.55)
+    """Signed events of 1 KiB at 64 connections, answered 202, against `durable`; ascending ids."""
+    return _ingest(options, "accept, ascending ids", 0.55)
 
 
 def ingest_random(options: Options) -> list[Row]:
@@ -198,7 +198,7 @@ def fan_out(options: Options) -> list[Row]:
                 done, spent = work(options.seconds)
             costs.append(1e6 * spent / done)
             note(f"1:{copies}: {costs[-1]:.0f} us of CPU a delivery")
-        rows.append(_cost(f"a delivery at 1:{copies}, accept included", costs, "us"))
+        rows.append(_cost(f"a delivery at 1:{copies}, including accept", costs, "us"))
     return rows
 
 
@@ -271,9 +271,9 @@ def memory(options: Options) -> list[Row]:
         again, ready = process.rss_bytes(), process.ready_seconds
     more = (full - empty) / 2**20
     return [
-        Row(f"memory of {accepted:,} waiting", f"{more:.0f} MiB", f"{empty >> 20} to {full >> 20} MiB in all",
+        Row(f"memory for {accepted:,} pending events", f"{more:.0f} MiB", f"{empty >> 20} to {full >> 20} MiB in total",
             "at most 64 MiB", more <= 64),
-        Row("the same after a restart", f"{(again - empty) / 2**20:.0f} MiB", f"{again >> 20} MiB in all"),
+        Row("the same after a restart", f"{(again - empty) / 2**20:.0f} MiB", f"{again >> 20} MiB in total"),
         Row("start to ready with them", f"{ready:.2f} s", "one start", "under 1 s", ready < 1),
     ]  # fmt: skip
 
@@ -313,9 +313,9 @@ def idle(options: Options) -> list[Row]:
 
     with_, without = measure(config), measure(SOURCE)
     return [
-        Row(f"{count:,} idle destinations, at rest", f"{with_[0]:.1%} of a core", f"{without[0]:.1%} without"),
+        Row(f"{count:,} idle destinations, no traffic", f"{with_[0]:.1%} of a core", f"{without[0]:.1%} without"),
         Row("... memory", f"{with_[1] - without[1]:.0f} MiB", f"{without[1]:.0f} MiB without"),
-        Row("... first start, all of them new", f"{with_[2]:.2f} s", "the better of two"),
+        Row("... first start, all of them new", f"{with_[2]:.2f} s", "the faster of two"),
         Row("... an accepted event", f"{with_[3]:.0f} us", f"{without[3]:.0f} us without"),
     ]
 

@@ -218,7 +218,9 @@ def _sizing(options: Options, database: Database, made: Nodes, count: int) -> li
     if count == 1:
         rows += [
             Row(
-                "disk of an event of 1 KiB, in all", f"{(after - before) / accepted:.0f} bytes", f"{accepted:,} events"
+                "disk of an event of 1 KiB, in total",
+                f"{(after - before) / accepted:.0f} bytes",
+                f"{accepted:,} events",
             ),
             Row("WAL of it", f"{(written - wal) / accepted:.0f} bytes", "one run"),
         ]

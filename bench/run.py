@@ -64,7 +64,7 @@ def machine(scratch: Path) -> str:
 def table(rows: list[Row]) -> str:
     """Markdown, so that docs/benchmarks.md takes it as it is."""
     verdict = {True: "PASS", False: "below target", None: ""}
-    cells = [("what", "measured", "range", "goal", ""), ("---",) * 5]
+    cells = [("figure", "measured", "range", "goal", ""), ("---",) * 5]
     cells += [(row.what, row.figure, row.spread, row.goal, verdict[row.ok]) for row in rows]
     wide = [max(len(line[column]) for line in cells) for column in range(5)]
     padded = [
