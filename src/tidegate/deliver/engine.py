@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from tidegate.config.checks import names_of
 from tidegate.core import units
 from tidegate.core.clock import Clock
+from tidegate.core.findings import Findings
 from tidegate.core.model import Attempt, DeliveryState, DeliveryView, Event, Lane, RangeSettlement
 from tidegate.deliver.bulk import settle_all
 from tidegate.deliver.commands import Commands
@@ -49,7 +50,15 @@ class Post(Protocol):
 class DeliverEngine:
     """The senders of this node."""
 
-    def __init__(self, store: Store, live: Live, post: Post, clock: Clock, ask: Ask | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        live: Live,
+        post: Post,
+        clock: Clock,
+        ask: Ask | None = None,
+        findings: Findings | None = None,
+    ) -> None:
         """`ask(partition, call)` reaches the node that holds a partition; its answer is that of `commands.answer`
         there.
         """
@@ -59,6 +68,7 @@ class DeliverEngine:
         self.active = live
         self.post = post
         self.clock = clock
+        self.findings = findings or Findings(clock)
         self.stopping = False
         self.settler = Settler(store.deliveries, self.high_water_mark, lambda: store.leases.fence)
         self.settler.after = self._after_settle

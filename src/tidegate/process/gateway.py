@@ -19,9 +19,10 @@ from typing import Any
 
 import msgspec
 
-from tidegate.config.load import load_file
+from tidegate.config.load import Loaded, load_file
 from tidegate.core.clock import Clock
 from tidegate.core.errors import BadRequest, Conflict, TidegateError
+from tidegate.core.findings import Findings
 from tidegate.core.spec import Config
 from tidegate.deliver import DeliverEngine
 from tidegate.outbound.dialer import Dialer, Guard
@@ -81,9 +82,10 @@ class Gateway:
         self.dialer = Dialer(self.guard, clock)
         self.post = PostClient(self.dialer, clock)
         self.client = PullClient(self.dialer, clock)
-        self.deliver = DeliverEngine(store, live, self.post, clock, partial(self._ask, b"d"))
-        self.pull = PullEngine(store, live, self.client, clock, ask=partial(self._ask, b"p"))
-        self.door = Ingress(store.log, self._input, live, clock, self._refuse, self._busy)
+        self.findings = Findings(clock)
+        self.deliver = DeliverEngine(store, live, self.post, clock, partial(self._ask, b"d"), self.findings)
+        self.pull = PullEngine(store, live, self.client, clock, ask=partial(self._ask, b"p"), findings=self.findings)
+        self.door = Ingress(store.log, self._input, live, clock, self._refuse, self._busy, findings=self.findings)
         self.maintenance = Maintenance(store, live, self.deliver, clock)
         self._inputs: dict[str, Input] = {}
         self._rejections: list[Rejection] = []
@@ -186,8 +188,10 @@ class Gateway:
             self._unread = False
             try:
                 await self.active.load()
+                self.findings.resolve("config_out_of_date", "node:this")
             except TidegateError as error:
                 log.error("the configuration of another node could not be read: %s (%s)", error.message, error.code)
+                self.findings.report("config_out_of_date", "node:this", f"{error.message} ({error.code})")
                 if error.retryable:
                     self._unread = True
                     await asyncio.sleep(REREAD_SECONDS)
@@ -211,10 +215,12 @@ class Gateway:
         return input
 
     async def reload(self, prune: bool = False) -> list[ItemChange]:
-        """Read the file again and make it so. ConfigError changes nothing."""
+        """Reload the file and apply it. ConfigError changes nothing."""
         if self.options.config is None:
             return []
-        changes = await self.active.apply(_read(self.options.config, self._environ), prune=prune)
+        loaded = load_file(self.options.config, self._environ)
+        changes = await self.active.apply(loaded.config, prune=prune)
+        _report_warnings(self.findings, loaded)
         for change in changes:
             log.info(" ".join(filter(None, (change.kind, change.name, change.action))))
         return changes
@@ -228,6 +234,8 @@ class Gateway:
         """Remember a refusal for the operator: a bounded ring, written behind, never per request."""
         if len(self._rejections) < REFUSALS_PER_WRITE:
             self._rejections.append(refusal)
+        else:
+            self.findings.report("rejections_dropped", f"source:{refusal.source}", refusal.reason)
         if self._rejection_task is None:
             self._rejection_task = asyncio.get_running_loop().create_task(self._rejections_soon(), name="rejections")
 
@@ -244,7 +252,8 @@ class Gateway:
             try:
                 await self.store.settings.rejections(put=rows, limit=1)
             except TidegateError as error:
-                log.warning("rejections could not be kept: %s", error.message)
+                log.warning("rejections could not be stored: %s", error.message)
+                self.findings.report("rejections_not_stored", "store:rejections", error.message, count=len(rows))
 
     # -- operator ----------------------------------------------------------------------------------------
 
@@ -271,7 +280,7 @@ async def open_gateway(
     """Judge the configuration, open the store, put the gateway together. Nothing runs before `start()`."""
     environ = os.environ if environ is None else environ
     clock = clock or Clock()
-    loaded = _read(options.config, environ) if options.config is not None else Config()
+    loaded = load_file(options.config, environ) if options.config is not None else Loaded(Config(), "")
     opened = contextlib.AsyncExitStack()
     try:
         store = await _open_store(options, clock, opened)
@@ -279,21 +288,23 @@ async def open_gateway(
         vault = open_vault(options.data, environ.get("TIDEGATE_SECRET_KEY"))
         await check_vault(vault, store.settings)
         live = Live(store, vault, clock)
-        live.settings = loaded
+        live.settings = loaded.config
         await live.load()
-        await live.apply(loaded)
+        await live.apply(loaded.config)
     except BaseException:
         await opened.aclose()
         raise
-    return Gateway(options, store, live, clock, environ, opened)
+    gateway = Gateway(options, store, live, clock, environ, opened)
+    _report_warnings(gateway.findings, loaded)
+    return gateway
 
 
-def _read(file: Path, environ: Mapping[str, str]) -> Config:
-    """The file's configuration; what stops nothing and should be known goes to the log."""
-    loaded = load_file(file, environ)
+def _report_warnings(findings: Findings, loaded: Loaded) -> None:
+    """Warnings of the configuration file go to the log and to the findings; those of an earlier reading are over."""
+    findings.resolve("config_warning", "config:file")
     for warning in loaded.warnings:
         log.warning("%s", warning)
-    return loaded.config
+        findings.report("config_warning", "config:file", str(warning))
 
 
 async def _refuse_moved(store: Store) -> None:

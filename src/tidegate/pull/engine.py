@@ -16,6 +16,7 @@ import msgspec
 
 from tidegate.core.clock import Clock
 from tidegate.core.errors import Conflict, NotFound, StoreBusy
+from tidegate.core.findings import Findings
 from tidegate.core.model import Event
 from tidegate.core.spec import ApiInput, Resource, Source
 from tidegate.pull.on_demand import CACHE_BYTES, OnDemand, PullAnswer, PullCounts, Target
@@ -46,12 +47,14 @@ class PullEngine:
         *,
         cache_bytes: int = CACHE_BYTES,
         ask: Callable[[int, bytes], Awaitable[bytes]] | None = None,
+        findings: Findings | None = None,
     ) -> None:
         """`ask(partition, call)` reaches the node that holds a partition; its answer is that of `answer` there."""
         self._store = store
         self._router = router
         self._client = client
         self._clock = clock
+        self._findings = findings or Findings(clock)
         self._on_demand = OnDemand(clock, self._show, cache_bytes)
         self._sources: dict[str, Source] = {}
         self._clients: dict[str, SourceClient] = {}

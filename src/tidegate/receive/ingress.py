@@ -21,6 +21,7 @@ import msgspec
 
 from tidegate.core.clock import Clock
 from tidegate.core.errors import TidegateError
+from tidegate.core.findings import Findings
 from tidegate.core.ids import event_id
 from tidegate.core.model import NewEvent, Origin
 from tidegate.receive.forms import form_answer, read_form
@@ -135,11 +136,14 @@ class Ingress:
         clock: Clock,
         refuse: Callable[[Rejection], None],
         busy: Callable[[], bool],
+        *,
+        findings: Findings | None = None,
     ) -> None:
         self._log = log
         self._sources = sources
         self._router = router
         self._clock = clock
+        self._findings = findings or Findings(clock)
         self._refuse = refuse
         self._busy = busy
         self._reading: dict[asyncio.Task[Any], float] = {}  # who waits for a body, and since when
