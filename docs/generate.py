@@ -24,6 +24,7 @@ from tidegate.api.routes import PREFIX, TABLE
 from tidegate.cli import COMMANDS, cli
 from tidegate.config.schema import DESCRIPTIONS
 from tidegate.config.shape import KEYS_NOT_BUILT, TAGS_NOT_BUILT, VALUES_NOT_BUILT
+from tidegate.core.finding_codes import CODES
 from tidegate.core.spec import Config
 from tidegate.providers import provider_names
 from tidegate.providers.shape import Provider, load_provider
@@ -392,7 +393,18 @@ def envelope() -> str:
     return _form(Envelope)
 
 
-# -- metrics and providers -------------------------------------------------------------------------------
+# -- findings, metrics and providers -------------------------------------------------------------------------------
+
+
+def findings() -> str:
+    rows = [(f"`{code}`", row.severity.value, row.meaning, _remedy(row.remedy)) for code, row in CODES.items()]
+    return table(("code", "severity", "what it means", "remedy"), rows)
+
+
+def _remedy(text: str) -> str:
+    """A command after `: ` or alone is code."""
+    words, colon, command = text.rpartition("tidegate ")
+    return f"{words}`tidegate {command}`".replace("{name}", "NAME") if colon else text.replace("{name}", "NAME")
 
 
 def metrics() -> str:
@@ -451,6 +463,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "api-bodies": api_bodies,
     "delivery-headers": delivery_headers,
     "envelope": envelope,
+    "findings": findings,
     "metrics": metrics,
     "providers": providers,
 }
