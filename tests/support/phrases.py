@@ -25,7 +25,7 @@ STYLE = [
     (r"mend(?:s|ed|ing)?", "fix, repair"),
     (r"(?:a )?(?:faults?|errors?|mistakes?) of (?:ours|tidegate's own)", "internal error"),
     (r"of ours", "our, Tidegate's"),
-    (r"(?<!there )(?:is|are|was|were) no (?!longer\b|more than\b|less than\b)[a-z]+", "is not a ..."),
+    (r"(?<!there )(?<!there\n)(?:is|are|was|were) no (?!longer\b|more than\b|less than\b)[a-z]+", "is not a ..."),
     (r"(?<!dead )letters(?!,? (?:and )?digits|, numbers)", "characters"),
     (r"an? letter of|control letters?|small letters?", "character"),
     (r"he|him", "it: a process is not a person"),
