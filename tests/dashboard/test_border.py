@@ -231,7 +231,7 @@ def test_a_list_of_many_names_is_turned_by_page_and_each_page_stays_light(tmp_pa
             async with served(tmp_path, many) as gate:
                 someone = await person(gate)
                 for name in list(gate.gateway.active.destinations)[:40]:
-                    await gate.gateway.active.pause(name)
+                    await gate.gateway.editor.pause(name)
                 event = {"type": "t", "data": {}}
                 batch = [
                     {**event, "source": name} for name in gate.gateway.active.sources if name.startswith("source-")

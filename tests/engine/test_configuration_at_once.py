@@ -19,7 +19,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import ConfigError, Conflict, NotFound, StoreBusy
 from tidegate.core.spec import Config, Destination, Route, Source
 from tidegate.process.gateway import Gateway
-from tidegate.runtime import Live
+from tidegate.runtime import ActiveConfiguration, ConfigurationEditor
 from tidegate.store import Item
 
 TOML = '[sources.shop.publish]\n[destinations.file]\nurl = "https://file.example/"\n'
@@ -35,7 +35,7 @@ def home(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
 def on(home: Home, work: Callable[[Gateway], Awaitable[None]]) -> None:
     async def main() -> None:
         async with home.running(TOML) as gateway:
-            await put(gateway.active, "destination", "crm", CRM)
+            await put(gateway.editor, "destination", "crm", CRM)
             await work(gateway)
 
     run(main)
@@ -45,27 +45,32 @@ def to(url: str) -> Destination:
     return Destination(url=f"https://{url}.example/")
 
 
-async def put(live: Live, kind: str, name: str, spec: Destination | Route) -> bool:
-    return await live.put(kind, name, lambda _old: spec)
+async def put(editor: ConfigurationEditor, kind: str, name: str, spec: Destination | Route) -> bool:
+    return await editor.put(kind, name, lambda _old: spec)
 
 
-async def kept(gateway: Gateway) -> Live:
+async def kept(gateway: Gateway) -> ActiveConfiguration:
     """What a restart would find."""
-    live = Live(gateway.store, gateway.active._vault, Clock())
-    await live.load()
-    return live
+    active = ActiveConfiguration(gateway.store, gateway.active._vault, Clock())
+    await active.load()
+    return active
+
+
+async def other_node(gateway: Gateway) -> ConfigurationEditor:
+    """An editor of another node on the same store."""
+    return ConfigurationEditor(await kept(gateway), gateway.store, gateway.active._vault, Clock())
 
 
 def test_a_pause_and_a_change_of_the_same_destination_both_stand(home: Home) -> None:
     async def work(gateway: Gateway) -> None:
-        live = gateway.active
+        active, editor = gateway.active, gateway.editor
         async with Held(gateway.store.settings, "put_items") as held:
-            change = asyncio.ensure_future(put(live, "destination", "crm", to("new")))
+            change = asyncio.ensure_future(put(editor, "destination", "crm", to("new")))
             await held.reached.wait()
-            (pause,) = await meanwhile(live.pause("crm"))
+            (pause,) = await meanwhile(editor.pause("crm"))
             held.go.set()
             await asyncio.gather(change, pause)
-        for one in (live.destinations["crm"], (await kept(gateway)).destinations["crm"]):
+        for one in (active.destinations["crm"], (await kept(gateway)).destinations["crm"]):
             assert (one.spec.url, one.pause_reason) == ("https://new.example/", "operator")
 
     on(home, work)
@@ -73,15 +78,15 @@ def test_a_pause_and_a_change_of_the_same_destination_both_stand(home: Home) -> 
 
 def test_a_secret_that_was_told_outlives_a_change_of_its_destination(home: Home) -> None:
     async def work(gateway: Gateway) -> None:
-        live = gateway.active
+        active, editor = gateway.active, gateway.editor
         async with Held(gateway.store.settings, "put_items") as held:
-            change = asyncio.ensure_future(put(live, "destination", "crm", to("new")))
+            change = asyncio.ensure_future(put(editor, "destination", "crm", to("new")))
             await held.reached.wait()
-            (rotation,) = await meanwhile(live.rotate("crm"))
+            (rotation,) = await meanwhile(editor.rotate("crm"))
             held.go.set()
             await change
             secret = await rotation
-        assert live.destinations["crm"].secrets[0] == secret
+        assert active.destinations["crm"].secrets[0] == secret
 
     on(home, work)
 
@@ -89,7 +94,7 @@ def test_a_secret_that_was_told_outlives_a_change_of_its_destination(home: Home)
 def test_a_rotation_that_is_asked_for_twice_keeps_the_secret_that_receivers_have(home: Home) -> None:
     async def work(gateway: Gateway) -> None:
         before = gateway.active.destinations["crm"].secrets
-        first, second = await asyncio.gather(gateway.active.rotate("crm"), gateway.active.rotate("crm"))
+        first, second = await asyncio.gather(gateway.editor.rotate("crm"), gateway.editor.rotate("crm"))
         assert gateway.active.destinations["crm"].secrets == (second, first, *before)
 
     on(home, work)
@@ -97,8 +102,10 @@ def test_a_rotation_that_is_asked_for_twice_keeps_the_secret_that_receivers_have
 
 def test_the_same_name_made_twice_at_once_is_made_once(home: Home) -> None:
     async def work(gateway: Gateway) -> None:
-        live = gateway.active
-        made = await asyncio.gather(put(live, "destination", "new", to("a")), put(live, "destination", "new", to("b")))
+        editor = gateway.editor
+        made = await asyncio.gather(
+            put(editor, "destination", "new", to("a")), put(editor, "destination", "new", to("b"))
+        )
         assert sorted(made) == [False, True]
         assert [one.name for one in await gateway.store.settings.items() if one.name == "new"] == ["new"]
 
@@ -107,14 +114,15 @@ def test_the_same_name_made_twice_at_once_is_made_once(home: Home) -> None:
 
 def test_a_change_does_not_bring_back_what_is_deleted_meanwhile(home: Home) -> None:
     async def work(gateway: Gateway) -> None:
-        live, number = gateway.active, gateway.active.destinations["crm"].number
+        active, editor = gateway.active, gateway.editor
+        number = active.destinations["crm"].number
         async with Held(gateway.store.settings, "put_items") as held:
-            change = asyncio.ensure_future(put(live, "destination", "crm", to("new")))
+            change = asyncio.ensure_future(put(editor, "destination", "crm", to("new")))
             await held.reached.wait()
-            (gone,) = await meanwhile(live.delete("destination", "crm"))
+            (gone,) = await meanwhile(editor.delete("destination", "crm"))
             held.go.set()
             await asyncio.gather(change, gone)
-        assert "crm" not in live.destinations and number in live.deleted
+        assert "crm" not in active.destinations and number in active.deleted
 
     on(home, work)
 
@@ -126,7 +134,7 @@ def test_a_file_that_is_read_twice_at_once_is_applied_once(home: Home) -> None:
             sources={"shop": Source(publish=gateway.active.sources["shop"].spec.publish)},
             destinations={"file": to("file"), "more": to("more")},
         )
-        changes = await asyncio.gather(gateway.active.apply(config), gateway.active.apply(config))
+        changes = await asyncio.gather(gateway.editor.apply(config), gateway.editor.apply(config))
         assert sorted(len(one) for one in changes) == [0, 1], changes
 
     on(home, work)
@@ -141,7 +149,7 @@ def test_a_file_that_could_not_be_stored_is_not_in_force(home: Home) -> None:
 
         settings.put_items = busy  # type: ignore[method-assign]
         with pytest.raises(StoreBusy):
-            await gateway.active.apply(Config(destinations={"more": to("more")}))
+            await gateway.editor.apply(Config(destinations={"more": to("more")}))
         del settings.put_items  # type: ignore[method-assign]
         assert gateway.active.settings is before
 
@@ -152,70 +160,70 @@ def test_routes_stand_while_a_change_is_taken_up(home: Home) -> None:
     """Else a destination could be deleted under a route that is only being read again."""
 
     async def work(gateway: Gateway) -> None:
-        live = gateway.active
-        await put(live, "route", "a", Route(from_="shop", to="crm"))
-        await put(live, "route", "b", Route(from_="shop", to="file"))
+        active, editor = gateway.active, gateway.editor
+        await put(editor, "route", "a", Route(from_="shop", to="crm"))
+        await put(editor, "route", "b", Route(from_="shop", to="file"))
         async with Held(gateway.store.settings, "route_revision") as held:
-            change = asyncio.ensure_future(put(live, "route", "a", Route(from_="shop", to=["crm", "file"])))
+            change = asyncio.ensure_future(put(editor, "route", "a", Route(from_="shop", to=["crm", "file"])))
             await held.reached.wait()
-            assert sorted(live.routes) == ["a", "b"]
-            (gone,) = await meanwhile(live.delete("destination", "crm"))
+            assert sorted(active.routes) == ["a", "b"]
+            (gone,) = await meanwhile(editor.delete("destination", "crm"))
             held.go.set()
             await change
         with pytest.raises(Conflict) as error:
             await gone
         assert error.value.code == "in_use"
-        rule = live.revision(live.routes["a"].revision)
+        rule = active.revision(active.routes["a"].revision)
         assert rule is not None
-        assert rule.destinations == tuple(live.destinations[name].number for name in ("crm", "file"))
+        assert rule.destinations == tuple(active.destinations[name].number for name in ("crm", "file"))
 
     on(home, work)
 
 
 def test_a_reading_that_breaks_off_leaves_the_configuration_whole(home: Home) -> None:
     async def work(gateway: Gateway) -> None:
-        live, settings = gateway.active, gateway.store.settings
-        await put(live, "route", "a", Route(from_="shop", to="crm"))
-        await put(live, "route", "b", Route(from_="shop", to="file"))
+        active, editor, settings = gateway.active, gateway.editor, gateway.store.settings
+        await put(editor, "route", "a", Route(from_="shop", to="crm"))
+        await put(editor, "route", "b", Route(from_="shop", to="file"))
 
         async def busy(*_: object) -> int:
             raise StoreBusy("the database does not answer")
 
         settings.route_revision = busy  # type: ignore[method-assign]
         with pytest.raises(StoreBusy):
-            await put(live, "route", "a", Route(from_="shop", to=["crm", "file"]))
+            await put(editor, "route", "a", Route(from_="shop", to=["crm", "file"]))
         del settings.route_revision  # type: ignore[method-assign]
-        assert sorted(live.routes) == ["a", "b"]
-        await live.load()
-        assert live.routes["a"].spec.to == ["crm", "file"], "it was stored, and is taken up with the next reading"
+        assert sorted(active.routes) == ["a", "b"]
+        await active.load()
+        assert active.routes["a"].spec.to == ["crm", "file"], "it was stored, and is taken up with the next reading"
 
     on(home, work)
 
 
 def test_a_change_that_was_stored_and_answered_503_comes_into_force_by_itself(home: Home) -> None:
     async def work(gateway: Gateway) -> None:
-        live, settings = gateway.active, gateway.store.settings
+        active, editor, settings = gateway.active, gateway.editor, gateway.store.settings
 
         async def busy() -> list[Item]:
             raise StoreBusy("the database does not answer")
 
         settings.items = busy  # type: ignore[method-assign]
         with pytest.raises(StoreBusy):
-            await put(live, "destination", "more", to("more"))
-        assert "more" not in live.destinations
+            await put(editor, "destination", "more", to("more"))
+        assert "more" not in active.destinations
         del settings.items  # type: ignore[method-assign]
-        await until(lambda: "more" in live.destinations)
+        await until(lambda: "more" in active.destinations)
 
     on(home, work)
 
 
 def test_a_node_that_has_not_heard_yet_undoes_nothing(home: Home) -> None:
     async def work(gateway: Gateway) -> None:
-        here, elsewhere = gateway.active, await kept(gateway)
+        here, elsewhere = gateway.editor, await other_node(gateway)
         await elsewhere.pause("crm")
         assert await put(here, "destination", "crm", to("new")) is False
-        assert here.destinations["crm"].pause_reason == "operator"
-        await elsewhere.load()
+        assert here.active.destinations["crm"].pause_reason == "operator"
+        await elsewhere.active.load()
         await here.delete("destination", "crm")
         with pytest.raises(NotFound):
             await elsewhere.resume("crm")
@@ -226,7 +234,7 @@ def test_a_node_that_has_not_heard_yet_undoes_nothing(home: Home) -> None:
 
 def test_what_is_refused_is_refused_by_what_the_store_holds_now(home: Home) -> None:
     async def work(gateway: Gateway) -> None:
-        here, elsewhere = gateway.active, await kept(gateway)
+        here, elsewhere = gateway.editor, await other_node(gateway)
         await put(elsewhere, "destination", "new", to("new"))
         await put(here, "route", "all", Route(from_="shop", to=["crm", "new"]))
         with pytest.raises(Conflict) as error:
@@ -244,14 +252,14 @@ def test_what_is_refused_is_refused_by_what_the_store_holds_now(home: Home) -> N
 
 def test_a_secret_that_is_left_out_is_the_one_that_another_change_has_set_just_now(home: Home) -> None:
     async def work(gateway: Gateway) -> None:
-        here, elsewhere = gateway.active, await kept(gateway)
+        here, elsewhere = gateway.editor, await other_node(gateway)
 
         def moved(old: Destination) -> Destination:
             return msgspec.structs.replace(old, url="https://new.example/")
 
         await put(elsewhere, "destination", "crm", msgspec.structs.replace(CRM, secret=SECRET))
         await here.put("destination", "crm", moved)
-        assert (here.destinations["crm"].spec.url, here.destinations["crm"].secrets[0]) == (
+        assert (here.active.destinations["crm"].spec.url, here.active.destinations["crm"].secrets[0]) == (
             "https://new.example/",
             SECRET,
         )

@@ -113,7 +113,7 @@ def test_410_pauses_the_destination_and_keeps_its_backlog(tmp_path):
                 await publish(gateway)
                 assert (await counters(gateway))["crm"]["pending"] == 2
                 assert len(far.requests) == 1
-                await gateway.active.resume("crm")
+                await gateway.editor.resume("crm")
                 await until(lambda: books_of(gateway, delivered=2))
 
     asyncio.run(main())
@@ -151,11 +151,11 @@ def test_a_backlog_larger_than_the_window_is_delivered_once_each_in_order(tmp_pa
     async def main():
         async with FarSide(OKAY) as far:
             async with running(tmp_path, SOURCE + destination(far, concurrency=1) + route()) as gateway:
-                await gateway.active.pause("crm")
+                await gateway.editor.pause("crm")
                 offsets = [await publish(gateway, json.dumps(n).encode()) for n in range(700)]
                 sender = gateway.deliver.senders[gateway.active.destinations["crm"].number]
                 assert len(sender.lane.open) <= 256
-                await gateway.active.resume("crm")
+                await gateway.editor.resume("crm")
                 await until(lambda: books_of(gateway, delivered=700), 30)
                 assert [json.loads(r.body)["data"] for r in far.requests] == list(range(700))
                 assert len(offsets) == 700
@@ -170,11 +170,11 @@ def test_a_restart_goes_on_where_the_lane_stood(tmp_path):
             async with running(tmp_path, toml) as gateway:
                 await publish(gateway, b"1")
                 await until(lambda: books_of(gateway, pending=1) if far.requests else False)
-                await gateway.active.pause("crm")
+                await gateway.editor.pause("crm")
                 for n in range(2, 400):
                     await publish(gateway, str(n).encode())
             async with running(tmp_path, toml) as gateway:
-                await gateway.active.resume("crm")
+                await gateway.editor.resume("crm")
                 await until(lambda: books_of(gateway, delivered=399, pending=0), 20)
                 got = [json.loads(r.body)["data"] for r in far.requests]
                 assert sorted(got) == sorted([1, *range(1, 400)])
@@ -275,11 +275,11 @@ def test_cancel_and_replay_move_the_books_and_only_pending_ones_can_be_cancelled
         async with FarSide(OKAY) as far:
             async with running(tmp_path, SOURCE + destination(far) + route()) as gateway:
                 number = gateway.active.destinations["crm"].number
-                await gateway.active.pause("crm")
+                await gateway.editor.pause("crm")
                 offsets = [await publish(gateway) for _ in range(3)]
                 await gateway.deliver.cancel(offsets[1], number)
                 assert (await counters(gateway))["crm"]["canceled"] == 1
-                await gateway.active.resume("crm")
+                await gateway.editor.resume("crm")
                 await until(lambda: books_of(gateway, delivered=2, canceled=1, pending=0))
                 with pytest.raises(Conflict):
                     await gateway.deliver.cancel(offsets[0], number)
@@ -337,7 +337,7 @@ def test_a_destination_that_leaves_the_file_is_paused_and_prune_cancels_its_back
         async with FarSide(OKAY) as far:
             toml = SOURCE + destination(far) + route()
             async with running(tmp_path, toml) as gateway:
-                await gateway.active.pause("crm")
+                await gateway.editor.pause("crm")
                 for _ in range(300):
                     await publish(gateway)
             async with running(tmp_path, SOURCE) as gateway:
@@ -466,7 +466,7 @@ def test_a_lane_that_was_settled_far_ahead_reads_on_after_a_kill(tmp_path):
         async with FarSide(OKAY) as far:
             toml = SOURCE + destination(far) + route()
             async with running(tmp_path, toml) as gateway:
-                await gateway.active.pause("crm")
+                await gateway.editor.pause("crm")
                 for n in range(300):
                     await publish(gateway, json.dumps(n).encode())
             store = await open_sqlite(tmp_path / "data")
@@ -476,7 +476,7 @@ def test_a_lane_that_was_settled_far_ahead_reads_on_after_a_kill(tmp_path):
             await store.close()
             async with running(tmp_path, toml) as gateway:
                 assert gateway.active.destinations["crm"].number == number
-                await gateway.active.resume("crm")
+                await gateway.editor.resume("crm")
                 await until(lambda: books_of(gateway, delivered=300, pending=0))
                 assert sorted(json.loads(one.body)["data"] for one in far.requests) == [0, *range(WINDOW - 1, 300)]
 

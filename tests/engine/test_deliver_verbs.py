@@ -161,7 +161,7 @@ def test_a_bulk_settlement_whose_share_leaves_meanwhile_counts_nothing_twice(
     async def main() -> None:
         async with FarSide(BROKEN) as far, running(tmp_path, configuration(far, retry=["10m"])) as gateway:
             await failing_once(gateway, far)
-            await gateway.active.pause("crm")
+            await gateway.editor.pause("crm")
             for _ in range(5):
                 await publish(gateway)
             await gateway.deliver.settler.flush()
@@ -220,15 +220,15 @@ async def busy() -> None:
 def test_a_delete_goes_on_when_the_store_was_away_and_nothing_is_sent_meanwhile(tmp_path: Path) -> None:
     async def main() -> None:
         async with FarSide(BROKEN) as far, running(tmp_path, "[sources.shop.publish]\n") as gateway:
-            await gateway.active.put("destination", "crm", lambda _: Destination(url=far.url, retry=["100ms"] * 50))
-            await gateway.active.put("route", "all", lambda _: Route(from_="shop", to="crm"))
+            await gateway.editor.put("destination", "crm", lambda _: Destination(url=far.url, retry=["100ms"] * 50))
+            await gateway.editor.put("route", "all", lambda _: Route(from_="shop", to="crm"))
             number = number_of(gateway)
             for _ in range(3):
                 await publish(gateway)
             await until(lambda: waiting(gateway) == 3)
-            await gateway.active.delete("route", "all")
+            await gateway.editor.delete("route", "all")
             meanwhile(gateway, "deferred", busy)
-            await gateway.active.delete("destination", "crm")
+            await gateway.editor.delete("destination", "crm")
             sent = len(far.requests)
             await until(lambda: number not in gateway.deliver.senders)
             (lane,) = (await gateway.store.deliveries.counters()).lanes
@@ -253,7 +253,7 @@ def test_410_pauses_the_destination_though_the_store_was_away(tmp_path: Path) ->
 def test_a_destination_that_is_dead_for_long_has_one_range_in_memory_as_in_the_store(tmp_path: Path) -> None:
     async def main() -> None:
         async with FarSide(OKAY) as far, running(tmp_path, configuration(far)) as gateway:
-            await gateway.active.pause("crm")
+            await gateway.editor.pause("crm")
             for _ in range(3):
                 await publish(gateway)
                 await gateway.deliver.expire(await publish(gateway))
@@ -272,12 +272,12 @@ def test_a_start_in_the_past_waits_for_the_first_route_and_sends_nothing_twice(t
                 for n in range(3):
                     await publish(gateway, json.dumps(n).encode())
                 spec = Destination(url=late.url, start="beginning")
-                await gateway.active.put("destination", "late", lambda _: spec)  # by the API: a route comes later
+                await gateway.editor.put("destination", "late", lambda _: spec)  # by the API: a route comes later
                 await publish(gateway, b"3")
                 await gateway.deliver.settler.flush()
                 assert not late.requests
                 async with Held(gateway.deliver.replays, "_begin") as held:
-                    await gateway.active.put("route", "more", lambda _: Route(from_="shop", to="late"))
+                    await gateway.editor.put("route", "more", lambda _: Route(from_="shop", to="late"))
                     await held.reached.wait()
                     await publish(gateway, b"4")  # by the new route, before the replay begins
                     await until(lambda: len(late.requests) == 1)

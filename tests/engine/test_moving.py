@@ -59,7 +59,7 @@ async def gateway_at(folder: Path, text: str, database: str | None = None) -> As
 
 async def fill(gateway: Gateway, count: int) -> None:
     """Events delivered, retried, exhausted, and waiting at a paused destination; awkward text; a dedupe id."""
-    await gateway.active.pause("later")
+    await gateway.editor.pause("later")
     for number in range(count):
         kind = "bad" if number % 5 == 0 else "t"
         await publish(gateway, json.dumps({"n": number}).encode(), type=kind, key=f"k{number}")
@@ -145,7 +145,7 @@ def test_a_live_installation_moves_with_what_is_pending(tmp_path: Path, monkeypa
                 assert await counters(new) == balance
                 again = NewEvent("shop", "t", Origin.PUBLISH, 1, 1, b"x", dedupe_id=LONG, body_hash=b"h")
                 assert (await new.store.log.append([again]))[0].duplicate
-                await new.active.resume("later")
+                await new.editor.resume("later")
                 offset = await publish(new, b'{"new": 1}')
                 assert offset > 36
                 await until(lambda: counted(new, "later", "delivered", 37), 20)

@@ -89,7 +89,7 @@ def test_verbs_and_states_are_the_same_on_whichever_node_they_are_asked(tmp_path
             async with node(tmp_path / "a", toml, database) as first, node(tmp_path / "b", toml, database) as second:
                 await until(lambda: len(second.store.leases.held) == 32)
                 for name in list(first.active.destinations):
-                    await first.active.pause(name)
+                    await first.editor.pause(name)
                 await until(lambda: all(one.paused_at_us for one in second.active.destinations.values()))
                 offset = await publish(first)
                 pairs = [(offset, one.number) for one in first.active.destinations.values()]
@@ -107,7 +107,7 @@ def test_verbs_and_states_are_the_same_on_whichever_node_they_are_asked(tmp_path
                 assert one == other
                 assert [view.state.value for view in one.values()] == ["canceled"] * 2 + ["pending"] * 2
                 for name in list(second.active.destinations):
-                    await second.active.resume(name)
+                    await second.editor.resume(name)
                 await until(lambda: len(far.requests) == 2)
                 for asked, pair in ((first, pairs[0]), (second, pairs[1])):
                     await asked.deliver.retry(*pair)

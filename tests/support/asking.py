@@ -140,7 +140,7 @@ class World:
         return [(one["kind"], one["key"], one["origin"]) for one in await self.changes()]
 
     async def records(self) -> dict[str, Any]:
-        """Live records, parsed, by key."""
+        """Records that are not deleted, parsed, by key."""
         return {one.key: json.loads(one.body) for one in await self.store.records.page("shop", "orders", limit=100_000)}
 
 

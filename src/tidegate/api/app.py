@@ -98,7 +98,7 @@ class App:
         path: str = scope["path"]
         if path.startswith("/in/"):
             # With a port of its own, the door is there and nowhere else.
-            door = self.gateway.door if self.gateway.options.ingest_port is None else self._missing
+            door = self.gateway.ingress if self.gateway.options.ingest_port is None else self._missing
             await door(scope, receive, send)
         elif path.startswith(_PULL):
             await self._pull(scope, receive, send)

@@ -95,14 +95,14 @@ async def one_source(call: Call) -> dict[str, Any]:
 
 
 async def put_source(call: Call) -> Answer:
-    name, live = call.path["name"], call.gateway.active
+    name, editor = call.path["name"], call.gateway.editor
     payload = _payload(call)
-    created = await live.put("source", name, lambda old: decode_source(name, payload, old))
+    created = await editor.put("source", name, lambda old: decode_source(name, payload, old))
     return Answer(status=201 if created else 200, body=await one_source(call))
 
 
 async def delete_source(call: Call) -> None:
-    await call.gateway.active.delete("source", call.path["name"])
+    await call.gateway.editor.delete("source", call.path["name"])
 
 
 # -- destinations ----------------------------------------------------------------------------------------
@@ -124,23 +124,23 @@ async def one_destination(call: Call) -> dict[str, Any]:
 
 
 async def put_destination(call: Call) -> Answer:
-    name, live = call.path["name"], call.gateway.active
+    name, editor = call.path["name"], call.gateway.editor
     payload = _payload(call)
-    created = await live.put("destination", name, lambda old: decode_destination(name, payload, old))
+    created = await editor.put("destination", name, lambda old: decode_destination(name, payload, old))
     return Answer(status=201 if created else 200, body=await one_destination(call))
 
 
 async def delete_destination(call: Call) -> None:
-    await call.gateway.active.delete("destination", call.path["name"])
+    await call.gateway.editor.delete("destination", call.path["name"])
 
 
 async def pause_destination(call: Call) -> dict[str, Any]:
-    await call.gateway.active.pause(call.path["name"])
+    await call.gateway.editor.pause(call.path["name"])
     return _destination(call, _found(call))
 
 
 async def resume_destination(call: Call) -> dict[str, Any]:
-    await call.gateway.active.resume(call.path["name"])
+    await call.gateway.editor.resume(call.path["name"])
     return _destination(call, _found(call))
 
 
@@ -150,7 +150,7 @@ async def test_destination(call: Call) -> AttemptSchema:
 
 
 async def rotate_destination(call: Call) -> SecretSchema:
-    await call.gateway.active.rotate(call.path["name"])
+    await call.gateway.editor.rotate(call.path["name"])
     return await show_secret(call)
 
 
@@ -176,11 +176,11 @@ async def one_route(call: Call) -> dict[str, Any]:
 
 
 async def put_route(call: Call) -> Answer:
-    name, live = call.path["name"], call.gateway.active
+    name, editor = call.path["name"], call.gateway.editor
     payload = _payload(call)
-    created = await live.put("route", name, lambda old: decode_route(name, payload, old))
+    created = await editor.put("route", name, lambda old: decode_route(name, payload, old))
     return Answer(status=201 if created else 200, body=await one_route(call))
 
 
 async def delete_route(call: Call) -> None:
-    await call.gateway.active.delete("route", call.path["name"])
+    await call.gateway.editor.delete("route", call.path["name"])

@@ -29,7 +29,7 @@ from tidegate.deliver.sender import Sender
 from tidegate.deliver.settler import Settler
 from tidegate.deliver.status import delivery_states
 from tidegate.deliver.takeover import arrive
-from tidegate.runtime import ActiveDestination, Live
+from tidegate.runtime import ActiveConfiguration, ActiveDestination
 from tidegate.store import Replay, Store, partition_of
 
 _SELECTIVE_LIMIT = 200  # audiences of one destination up to which its lane reads by index instead of scanning
@@ -47,13 +47,19 @@ class Post(Protocol):
     ) -> Any: ...
 
 
+async def _cannot_pause(destination: str, reason: str) -> None:
+    """Until the gateway sets `pause`: an engine reads the configuration and cannot change it."""
+
+
 class DeliverEngine:
     """The senders of this node."""
+
+    name = "deliver"
 
     def __init__(
         self,
         store: Store,
-        live: Live,
+        active: ActiveConfiguration,
         post: Post,
         clock: Clock,
         ask: Ask | None = None,
@@ -65,8 +71,9 @@ class DeliverEngine:
         self.ask = ask or store.leases.ask
         self.store = store
         self.log = store.log
-        self.active = live
+        self.active = active
         self.post = post
+        self.pause: Callable[[str, str], Awaitable[None]] = _cannot_pause
         self.clock = clock
         self.findings = findings or Findings(clock)
         self.stopping = False
@@ -134,6 +141,10 @@ class DeliverEngine:
         for sender in leaving:
             sender.abort_all()
         await self.settler.flush()
+
+    async def handle(self, call: bytes) -> bytes:
+        """A command of another node for a partition of ours."""
+        return await self.commands.answer(call)
 
     def lost(self) -> None:
         """The lease is gone: drop everything, write nothing."""
@@ -316,7 +327,7 @@ class DeliverEngine:
     async def _pause_gone(self, number: int) -> None:
         destination = self.active.by_number.get(number)
         if destination is not None:  # by its number: one of the same name may have been made meanwhile
-            await self.active.pause(destination.name, "gone")
+            await self.pause(destination.name, "gone")
 
     # -- for the API and maintenance ---------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from tidegate.rules.language.templates import compile_text
 from tidegate.rules.outbound.addresses import parse_target
 from tidegate.rules.outbound.bodies import Rendered, compile_body
 from tidegate.rules.outbound.signing import Signer
-from tidegate.runtime import ActiveDestination, Live
+from tidegate.runtime import ActiveConfiguration, ActiveDestination
 
 _USER_AGENT = f"user-agent: Tidegate/{__version__}\r\n"
 _SAFE = "!#$%&'()*+,-./:;<=>?@[]^_`{|}~ "
@@ -35,7 +35,7 @@ def header_text(value: str) -> str:
 class RequestBuilder:
     """What one destination needs to make its requests; made anew when the configuration changes."""
 
-    def __init__(self, destination: ActiveDestination, live: Live, instance: str) -> None:
+    def __init__(self, destination: ActiveDestination, live: ActiveConfiguration, instance: str) -> None:
         spec = destination.spec
         url, headers = spec.url, dict(spec.headers)
         if spec.auth is not None:

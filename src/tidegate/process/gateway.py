@@ -12,10 +12,9 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -30,18 +29,19 @@ from tidegate.outbound.http import PullClient
 from tidegate.outbound.post import PostClient
 from tidegate.pull import PullEngine
 from tidegate.receive.ingress import Ingress
-from tidegate.receive.inputs import Input, compile_input
+from tidegate.receive.inputs import Inputs
+from tidegate.receive.rejections import RejectionRing
 from tidegate.retention.engine import Maintenance
 from tidegate.rules.outbound.addresses import parse_allow, shown_kind
-from tidegate.runtime import ItemChange, Live
-from tidegate.store import Rejection, Store
+from tidegate.runtime import ActiveConfiguration, ConfigurationEditor, ItemChange
+from tidegate.store import Store
 from tidegate.store.lock import DirectoryLock
 from tidegate.store.sqlite import open_sqlite
 from tidegate.vault import check_vault, open_vault
 
 log = logging.getLogger("tidegate.gateway")
 REREAD_SECONDS = 1.0
-REFUSALS_PER_WRITE = 100
+_ADDRESS_END = b" "  # ends the name of an engine in a call between nodes
 
 
 class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,43 +56,87 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     admin_key: str | None = None
 
 
+class Engine(Protocol):
+    """What the gateway knows of an engine. One call at a time, save `lost`, which may come at any time."""
+
+    name: str  # addresses calls between nodes
+
+    async def start(self) -> None:
+        """Follow the log; nothing runs before partitions are taken."""
+        ...
+
+    async def take(self, partitions: frozenset[int]) -> None:
+        """Take up the work of `partitions`. Raises Fenced or StoreBusy: then nothing was taken."""
+        ...
+
+    async def leave(self, partitions: frozenset[int]) -> None:
+        """End the work of `partitions`; on return nothing of it is in flight and all is settled."""
+        ...
+
+    def lost(self) -> None:
+        """The lease is gone and other nodes may already work: drop everything at once, write nothing."""
+        ...
+
+    async def handle(self, call: bytes) -> bytes:
+        """Answer a call of another node about a partition that this one holds."""
+        ...
+
+    async def stop(self) -> None: ...
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """What a gateway is built from: the open store, and the configuration to read and to edit."""
+
+    store: Store
+    active: ActiveConfiguration
+    editor: ConfigurationEditor
+    clock: Clock
+    environ: Mapping[str, str]
+    opened: contextlib.AsyncExitStack
+
+
 class Gateway:
     """One process with its four doors. Make it with `open_gateway`."""
 
-    def __init__(
-        self,
-        options: ServeOptions,
-        store: Store,
-        live: Live,
-        clock: Clock,
-        environ: Mapping[str, str],
-        opened: contextlib.AsyncExitStack,
-    ) -> None:
-        self._opened = opened
+    def __init__(self, options: ServeOptions, parts: Parts) -> None:
         self.options = options
-        self.store = store
-        self.active = live
-        self.clock = clock
+        self.store = store = parts.store
+        self.active = active = parts.active
+        self.editor = parts.editor
+        self.clock = clock = parts.clock
+        self._environ = parts.environ
+        self._opened = parts.opened
         self.started_at_us = clock.now_us()
         self.stopping = asyncio.Event()
-        self.leaving = False  # it is about to stop: balancers are told, requests still answered
+        self.leaving = False  # about to stop: balancers see 503 at /readyz, requests are still answered
         self.failure: BaseException | None = None
-        self._environ = environ
-        self.guard = Guard(parse_allow(live.settings.egress.allow), self._own_addresses())
+        self.guard = Guard(parse_allow(active.settings.egress.allow), self._own_addresses())
         self.dialer = Dialer(self.guard, clock)
         self.post = PostClient(self.dialer, clock)
         self.client = PullClient(self.dialer, clock)
         self.findings = Findings(clock)
-        self.deliver = DeliverEngine(store, live, self.post, clock, partial(self._ask, b"d"), self.findings)
-        self.pull = PullEngine(store, live, self.client, clock, ask=partial(self._ask, b"p"), findings=self.findings)
-        self.door = Ingress(store.log, self._input, live, clock, self._refuse, self._busy, findings=self.findings)
-        self.maintenance = Maintenance(store, live, self.deliver, clock)
-        self._inputs: dict[str, Input] = {}
-        self._rejections: list[Rejection] = []
-        self._rejection_task: asyncio.Task[None] | None = None
+        self.deliver = DeliverEngine(store, active, self.post, clock, self._asker("deliver"), self.findings)
+        self.deliver.pause = self.editor.pause
+        self.pull = PullEngine(store, active, self.client, clock, ask=self._asker("pull"), findings=self.findings)
+        self.engines: tuple[Engine, ...] = (self.deliver, self.pull)
+        self.inputs = Inputs(active)
+        self.rejections = RejectionRing(store.settings, self.findings)
+        self.ingress = Ingress(
+            store.log, self.inputs.get, active, clock, self.rejections.add, self._busy, findings=self.findings
+        )
+        self.maintenance = Maintenance(store, active, self.deliver, clock)
         self._reading: asyncio.Task[None] | None = None
-        self._unread = False  # a change of another node that no reading has begun for
-        self._max_waiting = live.settings.gateway.max_waiting
+        self._unread = False  # another node changed the configuration, and no reading began since
+        self._max_waiting = active.settings.gateway.max_waiting
+
+    def _asker(self, engine: str) -> Callable[[int, bytes], Awaitable[bytes]]:
+        """How an engine calls its peer on the node that holds a partition: the call names the engine first."""
+        prefix = engine.encode() + _ADDRESS_END
+
+        def ask(partition: int, call: bytes) -> Awaitable[bytes]:
+            return self.store.leases.ask(partition, prefix + call)
+
+        return ask
 
     def _own_addresses(self) -> frozenset[tuple[str, int]]:
         ports = {self.options.port, *([self.options.ingest_port] if self.options.ingest_port else [])}
@@ -104,11 +148,11 @@ class Gateway:
         self.store.on_failure(self._failed)
         self._configured()
         self.active.on_change(self._configured)
-        await self.deliver.start()
-        await self.pull.start()
+        for engine in self.engines:
+            await engine.start()
         await self.store.leases.start(self)
         self.store.settings.watch(self._changed_elsewhere)
-        self.active.unsure = self._changed_elsewhere
+        self.editor.unsure = self._changed_elsewhere
         self.maintenance.start()
 
     async def stop(self) -> None:
@@ -118,17 +162,17 @@ class Gateway:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
         await self.maintenance.stop()
-        await self.pull.stop()
-        try:
-            await self.deliver.stop()
-        except (TidegateError, TimeoutError) as error:
-            log.error("the last settle failed, what it held is sent again after the next start: %s", error)
+        for engine in reversed(self.engines):
+            try:
+                await engine.stop()
+            except (TidegateError, TimeoutError) as error:
+                log.error(
+                    "%s: the last commit failed; its work is done again after the next start: %s", engine.name, error
+                )
         await self.store.leases.stop()
         await self.post.close()
         await self.client.close()
-        if self._rejection_task is not None:
-            await asyncio.wait({self._rejection_task})
-        await self._write_rejections()  # those that came while it wrote
+        await self.rejections.close()
         await self._opened.aclose()
 
     def _failed(self, error: BaseException) -> None:
@@ -155,24 +199,25 @@ class Gateway:
     # -- the holder of leases ----------------------------------------------------------------------------
 
     async def take(self, partitions: frozenset[int]) -> None:
-        await self.deliver.take(partitions)
-        await self.pull.take(partitions)
+        for engine in self.engines:
+            await engine.take(partitions)
 
     async def leave(self, partitions: frozenset[int]) -> None:
-        await self.pull.leave(partitions)
-        await self.deliver.leave(partitions)
+        for engine in reversed(self.engines):
+            await engine.leave(partitions)
 
     def lost(self) -> None:
         log.warning("this node lost its lease: it stops sending and polling, and joins anew")
-        self.deliver.lost()
-        self.pull.lost()
+        for engine in self.engines:
+            engine.lost()
 
     async def answer(self, call: bytes) -> bytes:
-        """Another node's verb for a partition of ours; the first byte names the door."""
-        return await (self.deliver.commands.answer if call[:1] == b"d" else self.pull.answer)(call[1:])
-
-    async def _ask(self, door: bytes, share: int, call: bytes) -> bytes:
-        return await self.store.leases.ask(share, door + call)
+        """A call of another node about a partition of ours; it begins with the name of its engine."""
+        name, _, rest = call.partition(_ADDRESS_END)
+        for engine in self.engines:
+            if engine.name.encode() == name:
+                return await engine.handle(rest)
+        raise BadRequest("another node called an engine that this release does not have", code="unknown_engine")
 
     def _changed_elsewhere(self) -> None:
         """Another node changed items or keys, or what became of a change of ours is not known: read them again.
@@ -202,58 +247,22 @@ class Gateway:
         settings = self.active.settings
         self._max_waiting = settings.gateway.max_waiting
         self.guard.update(allow=parse_allow(settings.egress.allow), own=self._own_addresses())
-        self._inputs = {}
+        self.inputs.forget()
         self.pull.configure({name: source.spec for name, source in self.active.sources.items()})
-
-    def _input(self, name: str) -> Input | None:
-        input = self._inputs.get(name)
-        if input is None:
-            source = self.active.sources.get(name)
-            if source is None or (source.spec.webhook is None and source.spec.form is None):
-                return None
-            input = self._inputs[name] = compile_input(name, source.spec, self.active.settings.gateway.public_url)
-        return input
 
     async def reload(self, prune: bool = False) -> list[ItemChange]:
         """Reload the file and apply it. ConfigError changes nothing."""
         if self.options.config is None:
             return []
         loaded = load_file(self.options.config, self._environ)
-        changes = await self.active.apply(loaded.config, prune=prune)
+        changes = await self.editor.apply(loaded.config, prune=prune)
         _report_warnings(self.findings, loaded)
         for change in changes:
             log.info(" ".join(filter(None, (change.kind, change.name, change.action))))
         return changes
 
-    # -- the receive door's neighbours -------------------------------------------------------------------
-
     def _busy(self) -> bool:
         return self.store.log.waiting > self._max_waiting or self.store.log.stuck
-
-    def _refuse(self, refusal: Rejection) -> None:
-        """Remember a refusal for the operator: a bounded ring, written behind, never per request."""
-        if len(self._rejections) < REFUSALS_PER_WRITE:
-            self._rejections.append(refusal)
-        else:
-            self.findings.report("rejections_dropped", f"source:{refusal.source}", refusal.reason)
-        if self._rejection_task is None:
-            self._rejection_task = asyncio.get_running_loop().create_task(self._rejections_soon(), name="rejections")
-
-    async def _rejections_soon(self) -> None:
-        try:
-            await asyncio.sleep(0.2)
-            await self._write_rejections()
-        finally:
-            self._rejection_task = None
-
-    async def _write_rejections(self) -> None:
-        rows, self._rejections = self._rejections, []
-        if rows:
-            try:
-                await self.store.settings.rejections(put=rows, limit=1)
-            except TidegateError as error:
-                log.warning("rejections could not be stored: %s", error.message)
-                self.findings.report("rejections_not_stored", "store:rejections", error.message, count=len(rows))
 
     # -- operator ----------------------------------------------------------------------------------------
 
@@ -287,14 +296,15 @@ async def open_gateway(
         await _refuse_moved(store)
         vault = open_vault(options.data, environ.get("TIDEGATE_SECRET_KEY"))
         await check_vault(vault, store.settings)
-        live = Live(store, vault, clock)
-        live.settings = loaded.config
-        await live.load()
-        await live.apply(loaded.config)
+        active = ActiveConfiguration(store, vault, clock)
+        active.settings = loaded.config
+        await active.load()
+        editor = ConfigurationEditor(active, store, vault, clock)
+        await editor.apply(loaded.config)
     except BaseException:
         await opened.aclose()
         raise
-    gateway = Gateway(options, store, live, clock, environ, opened)
+    gateway = Gateway(options, Parts(store, active, editor, clock, environ, opened))
     _report_warnings(gateway.findings, loaded)
     return gateway
 

@@ -61,7 +61,7 @@ async def _serve(options: ServeOptions) -> int:
         app = await make_app(gateway)
         servers = [(make_server(_with_door(app, gateway) if ingest is None else app), listener)]
         if ingest is not None:
-            servers.append((make_server(gateway.door), ingest))
+            servers.append((make_server(gateway.ingress), ingest))
         _handle_signals(gateway, [server for server, _ in servers])
         local = _write_local(gateway, await local_key(gateway), url)
         link = await login_link(gateway, url) if options.admin_key is None else None
@@ -82,7 +82,7 @@ async def _serve(options: ServeOptions) -> int:
 
 def _with_door(app: Any, gateway: Gateway) -> Any:
     """One port for all: `/in/*` goes to the bare door before any framework."""
-    door = gateway.door
+    door = gateway.ingress
 
     def route(scope: Any, receive: Any, send: Any) -> Any:
         if scope["type"] == "http" and scope["path"].startswith("/in/"):

@@ -38,6 +38,8 @@ class _Wanted(msgspec.Struct, frozen=True):
 class PullEngine:
     """All methods belong to the event loop. `configure` may be called before `start` and any time after."""
 
+    name = "pull"
+
     def __init__(
         self,
         store: Store,
@@ -49,7 +51,7 @@ class PullEngine:
         ask: Callable[[int, bytes], Awaitable[bytes]] | None = None,
         findings: Findings | None = None,
     ) -> None:
-        """`ask(partition, call)` reaches the node that holds a partition; its answer is that of `answer` there."""
+        """`ask(partition, call)` reaches the node that holds a partition; its answer is that of `handle` there."""
         self._store = store
         self._router = router
         self._client = client
@@ -238,7 +240,7 @@ class PullEngine:
             raise StoreBusy(f"{source}/{resource} is being taken up", retry_after_seconds=1)
         return msgspec.json.decode(await self._ask(share, msgspec.json.encode([source, resource])), type=PollReport)
 
-    async def answer(self, call: bytes) -> bytes:
+    async def handle(self, call: bytes) -> bytes:
         """Another node asks for a poll of ours."""
         source, resource = msgspec.json.decode(call, type=tuple[str, str])
         return msgspec.json.encode(await self.poll_now(source, resource))

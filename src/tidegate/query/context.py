@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from tidegate.core.clock import Clock
 from tidegate.core.model import DeliveryView
-from tidegate.runtime import Live
+from tidegate.runtime import ActiveConfiguration
 from tidegate.store import Store
 
 
@@ -59,7 +59,7 @@ class ReadContext(Protocol):
     @property
     def store(self) -> Store: ...
     @property
-    def active(self) -> Live: ...
+    def active(self) -> ActiveConfiguration: ...
     @property
     def clock(self) -> Clock: ...
     @property

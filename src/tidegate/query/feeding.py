@@ -11,10 +11,10 @@ from tidegate.core.model import Event, Origin
 from tidegate.core.spec import Resource
 from tidegate.query.schemas import Stats
 from tidegate.rules.sync.webhook_copies import WebhookRule
-from tidegate.runtime import Live
+from tidegate.runtime import ActiveConfiguration
 
 
-def fed(live: Live, event: Event) -> list[str]:
+def fed(live: ActiveConfiguration, event: Event) -> list[str]:
     """Names of the resources of its source that a webhook of this type feeds, in order."""
     source = live.sources.get(event.source)
     if source is None or event.origin is not Origin.WEBHOOK:

@@ -15,6 +15,7 @@ from tidegate.providers.shape import Answer, Provider, provider_of
 from tidegate.receive.handshakes import CompiledHandshake, Reply, compile_handshake
 from tidegate.receive.reading import Reader, compile_reader
 from tidegate.rules.inbound.signatures import Verifier, compile_verifier
+from tidegate.runtime import ActiveConfiguration
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +34,28 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Input({self.source!r})"
+
+
+class Inputs:
+    """The inputs of the active configuration by source, each compiled at its first request."""
+
+    def __init__(self, active: ActiveConfiguration) -> None:
+        self._active = active
+        self._compiled: dict[str, Input] = {}
+
+    def get(self, name: str) -> Input | None:
+        """The input of a source; None when there is no such source or it has neither a webhook nor a form."""
+        found = self._compiled.get(name)
+        if found is None:
+            source = self._active.sources.get(name)
+            if source is None or (source.spec.webhook is None and source.spec.form is None):
+                return None
+            found = self._compiled[name] = compile_input(name, source.spec, self._active.settings.gateway.public_url)
+        return found
+
+    def forget(self) -> None:
+        """The configuration changed: compile again what is asked for."""
+        self._compiled = {}
 
 
 def compile_input(name: str, source: Source, public_url: str) -> Input:

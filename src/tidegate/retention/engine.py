@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from tidegate.core import units
 from tidegate.core.clock import Clock
 from tidegate.core.errors import TidegateError
-from tidegate.runtime import Live
+from tidegate.runtime import ActiveConfiguration
 from tidegate.store import Store
 
 EVERY_SECONDS = 60.0
@@ -35,7 +35,7 @@ class Owing(Protocol):
 class Maintenance:
     """Runs every minute; `run_once` is what a test calls."""
 
-    def __init__(self, store: Store, live: Live, deliver: Owing, clock: Clock) -> None:
+    def __init__(self, store: Store, live: ActiveConfiguration, deliver: Owing, clock: Clock) -> None:
         self._store = store
         self._live = live
         self._deliver = deliver

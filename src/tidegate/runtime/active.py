@@ -40,8 +40,8 @@ class ActiveConfiguration:
         self._store = store
         self._vault = vault
         self._clock = clock
-        self._items: dict[tuple[str, str], Item] = {}
-        self._stored: dict[int, Stored] = {}
+        self.items: dict[tuple[str, str], Item] = {}
+        self.stored: dict[int, Stored] = {}
         self._rules: dict[int, RouteRule] = {}
         self._transforms: dict[int, Callable[[dict[str, Any]], dict[str, Any]] | None] = {}
         self._route_specs: dict[int, config.Route] = {}
@@ -67,12 +67,12 @@ class ActiveConfiguration:
         for revision, (name, sealed) in (await self._store.settings.route_revisions()).items():
             if revision not in self._rules:  # what is known never changes
                 self._keep_revision(revision, name, self._vault.open(sealed, "route_revision"))
-        await self._refresh()
+        await self.refresh()
 
     def on_change(self, listener: Callable[[], None]) -> None:
         self._listeners.append(listener)
 
-    async def _refresh(self) -> None:
+    async def refresh(self) -> None:
         async with self._refreshing:  # two at once could end with the older reading
             await self._read_and_compile()
 
@@ -99,8 +99,8 @@ class ActiveConfiguration:
                 spec = spec_of(stored[item.number], config.Route)
                 revision = await self._revise(item.name, spec, destinations)
                 routes[item.name] = ActiveRoute(item.number, item.name, revision, spec, item.owner)
-        self._items = {(item.kind, item.name): item for item in current}
-        self._stored = stored
+        self.items = {(item.kind, item.name): item for item in current}
+        self.stored = stored
         self.sources, self.destinations, self.routes = sources, destinations, routes
         self.by_number = {one.number: one for one in destinations.values()}
         self.destination_names = {item.number: item.name for item in items if item.kind == "destination"}

@@ -35,7 +35,7 @@ LEFT_FILE = "left_file"
 
 T = TypeVar("T")
 P = ParamSpec("P")
-Change = Callable[Concatenate["Live", P], Coroutine[Any, Any, T]]
+Change = Callable[Concatenate["ConfigurationEditor", P], Coroutine[Any, Any, T]]
 
 
 def _in_turn(change: Change[P, T]) -> Change[P, T]:
@@ -44,7 +44,7 @@ def _in_turn(change: Change[P, T]) -> Change[P, T]:
     """
 
     @wraps(change)
-    async def turn(self: Live, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def turn(self: ConfigurationEditor, /, *args: P.args, **kwargs: P.kwargs) -> T:
         async with self.changing:
             left, refused = TRIES, False
             while True:
@@ -58,27 +58,30 @@ def _in_turn(change: Change[P, T]) -> Change[P, T]:
                     if not left or (refused and not isinstance(error, ChangedElsewhere)):
                         raise
                     refused = True
-                await self.load()
+                await self.active.load()
 
     return turn
 
 
-class Live(ActiveConfiguration):
-    """The active configuration, and the ways to change it. `load()` first; all methods belong to the event loop."""
+class ConfigurationEditor:
+    """Changes the active configuration in the store, one change at a time. Call it on the event loop only."""
 
-    def __init__(self, store: Store, vault: Vault, clock: Clock) -> None:
-        super().__init__(store, vault, clock)
+    def __init__(self, active: ActiveConfiguration, store: Store, vault: Vault, clock: Clock) -> None:
+        self.active = active
+        self._store = store
+        self._vault = vault
+        self._clock = clock
         self.changing = asyncio.Lock()
-        self.unsure: Callable[[], None] = lambda: None  # called when a change may be stored and was not taken up
+        self.unsure: Callable[[], None] = lambda: None  # called when a change may be stored and is not yet active
 
     # -- changing ----------------------------------------------------------------------------------------
 
     async def _write(self, items: Sequence[Item], named: Sequence[tuple[str, str]] = ()) -> None:
         """ChangedElsewhere when one of them, or one that they name, is another by now than it was read."""
         if items:
-            by_number = {item.number: item.body for item in self._items.values()}
+            by_number = {item.number: item.body for item in self.active.items.values()}
             read = {item.number: by_number[item.number] for item in items if item.number}
-            read |= {item.number: item.body for key in named if (item := self._items.get(key)) is not None}
+            read |= {item.number: item.body for key in named if (item := self.active.items.get(key)) is not None}
             await self._store.settings.put_items(items, read=read)
 
     @_in_turn
@@ -97,7 +100,7 @@ class Live(ActiveConfiguration):
         ):
             wanted.update({(kind, name): spec for name, spec in specs.items()})
         for key, spec in wanted.items():
-            item = self._items.get(key)
+            item = self.active.items.get(key)
             if item is not None and item.owner == "api" and not self._same(item, spec):
                 raise ConfigError(
                     f"{key[0]} {key[1]!r} stands in the file and was made otherwise through the API",
@@ -109,12 +112,12 @@ class Live(ActiveConfiguration):
         changes: list[ItemChange] = []
         for place, (key, spec) in enumerate(wanted.items()):
             self._put_from_file(key, spec, place, puts, changes)
-        for key, item in self._items.items():
+        for key, item in self.active.items.items():
             if item.owner == "file" and key not in wanted:
                 self._left_file(item, prune, puts, changes)
         await self._write(puts)
-        before, self.settings = self.settings, loaded
-        await self._refresh()
+        before, self.active.settings = self.active.settings, loaded
+        await self.active.refresh()
         kinds = ("gateway", "egress", "retention")
         settings = [kind for kind in kinds if getattr(before, kind) != getattr(loaded, kind)]
         return [*(ItemChange(kind, "", "updated") for kind in settings), *changes]
@@ -122,13 +125,13 @@ class Live(ActiveConfiguration):
     def _put_from_file(
         self, key: tuple[str, str], spec: Spec, place: int, puts: list[Item], changes: list[ItemChange]
     ) -> None:
-        item = self._items.get(key)
+        item = self.active.items.get(key)
         now = self._clock.now_us()
         if item is None:
             puts.append(self._item(key[0], key[1], spec, "file", place))
             changes.append(ItemChange(key[0], key[1], "created"))
             return
-        stored = self._stored[item.number]
+        stored = self.active.stored[item.number]
         came_back = item.pause_reason == LEFT_FILE
         same, taken = self._same(item, spec), item.owner == "api"
         if same and item.place == place and not came_back and not taken:
@@ -152,7 +155,7 @@ class Live(ActiveConfiguration):
             changes.append(ItemChange(key[0], key[1], "taken over"))
 
     def _same(self, item: Item, spec: Spec) -> bool:
-        return bool(spec_of(self._stored[item.number], SPEC_TYPES[item.kind]) == spec)
+        return bool(spec_of(self.active.stored[item.number], SPEC_TYPES[item.kind]) == spec)
 
     def _left_file(self, item: Item, prune: bool, puts: list[Item], changes: list[ItemChange]) -> None:
         now = self._clock.now_us()
@@ -171,9 +174,9 @@ class Live(ActiveConfiguration):
         Conflict when the file owns it, or a route names what it has no more; ConfigError when it names what is not
         there.
         """
-        item = self._items.get((kind, name))
+        item = self.active.items.get((kind, name))
         self._refuse_file(item, kind, name)
-        spec = make(None if item is None else spec_of(self._stored[item.number], SPEC_TYPES[kind]))
+        spec = make(None if item is None else spec_of(self.active.stored[item.number], SPEC_TYPES[kind]))
         named: list[tuple[str, str]] = []
         if isinstance(spec, config.Route):
             self._check_route(name, spec)
@@ -184,15 +187,15 @@ class Live(ActiveConfiguration):
         if item is None:
             await self._write([self._item(kind, name, spec, "api", API_PLACE)], named)
         else:
-            stored = msgspec.structs.replace(self._stored[item.number], spec=raw_of(spec))
+            stored = msgspec.structs.replace(self.active.stored[item.number], spec=raw_of(spec))
             await self._write([self._again(item, stored, updated_at_us=self._clock.now_us())], named)
-        await self._refresh()
+        await self.active.refresh()
         return item is None
 
     def _check_route(self, name: str, spec: config.Route) -> None:
         for what, names, known in (
-            ("source", names_of(spec.from_), self.sources),
-            ("destination", names_of(spec.to), self.destinations),
+            ("source", names_of(spec.from_), self.active.sources),
+            ("destination", names_of(spec.to), self.active.destinations),
             ("resource", () if spec.changes is msgspec.UNSET else spec.changes, self._resources_of(spec)),
         ):
             for one in names:
@@ -207,7 +210,7 @@ class Live(ActiveConfiguration):
 
     def _check_resources(self, name: str, spec: config.Source) -> None:
         """A source keeps the resources whose changes a route names, as one that a route names is not deleted."""
-        for route in self.routes.values():
+        for route in self.active.routes.values():
             lost = self._resources_of(route.spec) - self._resources_of(route.spec, {name: spec})
             for resource in () if route.spec.changes is msgspec.UNSET else route.spec.changes:
                 if resource in lost:
@@ -215,26 +218,26 @@ class Live(ActiveConfiguration):
 
     def _resources_of(self, spec: config.Route, changed: Mapping[str, config.Source] | None = None) -> set[str]:
         """Names of the resources whose changes a route may name, with the sources `changed` as they are to be."""
-        sources = {name: one.spec for name, one in self.sources.items()} | dict(changed or {})
+        sources = {name: one.spec for name, one in self.active.sources.items()} | dict(changed or {})
         names = sources if "*" in names_of(spec.from_) else names_of(spec.from_)
         return {resource for name in names if name in sources for resource in sources[name].resources}
 
     @_in_turn
     async def delete(self, kind: str, name: str) -> None:
         """NotFound, Conflict when the file owns it or a route still names it."""
-        await self._refresh()  # a route that another node made just now counts
-        item = self._items.get((kind, name))
+        await self.active.refresh()  # a route that another node made just now counts
+        item = self.active.items.get((kind, name))
         if item is None:
             raise NotFound(f"there is no {kind} {name!r}")
         self._refuse_file(item, kind, name)
-        for route in self.routes.values():
+        for route in self.active.routes.values():
             if (kind == "source" and name in names_of(route.spec.from_)) or (
                 kind == "destination" and name in names_of(route.spec.to)
             ):
                 raise _in_use(route, f"{kind} {name!r}")
         now = self._clock.now_us()
         await self._write([self._again(item, deleted_at_us=now, updated_at_us=now)])
-        await self._refresh()
+        await self.active.refresh()
 
     def _refuse_file(self, item: Item | None, kind: str, name: str) -> None:
         if item is not None and item.owner == "file":
@@ -247,7 +250,7 @@ class Live(ActiveConfiguration):
     # -- pausing and secrets -----------------------------------------------------------------------------
 
     def _destination_item(self, name: str) -> Item:
-        item = self._items.get(("destination", name))
+        item = self.active.items.get(("destination", name))
         if item is None:
             raise NotFound(f"there is no destination {name!r}")
         return item
@@ -257,7 +260,7 @@ class Live(ActiveConfiguration):
         item = self._destination_item(name)
         if item.paused_at_us is None:
             await self._write([self._again(item, paused_at_us=self._clock.now_us(), pause_reason=reason)])
-            await self._refresh()
+            await self.active.refresh()
 
     @_in_turn
     async def resume(self, name: str) -> None:
@@ -270,20 +273,20 @@ class Live(ActiveConfiguration):
             )
         if item.paused_at_us is not None:
             await self._write([self._again(item, paused_at_us=None, pause_reason="")])
-            await self._refresh()
+            await self.active.refresh()
 
     @_in_turn
     async def rotate(self, name: str) -> str:
         """A new secret; what signed before signs beside it for a day. Conflict when the secret stands in the file."""
         item = self._destination_item(name)
-        spec = self.destinations[name].spec
+        spec = self.active.destinations[name].spec
         if spec.type != "webhook" or (spec.secret and item.owner == "file"):
             raise Conflict(
                 f"the secret of {name!r} is not ours to rotate",
                 hint="secrets that stand in the file are rotated there: secret = [NEW, OLD]",
                 code="secret_in_configuration",
             )
-        stored = self._stored[item.number]
+        stored = self.active.stored[item.number]
         now = self._clock.now_us()
         fresh = new_secret()
         signing = names_of(spec.secret) if spec.secret else stored.made
@@ -293,7 +296,7 @@ class Live(ActiveConfiguration):
         own = raw_of(msgspec.structs.replace(spec, secret="")) if spec.secret else stored.spec
         stored = msgspec.structs.replace(stored, spec=own, made=(fresh,), old=tuple(old[:MAX_OLD_SECRETS]))
         await self._write([self._again(item, stored, updated_at_us=now)])
-        await self._refresh()
+        await self.active.refresh()
         return fresh
 
     # -- making items ------------------------------------------------------------------------------------
@@ -303,7 +306,7 @@ class Live(ActiveConfiguration):
 
     def _again(self, item: Item, stored: Stored | None = None, **changes: Any) -> Item:
         """The item changed, its body sealed anew."""
-        body = self._seal(item.kind, stored or self._stored[item.number])
+        body = self._seal(item.kind, stored or self.active.stored[item.number])
         return msgspec.structs.replace(item, body=body, **changes)
 
     def _item(self, kind: str, name: str, spec: Spec, owner: str, place: int) -> Item:

@@ -28,13 +28,13 @@ _tests: dict[tuple[str, int], Attempt] = {}  # (instance, destination number) ->
 
 async def pause(context: PageContext, request: Request) -> Response:
     name = request.path_params["name"]
-    await context.gateway.active.pause(name)
+    await context.gateway.editor.pause(name)
     return see_other(own_path(field(request, "back"), f"/destinations/{name}"), "paused")
 
 
 async def resume(context: PageContext, request: Request) -> Response:
     name = request.path_params["name"]
-    await context.gateway.active.resume(name)
+    await context.gateway.editor.resume(name)
     return see_other(own_path(field(request, "back"), f"/destinations/{name}"), "resumed")
 
 
