@@ -1,5 +1,5 @@
-# Everything is done from here with plain make and Python 3.11 or newer; nothing else has to be on the machine.
-# Written for GNU make 3.81 (macOS) and newer.
+# All tasks of the project. They need make and Python 3.11 or newer, and no other installed software.
+# Works with GNU make 3.81 (macOS) and newer.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +11,7 @@ KILL_ROUNDS ?= 200
 WORKERS ?= 2
 NODE_FAULTS ?= 200
 
-# The first of these that really runs and is new enough (a name on PATH may be a launcher for a missing version).
+# The first of these that runs and is new enough (a name on PATH may be a launcher for a missing version).
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$p; break; fi; done)
 
@@ -28,7 +28,7 @@ setup: $(VENV)/.runtime ## install Tidegate into .venv (the command is .venv/bin
 demo: $(VENV)/.runtime ## start the gateway with the sample company (PORT=8420)
 	@exec $(BIN)/tidegate demo --port $(PORT)
 
-test: $(VENV)/.dev ## install what the tests need and run them all (WORKERS=0: one after the other)
+test: $(VENV)/.dev ## install the test dependencies and run all tests (WORKERS=0: in one process)
 	@$(BIN)/python -m pytest -rs -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: lint test ## format, lint, types, import order, docs and tests: what CI runs
@@ -38,20 +38,20 @@ lint: $(VENV)/.dev ## format, lint and types, without the tests
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
 
-format: $(VENV)/.dev ## rewrite the code in the project's format
+format: $(VENV)/.dev ## format the code
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
 
-docs: $(VENV)/.dev ## write the generated parts of docs/reference anew
+docs: $(VENV)/.dev ## update the generated parts of docs/reference
 	@$(BIN)/python docs/generate.py
 
-bench: $(VENV)/.dev ## measure, side by side with the floors (ONLY="ingest start" ROUNDS=5 DURATION=3 DATABASE=URL)
+bench: $(VENV)/.dev ## compare with the floors, side by side (ONLY="ingest start" ROUNDS=5 DURATION=3 DATABASE=URL)
 	@$(BIN)/python -m bench.run $(ONLY) --rounds $(ROUNDS) --seconds $(DURATION) $(if $(DATABASE),--database $(DATABASE))
 
-proof: $(VENV)/.dev ## the long fault runs, about half an hour (KILL_ROUNDS=200 NODE_FAULTS=200)
+proof: $(VENV)/.dev ## run the long fault tests, about half an hour (KILL_ROUNDS=200 NODE_FAULTS=200)
 	@TIDEGATE_KILL_ROUNDS=$(KILL_ROUNDS) TIDEGATE_NODE_FAULTS=$(NODE_FAULTS) $(BIN)/python -m pytest -rs --timeout 0 tests/guarantees -m "proof or not proof"
 
-lock: $(VENV)/.dev ## choose the versions anew (needs the network; installs uv into .venv)
+lock: $(VENV)/.dev ## update the locked versions (needs the network; installs uv into .venv)
 	@$(PIP) install --quiet uv
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 		--custom-compile-command "make lock" --extra postgres --group build pyproject.toml -o requirements.lock
@@ -60,13 +60,13 @@ lock: $(VENV)/.dev ## choose the versions anew (needs the network; installs uv i
 		pyproject.toml \
 		-o requirements-dev.lock
 
-clean: ## remove .venv, caches and build results (no data directory is touched)
+clean: ## remove .venv, caches and build results (data directories stay)
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# -- how .venv comes to be -----------------------------------------------------------------------------------
-# The stamps are older than a changed lock or pyproject.toml, so the next target installs again, in place.
-# `--no-deps` and `--no-build-isolation`: all that is installed stands in the lock with its hash, hatchling too.
+# -- how .venv is created -------------------------------------------------------------------------------------
+# The stamp files are older than a changed lock or pyproject.toml, so the next target installs again, in place.
+# `--no-deps` and `--no-build-isolation`: the lock lists every installed package with its hash, including hatchling.
 
 $(VENV)/bin/python:
 	@if [ -z "$(PYTHON)" ]; then \
@@ -75,18 +75,18 @@ $(VENV)/bin/python:
 		exit 2; fi
 	@if ! $(PYTHON) -c 'import venv, ensurepip' >/dev/null 2>&1; then \
 		echo "error: $(PYTHON) has no venv module." >&2; \
-		echo "hint: on Debian and Ubuntu it is a package of its own: sudo apt-get install python3-venv" >&2; \
+		echo "hint: on Debian and Ubuntu it is a separate package: sudo apt-get install python3-venv" >&2; \
 		exit 2; fi
-	@echo "making $(VENV) with $(PYTHON)"
+	@echo "creating $(VENV) with $(PYTHON)"
 	@$(PYTHON) -m venv --clear $(VENV)
 
 $(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/bin/python
-	@echo "installing what Tidegate needs"
+	@echo "installing the dependencies of Tidegate"
 	@$(PIP) install --quiet --require-hashes -r requirements.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
-	@echo "installing what the tests need"
+	@echo "installing the dependencies of the tests"
 	@$(PIP) install --quiet --require-hashes -r requirements-dev.lock
 	@touch $@
