@@ -68,7 +68,7 @@ def test_a_generated_page_is_current(page: Path) -> None:
     assert GENERATE.fresh(text) == text, f"run: make docs, and commit {name_of(page)}"
 
 
-def test_every_generated_part_stands_on_a_page() -> None:
+def test_every_generated_part_is_used_on_a_page() -> None:
     used = {name for page in REFERENCE.glob("*.md") for _, name, _ in GENERATE.MARK.findall(page.read_text())}
     assert used == set(GENERATE.PARTS)
 
@@ -118,7 +118,7 @@ def test_every_operator_part_and_filter_is_explained() -> None:
 
 
 def codes_in(tree: ast.AST) -> Iterator[str]:
-    """Codes of errors in a module: `code = "..."` of a class, `code="..."` of a call, and the door's `_problem`."""
+    """Error codes in a module: `code = "..."` in a class, `code="..."` in a call, the second argument of `_problem`."""
     for node in ast.walk(tree):
         found: list[ast.expr | None] = []
         if isinstance(node, ast.ClassDef):
@@ -147,15 +147,15 @@ CODES = {
 
 def test_every_error_code_is_documented_and_no_other() -> None:
     assert CODES - documented_codes(ERRORS) == set(), "not documented"
-    assert documented_codes(ERRORS) - CODES == set(), "documented, and not in the program"
+    assert documented_codes(ERRORS) - CODES == set(), "documented, but not in the program"
 
 
-def test_the_table_of_errors_tells_the_status_of_each_class() -> None:
+def test_the_table_of_errors_has_the_status_of_each_class() -> None:
     rows = re.findall(r"^\| `([a-z_]+)` \| ([0-9]{3}) \| (yes)? ?\|", ERRORS, re.MULTILINE)
-    told = {code: (int(status), retry == "yes") for code, status, retry in rows}
+    documented = {code: (int(status), retry == "yes") for code, status, retry in rows}
     for one in error_classes(TidegateError):
-        if "code" in vars(one) and one.code in told:
-            assert told[one.code] == (one.status, one.retryable), one.code
+        if "code" in vars(one) and one.code in documented:
+            assert documented[one.code] == (one.status, one.retryable), one.code
 
 
 def error_classes(root: type[TidegateError]) -> Iterator[type[TidegateError]]:
@@ -164,7 +164,7 @@ def error_classes(root: type[TidegateError]) -> Iterator[type[TidegateError]]:
         yield from error_classes(one)
 
 
-def test_every_reason_of_a_refusal_is_named() -> None:
+def test_every_reason_of_a_rejection_is_documented() -> None:
     assert [one.value for one in Verdict if one is not Verdict.OK and f"`{one.value}`" not in ERRORS] == []
 
 
@@ -172,7 +172,7 @@ def test_every_reason_of_a_refusal_is_named() -> None:
 
 
 def words_of_the_program() -> set[str]:
-    """Every word that a user meets in the API, the command line and the states of things."""
+    """Every term in the API, the command line and the states of deliveries."""
     words = {one.value for one in (*Origin, *DeliveryState)} | {one.name.lower() for one in (*Outcome, *DeferredState)}
     words |= {*ADVICE, "webhook", "form", "publish", "api", "imap", "owner", "scopes", "audience", "lane", "lease"}
     for entry in TABLE:
@@ -181,31 +181,31 @@ def words_of_the_program() -> set[str]:
 
 
 def missing_words(words: set[str], text: str) -> list[str]:
-    """Words that the page lacks. A plural is explained by its singular, and a verb's `-ing` is no other word."""
+    """Words that are not on the page. A singular also explains its plural."""
     known = {*re.findall(r"[a-z_]+", text.lower()), *re.findall(r"[a-z]+", text.lower())}
     forms = {word: {word, word.removesuffix("s"), word.removesuffix("ies") + "y"} for word in words}
     return sorted(word for word, ways in forms.items() if not ways & known)
 
 
-def test_every_word_of_the_program_is_explained() -> None:
+def test_every_term_of_the_program_is_explained() -> None:
     assert missing_words(words_of_the_program(), CONCEPTS) == []
 
 
-def test_the_words_of_the_product_are_defined() -> None:
-    """Each of them stands in bold, or in the first column of a table, where it is explained."""
+def test_the_terms_of_the_product_are_defined() -> None:
+    """Each one is in bold, or in the first column of a table, where it is explained."""
     marked = " ".join(re.findall(r"\*\*([^*]+)\*\*", CONCEPTS) + re.findall(r"^\| ([^|]+) \|", CONCEPTS, re.MULTILINE))
     assert [word for word in WANTED.split() if word not in marked.lower()] == []
 
 
-def members_of_answers() -> set[str]:
-    """The words that members of the API's answers are made of."""
+def members_of_responses() -> set[str]:
+    """The words in the member names of API responses."""
     structs = [one for one in vars(forms).values() if isinstance(one, type) and issubclass(one, msgspec.Struct)]
     members = {word for one in structs for field in one.__struct_fields__ for word in field.split("_")}
     return members - {"ms", "per", "p50", "p99"}
 
 
-def test_every_member_of_an_answer_is_made_of_words_that_are_explained() -> None:
-    assert missing_words(members_of_answers(), CONCEPTS) == []
+def test_every_word_in_a_member_name_of_a_response_is_explained() -> None:
+    assert missing_words(members_of_responses(), CONCEPTS) == []
 
 
 def heads_of_tables(template: str) -> set[str]:
@@ -215,14 +215,15 @@ def heads_of_tables(template: str) -> set[str]:
     return {text.lower() for text in texts if text}
 
 
-def test_what_the_dashboard_calls_things_is_explained() -> None:
-    """Every room, and every head of a table that is plain text."""
+def test_every_label_of_the_dashboard_is_explained() -> None:
+    """Every page title, and every table head that is plain text."""
     templates = (ROOT / "src" / "tidegate" / "dashboard" / "templates").glob("*.html")
     heads = set().union(*(heads_of_tables(page.read_text()) for page in templates))
-    rooms = {words.lower() for _, _, words in NAVIGATION}
+    titles = {words.lower() for _, _, words in NAVIGATION}
     assert len(heads) > 20
     assert (
-        sorted(word for word in (heads | rooms) - set(LEAVING.strip().split("/")) if word not in CONCEPTS.lower()) == []
+        sorted(word for word in (heads | titles) - set(LEAVING.strip().split("/")) if word not in CONCEPTS.lower())
+        == []
     ), "explain it in docs/concepts.md"
 
 
@@ -292,28 +293,28 @@ def broken_links(page: Path, text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_every_link_works(page: Path) -> None:
     assert broken_links(page, page.read_text()) == []
 
 
 def test_every_page_can_be_reached_from_the_readme() -> None:
     seen: set[Path] = set()
-    ahead = [ROOT / "README.md"]
-    while ahead:
-        page = ahead.pop()
+    queue = [ROOT / "README.md"]
+    while queue:
+        page = queue.pop()
         if page in seen or page.suffix != ".md":
             continue
         seen.add(page)
         for target in re.findall(r"\]\(([^)\s#]+)", without_code(page.read_text())):
             file = (page.parent / target).resolve() if "://" not in target else page
-            ahead += sorted(file.glob("*.md")) if file.is_dir() else [file]
+            queue += sorted(file.glob("*.md")) if file.is_dir() else [file]
     assert set(PAGES) - seen == set()
 
 
-# -- what a claim rests on -------------------------------------------------------------------------------
+# -- claims and pictures ----------------------------------------------------------------------------------
 
 
-def test_every_claim_of_safety_names_a_test_that_is_there() -> None:
+def test_every_security_claim_names_a_test_that_exists() -> None:
     text = (DOCS / "security.md").read_text()
     named = re.findall(r"`(tests/[\w/.]+)`", text)
     assert [name for name in named if not (ROOT / name).exists()] == []
@@ -321,13 +322,13 @@ def test_every_claim_of_safety_names_a_test_that_is_there() -> None:
     assert rows and [row for row in rows if "`tests/" not in row] == []
 
 
-def test_nothing_of_a_workplace_stands_in_the_documentation() -> None:
-    """Paths of a machine and names of a registry's host are nobody's business who reads this."""
+def test_no_page_names_a_path_or_host_of_a_workplace() -> None:
+    """Local paths and the host of a package registry are useless to readers."""
     strange = re.compile(r"(?<![\w./])/(?:work|tmp|home|root|Users)/|\.internal\b|pypi\.[a-z]+/simple")
     assert [name_of(page) for page in PAGES if strange.search(page.read_text())] == []
 
 
-class _Colours(HTMLParser):
+class _Ids(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.ids: set[str] = set()
@@ -336,10 +337,10 @@ class _Colours(HTMLParser):
         self.ids |= {value or "" for name, value in attrs if name == "id"}
 
 
-def test_pictures_have_a_title_both_themes_and_nothing_from_elsewhere() -> None:
+def test_pictures_have_a_title_both_themes_and_no_external_files() -> None:
     for picture in (DOCS / "pictures").glob("*.svg"):
         text = picture.read_text()
-        parser = _Colours()
+        parser = _Ids()
         parser.feed(text)
         assert {"title", "what"} <= parser.ids and "prefers-color-scheme: dark" in text, picture.name
         assert re.findall(r"(?:href|src|url)\W+https?:", text) == [], picture.name

@@ -1,7 +1,7 @@
-"""Figures that the documentation tells are those of the program.
+"""Figures in the documentation match the program.
 
-Each row names a page, the words around a figure, and where the figure stands in the code. A page that tells a limit
-in other words than here is not looked at: add its row.
+Each row has a page, the text around a figure, and the figure in the code. The test does not find figures in other text:
+when a page names a limit, add a row.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tidegate.store.tail import TAIL_BYTES
 DOCS = Path(__file__).parent.parent / "docs"
 WORDS = {3: "three", 5: "five", 10: "ten"}
 
-# (page, what it says, the figure of the program that stands in it)
+# (page, text of the page, the figure of the program in it)
 FIGURES: list[tuple[str, str, object]] = [
     ("operations.md", "`max_waiting` ({})", GatewaySettings().max_waiting),
     ("operations.md", "| `retention.events` | {} |", Retention().events),
@@ -77,5 +77,5 @@ FIGURES: list[tuple[str, str, object]] = [
 
 
 @pytest.mark.parametrize(("page", "text", "figure"), FIGURES, ids=lambda value: str(value)[:40])
-def test_a_figure_that_is_told_is_that_of_the_program(page: str, text: str, figure: object) -> None:
+def test_a_documented_figure_is_the_one_of_the_program(page: str, text: str, figure: object) -> None:
     assert text.format(figure) in (DOCS / page).read_text()

@@ -23,7 +23,7 @@ from tidegate.core.errors import ConfigError
 
 
 class Anything(dict[str, str]):
-    """An environment in which every variable is set, to a secret of a length that all schemes take."""
+    """An environment in which every variable is set, to a secret that is long enough for all schemes."""
 
     def __missing__(self, name: str) -> str:
         return "https://hooks.example.com/x" if name.endswith("URL") else "whsec_" + "QUJD" * 8
@@ -48,7 +48,7 @@ def shown(language: str) -> list[Any]:
 
 
 def with_what_it_names(block: str) -> str:
-    """A piece of a configuration, with the sources and destinations that its routes name and it leaves out."""
+    """Part of a configuration, plus the sources and destinations that its routes name and it does not define."""
     tree = tomllib.loads(block)
     sources: dict[str, set[str]] = {}
     destinations: set[str] = set()
@@ -69,7 +69,7 @@ def names(value: str | list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("block", shown("toml"))
-def test_every_configuration_shown_is_accepted(block: str, tmp_path: Path) -> None:
+def test_every_sample_configuration_is_valid(block: str, tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "stripe").write_text("whsec_" + "QUJD" * 8)
     file = tmp_path / "tidegate.toml"
@@ -78,12 +78,12 @@ def test_every_configuration_shown_is_accepted(block: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("block", shown("json"))
-def test_every_json_shown_is_json(block: str) -> None:
+def test_every_json_sample_is_valid(block: str) -> None:
     json.loads(block)
 
 
 @pytest.mark.parametrize("block", shown("python"))
-def test_every_python_shown_compiles(block: str) -> None:
+def test_every_python_sample_compiles(block: str) -> None:
     compile(block, "documentation", "exec")
 
 
@@ -93,12 +93,12 @@ def test_every_python_shown_compiles(block: str) -> None:
 def commands() -> list[tuple[tuple[str, ...], click.Command]]:
     context = click.Context(cli)
     found: list[tuple[tuple[str, ...], click.Command]] = []
-    for verb in COMMANDS:
-        command = cli.get_command(context, verb)
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
         assert command is not None
-        found.append(((verb,), command))
+        found.append(((name,), command))
         if isinstance(command, click.Group):
-            found += [((verb, name), one) for name, one in command.commands.items()]
+            found += [((name, part), one) for part, one in command.commands.items()]
     return found
 
 
@@ -106,27 +106,27 @@ ALL_COMMANDS = dict(commands())
 TARGETS = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
-def told_commands(text: str) -> list[list[str]]:
-    """`tidegate ...` and `make ...` in code spans and in blocks of a shell."""
+def sample_commands(text: str) -> list[list[str]]:
+    """`tidegate ...` and `make ...` in code spans and shell blocks."""
     places = SPAN.findall(FENCE.sub("", text))
     places += [line for language, block in FENCE.findall(text) if language == "sh" for line in block.splitlines()]
-    told = []
+    found = []
     for place in places:
         for piece in re.split(r"&&|\||\$\(|;", place.partition(" # ")[0]):
             words = piece.split("#")[0].replace(")", " ").split()
             if words and words[0] in ("tidegate", "make") and len(words) > 1:
-                told.append(words)
-    return told
+                found.append(words)
+    return found
 
 
 def unknown_command(words: list[str]) -> str | None:
-    """What is wrong with a command that is shown; None when nothing is."""
+    """The error in a sample command; None if it is valid."""
     if words[0] == "make":
         return None if words[1] in TARGETS or "=" in words[1] else f"make has no target {words[1]}"
     if words[1] in ("COMMAND", "--help", "--version"):
         return None
     if (words[1],) not in ALL_COMMANDS:
-        return f"there is no verb {words[1]}"
+        return f"there is no command {words[1]}"
     key = tuple(words[1:3]) if tuple(words[1:3]) in ALL_COMMANDS else (words[1],)
     group = ALL_COMMANDS[key]
     if isinstance(group, click.Group) and len(words) > 2 and words[2][0] != "-" and words[2].islower():
@@ -137,12 +137,12 @@ def unknown_command(words: list[str]) -> str | None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_every_command_shown_exists(page: Path) -> None:
-    wrong = [reason for words in told_commands(page.read_text()) if (reason := unknown_command(words)) is not None]
+def test_every_sample_command_exists(page: Path) -> None:
+    wrong = [reason for words in sample_commands(page.read_text()) if (reason := unknown_command(words)) is not None]
     assert wrong == []
 
 
-def test_every_verb_and_option_has_a_row() -> None:
+def test_every_command_and_option_has_a_row() -> None:
     text = (DOCS / "reference" / "command-line.md").read_text()
     for words, command in commands():
         assert f"## `tidegate {' '.join(words)}`" in text
@@ -161,10 +161,10 @@ def test_the_readme_names_the_two_commands() -> None:
 
 
 def test_a_wrong_configuration_and_a_wrong_command_are_found(tmp_path: Path) -> None:
-    (tmp_path / "a.toml").write_text(with_what_it_names('[routes.a]\nfrom = "x"\nto = "y"\ncolour = 1'))
-    with pytest.raises(ConfigError, match="colour"):
+    (tmp_path / "a.toml").write_text(with_what_it_names('[routes.a]\nfrom = "x"\nto = "y"\ncolor_of = 1'))
+    with pytest.raises(ConfigError, match="color_of"):
         load_file(tmp_path / "a.toml", Anything())
-    assert told_commands(
+    assert sample_commands(
         "`tidegate evnts` and\n```sh\nX=1; tidegate keys create a --scop read  # b\nmake tset\n```\n"
     ) == [
         ["tidegate", "evnts"],
@@ -173,7 +173,7 @@ def test_a_wrong_configuration_and_a_wrong_command_are_found(tmp_path: Path) -> 
     ]
     wrong = ["tidegate evnts", "tidegate keys create a --scop read", "tidegate config aply", "make tset"]
     assert [unknown_command(words.split()) for words in wrong] == [
-        "there is no verb evnts",
+        "there is no command evnts",
         "keys create has no option --scop",
         "config has no aply",
         "make has no target tset",

@@ -324,7 +324,7 @@ def test_doctor_tells_of_the_nodes_and_of_what_to_change_at_the_server(own_serve
             await until(seen)
             await _alter(own_server, "full_page_writes", "on")
             metrics = (await a.api("GET", "/metrics")).body.decode()
-            assert "tidegate_nodes 2.0" in metrics and "tidegate_node_shares 32.0" in metrics
+            assert "tidegate_nodes 2.0" in metrics and "tidegate_node_partitions 32.0" in metrics
             await asyncio.to_thread(own_server.stop, "fast")
             (one,) = (await a.api.get("/doctor"))["troubles"]
             assert (one["kind"], one["word"]) == ("store", "not answering")

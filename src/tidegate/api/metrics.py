@@ -39,7 +39,7 @@ METRICS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "tidegate_log_offset": ("gauge", (), "Offset of the newest event."),
     "tidegate_log_waiting": ("gauge", (), "Calls that wait for the disk."),
     "tidegate_nodes": ("gauge", (), "Nodes on the same store that live."),
-    "tidegate_node_shares": ("gauge", (), "Shares that this node holds, of 64 in all."),
+    "tidegate_node_partitions": ("gauge", (), "Partitions that this node owns, of 64."),
     "tidegate_streams": ("gauge", (), "Open event streams."),
     "tidegate_ready": ("gauge", (), "1 while requests are welcome."),
     "tidegate_start_time_seconds": ("gauge", (), "When the gateway was started, since 1970."),
@@ -97,7 +97,7 @@ def _samples(context: Context, snapshot: Stats, nodes: int) -> Iterator[Sample]:
     yield "tidegate_log_offset", (), snapshot.at_offset
     yield "tidegate_log_waiting", (), gateway.store.log.waiting
     yield "tidegate_nodes", (), nodes
-    yield "tidegate_node_shares", (), len(gateway.store.leases.held)
+    yield "tidegate_node_partitions", (), len(gateway.store.leases.held)
     yield "tidegate_streams", (), len(context.hub)
     yield "tidegate_ready", (), gateway.ready() is None
     yield "tidegate_start_time_seconds", (), gateway.started_at_us / 1_000_000
