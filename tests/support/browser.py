@@ -1,6 +1,6 @@
 """A real browser: found on the machine or a skip that says what brings it; every complaint of a page is kept.
 
-A page is watched for console errors, uncaught deferred deliveries, violations of its Content-Security-Policy, failed
+A page is watched for console errors, uncaught exceptions, violations of its Content-Security-Policy, failed
 requests and requests that leave the loopback address.
 """
 

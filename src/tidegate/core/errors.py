@@ -1,6 +1,6 @@
 """The one error tree: what happened, why, and the next command.
 
-Owns every error that crosses a module border. Each library's deferred deliveries are translated once, at the edge
+Owns every error that crosses a module border. Each library's exceptions are translated once, at the edge
 where the library is called; nothing is classified by message text. `code` is stable and documented in
 `docs/reference/errors.md`; internals (tracebacks, SQL, paths of ours) never stand in `message` or `hint`.
 """
