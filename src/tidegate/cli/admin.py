@@ -176,9 +176,8 @@ def _print_nodes(nodes: list[dict[str, Any]]) -> None:
     print(f"nodes: {len(nodes)}")
     for one in nodes:
         behind = f", {count(one['behind'], 'offset')} behind" if one["behind"] else ""
-        print(
-            f"  {clean(one['id'])}: {count(one['partitions'], 'share')}, lease until {one['lease_expires_at']}{behind}"
-        )
+        owned = count(one["partitions"], "partition")
+        print(f"  {clean(one['id'])}: {owned}, lease until {one['lease_expires_at']}{behind}")
 
 
 def _print_troubles(troubles: list[dict[str, Any]], rejected_requests: list[dict[str, Any]]) -> None:

@@ -1,6 +1,6 @@
 """What is wrong with a configuration, collected, so that one run names everything.
 
-Owns the wording that every refusal partitions: the value seen, the path, FILE:LINE and the nearest known name.
+Owns the wording that all errors share: the value seen, the path, FILE:LINE and the nearest known name.
 It may not know what keys mean. Invariant: a value that came through `${...}` or stands under a secret's key
 is never shown; what is shown is the text as the user wrote it. It keeps nothing between runs.
 """

@@ -1,4 +1,4 @@
-"""What every page partitions: the gateway, the templates, and the border that each request passes.
+"""What all pages share: the gateway, the templates, and the border that each request passes.
 
 Owns the order at that border: the Host is ours, somebody is signed in (else the login page), and a request that changes
 something carries the session's CSRF token. A `TidegateError` becomes an error page; anything else is logged with its

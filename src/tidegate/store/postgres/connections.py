@@ -30,7 +30,7 @@ class Pool(Protocol):
 
 
 class Connections:
-    """Uses of the pool, each within `bounds` that it partitions with others."""
+    """Uses of the pool, each within `bounds` that it shares with others."""
 
     def __init__(self, pool: Pool, *bounds: asyncio.Semaphore) -> None:
         self._pool = pool

@@ -350,7 +350,7 @@ class Engine:
         """What doctor judges, as the server says it now."""
         row = await self.work.fetchrow(sql("engine")["facts"])
         facts = {"kind": "postgresql", "server": self.server, "pool_size": POOL_SIZE, "down": self.down, **dict(row)}
-        # A pooler that partitions sessions was refused when this was opened (`_refuse_pooler`): "direct" is no guess.
+        # A pooler that shares sessions was refused when this was opened (`_refuse_pooler`): "direct" is no guess.
         return {**facts, "sessions": "direct"}
 
 

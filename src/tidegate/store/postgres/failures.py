@@ -80,7 +80,7 @@ def translate(error: BaseException) -> TidegateError | None:
 def pooled(server: str) -> StoreBroken:
     """The refusal of a pooler in transaction mode."""
     return StoreBroken(
-        f"{server} is reached through a pooler that partitions sessions",
+        f"{server} is reached through a pooler that shares sessions",
         hint="give the direct address of the server: locks and wake-ups of a node need one session of its own",
     )
 
