@@ -93,7 +93,7 @@ def test_nodes_are_listed_with_what_they_hold_and_tell():
     async def work():
         async with cluster() as made:
             a, b = await made.node("a"), await made.node("b")
-            b.leases.tell(b'{"sends":7}')
+            b.leases.publish_status(b'{"sends":7}')
             await until(lambda: len(b.leases.held) == 32, 2)
 
             async def told() -> bool:

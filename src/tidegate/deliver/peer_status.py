@@ -40,7 +40,7 @@ class PeerStatus:
         while True:
             await asyncio.sleep(EVERY_SECONDS)
             if len(self._leases.held) < PARTITIONS:
-                self._leases.tell(msgspec.json.encode(Status(told(self._own()))))
+                self._leases.publish_status(msgspec.json.encode(Status(told(self._own()))))
                 await self._read()
             else:
                 self._others = {}

@@ -15,12 +15,13 @@ import asyncpg
 import msgspec
 
 from tidegate.store.postgres.batches import indexable
-from tidegate.store.postgres.deliveries import pack_settled_ahead
+from tidegate.store.postgres.deliveries import DISTANCE
 from tidegate.store.postgres.engine import Engine, sql
 from tidegate.store.postgres.log_spans import Partitions
 from tidegate.store.postgres.migrate import migrate
 from tidegate.store.postgres.text import keep_some
-from tidegate.store.sqlite.deliveries import unpack_settled_ahead
+from tidegate.store.rows import pack_settled_ahead, unpack_settled_ahead
+from tidegate.store.sqlite.deliveries import DISTANCE as SQLITE_DISTANCE
 
 MOVING = "value:moving"
 SMALL_AT_ONCE = 5000
@@ -179,9 +180,8 @@ class LastPass:
 def _lane(row: dict[str, Any]) -> tuple[Any, ...]:
     """Distances of settled offsets have 32 bits there and 64 here."""
     if row["committed_offset"] is not None:
-        row["settled_ahead"] = pack_settled_ahead(
-            row["committed_offset"], unpack_settled_ahead(row["committed_offset"], row["settled_ahead"])
-        )
+        settled_ahead = unpack_settled_ahead(row["committed_offset"], row["settled_ahead"], SQLITE_DISTANCE)
+        row["settled_ahead"] = pack_settled_ahead(row["committed_offset"], settled_ahead, DISTANCE)
     return tuple(row.values())
 
 

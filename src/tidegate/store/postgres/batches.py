@@ -16,8 +16,8 @@ import msgspec
 
 from tidegate.core.errors import Conflict
 from tidegate.core.model import Appended, Event, NewEvent
-from tidegate.store.encoding import ORIGIN_NUMBER, ORIGINS, dedupe_key, id_conflict
-from tidegate.store.postgres.text import back, back_some, keep, keep_some
+from tidegate.store.postgres.text import keep, keep_some
+from tidegate.store.rows import ORIGIN_NUMBER, dedupe_key, event_from, id_conflict
 
 ROWS_LIMIT = 2000
 BYTES_LIMIT = 8 << 20  # of bodies in one statement; a single call may be larger
@@ -174,20 +174,3 @@ def _refusal(call: Call, places: list[tuple[int, bytes]], found: list[tuple[int,
         if before and body_hash != stored_hash:
             return id_conflict(number, call.events[number])
     raise AssertionError("the statement refused a call that has no conflict")
-
-
-def event_from(new: NewEvent, offset: int) -> Event:
-    return Event(
-        offset, new.source, new.type, new.origin, new.received_at_us, new.audience, new.body, new.content_type,
-        new.headers, new.key, new.occurred_at_us, new.data_path, new.change, new.hops,
-    )  # fmt: skip
-
-
-def event_of(row: Any, source: str) -> Event:
-    """From a row of the table; its columns as in the queries of log.sql."""
-    (offset, type_, origin, received, audience, body, content_type, headers, key,
-     occurred, data_path, change, hops, differs) = row  # fmt: skip
-    return Event(
-        offset, source, back(type_), ORIGINS[origin], received, audience, body, back(content_type), headers,
-        back_some(key), occurred, back(data_path), change, hops, differs,
-    )  # fmt: skip

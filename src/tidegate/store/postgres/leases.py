@@ -364,8 +364,8 @@ class PostgresLeases:
 
     # -- seeing and asking others --------------------------------------------------------------------------
 
-    async def ask(self, share: int, call: bytes) -> bytes:
-        return await self._calls.ask(share, call)
+    async def ask(self, partition: int, call: bytes) -> bytes:
+        return await self._calls.ask(partition, call)
 
     async def _owner(self, share: int) -> str | None:
         if share in self.held:
@@ -377,7 +377,7 @@ class PostgresLeases:
         """Who answers for a partition here; None when it is not held here."""
         return self._holder.answer if self._holder is not None and share in self.held else None
 
-    def tell(self, status: bytes) -> None:
+    def publish_status(self, status: bytes) -> None:
         self._status = status
 
     async def nodes(self) -> list[Node]:

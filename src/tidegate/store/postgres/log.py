@@ -21,13 +21,22 @@ import asyncpg
 from tidegate.core.clock import Clock
 from tidegate.core.errors import ChangedElsewhere, Conflict, StoreBroken, StoreBusy, TidegateError
 from tidegate.core.model import Appended, Audience, Event, NewEvent
-from tidegate.store import EventPage, EventQuery, Listener
-from tidegate.store.encoding import Audiences, audience_of, audience_row
-from tidegate.store.postgres.batches import Answer, Batch, Call, clash, event_from, event_of, gather, read_answer
+from tidegate.store import EventHead, EventPage, EventQuery, Listener
+from tidegate.store.postgres.batches import Answer, Batch, Call, clash, gather, read_answer
 from tidegate.store.postgres.engine import Engine, sql
 from tidegate.store.postgres.follower import Follower
 from tidegate.store.postgres.log_spans import Partitions, slice_seconds
 from tidegate.store.postgres.pages import page
+from tidegate.store.postgres.text import back
+from tidegate.store.rows import (
+    Audiences,
+    audience_of,
+    audience_row,
+    event_from,
+    event_of,
+    head_of,
+    head_of_event,
+)
 
 STUCK_AFTER_SECONDS = 0.5  # the door refuses new requests
 ANSWER_AFTER_SECONDS = 0.9  # those who wait get 503
@@ -295,7 +304,7 @@ class PostgresLog:
     async def _make(self, rows: Sequence[Any]) -> list[Event]:
         await self.learn({row["audience"] for row in rows})
         known = self._audiences.by_number
-        return [event_of(row, known[row["audience"]].source) for row in rows]
+        return [event_of(row, known[row["audience"]].source, back) for row in rows]
 
     def subscribe(self, listener: Listener) -> int:
         return self.follower.subscribe(listener)
@@ -312,6 +321,17 @@ class PostgresLog:
         if missing:
             for event in await self._make(await self._engine.work.fetch(self._sql["read_events"], missing)):
                 found[event.offset] = event
+        return [found[offset] for offset in sorted(found)]
+
+    async def heads(self, offsets: Sequence[int]) -> list[EventHead]:
+        events, missing = self.follower.tail.among(offsets)
+        found = {offset: head_of_event(event) for offset, event in events.items()}
+        if missing:
+            rows = await self._engine.work.fetch(self._sql["heads"], missing)
+            await self.learn({row["audience"] for row in rows})
+            known = self._audiences.by_number
+            for row in rows:
+                found[row["offset"]] = head_of(row, known[row["audience"]].source, back)
         return [found[offset] for offset in sorted(found)]
 
     async def scan(

@@ -11,9 +11,9 @@ from typing import Any
 
 from tidegate.core.model import Event, Origin
 from tidegate.store import EventPage, EventQuery
-from tidegate.store.encoding import ORIGIN_NUMBER
 from tidegate.store.postgres.engine import Engine, sql
 from tidegate.store.postgres.text import keep, keep_some
+from tidegate.store.rows import ORIGIN_NUMBER
 
 FIRST_SLICE = 256
 LARGEST_SLICE = 4096

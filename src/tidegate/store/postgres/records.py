@@ -1,8 +1,8 @@
-"""Records on PostgreSQL: the latest known state by key, and what each resource's engine remembers.
+"""Records on PostgreSQL: the latest known state by key, and the state of each resource's engine.
 
-Implements `store.Records`. Knows no merge rule: it keeps what it is told. Invariant: records, change events, cursor
-and statistics of a commit are all there or none, and a commit of a node whose lease ended changes nothing. The log is
-appended to last, so that its lock is held only from there to COMMIT. Crash: a commit is whole or absent.
+Implements `store.Records`. Knows no rule of comparison. Invariant: records, change events, cursor and statistics of a
+commit are stored together, and a commit of a node whose lease ended changes nothing. The log is appended to last, so
+its lock is held only from there to COMMIT. After a crash a commit is stored completely or not at all.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any, Protocol, TypeVar
 from tidegate.core.errors import Fenced
 from tidegate.core.model import Appended, NewEvent, RecordState
 from tidegate.store import RecordCommit, ResourceState
-from tidegate.store.encoding import ORIGIN_NUMBER, ORIGINS
 from tidegate.store.postgres.deliveries import Member, columns
 from tidegate.store.postgres.engine import Engine, sql
-from tidegate.store.postgres.text import back, back_some, keep, keep_some
+from tidegate.store.postgres.text import back, keep
+from tidegate.store.rows import record_of, record_row, state_of, state_row
 
 T = TypeVar("T")
-SLICE_ROWS = 1_000  # what is encoded for one statement in one turn of the loop: a page may have many thousands
+SLICE_ROWS = 1_000  # encoded for one statement without yielding to the loop; a page may have many thousands
 
 
 def batched(rows: Sequence[T], count: int) -> Iterator[Sequence[T]]:
@@ -28,7 +28,7 @@ def batched(rows: Sequence[T], count: int) -> Iterator[Sequence[T]]:
 
 
 class AppendsInside(Protocol):
-    """What this needs of the log: append within a transaction that is already open."""
+    """What this needs of the log: to append within an open transaction."""
 
     async def append_in(self, connection: Any, events: Sequence[NewEvent]) -> list[Appended]: ...
 
@@ -48,7 +48,7 @@ class PostgresRecords:
         if not keys:
             return {}
         rows = await self._engine.work.fetch(self._sql["known"], source, resource, [keep(key) for key in keys])
-        return {record.key: record for record in (_record(source, resource, row) for row in rows)}
+        return {record.key: record for record in (record_of(source, resource, row, back) for row in rows)}
 
     async def page(
         self,
@@ -64,7 +64,7 @@ class PostgresRecords:
         query = self._sql["page"]
         if updated_since_us is not None:
             query, bound = self._sql["page_updated"], (*bound, updated_since_us)
-        return [_record(source, resource, row) for row in await self._engine.asked.fetch(query, *bound)]
+        return [record_of(source, resource, row, back) for row in await self._engine.asked.fetch(query, *bound)]
 
     async def commit(self, commit: RecordCommit) -> list[Appended]:
         """All or none. Fenced when the lease under which it was made is gone; then nothing was changed."""
@@ -74,11 +74,16 @@ class PostgresRecords:
                     f"the lease under which {commit.source}/{commit.resource} was read ended (fence {commit.fence}); "
                     "nothing was changed"
                 )
-            # Of two of one key the last counts.
+            # Of two records with the same key the last one counts.
             records = list({record.key: record for record in commit.records}.values())
             for part in batched(records, SLICE_ROWS):
-                await connection.execute(self._sql["put"], commit.source, commit.resource, *_written(part))
-            await connection.execute(self._sql["put_state"], *_state_row(commit))
+                await connection.execute(
+                    self._sql["put"],
+                    commit.source,
+                    commit.resource,
+                    *columns([record_row(one, keep) for one in part], 10),
+                )
+            await connection.execute(self._sql["put_state"], *state_row(commit, keep))
             appended: list[Appended] = []
             for changes in batched(commit.changes, SLICE_ROWS):
                 appended += await self._log.append_in(connection, changes)
@@ -86,50 +91,11 @@ class PostgresRecords:
         return appended
 
     async def state(self, source: str, resource: str) -> ResourceState:
-        """What is remembered; a state as new when there is none."""
         row = await self._engine.work.fetchrow(self._sql["state"], source, resource)
-        return ResourceState(source, resource) if row is None else _state(row)
+        return ResourceState(source, resource) if row is None else state_of(row, back)
 
     async def states(self) -> list[ResourceState]:
-        return [_state(row) for row in await self._engine.work.fetch(self._sql["states"])]
+        return [state_of(row, back) for row in await self._engine.work.fetch(self._sql["states"])]
 
     async def count(self, source: str, resource: str) -> int:
         return int(await self._engine.asked.fetchval(self._sql["count"], source, resource))
-
-
-def _written(records: Sequence[RecordState]) -> Any:
-    """Records as arrays."""
-    rows = [
-        (
-            keep(r.key), r.hash, keep_some(r.version), r.number, ORIGIN_NUMBER[r.origin], r.asked_at_us,
-            r.answered_at_us, r.changed_at_us, r.deleted, r.body,
-        )
-        for r in records
-    ]  # fmt: skip
-    return columns(rows, 10)
-
-
-def _state_row(commit: RecordCommit) -> tuple[Any, ...]:
-    s = commit.state
-    return (
-        commit.source, commit.resource, keep_some(s.cursor), keep_some(s.etag),
-        keep_some(s.last_modified), s.first_done, s.committed_offset, s.polled_at_us, s.reconciled_at_us,
-        s.scanned_at_us, s.statistics, s.engine_state, commit.fence,
-    )  # fmt: skip
-
-
-def _record(source: str, resource: str, row: Any) -> RecordState:
-    key, digest, version, number, origin, asked, answered, changed, deleted, body = row
-    return RecordState(
-        source, resource, back(key), digest, back_some(version), number, ORIGINS[origin], asked,
-        answered, changed, deleted, body,
-    )  # fmt: skip
-
-
-def _state(row: Any) -> ResourceState:
-    (source, resource, cursor, etag, last_modified, first_done, committed_offset, polled, reconciled, scanned,
-     statistics, engine_state) = row  # fmt: skip
-    return ResourceState(
-        source, resource, back_some(cursor), back_some(etag), back_some(last_modified),
-        first_done, committed_offset, polled, reconciled, scanned, statistics, engine_state,
-    )  # fmt: skip

@@ -1,8 +1,9 @@
-"""Configuration items, route revisions, keys, feeds, rejections and small values on PostgreSQL.
+"""Configuration items, route revisions, keys, feeds, rejected requests and small values on PostgreSQL.
 
-Implements `store.Settings`. Bodies of items and revisions come sealed; this file never sees a secret. A version
-counts the changes of items, revisions and keys in the transaction that makes them; nodes look at it each second, and
-at once when told, and tell their listeners when another node has moved it. A missed hint costs a second, no more.
+Implements `store.Settings`. Bodies of items and revisions arrive sealed: this layer never sees a secret. A version
+counts the changes of items, revisions and keys, in the transaction that makes them. Nodes read it every 0.8 s, and at
+once after a notification, and call their listeners when another node changed it; a lost notification costs a second.
+After a crash a call is stored completely or not at all.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from tidegate.store import ApiKey, Feed, Item, Rejection
 from tidegate.store.postgres.deliveries import columns
 from tidegate.store.postgres.engine import Engine, sql
 from tidegate.store.postgres.text import back, keep
+from tidegate.store.rows import MEANWHILE, changed_item_row, key_of, key_row, new_item_row, value_name
 
 log = logging.getLogger("tidegate.store")
 
-MEANWHILE = "the same source, destination or route was changed otherwise at the same moment"
 WATCH_SECONDS = 0.8  # the promise is a second
 
 
@@ -35,13 +36,13 @@ class PostgresSettings:
         self._engine = engine
         self._sql = sql("settings")
         self._listeners: list[Callable[[], None]] = []
-        self._own: set[int] = set()  # versions that this node made and has not seen in passing yet
+        self._own: set[int] = set()  # versions that this node made and `_look` has not passed yet
         self._seen = 0
         self._hint = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def load(self) -> None:
-        """Before anything is read: changes from here on are told to who watches, whenever that begins."""
+        """Before anything is read: later changes are reported to listeners, whenever they start to watch."""
         await self._engine.listen("tidegate_settings", lambda payload: self._hint.set())
         self._seen = await self._version()
 
@@ -50,24 +51,16 @@ class PostgresSettings:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    # -- configuration and keys: what other nodes are told of ---------------------------------------------
+    # -- configuration and keys: the version counts their changes -------------------------------------------
 
     async def items(self) -> list[Item]:
         return [Item(*row) for row in await self._engine.work.fetch(self._sql["items"])]
 
     async def put_items(self, items: Sequence[Item], *, read: Mapping[int, bytes] | None = None) -> None:
-        """Deletes first: names get free."""
+        # Deletes first: their names may be used again.
         known = sorted((i for i in items if i.number), key=lambda item: item.deleted_at_us is None)
-        updates = [
-            (i.owner, i.body, i.place, i.updated_at_us, i.paused_at_us, i.pause_reason, i.deleted_at_us, i.number)
-            for i in known
-        ]
-        inserts = [
-            (i.kind, i.name, i.owner, i.body, i.place, i.created_at_us, i.updated_at_us, i.paused_at_us,
-             i.pause_reason, i.deleted_at_us)
-            for i in items
-            if not i.number
-        ]  # fmt: skip
+        updates = [changed_item_row(item) for item in known]
+        inserts = [new_item_row(item) for item in items if not item.number]
         if not items:
             return
         try:
@@ -93,37 +86,31 @@ class PostgresSettings:
         return {row[0]: (row[1], row[2]) for row in await self._engine.work.fetch(self._sql["route_revisions"])}
 
     async def keys(self) -> list[ApiKey]:
-        return [
-            ApiKey(row[0], row[1], row[2], tuple(row[3].split()), tuple(row[4].split()), row[5], row[6])
-            for row in await self._engine.vital.fetch(self._sql["keys"])
-        ]
+        return [key_of(row) for row in await self._engine.vital.fetch(self._sql["keys"])]
 
     async def put_key(self, key: ApiKey | None, *, delete: str | None = None) -> None:
         async with self._change() as connection:
             if delete is not None:
                 await connection.execute(self._sql["delete_key"], delete)
             if key is not None:
-                await connection.execute(
-                    self._sql["put_key"], key.id, key.name, key.hash, " ".join(key.scopes), " ".join(key.sources),
-                    key.created_at_us, key.expires_at_us,
-                )  # fmt: skip
+                await connection.execute(self._sql["put_key"], *key_row(key))
 
     @contextlib.asynccontextmanager
     async def _change(self) -> AsyncIterator[Any]:
-        """A transaction that moves the version, last: its row is locked from there to COMMIT."""
+        """A transaction that increments the version as its last step, because the row is locked from then to COMMIT."""
         made = 0
         try:
             async with self._engine.work.transaction() as connection:
                 yield connection
                 made = await connection.fetchval(self._sql["changed"])
-                self._own.add(made)  # not in one expression: the set of before the await may be another one by now
+                self._own.add(made)  # after the await: `_look` replaces the set
         except BaseException:
-            if made:  # whether it was committed is not known: if so, it is told like that of another node
+            if made:  # the outcome is unknown: if it was committed, listeners are called as for another node's
                 self._own.discard(made)
                 self._seen = min(self._seen, made - 1)
             raise
 
-    # -- being told ---------------------------------------------------------------------------------------
+    # -- watching ------------------------------------------------------------------------------------------
 
     def watch(self, listener: Callable[[], None]) -> None:
         self._listeners.append(listener)
@@ -141,7 +128,7 @@ class PostgresSettings:
             try:
                 await self._look()
             except Exception:
-                log.exception("a change of the configuration could not be taken up")
+                log.exception("a change of the configuration could not be applied")
 
     async def _look(self) -> None:
         version = await self._version()
@@ -176,7 +163,7 @@ class PostgresSettings:
         return [Rejection(*_each(back, row)) for row in await self._engine.work.fetch(self._sql["rejections"], limit)]
 
     async def value(self, name: str, *, put: bytes | None = None) -> bytes | None:
-        name = f"value:{name}"  # apart from the store's own
+        name = value_name(name)
         if put is not None:
             await self._engine.work.execute(self._sql["put_value"], name, put)
             return put
@@ -185,7 +172,7 @@ class PostgresSettings:
 
     async def swap(self, name: str, was: bytes | None, put: bytes) -> bool:
         query, more = ("new_value", ()) if was is None else ("swap_value", (was,))
-        return await self._engine.work.fetchval(self._sql[query], f"value:{name}", put, *more) is not None
+        return await self._engine.work.fetchval(self._sql[query], value_name(name), put, *more) is not None
 
 
 def _each(way: Callable[[str], str], row: Any) -> tuple[Any, ...]:

@@ -10,7 +10,6 @@ import asyncio
 import os
 import shutil
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,49 +17,18 @@ from typing import Any
 import apsw
 
 from tidegate.core import ids
-from tidegate.core.errors import StoreBroken, StoreBusy
-from tidegate.store import FOREVER_US, PARTITIONS, Holder, Node
+from tidegate.core.errors import StoreBroken
 from tidegate.store.lock import DirectoryLock
 from tidegate.store.sqlite import backup
 from tidegate.store.sqlite.deliveries import SqliteDeliveries
 from tidegate.store.sqlite.engine import Engine
+from tidegate.store.sqlite.leases import SqliteLeases
 from tidegate.store.sqlite.log import SqliteLog
 from tidegate.store.sqlite.migrate import migrate, refuse_newer
 from tidegate.store.sqlite.records import SqliteRecords
 from tidegate.store.sqlite.settings import SqliteSettings
 
 FILE_NAME = "tidegate.db"
-
-
-class SqliteLeases:
-    """One process holds the directory, and so every partition, for life. Implements `store.Leases`."""
-
-    fence = 1
-
-    def __init__(self, node: str) -> None:
-        self.held: frozenset[int] = frozenset()
-        self._node = node
-        self._started_at_us = time.time_ns() // 1000
-        self._holder: Holder | None = None
-
-    async def start(self, holder: Holder) -> None:
-        self._holder = holder
-        self.held = frozenset(range(PARTITIONS))
-        await holder.take(self.held)
-
-    async def stop(self) -> None:
-        self.held = frozenset()
-
-    async def ask(self, share: int, call: bytes) -> bytes:
-        if self._holder is None:
-            raise StoreBusy("the gateway is starting", retry_after_seconds=1)
-        return await self._holder.answer(call)
-
-    def tell(self, status: bytes) -> None:
-        """Nobody else is there to see it."""
-
-    async def nodes(self) -> list[Node]:
-        return [Node(self._node, self.fence, len(self.held), self._started_at_us, FOREVER_US)]
 
 
 class SqliteStore:

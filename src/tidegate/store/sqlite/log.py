@@ -18,14 +18,17 @@ import msgspec
 
 from tidegate.core.errors import ChangedElsewhere
 from tidegate.core.model import Appended, Audience, Event, NewEvent, Origin
-from tidegate.store import EventPage, EventQuery, Listener
-from tidegate.store.encoding import (
+from tidegate.store import EventHead, EventPage, EventQuery, Listener
+from tidegate.store.rows import (
     ORIGIN_NUMBER,
-    ORIGINS,
     Audiences,
     audience_of,
     audience_row,
     dedupe_key,
+    event_from,
+    event_of,
+    head_of,
+    head_of_event,
     id_conflict,
 )
 from tidegate.store.sqlite.engine import Engine, rows, sql
@@ -170,15 +173,7 @@ class SqliteLog:
                 for offset, e in enumerate(fresh, first)
             ],
         )  # fmt: skip
-        told.extend(
-            [
-                Event(
-                    offset, e.source, e.type, e.origin, e.received_at_us, e.audience, e.body, e.content_type,
-                    e.headers, e.key, e.occurred_at_us, e.data_path, e.change, e.hops,
-                )
-                for offset, e in enumerate(fresh, first)
-            ]
-        )  # fmt: skip
+        told.extend([event_from(event, offset) for offset, event in enumerate(fresh, first)])
         self._head += len(fresh)
         if answers is None:
             answers = [Appended(offset) for offset in range(first, self._head + 1)]
@@ -264,14 +259,17 @@ class SqliteLog:
                 found[row[0]] = self._event(row)
         return [found[offset] for offset in sorted(found)]
 
+    async def heads(self, offsets: Sequence[int]) -> list[EventHead]:
+        events, missing = self._tail.among(offsets)
+        found = {offset: head_of_event(event) for offset, event in events.items()}
+        if missing:
+            wanted = msgspec.json.encode(missing).decode()
+            for row in await self._engine.read(lambda c: rows(c, self._sql["heads"], (wanted,))):
+                found[row[0]] = head_of(row, self._audiences.by_number[row[4]].source)
+        return [found[offset] for offset in sorted(found)]
+
     def _event(self, row: tuple[Any, ...]) -> Event:
-        (offset, type_, origin, received, audience, body, content_type, headers, key,
-         occurred, data_path, change, hops, differs) = row  # fmt: skip
-        source = self._audiences.by_number[audience].source
-        return Event(
-            offset, source, type_, ORIGINS[origin], received, audience, body, content_type, headers, key,
-            occurred, data_path, change, hops, bool(differs),
-        )  # fmt: skip
+        return event_of(row, self._audiences.by_number[row[4]].source)
 
     async def scan(
         self, after: int, upto: int, limit: int, audiences: Sequence[int] | None = None

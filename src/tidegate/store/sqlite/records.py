@@ -1,8 +1,8 @@
-"""Records on SQLite: the latest known state by key, and what each resource's engine remembers.
+"""Records on SQLite: the latest known state by key, and the state of each resource's engine.
 
-Implements `store.Records` on the engine's writer and readers; appends change events through the log, in the same
-transaction. Knows no merge rule: it keeps what it is told. Invariant: records, change events, cursor and statistics
-of a commit are all there or none, and a commit of an older fence changes nothing. Crash: a commit is whole or absent.
+Implements `store.Records`; appends change events through the log, in the same transaction. Knows no rule of comparison.
+Invariant: records, change events, cursor and statistics of a commit are stored together, and a commit of an older fence
+changes nothing. After a crash a commit is stored completely or not at all.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import msgspec
 from tidegate.core.errors import Fenced
 from tidegate.core.model import Appended, NewEvent, RecordState
 from tidegate.store import RecordCommit, ResourceState
-from tidegate.store.encoding import ORIGIN_NUMBER, ORIGINS
+from tidegate.store.rows import record_of, record_row, state_of, state_row
 from tidegate.store.sqlite.engine import Engine, sql
 
 
 class AppendsInside(Protocol):
-    """What this needs of the log: append within a transaction that is already open."""
+    """What this needs of the log: to append within an open transaction."""
 
     def append_in(self, connection: apsw.Connection, events: Sequence[NewEvent]) -> list[Appended]: ...
 
@@ -41,7 +41,7 @@ class SqliteRecords:
         rows: list[tuple[Any, ...]] = await self._engine.read(
             lambda c: c.execute(self._sql["known"], (source, resource, wanted)).fetchall()
         )
-        return {row[0]: _record(source, resource, row) for row in rows}
+        return {row[0]: record_of(source, resource, row) for row in rows}
 
     async def page(
         self,
@@ -58,7 +58,7 @@ class SqliteRecords:
         if updated_since_us is not None:
             query, bound = self._sql["page_updated"], (*bound, updated_since_us)
         rows = await self._engine.read(lambda c: c.execute(query, bound).fetchall())
-        return [_record(source, resource, row) for row in rows]
+        return [record_of(source, resource, row) for row in rows]
 
     async def commit(self, commit: RecordCommit) -> list[Appended]:
         """All or none. Fenced when a newer fence has written; then nothing was changed."""
@@ -69,52 +69,20 @@ class SqliteRecords:
         if fence is not None and fence > commit.fence:
             raise Fenced(f"{commit.source}/{commit.resource} is owned by fence {fence}, this write has {commit.fence}")
         connection.executemany(
-            self._sql["put"],
-            [
-                (
-                    commit.source, commit.resource, r.key, r.hash, r.version, r.number, ORIGIN_NUMBER[r.origin],
-                    r.asked_at_us, r.answered_at_us, r.changed_at_us, int(r.deleted), r.body,
-                )
-                for r in commit.records
-            ],
-        )  # fmt: skip
-        s = commit.state
-        connection.execute(
-            self._sql["put_state"],
-            (
-                commit.source, commit.resource, s.cursor, s.etag, s.last_modified, int(s.first_done),
-                s.committed_offset,
-                s.polled_at_us, s.reconciled_at_us, s.scanned_at_us, s.statistics, s.engine_state, commit.fence,
-            ),
-        )  # fmt: skip
-        # Last, so that an error above cannot leave the log's counters ahead of what is undone.
+            self._sql["put"], [(commit.source, commit.resource, *record_row(one)) for one in commit.records]
+        )
+        connection.execute(self._sql["put_state"], state_row(commit))
+        # Last, so that an error above cannot leave the log's head ahead of a rollback.
         return self._log.append_in(connection, commit.changes) if commit.changes else []
 
     async def state(self, source: str, resource: str) -> ResourceState:
-        """What is remembered; a state as new when there is none."""
         row = await self._engine.read(lambda c: c.execute(self._sql["state"], (source, resource)).fetchone())
-        return ResourceState(source, resource) if row is None else _state(row)
+        return ResourceState(source, resource) if row is None else state_of(row)
 
     async def states(self) -> list[ResourceState]:
         rows = await self._engine.read(lambda c: c.execute(self._sql["states"]).fetchall())
-        return [_state(row) for row in rows]
+        return [state_of(row) for row in rows]
 
     async def count(self, source: str, resource: str) -> int:
         found: int = await self._engine.read(lambda c: c.execute(self._sql["count"], (source, resource)).get)
         return found
-
-
-def _record(source: str, resource: str, row: tuple[Any, ...]) -> RecordState:
-    key, digest, version, number, origin, asked, answered, changed, deleted, body = row
-    return RecordState(
-        source, resource, key, digest, version, number, ORIGINS[origin], asked, answered, changed, bool(deleted), body
-    )
-
-
-def _state(row: tuple[Any, ...]) -> ResourceState:
-    (source, resource, cursor, etag, last_modified, first_done, committed_offset, polled, reconciled, scanned,
-     statistics, engine_state) = row  # fmt: skip
-    return ResourceState(
-        source, resource, cursor, etag, last_modified, bool(first_done), committed_offset, polled, reconciled, scanned,
-        statistics, engine_state,
-    )  # fmt: skip

@@ -1,7 +1,8 @@
-"""Configuration items, route revisions, keys, feeds, rejections and small values on SQLite.
+"""Configuration items, route revisions, keys, feeds, rejected requests and small values on SQLite.
 
-Implements `store.Settings`. Bodies of items and revisions come sealed; this file never sees a secret. Everything
-is written through the one writer, so a setting that was answered is on disk.
+Implements `store.Settings`. Bodies of items and revisions arrive sealed: this layer never sees a secret. Everything is
+written by the one writer, so a setting that was acknowledged is on disk; after a crash a call is stored completely or
+not at all.
 """
 
 from __future__ import annotations
@@ -13,9 +14,8 @@ import msgspec
 
 from tidegate.core.errors import ChangedElsewhere
 from tidegate.store import ApiKey, Feed, Item, Rejection
+from tidegate.store.rows import MEANWHILE, changed_item_row, key_of, key_row, new_item_row, value_name
 from tidegate.store.sqlite.engine import Engine, rows, sql
-
-MEANWHILE = "the same source, destination or route was changed otherwise at the same moment"
 
 
 class SqliteSettings:
@@ -34,19 +34,11 @@ class SqliteSettings:
             for number, body in (read or {}).items():
                 if connection.execute(self._sql["body_of_item"], (number,)).get != body:
                     raise ChangedElsewhere(MEANWHILE)
-            for i in sorted(items, key=lambda item: item.deleted_at_us is None):  # deletes first: names get free
-                if i.number:
-                    connection.execute(
-                        self._sql["update_item"],
-                        (i.owner, i.body, i.place, i.updated_at_us, i.paused_at_us, i.pause_reason,
-                         i.deleted_at_us, i.number),
-                    )  # fmt: skip
-                else:
-                    connection.execute(
-                        self._sql["insert_item"],
-                        (i.kind, i.name, i.owner, i.body, i.place, i.created_at_us, i.updated_at_us, i.paused_at_us,
-                         i.pause_reason, i.deleted_at_us),
-                    ).fetchall()  # fmt: skip
+            for i in sorted(
+                items, key=lambda item: item.deleted_at_us is None
+            ):  # deletes first: their names may be used again
+                query, row = ("update_item", changed_item_row(i)) if i.number else ("insert_item", new_item_row(i))
+                connection.execute(self._sql[query], row).fetchall()
 
         try:
             await self._engine.write(work)
@@ -63,21 +55,14 @@ class SqliteSettings:
 
     async def keys(self) -> list[ApiKey]:
         found = await self._engine.read(lambda c: rows(c, self._sql["keys"]))
-        return [
-            ApiKey(row[0], row[1], row[2], tuple(row[3].split()), tuple(row[4].split()), row[5], row[6])
-            for row in found
-        ]
+        return [key_of(row) for row in found]
 
     async def put_key(self, key: ApiKey | None, *, delete: str | None = None) -> None:
         def work(connection: apsw.Connection) -> None:
             if delete is not None:
                 connection.execute(self._sql["delete_key"], (delete,))
             if key is not None:
-                connection.execute(
-                    self._sql["put_key"],
-                    (key.id, key.name, key.hash, " ".join(key.scopes), " ".join(key.sources), key.created_at_us,
-                     key.expires_at_us),
-                )  # fmt: skip
+                connection.execute(self._sql["put_key"], key_row(key))
 
         await self._engine.write(work)
 
@@ -98,7 +83,7 @@ class SqliteSettings:
         return [Rejection(*row) for row in found]
 
     async def value(self, name: str, *, put: bytes | None = None) -> bytes | None:
-        name = f"value:{name}"  # apart from the store's own: mark, head, instance
+        name = value_name(name)
         if put is not None:
             await self._engine.write(lambda c: c.execute(self._sql["put_value"], (name, put)).fetchall())
             return put
@@ -107,8 +92,8 @@ class SqliteSettings:
 
     async def swap(self, name: str, was: bytes | None, put: bytes) -> bool:
         query, more = ("new_value", ()) if was is None else ("swap_value", (was,))
-        done = await self._engine.write(lambda c: rows(c, self._sql[query], (f"value:{name}", put, *more)))
+        done = await self._engine.write(lambda c: rows(c, self._sql[query], (value_name(name), put, *more)))
         return bool(done)
 
     def watch(self, listener: Callable[[], None]) -> None:
-        """No other node can change anything here: the directory is locked."""
+        """Does nothing: the directory is locked, so no other node changes anything."""

@@ -66,25 +66,28 @@ ORDER BY l.destination
 
 -- name: due_deferred
 SELECT destination, "offset", state, due_at, attempts, cause, key, tries_left_from, route, replay
-FROM deferred_deliveries WHERE destination = $1 AND state = 0 AND due_at < $2 ORDER BY due_at, "offset" LIMIT $3
+FROM deferred_deliveries
+WHERE destination = $1 AND state = 0 AND due_at < $2 AND "offset" + 0 > $3 AND state = ANY ($4::smallint[])
+ORDER BY due_at, "offset" LIMIT $5::bigint
 
 -- name: deferred_of_destination
 -- As a range of the primary key: else a plan may walk those of every destination in the order of their offsets.
 SELECT destination, "offset", state, due_at, attempts, cause, key, tries_left_from, route, replay
 FROM deferred_deliveries
 WHERE (destination, "offset") > ($1, $2) AND (destination, "offset") < ($1 + 1, 0) AND state = ANY ($3::smallint[])
-ORDER BY destination, "offset" LIMIT $4
+ORDER BY destination, "offset" LIMIT $4::bigint
 
 -- name: deferred_of_all
 SELECT destination, "offset", state, due_at, attempts, cause, key, tries_left_from, route, replay
 FROM deferred_deliveries WHERE "offset" > $1 AND state = ANY ($2::smallint[])
-ORDER BY "offset", destination LIMIT $3
+ORDER BY "offset", destination LIMIT $3::bigint
 
 -- name: deferred_of_events
 SELECT destination, "offset", state, due_at, attempts, cause, key, tries_left_from, route, replay
 FROM deferred_deliveries
-WHERE "offset" = ANY ($1::bigint[]) AND state = ANY ($2::smallint[]) AND ($3::int IS NULL OR destination = $3)
-ORDER BY "offset", destination LIMIT $4
+WHERE "offset" = ANY ($1::bigint[]) AND ($2::int IS NULL OR destination = $2) AND "offset" > $3
+  AND state = ANY ($4::smallint[])
+ORDER BY "offset", destination LIMIT $5::bigint
 
 -- name: attempts_of
 -- LATERAL keeps the order: the pairs outside, one look-up each in the one partition that has them.

@@ -86,6 +86,11 @@ SELECT "offset", type, origin, received_at, audience, body, content_type, header
        occurred_at, data_path, change, hops, differs
 FROM events WHERE "offset" = ANY ($1::bigint[]) AND "offset" > (SELECT floor FROM log_state)
 
+-- name: heads
+-- The length of a body stored out of line is in its pointer: the body is not read.
+SELECT "offset", type, origin, received_at, audience, key, content_type, octet_length(body) AS body_bytes
+FROM events WHERE "offset" = ANY ($1::bigint[]) AND "offset" > (SELECT floor FROM log_state)
+
 -- name: scan_all
 SELECT "offset", audience FROM events
 WHERE "offset" > $1 AND "offset" <= $2 AND "offset" > (SELECT floor FROM log_state)

@@ -6,7 +6,7 @@ SELECT destination, committed_offset, settled_ahead, delivered, exhausted, cance
 -- name: high_water_mark
 SELECT value FROM settings WHERE name = 'high_water_mark'
 
--- name: put_mark
+-- name: put_high_water_mark
 INSERT INTO settings (name, value) VALUES ('high_water_mark', ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)
 
 -- name: put_lane
@@ -33,8 +33,8 @@ ON CONFLICT (destination, offset) DO UPDATE SET state = excluded.state, due_at =
 DELETE FROM deferred_deliveries WHERE destination = ? AND offset = ?
 
 -- name: grow_range
--- A destination that is dead for days gets one range a minute, so the last one grows when the new one says the same. What
--- lies between was settled one by one: attempts and deferred tell of it, and are asked before ranges.
+-- A destination that fails for days gets one range a minute, so its last range grows when the new one has the same state
+-- and cause. Deliveries between the two were settled one by one; attempts and deferred deliveries come before ranges.
 UPDATE ranges SET upto = ?2, at = ?5
 WHERE destination = ?1 AND state = ?3 AND cause = ?4 AND upto <= ?2
   AND upto = (SELECT max(upto) FROM ranges WHERE destination = ?1)
@@ -44,8 +44,11 @@ RETURNING upto
 INSERT OR REPLACE INTO ranges (destination, after, upto, state, cause, at) VALUES (?, ?, ?, ?, ?, ?)
 
 -- name: due_deferred
+-- The sign keeps the planner on the index of due times.
 SELECT destination, offset, state, due_at, attempts, cause, key, tries_left_from, route, replay
-FROM deferred_deliveries WHERE destination = ? AND state = 0 AND due_at < ? ORDER BY due_at, offset LIMIT ?
+FROM deferred_deliveries
+WHERE destination = ?1 AND state = 0 AND due_at < ?2 AND +offset > ?3 AND state IN (SELECT value FROM json_each(?4))
+ORDER BY due_at, offset LIMIT ?5
 
 -- name: deferred_of_destination
 SELECT destination, offset, state, due_at, attempts, cause, key, tries_left_from, route, replay
@@ -59,8 +62,10 @@ ORDER BY offset, destination LIMIT ?3
 
 -- name: deferred_of_events
 SELECT destination, offset, state, due_at, attempts, cause, key, tries_left_from, route, replay
-FROM deferred_deliveries WHERE offset IN (SELECT value FROM json_each(?1))
-ORDER BY offset, destination LIMIT ?2
+FROM deferred_deliveries
+WHERE offset IN (SELECT value FROM json_each(?1)) AND (?2 IS NULL OR destination = ?2) AND offset > ?3
+  AND state IN (SELECT value FROM json_each(?4))
+ORDER BY offset, destination LIMIT ?5
 
 -- name: attempts_of
 SELECT offset, destination, number, outcome, started_at, duration, status, error,

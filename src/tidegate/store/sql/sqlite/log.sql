@@ -29,6 +29,12 @@ SELECT e.offset, e.type, e.origin, e.received_at, e.audience, e.body, e.content_
 FROM json_each(?) AS wanted JOIN events AS e ON e.offset = wanted.value
 ORDER BY e.offset
 
+-- name: heads
+-- length() of a BLOB comes from the row's header: the body is not read.
+SELECT e.offset, e.type, e.origin, e.received_at, e.audience, e.key, e.content_type, length(e.body)
+FROM json_each(?) AS wanted JOIN events AS e ON e.offset = wanted.value
+ORDER BY e.offset
+
 -- name: scan_all
 SELECT offset, audience FROM events WHERE offset > ? AND offset <= ? ORDER BY offset LIMIT ?
 

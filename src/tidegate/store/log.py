@@ -1,0 +1,162 @@
+"""The log: the append-only sequence of events that everything else reads.
+
+Owns the protocol `Log`, which `sqlite/log.py` and `postgres/log.py` implement, and its shapes. Knows no HTTP, no
+routes and no filters. Times are microseconds since 1970 UTC; offsets start at 1 and may have gaps.
+
+Invariants: an event is acknowledged only after its commit, never changes, and listeners get events once, in order of
+their offsets. After a crash a batch of events is stored completely or not at all, and no offset is used twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from tidegate.core.model import Appended, Audience, Event, NewEvent, Origin
+
+Listener = Callable[[Sequence[Event]], None]
+
+
+class EventHead(msgspec.Struct, frozen=True, gc=False):
+    """What lists show of an event: everything but its body, its headers and its change."""
+
+    offset: int
+    source: str
+    type: str
+    origin: Origin
+    received_at_us: int
+    audience: int
+    key: str | None
+    content_type: str
+    body_bytes: int
+
+
+class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of the log, newest first unless `ascending`. Conditions that are None match every event."""
+
+    source: str | None = None
+    type: str | None = None
+    key: str | None = None
+    origin: str | None = None
+    since_us: int | None = None  # received at or after
+    until_us: int | None = None  # received before
+    text: str | None = None  # its UTF-8 bytes occur in the body
+    before: int | None = None  # newest first: offsets below this one
+    after: int | None = None  # ascending: offsets above this one
+    ascending: bool = False
+    limit: int = 50
+    scan_limit: int = 20_000  # events examined before a short page is returned
+
+
+class EventPage(msgspec.Struct, frozen=True):
+    """Matching events. `edge` is the last offset examined (0 when a descending page reached the end of the log)."""
+
+    events: tuple[Event, ...]
+    edge: int
+    more: bool  # the page is full or the scan limit was reached: continue from `edge`
+
+
+class Log(Protocol):
+    """The append-only log and what its readers need."""
+
+    @property
+    def instance(self) -> str:
+        """Six characters that identify this store; part of every id and never changed."""
+        ...
+
+    def append(self, events: Sequence[NewEvent], strict: bool = False) -> Awaitable[list[Appended]]:
+        """Append all events or none; the result is in their order and comes after the commit.
+
+        An event whose id is already stored gets the offset of the first copy. With `strict`, an id that is stored with
+        a different body raises Conflict. Raises StoreBusy and StoreBroken.
+        """
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """Calls of `append` without an answer so far."""
+        ...
+
+    @property
+    def stuck(self) -> bool:
+        """True while commits take too long or their outcome is unknown: new requests should get 503."""
+        ...
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the log is stuck, as text; None while it is not."""
+        ...
+
+    @property
+    def published_offset(self) -> int:
+        """The highest offset published to listeners."""
+        ...
+
+    def cached(self, offset: int) -> Event | None:
+        """The event if it is in memory; for hot paths that must not wait."""
+        ...
+
+    async def read(self, offsets: Sequence[int]) -> list[Event]:
+        """Events by offset, ascending; trimmed ones are missing. Comes from memory where possible."""
+        ...
+
+    async def heads(self, offsets: Sequence[int]) -> list[EventHead]:
+        """Events by offset, ascending, without loading their bodies; trimmed ones are missing."""
+        ...
+
+    async def scan(
+        self, after: int, upto: int, limit: int, audiences: Sequence[int] | None = None
+    ) -> list[tuple[int, int]]:
+        """(offset, audience) of events in (after, upto], ascending, at most `limit`; only of `audiences` if given."""
+        ...
+
+    async def page(self, query: EventQuery) -> EventPage: ...
+
+    async def audience(
+        self,
+        source: str,
+        considered: tuple[int, ...],
+        wanted: tuple[tuple[int, int], ...],
+        filtered: tuple[int, ...],
+    ) -> Audience:
+        """Store a routing decision once. The same decision always gets the same number."""
+        ...
+
+    def audiences(self) -> Mapping[int, Audience]:
+        """All stored routing decisions by number, in memory."""
+        ...
+
+    def subscribe(self, listener: Listener) -> int:
+        """Call `listener` on the loop with each batch published from now on, in order. Returns `published_offset`."""
+        ...
+
+    def unsubscribe(self, listener: Listener) -> None: ...
+
+    async def oldest(self) -> tuple[int, int] | None:
+        """(offset, received_at_us) of the oldest event that is kept."""
+        ...
+
+    async def head(self) -> int:
+        """The highest committed offset, of any node; `published_offset` follows it."""
+        ...
+
+    async def trimmed(self) -> int:
+        """The highest offset that `trim` removed; 0 if none was."""
+        ...
+
+    async def offset_at(self, at_us: int, after: int = 0) -> int | None:
+        """The first offset above `after` received at or after an instant; None if there is none."""
+        ...
+
+    async def forget_dedupe(self, before_us: int) -> None:
+        """Delete the delivery ids seen before an instant, so that the same ids are new events again."""
+        ...
+
+    async def trim(self, upto: int, limit: int) -> int:
+        """Delete at most `limit` events up to an offset, with their attempts and settled deferred deliveries.
+
+        Returns the number of deleted events.
+        """
+        ...

@@ -1,0 +1,111 @@
+"""The settings: configuration items, route revisions, API keys, feeds, rejected requests and small values.
+
+Owns the protocol `Settings`, which `sqlite/settings.py` and `postgres/settings.py` implement, and its shapes. Bodies of
+items and revisions arrive sealed: this layer never sees a secret. Times are microseconds since 1970 UTC.
+
+Invariant: an item keeps its number for life, and a number is never used again. Each call is one transaction, so after a
+crash its change is stored completely or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+
+class Item(msgspec.Struct, frozen=True):
+    """A configured source, destination or route."""
+
+    kind: str  # "source", "destination", "route"
+    name: str
+    number: int  # for life; a name used again after a delete gets a new number
+    owner: str  # "file" or "api"
+    body: bytes  # sealed JSON; the store cannot read it
+    place: int  # order in the file; items made by the API follow, by creation
+    created_at_us: int
+    updated_at_us: int
+    paused_at_us: int | None = None
+    pause_reason: str = ""  # "operator", "gone" (410), "left_file"
+    deleted_at_us: int | None = None
+
+
+class ApiKey(msgspec.Struct, frozen=True):
+    """A key for the API. Only its SHA-256 is stored."""
+
+    id: str
+    name: str
+    hash: bytes
+    scopes: tuple[str, ...]
+    sources: tuple[str, ...]  # the sources it may use; () means all
+    created_at_us: int
+    expires_at_us: int | None = None
+
+
+class Feed(msgspec.Struct, frozen=True):
+    """A durable consumer cursor over the log."""
+
+    name: str
+    committed_offset: int
+    updated_at_us: int
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """A request that an input rejected."""
+
+    at_us: int
+    source: str
+    reason: str  # a code: "signature_missing", "signature_wrong", "too_old", "secret_unset", "too_large", ...
+    detail: str
+    remote: str
+
+
+class Settings(Protocol):
+    """Configuration, route revisions, keys, feeds, rejected requests and small values."""
+
+    async def items(self) -> list[Item]:
+        """All items, deleted ones too, ordered by kind, place and number."""
+        ...
+
+    async def put_items(self, items: Sequence[Item], *, read: Mapping[int, bytes] | None = None) -> None:
+        """Insert or replace items in one transaction. An item with number 0 gets a new number.
+
+        `read` has the bodies, by number, that the change was decided on. Raises ChangedElsewhere when one of them is
+        different now, or when an item of the same kind and name exists; then nothing was changed.
+        """
+        ...
+
+    async def route_revision(self, name: str, body: bytes, digest: bytes) -> int:
+        """The number of a route's content: the same name and digest get the same number. `body` is sealed."""
+        ...
+
+    async def route_revisions(self) -> dict[int, tuple[str, bytes]]:
+        """revision -> (route name, sealed body)."""
+        ...
+
+    async def keys(self) -> list[ApiKey]: ...
+
+    async def put_key(self, key: ApiKey | None, *, delete: str | None = None) -> None:
+        """Delete the key with the id `delete`, then insert `key`, in one transaction."""
+        ...
+
+    async def feed(self, name: str, *, ack: int | None = None, now_us: int = 0) -> Feed | None:
+        """A feed; None before its first acknowledgment. `ack` creates it or moves it forward, never back."""
+        ...
+
+    async def rejections(self, *, put: Sequence[Rejection] = (), limit: int = 100) -> list[Rejection]:
+        """Add rejected requests (the newest 1,000 are kept), then return the newest `limit`, newest first."""
+        ...
+
+    async def value(self, name: str, *, put: bytes | None = None) -> bytes | None:
+        """A small named value; the caller seals secret ones."""
+        ...
+
+    async def swap(self, name: str, was: bytes | None, put: bytes) -> bool:
+        """Replace a small value if it is still `was` (None: it does not exist). False if not; nothing was changed."""
+        ...
+
+    def watch(self, listener: Callable[[], None]) -> None:
+        """Call `listener` on the loop, within a second, after another node changed items, revisions or keys."""
+        ...
