@@ -231,6 +231,8 @@ def test_every_label_of_the_dashboard_is_explained() -> None:
 
 # Folders and files of src/tidegate that are written in plain English. Add yours when it is done.
 PLAIN: tuple[str, ...] = ()
+# A schema step that was applied somewhere never changes, so steps keep the names of their time.
+SCHEMA_STEP = re.compile(r"store/sql/\w+/schema/\d+_")
 # Pages that are not rewritten yet. This list only gets shorter.
 NOT_PLAIN = """
 docs/architecture.md
@@ -246,7 +248,8 @@ def plain_files() -> list[Path]:
     folders = [ROOT / "src" / "tidegate" / name for name in PLAIN]
     files = [file for one in folders for file in (sorted(one.rglob("*")) if one.is_dir() else [one])]
     files += [DOCS / "generate.py", *sorted(DOCS.rglob("*.svg"))]
-    return [file for file in files if file.suffix in phrases.SUFFIXES and not later(file)]
+    shown = [file for file in files if file.suffix in phrases.SUFFIXES and not later(file)]
+    return [file for file in shown if not SCHEMA_STEP.search(name_of(file))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

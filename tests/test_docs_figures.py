@@ -38,7 +38,7 @@ FIGURES: list[tuple[str, str, object]] = [
     ("operations.md", "| `retention.dedupe` | {} |", Retention().dedupe),
     ("operations.md", "newest events in memory {} MiB", TAIL_BYTES >> 20),
     ("operations.md", "cache of pulls {} MiB", CACHE_BYTES >> 20),
-    ("operations.md", "retries held\nin memory {} for each destination", MEMORY_LIMIT),
+    ("operations.md", "retries held in memory {} for each destination", MEMORY_LIMIT),
     ("operations.md", "{} streams with at most", MAX_STREAMS),
     ("operations.md", "streams with at most {} MiB each", QUEUE_BYTES >> 20),
     ("operations.md", "408 after {:g} s (API", door.BODY_SECONDS),
@@ -62,7 +62,7 @@ FIGURES: list[tuple[str, str, object]] = [
     ("reference/filters.md", "in it, {:,} characters of output", texts.MAX_OUTPUT),
     ("guides/deliver-and-verify.md", "retry = {}   # 7 waits", '["' + '", "'.join(DEFAULT_RETRY) + '"]'),
     ("guides/deliver-and-verify.md", "longer than `give_up_after` ({})", Destination(url="").give_up_after),
-    ("guides/deliver-and-verify.md", "{}\nfailures over", WORDS[circuit.FAILURES_TO_OPEN].capitalize()),
+    ("guides/deliver-and-verify.md", "{} failures over", WORDS[circuit.FAILURES_TO_OPEN].capitalize()),
     ("guides/deliver-and-verify.md", "over {} different events", WORDS[circuit.EVENTS_TO_OPEN]),
     ("concepts.md", "after {} failures over", WORDS[circuit.FAILURES_TO_OPEN]),
     ("concepts.md", "rejects it after {} hops", WORDS[MAX_HOPS]),
@@ -78,4 +78,4 @@ FIGURES: list[tuple[str, str, object]] = [
 
 @pytest.mark.parametrize(("page", "text", "figure"), FIGURES, ids=lambda value: str(value)[:40])
 def test_a_documented_figure_is_the_one_of_the_program(page: str, text: str, figure: object) -> None:
-    assert text.format(figure) in (DOCS / page).read_text()
+    assert " ".join(text.format(figure).split()) in " ".join((DOCS / page).read_text().split())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 import token
 import tokenize
 from pathlib import Path
@@ -26,7 +27,7 @@ STYLE = [
     (r"(?:a )?(?:faults?|errors?|mistakes?) of (?:ours|tidegate's own)", "internal error"),
     (r"of ours", "our, Tidegate's"),
     (r"(?<!there )(?<!there\n)(?:is|are|was|were) no (?!longer\b|more than\b|less than\b)[a-z]+", "is not a ..."),
-    (r"(?<!dead )letters(?!,? (?:and )?digits|, numbers)", "characters"),
+    (r"(?<!dead )(?<!dead\n)letters(?!,? (?:and )?digits|, numbers)", "characters"),
     (r"an? letter of|control letters?|small letters?", "character"),
     (r"he|him", "it: a process is not a person"),
     (r"judg(?:e|es|ed|ing|e?ments?)", "validate, check, decide"),
@@ -176,3 +177,11 @@ def in_source(path: Path) -> list[str]:
         elif one.type in (token.STRING, tokenize.COMMENT) or token.tok_name[one.type] == "FSTRING_MIDDLE":
             hits += found("\n" * (one.start[0] - 1) + one.string)
     return hits
+
+
+if __name__ == "__main__":  # python tests/support/phrases.py src/tidegate/cli
+    for argument in map(Path, sys.argv[1:]):
+        for file in sorted(argument.rglob("*")) if argument.is_dir() else [argument]:
+            if file.suffix in (*SUFFIXES, ".md"):
+                lines = in_page(file) if file.suffix == ".md" else in_source(file)
+                sys.stdout.writelines(f"{file}: {line}\n" for line in lines)
