@@ -40,7 +40,7 @@ def test_an_end_while_it_starts_leaves_no_orphans(tmp_path: Path) -> None:
 def test_a_child_that_dies_is_named_with_its_last_words(tmp_path: Path) -> None:
     with Demo(tmp_path / "data", free_ports()).started() as demo:
         children = demo.children()
-        os.kill(demo.child("tidegate.demo.crm"), signal.SIGKILL)
+        os.kill(demo.child("tidegate_company.crm"), signal.SIGKILL)
         assert demo.process.wait(30) == 1
         assert "error[demo_failed]: crm stopped by itself with signal 9" in demo.text
         assert f"hint: the logs lie in {tmp_path}" in demo.text

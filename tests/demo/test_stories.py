@@ -276,14 +276,14 @@ def test_another_site_can_neither_press_a_button_nor_get_a_login_link(demo: Demo
 
 
 def test_the_page_stays_small(demo: Demo) -> None:
-    sizes = [len(call(demo.story + path).body) for path in ("/", "/static/harbour.css", "/static/story.js")]
+    sizes = [len(call(demo.story + path).body) for path in ("/", "/static/sample_pages.css", "/static/story.js")]
     assert sum(sizes) < 60_000, sizes
 
 
 def test_colours_are_those_of_the_dashboard() -> None:
     package = Path(__file__).parents[2] / "src" / "tidegate"
     pattern = re.compile(r"--([\w-]+):\s*light-dark\((#\w+),\s*(#\w+)\)")
-    sheets = [package / "demo" / "static" / "harbour.css", package / "dashboard" / "static" / "tide.css"]
+    sheets = [package / "demo" / "static" / "sample_pages.css", package / "dashboard" / "static" / "tide.css"]
     ours, theirs = ({m[1]: (m[2].lower(), m[3].lower()) for m in pattern.finditer(one.read_text())} for one in sheets)
     assert len(ours) > 10
     assert ours == {name: theirs.get(name) for name in ours}

@@ -45,7 +45,7 @@ def gateway() -> Iterator[Receiver]:
 @contextmanager
 def system(name: str, secrets: Path, gateway: str = "http://127.0.0.1:9") -> Iterator[str]:
     port = free_port()
-    words = ["-m", f"tidegate.demo.{name}", "--port", str(port), "--secrets", str(secrets), "--gateway", gateway]
+    words = ["-m", f"tidegate_company.{name}", "--port", str(port), "--secrets", str(secrets), "--gateway", gateway]
     with program(*words, port=port) as url:
         yield url
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tidegate.demo import books
-from tidegate.demo.story import FORGET_SECONDS, WAITING_SECONDS, Run, spoken
+from tidegate_company import books
+from tidegate_company.story import FORGET_SECONDS, WAITING_SECONDS, Run, spoken
 
 T0 = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)
 

@@ -23,6 +23,7 @@ from support.running import ALLOW
 from tidegate.api.app import make_app
 from tidegate.api.calls import Context
 from tidegate.core.clock import Clock
+from tidegate.dashboard import make_routes
 from tidegate.process.gateway import Gateway, ServeOptions, open_gateway
 from tidegate.process.http_edge import make_server, run_until
 
@@ -119,7 +120,7 @@ async def served(
     )
     gateway = await open_gateway(options, environ or {}, clock)
     await gateway.start()
-    app = await make_app(gateway)
+    app = await make_app(gateway, make_routes)
     ready = asyncio.Event()
     server = asyncio.create_task(run_until([(make_server(app), listener)], gateway.stopping, ready.set))
     try:

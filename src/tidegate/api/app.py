@@ -8,8 +8,6 @@ stops, the streams end first, so that the server need not wait for them.
 from __future__ import annotations
 
 import asyncio
-import importlib
-import importlib.util
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -49,18 +47,10 @@ register_url_convertor("key", _Key())
 
 
 async def make_app(gateway: Gateway, pages: Pages | None = None) -> App:
-    """The app of one gateway. `pages` makes the routes at `/`; by default the dashboard does, where it is installed."""
-    app = App(gateway, pages or _dashboard())
+    """The app of one gateway. `pages` makes the routes at `/`; without it, only the API answers."""
+    app = App(gateway, pages)
     await app.context.keyring.reload()
     return app
-
-
-def _dashboard() -> Pages | None:
-    # By name, not by import: pages stand above the API, and a gateway without them is whole.
-    if importlib.util.find_spec("tidegate.dashboard") is None:
-        return None
-    make_routes: Pages | None = getattr(importlib.import_module("tidegate.dashboard"), "make_routes", None)
-    return make_routes
 
 
 class App:

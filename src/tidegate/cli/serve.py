@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
-from importlib import import_module
+import sys
 from pathlib import Path
 
 import click
@@ -82,8 +81,24 @@ def _admin_key() -> str | None:
     help="Keep what happens; without it a temporary directory.",
 )
 @click.option("--open", "open_browser", is_flag=True, help="Open the story page in a browser.")
-def demo(port: int, data: Path | None, open_browser: bool) -> int:
+def demo(port: int, data: Path | None, open_browser: bool) -> None:
     """Start the sample company: six small systems, a gateway between them, and a page that tells the story."""
-    # The sample company stands apart from the gateway: it is started by its name, like a program.
-    main: Callable[..., int] = import_module("tidegate.demo").main
-    return main(data=data, port=port, open_browser=open_browser)
+    # The sample company knows nothing of the gateway's code: it is a program of its own, and takes over this process.
+    words = [sys.executable, "-m", "tidegate_company", "--port", str(port), "--command", _own_command()]
+    if data is not None:
+        words += ["--data", str(data)]
+    if open_browser:
+        words.append("--open")
+    sys.stdout.flush()
+    os.execv(sys.executable, words)  # noqa: S606 - our own interpreter and module
+
+
+def _own_command() -> str:
+    """How the user can call us again: `.venv/bin/tidegate` below this directory, else the whole path, else the name."""
+    ran = Path(sys.argv[0])
+    if ran.name != "tidegate":
+        return f"{sys.executable} -m tidegate"
+    try:
+        return str(ran.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(ran) if ran.is_absolute() and os.access(ran, os.X_OK) else "tidegate"

@@ -21,6 +21,7 @@ from tidegate import __version__, logs
 from tidegate.api.app import make_app
 from tidegate.api.bootstrap import local_key, login_link
 from tidegate.core.errors import TidegateError
+from tidegate.dashboard import make_routes
 from tidegate.process.gateway import Gateway, ServeOptions, open_gateway
 from tidegate.process.http_edge import Server, bind, make_server, run_until
 
@@ -58,7 +59,7 @@ async def _serve(options: ServeOptions) -> int:
     try:
         await gateway.start()
         url = f"http://{'[' + options.host + ']' if ':' in options.host else options.host}:{port}"
-        app = await make_app(gateway)
+        app = await make_app(gateway, make_routes)
         servers = [(make_server(_with_door(app, gateway) if ingest is None else app), listener)]
         if ingest is not None:
             servers.append((make_server(gateway.ingress), ingest))

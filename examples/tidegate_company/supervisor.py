@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tidegate.demo.files import Failed, Files, listener
+from tidegate_company.files import Failed, Files, listener
 
 SYSTEMS = ("shop", "accounting", "payments", "website", "crm", "chat")
 NAMES = ("gateway", "company", *SYSTEMS)
@@ -26,7 +26,7 @@ POLLED = (("accounting", "customers"), ("payments", "charges"))
 STOP_SECONDS = 12.0  # the gateway may settle for 10
 
 
-class Stage:
+class Supervisor:
     def __init__(self, data: Path, port: int, command: str) -> None:
         self.files = Files(data)
         self.command = command
@@ -42,7 +42,7 @@ class Stage:
     async def start(self, stop: asyncio.Event) -> None:
         """All children at once, then wait for each. Failed when one does not come; returns early at `stop`."""
         self.files.write(self.address)
-        self.guard = await self.run("guard", "-m", "tidegate.demo.guard", stdin=asyncio.subprocess.PIPE)
+        self.guard = await self.run("guard", "-m", "tidegate_company.guard", stdin=asyncio.subprocess.PIPE)
         self.sockets.pop("gateway").close()  # it binds its port itself
         gateway = await self.spawn(
             "gateway", "-m", "tidegate", "serve", "--config", str(self.files.config), "--data", str(self.files.gateway),
@@ -51,7 +51,7 @@ class Stage:
         for name in (*SYSTEMS, "company"):
             with self.sockets.pop(name) as given:
                 words = ["--socket", str(given.fileno()), *self.words(name)]
-                await self.spawn(name, "-m", f"tidegate.demo.{name}", *words, pass_fds=(given.fileno(),))
+                await self.spawn(name, "-m", f"tidegate_company.{name}", *words, pass_fds=(given.fileno(),))
         await self.ready(gateway, stop)
         if not stop.is_set():
             await asyncio.to_thread(self.make_keys)

@@ -25,9 +25,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from tidegate.demo import books, web
-from tidegate.demo.scenes import ASKED, SCENES, TOLD, Scene
-from tidegate.demo.story import Run, State
+from tidegate_company import books, web
+from tidegate_company.scenes import ASKED, SCENES, TOLD, Scene
+from tidegate_company.story import Run, State
 
 SYSTEMS = {
     "website": "Website", "payments": "Payments", "crm": "CRM", "chat": "Chat", "accounting": "Accounting",

@@ -25,7 +25,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tidegate.demo import web
+from tidegate_company import web
 
 TOLERANCE_SECONDS = 300
 FIRST_DEALS = [("Refit of two boats", 2_400_000), ("Coffee for a year", 180_000), ("Charts, 40 pieces", 182_000)]

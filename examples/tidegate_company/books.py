@@ -12,7 +12,7 @@ import statistics
 from datetime import datetime
 from typing import Any
 
-from tidegate.demo.story import State, count, seconds_between
+from tidegate_company.story import State, count, seconds_between
 
 LANE_SECONDS = 60.0
 ASKED = ("shop", "accounting", "payments")  # what has an API

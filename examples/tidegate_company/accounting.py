@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tidegate.demo import web
+from tidegate_company import web
 
 PER_PAGE = 50
 FIRST_CUSTOMERS = [

@@ -13,8 +13,8 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from tidegate.demo import web
-from tidegate.demo.story import Leg, Plan, Run, State, World, seconds_between, spoken
+from tidegate_company import web
+from tidegate_company.story import Leg, Plan, Run, State, World, seconds_between, spoken
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from tidegate.demo import web
+from tidegate_company import web
 
 
 class Chat:

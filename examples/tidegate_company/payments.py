@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tidegate.demo import web
+from tidegate_company import web
 
 PER_PAGE = 50
 PAUSES_SECONDS = (1.0, 3.0)  # before the second and the third try of a webhook

@@ -82,7 +82,7 @@ class System:
             f"""<!doctype html><html lang="en" data-theme="{theme(request)}"><head><meta charset="utf-8">
 <title>{text(self.name)}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="stylesheet" href="/static/harbour.css"><link rel="icon" href="/static/tide.svg" type="image/svg+xml">
+<link rel="stylesheet" href="/static/sample_pages.css"><link rel="icon" href="/static/tide.svg" type="image/svg+xml">
 <script type="module" src="/static/page.js"></script></head>
 <body><header class="bar narrow"><div><h1 class="brand">{text(self.name)}</h1><nav>{story}</nav></div></header>
 <main class="narrow"><p class="about">{text(about)}</p>{body}</main></body></html>""",
@@ -145,7 +145,7 @@ def problem(status: int, title: str, **headers: str) -> Response:
 
 async def static_file(request: Request) -> Response:
     name = request.path_params["name"]
-    if name not in {"harbour.css", "story.js", "page.js", "tide.svg"}:
+    if name not in {"sample_pages.css", "story.js", "page.js", "tide.svg"}:
         return problem(404, "there is no such file")
     return FileResponse(STATIC / name)
 
