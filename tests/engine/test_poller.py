@@ -334,7 +334,7 @@ def test_a_scan_that_would_delete_too_many_deletes_nothing_and_says_so(tmp_path:
         report = await one.poll()
         assert report.deleted == 0
         figures = one.engine.statistics()["shop/orders"]
-        assert figures["braked_scans"] == 1
+        assert figures["scans_stopped_by_ratio"] == 1
         assert "max_ratio" in figures["last_error"]
         assert len(await one.records()) == 4
 

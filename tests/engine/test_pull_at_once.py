@@ -79,7 +79,7 @@ def test_a_hint_that_comes_into_the_fetch_for_the_hint_before_is_fetched_for(tmp
     run(tmp_path, work, webhook=WEBHOOK)
 
 
-def test_a_run_by_hand_ends_with_the_work_that_a_fault_ended(tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_run_by_hand_ends_with_the_work_that_an_error_ended(tmp_path: Path, monkeypatch: Any) -> None:
     """Else two would write one resource's records, each by what it knows, and one change would be lost."""
     monkeypatch.setattr(resource, "RESTART_SECONDS", 0.05)
 
@@ -95,10 +95,10 @@ def test_a_run_by_hand_ends_with_the_work_that_a_fault_ended(tmp_path: Path, mon
 
             async def fault() -> None:
                 del engine.catch_up  # type: ignore[method-assign]
-                raise RuntimeError("a fault of ours")
+                raise RuntimeError("an internal error")
 
             engine.catch_up = fault  # type: ignore[method-assign]
-            engine._heard.set()
+            engine._wake.set()
             await meanwhile(until(lambda: engine.writer is not first))
             held.go.set()
             with pytest.raises(Conflict) as error:

@@ -1,10 +1,10 @@
-"""The client for everything that is asked: pulls, polls, token calls, tests of sources.
+"""The HTTP client for requests to sources: pulls, polls, token calls, tests of sources.
 
-Owns redirects, the bound on what an answer may hold after decoding, and the translation of aiohttp's errors.
-It may not know resources, pages or credentials beyond the headers it is handed. Invariants: a request goes
-only to an origin the caller named; the caller's headers never reach another origin than the URL's own, not
-by a redirect either; error texts name the host and never the query, where keys may stand. Whatever HTTP
-status comes is an answer and is returned; errors mean that there was no usable one. Nothing survives a crash.
+Owns redirects, the bound on the decoded size of an answer, and the translation of aiohttp's errors. Knows no resources,
+no pages and no credentials beyond the headers it is handed. Invariants: a request goes only to an origin that the
+caller named; the headers of the caller never reach another origin, not by a redirect either; error messages name the
+host and never the query, which may hold a key. Every HTTP status is an answer and is returned; an error means that
+there was no usable answer. Crash: nothing here is durable.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _REDIRECTS = 3
 _FOLLOWED = (301, 302, 303, 307, 308)
 _SAFE = ("GET", "HEAD")
 _CONNECT_SECONDS = 10.0
-_PIECE = 256 * 1024  # decoded at a time, so that a bomb does not hold the loop
+_PIECE = 256 * 1024  # bytes decoded at a time, so that a compression bomb does not block the loop
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _UNASKED = ("content-encoding", "content-length", "transfer-encoding")  # no longer true of a decoded body
 
 
 class PullResponse(msgspec.Struct, frozen=True):
-    """An answer. Header names are lower-case, in the order sent; one with a control letter is left out. `body` is
+    """An answer. Header names are lower-case, in the order sent; one with a control character is left out. `body` is
     decoded when it came as gzip.
     """
 
@@ -50,7 +50,7 @@ class PullResponse(msgspec.Struct, frozen=True):
 
 
 class _Pool:
-    """A session with the guard's rules of one moment; closed when they have changed and nobody uses it any more."""
+    """A session with the guard's rules of one moment; closed when the rules have changed and no request uses it."""
 
     def __init__(self, session: aiohttp.ClientSession, generation: int) -> None:
         self.session = session
@@ -90,7 +90,7 @@ class PullClient:
         target = parse_target(_with_params(url, params))
         allowed = frozenset(parse_target(origin).origin for origin in origins) or frozenset({target.origin})
         if target.origin not in allowed:
-            raise _foreign(f"{target.origin} is none of this source's own origins", None)
+            raise _foreign(f"{target.origin} is not an origin of this source", None)
         sent_at_us = self._clock.now_us()
         try:
             async with asyncio.timeout(timeout_seconds):
@@ -139,7 +139,7 @@ class PullClient:
         shown = f"{target.scheme}://{target.host_header}"
         sent = {"user-agent": f"tidegate/{__version__}"}
         sent.update((name.lower(), value) for name, value in headers.items())
-        sent["accept-encoding"] = "gzip"  # the one whose size we bound while decoding
+        sent["accept-encoding"] = "gzip"  # the encoding whose decoded size is bounded
         tls = await self._dialer.tls() if target.scheme == "https" else True
         async with self._session() as session:
             try:
@@ -177,7 +177,7 @@ class PullClient:
             pool = self._pool
         else:
             old = None
-        pool.users += 1  # before anything is awaited: whoever finds it unused closes it
+        pool.users += 1  # before anything is awaited: an unused pool is closed
         try:
             if old is not None and old.users == 0:
                 await old.session.close()
@@ -212,7 +212,7 @@ def _redirected(target: Target, location: str, status: int) -> Target:
     try:
         return parse_target(urljoin(base, location).split("#", 1)[0])
     except (ConfigError, ValueError):
-        message = f"{target.host} redirects to something that is no http or https URL"
+        message = f"{target.host} redirects to something other than an http or https URL"
         raise UpstreamError(message, upstream_status=status, retryable=False) from None
 
 
@@ -259,7 +259,7 @@ class _Gzip:
         return not self._begun or self._stream.eof
 
     def pieces(self, data: bytes, host: str) -> Iterator[bytes]:
-        """Yields the unpacked parts; UpstreamError when it is no gzip."""
+        """Yields the unpacked parts; UpstreamError when the data is not gzip."""
         while data:
             if self._stream.eof:
                 self._stream = zlib.decompressobj(wbits=31)
@@ -267,7 +267,7 @@ class _Gzip:
             try:
                 piece = self._stream.decompress(data, _PIECE)
             except zlib.error:
-                raise UpstreamError(f"{host}: the answer is no gzip although it says so") from None
+                raise UpstreamError(f"{host}: the answer is not gzip, although its Content-Encoding says so") from None
             data = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
             yield piece
 
@@ -286,5 +286,5 @@ def _translated(error: Exception, target: Target) -> Exception:
     if isinstance(error, aiohttp.ClientPayloadError):
         return UpstreamError(f"{host}: the body of the answer ends early or is broken")
     if isinstance(error, aiohttp.ClientResponseError):
-        return UpstreamError(f"{host}: the answer is no HTTP")
+        return UpstreamError(f"{host}: the answer is not HTTP")
     return UpstreamError(f"{host}: closed before an answer")

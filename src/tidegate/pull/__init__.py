@@ -1,6 +1,6 @@
-"""The ask door: pulls on demand with a cache, polls that find changes, records fed by polls and webhooks alike.
+"""Pull in: pulls on demand with a cache, polls that find changes, and records updated by polls and webhooks alike.
 
-`PullEngine` is the face for gateway and API; everything else here is its own business.
+The gateway and the API use `PullEngine`. Everything else is private to this folder.
 """
 
 from tidegate.pull.engine import PollReport, PullAnswer, PullEngine

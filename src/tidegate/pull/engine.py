@@ -1,9 +1,10 @@
-"""The ask door: pulls on demand, polls, and the records of every resource, behind one face for API and gateway.
+"""Pulls on demand, polls and the records of every resource, behind one class for the API and the gateway.
 
-Owns which resources are at work, by the active configuration. The engines below it meet the rest of the gateway only
-in the store. Invariant: of one resource at most one engine runs; a changed one starts after its predecessor's last
-commit, and only while this node holds the partition of its source. Pulls on demand are answered by every node, each
-with a cache and a budget of its own. Crash: nothing here is durable.
+Owns which resources run, by the active configuration. Knows no record and no HTTP: the engines of resources exchange
+data with the rest of the gateway only through the store. Invariant: at most one engine runs for a resource; after a
+change of configuration the new one starts when the last commit of the old one is done, and only while this node holds
+the partition of the source. Every node answers pulls on demand, with its own cache and rate limit. Crash: nothing here
+is durable.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from tidegate.pull.resource import PollReport, ResourceEngine, shape_of
 from tidegate.pull.sources import PullClient, PullResponse, SourceClient
 from tidegate.store import Store, partition_of_name
 
-Place = tuple[str, str]  # (source, resource)
+ResourceName = tuple[str, str]  # (source, resource)
 
 
 class _Wanted(msgspec.Struct, frozen=True):
-    """What an engine is made from: when this is equal, the engine stays."""
+    """What an engine is made from: while this is equal, the engine stays."""
 
     api: ApiInput
     resource: Resource
@@ -57,25 +58,25 @@ class PullEngine:
         self._client = client
         self._clock = clock
         self._findings = findings or Findings(clock)
-        self._on_demand = OnDemand(clock, self._show, cache_bytes)
+        self._on_demand = OnDemand(clock, self._observe, cache_bytes)
         self._sources: dict[str, Source] = {}
         self._clients: dict[str, SourceClient] = {}
-        self._targets: dict[Place, Target] = {}
-        self._wanted: dict[Place, _Wanted] = {}
-        self._engines: dict[Place, ResourceEngine] = {}
-        self._running: dict[Place, _Wanted] = {}
+        self._targets: dict[ResourceName, Target] = {}
+        self._wanted: dict[ResourceName, _Wanted] = {}
+        self._engines: dict[ResourceName, ResourceEngine] = {}
+        self._running: dict[ResourceName, _Wanted] = {}
         self._by_source: dict[str, tuple[ResourceEngine, ...]] = {}
-        self._told = 0
+        self._published_offset = 0
         self._partitions: frozenset[int] = frozenset()
         self._ask = ask or store.leases.ask
-        self._elsewhere: dict[Place, dict[str, Any]] = {}  # figures of resources that run on other nodes
+        self._elsewhere: dict[ResourceName, dict[str, Any]] = {}  # figures of resources that run on other nodes
         self._started = False
         self._change: asyncio.Task[None] | None = None
 
     # -- configuration -----------------------------------------------------------------------------------
 
     def configure(self, sources: Mapping[str, Source]) -> None:
-        """Bring what runs to this configuration. Unchanged resources go on undisturbed; budgets and counters stay."""
+        """Run what this configuration says. Unchanged resources go on undisturbed; rate limits and counters stay."""
         old_clients, old_targets = self._clients, self._targets
         self._clients, self._targets, self._wanted = {}, {}, {}
         for name, source in sources.items():
@@ -99,9 +100,9 @@ class PullEngine:
     def _client_of(self, name: str, api: ApiInput, old: SourceClient | None) -> SourceClient:
         if old is not None and old.api == api:
             return old
-        # The quota is the source's, not the configuration's: what was learnt of it stays unless `rate` changed.
-        budget = old.budget if old is not None and old.api.rate == api.rate else None
-        return SourceClient(name, api, self._client, self._clock, budget)
+        # The quota belongs to the source, not to the configuration: its state stays unless `rate` changed.
+        rate_limit = old.rate_limit if old is not None and old.api.rate == api.rate else None
+        return SourceClient(name, api, self._client, self._clock, rate_limit)
 
     def _bring_about(self) -> None:
         before = self._change
@@ -124,9 +125,15 @@ class PullEngine:
             if place not in self._engines:
                 client = self._clients.get(place[0])
                 if client is None or client.api != one.api:
-                    continue  # configured anew meanwhile: the next change in line starts it
+                    continue  # configured again meanwhile: the next change in line starts it
                 engine = ResourceEngine(
-                    self._store, self._router, self._clock, client, place[1], one.resource, lambda: self._told
+                    self._store,
+                    self._router,
+                    self._clock,
+                    client,
+                    place[1],
+                    one.resource,
+                    lambda: self._published_offset,
                 )
                 self._engines[place] = engine
                 self._running[place] = one
@@ -142,22 +149,22 @@ class PullEngine:
     # -- life --------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Begin to follow the log; nothing polls before shares are taken."""
-        self._told = self._store.log.subscribe(self._hear)
+        """Begin to follow the log. Nothing polls before partitions are taken."""
+        self._published_offset = self._store.log.subscribe(self._on_published)
         self._started = True
 
     async def take(self, partitions: frozenset[int]) -> None:
-        """Poll the sources of `partitions` too. Returns when the engines were started, not when they have polled."""
+        """Poll the sources of `partitions` too. Returns when their engines are started, not when they have polled."""
         self._partitions |= partitions
         await self._changed()
 
     async def leave(self, partitions: frozenset[int]) -> None:
-        """Give up requests under way at the sources of `partitions`, wait for commits under way."""
+        """Cancel requests to the sources of `partitions`, and wait for commits that are under way."""
         self._partitions -= partitions
         await self._changed()
 
     def lost(self) -> None:
-        """The lease is gone: engines stop, and what they still try to commit is fenced."""
+        """The lease is gone: engines stop, and the store fences what they still try to commit."""
         self._partitions = frozenset()
         if self._started:
             self._bring_about()
@@ -170,12 +177,12 @@ class PullEngine:
     async def stop(self) -> None:
         if self._started:
             self._started = False
-            self._store.log.unsubscribe(self._hear)
+            self._store.log.unsubscribe(self._on_published)
         await self.leave(self._partitions)
         await self._on_demand.close()
 
-    def _hear(self, events: Sequence[Event]) -> None:
-        self._told = events[-1].offset
+    def _on_published(self, events: Sequence[Event]) -> None:
+        self._published_offset = events[-1].offset
         by_source = self._by_source
         if not by_source:
             return
@@ -183,14 +190,14 @@ class PullEngine:
             engines = by_source.get(event.source)
             if engines is not None and not event.change:
                 for engine in engines:
-                    engine.hear(event)
+                    engine.on_published(event)
 
-    def _show(self, source: str, resource: str, key: str, response: PullResponse) -> None:
+    def _observe(self, source: str, resource: str, key: str, response: PullResponse) -> None:
         engine = self._engines.get((source, resource))
         if engine is not None:
-            engine.show(key, response)
+            engine.observe(key, response)
 
-    # -- the doors ---------------------------------------------------------------------------------------
+    # -- pulls and polls ---------------------------------------------------------------------------------
 
     async def pull(
         self,
@@ -207,7 +214,7 @@ class PullEngine:
 
         `query` goes to the source, save what carries its auth. `max_age` in seconds, 0 is fresh. The answer is 200, or
         304 when `if_none_match` fits. NotFound for an unknown name or a resource without item_path; UpstreamError
-        (502, 404 when the source said 404 or 410) or UpstreamTimeout (504) when no copy may stand in.
+        (502; 404 when the source answered 404 or 410) or UpstreamTimeout (504) when no cached copy may be served.
         """
         target = self._targets.get((source, resource)) or self._unknown(source, resource)
         return await self._on_demand.pull(
@@ -215,7 +222,7 @@ class PullEngine:
         )
 
     async def poll_now(self, source: str, resource: str) -> PollReport:
-        """Poll at once, after a run that is under way. What went wrong at the source stands in the report's `error`.
+        """Poll at once, after a run that is under way. A failure at the source is the report's `error`.
 
         NotFound for an unknown name; Conflict (code not_polled) for a resource that is only pulled on demand.
         """
@@ -235,13 +242,13 @@ class PullEngine:
         return await engine.poll()
 
     async def _poll_elsewhere(self, source: str, resource: str) -> PollReport:
-        share = partition_of_name(source)
-        if share in self._partitions:
-            raise StoreBusy(f"{source}/{resource} is being taken up", retry_after_seconds=1)
-        return msgspec.json.decode(await self._ask(share, msgspec.json.encode([source, resource])), type=PollReport)
+        partition = partition_of_name(source)
+        if partition in self._partitions:
+            raise StoreBusy(f"{source}/{resource} starts on this node", retry_after_seconds=1)
+        return msgspec.json.decode(await self._ask(partition, msgspec.json.encode([source, resource])), type=PollReport)
 
     async def handle(self, call: bytes) -> bytes:
-        """Another node asks for a poll of ours."""
+        """Run a poll that another node asks for."""
         source, resource = msgspec.json.decode(call, type=tuple[str, str])
         return msgspec.json.encode(await self.poll_now(source, resource))
 
@@ -256,7 +263,7 @@ class PullEngine:
     # -- figures -----------------------------------------------------------------------------------------
 
     def statistics(self) -> dict[str, dict[str, Any]]:
-        """`"SOURCE/RESOURCE"` -> figures as in `GET /stats`; resources that are only pulled have the `pull` part."""
+        """`"SOURCE/RESOURCE"` -> figures as in `GET /stats`; without a poll or webhook only the figures of pulls."""
         found: dict[str, dict[str, Any]] = {}
         for place, target in self._targets.items():
             engine = self._engines.get(place)

@@ -1,7 +1,8 @@
-"""Asking for single items: after a webhook that is only a hint, for a tie of versions, to confirm a delete.
+"""Fetch-backs: GET one item, after a webhook that is only a hint, for a tie of versions, or to confirm a delete.
 
-Owns the way from a key to a copy that settles the question. Asked through the source's one budget, a few at a time.
-Knows no schedule. Invariant: the answer 404 or 410 is a delete, 200 is the record, anything else is no proof of either.
+Owns the way from a key to a copy that decides. Requests go through the rate limit of the source, a few at a time.
+Knows no schedule. Invariant: 404 and 410 are a delete, 200 is the record, every other answer proves neither. Crash: a
+fetch-back that was not committed is made again, because the record is still marked dirty.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Fetcher:
         self._clock = clock
 
     async def fetch(self, key: str, origin: Origin) -> Copy:
-        """The item as the source has it now. UpstreamError when that cannot be told."""
+        """The item as the source has it now. UpstreamError when the answer proves nothing."""
         url, params = self._source.item_url(self._name, self._resource, key)
         self._writer.statistics.requests += 1
         self._writer.statistics.fetch_backs += 1
@@ -43,7 +44,7 @@ class Fetcher:
         return self.read(key, response, origin)
 
     def read(self, key: str, response: PullResponse, origin: Origin) -> Copy:
-        """The copy that an answer for one item is. UpstreamError when it is none."""
+        """The copy in an answer for one item. UpstreamError when the answer has none."""
         gone = proves_absence(response.status)
         value = None
         if not gone:

@@ -1,8 +1,8 @@
 """A pull: one request on demand, answered from the cache within its age or from the source, bytes unchanged.
 
-Owns the cache (memory only, bounded in bytes) and single flight: however many ask at once, one request goes
-upstream, and one who leaves takes nothing from the others. Knows no records and no schedule. Invariant: bytes go out
-as the source sent them, with the age they have. A crash empties the cache, which costs requests and nothing else.
+Owns the cache (memory only, bounded in bytes) and single flight: one request goes upstream for any number of callers,
+and a caller that disconnects does not cancel it for the others. Knows no records and no schedule. Invariant: bytes go
+out as the source sent them, with their age. A crash empties the cache, which costs requests and nothing else.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from tidegate.rules.sync.paginators import header
 CACHE_BYTES = 64 << 20
 ENTRY_OVERHEAD_BYTES = 1500
 MAX_ENTRY_SHARE = 4  # one answer may fill at most a quarter of the cache
-# Headers of the source that a caller sees. Never cookies, never what describes the hop.
+# Headers of the source that a caller sees. Never cookies, never hop-by-hop headers.
 _SHOWN = ("content-type", "content-language", "content-disposition", "last-modified", "link", "x-total-count")
 STALE_WARNING = '111 Tidegate "Revalidation Failed"'  # RFC 7234 section 5.5.2; obsolete, and still the one with a name
 
 CacheKey = tuple[str, str, str | None, tuple[tuple[str, str], ...]]
-Show = Callable[[str, str, str, PullResponse], None]  # source, resource, key, the answer
+Observe = Callable[[str, str, str, PullResponse], None]  # source, resource, key, the answer
 
 
 class PullAnswer(msgspec.Struct):
@@ -61,7 +61,7 @@ class _Entry(msgspec.Struct):
 
 
 class _Flight(msgspec.Struct, frozen=True):
-    """The outcome of one request upstream, shared by all who wait for it."""
+    """The outcome of one request upstream, shared by all callers that wait for it."""
 
     entry: _Entry
     fwd: str
@@ -97,12 +97,12 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class OnDemand:
-    """Answers pulls. One for all sources: the bound on memory is one bound."""
+    """Answers pulls. One object for all sources, so that memory has one bound."""
 
-    def __init__(self, clock: Clock, show: Show, cache_bytes: int = CACHE_BYTES) -> None:
-        """`show` is told of each item as the source has it now."""
+    def __init__(self, clock: Clock, observe: Observe, cache_bytes: int = CACHE_BYTES) -> None:
+        """`observe` is called with each item that the source answered."""
         self._clock = clock
-        self._show = show
+        self._observe = observe
         self._limit = cache_bytes
         self._bytes = 0
         self._cache: OrderedDict[CacheKey, _Entry] = OrderedDict()
@@ -159,7 +159,7 @@ class OnDemand:
         if self._flights.get(place) is flight:
             del self._flights[place]
         if not flight.cancelled():
-            flight.exception()  # all who waited may have left: it counts as seen
+            flight.exception()  # every caller may have disconnected: mark the error as retrieved
 
     # -- upstream ----------------------------------------------------------------------------------------
 
@@ -182,11 +182,11 @@ class OnDemand:
             return _Flight(entry, fwd, 304, stored)
         if not 200 <= response.status < 300:
             if response.status in (404, 410):
-                self._drop(place)  # gone at the source: no copy may stand in for it later
+                self._drop(place)  # gone at the source: no copy may be served for it later
             raise refused(target, response)
         entry = _entry(target, response)
         if key is not None and not query and response.status == 200 and self._is_current(place):
-            self._show(source.name, target.name, key, response)
+            self._observe(source.name, target.name, key, response)
         keep = freshness.may_keep(response.status, header(response.headers, "cache-control"), target.cache_seconds)
         if not keep:
             self._drop(place)
@@ -200,7 +200,7 @@ class OnDemand:
         )
 
     def _stale(self, target: Target, place: CacheKey, error: TidegateError, if_none_match: str | None) -> PullAnswer:
-        """A copy in place of a source that failed, when the resource allows it; else the error goes on."""
+        """Serve the cached copy when the source failed and the resource allows it; else raise the error."""
         upstream = error.upstream_status if isinstance(error, UpstreamError) else None
         failed = isinstance(error, UpstreamError) and (upstream is None or upstream in freshness.STALE_STATUSES)
         entry = self._cache.get(place)
@@ -233,7 +233,7 @@ class OnDemand:
         return True
 
     def _is_current(self, place: CacheKey) -> bool:
-        """Whether the flight that runs here was asked by the configuration of now."""
+        """Whether the current configuration made the request that runs in this task."""
         return self._flights.get(place) is asyncio.current_task()
 
     def _drop(self, place: CacheKey) -> None:
@@ -242,11 +242,11 @@ class OnDemand:
             self._bytes -= old.size
 
     def forget(self, source: str) -> None:
-        """The source's configuration changed: what was read with the old one is not served."""
+        """The configuration of the source changed: do not serve what was read with the old one."""
         for place in [place for place in self._cache if place[0] == source]:
             self._drop(place)
         for place in [place for place in self._flights if place[0] == source]:
-            del self._flights[place]  # those who wait get their answer; who comes now asks anew
+            del self._flights[place]  # callers that wait get their answer; a new caller makes a new request
 
     async def close(self) -> None:
         flights = list(self._flights.values())
@@ -257,7 +257,7 @@ class OnDemand:
 
 
 def refused(target: Target, response: PullResponse) -> UpstreamError:
-    """The error of an answer that is no success. 404 and 410 of the source stay what they are: it did answer."""
+    """The error for an answer outside 2xx. 404 and 410 keep their status: the source did answer."""
     status = response.status
     name = f"{target.source.name}/{target.name}"
     if status in (404, 410):
@@ -267,11 +267,11 @@ def refused(target: Target, response: PullResponse) -> UpstreamError:
             code="upstream_not_found",
             status=status,
             retryable=False,
-            hint=f"it is not there at the source; what is known of it: tidegate records {name}",
+            hint=f"the source does not have it; see the last known record: tidegate records {name}",
         )
     hint = None
     if status in (401, 403):
-        hint = f"the source refuses our credentials: check auth in [sources.{target.source.name}.api]"
+        hint = f"the source rejects the credentials: check auth in [sources.{target.source.name}.api]"
     return UpstreamError(
         f"{name}: the source answered {status}",
         upstream_status=status,

@@ -1,8 +1,8 @@
-"""One run over a resource's list: pages in, records and changes out.
+"""One run over the list of a resource: pages in, records and changes out.
 
-Owns the order of a run: ask, apply what the log holds up to the answer, compare, commit, next page; then, after a
-complete scan, judge what is missing. Knows no schedule. Invariants: the cursor, the validators and the end of the
-first snapshot move with the last page only; a page that failed leaves everything before it committed and the cursor
+Owns the order of a run: request a page, apply webhooks up to its answer, compare, commit, next page; then, after a
+complete scan, decide about missing records. Knows no schedule. Invariants: the cursor, the validators and the end of
+the first snapshot move with the last page only; a page that failed leaves everything before it committed and the cursor
 where it was. Crash between pages: the next run reads them again, and what was committed compares as equal.
 """
 
@@ -27,10 +27,10 @@ from tidegate.rules.sync import incremental
 from tidegate.rules.sync.deletes import decide, twice_missing
 from tidegate.rules.sync.items import item_value, page_items, record_key, record_version
 from tidegate.rules.sync.merge import Copy, compare_versions, make_copy
-from tidegate.rules.sync.paginators import STEADY, PageAnswer, PageRequest, Walk, first_request, header, next_page
+from tidegate.rules.sync.paginators import STEADY, PageAnswer, PageRequest, PageWalk, first_request, header, next_page
 from tidegate.store import Records
 
-MAX_SUSPECTS = 10_000  # of one scan; the rest are found again by the next
+MAX_CANDIDATES = 10_000  # of one scan; the rest are found again by the next
 
 
 class Run(msgspec.Struct):
@@ -38,7 +38,7 @@ class Run(msgspec.Struct):
 
     origin: Origin
     full: bool  # without the incremental start: every record is shown
-    judge_deletes: bool
+    find_deletes: bool
     silent: bool
     requests: int = 0
     pages: int = 0
@@ -50,11 +50,11 @@ class Run(msgspec.Struct):
     highest: str | None = None
     first_highest: str | None = None  # on the first of several pages: no row of it can have been passed over
     applied: Applied = msgspec.field(default_factory=Applied)
-    seen: set[str] = msgspec.field(default_factory=set)  # keys, only when deletes are judged
+    seen: set[str] = msgspec.field(default_factory=set)  # keys, only when the run looks for deletes
 
 
 class _Expired(Exception):
-    """The source does not know our cursor any more."""
+    """The source does not accept the cursor any more."""
 
 
 class Poller:
@@ -88,7 +88,7 @@ class Poller:
         return Run(
             origin=origin,
             full=scan or resource.incremental is None,
-            judge_deletes=scan,
+            find_deletes=scan,
             silent=not state.first_done and resource.initial == "snapshot",
             started_us=now_us,
         )
@@ -102,8 +102,8 @@ class Poller:
             run.full = True
             run.highest = run.first_highest = None
             await self._pages(run)
-        if run.judge_deletes and run.complete and not run.not_modified:
-            await self._judge_deletes(run)
+        if run.find_deletes and run.complete and not run.not_modified:
+            await self._find_deletes(run)
 
     # -- pages -------------------------------------------------------------------------------------------
 
@@ -111,7 +111,7 @@ class Poller:
         request: PageRequest | None = self._first(run)
         assert request is not None
         tag = _tag(request)
-        walk = Walk()
+        walk = PageWalk()
         webhooks = self._writer.webhooks
         validators = self._validators(run, tag)
         first: PullResponse | None = None
@@ -122,7 +122,7 @@ class Poller:
                 self._writer.statistics.not_modified += 1
                 return
             first = first or response
-            # The log first: what a webhook told before this answer came must be known when the page is compared.
+            # The log first: webhooks that came before this answer must be applied before the page is compared.
             await self._catch_up()
             items = self._items(request, response)
             run.pages += 1
@@ -136,8 +136,8 @@ class Poller:
                 run.applied.add(await self._writer.apply(copies, silent=run.silent, **moved))
             request = following
         if run.applied.older or run.applied.to_fetch or not run.complete or self._writer.webhooks != webhooks:
-            # Copies were put aside, or a webhook moved what was just read: the same page must be read again, though the
-            # source would call it unchanged.
+            # Copies were put aside, or a webhook changed what was just read: read the same page again, although
+            # the source did not change it.
             await self._writer.save(etag=None, last_modified=None)
 
     def _first(self, run: Run) -> PageRequest:
@@ -155,7 +155,7 @@ class Poller:
     def _validators(self, run: Run, tag: str) -> dict[str, str]:
         """For the first page, when they belong to this very request and nothing has moved our records since."""
         state, engine_state = self._writer.state, self._writer.engine_state
-        if run.judge_deletes or engine_state.dirty or engine_state.validated != tag or not state.first_done:
+        if run.find_deletes or engine_state.dirty or engine_state.validated != tag or not state.first_done:
             return {}
         if state.etag:
             return {"If-None-Match": state.etag}
@@ -177,7 +177,7 @@ class Poller:
             raise UpstreamError(
                 f"page {run.pages + 1} of {request.url}: the source answered {response.status}",
                 upstream_status=response.status,
-                retry_after_seconds=self._source.budget.wait_seconds(self._clock.monotonic()) or None,
+                retry_after_seconds=self._source.rate_limit.wait_seconds(self._clock.monotonic()) or None,
             )
         return response
 
@@ -226,13 +226,13 @@ class Poller:
                 answered_at_us=response.received_at_us,
             )
         except ValueError as error:
-            # One bad row must not stop a resource for ever; but nothing is concluded from its absence.
+            # One bad row must not stop a resource forever, but then a missing record proves nothing.
             statistics.unreadable += 1
             statistics.failed(f"skipped an item: {error}", self._clock.now_us())
             run.complete = False
             return None
         run.records_seen += 1
-        if run.judge_deletes:
+        if run.find_deletes:
             run.seen.add(key)
         if resource.incremental is not None:
             at = record_version(value, resource.incremental.cursor_path)
@@ -240,7 +240,7 @@ class Poller:
                 run.highest = at
         return copy
 
-    def _moved(self, run: Run, first: PullResponse, walk: Walk, tag: str) -> dict[str, Any]:
+    def _moved(self, run: Run, first: PullResponse, walk: PageWalk, tag: str) -> dict[str, Any]:
         """What of the state moves with the last page."""
         state = self._writer.state
         single = walk.pages == 1  # validators of page one say nothing of page two
@@ -259,35 +259,35 @@ class Poller:
 
     # -- deletes -----------------------------------------------------------------------------------------
 
-    async def _judge_deletes(self, run: Run) -> None:
+    async def _find_deletes(self, run: Run) -> None:
         writer, rule = self._writer, self._resource.deletes
         missing, live = await self._missing(run)
-        verdict = decide(missing, live, rule.max_ratio)
+        decision = decide(missing, live, rule.max_ratio)
         writer.statistics.scans += 1
-        if verdict.braked:
-            writer.statistics.braked += 1
+        if decision.stopped_by_ratio:
+            writer.statistics.stopped_by_ratio += 1
             writer.statistics.failed(
-                f"a scan missed {len(missing)} of {live} records ({verdict.ratio:.0%}, max_ratio is "
+                f"a scan missed {len(missing)} of {live} records ({decision.ratio:.0%}, max_ratio is "
                 f"{rule.max_ratio:.0%}): nothing was deleted",
                 self._clock.now_us(),
             )
-            writer.engine_state.suspects = []
-        suspects = verdict.suspects[:MAX_SUSPECTS]
+            writer.engine_state.candidates = []
+        candidates = decision.candidates[:MAX_CANDIDATES]
         if rule.confirm == "get" and self._resource.item_path:
-            copies, failure = await self._fetcher.fetch_all([(key, run.origin) for key in suspects])
-            run.requests += len(suspects)
+            copies, failure = await self._fetcher.fetch_all([(key, run.origin) for key in candidates])
+            run.requests += len(candidates)
             if failure is not None:  # those stay known, and the next scan asks again
                 writer.statistics.failed(failure.message, self._clock.now_us())
         else:
-            gone = twice_missing(suspects, writer.engine_state.suspects)
-            writer.engine_state.suspects = sorted(set(suspects) - set(gone))
+            gone = twice_missing(candidates, writer.engine_state.candidates)
+            writer.engine_state.candidates = sorted(set(candidates) - set(gone))
             copies = [self._tombstone(key, run) for key in gone]
         for at in range(0, len(copies), MAX_ROWS):
             run.applied.add(await writer.apply(copies[at : at + MAX_ROWS]))
         await writer.save(scanned_at_us=self._clock.now_us())
 
     async def _missing(self, run: Run) -> tuple[list[str], int]:
-        """(live keys the scan did not show, how many are live). What came after the scan began is no suspect."""
+        """(live keys that the scan did not show, number of live records). Later records are not missing."""
         missing: list[str] = []
         live = 0
         after: str | None = None

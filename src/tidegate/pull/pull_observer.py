@@ -1,8 +1,8 @@
-"""What pulls on demand show of records that are kept: an item newer than its record is a change found by a pull.
+"""Compares items that pulls on demand returned with the records: a newer item is a change found by a pull.
 
-Owns what waits to be compared, bounded in number and size: a pull never waits for it, and what finds no room is left
-to the next poll. Knows no HTTP. Invariant: the records are written only when there is a change, so that pulls that
-show nothing new cost one look at a record. Crash: what waits is lost, and the next poll finds it.
+Owns the items to be compared, bounded in number and size: a pull never waits for the comparison, and the next poll
+finds what did not fit. Knows no HTTP. Invariant: records are written only when there is a change, so a pull without
+one costs one read of a record. Crash: items not yet compared are lost, and the next poll finds the change.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tidegate.core.model import Origin
 from tidegate.pull.fetch import Fetcher
 from tidegate.pull.record_writer import RecordWriter
 from tidegate.pull.sources import PullResponse
-from tidegate.rules.sync.merge import Verdict, judge
+from tidegate.rules.sync.merge import MergeDecision, merge
 from tidegate.store import Records
 
 MAX_WAITING = 32
@@ -31,18 +31,18 @@ class PullObserver:
         self._fetcher = fetcher
         self._clock = clock
         self._waiting: dict[str, PullResponse] = {}
-        self._heard = asyncio.Event()
+        self._wake = asyncio.Event()
 
-    def show(self, key: str, response: PullResponse) -> None:
-        """A pull of the item `key` was answered by the source."""
+    def observe(self, key: str, response: PullResponse) -> None:
+        """The source answered a pull of the item `key`."""
         if len(self._waiting) < MAX_WAITING and len(response.body) <= MAX_BODY_BYTES:
             self._waiting[key] = response
-            self._heard.set()
+            self._wake.set()
 
     async def run(self) -> None:
         while True:
-            await self._heard.wait()
-            self._heard.clear()
+            await self._wake.wait()
+            self._wake.clear()
             waiting, self._waiting = self._waiting, {}
             try:
                 await self._compare(waiting)
@@ -55,8 +55,8 @@ class PullObserver:
             try:
                 copies.append(self._fetcher.read(key, response, Origin.PULL))
             except (TidegateError, ValueError):
-                continue  # the caller has his answer; that it is no record is for a poll to say
+                continue  # the caller has the answer; a poll reports an item that cannot be read
         known = await self._records.known(self._writer.source, self._writer.name, [copy.key for copy in copies])
-        news = [copy for copy in copies if judge(known.get(copy.key), copy, can_fetch=False) is Verdict.STORE]
+        news = [copy for copy in copies if merge(known.get(copy.key), copy, can_fetch=False) is MergeDecision.STORE]
         if news:
             await self._writer.apply(news)

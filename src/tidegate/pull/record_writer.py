@@ -1,11 +1,11 @@
 """The only writer of one resource's records: merges copies into them and makes the changes.
 
-Owns the resource's state (cursor, validators, position in the log, counters, memo) and the transaction in which
-records, change events and state move together. Knows no HTTP and no schedule: copies are handed in, told or read.
-Invariant: a change event exists exactly when its record's number moved, and the state never runs ahead of the records.
+Owns the resource's state (cursor, validators, committed offset, counters, engine state) and the transaction that writes
+records, change events and state together. Knows no HTTP and no schedule: callers hand in copies. Invariant: a change
+event exists exactly when its record's number moved, and the state is never ahead of the records.
 
-Crash: a commit is whole or absent. After a commit that failed the memory is thrown away and read back from the store,
-so what was or was not written is seen before anything is written again.
+Crash: a commit is whole or absent. After a failed commit the writer reads its state back from the store before it
+writes again, so it knows what was written.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tidegate.core.spec import Resource
 from tidegate.pull.statistics import Statistics
 from tidegate.pull.yielding import Yielder
 from tidegate.rules.language.view import event_view
-from tidegate.rules.sync.merge import Copy, Verdict, compare, judge, stored, version_instant
+from tidegate.rules.sync.merge import Copy, MergeDecision, compare, merge, stored, version_instant
 from tidegate.store import RecordCommit, ResourceState, Store
 
 MAX_ROWS = 500  # of one transaction
@@ -35,24 +35,24 @@ Mark = tuple[int, str]  # since when, origin
 
 
 class Router(Protocol):
-    """The routing decision in force. `decide` answers from memory, None when it must intern a new decision."""
+    """The active routing decision. `decide` answers from memory, None when it must intern a new decision."""
 
     def decide(self, source: str, type_: str, view: View, resource: str, /) -> int | None: ...
 
     async def decide_slow(self, source: str, type_: str, view: View, resource: str, /) -> int: ...
 
 
-class Memo(msgspec.Struct, omit_defaults=True):
-    """What the engine keeps beside the named columns."""
+class EngineState(msgspec.Struct, omit_defaults=True):
+    """What the engine stores besides the named columns, as JSON."""
 
-    begun: bool = False  # the position in the log was set
-    dirty: dict[str, Mark] = {}  # by key: to be fetched
-    suspects: list[str] = []  # missing in the last scan (confirm = "second_scan")
+    begun: bool = False  # the committed offset was set
+    dirty: dict[str, Mark] = {}  # by key: to be fetched (key -> since when, origin)
+    candidates: list[str] = []  # missing in the last scan (confirm = "second_scan")
     validated: str = ""  # the request that etag and last_modified belong to
 
 
 class Applied(msgspec.Struct):
-    """What became of a slice of copies."""
+    """Counts of the decisions for a slice of copies."""
 
     created: int = 0
     updated: int = 0
@@ -71,7 +71,7 @@ class Applied(msgspec.Struct):
 
 
 class RecordWriter:
-    """One resource's records. `apply` calls are serialised."""
+    """One resource's records. Calls of `apply` run one at a time."""
 
     def __init__(
         self, store: Store, router: Router, clock: Clock, source: str, name: str, resource: Resource, fence: int
@@ -81,24 +81,24 @@ class RecordWriter:
         self.resource = resource
         self.state = ResourceState(source, name)
         self.statistics = Statistics()
-        self.engine_state = Memo()
+        self.engine_state = EngineState()
         self._store = store
         self._router = router
         self._clock = clock
         self._fence = fence
         self._can_fetch = bool(resource.item_path)
-        self.webhooks = 0  # slices of webhooks that were merged; a list that was asked for before one may be behind it
+        self.webhooks = 0  # slices of webhooks that were merged: a list requested before one may be older than it
         self._lock = asyncio.Lock()
-        self._doubt = False  # a commit failed: memory may differ from the store
+        self._stale = False  # a commit failed: memory may differ from the store, so read it again
         self._writing: asyncio.Future[Any] | None = None
 
     async def load(self) -> None:
         """Read the state back."""
         self.state = await self._store.records.state(self.source, self.name)
         self.statistics = msgspec.json.decode(self.state.statistics, type=Statistics)
-        self.engine_state = msgspec.json.decode(self.state.engine_state, type=Memo)
+        self.engine_state = msgspec.json.decode(self.state.engine_state, type=EngineState)
         self.statistics.since_us = self.statistics.since_us or self._clock.now_us()
-        self._doubt = False
+        self._stale = False
 
     async def apply(
         self,
@@ -108,18 +108,17 @@ class RecordWriter:
         fetched: Sequence[tuple[str, Mark]] = (),
         **moved: Any,
     ) -> Applied:
-        """Merge at most MAX_ROWS copies and commit, with what of the state `moved`.
+        """Merge at most MAX_ROWS copies and commit them with the columns of the state in `moved`.
 
-        `silent`: what polls find makes records and no events (the first snapshot). `fetched`: marks of
-        `engine_state.dirty`
-        that need no fetch any more, unless they became dirty again since. Raises what the store raises; nothing may
-        be assumed then, and the next call looks.
+        `silent`: make records and no events (the first snapshot). `fetched`: entries of `engine_state.dirty` that need
+        no fetch any more, unless they became dirty again since. Raises the store's errors; then the outcome is unknown,
+        and the next call reads the state again.
         """
         async with self._lock:
-            if self._doubt:
+            if self._stale:
                 await self.close()
                 await self.load()
-            self._doubt = True
+            self._stale = True
             applied, records, changes = await self._merge(copies, silent)
             for key, mark in fetched:
                 if (
@@ -134,16 +133,16 @@ class RecordWriter:
         await self.apply((), **moved)
 
     def note_offset(self, offset: int) -> None:
-        """The log held nothing for this resource up to `offset`; written with the next commit."""
+        """The log has nothing for this resource up to `offset`. Written with the next commit."""
         if offset > self.state.committed_offset:
             self.state = msgspec.structs.replace(self.state, committed_offset=offset)
 
     async def close(self) -> None:
-        """Wait for a commit that is under way, so that whoever reads next reads what it wrote."""
+        """Wait for a commit that is under way, so that the next reader sees what it wrote."""
         if self._writing is not None:
             await asyncio.wait({self._writing})
             if not self._writing.cancelled():
-                self._writing.exception()  # seen: whoever waited for it may have left
+                self._writing.exception()  # mark the error as retrieved: the task that waited may be gone
 
     # -- merging -----------------------------------------------------------------------------------------
 
@@ -157,19 +156,19 @@ class RecordWriter:
         for copy in copies:
             await yielder.pause()
             before = moved.get(copy.key) or known.get(copy.key)
-            verdict = judge(before, copy, can_fetch=self._can_fetch)
-            if verdict is Verdict.SAME:
+            decision = merge(before, copy, can_fetch=self._can_fetch)
+            if decision is MergeDecision.SAME:
                 applied.same += 1
-            elif verdict is Verdict.OLDER:
+            elif decision is MergeDecision.OLDER:
                 applied.older += 1
                 self.statistics.older += 1
-            elif verdict is Verdict.FETCH:
+            elif decision is MergeDecision.FETCH:
                 applied.to_fetch += 1
                 self.engine_state.dirty[copy.key] = (copy.answered_at_us, copy.origin.value)
             else:
                 after = stored(before, copy, now_us, self.source, self.name)
                 moved[copy.key] = after
-                change = compare(before, copy, self.resource.ignore) if verdict is Verdict.STORE else None
+                change = compare(before, copy, self.resource.ignore) if decision is MergeDecision.STORE else None
                 if change is None:
                     applied.same += 1
                 elif not silent:
@@ -179,7 +178,7 @@ class RecordWriter:
         return applied, list(moved.values()), events
 
     async def _event(self, change: Change, before: RecordState | None, after: RecordState, now_us: int) -> NewEvent:
-        told = {
+        content = {
             "resource": self.name,
             "before": msgspec.Raw(before.body) if before is not None and change.before is not None else None,
             "fields": change.fields,
@@ -200,7 +199,7 @@ class RecordWriter:
             # NUL first: no delivery id that comes over HTTP can be this one and so swallow a change.
             dedupe_id=f"\0{self.name}/{after.key}/{change.number}",
             body_hash=after.hash,
-            change=msgspec.json.encode(told),
+            change=msgspec.json.encode(content),
         )
         view = partial(event_view, event)
         audience = self._router.decide(self.source, event.type, view, self.name)
@@ -219,5 +218,5 @@ class RecordWriter:
         commit = RecordCommit(self.source, self.name, records, changes, state, self._fence)
         self._writing = asyncio.ensure_future(self._store.records.commit(commit))
         await asyncio.shield(self._writing)
-        self._doubt = False
+        self._stale = False
         self.state = state

@@ -1,9 +1,8 @@
-"""One resource at work: its schedule, its reader of the log, its fetch-backs, and the record writer they all write
-through.
+"""Runs one resource: its schedule, its reader of the log, its fetch-backs, and the record writer that all of them use.
 
-Owns three tasks and nothing durable of its own: what is due follows from the state in the store. Knows the source only
-through `SourceClient`. Invariant: one run at a time, one writer. Crash: the next start reads the state, goes on in the
-log from the position that was committed, and polls when it is due.
+Owns the tasks and nothing durable: what is due follows from the state in the store. Knows the source only through
+`SourceClient`. Invariant: one run at a time, one writer. Crash: the next start reads the state, goes on in the log from
+the committed offset, and polls when it is due.
 """
 
 from __future__ import annotations
@@ -32,12 +31,12 @@ from tidegate.store import ResourceState, Store
 
 log = logging.getLogger("tidegate.pull")
 RETRY_FIRST_SECONDS = 5.0  # after a failure: 5, 10, 20 ... and never later than the schedule
-RESTART_SECONDS = 5.0  # after a fault that ended a resource's work
+RESTART_SECONDS = 5.0  # after an error that stopped a resource
 START_SPREAD_SECONDS = 2.0  # polls that are due at a start are spread over this long
 
 
 class PollReport(msgspec.Struct, frozen=True):
-    """One finished run. `error` is "" when it went through; what the other fields count is committed either way."""
+    """One finished run. `error` is "" when it succeeded; what the other fields count is committed in both cases."""
 
     id: str
     source: str
@@ -56,7 +55,7 @@ class PollReport(msgspec.Struct, frozen=True):
 
 
 class ResourceEngine:
-    """Started with `start`, stopped with `stop`; both wait until it is so."""
+    """One resource. `stop` waits until its tasks have ended and its last commit is done."""
 
     def __init__(
         self,
@@ -66,7 +65,7 @@ class ResourceEngine:
         source: SourceClient,
         name: str,
         resource: Resource,
-        told: Callable[[], int],
+        published_offset: Callable[[], int],
     ) -> None:
         self.source = source
         self.name = name
@@ -75,11 +74,11 @@ class ResourceEngine:
         self._store = store
         self._router = router
         self._clock = clock
-        self._told = told
-        self._begin_at = told()  # a resource that is new reads webhooks from here on
+        self._published_offset = published_offset
+        self._begin_at = published_offset()  # a resource that is new reads webhooks from here on
         self._label = f"resource {source.name}/{name}"
         self._ready = asyncio.Event()
-        self._heard = asyncio.Event()
+        self._wake = asyncio.Event()
         self._to_fetch = asyncio.Event()
         self._polling = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -99,7 +98,7 @@ class ResourceEngine:
 
     def _build(self) -> None:
         self._fetcher = Fetcher(self.source, self.name, self.resource, self.writer, self._clock)
-        self._shown = PullObserver(self.writer, self._store.records, self._fetcher, self._clock)
+        self._observer = PullObserver(self.writer, self._store.records, self._fetcher, self._clock)
         self._webhooks = WebhookReader(self._store.log, self.writer, self.resource, self._to_fetch.set)
         self._poller = Poller(
             self.source, self.resource, self.writer, self._store.records, self._fetcher, self._clock, self.catch_up
@@ -111,7 +110,7 @@ class ResourceEngine:
         self._tasks.add(asyncio.create_task(self._run(), name=self._label))
 
     async def stop(self) -> None:
-        """Requests under way are given up; a commit under way is waited for, so that a successor reads it."""
+        """Cancel requests that are under way and wait for a commit, so that a successor reads it."""
         tasks = set(self._tasks)
         for task in tasks:
             task.cancel()
@@ -121,22 +120,20 @@ class ResourceEngine:
         self._ready.clear()
 
     async def _run(self) -> None:
-        """A poller that looks alive and is not is the worst failure: whatever ends the work is told and retried."""
+        """Work, and start again after any error: a resource must never stop without a log line."""
         while True:
             try:
                 await self._work()
             except TidegateError as error:
                 log.warning("%s stopped, goes on in %g s: %s", self._label, RESTART_SECONDS, error.message)
-            except Exception:  # a fault of ours must not end a resource for good
+            except Exception:  # an internal error must not stop a resource forever
                 log.exception("%s failed, goes on in %g s", self._label, RESTART_SECONDS)
             self._ready.clear()
             await self._end_run()
             await asyncio.sleep(RESTART_SECONDS)
 
     async def _end_run(self) -> None:
-        """One that was asked for by hand outlives the work; the record writer it writes with must not meet the next
-        one.
-        """
+        """A run that a person started outlives the work: end it, so that two record writers never write at once."""
         if self._run_by is not None:
             self._run_by.cancel()
             await asyncio.wait({self._run_by})
@@ -150,13 +147,13 @@ class ResourceEngine:
             self.writer.engine_state.begun = True
             await self.writer.save(committed_offset=max(self.writer.state.committed_offset, self._begin_at))
         self._schedule_first()
-        self._heard.set()
+        self._wake.set()
         self._ready.set()
         if self.writer.engine_state.dirty:
             self._to_fetch.set()
         works = {
             asyncio.create_task(work)
-            for work in (self._follow(), self._fetch_back(), self._shown.run(), self._keep_schedule())
+            for work in (self._follow(), self._fetch_back(), self._observer.run(), self._keep_schedule())
         }
         try:
             done, _ = await asyncio.wait(works, return_when=asyncio.FIRST_EXCEPTION)
@@ -169,29 +166,29 @@ class ResourceEngine:
 
     # -- the log -----------------------------------------------------------------------------------------
 
-    def hear(self, event: Event) -> None:
-        """A hint from the log's listener."""
+    def on_published(self, event: Event) -> None:
+        """Wake up for an event that was published."""
         if self._webhooks.concerns(event):
-            self._heard.set()
+            self._wake.set()
 
-    def show(self, key: str, response: PullResponse) -> None:
-        """A pull of an item was answered: it may be newer than the record."""
-        self._shown.show(key, response)
+    def observe(self, key: str, response: PullResponse) -> None:
+        """The source answered a pull of an item: it may be newer than the record."""
+        self._observer.observe(key, response)
 
     async def catch_up(self) -> None:
-        """Apply what the log has told so far."""
-        await self._webhooks.catch_up(self._told())
+        """Apply the events published so far."""
+        await self._webhooks.catch_up(self._published_offset())
 
     async def _follow(self) -> None:
         if self.resource.webhook is None:
             return
         while True:
-            await self._heard.wait()
-            self._heard.clear()
+            await self._wake.wait()
+            self._wake.clear()
             try:
                 await self.catch_up()
             except TidegateError as error:
-                self._heard.set()
+                self._wake.set()
                 self.writer.statistics.failed(error.message, self._clock.now_us())
                 await asyncio.sleep(error.retry_after_seconds or 1.0)
 
@@ -211,7 +208,7 @@ class ResourceEngine:
                     await asyncio.sleep(max(wait, error.retry_after_seconds or 0.0))
 
     async def _fetch_some(self) -> TidegateError | None:
-        """Fetch a few of the dirty records, longest waiting first, and commit what came."""
+        """Fetch a few of the dirty records, the oldest first, and commit the copies."""
         dirty = sorted(self.writer.engine_state.dirty.items(), key=lambda pair: pair[1][0])[: AT_ONCE * 4]
         high_water_marks = dict(dirty)
         try:
@@ -220,9 +217,9 @@ class ResourceEngine:
                 await self.writer.apply(copies, fetched=[(copy.key, high_water_marks[copy.key]) for copy in copies])
         except TidegateError as error:
             return error
-        self._webhooks.room(len(self.writer.engine_state.dirty))
+        self._webhooks.fetched(len(self.writer.engine_state.dirty))
         if failure is not None and failure.code == "page_unreadable":
-            # What cannot be read now will hardly be readable in a second: leave those to the next poll or webhook.
+            # An item that cannot be read now stays unreadable: leave it to the next poll or webhook.
             fetched = {copy.key for copy in copies}
             await self.writer.apply((), fetched=[pair for pair in dirty if pair[0] not in fetched])
         return failure
@@ -257,14 +254,14 @@ class ResourceEngine:
             wait = (self._due_us[origin] - self._clock.now_us()) / 1_000_000
             if wait > 0:
                 await asyncio.sleep(min(wait, 3600.0))
-                continue  # a run asked for by hand may have moved it
+                continue  # a run that a person started may have moved it
             await self._poll_in_turn(origin)
 
     async def poll(self, origin: Origin | None = None) -> PollReport:
         """Run now, after a run that is under way. Without `origin` a poll when the resource polls, else a reconcile.
 
-        The run belongs to the engine: a caller who leaves does not end it, an engine that stops or begins anew does,
-        and then this raises Conflict with code `reconfigured`.
+        The run belongs to the engine: it goes on when the caller disconnects. When the engine stops or starts again,
+        this raises Conflict with code `reconfigured`.
         """
         run = asyncio.create_task(self._poll_in_turn(origin))
         self._tasks.add(run)
@@ -272,7 +269,7 @@ class ResourceEngine:
         await asyncio.wait({run})
         if run.cancelled():
             raise Conflict(
-                f"{self.source.name}/{self.name} was stopped or configured anew during the run",
+                f"{self.source.name}/{self.name} was stopped or configured again during the run",
                 hint=f"tidegate poll {self.source.name}/{self.name}",
                 code="reconfigured",
                 retryable=True,
@@ -327,7 +324,7 @@ class ResourceEngine:
     async def _finish(self, origin: Origin, found: int, error: TidegateError | None) -> None:
         """Count the run and note when it was. A failed one does not count as done: its time stays.
 
-        `found`: changes, and copies in doubt. What is to be fetched is a change that the fetch-back will make.
+        `found`: changes, and copies that need a fetch-back, which will make the change.
         """
         now_us = self._clock.now_us()
         statistics = self.writer.statistics
@@ -362,7 +359,7 @@ class ResourceEngine:
 
 
 def shape_of(resource: Resource, state: ResourceState, statistics: Statistics | None = None) -> dict[str, object]:
-    """What the store tells of a resource: all there is to see of one that runs on another node."""
+    """The figures that the store has of a resource, also of one that runs on another node."""
     counted = statistics or msgspec.json.decode(state.statistics, type=Statistics)
     return {
         **counted.shape(),

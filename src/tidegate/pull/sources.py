@@ -1,8 +1,8 @@
-"""How one source is asked: URLs, credentials, and the one rate budget that all who ask it share.
+"""Requests to one source: URLs, credentials, and the rate limit that pulls, polls and fetch-backs share.
 
-Owns the building of requests from the configuration and the promise that a credential goes to the source's own
-origin and nowhere else. Knows nothing of records, caches or schedules. The HTTP client is handed in; what it needs to
-do is the protocol below. Invariant: every request passes `SourceClient.request`, so the budget sees them all.
+Owns building requests from the configuration, and that a credential goes only to the origin of its source. Knows no
+records, caches or schedules. The HTTP client is handed in; `PullClient` says what it must do. Invariant: every request
+goes through `SourceClient.request`, so the rate limit counts all of them. Crash: nothing here is durable.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from tidegate.rules.sync.paginators import origin_of
 from tidegate.rules.sync.upstream_rate_limit import UpstreamRateLimit
 
 MAX_ANSWER_BYTES = 16 << 20
-POLL_PATIENCE_SECONDS = 60.0  # a poll waits this long for the budget, then gives up and is scheduled anew
+POLL_PATIENCE_SECONDS = 60.0  # the longest that a poll waits for the rate limit at once
 
 Params = Iterable[tuple[str, str]]
 
 
 class PullResponse(Protocol):
-    """An answer, read whole, its content encoding undone."""
+    """A complete answer with its content encoding undone."""
 
     @property
     def status(self) -> int: ...
@@ -42,10 +42,11 @@ class PullResponse(Protocol):
 
 
 class PullClient(Protocol):
-    """What is asked of `tidegate.outbound.http`.
+    """The interface of `tidegate.outbound.http`.
 
-    The URL's path is encoded already and is sent as it stands. Redirects may be followed within `origins` only.
-    Raises UpstreamTimeout, UpstreamError (no usable answer) or Blocked (the address guard); any status is an answer.
+    The path and query of the URL are encoded already and are sent unchanged. Redirects may be followed within
+    `origins` only. Raises UpstreamTimeout, UpstreamError (no usable answer) or Blocked (the address guard); any status
+    is an answer.
     """
 
     async def request(
@@ -63,23 +64,23 @@ class PullClient(Protocol):
 
 
 class SourceClient:
-    """One source as it is configured now. Its budget outlives it when only the configuration changes."""
+    """One source as configured now. Its rate limit stays when the rest of the configuration changes."""
 
     def __init__(
-        self, name: str, api: ApiInput, client: PullClient, clock: Clock, budget: UpstreamRateLimit | None = None
+        self, name: str, api: ApiInput, client: PullClient, clock: Clock, rate_limit: UpstreamRateLimit | None = None
     ) -> None:
         self.name = name
         self.api = api
         self.origin = origin_of(api.base_url)
         self.timeout_seconds = seconds(api.timeout)
-        self.budget = budget or UpstreamRateLimit(per_second(api.rate) if api.rate else None)
+        self.rate_limit = rate_limit or UpstreamRateLimit(per_second(api.rate) if api.rate else None)
         self.requests = 0
         self._client = client
         self._clock = clock
         self._origins = frozenset({self.origin})
         self._auth_headers, self._auth_params = _credentials(api)
 
-    # -- what to ask -------------------------------------------------------------------------------------
+    # -- building requests -------------------------------------------------------------------------------------
 
     def list_url(self, resource: Resource) -> tuple[str, list[tuple[str, str]]]:
         """(URL, parameters) of a resource's list, without credentials."""
@@ -104,10 +105,10 @@ class SourceClient:
         return url, parse_qsl(both, keep_blank_values=True)
 
     def without_credentials(self, params: Params) -> list[tuple[str, str]]:
-        """Parameters of a caller or of a next link, save those that carry the source's auth."""
+        """Parameters of a caller or of a next link without those that carry the credentials of the source."""
         return [(name, value) for name, value in params if name not in self._auth_params]
 
-    # -- asking ------------------------------------------------------------------------------------------
+    # -- requests ----------------------------------------------------------------------------------------
 
     async def request(
         self,
@@ -117,15 +118,15 @@ class SourceClient:
         headers: dict[str, str] | None = None,
         patience_seconds: float | None = None,
     ) -> PullResponse:
-        """GET within the budget. Waits for it at most `patience_seconds` (the source's timeout unless said).
+        """GET within the rate limit. Waits for it at most `patience_seconds` (default: the timeout of the source).
 
-        UpstreamError with code upstream_rate_limited when the budget would hold it longer; nothing was sent then.
+        UpstreamError with code upstream_rate_limited when the wait would be longer; then nothing was sent.
         """
         if origin_of(url) != self.origin:
             raise UpstreamError(
                 f"{origin_of(url)} is not {self.origin}: no credential leaves its origin", code="page_foreign"
             )
-        await self._wait_for_budget(self.timeout_seconds if patience_seconds is None else patience_seconds)
+        await self._wait_for_rate_limit(self.timeout_seconds if patience_seconds is None else patience_seconds)
         self.requests += 1
         response = await self._client.request(
             "GET",
@@ -141,30 +142,30 @@ class SourceClient:
             max_bytes=MAX_ANSWER_BYTES,
             origins=self._origins,
         )
-        self.budget.observe(response.status, response.headers, self._clock.monotonic(), self._clock.now_us())
+        self.rate_limit.observe(response.status, response.headers, self._clock.monotonic(), self._clock.now_us())
         return response
 
-    async def _wait_for_budget(self, patience_seconds: float) -> None:
+    async def _wait_for_rate_limit(self, patience_seconds: float) -> None:
         while True:
-            wait = self.budget.wait_seconds(self._clock.monotonic())
+            wait = self.rate_limit.wait_seconds(self._clock.monotonic())
             if wait > patience_seconds:
                 raise UpstreamError(
-                    f"{self.name} may not be asked for another {wait:.0f} s (its rate limit, or `rate` of the source)",
+                    f"{self.name} is rate limited for another {wait:.0f} s (its rate limit, or `rate` of the source)",
                     code="upstream_rate_limited",
                     hint="wait, or raise `rate` in [sources.NAME.api] if the source allows more",
                     retry_after_seconds=wait,
                 )
-            wait = self.budget.reserve(self._clock.monotonic())
-            refused = self.budget.refused_until
+            wait = self.rate_limit.reserve(self._clock.monotonic())
+            refused = self.rate_limit.refused_until
             if wait > 0:
                 await asyncio.sleep(wait)
-            if self.budget.refused_until <= refused:
+            if self.rate_limit.refused_until <= refused:
                 return
-            patience_seconds -= wait  # the source said stop meanwhile
+            patience_seconds -= wait  # the source answered with a rate limit meanwhile
 
 
 def segment(key: str) -> str:
-    """A key as one encoded path segment. BadRequest for those that no encoding keeps from being a path of their own."""
+    """A key as one encoded path segment. BadRequest for keys that a path cannot carry, such as ".."."""
     if key in ("", ".", "..") or "\0" in key:
         raise BadRequest(f"{key!r} cannot be a key in a path", hint="a key is one path segment, and neither . nor ..")
     try:
@@ -174,7 +175,7 @@ def segment(key: str) -> str:
 
 
 def _credentials(api: ApiInput) -> tuple[dict[str, str], dict[str, str]]:
-    """(headers, query parameters) that authenticate us."""
+    """(headers, query parameters) with the credentials."""
     auth = api.auth
     if isinstance(auth, BearerAuth):
         return {"Authorization": f"Bearer {auth.token}"}, {}

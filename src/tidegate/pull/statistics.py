@@ -1,8 +1,8 @@
-"""What one resource costs and brings: requests made, changes found, seconds late.
+"""The figures of one resource: requests made, changes found, seconds of delay.
 
-Owns the counters kept as JSON in the resource's state, and their shape in `GET /stats`. They are written in the
-transaction of what they count, so they are as durable as the changes and never count one twice. Staleness is kept
-only where the source says when a record changed; a number made up from poll times would be no measurement.
+Owns the counters in the state of the resource, and their schema in `GET /stats`. Knows no engine. Invariant: the
+transaction of a change writes its counters too, so a change is counted once. Staleness is kept only where the source
+says when a record changed. Crash: the counters are as durable as the changes.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class Statistics(msgspec.Struct, omit_defaults=True):
     updated: int = 0
     deleted: int = 0
     by_origin: dict[str, int] = {}
-    webhooks: int = 0  # events of the source that told of this resource
+    webhooks: int = 0  # webhooks of the source with a record of this resource
     older: int = 0  # copies ignored because they were older, or not provably newer
     unreadable: int = 0  # items or webhooks without a key
     fetch_backs: int = 0
     scans: int = 0
-    braked: int = 0  # scans that found too many records missing
+    stopped_by_ratio: int = 0  # scans that missed more records than max_ratio allows: nothing was deleted
     last_error: str = ""
     last_error_at_us: int | None = None
     failing_since_us: int | None = None  # the first failed poll since one that succeeded
@@ -99,7 +99,7 @@ class Statistics(msgspec.Struct, omit_defaults=True):
             "unreadable": self.unreadable,
             "fetch_backs": self.fetch_backs,
             "scans": self.scans,
-            "braked_scans": self.braked,
+            "scans_stopped_by_ratio": self.stopped_by_ratio,
             "errors": self.errors,
             "last_error": self.last_error or None,
             "last_error_at": rfc3339(self.last_error_at_us),
@@ -110,7 +110,7 @@ class Statistics(msgspec.Struct, omit_defaults=True):
 
 
 def quantile(ordered: list[float], share: float) -> float | None:
-    """Nearest rank; None of nothing."""
+    """The nearest-rank quantile; None for an empty list."""
     if not ordered:
         return None
     rank = -int(-share * len(ordered) // 1)  # rounded up

@@ -1,9 +1,9 @@
-"""The records' reader of the log: webhooks of the source, applied to the resource in the order they came.
+"""Reads the log for one resource: applies webhooks of the source to its records, in the order of the log.
 
-Owns the position of one resource in the log. That something came is a hint from outside; events are read from the
-store, from the own position on, so that nothing is lost between a start and the first hint. Invariant: the position
-moves in the transaction of the records it speaks of, or over events that are none of ours. Crash: reading goes on
-from there, and what is read twice compares as equal.
+Owns the committed offset of one resource. A notification only wakes it; events are read from the store from the
+committed offset on, so none is lost between a start and the first notification. Knows no HTTP. Invariant: the offset
+moves in the transaction of the records it covers, or over events that do not concern the resource. Crash: reading goes
+on from the committed offset, and an event read twice compares as equal.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SLICE_EVENTS = 100  # read at once: bodies are up to 1 MiB each
 
 
 class WebhookReader:
-    """Brings one resource's records up to a place in the log."""
+    """Brings the records of one resource up to an offset of the log."""
 
     def __init__(self, log: Log, writer: RecordWriter, resource: Resource, wake_fetches: Callable[[], None]) -> None:
         self._log = log
@@ -37,10 +37,10 @@ class WebhookReader:
 
     def concerns(self, event: Event) -> bool:
         """Whether an event of the source is worth waking up for."""
-        return self._rule is not None and self._rule.tells(event)
+        return self._rule is not None and self._rule.matches(event)
 
-    def room(self, dirty: int) -> None:
-        """Told after fetches: how many records still wait for theirs."""
+    def fetched(self, dirty: int) -> None:
+        """Call after fetch-backs, with the number of records that still need one."""
         if dirty < MAX_DIRTY:
             self._room.set()
 
@@ -67,7 +67,7 @@ class WebhookReader:
             writer.note_offset(last)
             return
         writer.webhooks += 1
-        # A webhook moves records without the list having changed for us: the validators of the list are void.
+        # A webhook changes records without a new list, so the validators of the list are no longer valid.
         applied = await writer.apply(copies, committed_offset=last, etag=None, last_modified=None)
         if applied.to_fetch:
             self._wake_fetches()
@@ -79,7 +79,7 @@ class WebhookReader:
         yielder = Yielder()
         for event in events:
             await yielder.pause()
-            if not rule.tells(event):
+            if not rule.matches(event):
                 continue
             self._writer.statistics.webhooks += 1
             try:

@@ -1,4 +1,4 @@
-"""Long work in slices: whoever parses or compares many items lets the loop breathe in between.
+"""Cooperative yielding: code that parses or compares many items gives the event loop a turn in between.
 
 One event loop serves the whole process; a page of ten thousand items takes a tenth of a second to work through.
 Owns nothing and cannot fail.

@@ -23,7 +23,7 @@ def fed(live: ActiveConfiguration, event: Event) -> list[str]:
 
 
 def _tells(spec: Resource, event: Event) -> bool:
-    return spec.webhook is not None and WebhookRule(spec.webhook).tells(event)
+    return spec.webhook is not None and WebhookRule(spec.webhook).matches(event)
 
 
 def fed_unrouted(stats: Stats) -> int:

@@ -1,7 +1,7 @@
-"""One spelling of a JSON value, and its 16-byte hash: how two copies of a record are told apart.
+"""The canonical bytes of a JSON value and their 16-byte hash, which show whether two copies of a record differ.
 
-Owns parsing of what a source sent into plain values, and their canonical bytes: keys sorted, no spaces, a number
-with an integral value written as an integer (1.0 is 1, true is not). May not know what a record is. Invariant:
+Owns parsing what a source sent into plain values, and their canonical bytes: keys sorted, no spaces, a number
+with an integral value written as an integer (1.0 is 1, true is not). Knows no records. Invariant:
 equal JSON values give equal bytes, whatever their order of keys or spelling of numbers and strings. Hostile input
 (depth, lone surrogates, numbers out of range) is a ValueError or a replaced character, never a crash.
 """
@@ -20,12 +20,12 @@ import msgspec
 MAX_DEPTH = 64  # as deep as filters see; no API is known to nest deeper than about 20
 HASH_BYTES = 16
 
-# What msgspec writes for a float: "1.0", "1e22". A match inside a string only costs the slow way.
+# What msgspec writes for a float: "1.0", "1e22". A match inside a string only costs time.
 _FLOAT = re.compile(rb"[0-9](?:\.0(?![0-9])|[eE][+-]?[0-9])")
 
 
 def parse_json(data: bytes | memoryview | msgspec.Raw) -> Any:
-    """The value of a JSON text. ValueError when it is none, or is nested too deeply to be handled."""
+    """The value of a JSON text. ValueError when it is not JSON, or is nested too deeply."""
     try:
         return msgspec.json.decode(data)
     except RecursionError:
@@ -35,8 +35,8 @@ def parse_json(data: bytes | memoryview | msgspec.Raw) -> Any:
 
 
 def _parse_lenient(data: bytes) -> Any:
-    """For texts that are JSON to everyone else: lone surrogates, a byte order mark, 1e400. What cannot be kept becomes
-    U+FFFD or text.
+    """Parses what most JSON parsers accept: lone surrogates, a byte order mark, 1e400. What has no value here becomes
+    U+FFFD or a string.
     """
     try:
         value = json.loads(data.decode("utf-8-sig"), parse_constant=_refuse, parse_float=_finite)
@@ -44,7 +44,7 @@ def _parse_lenient(data: bytes) -> Any:
         raise ValueError("JSON is nested too deeply") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 at byte {error.start}") from None
-    return _normal(value, 0, mend=True)
+    return _normal(value, 0, lenient=True)
 
 
 def _refuse(word: str) -> Any:
@@ -73,16 +73,16 @@ def canonical(value: Any, ignore: Iterable[str] = ()) -> bytes:
     except RecursionError:
         raise ValueError("JSON is nested too deeply") from None
     except UnicodeEncodeError:
-        return msgspec.json.encode(_normal(value, 0, mend=True), order="deterministic")
+        return msgspec.json.encode(_normal(value, 0, lenient=True), order="deterministic")
 
 
 def hash_bytes(data: bytes) -> bytes:
-    """16 bytes of canonical ones: equal exactly when those are."""
+    """The 16-byte hash of canonical bytes."""
     return hashlib.blake2b(data, digest_size=HASH_BYTES).digest()
 
 
 def without(value: Any, path: str) -> Any:
-    """A copy of `value` without one dotted path; the same object when there is nothing to take away."""
+    """A copy of `value` without one dotted path; the same object when the path is not there."""
     if not isinstance(value, dict):
         return value
     if path in value:
@@ -105,19 +105,19 @@ def _check_depth(value: Any, depth: int) -> None:
             _check_depth(inner, depth + 1)
 
 
-def _normal(value: Any, depth: int, mend: bool = False) -> Any:
+def _normal(value: Any, depth: int, lenient: bool = False) -> Any:
     if depth > MAX_DEPTH:
         raise ValueError(f"JSON is nested deeper than {MAX_DEPTH}")
     if isinstance(value, dict):
-        return {_text(name, mend): _normal(inner, depth + 1, mend) for name, inner in value.items()}
+        return {_text(name, lenient): _normal(inner, depth + 1, lenient) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_normal(inner, depth + 1, mend) for inner in value]
+        return [_normal(inner, depth + 1, lenient) for inner in value]
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    return _text(value, mend)
+    return _text(value, lenient)
 
 
-def _text(value: Any, mend: bool) -> Any:
-    if not mend or not isinstance(value, str) or value.isascii():
+def _text(value: Any, lenient: bool) -> Any:
+    if not lenient or not isinstance(value, str) or value.isascii():
         return value
     return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

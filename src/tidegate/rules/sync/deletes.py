@@ -1,9 +1,9 @@
-"""When an absence is a delete. Pure.
+"""When a missing record is a delete. Pure.
 
-Owns the decision after a complete scan: which known keys are missing, whether so many may be believed at once (the
-brake), and which still want a second proof. May not know how the proof is got. Invariant: one absence proves
-nothing: offset pages skip live rows while others are deleted, so a missing key is a suspect until the source says
-404 or 410 for it, or a second complete scan misses it too.
+Owns the decision after a complete scan: which known keys are missing, whether so many may be deleted at once (the
+ratio), and which still need a second proof. Knows no HTTP. Invariant: one absence proves nothing, because offset pages
+skip live rows while others are deleted. A missing key is a candidate until the source answers 404 or 410 for it, or a
+second complete scan misses it too.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from collections.abc import Sequence
 import msgspec
 
 
-class ScanVerdict(msgspec.Struct, frozen=True):
-    """`suspects` want their proof; with `braked` there are too many of them and nothing may be deleted."""
+class ScanResult(msgspec.Struct, frozen=True):
+    """`candidates` need a proof. With `stopped_by_ratio` there are too many, and nothing may be deleted."""
 
-    suspects: tuple[str, ...]
-    braked: bool
+    candidates: tuple[str, ...]
+    stopped_by_ratio: bool
     ratio: float
 
 
-def decide(missing: Sequence[str], live: int, max_ratio: float) -> ScanVerdict:
-    """`missing`: known live keys that a complete scan did not show; `live`: how many were known before it."""
+def decide(missing: Sequence[str], live: int, max_ratio: float) -> ScanResult:
+    """`missing`: known live keys that a complete scan did not show; `live`: the number of live records before it."""
     ratio = len(missing) / live if live else 0.0
-    braked = ratio > max_ratio
-    return ScanVerdict(() if braked else tuple(sorted(missing)), braked, ratio)
+    stopped_by_ratio = ratio > max_ratio
+    return ScanResult(() if stopped_by_ratio else tuple(sorted(missing)), stopped_by_ratio, ratio)
 
 
 def twice_missing(now: Sequence[str], before: Sequence[str]) -> tuple[str, ...]:
@@ -34,5 +34,5 @@ def twice_missing(now: Sequence[str], before: Sequence[str]) -> tuple[str, ...]:
 
 
 def proves_absence(status: int) -> bool:
-    """Whether the answer to asking for the item alone says that it is gone."""
+    """Whether the status of an answer for one item says that the item is gone."""
     return status in (404, 410)

@@ -2,8 +2,8 @@
 
 Owns age (RFC 9111 section 4.2.3, reduced to what a gateway with one hop needs), validators (RFC 9110 section 13),
 stale-if-error (RFC 5861 section 4) and the text of `Cache-Status` (RFC 9211). May not know sources. The
-configuration of the resource decides how old an answer may be, not the source's Cache-Control: the operator has the
-last word; only without a word of theirs (`cache` absent) does the source's `no-store` keep a copy from being kept.
+configuration of the resource decides how old an answer may be, not the source's Cache-Control: the operator
+decides; the `no-store` of the source only counts when the resource does not set `cache`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def age_seconds(answered_at_us: int, came_aged: int, now_us: int) -> float:
 def allowed_age(cache_seconds: float, max_age: float | None, no_cache: bool) -> float:
     """The oldest that may be served without asking, in seconds; -1 asks always.
 
-    The caller's `max_age` stands above the resource's `cache`; zero means fresh.
+    `max_age` of the caller replaces `cache` of the resource; zero asks for a fresh answer.
     """
     if no_cache:
         return -1.0
@@ -39,7 +39,7 @@ def allowed_age(cache_seconds: float, max_age: float | None, no_cache: bool) -> 
 
 
 def may_serve_stale(age: float, cache_seconds: float, stale_if_error_seconds: float) -> bool:
-    """Whether a copy may stand in for a source that fails: counted from the end of its freshness."""
+    """Whether a copy may be served while the source fails. The time counts from the end of its freshness."""
     return stale_if_error_seconds > 0 and age <= cache_seconds + stale_if_error_seconds
 
 
@@ -81,7 +81,7 @@ def cache_status(
 
 
 def body_etag(body: bytes) -> str:
-    """A strong tag of our own, for answers that came without one."""
+    """A strong entity tag made from the body, for an answer that has none."""
     return f'"tg-{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
 
 
@@ -100,7 +100,7 @@ def _opaque(tag: str) -> str:
 
 
 def _tags(value: str) -> Iterable[str]:
-    """Entity tags of a list. A comma may stand inside a tag."""
+    """Entity tags of a list. A tag may contain a comma."""
     at = 0
     while (start := value.find('"', at)) >= 0:
         close = value.find('"', start + 1)

@@ -45,8 +45,8 @@ def advance(cursor: str | None, highest: str | None, server_at_us: int | None) -
 def disturbed(highest: str | None, server_at_us: int | None) -> bool:
     """Whether the list may have moved under a walk over several numbered pages: a row changed since the walk began.
 
-    It leaves its place for the end, those behind it move up, and the first of the next page is on neither. True when
-    it cannot be told, for want of the source's clock or of instants.
+    Its row moves to the end, those behind it move up, and the first row of the next page is on neither page. True when
+    the source's clock or the instants are missing.
     """
     if highest is None:
         return False

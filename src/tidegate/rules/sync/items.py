@@ -67,7 +67,7 @@ def item_value(item: msgspec.Raw | Any) -> Any:
 
 
 def record_key(record: Any, path: str) -> str | None:
-    """The key of a record as text: text as it is, whole numbers in digits, else None (then it is no record)."""
+    """The key of a record as text: text unchanged, whole numbers in digits; None when the item is not a record."""
     value = field(record, path)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -84,7 +84,7 @@ def record_key(record: Any, path: str) -> str | None:
 
 
 def record_version(record: Any, path: str) -> str | None:
-    """The version of a record as text; None when no path is given or the field is no text and no number."""
+    """The version of a record as text; None without a path, or when the field is neither text nor a number."""
     value = field(record, path) if path else None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None

@@ -1,8 +1,8 @@
 """Which of two copies of a record is newer, and what changed between them. Pure.
 
-Owns the merge rule between what webhooks tell and what polls and fetches read, and the shape of a change. May not
-know where a copy came from beyond its instants. Invariant: a record never goes back. With versions the higher wins
-whatever the order of arrival; without, a read that began before the last word was heard proves nothing.
+Owns the merge rule for copies that webhooks push and copies that polls and fetch-backs read, and the shape of a change.
+Knows the instants of a copy, not its source. Invariant: a record never goes back. With versions the higher one wins in
+any order of arrival. Without versions, a read that began before the last copy came proves nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NUMBER_CHARACTERS = 40
 
 
 class Copy(msgspec.Struct, frozen=True, kw_only=True):
-    """One copy of a record as it came. `asked_at_us` and `answered_at_us` are equal when it was told, not read."""
+    """One copy of a record as it came. `asked_at_us` and `answered_at_us` are equal when a webhook pushed it."""
 
     key: str
     value: Any  # parsed; None for a delete that brought no record
@@ -33,11 +33,11 @@ class Copy(msgspec.Struct, frozen=True, kw_only=True):
     asked_at_us: int
     answered_at_us: int
     deleted: bool = False
-    told: bool = False  # by a webhook
+    pushed: bool = False  # by a webhook
     fetched: bool = False  # this item alone was asked for just now: settles a tie of versions
 
 
-class Verdict(Enum):
+class MergeDecision(Enum):
     """What to do with a copy."""
 
     SAME = "same"  # nothing new
@@ -57,7 +57,7 @@ def make_copy(
     asked_at_us: int,
     answered_at_us: int,
     deleted: bool = False,
-    told: bool = False,
+    pushed: bool = False,
     fetched: bool = False,
 ) -> Copy:
     """A copy with its canonical bytes and hash. ValueError when the value is nested too deeply."""
@@ -72,7 +72,7 @@ def make_copy(
         asked_at_us=asked_at_us,
         answered_at_us=answered_at_us,
         deleted=deleted,
-        told=told,
+        pushed=pushed,
         fetched=fetched,
     )
 
@@ -120,27 +120,27 @@ def _number(text: str) -> Decimal | None:
 # -- which copy wins -------------------------------------------------------------------------------------
 
 
-def judge(known: RecordState | None, copy: Copy, *, can_fetch: bool) -> Verdict:
+def merge(known: RecordState | None, copy: Copy, *, can_fetch: bool) -> MergeDecision:
     """The merge rule. `can_fetch`: the source can be asked for the item alone."""
     if copy.origin is Origin.PULL and not _shows_more(known, copy):
-        return Verdict.SAME
+        return MergeDecision.SAME
     if known is None:
-        return _hint(copy, can_fetch) or Verdict.STORE
+        return _hint(copy, can_fetch) or MergeDecision.STORE
     if known.version is not None and copy.version is not None:
         order = compare_versions(copy.version, known.version)
         if order < 0:
-            return Verdict.OLDER
+            return MergeDecision.OLDER
         if order > 0:
-            return Verdict.RENEW if _alike(known, copy) else Verdict.STORE
+            return MergeDecision.RENEW if _alike(known, copy) else MergeDecision.STORE
         return _same_version(known, copy, can_fetch)
     return _no_version(known, copy, can_fetch)
 
 
 def _shows_more(known: RecordState | None, copy: Copy) -> bool:
-    """A pull was asked for a caller, not for the records, so it only tells of a known record that is newer now.
+    """A pull was made for a caller, not for the records, so it only counts for a known record that is newer now.
 
-    It must have the form the record has: where the item's own page shows more or less than the list, storing it would
-    be a change that is none, back and forth with every poll. What it may not tell, the next poll does.
+    It must have the fields of the record: where the item shows more or fewer fields than the list, storing it would
+    make an update without a change, back and forth with every poll. The next poll finds what this rule leaves out.
     """
     if known is None or known.deleted:
         return False
@@ -155,42 +155,44 @@ def _same_form(a: Any, b: Any) -> bool:
     return isinstance(a, dict) is isinstance(b, dict)
 
 
-def _same_version(known: RecordState, copy: Copy, can_fetch: bool) -> Verdict:
+def _same_version(known: RecordState, copy: Copy, can_fetch: bool) -> MergeDecision:
     if _alike(known, copy):
-        # A webhook moves the instants even so: a read that began before it must not pass for a later one.
-        return Verdict.RENEW if copy.told and copy.asked_at_us > known.answered_at_us else Verdict.SAME
+        # A webhook still moves the instants: a read that began before it must not count as a later one.
+        return MergeDecision.RENEW if copy.pushed and copy.asked_at_us > known.answered_at_us else MergeDecision.SAME
     if copy.deleted:  # deleting seldom raises a version
-        return Verdict.STORE if copy.told or copy.answered_at_us >= known.answered_at_us else Verdict.OLDER
+        return (
+            MergeDecision.STORE if copy.pushed or copy.answered_at_us >= known.answered_at_us else MergeDecision.OLDER
+        )
     later = copy.asked_at_us >= known.answered_at_us
     if known.deleted and not later:
-        return Verdict.OLDER  # a tombstone is not resurrected by what was read before it
+        return MergeDecision.OLDER  # a read from before the delete does not resurrect a record
     if copy.fetched:
-        return Verdict.STORE if later else Verdict.OLDER
+        return MergeDecision.STORE if later else MergeDecision.OLDER
     if can_fetch:
-        return Verdict.FETCH
-    return Verdict.STORE if later else Verdict.OLDER
+        return MergeDecision.FETCH
+    return MergeDecision.STORE if later else MergeDecision.OLDER
 
 
-def _no_version(known: RecordState, copy: Copy, can_fetch: bool) -> Verdict:
-    if copy.told:
+def _no_version(known: RecordState, copy: Copy, can_fetch: bool) -> MergeDecision:
+    if copy.pushed:
         if copy.asked_at_us < known.asked_at_us:
-            return Verdict.OLDER  # what is known was asked for after this was told
+            return MergeDecision.OLDER  # the known copy was requested after this one was pushed
         hint = _hint(copy, can_fetch)
         if hint is not None:
             return hint
     elif copy.asked_at_us < known.answered_at_us:
-        # The last word was heard after this read began: it may show the item as it was before. When that word was
-        # an unversioned webhook, this is the watermark rule of change data capture carried over to HTTP.
-        return Verdict.SAME if _alike(known, copy) else Verdict.OLDER
+        # The known copy came after this read began, so this read may show the item as it was before. When the known
+        # copy is a webhook without a version, this is the watermark rule of change data capture applied to HTTP.
+        return MergeDecision.SAME if _alike(known, copy) else MergeDecision.OLDER
     if not _alike(known, copy):
-        return Verdict.STORE
-    return Verdict.RENEW if copy.told else Verdict.SAME
+        return MergeDecision.STORE
+    return MergeDecision.RENEW if copy.pushed else MergeDecision.SAME
 
 
-def _hint(copy: Copy, can_fetch: bool) -> Verdict | None:
-    """A webhook without a version says that something happened, not what is: the item is asked for."""
-    if copy.told and copy.version is None and not copy.deleted and can_fetch:
-        return Verdict.FETCH
+def _hint(copy: Copy, can_fetch: bool) -> MergeDecision | None:
+    """A webhook without a version says that something changed, not what is current: fetch the item."""
+    if copy.pushed and copy.version is None and not copy.deleted and can_fetch:
+        return MergeDecision.FETCH
     return None
 
 
@@ -205,7 +207,7 @@ def compare(known: RecordState | None, copy: Copy, ignore: Sequence[str] = ()) -
     """The change that storing `copy` over `known` makes; None when a consumer could see none.
 
     `fields` are the top-level names that differ: all of them for a created record, none for a deleted one.
-    The delete of a record that was never known is no change (but its tombstone is kept).
+    The delete of a record that was never known makes no change, but its tombstone is stored.
     """
     number = 1 if known is None else known.number + 1
     alive = known is not None and not known.deleted

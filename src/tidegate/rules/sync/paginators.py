@@ -2,7 +2,7 @@
 
 Owns page tokens, the `Link` header (RFC 8288) and the two guards: a next link never leaves the source's origin (the
 credentials would go with it), and the same request or the same page twice ends the run with an error instead of a
-loop. May not know records or clocks. The state of a run is a `Walk`; it is not kept over a crash: a run that
+loop. May not know records or clocks. The state of a run is a `PageWalk`; it is not kept over a crash: a run that
 did not finish starts again, and what was committed already compares as equal.
 """
 
@@ -49,7 +49,7 @@ class PageAnswer(msgspec.Struct, frozen=True):
     items: int
 
 
-class Walk(msgspec.Struct):
+class PageWalk(msgspec.Struct):
     """One run over the pages of a resource."""
 
     pages: int = 0
@@ -69,7 +69,7 @@ def first_request(paginator: Paginator, url: str, params: Iterable[tuple[str, st
     return PageRequest(url, asked)
 
 
-def next_page(paginator: Paginator, request: PageRequest, answer: PageAnswer, walk: Walk) -> PageRequest | None:
+def next_page(paginator: Paginator, request: PageRequest, answer: PageAnswer, walk: PageWalk) -> PageRequest | None:
     """The request of the next page, None after the last. `walk` is moved.
 
     UpstreamError with code page_loop, page_foreign or page_unreadable; the run must then not count as complete.
@@ -97,7 +97,7 @@ def next_page(paginator: Paginator, request: PageRequest, answer: PageAnswer, wa
     return following
 
 
-def _step(paginator: Paginator, request: PageRequest, answer: PageAnswer, walk: Walk) -> PageRequest | None:
+def _step(paginator: Paginator, request: PageRequest, answer: PageAnswer, walk: PageWalk) -> PageRequest | None:
     if isinstance(paginator, SinglePage):
         return None
     if isinstance(paginator, HeaderLink):
@@ -121,7 +121,9 @@ def _token(request: PageRequest, param: str, token: Any) -> PageRequest | None:
     return PageRequest(request.url, _put(request.params, param, str(token)))
 
 
-def _next_offset(paginator: OffsetPages, request: PageRequest, answer: PageAnswer, walk: Walk) -> PageRequest | None:
+def _next_offset(
+    paginator: OffsetPages, request: PageRequest, answer: PageAnswer, walk: PageWalk
+) -> PageRequest | None:
     if not answer.items:
         return None
     offset = int(dict(request.params)[paginator.offset_param]) + answer.items
@@ -165,7 +167,7 @@ def origin_of(url: str) -> str:
     parts = urlsplit(url)
     scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
     if scheme not in ("http", "https") or not host:
-        raise ValueError(f"{url!r} is no http or https URL")
+        raise ValueError(f"{url!r} is not an http or https URL")
     port = parts.port or (443 if scheme == "https" else 80)
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
@@ -173,9 +175,9 @@ def origin_of(url: str) -> str:
 def linked(request: PageRequest, link: str) -> PageRequest:
     """A next link, relative or absolute, as a request. UpstreamError page_foreign when it leaves the origin.
 
-    The refusal names the origin alone: sources write our own key into their links.
+    The error names the origin alone: sources write the credentials of the request into their links.
     """
-    own, there = origin_of(request.url), "something that is no address"
+    own, there = origin_of(request.url), "something other than an address"
     try:
         target = urljoin(request.url, link)
         parts = urlsplit(target)

@@ -1,8 +1,8 @@
-"""How a webhook of the source becomes a copy of a record. Pure.
+"""Turns a webhook of the source into a copy of a record. Pure.
 
-Owns the reading of `[sources.S.resources.R.webhook]`: which event types tell of the resource, where the record stands
-in the event's data, which types are deletes. May not know the log. A change event is never read: that would feed
-the records with their own output.
+Owns `[sources.S.resources.R.webhook]`: which event types carry a record of the resource, where the record is in the
+data of the event, and which types are deletes. Knows no log. Invariant: a change event is never read, since that would
+update the records with their own output.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from tidegate.rules.sync.merge import Copy, make_copy
 
 
 class WebhookRule:
-    """A resource's `webhook` with its types compiled. ConfigError for a type pattern that is none."""
+    """A resource's `webhook` with its types compiled. ConfigError for a type pattern that is not valid."""
 
     def __init__(self, places: WebhookFeed) -> None:
         self.places = places
-        self._tells = compile_types([*places.types, *places.deleted_types])
+        self._matches = compile_types([*places.types, *places.deleted_types])
         self._deletes = compile_types(places.deleted_types)
 
-    def tells(self, event: Event) -> bool:
-        """Whether an event of the source tells of the resource."""
-        return not event.change and self._tells(event.type)
+    def matches(self, event: Event) -> bool:
+        """Whether an event of the source carries a record of the resource."""
+        return not event.change and self._matches(event.type)
 
     def deletes(self, event: Event) -> bool:
-        """Whether it tells that the record is gone."""
+        """Whether it says that the record was deleted."""
         return self._deletes(event.type)
 
 
 def copy_of(rule: WebhookRule, resource: Resource, event: Event) -> Copy:
-    """The copy that an event brings. ValueError when there is no JSON or no key in it."""
+    """The copy in an event. ValueError when it has no JSON or no key."""
     places = rule.places
     record = field(field(parse_json(event.body), event.data_path), places.record)
     key = record_key(record, places.key) or event.key
@@ -53,5 +53,5 @@ def copy_of(rule: WebhookRule, resource: Resource, event: Event) -> Copy:
         asked_at_us=event.received_at_us,
         answered_at_us=event.received_at_us,
         deleted=deleted,
-        told=True,
+        pushed=True,
     )

@@ -28,3 +28,9 @@ ALTER TABLE ranges ADD CONSTRAINT ranges_state_check CHECK (state IN ('exhausted
 UPDATE replays
   SET query = convert_to(replace(convert_from(query, 'UTF8'), '"state":"cancelled"', '"state":"canceled"'), 'UTF8')
   WHERE position('"state":"cancelled"'::bytea IN query) > 0;
+
+UPDATE resource_states
+  SET engine_state =
+        convert_to(replace(convert_from(engine_state, 'UTF8'), '"suspects":', '"candidates":'), 'UTF8'),
+      statistics =
+        convert_to(replace(convert_from(statistics, 'UTF8'), '"braked":', '"stopped_by_ratio":'), 'UTF8')

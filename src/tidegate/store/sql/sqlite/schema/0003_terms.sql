@@ -32,4 +32,7 @@ ALTER TABLE ranges_renamed RENAME TO ranges;
 
 UPDATE replays SET query = CAST(replace(CAST(query AS TEXT), '"state":"cancelled"', '"state":"canceled"') AS BLOB)
   WHERE instr(query, '"state":"cancelled"') > 0;
+UPDATE resource_states
+  SET engine_state = CAST(replace(CAST(engine_state AS TEXT), '"suspects":', '"candidates":') AS BLOB),
+      statistics = CAST(replace(CAST(statistics AS TEXT), '"braked":', '"stopped_by_ratio":') AS BLOB);
 UPDATE settings SET name = 'high_water_mark' WHERE name = 'mark'

@@ -60,8 +60,8 @@ def test_a_pull_that_shows_a_newer_item_is_a_change_and_the_poll_does_not_tell_i
 
 async def drained(one: World) -> None:
     """Until what pulls have shown was looked at."""
-    shown = one.engine._engines[("shop", "orders")]._shown
-    await until(lambda: not shown._waiting and not shown._heard.is_set())
+    shown = one.engine._engines[("shop", "orders")]._observer
+    await until(lambda: not shown._waiting and not shown._wake.is_set())
     await asyncio.sleep(0.05)
 
 
