@@ -1,1 +1,1 @@
-"""Decisions about requests that go out: addresses, bodies, signing, retries, rate."""
+"""Decisions about requests that go out: addresses, bodies, signing, what goes next, circuit breaker, retries, rate."""
