@@ -229,16 +229,19 @@ def test_every_label_of_the_dashboard_is_explained() -> None:
 
 # -- phrases that may not come back -----------------------------------------------------------------------
 
-# Folders and files of src/tidegate that are written in plain English. Add yours when it is done.
+# Folders and files of src/tidegate (or `examples/...`) that are written in plain English. Add yours when it is done.
 PLAIN: tuple[str, ...] = ("outbound/http.py", "pull", "rules/sync")
 # A schema step that was applied somewhere never changes, so steps keep the names of their time.
 SCHEMA_STEP = re.compile(r"store/sql/\w+/schema/\d+_")
 
 
+def plain_path(name: str) -> Path:
+    return ROOT / name if name.startswith("examples/") else ROOT / "src" / "tidegate" / name
+
+
 def plain_files() -> list[Path]:
     """Pictures, the generator and the finished part of the program: everything checked that is not a page."""
-    folders = [ROOT / "src" / "tidegate" / name for name in PLAIN]
-    files = [file for one in folders for file in (sorted(one.rglob("*")) if one.is_dir() else [one])]
+    files = [file for one in map(plain_path, PLAIN) for file in (sorted(one.rglob("*")) if one.is_dir() else [one])]
     files += [DOCS / "generate.py", *sorted(DOCS.rglob("*.svg"))]
     shown = [file for file in files if file.suffix in phrases.SUFFIXES]
     return [file for file in shown if not SCHEMA_STEP.search(name_of(file))]
@@ -255,7 +258,7 @@ def test_no_phrase_comes_back_in_the_program(file: Path) -> None:
 
 
 def test_every_finished_folder_exists() -> None:
-    assert [name for name in PLAIN if not (ROOT / "src" / "tidegate" / name).exists()] == []
+    assert [name for name in PLAIN if not plain_path(name).exists()] == []
 
 
 # -- links -----------------------------------------------------------------------------------------------
