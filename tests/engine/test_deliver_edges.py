@@ -14,7 +14,7 @@ from support.farside import FarSide
 from support.running import counters, publish, run, running, until
 from tidegate.core.model import Deferred, DeferredState, DeliveryState
 from tidegate.deliver import ReplayQuery
-from tidegate.deliver.deferred import LOAD_LIMIT, MEMORY_LIMIT, Waiting
+from tidegate.deliver.deferred import LOAD_LIMIT, MEMORY_LIMIT, DeferredQueue
 
 SOURCE = "[sources.shop.publish]\n"
 ROUTE = '[routes.all]\nfrom = "shop"\nto = "crm"\n'
@@ -111,7 +111,7 @@ def test_a_key_goes_on_after_a_bulk_settlement_cut_its_first_off(tmp_path: Path)
 
 
 def test_a_retry_due_soon_does_not_wait_behind_thousands_due_late() -> None:
-    waiting = Waiting()
+    waiting = DeferredQueue()
     for offset in range(1, MEMORY_LIMIT + 1):
         waiting.add(Deferred(1, offset, DeferredState.PENDING, 1_000_000 + offset))
     waiting.add(Deferred(1, 9_000, DeferredState.PENDING, 5))
@@ -122,7 +122,7 @@ def test_a_retry_due_soon_does_not_wait_behind_thousands_due_late() -> None:
 
 def test_a_table_larger_than_memory_is_taken_by_due_time_and_none_is_left() -> None:
     table = {n: Deferred(1, n, DeferredState.PENDING, (n * 7919) % 10_007) for n in range(1, 5_001)}
-    waiting = Waiting()
+    waiting = DeferredQueue()
     taken: list[int] = []
     for one in table.values():
         waiting.add(one)
@@ -130,7 +130,7 @@ def test_a_table_larger_than_memory_is_taken_by_due_time_and_none_is_left() -> N
         due = waiting.next_due()
         if due is None:
             assert waiting.overflow
-            waiting.loading()
+            waiting.begin_load()
             rows = sorted(table.values(), key=lambda one: (one.due_at_us, one.offset))[:LOAD_LIMIT]
             waiting.loaded(rows)
             for one in rows:

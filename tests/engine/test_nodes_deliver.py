@@ -73,7 +73,7 @@ def test_a_node_that_hears_of_events_late_takes_a_share_only_when_it_has_heard_a
                 await until(lambda: len(far.requests) >= 20)  # those of the first node's own partitions
                 await asyncio.wait_for(first.end(), 20)  # type: ignore[attr-defined]
                 await until(lambda: len(second.store.leases.held) == 64, 20)
-                assert len(second.deliver.partitions) == 32, "claimed, and not taken up before all is heard"
+                assert len(second.deliver.ports.held.numbers) == 32, "claimed, and not taken up before all is heard"
                 heard.set()
                 await until(lambda: settled(second, 20), 20)
                 assert len(far.requests) == 80, "each event once to each destination"

@@ -82,8 +82,8 @@ to = ["silent", "refusing", "ordered"]
 def in_hand(sender: Any) -> int:
     """Offsets that one sender holds in memory, wherever."""
     lane = sender.lane
-    held = (lane.open, lane.settled_ahead, sender.ready, sender.waiting.known, sender.flights)
-    return sum(map(len, held)) + int(lane.unsettled) + len(sender.lines)
+    held = (lane.open, lane.settled_ahead, sender.backlog.ready, sender.backlog.deferred.known, sender.flights)
+    return sum(map(len, held)) + int(lane.unsettled) + len(sender.backlog.key_queues)
 
 
 def test_what_a_sender_has_in_hand_does_not_grow_with_its_backlog(home: Home) -> None:

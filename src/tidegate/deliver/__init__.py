@@ -1,12 +1,13 @@
-"""The deliver door: one sender per destination, fed by its lane over the log.
+"""The deliver engine: one sender for each destination, which reads the log through its lane.
 
-`lane.py` is the cursor as a plain data structure, `sender.py` decides what goes out next, `request_builder.py` makes
-the request, `settler.py` makes results durable, `replays.py` walks the log again, `states.py` tells the state of a
-delivery, and `engine.py` holds them together. Engines meet only in the store: nothing here imports another door.
+`ports.py` is what its parts work with, `senders.py` the table of senders. A sender (`sender.py`) sends from its backlog
+(`backlog.py`: lane, deferred deliveries, key queues) and gives results to the settler. Beside it are `takeover.py`,
+`commands.py`, `replay.py`, `bulk.py` and `status.py`; `engine.py` composes them. May not know another engine: they meet
+in the store. Invariant: imports go from the engine down to the ports, never back.
 """
 
 from tidegate.deliver.engine import DeliverEngine
 from tidegate.deliver.health import SenderHealth
-from tidegate.deliver.replay import ReplayQuery
+from tidegate.deliver.replay_query import ReplayQuery
 
 __all__ = ["DeliverEngine", "ReplayQuery", "SenderHealth"]

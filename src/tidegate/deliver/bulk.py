@@ -1,121 +1,153 @@
-"""Bulk settlements: everything still owed to a destination up to an offset, exhausted or canceled in one row.
+"""Bulk settlements: every delivery that is owed to a destination up to an offset, exhausted or canceled together.
 
-Used when a destination is deleted and when retention or `give_up_after` passes what a lane owes. The sender is
-halted meanwhile, so that nothing is settled twice: first the deferred deliveries row by row, then one range over what
-the lane
-did not reach, counted from the log. Crash in between: what was not made durable is done again at the next call.
+Owns when that happens (a destination is deleted, retention deletes events, `give_up_after` has passed) and its order:
+first the deferred deliveries, row by row, then one range over what the lane did not reach, counted from the log. May
+not know the engine. Invariant: the backlog is suspended meanwhile, so nothing is settled twice. Crash in between: what
+is durable stays settled, and the next call does the rest.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import msgspec
 
+from tidegate.core import units
 from tidegate.core.errors import TidegateError
 from tidegate.core.model import DeferredState, DeliveryState, RangeSettlement
 from tidegate.deliver.load_deferred import OPEN
-
-if TYPE_CHECKING:
-    from tidegate.deliver.engine import DeliverEngine
-    from tidegate.deliver.sender import Sender
+from tidegate.deliver.ports import Ports
+from tidegate.deliver.sender import Sender
+from tidegate.deliver.senders import Senders
 
 _SLICE = 512
 
 
-async def settle_all(
-    engine: DeliverEngine, sender: Sender, state: DeliveryState, cause: str, upto: int | None = None
-) -> int:
-    """Settle all that is open up to `upto` (None: all there is); returns how many. What is in flight is cut off.
+class BulkSettlement:
+    """`settle` and the three reasons for it, on one node's senders."""
 
-    When the store fails in between, what is settled stays so and the rest goes on as before.
-    """
-    async with sender.desk:
-        bound = engine.log.published_offset if upto is None else min(upto, engine.log.published_offset)
-        committed_offset = sender.lane.committed_offset()
-        nothing = committed_offset is None or committed_offset >= bound
-        if not engine.has(sender) or (nothing and not (sender.waiting or sender.waiting.overflow or len(sender.lines))):
+    def __init__(self, ports: Ports, senders: Senders) -> None:
+        self._ports = ports
+        self._senders = senders
+
+    # -- reasons -----------------------------------------------------------------------------------------
+
+    async def settle_deleted(self, sender: Sender) -> None:
+        """The destination was deleted: cancel its backlog, then forget its sender."""
+        sender.paused = True  # nothing more is sent, even while the store is unavailable
+        await self.settle(sender, DeliveryState.CANCELED, "destination_deleted")
+        if self._senders.has(sender) and sender.lane.committed_offset() is None:
+            del self._senders.by_number[sender.number]
+
+    async def expire(self, upto: int, cause: str = "expired") -> None:
+        """Settle as exhausted what the lanes here owe up to an offset, before retention deletes those events."""
+        for sender in list(self._senders.by_number.values()):
+            await self.settle(sender, DeliveryState.EXHAUSTED, cause, upto)
+
+    async def give_up(self) -> None:
+        """Settle as exhausted what waited longer than `give_up_after` at destinations whose circuit is not closed."""
+        now_us = self._ports.clock.now_us()
+        for sender in list(self._senders.by_number.values()):
+            if sender.circuit.state == "closed" or sender.paused:
+                continue
+            limit_us = int(units.seconds(sender.destination.spec.give_up_after) * 1e6)
+            first_kept = await self._ports.log.offset_at(now_us - limit_us)
+            upto = self._ports.log.published_offset if first_kept is None else first_kept - 1
+            await self.settle(sender, DeliveryState.EXHAUSTED, "expired", upto)
+
+    # -- settling ----------------------------------------------------------------------------------------
+
+    async def settle(self, sender: Sender, state: DeliveryState, cause: str, upto: int | None = None) -> int:
+        """Settle everything open up to `upto` (None: all); returns how many. Requests in flight are cut off.
+
+        Raises what the store raises: what is settled by then stays so, and the rest goes on as before.
+        """
+        backlog, settler = sender.backlog, self._ports.settler
+        async with backlog.lock:
+            published = self._ports.log.published_offset
+            bound = published if upto is None else min(upto, published)
+            if not self._senders.has(sender) or not _owes(sender, bound):
+                return 0
+            backlog.suspended = True
+            cut = sender.cut(bound)
+            try:
+                await settler.flush()
+                count = await self._deferred(sender, state, cause, bound)
+                count += await self._range(sender, state, cause, bound)
+                for flight in cut:
+                    if flight.key and flight.deferred is None:  # it had no row whose end would let the next one go
+                        backlog.key_settled(flight.key)
+                await settler.flush()
+            except TidegateError:
+                backlog.put_back(cut)
+                raise
+            finally:
+                backlog.suspended = not self._senders.has(sender)  # its partition may have left meanwhile
+                sender.pump()
+        return count
+
+    async def _deferred(self, sender: Sender, state: DeliveryState, cause: str, bound: int) -> int:
+        to = DeferredState.EXHAUSTED if state is DeliveryState.EXHAUSTED else DeferredState.CANCELED
+        backlog = sender.backlog
+        count = after = 0
+        while True:
+            rows = await self._ports.deliveries.deferred(
+                destination=sender.number, states=OPEN, after=after, limit=_SLICE
+            )
+            due = [row for row in rows if row.offset <= bound]
+            if not self._senders.has(sender):
+                return count
+            for row in due:
+                backlog.deferred.remove(row.offset)
+                self._ports.settler.put(msgspec.structs.replace(row, state=to, cause=cause))
+                if row.key:
+                    backlog.release_key(row)
+            _count(sender, state, len(due))
+            count += len(due)
+            if due:
+                backlog.changed()
+                await self._ports.settler.flush()
+            if len(rows) < _SLICE or len(due) < len(rows):
+                return count
+            after = rows[-1].offset
+
+    async def _range(self, sender: Sender, state: DeliveryState, cause: str, bound: int) -> int:
+        """What the lane still owes, settled without an await in between: a suspended lane owes what was counted."""
+        lane = sender.lane
+        committed_offset = lane.committed_offset()
+        if committed_offset is None or committed_offset >= bound:
             return 0
-        sender.halted = True
-        cut = sender.cut(bound)
-        try:
-            await engine.settler.flush()
-            count = await _deferred(engine, sender, state, cause, bound)
-            count += await _range(engine, sender, state, cause, bound)
-            for flight in cut:
-                if flight.key and flight.exception is None:  # the first of its key, without a row that let the next go
-                    sender.key_settled(flight.key)
-            await engine.settler.flush()
-        except TidegateError:
-            sender.put_back(cut)
-            raise
-        finally:
-            sender.halted = not engine.has(sender)  # its partition may have left meanwhile
-            sender.pump()
-    return count
+        count = await self._count_open(sender, committed_offset, bound)
+        if not self._senders.has(sender):
+            return 0
+        for offset in [offset for offset in lane.open if offset <= bound]:
+            lane.finish(offset)
+        if not lane.following and lane.read_to < bound:
+            lane.read_to = bound
+        if count:
+            one = RangeSettlement(sender.number, committed_offset, bound, state, cause, self._ports.clock.now_us())
+            self._ports.ranges.add(one)
+            self._ports.settler.range(one)
+            _count(sender, state, count)
+        lane.touched = True
+        sender.backlog.changed()
+        return count
+
+    async def _count_open(self, sender: Sender, after: int, upto: int) -> int:
+        count = 0
+        while True:
+            offsets = await self._ports.wanted.scan(sender.number, after, upto, _SLICE)
+            count += sum(map(sender.lane.is_open, offsets))
+            if len(offsets) < _SLICE:
+                return count
+            after = offsets[-1]
 
 
-async def _deferred(engine: DeliverEngine, sender: Sender, state: DeliveryState, cause: str, bound: int) -> int:
-    to = DeferredState.EXHAUSTED if state is DeliveryState.EXHAUSTED else DeferredState.CANCELED
-    count = after = 0
-    while True:
-        rows = await engine.store.deliveries.deferred(destination=sender.number, states=OPEN, after=after, limit=_SLICE)
-        due = [row for row in rows if row.offset <= bound]
-        if not engine.has(sender):
-            return count
-        for row in due:
-            sender.waiting.remove(row.offset)
-            engine.settler.put(msgspec.structs.replace(row, state=to, cause=cause))
-            if row.key:
-                sender.release_key(row)
-        _count(sender, state, len(due))
-        count += len(due)
-        if due:
-            engine.settler.lane(sender.lane)
-            engine.settler.due()
-            await engine.settler.flush()
-        if len(rows) < _SLICE or len(due) < len(rows):
-            return count
-        after = rows[-1].offset
-
-
-async def _range(engine: DeliverEngine, sender: Sender, state: DeliveryState, cause: str, bound: int) -> int:
-    """What the lane still owes, in one step of the loop: counted before, for a halted lane owes the same until then."""
-    lane = sender.lane
-    committed_offset = lane.committed_offset()
-    if committed_offset is None or committed_offset >= bound:
-        return 0
-    count, after = 0, committed_offset
-    while True:
-        offsets = await engine.scan(sender.number, after, bound, _SLICE)
-        count += sum(map(lane.is_open, offsets))
-        if len(offsets) < _SLICE:
-            break
-        after = offsets[-1]
-    if not engine.has(sender):
-        return 0
-    for offset in [offset for offset in lane.open if offset <= bound]:
-        lane.finish(offset)
-    if not lane.live and lane.fed_to < bound:
-        lane.fed_to = bound
-    if count:
-        one = RangeSettlement(sender.number, committed_offset, bound, state, cause, engine.clock.now_us())
-        _remember(engine.ranges, one)
-        engine.settler.range(one)
-        _count(sender, state, count)
-    lane.touched = True
-    engine.settler.lane(lane)
-    engine.settler.due()
-    return count
-
-
-def _remember(ranges: list[RangeSettlement], one: RangeSettlement) -> None:
-    """As the store keeps it: the last range of a destination grows when the new one says the same."""
-    i = next((i for i in reversed(range(len(ranges))) if ranges[i].destination == one.destination), None)
-    if i is not None and (ranges[i].state, ranges[i].cause) == (one.state, one.cause):
-        ranges[i] = msgspec.structs.replace(ranges[i], upto=one.upto, at_us=one.at_us)
-    else:
-        ranges.append(one)
+def _owes(sender: Sender, bound: int) -> bool:
+    """Whether the lane or a row may owe something up to an offset."""
+    committed_offset = sender.lane.committed_offset()
+    if committed_offset is not None and committed_offset < bound:
+        return True
+    deferred = sender.backlog.deferred
+    return bool(len(deferred) or deferred.overflow or len(sender.backlog.key_queues))
 
 
 def _count(sender: Sender, state: DeliveryState, count: int) -> None:

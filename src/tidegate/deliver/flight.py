@@ -1,34 +1,35 @@
-"""A delivery on its way: what its sender must remember until the answer comes, or the lack of one. No I/O.
+"""A delivery that is being sent: what its sender must remember until the result comes. No I/O.
 
-Lives in memory only: after a crash it is sent again, with the same id and attempt number.
+Owns the shape and the attempt record made from it. May not know queues or the transport. Lives in memory only: after a
+crash the delivery is sent again, with the same id and attempt number.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from tidegate.core.model import Attempt, Deferred, Outcome
+from tidegate.deliver.ports import InTransit
+from tidegate.outbound.post import PostResult
 
 
 class Flight(msgspec.Struct):
-    """One request on its way."""
+    """One request in flight. `number` counts the attempts of this delivery; `started` is monotonic seconds."""
 
     offset: int
     number: int
     started_at_us: int
     started: float
-    exception: Deferred | None  # None: it came from the lane
-    key: str
+    deferred: Deferred | None  # None: a first try, from the lane
+    key: str  # "": no order
     probe: bool
-    pending: Any = None
+    in_transit: InTransit | None = None  # None: nothing was sent
 
     def attempt(
-        self, destination: int, outcome: Outcome, status: int | None, error: str, result: Any, url: str
+        self, destination: int, outcome: Outcome, status: int | None, error: str, result: PostResult | None, url: str
     ) -> Attempt:
-        """What is recorded of it. `result`: what the client brought; None when nothing was sent."""
-        manual = self.exception is not None and self.exception.replay == "manual"
+        """The record of this attempt. `result`: the transport's PostResult; None when nothing was sent."""
+        manual = self.deferred is not None and self.deferred.replay == "manual"
         if result is None:
             return Attempt(self.offset, destination, self.number, outcome, self.started_at_us, 0, status, error,
                            url=url, manual=manual)  # fmt: skip

@@ -1,7 +1,8 @@
-"""How senders of other nodes are: what each node tells of its own, a second old at most.
+"""The health of other nodes' senders: what each node publishes of its own, about a second old.
 
-Only for people to look at: nothing is decided by it. A node alone tells and reads nothing. Crash: what a node told goes
-with its row.
+Owns what this node publishes and what it last read. May not know senders: it is given their health. Invariant: only for
+people to look at, nothing is decided by it; a single node publishes and reads nothing. Crash: what a node published is
+deleted with its row.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ from tidegate.deliver.health import SenderHealth
 from tidegate.store import PARTITIONS, Leases
 
 EVERY_SECONDS = 1.0
-MAX_TOLD = 20  # senders with something to tell, the most troubled first
+MAX_SENDERS = 20  # in what a node publishes
 
 
-class Status(msgspec.Struct, omit_defaults=True):
-    """What a node tells of itself: its senders that are not simply well, by destination."""
+class NodeStatus(msgspec.Struct, omit_defaults=True):
+    """What a node publishes: by destination, the health of its senders that are not idle and healthy."""
 
     senders: dict[int, SenderHealth] = {}
 
 
 class PeerStatus:
-    """`of(destination)` is the health that another node told, None when none did."""
+    """`of(destination)` is the health that another node published; None when none did."""
 
     def __init__(self, leases: Leases, own: Callable[[], Mapping[int, SenderHealth]]) -> None:
         self._leases = leases
@@ -37,10 +38,11 @@ class PeerStatus:
         return self._others.get(destination)
 
     async def run(self) -> None:
+        """Publish and read every second, until canceled."""
         while True:
             await asyncio.sleep(EVERY_SECONDS)
             if len(self._leases.held) < PARTITIONS:
-                self._leases.publish_status(msgspec.json.encode(Status(told(self._own()))))
+                self._leases.publish_status(msgspec.json.encode(NodeStatus(most_notable(self._own()))))
                 await self._read()
             else:
                 self._others = {}
@@ -49,19 +51,19 @@ class PeerStatus:
         try:
             nodes = await self._leases.nodes()
         except TidegateError:
-            return  # shown a second later
+            return  # the next reading is a second away
         others: dict[int, SenderHealth] = {}
         for node in nodes[1:]:
-            others.update(msgspec.json.decode(node.status, type=Status).senders)
+            others.update(msgspec.json.decode(node.status, type=NodeStatus).senders)
         self._others = others
 
 
-def told(senders: Mapping[int, SenderHealth]) -> dict[int, SenderHealth]:
-    """Those with something to tell, bounded: open circuits first, then the longest backlogs."""
+def most_notable(senders: Mapping[int, SenderHealth]) -> dict[int, SenderHealth]:
+    """At most MAX_SENDERS that are not idle and healthy: open circuits first, then the longest backlogs."""
     busy = [
         (number, one)
         for number, one in senders.items()
         if one.circuit != "closed" or one.in_flight or one.waiting or one.lag_events or one.last_error
     ]
     busy.sort(key=lambda pair: (pair[1].circuit == "closed", -pair[1].lag_events, -pair[1].waiting))
-    return dict(busy[:MAX_TOLD])
+    return dict(busy[:MAX_SENDERS])

@@ -1,7 +1,8 @@
-"""Events of a sender that fell out of the tail, read again a few at a time before their turn comes.
+"""Reads events that fell out of the log's cache, a few at a time, before their turn comes.
 
-Memory is bounded: what was read ahead is forgotten with the next reading. One reading at a time; while it is on its
-way the sender waits. Failure: told to the sender, who comes again a second later.
+Owns the events of the last reading. May not know lanes or results. Invariant: memory is bounded, because each reading
+replaces the one before; one reading is under way at a time, and the sender waits for it. Failure: given to the sender,
+which tries again a second later. Lives in memory only.
 """
 
 from __future__ import annotations
@@ -25,44 +26,44 @@ Read = Event | None | Literal[_Unread.UNREAD]
 
 
 class Prefetcher:
-    """`wanted` gives the offsets that come next; `arrived` or `failed` is called when they were read or not."""
+    """`next_offsets` gives what to read; `arrived` or `failed` is called when it was read or could not be."""
 
     def __init__(
         self,
         log: Log,
-        wanted: Callable[[], list[int]],
+        next_offsets: Callable[[], list[int]],
         arrived: Callable[[], None],
         failed: Callable[[TidegateError], None],
     ) -> None:
         self._log = log
-        self._wanted = wanted
+        self._next_offsets = next_offsets
         self._arrived = arrived
         self._failed = failed
         self._events: dict[int, Event | None] = {}
         self._reading: asyncio.Task[None] | None = None
 
     def event(self, offset: int) -> Read:
-        """The event, None when it is trimmed away, or UNREAD while it is being read."""
+        """The event; None when retention deleted it; UNREAD while it is being read."""
         event = self._log.cached(offset)
         if event is not None:
             return event
         if offset in self._events:
             return self._events[offset]
         if self._reading is None:
-            self._reading = asyncio.get_running_loop().create_task(self._read(), name="read ahead")
+            self._reading = asyncio.get_running_loop().create_task(self._read(), name="prefetch")
         return UNREAD
 
     def forget(self, offset: int) -> None:
         self._events.pop(offset, None)
 
     async def _read(self) -> None:
-        wanted = self._wanted()
+        offsets = self._next_offsets()
         try:
-            found = {event.offset: event for event in await self._log.read(wanted)}
+            found = {event.offset: event for event in await self._log.read(offsets)}
         except TidegateError as error:
             self._failed(error)
             return
         finally:
             self._reading = None
-        self._events = {offset: found.get(offset) for offset in wanted}
+        self._events = {offset: found.get(offset) for offset in offsets}
         self._arrived()

@@ -1,215 +1,204 @@
-"""Replay jobs: deliveries made again from the log, by the routes of today.
+"""Replay jobs: deliver events of the log again, by the routes of today.
 
-A job is durable: it walks (position, upto] in slices and reopens what fits as PENDING rows; its position moves only
-after the rows of its slice are settled. It waits while a sender has more than a window of such rows open, so a replay
-of a million events costs distance, not memory. `upto` is fixed at creation. Crash: the slice under way is walked
-again, and what it reopened already is PENDING and passed over.
+Owns the running jobs of the partitions held here. A job is durable: it goes through (committed offset, upto] in slices
+and reopens what fits as PENDING rows. May not know the engine. Invariants: its committed offset moves only after the
+rows of its slice are settled; it waits while a sender has more than a window of such rows open, so a replay of a
+million events needs time and not memory. Crash: the slice under way is done again, and what it had reopened is PENDING
+by then and left alone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
 
 import msgspec
 
+from tidegate.config.checks import names_of
 from tidegate.core import ids
 from tidegate.core.clock import parse_instant
-from tidegate.core.errors import BadRequest, NotFound, TidegateError
-from tidegate.core.model import DeliveryState, Event
-from tidegate.deliver.commands import NEVER_OWED, Reopen, Walk, takes
-from tidegate.deliver.retry_until_done import AGAIN_SECONDS, retry_until_done
+from tidegate.core.errors import TidegateError
+from tidegate.core.model import Event
+from tidegate.deliver.background import RETRY_SECONDS, retry_until_done
+from tidegate.deliver.calls import NEVER_OWED, Reopen, ReplayCreated, takes
+from tidegate.deliver.commands import Commands
+from tidegate.deliver.ports import Ports
+from tidegate.deliver.replay_query import ReplayQuery, check_query, span_of
+from tidegate.deliver.senders import Senders
+from tidegate.deliver.status import delivery_states
 from tidegate.rules.language.patterns import compile_types
 from tidegate.rules.language.view import event_view
 from tidegate.runtime import ActiveDestination
 from tidegate.store import Replay, partition_of_name
 
-if TYPE_CHECKING:
-    from tidegate.deliver.engine import DeliverEngine
-
 _SLICE = 256
-_CALL = 100  # deliveries in one call: a call between nodes has to fit into a few kilobytes
+_CALL_ITEMS = 100  # deliveries in one call: a call between nodes must fit into a few kilobytes
 _ROOM_SECONDS = 0.05
 
 
-class ReplayQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to deliver again. Times bound by when the event was received."""
-
-    source: str | None = None
-    destination: str | None = None
-    types: list[str] | None = None
-    since_us: int | None = None
-    until_us: int | None = None
-    state: str | None = None
-    event: str | None = None
-    dry_run: bool = False
-
-
 class Replays:
-    """The jobs of the shares that this node holds."""
+    """Creates jobs anywhere, and runs those whose partition is held here."""
 
-    def __init__(self, engine: DeliverEngine) -> None:
-        self._engine = engine
+    def __init__(self, ports: Ports, senders: Senders, commands: Commands) -> None:
+        self._ports = ports
+        self._senders = senders
+        self._commands = commands
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._begun: set[int] = set()
+        self._started: set[int] = set()  # destinations whose replay from the past was created
+
+    # -- partitions --------------------------------------------------------------------------------------
 
     async def take(self, partitions: frozenset[int]) -> None:
-        """Go on with unfinished jobs of `partitions`."""
-        for job in await self._engine.store.deliveries.replays():
-            if job.finished_at_us is None and partition_of_name(job.id) in partitions & self._engine.partitions:
-                self._run(job)
+        """Continue the unfinished jobs of `partitions`."""
+        held = partitions & self._ports.held.numbers
+        await self._run_unfinished(lambda job: partition_of_name(job.id) in held)
 
-    async def take_job(self, name: str) -> None:
-        """Another node made a job whose partition is held here."""
-        for job in await self._engine.store.deliveries.replays():
-            if job.id == name and job.finished_at_us is None and partition_of_name(name) in self._engine.partitions:
-                self._run(job)
+    async def take_job(self, job_id: str) -> None:
+        """Another node created a job whose partition is held here."""
+        held = self._ports.held.numbers
+        await self._run_unfinished(lambda job: job.id == job_id and partition_of_name(job_id) in held)
 
     async def leave(self, partitions: frozenset[int]) -> None:
-        leaving = [task for name, task in self._running.items() if partition_of_name(name) in partitions]
+        """Stop the jobs of `partitions`; the node that takes them continues."""
+        leaving = [task for job_id, task in self._running.items() if partition_of_name(job_id) in partitions]
         for task in leaving:
             task.cancel()
         await asyncio.gather(*leaving, return_exceptions=True)
 
     def lost(self) -> None:
+        """The lease is gone: stop every job."""
         for task in self._running.values():
             task.cancel()
 
-    async def start_of(self, destination: ActiveDestination) -> None:
-        """A destination that begins in the past: a replay of what it never had, once, as soon as a route names it."""
-        if destination.number in self._begun:
+    # -- creating ----------------------------------------------------------------------------------------
+
+    async def create(self, query: ReplayQuery) -> Replay:
+        """Create a job; with `dry_run` only count. NotFound and BadRequest for names and states that do not exist."""
+        check_query(self._ports, query)
+        return await self._begin(query)
+
+    def start_from_past(self) -> None:
+        """Replay to each destination held here that does not start at the end of the log and that a route names."""
+        active = self._ports.active
+        named = {name for route in active.routes.values() if route.spec.enabled for name in names_of(route.spec.to)}
+        for name in named:
+            destination = active.destinations.get(name)
+            if destination and destination.spec.start != "end" and self._ports.held.has_destination(destination.number):
+                self._ports.background.spawn(self._start_of, destination)
+
+    async def _start_of(self, destination: ActiveDestination) -> None:
+        """A replay, once, of what a destination never had since its `start`."""
+        if destination.number in self._started:
             return
         name = f"started:{destination.number}"
         since = None if destination.spec.start == "beginning" else parse_instant(destination.spec.start)
-        self._begun.add(destination.number)
+        self._started.add(destination.number)
+        settings = self._ports.settings
         try:
-            if await self._engine.store.settings.value(name) is None:
-                # In this order: a job that a kill makes twice finds nothing the second time.
+            if await settings.value(name) is None:
+                # In this order: a job that a crash makes twice finds nothing the second time.
                 await self._begin(ReplayQuery(destination=destination.name, since_us=since, state=NEVER_OWED))
-                await self._engine.store.settings.value(name, put=b"1")
+                await settings.value(name, put=b"1")
         except TidegateError:
-            self._begun.discard(destination.number)
+            self._started.discard(destination.number)
             raise
 
-    async def create(self, query: ReplayQuery) -> Replay:
-        """Begin a job. NotFound and BadRequest for names and states that are not there; with dry_run it only counts."""
-        engine = self._engine
-        if query.destination is not None and query.destination not in engine.active.destinations:
-            raise NotFound(f"there is no destination {query.destination!r}", hint="list them: tidegate config show")
-        if query.source is not None and query.source not in engine.active.sources:
-            raise NotFound(f"there is no source {query.source!r}", hint="list them: tidegate config show")
-        if query.state is not None and query.state not in {s.value for s in DeliveryState}:
-            raise BadRequest(f"{query.state!r} is no state", hint="use exhausted, delivered or canceled")
-        if query.since_us is not None and query.until_us is not None and query.since_us >= query.until_us:
-            raise BadRequest("since is not before until, so nothing could be chosen", hint="swap them")
-        return await self._begin(query)
-
     async def _begin(self, query: ReplayQuery) -> Replay:
-        engine = self._engine
-        compile_types(query.types or ["*"])
-        now = engine.clock.now_us()
-        start, upto = 0, engine.log.published_offset
-        if query.since_us is not None:
-            first = await engine.log.offset_at(query.since_us)
-            start = upto if first is None else first - 1
-        if query.until_us is not None:
-            beyond = await engine.log.offset_at(query.until_us)
-            upto = upto if beyond is None else min(upto, beyond - 1)
-        if query.event is not None:
-            offset = ids.event_offset(engine.log.instance, query.event)
-            if offset is None or not await engine.log.read([offset]):
-                raise NotFound(
-                    f"there is no event {query.event!r}",
-                    hint="it may be past the retention; list what is kept: tidegate events",
-                )
-            start, upto = offset - 1, offset
-        job = Replay(ids.new_id("rpl", now), now, msgspec.json.encode(query), min(start, upto), upto)
+        ports = self._ports
+        now_us = ports.clock.now_us()
+        after, upto = await span_of(ports, query)
+        job = Replay(ids.new_id("rpl", now_us), now_us, msgspec.json.encode(query), after, upto)
         if query.dry_run:
             while job.finished_at_us is None:
                 job = await self._step(job, query, dry_run=True)
             return job
-        await engine.store.deliveries.put_replay(job)
-        share = partition_of_name(job.id)
-        if share in engine.partitions:
+        await ports.deliveries.put_replay(job)
+        partition = partition_of_name(job.id)
+        if partition in ports.held.numbers:
             self._run(job)
         else:
-            with contextlib.suppress(TidegateError):  # a hint only: who takes the partition finds the job
-                await engine.ask(share, msgspec.json.encode(Walk(job.id, 0)))
+            with contextlib.suppress(TidegateError):  # only a hint: the node that takes the partition finds the job
+                await ports.ask(partition, msgspec.json.encode(ReplayCreated(job.id)))
         return job
+
+    # -- running -----------------------------------------------------------------------------------------
+
+    async def _run_unfinished(self, fits: Callable[[Replay], bool]) -> None:
+        for job in await self._ports.deliveries.replays():
+            if job.finished_at_us is None and fits(job):
+                self._run(job)
 
     def _run(self, job: Replay) -> None:
         if job.id in self._running:
             return
-        task = asyncio.get_running_loop().create_task(retry_until_done(self._walk, job), name=f"replay {job.id}")
+        task = asyncio.get_running_loop().create_task(retry_until_done(self._replay, job), name=f"replay {job.id}")
         self._running[job.id] = task
         task.add_done_callback(lambda _: self._running.pop(job.id, None))
 
-    async def _walk(self, job: Replay) -> None:
+    async def _replay(self, job: Replay) -> None:
         query = msgspec.json.decode(job.query, type=ReplayQuery)
         while job.finished_at_us is None:
             try:
                 job = await self._step(job, query, dry_run=False)
-                await self._engine.settler.flush()
-                await self._engine.store.deliveries.put_replay(job)
+                await self._ports.settler.flush()
+                await self._ports.deliveries.put_replay(job)
             except TidegateError as error:
                 if not error.retryable:
                     raise
-                await asyncio.sleep(AGAIN_SECONDS)
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def _step(self, job: Replay, query: ReplayQuery, *, dry_run: bool) -> Replay:
-        """One slice; the job as it stands after it."""
-        engine = self._engine
-        rows = await engine.log.scan(job.committed_offset, job.upto, _SLICE)
+        """Go through one slice; returns the job after it."""
+        rows = await self._ports.log.scan(job.committed_offset, job.upto, _SLICE)
         end = rows[-1][0] if len(rows) == _SLICE else job.upto
-        fits = compile_types(query.types or ["*"])
-        events = [
-            event
-            for event in await engine.log.read([offset for offset, _ in rows])
-            if (query.source is None or event.source == query.source) and fits(event.type)
-        ]
-        wanted: dict[int, list[tuple[int, int]]] = {}
-        for event in events:
-            for number, revision in self._wanted(event, query):
-                wanted.setdefault(number, []).append((event.offset, revision))
+        wanted = await self._wanted_of([offset for offset, _ in rows], query)
         pairs = [(offset, number) for number, items in wanted.items() for offset, _ in items]
-        views = await engine.states(pairs) if pairs else {}
+        views = await delivery_states(self._ports, self._senders, pairs) if pairs else {}
         matched = sum(takes(views.get(pair), query.state) for pair in pairs)
         reopened = 0
         if not dry_run:
             for number, items in wanted.items():
                 fitting = [item for item in items if takes(views.get((item[0], number)), query.state)]
                 reopened += await self._reopen(number, fitting, query.state, job.id)
-        done = end >= job.upto
         return msgspec.structs.replace(
             job,
             committed_offset=end,
             matched=job.matched + matched,
             reopened=job.reopened + reopened,
-            finished_at_us=engine.clock.now_us() if done else None,
+            finished_at_us=self._ports.clock.now_us() if end >= job.upto else None,
         )
 
-    def _wanted(self, event: Event, query: ReplayQuery) -> Iterable[tuple[int, int]]:
-        """(destination, revision) by the routes of today; with a state, those of then that had it too."""
-        live = self._engine.active
+    async def _wanted_of(self, offsets: list[int], query: ReplayQuery) -> dict[int, list[tuple[int, int]]]:
+        """By destination, the (offset, revision) of events that a query selects."""
+        fits = compile_types(query.types or ["*"])
+        wanted: dict[int, list[tuple[int, int]]] = {}
+        for event in await self._ports.log.read(offsets):
+            if (query.source is None or event.source == query.source) and fits(event.type):
+                for number, revision in self._decide_today(event, query):
+                    wanted.setdefault(number, []).append((event.offset, revision))
+        return wanted
+
+    def _decide_today(self, event: Event, query: ReplayQuery) -> Iterable[tuple[int, int]]:
+        """(destination, revision) by the routes of today; with a state, also those that were owed it then."""
+        active = self._ports.active
         resource = msgspec.json.decode(event.change).get("resource") if event.change else None
-        today = dict(live.decision_today(event.source, event.type, lambda: event_view(event), resource).wanted)
+        today = dict(active.decision_today(event.source, event.type, lambda: event_view(event), resource).wanted)
         if query.state is not None:
-            for number, revision in self._engine.log.audiences()[event.audience].wanted:
+            for number, revision in self._ports.log.audiences()[event.audience].wanted:
                 today.setdefault(number, revision)
         if query.destination is not None:
-            only = live.destinations.get(query.destination)
+            only = active.destinations.get(query.destination)
             return [(n, r) for n, r in today.items() if only is not None and n == only.number]
-        return [(n, r) for n, r in today.items() if n in live.by_number]
+        return [(n, r) for n, r in today.items() if n in active.by_number]
 
     async def _reopen(self, number: int, items: list[tuple[int, int]], state: str | None, job: str) -> int:
-        """All items, as the destination's sender finds room for them; returns how many became pending."""
+        """Reopen all items, as the destination's sender has room for them; returns how many became pending."""
         reopened = 0
         while items:
-            answer = await self._engine.commands.reopen(Reopen(number, job, state, items[:_CALL]))
-            reopened += answer.reopened
-            items = items[answer.done :]
-            if items and not answer.done:
+            reply = await self._commands.reopen(Reopen(number, job, state, items[:_CALL_ITEMS]))
+            reopened += reply.reopened
+            items = items[reply.done :]
+            if items and not reply.done:
                 await asyncio.sleep(_ROOM_SECONDS)
         return reopened

@@ -1,11 +1,14 @@
 """The settler: results of many senders, made durable together a few dozen times a second.
 
-Owns what waits for the next settle. One settlement is on its way at a time; results that come meanwhile wait for the
-next. A settle is due 20 ms after the first result (longer where nodes share a server), and 0.5 s after the log
-moved without one, so that a start does not read again what no route wanted. Failure: when the store is busy the same
-settlement is tried again (it is idempotent) and senders stop when their windows are full; when the store is broken
-the gateway stops, and what was sent and not settled is sent again after the start, with the same id and attempt
-number. A settlement that is fenced changed nothing: everything collected is dropped, for another node sends it now.
+Owns what is collected for the next settle. May not know senders or events. Invariant: one settlement is under way at a
+time, and results that come meanwhile are collected for the next. A settle is due 20 ms after the first result (longer
+where nodes share a server), and 0.5 s after the log moved without one, so that a start does not read again what no
+route wanted.
+
+Failure: when the store is busy, the same settlement is tried again (it is idempotent), and senders stop when their
+windows are full; when the store is broken, the gateway stops. A settlement that is fenced changed nothing: everything
+collected is dropped, because another node sends it now. Crash: what was sent and not settled is sent again, with the
+same id and attempt number.
 """
 
 from __future__ import annotations
@@ -23,8 +26,10 @@ BUSY_SECONDS = 0.5
 
 
 class Settler:
-    """Collects and settles. `high_water_mark` gives the offset up to which every lane was offered all, `fence` the
-    lease.
+    """Collects and settles.
+
+    `high_water_mark` gives the offset up to which every lane was offered everything, `fence` the fencing token of the
+    lease. `after` is called with the destinations of a settlement that is durable, `fenced` when the lease is lost.
     """
 
     def __init__(self, deliveries: Deliveries, high_water_mark: Callable[[], int], fence: Callable[[], int]) -> None:
@@ -69,11 +74,11 @@ class Settler:
         self._ranges.append(one)
 
     def taken(self, partitions: Iterable[int]) -> None:
-        """From here on these partitions stand at the mark."""
+        """From the next settle on, these partitions are at the high-water mark."""
         self._taken.extend(partitions)
 
     def left(self, partitions: Iterable[tuple[int, int]]) -> None:
-        """These partitions stand at a mark of their own, and are fed no more."""
+        """(partition, high-water mark) of partitions that this node has left."""
         self._left.extend(partitions)
 
     def due(self) -> None:
@@ -109,7 +114,7 @@ class Settler:
             self._task = asyncio.get_running_loop().create_task(self._settle(), name="settle")
 
     async def _settle(self) -> TidegateError | None:
-        """One settlement to its end; the error when it did not become durable."""
+        """Carry one settlement to its end. Returns the error when it did not become durable."""
         waiters, self._waiters = self._waiters, []
         lanes, self._lanes = self._lanes, {}
         rows = [lane.make_row() for lane in lanes.values()]
@@ -142,7 +147,7 @@ class Settler:
                 else:
                     waiter.set_exception(error)
         if error is not None:
-            if self._collected:  # of a lease that was joined meanwhile
+            if self._collected:  # under a lease that was taken meanwhile
                 self.due()
             return error
         self.after(lanes)
@@ -157,13 +162,13 @@ class Settler:
         self._taken, self._left = [], []
 
     async def _store_it(self, settlement: Settlement) -> TidegateError | None:
-        """Until it is stored (None), or cannot be."""
+        """Returns None when it is stored, and the error when it cannot be."""
         while True:
             try:
                 await self._deliveries.settle(settlement)
             except StoreBusy:
                 if settlement.fence != self._fence():
-                    return Fenced("the lease that this settle was made up under is gone")
+                    return Fenced("the lease of this settle was lost before it was stored")
                 await asyncio.sleep(BUSY_SECONDS)
             except TidegateError as error:
                 return error
@@ -171,7 +176,7 @@ class Settler:
                 return None
 
     def forget(self) -> None:
-        """The lease is lost: nothing that was collected may be written any more."""
+        """The lease is lost: nothing that was collected may be written."""
         self._empty()
         self._lanes = {}
         waiters, self._waiters = self._waiters, []

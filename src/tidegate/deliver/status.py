@@ -1,34 +1,27 @@
-"""The state of deliveries, put together from what is kept: lane, deferred deliveries, ranges and attempts.
+"""The state of deliveries, worked out from what is kept: lanes, deferred deliveries, ranges and attempts.
 
-A delivery is no row on the happy path, so its state is worked out, in this order: in flight, an exception row,
-still owed by the lane, a delivered attempt, a bulk settlement over it. Of our own shares what is finished is settled
-first (a flush of 20 ms at most), so memory and disk never tell two stories. Of a partition that another node holds only
-the store is asked, lanes first: what a lane has settled by then, rows and attempts that are read later have too.
+Owns the order of evidence, because a delivery on the happy path has no row: in flight, a deferred row, still owed by
+its lane, a delivered attempt, a range that covers it. May not know commands or the engine. Invariant: memory and store
+never contradict each other. For partitions held here everything that ended is settled first (a flush of 20 ms at most).
+For a partition of another node only the store is read, lanes first: what a lane had settled by then, the rows and
+attempts that are read later have too. Keeps nothing, so a crash loses nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from tidegate.core.model import (
-    Attempt,
-    Deferred,
-    DeferredState,
-    DeliveryState,
-    DeliveryView,
-    Outcome,
-    RangeSettlement,
-)
+from tidegate.core.model import Attempt, Deferred, DeferredState, DeliveryState, DeliveryView, Outcome
 from tidegate.deliver.lane import LaneCursor
+from tidegate.deliver.ports import Ports
+from tidegate.deliver.ranges import BulkRanges
+from tidegate.deliver.senders import Senders
 from tidegate.store import Standing, partition_of
-
-if TYPE_CHECKING:
-    from tidegate.deliver.engine import DeliverEngine
 
 Pair = tuple[int, int]
 
-_OF_EXCEPTION = {
+_DEFERRED_LIMIT = 100_000
+_STATES = {
     DeferredState.PENDING: DeliveryState.PENDING,
     DeferredState.BLOCKED: DeliveryState.PENDING,
     DeferredState.EXHAUSTED: DeliveryState.EXHAUSTED,
@@ -36,64 +29,68 @@ _OF_EXCEPTION = {
 }
 
 
-async def delivery_states(engine: DeliverEngine, pairs: Sequence[Pair]) -> dict[Pair, DeliveryView]:
-    """Views by (offset, destination); a pair that is no delivery is missing."""
-    lanes = await _Lanes.of(engine, {destination for _, destination in pairs})
+async def delivery_states(ports: Ports, senders: Senders, pairs: Sequence[Pair]) -> dict[Pair, DeliveryView]:
+    """Views by (offset, destination); a pair that is not a delivery is missing."""
+    lanes = await _Lanes.of(ports, senders, {destination for _, destination in pairs})
     offsets = sorted({offset for offset, _ in pairs})
-    deliveries = engine.store.deliveries
-    rows = await deliveries.deferred(offsets=offsets, limit=100_000)
+    rows = await ports.deliveries.deferred(offsets=offsets, limit=_DEFERRED_LIMIT)
     deferred = {(row.offset, row.destination): row for row in rows}
-    attempts = await deliveries.attempts(pairs)
-    scanned = dict(await engine.log.scan(offsets[0] - 1, offsets[-1], 1)) if len(offsets) == 1 else {}
-    if len(offsets) > 1:
-        scanned = {event.offset: event.audience for event in await engine.log.read(offsets)}
+    attempts = await ports.deliveries.attempts(pairs)
+    audience_of = await _audience_numbers(ports, offsets)
     found: dict[Pair, DeliveryView] = {}
     for pair in pairs:
         offset, destination = pair
-        audience = engine.log.audiences().get(scanned.get(offset, 0))
+        audience = ports.log.audiences().get(audience_of.get(offset, 0))
         if audience is None:
             continue
         revision = dict(audience.wanted).get(destination, 0)
-        exception = deferred.get(pair)
-        if not revision and exception is None and not attempts[pair]:
+        row = deferred.get(pair)
+        if not revision and row is None and not attempts[pair]:
             continue
-        found[pair] = _view(lanes, pair, revision, exception, attempts[pair])
+        found[pair] = _view(lanes, pair, revision, row, attempts[pair])
     return found
 
 
-class _Lanes:
-    """Where lanes are: those of our partitions in memory, the others as the store has them."""
+async def _audience_numbers(ports: Ports, offsets: list[int]) -> dict[int, int]:
+    """The audience of each offset; those of deleted events are missing."""
+    if len(offsets) == 1:
+        return dict(await ports.log.scan(offsets[0] - 1, offsets[0], 1))
+    return {event.offset: event.audience for event in await ports.log.read(offsets)} if offsets else {}
 
-    def __init__(self, engine: DeliverEngine) -> None:
-        self._engine = engine
+
+class _Lanes:
+    """Lanes of partitions held here from memory, the others from the store."""
+
+    def __init__(self, senders: Senders, ranges: BulkRanges) -> None:
+        self._senders = senders
         self._standing = Standing({}, ())
         self._rows: dict[int, LaneCursor] = {}
-        self.ranges: Sequence[RangeSettlement] = engine.ranges
+        self.ranges = ranges
 
     @classmethod
-    async def of(cls, engine: DeliverEngine, destinations: set[int]) -> _Lanes:
-        ours = {number for number in destinations if partition_of(number) in engine.partitions}
+    async def of(cls, ports: Ports, senders: Senders, destinations: set[int]) -> _Lanes:
+        ours = {number for number in destinations if ports.held.has_destination(number)}
         if ours:
-            await engine.settler.flush()
-        lanes = cls(engine)
+            await ports.settler.flush()
+        lanes = cls(senders, ports.ranges)
         theirs = {partition_of(number) for number in destinations - ours}
         if theirs:
-            standing = lanes._standing = await engine.store.deliveries.load(theirs)
+            standing = lanes._standing = await ports.deliveries.load(theirs)
             lanes._rows = {
                 row.destination: LaneCursor(row.destination, standing.high_water_mark_of(row.destination), row)
                 for row in standing.lanes
             }
-            lanes.ranges = await engine.store.deliveries.ranges()
+            lanes.ranges = BulkRanges(await ports.deliveries.ranges())
         return lanes
 
     def sending(self, pair: Pair) -> bool:
-        """Known to the owning node only."""
-        sender = self._engine.senders.get(pair[1])
+        """Known to the node that holds the partition only."""
+        sender = self._senders.by_number.get(pair[1])
         return sender is not None and pair[0] in sender.flights
 
-    def owed(self, pair: Pair) -> bool:
+    def owes(self, pair: Pair) -> bool:
         offset, number = pair
-        sender = self._engine.senders.get(number)
+        sender = self._senders.by_number.get(number)
         if sender is not None:
             return sender.lane.is_open(offset)
         row = self._rows.get(number)
@@ -103,37 +100,31 @@ class _Lanes:
         return high_water_mark is not None and offset > high_water_mark
 
 
-def _view(
-    lanes: _Lanes, pair: Pair, revision: int, exception: Deferred | None, attempts: list[Attempt]
-) -> DeliveryView:
+def _view(lanes: _Lanes, pair: Pair, revision: int, row: Deferred | None, attempts: list[Attempt]) -> DeliveryView:
     offset, destination = pair
     delivered_at = next((a.started_at_us + a.duration_us for a in attempts if a.outcome is Outcome.OK), None)
-    state, cause, due = _state(lanes, pair, exception, delivered_at is not None)
-    if exception is not None and exception.route:
-        revision = exception.route
+    state, cause, due = _state(lanes, pair, row, delivered_at is not None)
+    if row is not None and row.route:
+        revision = row.route
     return DeliveryView(offset, destination, state, cause, tuple(attempts), due, delivered_at, revision)
 
 
-def _state(
-    lanes: _Lanes, pair: Pair, exception: Deferred | None, delivered: bool
-) -> tuple[DeliveryState, str, int | None]:
+def _state(lanes: _Lanes, pair: Pair, row: Deferred | None, delivered: bool) -> tuple[DeliveryState, str, int | None]:
+    """(state, cause, due_at_us), by the first evidence there is."""
+    # 1. In flight.
     if lanes.sending(pair):
         return DeliveryState.SENDING, "", None
-    if exception is not None:
-        state = _OF_EXCEPTION[exception.state]
-        due = exception.due_at_us if exception.state is DeferredState.PENDING else None
-        return state, exception.cause, due
-    if lanes.owed(pair):
+    # 2. Deferred: its row says it.
+    if row is not None:
+        due = row.due_at_us if row.state is DeferredState.PENDING else None
+        return _STATES[row.state], row.cause, due
+    # 3. Its lane has not reached or settled it.
+    if lanes.owes(pair):
         return DeliveryState.PENDING, "", None
+    # 4. Not delivered by an attempt: a range settled it.
     if not delivered:
-        one = _range(lanes.ranges, *pair)
+        one = lanes.ranges.find(*pair)
         if one is not None:
             return one.state, one.cause, None
+    # 5. The lane has passed it: delivered.
     return DeliveryState.DELIVERED, "", None
-
-
-def _range(ranges: Sequence[RangeSettlement], offset: int, destination: int) -> RangeSettlement | None:
-    for one in ranges:
-        if one.destination == destination and one.after < offset <= one.upto:
-            return one
-    return None

@@ -16,7 +16,7 @@ from tidegate.core.model import Attempt, Outcome
 from tidegate.dashboard import formatting as words
 from tidegate.dashboard.page_context import PageContext, field, own_path, see_other
 from tidegate.dashboard.render import THEME_COOKIE
-from tidegate.deliver.replay import ReplayQuery
+from tidegate.deliver import ReplayQuery
 from tidegate.query import deliveries, events
 
 if TYPE_CHECKING:

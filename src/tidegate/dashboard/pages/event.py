@@ -18,7 +18,7 @@ from tidegate.dashboard import payload
 from tidegate.dashboard.charts import Try, attempt_timeline
 from tidegate.dashboard.page_context import PageContext
 from tidegate.dashboard.pages import health
-from tidegate.deliver.replay import ReplayQuery
+from tidegate.deliver import ReplayQuery
 from tidegate.query import events, explain
 from tidegate.query.schemas import AttemptSchema, DeliverySchema, EventSchema, Explanation
 

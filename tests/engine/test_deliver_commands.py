@@ -60,7 +60,7 @@ def number_of(gateway: Gateway) -> int:
 
 
 def waiting(gateway: Gateway) -> int:
-    return len(gateway.deliver.senders[number_of(gateway)].waiting)
+    return len(gateway.deliver.senders[number_of(gateway)].backlog.deferred)
 
 
 async def counted(gateway: Gateway, **expected: int) -> bool:
@@ -120,10 +120,10 @@ def test_a_row_that_was_delivered_while_the_table_was_read_is_not_sent_again(tmp
                 read.set()
 
             meanwhile(gateway, "deferred", delivered)
-            sender.waiting.overflow = True
-            sender._reload()
+            sender.backlog.deferred.overflow = True
+            sender._deferred_reader.start()
             await asyncio.wait_for(read.wait(), 10)
-            await until(lambda: sender._reloading is None)
+            await until(lambda: sender._deferred_reader._reading is None)
             assert not waiting(gateway)
             assert await counted(gateway, delivered=1, pending=0)
             assert len(far.requests) == 2
@@ -258,8 +258,8 @@ def test_a_destination_that_is_dead_for_long_has_one_range_in_memory_as_in_the_s
                 await publish(gateway)
                 await gateway.deliver.expire(await publish(gateway))
             assert await counted(gateway, exhausted=6, pending=0)
-            assert gateway.deliver.ranges == await gateway.store.deliveries.ranges()
-            assert [(one.after, one.upto) for one in gateway.deliver.ranges] == [(0, 6)]
+            assert gateway.deliver.ports.ranges.all == await gateway.store.deliveries.ranges()
+            assert [(one.after, one.upto) for one in gateway.deliver.ports.ranges.all] == [(0, 6)]
 
     run(main)
 

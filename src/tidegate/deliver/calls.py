@@ -1,0 +1,59 @@
+"""What nodes ask of each other about deliveries: the shapes of calls and their replies, as JSON.
+
+Owns the shapes and `takes`, the rule by which a replay takes a delivery. May not know senders or the store. Invariant:
+a call may arrive twice, so each one names deliveries and not changes. Crash: a call whose reply was lost may have been
+done.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from tidegate.core.model import DeliveryState, DeliveryView
+
+NEVER_OWED = "never_owed"  # for `Reopen.state`: not a state, but events that the destination was never owed
+
+
+class Retry(msgspec.Struct, frozen=True, tag="retry"):
+    offset: int
+    destination: int
+
+
+class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
+    offset: int
+    destination: int
+
+
+class Reopen(msgspec.Struct, frozen=True, tag="reopen"):
+    """Deliveries that a replay sends again: (offset, revision of the route that takes it), ascending."""
+
+    destination: int
+    job: str
+    state: str | None
+    items: list[tuple[int, int]]
+
+
+class Reopened(msgspec.Struct, frozen=True):
+    """`done` of the items were looked at (there was no room for the others), `reopened` of them made pending."""
+
+    done: int
+    reopened: int
+
+
+class ReplayCreated(msgspec.Struct, frozen=True, tag="replay_created"):
+    """A hint for the node that holds the partition of a replay job: the job is in the store."""
+
+    job: str
+
+
+Command = Retry | Cancel | Reopen
+DECODER = msgspec.json.Decoder(Command | ReplayCreated)
+
+
+def takes(view: DeliveryView | None, state: str | None) -> bool:
+    """Whether a replay that asks for a state (None: all) takes a delivery (None: one that never was)."""
+    if view is None:
+        return state in (None, NEVER_OWED)
+    if view.state in (DeliveryState.PENDING, DeliveryState.SENDING):
+        return False
+    return state is None or view.state.value == state

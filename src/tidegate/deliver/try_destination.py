@@ -1,0 +1,62 @@
+"""The test send: one signed event to a destination, to see how it responds.
+
+Owns the test event and the reading of its result. May not know senders or lanes. Invariant: it is not in the log and
+changes no counter. A crash leaves nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+
+from tidegate.core import ids
+from tidegate.core.errors import NotFound
+from tidegate.core.model import Attempt, Event, Origin, Outcome
+from tidegate.deliver.ports import Ports
+from tidegate.deliver.request_builder import RequestBuilder
+from tidegate.outbound.post import PostResult
+
+TEST_SECONDS = 15.0
+_ERROR_CHARACTERS = 300
+
+
+async def send_test(ports: Ports, name: str) -> Attempt:
+    """Send a test event to the destination `name`. Raises NotFound."""
+    destination = ports.active.destinations.get(name)
+    if destination is None:
+        raise NotFound(f"there is no destination {name!r}", hint="list them: tidegate config show")
+    now_us = ports.clock.now_us()
+    builder = RequestBuilder(destination, ports.active, ports.log.instance)
+    event_id = ids.new_id("tst", now_us)
+    try:
+        head, body = builder.request(_test_event(name, now_us), event_id, 0, 1, now_us // 1_000_000)
+    except Exception as error:  # noqa: BLE001 - a user's text may raise anything: shown as the outcome
+        text = str(error)[:_ERROR_CHARACTERS]
+        return Attempt(0, destination.number, 1, Outcome.RENDER, now_us, 0, error=text)
+    ended: asyncio.Future[PostResult] = asyncio.get_running_loop().create_future()
+    ports.transport.send(builder.target, head, body, TEST_SECONDS, _set_once(ended))
+    return _attempt(destination.number, now_us, await ended, builder.shown_url)
+
+
+def _test_event(name: str, now_us: int) -> Event:
+    body = msgspec.json.encode({"note": "a test sent from Tidegate", "destination": name})
+    return Event(0, "tidegate", "tidegate.test", Origin.PUBLISH, now_us, 0, body, "application/json")
+
+
+def _attempt(destination: int, started_at_us: int, result: PostResult, url: str) -> Attempt:
+    ok = result.status is not None and 200 <= result.status < 300
+    outcome = Outcome.HTTP_ERROR if result.outcome is Outcome.OK and not ok else result.outcome
+    return Attempt(
+        0, destination, 1, outcome, started_at_us, result.duration_us, result.status, result.error, result.headers,
+        result.body, result.body_bytes, url, True,
+    )  # fmt: skip
+
+
+def _set_once(future: asyncio.Future[PostResult]) -> Callable[[PostResult], None]:
+    def done(result: PostResult) -> None:
+        if not future.done():
+            future.set_result(result)
+
+    return done
