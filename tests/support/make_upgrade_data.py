@@ -31,7 +31,7 @@ import apsw
 import asyncpg
 
 from support.postgres import server
-from support.upgrade_data import DELIVERY, EVENT, configuration, digest, dump_postgres, dump_sqlite
+from support.upgrade_data import DELIVERY, EVENT, FIRST, configuration, digest, dump_postgres, dump_sqlite
 from support.upgrade_far import Far, far_sides
 
 WEBHOOK_SECRET = b"k" * 32  # in tidegate.toml
@@ -288,7 +288,7 @@ async def make(source: Path, folder: Path, database: str | None) -> dict[str, An
     """One installation in `folder`, killed with two replays under way; what it showed before."""
     program = Program(source, folder, database)
     async with far_sides(healthy=False) as far, aiohttp.ClientSession() as http:
-        await program.start(configuration("0.1", far, first=True), http)
+        await program.start(configuration("0.1", far, FIRST, leaver=True), http)
         try:
             for number in range(TICKS):
                 await program.publish("ticks", "tick", {"n": number})

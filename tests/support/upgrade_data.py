@@ -19,6 +19,7 @@ import asyncpg
 
 from support.postgres import Server
 from support.upgrade_far import Far
+from tidegate.core.clock import Clock
 
 FOLDER = Path(__file__).parent.parent / "data" / "upgrade"
 EVENT = ("id", "offset", "source", "type", "key", "origin", "time", "received_at", "content_type", "hops", "differs")
@@ -28,12 +29,11 @@ FIRST = {"@SCAN@": "10s", "@LATE@": "false", "@BIG@": "50"}
 LAST = {"@SCAN@": "365d", "@LATE@": "true", "@BIG@": "100"}
 
 
-def configuration(release: str, far: Far, *, first: bool = False) -> str:
-    """`tidegate.toml` of a release's installation, as it was at first or at last."""
+def configuration(release: str, far: Far, values: dict[str, str] = LAST, *, leaver: bool = False) -> str:
+    """`tidegate.toml` of a release's installation; `leaver`: with the destination that left the file at last."""
     text = (FOLDER / release / "tidegate.toml").read_text()
-    if not first:
-        text = text.partition(CUT)[0] + "\n"
-    for name, value in {**far.addresses, **(FIRST if first else LAST)}.items():
+    text = text.replace(CUT, "\n") if leaver else text.partition(CUT)[0] + "\n"
+    for name, value in {**far.addresses, **values}.items():
         text = text.replace(name, value)
     return text
 
@@ -48,6 +48,23 @@ def expected(release: str, store: str) -> dict[str, Any]:
     """What the API of that release said of what its store held. See `make_upgrade_data.py` for the members."""
     found: dict[str, Any] = json.loads((FOLDER / release / f"{store}.json").read_text())
     return found
+
+
+class ClockOf(Clock):
+    """A clock that began at a given instant, so that stored sessions, keys and retries are as old as they were.
+
+    The clock of a database server does not change it.
+    """
+
+    def __init__(self, began_at_us: int) -> None:
+        super().__init__()
+        self._behind_us = super().machine_us() - began_at_us
+
+    def machine_us(self) -> int:
+        return super().machine_us() - self._behind_us
+
+    def agree(self, shared_us: int, asked_us: int) -> bool:
+        return False
 
 
 # -- SQLite ----------------------------------------------------------------------------------------------

@@ -32,12 +32,20 @@ class Source:
         self.broken = {"/orders/o2"}
         self.requests: list[Request] = []
 
+    def as_left(self) -> None:
+        """The state that the maker of the data left the source in, but for what was broken."""
+        self.orders["o1"]["total"], self.orders["o1"]["updated_at"] = 150, "2026-11-20T10:00:09Z"
+        self.orders["o4"] = {"id": "o4", "total": 45, "updated_at": "2026-11-22T10:00:00Z"}
+        self.customers["c1"] |= {"name": "Ann B", "updated_at": "2026-11-21T08:00:00Z"}
+        self.prices["p1"]["amount"] = 12
+        del self.orders["o3"], self.customers["c5"], self.customers["c4"], self.prices["p2"], self.prices["p3"]
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Request) -> None:
         self.requests.append(request)
         target = urlsplit(request.line.split(" ")[1])
         status, value = self._answer(target.path, parse_qs(target.query))
         body = json.dumps(value).encode()
-        etag = f'"{hashlib.sha256(body).hexdigest()[:8]}"'
+        etag = _etag(body)
         if request.headers.get("if-none-match") == etag:
             writer.write(f"HTTP/1.1 304 X\r\netag: {etag}\r\n\r\n".encode())
             return
@@ -46,6 +54,10 @@ class Source:
             f"content-length: {len(body)}\r\n\r\n".encode()
             + body
         )
+
+    def etag(self, path: str) -> str:
+        """Of the present answer."""
+        return _etag(json.dumps(self._answer(path, {})[1]).encode())
 
     def _answer(self, path: str, query: dict[str, list[str]]) -> tuple[int, Any]:
         if path in self.broken:
@@ -56,6 +68,10 @@ class Source:
             return (200, items[key]) if key in items else (404, {})
         since = query.get("since", [""])[0]
         return 200, {name: [one for one in items.values() if one.get("updated_at", "") >= since]}
+
+
+def _etag(body: bytes) -> str:
+    return f'"{hashlib.sha256(body).hexdigest()[:8]}"'
 
 
 class Receivers:
