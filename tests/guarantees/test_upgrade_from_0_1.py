@@ -43,6 +43,7 @@ RELEASE = "0.1"
 STEPS = 2  # schema steps that 0.1 knows
 MINUTE_US, DAY_US = 60 * 1_000_000, 86_400 * 1_000_000
 STATES = {"cancelled": "canceled"}
+FIGURES = {"braked_scans": "scans_stopped_by_ratio"}  # of a resource
 EARLIER = str(Path(__file__).with_name("planted_earlier_release.py"))
 # Counters of `orders` that move while an order cannot be fetched, which 0.1 left so.
 FETCHING = {"requests", "bytes", "requests_per_change", "fetch_backs", "errors", "last_error", "last_error_at"}
@@ -189,11 +190,11 @@ async def check_resources(api: Api, seen: dict[str, Any]) -> None:
     for name, before in seen["stats"]["resources"].items():
         moving = {"next_poll_at", "log_position"} | {key for key in before if key.startswith("pull")}
         moving |= FETCHING if name == "shop/orders" else set()
-        kept = {key: value for key, value in before.items() if key not in moving}
+        kept = {FIGURES.get(key, key): value for key, value in before.items() if key not in moving}
         assert {key: stats[name][key] for key in kept} == kept, name
         assert stats[name]["committed_offset"] >= before["log_position"]
     assert stats["shop/orders"]["waiting_for_fetch"] == 1
-    assert stats["shop/prices"]["braked_scans"] == 1
+    assert stats["shop/prices"]["scans_stopped_by_ratio"] == 1
     assert stats["shop/prices"]["failing_since"] is not None
     for name, rows in seen["records"].items():
         after = await everything(api, f"/records/shop/{name}?deleted=true")

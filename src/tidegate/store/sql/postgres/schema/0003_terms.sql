@@ -29,8 +29,9 @@ UPDATE replays
   SET query = convert_to(replace(convert_from(query, 'UTF8'), '"state":"cancelled"', '"state":"canceled"'), 'UTF8')
   WHERE position('"state":"cancelled"'::bytea IN query) > 0;
 
+-- The bracket and the quote belong to the pattern: a record that waits to be fetched may have any key.
 UPDATE resource_states
   SET engine_state =
-        convert_to(replace(convert_from(engine_state, 'UTF8'), '"suspects":', '"candidates":'), 'UTF8'),
+        convert_to(replace(convert_from(engine_state, 'UTF8'), '"suspects":["', '"candidates":["'), 'UTF8'),
       statistics =
         convert_to(replace(convert_from(statistics, 'UTF8'), '"braked":', '"stopped_by_ratio":'), 'UTF8')

@@ -32,7 +32,8 @@ ALTER TABLE ranges_renamed RENAME TO ranges;
 
 UPDATE replays SET query = CAST(replace(CAST(query AS TEXT), '"state":"cancelled"', '"state":"canceled"') AS BLOB)
   WHERE instr(query, '"state":"cancelled"') > 0;
+-- The bracket and the quote belong to the pattern: a record that waits to be fetched may have any key.
 UPDATE resource_states
-  SET engine_state = CAST(replace(CAST(engine_state AS TEXT), '"suspects":', '"candidates":') AS BLOB),
+  SET engine_state = CAST(replace(CAST(engine_state AS TEXT), '"suspects":["', '"candidates":["') AS BLOB),
       statistics = CAST(replace(CAST(statistics AS TEXT), '"braked":', '"stopped_by_ratio":') AS BLOB);
 UPDATE settings SET name = 'high_water_mark' WHERE name = 'mark'
