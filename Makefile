@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 PORT ?= 8420
 ROUNDS ?= 5
+SEED ?= 1
 DURATION ?= 3
 KILL_ROUNDS ?= 200
 WORKERS ?= 2
@@ -16,11 +17,11 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$p; break; fi; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint format docs bench proof lock clean
+.PHONY: help setup demo test check lint format docs bench simulation proof lock clean
 
 help: ## print this list
 	@echo "Tidegate: one gateway for webhooks and APIs. Targets:"
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup: $(VENV)/.runtime ## install Tidegate into .venv (the command is .venv/bin/tidegate)
 	@echo "ready: $(BIN)/tidegate"
@@ -47,6 +48,9 @@ docs: $(VENV)/.dev ## update the generated parts of docs/reference
 
 bench: $(VENV)/.dev ## compare with the floors, side by side (ONLY="ingest start" ROUNDS=5 DURATION=3 DATABASE=URL)
 	@$(BIN)/python -m bench.run $(ONLY) --rounds $(ROUNDS) --seconds $(DURATION) $(if $(DATABASE),--database $(DATABASE))
+
+simulation: $(VENV)/.dev ## print how the circuit breaker treats simulated destinations (SEED=1)
+	@PYTHONPATH=tests $(BIN)/python -m simulation $(SEED)
 
 proof: $(VENV)/.dev ## run the long fault tests, about half an hour (KILL_ROUNDS=200 NODE_FAULTS=200)
 	@TIDEGATE_KILL_ROUNDS=$(KILL_ROUNDS) TIDEGATE_NODE_FAULTS=$(NODE_FAULTS) $(BIN)/python -m pytest -rs --timeout 0 tests/guarantees -m "proof or not proof"

@@ -1,6 +1,6 @@
 """The rows of the circuit breaker's simulation: destinations, what is sent to them, and the bounds that must hold.
 
-`python -m simulation` (in `tests`, or `make simulation`) prints the table; `test_breaker_rows.py` holds the bounds.
+`make simulation` prints the table; `test_breaker_rows.py` checks the bounds.
 """
 
 from __future__ import annotations
