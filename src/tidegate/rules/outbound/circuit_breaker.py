@@ -106,7 +106,7 @@ class CircuitBreaker:
         self._answered = False  # one of the failures was an HTTP answer
         self._run_since = 0.0
         self._unproven: dict[int, float] = {}  # offset: sent_at, of earlier runs and neither a suspect nor cleared
-        self._recovered_at = float("-inf")  # results of what was sent before are old news
+        self._recovered_at = float("-inf")  # failures of what was sent before do not count
         self._suspects: dict[int, None] = {}  # failed while others succeeded, oldest first
 
     # -- asking -------------------------------------------------------------------------------------------
