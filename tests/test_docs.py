@@ -30,7 +30,7 @@ from tidegate.dashboard.render import NAVIGATION
 from tidegate.providers import provider_names
 from tidegate.query import schemas as forms
 from tidegate.query.advice import WORDS as ADVICE
-from tidegate.rules.inbound.signatures import Verdict
+from tidegate.rules.inbound.signatures import Verification
 from tidegate.rules.language.filters import _JUDGES, PARTS
 from tidegate.rules.language.templates import FILTERS, OWN_FILTERS, TESTS
 
@@ -165,7 +165,7 @@ def error_classes(root: type[TidegateError]) -> Iterator[type[TidegateError]]:
 
 
 def test_every_reason_of_a_rejection_is_documented() -> None:
-    assert [one.value for one in Verdict if one is not Verdict.OK and f"`{one.value}`" not in ERRORS] == []
+    assert [one.value for one in Verification if one is not Verification.OK and f"`{one.value}`" not in ERRORS] == []
 
 
 # -- words -----------------------------------------------------------------------------------------------
@@ -230,7 +230,7 @@ def test_every_label_of_the_dashboard_is_explained() -> None:
 # -- phrases that may not come back -----------------------------------------------------------------------
 
 # Folders and files of src/tidegate (or `examples/...`) that are written in plain English. Add yours when it is done.
-PLAIN: tuple[str, ...] = ("outbound/http.py", "pull", "rules/sync")
+PLAIN: tuple[str, ...] = ("outbound/http.py", "pull", "receive", "rules/inbound", "rules/sync")
 # A schema step that was applied somewhere never changes, so steps keep the names of their time.
 SCHEMA_STEP = re.compile(r"store/sql/\w+/schema/\d+_")
 

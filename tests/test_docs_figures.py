@@ -49,7 +49,7 @@ FIGURES: list[tuple[str, str, object]] = [
     ("operations.md", "waits for requests in flight ({} s at most", server.DRAIN_SECONDS),
     ("reference/api.md", "did not arrive within {:g} s", door.BODY_SECONDS),
     ("reference/api.md", "a form with more than {} fields", MAX_FIELDS),
-    ("reference/api.md", "came through more than {} gateways", MAX_HOPS),
+    ("reference/api.md", "passed through more than {} gateways", MAX_HOPS),
     ("reference/errors.md", "{} streams are open", MAX_STREAMS),
     ("reference/errors.md", "did not arrive within {:g} s. |", endpoint.BODY_SECONDS),
     ("reference/filters.md", "At most {} names and values", filters.MAX_VALUES),

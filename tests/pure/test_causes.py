@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tidegate.core.model import Outcome
-from tidegate.rules.inbound.signatures import Verdict
+from tidegate.rules.inbound.signatures import Verification
 from tidegate.rules.outbound import causes
 
 
@@ -34,11 +34,11 @@ def test_what_to_do_about_a_refusal_names_the_source() -> None:
         "compare `secret` of [sources.code.webhook] with the one that the provider shows"
     )
     signed = {
-        Verdict.SIGNATURE_MISSING,
-        Verdict.SIGNATURE_WRONG,
-        Verdict.SECRET_UNSET,
-        Verdict.TOO_OLD,
-        Verdict.TOO_NEW,
+        Verification.SIGNATURE_MISSING,
+        Verification.SIGNATURE_WRONG,
+        Verification.SECRET_UNSET,
+        Verification.TOO_OLD,
+        Verification.TOO_NEW,
     }
     assert all(causes.after_refusal(verdict.value, "code") for verdict in signed)
     assert causes.after_refusal("honeypot", "leads") == ""

@@ -16,14 +16,14 @@ from tidegate.core.errors import ConfigError
 from tidegate.core.spec import HmacScheme, WebhookInput
 from tidegate.providers import provider_names
 from tidegate.providers.shape import load_provider, provider_of
-from tidegate.rules.inbound.signatures import Scheme, Verdict, compile_verifier, usable
+from tidegate.rules.inbound.signatures import Scheme, Verification, compile_verifier, usable
 
 DATA = json.loads((Path(__file__).parent.parent / "data" / "vectors.json").read_text())
 NOW = 1_800_000_000
 BODY = b'{"type":"order.paid"}'
 # The generic samples: hexadecimal HMAC-SHA512 of the body in a header of the sender's choice.
 GENERIC = HmacScheme(header="X-Convoy-Signature", digest="sha512")
-WORDS = {"timestamp": Verdict.TOO_OLD}
+WORDS = {"timestamp": Verification.TOO_OLD}
 
 
 def schemes_of(provider: str) -> tuple[Scheme, ...]:
@@ -54,10 +54,10 @@ def b64_hmac(secret: bytes, *parts: bytes) -> bytes:
 @pytest.mark.parametrize("vector", DATA["vectors"], ids=lambda v: v["id"])
 def test_published_signatures_are_judged_as_published(vector):
     verify = compile_verifier(schemes_of(vector["provider"]), [vector["secret"]])
-    verdict = verify(lowered(vector["headers"]), body_of(vector), vector.get("url", ""), vector.get("now", 0))
-    assert (verdict is Verdict.OK) == (vector["expected"] == "valid"), verdict
+    verification = verify(lowered(vector["headers"]), body_of(vector), vector.get("url", ""), vector.get("now", 0))
+    assert (verification is Verification.OK) == (vector["expected"] == "valid"), verification
     if "reason" in vector:
-        assert verdict is WORDS[vector["reason"]]
+        assert verification is WORDS[vector["reason"]]
 
 
 @pytest.mark.parametrize("vector", [v for v in DATA["vectors"] if v["expected"] == "valid"], ids=lambda v: v["id"])
@@ -65,16 +65,16 @@ def test_a_published_signature_covers_every_byte_of_the_body(vector):
     verify = compile_verifier(schemes_of(vector["provider"]), [vector["secret"]])
     body = body_of(vector)
     for changed in (body + b"x", body[:-1], bytes([body[0] ^ 1]) + body[1:]):
-        verdict = verify(lowered(vector["headers"]), changed, vector.get("url", ""), vector.get("now", 0))
-        assert verdict is Verdict.SIGNATURE_WRONG
+        verification = verify(lowered(vector["headers"]), changed, vector.get("url", ""), vector.get("now", 0))
+        assert verification is Verification.SIGNATURE_WRONG
 
 
 @pytest.mark.parametrize("vector", [v for v in DATA["vectors"] if v["expected"] == "valid"], ids=lambda v: v["id"])
 def test_without_a_secret_nothing_verifies(vector):
     for secrets in ([], [""], ["", ""]):
         verify = compile_verifier(schemes_of(vector["provider"]), secrets)
-        verdict = verify(lowered(vector["headers"]), body_of(vector), vector.get("url", ""), vector.get("now", 0))
-        assert verdict is Verdict.SECRET_UNSET
+        verification = verify(lowered(vector["headers"]), body_of(vector), vector.get("url", ""), vector.get("now", 0))
+        assert verification is Verification.SECRET_UNSET
 
 
 # -- Standard Webhooks 1.0.0 -----------------------------------------------------------------------------
@@ -95,121 +95,130 @@ def signed(at: int = NOW, key: bytes = KEY, id_: bytes = b"msg_1") -> bytes:
     return b"v1," + b64_hmac(key, id_, b".", str(at).encode(), b".", BODY)
 
 
-def judge(headers: dict[bytes, bytes], *secrets: str) -> Verdict:
+def verify_standard(headers: dict[bytes, bytes], *secrets: str) -> Verification:
     return compile_verifier(STANDARD, secrets or (SECRET,))(headers, BODY, "", NOW)
 
 
 def test_every_listed_signature_and_every_secret_is_tried():
     other = "whsec_" + base64.b64encode(b"x" * 32).decode()
     right = signed()
-    assert judge(standard(b"v1,AAAA " + right)) is Verdict.OK
-    assert judge(standard(right + b" v1,AAAA")) is Verdict.OK
-    assert judge(standard(right), other, SECRET) is Verdict.OK
-    assert judge(standard(right), "", SECRET) is Verdict.OK
-    assert judge(standard(right), other) is Verdict.SIGNATURE_WRONG
+    assert verify_standard(standard(b"v1,AAAA " + right)) is Verification.OK
+    assert verify_standard(standard(right + b" v1,AAAA")) is Verification.OK
+    assert verify_standard(standard(right), other, SECRET) is Verification.OK
+    assert verify_standard(standard(right), "", SECRET) is Verification.OK
+    assert verify_standard(standard(right), other) is Verification.SIGNATURE_WRONG
 
 
 @pytest.mark.parametrize(
     "noise", [b"nonsense", b",", b"v1", b"v1,", b"v9,AAAA", b"v1,\xff\xfe", b"v1,not base64!", b"", b"v1a,AAAA"]
 )
 def test_broken_and_unknown_entries_are_skipped(noise):
-    assert judge(standard(noise + b" " + signed())) is Verdict.OK
-    assert judge(standard(noise)) in (Verdict.MALFORMED, Verdict.SIGNATURE_WRONG)
+    assert verify_standard(standard(noise + b" " + signed())) is Verification.OK
+    assert verify_standard(standard(noise)) in (Verification.MALFORMED, Verification.SIGNATURE_WRONG)
 
 
 @pytest.mark.parametrize(
-    ("off", "verdict"),
-    [(-300, Verdict.OK), (300, Verdict.OK), (-301, Verdict.TOO_OLD), (301, Verdict.TOO_NEW)],
+    ("off", "verification"),
+    [(-300, Verification.OK), (300, Verification.OK), (-301, Verification.TOO_OLD), (301, Verification.TOO_NEW)],
 )
-def test_the_time_may_be_off_by_five_minutes_either_way(off, verdict):
-    assert judge(standard(signed(NOW + off), NOW + off)) is verdict
+def test_the_time_may_be_off_by_five_minutes_either_way(off, verification):
+    assert verify_standard(standard(signed(NOW + off), NOW + off)) is verification
 
 
 def test_a_stale_time_is_told_only_of_a_right_signature():
-    assert judge(standard(b"v1,AAAA", NOW - 1000)) is Verdict.SIGNATURE_WRONG
+    assert verify_standard(standard(b"v1,AAAA", NOW - 1000)) is Verification.SIGNATURE_WRONG
 
 
 @pytest.mark.parametrize("stamp", [b"abc", b"-5", b"1.5", b"+1800000000", b"1_800_000_000", b"9" * 40, b"\xb2", b" "])
 def test_a_time_that_is_no_number_is_malformed(stamp):
     signature = b"v1," + b64_hmac(KEY, b"msg_1.", stamp, b".", BODY)
-    assert judge(standard(signature, stamp)) is Verdict.MALFORMED
+    assert verify_standard(standard(signature, stamp)) is Verification.MALFORMED
 
 
 def test_missing_parts_are_told_apart():
     whole = standard(signed())
-    assert judge({}) is Verdict.SIGNATURE_MISSING
-    assert judge({k: v for k, v in whole.items() if k != b"webhook-signature"}) is Verdict.SIGNATURE_MISSING
-    assert judge({k: v for k, v in whole.items() if k != b"webhook-timestamp"}) is Verdict.TIMESTAMP_MISSING
-    assert judge({k: v for k, v in whole.items() if k != b"webhook-id"}) is Verdict.MALFORMED
+    assert verify_standard({}) is Verification.SIGNATURE_MISSING
+    assert (
+        verify_standard({k: v for k, v in whole.items() if k != b"webhook-signature"}) is Verification.SIGNATURE_MISSING
+    )
+    assert (
+        verify_standard({k: v for k, v in whole.items() if k != b"webhook-timestamp"}) is Verification.TIMESTAMP_MISSING
+    )
+    assert verify_standard({k: v for k, v in whole.items() if k != b"webhook-id"}) is Verification.MALFORMED
 
 
 def test_secrets_are_taken_with_and_without_whsec_and_without_padding():
     for secret in (SECRET, SECRET.removeprefix("whsec_"), SECRET.rstrip("="), f" {SECRET}\n"):
-        assert judge(standard(signed()), secret) is Verdict.OK
+        assert verify_standard(standard(signed()), secret) is Verification.OK
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "not base64!", "whpk_", "whpk_AAAA"])
 def test_a_secret_that_cannot_be_one_never_verifies(secret):
     assert not usable(STANDARD, secret)
     assert (
-        judge(standard(b"v1," + b64_hmac(b"", b"msg_1.", str(NOW).encode(), b".", BODY)), secret)
-        is Verdict.SECRET_UNSET
+        verify_standard(standard(b"v1," + b64_hmac(b"", b"msg_1.", str(NOW).encode(), b".", BODY)), secret)
+        is Verification.SECRET_UNSET
     )
 
 
 def test_the_old_header_names_are_an_alias():
-    assert judge(standard(signed(), prefix=b"svix")) is Verdict.OK
+    assert verify_standard(standard(signed(), prefix=b"svix")) is Verification.OK
 
 
 def test_headers_of_the_two_spellings_do_not_mix():
     mixed = standard(signed())
     mixed[b"svix-id"] = mixed.pop(b"webhook-id")
-    assert judge(mixed) is Verdict.MALFORMED
+    assert verify_standard(mixed) is Verification.MALFORMED
 
 
 # -- rules of single providers, from their documentation -------------------------------------------------
 
 
-def verdict_of(provider: str, secret: str, headers: dict[bytes, bytes], url: str = "", body: bytes = BODY) -> Verdict:
+def verification_of(
+    provider: str, secret: str, headers: dict[bytes, bytes], url: str = "", body: bytes = BODY
+) -> Verification:
     return compile_verifier(load_provider(provider).schemes, [secret])(headers, body, url, NOW)
 
 
 def test_github_is_not_talked_down_to_sha1():
     sha1 = b"sha1=" + hex_hmac(b"s", BODY, digest="sha1")
     sha256 = b"sha256=" + hex_hmac(b"s", BODY)
-    assert verdict_of("github", "s", {b"x-hub-signature": sha1}) is Verdict.SIGNATURE_MISSING
-    assert verdict_of("github", "s", {b"x-hub-signature-256": sha256}) is Verdict.OK
-    assert verdict_of("github-sha1", "s", {b"x-hub-signature": sha1}) is Verdict.OK
+    assert verification_of("github", "s", {b"x-hub-signature": sha1}) is Verification.SIGNATURE_MISSING
+    assert verification_of("github", "s", {b"x-hub-signature-256": sha256}) is Verification.OK
+    assert verification_of("github-sha1", "s", {b"x-hub-signature": sha1}) is Verification.OK
     both = {b"x-hub-signature": sha1, b"x-hub-signature-256": b"sha256=00"}
-    assert verdict_of("github-sha1", "s", both) is Verdict.SIGNATURE_MISSING
+    assert verification_of("github-sha1", "s", both) is Verification.SIGNATURE_MISSING
 
 
 def test_a_digest_is_read_from_the_prefix_and_not_guessed():
     sha1 = {b"x-hub-signature": b"sha1=" + hex_hmac(b"s", BODY, digest="sha1")}
-    assert verdict_of("bitbucket", "s", sha1) is Verdict.MALFORMED
+    assert verification_of("bitbucket", "s", sha1) is Verification.MALFORMED
 
 
 def test_hexadecimal_signatures_are_taken_in_capitals():
     capitals = b"sha256=" + hex_hmac(b"s", BODY).upper()
-    assert verdict_of("github", "s", {b"x-hub-signature-256": capitals}) is Verdict.OK
+    assert verification_of("github", "s", {b"x-hub-signature-256": capitals}) is Verification.OK
 
 
 def test_stripe_ignores_v0_and_takes_any_v1():
     stamp = str(NOW).encode()
     right = hex_hmac(b"whsec_x", stamp, b".", BODY)
-    assert verdict_of("stripe", "whsec_x", {b"stripe-signature": b"t=" + stamp + b",v0=" + right}) is Verdict.MALFORMED
+    assert (
+        verification_of("stripe", "whsec_x", {b"stripe-signature": b"t=" + stamp + b",v0=" + right})
+        is Verification.MALFORMED
+    )
     rotated = b"t=" + stamp + b",v1=00,v1=" + right + b",v0=zz"
-    assert verdict_of("stripe", "whsec_x", {b"stripe-signature": rotated}) is Verdict.OK
-    assert verdict_of("stripe", "whsec_x", {b"stripe-signature": b"v1=" + right}) is Verdict.TIMESTAMP_MISSING
+    assert verification_of("stripe", "whsec_x", {b"stripe-signature": rotated}) is Verification.OK
+    assert verification_of("stripe", "whsec_x", {b"stripe-signature": b"v1=" + right}) is Verification.TIMESTAMP_MISSING
 
 
 def test_gitlab_takes_its_token_or_a_signing_secret():
-    assert verdict_of("gitlab", "tok", {b"x-gitlab-token": b"tok"}) is Verdict.OK
-    assert verdict_of("gitlab", "tok", {b"x-gitlab-token": b"tak"}) is Verdict.SIGNATURE_WRONG
-    assert verdict_of("gitlab", "tok", {}) is Verdict.SIGNATURE_MISSING
-    assert verdict_of("gitlab", SECRET, standard(signed())) is Verdict.OK
+    assert verification_of("gitlab", "tok", {b"x-gitlab-token": b"tok"}) is Verification.OK
+    assert verification_of("gitlab", "tok", {b"x-gitlab-token": b"tak"}) is Verification.SIGNATURE_WRONG
+    assert verification_of("gitlab", "tok", {}) is Verification.SIGNATURE_MISSING
+    assert verification_of("gitlab", SECRET, standard(signed())) is Verification.OK
     both = compile_verifier(load_provider("gitlab").schemes, ["tok", SECRET])
-    assert both(standard(b"v1,AAAA") | {b"x-gitlab-token": b"tok"}, BODY, "", NOW) is Verdict.OK
+    assert both(standard(b"v1,AAAA") | {b"x-gitlab-token": b"tok"}, BODY, "", NOW) is Verification.OK
 
 
 def test_hubspot_v3_signs_method_address_body_and_time_in_milliseconds():
@@ -219,24 +228,24 @@ def test_hubspot_v3_signs_method_address_body_and_time_in_milliseconds():
         b"x-hubspot-request-timestamp": stamp,
     }
     for provider in ("hubspot", "hubspot-v3"):
-        assert verdict_of(provider, "s", headers, url) is Verdict.OK
-        assert verdict_of(provider, "s", headers, url + "x") is Verdict.SIGNATURE_WRONG
+        assert verification_of(provider, "s", headers, url) is Verification.OK
+        assert verification_of(provider, "s", headers, url + "x") is Verification.SIGNATURE_WRONG
 
 
 def test_hubspot_falls_back_only_where_v3_is_absent():
     old = {b"x-hubspot-signature": hashlib.sha256(b"s" + BODY).hexdigest().encode()}
-    assert verdict_of("hubspot", "s", old) is Verdict.OK
-    assert verdict_of("hubspot-v3", "s", old) is Verdict.SIGNATURE_MISSING
+    assert verification_of("hubspot", "s", old) is Verification.OK
+    assert verification_of("hubspot-v3", "s", old) is Verification.SIGNATURE_MISSING
     stale = {b"x-hubspot-signature-v3": b"AAAA", b"x-hubspot-request-timestamp": str(NOW * 1000).encode()}
-    assert verdict_of("hubspot", "s", old | stale) is Verdict.SIGNATURE_WRONG
+    assert verification_of("hubspot", "s", old | stale) is Verification.SIGNATURE_WRONG
 
 
 def test_a_twilio_signature_of_the_address_alone_covers_no_body():
     url = "https://gate.example.com/in/phone"
     bare = base64.b64encode(hmac.digest(b"s", url.encode(), "sha1"))
-    assert verdict_of("twilio", "s", {b"x-twilio-signature": bare}, url, b"") is Verdict.OK
+    assert verification_of("twilio", "s", {b"x-twilio-signature": bare}, url, b"") is Verification.OK
     for body in (b"\xff\xfe", b"&".join(b"a%d=1" % n for n in range(1001)), BODY):
-        assert verdict_of("twilio", "s", {b"x-twilio-signature": bare}, url, body) is Verdict.SIGNATURE_WRONG
+        assert verification_of("twilio", "s", {b"x-twilio-signature": bare}, url, body) is Verification.SIGNATURE_WRONG
 
 
 @pytest.mark.parametrize(
@@ -257,9 +266,9 @@ def test_a_twilio_signature_of_the_address_alone_covers_no_body():
     ],
 )
 def test_providers_without_published_numbers_follow_their_rule(provider, headers):
-    assert verdict_of(provider, "s", headers) is Verdict.OK
-    assert verdict_of(provider, "t", headers) is Verdict.SIGNATURE_WRONG
-    assert verdict_of(provider, "s", {}) is Verdict.SIGNATURE_MISSING
+    assert verification_of(provider, "s", headers) is Verification.OK
+    assert verification_of(provider, "t", headers) is Verification.SIGNATURE_WRONG
+    assert verification_of(provider, "s", {}) is Verification.SIGNATURE_MISSING
 
 
 # -- schemes of a user's own -----------------------------------------------------------------------------
@@ -268,8 +277,8 @@ def test_providers_without_published_numbers_follow_their_rule(provider, headers
 def test_basic_credentials_are_compared_as_they_stand_in_the_header():
     verify = compile_verifier((Scheme(kind="basic", header="Authorization", prefix="Basic "),), ["joe:s3cret"])
     right = b"Basic " + base64.b64encode(b"joe:s3cret")
-    assert verify({b"authorization": right}, b"", "", 0) is Verdict.OK
-    assert verify({b"authorization": b"Basic AAAA"}, b"", "", 0) is Verdict.SIGNATURE_WRONG
+    assert verify({b"authorization": right}, b"", "", 0) is Verification.OK
+    assert verify({b"authorization": b"Basic AAAA"}, b"", "", 0) is Verification.SIGNATURE_WRONG
 
 
 def test_a_time_may_be_written_as_rfc_3339():
@@ -284,8 +293,8 @@ def test_a_time_may_be_written_as_rfc_3339():
     stamp = b"2027-01-15T08:00:00Z"  # 1_800_000_000
     header = b"t=" + stamp + b",v1=" + hex_hmac(b"k", stamp, b".", BODY)
     verify = compile_verifier((scheme,), ["k"])
-    assert verify({b"s": header}, BODY, "", NOW) is Verdict.OK
-    assert verify({b"s": header}, BODY, "", NOW + 301) is Verdict.TOO_OLD
+    assert verify({b"s": header}, BODY, "", NOW) is Verification.OK
+    assert verify({b"s": header}, BODY, "", NOW + 301) is Verification.TOO_OLD
 
 
 @pytest.mark.parametrize("encoding", ["text", "base64", "hex"])
@@ -293,14 +302,14 @@ def test_secrets_are_decoded_as_the_table_says(encoding):
     written = {"text": KEY.decode(), "base64": base64.b64encode(KEY).decode(), "hex": KEY.hex()}[encoding]
     table = HmacScheme(header="X-Sig", secret_encoding=encoding, prefix="sha256=")
     verify = compile_verifier(provider_of(WebhookInput(verify=table)).schemes, [written])
-    assert verify({b"x-sig": b"sha256=" + hex_hmac(KEY, BODY)}, BODY, "", NOW) is Verdict.OK
+    assert verify({b"x-sig": b"sha256=" + hex_hmac(KEY, BODY)}, BODY, "", NOW) is Verification.OK
 
 
 @pytest.mark.parametrize("size", [1, 63, 64, 65, 200])
 @pytest.mark.parametrize("digest", ["sha1", "sha256", "sha384", "sha512"])
 def test_keys_of_every_length_give_the_hmac_of_rfc_2104(digest, size):
     verify = compile_verifier((Scheme(header="s", digest=digest),), ["k" * size])
-    assert verify({b"s": hex_hmac(b"k" * size, BODY, digest=digest)}, BODY, "", 0) is Verdict.OK
+    assert verify({b"s": hex_hmac(b"k" * size, BODY, digest=digest)}, BODY, "", 0) is Verification.OK
 
 
 @pytest.mark.parametrize(
@@ -320,7 +329,7 @@ def test_every_preset_is_read_strictly_and_guards_something(name):
     assert provider.title
     assert provider.docs.startswith("https://")
     assert provider.schemes, "only `none` accepts everything, and it must be written out"
-    assert compile_verifier(provider.schemes, [""])({}, b"", "", 0) is Verdict.SECRET_UNSET
+    assert compile_verifier(provider.schemes, [""])({}, b"", "", 0) is Verification.SECRET_UNSET
 
 
 def test_an_unknown_preset_is_refused_with_the_nearest_name():
@@ -341,5 +350,7 @@ ANY_HEADERS = st.dictionaries(
 @given(name=st.sampled_from(provider_names()), headers=ANY_HEADERS, body=st.binary(max_size=50))
 def test_no_stranger_is_let_in_and_nothing_is_raised(name, headers, body):
     secrets = {"standard-webhooks": SECRET, "openai": SECRET}.get(name, "a-secret-no-one-guesses")
-    verdict = compile_verifier(load_provider(name).schemes, [secrets])(headers, body, "https://x.example/in/a", NOW)
-    assert verdict is not Verdict.OK
+    verification = compile_verifier(load_provider(name).schemes, [secrets])(
+        headers, body, "https://x.example/in/a", NOW
+    )
+    assert verification is not Verification.OK

@@ -138,7 +138,7 @@ NAMES = frozenset(_NAMES.split())
 
 GENERATED = re.compile(r"<!-- generated: [a-z-]+ -->\n.*?<!-- end -->", re.DOTALL)
 RENAMED = re.compile(r"^### Renamed\n.*?(?=^##)", re.MULTILINE | re.DOTALL)
-STANDARD = re.compile(r"CancelledError.*|cancelled\(\)")  # names of asyncio, with what follows them
+STANDARD = re.compile(r"CancelledError.*|cancelled\(\)", re.DOTALL)  # names of asyncio, with what follows them
 SUFFIXES = (".py", ".sql", ".html", ".js", ".css", ".toml", ".svg")
 PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 

@@ -1,1 +1,1 @@
-"""The receive door: webhooks, forms and published events, each into the log before it is answered."""
+"""Receives webhooks, forms and published events. Each is stored in the log before it is answered."""

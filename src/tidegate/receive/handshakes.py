@@ -1,8 +1,8 @@
-"""Requests that are no events: how a provider proves that an address is ours, and what it wants back. Pure.
+"""Answers the handshake requests by which a provider checks that you own an address. Pure.
 
-Owns the compiling of `Handshake` data to one function. What is echoed comes from a stranger as a rule, so it is
-bounded, goes out as the content type the file says (with `nosniff`), is escaped in a JSON answer, and is never put
-into a header when it is not printable ASCII. Knows no provider, no server and no store.
+Owns the step from `Handshake` data to one function. Echoed values come from untrusted callers, so they are bounded,
+sent with the content type of the provider file and `nosniff`, escaped in JSON answers, and left out of headers unless
+they are printable ASCII. Knows no provider, no server and no store. Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from tidegate.receive.reading import as_text, parse
 from tidegate.rules.inbound.signatures import Headers
 from tidegate.rules.language.view import value_at
 
-ECHO_LETTERS = 2048  # longer than any documented challenge
+ECHO_CHARACTERS = 2048  # longer than any documented challenge
 _PLACE = re.compile(r"\{(query|header|body):([^}|]+)(?:\|(hmac_hex|hmac_base64))?\}")
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """A whole answer."""
+    """A complete HTTP answer."""
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
 
 
-class Asked(msgspec.Struct):
-    """A request as handshakes see it. `parsed` is filled when a rule first looks into the body."""
+class HandshakeRequest(msgspec.Struct):
+    """A request as handshakes see it. `parsed` is filled when a rule first reads the body."""
 
     headers: Headers
     query: Mapping[str, str]
@@ -54,19 +54,19 @@ class Asked(msgspec.Struct):
 class CompiledHandshake(msgspec.Struct, frozen=True):
     method: str
     signed: bool
-    answer: Callable[[Asked], Reply | None]  # None: this request is not that handshake
+    answer: Callable[[HandshakeRequest], Reply | None]  # None: this request is not that handshake
 
 
-def asked(headers: Headers, query_string: bytes, body: bytes) -> Asked:
+def handshake_request(headers: Headers, query_string: bytes, body: bytes) -> HandshakeRequest:
     try:
         query = dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=100))
     except ValueError:
         query = {}
-    return Asked(headers, query, body)
+    return HandshakeRequest(headers, query, body)
 
 
 def compile_handshake(rule: Handshake, secrets: Sequence[str]) -> CompiledHandshake:
-    """`secrets` key the HMAC of an answer that has one; the first that is set is used."""
+    """Compile one handshake. The first non-empty secret is the key of an answer with an HMAC."""
     wanted = [
         (kind, name, value)
         for kind, names in (("header", rule.when_header), ("query", rule.when_query), ("body", rule.when_body))
@@ -75,7 +75,7 @@ def compile_handshake(rule: Handshake, secrets: Sequence[str]) -> CompiledHandsh
     key = next((secret for secret in secrets if secret), "").encode()
     as_json = rule.content_type.startswith("application/json")
 
-    def answer(request: Asked) -> Reply | None:
+    def answer(request: HandshakeRequest) -> Reply | None:
         for kind, name, value in wanted:
             seen = request.value(kind, name)
             if not seen or (value != "*" and seen != value):
@@ -91,9 +91,9 @@ def compile_handshake(rule: Handshake, secrets: Sequence[str]) -> CompiledHandsh
     return CompiledHandshake(rule.method, rule.signed, answer)
 
 
-def _fill(template: str, request: Asked, key: bytes, write: Callable[[str], str]) -> str:
+def _fill(template: str, request: HandshakeRequest, key: bytes, write: Callable[[str], str]) -> str:
     def replace(match: re.Match[str]) -> str:
-        text = request.value(match[1], match[2])[:ECHO_LETTERS]
+        text = request.value(match[1], match[2])[:ECHO_CHARACTERS]
         if match[3]:
             digest = hmac.digest(key, text.encode("utf-8", "replace"), hashlib.sha256)
             text = digest.hex() if match[3] == "hmac_hex" else b64encode(digest).decode()
@@ -107,7 +107,7 @@ def _plain_text(text: str) -> str:
 
 
 def _json_text(text: str) -> str:
-    """The inside of a JSON string."""
+    """The text escaped for use inside a JSON string."""
     return msgspec.json.encode(text.encode("utf-8", "replace").decode())[1:-1].decode()
 
 

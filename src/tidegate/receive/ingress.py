@@ -1,13 +1,13 @@
 """`/in/SOURCE`: a bare ASGI application that answers 202 only when the event is on disk.
 
-Owns the order of judgement: source, method, room, size, body, signature, handshake, hops, reading, routing, append.
-It is the hottest path of the gateway, so it makes no task and no timer per request and looks at the headers once; one
-sweep a second finds bodies that come too slowly. It knows sources by a function, routing by `Router` and the log by
-its protocol; which configuration, which store and which server it does not know.
+Owns the order of the checks: source, method, capacity, size, body, signature, handshake, hops, reading, routing,
+append. This is the hottest path of the gateway, so it creates no task and no timer per request and reads the headers
+once; one sweep per second finds bodies that arrive too slowly. It gets sources from a function, routing from `Router`
+and the log from its protocol. It does not know which configuration, store or server is in use.
 
-Invariants: no answer with 2xx before `append` returned (a handshake and a dropped form store nothing); a caller that
-is turned away learns that, and never why; what goes wrong on our side is a 503 with `Retry-After`, never a 4xx.
-Crash: an event that was appended and not answered comes again, and is recognized by its delivery id.
+Invariants: no 2xx answer before `append` returns (a handshake and a dropped form store nothing); a rejected caller
+learns the status but not which check failed; a failure of the gateway is answered 503 with `Retry-After`, never 4xx.
+Crash: if an event was appended but not answered, the provider sends it again, and its delivery id identifies it.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from tidegate.core.findings import Findings
 from tidegate.core.ids import event_id
 from tidegate.core.model import NewEvent, Origin
 from tidegate.receive.forms import form_answer, read_form
-from tidegate.receive.handshakes import Asked, Reply, asked
+from tidegate.receive.handshakes import HandshakeRequest, Reply, handshake_request
 from tidegate.receive.inputs import Input
 from tidegate.receive.reading import MAX_HOPS, Reading, body_hash, hops_of
 from tidegate.rules.inbound.redaction import keep_headers
-from tidegate.rules.inbound.signatures import Headers, Verdict
+from tidegate.rules.inbound.signatures import Headers, Verification
 from tidegate.rules.language.view import event_view
 from tidegate.store import Log, Rejection
 
-BODY_SECONDS = 15.0  # for the whole body, however it drips
+BODY_SECONDS = 15.0  # for the whole body, however slowly it arrives
 SWEEP_SECONDS = 1.0
 CONTENT_TYPE_BYTES = 255
 
@@ -43,7 +43,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class Router(Protocol):
-    """Decides who wants an event. `decide` answers None when the decision has no number yet."""
+    """Decides which destinations want an event. `decide` returns None when the decision has no number yet."""
 
     def decide(
         self, source: str, type: str, view: Callable[[], dict[str, Any]], resource: str | None = None
@@ -54,11 +54,11 @@ class Router(Protocol):
     ) -> int: ...
 
 
-# -- answers that never change ---------------------------------------------------------------------------
+# -- constant answers ------------------------------------------------------------------------------------
 
 
 def _problem(status: int, code: str, title: str, detail: str, *more: tuple[bytes, bytes]) -> Reply:
-    """A problem document (RFC 9457), made once."""
+    """A problem document (RFC 9457), built once at import."""
     body = msgspec.json.encode(
         {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail}
     )
@@ -66,8 +66,8 @@ def _problem(status: int, code: str, title: str, detail: str, *more: tuple[bytes
     return Reply(status, head, body)
 
 
-_CLOSE = (b"connection", b"close")  # the rest of the body is not wanted
-_NOT_FOUND = _problem(404, "source_unknown", "Not Found", "there is no such source here")
+_CLOSE = (b"connection", b"close")  # the rest of the body is not read
+_NOT_FOUND = _problem(404, "source_unknown", "Not Found", "there is no source with this name")
 _UNAUTHORIZED = _problem(
     401,
     "signature_refused",
@@ -75,13 +75,18 @@ _UNAUTHORIZED = _problem(
     "the request is not signed as this source expects",
     (b"www-authenticate", b"Signature"),
 )
-_TOO_LARGE = _problem(413, "too_large", "Content Too Large", "the body is larger than this source may send", _CLOSE)
+_TOO_LARGE = _problem(413, "too_large", "Content Too Large", "the body is larger than this source accepts", _CLOSE)
 _TOO_SLOW = _problem(408, "too_slow", "Request Timeout", "the body did not arrive in time", _CLOSE)
-_HOPS = _problem(400, "hops_exceeded", "Bad Request", f"came through more than {MAX_HOPS} gateways: is this a loop?")
-_NO_FORM = _problem(415, "content_type", "Unsupported Media Type", "send a form as application/x-www-form-urlencoded")
+_HOPS = _problem(
+    400,
+    "hops_exceeded",
+    "Bad Request",
+    f"the event passed through more than {MAX_HOPS} gateways; this is probably a loop",
+)
+_NO_FORM = _problem(415, "content_type", "Unsupported Media Type", "send the form as application/x-www-form-urlencoded")
 _MANY_FIELDS = _problem(413, "too_many_fields", "Content Too Large", "the form has too many fields")
 
-# `{"id":"evt_..."}`: an id has always 23 letters, so the heads can be made in advance.
+# `{"id":"evt_..."}`: an id always has 23 characters, so the heads can be built in advance.
 _ID_LENGTH = len(b'{"id":""}') + len(event_id("000000", 0))
 _ID_HEAD = [(b"content-type", b"application/json"), (b"content-length", b"%d" % _ID_LENGTH)]
 _ACCEPTED: MutableMapping[str, Any] = {"type": "http.response.start", "status": 202, "headers": _ID_HEAD}
@@ -94,7 +99,7 @@ def _unavailable(retry_after_seconds: float | None) -> Reply:
         503,
         "over_capacity",
         "Service Unavailable",
-        "it cannot be stored at this moment; send it again",
+        "the event cannot be stored right now; send it again after Retry-After",
         (b"retry-after", b"%d" % wait),
     )
 
@@ -107,11 +112,11 @@ async def _send(send: Send, reply: Reply) -> None:
     await send({"type": "http.response.body", "body": reply.body})
 
 
-# -- the door --------------------------------------------------------------------------------------------
+# -- the application -------------------------------------------------------------------------------------
 
 
 class _Rejected(Exception):
-    """Ends the judgement of a request with an answer; `reason` is for the operator, "" when it is not worth a row."""
+    """Ends the checks of a request with an answer. `reason` is for the operator; "" keeps no row."""
 
     def __init__(self, reply: Reply, reason: str = "", detail: str = "") -> None:
         super().__init__(reason)
@@ -121,12 +126,15 @@ class _Rejected(Exception):
 
 
 class _Gone(Exception):
-    """The caller hung up: there is nobody to answer."""
+    """The caller closed the connection, so nothing can be answered."""
 
 
 class Ingress:
-    """ASGI for `/in/SOURCE`. `sources` gives the input of a name; `refuse` keeps a refusal for the operator; `busy`
-    tells that no more may be taken in. None of the three may block."""
+    """ASGI application for `/in/SOURCE`.
+
+    `sources` returns the input of a name, `reject` keeps a rejection for the operator, and `busy` returns whether the
+    gateway is at its capacity. None of the three may block.
+    """
 
     def __init__(
         self,
@@ -134,7 +142,7 @@ class Ingress:
         sources: Callable[[str], Input | None],
         router: Router,
         clock: Clock,
-        refuse: Callable[[Rejection], None],
+        reject: Callable[[Rejection], None],
         busy: Callable[[], bool],
         *,
         findings: Findings | None = None,
@@ -144,30 +152,30 @@ class Ingress:
         self._router = router
         self._clock = clock
         self._findings = findings or Findings(clock)
-        self._refuse = refuse
+        self._reject = reject
         self._busy = busy
-        self._reading: dict[asyncio.Task[Any], float] = {}  # who waits for a body, and since when
+        self._reading: dict[asyncio.Task[Any], float] = {}  # tasks that wait for a body, and since when
         self._late: set[asyncio.Task[Any]] = set()
         self._sweeper: asyncio.TimerHandle | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        source = scope["path"][4:]  # behind "/in/"
+        source = scope["path"][4:]  # after "/in/"
         try:
-            await self._judge(source, scope, receive, send)
-        except _Rejected as refused:
-            if refused.reason:
-                self._record(source, scope, refused.reason, refused.detail)
-            await _send(send, refused.reply)
+            await self._handle(source, scope, receive, send)
+        except _Rejected as rejected:
+            if rejected.reason:
+                self._record(source, scope, rejected.reason, rejected.detail)
+            await _send(send, rejected.reply)
         except _Gone:
             return
         except TidegateError as error:
-            # The store, or an input that does not compile: ours to mend, so the provider is asked to try again.
+            # The store failed, or an input does not compile. The provider cannot fix either, so it should try again.
             self._record(source, scope, error.code, error.message)
             await _send(send, _unavailable(error.retry_after_seconds))
 
-    async def _judge(self, source: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _handle(self, source: str, scope: Scope, receive: Receive, send: Send) -> None:
         input = self._sources(source)
         if input is None:
             raise _Rejected(_NOT_FOUND)
@@ -178,7 +186,7 @@ class Ingress:
         if self._busy():
             raise _Rejected(_BUSY)
         body = await self._body(input, headers, receive)
-        request = asked(headers, scope["query_string"], body) if input.post_handshakes else None
+        request = handshake_request(headers, scope["query_string"], body) if input.post_handshakes else None
         reply = _handshake(input, request, signed=False)
         if reply is None:
             now_us = self._clock.now_us()
@@ -186,16 +194,16 @@ class Ingress:
                 self._verify(input, scope, headers, body, now_us // 1_000_000)
                 reply = _handshake(input, request, signed=True)
             if reply is None:
-                await self._take(input, scope, headers, body, now_us, send)
+                await self._accept(input, scope, headers, body, now_us, send)
                 return
         await _send(send, reply)
 
-    async def _take(self, input: Input, scope: Scope, headers: Headers, body: bytes, now_us: int, send: Send) -> None:
+    async def _accept(self, input: Input, scope: Scope, headers: Headers, body: bytes, now_us: int, send: Send) -> None:
         hops = hops_of(headers)
         if hops > MAX_HOPS + 1:
             raise _Rejected(_HOPS, "hops_exceeded", f"tidegate-hops says {hops - 1}")
         if input.form is not None:
-            await self._take_form(input, scope, headers, body, now_us, hops, send)
+            await self._accept_form(input, scope, headers, body, now_us, hops, send)
             return
         assert input.read is not None
         reading = input.read(headers, body)
@@ -207,14 +215,14 @@ class Ingress:
         text = f'{{"id":"{event_id(self._log.instance, offset)}"}}'
         await send({"type": "http.response.body", "body": text.encode()})
 
-    async def _take_form(
+    async def _accept_form(
         self, input: Input, scope: Scope, headers: Headers, body: bytes, now_us: int, hops: int, send: Send
     ) -> None:
         assert input.form is not None
         form = read_form(input.form, headers, body)
-        if form.refused:
+        if form.rejected:
             seen = headers.get(b"content-type", b"").decode("latin-1")
-            raise _Rejected(_NO_FORM if form.refused == "content_type" else _MANY_FIELDS, form.refused, seen[:100])
+            raise _Rejected(_NO_FORM if form.rejected == "content_type" else _MANY_FIELDS, form.rejected, seen[:100])
         if form.reading is None:
             self._record(input.source, scope, "honeypot", f"the field {input.form.honeypot!r} was filled")
             await _send(send, form_answer(input.form, headers, None))
@@ -234,7 +242,7 @@ class Ingress:
         now_us: int,
         hops: int,
     ) -> tuple[int, bool]:
-        """Decide who wants it, and put it on disk: (offset, whether it was there before)."""
+        """Decide which destinations want the event and store it. Returns (offset, whether it was stored before)."""
         delivery_id = reading.delivery_id
         event = NewEvent(
             input.source,
@@ -261,36 +269,36 @@ class Ingress:
         appended = (await self._log.append((event,)))[0]
         return appended.offset, appended.duplicate
 
-    # -- judging -----------------------------------------------------------------------------------------
+    # -- checks ------------------------------------------------------------------------------------------
 
     def _verify(self, input: Input, scope: Scope, headers: Headers, body: bytes, now_s: int) -> None:
         assert input.verify is not None
         query = scope["query_string"]
         url = f"{input.url}?{query.decode('latin-1')}" if query else input.url
-        verdict = input.verify(headers, body, url, now_s)
-        if verdict is not Verdict.OK:
-            raise _Rejected(_UNAUTHORIZED, verdict.value, f"{len(body)} bytes")
+        verification = input.verify(headers, body, url, now_s)
+        if verification is not Verification.OK:
+            raise _Rejected(_UNAUTHORIZED, verification.value, f"{len(body)} bytes")
 
     def _other_method(self, input: Input, scope: Scope, headers: Headers) -> Reply:
-        """A handshake by GET, HEAD or OPTIONS, else 405. No such request has a body that we would read."""
-        request = asked(headers, scope["query_string"], b"")
+        """A handshake by GET, HEAD or OPTIONS, else 405. The body of such a request is not read."""
+        request = handshake_request(headers, scope["query_string"], b"")
         for rule in input.handshakes:
             if rule.method == scope["method"] and not rule.signed:
                 reply = rule.answer(request)
                 if reply is not None:
                     return reply
-        detail = f"this address takes {input.allow.decode()}"
+        detail = f"this address accepts {input.allow.decode()}"
         return _problem(405, "method_not_allowed", "Method Not Allowed", detail, (b"allow", input.allow))
 
     def _record(self, source: str, scope: Scope, reason: str, detail: str) -> None:
         client = scope.get("client")
         remote = str(client[0]) if client else ""
-        self._refuse(Rejection(self._clock.now_us(), source, reason, detail, remote))
+        self._reject(Rejection(self._clock.now_us(), source, reason, detail, remote))
 
     # -- the body ----------------------------------------------------------------------------------------
 
     async def _body(self, input: Input, headers: Headers, receive: Receive) -> bytes:
-        """The whole body. Refuses a declared length over the limit before a byte is read, any other at the limit."""
+        """The whole body. A declared length over the limit is rejected before reading, any other at the limit."""
         declared = headers.get(b"content-length")
         if declared is not None and declared.isdigit() and int(declared[:20]) > input.max_body:
             raise _Rejected(_TOO_LARGE, "too_large", f"content-length {declared[:20].decode()}")
@@ -325,11 +333,11 @@ class Ingress:
             self._sweeper = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._swept)
 
     def sweep(self) -> None:
-        """End the wait for bodies that take too long; each is answered 408 by its own request."""
+        """Cancel the requests whose body takes too long. Each of them then answers 408."""
         oldest = self._clock.monotonic() - BODY_SECONDS
         for task, since in self._reading.items():
             if since >= oldest:
-                break  # in order of their beginning
+                break  # tasks are in the order in which they started
             if task not in self._late:
                 self._late.add(task)
                 task.cancel()
@@ -349,7 +357,7 @@ async def _rest(first: bytes, limit: int, receive: Receive) -> bytes:
     return b"".join(parts)
 
 
-def _handshake(input: Input, request: Asked | None, *, signed: bool) -> Reply | None:
+def _handshake(input: Input, request: HandshakeRequest | None, *, signed: bool) -> Reply | None:
     if request is None:
         return None
     for rule in input.handshakes:

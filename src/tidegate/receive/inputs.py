@@ -1,7 +1,8 @@
-"""A source's input for pushes, compiled once per configuration: what the door needs, ready to use.
+"""Compiles the webhook or form input of a source into what the ingress needs, once per configuration.
 
-Owns the way from `[sources.NAME.webhook]` or `.form` to an `Input`. Knows neither requests nor the store.
-An input never changes; a new configuration makes new ones. Compiled inputs hold keys: they are not printed.
+Owns the step from `[sources.NAME.webhook]` or `.form` to an `Input`. Knows neither requests nor the store.
+Invariant: an input never changes; a new configuration compiles new ones. An input holds secret keys, so its `repr`
+shows only the name. Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from tidegate.runtime import ActiveConfiguration
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):
-    """`form` is set for a form, `read` for a webhook. `verify` None: everything is accepted, as was written out."""
+    """`form` is set for a form, `read` for a webhook. `verify` is None with `verify = "none"`: accept everything."""
 
     source: str
     max_body: int
-    url: str = ""  # the address as the provider was given it, "" when no public_url is configured
+    url: str = ""  # the address that the provider calls, "" when no public_url is configured
     allow: bytes = b"POST"
     verify: Verifier | None = None
     read: Reader | None = None
@@ -54,12 +55,12 @@ class Inputs:
         return found
 
     def forget(self) -> None:
-        """The configuration changed: compile again what is asked for."""
+        """Drop the compiled inputs, because the configuration changed."""
         self._compiled = {}
 
 
 def compile_input(name: str, source: Source, public_url: str) -> Input:
-    """The webhook or form input of a source; NotFound when it has neither, ConfigError when it contradicts itself."""
+    """The webhook or form input of a source. NotFound when it has neither, ConfigError when it is inconsistent."""
     if source.webhook is not None:
         return _webhook(name, source.webhook, public_url)
     if source.form is not None:

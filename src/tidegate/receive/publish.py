@@ -1,9 +1,9 @@
-"""`POST /api/v1/events` without HTTP: published events, judged together, appended all or none.
+"""`POST /api/v1/events` without HTTP: validates published events together and appends all or none.
 
-Owns the shape of what is published and its bounds. Knows no key and no framework: `allowed` raises for a source
-that the caller may not publish to. Invariant: nothing is appended unless every event of the call is right, and no
-answer is given before they are on disk. Crash: a call that was appended and not answered is repeated; an event with
-an `id` is recognized then, one without is a new one.
+Owns the schema of a published event and its limits. Knows no API keys and no framework: `allowed` raises for a source
+that the caller may not publish to. Invariant: nothing is appended unless every event of the call is valid, and the
+call returns only after the events are on disk. Crash: the caller repeats a call that was appended but not answered;
+an event with an `id` is then recognized, one without an `id` is stored a second time.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from tidegate.core.ids import event_id
 from tidegate.core.model import NewEvent, Origin
 from tidegate.receive.ingress import Router
 from tidegate.receive.reading import (
-    DELIVERY_ID_LETTERS,
-    KEY_LETTERS,
-    TYPE_LETTERS,
+    DELIVERY_ID_CHARACTERS,
+    KEY_CHARACTERS,
+    TYPE_CHARACTERS,
     bounded_id,
     bounded_key,
     bounded_type,
@@ -37,7 +37,7 @@ CONTENT_TYPE = "application/json"
 
 
 class PublishedEvent(msgspec.Struct, forbid_unknown_fields=True):
-    """One event as it is published. `data` is any JSON value; its bytes are kept and sent on as they are written."""
+    """One published event. `data` is any JSON value; its bytes are stored and delivered unchanged."""
 
     source: str
     type: str
@@ -49,7 +49,7 @@ class PublishedEvent(msgspec.Struct, forbid_unknown_fields=True):
 
 _ONE = msgspec.json.Decoder(PublishedEvent)
 _MANY = msgspec.json.Decoder(list[PublishedEvent])
-# Raw only skips over a value; what is published is JSON that everybody can read, so it is read once here.
+# Raw skips over a value without validating it, so `data` is parsed once here.
 _JSON = msgspec.json.Decoder()
 
 Allowed = Callable[[str], int | None]
@@ -60,9 +60,9 @@ async def publish(
 ) -> tuple[int, dict[str, Any]]:
     """(202, `{"id"}`) for one event, (202, `{"data": [{"id"}, ...]}`) in order for a list of up to 1000.
 
-    `allowed(source)` raises Forbidden or NotFound, and may answer the largest `data` in bytes. An event whose `id`
-    was published before with the same content has its first id again; with another content Conflict is raised.
-    Raises BadRequest with the place of the fault, and StoreBusy or StoreBroken. Nothing is stored when it raises.
+    `allowed(source)` raises Forbidden or NotFound, and returns the largest allowed `data` in bytes, None for no limit.
+    An event whose `id` was published before gets the event id of the first one; Conflict when its content differs.
+    Raises BadRequest with the path of the error, and StoreBusy or StoreBroken. Nothing is stored when it raises.
     """
     single, published = _decode(payload)
     now_us = clock.now_us()
@@ -89,13 +89,13 @@ def _decode(payload: bytes) -> tuple[bool, list[PublishedEvent]]:
     try:
         published = [_ONE.decode(payload)] if single else _MANY.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        reason = "nested too deep" if isinstance(error, RecursionError) else str(error)
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise BadRequest(
-            f"the body is no event and no list of events: {reason}",
-            hint='send {"source", "type", "data", "id"?, "key"?, "time"?} or a list of up to 1000 of them',
+            f"the body is neither an event nor a list of events: {reason}",
+            hint='send {"source", "type", "data", "id"?, "key"?, "time"?} or a list of up to 1000 of these objects',
         ) from error
     if not 0 < len(published) <= MAX_EVENTS:
-        raise BadRequest(f"{len(published)} events in one call; 1 to {MAX_EVENTS} are allowed")
+        raise BadRequest(f"the call has {len(published)} events; 1 to {MAX_EVENTS} are allowed")
     return single, published
 
 
@@ -103,24 +103,24 @@ def _new_event(one: PublishedEvent, at: str, max_data: int | None, now_us: int) 
     data = bytes(one.data)
     if max_data is not None and len(data) > max_data:
         raise BadRequest(
-            f"data has {len(data)} bytes, this source takes {max_data} - at {at}.data",
+            f"data has {len(data)} bytes; this source accepts {max_data} - at {at}.data",
             code="too_large",
             status=413,
-            hint="send less, or raise max_body of the source's publish input",
+            hint="send less data, or increase max_body in [sources.NAME.publish]",
         )
     try:
         _JSON.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest(f"data cannot be read as JSON: {type(error).__name__} - at {at}.data") from error
+        raise BadRequest(f"data is not valid JSON: {type(error).__name__} - at {at}.data") from error
     if not bounded_type(one.type):
-        raise BadRequest(f"{one.type[:50]!r} is no type: 1 to {TYPE_LETTERS} printable letters - at {at}.type")
+        raise _invalid(one.type, "an event type", TYPE_CHARACTERS, f"{at}.type")
     if one.key is not None and bounded_key(one.key) is None:
-        raise BadRequest(f"{one.key[:50]!r} is no key: 1 to {KEY_LETTERS} printable letters - at {at}.key")
+        raise _invalid(one.key, "a key", KEY_CHARACTERS, f"{at}.key")
     if one.id is not None and (not one.id or bounded_id(one.id) != one.id):
-        raise BadRequest(f"{one.id[:50]!r} is no id: 1 to {DELIVERY_ID_LETTERS} printable letters - at {at}.id")
+        raise _invalid(one.id, "an id", DELIVERY_ID_CHARACTERS, f"{at}.id")
     occurred = instant_us(one.time) if one.time is not None else None
     if one.time is not None and occurred is None:
-        raise BadRequest(f"{one.time[:50]!r} is no time such as 2026-11-24T17:18:43Z - at {at}.time")
+        raise BadRequest(f"{one.time[:50]!r} is not a time (example: 2026-11-24T17:18:43Z) - at {at}.time")
     return NewEvent(
         source=one.source,
         type=one.type,
@@ -136,7 +136,11 @@ def _new_event(one: PublishedEvent, at: str, max_data: int | None, now_us: int) 
     )
 
 
+def _invalid(value: str, what: str, characters: int, at: str) -> BadRequest:
+    return BadRequest(f"{value[:50]!r} is not {what} (1 to {characters} printable characters) - at {at}")
+
+
 def _content_hash(one: PublishedEvent, data: bytes) -> bytes:
-    """Of everything but the id: the same id with another type or key is another event, and told so."""
+    """The hash of everything except the id: the same id with another type or key is a conflict."""
     parts = msgspec.json.encode([one.type, one.key, one.time])
     return hashlib.sha256(parts + data).digest()[:16]

@@ -1,9 +1,9 @@
-"""What a request says about itself: type, key, delivery id, time. Pure.
+"""Reads the event type, key, delivery id and time of a request. Pure.
 
-Owns the places a provider names and the bounds on what comes from outside. A place in the body costs one pass of
-the parser over the body, made only when such a place is needed, and building only what the places name; bodies are
-never re-encoded. It may not know signatures, the store or the clock. Invariant: any bytes give a `Reading`; what is
-absent, not JSON, or of another shape is simply not there.
+Owns the lookup of the places that a provider names, and the bounds on values from outside. Places in the body cost
+one parser pass that builds only the named values, and only when a place is in the body; bodies are never re-encoded.
+It may not know signatures, the store or the clock. Invariant: any bytes give a `Reading`; a value that is absent, not
+JSON or of another type counts as not given. Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from tidegate.rules.inbound.signatures import Headers
 from tidegate.rules.language.view import parse_body, value_at
 
 FALLBACK_TYPE = "webhook.received"
-TYPE_LETTERS = 200
-KEY_LETTERS = 512
-DELIVERY_ID_LETTERS = 255
+TYPE_CHARACTERS = 200
+KEY_CHARACTERS = 512
+DELIVERY_ID_CHARACTERS = 255
 MAX_HOPS = 5
 
 
 class Reading(msgspec.Struct, gc=False):
-    """`delivery_id` None: this delivery cannot be recognized when it comes again."""
+    """`delivery_id` is None when the request has none, so a repeat of it cannot be recognized."""
 
     type: str
     key: str | None
@@ -42,7 +42,7 @@ Reader = Callable[[Headers, bytes], Reading]
 # -- the body --------------------------------------------------------------------------------------------
 
 _BEFORE_JSON = b"\xef\xbb\xbf \t\r\n"
-_JSON_STARTS = (b"{", b"[")  # no place stands in anything else
+_JSON_STARTS = (b"{", b"[")  # no other JSON value can have a path in it
 
 
 def _tree(paths: Sequence[str]) -> dict[str, Any] | None:
@@ -52,14 +52,14 @@ def _tree(paths: Sequence[str]) -> dict[str, Any] | None:
         node = root
         for step in path.split("."):
             if not step or step.isdigit():
-                return None  # a place in a list
+                return None  # an index of a list
             node = node.setdefault(step, {})
     for path in paths:
         node = root
         for step in path.split("."):
             node = node[step]
         if node:
-            return None  # one path lies inside another
+            return None  # one path is inside another
     return root
 
 
@@ -73,10 +73,10 @@ def _shape(tree: dict[str, Any], name: str = "Body") -> Any:
 
 
 def compile_paths(paths: Sequence[str]) -> Callable[[bytes], list[Any]]:
-    """A function from the raw body to the values at the paths, in order; None for what is not there.
+    """A function from the raw body to the values at the paths, in order; None for an absent value.
 
-    The shape of the wanted paths is handed to the parser, which then skips all the rest (a third of the time of
-    a whole parse at 1 KiB). A body of another shape is parsed whole and walked; both ways give the same texts.
+    The parser gets the shape of the paths and skips the rest of the body, which takes a third of the time of a full
+    parse at 1 KiB. A body of another shape is parsed in full; both ways give the same values.
     """
     tree = _tree(paths)
     decoder = msgspec.json.Decoder(_shape(tree)) if tree is not None else None
@@ -113,13 +113,13 @@ def _follow(value: Any, names: Sequence[str]) -> Any:
 
 
 def parse(body: bytes) -> Any:
-    """The whole body as JSON, None when it is none: as filters see it, half an emoji and a byte order mark included."""
+    """The whole body as JSON, None when it is not JSON. Reads exactly what filters read (see `parse_body`)."""
     if body.lstrip(_BEFORE_JSON)[:1] not in _JSON_STARTS:
         return None
     return parse_body(NewEvent("", "", Origin.WEBHOOK, 0, 0, body, "application/json")).value
 
 
-# -- what comes from outside, bounded --------------------------------------------------------------------
+# -- bounds on values from outside -----------------------------------------------------------------------
 
 
 def as_text(value: Any) -> str:
@@ -132,29 +132,30 @@ def as_text(value: Any) -> str:
 
 
 def bounded_type(value: Any) -> str:
-    """A type that pages, URLs and logs can show; "" when the sender's word is none such."""
+    """The value as an event type; "" when it is empty, too long or not printable."""
     text = value if type(value) is str else as_text(value)
-    return text if len(text) <= TYPE_LETTERS and text.isprintable() else ""
+    return text if len(text) <= TYPE_CHARACTERS and text.isprintable() else ""
 
 
 def bounded_key(value: Any) -> str | None:
-    """A key as text. What is too long to be one (or holds a NUL, or half a letter) is no key: a cut one would lie."""
+    """The value as a key; None when it is empty, too long or not printable. A key is never cut, because that would
+    merge different keys."""
     text = as_text(value)
-    return text if 0 < len(text) <= KEY_LETTERS and text.isprintable() else None
+    return text if 0 < len(text) <= KEY_CHARACTERS and text.isprintable() else None
 
 
 def bounded_id(value: Any) -> str | None:
-    """A delivery id. A long or unprintable one is replaced by its hash, which recognizes a repeat just as well."""
+    """The value as a delivery id. A long or unprintable one is replaced by its hash, which identifies a repeat too."""
     text = value if type(value) is str else as_text(value)
     if not text:
         return None
-    if len(text) <= DELIVERY_ID_LETTERS and text.isprintable():
+    if len(text) <= DELIVERY_ID_CHARACTERS and text.isprintable():
         return text
     return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def instant_us(value: Any) -> int | None:
-    """Microseconds of what a sender calls a time: seconds or milliseconds since 1970, or RFC 3339."""
+    """Microseconds since 1970 of a sender's time: seconds or milliseconds since 1970, or RFC 3339; else None."""
     if isinstance(value, str):
         if not value.isascii() or not value.isdigit() or len(value) > 16:
             try:
@@ -169,23 +170,23 @@ def instant_us(value: Any) -> int | None:
 
 
 def _storable(at_us: int) -> int | None:
-    """None outside the years 1970 to 9999, which no page could show."""
+    """None outside the years 1970 to 9999, which is the range that pages can show."""
     return at_us if 0 <= at_us < 253_402_300_800_000_000 else None
 
 
-# -- the whole -------------------------------------------------------------------------------------------
+# -- the reader ------------------------------------------------------------------------------------------
 
-Take = Callable[[Headers, list[Any]], Any]
+PlaceReader = Callable[[Headers, list[Any]], Any]
 
 
 def compile_reader(provider: Provider) -> Reader:
-    """A function (headers with lower-case names, raw body) -> Reading, by the places of a provider."""
+    """A function (headers with lower-case names, raw body) -> Reading, for the places of a provider."""
     paths: list[str] = []
     standard = (Place(header="webhook-id"), Place(header="idempotency-key"))
-    take_type = _first(provider.type, paths, bounded_type)
-    take_id = _first(provider.delivery_id + standard, paths, bounded_id)
-    take_key = _first(provider.key, paths, bounded_key)
-    take_time = _first(provider.occurred_at, paths, instant_us)
+    read_type = _first(provider.type, paths, bounded_type)
+    read_id = _first(provider.delivery_id + standard, paths, bounded_id)
+    read_key = _first(provider.key, paths, bounded_key)
+    read_time = _first(provider.occurred_at, paths, instant_us)
     data_path = provider.data_path
     read_body = compile_paths(paths) if paths else None
     nothing: list[Any] = []
@@ -193,29 +194,29 @@ def compile_reader(provider: Provider) -> Reader:
     def read(headers: Headers, body: bytes) -> Reading:
         values = read_body(body) if read_body is not None else nothing
         return Reading(
-            take_type(headers, values) or FALLBACK_TYPE,
-            take_key(headers, values),
-            take_id(headers, values),
+            read_type(headers, values) or FALLBACK_TYPE,
+            read_key(headers, values),
+            read_id(headers, values),
             data_path,
-            take_time(headers, values),
+            read_time(headers, values),
         )
 
     return read
 
 
-def _first(places: Sequence[Place], paths: list[str], bound: Callable[[Any], Any]) -> Take:
-    """The first place that holds something of the wanted kind. Adds the places of the body to `paths`."""
+def _first(places: Sequence[Place], paths: list[str], bound: Callable[[Any], Any]) -> PlaceReader:
+    """Reads the first place with a usable value. Adds the places of the body to `paths`."""
     if not places:
         return lambda headers, values: None
-    looks: list[tuple[bytes, int, Any]] = []
+    lookups: list[tuple[bytes, int, Any]] = []
     for place in places:
         if place.path and place.path not in paths:
             paths.append(place.path)
         index = paths.index(place.path) if place.path else -1
-        looks.append((place.header.lower().encode("latin-1"), index, bound(place.constant)))
+        lookups.append((place.header.lower().encode("latin-1"), index, bound(place.constant)))
 
-    def take(headers: Headers, values: list[Any]) -> Any:
-        for header, index, constant in looks:
+    def read(headers: Headers, values: list[Any]) -> Any:
+        for header, index, constant in lookups:
             if header:
                 raw = headers.get(header)
                 found = bound(raw.decode("latin-1")) if raw else None
@@ -225,18 +226,17 @@ def _first(places: Sequence[Place], paths: list[str], bound: Callable[[Any], Any
                 return found
         return None
 
-    return take
+    return read
 
 
 def body_hash(body: bytes) -> bytes:
-    """16 bytes that tell "the same again" from "the same id with another body"."""
+    """16 bytes that distinguish a repeat from another body with the same delivery id."""
     return hashlib.sha256(body).digest()[:16]
 
 
 def hops_of(headers: Headers) -> int:
-    """Gateways an event came through, from `tidegate-hops`: 0 without the header; a value that is no number is 0 too.
-
-    A value above MAX_HOPS is answered with a refusal by the doors; here it is only counted.
+    """The number of gateways an event passed through, from `tidegate-hops`: 0 without the header, 1 for a value that
+    is not a number. The caller rejects a value above MAX_HOPS.
     """
     raw = headers.get(b"tidegate-hops")
     if raw is None:

@@ -1,8 +1,8 @@
-"""Rejected requests, kept for the operator: a bounded ring in the store, written behind the requests.
+"""Keeps rejected requests for the operator in a bounded ring of the store.
 
-Owns what waits to be written. A rejection costs a request one append to a list: nothing is written per request, and
-what does not fit into one write becomes a finding. Knows no HTTP and no reason.
-Crash: what was not written yet is lost; the store keeps the newest 1,000.
+Owns the rejections that are not written yet. A rejection costs a request one append to a list; a background task
+writes them in batches, and what does not fit into one batch becomes a finding. Knows no HTTP and no reasons.
+Crash: rejections that are not written yet are lost. The store keeps the newest 1,000.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tidegate.store import Rejection, Settings
 
 log = logging.getLogger("tidegate.receive")
 
-PER_WRITE = 100  # kept of a burst; the rest is only counted
+PER_WRITE = 100  # rejections kept of one burst; the others are only counted
 DELAY_SECONDS = 0.2
 
 
@@ -42,7 +42,7 @@ class RejectionRing:
         """Write what is pending."""
         if self._task is not None:
             await asyncio.wait({self._task})
-        await self._write()  # what came during that write
+        await self._write()  # those that arrived during that write
 
     async def _write_soon(self) -> None:
         try:

@@ -1,1 +1,1 @@
-"""Decisions about requests that come in: signatures and redaction."""
+"""Decisions about incoming requests: signatures and redaction."""

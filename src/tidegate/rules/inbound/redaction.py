@@ -1,8 +1,8 @@
-"""Which headers are credentials, which are kept, and which a user may set on what goes out.
+"""Decides which headers hold credentials, which are stored, and which a user may set on outgoing requests.
 
-Owns the lists of names. May not know providers. Invariant: what stands under a credential's name never reaches the
-disk, a page or another system; when in doubt a name is a credential. Kept headers are bounded in number and bytes,
-whatever a caller sends.
+Owns the lists of names. May not know providers. Invariants: the value of a header with a credential's name never
+reaches the disk, a page or another system, and an ambiguous name counts as a credential; stored headers are bounded in
+number and bytes, whatever a caller sends. Crash: the cache of names is built again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 REDACTED = "[redacted]"
 MAX_HEADERS = 64
 MAX_BYTES = 8 * 1024
-_MAX_NAMES = 4096  # of the cache; names are chosen by outsiders
+_MAX_NAMES = 4096  # of the cache; callers choose the names
 _MAX_CACHED_NAME = 100
 
 _CREDENTIALS = frozenset({"cookie", "set-cookie", "set-cookie2", "x-hook-secret"})
@@ -23,7 +23,7 @@ _CREDENTIAL_WORDS = re.compile(
 )
 _CREDENTIAL_PARTS = re.compile(r"(?:^|[-_])(?:auth|authentication|pwd|pass|pin|sid|otp)(?:[-_]|$)")
 _CREDENTIAL_ENDS = ("-key", "_key")
-# Names that the rules above would take and that hold no secret.
+# Names that match the rules above and hold no secret.
 _NO_CREDENTIALS = frozenset({"idempotency-key", "sec-websocket-key", "paypal-auth-algo", "x-event-key"})
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")  # RFC 9110 section 5.6.2
@@ -41,30 +41,30 @@ _names: dict[bytes, tuple[str, bool]] = {}
 
 
 def keep_headers(headers: list[tuple[bytes, bytes]]) -> bytes:
-    """What is stored of a request's headers: JSON `[[name, value], ...]`, names in lower case, in order.
+    """The headers to store: JSON `[[name, value], ...]`, names in lower case, in order.
 
-    Values under a credential's name become "[redacted]". At most 64 headers and 8 KiB of JSON; one that does not
-    fit is left out, and smaller ones after it are still kept. Bytes are read as Latin-1 (RFC 9110 section 5.5).
+    The value of a credential becomes "[redacted]". At most 64 headers and 8 KiB of JSON are kept; a header that does
+    not fit is left out, and smaller ones after it are still kept. Bytes are read as Latin-1 (RFC 9110 section 5.5).
     """
     kept: list[tuple[str, str]] = []
-    room = MAX_BYTES - 2
+    left = MAX_BYTES - 2
     for raw_name, raw_value in headers[:MAX_HEADERS]:
         known = _names.get(raw_name)
-        name, credential = _judge(raw_name) if known is None else known
+        name, credential = _classify(raw_name) if known is None else known
         value = REDACTED if credential else raw_value.decode("latin-1")
         cost = len(name) + len(value) + 8  # brackets, quotes, commas
-        if cost <= room:
-            room -= cost
+        if cost <= left:
+            left -= cost
             kept.append((name, value))
     encoded = msgspec.json.encode(kept)
-    while len(encoded) > MAX_BYTES:  # escapes made it longer than it looked
+    while len(encoded) > MAX_BYTES:  # escapes made it longer than the estimate
         kept.pop(max(range(len(kept)), key=lambda at: len(kept[at][0]) + len(kept[at][1])))
         encoded = msgspec.json.encode(kept)
     return encoded
 
 
 def is_credential(name: str) -> bool:
-    """Whether a header (or form field, or query parameter) of this lower-case name holds a credential."""
+    """Whether a header, form field or query parameter with this lower-case name holds a credential."""
     if name in _NO_CREDENTIALS:
         return False
     return (
@@ -76,21 +76,22 @@ def is_credential(name: str) -> bool:
 
 
 def egress_safe(name: str) -> bool:
-    """Whether a user may set this header on a destination: a valid name, not of the connection, not one of ours."""
+    """Whether a user may set this header on a destination: valid, not hop-by-hop and not set by the gateway."""
     lower = name.lower()
     return _TOKEN.fullmatch(name) is not None and lower not in _NOT_SETTABLE and not lower.startswith(_OURS)
 
 
 def value_safe(value: str) -> bool:
-    """Whether a text may stand as a header's value: no line break, no control character, Latin-1."""
-    return all(" " <= letter <= "~" or letter == "\t" or "\xa0" <= letter <= "\xff" for letter in value)
+    """Whether a string can be a header's value: Latin-1, without line breaks and control characters."""
+    return all(" " <= one <= "~" or one == "\t" or "\xa0" <= one <= "\xff" for one in value)
 
 
-def _judge(raw_name: bytes) -> tuple[str, bool]:
+def _classify(raw_name: bytes) -> tuple[str, bool]:
+    """(lower-case name, whether it is a credential), cached."""
     name = raw_name.decode("latin-1").lower()
-    judged = (name, is_credential(name))
+    known = (name, is_credential(name))
     if len(raw_name) <= _MAX_CACHED_NAME:
         if len(_names) >= _MAX_NAMES:
             _names.clear()
-        _names[raw_name] = judged
-    return judged
+        _names[raw_name] = known
+    return known

@@ -1,10 +1,10 @@
-"""Is this request from the one who holds the secret? Decided on raw bytes, by a scheme described as data.
+"""Verifies that the sender of a request holds the secret, on raw bytes, by a scheme described as data.
 
 Owns what a provider file may say about signing (`Scheme`) and compiles it, with the secrets, to one function.
 Knows no provider by name, no HTTP server and no clock. Four building blocks cover nearly all providers: a template
-of signed parts, a digest, an encoding with prefix and list separator, and a rule of time; what does not fit (JWT,
-certificates, a signature inside the body) has no scheme. Invariants: every comparison takes constant time; an
-empty secret never verifies; a broken entry of a list is skipped, never raised. Nothing is kept between calls.
+of signed parts, a digest, an encoding with prefix and list separator, and a time limit. Other methods (JWT,
+certificates, a signature inside the body) have no scheme. Invariants: every comparison takes constant time; an
+empty secret never verifies; a malformed entry of a list is skipped and raises nothing. Nothing is kept between calls.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from tidegate.rules.outbound.signing import keyed_hashes
 Headers = Mapping[bytes, bytes]  # names in lower case; of a repeated name one value
 
 
-class Verdict(Enum):
-    """What a verifier says. The values are the reason words of a `Rejection`."""
+class Verification(Enum):
+    """The result of a verifier. The values are the reason words of a `Rejection`."""
 
     OK = "ok"
     SIGNATURE_MISSING = "signature_missing"  # no header that a scheme looks for
@@ -38,19 +38,19 @@ class Verdict(Enum):
     TOO_OLD = "too_old"  # the signature is right, the time is not
     TOO_NEW = "too_new"
     SECRET_UNSET = "secret_unset"  # noqa: S105 - a reason word
-    MALFORMED = "malformed"  # the header is there and is not of the scheme's form
+    MALFORMED = "malformed"  # the header is present but does not have the scheme's format
 
 
-Verifier = Callable[[Headers, bytes, str, int], Verdict]
+Verifier = Callable[[Headers, bytes, str, int], Verification]
 
 
 class Scheme(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """How one provider signs. Every field is what its documentation says, in the words of the provider files.
+    """How one provider signs. The fields are the keys of the provider files.
 
     `hmac` keys the digest with the secret; `hash` is the bare digest of a template that holds `{secret}`; `token`
     compares the header with the secret, `basic` with `user:password` in base64; `ed25519` and `ecdsa` (P-256,
-    SHA-256, DER) take a public key as the secret. A header may list entries (`list_separator`): an entry that
-    starts with `prefix` is a signature, one that starts with `timestamp_prefix` the time; others are skipped.
+    SHA-256, DER) use a public key as the secret. A header may list entries (`list_separator`): an entry that
+    starts with `prefix` is a signature, one that starts with `timestamp_prefix` is the time; others are skipped.
     """
 
     kind: Literal["hmac", "hash", "token", "basic", "ed25519", "ecdsa"] = "hmac"
@@ -63,20 +63,20 @@ class Scheme(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     timestamp_header: str = ""
     timestamp_prefix: str = ""
     timestamp_unit: Literal["s", "ms", "iso"] = "s"
-    tolerance_seconds: float = 300.0  # both ways; has a meaning only where a time is signed
+    tolerance_seconds: float = 300.0  # in both directions; used only where a time is signed
     id_header: str = ""
-    secret_encoding: Literal["text", "base64", "hex"] = "text"  # noqa: S105 - a way of writing, no secret
-    secret_prefix: str = ""  # cut off a secret before it is decoded
-    secret_prefix_required: bool = False  # a secret without it is none of this scheme
-    unless_header: str = ""  # with this header in the request, the scheme is not looked at
-    url_port: bool = False  # some senders sign the URL with the standard port written out, or without it
+    secret_encoding: Literal["text", "base64", "hex"] = "text"  # noqa: S105 - an encoding, not a secret
+    secret_prefix: str = ""  # removed from a secret before it is decoded
+    secret_prefix_required: bool = False  # a secret without the prefix is not valid for this scheme
+    unless_header: str = ""  # the scheme is skipped when the request has this header
+    url_port: bool = False  # try the URL with and without the standard port, because senders differ
 
 
 # -- secrets ---------------------------------------------------------------------------------------------
 
 
 def secret_bytes(scheme: Scheme, secret: str) -> bytes | None:
-    """The key that a configured secret stands for; None when it is empty or cannot be one of this scheme."""
+    """The key of a configured secret; None when it is empty or not valid for this scheme."""
     written = scheme.secret_encoding
     text = secret if written == "text" else secret.strip()
     if scheme.secret_prefix and text.startswith(scheme.secret_prefix):
@@ -95,7 +95,7 @@ def secret_bytes(scheme: Scheme, secret: str) -> bytes | None:
 
 
 def usable(schemes: Sequence[Scheme], secret: str) -> bool:
-    """Whether a secret can be a key of any of the schemes; what can not is refused at load, not at midnight."""
+    """Whether a secret is valid for any of the schemes. `tidegate check` and the loader reject one that is not."""
     for scheme in schemes:
         key = secret_bytes(scheme, secret)
         if key is not None and _check(scheme, key) is not None:
@@ -103,9 +103,9 @@ def usable(schemes: Sequence[Scheme], secret: str) -> bool:
     return False
 
 
-# -- what one key says of one signature ------------------------------------------------------------------
+# -- checking one signature with one key -----------------------------------------------------------------
 
-Check = Callable[[Sequence[bytes], list[bytes]], bool]  # (signed parts, candidates as they stood in the header)
+Check = Callable[[Sequence[bytes], list[bytes]], bool]  # (signed parts, candidates as written in the header)
 
 
 def _encoder(scheme: Scheme) -> Callable[[bytes], bytes]:
@@ -113,7 +113,7 @@ def _encoder(scheme: Scheme) -> Callable[[bytes], bytes]:
 
 
 def _matches(expected: bytes, candidates: list[bytes], fold: bool) -> bool:
-    """Every candidate is compared, also after a match."""
+    """Compare every candidate, also after a match, so that the time does not depend on the position."""
     found = False
     for candidate in candidates:
         found |= compare_digest(expected, candidate.lower() if fold else candidate)
@@ -121,7 +121,7 @@ def _matches(expected: bytes, candidates: list[bytes], fold: bool) -> bool:
 
 
 def _hmac_check(scheme: Scheme, key: bytes) -> Check:
-    """HMAC with the key taken in once, when the scheme is compiled."""
+    """HMAC whose key is hashed once, when the scheme is compiled."""
     inner, outer = keyed_hashes(scheme.digest, key)
     encode, fold = _encoder(scheme), scheme.encoding == "hex"
 
@@ -166,7 +166,7 @@ def _decoded(candidate: bytes, scheme: Scheme) -> bytes | None:
 
 
 def _public_key_check(scheme: Scheme, key: bytes) -> Check | None:
-    """Imported here: most gateways verify no public-key signature."""
+    """The imports are inside, because most gateways verify no public-key signature."""
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -224,7 +224,7 @@ _NUMBER = {"body": _BODY, "timestamp": _TIMESTAMP, "id": _ID, "url": _URL, "form
 
 
 def _template(scheme: Scheme) -> list[tuple[int, bytes]]:
-    """`"{timestamp}.{body}"` as numbered places and literals. ConfigError for a place that does not exist."""
+    """`"{timestamp}.{body}"` as numbered parts and literals. ConfigError for an unknown part."""
     parts: list[tuple[int, bytes]] = []
     for index, piece in enumerate(_PLACES.split(scheme.signed)):
         if index % 2 == 0:
@@ -235,26 +235,28 @@ def _template(scheme: Scheme) -> list[tuple[int, bytes]]:
         elif piece in _NUMBER:
             parts.append((_NUMBER[piece], b""))
         else:
-            raise ConfigError(f"signed = {scheme.signed!r} names {{{piece}}}, which is no part that can be signed")
+            raise ConfigError(
+                f"signed = {scheme.signed!r} has the unknown part {{{piece}}}; known: {', '.join(sorted(_NUMBER))}"
+            )
     numbers = {number for number, _ in parts}
     if _TIMESTAMP in numbers and not (scheme.timestamp_header or scheme.timestamp_prefix):
-        raise ConfigError(f"signed = {scheme.signed!r} needs a timestamp, and no timestamp_header is given")
+        raise ConfigError(f"signed = {scheme.signed!r} contains {{timestamp}}, but timestamp_header is not set")
     if _ID in numbers and not scheme.id_header:
-        raise ConfigError(f"signed = {scheme.signed!r} needs an id, and no id_header is given")
+        raise ConfigError(f"signed = {scheme.signed!r} contains {{id}}, but id_header is not set")
     return parts
 
 
 def _form_text(body: bytes) -> bytes:
-    """Names and values of a form, sorted, each value once, run together (Twilio, Mandrill)."""
+    """The names and values of a form, sorted, without duplicates, concatenated (Twilio, Mandrill)."""
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=1000)
     except ValueError:
-        return body  # never "": a signature of the address alone must not cover a body that is no form
+        return body  # never "": a signature of the URL alone must not verify a body that is not a form
     return "".join(name + value for name, value in sorted(set(pairs))).encode("utf-8", "surrogatepass")
 
 
 def _other_port(url: str) -> str:
-    """The same URL with its standard port written out, or left away."""
+    """The same URL with its standard port added, or removed."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -267,21 +269,21 @@ def _other_port(url: str) -> str:
     return parts._replace(netloc=host).geturl()
 
 
-# -- the whole -------------------------------------------------------------------------------------------
+# -- compiling a scheme ----------------------------------------------------------------------------------
 
 
 class _Reader(Protocol):
-    """A compiled scheme: the verdict, or None when the request carries nothing that it looks for."""
+    """A compiled scheme: the verification, or None when the request has no header of the scheme."""
 
-    def __call__(self, headers: Headers, body: bytes, url: str, now_s: int) -> Verdict | None: ...
+    def __call__(self, headers: Headers, body: bytes, url: str, now_s: int) -> Verification | None: ...
 
 
 def _seconds(value: bytes, unit: str) -> float | None:
-    """Seconds since 1970 of a timestamp as it stood in the request; None when it is not of the unit's form."""
+    """Seconds since 1970 of a timestamp as written in the request; None when it does not have the unit's format."""
     try:
         if unit == "iso":
             return parse_instant(value.decode()) / 1_000_000
-        # int() alone would take "+1", "1_000" and blanks; senders write digits.
+        # int() alone would also accept "+1", "1_000" and spaces; senders write digits.
         number = int(value) if value.isdigit() and len(value) <= 20 else None
     except ValueError:
         return None
@@ -291,7 +293,7 @@ def _seconds(value: bytes, unit: str) -> float | None:
 
 
 def _lister(scheme: Scheme) -> Callable[[bytes], tuple[list[bytes], bytes | None]]:
-    """A function from a header to the signatures listed in it, and the time when it stands among them."""
+    """A function from a header to the signatures listed in it, and the time if the list has one."""
     prefix, time_prefix = scheme.prefix.encode(), scheme.timestamp_prefix.encode()
     separator, cut, time_cut = scheme.list_separator.encode(), len(prefix), len(time_prefix)
 
@@ -313,7 +315,7 @@ Parts = Callable[[bytes, bytes, bytes, str], Sequence[bytes]]  # (body, timestam
 
 
 def _parts(template: Sequence[tuple[int, bytes]]) -> Parts:
-    """The signed parts of a request. Nearly all providers sign the body last, after id and time: made in one step."""
+    """The signed parts of a request, with a fast path for the common case: id, time, then the body."""
     before = [number for number, _ in template[:-1] if number != _LITERAL]
     if template and template[-1][0] == _BODY and before in ([], [_TIMESTAMP], [_ID, _TIMESTAMP]):
         head = b"".join(
@@ -362,43 +364,43 @@ def _compile(scheme: Scheme, checks: list[Check]) -> _Reader:
     unit, tolerance = scheme.timestamp_unit, scheme.tolerance_seconds
     both_urls = scheme.url_port and any(number == _URL for number, _ in template)
 
-    def read(headers: Headers, body: bytes, url: str, now_s: int) -> Verdict | None:
+    def read(headers: Headers, body: bytes, url: str, now_s: int) -> Verification | None:
         raw = headers.get(header)
         if raw is None or (unless and unless in headers):
             return None
         candidates, listed = entries(raw)
         if not candidates:
-            return Verdict.MALFORMED
+            return Verification.MALFORMED
         timestamp = (headers.get(time_header) if time_header else listed) or b""
         at: float | None = None
         if timed:
             if not timestamp:
-                return Verdict.TIMESTAMP_MISSING
+                return Verification.TIMESTAMP_MISSING
             at = _seconds(timestamp, unit)
             if at is None:
-                return Verdict.MALFORMED
+                return Verification.MALFORMED
         id_ = headers.get(id_header, b"") if id_header else b""
         if id_header and not id_:
-            return Verdict.MALFORMED
+            return Verification.MALFORMED
         for try_url in (url, _other_port(url)) if both_urls else (url,):
             parts = parts_of(body, timestamp, id_, try_url)
             for check in checks:
                 if check(parts, candidates):
                     if at is None or -tolerance <= at - now_s <= tolerance:
-                        return Verdict.OK
-                    return Verdict.TOO_OLD if at < now_s else Verdict.TOO_NEW
-        return Verdict.SIGNATURE_WRONG
+                        return Verification.OK
+                    return Verification.TOO_OLD if at < now_s else Verification.TOO_NEW
+        return Verification.SIGNATURE_WRONG
 
     return read
 
 
 def compile_verifier(schemes: Sequence[Scheme], secrets: Sequence[str]) -> Verifier:
-    """A function (headers with lower-case names, raw body, public URL, now in seconds) -> Verdict.
+    """A function (headers with lower-case names, raw body, public URL, now in seconds) -> Verification.
 
-    Any scheme with any secret may say yes (a sender picks the scheme by picking the header, so the order of
-    `schemes` guards nothing; `unless_header` does). When none does, the reason is that of the first scheme whose
-    header was there. Without a usable secret everything is SECRET_UNSET. Raises ConfigError for a scheme
-    that contradicts itself.
+    A request is OK when any scheme verifies it with any secret. (A sender chooses the scheme by choosing the header, so
+    the order of `schemes` protects nothing; `unless_header` does.) Otherwise the result is that of the first scheme
+    whose header is present. Without a usable secret the result is SECRET_UNSET. Raises ConfigError for an inconsistent
+    scheme.
     """
     readers: list[_Reader] = []
     for scheme in schemes:
@@ -408,20 +410,20 @@ def compile_verifier(schemes: Sequence[Scheme], secrets: Sequence[str]) -> Verif
         if checks:
             readers.append(reader)
     if not readers:
-        return lambda headers, body, url, now_s: Verdict.SECRET_UNSET
+        return lambda headers, body, url, now_s: Verification.SECRET_UNSET
 
     if len(readers) == 1:
         only = readers[0]
-        return lambda headers, body, url, now_s: only(headers, body, url, now_s) or Verdict.SIGNATURE_MISSING
+        return lambda headers, body, url, now_s: only(headers, body, url, now_s) or Verification.SIGNATURE_MISSING
 
-    def verify(headers: Headers, body: bytes, url: str, now_s: int) -> Verdict:
-        reason: Verdict | None = None
+    def verify(headers: Headers, body: bytes, url: str, now_s: int) -> Verification:
+        reason: Verification | None = None
         for reader in readers:
-            verdict = reader(headers, body, url, now_s)
-            if verdict is Verdict.OK:
-                return verdict
+            verification = reader(headers, body, url, now_s)
+            if verification is Verification.OK:
+                return verification
             if reason is None:
-                reason = verdict
-        return reason or Verdict.SIGNATURE_MISSING
+                reason = verification
+        return reason or Verification.SIGNATURE_MISSING
 
     return verify
