@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from tidegate.core.errors import Conflict, NotFound, StoreBusy
-from tidegate.core.model import Deferred, DeferredState, DeliveryState, DeliveryView, Event
+from tidegate.core.model import Deferred, DeferredState, DeliveryState, DeliveryView
 from tidegate.deliver.calls import Cancel, Command, Reopen, Reopened, Retry, takes
 from tidegate.deliver.ports import Ports
 from tidegate.deliver.sender import Sender
@@ -138,26 +138,30 @@ class Commands:
         sender = self._senders.sender_of(active)
         async with self._reserved(sender, {offset for offset, _ in call.items}):
             items = call.items[: max(0, OPEN_LIMIT - len(sender.backlog.deferred))]
-            pairs = [(offset, call.destination) for offset, _ in items]
-            views = await delivery_states(ports, self._senders, pairs) if pairs else {}
-            events = {event.offset: event for event in await ports.log.read([offset for offset, _ in items])}
+            heads = await ports.log.heads([offset for offset, _ in items]) if items else []
+            audience_of = {head.offset: head.audience for head in heads}
+            pairs = [(offset, call.destination) for offset in audience_of]
+            views = await delivery_states(ports, self._senders, pairs, audience_of) if pairs else {}
             self._check_held(sender)
             reopened = 0
             for offset, revision in items:
-                view, event = views.get((offset, call.destination)), events.get(offset)
-                if event is not None and takes(view, call.state):
-                    self._reopen_one(sender, event, revision, view, call.job)
+                view = views.get((offset, call.destination))
+                if offset in audience_of and takes(view, call.state):
+                    self._reopen_one(sender, offset, audience_of[offset], revision, view, call.job)
                     reopened += 1
         if reopened:
             await ports.settler.flush()  # the job's committed offset moves only after this
         return Reopened(len(items), reopened)
 
-    def _reopen_one(self, sender: Sender, event: Event, revision: int, view: DeliveryView | None, job: str) -> None:
+    def _reopen_one(
+        self, sender: Sender, offset: int, audience: int, revision: int, view: DeliveryView | None, job: str
+    ) -> None:
+        """Reopen one delivery for a replay. `view`: None when the destination was never owed it."""
         adopted = ""
         if view is None:
-            audience = self._ports.log.audiences()[event.audience]
-            adopted = "filtered" if sender.number in audience.filtered else "new"
-            view = DeliveryView(event.offset, sender.number, DeliveryState.DELIVERED, "", (), None, None, 0)
+            filtered = self._ports.log.audiences()[audience].filtered
+            adopted = "filtered" if sender.number in filtered else "new"
+            view = DeliveryView(offset, sender.number, DeliveryState.DELIVERED, "", (), None, None, 0)
         self._reopen(sender, view, replay=job, route=revision, adopted=adopted)
 
     def _reopen(

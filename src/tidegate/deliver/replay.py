@@ -154,7 +154,7 @@ class Replays:
         end = rows[-1][0] if len(rows) == _SLICE else job.upto
         wanted = await self._wanted_of([offset for offset, _ in rows], query)
         pairs = [(offset, number) for number, items in wanted.items() for offset, _ in items]
-        views = await delivery_states(self._ports, self._senders, pairs) if pairs else {}
+        views = await delivery_states(self._ports, self._senders, pairs, dict(rows)) if pairs else {}
         matched = sum(takes(views.get(pair), query.state) for pair in pairs)
         reopened = 0
         if not dry_run:
@@ -171,12 +171,18 @@ class Replays:
 
     async def _wanted_of(self, offsets: list[int], query: ReplayQuery) -> dict[int, list[tuple[int, int]]]:
         """By destination, the (offset, revision) of events that a query selects."""
-        fits = compile_types(query.types or ["*"])
+        if query.source is not None or query.types is not None:  # read the bodies of those that fit only
+            fits = compile_types(query.types or ["*"])
+            heads = await self._ports.log.heads(offsets)
+            offsets = [
+                head.offset
+                for head in heads
+                if (query.source is None or head.source == query.source) and fits(head.type)
+            ]
         wanted: dict[int, list[tuple[int, int]]] = {}
         for event in await self._ports.log.read(offsets):
-            if (query.source is None or event.source == query.source) and fits(event.type):
-                for number, revision in self._decide_today(event, query):
-                    wanted.setdefault(number, []).append((event.offset, revision))
+            for number, revision in self._decide_today(event, query):
+                wanted.setdefault(number, []).append((event.offset, revision))
         return wanted
 
     def _decide_today(self, event: Event, query: ReplayQuery) -> Iterable[tuple[int, int]]:

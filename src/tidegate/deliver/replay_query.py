@@ -53,7 +53,7 @@ async def span_of(ports: Ports, query: ReplayQuery) -> tuple[int, int]:
         upto = upto if beyond is None else min(upto, beyond - 1)
     if query.event is not None:
         offset = ids.event_offset(log.instance, query.event)
-        if offset is None or not await log.read([offset]):
+        if offset is None or not await log.heads([offset]):
             raise NotFound(
                 f"there is no event {query.event!r}",
                 hint="it may be past the retention; list what is kept: tidegate events",

@@ -9,7 +9,7 @@ attempts that are read later have too. Keeps nothing, so a crash loses nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tidegate.core.model import Attempt, Deferred, DeferredState, DeliveryState, DeliveryView, Outcome
 from tidegate.deliver.lane import LaneCursor
@@ -20,7 +20,6 @@ from tidegate.store import Standing, partition_of
 
 Pair = tuple[int, int]
 
-_DEFERRED_LIMIT = 100_000
 _STATES = {
     DeferredState.PENDING: DeliveryState.PENDING,
     DeferredState.BLOCKED: DeliveryState.PENDING,
@@ -29,19 +28,26 @@ _STATES = {
 }
 
 
-async def delivery_states(ports: Ports, senders: Senders, pairs: Sequence[Pair]) -> dict[Pair, DeliveryView]:
-    """Views by (offset, destination); a pair that is not a delivery is missing."""
+async def delivery_states(
+    ports: Ports, senders: Senders, pairs: Sequence[Pair], audience_of: Mapping[int, int] | None = None
+) -> dict[Pair, DeliveryView]:
+    """Views by (offset, destination); a pair that is not a delivery is missing.
+
+    `audience_of`: the audience number of each offset, for a caller that has read the events; None reads their heads.
+    """
     lanes = await _Lanes.of(ports, senders, {destination for _, destination in pairs})
     offsets = sorted({offset for offset, _ in pairs})
-    rows = await ports.deliveries.deferred(offsets=offsets, limit=_DEFERRED_LIMIT)
+    rows = await ports.deliveries.deferred(offsets=offsets)
     deferred = {(row.offset, row.destination): row for row in rows}
     attempts = await ports.deliveries.attempts(pairs)
-    audience_of = await _audience_numbers(ports, offsets)
+    if audience_of is None:
+        audience_of = {head.offset: head.audience for head in await ports.log.heads(offsets)}
+    audiences = ports.log.audiences()
     found: dict[Pair, DeliveryView] = {}
     for pair in pairs:
         offset, destination = pair
-        audience = ports.log.audiences().get(audience_of.get(offset, 0))
-        if audience is None:
+        audience = audiences.get(audience_of.get(offset, 0))
+        if audience is None:  # the event is deleted
             continue
         revision = dict(audience.wanted).get(destination, 0)
         row = deferred.get(pair)
@@ -49,13 +55,6 @@ async def delivery_states(ports: Ports, senders: Senders, pairs: Sequence[Pair])
             continue
         found[pair] = _view(lanes, pair, revision, row, attempts[pair])
     return found
-
-
-async def _audience_numbers(ports: Ports, offsets: list[int]) -> dict[int, int]:
-    """The audience of each offset; those of deleted events are missing."""
-    if len(offsets) == 1:
-        return dict(await ports.log.scan(offsets[0] - 1, offsets[0], 1))
-    return {event.offset: event.audience for event in await ports.log.read(offsets)} if offsets else {}
 
 
 class _Lanes:
