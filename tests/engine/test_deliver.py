@@ -1,4 +1,4 @@
-"""The deliver door on a real store against real far sides: what goes out, when again, and what the counters say."""
+"""The deliver engine on a real store against real receivers: what is sent, when it is retried, and what is counted."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def route(to="crm", name="all") -> str:
 
 
 def fails(times: int, status: bytes = b"500 X", headers: bytes = b""):
-    """A script that fails so often, then answers 200."""
+    """A script that fails `times` times, then answers 200."""
     left = [times]
 
     async def script(reader, writer, request):
@@ -47,7 +47,7 @@ async def state(gateway, offset, name="crm"):
     return (await gateway.deliver.states([(offset, number)])).get((offset, number))
 
 
-def test_a_delivery_verifies_with_an_independent_judge_and_tells_where_it_comes_from(tmp_path):
+def test_a_delivery_verifies_with_an_independent_library_and_names_its_origin(tmp_path):
     async def main():
         async with FarSide(answer(b"HTTP/1.1 204 No\r\n\r\n")) as far:
             async with running(tmp_path, SOURCE + destination(far) + route()) as gateway:
@@ -61,25 +61,25 @@ def test_a_delivery_verifies_with_an_independent_judge_and_tells_where_it_comes_
                 assert got.headers["tidegate-source"] == "shop"
                 assert got.headers["tidegate-type"] == "order.paid"
                 assert got.headers["tidegate-attempt"] == "1"
-                await until(lambda: books_of(gateway, delivered=1))
+                await until(lambda: counters_are(gateway, delivered=1))
                 view = await state(gateway, offset)
                 assert (view.state, view.attempts[0].status) == (DeliveryState.DELIVERED, 204)
 
     asyncio.run(main())
 
 
-async def books_of(gateway, name="crm", **expected) -> bool:
+async def counters_are(gateway, name="crm", **expected) -> bool:
     found = (await counters(gateway))[name]
     return all(found[key] == value for key, value in expected.items())
 
 
-def test_a_failure_is_tried_again_with_the_same_id_and_the_next_number(tmp_path):
+def test_a_failure_is_retried_with_the_same_id_and_the_next_attempt_number(tmp_path):
     async def main():
         async with FarSide(fails(2)) as far:
             toml = SOURCE + destination(far, retry=["50ms", "50ms", "1s"]) + route()
             async with running(tmp_path, toml) as gateway:
                 offset = await publish(gateway)
-                await until(lambda: books_of(gateway, delivered=1))
+                await until(lambda: counters_are(gateway, delivered=1))
                 assert [r.headers["tidegate-attempt"] for r in far.requests] == ["1", "2", "3"]
                 assert len({r.headers["webhook-id"] for r in far.requests}) == 1
                 view = await state(gateway, offset)
@@ -89,15 +89,15 @@ def test_a_failure_is_tried_again_with_the_same_id_and_the_next_number(tmp_path)
     asyncio.run(main())
 
 
-def test_after_the_last_try_it_is_exhausted_and_a_retry_reopens_it(tmp_path):
+def test_after_the_last_try_a_delivery_is_exhausted_and_a_retry_reopens_it(tmp_path):
     async def main():
         async with FarSide(fails(2)) as far:
             async with running(tmp_path, SOURCE + destination(far, retry=["20ms"]) + route()) as gateway:
                 offset = await publish(gateway)
-                await until(lambda: books_of(gateway, exhausted=1))
+                await until(lambda: counters_are(gateway, exhausted=1))
                 assert (await state(gateway, offset)).state is DeliveryState.EXHAUSTED
                 await gateway.deliver.retry(offset, gateway.active.destinations["crm"].number)
-                await until(lambda: books_of(gateway, delivered=1, exhausted=0, pending=0))
+                await until(lambda: counters_are(gateway, delivered=1, exhausted=0, pending=0))
                 assert far.requests[-1].headers["tidegate-attempt"] == "3"
                 assert (await state(gateway, offset)).attempts[-1].manual
 
@@ -114,7 +114,7 @@ def test_410_pauses_the_destination_and_keeps_its_backlog(tmp_path):
                 assert (await counters(gateway))["crm"]["pending"] == 2
                 assert len(far.requests) == 1
                 await gateway.editor.resume("crm")
-                await until(lambda: books_of(gateway, delivered=2))
+                await until(lambda: counters_are(gateway, delivered=2))
 
     asyncio.run(main())
 
@@ -124,7 +124,7 @@ def test_a_redirect_is_a_failure_and_is_not_followed(tmp_path):
         async with FarSide(fails(1, b"302 Found", b"location: /other\r\n")) as far:
             async with running(tmp_path, SOURCE + destination(far, retry=["20ms"]) + route()) as gateway:
                 offset = await publish(gateway)
-                await until(lambda: books_of(gateway, delivered=1))
+                await until(lambda: counters_are(gateway, delivered=1))
                 assert [r.line for r in far.requests] == ["POST /hook HTTP/1.1"] * 2
                 assert (await state(gateway, offset)).attempts[0].status == 302
 
@@ -141,7 +141,7 @@ def test_retry_after_holds_the_whole_destination(tmp_path):
                 await until(lambda: gateway.deliver.health(gateway.active.destinations["crm"].number).hold_until_us)
                 began = asyncio.get_running_loop().time()
                 await publish(gateway)
-                await until(lambda: books_of(gateway, delivered=2))
+                await until(lambda: counters_are(gateway, delivered=2))
                 assert asyncio.get_running_loop().time() - began > 0.8
 
     asyncio.run(main())
@@ -156,26 +156,26 @@ def test_a_backlog_larger_than_the_window_is_delivered_once_each_in_order(tmp_pa
                 sender = gateway.deliver.senders[gateway.active.destinations["crm"].number]
                 assert len(sender.lane.open) <= 256
                 await gateway.editor.resume("crm")
-                await until(lambda: books_of(gateway, delivered=700), 30)
+                await until(lambda: counters_are(gateway, delivered=700), 30)
                 assert [json.loads(r.body)["data"] for r in far.requests] == list(range(700))
                 assert len(offsets) == 700
 
     asyncio.run(main())
 
 
-def test_a_restart_goes_on_where_the_lane_stood(tmp_path):
+def test_a_restart_continues_where_the_lane_was(tmp_path):
     async def main():
         async with FarSide(fails(1)) as far:
             toml = SOURCE + destination(far, retry=["200ms"]) + route()
             async with running(tmp_path, toml) as gateway:
                 await publish(gateway, b"1")
-                await until(lambda: books_of(gateway, pending=1) if far.requests else False)
+                await until(lambda: counters_are(gateway, pending=1) if far.requests else False)
                 await gateway.editor.pause("crm")
                 for n in range(2, 400):
                     await publish(gateway, str(n).encode())
             async with running(tmp_path, toml) as gateway:
                 await gateway.editor.resume("crm")
-                await until(lambda: books_of(gateway, delivered=399, pending=0), 20)
+                await until(lambda: counters_are(gateway, delivered=399, pending=0), 20)
                 got = [json.loads(r.body)["data"] for r in far.requests]
                 assert sorted(got) == sorted([1, *range(1, 400)])
                 assert [r.headers["tidegate-attempt"] for r in far.requests if json.loads(r.body)["data"] == 1] == [
@@ -186,7 +186,7 @@ def test_a_restart_goes_on_where_the_lane_stood(tmp_path):
     asyncio.run(main())
 
 
-def test_one_that_hangs_does_not_stop_the_lane(tmp_path):
+def test_a_request_that_hangs_does_not_stop_the_lane(tmp_path):
     async def main():
         async def script(reader, writer, request):
             if b'"data":0' in request.body.replace(b" ", b""):
@@ -197,12 +197,12 @@ def test_one_that_hangs_does_not_stop_the_lane(tmp_path):
             async with running(tmp_path, SOURCE + destination(far, concurrency=4) + route()) as gateway:
                 for n in range(1000):
                     await publish(gateway, str(n).encode())
-                await until(lambda: books_of(gateway, delivered=999, pending=1), 30)
+                await until(lambda: counters_are(gateway, delivered=999, pending=1), 30)
 
     asyncio.run(main())
 
 
-def test_with_ordered_by_the_first_successes_of_a_key_come_in_order(tmp_path):
+def test_with_ordered_by_the_first_successes_of_a_key_are_in_order(tmp_path):
     async def main():
         seen: dict[str, list[int]] = {}
         tries: dict[tuple[str, int], int] = {}
@@ -222,13 +222,13 @@ def test_with_ordered_by_the_first_successes_of_a_key_come_in_order(tmp_path):
                 for n in range(60):
                     for key in "abcde":
                         await publish(gateway, json.dumps({"key": key, "n": n}).encode())
-                await until(lambda: books_of(gateway, delivered=300, pending=0), 40)
+                await until(lambda: counters_are(gateway, delivered=300, pending=0), 40)
                 assert seen == {key: list(range(60)) for key in "abcde"}
 
     asyncio.run(main())
 
 
-def test_order_by_key_stands_after_a_restart(tmp_path):
+def test_order_by_key_holds_after_a_restart(tmp_path):
     async def main():
         seen: list[int] = []
         broken = [True]
@@ -249,7 +249,7 @@ def test_order_by_key_stands_after_a_restart(tmp_path):
             assert seen == []
             broken[0] = False
             async with running(tmp_path, toml) as gateway:
-                await until(lambda: books_of(gateway, delivered=50, pending=0), 20)
+                await until(lambda: counters_are(gateway, delivered=50, pending=0), 20)
             assert seen == list(range(50))
 
     asyncio.run(main())
@@ -270,7 +270,7 @@ def test_a_circuit_opens_on_many_failures_and_the_backlog_spends_no_tries(tmp_pa
     asyncio.run(main())
 
 
-def test_cancel_and_replay_move_the_books_and_only_pending_ones_can_be_cancelled(tmp_path):
+def test_cancel_and_replay_change_the_counters_and_only_pending_deliveries_can_be_canceled(tmp_path):
     async def main():
         async with FarSide(OKAY) as far:
             async with running(tmp_path, SOURCE + destination(far) + route()) as gateway:
@@ -280,7 +280,7 @@ def test_cancel_and_replay_move_the_books_and_only_pending_ones_can_be_cancelled
                 await gateway.deliver.cancel(offsets[1], number)
                 assert (await counters(gateway))["crm"]["canceled"] == 1
                 await gateway.editor.resume("crm")
-                await until(lambda: books_of(gateway, delivered=2, canceled=1, pending=0))
+                await until(lambda: counters_are(gateway, delivered=2, canceled=1, pending=0))
                 with pytest.raises(Conflict):
                     await gateway.deliver.cancel(offsets[0], number)
                 with pytest.raises(NotFound):
@@ -290,13 +290,13 @@ def test_cancel_and_replay_move_the_books_and_only_pending_ones_can_be_cancelled
                 dry = await gateway.deliver.replay(ReplayQuery(destination="crm", dry_run=True))
                 assert (dry.matched, dry.reopened) == (3, 0)
                 await gateway.deliver.replay(ReplayQuery(destination="crm"))
-                await until(lambda: books_of(gateway, delivered=3, canceled=0, pending=0))
+                await until(lambda: counters_are(gateway, delivered=3, canceled=0, pending=0))
                 assert len(far.requests) == 5
 
     asyncio.run(main())
 
 
-def test_a_replay_by_todays_routes_reaches_a_destination_that_came_later(tmp_path):
+def test_a_replay_by_the_routes_of_today_reaches_a_destination_that_was_made_later(tmp_path):
     async def main():
         async with FarSide(OKAY) as far, FarSide(OKAY) as late:
             async with running(tmp_path, SOURCE + destination(far) + route()) as gateway:
@@ -316,7 +316,7 @@ def test_a_replay_by_todays_routes_reaches_a_destination_that_came_later(tmp_pat
     asyncio.run(main())
 
 
-def test_start_beginning_gives_a_new_destination_the_past_once(tmp_path):
+def test_start_beginning_sends_a_new_destination_the_past_once(tmp_path):
     async def main():
         async with FarSide(OKAY) as far, FarSide(OKAY) as late:
             async with running(tmp_path, SOURCE + destination(far) + route()) as gateway:
@@ -358,7 +358,7 @@ def test_a_destination_that_leaves_the_file_is_paused_and_prune_cancels_its_back
     asyncio.run(main())
 
 
-def test_a_test_send_is_signed_and_stands_outside_the_books(tmp_path):
+def test_a_test_send_is_signed_and_changes_no_counter(tmp_path):
     async def main():
         async with FarSide(OKAY) as far:
             async with running(tmp_path, SOURCE + destination(far) + route()) as gateway:
@@ -372,14 +372,14 @@ def test_a_test_send_is_signed_and_stands_outside_the_books(tmp_path):
     asyncio.run(main())
 
 
-def test_a_lane_that_turns_lagging_with_nothing_open_keeps_its_place_when_the_mark_moves_on(tmp_path):
+def test_a_lane_that_begins_to_lag_with_nothing_open_keeps_its_offset_when_the_mark_moves_on(tmp_path):
     async def main():
         async with FarSide(OKAY) as far:
             async with running(tmp_path, SOURCE + destination(far) + route()) as gateway:
                 await publish(gateway)
-                await until(lambda: books_of(gateway, delivered=1))
+                await until(lambda: counters_are(gateway, delivered=1))
                 sender = gateway.deliver.senders[gateway.active.destinations["crm"].number]
-                sender.lane.unsettled = WINDOW  # as while a settle that holds a whole window is on its way
+                sender.lane.unsettled = WINDOW  # as while a settle of a whole window is under way
                 offset = await publish(gateway)
                 await gateway.deliver.settler.flush()
                 standing = await gateway.store.deliveries.load()
@@ -389,25 +389,25 @@ def test_a_lane_that_turns_lagging_with_nothing_open_keeps_its_place_when_the_ma
                 ]
                 sender.lane.unsettled = 0
                 sender.pump()
-                await until(lambda: books_of(gateway, delivered=2, pending=0))
+                await until(lambda: counters_are(gateway, delivered=2, pending=0))
 
     asyncio.run(main())
 
 
-def test_shares_that_go_and_come_back_lose_and_double_nothing(tmp_path):
+def test_partitions_that_leave_and_come_back_lose_and_repeat_nothing(tmp_path):
     async def main():
         async with FarSide(OKAY) as far:
             async with running(tmp_path, SOURCE + destination(far) + route()) as gateway:
                 deliver, every = gateway.deliver, frozenset(range(PARTITIONS))
                 for _ in range(3):
                     await publish(gateway)
-                await until(lambda: books_of(gateway, delivered=3))
+                await until(lambda: counters_are(gateway, delivered=3))
                 await deliver.leave(every)
                 away = [await publish(gateway, json.dumps(n).encode()) for n in range(300)]
-                await asyncio.sleep(IDLE_SECONDS + 0.2)  # settles that are due by themselves must not pass them
+                await asyncio.sleep(IDLE_SECONDS + 0.2)  # a settle that only the log made due must not pass them
                 assert (await state(gateway, away[0])).state is DeliveryState.PENDING
                 await deliver.take(every)
-                await until(lambda: books_of(gateway, delivered=303, pending=0))
+                await until(lambda: counters_are(gateway, delivered=303, pending=0))
                 assert len(far.requests) == 303
 
     asyncio.run(main())
@@ -428,19 +428,21 @@ def test_a_node_that_lost_its_lease_sends_and_writes_nothing_until_it_takes_agai
                 assert all(lane.delivered == lane.exhausted == 0 for lane in lanes)
                 far.script = OKAY
                 await deliver.take(every)
-                await until(lambda: books_of(gateway, delivered=2, pending=0))
-                assert [a.number for a in (await state(gateway, offset)).attempts] == [1], "what was cut was no attempt"
+                await until(lambda: counters_are(gateway, delivered=2, pending=0))
+                assert [a.number for a in (await state(gateway, offset)).attempts] == [1], (
+                    "a request that was cut off is not an attempt"
+                )
 
     asyncio.run(main())
 
 
-def test_events_for_a_destination_that_was_made_elsewhere_wait_in_a_durable_lane(tmp_path):
+def test_events_for_a_destination_that_another_node_made_wait_in_a_durable_lane(tmp_path):
     async def main():
         async with FarSide(OKAY) as far, FarSide(OKAY) as late:
             toml = SOURCE + destination(far) + destination(late, "late") + route(["crm", "late"])
             async with running(tmp_path, toml) as gateway:
-                number, unheard = gateway.active.destinations["late"].number, gateway.active.by_number
-                gateway.active.by_number = {n: one for n, one in unheard.items() if n != number}
+                number, known = gateway.active.destinations["late"].number, gateway.active.by_number
+                gateway.active.by_number = {n: one for n, one in known.items() if n != number}
                 offsets = [await publish(gateway) for _ in range(3)]
                 await until(lambda: len(far.requests) == 3)
                 await gateway.deliver.settler.flush()
@@ -450,18 +452,18 @@ def test_events_for_a_destination_that_was_made_elsewhere_wait_in_a_durable_lane
                     offsets[0] - 1
                 ]
                 every = frozenset(range(PARTITIONS))
-                gateway.deliver.lost()  # as when the node dies here: the next one reads the row
+                gateway.deliver.lost()  # as when the node dies here; the next one reads the row
                 await gateway.deliver.take(every)
                 assert late.requests == []
-                gateway.active.by_number = unheard
+                gateway.active.by_number = known
                 gateway.deliver._configured()
-                await until(lambda: books_of(gateway, "late", delivered=3, pending=0))
+                await until(lambda: counters_are(gateway, "late", delivered=3, pending=0))
                 assert len(late.requests) == 3
 
     asyncio.run(main())
 
 
-def test_a_lane_that_was_settled_far_ahead_reads_on_after_a_kill(tmp_path):
+def test_a_lane_that_was_settled_far_ahead_reads_on_after_a_crash(tmp_path):
     async def main():
         async with FarSide(OKAY) as far:
             toml = SOURCE + destination(far) + route()
@@ -471,13 +473,13 @@ def test_a_lane_that_was_settled_far_ahead_reads_on_after_a_kill(tmp_path):
                     await publish(gateway, json.dumps(n).encode())
             store = await open_sqlite(tmp_path / "data")
             number = 2  # source, destination, route, in the order of the file
-            ahead = tuple(range(2, WINDOW))  # a kill came while the first of a full window was on its way
+            ahead = tuple(range(2, WINDOW))  # the crash came while the first of a full window was in flight
             await store.deliveries.settle(Settlement(300, [Lane(number, 0, ahead, delivered=len(ahead))]))
             await store.close()
             async with running(tmp_path, toml) as gateway:
                 assert gateway.active.destinations["crm"].number == number
                 await gateway.editor.resume("crm")
-                await until(lambda: books_of(gateway, delivered=300, pending=0))
+                await until(lambda: counters_are(gateway, delivered=300, pending=0))
                 assert sorted(json.loads(one.body)["data"] for one in far.requests) == [0, *range(WINDOW - 1, 300)]
 
     asyncio.run(main())

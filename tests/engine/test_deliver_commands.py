@@ -1,5 +1,5 @@
-"""What an operator does while deliveries move: a verb, a bulk settlement and a read of the table act only on what is
-still true when they act. Each test makes one read of the real store slow and lets the other side move meanwhile."""
+"""Commands while deliveries change: a command, a bulk settlement and a load of the table act only on what is still true
+when they act. Each test makes one read of the real store slow, and changes the delivery meanwhile."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def configuration(far: FarSide, **keys: Any) -> str:
 
 
 def meanwhile(gateway: Gateway, method: str, act: Callable[[], Awaitable[Any]], where: str = "deliveries") -> None:
-    """The next read by this method takes as long as `act`: what it brings is as old as its beginning."""
+    """The next read by this method takes as long as `act`, and returns what was true before it."""
     part: Any = getattr(gateway.store, where)
     real = getattr(part, method)
 
@@ -47,7 +47,7 @@ def meanwhile(gateway: Gateway, method: str, act: Callable[[], Awaitable[Any]], 
 
 
 async def failing_once(gateway: Gateway, far: FarSide) -> int:
-    """An event whose first attempt failed; the far side takes the second."""
+    """An event whose first attempt failed; the receiver accepts the second."""
     far.script = BROKEN
     offset = await publish(gateway)
     await until(lambda: number_of(gateway) in gateway.deliver.senders and waiting(gateway))
@@ -69,12 +69,12 @@ async def counted(gateway: Gateway, **expected: int) -> bool:
 
 
 async def a_moment_for(condition: Callable[[], Any], seconds: float = 0.5) -> None:
-    """Wait for what must not come, and not longer."""
+    """Give something that must not happen the time to happen."""
     with contextlib.suppress(AssertionError):
         await until(condition, seconds)
 
 
-def test_one_that_is_cancelled_is_not_sent_while_the_cancel_reads(tmp_path: Path) -> None:
+def test_a_delivery_is_not_sent_while_a_cancel_reads_it(tmp_path: Path) -> None:
     async def main() -> None:
         async with FarSide(BROKEN) as far, running(tmp_path, configuration(far, retry=["100ms"])) as gateway:
             offset = await failing_once(gateway, far)
@@ -86,18 +86,18 @@ def test_one_that_is_cancelled_is_not_sent_while_the_cancel_reads(tmp_path: Path
     run(main)
 
 
-@pytest.mark.parametrize("verb", ["retry", "cancel"])
-def test_a_verb_that_comes_twice_at_once_counts_once(tmp_path: Path, verb: str) -> None:
+@pytest.mark.parametrize("command", ["retry", "cancel"])
+def test_a_command_that_comes_three_times_at_once_counts_once(tmp_path: Path, command: str) -> None:
     async def main() -> None:
-        schedule = ["10m"] if verb == "cancel" else []
+        schedule = ["10m"] if command == "cancel" else []
         async with FarSide(BROKEN) as far, running(tmp_path, configuration(far, retry=schedule)) as gateway:
             far.script = BROKEN
             offset, number = await publish(gateway), number_of(gateway)
             await until(lambda: counted(gateway, pending=len(schedule), exhausted=1 - len(schedule)))
             far.script = OKAY
-            act = getattr(gateway.deliver, verb)
+            act = getattr(gateway.deliver, command)
             ended = await asyncio.gather(*(act(offset, number) for _ in range(3)), return_exceptions=True)
-            if verb == "cancel":
+            if command == "cancel":
                 assert [type(one) for one in ended if one is not None] == [Conflict, Conflict]
                 assert await counted(gateway, canceled=1, exhausted=0, pending=0)
             else:
@@ -132,7 +132,7 @@ def test_a_row_that_was_delivered_while_the_table_was_read_is_not_sent_again(tmp
 
 
 @pytest.mark.parametrize("back", [False, True])
-def test_a_verb_whose_share_leaves_meanwhile_changes_nothing(tmp_path: Path, back: bool) -> None:
+def test_a_command_whose_partition_leaves_meanwhile_changes_nothing(tmp_path: Path, back: bool) -> None:
     async def main() -> None:
         async with FarSide(BROKEN) as far, running(tmp_path, configuration(far, retry=["10m"])) as gateway:
             offset = await failing_once(gateway, far)
@@ -155,7 +155,7 @@ def test_a_verb_whose_share_leaves_meanwhile_changes_nothing(tmp_path: Path, bac
 
 
 @pytest.mark.parametrize(("where", "method"), [("deliveries", "deferred"), ("log", "scan")])
-def test_a_bulk_settlement_whose_share_leaves_meanwhile_counts_nothing_twice(
+def test_a_bulk_settlement_whose_partition_leaves_meanwhile_counts_nothing_twice(
     tmp_path: Path, where: str, method: str
 ) -> None:
     async def main() -> None:
@@ -181,7 +181,7 @@ def test_a_bulk_settlement_whose_share_leaves_meanwhile_counts_nothing_twice(
 
 
 @pytest.mark.parametrize("ordered", [False, True])
-def test_what_a_failed_bulk_settlement_cut_off_goes_out_again(tmp_path: Path, ordered: bool) -> None:
+def test_requests_that_a_failed_bulk_settlement_cut_off_are_sent_again(tmp_path: Path, ordered: bool) -> None:
     async def main() -> None:
         keys: dict[str, Any] = {"ordered_by": "key"} if ordered else {}
         async with FarSide(BROKEN) as far, running(tmp_path, configuration(far, retry=["100ms"], **keys)) as gateway:
@@ -205,7 +205,7 @@ def test_what_a_failed_bulk_settlement_cut_off_goes_out_again(tmp_path: Path, or
                 await gateway.deliver.expire(others[-1])
             answers.set()
             await until(lambda: counted(gateway, pending=0))
-            lost = 2 if ordered else 1  # rows were settled before: the retry, and what stood behind it
+            lost = 2 if ordered else 1  # rows that were settled before: the retry, and the delivery blocked behind it
             assert await counted(gateway, delivered=4 - lost, exhausted=lost)
             states = await gateway.deliver.states([(offset, number_of(gateway)) for offset in (first, *others)])
             assert [view.state for view in states.values()].count(DeliveryState.DELIVERED) == 4 - lost
@@ -217,7 +217,7 @@ async def busy() -> None:
     raise StoreBusy("the server is busy", retry_after_seconds=1)
 
 
-def test_a_delete_goes_on_when_the_store_was_away_and_nothing_is_sent_meanwhile(tmp_path: Path) -> None:
+def test_a_delete_continues_after_the_store_was_unavailable_and_sends_nothing_meanwhile(tmp_path: Path) -> None:
     async def main() -> None:
         async with FarSide(BROKEN) as far, running(tmp_path, "[sources.shop.publish]\n") as gateway:
             await gateway.editor.put("destination", "crm", lambda _: Destination(url=far.url, retry=["100ms"] * 50))
@@ -233,12 +233,12 @@ def test_a_delete_goes_on_when_the_store_was_away_and_nothing_is_sent_meanwhile(
             await until(lambda: number not in gateway.deliver.senders)
             (lane,) = (await gateway.store.deliveries.counters()).lanes
             assert (lane.destination, lane.canceled, lane.exhausted) == (number, 3, 0)
-            assert len(far.requests) <= sent + 1, "one may have been on its way"
+            assert len(far.requests) <= sent + 1, "one may have been in flight"
 
     run(main)
 
 
-def test_410_pauses_the_destination_though_the_store_was_away(tmp_path: Path) -> None:
+def test_410_pauses_the_destination_though_the_store_was_unavailable(tmp_path: Path) -> None:
     async def main() -> None:
         gone = answer(b"HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n")
         async with FarSide(gone) as far, running(tmp_path, configuration(far, retry=["50ms"])) as gateway:
@@ -250,7 +250,7 @@ def test_410_pauses_the_destination_though_the_store_was_away(tmp_path: Path) ->
     run(main)
 
 
-def test_a_destination_that_is_dead_for_long_has_one_range_in_memory_as_in_the_store(tmp_path: Path) -> None:
+def test_a_destination_that_fails_for_long_has_one_range_in_memory_as_in_the_store(tmp_path: Path) -> None:
     async def main() -> None:
         async with FarSide(OKAY) as far, running(tmp_path, configuration(far)) as gateway:
             await gateway.editor.pause("crm")
@@ -272,14 +272,14 @@ def test_a_start_in_the_past_waits_for_the_first_route_and_sends_nothing_twice(t
                 for n in range(3):
                     await publish(gateway, json.dumps(n).encode())
                 spec = Destination(url=late.url, start="beginning")
-                await gateway.editor.put("destination", "late", lambda _: spec)  # by the API: a route comes later
+                await gateway.editor.put("destination", "late", lambda _: spec)  # by the API; its route is made later
                 await publish(gateway, b"3")
                 await gateway.deliver.settler.flush()
                 assert not late.requests
                 async with Held(gateway.deliver.replays, "_begin") as held:
                     await gateway.editor.put("route", "more", lambda _: Route(from_="shop", to="late"))
                     await held.reached.wait()
-                    await publish(gateway, b"4")  # by the new route, before the replay begins
+                    await publish(gateway, b"4")  # by the new route, before the replay starts
                     await until(lambda: len(late.requests) == 1)
                 await until(lambda: len(late.requests) == 5)
                 found = (await counters(gateway))["late"]

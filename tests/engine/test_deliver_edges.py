@@ -1,5 +1,5 @@
-"""The deliver door where two things meet: cancels and order, bulk settlements and order, more retries than memory, a
-delete that a kill cut short. Each was wrong once."""
+"""Combinations in the deliver engine: cancels and order, bulk settlements and order, more retries than memory, a delete
+that a crash cut short. Each was wrong once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def destination(far: FarSide, name: str = "crm", **keys: Any) -> str:
 
 
 class Gate:
-    """A far side that answers when it is opened, with the status of the moment."""
+    """A receiver that answers once `open` is set, with the current `status`."""
 
     def __init__(self) -> None:
         self.open = asyncio.Event()
@@ -49,7 +49,7 @@ async def quiet(gateway: Any) -> bool:
     return (await counters(gateway))["crm"]["pending"] == 0
 
 
-def test_one_cancelled_behind_its_key_is_never_sent_though_the_first_fails(tmp_path: Path) -> None:
+def test_a_canceled_delivery_behind_its_key_is_never_sent_though_the_first_fails(tmp_path: Path) -> None:
     async def main() -> None:
         gate = Gate()
         async with FarSide(gate) as far:
@@ -71,7 +71,7 @@ def test_one_cancelled_behind_its_key_is_never_sent_though_the_first_fails(tmp_p
     run(main)
 
 
-def test_a_key_goes_on_after_a_bulk_settlement_of_a_failed_first_and_those_behind_it(tmp_path: Path) -> None:
+def test_a_key_continues_after_a_bulk_settlement_of_its_failed_delivery_and_those_behind_it(tmp_path: Path) -> None:
     async def main() -> None:
         gate = Gate()
         gate.status = b"500 X"
@@ -92,7 +92,7 @@ def test_a_key_goes_on_after_a_bulk_settlement_of_a_failed_first_and_those_behin
     run(main)
 
 
-def test_a_key_goes_on_after_a_bulk_settlement_cut_its_first_off(tmp_path: Path) -> None:
+def test_a_key_continues_after_a_bulk_settlement_cut_its_request_off(tmp_path: Path) -> None:
     async def main() -> None:
         gate = Gate()
         async with FarSide(gate) as far:
@@ -120,7 +120,7 @@ def test_a_retry_due_soon_does_not_wait_behind_thousands_due_late() -> None:
     assert waiting.overflow
 
 
-def test_a_table_larger_than_memory_is_taken_by_due_time_and_none_is_left() -> None:
+def test_a_table_larger_than_memory_is_taken_by_due_time_and_nothing_is_left() -> None:
     table = {n: Deferred(1, n, DeferredState.PENDING, (n * 7919) % 10_007) for n in range(1, 5_001)}
     waiting = DeferredQueue()
     taken: list[int] = []
@@ -140,14 +140,16 @@ def test_a_table_larger_than_memory_is_taken_by_due_time_and_none_is_left() -> N
         waiting.remove(one.offset)
         taken.append(one.due_at_us)
         del table[one.offset]
-        if len(taken) == 100:  # a new failure, due before all the others
+        if len(taken) == 100:  # a new failure, due before all others
             table[6_000] = Deferred(1, 6_000, DeferredState.PENDING, taken[-1])
             waiting.add(table[6_000])
     assert taken == sorted(taken)
     assert len(taken) == 5_001
 
 
-def test_what_a_deleted_destination_owed_is_cancelled_after_a_kill_in_the_middle_of_the_delete(tmp_path: Path) -> None:
+def test_the_backlog_of_a_deleted_destination_is_canceled_after_a_crash_in_the_middle_of_the_delete(
+    tmp_path: Path,
+) -> None:
     async def main() -> None:
         gate = Gate()
         gate.status = b"500 X"
@@ -160,7 +162,7 @@ def test_what_a_deleted_destination_owed_is_cancelled_after_a_kill_in_the_middle
                 await until(lambda: len(far.requests) >= 5)
                 item = next(one for one in await gateway.store.settings.items() if one.kind == "destination")
                 route = next(one for one in await gateway.store.settings.items() if one.kind == "route")
-                # As after a kill: the delete is on disk, what follows from it is not.
+                # As after a crash: the delete is on disk, and what follows from it is not.
                 gone = [msgspec.structs.replace(one, deleted_at_us=1) for one in (item, route)]
                 await gateway.store.settings.put_items(gone)
             async with running(tmp_path, SOURCE) as gateway:
@@ -205,7 +207,7 @@ def test_a_retry_of_an_adopted_delivery_keeps_the_route_that_adopted_it(tmp_path
     run(main)
 
 
-def test_a_retry_that_is_due_at_once_holds_up_nobody_on_the_loop_of_the_server(tmp_path: Path) -> None:
+def test_a_retry_that_is_due_at_once_does_not_block_the_event_loop(tmp_path: Path) -> None:
     async def main() -> None:
         gate = Gate()
         gate.open.set()
@@ -217,7 +219,7 @@ def test_a_retry_that_is_due_at_once_holds_up_nobody_on_the_loop_of_the_server(t
         async with FarSide(flaky) as far:
             async with running(tmp_path, SOURCE + destination(far, retry=["1ms", "1ms"]) + ROUTE) as gateway:
                 for n in range(200):
-                    await asyncio.wait_for(ordered(gateway, n), 10)  # an append whose readers fail must be answered
+                    await asyncio.wait_for(ordered(gateway, n), 10)  # an append is answered even if a subscriber raises
                 await until(lambda: quiet(gateway))
 
     run(main)

@@ -1,4 +1,4 @@
-"""Two gateways on one PostgreSQL: what a partition on its way from node to node must not do to its deliveries."""
+"""Two gateways on one PostgreSQL: deliveries stay correct while partitions move from node to node."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def settled(gateway: Gateway, delivered: int) -> bool:
     return all(one["delivered"] == delivered for one in (await counters(gateway)).values())
 
 
-def test_a_node_that_hears_of_events_late_takes_a_share_only_when_it_has_heard_all(tmp_path: Path) -> None:
+def test_a_node_whose_log_is_behind_takes_a_partition_only_when_it_has_caught_up(tmp_path: Path) -> None:
     async def main() -> None:
         database = server().new_database()
         async with FarSide(OKAY) as far:
@@ -61,10 +61,10 @@ def test_a_node_that_hears_of_events_late_takes_a_share_only_when_it_has_heard_a
             async with node(tmp_path / "a", toml, database) as first, node(tmp_path / "b", toml, database) as second:
                 await until(lambda: len(second.store.leases.held) == 32)
                 follower = second.store.log.follower  # type: ignore[attr-defined]
-                heard, look = asyncio.Event(), follower._look
+                caught_up, look = asyncio.Event(), follower._look
 
                 async def late() -> None:
-                    await heard.wait()
+                    await caught_up.wait()
                     await look()
 
                 follower._look = late
@@ -73,15 +73,17 @@ def test_a_node_that_hears_of_events_late_takes_a_share_only_when_it_has_heard_a
                 await until(lambda: len(far.requests) >= 20)  # those of the first node's own partitions
                 await asyncio.wait_for(first.end(), 20)  # type: ignore[attr-defined]
                 await until(lambda: len(second.store.leases.held) == 64, 20)
-                assert len(second.deliver.ports.held.numbers) == 32, "claimed, and not taken up before all is heard"
-                heard.set()
+                assert len(second.deliver.ports.held.numbers) == 32, (
+                    "claimed, and not taken before the log has caught up"
+                )
+                caught_up.set()
                 await until(lambda: settled(second, 20), 20)
                 assert len(far.requests) == 80, "each event once to each destination"
 
     asyncio.run(main())
 
 
-def test_verbs_and_states_are_the_same_on_whichever_node_they_are_asked(tmp_path: Path) -> None:
+def test_commands_and_states_are_the_same_on_either_node(tmp_path: Path) -> None:
     async def main() -> None:
         database = server().new_database()
         async with FarSide(OKAY) as far:
@@ -101,7 +103,7 @@ def test_verbs_and_states_are_the_same_on_whichever_node_they_are_asked(tmp_path
                 one, other = await both()
                 assert one == other and {view.state for view in one.values()} == {DeliveryState.PENDING}
                 for asked, pair in ((first, pairs[0]), (second, pairs[0]), (first, pairs[1])):
-                    with contextlib.suppress(Exception):  # the second cancel of a pair is refused, wherever it is asked
+                    with contextlib.suppress(Exception):  # the second cancel of a pair is rejected on either node
                         await asked.deliver.cancel(*pair)
                 one, other = await both()
                 assert one == other
@@ -118,7 +120,7 @@ def test_verbs_and_states_are_the_same_on_whichever_node_they_are_asked(tmp_path
     asyncio.run(main())
 
 
-def test_a_replay_made_on_one_node_reopens_deliveries_of_all(tmp_path: Path) -> None:
+def test_a_replay_created_on_one_node_reopens_deliveries_of_all_nodes(tmp_path: Path) -> None:
     async def main() -> None:
         database = server().new_database()
         async with FarSide(OKAY) as far:
