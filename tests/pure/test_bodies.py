@@ -14,7 +14,7 @@ from tidegate.core.errors import ConfigError
 from tidegate.core.model import Event, Origin
 from tidegate.core.spec import Transform
 from tidegate.rules.inbound.redaction import keep_headers
-from tidegate.rules.language.templates import RenderFailed, compile_text
+from tidegate.rules.language.templates import RenderFailed, compile_template
 from tidegate.rules.language.transforms import compile_transform
 from tidegate.rules.outbound.bodies import compile_body, pass_on
 
@@ -143,7 +143,7 @@ def test_a_cloudevent_carries_what_is_no_json_as_base64_and_never_both(body, con
 
 
 def test_a_chat_gets_a_text_of_the_transformed_event():
-    text = compile_text("<!here> {{ data.id }} {{ data.price }}")
+    text = compile_template("<!here> {{ data.id }} {{ data.price }}")
     assert json.loads(send("auto", event(), text=text).body) == {"text": "<!here> ch_1 1.1"}
     assert json.loads(send("auto", event(), PICK, text).body) == {"text": "<!here> ch_1 "}
 

@@ -154,14 +154,14 @@ TABLE: list[tuple[str, str, list[str]]] = [
         [
             "error[config_invalid]: 'customer.id' must start with one of type, source, origin, key, data, headers,"
             " change - at $.destinations.d.ordered_by (t.toml:3)",
-            "hint: paths start at the event: write data.NAME for a field of the payload",
+            "hint: paths start at the event; write data.NAME for a field of the payload",
         ],
     ),
     (
         "an order is a path",
         '[destinations.d]\nurl = "https://d.example.com"\nordered_by = "data..id"\n',
         [
-            "error[config_invalid]: 'data..id' is no dotted path such as data.object.id"
+            "error[config_invalid]: 'data..id' is not a dotted path (example: data.object.id)"
             " - at $.destinations.d.ordered_by (t.toml:3)",
             "hint: correct this value, then do the same again",
         ],

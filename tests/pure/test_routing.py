@@ -73,7 +73,7 @@ def test_the_first_route_in_order_wins_a_destination_and_the_rest_is_filtered():
     )
 
 
-def test_a_filter_on_nothing_still_to_be_won_is_not_judged():
+def test_a_filter_on_nothing_still_to_be_won_is_not_applied():
     plan = compile_routes([rule(1, to=(1, 2)), rule(2, to=(2,), filter={"data": 1})], FED)
     assert plan.decide("shop", "t", None, unread).wanted == ((1, 1), (2, 1))
 
@@ -141,17 +141,17 @@ def test_a_bad_filter_names_its_route():
 @pytest.mark.parametrize(
     ("one", "source", "resource", "words"),
     [
-        (rule(), "crm", None, "it takes events from shop, this one is from crm"),
-        (rule(types=("x", "y.*")), "shop", None, "its types are x, y.*, this one is t"),
-        (rule(changes=("orders",)), "shop", None, "it takes changes only, this event came in"),
-        (rule(changes=("orders",)), "shop", "carts", "it takes changes of orders, this is a change of carts"),
-        (rule(types=("x",)), "shop", "carts", "its types match what came in, this is a change of carts"),
-        (rule(), "shop", "orders", "a webhook feeds shop/orders"),
+        (rule(), "crm", None, "the route takes events from shop; this event is from crm"),
+        (rule(types=("x", "y.*")), "shop", None, "the route takes the types x, y.*; this event has the type t"),
+        (rule(changes=("orders",)), "shop", None, "the route takes only changes; this event is not a change"),
+        (rule(changes=("orders",)), "shop", "carts", "the route takes changes of orders; this is a change of carts"),
+        (rule(types=("x",)), "shop", "carts", "`types` does not apply to changes, and this is a change of carts"),
+        (rule(), "shop", "orders", "a webhook updates shop/orders"),
         (rule(filter={"data": {"a": 5}}), "shop", None, "filter: data.a is 1, wanted 5"),
         (rule(filter={"data": {"a": 1}}), "shop", None, ""),
     ],
 )
-def test_why_not_says_it_in_words(one, source, resource, words):
+def test_why_not_is_a_plain_sentence(one, source, resource, words):
     for view in ({"data": {"a": 1}}, lambda: {"data": {"a": 1}}):
         told = why_not(one, source, "t", resource, view, FED)
         assert told.startswith(words)

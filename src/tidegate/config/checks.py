@@ -145,7 +145,7 @@ def _start(judge: Judge, path: Path, start: str) -> None:
 
 def _keys_of_type(judge: Judge, path: Path, destination: Destination) -> None:
     if destination.type == "slack":
-        from tidegate.rules.language.templates import compile_text
+        from tidegate.rules.language.templates import compile_template
 
         for key, default in (("secret", ""), ("body", "auto"), ("auth", None), ("headers", {})):
             if getattr(destination, key) != default:
@@ -153,7 +153,7 @@ def _keys_of_type(judge: Judge, path: Path, destination: Destination) -> None:
         if not destination.text:
             judge.add(path, "a slack destination needs a text", 'add text = "{{ type }} from {{ source }}"')
         else:
-            judge.compiled((*path, "text"), compile_text, destination.text, item=path)
+            judge.compiled((*path, "text"), compile_template, destination.text, item=path)
     elif destination.text:
         judge.add(
             (*path, "text"), "'text' has no meaning for type = 'webhook'", 'write type = "slack", or leave it out'

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from tidegate import __version__
 from tidegate.core import spec as config
 from tidegate.core.model import Event
-from tidegate.rules.language.templates import compile_text
+from tidegate.rules.language.templates import compile_template
 from tidegate.rules.outbound.addresses import parse_target
 from tidegate.rules.outbound.bodies import Rendered, compile_body
 from tidegate.rules.outbound.signing import Signer
@@ -47,7 +47,7 @@ class RequestBuilder:
         self._head = _USER_AGENT + "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self._signer = Signer(destination.secrets) if destination.secrets else None
         self._slack = spec.type == "slack"
-        self._text = compile_text(spec.text) if spec.text else None
+        self._text = compile_template(spec.text) if spec.text else None
         self._mode = "envelope" if self._slack else spec.body
         self._live = live
         self._instance = instance

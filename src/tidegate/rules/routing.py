@@ -1,9 +1,9 @@
-"""Which destinations want an event: decided once, by the routes in force at append.
+"""Decides which destinations want an event, once, by the routes that are active when the event is appended.
 
-Owns the meaning of `from`, `types`, `changes`, of the order of routes and of first-wins. May not know the store: a
-caller interns the decision as an audience. Invariant: `decide` is a function of the rules, the event and nothing
-else, so a repeat gives the same decision. Types are chosen by outsiders, so whatever is remembered by type is
-bounded in number and in length, and forgetting costs time only.
+Owns the meaning of `from`, `types`, `changes`, of the order of routes and of the rule that the first route wins. May
+not know the store: a caller interns the decision as an audience. Invariant: `decide` depends only on the rules and the
+event, so a repeat gives the same decision. Outsiders choose event types, so the cache is bounded in the number and
+length of types, and clearing it costs only time. Crash: the cache is built again.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from tidegate.rules.language.filters import compile_filter, explain_filter
 from tidegate.rules.language.patterns import compile_types
 
 MAX_CACHED = 10_000
-_MAX_VERDICTS = 64  # remembered for one (source, type, resource)
-MAX_CACHED_TYPE = 200  # characters; a longer type is judged each time
+_MAX_DECISIONS = 64  # cached for one (source, type, resource)
+MAX_CACHED_TYPE = 200  # characters; a longer type is not cached
 
 View = Callable[[], dict[str, Any]]
 
 
 class RouteRule(msgspec.Struct, frozen=True):
-    """One route in force. `sources` None is "*"; `types` and `changes` None when the route does not say."""
+    """One active route. `sources` None is "*"; `types` and `changes` are None when the route does not set them."""
 
     revision: int
     name: str
@@ -36,8 +36,9 @@ class RouteRule(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """`considered`: revisions of all routes that name the source, in deciding order. `wanted`: (destination, revision
-    of the route that won it), ascending. `filtered`: destinations that a considered route names and none wanted.
+    """`considered`: revisions of all routes that name the source, in the order of the routes. `wanted`: (destination,
+    revision of the first route that wants the event for it), ascending. `filtered`: the other destinations of the
+    considered routes.
     """
 
     considered: tuple[int, ...]
@@ -52,18 +53,18 @@ class _Compiled(msgspec.Struct, frozen=True):
     filter: Callable[[dict[str, Any]], bool] | None
 
 
-class _Judged(msgspec.Struct, frozen=True):
-    """What is left to judge for one (source, type, resource): some route in question has a filter."""
+class _Candidates(msgspec.Struct, frozen=True):
+    """The routes that match one (source, type, resource); filters of some of them are still to be applied."""
 
     considered: tuple[int, ...]
     destinations: tuple[int, ...]  # of all considered routes, ascending
-    candidates: tuple[_Compiled, ...]
-    covers: tuple[int, ...]  # of each candidate: its destinations as bits, by their place in `destinations`
-    verdicts: dict[int, Decision]  # by which candidates won something, as bits
+    routes: tuple[_Compiled, ...]
+    covers: tuple[int, ...]  # of each route: its destinations as bits, by their index in `destinations`
+    decisions: dict[int, Decision]  # by the routes that won a destination, as bits
 
 
 class RoutePlan:
-    """The routes in force, indexed by source; remembers what it decided by (source, type, resource)."""
+    """The active routes, indexed by source; caches decisions by (source, type, resource)."""
 
     def __init__(self, rules: Sequence[RouteRule], fed_resources: frozenset[tuple[str, str]]) -> None:
         self._fed = fed_resources
@@ -74,45 +75,45 @@ class RoutePlan:
         for one in compiled:
             for source in named if one.rule.sources is None else one.rule.sources:
                 self._by_source[source].append(one)
-        self._cache: dict[tuple[str, str, str | None], Decision | _Judged] = {}
+        self._cache: dict[tuple[str, str, str | None], Decision | _Candidates] = {}
         self._interned: dict[Decision, Decision] = {}
 
     def decide(self, source: str, type: str, resource: str | None, view: View) -> Decision:
-        """The decision for one event. `resource` names the resource whose change this is, None for what came in.
+        """The decision for one event. `resource` is the resource that changed, None when the event is not a change.
 
-        `view` is called at most once, and only when a filter has to be judged. Decisions that are equal are the same
-        object until 10,000 different ones were made; hold the object itself when you cache by identity.
+        `view` is called at most once, and only when a filter is needed. Equal decisions are the same object until
+        10,000 different ones were made; keep a reference to the object when you cache by identity.
         """
         found = self._cache.get((source, type, resource))
         if found is None:
             found = self._look_up(source, type, resource)
         if found.__class__ is Decision:
             return found
-        return self._judge(found, view)  # type: ignore[arg-type] # the other half of the union
+        return self._apply_filters(found, view)  # type: ignore[arg-type] # the other half of the union
 
-    def _look_up(self, source: str, type_: str, resource: str | None) -> Decision | _Judged:
+    def _look_up(self, source: str, type_: str, resource: str | None) -> Decision | _Candidates:
         considered = self._by_source.get(source, self._for_any)
         revisions = tuple([one.rule.revision for one in considered])
         destinations = tuple(sorted({number for one in considered for number in one.rule.destinations}))
-        candidates = tuple([one for one in considered if _takes(one, source, type_, resource, self._fed)])
+        routes = tuple([one for one in considered if _matches(one, source, type_, resource, self._fed)])
         bit = {number: 1 << place for place, number in enumerate(destinations)}
-        covers = tuple([sum({bit[number] for number in one.rule.destinations}) for one in candidates])
-        judged = _Judged(revisions, destinations, candidates, covers, {})
-        found: Decision | _Judged = judged
-        if all(one.filter is None for one in candidates):
-            found = self._judge(judged, dict)
+        covers = tuple([sum({bit[number] for number in one.rule.destinations}) for one in routes])
+        candidates = _Candidates(revisions, destinations, routes, covers, {})
+        found: Decision | _Candidates = candidates
+        if all(one.filter is None for one in routes):
+            found = self._apply_filters(candidates, dict)
         if len(type_) <= MAX_CACHED_TYPE:
             if len(self._cache) >= MAX_CACHED:
                 self._cache.clear()
             self._cache[source, type_, resource] = found
         return found
 
-    def _judge(self, judged: _Judged, view: View) -> Decision:
-        """Runs the filters that can still win something; bits, because a tuple of pairs costs 4 us to hash."""
+    def _apply_filters(self, candidates: _Candidates, view: View) -> Decision:
+        """Apply the filters of routes that can still win a destination. Bits, because hashing pairs costs 4 us."""
         winners = covered = 0
         seen: dict[str, Any] | None = None
-        for place, one in enumerate(judged.candidates):
-            cover = judged.covers[place]
+        for place, one in enumerate(candidates.routes):
+            cover = candidates.covers[place]
             if covered | cover == covered:
                 continue
             if one.filter is not None:
@@ -122,13 +123,13 @@ class RoutePlan:
                     continue
             covered |= cover
             winners |= 1 << place
-        known = judged.verdicts.get(winners)
+        known = candidates.decisions.get(winners)
         if known is not None:
             return known
-        decision = self._intern(_decision(judged, winners))
-        if len(judged.verdicts) >= _MAX_VERDICTS:
-            judged.verdicts.clear()
-        judged.verdicts[winners] = decision
+        decision = self._intern(_decision(candidates, winners))
+        if len(candidates.decisions) >= _MAX_DECISIONS:
+            candidates.decisions.clear()
+        candidates.decisions[winners] = decision
         return decision
 
     def _intern(self, decision: Decision) -> Decision:
@@ -137,25 +138,25 @@ class RoutePlan:
             return known
         if len(self._interned) >= MAX_CACHED:
             self._interned.clear()
-            self._cache.clear()  # it holds decisions too, and equal ones must stay one object
+            self._cache.clear()  # it holds decisions too, and equal decisions must stay one object
         self._interned[decision] = decision
         return decision
 
 
-def _decision(judged: _Judged, winners: int) -> Decision:
+def _decision(candidates: _Candidates, winners: int) -> Decision:
     won: dict[int, int] = {}
-    for place, one in enumerate(judged.candidates):
+    for place, one in enumerate(candidates.routes):
         if winners >> place & 1:
             for number in one.rule.destinations:
                 won.setdefault(number, one.rule.revision)
-    filtered = tuple([number for number in judged.destinations if number not in won])
-    return Decision(judged.considered, tuple(sorted(won.items())), filtered)
+    filtered = tuple([number for number in candidates.destinations if number not in won])
+    return Decision(candidates.considered, tuple(sorted(won.items())), filtered)
 
 
 def compile_routes(rules: Sequence[RouteRule], fed_resources: frozenset[tuple[str, str]]) -> RoutePlan:
-    """A plan for `rules`, in deciding order. `fed_resources`: (source, resource) which a webhook feeds.
+    """A plan for `rules`, in order. `fed_resources`: the (source, resource) pairs that a webhook updates.
 
-    Raises ConfigError for a bad pattern or filter, with the route's path.
+    Raises ConfigError for a wrong pattern or filter, with the route's path.
     """
     return RoutePlan(rules, fed_resources)
 
@@ -168,10 +169,10 @@ def why_not(
     view: dict[str, Any] | View,
     fed_resources: frozenset[tuple[str, str]] = frozenset(),
 ) -> str:
-    """Why `rule` does not want the event, in words; "" when it does."""
+    """Why `rule` does not want the event, as a sentence; "" when it does."""
     if rule.sources is not None and source not in rule.sources:
-        return f"it takes events from {_listed(rule.sources)}, this one is from {source}"
-    if not _takes(_compile(rule), source, type, resource, fed_resources):
+        return f"the route takes events from {_listed(rule.sources)}; this event is from {source}"
+    if not _matches(_compile(rule), source, type, resource, fed_resources):
         return _wrong_kind(rule, source, type, resource)
     reason = explain_filter(rule.filter, view if isinstance(view, dict) else view())
     return "" if reason is None else f"filter: {reason}"
@@ -180,13 +181,13 @@ def why_not(
 def _wrong_kind(rule: RouteRule, source: str, type_: str, resource: str | None) -> str:
     if resource is None:
         if rule.types is None:
-            return "it takes changes only, this event came in"
-        return f"its types are {_listed(rule.types)}, this one is {type_}"
+            return "the route takes only changes; this event is not a change"
+        return f"the route takes the types {_listed(rule.types)}; this event has the type {type_}"
     if rule.changes is not None:
-        return f"it takes changes of {_listed(rule.changes)}, this is a change of {resource}"
+        return f"the route takes changes of {_listed(rule.changes)}; this is a change of {resource}"
     if rule.types is not None:
-        return f"its types match what came in, this is a change of {resource}; name it under changes"
-    return f"a webhook feeds {source}/{resource}, so its changes go only to routes that name it under changes"
+        return f"`types` does not apply to changes, and this is a change of {resource}; list it in `changes`"
+    return f"a webhook updates {source}/{resource}, so its changes go only to routes that list it in `changes`"
 
 
 def _compile(rule: RouteRule) -> _Compiled:
@@ -198,8 +199,8 @@ def _compile(rule: RouteRule) -> _Compiled:
     )
 
 
-def _takes(one: _Compiled, source: str, type_: str, resource: str | None, fed: frozenset[tuple[str, str]]) -> bool:
-    """By kind and type alone, the filter apart."""
+def _matches(one: _Compiled, source: str, type_: str, resource: str | None, fed: frozenset[tuple[str, str]]) -> bool:
+    """Whether the route matches by kind and type, without its filter."""
     if resource is None:
         return one.types(type_) if one.types is not None else one.changes is None
     if one.changes is not None:

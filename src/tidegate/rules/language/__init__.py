@@ -1,1 +1,1 @@
-"""What users write to select and shape events: filters, transforms, templates, patterns."""
+"""The languages in which users select and shape events: filters, transforms, templates and type patterns."""

@@ -1,12 +1,12 @@
-"""Filters: a JSON object that says which events are wanted, compiled to closures.
+"""Filters: a JSON object that selects events, compiled to closures.
 
-Owns the meaning of the operators, as the contract states it. A filter is first read into a tree of conditions, with
-every mistake refused by its path; the tree gives both the closure that judges and the words that explain, so the
-two cannot disagree. May not know routes. Invariant: a compiled filter never raises on an event view, and takes time
-linear in the filter and in the values that it names; there are no regular expressions in it.
+Owns the meaning of the operators. A filter is first parsed into a tree of conditions, which rejects every error with
+its path; the same tree gives the closure and the explanation, so the two cannot disagree. May not know routes.
+Invariant: a compiled filter never raises on an event view and takes time linear in the filter and in the values that
+it names; it has no regular expressions. Crash: nothing is kept.
 
-A missing field, or one of another type, is no match, save under `$neq`, `$nin` and `$not`. `true` is not 1, and 1 is
-1.0. `$and`, `$or` and `$not` stand at any level and judge what stands there.
+A missing field, or a field of another type, does not match, except under `$neq`, `$nin` and `$not`. `true` is not 1,
+and 1 equals 1.0. `$and`, `$or` and `$not` are allowed at every level and apply to the value at that level.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ MAX_DEPTH = 32
 MAX_VALUES = 5000  # names, operators and operands together
 _SHOWN = 80  # characters of a value in an explanation
 
-Judge = Callable[[Any], bool]
+Predicate = Callable[[Any], bool]
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """One node. `op` is an operator, "all" (the conditions of one object) or "field" (descend to `name`)."""
+    """One node. `op` is an operator, "all" (every condition of one object) or "field" (the field called `name`)."""
 
     op: str
     operand: Any = None
@@ -39,12 +39,12 @@ class Condition(msgspec.Struct, frozen=True):
 
 
 def compile_filter(spec: dict[str, Any], path: str = "$") -> Callable[[dict[str, Any]], bool]:
-    """A predicate over event views (`view.event_view`). ConfigError with the path of what is wrong."""
+    """A predicate over event views (`view.event_view`). ConfigError with the path of the error."""
     return _closure(_parse(spec, path))
 
 
 def explain_filter(spec: dict[str, Any], view: dict[str, Any]) -> str | None:
-    """The first reason, in plain words, why `spec` does not match `view`; None when it matches."""
+    """The first reason why `spec` does not match `view`, as a sentence; None when it matches."""
     return _why_not(_parse(spec, "$"), view, "")
 
 
@@ -74,11 +74,11 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-# -- reading ---------------------------------------------------------------------------------------------
+# -- parsing ---------------------------------------------------------------------------------------------
 
 
-class _Budget:
-    """Counts what a filter holds, so that a huge one is refused while it is read."""
+class _Limits:
+    """Counts the values of a filter, so that a huge one is rejected while it is parsed."""
 
     def __init__(self) -> None:
         self.left = MAX_VALUES
@@ -86,97 +86,105 @@ class _Budget:
     def spend(self, path: str, depth: int) -> None:
         self.left -= 1
         if self.left < 0:
-            raise ConfigError(f"the filter holds more than {MAX_VALUES} values", path=path)
+            raise ConfigError(f"the filter has more than {MAX_VALUES} values", path=path)
         if depth > MAX_DEPTH:
-            raise ConfigError(f"the filter is nested more than {MAX_DEPTH} deep", path=path)
+            raise ConfigError(f"the filter is nested more than {MAX_DEPTH} levels deep", path=path)
 
 
 def _parse(spec: dict[str, Any], path: str) -> Condition:
-    return _parse_object(spec, path, 0, _Budget(), top=True)
+    return _parse_object(spec, path, 0, _Limits(), top=True)
 
 
-def _parse_object(spec: Any, path: str, depth: int, budget: _Budget, *, top: bool, headers: bool = False) -> Condition:
+def _parse_object(spec: Any, path: str, depth: int, limits: _Limits, *, top: bool, headers: bool = False) -> Condition:
     if not isinstance(spec, dict):
         if top:
-            raise ConfigError(f"a filter is an object that names {', '.join(PARTS)}; got {_show(spec)}", path=path)
-        budget.spend(path, depth)
-        _check_value(spec, path, depth, budget)
+            raise ConfigError(
+                f"{_show(spec)} is not a filter", path=path, hint=f"write an object with keys of: {', '.join(PARTS)}"
+            )
+        limits.spend(path, depth)
+        _check_value(spec, path, depth, limits)
         return Condition("$eq", spec)
     if not spec and not top:
         raise ConfigError(
-            "an empty object says nothing", path=path, hint='write {"$exist": true}, or {"$eq": {}} for an empty object'
+            "the condition is an empty object, which is ambiguous",
+            path=path,
+            hint='write {"$exist": true} to match any value, or {"$eq": {}} to match an empty object',
         )
     conditions = []
     for name, inner in spec.items():
         if not isinstance(name, str):
-            raise ConfigError(f"a filter's names are text; got {name!r}", path=path)
-        budget.spend(path, depth)
+            raise ConfigError(f"{name!r} is not a field name; field names are strings", path=path)
+        limits.spend(path, depth)
         at = f"{path}.{name}"
         if name.startswith("$"):
-            conditions.append(_parse_operator(name, inner, at, depth + 1, budget, top=top, headers=headers))
+            conditions.append(_parse_operator(name, inner, at, depth + 1, limits, top=top, headers=headers))
             continue
         if top and name not in PARTS:
-            raise ConfigError(f"a filter names {', '.join(PARTS)}; not {name!r}", path=at, hint=_nearest(name, PARTS))
+            raise ConfigError(
+                f"{name!r} is not a part of an event; a filter may name {', '.join(PARTS)}",
+                path=at,
+                hint=_nearest(name, PARTS) or "paths start at the event; write data.NAME for a field of the payload",
+            )
         key = name.lower() if headers else name
-        below = _parse_object(inner, at, depth + 1, budget, top=False, headers=top and name == "headers")
+        below = _parse_object(inner, at, depth + 1, limits, top=False, headers=top and name == "headers")
         conditions.append(Condition("field", name=key, inner=(below,)))
     return conditions[0] if len(conditions) == 1 else Condition("all", inner=tuple(conditions))
 
 
 def _parse_operator(
-    name: str, operand: Any, path: str, depth: int, budget: _Budget, *, top: bool, headers: bool
+    name: str, operand: Any, path: str, depth: int, limits: _Limits, *, top: bool, headers: bool
 ) -> Condition:
     if name in ("$and", "$or"):
         if not isinstance(operand, list) or not operand:
-            raise ConfigError(f"{name} takes a list of at least one filter; got {_show(operand)}", path=path)
+            raise ConfigError(f"{name} needs a list with at least one filter, found {_show(operand)}", path=path)
         inner = tuple(
-            _parse_object(item, f"{path}[{number}]", depth + 1, budget, top=top, headers=headers)
+            _parse_object(item, f"{path}[{number}]", depth + 1, limits, top=top, headers=headers)
             for number, item in enumerate(operand)
         )
         return Condition(name, inner=inner)
     if name == "$not":
-        return Condition(name, inner=(_parse_object(operand, path, depth + 1, budget, top=top, headers=headers),))
-    if name not in _JUDGES:
-        known = (*_JUDGES, "$and", "$or", "$not")
+        return Condition(name, inner=(_parse_object(operand, path, depth + 1, limits, top=top, headers=headers),))
+    if name not in OPERATORS:
+        known = (*OPERATORS, "$and", "$or", "$not")
         raise ConfigError(
-            f"unknown operator {name!r}; known are {' '.join(known)}", path=path, hint=_nearest(name, known)
+            f"unknown operator {name!r}; the operators are {' '.join(known)}", path=path, hint=_nearest(name, known)
         )
     if top:
-        raise ConfigError(f"{name} must stand under one of {', '.join(PARTS)}", path=path)
-    _check_value(operand, path, depth, budget)
+        raise ConfigError(f"{name} is at the top of the filter; put it under one of {', '.join(PARTS)}", path=path)
+    _check_value(operand, path, depth, limits)
     _check_operand(name, operand, path)
     return Condition(name, operand)
 
 
 def _check_operand(name: str, operand: Any, path: str) -> None:
-    """The operand's type; comparing with another one could only ever be false, which is never meant."""
+    """Check the operand's type, because a comparison with another type is always false, which nobody intends."""
     if name in ("$gt", "$gte", "$lt", "$lte"):
-        fits, wanted = isinstance(operand, str) or _is_number(operand), "a number or a text"
+        fits, wanted = isinstance(operand, str) or _is_number(operand), "a number or a string"
     elif name in ("$in", "$nin"):
         fits, wanted = isinstance(operand, list), "a list"
     elif name in ("$startsWith", "$endsWith"):
-        fits, wanted = isinstance(operand, str), "a text"
+        fits, wanted = isinstance(operand, str), "a string"
     elif name == "$exist":
         fits, wanted = isinstance(operand, bool), "true or false"
     else:
         return
     if not fits:
-        raise ConfigError(f"{name} takes {wanted}; got {_show(operand)}", path=path)
+        raise ConfigError(f"{name} needs {wanted}, found {_show(operand)}", path=path)
 
 
-def _check_value(value: Any, path: str, depth: int, budget: _Budget) -> None:
-    """Operands are JSON. TOML knows more (dates, nan, inf), and events do not."""
-    budget.spend(path, depth)
+def _check_value(value: Any, path: str, depth: int, limits: _Limits) -> None:
+    """Operands are JSON values. TOML also has dates, nan and inf, which no event can hold."""
+    limits.spend(path, depth)
     if isinstance(value, list):
         for number, item in enumerate(value):
-            _check_value(item, f"{path}[{number}]", depth + 1, budget)
+            _check_value(item, f"{path}[{number}]", depth + 1, limits)
     elif isinstance(value, dict):
         for name, item in value.items():
-            _check_value(item, f"{path}.{name}", depth + 1, budget)
+            _check_value(item, f"{path}.{name}", depth + 1, limits)
     elif isinstance(value, float) and not math.isfinite(value):
-        raise ConfigError(f"{value} is no number that an event can hold", path=path)
+        raise ConfigError(f"{value} is not a JSON number", path=path, hint="write a finite number")
     elif value is not None and not isinstance(value, str | int | float):
-        raise ConfigError(f"{value!r} is no JSON value", path=path, hint="write dates and times as text in quotes")
+        raise ConfigError(f"{value!r} is not a JSON value", path=path, hint="write dates and times as quoted strings")
 
 
 def _nearest(name: str, known: tuple[str, ...]) -> str:
@@ -184,58 +192,58 @@ def _nearest(name: str, known: tuple[str, ...]) -> str:
     return f"did you mean {close[0]!r}?" if close else ""
 
 
-# -- judging ---------------------------------------------------------------------------------------------
+# -- predicates ------------------------------------------------------------------------------------------
 
 
-def _eq(operand: Any) -> Judge:
-    """Closures for texts and `true`/`false`/`null` apart: they are nearly all of what filters hold."""
+def _eq(operand: Any) -> Predicate:
+    """Separate closures for strings and `true`/`false`/`null`, which are nearly all operands in filters."""
     if isinstance(operand, str):
-        return lambda value: value == operand  # only a text equals a text
+        return lambda value: value == operand  # only a string equals a string
     if isinstance(operand, bool) or operand is None:
         return lambda value: value is operand
     return lambda value: same(value, operand)
 
 
-def _in(operand: list[Any]) -> Judge:
-    texts = frozenset(item for item in operand if isinstance(item, str))
+def _in(operand: list[Any]) -> Predicate:
+    strings = frozenset(item for item in operand if isinstance(item, str))
     others = [item for item in operand if not isinstance(item, str)]
     if not others:
-        return lambda value: isinstance(value, str) and value in texts
-    return lambda value: value in texts if isinstance(value, str) else any(same(value, item) for item in others)
+        return lambda value: isinstance(value, str) and value in strings
+    return lambda value: value in strings if isinstance(value, str) else any(same(value, item) for item in others)
 
 
-def _not(judge: Judge) -> Judge:
-    return lambda value: not judge(value)
+def _not(predicate: Predicate) -> Predicate:
+    return lambda value: not predicate(value)
 
 
-def _ordered(operand: Any, numbers: Judge, texts: Judge) -> Judge:
-    """Numbers with numbers, texts with texts by code point (so RFC 3339 instants in UTC compare as instants)."""
+def _ordered(operand: Any, numbers: Predicate, strings: Predicate) -> Predicate:
+    """Compares numbers with numbers, and strings with strings by code point (RFC 3339 times in UTC sort by time)."""
     if isinstance(operand, str):
-        return lambda value: isinstance(value, str) and texts(value)
+        return lambda value: isinstance(value, str) and strings(value)
     return lambda value: _is_number(value) and numbers(value)
 
 
-def _compare(compare: Callable[[Any, Any], bool]) -> Callable[[Any], Judge]:
-    def build(operand: Any) -> Judge:
-        def judge(value: Any) -> bool:
+def _compare(compare: Callable[[Any, Any], bool]) -> Callable[[Any], Predicate]:
+    def build(operand: Any) -> Predicate:
+        def predicate(value: Any) -> bool:
             return compare(value, operand)
 
-        return _ordered(operand, judge, judge)
+        return _ordered(operand, predicate, predicate)
 
     return build
 
 
-def _contains(operand: Any) -> Judge:
-    def judge(value: Any) -> bool:
+def _contains(operand: Any) -> Predicate:
+    def predicate(value: Any) -> bool:
         if isinstance(value, list):
-            # Python's own look first, thirty times as fast: what is the same in JSON is equal to Python.
+            # Python's `in` first, thirty times as fast: values that are the same in JSON are equal in Python.
             return operand in value and any(same(item, operand) for item in value)
         return isinstance(value, str) and isinstance(operand, str) and operand in value
 
-    return judge
+    return predicate
 
 
-_JUDGES: dict[str, Callable[[Any], Judge]] = {
+OPERATORS: dict[str, Callable[[Any], Predicate]] = {
     "$eq": _eq,
     "$neq": lambda operand: _not(_eq(operand)),
     "$gt": _compare(lambda value, operand: bool(value > operand)),
@@ -251,9 +259,9 @@ _JUDGES: dict[str, Callable[[Any], Judge]] = {
 }
 
 
-def _closure(condition: Condition) -> Judge:
-    if condition.op in _JUDGES:
-        return _JUDGES[condition.op](condition.operand)
+def _closure(condition: Condition) -> Predicate:
+    if condition.op in OPERATORS:
+        return OPERATORS[condition.op](condition.operand)
     inner = [_closure(part) for part in condition.inner]
     if condition.op == "field":
         return _field(condition.name, inner[0])
@@ -264,35 +272,35 @@ def _closure(condition: Condition) -> Judge:
     return _all_of(inner)
 
 
-def _field(name: str, judge: Judge) -> Judge:
+def _field(name: str, predicate: Predicate) -> Predicate:
     if is_index(name):  # may be an index of a list as well
-        return lambda value: judge(step(value, name))
-    return lambda value: judge(value.get(name, MISSING) if isinstance(value, dict) else MISSING)
+        return lambda value: predicate(step(value, name))
+    return lambda value: predicate(value.get(name, MISSING) if isinstance(value, dict) else MISSING)
 
 
-def _all_of(judges: list[Judge]) -> Judge:
-    def judge(value: Any) -> bool:
-        for one in judges:  # noqa: SIM110 - a plain loop is twice as fast as all() over a generator
+def _all_of(predicates: list[Predicate]) -> Predicate:
+    def predicate(value: Any) -> bool:
+        for one in predicates:  # noqa: SIM110 - a plain loop is twice as fast as all() over a generator
             if not one(value):
                 return False
         return True
 
-    return judge
+    return predicate
 
 
-def _any_of(judges: list[Judge]) -> Judge:
-    def judge(value: Any) -> bool:
-        for one in judges:  # noqa: SIM110 - as above
+def _any_of(predicates: list[Predicate]) -> Predicate:
+    def predicate(value: Any) -> bool:
+        for one in predicates:  # noqa: SIM110 - as above
             if one(value):
                 return True
         return False
 
-    return judge
+    return predicate
 
 
-# -- explaining ------------------------------------------------------------------------------------------
+# -- explanations ----------------------------------------------------------------------------------------
 
-_WORDS = {
+_WANTED = {
     "$eq": "wanted",
     "$neq": "wanted anything but",
     "$gt": "wanted >",
@@ -320,14 +328,10 @@ def _why_not(condition: Condition, value: Any, place: str) -> str | None:
         more = len(condition.inner) - len(reasons)
         return f"none of $or: {'; '.join(str(reason) for reason in reasons)}" + (f"; and {more} more" if more else "")
     if condition.op == "$not":
-        return (
-            f"{place or 'the event'} {_is(value)}, which $not excludes"
-            if place
-            else "the event fits what $not excludes"
-        )
+        return f"{place} {_is(value)}, which $not excludes" if place else "the event matches what $not excludes"
     if condition.op == "$exist":
         return f"{place} {_is(value)}, wanted it to {'exist' if condition.operand else 'be absent'}"
-    return f"{place} {_is(value)}, {_WORDS[condition.op]} {_show(condition.operand)}"
+    return f"{place} {_is(value)}, {_WANTED[condition.op]} {_show(condition.operand)}"
 
 
 def _is(value: Any) -> str:
@@ -335,7 +339,7 @@ def _is(value: Any) -> str:
 
 
 def _show(value: Any) -> str:
-    """A value as short JSON; what is no JSON (a filter's mistake) as Python shows it."""
+    """A value as short JSON; a value that JSON cannot hold is shown as Python shows it."""
     try:
         text = msgspec.json.encode(value).decode("utf-8", "replace")
     except (TypeError, ValueError, RecursionError):

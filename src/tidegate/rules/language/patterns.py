@@ -1,8 +1,8 @@
 """Event type patterns: `*`, `a.*`, `orders/*`, or the exact name.
 
-Owns what a pattern means, for routes, feeds and replays alike. A star stands at the end only and matches any
-rest, dots and slashes included, so that a pattern is one prefix comparison and never a search: event types are
-chosen by outsiders, and no pattern can be made slow by them.
+Owns the meaning of patterns for routes, feeds and replays. May not know any of them. A star is allowed only at the end
+and matches any rest, including dots and slashes. Invariant: matching a pattern is one prefix comparison, so the event
+types that outsiders choose cannot make it slow. Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ MAX_PATTERN_LENGTH = 200  # longer than any provider's event type
 
 
 def compile_types(patterns: Sequence[str]) -> Callable[[str], bool]:
-    """A predicate over event types; no patterns match nothing.
+    """A predicate over event types; an empty list matches nothing.
 
-    Raises ConfigError for an empty or padded pattern, a star that is not last, and lists over the limits.
+    Raises ConfigError for an empty or padded pattern, a star that is not the last character, and too long lists.
     """
     if isinstance(patterns, str) or len(patterns) > MAX_PATTERNS:
-        raise ConfigError(f"types must be a list of at most {MAX_PATTERNS} patterns")
+        raise ConfigError(f"'types' is not a list of at most {MAX_PATTERNS} patterns")
     exact: set[str] = set()
     prefixes: list[str] = []
     for pattern in patterns:
@@ -37,12 +37,13 @@ def compile_types(patterns: Sequence[str]) -> Callable[[str], bool]:
 
 def _check(pattern: object) -> None:
     if not isinstance(pattern, str) or not pattern or pattern != pattern.strip():
-        raise ConfigError(f"{pattern!r} is no event type pattern such as charge.succeeded, charge.* or *")
+        raise ConfigError(f"{pattern!r} is not an event type pattern (examples: charge.succeeded, charge.*, *)")
     if len(pattern) > MAX_PATTERN_LENGTH:
         raise ConfigError(f"the pattern {pattern[:40]!r}... is longer than {MAX_PATTERN_LENGTH} characters")
     if "*" in pattern[:-1]:
         raise ConfigError(
-            f"{pattern!r} has a star that is not at the end", hint="name the types one by one, or use a filter on type"
+            f"{pattern!r} has a star that is not its last character",
+            hint="list the types, or use a filter on type",
         )
 
 

@@ -1,10 +1,10 @@
-"""Texts for people: a Jinja2 template over an event, for chat destinations.
+"""Jinja2 templates over an event, for the messages of chat destinations.
 
-Owns what a template may hold: lookups, `if`, comparisons, the filters listed here, and division by a number (cents).
-Anything else (calls, loops, macros, imports, assignments) is refused at load by walking the syntax tree, so that no
-template can run for long or reach into Python. May not know Slack beyond its three escaped characters. Invariant:
-what comes from an event is escaped, so that `<!channel>` in a customer's name calls nobody; what the user wrote in
-the template is left as written. Output is at most 4,000 characters.
+Owns what a template may contain: lookups, `if`, comparisons, the filters listed here, and division by a number
+(cents). Everything else (calls, loops, macros, imports, assignments) is rejected at load by checking the syntax tree,
+so a template cannot run for long or reach into Python. May not know Slack beyond its three escaped characters.
+Invariants: values of the event are escaped, so `<!channel>` in a customer's name notifies nobody; the user's own text
+is left as written; the output has at most 4,000 characters. Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 MAX_OUTPUT = 4000
 MAX_TEMPLATE = 10_000
-MAX_WORK = 100  # filters, and parts joined by ~, of one template: each may cost as much as the payload is long
-MAX_WORDS = 10_000  # characters of one text that a filter works on; ten would not fit into the output
+MAX_WORK = 100  # filters, and parts joined by ~, in one template; each can cost time linear in the payload
+MAX_FILTERED = 10_000  # characters of one string that a filter processes; more would not fit into the output
 _CUT_ENTITY = re.compile(r"&[a-z]{0,3}\Z")
 
-# Jinja's own filters that take time and space linear in their input. `replace`, `center`, `indent`, `format`,
-# `map` and their like can blow up a small payload, or reach attributes, and are not here.
+# Filters of Jinja that take time and space linear in their input. `replace`, `center`, `indent`, `format`, `map` and
+# similar ones are left out, because they can multiply a small payload or reach attributes.
 FILTERS = (
     "capitalize", "count", "default", "first", "float", "int", "join", "last", "length", "lower", "title", "trim",
     "truncate", "upper",
@@ -48,23 +48,23 @@ _NODES = frozenset(
 
 
 class RenderFailed(TidegateError):
-    """A body or a text could not be made of this event. No request left; `Outcome.RENDER`."""
+    """A body or message could not be rendered for this event, so no request was sent; `Outcome.RENDER`."""
 
     code = "render_failed"
     status = 422
     hint = "tidegate explain ID shows the event as the template sees it"
 
 
-def compile_text(template: str) -> Callable[[dict[str, Any]], str]:
-    """`view -> text`. A field that is not there prints nothing.
+def compile_template(template: str) -> Callable[[dict[str, Any]], str]:
+    """`view -> message`. A missing field prints nothing.
 
-    Raises ConfigError at once for what may not stand in a template. The returned function raises RenderFailed when
-    an operation does not fit a value of the event (a text divided by 100).
+    Raises ConfigError for everything that a template may not contain. The returned function raises RenderFailed when
+    an operation does not work with a value of the event (a string divided by 100).
     """
     from jinja2 import TemplateError, UndefinedError
 
     if len(template) > MAX_TEMPLATE:
-        raise ConfigError(f"the text is longer than {MAX_TEMPLATE} characters", path="$.text")
+        raise ConfigError(f"the template is longer than {MAX_TEMPLATE} characters", path="$.text")
     environment = _environment()
     try:
         _check(environment.parse(template))
@@ -72,29 +72,31 @@ def compile_text(template: str) -> Callable[[dict[str, Any]], str]:
     except TemplateError as error:
         line = getattr(error, "lineno", None)
         raise ConfigError(
-            f"the text is no template: {error.message}" + (f" (line {line} of the text)" if line else ""),
+            f"the template is not valid: {error.message}" + (f" (line {line} of the template)" if line else ""),
             path="$.text",
         ) from None
     except (RecursionError, SyntaxError, MemoryError):  # parser and compiler, on hundreds of nested parentheses
-        raise ConfigError("the text is nested too deep", path="$.text") from None
+        raise ConfigError("the template is nested too deeply", path="$.text") from None
 
     def render(view: dict[str, Any]) -> str:
         try:
             return _gather(compiled.generate(**{name: view.get(name) for name in PARTS}))
         except UndefinedError as error:
-            raise RenderFailed(f"the text could not be made: {error.message}") from None
+            raise RenderFailed(f"the template could not be rendered: {error.message}") from None
         except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
-            raise RenderFailed(f"the text could not be made: {type(error).__name__}: {str(error)[:200]}") from None
+            raise RenderFailed(
+                f"the template could not be rendered: {type(error).__name__}: {str(error)[:200]}"
+            ) from None
 
     return render
 
 
 def escape(value: Any) -> str:
-    """A value as chat text. Slack reads `&`, `<` and `>` only (mentions, links), so these three are escaped."""
-    return _words(value)[:MAX_OUTPUT].replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """A value as chat text, with `&`, `<` and `>` escaped: Slack gives a meaning (mentions, links) to these only."""
+    return _plain(value)[:MAX_OUTPUT].replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _words(value: Any) -> str:
+def _plain(value: Any) -> str:
     if value is None or value is MISSING:
         return ""
     if isinstance(value, str):
@@ -111,19 +113,19 @@ def _json(value: Any) -> str:
 
 
 def _gather(pieces: Any) -> str:
-    """At most MAX_OUTPUT characters of what the template gives, without taking the rest."""
+    """The first MAX_OUTPUT characters of the output; the rest is not rendered."""
     out: list[str] = []
-    room = MAX_OUTPUT
+    left = MAX_OUTPUT
     for piece in pieces:
-        if len(piece) > room:
-            out.append(piece[: room - 1])
+        if len(piece) > left:
+            out.append(piece[: left - 1])
             return _CUT_ENTITY.sub("", "".join(out)[: MAX_OUTPUT - 1]) + "…"
         out.append(piece)
-        room -= len(piece)
+        left -= len(piece)
     return "".join(out)
 
 
-# -- what may stand in a template ------------------------------------------------------------------------
+# -- what a template may contain -------------------------------------------------------------------------
 
 
 def _check(tree: nodes.Template) -> None:
@@ -134,49 +136,53 @@ def _check(tree: nodes.Template) -> None:
         kind = type(node).__name__
         work += len(node.nodes) if kind == "Concat" else kind == "Filter"  # type: ignore[attr-defined]
         if work > MAX_WORK:
-            raise _refused(f"the text has more than {MAX_WORK} filters and parts joined by ~", node)
+            raise _error(f"the template has more than {MAX_WORK} filters and parts joined by ~", node)
         if kind not in _NODES:
-            raise _refused(f"{_NAMES.get(kind, kind.lower())} may not stand in a text", node)
-        judge = _CHECKS.get(kind)
-        if judge is not None:
-            judge(node)
+            raise _error(f"a template may not contain {_NAMES.get(kind, kind.lower())}", node)
+        check = _CHECKS.get(kind)
+        if check is not None:
+            check(node)
         stack.extend(node.iter_child_nodes())
 
 
 def _check_name(node: Any) -> None:
     if node.name not in PARTS:
         close = difflib.get_close_matches(node.name, PARTS, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else "paths start at the event: write data.NAME"
-        raise _refused(f"a text names {', '.join(PARTS)}; not {node.name!r}", node, hint)
+        hint = (
+            f"did you mean {close[0]!r}?"
+            if close
+            else "paths start at the event; write data.NAME for a field of the payload"
+        )
+        raise _error(f"{node.name!r} is not a part of an event; a template may name {', '.join(PARTS)}", node, hint)
 
 
 def _check_filter(node: Any) -> None:
     known = (*FILTERS, *OWN_FILTERS)
     if node.name not in known:
-        raise _refused(f"there is no filter {node.name!r}; known are {', '.join(sorted(known))}", node)
+        raise _error(f"unknown filter {node.name!r}; the filters are {', '.join(sorted(known))}", node)
     arguments = [*node.args, *(keyword.value for keyword in node.kwargs)]
     if node.name != "default" and any(type(argument).__name__ != "Const" for argument in arguments):
-        raise _refused(f"the filter {node.name} takes constants only", node)
+        raise _error(f"the arguments of the filter {node.name} must be constants", node)
     if node.dyn_args is not None or node.dyn_kwargs is not None:
-        raise _refused("star arguments may not stand in a text", node)
+        raise _error("a template may not contain star arguments", node)
 
 
 def _check_test(node: Any) -> None:
     if node.name not in TESTS:
-        raise _refused(f"there is no test {node.name!r}; known are {', '.join(sorted(TESTS))}", node)
+        raise _error(f"unknown test {node.name!r}; the tests are {', '.join(sorted(TESTS))}", node)
 
 
 def _check_item(node: Any) -> None:
     if type(node.arg).__name__ != "Const" or not isinstance(node.arg.value, str | int):
-        raise _refused("square brackets take a name in quotes or a number", node)
+        raise _error("square brackets must contain a quoted name or a number", node)
 
 
 def _check_division(node: Any) -> None:
     right = node.right
     if type(right).__name__ != "Const" or isinstance(right.value, bool) or not isinstance(right.value, int | float):
-        raise _refused("division takes a number on its right, such as 100", node)
+        raise _error("the divisor must be a number, such as 100", node)
     if right.value == 0:
-        raise _refused("division by 0", node)
+        raise _error("the divisor is 0", node)
 
 
 _CHECKS: dict[str, Callable[[Any], None]] = {
@@ -192,7 +198,7 @@ _NAMES = {
     "For": "a loop",
     "FromImport": "an import",
     "Mul": "multiplication",
-    "Add": "addition (join texts with ~)",
+    "Add": "addition (join strings with ~)",
     "Sub": "subtraction",
     "Mod": "the operator %",
     "Pow": "the operator **",
@@ -201,8 +207,8 @@ _NAMES = {
 }
 
 
-def _refused(what: str, node: Any, hint: str = "") -> ConfigError:
-    return ConfigError(f"{what} (line {node.lineno} of the text)", path="$.text", hint=hint)
+def _error(what: str, node: Any, hint: str = "") -> ConfigError:
+    return ConfigError(f"{what} (line {node.lineno} of the template)", path="$.text", hint=hint)
 
 
 @functools.cache
@@ -214,10 +220,10 @@ def _environment() -> ImmutableSandboxedEnvironment:
         @property
         def _undefined_message(self) -> str:
             name = str(self._undefined_name)[:80]
-            return f"{name!r} is missing, and nothing can be calculated with it; give it a value: {name} | default(0)"
+            return f"{name!r} is missing, so it cannot be used in a calculation; write {name} | default(0)"
 
     class Lookups(ImmutableSandboxedEnvironment):
-        """Dots and brackets look into objects and lists only: `data.items` is the field, never a method."""
+        """Dots and brackets read only objects and lists, so `data.items` is a field and never a method."""
 
         def getattr(self, obj: Any, attribute: str) -> Any:
             return self.getitem(obj, attribute)
@@ -228,7 +234,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
 
     environment = Lookups(undefined=Absent, finalize=escape, cache_size=0, keep_trailing_newline=True)
     environment.filters = {name: environment.filters[name] for name in FILTERS}
-    environment.filters.update({name: _shortened(environment.filters[name]) for name in _WORDY})
+    environment.filters.update({name: _shortened(environment.filters[name]) for name in _SLOW})
     environment.filters.update(json=_json, round=_round)
     environment.tests = {name: test for name, test in environment.tests.items() if name in (*TESTS, *_COMPARISONS)}
     environment.globals = {}
@@ -238,20 +244,20 @@ def _environment() -> ImmutableSandboxedEnvironment:
 _COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge", "in")
 
 
-# Filters that are slow on a long text: `title` takes half a second for a megabyte.
-_WORDY = ("capitalize", "float", "int", "lower", "title", "trim", "truncate", "upper")
+# Filters that are slow on a long string: `title` takes half a second per megabyte.
+_SLOW = ("capitalize", "float", "int", "lower", "title", "trim", "truncate", "upper")
 
 
 def _shortened(work: Any) -> Any:
-    """The filter on the beginning of a text. Jinja passes the environment to some as the first argument."""
+    """The filter applied to the start of a string. Jinja passes the environment to some filters as first argument."""
 
     @functools.wraps(work)
     def shortened(*arguments: Any, **named: Any) -> Any:
-        return work(*(one[:MAX_WORDS] if isinstance(one, str) else one for one in arguments), **named)
+        return work(*(one[:MAX_FILTERED] if isinstance(one, str) else one for one in arguments), **named)
 
     return shortened
 
 
 def _round(value: Any, digits: int = 0) -> Any:
-    """Jinja's own raises 10 to the digits asked for, which is no bounded work."""
+    """Replaces Jinja's `round`, which computes 10 to the power of the digits, whatever their number."""
     return round(value, min(max(digits, 0), 10))

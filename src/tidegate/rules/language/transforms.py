@@ -1,9 +1,10 @@
-"""Transforms: what a route keeps, renames and sets of an event before it is sent.
+"""Transforms: what a route keeps, renames and sets in an event before it is delivered.
 
-Owns the meaning of `pick`, `rename` and `set`, done in that order. Paths start at the event (`data.object.id`).
-May not know bodies or destinations. Invariant: the view that comes in is never changed, since other routes see the
-same one; the view that goes out always has `type`, `source`, `origin` and `key`, shares what it did not change, and
-holds JSON only. Nothing a payload holds makes it raise: an expression that fails on an event gives null.
+Owns the meaning of `pick`, `rename` and `set`, which are applied in that order. Paths start at the event
+(`data.object.id`). May not know bodies or destinations. Invariants: the input view is never changed, because other
+routes use it too; the output view always has `type`, `source`, `origin` and `key`, shares the values that it does not
+change, and holds only JSON values; no payload makes a transform raise, because an expression that fails gives null.
+Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from tidegate.rules.language.view import MISSING, dig, is_index, step
 if TYPE_CHECKING:
     from tidegate.core.spec import Transform
 
-MAX_PATHS = 500  # of pick, rename and set each
+MAX_PATHS = 500  # in each of pick, rename and set
 _MAX_DEPTH = 32
 _ALWAYS = ("type", "source", "origin", "key")
-_WRITABLE = ("type", "key", "data", "change")  # where it came from is not for a route to say
+_WRITABLE = ("type", "key", "data", "change")  # a route may not change where the event came from
 _EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 
 View = dict[str, Any]
@@ -34,10 +35,10 @@ Path = tuple[str, ...]
 
 
 def compile_transform(transform: Transform) -> Callable[[View], View]:
-    """`view -> new view`. Raises ConfigError, with its path below the route, for a bad path or expression.
+    """`view -> new view`. Raises ConfigError, with its path below the route, for a wrong path or expression.
 
-    `pick` leaves out `change` and `headers` unless it names them. A path that names nothing in an event is passed
-    over. All of `rename` is read before any of it is written; `set` reads the event as it came.
+    `pick` leaves out `change` and `headers` unless it names them. A path that an event does not have is skipped. All
+    values of `rename` are read before any is written; `set` reads the original event.
     """
     trie = _pick_trie(transform.pick)
     renames = [
@@ -56,7 +57,7 @@ def compile_transform(transform: Transform) -> Callable[[View], View]:
             out = _rename(out, renames)
         for target, value in settings:
             out = _write(out, target, value(view))
-        out.setdefault("data", None)  # renamed away
+        out.setdefault("data", None)  # `data` itself was renamed
         return out
 
     return apply
@@ -64,23 +65,23 @@ def compile_transform(transform: Transform) -> Callable[[View], View]:
 
 def _bounded(entries: dict[str, Any], path: str) -> dict[str, Any]:
     if len(entries) > MAX_PATHS:
-        raise ConfigError(f"more than {MAX_PATHS} paths", path=path)
+        raise ConfigError(f"{len(entries)} paths are too many; {MAX_PATHS} are allowed", path=path)
     return entries
 
 
 def path_of(text: str, where: str, parts: tuple[str, ...] = PARTS) -> Path:
-    """The names of a dotted path into an event. ConfigError at `where` when it begins with none of `parts`."""
+    """The names of a dotted path into an event. ConfigError at `where` unless it starts with one of `parts`."""
     names = tuple(text.split("."))
     if "" in names or len(names) > _MAX_DEPTH:
-        raise ConfigError(f"{text!r} is no dotted path such as data.object.id", path=where)
+        raise ConfigError(f"{text!r} is not a dotted path (example: data.object.id)", path=where)
     if names[0] not in parts:
         raise ConfigError(
             f"{text!r} must start with one of {', '.join(parts)}",
             path=where,
-            hint="paths start at the event: write data.NAME for a field of the payload",
+            hint="paths start at the event; write data.NAME for a field of the payload",
         )
     if len(names) > 1 and names[0] in _ALWAYS:
-        raise ConfigError(f"{text!r} leads into {names[0]}, which is a text", path=where)
+        raise ConfigError(f"{text!r} names a field of {names[0]}, which is a string without fields", path=where)
     return names
 
 
@@ -88,14 +89,14 @@ def path_of(text: str, where: str, parts: tuple[str, ...] = PARTS) -> Path:
 
 
 def _pick_trie(picks: list[str]) -> dict[str, Any]:
-    """`["data.a", "data.b.c"]` is `{"data": {"a": {}, "b": {"c": {}}}}`; an empty object keeps the whole."""
+    """`["data.a", "data.b.c"]` is `{"data": {"a": {}, "b": {"c": {}}}}`; an empty object keeps the whole value."""
     if len(picks) > MAX_PATHS:
-        raise ConfigError(f"more than {MAX_PATHS} paths", path="$.transform.pick")
+        raise ConfigError(f"{len(picks)} paths are too many; {MAX_PATHS} are allowed", path="$.transform.pick")
     trie: dict[str, Any] = {}
     whole: set[Path] = {path_of(text, "$.transform.pick") for text in picks}
     for names in whole:
         if any(names[:length] in whole for length in range(1, len(names))):
-            continue  # a shorter path keeps it already
+            continue  # a shorter path already keeps it
         level = trie
         for name in names:
             level = level.setdefault(name, {})
@@ -113,7 +114,7 @@ def _project_view(view: View, trie: dict[str, Any]) -> View:
 
 
 def _project(value: Any, trie: dict[str, Any]) -> Any:
-    """What `trie` keeps of `value`. In a list names apply to every item, digits take single items, in order."""
+    """The part of `value` that `trie` keeps. In a list a name applies to every item, a number selects one item."""
     if not trie:
         return value
     if isinstance(value, dict):
@@ -145,7 +146,7 @@ def _rename(view: View, renames: list[tuple[Path, Path]]) -> View:
 
 
 def _write(view: View, target: Path, value: Any) -> View:
-    """`type` and `key` stay texts: an event without a type is none."""
+    """`type` and `key` stay strings, and `type` is never empty, because every event has a type."""
     if target == ("type",):
         return {**view, "type": _text(value)} if _text(value) else view
     if target == ("key",):
@@ -154,7 +155,7 @@ def _write(view: View, target: Path, value: Any) -> View:
 
 
 def _put(holder: Any, names: Path, value: Any) -> Any:
-    """`holder` with `value` at `names`, copying what lies on the way. What cannot hold a name becomes an object."""
+    """`holder` with `value` at `names`, copying the containers on the path. A scalar there becomes an object."""
     if not names:
         return value
     name, rest = names[0], names[1:]
@@ -166,10 +167,10 @@ def _put(holder: Any, names: Path, value: Any) -> Any:
 
 
 def _without(holder: Any, names: Path) -> Any:
-    """`holder` without what stands at `names`; an item of a list leaves null in its place."""
+    """`holder` without the value at `names`; an item of a list is replaced by null."""
     name, rest = names[0], names[1:]
     if step(holder, name) is MISSING:
-        return holder  # gone with a parent that was renamed too
+        return holder  # removed already with a parent that was renamed too
     if isinstance(holder, list):
         index = int(name)
         return [*holder[:index], _without(holder[index], rest) if rest else None, *holder[index + 1 :]]
@@ -182,9 +183,9 @@ def _without(holder: Any, names: Path) -> Any:
 
 
 def _value(value: Any, path: str, depth: int, copies: Copies) -> Value:
-    """A constant, or text with `{{ expression }}`; inside lists and objects too."""
+    """A constant, or a string with `{{ expression }}`, also inside lists and objects."""
     if depth > _MAX_DEPTH:
-        raise ConfigError(f"the value is nested more than {_MAX_DEPTH} deep", path=path)
+        raise ConfigError(f"the value is nested more than {_MAX_DEPTH} levels deep", path=path)
     if isinstance(value, str):
         return _text_value(value, path, copies)
     if isinstance(value, list):
@@ -194,17 +195,17 @@ def _value(value: Any, path: str, depth: int, copies: Copies) -> Value:
         fields = {name: _value(item, f"{path}.{name}", depth + 1, copies) for name, item in value.items()}
         return lambda view: {name: field(view) for name, field in fields.items()}
     if isinstance(value, float) and not math.isfinite(value):
-        raise ConfigError(f"{value} is no number that JSON can hold", path=path)
+        raise ConfigError(f"{value} is not a JSON number", path=path, hint="write a finite number")
     if value is not None and not isinstance(value, int | float):
-        raise ConfigError(f"{value!r} is no JSON value", path=path, hint="write dates and times as text in quotes")
+        raise ConfigError(f"{value!r} is not a JSON value", path=path, hint="write dates and times as quoted strings")
     return lambda _view: value
 
 
 def _text_value(text: str, path: str, copies: Copies) -> Value:
-    """`"{{ a.b }}"` alone is the value itself; among other text its words are put in."""
+    """`"{{ a.b }}"` alone gives the value itself; inside other text it is converted to a string."""
     pieces = _EXPRESSION.split(text)  # literal, expression, literal, ...
     if any("{{" in literal or "}}" in literal for literal in pieces[::2]):
-        raise ConfigError(f"{text!r} has braces that do not close", path=path)
+        raise ConfigError(f"{text!r} has an unmatched {{{{ or }}}}", path=path)
     if len(pieces) == 1:
         return lambda _view: text
     expressions = [compile_expression(piece, path, copies) for piece in pieces[1::2]]
@@ -222,7 +223,7 @@ def _text_value(text: str, path: str, copies: Copies) -> Value:
 
 
 def _text(value: Any) -> str:
-    """A value among text: null is nothing, texts as they are, the rest as JSON."""
+    """A value as a string: null is empty, strings are unchanged, other values are JSON."""
     if value is None:
         return ""
     if isinstance(value, str):

@@ -1,8 +1,8 @@
-"""An event as filters, transforms, texts and `explain` see it.
+"""An event as filters, transforms, templates and `explain` see it.
 
-Owns the reading of bodies: raw bytes of anybody's making become plain values or None. May not know what is
-done with them. Invariant: nothing here raises, whatever the bytes are; every value that comes out can be
-written as JSON in UTF-8 and is nested at most 64 deep, so that whoever walks it may recurse.
+Owns the parsing of bodies: untrusted bytes become plain values or None. May not know what the values are used for.
+Invariant: nothing here raises, whatever the bytes are; every value can be written as JSON in UTF-8 and is nested at
+most 64 levels deep, so callers may use recursion. Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import msgspec
 
 from tidegate.core.model import Event, NewEvent, Origin
 
-MAX_DEPTH = 64  # no provider nests deeper than about 20
+MAX_DEPTH = 64  # providers nest at most about 20 levels deep
 MAX_FORM_FIELDS = 1000
 FORM_TYPE = "application/x-www-form-urlencoded"
 
 
 class Missing:
-    """The type of MISSING: what a path names when there is nothing, which null is not."""
+    """The type of MISSING, the value at a path that does not exist. It is not null, which a payload can hold."""
 
     __slots__ = ()
 
@@ -40,7 +40,7 @@ _OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
 
 
 class Parsed(msgspec.Struct, frozen=True, gc=False):
-    """A body that was read. `as_written`: the bytes themselves are valid JSON of `value` and may be passed on."""
+    """A parsed body. `as_written`: the bytes are valid JSON of `value`, so they can be sent unchanged."""
 
     value: Any
     as_written: bool
@@ -50,7 +50,7 @@ UNREADABLE: Final = Parsed(None, False)
 
 
 def event_view(event: NewEvent | Event) -> dict[str, Any]:
-    """The parts of an event by the names a filter may use. A fresh dict each time; `data` is parsed each time."""
+    """The parts of an event by the names that filters use. Each call makes a new dict and parses `data` again."""
     return {
         "type": event.type,
         "source": event.source,
@@ -63,17 +63,17 @@ def event_view(event: NewEvent | Event) -> dict[str, Any]:
 
 
 def payload(event: NewEvent | Event) -> Any:
-    """`data`: the parsed body, or the part of it that `data_path` names; None when there is none to read."""
+    """`data`: the parsed body, or the part at `data_path`; None when it is absent or unreadable."""
     return value_at(parse_body(event).value, event.data_path)
 
 
 def parse_body(event: NewEvent | Event) -> Parsed:
-    """The whole body. UNREADABLE (that very object) when it is not JSON, no form, or nested too deep."""
+    """The whole body. The object UNREADABLE when it is neither JSON nor a form, or nested too deeply."""
     kind = media_type(event.content_type)
     body = event.body
     if _is_json(kind) or body.lstrip()[:1] in (b"{", b"["):
         parsed = _parse_json(body)
-        # `curl -d` and some senders label JSON as a form, and no form begins so: a brace in one is written %7B.
+        # `curl -d` and some senders label JSON as a form. A form never starts with a brace, which it encodes as %7B.
         return _parse_form(event) if parsed is UNREADABLE and kind == FORM_TYPE else parsed
     return _parse_form(event) if kind == FORM_TYPE else UNREADABLE
 
@@ -84,12 +84,12 @@ def media_type(content_type: str) -> str:
 
 
 def _is_json(kind: str) -> bool:
-    """The suffix is of RFC 6839."""
+    """Also types with the suffix +json (RFC 6839)."""
     return kind in ("application/json", "text/json") or kind.endswith("+json")
 
 
 def header_map(headers: bytes) -> dict[str, str]:
-    """Stored headers by lower-case name; a name that comes twice is joined by a comma (RFC 9110 section 5.3)."""
+    """Stored headers by lower-case name; the values of a repeated name are joined by commas (RFC 9110 section 5.3)."""
     out: dict[str, str] = {}
     for name, value in header_list(headers):
         name = name.lower()
@@ -127,13 +127,13 @@ def dig(value: Any, dotted_path: str) -> Any:
 
 
 def value_at(value: Any, dotted_path: str) -> Any:
-    """As `dig`, with None for what is not there."""
+    """As `dig`, but None for a missing value."""
     found = dig(value, dotted_path)
     return None if found is MISSING else found
 
 
 def step(value: Any, name: str) -> Any:
-    """One step of `dig`: a name of an object or an index of a list, else MISSING."""
+    """One step of `dig`: the field of an object or the item of a list, else MISSING."""
     if isinstance(value, dict):
         return value.get(name, MISSING)
     if isinstance(value, list) and is_index(name):
@@ -143,7 +143,7 @@ def step(value: Any, name: str) -> Any:
 
 
 def is_index(name: str) -> bool:
-    """ASCII digits, at most seven: `"²".isdigit()` is true and `int` of it raises."""
+    """At most seven ASCII digits. (`"²".isdigit()` is true, but `int("²")` raises.)"""
     return name.isascii() and name.isdigit() and len(name) <= 7
 
 
@@ -155,30 +155,30 @@ def _parse_json(body: bytes) -> Parsed:
         value = msgspec.json.decode(body)
     except RecursionError:
         return UNREADABLE
-    except ValueError:  # malformed, not UTF-8, or a number beyond what a float or an int may be
+    except ValueError:  # malformed, not UTF-8, or a number outside the range of float and int
         return _parse_json_leniently(body)
     return Parsed(value, True) if _shallow(body, value) else UNREADABLE
 
 
 def _parse_json_leniently(body: bytes) -> Parsed:
-    """Two things that real senders write and a strict reader refuses: a byte order mark, and half an emoji.
+    """Accepts what real senders write and a strict parser rejects: a byte order mark and lone surrogates.
 
-    A text cut in the middle of a surrogate pair ends in `\\ud83d`, which is legal JSON (RFC 8259 section 8.2)
-    and no Unicode. It is read as U+FFFD, so that one broken name does not hide a payment from every filter.
+    A string that was cut inside a surrogate pair ends in `\\ud83d`, which JSON allows (RFC 8259 section 8.2) and
+    Unicode does not. It is read as U+FFFD, so that one broken name does not hide a payment from every filter.
     """
     marked = body.startswith(b"\xef\xbb\xbf")
     if not marked and b"\\ud" not in body and b"\\uD" not in body:
         return UNREADABLE
     try:
         text = body.decode("utf-8-sig")
-        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        value = json.loads(text, parse_constant=_reject, parse_float=_finite)
         return Parsed(_scrub(value), False) if _shallow(body, value) else UNREADABLE
     except (ValueError, RecursionError):
         return UNREADABLE
 
 
-def _refuse(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no JSON")
+def _reject(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not JSON")
 
 
 def _finite(text: str) -> float:
@@ -189,7 +189,7 @@ def _finite(text: str) -> float:
 
 
 def _scrub(value: Any) -> Any:
-    """`value` with lone surrogates replaced; at most MAX_DEPTH deep by then."""
+    """`value` with lone surrogates replaced."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, list):
@@ -200,7 +200,7 @@ def _scrub(value: Any) -> Any:
 
 
 def _shallow(body: bytes, value: Any) -> bool:
-    """Counting brackets settles it for nearly all bodies without a walk."""
+    """Whether the value is at most MAX_DEPTH deep. Counting brackets decides it for nearly all bodies."""
     if body.count(b"{") + body.count(b"[") <= MAX_DEPTH:
         return True
     level = [value]
@@ -212,7 +212,7 @@ def _shallow(body: bytes, value: Any) -> bool:
 
 
 def _children(value: Any) -> list[Any]:
-    """Only what can nest further: leaves need no visit."""
+    """The children that can have children of their own."""
     if isinstance(value, dict):
         return [item for item in value.values() if isinstance(item, dict | list)]
     if isinstance(value, list):
@@ -221,9 +221,10 @@ def _children(value: Any) -> list[Any]:
 
 
 def _parse_form(event: NewEvent | Event) -> Parsed:
-    """Fields by name; a name that comes twice has the list of its values. Broken UTF-8 is read as U+FFFD.
+    """Fields by name; a repeated name has a list of values. Invalid UTF-8 is read as U+FFFD.
 
-    A webhook whose only field `payload` holds JSON is that JSON: GitHub sends so unless it is told otherwise.
+    When the only field of a webhook is `payload` and holds JSON, the result is that JSON: GitHub sends this format
+    unless the webhook is configured to send JSON.
     """
     try:
         pairs = parse_qsl(event.body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.core.errors import ConfigError
-from tidegate.rules.language.templates import MAX_OUTPUT, RenderFailed, compile_text
+from tidegate.rules.language.templates import MAX_OUTPUT, RenderFailed, compile_template
 
 VIEW = {
     "type": "charge.succeeded",
@@ -65,7 +65,7 @@ VIEW = {
     ],
 )
 def test_a_template_looks_up_and_escapes(template, wanted):
-    assert compile_text(template)(VIEW) == wanted
+    assert compile_template(template)(VIEW) == wanted
 
 
 @pytest.mark.parametrize(
@@ -117,20 +117,20 @@ def test_a_template_looks_up_and_escapes(template, wanted):
 )
 def test_everything_else_is_refused_at_load(bad):
     with pytest.raises(ConfigError) as caught:
-        compile_text(bad)
+        compile_template(bad)
     assert caught.value.path == "$.text"
 
 
 def test_the_nearest_name_is_told():
     with pytest.raises(ConfigError) as caught:
-        compile_text("{{ dta.x }}")
+        compile_template("{{ dta.x }}")
     assert "'data'" in caught.value.hint
 
 
 @pytest.mark.parametrize("template", ["{{ data.name / 100 }}", "{{ data.nested > 5 }}", "{{ data.name | round }}"])
 def test_an_operation_that_does_not_fit_the_value_fails_by_name(template):
     with pytest.raises(RenderFailed):
-        compile_text(template)(VIEW)
+        compile_template(template)(VIEW)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_an_operation_that_does_not_fit_the_value_fails_by_name(template):
 )
 @pytest.mark.parametrize("data", ["<" * 3_000_000, "&" * 1001, ["a" * 10_000] * 10])
 def test_output_is_bounded_and_no_entity_is_cut(template, data):
-    text = compile_text(template)({**VIEW, "data": data})
+    text = compile_template(template)({**VIEW, "data": data})
     assert len(text) <= MAX_OUTPUT
     if "<" in data:
         assert text.replace("&lt;", "").replace("…", "") in ("", "x") or template.startswith("xx")
@@ -146,20 +146,20 @@ def test_output_is_bounded_and_no_entity_is_cut(template, data):
 
 @pytest.mark.parametrize("name", ["capitalize", "float", "int", "lower", "title", "trim", "truncate", "upper"])
 def test_a_filter_works_on_the_beginning_of_a_long_text(name):
-    text = compile_text(
+    text = compile_template(
         f"{{{{ data | {name} | length }}}}" if name not in ("int", "float") else f"{{{{ data | {name} }}}}"
     )
     began = time.perf_counter()
     out = text({**VIEW, "data": "1 x" * 1_000_000})
     assert time.perf_counter() - began < 0.3  # title took 0.5 s for a megabyte
     assert out in ("10000", "253", "0")
-    assert compile_text("{{ data | title }}, {{ data | length }}")({**VIEW, "data": "ada b"}) == "Ada B, 5"
+    assert compile_template("{{ data | title }}, {{ data | length }}")({**VIEW, "data": "ada b"}) == "Ada B, 5"
 
 
 @given(st.text() | st.recursive(st.text() | st.integers() | st.floats(), st.lists))
 def test_no_value_of_an_event_can_mention_or_link(value):
     view = {**VIEW, "data": value, "key": "<!channel>"}
-    text = compile_text("{{ data }}{{ data | default('') }}{% if data %}{{ data }}{% endif %}{{ key }}")(view)
+    text = compile_template("{{ data }}{{ data | default('') }}{% if data %}{{ data }}{% endif %}{{ key }}")(view)
     assert "<" not in text
     assert ">" not in text
     assert len(text) <= MAX_OUTPUT
@@ -172,6 +172,6 @@ def test_importing_the_module_does_not_load_jinja():
 
 def test_a_calculation_with_a_field_that_is_missing_names_the_field_and_the_way_out():
     with pytest.raises(RenderFailed, match=r"'amount' is missing.*amount \| default\(0\)") as refused:
-        compile_text("{{ data.object.amount / 100 }}")({"data": None})
+        compile_template("{{ data.object.amount / 100 }}")({"data": None})
     assert "jinja" not in refused.value.message
-    assert compile_text("{{ (data.object.amount | default(0)) / 100 }}")({"data": None}) == "0"
+    assert compile_template("{{ (data.object.amount | default(0)) / 100 }}")({"data": None}) == "0"
