@@ -124,7 +124,7 @@ async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 30.0) 
 
 
 async def receive(gateway: Program, far: Far) -> None:
-    """The doors in: webhooks, forms, publishing; and what is turned away."""
+    """The doors in: webhooks, forms, publishing; and what is rejected."""
     order = {"id": "o1", "total": 150, "updated_at": "2026-11-20T10:00:09Z"}
     far.source.orders["o1"] = order
     assert await gateway.webhook("msg_1", "order.updated", order) in (200, 202)
@@ -339,7 +339,9 @@ def write(folder: Path, store: str, sql: str, seen: dict[str, Any]) -> None:
 def as_lines(seen: dict[str, Any]) -> str:
     """JSON with an event or a delivery a line."""
     text = json.dumps(seen, separators=(",", ":"), ensure_ascii=False)
-    return re.sub(r'(?<=[\]\[}],)(?=[\["{])|(?<=:\[)(?=\[)', "\n", text) + "\n"
+    lines = re.sub(r'(?<=[\]\[}],)(?=[\["{])|(?<=:\[)(?=\[)', "\n", text) + "\n"
+    assert json.loads(lines) == json.loads(text), "a string looks like the border of two rows"
+    return lines
 
 
 def check_unfinished(count: int) -> None:

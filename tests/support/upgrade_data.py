@@ -83,8 +83,8 @@ def dump_sqlite(database: Path) -> str:
         values = ", ".join(f'typeof("{one}"), CAST("{one}" AS BLOB)' for one in columns)
         for row in connection.execute(f'SELECT {values} FROM "{name}" ORDER BY 1, 2, 3, 4'):
             literals = ", ".join(_literal(*pair) for pair in zip(row[::2], row[1::2], strict=True))
-            verb = "DELETE FROM sqlite_sequence; INSERT" if name == "sqlite_sequence" else "INSERT"
-            lines.append(f'{verb} INTO "{name}" VALUES ({literals});')
+            first = "DELETE FROM sqlite_sequence; " if name == "sqlite_sequence" else ""
+            lines.append(f'{first}INSERT INTO "{name}" VALUES ({literals});')
     connection.close()
     return "\n".join(lines) + "\n"
 

@@ -76,7 +76,7 @@ async def _refuse_beside_older(connection: Any, oldest_reader: int) -> None:
     if older is not None:
         raise Conflict(
             f"nodes of a release that cannot read the new schema are running: {older}",
-            hint="replace them by the release before this one, node by node; or stop them, then start this one",
+            hint="stop them, then start this one; to upgrade without a stop, see docs/guides/many-nodes.md",
             code="older_nodes_run",
         )
 
