@@ -73,7 +73,9 @@ class GatewayProcess:
         line = await asyncio.wait_for(self._child.stdout.readline(), START_SECONDS)
         if not line.startswith(b"ready"):
             assert self._child.stderr is not None
-            raise AssertionError(f"no start: {line!r} {(await self._child.stderr.read())[-2000:].decode()}")
+            error = await self._child.stderr.read()
+            await self._child.wait()
+            raise AssertionError(f"no start: {line!r} {error[-2000:].decode()}")
         self._drain = asyncio.gather(self._child.stdout.read(), self._child.stderr.read())  # type: ignore[union-attr]
         return self
 
