@@ -118,7 +118,7 @@ async def _open(database: Database, url: str, events: int) -> Side:
         if events > SLICE:
             note(f"{events - left:,} of {events:,} events built")
     await connection.execute(
-        "INSERT INTO nodes (id, fence, mark, started_at, lease_expires_at, lock_key, schema) "
+        "INSERT INTO nodes (id, fence, high_water_mark, started_at, lease_expires_at, lock_key, schema) "
         "VALUES ('bench', 1, 0, now(), now() + interval '1 day', 1, 2)"
     )
     await connection.execute("UPDATE audiences SET events = $1", events)

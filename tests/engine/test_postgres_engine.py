@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from support.pooler import Pooler
 from support.postgres import server
 from tidegate.core.errors import SchemaTooNew, StoreBroken, StoreBusy
+from tidegate.store.postgres import engine as engine_module
 from tidegate.store.postgres.engine import Engine
 from tidegate.store.postgres.migrate import migrate
 from tidegate.store.postgres.text import back, keep
@@ -160,3 +161,19 @@ def test_any_text_comes_back_as_it_was_and_two_texts_stay_two(one, other):
     stored.encode()
     assert (keep(one) == keep(other)) == (one == other)
     assert back(keep("\0\ud800\x1a" + one)) == "\0\ud800\x1a" + one
+
+
+def test_a_server_older_than_supported_is_refused_at_the_start_with_what_to_do(monkeypatch):
+    url = server().new_database(migrated=False)
+    monkeypatch.setattr(engine_module, "OLDEST_SERVER", 990000)
+
+    async def main():
+        with pytest.raises(StoreBroken) as error:
+            await Engine(url).open()
+        assert error.value.code == "server_too_old" and not error.value.retryable
+        assert "99 or newer" in error.value.message and "upgrade" in error.value.hint
+        connection = await asyncpg.connect(url)
+        assert await connection.fetchval("SELECT to_regnamespace('tidegate') IS NULL"), "nothing was changed"
+        await connection.close()
+
+    asyncio.run(main())

@@ -98,7 +98,7 @@ def test_before_the_start_and_after_the_stop_nothing_is_settled():
                 with pytest.raises(Fenced):
                     await a.settle(7, 1, under)
             assert await made.rows("SELECT delivered FROM lanes") == [(6,)]
-            assert await made.rows("SELECT DISTINCT mark FROM partitions") == [(6,)]
+            assert await made.rows("SELECT DISTINCT high_water_mark FROM partitions") == [(6,)]
             await a.stop()
 
     asyncio.run(work())

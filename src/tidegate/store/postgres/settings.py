@@ -27,6 +27,7 @@ from tidegate.store.rows import MEANWHILE, changed_item_row, key_of, key_row, ne
 log = logging.getLogger("tidegate.store")
 
 WATCH_SECONDS = 0.8  # the promise is a second
+WATCH_PACE_SECONDS = 0.02  # between two looks, however many notifications arrive
 
 
 class PostgresSettings:
@@ -129,6 +130,7 @@ class PostgresSettings:
                 await self._look()
             except Exception:
                 log.exception("a change of the configuration could not be applied")
+            await asyncio.sleep(WATCH_PACE_SECONDS)
 
     async def _look(self) -> None:
         version = await self._version()

@@ -1,4 +1,4 @@
--- Queries of the engine and of the partitions (store/postgres/engine.py, partitions.py).
+-- Queries of the engine and of the partitions (store/postgres/engine.py, log_spans.py).
 
 -- name: facts
 SELECT current_setting('server_version') AS server_version,

@@ -235,7 +235,8 @@ SELECT b.events, b.upto, b.newest FROM bound AS b
 SELECT floor FROM log_state
 
 -- name: dedupe_slice
-SELECT max(s.key) FROM (SELECT key FROM dedupe WHERE key > $1 ORDER BY key LIMIT $2) AS s
+-- The last key of the next $2; NULL at the end. max(bytea) exists only since PostgreSQL 18.
+SELECT s.key FROM (SELECT key FROM dedupe WHERE key > $1 ORDER BY key LIMIT $2) AS s ORDER BY s.key DESC LIMIT 1
 
 -- name: forget_dedupe
 DELETE FROM dedupe WHERE key > $1 AND key <= $2 AND seen_at < $3
