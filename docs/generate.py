@@ -16,6 +16,7 @@ from typing import Any
 import click
 import msgspec
 
+from tidegate import auth, kinds
 from tidegate.api import writes as operating
 from tidegate.api.app import _DOCUMENTS
 from tidegate.api.metrics import METRICS
@@ -23,9 +24,10 @@ from tidegate.api.openapi import DELIVERY_HEADERS, Envelope
 from tidegate.api.routes import PREFIX, TABLE
 from tidegate.cli import COMMANDS, cli
 from tidegate.config.schema import DESCRIPTIONS
-from tidegate.config.shape import KEYS_NOT_BUILT, TAGS_NOT_BUILT, VALUES_NOT_BUILT
+from tidegate.config.shape import KEYS_NOT_BUILT, TAGS_NOT_BUILT
+from tidegate.config.spec import Config
 from tidegate.core.finding_codes import CODES
-from tidegate.core.spec import Config
+from tidegate.core.spec import Destination
 from tidegate.providers import provider_names
 from tidegate.providers.shape import Provider, load_provider
 from tidegate.query import schemas as forms
@@ -64,19 +66,13 @@ SECTIONS = {
     "Transform": "transform",
 }
 UNIONS = {
-    "auth": ("BearerAuth", "BasicAuth", "ApiKeyAuth"),
+    "auth": tuple(one.spec.__name__ for one in auth.KINDS.values()),
     "paginator": (
         "HeaderLink", "JsonLink", "CursorPages", "HeaderCursor", "OffsetPages", "PageNumber", "SinglePage",
     ),
 }  # fmt: skip
 UNION_DESCRIPTIONS = {
-    "BearerAuth": {"token": "Sent as `Authorization: Bearer TOKEN`."},
-    "BasicAuth": {"username": "The user name.", "password": "The password."},
-    "ApiKeyAuth": {
-        "name": "The name of the header, the query parameter or the cookie.",
-        "api_key": "The key.",
-        "location": "Where Tidegate sends the key.",
-    },
+    **{one.spec.__name__: dict(one.keys) for one in auth.KINDS.values()},
     "HeaderLink": {"rel": "The relation of the next-page link in the `Link` header."},
     "JsonLink": {"next_url_path": "The path of the next page's URL in the response."},
     "CursorPages": {
@@ -100,6 +96,10 @@ UNION_DESCRIPTIONS = {
     },
     "SinglePage": {},
 }
+
+
+KIND_STRUCTS = tuple(one.spec.__name__ for one in kinds.KINDS.values())
+BASES = {"Destination": Destination}  # has the keys that all kinds share, and is not in a `Config` itself
 
 
 def structs() -> dict[str, Any]:
@@ -161,7 +161,12 @@ def default(field: Any) -> str:
 
 
 def rows_of(info: Any, words: dict[str, str]) -> list[tuple[str, ...]]:
-    tag = [("`type`", f"`{info.tag}`", "required", words["type"])] if info.tag_field and "type" in words else []
+    tag: list[tuple[str, ...]] = []
+    if info.cls is Destination:
+        names = ", ".join(f"`{name}`" for name in sorted(kinds.KINDS))
+        tag = [("`type`", names, f"`{kinds.DEFAULT}`", words["type"])]
+    elif info.tag_field and "type" in words:
+        tag = [("`type`", f"`{info.tag}`", "required", words["type"])]
     return tag + [
         (f"`{field.encode_name}`", kind(field.type), default(field), words[field.encode_name]) for field in info.fields
     ]
@@ -177,11 +182,29 @@ def configuration() -> str:
             heading = "`verify`, as a table"
         elif title[0] != "[":
             heading = f"`{title.split(',')[0]}`{title.partition(',')[1]}{title.partition(',')[2]}"
-        out.append(f"## {heading}\n\n" + table(head, rows_of(found[name], DESCRIPTIONS[name])))
-        for union in [key for key in UNIONS if key in {f.encode_name for f in found[name].fields}]:
+        info = found[name] if name in found else msgspec.inspect.type_info(BASES[name])
+        out.append(f"## {heading}\n\n" + table(head, rows_of(info, DESCRIPTIONS[name])))
+        if name == "Destination":
+            out += _destination_kinds()
+        for union in [key for key in UNIONS if key in {f.encode_name for f in info.fields}]:
             if f"## `{union}`" not in "".join(out):
                 out.append(_union(union, found))
     return "\n".join(out) + "\n" + _not_built()
+
+
+def _destination_kinds() -> list[str]:
+    """A part for each kind: its own keys, and those of all kinds that have another default here."""
+    out = []
+    for one in sorted(kinds.KINDS.values(), key=lambda one: one.name != kinds.DEFAULT):
+        info = msgspec.inspect.type_info(one.spec)
+        assert isinstance(info, msgspec.inspect.StructType)
+        own = [field for field in info.fields if field.encode_name in one.keys]
+        rows = [
+            (f"`{field.encode_name}`", kind(field.type), default(field), one.keys[field.encode_name]) for field in own
+        ]
+        text = f'### `type = "{one.name}"`\n\n{one.help}\n\n'
+        out.append(text + table(("key", "value", "default", "description"), rows))
+    return out
 
 
 def _union(key: str, found: dict[str, Any]) -> str:
@@ -198,7 +221,7 @@ def _union(key: str, found: dict[str, Any]) -> str:
 
 def _not_built() -> str:
     rows = [(f"`{key}`", "key", hint) for (_struct, key), hint in KEYS_NOT_BUILT.items()]
-    for tags, what, hint in [*TAGS_NOT_BUILT.values(), *VALUES_NOT_BUILT.values()]:
+    for tags, what, hint in TAGS_NOT_BUILT.values():
         rows += [(f"`{tag}`", what, hint) for tag in tags]
     title = "## Planned, not built yet\n\n"
     text = "Tidegate rejects these with `not_built` (exit code 2). It never ignores them.\n\n"

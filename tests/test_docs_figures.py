@@ -14,8 +14,9 @@ from tidegate.api import endpoint, sessions
 from tidegate.config import checks
 from tidegate.config import validate as judge
 from tidegate.core import units
-from tidegate.core.spec import DEFAULT_RETRY, Destination, FormInput, GatewaySettings, Retention
+from tidegate.core.spec import DEFAULT_RETRY, FormInput, GatewaySettings, Retention
 from tidegate.deliver.deferred import MEMORY_LIMIT
+from tidegate.kinds.webhook import WebhookDestination
 from tidegate.process import http_edge as server
 from tidegate.pull.on_demand import CACHE_BYTES
 from tidegate.query.stream import HEARTBEAT_SECONDS, MAX_STREAMS, QUEUE_BYTES
@@ -61,7 +62,7 @@ FIGURES: list[tuple[str, str, object]] = [
     ("reference/filters.md", "characters of text, {} filters and parts joined by", texts.MAX_WORK),
     ("reference/filters.md", "in it, {:,} characters of output", texts.MAX_OUTPUT),
     ("guides/deliver-and-verify.md", "retry = {}   # 7 waits", '["' + '", "'.join(DEFAULT_RETRY) + '"]'),
-    ("guides/deliver-and-verify.md", "longer than `give_up_after` ({})", Destination(url="").give_up_after),
+    ("guides/deliver-and-verify.md", "longer than `give_up_after` ({})", WebhookDestination(url="").give_up_after),
     ("guides/deliver-and-verify.md", "{} failures over", WORDS[circuit.FAILURES_TO_OPEN].capitalize()),
     ("guides/deliver-and-verify.md", "over {} different events", WORDS[circuit.EVENTS_TO_OPEN]),
     ("concepts.md", "after {} failures over", WORDS[circuit.FAILURES_TO_OPEN]),

@@ -15,16 +15,18 @@ import pytest
 from support.held import Held, meanwhile
 from support.homes import HOMES, Home
 from support.running import run, until
+from tidegate.config.spec import Config, Source
 from tidegate.core.clock import Clock
 from tidegate.core.errors import ConfigError, Conflict, NotFound, StoreBusy
-from tidegate.core.spec import Config, Destination, Route, Source
+from tidegate.core.spec import Route
+from tidegate.kinds.webhook import WebhookDestination
 from tidegate.process.gateway import Gateway
 from tidegate.runtime import ActiveConfiguration, ConfigurationEditor
 from tidegate.store import Item
 
 TOML = '[sources.shop.publish]\n[destinations.file]\nurl = "https://file.example/"\n'
 SECRET = "whsec_" + "c2VjcmV0" * 4
-CRM = Destination(url="https://crm.example/")
+CRM = WebhookDestination(url="https://crm.example/")
 
 
 @pytest.fixture(params=HOMES)
@@ -41,11 +43,11 @@ def on(home: Home, work: Callable[[Gateway], Awaitable[None]]) -> None:
     run(main)
 
 
-def to(url: str) -> Destination:
-    return Destination(url=f"https://{url}.example/")
+def to(url: str) -> WebhookDestination:
+    return WebhookDestination(url=f"https://{url}.example/")
 
 
-async def put(editor: ConfigurationEditor, kind: str, name: str, spec: Destination | Route) -> bool:
+async def put(editor: ConfigurationEditor, kind: str, name: str, spec: WebhookDestination | Route) -> bool:
     return await editor.put(kind, name, lambda _old: spec)
 
 
@@ -254,7 +256,7 @@ def test_a_secret_that_is_left_out_is_the_one_that_another_change_has_set_just_n
     async def work(gateway: Gateway) -> None:
         here, elsewhere = gateway.editor, await other_node(gateway)
 
-        def moved(old: Destination) -> Destination:
+        def moved(old: WebhookDestination) -> WebhookDestination:
             return msgspec.structs.replace(old, url="https://new.example/")
 
         await put(elsewhere, "destination", "crm", msgspec.structs.replace(CRM, secret=SECRET))

@@ -17,7 +17,8 @@ from support.held import Held
 from support.running import counters, publish, run, running, until
 from tidegate.core.errors import Conflict, StoreBusy
 from tidegate.core.model import DeliveryState
-from tidegate.core.spec import Destination, Route
+from tidegate.core.spec import Route
+from tidegate.kinds.webhook import WebhookDestination
 from tidegate.process.gateway import Gateway
 from tidegate.store import PARTITIONS
 
@@ -220,7 +221,9 @@ async def busy() -> None:
 def test_a_delete_continues_after_the_store_was_unavailable_and_sends_nothing_meanwhile(tmp_path: Path) -> None:
     async def main() -> None:
         async with FarSide(BROKEN) as far, running(tmp_path, "[sources.shop.publish]\n") as gateway:
-            await gateway.editor.put("destination", "crm", lambda _: Destination(url=far.url, retry=["100ms"] * 50))
+            await gateway.editor.put(
+                "destination", "crm", lambda _: WebhookDestination(url=far.url, retry=["100ms"] * 50)
+            )
             await gateway.editor.put("route", "all", lambda _: Route(from_="shop", to="crm"))
             number = number_of(gateway)
             for _ in range(3):
@@ -271,7 +274,7 @@ def test_a_start_in_the_past_waits_for_the_first_route_and_sends_nothing_twice(t
             async with running(tmp_path, toml) as gateway:
                 for n in range(3):
                     await publish(gateway, json.dumps(n).encode())
-                spec = Destination(url=late.url, start="beginning")
+                spec = WebhookDestination(url=late.url, start="beginning")
                 await gateway.editor.put("destination", "late", lambda _: spec)  # by the API; its route is made later
                 await publish(gateway, b"3")
                 await gateway.deliver.settler.flush()

@@ -1,4 +1,4 @@
-"""What goes on the wire: bytes as they came, envelopes, CloudEvents and chat texts."""
+"""What goes on the wire: bytes as they came, envelopes and CloudEvents."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tidegate.core.errors import ConfigError
 from tidegate.core.model import Event, Origin
 from tidegate.core.spec import Transform
 from tidegate.rules.inbound.redaction import keep_headers
-from tidegate.rules.language.templates import RenderFailed, compile_template
+from tidegate.rules.language.templates import RenderFailed
 from tidegate.rules.language.transforms import compile_transform
 from tidegate.rules.outbound.bodies import compile_body, pass_on
 
@@ -28,8 +28,8 @@ def event(
     return Event(7, "payments", "charge.succeeded", origin, AT, 1, body, content_type, **parts)
 
 
-def send(mode: str, one: Event, transform=None, text=None):
-    return compile_body(mode, transform, text)(one, "evt_7")
+def send(mode: str, one: Event, transform=None):
+    return compile_body(mode, transform)(one, "evt_7")
 
 
 PICK = compile_transform(Transform(pick=["data.id"]))
@@ -142,12 +142,6 @@ def test_a_cloudevent_carries_what_is_no_json_as_base64_and_never_both(body, con
     assert json.loads(send("cloudevents", event(body, content_type=content_type), PICK).body)["data"] in (None, {})
 
 
-def test_a_chat_gets_a_text_of_the_transformed_event():
-    text = compile_template("<!here> {{ data.id }} {{ data.price }}")
-    assert json.loads(send("auto", event(), text=text).body) == {"text": "<!here> ch_1 1.1"}
-    assert json.loads(send("auto", event(), PICK, text).body) == {"text": "<!here> ch_1 "}
-
-
 def test_a_transform_cannot_blow_up_a_payload_without_bound():
     swell = compile_transform(Transform(set={f"data.x{number}": "{{ data }}" for number in range(40)}))
     with pytest.raises(RenderFailed):
@@ -156,7 +150,7 @@ def test_a_transform_cannot_blow_up_a_payload_without_bound():
 
 def test_an_unknown_mode_is_refused():
     with pytest.raises(ConfigError):
-        compile_body("xml", None, None)
+        compile_body("xml", None)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +206,7 @@ def test_every_mode_renders_every_body_the_same_each_time(body, content_type):
     one = event(body, content_type=content_type, headers=body)
     for mode in ("auto", "raw", "envelope", "cloudevents"):
         for transform in (None, PICK):
-            render = compile_body(mode, transform, None)
+            render = compile_body(mode, transform)
             sent = render(one, "evt_7")
             assert sent == render(one, "evt_7")
             if "json" in sent.content_type and sent.body is not body:

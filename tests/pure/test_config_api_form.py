@@ -6,10 +6,13 @@ import msgspec
 import pytest
 
 from support.sample_config import ENVIRON, SAMPLE
+from tidegate.auth.bearer import BearerAuth
+from tidegate.auth.http_basic import BasicAuth
 from tidegate.config.export import decode_destination, decode_route, decode_source, hide_secrets, to_json
 from tidegate.config.load import load_text
+from tidegate.config.spec import Source
 from tidegate.core.errors import ConfigError, NotBuilt
-from tidegate.core.spec import BasicAuth, BearerAuth, Destination, Source
+from tidegate.kinds.webhook import WebhookDestination
 
 CONFIG = load_text(SAMPLE, "t.toml", ENVIRON).config
 CRM = msgspec.structs.replace(
@@ -110,15 +113,18 @@ ADDRESS = "https://crm.example.com/hooks?token=hush&v=2"
 
 
 def test_the_query_of_an_address_is_hidden_and_kept_when_it_is_sent_back() -> None:
-    old = Destination(url=ADDRESS)
+    old = WebhookDestination(url=ADDRESS)
     shown = hide_secrets(old)
-    assert shown == {"url": "https://crm.example.com/hooks?..."}
-    assert decode_destination("crm", {**shown, "type": "webhook", "rate": "5/s"}, old).url == ADDRESS
+    assert shown == {"type": "webhook", "url": "https://crm.example.com/hooks?..."}
+    assert decode_destination("crm", {**shown, "rate": "5/s"}, old).url == ADDRESS
     assert decode_destination("crm", {"timeout": "5s"}, old).url == ADDRESS
     assert (
         decode_destination("crm", {"url": "https://crm.example.com/hooks"}, old).url == "https://crm.example.com/hooks"
     )
-    assert hide_secrets(Destination(url="https://d.example.com/a")) == {"url": "https://d.example.com/a"}
+    assert hide_secrets(WebhookDestination(url="https://d.example.com/a")) == {
+        "type": "webhook",
+        "url": "https://d.example.com/a",
+    }
 
 
 @pytest.mark.parametrize(
@@ -127,14 +133,18 @@ def test_the_query_of_an_address_is_hidden_and_kept_when_it_is_sent_back() -> No
 )
 def test_the_query_of_an_address_does_not_go_to_another_one(url: str) -> None:
     with pytest.raises(ConfigError, match="the address is hidden"):
-        decode_destination("crm", {"url": url}, Destination(url=ADDRESS))
+        decode_destination("crm", {"url": url}, WebhookDestination(url=ADDRESS))
     with pytest.raises(ConfigError, match="the address is hidden"):
-        decode_destination("crm", {"url": ADDRESS.partition("?")[0] + "?..."}, Destination(url="https://d.example.com"))
+        decode_destination(
+            "crm", {"url": ADDRESS.partition("?")[0] + "?..."}, WebhookDestination(url="https://d.example.com")
+        )
 
 
 def test_the_hidden_address_of_another_type_is_not_kept() -> None:
     with pytest.raises(ConfigError, match="the address is hidden"):
-        decode_destination("crm", {"url": "https://crm.example.com/...", "type": "slack"}, Destination(url=ADDRESS))
+        decode_destination(
+            "crm", {"url": "https://crm.example.com/...", "type": "slack"}, WebhookDestination(url=ADDRESS)
+        )
 
 
 @pytest.mark.parametrize(
@@ -190,4 +200,4 @@ def test_what_is_not_built_is_refused_by_name_in_the_api_too() -> None:
 
 def test_structs_are_what_the_file_gives() -> None:
     assert decode_source("app", {"publish": {}}) == Source(publish=CONFIG.sources["crm"].publish)
-    assert isinstance(decode_destination("d", {"url": "https://d.example.com"}), Destination)
+    assert isinstance(decode_destination("d", {"url": "https://d.example.com"}), WebhookDestination)

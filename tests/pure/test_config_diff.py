@@ -7,7 +7,8 @@ from msgspec.structs import replace
 from support.sample_config import ENVIRON, SAMPLE
 from tidegate.config.diff import Difference, diff
 from tidegate.config.load import load_text
-from tidegate.core.spec import Config, Route
+from tidegate.config.spec import Config
+from tidegate.core.spec import Route
 
 OLD = load_text(SAMPLE, "t.toml", ENVIRON).config
 

@@ -5,20 +5,14 @@ from __future__ import annotations
 import msgspec
 
 from support.sample_config import ENVIRON, SAMPLE
+from tidegate.auth.api_key import ApiKeyAuth
+from tidegate.auth.http_basic import BasicAuth
 from tidegate.config.export import export_tree, to_toml
 from tidegate.config.load import load_text
-from tidegate.core.spec import (
-    ApiInput,
-    ApiKeyAuth,
-    BasicAuth,
-    Config,
-    Destination,
-    Resource,
-    Route,
-    Source,
-    Transform,
-    WebhookInput,
-)
+from tidegate.config.spec import ApiInput, Config, Source
+from tidegate.core.spec import Resource, Route, Transform, WebhookInput
+from tidegate.kinds.slack import SlackDestination
+from tidegate.kinds.webhook import WebhookDestination
 
 SECRETS = ("hush-1", "hush-2", "hush-3", "hush-4", "hush-5", "hush-6", "hush-7 and more text")
 HARD = Config(
@@ -35,11 +29,11 @@ HARD = Config(
         ),
     },
     destinations={
-        "1st": Destination(url="https://d.example.com", auth=BasicAuth(username="u", password=SECRETS[6]), retry=[]),
-        "query": Destination(url="https://d.example.com/a${x}?key=hush-8&b"),
-        "chat": Destination(
-            type="slack", url="https://hooks.slack.com/services/hush", text="$${x} ${env:Y} {{ type }}"
+        "1st": WebhookDestination(
+            url="https://d.example.com", auth=BasicAuth(username="u", password=SECRETS[6]), retry=[]
         ),
+        "query": WebhookDestination(url="https://d.example.com/a${x}?key=hush-8&b"),
+        "chat": SlackDestination(url="https://hooks.slack.com/services/hush", text="$${x} ${env:Y} {{ type }}"),
     },
     routes={
         "r": Route(
@@ -92,8 +86,8 @@ def test_the_same_configuration_gives_the_same_bytes() -> None:
 
 def test_a_default_that_was_written_out_is_left_out() -> None:
     assert to_toml(
-        Config(destinations={"d": Destination(url="https://d.example.com", timeout="".join(["15", "s"]))})
-    ) == ('[destinations.d]\nurl = "https://d.example.com"\n')
+        Config(destinations={"d": WebhookDestination(url="https://d.example.com", timeout="".join(["15", "s"]))})
+    ) == ('[destinations.d]\ntype = "webhook"\nurl = "https://d.example.com"\n')
 
 
 def test_the_layout_is_the_one_of_the_documentation() -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-from tidegate.core.spec import Destination
 from tidegate.dashboard.pages import overview
 from tidegate.dashboard.render import advice
 from tidegate.deliver.health import SenderHealth
+from tidegate.kinds.webhook import WebhookDestination
 from tidegate.query import feeding
 from tidegate.query import health as troubles
 from tidegate.query.schemas import DestinationCounters, SourceCounters, Stats, Totals
@@ -28,7 +28,7 @@ def found(
     health: SenderHealth, *, reason: str = "", rate: str | None = None, **counters: int
 ) -> list[troubles.Trouble]:
     paused = 5 if reason else None
-    spec = Destination(url="https://crm.example.com", rate=rate)
+    spec = WebhookDestination(url="https://crm.example.com", rate=rate)
     live = ActiveDestination(1, "crm", spec, "file", paused, reason, ())
     return troubles.of_destination(live, health, DestinationCounters(**counters))
 

@@ -14,9 +14,10 @@ from support.postgres import chosen
 from support.running import until
 from support.stores import AllOffered
 from support.upstream import EPOCH, Upstream
+from tidegate.config.spec import ApiInput, Source
 from tidegate.core.clock import Clock, ManualClock
 from tidegate.core.model import Event, NewEvent, Origin
-from tidegate.core.spec import ApiInput, Resource, Source
+from tidegate.core.spec import Resource
 from tidegate.outbound.dialer import Dialer, Guard
 from tidegate.outbound.http import PullClient
 from tidegate.pull import PullEngine

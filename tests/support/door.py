@@ -10,8 +10,9 @@ import json
 import msgspec
 
 from support.stores import with_store
+from tidegate.config.spec import Source
 from tidegate.core.clock import ManualClock
-from tidegate.core.spec import FormInput, HmacScheme, PublishInput, Source, WebhookInput
+from tidegate.core.spec import FormInput, HmacScheme, PublishInput, WebhookInput
 from tidegate.receive.ingress import Ingress
 from tidegate.receive.inputs import compile_input
 from tidegate.store import EventQuery

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tidegate.core import spec as config
 from tidegate.core.clock import parse_instant, rfc3339
 from tidegate.dashboard import formatting as words
 from tidegate.dashboard.pages import compare, destinations, event, lists, overview
+from tidegate.kinds.webhook import WebhookDestination
 from tidegate.query.health import Trouble
 from tidegate.query.schemas import (
     AttemptSchema,
@@ -293,7 +293,7 @@ def change_page() -> dict[str, Any]:
 
 def destination_page(index: int) -> dict[str, Any]:
     row = destination_rows()[index]
-    spec = config.Destination(url=row["url"], rate=row["rate"])
+    spec = WebhookDestination(url=row["url"], rate=row["rate"])
     live = ActiveDestination(
         1, row["name"], spec, "file", NOW if row["paused"] else None, "operator" if row["paused"] else "", ()
     )

@@ -13,7 +13,9 @@ from tidegate.api import reads as asking
 from tidegate.api import writes as operating
 from tidegate.api.endpoint import Entry, Handler
 from tidegate.api.parameters import Parameter
-from tidegate.core.spec import Destination, Route, Source
+from tidegate.config.spec import Source
+from tidegate.core.spec import Route
+from tidegate.kinds import AnyDestination
 from tidegate.pull import PollReport
 from tidegate.query.deliveries import STATES
 from tidegate.query.events import ORIGINS
@@ -196,7 +198,7 @@ _ITEMS: tuple[Entry, ...] = (
         "source", Source, items.one_source, items.list_sources, items.put_source, items.delete_source, bound=True
     ),
     *_crud(
-        "destination", Destination, items.one_destination, items.list_destinations, items.put_destination,
+        "destination", AnyDestination, items.one_destination, items.list_destinations, items.put_destination,
         items.delete_destination, bound=False,
     ),
     *_crud("route", Route, items.one_route, items.list_routes, items.put_route, items.delete_route, bound=False),

@@ -14,10 +14,10 @@ from tidegate.api.parameters import instant
 from tidegate.api.sessions import LINK_SECONDS
 from tidegate.config import export
 from tidegate.config.secrets import hide_secrets
+from tidegate.config.spec import Config
 from tidegate.core import units
 from tidegate.core.clock import rfc3339
 from tidegate.core.errors import BadRequest, Conflict, NotFound, StoreBusy
-from tidegate.core.spec import Config
 from tidegate.deliver import ReplayQuery
 from tidegate.pull import PollReport
 from tidegate.query import deliveries, replays

@@ -14,7 +14,7 @@ from tidegate.cli.client import Client, find_gateway
 from tidegate.cli.options import gateway_verb, json_option
 
 if TYPE_CHECKING:
-    from tidegate.core.spec import Config
+    from tidegate.config.spec import Config
 
 _ACTIONS = {
     "added": "+", "created": "+", "resumed": "+", "removed": "-", "deleted": "-", "paused": "-",

@@ -14,10 +14,12 @@ from msgspec import UNSET
 from tidegate.config.checks_source import check_source
 from tidegate.config.lines import Path
 from tidegate.config.problems import Problems, nearest
+from tidegate.config.spec import Config, Source
 from tidegate.config.validate import DAY, MILLISECOND, MINUTE, SECOND, Judge
 from tidegate.core import clock, units
 from tidegate.core.errors import ConfigError
-from tidegate.core.spec import Config, Destination, Route, Source
+from tidegate.core.spec import Destination, Route
+from tidegate.kinds import kind_of
 
 MAX_RETRIES = 100
 _NONE: Mapping[str, Sequence[str]] = {}
@@ -56,7 +58,9 @@ def _reachable(judge: Judge, config: Config) -> None:
     """Warns of addresses that stand in the file and are not allowed: all that goes there would be blocked."""
     from tidegate.rules.outbound import addresses
 
-    called: dict[Path, str] = {("destinations", name, "url"): one.url for name, one in config.destinations.items()}
+    called: dict[Path, str] = {
+        ("destinations", name, "url"): kind_of(one).address(one) for name, one in config.destinations.items()
+    }
     called |= {
         ("sources", name, "api", "base_url"): one.api.base_url for name, one in config.sources.items() if one.api
     }
@@ -102,12 +106,7 @@ def _settings(judge: Judge, config: Config) -> None:
 def _destination(judge: Judge, path: Path, destination: Destination) -> None:
     from tidegate.rules.language.transforms import path_of
 
-    judge.url((*path, "url"), destination.url)
-    judge.headers((*path, "headers"), destination.headers)
-    judge.auth((*path, "auth"), destination.auth, destination.headers)
-    judge.secrets((*path, "secret"), destination.secret)
-    if destination.type == "webhook":
-        _signing(judge, (*path, "secret"), destination.secret)
+    kind_of(destination).check(judge, path, destination)
     judge.duration((*path, "timeout"), destination.timeout, 100 * MILLISECOND, 10 * MINUTE)
     judge.rate((*path, "rate"), destination.rate)
     judge.duration((*path, "retry_after_cap"), destination.retry_after_cap, SECOND, 7 * DAY)
@@ -119,15 +118,6 @@ def _destination(judge: Judge, path: Path, destination: Destination) -> None:
     if destination.ordered_by:
         judge.compiled((*path, "ordered_by"), path_of, destination.ordered_by, "$.ordered_by")
     _start(judge, (*path, "start"), destination.start)
-    _keys_of_type(judge, path, destination)
-
-
-def _signing(judge: Judge, path: Path, secret: str | list[str]) -> None:
-    from tidegate.rules.outbound.signing import secret_key
-
-    for number, one in enumerate(names_of(secret)):
-        if one:
-            judge.compiled((*path, number) if isinstance(secret, list) else path, secret_key, one)
 
 
 def _start(judge: Judge, path: Path, start: str) -> None:
@@ -140,23 +130,6 @@ def _start(judge: Judge, path: Path, start: str) -> None:
             path,
             f"{judge.problems.show(path, start)} is neither 'end', 'beginning' nor a time",
             'write a time as "2026-11-24T12:00:00Z"',
-        )
-
-
-def _keys_of_type(judge: Judge, path: Path, destination: Destination) -> None:
-    if destination.type == "slack":
-        from tidegate.rules.language.templates import compile_template
-
-        for key, default in (("secret", ""), ("body", "auto"), ("auth", None), ("headers", {})):
-            if getattr(destination, key) != default:
-                judge.add((*path, key), f"'{key}' has no meaning for type = 'slack'", "leave it out")
-        if not destination.text:
-            judge.add(path, "a slack destination needs a text", 'add text = "{{ type }} from {{ source }}"')
-        else:
-            judge.compiled((*path, "text"), compile_template, destination.text, item=path)
-    elif destination.text:
-        judge.add(
-            (*path, "text"), "'text' has no meaning for type = 'webhook'", 'write type = "slack", or leave it out'
         )
 
 

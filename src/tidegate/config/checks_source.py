@@ -14,8 +14,9 @@ import msgspec
 
 from tidegate.config.lines import Path
 from tidegate.config.problems import nearest
+from tidegate.config.spec import ApiInput, Source
 from tidegate.config.validate import DAY, MILLISECOND, MINUTE, SECOND, Judge
-from tidegate.core.spec import ApiInput, FormInput, HmacScheme, Resource, Source, WebhookFeed, WebhookInput
+from tidegate.core.spec import FormInput, HmacScheme, Resource, WebhookFeed, WebhookInput
 
 if TYPE_CHECKING:
     from tidegate.rules.inbound.signatures import Scheme

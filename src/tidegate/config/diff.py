@@ -13,7 +13,7 @@ import msgspec
 
 from tidegate.config.problems import dotted
 from tidegate.config.secrets import Tree, tree_of
-from tidegate.core.spec import Config
+from tidegate.config.spec import Config
 
 KINDS = (("source", "sources"), ("destination", "destinations"), ("route", "routes"))
 

@@ -29,8 +29,10 @@ from tidegate.config.secrets import (
     tree_of,
 )
 from tidegate.config.shape import check_shape
+from tidegate.config.spec import Config, Source
 from tidegate.core.errors import ConfigError
-from tidegate.core.spec import Config, Destination, Route, Source
+from tidegate.core.spec import Destination, Route
+from tidegate.kinds import AnyDestination, kind_named, with_type
 
 # Keys of the API's answer that are no keys of the configuration: a GET can be PUT back.
 READ_ONLY = frozenset({"name", "owner", "paused_at", "pause_reason", "health", "revision"})
@@ -124,8 +126,8 @@ def decode_source(name: str, payload: Tree | bytes, old: Source | None = None) -
 
 
 def decode_destination(name: str, payload: Tree | bytes, old: Destination | None = None) -> Destination:
-    """As `decode_source`."""
-    return _decode("destination", name, payload, Destination, old)
+    """As `decode_source`. The kind is the one that `type` names, a webhook when it is left out."""
+    return _decode("destination", name, with_type(_tree(payload)), Destination, old)
 
 
 def decode_route(name: str, payload: Tree | bytes, old: Route | None = None) -> Route:
@@ -144,15 +146,17 @@ def _decode(kind: str, name: str, payload: Tree | bytes, struct: type[_I], old: 
         raise ConfigError(
             f"the body names {tree['name']!r}, the address {name!r}", path="$.name", hint="leave 'name' out of the body"
         )
-    known = {field.encode_name for field in msgspec.structs.fields(struct)}
+    own = kind_named(tree).spec if struct is Destination else struct
+    known = {field.encode_name for field in msgspec.structs.fields(own)}
     tree = {key: value for key, value in tree.items() if key in known or key not in READ_ONLY}
     problems = Problems()
     _refuse_placeholders(tree, (), problems)
     problems.refuse()
     tree = merge_secrets(tree, old)
-    check_shape(tree, struct, problems)
+    shape: Any = AnyDestination if struct is Destination else struct
+    check_shape(tree, shape, problems)
     problems.refuse()
-    item = convert(tree, struct)
+    item: _I = convert(tree, shape)
     check_item(kind, name, item, problems)
     problems.refuse()
     return item

@@ -21,8 +21,9 @@ from tidegate.config.checks import check_config
 from tidegate.config.lines import Path
 from tidegate.config.problems import Problems, nearest
 from tidegate.config.shape import check_shape
+from tidegate.config.spec import Config
 from tidegate.core.errors import ConfigError
-from tidegate.core.spec import Config
+from tidegate.kinds import with_type
 
 MAX_FILE_BYTES = 4 << 20
 MAX_SECRET_BYTES = 64 << 10  # of a ${file:PATH}
@@ -197,7 +198,9 @@ _S = TypeVar("_S", bound=msgspec.Struct)
 
 
 def convert(value: Any, struct: type[_S], name: str = "") -> _S:
-    """The strict conversion after `check_shape` found nothing; the last judge of what is accepted."""
+    """The strict conversion after `check_shape` found nothing; it has the last word on what is accepted."""
+    if struct is Config and isinstance(value.get("destinations"), dict):
+        value = {**value, "destinations": {name: with_type(one) for name, one in value["destinations"].items()}}
     try:
         return msgspec.convert(value, struct, strict=True)
     except msgspec.ValidationError as error:

@@ -13,11 +13,13 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from tidegate import auth, kinds
 from tidegate.config.lines import Lines, Path
 from tidegate.core.errors import ConfigError, NotBuilt
 from tidegate.rules.inbound.redaction import is_credential
 
-SECRET_KEYS = frozenset({"secret", "token", "password", "api_key", "client_secret", "refresh_token"})
+# Keys whose values are secret: of webhook inputs, and of every kind of credential and destination.
+SECRET_KEYS = frozenset({"secret"}) | auth.SECRET_FIELDS | kinds.SECRET_FIELDS
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _SHOWN_LETTERS = 60
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from tidegate.core.spec import Config
+from tidegate import auth, kinds
+from tidegate.config.spec import Config
 
 SCHEMA_FILE = "tidegate.schema.json"
 _PLACEHOLDER = r"\$\{(env|file):[^{}]+\}"
@@ -118,25 +119,19 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "record": "The path of the record in the payload; the whole by default.",
         "key": "The path of the key in the record.",
         "version": "The path of the version in the record; by default the resource's own.",
-        "deleted_types": "Which of the types tell of a delete.",
+        "deleted_types": "Which of the types report a delete.",
     },
     "Destination": {
-        "url": "Where it is sent.",
         "type": "The kind of receiver.",
         "description": "For people.",
-        "secret": "What signs; made and kept when it is left out. A list during rotation.",
-        "headers": "Headers of every request.",
-        "auth": "How requests are authenticated.",
         "timeout": "For one attempt.",
         "concurrency": "Attempts under way at once.",
         "rate": "The most attempts.",
         "retry": "The waits between attempts: n waits, n + 1 tries.",
         "ordered_by": 'First in, first out for each value at this path; "key" is the event\'s own.',
-        "body": "What the request holds.",
         "start": "Where in the log a new destination begins: end, beginning, or a time.",
         "retry_after_cap": "The longest Retry-After that is obeyed.",
         "give_up_after": "How long a circuit may stay open before what waits is exhausted.",
-        "text": "The text of a chat message, with {{ path }} of the event.",
     },
     "Route": {
         "from": 'A source, a list of them, or "*".',
@@ -153,6 +148,9 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "set": "Path to a constant, or to {{ path }} of the event as it came.",
     },
 }
+# The structs of the kinds: the keys that they share, and their own.
+DESCRIPTIONS |= {one.spec.__name__: {**DESCRIPTIONS["Destination"], **one.keys} for one in kinds.KINDS.values()}
+DESCRIPTIONS |= {one.spec.__name__: {"type": one.help, **one.keys} for one in auth.KINDS.values()}
 
 
 def json_schema() -> dict[str, Any]:
@@ -164,6 +162,7 @@ def json_schema() -> dict[str, Any]:
         words = DESCRIPTIONS.get(name, {})
         for key, prop in definition.get("properties", {}).items():
             definition["properties"][key] = _described(prop, words.get(key, ""))
+    definitions[kinds.KINDS[kinds.DEFAULT].spec.__name__]["required"].remove("type")  # the default
     _loosen(definitions)
     # Only an object at the top, so that editors find the keys without following a reference.
     root = definitions.pop("Config")

@@ -16,12 +16,13 @@ import msgspec
 
 from tidegate.config.lines import Path
 from tidegate.config.problems import SECRET_KEYS, dotted
+from tidegate.config.spec import Source
 from tidegate.core.errors import ConfigError
-from tidegate.core.spec import Destination, Source
+from tidegate.core.spec import Destination
+from tidegate.kinds import MASK, kind_named
 from tidegate.rules.inbound.redaction import is_credential
 
 Tree = dict[str, Any]
-MASK = "..."
 
 
 def tree_of(struct: msgspec.Struct) -> Tree:
@@ -33,7 +34,8 @@ def tree_of(struct: msgspec.Struct) -> Tree:
     config = struct.__struct_config__
     if config.tag_field is not None:
         out[config.tag_field] = config.tag
-    for field in msgspec.structs.fields(struct):
+    # Required keys first: the struct of a kind has its own keys after those that all kinds share.
+    for field in sorted(msgspec.structs.fields(struct), key=lambda one: not one.required):
         value = getattr(struct, field.name)
         default = field.default
         if default is msgspec.NODEFAULT and field.default_factory is not msgspec.NODEFAULT:
@@ -97,18 +99,9 @@ def to_json(struct: msgspec.Struct) -> bytes:
     return msgspec.json.encode(hide_secrets(struct))
 
 
-def _type(destination: Tree) -> Any:
-    return destination.get("type", "webhook")
-
-
 def open_address(destination: Tree) -> str:
-    """The part of a destination's address that may be shown: none of a Slack address, for whoever has it may post; of
-    others all but the query, where tokens stand.
-    """
-    if _type(destination) == "slack":
-        return ""
-    place, mark, query = str(destination["url"]).partition("?")
-    return place + mark if query else str(destination["url"])
+    """The part of a destination's address that may be shown, by its kind; "" when it is secret altogether."""
+    return kind_named(destination).open_part(str(destination["url"]))
 
 
 def masked(destination: Tree) -> str:
@@ -148,7 +141,7 @@ def merge_secrets(new: Tree, old: msgspec.Struct | None) -> Tree:
     before = tree_of(old) if isinstance(old, Source | Destination) else {}
     for path, value in secret_places(before):
         if path == ("url",):
-            if out.get("url", masked(before)) == masked(before) and _type(out) == _type(before):
+            if out.get("url", masked(before)) == masked(before) and kind_named(out) is kind_named(before):
                 out["url"] = value
             continue
         parent = _get(out, path[:-1])
@@ -173,7 +166,7 @@ def merge_secrets(new: Tree, old: msgspec.Struct | None) -> Tree:
 def _signs_no_more(path: Path, before: Tree, after: Tree) -> bool:
     """The secret of a destination that became another type, or of a webhook that is no longer verified."""
     if path == ("secret",):
-        return bool(after.get("type", "webhook") != before.get("type", "webhook"))
+        return kind_named(after) is not kind_named(before)
     return path == ("webhook", "secret") and bool(after["webhook"].get("verify") == "none")
 
 

@@ -1,20 +1,21 @@
 """Whether a parsed value has the shape of a struct: every unknown key, wrong type and missing key at once.
 
-Owns the walk over the structs of `core/model.py` by `msgspec.inspect`, so that the structs stay the only
+Owns the walk over the structs of a configuration by `msgspec.inspect`, so that the structs stay the only
 definition. msgspec's own conversion stops at the first error and leaves the names of tables out of its
-paths; it still runs afterwards, strictly, as the judge. Pure: reads no file, and knows no meaning of keys.
+paths; it still runs afterwards, strictly, and has the last word. Pure: reads no file, and knows no meaning of keys.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-import msgspec
 from msgspec import inspect
 
+from tidegate import auth, kinds
 from tidegate.config.lines import Path
 from tidegate.config.problems import Problems, kind_of, nearest
 from tidegate.core import spec as model
@@ -24,17 +25,27 @@ KEYS_NOT_BUILT: dict[tuple[str, str], str] = {
     ("Source", "imap"): "let the mail provider call a webhook input instead",
     ("Resource", "resolve"): "name the parent in `path`, one resource for each parent",
 }
-_AUTH_HINT = "use one of: bearer, http_basic, api_key"
+
+
+def _planned(names: tuple[str, ...], registry: Mapping[str, object]) -> tuple[tuple[str, ...], str]:
+    """(the planned kinds that have no file yet, what to use instead)."""
+    return tuple(name for name in names if name not in registry), f"use one of: {', '.join(registry)}"
+
+
+_AUTH, _AUTH_HINT = _planned(model.AUTH_PLANNED, auth.KINDS)
+_DESTINATIONS, _DESTINATION_HINT = _planned(model.DESTINATION_PLANNED, kinds.KINDS)
+# Name of the struct, or of the one that it inherits its keys from -> (tags, what they are, what to do instead).
 TAGS_NOT_BUILT: dict[str, tuple[tuple[str, ...], str, str]] = {
-    "BearerAuth": (model.AUTH_NOT_BUILT, "auth type", _AUTH_HINT),
+    "Auth": (_AUTH, "auth type", _AUTH_HINT),
     "HeaderLink": (model.PAGINATOR_NOT_BUILT, "paginator type", "name the paginator, for example 'header_link'"),
-}
-VALUES_NOT_BUILT: dict[tuple[str, str], tuple[tuple[str, ...], str, str]] = {
-    ("Destination", "type"): (model.DESTINATION_NOT_BUILT, "destination type", "use one of: webhook, slack"),
+    "Destination": (_DESTINATIONS, "destination type", _DESTINATION_HINT),
 }
 MISSING_HINTS: dict[tuple[str, str], str] = {
+    (kind.spec.__name__, key): f"add {key} = {example}"
+    for kind in kinds.KINDS.values()
+    for key, example in kind.examples.items()
+} | {
     ("WebhookInput", "verify"): 'write verify = "standard-webhooks", another provider, or verify = "none"',
-    ("Destination", "url"): 'add url = "https://..."',
     ("Route", "from"): 'add from = the name of a source, a list of them, or "*"',
     ("Route", "to"): "add to = the name of a destination, or a list of them",
     ("ApiInput", "base_url"): 'add base_url = "https://..."',
@@ -47,16 +58,14 @@ _FORMS = {
 }
 
 
-def check_shape(value: Any, struct: type[msgspec.Struct], problems: Problems, path: Path = ()) -> None:
-    """Adds one problem for each place where `value` does not fit `struct`."""
-    _Walk(problems).struct(value, _info(struct), path)
+def check_shape(value: Any, struct: Any, problems: Problems, path: Path = ()) -> None:
+    """Adds one problem for each place where `value` does not fit `struct`, a struct or a union of tagged ones."""
+    _Walk(problems).value(value, _info(struct), path)
 
 
 @lru_cache(maxsize=64)
-def _info(struct: type[msgspec.Struct]) -> inspect.StructType:
-    info = inspect.type_info(struct)
-    assert isinstance(info, inspect.StructType)
-    return info
+def _info(struct: Any) -> inspect.Type:
+    return inspect.type_info(struct)
 
 
 class _Walk:
@@ -65,7 +74,10 @@ class _Walk:
 
     # -- tables ------------------------------------------------------------------------------------------
 
-    def struct(self, value: Any, info: inspect.StructType, path: Path) -> None:
+    def struct(
+        self, value: Any, info: inspect.StructType, path: Path, union: Sequence[inspect.StructType] = ()
+    ) -> None:
+        """`union`: the structs of the other tags, whose keys are named when one of them is used here."""
         if not isinstance(value, dict):
             self._expected("a table", value, path)
             return
@@ -78,17 +90,23 @@ class _Walk:
             if (name, key) in KEYS_NOT_BUILT:
                 self.problems.not_built((*path, key), f"'{key}'", KEYS_NOT_BUILT[name, key])
             else:
-                self.problems.add((*path, key), f"unknown key '{key}'", nearest(key, known, "key"))
+                self._unknown_key(key, known, info, path, union)
         for key, field in fields.items():
             if key in value:
-                if (name, key) in VALUES_NOT_BUILT and self._not_built(
-                    value[key], VALUES_NOT_BUILT[name, key], (*path, key)
-                ):
-                    continue
                 self.value(value[key], field.type, (*path, key))
             elif field.required:
                 hint = MISSING_HINTS.get((name, key), f"add {key} = ...")
                 self.problems.add(path, f"the key '{key}' is missing", hint)
+
+    def _unknown_key(
+        self, key: str, known: set[str], info: inspect.StructType, path: Path, union: Sequence[inspect.StructType]
+    ) -> None:
+        others = [str(one.tag) for one in union if any(field.encode_name == key for field in one.fields)]
+        if others:
+            hint = f"leave it out; it is a key of: {', '.join(sorted(others))}"
+            self.problems.add((*path, key), f"'{key}' has no meaning for {info.tag_field} = '{info.tag}'", hint)
+        else:
+            self.problems.add((*path, key), f"unknown key '{key}'", nearest(key, known, "key"))
 
     def _not_built(self, value: Any, entry: tuple[tuple[str, ...], str, str], path: Path) -> bool:
         names, what, hint = entry
@@ -103,13 +121,14 @@ class _Walk:
             return
         tag_field = structs[0].tag_field or "type"
         tags = {str(info.tag): info for info in structs}
-        tag = value.get(tag_field)
+        tag = value.get(tag_field, getattr(structs[0].cls, "default_tag", None))
         if tag is None:
             self.problems.add(path, f"the key '{tag_field}' is missing", f"one of: {', '.join(sorted(tags))}")
         elif isinstance(tag, str) and tag in tags:
-            self.struct(value, tags[tag], path)
+            self.struct(value, tags[tag], path, structs)
         else:
-            missing = TAGS_NOT_BUILT.get(structs[0].cls.__name__)
+            names = [cls.__name__ for cls in structs[0].cls.__mro__]
+            missing = next((TAGS_NOT_BUILT[name] for name in names if name in TAGS_NOT_BUILT), None)
             if missing is None or not self._not_built(tag, missing, (*path, tag_field)):
                 seen = self.problems.show((*path, tag_field), tag)
                 self.problems.add((*path, tag_field), f"unknown type {seen}", nearest(str(tag), tags, "type"))

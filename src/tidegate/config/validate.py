@@ -10,11 +10,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tidegate.auth import kind_of
 from tidegate.config.lines import Path
 from tidegate.config.problems import Problems
 from tidegate.core import units
 from tidegate.core.errors import ConfigError
-from tidegate.core.spec import ApiKeyAuth, Auth, BasicAuth, BearerAuth
+from tidegate.core.spec import Auth
 
 MAX_BODY_BYTES = 64 << 20
 MAX_RATE_PER_SECOND = 100_000.0
@@ -69,38 +70,23 @@ class Judge:
             seen[lower] = name
             if not value_safe(value):
                 self.add(
-                    (*path, name), f"the value of the header '{name}' has a control letter", "write it on one line"
+                    (*path, name), f"the value of the header '{name}' has a control character", "write it on one line"
                 )
 
     def header_name(self, path: Path, name: str) -> None:
         if not _HEADER_NAME.fullmatch(name):
-            self.add(path, f"{name!r} is no header name", "letters, digits and '-'")
+            self.add(path, f"{name!r} is not a header name", "use letters, digits and '-'")
 
     def auth(self, path: Path, auth: Auth | None, headers: Mapping[str, str]) -> None:
-        from tidegate.rules.inbound.redaction import value_safe
-
+        """The check of the credential's kind, and that no configured header is set by the credential too."""
         if auth is None:
             return
-        wanted: dict[str, str] = {}
-        name = "Authorization"
-        if isinstance(auth, BearerAuth):
-            wanted = {"token": auth.token}
-        elif isinstance(auth, BasicAuth):
-            wanted = {"username": auth.username}
-            if ":" in auth.username:
-                self.add((*path, "username"), "a user name has no ':' (RFC 7617)", "check the credentials")
-        elif isinstance(auth, ApiKeyAuth):
-            wanted = {"name": auth.name, "api_key": auth.api_key}
-            name = auth.name if auth.location == "header" else ""
-            if auth.name and auth.location != "query":
-                self.header_name((*path, "name"), auth.name)
-        for key, value in wanted.items():
-            if not value:
-                self.add((*path, key), f"'{key}' is empty", "check the variable it comes from")
-            elif not value_safe(value):
-                self.add((*path, key), f"'{key}' has a control letter", "check the file or variable it comes from")
-        if name and name.lower() in {header.lower() for header in headers}:
-            self.add(path, f"auth and headers both set '{name}'", "keep one of them")
+        kind = kind_of(auth)
+        kind.check(self, path, auth)
+        configured = {header.lower() for header in headers}
+        for name, _ in kind.add(auth).headers:
+            if name.lower() in configured:
+                self.add(path, f"auth and headers both set '{name}'", "keep one of them")
 
     def secrets(self, path: Path, secret: str | list[str]) -> None:
         if isinstance(secret, list):

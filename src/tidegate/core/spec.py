@@ -1,37 +1,40 @@
-"""What the user writes, one struct per thing: the source of TOML, API form, export, JSON Schema and pages.
+"""What the user writes, one struct per thing: the source of TOML, API schema, export, JSON Schema and pages.
 
 Field names are the keys of `tidegate.toml`. Durations, rates and sizes stay text here (`"5m"`, `"50/s"`,
 `"1MiB"`), so that an export gives back what was written; `tidegate.core.units` turns them into numbers. An unknown
-key is refused by `forbid_unknown_fields`. Cross-references and provider names are judged in `checks.py`.
+key is refused by `forbid_unknown_fields`. `Destination` and `Auth` have the keys that all their kinds share; each kind
+has a struct of its own in `tidegate.kinds` and `tidegate.auth`, and `tidegate.config.spec` puts the whole file
+together. Cross-references and provider names are checked in `config/checks.py`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Duration = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$", examples=["5s", "5m", "2h"])]
 Rate = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?/(s|m|h|d)$", examples=["50/s", "1000/h"])]
+Concurrency = Annotated[int, Meta(ge=1, le=1024)]
 Size = Annotated[str, Meta(pattern=r"^[0-9]+(B|KiB|MiB|GiB)$", examples=["1MiB"])]
 
 
-class _Strict(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, frozen=True):
+class Strict(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, frozen=True):
     """Unknown keys are refused, defaults are left out of exports. `frozen` is repeated below for the type checker."""
 
 
-class GatewaySettings(_Strict, frozen=True):
+class GatewaySettings(Strict, frozen=True):
     public_url: str = ""  # needed by providers that sign the URL
     allowed_hosts: list[str] = []  # more Host names that the dashboard answers to
     max_waiting: Annotated[int, Meta(ge=1)] = 5000  # events waiting for the disk before 503
 
 
-class Egress(_Strict, frozen=True):
+class Egress(Strict, frozen=True):
     allow: list[str] = []  # "127.0.0.1/32", "10.0.0.0/8:443"
 
 
-class Retention(_Strict, frozen=True):
+class Retention(Strict, frozen=True):
     events: Duration = "30d"
     size: Size = "10GiB"
     dedupe: Duration = "7d"
@@ -40,7 +43,7 @@ class Retention(_Strict, frozen=True):
 # -- sources ---------------------------------------------------------------------------------------------
 
 
-class HmacScheme(_Strict, frozen=True, tag="hmac", tag_field="type"):
+class HmacScheme(Strict, frozen=True, tag="hmac", tag_field="type"):
     """A signature of your own making; the words are those of the provider files."""
 
     header: str
@@ -54,7 +57,7 @@ class HmacScheme(_Strict, frozen=True, tag="hmac", tag_field="type"):
     secret_encoding: Literal["text", "base64", "hex"] = "text"  # noqa: S105 - a word, not a secret
 
 
-class WebhookInput(_Strict, frozen=True):
+class WebhookInput(Strict, frozen=True):
     verify: str | HmacScheme
     secret: str | list[str] = ""
     event_type: str = ""  # fixed type; "" asks the provider file, then the body's "type"
@@ -66,7 +69,7 @@ class WebhookInput(_Strict, frozen=True):
     max_body: Size = "1MiB"
 
 
-class FormInput(_Strict, frozen=True):
+class FormInput(Strict, frozen=True):
     event_type: str = "form.submitted"
     redirect: str = ""
     honeypot: str = ""  # a field people leave empty; a filled one is accepted and dropped
@@ -74,77 +77,60 @@ class FormInput(_Strict, frozen=True):
     max_body: Size = "64KiB"
 
 
-class PublishInput(_Strict, frozen=True):
+class PublishInput(Strict, frozen=True):
     max_body: Size = "1MiB"
 
 
-class BearerAuth(_Strict, frozen=True, tag="bearer", tag_field="type"):
-    token: str
+class Auth(Strict, frozen=True, tag_field="type"):
+    """A credential. The structs of its kinds are in `tidegate.auth`; the tag is the kind."""
 
 
-class BasicAuth(_Strict, frozen=True, tag="http_basic", tag_field="type"):
-    username: str
-    password: str
-
-
-class ApiKeyAuth(_Strict, frozen=True, tag="api_key", tag_field="type"):
-    name: str
-    api_key: str
-    location: Literal["header", "query", "cookie"] = "header"
-
-
-Auth = BearerAuth | BasicAuth | ApiKeyAuth
-# Named by the contract and not built yet: refused by name in checks.py.
-AUTH_NOT_BUILT = (
+# Kinds of credential that are planned. One without a file in `tidegate.auth` is refused by name.
+AUTH_PLANNED = (
     "oauth2_client_credentials",
     "oauth2_refresh_token",
     "oauth2_authorization_code",
     "jwt_bearer",
+    "github_app",
     "hmac",
+    "aws_sigv4",
+    "digest",
     "mtls",
 )
 
 
-class ApiInput(_Strict, frozen=True):
-    base_url: str
-    auth: Auth | None = None
-    headers: dict[str, str] = {}
-    timeout: Duration = "30s"
-    rate: Rate | None = None
-
-
-class HeaderLink(_Strict, frozen=True, tag="header_link", tag_field="type"):
+class HeaderLink(Strict, frozen=True, tag="header_link", tag_field="type"):
     rel: str = "next"
 
 
-class JsonLink(_Strict, frozen=True, tag="json_link", tag_field="type"):
+class JsonLink(Strict, frozen=True, tag="json_link", tag_field="type"):
     next_url_path: str = "next"
 
 
-class CursorPages(_Strict, frozen=True, tag="cursor", tag_field="type"):
+class CursorPages(Strict, frozen=True, tag="cursor", tag_field="type"):
     cursor_path: str = "next_cursor"
     cursor_param: str = "cursor"
 
 
-class HeaderCursor(_Strict, frozen=True, tag="header_cursor", tag_field="type"):
+class HeaderCursor(Strict, frozen=True, tag="header_cursor", tag_field="type"):
     cursor_key: str = "X-Next-Cursor"
     cursor_param: str = "cursor"
 
 
-class OffsetPages(_Strict, frozen=True, tag="offset", tag_field="type"):
+class OffsetPages(Strict, frozen=True, tag="offset", tag_field="type"):
     limit: Annotated[int, Meta(ge=1)] = 100
     offset_param: str = "offset"
     limit_param: str = "limit"
     total_path: str = ""
 
 
-class PageNumber(_Strict, frozen=True, tag="page_number", tag_field="type"):
+class PageNumber(Strict, frozen=True, tag="page_number", tag_field="type"):
     base_page: int = 1
     page_param: str = "page"
     total_path: str = ""  # number of pages
 
 
-class SinglePage(_Strict, frozen=True, tag="single_page", tag_field="type"):
+class SinglePage(Strict, frozen=True, tag="single_page", tag_field="type"):
     pass
 
 
@@ -152,31 +138,31 @@ Paginator = HeaderLink | JsonLink | CursorPages | HeaderCursor | OffsetPages | P
 PAGINATOR_NOT_BUILT = ("auto",)
 
 
-class Incremental(_Strict, frozen=True):
+class Incremental(Strict, frozen=True):
     cursor_path: str
     param: str
     lag: Duration = "0s"
     initial_value: str = ""
 
 
-class Deletes(_Strict, frozen=True):
+class Deletes(Strict, frozen=True):
     mode: Literal["none", "scan"] = "none"
     every: Duration = "1d"
     confirm: Literal["get", "second_scan"] = "get"
     max_ratio: Annotated[float, Meta(gt=0, le=1)] = 0.2  # a scan that would delete a larger share deletes nothing
 
 
-class WebhookFeed(_Strict, frozen=True):
+class WebhookFeed(Strict, frozen=True):
     """The same records, fed by the source's own webhooks."""
 
     types: list[str]
     record: str = ""  # path of the record in `data`; "" is the whole
     key: str = "id"  # path inside the record
     version: str = ""  # path inside the record; "" takes the resource's own
-    deleted_types: list[str] = []  # which of the types tell of a delete
+    deleted_types: list[str] = []  # which of the types report a delete
 
 
-class Resource(_Strict, frozen=True):
+class Resource(Strict, frozen=True):
     path: str
     item_path: str = ""
     data_selector: str = ""
@@ -195,45 +181,29 @@ class Resource(_Strict, frozen=True):
     reconcile: Duration | None = None
 
 
-class Source(_Strict, frozen=True):
-    """One outside system, with one or more inputs."""
-
-    description: str = ""
-    webhook: WebhookInput | None = None
-    form: FormInput | None = None
-    publish: PublishInput | None = None
-    api: ApiInput | None = None
-    resources: dict[Name, Resource] = {}
-
-
 # -- destinations ----------------------------------------------------------------------------------------
 
 DEFAULT_RETRY = ("5s", "5m", "30m", "2h", "5h", "10h", "10h")
-BodyMode = Literal["auto", "raw", "envelope", "cloudevents"]
 
 
-class Destination(_Strict, frozen=True):
-    """One receiver. `type` decides which keys have a meaning; checks.py refuses the others."""
+class Destination(Strict, frozen=True, tag_field="type"):
+    """One receiver: the keys that every kind has. The structs of the kinds are in `tidegate.kinds`."""
 
-    url: str
-    type: Literal["webhook", "slack"] = "webhook"
+    default_tag: ClassVar[str] = "webhook"  # the kind when `type` is left out
+
     description: str = ""
-    secret: str | list[str] = ""  # webhook; made and kept if absent
-    headers: dict[str, str] = {}
-    auth: Auth | None = None
     timeout: Duration = "15s"
-    concurrency: Annotated[int, Meta(ge=1, le=1024)] = 8
+    concurrency: Concurrency = 8
     rate: Rate | None = None
     retry: list[Duration] = field(default_factory=lambda: list(DEFAULT_RETRY))
     ordered_by: str = ""
-    body: BodyMode = "auto"
     start: str = "end"
     retry_after_cap: Duration = "1h"
     give_up_after: Duration = "5d"
-    text: str = ""  # slack
 
 
-DESTINATION_NOT_BUILT = (
+# Kinds of destination that are planned. One without a file in `tidegate.kinds` is refused by name.
+DESTINATION_PLANNED = (
     "mail",
     "api",
     "file",
@@ -252,13 +222,13 @@ DESTINATION_NOT_BUILT = (
 # -- routes ----------------------------------------------------------------------------------------------
 
 
-class Transform(_Strict, frozen=True):
+class Transform(Strict, frozen=True):
     pick: list[str] = []  # dotted paths that stay; paths start at the event ("data.object.id")
     rename: dict[str, str] = {}  # from path -> to path
     set: dict[str, Any] = {}  # path -> a constant, or "{{ path }}" of the event as it came
 
 
-class Route(_Strict, frozen=True):
+class Route(Strict, frozen=True):
     from_: str | list[str] = field(name="from")
     to: str | list[str]
     types: list[str] | UnsetType = UNSET
@@ -266,14 +236,3 @@ class Route(_Strict, frozen=True):
     filter: dict[str, Any] = {}
     transform: Transform | None = None
     enabled: bool = True
-
-
-class Config(_Strict, frozen=True):
-    """The whole file."""
-
-    gateway: GatewaySettings = field(default_factory=GatewaySettings)
-    egress: Egress = field(default_factory=Egress)
-    retention: Retention = field(default_factory=Retention)
-    sources: dict[Name, Source] = {}
-    destinations: dict[Name, Destination] = {}
-    routes: dict[Name, Route] = {}

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from tidegate.core.spec import Destination
 from tidegate.dashboard import formatting as words
+from tidegate.kinds import kind_of
 from tidegate.query.schemas import AttemptSchema, DeliverySchema
 from tidegate.rules.outbound import causes
 
@@ -99,11 +100,9 @@ def destination(
 
 
 def where_to(spec: Destination) -> tuple[str, str]:
-    """(host, address without query and user). A chat's address is its secret, so only its host is shown."""
-    shown = bare(spec.url)
-    scheme, _, place = shown.partition("://")
-    host = place.partition("/")[0]
-    return host, shown if spec.type == "webhook" else f"{scheme}://{host}/…"
+    """(host, address as it may be shown: without query and user; the host alone where the path is a secret)."""
+    shown = kind_of(spec).shown_address(spec)
+    return shown.partition("://")[2].partition("/")[0], shown
 
 
 def bare(url: str) -> str:

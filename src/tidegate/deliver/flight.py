@@ -24,11 +24,13 @@ class Flight(msgspec.Struct):
     key: str  # "": no order
     probe: bool
     in_transit: InTransit | None = None  # None: nothing was sent
+    detail: str = ""  # what was cut of the request, in words
 
     def attempt(
         self, destination: int, outcome: Outcome, status: int | None, error: str, result: PostResult | None, url: str
     ) -> Attempt:
         """The record of this attempt. `result`: the transport's PostResult; None when nothing was sent."""
+        error = "; ".join(one for one in (error, self.detail) if one)
         manual = self.deferred is not None and self.deferred.replay == "manual"
         if result is None:
             return Attempt(self.offset, destination, self.number, outcome, self.started_at_us, 0, status, error,

@@ -27,10 +27,11 @@ from tidegate.deliver.ports import Ports
 from tidegate.deliver.prefetch import UNREAD, Prefetcher
 from tidegate.deliver.request_builder import RequestBuilder
 from tidegate.deliver.wake_timer import WakeTimer
+from tidegate.kinds import Result
 from tidegate.outbound.post import PostResult
 from tidegate.rules.outbound.circuit import Circuit
 from tidegate.rules.outbound.rate_limiter import RateLimiter
-from tidegate.rules.outbound.retry import Verdict, next_attempt, parse_retry_after
+from tidegate.rules.outbound.retry import Verdict, next_attempt
 from tidegate.runtime import ActiveDestination
 
 HUNG_SECONDS = 0.2  # a request this old that holds up a full window is moved to the deferred deliveries
@@ -67,7 +68,7 @@ class Sender:
         """Take a changed configuration; requests in flight go on."""
         spec = destination.spec
         self.destination = destination
-        self._request_builder = RequestBuilder(destination, self._ports.active, self._ports.log.instance)
+        self._request_builder = RequestBuilder(destination, self._ports.active)
         self._timeout = units.seconds(spec.timeout)
         self._concurrency = spec.concurrency
         self._schedule = tuple(units.seconds(wait) for wait in spec.retry)
@@ -210,46 +211,46 @@ class Sender:
             revision = ports.wanted.revision_for(event, self.number)
         self.flights[offset] = flight
         try:
-            head, body = self._request_builder.request(
+            request = self._request_builder.request(
                 event, ids.event_id(ports.log.instance, offset), revision, number, now_us // 1_000_000
             )
         except Exception as error:  # noqa: BLE001 - a user's transform or text may raise anything: a recorded attempt
             text = f"{type(error).__name__}: {error}"[:_ERROR_CHARACTERS]
             asyncio.get_running_loop().call_soon(self._render_failed, flight, text)
             return True
+        flight.detail = request.detail
         flight.in_transit = ports.transport.send(
-            self._request_builder.target, head, body, self._timeout, lambda result: self._done(flight, result)
-        )
+            self._request_builder.target, request.head, request.body, self._timeout,
+            lambda result: self._done(flight, result),
+        )  # fmt: skip
         return True
 
     def _render_failed(self, flight: Flight, error: str) -> None:
         if self.flights.pop(flight.offset, None) is not None:
-            self._ended(flight, Outcome.RENDER, None, error, None)
+            self._ended(flight, Result(Outcome.RENDER, None, detail=error), None)
             self.pump()
 
     def _done(self, flight: Flight, result: PostResult) -> None:
         if self.flights.pop(flight.offset, None) is not None:
-            self._ended(flight, result.outcome, result.status, result.error, result)
+            self._ended(flight, self._request_builder.read(result, self._ports.clock.now_us()), result)
         self.pump()
 
-    def _ended(
-        self, flight: Flight, outcome: Outcome, status: int | None, error: str, result: PostResult | None
-    ) -> None:
-        """An attempt ended: decide what follows, and collect all of it for the next settle."""
+    def _ended(self, flight: Flight, read: Result, result: PostResult | None) -> None:
+        """An attempt ended: decide what follows, and collect all of it for the next settle.
+
+        `read`: what the kind of the destination makes of the answer; `result`: None when nothing was sent.
+        """
         settler, clock = self._ports.settler, self._ports.clock
         now_us = clock.now_us()
         first = flight.deferred.tries_left_from if flight.deferred is not None else 0
-        retry_after = (
-            parse_retry_after(result.retry_after, now_us) if result is not None and result.retry_after else None
-        )
         verdict = next_attempt(
-            self._schedule, flight.number - first, outcome, status, retry_after, self._retry_after_cap, now_us,
-            clock.random(),
+            self._schedule, flight.number - first, read.outcome, read.status, read.retry_after, self._retry_after_cap,
+            now_us, clock.random(),
         )  # fmt: skip
         ok = verdict.kind == "delivered"
-        failed = Outcome.HTTP_ERROR if outcome is Outcome.OK else outcome
+        error, status = read.detail, None if result is None else result.status
         shown_url = "" if ok else self._request_builder.shown_url
-        settler.attempt(flight.attempt(self.number, Outcome.OK if ok else failed, status, error, result, shown_url))
+        settler.attempt(flight.attempt(self.number, read.outcome, status, error, result, shown_url))
         opened_before, now = self.circuit.opened_at, clock.monotonic()
         self.circuit.on_result(ok, flight.offset, now)
         log_circuit_change(self.destination.name, opened_before, self.circuit, now, error or f"HTTP {status}")
@@ -258,8 +259,8 @@ class Sender:
             self.backlog.delivered(flight)
         else:
             self.last_error = error or f"HTTP {status}"
-            self.last_failure = (failed.name.lower(), status)
-            self._failed(flight, verdict, outcome)
+            self.last_failure = (read.outcome.name.lower(), read.status)
+            self._failed(flight, verdict, read.outcome)
         self.backlog.changed()
 
     def _failed(self, flight: Flight, verdict: Verdict, outcome: Outcome) -> None:

@@ -1,7 +1,7 @@
 """The test send: one signed event to a destination, to see how it responds.
 
-Owns the test event and the reading of its result. May not know senders or lanes. Invariant: it is not in the log and
-changes no counter. A crash leaves nothing.
+Owns the test event and the record of its result; the destination's kind makes the request and reads the answer. May
+not know senders or lanes. Invariant: it is not in the log and changes no counter. A crash leaves nothing.
 """
 
 from __future__ import annotations
@@ -28,30 +28,26 @@ async def send_test(ports: Ports, name: str) -> Attempt:
     if destination is None:
         raise NotFound(f"there is no destination {name!r}", hint="list them: tidegate config show")
     now_us = ports.clock.now_us()
-    builder = RequestBuilder(destination, ports.active, ports.log.instance)
+    builder = RequestBuilder(destination, ports.active)
     event_id = ids.new_id("tst", now_us)
     try:
-        head, body = builder.request(_test_event(name, now_us), event_id, 0, 1, now_us // 1_000_000)
+        request = builder.test_request(_test_event(name, now_us), event_id, now_us // 1_000_000)
     except Exception as error:  # noqa: BLE001 - a user's text may raise anything: shown as the outcome
         text = str(error)[:_ERROR_CHARACTERS]
         return Attempt(0, destination.number, 1, Outcome.RENDER, now_us, 0, error=text)
     ended: asyncio.Future[PostResult] = asyncio.get_running_loop().create_future()
-    ports.transport.send(builder.target, head, body, TEST_SECONDS, _set_once(ended))
-    return _attempt(destination.number, now_us, await ended, builder.shown_url)
+    ports.transport.send(builder.target, request.head, request.body, TEST_SECONDS, _set_once(ended))
+    result = await ended
+    read = builder.read(result, ports.clock.now_us())
+    return Attempt(
+        0, destination.number, 1, read.outcome, now_us, result.duration_us, result.status, read.detail, result.headers,
+        result.body, result.body_bytes, builder.shown_url, True,
+    )  # fmt: skip
 
 
 def _test_event(name: str, now_us: int) -> Event:
     body = msgspec.json.encode({"note": "a test sent from Tidegate", "destination": name})
     return Event(0, "tidegate", "tidegate.test", Origin.PUBLISH, now_us, 0, body, "application/json")
-
-
-def _attempt(destination: int, started_at_us: int, result: PostResult, url: str) -> Attempt:
-    ok = result.status is not None and 200 <= result.status < 300
-    outcome = Outcome.HTTP_ERROR if result.outcome is Outcome.OK and not ok else result.outcome
-    return Attempt(
-        0, destination, 1, outcome, started_at_us, result.duration_us, result.status, result.error, result.headers,
-        result.body, result.body_bytes, url, True,
-    )  # fmt: skip
 
 
 def _set_once(future: asyncio.Future[PostResult]) -> Callable[[PostResult], None]:

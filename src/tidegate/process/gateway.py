@@ -19,10 +19,10 @@ from typing import Any, Protocol
 import msgspec
 
 from tidegate.config.load import Loaded, load_file
+from tidegate.config.spec import Config
 from tidegate.core.clock import Clock
 from tidegate.core.errors import BadRequest, Conflict, TidegateError
 from tidegate.core.findings import Findings
-from tidegate.core.spec import Config
 from tidegate.deliver import DeliverEngine
 from tidegate.outbound.dialer import Dialer, Guard
 from tidegate.outbound.http import PullClient

@@ -15,11 +15,12 @@ from typing import Any
 
 import msgspec
 
+from tidegate.config.spec import ApiInput, Source
 from tidegate.core.clock import Clock
 from tidegate.core.errors import Conflict, NotFound, StoreBusy
 from tidegate.core.findings import Findings
 from tidegate.core.model import Event
-from tidegate.core.spec import ApiInput, Resource, Source
+from tidegate.core.spec import Resource
 from tidegate.pull.on_demand import CACHE_BYTES, OnDemand, PullAnswer, PullCounts, Target
 from tidegate.pull.record_writer import Router
 from tidegate.pull.resource import PollReport, ResourceEngine, shape_of

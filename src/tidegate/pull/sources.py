@@ -8,14 +8,15 @@ goes through `SourceClient.request`, so the rate limit counts all of them. Crash
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import Iterable
 from typing import Protocol
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
+from tidegate.auth import Added, kind_of
+from tidegate.config.spec import ApiInput
 from tidegate.core.clock import Clock
 from tidegate.core.errors import BadRequest, NotFound, UpstreamError
-from tidegate.core.spec import ApiInput, ApiKeyAuth, BasicAuth, BearerAuth, Resource
+from tidegate.core.spec import Resource
 from tidegate.core.units import per_second, seconds
 from tidegate.rules.sync.paginators import origin_of
 from tidegate.rules.sync.upstream_rate_limit import UpstreamRateLimit
@@ -78,7 +79,8 @@ class SourceClient:
         self._client = client
         self._clock = clock
         self._origins = frozenset({self.origin})
-        self._auth_headers, self._auth_params = _credentials(api)
+        added = kind_of(api.auth).add(api.auth) if api.auth is not None else Added()
+        self._auth_headers, self._auth_params = dict(added.headers), dict(added.params)
 
     # -- building requests -------------------------------------------------------------------------------------
 
@@ -172,20 +174,3 @@ def segment(key: str) -> str:
         return quote(key, safe="")
     except UnicodeEncodeError:
         raise BadRequest(f"{key!r} is not valid text", hint="send the key as UTF-8, percent-encoded") from None
-
-
-def _credentials(api: ApiInput) -> tuple[dict[str, str], dict[str, str]]:
-    """(headers, query parameters) with the credentials."""
-    auth = api.auth
-    if isinstance(auth, BearerAuth):
-        return {"Authorization": f"Bearer {auth.token}"}, {}
-    if isinstance(auth, BasicAuth):
-        pair = base64.b64encode(f"{auth.username}:{auth.password}".encode()).decode()
-        return {"Authorization": f"Basic {pair}"}, {}
-    if isinstance(auth, ApiKeyAuth):
-        if auth.location == "query":
-            return {}, {auth.name: auth.api_key}
-        if auth.location == "cookie":
-            return {"Cookie": f"{auth.name}={auth.api_key}"}, {}
-        return {auth.name: auth.api_key}, {}
-    return {}, {}

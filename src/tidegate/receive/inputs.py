@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import msgspec
 
+from tidegate.config.spec import Source
 from tidegate.core import units
 from tidegate.core.errors import NotFound
-from tidegate.core.spec import FormInput, Source, WebhookInput
+from tidegate.core.spec import FormInput, WebhookInput
 from tidegate.providers.shape import Answer, Provider, provider_of
 from tidegate.receive.handshakes import CompiledHandshake, Reply, compile_handshake
 from tidegate.receive.reading import Reader, compile_reader

@@ -15,8 +15,11 @@ from typing import Any
 import msgspec
 
 from tidegate.config.checks import names_of
+from tidegate.config.spec import Config, Source
 from tidegate.core import spec as config
 from tidegate.core.clock import Clock
+from tidegate.kinds import kind_of
+from tidegate.kinds.webhook import WebhookDestination
 from tidegate.rules.language.transforms import compile_transform
 from tidegate.rules.routing import Decision, RoutePlan, RouteRule, compile_routes
 from tidegate.runtime.shapes import ActiveDestination, ActiveRoute, ActiveSource, Stored, raw_of, spec_of
@@ -58,7 +61,7 @@ class ActiveConfiguration:
         self.by_number: dict[int, ActiveDestination] = {}
         self.deleted: dict[int, int] = {}  # destination number -> deleted_at_us
         self.fed_resources: frozenset[tuple[str, str]] = frozenset()  # (source, resource) that a webhook feeds
-        self.settings = config.Config()  # gateway, egress and retention of the file
+        self.settings = Config()  # gateway, egress and retention of the file
 
     # -- loading and compiling ---------------------------------------------------------------------------
 
@@ -84,7 +87,7 @@ class ActiveConfiguration:
             item.number: msgspec.json.decode(self._vault.open(item.body, item.kind), type=Stored) for item in current
         }
         sources = {
-            item.name: ActiveSource(item.number, item.name, spec_of(stored[item.number], config.Source), item.owner)
+            item.name: ActiveSource(item.number, item.name, spec_of(stored[item.number], Source), item.owner)
             for item in current
             if item.kind == "source"
         }
@@ -115,12 +118,12 @@ class ActiveConfiguration:
 
     def _active_destination(self, item: Item, stored: Stored) -> ActiveDestination:
         spec: config.Destination = spec_of(stored, config.Destination)
-        own = [spec.secret] if isinstance(spec.secret, str) else list(spec.secret)
-        now = self._clock.now_us()
-        secrets = tuple(s for s in own if s) or stored.made
-        secrets += tuple(old.secret for old in stored.old if old.until_us > now)
-        if spec.type != "webhook":
-            secrets = ()
+        kind = kind_of(spec)
+        secrets: tuple[str, ...] = ()
+        if kind.signs:
+            now = self._clock.now_us()
+            secrets = kind.secrets(spec) or stored.made
+            secrets += tuple(old.secret for old in stored.old if old.until_us > now)
         return ActiveDestination(
             item.number, item.name, spec, item.owner, item.paused_at_us, item.pause_reason, secrets
         )
@@ -189,7 +192,7 @@ class ActiveConfiguration:
         deleted_at_us = self.deleted.get(number)
         if deleted_at_us is None:
             return None
-        spec = config.Destination(url="http://deleted.invalid/")
+        spec = WebhookDestination(url="http://deleted.invalid/")
         name = self.destination_names.get(number, f"number-{number}")
         return ActiveDestination(number, name, spec, "api", deleted_at_us, "deleted", ())
 

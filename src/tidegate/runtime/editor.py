@@ -18,9 +18,11 @@ import msgspec
 
 from tidegate.config.checks import names_of
 from tidegate.config.problems import nearest
+from tidegate.config.spec import Config, Source
 from tidegate.core import spec as config
 from tidegate.core.clock import Clock
 from tidegate.core.errors import ChangedElsewhere, ConfigError, Conflict, NotFound, StoreBusy, TidegateError
+from tidegate.kinds import kind_of
 from tidegate.rules.outbound.signing import new_secret
 from tidegate.runtime.active import ActiveConfiguration
 from tidegate.runtime.shapes import SPEC_TYPES, ActiveRoute, ItemChange, OldSecret, Spec, Stored, raw_of, spec_of
@@ -85,7 +87,7 @@ class ConfigurationEditor:
             await self._store.settings.put_items(items, read=read)
 
     @_in_turn
-    async def apply(self, loaded: config.Config, *, prune: bool = False) -> list[ItemChange]:
+    async def apply(self, loaded: Config, *, prune: bool = False) -> list[ItemChange]:
         """Make the file's items what stands in the file. A destination that left is paused, or deleted by `prune`.
 
         What the API made and the file now has word for word (an export put into the file) becomes the file's, with
@@ -182,7 +184,7 @@ class ConfigurationEditor:
             self._check_route(name, spec)
             named = [("source", one) for one in names_of(spec.from_)]
             named += [("destination", one) for one in names_of(spec.to)]
-        elif isinstance(spec, config.Source):
+        elif isinstance(spec, Source):
             self._check_resources(name, spec)
         if item is None:
             await self._write([self._item(kind, name, spec, "api", API_PLACE)], named)
@@ -208,7 +210,7 @@ class ConfigurationEditor:
                         code="unknown_name",
                     )
 
-    def _check_resources(self, name: str, spec: config.Source) -> None:
+    def _check_resources(self, name: str, spec: Source) -> None:
         """A source keeps the resources whose changes a route names, as one that a route names is not deleted."""
         for route in self.active.routes.values():
             lost = self._resources_of(route.spec) - self._resources_of(route.spec, {name: spec})
@@ -216,7 +218,7 @@ class ConfigurationEditor:
                 if resource in lost:
                     raise _in_use(route, f"resource {resource!r} of {name!r}")
 
-    def _resources_of(self, spec: config.Route, changed: Mapping[str, config.Source] | None = None) -> set[str]:
+    def _resources_of(self, spec: config.Route, changed: Mapping[str, Source] | None = None) -> set[str]:
         """Names of the resources whose changes a route may name, with the sources `changed` as they are to be."""
         sources = {name: one.spec for name, one in self.active.sources.items()} | dict(changed or {})
         names = sources if "*" in names_of(spec.from_) else names_of(spec.from_)
@@ -280,7 +282,9 @@ class ConfigurationEditor:
         """A new secret; what signed before signs beside it for a day. Conflict when the secret stands in the file."""
         item = self._destination_item(name)
         spec = self.active.destinations[name].spec
-        if spec.type != "webhook" or (spec.secret and item.owner == "file"):
+        kind = kind_of(spec)
+        configured = kind.secrets(spec)
+        if not kind.signs or (configured and item.owner == "file"):
             raise Conflict(
                 f"the secret of {name!r} is not ours to rotate",
                 hint="secrets that stand in the file are rotated there: secret = [NEW, OLD]",
@@ -289,11 +293,11 @@ class ConfigurationEditor:
         stored = self.active.stored[item.number]
         now = self._clock.now_us()
         fresh = new_secret()
-        signing = names_of(spec.secret) if spec.secret else stored.made
+        signing = configured or stored.made
         # The one before it may be what the receiver still has, when this was clicked twice.
         old = [*(OldSecret(secret, now + ROTATION_OVERLAP_US) for secret in signing)]
         old += [one for one in stored.old if one.until_us > now]
-        own = raw_of(msgspec.structs.replace(spec, secret="")) if spec.secret else stored.spec
+        own = raw_of(msgspec.structs.replace(spec, secret="")) if configured else stored.spec
         stored = msgspec.structs.replace(stored, spec=own, made=(fresh,), old=tuple(old[:MAX_OLD_SECRETS]))
         await self._write([self._again(item, stored, updated_at_us=now)])
         await self.active.refresh()
@@ -312,7 +316,7 @@ class ConfigurationEditor:
     def _item(self, kind: str, name: str, spec: Spec, owner: str, place: int) -> Item:
         now = self._clock.now_us()
         made: tuple[str, ...] = ()
-        if isinstance(spec, config.Destination) and spec.type == "webhook":
+        if isinstance(spec, config.Destination) and kind_of(spec).signs:
             made = (new_secret(),)  # kept beside a configured one, so that removing that one has a successor
         body = self._seal(kind, Stored(raw_of(spec), made))
         return Item(kind, name, 0, owner, body, place, now, now)

@@ -9,14 +9,16 @@ from typing import Any
 
 import msgspec
 
-from tidegate.core import spec as config
+from tidegate import kinds
+from tidegate.config.spec import Source
+from tidegate.core.spec import Destination, Route
 
-Spec = config.Source | config.Destination | config.Route
+Spec = Source | Destination | Route
 
 SPEC_TYPES: dict[str, type[Spec]] = {
-    "source": config.Source,
-    "destination": config.Destination,
-    "route": config.Route,
+    "source": Source,
+    "destination": Destination,
+    "route": Route,
 }
 
 
@@ -36,14 +38,14 @@ class Stored(msgspec.Struct, frozen=True):
 class ActiveSource(msgspec.Struct, frozen=True):
     number: int
     name: str
-    spec: config.Source
+    spec: Source
     owner: str
 
 
 class ActiveDestination(msgspec.Struct, frozen=True):
     number: int
     name: str
-    spec: config.Destination
+    spec: Destination
     owner: str
     paused_at_us: int | None
     pause_reason: str
@@ -54,7 +56,7 @@ class ActiveRoute(msgspec.Struct, frozen=True):
     number: int
     name: str
     revision: int
-    spec: config.Route
+    spec: Route
     owner: str
 
 
@@ -70,7 +72,8 @@ class ItemChange(msgspec.Struct, frozen=True):
 
 
 def spec_of(stored: Stored, kind: type[Any]) -> Any:
-    return msgspec.json.decode(stored.spec, type=kind)
+    """The spec of an item, `kind` as in SPEC_TYPES. A destination may be stored without `type`, as a webhook."""
+    return kinds.decode(stored.spec) if kind is Destination else msgspec.json.decode(stored.spec, type=kind)
 
 
 def raw_of(spec: Spec) -> msgspec.Raw:

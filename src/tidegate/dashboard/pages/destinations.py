@@ -15,6 +15,7 @@ from tidegate.dashboard import formatting as words
 from tidegate.dashboard.page_context import PageContext
 from tidegate.dashboard.pages import health, lists
 from tidegate.dashboard.pages.actions import last_test
+from tidegate.kinds import kind_of
 from tidegate.query import deliveries, stats
 from tidegate.query import pending as queue
 from tidegate.query.schemas import DeliverySchema
@@ -108,14 +109,14 @@ def view(shown: dict[str, Any], live: ActiveDestination) -> dict[str, Any]:
 
 def _settings(spec: config.Destination) -> list[tuple[str, str]]:
     return [
-        ("Type", spec.type),
+        ("Type", kind_of(spec).title),
         ("At once", words.plural(spec.concurrency, "request")),
         ("Rate", spec.rate or "no limit"),
         ("Timeout", spec.timeout),
         ("Waits between tries", ", ".join(spec.retry) or "none: one try"),
         ("Gives up after", spec.give_up_after),
         ("In order by", spec.ordered_by or "no order asked for"),
-        ("Body", {"auto": "as it came", "raw": "the raw bytes"}.get(spec.body, spec.body)),
+        *kind_of(spec).settings(spec),
     ]
 
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tidegate.config.spec import Source
 from tidegate.core.clock import rfc3339
-from tidegate.core.spec import Resource, Source
+from tidegate.core.spec import Resource
 from tidegate.dashboard import badges as signs
 from tidegate.dashboard import formatting as words
+from tidegate.kinds import kind_of
 from tidegate.query import health as troubles
 from tidegate.query.schemas import DestinationCounters, Stats
 from tidegate.rules.outbound import causes
@@ -42,7 +44,7 @@ def destination(gateway: Gateway, live: ActiveDestination, stats: Stats) -> dict
     tried = counters.delivered + counters.exhausted
     return {
         "name": live.name,
-        "type": live.spec.type,
+        "type": kind_of(live.spec).name,
         "owner": live.owner,
         "sign": sign.sign,
         "word": sign.word,

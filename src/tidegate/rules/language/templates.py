@@ -2,9 +2,9 @@
 
 Owns what a template may contain: lookups, `if`, comparisons, the filters listed here, and division by a number
 (cents). Everything else (calls, loops, macros, imports, assignments) is rejected at load by checking the syntax tree,
-so a template cannot run for long or reach into Python. May not know Slack beyond its three escaped characters.
-Invariants: values of the event are escaped, so `<!channel>` in a customer's name notifies nobody; the user's own text
-is left as written; the output has at most 4,000 characters. Crash: nothing is kept.
+so a template cannot run for long or reach into Python. May not know chats: how values are escaped and how
+long the output may be is passed in. Invariants: values of the event are escaped, so `<!channel>` in a customer's name
+notifies nobody; the user's own text is left as written; output that was cut says so. Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from __future__ import annotations
 import difflib
 import functools
 import re
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -25,11 +25,10 @@ if TYPE_CHECKING:
     from jinja2 import nodes
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-MAX_OUTPUT = 4000
+MAX_OUTPUT = 40_000
 MAX_TEMPLATE = 10_000
 MAX_WORK = 100  # filters, and parts joined by ~, in one template; each can cost time linear in the payload
-MAX_FILTERED = 10_000  # characters of one string that a filter processes; more would not fit into the output
-_CUT_ENTITY = re.compile(r"&[a-z]{0,3}\Z")
+MAX_FILTERED = MAX_OUTPUT + 1  # characters of one string that a filter processes; more never fit into the output
 
 # Filters of Jinja that take time and space linear in their input. `replace`, `center`, `indent`, `format`, `map` and
 # similar ones are left out, because they can multiply a small payload or reach attributes.
@@ -47,6 +46,26 @@ _NODES = frozenset(
 )  # fmt: skip
 
 
+class Escaping(NamedTuple):
+    """How a value is written into the output. `unfinished` matches an escape at the end that a cut left incomplete."""
+
+    escape: Callable[[str], str]
+    unfinished: re.Pattern[str]
+
+
+class Output(NamedTuple):
+    text: str
+    cut: bool  # it was longer, and ends with an ellipsis instead
+
+
+def _markup(value: str) -> str:
+    return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+MARKUP = Escaping(_markup, re.compile(r"&[a-z]{0,3}\Z"))  # `&`, `<` and `>`, as in XML
+PLAIN = Escaping(str, re.compile(r"(?!)"))  # for chats that read no markup
+
+
 class RenderFailed(TidegateError):
     """A body or message could not be rendered for this event, so no request was sent; `Outcome.RENDER`."""
 
@@ -55,8 +74,10 @@ class RenderFailed(TidegateError):
     hint = "tidegate explain ID shows the event as the template sees it"
 
 
-def compile_template(template: str) -> Callable[[dict[str, Any]], str]:
-    """`view -> message`. A missing field prints nothing.
+def compile_template(
+    template: str, escaping: Escaping = MARKUP, limit: int = MAX_OUTPUT
+) -> Callable[[dict[str, Any]], Output]:
+    """`view -> message` of at most `limit` characters. A missing field prints nothing.
 
     Raises ConfigError for everything that a template may not contain. The returned function raises RenderFailed when
     an operation does not work with a value of the event (a string divided by 100).
@@ -65,7 +86,7 @@ def compile_template(template: str) -> Callable[[dict[str, Any]], str]:
 
     if len(template) > MAX_TEMPLATE:
         raise ConfigError(f"the template is longer than {MAX_TEMPLATE} characters", path="$.text")
-    environment = _environment()
+    environment = _environment(escaping, limit)
     try:
         _check(environment.parse(template))
         compiled = environment.from_string(template)
@@ -78,9 +99,9 @@ def compile_template(template: str) -> Callable[[dict[str, Any]], str]:
     except (RecursionError, SyntaxError, MemoryError):  # parser and compiler, on hundreds of nested parentheses
         raise ConfigError("the template is nested too deeply", path="$.text") from None
 
-    def render(view: dict[str, Any]) -> str:
+    def render(view: dict[str, Any]) -> Output:
         try:
-            return _gather(compiled.generate(**{name: view.get(name) for name in PARTS}))
+            return _gather(compiled.generate(**{name: view.get(name) for name in PARTS}), escaping, limit)
         except UndefinedError as error:
             raise RenderFailed(f"the template could not be rendered: {error.message}") from None
         except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
@@ -89,11 +110,6 @@ def compile_template(template: str) -> Callable[[dict[str, Any]], str]:
             ) from None
 
     return render
-
-
-def escape(value: Any) -> str:
-    """A value as chat text, with `&`, `<` and `>` escaped: Slack gives a meaning (mentions, links) to these only."""
-    return _plain(value)[:MAX_OUTPUT].replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _plain(value: Any) -> str:
@@ -112,17 +128,17 @@ def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _gather(pieces: Any) -> str:
-    """The first MAX_OUTPUT characters of the output; the rest is not rendered."""
+def _gather(pieces: Iterable[str], escaping: Escaping, limit: int) -> Output:
+    """At most `limit` characters of what the template gives, without taking the rest."""
     out: list[str] = []
-    left = MAX_OUTPUT
+    room = limit
     for piece in pieces:
-        if len(piece) > left:
-            out.append(piece[: left - 1])
-            return _CUT_ENTITY.sub("", "".join(out)[: MAX_OUTPUT - 1]) + "…"
+        if len(piece) > room:
+            out.append(piece[:room])
+            return Output(escaping.unfinished.sub("", "".join(out)[: limit - 1]) + "…", True)
         out.append(piece)
-        left -= len(piece)
-    return "".join(out)
+        room -= len(piece)
+    return Output("".join(out), False)
 
 
 # -- what a template may contain -------------------------------------------------------------------------
@@ -211,8 +227,8 @@ def _error(what: str, node: Any, hint: str = "") -> ConfigError:
     return ConfigError(f"{what} (line {node.lineno} of the template)", path="$.text", hint=hint)
 
 
-@functools.cache
-def _environment() -> ImmutableSandboxedEnvironment:
+@functools.lru_cache(maxsize=16)
+def _environment(escaping: Escaping, limit: int) -> ImmutableSandboxedEnvironment:
     from jinja2 import ChainableUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -232,7 +248,10 @@ def _environment() -> ImmutableSandboxedEnvironment:
             found = step(obj, str(argument))
             return self.undefined(obj=obj, name=str(argument)) if found is MISSING else found
 
-    environment = Lookups(undefined=Absent, finalize=escape, cache_size=0, keep_trailing_newline=True)
+    def finalize(value: Any) -> str:
+        return escaping.escape(_plain(value)[: limit + 1])
+
+    environment = Lookups(undefined=Absent, finalize=finalize, cache_size=0, keep_trailing_newline=True)
     environment.filters = {name: environment.filters[name] for name in FILTERS}
     environment.filters.update({name: _shortened(environment.filters[name]) for name in _SLOW})
     environment.filters.update(json=_json, round=_round)

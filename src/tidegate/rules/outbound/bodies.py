@@ -1,9 +1,9 @@
-"""What goes on the wire to a destination: body, content type, and the headers passed on from the provider.
+"""What a webhook sends: body, content type, and the headers passed on from the provider. Pure.
 
-Owns the four body modes and chat texts, and the allow-list of provider headers. May not know the destination's
-address, its signature or its own headers. Invariant: rendering is a function of the event and its id, so every
-attempt and every replay sends the same bytes; no credential and no header of another connection is passed on.
-`auto` and `raw` give the very bytes that came, never a re-encoding.
+Owns the four body modes and the allow-list of provider headers. May not know the destination's address, its signature
+or its own headers. Invariants: rendering is a function of the event and its id, so every attempt and every replay
+sends the same bytes; no credential and no header of another connection is passed on; `auto` and `raw` give the exact
+bytes that came in, never a re-encoding.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ JSON_TYPE = "application/json"
 CLOUDEVENTS_TYPE = "application/cloudevents+json"
 _BYTES_TYPE = "application/octet-stream"
 
-# Names of providers whose headers do not start with x-; their signature, type and delivery id are of use downstream.
+# Provider headers that do not start with x-; receivers use their signature, type and delivery id.
 _PROVIDER_NAMES = re.compile(
     r"(?:x|ce|svix|stripe|linear|paypal|twitch-eventsub|shopify|paddle|recurly)-.+"
     r"|hmacsignature|.+-(?:signature|signature-256|hmac-sha256)"
 )
-# What proxies and clouds before us added: it says where we stand, not what happened.
+# What proxies and clouds in front of the gateway added: it describes the connection, not the event.
 _INFRASTRUCTURE = re.compile(
     r"x-(?:forwarded|real-ip|original|client|cluster|envoy|amzn|amz-cf|cloud-trace|azure|vercel|appengine|proxy|scheme"
     r"|host|url|rewrite|request-start|http-method|method-override|remote|ssl|arr|nf|render|fly|railway|istio|b3)"
@@ -50,7 +50,7 @@ _INFRASTRUCTURE = re.compile(
 
 
 class Rendered(msgspec.Struct, frozen=True):
-    """`headers` are the provider's own, names in lower case; content type and ours are not among them."""
+    """`headers` are the provider's own, names in lower case, without the content type and Tidegate's headers."""
 
     body: bytes
     content_type: str
@@ -64,14 +64,11 @@ _passing: dict[str, bool] = {}
 Render = Callable[[Event, str], Rendered]
 
 
-def compile_body(mode: str, transform: Callable[[View], View] | None, text: Callable[[View], str] | None) -> Render:
+def compile_body(mode: str, transform: Callable[[View], View] | None) -> Render:
     """`(event, event id) -> Rendered` for one destination and route.
 
-    `mode` is auto, raw, envelope or cloudevents; with `text` the body is a chat's `{"text": ...}` whatever the mode.
-    The function raises RenderFailed when a text or JSON cannot be made of an event.
+    `mode` is auto, raw, envelope or cloudevents. The function raises RenderFailed when the body cannot be written.
     """
-    if text is not None:
-        return _chat(transform, text)
     if mode == "raw":
         return _as_it_came if transform is None else _data_alone(transform)
     if mode == "cloudevents":
@@ -99,7 +96,7 @@ def pass_on(headers: bytes) -> tuple[tuple[str, str], ...]:
 def _passes(name: str) -> bool:
     known = _passing.get(name)
     if known is None:
-        known = _judge(name)
+        known = _is_provider_header(name)
         if len(_passing) >= _MAX_NAMES:
             _passing.clear()
         if len(name) <= _MAX_CACHED_NAME:
@@ -107,9 +104,9 @@ def _passes(name: str) -> bool:
     return known
 
 
-def _judge(name: str) -> bool:
+def _is_provider_header(name: str) -> bool:
     if name == "content-encoding":
-        return True  # bytes that came packed go out packed, and nobody could read them without it
+        return True  # compressed bytes go out compressed, and the receiver needs this to read them
     return (
         _PROVIDER_NAMES.fullmatch(name) is not None
         and _INFRASTRUCTURE.fullmatch(name) is None
@@ -122,7 +119,7 @@ def _judge(name: str) -> bool:
 
 
 def _auto(event: Event, event_id: str) -> Rendered:
-    """A change has the origin of what told it, and is still of our making."""
+    """A change has the origin of the event that caused it, but its body was made here."""
     if event.origin in (Origin.WEBHOOK, Origin.FORM) and not event.change:
         return _as_it_came(event, event_id)
     return _envelope(event, event_id, None)
@@ -135,14 +132,6 @@ def _as_it_came(event: Event, _event_id: str) -> Rendered:
 
 def _data_alone(transform: Callable[[View], View]) -> Render:
     return lambda event, _event_id: Rendered(_encode(transform(event_view(event)).get("data")), JSON_TYPE)
-
-
-def _chat(transform: Callable[[View], View] | None, text: Callable[[View], str]) -> Render:
-    def render(event: Event, _event_id: str) -> Rendered:
-        view = event_view(event)
-        return Rendered(_encode({"text": text(transform(view) if transform else view)}), JSON_TYPE)
-
-    return render
 
 
 def _envelope(event: Event, event_id: str, transform: Callable[[View], View] | None) -> Rendered:
@@ -163,7 +152,7 @@ def _envelope(event: Event, event_id: str, transform: Callable[[View], View] | N
 
 
 def _cloudevent(event: Event, event_id: str, transform: Callable[[View], View] | None) -> Rendered:
-    """Structured mode of CloudEvents 1.0. `change` is an extension attribute, which must be a text: its JSON."""
+    """Structured mode of CloudEvents 1.0. `change` is an extension attribute, so it must be a text: its JSON."""
     seen = _seen(event, transform)
     attributes: dict[str, Any] = {
         "specversion": "1.0",
@@ -197,7 +186,7 @@ class _Seen(msgspec.Struct, frozen=True):
 
 
 def _seen(event: Event, transform: Callable[[View], View] | None) -> _Seen:
-    """The changeable parts of an event. Untransformed JSON is put in as it was written: no number is rounded."""
+    """The parts of an event that a transform can change. Without one, JSON stays as written: no number is rounded."""
     if transform is not None:
         view = transform(event_view(event))
         return _Seen(view["type"], view["key"], view.get("data"), view.get("change"), False)
@@ -211,7 +200,7 @@ def _seen(event: Event, transform: Callable[[View], View] | None) -> _Seen:
 
 
 def _is_form(event: Event) -> bool:
-    """A form was read as data, and is no JSON: whoever wants CloudEvents wants its bytes."""
+    """A form was read as data but is not JSON, so a CloudEvent carries its bytes."""
     return media_type(event.content_type) == FORM_TYPE
 
 

@@ -1,0 +1,41 @@
+"""Kinds of credential, one file each, for sources and destinations alike. Pure.
+
+Owns the registry: every module of this package but `base` is a kind and brings one `KIND`. It may not know who sends
+requests. To add a kind, add its file; the loader, the checks, the masking, the export, the JSON Schema, the reference
+and both senders read the registry.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import operator
+import pkgutil
+from typing import TYPE_CHECKING, Any
+
+from tidegate.auth.base import Added, AuthKind, RequestFacts
+from tidegate.core.spec import Auth
+
+__all__ = ["KINDS", "SECRET_FIELDS", "Added", "AnyAuth", "AuthKind", "RequestFacts", "kind_of"]
+
+_NOT_A_KIND = frozenset({"base"})
+
+
+def _found() -> dict[str, AuthKind[Any]]:
+    modules = sorted(one.name for one in pkgutil.iter_modules(__path__) if one.name not in _NOT_A_KIND)
+    kinds = [importlib.import_module(f"tidegate.auth.{name}").KIND for name in modules]
+    return {kind.name: kind for kind in kinds}
+
+
+KINDS: dict[str, AuthKind[Any]] = _found()
+SECRET_FIELDS: frozenset[str] = frozenset().union(*(kind.secret_fields for kind in KINDS.values()))
+
+if TYPE_CHECKING:
+    AnyAuth = Auth
+else:  # msgspec reads the union of the structs; the type checker knows their base
+    AnyAuth = functools.reduce(operator.or_, [kind.spec for kind in KINDS.values()])
+
+
+def kind_of(auth: Auth) -> AuthKind[Any]:
+    """The kind of a credential as it is configured."""
+    return KINDS[str(auth.__struct_config__.tag)]

@@ -1,0 +1,57 @@
+"""The whole file as structs: sources with their API, every kind of destination, routes and settings.
+
+Owns only what needs the registries: `tidegate.auth` and `tidegate.kinds` bring the structs of their kinds, and the
+unions here are made of them, so that a new kind is known to the loader, the API, the export, the JSON Schema and the
+reference without a change here. Everything else that a user writes is in `tidegate.core.spec`. Pure.
+"""
+
+from __future__ import annotations
+
+from msgspec import field
+
+from tidegate.auth import AnyAuth
+from tidegate.core.spec import (
+    Duration,
+    Egress,
+    FormInput,
+    GatewaySettings,
+    Name,
+    PublishInput,
+    Rate,
+    Resource,
+    Retention,
+    Route,
+    Strict,
+    WebhookInput,
+)
+from tidegate.kinds import AnyDestination
+
+
+class ApiInput(Strict, frozen=True):
+    base_url: str
+    auth: AnyAuth | None = None
+    headers: dict[str, str] = {}
+    timeout: Duration = "30s"
+    rate: Rate | None = None
+
+
+class Source(Strict, frozen=True):
+    """One outside system, with one or more inputs."""
+
+    description: str = ""
+    webhook: WebhookInput | None = None
+    form: FormInput | None = None
+    publish: PublishInput | None = None
+    api: ApiInput | None = None
+    resources: dict[Name, Resource] = {}
+
+
+class Config(Strict, frozen=True):
+    """The whole file."""
+
+    gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    egress: Egress = field(default_factory=Egress)
+    retention: Retention = field(default_factory=Retention)
+    sources: dict[Name, Source] = {}
+    destinations: dict[Name, AnyDestination] = {}
+    routes: dict[Name, Route] = {}

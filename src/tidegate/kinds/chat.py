@@ -1,0 +1,84 @@
+"""What kinds of chat destination share: a text for people, made of an event by a template.
+
+Owns the keys `url` and `text`, the cut at the chat's limit and the test message. Each chat's own file has its limit,
+its escaping, its payload and the reading of its answers. Pure. Invariants: text that comes from an event can neither
+mention a person nor hide a link behind other words; an empty text is a render failure, never a message; a text that
+was cut says so in the attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, TypeVar
+
+import msgspec
+
+from tidegate.core.checking import Checker, Path
+from tidegate.core.model import Event
+from tidegate.core.spec import Destination
+from tidegate.kinds.base import Kind, Prepare, Request, Transform, http_head
+from tidegate.rules.language.templates import Escaping, RenderFailed, compile_template
+from tidegate.rules.language.view import event_view
+
+TEST_TEXT = "A test message from Tidegate for the destination {{ data.destination }}."
+_SHOWN_TEXT = 120
+KEYS = {
+    "url": "The address that the chat gave you. Anyone who knows it can post, so it is shown nowhere.",
+    "text": "The message, with {{ path }} of the event.",
+}
+
+
+class ChatDestination(Destination, frozen=True, kw_only=True, tag=None):
+    """The keys that all chats have."""
+
+    url: str
+    text: str
+
+
+S = TypeVar("S", bound=ChatDestination)
+
+
+class ChatKind(Kind[S]):
+    """A chat that takes one JSON document at a secret address."""
+
+    examples = {"url": '"https://..."', "text": '"{{ type }} from {{ source }}"'}
+    secret_address = True
+    escaping: ClassVar[Escaping]
+    limit: ClassVar[int]  # characters of a text
+
+    def payload(self, text: str) -> tuple[bytes, str]:
+        """(JSON body, what had to be cut of this text or "")."""
+        raise NotImplementedError
+
+    def check(self, checker: Checker, path: Path, spec: S) -> None:
+        checker.url((*path, "url"), spec.url)
+        if not spec.text:
+            checker.add((*path, "text"), "the text is empty", 'write text = "{{ type }} from {{ source }}"')
+        else:
+            checker.compiled((*path, "text"), compile_template, spec.text, item=path)
+
+    def address(self, spec: S) -> str:
+        return spec.url
+
+    def prepare(self, spec: S, secrets: Sequence[str], transform: Transform | None) -> Prepare:
+        head = f"{http_head({})}content-type: application/json\r\n".encode("latin-1")
+        render = compile_template(spec.text, self.escaping, self.limit)
+
+        def prepare(event: Event, event_id: str, attempt: int, timestamp: int) -> Request:
+            view = event_view(event)
+            made = render(transform(view) if transform is not None else view)
+            if not made.text.strip():
+                raise RenderFailed("the text is empty: the event has none of the fields that the template names")
+            body, cut = self.payload(made.text)
+            if made.cut and not cut:
+                cut = f"the text was cut to {len(made.text):,} characters, the most that {self.title} takes"
+            return Request(head, body, cut)
+
+        return prepare
+
+    def prepare_test(self, spec: S, secrets: Sequence[str]) -> Prepare:
+        return self.prepare(msgspec.structs.replace(spec, text=TEST_TEXT), secrets, None)
+
+    def settings(self, spec: S) -> list[tuple[str, str]]:
+        text = spec.text if len(spec.text) <= _SHOWN_TEXT else f"{spec.text[:_SHOWN_TEXT]}..."
+        return [("Text", text)]
