@@ -1,5 +1,5 @@
 """Promise 10 for the upgrade from 0.1: a store that the real 0.1 wrote opens, shows the same under the new names, and
-goes on from where it was. Nodes of both releases cannot run on one store.
+continues from where it was. Nodes of both releases cannot run on one store.
 
 The stores are in `tests/data/upgrade/0.1`; its README says how they were made. They were killed with two replays under
 way. Clocks of these tests begin when that was, so that sessions and retries are as old as they were then.
@@ -9,240 +9,53 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import apsw
 import asyncpg
 import pytest
 
-from support.gateway import Api, Served
-from support.homes import Home
+from support.gateway import Api
 from support.postgres import contents, server
-from support.running import ALLOW, run, until
-from support.upgrade_data import (
-    DELIVERY,
-    EVENT,
-    LAST,
-    ClockOf,
-    configuration,
-    digest,
-    expected,
-    restore_postgres,
-    restore_sqlite,
+from support.running import run, until
+from support.upgrade_checks import (
+    DAY_US,
+    MINUTE_US,
+    RELEASE,
+    Installation,
+    check_callers,
+    check_counters,
+    check_deliveries,
+    check_events,
+    check_resources,
+    check_the_rest,
+    everything,
+    replays_done,
+    settled,
 )
+from support.upgrade_data import configuration
 from support.upgrade_far import Far, far_sides
+from tidegate.core.clock import Clock
+from tidegate.core.errors import StoreBroken
+from tidegate.store.migrate_store import move
 from tidegate.store.sql import migrations
 
-RELEASE = "0.1"
 STEPS = 2  # schema steps that 0.1 knows
-MINUTE_US, DAY_US = 60 * 1_000_000, 86_400 * 1_000_000
-STATES = {"cancelled": "canceled"}
-FIGURES = {"braked_scans": "scans_stopped_by_ratio"}  # of a resource
 EARLIER = str(Path(__file__).with_name("planted_earlier_release.py"))
-# Counters of `orders` that move while an order cannot be fetched, which 0.1 left so.
-FETCHING = {"requests", "bytes", "requests_per_change", "fetch_backs", "errors", "last_error", "last_error_at"}
 
 
-class Installation:
-    """One restored store. `seen` is what 0.1 showed of it."""
-
-    def __init__(self, folder: Path, store: str) -> None:
-        self.home = Home(folder, server().new_database(migrated=False) if store == "postgres" else None)
-        self.seen = expected(RELEASE, store)
-
-    async def restore(self) -> None:
-        if self.home.database is None:
-            restore_sqlite(RELEASE, self.home.data)
-        else:
-            await restore_postgres(RELEASE, self.home.database, self.home.data)
-
-    @contextlib.asynccontextmanager
-    async def served(self, far: Far, later_us: int = MINUTE_US, **values: str) -> AsyncIterator[Served]:
-        """This release on it, at an instant after the kill. With `values` the file has the lost destination again."""
-        toml = configuration(RELEASE, far, {**LAST, **values}, leaver=bool(values)).replace(ALLOW, "")
-        async with self.home.served(toml, ClockOf(self.seen["made_at_us"] + later_us)) as gateway:
-            yield gateway
-
-    async def version(self) -> tuple[int, int]:
-        """The schema of the store, and the oldest one that a release must know to read it."""
-        if self.home.database is None:
-            found = int(apsw.Connection(str(self.home.data / "tidegate.db")).execute("PRAGMA user_version").get)
-            return found, found
-        connection = await asyncpg.connect(self.home.database)
-        try:
-            return tuple(
-                await connection.fetchrow("SELECT max(version), max(oldest_reader) FROM tidegate.schema_version")
-            )
-        finally:
-            await connection.close()
+@pytest.fixture(autouse=True)
+def named_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test names its store; the variable that moves other tests to PostgreSQL has no effect here."""
+    monkeypatch.delenv("TIDEGATE_TEST_STORE", raising=False)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Installation:
     return Installation(tmp_path, request.param)
-
-
-async def everything(api: Api, path: str) -> list[Any]:
-    page = await api.get(f"{path}{'&' if '?' in path else '?'}limit=500")
-    found = page["data"]
-    while page["next_cursor"] is not None:
-        page = await api.get(f"{path}{'&' if '?' in path else '?'}limit=500&cursor={page['next_cursor']}")
-        found += page["data"]
-    return list(found)
-
-
-async def replays_done(api: Api) -> None:
-    async def done() -> bool:
-        return all(one["finished_at"] for one in await everything(api, "/replays"))
-
-    await until(done, 30)
-
-
-async def settled(api: Api, *names: str) -> None:
-    """Nothing is pending at these destinations."""
-
-    async def done() -> bool:
-        counters = (await api.get("/stats"))["destinations"]
-        return all(counters[name]["pending"] == 0 for name in names)
-
-    await until(done, 30)
-
-
-# -- what is there ---------------------------------------------------------------------------------------
-
-
-async def check_events(api: Api, seen: dict[str, Any]) -> None:
-    """Every event with its bytes, headers and change as they were, and none besides."""
-    rows = []
-    for one in await everything(api, "/events"):
-        whole = await api.get(f"/events/{one['id']}")
-        raw = (await api("GET", f"/api/v1/events/{one['id']}/raw")).body
-        named = [whole[name] for name in EVENT]
-        rows.append([*named, digest(whole["headers"]), digest(whole["change"]), digest(raw)])
-    assert rows == seen["events"]
-    assert {row[EVENT.index("origin")] for row in rows} == {"webhook", "form", "publish", "poll", "reconcile", "pull"}
-
-
-def replayed(seen: dict[str, Any]) -> set[tuple[str, str]]:
-    """(event, destination) of the deliveries that the unfinished replays make again."""
-    found = set()
-    for replay in seen["unfinished"]:
-        query, upto = replay["query"], replay["upto"]
-        offsets = {row[0]: row[EVENT.index("offset")] for row in seen["events"]}
-        for event, destination, state, *_ in seen["deliveries"]:
-            if (destination, state) == (query["destination"], query["state"]) and (
-                replay["position"] < offsets[event] <= upto
-            ):
-                found.add((event, destination))
-    return found
-
-
-async def check_deliveries(api: Api, seen: dict[str, Any]) -> None:
-    """Each in its state with its cause, attempts and next attempt; those of the replays are delivered (again)."""
-    again = replayed(seen)
-    after = {}
-    for one in await everything(api, "/deliveries"):
-        named = [one[name] for name in DELIVERY]
-        after[one["event"], one["destination"]] = [*named, [attempt["outcome"] for attempt in one["attempts"]]]
-    before = {(row[0], row[1]): [*row[:2], STATES.get(row[2], row[2]), *row[3:]] for row in seen["deliveries"]}
-    assert after.keys() == before.keys()
-    for pair, row in before.items():
-        if pair not in again:
-            assert after[pair] == row
-            continue
-        assert after[pair][DELIVERY.index("state")] == "delivered"
-        outcomes = after[pair][-1]
-        assert (outcomes[: len(row[-1])], outcomes[-1]) == (row[-1], "ok")
-        assert len(outcomes) > len(row[-1])
-    states = {row[2] for row in before.values()}
-    assert states == {"delivered", "pending", "exhausted", "canceled"}
-
-
-async def check_counters(api: Api, seen: dict[str, Any]) -> None:
-    """The counters as they were, but for what the replays delivered; and they balance."""
-    stats = await api.get("/stats")
-    canceled = sum(destination == "down" for _, destination in replayed(seen))
-    assert canceled == 1
-    for name, before in seen["stats"]["destinations"].items():
-        wanted = {STATES.get(key, key): value for key, value in before.items()}
-        if name == "down":
-            wanted["canceled"] -= canceled
-            wanted["delivered"] += canceled
-        assert stats["destinations"][name] == wanted, name
-    for one in stats["destinations"].values():
-        states = ("filtered", "delivered", "pending", "exhausted", "canceled")
-        assert one["accepted"] == sum(one[state] for state in states)
-    assert stats["sources"] == seen["stats"]["sources"]
-    for member in ("accepted", "unrouted", "filtered", "pending", "exhausted"):
-        assert stats["totals"][member] == seen["stats"]["totals"][member]
-    assert stats["totals"]["canceled"] == seen["stats"]["totals"]["cancelled"] - canceled
-
-
-async def check_resources(api: Api, seen: dict[str, Any]) -> None:
-    """Records, and what each resource counted and knows; `scan` figures and the order that waits to be fetched too."""
-    stats = (await api.get("/stats"))["resources"]
-    for name, before in seen["stats"]["resources"].items():
-        moving = {"next_poll_at", "log_position"} | {key for key in before if key.startswith("pull")}
-        moving |= FETCHING if name == "shop/orders" else set()
-        kept = {FIGURES.get(key, key): value for key, value in before.items() if key not in moving}
-        assert {key: stats[name][key] for key in kept} == kept, name
-        assert stats[name]["committed_offset"] >= before["log_position"]
-    assert stats["shop/orders"]["waiting_for_fetch"] == 1
-    assert stats["shop/prices"]["scans_stopped_by_ratio"] == 1
-    assert stats["shop/prices"]["failing_since"] is not None
-    for name, rows in seen["records"].items():
-        after = await everything(api, f"/records/shop/{name}?deleted=true")
-        for one in (*after, *rows):
-            del one["age_seconds"]
-        assert after == rows, name
-        assert name == "prices" or any(one["deleted"] for one in rows)
-
-
-async def check_the_rest(api: Api, seen: dict[str, Any]) -> None:
-    """Rejections, replays, destinations with their pauses, secrets, and a routing decision by an old revision."""
-    assert (await api.get("/rejections?limit=100"))["data"] == seen["rejections"]
-    after = {one["id"]: one for one in await everything(api, "/replays")}
-    for one in seen["replays"]:
-        one["committed_offset"] = one.pop("position")
-        one["query"]["state"] = STATES.get(one["query"]["state"], one["query"]["state"])
-        assert after.pop(one["id"]) == one
-    for one in seen["unfinished"]:
-        ended = after.pop(one["id"])
-        assert ended["committed_offset"] == one["upto"]
-        assert ended["query"]["state"] == STATES.get(one["query"]["state"], one["query"]["state"])
-        assert ended["matched"] == sum(pair[1] == one["query"]["destination"] for pair in replayed(seen)) > 0
-    assert not after
-    names = {one["name"]: one for one in await everything(api, "/destinations")}
-    for before in seen["destinations"]:
-        assert {key: names[before["name"]][key] for key in before} == before
-    for name, secret in seen["secrets"].items():
-        assert await api.get(f"/destinations/{name}/secret") == secret
-    event = next(row[0] for row in reversed(seen["events"]) if row[EVENT.index("origin")] == "webhook")
-    assert {one["route"] for one in (await api.get(f"/explain/{event}"))["routes"]} >= {"webhooks", "big", "changes"}
-
-
-async def check_callers(gateway: Served, seen: dict[str, Any]) -> None:
-    """Keys with their scopes, sources and ends; the browser that was logged in; a feed's consumer; known ids."""
-    api = {name: gateway.api.with_key(key) for name, key in seen["keys"].items()}
-    listed = {one["name"]: one for one in await everything(gateway.api, "/keys")}
-    assert listed.keys() == api.keys()
-    assert (listed["reader"]["sources"], listed["publisher"]["expires_at"] is None) == (["shop"], False)
-    assert {one["source"] for one in await everything(api["reader"], "/events")} == {"shop"}
-    assert await everything(api["reader"], "/events?source=app") == []
-    known = b'{"source": "app", "type": "invoice.paid", "data": {"n": 2, "fail": true}, "key": "k1", "id": "inv-2"}'
-    assert (await api["publisher"].post("/events", known))["id"] in {row[0] for row in seen["events"]}
-    page = await gateway.api.with_key(None)("GET", "/", headers={"cookie": f"tidegate_session={seen['session']}"})
-    assert page.status == 200
-    assert (await gateway.api.with_key(None)("GET", "/", headers={"cookie": "tidegate_session=x"})).status != 200
-    feed = await api["operator"].get("/feeds/warehouse?limit=500")
-    assert feed["committed_offset"] == seen["feed"]["position"]
-    assert [one["id"] for one in feed["data"]] == seen["feed"]["events"] != []
 
 
 def test_a_store_of_0_1_shows_the_same_under_the_new_names(installation: Installation) -> None:
@@ -272,7 +85,7 @@ def test_a_store_of_0_1_shows_the_same_under_the_new_names(installation: Install
     run(main)
 
 
-# -- what goes on ----------------------------------------------------------------------------------------
+# -- what continues ----------------------------------------------------------------------------------------
 
 
 async def deliver_what_is_pending(api: Api, far: Far, seen: dict[str, Any]) -> None:
@@ -320,7 +133,7 @@ async def poll(api: Api, name: str) -> Any:
     return report
 
 
-async def go_on_polling(api: Api, far: Far, seen: dict[str, Any]) -> None:
+async def continue_polling(api: Api, far: Far, seen: dict[str, Any]) -> None:
     """From the cursor that was kept; records count on; the order that waited is fetched."""
     source = far.source
     source.customers["c6"] = {"id": "c6", "name": "New", "updated_at": "2026-11-23T08:00:00Z"}
@@ -351,7 +164,7 @@ async def scan_again(api: Api) -> None:
     assert {key for key, one in records.items() if one["deleted"]} == {"c4", "c5"}
 
 
-def test_a_store_of_0_1_goes_on_from_where_it_was(installation: Installation) -> None:
+def test_a_store_of_0_1_continues_from_where_it_was(installation: Installation) -> None:
     async def main() -> None:
         await installation.restore()
         seen = installation.seen
@@ -361,7 +174,7 @@ def test_a_store_of_0_1_goes_on_from_where_it_was(installation: Installation) ->
                 await deliver_with_both_secrets(gateway.api, far, seen)
             async with installation.served(far, 2 * DAY_US) as gateway:
                 await deliver_what_is_pending(gateway.api, far, seen)
-                await go_on_polling(gateway.api, far, seen)
+                await continue_polling(gateway.api, far, seen)
             async with installation.served(far, 3 * DAY_US, **{"@SCAN@": "10s"}) as gateway:
                 await scan_again(gateway.api)
                 await settled(gateway.api, "leaver")
@@ -374,6 +187,35 @@ def test_a_store_of_0_1_goes_on_from_where_it_was(installation: Installation) ->
                 totals = (await gateway.api.get("/stats"))["totals"]
                 assert totals["pending"] == 0
                 assert totals["canceled"] == seen["stats"]["totals"]["cancelled"] - 1
+
+    run(main)
+
+
+def test_a_store_of_0_1_moves_to_postgresql_once_this_release_has_opened_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        installation = Installation(tmp_path, "sqlite")
+        await installation.restore()
+        database = server().new_database(migrated=False)
+
+        async def move_it() -> Any:
+            return await move(installation.home.data, database, lambda *_: None, Clock())
+
+        with pytest.raises(StoreBroken) as refused:
+            await move_it()
+        assert refused.value.code == "schema_too_old"
+        async with far_sides(healthy=True) as far:
+            far.source.as_left()
+            async with installation.served(far) as gateway:
+                await replays_done(gateway.api)
+                await settled(gateway.api, "crm")
+            await move_it()
+            installation.home.database = database
+            async with installation.served(far, 2 * MINUTE_US) as gateway:
+                await check_events(gateway.api, installation.seen)
+                await check_deliveries(gateway.api, installation.seen)
+                await check_counters(gateway.api, installation.seen)
+                await check_resources(gateway.api, installation.seen)
+                await check_callers(gateway, installation.seen)
 
     run(main)
 
