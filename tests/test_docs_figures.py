@@ -17,7 +17,7 @@ from tidegate.core import units
 from tidegate.core.spec import DEFAULT_RETRY, FormInput, GatewaySettings, Retention
 from tidegate.deliver.deferred import MEMORY_LIMIT
 from tidegate.kinds.webhook import WebhookDestination
-from tidegate.process import http_edge as server
+from tidegate.process.edge import framing, protocol, server
 from tidegate.pull.on_demand import CACHE_BYTES
 from tidegate.query.stream import HEARTBEAT_SECONDS, MAX_STREAMS, QUEUE_BYTES
 from tidegate.receive import ingress as door
@@ -44,8 +44,8 @@ FIGURES: list[tuple[str, str, object]] = [
     ("operations.md", "streams with at most {} MiB each", QUEUE_BYTES >> 20),
     ("operations.md", "408 after {:g} s (API", door.BODY_SECONDS),
     ("operations.md", "(API: {:g} s)", endpoint.BODY_SECONDS),
-    ("operations.md", "A request head is over {} KiB", server.HEAD_LIMIT_BYTES >> 10),
-    ("operations.md", "takes longer than {} s", server.HEAD_SECONDS),
+    ("operations.md", "A request head is over {} KiB", framing.HEAD_LIMIT_BYTES >> 10),
+    ("operations.md", "takes longer than {} s", protocol.HEAD_SECONDS),
     ("operations.md", "sends a heartbeat every {:g} s", HEARTBEAT_SECONDS),
     ("operations.md", "waits for requests in flight ({} s at most", server.DRAIN_SECONDS),
     ("reference/api.md", "did not arrive within {:g} s", door.BODY_SECONDS),

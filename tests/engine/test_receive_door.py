@@ -12,7 +12,7 @@ import pytest
 
 from support.door import BODY, on_bench
 from tidegate.core.model import Origin
-from tidegate.process.http_edge import bind, make_server
+from tidegate.process.edge.server import bind, make_server
 
 # -- accepted --------------------------------------------------------------------------------------------
 

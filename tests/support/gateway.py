@@ -24,8 +24,8 @@ from tidegate.api.app import make_app
 from tidegate.api.calls import Context
 from tidegate.core.clock import Clock
 from tidegate.dashboard import make_routes
+from tidegate.process.edge.server import make_server, run_until
 from tidegate.process.gateway import Gateway, ServeOptions, open_gateway
-from tidegate.process.http_edge import make_server, run_until
 
 ADMIN = "tg_" + "a" * 43
 

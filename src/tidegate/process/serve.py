@@ -22,8 +22,8 @@ from tidegate.api.app import make_app
 from tidegate.api.bootstrap import local_key, login_link
 from tidegate.core.errors import TidegateError
 from tidegate.dashboard import make_routes
+from tidegate.process.edge.server import Server, bind, make_server, run_until
 from tidegate.process.gateway import Gateway, ServeOptions, open_gateway
-from tidegate.process.http_edge import Server, bind, make_server, run_until
 
 STAND_ASIDE_SECONDS = 2.5  # a balancer that asks /readyz each second has seen it by then
 

@@ -1,0 +1,1 @@
+"""The edge of HTTP: listeners, connections, and where each request ends."""
