@@ -43,6 +43,7 @@ class Installation:
 
     def __init__(self, folder: Path, store: str) -> None:
         self.home = Home(folder, server().new_database(migrated=False) if store == "postgres" else None)
+        self.store = store
         self.seen = expected(RELEASE, store)
 
     async def restore(self) -> None:
