@@ -255,12 +255,13 @@ def test_what_a_lane_still_owes_is_never_trimmed(home: Home) -> None:
         clock = ManualClock(1_800_000_000_000_000)
         async with FarSide(OKAY) as good, FarSide(no) as bad:
             async with home.running(retained(good, bad, "2h", "1GiB"), clock) as gateway:
+                await gateway.editor.pause("hanging")  # a request in flight would time out when the clock moves
                 offsets = [await publish(gateway) for _ in range(5)]
                 await delivered(gateway, 5)
                 await until(lambda: len(bad.requests) >= 5)
 
                 async def not_ours(upto: int, cause: str = "expired") -> None:
-                    """As when another node holds the lanes and has not come to it."""
+                    """As when another node holds the lanes and has not expired them yet."""
 
                 expire, gateway.deliver.expire = gateway.deliver.expire, not_ours
                 clock.advance(3 * HOUR)
