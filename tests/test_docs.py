@@ -232,6 +232,7 @@ def test_every_label_of_the_dashboard_is_explained() -> None:
 
 # Folders and files of src/tidegate (or `examples/...`) that are written in plain English. Add yours when it is done.
 PLAIN: tuple[str, ...] = (
+    "deliver",
     "outbound/http.py",
     "pull",
     "receive",
