@@ -97,7 +97,7 @@ class Sent:
         self._done(PostResult(Outcome.OK, status, error, b"", retry_after, b"", 0, 1000, False))
 
 
-class Bench:
+class MemorySender:
     """`sender` is the sender; `requests` what it has sent, oldest first. Make it on a running event loop."""
 
     def __init__(self, keys: str = "", **ports: Any) -> None:

@@ -174,9 +174,14 @@ class DeliverEngine:
             return b""
         return await self.commands.run_here(wanted)
 
-    async def states(self, pairs: Sequence[Pair]) -> dict[Pair, DeliveryView]:
-        """The state of each (offset, destination); a pair that is not a delivery is missing."""
-        return await delivery_states(self.ports, self._senders, pairs)
+    async def states(
+        self, pairs: Sequence[Pair], audience_of: Mapping[int, int] | None = None
+    ) -> dict[Pair, DeliveryView]:
+        """The state of each (offset, destination); a pair that is not a delivery is missing.
+
+        `audience_of`: audience numbers by offset, for a caller that has read the events.
+        """
+        return await delivery_states(self.ports, self._senders, pairs, audience_of)
 
     async def retry(self, offset: int, destination: int) -> None:
         """See `Commands.retry`."""
