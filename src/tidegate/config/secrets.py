@@ -2,7 +2,7 @@
 
 Owns the list of secret-bearing keys in their places. It works on plain trees (the JSON form of the structs)
 and never logs or stores. Invariants: what `hide` returns holds no secret; a kept credential stays with the
-origin it was given for, so that whoever may change an address cannot have it sent elsewhere.
+origin it was given for, so that a person who may change an address cannot have it sent elsewhere.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Tree = dict[str, Any]
 def tree_of(struct: msgspec.Struct) -> Tree:
     """The JSON form in the order of the struct, secrets in the clear; what equals its default is left out.
 
-    msgspec's own `omit_defaults` compares texts by identity, so a default that was written out would stay.
+    msgspec's own `omit_defaults` compares strings by identity, so a default that was written out would stay.
     """
     out: Tree = {}
     config = struct.__struct_config__

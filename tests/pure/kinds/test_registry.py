@@ -19,6 +19,7 @@ from tidegate.config.spec import Config
 from tidegate.core.spec import Destination
 from tidegate.kinds import KINDS, decode
 from tidegate.kinds.base import Kind
+from tidegate.kinds.chat import ChatKind
 
 SOURCE = Path(__file__).parents[3] / "src" / "tidegate"
 TRANSPORTS = {"http"}
@@ -84,6 +85,12 @@ def test_a_test_send_needs_no_field_of_an_event_but_the_name(kind: Kind[Any]) ->
 def test_a_stored_destination_reads_back(kind: Kind[Any]) -> None:
     spec = example(kind)
     assert decode(msgspec.json.encode(spec)) == spec
+
+
+@each
+def test_the_address_of_a_chat_is_a_secret(kind: Kind[Any]) -> None:
+    """Anyone who knows the address of a chat's webhook can post."""
+    assert kind.secret_address or not isinstance(kind, ChatKind)
 
 
 def test_a_destination_without_a_type_is_a_webhook() -> None:
