@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from support import harbour
 from support.weight import MOST_BYTES, named, weight
-from tidegate.cli import VERBS
+from tidegate.cli import COMMANDS
 from tidegate.dashboard.assets import Assets
 from tidegate.dashboard.pages import compare
 from tidegate.dashboard.render import _FOLDER as FOLDER
@@ -138,7 +138,7 @@ def test_the_theme_that_was_chosen_stands_in_the_page_so_that_nothing_flashes() 
 def test_a_command_that_a_page_names_is_one_of_the_command_line(template: str) -> None:
     named = re.findall(r"tidegate ([a-z]+)((?: [^\s\"<{]+)*)", (FOLDER / template).read_text())
     for verb, rest in named:
-        assert verb in VERBS, (template, verb)
+        assert verb in COMMANDS, (template, verb)
         assert verb != "add" or (rest.split()[0] in ("source", "destination", "route") and "--" not in rest), rest
 
 
