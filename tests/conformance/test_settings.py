@@ -10,7 +10,7 @@ import pytest
 from support.held import Held
 from support.stores import STORES, with_store
 from tidegate.core.errors import ChangedElsewhere, StoreBroken
-from tidegate.store import ApiKey, Item, Rejection
+from tidegate.store import ApiKey, Feed, FeedAck, Item, Rejection
 from tidegate.vault import Vault, check_vault
 
 pytestmark = pytest.mark.parametrize("opener", STORES.values(), ids=STORES.keys())
@@ -87,8 +87,37 @@ def test_keys_are_kept_and_deleted(opener, tmp_path):
 def test_a_feed_begins_with_its_first_ack_and_never_goes_back(opener, tmp_path):
     async def work(store):
         assert await store.settings.feed("f") is None
-        assert (await store.settings.feed("f", ack=7, now_us=1)).committed_offset == 7
-        assert (await store.settings.feed("f", ack=3, now_us=2)).committed_offset == 7
+        assert (await store.settings.feed("f", ack=FeedAck(7, 1))).committed_offset == 7
+        assert await store.settings.feed("f", ack=FeedAck(3, 2)) == Feed("f", 7, 2)
+
+    with_store(opener, tmp_path, work)
+
+
+def test_a_feed_keeps_its_sources_and_its_owner_and_moves_only_for_the_same_sources(opener, tmp_path):
+    async def work(store):
+        made = await store.settings.feed("f", ack=FeedAck(7, 1, ("crm", "shop"), "key_1"))
+        assert made == Feed("f", 7, 1, ("crm", "shop"), "key_1")
+        for sources in ((), ("crm",), ("crm", "shop", "web")):
+            assert await store.settings.feed("f", ack=FeedAck(9, 2, sources, "key_2")) == made
+        moved = await store.settings.feed("f", ack=FeedAck(9, 3, ("crm", "shop"), "key_2"))
+        assert moved == Feed("f", 9, 3, ("crm", "shop"), "key_1")
+
+    with_store(opener, tmp_path, work)
+
+
+def test_the_feeds_of_an_owner_are_limited_and_existing_ones_still_move(opener, tmp_path):
+    async def work(store):
+        def ack(owner, offset=1):
+            return FeedAck(offset, 1, (), owner, limit=2)
+
+        for name in ("a", "b"):
+            assert await store.settings.feed(name, ack=ack("key_1")) is not None
+        assert await store.settings.feed("c", ack=ack("key_1")) is None
+        assert (await store.settings.feed("a", ack=ack("key_1", 5))).committed_offset == 5
+        assert await store.settings.feed("c", ack=ack("key_2")) is not None
+        assert await store.settings.delete_feed("a") and not await store.settings.delete_feed("a")
+        assert await store.settings.feed("d", ack=ack("key_1")) is not None
+        assert [one.name for one in await store.settings.feeds()] == ["b", "c", "d"]
 
     with_store(opener, tmp_path, work)
 

@@ -9,7 +9,7 @@ import pytest
 
 from support.postgres import server
 from tidegate.core.errors import Conflict, StoreBusy
-from tidegate.store import ApiKey, Item
+from tidegate.store import ApiKey, FeedAck, Item
 from tidegate.store.postgres.engine import Engine
 from tidegate.store.postgres.settings import WATCH_SECONDS, PostgresSettings
 
@@ -65,7 +65,7 @@ def test_a_change_of_another_node_is_told_within_a_second_and_an_own_one_never()
         told.clear()
         await a.route_revision("r", b"sealed anew", b"digest")  # nothing changed
         await a.value("x", put=b"1")
-        await a.feed("f", ack=1)
+        await a.feed("f", ack=FeedAck(1, 1))
         await asyncio.sleep(WATCH_SECONDS + 0.3)
         assert told == []
 

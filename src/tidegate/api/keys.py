@@ -21,7 +21,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import BadRequest, Forbidden, NotFound, Unauthorized
 from tidegate.store import ApiKey, Settings
 
-SCOPES = ("read", "publish", "pull", "write", "admin")
+SCOPES = ("read", "ack", "publish", "pull", "write", "admin")
 REFRESH_SECONDS = 10.0
 MISS_SECONDS = 1.0  # an attacker's guesses cost one read a second
 MAX_KEYS = 10_000
@@ -29,13 +29,17 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@-]{0,62}")
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """What a caller may do. `sources` None: all. `csrf` is set for a session: a browser must send it back."""
+    """What a caller may do. `sources` None: all. `csrf` is set for a session: a browser must send it back.
+
+    `id` names the key, also among keys of the same name; callers without a stored key have none.
+    """
 
     name: str
     scopes: frozenset[str]
     sources: frozenset[str] | None = None
     expires_at_us: int | None = None
     csrf: str = ""
+    id: str = ""
 
     def may(self, scope: str) -> bool:
         return scope in self.scopes or "admin" in self.scopes
@@ -124,7 +128,11 @@ class Keyring:
             key.hash: (
                 key.hash,
                 Grant(
-                    key.name, frozenset(key.scopes), frozenset(key.sources) if key.sources else None, key.expires_at_us
+                    key.name,
+                    frozenset(key.scopes),
+                    frozenset(key.sources) if key.sources else None,
+                    key.expires_at_us,
+                    id=key.id,
                 ),
             )
             for key in keys

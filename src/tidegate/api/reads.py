@@ -1,5 +1,6 @@
-"""Handlers that tell: events, stream, feeds, records, deliveries, explanations, counters; of these only an ack
-writes.
+"""Handlers that read: events, stream, feeds, records, deliveries, explanations, counters.
+
+Only those of feeds write: an acknowledgment and a delete.
 """
 
 from __future__ import annotations
@@ -98,7 +99,18 @@ async def read_feed(call: Call) -> FeedPage:
 
 
 async def ack_feed(call: Call) -> FeedSchema:
-    return await feeds.ack(call.gateway, call.path["name"], call.body.cursor)
+    grant = call.grant
+    return await feeds.ack(
+        call.gateway, call.path["name"], call.body.cursor, allowed=call.allowed, owner=grant.id or grant.name
+    )
+
+
+async def list_feeds(call: Call) -> Page[FeedSchema]:
+    return call.page(await feeds.all_feeds(call.gateway, call.allowed), lambda one: one.name)
+
+
+async def delete_feed(call: Call) -> None:
+    await feeds.delete(call.gateway, call.path["name"], call.allowed)
 
 
 async def list_records(call: Call) -> Page[RecordSchema]:

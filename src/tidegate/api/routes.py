@@ -87,12 +87,20 @@ _EVENTS: tuple[Entry, ...] = (
         summary="Why an event or a delivery went where it went, and what happens next",
     ),
     Entry(
-        method="GET", path="/feeds/{name}", scope="read", handler=asking.read_feed, response=FeedPage, bound=True,
-        summary="What a feed has for its consumer, oldest first; moves nothing", query=(LIMIT, SOURCE, TYPE),
+        method="GET", path="/feeds", scope="read", handler=asking.list_feeds, response=Page[FeedSchema], bound=True,
+        summary="All feeds whose sources the key can read", query=WHOLE,
     ),
     Entry(
-        method="POST", path="/feeds/{name}/ack", scope="read", handler=asking.ack_feed, response=FeedSchema, bound=True,
-        request=asking.Acknowledgement, summary="All up to the cursor is worked off; the first ack makes the feed",
+        method="GET", path="/feeds/{name}", scope="read", handler=asking.read_feed, response=FeedPage, bound=True,
+        summary="The next events of a feed, oldest first; moves nothing", query=(LIMIT, SOURCE, TYPE),
+    ),
+    Entry(
+        method="POST", path="/feeds/{name}/ack", scope="ack", handler=asking.ack_feed, response=FeedSchema, bound=True,
+        request=asking.Acknowledgement, summary="Acknowledge events up to the cursor; the first ack creates the feed",
+    ),
+    Entry(
+        method="DELETE", path="/feeds/{name}", scope="ack", handler=asking.delete_feed, response=None, status=204,
+        bound=True, summary="Delete a feed",
     ),
     Entry(
         method="GET", path="/rejections", scope="read", handler=asking.list_rejections, response=Page[RejectionSchema],

@@ -13,7 +13,7 @@ from tidegate.cli.client import LONG_SECONDS, NoGateway, find_gateway, segment
 from tidegate.cli.options import Span, gateway_verb
 
 _SIGNS = {"failing": "exhausted", "dead_letters": "exhausted", "paused": "paused", "waiting": "pending"}
-SCOPES = ("read", "publish", "pull", "write", "admin")
+SCOPES = ("read", "ack", "publish", "pull", "write", "admin")
 
 
 @click.group(cls=Group, invoke_without_command=True)

@@ -120,9 +120,12 @@ class FeedPage(Struct):
 
 
 class FeedSchema(Struct):
+    """A named cursor over the log. `sources` are those it was made for; null means all."""
+
     name: str
     committed_offset: int
     updated_at: Instant
+    sources: list[str] | None
 
 
 class RouteVerdict(Struct, kw_only=True):

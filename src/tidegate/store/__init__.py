@@ -19,7 +19,7 @@ from tidegate.store.leases import (
 )
 from tidegate.store.log import EventHead, EventPage, EventQuery, Listener, Log
 from tidegate.store.records import RecordCommit, Records, ResourceState
-from tidegate.store.settings import ApiKey, Feed, Item, Rejection, Settings
+from tidegate.store.settings import ApiKey, Feed, FeedAck, Item, Rejection, Settings
 from tidegate.store.store import Store
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "EventPage",
     "EventQuery",
     "Feed",
+    "FeedAck",
     "Holder",
     "Item",
     "Leases",

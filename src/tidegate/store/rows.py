@@ -32,7 +32,7 @@ from tidegate.core.model import (
 from tidegate.store.deliveries import Replay
 from tidegate.store.log import EventHead
 from tidegate.store.records import RecordCommit, ResourceState
-from tidegate.store.settings import ApiKey, Item
+from tidegate.store.settings import ApiKey, Feed, FeedAck, Item
 
 Text = Callable[[str], str]
 
@@ -290,6 +290,14 @@ def key_row(key: ApiKey) -> tuple[Any, ...]:
 
 def key_of(row: Any) -> ApiKey:
     return ApiKey(row[0], row[1], row[2], tuple(row[3].split()), tuple(row[4].split()), row[5], row[6])
+
+
+def feed_ack_row(name: str, ack: FeedAck) -> tuple[Any, ...]:
+    return (name, ack.offset, ack.at_us, " ".join(ack.sources), ack.owner, ack.limit)
+
+
+def feed_of(row: Any) -> Feed:
+    return Feed(row[0], row[1], row[2], tuple(row[3].split()), row[4])
 
 
 def value_name(name: str) -> str:

@@ -49,6 +49,22 @@ class Feed(msgspec.Struct, frozen=True):
     name: str
     committed_offset: int
     updated_at_us: int
+    sources: tuple[str, ...] = ()  # the sources it was made for; () means all
+    owner: str = ""  # the id of the API key that made it
+
+
+class FeedAck(msgspec.Struct, frozen=True):
+    """An acknowledgment of a feed.
+
+    `sources` are those of the feed, or of the caller when the feed does not exist yet. `limit` bounds the feeds of
+    `owner`.
+    """
+
+    offset: int
+    at_us: int
+    sources: tuple[str, ...] = ()
+    owner: str = ""
+    limit: int = 100
 
 
 class Rejection(msgspec.Struct, frozen=True):
@@ -90,8 +106,20 @@ class Settings(Protocol):
         """Delete the key with the id `delete`, then insert `key`, in one transaction."""
         ...
 
-    async def feed(self, name: str, *, ack: int | None = None, now_us: int = 0) -> Feed | None:
-        """A feed; None before its first acknowledgment. `ack` creates it or moves it forward, never back."""
+    async def feed(self, name: str, *, ack: FeedAck | None = None) -> Feed | None:
+        """A feed; None when it does not exist.
+
+        `ack` creates it, unless its owner has `limit` feeds, or moves it forward, never back, if it belongs to the same
+        sources. Otherwise nothing changes.
+        """
+        ...
+
+    async def feeds(self) -> list[Feed]:
+        """All feeds, by name."""
+        ...
+
+    async def delete_feed(self, name: str) -> bool:
+        """False when it does not exist."""
         ...
 
     async def rejections(self, *, put: Sequence[Rejection] = (), limit: int = 100) -> list[Rejection]:

@@ -18,11 +18,20 @@ import asyncpg
 import msgspec
 
 from tidegate.core.errors import ChangedElsewhere, StoreBusy
-from tidegate.store import ApiKey, Feed, Item, Rejection
+from tidegate.store import ApiKey, Feed, FeedAck, Item, Rejection
 from tidegate.store.postgres.deliveries import columns
 from tidegate.store.postgres.engine import Engine, sql
 from tidegate.store.postgres.text import back, keep
-from tidegate.store.rows import MEANWHILE, changed_item_row, key_of, key_row, new_item_row, value_name
+from tidegate.store.rows import (
+    MEANWHILE,
+    changed_item_row,
+    feed_ack_row,
+    feed_of,
+    key_of,
+    key_row,
+    new_item_row,
+    value_name,
+)
 
 log = logging.getLogger("tidegate.store")
 
@@ -150,11 +159,17 @@ class PostgresSettings:
 
     # -- feeds, rejections, values --------------------------------------------------------------------------
 
-    async def feed(self, name: str, *, ack: int | None = None, now_us: int = 0) -> Feed | None:
+    async def feed(self, name: str, *, ack: FeedAck | None = None) -> Feed | None:
         if ack is not None:
-            await self._engine.work.execute(self._sql["ack_feed"], keep(name), ack, now_us)
+            await self._engine.work.execute(self._sql["ack_feed"], *_each(keep, feed_ack_row(name, ack)))
         row = await self._engine.work.fetchrow(self._sql["feed"], keep(name))
-        return None if row is None else Feed(name, row[1], row[2])
+        return None if row is None else feed_of(_each(back, row))
+
+    async def feeds(self) -> list[Feed]:
+        return [feed_of(_each(back, row)) for row in await self._engine.work.fetch(self._sql["feeds"])]
+
+    async def delete_feed(self, name: str) -> bool:
+        return await self._engine.work.fetchval(self._sql["delete_feed"], keep(name)) is not None
 
     async def rejections(self, *, put: Sequence[Rejection] = (), limit: int = 100) -> list[Rejection]:
         if put:

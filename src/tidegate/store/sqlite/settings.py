@@ -13,8 +13,17 @@ import apsw
 import msgspec
 
 from tidegate.core.errors import ChangedElsewhere
-from tidegate.store import ApiKey, Feed, Item, Rejection
-from tidegate.store.rows import MEANWHILE, changed_item_row, key_of, key_row, new_item_row, value_name
+from tidegate.store import ApiKey, Feed, FeedAck, Item, Rejection
+from tidegate.store.rows import (
+    MEANWHILE,
+    changed_item_row,
+    feed_ack_row,
+    feed_of,
+    key_of,
+    key_row,
+    new_item_row,
+    value_name,
+)
 from tidegate.store.sqlite.engine import Engine, rows, sql
 
 
@@ -66,11 +75,18 @@ class SqliteSettings:
 
         await self._engine.write(work)
 
-    async def feed(self, name: str, *, ack: int | None = None, now_us: int = 0) -> Feed | None:
+    async def feed(self, name: str, *, ack: FeedAck | None = None) -> Feed | None:
         if ack is not None:
-            await self._engine.write(lambda c: c.execute(self._sql["ack_feed"], (name, ack, now_us)).fetchall())
+            row = feed_ack_row(name, ack)
+            await self._engine.write(lambda c: c.execute(self._sql["ack_feed"], row).fetchall())
         found = await self._engine.read(lambda c: rows(c, self._sql["feed"], (name,)))
-        return Feed(*found[0]) if found else None
+        return feed_of(found[0]) if found else None
+
+    async def feeds(self) -> list[Feed]:
+        return [feed_of(row) for row in await self._engine.read(lambda c: rows(c, self._sql["feeds"]))]
+
+    async def delete_feed(self, name: str) -> bool:
+        return bool(await self._engine.write(lambda c: rows(c, self._sql["delete_feed"], (name,))))
 
     async def rejections(self, *, put: Sequence[Rejection] = (), limit: int = 100) -> list[Rejection]:
         def work(connection: apsw.Connection) -> None:

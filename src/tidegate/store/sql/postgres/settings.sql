@@ -53,12 +53,22 @@ SELECT version FROM bumped, pg_notify('tidegate_settings', '')
 SELECT convert_from(value, 'UTF8')::bigint FROM settings WHERE name = 'settings_version'
 
 -- name: feed
-SELECT name, committed_offset, updated_at FROM feeds WHERE name = $1
+SELECT name, committed_offset, updated_at, sources, owner FROM feeds WHERE name = $1
+
+-- name: feeds
+SELECT name, committed_offset, updated_at, sources, owner FROM feeds ORDER BY name
+
+-- name: delete_feed
+DELETE FROM feeds WHERE name = $1 RETURNING name
 
 -- name: ack_feed
-INSERT INTO feeds (name, committed_offset, updated_at) VALUES ($1, $2, $3)
+-- A feed that exists moves, if it belongs to these sources. A new one is made, if its owner has fewer than the limit.
+INSERT INTO feeds (name, committed_offset, updated_at, sources, owner)
+SELECT $1, $2::bigint, $3::bigint, $4, $5
+WHERE EXISTS (SELECT FROM feeds WHERE name = $1) OR (SELECT count(*) FROM feeds WHERE owner = $5) < $6::bigint
 ON CONFLICT (name) DO UPDATE SET committed_offset = greatest(feeds.committed_offset, excluded.committed_offset),
   updated_at = excluded.updated_at
+WHERE feeds.sources = excluded.sources
 
 -- name: put_rejections
 INSERT INTO rejections (at, source, reason, detail, remote)

@@ -32,11 +32,22 @@ INSERT INTO keys (id, name, hash, scopes, sources, created_at, expires_at) VALUE
 DELETE FROM keys WHERE id = ?
 
 -- name: feed
-SELECT name, committed_offset, updated_at FROM feeds WHERE name = ?
+SELECT name, committed_offset, updated_at, sources, owner FROM feeds WHERE name = ?
+
+-- name: feeds
+SELECT name, committed_offset, updated_at, sources, owner FROM feeds ORDER BY name
+
+-- name: delete_feed
+DELETE FROM feeds WHERE name = ? RETURNING name
 
 -- name: ack_feed
-INSERT INTO feeds (name, committed_offset, updated_at) VALUES (?1, ?2, ?3)
-ON CONFLICT (name) DO UPDATE SET committed_offset = max(committed_offset, excluded.committed_offset), updated_at = excluded.updated_at
+-- A feed that exists moves, if it belongs to these sources. A new one is made, if its owner has fewer than the limit.
+INSERT INTO feeds (name, committed_offset, updated_at, sources, owner)
+SELECT ?1, ?2, ?3, ?4, ?5
+WHERE EXISTS (SELECT 1 FROM feeds WHERE name = ?1) OR (SELECT count(*) FROM feeds WHERE owner = ?5) < ?6
+ON CONFLICT (name) DO UPDATE SET committed_offset = max(committed_offset, excluded.committed_offset),
+  updated_at = excluded.updated_at
+WHERE sources = excluded.sources
 
 -- name: put_rejection
 INSERT INTO rejections (at, source, reason, detail, remote) VALUES (?, ?, ?, ?, ?)
