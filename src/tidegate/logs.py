@@ -1,6 +1,7 @@
-"""Logs on stderr: plain lines on a terminal, JSON lines elsewhere. No payloads, no secrets, no query strings.
+"""Formats log lines on stderr: plain lines on a terminal, JSON lines elsewhere.
 
-What may be logged is decided where it is logged; this file only gives it a form.
+Owns the format and the log levels of libraries. May not know what is logged: the modules that log decide it.
+Invariant: no log line has a payload, a secret or a query string. Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | 
 
 
 class JsonLines(logging.Formatter):
-    """One object a line: time, level, logger, message and the extra fields."""
+    """One JSON object per line: time, level, logger, message and the extra fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -41,5 +42,5 @@ def set_up(level: str = "INFO") -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     logging.getLogger("uvicorn.error").setLevel("WARNING")
-    logging.getLogger("asyncpg.pool").setLevel("ERROR")  # the store says itself that the server is away
+    logging.getLogger("asyncpg.pool").setLevel("ERROR")  # the store itself logs that the server is unreachable
     logging.getLogger("asyncio").setLevel("WARNING")

@@ -1,8 +1,10 @@
-"""Sealing what must not lie in the clear on disk: AES-256-GCM in an envelope, from the first day.
+"""Encrypts secrets before they are stored: AES-256-GCM with envelope encryption.
 
-Each value gets a data key of its own; the master key (a file of mode 0600, or TIDEGATE_SECRET_KEY) wraps it. So the
-master can be changed by re-wrapping. `purpose` is bound as associated data: a sealed value cannot be moved to
-another place. Losing the master key loses the sealed values; a backup needs both (docs/operations.md).
+Owns the format of a sealed value and the master key (a file of mode 0600, or TIDEGATE_SECRET_KEY). Each value has its
+own data key, which the master key wraps, so a change of the master key only wraps the data keys again. May not know
+what a value means. Invariant: `purpose` is bound as associated data, so a sealed value cannot be moved to another
+place. Crash: the key file is written to a temporary name and renamed, so it is complete or absent. Without the master
+key the sealed values are lost; a backup needs both (docs/operations.md).
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ class Vault:
         return _VERSION + outer + wrapped + inner + AESGCM(data_key).encrypt(inner, value, purpose.encode())
 
     def open(self, sealed: bytes, purpose: str) -> bytes:
-        """StoreBroken when the key is another one or the value was changed."""
+        """The value. StoreBroken when it was sealed with another key or purpose, or was changed."""
         outer, rest = sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :]
         wrapped, rest = rest[:_WRAPPED], rest[_WRAPPED:]
         inner, body = rest[:_NONCE], rest[_NONCE:]
@@ -47,19 +49,21 @@ class Vault:
             return AESGCM(data_key).decrypt(inner, body, purpose.encode())
         except (InvalidTag, ValueError) as error:
             raise StoreBroken(
-                f"a sealed value ({purpose}) cannot be opened with this key",
-                hint=f"give the {KEY_FILE} (or TIDEGATE_SECRET_KEY) of this data; nodes of one store share it",
+                f"a sealed value ({purpose}) cannot be opened with this secret key",
+                hint=f"use the {KEY_FILE} (or TIDEGATE_SECRET_KEY) of this data; all nodes of a store share one key",
                 code="vault_key_wrong",
             ) from error
 
 
 def open_vault(directory: Path, environment_key: str | None) -> Vault:
-    """By TIDEGATE_SECRET_KEY (base64 of 32 bytes) when given, else by DIR/secret.key, made at the first start."""
+    """The vault with TIDEGATE_SECRET_KEY (base64 of 32 bytes) if set, else with DIR/secret.key, which the first start
+    creates.
+    """
     if environment_key:
         return Vault(_master(environment_key, "TIDEGATE_SECRET_KEY", "openssl rand -base64 32"))
     path = directory / KEY_FILE
     if not path.exists():
-        # Written aside and renamed: a kill in between leaves no half a key.
+        # Written to a temporary name and renamed, so that a kill never leaves half a key.
         aside = directory / (KEY_FILE + ".new")
         descriptor = os.open(aside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "wb") as file:
@@ -67,7 +71,7 @@ def open_vault(directory: Path, environment_key: str | None) -> Vault:
             file.flush()
             os.fsync(file.fileno())
         aside.rename(path)
-    return Vault(_master(path.read_bytes().strip(), str(path), "put back the one that was made with this data"))
+    return Vault(_master(path.read_bytes().strip(), str(path), "restore the key file that was created with this data"))
 
 
 def _master(text: str | bytes, where: str, hint: str) -> bytes:
@@ -76,12 +80,12 @@ def _master(text: str | bytes, where: str, hint: str) -> bytes:
     except ValueError:  # not base64, or not even ASCII
         master = b""
     if len(master) != 32:
-        raise ConfigError(f"{where} is not base64 of 32 bytes", hint=hint)
+        raise ConfigError(f"{where} is not the base64 encoding of 32 bytes", hint=hint)
     return master
 
 
 class Values(Protocol):
-    """What the check needs of a store's settings."""
+    """The part of the store's settings that `check_vault` uses."""
 
     async def value(self, name: str) -> bytes | None: ...
 
@@ -89,10 +93,10 @@ class Values(Protocol):
 
 
 async def check_vault(vault: Vault, values: Values) -> None:
-    """Whether the store was sealed with this key; the first to open a store leaves the proof. StoreBroken when not.
+    """Check that the store was sealed with this key; the first node to open a store writes the proof.
 
-    Nodes that share a store must share the key, so a node with another one is refused before it writes
-    anything.
+    StoreBroken when the key differs. Nodes that share a store must share the key, so a node with another key stops
+    before it writes anything.
     """
     proof = await values.value(_PROOF)
     if proof is None:

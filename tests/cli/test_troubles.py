@@ -84,8 +84,8 @@ def doctor(place: Place, *wanted: str) -> dict[str, dict[str, Any]]:
 def test_doctor_names_what_fails_why_and_what_to_do(place: Place) -> None:
     found = doctor(place, "dead", "lost", "held", "shop/orders")
     assert (found["dead"]["state"], found["dead"]["word"]) == ("failing", "not answering")
-    assert "nothing listens there" in found["dead"]["what"] and "12 deliveries wait" in found["dead"]["what"]
-    assert found["dead"]["hint"] == "start the receiver, or correct its `url`"
+    assert "connection refused" in found["dead"]["what"] and "12 deliveries wait" in found["dead"]["what"]
+    assert found["dead"]["hint"] == "start the receiver, or correct the `url` of the destination"
     assert found["dead"]["since"] is not None
     assert found["lost"]["word"] == "answers 404"
     assert found["lost"]["hint"] == "correct the path in its `url`"
@@ -110,8 +110,8 @@ def test_who_was_turned_away_is_told_with_what_to_compare(place: Place) -> None:
 def test_explain_says_why_it_waits_and_what_to_do(place: Place) -> None:
     doctor(place, "dead", "lost")
     (dead,) = [line for line in place.gateway.run("explain", place.event, "--json").json["next"] if line[:4] == "dead"]
-    assert "waits, nothing listens there" in dead and "goes out as a probe" in dead
-    assert dead.endswith("start the receiver, or correct its `url`")
+    assert "waits, connection refused" in dead and "goes out as a probe" in dead
+    assert dead.endswith("start the receiver, or correct the `url` of the destination")
 
 
 def test_a_webhook_that_fed_a_record_is_no_fault(place: Place) -> None:
@@ -136,7 +136,5 @@ def test_one_delivery_that_only_waits_for_its_retry_is_told_with_why(place: Plac
     place.gateway.run("trigger", "app", "rare")
     quiet = doctor(place, "quiet")["quiet"]
     assert (quiet["state"], quiet["word"]) == ("waiting", "retrying")
-    assert quiet["what"].startswith("nothing listens there (") and quiet["what"].endswith(
-        "1 delivery waits for a retry"
-    )
-    assert quiet["hint"] == "start the receiver, or correct its `url`"
+    assert quiet["what"].startswith("connection refused (") and quiet["what"].endswith("1 delivery waits for a retry")
+    assert quiet["hint"] == "start the receiver, or correct the `url` of the destination"

@@ -73,7 +73,7 @@ def test_help_is_there_before_anyone_notices(tmp_path: Path) -> None:
 # -- wrong usage -----------------------------------------------------------------------------------------
 
 WRONG: Mapping[str, str] = {
-    "frob": "there is no verb 'frob'; one of: add, advise, ",
+    "frob": "there is no verb 'frob'; write one of: add, advise, ",
     "evnts": "there is no verb 'evnts'; did you mean 'events'?",
     "config": "'tidegate config' needs a verb: apply, diff, export, schema, show",
     "config aply": "there is no verb 'aply'; did you mean 'apply'?",
@@ -95,8 +95,8 @@ WRONG: Mapping[str, str] = {
     "replay --all --source a": "--all stands alone",
     "replay --state lost": "'lost' is not one of 'delivered', 'pending', 'exhausted', 'canceled'.",
     "keys create robot": "Missing option '--scope'. Choose from: read, publish, pull, write, admin",
-    "keys create robot --scope read --expires-in soon": "'soon' is no duration such as 100ms, 5s, 5m, 2h, 1d",
-    "pull shop/orders --max-age new": "'new' is no duration such as 100ms, 5s, 5m, 2h, 1d",
+    "keys create robot --scope read --expires-in soon": "'soon' is not a duration (examples: 100ms, 5s, 5m, 2h, 1d)",
+    "pull shop/orders --max-age new": "'new' is not a duration (examples: 100ms, 5s, 5m, 2h, 1d)",
     "keys create robot --scope all": "'all' is not one of 'read', 'publish', 'pull', 'write', 'admin'.",
     "trigger app order.made -d {": "'{' is no JSON: ",
     "trigger app order.made -d @none.json": "'none.json' cannot be read: no such file or directory",
@@ -114,7 +114,7 @@ def test_wrong_usage_is_told_on_one_line_with_the_help_to_call(tmp_path: Path, w
 def test_what_is_not_built_is_refused_by_name(tmp_path: Path, words: str) -> None:
     error = tidegate(tmp_path, *words.split()).refused("not_built", 2)
     assert f"'tidegate {' '.join(words.split()[:1])}" in error["what"]
-    assert "is not built in this release" in error["what"]
+    assert "is not available in this release" in error["what"]
 
 
 # -- which gateway ---------------------------------------------------------------------------------------
@@ -165,17 +165,17 @@ def test_a_local_file_that_is_broken_says_so(tmp_path: Path) -> None:
 # -- files -----------------------------------------------------------------------------------------------
 
 REFUSED: Mapping[str, tuple[str, str, str, str, str]] = {
-    "broken TOML": ("[egress\n", "config_invalid", "$", "gate.toml:1", "not TOML: "),
+    "broken TOML": ("[egress\n", "config_invalid", "$", "gate.toml:1", "the file is not valid TOML: "),
     "a table twice": ("[gateway]\n[gateway]\n", "config_invalid", "$", "gate.toml:2", "twice"),
     "no UTF-8": ("\n# \udcff\n", "config_invalid", "$", "gate.toml:2", "byte 0xff is not UTF-8"),
     "unknown key": ("[gatway]\n", "config_invalid", "$.gatway", "gate.toml:1", "unknown key 'gatway'"),
     "wrong type": (
         "[destinations.crm]\nurl = 5\n", "config_invalid", "$.destinations.crm.url", "gate.toml:2",
-        "expected a text, found a whole number 5",
+        "expected a string, found an integer 5",
     ),
     "unset variable": (
         '[destinations.crm]\n\nurl = "${env:CRM_URL}"\n', "config_invalid", "$.destinations.crm.url", "gate.toml:3",
-        "the variable CRM_URL is not set",
+        "the environment variable CRM_URL is not set",
     ),
     "unknown name": (
         '[sources.app.publish]\n[destinations.crm]\nurl = "https://crm.example.com"\n[routes.a]\nfrom = "app"\n'
@@ -184,7 +184,7 @@ REFUSED: Mapping[str, tuple[str, str, str, str, str]] = {
     "not built": ('[sources.a.imap]\nhost = "x"\n', "not_built", "$.sources.a.imap", "gate.toml:1", "'imap'"),
     "credentials in a URL": (
         '[destinations.crm]\nurl = "https://ann:pw-7391@crm.example.com"\n', "url_invalid", "$.destinations.crm.url",
-        "gate.toml:2", "the URL carries a user or a password",
+        "gate.toml:2", "the URL has a user or password",
     ),
 }  # fmt: skip
 
@@ -247,7 +247,7 @@ def test_check_counts_what_the_sample_has(tmp_path: Path) -> None:
     (tmp_path / "tidegate.toml").write_text(SAMPLE)
     told = tidegate(tmp_path, "check", "tidegate.toml", "--json", env=ENVIRON).json
     assert [line.partition(" - at ")[0] for line in told.pop("warnings")] == [
-        "nothing feeds this yet: the source has no webhook input, add [sources.NAME.webhook]"
+        "no webhook arrives yet, because the source has none; add [sources.NAME.webhook]"
     ]
     assert told == {"ok": True, "sources": 4, "destinations": 2, "routes": 2}
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.core.errors import ConfigError
-from tidegate.rules.outbound.addresses import AllowList, judge, parse_allow, parse_target
+from tidegate.rules.outbound.addresses import AllowList, blocked_reason, parse_allow, parse_target
 
 NONE = AllowList()
 NOBODY: frozenset[tuple[str, int]] = frozenset()
@@ -98,19 +98,19 @@ PASSED = [
 @pytest.mark.parametrize(("ip", "word"), REFUSED)
 def test_an_address_outside_the_public_internet_is_refused_with_its_word(ip: str, word: str) -> None:
     if ip == "2001::1":  # both inner addresses are refused; either word is right
-        assert judge(ip, 443, NONE, NOBODY) in ("unspecified", "reserved")
+        assert blocked_reason(ip, 443, NONE, NOBODY) in ("unspecified", "reserved")
     else:
-        assert judge(ip, 443, NONE, NOBODY) == word
+        assert blocked_reason(ip, 443, NONE, NOBODY) == word
 
 
 @pytest.mark.parametrize("ip", PASSED)
 def test_a_public_address_passes(ip: str) -> None:
-    assert judge(ip, 443, NONE, NOBODY) is None
+    assert blocked_reason(ip, 443, NONE, NOBODY) is None
 
 
 @pytest.mark.parametrize("ip", [ip for ip, word in REFUSED if word == "metadata"])
 def test_metadata_is_refused_even_when_everything_is_allowed(ip: str) -> None:
-    assert judge(ip, 80, EVERYTHING, NOBODY) == "metadata"
+    assert blocked_reason(ip, 80, EVERYTHING, NOBODY) == "metadata"
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -118,57 +118,57 @@ def test_what_python_calls_not_global_never_passes(number: int) -> None:
     """Our table may be stricter than the standard library's, never looser."""
     address = ipaddress.IPv4Address(number)
     if not address.is_global:
-        assert judge(str(address), 80, NONE, NOBODY) is not None
+        assert blocked_reason(str(address), 80, NONE, NOBODY) is not None
 
 
 @given(st.integers(0, 2**128 - 1))
 def test_what_python_calls_not_global_never_passes_in_version_six(number: int) -> None:
     address = ipaddress.IPv6Address(number)
     if not address.is_global and address.sixtofour is None and address.ipv4_mapped is None:
-        assert judge(str(address), 80, NONE, NOBODY) is not None
+        assert blocked_reason(str(address), 80, NONE, NOBODY) is not None
 
 
 @given(st.integers(0, 2**32 - 1))
 def test_an_inner_address_is_judged_as_if_it_stood_alone(number: int) -> None:
     inner = str(ipaddress.IPv4Address(number))
-    alone = judge(inner, 80, NONE, NOBODY)
+    alone = blocked_reason(inner, 80, NONE, NOBODY)
     for outer in (0xFFFF << 32 | number, 0x64FF9B << 96 | number, 0x2002 << 112 | number << 80):
-        assert judge(str(ipaddress.IPv6Address(outer)), 80, NONE, NOBODY) == alone
+        assert blocked_reason(str(ipaddress.IPv6Address(outer)), 80, NONE, NOBODY) == alone
 
 
 def test_allowed_networks_and_ports_pass_and_nothing_beside_them() -> None:
     allow = parse_allow(["127.0.0.1/32", "10.0.0.0/8:443", "[::1]/128:80", "fd00::/16", "192.168.1.7", "[fe80::1]"])
-    assert judge("127.0.0.1", 1, allow, NOBODY) is None
-    assert judge("::ffff:127.0.0.1", 1, allow, NOBODY) is None
-    assert judge("127.0.0.2", 1, allow, NOBODY) == "loopback"
-    assert judge("10.9.9.9", 443, allow, NOBODY) is None
-    assert judge("10.9.9.9", 80, allow, NOBODY) == "private"
-    assert judge("::1", 80, allow, NOBODY) is None
-    assert judge("::1", 81, allow, NOBODY) == "loopback"
-    assert judge("fd00::5", 9, allow, NOBODY) is None
-    assert judge("fd01::5", 9, allow, NOBODY) == "private"
-    assert judge("192.168.1.7", 9, allow, NOBODY) is None
-    assert judge("192.168.1.8", 9, allow, NOBODY) == "private"
-    assert judge("64:ff9b::127.0.0.1", 1, allow, NOBODY) == "loopback"  # another way to it, not named by the entry
+    assert blocked_reason("127.0.0.1", 1, allow, NOBODY) is None
+    assert blocked_reason("::ffff:127.0.0.1", 1, allow, NOBODY) is None
+    assert blocked_reason("127.0.0.2", 1, allow, NOBODY) == "loopback"
+    assert blocked_reason("10.9.9.9", 443, allow, NOBODY) is None
+    assert blocked_reason("10.9.9.9", 80, allow, NOBODY) == "private"
+    assert blocked_reason("::1", 80, allow, NOBODY) is None
+    assert blocked_reason("::1", 81, allow, NOBODY) == "loopback"
+    assert blocked_reason("fd00::5", 9, allow, NOBODY) is None
+    assert blocked_reason("fd01::5", 9, allow, NOBODY) == "private"
+    assert blocked_reason("192.168.1.7", 9, allow, NOBODY) is None
+    assert blocked_reason("192.168.1.8", 9, allow, NOBODY) == "private"
+    assert blocked_reason("64:ff9b::127.0.0.1", 1, allow, NOBODY) == "loopback"  # not named by the entry
 
 
 def test_our_own_listener_is_refused_though_allowed() -> None:
     own = frozenset({("127.0.0.1", 8420)})
     allow = parse_allow(["127.0.0.0/8", "0.0.0.0/8", "::/0"])
-    assert judge("127.0.0.1", 8420, allow, own) == "own_listener"
-    assert judge("::ffff:127.0.0.1", 8420, allow, own) == "own_listener"
-    assert judge("0.0.0.0", 8420, allow, own) == "own_listener"  # leads to loopback
-    assert judge("::", 8420, allow, own) == "own_listener"
-    assert judge("127.0.0.1", 8421, allow, own) is None
-    assert judge("127.0.0.2", 8420, allow, own) is None
+    assert blocked_reason("127.0.0.1", 8420, allow, own) == "own_listener"
+    assert blocked_reason("::ffff:127.0.0.1", 8420, allow, own) == "own_listener"
+    assert blocked_reason("0.0.0.0", 8420, allow, own) == "own_listener"  # leads to loopback
+    assert blocked_reason("::", 8420, allow, own) == "own_listener"
+    assert blocked_reason("127.0.0.1", 8421, allow, own) is None
+    assert blocked_reason("127.0.0.2", 8420, allow, own) is None
 
 
 @pytest.mark.parametrize("wildcard", ["0.0.0.0", "::"])
 def test_a_wildcard_listener_is_every_loopback_address(wildcard: str) -> None:
     own = frozenset({(wildcard, 8420)})
     for ip in ("127.0.0.1", "127.9.9.9", "::1", "0.0.0.0", "::ffff:127.0.0.1"):
-        assert judge(ip, 8420, EVERYTHING, own) == "own_listener"
-    assert judge("10.0.0.1", 8420, EVERYTHING, own) is None
+        assert blocked_reason(ip, 8420, EVERYTHING, own) == "own_listener"
+    assert blocked_reason("10.0.0.1", 8420, EVERYTHING, own) is None
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from tidegate.auth.http_basic import BasicAuth
 from tidegate.config.export import hide_secrets, to_toml
 from tidegate.config.problems import Problems
 from tidegate.config.spec import ApiInput, Config, Source
-from tidegate.config.validate import Judge
+from tidegate.config.validate import Validator
 from tidegate.core.spec import Auth
 from tidegate.kinds.webhook import WebhookDestination
 
@@ -35,7 +35,7 @@ def example(kind: AuthKind[Any]) -> Auth:
 
 def problems_of(auth: Auth, headers: dict[str, str] | None = None) -> list[str]:
     problems = Problems()
-    Judge(problems).auth(("auth",), auth, headers or {})
+    Validator(problems).auth(("auth",), auth, headers or {})
     return [error.message for error in problems.errors()]
 
 

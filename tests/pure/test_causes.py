@@ -16,12 +16,12 @@ def test_every_outcome_has_words_of_its_own_and_an_advice(outcome: str) -> None:
 
 
 def test_an_answer_is_told_by_its_status() -> None:
-    assert causes.why("http_error", 404) == "it answered 404"
+    assert causes.why("http_error", 404) == "the receiver answered 404"
     assert "path" in causes.what_to_do("http_error", 404)
     assert "secret" in causes.what_to_do("http_error", 401)
     assert "redirects are not followed" in causes.what_to_do("http_error", 308)
-    assert causes.what_to_do("http_error", 503) == "look at the receiver's own log"
-    assert causes.why("timeout", 200) == "it did not answer in time", "a cause stands above a status"
+    assert causes.what_to_do("http_error", 503) == "check the log of the receiver"
+    assert causes.why("timeout", 200) == "no answer before the timeout", "a cause stands above a status"
 
 
 def test_what_is_not_known_is_said_in_its_own_words_and_advises_nothing() -> None:
@@ -30,8 +30,8 @@ def test_what_is_not_known_is_said_in_its_own_words_and_advises_nothing() -> Non
 
 
 def test_what_to_do_about_a_refusal_names_the_source() -> None:
-    assert causes.after_refusal("signature_wrong", "code") == (
-        "compare `secret` of [sources.code.webhook] with the one that the provider shows"
+    assert causes.after_rejection("signature_wrong", "code") == (
+        "compare `secret` in [sources.code.webhook] with the secret that the provider shows"
     )
     signed = {
         Verification.SIGNATURE_MISSING,
@@ -40,5 +40,5 @@ def test_what_to_do_about_a_refusal_names_the_source() -> None:
         Verification.TOO_OLD,
         Verification.TOO_NEW,
     }
-    assert all(causes.after_refusal(verdict.value, "code") for verdict in signed)
-    assert causes.after_refusal("honeypot", "leads") == ""
+    assert all(causes.after_rejection(verdict.value, "code") for verdict in signed)
+    assert causes.after_rejection("honeypot", "leads") == ""

@@ -11,7 +11,7 @@ from tidegate.rules.outbound.circuit_breaker import (
     EVENTS_TO_OPEN,
     EVENTS_TO_OPEN_EARLY,
     MOST_EVENTS,
-    MOST_SUSPECTS,
+    MOST_KNOWN_FAILING,
     SUCCESSES_TO_CLOSE,
     BreakerState,
     CircuitBreaker,
@@ -289,11 +289,11 @@ def test_a_closed_breaker_stores_nothing_unless_it_knows_long_runs():
 
 def test_its_memory_is_bounded():
     breaker = CircuitBreaker()
-    for offset in range(1, 3 * MOST_SUSPECTS):
+    for offset in range(1, 3 * MOST_KNOWN_FAILING):
         result(breaker, offset, UNAVAILABLE, float(offset))
         if offset % 20 == 0:
             result(breaker, offset, OK, float(offset))
-    assert len(breaker._suspects) <= MOST_SUSPECTS
+    assert len(breaker._known_failing) <= MOST_KNOWN_FAILING
     for offset in range(10**6, 10**6 + 2 * MOST_EVENTS):
         result(breaker, offset, UNAVAILABLE, 10.0**6)
     assert len(breaker._failed) <= MOST_EVENTS

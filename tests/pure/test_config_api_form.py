@@ -76,7 +76,7 @@ def test_a_header_that_is_left_out_is_gone() -> None:
 
 @pytest.mark.parametrize("part", [{"auth": {"type": "bearer"}}, {"headers": {"X-Api-Key": {"set": True}}}])
 def test_a_credential_stays_with_its_origin(part: dict[str, object]) -> None:
-    with pytest.raises(ConfigError, match=r"credentials stay with https://crm.example.com"):
+    with pytest.raises(ConfigError, match=r"the credential is for https://crm.example.com"):
         decode_destination("crm", {"url": "https://evil.example.net/", **part}, CRM)
 
 
@@ -84,7 +84,7 @@ def test_a_credential_of_an_api_stays_with_its_origin() -> None:
     shop = CONFIG.sources["shop"]
     shown = hide_secrets(shop)
     shown["api"]["base_url"] = "https://evil.example.net"
-    with pytest.raises(ConfigError, match=r"credentials stay with https://shop.example.com"):
+    with pytest.raises(ConfigError, match=r"the credential is for https://shop.example.com"):
         decode_source("shop", shown, shop)
     shown["api"]["base_url"] = "https://shop.example.com/v2"
     api = decode_source("shop", shown, shop).api
@@ -104,7 +104,7 @@ def test_a_hidden_secret_without_one_to_keep_is_refused() -> None:
 )
 def test_a_hidden_chat_address_without_one_to_keep_is_refused(name: str, url: str) -> None:
     old = CONFIG.destinations["sales-channel"]
-    with pytest.raises(ConfigError, match="the address is hidden") as caught:
+    with pytest.raises(ConfigError, match="the URL is hidden") as caught:
         decode_destination(name, {**hide_secrets(old), "url": url}, old if name == "sales-channel" else None)
     assert caught.value.path == "$.url"
 
@@ -132,16 +132,16 @@ def test_the_query_of_an_address_is_hidden_and_kept_when_it_is_sent_back() -> No
     ["https://evil.example.net/hooks?...", "https://crm.example.com/other?...", "https://CRM.example.com/hooks?..."],
 )
 def test_the_query_of_an_address_does_not_go_to_another_one(url: str) -> None:
-    with pytest.raises(ConfigError, match="the address is hidden"):
+    with pytest.raises(ConfigError, match="the URL is hidden"):
         decode_destination("crm", {"url": url}, WebhookDestination(url=ADDRESS))
-    with pytest.raises(ConfigError, match="the address is hidden"):
+    with pytest.raises(ConfigError, match="the URL is hidden"):
         decode_destination(
             "crm", {"url": ADDRESS.partition("?")[0] + "?..."}, WebhookDestination(url="https://d.example.com")
         )
 
 
 def test_the_hidden_address_of_another_type_is_not_kept() -> None:
-    with pytest.raises(ConfigError, match="the address is hidden"):
+    with pytest.raises(ConfigError, match="the URL is hidden"):
         decode_destination(
             "crm", {"url": "https://crm.example.com/...", "type": "slack"}, WebhookDestination(url=ADDRESS)
         )
@@ -156,7 +156,7 @@ def test_the_hidden_address_of_another_type_is_not_kept() -> None:
     ],
 )
 def test_the_api_reads_no_placeholder(payload: dict[str, object]) -> None:
-    with pytest.raises(ConfigError, match="is read only in the file"):
+    with pytest.raises(ConfigError, match="cannot be used through the API"):
         decode_destination("d", payload)
 
 
@@ -189,7 +189,7 @@ def test_deep_payloads_are_refused_and_do_not_crash() -> None:
 
 @pytest.mark.parametrize("name", ["", "Crm", "a/b", "../x", "a" * 64, "x\n"])
 def test_a_name_fits_a_path(name: str) -> None:
-    with pytest.raises(ConfigError, match="is not allowed"):
+    with pytest.raises(ConfigError, match="is not a valid name"):
         decode_destination(name, {"url": "https://d.example.com"})
 
 

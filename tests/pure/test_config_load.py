@@ -18,7 +18,7 @@ def test_an_address_that_nothing_may_go_to_is_warned_of_where_it_stands() -> Non
     text += '[sources.s.api]\nbase_url = "http://[::1]:90"\n'
     environ = {"NEAR": "http://10.1.2.3/hooks"}
     assert load_text(text, "t.toml", environ).warnings == tuple(
-        f"nothing goes to this {word} address unless `allow` of [egress] has it - at $.{place} (t.toml:{line})"
+        f"requests to this {word} address are blocked; add it to `allow` in [egress] - at $.{place} (t.toml:{line})"
         for word, place, line in (
             ("loopback", "destinations.own.url", 5),
             ("private", "destinations.near.url", 7),
@@ -50,7 +50,7 @@ def test_a_feed_without_a_webhook_inlet_is_told_as_a_warning() -> None:
 def test_a_secret_that_is_not_there_yet_is_told_as_a_warning() -> None:
     (warning,) = load_text('[sources.p.webhook]\nverify = "stripe"\n', "t.toml", {}).warnings
     assert warning == (
-        "verify = 'stripe' has no secret yet, so all that comes is answered 401: add `secret`"
+        "verify = 'stripe' has no secret yet, so every request is answered 401; add `secret`"
         " - at $.sources.p.webhook (t.toml:1)"
     )
 
@@ -106,4 +106,4 @@ def test_deep_nesting_is_refused(text: str) -> None:
 
 def test_numbers_json_does_not_have_are_refused() -> None:
     text = MINIMAL + '[routes.r]\nfrom = "app"\nto = "crm"\nfilter = { data = { x = inf } }\n'
-    assert "inf is no number that JSON has" in rejections(text)[0]
+    assert "inf is not a JSON number" in rejections(text)[0]

@@ -33,19 +33,19 @@ TABLE: list[tuple[str, str, list[str]]] = [
         "a wrong type says what was found",
         '[destinations.crm]\nurl = "https://c.example.com"\nconcurrency = "8"\n',
         [
-            "error[config_invalid]: expected a whole number, found a text '8'"
+            "error[config_invalid]: expected an integer, found a string '8'"
             " - at $.destinations.crm.concurrency (t.toml:3)",
-            "hint: write a whole number here",
+            "hint: write an integer here",
         ],
     ),
     (
         "true is no number",
         '[destinations.crm]\nurl = "https://c.example.com"\nconcurrency = true\n',
         [
-            "error[config_invalid]: expected a whole number, found true or false true"
+            "error[config_invalid]: expected an integer, found true or false true"
             ""
             " - at $.destinations.crm.concurrency (t.toml:3)",
-            "hint: write a whole number here",
+            "hint: write an integer here",
         ],
     ),
     (
@@ -60,18 +60,18 @@ TABLE: list[tuple[str, str, list[str]]] = [
         "a duration has a unit",
         '[destinations.crm]\nurl = "https://c.example.com"\ntimeout = "15"\n',
         [
-            "error[config_invalid]: '15' is no duration such as 100ms, 5s, 5m, 2h, 1d"
+            "error[config_invalid]: '15' is not a duration (examples: 100ms, 5s, 5m, 2h, 1d)"
             " - at $.destinations.crm.timeout (t.toml:3)",
-            "hint: write it like that",
+            "hint: write it like the examples",
         ],
     ),
     (
         "a duration ends where it ends",
         '[destinations.crm]\nurl = "https://c.example.com"\ntimeout = "15s\\n"\n',
         [
-            "error[config_invalid]: '15s\\n' is no duration such as 100ms, 5s, 5m, 2h, 1d"
+            "error[config_invalid]: '15s\\n' is not a duration (examples: 100ms, 5s, 5m, 2h, 1d)"
             " - at $.destinations.crm.timeout (t.toml:3)",
-            "hint: write it like that",
+            "hint: write it like the examples",
         ],
     ),
     (
@@ -79,16 +79,16 @@ TABLE: list[tuple[str, str, list[str]]] = [
         '[destinations.crm]\nurl = "https://c.example.com"\ntimeout = "2d"\n',
         [
             "error[config_invalid]: '2d' is out of range - at $.destinations.crm.timeout (t.toml:3)",
-            "hint: write 100ms to 10m",
+            "hint: write a value from 100ms to 10m",
         ],
     ),
     (
         "a list's entry has its own place",
         '[destinations.crm]\nurl = "https://c.example.com"\nretry = [\n  "5s",\n  "5 minutes",\n]\n',
         [
-            "error[config_invalid]: '5 minutes' is no duration such as 100ms, 5s, 5m, 2h, 1d"
+            "error[config_invalid]: '5 minutes' is not a duration (examples: 100ms, 5s, 5m, 2h, 1d)"
             " - at $.destinations.crm.retry[1] (t.toml:5)",
-            "hint: write it like that",
+            "hint: write it like the examples",
         ],
     ),
     (
@@ -103,7 +103,8 @@ TABLE: list[tuple[str, str, list[str]]] = [
         "an unset variable is refused, and near ones are named",
         '[sources.p.webhook]\nverify = "stripe"\nsecret = "${env:STRIPE_SECRTE}"\n',
         [
-            "error[config_invalid]: the variable STRIPE_SECRTE is not set - at $.sources.p.webhook.secret (t.toml:3)",
+            "error[config_invalid]: the environment variable STRIPE_SECRTE is not set"
+            " - at $.sources.p.webhook.secret (t.toml:3)",
             "hint: did you mean 'STRIPE_SECRET'?",
         ],
     ),
@@ -111,7 +112,8 @@ TABLE: list[tuple[str, str, list[str]]] = [
         "an unset variable without a near one says how to set it",
         '[sources.p.webhook]\nverify = "stripe"\nsecret = "${env:OTHER}"\n',
         [
-            "error[config_invalid]: the variable OTHER is not set - at $.sources.p.webhook.secret (t.toml:3)",
+            "error[config_invalid]: the environment variable OTHER is not set"
+            " - at $.sources.p.webhook.secret (t.toml:3)",
             "hint: export OTHER=...",
         ],
     ),
@@ -128,7 +130,7 @@ TABLE: list[tuple[str, str, list[str]]] = [
         "another placeholder is refused",
         '[gateway]\npublic_url = "${secret:x}"\n',
         [
-            "error[config_invalid]: '${secret:x}' is neither ${env:NAME} nor ${file:PATH}"
+            "error[config_invalid]: '${secret:x}' is not ${env:NAME} or ${file:PATH}"
             " - at $.gateway.public_url (t.toml:2)",
             "hint: write $${ for a literal ${",
         ],
@@ -147,7 +149,7 @@ TABLE: list[tuple[str, str, list[str]]] = [
         [
             "error[config_invalid]: the secret of verify = 'stripe' is empty"
             " - at $.sources.p.webhook.secret (t.toml:3)",
-            "hint: check the variable it comes from",
+            "hint: check the variable or file that it comes from",
         ],
     ),
     (
@@ -165,14 +167,14 @@ TABLE: list[tuple[str, str, list[str]]] = [
         [
             "error[config_invalid]: 'data..id' is not a dotted path (example: data.object.id)"
             " - at $.destinations.d.ordered_by (t.toml:3)",
-            "hint: correct this value, then do the same again",
+            "hint: correct this value, then try again",
         ],
     ),
     (
         "a secret that cannot be one is refused and not shown",
         '[sources.p.webhook]\nverify = "standard-webhooks"\nsecret = "whsec_!!!hush"\n',
         [
-            "error[config_invalid]: the secret (13 letters) cannot be one of verify = 'standard-webhooks'"
+            "error[config_invalid]: the secret (13 characters) is not valid for verify = 'standard-webhooks'"
             " - at $.sources.p.webhook.secret (t.toml:3)",
             "hint: copy it from the provider again",
         ],
@@ -189,7 +191,7 @@ TABLE: list[tuple[str, str, list[str]]] = [
         "a signed URL needs the gateway's address",
         '[sources.p.webhook]\nverify = "twilio"\nsecret = "x"\n',
         [
-            "error[config_invalid]: 'twilio' signs the URL, but the gateway does not know its own"
+            "error[config_invalid]: 'twilio' signs the URL, but public_url is not set"
             " - at $.sources.p.webhook.verify (t.toml:2)",
             "hint: set public_url in [gateway]",
         ],
@@ -198,8 +200,8 @@ TABLE: list[tuple[str, str, list[str]]] = [
         "a source has a webhook or a form, not both",
         '[sources.p.webhook]\nverify = "none"\n[sources.p.form]\n',
         [
-            "error[config_invalid]: a source has a webhook or a form input, not both - at $.sources.p.form (t.toml:3)",
-            "hint: make a second source for the form",
+            "error[config_invalid]: the source has both a webhook and a form input - at $.sources.p.form (t.toml:3)",
+            "hint: move the form to a source of its own",
         ],
     ),
     (
@@ -207,14 +209,14 @@ TABLE: list[tuple[str, str, list[str]]] = [
         '[sources.p]\ndescription = "x"\n',
         [
             "error[config_invalid]: the source has no input - at $.sources.p (t.toml:1)",
-            "hint: add one of: webhook, form, publish, api",
+            "hint: add [sources.NAME.webhook], .form, .publish or .api",
         ],
     ),
     (
         "a resource needs something that feeds it",
         '[sources.p.publish]\n[sources.p.resources.orders]\npath = "/orders"\n',
         [
-            "error[config_invalid]: nothing feeds this resource: neither an API nor webhooks"
+            "error[config_invalid]: the resource has no data: the source has no API and no webhooks"
             " - at $.sources.p.resources.orders (t.toml:2)",
             "hint: add [sources.NAME.api]",
         ],
@@ -223,7 +225,7 @@ TABLE: list[tuple[str, str, list[str]]] = [
         "reconcile heals webhooks only",
         RESOURCE + 'reconcile = "1h"\n',
         [
-            "error[config_invalid]: 'reconcile' heals what webhooks missed, but no webhook feeds this resource"
+            "error[config_invalid]: 'reconcile' finds what webhooks missed, but this resource has no webhook"
             " - at $.sources.s.resources.o.reconcile (t.toml:5)",
             "hint: add webhook = { types = [...] }, or use poll",
         ],
@@ -232,7 +234,7 @@ TABLE: list[tuple[str, str, list[str]]] = [
         "deletes are confirmed by asking for one item",
         RESOURCE + 'poll = "1m"\ndeletes = { mode = "scan" }\n',
         [
-            "error[config_invalid]: deletes are confirmed by GET, but there is no item_path"
+            "error[config_invalid]: deletes are confirmed by GET, but item_path is not set"
             " - at $.sources.s.resources.o.deletes (t.toml:6)",
             'hint: add item_path, or confirm = "second_scan"',
         ],
@@ -241,9 +243,9 @@ TABLE: list[tuple[str, str, list[str]]] = [
         "an item's path has one hole for the key",
         RESOURCE + 'item_path = "/o/{key}"\n',
         [
-            "error[config_invalid]: unknown hole '{key}' in '/o/{key}'"
+            "error[config_invalid]: unknown placeholder '{key}' in '/o/{key}'"
             " - at $.sources.s.resources.o.item_path (t.toml:5)",
-            "hint: only item_path has a hole, and it is {id}",
+            "hint: the only placeholder is {id} in item_path",
         ],
     ),
     (
@@ -251,7 +253,7 @@ TABLE: list[tuple[str, str, list[str]]] = [
         '[sources.s.api]\nbase_url = "https://s.example.com/api"\n[sources.s.resources.o]\npath = "/../admin"\n',
         [
             "error[config_invalid]: '/../admin' leads out of base_url - at $.sources.s.resources.o.path (t.toml:4)",
-            "hint: leave '..' out",
+            "hint: remove '..'",
         ],
     ),
     (
@@ -262,22 +264,22 @@ TABLE: list[tuple[str, str, list[str]]] = [
     (
         "a route's destination exists",
         MINIMAL + '[routes.r]\nfrom = "*"\nto = ["crm", "chat"]\n',
-        ["error[config_invalid]: unknown destination 'chat' - at $.routes.r.to (t.toml:6)", "hint: one of: crm"],
+        ["error[config_invalid]: unknown destination 'chat' - at $.routes.r.to (t.toml:6)", "hint: write one of: crm"],
     ),
     (
         "a route's changes are of a resource",
         MINIMAL + '[routes.r]\nfrom = "app"\nto = "crm"\nchanges = ["orders"]\n',
         [
-            "error[config_invalid]: unknown resource 'orders' of app - at $.routes.r.changes[0] (t.toml:7)",
-            "hint: add one: [sources.NAME.resources.orders]",
+            "error[config_invalid]: unknown resource 'orders' in app - at $.routes.r.changes[0] (t.toml:7)",
+            "hint: add [sources.NAME.resources.orders]",
         ],
     ),
     (
         "a route that could match nothing is refused",
         MINIMAL + '[routes.r]\nfrom = "app"\nto = "crm"\ntypes = []\n',
         [
-            "error[config_invalid]: the list 'types' is empty, so nothing would match - at $.routes.r.types (t.toml:7)",
-            "hint: leave it out, or name one",
+            "error[config_invalid]: the list 'types' is empty, so nothing matches - at $.routes.r.types (t.toml:7)",
+            "hint: remove it, or add an entry",
         ],
     ),
     (
@@ -308,7 +310,7 @@ TABLE: list[tuple[str, str, list[str]]] = [
         "a lane begins at the end, the beginning or a time",
         DESTINATION + 'start = "yesterday"\n',
         [
-            "error[config_invalid]: 'yesterday' is neither 'end', 'beginning' nor a time"
+            "error[config_invalid]: 'yesterday' is not 'end', 'beginning' or a time"
             " - at $.destinations.c.start (t.toml:3)",
             'hint: write a time as "2026-11-24T12:00:00Z"',
         ],
@@ -317,25 +319,26 @@ TABLE: list[tuple[str, str, list[str]]] = [
         "our own headers are ours",
         DESTINATION + 'headers = { Webhook-Id = "x" }\n',
         [
-            "error[config_invalid]: the header 'Webhook-Id' is set by the gateway itself"
+            "error[config_invalid]: the header 'Webhook-Id' is set by Tidegate"
             " - at $.destinations.c.headers.Webhook-Id (t.toml:3)",
-            "hint: leave it out",
+            "hint: remove it",
         ],
     ),
     (
         "a name fits a path",
         "[sources.Shop.publish]\n",
         [
-            'error[config_invalid]: the name "Shop" is not allowed - at $.sources.Shop (t.toml:1)',
-            "hint: a name has small letters, digits, '-' and '_', 63 at most, and begins with a letter or digit",
+            'error[config_invalid]: "Shop" is not a valid name - at $.sources.Shop (t.toml:1)',
+            "hint: use lower-case letters, digits, '-' and '_': at most 63 characters, and the first one is a letter or"
+            " digit",
         ],
     ),
     (
         "text that is not TOML has a line",
         '[gateway]\npublic_url = "https://x\n',
         [
-            "error[config_invalid]: not TOML: illegal character '\\n' - at $ (t.toml:2)",
-            "hint: look at this line and the one before it",
+            "error[config_invalid]: the file is not valid TOML: illegal character '\\n' - at $ (t.toml:2)",
+            "hint: check this line and the one before it",
         ],
     ),
 ]
@@ -392,8 +395,8 @@ def test_an_unset_variable_does_not_hide_what_else_is_wrong() -> None:
     lines = rejections('[destinations.crm]\nurl = "${env:NOPE}"\nrate = "${env:NOPE}"\nspeed = 1\n')
     errors = [line.split(" - at ")[0] for line in lines if line.startswith("error")]
     assert errors == [
-        "error[config_invalid]: the variable NOPE is not set",
-        "error[config_invalid]: the variable NOPE is not set",
+        "error[config_invalid]: the environment variable NOPE is not set",
+        "error[config_invalid]: the environment variable NOPE is not set",
         "error[config_invalid]: unknown key 'speed'",
     ]
 
@@ -414,7 +417,7 @@ def test_a_refusal_of_a_transform_stands_at_its_route() -> None:
 def test_a_value_from_the_environment_is_never_shown() -> None:
     text = '[destinations.crm]\nurl = "https://c.example.com"\nrate = "${env:RATE}"\n'
     lines = rejections(text, {"RATE": "hush-hush"})
-    assert "'${env:RATE}' is no rate" in lines[0]
+    assert "'${env:RATE}' is not a rate" in lines[0]
     assert not any("hush" in line for line in lines)
 
 
@@ -430,7 +433,7 @@ def test_what_is_wrong_with_names_is_told_together_with_what_is_wrong_in_other_i
     text = MINIMAL + 'retry = ["1 s"]\n[routes.x]\nfrom = "ap"\nto = ["crm", "crn"]\n'
     told = [line for line in rejections(text) if line.startswith("error")]
     assert [line.partition("]: ")[2] for line in told] == [
-        "'1 s' is no duration such as 100ms, 5s, 5m, 2h, 1d - at $.destinations.crm.retry[0] (t.toml:4)",
+        "'1 s' is not a duration (examples: 100ms, 5s, 5m, 2h, 1d) - at $.destinations.crm.retry[0] (t.toml:4)",
         "unknown source 'ap' - at $.routes.x.from (t.toml:6)",
         "unknown destination 'crn' - at $.routes.x.to (t.toml:7)",
     ]

@@ -40,13 +40,17 @@ def test_a_destination_that_is_well_is_no_trouble_whatever_failed_before() -> No
 def test_one_that_fails_is_one_trouble_and_its_dead_letters_are_told_with_it() -> None:
     (one,) = found(OPEN, pending=1, exhausted=2)
     assert (one.state, one.word, one.since) == ("failing", "answers 404", "1970-01-01T00:00:01.000000Z")
-    assert one.what == "it answered 404; 1 delivery waits, 2 given up"
+    assert one.what == "the receiver answered 404; 1 delivery waits, 2 given up"
 
 
 def test_a_quiet_destination_whose_deliveries_all_wait_for_a_retry_is_a_trouble_with_why() -> None:
     (one,) = found(RETRIES, pending=2)
-    assert (one.state, one.word, one.hint) == ("waiting", "retrying", "start the receiver, or correct its `url`")
-    assert one.what == "nothing listens there (nobody there); 2 deliveries wait for a retry"
+    assert (one.state, one.word, one.hint) == (
+        "waiting",
+        "retrying",
+        "start the receiver, or correct the `url` of the destination",
+    )
+    assert one.what == "connection refused (nobody there); 2 deliveries wait for a retry"
     (since_a_restart,) = found(replace(RETRIES, outcome="", last_error=""), pending=1)
     assert since_a_restart.what == "1 delivery waits for a retry"
     assert since_a_restart.hint == "see why: tidegate test crm"

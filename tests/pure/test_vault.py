@@ -53,7 +53,7 @@ def test_the_key_file_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kept", [b"", b"short\n", b"\xff\x00" * 16, base64.b64encode(b"x" * 31), b"not base64" * 4])
 def test_a_key_file_that_holds_no_key_is_refused_and_left_as_it_is(tmp_path: Path, kept: bytes) -> None:
     (tmp_path / KEY_FILE).write_bytes(kept)
-    with pytest.raises(ConfigError, match=r"secret\.key is not base64 of 32 bytes"):
+    with pytest.raises(ConfigError, match=r"secret\.key is not the base64 encoding of 32 bytes"):
         open_vault(tmp_path, None)
     assert (tmp_path / KEY_FILE).read_bytes() == kept
 

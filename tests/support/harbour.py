@@ -56,7 +56,7 @@ def destination_rows() -> list[dict[str, Any]]:
                 "name": name, "type": kind, "owner": "file", "sign": sign, "word": word, "paused": paused,
                 "paused_at": ago(5400) if paused else None, "circuit_open": circuit != "closed", "circuit": circuit,
                 "circuit_at": ago(742) if circuit != "closed" else None, "probe_at": ago(-9) if circuit != "closed" else None, "hold_until": None,
-                "retrying": False, "fails": "it answered 503",
+                "retrying": False, "fails": "the receiver answered 503",
                 "advice": "Look at the receiver's own log.",
                 "in_flight": 2 if name == "crm" else 0, "rate": rate,
                 "host": host, "url": f"https://{host}/hooks", "delivered": done, "pending": pending,
@@ -140,8 +140,8 @@ TROUBLES = [
         name="warehouse",
         state="failing",
         word="answers 503",
-        what="it answered 503; 48 deliveries wait",
-        hint="look at the receiver's own log",
+        what="the receiver answered 503;  48 deliveries wait",
+        hint="check the log of the receiver",
         since=ago(742),
     ),
     Trouble(
@@ -248,12 +248,12 @@ def event_page(shown: str = "tree", data: Any = PAYLOAD) -> dict[str, Any]:
         deliveries=[
             delivery("crm", "delivered", [attempt(1, ago(699.8), 200)]),
             delivery("warehouse", "pending", [
-                attempt(1, ago(699), 503, error="it answered 503 Service Unavailable"),
+                attempt(1, ago(699), 503, error="the receiver answered 503 Service Unavailable"),
                 attempt(2, ago(693), None, "timeout", "no answer within 15 s"),
-                attempt(3, ago(388), 503, error="it answered 503 Service Unavailable"),
+                attempt(3, ago(388), 503, error="the receiver answered 503 Service Unavailable"),
             ], due=ago(-1412)),
             delivery("newsletter", "exhausted", [
-                attempt(1, ago(699), 500), attempt(2, ago(694), 500), attempt(3, ago(390), None, "refused", "nothing listens there"),
+                attempt(1, ago(699), 500), attempt(2, ago(694), 500), attempt(3, ago(390), None, "refused", "connection refused"),
             ], cause="http_error"),
         ],
         next=[],
@@ -307,7 +307,7 @@ def destination_page(index: int) -> dict[str, Any]:
         "routes": [{"name": "big-sales", "words": "from payments: types charge.succeeded, filtered, transformed"},
                    {"name": "order-changes", "words": "from shop: changes of orders"}],
         "oldest_at": ago(911) if row["pending"] else None,
-        "test": {"ok": False, "answer": "503", "error": "it answered 503 Service Unavailable", "took": "184 ms", "body": "maintenance"},
+        "test": {"ok": False, "answer": "503", "error": "the receiver answered 503 Service Unavailable", "took": "184 ms", "body": "maintenance"},
     }  # fmt: skip
 
 

@@ -12,6 +12,6 @@ from tidegate.core.errors import NotBuilt
 def listen(target: tuple[str, ...]) -> None:
     """Forward events to a local port (not built yet)."""
     raise NotBuilt(
-        "'tidegate listen' is not built in this release",
+        "'tidegate listen' is not available in this release",
         hint="add a destination with a local url, and its address to [egress] allow",
     )

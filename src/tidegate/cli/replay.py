@@ -139,7 +139,7 @@ def trigger(source: str, type_: str, payload: str, key: str | None, data: Path, 
         if error.code != "no_publish_input":
             raise
         raise NotBuilt(
-            f"{source!r} has no publish input, and 'tidegate trigger' by another one is not built in this release",
+            f"{source!r} has no publish input, and 'tidegate trigger' by another one is not available in this release",
             path=f"$.sources.{source}",
             hint=f"add [sources.{source}.publish]",
         ) from None

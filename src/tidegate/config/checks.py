@@ -1,8 +1,8 @@
-"""What the structs cannot say: names that refer to something, keys that contradict each other, ranges.
+"""Checks what the structs cannot express: references between items, keys that exclude each other, ranges.
 
-Owns the judgement of a whole `Config` and of a single item that came by the API. It compiles filters, texts
-and transforms only to learn whether they are right, and keeps nothing of it. Pure but for reading the
-provider files that ship with the package. Invariant: what passes here can be put in force without a refusal.
+Owns the checks of a whole `Config` and of a single item from the API. It compiles filters, templates and transforms
+only to find their errors. May not know the store. Pure, except that it reads the provider files of the package.
+Invariant: a configuration that passes can be applied without an error. Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tidegate.config.checks_source import check_source
 from tidegate.config.lines import Path
 from tidegate.config.problems import Problems, nearest
 from tidegate.config.spec import Config, Source
-from tidegate.config.validate import DAY, MILLISECOND, MINUTE, SECOND, Judge
+from tidegate.config.validate import DAY, MILLISECOND, MINUTE, SECOND, Validator
 from tidegate.core import clock, units
 from tidegate.core.errors import ConfigError
 from tidegate.core.spec import Destination, Route
@@ -26,36 +26,36 @@ _NONE: Mapping[str, Sequence[str]] = {}
 MIN_STORE_BYTES = 16 << 20
 
 
-def check_config(config: Config, problems: Problems, refused: Mapping[str, Sequence[str]] = _NONE) -> None:
-    """Everything of a whole configuration, items and references.
+def check_config(config: Config, problems: Problems, rejected: Mapping[str, Sequence[str]] = _NONE) -> None:
+    """Check a whole configuration: settings, items and references.
 
-    `refused`: names by their table of what the file has and `config` has not, because it was refused already.
+    `rejected`: by table, the names of items that the file has and `config` lacks, because they have errors already.
     """
-    judge = Judge(problems)
-    _settings(judge, config)
+    validator = Validator(problems)
+    _settings(validator, config)
     for name, source in config.sources.items():
-        check_source(judge, ("sources", name), source, config.gateway.public_url)
+        check_source(validator, ("sources", name), source, config.gateway.public_url)
     for name, destination in config.destinations.items():
-        _destination(judge, ("destinations", name), destination)
+        _destination(validator, ("destinations", name), destination)
     for name, route in config.routes.items():
-        _route(judge, ("routes", name), route)
-    _references(judge, config, refused)
-    _reachable(judge, config)
+        _route(validator, ("routes", name), route)
+    _references(validator, config, rejected)
+    _reachable(validator, config)
 
 
 def check_item(kind: str, name: str, item: Source | Destination | Route, problems: Problems) -> None:
-    """One item by itself, `kind` = source, destination or route; paths start at `$`. Names are not looked up."""
-    judge = Judge(problems)
+    """Check one item by itself, without references. `kind` is source, destination or route; paths start at `$`."""
+    validator = Validator(problems)
     if isinstance(item, Source):
-        check_source(judge, (), item, None)
+        check_source(validator, (), item, None)
     elif isinstance(item, Destination):
-        _destination(judge, (), item)
+        _destination(validator, (), item)
     else:
-        _route(judge, (), item)
+        _route(validator, (), item)
 
 
-def _reachable(judge: Judge, config: Config) -> None:
-    """Warns of addresses that stand in the file and are not allowed: all that goes there would be blocked."""
+def _reachable(validator: Validator, config: Config) -> None:
+    """Warn about addresses in the file that `allow` does not cover, because every request to them is blocked."""
     from tidegate.rules.outbound import addresses
 
     called: dict[Path, str] = {
@@ -68,67 +68,67 @@ def _reachable(judge: Judge, config: Config) -> None:
         allow = addresses.parse_allow(config.egress.allow)
         targets = {path: addresses.parse_target(url) for path, url in called.items()}
     except ConfigError:
-        return  # refused where it stands
+        return  # reported at its own path
     for path, target in targets.items():
         host = "127.0.0.1" if target.host == "localhost" else target.host
-        word = addresses.judge(host, target.port, allow, frozenset())
-        if word not in (None, "not_an_address"):
-            kind = str(word).replace("_", " ")
-            judge.problems.warn(path, f"nothing goes to this {kind} address unless `allow` of [egress] has it")
+        reason = addresses.blocked_reason(host, target.port, allow, frozenset())
+        if reason not in (None, "not_an_address"):
+            kind = str(reason).replace("_", " ")
+            validator.problems.warn(path, f"requests to this {kind} address are blocked; add it to `allow` in [egress]")
 
 
 # -- the gateway's own settings --------------------------------------------------------------------------
 
 
-def _settings(judge: Judge, config: Config) -> None:
+def _settings(validator: Validator, config: Config) -> None:
     from tidegate.rules.outbound.addresses import parse_allow
 
     if config.gateway.public_url:
-        judge.url(("gateway", "public_url"), config.gateway.public_url, bare=True)
+        validator.url(("gateway", "public_url"), config.gateway.public_url, bare=True)
     for number, host in enumerate(config.gateway.allowed_hosts):
         if not host or "/" in host or " " in host:
-            judge.add(
-                ("gateway", "allowed_hosts", number), f"{host!r} is no host name", "write it without scheme and path"
+            validator.add(
+                ("gateway", "allowed_hosts", number), f"{host!r} is not a host name", "write it without scheme and path"
             )
     for number, entry in enumerate(config.egress.allow):
-        judge.compiled(("egress", "allow", number), parse_allow, [entry])
+        validator.compiled(("egress", "allow", number), parse_allow, [entry])
     at: Path = ("retention",)
-    judge.duration((*at, "events"), config.retention.events, MINUTE, 3650 * DAY)
-    judge.duration((*at, "dedupe"), config.retention.dedupe, MINUTE, 365 * DAY)
+    validator.duration((*at, "events"), config.retention.events, MINUTE, 3650 * DAY)
+    validator.duration((*at, "dedupe"), config.retention.dedupe, MINUTE, 365 * DAY)
     if units.size_bytes(config.retention.size) < MIN_STORE_BYTES:
-        shown = judge.problems.show((*at, "size"), config.retention.size)
-        judge.add((*at, "size"), f"{shown} is out of range", "write 16MiB or more")
+        shown = validator.problems.show((*at, "size"), config.retention.size)
+        validator.add((*at, "size"), f"{shown} is out of range", "write 16MiB or more")
 
 
 # -- destinations ----------------------------------------------------------------------------------------
 
 
-def _destination(judge: Judge, path: Path, destination: Destination) -> None:
+def _destination(validator: Validator, path: Path, destination: Destination) -> None:
     from tidegate.rules.language.transforms import path_of
 
-    kind_of(destination).check(judge, path, destination)
-    judge.duration((*path, "timeout"), destination.timeout, 100 * MILLISECOND, 10 * MINUTE)
-    judge.rate((*path, "rate"), destination.rate)
-    judge.duration((*path, "retry_after_cap"), destination.retry_after_cap, SECOND, 7 * DAY)
-    judge.duration((*path, "give_up_after"), destination.give_up_after, MINUTE, 365 * DAY)
+    kind_of(destination).check(validator, path, destination)
+    validator.duration((*path, "timeout"), destination.timeout, 100 * MILLISECOND, 10 * MINUTE)
+    validator.rate((*path, "rate"), destination.rate)
+    validator.duration((*path, "retry_after_cap"), destination.retry_after_cap, SECOND, 7 * DAY)
+    validator.duration((*path, "give_up_after"), destination.give_up_after, MINUTE, 365 * DAY)
     if len(destination.retry) > MAX_RETRIES:
-        judge.add((*path, "retry"), f"{len(destination.retry)} waits are more than {MAX_RETRIES}", "write fewer")
+        validator.add((*path, "retry"), f"{len(destination.retry)} waits are too many", f"write at most {MAX_RETRIES}")
     for number, wait in enumerate(destination.retry):
-        judge.duration((*path, "retry", number), wait, MILLISECOND, 30 * DAY)
+        validator.duration((*path, "retry", number), wait, MILLISECOND, 30 * DAY)
     if destination.ordered_by:
-        judge.compiled((*path, "ordered_by"), path_of, destination.ordered_by, "$.ordered_by")
-    _start(judge, (*path, "start"), destination.start)
+        validator.compiled((*path, "ordered_by"), path_of, destination.ordered_by, "$.ordered_by")
+    _start(validator, (*path, "start"), destination.start)
 
 
-def _start(judge: Judge, path: Path, start: str) -> None:
+def _start(validator: Validator, path: Path, start: str) -> None:
     if start in ("end", "beginning"):
         return
     try:
         clock.parse_instant(start)
     except ValueError:
-        judge.add(
+        validator.add(
             path,
-            f"{judge.problems.show(path, start)} is neither 'end', 'beginning' nor a time",
+            f"{validator.problems.show(path, start)} is not 'end', 'beginning' or a time",
             'write a time as "2026-11-24T12:00:00Z"',
         )
 
@@ -136,67 +136,67 @@ def _start(judge: Judge, path: Path, start: str) -> None:
 # -- routes ----------------------------------------------------------------------------------------------
 
 
-def _route(judge: Judge, path: Path, route: Route) -> None:
+def _route(validator: Validator, path: Path, route: Route) -> None:
     from tidegate.rules.language.filters import compile_filter
     from tidegate.rules.language.patterns import compile_types
     from tidegate.rules.language.transforms import compile_transform
 
     for key, names in (("from", names_of(route.from_)), ("to", names_of(route.to))):
         if not names:
-            judge.add((*path, key), f"'{key}' is empty", "name at least one")
+            validator.add((*path, key), f"'{key}' is empty", "write at least one name")
         for number, name in enumerate(names):
             if name in names[:number]:
-                judge.add((*path, key, number), f"'{name}' is named twice", "name it once")
+                validator.add((*path, key, number), f"'{name}' is in the list twice", "remove one of them")
     for key, value in (("types", route.types), ("changes", route.changes)):
         if value is UNSET:
             continue
         if not value:
-            judge.add((*path, key), f"the list '{key}' is empty, so nothing would match", "leave it out, or name one")
+            validator.add((*path, key), f"the list '{key}' is empty, so nothing matches", "remove it, or add an entry")
     if route.types is not UNSET:
-        judge.compiled((*path, "types"), compile_types, route.types)
+        validator.compiled((*path, "types"), compile_types, route.types)
     if route.filter:
-        judge.compiled((*path, "filter"), compile_filter, route.filter, "$.filter", item=path)
+        validator.compiled((*path, "filter"), compile_filter, route.filter, "$.filter", item=path)
     if route.transform is not None:
-        judge.compiled((*path, "transform"), compile_transform, route.transform, item=path)
+        validator.compiled((*path, "transform"), compile_transform, route.transform, item=path)
 
 
 def names_of(value: str | list[str]) -> list[str]:
-    """A name or a list of them, as a list."""
+    """One name or a list of names, as a list."""
     return [value] if isinstance(value, str) else list(value)
 
 
-def _references(judge: Judge, config: Config, refused: Mapping[str, Sequence[str]]) -> None:
-    known = [*config.sources, *refused.get("sources", ())]
-    receivers = [*config.destinations, *refused.get("destinations", ())]
+def _references(validator: Validator, config: Config, rejected: Mapping[str, Sequence[str]]) -> None:
+    known = [*config.sources, *rejected.get("sources", ())]
+    receivers = [*config.destinations, *rejected.get("destinations", ())]
     for name, route in config.routes.items():
         path: Path = ("routes", name)
         sources = names_of(route.from_)
         if "*" in sources and len(sources) > 1:
-            judge.add((*path, "from"), "'*' stands with other names", 'write from = "*" alone')
-        _exist(judge, (*path, "from"), [s for s in sources if s != "*"], known, "source")
-        _exist(judge, (*path, "to"), names_of(route.to), receivers, "destination")
-        if route.changes is not UNSET and not ("*" in sources and refused.get("sources")):
-            _changes_exist(judge, (*path, "changes"), route, config)
+            validator.add((*path, "from"), "the list has '*' and other names", 'write from = "*"')
+        _exist(validator, (*path, "from"), [s for s in sources if s != "*"], known, "source")
+        _exist(validator, (*path, "to"), names_of(route.to), receivers, "destination")
+        if route.changes is not UNSET and not ("*" in sources and rejected.get("sources")):
+            _changes_exist(validator, (*path, "changes"), route, config)
 
 
-def _exist(judge: Judge, path: Path, names: list[str], known: Sequence[str], what: str) -> None:
+def _exist(validator: Validator, path: Path, names: list[str], known: Sequence[str], what: str) -> None:
     for name in names:
         if name not in known:
             hint = nearest(name, known, what)
             if not known:
-                hint = f"add one: [{what}s.{name}]"
-            judge.add(path, f"unknown {what} '{name}'", hint)
+                hint = f"add [{what}s.{name}]"
+            validator.add(path, f"unknown {what} '{name}'", hint)
 
 
-def _changes_exist(judge: Judge, path: Path, route: Route, config: Config) -> None:
+def _changes_exist(validator: Validator, path: Path, route: Route, config: Config) -> None:
     names = names_of(route.from_)
     if any(name != "*" and name not in config.sources for name in names):
-        return  # refused already; which resources it has is not known
+        return  # reported already; its resources are not known
     sources = (
         list(config.sources.values()) if "*" in names else [config.sources[n] for n in names if n in config.sources]
     )
     known = {resource for source in sources for resource in source.resources}
     for number, name in enumerate(route.changes or []):
         if name not in known and name != "*":
-            hint = nearest(name, known, "resource") if known else "add one: [sources.NAME.resources." + name + "]"
-            judge.add((*path, number), f"unknown resource '{name}' of {', '.join(names)}", hint)
+            hint = nearest(name, known, "resource") if known else f"add [sources.NAME.resources.{name}]"
+            validator.add((*path, number), f"unknown resource '{name}' in {', '.join(names)}", hint)

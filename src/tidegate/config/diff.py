@@ -1,7 +1,8 @@
-"""What differs between two configurations, in the words of the file. Pure; shows names of keys, never values.
+"""Finds the differences between two configurations. Pure.
 
-Owns the comparison for `config diff` and for the log line of an apply. Order matters only for routes, where
-the first that wants a destination decides the transform.
+Owns the comparison for `config diff` and for the log line of an apply. The order matters only for routes, because the
+first route that wants a destination decides the transform. Invariant: the result has names of keys and never values.
+Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ KINDS = (("source", "sources"), ("destination", "destinations"), ("route", "rout
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """One thing that is not the same. `fields` are dotted paths inside it, for `changed` only."""
+    """One difference. `fields` are dotted paths inside the item, only for `changed`."""
 
     kind: str  # "gateway", "egress", "retention", "source", "destination", "route"
     name: str  # "" for the first three
@@ -28,12 +29,12 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def diff(old: Config, new: Config) -> list[Difference]:
-    """From `old` to `new`: settings first, then items in the order of `new`, those that left at their kind's end."""
+    """From `old` to `new`: the settings, then the items in the order of `new`, with removed ones last of their kind."""
     return diff_trees(tree_of(old), tree_of(new))
 
 
 def diff_trees(old: Tree, new: Tree) -> list[Difference]:
-    """The same, of trees as the file has them (the API's hidden form too: then secrets compare as set or not set)."""
+    """As `diff`, for trees with the keys of the file. In trees with hidden secrets, these compare as set or not set."""
     found = []
     for kind in ("gateway", "egress", "retention"):
         fields = _changed(old.get(kind, {}), new.get(kind, {}), ())
@@ -61,7 +62,7 @@ def _items(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Di
 
 
 def _moved(old: list[str], new: list[str]) -> set[str]:
-    """Names that stand in another order among those both have."""
+    """The names in both lists whose order differs."""
     before = [name for name in old if name in new]
     after = [name for name in new if name in old]
     return {b for a, b in zip(before, after, strict=True) if a != b}
@@ -77,7 +78,7 @@ def _changed(old: Any, new: Any, path: tuple[str, ...]) -> list[str]:
 
 
 def _same(old: Any, new: Any) -> bool:
-    """`1` and `true` are not the same; `1` and `1.0` are."""
+    """Whether two values are equal in JSON: `1` and `true` differ, `1` and `1.0` are equal."""
     if isinstance(old, bool) != isinstance(new, bool):
         return False
     if isinstance(old, list) and isinstance(new, list):

@@ -1,8 +1,8 @@
-"""A configuration going out as TOML, and single items coming in by the API.
+"""Writes a configuration as TOML, and reads single items from the API.
 
-Owns the layout of exports and the names of the variables that stand for secrets in them. It knows neither
-HTTP nor the store. Invariants: an export holds no secret; the same configuration gives the same bytes; an
-export read back with its variables set gives the same configuration.
+Owns the layout of exports and the names of the variables that replace secrets. Knows neither HTTP nor the store.
+Invariants: an export has no secrets; the same configuration gives the same bytes; loading an export with its variables
+set gives the same configuration. Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from tidegate.config.secrets import (
     to_json,
     tree_of,
 )
-from tidegate.config.shape import check_shape
+from tidegate.config.shape import NAME_HINT, check_shape
 from tidegate.config.spec import Config, Source
 from tidegate.core.errors import ConfigError
 from tidegate.core.spec import Destination, Route
 from tidegate.kinds import AnyDestination, kind_named, with_type
 
-# Keys of the API's answer that are no keys of the configuration: a GET can be PUT back.
+# Keys that only the API's answer has. They are dropped, so that the answer of GET can be sent with PUT.
 READ_ONLY = frozenset({"name", "owner", "paused_at", "pause_reason", "health", "revision"})
 _RESOURCE: Mapping[str, Any] = {}
 _HEADERS: Mapping[str, Any] = {
@@ -46,6 +46,7 @@ _HEADERS: Mapping[str, Any] = {
     "routes": {"*": {}},
 }
 _PLACEHOLDER = re.compile(r"\$\{[^{}]*\}")
+_BODY_HINT = "send a JSON object with the keys of the file"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -53,28 +54,28 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
 def to_toml(config: Config) -> str:
-    """Items in the order they have in `config`; secrets as `${env:...}`. For part of it, pass a Config of that part."""
+    """The configuration as TOML, in order, with secrets as `${env:...}`. To export a part, pass a partial Config."""
     return toml.write(export_tree(config)[0], _HEADERS)
 
 
 def export_tree(config: Config) -> tuple[Tree, dict[str, str]]:
-    """(the tree that is written, variable -> secret that it stands for). The second is for tests and backups only."""
+    """(the tree that is written, the secret of each variable). The secrets are only for tests and backups."""
     variables: dict[str, str] = {}
     plain = tree_of(config)
     tree: Tree = _escaped(plain)
     for kind, prefix in (("sources", ""), ("destinations", "TO_")):
         for name, item in plain.get(kind, {}).items():
             address = open_address(item) if kind == "destinations" else ""
-            stand_in = _StandIn(prefix + name, dict(secret_places(item)), variables, address)
-            tree[kind][name] = replaced(tree[kind][name], stand_in.for_secret)
+            names = _VariableNames(prefix + name, dict(secret_places(item)), variables, address)
+            tree[kind][name] = replaced(tree[kind][name], names.for_secret)
     return tree, variables
 
 
-class _StandIn:
+class _VariableNames:
     """Names a variable for each secret of one item: PAYMENTS_WEBHOOK_SECRET, SHOP_API_TOKEN, TO_CRM_SECRET."""
 
     def __init__(self, name: str, secrets: dict[Path, Any], variables: dict[str, str], address: str) -> None:
-        """`address`: the part of the item's own that is no secret, "" when it is secret altogether."""
+        """`address`: the part of the item's URL that is not secret, "" when all of it is secret."""
         self.name = name
         self.secrets = secrets
         self.variables = variables
@@ -101,7 +102,7 @@ class _StandIn:
 
 
 def _escaped(node: Any) -> Any:
-    """Texts that look like a placeholder but came out of one, or by `$${`, are written so that they stay."""
+    """Escape `${...}` in values as `$${...}`, so that loading the export gives the same value."""
     if isinstance(node, str):
         return _PLACEHOLDER.sub(lambda match: "$" + match[0], node)
     if isinstance(node, dict):
@@ -117,10 +118,10 @@ _I = TypeVar("_I", Source, Destination, Route)
 
 
 def decode_source(name: str, payload: Tree | bytes, old: Source | None = None) -> Source:
-    """A source as PUT. `old`: what it replaces; its secrets are kept where the payload has none.
+    """The source of a PUT. `old` is the source that it replaces; its secrets are kept where the payload has none.
 
-    Raises ConfigError (ConfigRefused for several) for everything that the file would be refused for, and for `${...}`.
-    Whether the items it names are there is not judged here.
+    Raises ConfigError (ConfigRejected for several problems) for everything that is wrong in the file too, and for
+    `${...}`. Does not check whether the items that it names exist.
     """
     return _decode("source", name, payload, Source, old)
 
@@ -138,27 +139,29 @@ def decode_route(name: str, payload: Tree | bytes, old: Route | None = None) -> 
 def _decode(kind: str, name: str, payload: Tree | bytes, struct: type[_I], old: _I | None) -> _I:
     if not _NAME.fullmatch(name):
         raise ConfigError(
-            f"the name {name!r} is not allowed",
-            hint="a name has small letters, digits, '-' and '_', 63 at most, and begins with a letter or digit",
+            f"{name!r} is not a valid name",
+            hint=NAME_HINT,
         )
     tree = _tree(payload)
     if tree.get("name", name) != name:
         raise ConfigError(
-            f"the body names {tree['name']!r}, the address {name!r}", path="$.name", hint="leave 'name' out of the body"
+            f"the name in the body is {tree['name']!r}, but the one in the URL is {name!r}",
+            path="$.name",
+            hint="remove 'name' from the body",
         )
     own = kind_named(tree).spec if struct is Destination else struct
     known = {field.encode_name for field in msgspec.structs.fields(own)}
     tree = {key: value for key, value in tree.items() if key in known or key not in READ_ONLY}
     problems = Problems()
-    _refuse_placeholders(tree, (), problems)
-    problems.refuse()
+    _reject_placeholders(tree, (), problems)
+    problems.raise_found()
     tree = merge_secrets(tree, old)
     shape: Any = AnyDestination if struct is Destination else struct
     check_shape(tree, shape, problems)
-    problems.refuse()
+    problems.raise_found()
     item: _I = convert(tree, shape)
     check_item(kind, name, item, problems)
-    problems.refuse()
+    problems.raise_found()
     return item
 
 
@@ -167,26 +170,28 @@ def _tree(payload: Tree | bytes) -> Tree:
         try:
             payload = msgspec.json.decode(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise ConfigError(f"not JSON: {error}", hint="send a JSON object with the keys of the file") from None
+            raise ConfigError(f"the body is not JSON: {error}", hint=_BODY_HINT) from None
     if not isinstance(payload, dict):
-        raise ConfigError("expected an object", hint="send a JSON object with the keys of the file")
+        raise ConfigError("the body is not a JSON object", hint=_BODY_HINT)
     return payload
 
 
-def _refuse_placeholders(node: Any, path: Path, problems: Problems) -> None:
+def _reject_placeholders(node: Any, path: Path, problems: Problems) -> None:
     if len(path) > MAX_DEPTH:
-        raise ConfigError(f"nested deeper than {MAX_DEPTH}", path=dotted(path[:3]), hint="flatten it")
+        raise ConfigError(
+            f"the value is nested more than {MAX_DEPTH} levels deep", path=dotted(path[:3]), hint="flatten it"
+        )
     if isinstance(node, str):
         match = _PLACEHOLDER.search(node)
         if match:
-            hint = "send the value itself; variables and files are read only for tidegate.toml"
-            problems.add(path, f"{match[0]!r} is read only in the file", hint)
+            hint = "send the value itself; ${env:...} and ${file:...} work only in tidegate.toml"
+            problems.add(path, f"{match[0]!r} cannot be used through the API", hint)
     elif isinstance(node, dict):
         for key, value in node.items():
-            _refuse_placeholders(value, (*path, key), problems)
+            _reject_placeholders(value, (*path, key), problems)
     elif isinstance(node, list):
         for number, value in enumerate(node):
-            _refuse_placeholders(value, (*path, number), problems)
+            _reject_placeholders(value, (*path, number), problems)
 
 
 __all__ = [

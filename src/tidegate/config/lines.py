@@ -1,8 +1,8 @@
-"""Where in the file a key stands: a path such as ("sources", "shop", "api") to a line number.
+"""Finds the line of a key in the file: from a path such as ("sources", "shop", "api") to a line number.
 
-Owns a small scanner of TOML that `tomllib` has already accepted: table headers, dotted keys, inline tables
-and arrays. It knows nothing of what keys mean. Invariant: it never raises; on text it does not follow it
-stops and answers with the line of the nearest parent that it saw, at worst 1. It keeps no state.
+Owns a small scanner for TOML that `tomllib` has already accepted: table headers, dotted keys, inline tables and arrays.
+May not know what keys mean. Invariant: it never raises; on text that it cannot scan it stops, and the line is that of
+the nearest known parent, at worst 1. Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ class Lines:
 
     def __init__(self, text: str) -> None:
         scanner = _Scanner(text)
-        # Cut short, what was seen so far still answers for its children.
+        # If the scan stops early, the keys before that point still have their lines.
         with suppress(IndexError, ValueError, RecursionError):
             scanner.document()
         self._lines = scanner.lines
 
     def of(self, path: Sequence[str | int]) -> int:
-        """The line (from 1) of `path`, or of the nearest parent that stands in the file."""
+        """The line (from 1) of `path`, or of its nearest parent in the file."""
         for end in range(len(path), 0, -1):
             line = self._lines.get(tuple(path[:end]))
             if line is not None:
@@ -71,7 +71,7 @@ class _Scanner:
         return path
 
     def _resolve(self, path: Path) -> Path:
-        """`[[a]]` then `[a.b]` means the last table of `a`: put its number in."""
+        """Insert the index of the last table of `a` when `[a.b]` follows `[[a]]`."""
         out: Path = ()
         for part in path[:-1]:
             out = (*out, part)
@@ -94,7 +94,7 @@ class _Scanner:
     # -- keys and values ---------------------------------------------------------------------------------
 
     def _key(self) -> Path:
-        """A dotted key; ends before what follows it."""
+        """A dotted key; stops at the character after it."""
         parts: list[str | int] = []
         while True:
             self._skip_blank()
@@ -184,7 +184,7 @@ class _Scanner:
             self.at += 2 if self.text[self.at] == "\\" and quote == '"' else 1
         self.at += 3
         while self.at < len(self.text) and self.text[self.at] == quote:
-            self.at += 1  # up to two quotes may stand before the closing three
+            self.at += 1  # up to two quotes are allowed before the closing three
         text = self.text[start : self.at]
         self.line += text.count("\n")
         return text[3:-3]

@@ -1,8 +1,8 @@
-"""From a file to a `Config`: read, fill in `${env:NAME}` and `${file:PATH}`, check, convert.
+"""Loads a file into a `Config`: read, replace `${env:NAME}` and `${file:PATH}`, check, convert.
 
-Owns the order of these steps and what `${...}` means. The environment is handed in; this module does not
-read it. Invariant: a configuration that is returned is complete and consistent, and one that is refused names
-every problem that could be found, with FILE:LINE. Nothing is changed anywhere, so a crash leaves nothing.
+Owns the order of these steps and the meaning of `${...}`. The environment is an argument; this module does not read
+it. Invariant: a returned configuration is complete and consistent, and an error names every problem that could be
+found, with FILE:LINE. Crash: loading changes nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _AT_LINE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """`text` is the file as it was read; `warnings` are lines for a person, nothing that stops."""
+    """`text` is the content of the file; `warnings` are messages that do not stop the load."""
 
     config: Config
     text: str
@@ -41,22 +41,26 @@ class Loaded(msgspec.Struct, frozen=True):
 
 
 def load_file(path: FilePath, environ: Mapping[str, str]) -> Loaded:
-    """Raises ConfigError (ConfigRefused when there are several problems)."""
+    """Load a file. Raises ConfigError (ConfigRejected when there are several problems)."""
     name = str(path)
     hint = "tidegate init"
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise ConfigError(f"there is no file {name!r}", where=name, hint=hint, code="config_unreadable") from None
+        message = f"the file {name!r} does not exist"
+        raise ConfigError(message, where=name, hint=hint, code="config_unreadable") from None
     except OSError as error:
         raise ConfigError(
-            f"{name!r} cannot be read: {error.strerror}", where=name, hint=f"ls -l {name}", code="config_unreadable"
+            f"the file {name!r} cannot be read: {error.strerror}",
+            where=name,
+            hint=f"ls -l {name}",
+            code="config_unreadable",
         ) from None
     if len(data) > MAX_FILE_BYTES:
         raise ConfigError(
-            f"{name!r} has {len(data)} bytes, more than {MAX_FILE_BYTES}",
+            f"the file {name!r} has {len(data)} bytes; {MAX_FILE_BYTES} are allowed",
             where=name,
-            hint="define part of it through the API instead",
+            hint="define some of the items through the API",
             code="config_unreadable",
         )
     try:
@@ -70,62 +74,62 @@ def load_file(path: FilePath, environ: Mapping[str, str]) -> Loaded:
 
 
 def load_text(text: str, name: str, environ: Mapping[str, str], base: FilePath | None = None) -> Loaded:
-    """As `load_file`, of text that is called `name` in rejections; `${file:...}` is relative to `base`."""
+    """As `load_file`, for text that errors call `name`; `${file:...}` is relative to `base`."""
     raw = _parse(text, name)
     problems = Problems(name, text, raw)
     filled = _Filler(problems, environ, base or FilePath()).fill(raw, ())
-    # What could not be filled in is refused where it stands, and not a second time for its shape.
+    # A placeholder that cannot be replaced is one problem, and its value is not checked further.
     problems.ignore_further_at_known_paths()
     check_shape(filled, Config, problems)
     if len(problems):
-        _judge_the_others(filled, problems)
-    problems.refuse()
+        _check_the_others(filled, problems)
+    problems.raise_found()
     config = convert(filled, Config, name)
     check_config(config, problems)
-    problems.refuse()
+    problems.raise_found()
     return Loaded(config, text, tuple(problems.warnings))
 
 
-def _judge_the_others(filled: Mapping[str, Any], problems: Problems) -> None:
-    """Items of the right shape are judged beside those that are refused for theirs: one run names all that is wrong."""
+def _check_the_others(filled: Mapping[str, Any], problems: Problems) -> None:
+    """Check the items with a correct shape even when others have errors, so that one run reports all problems."""
     rest: dict[str, Any] = {}
-    refused: dict[str, list[str]] = {}
+    rejected: dict[str, list[str]] = {}
     for table in Config.__struct_fields__:
         part = filled.get(table, {})
         items = part if isinstance(part, dict) else {}
         if table in ("sources", "destinations", "routes"):
-            refused[table] = [name for name in items if problems.touch((table, name))]
-            rest[table] = {name: item for name, item in items.items() if name not in refused[table]}
+            rejected[table] = [name for name in items if problems.touch((table, name))]
+            rest[table] = {name: item for name, item in items.items() if name not in rejected[table]}
         elif problems.touch((table,)):
-            return  # a setting may be the reason for what looks wrong with an item
+            return  # a wrong setting can be the cause of further problems
         else:
             rest[table] = part
     try:
         config = convert(rest, Config)
     except ConfigError:
-        return  # what was found is refused anyhow
-    check_config(config, problems, refused)
+        return  # the problems found so far are reported
+    check_config(config, problems, rejected)
 
 
 def _parse(text: str, name: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        # tomllib of 3.11 tells the place only in its words.
+        # tomllib of Python 3.11 gives the place only in its message.
         match = _AT_LINE.search(str(error))
         line = int(match[1]) if match and match[1] else text.count("\n") + 1
         message = _AT_LINE.sub("", str(error))
         raise ConfigError(
-            f"not TOML: {message[:1].lower()}{message[1:]}",
+            f"the file is not valid TOML: {message[:1].lower()}{message[1:]}",
             where=f"{name}:{line}",
-            hint="look at this line and the one before it",
+            hint="check this line and the one before it",
         ) from None
     except RecursionError:
-        raise ConfigError("tables or lists are nested too deep", where=f"{name}:1", hint="flatten it") from None
+        raise ConfigError("tables or lists are nested too deeply", where=f"{name}:1", hint="flatten them") from None
 
 
 class _Filler:
-    """Replaces `${env:NAME}` and `${file:PATH}` in every text; `$${` stands for a literal `${`."""
+    """Replaces `${env:NAME}` and `${file:PATH}` in every string; `$${` is a literal `${`."""
 
     def __init__(self, problems: Problems, environ: Mapping[str, str], base: FilePath) -> None:
         self.problems = problems
@@ -134,7 +138,7 @@ class _Filler:
 
     def fill(self, value: Any, path: Path) -> Any:
         if len(path) > MAX_DEPTH:
-            self.problems.add(path[:3], f"tables or lists are nested deeper than {MAX_DEPTH}", "flatten it")
+            self.problems.add(path[:3], f"tables or lists are nested more than {MAX_DEPTH} levels deep", "flatten them")
             return None
         if isinstance(value, str):
             return _PLACEHOLDER.sub(lambda match: self._one(match, path), value)
@@ -145,7 +149,7 @@ class _Filler:
         if isinstance(value, datetime | date | time):
             return value.isoformat().replace("+00:00", "Z")
         if isinstance(value, float) and not math.isfinite(value):
-            self.problems.add(path, f"{value} is no number that JSON has", "write a finite number")
+            self.problems.add(path, f"{value} is not a JSON number", "write a finite number")
         return value
 
     def _one(self, match: re.Match[str], path: Path) -> str:
@@ -159,29 +163,27 @@ class _Filler:
             similar = [known for known in self.environ if known.startswith(name[:3])]
             near = nearest(name, similar, "variable") if similar else ""
             hint = near if near.startswith("did you mean") else f"export {name}=..."
-            self.problems.add(path, f"the variable {name} is not set", hint)
+            self.problems.add(path, f"the environment variable {name} is not set", hint)
         elif kind == "file" and name:
             return self._file(name, path)
         else:
-            self.problems.add(
-                path, f"{whole!r} is neither ${{env:NAME}} nor ${{file:PATH}}", "write $${ for a literal ${"
-            )
+            self.problems.add(path, f"{whole!r} is not ${{env:NAME}} or ${{file:PATH}}", "write $${ for a literal ${")
         return ""
 
     def _text(self, value: str, name: str, path: Path) -> str:
-        if value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value):
+        if value.isascii() or not any("\ud800" <= one <= "\udfff" for one in value):
             return value
-        self.problems.add(path, f"the variable {name} is not UTF-8 text", f"export {name}=...")
+        self.problems.add(path, f"the environment variable {name} is not UTF-8", f"export {name}=...")
         return ""
 
     def _file(self, name: str, path: Path) -> str:
-        """The file's text without the one newline that editors put at its end."""
+        """The text of the file without the newline that editors write at its end."""
         try:
             with (self.base / name).open("rb") as file:
                 data = file.read(MAX_SECRET_BYTES + 1)
             if len(data) > MAX_SECRET_BYTES:
                 self.problems.add(
-                    path, f"the file {name!r} has more than {MAX_SECRET_BYTES} bytes", "name another file"
+                    path, f"the file {name!r} has more than {MAX_SECRET_BYTES} bytes", "use a smaller file"
                 )
                 return ""
             text = data.decode()
@@ -189,7 +191,7 @@ class _Filler:
             self.problems.add(path, f"the file {name!r} cannot be read: {error.strerror}", f"ls -l {self.base / name}")
             return ""
         except ValueError:
-            self.problems.add(path, f"the file {name!r} is not UTF-8 text", "name a text file")
+            self.problems.add(path, f"the file {name!r} is not UTF-8", "use a text file in UTF-8")
             return ""
         return text.removesuffix("\n").removesuffix("\r")
 
@@ -198,7 +200,7 @@ _S = TypeVar("_S", bound=msgspec.Struct)
 
 
 def convert(value: Any, struct: type[_S], name: str = "") -> _S:
-    """The strict conversion after `check_shape` found nothing; it has the last word on what is accepted."""
+    """The strict conversion after `check_shape` found nothing. It decides what is accepted."""
     if struct is Config and isinstance(value.get("destinations"), dict):
         value = {**value, "destinations": {name: with_type(one) for name, one in value["destinations"].items()}}
     try:

@@ -1,8 +1,8 @@
-"""What is wrong with a configuration, collected, so that one run names everything.
+"""Collects the problems of a configuration, so that one run reports all of them.
 
-Owns the wording that all errors share: the value seen, the path, FILE:LINE and the nearest known name.
-It may not know what keys mean. Invariant: a value that came through `${...}` or stands under a secret's key
-is never shown; what is shown is the text as the user wrote it. It keeps nothing between runs.
+Owns what all errors have in common: the value, the path, FILE:LINE and the nearest known name. It may not know what
+keys mean. Invariant: the value of a secret's key, or a value from `${...}`, is never shown; other values are shown as
+the user wrote them. Crash: nothing is kept between runs.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from tidegate.rules.inbound.redaction import is_credential
 # Keys whose values are secret: of webhook inputs, and of every kind of credential and destination.
 SECRET_KEYS = frozenset({"secret"}) | auth.SECRET_FIELDS | kinds.SECRET_FIELDS
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_SHOWN_LETTERS = 60
+_SHOWN_CHARACTERS = 60
 
 
 def dotted(path: Sequence[str | int]) -> str:
-    """`$.sources.shop.retry[0]`; parts that are no bare TOML key are quoted."""
+    """`$.sources.shop.retry[0]`; parts that are not bare TOML keys are quoted."""
     out = "$"
     for part in path:
         if isinstance(part, int):
@@ -36,15 +36,15 @@ def dotted(path: Sequence[str | int]) -> str:
 
 
 def nearest(seen: str, known: Iterable[str], what: str) -> str:
-    """The hint for a name that is not known: the nearest one, else what there is."""
+    """The hint for an unknown name: the nearest known one, else a list of the known ones."""
     names = sorted(set(known))
     match = difflib.get_close_matches(seen, names, n=1, cutoff=0.6)
     if match:
         return f"did you mean '{match[0]}'?"
     if not names:
-        return f"there is no {what} yet"
+        return f"no {what} is defined yet"
     listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-    return f"known here: {listed}" if what == "key" else f"one of: {listed}"
+    return f"the keys here are: {listed}" if what == "key" else f"write one of: {listed}"
 
 
 def _parts(path: str) -> Path:
@@ -55,8 +55,8 @@ def _parts(path: str) -> Path:
     )
 
 
-class ConfigRefused(ConfigError):
-    """All that is wrong with one configuration; reads as the first, `problems` has every one, by line."""
+class ConfigRejected(ConfigError):
+    """Several problems of one configuration. Reads as the first one; `problems` has all of them, by line."""
 
     def __init__(self, problems: Sequence[ConfigError]) -> None:
         first = problems[0]
@@ -67,7 +67,7 @@ class ConfigRefused(ConfigError):
 
 
 class Problems:
-    """Collects rejections. `raw` is the parsed text before `${...}` was filled in; None for what came by the API."""
+    """Collects problems. `raw` is the parsed file before `${...}` was replaced; None for an item from the API."""
 
     def __init__(self, name: str = "", text: str | None = None, raw: Any = None) -> None:
         self.name = name
@@ -95,22 +95,24 @@ class Problems:
             self._found.append((self.line(path), error))
 
     def ignore_further_at_known_paths(self) -> None:
-        """From now on, a place that was refused already is not refused again for what follows from it."""
+        """From now on, ignore further problems at paths that already have one, because they follow from it."""
         self._settled = frozenset(error.path for _, error in self._found)
 
     def touch(self, path: Path) -> bool:
-        """Whether something was refused at `path` or below it."""
+        """Whether there is a problem at `path` or below it."""
         place = dotted(path)
         return any(error.path == place or error.path.startswith((f"{place}.", f"{place}[")) for _, error in self._found)
 
     def not_built(self, path: Path, what: str, hint: str) -> None:
-        error = NotBuilt(f"{what} is not built in this release", path=dotted(path), where=self.where(path), hint=hint)
+        error = NotBuilt(
+            f"{what} is not available in this release", path=dotted(path), where=self.where(path), hint=hint
+        )
         self._keep(path, error)
 
     def take(self, path: Path, error: ConfigError, item: Path | None = None) -> None:
-        """A refusal from a compiler of rules: keep its words, and place it at `path`.
+        """Add the error of a compiler of `rules`, with its message, at `path`.
 
-        With `item`, where the source or route stands, a path of the error's own (`$.filter.data`) is below that.
+        With `item`, the path of the source or route, the error's own path (`$.filter.data`) is below that path.
         """
         if item is not None and error.path.startswith("$."):
             path = (*item, *_parts(error.path))
@@ -122,7 +124,7 @@ class Problems:
         self.warnings.append(f"{message} - at {dotted(path)}" + (f" ({place})" if place else ""))
 
     def show(self, path: Path, value: Any = None) -> str:
-        """The value at `path` as the user wrote it, short, in quotes; secrets only by kind."""
+        """The value at `path` as the user wrote it, shortened and quoted; of a secret only its type."""
         if any(isinstance(part, str) and part in SECRET_KEYS for part in path) or (
             "headers" in path and isinstance(path[-1], str) and is_credential(path[-1].lower())
         ):
@@ -132,10 +134,10 @@ class Problems:
         if isinstance(seen, dict):
             return "a table"
         text = repr(seen) if isinstance(seen, str) else json.dumps(seen, default=str)
-        return text if len(text) <= _SHOWN_LETTERS else text[: _SHOWN_LETTERS - 3] + "..."
+        return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 3] + "..."
 
     def written(self, path: Path) -> Any:
-        """What the file has at `path`, before `${...}` was filled in; None for nothing, and when the API was asked."""
+        """The value at `path` in the file, before `${...}` was replaced; None without a value or a file."""
         node = self.raw
         for part in path:
             if isinstance(node, dict) and isinstance(part, str):
@@ -147,7 +149,7 @@ class Problems:
         return node
 
     def errors(self) -> list[ConfigError]:
-        """By line, in the order found on one line, each once."""
+        """The problems by line, without duplicates."""
         seen: set[tuple[str, str]] = set()
         out = []
         for _, error in sorted(self._found, key=lambda pair: pair[0]):
@@ -156,24 +158,24 @@ class Problems:
                 out.append(error)
         return out
 
-    def refuse(self) -> None:
-        """Raise what was collected; nothing when all is well."""
+    def raise_found(self) -> None:
+        """Raise what was collected, if anything."""
         found = self.errors()
         if len(found) == 1:
             raise found[0]
         if found:
-            raise ConfigRefused(found)
+            raise ConfigRejected(found)
 
 
 def kind_of(value: Any) -> str:
-    """A value's kind in a user's words."""
+    """The type of a value, as a user calls it."""
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "true or false"
     for type_, words in (
-        (str, "a text"),
-        (int, "a whole number"),
+        (str, "a string"),
+        (int, "an integer"),
         (float, "a number"),
         (list, "a list"),
         (dict, "a table"),

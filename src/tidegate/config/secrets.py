@@ -1,8 +1,8 @@
-"""Which parts of a source or destination are secret: hiding them, keeping them, standing in for them.
+"""Finds the secrets of a source or destination, hides them in answers, and keeps them on updates.
 
-Owns the list of secret-bearing keys in their places. It works on plain trees (the JSON form of the structs)
-and never logs or stores. Invariants: what `hide` returns holds no secret; a kept credential stays with the
-origin it was given for, so that a person who may change an address cannot have it sent elsewhere.
+Owns the list of keys that hold secrets. It works on plain trees (the JSON form of the structs) and never logs or
+stores. Invariants: the result of `hide` has no secrets; a credential is kept only for the origin that it was given for,
+so a person who may change an address cannot have the credential sent elsewhere. Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ Tree = dict[str, Any]
 
 
 def tree_of(struct: msgspec.Struct) -> Tree:
-    """The JSON form in the order of the struct, secrets in the clear; what equals its default is left out.
+    """The JSON form in the order of the struct, with its secrets; values that equal the default are left out.
 
-    msgspec's own `omit_defaults` compares strings by identity, so a default that was written out would stay.
+    msgspec's `omit_defaults` compares strings by identity, so it would keep a default that the user wrote out.
     """
     out: Tree = {}
     config = struct.__struct_config__
@@ -56,7 +56,7 @@ def _plain(value: Any) -> Any:
 
 
 def secret_places(tree: Tree) -> Iterator[tuple[Path, Any]]:
-    """(path, value) of every secret of one source or destination, in its own order."""
+    """(path, value) of every secret of one source or destination, in order."""
     yield from _places(tree, ())
 
 
@@ -105,12 +105,12 @@ def open_address(destination: Tree) -> str:
 
 
 def masked(destination: Tree) -> str:
-    """`https://hooks.slack.com/...`, `https://crm.example.com/hooks?...`: an address that holds a secret, as shown."""
+    """A URL with its secret part hidden: `https://hooks.slack.com/...`, `https://crm.example.com/hooks?...`."""
     return (open_address(destination) or f"{origin_of(destination['url'])}/") + MASK
 
 
 def origin_of(url: Any) -> str:
-    """`https://host:port`, lower case; "" when it is none."""
+    """The origin `https://host:port` in lower case; "" when the value is not a URL."""
     try:
         parts = urlsplit(url if isinstance(url, str) else "")
         port = parts.port
@@ -132,10 +132,10 @@ def _marker(value: Any) -> Tree:
 
 
 def merge_secrets(new: Tree, old: msgspec.Struct | None) -> Tree:
-    """`new` (from a PUT) with the secrets that it leaves out, or gives back hidden, taken from `old`.
+    """`new` (from a PUT) with the secrets of `old` where it leaves them out or has them hidden.
 
-    A signing secret is kept whenever it is left out; a credential (auth, headers, params) only while the
-    table it stands in is there and the address has the same origin. ConfigError for a hidden one that cannot be kept.
+    A signing secret is kept whenever it is left out. A credential (auth, headers, params) is kept only while its table
+    is present and the URL has the same origin. ConfigError for a hidden secret that cannot be kept.
     """
     out = copy.deepcopy(new)
     before = tree_of(old) if isinstance(old, Source | Destination) else {}
@@ -164,7 +164,7 @@ def merge_secrets(new: Tree, old: msgspec.Struct | None) -> Tree:
 
 
 def _signs_no_more(path: Path, before: Tree, after: Tree) -> bool:
-    """The secret of a destination that became another type, or of a webhook that is no longer verified."""
+    """Whether the secret is not needed: the destination has a new type, or the webhook is no longer verified."""
     if path == ("secret",):
         return kind_named(after) is not kind_named(before)
     return path == ("webhook", "secret") and bool(after["webhook"].get("verify") == "none")
@@ -175,15 +175,15 @@ def _same_origin(path: Path, before: Tree, after: Tree) -> None:
         was, is_ = _get(before, (*owner, key)), _get(after, (*owner, key))
         if was is not None and is_ is not None and origin_of(was) != origin_of(is_):
             raise ConfigError(
-                f"credentials stay with {origin_of(was)}; the new address is at {origin_of(is_) or 'no origin'}",
+                f"the credential is for {origin_of(was)}, but the new URL is at {origin_of(is_) or 'no origin'}",
                 path=dotted(path),
-                hint=f"send '{path[-1]}' again with the new address",
+                hint=f"send '{path[-1]}' together with the new URL",
             )
 
 
 def _no_marker_left(node: Any, path: Path) -> None:
     if is_marker(node) and path and path[0] not in ("filter", "transform"):
-        raise ConfigError("there is no secret to keep here", path=dotted(path), hint="send the secret itself")
+        raise ConfigError("the secret is hidden, but none is stored", path=dotted(path), hint="send the secret itself")
     if isinstance(node, dict):
         for key, value in node.items():
             _no_marker_left(value, (*path, key))
@@ -191,7 +191,7 @@ def _no_marker_left(node: Any, path: Path) -> None:
 
 def _no_mask_left(new: Tree) -> None:
     if isinstance(new.get("url"), str) and new["url"] == masked(new):
-        raise ConfigError("the address is hidden, and there is none to keep here", path="$.url", hint="send it whole")
+        raise ConfigError("the URL is hidden, but none is stored", path="$.url", hint="send the whole URL")
 
 
 def _get(tree: Any, path: Path) -> Any:

@@ -1,8 +1,8 @@
-"""Whether a parsed value has the shape of a struct: every unknown key, wrong type and missing key at once.
+"""Checks that a parsed value fits a struct, and reports every unknown key, wrong type and missing key at once.
 
-Owns the walk over the structs of a configuration by `msgspec.inspect`, so that the structs stay the only
-definition. msgspec's own conversion stops at the first error and leaves the names of tables out of its
-paths; it still runs afterwards, strictly, and has the last word. Pure: reads no file, and knows no meaning of keys.
+Owns the walk over the structs of a configuration with `msgspec.inspect`, so that the structs stay the only definition.
+msgspec's own conversion stops at the first error and leaves names of tables out of its paths; it still runs afterwards
+and decides. May not know what keys mean. Pure. Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tidegate.config.lines import Path
 from tidegate.config.problems import Problems, kind_of, nearest
 from tidegate.core import spec as model
 
-# What the contract names and this release lacks: (struct, key) or (struct, tag) -> what to do instead.
+# Planned keys and types that this release does not have: (struct, key) or (struct, tag) -> what to do instead.
 KEYS_NOT_BUILT: dict[tuple[str, str], str] = {
     ("Source", "imap"): "let the mail provider call a webhook input instead",
     ("Resource", "resolve"): "name the parent in `path`, one resource for each parent",
@@ -51,16 +51,19 @@ MISSING_HINTS: dict[tuple[str, str], str] = {
     ("ApiInput", "base_url"): 'add base_url = "https://..."',
     ("Resource", "path"): 'add path = "/..."',
 }
-_FORMS = {
-    r"(ms|s|m|h|d)$": "is no duration such as 100ms, 5s, 5m, 2h, 1d",
-    r"/(s|m|h|d)$": "is no rate such as 50/s, 1000/h",
-    r"(B|KiB|MiB|GiB)$": "is no size such as 64KiB, 1MiB",
+_FORMATS = {
+    r"(ms|s|m|h|d)$": "is not a duration (examples: 100ms, 5s, 5m, 2h, 1d)",
+    r"/(s|m|h|d)$": "is not a rate (examples: 50/s, 1000/h)",
+    r"(B|KiB|MiB|GiB)$": "is not a size (examples: 64KiB, 1MiB)",
 }
 
 
+NAME_HINT = "use lower-case letters, digits, '-' and '_': at most 63 characters, and the first one is a letter or digit"
+
+
 def check_shape(value: Any, struct: Any, problems: Problems, path: Path = ()) -> None:
-    """Adds one problem for each place where `value` does not fit `struct`, a struct or a union of tagged ones."""
-    _Walk(problems).value(value, _info(struct), path)
+    """Add one problem for each place where `value` does not fit `struct`, a struct or a union of tagged ones."""
+    _ShapeChecker(problems).value(value, _info(struct), path)
 
 
 @lru_cache(maxsize=64)
@@ -68,7 +71,7 @@ def _info(struct: Any) -> inspect.Type:
     return inspect.type_info(struct)
 
 
-class _Walk:
+class _ShapeChecker:
     def __init__(self, problems: Problems) -> None:
         self.problems = problems
 
@@ -123,7 +126,7 @@ class _Walk:
         tags = {str(info.tag): info for info in structs}
         tag = value.get(tag_field, getattr(structs[0].cls, "default_tag", None))
         if tag is None:
-            self.problems.add(path, f"the key '{tag_field}' is missing", f"one of: {', '.join(sorted(tags))}")
+            self.problems.add(path, f"the key '{tag_field}' is missing", f"write one of: {', '.join(sorted(tags))}")
         elif isinstance(tag, str) and tag in tags:
             self.struct(value, tags[tag], path, structs)
         else:
@@ -157,7 +160,7 @@ class _Walk:
             if value not in info.values or isinstance(value, bool):
                 words = [str(word) for word in info.values]
                 self.problems.add(
-                    path, f"{self.problems.show(path, value)} is not allowed here", nearest(str(value), words, "word")
+                    path, f"{self.problems.show(path, value)} is not allowed here", nearest(str(value), words, "value")
                 )
         else:
             self._scalar(value, info, path)
@@ -178,7 +181,7 @@ class _Walk:
         if structs and not others:
             self._expected("a table", value, path)
         else:
-            self._expected("a text or a list" if not structs else "a text or a table", value, path)
+            self._expected("a string or a list" if not structs else "a string or a table", value, path)
 
     def _dict(self, value: Any, info: inspect.DictType, path: Path) -> None:
         if not isinstance(value, dict):
@@ -190,8 +193,8 @@ class _Walk:
             if pattern is not None and not re.fullmatch(pattern, key):
                 self.problems.add(
                     (*path, key),
-                    f"the name {json.dumps(key)} is not allowed",
-                    "a name has small letters, digits, '-' and '_', 63 at most, and begins with a letter or digit",
+                    f"{json.dumps(key)} is not a valid name",
+                    NAME_HINT,
                 )
             self.value(item, info.value_type, (*path, key))
 
@@ -200,17 +203,17 @@ class _Walk:
             return
         if isinstance(info, inspect.StrType):
             if not isinstance(value, str):
-                self._expected("a text", value, path)
+                self._expected("a string", value, path)
             elif info.pattern is not None and not re.fullmatch(info.pattern, value):
                 self.problems.add(
-                    path, f"{self.problems.show(path, value)} {_form(info.pattern)}", "write it like that"
+                    path, f"{self.problems.show(path, value)} {_format(info.pattern)}", "write it like the examples"
                 )
         elif isinstance(info, inspect.BoolType):
             if not isinstance(value, bool):
                 self._expected("true or false", value, path)
         elif isinstance(info, inspect.IntType):
             if not isinstance(value, int) or isinstance(value, bool):
-                self._expected("a whole number", value, path)
+                self._expected("an integer", value, path)
             else:
                 self._range(value, info, path)
         elif isinstance(info, inspect.FloatType):
@@ -243,8 +246,8 @@ class _Walk:
         self.problems.add(path, f"expected {what}, found {seen}{shown}", f"write {what} here")
 
 
-def _form(pattern: str) -> str:
-    for end, words in _FORMS.items():
+def _format(pattern: str) -> str:
+    for end, words in _FORMATS.items():
         if pattern.endswith(end):
             return words
-    return "has the wrong form"
+    return "has the wrong format"

@@ -1,8 +1,8 @@
 """The whole file as structs: sources with their API, every kind of destination, routes and settings.
 
-Owns only what needs the registries: `tidegate.auth` and `tidegate.kinds` bring the structs of their kinds, and the
-unions here are made of them, so that a new kind is known to the loader, the API, the export, the JSON Schema and the
-reference without a change here. Everything else that a user writes is in `tidegate.core.spec`. Pure.
+Owns only the structs that need the registries: the unions are built from the structs of `tidegate.auth` and
+`tidegate.kinds`, so the loader, the API, the export, the JSON Schema and the reference know a new kind without a change
+here. Everything else that a user writes is in `tidegate.core.spec`. Pure. Crash: nothing is kept.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Writing TOML: a tree of tables as text, byte for byte the same for the same tree.
+"""Writes a tree of tables as TOML.
 
-Owns the layout: which tables get a header of their own and which stand inline. Knows no secrets and no
-meaning. Invariant: `tomllib.loads(write(tree))` gives the tree back.
+Owns the layout: which tables have a header and which are inline. May not know secrets or what keys mean. Invariants:
+the same tree gives the same bytes, and `tomllib.loads(write(tree))` gives the tree. Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _CONTROL = re.compile(r'[\x00-\x1f\x7f"\\]')
 
 
 def write(tree: Mapping[str, Any], headers: Mapping[str, Any]) -> str:
-    """`tree` in its own order. `headers` has the same keys as the tables that get a `[header]`; "*" is any name."""
+    """`tree` as TOML, in order. `headers` has the keys of the tables that get a `[header]`; "*" matches any name."""
     out: list[str] = []
     _table(tree, headers, (), out)
     return "\n".join(out).lstrip("\n") + "\n" if out else ""
@@ -50,7 +50,7 @@ def text(value: str) -> str:
 
 
 def value(item: Any) -> str:
-    """One value; tables inline. ValueError for what TOML has no word for (null)."""
+    """One value, with tables inline. ValueError for a value that TOML does not have (null)."""
     if isinstance(item, bool):
         return "true" if item else "false"
     if isinstance(item, str):
@@ -64,4 +64,4 @@ def value(item: Any) -> str:
     if isinstance(item, Mapping):
         pairs = ", ".join(f"{key(name)} = {value(one)}" for name, one in item.items())
         return f"{{ {pairs} }}" if pairs else "{}"
-    raise ValueError(f"TOML has no word for {item!r}")
+    raise ValueError(f"TOML has no value for {item!r}")

@@ -1,7 +1,8 @@
-"""The checks that sources, destinations and routes share: addresses, headers, credentials, ranges, compilers.
+"""The checks that sources, destinations and routes share: URLs, headers, credentials, ranges, compilers.
 
-Owns what is a sensible range for a duration, a rate or a size. It adds to `Problems` and decides nothing
-else. Pure. The compilers of `rules` are imported where they are called, so that `tidegate --help` stays quick.
+Owns the allowed ranges of durations, rates and sizes. May not know which item it checks; it only adds to `Problems`.
+Pure. The compilers of `rules` are imported where they are called, so that `tidegate --help` stays fast. Crash: nothing
+is kept.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ from tidegate.core.spec import Auth
 
 MAX_BODY_BYTES = 64 << 20
 MAX_RATE_PER_SECOND = 100_000.0
+MAX_SECRETS = 10
 MILLISECOND, SECOND, MINUTE, HOUR, DAY = 0.001, 1.0, 60.0, 3600.0, 86400.0
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
-class Judge:
+class Validator:
+    """Checks single values and adds what is wrong to `problems`."""
+
     def __init__(self, problems: Problems) -> None:
         self.problems = problems
 
@@ -31,7 +35,7 @@ class Judge:
         self.problems.add(path, message, hint)
 
     def compiled(self, path: Path, compile_: Callable[..., object], *arguments: Any, item: Path | None = None) -> None:
-        """Runs a compiler of `rules`; its refusal becomes one of ours, at `path` (`Problems.take`)."""
+        """Run a compiler of `rules`; its ConfigError becomes a problem at `path` (see `Problems.take`)."""
         try:
             compile_(*arguments)
         except ConfigError as error:
@@ -40,19 +44,19 @@ class Judge:
     # -- addresses and headers ---------------------------------------------------------------------------
 
     def url(self, path: Path, value: str, *, bare: bool = False) -> None:
-        """A URL that we call; `bare`: without a query, because paths are put after it."""
+        """A URL that the gateway calls. `bare`: it may not have a query, because paths are appended to it."""
         from tidegate.rules.outbound.addresses import parse_target
 
         self.compiled(path, parse_target, value)
         if bare and "?" in value:
-            self.add(path, "the URL has a query, and paths are put after it", "leave out the part from the ? on")
+            self.add(path, "the URL has a query, but paths are appended to it", "remove the ? and everything after it")
 
     def link(self, path: Path, value: str) -> None:
-        """A URL that a browser is sent to."""
+        """A URL that browsers are redirected to."""
         if re.fullmatch(r"(https?://[^\s/?#\\]+)?(/(?![/\\])[^\s\\]*)?", value) is None or not value:
             seen = self.problems.show(path, value)
             self.add(
-                path, f"{seen} is neither an http or https URL nor a path", "write it as https://www.example.com/thanks"
+                path, f"{seen} is not an http or https URL or a path", "write it as https://www.example.com/thanks"
             )
 
     def headers(self, path: Path, headers: Mapping[str, str]) -> None:
@@ -64,9 +68,9 @@ class Judge:
             if not _HEADER_NAME.fullmatch(name):
                 self.header_name((*path, name), name)
             elif not egress_safe(name):
-                self.add((*path, name), f"the header '{name}' is set by the gateway itself", "leave it out")
+                self.add((*path, name), f"the header '{name}' is set by Tidegate", "remove it")
             if lower in seen:
-                self.add((*path, name), f"the header '{name}' is there twice, also as '{seen[lower]}'", "keep one")
+                self.add((*path, name), f"the header '{name}' is set twice, also as '{seen[lower]}'", "remove one")
             seen[lower] = name
             if not value_safe(value):
                 self.add(
@@ -91,18 +95,19 @@ class Judge:
     def secrets(self, path: Path, secret: str | list[str]) -> None:
         if isinstance(secret, list):
             if not secret:
-                self.add(path, "the list of secrets is empty", "leave the key out, or name a secret")
+                self.add(path, "the list of secrets is empty", "remove the key, or add a secret")
             for number, item in enumerate(secret):
                 if not item:
-                    self.add((*path, number), "the secret is empty", "check the variable it comes from")
-            if len(secret) > 10:
-                self.add(path, f"{len(secret)} secrets, more than 10", "drop those that are no longer in use")
+                    self.add((*path, number), "the secret is empty", "check the variable or file that it comes from")
+            if len(secret) > MAX_SECRETS:
+                self.add(path, f"{len(secret)} secrets are too many", f"keep at most {MAX_SECRETS}")
 
     # -- ranges ------------------------------------------------------------------------------------------
 
     def duration(self, path: Path, text: str | None, low: float, high: float) -> None:
         if text is not None and not low <= units.seconds(text) <= high:
-            self.add(path, f"{self.problems.show(path, text)} is out of range", f"write {_span(low)} to {_span(high)}")
+            hint = f"write a value from {_span(low)} to {_span(high)}"
+            self.add(path, f"{self.problems.show(path, text)} is out of range", hint)
 
     def rate(self, path: Path, text: str | None) -> None:
         if text is None:
@@ -112,15 +117,16 @@ class Judge:
         except ValueError:  # zero
             fits = False
         if not fits:
-            self.add(path, f"{self.problems.show(path, text)} is out of range", "write above 0 and up to 100000/s")
+            hint = "write a rate above 0 and up to 100000/s"
+            self.add(path, f"{self.problems.show(path, text)} is out of range", hint)
 
     def body_size(self, path: Path, text: str) -> None:
         if not 1 <= units.size_bytes(text) <= MAX_BODY_BYTES:
-            self.add(path, f"{self.problems.show(path, text)} is out of range", "write 1B to 64MiB")
+            self.add(path, f"{self.problems.show(path, text)} is out of range", "write a size from 1B to 64MiB")
 
     def text_at(self, path: Path, value: str, what: str) -> None:
         if not value.strip():
-            self.add(path, f"{what} is empty", "leave the key out, or write a value")
+            self.add(path, f"{what} is empty", "remove the key, or write a value")
 
 
 def _span(seconds: float) -> str:

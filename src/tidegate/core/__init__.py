@@ -1,1 +1,1 @@
-"""Words and types that everything else is written in. Imports nothing of ours."""
+"""Types and values that every other folder uses. Imports no other part of Tidegate."""

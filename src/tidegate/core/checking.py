@@ -1,7 +1,7 @@
-"""What a destination kind or a credential kind may ask of the code that validates a configuration.
+"""The protocol by which a kind of destination or credential validates its own keys.
 
-Owns the protocol between the two, so that a kind can validate its own keys and the code that collects problems can
-stay above it. Pure: a check adds problems and changes nothing.
+Owns the interface between the kinds and the code that collects problems, which is in a higher folder. May not know how
+problems are collected. Pure: a check adds problems and changes nothing. Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ class Checker(Protocol):
     def compiled(
         self, path: Path, compile_: Callable[..., object], *arguments: object, item: Path | None = None
     ) -> None:
-        """Runs a compiler and keeps the ConfigError that it raises, at `path`; with `item`, below that."""
+        """Run a compiler and keep the ConfigError that it raises, at `path`; with `item`, below that."""
 
     def url(self, path: Path, value: str, *, bare: bool = False) -> None:
-        """Refuses what is not an http or https URL; `bare`: and one with a query."""
+        """Reject a value that is not an http or https URL; with `bare`, also a URL with a query."""
 
     def headers(self, path: Path, headers: Mapping[str, str]) -> None:
-        """Refuses header names and values that may not be sent."""
+        """Reject header names and values that may not be sent."""
 
     def header_name(self, path: Path, name: str) -> None: ...
 
     def auth(self, path: Path, auth: Auth | None, headers: Mapping[str, str]) -> None:
-        """Runs the check of the credential's own kind. `headers`: those that are configured beside it."""
+        """Run the check of the credential's own kind. `headers`: the headers that are configured beside it."""
 
     def secrets(self, path: Path, secret: str | list[str]) -> None:
-        """Refuses an empty list, an empty secret in a list, and a list that is too long."""
+        """Reject an empty list, an empty secret in a list, and a list that is too long."""

@@ -1,11 +1,12 @@
-"""The only reader of time and of randomness.
+"""The only place that reads the time and draws random numbers for jitter.
 
-Everything that decides takes `now` as an argument; everything that acts is handed a `Clock`. Tests pass a
-`ManualClock` and move it instead of sleeping. Instants are microseconds since 1970 UTC (`..._at_us` where
-a bare integer is stored) or aware datetimes at the edges; durations are seconds as floats.
+Code that decides takes `now` as an argument; code that acts gets a `Clock`. Tests use a `ManualClock` and move it
+instead of sleeping. Instants are microseconds since 1970 UTC (`..._at_us` for a stored integer), or aware datetimes
+where they enter and leave the program; durations are seconds as floats.
 
-Processes on one store compare instants with one another, so they must go by one clock: a store with a clock of its
-own has ours put right by it (`agree`), and a machine whose clock is an hour off works like the others.
+Nodes on one store compare instants with one another, so they must use one clock. A store with a clock of its own
+corrects the clock of each node (`agree`), so a machine whose clock is an hour off works like the others. Crash: the
+correction is computed again at the next start.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MAX_HTTP_DATE = 64  # letters; the longest has 33
-# Of our own: drawing from the module's would move what another thread of the process has seeded (a test's, say).
+MAX_HTTP_DATE = 64  # characters; the longest date has 33
+# A generator of its own, because the shared one of the module may be seeded by other code, such as a test.
 _JITTER = random.Random()  # noqa: S311 - jitter, not a secret
 
 
-ALLOWED_US = 1_000_000  # clocks that a time service keeps are nearer; to follow each wobble would make time go back
+ALLOWED_US = 1_000_000  # a synchronized clock is closer; correcting smaller differences would make time go back
 
 
 class Clock:
-    """The system's clock and randomness. `correction_us` is what is added to the time of this machine."""
+    """The clock of the system, and jitter. `correction_us` is added to the time of this machine."""
 
     def __init__(self) -> None:
         self.correction_us = 0
@@ -35,19 +36,20 @@ class Clock:
         return self.machine_us() + self.correction_us
 
     def machine_us(self) -> int:
-        """What this machine believes, without the correction."""
+        """The time of this machine, without the correction."""
         return time.time_ns() // 1000
 
     def agree(self, shared_us: int, asked_us: int) -> bool:
-        """Put this clock right by one that stood at `shared_us` some time after `asked_us` of `machine_us`.
+        """Correct this clock by a shared clock, which was read as `shared_us` after `machine_us` was `asked_us`.
 
-        Only when it is off by more than a second, whatever the trip took. True when the correction changed.
+        The correction changes only when the difference is more than a second plus half of the round trip. Returns
+        whether it changed.
         """
         answered_us = self.machine_us()
         correction_us = shared_us - (asked_us + answered_us) // 2
         if abs(correction_us - self.correction_us) <= ALLOWED_US + (answered_us - asked_us) // 2:
             return False
-        # Near enough, it is its own again: what remains would be the trip's error.
+        # A small difference needs no correction: it can be the error of the round trip.
         self.correction_us = correction_us if abs(correction_us) > ALLOWED_US else 0
         return True
 
@@ -61,7 +63,7 @@ class Clock:
 
 
 class ManualClock(Clock):
-    """A clock that stands still until it is moved; randomness is a constant."""
+    """A clock that changes only when a test moves it; the jitter is constant."""
 
     def __init__(self, now_us: int = 1_800_000_000_000_000, jitter: float = 0.5) -> None:
         super().__init__()
@@ -95,7 +97,7 @@ def rfc3339(at_us: int | None) -> str | None:
 
 
 def parse_instant(text: str) -> int:
-    """Microseconds since 1970 of an RFC 3339 text. A text without an offset is taken as UTC. ValueError otherwise."""
+    """Microseconds since 1970 of an RFC 3339 time. A time without an offset is UTC. ValueError for anything else."""
     parsed = datetime.fromisoformat(text.upper())  # "t" and "z" are RFC 3339 too
     if parsed.tzinfo is None:
         parsed = parsed.replace(tzinfo=UTC)
@@ -103,13 +105,13 @@ def parse_instant(text: str) -> int:
 
 
 def parse_http_date(text: str) -> int | None:
-    """Microseconds since 1970 of an HTTP date (RFC 9110 section 5.6.7), its two obsolete forms too; None otherwise."""
+    """Microseconds since 1970 of an HTTP date (RFC 9110 section 5.6.7), also in its two obsolete forms; else None."""
     if not text or len(text) > MAX_HTTP_DATE or not text.isascii():
         return None
     try:
         at = parsedate_to_datetime(text)
-        if at.tzinfo is None:  # "-0000" and asctime's form name no zone: they are UTC, not where we stand
+        if at.tzinfo is None:  # "-0000" and the asctime form have no zone; they are UTC, not local time
             at = at.replace(tzinfo=UTC)
         return (at - EPOCH) // timedelta(microseconds=1)
-    except (TypeError, ValueError, IndexError, OverflowError):  # what email.utils raises on odd texts
+    except (TypeError, ValueError, IndexError, OverflowError):  # what email.utils raises on malformed dates
         return None

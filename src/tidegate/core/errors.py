@@ -1,19 +1,19 @@
-"""The one error tree: what happened, why, and the next command.
+"""The error tree: every error says what happened, why, and the next command.
 
-Owns every error that crosses a module border. Each library's exceptions are translated once, at the edge
-where the library is called; nothing is classified by message text. `code` is stable and documented in
-`docs/reference/errors.md`; internals (tracebacks, SQL, paths of ours) never stand in `message` or `hint`.
+Owns every error that crosses the border of a module. The exceptions of a library are translated once, where the library
+is called; no error is classified by its message. Invariants: `code` is stable and documented in
+`docs/reference/errors.md`; `message` and `hint` have no tracebacks, SQL or paths of the program.
 """
 
 from __future__ import annotations
 
 
 class TidegateError(Exception):
-    """An error a user can act on.
+    """An error that a user can act on.
 
-    `code` is a stable word, `message` says what happened with the value seen, `hint` is the next command
-    or change to make, `status` is the HTTP status an API answer carries, `retryable` says whether the
-    same call may succeed later without a change, `retry_after_seconds` when (None: not said).
+    `code` is a stable word. `message` says what happened, with the value. `hint` is the next command or the change to
+    make. `status` is the HTTP status of the API's answer. `retryable` says whether the same call can succeed later
+    without a change, and `retry_after_seconds` after how long (None: unknown).
     """
 
     code = "internal"
@@ -41,7 +41,7 @@ class TidegateError(Exception):
 
 
 class ConfigError(TidegateError):
-    """The configuration is wrong. `path` is `$.sources.shop`, `where` is `FILE:LINE` when known."""
+    """The configuration is not valid. `path` is like `$.sources.shop`; `where` is `FILE:LINE`, "" when unknown."""
 
     code = "config_invalid"
     status = 422
@@ -55,53 +55,53 @@ class ConfigError(TidegateError):
         hint: str = "",
         code: str | None = None,
     ) -> None:
-        super().__init__(message, hint=hint or "correct this value, then do the same again", code=code)
+        super().__init__(message, hint=hint or "correct this value, then try again", code=code)
         self.path = path
         self.where = where
 
 
 class NotBuilt(ConfigError):
-    """A part the contract names and this release does not have: refused by name, never ignored."""
+    """A planned feature that this release does not have. It is rejected by name and never ignored."""
 
     code = "not_built"
     status = 501
 
 
 class BadRequest(TidegateError):
-    """The caller sent something that cannot be understood; nothing was changed."""
+    """The request is not valid; nothing was changed."""
 
     code = "bad_request"
     status = 400
-    hint = "see /openapi.json for the parameters of this call"
+    hint = "check the parameters of this call in /openapi.json"
 
 
 class Unauthorized(TidegateError):
     code = "unauthorized"
     status = 401
-    hint = "send 'Authorization: Bearer KEY'; make a key with: tidegate keys create NAME --scope read"
+    hint = "send 'Authorization: Bearer KEY'; create a key with: tidegate keys create NAME --scope read"
 
 
 class Forbidden(TidegateError):
     code = "forbidden"
     status = 403
-    hint = "use a key with the scope this call needs: tidegate keys create NAME --scope SCOPE"
+    hint = "use a key with the scope that this call needs: tidegate keys create NAME --scope SCOPE"
 
 
 class NotFound(TidegateError):
     code = "not_found"
     status = 404
-    hint = "list what there is: tidegate config show"
+    hint = "list the existing items: tidegate config show"
 
 
 class Conflict(TidegateError):
-    """The call contradicts what stands; nothing was changed."""
+    """The call conflicts with the current state; nothing was changed."""
 
     code = "conflict"
     status = 409
 
 
 class ChangedElsewhere(Conflict):
-    """What this was decided by is otherwise by now; nothing was changed. Read again, then decide again."""
+    """Another change came first, so the state that this call was based on is outdated; nothing was changed."""
 
     code = "changed_elsewhere"
     retryable = True
@@ -109,23 +109,23 @@ class ChangedElsewhere(Conflict):
 
 
 class Gone(TidegateError):
-    """What is asked for lies before the oldest that is kept."""
+    """The requested data is older than the oldest that is kept."""
 
     code = "gone"
     status = 410
 
 
 class StoreBusy(TidegateError):
-    """The store cannot take more at this moment. Nothing was acknowledged; the event may or may not be stored."""
+    """The store is overloaded right now. Nothing was acknowledged; the event may or may not be stored."""
 
     code = "over_capacity"
     status = 503
     retryable = True
-    hint = "send again after Retry-After; the same delivery id is stored once"
+    hint = "send it again after Retry-After; the same delivery id is stored only once"
 
 
 class StoreBroken(TidegateError):
-    """The store's state is unknown or unusable (failed sync, disk full, lost file)."""
+    """The store is unusable or its state is unknown (failed sync, full disk, lost file)."""
 
     code = "store_unavailable"
     status = 503
@@ -134,45 +134,45 @@ class StoreBroken(TidegateError):
 
 
 class Fenced(TidegateError):
-    """This node lost its lease: another may hold what it held. What was to be written was not written."""
+    """This node lost its lease, so another node may own its partitions. The write was rejected."""
 
     code = "fenced"
     status = 503
     retryable = True
-    hint = "send again: the node that holds the lease now answers, and this one joins anew by itself"
+    hint = "send it again: another node holds the lease now, and this node joins again by itself"
 
 
 class StoreLocked(TidegateError):
-    """Another process holds this data directory."""
+    """Another process uses this data directory."""
 
     code = "data_locked"
     status = 503
-    hint = "stop the other gateway, or give this one its own --data DIR"
+    hint = "stop the other gateway, or start this one with another --data DIR"
 
 
 class SchemaTooNew(TidegateError):
-    """The data was written by a newer release; it is left untouched."""
+    """A newer release wrote the data; it was not changed."""
 
     code = "schema_newer"
     status = 503
-    hint = "install the newer tidegate again, or restore a backup made with this one"
+    hint = "install the newer release of tidegate, or restore a backup made with this release"
 
 
 class Blocked(TidegateError):
-    """The address guard refused a connection before a byte left."""
+    """The guard blocked the address of a connection before any byte was sent."""
 
     code = "address_blocked"
     status = 502
-    hint = "if this private address is meant, add it to [egress] allow in tidegate.toml"
+    hint = "to allow this private address, add it to `allow` in [egress] of tidegate.toml"
 
 
 class UpstreamError(TidegateError):
-    """A source did not answer usefully. `upstream_status` is its HTTP status, None when there was no answer."""
+    """A source failed to answer. `upstream_status` is its HTTP status, None when there was no answer."""
 
     code = "upstream_failed"
     status = 502
     retryable = True
-    hint = "look at the source's own status, then: tidegate pull SOURCE/RESOURCE --json"
+    hint = "check the status page of the source, then: tidegate pull SOURCE/RESOURCE --json"
 
     def __init__(self, message: str, *, upstream_status: int | None = None, **kw: object) -> None:
         super().__init__(message, **kw)  # type: ignore[arg-type]

@@ -1,8 +1,9 @@
-"""Ids: a prefix that names the thing, then text that sorts by time.
+"""Ids: a prefix that names the type, then characters that sort by time.
 
-An event's id is computed from its offset and the instance (six letters drawn when the store was made), so
-the log needs no column and no index for it: `evt_` + instance + offset in 13 base32 digits. A delivery is
-(event, destination) for life, so its id is computed too. Nothing here reads the store.
+Owns the format of all ids. May not know the store. Invariant: the id of an event is computed from its offset and the
+instance (six characters drawn when the store was created), so the log needs neither a column nor an index for it:
+`evt_` + instance + offset in 13 base32 digits. A delivery is always the same (event, destination), so its id is
+computed too. Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -10,19 +11,19 @@ from __future__ import annotations
 import secrets
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base32: no i, l, o, u
-_VALUE = {letter: value for value, letter in enumerate(ALPHABET)}
-_INSTANCE_LETTERS = 6
+_VALUE = {character: value for value, character in enumerate(ALPHABET)}
+_INSTANCE_CHARACTERS = 6
 _OFFSET_DIGITS = 13
 _DESTINATION_DIGITS = 6
 _NUMBER_DIGITS = 4
 
 
 def new_instance() -> str:
-    return "".join(secrets.choice(ALPHABET) for _ in range(_INSTANCE_LETTERS))
+    return "".join(secrets.choice(ALPHABET) for _ in range(_INSTANCE_CHARACTERS))
 
 
 def new_id(prefix: str, now_us: int) -> str:
-    """A random id such as `rpl_...`: 11 digits of time, 8 of chance."""
+    """A random id such as `rpl_...`: 11 digits of time and 8 random ones."""
     return f"{prefix}_{encode(now_us, 11)}{''.join(secrets.choice(ALPHABET) for _ in range(8))}"
 
 
@@ -35,12 +36,12 @@ def encode(value: int, digits: int) -> str:
 
 
 def decode(text: str) -> int:
-    """ValueError when a letter is not of the alphabet."""
+    """The number. ValueError for a character outside the alphabet."""
     value = 0
-    for letter in text:
-        digit = _VALUE.get(letter)
+    for character in text:
+        digit = _VALUE.get(character)
         if digit is None:
-            raise ValueError(f"not base32: {letter!r}")
+            raise ValueError(f"{character!r} is not a base32 digit")
         value = value << 5 | digit
     return value
 
@@ -49,7 +50,7 @@ _PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
 
 
 def event_id(instance: str, offset: int) -> str:
-    """Unrolled by pairs of digits: it is on the path of every accepted event."""
+    """The id of an event. Unrolled by pairs of digits, because every accepted event needs it."""
     p = _PAIRS
     return (
         f"evt_{instance}0{p[offset >> 50 & 1023]}{p[offset >> 40 & 1023]}{p[offset >> 30 & 1023]}"
@@ -66,18 +67,18 @@ def attempt_id(instance: str, offset: int, destination: int, number: int) -> str
 
 
 def event_offset(instance: str, text: str) -> int | None:
-    """The offset an event id names; None when it is malformed or of another instance."""
-    if len(text) != 4 + _INSTANCE_LETTERS + _OFFSET_DIGITS or not text.startswith("evt_" + instance):
+    """The offset of an event id; None when the id is malformed or of another instance."""
+    if len(text) != 4 + _INSTANCE_CHARACTERS + _OFFSET_DIGITS or not text.startswith("evt_" + instance):
         return None
     try:
-        return decode(text[4 + _INSTANCE_LETTERS :])
+        return decode(text[4 + _INSTANCE_CHARACTERS :])
     except ValueError:
         return None
 
 
 def delivery_parts(instance: str, text: str) -> tuple[int, int] | None:
-    """(offset, destination number) a delivery id names; None when malformed or of another instance."""
-    head = 4 + _INSTANCE_LETTERS
+    """(offset, destination number) of a delivery id; None when the id is malformed or of another instance."""
+    head = 4 + _INSTANCE_CHARACTERS
     if len(text) != head + _OFFSET_DIGITS + _DESTINATION_DIGITS or not text.startswith("dlv_" + instance):
         return None
     try:

@@ -1,8 +1,8 @@
-"""The things Tidegate is about, as frozen records. No I/O, no clock.
+"""The domain of Tidegate as structs: events, deliveries, attempts, records. No I/O, no clock.
 
-The words are those of `docs/concepts.md`. Times are microseconds since 1970 UTC. Offsets start at 1; 0
-means "before everything". Everything the store keeps and the engines hand each other is here, so that a
-reader learns the whole domain from one file.
+Owns the structs that the store keeps and the engines exchange, so that one file shows the whole domain. The terms are
+those of `docs/concepts.md`. Times are microseconds since 1970 UTC. Offsets start at 1; 0 means "before the first
+event". Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 
 
 class Origin(Enum):
-    """How an event came."""
+    """How an event arrived."""
 
     WEBHOOK = "webhook"
     FORM = "form"
@@ -26,7 +26,7 @@ class Origin(Enum):
 
 
 class DeliveryState(Enum):
-    """PENDING covers what was not read yet; SENDING is known to the owning node only."""
+    """PENDING includes deliveries that are not read yet. Only the node that sends knows SENDING."""
 
     PENDING = "pending"
     SENDING = "sending"
@@ -36,22 +36,22 @@ class DeliveryState(Enum):
 
 
 class Outcome(IntEnum):
-    """Class of an attempt, stored as its number. Only OK settles a delivery as delivered."""
+    """The result of an attempt, stored as its number. Only OK settles a delivery as delivered."""
 
     OK = 0
     HTTP_ERROR = 1  # an answer that is not 2xx
     TIMEOUT = 2
     REFUSED = 3  # no connection
-    BLOCKED = 4  # the guard refused the address
+    BLOCKED = 4  # the guard blocked the address
     RESET = 5  # the connection broke after the request began
     BAD_ANSWER = 6  # not HTTP
     TLS = 7
     DNS = 8
-    RENDER = 9  # a transform or a text could not be made: no request left
+    RENDER = 9  # a transform or template could not be rendered, so no request was sent
 
 
 class NewEvent(msgspec.Struct, gc=False):
-    """An event before it has an offset. `audience` is the number the store gave to the routing decision."""
+    """An event before it has an offset. `audience` is the number of the routing decision in the store."""
 
     source: str
     type: str
@@ -60,18 +60,18 @@ class NewEvent(msgspec.Struct, gc=False):
     audience: int
     body: bytes
     content_type: str = ""
-    headers: bytes = b""  # JSON list of [name, value], credentials already redacted; b"" is none
+    headers: bytes = b""  # JSON list of [name, value] with credentials redacted; b"" means none
     key: str | None = None
     occurred_at_us: int | None = None
-    data_path: str = ""  # the part of the parsed body that is `data`; "" is the whole
-    dedupe_id: str | None = None  # with `source`, what makes two deliveries the same event
-    body_hash: bytes = b""  # of a deduped delivery: tells "again" from "same id, another body"
-    change: bytes = b""  # JSON of `change`, b"" when this is no change
-    hops: int = 0  # gateways it came through (tidegate-hops)
+    data_path: str = ""  # path of `data` in the parsed body; "" is the whole body
+    dedupe_id: str | None = None  # with `source`, identifies repeats of the same event
+    body_hash: bytes = b""  # with a dedupe id: detects a repeat with another body
+    change: bytes = b""  # JSON of `change`, b"" when the event is not a change
+    hops: int = 0  # gateways that it passed through (tidegate-hops)
 
 
 class Appended(msgspec.Struct, frozen=True, gc=False):
-    """What append answers. `duplicate`: the offset is of the first copy; `differs`: the bodies are not the same."""
+    """The result of an append. `duplicate`: the offset is that of the first copy; `differs`: the bodies differ."""
 
     offset: int
     duplicate: bool = False
@@ -99,16 +99,16 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def time_us(self) -> int:
-        """When it happened, by the source's word, else when it came."""
+        """When the event occurred according to the source, else when it was received."""
         return self.received_at_us if self.occurred_at_us is None else self.occurred_at_us
 
 
 class Audience(msgspec.Struct, frozen=True):
-    """A routing decision, interned: events that were decided alike share one number.
+    """An interned routing decision: events with the same decision share one number.
 
-    `considered`: revision numbers of the routes that named the source, in deciding order.
-    `wanted`: (destination number, revision of the route that won it), ascending by destination.
-    `filtered`: numbers of destinations that a considered route names and none of them wanted.
+    `considered`: revisions of the routes that name the source, in the order of the routes.
+    `wanted`: (destination number, revision of the first route that wants it), ascending by destination.
+    `filtered`: numbers of the other destinations of the considered routes.
     """
 
     number: int
@@ -119,7 +119,7 @@ class Audience(msgspec.Struct, frozen=True):
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """One finished try, numbered from 1, never edited."""
+    """One finished attempt, numbered from 1. It never changes."""
 
     offset: int
     destination: int
@@ -128,40 +128,40 @@ class Attempt(msgspec.Struct, frozen=True):
     started_at_us: int
     duration_us: int
     status: int | None = None  # HTTP status, None when there was no answer
-    error: str = ""  # what happened, in words; never a secret
+    error: str = ""  # what went wrong, without secrets
     answer_headers: bytes = b""  # JSON list of [name, value], bounded
     answer_body: bytes = b""  # the first bytes of the answer, bounded
-    answer_bytes: int = 0  # how many bytes the answer's body had as far as it was read
-    url: str = ""  # where it went, without its query; "" when the same as the destination's today
-    manual: bool = False  # asked for by a person (retry, replay)
+    answer_bytes: int = 0  # size of the answer's body as far as it was read
+    url: str = ""  # the URL without its query; "" when it is the current URL of the destination
+    manual: bool = False  # requested by a person (retry, replay)
 
 
 class DeferredState(IntEnum):
-    """Why a delivery left its lane. Only PENDING ones are open."""
+    """The state of a deferred delivery. PENDING and BLOCKED ones are open."""
 
-    PENDING = 0  # waits for `due_at_us`
-    BLOCKED = 1  # waits behind an earlier one of its key; open too
+    PENDING = 0  # waits until `due_at_us`
+    BLOCKED = 1  # waits for an earlier delivery of its key
     EXHAUSTED = 2
     CANCELED = 3
 
 
 class Deferred(msgspec.Struct, frozen=True):
-    """A delivery that is not on the happy path: the only deliveries that are rows."""
+    """A delivery that was not delivered at its first attempt. Only these deliveries have rows of their own."""
 
     destination: int
     offset: int
     state: DeferredState
     due_at_us: int = 0
-    attempts: int = 0  # finished so far
+    attempts: int = 0  # finished attempts
     cause: str = ""  # a word: "http_error", "expired", "operator", ...
-    key: str = ""  # of `ordered_by`; "" unless blocked or holding others back
-    tries_left_from: int = 0  # the schedule counts attempts from here (a replay starts it anew)
-    route: int = 0  # route revision for a replay by today's routes; 0: the one in the audience
-    replay: str = ""  # id of the replay job that made it
+    key: str = ""  # of `ordered_by`; "" unless it is blocked or blocks others
+    tries_left_from: int = 0  # the schedule counts attempts from this number (a replay starts it again)
+    route: int = 0  # route revision of a replay by the current routes; 0: the one in the audience
+    replay: str = ""  # id of the replay that created it
 
 
 class RangeSettlement(msgspec.Struct, frozen=True):
-    """A bulk expiry or cancel: what of (after, upto] was still open became `state`, in one row."""
+    """A bulk expiry or cancel in one row: every open delivery in (after, upto] got `state`."""
 
     destination: int
     after: int
@@ -172,7 +172,7 @@ class RangeSettlement(msgspec.Struct, frozen=True):
 
 
 class Lane(msgspec.Struct):
-    """The durable face of one destination's cursor. `committed_offset` None: nothing open, it stands at the mark."""
+    """The stored cursor of one destination. `committed_offset` is None when nothing is open in the whole log."""
 
     destination: int
     committed_offset: int | None = None
@@ -180,13 +180,13 @@ class Lane(msgspec.Struct):
     delivered: int = 0
     exhausted: int = 0
     canceled: int = 0
-    adopted: int = 0  # deliveries that a replay made for events whose audience did not have them
-    adopted_filtered: int = 0  # of those: that had counted as filtered
+    adopted: int = 0  # deliveries that a replay created for events whose audience lacks the destination
+    adopted_filtered: int = 0  # the part of `adopted` that had counted as filtered
     fence: int = 0
 
 
 class DeliveryView(msgspec.Struct, frozen=True):
-    """A delivery as `GET /deliveries` shows it; put together from lane, deferred deliveries, ranges and attempts."""
+    """A delivery as `GET /deliveries` shows it, computed from lane, deferred deliveries, ranges and attempts."""
 
     offset: int
     destination: int
@@ -199,14 +199,14 @@ class DeliveryView(msgspec.Struct, frozen=True):
 
 
 class RecordState(msgspec.Struct, frozen=True):
-    """The latest known state of one item of a resource. `body` is canonical JSON; a tombstone keeps the last one."""
+    """The latest known state of one item of a resource. `body` is canonical JSON; a tombstone keeps the last body."""
 
     source: str
     resource: str
     key: str
     hash: bytes
     version: str | None
-    number: int  # counts the changes of this record, from 1
+    number: int  # number of the latest change of this record, from 1
     origin: Origin
     asked_at_us: int
     answered_at_us: int
@@ -216,7 +216,7 @@ class RecordState(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """Created, updated or deleted, found by comparing. `fields` are the top-level names that differ."""
+    """A change found by comparing two states of a record. `fields` are the top-level names that differ."""
 
     kind: str  # "created", "updated", "deleted"
     before: Any

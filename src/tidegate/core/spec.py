@@ -1,10 +1,10 @@
-"""What the user writes, one struct per thing: the source of TOML, API schema, export, JSON Schema and pages.
+"""The structs of the configuration: one struct for TOML, API schema, export, JSON Schema and pages.
 
-Field names are the keys of `tidegate.toml`. Durations, rates and sizes stay text here (`"5m"`, `"50/s"`,
-`"1MiB"`), so that an export gives back what was written; `tidegate.core.units` turns them into numbers. An unknown
-key is refused by `forbid_unknown_fields`. `Destination` and `Auth` have the keys that all their kinds share; each kind
-has a struct of its own in `tidegate.kinds` and `tidegate.auth`, and `tidegate.config.spec` puts the whole file
-together. Cross-references and provider names are checked in `config/checks.py`.
+Owns the keys of `tidegate.toml`, which are the field names. Durations, rates and sizes are strings here (`"5m"`,
+`"50/s"`, `"1MiB"`), so that an export gives back what the user wrote; `tidegate.core.units` converts them to numbers.
+`Destination` and `Auth` have the keys that all their kinds share; each kind has its own struct in `tidegate.kinds` and
+`tidegate.auth`, and `tidegate.config.spec` puts the whole file together. May not know references between items, which
+`config/checks.py` checks. Invariant: an unknown key is rejected. Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ Size = Annotated[str, Meta(pattern=r"^[0-9]+(B|KiB|MiB|GiB)$", examples=["1MiB"]
 
 
 class Strict(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, frozen=True):
-    """Unknown keys are refused, defaults are left out of exports. `frozen` is repeated below for the type checker."""
+    """Rejects unknown keys and leaves defaults out of exports. `frozen` is repeated below for the type checker."""
 
 
 class GatewaySettings(Strict, frozen=True):
-    public_url: str = ""  # needed by providers that sign the URL
-    allowed_hosts: list[str] = []  # more Host names that the dashboard answers to
+    public_url: str = ""  # required by providers that sign the URL
+    allowed_hosts: list[str] = []  # more host names that the dashboard accepts
     max_waiting: Annotated[int, Meta(ge=1)] = 5000  # events waiting for the disk before 503
 
 
@@ -44,7 +44,7 @@ class Retention(Strict, frozen=True):
 
 
 class HmacScheme(Strict, frozen=True, tag="hmac", tag_field="type"):
-    """A signature of your own making; the words are those of the provider files."""
+    """A signature scheme that no preset has. The keys are those of the provider files."""
 
     header: str
     digest: Literal["sha1", "sha256", "sha384", "sha512"] = "sha256"
@@ -60,10 +60,10 @@ class HmacScheme(Strict, frozen=True, tag="hmac", tag_field="type"):
 class WebhookInput(Strict, frozen=True):
     verify: str | HmacScheme
     secret: str | list[str] = ""
-    event_type: str = ""  # fixed type; "" asks the provider file, then the body's "type"
+    event_type: str = ""  # fixed type; "" reads the places of the provider, then "type" in the body
     type_header: str = ""
     type_path: str = ""
-    id_header: str = ""  # delivery id; webhook-id and Idempotency-Key are always understood
+    id_header: str = ""  # delivery id; webhook-id and Idempotency-Key are always read
     id_path: str = ""
     key_path: str = ""
     max_body: Size = "1MiB"
@@ -72,7 +72,7 @@ class WebhookInput(Strict, frozen=True):
 class FormInput(Strict, frozen=True):
     event_type: str = "form.submitted"
     redirect: str = ""
-    honeypot: str = ""  # a field people leave empty; a filled one is accepted and dropped
+    honeypot: str = ""  # a field that people leave empty; a form that fills it is dropped
     key_field: str = ""
     max_body: Size = "64KiB"
 
@@ -85,7 +85,7 @@ class Auth(Strict, frozen=True, tag_field="type"):
     """A credential. The structs of its kinds are in `tidegate.auth`; the tag is the kind."""
 
 
-# Kinds of credential that are planned. One without a file in `tidegate.auth` is refused by name.
+# Kinds of credential that are planned. One without a file in `tidegate.auth` is rejected by name.
 AUTH_PLANNED = (
     "oauth2_client_credentials",
     "oauth2_refresh_token",
@@ -153,12 +153,12 @@ class Deletes(Strict, frozen=True):
 
 
 class WebhookFeed(Strict, frozen=True):
-    """The same records, fed by the source's own webhooks."""
+    """Updates the records from webhooks of the source."""
 
     types: list[str]
-    record: str = ""  # path of the record in `data`; "" is the whole
+    record: str = ""  # path of the record in `data`; "" is all of it
     key: str = "id"  # path inside the record
-    version: str = ""  # path inside the record; "" takes the resource's own
+    version: str = ""  # path inside the record; "" takes that of the resource
     deleted_types: list[str] = []  # which of the types report a delete
 
 
@@ -202,7 +202,7 @@ class Destination(Strict, frozen=True, tag_field="type"):
     give_up_after: Duration = "5d"
 
 
-# Kinds of destination that are planned. One without a file in `tidegate.kinds` is refused by name.
+# Kinds of destination that are planned. One without a file in `tidegate.kinds` is rejected by name.
 DESTINATION_PLANNED = (
     "mail",
     "api",

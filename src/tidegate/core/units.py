@@ -1,4 +1,4 @@
-"""Durations, rates and sizes as users write them, turned into numbers. Pure."""
+"""Converts durations, rates and sizes from the form that users write to numbers. Pure."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
 def seconds(text: str) -> float:
-    """`"100ms"` is 0.1. ValueError names what was seen."""
+    """Seconds of a duration: `"100ms"` is 0.1. ValueError has the value and examples."""
     match = _DURATION.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is no duration such as 100ms, 5s, 5m, 2h, 1d")
+        raise ValueError(f"{text!r} is not a duration (examples: 100ms, 5s, 5m, 2h, 1d)")
     return float(match[1]) * _SECONDS[match[2]]
 
 
 def per_second(text: str) -> float:
-    """`"1000/h"` is 0.277... events a second."""
+    """Events per second of a rate: `"1000/h"` is 0.277... ValueError for 0 and for anything else."""
     match = _RATE.fullmatch(text)
     if match is None or float(match[1]) == 0:
-        raise ValueError(f"{text!r} is no rate such as 50/s, 1000/h")
+        raise ValueError(f"{text!r} is not a rate (examples: 50/s, 1000/h)")
     return float(match[1]) / _SECONDS[match[2]]
 
 
 def size_bytes(text: str) -> int:
     match = _SIZE.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is no size such as 64KiB, 1MiB")
+        raise ValueError(f"{text!r} is not a size (examples: 64KiB, 1MiB)")
     return int(match[1]) * _BYTES[match[2]]

@@ -1,13 +1,13 @@
-"""One socket of the POST client: writes a request, reads its answer within bounds, tells its owner the end.
+"""One socket of the POST client: writes a request, reads its answer within limits, and reports the end to its owner.
 
-Owns the protocol state of one connection (asyncio callbacks around httptools) and nothing beyond it: pool,
-time limits and results belong to `post.py`. It may not know what is sent or why.
+Owns the protocol state of one connection (asyncio callbacks around httptools); the pool, time limits and results
+belong to `post.py`. It may not know what is sent or why.
 
 Invariants: one request at a time, never a second before the first has ended; every request ends exactly once,
-by `Owner.ended` or `Owner.unanswered`, whatever bytes arrive; what an answer can make us keep is bounded by
-`HEAD_LIMIT` and the two body limits. The status decides as soon as the headers are whole: a body that is cut,
-endless or broken changes the error text and closes the socket, never the outcome. After a crash nothing of
-this exists; the store decides what is sent again.
+by `Owner.ended` or `Owner.unanswered`, whatever bytes arrive; the memory for an answer is bounded by `HEAD_LIMIT` and
+the two body limits. The status decides the outcome as soon as the headers are complete: a body that is cut, endless or
+malformed changes the error text and closes the socket, never the outcome. Crash: nothing is kept; the store decides
+what is sent again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import httptools
 from tidegate.core.model import Outcome
 from tidegate.rules.outbound.addresses import Target
 
-HEAD_LIMIT = 64 * 1024  # bytes before the headers are whole, 1xx answers included
+HEAD_LIMIT = 64 * 1024  # bytes before the headers are complete, including 1xx answers
 HEADER_LIMIT = 256  # headers of one answer
 _WRITE_SLICE = 64 * 1024
 
@@ -31,8 +31,8 @@ class Pending:
     """One request under way, from `send` until `done` or `abort`."""
 
     __slots__ = (
-        "body", "deadline", "done", "head", "keep_headers", "owner", "reused", "started", "target", "task",
-        "timeout_seconds", "wire",
+        "body", "connection", "deadline", "done", "head", "keep_headers", "owner", "reused", "started", "target",
+        "task", "timeout_seconds",
     )  # fmt: skip
 
     def __init__(
@@ -45,7 +45,7 @@ class Pending:
         done: Callable[[Any], None],
         keep_headers: bool,
     ) -> None:
-        self.owner: Owner | None = owner  # None: it has ended
+        self.owner: Owner | None = owner  # None after the request has ended
         self.target = target
         self.head = head
         self.body = body
@@ -53,22 +53,22 @@ class Pending:
         self.done = done
         self.keep_headers = keep_headers
         self.started = 0.0  # monotonic
-        self.deadline = 0.0  # monotonic, of the phase it is in
-        self.reused = False  # it stands on a socket that has answered before
-        self.wire: Connection | None = None  # None: connecting
-        self.task: asyncio.Task[None] | None = None  # that connects
+        self.deadline = 0.0  # monotonic, of the current phase
+        self.reused = False  # the socket has answered a request before
+        self.connection: Connection | None = None  # None: connecting
+        self.task: asyncio.Task[None] | None = None  # the task that connects
 
     def abort(self) -> None:
-        """Cuts the request off; `done` is not called any more. Harmless after the end."""
+        """Abort the request; `done` is not called. Does nothing after the end."""
         if self.owner is not None:
             self.owner.aborted(self)
 
 
 class Owner(Protocol):
-    """What a wire tells: it exists, it is gone, its request ended, or nobody answered on a used socket."""
+    """Receives the events of connections: opened, lost, request ended, or a reused socket closed without an answer."""
 
-    def opened(self, wire: Connection) -> None: ...
-    def lost(self, wire: Connection) -> None: ...
+    def opened(self, connection: Connection) -> None: ...
+    def lost(self, connection: Connection) -> None: ...
     def ended(self, pending: Pending, outcome: Outcome, error: str, reusable: bool) -> None: ...
     def unanswered(self, pending: Pending) -> None: ...
     def aborted(self, pending: Pending) -> None: ...
@@ -100,12 +100,12 @@ class Connection(asyncio.Protocol):
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the last answer."""
-        self.received = 0  # bytes of this answer, framing included
+        """Clear the last answer."""
+        self.received = 0  # bytes of this answer, including framing
         self.status = 0
-        self.final = False  # the headers of the answer proper (not 1xx) are whole
+        self.final = False  # the headers of the final answer (not 1xx) are complete
         self.complete = False
-        self.trailing = False  # bytes came after the answer
+        self.trailing = False  # bytes arrived after the answer
         self.keep_alive = False
         self.fault = ""
         self.headers: list[tuple[bytes, bytes]] = []
@@ -116,9 +116,9 @@ class Connection(asyncio.Protocol):
     # -- the request ---------------------------------------------------------------------------------------
 
     def begin(self, pending: Pending) -> None:
-        """Writes the request; the wire must be idle and reset."""
+        """Write the request. The connection must be idle and reset."""
         self.pending = pending
-        pending.wire = self
+        pending.connection = self
         body = pending.body
         size = len(body)
         start = (b"POST", pending.target.request_tail, pending.head, b"content-length: %d\r\n\r\n" % size)
@@ -130,7 +130,7 @@ class Connection(asyncio.Protocol):
         self._push()
 
     def _push(self) -> None:
-        """Writes slices of a large body for as long as the transport takes them."""
+        """Write slices of a large body as long as the transport accepts them."""
         while self.unsent is not None and not self.paused and not self.transport.is_closing():
             self.transport.write(self.unsent[:_WRITE_SLICE])
             self.unsent = self.unsent[_WRITE_SLICE:] or None
@@ -146,39 +146,39 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         pending = self.pending
-        if pending is None:  # nobody asked: whatever it is, it would be taken for the next answer
+        if pending is None:  # unsolicited bytes, which would be read as the next answer
             self.transport.abort()
             return
         self.received += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserCallbackError:
-            raise  # a fault of ours: the loop reports it and closes the socket
+            raise  # an internal error: the loop reports it and closes the socket
         except httptools.HttpParserUpgrade:
-            self.fault = "it changes to a protocol that was not asked for"
+            self.fault = "it switches to a protocol that was not requested"
         except httptools.HttpParserError as error:
             self.fault = str(error)[:200]
         if self.complete:
             clean = self.keep_alive and not self.trailing and not self.fault and self.unsent is None
             clean = clean and not self.transport.get_write_buffer_size()
-            if clean and 200 <= self.status < 300:  # the usual end, without the detour over _end
+            if clean and 200 <= self.status < 300:  # the usual end, a short way around _end
                 self.pending = None
                 self.owner.ended(pending, Outcome.OK, "", True)
             else:
                 self._end_by_status("", clean)
         elif self.fault:
             if self.final:
-                self._end_by_status(f"the body of the answer is broken: {self.fault}")
+                self._end_by_status(f"the body of the answer is malformed: {self.fault}")
             else:
-                self._end(Outcome.BAD_ANSWER, f"the answer is no HTTP: {self.fault}")
+                self._end(Outcome.BAD_ANSWER, f"the answer is not HTTP: {self.fault}")
         elif not self.final:
             if self.received > HEAD_LIMIT:
-                self._end(Outcome.BAD_ANSWER, f"the headers of the answer pass {HEAD_LIMIT} bytes")
+                self._end(Outcome.BAD_ANSWER, f"the headers of the answer have more than {HEAD_LIMIT} bytes")
         elif self.received > self.read_limit + HEAD_LIMIT or self.body_bytes >= self.read_limit:
             self._end_by_status(f"the answer was cut after {self.body_bytes} bytes")
 
     def end_overdue(self) -> None:
-        """The request's time is over."""
+        """End the request, because its time limit has passed."""
         pending = self.pending
         assert pending is not None
         limit = f"{pending.timeout_seconds:g} s"
@@ -201,7 +201,7 @@ class Connection(asyncio.Protocol):
         self.pending = None
         if not reusable:
             self.unsent = None
-            # Not close(): that would wait for a peer that does not read, or for its half of the TLS farewell.
+            # Not close(), which would wait for a peer that does not read, or for its TLS close message.
             self.transport.abort()
         self.owner.ended(pending, outcome, error, reusable)
 
@@ -225,7 +225,7 @@ class Connection(asyncio.Protocol):
             self.fault = f"status {status}"
         elif status >= 200:
             self.keep_alive = self.parser.should_keep_alive()
-            # llhttp lets 0.9 and 2.0 pass; neither is ever kept alive, so 1.1 does not pay for the question.
+            # llhttp accepts 0.9 and 2.0. Neither is ever kept alive, so the check costs nothing for 1.1.
             if not self.keep_alive and self.parser.get_http_version() not in ("1.0", "1.1"):
                 self.fault = f"version {self.parser.get_http_version()}"
                 return
@@ -236,16 +236,16 @@ class Connection(asyncio.Protocol):
         if self.complete:
             return
         self.body_bytes += len(part)
-        room = self.body_limit - self.body_kept
-        if room > 0:
-            part = part[:room]
+        left = self.body_limit - self.body_kept
+        if left > 0:
+            part = part[:left]
             self.body_parts.append(part)
             self.body_kept += len(part)
 
     def on_message_complete(self) -> None:
         if self.final:
             self.complete = True
-        else:  # 1xx: the answer proper follows
+        else:  # 1xx: the final answer follows
             self.headers.clear()
 
     # -- the socket ----------------------------------------------------------------------------------------
@@ -258,8 +258,10 @@ class Connection(asyncio.Protocol):
             self.owner.opened(self)
 
     def give_up(self) -> None:
-        """Its dialing was cut, or another address was faster. The loop may tell of a beginning still, and of the end
-        never: uvloop closes what a canceled connect had made without calling `connection_lost`.
+        """Close it, because the connect was canceled or another address was faster.
+
+        The loop may still call `connection_made` and never `connection_lost`: uvloop closes the socket of a canceled
+        connect without that call.
         """
         self.closed = True
         if self.transport is not None:
@@ -276,7 +278,7 @@ class Connection(asyncio.Protocol):
         if self.final:
             self._end_by_status("" if self._until_close() else f"the answer was cut after {self.body_bytes} bytes")
         elif self.received == 0 and pending.reused:
-            # The far side closed while we wrote: the usual end of a kept socket, no failure of the delivery.
+            # The receiver closed an idle socket while the request was written. This is not a failed delivery.
             self.pending = None
             self.owner.unanswered(pending)
         elif isinstance(error, ssl.SSLError):
@@ -287,7 +289,7 @@ class Connection(asyncio.Protocol):
             self._end(Outcome.RESET, f"closed {when}{how}")
 
     def _until_close(self) -> bool:
-        """Whether the end of the socket is the regular end of this body (RFC 9112 section 6.3, case 8)."""
+        """Whether closing the socket is the regular end of this body (RFC 9112 section 6.3, case 8)."""
         for name, value in self.headers:
             lower = name.lower()
             if lower == b"content-length" or (lower == b"transfer-encoding" and value.lower().endswith(b"chunked")):

@@ -1,10 +1,10 @@
-"""The one way out: names are resolved, every address is judged, and the judged address is what gets connected.
+"""Opens every outgoing socket: resolves the name, checks every address, and connects to a checked address.
 
-Owns the name cache, the guard over `rules/outbound/addresses.py`, the TLS context and the translation of what can go
-wrong before a request. It may not know what is sent. Invariant: no socket is connected to an address that
-`Guard.judge` did not pass in this process, and a name is never given to the socket layer, so a name that
-changes its answer between check and use (DNS rebinding) gains nothing. Proxy settings of the environment
-are not read: a proxy would decide about addresses in our place. Nothing here survives a crash.
+Owns the name cache, the guard over `rules/outbound/addresses.py`, the TLS context and the translation of errors before
+a request. It may not know what is sent. Invariants: no socket is connected to an address that `Guard` did not pass in
+this process; a name is never given to the socket layer, so a name that resolves differently between check and use (DNS
+rebinding) does not get around the guard. Proxy settings of the environment are ignored, because a proxy would choose
+the addresses itself. Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from typing import Any, TypeVar
 from tidegate.core.clock import Clock
 from tidegate.core.errors import Blocked, UpstreamError, UpstreamTimeout
 from tidegate.core.model import Outcome
-from tidegate.rules.outbound.addresses import AllowList, Target, judge
+from tidegate.rules.outbound.addresses import AllowList, Target, blocked_reason
 
 _P = TypeVar("_P", bound=asyncio.BaseProtocol)
 
-_NEXT_ADDRESS_SECONDS = 0.3  # RFC 8305 section 5: how long one address may take before the next is tried beside it
-_MAX_ADDRESSES = 6  # of one name; an answer with thousands must not make thousands of attempts
+_NEXT_ADDRESS_SECONDS = 0.3  # RFC 8305 section 5: delay before the next address is tried in parallel
+_MAX_ADDRESSES = 6  # tried per name, so that an answer with thousands does not cause thousands of connects
 
 
 class DialFailed(UpstreamError):
-    """No usable socket: `outcome` is DNS, REFUSED, TLS or TIMEOUT. No byte of the request has left."""
+    """No usable socket. `outcome` is DNS, REFUSED, TLS or TIMEOUT. No byte of the request was sent."""
 
     def __init__(self, message: str, outcome: Outcome) -> None:
         late = outcome is Outcome.TIMEOUT
@@ -36,7 +36,7 @@ class DialFailed(UpstreamError):
 
 
 class Guard:
-    """Judges addresses. `generation` grows when the rules change, so pools can drop what older rules let through."""
+    """Checks addresses. `generation` grows when the rules change, so that pools can drop older sockets."""
 
     def __init__(self, allow: AllowList, own: frozenset[tuple[str, int]] = frozenset()) -> None:
         self._allow = allow
@@ -44,16 +44,16 @@ class Guard:
         self.generation = 0
 
     def update(self, *, allow: AllowList | None = None, own: frozenset[tuple[str, int]] | None = None) -> None:
-        """New rules, or the addresses our server came to listen on; holds for every connect from now on."""
+        """Set new rules, or the addresses that the gateway listens on, for every connect from now on."""
         before = (self._allow, self._own)
         self._allow = self._allow if allow is None else allow
         self._own = self._own if own is None else own
-        if (self._allow, self._own) != before:  # most changes of the configuration leave them as they are
+        if (self._allow, self._own) != before:  # most configuration changes do not change them
             self.generation += 1
 
-    def judge(self, ip: str, port: int) -> str | None:
-        """None when it may be called, else the reason's word; see `rules.addresses.judge`."""
-        word = judge(ip, port, self._allow, self._own)
+    def blocked_reason(self, ip: str, port: int) -> str | None:
+        """None when the address may be called, else the reason; see `addresses.blocked_reason`."""
+        word = blocked_reason(ip, port, self._allow, self._own)
         if word is not None:
             return word
         if any(p == port and host in ("0.0.0.0", "::") for host, p in self._own) and _is_this_machine(ip):  # noqa: S104
@@ -61,15 +61,15 @@ class Guard:
         return None
 
     def check(self, ip: str, port: int, host: str = "") -> None:
-        """Raises Blocked when `judge` has a word against it. `host` is the name it came from, for the message."""
-        word = self.judge(ip, port)
+        """Raise Blocked unless the address may be called. `host` is the name that resolved to it, for the message."""
+        word = self.blocked_reason(ip, port)
         if word is not None:
             raise _blocked(word, ip, port, host)
 
 
 def _blocked(word: str, ip: str, port: int, host: str) -> Blocked:
-    name = "" if host in ("", ip) else f"{host} leads to "
-    hint = "name another host; this address is refused whatever is allowed" if word in _NEVER else None
+    name = "" if host in ("", ip) else f"{host} resolves to "
+    hint = "use another host; this address is always blocked" if word in _NEVER else None
     return Blocked(f"{name}{ip} port {port}: {word} address", hint=hint)
 
 
@@ -77,18 +77,18 @@ _NEVER = ("metadata", "own_listener", "not_an_address")
 
 
 def _is_this_machine(ip: str) -> bool:
-    """Whether the kernel would route `ip` to itself: connecting a datagram socket sends nothing and tells."""
+    """Whether the kernel routes `ip` to this machine. Connecting a datagram socket shows it and sends nothing."""
     family = socket.AF_INET6 if ":" in ip else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((ip, 9))
             return bool(probe.getsockname()[0] == ip)
     except OSError:
-        return False  # no route: the real connect fails too
+        return False  # there is no route, so the real connect fails too
 
 
 class Dialer:
-    """Resolves, judges, connects. One for the process."""
+    """Resolves, checks, connects. One per process."""
 
     def __init__(
         self,
@@ -105,22 +105,22 @@ class Dialer:
         self._cache_seconds = cache_seconds
         self._cache_limit = cache_limit
         self._names: dict[tuple[str, int], tuple[float, list[str]]] = {}
-        self._asking: dict[tuple[str, int], asyncio.Task[list[str]]] = {}
+        self._lookups: dict[tuple[str, int], asyncio.Task[list[str]]] = {}
 
     async def resolve(self, host: str, port: int) -> list[str]:
         """The addresses of `host` that may be called, at most six, in the order to try.
 
-        Blocked when every one of them is refused, DialFailed (DNS) when there is none. A cached answer is
-        judged again each time, because the rules may have changed since.
+        Blocked when all of them are blocked, DialFailed (DNS) when there is none. A cached answer is checked again each
+        time, because the rules may have changed.
         """
         found = await self._lookup(host, port)
         passed, word, seen = [], "", ""
         for ip in found[:_MAX_ADDRESSES]:
-            verdict = self.guard.judge(ip, port)
-            if verdict is None:
+            reason = self.guard.blocked_reason(ip, port)
+            if reason is None:
                 passed.append(ip)
             elif not word:
-                word, seen = verdict, ip
+                word, seen = reason, ip
         if not passed:
             raise _blocked(word, seen, port, host)
         return passed
@@ -132,20 +132,20 @@ class Dialer:
         kept = self._names.get(key)
         if kept is not None and self._clock.monotonic() - kept[0] < self._cache_seconds:
             return kept[1]
-        # One question per name however many ask; a caller that gives up does not take the answer from the others.
-        task = self._asking.get(key)
+        # One lookup per name, however many callers wait; a caller that is canceled does not cancel it for the others.
+        task = self._lookups.get(key)
         if task is None:
-            task = asyncio.get_running_loop().create_task(self._ask(host, port))
-            self._asking[key] = task
+            task = asyncio.get_running_loop().create_task(self._look_up(host, port))
+            self._lookups[key] = task
             task.add_done_callback(lambda done: self._answered(key, done))
         return await asyncio.shield(task)
 
-    async def _ask(self, host: str, port: int) -> list[str]:
+    async def _look_up(self, host: str, port: int) -> list[str]:
         loop = asyncio.get_running_loop()
         try:
             infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "the name cannot be asked for"
+            reason = error.strerror if isinstance(error, OSError) else "the name cannot be encoded"
             raise DialFailed(f"no address for {host}: {reason}", Outcome.DNS) from None
         found = list(dict.fromkeys(sockaddr_text(info[4]) for info in infos))
         if not found:
@@ -153,7 +153,7 @@ class Dialer:
         return found
 
     def _answered(self, key: tuple[str, int], task: asyncio.Task[list[str]]) -> None:
-        self._asking.pop(key, None)
+        self._lookups.pop(key, None)
         if task.cancelled() or task.exception() is not None:
             return
         self._names.pop(key, None)
@@ -164,8 +164,8 @@ class Dialer:
     async def connect(self, factory: Callable[[], _P], target: Target) -> tuple[asyncio.Transport, _P]:
         """A connected transport (after the TLS handshake for https) and its protocol.
 
-        Blocked, or DialFailed with its outcome. It has no time limit of its own save the handshake's: the
-        caller cancels it, which closes the socket.
+        Raises Blocked, or DialFailed with its outcome. Only the TLS handshake has a time limit; the caller cancels the
+        call at its own limit, which closes the socket.
         """
         addresses = await self.resolve(target.host, target.port)
         context = await self.tls() if target.scheme == "https" else None
@@ -186,24 +186,24 @@ class Dialer:
                 )
         except OSError as error:
             raise translate(error, target.host, target.port, context is not None) from None
-        except UnicodeError:  # the TLS layer encodes the name once more, by older rules than ours
-            raise DialFailed(f"{target.host}: no certificate can be for this name", Outcome.TLS) from None
+        except UnicodeError:  # the TLS layer encodes the name again, by older rules
+            raise DialFailed(f"{target.host}: no certificate can be valid for this name", Outcome.TLS) from None
         peer = transport.get_extra_info("peername")
-        if peer is not None and sockaddr_text(peer) != ip:  # the loop never looks a literal up; trust, but verify
+        if peer is not None and sockaddr_text(peer) != ip:  # never expected: the loop does not resolve a literal
             transport.abort()
             raise _blocked("not_an_address", sockaddr_text(peer), target.port, target.host)
         return transport, protocol
 
     async def tls(self) -> ssl.SSLContext:
-        """Verifies against the system's authorities, TLS 1.2 or newer. Made once, in a thread: it reads many files."""
+        """The context for TLS 1.2 or newer with the system's authorities, made once, in a thread (it reads files)."""
         if self._tls is None:
             context = await asyncio.get_running_loop().run_in_executor(None, _client_tls)
             self._tls = self._tls or context
         return self._tls
 
     async def close(self) -> None:
-        """Forgets the questions under way."""
-        for task in list(self._asking.values()):
+        """Cancel the lookups and clear the cache."""
+        for task in list(self._lookups.values()):
             task.cancel()
         self._names.clear()
 
@@ -220,22 +220,22 @@ def _is_literal(host: str) -> bool:
 
 
 def sockaddr_text(sockaddr: Any) -> str:
-    """The address of a socket address, a zone kept so that the guard sees it."""
+    """The IP of a socket address, with its zone, so that the guard sees the zone."""
     ip = str(sockaddr[0])
     return f"{ip}%{sockaddr[3]}" if len(sockaddr) == 4 and sockaddr[3] and "%" not in ip else ip
 
 
 def translate(error: OSError, host: str, port: int, tls: bool) -> DialFailed:
-    """What a failed connect means. Told by type: within TLS a reset or an abort is the handshake's."""
+    """The error for a failed connect, by its type. With TLS, a reset or abort happened in the handshake."""
     where = f"{host} port {port}"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return DialFailed(f"{where}: certificate refused: {error.verify_message}", Outcome.TLS)
+        return DialFailed(f"{where}: certificate not accepted: {error.verify_message}", Outcome.TLS)
     if isinstance(error, ssl.SSLError):
         return DialFailed(f"{where}: TLS failed: {error.reason or 'closed in the handshake'}", Outcome.TLS)
     if tls and isinstance(error, ConnectionResetError | ConnectionAbortedError):
         return DialFailed(f"{where}: closed in the TLS handshake", Outcome.TLS)
     if isinstance(error, TimeoutError):
-        return DialFailed(f"{where}: no connection in time", Outcome.TIMEOUT)
+        return DialFailed(f"{where}: the connect timed out", Outcome.TIMEOUT)
     reason = "refused" if isinstance(error, ConnectionRefusedError) else (error.strerror or type(error).__name__)
     return DialFailed(f"{where}: {reason}", Outcome.REFUSED)
 
@@ -244,7 +244,9 @@ _R = TypeVar("_R")
 
 
 async def _first_of(attempts: list[Coroutine[Any, Any, tuple[asyncio.Transport, _R]]]) -> tuple[asyncio.Transport, _R]:
-    """The first that succeeds; each is given a head start over the next. When all fail, the first's error."""
+    """The result of the first attempt that succeeds, started one after another with a delay. Raises the first error
+    when all fail.
+    """
     waiting = list(reversed(attempts))
     running: set[asyncio.Task[tuple[asyncio.Transport, _R]]] = set()
     failure: BaseException | None = None
@@ -278,6 +280,6 @@ async def _first_of(attempts: list[Coroutine[Any, Any, tuple[asyncio.Transport, 
 
 
 def _drop(task: asyncio.Task[tuple[asyncio.Transport, _R]]) -> None:
-    """A loser that was connected before the cancel reached it."""
+    """Close an attempt that had connected before it was canceled."""
     if not task.cancelled() and task.exception() is None:
         task.result()[0].abort()

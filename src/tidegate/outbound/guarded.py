@@ -1,9 +1,9 @@
-"""aiohttp behind our guard: a resolver and a socket factory that ask the dialer about every address.
+"""aiohttp behind the guard: a resolver and a socket factory that check every address with the dialer.
 
-Owns the only place where an aiohttp session is made. It is imported by `client.py` at the first request and
-never at start, because aiohttp takes half a second of CPU to load. Invariant: the socket factory judges the
-very address the socket is then connected to, so a URL with a literal address (which skips the resolver) and
-a name that changes its answer are refused alike. Nothing here survives a crash.
+Owns the only place that makes an aiohttp session. `http.py` imports it at the first request and not at the start,
+because aiohttp takes half a second of CPU to load. It may not know what is requested. Invariant: the socket factory
+checks the address that the socket is connected to, so a URL with a literal address (which skips the resolver) and a
+name that resolves differently the second time are blocked too. Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from tidegate.outbound.dialer import Dialer, Guard, sockaddr_text
 
-_SOCKETS = 256  # at once, over all sources
+_SOCKETS = 256  # open at once, for all sources together
 _IDLE_SECONDS = 15.0
 
 
 class GuardedResolver(AbstractResolver):
-    """Names by the dialer: its cache, and only addresses that may be called. Blocked or DialFailed otherwise."""
+    """Resolves with the dialer's cache, to addresses that may be called. Raises Blocked or DialFailed otherwise."""
 
     def __init__(self, dialer: Dialer) -> None:
         self._dialer = dialer
@@ -42,11 +42,11 @@ class GuardedResolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """The dialer belongs to others."""
+        """Does nothing: the dialer is shared."""
 
 
 def guarded_socket(guard: Guard, info: Any) -> socket.socket:
-    """A socket for one address as `getaddrinfo` gives it; Blocked before it exists when the guard refuses."""
+    """A socket for one address from `getaddrinfo`. Raises Blocked first when the guard does not allow the address."""
     family, kind, protocol, _, address = info
     guard.check(sockaddr_text(address), address[1])
     return socket.socket(family, kind, protocol)

@@ -1,13 +1,13 @@
-"""The POST client for deliveries: callbacks instead of tasks, kept sockets, one sweep instead of timers.
+"""The POST client for deliveries, with callbacks instead of tasks, reused sockets, and one sweep instead of timers.
 
-Owns the pool of idle sockets, the requests in flight with their time limits, and the making of results. It may
-not know events, destinations or retries, and follows no redirects, keeps no cookies, decodes no encodings,
-reads no proxy settings and never pipelines. Why it exists: docs/decisions/0002-own-post-client.md.
+Owns the pool of idle sockets, the requests in flight with their time limits, and the results. It may not know events,
+destinations or retries. It follows no redirects, keeps no cookies, decodes no encodings, reads no proxy settings and
+never pipelines. Why it exists: docs/decisions/0002-own-post-client.md.
 
-Invariants: `done` is called exactly once per `send`, never inside it, and not after `abort` or `close`; idle
-sockets are limited in all, so ten thousand destinations do not hold ten thousand sockets; a reused socket that
-dies before the first byte of an answer costs no failure: the request goes out at once on a new one. After a
-crash nothing of this exists; what was in flight is sent again with the same `webhook-id`.
+Invariants: `done` is called exactly once per `send`, never inside it, and not after `abort` or `close`; the number of
+idle sockets is limited in total, so ten thousand destinations do not hold ten thousand sockets; when a reused socket
+closes before the first byte of an answer, the request is sent again on a new socket and does not fail. Crash: nothing
+is kept; requests in flight are sent again with the same `webhook-id`.
 """
 
 from __future__ import annotations
@@ -28,33 +28,33 @@ __all__ = ["Pending", "PostClient", "PostResult", "PostStats"]
 
 _SWEEP_SECONDS = 0.1
 _IDLE_SWEEP_SECONDS = 1.0
-_MAX_AGE_SECONDS = 300.0  # then a socket is not kept on, so that a changed name is followed
+_MAX_AGE_SECONDS = 300.0  # an older socket is not reused, so that DNS changes take effect
 _KEPT_HEADER_BYTES = 4096
-_RETRY_AFTER_LETTERS = 128
+_RETRY_AFTER_CHARACTERS = 128
 
 
 class PostResult(msgspec.Struct, gc=False):
-    """How a request ended. `headers` is a JSON list of [name, value], at most 4 KiB, b"" for 2xx unless asked for."""
+    """How a request ended. `headers` is JSON of [name, value] pairs, at most 4 KiB; b"" for 2xx unless kept."""
 
     outcome: Outcome
     status: int | None  # None: no answer
-    error: str  # in words; "" when an answer came whole and was 2xx
+    error: str  # what went wrong; "" for a complete answer with 2xx
     headers: bytes
     retry_after: str  # the first Retry-After as written, "" is none
-    body: bytes  # the first bytes, as sent (never decoded)
-    body_bytes: int  # as far as it was read
+    body: bytes  # the first bytes of the answer, never decoded
+    body_bytes: int  # size of the body as far as it was read
     duration_us: int  # from send to the end
-    reused: bool  # the socket had answered before
+    reused: bool  # the socket had answered a request before
 
 
 class PostStats(msgspec.Struct, frozen=True):
-    open: int  # sockets, idle ones included
+    open: int  # sockets, including idle ones
     idle: int
-    in_flight: int  # requests, those that connect included
+    in_flight: int  # requests, including those that are connecting
 
 
 class PostClient:
-    """One per process, on the loop it is first used on.
+    """One per process, used on one event loop.
 
     `body_limit`: bytes of an answer's body that are kept. `read_limit`: bytes that are read before the answer
     is cut and its socket closed.
@@ -84,9 +84,9 @@ class PostClient:
         self._stacks: dict[str, list[Connection]] = {}  # idle ones by origin, newest last
         self._in_flight: dict[Pending, None] = {}
         self._dialing: set[asyncio.Task[None]] = set()
-        self._soonest = 0.0  # no deadline lies before it
+        self._soonest = 0.0  # no deadline is earlier
         self._timer: asyncio.TimerHandle | None = None
-        self._fast = False  # the timer runs at the pace for requests in flight
+        self._fast = False  # the timer has the interval for requests in flight
         self._closing = False
         self._empty: asyncio.Future[None] | None = None  # waits for the last socket to close
 
@@ -100,7 +100,7 @@ class PostClient:
         *,
         keep_headers: bool = False,
     ) -> Pending:
-        """Starts a POST; `done` gets the result later, on the loop.
+        """Start a POST. `done` is called with the result later, on the loop.
 
         `head`: the header lines after host, each ended by CRLF, without the blank line and without
         content-length. ValueError when it holds a blank line; RuntimeError after `close`.
@@ -108,18 +108,18 @@ class PostClient:
         if self._closing:
             raise RuntimeError("the POST client is closed")
         if head and (head[-2:] != b"\r\n" or b"\r\n\r\n" in head or head[0] == 13):
-            raise ValueError("head is no sequence of header lines")
+            raise ValueError("head is not a sequence of header lines")
         pending = Pending(self, target, head, body, timeout_seconds, done, keep_headers)
         pending.started = now = self._monotonic()
         self._in_flight[pending] = None
-        wire = self._take(target.origin)
-        if wire is None:
+        connection = self._take(target.origin)
+        if connection is None:
             pending.deadline = now + min(self._connect_seconds, timeout_seconds)
             self._dial(pending)
         else:
             pending.reused = True
             pending.deadline = now + timeout_seconds
-            wire.begin(pending)
+            connection.begin(pending)
         if pending.deadline < self._soonest:
             self._soonest = pending.deadline
         if not self._fast:
@@ -130,15 +130,15 @@ class PostClient:
         return PostStats(len(self._open), len(self._idle), len(self._in_flight))
 
     async def close(self) -> None:
-        """Cuts off what is in flight (without `done`), closes every socket and waits for that."""
+        """Abort the requests in flight (without `done`), close every socket and wait until all are closed."""
         self._closing = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         for pending in list(self._in_flight):
             pending.abort()
-        for wire in list(self._open):
-            wire.transport.abort()
+        for connection in list(self._open):
+            connection.transport.abort()
         if self._dialing:
             await asyncio.wait(list(self._dialing))
         if self._open:
@@ -156,9 +156,9 @@ class PostClient:
     async def _connect(self, pending: Pending) -> None:
         generation = self._guard.generation
         made: list[Connection] = []
-        wire: Connection | None = None
+        connection: Connection | None = None
         try:
-            transport, wire = await self._dialer.connect(lambda: self._new_wire(made), pending.target)
+            transport, connection = await self._dialer.connect(lambda: self._new_connection(made), pending.target)
         except Blocked as error:
             self._fail(pending, Outcome.BLOCKED, error.message)
             return
@@ -167,27 +167,27 @@ class PostClient:
             return
         finally:
             for other in made:
-                if other is not wire:
+                if other is not connection:
                     other.give_up()
         pending.task = None
-        if pending.owner is None:  # ended in the same step of the loop
+        if pending.owner is None:  # it ended in the same step of the loop
             transport.abort()
             return
-        if wire.closed:
+        if connection.closed:
             self._fail(pending, Outcome.RESET, "closed before an answer")
             return
-        wire.origin = pending.target.origin
-        wire.generation = generation
-        wire.born = self._monotonic()
+        connection.origin = pending.target.origin
+        connection.generation = generation
+        connection.born = self._monotonic()
         pending.deadline = pending.started + pending.timeout_seconds
-        wire.begin(pending)
+        connection.begin(pending)
 
-    def _new_wire(self, made: list[Connection]) -> Connection:
+    def _new_connection(self, made: list[Connection]) -> Connection:
         made.append(Connection(self, self._body_limit, self._read_limit))
         return made[-1]
 
     def _fail(self, pending: Pending, outcome: Outcome, error: str) -> None:
-        """Ends a request that never reached a socket."""
+        """End a request that has no socket."""
         if pending.owner is not None:
             duration = int((self._monotonic() - pending.started) * 1_000_000)
             self._finish(pending, PostResult(outcome, None, error, b"", "", b"", 0, duration, False))
@@ -195,80 +195,80 @@ class PostClient:
     # -- the pool ------------------------------------------------------------------------------------------
 
     def _take(self, origin: str) -> Connection | None:
-        """The idle socket that was used last: the least likely to have been closed over there."""
+        """The idle socket that was used last, because the receiver is least likely to have closed it."""
         stack = self._stacks.get(origin)
         while stack:
-            wire = stack.pop()
-            del self._idle[wire]
-            if not wire.transport.is_closing():
-                if wire.generation == self._guard.generation:
-                    return wire
-                wire.transport.abort()
+            connection = stack.pop()
+            del self._idle[connection]
+            if not connection.transport.is_closing():
+                if connection.generation == self._guard.generation:
+                    return connection
+                connection.transport.abort()
         return None
 
-    def _keep(self, wire: Connection, now: float) -> None:
-        if self._closing or now - wire.born > _MAX_AGE_SECONDS or wire.generation != self._guard.generation:
-            wire.transport.abort()
+    def _keep(self, connection: Connection, now: float) -> None:
+        if self._closing or now - connection.born > _MAX_AGE_SECONDS or connection.generation != self._guard.generation:
+            connection.transport.abort()
             return
-        wire.reset()
-        wire.idle_since = now
-        self._idle[wire] = None
-        stack = self._stacks.get(wire.origin)
+        connection.reset()
+        connection.idle_since = now
+        self._idle[connection] = None
+        stack = self._stacks.get(connection.origin)
         if stack is None:
-            stack = self._stacks[wire.origin] = []
-        stack.append(wire)
+            stack = self._stacks[connection.origin] = []
+        stack.append(connection)
         if len(self._idle) > self._idle_limit:
             self._evict(next(iter(self._idle)))
 
-    def _evict(self, wire: Connection) -> None:
-        self._forget(wire)
-        wire.transport.abort()
+    def _evict(self, connection: Connection) -> None:
+        self._forget(connection)
+        connection.transport.abort()
 
-    def _forget(self, wire: Connection) -> None:
-        """Takes a socket out of the pool; the oldest stands first in its stack, so this is short."""
-        if wire in self._idle:
-            del self._idle[wire]
-            stack = self._stacks[wire.origin]
-            stack.remove(wire)
+    def _forget(self, connection: Connection) -> None:
+        """Remove a socket from the pool. The oldest is first in its stack, so this is fast."""
+        if connection in self._idle:
+            del self._idle[connection]
+            stack = self._stacks[connection.origin]
+            stack.remove(connection)
             if not stack:
-                del self._stacks[wire.origin]
+                del self._stacks[connection.origin]
 
-    # -- told by the wires ---------------------------------------------------------------------------------
+    # -- events of connections (Owner) ---------------------------------------------------------------------
 
-    def opened(self, wire: Connection) -> None:
-        self._open.add(wire)
+    def opened(self, connection: Connection) -> None:
+        self._open.add(connection)
 
-    def lost(self, wire: Connection) -> None:
-        self._open.discard(wire)
-        self._forget(wire)
+    def lost(self, connection: Connection) -> None:
+        self._open.discard(connection)
+        self._forget(connection)
         if self._empty is not None and not self._open and not self._empty.done():
             self._empty.set_result(None)
 
     def ended(self, pending: Pending, outcome: Outcome, error: str, reusable: bool) -> None:
-        wire = pending.wire
-        assert wire is not None
+        connection = pending.connection
+        assert connection is not None
         now = self._monotonic()
         ok = outcome is Outcome.OK
-        headers = wire.headers if wire.final else []
+        headers = connection.headers if connection.final else []
         result = PostResult(
             outcome,
-            wire.status or None,
+            connection.status or None,
             error,
             _kept_headers(headers) if headers and (not ok or pending.keep_headers) else b"",
             "" if ok else _retry_after(headers),
-            b"".join(wire.body_parts),
-            wire.body_bytes,
+            b"".join(connection.body_parts),
+            connection.body_bytes,
             int((now - pending.started) * 1_000_000),
             pending.reused,
         )
         if reusable:
-            self._keep(wire, now)
+            self._keep(connection, now)
         self._finish(pending, result)
 
     def unanswered(self, pending: Pending) -> None:
-        """A kept socket died under a request: once more, on a new one, which is never `reused`."""
+        """A reused socket closed without an answer: send the request again on a new one, which is never `reused`."""
         pending.reused = False
-        pending.wire = None
+        pending.connection = None
         now = self._monotonic()
         pending.deadline = min(now + self._connect_seconds, pending.started + pending.timeout_seconds)
         self._soonest = min(self._soonest, pending.deadline)
@@ -279,20 +279,20 @@ class PostClient:
 
     def aborted(self, pending: Pending) -> None:
         self._in_flight.pop(pending, None)
-        wire, task = pending.wire, pending.task
-        pending.owner = pending.wire = pending.task = None
+        connection, task = pending.connection, pending.task
+        pending.owner = pending.connection = pending.task = None
         if task is not None:
             task.cancel()
-        if wire is not None:
-            wire.pending = None
-            wire.transport.abort()
+        if connection is not None:
+            connection.pending = None
+            connection.transport.abort()
 
     def _finish(self, pending: Pending, result: PostResult) -> None:
         del self._in_flight[pending]
-        pending.owner = pending.wire = pending.task = None
+        pending.owner = pending.connection = pending.task = None
         try:
             pending.done(result)
-        except Exception as error:  # noqa: BLE001 - a caller's fault must not end the sweep or another's socket
+        except Exception as error:  # noqa: BLE001 - an error of one caller must not stop the sweep or another socket
             asyncio.get_running_loop().call_exception_handler(
                 {"message": "a done callback of the POST client failed", "exception": error}
             )
@@ -307,7 +307,7 @@ class PostClient:
         self._timer = asyncio.get_running_loop().call_later(delay, self._sweep)
 
     def _sweep(self) -> None:
-        """Ends what is overdue, closes what is idle too long. Looks at every request only when one may be due."""
+        """End overdue requests and close sockets idle for too long. Scans the requests only when one can be due."""
         now = self._monotonic()
         if now >= self._soonest:
             overdue = [pending for pending in self._in_flight if pending.deadline <= now]
@@ -329,17 +329,17 @@ class PostClient:
     def _end_overdue(self, pending: Pending) -> None:
         if pending.owner is None:  # a done callback of this sweep aborted it
             return
-        if pending.wire is not None:
-            pending.wire.end_overdue()
+        if pending.connection is not None:
+            pending.connection.end_overdue()
             return
         if pending.task is not None:
             pending.task.cancel()
         limit = min(self._connect_seconds, pending.timeout_seconds)
-        self._fail(pending, Outcome.TIMEOUT, f"no connection within {limit:g} s")
+        self._fail(pending, Outcome.TIMEOUT, f"no connection after {limit:g} s")
 
 
 def _kept_headers(headers: list[tuple[bytes, bytes]]) -> bytes:
-    """JSON of those headers, in order, that fit 4 KiB; the values of cookies are left out."""
+    """JSON of the headers that fit into 4 KiB, in order; the values of cookies are redacted."""
     kept: list[tuple[str, str]] = []
     out = b"[]"
     for name, value in headers:
@@ -356,5 +356,5 @@ def _kept_headers(headers: list[tuple[bytes, bytes]]) -> bytes:
 def _retry_after(headers: list[tuple[bytes, bytes]]) -> str:
     for name, value in headers:
         if name.lower() == b"retry-after":
-            return value.decode("latin-1").strip()[:_RETRY_AFTER_LETTERS]
+            return value.decode("latin-1").strip()[:_RETRY_AFTER_CHARACTERS]
     return ""

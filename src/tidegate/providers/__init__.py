@@ -1,8 +1,8 @@
-"""Providers are data: one TOML file each, and the reader of those files.
+"""The providers that ship: one TOML file each, and the functions that read them.
 
-Owns which presets ship. Knows nothing about any provider and nothing of what the keys mean: `providers/shape.py`
-has the shape and refuses what does not fit. A newcomer adds a provider by adding a file and a test vector. Files
-are read when first asked for and kept; they cannot change while the program runs.
+Owns the list of presets. Knows no single provider and no meaning of keys: `providers/shape.py` has the schema and
+rejects what does not fit. To add a provider, add a file and a test vector. Invariant: files are read at first use and
+cached, because they do not change while the program runs. Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ def provider_names() -> tuple[str, ...]:
 
 
 def provider_data(name: str) -> dict[str, Any]:
-    """The content of a preset's file. ConfigError names the nearest preset when there is none of that name."""
+    """The content of a preset's file. ConfigError names the nearest preset when the name is unknown."""
     if name not in provider_names():
         near = difflib.get_close_matches(name, [*provider_names(), "none"], n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"one of: {', '.join(provider_names())}, none"
-        raise ConfigError(f"there is no provider {name!r}", code="provider_unknown", hint=hint)
+        raise ConfigError(f"unknown provider {name!r}", code="provider_unknown", hint=hint)
     return tomllib.loads(resources.files(__package__).joinpath(f"{name}.toml").read_text("utf-8"))

@@ -1,8 +1,9 @@
-"""The shape of a provider, and how a user's webhook input becomes one.
+"""The schema of a provider, and the step from a user's webhook input to a provider.
 
-Owns what a provider file may say: schemes, where type, id, key and time stand, handshakes, the answer. Also turns
-what stands in `[sources.NAME.webhook]` (a preset's name, a table, `none`, own places) into the same shape, so that
-the door knows one thing only. Knows no provider by name. An unknown key or a wrong type in a file is refused.
+Owns what a provider file may say: signature schemes, the places of type, id, key and time, handshakes, the answer.
+Turns `[sources.NAME.webhook]` (a preset's name, a table, `none`, own places) into the same struct, so that the ingress
+handles one struct only. Knows no provider by name. Invariant: an unknown key or a wrong type in a file is rejected.
+Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ class _Data(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
 
 
 class Place(_Data, frozen=True):
-    """Where a value stands: in a header, at a dotted path of the JSON body, or it is always the same.
+    """Where a value is found: in a header, at a dotted path of the JSON body, or it is a constant.
 
-    Of a list of places the first that holds something wins. Exactly one of the three is given.
+    Exactly one of the three is set. In a list of places the first one with a value is used.
     """
 
     header: str = ""
@@ -33,15 +34,15 @@ class Place(_Data, frozen=True):
 
     def __post_init__(self) -> None:
         if bool(self.header) + bool(self.path) + bool(self.constant) != 1:
-            raise ValueError("a place is one of header, path, constant")
+            raise ValueError("a place has exactly one of header, path and constant")
 
 
 class Handshake(_Data, frozen=True):
-    """A request that is no event and wants an answer of its own: how a provider proves that an address is ours.
+    """A request that is not an event and needs its own answer: a provider checks that you own the address.
 
-    It applies when `method` fits and everything named by the `when_*` keys is there (a value of "*": any).
-    `signed` ones are verified first. Texts of `headers` and `body` may hold `{query:NAME}`, `{header:NAME}` and
-    `{body:PATH}`, with `|hmac_hex` or `|hmac_base64` for the HMAC-SHA256 of the value under the secret.
+    It applies when `method` matches and every value of the `when_*` keys is present ("*" matches any value). A `signed`
+    handshake is verified first. `headers` and `body` may contain `{query:NAME}`, `{header:NAME}` and `{body:PATH}`,
+    with `|hmac_hex` or `|hmac_base64` for the HMAC-SHA256 of the value, keyed with the secret.
     """
 
     method: str = "POST"
@@ -56,7 +57,7 @@ class Handshake(_Data, frozen=True):
 
 
 class Answer(_Data, frozen=True):
-    """What a provider demands as the answer to an accepted event, when 202 with the id does not do."""
+    """The answer to an accepted event that a provider requires instead of 202 with the id."""
 
     status: int = 200
     content_type: str = "text/plain; charset=utf-8"
@@ -64,28 +65,28 @@ class Answer(_Data, frozen=True):
 
 
 class Provider(_Data, frozen=True):
-    """Everything the receive door has to know about one outside system."""
+    """Everything that the ingress needs to know about one outside system."""
 
     title: str = ""
-    docs: str = ""  # where the provider describes its webhooks
-    schemes: tuple[Scheme, ...] = ()  # () accepts everything: `verify = "none"`
+    docs: str = ""  # URL of the provider's documentation of its webhooks
+    schemes: tuple[Scheme, ...] = ()  # () accepts everything, as with `verify = "none"`
     type: tuple[Place, ...] = ()
-    delivery_id: tuple[Place, ...] = ()  # before webhook-id and Idempotency-Key, which are always understood
+    delivery_id: tuple[Place, ...] = ()  # read before webhook-id and Idempotency-Key, which always count
     key: tuple[Place, ...] = ()
     occurred_at: tuple[Place, ...] = ()  # seconds or milliseconds since 1970, or RFC 3339
-    data_path: str = ""  # the part of the body that is `data`; "" is the whole
+    data_path: str = ""  # the part of the body that is `data`; "" is the whole body
     handshakes: tuple[Handshake, ...] = ()
     answer: Answer | None = None
 
 
 @cache
 def load_provider(name: str) -> Provider:
-    """A preset by its name. ConfigError when there is none of that name."""
+    """A preset by its name. ConfigError when the name is unknown."""
     return msgspec.convert(provider_data(name), Provider)
 
 
 def scheme_of(table: HmacScheme) -> Scheme:
-    """A user's own `verify = { type = "hmac", ... }` in the words of the provider files."""
+    """The scheme of a user's own `verify = { type = "hmac", ... }`."""
     return Scheme(
         header=table.header,
         prefix=table.prefix,
@@ -99,12 +100,12 @@ def scheme_of(table: HmacScheme) -> Scheme:
     )
 
 
-# What a sender that follows no convention of ours most often does (CloudEvents, Standard Webhooks, our envelope).
+# Where a sender without a preset usually has the type (CloudEvents, Standard Webhooks, the envelope of Tidegate).
 GENERIC_TYPE = (Place(path="type"),)
 
 
 def provider_of(input: WebhookInput) -> Provider:
-    """What `[sources.NAME.webhook]` says, as a provider: the preset, with the user's own places before its own."""
+    """`[sources.NAME.webhook]` as a provider: the preset, with the user's places before those of the preset."""
     if isinstance(input.verify, HmacScheme):
         base = Provider(schemes=(scheme_of(input.verify),), type=GENERIC_TYPE)
     elif input.verify == "none":

@@ -136,7 +136,7 @@ async def rejected_requests(gateway: ReadContext) -> list[RejectedRequests]:
     kept = await gateway.store.settings.rejections(limit=REFUSALS_SEEN)
     counted = Counter((one.source, one.reason) for one in kept if one.at_us > after)
     return [
-        RejectedRequests(source=source, reason=reason, count=count, hint=causes.after_refusal(reason, source))
+        RejectedRequests(source=source, reason=reason, count=count, hint=causes.after_rejection(reason, source))
         for (source, reason), count in counted.most_common()
     ]
 

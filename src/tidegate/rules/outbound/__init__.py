@@ -1,1 +1,1 @@
-"""Decisions about requests that go out: addresses, bodies, signing, what goes next, circuit breaker, retries, rate."""
+"""Decisions about outgoing requests: addresses, bodies, signing, what to send next, circuit breaker, retries, rate."""

@@ -1,13 +1,13 @@
-"""Which network addresses may be called, and what a target URL means. Pure: no sockets, no name lookup.
+"""Decides which network addresses may be called, and parses target URLs. Pure: no sockets, no name lookup.
 
-Owns the table of addresses that are not the public internet, the metadata addresses of clouds, the reading
-of `[egress] allow`, and the strict reading of a URL. It may not resolve names: `judge` is asked about the
-address the socket will really use, by `outbound/dialer.py`, at every connect. The table is our own and not
-`ipaddress.is_private`, whose meaning has changed between releases (CVE-2024-4032).
+Owns the table of addresses outside the public internet, the metadata addresses of clouds, the parsing of
+`[egress] allow`, and the strict parsing of a URL. It may not resolve names: `outbound/dialer.py` calls
+`blocked_reason` at every connect with the address that the socket uses. The table does not use
+`ipaddress.is_private`, whose meaning changed between Python releases (CVE-2024-4032).
 
-Invariants: metadata addresses and our own listeners are refused whatever is allowed; an IPv4 address inside
-an IPv6 one (mapped, 6to4, NAT64, Teredo) is judged as the IPv4 address it leads to; no error text carries
-the path, the query or the user part of a URL, because secrets stand there. Nothing here survives a crash.
+Invariants: metadata addresses and the gateway's own listeners are blocked whatever is allowed; an IPv4 address inside
+an IPv6 address (mapped, 6to4, NAT64, Teredo) is checked as the IPv4 address that it leads to; no error message has the
+path, the query or the user part of a URL, because these can hold secrets. Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _V6: tuple[tuple[IPv6Network, str], ...] = tuple(
     for net, word in (
         ("::/128", "unspecified"),
         ("::1/128", "loopback"),
-        ("64:ff9b:1::/48", "private"),  # NAT64 of a site: the prefix length, and so the inner address, is its secret
+        ("64:ff9b:1::/48", "private"),  # NAT64 of a site; its prefix length, and so the inner address, is not known
         ("fe80::/10", "link_local"),
         ("fec0::/10", "private"),
         ("fc00::/7", "private"),
@@ -61,7 +61,7 @@ _V6: tuple[tuple[IPv6Network, str], ...] = tuple(
         ("2001::/23", "reserved"),
     )
 )
-_GLOBAL_V6 = IPv6Network("2000::/3")  # all that is routed today; the rest is refused, not guessed
+_GLOBAL_V6 = IPv6Network("2000::/3")  # all addresses that are routed today; every other one is blocked
 _MAPPED = IPv6Network("::ffff:0:0/96")
 _NAT64 = IPv6Network("64:ff9b::/96")
 _SIX_TO_FOUR = IPv6Network("2002::/16")
@@ -101,10 +101,10 @@ class AllowList(msgspec.Struct, frozen=True):
 
 
 def parse_allow(items: list[str]) -> AllowList:
-    """Reads `"127.0.0.1/32"`, `"10.0.0.0/8:443"`, `"[fd00::]/8:80"`, a bare address, a bare IPv6 network.
+    """Parse `"127.0.0.1/32"`, `"10.0.0.0/8:443"`, `"[fd00::]/8:80"`, a bare address or a bare IPv6 network.
 
-    ConfigError at `$.egress.allow[N]` for anything else, for host bits that are set, and for an entry that is
-    exactly a metadata address: it would be refused at every call, so it is refused here.
+    ConfigError at `$.egress.allow[N]` for anything else, for set host bits, and for an entry that is exactly a
+    metadata address, because such an address is always blocked.
     """
     entries = []
     for number, item in enumerate(items):
@@ -113,12 +113,14 @@ def parse_allow(items: list[str]) -> AllowList:
         try:
             network = ipaddress.ip_network(text)
         except ValueError:
-            raise ConfigError(f"{item!r} is no network", path=path, hint=_network_hint(text)) from None
+            raise ConfigError(f"{item!r} is not a network", path=path, hint=_network_hint(text)) from None
         if "%" in text:
-            raise ConfigError(f"{item!r} names a network interface", path=path, hint="leave out the part from the %")
+            raise ConfigError(
+                f"{item!r} names a network interface", path=path, hint="remove the % and everything after it"
+            )
         if network.num_addresses == 1 and _inner(network.network_address) & _METADATA:
             raise ConfigError(
-                f"{item!r} is a metadata address of a cloud; these are never called", path=path, hint="remove it"
+                f"{item!r} is a cloud metadata address, which can never be allowed", path=path, hint="remove it"
             )
         entries.append((network, port))
     return AllowList(tuple(entries))
@@ -129,7 +131,11 @@ def _split_port(item: str, path: str) -> tuple[str, int | None]:
     match = re.fullmatch(r"\[([^\]]*)\](/[0-9]+)?(?::([0-9]+))?", item)
     if match is not None:
         if ":" not in match[1]:
-            raise ConfigError(f"{item!r}: brackets hold an IPv6 address", path=path, hint="write it as [fd00::]/8:443")
+            raise ConfigError(
+                f"{item!r} has brackets around something that is not an IPv6 address",
+                path=path,
+                hint="write it as [fd00::]/8:443",
+            )
         text, port = match[1] + (match[2] or ""), match[3]
     elif item.count(":") == 1:
         text, port = item.split(":")
@@ -138,7 +144,7 @@ def _split_port(item: str, path: str) -> tuple[str, int | None]:
     if port is None:
         return text, None
     if re.fullmatch(r"[0-9]{1,5}", port) is None or not 1 <= int(port) <= 65535:
-        raise ConfigError(f"{item!r}: {port!r} is no port", path=path, hint="a port is a number from 1 to 65535")
+        raise ConfigError(f"{item!r}: {port!r} is not a port", path=path, hint="write a number from 1 to 65535")
     return text, int(port)
 
 
@@ -150,7 +156,7 @@ def _network_hint(text: str) -> str:
 
 
 def _inner(address: _Address) -> set[_Address]:
-    """The address and every IPv4 address it carries inside."""
+    """The address and every IPv4 address inside it."""
     found: set[_Address] = {address}
     if isinstance(address, IPv4Address):
         return found
@@ -165,13 +171,13 @@ def _inner(address: _Address) -> set[_Address]:
     return found
 
 
-def judge(ip: str, port: int, allow: AllowList, own: frozenset[tuple[str, int]]) -> str | None:
-    """None when this address may be called, else a word that says why not.
+def blocked_reason(ip: str, port: int, allow: AllowList, own: frozenset[tuple[str, int]]) -> str | None:
+    """None when this address may be called, else the reason as one word.
 
-    `ip` is what the socket gets: a strict dotted quad or an IPv6 text. `own` are (ip, port) pairs our server
-    listens on; with a wildcard ip this refuses every loopback address of that port, and the dialer, which can
-    ask the kernel, the machine's other addresses. Words: not_an_address, metadata, own_listener, unspecified,
-    loopback, private, shared, link_local, multicast, documentation, reserved.
+    `ip` is the address of the socket: a strict dotted quad or an IPv6 address. `own` are the (ip, port) pairs that the
+    gateway listens on. A pair with a wildcard ip blocks every loopback address of that port here; the dialer, which
+    can query the kernel, blocks the machine's other addresses. The words: not_an_address, metadata, own_listener,
+    unspecified, loopback, private, shared, link_local, multicast, documentation, reserved.
     """
     try:
         address = ipaddress.ip_address(ip)
@@ -198,21 +204,21 @@ def _mapped(address: _Address) -> IPv4Address:
 
 
 def _is_own(address: _Address, port: int, own: frozenset[tuple[str, int]]) -> bool:
-    """Whether a socket to (address, port) would reach a listener of ours, as far as the pairs tell."""
+    """Whether a socket to (address, port) would reach one of the gateway's own listeners, as far as `own` shows."""
     here = address.is_loopback or (isinstance(address, IPv4Address) and int(address) >> 24 == 0) or int(address) == 0
     for listener, listening_port in own:
         if listening_port != port:
             continue
         if ipaddress.ip_address(listener) == address:
             return True
-        # 0.0.0.0 and :: as a target lead to loopback, so any listener of that port may answer.
+        # 0.0.0.0 and :: as a target lead to loopback, so any listener on that port can answer.
         if here and (listener in _WILDCARDS or int(address) == 0):
             return True
     return False
 
 
 def _class(address: _Address, carried: bool) -> str | None:
-    """The word for an address outside the public internet. `carried`: its inner IPv4 address is judged apart."""
+    """The word for an address outside the public internet. `carried`: its inner IPv4 address is checked separately."""
     if isinstance(address, IPv4Address):
         return next((word for network, word in _V4 if address in network), None)
     if carried and (address in _MAPPED or address in _NAT64 or address in _SIX_TO_FOUR or address in _TEREDO):
@@ -232,10 +238,10 @@ _PATH_SAFE = "/?%:@!$&'()*+,;=-._~[]"  # the rest of a path and query is percent
 
 
 class Target(msgspec.Struct, frozen=True, gc=False):
-    """Where a request goes. `host` is lower-case ASCII without brackets, `path` has the query and begins with `/`.
+    """Where a request goes. `host` is lower-case ASCII without brackets; `path` includes the query and starts with `/`.
 
-    `origin` (`https://host:port`, the port always written) and `request_tail` (the request line after its
-    method, and the host line) are computed, once, because the sending path needs them for every request.
+    `origin` (`https://host:port`, always with the port) and `request_tail` (the request line after its method, and the
+    host line) are computed once, because every request needs them.
     """
 
     scheme: str
@@ -257,23 +263,23 @@ def _set(target: Target, name: str, value: Any) -> None:
 
 
 def parse_target(url: str) -> Target:
-    """Reads an absolute http or https URL; ConfigError with code `url_invalid` for everything else.
+    """Parse an absolute http or https URL. ConfigError with code `url_invalid` for everything else.
 
-    Refused: another scheme, user or password, fragment, empty or zero port, control characters, spaces and
-    backslashes, zone ids, hosts in odd numeric forms (`2130706433`, `0x7f.1`, `0177.0.0.1`), names that
-    are no IDNA (UTS 46) names. One trailing dot of the name is dropped.
+    Rejected: other schemes, a user or password, a fragment, an empty or zero port, control characters, spaces and
+    backslashes, zone ids, hosts in unusual numeric forms (`2130706433`, `0x7f.1`, `0177.0.0.1`), and names that are not
+    valid IDNA (UTS 46). One trailing dot of the name is removed.
     """
     if not url or any(c <= " " or c in "\\\x7f" or "\ud800" <= c <= "\udfff" for c in url):
-        raise _invalid("the URL is empty or has a space, a control character or a backslash", "encode it as %XX")
+        raise _invalid("the URL is empty, or has a space, control character or backslash", "encode it as %XX")
     match = re.fullmatch(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^#]*)(#.*)?", url, re.DOTALL)
     if match is None or match[1].lower() not in _DEFAULT_PORTS:
-        seen = "it has no scheme" if match is None else f"it begins with {match[1][:20]!r}"
-        raise _invalid(f"the URL is no http:// or https:// URL, {seen}", "write it as https://HOST/PATH")
+        seen = "it has no scheme" if match is None else f"its scheme is {match[1][:20]!r}"
+        raise _invalid(f"the URL is not an http:// or https:// URL; {seen}", "write it as https://HOST/PATH")
     if match[4] is not None:
-        raise _invalid("the URL has a fragment, which is never sent", "remove the part from the # on")
+        raise _invalid("the URL has a fragment, which is never sent", "remove the # and everything after it")
     scheme, authority, path = match[1].lower(), match[2], match[3]
     if "@" in authority:
-        raise _invalid("the URL carries a user or a password", 'use auth = { type = "http_basic", ... } instead')
+        raise _invalid("the URL has a user or password", 'use auth = { type = "http_basic", ... } instead')
     host, port = _parse_authority(authority, scheme)
     if not path.startswith("/"):
         path = "/" + path
@@ -289,17 +295,17 @@ def _invalid(message: str, hint: str) -> ConfigError:
 def _parse_authority(authority: str, scheme: str) -> tuple[str, int]:
     match = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]+)(?::([0-9]{1,5}))?", authority)
     if match is None:
-        raise _invalid(f"{authority!r} is no HOST or HOST:PORT", "IPv6 addresses stand in brackets: http://[::1]:80/")
+        raise _invalid(f"{authority!r} is not HOST or HOST:PORT", "write IPv6 addresses in brackets: http://[::1]:80/")
     port = _DEFAULT_PORTS[scheme] if match[2] is None else int(match[2])
     if not 1 <= port <= 65535:
-        raise _invalid(f"{authority!r}: {port} is no port", "a port is a number from 1 to 65535")
+        raise _invalid(f"{authority!r}: {port} is not a port", "write a number from 1 to 65535")
     if authority.startswith("["):
         try:
             address = IPv6Address(match[1][1:-1])
         except ValueError:
-            raise _invalid(f"{match[1]!r} is no IPv6 address", "write it as http://[2001:db8::1]/") from None
+            raise _invalid(f"{match[1]!r} is not an IPv6 address", "write it as http://[2001:db8::1]/") from None
         if address.scope_id is not None:
-            raise _invalid(f"{match[1]!r} names a network interface", "remove the part from the % on")
+            raise _invalid(f"{match[1]!r} names a network interface", "remove the % and everything after it")
         return str(address), port
     return _parse_host(match[1]), port
 
@@ -308,27 +314,30 @@ def _parse_host(text: str) -> str:
     host = text.lower() if text.isascii() else _to_ascii(text)
     host = host.removesuffix(".")
     labels = host.split(".")
-    # The rule of the URL standard: a name whose last label is a number is an address, and we take one spelling.
+    # The URL standard: a name whose last label is a number is an address. Only the usual spelling is accepted.
     if _NUMERIC.fullmatch(labels[-1]):
         try:
             return str(IPv4Address(host))
         except ValueError:
-            raise _invalid(f"{text!r} is no address in the usual spelling", "write it as 192.0.2.1") from None
+            raise _invalid(f"{text!r} is not an IPv4 address in the usual form", "write it as 192.0.2.1") from None
     if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
-        raise _invalid(f"{text!r} is no host name", "letters, digits, - and dots; at most 63 in a label, 253 in all")
+        raise _invalid(
+            f"{text!r} is not a host name",
+            "use letters, digits, hyphens and dots: at most 63 characters in a label and 253 in total",
+        )
     return host
 
 
 def _to_ascii(text: str) -> str:
-    import idna  # here, because its tables are large and few names need them
+    import idna  # imported here, because its tables are large and few names need them
 
     try:
         return idna.encode(text, uts46=True, transitional=False).decode("ascii").lower()
     except idna.IDNAError:
-        raise _invalid(f"{text!r} is no international host name", "write the name in its xn-- form") from None
+        raise _invalid(f"{text!r} is not an international host name", "write the name in its xn-- form") from None
 
 
 def shown_kind(address: str) -> str:
-    """What may be repeated of an address that is not understood: its scheme at most, for the rest may be a password."""
+    """The part of an unknown address that may be shown: only its scheme, because the rest can hold a password."""
     scheme, colon, _ = address.partition(":")
     return f"{scheme}:..." if colon and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]{0,20}", scheme) else "its value"

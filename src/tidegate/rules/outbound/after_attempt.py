@@ -1,4 +1,4 @@
-"""What follows a finished attempt of one delivery: delivered, another try and when, exhausted, or disabled.
+"""Decides what follows a finished attempt of one delivery: delivered, another try and when, exhausted, or disabled.
 
 Owns the end of a schedule, its jitter and the attempts that spend no try. May not know the queues; the caller acts on
 the result. Invariants: a schedule of n waits gives n + 1 tries; an attempt that an open breaker let through spends
@@ -15,19 +15,19 @@ import msgspec
 from tidegate.rules.outbound.retry_on import AttemptMeaning, Blame
 
 _JITTER: Final = 0.2
-FREE_ATTEMPTS: Final = 20  # 429 spends no try until a delivery has had so many attempts that spent none
+FREE_ATTEMPTS: Final = 20  # attempts answered 429 that spend no try; later ones do
 _HOLDING: Final = (429, 503)
 
 
 class RetryPolicy(msgspec.Struct, frozen=True):
-    """Of a destination. Seconds."""
+    """The retry settings of a destination, in seconds."""
 
     schedule: tuple[float, ...]
     retry_after_cap: float = 3600.0
 
 
 class DeliveryTries(msgspec.Struct, frozen=True):
-    """Of a delivery, before the attempt that has just ended."""
+    """The tries of a delivery before the attempt that has just ended."""
 
     attempts: int = 0
     tries: int = 0  # attempts that spent a try of the current schedule
@@ -35,7 +35,7 @@ class DeliveryTries(msgspec.Struct, frozen=True):
 
 
 class NextStep(msgspec.Struct, frozen=True):
-    """`due_at_us` with "retry" only. `hold_seconds`: send nothing to this destination for so long, in any case."""
+    """`due_at_us` with "retry" only. `hold_seconds`: send nothing to this destination during that time."""
 
     kind: Literal["delivered", "retry", "exhausted", "disable"]
     due_at_us: int | None = None
@@ -66,7 +66,7 @@ def after_attempt(
     if meaning.follow == "disable":
         return _DISABLE
     about_destination = meaning.blame is Blame.DESTINATION
-    if not before.spends_try and about_destination:  # also when `retry_on` leaves it out: the outage is not its fault
+    if not before.spends_try and about_destination:  # even when `retry_on` leaves it out: the outage is the cause
         return NextStep("retry", _due(now_us, hold_seconds or 0.0), False, hold_seconds)
     if meaning.follow == "exhausted":
         return NextStep("exhausted", None, before.spends_try, hold_seconds)

@@ -1,71 +1,80 @@
-"""Why a delivery failed and what to do about it, in plain words. Pure.
+"""Explains why a delivery failed and what to do about it. Pure.
 
-Owns one sentence and one advice for each outcome of an attempt and each cause of an end, so that the dashboard,
-`explain` and `doctor` never tell two stories. Takes the words of the API (`http_error`, `expired`, ...) and statuses:
-nothing is decided by what the text of an error says.
+Owns one explanation and one remedy for each outcome of an attempt and each cause of an end, so that the dashboard,
+`explain` and `doctor` say the same. Works on the words of the API (`http_error`, `expired`, ...) and on statuses, and
+may not know the text of an error. Invariant: an unknown word still gives an explanation. Crash: nothing is kept.
 """
 
 from __future__ import annotations
 
-_LOG = "look at the receiver's own log"
-# outcome or cause -> (what happened, said of the destination; what to do)
+_LOG = "check the log of the receiver"
+# outcome or cause -> (what happened, what to do)
 _CAUSES: dict[str, tuple[str, str]] = {
-    "http_error": ("it answered with an error", _LOG),
-    "timeout": ("it did not answer in time", "look at the receiver, or give it longer with `timeout`"),
-    "refused": ("nothing listens there", "start the receiver, or correct its `url`"),
-    "reset": ("the line broke", f"{_LOG}, and at a proxy before it"),
-    "blocked": ("its address is not allowed", "if it is meant, add its network to `allow` of [egress]"),
-    "bad_answer": ("its answer was no HTTP", "correct its `url`: what answers there speaks something else"),
-    "tls": ("its certificate was not accepted", "renew its certificate, or correct the host in its `url`"),
-    "dns": ("its name was not found", "correct the host in its `url`"),
-    "render": ("the body could not be made", "correct the transform of the route, or the `text` of the destination"),
-    "expired": ("it waited too long", "mend the receiver, then replay"),
-    "gone": ("it answered 410 Gone", "correct its `url`, then resume it"),
+    "http_error": ("the receiver answered with an error", _LOG),
+    "timeout": ("no answer before the timeout", "check the receiver, or increase the `timeout` of the destination"),
+    "refused": ("connection refused", "start the receiver, or correct the `url` of the destination"),
+    "reset": ("the connection was closed before the answer", f"{_LOG} and of the proxies before it"),
+    "blocked": ("the address is blocked", "if you want to call it, add its network to `allow` in [egress]"),
+    "bad_answer": (
+        "the answer was not HTTP",
+        "correct the `url` of the destination: the server there does not speak HTTP",
+    ),
+    "tls": (
+        "the TLS certificate was not accepted",
+        "renew the certificate of the receiver, or correct the host in the `url`",
+    ),
+    "dns": ("the host name was not found", "correct the host in the `url` of the destination"),
+    "render": (
+        "the body could not be rendered",
+        "correct the transform of the route, or the `text` of the destination",
+    ),
+    "expired": ("it was pending for too long", "fix the receiver, then replay"),
+    "gone": ("the receiver answered 410 Gone", "correct the `url` of the destination, then resume it"),
     "operator": ("by a person", ""),
 }
-# What an answer tells beyond "an error"; 3xx and 5xx are told below.
+# Status -> what to do; `what_to_do` has the advice for other statuses.
 _STATUSES: dict[int, str] = {
-    400: "it does not understand the body: look at its `body` and at the transform of the route",
-    401: "it does not accept who we are: look at its `auth` and `headers`, and at the secret it verifies with",
-    403: "it does not accept who we are: look at its `auth` and `headers`, and at the secret it verifies with",
-    404: "correct the path in its `url`",
-    405: "correct the path in its `url`: what is there takes no POST",
-    413: "it takes no body this large: pick fields with a transform",
-    415: "it takes no body of this kind: look at its `body`",
-    422: "it does not understand the body: look at its `body` and at the transform of the route",
-    429: "it wants fewer: set a lower `rate`",
+    400: "the receiver rejects the body: check the `body` setting and the transform of the route",
+    401: "the receiver rejects the credentials: check `auth`, `headers` and the secret that the receiver verifies with",
+    403: "the receiver rejects the credentials: check `auth`, `headers` and the secret that the receiver verifies with",
+    404: "correct the path in the `url` of the destination",
+    405: "correct the path in the `url` of the destination: this path does not accept POST",
+    413: "the body is too large for the receiver: pick fields with a transform",
+    415: "the receiver does not accept this content type: check the `body` setting",
+    422: "the receiver rejects the body: check the `body` setting and the transform of the route",
+    429: "the receiver wants fewer requests: set a lower `rate`",
 }
 
 
 def why(cause: str, status: int | None = None) -> str:
-    """`nothing listens there`; with a status, `it answered 404`. An unknown cause in its own words."""
+    """`connection refused`; with a status, `the receiver answered 404`. An unknown cause is shown as it is."""
     if status is not None and cause in ("http_error", ""):
-        return f"it answered {status}"
+        return f"the receiver answered {status}"
     return _CAUSES[cause][0] if cause in _CAUSES else cause.replace("_", " ")
 
 
 def what_to_do(cause: str, status: int | None = None) -> str:
-    """The advice, without a full stop; "" when there is none to give."""
+    """The advice, without a period at the end; "" when there is none."""
     if status is not None and cause in ("http_error", ""):
         if 300 <= status < 400:
-            return "redirects are not followed: put the address it leads to into its `url`"
+            return "redirects are not followed: write the new address into the `url` of the destination"
         return _STATUSES.get(status, _LOG)
     return _CAUSES[cause][1] if cause in _CAUSES else ""
 
 
-# Why the door turned a request away -> what to do, said to the operator of source {name}.
-_REFUSALS: dict[str, str] = {
-    "signature_wrong": "compare `secret` of [sources.{name}.webhook] with the one that the provider shows",
-    "signature_missing": "who called did not sign: have the provider sign, or see who else knows the address",
-    "secret_unset": "set `secret` of [sources.{name}.webhook]",
-    "timestamp_missing": "who called did not sign as `verify` of [sources.{name}.webhook] says",
-    "too_old": "a repeated old request, or this machine's clock is ahead: compare it",
-    "too_new": "this machine's clock is behind, or the sender's ahead: compare them",
-    "too_large": "if it is meant, raise `max_body` of the input",
-    "content_type": "a form is sent as application/x-www-form-urlencoded",
+# Reason of a rejected request -> what the operator of source {name} can do.
+_REJECTIONS: dict[str, str] = {
+    "signature_wrong": "compare `secret` in [sources.{name}.webhook] with the secret that the provider shows",
+    "signature_missing": "the caller did not sign: turn on signing at the provider, or check who else has the address",
+    "secret_unset": "set `secret` in [sources.{name}.webhook]",
+    "timestamp_missing": "the caller does not sign as `verify` in [sources.{name}.webhook] requires",
+    "too_old": "the request is an old one sent again, or the clock of this machine is ahead: check the clock",
+    "too_new": "the clock of this machine is behind, or that of the sender is ahead: check both clocks",
+    "too_large": "to accept larger bodies, increase `max_body` of the input",
+    "content_type": "send the form as application/x-www-form-urlencoded",
 }
 
 
-def after_refusal(reason: str, name: str) -> str:
-    """What to do about a request that was turned away at the door of source `name`; "" when nothing is to be done."""
-    return _REFUSALS.get(reason, "").format(name=name)
+def after_rejection(reason: str, name: str) -> str:
+    """What to do about a rejected request of source `name`; "" when there is nothing to do."""
+    return _REJECTIONS.get(reason, "").format(name=name)

@@ -1,4 +1,4 @@
-"""The circuit breaker of one destination: whether to send to it, and what to learn from each result.
+"""The circuit breaker of one destination: decides whether to send to it, and learns from each result.
 
 Owns the evidence (distinct events that failed since the last success), the waits between probes and the age of an
 outage. May not know the queues, the schedule of a delivery or the clock: monotonic seconds and a jitter in [0, 1) are
@@ -32,7 +32,7 @@ LONGEST_RUN_SECONDS: Final = 600.0  # after so long without a success, what was 
 RUN_FACTOR: Final = 5
 RUN_DECAY: Final = 0.98  # per success: the longest run counts half after 34 successes
 MOST_EVENTS: Final = 256
-MOST_SUSPECTS: Final = 4096
+MOST_KNOWN_FAILING: Final = 4096
 FIRST_WAIT: Final = 1.0
 LONGEST_WAIT: Final = 30.0
 SUCCESSES_TO_CLOSE: Final = 5
@@ -50,7 +50,7 @@ class Permission(Enum):
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """What the breaker has to know of an attempt when its result comes."""
+    """What the breaker needs to know about an attempt when its result arrives."""
 
     offset: int
     first_try: bool  # the delivery had no attempt before
@@ -74,12 +74,12 @@ class CircuitBreaker:
         "_answered",
         "_failed",
         "_first_tries_failed",
+        "_known_failing",
         "_longest_run",
         "_probe",
         "_recovered_at",
         "_run_since",
         "_successes",
-        "_suspects",
         "_unproven",
         "_wait",
         "holds_first_tries",
@@ -105,11 +105,11 @@ class CircuitBreaker:
         self._first_tries_failed = 0
         self._answered = False  # one of the failures was an HTTP answer
         self._run_since = 0.0
-        self._unproven: dict[int, float] = {}  # offset: sent_at, of earlier runs and neither a suspect nor cleared
+        self._unproven: dict[int, float] = {}  # offset: sent_at, of earlier runs, not yet decided
         self._recovered_at = float("-inf")  # failures of what was sent before do not count
-        self._suspects: dict[int, None] = {}  # failed while others succeeded, oldest first
+        self._known_failing: dict[int, None] = {}  # failed while others succeeded, oldest first
 
-    # -- asking -------------------------------------------------------------------------------------------
+    # -- permission ---------------------------------------------------------------------------------------
 
     def permission(self, now: float) -> Permission:
         """What may go out at `now`. Changes nothing."""
@@ -138,7 +138,7 @@ class CircuitBreaker:
         fewest = EVENTS_TO_OPEN if few else EVENTS_TO_OPEN_EARLY
         return min(MOST_EVENTS, max(fewest, round(self._longest_run * RUN_FACTOR)))
 
-    # -- what happens -------------------------------------------------------------------------------------
+    # -- results ------------------------------------------------------------------------------------------
 
     def probe_sent(self, offset: int) -> None:
         """The delivery that PROBE allowed went out."""
@@ -146,7 +146,7 @@ class CircuitBreaker:
         self.next_probe_at = None
 
     def probe_lost(self, now: float) -> None:
-        """The probe was cut off, or no request left: another may go at once."""
+        """The probe was cut off, or no request was sent: another may go out at once."""
         if self._probe is not None:
             self._probe = None
             self.next_probe_at = now
@@ -155,19 +155,19 @@ class CircuitBreaker:
         """A finished attempt; returns the state before it. `jitter` in [0, 1) spreads waits over 80 to 120%."""
         before, was_probe = self.state, sent.offset == self._probe
         if meaning.blame is Blame.NONE:
-            self._suspects.pop(sent.offset, None)
+            self._known_failing.pop(sent.offset, None)
             self._succeeded(sent.sent_at, now)
         elif meaning.blame is Blame.DESTINATION:
             if sent.sent_at >= self._recovered_at:
                 self._failed_at_destination(sent, meaning.answered, now, jitter)
         elif was_probe and meaning.blame is Blame.NOT_SENT:
             self.probe_lost(now)
-        elif was_probe:  # it answered about this delivery: the destination works again
+        elif was_probe:  # the answer is about this delivery, so the destination works again
             self._recover(sent.sent_at, now)
         return before
 
     def on_test_send(self, success: bool, now: float) -> None:
-        """A test send by a person: its success is as good as a probe's, its failure changes nothing."""
+        """A person's test send: a success counts like that of a probe, a failure changes nothing."""
         if success and self.state == "open":
             self._succeeded(now, now)
 
@@ -176,7 +176,7 @@ class CircuitBreaker:
         if self.state == "half_open" and not self._failed:
             self._close()
 
-    # -- how --------------------------------------------------------------------------------------------------
+    # -- state changes ----------------------------------------------------------------------------------------
 
     def _succeeded(self, sent_at: float, now: float) -> None:
         self.last_success_at = now
@@ -221,7 +221,7 @@ class CircuitBreaker:
             self._open(now, jitter)
 
     def _count(self, sent: Sent, answered: bool, now: float) -> None:
-        if sent.offset in self._suspects:
+        if sent.offset in self._known_failing:
             return
         if not self._failed:
             self._run_since = now
@@ -249,11 +249,11 @@ class CircuitBreaker:
         proven = [offset for offset, at in self._unproven.items() if at <= sent_at]
         for offset in proven:
             del self._unproven[offset]
-            self._suspects[offset] = None
+            self._known_failing[offset] = None
         while len(self._unproven) > MOST_EVENTS:
             del self._unproven[next(iter(self._unproven))]
-        while len(self._suspects) > MOST_SUSPECTS:
-            del self._suspects[next(iter(self._suspects))]
+        while len(self._known_failing) > MOST_KNOWN_FAILING:
+            del self._known_failing[next(iter(self._known_failing))]
 
     def _forget_run(self) -> None:
         self._failed.clear()

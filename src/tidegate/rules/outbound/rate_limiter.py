@@ -1,6 +1,7 @@
-"""How fast a destination is sent to: a token bucket of a tenth of a second's deliveries.
+"""The rate limit of a destination: a token bucket that holds the deliveries of a tenth of a second.
 
-Pure arithmetic on monotonic seconds that are handed in. A restart forgets it, which costs one small burst at most.
+Owns the arithmetic of the bucket. May not know the clock: monotonic seconds are passed in. Invariant: over any period
+the deliveries are at most the rate plus one bucket. Crash: the bucket starts with one token.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ BURST_SECONDS = 0.1
 
 
 class RateLimiter:
-    """`take(now)` spends one delivery; a rate of 0 is no limit."""
+    """`take(now)` takes one token. A rate of 0 means unlimited."""
 
     def __init__(self, per_second: float, now: float) -> None:
         self._tokens = 1.0
@@ -17,12 +18,12 @@ class RateLimiter:
         self.configure(per_second)
 
     def configure(self, per_second: float) -> None:
-        """Another rate from now on; what was saved up stays."""
+        """Change the rate. The tokens stay."""
         self._per_second = per_second
         self._burst = max(1.0, per_second * BURST_SECONDS)
 
     def take(self, now: float) -> float:
-        """0 when one may leave now, and it is spent; else the seconds until one may."""
+        """Take a token and return 0.0, or return the seconds until the next token."""
         if not self._per_second:
             return 0.0
         self._tokens = min(self._burst, self._tokens + (now - self._counted_at) * self._per_second)

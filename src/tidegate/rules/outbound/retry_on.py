@@ -1,4 +1,4 @@
-"""What a finished attempt means: for its delivery, and for the destination.
+"""Decides what a finished attempt means for its delivery and for the destination.
 
 Owns which failures are retried (`retry_on` of a destination) and which of them count against the destination as a
 whole. May not know schedules, queues or time. Invariants: only a success status delivers; a body that could not be
@@ -35,16 +35,16 @@ ABOUT_ONE_DELIVERY: Final = frozenset({400, 409, 413, 415, 422})
 
 
 class Blame(Enum):
-    """Whom a result speaks about. The circuit breaker counts DESTINATION and is reset by NONE."""
+    """What a failure is about. The circuit breaker counts DESTINATION and is reset by NONE."""
 
     NONE = "none"  # a success
     DESTINATION = "destination"  # connection, TLS, timeout, 3xx, 5xx, 429, and any other 4xx
     DELIVERY = "delivery"  # the destination answered about this delivery alone
-    NOT_SENT = "not_sent"  # no request left: nothing is known about the destination
+    NOT_SENT = "not_sent"  # no request was sent, so nothing is known about the destination
 
 
 class AttemptMeaning(msgspec.Struct, frozen=True):
-    """`follow`: what happens to the delivery. `answered`: an HTTP answer came, whatever it said."""
+    """`follow`: what happens to the delivery. `answered`: there was an HTTP answer, with any status."""
 
     follow: Literal["delivered", "retry", "exhausted", "disable"]
     blame: Blame

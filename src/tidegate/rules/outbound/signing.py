@@ -1,8 +1,8 @@
-"""Signing what goes out, by Standard Webhooks 1.0.0 (symmetric, `v1`).
+"""Signs outgoing requests by Standard Webhooks 1.0.0 (symmetric, `v1`).
 
-Owns the form of a secret and of `webhook-signature`. May not know where secrets are kept. Invariant: what is signed is
-id, timestamp and the very bytes of the body; with several secrets (rotation) all sign, the newest first. New secrets
-come from the operating system's randomness, the one place besides `ids` that draws any.
+Owns the format of a secret and of `webhook-signature`. May not know where secrets are kept. Invariant: the signature
+covers id, timestamp and the exact bytes of the body; with several secrets (rotation) all sign, the newest first. New
+secrets come from the operating system's random generator. Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -25,24 +25,25 @@ def new_secret() -> str:
 
 
 def secret_key(secret: str) -> bytes:
-    """The key bytes of a secret as a user writes it: base64 with or without `whsec_`, or a plain text of 16 or more
-    characters. Raises ConfigError, which never shows the secret.
+    """The key of a configured secret: base64 with or without `whsec_`, or a string of at least 16 characters.
+
+    Raises ConfigError, which never shows the secret.
     """
     text = secret.strip()
     encoded = text.removeprefix(PREFIX)
     if not encoded:
-        raise ConfigError("the signing secret is empty", hint="leave `secret` out to have one made")
+        raise ConfigError("the signing secret is empty", hint="leave `secret` out, and Tidegate generates one")
     try:
-        padded = encoded + "=" * (-len(encoded) % 4)  # senders of the reference libraries drop the padding
+        padded = encoded + "=" * (-len(encoded) % 4)  # the reference libraries drop the padding
         key = base64.b64decode(padded, validate=True)
     except (binascii.Error, ValueError):  # ValueError: not ASCII
         key = b""
     if not key:
         if text.startswith(PREFIX) or len(text) < _SHORTEST_TEXT:
             raise ConfigError(
-                f"the signing secret ({len(text)} characters) is neither whsec_ and base64"
-                f" nor a plain text of at least {_SHORTEST_TEXT} characters",
-                hint="leave `secret` out to have one made",
+                f"the signing secret ({len(text)} characters) is neither whsec_ followed by base64"
+                f" nor a string of at least {_SHORTEST_TEXT} characters",
+                hint="leave `secret` out, and Tidegate generates one",
             )
         return text.encode("utf-8", "surrogatepass")
     return key
@@ -55,7 +56,7 @@ class Signer:
 
     def __init__(self, secrets: Sequence[str]) -> None:
         if not secrets:
-            raise ConfigError("there is no signing secret", hint="leave `secret` out to have one made")
+            raise ConfigError("there is no signing secret", hint="leave `secret` out, and Tidegate generates one")
         self._keyed = tuple(keyed_hashes("sha256", secret_key(secret)) for secret in secrets)
 
     def headers(self, event_id: str, timestamp: int, body: bytes) -> str:
@@ -73,9 +74,9 @@ class Signer:
 
 
 def keyed_hashes(digest: str, key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
-    """HMAC's inner and outer hash with the key taken in (RFC 2104 section 2), to be copied for each message.
+    """The inner and outer hash of HMAC after the key (RFC 2104 section 2), to be copied for each message.
 
-    Copying them takes 1.2 us, `hmac.digest` 2.8, and it is on the way of every request, in and out.
+    Copying them takes 1.2 us and `hmac.digest` 2.8 us; every incoming and outgoing request pays for it.
     """
     new = getattr(hashlib, digest)
     block = new().block_size
