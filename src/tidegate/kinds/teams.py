@@ -14,6 +14,7 @@ the user wrote nor what comes from an event.
 
 from __future__ import annotations
 
+import bisect
 import json
 import re
 from typing import Any
@@ -68,13 +69,22 @@ class Teams(ChatKind[TeamsDestination]):
 
     def payload(self, text: str) -> tuple[bytes, str]:
         """The card, cut at the end so that it is small enough however Teams encodes it."""
-        shown = text
-        while (counted := _counted_bytes(_message(shown))) > MAX_COUNTED_BYTES:
-            # What is counted for the whole text bounds what one character costs on average; at least one leaves.
-            keep = len(shown) * MAX_COUNTED_BYTES // counted
-            shown = shown[: min(keep, len(shown) - 2)].removesuffix("…") + "…"
-        cut = "" if shown == text else f"the text was cut to {len(shown):,} characters, because Teams takes 28 KB"
-        return msgspec.json.encode(_message(shown)), cut
+        lines = text.split("\n")
+        left = MAX_COUNTED_BYTES - _counted_bytes(_message([]))
+        ellipsis = _counted_bytes(_block("…"))
+        blocks: list[dict[str, Any]] = []
+        for number, line in enumerate(lines, 1):
+            block = _block(line)
+            counted = _counted_bytes(block)
+            if counted > (left if number == len(lines) else left - ellipsis):
+                kept = _fitting(line, left)
+                blocks.append(_block(f"{line[:kept]}…"))
+                length = sum(len(one) + 1 for one in lines[: number - 1]) + kept + 1
+                detail = f"the text was cut to {length:,} characters, because Teams takes 28 KB"
+                return msgspec.json.encode(_message(blocks)), detail
+            blocks.append(block)
+            left -= counted
+        return msgspec.json.encode(_message(blocks)), ""
 
     def read(self, answer: Answer, now_us: int) -> Result:
         """A connector answers 200 also for an error, with its status in the text; a workflow answers with JSON."""
@@ -95,25 +105,30 @@ class Teams(ChatKind[TeamsDestination]):
         return msgspec.structs.replace(result, code=error.code[:80], detail=detail)
 
 
-def _message(text: str) -> dict[str, Any]:
-    lines = [
-        {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": line or "\N{NO-BREAK SPACE}"}]}
-        for line in text.split("\n")
-    ]
+def _message(blocks: list[dict[str, Any]]) -> dict[str, Any]:
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
         "msteams": {"width": "Full"},
-        "body": lines,
+        "body": blocks,
     }
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
     return {"type": "message", "attachments": [attachment]}
 
 
-def _counted_bytes(message: dict[str, Any]) -> int:
-    """The size of the message as a JSON text inside JSON, in ASCII: the largest form that Teams may count."""
-    return len(json.dumps(json.dumps(message)))
+def _block(line: str) -> dict[str, Any]:
+    return {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": line or "\N{NO-BREAK SPACE}"}]}
+
+
+def _fitting(line: str, room: int) -> int:
+    """How many characters of a line fit, with an ellipsis after them."""
+    return max(0, bisect.bisect_right(range(len(line)), room, key=lambda n: _counted_bytes(_block(f"{line[:n]}…"))) - 1)
+
+
+def _counted_bytes(part: dict[str, Any]) -> int:
+    """The size of a part of the message as JSON inside JSON, in ASCII: the largest form that Teams may count."""
+    return len(json.dumps(json.dumps(part)))
 
 
 KIND = Teams()
