@@ -22,6 +22,7 @@ from support.postgres import chosen
 from support.running import ALLOW
 from tidegate.api.app import make_app
 from tidegate.api.calls import Context
+from tidegate.api.quick_answers import QuickAnswers
 from tidegate.core.clock import Clock
 from tidegate.dashboard import make_routes
 from tidegate.process.edge.server import make_server, run_until
@@ -121,8 +122,9 @@ async def served(
     gateway = await open_gateway(options, environ or {}, clock)
     await gateway.start()
     app = await make_app(gateway, make_routes)
+    quick = QuickAnswers(app.context, gateway.pull).answer
     ready = asyncio.Event()
-    server = asyncio.create_task(run_until([(make_server(app), listener)], gateway.stopping, ready.set))
+    server = asyncio.create_task(run_until([(make_server(app, quick), listener)], gateway.stopping, ready.set))
     try:
         await asyncio.wait_for(ready.wait(), 10)
         async with aiohttp.ClientSession(auto_decompress=False) as http:

@@ -35,6 +35,7 @@ _SAFE = [
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"sandbox; default-src 'none'; frame-ancestors 'none'"),
 ]
+SAFE_HEADERS = [*_SAFE, (b"cache-control", b"no-store")]  # of every result
 _JSON = (b"content-type", b"application/json")
 
 Handler = Callable[[Call], Awaitable[Any]]
@@ -259,7 +260,7 @@ async def send_problem(send: Send, error: TidegateError, request_id: str, allow:
 
 
 async def send_result(send: Send, entry: Entry, result: Any, request_id: str) -> None:
-    headers = [*_SAFE, (b"cache-control", b"no-store")]
+    headers = list(SAFE_HEADERS)
     if isinstance(result, Answer):
         own = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in result.headers]
         names = {name for name, _ in own}

@@ -20,6 +20,8 @@ import msgspec
 from tidegate import __version__, logs
 from tidegate.api.app import make_app
 from tidegate.api.bootstrap import local_key, login_link
+from tidegate.api.calls import context_of
+from tidegate.api.quick_answers import QuickAnswers
 from tidegate.core.errors import TidegateError
 from tidegate.dashboard import make_routes
 from tidegate.process.edge.server import Server, bind, make_server, run_until
@@ -60,7 +62,8 @@ async def _serve(options: ServeOptions) -> int:
         await gateway.start()
         url = f"http://{'[' + options.host + ']' if ':' in options.host else options.host}:{port}"
         app = await make_app(gateway, make_routes)
-        servers = [(make_server(_with_door(app, gateway) if ingest is None else app), listener)]
+        quick = QuickAnswers(context_of(gateway), gateway.pull).answer
+        servers = [(make_server(_with_ingress(app, gateway) if ingest is None else app, quick), listener)]
         if ingest is not None:
             servers.append((make_server(gateway.ingress), ingest))
         _handle_signals(gateway, [server for server, _ in servers])
@@ -81,13 +84,13 @@ async def _serve(options: ServeOptions) -> int:
     return 0
 
 
-def _with_door(app: Any, gateway: Gateway) -> Any:
-    """One port for all: `/in/*` goes to the bare door before any framework."""
-    door = gateway.ingress
+def _with_ingress(app: Any, gateway: Gateway) -> Any:
+    """One port for all: `/in/*` goes to the receive app before any framework."""
+    ingress = gateway.ingress
 
     def route(scope: Any, receive: Any, send: Any) -> Any:
         if scope["type"] == "http" and scope["path"].startswith("/in/"):
-            return door(scope, receive, send)
+            return ingress(scope, receive, send)
         return app(scope, receive, send)
 
     return route

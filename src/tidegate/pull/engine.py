@@ -200,6 +200,11 @@ class PullEngine:
 
     # -- pulls and polls ---------------------------------------------------------------------------------
 
+    def cached(self, source: str, resource: str, key: str | None) -> PullAnswer | None:
+        """The cached answer of `pull` without parameters; None when there is none that may be served."""
+        target = self._targets.get((source, resource))
+        return None if target is None else self._on_demand.cached(target, key)
+
     async def pull(
         self,
         source: str,

@@ -112,6 +112,21 @@ class OnDemand:
     def cached_bytes(self) -> int:
         return self._bytes
 
+    def cached(self, target: Target, key: str | None) -> PullAnswer | None:
+        """The cached copy of a pull without parameters, when it is young enough; counted like a pull."""
+        place = (target.source.name, target.name, key, ())
+        entry = self._cache.get(place)
+        if entry is None:
+            return None
+        age = freshness.age_seconds(entry.answered_at_us, entry.came_aged, self._clock.now_us())
+        allowed = freshness.allowed_age(target.cache_seconds, None, False)
+        if age > allowed:
+            return None
+        self._cache.move_to_end(place)
+        target.counts.pulls += 1
+        target.counts.hits += 1
+        return _answer(entry, age, freshness.cache_status(hit=True, ttl=allowed - age), None)
+
     async def pull(
         self,
         target: Target,

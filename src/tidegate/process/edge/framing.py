@@ -74,6 +74,8 @@ def body_of(fields: list[tuple[bytes, bytes]], version: str, method: str) -> tup
 
     `fields`: those of `FRAMING_FIELDS` as they came, names in lower case. Raises BadFraming.
     """
+    if len(fields) == 1 and fields[0][0] == b"host" and method != "CONNECT":
+        return BodyKind.LENGTH, 0  # nearly every GET
     named: dict[bytes, list[bytes]] = {name: [] for name in FRAMING_FIELDS}
     for name, value in fields:
         named[name].append(value.strip())

@@ -17,7 +17,7 @@ from typing import Any
 import uvicorn
 
 from tidegate.core.errors import TidegateError
-from tidegate.process.edge.protocol import StrictProtocol
+from tidegate.process.edge.protocol import Quick, StrictProtocol
 
 DRAIN_SECONDS = 10
 _BIND_HINTS = {
@@ -45,7 +45,8 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def make_server(app: Any) -> Server:
+def make_server(app: Any, quick: Quick | None = None) -> Server:
+    """A server of `app`. `quick` may answer a GET without a body at once, see `StrictProtocol`."""
     config = uvicorn.Config(
         app,
         http=StrictProtocol,
@@ -59,6 +60,7 @@ def make_server(app: Any) -> Server:
         proxy_headers=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
+    config.quick = quick  # type: ignore[attr-defined]  # where each connection finds it
     return Server(config)
 
 

@@ -1,0 +1,75 @@
+"""Cached pulls, answered while the request is parsed: no task, no ASGI messages.
+
+Owns the conditions under which a request may be answered at once: a GET whose key is known in memory, for a copy that
+is in the cache and young enough, asked for without parameters or conditions. Everything else is None, and takes the
+usual way (`app.py`), which answers the same: `tests/web/test_quick_answers.py` compares the two over sockets.
+Invariant: the caller's rights are checked before the cache is looked at. Crash: nothing here is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tidegate.api.calls import Context
+from tidegate.api.endpoint import SAFE_HEADERS, decode_segment
+from tidegate.api.routes import PREFIX
+from tidegate.core.errors import TidegateError
+from tidegate.pull import PullEngine
+from tidegate.pull.on_demand import PullAnswer
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+_PULL = f"{PREFIX}/pull/".encode()
+_SLOW = frozenset((b"cache-control", b"if-none-match"))  # change what a pull answers
+_STATUS = b"HTTP/1.1 200 OK\r\n"
+
+
+class QuickAnswers:
+    """Called by a connection with each GET that has no body; gives the whole response, or None."""
+
+    def __init__(self, context: Context, pull: PullEngine) -> None:
+        self._context = context
+        self._keyring = context.keyring
+        self._pull = pull
+
+    def answer(self, target: bytes, headers: Headers) -> tuple[bytes, bytes] | None:
+        """(status line, what follows the server's own headers), or None for the usual way.
+
+        `target` is the request target as it came, `headers` have names in lower case.
+        """
+        if not target.startswith(_PULL) or b"?" in target or b"%" in target:
+            return None
+        names = target[len(_PULL) :].split(b"/")
+        if len(names) not in (2, 3) or not all(names):
+            return None
+        token = _token(headers)
+        grant = None if token is None else self._keyring.known(token)
+        try:
+            source, resource, *key = (decode_segment(name) for name in names)
+            if grant is None or not grant.may("pull") or (grant.sources is not None and source not in grant.sources):
+                return None
+            found = self._pull.cached(source, resource, key[0] if key else None)
+        except TidegateError:
+            return None
+        return None if found is None else (_STATUS, self._response(found))
+
+    def _response(self, found: PullAnswer) -> bytes:
+        own = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in found.headers]
+        names = {name for name, _ in own}
+        own += [pair for pair in SAFE_HEADERS if pair[0] not in names]
+        own.append((b"content-length", b"%d" % len(found.body)))
+        own.append((b"x-request-id", self._context.next_request_id().encode()))
+        return b"".join([b"%s: %s\r\n" % pair for pair in own]) + b"\r\n" + found.body
+
+
+def _token(headers: Headers) -> str | None:
+    """The key of the request; None when it has none, or asks for something that only the usual way answers."""
+    found = None
+    for name, value in headers:
+        if name == b"authorization":
+            if found is not None or value[:7].lower() != b"bearer ":
+                return None
+            found = value[7:].strip().decode("latin-1")
+        elif name in _SLOW:
+            return None
+    return found or None

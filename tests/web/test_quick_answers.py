@@ -1,0 +1,135 @@
+"""A cached pull that is answered inside the parser is answered like any other, over real sockets.
+
+`Cookie: x=1` changes nothing of an answer; what sends a request the usual way here is a parameter that `quick` does
+not take: an empty query (`?`). So the same pull is compared with itself on both ways.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.farside import OK, FarSide, answer
+from support.gateway import ADMIN, Served, served
+from tidegate.api.app import App
+
+TOML = """
+[sources.shop.api]
+base_url = "{url}"
+[sources.shop.resources.orders]
+path = "/orders"
+item_path = "/orders/{{id}}"
+cache = "1h"
+"""
+VARIES = re.compile(rb"(x-request-id|date|cache-status): [^\r]*")
+
+
+@asynccontextmanager
+async def gateway_with_cache(folder: Path) -> AsyncIterator[tuple[Served, FarSide]]:
+    async with FarSide(answer(OK)) as far, served(folder, TOML.format(url=far.url)) as gate:
+        for path in ("orders", "orders/7"):
+            assert (await gate.api("GET", f"/api/v1/pull/shop/{path}")).status == 200
+        yield gate, far
+
+
+async def raw(gate: Served, target: str, *lines: str, key: str | None = ADMIN, method: str = "GET") -> bytes:
+    """The bytes of one response, on a connection of its own."""
+    port = int(gate.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = [f"{method} {target} HTTP/1.1", "Host: localhost", *lines]
+    if key is not None:
+        head.append(f"Authorization: Bearer {key}")
+    writer.write("\r\n".join([*head, "", ""]).encode("latin-1"))
+    whole = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    length = re.search(rb"content-length: (\d+)", whole)
+    if length is not None and method != "HEAD":
+        whole += await asyncio.wait_for(reader.readexactly(int(length[1])), 10)
+    writer.close()
+    return whole
+
+
+def same(one: bytes, other: bytes) -> bool:
+    return VARIES.sub(b"", one) == VARIES.sub(b"", other)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/pull/shop/orders", "/api/v1/pull/shop/orders/7"])
+def test_both_ways_answer_a_cached_pull_with_the_same_bytes(
+    tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[bytes] = []
+    usual_way = App._pull
+
+    async def watched(app: App, scope: Any, receive: Any, send: Any) -> None:
+        taken.append(scope["query_string"])
+        await usual_way(app, scope, receive, send)
+
+    async def main() -> None:
+        async with gateway_with_cache(tmp_path) as (gate, far):
+            monkeypatch.setattr(App, "_pull", watched)
+            quick = await raw(gate, path)
+            assert taken == [], "no ASGI app was called"
+            usual = await raw(gate, path + "?")
+            assert taken == [b""]
+            assert quick.startswith(b"HTTP/1.1 200 OK\r\ndate: ") and quick.count(b"content-length") == 1
+            assert same(quick, usual), (quick, usual)
+            assert b"hit" in quick and len(far.requests) == 2
+
+    asyncio.run(main())
+
+
+def test_rights_are_checked_before_the_cache_is_looked_at(tmp_path: Path) -> None:
+    path = "/api/v1/pull/shop/orders"
+
+    async def main() -> None:
+        async with gateway_with_cache(tmp_path) as (gate, _):
+            read, bound, other = (
+                await gate.key("read"),
+                await gate.key("pull", sources=("shop",)),
+                await gate.key("pull", sources=("elsewhere",)),
+            )
+            expected = {None: 401, "tg_" + "b" * 43: 401, read.key: 403, other.key: 403, bound.key: 200, ADMIN: 200}
+            for key, status in expected.items():
+                assert (await raw(gate, path, key=key)).startswith(b"HTTP/1.1 %d " % status), status
+            await gate.api("DELETE", "/api/v1/keys/test%20pull")
+            wrong = await raw(gate, path, "Authorization: Bearer " + ADMIN, key="tg_" + "b" * 43)
+            assert wrong.startswith(b"HTTP/1.1 401 "), "of two keys the usual way decides"
+
+    asyncio.run(main())
+
+
+USUAL = {
+    "a condition": ("GET", "/api/v1/pull/shop/orders", ("If-None-Match: *",), b"HTTP/1.1 "),
+    "no-cache": ("GET", "/api/v1/pull/shop/orders", ("Cache-Control: no-cache",), b"HTTP/1.1 200 "),
+    "an age": ("GET", "/api/v1/pull/shop/orders?max_age=0", (), b"HTTP/1.1 200 "),
+    "another method": ("HEAD", "/api/v1/pull/shop/orders", (), b"HTTP/1.1 200 "),
+    "an unknown resource": ("GET", "/api/v1/pull/shop/nothing", (), b"HTTP/1.1 404 "),
+    "another address": ("GET", "/api/v1/pull/shop/orders/7/8", (), b"HTTP/1.1 404 "),
+    "an empty segment": ("GET", "/api/v1/pull/shop//", (), b"HTTP/1.1 404 "),
+}
+
+
+@pytest.mark.parametrize("name", USUAL)
+def test_what_is_more_than_a_cached_copy_takes_the_usual_way(tmp_path: Path, name: str) -> None:
+    method, target, lines, beginning = USUAL[name]
+
+    async def main() -> None:
+        async with gateway_with_cache(tmp_path) as (gate, _):
+            assert (await raw(gate, target, *lines, method=method)).startswith(beginning)
+
+    asyncio.run(main())
+
+
+def test_a_gateway_that_is_leaving_closes_the_connection_after_a_cached_pull(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with gateway_with_cache(tmp_path) as (gate, _):
+            kept = await raw(gate, "/api/v1/pull/shop/orders")
+            closing = await raw(gate, "/api/v1/pull/shop/orders", "Connection: close")
+            assert b"connection: close" not in kept and b"connection: close" in closing
+
+    asyncio.run(main())
