@@ -60,6 +60,13 @@ def test_an_admin_key_that_no_request_can_carry_is_refused(tmp_path: Path, key: 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("key", ["admin", "R7#kq" * 4 + "xyz"])
+def test_an_admin_key_below_24_characters_is_refused_before_anything_is_made(tmp_path: Path, key: str) -> None:
+    error = tidegate(tmp_path, "serve", "--port", "0", env={"TIDEGATE_ADMIN_KEY": key}).refused("key_too_short", 1)
+    assert key not in error["what"] and f"has {len(key)} characters" in error["what"]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_help_is_there_before_anyone_notices(tmp_path: Path) -> None:
     """Below 0.3 s on a quiet machine (40 ms were seen); the bound leaves room for one that is five times slower."""
     took = []

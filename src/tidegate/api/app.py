@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tidegate.api import metrics, openapi
 from tidegate.api.calls import Answer, Call, context_of
-from tidegate.api.endpoint import Endpoint, Entry, authenticate, header_map, send_bytes, send_problem
+from tidegate.api.endpoint import Endpoint, Entry, address_of, authenticate, header_map, send_bytes, send_problem
 from tidegate.api.routes import PREFIX, TABLE
 from tidegate.core.errors import NotFound, TidegateError
 
@@ -129,7 +129,7 @@ class App:
         """404, but only for those who may know what is there."""
         request_id = self.context.next_request_id()
         try:
-            await authenticate(self.context, header_map(scope), "GET")
+            await authenticate(self.context, header_map(scope), "GET", address_of(scope))
             raise NotFound(
                 f"there is nothing at {scope['path'][:200]!r}", hint="the calls there are: GET /openapi.json"
             )

@@ -108,7 +108,7 @@ class Endpoint:
     async def _serve(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         headers = header_map(scope)
-        grant = await authenticate(self._context, headers, scope["method"])
+        grant = await authenticate(self._context, headers, scope["method"], address_of(scope))
         entry = self._entries.get(method)
         if entry is None:
             raise MethodNotAllowed(f"{method[:20]} is not for this path", hint=f"use {self.allow}")
@@ -141,7 +141,7 @@ class Endpoint:
         if isinstance(result, Chunks):
 
             async def still_there() -> None:
-                await authenticate(self._context, headers, scope["method"])
+                await authenticate(self._context, headers, scope["method"], address_of(scope))
 
             await send_chunks(send, receive, result, request_id, still_there)
         else:
@@ -183,11 +183,17 @@ def bearer(headers: Mapping[str, str]) -> str | None:
     return token.strip()
 
 
-async def authenticate(context: Context, headers: Mapping[str, str], method: str) -> Grant:
+def address_of(scope: Scope) -> str:
+    """Where the request came from: of the proxy, when there is one."""
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
+async def authenticate(context: Context, headers: Mapping[str, str], method: str, address: str = "") -> Grant:
     """By key, else by the browser's session (then Host and, for changes, the CSRF token are checked too)."""
     token = bearer(headers)
     if token is not None:
-        return context.keyring.known(token) or await context.keyring.check(token)
+        return context.keyring.known(token) or await context.keyring.check(token, address)
     cookie = sessions.cookie_of(headers.get("cookie", ""), headers.get("host", ""))
     grant = await context.sessions.of_cookie(cookie) if cookie else None
     if grant is None:

@@ -1,8 +1,9 @@
-"""API keys: who calls, and what he may do.
+"""API keys: who calls, and what the caller may do.
 
-A key is `tg_` and 43 random letters; only its SHA-256 is kept, so the store cannot give one away. The digests are held
-in memory, so a check costs microseconds; they are read again when an unknown key comes (at most once a second) and
-every ten seconds, so a key revoked on another node stops working soon. Crash: keys are in the store.
+A key is `tg_` and 43 random characters. Only its SHA-256 is stored. The digests are in memory, so a check costs
+microseconds. They are read again when an unknown key comes (at most once a second) and every ten seconds, so a key
+revoked on another node stops working soon. The admin key of the environment is chosen by a person: one that is short
+enough to be guessed is checked only as often as `attempts` allows. Crash: keys are in the store.
 """
 
 from __future__ import annotations
@@ -16,15 +17,18 @@ from collections.abc import Sequence
 
 import msgspec
 
+from tidegate.api.attempts import Attempts
 from tidegate.core import ids
 from tidegate.core.clock import Clock
-from tidegate.core.errors import BadRequest, Forbidden, NotFound, Unauthorized
+from tidegate.core.errors import BadRequest, Forbidden, NotFound, TidegateError, Unauthorized
 from tidegate.store import ApiKey, Settings
 
 SCOPES = ("read", "ack", "publish", "pull", "write", "admin")
 REFRESH_SECONDS = 10.0
 MISS_SECONDS = 1.0  # an attacker's guesses cost one read a second
 MAX_KEYS = 10_000
+MIN_ADMIN_KEY = 24  # characters of a key that a person chose
+UNGUESSABLE = 43  # characters: 32 random bytes in base64. Shorter wrong keys count as guesses
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@-]{0,62}")
 
 
@@ -65,7 +69,18 @@ def digest(token: str) -> bytes:
 
 
 def new_token() -> str:
-    return "tg_" + secrets.token_urlsafe(32)  # 32 bytes are 43 letters
+    return "tg_" + secrets.token_urlsafe(32)  # 32 bytes are 43 characters
+
+
+def check_admin_key(token: str, name: str) -> None:
+    """TidegateError (`key_too_short`) below MIN_ADMIN_KEY characters. Length counts; what it looks like does not."""
+    if len(token) < MIN_ADMIN_KEY:
+        raise TidegateError(
+            f"{name} has {len(token)} characters and needs at least {MIN_ADMIN_KEY}: a short key can be guessed",
+            code="key_too_short",
+            status=400,
+            hint="export TIDEGATE_ADMIN_KEY=$(openssl rand -hex 24)",
+        )
 
 
 class Keyring:
@@ -78,19 +93,45 @@ class Keyring:
         self._fixed: dict[bytes, tuple[bytes, Grant]] = {}
         self._read_at: float | None = None
         self._missed_at = float("-inf")
-        self._reading = asyncio.Lock()  # of two at once the older reading must not be the last word
+        self._reading = asyncio.Lock()  # so that the older of two concurrent reads does not overwrite the newer
+        self.attempts = Attempts()
+        self._proven: set[tuple[str, bytes]] = set()  # (address, digest) that used a short admin key before
 
     def fix(self, token: str, name: str) -> None:
-        """An admin key that lives in this process only: TIDEGATE_ADMIN_KEY, and that of the local command line."""
+        """An admin key that lives in this process only: TIDEGATE_ADMIN_KEY, and that of the local command line.
+
+        Raises what `check_admin_key` raises.
+        """
+        check_admin_key(token, name)
         hashed = digest(token)
         self._fixed[hashed] = (hashed, Grant(name, frozenset(("admin",))))
 
     def known(self, token: str) -> Grant | None:
-        """The grant when it is in memory and fresh; for hot paths. None says nothing: ask `check`."""
-        return self._look(token) if self._fresh() else None
+        """The grant when it is in memory and fresh; for hot paths. None means nothing: call `check`."""
+        return self._look(token) if len(token) >= UNGUESSABLE and self._fresh() else None
 
-    async def check(self, token: str) -> Grant:
-        """Unauthorized when the key is unknown, revoked or expired."""
+    async def check(self, token: str, address: str = "") -> Grant:
+        """The grant of a key. Unauthorized when it is unknown, revoked or expired.
+
+        `address` is the caller's. TooManyAttempts after many short wrong keys; a short right key is not accepted then
+        either, unless this address used it before.
+        """
+        if len(token) >= UNGUESSABLE:
+            return await self._find(token)
+        now = self._clock.monotonic()
+        place = (address, digest(token))
+        if place not in self._proven:
+            self.attempts.check(address, now)
+        try:
+            grant = await self._find(token)
+        except Unauthorized:
+            self.attempts.failed(address, now)
+            raise
+        if len(self._proven) < MAX_KEYS:
+            self._proven.add(place)
+        return grant
+
+    async def _find(self, token: str) -> Grant:
         now = self._clock.monotonic()
         if not self._fresh():
             async with self._reading:

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 from starlette.requests import HTTPConnection
 
-from tidegate.api.keys import REFRESH_SECONDS, Grant, Keyring, digest
+from tidegate.api.keys import REFRESH_SECONDS, UNGUESSABLE, Grant, Keyring, digest
 from tidegate.core.clock import Clock
 from tidegate.core.errors import Forbidden, TidegateError, Unauthorized
 from tidegate.store import Settings
@@ -89,9 +89,20 @@ class Sessions:
             self._links[digest(token)] = expires
             raise
 
-    async def by_key(self, key: str) -> str:
-        """The cookie of a new session for whoever has an admin key. Unauthorized, Forbidden."""
-        grant = await self._keyring.check(key)
+    async def by_key(self, key: str, address: str = "") -> str:
+        """The cookie of a new session for the holder of an admin key. Unauthorized, Forbidden.
+
+        TooManyAttempts after many wrong keys from `address` or from everywhere. Links are too long to guess, so they
+        always work.
+        """
+        attempts, now = self._keyring.attempts, self._clock.monotonic()
+        attempts.check(address, now)
+        try:
+            grant = await self._keyring.check(key, address)
+        except Unauthorized:
+            if len(key) >= UNGUESSABLE:  # shorter ones are counted by the keyring
+                attempts.failed(address, now)
+            raise
         grant.need("admin")
         return await self._begin()
 

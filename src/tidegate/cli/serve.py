@@ -60,7 +60,9 @@ def serve(config: Path | None, data: Path, host: str, port: int, ingest_port: in
 
 
 def _admin_key() -> str | None:
-    """One that no header can carry would be a key that opens nothing."""
+    """Refuses a key that no header can carry, and one that can be guessed."""
+    from tidegate.api.keys import check_admin_key
+
     key = os.environ.get("TIDEGATE_ADMIN_KEY")
     if key and re.fullmatch("[!-~]+", key) is None:
         raise TidegateError(
@@ -68,6 +70,8 @@ def _admin_key() -> str | None:
             code="usage",
             hint="export TIDEGATE_ADMIN_KEY=$(openssl rand -hex 24)",
         )
+    if key:
+        check_admin_key(key, "TIDEGATE_ADMIN_KEY")
     return key or None
 
 

@@ -5,10 +5,14 @@ A person's click on a page of this machine needs no second one. `to` is the page
 
 from __future__ import annotations
 
+import math
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tidegate.api import sessions
+from tidegate.api.attempts import TooManyAttempts
+from tidegate.api.endpoint import address_of
 from tidegate.core.errors import Forbidden, Unauthorized
 from tidegate.dashboard.page_context import PageContext, field, own_path, see_other
 
@@ -46,10 +50,13 @@ async def enter(context: PageContext, request: Request) -> Response:
 async def _enter(context: PageContext, request: Request, *, token: str = "", key: str = "", to: str) -> Response:
     found: sessions.Sessions = request.scope["tidegate"].sessions
     try:
-        cookie = await (found.by_link(token) if token else found.by_key(key))
-    except (Unauthorized, Forbidden) as error:
+        cookie = await (found.by_link(token) if token else found.by_key(key, address_of(request.scope)))
+    except (Unauthorized, Forbidden, TooManyAttempts) as error:
         problem = error.message[:1].upper() + error.message[1:] + "."
-        return _show(context, request, to=to, problem=problem, status=error.status)
+        answer = _show(context, request, to=to, problem=problem, status=error.status)
+        if error.retry_after_seconds is not None:
+            answer.headers["retry-after"] = str(math.ceil(error.retry_after_seconds))
+        return answer
     answer = see_other(to)
     host = request.headers.get("host", "")
     secure = request.scope["tidegate"].over_tls(request.url.scheme, host)
