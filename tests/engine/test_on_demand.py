@@ -17,7 +17,7 @@ from tidegate.core.errors import BadRequest, NotFound, UpstreamError, UpstreamTi
 from tidegate.pull.on_demand import PullAnswer
 
 
-def run(path: Path, work: Callable[[World], Awaitable[None]], **how: Any) -> None:
+def run(path: Path, work: Callable[[World], Awaitable[None]], /, **how: Any) -> None:
     async def main() -> None:
         async with world(path, clock=ManualClock(), **how) as one:
             await work(one)
@@ -313,6 +313,29 @@ def test_query_parameters_go_through_save_those_that_carry_the_auth(tmp_path: Pa
         tmp_path,
         work,
         params={"limit": "5"},
+        api={"auth": {"type": "api_key", "name": "token", "api_key": "secret", "location": "query"}},
+    )
+
+
+@pytest.mark.parametrize("key", [None, "1"])
+def test_a_caller_cannot_set_a_parameter_that_the_configuration_sets(tmp_path: Path, key: str | None) -> None:
+    async def work(one: World) -> None:
+        one.shop.put("1")
+        query = [("tenant", "b"), ("region", "x"), ("side", "y"), ("token", "mine"), ("page", "1")]
+        answer = await pull(one, key, query=[*query, ("tenant", "c"), ("tenant\n", "d")])
+        (asked,) = one.shop.asked
+        sent = asked.partition("?")[2]
+        set_here = ["tenant=a", "region=eu"] if key is None else ["side=left"]
+        assert sorted(sent.split("&")) == sorted(["token=secret", "page=1", "tenant%0A=d", *set_here]), asked
+        assert named(answer, "x-tidegate-ignored-params") == "tenant, region, side, token"
+        assert named(await pull(one, key, query=[("page", "2")]), "x-tidegate-ignored-params") is None
+
+    run(
+        tmp_path,
+        work,
+        path="/orders?region=eu&tenant=of-the-path",
+        item_path="/orders/{id}?side=left",
+        params={"tenant": "a"},
         api={"auth": {"type": "api_key", "name": "token", "api_key": "secret", "location": "query"}},
     )
 

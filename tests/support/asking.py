@@ -147,7 +147,7 @@ class World:
 
 @asynccontextmanager
 async def world(
-    path: Path, *, clock: Clock | None = None, started: bool = True, api: dict[str, Any] | None = None, **how: Any
+    path: Path, /, *, clock: Clock | None = None, started: bool = True, api: dict[str, Any] | None = None, **how: Any
 ) -> AsyncIterator[World]:
     """`how`: keys of Upstream (page_size, versions, validators), the rest is the resource's configuration."""
     shop = Upstream(**{name: how.pop(name) for name in ("page_size", "versions", "validators") if name in how})

@@ -91,7 +91,7 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "primary_key": "Path of the key in a record.",
         "version": "Path of the value that orders two copies of a record.",
         "paginator": "How the next page is found.",
-        "params": "Query parameters of every request.",
+        "params": "Query parameters of every list request. A caller of a pull cannot replace them.",
         "incremental": "Requests only the records that changed.",
         "poll": "Interval of polls, which turn changes in the API into events.",
         "initial": "Whether the records of the first poll become events.",

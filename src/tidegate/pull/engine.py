@@ -218,9 +218,10 @@ class PullEngine:
     ) -> PullAnswer:
         """The source's data now: a list page, or one item by its key (not encoded).
 
-        `query` goes to the source, save what carries its auth. `max_age` in seconds, 0 is fresh. The answer is 200, or
-        304 when `if_none_match` fits. NotFound for an unknown name or a resource without item_path; UpstreamError
-        (502; 404 when the source answered 404 or 410) or UpstreamTimeout (504) when no cached copy may be served.
+        `query` goes to the source, except parameters that the configuration sets: a header of the answer names them.
+        `max_age` in seconds, 0 means fresh. The answer is 200, or 304 when `if_none_match` fits. NotFound for an
+        unknown name or a resource without item_path; UpstreamError (502; 404 when the source answered 404 or 410) or
+        UpstreamTimeout (504) when no cached copy may be served.
         """
         target = self._targets.get((source, resource)) or self._unknown(source, resource)
         return await self._on_demand.pull(

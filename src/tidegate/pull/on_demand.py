@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
+from urllib.parse import quote
 
 import msgspec
 
@@ -26,6 +27,7 @@ ENTRY_OVERHEAD_BYTES = 1500
 MAX_ENTRY_SHARE = 4  # one answer may fill at most a quarter of the cache
 # Headers of the source that a caller sees. Never cookies, never hop-by-hop headers.
 _SHOWN = ("content-type", "content-language", "content-disposition", "last-modified", "link", "x-total-count")
+IGNORED = "x-tidegate-ignored-params"  # names of the caller's parameters that the configuration sets
 STALE_WARNING = '111 Tidegate "Revalidation Failed"'  # RFC 7234 section 5.5.2; obsolete, and still the one with a name
 
 CacheKey = tuple[str, str, str | None, tuple[tuple[str, str], ...]]
@@ -79,6 +81,7 @@ class Target(msgspec.Struct, frozen=True):
     stale_if_error_seconds: float
     counts: PullCounts
     shown: frozenset[str]
+    fixed: frozenset[str]  # names of parameters that a caller cannot set, as the configuration sets them
 
     @classmethod
     def of(cls, source: SourceClient, name: str, resource: Resource, counts: PullCounts | None = None) -> Target:
@@ -93,6 +96,7 @@ class Target(msgspec.Struct, frozen=True):
             seconds(resource.stale_if_error),
             counts or PullCounts(),
             frozenset(shown),
+            source.fixed_params(resource),
         )
 
 
@@ -139,6 +143,24 @@ class OnDemand:
     ) -> PullAnswer:
         """See `PullEngine.pull`."""
         target.counts.pulls += 1
+        ignored = [name for name, _ in query if name in target.fixed]
+        if ignored:
+            query = [(name, value) for name, value in query if name not in target.fixed]
+        answer = await self._pull(target, key, query, max_age=max_age, no_cache=no_cache, if_none_match=if_none_match)
+        if ignored:
+            answer.headers.append((IGNORED, ", ".join(quote(name) for name in dict.fromkeys(ignored))))
+        return answer
+
+    async def _pull(
+        self,
+        target: Target,
+        key: str | None,
+        query: list[tuple[str, str]],
+        *,
+        max_age: float | None,
+        no_cache: bool,
+        if_none_match: str | None,
+    ) -> PullAnswer:
         place = (target.source.name, target.name, key, tuple(query))
         entry = self._cache.get(place)
         if entry is not None:
@@ -185,12 +207,8 @@ class OnDemand:
             url, params = source.list_url(resource)
         else:
             url, params = source.item_url(target.name, resource, key)
-        named = {name for name, _ in query}
-        defaults = [*params, *(resource.params.items() if key is None else ())]
-        sent = [(name, value) for name, value in defaults if name not in named]
-        sent.extend(source.without_credentials(query))
         target.counts.requests += 1
-        response = await source.request(url, sent, headers=_validators(entry))
+        response = await source.request(url, [*params, *query], headers=_validators(entry))
         if response.status == 304 and entry is not None:
             entry = self._renewed(entry, response)
             stored = self._keep(place, entry)

@@ -142,8 +142,6 @@ class Poller:
 
     def _first(self, run: Run) -> PageRequest:
         url, params = self._source.list_url(self._resource)
-        named = set(self._resource.params)
-        params = [*((name, value) for name, value in params if name not in named), *self._resource.params.items()]
         rule = self._resource.incremental
         if rule is not None and not run.full:
             cursor = self._writer.state.cursor or rule.initial_value

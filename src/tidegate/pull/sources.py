@@ -85,8 +85,15 @@ class SourceClient:
     # -- building requests -------------------------------------------------------------------------------------
 
     def list_url(self, resource: Resource) -> tuple[str, list[tuple[str, str]]]:
-        """(URL, parameters) of a resource's list, without credentials."""
-        return self._join(resource.path)
+        """(URL, parameters) of a resource's list, without credentials. `params` replaces what `path` sets."""
+        url, params = self._join(resource.path)
+        kept = [(name, value) for name, value in params if name not in resource.params]
+        return url, [*kept, *resource.params.items()]
+
+    def fixed_params(self, resource: Resource) -> frozenset[str]:
+        """Names of parameters that only the configuration sets: in URLs and paths, in `params`, for credentials."""
+        in_urls = [*self._join(resource.path)[1], *self._join(resource.item_path or "")[1]]
+        return frozenset((*(name for name, _ in in_urls), *resource.params, *self._auth_params))
 
     def item_url(self, name: str, resource: Resource, key: str) -> tuple[str, list[tuple[str, str]]]:
         """(URL, parameters) of one item. NotFound when the resource has no `item_path`, BadRequest for a bad key."""
