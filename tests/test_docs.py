@@ -239,9 +239,11 @@ PLAIN: tuple[str, ...] = (
     "kinds",
     "logs.py",
     "outbound",
+    "process",
     "providers",
     "pull",
     "receive",
+    "retention",
     "rules/inbound",
     "rules/language",
     "rules/outbound/addresses.py",
@@ -257,6 +259,7 @@ PLAIN: tuple[str, ...] = (
     "rules/outbound/signing.py",
     "rules/routing.py",
     "rules/sync",
+    "runtime",
     "vault.py",
 )
 # A schema step that was applied somewhere never changes, so steps keep the names of their time.

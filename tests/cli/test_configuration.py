@@ -87,7 +87,7 @@ def test_an_invalid_file_changes_nothing_and_every_problem_is_told(tmp_path: Pat
             ("$.destinations.crm.url", "tidegate.toml:4"),
         ]
         gateway.signal(signal.SIGHUP)
-        lines = wait_until(lambda: gateway.told("the configuration was not taken"), "the log tells it")
+        lines = wait_until(lambda: gateway.told("the configuration was not applied"), "the log tells it")
         assert "$.egress.alow (tidegate.toml:2)" in lines[0]["message"] and lines[0]["level"] == "error"
         assert gateway.run("config", "show", "--json").json == before
         gateway.run("trigger", "app", "order.made")
@@ -99,7 +99,7 @@ def test_sighup_reads_the_file_again_and_a_watcher_never_does(tmp_path: Path) ->
         gateway.file.write_text(BASE + "[sources.web.publish]\n")
         assert list(gateway.run("config", "show", "--json").json["sources"]) == ["app"]
         gateway.signal(signal.SIGHUP)
-        wait_until(lambda: gateway.told("the configuration was read again: 1 change"), "the log tells it")
+        wait_until(lambda: gateway.told("the configuration was reloaded: 1 change"), "the log tells it")
         assert list(gateway.run("config", "show", "--json").json["sources"]) == ["app", "web"]
 
 

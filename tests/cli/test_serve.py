@@ -212,7 +212,7 @@ def test_logs_are_json_lines_without_payloads_and_secrets(tmp_path: Path) -> Non
         made = gateway.run("keys", "create", "robot", "--scope", "read", "--json").json["key"]
         gateway.file.write_text(toml + "[destinations.x]\nurl = 5\nsecret = 7\n")
         gateway.signal(signal.SIGHUP)
-        wait_until(lambda: gateway.told("the configuration was not taken"), "the reload is told")
+        wait_until(lambda: gateway.told("the configuration was not applied"), "the reload is told")
         link = gateway.run("keys", "login").out.strip().partition("token=")[2]
     for line in gateway.log:
         told = json.loads(line)

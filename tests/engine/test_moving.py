@@ -103,7 +103,7 @@ def test_cut_before_its_last_commit_neither_side_takes_events_and_the_same_comma
             with monkeypatch.context() as patch, pytest.raises(RuntimeError):
                 patch.setattr(source.Source, "close_to_gateways", cut)
                 await move(tmp_path / "data", database, silent, Clock())
-            for at, why in ((None, "was moved to"), (database, "half moved")):
+            for at, why in ((None, "was moved to"), (database, "is not finished")):
                 with pytest.raises(Conflict, match=why):
                     async with gateway_at(tmp_path, toml(well, ill), at):
                         pass
@@ -131,7 +131,7 @@ def test_a_live_installation_moves_with_what_is_pending(tmp_path: Path, monkeypa
                 await until(lambda: counted(old, "crm", "delivered", 36))
                 await until(lambda: counted(old, "dead", "exhausted", 6))
                 before, balance = await told(old), await counters(old)
-            with pytest.raises(Conflict, match="half moved"):
+            with pytest.raises(Conflict, match="is not finished"):
                 async with gateway_at(tmp_path, toml(well, ill), database):
                     pass
             moved = await move(tmp_path / "data", database, silent, Clock())

@@ -132,9 +132,9 @@ def publish_bound(context: Context) -> int:
 async def publish_events(call: Call) -> Answer:
     gateway = call.gateway
     waiting = gateway.store.log.waiting
-    trouble = gateway.store.log.trouble
-    if trouble is not None:
-        raise StoreBusy(trouble, retry_after_seconds=1.0)
+    reason = gateway.store.log.unavailable_reason
+    if reason is not None:
+        raise StoreBusy(reason, retry_after_seconds=1.0)
     if waiting > gateway.active.settings.gateway.max_waiting:
         raise StoreBusy(f"{waiting} events wait for the disk already", retry_after_seconds=1.0)
 

@@ -1,9 +1,10 @@
-"""The gateway: builds the doors around one store, starts them, lets them drain, stops them.
+"""The gateway: builds ingress, engines and query around one store, starts them, drains them and stops them.
 
-Owns the order: configuration is judged before anything opens; the store before the engines; the senders take up their
-lanes before a request is accepted; at the end doors close first, then what is in flight ends, then the store. On a
-shared store it is the holder of leases: partitions of senders and polls come and go with the nodes. Knows no HTTP
-routes: `process/serve.py` puts the API and the server around it.
+Owns the order: the configuration is checked before anything opens; the store opens before the engines; the senders take
+over their lanes before a request is accepted; at the end the ingress closes first, then requests in flight end, then
+the store closes. On a shared store the gateway holds the leases, and takes and leaves partitions as nodes join and
+leave. May not know HTTP routes: `process/serve.py` adds the API and the server. Crash: the next start recovers from
+the store.
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ from tidegate.vault import check_vault, open_vault
 
 log = logging.getLogger("tidegate.gateway")
 REREAD_SECONDS = 1.0
-_ADDRESS_END = b" "  # ends the name of an engine in a call between nodes
+_ADDRESS_END = b" "  # ends the name of the engine in a call between nodes
 
 
 class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What `tidegate serve` was told."""
+    """The options of `tidegate serve`."""
 
     config: Path | None = None
     data: Path = Path("tidegate-data")
@@ -57,28 +58,28 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Engine(Protocol):
-    """What the gateway knows of an engine. One call at a time, save `lost`, which may come at any time."""
+    """What the gateway knows of an engine. Calls come one at a time, except `lost`, which can come at any time."""
 
     name: str  # addresses calls between nodes
 
     async def start(self) -> None:
-        """Follow the log; nothing runs before partitions are taken."""
+        """Follow the log. Nothing else runs before `take`."""
         ...
 
     async def take(self, partitions: frozenset[int]) -> None:
-        """Take up the work of `partitions`. Raises Fenced or StoreBusy: then nothing was taken."""
+        """Start the work of `partitions`. Raises Fenced or StoreBusy; nothing was taken then."""
         ...
 
     async def leave(self, partitions: frozenset[int]) -> None:
-        """End the work of `partitions`; on return nothing of it is in flight and all is settled."""
+        """Stop the work of `partitions`. On return nothing of it is in flight and all results are stored."""
         ...
 
     def lost(self) -> None:
-        """The lease is gone and other nodes may already work: drop everything at once, write nothing."""
+        """The lease is lost and other nodes may already work: drop everything at once and write nothing."""
         ...
 
     async def handle(self, call: bytes) -> bytes:
-        """Answer a call of another node about a partition that this one holds."""
+        """Answer a call of another node about a partition that this node holds."""
         ...
 
     async def stop(self) -> None: ...
@@ -96,7 +97,7 @@ class Parts(msgspec.Struct, frozen=True):
 
 
 class Gateway:
-    """One process with its four doors. Make it with `open_gateway`."""
+    """One process with its four doors: receive, deliver, pull, query. Create it with `open_gateway`."""
 
     def __init__(self, options: ServeOptions, parts: Parts) -> None:
         self.options = options
@@ -108,7 +109,7 @@ class Gateway:
         self._opened = parts.opened
         self.started_at_us = clock.now_us()
         self.stopping = asyncio.Event()
-        self.leaving = False  # about to stop: balancers see 503 at /readyz, requests are still answered
+        self.leaving = False  # about to stop: /readyz answers 503, other requests are still answered
         self.failure: BaseException | None = None
         self.guard = Guard(parse_allow(active.settings.egress.allow), self._own_addresses())
         self.dialer = Dialer(self.guard, clock)
@@ -126,7 +127,7 @@ class Gateway:
         )
         self.maintenance = Maintenance(store, active, self.deliver, clock)
         self._reading: asyncio.Task[None] | None = None
-        self._unread = False  # another node changed the configuration, and no reading began since
+        self._outdated = False  # another node changed the configuration after the last reading started
         self._max_waiting = active.settings.gateway.max_waiting
 
     def _asker(self, engine: str) -> Callable[[int, bytes], Awaitable[bytes]]:
@@ -156,7 +157,7 @@ class Gateway:
         self.maintenance.start()
 
     async def stop(self) -> None:
-        """Doors are closed by the server before this; afterwards the data directory is free."""
+        """Stop everything. The server closes the ingress before; afterwards the data directory is free."""
         self.stopping.set()
         if self._reading is not None:
             self._reading.cancel()
@@ -166,9 +167,7 @@ class Gateway:
             try:
                 await engine.stop()
             except (TidegateError, TimeoutError) as error:
-                log.error(
-                    "%s: the last commit failed; its work is done again after the next start: %s", engine.name, error
-                )
+                log.error("%s: the last commit failed; the next start repeats its work: %s", engine.name, error)
         await self.store.leases.stop()
         await self.post.close()
         await self.client.close()
@@ -176,21 +175,21 @@ class Gateway:
         await self._opened.aclose()
 
     def _failed(self, error: BaseException) -> None:
-        """The store's state is unknown: stop, and recover from disk at the next start."""
-        log.critical("%s; stopping, the next start recovers from disk", error)
+        """The state of the store is unknown: stop, so that the next start recovers from disk."""
+        log.critical("%s; stopping; the next start recovers from disk", error)
         self.failure = error
         self.stopping.set()
 
     def ready(self) -> str | None:
-        """None when requests are welcome, else why not."""
+        """None when the gateway accepts requests, else the reason why not."""
         if self.failure is not None:
             return "the store failed"
         if self.leaving or self.stopping.is_set():
             return "stopping"
-        return self.store.log.trouble
+        return self.store.log.unavailable_reason
 
     async def has_peers(self) -> bool:
-        """Whether other nodes live on the same store."""
+        """Whether other nodes run on the same store."""
         try:
             return len(await self.store.leases.nodes()) > 1
         except TidegateError:
@@ -207,12 +206,12 @@ class Gateway:
             await engine.leave(partitions)
 
     def lost(self) -> None:
-        log.warning("this node lost its lease: it stops sending and polling, and joins anew")
+        log.warning("this node lost its lease; it stops sending and polling and joins again")
         for engine in self.engines:
             engine.lost()
 
     async def answer(self, call: bytes) -> bytes:
-        """A call of another node about a partition of ours; it begins with the name of its engine."""
+        """Answer a call of another node about a partition of this node. It starts with the name of the engine."""
         name, _, rest = call.partition(_ADDRESS_END)
         for engine in self.engines:
             if engine.name.encode() == name:
@@ -220,17 +219,17 @@ class Gateway:
         raise BadRequest("another node called an engine that this release does not have", code="unknown_engine")
 
     def _changed_elsewhere(self) -> None:
-        """Another node changed items or keys, or what became of a change of ours is not known: read them again.
+        """Read items and keys again: another node changed them, or the result of a change of this node is unknown.
 
-        What changes during a reading is read after it.
+        A change during the reading causes another reading.
         """
-        self._unread = True
+        self._outdated = True
         if self._reading is None or self._reading.done():
             self._reading = asyncio.get_running_loop().create_task(self._read_again(), name="configuration")
 
     async def _read_again(self) -> None:
-        while self._unread and not self.stopping.is_set():
-            self._unread = False
+        while self._outdated and not self.stopping.is_set():
+            self._outdated = False
             try:
                 await self.active.load()
                 self.findings.resolve("config_out_of_date", "node:this")
@@ -238,7 +237,7 @@ class Gateway:
                 log.error("the configuration of another node could not be read: %s (%s)", error.message, error.code)
                 self.findings.report("config_out_of_date", "node:this", f"{error.message} ({error.code})")
                 if error.retryable:
-                    self._unread = True
+                    self._outdated = True
                     await asyncio.sleep(REREAD_SECONDS)
 
     # -- configuration -----------------------------------------------------------------------------------
@@ -286,14 +285,14 @@ class Gateway:
 async def open_gateway(
     options: ServeOptions, environ: Mapping[str, str] | None = None, clock: Clock | None = None
 ) -> Gateway:
-    """Judge the configuration, open the store, put the gateway together. Nothing runs before `start()`."""
+    """Check the configuration, open the store, and build the gateway. Nothing runs before `start()`."""
     environ = os.environ if environ is None else environ
     clock = clock or Clock()
     loaded = load_file(options.config, environ) if options.config is not None else Loaded(Config(), "")
     opened = contextlib.AsyncExitStack()
     try:
         store = await _open_store(options, clock, opened)
-        await _refuse_moved(store)
+        await _reject_moved(store)
         vault = open_vault(options.data, environ.get("TIDEGATE_SECRET_KEY"))
         await check_vault(vault, store.settings)
         active = ActiveConfiguration(store, vault, clock)
@@ -310,44 +309,44 @@ async def open_gateway(
 
 
 def _report_warnings(findings: Findings, loaded: Loaded) -> None:
-    """Warnings of the configuration file go to the log and to the findings; those of an earlier reading are over."""
+    """Report the warnings of the configuration file to the log and the findings, in place of the earlier ones."""
     findings.resolve("config_warning", "config:file")
     for warning in loaded.warnings:
         log.warning("%s", warning)
         findings.report("config_warning", "config:file", str(warning))
 
 
-async def _refuse_moved(store: Store) -> None:
-    """Neither side of a move to PostgreSQL may be served while, or after, the other lives."""
+async def _reject_moved(store: Store) -> None:
+    """Conflict when the store was moved to PostgreSQL, or the move into it is not finished."""
     moved_to = await store.settings.value("moved_to")
     if moved_to is not None:
         raise Conflict(
-            f"this installation was moved to {moved_to.decode()}",
-            hint="start it there: tidegate serve --database postgresql://...",
+            f"this store was moved to {moved_to.decode()}",
+            hint="start Tidegate with the new store: tidegate serve --database postgresql://...",
             code="data_moved",
         )
     if await store.settings.value("moving") is not None:
         raise Conflict(
-            "this database is half moved from an embedded store",
-            hint="stop the gateway on the old directory and run the same tidegate db migrate again",
+            "the move of an embedded store into this database is not finished",
+            hint="stop the gateway that uses the old directory, then run the same tidegate db migrate again",
             code="move_unfinished",
         )
 
 
 async def _open_store(options: ServeOptions, clock: Clock, opened: contextlib.AsyncExitStack) -> Store:
-    """`opened` closes what this opened: the store, and with it the right to the data directory."""
+    """Open the store. `opened` closes it later and releases the data directory."""
     if options.database is None:
         store: Store = await open_sqlite(options.data)
         opened.push_async_callback(store.close)
         return store
     if not options.database.startswith(("postgresql://", "postgres://")):
         raise BadRequest(
-            f"--database: {shown_kind(options.database)} is no address of a store that Tidegate knows",
-            hint="give postgresql://USER@HOST/NAME, or leave it out: the embedded store lies in --data DIR",
+            f"--database: {shown_kind(options.database)} is not the address of a PostgreSQL database",
+            hint="write postgresql://USER@HOST/NAME, or leave --database out to use the embedded store in --data DIR",
             code="unknown_database",
         )
     try:
-        # The driver is an extra: whoever stays on the embedded store neither installs nor loads it.
+        # The driver is an extra, which the embedded store neither needs nor loads.
         from tidegate.store.postgres import open_postgres
     except ModuleNotFoundError as error:
         raise BadRequest(
@@ -355,7 +354,7 @@ async def _open_store(options: ServeOptions, clock: Clock, opened: contextlib.As
             hint="pip install 'tidegate[postgres]'",
             code="extra_missing",
         ) from error
-    # Two nodes in one directory would write over each other's key and address.
+    # Two nodes in one directory would overwrite each other's key and address.
     options.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     opened.callback(DirectoryLock(options.data).release)
     store = await open_postgres(options.database, clock=clock)

@@ -1,8 +1,9 @@
-"""`tidegate serve`: gateway, API and server put together, from the command line to exit code 0.
+"""`tidegate serve`: runs the gateway, the API and the server in one process.
 
-Owns the process: loop, signals, the ready line, `DIR/local.json`. SIGTERM and SIGINT: tell balancers where there are
-other nodes, stop accepting, let what is in flight end (10 s at most), settle, exit 0. SIGHUP: read the file again; an
-invalid file changes nothing and is logged.
+Owns the process: event loop, signals, the ready line, `DIR/local.json`. May not know how requests are served. On
+SIGTERM and SIGINT, if there are other nodes, /readyz first answers 503 so that balancers use them; then the server
+stops accepting, waits up to 10 s for requests in flight, stores results and exits with 0. SIGHUP reloads the file; an
+invalid file changes nothing and is logged. Crash: the next start recovers from the store and writes `local.json` again.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from tidegate.dashboard import make_routes
 from tidegate.process.edge.server import Server, bind, make_server, run_until
 from tidegate.process.gateway import Gateway, ServeOptions, open_gateway
 
-STAND_ASIDE_SECONDS = 2.5  # a balancer that asks /readyz each second has seen it by then
+STAND_ASIDE_SECONDS = 2.5  # a balancer that checks /readyz every second has seen the 503 by then
 
 log = logging.getLogger("tidegate.serve")
 
@@ -37,7 +38,7 @@ def serve(options: ServeOptions) -> int:
     import uvloop
 
     logs.set_up()
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is a active configuration that could change
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is an active configuration to reload
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(options))
 
@@ -78,7 +79,7 @@ async def _serve(options: ServeOptions) -> int:
     if gateway.failure is not None:
         raise TidegateError(
             f"the store failed: {gateway.failure}",
-            hint="look at the disk, then start again: tidegate serve recovers from what is on it",
+            hint="check the disk, then start tidegate serve again; it recovers from the data on disk",
             code="store_unavailable",
         )
     return 0
@@ -97,25 +98,25 @@ def _with_ingress(app: Any, gateway: Gateway) -> Any:
 
 
 def _ready(gateway: Gateway, url: str, link: str | None) -> None:
-    # What was made until here lives as long as the process: keep it out of every later collection.
+    # Objects that exist now live as long as the process, so later collections skip them.
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-    print(f"ready {url}", flush=True)  # noqa: T201 - the contract's first line on stdout
+    print(f"ready {url}", flush=True)  # noqa: T201 - the documented first line on stdout
     if link is not None:
         print(f"log in once, within the hour: {link}", flush=True)  # noqa: T201
-    told, live = gateway.options, gateway.active
+    options, active = gateway.options, gateway.active
     log.info(
         "serving",
         extra={
             "version": __version__,
             "url": url,
-            "ingest_port": told.ingest_port,
-            "config": None if told.config is None else str(told.config),
-            "data": str(told.data),
-            "sources": len(live.sources),
-            "destinations": len(live.destinations),
-            "routes": len(live.routes),
+            "ingest_port": options.ingest_port,
+            "config": None if options.config is None else str(options.config),
+            "data": str(options.data),
+            "sources": len(active.sources),
+            "destinations": len(active.destinations),
+            "routes": len(active.routes),
         },
     )
 
@@ -128,7 +129,7 @@ def _handle_signals(gateway: Gateway, servers: list[Server]) -> None:
 
 
 async def _end(gateway: Gateway, servers: list[Server]) -> None:
-    """Where other nodes are, the balancer is told first; a second signal ends the wait."""
+    """Stop. If there are other nodes, wait until balancers use them; a second signal ends the wait."""
     first, gateway.leaving = not gateway.leaving, True
     try:
         if first and await gateway.has_peers():
@@ -145,14 +146,14 @@ async def _reload(gateway: Gateway) -> None:
     except TidegateError as error:
         for one in getattr(error, "problems", (error,)):
             path, where = getattr(one, "path", "$"), getattr(one, "where", "") or "no file"
-            told = {"code": one.code, "hint": one.hint}
-            log.error("the configuration was not taken: %s - at %s (%s)", one.message, path, where, extra=told)
+            extra = {"code": one.code, "hint": one.hint}
+            log.error("the configuration was not applied: %s - at %s (%s)", one.message, path, where, extra=extra)
     else:
-        log.info("the configuration was read again: %d changes", len(changes))
+        log.info("the configuration was reloaded: %d changes", len(changes))
 
 
 def _write_local(gateway: Gateway, key: str, url: str) -> Path:
-    """`DIR/local.json`, mode 0600: where the command line finds this gateway and a key for it."""
+    """Write `DIR/local.json`, mode 0600: the URL of this gateway and a key, for the command line."""
     path = gateway.options.data / "local.json"
     descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
     os.fchmod(descriptor, 0o600)

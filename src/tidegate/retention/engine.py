@@ -1,8 +1,9 @@
-"""What keeps disk bounded: retention by age and by size, forgetting of delivery ids, giving up on the long dead.
+"""Keeps the disk bounded: deletes events by age and size, deletes old delivery ids, and gives up on dead destinations.
 
-Retention never passes what a lane still owes: past its age the lane itself settles it as exhausted (`expired`),
-visible in the counters and the log, and only then the events go, in small slices. Dead letters go with their event,
-counters stay. Crash: every step is its own transaction and is taken up at the next run.
+Owns the schedule and the order of these steps. May not know how deliveries are settled. Invariant: an event with open
+deliveries is never deleted; deliveries past the retention age are first settled as exhausted (`expired`), which the
+counters and the log show, and then the events are deleted in small slices. Dead letters are deleted with their event;
+counters stay. Crash: every step is a transaction of its own, and the next run continues.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ TRIMS = 0  # the partition whose holder trims
 log = logging.getLogger("tidegate.maintenance")
 
 
-class Owing(Protocol):
-    """What maintenance needs of the deliver engine."""
+class OpenDeliveries(Protocol):
+    """The part of the deliver engine that maintenance uses."""
 
     async def expire(self, upto: int, cause: str = "expired") -> None: ...
     async def give_up(self) -> None: ...
@@ -33,11 +34,11 @@ class Owing(Protocol):
 
 
 class Maintenance:
-    """Runs every minute; `run_once` is what a test calls."""
+    """Runs `run_once` every minute."""
 
-    def __init__(self, store: Store, live: ActiveConfiguration, deliver: Owing, clock: Clock) -> None:
+    def __init__(self, store: Store, active: ActiveConfiguration, deliver: OpenDeliveries, clock: Clock) -> None:
         self._store = store
-        self._live = live
+        self._active = active
         self._deliver = deliver
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
@@ -59,22 +60,23 @@ class Maintenance:
                 await self.run_once()
             except TidegateError as error:
                 log.warning("maintenance stopped early: %s (%s)", error.message, error.code)
-            except Exception:  # a fault of ours must not end retention for good
-                log.exception("maintenance failed, it goes on in %g s", EVERY_SECONDS)
+            except Exception:  # an internal error must not stop retention
+                log.exception("maintenance failed; the next run is in %g s", EVERY_SECONDS)
 
     async def run_once(self) -> int:
-        """Expire and trim what is past its age or over the size; returns how many events went.
+        """Expire and delete events past their age or beyond the size. Returns the number of deleted events.
 
-        Every node expires what its own lanes owe; the one that holds partition 0 trims, never past what any lane owes.
+        Every node expires the deliveries of its own lanes. The node that holds partition 0 deletes events, never beyond
+        the first open delivery of any lane.
         """
-        retention = self._live.settings.retention
+        retention = self._active.settings.retention
         now = self._clock.now_us()
         await self._deliver.give_up()
         cutoff = await self._cutoff(now - int(units.seconds(retention.events) * 1e6))
         cutoff = max(cutoff, await self._oversize(units.size_bytes(retention.size)))
         if cutoff:
             if await self._deliver.owed_from() <= cutoff:
-                log.warning("events up to offset %d are past retention and still owed: settled as expired", cutoff)
+                log.warning("pending deliveries up to offset %d are past retention and settled as expired", cutoff)
             await self._deliver.expire(cutoff)
         if TRIMS not in self._store.leases.held:
             return 0
@@ -92,7 +94,7 @@ class Maintenance:
         return trimmed
 
     async def _cutoff(self, before_us: int) -> int:
-        """The last offset received before an instant; 0 when none is."""
+        """The last offset received before an instant; 0 when there is none."""
         oldest = await self._store.log.oldest()
         if oldest is None or oldest[1] >= before_us:
             return 0
@@ -100,7 +102,7 @@ class Maintenance:
         return (first_kept - 1) if first_kept is not None else self._store.log.published_offset
 
     async def _oversize(self, limit_bytes: int) -> int:
-        """The last offset of the oldest tenth while the file is larger than allowed; 0 otherwise."""
+        """The last offset of the oldest tenth of the log while the store is larger than allowed; else 0."""
         facts: dict[str, Any] = await self._store.facts()
         used = facts.get("used_bytes", 0)
         oldest = await self._store.log.oldest()

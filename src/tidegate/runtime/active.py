@@ -1,8 +1,9 @@
-"""What is in force: items of the store, opened and compiled, each version of a route, and the routing decision.
+"""The read side of the active configuration: the items of the store, decrypted and compiled, and the routing decision.
 
-Owns the numbers of destinations, the revisions of routes that decided events, and the interning of decisions. Knows not
-who may change what. Everything is worked out first and comes into force in one step, so nobody sees a half of it; what
-was read is read again after each change of this node or another one. Nothing here outlives the process.
+Owns the numbers of destinations, the revisions of routes that decided events, and the interning of decisions. May not
+know who may change an item. Invariant: a new configuration is computed first and becomes active in one step, so no
+reader sees half of it; it is read again after each change of this node or another one. Crash: nothing is kept; a start
+reads the store.
 """
 
 from __future__ import annotations
@@ -26,18 +27,18 @@ from tidegate.runtime.shapes import ActiveDestination, ActiveRoute, ActiveSource
 from tidegate.store import Item, Store
 from tidegate.vault import Vault
 
-MAX_DECISIONS = 50_000  # interned in memory; more are asked of the store each time
+MAX_DECISIONS = 50_000  # interned in memory; further decisions are looked up in the store each time
 
 
 class _RevisionBody(msgspec.Struct, frozen=True):
-    """A revision as it stands with the events it decided: the route, and the numbers its names meant then."""
+    """A stored revision: the route, and the numbers of its destinations at that time."""
 
     route: msgspec.Raw
     destinations: tuple[int, ...]
 
 
 class ActiveConfiguration:
-    """Reads and decides. `load()` first; all methods belong to the event loop."""
+    """Gives access to the items and decides routing. Call `load()` first, and all methods on the event loop."""
 
     def __init__(self, store: Store, vault: Vault, clock: Clock) -> None:
         self._store = store
@@ -60,7 +61,7 @@ class ActiveConfiguration:
         self.destination_names: dict[int, str] = {}
         self.by_number: dict[int, ActiveDestination] = {}
         self.deleted: dict[int, int] = {}  # destination number -> deleted_at_us
-        self.fed_resources: frozenset[tuple[str, str]] = frozenset()  # (source, resource) that a webhook feeds
+        self.fed_resources: frozenset[tuple[str, str]] = frozenset()  # (source, resource) that a webhook updates
         self.settings = Config()  # gateway, egress and retention of the file
 
     # -- loading and compiling ---------------------------------------------------------------------------
@@ -68,7 +69,7 @@ class ActiveConfiguration:
     async def load(self) -> None:
         """Read items and route revisions from the store, and compile."""
         for revision, (name, sealed) in (await self._store.settings.route_revisions()).items():
-            if revision not in self._rules:  # what is known never changes
+            if revision not in self._rules:  # a known revision never changes
                 self._keep_revision(revision, name, self._vault.open(sealed, "route_revision"))
         await self.refresh()
 
@@ -76,11 +77,11 @@ class ActiveConfiguration:
         self._listeners.append(listener)
 
     async def refresh(self) -> None:
-        async with self._refreshing:  # two at once could end with the older reading
+        async with self._refreshing:  # two at the same time could end with the older state
             await self._read_and_compile()
 
     async def _read_and_compile(self) -> None:
-        """Everything is worked out first and comes into force in one step: nobody sees a half of it."""
+        """Compute everything first, then make it active in one step."""
         items = await self._store.settings.items()
         current = sorted((item for item in items if item.deleted_at_us is None), key=lambda i: (i.place, i.number))
         stored = {
@@ -188,7 +189,7 @@ class ActiveConfiguration:
         return self._transforms[revision]
 
     def tombstone_of(self, number: int) -> ActiveDestination | None:
-        """A destination that was deleted, as something that can settle what it still owes; it sends nothing."""
+        """A deleted destination, so that its open deliveries can be settled. It sends nothing."""
         deleted_at_us = self.deleted.get(number)
         if deleted_at_us is None:
             return None
@@ -201,7 +202,7 @@ class ActiveConfiguration:
     def decide(
         self, source: str, type: str, view: Callable[[], dict[str, Any]], resource: str | None = None
     ) -> int | None:
-        """Number of the audience, None when this decision was not interned yet (then `decide_slow`)."""
+        """The number of the audience; None when the decision is not interned yet (call `decide_slow` then)."""
         return self._numbers.get((source, id(self._plan.decide(source, type, resource, view))))
 
     async def decide_slow(
@@ -218,7 +219,7 @@ class ActiveConfiguration:
     def decision_today(
         self, source: str, type: str, view: Callable[[], dict[str, Any]], resource: str | None
     ) -> Decision:
-        """What the routes of today say, for a replay."""
+        """The decision of the current routes, for a replay."""
         return self._plan.decide(source, type, resource, view)
 
 

@@ -1,10 +1,10 @@
-"""Who may change the configuration: the file, the API, pauses, secrets.
+"""The write side of the active configuration: applies the file, and changes items for the API and the pages.
 
-Owns who owns what (`file` or `api`) and what an apply, a put or a delete does to the items of the store.
-
-Changes are made one at a time, each decided by what the one before left. Each write seals the body anew, so its bytes
-tell one write from another: the store refuses what another node came before, and it is decided again. A change that is
-refused changes nothing; crash: it is in the store as a whole, or not at all.
+Owns the owner of each item (`file` or `api`), and what an apply, put, delete, pause or rotation does to the items of
+the store. May not know HTTP. Changes run one at a time, each on the result of the one before. Each write seals the body
+again, so its bytes identify the write: the store rejects a write when another node changed the item first, and the
+change is decided again. Invariant: a rejected change changes nothing. Crash: a change is stored completely or not at
+all.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from tidegate.store import Item, Store
 from tidegate.vault import Vault
 
 API_PLACE = 1_000_000  # items of the API come after the file's, by number
-ROTATION_OVERLAP_US = 24 * 3600 * 1_000_000  # how long the old secret signs too
-MAX_OLD_SECRETS = 4  # of several rotations within a day
-TRIES = 5  # of a change that other nodes come before
+ROTATION_OVERLAP_US = 24 * 3600 * 1_000_000  # how long the old secret also signs
+MAX_OLD_SECRETS = 4  # kept after several rotations within a day
+TRIES = 5  # of a change, when other nodes change the same items first
 LEFT_FILE = "left_file"
 
 T = TypeVar("T")
@@ -41,14 +41,16 @@ Change = Callable[Concatenate["ConfigurationEditor", P], Coroutine[Any, Any, T]]
 
 
 def _in_turn(change: Change[P, T]) -> Change[P, T]:
-    """Changes of this node go one after the other. One that another node came before is decided again, and so is one
-    that is refused: by what the store holds now, for what stands in memory may be a second old.
+    """Run the changes of this node one after the other.
+
+    A change is decided again on the current state of the store when another node changed the same items first, and once
+    when it is rejected, because the state in memory can be a second old.
     """
 
     @wraps(change)
     async def turn(self: ConfigurationEditor, /, *args: P.args, **kwargs: P.kwargs) -> T:
         async with self.changing:
-            left, refused = TRIES, False
+            left, rejected = TRIES, False
             while True:
                 left -= 1
                 try:
@@ -57,9 +59,9 @@ def _in_turn(change: Change[P, T]) -> Change[P, T]:
                     self.unsure()
                     raise
                 except TidegateError as error:
-                    if not left or (refused and not isinstance(error, ChangedElsewhere)):
+                    if not left or (rejected and not isinstance(error, ChangedElsewhere)):
                         raise
-                    refused = True
+                    rejected = True
                 await self.active.load()
 
     return turn
@@ -74,12 +76,12 @@ class ConfigurationEditor:
         self._vault = vault
         self._clock = clock
         self.changing = asyncio.Lock()
-        self.unsure: Callable[[], None] = lambda: None  # called when a change may be stored and is not yet active
+        self.unsure: Callable[[], None] = lambda: None  # called when a change may be stored but is not active
 
-    # -- changing ----------------------------------------------------------------------------------------
+    # -- changes -----------------------------------------------------------------------------------------
 
     async def _write(self, items: Sequence[Item], named: Sequence[tuple[str, str]] = ()) -> None:
-        """ChangedElsewhere when one of them, or one that they name, is another by now than it was read."""
+        """Write items. ChangedElsewhere when one of them, or one in `named`, was changed since it was read."""
         if items:
             by_number = {item.number: item.body for item in self.active.items.values()}
             read = {item.number: by_number[item.number] for item in items if item.number}
@@ -88,11 +90,11 @@ class ConfigurationEditor:
 
     @_in_turn
     async def apply(self, loaded: Config, *, prune: bool = False) -> list[ItemChange]:
-        """Make the file's items what stands in the file. A destination that left is paused, or deleted by `prune`.
+        """Apply the items of the file. A destination that is no longer in the file is paused, or deleted with `prune`.
 
-        What the API made and the file now has word for word (an export put into the file) becomes the file's, with
-        its backlog and its secret. ConfigError when the two differ; nothing is changed then.
-        Nodes that start together apply the same file: whoever comes second finds it done.
+        When the file has an item that the API created and both are equal (an export that was added to the file), the
+        file takes it over, with its backlog and its secret. ConfigError when they differ; nothing is changed then.
+        Nodes that start together apply the same file; the second one finds nothing to change.
         """
         wanted: dict[tuple[str, str], Spec] = {}
         for kind, specs in (
@@ -105,9 +107,9 @@ class ConfigurationEditor:
             item = self.active.items.get(key)
             if item is not None and item.owner == "api" and not self._same(item, spec):
                 raise ConfigError(
-                    f"{key[0]} {key[1]!r} stands in the file and was made otherwise through the API",
+                    f"{key[0]} {key[1]!r} is in the file, but the API created one with other settings",
                     path=f"$.{key[0]}s.{key[1]}",
-                    hint="put into the file what stands in: tidegate config export; or rename it in the file",
+                    hint="copy it from the output of: tidegate config export; or rename it in the file",
                     code="owned_twice",
                 )
         puts: list[Item] = []
@@ -171,13 +173,13 @@ class ConfigurationEditor:
 
     @_in_turn
     async def put(self, kind: str, name: str, make: Callable[[Any], Spec]) -> bool:
-        """Create (True) or replace (False) an item of the API. `make` gets what it replaces, or None.
+        """Create (True) or replace (False) an item of the API. `make` gets the item that it replaces, or None.
 
-        Conflict when the file owns it, or a route names what it has no more; ConfigError when it names what is not
-        there.
+        Conflict when the file owns it, or when a route names a resource that it no longer has. ConfigError when it
+        names an item that does not exist.
         """
         item = self.active.items.get((kind, name))
-        self._refuse_file(item, kind, name)
+        self._reject_file_item(item, kind, name)
         spec = make(None if item is None else spec_of(self.active.stored[item.number], SPEC_TYPES[kind]))
         named: list[tuple[str, str]] = []
         if isinstance(spec, config.Route):
@@ -202,16 +204,17 @@ class ConfigurationEditor:
         ):
             for one in names:
                 if one not in known and (what == "destination" or one != "*"):
-                    first = "add it to its source" if what == "resource" else f"make it: tidegate add {what} {one} ..."
+                    create = f"create it: tidegate add {what} {one} ..."
+                    first = "add it to its source" if what == "resource" else create
                     raise ConfigError(
-                        f"route {name!r} names the {what} {one!r}, which is not there",
+                        f"route {name!r} names the {what} {one!r}, which does not exist",
                         path=f"$.routes.{name}",
-                        hint=f"{nearest(one, known, what)}, or first {first}",
+                        hint=f"{nearest(one, known, what)}, or {first}",
                         code="unknown_name",
                     )
 
     def _check_resources(self, name: str, spec: Source) -> None:
-        """A source keeps the resources whose changes a route names, as one that a route names is not deleted."""
+        """Conflict when the new source lacks a resource whose changes a route names."""
         for route in self.active.routes.values():
             lost = self._resources_of(route.spec) - self._resources_of(route.spec, {name: spec})
             for resource in () if route.spec.changes is msgspec.UNSET else route.spec.changes:
@@ -219,19 +222,19 @@ class ConfigurationEditor:
                     raise _in_use(route, f"resource {resource!r} of {name!r}")
 
     def _resources_of(self, spec: config.Route, changed: Mapping[str, Source] | None = None) -> set[str]:
-        """Names of the resources whose changes a route may name, with the sources `changed` as they are to be."""
+        """Names of the resources whose changes a route may name, with the new versions of the sources `changed`."""
         sources = {name: one.spec for name, one in self.active.sources.items()} | dict(changed or {})
         names = sources if "*" in names_of(spec.from_) else names_of(spec.from_)
         return {resource for name in names if name in sources for resource in sources[name].resources}
 
     @_in_turn
     async def delete(self, kind: str, name: str) -> None:
-        """NotFound, Conflict when the file owns it or a route still names it."""
-        await self.active.refresh()  # a route that another node made just now counts
+        """Delete an item. NotFound; Conflict when the file owns it or a route still names it."""
+        await self.active.refresh()  # so that a route that another node has just created counts
         item = self.active.items.get((kind, name))
         if item is None:
             raise NotFound(f"there is no {kind} {name!r}")
-        self._refuse_file(item, kind, name)
+        self._reject_file_item(item, kind, name)
         for route in self.active.routes.values():
             if (kind == "source" and name in names_of(route.spec.from_)) or (
                 kind == "destination" and name in names_of(route.spec.to)
@@ -241,7 +244,7 @@ class ConfigurationEditor:
         await self._write([self._again(item, deleted_at_us=now, updated_at_us=now)])
         await self.active.refresh()
 
-    def _refuse_file(self, item: Item | None, kind: str, name: str) -> None:
+    def _reject_file_item(self, item: Item | None, kind: str, name: str) -> None:
         if item is not None and item.owner == "file":
             raise Conflict(
                 f"{kind} {name!r} is owned by the configuration file",
@@ -269,8 +272,8 @@ class ConfigurationEditor:
         item = self._destination_item(name)
         if item.pause_reason == LEFT_FILE:
             raise Conflict(
-                f"destination {name!r} left the configuration file",
-                hint="put it back into the file, or: tidegate config apply --prune",
+                f"destination {name!r} is paused because it is no longer in the configuration file",
+                hint="add it to the file again, or delete it with: tidegate config apply --prune",
                 code="left_file",
             )
         if item.paused_at_us is not None:
@@ -279,22 +282,22 @@ class ConfigurationEditor:
 
     @_in_turn
     async def rotate(self, name: str) -> str:
-        """A new secret; what signed before signs beside it for a day. Conflict when the secret stands in the file."""
+        """Create a new secret; the old one also signs for a day. Conflict when the file has the secret."""
         item = self._destination_item(name)
         spec = self.active.destinations[name].spec
         kind = kind_of(spec)
         configured = kind.secrets(spec)
         if not kind.signs or (configured and item.owner == "file"):
             raise Conflict(
-                f"the secret of {name!r} is not ours to rotate",
-                hint="secrets that stand in the file are rotated there: secret = [NEW, OLD]",
+                f"the secret of {name!r} is set in the configuration file or not used for signing",
+                hint="rotate a secret of the file in the file: secret = [NEW, OLD]",
                 code="secret_in_configuration",
             )
         stored = self.active.stored[item.number]
         now = self._clock.now_us()
         fresh = new_secret()
         signing = configured or stored.made
-        # The one before it may be what the receiver still has, when this was clicked twice.
+        # Older secrets are kept too: after two rotations the receiver may still have the first one.
         old = [*(OldSecret(secret, now + ROTATION_OVERLAP_US) for secret in signing)]
         old += [one for one in stored.old if one.until_us > now]
         own = raw_of(msgspec.structs.replace(spec, secret="")) if configured else stored.spec
@@ -303,13 +306,13 @@ class ConfigurationEditor:
         await self.active.refresh()
         return fresh
 
-    # -- making items ------------------------------------------------------------------------------------
+    # -- items -------------------------------------------------------------------------------------------
 
     def _seal(self, kind: str, stored: Stored) -> bytes:
         return self._vault.seal(msgspec.json.encode(stored), kind)
 
     def _again(self, item: Item, stored: Stored | None = None, **changes: Any) -> Item:
-        """The item changed, its body sealed anew."""
+        """The changed item, with its body sealed again."""
         body = self._seal(item.kind, stored or self.active.stored[item.number])
         return msgspec.structs.replace(item, body=body, **changes)
 
@@ -317,7 +320,7 @@ class ConfigurationEditor:
         now = self._clock.now_us()
         made: tuple[str, ...] = ()
         if isinstance(spec, config.Destination) and kind_of(spec).signs:
-            made = (new_secret(),)  # kept beside a configured one, so that removing that one has a successor
+            made = (new_secret(),)  # also created beside a configured one, for the case that it is removed
         body = self._seal(kind, Stored(raw_of(spec), made))
         return Item(kind, name, 0, owner, body, place, now, now)
 

@@ -1,6 +1,7 @@
-"""What the active configuration is made of: sources, destinations and routes, as engines see them and as kept.
+"""The structs of the active configuration: sources, destinations and routes, as engines see them and as stored.
 
-Plain structs without behavior. The body of an item is sealed JSON of `Stored`; only this package reads it.
+Owns the format of an item's body: sealed JSON of `Stored`, which only this package reads. May not know how items are
+stored or changed. Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class OldSecret(msgspec.Struct, frozen=True):
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """What an item's sealed body holds. `made` are secrets drawn by us, newest first."""
+    """The content of an item's sealed body. `made` are generated secrets, newest first."""
 
     spec: msgspec.Raw
     made: tuple[str, ...] = ()
@@ -61,9 +62,9 @@ class ActiveRoute(msgspec.Struct, frozen=True):
 
 
 class ItemChange(msgspec.Struct, frozen=True):
-    """What an apply did to one item: `action` is created, updated, deleted, paused or resumed.
+    """What an apply did to one item. `action` is created, updated, deleted, paused, resumed or taken over.
 
-    The settings of the file are told likewise, with `kind` as the file calls them and no name.
+    For settings of the file, `kind` is the name of their table and `name` is empty.
     """
 
     kind: str

@@ -85,7 +85,7 @@ class Log(Protocol):
         ...
 
     @property
-    def trouble(self) -> str | None:
+    def unavailable_reason(self) -> str | None:
         """Why the log is stuck, as text; None while it is not."""
         ...
 

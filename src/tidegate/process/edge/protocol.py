@@ -1,4 +1,4 @@
-"""One HTTP/1 connection, from its first byte to its last: strict framing of our own around httptools and uvicorn.
+"""One HTTP/1 connection, from its first byte to its last: strict framing on top of httptools and uvicorn.
 
 The life of a request, in the order of this file: bytes arrive (`data_received`), collect to a whole head
 (`_take_head`), which is checked and parsed (`_begin_request`); its body is cut out by length or by chunks
@@ -84,7 +84,7 @@ class Joined:
 
 
 class StrictProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with framing of our own: it parses heads only, and never reads past one.
+    """uvicorn's protocol with its own framing: httptools parses only heads and never reads past one.
 
     The base class is called by name, not by `super()`, and arms no timer of its own: both show in every request.
     """
@@ -104,7 +104,7 @@ class StrictProtocol(HttpToolsProtocol):
         self._unread = 0  # bytes of answers in the transport at the last sweep
         self._lingering = False  # answered what cannot be read, and waiting for the client to close
         self._dropped = 0
-        self._answered = False  # a connection that never asked anything is cut like a slow head
+        self._answered = False  # a connection that never sent a request is closed like a slow head
 
     # -- bytes arrive ------------------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """The HTTP server: listeners, the sweep over their connections, and an orderly stop.
 
-Owns the sockets that listen and uvicorn's server around them. A connection is `protocol.py`'s. May not know what
-is served. Signals are the caller's, so that an orderly stop exits with 0: no connection is accepted any more, requests
-under way have `DRAIN_SECONDS`.
+Owns the listening sockets and uvicorn's server; `protocol.py` owns a connection. May not know what is served.
+Invariant: an orderly stop accepts no new connection and gives requests in flight `DRAIN_SECONDS`. The caller handles
+signals, so that this stop exits with 0. Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from tidegate.process.edge.protocol import Quick, StrictProtocol
 
 DRAIN_SECONDS = 10
 _BIND_HINTS = {
-    errno.EADDRINUSE: "stop the other program, or give another port: --port 8421, or --port 0 for a free one",
-    errno.EACCES: "ports below 1024 need a right of their own; give another --port, and put a proxy before it",
+    errno.EADDRINUSE: "stop the other program, or use another port: --port 8421, or --port 0 for a free one",
+    errno.EACCES: "ports below 1024 need a permission; use another --port and put a proxy in front of it",
 }
 
 
@@ -30,7 +30,7 @@ class Server(uvicorn.Server):
     """A uvicorn server that leaves signals alone and sweeps slow heads."""
 
     def stand_aside(self) -> None:
-        """From here on each answer ends its connection, so that who keeps some open asks elsewhere."""
+        """From now on close each connection after its answer, so that clients with open connections use other nodes."""
         self.server_state.leaving = True  # type: ignore[attr-defined]
 
     @contextlib.contextmanager
@@ -65,7 +65,7 @@ def make_server(app: Any, quick: Quick | None = None) -> Server:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; TidegateError `address_in_use` and the like name host and port."""
+    """A listening socket. TidegateError `cannot_listen` with host and port when it cannot be opened."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -75,7 +75,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener.close()
         raise TidegateError(
             f"cannot listen on {host}:{port}: {(error.strerror or str(error)).lower()}",
-            hint=_BIND_HINTS.get(error.errno or 0, "give an address of this machine: --host 127.0.0.1"),
+            hint=_BIND_HINTS.get(error.errno or 0, "use an address of this machine: --host 127.0.0.1"),
             code="cannot_listen",
         ) from error
     listener.listen(2048)

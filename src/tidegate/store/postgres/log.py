@@ -141,7 +141,7 @@ class PostgresLog:
         return self._engine.down or self._oldest_waits_for() > STUCK_AFTER_SECONDS
 
     @property
-    def trouble(self) -> str | None:
+    def unavailable_reason(self) -> str | None:
         if self._engine.down:
             return "the database does not answer"
         return "the database does not confirm writes in time" if self.stuck else None

@@ -87,7 +87,7 @@ class SqliteLog:
         return self._engine.stuck
 
     @property
-    def trouble(self) -> str | None:
+    def unavailable_reason(self) -> str | None:
         return "the disk does not keep up" if self._engine.stuck else None
 
     @property
