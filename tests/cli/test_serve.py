@@ -165,7 +165,7 @@ def test_a_port_in_use_is_refused_before_anything_is_made(tmp_path: Path) -> Non
     error = tidegate(tmp_path, "serve", "--data", "data", "--host", "192.0.2.7", "--port", "0").refused(
         "cannot_listen", 1
     )
-    assert error["hint"] == "give an address of this machine: --host 127.0.0.1"
+    assert error["hint"] == "use an address of this machine: --host 127.0.0.1"
 
 
 def test_data_of_a_newer_release_is_refused_untouched(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_maintenance_goes_on_after_a_fault_and_the_gateway_stops_whole(tmp_path:
                 nonlocal runs
                 runs += 1
                 if runs == 1:
-                    raise RuntimeError("a fault of ours")
+                    raise RuntimeError("an internal error")
                 await give_up()
 
             gateway.deliver.give_up = faulty  # type: ignore[method-assign]
@@ -37,21 +37,21 @@ def test_maintenance_goes_on_after_a_fault_and_the_gateway_stops_whole(tmp_path:
     run(main)
 
 
-def refuse(gateway: Gateway, detail: str) -> None:
-    gateway._refuse(Rejection(1, "shop", "signature_wrong", detail, "127.0.0.1"))
+def reject(gateway: Gateway, detail: str) -> None:
+    gateway.rejections.add(Rejection(1, "shop", "signature_wrong", detail, "127.0.0.1"))
 
 
 async def kept(gateway: Gateway) -> set[str]:
     return {one.detail for one in await gateway.store.settings.rejections()}
 
 
-def test_refusals_are_all_kept_when_the_gateway_stops_while_it_writes_some(tmp_path: Path) -> None:
+def test_rejections_are_all_kept_when_the_gateway_stops_while_it_writes_some(tmp_path: Path) -> None:
     async def main() -> None:
         async with running(tmp_path, TOML) as gateway:
             async with Held(gateway.store.settings, "rejections") as held:
-                refuse(gateway, "first")
+                reject(gateway, "first")
                 await held.reached.wait()
-                refuse(gateway, "second")
+                reject(gateway, "second")
                 stopping = asyncio.ensure_future(gateway.stop())
                 await asyncio.sleep(0.05)
                 held.go.set()
