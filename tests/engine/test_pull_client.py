@@ -87,7 +87,7 @@ def test_what_is_asked_and_what_is_answered(run: Run) -> None:
             request.line == "GET /orders?a=%2F&updated_since=2026-01-01T00%3A00%3A00%2B00%3A00&q=%C3%BC%20%26 HTTP/1.1"
         )
         assert request.headers["authorization"] == "Bearer s3cret"
-        assert request.headers["accept-encoding"] == "gzip"
+        assert request.headers["accept-encoding"] == "gzip, deflate, br, zstd"
         assert request.headers["user-agent"].startswith("tidegate/")
 
     check(run, answer(sent), test)
@@ -390,7 +390,8 @@ BROKEN = [
     (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", "is not HTTP"),
     (packed(gzip.compress(b"hello", mtime=0)[:-4]), "ends early"),
     (packed(b"hello"), "is not gzip"),
-    (packed(b"hello", "br"), "not asked for"),
+    (packed(b"hello" * 20, "br"), "is not br"),
+    (packed(b"hello", "compress"), "not asked for"),
 ]
 
 

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-import zlib
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urljoin
@@ -23,6 +22,7 @@ from tidegate import __version__
 from tidegate.core.clock import Clock
 from tidegate.core.errors import ConfigError, UpstreamError, UpstreamTimeout
 from tidegate.outbound.dialer import Dialer, translate
+from tidegate.outbound.unpack import ACCEPTED, Unpacker, unpacker
 from tidegate.rules.outbound.addresses import Target, parse_target
 
 if TYPE_CHECKING:
@@ -32,14 +32,13 @@ _REDIRECTS = 3
 _FOLLOWED = (301, 302, 303, 307, 308)
 _SAFE = ("GET", "HEAD")
 _CONNECT_SECONDS = 10.0
-_PIECE = 256 * 1024  # bytes decoded at a time, so that a compression bomb does not block the loop
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _UNASKED = ("content-encoding", "content-length", "transfer-encoding")  # no longer true of a decoded body
 
 
 class PullResponse(msgspec.Struct, frozen=True):
     """An answer. Header names are lower-case, in the order sent; one with a control character is left out. `body` is
-    decoded when it came as gzip.
+    decoded when it came compressed.
     """
 
     status: int
@@ -139,7 +138,7 @@ class PullClient:
         shown = f"{target.scheme}://{target.host_header}"
         sent = {"user-agent": f"tidegate/{__version__}"}
         sent.update((name.lower(), value) for name, value in headers.items())
-        sent["accept-encoding"] = "gzip"  # the encoding whose decoded size is bounded
+        sent["accept-encoding"] = ACCEPTED
         tls = await self._dialer.tls() if target.scheme == "https" else True
         async with self._session() as session:
             try:
@@ -218,15 +217,24 @@ def _redirected(target: Target, location: str, status: int) -> Target:
 
 async def _read(response: aiohttp.ClientResponse, host: str, max_bytes: int) -> tuple[bytes, bool]:
     """The body and whether it was unpacked. Both the bytes on the wire and the unpacked ones are bounded."""
-    encoding = response.headers.get("content-encoding", "").strip().lower()
-    if encoding not in ("", "identity", "gzip", "x-gzip"):
-        raise UpstreamError(f"{host} answered in the encoding {encoding[:40]!r}, which was not asked for")
-    unpack = _Gzip() if encoding.endswith("gzip") else None
+    try:
+        unpack = unpacker(response.headers.get("content-encoding", ""))
+        parts, whole = await _unpacked(response, unpack, host, max_bytes)
+    except ValueError as error:
+        raise UpstreamError(f"{host}: {error}", upstream_status=response.status) from None
+    if not whole:
+        raise UpstreamError(f"{host}: the compressed body ends early", upstream_status=response.status)
+    return b"".join(parts), unpack is not None
+
+
+async def _unpacked(
+    response: aiohttp.ClientResponse, unpack: Unpacker | None, host: str, max_bytes: int
+) -> tuple[list[bytes], bool]:
     parts: list[bytes] = []
     read = size = 0
     async for chunk in response.content.iter_any():
         read += len(chunk)
-        for piece in [chunk] if unpack is None else unpack.pieces(chunk, host):
+        for piece in [chunk] if unpack is None else unpack.pieces(chunk):
             size += len(piece)
             parts.append(piece)
             if size > max_bytes:
@@ -242,34 +250,7 @@ async def _read(response: aiohttp.ClientResponse, host: str, max_bytes: int) -> 
                 retryable=False,
                 hint="ask for smaller pages",
             )
-    if unpack is not None and not unpack.whole:
-        raise UpstreamError(f"{host}: the gzip of the answer ends early", upstream_status=response.status)
-    return b"".join(parts), unpack is not None
-
-
-class _Gzip:
-    """Unpacks gzip, several members too, never more than `_PIECE` bytes at once."""
-
-    def __init__(self) -> None:
-        self._stream = zlib.decompressobj(wbits=31)
-        self._begun = False
-
-    @property
-    def whole(self) -> bool:
-        return not self._begun or self._stream.eof
-
-    def pieces(self, data: bytes, host: str) -> Iterator[bytes]:
-        """Yields the unpacked parts; UpstreamError when the data is not gzip."""
-        while data:
-            if self._stream.eof:
-                self._stream = zlib.decompressobj(wbits=31)
-            self._begun = True
-            try:
-                piece = self._stream.decompress(data, _PIECE)
-            except zlib.error:
-                raise UpstreamError(f"{host}: the answer is not gzip, although its Content-Encoding says so") from None
-            data = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
-            yield piece
+    return parts, unpack is None or unpack.whole
 
 
 def _translated(error: Exception, target: Target) -> Exception:
