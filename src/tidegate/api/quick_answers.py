@@ -15,12 +15,13 @@ from tidegate.api.endpoint import SAFE_HEADERS, decode_segment
 from tidegate.api.routes import PREFIX
 from tidegate.core.errors import TidegateError
 from tidegate.pull import PullEngine
-from tidegate.pull.on_demand import PullAnswer
+from tidegate.pull.on_demand import CachedCopy
 
 Headers = Sequence[tuple[bytes, bytes]]
 
 _PULL = f"{PREFIX}/pull/".encode()
 _SLOW = frozenset((b"cache-control", b"if-none-match"))  # change what a pull answers
+KEPT_HEADS = 1024
 _STATUS = b"HTTP/1.1 200 OK\r\n"
 
 
@@ -31,6 +32,7 @@ class QuickAnswers:
         self._context = context
         self._keyring = context.keyring
         self._pull = pull
+        self._heads: dict[int, tuple[object, int, int, bytes]] = {}
 
     def answer(self, target: bytes, headers: Headers) -> tuple[bytes, bytes] | None:
         """(status line, what follows the server's own headers), or None for the usual way.
@@ -51,15 +53,27 @@ class QuickAnswers:
             found = self._pull.cached(source, resource, key[0] if key else None)
         except TidegateError:
             return None
-        return None if found is None else (_STATUS, self._response(found))
+        if found is None:
+            return None
+        request_id = self._context.next_request_id().encode()
+        return _STATUS, b"%sx-request-id: %s\r\n\r\n%s" % (self._head(found), request_id, found.entry.body)
 
-    def _response(self, found: PullAnswer) -> bytes:
+    def _head(self, copy: CachedCopy) -> bytes:
+        """The headers of a copy but for the request id. They change once a second, so they are kept for as long."""
+        age, ttl = int(copy.age), int(copy.ttl)
+        kept = self._heads.get(id(copy.entry))
+        if kept is not None and kept[0] is copy.entry and kept[1] == age and kept[2] == ttl:
+            return kept[3]
+        found = copy.answer()
         own = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in found.headers]
         names = {name for name, _ in own}
         own += [pair for pair in SAFE_HEADERS if pair[0] not in names]
         own.append((b"content-length", b"%d" % len(found.body)))
-        own.append((b"x-request-id", self._context.next_request_id().encode()))
-        return b"".join([b"%s: %s\r\n" % pair for pair in own]) + b"\r\n" + found.body
+        head = b"".join([b"%s: %s\r\n" % pair for pair in own])
+        if len(self._heads) >= KEPT_HEADS:
+            self._heads.clear()
+        self._heads[id(copy.entry)] = (copy.entry, age, ttl, head)
+        return head
 
 
 def _token(headers: Headers) -> str | None:

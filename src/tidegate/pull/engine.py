@@ -21,7 +21,7 @@ from tidegate.core.errors import Conflict, NotFound, StoreBusy
 from tidegate.core.findings import Findings
 from tidegate.core.model import Event
 from tidegate.core.spec import Resource
-from tidegate.pull.on_demand import CACHE_BYTES, OnDemand, PullAnswer, PullCounts, Target
+from tidegate.pull.on_demand import CACHE_BYTES, CachedCopy, OnDemand, PullAnswer, PullCounts, Target
 from tidegate.pull.record_writer import Router
 from tidegate.pull.resource import PollReport, ResourceEngine, shape_of
 from tidegate.pull.sources import PullClient, PullResponse, SourceClient
@@ -200,8 +200,8 @@ class PullEngine:
 
     # -- pulls and polls ---------------------------------------------------------------------------------
 
-    def cached(self, source: str, resource: str, key: str | None) -> PullAnswer | None:
-        """The cached answer of `pull` without parameters; None when there is none that may be served."""
+    def cached(self, source: str, resource: str, key: str | None) -> CachedCopy | None:
+        """The cached copy of `pull` without parameters; None when there is none that may be served."""
         target = self._targets.get((source, resource))
         return None if target is None else self._on_demand.cached(target, key)
 

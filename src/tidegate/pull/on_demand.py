@@ -71,6 +71,18 @@ class _Flight(msgspec.Struct, frozen=True):
     stored: bool
 
 
+class CachedCopy(msgspec.Struct, frozen=True, gc=False):
+    """A copy that may be served, `age` seconds old and fresh for `ttl` more."""
+
+    entry: _Entry
+    age: float
+    ttl: float
+
+    def answer(self) -> PullAnswer:
+        """As `pull` answers it."""
+        return _answer(self.entry, self.age, freshness.cache_status(hit=True, ttl=self.ttl), None)
+
+
 class Target(msgspec.Struct, frozen=True):
     """A resource as it is configured now, with its durations in seconds."""
 
@@ -116,7 +128,7 @@ class OnDemand:
     def cached_bytes(self) -> int:
         return self._bytes
 
-    def cached(self, target: Target, key: str | None) -> PullAnswer | None:
+    def cached(self, target: Target, key: str | None) -> CachedCopy | None:
         """The cached copy of a pull without parameters, when it is young enough; counted like a pull."""
         place = (target.source.name, target.name, key, ())
         entry = self._cache.get(place)
@@ -129,7 +141,7 @@ class OnDemand:
         self._cache.move_to_end(place)
         target.counts.pulls += 1
         target.counts.hits += 1
-        return _answer(entry, age, freshness.cache_status(hit=True, ttl=allowed - age), None)
+        return CachedCopy(entry, age, allowed - age)
 
     async def pull(
         self,

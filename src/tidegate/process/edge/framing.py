@@ -112,6 +112,13 @@ def _chunked(codings: list[bytes], lengths: list[bytes], version: str) -> tuple[
     return BodyKind.CHUNKED, 0
 
 
+def _too_much_framing() -> BadFraming:
+    return BadFraming(400, "framing_too_large", "the chunks of the body have too many bytes around them")
+
+
+_SIZE, _DATA, _DATA_END, _TRAILERS = range(4)
+
+
 class ChunkedBody:
     """Reads a chunked body (RFC 9112 section 7.1). Extensions and trailers are read, bounded and dropped."""
 
@@ -127,42 +134,40 @@ class ChunkedBody:
     def feed(self, data: bytes) -> tuple[list[bytes], bytes]:
         """(parts of the body, what follows the body). Call until `finished`. Raises BadFraming."""
         parts: list[bytes] = []
-        while data and not self.finished:
-            if self._state is _DATA:
-                part, data = data[: self._chunk], data[self._chunk :]
+        if self._line:
+            data, self._line = self._line + data, b""
+        at, end = 0, len(data)
+        while at < end and not self.finished:
+            if self._state == _DATA:
+                part = data[at : at + self._chunk]
                 parts.append(part)
+                at += len(part)
                 self._chunk -= len(part)
                 self._framing = min(self._framing + FRAMING_RATIO * len(part), FRAMING_BYTES)
                 if not self._chunk:
                     self._state = _DATA_END
-            else:
-                line, data = self._take_line(data)
-                if line is not None:
-                    self._on_line(line)
-        return parts, data
-
-    def _take_line(self, data: bytes) -> tuple[bytes | None, bytes]:
-        """(a line without its CRLF, the rest), or (None, b"") while its end has not come."""
-        whole = self._line + data
-        end = whole.find(b"\r\n")
-        length = len(whole) if end < 0 else end + 2
-        self._framing -= length - len(self._line)
-        if self._framing < 0 or length > LINE_LIMIT_BYTES:
-            raise BadFraming(400, "framing_too_large", "the chunks of the body have too many bytes around them")
-        if end < 0:
-            self._line = whole
-            return None, b""
-        self._line = b""
-        return whole[:end], whole[length:]
+                continue
+            stop = data.find(b"\r\n", at, at + LINE_LIMIT_BYTES)
+            if stop < 0:
+                if end - at >= LINE_LIMIT_BYTES or end - at > self._framing:
+                    raise _too_much_framing()
+                self._line = data[at:]  # its end has not come yet
+                return parts, b""
+            self._framing -= stop + 2 - at
+            if self._framing < 0:
+                raise _too_much_framing()
+            self._on_line(data[at:stop])
+            at = stop + 2
+        return parts, data[at:]
 
     def _on_line(self, line: bytes) -> None:
-        if self._state is _SIZE:
+        if self._state == _SIZE:
             match = _CHUNK_SIZE.fullmatch(line)
             if match is None:
                 raise BadFraming(400, "invalid_chunk", "the size of a chunk is not a hexadecimal number")
             self._chunk = int(match[1], 16)
             self._state = _DATA if self._chunk else _TRAILERS
-        elif self._state is _DATA_END:
+        elif self._state == _DATA_END:
             if line:
                 raise BadFraming(400, "invalid_chunk", "a chunk is longer than its size says")
             self._state = _SIZE
@@ -170,6 +175,3 @@ class ChunkedBody:
             self.finished = True
         elif _TRAILER.fullmatch(line) is None:
             raise BadFraming(400, "invalid_trailer", "a trailer is not a header field")
-
-
-_SIZE, _DATA, _DATA_END, _TRAILERS = range(4)

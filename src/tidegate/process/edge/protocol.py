@@ -99,6 +99,7 @@ class StrictProtocol(HttpToolsProtocol):
         self._chunks: ChunkedBody | None = None
         self._framing: list[tuple[bytes, bytes]] = []
         self._keep_alive = True
+        self._parser: httptools.HttpRequestParser | None = None
         self._sweeps = 0  # seconds of this head, of silence, or since the answer to what is not all here
         self._blocked = 0  # seconds in which the client took next to nothing of its answer
         self._unread = 0  # bytes of answers in the transport at the last sweep
@@ -168,12 +169,16 @@ class StrictProtocol(HttpToolsProtocol):
         return data[end:]
 
     def _begin_request(self, head: bytes) -> None:
-        parser = self.parser = httptools.HttpRequestParser(self)
+        # A parser that saw the end of a message takes the next one; else it waits for a body that it is not shown.
+        parser = self._parser
+        if parser is None:
+            parser = httptools.HttpRequestParser(self)
+        self.parser, self._parser = parser, None
         self._framing = []
         try:
             parser.feed_data(head)
         except httptools.HttpParserUpgrade:
-            pass  # ignored: the body is read by what the head says of its length
+            self._parser = None  # ignored: the body is read by what the head says of its length
         except httptools.HttpParserError as error:
             raise BadFraming(400, "invalid_request", "the request is not valid HTTP/1.1") from error
         method = parser.get_method().decode("ascii")
@@ -239,7 +244,9 @@ class StrictProtocol(HttpToolsProtocol):
         self._keep_alive = self.parser.should_keep_alive()
 
     def on_message_complete(self) -> None:
-        """The parser sees heads only: it is not asked where a body ends."""
+        """The parser sees heads only: it is not asked where a body ends. This one had none."""
+        if self._keep_alive:
+            self._parser = self.parser
 
     # -- a body ------------------------------------------------------------------------------------------
 
