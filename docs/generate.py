@@ -53,6 +53,7 @@ SECTIONS = {
     "Retention": "[retention]",
     "Source": "[sources.NAME]",
     "WebhookInput": "[sources.NAME.webhook]",
+    "Dedupe": "[sources.NAME.webhook.dedupe]",
     "HmacScheme": 'verify = { type = "hmac", ... }',
     "FormInput": "[sources.NAME.form]",
     "PublishInput": "[sources.NAME.publish]",

@@ -13,6 +13,7 @@ import pytest
 from support.door import BODY, on_bench
 from tidegate.core.model import Origin
 from tidegate.process.edge.server import bind, make_server
+from tidegate.rules.language.view import event_view
 
 # -- accepted --------------------------------------------------------------------------------------------
 
@@ -143,14 +144,88 @@ def test_the_same_delivery_again_is_200_with_the_first_id_and_stored_once(tmp_pa
     on_bench(tmp_path, work)
 
 
-def test_the_same_id_with_another_body_is_200_and_marked(tmp_path):
+def test_the_same_id_with_other_content_is_an_event_of_its_own_and_reported(tmp_path):
     async def work(bench):
-        first = await bench.call("open", headers=[("webhook-id", "d-1")])
-        again = await bench.call("open", BODY + b" ", headers=[("webhook-id", "d-1")])
-        assert (again.status, again.json) == (200, first.json)
+        contents = [b'{"type":"a","n":1}', b'{"type":"b","n":1}', b'{"type":"a","n":2}', BODY, b"", b"\xff"]
+        first = [await bench.call("open", body, [("webhook-id", "d-1")]) for body in contents]
+        again = [await bench.call("open", body, [("webhook-id", "d-1")]) for body in contents]
+        assert [answer.status for answer in first] == [202] * 6
+        assert [(answer.status, answer.json) for answer in again] == [(200, answer.json) for answer in first]
+        assert [event.body for event in await bench.events()] == contents
+        (finding,) = [one for one in bench.findings.listed() if one.code == "delivery_id_reused"]
+        assert (finding.subject, finding.count) == ("source:open", 5)
+
+    on_bench(tmp_path, work)
+
+
+def test_a_repeat_that_differs_in_volatile_paths_only_is_one_event_and_marked(tmp_path):
+    async def work(bench):
+        bodies = [b'{"type":"a","n":1,"meta":{"attempt":%d,"tries":[{"no":%d}]}}' % (n, n) for n in range(3)]
+        answers = [await bench.call("retrying", body, [("webhook-id", "d-1")]) for body in bodies]
+        assert [answer.status for answer in answers] == [202, 200, 200]
+        other = bodies[1].replace(b'"n":1', b'"n":2')
+        assert (await bench.call("retrying", other, [("webhook-id", "d-1")])).status == 202
+        events = await bench.events()
+        assert [(event.body, event.differs) for event in events] == [(bodies[0], True), (other, False)]
+
+    on_bench(tmp_path, work)
+
+
+def test_what_an_id_is_unique_by_and_whether_to_dedupe_are_set_per_source(tmp_path):
+    async def work(bench):
+        async def send(source, n, **headers):
+            headers = [("webhook-id", "d-1"), *((name.replace("_", "-"), value) for name, value in headers.items())]
+            return (await bench.call(source, b'{"type":"a","n":%d,"shop":"s%d"}' % (n, n), headers)).status
+
+        assert [await send("scoped", 1, x_topic="t"), await send("scoped", 1, x_topic="u")] == [202, 202]
+        assert [await send("scoped", 2, x_topic="t"), await send("scoped", 1, x_topic="t")] == [202, 200]
+        assert [await send("undeduped", 1), await send("undeduped", 1)] == [202, 202]
+        assert [one.code for one in bench.findings.listed()] == []
+
+    on_bench(tmp_path, work)
+
+
+def test_one_hundred_copies_at_once_are_one_event(tmp_path):
+    async def work(bench):
+        calls = [bench.call("open", BODY, [("webhook-id", "d-1")]) for _ in range(100)]
+        other = [bench.call("open", b"{}", [("webhook-id", "d-1")]) for _ in range(100)]
+        answers = await asyncio.gather(*calls, *other)
+        assert len({answer.json["id"] for answer in answers}) == 2
+        assert sorted(answer.status for answer in answers) == [200] * 198 + [202] * 2
+        assert len(await bench.events()) == 2
+
+    on_bench(tmp_path, work)
+
+
+def test_an_id_whose_first_event_was_trimmed_loses_nothing(tmp_path):
+    async def work(bench):
+        await bench.call("open", BODY, [("webhook-id", "d-1")])
+        await bench.call("open")
+        await bench.store.log.trim(1, 10)
+        assert (await bench.call("open", b"{}", [("webhook-id", "d-1")])).status == 202
+        assert [event.body for event in await bench.events()] == [BODY, b"{}"]
+
+    on_bench(tmp_path, work)
+
+
+def test_a_trailing_slash_is_the_same_address(tmp_path):
+    async def work(bench):
+        assert (await bench.call("open/")).status == 202
+        mac = base64.b64encode(hmac.digest(b"s", b"https://gate.example.com/in/squares/" + BODY, "sha256"))
+        assert (await bench.call("squares/", headers=[("x-square-hmacsha256-signature", mac)])).status == 202
+        assert len(await bench.events()) == 2
+
+    on_bench(tmp_path, work)
+
+
+def test_the_query_is_kept_without_its_credentials(tmp_path):
+    async def work(bench):
+        await bench.call("open", query=b"order=77&order=78&a=%20b&token=hidden&flag")
         (event,) = await bench.events()
-        assert event.differs
-        assert event.body == BODY
+        assert b"hidden" not in event.headers
+        view = event_view(event)
+        assert view["query"] == {"order": ["77", "78"], "a": " b", "token": "[redacted]", "flag": ""}
+        assert view["headers"] == {}
 
     on_bench(tmp_path, work)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 import random
 import time
 from datetime import UTC, datetime
@@ -82,6 +83,7 @@ def configuration(far: FarSide) -> str:
 [sources.shop.webhook]
 verify = "standard-webhooks"
 secret = "{SECRET}"
+forward_headers = {json.dumps(list(OF_THE_PROVIDER))}
 [destinations.crm]
 url = "http://127.0.0.1:{far.port}/hook"
 secret = ["{JUDGE}", "{OLD}"]

@@ -156,8 +156,8 @@ TABLE: list[tuple[str, str, list[str]]] = [
         "an order names a part of the event",
         '[destinations.d]\nurl = "https://d.example.com"\nordered_by = "customer.id"\n',
         [
-            "error[config_invalid]: 'customer.id' must start with one of type, source, origin, key, data, headers,"
-            " change - at $.destinations.d.ordered_by (t.toml:3)",
+            "error[config_invalid]: 'customer.id' must start with one of type, source, origin, key, data, body,"
+            " context, headers, query, change - at $.destinations.d.ordered_by (t.toml:3)",
             "hint: paths start at the event; write data.NAME for a field of the payload",
         ],
     ),
@@ -165,9 +165,9 @@ TABLE: list[tuple[str, str, list[str]]] = [
         "an order is a path",
         '[destinations.d]\nurl = "https://d.example.com"\nordered_by = "data..id"\n',
         [
-            "error[config_invalid]: 'data..id' is not a dotted path (example: data.object.id)"
+            "error[config_invalid]: 'data..id' is not a path such as data.object.id"
             " - at $.destinations.d.ordered_by (t.toml:3)",
-            "hint: correct this value, then try again",
+            'hint: put a name that holds dots, quotes or blanks in double quotes: labels."app.kubernetes.io/name"',
         ],
     ),
     (

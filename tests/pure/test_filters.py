@@ -153,7 +153,7 @@ def deep(levels: int) -> dict[str, Any]:
     ("spec", "path"),
     [
         ({"data": {"a": {"$gtt": 1}}}, "$.f.data.a.$gtt"),
-        ({"data": {"a": {"$or": [1, {"$x": 2}]}}}, "$.f.data.a.$or[1].$x"),
+        ({"data": {"a": {"$or": [1, {"$exists": 2}]}}}, "$.f.data.a.$or[1].$exists"),
         ({"payload": {}}, "$.f.payload"),
         ({"$or": [{"a": 1}]}, "$.f.$or[0].a"),
         ({"$not": {"a": 1}}, "$.f.$not.a"),

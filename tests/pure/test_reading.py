@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
@@ -10,7 +11,10 @@ from hypothesis import strategies as st
 
 from tidegate.core.spec import WebhookInput
 from tidegate.providers.shape import Place, Provider, load_provider, provider_of
-from tidegate.receive.reading import as_text, compile_paths, compile_reader, instant_us
+from tidegate.receive.reading import compile_reader
+from tidegate.rules.inbound.places import compile_paths
+from tidegate.rules.inbound.values import as_text, instant_us
+from tidegate.rules.language.paths import parse_path
 from tidegate.rules.language.view import value_at
 
 PATHS = ["type", "data.id", "data.object.id", "list.0.id", "a"]
@@ -24,13 +28,13 @@ VALUES = st.recursive(
 
 @given(value=VALUES, paths=st.lists(st.sampled_from(PATHS), unique=True, min_size=1))
 def test_the_quick_way_through_a_body_finds_what_a_walk_finds(value, paths):
-    found = compile_paths(paths)(json.dumps(value).encode())
+    found = compile_paths(paths)({}, json.dumps(value).encode()).values
     walked = [value_at(value, path) for path in paths]
     assert [as_text(one) for one in found] == [as_text(one) for one in walked]
 
 
 def test_a_path_inside_another_does_not_hide_it():
-    assert compile_paths(["data", "data.id"])(b'{"data":{"id":"x"}}') == [{"id": "x"}, "x"]
+    assert compile_paths(["data", "data.id"])({}, b'{"data":{"id":"x"}}').values == [{"id": "x"}, "x"]
 
 
 @given(
@@ -77,11 +81,65 @@ def test_a_users_own_places_come_before_the_presets():
 
 @pytest.mark.parametrize(
     ("headers", "found"),
-    [({b"x-github-delivery": b"p", b"webhook-id": b"w", b"idempotency-key": b"i"}, "p"),
+    [({b"x-id": b"p", b"webhook-id": b"w", b"idempotency-key": b"i"}, "p"),
      ({b"webhook-id": b"w", b"idempotency-key": b"i"}, "w"), ({b"idempotency-key": b"i"}, "i"), ({}, None)],
 )  # fmt: skip
 def test_the_providers_id_comes_before_webhook_id_before_idempotency_key(headers, found):
-    assert compile_reader(load_provider("github"))(headers, b"").delivery_id == found
+    unsigned = provider_of(WebhookInput(verify="none", id_header="x-id"))
+    assert compile_reader(unsigned)(headers, b"").delivery_id == found
+
+
+def test_a_signed_source_takes_no_id_from_a_header_that_no_signature_covers():
+    headers = {b"webhook-id": b"w", b"idempotency-key": b"i"}
+    assert compile_reader(load_provider("github"))(headers, b"").delivery_id is None
+    assert compile_reader(load_provider("standard-webhooks"))(headers, b"").delivery_id == "w"
+    named = provider_of(WebhookInput(verify="github", secret="s", id_header="Idempotency-Key"))
+    assert compile_reader(named)(headers, b"").delivery_id == "i"
+
+
+FORM = b"application/x-www-form-urlencoded"
+BODIES = {
+    "json": ({}, b'{"a":{"type":"t.x","id":"7","key":"k"}}'),
+    "form": ({b"content-type": FORM}, b"a=%7B%22type%22%3A%22t.x%22%2C%22id%22%3A%227%22%2C%22key%22%3A%22k%22%7D&z=1"),
+    "payload": (
+        {b"content-type": FORM},
+        b"payload=%7B%22a%22%3A%7B%22type%22%3A%22t.x%22%2C%22id%22%3A%227%22%2C%22key%22%3A%22k%22%7D%7D",
+    ),
+    "multipart": (
+        {b"content-type": b"multipart/form-data; boundary=X"},
+        b'--X\r\nContent-Disposition: form-data; name="a"\r\n\r\n{"type":"t.x","id":"7","key":"k"}\r\n--X--\r\n',
+    ),
+    "gzip": ({b"content-encoding": b"gzip"}, gzip.compress(b'{"a":{"type":"t.x","id":"7","key":"k"}}')),
+    "utf-16": ({b"content-type": b"application/json"}, '{"a":{"type":"t.x","id":"7","key":"k"}}'.encode("utf-16")),
+    "xml": ({b"content-type": b"text/xml"}, b"<a><type>t.x</type><id>7</id><key>k</key></a>"),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_path_reads_every_format_alike(name):
+    headers, body = BODIES[name]
+    input = WebhookInput(verify="none", type_path="a.type", id_path="a.id", key_path="a.key")
+    reading = compile_reader(provider_of(input))(headers, body)
+    assert (reading.type, reading.delivery_id, reading.key, reading.unreadable) == ("t.x", "7", "k", "")
+
+
+def test_a_place_can_be_a_header_or_the_query_too():
+    input = WebhookInput(verify="none", type_path="query:kind", id_path="header:X-Id", key_path="query:order")
+    reading = compile_reader(provider_of(input))({b"x-id": b"7"}, b"", b"kind=a.b&order=77&order=78")
+    assert (reading.type, reading.delivery_id, reading.key) == ("a.b", "7", "78")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ['labels."app.kubernetes.io/name"', '"a\\"b"', '"a\\\\b"', '"a\\nb"', "$set", '"$"', '""', "é.ü", "a b", "list.0"],
+)
+def test_a_path_that_check_accepts_is_read(path):
+    names = parse_path(path)
+    value: object = "found"
+    for name in reversed(names):
+        value = ["found"] if name == "0" else {name: value}
+    reading = compile_reader(provider_of(WebhookInput(verify="none", key_path=path)))({}, json.dumps(value).encode())
+    assert reading.key == "found"
 
 
 @pytest.mark.parametrize("key", ["k" * 513, "", "a\x00b", "a\nb", True, None, [], {"a": 1}])

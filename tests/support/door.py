@@ -12,7 +12,8 @@ import msgspec
 from support.stores import with_store
 from tidegate.config.spec import Source
 from tidegate.core.clock import ManualClock
-from tidegate.core.spec import FormInput, HmacScheme, PublishInput, WebhookInput
+from tidegate.core.findings import Findings
+from tidegate.core.spec import Dedupe, FormInput, HmacScheme, PublishInput, WebhookInput
 from tidegate.receive.ingress import Ingress
 from tidegate.receive.inputs import compile_input
 from tidegate.store import EventQuery
@@ -24,6 +25,11 @@ SECRET = "whsec_" + base64.b64encode(KEY).decode()
 SOURCES = {
     "open": Source(webhook=WebhookInput(verify="none", max_body="1KiB")),
     "fixed": Source(webhook=WebhookInput(verify="none", event_type="ping.received", key_path="data.id")),
+    "retrying": Source(
+        webhook=WebhookInput(verify="none", dedupe=Dedupe(volatile=["meta.attempt", "meta.tries.*.no"]))
+    ),
+    "scoped": Source(webhook=WebhookInput(verify="none", dedupe=Dedupe(scope=["type", "header:X-Topic", "shop"]))),
+    "undeduped": Source(webhook=WebhookInput(verify="none", dedupe=Dedupe(enabled=False))),
     "shop": Source(webhook=WebhookInput(verify="standard-webhooks", secret=SECRET)),
     "unset": Source(webhook=WebhookInput(verify="standard-webhooks", secret="")),
     "broken": Source(webhook=WebhookInput(verify=HmacScheme(header="X", signed="{timestamp}{body}"), secret="s")),
@@ -86,9 +92,11 @@ class Bench:
         self.rejections = []
         self.full = False
         self.router = OneRouter(store.log)
+        self.findings = Findings(self.clock)
         self.door = Ingress(
-            log or store.log, self.input, self.router, self.clock, self.rejections.append, lambda: self.full
-        )
+            log or store.log, self.input, self.router, self.clock, self.rejections.append, lambda: self.full,
+            findings=self.findings,
+        )  # fmt: skip
 
     def input(self, name):
         source = SOURCES.get(name)

@@ -208,10 +208,11 @@ def test_raw_gives_the_bytes_as_they_came_and_lets_no_browser_run_them(tmp_path:
 # -- publishing and bodies -------------------------------------------------------------------------------
 
 
-def test_an_event_that_came_again_with_another_body_is_marked_wherever_it_is_shown(tmp_path: Path) -> None:
+def test_an_event_that_came_again_with_other_volatile_fields_is_marked_wherever_it_is_shown(tmp_path: Path) -> None:
     async def main() -> None:
-        toml = '[sources.shop.webhook]\nverify = "none"\n[destinations.d]\nurl = "http://127.0.0.1:9/"\n'
-        async with served(tmp_path, toml + '[routes.r]\nfrom = "shop"\nto = "d"\n') as gate:
+        toml = '[sources.shop.webhook]\nverify = "none"\ndedupe.volatile = ["n"]\n[destinations.d]\n'
+        toml += 'url = "http://127.0.0.1:9/"\n[routes.r]\nfrom = "shop"\nto = "d"\n'
+        async with served(tmp_path, toml) as gate:
             first, again = [
                 (await gate.api("POST", "/in/shop", body, headers={"webhook-id": "d-1"})).json()["id"]
                 for body in (b'{"n":1}', b'{"n":2}')

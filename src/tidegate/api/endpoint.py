@@ -22,6 +22,7 @@ from tidegate.api.calls import Answer, Call, Chunks, Context
 from tidegate.api.keys import Grant
 from tidegate.api.parameters import Parameter
 from tidegate.core.errors import BadRequest, Forbidden, NotFound, TidegateError, Unauthorized
+from tidegate.rules.language.numbers import encode_hook
 
 log = logging.getLogger("tidegate.api")
 
@@ -30,7 +31,7 @@ DROPPED_BYTES = 8 << 20
 BODY_SECONDS = 20.0
 SEND_SECONDS = 30.0  # a client that takes nothing for so long is gone
 LOOK_AGAIN_SECONDS = 10.0  # whether the caller of a stream still may have it
-_ENCODER = msgspec.json.Encoder(decimal_format="number")
+_ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=encode_hook)
 _SAFE = [
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"sandbox; default-src 'none'; frame-ancestors 'none'"),

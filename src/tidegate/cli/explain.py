@@ -119,8 +119,10 @@ class _Page:
         self.out.print(self._text(f"  {words}"))
         if self.event.get("differs"):
             self.out.print(
-                self._text("  the same delivery id came again with another body; the first one stands", "yellow")
+                self._text("  the same delivery id came again with another body; the first one is kept", "yellow")
             )
+        for note in self.told.get("notes", []):
+            self.out.print(self._text(f"  {clean(note)}", "yellow"))
 
     def _who(self) -> None:
         from tidegate.cli.output import clean

@@ -61,4 +61,20 @@ CODES: dict[str, FindingCode] = {
         "There were more findings than are kept, so the least severe and oldest were dropped.",
         "resolve the findings in this list; the samples name some of those that were dropped",
     ),
+    # -- requests
+    "delivery_id_reused": FindingCode(
+        WARNING,
+        "delivery id used again",
+        "Requests of this source carried a delivery id that came before with another type or another body. Each was"
+        " stored as an event of its own.",
+        "set `dedupe` in [sources.{name}.webhook]: `scope` for what the id is unique by, `volatile` for paths that"
+        " differ between repeats, or `enabled = false`",
+    ),
+    "body_unreadable": FindingCode(
+        WARNING,
+        "body not readable",
+        "The body of accepted requests of this source could not be read, so filters, keys and event types see nothing"
+        " of it. The bytes were stored and are delivered as they came.",
+        "compare the Content-Type and Content-Encoding that the sender sets with what it sends: tidegate explain ID",
+    ),
 }

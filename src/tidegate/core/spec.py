@@ -57,15 +57,28 @@ class HmacScheme(Strict, frozen=True, tag="hmac", tag_field="type"):
     secret_encoding: Literal["text", "base64", "hex"] = "text"  # noqa: S105 - a word, not a secret
 
 
+class Dedupe(Strict, frozen=True):
+    """What makes two requests the same event. Keys that are not given come from the provider file."""
+
+    enabled: bool = True  # false: every request is an event of its own
+    scope: list[str] | UnsetType = UNSET  # an id is unique together with: type, key, header:NAME, query:NAME, a path
+    volatile: list[str] | UnsetType = UNSET  # paths of the body that may differ between repeats (attempt counters)
+
+
 class WebhookInput(Strict, frozen=True):
+    """A `*_path` is a path of the body (JSON, form, multipart or XML), `header:NAME` or `query:NAME`."""
+
     verify: str | HmacScheme
     secret: str | list[str] = ""
     event_type: str = ""  # fixed type; "" reads the places of the provider, then "type" in the body
     type_header: str = ""
     type_path: str = ""
-    id_header: str = ""  # delivery id; webhook-id and Idempotency-Key are always read
+    id_header: str = ""  # delivery id; without a provider's own, webhook-id and Idempotency-Key are understood
     id_path: str = ""
     key_path: str = ""
+    time_path: str = ""  # when it happened
+    dedupe: Dedupe = field(default_factory=Dedupe)
+    forward_headers: list[str] = []  # request headers that go on to receivers, beside the provider's; "x-foo-*" too
     max_body: Size = "1MiB"
 
 

@@ -31,7 +31,9 @@ class RequestBuilder:
         prepare = self._prepared.get(revision)
         if prepare is None:
             transform = self._active.transform(revision)
-            prepare = self._prepared[revision] = self.kind.prepare(self._spec, self._secrets, transform)
+            prepare = self._prepared[revision] = self.kind.prepare_forwarding(
+                self._spec, self._secrets, transform, self._active.forwards
+            )
         return prepare(event, event_id, attempt, timestamp)
 
     def test_request(self, event: Event, event_id: str, timestamp: int) -> Request:

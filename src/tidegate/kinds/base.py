@@ -20,6 +20,7 @@ from tidegate.core.checking import Checker, Path
 from tidegate.core.model import Event, Outcome
 from tidegate.core.spec import Auth, Destination
 from tidegate.rules.inbound.redaction import REDACTED, is_credential
+from tidegate.rules.outbound.forwarding import Forwards
 from tidegate.rules.outbound.retry import parse_retry_after
 
 S = TypeVar("S", bound=Destination)
@@ -103,6 +104,12 @@ class Kind(Generic[S]):
     def prepare(self, spec: S, secrets: Sequence[str], transform: Transform | None) -> Prepare:
         """How requests are made for the events of one route. `transform`: the route's."""
         raise NotImplementedError
+
+    def prepare_forwarding(
+        self, spec: S, secrets: Sequence[str], transform: Transform | None, forwards: Forwards
+    ) -> Prepare:
+        """As `prepare`, for a kind that passes request headers on. `forwards`: by the source of an event."""
+        return self.prepare(spec, secrets, transform)
 
     def prepare_test(self, spec: S, secrets: Sequence[str]) -> Prepare:
         """As `prepare`, for the event of a test send."""

@@ -17,6 +17,7 @@ from tidegate.core.model import Event
 from tidegate.core.spec import Destination
 from tidegate.kinds.base import Kind, Prepare, Request, Transform, header_text, http_head, with_params
 from tidegate.rules.outbound.bodies import compile_body
+from tidegate.rules.outbound.forwarding import NOTHING, Forwards, Pairs
 from tidegate.rules.outbound.signing import Signer, secret_key
 
 BodyMode = Literal["auto", "raw", "envelope", "cloudevents"]
@@ -64,8 +65,19 @@ class Webhook(Kind[WebhookDestination]):
         return tuple(one for one in ([spec.secret] if isinstance(spec.secret, str) else spec.secret) if one)
 
     def prepare(self, spec: WebhookDestination, secrets: Sequence[str], transform: Transform | None) -> Prepare:
-        render = compile_body(spec.body, transform)
-        fixed = http_head(spec.headers, _added(spec))
+        return self.prepare_forwarding(spec, secrets, transform, lambda source: NOTHING)
+
+    def prepare_forwarding(
+        self, spec: WebhookDestination, secrets: Sequence[str], transform: Transform | None, forwards: Forwards
+    ) -> Prepare:
+        added = _added(spec)
+        configured = frozenset(name.lower() for name in (*spec.headers, *(name for name, _ in added.headers)))
+
+        def forward(event: Event) -> Pairs:
+            return forwards(event.source).of(event.headers, configured)
+
+        render = compile_body(spec.body, transform, forward)
+        fixed = http_head(spec.headers, added)
         signer = Signer(secrets) if secrets else None
 
         def prepare(event: Event, event_id: str, attempt: int, timestamp: int) -> Request:

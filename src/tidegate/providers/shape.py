@@ -15,26 +15,14 @@ import msgspec
 from tidegate.core import units
 from tidegate.core.spec import HmacScheme, WebhookInput
 from tidegate.providers import provider_data
+from tidegate.rules.inbound.places import Place, place_of
 from tidegate.rules.inbound.signatures import Scheme
+
+__all__ = ["Answer", "Dedupe", "Handshake", "Place", "Provider", "load_provider", "provider_of"]
 
 
 class _Data(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, omit_defaults=True):
     pass
-
-
-class Place(_Data, frozen=True):
-    """Where a value is found: in a header, at a dotted path of the JSON body, or it is a constant.
-
-    Exactly one of the three is set. In a list of places the first one with a value is used.
-    """
-
-    header: str = ""
-    path: str = ""
-    constant: str = ""
-
-    def __post_init__(self) -> None:
-        if bool(self.header) + bool(self.path) + bool(self.constant) != 1:
-            raise ValueError("a place has exactly one of header, path and constant")
 
 
 class Handshake(_Data, frozen=True):
@@ -64,6 +52,15 @@ class Answer(_Data, frozen=True):
     body: str = ""
 
 
+class Dedupe(_Data, frozen=True):
+    """How repeats are recognized. `scope`: what a delivery id is unique by (`type`, `key`, `header:NAME`, `query:NAME`
+    or a path). `volatile`: paths of the body that differ between repeats of one event."""
+
+    enabled: bool = True
+    scope: tuple[str, ...] = ()
+    volatile: tuple[str, ...] = ()
+
+
 class Provider(_Data, frozen=True):
     """Everything that the ingress needs to know about one outside system."""
 
@@ -71,7 +68,9 @@ class Provider(_Data, frozen=True):
     docs: str = ""  # URL of the provider's documentation of its webhooks
     schemes: tuple[Scheme, ...] = ()  # () accepts everything, as with `verify = "none"`
     type: tuple[Place, ...] = ()
-    delivery_id: tuple[Place, ...] = ()  # read before webhook-id and Idempotency-Key, which always count
+    delivery_id: tuple[Place, ...] = ()
+    dedupe: Dedupe = Dedupe()
+    forward_headers: tuple[str, ...] = ()  # what receivers need; a name may end in *
     key: tuple[Place, ...] = ()
     occurred_at: tuple[Place, ...] = ()  # seconds or milliseconds since 1970, or RFC 3339
     data_path: str = ""  # the part of the body that is `data`; "" is the whole body
@@ -113,14 +112,24 @@ def provider_of(input: WebhookInput) -> Provider:
     else:
         base = load_provider(input.verify)
     types = _places(constant=input.event_type, header=input.type_header, path=input.type_path)
+    dedupe = base.dedupe
     return msgspec.structs.replace(
         base,
         type=types[:1] if input.event_type else types + base.type,
         delivery_id=_places(header=input.id_header, path=input.id_path) + base.delivery_id,
         key=_places(path=input.key_path) + base.key,
+        occurred_at=_places(path=input.time_path) + base.occurred_at,
+        dedupe=Dedupe(
+            enabled=input.dedupe.enabled and dedupe.enabled,
+            scope=dedupe.scope if input.dedupe.scope is msgspec.UNSET else tuple(input.dedupe.scope),
+            volatile=dedupe.volatile if input.dedupe.volatile is msgspec.UNSET else tuple(input.dedupe.volatile),
+        ),
+        forward_headers=base.forward_headers + tuple(input.forward_headers),
     )
 
 
 def _places(*, constant: str = "", header: str = "", path: str = "") -> tuple[Place, ...]:
-    given = {"constant": constant, "header": header, "path": path}
-    return tuple(Place(**{field: value}) for field, value in given.items() if value)
+    found = [Place(constant=constant)] if constant else []
+    if header:
+        found.append(Place(header=header))
+    return (*found, place_of(path)) if path else tuple(found)

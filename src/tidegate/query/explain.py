@@ -10,15 +10,17 @@ from typing import Any
 
 from tidegate.core.clock import rfc3339
 from tidegate.core.errors import NotFound
-from tidegate.core.model import Audience, DeliveryState, Event
+from tidegate.core.model import Audience, DeliveryState, Event, Origin
 from tidegate.query import deliveries, events, feeding
 from tidegate.query import health as troubles
 from tidegate.query.context import ReadContext
 from tidegate.query.events import Allowed
 from tidegate.query.schemas import DeliverySchema, EventSchema, Explanation, RouteVerdict
-from tidegate.rules.language.view import event_view
+from tidegate.rules.language.view import EventView, event_view
 from tidegate.rules.outbound import causes
 from tidegate.rules.routing import RouteRule, why_not
+
+_SHOWN_HEADERS = 20
 
 
 async def explain(gateway: ReadContext, thing_id: str, allowed: Allowed = None) -> Explanation:
@@ -47,7 +49,27 @@ async def explain(gateway: ReadContext, thing_id: str, allowed: Allowed = None) 
     verdicts = _verdicts(gateway, event, audience, form, seen)
     fed = feeding.fed(gateway.active, event)
     following = _next(gateway, verdicts, told, fed)
-    return Explanation(event=form, seen=seen, routes=verdicts, deliveries=told, next=following, fed=fed)
+    notes = _notes(gateway, event, seen)
+    if seen["body"] is seen["data"]:
+        del seen["body"]
+    return Explanation(notes=notes, event=form, seen=seen, routes=verdicts, deliveries=told, next=following, fed=fed)
+
+
+def _notes(gateway: ReadContext, event: Event, seen: EventView) -> list[str]:
+    """What this event lost on its way in, and how to keep it the next time."""
+    notes = []
+    if seen.unreadable and event.body:
+        notes.append(f"{seen.unreadable}, so filters and templates see nothing of it; its bytes are sent as they came")
+    left = gateway.active.forwards(event.source).left(event.headers)
+    if left and event.origin is Origin.WEBHOOK:
+        shown = ", ".join(left[:_SHOWN_HEADERS]) + (
+            f" and {len(left) - _SHOWN_HEADERS} more" if left[_SHOWN_HEADERS:] else ""
+        )
+        notes.append(
+            f"receivers do not get these request headers: {shown}; to forward one, name it in forward_headers of"
+            f" [sources.{event.source}.webhook]"
+        )
+    return notes
 
 
 def _verdicts(

@@ -146,6 +146,7 @@ class Explanation(Struct, kw_only=True):
     routes: list[RouteVerdict]
     deliveries: list[DeliverySchema]
     next: list[str]
+    notes: list[str] = []  # what was left out or could not be read, with the remedy
     fed: list[str] = []  # resources whose records this webhook feeds, by the configuration of today
 
 

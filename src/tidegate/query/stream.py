@@ -19,6 +19,7 @@ from tidegate.core.errors import BadRequest, TidegateError
 from tidegate.core.model import Event
 from tidegate.query import events
 from tidegate.query.events import Allowed, EventFilter
+from tidegate.rules.language.numbers import encode_json
 from tidegate.store import Log
 
 QUEUE_EVENTS = 1000
@@ -168,4 +169,4 @@ class Stream:
 
     def _chunk(self, event: Event) -> bytes:
         form = events.form(self._log.instance, event)
-        return b"id: " + form.id.encode() + b"\ndata: " + msgspec.json.encode(form) + b"\n\n"
+        return b"id: " + form.id.encode() + b"\ndata: " + encode_json(form) + b"\n\n"

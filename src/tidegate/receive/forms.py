@@ -14,8 +14,9 @@ import msgspec
 
 from tidegate.core.spec import FormInput
 from tidegate.receive.handshakes import Reply
-from tidegate.receive.reading import Reading, bounded_id, bounded_key
-from tidegate.rules.inbound.signatures import Headers
+from tidegate.receive.reading import Reading
+from tidegate.rules.inbound.places import Headers
+from tidegate.rules.inbound.values import bounded_id, bounded_key
 
 FORM_TYPE = b"application/x-www-form-urlencoded"
 MAX_FIELDS = 1000

@@ -12,13 +12,13 @@ import hmac
 import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-from urllib.parse import parse_qsl
 
 import msgspec
 
 from tidegate.providers.shape import Handshake
-from tidegate.receive.reading import as_text, parse
-from tidegate.rules.inbound.signatures import Headers
+from tidegate.rules.inbound.places import Headers, query_fields
+from tidegate.rules.inbound.values import as_text
+from tidegate.rules.language.body import read_body
 from tidegate.rules.language.view import value_at
 
 ECHO_CHARACTERS = 2048  # longer than any documented challenge
@@ -47,7 +47,7 @@ class HandshakeRequest(msgspec.Struct):
         if kind == "header":
             return self.headers.get(name.lower().encode(), b"").decode("latin-1")
         if self.parsed is msgspec.UNSET:
-            self.parsed = parse(self.body)
+            self.parsed = read_body(self.body, self.headers.get(b"content-type", b"").decode("latin-1")).value
         return as_text(value_at(self.parsed, name))
 
 
@@ -58,11 +58,7 @@ class CompiledHandshake(msgspec.Struct, frozen=True):
 
 
 def handshake_request(headers: Headers, query_string: bytes, body: bytes) -> HandshakeRequest:
-    try:
-        query = dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=100))
-    except ValueError:
-        query = {}
-    return HandshakeRequest(headers, query, body)
+    return HandshakeRequest(headers, query_fields(query_string), body)
 
 
 def compile_handshake(rule: Handshake, secrets: Sequence[str]) -> CompiledHandshake:

@@ -23,19 +23,22 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import TidegateError
 from tidegate.core.findings import Findings
 from tidegate.core.ids import event_id
-from tidegate.core.model import NewEvent, Origin
+from tidegate.core.model import Appended, NewEvent, Origin
 from tidegate.receive.forms import form_answer, read_form
 from tidegate.receive.handshakes import HandshakeRequest, Reply, handshake_request
 from tidegate.receive.inputs import Input
-from tidegate.receive.reading import MAX_HOPS, Reading, body_hash, hops_of
-from tidegate.rules.inbound.redaction import keep_headers
-from tidegate.rules.inbound.signatures import Headers, Verification
-from tidegate.rules.language.view import event_view
+from tidegate.receive.reading import MAX_HOPS, Reading, content_hash, hops_of
+from tidegate.rules.inbound.places import Headers
+from tidegate.rules.inbound.redaction import keep_headers, keep_query
+from tidegate.rules.inbound.repeats import is_repeat
+from tidegate.rules.inbound.signatures import Verification
+from tidegate.rules.language.view import QUERY, event_view
 from tidegate.store import Log, Rejection
 
 BODY_SECONDS = 15.0  # for the whole body, however slowly it arrives
 SWEEP_SECONDS = 1.0
 CONTENT_TYPE_BYTES = 255
+SHOWN_PATH = 100  # characters of an unknown path in the list of rejected requests
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -162,6 +165,8 @@ class Ingress:
         if scope["type"] != "http":
             return
         source = scope["path"][4:]  # after "/in/"
+        if source.endswith("/"):  # many forms for webhook addresses add one
+            source = source[:-1]
         try:
             await self._handle(source, scope, receive, send)
         except _Rejected as rejected:
@@ -178,7 +183,7 @@ class Ingress:
     async def _handle(self, source: str, scope: Scope, receive: Receive, send: Send) -> None:
         input = self._sources(source)
         if input is None:
-            raise _Rejected(_NOT_FOUND)
+            raise _Rejected(_NOT_FOUND, "source_unknown", f"{scope['method']} {scope['path'][:SHOWN_PATH]}")
         headers: Headers = dict(scope["headers"])
         if scope["method"] != "POST":
             await _send(send, self._other_method(input, scope, headers))
@@ -206,7 +211,9 @@ class Ingress:
             await self._accept_form(input, scope, headers, body, now_us, hops, send)
             return
         assert input.read is not None
-        reading = input.read(headers, body)
+        reading = input.read(headers, body, scope["query_string"])
+        if reading.unreadable:
+            self._findings.report("body_unreadable", f"source:{input.source}", reading.unreadable)
         offset, duplicate = await self._append(input, Origin.WEBHOOK, reading, scope, headers, body, now_us, hops)
         if input.answer is not None:
             await _send(send, input.answer)
@@ -244,6 +251,7 @@ class Ingress:
     ) -> tuple[int, bool]:
         """Decide which destinations want the event and store it. Returns (offset, whether it was stored before)."""
         delivery_id = reading.delivery_id
+        query = scope["query_string"]
         event = NewEvent(
             input.source,
             reading.type,
@@ -252,12 +260,12 @@ class Ingress:
             0,
             body,
             headers.get(b"content-type", b"")[:CONTENT_TYPE_BYTES].decode("latin-1"),
-            keep_headers(scope["headers"]),
+            keep_headers(scope["headers"], ((QUERY, keep_query(query)),) if query else ()),
             reading.key,
             reading.occurred_at_us,
             reading.data_path,
             delivery_id,
-            body_hash(body) if delivery_id is not None else b"",
+            content_hash(reading.type, body) if delivery_id is not None else b"",
             b"",
             hops,
         )
@@ -267,14 +275,32 @@ class Ingress:
             audience = await self._router.decide_slow(input.source, reading.type, view)
         event.audience = audience
         appended = (await self._log.append((event,)))[0]
+        if appended.differs:
+            appended = await self._known_id(input, event, appended)
         return appended.offset, appended.duplicate
+
+    async def _known_id(self, input: Input, event: NewEvent, known: Appended) -> Appended:
+        """The delivery id came before with other content: a repeat that differs in volatile paths only, or an event
+        of its own, which is stored under an id that includes its content."""
+        first = await self._log.read((known.offset,))
+        if first and is_repeat(first[0], event, input.volatile):
+            return known
+        delivery_id = event.dedupe_id
+        event.dedupe_id = f"{delivery_id}\0{event.body_hash.hex()}"
+        appended = (await self._log.append((event,)))[0]
+        if not appended.duplicate:
+            sample = f"{str(delivery_id).partition(chr(0))[0]} came with {event.type}"
+            self._findings.report("delivery_id_reused", f"source:{input.source}", sample)
+        return appended
 
     # -- checks ------------------------------------------------------------------------------------------
 
     def _verify(self, input: Input, scope: Scope, headers: Headers, body: bytes, now_s: int) -> None:
         assert input.verify is not None
         query = scope["query_string"]
-        url = f"{input.url}?{query.decode('latin-1')}" if query else input.url
+        url = f"{input.url}/" if input.url and scope["path"].endswith("/") else input.url
+        if query:
+            url = f"{url}?{query.decode('latin-1')}"
         verification = input.verify(headers, body, url, now_s)
         if verification is not Verification.OK:
             raise _Rejected(_UNAUTHORIZED, verification.value, f"{len(body)} bytes")
@@ -288,6 +314,7 @@ class Ingress:
                 if reply is not None:
                     return reply
         detail = f"this address accepts {input.allow.decode()}"
+        self._record(input.source, scope, "method_not_allowed", f"{scope['method']}; {detail}")
         return _problem(405, "method_not_allowed", "Method Not Allowed", detail, (b"allow", input.allow))
 
     def _record(self, source: str, scope: Scope, reason: str, detail: str) -> None:

@@ -16,7 +16,9 @@ from tidegate.core.spec import FormInput, WebhookInput
 from tidegate.providers.shape import Answer, Provider, provider_of
 from tidegate.receive.handshakes import CompiledHandshake, Reply, compile_handshake
 from tidegate.receive.reading import Reader, compile_reader
+from tidegate.rules.inbound.repeats import volatile_paths
 from tidegate.rules.inbound.signatures import Verifier, compile_verifier
+from tidegate.rules.language.paths import Names
 from tidegate.runtime import ActiveConfiguration
 
 
@@ -29,6 +31,7 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     allow: bytes = b"POST"
     verify: Verifier | None = None
     read: Reader | None = None
+    volatile: tuple[Names, ...] = ()  # paths of the body that may differ between repeats
     answer: Reply | None = None  # None: 202 with the id
     handshakes: tuple[CompiledHandshake, ...] = ()
     post_handshakes: bool = False
@@ -80,6 +83,7 @@ def _webhook(name: str, input: WebhookInput, public_url: str) -> Input:
         allow=_allow(provider),
         verify=compile_verifier(provider.schemes, secrets) if provider.schemes else None,
         read=compile_reader(provider),
+        volatile=volatile_paths(provider.dedupe.volatile),
         answer=_reply(provider.answer) if provider.answer is not None else None,
         handshakes=handshakes,
         post_handshakes=any(one.method == "POST" for one in handshakes),

@@ -21,7 +21,9 @@ from tidegate.core import spec as config
 from tidegate.core.clock import Clock
 from tidegate.kinds import kind_of
 from tidegate.kinds.webhook import WebhookDestination
+from tidegate.providers.shape import provider_of
 from tidegate.rules.language.transforms import compile_transform
+from tidegate.rules.outbound.forwarding import NOTHING, HeaderNames
 from tidegate.rules.routing import Decision, RoutePlan, RouteRule, compile_routes
 from tidegate.runtime.shapes import ActiveDestination, ActiveRoute, ActiveSource, Stored, raw_of, spec_of
 from tidegate.store import Item, Store
@@ -63,6 +65,7 @@ class ActiveConfiguration:
         self.deleted: dict[int, int] = {}  # destination number -> deleted_at_us
         self.fed_resources: frozenset[tuple[str, str]] = frozenset()  # (source, resource) that a webhook updates
         self.settings = Config()  # gateway, egress and retention of the file
+        self._forwards: dict[str, HeaderNames] = {}
 
     # -- loading and compiling ---------------------------------------------------------------------------
 
@@ -106,6 +109,7 @@ class ActiveConfiguration:
         self.items = {(item.kind, item.name): item for item in current}
         self.stored = stored
         self.sources, self.destinations, self.routes = sources, destinations, routes
+        self._forwards = {}
         self.by_number = {one.number: one for one in destinations.values()}
         self.destination_names = {item.number: item.name for item in items if item.kind == "destination"}
         self.deleted = {
@@ -116,6 +120,16 @@ class ActiveConfiguration:
         self._compile()
         for listener in self._listeners:
             listener()
+
+    def forwards(self, source: str) -> HeaderNames:
+        """The request headers that a source passes on to its receivers."""
+        found = self._forwards.get(source)
+        if found is None:
+            active = self.sources.get(source)
+            webhook = active.spec.webhook if active is not None else None
+            found = HeaderNames(provider_of(webhook).forward_headers) if webhook is not None else NOTHING
+            self._forwards[source] = found
+        return found
 
     def _active_destination(self, item: Item, stored: Stored) -> ActiveDestination:
         spec: config.Destination = spec_of(stored, config.Destination)

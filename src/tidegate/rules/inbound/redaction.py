@@ -8,12 +8,15 @@ number and bytes, whatever a caller sends. Crash: the cache of names is built ag
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from urllib.parse import unquote_plus
 
 import msgspec
 
 REDACTED = "[redacted]"
 MAX_HEADERS = 64
 MAX_BYTES = 8 * 1024
+MAX_QUERY = 2048  # characters of a stored query string
 _MAX_NAMES = 4096  # of the cache; callers choose the names
 _MAX_CACHED_NAME = 100
 
@@ -24,7 +27,9 @@ _CREDENTIAL_WORDS = re.compile(
 _CREDENTIAL_PARTS = re.compile(r"(?:^|[-_])(?:auth|authentication|pwd|pass|pin|sid|otp)(?:[-_]|$)")
 _CREDENTIAL_ENDS = ("-key", "_key")
 # Names that match the rules above and hold no secret.
-_NO_CREDENTIALS = frozenset({"idempotency-key", "sec-websocket-key", "paypal-auth-algo", "x-event-key"})
+_NO_CREDENTIALS = frozenset(
+    {"idempotency-key", "sec-websocket-key", "paypal-auth-algo", "x-event-key", "i-twilio-idempotency-token"}
+)
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")  # RFC 9110 section 5.6.2
 _OURS = ("webhook-", "tidegate-")
@@ -40,13 +45,14 @@ _NOT_SETTABLE = frozenset(
 _names: dict[bytes, tuple[str, bool]] = {}
 
 
-def keep_headers(headers: list[tuple[bytes, bytes]]) -> bytes:
+def keep_headers(headers: list[tuple[bytes, bytes]], notes: Sequence[tuple[str, str]] = ()) -> bytes:
     """The headers to store: JSON `[[name, value], ...]`, names in lower case, in order.
 
+    `notes` are kept before them, whole; their names begin with a colon, which no header can have.
     The value of a credential becomes "[redacted]". At most 64 headers and 8 KiB of JSON are kept; a header that does
     not fit is left out, and smaller ones after it are still kept. Bytes are read as Latin-1 (RFC 9110 section 5.5).
     """
-    kept: list[tuple[str, str]] = []
+    kept: list[tuple[str, str]] = list(notes)
     left = MAX_BYTES - 2
     for raw_name, raw_value in headers[:MAX_HEADERS]:
         known = _names.get(raw_name)
@@ -58,9 +64,21 @@ def keep_headers(headers: list[tuple[bytes, bytes]]) -> bytes:
             kept.append((name, value))
     encoded = msgspec.json.encode(kept)
     while len(encoded) > MAX_BYTES:  # escapes made it longer than the estimate
-        kept.pop(max(range(len(kept)), key=lambda at: len(kept[at][0]) + len(kept[at][1])))
+        kept.pop(max(range(len(notes), len(kept)), key=lambda at: len(kept[at][0]) + len(kept[at][1])))
         encoded = msgspec.json.encode(kept)
     return encoded
+
+
+def keep_query(query_string: bytes) -> str:
+    """The query string to store, with the values of credentials redacted; at most MAX_QUERY characters."""
+    text = query_string.decode("latin-1")
+    if len(text) > MAX_QUERY:
+        text = text[:MAX_QUERY].rpartition("&")[0]
+    pairs = [pair.partition("=") for pair in text.split("&")]
+    return "&".join(
+        f"{name}={REDACTED}" if value and is_credential(unquote_plus(name).lower()) else f"{name}{equals}{value}"
+        for name, equals, value in pairs
+    )
 
 
 def is_credential(name: str) -> bool:

@@ -13,7 +13,7 @@ import binascii
 import hashlib
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from hmac import compare_digest
 from typing import Literal, Protocol
@@ -23,9 +23,8 @@ import msgspec
 
 from tidegate.core.clock import parse_instant
 from tidegate.core.errors import ConfigError
+from tidegate.rules.inbound.places import Headers
 from tidegate.rules.outbound.signing import keyed_hashes
-
-Headers = Mapping[bytes, bytes]  # names in lower case; of a repeated name one value
 
 
 class Verification(Enum):

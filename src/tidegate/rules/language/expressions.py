@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tidegate.core.errors import ConfigError
-from tidegate.rules.language.filters import PARTS
+from tidegate.rules.language.numbers import WrittenFloat
+from tidegate.rules.language.view import PARTS
 
 MAX_EXPRESSION = 1000  # characters
 MAX_COPIES = 600  # copies of the event in all values that one transform sets; each path may hold a whole copy
@@ -135,4 +136,6 @@ def _short(text: str) -> str:
 
 def _json_only(value: Any) -> Any:
     """The value, null for an infinite float or NaN (a `sum` of huge numbers), which JSON cannot hold."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float) and not math.isfinite(value) and not isinstance(value, WrittenFloat):
+        return None
+    return value

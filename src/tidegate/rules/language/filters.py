@@ -1,32 +1,34 @@
 """Filters: a JSON object that selects events, compiled to closures.
 
-Owns the meaning of the operators. A filter is first parsed into a tree of conditions, which rejects every error with
-its path; the same tree gives the closure and the explanation, so the two cannot disagree. May not know routes.
-Invariant: a compiled filter never raises on an event view and takes time linear in the filter and in the values that
-it names; it has no regular expressions. Crash: nothing is kept.
+Owns the form of a filter. It is first parsed into a tree of conditions, which rejects every error with its path; the
+same tree gives the closure and the explanation, so the two cannot disagree. The operators are rows of `operators.py`.
+May not know routes. Invariant: a compiled filter never raises on an event view and takes time linear in the filter and
+in the values that it names. Crash: nothing is kept.
 
 A missing field, or a field of another type, does not match, except under `$neq`, `$nin` and `$not`. `true` is not 1,
-and 1 equals 1.0. `$and`, `$or` and `$not` are allowed at every level and apply to the value at that level.
+and 1 equals 1.0. `$and`, `$or` and `$not` are allowed at every level and apply to the value at that level. A name in
+double quotes is a field, even when it looks like an operator.
 """
 
 from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from tidegate.core.errors import ConfigError
-from tidegate.rules.language.view import MISSING, is_index, step
+from tidegate.rules.language.numbers import encode_json
+from tidegate.rules.language.operators import FOREIGN, ITEM_OPERATORS, KNOWN, OPERATORS, Predicate, negate
+from tidegate.rules.language.view import MISSING, PARTS, is_index, step
 
-PARTS = ("type", "source", "origin", "key", "data", "headers", "change")
 MAX_DEPTH = 32
 MAX_VALUES = 5000  # names, operators and operands together
 _SHOWN = 80  # characters of a value in an explanation
-
-Predicate = Callable[[Any], bool]
+_FROM_THE_BODY = re.compile(r"\b(?:data|body|context)(?:\.| (?:is|which)\b)")
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -45,33 +47,11 @@ def compile_filter(spec: dict[str, Any], path: str = "$") -> Callable[[dict[str,
 
 def explain_filter(spec: dict[str, Any], view: dict[str, Any]) -> str | None:
     """The first reason why `spec` does not match `view`, as a sentence; None when it matches."""
-    return _why_not(_parse(spec, "$"), view, "")
-
-
-# -- values ----------------------------------------------------------------------------------------------
-
-
-def same(left: Any, right: Any) -> bool:
-    """Equality of JSON: `true` is not 1, 1 is 1.0, objects without order, lists with it. `right` is the filter's."""
-    if isinstance(right, bool) or right is None:
-        return left is right
-    if isinstance(right, str):
-        return isinstance(left, str) and left == right
-    if isinstance(right, int | float):
-        return _is_number(left) and bool(left == right)
-    if isinstance(right, list):
-        return isinstance(left, list) and len(left) == len(right) and all(map(same, left, right))
-    if isinstance(right, dict):
-        return (
-            isinstance(left, dict)
-            and left.keys() == right.keys()
-            and all(same(left[name], item) for name, item in right.items())
-        )
-    return False
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    reason = _why_not(_parse(spec, "$"), view, "")
+    why = getattr(view, "unreadable", "")
+    if reason is not None and why and _FROM_THE_BODY.search(reason):
+        return f"the body could not be read, so no field of it matches: {why}"
+    return reason
 
 
 # -- parsing ---------------------------------------------------------------------------------------------
@@ -116,7 +96,7 @@ def _parse_object(spec: Any, path: str, depth: int, limits: _Limits, *, top: boo
             raise ConfigError(f"{name!r} is not a field name; field names are strings", path=path)
         limits.spend(path, depth)
         at = f"{path}.{name}"
-        if name.startswith("$"):
+        if _is_operator(name, at):
             conditions.append(_parse_operator(name, inner, at, depth + 1, limits, top=top, headers=headers))
             continue
         if top and name not in PARTS:
@@ -125,10 +105,38 @@ def _parse_object(spec: Any, path: str, depth: int, limits: _Limits, *, top: boo
                 path=at,
                 hint=_nearest(name, PARTS) or "paths start at the event; write data.NAME for a field of the payload",
             )
-        key = name.lower() if headers else name
+        field = _unquoted(name, at)
+        key = field.lower() if headers else field
         below = _parse_object(inner, at, depth + 1, limits, top=False, headers=top and name == "headers")
         conditions.append(Condition("field", name=key, inner=(below,)))
     return conditions[0] if len(conditions) == 1 else Condition("all", inner=tuple(conditions))
+
+
+def _is_operator(name: str, path: str) -> bool:
+    """A `$name` that is near an operator, or is one of another language, is refused; any other is a field's name."""
+    if not name.startswith("$"):
+        return False
+    if name in KNOWN:
+        return True
+    close = FOREIGN.get(name, "") or next(iter(difflib.get_close_matches(name, KNOWN, n=1, cutoff=0.75)), "")
+    if name in FOREIGN or close:
+        hint = f"did you mean {close}? " if close else ""
+        raise ConfigError(
+            f"unknown operator {name!r}; the operators are {' '.join(KNOWN)}",
+            path=path,
+            hint=f"""{hint}A field of this name is written in double quotes: '"{name}"'""",
+        )
+    return False
+
+
+def _unquoted(name: str, path: str) -> str:
+    """The field that `"$set"` in double quotes names; other names are taken as they are written, dots included."""
+    if len(name) < 2 or name[0] != '"' or name[-1] != '"':
+        return name
+    try:
+        return msgspec.json.decode(name.encode("utf-8", "replace"), type=str)
+    except (msgspec.DecodeError, UnicodeError):
+        raise ConfigError(f"{name} is not a name in double quotes", path=path) from None
 
 
 def _parse_operator(
@@ -144,32 +152,19 @@ def _parse_operator(
         return Condition(name, inner=inner)
     if name == "$not":
         return Condition(name, inner=(_parse_object(operand, path, depth + 1, limits, top=top, headers=headers),))
-    if name not in OPERATORS:
-        known = (*OPERATORS, "$and", "$or", "$not")
-        raise ConfigError(
-            f"unknown operator {name!r}; the operators are {' '.join(known)}", path=path, hint=_nearest(name, known)
-        )
     if top:
         raise ConfigError(f"{name} is at the top of the filter; put it under one of {', '.join(PARTS)}", path=path)
+    if name in ITEM_OPERATORS:
+        return Condition(name, inner=(_parse_object(operand, path, depth + 1, limits, top=False),))
+    operator = OPERATORS[name]
     _check_value(operand, path, depth, limits)
-    _check_operand(name, operand, path)
+    if operator.fits is not None and not operator.fits(operand):
+        raise ConfigError(f"{name} needs {operator.wanted}, found {_show(operand)}", path=path)
+    try:
+        operator.build(operand)
+    except ConfigError as error:
+        raise ConfigError(error.message, path=path, hint=error.hint) from None
     return Condition(name, operand)
-
-
-def _check_operand(name: str, operand: Any, path: str) -> None:
-    """Check the operand's type, because a comparison with another type is always false, which nobody intends."""
-    if name in ("$gt", "$gte", "$lt", "$lte"):
-        fits, wanted = isinstance(operand, str) or _is_number(operand), "a number or a string"
-    elif name in ("$in", "$nin"):
-        fits, wanted = isinstance(operand, list), "a list"
-    elif name in ("$startsWith", "$endsWith"):
-        fits, wanted = isinstance(operand, str), "a string"
-    elif name == "$exist":
-        fits, wanted = isinstance(operand, bool), "true or false"
-    else:
-        return
-    if not fits:
-        raise ConfigError(f"{name} needs {wanted}, found {_show(operand)}", path=path)
 
 
 def _check_value(value: Any, path: str, depth: int, limits: _Limits) -> None:
@@ -195,78 +190,16 @@ def _nearest(name: str, known: tuple[str, ...]) -> str:
 # -- predicates ------------------------------------------------------------------------------------------
 
 
-def _eq(operand: Any) -> Predicate:
-    """Separate closures for strings and `true`/`false`/`null`, which are nearly all operands in filters."""
-    if isinstance(operand, str):
-        return lambda value: value == operand  # only a string equals a string
-    if isinstance(operand, bool) or operand is None:
-        return lambda value: value is operand
-    return lambda value: same(value, operand)
-
-
-def _in(operand: list[Any]) -> Predicate:
-    strings = frozenset(item for item in operand if isinstance(item, str))
-    others = [item for item in operand if not isinstance(item, str)]
-    if not others:
-        return lambda value: isinstance(value, str) and value in strings
-    return lambda value: value in strings if isinstance(value, str) else any(same(value, item) for item in others)
-
-
-def _not(predicate: Predicate) -> Predicate:
-    return lambda value: not predicate(value)
-
-
-def _ordered(operand: Any, numbers: Predicate, strings: Predicate) -> Predicate:
-    """Compares numbers with numbers, and strings with strings by code point (RFC 3339 times in UTC sort by time)."""
-    if isinstance(operand, str):
-        return lambda value: isinstance(value, str) and strings(value)
-    return lambda value: _is_number(value) and numbers(value)
-
-
-def _compare(compare: Callable[[Any, Any], bool]) -> Callable[[Any], Predicate]:
-    def build(operand: Any) -> Predicate:
-        def predicate(value: Any) -> bool:
-            return compare(value, operand)
-
-        return _ordered(operand, predicate, predicate)
-
-    return build
-
-
-def _contains(operand: Any) -> Predicate:
-    def predicate(value: Any) -> bool:
-        if isinstance(value, list):
-            # Python's `in` first, thirty times as fast: values that are the same in JSON are equal in Python.
-            return operand in value and any(same(item, operand) for item in value)
-        return isinstance(value, str) and isinstance(operand, str) and operand in value
-
-    return predicate
-
-
-OPERATORS: dict[str, Callable[[Any], Predicate]] = {
-    "$eq": _eq,
-    "$neq": lambda operand: _not(_eq(operand)),
-    "$gt": _compare(lambda value, operand: bool(value > operand)),
-    "$gte": _compare(lambda value, operand: bool(value >= operand)),
-    "$lt": _compare(lambda value, operand: bool(value < operand)),
-    "$lte": _compare(lambda value, operand: bool(value <= operand)),
-    "$in": _in,
-    "$nin": lambda operand: _not(_in(operand)),
-    "$contains": _contains,
-    "$startsWith": lambda operand: lambda value: isinstance(value, str) and value.startswith(operand),
-    "$endsWith": lambda operand: lambda value: isinstance(value, str) and value.endswith(operand),
-    "$exist": lambda operand: lambda value: (value is not MISSING) is operand,
-}
-
-
 def _closure(condition: Condition) -> Predicate:
     if condition.op in OPERATORS:
-        return OPERATORS[condition.op](condition.operand)
+        return OPERATORS[condition.op].build(condition.operand)
     inner = [_closure(part) for part in condition.inner]
     if condition.op == "field":
         return _field(condition.name, inner[0])
+    if condition.op in ITEM_OPERATORS:
+        return ITEM_OPERATORS[condition.op](inner[0])
     if condition.op == "$not":
-        return _not(inner[0])
+        return negate(inner[0])
     if condition.op == "$or":
         return _any_of(inner)
     return _all_of(inner)
@@ -300,26 +233,14 @@ def _any_of(predicates: list[Predicate]) -> Predicate:
 
 # -- explanations ----------------------------------------------------------------------------------------
 
-_WANTED = {
-    "$eq": "wanted",
-    "$neq": "wanted anything but",
-    "$gt": "wanted >",
-    "$gte": "wanted >=",
-    "$lt": "wanted <",
-    "$lte": "wanted <=",
-    "$in": "wanted one of",
-    "$nin": "wanted none of",
-    "$contains": "wanted it to contain",
-    "$startsWith": "wanted it to start with",
-    "$endsWith": "wanted it to end with",
-}
-
 
 def _why_not(condition: Condition, value: Any, place: str) -> str | None:
     if _closure(condition)(value):
         return None
     if condition.op == "field":
         below = f"{place}.{condition.name}" if place else condition.name
+        if isinstance(value, list) and not is_index(condition.name):
+            return f"{place} is a list of {len(value)}, which has no field {condition.name!r}; $any looks at each item"
         return _why_not(condition.inner[0], step(value, condition.name), below)
     if condition.op in ("all", "$and"):
         return next(reason for part in condition.inner if (reason := _why_not(part, value, place)))
@@ -327,11 +248,25 @@ def _why_not(condition: Condition, value: Any, place: str) -> str | None:
         reasons = [_why_not(part, value, place) for part in condition.inner[:3]]
         more = len(condition.inner) - len(reasons)
         return f"none of $or: {'; '.join(str(reason) for reason in reasons)}" + (f"; and {more} more" if more else "")
+    if condition.op in ITEM_OPERATORS:
+        return _why_no_item(condition, value, place)
     if condition.op == "$not":
         return f"{place} {_is(value)}, which $not excludes" if place else "the event matches what $not excludes"
     if condition.op == "$exist":
         return f"{place} {_is(value)}, wanted it to {'exist' if condition.operand else 'be absent'}"
-    return f"{place} {_is(value)}, {_WANTED[condition.op]} {_show(condition.operand)}"
+    return f"{place} {_is(value)}, {OPERATORS[condition.op].words} {_show(condition.operand)}"
+
+
+def _why_no_item(condition: Condition, value: Any, place: str) -> str:
+    """The first item that does not fit stands for all of them."""
+    if not isinstance(value, list):
+        return f"{place} {_is(value)}, and {condition.op} looks into lists only"
+    inner = condition.inner[0]
+    for number, item in enumerate(value):
+        reason = _why_not(inner, item, f"{place}.{number}")
+        if reason is not None:
+            return f"none of the {len(value)} items of {place} fits: {reason}" if condition.op == "$any" else reason
+    return f"{place} is an empty list"
 
 
 def _is(value: Any) -> str:
@@ -341,7 +276,7 @@ def _is(value: Any) -> str:
 def _show(value: Any) -> str:
     """A value as short JSON; a value that JSON cannot hold is shown as Python shows it."""
     try:
-        text = msgspec.json.encode(value).decode("utf-8", "replace")
+        text = encode_json(value).decode("utf-8", "replace")
     except (TypeError, ValueError, RecursionError):
         text = repr(value)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

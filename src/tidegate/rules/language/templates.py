@@ -15,11 +15,9 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
-
 from tidegate.core.errors import ConfigError, TidegateError
-from tidegate.rules.language.filters import PARTS
-from tidegate.rules.language.view import MISSING, step
+from tidegate.rules.language.numbers import WrittenFloat, encode_json
+from tidegate.rules.language.view import MISSING, PARTS, step
 
 if TYPE_CHECKING:
     from jinja2 import nodes
@@ -117,6 +115,8 @@ def _plain(value: Any) -> str:
         return ""
     if isinstance(value, str):
         return str(value)
+    if isinstance(value, WrittenFloat):
+        return value.written
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))  # 4900 / 100 is 49, not 49.0
     if isinstance(value, bool | int | float | list | dict):
@@ -125,7 +125,7 @@ def _plain(value: Any) -> str:
 
 
 def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+    return encode_json(value).decode()
 
 
 def _gather(pieces: Iterable[str], escaping: Escaping, limit: int) -> Output:

@@ -14,12 +14,11 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from tidegate.core.errors import ConfigError
 from tidegate.rules.language.expressions import Copies, Value, compile_expression
-from tidegate.rules.language.filters import PARTS
-from tidegate.rules.language.view import MISSING, dig, is_index, step
+from tidegate.rules.language.numbers import encode_json
+from tidegate.rules.language.paths import parse_path
+from tidegate.rules.language.view import MISSING, PARTS, is_index, step, walk
 
 if TYPE_CHECKING:
     from tidegate.core.spec import Transform
@@ -71,9 +70,9 @@ def _bounded(entries: dict[str, Any], path: str) -> dict[str, Any]:
 
 def path_of(text: str, where: str, parts: tuple[str, ...] = PARTS) -> Path:
     """The names of a dotted path into an event. ConfigError at `where` unless it starts with one of `parts`."""
-    names = tuple(text.split("."))
-    if "" in names or len(names) > _MAX_DEPTH:
-        raise ConfigError(f"{text!r} is not a dotted path (example: data.object.id)", path=where)
+    names = parse_path(text, where)
+    if not names or len(names) > _MAX_DEPTH:
+        raise ConfigError(f"{text!r} is not a path of 1 to {_MAX_DEPTH} names (example: data.object.id)", path=where)
     if names[0] not in parts:
         raise ConfigError(
             f"{text!r} must start with one of {', '.join(parts)}",
@@ -135,7 +134,7 @@ def _project(value: Any, trie: dict[str, Any]) -> Any:
 
 
 def _rename(view: View, renames: list[tuple[Path, Path]]) -> View:
-    moved = [(start, end, dig(view, ".".join(start))) for start, end in renames]
+    moved = [(start, end, walk(view, start)) for start, end in renames]
     for start, _end, value in moved:
         if value is not MISSING and start[0] not in _ALWAYS:
             view = _without(view, start)
@@ -229,6 +228,6 @@ def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
     try:
-        return msgspec.json.encode(value).decode()
+        return encode_json(value).decode()
     except (TypeError, ValueError, RecursionError):
         return ""

@@ -1,24 +1,29 @@
 """An event as filters, transforms, templates and `explain` see it.
 
-Owns the parsing of bodies: untrusted bytes become plain values or None. May not know what the values are used for.
-Invariant: nothing here raises, whatever the bytes are; every value can be written as JSON in UTF-8 and is nested at
-most 64 levels deep, so callers may use recursion. Crash: nothing is kept.
+Owns the names under which the parts of an event are seen. May not know what is done with them. Invariant: nothing here
+raises, whatever the bytes are; every value that comes out can be written as JSON in UTF-8 (`numbers.encode_json`) and
+is nested at most 64 levels deep, so callers may use recursion. Crash: nothing is kept.
 """
 
 from __future__ import annotations
 
-import json
-import math
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from tidegate.core.model import Event, NewEvent, Origin
+from tidegate.rules.language.body import MAX_DEPTH, MAX_FORM_FIELDS, Parsed, read_body
+from tidegate.rules.language.paths import Names, names_of
+from tidegate.rules.language.text import FORM_TYPE, media_type
 
-MAX_DEPTH = 64  # providers nest at most about 20 levels deep
-MAX_FORM_FIELDS = 1000
-FORM_TYPE = "application/x-www-form-urlencoded"
+__all__ = ["FORM_TYPE", "MAX_DEPTH", "MAX_FORM_FIELDS", "Parsed", "media_type"]
+
+PARTS = ("type", "source", "origin", "key", "data", "body", "context", "headers", "query", "change")
+"""The parts of an event that a filter, transform or template may name."""
+
+QUERY = ":query"
+"""The name under which the query string of a request stands among its stored headers; no header can have it."""
 
 
 class Missing:
@@ -39,57 +44,74 @@ _HEADERS: Final = msgspec.json.Decoder(list[tuple[str, str]])
 _OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
 
 
-class Parsed(msgspec.Struct, frozen=True, gc=False):
-    """A parsed body. `as_written`: the bytes are valid JSON of `value`, so they can be sent unchanged."""
+class EventView(dict[str, Any]):
+    """The parts of an event by name. `unreadable`: why there is no `body` and no `data`; "" when the body was read."""
 
-    value: Any
-    as_written: bool
-
-
-UNREADABLE: Final = Parsed(None, False)
+    __slots__ = ("unreadable",)
+    unreadable: str
 
 
-def event_view(event: NewEvent | Event) -> dict[str, Any]:
-    """The parts of an event by the names that filters use. Each call makes a new dict and parses `data` again."""
-    return {
-        "type": event.type,
-        "source": event.source,
-        "origin": event.origin.value,
-        "key": event.key,
-        "data": payload(event),
-        "headers": header_map(event.headers),
-        "change": change_of(event),
-    }
+def event_view(event: NewEvent | Event) -> EventView:
+    """The parts of an event by the names of PARTS. A fresh dict each time; the body is read each time.
+
+    `body` is the whole body and `data` the part of it that the provider calls its payload; `context` has the fields
+    beside `data`. Without such a part, or in a body that lacks it, `data` is the whole body and `context` is empty.
+    """
+    parsed = parse_body(event)
+    names = names_of(event.data_path) or ()
+    data = walk(parsed.value, names) if names else MISSING
+    view = EventView(
+        type=event.type,
+        source=event.source,
+        origin=event.origin.value,
+        key=event.key,
+        data=parsed.value if data is MISSING else data,
+        body=parsed.value,
+        context={} if data is MISSING else _beside(parsed.value, names),
+        headers=header_map(event.headers),
+        query=query_of(event.headers),
+        change=change_of(event),
+    )
+    view.unreadable = parsed.why
+    return view
 
 
 def payload(event: NewEvent | Event) -> Any:
-    """`data`: the parsed body, or the part at `data_path`; None when it is absent or unreadable."""
-    return value_at(parse_body(event).value, event.data_path)
+    """`data`: the parsed body, or the part of it that `data_path` names; None when it cannot be read."""
+    return data_of(parse_body(event).value, event.data_path)
+
+
+def data_of(body: Any, data_path: str) -> Any:
+    """The part of a parsed body that is `data`: the whole when the path names nothing in it (Stripe's thin events)."""
+    found = dig(body, data_path)
+    return body if found is MISSING else found
+
+
+def context_of(body: Any, data_path: str) -> dict[str, Any]:
+    """The fields of a parsed body beside `data`."""
+    names = names_of(data_path) or ()
+    return {} if not names or walk(body, names) is MISSING else _beside(body, names)
+
+
+def _beside(value: Any, names: Names) -> dict[str, Any]:
+    """`value` without what is at `names`; objects that only lead there are left out too."""
+    if not isinstance(value, dict):
+        return {}
+    beside = {name: item for name, item in value.items() if name != names[0]}
+    below = _beside(value[names[0]], names[1:]) if len(names) > 1 and names[0] in value else {}
+    return {**beside, names[0]: below} if below else beside
 
 
 def parse_body(event: NewEvent | Event) -> Parsed:
-    """The whole body. The object UNREADABLE when it is neither JSON nor a form, or nested too deeply."""
-    kind = media_type(event.content_type)
-    body = event.body
-    if _is_json(kind) or body.lstrip()[:1] in (b"{", b"["):
-        parsed = _parse_json(body)
-        # `curl -d` and some senders label JSON as a form. A form never starts with a brace, which it encodes as %7B.
-        return _parse_form(event) if parsed is UNREADABLE and kind == FORM_TYPE else parsed
-    return _parse_form(event) if kind == FORM_TYPE else UNREADABLE
-
-
-def media_type(content_type: str) -> str:
-    """`application/json` of `Application/JSON; charset=utf-8`."""
-    return content_type.partition(";")[0].strip().lower()
-
-
-def _is_json(kind: str) -> bool:
-    """Also types with the suffix +json (RFC 6839)."""
-    return kind in ("application/json", "text/json") or kind.endswith("+json")
+    """The whole body, read by its content type and Content-Encoding. `Parsed.why` says why it could not be read."""
+    encoding = ""
+    if b"content-encoding" in event.headers:
+        encoding = header_map(event.headers).get("content-encoding", "")
+    return read_body(event.body, event.content_type, encoding, inner_json=event.origin is Origin.WEBHOOK)
 
 
 def header_map(headers: bytes) -> dict[str, str]:
-    """Stored headers by lower-case name; the values of a repeated name are joined by commas (RFC 9110 section 5.3)."""
+    """Stored headers by lower-case name; a name that comes twice is joined by a comma (RFC 9110 section 5.3)."""
     out: dict[str, str] = {}
     for name, value in header_list(headers):
         name = name.lower()
@@ -98,12 +120,38 @@ def header_map(headers: bytes) -> dict[str, str]:
 
 
 def header_list(headers: bytes) -> list[tuple[str, str]]:
+    """Stored headers in order, without what Tidegate keeps beside them under names that begin with a colon."""
+    return [pair for pair in _stored(headers) if pair[0][:1] != ":"]
+
+
+def _stored(headers: bytes) -> list[tuple[str, str]]:
     if not headers:
         return []
     try:
         return _HEADERS.decode(headers)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return []
+
+
+def noted(headers: bytes, name: str) -> str:
+    """What Tidegate kept beside the stored headers under `name` (QUERY, ...); "" when nothing was kept."""
+    if f'["{name}",'.encode() not in headers:
+        return ""
+    return next((value for kept, value in _stored(headers) if kept == name), "")
+
+
+def query_of(headers: bytes) -> dict[str, Any]:
+    """The parameters of the request's query string by name; a name that comes twice has the list of its values."""
+    text = noted(headers, QUERY)
+    fields: dict[str, Any] = {}
+    for name, value in parse_qsl(text[:65536], keep_blank_values=True) if text else ():
+        if name not in fields:
+            fields[name] = value
+        elif isinstance(fields[name], list):
+            fields[name].append(value)
+        else:
+            fields[name] = [fields[name], value]
+    return fields
 
 
 def change_of(event: NewEvent | Event) -> dict[str, Any] | None:
@@ -115,25 +163,32 @@ def change_of(event: NewEvent | Event) -> dict[str, Any] | None:
         return None
 
 
-def dig(value: Any, dotted_path: str) -> Any:
-    """The value at `a.b.0.c`, or MISSING. "" is the value itself; digits index a list; no negative index."""
-    if not dotted_path:
-        return value
-    for name in dotted_path.split("."):
+# -- paths -----------------------------------------------------------------------------------------------
+
+
+def dig(value: Any, path: str) -> Any:
+    """The value at a path such as `a.b.0."c.d"`, or MISSING. "" is the value itself; digits index a list."""
+    names = names_of(path)
+    return MISSING if names is None else walk(value, names)
+
+
+def walk(value: Any, names: Names) -> Any:
+    """As `dig`, for a path that was parsed."""
+    for name in names:
         value = step(value, name)
         if value is MISSING:
             return MISSING
     return value
 
 
-def value_at(value: Any, dotted_path: str) -> Any:
-    """As `dig`, but None for a missing value."""
-    found = dig(value, dotted_path)
+def value_at(value: Any, path: str) -> Any:
+    """As `dig`, with None for what is not there."""
+    found = dig(value, path)
     return None if found is MISSING else found
 
 
 def step(value: Any, name: str) -> Any:
-    """One step of `dig`: the field of an object or the item of a list, else MISSING."""
+    """One step of `dig`: a name of an object or an index of a list, else MISSING."""
     if isinstance(value, dict):
         return value.get(name, MISSING)
     if isinstance(value, list) and is_index(name):
@@ -143,101 +198,5 @@ def step(value: Any, name: str) -> Any:
 
 
 def is_index(name: str) -> bool:
-    """At most seven ASCII digits. (`"²".isdigit()` is true, but `int("²")` raises.)"""
+    """ASCII digits, at most seven: `"²".isdigit()` is true and `int` of it raises."""
     return name.isascii() and name.isdigit() and len(name) <= 7
-
-
-# -- bodies ----------------------------------------------------------------------------------------------
-
-
-def _parse_json(body: bytes) -> Parsed:
-    try:
-        value = msgspec.json.decode(body)
-    except RecursionError:
-        return UNREADABLE
-    except ValueError:  # malformed, not UTF-8, or a number outside the range of float and int
-        return _parse_json_leniently(body)
-    return Parsed(value, True) if _shallow(body, value) else UNREADABLE
-
-
-def _parse_json_leniently(body: bytes) -> Parsed:
-    """Accepts what real senders write and a strict parser rejects: a byte order mark and lone surrogates.
-
-    A string that was cut inside a surrogate pair ends in `\\ud83d`, which JSON allows (RFC 8259 section 8.2) and
-    Unicode does not. It is read as U+FFFD, so that one broken name does not hide a payment from every filter.
-    """
-    marked = body.startswith(b"\xef\xbb\xbf")
-    if not marked and b"\\ud" not in body and b"\\uD" not in body:
-        return UNREADABLE
-    try:
-        text = body.decode("utf-8-sig")
-        value = json.loads(text, parse_constant=_reject, parse_float=_finite)
-        return Parsed(_scrub(value), False) if _shallow(body, value) else UNREADABLE
-    except (ValueError, RecursionError):
-        return UNREADABLE
-
-
-def _reject(word: str) -> NoReturn:
-    raise ValueError(f"{word} is not JSON")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError("number out of range")
-    return number
-
-
-def _scrub(value: Any) -> Any:
-    """`value` with lone surrogates replaced."""
-    if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, list):
-        return [_scrub(item) for item in value]
-    if isinstance(value, dict):
-        return {_scrub(name): _scrub(item) for name, item in value.items()}
-    return value
-
-
-def _shallow(body: bytes, value: Any) -> bool:
-    """Whether the value is at most MAX_DEPTH deep. Counting brackets decides it for nearly all bodies."""
-    if body.count(b"{") + body.count(b"[") <= MAX_DEPTH:
-        return True
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [child for parent in level for child in _children(parent)]
-        if not level:
-            return True
-    return False
-
-
-def _children(value: Any) -> list[Any]:
-    """The children that can have children of their own."""
-    if isinstance(value, dict):
-        return [item for item in value.values() if isinstance(item, dict | list)]
-    if isinstance(value, list):
-        return [item for item in value if isinstance(item, dict | list)]
-    return []
-
-
-def _parse_form(event: NewEvent | Event) -> Parsed:
-    """Fields by name; a repeated name has a list of values. Invalid UTF-8 is read as U+FFFD.
-
-    When the only field of a webhook is `payload` and holds JSON, the result is that JSON: GitHub sends this format
-    unless the webhook is configured to send JSON.
-    """
-    try:
-        pairs = parse_qsl(event.body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS)
-    except ValueError:
-        return UNREADABLE
-    fields: dict[str, Any] = {}
-    for name, value in pairs:
-        if name not in fields:
-            fields[name] = value
-        elif isinstance(fields[name], list):
-            fields[name].append(value)
-        else:
-            fields[name] = [fields[name], value]
-    only = fields.get("payload") if event.origin is Origin.WEBHOOK and len(fields) == 1 else None
-    inner = _parse_json(only.encode()) if isinstance(only, str) and only[:1] in ("{", "[") else UNREADABLE
-    return Parsed(fields if inner is UNREADABLE else inner.value, False)

@@ -1,16 +1,16 @@
-"""What a webhook sends: body, content type, and the headers passed on from the provider. Pure.
+"""What a webhook sends: body, content type, and the request headers passed on. Pure.
 
-Owns the four body modes and the allow-list of provider headers. May not know the destination's address, its signature
-or its own headers. Invariants: rendering is a function of the event and its id, so every attempt and every replay
-sends the same bytes; no credential and no header of another connection is passed on; `auto` and `raw` give the exact
-bytes that came in, never a re-encoding.
+Owns the four body modes; `forwarding.py` decides which headers go on. May not know the destination's address, its
+signature or its own headers. Invariants: rendering is a function of the event and its id, so every attempt and every
+replay sends the same bytes; `auto` and `raw` give the exact bytes that came in, never a re-encoding. Crash: nothing is
+kept.
 """
 
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -18,35 +18,28 @@ import msgspec
 from tidegate.core.clock import rfc3339
 from tidegate.core.errors import ConfigError
 from tidegate.core.model import Event, Origin
-from tidegate.rules.inbound.redaction import REDACTED, egress_safe, is_credential, value_safe
+from tidegate.rules.inbound.redaction import value_safe
+from tidegate.rules.language.numbers import encode_hook
 from tidegate.rules.language.templates import RenderFailed
 from tidegate.rules.language.view import (
     FORM_TYPE,
-    UNREADABLE,
+    QUERY,
+    context_of,
+    data_of,
     event_view,
-    header_list,
     media_type,
+    noted,
     parse_body,
-    value_at,
+    query_of,
 )
+from tidegate.rules.outbound.forwarding import Pairs
 
 View = dict[str, Any]
 MAX_RENDERED = 16 << 20  # a transform can repeat a payload; what came in is passed on whatever its size
 JSON_TYPE = "application/json"
+QUERY_HEADER = "tidegate-query"  # the query string of the request of the event
 CLOUDEVENTS_TYPE = "application/cloudevents+json"
 _BYTES_TYPE = "application/octet-stream"
-
-# Provider headers that do not start with x-; receivers use their signature, type and delivery id.
-_PROVIDER_NAMES = re.compile(
-    r"(?:x|ce|svix|stripe|linear|paypal|twitch-eventsub|shopify|paddle|recurly)-.+"
-    r"|hmacsignature|.+-(?:signature|signature-256|hmac-sha256)"
-)
-# What proxies and clouds in front of the gateway added: it describes the connection, not the event.
-_INFRASTRUCTURE = re.compile(
-    r"x-(?:forwarded|real-ip|original|client|cluster|envoy|amzn|amz-cf|cloud-trace|azure|vercel|appengine|proxy|scheme"
-    r"|host|url|rewrite|request-start|http-method|method-override|remote|ssl|arr|nf|render|fly|railway|istio|b3)"
-    r"(?:-.*)?"
-)
 
 
 class Rendered(msgspec.Struct, frozen=True):
@@ -57,77 +50,46 @@ class Rendered(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-_MAX_NAMES = 4096  # names are chosen by outsiders, and so is their length
-_MAX_CACHED_NAME = 100
-_passing: dict[str, bool] = {}
-
 Render = Callable[[Event, str], Rendered]
+Forward = Callable[[Event], Pairs]
 
 
-def compile_body(mode: str, transform: Callable[[View], View] | None) -> Render:
+def _no_headers(_event: Event) -> Pairs:
+    return ()
+
+
+def compile_body(mode: str, transform: Callable[[View], View] | None, forward: Forward = _no_headers) -> Render:
     """`(event, event id) -> Rendered` for one destination and route.
 
-    `mode` is auto, raw, envelope or cloudevents. The function raises RenderFailed when the body cannot be written.
+    `mode` is auto, raw, envelope or cloudevents. `forward` gives the request headers of an event that go on. The
+    function raises RenderFailed when the body cannot be written.
     """
     if mode == "raw":
-        return _as_it_came if transform is None else _data_alone(transform)
+        return partial(_as_it_came, forward) if transform is None else _data_alone(transform)
     if mode == "cloudevents":
         return lambda event, event_id: _cloudevent(event, event_id, transform)
     if mode == "envelope" or (mode == "auto" and transform is not None):
         return lambda event, event_id: _envelope(event, event_id, transform)
     if mode == "auto":
-        return _auto
+        return partial(_auto, forward)
     raise ConfigError(f"body is auto, raw, envelope or cloudevents; got {mode!r}", path="$.body")
-
-
-def pass_on(headers: bytes) -> tuple[tuple[str, str], ...]:
-    """Of stored headers those that are the provider's own and safe to send to another system."""
-    if not headers:
-        return ()
-    return tuple(
-        [
-            (name, value)
-            for name, value in header_list(headers)
-            if _passes(name) and value != REDACTED and value_safe(value)
-        ]
-    )
-
-
-def _passes(name: str) -> bool:
-    known = _passing.get(name)
-    if known is None:
-        known = _is_provider_header(name)
-        if len(_passing) >= _MAX_NAMES:
-            _passing.clear()
-        if len(name) <= _MAX_CACHED_NAME:
-            _passing[name] = known
-    return known
-
-
-def _is_provider_header(name: str) -> bool:
-    if name == "content-encoding":
-        return True  # compressed bytes go out compressed, and the receiver needs this to read them
-    return (
-        _PROVIDER_NAMES.fullmatch(name) is not None
-        and _INFRASTRUCTURE.fullmatch(name) is None
-        and not is_credential(name)
-        and egress_safe(name)
-    )
 
 
 # -- modes -----------------------------------------------------------------------------------------------
 
 
-def _auto(event: Event, event_id: str) -> Rendered:
+def _auto(forward: Forward, event: Event, event_id: str) -> Rendered:
     """A change has the origin of the event that caused it, but its body was made here."""
     if event.origin in (Origin.WEBHOOK, Origin.FORM) and not event.change:
-        return _as_it_came(event, event_id)
+        return _as_it_came(forward, event, event_id)
     return _envelope(event, event_id, None)
 
 
-def _as_it_came(event: Event, _event_id: str) -> Rendered:
+def _as_it_came(forward: Forward, event: Event, _event_id: str) -> Rendered:
     content_type = event.content_type if value_safe(event.content_type) else ""
-    return Rendered(event.body, content_type or _BYTES_TYPE, pass_on(event.headers))
+    query = noted(event.headers, QUERY)
+    headers = forward(event)
+    return Rendered(event.body, content_type or _BYTES_TYPE, (*headers, (QUERY_HEADER, query)) if query else headers)
 
 
 def _data_alone(transform: Callable[[View], View]) -> Render:
@@ -146,6 +108,10 @@ def _envelope(event: Event, event_id: str, transform: Callable[[View], View] | N
     }
     if seen.bytes_instead:
         envelope["data_base64"] = _base64(event.body)
+    if seen.context:
+        envelope["context"] = seen.context
+    if query := query_of(event.headers):
+        envelope["query"] = query
     if seen.change is not None:
         envelope["change"] = seen.change
     return Rendered(_encode(envelope), JSON_TYPE)
@@ -182,6 +148,7 @@ class _Seen(msgspec.Struct, frozen=True):
     key: str | None
     data: Any
     change: Any
+    context: dict[str, Any]  # the fields of the body beside `data`
     bytes_instead: bool  # the body could not be read as data
 
 
@@ -189,14 +156,15 @@ def _seen(event: Event, transform: Callable[[View], View] | None) -> _Seen:
     """The parts of an event that a transform can change. Without one, JSON stays as written: no number is rounded."""
     if transform is not None:
         view = transform(event_view(event))
-        return _Seen(view["type"], view["key"], view.get("data"), view.get("change"), False)
+        context = view.get("context") or {}
+        return _Seen(view["type"], view["key"], view.get("data"), view.get("change"), context, False)
     parsed = parse_body(event)
-    if event.data_path:
-        data = value_at(parsed.value, event.data_path)
-    else:
-        data = msgspec.Raw(event.body) if parsed.as_written else parsed.value
+    data = data_of(parsed.value, event.data_path)
+    if data is parsed.value and parsed.as_written:
+        data = msgspec.Raw(event.body)
     change = msgspec.Raw(event.change) if event.change else None
-    return _Seen(event.type, event.key, data, change, parsed is UNREADABLE and event.body != b"")
+    context = context_of(parsed.value, event.data_path)
+    return _Seen(event.type, event.key, data, change, context, not parsed.readable and event.body != b"")
 
 
 def _is_form(event: Event) -> bool:
@@ -208,7 +176,7 @@ def _base64(body: bytes) -> str:
     return base64.b64encode(body).decode("ascii")
 
 
-_ENCODER: Final = msgspec.json.Encoder()
+_ENCODER: Final = msgspec.json.Encoder(enc_hook=encode_hook)
 
 
 def _encode(value: Any) -> bytes:
