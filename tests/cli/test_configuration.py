@@ -1,7 +1,6 @@
-"""The configuration of a running gateway: the file against what is in force, and what is in force as a file.
+"""The configuration of a running gateway: compared with the file, applied, and exported as a file.
 
-Each test serves a folder of its own. Waiting deliveries are made by a receiver that answers 500 and a schedule that
-comes again in an hour.
+Each test serves its own folder. Pending deliveries come from a receiver that answers 500 and a retry in an hour.
 """
 
 from __future__ import annotations
@@ -52,14 +51,14 @@ def waiting_delivery(gateway: Served, far: Receiver) -> dict[str, Any]:
 
 def test_apply_makes_the_file_so_and_diff_says_it_before(tmp_path: Path, far: Receiver) -> None:
     with Served(tmp_path, BASE) as gateway:
-        assert gateway.run("config", "diff").out == "the file and the gateway agree\n"
+        assert gateway.run("config", "diff").out == "no differences\n"
         gateway.file.write_text(BASE + WAITING.format(far=far.url))
         announced = changes(gateway, "diff")
         assert announced == [("destination", "crm", "added"), ("route", "all", "added")]
         assert gateway.run("config", "show", "--json").json["destinations"] == {}, "a diff changes nothing"
         applied = gateway.run("config", "apply")
         assert applied.out == "+ destination crm created\n+ route all created\n"
-        assert gateway.run("config", "apply").out == "nothing changed\n"
+        assert gateway.run("config", "apply").out == "no changes\n"
         assert changes(gateway, "diff") == []
         gateway.run("trigger", "app", "order.made")
         wait_until(lambda: far.taken, "the new route delivers")
@@ -72,7 +71,7 @@ def test_what_apply_changes_of_the_settings_is_told_like_the_items(tmp_path: Pat
         assert gateway.run("config", "apply").out == (
             "~ egress updated\n~ retention updated\n+ destination crm created\n+ route all created\n"
         )
-        assert gateway.run("config", "apply").out == "nothing changed\n"
+        assert gateway.run("config", "apply").out == "no changes\n"
         assert gateway.told("egress updated")
 
 
@@ -122,10 +121,10 @@ def test_a_destination_that_leaves_the_file_is_paused_and_comes_back_with_its_ba
         assert changes(gateway, "diff") == [("destination", "crm", "paused"), ("route", "all", "removed")]
         done = gateway.run("config", "apply")
         assert "- destination crm paused\n" in done.out and "tidegate config apply --prune" in done.out
-        assert "crm left the file and stays paused" in gateway.run("config", "diff").out
+        assert "crm is not in the file and stays paused" in gateway.run("config", "diff").out
         assert changes(gateway, "diff") == [] and changes(gateway, "apply") == []
         told = gateway.run("explain", waiting["event"]).out
-        assert "waits, the destination left the file" in told
+        assert "the destination is no longer in the configuration file" in told
     with gateway:  # the pause is in the store, not in the process
         assert changes(gateway, "apply") == []
         gateway.file.write_text(whole)
@@ -166,7 +165,7 @@ def add_all(gateway: Served) -> None:
     for kind, *words in ADDED:
         done = gateway.run("add", kind, *words)
         assert done.code == 0, done
-        assert "put it into a file with: tidegate config export" in done.out
+        assert "to move it to a file, run: tidegate config export" in done.out
 
 
 def test_an_export_is_the_same_bytes_and_holds_no_secret(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a newcomer types before any gateway runs: help, wrong usage, rejections by name, files that are not right.
+"""The command line before any gateway runs: help, wrong usage, commands that are not built, invalid files.
 
 Every call is a process of its own with an empty environment.
 """
@@ -29,32 +29,33 @@ def read(done: Done) -> str:
 # -- help ------------------------------------------------------------------------------------------------
 
 
-def test_help_names_every_verb_and_the_version_is_told(tmp_path: Path) -> None:
+def test_help_names_every_command_and_the_version_is_printed(tmp_path: Path) -> None:
     text = read(tidegate(tmp_path, "--help"))
-    assert [verb for verb in COMMANDS if not re.search(rf"^  {verb} ", text, re.MULTILINE)] == []
+    assert [name for name in COMMANDS if not re.search(rf"^  {name} ", text, re.MULTILINE)] == []
     assert read(tidegate(tmp_path, "--version")) == f"tidegate {__version__}\n"
 
 
-def test_no_verb_at_all_shows_the_help_and_is_wrong_usage(tmp_path: Path) -> None:
+def test_no_command_at_all_shows_the_help_and_is_wrong_usage(tmp_path: Path) -> None:
     done = tidegate(tmp_path)
     assert done.code == 2 and done.out == ""
-    assert done.err.startswith("Usage: tidegate [OPTIONS] VERB ...") and "error[" not in done.err
+    assert done.err.startswith("Usage: tidegate [OPTIONS] COMMAND ...") and "error[" not in done.err
 
 
 @pytest.mark.parametrize("words", ["serve", "config apply", "keys create", "replay", "listen", "add source"])
-def test_every_verb_explains_itself_without_a_gateway(tmp_path: Path, words: str) -> None:
+def test_every_command_explains_itself_without_a_gateway(tmp_path: Path, words: str) -> None:
     text = read(tidegate(tmp_path, *words.split(), "--help"))
     assert text.startswith(f"Usage: tidegate {words} [OPTIONS]")
 
 
 @pytest.mark.parametrize("words", ["", "add", "config", "db", "keys"])
-def test_a_list_of_verbs_says_each_in_full(tmp_path: Path, words: str) -> None:
-    told = read(tidegate(tmp_path, *words.split(), "--help"))
-    assert "VERB ..." in told and "Verbs:" in told and not re.search(r"\w\.\.\.$", told, re.M), "cut short"
+def test_a_list_of_commands_has_each_line_in_full(tmp_path: Path, words: str) -> None:
+    text = read(tidegate(tmp_path, *words.split(), "--help"))
+    assert "COMMAND ..." in text and "Commands:" in text
+    assert not re.search(r"\w\.\.\.$", text, re.M), "cut short"
 
 
 @pytest.mark.parametrize("key", ["two words", "zo\u00eb", "from-a-file\n"])
-def test_an_admin_key_that_no_request_can_carry_is_refused(tmp_path: Path, key: str) -> None:
+def test_an_admin_key_that_cannot_be_sent_is_rejected(tmp_path: Path, key: str) -> None:
     error = tidegate(tmp_path, "serve", "--port", "0", env={"TIDEGATE_ADMIN_KEY": key}).refused("usage", 2)
     assert key.strip() not in error["what"]
     assert list(tmp_path.iterdir()) == []
@@ -67,7 +68,7 @@ def test_an_admin_key_below_24_characters_is_refused_before_anything_is_made(tmp
     assert list(tmp_path.iterdir()) == []
 
 
-def test_help_is_there_before_anyone_notices(tmp_path: Path) -> None:
+def test_help_is_fast(tmp_path: Path) -> None:
     """Below 0.3 s on a quiet machine (40 ms were seen); the bound leaves room for one that is five times slower."""
     took = []
     for _ in range(5):
@@ -80,45 +81,45 @@ def test_help_is_there_before_anyone_notices(tmp_path: Path) -> None:
 # -- wrong usage -----------------------------------------------------------------------------------------
 
 WRONG: Mapping[str, str] = {
-    "frob": "there is no verb 'frob'; write one of: add, advise, ",
-    "evnts": "there is no verb 'evnts'; did you mean 'events'?",
-    "config": "'tidegate config' needs a verb: apply, diff, export, schema, show",
-    "config aply": "there is no verb 'aply'; did you mean 'apply'?",
-    "add": "'tidegate add' needs a verb: destination, route, source",
+    "frob": "there is no command 'frob'; write one of: add, advise, ",
+    "evnts": "there is no command 'evnts'; did you mean 'events'?",
+    "config": "'tidegate config' needs a command: apply, diff, export, schema, show",
+    "config aply": "there is no command 'aply'; did you mean 'apply'?",
+    "add": "'tidegate add' needs a command: destination, route, source",
     "add source": "Missing argument 'NAME'.",
     "add source shop": "Missing argument 'KEY=VALUE...'.",
-    "add route r from=a to": "'to' is not KEY=VALUE, as in: tidegate add route sales from=payments to=crm",
+    "add route r from=a to": "'to' is not KEY=VALUE (example: tidegate add route sales from=payments to=crm",
     "add route r from=a from=b": "'from' is given twice",
-    "serve --port x": "Invalid value for '--port': 'x' is no port (0 to 65535)",
-    "serve --port 65536": "Invalid value for '--port': '65536' is no port (0 to 65535)",
+    "serve --port x": "Invalid value for '--port': 'x' is not a port (allowed: 0 to 65535)",
+    "serve --port 65536": "Invalid value for '--port': '65536' is not a port (allowed: 0 to 65535)",
     "serve --frob": "No such option '--frob'.",
-    "events --since yesterday": "'yesterday' is no time such as 2026-11-24T12:00:00Z, and no span such as 2h",
+    "events --since yesterday": "'yesterday' is not a time (examples: 2026-11-24T12:00:00Z, 2h)",
     "events --origin post": "'post' is not one of 'webhook', 'form', 'publish', 'poll', 'reconcile', 'pull'.",
     "events --limit 0": "0 is not in the range 1<=x<=500.",
-    "pull shop": "'shop' is not SOURCE/RESOURCE, such as shop/orders",
+    "pull shop": "'shop' is not SOURCE/RESOURCE (example: shop/orders)",
     "pull shop/orders -p x": "'x' is not NAME=VALUE",
-    "replay": "choose what to replay (--source, --destination, --since, ...), or say --all",
-    "replay dlv_1 --dry-run": "a single delivery takes no other choice",
-    "replay --all --source a": "--all stands alone",
+    "replay": "select what to replay (--source, --destination, --since, ...), or use --all",
+    "replay dlv_1 --dry-run": "a delivery ID cannot be combined with other options",
+    "replay --all --source a": "--all cannot be combined with other options",
     "replay --state lost": "'lost' is not one of 'delivered', 'pending', 'exhausted', 'canceled'.",
     "keys create robot": "Missing option '--scope'. Choose from: read, publish, pull, write, admin",
     "keys create robot --scope read --expires-in soon": "'soon' is not a duration (examples: 100ms, 5s, 5m, 2h, 1d)",
     "pull shop/orders --max-age new": "'new' is not a duration (examples: 100ms, 5s, 5m, 2h, 1d)",
     "keys create robot --scope all": "'all' is not one of 'read', 'publish', 'pull', 'write', 'admin'.",
-    "trigger app order.made -d {": "'{' is no JSON: ",
+    "trigger app order.made -d {": "'{' is not JSON: ",
     "trigger app order.made -d @none.json": "'none.json' cannot be read: no such file or directory",
 }
 
 
 @pytest.mark.parametrize("words", WRONG)
-def test_wrong_usage_is_told_on_one_line_with_the_help_to_call(tmp_path: Path, words: str) -> None:
+def test_wrong_usage_is_one_line_with_the_help_to_call(tmp_path: Path, words: str) -> None:
     error = tidegate(tmp_path, *words.split()).refused("usage", 2)
     assert WRONG[words] in error["what"]
     assert error["hint"].startswith("tidegate") and error["hint"].endswith(" --help")
 
 
 @pytest.mark.parametrize("words", ["listen", "listen 3000", "listen http://127.0.0.1:3000 --x"])
-def test_what_is_not_built_is_refused_by_name(tmp_path: Path, words: str) -> None:
+def test_a_command_that_is_not_built_is_rejected_by_name(tmp_path: Path, words: str) -> None:
     error = tidegate(tmp_path, *words.split()).refused("not_built", 2)
     assert f"'tidegate {' '.join(words.split()[:1])}" in error["what"]
     assert "is not available in this release" in error["what"]
@@ -126,21 +127,21 @@ def test_what_is_not_built_is_refused_by_name(tmp_path: Path, words: str) -> Non
 
 # -- which gateway ---------------------------------------------------------------------------------------
 
-SPOKEN = (
+CALLING = (
     "events", "tail", "explain evt_1", "replay --all", "trigger app t", "pull s/r", "poll s/r", "records s/r",
     "advise", "keys", "keys create a --scope read", "keys delete a", "keys login", "backup b.db", "config apply",
     "config export", "config show", "add source a publish={}",
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("words", SPOKEN)
-def test_without_a_gateway_a_verb_says_how_to_start_one(tmp_path: Path, words: str) -> None:
+@pytest.mark.parametrize("words", CALLING)
+def test_without_a_gateway_a_command_says_how_to_start_one(tmp_path: Path, words: str) -> None:
     error = tidegate(tmp_path, *words.split()).refused("gateway_unreachable", 1)
-    assert error["what"] == "no gateway serves tidegate-data: there is no tidegate-data/local.json"
-    assert error["hint"].startswith("tidegate serve --config tidegate.toml")
+    assert error["what"] == "no gateway runs on tidegate-data: there is no tidegate-data/local.json"
+    assert error["hint"].startswith("start it with: tidegate serve --config tidegate.toml")
 
 
-def test_doctor_says_what_can_be_said_without_a_gateway(tmp_path: Path) -> None:
+def test_doctor_without_a_gateway_shows_local_facts(tmp_path: Path) -> None:
     done = tidegate(tmp_path, "doctor", "--json")
     assert done.code == 1 and done.errors[0]["code"] == "gateway_unreachable"
     told = json.loads(done.out)
@@ -196,12 +197,12 @@ REFUSED: Mapping[str, tuple[str, str, str, str, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("verb", ["check gate.toml", "serve --port 0 --config gate.toml", "config diff gate.toml"])
+@pytest.mark.parametrize("command", ["check gate.toml", "serve --port 0 --config gate.toml", "config diff gate.toml"])
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_file_that_is_not_right_is_refused_at_its_line(tmp_path: Path, case: str, verb: str) -> None:
+def test_a_file_that_is_not_right_is_refused_at_its_line(tmp_path: Path, case: str, command: str) -> None:
     text, code, path, where, words = REFUSED[case]
     (tmp_path / "gate.toml").write_bytes(text.encode(errors="surrogateescape"))
-    done = tidegate(tmp_path, *verb.split())
+    done = tidegate(tmp_path, *command.split())
     error = done.refused(code, 2)
     assert (error["path"], error["where"]) == (path, where)
     assert words in error["what"]
@@ -238,7 +239,7 @@ def test_a_data_directory_that_cannot_be_used_is_refused_with_another_way(tmp_pa
 
 def test_init_writes_a_file_that_check_takes_and_never_over_another(tmp_path: Path) -> None:
     assert "next: tidegate serve --config tidegate.toml" in read(tidegate(tmp_path, "init"))
-    assert read(tidegate(tmp_path, "check")) == "tidegate.toml is right: 1 source, 0 destinations, 0 routes\n"
+    assert read(tidegate(tmp_path, "check")) == "tidegate.toml is valid: 1 source, 0 destinations, 0 routes\n"
     assert json.loads((tmp_path / "tidegate.schema.json").read_text())["properties"]["sources"]
     (tmp_path / "tidegate.toml").write_text("# mine\n")
     tidegate(tmp_path, "init").refused("exists", 1)
@@ -266,7 +267,7 @@ def test_the_schema_is_printed_and_written_the_same(tmp_path: Path) -> None:
     assert read(tidegate(tmp_path, "config", "schema", "--json")) == printed
     assert tidegate(tmp_path, "config", "schema", "--output", "s.json", "--json").json == {"files": ["s.json"]}
     error = tidegate(tmp_path, "config", "schema", "--output", "none/s.json").refused("io_failed", 1)
-    assert error["what"] == "the system refused: none/s.json: no such file or directory"
+    assert error["what"] == "cannot read or write: none/s.json: no such file or directory"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
@@ -274,7 +275,7 @@ def test_output_that_cannot_be_written_is_an_error_and_not_a_traceback(tmp_path:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run([*COMMAND, "config", "schema"], stdout=full, stderr=subprocess.PIPE, check=False)
     told = Done(done.returncode, "", done.stderr.decode())
-    assert told.refused("io_failed", 1)["what"] == "the system refused: no space left on device"
+    assert told.refused("io_failed", 1)["what"] == "cannot read or write: no space left on device"
 
 
 @pytest.mark.parametrize(

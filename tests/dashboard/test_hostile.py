@@ -13,10 +13,10 @@ from urllib.parse import quote
 import pytest
 
 from support.browser import chromium, no_wider_than_its_window, watched
+from support.busy_gateway import aside
 from support.farside import FarSide, answer
 from support.gateway import Served, served
 from support.running import until
-from support.scene import aside
 from support.weight import MOST_BYTES, weight
 from tidegate.api import sessions
 from tidegate.dashboard import formatting as words

@@ -16,9 +16,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from support.browser import chromium, no_wider_than_its_window, picture, watched
+from support.busy_gateway import Aside, Scene, aside, fill, scene
 from support.farside import OK, answer
 from support.gateway import Served, served
-from support.scene import Aside, Scene, aside, fill, scene
 
 WIDE, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
 ROOMS = ("/", "/events", "/destinations", "/sources", "/api-or-webhook")
@@ -191,7 +191,7 @@ def _tests(page: Page, one: Scene) -> None:
     before = len(one.far["crm"].requests)
     page.goto(one.url + "/destinations/crm")
     page.click("text=Send test")
-    assert "answered with success" in page.inner_text("[data-toast]")
+    assert "was delivered" in page.inner_text("[data-toast]")
     assert len(one.far["crm"].requests) == before + 1 and "webhook-signature" in one.far["crm"].requests[-1].headers
     page.goto(one.url + "/destinations/newsletter")
     page.click("text=Send test")
@@ -216,14 +216,14 @@ def _replays_dead_letters(page: Page, one: Scene) -> None:
 def _retries_cancels_and_replays_one_event(page: Page, one: Scene, ids: dict[str, str]) -> None:
     page.goto(f"{one.url}/events/{ids['charge']}")
     mail = page.locator("section.dlv", has=page.locator("a[href='/destinations/mail']"))
-    assert mail.locator("svg.chart").count() == 1 and "waits for a retry" in mail.inner_text()
+    assert mail.locator("svg.chart").count() == 1 and "retrying" in mail.inner_text()
     one.far["mail"].script = answer(OK)
     mail.locator("text=Retry now").click()
-    assert "tried again" in page.inner_text("[data-toast]")
+    assert "being retried" in page.inner_text("[data-toast]")
     sent = [r for r in soon(lambda: one.far["mail"].requests) if r.headers["webhook-id"] == ids["charge"]]
     soon(lambda: any(r.headers["tidegate-attempt"] == "2" for r in one.far["mail"].requests), 20)
     assert {r.headers["webhook-id"] for r in sent} == {ids["charge"]}
-    soon(lambda: "Accepted after 2" in mail.inner_text())
+    soon(lambda: "Delivered after 2" in mail.inner_text())
     page.goto(f"{one.url}/events/{ids['deal']}")
     page.goto(f"{one.url}/destinations/tax-office")
     page.click("[data-list] a.open")

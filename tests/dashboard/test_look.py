@@ -9,17 +9,18 @@ from itertools import pairwise
 import pytest
 from starlette.requests import Request
 
-from support import harbour
+from support import sample_pages
 from support.weight import MOST_BYTES, named, weight
 from tidegate.cli import COMMANDS
+from tidegate.core.figures import DelayFigures, ResourceFigures
 from tidegate.dashboard.assets import Assets
 from tidegate.dashboard.pages import compare
 from tidegate.dashboard.render import _FOLDER as FOLDER
-from tidegate.dashboard.render import Pages
+from tidegate.dashboard.render import Templates
 
 ASSETS = Assets()
 CSS = ASSETS._files["tide.css"].decode()
-PAGES = harbour.pages()
+PAGES = sample_pages.pages()
 TEXTS = ("ink", "ink2", "ink3", "pull", "push", "ok", "wait", "fail", "off")
 SURFACES = ("bg", "surface", "sunken")
 TINTED = ("pull", "push", "ok", "wait", "fail", "off")
@@ -82,7 +83,8 @@ def page(name: str, **cookies: str) -> str:
     template, section, context = PAGES[name]
     cookie = "; ".join(f"{key}={value}" for key, value in cookies.items()).encode()
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": [(b"cookie", cookie)]}
-    return Pages(ASSETS, lambda: harbour.NOW).page(Request(scope), template, section=section, **context).body.decode()
+    templates = Templates(ASSETS, lambda: sample_pages.NOW)
+    return templates.response(Request(scope), template, section=section, **context).body.decode()
 
 
 @pytest.mark.parametrize("name", sorted(PAGES))
@@ -137,25 +139,27 @@ def test_the_theme_that_was_chosen_stands_in_the_page_so_that_nothing_flashes() 
 @pytest.mark.parametrize("template", sorted(path.name for path in FOLDER.glob("*.html")))
 def test_a_command_that_a_page_names_is_one_of_the_command_line(template: str) -> None:
     named = re.findall(r"tidegate ([a-z]+)((?: [^\s\"<{]+)*)", (FOLDER / template).read_text())
-    for verb, rest in named:
-        assert verb in COMMANDS, (template, verb)
-        assert verb != "add" or (rest.split()[0] in ("source", "destination", "route") and "--" not in rest), rest
+    for command, rest in named:
+        assert command in COMMANDS, (template, command)
+        assert command != "add" or (rest.split()[0] in ("source", "destination", "route") and "--" not in rest), rest
 
 
-def test_the_costs_of_a_resource_are_told_by_way_and_say_what_heals_a_lost_webhook() -> None:
-    counted = {
-        "requests": 7,
-        "changes": 2,
-        "by_origin": {"webhook": 1, "reconcile": 1},
-        "webhooks": 1,
-        "pulls": 4,
-        "pull_hits": 3,
-        "empty_share": 0.86,
-        "staleness_by_origin": {"reconcile": {"p50_seconds": 9.0}},
-    }
-    lonely = compare.view("payments/charges", counted, {"advice": "not_polled"})
-    assert "set reconcile" in lonely["reason"] and [way["p50"] for way in lonely["ways"]] == [9.0, None]
-    assert lonely["words"].startswith("Asked on demand 4\u202ftimes, 3 of them answered from the cache. Asked 7")
-    healed = compare.view("payments/charges", {**counted, "reconcile_every_seconds": 10.0}, {"advice": "not_polled"})
-    assert healed["reason"] == "Reconciling found 1\u202fchange that no webhook told."
-    assert lonely["verdict"] == healed["verdict"] == "told by webhook"
+def test_the_page_says_whether_lost_webhooks_are_found() -> None:
+    figures = ResourceFigures(
+        requests=7,
+        changes=2,
+        by_origin={"webhook": 1, "reconcile": 1},
+        webhooks=1,
+        pulls=4,
+        pull_hits=3,
+        empty_share=0.86,
+        staleness_by_origin={"reconcile": DelayFigures(p50_seconds=9.0)},
+    )
+    advised = sample_pages.advice("not_polled")
+    alone = compare.view("payments/charges", figures, advised)
+    assert "Set reconcile" in alone.reason and [way.p50 for way in alone.ways] == [9.0, None]
+    assert alone.summary.startswith("Pulled on demand 4\u202ftimes, 3 of them served from the cache. 7\u202frequests")
+    figures.reconcile_every_seconds = 10.0
+    reconciled = compare.view("payments/charges", figures, advised)
+    assert reconciled.reason == "Reconciliation found 1\u202fchange that no webhook reported."
+    assert alone.label == reconciled.label == "webhooks only"

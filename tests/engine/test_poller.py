@@ -53,8 +53,8 @@ def test_a_poll_that_finds_the_same_makes_nothing(tmp_path: Path) -> None:
             assert (report.created, report.updated) == (0, 0)
         assert len(await one.changes()) == 3
         figures = one.engine.statistics()["shop/orders"]
-        assert figures["changes"] == 3
-        assert figures["empty_polls"] >= 3
+        assert figures.changes == 3
+        assert figures.empty_polls >= 3
 
     run(tmp_path, work)
 
@@ -208,7 +208,7 @@ def test_an_unchanged_list_costs_a_304_and_is_counted(tmp_path: Path) -> None:
         one.shop.put("1", amount=2)
         report = await one.poll()
         assert (report.not_modified, report.updated) == (False, 1)
-        assert one.engine.statistics()["shop/orders"]["not_modified"] >= 1
+        assert one.engine.statistics()["shop/orders"].not_modified >= 1
 
     run(tmp_path, work, validators=True)
 
@@ -263,8 +263,8 @@ def test_an_item_without_a_key_is_skipped_and_told(tmp_path: Path) -> None:
         report = await one.poll()
         assert (report.created, report.error) == (1, "")
         figures = one.engine.statistics()["shop/orders"]
-        assert figures["unreadable"] == 1
-        assert "key" in figures["last_error"]
+        assert figures.unreadable == 1
+        assert "key" in figures.last_error
 
     run(tmp_path, work)
 
@@ -334,8 +334,8 @@ def test_a_scan_that_would_delete_too_many_deletes_nothing_and_says_so(tmp_path:
         report = await one.poll()
         assert report.deleted == 0
         figures = one.engine.statistics()["shop/orders"]
-        assert figures["scans_stopped_by_ratio"] == 1
-        assert "max_ratio" in figures["last_error"]
+        assert figures.scans_stopped_by_ratio == 1
+        assert "max_ratio" in figures.last_error
         assert len(await one.records()) == 4
 
     run(tmp_path, work, **SCAN)

@@ -53,7 +53,7 @@ def test_a_pull_that_shows_a_newer_item_is_a_change_and_the_poll_does_not_tell_i
         assert (change["kind"], change["key"], change["origin"], change["number"]) == ("updated", "1", "pull", 2)
         assert change["before"]["amount"] == 1 and change["data"]["amount"] == 2
         assert await told(one) == [("updated", "1", "pull")]
-        assert one.engine.statistics()["shop/orders"]["by_origin"] == {"pull": 1}
+        assert one.engine.statistics()["shop/orders"].by_origin == {"pull": 1}
 
     run(tmp_path, work, versions=versions)
 

@@ -61,7 +61,7 @@ def test_a_lost_webhook_of_an_update_heals(tmp_path: Path) -> None:
         assert await one.kinds() == [("created", "1", "webhook"), ("updated", "1", "reconcile")]
         healed = (await one.changes())[-1]
         assert (healed["before"]["amount"], healed["data"]["amount"], healed["number"]) == (1, 2, 2)
-        assert one.engine.statistics()["shop/orders"]["by_origin"] == {"webhook": 1, "reconcile": 1}
+        assert one.engine.statistics()["shop/orders"].by_origin == {"webhook": 1, "reconcile": 1}
 
     run(tmp_path, work)
 
@@ -184,10 +184,10 @@ def test_equal_versions_with_other_content_are_settled_by_asking(tmp_path: Path)
         assert (await one.records())["1"]["amount"] == 2
         assert one.shop.asked[-1] == "/orders/1"
         before = one.engine.statistics()["shop/orders"]
-        assert before["changes"] == 2 and before["empty_polls"] == before["polls"] - 1, "in doubt is not nothing"
+        assert before.changes == 2 and before.empty_polls == before.polls - 1, "in doubt is not nothing"
         await one.poll()
         after = one.engine.statistics()["shop/orders"]
-        assert after["empty_polls"] == before["empty_polls"] + 1
+        assert after.empty_polls == before.empty_polls + 1
 
     run(tmp_path, work)
 
@@ -272,7 +272,7 @@ def test_an_unreadable_webhook_is_counted_and_stops_nothing(tmp_path: Path) -> N
         await one.webhook([[[]]])
         await told(one, one.shop.put("1"))
         assert set(await one.records()) == {"1"}
-        assert one.engine.statistics()["shop/orders"]["unreadable"] == 2
+        assert one.engine.statistics()["shop/orders"].unreadable == 2
 
     run(tmp_path, work)
 
@@ -294,14 +294,14 @@ def test_statistics_tell_requests_changes_and_seconds_late(tmp_path: Path) -> No
         await one.poll()
         await one.poll()
         figures = one.engine.statistics()["shop/orders"]
-        assert figures["changes"] == 2
-        assert figures["requests"] >= 3
-        assert figures["requests_per_change"] == figures["requests"] / 2
-        assert 0 < figures["empty_share"] < 1
-        assert figures["next_poll_at"].endswith("Z")
+        assert figures.changes == 2
+        assert figures.requests >= 3
+        assert figures.requests_per_change == figures.requests / 2
+        assert 0 < figures.empty_share < 1
+        assert figures.next_poll_at.endswith("Z")
         again = await one.store.records.state("shop", "orders")
         await one.restart()
-        await until(lambda: one.engine.statistics()["shop/orders"].get("changes") == 2)
+        await until(lambda: one.engine.statistics()["shop/orders"].changes == 2)
         assert again.statistics != b"{}"
 
     run(tmp_path, work)

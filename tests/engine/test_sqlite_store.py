@@ -40,7 +40,7 @@ def test_a_newer_schema_is_refused_and_left_untouched(tmp_path):
 def test_the_writer_runs_in_wal_with_synchronous_full(tmp_path):
     async def work(store):
         facts = await store.facts()
-        assert facts["synchronous"] == 2
+        assert facts.synchronous == 2
 
     with_store(open_sqlite, tmp_path, work)
 

@@ -313,21 +313,23 @@ def test_doctor_tells_of_the_nodes_and_of_what_to_change_at_the_server(own_serve
 
             await until(even, 20)
             told = await b.api.get("/doctor")
-            assert told["ready"] == "yes" and told["troubles"] == [], told
+            assert told["ready"] == "yes" and told["findings"] == [], told
             assert told["nodes"][0]["id"] == told["store"]["node"] and told["store"]["sessions"] == "direct"
             assert {"fsync", "full_page_writes", "synchronous_commit", "max_connections"} <= told["store"].keys()
             await _alter(own_server, "full_page_writes", "off")
 
             async def seen() -> bool:
-                return [one["name"] for one in (await a.api.get("/doctor"))["troubles"]] == ["full_page_writes"]
+                return [one["subject"] for one in (await a.api.get("/doctor"))["findings"]] == [
+                    "store:full_page_writes"
+                ]
 
             await until(seen)
             await _alter(own_server, "full_page_writes", "on")
             metrics = (await a.api("GET", "/metrics")).body.decode()
             assert "tidegate_nodes 2.0" in metrics and "tidegate_node_partitions 32.0" in metrics
             await asyncio.to_thread(own_server.stop, "fast")
-            (one,) = (await a.api.get("/doctor"))["troubles"]
-            assert (one["kind"], one["word"]) == ("store", "not answering")
+            (one,) = (await a.api.get("/doctor"))["findings"]
+            assert (one["code"], one["title"]) == ("store_unreachable", "not answering")
             own_server.start()
 
             async def back() -> bool:

@@ -313,10 +313,10 @@ def test_over_its_size_the_oldest_go_until_it_fits_and_the_file_stops_growing(ho
                         if not await gateway.maintenance.run_once():
                             break
                     facts = await gateway.store.facts()
-                    assert facts["used_bytes"] <= limit
+                    assert facts.used_bytes <= limit
                     if round_ > 2:  # and no more went than had to: a tenth at a time
-                        assert (facts["page_count"] - facts["free_pages"]) * facts["page_bytes"] > limit * 0.75
-                        free.append(facts["free_pages"] * facts["page_bytes"])
+                        assert (facts.page_count - facts.free_pages) * facts.page_bytes > limit * 0.75
+                        free.append(facts.free_pages * facts.page_bytes)
                     sizes.append(sum(file.stat().st_size for file in home.data.glob("tidegate.db")))
                     assert (await gateway.store.log.oldest())[0] <= last  # the newest stay
                 found = await counters(gateway)

@@ -71,4 +71,4 @@ def tries(far: FarSide, destination: str) -> list[str]:
 
 async def clock_of(node) -> str:
     told = await call(node.url, "/api/v1/doctor", node.key)
-    return next((one["word"] for one in told["troubles"] if one["name"] == "clock"), "right")
+    return next((one["title"] for one in told["findings"] if one["subject"] == "store:clock"), "right")

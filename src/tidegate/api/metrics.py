@@ -90,10 +90,10 @@ def _samples(context: Context, snapshot: Stats, nodes: int) -> Iterator[Sample]:
         yield "tidegate_destination_circuit_open", (live.name,), health.circuit != "closed"
         yield "tidegate_destination_paused", (live.name,), live.paused_at_us is not None
     for name, costs in snapshot.resources.items():
-        yield "tidegate_resource_requests", (name,), costs.get("requests") or 0
-        yield "tidegate_resource_changes", (name,), costs.get("changes") or 0
-        if costs.get("staleness_p99_seconds") is not None:
-            yield "tidegate_resource_staleness_p99_seconds", (name,), costs["staleness_p99_seconds"]
+        yield "tidegate_resource_requests", (name,), costs.requests
+        yield "tidegate_resource_changes", (name,), costs.changes
+        if costs.staleness_p99_seconds is not None:
+            yield "tidegate_resource_staleness_p99_seconds", (name,), costs.staleness_p99_seconds
     yield "tidegate_log_offset", (), snapshot.at_offset
     yield "tidegate_log_waiting", (), gateway.store.log.waiting
     yield "tidegate_nodes", (), nodes

@@ -11,7 +11,7 @@ import msgspec
 
 from tidegate.api.calls import Answer, Call, Chunks
 from tidegate.core import ids
-from tidegate.query import advice, deliveries, events, explain, feeds, records, replays, stats
+from tidegate.query import advice, deliveries, doctor, events, explain, feeds, records, replays, stats
 from tidegate.query.events import EventFilter, instant
 from tidegate.query.schemas import (
     AdviceSchema,
@@ -48,7 +48,7 @@ def _filter(query: dict[str, Any]) -> EventFilter:
 
 
 async def list_events(call: Call) -> Page[EventSchema]:
-    return await events.page(
+    return await events.list_events(
         call.gateway,
         _filter(call.query),
         limit=call.query["limit"],
@@ -59,13 +59,13 @@ async def list_events(call: Call) -> Page[EventSchema]:
 
 
 async def one_event(call: Call) -> EventSchema:
-    event = await events.one(call.gateway, call.path["id"], call.allowed)
-    return events.form(call.gateway.store.log.instance, event, headers=True)
+    event = await events.event_by_id(call.gateway, call.path["id"], call.allowed)
+    return events.schema_of(call.gateway.store.log.instance, event, headers=True)
 
 
 async def raw_event(call: Call) -> Answer:
     """The bytes as they came. Only JSON keeps its content type: anything else could be a page that runs here."""
-    event = await events.one(call.gateway, call.path["id"], call.allowed)
+    event = await events.event_by_id(call.gateway, call.path["id"], call.allowed)
     kind = media_type(event.content_type)
     is_json = kind == "application/json" or (kind.endswith("+json") and kind.isascii() and kind.isprintable())
     name = f"{ids.event_id(call.gateway.store.log.instance, event.offset)}.{'json' if is_json else 'bin'}"
@@ -114,7 +114,7 @@ async def delete_feed(call: Call) -> None:
 
 
 async def list_records(call: Call) -> Page[RecordSchema]:
-    return await records.page(
+    return await records.list_records(
         call.gateway,
         call.path["source"],
         call.path["resource"],
@@ -127,7 +127,7 @@ async def list_records(call: Call) -> Page[RecordSchema]:
 
 
 async def one_record(call: Call) -> RecordSchema:
-    return await records.one(
+    return await records.record_by_key(
         call.gateway,
         call.path["source"],
         call.path["resource"],
@@ -138,7 +138,7 @@ async def one_record(call: Call) -> RecordSchema:
 
 
 async def list_deliveries(call: Call) -> Page[DeliverySchema]:
-    return await deliveries.page(
+    return await deliveries.list_deliveries(
         call.gateway,
         event=call.query.get("event"),
         destination=call.query.get("destination"),
@@ -150,7 +150,7 @@ async def list_deliveries(call: Call) -> Page[DeliverySchema]:
 
 
 async def one_delivery(call: Call) -> DeliverySchema:
-    return await deliveries.one(call.gateway, call.path["id"], call.allowed)
+    return await deliveries.delivery_by_id(call.gateway, call.path["id"], call.allowed)
 
 
 async def explain_one(call: Call) -> Explanation:
@@ -158,11 +158,11 @@ async def explain_one(call: Call) -> Explanation:
 
 
 async def list_replays(call: Call) -> Page[ReplaySchema]:
-    return call.page(await replays.all_replays(call.gateway), lambda one: one.id)
+    return call.page(await replays.list_replays(call.gateway), lambda one: one.id)
 
 
 async def one_replay(call: Call) -> ReplaySchema:
-    return await replays.one(call.gateway, call.path["id"])
+    return await replays.replay_by_id(call.gateway, call.path["id"])
 
 
 async def read_stats(call: Call) -> Stats:
@@ -171,6 +171,10 @@ async def read_stats(call: Call) -> Stats:
 
 async def read_advice(call: Call) -> Page[AdviceSchema]:
     return call.page(await advice.all_resources(call.gateway), lambda one: one.resource)
+
+
+async def read_doctor(call: Call) -> doctor.Doctor:
+    return await doctor.examine(call.gateway)
 
 
 async def list_rejections(call: Call) -> Page[RejectionSchema]:

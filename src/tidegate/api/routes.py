@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tidegate.api import doctor, items
+from tidegate.api import items
 from tidegate.api import reads as asking
 from tidegate.api import writes as operating
 from tidegate.api.endpoint import Entry, Handler
@@ -18,6 +18,7 @@ from tidegate.core.spec import Route
 from tidegate.kinds import AnyDestination
 from tidegate.pull import PollReport
 from tidegate.query.deliveries import STATES
+from tidegate.query.doctor import Doctor
 from tidegate.query.events import ORIGINS
 from tidegate.query.schemas import (
     AdviceSchema,
@@ -259,8 +260,8 @@ _OPERATION: tuple[Entry, ...] = (
         response=operating.BackupDone, summary="A consistent copy of the store, on the gateway's machine",
     ),
     Entry(
-        method="GET", path="/doctor", scope="admin", handler=doctor.doctor, response=Thing,
-        summary="What the gateway knows of its own health",
+        method="GET", path="/doctor", scope="admin", handler=asking.read_doctor, response=Doctor,
+        summary="The findings, the nodes, and the facts of the gateway and its store",
     ),
 )  # fmt: skip
 

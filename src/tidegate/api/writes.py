@@ -184,13 +184,13 @@ async def poll(call: Call) -> PollReport:
 async def retry(call: Call) -> DeliverySchema:
     view = await deliveries.view_of(call.gateway, call.path["id"], call.allowed)
     await call.gateway.deliver.retry(view.offset, view.destination)
-    return await deliveries.one(call.gateway, call.path["id"], call.allowed)
+    return await deliveries.delivery_by_id(call.gateway, call.path["id"], call.allowed)
 
 
 async def cancel(call: Call) -> DeliverySchema:
     view = await deliveries.view_of(call.gateway, call.path["id"], call.allowed)
     await call.gateway.deliver.cancel(view.offset, view.destination)
-    return await deliveries.one(call.gateway, call.path["id"], call.allowed)
+    return await deliveries.delivery_by_id(call.gateway, call.path["id"], call.allowed)
 
 
 async def create_replay(call: Call) -> Answer:
@@ -208,7 +208,7 @@ async def create_replay(call: Call) -> Answer:
             dry_run=asked.dry_run,
         )
     )
-    return Answer(status=200 if asked.dry_run else 202, body=replays.form(replay))
+    return Answer(status=200 if asked.dry_run else 202, body=replays.schema_of(replay))
 
 
 # -- keys ------------------------------------------------------------------------------------------------

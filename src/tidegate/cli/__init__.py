@@ -1,8 +1,8 @@
-"""The command line: `tidegate VERB`. This file holds the table of verbs and what is the same for all of them.
+"""The command line: `tidegate COMMAND`. This file has the table of commands and what all of them share.
 
-Owns exit codes (0 done, 2 wrong usage or configuration, 1 any other failure) and how an error is printed. Every
-verb on a gateway is a call of its API. A verb's module is imported only when that verb runs, so that
-`tidegate --help` stays quick. Nothing here keeps state; Ctrl-C ends any verb quietly.
+Owns exit codes (0 success, 2 wrong usage or configuration, 1 any other failure) and how an error is printed. Every
+command on a gateway is a call of its API. A command's module is imported only when the command runs, so
+`tidegate --help` stays fast. Nothing here keeps state; Ctrl-C ends any command without a traceback.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ import click
 
 from tidegate import __version__
 
-# verb -> (module below this package, what `--help` says)
+# command -> (module in this package, its line in `--help`)
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("serve", "Start the sample company and open its story"),
+    "demo": ("serve", "Start the sample company with a guided tour"),
     "init": ("check", "Write a commented tidegate.toml and its schema"),
     "serve": ("serve", "Run the gateway"),
-    "check": ("check", "Judge a configuration file and name everything that is wrong"),
+    "check": ("check", "Check a configuration file and list all problems"),
     "config": ("config", "Compare, apply, export and show the configuration"),
     "add": ("add", "Add a source, a destination or a route to a running gateway"),
-    "events": ("events", "List what came in, newest first"),
-    "tail": ("events", "Follow what comes in"),
-    "explain": ("explain", "Say where one event went, and why"),
-    "replay": ("replay", "Make deliveries again from the log"),
-    "pause": ("destination", "Send nothing to a destination until it is resumed"),
-    "resume": ("destination", "Send to a destination again"),
-    "test": ("destination", "Send one signed test event to a destination"),
+    "events": ("events", "List events, newest first"),
+    "tail": ("events", "Follow new events"),
+    "explain": ("explain", "Show where an event went and why"),
+    "replay": ("replay", "Deliver events from the log again"),
+    "pause": ("destination", "Pause a destination"),
+    "resume": ("destination", "Resume a paused destination"),
+    "test": ("destination", "Send a signed test event to a destination"),
     "trigger": ("replay", "Publish a test event"),
     "listen": ("not_built", "Forward events to a local port (not built yet)"),
-    "pull": ("pull", "Ask a source now, through the cache"),
-    "poll": ("pull", "Run one poll of a resource now"),
-    "records": ("pull", "Show the latest known records of a resource"),
-    "advise": ("pull", "Say what each resource costs, and whether to pull or to push"),
+    "pull": ("pull", "Get data from a source now, through the cache"),
+    "poll": ("pull", "Poll a resource now"),
+    "records": ("pull", "Show the stored records of a resource"),
+    "advise": ("pull", "Show what each resource costs, and whether to poll it or use webhooks"),
     "keys": ("admin", "Create, list and delete API keys"),
     "backup": ("admin", "Write a consistent copy of the running store"),
-    "doctor": ("admin", "Look at the gateway's health"),
+    "doctor": ("admin", "Show the gateway's health and what needs attention"),
     "db": ("db", "Move the store to PostgreSQL"),
 }
 
 
 class Group(click.Group):
-    """A verb with verbs of its own: says what there is when the name is not known, or none is given."""
+    """A command with subcommands: lists them when the name is unknown or missing."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -56,17 +56,17 @@ class Group(click.Group):
         if args and args[0] not in names and not args[0].startswith("-"):
             from tidegate.config.problems import nearest
 
-            raise click.UsageError(f"there is no verb {args[0][:60]!r}; {nearest(args[0], names, 'verb')}", ctx)
+            raise click.UsageError(f"there is no command {args[0][:60]!r}; {nearest(args[0], names, 'command')}", ctx)
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args and self.no_args_is_help and not ctx.resilient_parsing:
             names = ", ".join(self.list_commands(ctx))
-            raise click.UsageError(f"'{ctx.command_path}' needs a verb: {names}", ctx)
+            raise click.UsageError(f"'{ctx.command_path}' needs a command: {names}", ctx)
         return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        return ["[OPTIONS]", "VERB ..."]
+        return ["[OPTIONS]", "COMMAND ..."]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
@@ -76,7 +76,7 @@ class Group(click.Group):
 
 
 class Commands(Group):
-    """The group of all verbs, whose modules are imported when they run."""
+    """The group of all commands, whose modules are imported when they run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -101,7 +101,7 @@ class Commands(Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except BrokenPipeError:  # the reader of a pipe has seen enough; click would call it a failure
+        except BrokenPipeError:  # the reader of a pipe ended; click would treat it as a failure
             _forget_stdout()
             ctx.exit(0)
 
@@ -112,13 +112,13 @@ class Commands(Group):
 def _run(group: Commands, args: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if args is None else args)
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by whoever started us; its number must not become a socket's
+        if getattr(sys, name) is None:  # closed by the parent process; its number must not be reused for a socket
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     try:
         code = click.Group.main(group, words, prog_name="tidegate", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
-    except BrokenPipeError:  # as above, of what was still to be written
+    except BrokenPipeError:  # as above, while flushing
         _forget_stdout()
         return 0
     except (click.Abort, KeyboardInterrupt):
@@ -126,17 +126,17 @@ def _run(group: Commands, args: Sequence[str] | None) -> int:
     except Exception as error:
         if "--debug" in words or os.environ.get("TIDEGATE_DEBUG"):
             raise
-        return _told(error)
+        return _report(error)
 
 
-def _told(error: Exception) -> int:
-    """Print what went wrong in the one form that errors have; gives the exit code."""
+def _report(error: Exception) -> int:
+    """Print the error; returns the exit code."""
     from tidegate.cli.output import print_error
     from tidegate.core.errors import TidegateError
 
     if isinstance(error, click.ClickException):
         path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx is not None else "tidegate"
-        # Some messages of click are a list, one choice a line.
+        # Some messages of click are lists with one choice a line.
         message = " ".join(error.format_message().split())
         return print_error(TidegateError(message, code="usage", hint=f"{path} --help"))
     if isinstance(error, TidegateError):
@@ -145,14 +145,14 @@ def _told(error: Exception) -> int:
         _forget_stdout()
         name = f": {error.filename}" if error.filename else ""
         reason = (error.strerror or type(error).__name__).lower()
-        hint = "look at the file and the disk, then do it again"
-        return print_error(TidegateError(f"the system refused{name}: {reason}", code="io_failed", hint=hint))
-    hint = "the same with --debug shows where; please report it"
-    return print_error(TidegateError(f"a fault of tidegate's own: {type(error).__name__}: {error}", hint=hint))
+        hint = "check the file and the disk, then run the command again"
+        return print_error(TidegateError(f"cannot read or write{name}: {reason}", code="io_failed", hint=hint))
+    hint = "run the command with --debug for a traceback, and please report it"
+    return print_error(TidegateError(f"internal error: {type(error).__name__}: {error}", hint=hint))
 
 
 def _forget_stdout() -> None:
-    """Python flushes stdout once more at exit, and would complain about what was told already."""
+    """Python flushes stdout again at exit, which would print a second error."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.close(nowhere)
@@ -160,12 +160,12 @@ def _forget_stdout() -> None:
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="tidegate", message="%(prog)s %(version)s")
-@click.option("--debug", is_flag=True, help="Show where in the program an error came from.")
+@click.option("--debug", is_flag=True, help="Show a traceback for errors.")
 def cli(debug: bool) -> None:
-    """One gateway for webhooks and APIs: receive, deliver, ask, answer.
+    """One gateway for webhooks and APIs: receive, deliver, pull and query.
 
-    Verbs speak with the gateway at TIDEGATE_URL with TIDEGATE_KEY, else with the one that serves ./tidegate-data
-    (another directory: --data or TIDEGATE_DATA).
+    Commands call the gateway at TIDEGATE_URL with TIDEGATE_KEY, or the local gateway whose data directory is
+    ./tidegate-data (set another with --data or TIDEGATE_DATA).
     """
 
 

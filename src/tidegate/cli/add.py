@@ -1,4 +1,4 @@
-"""`tidegate add`: define a source, a destination or a route through the API, key by key as in the file."""
+"""`tidegate add`: create a source, a destination or a route through the API, with the keys of the file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from tidegate.cli import Group
 from tidegate.cli.client import ApiError, find_gateway, segment
-from tidegate.cli.options import F, gateway_verb
+from tidegate.cli.options import F, gateway_command
 from tidegate.core.errors import Conflict
 
 _EXAMPLES = {
@@ -24,15 +24,15 @@ _EXAMPLES = {
 def add() -> None:
     """Add a source, a destination or a route to a running gateway.
 
-    Keys are those of tidegate.toml, dotted where they are nested; a value is a text, or TOML when it reads as a list,
-    a table, a number or true and false.
+    Keys are those of tidegate.toml, with dots where they are nested. A value is text, or TOML if it is a list, a table,
+    a number, true or false.
     """
 
 
 def _adder(function: F) -> F:
     for option in (
-        gateway_verb,
-        click.option("--replace", is_flag=True, help="Replace one of this name."),
+        gateway_command,
+        click.option("--replace", is_flag=True, help="Replace an existing item of this name."),
         click.argument("pairs", metavar="KEY=VALUE...", nargs=-1, required=True),
         click.argument("name"),
     ):
@@ -75,28 +75,28 @@ def _put(kind: str, name: str, pairs: tuple[str, ...], replace: bool, data: Path
                 raise
         else:
             raise Conflict(
-                f"the {kind} {name!r} exists already", hint=f"tidegate add {kind} {name} ... --replace", code="exists"
+                f"{kind} {name!r} already exists", hint=f"tidegate add {kind} {name} ... --replace", code="exists"
             )
     answer = client.put(path, item)
     if as_json:
         print_json(answer)
     else:
-        print(f"{kind} {name} is in force; put it into a file with: tidegate config export")
+        print(f"{kind} {name} is active; to move it to a file, run: tidegate config export")
 
 
 def tree_of_pairs(kind: str, pairs: tuple[str, ...]) -> dict[str, Any]:
-    """`("url=https://x", "auth.type=bearer")` as a tree. UsageError for what is no pair, and for a key given twice."""
+    """`("url=https://x", "auth.type=bearer")` as a tree. UsageError for a bad pair or a repeated key."""
     tree: dict[str, Any] = {}
     for pair in pairs:
         dotted, equals, text = pair.partition("=")
         if not equals or not all(dotted.split(".")):
-            raise click.UsageError(f"{pair!r} is not KEY=VALUE, as in: {_EXAMPLES[kind]}")
+            raise click.UsageError(f"{pair!r} is not KEY=VALUE (example: {_EXAMPLES[kind]})")
         *parents, last = dotted.split(".")
         node: Any = tree
         for part in parents:
             node = node.setdefault(part, {})
             if not isinstance(node, dict):
-                raise click.UsageError(f"'{part}' in {pair!r} is no table")
+                raise click.UsageError(f"'{part}' in {pair!r} is not a table")
         if last in node:
             raise click.UsageError(f"'{dotted}' is given twice")
         node[last] = _value(text)
@@ -104,7 +104,7 @@ def tree_of_pairs(kind: str, pairs: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    """A list, a table, a number or true and false as TOML; everything else is a text."""
+    """A list, a table, a number, true or false as TOML; everything else is text."""
     if text[:1] in '[{"' or text in ("true", "false") or text.lstrip("-").replace(".", "", 1).isdigit():
         try:
             return tomllib.loads(f"value = {text}")["value"]

@@ -1,26 +1,28 @@
-"""`tidegate keys`, `backup` and `doctor`: the operator's verbs."""
+"""`tidegate keys`, `backup` and `doctor`: commands for operators."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tidegate.cli import Group
 from tidegate.cli.client import LONG_SECONDS, NoGateway, find_gateway, segment
-from tidegate.cli.options import Span, gateway_verb
+from tidegate.cli.options import Span, gateway_command
 
-_SIGNS = {"failing": "exhausted", "dead_letters": "exhausted", "paused": "paused", "waiting": "pending"}
+if TYPE_CHECKING:
+    from tidegate.core.findings import Finding
+
 SCOPES = ("read", "ack", "publish", "pull", "write", "admin")
 
 
 @click.group(cls=Group, invoke_without_command=True)
-@gateway_verb
+@gateway_command
 @click.pass_context
 def keys(context: click.Context, data: Path, as_json: bool) -> None:
-    """Create, list and delete API keys. Without a verb: list them."""
+    """Create, list and delete API keys. Without a subcommand, lists them."""
     if context.invoked_subcommand is None:
         _list(data, as_json)
     else:
@@ -28,21 +30,21 @@ def keys(context: click.Context, data: Path, as_json: bool) -> None:
 
 
 @keys.command("list")
-@gateway_verb
+@gateway_command
 def list_(data: Path, as_json: bool) -> None:
-    """List the keys; their text is never shown again."""
+    """List the keys, without their secret text."""
     _list(data, as_json)
 
 
 def _list(data: Path, as_json: bool) -> None:
     from tidegate.cli.output import local_time, print_json, table
 
-    answer = find_gateway(data).page("/keys")
+    answer = find_gateway(data).get_page("/keys")
     if as_json:
         print_json(answer)
         return
     if not answer["data"]:
-        print("no keys yet; make one with: tidegate keys create NAME --scope read")
+        print("no keys yet; create one with: tidegate keys create NAME --scope read")
         return
     table(
         ("id", "name", "scopes", "sources", "created", "expires"),
@@ -62,14 +64,21 @@ def _list(data: Path, as_json: bool) -> None:
 
 @keys.command()
 @click.argument("name")
-@click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(SCOPES), help="What it may do.")
-@click.option("--source", "sources", multiple=True, help="Bind it to this source; may be given several times.")
-@click.option("--expires-in", type=Span(), help="90d, for example.")
-@gateway_verb
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    required=True,
+    type=click.Choice(SCOPES),
+    help="A scope of the key; can be repeated.",
+)
+@click.option("--source", "sources", multiple=True, help="Limit the key to this source; can be repeated.")
+@click.option("--expires-in", type=Span(), help="When the key expires, for example 90d.")
+@gateway_command
 def create(
     name: str, scopes: tuple[str, ...], sources: tuple[str, ...], expires_in: str | None, data: Path, as_json: bool
 ) -> None:
-    """Create a key. It is shown this once."""
+    """Create a key. It is shown only once."""
     from tidegate.cli.output import print_json
 
     wanted: dict[str, Any] = {"name": name, "scopes": list(scopes), "sources": list(sources)}
@@ -80,13 +89,13 @@ def create(
         print_json(answer)
         return
     print(answer["key"])
-    click.echo("this is the only time it is shown", err=True)
+    click.echo("store this key now: it is not shown again", err=True)
 
 
 @keys.command()
-@gateway_verb
+@gateway_command
 def login(data: Path, as_json: bool) -> None:
-    """Print a link that logs one browser in to the dashboard, once, within the hour."""
+    """Print a link that signs one browser in to the dashboard. It works once, within an hour."""
     from tidegate.cli.output import print_json
 
     client = find_gateway(data)
@@ -100,9 +109,9 @@ def login(data: Path, as_json: bool) -> None:
 
 @keys.command()
 @click.argument("key", metavar="ID_OR_NAME")
-@gateway_verb
+@gateway_command
 def delete(key: str, data: Path, as_json: bool) -> None:
-    """Delete a key; who holds it is refused from then on."""
+    """Delete a key. Requests with it are rejected from then on."""
     from tidegate.cli.output import print_json
 
     find_gateway(data).delete(f"/keys/{segment(key)}")
@@ -114,11 +123,11 @@ def delete(key: str, data: Path, as_json: bool) -> None:
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path))
-@gateway_verb
+@gateway_command
 def backup(path: Path, data: Path, as_json: bool) -> None:
-    """Have the running gateway write a consistent copy of its store to PATH, which must not exist.
+    """Write a consistent copy of the running gateway's store to PATH, which must not exist.
 
-    PATH is on the gateway's machine. Keep secret.key beside it: without it, sealed secrets cannot be opened.
+    PATH is on the gateway's machine. Keep a copy of secret.key with it: stored secrets cannot be read without it.
     """
     from tidegate.cli.output import print_json, waiting
 
@@ -131,18 +140,22 @@ def backup(path: Path, data: Path, as_json: bool) -> None:
     else:
         print(f"wrote {answer['path']}, {answer['bytes']:,} bytes")
         if client.local and sys.stdout.isatty():
-            print(f"keep {data.absolute() / 'secret.key'} beside it: without it, sealed secrets cannot be opened")
+            print(f"keep a copy of {data.absolute() / 'secret.key'} with it: stored secrets cannot be read without it")
 
 
 @click.command()
-@gateway_verb
+@gateway_command
 def doctor(data: Path, as_json: bool) -> int:
-    """Look at the gateway's health: what needs a person and what to do about it, who was turned away, the store.
+    """Show the gateway's health: findings with their remedies, rejected requests, nodes, and facts about the store.
 
-    Exit 1 when it is not ready, or when the store is set up so that it can lose what was acknowledged.
+    Exits 1 when the gateway is not ready, or when the store can lose acknowledged events.
     """
+    import msgspec
+
     from tidegate.cli.output import print_error, print_json
     from tidegate.cli.pull import print_facts
+    from tidegate.core.finding_codes import Severity
+    from tidegate.core.findings import Finding
 
     try:
         facts = find_gateway(data).get("/doctor")
@@ -152,23 +165,43 @@ def doctor(data: Path, as_json: bool) -> int:
         else:
             print_json({"ready": error.message, **_local(data)})
         return print_error(error)
-    ready = facts.get("ready", "yes")
-    troubles = facts.get("troubles", [])
+    found = msgspec.convert(facts["findings"], list[Finding])
     if as_json:
         print_json(facts)
     else:
-        print_facts({"ready": ready})
-        facts.pop("ready", None)
-        _print_troubles(troubles, facts.pop("rejected_requests", []))
-        facts.pop("troubles", None)
-        _print_nodes(facts.pop("nodes", []))
-        print_facts(facts)
-    unsafe = any(one["kind"] == "store" and one["state"] == "failing" for one in troubles)
-    return 0 if ready in ("yes", True) and not unsafe else 1
+        print_facts({"ready": facts["ready"]})
+        _print_health(found)
+        _print_nodes(facts["nodes"])
+        print_facts({name: value for name, value in facts.items() if name not in ("ready", "findings", "nodes")})
+    unsafe = any(one.kind == "store" and one.severity is Severity.ERROR for one in found)
+    return 0 if facts["ready"] == "yes" and not unsafe else 1
+
+
+def _print_health(found: list[Finding]) -> None:
+    """Findings that need attention first, then notices."""
+    from rich.text import Text
+
+    from tidegate.cli.findings import print_findings
+    from tidegate.cli.output import console, count
+    from tidegate.core.finding_codes import Severity
+
+    out = console()
+    urgent = [one for one in found if one.severity is not Severity.NOTICE]
+    notices = [one for one in found if one.severity is Severity.NOTICE]
+    if urgent:
+        headline = f"{count(len(urgent), 'finding needs', 'findings need')} attention"
+        out.print(Text(headline, style="bold"))
+    else:
+        out.print("all systems healthy")
+    print_findings(out, urgent)
+    if notices:
+        out.print(Text("notices", style="bold"))
+        print_findings(out, notices)
+    out.print()
 
 
 def _print_nodes(nodes: list[dict[str, Any]]) -> None:
-    """Where there are several."""
+    """Only when there are several."""
     from tidegate.cli.output import clean, count
 
     if len(nodes) < 2:
@@ -176,38 +209,12 @@ def _print_nodes(nodes: list[dict[str, Any]]) -> None:
     print(f"nodes: {len(nodes)}")
     for one in nodes:
         behind = f", {count(one['behind'], 'offset')} behind" if one["behind"] else ""
-        owned = count(one["partitions"], "partition")
-        print(f"  {clean(one['id'])}: {owned}, lease until {one['lease_expires_at']}{behind}")
-
-
-def _print_troubles(troubles: list[dict[str, Any]], rejected_requests: list[dict[str, Any]]) -> None:
-    """What needs a person, each with what to do, before the facts."""
-    from rich.text import Text
-
-    from tidegate.cli.output import clean, console, count, span_since, state_sign
-
-    out = console()
-    if troubles:
-        out.print(Text(f"{count(len(troubles), 'thing needs', 'things need')} attention", style="bold"))
-    else:
-        out.print("nothing needs attention")
-    for one in troubles:
-        line = Text("  ").append_text(state_sign(_SIGNS.get(one["state"], "pending"), word=one["word"]))
-        line.append(f"  {clean(one['name'])}", style="bold").append(f"  {clean(one['what'])}{span_since(one['since'])}")
-        out.print(line)
-        out.print(Text(f"      {clean(one['hint'])}", style="dim"))
-    if rejected_requests:
-        out.print(Text("turned away at the door in the last day", style="bold"))
-    for one in rejected_requests:
-        times = count(one["count"], "request")
-        out.print(Text(f"  {clean(one['source'])}  {times}: {clean(one['reason'].replace('_', ' '))}"))
-        if one["hint"]:
-            out.print(Text(f"      {clean(one['hint'])}", style="dim"))
-    out.print()
+        held = count(one["partitions"], "partition")
+        print(f"  {clean(one['id'])}: {held}, lease until {one['lease_expires_at']}{behind}")
 
 
 def _local(data: Path) -> dict[str, Any]:
-    """What can be said without a gateway."""
+    """Facts that need no gateway."""
     import platform
     import shutil
 

@@ -1,4 +1,4 @@
-"""`tidegate check` and `tidegate init`: the verbs that need a file and no gateway."""
+"""`tidegate check` and `tidegate init`: commands on files, without a gateway."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from tidegate.cli.options import json_option
 from tidegate.core.errors import ConfigError, Conflict
 
 STARTER = """#:schema ./tidegate.schema.json
-# What this gateway receives, asks, delivers and answers. Judge it with: tidegate check tidegate.toml
-# Values may be ${env:NAME} or ${file:PATH}; an unset variable is refused before anything starts.
+# The configuration of this gateway. Check it with: tidegate check tidegate.toml
+# Values can be ${env:NAME} or ${file:PATH}. A variable that is not set is an error before anything starts.
 
 [gateway]
-# public_url = "https://gate.example.com"   # needed by providers that sign the URL
+# public_url = "https://gate.example.com"   # required by providers that sign the URL
 
 [egress]
-# Private addresses may not be called unless they stand here.
+# Requests to private addresses are blocked unless they are listed here.
 # allow = ["127.0.0.1/32"]
 
 [retention]
 events = "30d"
 
-# -- sources: outside systems --------------------------------------------------------------------------
+# -- sources: systems that send events or are polled ---------------------------------------------------
 
-# Push in by POST /api/v1/events, with a key made by: tidegate keys create NAME --scope publish --source app
+# Events published with POST /api/v1/events and a key from: tidegate keys create NAME --scope publish --source app
 [sources.app.publish]
 
-# Push in by a provider's webhooks, at POST /in/payments.
+# Webhooks of a provider, received at POST /in/payments.
 # [sources.payments.webhook]
 # verify = "stripe"
 # secret = "${env:STRIPE_SECRET}"
 
-# Pull in: an API without webhooks becomes a stream of changes.
+# An API without webhooks: polling turns it into a stream of changes.
 # [sources.shop.api]
 # base_url = "https://shop.example.com/api"
 # auth = { type = "bearer", token = "${env:SHOP_TOKEN}" }
@@ -49,13 +49,13 @@ events = "30d"
 # incremental = { cursor_path = "updated_at", param = "updated_since", lag = "10s" }
 # poll = "5m"
 
-# -- destinations: receivers ---------------------------------------------------------------------------
+# -- destinations: systems that receive events ---------------------------------------------------------
 
 # [destinations.crm]
 # url = "https://crm.example.com/hooks"
 # retry = ["5s", "5m", "30m", "2h", "5h", "10h", "10h"]
 
-# -- routes: which events go where -----------------------------------------------------------------------
+# -- routes: which events go to which destination ------------------------------------------------------
 
 # [routes.app-to-crm]
 # from = "app"
@@ -68,7 +68,7 @@ events = "30d"
 @click.argument("file", default="tidegate.toml", type=click.Path(readable=False, path_type=Path))
 @json_option
 def check(file: Path, as_json: bool) -> int:
-    """Judge a configuration FILE. Everything that is wrong is named, with its line; exit 2 when something is."""
+    """Check a configuration FILE. Lists every problem with its line; exits 2 if there is one."""
     from tidegate.cli.output import count, print_error, print_json
     from tidegate.config.load import load_file
 
@@ -95,7 +95,7 @@ def check(file: Path, as_json: bool) -> int:
         count(len(config.destinations), "destination"),
         count(len(config.routes), "route"),
     )
-    print(f"{file} is right: {', '.join(things)}")
+    print(f"{file} is valid: {', '.join(things)}")
     return 0
 
 
@@ -111,7 +111,7 @@ def _as_json(error: ConfigError) -> dict[str, Any]:
 
 @click.command()
 @click.argument("directory", default=".", type=click.Path(file_okay=False, readable=False, path_type=Path))
-@click.option("--force", is_flag=True, help="Replace a tidegate.toml that is there.")
+@click.option("--force", is_flag=True, help="Replace an existing tidegate.toml.")
 @json_option
 def init(directory: Path, force: bool, as_json: bool) -> None:
     """Write a commented tidegate.toml and tidegate.schema.json into DIRECTORY."""
@@ -123,7 +123,7 @@ def init(directory: Path, force: bool, as_json: bool) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         if file.exists() and not force:
             raise Conflict(
-                f"{file} exists already", hint=f"tidegate check {file}, or tidegate init --force", code="exists"
+                f"{file} already exists", hint=f"tidegate check {file}, or tidegate init --force", code="exists"
             )
         file.write_text(STARTER, "utf-8")
         (directory / SCHEMA_FILE).write_text(schema_text(), "utf-8")
@@ -131,7 +131,7 @@ def init(directory: Path, force: bool, as_json: bool) -> None:
         raise ConfigError(
             f"{directory} cannot be written: {(error.strerror or type(error).__name__).lower()}",
             code="config_unreadable",
-            hint="name another directory",
+            hint="choose another directory",
         ) from None
     print_wrote([file, directory / SCHEMA_FILE], as_json)
     if not as_json:

@@ -1,8 +1,8 @@
-"""The command line's client of the API: find the gateway, ask it, read its answers and its rejections.
+"""The command line's client of the API: find the gateway, send a request, read the response or the error.
 
-Owns which gateway is meant (TIDEGATE_URL and TIDEGATE_KEY, else DIR/local.json) and how a problem document
-becomes an error with the same code, message and hint. Only the standard library, because every verb pays
-for it at start. A request that was cut off may have been done; verbs that change something say so by their answer.
+Owns which gateway is used (TIDEGATE_URL and TIDEGATE_KEY, else DIR/local.json) and how a problem document becomes an
+error with the same code, message and hint. Uses only the standard library, because every command pays for it at start.
+A request that was cut off may have been executed.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ MAX_LINE_BYTES = 16 << 20  # of a stream: the largest body, encoded
 
 
 class ApiError(TidegateError):
-    """What the gateway refused. `path` and `where` are of a configuration error, else empty.
+    """An error response of the gateway. `path` and `where` belong to a configuration error, else they are empty.
 
-    `problems` are all that is wrong, when there are several.
+    `problems` lists all problems when there are several.
     """
 
     def __init__(self, message: str, *, path: str = "", where: str = "", **named: Any) -> None:
@@ -43,8 +43,8 @@ class NoGateway(TidegateError):
     hint = "tidegate serve --config tidegate.toml"
 
 
-class Answer:
-    """A finished answer: status, headers (lower-case names) and the whole body."""
+class ApiResponse:
+    """A complete response: status, headers (lower-case names) and the whole body."""
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         self.status = status
@@ -52,27 +52,27 @@ class Answer:
         self.body = body
 
     def json(self) -> Any:
-        """None for no body. ApiError when this is no answer of a gateway."""
+        """None without a body. ApiError when this is not a response of a gateway."""
         if not self.body:
             return None
         try:
             return json.loads(self.body)
         except ValueError:
             raise ApiError(
-                f"the answer ({self.status}) is not JSON, so this is no gateway",
+                f"the response ({self.status}) is not JSON, so this is not a Tidegate gateway",
                 code="bad_answer",
-                hint="look at the address in TIDEGATE_URL",
+                hint="check the address in TIDEGATE_URL",
             ) from None
 
 
 class Client:
-    """One gateway. `local` says that it runs on this machine, in `data`."""
+    """One gateway. `local`: it runs on this machine and was found by its data directory."""
 
     def __init__(self, url: str, key: str, *, local: bool) -> None:
         parts = _address(url)
         if not key.isprintable():
             raise ApiError(
-                "the key in TIDEGATE_KEY is not printable text", code="usage", hint="export TIDEGATE_KEY=tg_..."
+                "TIDEGATE_KEY has characters that cannot be sent", code="usage", hint="export TIDEGATE_KEY=tg_..."
             )
         self.url = url.rstrip("/")
         self.local = local
@@ -93,14 +93,14 @@ class Client:
     def delete(self, path: str) -> Any:
         return self.request("DELETE", path).json()
 
-    def page(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
-        """One page of a list. ApiError when what answered is no gateway."""
+    def get_page(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
+        """One page of a list. ApiError when the response is not a list."""
         found = self.get(path, query)
         if not isinstance(found, dict) or not isinstance(found.get("data"), list):
             raise ApiError(
-                "the answer is not the list that was asked for, so this is no gateway",
+                "the response is not a list, so this is not a Tidegate gateway",
                 code="bad_answer",
-                hint="look at the address in TIDEGATE_URL",
+                hint="check the address in TIDEGATE_URL",
             )
         return found
 
@@ -109,7 +109,7 @@ class Client:
         out: list[Any] = []
         wanted = dict(query or {})
         while True:
-            page = self.page(path, wanted)
+            page = self.get_page(path, wanted)
             out.extend(page["data"])
             if not page.get("next_cursor"):
                 return out
@@ -124,8 +124,8 @@ class Client:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
         timeout: float = TIMEOUT_SECONDS,
-    ) -> Answer:
-        """`path` is below /api/v1 and already encoded. ApiError for every answer from 400 on, NoGateway for none."""
+    ) -> ApiResponse:
+        """`path` is below /api/v1 and already encoded. ApiError for a status from 400 on, else NoGateway."""
         connection = self._connect(timeout)
         try:
             answer = self._send(connection, method, path, query, body, headers or {})
@@ -134,27 +134,27 @@ class Client:
             raise self._unreachable(error) from None
         finally:
             connection.close()
-        found = Answer(answer.status, _lower(answer), data)
+        found = ApiResponse(answer.status, _lower(answer), data)
         if answer.status >= 400:
-            raise self._refusal(found)
+            raise self._error_of(found)
         return found
 
     def stream(self, path: str, query: Mapping[str, Any], last_id: str | None) -> Iterator[tuple[str, str, str]]:
-        """(event, id, data) of server-sent events until the far side ends or breaks off (then NoGateway)."""
-        # The gateway sends a comment from time to time, so silence this long means that it is gone.
+        """(event, ID, data) of server-sent events until the stream ends. NoGateway when the connection breaks."""
+        # The gateway sends a comment every few seconds, so silence this long means that it is gone.
         connection = self._connect(90.0)
         headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last_id} if last_id else {})}
         try:
             answer = self._send(connection, "GET", path, query, None, headers)
             if answer.status >= 400:
-                raise self._refusal(Answer(answer.status, _lower(answer), answer.read(MAX_ANSWER_BYTES)))
+                raise self._error_of(ApiResponse(answer.status, _lower(answer), answer.read(MAX_ANSWER_BYTES)))
             yield from _server_sent(answer)
         except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(error) from None
         finally:
             connection.close()
 
-    # -- the wire ----------------------------------------------------------------------------------------
+    # -- connections ----------------------------------------------------------------------------------------
 
     def _connect(self, timeout: float) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
@@ -182,21 +182,21 @@ class Client:
         connection.request(method, target, body=data, headers=sent)
         return connection.getresponse()
 
-    def _refusal(self, answer: Answer) -> ApiError:
-        error = _told(answer)
+    def _error_of(self, answer: ApiResponse) -> ApiError:
+        error = _error_from(answer)
         if error.code == "unauthorized":
             again = "restart it, or set TIDEGATE_URL and TIDEGATE_KEY" if self.local else "export TIDEGATE_KEY=..."
-            error.hint = f"{again}; an admin makes keys with: tidegate keys create NAME --scope read"
+            error.hint = f"{again}; an admin creates keys with: tidegate keys create NAME --scope read"
         return error
 
     def _unreachable(self, error: Exception) -> NoGateway:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        hint = None if self.local else "look at the address in TIDEGATE_URL"
+        hint = None if self.local else "check the address in TIDEGATE_URL"
         return NoGateway(f"{self.url} does not answer: {reason.lower()}", hint=hint)
 
 
 def _address(url: str) -> SplitResult:
-    """ApiError `usage` for what is no http or https address."""
+    """ApiError `usage` for anything that is not an http or https address."""
     try:
         parts = urlsplit(url)
         if parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0):
@@ -204,7 +204,9 @@ def _address(url: str) -> SplitResult:
     except ValueError:  # a port out of range, an IPv6 address without its end
         pass
     raise ApiError(
-        f"{url!r} is no address of a gateway", code="usage", hint="export TIDEGATE_URL=http://127.0.0.1:8420"
+        f"{url!r} is not the address of a gateway (examples: http://127.0.0.1:8420, https://gate.example.com)",
+        code="usage",
+        hint="export TIDEGATE_URL=http://127.0.0.1:8420",
     )
 
 
@@ -212,8 +214,8 @@ def _lower(answer: http.client.HTTPResponse) -> dict[str, str]:
     return {name.lower(): value for name, value in answer.getheaders()}
 
 
-def _told(answer: Answer) -> ApiError:
-    """The error that a problem document (RFC 9457) tells of; a sensible one for anything else."""
+def _error_from(answer: ApiResponse) -> ApiError:
+    """The error in a problem document (RFC 9457), or one made from the status."""
     try:
         problem = json.loads(answer.body)
     except ValueError:
@@ -240,7 +242,7 @@ def _of_problem(problem: Mapping[str, Any], status: int) -> ApiError:
 
 
 def _server_sent(answer: http.client.HTTPResponse) -> Iterator[tuple[str, str, str]]:
-    """Reads by lines, as the HTML standard's event stream is written; comments and unknown fields are passed over."""
+    """Reads the event stream format of the HTML standard; comments and unknown fields are skipped."""
     kind, id_ = "message", ""
     data: list[str] = []
     while line := answer.readline(MAX_LINE_BYTES):
@@ -261,7 +263,7 @@ def _server_sent(answer: http.client.HTTPResponse) -> Iterator[tuple[str, str, s
 
 
 def segment(text: str) -> str:
-    """One path segment, encoded; `.` and `..` too, which would otherwise be resolved on the way."""
+    """One path segment, encoded; also `.` and `..`, which a proxy could resolve otherwise."""
     return quote(text, safe="") if text not in (".", "..") else text.replace(".", "%2E")
 
 
@@ -273,7 +275,7 @@ def find_gateway(data: Path, environ: Mapping[str, str] = os.environ) -> Client:
     if url or key:
         there, missing = ("TIDEGATE_URL", "TIDEGATE_KEY") if url else ("TIDEGATE_KEY", "TIDEGATE_URL")
         raise ApiError(
-            f"{there} is set, but {missing} is not", code="usage", hint=f"export {missing}=..., or unset {there}"
+            f"{there} is set and {missing} is not", code="usage", hint=f"export {missing}=..., or unset {there}"
         )
     path = data / "local.json"
     try:
@@ -281,8 +283,8 @@ def find_gateway(data: Path, environ: Mapping[str, str] = os.environ) -> Client:
         return Client(local["url"], local["key"], local=True)
     except FileNotFoundError:
         raise NoGateway(
-            f"no gateway serves {data}: there is no {path}",
-            hint="tidegate serve --config tidegate.toml, or name its directory: --data DIR",
+            f"no gateway runs on {data}: there is no {path}",
+            hint="start it with: tidegate serve --config tidegate.toml, or name its data directory: --data DIR",
         ) from None
     except PermissionError:
         raise ApiError(
@@ -290,5 +292,5 @@ def find_gateway(data: Path, environ: Mapping[str, str] = os.environ) -> Client:
         ) from None
     except (OSError, ValueError, KeyError, TypeError):
         raise ApiError(
-            f"{path} cannot be read", code="local_file_broken", hint="restart the gateway; it writes the file anew"
+            f"{path} cannot be read", code="local_file_broken", hint="restart the gateway, which writes the file again"
         ) from None

@@ -1,4 +1,4 @@
-"""`tidegate config`: the file against the running gateway, and the gateway's configuration as text."""
+"""`tidegate config`: compare a file with the running gateway, apply it, and show or export the configuration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 from tidegate.cli import Group
 from tidegate.cli.client import Client, find_gateway
-from tidegate.cli.options import gateway_verb, json_option
+from tidegate.cli.options import gateway_command, json_option
 
 if TYPE_CHECKING:
     from tidegate.config.spec import Config
@@ -29,11 +29,11 @@ def config() -> None:
 
 @config.command()
 @click.argument("file", default="tidegate.toml", type=click.Path(readable=False, path_type=Path))
-@gateway_verb
+@gateway_command
 def diff(file: Path, data: Path, as_json: bool) -> None:
-    """What applying FILE would change in the running gateway.
+    """Show what applying FILE would change in the running gateway.
 
-    Secrets are compared as set or not set: the gateway does not show them.
+    Secrets are compared only by whether they are set, because the gateway does not show them.
     """
     import msgspec
 
@@ -46,26 +46,27 @@ def diff(file: Path, data: Path, as_json: bool) -> None:
     running = _settled(client.get("/config", {"owner": "file"}))
     left = {one["name"] for one in client.every("/destinations") if one.get("pause_reason") == "left_file"}
     for name in left - set(wanted["destinations"]):
-        running["destinations"].pop(name, None)  # it left before: no difference any more
+        running["destinations"].pop(name, None)  # it left the file before, so this is not a difference
     changes = [msgspec.to_builtins(one) for one in diff_trees(running, wanted)]
     changes = _announced(changes, left & set(wanted["destinations"]))
     if as_json:
         print_json({"changes": changes})
         return
-    _print_changes(changes, "the file and the gateway agree")
+    _print_changes(changes, "no differences")
     for name in sorted(left - set(wanted["destinations"])):
-        print(
-            f"destination {clean(name)} left the file and stays paused; delete it with: tidegate config apply --prune"
-        )
+        print(f"destination {clean(name)} is not in the file and stays paused")
+        print("delete it with: tidegate config apply --prune")
 
 
 def _announced(changes: list[dict[str, Any]], back: set[str]) -> list[dict[str, Any]]:
-    """In the words of what applying does: a destination that leaves the file is paused, one that is back is resumed."""
+    """Name what applying does: a destination that leaves the file is paused, one that is back is resumed."""
     for one in changes:
         if one["kind"] == "destination" and one["action"] == "removed":
             one["action"] = "paused"
-    told = {one["name"] for one in changes if one["kind"] == "destination"}
-    resumed = [{"kind": "destination", "name": name, "action": "resumed", "fields": []} for name in sorted(back - told)]
+    named = {one["name"] for one in changes if one["kind"] == "destination"}
+    resumed = [
+        {"kind": "destination", "name": name, "action": "resumed", "fields": []} for name in sorted(back - named)
+    ]
     return resumed + changes
 
 
@@ -79,7 +80,7 @@ def _hidden(config: Config) -> dict[str, Any]:
 
 
 def _settled(answer: dict[str, Any]) -> dict[str, Any]:
-    """The gateway's answer in the same form: settings without what equals its default."""
+    """The gateway's response in the same form: settings without those that equal their default."""
     import msgspec
 
     from tidegate.config.secrets import tree_of
@@ -103,33 +104,40 @@ def _print_changes(changes: list[dict[str, Any]], none: str) -> None:
 
 
 @config.command("apply")
-@click.option("--prune", is_flag=True, help="Delete destinations that left the file, with what waits for them.")
-@gateway_verb
+@click.option(
+    "--prune", is_flag=True, help="Delete destinations that are no longer in the file, with their pending deliveries."
+)
+@gateway_command
 def apply_(prune: bool, data: Path, as_json: bool) -> None:
-    """Have the running gateway read its file again. A file that is not right changes nothing."""
+    """Reload the configuration file of the running gateway and apply it. An invalid file changes nothing."""
     from tidegate.cli.output import print_json
 
     answer = find_gateway(data).post("/config", {"prune": prune})
     if as_json:
         print_json(answer)
         return
-    _print_changes(answer["changes"], "nothing changed")
+    _print_changes(answer["changes"], "no changes")
     if any(one["action"] == "paused" for one in answer["changes"]):
         print(
-            "paused destinations left the file and keep their backlog; delete them with: tidegate config apply --prune"
+            "paused destinations are no longer in the file and keep their pending deliveries; "
+            "delete them with: tidegate config apply --prune"
         )
 
 
 @config.command()
 @click.option(
-    "--owner", type=click.Choice(["api", "file", "all"]), default="api", show_default=True, help="Whose items."
+    "--owner",
+    type=click.Choice(["api", "file", "all"]),
+    default="api",
+    show_default=True,
+    help="Which items: created through the API, in the file, or all.",
 )
-@gateway_verb
+@gateway_command
 def export(owner: str, data: Path, as_json: bool) -> None:
-    """Print what was defined through the API or the dashboard as TOML.
+    """Print the items that were created through the API or the dashboard as TOML.
 
-    The same configuration gives the same bytes. Secrets become ${env:...}. Put into the file, with these variables
-    set, it belongs to the file from the next `config apply` on.
+    The same configuration gives the same bytes. Secrets become ${env:...}. To move the items to your file, paste the
+    output, set these variables, and run `tidegate config apply`.
     """
     from tidegate.cli.output import print_json
 
@@ -142,10 +150,10 @@ def export(owner: str, data: Path, as_json: bool) -> None:
 
 
 @config.command()
-@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write it into a file.")
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write the schema to this file.")
 @json_option
 def schema(output: Path | None, as_json: bool) -> None:
-    """Print the JSON Schema of tidegate.toml, for editors. It is JSON with and without --json."""
+    """Print the JSON Schema of tidegate.toml, for editors."""
     from tidegate.cli.output import print_wrote
     from tidegate.config.schema import schema_text
 
@@ -157,9 +165,9 @@ def schema(output: Path | None, as_json: bool) -> None:
 
 
 @config.command()
-@gateway_verb
+@gateway_command
 def show(data: Path, as_json: bool) -> None:
-    """Show the active configuration: the file's and the API's. Secrets are hidden."""
+    """Show the active configuration, from the file and from the API. Secrets are hidden."""
     from tidegate.cli.output import print_json
 
     client = find_gateway(data)
@@ -170,7 +178,7 @@ def show(data: Path, as_json: bool) -> None:
 
 
 def _show_lists(client: Client) -> None:
-    from tidegate.cli.output import state_sign, table
+    from tidegate.cli.output import state_badge, table
 
     sources, destinations, routes = (client.every(f"/{kind}") for kind in ("sources", "destinations", "routes"))
     inputs = ("webhook", "form", "publish", "api")
@@ -190,7 +198,7 @@ def _show_lists(client: Client) -> None:
                 d["name"],
                 d.get("type", "webhook"),
                 d["url"],
-                state_sign("paused") if d.get("paused_at") else "",
+                state_badge("paused") if d.get("paused_at") else "",
                 d.get("owner"),
             )
             for d in destinations
@@ -198,8 +206,8 @@ def _show_lists(client: Client) -> None:
     )
     print("\nRoutes")
     table(
-        ("name", "from", "to", "takes", "owner"),
-        [(r["name"], _names(r["from"]), _names(r["to"]), _takes(r), r.get("owner")) for r in routes],
+        ("name", "from", "to", "selects", "owner"),
+        [(r["name"], _names(r["from"]), _names(r["to"]), _selects(r), r.get("owner")) for r in routes],
     )
 
 
@@ -207,7 +215,7 @@ def _names(value: Any) -> str:
     return value if isinstance(value, str) else ", ".join(value)
 
 
-def _takes(route: dict[str, Any]) -> str:
+def _selects(route: dict[str, Any]) -> str:
     parts = [*route.get("types", []), *(f"changes of {name}" for name in route.get("changes", []))]
-    text = ", ".join(parts) or "what came in"
-    return text + (", filtered" if route.get("filter") else "") + ("" if route.get("enabled", True) else " (off)")
+    text = ", ".join(parts) or "all events"
+    return text + (", filtered" if route.get("filter") else "") + ("" if route.get("enabled", True) else " (disabled)")

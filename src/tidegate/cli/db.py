@@ -1,4 +1,4 @@
-"""`tidegate db migrate`: move an installation from the embedded store to PostgreSQL. Works on the stores themselves."""
+"""`tidegate db migrate`: move an installation from SQLite to PostgreSQL. Works on the stores, not through the API."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def db() -> None:
 
 @db.command()
 @click.option("--from", "source", required=True, metavar="sqlite:DIR", help="The data directory to move.")
-@click.option("--to", "target", required=True, metavar="URL", help="postgresql://..., an empty database.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was moved as JSON.")
+@click.option("--to", "target", required=True, metavar="URL", help="An empty database: postgresql://...")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def migrate(source: str, target: str, as_json: bool) -> None:
     """Move an installation to PostgreSQL, with its pending deliveries.
 
-    Run it while the gateway runs: the log is copied. Then stop the gateway and run it again: it copies the rest, and
-    from then on only gateways with --database URL start. Interrupted, it goes on where it stood.
+    Run it while the gateway runs to copy the log. Then stop the gateway and run it again to copy the rest; from then
+    on, only gateways with --database URL start. If it is interrupted, the next run continues.
     """
     from tidegate.core.clock import Clock
     from tidegate.rules.outbound.addresses import shown_kind
@@ -37,10 +37,11 @@ def migrate(source: str, target: str, as_json: bool) -> None:
     scheme, _, folder = source.partition(":")
     if scheme != "sqlite" or not folder:
         raise BadRequest(
-            f"--from: {shown_kind(source)} is no embedded store", hint="--from sqlite:DIR, the gateway's --data"
+            f"--from: {shown_kind(source)} is not a SQLite store",
+            hint="use --from sqlite:DIR, where DIR is the data directory of the gateway",
         )
     if not target.startswith(("postgresql://", "postgres://")):
-        raise BadRequest("--to is no PostgreSQL address", hint="--to postgresql://USER@HOST/NAME")
+        raise BadRequest("--to is not a PostgreSQL address", hint="use --to postgresql://USER@HOST/NAME")
     with _bar() as say:
         moved = asyncio.run(move(Path(folder), target, say, Clock()))
     if as_json:
@@ -51,7 +52,7 @@ def migrate(source: str, target: str, as_json: bool) -> None:
         if rows:
             print(f"  {count(rows, 'row'):>14}  {table.replace('_', ' ')}")
     print("next: start the nodes with --database and the old secret.key (in --data, or as TIDEGATE_SECRET_KEY)")
-    print("no gateway starts on the old directory any more; keep it until you trust the new one")
+    print("gateways no longer start on the old directory; keep it until you trust the new store")
 
 
 @contextmanager

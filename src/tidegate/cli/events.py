@@ -1,4 +1,4 @@
-"""`tidegate events` and `tidegate tail`: the log, listed and followed."""
+"""`tidegate events` and `tidegate tail`: list the log and follow it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from tidegate.cli.client import Client, NoGateway, find_gateway
-from tidegate.cli.options import F, When, gateway_verb
+from tidegate.cli.options import F, When, gateway_command
 
 _ORIGINS = ("webhook", "form", "publish", "poll", "reconcile", "pull")
 _RECONNECT_SECONDS = (1.0, 2.0, 5.0, 10.0)
@@ -20,10 +20,10 @@ _RECONNECT_SECONDS = (1.0, 2.0, 5.0, 10.0)
 
 def _filters(function: F) -> F:
     for option in (
-        click.option("--origin", type=click.Choice(_ORIGINS), help="How it came."),
-        click.option("--key", help="Of this key."),
-        click.option("--type", "type_", help="Of this type."),
-        click.option("--source", help="From this source."),
+        click.option("--origin", type=click.Choice(_ORIGINS), help="Only events of this origin."),
+        click.option("--key", help="Only events with this key."),
+        click.option("--type", "type_", help="Only events of this type."),
+        click.option("--source", help="Only events of this source."),
     ):
         function = option(function)
     return function
@@ -31,12 +31,14 @@ def _filters(function: F) -> F:
 
 @click.command()
 @_filters
-@click.option("--since", type=When(), help="Received after: 2026-11-24T12:00:00Z, or 2h for two hours ago.")
+@click.option("--since", type=When(), help="Received at or after: 2026-11-24T12:00:00Z, or 2h for two hours ago.")
 @click.option("--until", type=When(), help="Received before.")
-@click.option("-q", "--search", help="Text that stands in the body.")
-@click.option("--limit", "-n", type=click.IntRange(1, 500), default=20, show_default=True, help="At most so many.")
-@click.option("--cursor", help="Go on where a page ended.")
-@gateway_verb
+@click.option("-q", "--search", help="Only events with this text in the body.")
+@click.option(
+    "--limit", "-n", type=click.IntRange(1, 500), default=20, show_default=True, help="Maximum number of items (1-500)."
+)
+@click.option("--cursor", help="Continue after the previous page.")
+@gateway_command
 def events(
     source: str | None,
     type_: str | None,
@@ -50,11 +52,11 @@ def events(
     data: Path,
     as_json: bool,
 ) -> None:
-    """List what came in, newest first. Times are local; with --json they are UTC."""
-    from tidegate.cli.output import local_time, next_page, print_json, table, way_sign
+    """List events, newest first. Times are local; with --json, they are UTC."""
+    from tidegate.cli.output import local_time, next_page, print_json, table, way_badge
 
     chosen = {"source": source, "type": type_, "key": key, "origin": origin, "since": since, "until": until}
-    page = find_gateway(data).page("/events", {**chosen, "q": search, "limit": limit, "cursor": cursor})
+    page = find_gateway(data).get_page("/events", {**chosen, "q": search, "limit": limit, "cursor": cursor})
     if as_json:
         print_json(page)
         return
@@ -65,7 +67,7 @@ def events(
         table(
             ("received", "way", "source", "type", "key", "id"),
             [
-                (local_time(e["received_at"]), way_sign(e["origin"]), e["source"], e["type"], e["key"], e["id"])
+                (local_time(e["received_at"]), way_badge(e["origin"]), e["source"], e["type"], e["key"], e["id"])
                 for e in page["data"]
             ],
         )
@@ -78,8 +80,8 @@ def events(
 
 @click.command()
 @_filters
-@click.option("--after", metavar="EVENT_ID", help="Begin behind this event instead of now.")
-@gateway_verb
+@click.option("--after", metavar="EVENT_ID", help="Start after this event instead of now.")
+@gateway_command
 def tail(
     source: str | None,
     type_: str | None,
@@ -89,15 +91,15 @@ def tail(
     data: Path,
     as_json: bool,
 ) -> int:
-    """Follow what comes in, until Ctrl-C. With --json one object a line.
+    """Follow new events until Ctrl-C. With --json, prints one object a line.
 
-    When the gateway goes away, tail waits for it and goes on where it was.
+    When the gateway stops, tail waits for it and continues after the last event.
     """
     client = find_gateway(data)
     query = {"source": source, "type": type_, "key": key, "origin": origin}
     if sys.stdout.isatty() and not as_json:
-        print("(following what comes in; Ctrl-C ends it)", file=sys.stderr)
-    with suppress(KeyboardInterrupt):  # the wanted end of a stream
+        print("(following new events; stop with Ctrl-C)", file=sys.stderr)
+    with suppress(KeyboardInterrupt):  # how a stream is ended
         _follow(client, query, after, as_json)
     return 0
 
@@ -114,7 +116,7 @@ def _follow(client: Client, query: dict[str, Any], last: str | None, as_json: bo
                     _print_event(json.loads(text), as_json)
                 elif kind != "reconnect":
                     print(f"({kind}: {text})", file=sys.stderr)
-            connected = True  # it answered and ended in order
+            connected = True  # it responded and ended normally
         except NoGateway as error:
             if not connected:
                 raise
@@ -125,7 +127,7 @@ def _follow(client: Client, query: dict[str, Any], last: str | None, as_json: bo
 
 
 def _print_event(event: dict[str, Any], as_json: bool) -> None:
-    from tidegate.cli.output import clean, console, local_time, print_json, way_sign
+    from tidegate.cli.output import clean, console, local_time, print_json, way_badge
 
     if as_json:
         print_json(event, line=True)
@@ -134,7 +136,7 @@ def _print_event(event: dict[str, Any], as_json: bool) -> None:
 
     key = f"  {clean(event['key'])}" if event.get("key") else ""
     line = Text(f"{local_time(event['received_at'], date=False)}  ")
-    line.append_text(way_sign(event["origin"]))
+    line.append_text(way_badge(event["origin"]))
     line.append(f"  {clean(event['source'])}  ").append(clean(event["type"]), style="bold")
     line.append(f"{key}  ").append(clean(event["id"]), style="dim")
     console().print(line)

@@ -1,4 +1,4 @@
-"""Verbs that the contract names and this release lacks: refused by name, never accepted and ignored."""
+"""Commands that are planned and not built in this release: rejected by name, never ignored."""
 
 from __future__ import annotations
 

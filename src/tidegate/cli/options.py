@@ -1,4 +1,4 @@
-"""Options that verbs share, and how a verb gets its gateway."""
+"""Options that commands share: the data directory, --json, and types of values."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ data_option = click.option(
     default=DEFAULT_DATA,
     show_default=True,
     type=click.Path(file_okay=False, readable=False, path_type=Path),
-    help="The directory the gateway serves.",
+    help="The data directory of the gateway.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the API's answer as JSON.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the response of the API as JSON.")
 
 
-def gateway_verb(function: F) -> F:
+def gateway_command(function: F) -> F:
     """Adds --data and --json."""
     return data_option(json_option(function))
 
 
 class When(click.ParamType[Any]):
-    """A time: RFC 3339 (2026-11-24T12:00:00Z), or how long ago (90s, 5m, 2h, 1d). Gives RFC 3339 text."""
+    """A time: RFC 3339 (2026-11-24T12:00:00Z), or a duration ago (90s, 5m, 2h, 1d). Converts to RFC 3339 text."""
 
     name = "time"
 
@@ -42,11 +42,11 @@ class When(click.ParamType[Any]):
         try:
             return clock.rfc3339(clock.parse_instant(value)) or ""
         except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no time such as 2026-11-24T12:00:00Z, and no span such as 2h", param, ctx)
+            self.fail(f"{value!r} is not a time (examples: 2026-11-24T12:00:00Z, 2h)", param, ctx)
 
 
 class Span(click.ParamType[Any]):
-    """A duration such as 90d, or 0. Gives its text."""
+    """A duration such as 90d, or 0. Converts to its text."""
 
     name = "duration"
 
@@ -68,7 +68,7 @@ class Port(click.ParamType[Any]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if (isinstance(value, int) or (value.isascii() and value.isdigit())) and 0 <= int(value) <= 65535:
             return int(value)
-        return self.fail(f"{value!r} is no port (0 to 65535)", param, ctx)
+        return self.fail(f"{value!r} is not a port (allowed: 0 to 65535)", param, ctx)
 
 
 class ResourceName(click.ParamType[Any]):
@@ -79,5 +79,5 @@ class ResourceName(click.ParamType[Any]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
         source, slash, resource = value.partition("/")
         if not slash or not source or not resource or "/" in resource:
-            self.fail(f"{value!r} is not SOURCE/RESOURCE, such as shop/orders", param, ctx)
+            self.fail(f"{value!r} is not SOURCE/RESOURCE (example: shop/orders)", param, ctx)
         return source, resource

@@ -1,8 +1,7 @@
-"""How answers look on a terminal: tables, signs of states, errors. Text of outsiders is made harmless first.
+"""How responses look on a terminal: tables, badges of states, errors. Text from outside is cleaned first.
 
-Owns the look of the command line: the glyphs of the state signs, colors only on a terminal, times in local
-time. Invariants: no control or direction character of a payload, key or type reaches the terminal; `--json`
-prints the API's own answer.
+Owns the look of the command line: the icons of states, colors only on a terminal, times in local time. Invariants: no
+control or direction character of a payload, key or type reaches the terminal; `--json` prints the API's own response.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-# state -> (glyph, style). The word always stands beside it: color and glyph only repeat it.
+# state -> (icon, style). The label is always printed beside it.
 STATES: dict[str, tuple[str, str]] = {
     "delivered": ("●", "green"),
     "sending": ("◐", "yellow"),
@@ -37,9 +36,9 @@ STATES: dict[str, tuple[str, str]] = {
 _PUSHED = frozenset({"webhook", "form", "publish"})
 # C0 and C1 controls, DEL, zero-width and direction marks, lone surrogates: what could move a cursor or hide text.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
-_WHOLE = frozenset({"id", "received", "way", "changed", "created", "expires", "state"})  # columns that are not folded
-_FOLDED = 10  # letters at least, of a column that is
-_WIDE = 200  # columns when the output is no terminal: nothing is folded for a pipe
+_WHOLE = frozenset({"id", "received", "way", "changed", "created", "expires", "state"})  # columns that are never folded
+_FOLDED = 10  # minimum characters of a folded column
+_WIDE = 200  # columns when the output is not a terminal: nothing is folded for a pipe
 
 
 def clean(value: Any) -> str:
@@ -48,7 +47,7 @@ def clean(value: Any) -> str:
 
 
 def print_json(value: Any, *, line: bool = False) -> None:
-    """The API's answer as JSON: indented, or one object on one line for streams."""
+    """The API's response as JSON: indented, or one object a line for streams."""
     text = json.dumps(value, ensure_ascii=False, indent=None if line else 2)
     kept = text if line else text.replace("\n", "\x00")
     safe = _UNSAFE.sub(lambda match: "\n" if match[0] == "\x00" else f"\\u{ord(match[0]):04x}", kept)
@@ -56,7 +55,7 @@ def print_json(value: Any, *, line: bool = False) -> None:
 
 
 def print_wrote(files: Sequence[Path], as_json: bool) -> None:
-    """Which files a verb wrote."""
+    """The files that a command wrote."""
     if as_json:
         print_json({"files": [str(file) for file in files]})
     else:
@@ -72,7 +71,7 @@ def console() -> Console:
 
 @contextmanager
 def waiting(words: str) -> Iterator[Callable[[str], None]]:
-    """While something takes its time: what and for how long, on a terminal's stderr only. Gives a way to say more."""
+    """Show a spinner with `words` and the elapsed time on a terminal's stderr; the yielded function adds details."""
     if not sys.stderr.isatty():
         yield lambda more: None
         return
@@ -86,9 +85,9 @@ def waiting(words: str) -> Iterator[Callable[[str], None]]:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
-    """A table with a quiet header; names in `right` are figures. Cells are text or rich Text.
+    """A table with a dim header; columns in `right` are right-aligned. Cells are text or rich Text.
 
-    Ids, times and figures are never folded, names and words are. Where even that is too wide, each row is a block.
+    IDs, times and figures are never folded; names and labels are. If it is still too wide, each row becomes a block.
     """
     from rich.table import Table
     from rich.text import Text
@@ -123,16 +122,16 @@ def _blocks(out: Console, columns: Sequence[str], rows: Sequence[Sequence[Text]]
                 out.print(Text(f"{name:{wide}}  ", style="dim").append_text(cell))
 
 
-def state_sign(state: str, *, retrying: bool = False, word: str = "") -> Text:
-    """Glyph and word of a delivery's state; a pending one that has failed before shows the ring with the wedge."""
+def state_badge(state: str, *, retrying: bool = False, label: str = "") -> Text:
+    """Icon and label of a state; a pending delivery that failed before has the icon of a retry."""
     from rich.text import Text
 
-    glyph, style = STATES.get("retrying" if retrying and state == "pending" else state, ("?", ""))
-    return Text(f"{glyph} {clean(word or state)}", style=style)
+    icon, style = STATES.get("retrying" if retrying and state == "pending" else state, ("?", ""))
+    return Text(f"{icon} {clean(label or state)}", style=style)
 
 
-def way_sign(origin: str) -> Text:
-    """Told (push) is one line with a filled head, asked (pull) is there and back."""
+def way_badge(origin: str) -> Text:
+    """Push is a line with a filled head, pull an arrow in both directions."""
     from rich.text import Text
 
     pushed = origin in _PUSHED
@@ -140,7 +139,7 @@ def way_sign(origin: str) -> Text:
 
 
 def local_time(instant: str | None, *, date: bool = True) -> str:
-    """An RFC 3339 instant in this machine's zone, to the second."""
+    """An RFC 3339 instant in this machine's time zone, to the second."""
     if not instant:
         return ""
     try:
@@ -151,7 +150,7 @@ def local_time(instant: str | None, *, date: bool = True) -> str:
 
 
 def span(seconds: float | None) -> str:
-    """A span of time at a glance: `12 ms`, `3.4 s`, `5 min`, `2.0 h`, `327 d`; `-` for none."""
+    """A duration in two or three digits: `12 ms`, `3.4 s`, `5 min`, `2.0 h`, `327 d`; `-` for None."""
     if seconds is None:
         return "-"
     for below, unit, size in ((1.0, "ms", 0.001), (120.0, "s", 1.0), (7200.0, "min", 60.0), (172_800.0, "h", 3600.0)):
@@ -161,16 +160,16 @@ def span(seconds: float | None) -> str:
 
 
 def span_since(instant: str | None) -> str:
-    """`, for 12 min` since an RFC 3339 instant, by this machine's clock; "" for none."""
+    """` for 12 min` since an RFC 3339 instant, by this machine's clock; "" for None."""
     if not instant:
         return ""
     ago = datetime.now(UTC) - datetime.fromisoformat(instant)
-    return f", for {span(max(ago.total_seconds(), 0))}"
+    return f" for {span(max(ago.total_seconds(), 0))}"
 
 
 def next_page(*words: str | None) -> str:
-    """The command that shows the page after this one; what was chosen is chosen again."""
-    return "more: tidegate " + " ".join(shlex.quote(word) for word in words if word is not None)
+    """The command that shows the next page with the same filters."""
+    return "next page: tidegate " + " ".join(shlex.quote(word) for word in words if word is not None)
 
 
 def count(number: int, word: str, plural: str = "") -> str:
@@ -179,7 +178,7 @@ def count(number: int, word: str, plural: str = "") -> str:
 
 
 def exit_code(error: TidegateError) -> int:
-    """2 for wrong usage or configuration, also when the gateway says so; else 1."""
+    """2 for wrong usage or configuration, also when the gateway reports it; else 1."""
     from tidegate.core.errors import ConfigError
 
     asked_wrong = error.code in ("usage", "not_built") or error.status in (400, 422)
@@ -187,7 +186,7 @@ def exit_code(error: TidegateError) -> int:
 
 
 def print_error(error: TidegateError) -> int:
-    """`error[code]: what - at $.path (FILE:LINE)` and `hint: ...` on stderr, for each problem. Gives the exit code."""
+    """`error[code]: message - at $.path (FILE:LINE)` and `hint: ...` on stderr for each problem; the exit code."""
     for one in getattr(error, "problems", (error,)):
         print(error_lines(one), file=sys.stderr)
     return exit_code(error)

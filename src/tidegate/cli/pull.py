@@ -1,4 +1,4 @@
-"""`tidegate pull`, `poll`, `records` and `advise`: the pull side."""
+"""`tidegate pull`, `poll`, `records` and `advise`: commands on the resources of sources."""
 
 from __future__ import annotations
 
@@ -9,17 +9,26 @@ from typing import Any
 
 import click
 
-from tidegate.cli.client import LONG_SECONDS, Answer, ApiError, find_gateway, segment
-from tidegate.cli.options import ResourceName, Span, When, gateway_verb
+from tidegate.cli.client import LONG_SECONDS, ApiError, ApiResponse, find_gateway, segment
+from tidegate.cli.options import ResourceName, Span, When, gateway_command
 
 
 @click.command()
 @click.argument("resource", type=ResourceName(), metavar="SOURCE/RESOURCE")
 @click.argument("key", required=False)
-@click.option("--max-age", type=Span(), help="How old the answer may be: 10s; 0 asks the source.")
-@click.option("--fresh", is_flag=True, help="The same as --max-age 0.")
-@click.option("--param", "-p", "params", multiple=True, metavar="NAME=VALUE", help="A query parameter for the source.")
-@gateway_verb
+@click.option(
+    "--max-age", type=Span(), help="Maximum age of a cached response, for example 10s; 0 always asks the source."
+)
+@click.option("--fresh", is_flag=True, help="Same as --max-age 0.")
+@click.option(
+    "--param",
+    "-p",
+    "params",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A query parameter for the source; can be repeated.",
+)
+@gateway_command
 def pull(
     resource: tuple[str, str],
     key: str | None,
@@ -29,9 +38,9 @@ def pull(
     data: Path,
     as_json: bool,
 ) -> None:
-    """Ask a source now; its bytes go to stdout as they came. Without KEY: one page of the list.
+    """Get data from a source now and print it unchanged. Without KEY, gets one page of the list.
 
-    With --json: {"status", "age_seconds", "cache_status", "content_type", "data"}.
+    With --json, prints {"status", "age_seconds", "cache_status", "content_type", "data"}.
     """
     query: dict[str, Any] = {}
     for pair in params:
@@ -44,16 +53,16 @@ def pull(
     path = f"/pull/{segment(resource[0])}/{segment(resource[1])}" + ("" if key is None else f"/{segment(key)}")
     answer = find_gateway(data).request("GET", path, query=query)
     if as_json:
-        _print_answer(answer)
+        _print_response(answer)
         return
     out = sys.stdout.buffer
     out.write(answer.body)
     if sys.stdout.isatty():
         out.write(b"" if answer.body.endswith(b"\n") else b"\n")
-        print(f"({_told(answer.headers)})", file=sys.stderr)
+        print(f"({_cache_note(answer.headers)})", file=sys.stderr)
 
 
-def _told(headers: Mapping[str, str]) -> str:
+def _cache_note(headers: Mapping[str, str]) -> str:
     from tidegate.cli.output import clean
 
     parts = [f"age {headers.get('age', '0')} s"]
@@ -63,7 +72,7 @@ def _told(headers: Mapping[str, str]) -> str:
     return ", ".join(parts)
 
 
-def _print_answer(answer: Answer) -> None:
+def _print_response(answer: ApiResponse) -> None:
     import json
 
     from tidegate.cli.output import print_json
@@ -86,9 +95,9 @@ def _print_answer(answer: Answer) -> None:
 
 @click.command()
 @click.argument("resource", type=ResourceName(), metavar="SOURCE/RESOURCE")
-@gateway_verb
+@gateway_command
 def poll(resource: tuple[str, str], data: Path, as_json: bool) -> None:
-    """Run one poll of a resource now, beside its schedule."""
+    """Poll a resource now, in addition to its schedule."""
     from tidegate.cli.output import count, print_json, span, waiting
 
     name = "/".join(resource)
@@ -101,17 +110,17 @@ def poll(resource: tuple[str, str], data: Path, as_json: bool) -> None:
     elif not report["error"]:
         found = ", ".join(f"{report[word]:,} {word}" for word in ("created", "updated", "deleted") if report[word])
         cost = f"{count(report['requests'], 'request')}, {count(report['records_seen'], 'record')}"
-        print(f"{report['id']}: {found or 'nothing changed'} ({cost}, {span(report['duration_us'] / 1e6)})")
+        print(f"{report['id']}: {found or 'no changes'} ({cost}, {span(report['duration_us'] / 1e6)})")
     if report["error"]:
         raise ApiError(
-            f"the poll of {name} ended early: {report['error']}",
+            f"the poll of {name} failed: {report['error']}",
             code=report["error_code"] or "upstream_failed",
-            hint=f"see what the source says: tidegate pull {name} --fresh",
+            hint=f"see what the source answers: tidegate pull {name} --fresh",
         )
 
 
 def print_facts(facts: dict[str, Any]) -> None:
-    """Name and value, one a line; nested ones indented."""
+    """Name and value, one a line; nested values are indented."""
     from tidegate.cli.output import clean
 
     for name, value in facts.items():
@@ -128,11 +137,15 @@ def print_facts(facts: dict[str, Any]) -> None:
 @click.command()
 @click.argument("resource", type=ResourceName(), metavar="SOURCE/RESOURCE")
 @click.argument("key", required=False)
-@click.option("--updated-since", type=When(), help="Only those that changed after: a time, or 2h for two hours ago.")
-@click.option("--deleted", is_flag=True, help="Also what was deleted.")
-@click.option("--limit", "-n", type=click.IntRange(1, 500), default=50, show_default=True, help="At most so many.")
-@click.option("--cursor", help="Go on where a page ended.")
-@gateway_verb
+@click.option(
+    "--updated-since", type=When(), help="Only records that changed at or after: a time, or 2h for two hours ago."
+)
+@click.option("--deleted", is_flag=True, help="Include deleted records.")
+@click.option(
+    "--limit", "-n", type=click.IntRange(1, 500), default=50, show_default=True, help="Maximum number of items (1-500)."
+)
+@click.option("--cursor", help="Continue after the previous page.")
+@gateway_command
 def records(
     resource: tuple[str, str],
     key: str | None,
@@ -143,7 +156,7 @@ def records(
     data: Path,
     as_json: bool,
 ) -> None:
-    """Show the latest known records of a resource, or the one of KEY, without asking the source."""
+    """Show the stored records of a resource, or the one of KEY, without a request to the source."""
     from tidegate.cli.output import local_time, next_page, print_json, span, table
 
     client = find_gateway(data)
@@ -152,7 +165,7 @@ def records(
     if key is not None:
         print_json(client.get(f"{path}/{segment(key)}", more))
         return
-    page = client.page(path, {"updated_since": updated_since, "limit": limit, "cursor": cursor, **more})
+    page = client.get_page(path, {"updated_since": updated_since, "limit": limit, "cursor": cursor, **more})
     if as_json:
         print_json(page)
         return
@@ -182,12 +195,12 @@ def records(
 
 
 @click.command()
-@gateway_verb
+@gateway_command
 def advise(data: Path, as_json: bool) -> None:
-    """Say what each resource costs by pull and by push, how late it is, and what to do about it."""
+    """Show what polls and webhooks cost for each resource, the delay of changes, and what to change."""
     from tidegate.cli.output import print_json, span, table
 
-    answer = find_gateway(data).page("/advice")
+    answer = find_gateway(data).get_page("/advice")
     if as_json:
         print_json(answer)
         return
@@ -195,7 +208,7 @@ def advise(data: Path, as_json: bool) -> None:
         print("no resources yet; add one to a source: [sources.NAME.resources.NAME]")
         return
     table(
-        ("resource", "advice", "changes/h", "empty", "late p50", "late p99", "because"),
+        ("resource", "advice", "changes/h", "empty", "median delay", "p99 delay", "reason"),
         [
             (
                 one["resource"],
@@ -208,7 +221,7 @@ def advise(data: Path, as_json: bool) -> None:
             )
             for one in answer["data"]
         ],
-        right=("changes/h", "empty", "late p50", "late p99"),
+        right=("changes/h", "empty", "median delay", "p99 delay"),
     )
 
 

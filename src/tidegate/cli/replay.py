@@ -1,4 +1,4 @@
-"""`tidegate replay` and `tidegate trigger`: make events be delivered, again or for a test."""
+"""`tidegate replay` and `tidegate trigger`: deliver events again, and publish a test event."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from tidegate.cli.client import LONG_SECONDS, ApiError, Client, find_gateway, segment
-from tidegate.cli.options import When, gateway_verb
+from tidegate.cli.options import When, gateway_command
 from tidegate.core.errors import NotBuilt
 
 _STATES = ("delivered", "pending", "exhausted", "canceled")
@@ -18,16 +18,16 @@ _STATES = ("delivered", "pending", "exhausted", "canceled")
 
 @click.command()
 @click.argument("id_", metavar="[EVENT_OR_DELIVERY]", required=False)
-@click.option("--source", help="Events of this source.")
-@click.option("--destination", help="Only to this destination.")
-@click.option("--type", "types", multiple=True, help="Events of this type; may be given several times.")
-@click.option("--since", type=When(), help="Received after: 2026-11-24T12:00:00Z, or 2h for two hours ago.")
-@click.option("--until", type=When(), help="Received before; now when left out.")
-@click.option("--state", type=click.Choice(_STATES), help="Deliveries that stand like this.")
-@click.option("--all", "everything", is_flag=True, help="Really everything that is in the log.")
-@click.option("--dry-run", is_flag=True, help="Only count.")
-@click.option("--wait", is_flag=True, help="Wait until the job has walked the log.")
-@gateway_verb
+@click.option("--source", help="Only events of this source.")
+@click.option("--destination", help="Only deliveries to this destination.")
+@click.option("--type", "types", multiple=True, help="Only events of this type; can be repeated.")
+@click.option("--since", type=When(), help="Received at or after: 2026-11-24T12:00:00Z, or 2h for two hours ago.")
+@click.option("--until", type=When(), help="Received before; the default is now.")
+@click.option("--state", type=click.Choice(_STATES), help="Only deliveries in this state.")
+@click.option("--all", "everything", is_flag=True, help="All events in the log.")
+@click.option("--dry-run", is_flag=True, help="Count the deliveries without replaying them.")
+@click.option("--wait", is_flag=True, help="Wait until the replay has finished.")
+@gateway_command
 def replay(
     id_: str | None,
     source: str | None,
@@ -42,9 +42,9 @@ def replay(
     data: Path,
     as_json: bool,
 ) -> None:
-    """Make deliveries again from the log, by the routes of today.
+    """Deliver events from the log again, by the routes of today.
 
-    `tidegate replay dlv_...` sends one delivery again, `tidegate replay evt_...` one event, and options choose many.
+    `tidegate replay dlv_...` replays one delivery and `tidegate replay evt_...` one event; options select many.
     Receivers get the same webhook-id as the first time.
     """
     from tidegate.cli.output import print_json, waiting
@@ -58,20 +58,18 @@ def replay(
         "state": state,
     }
     given = {name: value for name, value in asked.items() if value is not None}
-    _judge(id_, given, everything, dry_run)
+    _check(id_, given, everything, dry_run)
     client = find_gateway(data)
     if id_ is not None and id_.startswith("dlv_"):
         delivery = client.post(f"/deliveries/{segment(id_)}/retry")
         if as_json:
             print_json(delivery)
         else:
-            print(
-                f"{id_} to {delivery['destination']} is {delivery['state']} again: tidegate explain {delivery['event']}"
-            )
+            print(f"{id_} to {delivery['destination']} is {delivery['state']}: tidegate explain {delivery['event']}")
         return
     if id_ is not None:
         given["event"] = id_
-    with waiting("counting" if dry_run else "asking for it"):
+    with waiting("counting" if dry_run else "starting the replay"):
         job = client.post("/replays", {**given, "dry_run": dry_run}, timeout=LONG_SECONDS)
     if wait and not dry_run:
         job = _finished(client, job)
@@ -81,25 +79,25 @@ def replay(
         _print_job(job, dry_run)
 
 
-def _judge(id_: str | None, given: dict[str, Any], everything: bool, dry_run: bool) -> None:
-    """UsageError for a choice that names nothing, or two things."""
+def _check(id_: str | None, given: dict[str, Any], everything: bool, dry_run: bool) -> None:
+    """UsageError for a selection that is empty or contradictory."""
     if id_ is not None and id_.startswith("dlv_") and (given or everything or dry_run):
-        raise click.UsageError("a single delivery takes no other choice")
+        raise click.UsageError("a delivery ID cannot be combined with other options")
     if everything and (given or id_ is not None):
-        raise click.UsageError("--all stands alone: it chooses everything that is in the log")
+        raise click.UsageError("--all cannot be combined with other options")
     if id_ is None and not given and not everything:
-        raise click.UsageError("choose what to replay (--source, --destination, --since, ...), or say --all")
+        raise click.UsageError("select what to replay (--source, --destination, --since, ...), or use --all")
 
 
 def _finished(client: Client, job: dict[str, Any]) -> dict[str, Any]:
-    """The job when it has walked the log; a terminal is told how far it is."""
+    """The job when it has finished; a terminal shows the progress."""
     from tidegate.cli.output import waiting
 
-    begin = job["position"]
-    with waiting(f"{job['id']} walks the log") as tell:
+    begin = job["committed_offset"]
+    with waiting(f"{job['id']} reads the log") as progress:
         while not job.get("finished_at"):
-            done = (job["position"] - begin) / max(job["upto"] - begin, 1)
-            tell(f"{done:.0%}, {job['matched']:,} chosen so far")
+            done = (job["committed_offset"] - begin) / max(job["upto"] - begin, 1)
+            progress(f"{done:.0%}, {job['matched']:,} selected so far")
             time.sleep(0.2)
             job = client.get(f"/replays/{segment(job['id'])}")
     return job
@@ -109,25 +107,25 @@ def _print_job(job: dict[str, Any], dry_run: bool) -> None:
     from tidegate.cli.output import count
 
     if job.get("cause"):
-        print(f"{job['id']} ended early: {job['cause']}")
+        print(f"{job['id']} stopped: {job['cause']}")
         return
     matched = count(job.get("matched", 0), "delivery", "deliveries")
     if dry_run:
-        print(f"{matched} would be made again")
+        print(f"{matched} would be replayed")
     elif job.get("finished_at"):
-        print(f"{job['id']}: {matched} chosen, {job.get('reopened', 0):,} made again")
+        print(f"{job['id']}: {matched} selected, {job.get('reopened', 0):,} reopened")
     else:
-        print(f"{job['id']} walks the log up to {job.get('upto')}; wait for it with --wait")
+        print(f"{job['id']} has started and reads the log up to offset {job.get('upto')}; add --wait to wait for it")
 
 
 @click.command()
 @click.argument("source")
 @click.argument("type_", metavar="TYPE")
-@click.option("--payload", "-d", default="{}", help="The JSON of its data, or @FILE.")
-@click.option("--key", help="The event's key.")
-@gateway_verb
+@click.option("--payload", "-d", default="{}", help="The data of the event as JSON, or @FILE.")
+@click.option("--key", help="The key of the event.")
+@gateway_command
 def trigger(source: str, type_: str, payload: str, key: str | None, data: Path, as_json: bool) -> None:
-    """Publish a test event of TYPE in the name of SOURCE, which needs the publish input."""
+    """Publish a test event of TYPE for SOURCE, which must have a publish input."""
     from tidegate.cli.output import print_json
 
     event: dict[str, Any] = {"source": source, "type": type_, "data": _payload(payload)}
@@ -139,22 +137,22 @@ def trigger(source: str, type_: str, payload: str, key: str | None, data: Path, 
         if error.code != "no_publish_input":
             raise
         raise NotBuilt(
-            f"{source!r} has no publish input, and 'tidegate trigger' by another one is not available in this release",
+            f"{source!r} has no publish input, and 'tidegate trigger' does not support other inputs in this release",
             path=f"$.sources.{source}",
             hint=f"add [sources.{source}.publish]",
         ) from None
     if as_json:
         print_json(answer)
     else:
-        print(f"{answer['id']} is in the log: tidegate explain {answer['id']}")
+        print(f"{answer['id']} is stored: tidegate explain {answer['id']}")
 
 
 def _payload(text: str) -> Any:
-    """The JSON of `text`, or of the file behind an @."""
+    """The JSON in `text`, or in the file after an @."""
     try:
         return json.loads(Path(text[1:]).read_text("utf-8") if text.startswith("@") else text)
     except OSError as error:
-        reason = (error.strerror or "it is no file").lower()
+        reason = (error.strerror or "not a file").lower()
         raise click.BadParameter(f"{text[1:]!r} cannot be read: {reason}", param_hint="--payload") from None
     except ValueError as error:
-        raise click.BadParameter(f"{text[:60]!r} is no JSON: {error}", param_hint="--payload") from None
+        raise click.BadParameter(f"{text[:60]!r} is not JSON: {error}", param_hint="--payload") from None

@@ -1,4 +1,4 @@
-"""`tidegate serve` and `tidegate demo`: the verbs that run a gateway in this process."""
+"""`tidegate serve` and `tidegate demo`: commands that run a gateway in this process."""
 
 from __future__ import annotations
 
@@ -21,27 +21,37 @@ _FILE = Path("tidegate.toml")
     "--config",
     envvar="TIDEGATE_CONFIG",
     type=click.Path(readable=False, path_type=Path),
-    help="The configuration file; ./tidegate.toml when there is one.",
+    help="The configuration file (default: ./tidegate.toml if it exists).",
 )
 @data_option
 @click.option(
     "--host", envvar="TIDEGATE_HOST", default="127.0.0.1", show_default=True, help="The address to listen on."
 )
-@click.option("--port", envvar="TIDEGATE_PORT", default=8420, show_default=True, type=_PORT, help="0 takes a free one.")
+@click.option(
+    "--port",
+    envvar="TIDEGATE_PORT",
+    default=8420,
+    show_default=True,
+    type=_PORT,
+    help="The port to listen on; 0 chooses a free one.",
+)
 @click.option(
     "--ingest-port",
     envvar="TIDEGATE_INGEST_PORT",
     type=_PORT,
-    help="Answer /in/* on this port, and nothing else there.",
+    help="Serve only /in/* on this additional port.",
 )
 @click.option(
-    "--database", envvar="TIDEGATE_DATABASE", metavar="URL", help="postgresql://...; SQLite in --data without it."
+    "--database",
+    envvar="TIDEGATE_DATABASE",
+    metavar="URL",
+    help="postgresql://... (default: SQLite in the data directory).",
 )
 def serve(config: Path | None, data: Path, host: str, port: int, ingest_port: int | None, database: str | None) -> int:
     """Run the gateway until SIGTERM or Ctrl-C.
 
-    The first line on stdout when it accepts requests is `ready http://HOST:PORT`; logs go to stderr. SIGHUP reads
-    the file again. Every option is also a variable (TIDEGATE_PORT, ...); TIDEGATE_ADMIN_KEY sets an admin key.
+    Prints `ready http://HOST:PORT` to stdout when it accepts requests; logs go to stderr. SIGHUP reloads the file.
+    Every option can be set by a variable (TIDEGATE_PORT, ...); TIDEGATE_ADMIN_KEY sets an admin key.
     """
     from tidegate.process.gateway import ServeOptions
     from tidegate.process.serve import serve as run
@@ -60,13 +70,13 @@ def serve(config: Path | None, data: Path, host: str, port: int, ingest_port: in
 
 
 def _admin_key() -> str | None:
-    """Refuses a key that no header can carry, and one that can be guessed."""
+    """Rejects a key that cannot be sent in a header, and one that is too short."""
     from tidegate.api.keys import check_admin_key
 
     key = os.environ.get("TIDEGATE_ADMIN_KEY")
     if key and re.fullmatch("[!-~]+", key) is None:
         raise TidegateError(
-            "TIDEGATE_ADMIN_KEY has a space, a line's end or a letter beyond ASCII, so no request could carry it",
+            "TIDEGATE_ADMIN_KEY has characters that cannot be sent in a header (allowed: ASCII without spaces)",
             code="usage",
             hint="export TIDEGATE_ADMIN_KEY=$(openssl rand -hex 24)",
         )
@@ -77,17 +87,17 @@ def _admin_key() -> str | None:
 
 @click.command()
 @click.option(
-    "--port", envvar="TIDEGATE_PORT", default=8420, show_default=True, type=_PORT, help="Where the gateway listens."
+    "--port", envvar="TIDEGATE_PORT", default=8420, show_default=True, type=_PORT, help="The port of the gateway."
 )
 @click.option(
     "--data",
     type=click.Path(file_okay=False, readable=False, path_type=Path),
-    help="Keep what happens; without it a temporary directory.",
+    help="Keep the data in this directory (default: a temporary directory).",
 )
 @click.option("--open", "open_browser", is_flag=True, help="Open the story page in a browser.")
 def demo(port: int, data: Path | None, open_browser: bool) -> None:
-    """Start the sample company: six small systems, a gateway between them, and a page that tells the story."""
-    # The sample company knows nothing of the gateway's code: it is a program of its own, and takes over this process.
+    """Start the sample company: six small systems, a gateway between them, and a guided tour in the browser."""
+    # The sample company is a separate program that replaces this process.
     words = [sys.executable, "-m", "tidegate_company", "--port", str(port), "--command", _own_command()]
     if data is not None:
         words += ["--data", str(data)]
@@ -98,7 +108,7 @@ def demo(port: int, data: Path | None, open_browser: bool) -> None:
 
 
 def _own_command() -> str:
-    """How the user can call us again: `.venv/bin/tidegate` below this directory, else the whole path, else the name."""
+    """The command to run again: `.venv/bin/tidegate` below this directory, else the whole path, else the name."""
     ran = Path(sys.argv[0])
     if ran.name != "tidegate":
         return f"{sys.executable} -m tidegate"

@@ -30,6 +30,169 @@ ERROR, WARNING, NOTICE = Severity
 UNKNOWN = FindingCode(WARNING, "unknown finding", "This release has no description of this code.", "")
 
 CODES: dict[str, FindingCode] = {
+    # -- destinations
+    "destination_failing": FindingCode(
+        ERROR,
+        "not answering",
+        "The destination's circuit is open: it fails, and only probes are sent. Its deliveries stay pending.",
+        "tidegate test {name}",
+    ),
+    "dead_letters": FindingCode(
+        ERROR,
+        "dead letters",
+        "Deliveries used all their attempts. They are kept until you replay them or retention removes their events.",
+        "fix the cause, then: tidegate replay --destination {name} --state exhausted",
+    ),
+    "destination_retrying": FindingCode(
+        WARNING,
+        "retrying",
+        "All pending deliveries of the destination have failed and wait for their retry.",
+        "tidegate test {name}",
+    ),
+    "destination_paused": FindingCode(
+        WARNING, "paused", "An operator paused the destination. Its deliveries stay pending.", "tidegate resume {name}"
+    ),
+    "destination_stopped": FindingCode(
+        WARNING,
+        "stopped",
+        "The destination answered 410 Gone, so nothing more is sent to it. Its deliveries stay pending.",
+        "correct its `url`, then: tidegate resume {name}",
+    ),
+    "destination_left_file": FindingCode(
+        WARNING,
+        "not in the file",
+        "The destination is no longer in the configuration file, so it is paused. Its deliveries stay pending.",
+        "put it back into the file, or delete it with its pending deliveries: tidegate config apply --prune",
+    ),
+    "destination_rate_limited": FindingCode(
+        NOTICE,
+        "rate limited",
+        "The destination sent Retry-After. Deliveries continue by themselves when that time has passed.",
+        "set a lower `rate` to stay within its limit",
+    ),
+    # -- sources
+    "polls_failing": FindingCode(
+        ERROR,
+        "polls failing",
+        "Polls of the resource fail, so its changes are not found. They are tried again by themselves.",
+        "see what the source answers: tidegate pull {name} --fresh",
+    ),
+    # -- rejected requests; the part after `rejected_` is the reason
+    "rejected_signature_wrong": FindingCode(
+        NOTICE,
+        "signature wrong",
+        "The signature does not match the body.",
+        "compare `secret` of [sources.{name}.webhook] with the secret that the provider shows",
+    ),
+    "rejected_signature_missing": FindingCode(
+        NOTICE,
+        "signature missing",
+        "The request has no signature.",
+        "turn signing on at the provider, or find out who else knows the address",
+    ),
+    "rejected_secret_unset": FindingCode(
+        NOTICE,
+        "no secret",
+        "The source has no secret to verify signatures with.",
+        "set `secret` of [sources.{name}.webhook]",
+    ),
+    "rejected_timestamp_missing": FindingCode(
+        NOTICE,
+        "timestamp missing",
+        "The signature has no timestamp.",
+        "check that `verify` of [sources.{name}.webhook] names the scheme that the sender uses",
+    ),
+    "rejected_malformed": FindingCode(
+        NOTICE,
+        "signature malformed",
+        "The signature header does not have the format of the scheme.",
+        "check that `verify` of [sources.{name}.webhook] names the scheme that the sender uses",
+    ),
+    "rejected_too_old": FindingCode(
+        NOTICE,
+        "timestamp too old",
+        "The signature is right and its timestamp is too old.",
+        "check this machine's clock; if it is right, an old request was sent again",
+    ),
+    "rejected_too_new": FindingCode(
+        NOTICE,
+        "timestamp too new",
+        "The signature is right and its timestamp is in the future.",
+        "check this machine's clock and the sender's",
+    ),
+    "rejected_too_large": FindingCode(
+        NOTICE,
+        "body too large",
+        "The body is larger than `max_body` allows.",
+        "if such bodies are expected, raise `max_body` of [sources.{name}.webhook] or [sources.{name}.form]",
+    ),
+    "rejected_too_slow": FindingCode(
+        NOTICE,
+        "body too slow",
+        "The body did not arrive in time.",
+        "check the network between the sender and this machine",
+    ),
+    "rejected_hops_exceeded": FindingCode(
+        NOTICE,
+        "loop",
+        "The event passed through too many gateways, which is probably a loop.",
+        "find the destination that sends events back to source {name}",
+    ),
+    "rejected_content_type": FindingCode(
+        NOTICE,
+        "not a form",
+        "The request to a form input is not a form.",
+        "send the form as application/x-www-form-urlencoded",
+    ),
+    "rejected_too_many_fields": FindingCode(
+        NOTICE, "too many fields", "The form has more fields than are read.", "send a form with fewer fields"
+    ),
+    "rejected_other": FindingCode(
+        NOTICE, "rejected", "Requests were rejected for another reason.", "see the reason in the samples"
+    ),
+    # -- store and nodes
+    "store_unreachable": FindingCode(
+        ERROR,
+        "not answering",
+        "The database does not answer. Nothing is accepted until it does; the gateway continues by itself.",
+        "check that the database server runs and that this machine can reach it",
+    ),
+    "store_setting_unsafe": FindingCode(
+        ERROR,
+        "unsafe setting",
+        "A setting of the store can lose or damage events that were acknowledged.",
+        "ALTER SYSTEM SET {name} = on; then SELECT pg_reload_conf()",
+    ),
+    "connections_short": FindingCode(
+        ERROR,
+        "too few connections",
+        "The database server allows fewer connections than the nodes may need.",
+        "raise `max_connections` of the server, then restart it",
+    ),
+    "disk_low": FindingCode(
+        ERROR,
+        "disk nearly full",
+        "Little disk space is free. A full disk accepts no events.",
+        "free disk space, or lower `size` of [retention]",
+    ),
+    "standby_asynchronous": FindingCode(
+        WARNING,
+        "asynchronous standby",
+        "A standby replicates asynchronously. After a failover, the latest acknowledged events can be missing.",
+        "ALTER SYSTEM SET synchronous_standby_names = '*' (appends then wait for it), or accept the risk",
+    ),
+    "clock_skew": FindingCode(
+        WARNING,
+        "clock skew",
+        "The clocks of this machine and of the database server differ. This node follows the server's clock.",
+        "synchronize the clocks of both machines with chrony or systemd-timesyncd",
+    ),
+    "partitions_unassigned": FindingCode(
+        NOTICE,
+        "moving",
+        "Some partitions belong to no node at the moment. Nodes take them over within seconds.",
+        "if this lasts longer than a minute, check the logs of the nodes",
+    ),
     # -- process
     "config_warning": FindingCode(
         WARNING,

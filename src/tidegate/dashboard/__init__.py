@@ -1,7 +1,7 @@
 """The dashboard: pages over the same functions as the API, as routes for the gateway's app.
 
 Owns HTML, style and the few scripts. Knows no SQL and keeps nothing but the last test of each destination. Everything
-reads and works without scripts; every page carries a strict Content-Security-Policy; a payload is always text.
+reads and works without scripts; every page carries a strict Content-Security-Policy; a payload is always shown as text.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tidegate.core.errors import NotFound
-from tidegate.dashboard.page_context import Page, PageContext, guarded
+from tidegate.dashboard.page_context import PageContext, PageHandler, guarded
 from tidegate.dashboard.pages import actions, compare, destinations, event, events, login, overview, sources
 
 if TYPE_CHECKING:
     from tidegate.process.gateway import Gateway
 
-_PAGES: tuple[tuple[str, Page], ...] = (
-    ("/", overview.page),
-    ("/events", events.page),
-    ("/events/{id}", event.page),
-    ("/destinations", destinations.page),
-    ("/destinations/{name}", destinations.one),
-    ("/sources", sources.page),
-    ("/api-or-webhook", compare.page),
+_PAGES: tuple[tuple[str, PageHandler], ...] = (
+    ("/", overview.show),
+    ("/events", events.show_list),
+    ("/events/{id}", event.show),
+    ("/destinations", destinations.show_list),
+    ("/destinations/{name}", destinations.show),
+    ("/sources", sources.show_list),
+    ("/api-or-webhook", compare.show),
 )
-_ACTIONS: tuple[tuple[str, Page], ...] = (
+_ACTIONS: tuple[tuple[str, PageHandler], ...] = (
     ("/destinations/{name}/pause", actions.pause),
     ("/destinations/{name}/resume", actions.resume),
     ("/destinations/{name}/test", actions.test),
@@ -50,7 +50,7 @@ def make_routes(gateway: Gateway) -> list[Route]:
     routes += [Route(path, guarded(context, page), methods=["GET"]) for path, page in _PAGES]
     routes += [Route(path, guarded(context, page), methods=["POST"]) for path, page in _ACTIONS]
     routes += [
-        Route("/login", guarded(context, login.page, public=True), methods=["GET"]),
+        Route("/login", guarded(context, login.show, public=True), methods=["GET"]),
         Route("/login", guarded(context, login.enter, public=True), methods=["POST"]),
         Route("/theme", guarded(context, actions.theme, public=True), methods=["POST"]),
         Route("/{path:path}", guarded(context, _nowhere), methods=["GET"]),
@@ -59,7 +59,7 @@ def make_routes(gateway: Gateway) -> list[Route]:
 
 
 async def _nowhere(context: PageContext, request: Request) -> Response:
-    raise NotFound(f"no page is at {request.url.path[:120]}", hint="go to the overview and follow the links from there")
+    raise NotFound(f"there is no page {request.url.path[:120]}", hint="start at the overview: /")
 
 
 __all__ = ["make_routes"]

@@ -1,8 +1,8 @@
-"""What all pages share: the gateway, the templates, and the border that each request passes.
+"""What all pages share: the gateway, the templates, and the checks that each request passes.
 
-Owns the order at that border: the Host is ours, somebody is signed in (else the login page), and a request that changes
-something carries the session's CSRF token. A `TidegateError` becomes an error page; anything else is logged with its
-traceback and told as `internal`. Pages know no cookies and no headers.
+Owns the order of these checks: the Host is ours, a person is signed in (else the login page), and a request that
+changes something carries the session's CSRF token. A `TidegateError` becomes an error page; anything else is logged
+with its traceback and shown as `internal`. Pages know no cookies and no headers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tidegate.api import sessions
 from tidegate.api.endpoint import Disconnected, read_body
 from tidegate.core.errors import BadRequest, TidegateError
 from tidegate.dashboard.assets import Assets
-from tidegate.dashboard.render import SECURITY_HEADERS, Pages
+from tidegate.dashboard.render import SECURITY_HEADERS, Templates
 
 if TYPE_CHECKING:
     from tidegate.process.gateway import Gateway
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 log = logging.getLogger("tidegate.dashboard")
 MAX_FORM_BYTES = 16 * 1024
 _TITLES = {
-    400: "That request was not understood",
-    408: "That took too long to arrive",
-    403: "That was not allowed",
-    404: "There is nothing here",
-    409: "That contradicts what stands",
-    413: "That is too large",
-    421: "This gateway has another name",
-    503: "Not available at this moment",
+    400: "Bad request",
+    408: "Request timeout",
+    403: "Not allowed",
+    404: "Not found",
+    409: "Conflicts with the current state",
+    413: "Request too large",
+    421: "Unknown host name",
+    503: "Temporarily unavailable",
 }
 
 
@@ -44,12 +44,12 @@ class PageContext:
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
         self.assets = Assets()
-        self.pages = Pages(self.assets, gateway.clock.now_us)
+        self.templates = Templates(self.assets, gateway.clock.now_us)
 
     def failed(self, request: Request, error: TidegateError) -> Response:
-        """The error page: what happened, why, the next step, a code."""
-        title = _TITLES.get(error.status, "Something went wrong")
-        return self.pages.page(
+        """The error page: what is wrong, what to do next, and the code."""
+        title = _TITLES.get(error.status, "Internal error")
+        return self.templates.response(
             request,
             "error.html",
             status=error.status,
@@ -60,12 +60,12 @@ class PageContext:
         )
 
 
-Page = Callable[[PageContext, Request], Awaitable[Response]]
+PageHandler = Callable[[PageContext, Request], Awaitable[Response]]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def guarded(context: PageContext, page: Page, *, public: bool = False) -> Endpoint:
-    """The page behind the border. `public`: nobody need be signed in (login, theme)."""
+def guarded(context: PageContext, page: PageHandler, *, public: bool = False) -> Endpoint:
+    """The page behind the checks. `public`: without signing in (login, theme)."""
 
     async def serve(request: Request) -> Response:
         request.state.csrf, request.state.signed_in = "", False
@@ -87,16 +87,16 @@ def guarded(context: PageContext, page: Page, *, public: bool = False) -> Endpoi
         except TidegateError as error:
             return context.failed(request, error)
         except Disconnected:
-            return Response()  # nobody reads it
-        except Exception:  # the last border: told as `internal`, the log has the rest
+            return Response()  # the browser is gone
+        except Exception:  # the last resort: shown as `internal`, the log has the rest
             log.exception("the page %s failed", request.url.path)
-            return context.failed(request, TidegateError("the gateway failed at this page", hint="look at its log"))
+            return context.failed(request, TidegateError("internal error", hint="see the gateway's log"))
 
     return serve
 
 
 async def _read_form(request: Request) -> None:
-    """The fields of a small form, kept on the request. Raises what `read_body` does; BadRequest for what is no form."""
+    """Put the fields of a small form on the request. Raises what `read_body` does, and BadRequest."""
     body = await read_body(request.receive, request.headers, MAX_FORM_BYTES)
     try:
         request.state.fields = dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=50))
@@ -110,19 +110,19 @@ def field(request: Request, name: str) -> str:
 
 
 def _check_own(request: Request) -> None:
-    """Without a session there is no token, so the browser's own word on where a form came from is asked."""
+    """Without a session there is no token, so the browser's Sec-Fetch-Site header decides where the form came from."""
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise sessions.CsrfFailed("this form was sent from another site")
 
 
 def see_other(path: str, done: str = "") -> Response:
-    """303 to one of our own pages: after a POST the browser loads it with GET."""
+    """303 to one of our own pages; after a POST, the browser loads it with GET."""
     mark = "&" if "?" in path else "?"
     return RedirectResponse(f"{path}{mark}done={done}" if done else path, 303, headers=SECURITY_HEADERS)
 
 
 def own_path(path: str, otherwise: str) -> str:
-    """A path of ours to go back to. `//host`, `https:` and backslashes lead elsewhere and are not taken."""
+    """A path of ours to go back to, else `otherwise`. `//host`, `https:` and backslashes lead to other sites."""
     if path.startswith("/") and not path.startswith("//") and path.isprintable() and "\\" not in path:
         return path
     return otherwise

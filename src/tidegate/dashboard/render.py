@@ -1,8 +1,8 @@
-"""From a dict to a page: the template environment and the headers every page carries.
+"""From a view model to a page: the template environment, and the headers that every page has.
 
-Owns autoescape (on for everything), the filters of `words.py`, the strict Content-Security-Policy and the theme that
-is remembered. Knows no store and no gateway; `now_us` is handed in. Markup enters a page from two places only, the
-templates and the charts; a text of a payload is always text.
+Owns autoescape (on for everything), the filters of `formatting.py`, the strict Content-Security-Policy and the theme
+cookie. Knows no store and no gateway; `now_us` is an argument. Markup enters a page from two places only, the templates
+and the charts; the text of a payload stays text.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from tidegate.dashboard import formatting as words
+from tidegate.dashboard import formatting
 from tidegate.dashboard.assets import Assets
-from tidegate.dashboard.charts.marks import SIGNS, TONES
+from tidegate.dashboard.charts.marks import GLYPHS, TONES
 
 CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -43,12 +43,12 @@ NAVIGATION = (
 _FOLDER = Path(__file__).parent / "templates"
 
 
-def _seen(value: Any) -> Any:
-    """What an expression of a template puts on the page: every foreign text passes here, our own markup does not."""
-    return words.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+def _visible(value: Any) -> Any:
+    """Called for each expression of a template: makes invisible characters of foreign text visible; markup passes."""
+    return formatting.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-class Pages:
+class Templates:
     """Renders templates. `now_us` gives the instant that relative times are counted from."""
 
     def __init__(self, assets: Assets, now_us: Callable[[], int]) -> None:
@@ -57,26 +57,26 @@ class Pages:
             loader=FileSystemLoader(_FOLDER),
             autoescape=True,
             undefined=StrictUndefined,
-            finalize=_seen,
+            finalize=_visible,
             trim_blocks=True,
             lstrip_blocks=True,
         )
         self._env.filters.update(
-            count=words.count,
-            percent=words.percent,
-            seconds=words.seconds,
-            ms=words.milliseconds,
-            size=words.size,
-            cut=words.cut,
-            sentence=words.sentence,
+            count=formatting.count,
+            percent=formatting.percent,
+            seconds=formatting.seconds,
+            ms=formatting.milliseconds,
+            size=formatting.size,
+            cut=formatting.cut,
+            sentence=formatting.sentence,
             advice=advice,
-            utc=words.clock_text,
+            utc=formatting.clock_text,
         )
         self._env.globals.update(
             asset=assets.url,
-            plural=words.plural,
-            way_of=words.way,
-            SIGNS={name: Markup(glyph) for name, glyph in SIGNS.items()},  # noqa: S704 - our own constants
+            plural=formatting.plural,
+            way_of=formatting.way,
+            GLYPHS={name: Markup(glyph) for name, glyph in GLYPHS.items()},  # noqa: S704 - our own constants
             TONES=TONES,
             NAVIGATION=NAVIGATION,
         )
@@ -85,15 +85,15 @@ class Pages:
         """The page (or part of one) as text. `instant` and `since` are added, which count from now."""
         now_us = self._now_us()
         return self._env.get_template(template).render(
-            instant=lambda at: words.instant(at, now_us),
-            since=lambda at: words.since(at, now_us),
+            instant=lambda at: formatting.instant(at, now_us),
+            since=lambda at: formatting.since(at, now_us),
             **context,
         )
 
-    def page(
+    def response(
         self, request: Request, template: str, *, status: int = 200, section: str = "", **context: Any
     ) -> HTMLResponse:
-        """A whole page for one request. `section` is its entry in the navigation."""
+        """A whole page for one request. `section`: its entry in the navigation; `context`: what the template reads."""
         theme = request.cookies.get(THEME_COOKIE, "")
         body = self.text(
             template,
@@ -114,9 +114,9 @@ _CODE = re.compile(r"`([^`]+)`|(\btidegate [a-z].*)$")
 
 
 def advice(text: str) -> Markup:
-    """What to do, as a line of a page: `key`, and a command at its end, as code. A command stays as it is typed."""
+    """A remedy as HTML: `key` and a command at the end become code. A command gets no capital and no full stop."""
     out, at = Markup(""), 0
-    shown = text if text.startswith("tidegate ") else words.sentence(text)
+    shown = text if text.startswith("tidegate ") else formatting.sentence(text)
     if _CODE.search(text) and shown.endswith(".") and "tidegate " in text:
         shown = shown[:-1]  # a full stop would be typed with the command
     for found in _CODE.finditer(shown):
@@ -126,13 +126,13 @@ def advice(text: str) -> Markup:
     return out + shown[at:]
 
 
-# What an action answers after its redirect (`?done=WORD`): only these words, so that a link cannot put text on a page.
+# Shown after the redirect of an action (`?done=WORD`). Only these words count, so a link cannot put text on a page.
 NOTICES = {
-    "paused": ("ok", "Paused. Events keep waiting and nothing is lost."),
-    "resumed": ("ok", "Resumed. What waited is sent from now on."),
-    "test-ok": ("ok", "The test was sent and the destination answered with success."),
-    "test-failed": ("bad", "The test was sent and did not succeed. Its answer is shown below."),
-    "retried": ("ok", "The delivery is tried again now."),
-    "canceled": ("ok", "The delivery is canceled and will not be tried again."),
-    "replayed": ("ok", "The replay has started. Deliveries go out in the order of the log."),
+    "paused": ("ok", "Paused. Deliveries stay pending; nothing is lost."),
+    "resumed": ("ok", "Resumed. Pending deliveries are being sent."),
+    "test-ok": ("ok", "The test event was delivered."),
+    "test-failed": ("bad", "The test event was not delivered. The response is shown below."),
+    "retried": ("ok", "The delivery is being retried."),
+    "canceled": ("ok", "The delivery was canceled."),
+    "replayed": ("ok", "The replay has started. Deliveries are sent in the order of the log."),
 }

@@ -15,7 +15,7 @@ import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -27,7 +27,7 @@ from tidegate.core.findings import Findings
 from tidegate.deliver import DeliverEngine
 from tidegate.outbound.dialer import Dialer, Guard
 from tidegate.outbound.http import PullClient
-from tidegate.outbound.post import PostClient
+from tidegate.outbound.post import PostClient, PostStats
 from tidegate.pull import PullEngine
 from tidegate.receive.ingress import Ingress
 from tidegate.receive.inputs import Inputs
@@ -268,18 +268,9 @@ class Gateway:
     async def backup(self, path: str) -> None:
         await self.store.backup(path)
 
-    async def doctor(self) -> dict[str, Any]:
-        facts = await self.store.facts()
-        return {
-            "ready": self.ready() or "yes",
-            "store": facts,
-            "sources": len(self.active.sources),
-            "destinations": len(self.active.destinations),
-            "routes": len(self.active.routes),
-            "paused": sorted(d.name for d in self.active.destinations.values() if d.paused_at_us is not None),
-            "waiting_for_disk": self.store.log.waiting,
-            "connections": msgspec.to_builtins(self.post.stats()),
-        }
+    def connections(self) -> PostStats:
+        """Open, idle and busy connections to destinations."""
+        return self.post.stats()
 
 
 async def open_gateway(

@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from copy import copy
 
 import msgspec
 
 from tidegate.config.spec import ApiInput, Source
 from tidegate.core.clock import Clock
 from tidegate.core.errors import Conflict, NotFound, StoreBusy
+from tidegate.core.figures import ResourceFigures
 from tidegate.core.findings import Findings
 from tidegate.core.model import Event
 from tidegate.core.spec import Resource
 from tidegate.pull.on_demand import CACHE_BYTES, CachedCopy, OnDemand, PullAnswer, PullCounts, Target
 from tidegate.pull.record_writer import Router
-from tidegate.pull.resource import PollReport, ResourceEngine, shape_of
+from tidegate.pull.resource import PollReport, ResourceEngine, figures_of
 from tidegate.pull.sources import PullClient, PullResponse, SourceClient
 from tidegate.store import Store, partition_of_name
 
@@ -70,7 +71,7 @@ class PullEngine:
         self._published_offset = 0
         self._partitions: frozenset[int] = frozenset()
         self._ask = ask or store.leases.ask
-        self._elsewhere: dict[ResourceName, dict[str, Any]] = {}  # figures of resources that run on other nodes
+        self._elsewhere: dict[ResourceName, ResourceFigures] = {}  # figures of resources that run on other nodes
         self._started = False
         self._change: asyncio.Task[None] | None = None
 
@@ -269,19 +270,16 @@ class PullEngine:
 
     # -- figures -----------------------------------------------------------------------------------------
 
-    def statistics(self) -> dict[str, dict[str, Any]]:
-        """`"SOURCE/RESOURCE"` -> figures as in `GET /stats`; without a poll or webhook only the figures of pulls."""
-        found: dict[str, dict[str, Any]] = {}
+    def statistics(self) -> dict[str, ResourceFigures]:
+        """The figures of each resource by `SOURCE/RESOURCE`, as in `GET /stats`."""
+        found: dict[str, ResourceFigures] = {}
         for place, target in self._targets.items():
             engine = self._engines.get(place)
+            figures = engine.figures() if engine is not None else copy(self._elsewhere.get(place)) or ResourceFigures()
             counts = target.counts
-            found["/".join(place)] = {
-                **(engine.shape() if engine is not None else self._elsewhere.get(place, _NOTHING)),
-                "pulls": counts.pulls,
-                "pull_hits": counts.hits,
-                "pull_requests": counts.requests,
-                "pull_stale": counts.stale,
-            }
+            figures.pulls, figures.pull_hits = counts.pulls, counts.hits
+            figures.pull_requests, figures.pull_stale = counts.requests, counts.stale
+            found["/".join(place)] = figures
         return found
 
     async def refresh(self) -> None:
@@ -290,19 +288,8 @@ class PullEngine:
             return
         states = {(state.source, state.resource): state for state in await self._store.records.states()}
         self._elsewhere = {
-            place: shape_of(one.resource, states[place]) for place, one in self._wanted.items() if place in states
+            place: figures_of(one.resource, states[place]) for place, one in self._wanted.items() if place in states
         }
 
 
-_NOTHING: dict[str, Any] = {
-    "requests": 0,
-    "changes": 0,
-    "empty_share": None,
-    "not_modified_share": None,
-    "requests_per_change": None,
-    "staleness_p50_seconds": None,
-    "staleness_p99_seconds": None,
-    "next_poll_at": None,
-    "last_poll_at": None,
-}
 __all__ = ["PollReport", "PullAnswer", "PullEngine"]

@@ -16,6 +16,7 @@ import msgspec
 
 from tidegate.core.clock import Clock, rfc3339
 from tidegate.core.errors import Conflict, TidegateError
+from tidegate.core.figures import ResourceFigures
 from tidegate.core.ids import new_id
 from tidegate.core.model import Event, Origin
 from tidegate.core.spec import Resource
@@ -349,26 +350,22 @@ class ResourceEngine:
 
     # -- for the API -------------------------------------------------------------------------------------
 
-    def shape(self) -> dict[str, object]:
+    def figures(self) -> ResourceFigures:
         """The resource's part of `GET /stats`."""
-        return {
-            **shape_of(self.resource, self.writer.state, self.writer.statistics),
-            "next_poll_at": rfc3339(self.next_poll_at_us),
-            "waiting_for_fetch": len(self.writer.engine_state.dirty),
-        }
+        figures = figures_of(self.resource, self.writer.state, self.writer.statistics)
+        figures.next_poll_at = rfc3339(self.next_poll_at_us)
+        figures.waiting_for_fetch = len(self.writer.engine_state.dirty)
+        return figures
 
 
-def shape_of(resource: Resource, state: ResourceState, statistics: Statistics | None = None) -> dict[str, object]:
-    """The figures that the store has of a resource, also of one that runs on another node."""
+def figures_of(resource: Resource, state: ResourceState, statistics: Statistics | None = None) -> ResourceFigures:
+    """The figures of a resource from its stored state: all that is known of one that runs on another node."""
     counted = statistics or msgspec.json.decode(state.statistics, type=Statistics)
-    return {
-        **counted.shape(),
-        "next_poll_at": None,
-        "polled_at": rfc3339(state.polled_at_us),
-        "reconciled_at": rfc3339(state.reconciled_at_us),
-        "scanned_at": rfc3339(state.scanned_at_us),
-        "poll_every_seconds": seconds(resource.poll) if resource.poll is not None else None,
-        "reconcile_every_seconds": seconds(resource.reconcile) if resource.reconcile is not None else None,
-        "waiting_for_fetch": 0,
-        "committed_offset": state.committed_offset,
-    }
+    figures = counted.figures()
+    figures.polled_at = rfc3339(state.polled_at_us)
+    figures.reconciled_at = rfc3339(state.reconciled_at_us)
+    figures.scanned_at = rfc3339(state.scanned_at_us)
+    figures.poll_every_seconds = seconds(resource.poll) if resource.poll is not None else None
+    figures.reconcile_every_seconds = seconds(resource.reconcile) if resource.reconcile is not None else None
+    figures.committed_offset = state.committed_offset
+    return figures

@@ -7,11 +7,10 @@ says when a record changed. Crash: the counters are as durable as the changes.
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from tidegate.core.clock import rfc3339
+from tidegate.core.figures import DelayFigures, ResourceFigures
 from tidegate.core.model import Origin
 from tidegate.rules.sync.merge import version_instant
 
@@ -64,49 +63,46 @@ class Statistics(msgspec.Struct, omit_defaults=True):
         self.last_error = message[:500]
         self.last_error_at_us = now_us
 
-    def shape(self) -> dict[str, Any]:
+    def figures(self) -> ResourceFigures:
         """As `GET /stats` shows it. Shares and ratios are None while there is nothing to divide by."""
         late = sorted(sample for samples in self.staleness.values() for sample in samples)
-        return {
-            "since": rfc3339(self.since_us or None),
-            "requests": self.requests,
-            "bytes": self.bytes,
-            "changes": self.changes,
-            "created": self.created,
-            "updated": self.updated,
-            "deleted": self.deleted,
-            "by_origin": dict(self.by_origin),
-            "polls": self.polls,
-            "empty_polls": self.empty_polls,
-            "failed_polls": self.failed_polls,
-            "not_modified": self.not_modified,
-            "empty_share": _share(self.empty_polls, self.polls - self.failed_polls),
-            "not_modified_share": _share(self.not_modified, self.polls),
-            "requests_per_change": _share(self.requests, self.changes),
-            "staleness_p50_seconds": quantile(late, 0.5),
-            "staleness_p99_seconds": quantile(late, 0.99),
-            "staleness_samples": len(late),
-            "staleness_by_origin": {
-                origin: {
-                    "p50_seconds": quantile(sorted(samples), 0.5),
-                    "p99_seconds": quantile(sorted(samples), 0.99),
-                    "samples": len(samples),
-                }
-                for origin, samples in self.staleness.items()
-            },
-            "webhooks": self.webhooks,
-            "older_ignored": self.older,
-            "unreadable": self.unreadable,
-            "fetch_backs": self.fetch_backs,
-            "scans": self.scans,
-            "scans_stopped_by_ratio": self.stopped_by_ratio,
-            "errors": self.errors,
-            "last_error": self.last_error or None,
-            "last_error_at": rfc3339(self.last_error_at_us),
-            "failing_since": rfc3339(self.failing_since_us),
-            "last_poll_at": rfc3339(self.last_poll_at_us),
-            "last_change_at": rfc3339(self.last_change_at_us),
-        }
+        return ResourceFigures(
+            since=rfc3339(self.since_us or None),
+            requests=self.requests,
+            bytes=self.bytes,
+            changes=self.changes,
+            created=self.created,
+            updated=self.updated,
+            deleted=self.deleted,
+            by_origin=dict(self.by_origin),
+            polls=self.polls,
+            empty_polls=self.empty_polls,
+            failed_polls=self.failed_polls,
+            not_modified=self.not_modified,
+            empty_share=_share(self.empty_polls, self.polls - self.failed_polls),
+            not_modified_share=_share(self.not_modified, self.polls),
+            requests_per_change=_share(self.requests, self.changes),
+            staleness_p50_seconds=quantile(late, 0.5),
+            staleness_p99_seconds=quantile(late, 0.99),
+            staleness_samples=len(late),
+            staleness_by_origin={origin: _delay(sorted(samples)) for origin, samples in self.staleness.items()},
+            webhooks=self.webhooks,
+            older_ignored=self.older,
+            unreadable=self.unreadable,
+            fetch_backs=self.fetch_backs,
+            scans=self.scans,
+            scans_stopped_by_ratio=self.stopped_by_ratio,
+            errors=self.errors,
+            last_error=self.last_error or None,
+            last_error_at=rfc3339(self.last_error_at_us),
+            failing_since=rfc3339(self.failing_since_us),
+            last_poll_at=rfc3339(self.last_poll_at_us),
+            last_change_at=rfc3339(self.last_change_at_us),
+        )
+
+
+def _delay(ordered: list[float]) -> DelayFigures:
+    return DelayFigures(p50_seconds=quantile(ordered, 0.5), p99_seconds=quantile(ordered, 0.99), samples=len(ordered))
 
 
 def quantile(ordered: list[float], share: float) -> float | None:

@@ -1,21 +1,24 @@
-"""What the answer door sees of the gateway: the store, the active configuration, states and costs. Nothing else.
+"""The part of the gateway that queries read: store, active configuration, senders' health, resource figures, findings.
 
-The gateway fits this without knowing it, so this door imports no engine and no engine imports it.
+The gateway matches these protocols without importing them, so queries import no engine and no engine imports queries.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from tidegate.core.clock import Clock
+from tidegate.core.figures import ResourceFigures
+from tidegate.core.findings import Findings
 from tidegate.core.model import DeliveryView
+from tidegate.outbound.post import PostStats
 from tidegate.runtime import ActiveConfiguration
 from tidegate.store import Store
 
 
 class Health(Protocol):
-    """Of a sender: is its destination well."""
+    """The health of one destination, as its sender sees it."""
 
     @property
     def circuit(self) -> str: ...
@@ -39,20 +42,20 @@ class Health(Protocol):
     def probe_at_us(self) -> int | None: ...
 
 
-class States(Protocol):
-    """Of the deliver engine: the state of each (offset, destination) that is a delivery, and each sender's health."""
+class DeliveryReads(Protocol):
+    """Reads of the deliver engine: the state of each (offset, destination) that is a delivery, and senders' health."""
 
     def health(self, destination: int) -> Health: ...
 
     async def states(self, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], DeliveryView]: ...
 
 
-class Costs(Protocol):
-    """Of the pull engine: what each resource costs and brings, by `SOURCE/RESOURCE`."""
+class PullReads(Protocol):
+    """Reads of the pull engine: the figures of each resource, by `SOURCE/RESOURCE`."""
 
     async def refresh(self) -> None: ...
 
-    def statistics(self) -> dict[str, dict[str, Any]]: ...
+    def statistics(self) -> dict[str, ResourceFigures]: ...
 
 
 class ReadContext(Protocol):
@@ -63,6 +66,14 @@ class ReadContext(Protocol):
     @property
     def clock(self) -> Clock: ...
     @property
-    def deliver(self) -> States: ...
+    def deliver(self) -> DeliveryReads: ...
     @property
-    def pull(self) -> Costs: ...
+    def pull(self) -> PullReads: ...
+    @property
+    def findings(self) -> Findings: ...
+
+    def ready(self) -> str | None:
+        """None when requests are accepted, else the reason why not."""
+        ...
+
+    def connections(self) -> PostStats: ...

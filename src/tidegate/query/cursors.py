@@ -1,7 +1,7 @@
 """Opaque cursors: a place in a list, as URL-safe text. Pure.
 
-A cursor names an offset of the log (never an id or a clock) or the last key of a page of records. Its first
-letter says which list it belongs to, so that a cursor of another list is refused and not misread.
+A cursor holds an offset of the log (never an ID or a clock) or the last key of a page of records. Its first character
+names the list it belongs to, so a cursor of another list is rejected and not misread.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from tidegate.query.schemas import Page
 
 T = TypeVar("T")
 
-BEFORE = "b"  # newest first: what lies below this offset
-AFTER = "a"  # ascending: what lies above this offset
-KEY = "k"  # records: what comes after this key
-NAME = "n"  # short lists that are held whole: what comes after this one
-PAIR = "d"  # deliveries: what lies below this (offset, destination number)
+BEFORE = "b"  # newest first: below this offset
+AFTER = "a"  # ascending: above this offset
+KEY = "k"  # records: after this key
+NAME = "n"  # short lists held in memory: after this name
+PAIR = "d"  # deliveries: below this (offset, destination number)
 
 _MAX_OFFSET = (1 << 63) - 1
-_MAX_LETTERS = 4096
+_MAX_CHARACTERS = 4096
 
 
 def encode_offset(kind: str, offset: int) -> str:
@@ -35,7 +35,7 @@ def encode_key(key: str) -> str:
 
 
 def decode_offset(kind: str, text: str | None) -> int | None:
-    """The offset; None stays None. BadRequest (`bad_cursor`) for anything that is no cursor of this kind."""
+    """The offset; None stays None. BadRequest (`bad_cursor`) for anything that is not a cursor of this kind."""
     if text is None:
         return None
     return _number(_decode(kind, text), text)
@@ -55,16 +55,20 @@ def decode_pair(text: str | None) -> tuple[int, int] | None:
 
 
 def page_of(items: Sequence[T], name: Callable[[T], str], limit: int | None, text: str | None) -> Page[T]:
-    """A page of a list that is held whole; without `limit` all that is behind the cursor.
+    """A page of a list in memory; without `limit`, everything after the cursor.
 
-    The cursor has the name of the last one shown. BadRequest where that is gone: no place is left to go on from.
+    The cursor holds the name of the last item shown. BadRequest when that item is gone.
     """
     start = 0
     if text is not None:
         last = _decode(NAME, text)
         start = next((at for at, item in enumerate(items, 1) if name(item) == last), 0)
         if not start:
-            raise BadRequest(f"{last[:80]!r} left the list since", code="bad_cursor", hint="begin it again")
+            raise BadRequest(
+                f"the cursor is no longer valid: {last[:80]!r} was removed",
+                code="bad_cursor",
+                hint="start again without cursor",
+            )
     shown = items[start:] if limit is None else items[start : start + limit]
     ended = start + len(shown) >= len(items)
     return Page(list(shown), None if ended else _encode(NAME + name(shown[-1])))
@@ -85,7 +89,7 @@ def _encode(text: str) -> str:
 
 
 def _decode(kind: str, text: str) -> str:
-    if len(text) > _MAX_LETTERS or not text.isascii():
+    if len(text) > _MAX_CHARACTERS or not text.isascii():
         raise _bad(text)
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
@@ -99,7 +103,7 @@ def _decode(kind: str, text: str) -> str:
 
 def _bad(text: str) -> BadRequest:
     return BadRequest(
-        f"the cursor {text[:60]!r} is none of this list",
+        f"{text[:60]!r} is not a cursor of this list",
         code="bad_cursor",
-        hint="take next_cursor of the page before as it is, or leave the cursor out to begin",
+        hint="use the next_cursor of the previous page unchanged, or leave the cursor out to start at the beginning",
     )

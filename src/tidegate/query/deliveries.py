@@ -1,9 +1,9 @@
-"""Deliveries as the gateway tells them: pages newest first, and one with its attempts.
+"""Queries of deliveries: pages, newest first, and one delivery with its attempts.
 
-The happy path has no rows, so a page walks the log backwards in windows, expands each event by its audience, and
-takes the states from the deliver engine. A state that is rare is looked for where it can be: exhausted and
-canceled ones among deferred deliveries and bulk settlements, pending ones behind the slowest lane. Windows grow while
-they find little, and the walk is bounded, so a page may be short and still have a cursor.
+Deliveries that succeed at once have no rows, so a page reads the log backwards in windows, expands each event by its
+audience, and takes the states from the deliver engine. A rare state is searched where it can be: exhausted and canceled
+deliveries among deferred deliveries and bulk settlements, pending ones after the slowest lane. Windows grow while they
+find little, and the scan is bounded, so a page may be short and still have a cursor.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class _Span(msgspec.Struct, frozen=True):
     destinations: frozenset[int] | None
 
 
-async def page(
+async def list_deliveries(
     gateway: ReadContext,
     *,
     event: str | None = None,
@@ -58,7 +58,7 @@ async def page(
 ) -> Page[DeliverySchema]:
     """Newest events first. BadRequest for an unknown state, NotFound for an unknown event or destination."""
     if state is not None and state not in STATES:
-        raise BadRequest(f"state {state!r} is none of {', '.join(STATES)}")
+        raise BadRequest(f"{state[:80]!r} is not a state (allowed: {', '.join(STATES)})")
     wanted = DeliveryState(state) if state is not None else None
     number = destination_number(gateway, destination) if destination is not None else None
     if event is not None:
@@ -66,12 +66,12 @@ async def page(
     before = cursors.decode_pair(cursor)
     if before is None:
         before = (gateway.store.log.published_offset + 1, 0)
-    views, following = await _Walk(gateway, number, wanted, allowed).back(before, limit)
-    return Page(await forms(gateway, views), cursors.encode_pair(following) if following is not None else None)
+    views, following = await _BackwardScan(gateway, number, wanted, allowed).back(before, limit)
+    return Page(await schemas_of(gateway, views), cursors.encode_pair(following) if following is not None else None)
 
 
 def destination_number(gateway: ReadContext, name: str) -> int:
-    """The number a name has today, else the last one that had it. NotFound."""
+    """The number of the destination with this name today, else the last number it had. NotFound."""
     live = gateway.active.destinations.get(name)
     if live is not None:
         return live.number
@@ -90,7 +90,7 @@ async def _of_event(
     before: Pair | None,
     allowed: Allowed,
 ) -> Page[DeliverySchema]:
-    event = await events.one(gateway, event_id, allowed)
+    event = await events.event_by_id(gateway, event_id, allowed)
     views = [
         view
         for view in reversed(await of_event(gateway, event.offset, event.audience))
@@ -100,7 +100,7 @@ async def _of_event(
     ]
     given = views[:limit]
     following = (given[-1].offset, given[-1].destination) if len(views) > limit else None
-    return Page(await forms(gateway, given), cursors.encode_pair(following) if following is not None else None)
+    return Page(await schemas_of(gateway, given), cursors.encode_pair(following) if following is not None else None)
 
 
 async def of_event(gateway: ReadContext, offset: int, audience: int) -> list[DeliveryView]:
@@ -117,7 +117,7 @@ async def of_event(gateway: ReadContext, offset: int, audience: int) -> list[Del
     return [views[pair] for pair in pairs if pair in views]
 
 
-class _Walk:
+class _BackwardScan:
     """One walk backwards through the log for deliveries that fit, newest event first, then by destination downwards."""
 
     def __init__(
@@ -250,14 +250,14 @@ class _Walk:
         return [pair for pair in pairs if pair[0] in seen]
 
 
-async def one(gateway: ReadContext, delivery_id: str, allowed: Allowed = None) -> DeliverySchema:
+async def delivery_by_id(gateway: ReadContext, delivery_id: str, allowed: Allowed = None) -> DeliverySchema:
     """One delivery with every attempt. NotFound."""
     view = await view_of(gateway, delivery_id, allowed)
-    return (await forms(gateway, [view]))[0]
+    return (await schemas_of(gateway, [view]))[0]
 
 
 async def view_of(gateway: ReadContext, delivery_id: str, allowed: Allowed = None) -> DeliveryView:
-    """NotFound when the id names nothing that is kept, or nothing the caller may see."""
+    """NotFound when there is no such delivery, or the caller may not see it."""
     parts = ids.delivery_parts(gateway.store.log.instance, delivery_id)
     if parts is None or parts[0] > events.MAX_OFFSET:
         raise _missing(delivery_id)
@@ -273,27 +273,29 @@ async def view_of(gateway: ReadContext, delivery_id: str, allowed: Allowed = Non
 def _missing(delivery_id: str) -> NotFound:
     return NotFound(
         f"there is no delivery {delivery_id[:80]!r}",
-        hint="its event may be past the retention; list what is kept: tidegate events",
+        hint="retention may have removed its event; list the events that are kept: tidegate events",
     )
 
 
-async def forms(gateway: ReadContext, views: Sequence[DeliveryView]) -> list[DeliverySchema]:
-    """JSON forms, with type and source of their events; those whose event was trimmed meanwhile are left out."""
+async def schemas_of(gateway: ReadContext, views: Sequence[DeliveryView]) -> list[DeliverySchema]:
+    """Schemas, with type and source of their events; those whose event was just trimmed are left out."""
     known: dict[int, Event] = {}
     wanted = sorted({view.offset for view in views})
     for start in range(0, len(wanted), events.SLICE):
         for event in await gateway.store.log.read(wanted[start : start + events.SLICE]):
-            known[event.offset] = msgspec.structs.replace(event, body=b"")  # only words are needed
+            known[event.offset] = msgspec.structs.replace(event, body=b"")  # the body is not needed
     instance = gateway.store.log.instance
     names = gateway.active.destination_names
     return [
-        form(instance, view, known[view.offset], names.get(view.destination, ""), gateway.active.route_name(view.route))
+        schema_of(
+            instance, view, known[view.offset], names.get(view.destination, ""), gateway.active.route_name(view.route)
+        )
         for view in views
         if view.offset in known
     ]
 
 
-def form(instance: str, view: DeliveryView, event: Event, destination: str, route: str) -> DeliverySchema:
+def schema_of(instance: str, view: DeliveryView, event: Event, destination: str, route: str) -> DeliverySchema:
     return DeliverySchema(
         id=ids.delivery_id(instance, view.offset, view.destination),
         event=ids.event_id(instance, view.offset),

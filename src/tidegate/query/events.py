@@ -1,8 +1,8 @@
-"""Events as the gateway tells them: a page of the log, one event, its raw bytes.
+"""Queries of events: a page of the log, and one event.
 
-Pages are read in slices and end early when their bodies grow heavy, so a page of large events neither fills the
-memory nor holds the loop. `allowed` is the set of sources a caller may see (None: all); what lies outside is
-not there for him. Order and cursors are offsets, never ids or clocks.
+Pages are read in slices and end early when their bodies are large, so a page of large events neither fills the memory
+nor blocks the event loop. `allowed` is the set of sources that the caller may see (None: all); events of other sources
+do not exist for that caller. Order and cursors are offsets, never IDs or clocks.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from tidegate.store import EventQuery, Log
 
 Allowed = frozenset[str] | None
 
-PAGE_BYTES = 4 << 20  # a page ends after this much of bodies: half a second of a slow link
+PAGE_BYTES = 4 << 20  # a page ends after this much of bodies: half a second on a slow link
 SLICE = 64  # events read at a time: at most 64 MiB of the largest bodies
 ORIGINS = tuple(origin.value for origin in Origin)
-OUT_OF_ORDER = 10_000  # offsets by which events may stand apart from the order they were received in
-MAX_OFFSET = (1 << 63) - 1  # what a store can hold; an id may spell more
+OUT_OF_ORDER = 10_000  # how many offsets the order of the log may differ from the order of reception
+MAX_OFFSET = (1 << 63) - 1  # the largest offset of a store; an ID can hold a larger number
 
 
 class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """What a caller asks of the log; None leaves a part open."""
+    """What a caller asks for; None matches everything."""
 
     source: str | None = None
     type: str | None = None
@@ -54,7 +54,7 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def matches(self, event: Event) -> bool:
-        """For what is told live: the same judgement as a page's, save for times and text."""
+        """For live events: the same decision as for pages, except for times and text."""
         return (
             (self.source is None or event.source == self.source)
             and (self.type is None or event.type == self.type)
@@ -64,14 +64,14 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Slice(msgspec.Struct, frozen=True):
-    """Events of one walk. `edge` is the last offset looked at; `more` says that the walk may go on behind it."""
+    """Events of one scan. `edge` is the last offset looked at; `more`: the scan can continue after it."""
 
     events: list[Event]
     edge: int
     more: bool
 
 
-async def page(
+async def list_events(
     gateway: ReadContext,
     wanted: EventFilter,
     *,
@@ -91,7 +91,7 @@ async def page(
         before = cursors.decode_offset(cursors.BEFORE, cursor)
         found = await walk(gateway.store.log, wanted, limit=limit, before=before, allowed=allowed)
         following = cursors.encode_offset(cursors.BEFORE, found.edge) if found.more else None
-    return Page([form(instance, event) for event in found.events], following)
+    return Page([schema_of(instance, event) for event in found.events], following)
 
 
 async def walk(
@@ -103,7 +103,7 @@ async def walk(
     after: int | None = None,
     allowed: Allowed = None,
 ) -> Slice:
-    """At most `limit` events above `after` (ascending), or below `before` (newest first); fewer when they are heavy."""
+    """At most `limit` events above `after` (ascending), or below `before` (newest first); fewer when they are large."""
     wanted = _narrow(wanted, allowed)
     ascending = after is not None
     lowest, before, after = await _bounds(log, wanted, before, after)
@@ -120,7 +120,7 @@ async def walk(
             events.append(event)
             size += len(event.body)
         edge = found.edge
-        # A short slice that says "more" ran out of rows to look at: give what there is, and a cursor.
+        # A short slice with more to read reached its scan limit: return what was found, and a cursor.
         more = found.more and edge > lowest
         if not more or len(events) >= limit or len(found.events) < SLICE:
             return Slice(events, edge, more)
@@ -129,7 +129,7 @@ async def walk(
 async def _bounds(
     log: Log, wanted: EventFilter, before: int | None, after: int | None
 ) -> tuple[int, int | None, int | None]:
-    """(no event that fits is below this, before, after): the times of a filter as offsets, so pages begin near them."""
+    """(no matching event is below this, before, after): the times of a filter as offsets, so pages start near them."""
     lowest = 0
     if wanted.since_us is not None:
         first = await log.offset_at(wanted.since_us)
@@ -151,28 +151,28 @@ def _narrow(wanted: EventFilter, allowed: Allowed) -> EventFilter:
 
 def check_origin(origin: str | None) -> None:
     if origin is not None and origin not in ORIGINS:
-        raise BadRequest(f"origin {origin!r} is none of {', '.join(ORIGINS)}")
+        raise BadRequest(f"{origin[:80]!r} is not an origin (allowed: {', '.join(ORIGINS)})")
 
 
-async def one(gateway: ReadContext, event_id: str, allowed: Allowed = None) -> Event:
-    """NotFound when the id names nothing that is kept, or nothing the caller may see."""
+async def event_by_id(gateway: ReadContext, event_id: str, allowed: Allowed = None) -> Event:
+    """NotFound when there is no such event, or the caller may not see it."""
     offset = ids.event_offset(gateway.store.log.instance, event_id)
     event = await at(gateway.store.log, offset) if offset is not None and offset <= MAX_OFFSET else None
     if event is None or (allowed is not None and event.source not in allowed):
         raise NotFound(
             f"there is no event {event_id[:80]!r}",
-            hint="it may be past the retention; list what is kept: tidegate events",
+            hint="retention may have removed it; list the events that are kept: tidegate events",
         )
     return event
 
 
 async def at(log: Log, offset: int) -> Event | None:
-    """One event as it stands in the store: the mark `differs` may be younger than the copies in memory."""
+    """One event as stored now: `differs` may be newer than the copies in memory."""
     found = await log.page(EventQuery(after=offset - 1, ascending=True, limit=1, scan_limit=1))
     return next((event for event in found.events if event.offset == offset), None)
 
 
-def form(instance: str, event: Event, *, headers: bool = False) -> EventSchema:
+def schema_of(instance: str, event: Event, *, headers: bool = False) -> EventSchema:
     return EventSchema(
         id=ids.event_id(instance, event.offset),
         offset=event.offset,
@@ -183,7 +183,7 @@ def form(instance: str, event: Event, *, headers: bool = False) -> EventSchema:
         time=instant(event.time_us),
         received_at=instant(event.received_at_us),
         data=payload(event),
-        change=change_form(event.change),
+        change=change_schema(event.change),
         content_type=event.content_type,
         body_bytes=len(event.body),
         hops=event.hops,
@@ -192,7 +192,7 @@ def form(instance: str, event: Event, *, headers: bool = False) -> EventSchema:
     )
 
 
-def change_form(stored: bytes) -> ChangeSchema | None:
+def change_schema(stored: bytes) -> ChangeSchema | None:
     if not stored:
         return None
     change = msgspec.json.decode(stored)

@@ -1,4 +1,4 @@
-"""Feeds: a named durable cursor over the log for a consumer that cannot receive webhooks.
+"""Feeds: a named durable cursor over the log, for consumers that cannot receive webhooks.
 
 Reading moves nothing. An acknowledgment does, never back, and the first one creates the feed. A feed belongs to the
 sources that its first acknowledgment could read: it returns their events only, and a caller who cannot read all of them
@@ -83,7 +83,7 @@ async def read(
         await _check_kept(gateway, name, committed_offset)
     instance = gateway.store.log.instance
     return FeedPage(
-        [events.form(instance, event) for event in found.events],
+        [events.schema_of(instance, event) for event in found.events],
         cursors.encode_offset(cursors.AFTER, max(committed_offset, found.edge)),
         committed_offset,
         found.more,

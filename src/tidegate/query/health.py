@@ -1,145 +1,142 @@
-"""What needs a person: destinations that fail, wait or gave up, resources whose polls fail, who was turned away.
+"""All findings in one list: states of destinations and resources, and what the process reported.
 
-Owns the one list that the overview, `GET /doctor` and `tidegate doctor` show, each entry with what happened, since when
-and what to do. Reads the active configuration, the counters, the senders' health and the costs; decides nothing that a
-sender or a poll would obey.
+Owns the one place where `GET /doctor`, `tidegate doctor`, the pages and `explain` read findings. States (a circuit that
+is open, dead letters, polls that fail) are derived from the active configuration, the counters and the senders'
+health each time; what engines reported comes from the ring (`core/findings.py`). Changes nothing. Crash: states are
+there again after a restart, the ring is empty.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
-
-from msgspec import Struct
+from collections.abc import Iterable
 
 from tidegate.core import units
 from tidegate.core.clock import rfc3339, to_datetime
+from tidegate.core.figures import ResourceFigures
+from tidegate.core.finding_codes import CODES
+from tidegate.core.findings import RANK, Finding, finding, mask
 from tidegate.query.context import Health, ReadContext
-from tidegate.query.schemas import DestinationCounters, Instant, Stats
+from tidegate.query.schemas import DestinationCounters, Stats
 from tidegate.rules.outbound import causes
 from tidegate.runtime import ActiveDestination
+from tidegate.store import Rejection
 
-URGENT = ("failing", "dead_letters")
-REFUSALS_SEEN = 200
+REJECTIONS_READ = 200
 DAY_US = 86_400_000_000
 
 
-class Trouble(Struct, kw_only=True):
-    """One thing that needs a person. `word` is its state in a word or two, `what` a sentence, `hint` what to do."""
-
-    kind: str  # destination | resource | store
-    name: str
-    state: str  # failing | dead_letters | paused | waiting
-    word: str
-    what: str
-    hint: str
-    since: Instant | None = None
-
-
-class RejectedRequests(Struct, kw_only=True):
-    """Requests that a source's door refused in the last day, for one reason."""
-
-    source: str
-    reason: str
-    count: int
-    hint: str
-
-
-def find(gateway: ReadContext, stats: Stats) -> list[Trouble]:
-    """All of them; first those by which something is late or lost until somebody acts."""
-    found: list[Trouble] = []
+def findings(gateway: ReadContext, stats: Stats) -> list[Finding]:
+    """Findings about destinations, resources and the process, the most severe first."""
+    found: list[Finding] = []
     for live in gateway.active.destinations.values():
         counters = stats.destinations.get(live.name) or DestinationCounters()
         found += of_destination(live, gateway.deliver.health(live.number), counters)
     for source in gateway.active.sources.values():
         for name in source.spec.resources:
             place = f"{source.name}/{name}"
-            found += of_resource(place, stats.resources.get(place, {}))
-    return sorted(found, key=lambda one: one.state not in URGENT)
+            found += of_resource(place, stats.resources.get(place) or ResourceFigures())
+    return by_severity([*found, *gateway.findings.listed()])
 
 
-def of_destination(live: ActiveDestination, health: Health, counters: DestinationCounters) -> list[Trouble]:
-    """Pure."""
-    waits = f"{_deliveries(counters.pending)} {'waits' if counters.pending == 1 else 'wait'}"
-    found = []
-    if live.paused_at_us is not None:
-        word, why, hint = _paused(live)
-        since = rfc3339(live.paused_at_us)
-        found.append(_of(live, "paused", word, f"{why}; {waits}", hint, since))
-    elif health.circuit != "closed":
-        gave_up = f", {counters.exhausted:,} given up" if counters.exhausted else ""
-        what = f"{failure(health)}; {waits}{gave_up}"
-        hint = causes.what_to_do(health.outcome, health.status) or f"see why: tidegate test {live.name}"
-        since = rfc3339(health.opened_at_us)
-        found.append(_of(live, "failing", failing_word(health), what, hint, since))
-    elif health.hold_until_us is not None:
-        what = f"it sent Retry-After, until {to_datetime(health.hold_until_us):%Y-%m-%d %H:%M:%S} UTC; {waits}"
-        hint = "nothing: it goes on by itself; a lower `rate` would keep it from asking"
-        found.append(_of(live, "waiting", "asked us to wait", what, hint))
-    elif retrying(live, health):
-        what = f"{failure(health)}; {waits} for a retry" if health.outcome else f"{waits} for a retry"
-        hint = causes.what_to_do(health.outcome, health.status) or f"see why: tidegate test {live.name}"
-        found.append(_of(live, "waiting", "retrying", what, hint))
-    if counters.exhausted and not any(one.state == "failing" for one in found):  # first things first
-        what = f"{_deliveries(counters.exhausted)} {'was' if counters.exhausted == 1 else 'were'} given up"
-        hint = f"mend what failed, then: tidegate replay --destination {live.name} --state exhausted"
-        found.append(_of(live, "dead_letters", "dead letters", what, hint))
+def by_severity(found: Iterable[Finding]) -> list[Finding]:
+    return sorted(found, key=lambda one: RANK[one.severity])
+
+
+def of_destination(live: ActiveDestination, health: Health, counters: DestinationCounters) -> list[Finding]:
+    """At most two: its state, and its dead letters where the state does not name them. Pure."""
+    found = _state(live, health, counters)
+    if counters.exhausted and not any(one.code == "destination_failing" for one in found):  # first things first
+        used = f"{_deliveries(counters.exhausted)} used all attempts."
+        found.append(finding("dead_letters", _subject(live), used))
     return found
 
 
-def retrying(live: ActiveDestination, health: Health) -> bool:
-    """Whether all that waits waits for a retry: nothing is on its way, and nothing got through in the last minute.
+def _state(live: ActiveDestination, health: Health, counters: DestinationCounters) -> list[Finding]:
+    subject = _subject(live)
+    pending = f"{_deliveries(counters.pending)} pending"
+    if live.paused_at_us is not None:
+        code, why = _PAUSES.get(live.pause_reason, _PAUSES["operator"])
+        return [finding(code, subject, f"{why}. {pending}.", since=rfc3339(live.paused_at_us))]
+    remedy = causes.what_to_do(health.outcome, health.status) or None
+    if health.circuit != "closed":
+        exhausted = f", {counters.exhausted:,} exhausted" if counters.exhausted else ""
+        summary = f"{_capital(failure(health))}. {pending}{exhausted}."
+        since = rfc3339(health.opened_at_us)
+        return [finding("destination_failing", subject, summary, remedy, failing_word(health), since)]
+    if health.hold_until_us is not None:
+        until = f"{to_datetime(health.hold_until_us):%Y-%m-%d %H:%M:%S} UTC"
+        return [finding("destination_rate_limited", subject, f"Sent Retry-After until {until}. {pending}.")]
+    if retrying(live, health):
+        why = f"{_capital(failure(health))}. " if health.outcome else ""
+        return [finding("destination_retrying", subject, f"{why}{pending}, waiting for a retry.", remedy)]
+    return []
 
-    The circuit opens on many failures. A quiet destination has few, and would be called well while each of them fails.
+
+_PAUSES = {  # reason -> (code, what happened)
+    "operator": ("destination_paused", "Paused by an operator"),
+    "gone": ("destination_stopped", "Answered 410 Gone"),
+    "left_file": ("destination_left_file", "No longer in the configuration file"),
+}
+
+
+def retrying(live: ActiveDestination, health: Health) -> bool:
+    """Whether all pending deliveries wait for a retry: none is in flight, and none succeeded in the last minute.
+
+    The circuit opens after many failures. A quiet destination has few, and would be called healthy while each fails.
     """
-    paced = live.spec.rate is not None and units.per_second(live.spec.rate) * 60 < 1  # what waits may wait its turn
+    paced = live.spec.rate is not None and units.per_second(live.spec.rate) * 60 < 1  # they may wait for the rate
     return bool(health.waiting and not health.in_flight and not health.rate_per_minute and not paced)
 
 
 def failing_word(health: Health) -> str:
-    """Of an open circuit: `answers 404` is another thing than `not answering`."""
+    """The label of an open circuit: `answers 404` or `not answering`."""
     return f"answers {health.status}" if health.status is not None else "not answering"
 
 
 def failure(health: Health) -> str:
-    """How the last attempt ended, with what it said where that says more than the class of its outcome."""
+    """How the last attempt ended, with the error's text where it says more than the outcome."""
     detail = f" ({health.last_error})" if health.last_error and health.status is None else ""
     return f"{causes.why(health.outcome or 'http_error', health.status)}{detail}"
 
 
-def _paused(live: ActiveDestination) -> tuple[str, str, str]:
-    """(word, why, what to do)."""
-    if live.pause_reason == "left_file":
-        return "left the file", "it is not in the file any more", "put it back, or: tidegate config apply --prune"
-    if live.pause_reason == "gone":
-        return "stopped", causes.why("gone"), f"correct its `url`, then: tidegate resume {live.name}"
-    return "paused", "a person paused it", f"tidegate resume {live.name}"
-
-
-def _of(live: ActiveDestination, state: str, word: str, what: str, hint: str, since: str | None = None) -> Trouble:
-    return Trouble(kind="destination", name=live.name, state=state, word=word, what=what, hint=hint, since=since)
-
-
-def of_resource(place: str, counted: dict[str, Any]) -> list[Trouble]:
-    """`counted` is the resource's part of `GET /stats`. Pure."""
-    since = counted.get("failing_since")
-    if since is None:
+def of_resource(place: str, figures: ResourceFigures) -> list[Finding]:
+    """`place` is SOURCE/RESOURCE. Pure."""
+    if figures.failing_since is None:
         return []
-    what = str(counted.get("last_error") or "no reason was kept")
-    hint = f"see what the source says: tidegate pull {place} --fresh"
-    return [Trouble(kind="resource", name=place, state="failing", word="polls fail", what=what, hint=hint, since=since)]
+    summary = f"{_capital(figures.last_error or 'no reason was stored')}."
+    return [finding("polls_failing", f"resource:{place}", summary, since=figures.failing_since)]
 
 
-async def rejected_requests(gateway: ReadContext) -> list[RejectedRequests]:
-    """Of the last day, by source and reason, the most frequent first."""
+async def rejections(gateway: ReadContext) -> list[Finding]:
+    """Rejected requests of the last day by source and reason, the most frequent first."""
     after = gateway.clock.now_us() - DAY_US
-    kept = await gateway.store.settings.rejections(limit=REFUSALS_SEEN)
-    counted = Counter((one.source, one.reason) for one in kept if one.at_us > after)
-    return [
-        RejectedRequests(source=source, reason=reason, count=count, hint=causes.after_rejection(reason, source))
-        for (source, reason), count in counted.most_common()
-    ]
+    kept = await gateway.store.settings.rejections(limit=REJECTIONS_READ)
+    return of_rejections([one for one in kept if one.at_us > after])
+
+
+def of_rejections(kept: list[Rejection]) -> list[Finding]:
+    """`kept`: newest first. Pure."""
+    found = []
+    for (source, reason), count in Counter((one.source, one.reason) for one in kept).most_common():
+        same = [one for one in kept if (one.source, one.reason) == (source, reason)]
+        code = f"rejected_{reason}" if f"rejected_{reason}" in CODES else "rejected_other"
+        one = finding(code, f"source:{source}", CODES[code].meaning)
+        one.count = count
+        one.first_at, one.last_at = rfc3339(same[-1].at_us), rfc3339(same[0].at_us)
+        detail = [same[0].detail] if same[0].detail else []
+        one.samples = [mask(text) for text in ([reason] * (code == "rejected_other") + detail)]
+        found.append(one)
+    return found
+
+
+def _subject(live: ActiveDestination) -> str:
+    return f"destination:{live.name}"
 
 
 def _deliveries(number: int) -> str:
     return f"{number:,} {'delivery' if number == 1 else 'deliveries'}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

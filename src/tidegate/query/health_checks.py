@@ -1,32 +1,26 @@
-"""What `doctor` says of the store and the nodes: settings of the server that cost safety, connections that will not do.
+"""Findings about the store and the nodes: settings that can lose events, too few connections, little disk space.
 
-Pure: from the facts that the store tells of itself. An entry is `failing` when a promise rests on it (doctor ends with
-exit 1 then), `waiting` when it is only worth knowing. Decides nothing.
+Pure: from the facts that the store gives of itself. An `error` means that a promise is at risk, and `tidegate doctor`
+then exits 1. Changes nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from tidegate.query.health import Trouble
-from tidegate.store import PARTITIONS, Node
+from tidegate.core.findings import Finding, finding
+from tidegate.store import PARTITIONS, Node, PostgresFacts, SqliteFacts, StoreFacts
 
-SESSIONS_BESIDE_POOL = 2  # the node's own, and one that looks whether the server is back
+SESSIONS_BESIDE_POOL = 2  # the session of the lease, and one that checks whether the server is back
 RESERVED = 3  # superuser_reserved_connections
-LEAST_FREE_BYTES = 512 << 20
-FULL = 2  # PRAGMA synchronous
+MIN_FREE_BYTES = 512 << 20
+SYNCHRONOUS_FULL = 2
 
-_MUST_BE_ON = {
-    "fsync": "a crash of the server's machine can lose or damage what was acknowledged",
-    "full_page_writes": "a crash of the server's machine can damage what is stored",
-    "autovacuum": "tables that are written often grow without end",
-}
+_BEFORE_DISK = "Tidegate can answer 2xx before the event is on disk"
 
 
-def of_store(facts: dict[str, Any], nodes: Sequence[Node]) -> list[Trouble]:
-    """`facts` as `Store.facts()` gives them."""
-    if facts.get("kind") == "postgresql":
+def of_store(facts: StoreFacts, nodes: Sequence[Node]) -> list[Finding]:
+    if isinstance(facts, PostgresFacts):
         return [
             *_settings(facts),
             *_connections(facts, len(nodes)),
@@ -34,86 +28,78 @@ def of_store(facts: dict[str, Any], nodes: Sequence[Node]) -> list[Trouble]:
             *_clock(facts),
             *_partitions(nodes),
         ]
-    return list(_embedded(facts))
+    return _embedded(facts)
 
 
-def away(message: str) -> Trouble:
-    """The store cannot be asked."""
-    hint = "is the server running, and can this machine reach it? The gateway goes on by itself when it answers"
-    return _of("store", "failing", "not answering", message, hint)
+def unreachable(message: str) -> Finding:
+    """The store does not answer."""
+    return finding("store_unreachable", "store:database", f"{message[:1].upper()}{message[1:]}.")
 
 
-def _settings(facts: dict[str, Any]) -> list[Trouble]:
-    found = []
-    for name, what in _MUST_BE_ON.items():
-        if facts[name] != "on":
-            hint = f"ALTER SYSTEM SET {name} = on; then SELECT pg_reload_conf()"
-            found.append(_of(name, "failing", f"is {facts[name]}", what, hint))
-    if facts["synchronous_commit"] in ("off", "local"):
-        what = "an answer 2xx may come before the event is on disk everywhere it should be"
-        hint = "let nobody set it for our sessions: Tidegate asks for `on`"
-        found.append(_of("synchronous_commit", "failing", f"is {facts['synchronous_commit']}", what, hint))
+def _settings(facts: PostgresFacts) -> list[Finding]:
+    required = (
+        ("fsync", facts.fsync, "A crash of the server's machine can lose or damage acknowledged events"),
+        ("full_page_writes", facts.full_page_writes, "A crash of the server's machine can damage stored data"),
+        ("autovacuum", facts.autovacuum, "Tables that are written often grow without limit"),
+    )
+    found = [
+        finding("store_setting_unsafe", f"store:{name}", f"{effect}.", title=f"is {value}")
+        for name, value, effect in required
+        if value != "on"
+    ]
+    if facts.synchronous_commit in ("off", "local"):
+        remedy = "remove whatever sets it for the sessions of Tidegate, which ask for `on`"
+        title = f"is {facts.synchronous_commit}"
+        found.append(
+            finding(
+                "store_setting_unsafe", "store:synchronous_commit", f"{_BEFORE_DISK} on all servers.", remedy, title
+            )
+        )
     return found
 
 
-def _connections(facts: dict[str, Any], nodes: int) -> list[Trouble]:
-    needed = nodes * (facts["pool_size"] + SESSIONS_BESIDE_POOL) + RESERVED
-    if facts["max_connections"] >= needed:
+def _connections(facts: PostgresFacts, nodes: int) -> list[Finding]:
+    needed = nodes * (facts.pool_size + SESSIONS_BESIDE_POOL) + RESERVED
+    if facts.max_connections >= needed:
         return []
-    what = f"{nodes} nodes may need {needed} connections ({facts['pool_size']} and {SESSIONS_BESIDE_POOL} each)"
-    hint = f"ALTER SYSTEM SET max_connections = {needed + RESERVED}; then restart the server"
-    return [_of("max_connections", "failing", f"is {facts['max_connections']}", what, hint)]
+    summary = f"{nodes} nodes may need {needed} connections ({facts.pool_size} + {SESSIONS_BESIDE_POOL} each)."
+    remedy = f"ALTER SYSTEM SET max_connections = {needed + RESERVED}; then restart the server"
+    title = f"is {facts.max_connections}"
+    return [finding("connections_short", "store:max_connections", summary, remedy, title)]
 
 
-def _standby(facts: dict[str, Any]) -> list[Trouble]:
-    if not facts["standbys"] or facts["synchronous_standby_names"]:
+def _standby(facts: PostgresFacts) -> list[Finding]:
+    if not facts.standbys or facts.synchronous_standby_names:
         return []
-    what = "a standby follows behind: when it is promoted, what was acknowledged last may be missing"
-    hint = "ALTER SYSTEM SET synchronous_standby_names = '*' (appends wait for it then), or accept it"
-    return [_of("synchronous_standby_names", "waiting", "is empty", what, hint)]
+    summary = "The standby replicates asynchronously. After a failover, the latest acknowledged events can be missing."
+    return [finding("standby_asynchronous", "store:synchronous_standby_names", summary, title="is empty")]
 
 
-def _clock(facts: dict[str, Any]) -> list[Trouble]:
-    """A correction is made only of what is off by more than a second."""
-    ahead = facts["clock_ahead_seconds"]
+def _clock(facts: PostgresFacts) -> list[Finding]:
+    """Differences below a second are not corrected and not reported."""
+    ahead = facts.clock_ahead_seconds
     if not ahead:
         return []
-    word = f"{abs(ahead):.0f} s {'ahead' if ahead > 0 else 'behind'}"
-    what = (
-        "this machine's clock, against the database server's: this node goes by the server's, so one of them is wrong"
-    )
-    return [
-        _of(
-            "clock",
-            "waiting",
-            word,
-            what,
-            "keep the clock of both machines by a time service: chrony, or systemd-timesyncd",
-        )
-    ]
+    off = f"{abs(ahead):.0f} s"
+    place = "ahead of" if ahead > 0 else "behind"
+    summary = f"This machine's clock is {off} {place} the database server's. This node follows the server's clock."
+    return [finding("clock_skew", "store:clock", summary, title=f"{off} {place.removesuffix(' of')}")]
 
 
-def _partitions(nodes: Sequence[Node]) -> list[Trouble]:
+def _partitions(nodes: Sequence[Node]) -> list[Finding]:
     free = PARTITIONS - sum(node.partitions for node in nodes)
     if free <= 0:
         return []
-    what = f"{free} of {PARTITIONS} shares are held by no living node"
-    return [
-        _of("partitions", "waiting", "on their way", what, "look again in five seconds: nodes take them by themselves")
-    ]
+    return [finding("partitions_unassigned", "store:partitions", f"{free} of {PARTITIONS} partitions have no node.")]
 
 
-def _embedded(facts: dict[str, Any]) -> list[Trouble]:
+def _embedded(facts: SqliteFacts) -> list[Finding]:
     found = []
-    if facts["synchronous"] < FULL:
-        what = "an answer 2xx may come before the event is on disk"
-        hint = "restart this gateway: it sets PRAGMA synchronous = FULL"
-        found.append(_of("synchronous", "failing", f"is {facts['synchronous']}", what, hint))
-    if facts["free_bytes"] < LEAST_FREE_BYTES:
-        what = f"{facts['free_bytes'] >> 20} MiB are free on the disk; a full one accepts nothing"
-        found.append(_of("disk", "failing", "nearly full", what, "make room, or lower [retention] size"))
+    if facts.synchronous < SYNCHRONOUS_FULL:
+        remedy = "restart this gateway, which sets PRAGMA synchronous = FULL"
+        title = f"is {facts.synchronous}"
+        found.append(finding("store_setting_unsafe", "store:synchronous", f"{_BEFORE_DISK}.", remedy, title))
+    if facts.free_bytes < MIN_FREE_BYTES:
+        summary = f"{facts.free_bytes >> 20} MiB of disk space are free. A full disk accepts no events."
+        found.append(finding("disk_low", "store:disk", summary))
     return found
-
-
-def _of(name: str, state: str, word: str, what: str, hint: str) -> Trouble:
-    return Trouble(kind="store", name=name, state=state, word=word, what=what, hint=hint)

@@ -1,7 +1,7 @@
-"""Records as the gateway tells them: the latest known state of each item of a resource, by key.
+"""Queries of records: the latest known state of each item of a resource, by key.
 
-A deleted record is not listed and not found, unless `deleted` is asked for; its last state is kept as a
-tombstone. Age is counted from when the source last said so. Reads only; the pull engine writes records.
+A deleted record is not listed and not found unless `deleted` is true; its last state is kept as a tombstone. Its age is
+the time since the source last confirmed it. Reads only; the pull engine writes records.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def check_resource(gateway: ReadContext, source: str, resource: str, allowed: Al
         )
 
 
-async def page(
+async def list_records(
     gateway: ReadContext,
     source: str,
     resource: str,
@@ -42,7 +42,7 @@ async def page(
     cursor: str | None = None,
     allowed: Allowed = None,
 ) -> Page[RecordSchema]:
-    """By key ascending; short when the records are heavy."""
+    """By key, ascending; short when the records are large."""
     after = cursors.decode_key(cursor)
     check_resource(gateway, source, resource, allowed)
     found = await gateway.store.records.page(
@@ -57,30 +57,32 @@ async def page(
         size += len(record.body)
     more = len(given) < len(found)
     now = gateway.clock.now_us()
-    return Page([form(record, now) for record in given], cursors.encode_key(given[-1].key) if more and given else None)
+    return Page(
+        [schema_of(record, now) for record in given], cursors.encode_key(given[-1].key) if more and given else None
+    )
 
 
-async def one(
+async def record_by_key(
     gateway: ReadContext, source: str, resource: str, key: str, *, deleted: bool = False, allowed: Allowed = None
 ) -> RecordSchema:
-    """NotFound: `not_found` when it was never seen, `record_deleted` when the source deleted it."""
+    """NotFound: `not_found` when it is not known, `record_deleted` when the source deleted it."""
     check_resource(gateway, source, resource, allowed)
     record = (await gateway.store.records.known(source, resource, [key])).get(key)
     if record is None:
         raise NotFound(
-            f"no record {key[:80]!r} of {source}/{resource} was seen yet",
-            hint=f"ask the source itself: tidegate pull {source}/{resource} {key[:80]}",
+            f"there is no record {key[:80]!r} of {source}/{resource} yet",
+            hint=f"get it from the source: tidegate pull {source}/{resource} {key[:80]}",
         )
     if record.deleted and not deleted:
         raise NotFound(
             f"record {key[:80]!r} of {source}/{resource} was deleted by the source",
-            hint="its last state: the same call with ?deleted=true",
+            hint="for its last state, add ?deleted=true",
             code="record_deleted",
         )
-    return form(record, gateway.clock.now_us())
+    return schema_of(record, gateway.clock.now_us())
 
 
-def form(record: RecordState, now_us: int) -> RecordSchema:
+def schema_of(record: RecordState, now_us: int) -> RecordSchema:
     return RecordSchema(
         source=record.source,
         resource=record.resource,

@@ -1,4 +1,4 @@
-"""Replay jobs as the gateway tells them. The deliver engine makes and runs them; this only reads."""
+"""Queries of replay jobs. The deliver engine creates and runs them; this module only reads."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from tidegate.query.schemas import ReplaySchema
 from tidegate.store import Replay
 
 
-async def all_replays(gateway: ReadContext) -> list[ReplaySchema]:
+async def list_replays(gateway: ReadContext) -> list[ReplaySchema]:
     """Newest first: the last 200, and those that are not finished."""
-    return [form(one) for one in await gateway.store.deliveries.replays()]
+    return [schema_of(one) for one in await gateway.store.deliveries.replays()]
 
 
-async def one(gateway: ReadContext, replay_id: str) -> ReplaySchema:
+async def replay_by_id(gateway: ReadContext, replay_id: str) -> ReplaySchema:
     replay = await gateway.store.deliveries.replay(replay_id) if replay_id.isascii() and "\0" not in replay_id else None
     if replay is None:
         raise NotFound(f"there is no replay {replay_id[:80]!r}", hint="list them: GET /api/v1/replays")
-    return form(replay)
+    return schema_of(replay)
 
 
-def form(replay: Replay) -> ReplaySchema:
+def schema_of(replay: Replay) -> ReplaySchema:
     asked: dict[str, Any] = msgspec.json.decode(replay.query)
     shown = {name: value for name, value in asked.items() if value is not None}
     for name in ("since", "until"):

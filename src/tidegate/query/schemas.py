@@ -1,8 +1,8 @@
-"""The JSON forms of the things the gateway tells about: one struct per thing, no logic.
+"""The JSON schemas of the API's responses: one struct per thing, no logic.
 
-The spellings are a promise to users: times are RFC 3339 UTC text, keys are text, ids carry their prefix.
-The API sends these structs as they are, the OpenAPI document is generated from them, and the dashboard
-shows them. May not know the store or HTTP. A field may be added; none is renamed.
+The spellings are a promise to users: times are RFC 3339 UTC text, keys are text, IDs carry their prefix. The API sends
+these structs as they are, the OpenAPI document is generated from them, and the dashboard shows them. May not know the
+store or HTTP. After 0.2, members are added and none is renamed.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from __future__ import annotations
 from typing import Annotated, Any, Generic, TypeVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType
+
+from tidegate.core.figures import ResourceFigures
+from tidegate.core.findings import Finding
 
 T = TypeVar("T")
 
@@ -24,7 +27,7 @@ class Page(Struct, Generic[T]):
 
 
 class ItemPage(Struct):
-    """All sources, destinations or routes, with the keys of the file and some that only tell."""
+    """All sources, destinations or routes, with the keys of the file and some that are read-only."""
 
     data: list[dict[str, Any]]
     next_cursor: str | None = None
@@ -41,7 +44,7 @@ class ChangeSchema(Struct):
 
 
 class EventSchema(Struct, kw_only=True):
-    """An event of the log. `data` is null when the body is no JSON and no form: ask for `/raw`."""
+    """An event of the log. `data` is null when the body is neither JSON nor a form: get `/raw`."""
 
     id: str
     offset: int
@@ -57,11 +60,11 @@ class EventSchema(Struct, kw_only=True):
     body_bytes: int
     hops: int
     differs: bool  # the same delivery id came again with another body
-    headers: list[tuple[str, str]] | UnsetType = UNSET  # only where one event is asked for; credentials are redacted
+    headers: list[tuple[str, str]] | UnsetType = UNSET  # only in the response for one event; credentials are redacted
 
 
 class AttemptSchema(Struct, kw_only=True):
-    """One finished try, numbered from 1."""
+    """One finished attempt, numbered from 1."""
 
     id: str
     number: int
@@ -73,12 +76,12 @@ class AttemptSchema(Struct, kw_only=True):
     manual: bool
     url: str
     answer_headers: list[tuple[str, str]]
-    answer_body: str  # the first bytes of the answer, as text
+    answer_body: str  # the first bytes of the response, as text
     answer_bytes: int
 
 
 class DeliverySchema(Struct, kw_only=True):
-    """One event owed to one destination."""
+    """One event for one destination."""
 
     id: str
     event: str
@@ -102,7 +105,7 @@ class RecordSchema(Struct, kw_only=True):
     version: str | None
     number: int
     origin: str
-    age_seconds: float  # since the source last said so
+    age_seconds: float  # since the source last confirmed it
     changed_at: Instant
     asked_at: Instant
     answered_at: Instant
@@ -111,7 +114,7 @@ class RecordSchema(Struct, kw_only=True):
 
 
 class FeedPage(Struct):
-    """What a feed has for its consumer. Acknowledge with `next_cursor` when it is worked off."""
+    """The next events of a feed. Acknowledge them with `next_cursor` when you have processed them."""
 
     data: list[EventSchema]
     next_cursor: str
@@ -128,26 +131,52 @@ class FeedSchema(Struct):
     sources: list[str] | None
 
 
-class RouteVerdict(Struct, kw_only=True):
-    """What one route said about one event. `took` is true when it decided a delivery."""
+class Fact(Struct, kw_only=True):
+    """One statement about an event: `text` in a few words, `detail` a phrase, `at` an instant that belongs to it."""
+
+    text: str
+    detail: str = ""
+    at: Instant | None = None
+
+
+class RouteDecision(Struct, kw_only=True):
+    """What one route decided about one event. `selected` is true when it made a delivery."""
 
     route: str
     revision: int
-    took: bool
+    selected: bool
     destinations: list[str]
     reason: str
 
 
+class ExplainedDelivery(DeliverySchema, kw_only=True):
+    """A delivery with its status in a sentence and the next step.
+
+    `remedy` is "" when nothing has to be done. `next_at` is when the next attempt or probe is due. `held` is why it is
+    not sent by itself: paused, circuit_open, deleted or "".
+    """
+
+    status: str
+    remedy: str
+    next_at: Instant | None
+    held: str
+
+
 class Explanation(Struct, kw_only=True):
-    """Where an event went and why, and what happens next."""
+    """Where an event came from, whether it was verified, who got it and why, and what happens next."""
 
     event: EventSchema
     seen: Any  # the event as filters see it
-    routes: list[RouteVerdict]
-    deliveries: list[DeliverySchema]
-    next: list[str]
-    notes: list[str] = []  # what was left out or could not be read, with the remedy
-    fed: list[str] = []  # resources whose records this webhook feeds, by the configuration of today
+    summary: str
+    origin: Fact
+    signature: Fact
+    delivered_to: Fact
+    next: Fact
+    routes: list[RouteDecision]
+    deliveries: list[ExplainedDelivery]
+    notes: list[str] = []  # what could not be read or is not forwarded, with the remedy
+    updates: list[str] = []  # resources whose records this webhook updates, by the configuration of today
+    findings: list[Finding] = []
 
 
 class RejectionSchema(Struct):
@@ -191,11 +220,11 @@ class Stats(Struct, kw_only=True):
     totals: Totals
     sources: dict[str, SourceCounters]
     destinations: dict[str, DestinationCounters]
-    resources: dict[str, dict[str, Any]]
+    resources: dict[str, ResourceFigures]
 
 
 class AdviceSchema(Struct, kw_only=True):
-    """Whether a resource is better polled, polled less, or fed by webhooks; `advice` is a word from a fixed list."""
+    """Whether to keep polling a resource, poll it less or more often, or use webhooks. `advice` is a fixed word."""
 
     resource: str
     advice: str
@@ -209,7 +238,7 @@ class AdviceSchema(Struct, kw_only=True):
 
 
 class ReplaySchema(Struct, kw_only=True):
-    """A durable job that makes deliveries again from the log, by the routes of today."""
+    """A durable job that makes deliveries from the log again, by the routes of today."""
 
     id: str
     created_at: Instant

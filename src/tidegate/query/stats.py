@@ -1,8 +1,8 @@
-"""The counters and the costs: what came in, where it went, what asking cost. One snapshot at one offset.
+"""Counters of events and deliveries, and the figures of resources: one snapshot at one offset.
 
-Events are counted per audience where they are appended, settled deliveries per lane where they are settled, and both
-are read in one transaction. So for every destination what is owed is known by arithmetic, and what is pending
-is owed minus settled: accepted = filtered + delivered + pending + exhausted + canceled holds by construction.
+Events are counted per audience when they are appended, settled deliveries per lane when they are settled, and both are
+read in one transaction. Pending deliveries are the accepted ones minus the settled ones, so accepted = filtered +
+delivered + pending + exhausted + canceled holds by construction.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ async def snapshot(gateway: ReadContext) -> Stats:
 
 
 def balance(counters: Counters, names: dict[int, str]) -> Stats:
-    """The counters by name. A destination that was deleted and made again is one name: its counters add up."""
+    """The counters by name. A destination that was deleted and created again has one name: its counters are added."""
     totals = Totals()
     sources: dict[str, SourceCounters] = {}
     owed: Counter[int] = Counter()
@@ -59,7 +59,7 @@ def balance(counters: Counters, names: dict[int, str]) -> Stats:
 
 
 def _add(entry: DestinationCounters, owed: int, filtered: int, lane: Lane) -> None:
-    """`adopted` are deliveries a replay made beyond the audiences; those that had counted as filtered no longer do."""
+    """`adopted` are deliveries that a replay made beyond the audiences; those no longer count as filtered."""
     owed += lane.adopted
     filtered -= lane.adopted_filtered
     entry.accepted += owed + filtered

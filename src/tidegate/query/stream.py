@@ -1,9 +1,9 @@
-"""The stream: events as they are told, as server-sent events.
+"""The stream: events as they are published, as server-sent events.
 
-A stream that resumes first reads the log behind its position, then turns live in the same step of the loop, so
-nothing is lost or sent twice between. A live stream holds a bounded queue; when its client reads too slowly the queue
-is dropped and the client told to reconnect, which resumes it by `Last-Event-ID`. Nothing is kept: a crash ends the
-streams, and the clients come back with their last id.
+A stream that resumes first reads the log after its last event, then becomes live in the same step of the event loop, so
+nothing is lost or sent twice in between. A live stream has a bounded queue; when its client reads too slowly, the queue
+is dropped and the client asked to reconnect, which resumes it by `Last-Event-ID`. Nothing is stored: a crash ends the
+streams, and clients reconnect with their last ID.
 """
 
 from __future__ import annotations
@@ -37,33 +37,35 @@ class TooManyStreams(TidegateError):
 
 
 class Hub:
-    """All streams of this process; listens to the log once."""
+    """All streams of this process, with one subscription to the log."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
         self._streams: set[Stream] = set()
         self._closed = False
-        log.subscribe(self._told)
+        log.subscribe(self._publish)
 
     def __len__(self) -> int:
         return len(self._streams)
 
-    def _told(self, batch: Sequence[Event]) -> None:
+    def _publish(self, batch: Sequence[Event]) -> None:
         for stream in self._streams:
             stream.offer(batch)
 
     def open(self, wanted: EventFilter, *, last_event_id: str | None, allowed: Allowed) -> Stream:
-        """A stream from behind `last_event_id`, or from now. BadRequest for an id of another log."""
+        """A stream after `last_event_id`, or from now on. BadRequest for an ID of another log."""
         events.check_origin(wanted.origin)
         if len(self._streams) >= MAX_STREAMS or self._closed:
-            raise TooManyStreams(f"{len(self._streams)} streams are open already", retry_after_seconds=5.0)
+            raise TooManyStreams(
+                f"{len(self._streams)} streams are open, which is the maximum", retry_after_seconds=5.0
+            )
         committed_offset = None
         if last_event_id:
             committed_offset = ids.event_offset(self._log.instance, last_event_id)
             if committed_offset is None or committed_offset > events.MAX_OFFSET:
                 raise BadRequest(
-                    f"Last-Event-ID {last_event_id[:80]!r} is no event of this log",
-                    hint="leave it out to follow from now on",
+                    f"Last-Event-ID {last_event_id[:80]!r} is not an event of this log",
+                    hint="leave it out to start with new events",
                 )
         stream = Stream(self, self._log, wanted, allowed, committed_offset)
         self._streams.add(stream)
@@ -73,7 +75,7 @@ class Hub:
         self._streams.discard(stream)
 
     def close(self) -> None:
-        """End all streams: their clients reconnect to whoever answers next."""
+        """End all streams; their clients reconnect."""
         self._closed = True
         for stream in list(self._streams):
             stream.close()
@@ -96,18 +98,18 @@ class Stream:
         self._wake = asyncio.Event()
 
     def close(self) -> None:
-        """From here on it is none of the open ones, whether its client has begun to read it or not."""
+        """End the stream, whether or not its client has started to read it."""
         self._closed = True
         self._wake.set()
         self._hub.forget(self)
 
     def offer(self, batch: Sequence[Event]) -> None:
-        """A batch told by the log. A stream that still reads the log does not need it."""
+        """Queue a published batch. A stream that still reads the log ignores it."""
         if not self._live or self._overflowed:
             return
         for event in batch:
             if event.offset <= self._committed_offset or not self._fits(event):
-                continue  # up to there the client has it, from a node that heard of it before this one perhaps
+                continue  # the client has it already, perhaps from a node that published it earlier
             self._queue.append(event)
             self._queue_bytes += len(event.body)
         if len(self._queue) > QUEUE_EVENTS or self._queue_bytes > QUEUE_BYTES:
@@ -120,7 +122,7 @@ class Stream:
         return self._wanted.matches(event) and (self._allowed is None or event.source in self._allowed)
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Bytes for the client, until it is closed or told to reconnect."""
+        """Bytes for the client, until the stream is closed or the client has to reconnect."""
         try:
             yield b"retry: 1000\n\n"
             async for chunk in self._behind():
@@ -142,18 +144,18 @@ class Stream:
             self._hub.forget(self)
 
     async def _behind(self) -> AsyncIterator[bytes]:
-        """What the log holds beyond the position; then live, in the step that found nothing more."""
+        """Events of the log after the committed offset; live from the step that finds no more."""
         while not self._live and not self._closed:
-            told = self._log.published_offset
+            published = self._log.published_offset
             found = await events.walk(
                 self._log, self._wanted, limit=events.SLICE, after=self._committed_offset, allowed=self._allowed
             )
-            # Asked after the reading: what was trimmed during it may be missing from it.
+            # Checked after reading: events trimmed meanwhile may be missing.
             if await self._log.trimmed() > self._committed_offset:
                 yield await self._expired()
-            # The read covers what was told before it began. What is committed and not told yet comes by `offer`.
+            # The read covers what was published before it began. Later events come by `offer`.
             head = self._log.published_offset
-            edge = found.edge if found.more else max(found.edge, told)
+            edge = found.edge if found.more else max(found.edge, published)
             self._committed_offset = max(self._committed_offset, min(edge, head))
             self._live = self._committed_offset >= head
             for event in found.events:
@@ -161,12 +163,12 @@ class Stream:
                     yield self._chunk(event)
 
     async def _expired(self) -> bytes:
-        """The client learns of a gap instead of believing that nothing happened."""
+        """Reports the gap to the client."""
         oldest = await self._log.oldest()
         first = oldest[0] if oldest is not None else self._log.published_offset + 1
         data = msgspec.json.encode({"oldest": ids.event_id(self._log.instance, first)})
         return b"event: expired\ndata: " + data + b"\n\n"
 
     def _chunk(self, event: Event) -> bytes:
-        form = events.form(self._log.instance, event)
+        form = events.schema_of(self._log.instance, event)
         return b"id: " + form.id.encode() + b"\ndata: " + encode_json(form) + b"\n\n"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import Any, Protocol
+from typing import Protocol
 
 from tidegate.core import units
 from tidegate.core.clock import Clock
@@ -102,9 +102,8 @@ class Maintenance:
         return (first_kept - 1) if first_kept is not None else self._store.log.published_offset
 
     async def _oversize(self, limit_bytes: int) -> int:
-        """The last offset of the oldest tenth of the log while the store is larger than allowed; else 0."""
-        facts: dict[str, Any] = await self._store.facts()
-        used = facts.get("used_bytes", 0)
+        """The last offset of the oldest tenth while the file is larger than allowed; 0 otherwise."""
+        used = (await self._store.facts()).used_bytes
         oldest = await self._store.log.oldest()
         if used <= limit_bytes or oldest is None:
             return 0

@@ -8,6 +8,7 @@ routes and no filters.
 from __future__ import annotations
 
 from tidegate.store.deliveries import Counters, Deliveries, Replay, Settlement, Standing
+from tidegate.store.facts import PostgresFacts, SqliteFacts, StoreFacts
 from tidegate.store.leases import (
     FOREVER_US,
     PARTITIONS,
@@ -39,6 +40,7 @@ __all__ = [
     "Listener",
     "Log",
     "Node",
+    "PostgresFacts",
     "RecordCommit",
     "Records",
     "Rejection",
@@ -46,8 +48,10 @@ __all__ = [
     "ResourceState",
     "Settings",
     "Settlement",
+    "SqliteFacts",
     "Standing",
     "Store",
+    "StoreFacts",
     "partition_of",
     "partition_of_name",
 ]

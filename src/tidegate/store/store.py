@@ -8,9 +8,10 @@ means that this node lost its lease: nothing was changed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from tidegate.store.deliveries import Deliveries
+from tidegate.store.facts import StoreFacts
 from tidegate.store.leases import Leases
 from tidegate.store.log import Log
 from tidegate.store.records import Records
@@ -41,6 +42,6 @@ class Store(Protocol):
         """Call `callback` once on the loop when the state became unknown: stop, and recover at the next start."""
         ...
 
-    async def facts(self) -> dict[str, Any]:
-        """Facts for doctor: kind, path or server, synchronous setting as read back, sizes, schema version."""
+    async def facts(self) -> StoreFacts:
+        """Facts for doctor and retention: path or server, sizes, and the settings of durability as read back."""
         ...

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-from tidegate.dashboard.charts.marks import num, open_svg, sign_at, text
+from tidegate.dashboard.charts.marks import glyph_at, num, open_svg, text
 from tidegate.dashboard.formatting import count, plural
 
 _MOST = 8  # lanes a side: a page stays under 60 KB; what is beyond is one lane that says how many it stands for
@@ -199,7 +199,7 @@ def _gap(x1: float, x2: float, y: float, lane: FlowLane, width: float) -> str:
     middle = (x1 + x2) / 2
     tall = width + 6
     hole = f'<rect x="{num(middle - 18)}" y="{num(y - tall / 2)}" width="36" height="{num(tall)}" class="hole"/>'
-    return hole + sign_at(lane.gap, middle, y)
+    return hole + glyph_at(lane.gap, middle, y)
 
 
 def _lines(name: str) -> list[str]:

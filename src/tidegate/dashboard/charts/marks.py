@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tidegate.dashboard.formatting import visible
 
 # The glyph of each state sign (look: State sign). "f" is filled, "cut" takes the color of the surface.
-SIGNS = {
+GLYPHS = {
     "delivered": '<circle class="f" cx="6" cy="6" r="5.5"/>',
     "sending": '<circle cx="6" cy="6" r="4.75"/><path class="f" d="M6 1.5a4.5 4.5 0 0 1 0 9z"/>',
     "pending": '<circle cx="6" cy="6" r="4.75"/>',
@@ -47,9 +47,9 @@ def text(x: float, y: float, words: str, cls: str = "", anchor: str = "") -> str
     return f'<text x="{num(x)}" y="{num(y)}"{classes}{where}>{escape(visible(words))}</text>'
 
 
-def sign_at(state: str, x: float, y: float) -> str:
+def glyph_at(state: str, x: float, y: float) -> str:
     """A state sign with its centre at (x, y). Its shape is the page's symbol `s-STATE`, carried once a page."""
-    tone, glyph = TONES.get(state, "off"), state if state in SIGNS else "pending"
+    tone, glyph = TONES.get(state, "off"), state if state in GLYPHS else "pending"
     return f'<use class="gs {tone}" href="#s-{glyph}" x="{num(x - 6)}" y="{num(y - 6)}" width="12" height="12"/>'
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from tidegate.dashboard.charts.marks import num, open_svg, sign_at, text
+from tidegate.dashboard.charts.marks import glyph_at, num, open_svg, text
 from tidegate.dashboard.formatting import plural, relative, seconds
 
 _SHOWN = 8  # the last ones; the list below the chart has all
@@ -56,7 +56,7 @@ def attempt_timeline(
     for x, (_, state, answer, number) in zip(xs, stops, strict=True):
         anchor = "start" if x < 30 else "end" if x > width - 30 else "middle"
         at = x - 6 if anchor == "start" else x + 6 if anchor == "end" else x
-        out.append(sign_at(state, x, y))
+        out.append(glyph_at(state, x, y))
         out.append(text(at, y + 24, answer, {"exhausted": "tf", "retry": "tw"}.get(state, ""), anchor))
         out.append(text(at, y - 16, number, "t3", anchor))
     if len(tries) > len(shown):

@@ -1,19 +1,21 @@
-"""What a person does here: pause, resume, test, retry, cancel, replay, theme. A POST, then 303 to the page before.
+"""The buttons of the pages: pause, resume, test, retry, cancel, replay, theme. A POST, then 303 to the page before.
 
-The border (`context.py`) has checked the session and its CSRF token. Every action is a verb of the engines; nothing is
-changed here. The result of a test is kept in memory for the page that shows it, the last one of each destination.
+`page_context.py` has checked the session and its CSRF token. Every action is a command of an engine; nothing is changed
+here. The result of a test is kept in memory for the page that shows it, the last one of each destination. Crash: those
+results are lost.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tidegate.core import ids
 from tidegate.core.model import Attempt, Outcome
-from tidegate.dashboard import formatting as words
+from tidegate.dashboard import formatting
 from tidegate.dashboard.page_context import PageContext, field, own_path, see_other
 from tidegate.dashboard.render import THEME_COOKIE
 from tidegate.deliver import ReplayQuery
@@ -23,7 +25,17 @@ if TYPE_CHECKING:
     from tidegate.process.gateway import Gateway
 
 _TESTS_KEPT = 200
-_tests: dict[tuple[str, int], Attempt] = {}  # (instance, destination number) -> what came of its last test
+_tests: dict[tuple[str, int], Attempt] = {}  # (instance, destination number) -> the result of its last test
+
+
+class LastTest(Struct, kw_only=True):
+    """The result of the last test of a destination."""
+
+    ok: bool
+    label: str
+    error: str
+    duration: str
+    body: str
 
 
 async def pause(context: PageContext, request: Request) -> Response:
@@ -48,18 +60,18 @@ async def test(context: PageContext, request: Request) -> Response:
     return see_other(f"/destinations/{name}", "test-ok" if ok else "test-failed")
 
 
-def last_test(gateway: Gateway, number: int) -> dict[str, Any] | None:
+def last_test(gateway: Gateway, number: int) -> LastTest | None:
     """The last test of a destination in this process, within ten minutes."""
     attempt = _tests.get((gateway.store.log.instance, number))
     if attempt is None or gateway.clock.now_us() - attempt.started_at_us > 600_000_000:
         return None
-    return {
-        "ok": attempt.outcome is Outcome.OK,
-        "answer": str(attempt.status) if attempt.status else attempt.outcome.name.lower().replace("_", " "),
-        "error": attempt.error,
-        "took": words.milliseconds(attempt.duration_us / 1000),
-        "body": attempt.answer_body[:600].decode("utf-8", "replace"),
-    }
+    return LastTest(
+        ok=attempt.outcome is Outcome.OK,
+        label=str(attempt.status) if attempt.status else attempt.outcome.name.lower().replace("_", " "),
+        error=attempt.error,
+        duration=formatting.milliseconds(attempt.duration_us / 1000),
+        body=attempt.answer_body[:600].decode("utf-8", "replace"),
+    )
 
 
 async def retry(context: PageContext, request: Request) -> Response:
@@ -79,15 +91,15 @@ def _event_path(context: PageContext, offset: int) -> str:
 
 
 async def replay_event(context: PageContext, request: Request) -> Response:
-    """All deliveries of one event again, by the routes of today."""
-    event = await events.one(context.gateway, request.path_params["id"])
+    """Replay all deliveries of one event, by the routes of today."""
+    event = await events.event_by_id(context.gateway, request.path_params["id"])
     path = _event_path(context, event.offset)
     await context.gateway.deliver.replay(ReplayQuery(event=path.rpartition("/")[2]))
     return see_other(path, "replayed")
 
 
 async def replay_dead(context: PageContext, request: Request) -> Response:
-    """The dead letters of one destination again."""
+    """Replay the dead letters of one destination."""
     name = request.path_params["name"]
     await context.gateway.deliver.replay(ReplayQuery(destination=name, state="exhausted"))
     return see_other(f"/destinations/{name}", "replayed")

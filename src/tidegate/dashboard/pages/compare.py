@@ -1,117 +1,146 @@
-"""API or webhook: what each resource costs by asking and by being told, how late each is, and what to do about it."""
+"""API or webhook: what polling and webhooks cost and bring for each resource, their delays, and the advice.
+
+Owns the view models of this page. Reads the figures and the advice of `query/`. `view` is pure.
+"""
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
 from markupsafe import Markup
+from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tidegate.dashboard import formatting as words
+from tidegate.core.figures import DelayFigures, ResourceFigures
+from tidegate.dashboard import formatting
 from tidegate.dashboard.charts import Bar, bars
 from tidegate.dashboard.page_context import PageContext
-from tidegate.dashboard.pages.health import PULLED
+from tidegate.dashboard.pages.summaries import PULLED
 from tidegate.query import advice, stats
+from tidegate.query.schemas import AdviceSchema
 
-_VERDICTS = {
+_ADVICE = {  # -> (label, tone)
     "not_enough_data": ("not enough data yet", ""),
-    "not_polled": ("asked on demand only", ""),
-    "polls_fail": ("polls fail", "fail"),
-    "keep": ("keep it as it is", "ok"),
+    "not_polled": ("on demand only", ""),
+    "polls_fail": ("polls failing", "fail"),
+    "keep": ("keep as is", "ok"),
     "poll_less_often": ("poll less often", "wait"),
     "poll_more_often": ("poll more often", "wait"),
-    "prefer_webhook": ("ask for a webhook", "push"),
+    "prefer_webhook": ("use a webhook", "push"),
 }
 
 
-async def page(context: PageContext, request: Request) -> Response:
+class WayFigures(Struct, kw_only=True):
+    """The figures of one way: "pull" (requests and polls) or "push" (webhooks)."""
+
+    way: str
+    requests: int
+    changes: int
+    empty_share: float | None
+    p50: float | None
+    p99: float | None
+
+    @property
+    def cost(self) -> str:
+        """Requests per change."""
+        return f"{self.requests / self.changes:.1f}" if self.changes else formatting.DASH
+
+
+class Comparison(Struct, kw_only=True):
+    """One resource on the page."""
+
+    name: str
+    label: str
+    tone: str
+    summary: str
+    reason: str
+    ways: list[WayFigures]
+    chart: str
+
+
+async def show(context: PageContext, request: Request) -> Response:
     snapshot = await stats.snapshot(context.gateway)
-    told = {one.resource: msgspec.to_builtins(one) for one in await advice.all_resources(context.gateway)}
-    rows = [view(name, counted, told.get(name, {})) for name, counted in sorted(snapshot.resources.items())]
-    return context.pages.page(request, "compare.html", section="compare", rows=rows)
+    advised = {one.resource: one for one in await advice.all_resources(context.gateway)}
+    rows = [view(name, figures, advised.get(name)) for name, figures in sorted(snapshot.resources.items())]
+    return context.templates.response(request, "compare.html", section="compare", rows=rows)
 
 
-def view(name: str, counted: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
+def view(name: str, figures: ResourceFigures, advised: AdviceSchema | None) -> Comparison:
     """One resource: figures by way, a sentence, a chart and the advice. Pure."""
-    by_origin: dict[str, int] = counted.get("by_origin") or {}
-    late: dict[str, dict[str, float | None]] = counted.get("staleness_by_origin") or {}
-    asked = late.get("poll") or late.get("reconcile") or {}
-    pulled = sum(by_origin.get(origin, 0) for origin in PULLED) if by_origin else counted.get("changes") or 0
-    pull: dict[str, Any] = {
-        "way": "pull",
-        "requests": counted.get("requests") or 0,
-        "changes": pulled,
-        "empty_share": counted.get("empty_share"),
-        "p50": asked.get("p50_seconds") if late else counted.get("staleness_p50_seconds"),
-        "p99": asked.get("p99_seconds") if late else counted.get("staleness_p99_seconds"),
-    }
-    push: dict[str, Any] = {
-        "way": "push",
-        "requests": counted.get("webhooks") or 0,
-        "changes": by_origin.get("webhook", 0),
-        "empty_share": None,
-        "p50": late.get("webhook", {}).get("p50_seconds"),
-        "p99": late.get("webhook", {}).get("p99_seconds"),
-    }
-    ways = [way for way in (pull, push) if way["requests"] or way["changes"]] or [pull]
-    for way in ways:
-        way["cost"] = _cost(way["requests"], way["changes"])
-    verdict, tone = _VERDICTS.get(told.get("advice", ""), (str(told.get("advice", "no advice")).replace("_", " "), ""))
-    reason = _reason(told)
-    if told.get("advice") == "not_polled" and push["requests"]:
-        verdict, tone, reason = "told by webhook", "push", _healed(counted, by_origin)
-    return {
-        "name": name,
-        "verdict": verdict,
-        "tone": tone,
-        "words": _sentence(name.partition("/")[2], pull, push, counted),
-        "reason": reason,
-        "ways": ways,
-        "chart": Markup(bars([_bar(way) for way in ways], f"Requests for {name} by way")),  # noqa: S704 - escaped there
-    }
+    pull, push = _pull(figures), _push(figures)
+    ways = [way for way in (pull, push) if way.requests or way.changes] or [pull]
+    word = advised.advice if advised is not None else "no_advice"
+    label, tone = _ADVICE.get(word, (word.replace("_", " "), ""))
+    reason = formatting.sentence(advised.reason) if advised is not None else ""
+    if word == "not_polled" and push.requests:
+        label, tone, reason = "webhooks only", "push", _reconciled(figures)
+    return Comparison(
+        name=name,
+        label=label,
+        tone=tone,
+        summary=_summary(name.partition("/")[2], pull, push, figures),
+        reason=reason,
+        ways=ways,
+        chart=Markup(bars([_bar(way) for way in ways], f"Requests for {name} by way")),  # noqa: S704 - escaped there
+    )
 
 
-def _bar(way: dict[str, Any]) -> Bar:
+def _pull(figures: ResourceFigures) -> WayFigures:
+    delays = figures.staleness_by_origin
+    polled = delays.get("poll") or delays.get("reconcile") or DelayFigures()
+    changes = figures.changes
+    if figures.by_origin:
+        changes = sum(figures.by_origin.get(origin, 0) for origin in PULLED)
+    return WayFigures(
+        way="pull",
+        requests=figures.requests,
+        changes=changes,
+        empty_share=figures.empty_share,
+        p50=polled.p50_seconds if delays else figures.staleness_p50_seconds,
+        p99=polled.p99_seconds if delays else figures.staleness_p99_seconds,
+    )
+
+
+def _push(figures: ResourceFigures) -> WayFigures:
+    delay = figures.staleness_by_origin.get("webhook") or DelayFigures()
+    return WayFigures(
+        way="push",
+        requests=figures.webhooks,
+        changes=figures.by_origin.get("webhook", 0),
+        empty_share=None,
+        p50=delay.p50_seconds,
+        p99=delay.p99_seconds,
+    )
+
+
+def _bar(way: WayFigures) -> Bar:
     """A bar of requests, filled as far as they found something."""
-    requests, changes = float(way["requests"]), way["changes"]
-    useful = requests * (1 - way["empty_share"]) if way["empty_share"] is not None else min(requests, changes)
-    asked = words.plural(way["requests"], "request" if way["way"] == "pull" else "webhook")
-    return Bar(way["way"], requests, useful, f"{asked}, {words.plural(changes, 'change')}")
+    useful = way.requests * (1 - way.empty_share) if way.empty_share is not None else min(way.requests, way.changes)
+    requests = formatting.plural(way.requests, "request" if way.way == "pull" else "webhook")
+    return Bar(way.way, float(way.requests), useful, f"{requests}, {formatting.plural(way.changes, 'change')}")
 
 
-def _cost(requests: int, changes: int) -> str:
-    return f"{requests / changes:.1f}" if changes else words.DASH
+def _reconciled(figures: ResourceFigures) -> str:
+    """What is known about lost webhooks."""
+    if figures.reconcile_every_seconds is None:
+        return "Lost webhooks are not detected. Set reconcile to detect them."
+    found = formatting.plural(figures.by_origin.get("reconcile", 0), "change")
+    return f"Reconciliation found {found} that no webhook reported."
 
 
-def _healed(counted: dict[str, Any], by_origin: dict[str, int]) -> str:
-    """What is known of webhooks that got lost."""
-    if counted.get("reconcile_every_seconds") is None:
-        return "Nothing looks for webhooks that got lost: set reconcile."
-    healed = words.plural(by_origin.get("reconcile", 0), "change")
-    return f"Reconciling found {healed} that no webhook told."
-
-
-def _sentence(resource: str, pull: dict[str, Any], push: dict[str, Any], counted: dict[str, Any]) -> str:
+def _summary(resource: str, pull: WayFigures, push: WayFigures, figures: ResourceFigures) -> str:
+    plural = formatting.plural
     parts = []
-    if counted.get("pulls"):
-        cached = counted.get("pull_hits") or 0
-        text = f"Asked on demand {words.plural(counted['pulls'], 'time')}"
-        parts.append(f"{text}, {words.count(cached)} of them answered from the cache.")
-    if pull["requests"]:
-        text = f"Asked {words.plural(pull['requests'], 'time')}, found {words.plural(pull['changes'], 'change')}"
-        if pull["empty_share"] is not None:
-            text += f"; {words.percent(pull['empty_share'])} of the polls found nothing"
+    if figures.pulls:
+        cached = formatting.count(figures.pull_hits)
+        parts.append(f"Pulled on demand {plural(figures.pulls, 'time')}, {cached} of them served from the cache.")
+    if pull.requests:
+        text = f"{plural(pull.requests, 'request')} found {plural(pull.changes, 'change')}"
+        if pull.empty_share is not None:
+            text += f"; {formatting.percent(pull.empty_share)} of the polls were empty"
         parts.append(text + ".")
-    if push["requests"]:
-        text = f"Told {words.plural(push['requests'], 'time')} by webhook, {words.plural(push['changes'], 'change')}"
-        if push["p50"] is not None:
-            text += f", {words.seconds(push['p50'])} after it happened"
+    if push.requests:
+        text = f"{plural(push.requests, 'webhook')} brought {plural(push.changes, 'change')}"
+        if push.p50 is not None:
+            text += f", with a median delay of {formatting.seconds(push.p50)}"
         parts.append(text + ".")
-    return " ".join(parts) or f"Nothing was asked or told about {resource} yet."
-
-
-def _reason(told: dict[str, Any]) -> str:
-    reason = str(told.get("reason", ""))
-    return reason[:1].upper() + reason[1:] + "." if reason else ""
+    return " ".join(parts) or f"No requests for {resource} and no webhooks yet."

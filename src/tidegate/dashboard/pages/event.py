@@ -1,149 +1,280 @@
-"""One event: what it was, was it genuine, who got it, who did not and why, what happens next."""
+"""One event: its origin and signature, its deliveries with every attempt, the routes' decisions, and its payload.
+
+Owns the layout of `/events/ID`; the sentences are those of `query/explanation.py`. A page stays under 60 KB: cards of
+deliveries, texts of receivers and the payload share a bounded number of bytes. `view` is pure.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 from markupsafe import Markup
+from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tidegate.config.checks import names_of
 from tidegate.core.clock import parse_instant
-from tidegate.core.model import Origin
-from tidegate.dashboard import badges as signs
-from tidegate.dashboard import formatting as words
-from tidegate.dashboard import payload
+from tidegate.dashboard import badges, payload
 from tidegate.dashboard.charts import Try, attempt_timeline
 from tidegate.dashboard.page_context import PageContext
-from tidegate.dashboard.pages import health
 from tidegate.deliver import ReplayQuery
 from tidegate.query import events, explain
-from tidegate.query.schemas import AttemptSchema, DeliverySchema, EventSchema, Explanation
+from tidegate.query.schemas import AttemptSchema, EventSchema, ExplainedDelivery, Explanation, RouteDecision
 
 if TYPE_CHECKING:
     from tidegate.process.gateway import Gateway
 
-ATTEMPTS = 4  # of a delivery, shown with their answers; the API has all
+ATTEMPTS = 4  # of a delivery, shown with their responses; the API has all
 ROUTES = 10
-ANSWER_TEXT = 600
-# A page stays under 60 KB: what is told of deliveries, what far sides answered and the payload share these bytes.
-PAGE_BYTES = 20_000
+RESPONSE_TEXT = 600
+PAGE_BYTES = 20_000  # what deliveries, texts of receivers and the payload share
 CARDS_BYTES = 8_000  # deliveries are shown in full until this is used, the rest in a line each
 CARD_BYTES, ATTEMPT_BYTES, LINE_BYTES = 1_250, 560, 240
 LINES = 15
 FOREIGN = 3_000
 LEAST_PAYLOAD = 4_500
-FINDABLE = 12  # values from which on a payload has a field to find one
-_URGENT = ("exhausted", "pending", "sending", "canceled", "delivered")  # who did not get it, first
+FINDABLE = 12  # values from which on a payload has a search field
+_ORDER = ("exhausted", "pending", "sending", "canceled", "delivered")  # undelivered first
 VIEWS = ("tree", "raw", "headers")
 
 
-async def page(context: PageContext, request: Request) -> Response:
+class AttemptView(Struct, kw_only=True):
+    """One attempt with its response. `cut`: the response is longer than shown; `open`: shown unfolded."""
+
+    number: int
+    outcome: str
+    status: int | None
+    label: str
+    started_at: str
+    duration_ms: float
+    manual: bool
+    url: str
+    error: str
+    response_headers: list[tuple[str, str]]
+    response_body: str
+    response_bytes: int
+    cut: bool
+    open: bool
+
+
+class DeliveryCard(Struct, kw_only=True):
+    """One delivery in full. `earlier`: attempts that are not shown."""
+
+    id: str
+    destination: str
+    state: str
+    icon: str
+    label: str
+    status: str
+    remedy: str
+    next_at: str | None
+    route: str | None
+    url: str
+    timeline: str
+    attempts: list[AttemptView]
+    earlier: int
+    can_retry: bool
+    can_cancel: bool
+
+
+class DeliveryLine(Struct, kw_only=True):
+    """One delivery in a line; its address shows it in full."""
+
+    destination: str
+    icon: str
+    label: str
+    href: str
+
+
+class PayloadView(Struct, kw_only=True):
+    """The payload in the one view that is `shown`."""
+
+    shown: str
+    tabs: dict[str, str]
+    readable: bool
+    findable: bool
+    tree: payload.Node | None
+    raw: str
+    raw_cut: bool
+    headers: list[tuple[str, str]]
+
+
+class EventPage(Struct, kw_only=True):
+    """Everything that the template shows. `*_more` are counts of what is not shown."""
+
+    explanation: Explanation
+    cards: list[DeliveryCard]
+    back: str
+    lines: list[DeliveryLine]
+    lines_more: int
+    routes: list[RouteDecision]
+    routes_more: int
+    routes_elsewhere: int
+    changing: bool
+    differences: list[tuple[str, str, str]]
+    payload: PayloadView
+    replayable: int = 0
+
+
+class Wanted(Struct, kw_only=True):
+    """What the request asks to see: the view of the payload, and the delivery that comes first."""
+
+    view: str = "tree"
+    delivery: str = ""
+
+
+async def show(context: PageContext, request: Request) -> Response:
     """`/events/ID?view=tree|raw|headers`."""
-    event_id = request.path_params["id"]
-    stored = await events.one(context.gateway, event_id)
-    told = await explain.explain(context.gateway, event_id)
-    wanted = request.query_params.get("view", "tree")
-    shown = view(
-        told,
-        held=health.held_back(context.gateway),
-        elsewhere=_elsewhere(context.gateway, told.event.source),
-        now_us=context.gateway.clock.now_us(),
-        genuine=_genuine(context.gateway, told.event),
-        addresses={one.name: signs.where_to(one.spec)[1] for one in context.gateway.active.destinations.values()},
-        shown=wanted if wanted in VIEWS else "tree",
-        first=request.query_params.get("delivery", ""),
-        body=stored.body,
-    )
-    again = ReplayQuery(event=told.event.id, dry_run=True)
-    shown["again"] = (await context.gateway.deliver.replay(again)).matched
-    return context.pages.page(request, "event.html", section="events", **shown)
+    gateway, event_id = context.gateway, request.path_params["id"]
+    stored = await events.event_by_id(gateway, event_id)
+    explained = await explain.explain(gateway, event_id)
+    asked = request.query_params.get("view", "tree")
+    wanted = Wanted(view=asked if asked in VIEWS else "tree", delivery=request.query_params.get("delivery", ""))
+    addresses = {one.name: badges.shown_address(one.spec)[1] for one in gateway.active.destinations.values()}
+    shown = view(explained, stored.body, wanted, addresses, gateway.clock.now_us())
+    _leave_out(shown, explained, _elsewhere(gateway, explained.event.source))
+    replay = ReplayQuery(event=explained.event.id, dry_run=True)
+    shown.replayable = (await gateway.deliver.replay(replay)).matched
+    return context.templates.response(request, "event.html", section="events", view=shown)
 
 
 def _elsewhere(gateway: Gateway, source: str) -> frozenset[str]:
-    """Routes of today that name other sources: they say nothing about an event of this one."""
+    """Routes of today that name other sources only: they say nothing about an event of this source."""
     return frozenset(
         one.name for one in gateway.active.routes.values() if not {"*", source} & set(names_of(one.spec.from_))
     )
 
 
-def view(
-    told: Explanation,
-    *,
-    now_us: int,
-    genuine: dict[str, str],
-    addresses: dict[str, str],
-    shown: str,
-    body: bytes,
-    held: dict[str, str] | None = None,
-    elsewhere: frozenset[str] = frozenset(),
-    first: str = "",
-) -> dict[str, Any]:
-    """Everything the template needs. Pure."""
-    event, held = told.event, held or {}
-    ordered = sorted(told.deliveries, key=lambda one: (one.id != first, _URGENT.index(one.state)))
-    deliveries, used = _cards(ordered, addresses, now_us, held)
-    others = [_line(one, event.id) for one in ordered[len(deliveries) :][:LINES]]
-    used += LINE_BYTES * len(others)
+def _leave_out(shown: EventPage, explained: Explanation, elsewhere: frozenset[str]) -> None:
+    relevant = [one for one in explained.routes if one.selected or one.route not in elsewhere]
+    shown.routes, shown.routes_more = relevant[:ROUTES], len(relevant[ROUTES:])
+    shown.routes_elsewhere = len(explained.routes) - len(relevant)
+
+
+def view(explained: Explanation, body: bytes, wanted: Wanted, addresses: Mapping[str, str], now_us: int) -> EventPage:
+    """The page of an explanation. `body`: the event's bytes; `addresses`: of destinations by name. Pure."""
+    event = explained.event
+    ordered = sorted(explained.deliveries, key=lambda one: (one.id != wanted.delivery, _ORDER.index(one.state)))
+    cards, used = _cards(ordered, addresses, now_us)
+    lines = [_line(one, event.id) for one in ordered[len(cards) :][:LINES]]
+    used += LINE_BYTES * len(lines)
     space = payload.Space(min(payload.MAX_PAGE, max(LEAST_PAYLOAD, PAGE_BYTES - used - FOREIGN)))
-    verdict, got, following = _summary(told.deliveries, held, told.fed)
-    looked = [one for one in told.routes if one.took or one.route not in elsewhere]
-    what, what_more = _what(event)
-    return {
-        "verdict": verdict,
-        "what": what,
-        "what_more": what_more,
-        "genuine": genuine,
-        "got": got,
-        "next": following,
-        "fed": _named(told.fed),
-        "deliveries": deliveries,
-        "back": f"/events/{event.id}" + (f"?delivery={ordered[0].id}" if ordered and ordered[0].id == first else ""),
-        "others": others,
-        "others_more": len(ordered) - len(deliveries) - len(others),
-        "routes": [msgspec.to_builtins(one) for one in looked[:ROUTES]],
-        "routes_more": len(looked) - len(looked[:ROUTES]),
-        "routes_elsewhere": len(told.routes) - len(looked),
-        "moving": any(one.state in ("pending", "sending") for one in told.deliveries),
-        "again": len(told.deliveries),
-        **_contents(event, body, shown, space),
-    }
+    first = ordered[0].id if ordered and ordered[0].id == wanted.delivery else ""
+    half = payload.Space(space.left // 2)
+    differences = payload.differences(event.change.before, event.data, half) if event.change is not None else []
+    space.left -= space.left // 2 - half.left
+    return EventPage(
+        explanation=explained,
+        cards=cards,
+        back=f"/events/{event.id}" + (f"?delivery={first}" if first else ""),
+        lines=lines,
+        lines_more=len(ordered) - len(cards) - len(lines),
+        routes=explained.routes[:ROUTES],
+        routes_more=len(explained.routes[ROUTES:]),
+        routes_elsewhere=0,
+        changing=any(one.state in ("pending", "sending") for one in explained.deliveries),
+        differences=differences,
+        payload=_payload(event, body, wanted.view, space),
+    )
 
 
 def _cards(
-    ordered: list[DeliverySchema], addresses: dict[str, str], now_us: int, held: dict[str, str]
-) -> tuple[list[dict[str, Any]], int]:
+    ordered: list[ExplainedDelivery], addresses: Mapping[str, str], now_us: int
+) -> tuple[list[DeliveryCard], int]:
     """(the deliveries that are shown in full, the bytes of the page that they use)."""
     foreign, used = payload.Space(FOREIGN), 0
-    cards: list[dict[str, Any]] = []
+    cards: list[DeliveryCard] = []
     for one in ordered:
         if used >= CARDS_BYTES:
             break
-        cards.append(_delivery(one, addresses, now_us, held.get(one.destination, ""), foreign))
-        used += CARD_BYTES + len(cards[-1]["timeline"]) + ATTEMPT_BYTES * len(cards[-1]["attempts"])
+        card = _card(one, addresses.get(one.destination, ""), now_us, foreign)
+        cards.append(card)
+        used += CARD_BYTES + len(card.timeline) + ATTEMPT_BYTES * len(card.attempts)
     return cards, used
 
 
-def _contents(event: EventSchema, body: bytes, shown: str, space: payload.Space) -> dict[str, Any]:
-    """What it holds: the event, what changed, and the one view of its payload that is `shown`."""
-    half = payload.Space(space.left // 2)
-    diff = payload.differences(event.change.before, event.data, half) if event.change is not None else []
-    space.left -= space.left // 2 - half.left
+def _card(one: ExplainedDelivery, url: str, now_us: int, foreign: payload.Space) -> DeliveryCard:
+    badge = badges.of_delivery(one.state, len(one.attempts))
+    shown = one.attempts[-ATTEMPTS:]
+    return DeliveryCard(
+        id=one.id,
+        destination=one.destination,
+        state=one.state,
+        icon=badge.icon,
+        label=badge.label,
+        status=one.status,
+        remedy=one.remedy,
+        next_at=one.next_at,
+        route=one.route,
+        url=url,
+        timeline=_timeline(one, now_us),
+        attempts=[_attempt(a, foreign, unfolded=a is shown[-1] and a.outcome != "ok") for a in reversed(shown)],
+        earlier=len(one.attempts) - len(shown),
+        can_retry=one.state in ("exhausted", "canceled", "delivered")
+        or (one.state == "pending" and one.held != "paused"),
+        can_cancel=one.state == "pending",
+    )
+
+
+def _timeline(one: ExplainedDelivery, now_us: int) -> Markup:
+    """An axis of time with the attempts; one attempt alone needs none."""
+    tries = [
+        Try(a.number, parse_instant(a.started_at), a.outcome == "ok", badges.attempt_label(a)) for a in one.attempts
+    ]
+    due = parse_instant(one.next_attempt_at) if one.next_attempt_at and not one.held else None
+    sending = one.state == "sending"
+    if len(tries) + (due is not None) + sending <= 1:
+        return Markup("")
+    chart = attempt_timeline(tries, next_at_us=due, now_us=now_us, sending=sending)
+    return Markup(chart)  # noqa: S704 - escaped by the chart
+
+
+def _line(one: ExplainedDelivery, event_id: str) -> DeliveryLine:
+    badge = badges.of_delivery(one.state, len(one.attempts))
+    href = f"/events/{event_id}?delivery={one.id}"
+    return DeliveryLine(destination=one.destination, icon=badge.icon, label=badge.label, href=href)
+
+
+def _attempt(one: AttemptSchema, foreign: payload.Space, *, unfolded: bool) -> AttemptView:
+    headers = [
+        (foreign.take(name, 80), foreign.take(value, 120))
+        for name, value in one.answer_headers[:12]
+        if foreign.left > 0
+    ]
+    return AttemptView(
+        number=one.number,
+        outcome=one.outcome,
+        status=one.status,
+        label=badges.attempt_label(one),
+        started_at=one.started_at,
+        duration_ms=one.duration_ms,
+        manual=one.manual,
+        url=one.url,
+        error=one.error[:200],
+        response_headers=headers,
+        response_body=foreign.take(one.answer_body, RESPONSE_TEXT),
+        response_bytes=one.answer_bytes,
+        cut=one.answer_bytes > len(one.answer_body) or len(one.answer_body) > RESPONSE_TEXT or foreign.left <= 0,
+        open=unfolded,
+    )
+
+
+def _payload(event: EventSchema, body: bytes, shown: str, space: payload.Space) -> PayloadView:
     raw, cut = payload.raw(body, space) if shown == "raw" else ("", False)
     tree = payload.tree(event.data, space) if shown == "tree" and event.data is not None else None
-    return {
-        "e": {**msgspec.to_builtins(event), "headers": _headers(event, space) if shown == "headers" else []},
-        "diff": diff,
-        "readable": event.data is not None,
-        "view": shown,
-        "tree": tree,
-        "findable": payload.nodes(tree) >= FINDABLE,
-        "raw": raw,
-        "raw_cut": cut,
-        "tabs": {name: f"/events/{event.id}?view={name}#payload" for name in VIEWS},
-    }
+    return PayloadView(
+        shown=shown,
+        tabs={name: f"/events/{event.id}?view={name}#payload" for name in VIEWS},
+        readable=event.data is not None,
+        findable=payload.nodes(tree) >= FINDABLE,
+        tree=tree,
+        raw=raw,
+        raw_cut=cut,
+        headers=_headers(event, space) if shown == "headers" else [],
+    )
 
 
 def _headers(event: EventSchema, space: payload.Space) -> list[tuple[str, str]]:
@@ -155,147 +286,3 @@ def _headers(event: EventSchema, space: payload.Space) -> list[tuple[str, str]]:
         space.left -= payload.NODE_BYTES
         shown.append((space.take(name, 80), space.take(value, 300)))
     return shown
-
-
-def _what(event: EventSchema) -> tuple[str, str]:
-    if event.change is not None:
-        kind = event.type.rpartition(".")[2]
-        learnt = "found by asking" if words.way(event.origin) == "pull" else "told by its source"
-        return (
-            f"A record of {event.change.resource} was {kind}",
-            f"change {event.change.number} of {event.key}, {learnt}",
-        )
-    told = {
-        "webhook": f"{event.source} told us by webhook",
-        "form": f"somebody sent a form of {event.source}",
-        "publish": f"{event.source} published it through the API",
-    }.get(event.origin, f"{event.source} was asked, by {event.origin}")
-    return told[:1].upper() + told[1:], f"{words.size(event.body_bytes)}, offset {words.count(event.offset)}"
-
-
-def _genuine(gateway: Gateway, event: EventSchema) -> dict[str, str]:
-    """What stands behind its origin. An event with a bad signature never enters the log."""
-    live = gateway.active.sources.get(event.source)
-    input = live.spec.webhook if live is not None else None
-    again = "; the same delivery id came again with another body" if event.differs else ""
-    if event.origin == Origin.WEBHOOK.value and event.change is None:
-        if input is None:
-            return {"words": "It was checked when it came", "more": f"{event.source} has no webhook today{again}"}
-        if input.verify == "none":
-            return {
-                "words": "Nobody checked",
-                "more": f"{event.source} takes unsigned requests (verify = none){again}",
-            }
-        name = input.verify if isinstance(input.verify, str) else f"your own {input.verify.digest}"
-        return {"words": "Yes, its signature was right", "more": f"by the {name} scheme, before it was stored{again}"}
-    if event.origin == Origin.FORM.value:
-        return {"words": "A form has no signature", "more": "anybody can send it"}
-    if event.origin == Origin.PUBLISH.value:
-        return {"words": "Yes, by a key", "more": f"whoever sent it holds a key for {event.source}"}
-    if event.origin == Origin.WEBHOOK.value:
-        return {"words": "Yes, from a checked webhook", "more": "the webhook stands in the log too"}
-    return {"words": "Yes, we asked the source", "more": "the answer came from its own address"}
-
-
-def _summary(
-    deliveries: list[DeliverySchema], held: dict[str, str], fed: list[str]
-) -> tuple[str, dict[str, str], dict[str, Any]]:
-    """(verdict, who got it, what happens next)."""
-    done = [one.destination for one in deliveries if one.state == "delivered"]
-    dead = [one.destination for one in deliveries if one.state == "exhausted"]
-    waiting = [one for one in deliveries if one.state in ("pending", "sending")]
-    total = len(deliveries)
-    if not total and fed:
-        records = {"words": f"The records of {_named(fed)}", "more": "no route takes it as it came"}
-        changes = {"words": "Nothing, it is settled", "more": "what changed is an event of its own", "at": None}
-        return f"fed {_named(fed)}", records, changes
-    if not total:
-        nobody = {"words": "Nobody", "more": "no route wanted it"}
-        return (
-            "wanted by no route",
-            nobody,
-            {"words": "Nothing", "more": "it stays in the log until retention", "at": None},
-        )
-    verdict = f"{len(done)} of {total} delivered"
-    got = {"words": _named(done) or "Nobody yet", "more": f"{len(done)} of {words.plural(total, 'destination')}"}
-    following: dict[str, Any] = {"words": "Nothing, it is settled", "more": "every delivery has ended", "at": None}
-    if waiting:
-        following = _following(waiting, held)
-    elif dead:
-        following = {"words": "Nothing until replayed", "more": f"{_named(dead)} gave up", "at": None}
-    return verdict, got, following
-
-
-def _following(waiting: list[DeliverySchema], held: dict[str, str]) -> dict[str, Any]:
-    """What comes next of the open deliveries: the tries with a moment, else why they wait."""
-    free = [one for one in waiting if not held.get(one.destination)]
-    paused = [one.destination for one in waiting if held.get(one.destination) == "paused"]
-    probed = [one.destination for one in waiting if held.get(one.destination) == "open"]
-    notes = [f"{_named(probed)} when it answers a probe"] * bool(probed)
-    notes += [f"{_named(paused)} when it is resumed"] * bool(paused)
-    if not free:
-        return {"words": "It waits", "more": "goes to " + ", to ".join(notes), "at": None}
-    times = sorted(one.next_attempt_at for one in free if one.next_attempt_at)
-    found = {"words": f"Another try at {_named([one.destination for one in free])}", "more": "", "at": None}
-    if not any(one.attempts for one in free):
-        found["words"] = f"It goes to {_named([one.destination for one in free])}"
-    rest = f"; {'; '.join(notes)}" if notes else ""
-    return {**found, "at": times[0] if times else None, "more": rest if times else f"in its turn{rest}"}
-
-
-def _named(names: list[str]) -> str:
-    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
-
-
-def _delivery(
-    one: DeliverySchema, addresses: dict[str, str], now_us: int, held: str, foreign: payload.Space
-) -> dict[str, Any]:
-    sign = signs.delivery(one.state, len(one.attempts))
-    tries = [Try(a.number, parse_instant(a.started_at), a.outcome == "ok", signs.answer(a)) for a in one.attempts]
-    due = parse_instant(one.next_attempt_at) if one.next_attempt_at and not held else None
-    shown = one.attempts[-ATTEMPTS:]
-    sending = one.state == "sending"
-    told = len(tries) + (due is not None) + sending > 1  # one try needs no axis of time
-    line = attempt_timeline(tries, next_at_us=due, now_us=now_us, sending=sending) if told else ""
-    return {
-        "id": one.id,
-        "destination": one.destination,
-        "state": one.state,
-        "sign": sign.sign,
-        "word": sign.word,
-        "words": signs.delivery_words(one, held),
-        "route": one.route,
-        "url": addresses.get(one.destination, ""),
-        "next_attempt_at": one.next_attempt_at if not held else None,
-        "timeline": Markup(line),  # noqa: S704 - escaped by the chart
-        "attempts": [_attempt(a, foreign, open_=a is shown[-1] and a.outcome != "ok") for a in reversed(shown)],
-        "earlier": len(one.attempts) - len(shown),
-        "can_retry": one.state in ("exhausted", "canceled", "delivered")
-        or (one.state == "pending" and held != "paused"),
-        "can_cancel": one.state == "pending",
-    }
-
-
-def _line(one: DeliverySchema, event_id: str) -> dict[str, str]:
-    """A delivery in a line; its address shows it in full."""
-    sign = signs.delivery(one.state, len(one.attempts))
-    href = f"/events/{event_id}?delivery={one.id}"
-    return {"destination": one.destination, "sign": sign.sign, "word": sign.word, "href": href}
-
-
-def _attempt(one: AttemptSchema, foreign: payload.Space, *, open_: bool) -> dict[str, Any]:
-    return {
-        **msgspec.to_builtins(one),
-        "answer": signs.answer(one),
-        "error": one.error[:200],
-        "answer_headers": [
-            (foreign.take(name, 80), foreign.take(value, 120))
-            for name, value in one.answer_headers[:12]
-            if foreign.left > 0
-        ],
-        "answer_body": foreign.take(one.answer_body, ANSWER_TEXT),
-        "answer_cut": one.answer_bytes > len(one.answer_body)
-        or len(one.answer_body) > ANSWER_TEXT
-        or foreign.left <= 0,
-        "open": open_,
-    }

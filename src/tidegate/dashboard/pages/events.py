@@ -1,4 +1,4 @@
-"""The list of events: filters, search, pages by cursor, and the rows that arrive live."""
+"""The list of events: filters, search, pages by cursor, and the rows that are added live."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tidegate.query import cursors, events
 from tidegate.query.events import EventFilter
 
 PAGE = 25
-NEW_ROWS = 50  # what one look for live rows brings at most
+NEW_ROWS = 50  # at most, in one request for live rows
 SPANS = (
     ("5m", "in the last 5 min"),
     ("1h", "in the last hour"),
@@ -25,7 +25,7 @@ SPANS = (
 _FIELDS = ("q", "source", "type", "key", "origin", "within")
 
 
-async def page(context: PageContext, request: Request) -> Response:
+async def show_list(context: PageContext, request: Request) -> Response:
     """`/events`; with `?after=OFFSET` only rows that are newer, for the page's own script."""
     query = request.query_params
     given = {name: query.get(name, "").strip()[:200] for name in _FIELDS}
@@ -35,18 +35,18 @@ async def page(context: PageContext, request: Request) -> Response:
     if after:
         newest = int(after) if after.isascii() and after.isdigit() and len(after) < 19 else 0
         fresh = await events.walk(log, wanted, limit=NEW_ROWS, after=newest)
-        rows = await lists.rows(context.gateway, list(reversed(fresh.events)))
-        return HTMLResponse(context.pages.text("rows.html", events=rows), headers=SECURITY_HEADERS)
+        rows = await lists.event_rows(context.gateway, list(reversed(fresh.events)))
+        return HTMLResponse(context.templates.text("rows.html", events=rows), headers=SECURITY_HEADERS)
     events.check_origin(wanted.origin)
     cursor = query.get("cursor") or None
     found = await events.walk(log, wanted, limit=PAGE, before=cursors.decode_offset(cursors.BEFORE, cursor))
     kept = {name: value for name, value in given.items() if value}
     older = {**kept, "cursor": cursors.encode_offset(cursors.BEFORE, found.edge)}
-    return context.pages.page(
+    return context.templates.response(
         request,
         "events.html",
         section="events",
-        events=await lists.rows(context.gateway, found.events),
+        events=await lists.event_rows(context.gateway, found.events),
         f=given,
         filtered=bool(kept) or cursor is not None,
         follow="" if cursor else "/events?" + urlencode(kept),

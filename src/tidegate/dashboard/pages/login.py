@@ -1,6 +1,6 @@
-"""Signing in and out. The one-time link lands on a page with a button: a preview that follows links uses nothing up.
+"""Signing in and out. The one-time link opens a page with a button, so a preview that follows links does not use it up.
 
-A person's click on a page of this machine needs no second one. `to` is the page of ours where the way went.
+A click on a page of the same site needs no second click. `to` is our own page to go to after signing in.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from tidegate.core.errors import Forbidden, Unauthorized
 from tidegate.dashboard.page_context import PageContext, field, own_path, see_other
 
 
-async def page(context: PageContext, request: Request) -> Response:
-    """`/login`, or `/login?token=TOKEN` as the login link says. Who is in already goes on, and the link stays good."""
+async def show(context: PageContext, request: Request) -> Response:
+    """`/login`, or the login link `/login?token=TOKEN`. For a browser that is signed in, the link stays valid."""
     token, to = request.query_params.get("token", "")[:200], own_path(request.query_params.get("to", ""), "/")
     if request.state.signed_in:
         return see_other(to)
@@ -28,7 +28,7 @@ async def page(context: PageContext, request: Request) -> Response:
 
 
 def _clicked_nearby(request: Request) -> bool:
-    """Whether the browser says: a person clicked this on a page of the same site, and it is no look ahead."""
+    """Whether the browser says that a person clicked this on a page of the same site, and that it is not a prefetch."""
     headers = request.headers
     near = headers.get("sec-fetch-site") in ("same-site", "same-origin") and "sec-purpose" not in headers
     return near and headers.get("sec-fetch-user") == "?1" and headers.get("sec-fetch-mode") == "navigate"
@@ -38,11 +38,13 @@ def _show(
     context: PageContext, request: Request, *, token: str = "", to: str = "/", problem: str = "", status: int = 200
 ) -> Response:
     host = request.headers.get("host", "")
-    return context.pages.page(request, "login.html", status=status, token=token, to=to, host=host, problem=problem)
+    return context.templates.response(
+        request, "login.html", status=status, token=token, to=to, host=host, problem=problem
+    )
 
 
 async def enter(context: PageContext, request: Request) -> Response:
-    """By the link's token or by an admin key; a refusal says why and offers the other way."""
+    """By the link's token or by an admin key; a failure says why and offers the other way."""
     to = own_path(field(request, "to"), "/")
     return await _enter(context, request, token=field(request, "token"), key=field(request, "key").strip(), to=to)
 
@@ -65,7 +67,7 @@ async def _enter(context: PageContext, request: Request, *, token: str = "", key
 
 
 async def leave(context: PageContext, request: Request) -> Response:
-    """Ends this browser's session in the store too, so that a copied cookie ends with it."""
+    """Also ends the session in the store, so a copied cookie ends with it."""
     found: sessions.Sessions = request.scope["tidegate"].sessions
     host = request.headers.get("host", "")
     cookie = sessions.cookie_of(request.headers.get("cookie", ""), host)

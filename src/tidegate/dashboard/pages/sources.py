@@ -1,21 +1,23 @@
-"""The list of sources with their inputs and what each resource costs."""
+"""The list of sources with their inputs and the figures of each resource."""
 
 from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tidegate.dashboard import formatting as words
+from tidegate.dashboard import formatting
 from tidegate.dashboard.page_context import PageContext
-from tidegate.dashboard.pages import health, lists
+from tidegate.dashboard.pages import lists, summaries
 from tidegate.query import stats
 
 
-async def page(context: PageContext, request: Request) -> Response:
+async def show_list(context: PageContext, request: Request) -> Response:
     snapshot = await stats.snapshot(context.gateway)
     public = context.gateway.active.settings.gateway.public_url.rstrip("/") or str(request.base_url).rstrip("/")
     known = context.gateway.active.sources
-    names, turn = lists.turned(list(known), request)
-    rows = [health.source(known[name], snapshot, public) for name in names]
-    subline = f"{words.plural(len(known), 'outside system')}, told by webhook, form and publish, or asked by API."
-    return context.pages.page(request, "sources.html", section="sources", sources=rows, subline=subline, turn=turn)
+    names, pager = lists.paged(list(known), request)
+    rows = [summaries.source(known[name], snapshot, public) for name in names]
+    subline = f"{formatting.plural(len(known), 'source')}: webhooks, forms, published events and polled APIs."
+    return context.templates.response(
+        request, "sources.html", section="sources", sources=rows, subline=subline, pager=pager
+    )

@@ -10,11 +10,11 @@ import asyncio
 import secrets
 import socket
 from collections.abc import Callable
-from typing import Any
 
 from tidegate.core import ids
 from tidegate.core.clock import Clock
 from tidegate.core.errors import NotBuilt
+from tidegate.store.facts import PostgresFacts
 from tidegate.store.postgres.deliveries import PostgresDeliveries
 from tidegate.store.postgres.engine import Engine, sql
 from tidegate.store.postgres.leases import PostgresLeases
@@ -64,13 +64,13 @@ class PostgresStore:
             hint=f"pg_dump --format=custom --schema=tidegate --file={path} URL",
         )
 
-    async def facts(self) -> dict[str, Any]:
-        return {
+    async def facts(self) -> PostgresFacts:
+        return PostgresFacts(
             **await self.engine.facts(),
             **await self.leases.facts(),
-            "spans": await self.log.partitions.count(),
-            "statements": self.engine.statements,
-        }
+            spans=await self.log.partitions.count(),
+            statements=self.engine.statements,
+        )
 
 
 async def open_postgres(url: str, node: str | None = None, clock: Clock | None = None) -> PostgresStore:

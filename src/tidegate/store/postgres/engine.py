@@ -353,8 +353,8 @@ class Engine:
     async def facts(self) -> dict[str, Any]:
         """What doctor judges, as the server says it now."""
         row = await self.work.fetchrow(sql("engine")["facts"])
-        facts = {"kind": "postgresql", "server": self.server, "pool_size": POOL_SIZE, "down": self.down, **dict(row)}
-        # A pooler that shares sessions was refused when this was opened (`_refuse_pooler`): "direct" is no guess.
+        facts = {"server": self.server, "pool_size": POOL_SIZE, "down": self.down, **dict(row)}
+        # `_refuse_pooler` rejected poolers that share sessions when this was opened, so "direct" is known.
         return {**facts, "sessions": "direct"}
 
 

@@ -12,12 +12,12 @@ import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import apsw
 
 from tidegate.core import ids
 from tidegate.core.errors import StoreBroken
+from tidegate.store.facts import SqliteFacts
 from tidegate.store.lock import DirectoryLock
 from tidegate.store.sqlite import backup
 from tidegate.store.sqlite.deliveries import SqliteDeliveries
@@ -58,27 +58,24 @@ class SqliteStore:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, backup.copy, str(self._engine.path), Path(path), progress, self._ending)
 
-    async def facts(self) -> dict[str, Any]:
-        def work(connection: apsw.Connection) -> dict[str, Any]:
-            def one(text: str) -> Any:
-                return connection.execute(text).get
+    async def facts(self) -> SqliteFacts:
+        def work(connection: apsw.Connection) -> list[int]:
+            names = ("user_version", "page_count", "freelist_count", "page_size")
+            return [connection.execute(f"PRAGMA {name}").get for name in names]
 
-            return {
-                "kind": "sqlite",
-                "path": str(self._engine.path),
-                "sqlite_version": apsw.sqlite_lib_version(),
-                "schema_version": one("PRAGMA user_version"),
-                "page_count": one("PRAGMA page_count"),
-                "free_pages": one("PRAGMA freelist_count"),
-                "page_bytes": one("PRAGMA page_size"),
-            }
-
-        facts = await self._engine.read(work)
-        facts["used_bytes"] = (facts["page_count"] - facts["free_pages"]) * facts["page_bytes"]
-        facts["synchronous"] = await self._engine.write(lambda c: c.execute("PRAGMA synchronous").get)
-        facts["free_bytes"] = shutil.disk_usage(self.directory).free
-        facts["commits"] = self._engine.commits
-        return facts
+        version, pages, free_pages, page_bytes = await self._engine.read(work)
+        return SqliteFacts(
+            path=str(self._engine.path),
+            sqlite_version=apsw.sqlite_lib_version(),
+            schema_version=version,
+            page_count=pages,
+            free_pages=free_pages,
+            page_bytes=page_bytes,
+            used_bytes=(pages - free_pages) * page_bytes,
+            synchronous=await self._engine.write(lambda c: c.execute("PRAGMA synchronous").get),
+            free_bytes=shutil.disk_usage(self.directory).free,
+            commits=self._engine.commits,
+        )
 
 
 async def open_sqlite(directory: Path) -> SqliteStore:

@@ -118,26 +118,26 @@ def test_a_page_says_how_to_go_on_with_the_same_choice(place: Place) -> None:
     ids = [place.publish("paged", "--key", "it is 1") for _ in range(3)]
     done = place.gateway.run("events", "--key", "it is 1", "--limit", "2")
     assert done.code == 0
-    command = done.err.strip().removeprefix("more: tidegate ")
+    command = done.err.strip().removeprefix("next page: tidegate ")
     assert command.startswith("events --key 'it is 1' --limit 2 --cursor ")
     cursor = command.rpartition(" ")[2]
     rest = place.gateway.run("events", "--key", "it is 1", "--limit", "2", "--cursor", cursor, "--json").json
     assert [one["id"] for one in rest["data"]] == [ids[0]]
 
 
-def test_explain_tells_who_got_it_and_who_did_not_and_what_to_do(place: Place) -> None:
+def test_explain_shows_who_got_it_who_did_not_and_what_to_do(place: Place) -> None:
     event = place.publish("doomed")
     states = {one["destination"]: (one["state"], one["id"]) for one in place.settled(event)}
     assert states["crm"][0] == "delivered" and states["dead"][0] == "exhausted"
     text = place.read(f"explain {event}")
-    for title in ("Was it genuine?", "Who got it", "What happens next"):
+    for title in ("Origin", "Signature", "Delivered to", "Next"):
         assert title in text
     assert (
         f"start the receiver, or correct the `url` of the destination, then: tidegate replay {states['dead'][1]}"
         in text
     )
     assert place.read(f"explain {states['dead'][1]}") == place.read(f"explain {event}")
-    assert "route doomed" in place.read(f"explain {place.publish('spared')}").partition("Who did not")[2]
+    assert "route doomed" in place.read(f"explain {place.publish('spared')}").partition("Not delivered to")[2]
 
 
 def test_tail_prints_one_object_a_line_and_ends_by_ctrl_c_with_0(place: Place) -> None:
@@ -173,27 +173,25 @@ def test_replay_sends_one_delivery_one_event_or_what_was_chosen(place: Place) ->
     assert (job["matched"], job["reopened"]) == (1, 1) and job["finished_at"]
     counted = place.json("replay --type again --dry-run")
     assert counted["matched"] == 1 and counted["finished_at"]
-    assert place.read("replay --type again --dry-run") == "1 delivery would be made again\n"
+    assert place.read("replay --type again --dry-run") == "1 delivery would be replayed\n"
     sent = [one.headers["webhook-id"] for one in place.far.taken if one.headers.get("tidegate-type") == "again"]
     assert set(sent) == {event} and len(sent) >= 2
 
 
-def test_a_destination_is_paused_and_resumed_and_explain_names_the_verb(place: Place) -> None:
+def test_a_destination_is_paused_and_resumed_and_explain_names_the_command(place: Place) -> None:
     gateway = place.gateway
     assert "tidegate resume crm" in gateway.run("pause", "crm").out
     event = gateway.run("trigger", "app", "held.back", "--json").json["id"]
-    assert (
-        "waits, the destination is paused (by a person); resume it: tidegate resume crm"
-        in gateway.run("explain", event).out
-    )
+    text = gateway.run("explain", event).out
+    assert "Pending: the destination is paused." in text and "      tidegate resume crm\n" in text
     (held,) = gateway.run("explain", event, "--json").json["deliveries"]
     assert held["state"] == "pending" and held["attempts"] == []
-    assert "1 delivery on the way" in gateway.run("resume", "crm").out
+    assert "1 delivery pending" in gateway.run("resume", "crm").out
     told = gateway.run
     wait_until(lambda: told("explain", event, "--json").json["deliveries"][0]["state"] == "delivered", "it arrives")
     assert gateway.run("resume", "crm", "--json").json["paused_at"] is None
-    for verb in ("pause", "resume", "test"):
-        gateway.run(verb, "nobody").refused("not_found", 1)
+    for command in ("pause", "resume", "test"):
+        gateway.run(command, "nobody").refused("not_found", 1)
 
 
 def test_a_test_event_says_what_the_destination_answered(place: Place) -> None:
@@ -247,7 +245,7 @@ def test_pull_gives_the_source_s_bytes_as_they_came(place: Place) -> None:
 
 
 def test_poll_says_what_it_found_and_fails_with_1_when_the_source_does(place: Place) -> None:
-    assert "nothing changed (1 request, 2 records" in place.read("poll shop/orders")
+    assert "no changes (1 request, 2 records" in place.read("poll shop/orders")
     report = place.json("poll shop/orders")
     assert report["records_seen"] == 2 and report["error"] == ""
     kept, place.far.content = place.far.content, b"not JSON"
@@ -265,7 +263,7 @@ def test_records_and_advise_read_what_is_known(place: Place) -> None:
     assert place.json("records shop/orders 1")["data"] == ORDERS["orders"][0]
     assert place.read("records shop/orders --deleted").splitlines()[1].startswith("1    2026-01-01T00:00:00Z")
     done = place.run("records shop/orders --limit 1")
-    assert done.err.startswith("more: tidegate records shop/orders --limit 1 --cursor ")
+    assert done.err.startswith("next page: tidegate records shop/orders --limit 1 --cursor ")
     (one,) = place.json("advise")["data"]
     assert one["resource"] == "shop/orders" and one["advice"] == "not_enough_data"
     assert "not enough data" in place.read("advise")
@@ -277,7 +275,9 @@ def test_records_and_advise_read_what_is_known(place: Place) -> None:
 def test_keys_are_shown_once_listed_without_their_text_and_deleted(place: Place) -> None:
     made = place.json("keys create robot --scope publish --source app")
     shown = place.run("keys create other --scope read")
-    assert shown.code == 0 and shown.out.startswith("tg_") and shown.err == "this is the only time it is shown\n"
+    assert (
+        shown.code == 0 and shown.out.startswith("tg_") and shown.err == "store this key now: it is not shown again\n"
+    )
     listed = place.run("keys list --json").out
     assert {one["name"] for one in json.loads(listed)["data"]} == {"robot", "other"}
     assert made["key"] not in listed and "robot" in place.read("keys")
@@ -314,7 +314,7 @@ def test_doctor_says_that_all_is_well(place: Place) -> None:
 
 
 @pytest.mark.parametrize("words", ["events --json --limit 500", "config schema", "tail --json --after FIRST"])
-def test_a_reader_that_has_seen_enough_ends_the_verb_with_0(place: Place, words: str) -> None:
+def test_a_reader_that_has_seen_enough_ends_the_command_with_0(place: Place, words: str) -> None:
     first = place.publish("piped", "-d", json.dumps({"pad": "x" * 50_000}))
     for _ in range(3):
         place.publish("piped", "-d", json.dumps({"pad": "x" * 50_000}))
@@ -332,7 +332,7 @@ def test_a_reader_that_has_seen_enough_ends_the_verb_with_0(place: Place, words:
         assert child.wait(20) == 0
 
 
-def test_a_verb_whose_output_is_closed_does_its_work(place: Place) -> None:
+def test_a_command_whose_output_is_closed_does_its_work(place: Place) -> None:
     env = environment(place.gateway.folder, {"TIDEGATE_DATA": "data"})
     closed = subprocess.run(
         ["sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, "config", "show"],
@@ -367,14 +367,14 @@ def test_a_narrow_terminal_folds_and_loses_nothing(place: Place) -> None:
     assert "\x1b[" in text, "colors on a terminal"
     assert event in text and "narrow.type.with.a.long.name" in text, "an id is one word that can be copied"
     assert event in on_terminal(place, "events --limit 1", 80)
-    assert "Who got it" in on_terminal(place, f"explain {event}", 40)
+    assert "Delivered to" in on_terminal(place, f"explain {event}", 40)
     assert "\x1b[" not in place.run("events --limit 1").out, "and none in a pipe"
 
 
 def test_long_work_tells_a_terminal_what_it_does_and_a_pipe_nothing(place: Place) -> None:
     event = place.publish("long")
     place.settled(event)
-    assert "chosen so far" in on_terminal(place, f"replay {event} --wait", 100)
+    assert "selected so far" in on_terminal(place, f"replay {event} --wait", 100)
     assert place.run(f"replay {event} --wait").err == ""
 
 

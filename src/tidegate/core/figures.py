@@ -1,0 +1,68 @@
+"""The figures of one resource: what polling and webhooks cost, and what they found.
+
+Owns the shape that the pull engine fills, `GET /stats` sends, and advice, pages and metrics read. Holds no logic.
+Instants are RFC 3339 text, durations seconds, shares numbers from 0 to 1; None stands where there is nothing to divide
+by. Crash: nothing here is kept; the pull engine stores the counters that these figures are made from.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class DelayFigures(Struct, kw_only=True):
+    """How long after a change at the source its event was stored, of the latest samples of one origin."""
+
+    p50_seconds: float | None = None
+    p99_seconds: float | None = None
+    samples: int = 0
+
+
+class ResourceFigures(Struct, kw_only=True):
+    """What one resource costs and brings. Counters start at `since`; those of `pull` when the process started."""
+
+    since: str | None = None
+    requests: int = 0
+    bytes: int = 0
+    changes: int = 0
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    by_origin: dict[str, int] = {}
+    polls: int = 0
+    empty_polls: int = 0
+    failed_polls: int = 0
+    not_modified: int = 0
+    empty_share: float | None = None
+    not_modified_share: float | None = None
+    requests_per_change: float | None = None
+    staleness_p50_seconds: float | None = None
+    staleness_p99_seconds: float | None = None
+    staleness_samples: int = 0
+    staleness_by_origin: dict[str, DelayFigures] = {}
+    webhooks: int = 0
+    older_ignored: int = 0
+    unreadable: int = 0
+    fetch_backs: int = 0
+    scans: int = 0
+    scans_stopped_by_ratio: int = 0
+    errors: int = 0
+    last_error: str | None = None
+    last_error_at: str | None = None
+    failing_since: str | None = None
+    last_poll_at: str | None = None
+    last_change_at: str | None = None
+    # Of the schedule and the place in the log; None for a resource that is only pulled on demand.
+    next_poll_at: str | None = None
+    polled_at: str | None = None
+    reconciled_at: str | None = None
+    scanned_at: str | None = None
+    poll_every_seconds: float | None = None
+    reconcile_every_seconds: float | None = None
+    waiting_for_fetch: int = 0
+    committed_offset: int | None = None
+    # Of pulls on demand, on this node.
+    pulls: int = 0
+    pull_hits: int = 0
+    pull_requests: int = 0
+    pull_stale: int = 0
