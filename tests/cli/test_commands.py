@@ -133,7 +133,7 @@ def test_explain_shows_who_got_it_who_did_not_and_what_to_do(place: Place) -> No
     for title in ("Origin", "Signature", "Delivered to", "Next"):
         assert title in text
     assert (
-        f"start the receiver, or correct the `url` of the destination, then: tidegate replay {states['dead'][1]}"
+        f"start the receiver, or correct its `url`, then: tidegate replay {states['dead'][1]}"
         in text
     )
     assert place.read(f"explain {states['dead'][1]}") == place.read(f"explain {event}")
@@ -197,7 +197,7 @@ def test_a_destination_is_paused_and_resumed_and_explain_names_the_command(place
 def test_a_test_event_says_what_the_destination_answered(place: Place) -> None:
     assert place.gateway.run("test", "crm").out.startswith("crm answered 2")
     error = place.gateway.run("test", "dead").refused("not_taken", 1)
-    assert "refused" in error["what"] and error["hint"] == "start the receiver, or correct the `url` of the destination"
+    assert "refused" in error["what"] and error["hint"] == "start the receiver, or correct its `url`"
     failed = place.gateway.run("test", "dead", "--json")
     assert failed.code == 1 and json.loads(failed.out)["outcome"] == "refused"
 

@@ -102,10 +102,10 @@ WRONG: Mapping[str, str] = {
     "replay dlv_1 --dry-run": "a delivery ID cannot be combined with other options",
     "replay --all --source a": "--all cannot be combined with other options",
     "replay --state lost": "'lost' is not one of 'delivered', 'pending', 'exhausted', 'canceled'.",
-    "keys create robot": "Missing option '--scope'. Choose from: read, publish, pull, write, admin",
+    "keys create robot": "Missing option '--scope'. Choose from: read, ack, publish, pull, write, admin",
     "keys create robot --scope read --expires-in soon": "'soon' is not a duration (examples: 100ms, 5s, 5m, 2h, 1d)",
     "pull shop/orders --max-age new": "'new' is not a duration (examples: 100ms, 5s, 5m, 2h, 1d)",
-    "keys create robot --scope all": "'all' is not one of 'read', 'publish', 'pull', 'write', 'admin'.",
+    "keys create robot --scope all": "'all' is not one of 'read', 'ack', 'publish', 'pull', 'write', 'admin'.",
     "trigger app order.made -d {": "'{' is not JSON: ",
     "trigger app order.made -d @none.json": "'none.json' cannot be read: no such file or directory",
 }
