@@ -16,6 +16,7 @@ import pytest
 import uvloop
 
 from support.farside import OK, FarSide, Request, Script, TestAuthority, answer, silence
+from support.posting import NamedDialer
 from tidegate.core.clock import Clock
 from tidegate.core.errors import Blocked, ConfigError, UpstreamError, UpstreamTimeout
 from tidegate.outbound.dialer import Dialer, Guard
@@ -30,15 +31,6 @@ Run = Callable[[Coroutine[Any, Any, None]], None]
 @pytest.fixture(params=["asyncio", "uvloop"])
 def run(request: pytest.FixtureRequest) -> Run:
     return asyncio.run if request.param == "asyncio" else uvloop.run
-
-
-class NamedDialer(Dialer):
-    """Every name leads to the addresses of `found`."""
-
-    found: list[str]
-
-    async def _ask(self, host: str, port: int) -> list[str]:
-        return list(self.found)
 
 
 async def get(client: PullClient, url: str, method: str = "GET", **options: Any) -> PullResponse:
@@ -262,8 +254,8 @@ def test_a_post_is_redirected_only_by_307_and_308(run: Run) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:7f00:1]", "rebound.test"])
 def test_a_blocked_address_gets_no_packet(run: Run, host: str) -> None:
     async def main() -> None:
-        dialer = NamedDialer(Guard(AllowList()), Clock())
-        dialer.found = ["127.0.0.1", "::1"]
+        found = ["127.0.0.1", "::1"]
+        dialer = NamedDialer(Guard(AllowList()), Clock(), {"localhost": found, "rebound.test": found})
         client = PullClient(dialer, Clock())
         async with FarSide(answer(OK)) as far:
             with pytest.raises(Blocked, match="loopback"):

@@ -26,8 +26,10 @@ import pytest
 from support.farside import FarSide, answer
 from support.homes import Home
 from support.postgres import contents
+from support.posting import infos
 from support.process import call
 from support.running import run, until
+from tidegate.outbound.resolver import Resolver
 
 CANARY_HOST = "127.0.0.2"  # loopback everywhere on Linux, and not in `egress.allow`
 TOML = """
@@ -126,12 +128,11 @@ def test_a_name_that_changes_its_answer_after_the_look_gains_nothing(home: Home)
             asked: list[str] = []
             answers = ["127.0.0.1", CANARY_HOST]
 
-            async def rebinding(host: str, _port: int) -> list[str]:
+            def rebinding(host: str) -> list[Any]:
                 asked.append(host)
-                return [answers[min(len(asked) - 1, 1)]]  # good at the first look, the canary ever after
+                return infos([answers[min(len(asked) - 1, 1)]])  # good at the first look, the canary ever after
 
-            gateway.gateway.dialer._cache_seconds = 0.0
-            gateway.gateway.dialer._ask = rebinding
+            gateway.gateway.dialer._resolver = Resolver(gateway.gateway.clock, query=rebinding, cache_seconds=0.0)
             await gateway.api("PUT", "/api/v1/destinations/name", {"url": f"http://rebind.example:{port}/"})
             outcomes = []
             for _ in range(4):

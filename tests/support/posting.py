@@ -11,6 +11,7 @@ from support.running import until
 from tidegate.core.clock import Clock
 from tidegate.outbound.dialer import Dialer, Guard
 from tidegate.outbound.post import PostClient, PostResult
+from tidegate.outbound.resolver import Resolver
 from tidegate.rules.outbound.addresses import AllowList, parse_allow, parse_target
 
 LOOPBACK = parse_allow(["127.0.0.1/32"])
@@ -20,10 +21,17 @@ Run = Callable[[Coroutine[Any, Any, None]], None]
 class NamedDialer(Dialer):
     """Names have the addresses of a table, as a name server would say; the rest is the real dialer."""
 
-    names: dict[str, list[str]]
+    def __init__(self, guard: Guard, clock: Clock, names: dict[str, list[str]]) -> None:
+        self.names = names
+        super().__init__(guard, clock, resolver=Resolver(clock, query=self.query))
 
-    async def _ask(self, host: str, port: int) -> list[str]:
-        return list(self.names[host])
+    def query(self, host: str) -> list[Any]:
+        return infos(self.names[host])
+
+
+def infos(addresses: list[str]) -> list[Any]:
+    """What `getaddrinfo` returns for a name with these addresses."""
+    return [(0, 0, 0, "", (ip, 0, 0, 0) if ":" in ip else (ip, 0)) for ip in addresses]
 
 
 def make(*, allow: AllowList = LOOPBACK, clock: Clock | None = None, tls: Any = None, **options: Any) -> PostClient:

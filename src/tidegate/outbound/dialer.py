@@ -1,10 +1,10 @@
 """Opens every outgoing socket: resolves the name, checks every address, and connects to a checked address.
 
-Owns the name cache, the guard over `rules/outbound/addresses.py`, the TLS context and the translation of errors before
-a request. It may not know what is sent. Invariants: no socket is connected to an address that `Guard` did not pass in
-this process; a name is never given to the socket layer, so a name that resolves differently between check and use (DNS
-rebinding) does not get around the guard. Proxy settings of the environment are ignored, because a proxy would choose
-the addresses itself. Crash: nothing is kept.
+Owns the guard over `rules/outbound/addresses.py`, the TLS context and the translation of errors before a request; names
+are looked up by `resolver.py`. It may not know what is sent. Invariants: no socket is connected to an address that
+`Guard` did not pass in this process; a name is never given to the socket layer, so a name that resolves differently
+between check and use (DNS rebinding) does not get around the guard. Proxy settings of the environment are ignored,
+because a proxy would choose the addresses itself. Crash: nothing is kept.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from tidegate.core.clock import Clock
 from tidegate.core.errors import Blocked, UpstreamError, UpstreamTimeout
 from tidegate.core.model import Outcome
+from tidegate.outbound.resolver import NameNotResolved, Resolver, sockaddr_text
 from tidegate.rules.outbound.addresses import AllowList, Target, blocked_reason
 
 _P = TypeVar("_P", bound=asyncio.BaseProtocol)
@@ -96,16 +97,11 @@ class Dialer:
         clock: Clock,
         *,
         tls: ssl.SSLContext | None = None,
-        cache_seconds: float = 5.0,
-        cache_limit: int = 4096,
+        resolver: Resolver | None = None,
     ) -> None:
         self.guard = guard
-        self._clock = clock
         self._tls = tls
-        self._cache_seconds = cache_seconds
-        self._cache_limit = cache_limit
-        self._names: dict[tuple[str, int], tuple[float, list[str]]] = {}
-        self._lookups: dict[tuple[str, int], asyncio.Task[list[str]]] = {}
+        self._resolver = resolver or Resolver(clock)
 
     async def resolve(self, host: str, port: int) -> list[str]:
         """The addresses of `host` that may be called, at most six, in the order to try.
@@ -113,7 +109,7 @@ class Dialer:
         Blocked when all of them are blocked, DialFailed (DNS) when there is none. A cached answer is checked again each
         time, because the rules may have changed.
         """
-        found = await self._lookup(host, port)
+        found = await self._lookup(host)
         passed, word, seen = [], "", ""
         for ip in found[:_MAX_ADDRESSES]:
             reason = self.guard.blocked_reason(ip, port)
@@ -125,41 +121,13 @@ class Dialer:
             raise _blocked(word, seen, port, host)
         return passed
 
-    async def _lookup(self, host: str, port: int) -> list[str]:
+    async def _lookup(self, host: str) -> list[str]:
         if _is_literal(host):
             return [host]
-        key = (host, port)
-        kept = self._names.get(key)
-        if kept is not None and self._clock.monotonic() - kept[0] < self._cache_seconds:
-            return kept[1]
-        # One lookup per name, however many callers wait; a caller that is canceled does not cancel it for the others.
-        task = self._lookups.get(key)
-        if task is None:
-            task = asyncio.get_running_loop().create_task(self._look_up(host, port))
-            self._lookups[key] = task
-            task.add_done_callback(lambda done: self._answered(key, done))
-        return await asyncio.shield(task)
-
-    async def _look_up(self, host: str, port: int) -> list[str]:
-        loop = asyncio.get_running_loop()
         try:
-            infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "the name cannot be encoded"
-            raise DialFailed(f"no address for {host}: {reason}", Outcome.DNS) from None
-        found = list(dict.fromkeys(sockaddr_text(info[4]) for info in infos))
-        if not found:
-            raise DialFailed(f"no address for {host}", Outcome.DNS)
-        return found
-
-    def _answered(self, key: tuple[str, int], task: asyncio.Task[list[str]]) -> None:
-        self._lookups.pop(key, None)
-        if task.cancelled() or task.exception() is not None:
-            return
-        self._names.pop(key, None)
-        while len(self._names) >= self._cache_limit:
-            self._names.pop(next(iter(self._names)))
-        self._names[key] = (self._clock.monotonic(), task.result())
+            return await self._resolver.lookup(host)
+        except NameNotResolved as error:
+            raise DialFailed(error.message, Outcome.DNS) from None
 
     async def connect(self, factory: Callable[[], _P], target: Target) -> tuple[asyncio.Transport, _P]:
         """A connected transport (after the TLS handshake for https) and its protocol.
@@ -203,9 +171,7 @@ class Dialer:
 
     async def close(self) -> None:
         """Cancel the lookups and clear the cache."""
-        for task in list(self._lookups.values()):
-            task.cancel()
-        self._names.clear()
+        self._resolver.close()
 
 
 def _client_tls() -> ssl.SSLContext:
@@ -217,12 +183,6 @@ def _client_tls() -> ssl.SSLContext:
 
 def _is_literal(host: str) -> bool:
     return ":" in host or host.replace(".", "").isdecimal()
-
-
-def sockaddr_text(sockaddr: Any) -> str:
-    """The IP of a socket address, with its zone, so that the guard sees the zone."""
-    ip = str(sockaddr[0])
-    return f"{ip}%{sockaddr[3]}" if len(sockaddr) == 4 and sockaddr[3] and "%" not in ip else ip
 
 
 def translate(error: OSError, host: str, port: int, tls: bool) -> DialFailed:

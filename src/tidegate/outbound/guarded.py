@@ -14,7 +14,8 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from tidegate.outbound.dialer import Dialer, Guard, sockaddr_text
+from tidegate.outbound.dialer import Dialer, Guard
+from tidegate.outbound.resolver import sockaddr_text
 
 _SOCKETS = 256  # open at once, for all sources together
 _IDLE_SECONDS = 15.0
