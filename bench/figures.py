@@ -1,8 +1,8 @@
-"""The figures, one function each: what is run, what is counted, and the goal it is held against.
+"""The figures, one function each: what runs, what is counted, and the goal.
 
-Work is counted per CPU second of the process under test with all its threads, in rounds that alternate with the
-floor's, because a shared machine is noisy: a ratio compares what ran side by side, and its median and range over the
-rounds are told. What has no floor (memory, start) is told as it is. A figure knows no other.
+Work is counted per CPU second of the process under test with all its threads, in rounds that alternate with those of
+the floor, because a shared machine is noisy: a ratio compares two runs side by side, and the table has its median and
+range over the rounds. Figures without a floor (memory, start) are absolute. A figure does not know the others.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Options(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One line of the table. `ok` None: told without a goal."""
+    """One line of the table. `ok` is None for a figure without a goal."""
 
     what: str
     figure: str
@@ -175,7 +175,7 @@ def _fan_out(options: Options, count: int) -> Maker:
 
 
 def end_to_end(options: Options) -> list[Row]:
-    """Accepted, signed anew, delivered and settled, against `plain`."""
+    """Accepted, signed again, delivered and settled, compared with `plain`."""
     return [
         side_by_side(
             options,
@@ -250,7 +250,7 @@ def latency(options: Options) -> list[Row]:
     ]
 
 
-# -- what stands still -----------------------------------------------------------------------------------
+# -- absolute figures ------------------------------------------------------------------------------------
 
 
 def memory(options: Options) -> list[Row]:

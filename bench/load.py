@@ -94,7 +94,7 @@ class Got:
 async def drive(options: argparse.Namespace) -> None:
     url = urlsplit(options.url)
     requests: Signed | Got
-    if options.verb == "post":
+    if options.command == "post":
         requests = Signed(url.path, url.netloc, options.secret, options.ids == "random")
     else:
         requests = Got(url.path, url.netloc, options.key)
@@ -195,9 +195,9 @@ def main() -> None:
     import uvloop
 
     parser = argparse.ArgumentParser()
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    for verb in ("post", "get"):
-        one = verbs.add_parser(verb)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for command in ("post", "get"):
+        one = commands.add_parser(command)
         one.add_argument("url")
         one.add_argument("--seconds", type=float, default=4)
         one.add_argument("--connections", type=int, default=64)
@@ -206,11 +206,11 @@ def main() -> None:
         one.add_argument("--ids", choices=["counted", "random"], default="counted")
         one.add_argument("--secret", default="whsec_" + base64.b64encode(b"b" * 32).decode())
         one.add_argument("--key", default="")
-    receiver = verbs.add_parser("sink")
+    receiver = commands.add_parser("sink")
     receiver.add_argument("--port", type=int, required=True)
     options = parser.parse_args()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(sink(options) if options.verb == "sink" else drive(options))
+        runner.run(sink(options) if options.command == "sink" else drive(options))
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ def nodes(options: Options, database: Database, count: int, copies: int) -> Iter
             folder = options.scratch.fresh()
             started.append(stack.enter_context(gateway(folder, config, port, url)))
         made = Nodes(started, ports, sink, copies, url)
-        time.sleep(2)  # the shares are evened out
+        time.sleep(2)  # until the partitions are spread evenly
         made.post(1, RATE)
         yield made
 

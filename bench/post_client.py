@@ -1,10 +1,10 @@
-"""Requests per CPU second of the POST client beside the clients it was chosen over, and beside a bare floor.
+"""Compares the requests per CPU second of the POST client with other HTTP clients and with a bare floor.
 
-The far side is a process of its own; each contender runs in a process of its own, in alternating rounds, so
-that all meet the same neighbours. Figures are ratios to aiohttp of the same round. CPU is that of the client's
-process with all its threads; the far side's is not counted. No disk is touched.
+The receiver is a process of its own, and so is each client, in alternating rounds, so that the load of the machine is
+the same for all. Figures are ratios to aiohttp in the same round. CPU is that of the client's process with all its
+threads; that of the receiver is not counted. No disk is used.
 
-    python bench/post_client.py                       # ours, aiohttp, the floor; plain and TLS
+    python bench/post_client.py                       # Tidegate's client, aiohttp, the floor; plain and TLS
     python bench/post_client.py --python VENV/bin/python --also pyreqwest wreq
 
 `floor`: a bare protocol that writes bytes and counts answers: no guard, no limits, no results. `ours` and

@@ -3,10 +3,9 @@
     make bench [ONLY="ingest latency"] [ROUNDS=5] [DURATION=3] [DATABASE=URL]
     python -m bench.run [FIGURE ...] [--rounds R] [--seconds S] [--database URL]
 
-Everything runs on loopback, in processes of its own, with a bound on each, and on the disk of the checkout. All of it
-takes some minutes. The last thing printed is a table; the exit code is 0 whatever the figures say, because a busy
-machine is no fault of the code, and the table says which goals were missed. fsync: SQLite in WAL mode with
-synchronous=FULL on both sides, read back at start.
+Everything runs on loopback, in separate processes with time limits, and on the disk of the checkout, and takes some
+minutes. The last output is a table. The exit code is always 0, because a busy machine can miss a goal; the table shows
+which goals were missed. fsync: SQLite in WAL mode with synchronous=FULL on both sides, checked at start.
 """
 
 from __future__ import annotations

@@ -232,6 +232,7 @@ PLAIN: tuple[str, ...] = (
     "config",
     "core",
     "deliver",
+    "examples/tidegate_company",
     "kinds",
     "logs.py",
     "outbound",

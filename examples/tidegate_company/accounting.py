@@ -1,8 +1,8 @@
-"""The accounting system: an API of customers and nothing that tells of a change.
+"""The accounting system: an API of customers without webhooks.
 
-`GET /api/customers` wants the header `X-Api-Key`; `changed_since` is inclusive; a page carries `next_cursor` until
-there is no more. Each customer has a `revision` that counts its edits, over restarts too when a file
-is given. People edit customers on the page at `/`.
+`GET /api/customers` requires the header `X-Api-Key`; `changed_since` is inclusive; each page but the last has a
+`next_cursor`. Each customer has a `revision` that counts its edits, also across restarts when a file is given. People
+edit customers on the page at `/`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tidegate_company import web
 
 PER_PAGE = 50
 FIRST_CUSTOMERS = [
-    ("C-11", "Blue Harbour Ltd", "Rotterdam", 500_000),
+    ("C-11", "Blue Harbor Ltd", "Rotterdam", 500_000),
     ("C-12", "Northwind Sailing", "Bergen", 120_000),
     ("C-13", "Quay Street Coffee", "Lisbon", 80_000),
     ("C-14", "Lighthouse Hotel", "Brest", 250_000),
@@ -50,14 +50,14 @@ class Accounting:
         return hmac.compare_digest(request.headers.get("x-api-key", "").encode(), self.key.encode())
 
     def save(self) -> None:
-        """Whole or not at all, so that a stop in the middle leaves the last state."""
+        """Write to a new file and rename it, so that a stop in the middle leaves the last state."""
         if self.file is not None:
             fresh = self.file.with_suffix(".new")
             fresh.write_text(json.dumps(self.customers))
             fresh.replace(self.file)
 
     async def list_customers(self, request: Request) -> Response:
-        self.system.was_asked()
+        self.system.count_request()
         if not self.allowed(request):
             return web.problem(401, "the key is missing or wrong")
         since, cursor = request.query_params.get("changed_since", ""), request.query_params.get("cursor", "")
@@ -68,14 +68,14 @@ class Accounting:
         return web.with_etag(request, {"customers": found[:PER_PAGE], "next_cursor": following})
 
     async def one_customer(self, request: Request) -> Response:
-        self.system.was_asked()
+        self.system.count_request()
         if not self.allowed(request):
             return web.problem(401, "the key is missing or wrong")
         customer = self.customers.get(request.path_params["id"])
         return web.problem(404, "there is no such customer") if customer is None else web.with_etag(request, customer)
 
     async def edit(self, request: Request) -> Response:
-        """What the form of the page posts; a field that is left out stays as it is."""
+        """Apply what the form of the page posts. A missing field is not changed."""
         customer = self.customers.get(request.path_params["id"])
         if customer is None:
             return web.problem(404, "there is no such customer")
@@ -97,7 +97,7 @@ class Accounting:
         return self.system.page(
             request,
             f"Accounting has an API and no webhooks. Requests to it: {self.system.counts['api_requests']}.",
-            web.table(["Customer", "Name and city", "Revision", "Changed (UTC)"], rows, "Customers will stand here."),
+            web.table(["Customer", "Name and city", "Revision", "Changed (UTC)"], rows, "There are no customers."),
         )
 
     def form(self, customer: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
-"""The chat: it takes Slack's incoming-webhook JSON, `{"text": "..."}`, and shows the texts.
+"""The chat: accepts the JSON of Slack's incoming webhooks, `{"text": "..."}`, and shows the messages.
 
-As with Slack, the address is the secret: whoever knows it may post, and the answer is the plain text `ok`.
+As with Slack, the URL is the secret: anyone who knows it can post, and the answer is the plain text `ok`.
 """
 
 from __future__ import annotations
@@ -21,29 +21,28 @@ class Chat:
     def __init__(self, system: web.System) -> None:
         self.system = system
         self.path = system.secret("chat-path")
-        self.texts: deque[dict[str, Any]] = deque(maxlen=200)
+        self.messages: deque[dict[str, Any]] = deque(maxlen=200)
 
     async def post(self, request: Request) -> Response:
         if not hmac.compare_digest(request.path_params["path"].encode(), self.path.encode()):
             return PlainTextResponse("no_service", 404)
         try:
-            message = json.loads(await request.body())
-            said = message["text"]
+            message = json.loads(await request.body())["text"]
         except (ValueError, KeyError, TypeError):
             return PlainTextResponse("invalid_payload", 400)
-        if not isinstance(said, str) or not said:
+        if not isinstance(message, str) or not message:
             return PlainTextResponse("no_text", 400)
-        self.system.counts["texts"] += 1
-        self.texts.append({"text": said, "at": web.now()})
+        self.system.counts["messages"] += 1
+        self.messages.append({"text": message, "at": web.now()})
         return PlainTextResponse("ok")
 
     async def page(self, request: Request) -> Response:
-        rows = [[web.text(entry["at"][11:19]), web.text(entry["text"])] for entry in reversed(self.texts)]
-        body = web.table(["Time (UTC)", "Text"], rows, "Texts will stand here. Close a deal in the CRM to get one.")
+        rows = [[web.text(entry["at"][11:19]), web.text(entry["text"])] for entry in reversed(self.messages)]
+        body = web.table(["Time (UTC)", "Message"], rows, "There are no messages. Close a deal in the CRM to get one.")
         return self.system.page(request, "The team's chat, channel sales.", body)
 
     async def state(self, request: Request) -> Response:
-        return self.system.state(texts=list(self.texts))
+        return self.system.state(messages=list(self.messages))
 
 
 def main() -> None:

@@ -1,9 +1,9 @@
-"""The story page: six small scenes, who asked whom, who told whom, and what it cost.
+"""The story page: six small scenes that show who calls whom and what it costs.
 
-Reads the counters of the six systems and the gateway's API; starts a scene by calling those systems as a person would.
-It carries no data between them. One loop reads the states while somebody looks or a scene runs; pages get them as
-server-sent events, and without scripts by reloading. Its links into the dashboard sign the browser in, with a one-time
-link that it has the gateway make: whoever may open this page may open the sample gateway.
+Reads the counters of the six systems and the gateway's API, and starts a scene by calling the systems as a person
+would. It moves no data between them. One loop reads the states while someone watches or a scene runs; pages get them as
+server-sent events, and without scripts by reloading. Its links into the dashboard log the browser in with a one-time
+link from the gateway, so anyone who can open this page can open the sample gateway.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from tidegate_company import books, web
-from tidegate_company.scenes import ASKED, SCENES, TOLD, Scene
+from tidegate_company import costs, web
+from tidegate_company.scenes import PULLED, PUSHED, SCENES, Scene
 from tidegate_company.story import Run, State
 
 SYSTEMS = {
@@ -35,8 +35,8 @@ SYSTEMS = {
 }  # fmt: skip
 LOOK_SECONDS = 0.8
 BUSY_SECONDS = 0.25  # while a scene runs
-STREAM_SECONDS = 0.5  # how often a stream sees whether the server ends
-IDLE_SECONDS = 5.0  # how long after the last reader the loop goes on
+STREAM_SECONDS = 0.5  # how often a stream checks whether the server ends
+IDLE_SECONDS = 5.0  # how long the loop continues after the last reader
 NEXT_SECONDS = 1.0  # between two scenes when all are played
 PATIENCE_SECONDS = 20.0  # for one scene when all are played
 
@@ -85,7 +85,7 @@ class Company:
             return await answer.text()
 
     async def post_form(self, url: str, fields: dict[str, str]) -> int:
-        """Post as a browser posts a form, and follow to the page it is sent to. The status before the redirect."""
+        """Post as a browser posts a form and follow the redirect. Returns the status before the redirect."""
         assert self.client is not None
         async with self.client.post(url, data=fields) as answer:
             return answer.history[0].status if answer.history else answer.status
@@ -119,10 +119,10 @@ class Company:
                 if run is not None and run.going:
                     await scene.look(self, run)
                     run.grow_old()
-        await self.tell()
+        await self.notify()
 
     async def look_at(self, system: str) -> None:
-        """A system that does not answer shows with what it said last."""
+        """Read the state of a system. Without an answer its last state stays."""
         found = await self.fetch(f"{self.addresses[system]}/demo/state")
         if found is not None:
             self.states[system] = found
@@ -140,7 +140,7 @@ class Company:
         except (aiohttp.ClientError, TimeoutError, ValueError):
             return None
 
-    async def tell(self) -> None:
+    async def notify(self) -> None:
         async with self.changed:
             self.changed.notify_all()
 
@@ -166,7 +166,7 @@ class Company:
                 await asyncio.sleep(NEXT_SECONDS)
         finally:
             self.playing = ""
-        await self.tell()
+        await self.notify()
 
     # -- what the page shows -----------------------------------------------------------------------------
 
@@ -174,8 +174,8 @@ class Company:
         now = time.time()
         return {
             "scenes": {scene.name: self.scene(scene, now) for scene in SCENES},
-            "figures": books.figures(self.states, self.stats),
-            "lanes": books.lanes(self.states, now),
+            "figures": costs.figures(self.states, self.stats),
+            "lanes": costs.lanes(self.states, now),
             "playing": self.playing,
         }
 
@@ -183,15 +183,15 @@ class Company:
         run = self.runs.get(scene.name)
         steps = len(scene.plan)
         if run is None:
-            return {"state": "idle", "lit": [], "steps": [None] * steps, "note": "", "cost": [], "trouble": ""}
+            return {"state": "idle", "lit": [], "steps": [None] * steps, "note": "", "cost": [], "problem": ""}
         waits = scene.polls and run.state == "running" and len(run.steps) == 1
         return {
             "state": run.state,
             "lit": sorted(run.lit),
             "steps": run.shown(steps),
-            "note": books.next_poll(self.stats, scene.polls, now) if waits else "",
+            "note": costs.next_poll(self.stats, scene.polls, now) if waits else "",
             "cost": run.cost,
-            "trouble": run.trouble,
+            "problem": run.problem,
         }
 
     # -- pages -------------------------------------------------------------------------------------------
@@ -201,9 +201,9 @@ class Company:
         if not self.states:
             await self.look()
         markup = self.template.render(
-            parts=(("When the other side tells", TOLD), ("When one has to ask", ASKED)), now=self.snapshot(),
+            parts=(("Push: the other side sends", PUSHED), ("Pull: Tidegate asks", PULLED)), now=self.snapshot(),
             at=time.time(), names=SYSTEMS, places=self.addresses, theme=web.theme(request), words=WORDS,
-            command=self.system.options.command, data=self.system.options.data, lane_seconds=books.LANE_SECONDS,
+            command=self.system.options.command, data=self.system.options.data, lane_seconds=costs.LANE_SECONDS,
         )  # fmt: skip
         return HTMLResponse(markup, headers=web.PAGE_HEADERS)
 
@@ -212,9 +212,9 @@ class Company:
         name = request.path_params["name"]
         scene = next((scene for scene in SCENES if scene.name == name), None)
         if scene is None and name != "all":
-            return web.problem(404, "there is no such scene")
+            return web.problem(404, "there is no scene with this name")
         if not web.own_page(request):
-            return web.problem(403, "another site may not press this button")
+            return web.problem(403, "the request does not come from this page")
         if scene is not None:
             await self.begin(scene)
         elif self.turns is None or self.turns.done():
@@ -223,7 +223,7 @@ class Company:
         return JSONResponse({**self.snapshot(), "at": time.time()}) if web.wants_json(request) else web.back()
 
     async def dashboard(self, request: Request) -> Response:
-        """On to a page of the gateway, signed in. Only a click on our own page gets a login link."""
+        """Redirect to a page of the gateway, logged in. Only a click on this page gets a login link."""
         to = "/" + request.path_params.get("path", "")
         if request.headers.get("sec-fetch-site") != "same-origin":
             return RedirectResponse(self.gateway + to, 303)
@@ -268,7 +268,7 @@ class Company:
 
 
 WORDS = {
-    "idle": "not played yet", "running": "on its way", "waiting": "still waiting", "done": "arrived",
+    "idle": "not played", "running": "running", "waiting": "still waiting", "done": "arrived",
     "failed": "did not arrive",
 }  # fmt: skip
 

@@ -1,8 +1,8 @@
-"""The CRM: it takes webhooks, sends one when a deal closes, and has a page with the button "Get order info".
+"""The CRM: receives webhooks, sends one when a deal closes, and has a page with the button "Get order info".
 
-It checks Standard Webhooks signatures with code of its own, as a receiver that never heard of Tidegate would: HMAC
-over `ID.TIMESTAMP.BODY`, any of the listed signatures may fit, five minutes of tolerance, an id is taken once. The
-button asks the shop at that moment through the gateway, with a key that may do only that.
+It verifies Standard Webhooks signatures with its own code, like any receiver: HMAC over `ID.TIMESTAMP.BODY`, one of the
+listed signatures must match, the tolerance is five minutes, and a repeated id is ignored. The button pulls the order
+from the shop through the gateway, with a key that allows only that.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def signature(secret: str, identity: str, at: str, body: bytes) -> str:
     return "v1," + base64.b64encode(hmac.new(key_bytes(secret), signed, hashlib.sha256).digest()).decode()
 
 
-def genuine(secret: str, headers: Mapping[str, str], body: bytes, now_seconds: float) -> bool:
-    """By the Standard Webhooks specification: signed by this secret, and not older or newer than the tolerance."""
+def verified(secret: str, headers: Mapping[str, str], body: bytes, now_seconds: float) -> bool:
+    """Whether the request is signed with this secret and its time is within the tolerance (Standard Webhooks)."""
     identity, at = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     if not identity or not at.isdecimal() or abs(now_seconds - int(at)) > TOLERANCE_SECONDS:
         return False
@@ -53,8 +53,8 @@ def genuine(secret: str, headers: Mapping[str, str], body: bytes, now_seconds: f
 class Crm:
     def __init__(self, system: web.System) -> None:
         self.system = system
-        self.taking = system.secret("crm-receiving")  # what the gateway signs with
-        self.telling = system.secret("crm-sending")  # what our own webhooks are signed with
+        self.receiving_secret = system.secret("crm-receiving")  # the gateway signs with it
+        self.sending_secret = system.secret("crm-sending")  # the CRM signs its own webhooks with it
         self.leads: deque[dict[str, Any]] = deque(maxlen=200)
         self.customers: dict[str, dict[str, Any]] = {}
         self.payments: dict[str, dict[str, Any]] = {}
@@ -75,9 +75,9 @@ class Crm:
     async def hook(self, request: Request) -> Response:
         body = await request.body()
         self.system.counts["hooks"] += 1
-        if not genuine(self.taking, request.headers, body, time.time()):
-            self.system.counts["hooks_refused"] += 1
-            return web.problem(401, "the signature does not fit")
+        if not verified(self.receiving_secret, request.headers, body, time.time()):
+            self.system.counts["hooks_rejected"] += 1
+            return web.problem(401, "the signature does not match")
         identity = request.headers["webhook-id"]
         if identity in self.seen:
             self.system.counts["hooks_again"] += 1
@@ -86,7 +86,7 @@ class Crm:
             event = json.loads(body)
             kind, data = str(event["type"]), dict(event["data"])
         except (ValueError, KeyError, TypeError):
-            return web.problem(400, "this is no event")
+            return web.problem(400, "the body is not an event")
         self.seen.add(identity)
         self.take(kind, str(event.get("key") or data.get("id") or ""), data, event)
         return Response(status_code=204)
@@ -113,10 +113,10 @@ class Crm:
         if deal is None:
             return web.problem(404, "there is no such deal")
         deal["stage"] = "won"
-        told = await self.tell("deal.closed", {**deal, "amount": web.euros(deal["amount_cents"])})
-        if not told:
-            deal["stage"] = "open"  # nobody heard of it: say so, and let it be closed again
-            return web.problem(502, "the gateway did not take the webhook")
+        sent = await self.send_webhook("deal.closed", {**deal, "amount": web.euros(deal["amount_cents"])})
+        if not sent:
+            deal["stage"] = "open"  # nobody was notified, so the deal can be closed again
+            return web.problem(502, "the gateway did not accept the webhook")
         return JSONResponse(deal) if web.wants_json(request) else web.back()
 
     async def new_deal(self, request: Request) -> Response:
@@ -125,8 +125,8 @@ class Crm:
         self.deals[identity] = {"id": identity, "name": name, "amount_cents": cents, "stage": "open"}
         return JSONResponse(self.deals[identity]) if web.wants_json(request) else web.back()
 
-    async def tell(self, kind: str, data: dict[str, Any]) -> bool:
-        """Send our own webhook, signed by Standard Webhooks. True when the gateway took it."""
+    async def send_webhook(self, kind: str, data: dict[str, Any]) -> bool:
+        """Send a webhook, signed by Standard Webhooks. Returns whether the gateway accepted it."""
         assert self.client is not None
         body = json.dumps({"type": kind, "timestamp": web.now(), "data": data}).encode()
         identity, at = f"msg_{secrets.token_hex(8)}", str(int(time.time()))
@@ -134,9 +134,9 @@ class Crm:
             "Content-Type": "application/json",
             "webhook-id": identity,
             "webhook-timestamp": at,
-            "webhook-signature": signature(self.telling, identity, at, body),
+            "webhook-signature": signature(self.sending_secret, identity, at, body),
         }
-        self.system.tells()
+        self.system.count_webhook()
         try:
             async with self.client.post(f"{self.system.options.gateway}/in/crm", data=body, headers=headers) as answer:
                 return 200 <= answer.status < 300
@@ -144,7 +144,7 @@ class Crm:
             return False
 
     async def order_info(self, request: Request) -> Response:
-        """The button: what does the shop say about this order now?"""
+        """Pull the current state of an order from the shop."""
         assert self.client is not None
         identity = (await web.form(request)).get("order", "")
         address = f"{self.system.options.gateway}/api/v1/pull/shop/orders/{quote(identity, safe='')}"
@@ -181,13 +181,13 @@ class Crm:
         ]
         return self.system.page(
             request,
-            f"A CRM. Webhooks in: {self.system.counts['hooks']}, refused: {self.system.counts['hooks_refused']}.",
+            f"A CRM. Webhooks in: {self.system.counts['hooks']}, rejected: {self.system.counts['hooks_rejected']}.",
             "<h2>Order info</h2>"
             + '<form method="post" action="/order-info" class="inline"><label>Order <input name="order" value="A1001">'
             + "</label><button>Get order info</button></form>"
             + self.order_markup()
             + "<h2>Deals</h2>" + web.table(["Deal", "Name", "Amount", "Stage", ""], deals, "")
-            + "<h2>Leads</h2>" + web.table(["Name", "Address"], leads, "A lead stands here when the form was sent.")
+            + "<h2>Leads</h2>" + web.table(["Name", "Address"], leads, "Send the form of the website.")
             + "<h2>Customers</h2>"
             + web.table(["Customer", "Name", "City", "Revision"], customers, "Edit a customer in accounting.")
             + "<h2>Payments</h2>" + web.table(["Charge", "Customer", "Amount"], payments, "Take a payment."),
@@ -195,7 +195,7 @@ class Crm:
 
     def order_markup(self) -> str:
         if self.order is None:
-            return '<p class="empty">The answer of the shop will stand here.</p>'
+            return '<p class="empty">The answer of the shop appears here.</p>'
         shown = json.dumps(self.order["order"], indent=2)
         return (
             f"<p>Answer {self.order['status']} in {web.text(self.order['took_ms'])} ms. "

@@ -1,7 +1,7 @@
-"""What the sample company needs before anything starts: ports, secrets in files, the configuration.
+"""Prepares the files of the sample company: ports, secrets in files, the configuration.
 
-Secrets and what the gateway keeps stay the same over restarts with one data directory; the configuration is written
-anew each time, because ports may have changed. One sample company at a time uses a directory.
+With the same data directory, secrets and the gateway's data stay the same across restarts; the configuration is written
+again each time, because ports may change. Only one sample company at a time uses a directory.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ TOKENS = ("shop-token", "accounting-key", "payments-token", "payments-signing", 
 SIGNING = ("crm-receiving", "crm-sending")
 
 
-_ANOTHER = "choose another directory with --data, or leave it away for a temporary one"
+_ANOTHER = "choose another directory with --data, or leave --data out to use a temporary one"
 
 
 class Failed(Exception):
-    """A part of the demo did not start or stopped by itself; the text says which, and why. `hint` is the next step."""
+    """A part of the demo did not start, or stopped by itself. The message has its name and the reason."""
 
     def __init__(self, what: str, hint: str = "") -> None:
         super().__init__(what)
@@ -41,7 +41,7 @@ class Files:
         self.gateway = data / "gateway"
 
     def write(self, addresses: Mapping[str, str]) -> None:
-        """Failed when the directory cannot be used, or another sample company runs on it; then nothing has changed."""
+        """Write the files. Failed when the directory cannot be used or another sample company uses it."""
         try:
             for directory in (self.data, self.logs, self.secrets):
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -51,12 +51,12 @@ class Files:
             raise Failed(f"{self.data} cannot be used: {error.strerror or error}", _ANOTHER) from None
 
     def _lock(self) -> None:
-        """Held until this process ends, however it ends."""
+        """Lock the directory until this process ends."""
         self.lock = os.open(self.data / "demo.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise Failed(f"another sample company runs on {self.data}", _ANOTHER) from None
+            raise Failed(f"another sample company uses {self.data}", _ANOTHER) from None
 
     def _write(self, addresses: Mapping[str, str]) -> None:
         for name in TOKENS:
@@ -84,20 +84,20 @@ class Files:
             self.write_secret(name, value)
 
     def last_words(self, name: str) -> str:
-        """The end of a child's log, indented below what is said about it."""
+        """The last lines of a child's log, indented."""
         path = self.logs / f"{name}.log"
         lines = path.read_text(errors="replace").strip().splitlines()[-5:] if path.exists() else []
         return "".join(f"\n  {line}" for line in lines)
 
 
 def listener(port: int) -> socket.socket:
-    """A socket that listens on the wanted port, or on a free one when that is taken."""
+    """A socket that listens on the given port, or on a free one when that port is in use."""
     for number in (port, 0):
         one = socket.socket()
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             one.bind(("127.0.0.1", number))
-            one.listen(256)  # on some systems only this tells that somebody else listens there
+            one.listen(256)  # on some systems only this fails when another program listens there
         except (OSError, OverflowError):
             one.close()
             if number == 0:

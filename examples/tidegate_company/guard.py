@@ -1,8 +1,8 @@
-"""Ends the programs of the sample company when the one who started them is gone without a word (kill -9, a crash).
+"""Ends the programs of the sample company when their supervisor was killed or crashed.
 
-It reads process ids from its standard input, one a line, which only the starter holds open. At the end of the input it
-asks them all to stop, gives the gateway its time to settle, then kills what is left. After a wanted stop there is
-nothing left to end, and `done` as the last line says so.
+It reads process ids from standard input, one per line, which only the supervisor holds open. At the end of the input it
+sends SIGTERM to all of them, waits for the gateway to store its results, then kills the rest. After a requested stop
+the last line is `done`, and it ends nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SETTLE_SECONDS = 12.0
 
 def main() -> None:
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # it ends with its input, and only then
+        signal.signal(number, signal.SIG_IGN)  # it ends only when its input ends
     watched: list[int] = []
     for line in sys.stdin:
         if line.strip() == "done":
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def _send(pid: int, number: int) -> bool:
-    """False when there is no such process any more."""
+    """Send a signal. False when the process does not exist any more."""
     with contextlib.suppress(OSError):
         os.kill(pid, number)
         return True

@@ -1,8 +1,8 @@
-"""The payment processor: it tells of a charge by a signed webhook, and has an API of charges.
+"""The payment processor: sends a signed webhook for each charge, and has an API of charges.
 
-Webhooks are signed as Stripe signs: `Stripe-Signature: t=SECONDS,v1=HEX`, HMAC-SHA256 over `SECONDS.BODY`. One that
-is not answered with 2xx is sent again twice. A charge made with `lose` is never told: the webhook that gets lost.
-`GET /v1/charges` wants a bearer token, lists by change time and links to its next page in the body.
+Webhooks are signed as Stripe signs: `Stripe-Signature: t=SECONDS,v1=HEX`, HMAC-SHA256 over `SECONDS.BODY`. A webhook
+that is not answered with 2xx is sent again twice. A charge with `lose` sends no webhook, which shows a lost webhook.
+`GET /v1/charges` requires a bearer token, lists by change time and has the URL of its next page in the body.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Payments:
     async def charge(self, request: Request) -> Response:
         form = await web.form(request)
         lose = bool(form.get("lose"))
-        customer = (form.get("customer") or "Blue Harbour Ltd")[:120]
+        customer = (form.get("customer") or "Blue Harbor Ltd")[:120]
         at = web.now()
         charge: dict[str, Any] = {
             "id": f"ch_{secrets.token_hex(6)}",
@@ -71,18 +71,18 @@ class Payments:
             self.system.counts["webhooks_lost"] += 1
             self.lost.append(charge["id"])
         else:
-            task = asyncio.create_task(self.tell(charge))
+            task = asyncio.create_task(self.send_webhook(charge))
             self.sending.add(task)
             task.add_done_callback(self.sending.discard)
         return JSONResponse(charge) if web.wants_json(request) else web.back()
 
-    async def tell(self, charge: dict[str, Any]) -> None:
+    async def send_webhook(self, charge: dict[str, Any]) -> None:
         body = json.dumps(
             {"id": f"evt_{secrets.token_hex(6)}", "object": "event", "type": "charge.succeeded",
              "created": int(time.time()), "data": {"object": charge}}
         ).encode()  # fmt: skip
         for pause in (*PAUSES_SECONDS, None):
-            self.system.tells()
+            self.system.count_webhook()
             if await self.post(body) or pause is None:
                 return
             await asyncio.sleep(pause)
@@ -108,7 +108,7 @@ class Payments:
         return hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode())
 
     async def list_charges(self, request: Request) -> Response:
-        self.system.was_asked()
+        self.system.count_request()
         if not self.allowed(request):
             return web.problem(401, "the token is missing or wrong", **{"WWW-Authenticate": "Bearer"})
         since, after = request.query_params.get("updated_since", ""), request.query_params.get("after", "")
@@ -122,7 +122,7 @@ class Payments:
         return web.with_etag(request, {"data": found[:PER_PAGE], "next": following})
 
     async def one_charge(self, request: Request) -> Response:
-        self.system.was_asked()
+        self.system.count_request()
         if not self.allowed(request):
             return web.problem(401, "the token is missing or wrong", **{"WWW-Authenticate": "Bearer"})
         charge = self.charges.get(request.path_params["id"])
@@ -145,7 +145,7 @@ class Payments:
             f"Requests to its API: {counts['api_requests']}.",
             web.button("/charges", "Take a payment")
             + web.button("/charges", "Take a payment and lose its webhook", lose="1")
-            + web.table(["Charge", "Customer", "Amount", "State"], rows, "Charges will stand here."),
+            + web.table(["Charge", "Customer", "Amount", "State"], rows, "There are no charges."),
         )
 
     async def state(self, request: Request) -> Response:

@@ -1,7 +1,7 @@
-"""`tidegate demo`: from the command to the end, and what the user reads.
+"""`tidegate demo`: runs the sample company and prints what the user reads.
 
-Owns signals and the terminal: Ctrl-C, SIGTERM and SIGHUP end the company and this process with 0; a part that dies
-ends it with 1 and is named. Without a data directory everything lies in a temporary one, which is removed.
+Owns signals and the terminal: Ctrl-C, SIGTERM and SIGHUP stop everything with exit code 0; when a part dies, its name
+is printed and the exit code is 1. Without a data directory a temporary one is used and removed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ async def _run(data: Path, port: int, open_browser: bool, command: str) -> int:
         return 1
     finally:
         await supervisor.end()
-    print("The sample company has stopped; nothing of it is running any more.", flush=True)
+    print("The sample company has stopped; none of its programs is running.", flush=True)
     return 0
 
 
@@ -65,10 +65,10 @@ def _welcome(supervisor: Supervisor) -> str:
         f"  Dashboard    {supervisor.login}",
         f"  Files        {supervisor.files.data}",
         "",
-        '1. Open the story and press "Play all six". Each step is seen as it happens.',
-        "2. Its links lead into the gateway's dashboard. The link above signs a browser in, once, within the hour.",
+        '1. Open the story and press "Play all six". The page shows each step as it happens.',
+        "2. Its links open the gateway's dashboard. The link above logs one browser in, once, within the hour.",
         f"3. In a second terminal, follow the log: {supervisor.command} tail --data {supervisor.files.gateway}",
     ]
     if moved:
-        lines += ["", f"Some ports were taken, others were chosen: {', '.join(moved)}."]
+        lines += ["", f"Some ports are in use, so other ports were chosen: {', '.join(moved)}."]
     return "\n".join([*lines, "", "Ctrl-C stops everything."])

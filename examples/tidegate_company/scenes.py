@@ -1,9 +1,9 @@
-"""The six scenes of the story: what each starts in the real systems, and how it sees each step of it.
+"""The six scenes of the story: what each starts in the systems, and how it detects each step.
 
-A scene does what a person would do in one of the systems (send the form, save a customer) and then only looks: at
-what the systems themselves say they saw, and at the gateway's log through its API. It moves no data, so a scene that
-ends is proof that the gateway carried it. Instants are those the systems and the gateway wrote down; all run on one
-machine, so they can be compared. The words and the order of the steps are fixed before anything happens.
+A scene does what a person would do in one of the systems (send the form, save a customer) and then only reads: the
+states of the systems, and the gateway's log through its API. It moves no data, so a finished scene proves that the
+gateway delivered it. The times come from the systems and the gateway, which run on one machine, so they can be
+compared. The labels and the order of the steps are fixed in advance.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from tidegate_company.story import Leg, Plan, Run, State, World, seconds_between
 
 @dataclass(frozen=True)
 class Scene:
-    """`left` and `right` are names of systems; the gateway stands between them."""
+    """`left` and `right` are names of systems; the gateway is between them."""
 
     name: str
     title: str
-    tells: str
+    about: str
     button: str
     left: str
     right: str
@@ -35,16 +35,16 @@ class Scene:
 
 
 def arrival(world: World, key: str, kind: str, revision: int | None = None) -> State | None:
-    """What the CRM wrote down when this reached it; None when it has not."""
+    """The entry of the CRM for this arrival; None when it has not arrived."""
     for entry in reversed(world.states.get("crm", {}).get("arrivals", [])):
         if entry["key"] == key and entry["type"].startswith(kind) and (revision in (None, entry["revision"])):
             return dict(entry)
     return None
 
 
-def asked_between(world: World, system: str, since: str, until: str) -> list[str]:
+def requests_between(world: World, system: str, since: str, until: str) -> list[str]:
     """The instants of the API requests that `system` answered from `since` to `until`, oldest first."""
-    return [at for at in world.states.get(system, {}).get("asked", []) if since <= at <= until]
+    return [at for at in world.states.get(system, {}).get("requests", []) if since <= at <= until]
 
 
 def times(number: int) -> str:
@@ -55,7 +55,7 @@ def times(number: int) -> str:
 
 
 async def start_lead(world: World) -> Run:
-    """As a browser does: read the page, fill the form in, post it to the form's own address."""
+    """Do what a browser does: read the page, fill in the form, and post it to the form's action."""
     page = await world.get_text("website", "/")
     match = re.search(r'<form method="post" action="([^"]+)"', page)
     email = f"ada-{secrets.token_hex(2)}@example.com"
@@ -71,11 +71,11 @@ async def start_lead(world: World) -> Run:
 async def look_lead(world: World, run: Run) -> None:
     event = await world.event("leads", key=run.key)
     if event:
-        run.step(1, event["received_at"], "Tidegate kept it as", event=event["id"])
+        run.step(1, event["received_at"], "Tidegate stored it as", event=event["id"])
     entry = arrival(world, run.key, "lead.")
     if entry and event:
         run.step(2, entry["arrived_at"], "The CRM has the lead", 1)
-        run.done(told=2, late=seconds_between(run.began, entry["arrived_at"]))
+        run.done(pushed=2, late=seconds_between(run.began, entry["arrived_at"]))
 
 
 # -- 2: a payment ----------------------------------------------------------------------------------------
@@ -95,7 +95,7 @@ async def look_payment(world: World, run: Run) -> None:
     entry = arrival(world, run.key, "charges.")
     if entry and event:
         run.step(2, entry["arrived_at"], "The CRM shows it as paid", 1)
-        run.done(told=2, late=seconds_between(run.began, entry["arrived_at"]))
+        run.done(pushed=2, late=seconds_between(run.began, entry["arrived_at"]))
 
 
 # -- 3: a deal -------------------------------------------------------------------------------------------
@@ -108,7 +108,7 @@ async def start_deal(world: World) -> Run:
     closed = await world.post("crm", f"/deals/{deal['id']}/close", {})
     run.step(0, at, f"“{deal['name']}” was closed", 0)
     if closed.get("stage") != "won":
-        run.fail("The gateway did not take the CRM's webhook.")
+        run.fail("The gateway did not accept the CRM's webhook.")
     return run
 
 
@@ -116,10 +116,10 @@ async def look_deal(world: World, run: Run) -> None:
     event = await world.event("crm", text=run.key)
     if event:
         run.step(1, event["received_at"], "Signature checked:", event=event["id"])
-    text = next((one for one in world.states.get("chat", {}).get("texts", []) if run.key in one["text"]), None)
-    if text and event:
-        run.step(2, text["at"], f"The chat shows “{text['text']}”", 1)
-        run.done(told=2, late=seconds_between(run.began, text["at"]))
+    message = next((one for one in world.states.get("chat", {}).get("messages", []) if run.key in one["text"]), None)
+    if message and event:
+        run.step(2, message["at"], f"The chat shows “{message['text']}”", 1)
+        run.done(pushed=2, late=seconds_between(run.began, message["at"]))
 
 
 # -- 4: get order info -----------------------------------------------------------------------------------
@@ -128,25 +128,25 @@ async def look_deal(world: World, run: Run) -> None:
 async def start_order(world: World) -> Run:
     run = Run("A1001")
     answer = await world.post("crm", "/order-info", {"order": run.key})
-    run.step(0, answer["asked_at"], f"The CRM asked for order {run.key}", 0)
+    run.step(0, answer["asked_at"], f"The CRM requested order {run.key}", 0)
     if answer.get("status") != 200:
         run.fail(f"The gateway answered {answer.get('status')}.")
         return run
     await world.look_at("shop")
-    found = asked_between(world, "shop", run.began, answer["answered_at"])
+    found = requests_between(world, "shop", run.began, answer["answered_at"])
     if found:
-        run.step(1, found[-1], "Tidegate asked the shop", 1)
+        run.step(1, found[-1], "Tidegate requested it from the shop", 1)
     else:
         age = answer.get("age_seconds") or 0
-        run.step(1, answer["asked_at"], f"The copy was {age} s old: no need to ask the shop")
+        run.step(1, answer["asked_at"], f"Tidegate had a copy that was {age} s old")
     order = answer["order"]
     run.step(2, answer["answered_at"], f"The CRM shows: {order['status']}, {web.euros(order['total_cents'])}")
-    run.done(asked=1 + len(found), late=seconds_between(run.began, answer["answered_at"]), what="to the answer")
+    run.done(pulled=1 + len(found), late=seconds_between(run.began, answer["answered_at"]), what="to the answer")
     return run
 
 
 async def look_order(world: World, run: Run) -> None:
-    """Nothing to wait for: a pull has its answer when it returns."""
+    """Does nothing: a pull is finished when it returns."""
 
 
 # -- 5: a customer without webhooks ----------------------------------------------------------------------
@@ -167,13 +167,13 @@ async def look_customer(world: World, run: Run) -> None:
     event = await world.event("accounting", key=key, version=revision)
     if event is None:
         return
-    found = asked_between(world, "accounting", run.began, event["received_at"]) or [event["received_at"]]
-    run.step(1, found[-1], f"Tidegate asked {times(len(found))} and saw it", 0)
-    run.step(2, event["received_at"], "Change kept as", event=event["id"])
+    found = requests_between(world, "accounting", run.began, event["received_at"]) or [event["received_at"]]
+    run.step(1, found[-1], f"Tidegate polled {times(len(found))} and found it", 0)
+    run.step(2, event["received_at"], "Change stored as", event=event["id"])
     entry = arrival(world, key, "customers.", int(revision))
     if entry:
-        run.step(3, entry["arrived_at"], "The CRM was told what changed", 1)
-        run.done(asked=len(found), told=1, late=seconds_between(run.began, entry["arrived_at"]))
+        run.step(3, entry["arrived_at"], "The CRM received the change", 1)
+        run.done(pulled=len(found), pushed=1, late=seconds_between(run.began, entry["arrived_at"]))
 
 
 # -- 6: a lost webhook -----------------------------------------------------------------------------------
@@ -190,56 +190,57 @@ async def look_heal(world: World, run: Run) -> None:
     event = await world.event("payments", key=run.key, kind="charges.")
     if event is None:
         return
-    found = asked_between(world, "payments", run.began, event["received_at"]) or [event["received_at"]]
-    run.step(1, found[-1], f"Tidegate asked {times(len(found))} and found it", 1)
+    found = requests_between(world, "payments", run.began, event["received_at"]) or [event["received_at"]]
+    run.step(1, found[-1], f"Tidegate polled {times(len(found))} and found it", 1)
     run.step(2, event["received_at"], "Healed with", event=event["id"])
     entry = arrival(world, run.key, "charges.")
     if entry:
         run.step(3, entry["arrived_at"], "The CRM shows it as paid", 2)
-        run.done(asked=len(found), told=1, late=seconds_between(run.began, entry["arrived_at"]))
+        run.done(pulled=len(found), pushed=1, late=seconds_between(run.began, entry["arrived_at"]))
 
 
-TOLD = (
+PUSHED = (
     Scene("lead", "A lead reaches the CRM",
-          "The website's form posts to the gateway. The CRM gets it as a signed webhook.",
+          "The website's form posts to the gateway. The CRM receives a signed webhook.",
           "Send the form", "website", "crm", (Leg("push", "left", "form"), Leg("push", "right", "webhook")),
-          (Plan("push", "A visitor sends the form"), Plan("log", "Tidegate keeps it"),
-           Plan("push", "The CRM is told")),
+          (Plan("push", "A visitor sends the form"), Plan("log", "Tidegate stores it"),
+           Plan("push", "The CRM receives a webhook")),
           start_lead, look_lead),
     Scene("payment", "A payment confirms itself",
-          "The payment processor tells, by a signed webhook. Nobody polls for it.",
+          "The payment processor sends a signed webhook. Nobody polls for it.",
           "Take a payment", "payments", "crm", (Leg("push", "left", "webhook"), Leg("push", "right", "webhook")),
           (Plan("push", "A customer pays"), Plan("log", "Tidegate checks the signature"),
-           Plan("push", "The CRM is told")),
+           Plan("push", "The CRM receives a webhook")),
           start_payment, look_payment),
     Scene("deal", "A closed deal reaches the chat",
-          "The CRM sends a webhook of its own. It leaves as a text for the team.",
-          "Close a deal", "crm", "chat", (Leg("push", "left", "webhook"), Leg("push", "right", "text")),
+          "The CRM sends a webhook. Tidegate turns it into a chat message for the team.",
+          "Close a deal", "crm", "chat", (Leg("push", "left", "webhook"), Leg("push", "right", "message")),
           (Plan("push", "A deal is closed in the CRM"), Plan("log", "Tidegate checks the signature"),
-           Plan("push", "The chat shows a text")),
+           Plan("push", "The chat shows a message")),
           start_deal, look_deal),
 )  # fmt: skip
-ASKED = (
+PULLED = (
     Scene("order", "Get order info",
-          "The CRM needs one answer, now. It asks, and the shop answers at that moment.",
+          "The CRM needs the current state of an order. Tidegate requests it from the shop, or uses a fresh copy.",
           "Get order info", "crm", "shop", (Leg("pull", "left", "asks"), Leg("pull", "right", "asks")),
-          (Plan("pull", "The CRM asks Tidegate"), Plan("pull", "Tidegate asks the shop"),
+          (Plan("pull", "The CRM requests it from Tidegate"), Plan("pull", "Tidegate requests it from the shop"),
            Plan("log", "The CRM shows the answer")),
           start_order, look_order),
     Scene("customer", "A change without a webhook",
-          "Accounting tells nobody. The gateway asks every 2\u00a0s, compares, and tells the CRM what changed.",
+          "Accounting sends no webhooks. Tidegate polls every 2\u00a0s, compares, and sends the CRM what changed.",
           "Edit a customer", "accounting", "crm", (Leg("pull", "left", "polls"), Leg("push", "right", "webhook")),
-          (Plan("edit", "A customer is edited in accounting"), Plan("pull", "Tidegate asks, and compares"),
-           Plan("log", "It keeps the change as an event"), Plan("push", "The CRM is told")),
+          (Plan("edit", "A customer is edited in accounting"), Plan("pull", "Tidegate polls and compares"),
+           Plan("log", "It stores the change as an event"), Plan("push", "The CRM receives a webhook")),
           start_customer, look_customer, "accounting/customers"),
     Scene("heal", "A lost webhook is healed",
-          "The webhook never leaves. The gateway asks every 10\u00a0s for what it was not told, and makes up for it.",
+          "The webhook is never sent. Every 10\u00a0s Tidegate polls for what webhooks missed, and sends it.",
           "Lose a webhook", "payments", "crm",
           (Leg("lost", "left", "lost", 34), Leg("pull", "left", "reconciles", 62), Leg("push", "right", "webhook")),
-          (Plan("lost", "A customer pays; the webhook is lost"), Plan("pull", "Tidegate asks for what it was not told"),
-           Plan("log", "It heals the gap"), Plan("push", "The CRM is told")),
+          (Plan("lost", "A customer pays; the webhook is lost"),
+           Plan("pull", "Tidegate polls for what webhooks missed"), Plan("log", "It stores the missing event"),
+           Plan("push", "The CRM receives a webhook")),
           start_heal, look_heal, "payments/charges"),
 )  # fmt: skip
-SCENES = TOLD + ASKED
+SCENES = PUSHED + PULLED
 
-__all__ = ["ASKED", "SCENES", "TOLD", "Scene", "spoken"]
+__all__ = ["PULLED", "PUSHED", "SCENES", "Scene", "spoken"]

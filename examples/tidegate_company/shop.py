@@ -1,7 +1,7 @@
 """The web shop: an API of orders, and no webhooks.
 
 `GET /api/orders` lists by change time, `updated_since` is inclusive, pages follow a `Link` header with
-`rel="next"`; `GET /api/orders/ID` gives one. Both want `Authorization: Bearer TOKEN` and answer with an `ETag`.
+`rel="next"`; `GET /api/orders/ID` returns one. Both require `Authorization: Bearer TOKEN` and answer with an `ETag`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tidegate_company import web
 PER_PAGE = 20
 STATES = ["paid", "packed", "shipped", "delivered"]
 FIRST_ORDERS = [
-    ("A1001", "Blue Harbour Ltd", 18900, "shipped", [("Rope, 20 m", 2), ("Cleat, steel", 4)]),
+    ("A1001", "Blue Harbor Ltd", 18900, "shipped", [("Rope, 20 m", 2), ("Cleat, steel", 4)]),
     ("A1002", "Northwind Sailing", 4550, "packed", [("Chart of the strait", 1)]),
     ("A1003", "Quay Street Coffee", 129900, "paid", [("Espresso machine", 1)]),
 ]
@@ -51,7 +51,7 @@ class Shop:
         return hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode())
 
     async def list_orders(self, request: Request) -> Response:
-        self.system.was_asked()
+        self.system.count_request()
         if not self.allowed(request):
             return web.problem(401, "the token is missing or wrong", **{"WWW-Authenticate": "Bearer"})
         try:
@@ -60,7 +60,7 @@ class Shop:
                 int(request.query_params.get("per_page", PER_PAGE)),
             )
         except ValueError:
-            return web.problem(400, "page and per_page are whole numbers")
+            return web.problem(400, "page and per_page must be integers")
         since = request.query_params.get("updated_since", "")
         found = sorted(self.orders.values(), key=lambda order: (order["updated_at"], order["id"]))
         found = [order for order in found if order["updated_at"] >= since]
@@ -72,7 +72,7 @@ class Shop:
         return web.with_etag(request, {"orders": found[start : start + per_page]}, links)
 
     async def one_order(self, request: Request) -> Response:
-        self.system.was_asked()
+        self.system.count_request()
         if not self.allowed(request):
             return web.problem(401, "the token is missing or wrong", **{"WWW-Authenticate": "Bearer"})
         order = self.orders.get(request.path_params["id"])
@@ -94,10 +94,10 @@ class Shop:
     async def page(self, request: Request) -> Response:
         rows = [
             [web.text(order["id"]), web.text(order["customer"]), web.text(order["status"]),
-             web.euros(order["total_cents"]), web.button(f"/orders/{order['id']}/advance", "Move on")]
+             web.euros(order["total_cents"]), web.button(f"/orders/{order['id']}/advance", "Next state")]
             for order in self.orders.values()
         ]  # fmt: skip
-        body = web.table(["Order", "Customer", "State", "Total", ""], rows, "Orders will stand here.")
+        body = web.table(["Order", "Customer", "State", "Total", ""], rows, "There are no orders.")
         return self.system.page(
             request,
             f"A web shop with an API. Requests to it: {self.system.counts['api_requests']}.",

@@ -1,8 +1,8 @@
-"""One telling of a scene: its steps as they are seen, which arrows were travelled, what it cost.
+"""One run of a scene: its steps, the arrows that are lit, and what it cost.
 
-Pure but for the clock; knows neither systems nor pages. Invariant: a step is written once, with the instant of who
-saw it; elapsed times count from the first step. A scene that takes long is not given up: it waits and says so, because
-the gateway has not given up either (somebody may have paused the CRM to see just that).
+Pure except for the clock; knows neither systems nor pages. Invariants: a step is written once, with the time of the
+system that saw it; elapsed times count from the first step. A slow scene is not given up but shown as waiting, because
+the gateway does not give up either (the user may have paused the CRM to see this).
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-WAITING_SECONDS = 25.0  # from then on it says that it waits
+WAITING_SECONDS = 25.0  # after this the run is shown as waiting
 FORGET_SECONDS = 3600.0
 
 State = dict[str, Any]
 
 
 class World(Protocol):
-    """The systems and the gateway's log, as a scene may touch them."""
+    """What a scene can do: call the systems, and read the gateway's log."""
 
-    states: dict[str, State]  # name of a system -> what its /demo/state said last
+    states: dict[str, State]  # name of a system -> its last /demo/state
 
     async def post(self, system: str, path: str, fields: dict[str, str]) -> State: ...
 
@@ -50,7 +50,7 @@ class Leg:
 
 @dataclass(frozen=True)
 class Plan:
-    """A step before it happened. `way` is push, pull, lost, log (the gateway itself) or edit (a person)."""
+    """A planned step. `way` is push, pull, lost, log (the gateway itself) or edit (a person)."""
 
     way: str
     words: str
@@ -65,7 +65,7 @@ class Step:
 
 @dataclass
 class Run:
-    """`lit` are the numbers of the legs that were travelled; `state` is running, waiting, done or failed."""
+    """`lit` are the numbers of the lit legs; `state` is running, waiting, done or failed."""
 
     key: str
     started: float = field(default_factory=time.monotonic)
@@ -73,11 +73,11 @@ class Run:
     lit: set[int] = field(default_factory=set)
     steps: dict[int, Step] = field(default_factory=dict)
     cost: list[tuple[str, str]] = field(default_factory=list)
-    trouble: str = ""
+    problem: str = ""
 
     @property
     def began(self) -> str:
-        """The instant of the first step."""
+        """The time of the first step."""
         return self.steps[0].at
 
     @property
@@ -88,30 +88,30 @@ class Run:
         self.steps.setdefault(number, Step(at, words, event))
         self.lit.update(lit)
 
-    def done(self, *, late: float, asked: int = 0, told: int = 0, what: str = "late") -> None:
-        self.state, self.trouble = "done", ""
-        self.cost = [("pull", f"{asked} asked")] if asked else []
-        self.cost += [("push", f"{told} told")] if told else []
+    def done(self, *, late: float, pulled: int = 0, pushed: int = 0, what: str = "delay") -> None:
+        self.state, self.problem = "done", ""
+        self.cost = [("pull", f"{pulled} pulled")] if pulled else []
+        self.cost += [("push", f"{pushed} pushed")] if pushed else []
         self.cost += [("late", f"{spoken(late)} {what}")]
 
     def fail(self, why: str) -> None:
-        self.state, self.trouble = "failed", why
+        self.state, self.problem = "failed", why
 
     def grow_old(self) -> None:
-        """Say that it waits when it takes long, and leave it alone when nobody can be waiting any more."""
+        """Show a slow run as waiting, and end it after FORGET_SECONDS."""
         age = time.monotonic() - self.started
         if self.going and age > FORGET_SECONDS:
             self.fail("It has not arrived within an hour.")
         elif self.state == "running" and age > WAITING_SECONDS:
             self.state = "waiting"
             kept = any(step.event for step in self.steps.values())
-            self.trouble = (
-                "Not there yet. The gateway keeps it and goes on trying." if kept
-                else "Not there yet. The dashboard's Sources page says how the last poll went."
+            self.problem = (
+                "It has not arrived yet. Tidegate has stored it and retries." if kept
+                else "It has not arrived yet. The Sources page of the dashboard shows the last poll."
             )  # fmt: skip
 
     def shown(self, steps: int) -> list[list[str] | None]:
-        """For each step `[instant, elapsed, words, event id]`, None while it has not happened."""
+        """For each step `[time, elapsed, label, event id]`, None while it has not happened."""
         out: list[list[str] | None] = []
         for number in range(steps):
             one = self.steps.get(number)
@@ -132,7 +132,7 @@ def seconds_between(earlier: str, later: str) -> float:
 
 
 def spoken(seconds: float) -> str:
-    """`7 ms`, `1.3 s`, `2 min`: two figures are enough."""
+    """A duration such as `7 ms`, `1.3 s` or `2 min`."""
     if seconds < 0.9995:
         return f"{max(1, round(seconds * 1000))} ms"
     return f"{seconds:.1f} s" if seconds < 99 else f"{seconds / 60:.0f} min"

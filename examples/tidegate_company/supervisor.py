@@ -1,8 +1,8 @@
-"""The children of the sample company: six systems, the gateway, the story page, and a guard that outlives a crash.
+"""Starts and stops the programs of the sample company: six systems, the gateway, the story page, and a guard.
 
 Knows the gateway only as a command (`python -m tidegate serve`) and by its API. Invariant: no child outlives this
-process: a wanted end stops them one after the other, and when this process is killed the guard does it. A child that
-dies is named with its last words.
+process: a requested stop ends them one after the other, and when this process is killed the guard ends them. When a
+child dies, the error has its name and its last log lines.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SYSTEMS = ("shop", "accounting", "payments", "website", "crm", "chat")
 NAMES = ("gateway", "company", *SYSTEMS)
 START_SECONDS = 60.0
 POLLED = (("accounting", "customers"), ("payments", "charges"))
-STOP_SECONDS = 12.0  # the gateway may settle for 10
+STOP_SECONDS = 12.0  # the gateway may take 10 to store results
 
 
 class Supervisor:
@@ -35,12 +35,12 @@ class Supervisor:
         self.ports: dict[str, int] = {name: one.getsockname()[1] for name, one in self.sockets.items()}
         self.address = {name: f"http://127.0.0.1:{number}" for name, number in self.ports.items()}
         self.login = ""  # the link into the dashboard
-        self.draining: asyncio.Task[None] | None = None  # keeps reading what the gateway prints
+        self.draining: asyncio.Task[None] | None = None  # reads the output of the gateway
         self.children: dict[str, asyncio.subprocess.Process] = {}
         self.guard: asyncio.subprocess.Process | None = None
 
     async def start(self, stop: asyncio.Event) -> None:
-        """All children at once, then wait for each. Failed when one does not come; returns early at `stop`."""
+        """Start all children, then wait for each. Failed when one does not start; returns early at `stop`."""
         self.files.write(self.address)
         self.guard = await self.run("guard", "-m", "tidegate_company.guard", stdin=asyncio.subprocess.PIPE)
         self.sockets.pop("gateway").close()  # it binds its port itself
@@ -61,7 +61,7 @@ class Supervisor:
             await asyncio.to_thread(self.first_polls)
 
     def words(self, name: str) -> list[str]:
-        """What a system is told at its start."""
+        """The command line of a system."""
         words = ["--port", str(self.ports[name]), "--gateway", self.address["gateway"]]
         words += ["--secrets", str(self.files.secrets), "--story", self.address["company"]]
         if name == "accounting":
@@ -74,12 +74,12 @@ class Supervisor:
     # -- starting ----------------------------------------------------------------------------------------
 
     def environment(self) -> dict[str, str]:
-        """Ours, without what would point the gateway elsewhere, and with the admin key."""
+        """The environment of this process without TIDEGATE_ variables, and with the admin key."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("TIDEGATE_")}
         return {**kept, "TIDEGATE_ADMIN_KEY": self.files.secret("admin-key")}
 
     async def run(self, name: str, *words: str, **streams: Any) -> asyncio.subprocess.Process:
-        """Start `python WORDS` in a session of its own (Ctrl-C reaches only us); what it says goes to a file."""
+        """Start `python WORDS` in its own session, so that Ctrl-C reaches only this process; output goes to a file."""
         with (self.files.logs / f"{name}.log").open("wb") as log:
             given = {"stdin": asyncio.subprocess.DEVNULL, "stdout": log, "stderr": log, **streams}
             return await asyncio.create_subprocess_exec(
@@ -87,7 +87,7 @@ class Supervisor:
             )
 
     async def spawn(self, name: str, *words: str, **streams: Any) -> asyncio.subprocess.Process:
-        """`run`, watched by us and by the guard."""
+        """`run`, watched by this process and by the guard."""
         child = self.children[name] = await self.run(name, *words, **streams)
         self.tell_guard(str(child.pid))
         return child
@@ -116,7 +116,7 @@ class Supervisor:
             raise Failed(f"gateway was not ready after {START_SECONDS:.0f} s{self.files.last_words('gateway')}")
 
     def make_keys(self) -> None:
-        """The CRM's key may pull from the shop and no more, the story page's may read; and a link for the browser."""
+        """Create the keys (the CRM may only pull from the shop, the story page may only read) and a login link."""
         for file, body in (
             ("crm-pull-key", {"name": "crm", "scopes": ["pull"], "sources": ["shop"]}),
             ("company-read-key", {"name": "story-page", "scopes": ["read"]}),
@@ -126,21 +126,21 @@ class Supervisor:
         self.login = self.address["gateway"] + self.post("/keys/login")["path"]
 
     def first_polls(self) -> None:
-        """What the first poll finds makes no events, so it is done before anybody can press a button."""
+        """Run the first polls, which make no events, before a person can press a button."""
         for source, resource in POLLED:
             report = self.post(f"/sources/{source}/resources/{resource}/poll")
             if report["error"]:
                 raise Failed(f"the first poll of {source}/{resource} failed: {report['error']}")
 
     def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """A call of the gateway's API with the admin key, again while it is busy. Failed when it is refused."""
+        """Call the gateway's API with the admin key; retry while it is busy. Failed when the call is rejected."""
         deadline = time.monotonic() + START_SECONDS
         while True:
             status, content = self.post_once(path, body)
             if status < 300:
                 return content
             if status != 503 or time.monotonic() > deadline:
-                raise Failed(f"the gateway refused POST {path}: {content.get('detail') or status}")
+                raise Failed(f"the gateway rejected POST {path}: {content.get('detail') or status}")
             time.sleep(0.2)
 
     def post_once(self, path: str, body: dict[str, Any] | None) -> tuple[int, dict[str, Any]]:
@@ -157,7 +157,7 @@ class Supervisor:
         return answer.status, content
 
     async def listening(self, name: str, stop: asyncio.Event) -> None:
-        """Wait until a child answers. Its port takes connections before."""
+        """Wait until a child answers. Its port accepts connections earlier."""
         deadline = asyncio.get_running_loop().time() + START_SECONDS
         while not stop.is_set():
             self.nobody_died()
@@ -169,7 +169,7 @@ class Supervisor:
                 raise Failed(f"{name} was not ready after {START_SECONDS:.0f} s{self.files.last_words(name)}")
             await asyncio.sleep(0.03)
 
-    # -- going on and ending -----------------------------------------------------------------------------
+    # -- running and stopping ----------------------------------------------------------------------------
 
     def nobody_died(self) -> None:
         for name, child in self.children.items():
@@ -178,7 +178,7 @@ class Supervisor:
                 raise Failed(f"{name} stopped by itself with {how}{self.files.last_words(name)}")
 
     async def watch(self, stop: asyncio.Event) -> None:
-        """Until `stop`, or Failed when a child dies."""
+        """Wait for `stop`. Failed when a child dies."""
         ends = {asyncio.create_task(child.wait()) for child in self.children.values()}
         wanted = asyncio.create_task(stop.wait())
         await asyncio.wait({*ends, wanted}, return_when=asyncio.FIRST_COMPLETED)
@@ -188,7 +188,7 @@ class Supervisor:
             self.nobody_died()
 
     async def end(self) -> None:
-        """The gateway first, so that it is not refused by systems that are gone; then all others at once."""
+        """Stop the gateway first, so that its requests do not fail on stopped systems; then all others at once."""
         for one in self.sockets.values():
             one.close()
         for names in (["gateway"], [name for name in self.children if name != "gateway"]):
@@ -210,7 +210,7 @@ class Supervisor:
 
 
 async def _answers(port: int) -> bool:
-    """Whether a server on this port says something when it is asked."""
+    """Whether a server on this port answers a request."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(b"GET /demo/state HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")

@@ -1,8 +1,8 @@
-"""What the programs of the sample company share: how one is started, its page, its counters, its secrets.
+"""The code that the programs of the sample company share: start, page, counters, secrets.
 
-Each program is a small web server of its own that could live elsewhere; none imports anything of Tidegate. They
-keep what they know in memory, so a stop forgets it (accounting keeps its customers in a file, because their revisions
-must not go back). Pages are plain HTML that works without scripts, with one style sheet and nothing from other hosts.
+Each program is a small web server that could run elsewhere; none imports anything from Tidegate. Their data is in
+memory and lost at a stop (except the customers of accounting, which are in a file, because their revisions must not go
+back). Pages are plain HTML that works without scripts, with one style sheet and nothing from other hosts.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ THEME_COOKIE = "tidegate_theme"
 
 
 def now() -> str:
-    """This instant as `2026-11-24T17:18:43.123456Z`; such texts sort by time."""
+    """The current time as `2026-11-24T17:18:43.123456Z`; these strings sort by time."""
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
@@ -50,33 +50,34 @@ def euros(cents: int) -> str:
 
 
 class System:
-    """One program's name, counters and extra settings. `counts` is what the story page reads."""
+    """The name, counters and options of one program. The story page reads `counts`."""
 
     def __init__(self, name: str, options: argparse.Namespace) -> None:
         self.name = name
         self.options = options
         self.counts: Counter[str] = Counter()
-        self.asked: deque[str] = deque(maxlen=200)  # the instants of the last requests to its API
-        self.told: deque[str] = deque(maxlen=200)  # and of the last webhooks it sent
+        self.requests: deque[str] = deque(maxlen=200)  # the times of the last requests to its API
+        self.webhooks: deque[str] = deque(maxlen=200)  # the times of the last webhooks that it sent
 
     def secret(self, name: str) -> str:
-        """A secret both sides know, from the directory that the demo wrote."""
+        """A shared secret, from the directory that the demo created."""
         return (Path(self.options.secrets) / name).read_text()
 
-    def was_asked(self) -> None:
+    def count_request(self) -> None:
         self.counts["api_requests"] += 1
-        self.asked.append(now())
+        self.requests.append(now())
 
-    def tells(self) -> None:
+    def count_webhook(self) -> None:
         self.counts["webhooks_sent"] += 1
-        self.told.append(now())
+        self.webhooks.append(now())
 
     def state(self, **more: Any) -> JSONResponse:
-        """What the story page reads. No secrets."""
-        return JSONResponse({"counts": self.counts, "asked": list(self.asked), "told": list(self.told), **more})
+        """The state that the story page reads, without secrets."""
+        lists = {"requests": list(self.requests), "webhooks": list(self.webhooks)}
+        return JSONResponse({"counts": self.counts, **lists, **more})
 
     def page(self, request: Request, about: str, body: str) -> HTMLResponse:
-        """`body` is markup whose values went through `text`."""
+        """The page. `body` is markup whose values are escaped with `text`."""
         story = f'<a href="{text(self.options.story)}/">The story</a>' if self.options.story else ""
         return HTMLResponse(
             f"""<!doctype html><html lang="en" data-theme="{theme(request)}"><head><meta charset="utf-8">
@@ -91,13 +92,13 @@ class System:
 
 
 def theme(request: Request) -> str:
-    """The look that was chosen here or in the gateway's dashboard: one cookie, because cookies know no ports."""
+    """The theme chosen here or in the gateway's dashboard. They share one cookie, because cookies ignore ports."""
     chosen = request.cookies.get(THEME_COOKIE)
     return chosen if chosen in ("light", "dark") else ""
 
 
 def table(head: list[str], rows: list[list[str]], empty: str) -> str:
-    """`rows` hold markup; `empty` says what will stand here."""
+    """A table. `rows` are markup; `empty` is shown when there are no rows."""
     if not rows:
         return f'<p class="empty">{text(empty)}</p>'
     top = "".join(f"<th>{text(name)}</th>" for name in head)
@@ -111,7 +112,7 @@ def button(action: str, label: str, **hidden: str) -> str:
 
 
 async def form(request: Request) -> dict[str, str]:
-    """The fields of a posted form; of a field that stands twice, the last."""
+    """The fields of a posted form; of a repeated field the last value."""
     return dict(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True))
 
 
@@ -124,7 +125,7 @@ def wants_json(request: Request) -> bool:
 
 
 def own_page(request: Request) -> bool:
-    """Whether the browser says that a page of this very server sent it. Callers that are no browser say nothing."""
+    """Whether the request comes from a page of this server. Callers other than browsers send no such header."""
     return request.headers.get("sec-fetch-site", "same-origin") == "same-origin"
 
 
@@ -146,14 +147,14 @@ def problem(status: int, title: str, **headers: str) -> Response:
 async def static_file(request: Request) -> Response:
     name = request.path_params["name"]
     if name not in {"sample_pages.css", "story.js", "page.js", "tide.svg"}:
-        return problem(404, "there is no such file")
+        return problem(404, "there is no file with this name")
     return FileResponse(STATIC / name)
 
 
 def arguments(about: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--socket", type=int, help="a file descriptor that listens already, on that port")
+    parser.add_argument("--socket", type=int, help="an open file descriptor that listens on that port")
     parser.add_argument("--gateway", default="http://127.0.0.1:8420", help="address of the gateway")
     parser.add_argument("--secrets", default=".", help="directory of secret files")
     parser.add_argument("--story", default="", help="address of the story page")

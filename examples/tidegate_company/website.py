@@ -1,7 +1,7 @@
 """The company's website: one page with a lead form whose action is the gateway.
 
-No program of the website takes part when the form is sent: the browser posts to `/in/leads` of the gateway and is
-sent back to `/thanks`.
+The website is not involved when the form is sent: the browser posts to `/in/leads` of the gateway, which redirects it
+to `/thanks`.
 """
 
 from __future__ import annotations

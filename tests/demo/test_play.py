@@ -43,7 +43,7 @@ def test_a_child_that_dies_is_named_with_its_last_words(tmp_path: Path) -> None:
         os.kill(demo.child("tidegate_company.crm"), signal.SIGKILL)
         assert demo.process.wait(30) == 1
         assert "error[demo_failed]: crm stopped by itself with signal 9" in demo.text
-        assert f"hint: the logs lie in {tmp_path}" in demo.text
+        assert f"hint: read the logs in {tmp_path}" in demo.text
         assert gone(children) == []
 
 
@@ -61,7 +61,7 @@ def test_taken_ports_are_replaced_and_said_and_two_run_side_by_side(tmp_path: Pa
     with Demo(tmp_path / "one", port).started() as one:
         with Demo(tmp_path / "two", port).started() as two:
             assert one.story != two.story and one.gateway != two.gateway
-            assert "Some ports were taken" in two.text and f"gateway {port} ->" in two.text
+            assert "Some ports are in use" in two.text and f"gateway {port} ->" in two.text
             for demo in (one, two):
                 assert call(f"{demo.story}/").status == 200
                 assert call(f"{demo.gateway}/readyz").status == 200
@@ -75,7 +75,7 @@ def test_a_directory_in_use_or_of_no_use_is_refused_and_nothing_changes(tmp_path
         before = (tmp_path / "data" / "tidegate.toml").read_bytes()
         (tmp_path / "file").write_text("no directory")
         for data, why in (
-            ("data", "another sample company runs on"),
+            ("data", "another sample company uses"),
             ("file/below", "cannot be used: Not a directory"),
         ):
             with Demo(tmp_path / data, free_ports(), printed=tmp_path / "second.out") as second:

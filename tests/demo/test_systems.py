@@ -99,7 +99,7 @@ def test_accounting_shows_an_edit_only_to_who_asks(secrets: Path) -> None:
         assert (edited["city"], edited["name"], edited["revision"]) == ("Oslo", "Northwind Sailing", 2)
 
 
-def test_a_charge_is_told_by_a_webhook_signed_as_stripe_signs(secrets: Path, gateway: Receiver) -> None:
+def test_a_charge_sends_a_webhook_signed_as_stripe_signs(secrets: Path, gateway: Receiver) -> None:
     with system("payments", secrets, gateway.url) as url:
         charge = call(f"{url}/charges", data={}, headers={"Accept": "application/json"}).json
         wait_until(lambda: gateway.taken, "the webhook")
@@ -124,12 +124,12 @@ def test_a_refused_webhook_is_sent_again(secrets: Path, gateway: Receiver) -> No
 def test_a_lost_webhook_is_never_sent_and_the_api_knows_the_charge(secrets: Path, gateway: Receiver) -> None:
     with system("payments", secrets, gateway.url) as url:
         lost = call(f"{url}/charges", data={"lose": "1"}, headers={"Accept": "application/json"}).json
-        told = call(f"{url}/charges", data={}, headers={"Accept": "application/json"}).json
+        sent = call(f"{url}/charges", data={}, headers={"Accept": "application/json"}).json
         wait_until(lambda: gateway.taken, "the webhook of the other charge")
         listed = call(f"{url}/v1/charges", headers=bearer("payments-token")).json
-        assert listed == {"data": [lost, told], "next": None}
+        assert listed == {"data": [lost, sent], "next": None}
         assert call(f"{url}/v1/charges/{lost['id']}", headers=bearer("payments-token")).json == lost
-    assert [json.loads(taken.body)["data"]["object"]["id"] for taken in gateway.taken] == [told["id"]]
+    assert [json.loads(taken.body)["data"]["object"]["id"] for taken in gateway.taken] == [sent["id"]]
 
 
 def test_the_form_of_the_website_posts_to_the_gateway(secrets: Path) -> None:
@@ -176,7 +176,7 @@ def test_the_crm_takes_only_what_is_signed_for_it_and_takes_it_once(secrets: Pat
         assert call(f"{url}/hooks", data=body, headers=rotated).status == 200, "one of several signatures fits"
         state = call(f"{url}/demo/state").json
         assert [entry["key"] for entry in state["arrivals"]] == ["a@example.com"]
-        assert (state["counts"]["hooks_refused"], state["counts"]["hooks_again"]) == (4, 2)
+        assert (state["counts"]["hooks_rejected"], state["counts"]["hooks_again"]) == (4, 2)
 
 
 def test_a_closed_deal_leaves_the_crm_as_a_signed_webhook(secrets: Path, gateway: Receiver) -> None:

@@ -1,4 +1,4 @@
-// Keeps a page of the sample company current: what arrives is seen without a reload. Waits while somebody types.
+// Keeps a page of the sample company up to date without a reload. Pauses while a person types.
 const typing = () => document.activeElement && document.activeElement.matches("input, button");
 
 async function refresh() {

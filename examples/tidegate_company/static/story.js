@@ -1,10 +1,10 @@
-// Shows what the server tells, and starts a scene without leaving the page. All values are set as text.
-const words = { idle: "not played yet", running: "on its way", waiting: "still waiting", done: "arrived", failed: "did not arrive" };
+// Shows the state that the server sends, and starts a scene without leaving the page. All values are set as text.
+const words = { idle: "not played", running: "running", waiting: "still waiting", done: "arrived", failed: "did not arrive" };
 const SVG = "http://www.w3.org/2000/svg";
 const find = (selector, within = document) => within.querySelector(selector);
 const plans = new Map(); // the steps as they were planned, to show again when a scene is played once more
 let lanes = {};
-let ahead = 0; // seconds by which the server's clock is ahead of ours
+let ahead = 0; // seconds by which the server's clock is ahead of the browser's
 
 function element(name, text, attributes = {}) {
   const made = document.createElement(name);
@@ -79,9 +79,9 @@ function show(now) {
     [...find(".steps", scene).children].forEach((line, index) => {
       step(line, plans.get(name)[index], run.steps[index], run.steps[index - 1] && !run.steps[index] ? run.note : "");
     });
-    const trouble = find(".trouble", scene);
-    setText(trouble, run.trouble);
-    trouble.hidden = !run.trouble;
+    const problem = find(".problem", scene);
+    setText(problem, run.problem);
+    problem.hidden = !run.problem;
     const cost = find(".cost", scene);
     if (cost.dataset.said !== String(run.cost)) {
       cost.dataset.said = String(run.cost);

@@ -1,4 +1,4 @@
-"""What the story page tells, as tables: steps and their times, what waits, the counters and the lanes. Pure."""
+"""The story page's runs, figures and lanes, computed from given states. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tidegate_company import books
+from tidegate_company import costs
 from tidegate_company.story import FORGET_SECONDS, WAITING_SECONDS, Run, spoken
 
 T0 = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)
@@ -36,21 +36,23 @@ def test_a_step_is_written_once_and_times_count_from_the_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("age", "kept", "state", "trouble"),
+    ("age", "kept", "state", "problem"),
     [
         (WAITING_SECONDS - 5, True, "running", ""),
-        (WAITING_SECONDS + 5, True, "waiting", "keeps it and goes on trying"),
+        (WAITING_SECONDS + 5, True, "waiting", "has stored it and retries"),
         (WAITING_SECONDS + 5, False, "waiting", "Sources page"),
         (FORGET_SECONDS + 5, True, "failed", "within an hour"),
     ],
 )
-def test_what_takes_long_waits_and_says_where_it_is(age: float, kept: bool, state: str, trouble: str) -> None:
+def test_a_slow_run_is_shown_as_waiting_and_ends_after_an_hour(
+    age: float, kept: bool, state: str, problem: str
+) -> None:
     run = Run("k", started=time.monotonic() - age)
     run.step(0, at(0), "first", event="evt_1" if kept else "")
     run.grow_old()
-    assert run.state == state and trouble in run.trouble
-    run.done(late=31.4, told=2)
-    assert (run.state, run.trouble, run.cost) == ("done", "", [("push", "2 told"), ("late", "31.4 s late")])
+    assert run.state == state and problem in run.problem
+    run.done(late=31.4, pushed=2)
+    assert (run.state, run.problem, run.cost) == ("done", "", [("push", "2 pushed"), ("late", "31.4 s delay")])
 
 
 def company() -> dict[str, dict[str, Any]]:
@@ -58,52 +60,52 @@ def company() -> dict[str, dict[str, Any]]:
         return {"type": kind, "key": key, "happened_at": at(happened), "arrived_at": at(came), "revision": None}
 
     return {
-        "shop": {"counts": {"api_requests": 1}, "asked": [at(5)]},
-        "accounting": {"counts": {"api_requests": 3}, "asked": [at(-90), at(10), at(20)]},
+        "shop": {"counts": {"api_requests": 1}, "requests": [at(5)]},
+        "accounting": {"counts": {"api_requests": 3}, "requests": [at(-90), at(10), at(20)]},
         "payments": {
-            "counts": {"api_requests": 2, "webhooks_sent": 1}, "asked": [at(1), at(31)], "told": [at(2)],
+            "counts": {"api_requests": 2, "webhooks_sent": 1}, "requests": [at(1), at(31)], "webhooks": [at(2)],
             "lost": ["ch_lost"],
         },
         "crm": {
-            "counts": {"webhooks_sent": 1}, "told": [at(3)],
+            "counts": {"webhooks_sent": 1}, "webhooks": [at(3)],
             "arrivals": [
-                arrived("lead.submitted", "a@example.com", 1, 1.01), arrived("charges.created", "ch_told", 2, 2.02),
+                arrived("lead.submitted", "a@example.com", 1, 1.01), arrived("charges.created", "ch_sent", 2, 2.02),
                 arrived("charges.created", "ch_lost", 25, 31.5), arrived("customers.updated", "C-12", 19, 20.5),
             ],
         },
-        "chat": {"counts": {"texts": 1}},
+        "chat": {"counts": {"messages": 1}},
     }  # fmt: skip
 
 
-def test_a_change_counts_for_the_way_by_which_it_was_learnt() -> None:
-    asked, told = books.lateness(company())
-    assert asked == [6.5, 1.5]
-    assert [round(late, 3) for late in told] == [0.01, 0.02]
-    figures = books.figures(company(), {"totals": {"accepted": 1, "delivered": 2, "pending": 0}})
+def test_a_change_counts_as_pulled_or_pushed_by_how_the_gateway_learned_of_it() -> None:
+    pulled, pushed = costs.lateness(company())
+    assert pulled == [6.5, 1.5]
+    assert [round(late, 3) for late in pushed] == [0.01, 0.02]
+    figures = costs.figures(company(), {"totals": {"accepted": 1, "delivered": 2, "pending": 0}})
     assert (figures["pull_requests"], figures["pull_requests_about"]) == ("6", "5 polls, 1 on demand")
-    assert (figures["pull_changes"], figures["pull_changes_about"]) == ("2", "2.5 polls for each")
+    assert (figures["pull_changes"], figures["pull_changes_about"]) == ("2", "2.5 polls per change")
     assert figures["pull_late"] == "4.00 s"
-    assert figures["push_late"] == "0.015 s", "a push is quick: hundredths would say nothing"
+    assert figures["push_late"] == "0.015 s", "a push is fast, so it needs three decimals"
     assert (figures["push_requests"], figures["push_changes"]) == ("3", "3"), "a lead, a webhook each of two systems"
-    assert "1 event kept, 2 deliveries made" in figures["gateway"]
+    assert "1 event stored, 2 deliveries made" in figures["gateway"]
 
 
-def test_before_anything_happened_the_figures_say_so() -> None:
-    figures = books.figures({}, {})
+def test_the_figures_before_anything_happened_are_zero() -> None:
+    figures = costs.figures({}, {})
     assert (figures["pull_requests"], figures["push_changes"], figures["pull_late"]) == ("0", "0", "-")
     assert figures["gateway"] == "The gateway has not answered yet."
 
 
-def test_a_tall_tick_is_the_request_that_brought_something() -> None:
+def test_a_tall_tick_is_a_request_that_brought_something_new() -> None:
     base = T0.timestamp()
-    lanes = books.lanes(company(), base + 40)
+    lanes = costs.lanes(company(), base + 40)
     pull = [(when - base, found) for when, found in lanes["pull"]]
-    assert pull == [(1, 0), (5, 1), (10, 0), (20, 1), (31, 1)], "what is older than a minute is left out"
+    assert pull == [(1, 0), (5, 1), (10, 0), (20, 1), (31, 1)], "requests older than a minute are left out"
     assert [when - base for when, _ in lanes["push"]] == [1, 2, 3]
 
 
-def test_the_wait_for_a_poll_is_said_in_whole_seconds() -> None:
+def test_the_time_until_a_poll_is_in_whole_seconds() -> None:
     stats = {"resources": {"payments/charges": {"next_poll_at": at(6.2)}}}
-    assert books.next_poll(stats, "payments/charges", T0.timestamp()) == "in 7 s"
-    assert books.next_poll(stats, "payments/charges", T0.timestamp() + 7) == ""
-    assert books.next_poll(stats, "accounting/customers", T0.timestamp()) == ""
+    assert costs.next_poll(stats, "payments/charges", T0.timestamp()) == "in 7 s"
+    assert costs.next_poll(stats, "payments/charges", T0.timestamp() + 7) == ""
+    assert costs.next_poll(stats, "accounting/customers", T0.timestamp()) == ""

@@ -1,8 +1,8 @@
-"""What it cost: the counters and the two lanes of the story page, from what the systems and the gateway say. Pure.
+"""The figures and the two lanes of the story page, computed from the counters of the systems and the gateway. Pure.
 
-Pull is what the systems' APIs were asked, by the gateway on behalf of whoever wanted to know. Push is what the systems
-told the gateway unasked. What the gateway tells on is the same for both and is counted apart. A change counts for the
-way by which it was learnt.
+Pull is what the gateway requests from the APIs of the systems. Push is what the systems send to the gateway. The
+deliveries of the gateway are the same for both and counted separately. A change counts for the way by which the gateway
+learned about it.
 """
 
 from __future__ import annotations
@@ -15,67 +15,66 @@ from typing import Any
 from tidegate_company.story import State, count, seconds_between
 
 LANE_SECONDS = 60.0
-ASKED = ("shop", "accounting", "payments")  # what has an API
+WITH_API = ("shop", "accounting", "payments")
 
 
 def figures(states: dict[str, State], stats: State) -> dict[str, str]:
-    """The texts of the page's figures, by name; `stats` is the gateway's own count, {} when it did not answer."""
+    """The figures of the page, by name. `stats` are the gateway's counters, {} when it did not answer."""
     demanded = count(states, "shop", "api_requests")
-    polled = sum(count(states, name, "api_requests") for name in ASKED) - demanded
-    told = count(states, "payments", "webhooks_sent") + count(states, "crm", "webhooks_sent") + len(_leads(states))
+    polled = sum(count(states, name, "api_requests") for name in WITH_API) - demanded
+    pushes = count(states, "payments", "webhooks_sent") + count(states, "crm", "webhooks_sent") + len(_leads(states))
     pulled, pushed = lateness(states)
-    texts = count(states, "chat", "texts")
-    told_changes = len(pushed) + texts
+    pushed_changes = len(pushed) + count(states, "chat", "messages")
     totals = stats.get("totals", {})
     return {
         "pull_requests": str(polled + demanded),
         "pull_requests_about": f"{polled} polls, {demanded} on demand",
         "pull_changes": str(len(pulled)),
-        "pull_changes_about": f"{polled / len(pulled):.1f} polls for each" if pulled else "nothing new so far",
+        "pull_changes_about": f"{polled / len(pulled):.1f} polls per change" if pulled else "none so far",
         "pull_late": _late(pulled),
         "pull_late_about": "median, to the CRM",
-        "push_requests": str(told),
+        "push_requests": str(pushes),
         "push_requests_about": "webhooks and forms",
-        "push_changes": str(told_changes),
-        "push_changes_about": f"{told / told_changes:.1f} requests for each" if told_changes else "nobody has told yet",
+        "push_changes": str(pushed_changes),
+        "push_changes_about": f"{pushes / pushed_changes:.1f} requests per change" if pushed_changes else "none so far",
         "push_late": _late(pushed),
         "push_late_about": "median, to the CRM",
         "gateway": (
-            f"Tidegate's own books: {_things(totals['accepted'], 'event')} kept, "
-            f"{_things(totals['delivered'], 'delivery')} made to the CRM and the chat, {totals['pending']} waiting."
+            f"Counters of Tidegate: {_things(totals['accepted'], 'event')} stored, "
+            f"{_things(totals['delivered'], 'delivery')} made to the CRM and the chat, {totals['pending']} pending."
             if totals else "The gateway has not answered yet."
         ),
     }  # fmt: skip
 
 
 def lateness(states: dict[str, State]) -> tuple[list[float], list[float]]:
-    """Seconds from the occurrence to the CRM, of what was learnt by asking and of what was told."""
-    asked: list[float] = []
-    told: list[float] = []
+    """Seconds from the occurrence to the CRM: of pulled changes, and of pushed changes."""
+    pulled: list[float] = []
+    pushed: list[float] = []
     for entry in _arrivals(states):
         late = seconds_between(entry["happened_at"], entry["arrived_at"]) if entry["happened_at"] else 0.0
-        (asked if _asked_of(states, entry) else told).append(late)
-    return asked, told
+        (pulled if _pulled_from(states, entry) else pushed).append(late)
+    return pulled, pushed
 
 
 def lanes(states: dict[str, State], now_seconds: float) -> dict[str, list[list[float]]]:
-    """The requests of the last minute for each way: `[seconds since 1970, 1 when it brought something else 0]`."""
+    """The requests of the last minute, by way: `[seconds since 1970, 1 if it brought something new, else 0]`."""
     since = now_seconds - LANE_SECONDS
     brought = {_last_before(states, system, entry["arrived_at"])
-               for entry in _arrivals(states) if (system := _asked_of(states, entry))}  # fmt: skip
+               for entry in _arrivals(states) if (system := _pulled_from(states, entry))}  # fmt: skip
     pull = [
         [_epoch(at), 1 if system == "shop" or (system, at) in brought else 0]
-        for system in ASKED
-        for at in states.get(system, {}).get("asked", [])
+        for system in WITH_API
+        for at in states.get(system, {}).get("requests", [])
     ]
-    told = [at for name in ("payments", "crm") for at in states.get(name, {}).get("told", [])]
-    told += [entry["happened_at"] for entry in _leads(states) if entry["happened_at"]]
-    push = [[_epoch(at), 1] for at in told]
+    sent = [at for name in ("payments", "crm") for at in states.get(name, {}).get("webhooks", [])]
+    sent += [entry["happened_at"] for entry in _leads(states) if entry["happened_at"]]
+    push = [[_epoch(at), 1] for at in sent]
     return {way: sorted(one for one in found if one[0] >= since) for way, found in (("pull", pull), ("push", push))}
 
 
 def next_poll(stats: State, resource: str, now_seconds: float) -> str:
-    """`in 6 s`, or "" when it is not known or at once."""
+    """`in 6 s`, or "" when the time is unknown or has come."""
     at = stats.get("resources", {}).get(resource, {}).get("next_poll_at")
     left = math.ceil(_epoch(at) - now_seconds) if at else 0
     return f"in {left} s" if left > 0 else ""
@@ -89,16 +88,16 @@ def _leads(states: dict[str, State]) -> list[State]:
     return [entry for entry in _arrivals(states) if entry["type"].startswith("lead.")]
 
 
-def _asked_of(states: dict[str, State], entry: State) -> str:
-    """The system that had to be asked for this, "" when it was told."""
+def _pulled_from(states: dict[str, State], entry: State) -> str:
+    """The system from which this was pulled, "" when it was pushed."""
     if entry["type"].startswith("customers."):
         return "accounting"
     return "payments" if entry["key"] in states.get("payments", {}).get("lost", []) else ""
 
 
 def _last_before(states: dict[str, State], system: str, until: str) -> tuple[str, str]:
-    asked = [at for at in states.get(system, {}).get("asked", []) if at <= until]
-    return system, asked[-1] if asked else ""
+    requests = [at for at in states.get(system, {}).get("requests", []) if at <= until]
+    return system, requests[-1] if requests else ""
 
 
 def _epoch(at: str) -> float:
