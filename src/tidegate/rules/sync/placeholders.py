@@ -56,8 +56,8 @@ def names_in(text: str, *, json: bool = False) -> list[str]:
 
 
 def names_in_json(value: Any) -> list[str]:
-    """The placeholders of all texts in a JSON value, names of members included."""
-    return [name for text in _texts(value) for name in names_in(text, json=True)]
+    """The placeholders of all strings in a JSON value, names of members included."""
+    return [name for text in _strings(value) for name in names_in(text, json=True)]
 
 
 def unknown(names: Collection[str], known: Collection[str]) -> list[UnknownPlaceholder]:
@@ -92,7 +92,7 @@ def fill_header(text: str, values: Values) -> str:
 
 
 def fill_json(value: Any, values: Values) -> Any:
-    """A JSON value with all its texts filled. A text that is one placeholder alone keeps the type of the value."""
+    """A JSON value with all its strings filled. A text that is one placeholder alone keeps the type of the value."""
     if isinstance(value, str):
         found = _HOLE.fullmatch(value)
         if found is not None and found[2] is not None and "." in found[2]:
@@ -105,10 +105,10 @@ def fill_json(value: Any, values: Values) -> Any:
     return value
 
 
-def fill_mapping(texts: Mapping[str, Any], values: Values, fill: Callable[[str, Values], str]) -> dict[str, Any]:
+def fill_mapping(given: Mapping[str, Any], values: Values, fill: Callable[[str, Values], str]) -> dict[str, Any]:
     """Parameters or headers. One whose placeholder has no value yet is left out; lists are filled one by one."""
     out: dict[str, Any] = {}
-    for name, one in texts.items():
+    for name, one in given.items():
         try:
             if isinstance(one, list):
                 out[name] = [fill(item, values) if isinstance(item, str) else item for item in one]
@@ -192,13 +192,13 @@ def _holes(text: str, json: bool) -> Iterator[tuple[str, re.Match[str]]]:
             yield match[2], match
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _strings(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):
         for one in value:
-            yield from _texts(one)
+            yield from _strings(one)
     elif isinstance(value, dict):
         for name, one in value.items():
             yield name
-            yield from _texts(one)
+            yield from _strings(one)

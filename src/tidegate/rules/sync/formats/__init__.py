@@ -24,7 +24,7 @@ _BOM = b"\xef\xbb\xbf"
 
 def _found() -> dict[str, Format]:
     modules = sorted(one.name for one in pkgutil.iter_modules(__path__) if one.name not in _NOT_A_FORMAT)
-    formats = [importlib.import_module(f"{__name__}.{name}").FORMAT for name in modules]
+    formats = [importlib.import_module(f"tidegate.rules.sync.formats.{name}").FORMAT for name in modules]
     return {one.name: one for one in formats}
 
 

@@ -1,4 +1,4 @@
-"""CSV with a header line: each line is an object of texts. RFC 4180, and the delimiters that are in use.
+"""CSV with a header line: each line is an object of strings. RFC 4180, and the delimiters that are in use.
 
 Owns the choice of the delimiter, by the header line, and what a bad line is: too many or too few fields, or broken
 quotes. Values stay text, because CSV has no types: `007` is not 7. A quote that is never closed makes the rest of the
@@ -90,7 +90,7 @@ def _is_broken(text: str) -> bool:
 
 FORMAT = Format(
     name="csv",
-    help="Lines of texts under a header line, separated by comma, semicolon, tab or `|`.",
+    help="Lines of text under a header line, separated by comma, semicolon, tab or `|`.",
     media_types=("text/csv", "application/csv", "text/tab-separated-values", "text/x-csv"),
     begins=_begins,
     read=_read,
