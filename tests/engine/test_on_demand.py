@@ -325,7 +325,7 @@ def test_a_caller_cannot_set_a_parameter_that_the_configuration_sets(tmp_path: P
         answer = await pull(one, key, query=[*query, ("tenant", "c"), ("tenant\n", "d")])
         (asked,) = one.shop.asked
         sent = asked.partition("?")[2]
-        set_here = ["tenant=a", "region=eu"] if key is None else ["side=left"]
+        set_here = ["tenant=a", "region=eu" if key is None else "side=left"]
         assert sorted(sent.split("&")) == sorted(["token=secret", "page=1", "tenant%0A=d", *set_here]), asked
         assert named(answer, "x-tidegate-ignored-params") == "tenant, region, side, token"
         assert named(await pull(one, key, query=[("page", "2")]), "x-tidegate-ignored-params") is None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from support.asking import World, world
+from tidegate.pull.page_requests import MAX_TRIES
 
 POLL: dict[str, Any] = {"poll": "1d", "initial": "events"}
 INCREMENTAL = {"cursor_path": "updated_at", "param": "updated_since", "lag": "10s"}
@@ -93,11 +94,11 @@ def test_a_snapshot_that_broke_off_goes_on_as_a_snapshot(tmp_path: Path) -> None
 
 
 async def break_second_page(one: World) -> None:
-    """The next request for a second page is answered 500, once."""
+    """The next request for a second page is answered 500, and so is each retry of it within the run."""
 
     async def watch(target: str) -> None:
         if "page=" not in target:
-            one.shop.break_next.append(500)
+            one.shop.break_next.extend([500] * MAX_TRIES)
             one.shop.on_answer = None
 
     one.shop.on_answer = watch
@@ -255,7 +256,7 @@ def test_a_page_of_ten_thousand_items_does_not_hold_the_loop(tmp_path: Path) -> 
     run(tmp_path, work, page_size=10_000)
 
 
-def test_an_item_without_a_key_is_skipped_and_told(tmp_path: Path) -> None:
+def test_a_row_without_a_key_is_skipped_and_reported_with_a_sample(tmp_path: Path) -> None:
     async def work(one: World) -> None:
         one.shop.put("1")
         one.shop.items["bad"] = {"id": None, "updated_at": one.shop.now()}
@@ -263,8 +264,10 @@ def test_an_item_without_a_key_is_skipped_and_told(tmp_path: Path) -> None:
         report = await one.poll()
         assert (report.created, report.error) == (1, "")
         figures = one.engine.statistics()["shop/orders"]
-        assert figures.unreadable == 1
-        assert "key" in figures.last_error
+        assert figures.unreadable == report.unreadable == 1
+        assert [one.code for one in report.findings] == ["rows_skipped"]
+        assert "no key at 'id'" in report.findings[0].samples[0]
+        assert figures.findings["rows_skipped"].count == 1
 
     run(tmp_path, work)
 

@@ -240,7 +240,7 @@ TABLE: list[tuple[str, str, list[str]]] = [
         ],
     ),
     (
-        "an item's path has one hole for the key",
+        "an item's path has one placeholder for the key",
         RESOURCE + 'item_path = "/o/{key}"\n',
         [
             "error[config_invalid]: unknown placeholder '{key}' in '/o/{key}'"

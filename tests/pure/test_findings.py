@@ -11,6 +11,7 @@ from tidegate.core import findings as module
 from tidegate.core.clock import ManualClock
 from tidegate.core.finding_codes import CODES, Severity
 from tidegate.core.findings import MAX_FINDINGS, MAX_SAMPLE_CHARACTERS, MAX_SAMPLES, Findings, finding, mask
+from tidegate.rules.sync.upstream_rate_limit import UpstreamRateLimit
 
 SOURCE = Path(__file__).parent.parent.parent / "src" / "tidegate"
 
@@ -145,9 +146,21 @@ def reported_codes() -> set[str]:
                 continue
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             owner = ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else ""
-            if (name in ("report", "resolve") and "findings" in owner) or name == "finding":
+            if (
+                (name in ("report", "resolve") and "findings" in owner)
+                or (name in ("note", "resolve") and "health" in owner)
+                or name == "finding"
+            ):
                 found.add(str(node.args[0].value))
-    return found
+    return found | {code for status in LIMIT_ANSWERS for code in limit_codes(*status)}
+
+
+# The rate limit is a pure rule: it returns codes, and its caller notes them.
+LIMIT_ANSWERS = [(429, "Retry-After", "7200"), (429, "Retry-After", "900000"), (200, "X-RateLimit-Reset", "soon")]
+
+
+def limit_codes(status: int, name: str, value: str) -> set[str]:
+    return {code for code, _ in UpstreamRateLimit(None).observe(status, [(name, value)], 0.0, 1_800_000_000_000_000)}
 
 
 def test_every_code_that_is_reported_is_in_the_table_and_every_row_is_reported() -> None:

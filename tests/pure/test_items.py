@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tidegate.rules.sync.items import item_value, page_items, page_value, record_key
+from tidegate.core.spec import Resource
+from tidegate.rules.sync.items import item_value, page_value, read_page, record_key
 
 BOM = b"\xef\xbb\xbf"
 
@@ -21,7 +22,7 @@ BOM = b"\xef\xbb\xbf"
     ],
 )
 def test_a_page_with_a_byte_order_mark_or_half_an_emoji_has_its_items(page: bytes, selector: str) -> None:
-    (item,) = page_items(page, selector)
+    (item,) = read_page(200, page, Resource(path="/x", data_selector=selector)).rows
     assert record_key(item_value(item), "id") == "7"
     assert page_value(BOM + b'{"next": "x"}', "next") == "x"
 
@@ -29,13 +30,13 @@ def test_a_page_with_a_byte_order_mark_or_half_an_emoji_has_its_items(page: byte
 @pytest.mark.parametrize(
     "page",
     [
-        b"", b"\x00", BOM, '[{"id": 1}]'.encode("utf-16"), b"[" * 100_000, b'{"a":' * 100_000, b"[NaN]", b"[1e999",
+        b"\x00", '[{"id": 1}]'.encode("utf-16"), b"[" * 100_000, b'{"a":' * 100_000, b"[NaN]", b"[1e999",
         b'[{"id": "\\ud800", "n": ' + b"9" * 5000 + b"}]", b'{"a": [], "b": []}', b'"text"', b"\xff",
     ],
 )  # fmt: skip
 def test_a_page_that_is_none_is_a_value_error(page: bytes) -> None:
     def read() -> list[object]:
-        return [item_value(item) for item in page_items(page, "")]
+        return [item_value(item) for item in read_page(200, page, Resource(path="/x")).rows]
 
     with pytest.raises(ValueError):
         read()

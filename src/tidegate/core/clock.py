@@ -11,6 +11,7 @@ correction is computed again at the next start.
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from datetime import UTC, datetime, timedelta
@@ -57,6 +58,10 @@ class Clock:
         """Seconds that only move forward; for waits and timeouts inside a process."""
         return time.monotonic()
 
+    async def sleep(self, seconds: float) -> None:
+        """Wait. A wait for what a source asked for goes through here, so that tests can move the time instead."""
+        await asyncio.sleep(seconds)
+
     def random(self) -> float:
         """A float in [0, 1), for jitter only; secrets come from `secrets`."""
         return _JITTER.random()
@@ -79,6 +84,11 @@ class ManualClock(Clock):
 
     def random(self) -> float:
         return self._jitter
+
+    async def sleep(self, seconds: float) -> None:
+        """Moves the time and gives other tasks a turn."""
+        self.advance(seconds)
+        await asyncio.sleep(0)
 
     def advance(self, seconds: float) -> None:
         self._now_us += int(seconds * 1_000_000)

@@ -18,6 +18,15 @@ class DelayFigures(Struct, kw_only=True):
     samples: int = 0
 
 
+class NoteFigures(Struct, kw_only=True):
+    """How often something was ignored, skipped, clamped, guessed or contradicted, with up to three examples."""
+
+    count: int = 0
+    first_at: str | None = None
+    last_at: str | None = None
+    samples: list[str] = []
+
+
 class ResourceFigures(Struct, kw_only=True):
     """What one resource costs and brings. Counters start at `since`; those of `pull` when the process started."""
 
@@ -46,8 +55,13 @@ class ResourceFigures(Struct, kw_only=True):
     fetch_backs: int = 0
     scans: int = 0
     scans_stopped_by_ratio: int = 0
+    retries: int = 0  # of pages, within a run
+    resumed: int = 0  # runs that went on at the page where an earlier one stopped
+    empty_forms: dict[str, int] = {}  # empty lists, by their form: [], null, absent, 204, empty body
+    findings: dict[str, NoteFigures] = {}  # by the code of the finding
     errors: int = 0
     last_error: str | None = None
+    last_remedy: str | None = None
     last_error_at: str | None = None
     failing_since: str | None = None
     last_poll_at: str | None = None

@@ -112,35 +112,55 @@ AUTH_PLANNED = (
 )
 
 
-class HeaderLink(Strict, frozen=True, tag="header_link", tag_field="type"):
+class _Pages(Strict, frozen=True):
+    """What every paginator has."""
+
+    has_more_path: str = ""  # a field that says whether there are more pages; "!path" for one that says it is the last
+    max_pages: Annotated[int, Meta(ge=1)] | None = None  # a walk that reaches it is reported as incomplete
+
+
+class HeaderLink(_Pages, frozen=True, tag="header_link", tag_field="type"):
     rel: str = "next"
 
 
-class JsonLink(Strict, frozen=True, tag="json_link", tag_field="type"):
+class JsonLink(_Pages, frozen=True, tag="json_link", tag_field="type"):
     next_url_path: str = "next"
 
 
-class CursorPages(Strict, frozen=True, tag="cursor", tag_field="type"):
+class CursorPages(_Pages, frozen=True, tag="cursor", tag_field="type"):
     cursor_path: str = "next_cursor"
     cursor_param: str = "cursor"
+    cursor_from_last: str = ""  # a field of the last item of the page, in place of cursor_path
+    cursor_body_path: str = ""  # where the token goes in `json`, in place of cursor_param
 
 
-class HeaderCursor(Strict, frozen=True, tag="header_cursor", tag_field="type"):
+class HeaderCursor(_Pages, frozen=True, tag="header_cursor", tag_field="type"):
     cursor_key: str = "X-Next-Cursor"
     cursor_param: str = "cursor"
+    cursor_body_path: str = ""
 
 
-class OffsetPages(Strict, frozen=True, tag="offset", tag_field="type"):
+class _Counted(_Pages, frozen=True):
+    """Pages by offset or number."""
+
+    total_path: str = ""
+    total_header: str = ""
+    stop_on_empty: bool = False  # an empty page is the end, whatever the total says
+
+
+class OffsetPages(_Counted, frozen=True, tag="offset", tag_field="type"):
     limit: Annotated[int, Meta(ge=1)] = 100
     offset_param: str = "offset"
     limit_param: str = "limit"
-    total_path: str = ""
+    base_offset: Annotated[int, Meta(ge=0)] = 0
+    offset_body_path: str = ""
+    limit_body_path: str = ""
 
 
-class PageNumber(Strict, frozen=True, tag="page_number", tag_field="type"):
+class PageNumber(_Counted, frozen=True, tag="page_number", tag_field="type"):
     base_page: int = 1
     page_param: str = "page"
-    total_path: str = ""  # number of pages
+    page_body_path: str = ""
 
 
 class SinglePage(Strict, frozen=True, tag="single_page", tag_field="type"):
@@ -152,8 +172,9 @@ PAGINATOR_NOT_BUILT = ("auto",)
 
 
 class Incremental(Strict, frozen=True):
-    cursor_path: str
-    param: str
+    cursor_path: str | list[str]  # a list: the first that has a value
+    param: str = ""
+    format: str = "auto"  # iso8601, date, http_date, epoch_s, epoch_ms, epoch_us, epoch_ns, text, or a strftime pattern
     lag: Duration = "0s"
     initial_value: str = ""
 
@@ -175,14 +196,29 @@ class WebhookFeed(Strict, frozen=True):
     deleted_types: list[str] = []  # which of the types report a delete
 
 
+ParamValue = str | int | float | bool
+
+
 class Resource(Strict, frozen=True):
     path: str
     item_path: str = ""
+    method: Literal["GET", "POST"] = "GET"  # of list requests
+    headers: dict[str, str] = {}
+    json: dict[str, Any] | list[Any] | None = None  # the body of list requests
     data_selector: str = ""
-    primary_key: str = "id"
+    item_selector: str = ""  # path of the record in the answer for one item
+    primary_key: str | list[str] = "id"
     version: str = ""
+    version_kind: Literal["auto", "number", "instant", "text", "semver", "opaque"] = "auto"
     paginator: Paginator = field(default_factory=SinglePage)
-    params: dict[str, str] = {}
+    params: dict[str, ParamValue | list[ParamValue]] = {}
+    empty: list[Annotated[int, Meta(ge=100, le=599)]] = []  # statuses of a first page that mean an empty list
+    gone: list[Annotated[int, Meta(ge=400, le=599)]] = field(default_factory=lambda: [404, 410])
+    gone_path: str = ""  # a field of an item that says it was deleted
+    origins: list[str] = []  # more origins that next links may name
+    error_path: str = ""  # a field that makes an answer with status 200 an error
+    ok_path: str = ""  # a field that must be true
+    on_bad_row: Literal["report", "fail"] = "report"
     incremental: Incremental | None = None
     poll: Duration | None = None
     initial: Literal["snapshot", "events"] = "snapshot"

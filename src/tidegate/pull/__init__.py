@@ -3,6 +3,8 @@
 The gateway and the API use `PullEngine`. Everything else is private to this folder.
 """
 
-from tidegate.pull.engine import PollReport, PullAnswer, PullEngine
+from tidegate.pull.engine import PullEngine
+from tidegate.pull.on_demand import PullAnswer
+from tidegate.pull.run import PollReport
 
 __all__ = ["PollReport", "PullAnswer", "PullEngine"]

@@ -24,7 +24,8 @@ from tidegate.core.model import Event
 from tidegate.core.spec import Resource
 from tidegate.pull.on_demand import CACHE_BYTES, CachedCopy, OnDemand, PullAnswer, PullCounts, Target
 from tidegate.pull.record_writer import Router
-from tidegate.pull.resource import PollReport, ResourceEngine, figures_of
+from tidegate.pull.resource import Ports, ResourceEngine, figures_of
+from tidegate.pull.run import PollReport
 from tidegate.pull.sources import PullClient, PullResponse, SourceClient
 from tidegate.store import Store, partition_of_name
 
@@ -128,15 +129,8 @@ class PullEngine:
                 client = self._clients.get(place[0])
                 if client is None or client.api != one.api:
                     continue  # configured again meanwhile: the next change in line starts it
-                engine = ResourceEngine(
-                    self._store,
-                    self._router,
-                    self._clock,
-                    client,
-                    place[1],
-                    one.resource,
-                    lambda: self._published_offset,
-                )
+                ports = Ports(self._store, self._router, self._clock, self._findings, lambda: self._published_offset)
+                engine = ResourceEngine(ports, client, place[1], one.resource)
                 self._engines[place] = engine
                 self._running[place] = one
                 await engine.start()
@@ -290,6 +284,3 @@ class PullEngine:
         self._elsewhere = {
             place: figures_of(one.resource, states[place]) for place, one in self._wanted.items() if place in states
         }
-
-
-__all__ = ["PollReport", "PullAnswer", "PullEngine"]

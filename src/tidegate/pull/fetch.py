@@ -17,9 +17,10 @@ from tidegate.core.spec import Resource
 from tidegate.pull.record_writer import RecordWriter
 from tidegate.pull.sources import POLL_PATIENCE_SECONDS, PullResponse, SourceClient
 from tidegate.rules.sync.canonical import parse_json
-from tidegate.rules.sync.deletes import proves_absence
-from tidegate.rules.sync.items import record_key, record_version, unwrap
-from tidegate.rules.sync.merge import Copy, make_copy
+from tidegate.rules.sync.changes import Copy, make_copy
+from tidegate.rules.sync.items import decoded, field, record_key, record_version, shown, unwrap
+from tidegate.rules.sync.links import header
+from tidegate.rules.sync.paginators import PageRequest
 
 AT_ONCE = 4
 
@@ -36,26 +37,31 @@ class Fetcher:
 
     async def fetch(self, key: str, origin: Origin) -> Copy:
         """The item as the source has it now. UpstreamError when the answer proves nothing."""
-        url, params = self._source.item_url(self._name, self._resource, key)
+        request = PageRequest(*self._source.item_request(self._name, self._resource, key))
         self._writer.statistics.requests += 1
         self._writer.statistics.fetch_backs += 1
-        response = await self._source.request(url, params, patience_seconds=POLL_PATIENCE_SECONDS)
+        response = await self._source.request_page(
+            request, self._resource, headers={}, patience_seconds=POLL_PATIENCE_SECONDS, item=True
+        )
         self._writer.statistics.bytes += len(response.body)
         return self.read(key, response, origin)
 
     def read(self, key: str, response: PullResponse, origin: Origin) -> Copy:
         """The copy in an answer for one item. UpstreamError when the answer has none."""
-        gone = proves_absence(response.status)
+        gone = response.status in self._resource.gone
         value = None
         if not gone:
             if response.status != 200:
                 raise UpstreamError(
-                    f"item {key!r}: the source answered {response.status}", upstream_status=response.status
+                    f"item {key!r}: the source answered {response.status}: {shown(response.body)}",
+                    upstream_status=response.status,
+                    hint=_hint(response.status, self._resource),
                 )
-            value = self._record(key, response.body)
+            value = self._record(key, response)
+            gone = bool(self._resource.gone_path) and field(value, self._resource.gone_path) not in _NOT_GONE
         return make_copy(
             key,
-            value,
+            None if gone else value,
             ignore=self._resource.ignore,
             version=record_version(value, self._resource.version),
             origin=origin,
@@ -65,16 +71,19 @@ class Fetcher:
             fetched=True,
         )
 
-    def _record(self, key: str, body: bytes) -> object:
+    def _record(self, key: str, response: PullResponse) -> object:
+        resource = self._resource
         try:
-            value = unwrap(parse_json(body), self._resource.primary_key)
+            body = decoded(response.body, header(response.headers, "content-type"))
+            value = unwrap(parse_json(body), resource.primary_key, key, resource.item_selector)
         except ValueError as error:
             raise UpstreamError(f"item {key!r} cannot be read: {error}", code="page_unreadable") from None
-        if record_key(value, self._resource.primary_key) != key:
+        if record_key(value, resource.primary_key) != key:
             raise UpstreamError(
-                f"asked for item {key!r}, the answer has another {self._resource.primary_key!r}",
+                f"asked for item {key!r}, the answer does not have it at {resource.primary_key!r}: "
+                f"{shown(response.body)}",
                 code="page_unreadable",
-                hint="check item_path and primary_key of the resource",
+                hint="set item_selector to the path of the record in the answer, or check item_path and primary_key",
             )
         return value
 
@@ -93,3 +102,14 @@ class Fetcher:
                 else:
                     raise outcome
         return copies, failure
+
+
+_NOT_GONE: tuple[object, ...] = (None, False, "", 0, [], {})
+
+
+def _hint(status: int, resource: Resource) -> str:
+    if status == 403 and status not in resource.gone:
+        return (
+            "if the source answers 403 for deleted items, set gone = [404, 410, 403]; else check what the key may read"
+        )
+    return "check item_path and params of the resource against the message of the source"

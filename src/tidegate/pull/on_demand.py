@@ -20,7 +20,9 @@ from tidegate.core.spec import HeaderCursor, Resource
 from tidegate.core.units import seconds
 from tidegate.pull.sources import PullResponse, SourceClient
 from tidegate.rules.sync import http_cache as freshness
-from tidegate.rules.sync.paginators import header
+from tidegate.rules.sync.items import shown
+from tidegate.rules.sync.links import header
+from tidegate.rules.sync.paginators import PageRequest
 
 CACHE_BYTES = 64 << 20
 ENTRY_OVERHEAD_BYTES = 1500
@@ -52,6 +54,7 @@ class PullCounts(msgspec.Struct):
 
 
 class _Entry(msgspec.Struct):
+    status: int
     headers: list[tuple[str, str]]  # shown ones and ETag
     body: bytes
     etag: str
@@ -216,11 +219,14 @@ class OnDemand:
         source, resource = target.source, target.resource
         key, query = place[2], place[3]
         if key is None:
-            url, params = source.list_url(resource)
+            request = source.list_request(resource)
         else:
-            url, params = source.item_url(target.name, resource, key)
+            request = PageRequest(*source.item_request(target.name, resource, key))
         target.counts.requests += 1
-        response = await source.request(url, [*params, *query], headers=_validators(entry))
+        request = PageRequest(request.url, (*request.params, *query), request.body)
+        response = await source.request_page(
+            request, resource, headers=_validators(entry), patience_seconds=source.timeout_seconds, item=key is not None
+        )
         if response.status == 304 and entry is not None:
             entry = self._renewed(entry, response)
             stored = self._keep(place, entry)
@@ -307,18 +313,18 @@ def refused(target: Target, response: PullResponse) -> UpstreamError:
     name = f"{target.source.name}/{target.name}"
     if status in (404, 410):
         return UpstreamError(
-            f"{name}: the source answered {status}",
+            f"{name}: the source answered {status}: {shown(response.body)}",
             upstream_status=status,
             code="upstream_not_found",
             status=status,
             retryable=False,
             hint=f"the source does not have it; see the last known record: tidegate records {name}",
         )
-    hint = None
+    hint = "check path and params of the resource against the message of the source" if status < 500 else None
     if status in (401, 403):
         hint = f"the source rejects the credentials: check auth in [sources.{target.source.name}.api]"
     return UpstreamError(
-        f"{name}: the source answered {status}",
+        f"{name}: the source answered {status}: {shown(response.body)}",
         upstream_status=status,
         hint=hint,
         retryable=status in freshness.STALE_STATUSES,
@@ -331,6 +337,7 @@ def _entry(target: Target, response: PullResponse) -> _Entry:
     headers = [(name.lower(), value) for name, value in response.headers if name.lower() in target.shown]
     headers.append(("etag", etag))
     return _Entry(
+        response.status,
         headers,
         response.body,
         etag,
@@ -352,6 +359,6 @@ def _validators(entry: _Entry | None) -> dict[str, str]:
 
 def _answer(entry: _Entry, age: float, status: str, if_none_match: str | None) -> PullAnswer:
     headers = [*entry.headers, ("age", str(int(age))), ("cache-status", status)]
-    if if_none_match is not None and freshness.etag_matches(if_none_match, entry.etag):
+    if entry.status == 200 and if_none_match is not None and freshness.etag_matches(if_none_match, entry.etag):
         return PullAnswer(304, headers, b"")
-    return PullAnswer(200, headers, entry.body)
+    return PullAnswer(entry.status, headers, entry.body)

@@ -2,59 +2,51 @@
 
 Owns the order of a run: request a page, apply webhooks up to its answer, compare, commit, next page; then, after a
 complete scan, decide about missing records. Knows no schedule. Invariants: the cursor, the validators and the end of
-the first snapshot move with the last page only; a page that failed leaves everything before it committed and the cursor
-where it was. Crash between pages: the next run reads them again, and what was committed compares as equal.
+the first snapshot move with the last page only; a page that failed leaves everything before it committed, and the place
+of the walk with it. Crash between pages: the next run goes on at the place, and what was committed compares as equal.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 
-from tidegate.core.clock import Clock, parse_http_date
+from tidegate.core.clock import Clock
 from tidegate.core.errors import UpstreamError
 from tidegate.core.model import Origin
 from tidegate.core.spec import Resource
 from tidegate.core.units import seconds
+from tidegate.pull.delete_scan import DeleteScan
+from tidegate.pull.engine_state import EngineState
 from tidegate.pull.fetch import Fetcher
-from tidegate.pull.record_writer import MAX_ROW_BYTES, MAX_ROWS, Applied, RecordWriter
-from tidegate.pull.sources import POLL_PATIENCE_SECONDS, PullResponse, SourceClient
-from tidegate.pull.yielding import Yielder
-from tidegate.rules.sync import incremental
-from tidegate.rules.sync.deletes import decide, twice_missing
-from tidegate.rules.sync.items import item_value, page_items, record_key, record_version
-from tidegate.rules.sync.merge import Copy, compare_versions, make_copy
-from tidegate.rules.sync.paginators import STEADY, PageAnswer, PageRequest, PageWalk, first_request, header, next_page
+from tidegate.pull.page_requests import CursorExpired, PageRequests, PlaceLost
+from tidegate.pull.page_rows import PageRowReader
+from tidegate.pull.record_writer import RecordWriter
+from tidegate.pull.run import Run
+from tidegate.pull.sources import PullResponse, SourceClient
+from tidegate.rules.language.view import MISSING
+from tidegate.rules.sync import incremental, instants
+from tidegate.rules.sync.items import ErrorBody, PageRows, decoded, read_page
+from tidegate.rules.sync.links import header
+from tidegate.rules.sync.page_end import End, check_total
+from tidegate.rules.sync.paginators import (
+    COUNTED,
+    STEADY,
+    PageAnswer,
+    PageRequest,
+    fingerprint,
+    first_number,
+    first_request,
+    next_page,
+    put,
+)
 from tidegate.store import Records
 
-MAX_CANDIDATES = 10_000  # of one scan; the rest are found again by the next
-
-
-class Run(msgspec.Struct):
-    """What one run is and what it has seen so far."""
-
-    origin: Origin
-    full: bool  # without the incremental start: every record is shown
-    find_deletes: bool
-    silent: bool
-    requests: int = 0
-    pages: int = 0
-    records_seen: int = 0
-    not_modified: bool = False
-    complete: bool = True  # no item was unreadable
-    server_at_us: int | None = None  # the source's clock at the first page
-    started_us: int = 0
-    highest: str | None = None
-    first_highest: str | None = None  # on the first of several pages: no row of it can have been passed over
-    applied: Applied = msgspec.field(default_factory=Applied)
-    seen: set[str] = msgspec.field(default_factory=set)  # keys, only when the run looks for deletes
-
-
-class _Expired(Exception):
-    """The source does not accept the cursor any more."""
+_FAR_US = 7_258_118_400_000_000  # 2200-01-01
+PLACE_KEPT_US = 86_400_000_000  # an older place is not used: page tokens expire, and lists move
 
 
 class Poller:
@@ -67,247 +59,270 @@ class Poller:
         writer: RecordWriter,
         records: Records,
         fetcher: Fetcher,
-        clock: Clock,
         catch_up: Callable[[], Awaitable[None]],
     ) -> None:
         self._source = source
         self._resource = resource
         self._writer = writer
-        self._records = records
-        self._fetcher = fetcher
-        self._clock = clock
+        self._clock: Clock = writer.clock
         self._catch_up = catch_up
-        self._scan_every_us = int(seconds(resource.deletes.every) * 1_000_000)
+        self._pages = PageRequests(source, resource, writer)
+        self._rows = PageRowReader(resource, writer, records)
+        self._scan = DeleteScan(resource, writer, records, fetcher, self._clock)
+        # A tenth less: polls are spread by a tenth, and one that is early must not put the scan off by a whole poll.
+        self._scan_every_us = int(seconds(resource.deletes.every) * 900_000)
+        self._tag = _tag_of(source, resource)
+        self._seen: tuple[int, set[str]] = (0, set())  # keys of an unfinished scan, by its start
+
+    @property
+    def _state(self) -> EngineState:
+        return self._writer.engine_state
 
     def plan(self, origin: Origin) -> Run:
-        """What the next run is, by the state."""
+        """What the next run is, by the state: it goes on at the place of one that did not finish, or begins."""
         state, resource = self._writer.state, self._resource
         now_us = self._clock.now_us()
+        silent = not state.first_done and resource.initial == "snapshot"
+        place = self._state.place
+        if place is not None and place.tag == self._tag and now_us - place.started_us < PLACE_KEPT_US:
+            run = Run.at_place(place, origin, silent)
+            if run.find_deletes:
+                started_us, seen = self._seen
+                run.seen = seen
+                run.find_deletes = started_us == run.started_us  # after a restart the keys of its pages are lost
+            return run
         due = state.scanned_at_us is None or state.scanned_at_us + self._scan_every_us <= now_us
-        scan = resource.deletes.mode == "scan" and due
+        scan = resource.deletes.mode == "scan" and (due or self._state.deletes_released)
         return Run(
             origin=origin,
             full=scan or resource.incremental is None,
             find_deletes=scan,
-            silent=not state.first_done and resource.initial == "snapshot",
+            silent=silent,
             started_us=now_us,
         )
 
     async def run(self, run: Run) -> None:
         """Raises TidegateError when the run could not be finished; what `run` counts is then what was committed."""
+        place = self._state.place if run.resumed else None
         try:
-            await self._pages(run)
-        except _Expired:
+            await self._walk(run, place.request if place is not None else None)
+        except PlaceLost:
+            self._writer.health.note("place_lost", "the page where the last run stopped is not known any more")
+            self._begin_again(run)
+            await self._walk(run, None)
+        except CursorExpired:
             # Rule 5: a full scan with comparison, so that only differences become changes.
+            self._writer.health.note("cursor_expired", f"cursor {self._writer.state.cursor or ''}")
             run.full = True
-            run.highest = run.first_highest = None
-            await self._pages(run)
+            self._begin_again(run)
+            await self._walk(run, None)
         if run.find_deletes and run.complete and not run.not_modified:
-            await self._find_deletes(run)
+            await self._scan.finish(run)
+
+    def _begin_again(self, run: Run) -> None:
+        fresh = Run(run.origin, run.full, run.find_deletes, run.silent, self._clock.now_us(), requests=run.requests)
+        fresh.waited_seconds, fresh.retries = run.waited_seconds, run.retries
+        for name in run.__struct_fields__:
+            setattr(run, name, getattr(fresh, name))
+        self._state.place = None
 
     # -- pages -------------------------------------------------------------------------------------------
 
-    async def _pages(self, run: Run) -> None:
-        request: PageRequest | None = self._first(run)
-        assert request is not None
-        tag = _tag(request)
-        walk = PageWalk()
+    async def _walk(self, run: Run, request: PageRequest | None) -> None:
+        first = request is None
+        if request is None:
+            request = self._first(run)
+            run.walk.base = first_number(self._resource.paginator, request)
+        tag = fingerprint(request).hex()
         webhooks = self._writer.webhooks
-        validators = self._validators(run, tag)
-        first: PullResponse | None = None
+        validators = self._validators(run, tag) if first else {}
+        answer: PullResponse | None = None
+        self._seen = (run.started_us, run.seen)
         while request is not None:
-            response = await self._ask(run, request, validators if walk.pages == 0 else {})
-            if response.status == 304 and walk.pages == 0:
+            response = await self._pages.get(run, request, validators if run.pages == 0 else {})
+            if response is None:
+                break
+            if response.status == 304:
                 run.not_modified = True
+                run.walk.end(End.NOT_MODIFIED)
                 self._writer.statistics.not_modified += 1
                 return
-            first = first or response
+            answer = answer or response
             # The log first: webhooks that came before this answer must be applied before the page is compared.
             await self._catch_up()
-            items = self._items(request, response)
-            run.pages += 1
-            following = next_page(
-                self._resource.paginator, request, PageAnswer(response.headers, response.body, len(items)), walk
-            )
-            async for copies, last in self._copies(run, items, response):
-                if run.pages == 1:
+            request = await self._page(run, request, response)
+        duplicates = await self._rows.settle_duplicates(run)
+        if duplicates:
+            run.applied.add(await self._writer.apply(duplicates, silent=run.silent, run_us=run.started_us))
+        self._end(run, answer if first else None, tag)
+        if run.applied.older or run.applied.to_fetch or run.applied.held or not run.complete:
+            self._writer.move(etag=None, last_modified=None)
+        elif self._writer.webhooks != webhooks:
+            # A webhook changed what was just read: read the same page again, although the source did not change it.
+            self._writer.move(etag=None, last_modified=None)
+
+    async def _page(self, run: Run, request: PageRequest, response: PullResponse) -> PageRequest | None:
+        """Apply one page; the request of the next one."""
+        body, page = self._read(run, request, response)
+        following: PageRequest | None = None
+        async for copies, last in self._rows.copies(run, page.rows, response):
+            if last:
+                answer = PageAnswer(response.headers, body, len(page.rows), page.rows[-1] if page.rows else MISSING)
+                origins = self._source.origins_of(self._resource)
+                following = next_page(self._resource.paginator, request, answer, run.walk, origins)
+                run.pages += 1
+                if run.pages == 1 and not run.resumed:
                     run.first_highest = run.highest
-                moved = self._moved(run, first, walk, tag) if last and following is None else {}
-                run.applied.add(await self._writer.apply(copies, silent=run.silent, **moved))
-            request = following
-        if run.applied.older or run.applied.to_fetch or not run.complete or self._writer.webhooks != webhooks:
-            # Copies were put aside, or a webhook changed what was just read: read the same page again, although
-            # the source did not change it.
-            await self._writer.save(etag=None, last_modified=None)
+                self._keep_place(run, request, following)
+            run.applied.add(await self._writer.apply(copies, silent=run.silent, run_us=run.started_us))
+        return following
+
+    def _keep_place(self, run: Run, request: PageRequest, following: PageRequest | None) -> None:
+        """Where the run goes on when it stops here. Numbered pages are read twice, since rows may have moved up."""
+        if following is None:
+            return
+        again = request if isinstance(self._resource.paginator, COUNTED) else following
+        self._state.place = run.place(again, self._tag)
 
     def _first(self, run: Run) -> PageRequest:
-        url, params = self._source.list_url(self._resource)
+        request = self._source.list_request(self._resource)
         rule = self._resource.incremental
-        if rule is not None and not run.full:
-            cursor = self._writer.state.cursor or rule.initial_value
+        if rule is not None and rule.param:
+            cursor = (rule.initial_value if run.full else self._writer.state.cursor or rule.initial_value) or None
             if cursor:
-                params = [pair for pair in params if pair[0] != rule.param]
-                params.append((rule.param, incremental.start(cursor, seconds(rule.lag))))
-        return first_request(self._resource.paginator, url, params)
+                value = self._start(cursor, run) if cursor != rule.initial_value else cursor
+                request = PageRequest(request.url, put(request.params, rule.param, value), request.body)
+        return first_request(self._resource.paginator, request)
+
+    def _start(self, cursor: str, run: Run) -> str:
+        rule = self._resource.incremental
+        assert rule is not None
+        lag = seconds(rule.lag)
+        form = self._format(cursor, [cursor], run) if lag > 0 else None
+        start = incremental.start(cursor, lag, form)
+        if start.lag_ignored:
+            self._writer.health.note("lag_ignored", f"lag {rule.lag} cannot be subtracted from the cursor {cursor!r}")
+        return start.value
+
+    def _format(self, cursor: str | None, samples: list[str | None], run: Run) -> instants.InstantFormat | None:
+        """The format of the cursor: declared, found before, or found now."""
+        rule = self._resource.incremental
+        assert rule is not None
+        if rule.format != "auto":
+            return incremental.format_of(rule.format, [], 0)
+        now_us = run.server_at_us or self._clock.now_us()
+        found = incremental.format_of("auto", [cursor, *samples], now_us)
+        if found is not None:
+            self._state.cursor_format = found.kind
+        elif self._state.cursor_format in instants.SCALES:
+            return instants.InstantFormat(self._state.cursor_format)
+        return found
 
     def _validators(self, run: Run, tag: str) -> dict[str, str]:
-        """For the first page, when they belong to this very request and nothing has moved our records since."""
-        state, engine_state = self._writer.state, self._writer.engine_state
-        if run.find_deletes or engine_state.dirty or engine_state.validated != tag or not state.first_done:
+        """For the first page, when they belong to this very request and nothing has moved the records since."""
+        state, engine_state = self._writer.state, self._state
+        if run.find_deletes or engine_state.dirty or engine_state.held or engine_state.validated != tag:
+            return {}
+        if not state.first_done:
             return {}
         if state.etag:
             return {"If-None-Match": state.etag}
         return {"If-Modified-Since": state.last_modified} if state.last_modified else {}
 
-    async def _ask(self, run: Run, request: PageRequest, headers: dict[str, str]) -> PullResponse:
-        statistics = self._writer.statistics
-        run.requests += 1
-        statistics.requests += 1
-        response = await self._source.request(
-            request.url, request.params, headers=headers, patience_seconds=POLL_PATIENCE_SECONDS
-        )
-        statistics.bytes += len(response.body)
-        if run.server_at_us is None:
-            run.server_at_us = parse_http_date(header(response.headers, "date") or "")
-        if response.status == 410 and not run.full:
-            raise _Expired
-        if response.status != 304 and not 200 <= response.status < 300:
-            raise UpstreamError(
-                f"page {run.pages + 1} of {request.url}: the source answered {response.status}",
-                upstream_status=response.status,
-                retry_after_seconds=self._source.rate_limit.wait_seconds(self._clock.monotonic()) or None,
-            )
-        return response
-
-    def _items(self, request: PageRequest, response: PullResponse) -> Any:
+    def _read(self, run: Run, request: PageRequest, response: PullResponse) -> tuple[bytes, PageRows]:
+        page = f"page {run.walk.pages + 1} of {request.url.partition('?')[0]}"
         try:
-            return page_items(response.body, self._resource.data_selector)
+            body = decoded(response.body, header(response.headers, "content-type"))
+            rows = read_page(response.status, body, self._resource)
+        except ErrorBody as error:
+            raise UpstreamError(
+                f"{page}: {error}",
+                code="upstream_error_body",
+                upstream_status=response.status,
+                hint="correct what the source complains about; if this is a list, set data_selector to its path",
+            ) from None
         except ValueError as error:
             raise UpstreamError(
-                f"page of {request.url} cannot be read: {error}",
+                f"{page} cannot be read: {error}",
                 code="page_unreadable",
                 upstream_status=response.status,
-                hint="look at it: tidegate pull SOURCE/RESOURCE; then set data_selector to the path of the list",
+                hint="set data_selector to the path of the list in the answer",
             ) from None
+        if rows.empty_form:
+            self._writer.statistics.count_empty(rows.empty_form)
+            if rows.empty_form == "absent" and run.walk.pages == 0 and not self._writer.state.first_done:
+                self._writer.health.note(
+                    "list_never_seen", f"nothing at {self._resource.data_selector!r} in {response.body[:120]!r}"
+                )
+        return body, rows
 
-    async def _copies(self, run: Run, items: Any, response: PullResponse) -> AsyncIterator[tuple[list[Copy], bool]]:
-        """The page's copies in slices of at most MAX_ROWS, the last one (which may be empty) marked."""
-        yielder = Yielder()
-        slice_: list[Copy] = []
-        size = 0
-        for item in items:
-            await yielder.pause()
-            copy = self._copy(run, item, response)
-            if copy is None:
-                continue
-            if len(slice_) == MAX_ROWS or size > MAX_ROW_BYTES:
-                yield slice_, False
-                slice_, size = [], 0
-            slice_.append(copy)
-            size += len(copy.body)
-        yield slice_, True
+    # -- the end -----------------------------------------------------------------------------------------
 
-    def _copy(self, run: Run, item: Any, response: PullResponse) -> Copy | None:
-        resource, statistics = self._resource, self._writer.statistics
-        try:
-            value = item_value(item)
-            key = record_key(value, resource.primary_key)
-            if key is None:
-                raise ValueError(f"an item without a key at {resource.primary_key!r}")
-            copy = make_copy(
-                key,
-                value,
-                ignore=resource.ignore,
-                version=record_version(value, resource.version),
-                origin=run.origin,
-                asked_at_us=response.sent_at_us,
-                answered_at_us=response.received_at_us,
+    def _end(self, run: Run, first: PullResponse | None, tag: str) -> None:
+        """Move what moves with the last page. It is committed with the end of the run."""
+        health, state = self._writer.health, self._writer.state
+        self._state.place = None
+        check_total(run.walk)
+        for what in run.walk.contradictions:
+            health.note("page_end_unclear", what)
+        if run.unreadable and not run.records_seen + run.records_before:
+            raise UpstreamError(
+                f"none of {run.unreadable:,} rows could be read: {_last(health.of_run, 'rows_skipped')}",
+                code="rows_unreadable",
+                hint="set primary_key to the path of the key in a row, and data_selector to the path of the rows",
             )
-        except ValueError as error:
-            # One bad row must not stop a resource forever, but then a missing record proves nothing.
-            statistics.unreadable += 1
-            statistics.failed(f"skipped an item: {error}", self._clock.now_us())
-            run.complete = False
-            return None
-        run.records_seen += 1
-        if run.find_deletes:
-            run.seen.add(key)
-        if resource.incremental is not None:
-            at = record_version(value, resource.incremental.cursor_path)
-            if at is not None and (run.highest is None or compare_versions(at, run.highest) > 0):
-                run.highest = at
-        return copy
-
-    def _moved(self, run: Run, first: PullResponse, walk: PageWalk, tag: str) -> dict[str, Any]:
-        """What of the state moves with the last page."""
-        state = self._writer.state
-        single = walk.pages == 1  # validators of page one say nothing of page two
-        self._writer.engine_state.validated = tag if single else ""
-        cursor = state.cursor
-        if self._resource.incremental is not None:
-            shifts = walk.pages > 1 and not isinstance(self._resource.paginator, STEADY)
-            moved = shifts and incremental.disturbed(run.highest, run.server_at_us)
-            cursor = incremental.advance(cursor, run.first_highest if moved else run.highest, run.server_at_us)
-        return {
-            "cursor": cursor,
-            "etag": header(first.headers, "etag") if single else None,
-            "last_modified": header(first.headers, "last-modified") if single else None,
-            "first_done": True,
+        single = first is not None and run.walk.pages == 1  # validators of page one say nothing of page two
+        self._state.validated = tag if single else ""
+        moved: dict[str, Any] = {
+            "cursor": self._cursor(run),
+            "etag": header(first.headers, "etag") if single and first is not None else None,
+            "last_modified": header(first.headers, "last-modified") if single and first is not None else None,
         }
+        if run.records_seen + run.records_before:
+            moved["first_done"] = True
+            health.resolve("snapshot_empty")
+            health.resolve("list_never_seen")
+        elif not state.first_done and self._resource.initial == "snapshot":
+            health.note("snapshot_empty", "the first poll that finds records is the snapshot, and makes no events")
+        self._writer.move(**moved)
 
-    # -- deletes -----------------------------------------------------------------------------------------
+    def _cursor(self, run: Run) -> str | None:
+        """The next cursor. A walk that may have passed over rows moves it only over what it cannot have missed."""
+        state, rule = self._writer.state, self._resource.incremental
+        if rule is None:
+            return state.cursor
+        form = self._format(state.cursor, [run.lowest, run.highest], run)
+        highest = run.highest
+        shifts = run.walk.pages > 1 and not isinstance(self._resource.paginator, STEADY)
+        if shifts and incremental.disturbed(run.highest, run.server_at_us, form):
+            highest = run.first_highest
+        if not run.walk.complete and not run.ascending:
+            highest = None
+        if form is None and state.cursor is None and self._is_unclear(run, highest):
+            return None
+        advanced = incremental.advance(state.cursor, highest, run.server_at_us, form)
+        if advanced.clamped:
+            self._writer.health.note("cursor_clamped", f"a row has the cursor {advanced.clamped}, after the present")
+        return advanced.cursor
 
-    async def _find_deletes(self, run: Run) -> None:
-        writer, rule = self._writer, self._resource.deletes
-        missing, live = await self._missing(run)
-        decision = decide(missing, live, rule.max_ratio)
-        writer.statistics.scans += 1
-        if decision.stopped_by_ratio:
-            writer.statistics.stopped_by_ratio += 1
-            writer.statistics.failed(
-                f"a scan missed {len(missing)} of {live} records ({decision.ratio:.0%}, max_ratio is "
-                f"{rule.max_ratio:.0%}): nothing was deleted",
-                self._clock.now_us(),
-            )
-            writer.engine_state.candidates = []
-        candidates = decision.candidates[:MAX_CANDIDATES]
-        if rule.confirm == "get" and self._resource.item_path:
-            copies, failure = await self._fetcher.fetch_all([(key, run.origin) for key in candidates])
-            run.requests += len(candidates)
-            if failure is not None:  # those stay known, and the next scan asks again
-                writer.statistics.failed(failure.message, self._clock.now_us())
-        else:
-            gone = twice_missing(candidates, writer.engine_state.candidates)
-            writer.engine_state.candidates = sorted(set(candidates) - set(gone))
-            copies = [self._tombstone(key, run) for key in gone]
-        for at in range(0, len(copies), MAX_ROWS):
-            run.applied.add(await writer.apply(copies[at : at + MAX_ROWS]))
-        await writer.save(scanned_at_us=self._clock.now_us())
-
-    async def _missing(self, run: Run) -> tuple[list[str], int]:
-        """(live keys that the scan did not show, number of live records). Later records are not missing."""
-        missing: list[str] = []
-        live = 0
-        after: str | None = None
-        while page := await self._records.page(self._writer.source, self._writer.name, after_key=after, limit=MAX_ROWS):
-            live += len(page)
-            after = page[-1].key
-            missing.extend(one.key for one in page if one.key not in run.seen and one.answered_at_us < run.started_us)
-        return missing, live
-
-    def _tombstone(self, key: str, run: Run) -> Copy:
-        return make_copy(
-            key,
-            None,
-            ignore=(),
-            version=None,
-            origin=run.origin,
-            asked_at_us=run.started_us,
-            answered_at_us=self._clock.now_us(),
-            deleted=True,
-        )
+    def _is_unclear(self, run: Run, highest: str | None) -> bool:
+        """Whether the one cursor seen is a number in the future: an instant that is wrong, or a counter?"""
+        if highest is None or run.lowest != run.highest or instants.read(highest) is not None:
+            return False
+        if instants.detect([highest], _FAR_US) is None:
+            return False
+        self._writer.health.note("cursor_unclear", f"the only cursor is {highest}")
+        return True
 
 
-def _tag(request: PageRequest) -> str:
-    text = "\0".join((request.url, *(f"{name}\1{value}" for name, value in request.params)))
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+def _last(notes: dict[str, Any], code: str) -> str:
+    return notes[code].samples[-1] if code in notes and notes[code].samples else "no key"
+
+
+def _tag_of(source: SourceClient, resource: Resource) -> str:
+    """Equal while the configuration asks for the same pages."""
+    asked = [
+        source.api.base_url, resource.path, resource.params, resource.paginator, resource.incremental,
+        resource.data_selector, resource.primary_key, resource.json, resource.method,
+    ]  # fmt: skip
+    return hashlib.blake2b(msgspec.json.encode(asked), digest_size=8).hexdigest()

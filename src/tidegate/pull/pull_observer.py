@@ -15,7 +15,7 @@ from tidegate.core.model import Origin
 from tidegate.pull.fetch import Fetcher
 from tidegate.pull.record_writer import RecordWriter
 from tidegate.pull.sources import PullResponse
-from tidegate.rules.sync.merge import MergeDecision, merge
+from tidegate.rules.sync.merge import MergeDecision, MergeRule, merge
 from tidegate.store import Records
 
 MAX_WAITING = 32
@@ -57,6 +57,8 @@ class PullObserver:
             except (TidegateError, ValueError):
                 continue  # the caller has the answer; a poll reports an item that cannot be read
         known = await self._records.known(self._writer.source, self._writer.name, [copy.key for copy in copies])
-        news = [copy for copy in copies if merge(known.get(copy.key), copy, can_fetch=False) is MergeDecision.STORE]
+        rule = MergeRule(can_fetch=False, version_kind=self._writer.resource.version_kind)
+        wanted = (MergeDecision.STORE, MergeDecision.REPLACE)
+        news = [copy for copy in copies if merge(known.get(copy.key), copy, rule) in wanted]
         if news:
             await self._writer.apply(news)

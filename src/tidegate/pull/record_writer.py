@@ -11,6 +11,7 @@ writes again, so it knows what was written.
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -18,20 +19,27 @@ from typing import Any, Protocol
 import msgspec
 
 from tidegate.core.clock import Clock
+from tidegate.core.findings import Findings
 from tidegate.core.model import Change, NewEvent, RecordState
 from tidegate.core.spec import Resource
+from tidegate.pull.engine_state import MAX_HELD, EngineState, Held, Mark
+from tidegate.pull.resource_health import ResourceHealth
+from tidegate.pull.run import Applied
 from tidegate.pull.statistics import Statistics
 from tidegate.pull.yielding import Yielder
 from tidegate.rules.language.view import event_view
-from tidegate.rules.sync.merge import Copy, MergeDecision, compare, merge, stored, version_instant
+from tidegate.rules.sync.canonical import parse_json
+from tidegate.rules.sync.changes import Copy, compare, only_in_one
+from tidegate.rules.sync.merge import MergeDecision, MergeRule, merge, stored
+from tidegate.rules.sync.versions import order, version_instant
 from tidegate.store import RecordCommit, ResourceState, Store
 
-MAX_ROWS = 500  # of one transaction
-MAX_ROW_BYTES = 2 << 20
-MAX_DIRTY = 1000  # records that wait to be fetched; beyond, webhooks and polls wait too
+COMMIT_EVERY_SECONDS = 30.0  # a long run without changes still stores its place this often
+MAX_RECENT = 5000  # records whose earlier states are remembered, to know a replica that is behind
+RECENT_STATES = 4
+STALE_RUNS = 3  # a copy equal to an earlier state must be shown by so many runs to be believed
 
 View = Callable[[], dict[str, Any]]
-Mark = tuple[int, str]  # since when, origin
 
 
 class Router(Protocol):
@@ -42,52 +50,28 @@ class Router(Protocol):
     async def decide_slow(self, source: str, type_: str, view: View, resource: str, /) -> int: ...
 
 
-class EngineState(msgspec.Struct, omit_defaults=True):
-    """What the engine stores besides the named columns, as JSON."""
-
-    begun: bool = False  # the committed offset was set
-    dirty: dict[str, Mark] = {}  # by key: to be fetched (key -> since when, origin)
-    candidates: list[str] = []  # missing in the last scan (confirm = "second_scan")
-    validated: str = ""  # the request that etag and last_modified belong to
-
-
-class Applied(msgspec.Struct):
-    """Counts of the decisions for a slice of copies."""
-
-    created: int = 0
-    updated: int = 0
-    deleted: int = 0
-    same: int = 0
-    older: int = 0
-    to_fetch: int = 0
-
-    @property
-    def changes(self) -> int:
-        return self.created + self.updated + self.deleted
-
-    def add(self, other: Applied) -> None:
-        for name in self.__struct_fields__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-
-
 class RecordWriter:
     """One resource's records. Calls of `apply` run one at a time."""
 
     def __init__(
-        self, store: Store, router: Router, clock: Clock, source: str, name: str, resource: Resource, fence: int
-    ) -> None:
-        self.source = source
-        self.name = name
-        self.resource = resource
-        self.state = ResourceState(source, name)
+        self, store: Store, router: Router, clock: Clock, resource: tuple[str, str, Resource], fence: int,
+        findings: Findings,
+    ) -> None:  # fmt: skip
+        """`resource`: source, name, configuration."""
+        self.source, self.name, self.resource = resource
+        self.clock = clock
+        self.state = ResourceState(self.source, self.name)
         self.statistics = Statistics()
         self.engine_state = EngineState()
+        self.health = ResourceHealth(findings, clock, self.source, self.name)
+        self.webhooks = 0  # slices of webhooks that were merged: a list requested before one may be older than it
         self._store = store
         self._router = router
-        self._clock = clock
         self._fence = fence
-        self._can_fetch = bool(resource.item_path)
-        self.webhooks = 0  # slices of webhooks that were merged: a list requested before one may be older than it
+        self._rule = MergeRule(bool(self.resource.item_path), self.resource.version_kind, tuple(self.resource.ignore))
+        self._pending: dict[str, Any] = {}  # columns of the state that moved since the last commit
+        self._committed_at = clock.monotonic()
+        self._recent: OrderedDict[str, list[bytes]] = OrderedDict()
         self._lock = asyncio.Lock()
         self._stale = False  # a commit failed: memory may differ from the store, so read it again
         self._writing: asyncio.Future[Any] | None = None
@@ -97,7 +81,9 @@ class RecordWriter:
         self.state = await self._store.records.state(self.source, self.name)
         self.statistics = msgspec.json.decode(self.state.statistics, type=Statistics)
         self.engine_state = msgspec.json.decode(self.state.engine_state, type=EngineState)
-        self.statistics.since_us = self.statistics.since_us or self._clock.now_us()
+        self.statistics.since_us = self.statistics.since_us or self.clock.now_us()
+        self.health.use(self.statistics.notes)
+        self._pending = {}
         self._stale = False
 
     async def apply(
@@ -106,31 +92,50 @@ class RecordWriter:
         *,
         silent: bool = False,
         fetched: Sequence[tuple[str, Mark]] = (),
+        run_us: int = 0,
         **moved: Any,
     ) -> Applied:
         """Merge at most MAX_ROWS copies and commit them with the columns of the state in `moved`.
 
         `silent`: make records and no events (the first snapshot). `fetched`: entries of `engine_state.dirty` that need
-        no fetch any more, unless they became dirty again since. Raises the store's errors; then the outcome is unknown,
-        and the next call reads the state again.
+        no fetch any more, unless they became dirty again since. `run_us`: the start of the run that read the copies.
+        When nothing but the state moved in a run, it is committed by the next commit or `save`. Raises the store's
+        errors; then the outcome is unknown, and the next call reads the state again.
         """
         async with self._lock:
-            if self._stale:
-                await self.close()
-                await self.load()
+            await self._refresh()
             self._stale = True
-            applied, records, changes = await self._merge(copies, silent)
+            applied, records, changes = await self._merge(copies, silent, run_us)
             for key, mark in fetched:
-                if (
-                    self.engine_state.dirty.get(key) == mark
-                ):  # by no order of instants: those of other nodes have another clock
+                if self.engine_state.dirty.get(key) == mark:  # not by order: instants of other nodes have other clocks
                     del self.engine_state.dirty[key]
-            await self._commit(records, changes, moved)
+            self.move(**moved)
+            due = self.clock.monotonic() - self._committed_at >= COMMIT_EVERY_SECONDS
+            if run_us and not records and not applied.to_fetch and not due:
+                self._stale = False
+            else:
+                await self._commit(records, changes)
             return applied
+
+    def move(self, **moved: Any) -> None:
+        """Columns of the state that the next commit writes."""
+        self._pending.update(moved)
+        self.state = msgspec.structs.replace(self.state, **moved)
 
     async def save(self, **moved: Any) -> None:
         """Commit the state alone."""
-        await self.apply((), **moved)
+        async with self._lock:
+            if self._stale:
+                moved = {**self._pending, **moved}
+                await self._refresh()
+            self._stale = True
+            self.move(**moved)
+            await self._commit([], [])
+
+    async def _refresh(self) -> None:
+        if self._stale:
+            await self.close()
+            await self.load()
 
     def note_offset(self, offset: int) -> None:
         """The log has nothing for this resource up to `offset`. Written with the next commit."""
@@ -146,36 +151,116 @@ class RecordWriter:
 
     # -- merging -----------------------------------------------------------------------------------------
 
-    async def _merge(self, copies: Sequence[Copy], silent: bool) -> tuple[Applied, list[RecordState], list[NewEvent]]:
+    async def _merge(
+        self, copies: Sequence[Copy], silent: bool, run_us: int
+    ) -> tuple[Applied, list[RecordState], list[NewEvent]]:
         known = await self._store.records.known(self.source, self.name, list({copy.key for copy in copies}))
         applied = Applied()
         moved: dict[str, RecordState] = {}
         events: list[NewEvent] = []
         yielder = Yielder()
-        now_us = self._clock.now_us()
         for copy in copies:
             await yielder.pause()
             before = moved.get(copy.key) or known.get(copy.key)
-            decision = merge(before, copy, can_fetch=self._can_fetch)
-            if decision is MergeDecision.SAME:
-                applied.same += 1
-            elif decision is MergeDecision.OLDER:
-                applied.older += 1
-                self.statistics.older += 1
-            elif decision is MergeDecision.FETCH:
-                applied.to_fetch += 1
-                self.engine_state.dirty[copy.key] = (copy.answered_at_us, copy.origin.value)
-            else:
-                after = stored(before, copy, now_us, self.source, self.name)
+            decision = merge(before, copy, self._rule, confirmed=self._confirmed(copy, run_us))
+            if decision in _STORED:
+                after = self._stored(before, copy, decision)
                 moved[copy.key] = after
-                change = compare(before, copy, self.resource.ignore) if decision is MergeDecision.STORE else None
-                if change is None:
-                    applied.same += 1
-                elif not silent:
-                    events.append(await self._event(change, before, after, now_us))
-                    self.statistics.changed(change.kind, copy.origin, copy.version, now_us)
-                    setattr(applied, change.kind, getattr(applied, change.kind) + 1)
+                event = await self._change(before, after, copy, decision, silent, applied)
+                if event is not None:
+                    events.append(event)
+            else:
+                self._count(decision, before, copy, run_us, applied)
         return applied, list(moved.values()), events
+
+    def _count(
+        self, decision: MergeDecision, before: RecordState | None, copy: Copy, run_us: int, applied: Applied
+    ) -> None:
+        """A copy that is not stored."""
+        if decision is MergeDecision.SAME:
+            applied.same += 1
+            self.engine_state.held.pop(copy.key, None)
+        elif decision is MergeDecision.OLDER:
+            applied.older += 1
+            self.statistics.older += 1
+        elif decision is MergeDecision.FETCH:
+            applied.to_fetch += 1
+            self._hold(before, copy, run_us)
+            self.engine_state.dirty[copy.key] = (copy.answered_at_us, copy.origin.value)
+        else:
+            applied.held += 1
+            self._hold(before, copy, run_us)
+
+    def _hold(self, before: RecordState | None, copy: Copy, run_us: int) -> None:
+        """Remember a copy that conflicts with the record, until the source confirms it."""
+        if before is None or copy.pushed:
+            return
+        fingerprint = _fingerprint(copy)
+        held = self.engine_state.held.get(copy.key)
+        if held is None or held.fingerprint != fingerprint:
+            if held is None and len(self.engine_state.held) >= MAX_HELD:
+                self.health.note("copies_not_held", f"{copy.key!r}")
+                return
+            self.engine_state.held[copy.key] = Held(fingerprint, run_us)
+        elif run_us and held.run_us != run_us:
+            self.engine_state.held[copy.key] = Held(fingerprint, run_us, held.runs + 1)
+        if before.deleted:
+            self.health.note("seen_after_delete", f"{copy.key!r} is still listed after its delete")
+        elif _is_lower(before, copy, self._rule):
+            self.health.note("version_went_back", f"{copy.key!r} has {copy.version} after {before.version}")
+
+    def _confirmed(self, copy: Copy, run_us: int) -> bool:
+        """Whether this very copy was held before, and the source shows it again: by itself, or in a later run."""
+        held = self.engine_state.held.get(copy.key)
+        if held is None or copy.pushed or held.fingerprint != _fingerprint(copy):
+            return False
+        if copy.hash in self._recent.get(copy.key, ()) and held.runs < STALE_RUNS:
+            return False  # the record had this state before: more likely a replica that is behind
+        return copy.fetched or (run_us > 0 and held.run_us != run_us)
+
+    def _stored(self, before: RecordState | None, copy: Copy, decision: MergeDecision) -> RecordState:
+        self.engine_state.held.pop(copy.key, None)
+        after = stored(before, copy, self.clock.now_us(), self.source, self.name, decision)
+        if before is None:
+            return after
+        if before.hash != after.hash:
+            states = self._recent.pop(copy.key, [])
+            self._recent[copy.key] = [*states, before.hash][-RECENT_STATES:]
+            if len(self._recent) > MAX_RECENT:
+                self._recent.popitem(last=False)
+        if decision is MergeDecision.REPLACE and not before.deleted and before.version != copy.version:
+            self._report_opaque(before, copy)
+        if decision is MergeDecision.RENEW and not copy.deleted and before.hash != copy.hash:
+            names = ", ".join(only_in_one(parse_json(before.body), copy.value)[:5])
+            self.health.note("shapes_differ", f"{copy.key!r}: {names or 'values are written differently'}")
+        return after
+
+    def _report_opaque(self, before: RecordState, copy: Copy) -> None:
+        if _is_lower(before, copy, self._rule):
+            self.health.note("version_not_ordered", f"{copy.key!r}: {copy.version} came after {before.version}")
+        elif self.resource.version_kind == "auto":
+            self.health.note("version_opaque", f"{before.version} and {copy.version} have no order")
+
+    async def _change(
+        self,
+        before: RecordState | None,
+        after: RecordState,
+        copy: Copy,
+        decision: MergeDecision,
+        silent: bool,
+        applied: Applied,
+    ) -> NewEvent | None:
+        """The event of a stored copy; None when there is nothing to see, or in a snapshot."""
+        change = None if decision is MergeDecision.RENEW else compare(before, copy, self.resource.ignore)
+        if change is None:
+            applied.same += 1
+            return None
+        if silent:
+            return None
+        now_us = self.clock.now_us()
+        self.statistics.changed(change.kind, copy.origin, copy.version, now_us)
+        setattr(applied, change.kind, getattr(applied, change.kind) + 1)
+        return await self._event(change, before, after, now_us)
 
     async def _event(self, change: Change, before: RecordState | None, after: RecordState, now_us: int) -> NewEvent:
         content = {
@@ -208,10 +293,9 @@ class RecordWriter:
         event.audience = audience
         return event
 
-    async def _commit(self, records: list[RecordState], changes: list[NewEvent], moved: dict[str, Any]) -> None:
+    async def _commit(self, records: list[RecordState], changes: list[NewEvent]) -> None:
         state = msgspec.structs.replace(
             self.state,
-            **moved,
             statistics=msgspec.json.encode(self.statistics),
             engine_state=msgspec.json.encode(self.engine_state),
         )
@@ -219,4 +303,19 @@ class RecordWriter:
         self._writing = asyncio.ensure_future(self._store.records.commit(commit))
         await asyncio.shield(self._writing)
         self._stale = False
-        self.state = state
+        self._pending = {}
+        self._committed_at = self.clock.monotonic()
+        self.state = msgspec.structs.replace(self.state, statistics=state.statistics, engine_state=state.engine_state)
+
+
+_STORED = (MergeDecision.STORE, MergeDecision.REPLACE, MergeDecision.RENEW)
+
+
+def _fingerprint(copy: Copy) -> str:
+    return f"{copy.version}/{copy.hash.hex()[:16]}"
+
+
+def _is_lower(before: RecordState, copy: Copy, rule: MergeRule) -> bool:
+    if before.version is None or copy.version is None:
+        return False
+    return (order(copy.version, before.version, rule.version_kind) or 0) < 0

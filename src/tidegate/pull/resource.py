@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from tidegate.core.clock import Clock, rfc3339
 from tidegate.core.errors import Conflict, TidegateError
 from tidegate.core.figures import ResourceFigures
+from tidegate.core.findings import Findings
 from tidegate.core.ids import new_id
 from tidegate.core.model import Event, Origin
 from tidegate.core.spec import Resource
@@ -25,58 +26,36 @@ from tidegate.pull.fetch import AT_ONCE, Fetcher
 from tidegate.pull.poller import Poller
 from tidegate.pull.pull_observer import PullObserver
 from tidegate.pull.record_writer import RecordWriter, Router
+from tidegate.pull.run import PollReport, Run, findings_of
+from tidegate.pull.schedule import Schedule
 from tidegate.pull.sources import PullResponse, SourceClient
 from tidegate.pull.statistics import Statistics
 from tidegate.pull.webhooks import WebhookReader
 from tidegate.store import ResourceState, Store
 
 log = logging.getLogger("tidegate.pull")
-RETRY_FIRST_SECONDS = 5.0  # after a failure: 5, 10, 20 ... and never later than the schedule
 RESTART_SECONDS = 5.0  # after an error that stopped a resource
-START_SPREAD_SECONDS = 2.0  # polls that are due at a start are spread over this long
 
 
-class PollReport(msgspec.Struct, frozen=True):
-    """One finished run. `error` is "" when it succeeded; what the other fields count is committed in both cases."""
+class Ports(NamedTuple):
+    """What an engine uses of the gateway."""
 
-    id: str
-    source: str
-    resource: str
-    origin: str
-    requests: int
-    pages: int
-    records_seen: int
-    created: int
-    updated: int
-    deleted: int
-    not_modified: bool
-    duration_us: int
-    error: str = ""
-    error_code: str = ""
+    store: Store
+    router: Router
+    clock: Clock
+    findings: Findings
+    published_offset: Callable[[], int]
 
 
 class ResourceEngine:
     """One resource. `stop` waits until its tasks have ended and its last commit is done."""
 
-    def __init__(
-        self,
-        store: Store,
-        router: Router,
-        clock: Clock,
-        source: SourceClient,
-        name: str,
-        resource: Resource,
-        published_offset: Callable[[], int],
-    ) -> None:
+    def __init__(self, ports: Ports, source: SourceClient, name: str, resource: Resource) -> None:
         self.source = source
         self.name = name
         self.resource = resource
-        self.next_poll_at_us: int | None = None
-        self._store = store
-        self._router = router
-        self._clock = clock
-        self._published_offset = published_offset
-        self._begin_at = published_offset()  # a resource that is new reads webhooks from here on
+        self._store, self._router, self._clock, self._findings, self._published_offset = ports
+        self._begin_at = self._published_offset()  # a resource that is new reads webhooks from here on
         self._label = f"resource {source.name}/{name}"
         self._ready = asyncio.Event()
         self._wake = asyncio.Event()
@@ -84,25 +63,21 @@ class ResourceEngine:
         self._polling = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._run_by: asyncio.Task[Any] | None = None  # whose run is under way
-        self._failures = 0
-        self._due_us: dict[Origin, int] = {}
-        self._every = {
-            origin: seconds(text)
-            for origin, text in ((Origin.POLL, resource.poll), (Origin.RECONCILE, resource.reconcile))
-            if text is not None
-        }
+        every = ((Origin.POLL, resource.poll), (Origin.RECONCILE, resource.reconcile))
+        self.schedule = Schedule(self._clock, {origin: seconds(text) for origin, text in every if text is not None})
         self.writer = self._writer(0)
         self._build()
 
     def _writer(self, fence: int) -> RecordWriter:
-        return RecordWriter(self._store, self._router, self._clock, self.source.name, self.name, self.resource, fence)
+        resource = (self.source.name, self.name, self.resource)
+        return RecordWriter(self._store, self._router, self._clock, resource, fence, self._findings)
 
     def _build(self) -> None:
         self._fetcher = Fetcher(self.source, self.name, self.resource, self.writer, self._clock)
         self._observer = PullObserver(self.writer, self._store.records, self._fetcher, self._clock)
         self._webhooks = WebhookReader(self._store.log, self.writer, self.resource, self._to_fetch.set)
         self._poller = Poller(
-            self.source, self.resource, self.writer, self._store.records, self._fetcher, self._clock, self.catch_up
+            self.source, self.resource, self.writer, self._store.records, self._fetcher, self.catch_up
         )
 
     # -- life --------------------------------------------------------------------------------------------
@@ -147,7 +122,8 @@ class ResourceEngine:
         if not self.writer.engine_state.begun:
             self.writer.engine_state.begun = True
             await self.writer.save(committed_offset=max(self.writer.state.committed_offset, self._begin_at))
-        self._schedule_first()
+        state = self.writer.state
+        self.schedule.begin({Origin.POLL: state.polled_at_us, Origin.RECONCILE: state.reconciled_at_us})
         self._wake.set()
         self._ready.set()
         if self.writer.engine_state.dirty:
@@ -227,32 +203,9 @@ class ResourceEngine:
 
     # -- polls -------------------------------------------------------------------------------------------
 
-    def _schedule_first(self) -> None:
-        state, now_us = self.writer.state, self._clock.now_us()
-        last = {Origin.POLL: state.polled_at_us, Origin.RECONCILE: state.reconciled_at_us}
-        for origin, every in self._every.items():
-            spread = self._clock.random() * min(START_SPREAD_SECONDS, every * 0.1)
-            before = last[origin]
-            due_us = now_us if before is None else max(now_us, before + int(every * 1_000_000))
-            self._due_us[origin] = due_us + int(spread * 1_000_000)
-        self.next_poll_at_us = min(self._due_us.values(), default=None)
-
-    def _schedule_next(self, origin: Origin, error: TidegateError | None) -> None:
-        """The next of its kind: an interval of 0.9 to 1.1, or sooner after a failure (not before the source allows)."""
-        every = self._every.get(origin)
-        if every is None:
-            return
-        wait = every * (0.9 + 0.2 * self._clock.random())
-        if error is not None:
-            wait = min(wait, RETRY_FIRST_SECONDS * 2 ** min(self._failures - 1, 20))
-            wait = max(wait, error.retry_after_seconds or 0.0)
-        self._due_us[origin] = self._clock.now_us() + int(wait * 1_000_000)
-        self.next_poll_at_us = min(self._due_us.values())
-
     async def _keep_schedule(self) -> None:
-        while self._due_us:
-            origin = min(self._due_us, key=lambda one: self._due_us[one])
-            wait = (self._due_us[origin] - self._clock.now_us()) / 1_000_000
+        while (following := self.schedule.next()) is not None:
+            origin, wait = following
             if wait > 0:
                 await asyncio.sleep(min(wait, 3600.0))
                 continue  # a run that a person started may have moved it
@@ -279,7 +232,7 @@ class ResourceEngine:
 
     async def _poll_in_turn(self, origin: Origin | None) -> PollReport:
         if origin is None:
-            reconcile = Origin.POLL not in self._every and self.resource.webhook is not None
+            reconcile = Origin.POLL not in self.schedule.every and self.resource.webhook is not None
             origin = Origin.RECONCILE if reconcile else Origin.POLL
         async with self._polling:
             await self._ready.wait()
@@ -291,6 +244,7 @@ class ResourceEngine:
 
     async def _poll(self, origin: Origin) -> PollReport:
         began = self._clock.monotonic()
+        self.writer.health.begin_run()
         run = self._poller.plan(origin)
         error: TidegateError | None = None
         try:
@@ -298,18 +252,21 @@ class ResourceEngine:
         except TidegateError as failed:
             error = failed
         try:
-            await self._finish(run.origin, run.applied.changes + run.applied.to_fetch, error)
+            await self._finish(run, error)
         except TidegateError as failed:
             error = error or failed
         if self.writer.engine_state.dirty:
             self._to_fetch.set()
-        self._failures = self._failures + 1 if error is not None else 0
-        self._schedule_next(origin, error)
+        self.schedule.ran(run.origin, error, progress=run.pages > (1 if run.resumed else 0))
+        return self._report(run, error, self._clock.monotonic() - began)
+
+    def _report(self, run: Run, error: TidegateError | None, seconds_taken: float) -> PollReport:
+        held = self.source.rate_limit.held_seconds(self._clock.monotonic())
         return PollReport(
             id=new_id("pol", self._clock.now_us()),
             source=self.source.name,
             resource=self.name,
-            origin=origin.value,
+            origin=run.origin.value,
             requests=run.requests,
             pages=run.pages,
             records_seen=run.records_seen,
@@ -317,43 +274,56 @@ class ResourceEngine:
             updated=run.applied.updated,
             deleted=run.applied.deleted,
             not_modified=run.not_modified,
-            duration_us=int((self._clock.monotonic() - began) * 1_000_000),
+            duration_us=int(seconds_taken * 1_000_000),
             error=error.message if error is not None else "",
             error_code=error.code if error is not None else "",
+            error_hint=error.hint if error is not None else "",
+            unreadable=run.unreadable,
+            retries=run.retries,
+            ended_by=run.walk.ended_by.value if run.walk.ended_by is not None and error is None else "",
+            resumed=run.resumed,
+            snapshot=run.silent,
+            waited_seconds=round(run.waited_seconds, 3),
+            held_seconds=round(held, 3),
+            held_reason=self.source.rate_limit.reason if held else "",
+            findings=findings_of(self.writer.health.of_run, f"{self.source.name}/{self.name}"),
         )
 
-    async def _finish(self, origin: Origin, found: int, error: TidegateError | None) -> None:
-        """Count the run and note when it was. A failed one does not count as done: its time stays.
-
-        `found`: changes, and copies that need a fetch-back, which will make the change.
-        """
+    async def _finish(self, run: Run, error: TidegateError | None) -> None:
+        """Count the run and note when it was. A failed one does not count as done: its time stays."""
         now_us = self._clock.now_us()
         statistics = self.writer.statistics
         statistics.polls += 1
+        statistics.resumed += run.resumed
         statistics.last_poll_at_us = now_us
         if error is not None:
-            statistics.failed(error.message, now_us)
-            statistics.failed_polls += 1
-            if statistics.failing_since_us is None:
-                statistics.failing_since_us = now_us
-                log.warning("%s: polls fail, and are tried again: %s", self._label, error.message)
-            await self.writer.save()
+            await self._finish_failed(error, now_us)
             return
         if statistics.failing_since_us is not None:
             gone = (now_us - statistics.failing_since_us) / 1_000_000
             statistics.failing_since_us = None
             log.info("%s: polls work again, after %.0f s", self._label, gone)
-        if not found:
+        # A copy that needs a fetch-back counts as found: the fetch-back will make the change.
+        if not run.applied.changes + run.applied.to_fetch:
             statistics.empty_polls += 1
-        at = "reconciled_at_us" if origin is Origin.RECONCILE else "polled_at_us"
+        at = "reconciled_at_us" if run.origin is Origin.RECONCILE else "polled_at_us"
         await self.writer.save(**{at: now_us})
+
+    async def _finish_failed(self, error: TidegateError, now_us: int) -> None:
+        statistics = self.writer.statistics
+        statistics.failed(error.message, now_us, "" if error.hint == type(error).hint else error.hint)
+        statistics.failed_polls += 1
+        if statistics.failing_since_us is None:
+            statistics.failing_since_us = now_us
+            log.warning("%s: polls fail, and are tried again: %s", self._label, error.message)
+        await self.writer.save()
 
     # -- for the API -------------------------------------------------------------------------------------
 
     def figures(self) -> ResourceFigures:
         """The resource's part of `GET /stats`."""
         figures = figures_of(self.resource, self.writer.state, self.writer.statistics)
-        figures.next_poll_at = rfc3339(self.next_poll_at_us)
+        figures.next_poll_at = rfc3339(self.schedule.next_at_us)
         figures.waiting_for_fetch = len(self.writer.engine_state.dirty)
         return figures
 

@@ -7,10 +7,12 @@ goes through `SourceClient.request`, so the rate limit counts all of them. Crash
 
 from __future__ import annotations
 
-import asyncio
+import re
 from collections.abc import Iterable
 from typing import Protocol
-from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, quote_plus, unquote_plus, urlsplit, urlunsplit
+
+import msgspec
 
 from tidegate.auth import Added, kind_of
 from tidegate.config.spec import ApiInput
@@ -18,11 +20,15 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import BadRequest, NotFound, UpstreamError
 from tidegate.core.spec import Resource
 from tidegate.core.units import per_second, seconds
-from tidegate.rules.sync.paginators import origin_of
+from tidegate.rules.sync.items import key_parts
+from tidegate.rules.sync.links import origin_of
+from tidegate.rules.sync.paginators import PageRequest
 from tidegate.rules.sync.upstream_rate_limit import UpstreamRateLimit
 
 MAX_ANSWER_BYTES = 16 << 20
 POLL_PATIENCE_SECONDS = 60.0  # the longest that a poll waits for the rate limit at once
+
+MAX_NOTES = 20
 
 Params = Iterable[tuple[str, str]]
 
@@ -40,6 +46,16 @@ class PullResponse(Protocol):
     def sent_at_us(self) -> int: ...
     @property
     def received_at_us(self) -> int: ...
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """A `PullResponse` with another body or other headers."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+    sent_at_us: int
+    received_at_us: int
 
 
 class PullClient(Protocol):
@@ -81,29 +97,44 @@ class SourceClient:
         self._origins = frozenset({self.origin})
         added = kind_of(api.auth).add(api.auth) if api.auth is not None else Added()
         self._auth_headers, self._auth_params = dict(added.headers), dict(added.params)
+        self._notes: list[tuple[str, str]] = []
+        pattern = _query_pattern(self._auth_params)
+        self._in_query = re.compile(pattern) if pattern else None
+        self._in_query_bytes = re.compile(pattern.encode()) if pattern else None
 
-    # -- building requests -------------------------------------------------------------------------------------
+    # -- building requests -------------------------------------------------------------------------------
 
-    def list_url(self, resource: Resource) -> tuple[str, list[tuple[str, str]]]:
-        """(URL, parameters) of a resource's list, without credentials. `params` replaces what `path` sets."""
+    def list_request(self, resource: Resource) -> PageRequest:
+        """The request for the list of a resource, without credentials and without a page."""
         url, params = self._join(resource.path)
-        kept = [(name, value) for name, value in params if name not in resource.params]
-        return url, [*kept, *resource.params.items()]
+        return PageRequest(url, with_params(params, resource), resource.json)
 
     def fixed_params(self, resource: Resource) -> frozenset[str]:
         """Names of parameters that only the configuration sets: in URLs and paths, in `params`, for credentials."""
         in_urls = [*self._join(resource.path)[1], *self._join(resource.item_path or "")[1]]
         return frozenset((*(name for name, _ in in_urls), *resource.params, *self._auth_params))
 
-    def item_url(self, name: str, resource: Resource, key: str) -> tuple[str, list[tuple[str, str]]]:
-        """(URL, parameters) of one item. NotFound when the resource has no `item_path`, BadRequest for a bad key."""
+    def item_request(self, name: str, resource: Resource, key: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+        """(URL, parameters) of one item, without credentials.
+
+        NotFound when the resource has no `item_path`, BadRequest for a key that a path cannot carry.
+        """
         if not resource.item_path:
             raise NotFound(
                 f"{self.name}/{name} has no item_path, so no single item can be asked for",
                 hint=f'set item_path = "{resource.path}/{{id}}" on the resource, or pull the list',
                 code="no_item_path",
             )
-        return self._join(resource.item_path.replace("{id}", segment(key)))
+        path = resource.item_path.replace("{id}", segment(key))
+        if isinstance(resource.primary_key, list):
+            for place, part in zip(resource.primary_key, key_parts(key), strict=False):
+                path = path.replace(f"{{{place}}}", segment(part))
+        url, params = self._join(path)
+        return url, with_params(params, resource)
+
+    def origins_of(self, resource: Resource) -> frozenset[str]:
+        """The origins that next links of a resource may name."""
+        return self._origins | {origin_of(one) for one in resource.origins}
 
     def _join(self, path: str) -> tuple[str, list[tuple[str, str]]]:
         base = urlsplit(self.api.base_url)
@@ -114,10 +145,42 @@ class SourceClient:
         return url, parse_qsl(both, keep_blank_values=True)
 
     def without_credentials(self, params: Params) -> list[tuple[str, str]]:
-        """Parameters of a caller or of a next link without those that carry the credentials of the source."""
+        """Parameters of a caller without those that carry the credentials of the source."""
         return [(name, value) for name, value in params if name not in self._auth_params]
 
+    def _url_without_credentials(self, url: str) -> str:
+        """A next link without credentials, everything else of its query byte for byte."""
+        if not self._auth_params or "?" not in url:
+            return url
+        base, _, query = url.partition("?")
+        kept = [pair for pair in query.split("&") if unquote_plus(pair.partition("=")[0]) not in self._auth_params]
+        return f"{base}?{'&'.join(kept)}" if kept else base
+
     # -- requests ----------------------------------------------------------------------------------------
+
+    async def request_page(
+        self,
+        request: PageRequest,
+        resource: Resource,
+        *,
+        headers: dict[str, str],
+        patience_seconds: float,
+        item: bool = False,
+    ) -> PullResponse:
+        """Ask for a page of a list, or for one item (always by GET), as the resource says."""
+        headers = {**resource.headers, **headers}
+        sent: tuple[str, bytes | None] = ("GET", None)
+        if not item and (resource.method != "GET" or request.body is not None):
+            headers = {"Content-Type": "application/json", **headers}
+            sent = (resource.method, b"" if request.body is None else msgspec.json.encode(request.body))
+        return await self.request(
+            request.url,
+            request.params,
+            headers=headers,
+            patience_seconds=patience_seconds,
+            origins=self.origins_of(resource),
+            sent=sent,
+        )
 
     async def request(
         self,
@@ -126,20 +189,26 @@ class SourceClient:
         *,
         headers: dict[str, str] | None = None,
         patience_seconds: float | None = None,
+        origins: frozenset[str] | None = None,
+        sent: tuple[str, bytes | None] = ("GET", None),
     ) -> PullResponse:
-        """GET within the rate limit. Waits for it at most `patience_seconds` (default: the timeout of the source).
+        """A request within the rate limit. Waits for it at most `patience_seconds` (default: the source's timeout).
 
-        UpstreamError with code upstream_rate_limited when the wait would be longer; then nothing was sent.
+        `sent` is the method and the body. The answer has no credentials of the source in it, even where the source
+        writes them into its links. UpstreamError with code upstream_rate_limited when the wait would be longer; then
+        nothing was sent.
         """
-        if origin_of(url) != self.origin:
+        allowed = origins or self._origins
+        if origin_of(url) not in allowed:
             raise UpstreamError(
                 f"{origin_of(url)} is not {self.origin}: no credential leaves its origin", code="page_foreign"
             )
         await self._wait_for_rate_limit(self.timeout_seconds if patience_seconds is None else patience_seconds)
         self.requests += 1
+        method, body = sent
         response = await self._client.request(
-            "GET",
-            url,
+            method,
+            self._url_without_credentials(url),
             headers={
                 "Accept": "application/json, */*;q=0.5",
                 **self.api.headers,
@@ -147,12 +216,29 @@ class SourceClient:
                 **self._auth_headers,
             },
             params=[*self.without_credentials(params), *self._auth_params.items()],
+            body=body,
             timeout_seconds=self.timeout_seconds,
             max_bytes=MAX_ANSWER_BYTES,
-            origins=self._origins,
+            origins=allowed,
         )
-        self.rate_limit.observe(response.status, response.headers, self._clock.monotonic(), self._clock.now_us())
-        return response
+        now, now_us = self._clock.monotonic(), self._clock.now_us()
+        self._notes += self.rate_limit.observe(response.status, response.headers, now, now_us)[:MAX_NOTES]
+        return self._masked(response)
+
+    def take_notes(self) -> list[tuple[str, str]]:
+        """(code of a finding, sample) since the last call: what the rate limit cut or could not read."""
+        notes, self._notes = self._notes, []
+        return notes
+
+    def _masked(self, response: PullResponse) -> PullResponse:
+        """The answer without the credentials that travel in the query, where the source repeats them in a link."""
+        if self._in_query is None:
+            return response
+        body = response.body
+        if self._in_query_bytes is not None and self._in_query_bytes.search(body):
+            body = self._in_query_bytes.sub(rb"\1", body)
+        headers = [(name, self._in_query.sub(r"\1", value)) for name, value in response.headers]
+        return Answered(response.status, headers, body, response.sent_at_us, response.received_at_us)
 
     async def _wait_for_rate_limit(self, patience_seconds: float) -> None:
         while True:
@@ -167,7 +253,7 @@ class SourceClient:
             wait = self.rate_limit.reserve(self._clock.monotonic())
             refused = self.rate_limit.refused_until
             if wait > 0:
-                await asyncio.sleep(wait)
+                await self._clock.sleep(wait)
             if self.rate_limit.refused_until <= refused:
                 return
             patience_seconds -= wait  # the source answered with a rate limit meanwhile
@@ -181,3 +267,33 @@ def segment(key: str) -> str:
         return quote(key, safe="")
     except UnicodeEncodeError:
         raise BadRequest(f"{key!r} is not valid text", hint="send the key as UTF-8, percent-encoded") from None
+
+
+def with_params(params: list[tuple[str, str]], resource: Resource) -> tuple[tuple[str, str], ...]:
+    """`params` of a URL with those of the resource, which replace parameters of the same name."""
+    kept = [(name, value) for name, value in params if name not in resource.params]
+    for name, value in resource.params.items():
+        kept += [(name, _param_text(one)) for one in (value if isinstance(value, list) else [value])]
+    return tuple(kept)
+
+
+def _param_text(value: str | int | float | bool) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _query_pattern(params: dict[str, str]) -> str:
+    """Finds `name=value` of a credential inside a URL, with the separator before it, in the usual encodings.
+
+    Group 1 is what stays: the `?` when more parameters follow, else nothing.
+    """
+    spelled: list[str] = []
+    for name, value in params.items():
+        if value:
+            names = {re.escape(one) for one in (name, quote(name, safe=""))}
+            values = {re.escape(one) for one in (value, quote(value, safe=""), quote_plus(value))}
+            spelled.append(f"(?:{'|'.join(sorted(names))})=(?:{'|'.join(sorted(values))})")
+    if not spelled:
+        return ""
+    separator = r"&amp;|\\u0026|[?&]"
+    pairs = "|".join(spelled)
+    return rf"(?:(\?)(?:{pairs})(?:&amp;|\\u0026|&)|(?:{separator})(?:{pairs})(?![A-Za-z0-9_.%~-]))"

@@ -12,7 +12,8 @@ import msgspec
 from tidegate.core.clock import rfc3339
 from tidegate.core.figures import DelayFigures, ResourceFigures
 from tidegate.core.model import Origin
-from tidegate.rules.sync.merge import version_instant
+from tidegate.pull.resource_health import Note
+from tidegate.rules.sync.versions import version_instant
 
 SAMPLES = 256  # the last so many of each origin: p99 of them is the third worst
 
@@ -37,13 +38,18 @@ class Statistics(msgspec.Struct, omit_defaults=True):
     older: int = 0  # copies ignored because they were older, or not provably newer
     unreadable: int = 0  # items or webhooks without a key
     fetch_backs: int = 0
+    retries: int = 0  # of pages, within a run
+    resumed: int = 0  # runs that went on at the page where an earlier one stopped
     scans: int = 0
     stopped_by_ratio: int = 0  # scans that missed more records than max_ratio allows: nothing was deleted
     last_error: str = ""
+    last_remedy: str = ""  # what to do about it
     last_error_at_us: int | None = None
     failing_since_us: int | None = None  # the first failed poll since one that succeeded
     last_poll_at_us: int | None = None
     last_change_at_us: int | None = None
+    empty_forms: dict[str, int] = {}  # of empty lists: [], null, absent, 204, empty body
+    notes: dict[str, Note] = {}  # what was ignored, skipped, clamped or contradicted, by code
     staleness: dict[str, list[float]] = {}  # origin -> seconds late, oldest first
 
     def changed(self, kind: str, origin: Origin, version: str | None, now_us: int) -> None:
@@ -58,9 +64,13 @@ class Statistics(msgspec.Struct, omit_defaults=True):
             samples.append(round((now_us - at_us) / 1_000_000, 3))
             del samples[:-SAMPLES]
 
-    def failed(self, message: str, now_us: int) -> None:
+    def count_empty(self, form: str) -> None:
+        self.empty_forms[form] = self.empty_forms.get(form, 0) + 1
+
+    def failed(self, message: str, now_us: int, hint: str = "") -> None:
         self.errors += 1
         self.last_error = message[:500]
+        self.last_remedy = hint[:300]
         self.last_error_at_us = now_us
 
     def figures(self) -> ResourceFigures:
@@ -92,8 +102,13 @@ class Statistics(msgspec.Struct, omit_defaults=True):
             fetch_backs=self.fetch_backs,
             scans=self.scans,
             scans_stopped_by_ratio=self.stopped_by_ratio,
+            retries=self.retries,
+            resumed=self.resumed,
+            empty_forms=dict(self.empty_forms),
+            findings={code: note.figures() for code, note in self.notes.items()},
             errors=self.errors,
             last_error=self.last_error or None,
+            last_remedy=self.last_remedy or None,
             last_error_at=rfc3339(self.last_error_at_us),
             failing_since=rfc3339(self.failing_since_us),
             last_poll_at=rfc3339(self.last_poll_at_us),

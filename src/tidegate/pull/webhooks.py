@@ -13,9 +13,10 @@ from collections.abc import Callable
 
 from tidegate.core.model import Event
 from tidegate.core.spec import Resource
-from tidegate.pull.record_writer import MAX_DIRTY, RecordWriter
+from tidegate.pull.engine_state import MAX_DIRTY
+from tidegate.pull.record_writer import RecordWriter
 from tidegate.pull.yielding import Yielder
-from tidegate.rules.sync.merge import Copy
+from tidegate.rules.sync.changes import Copy
 from tidegate.rules.sync.webhook_copies import WebhookRule, copy_of
 from tidegate.store import Log
 
@@ -84,6 +85,7 @@ class WebhookReader:
             self._writer.statistics.webhooks += 1
             try:
                 copies.append(copy_of(rule, self._resource, event))
-            except ValueError:
+            except ValueError as error:
                 self._writer.statistics.unreadable += 1
+                self._writer.health.note("webhooks_skipped", f"offset {event.offset}, type {event.type}: {error}")
         return copies

@@ -105,7 +105,8 @@ def of_resource(place: str, figures: ResourceFigures) -> list[Finding]:
     if figures.failing_since is None:
         return []
     summary = f"{_capital(figures.last_error or 'no reason was stored')}."
-    return [finding("polls_failing", f"resource:{place}", summary, since=figures.failing_since)]
+    remedy = figures.last_remedy or None
+    return [finding("polls_failing", f"resource:{place}", summary, remedy, since=figures.failing_since)]
 
 
 async def rejections(gateway: ReadContext) -> list[Finding]:

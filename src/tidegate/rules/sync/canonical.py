@@ -17,6 +17,8 @@ from typing import Any
 
 import msgspec
 
+from tidegate.rules.sync.paths import compiled
+
 MAX_DEPTH = 64  # as deep as filters see; no API is known to nest deeper than about 20
 HASH_BYTES = 16
 
@@ -82,16 +84,8 @@ def hash_bytes(data: bytes) -> bytes:
 
 
 def without(value: Any, path: str) -> Any:
-    """A copy of `value` without one dotted path; the same object when the path is not there."""
-    if not isinstance(value, dict):
-        return value
-    if path in value:
-        return {name: inner for name, inner in value.items() if name != path}
-    head, dot, rest = path.partition(".")
-    if not dot or head not in value:
-        return value
-    inner = without(value[head], rest)
-    return value if inner is value[head] else {**value, head: inner}
+    """A copy of `value` without what a path selects, in lists too; the same object when the path selects nothing."""
+    return compiled(path).removed(value)
 
 
 def _check_depth(value: Any, depth: int) -> None:

@@ -31,8 +31,3 @@ def decide(missing: Sequence[str], live: int, max_ratio: float) -> ScanResult:
 def twice_missing(now: Sequence[str], before: Sequence[str]) -> tuple[str, ...]:
     """With `confirm = "second_scan"`: what was missing in this scan and in the last one."""
     return tuple(sorted(set(now) & set(before)))
-
-
-def proves_absence(status: int) -> bool:
-    """Whether the status of an answer for one item says that the item is gone."""
-    return status in (404, 410)

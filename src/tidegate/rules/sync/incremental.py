@@ -1,77 +1,88 @@
-"""The cursor of an incremental poll: where to start, how far to advance. Pure.
+"""The cursor of an incremental poll: where the next poll starts, and how far the cursor may advance. Pure.
 
-Owns the rule that overlap costs bytes and never duplicates: the start lies `lag` before the cursor, and the cursor goes
-to the highest value seen but not beyond the source's own clock less a settle time, since a row committed late carries
-an earlier value. May not know the local clock: a wrong one here would lose changes for good.
+Owns the rule that an overlap costs bytes and never duplicates: the start is the cursor less `lag`, and the cursor goes
+to the highest value seen, but not beyond the clock of the source less a settle time, because a row that is committed
+late has an earlier value. Knows no local clock: a wrong one would lose changes. Invariant: the cursor never goes back,
+and in a format that names instants it never passes the source's own time.
 """
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Sequence
 
-from tidegate.core.clock import to_datetime
-from tidegate.rules.sync.merge import compare_versions, version_instant
+import msgspec
 
-SETTLE_SECONDS = 2.0  # HTTP dates have whole seconds, and a transaction needs a moment to be seen
+from tidegate.rules.sync import instants
+from tidegate.rules.sync.instants import InstantFormat
+from tidegate.rules.sync.versions import order
+
+SETTLE_SECONDS = 2.0  # HTTP dates have whole seconds, and a transaction needs a moment to be visible
+SETTLE_US = int(SETTLE_SECONDS * 1_000_000)
 
 
-def start(cursor: str, lag_seconds: float) -> str:
-    """What to send as the start: `cursor` less the lag, when it is an instant or seconds; else as it stands."""
+class Start(msgspec.Struct, frozen=True):
+    """`value` is what to send. `lag_ignored`: the lag could not be subtracted from a cursor like this one."""
+
+    value: str
+    lag_ignored: bool = False
+
+
+class Advance(msgspec.Struct, frozen=True):
+    """The next cursor. `clamped` is the value beyond the source's own time that was not taken."""
+
+    cursor: str | None
+    clamped: str = ""
+
+
+def start(cursor: str, lag_seconds: float, form: InstantFormat | None) -> Start:
+    """The cursor less the lag, in the format of the cursor; unchanged without a lag or without a known format."""
     if lag_seconds <= 0:
-        return cursor
-    at_us = version_instant(cursor)
-    if at_us is not None:
-        return format_like(at_us - int(lag_seconds * 1_000_000), cursor)
-    if cursor.isascii() and cursor.isdecimal() and len(cursor) < 20:
-        scale = 1000 if len(cursor) >= 13 else 1  # milliseconds or seconds since 1970
-        return str(max(0, int(Decimal(cursor) - Decimal(lag_seconds) * scale)))
-    return cursor
+        return Start(cursor)
+    shifted = instants.earlier(cursor, lag_seconds, form) if form is not None else None
+    return Start(cursor, lag_ignored=True) if shifted is None else Start(shifted)
 
 
-def advance(cursor: str | None, highest: str | None, server_at_us: int | None) -> str | None:
-    """The next cursor: never back, never beyond the source's `Date` of the first page less SETTLE_SECONDS."""
+def advance(cursor: str | None, highest: str | None, server_at_us: int | None, form: InstantFormat | None) -> Advance:
+    """The next cursor: never back, never beyond the `Date` of the first page less SETTLE_SECONDS."""
     if highest is None:
-        return cursor
-    at_us = version_instant(highest)
-    if at_us is not None and server_at_us is not None:
-        ceiling_us = server_at_us - int(SETTLE_SECONDS * 1_000_000)
+        return Advance(cursor)
+    clamped = ""
+    at_us = instants.read_as(highest, form) if form is not None else None
+    if at_us is not None and form is not None and server_at_us is not None:
+        ceiling_us = server_at_us - SETTLE_US
         if at_us > ceiling_us:
-            highest = format_like(ceiling_us, highest)
-    if cursor is not None and compare_versions(highest, cursor) < 0:
-        return cursor
-    return highest
+            # A row of the last two seconds is normal; one beyond the source's own time is not.
+            clamped = highest if at_us > server_at_us + SETTLE_US else ""
+            highest = instants.write(ceiling_us, highest, form)
+    if cursor is not None and not higher(highest, cursor, form):
+        return Advance(cursor, clamped)
+    return Advance(highest, clamped)
 
 
-def disturbed(highest: str | None, server_at_us: int | None) -> bool:
-    """Whether the list may have moved under a walk over several numbered pages: a row changed since the walk began.
+def higher(a: str, b: str, form: InstantFormat | None) -> bool:
+    """Whether cursor `a` is after `b`: by the instants of the format, else as numbers, else as text."""
+    if form is not None:
+        left, right = instants.read_as(a, form), instants.read_as(b, form)
+        if left is not None and right is not None and left != right:
+            return left > right
+    found = order(a, b)
+    return (a > b) if found is None else found > 0
+
+
+def disturbed(highest: str | None, server_at_us: int | None, form: InstantFormat | None) -> bool:
+    """Whether rows may have moved during a walk over several numbered pages: a row changed since the walk began.
 
     Its row moves to the end, those behind it move up, and the first row of the next page is on neither page. True when
     the source's clock or the instants are missing.
     """
     if highest is None:
         return False
-    at_us = version_instant(highest)
-    return at_us is None or server_at_us is None or at_us > server_at_us - int(SETTLE_SECONDS * 1_000_000)
+    at_us = instants.read_as(highest, form) if form is not None else None
+    return at_us is None or server_at_us is None or at_us > server_at_us - SETTLE_US
 
 
-def format_like(at_us: int, sample: str) -> str:
-    """An instant in the spelling of `sample`: a date, whole seconds, or with a fraction; always UTC."""
-    moment = to_datetime(max(0, at_us))
-    if len(sample) == 10:
-        return moment.strftime("%Y-%m-%d")
-    separator = sample[10:11] or "T"
-    zone = "Z" if sample.endswith(("Z", "z")) else "+00:00" if _has_offset(sample) else ""
-    spelled = moment.strftime(f"%Y-%m-%d{separator}%H:%M:%S")
-    if "." in sample:
-        digits = 3 if _fraction_digits(sample) <= 3 else 6
-        spelled += f".{moment.microsecond:06d}"[: digits + 1]
-    return spelled + zone
-
-
-def _has_offset(text: str) -> bool:
-    return "+" in text[10:] or "-" in text[10:]
-
-
-def _fraction_digits(text: str) -> int:
-    tail = text.partition(".")[2]
-    return len(tail) - len(tail.lstrip("0123456789"))
+def format_of(declared: str, samples: Sequence[str | None], now_us: int) -> InstantFormat | None:
+    """The format of a cursor: the declared one, else the one that the samples prove; None when it is not a time."""
+    if declared != "auto":
+        return instants.declared(declared)
+    return instants.detect([one for one in samples if one], now_us)

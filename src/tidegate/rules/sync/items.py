@@ -1,86 +1,270 @@
-"""Reading the items of a page: where the list stands, which field is the key, which the version.
+"""Reading a page: where its list is, which field of a row is the key, which the version.
 
-Owns dotted paths over parsed JSON and over JSON that is only skimmed (`msgspec.Raw`), so that a page of ten thousand
-items is cut into items without holding the loop and each is parsed in its turn. May not know HTTP. A field that is
-missing or of another type is None, never an error; a page without a list is a ValueError.
+Owns the forms of a list and of an empty one, the wrapping of single items, keys and versions. Knows no HTTP beyond a
+status. Invariant: a page without a list is an error that names what the page has, or an empty list that is counted by
+its form. Rows are cut out of the page without parsing them, and each is parsed in its turn.
 """
 
 from __future__ import annotations
 
-from codecs import BOM_UTF8
+import codecs
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from tidegate.rules.language.view import value_at
+from tidegate.core.spec import Resource
+from tidegate.rules.language.view import MISSING
 from tidegate.rules.sync.canonical import parse_json
+from tidegate.rules.sync.paths import compiled, first_byte, is_raw, skim, without_bom
 
 MAX_KEY_CHARACTERS = 512
-Page = dict[str, Any] | list[Any] | msgspec.Raw | None
+KEY_SEPARATOR = "|"  # between the parts of a composite key; a part that has one is written with a backslash
+SHOWN_CHARACTERS = 200
 
 _ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_ERROR_NAMES = ("error", "errors", "fault", "exception", "error_code", "errorcode", "error_message", "errormessage")
+_FALSE_NAMES = ("ok", "success", "succeeded")
+_CHARSET = re.compile(r"charset\s*=\s*\"?([A-Za-z0-9._:-]+)", re.IGNORECASE)
+
+
+class PageRows(msgspec.Struct, frozen=True):
+    """The rows of a page, not parsed yet (`item_value` does). `empty_form` names the form of an empty list."""
+
+    rows: Sequence[Any]
+    empty_form: str = ""  # "[]", null, absent, 204, empty body, or the status
+
+
+class ErrorBody(ValueError):
+    """An answer with a status of success whose body is an error."""
 
 
 def field(value: Any, path: str) -> Any:
-    """The value at a dotted path, a name that has the dots itself before all; None when it is not there."""
-    return value[path] if path and isinstance(value, dict) and path in value else value_at(value, path)
+    """The value at a path of a parsed value; None when it is not there."""
+    if path and isinstance(value, dict) and path in value:
+        return value[path]
+    found = compiled(path).first(value)
+    return None if found is MISSING else found
 
 
 def page_value(data: bytes, path: str) -> Any:
-    """The parsed value at a dotted path of a page, without parsing the rest."""
-    raw = _skim(data.removeprefix(BOM_UTF8), path)
-    return None if raw is None else parse_json(raw)
+    """The parsed value at a path of a page, without parsing the rest; None when it is not there."""
+    raw = skim(data, path)
+    return None if raw is MISSING else parse_json(raw)
 
 
-def page_items(data: bytes, selector: str) -> Sequence[msgspec.Raw | Any]:
-    """The items of a page, not parsed yet (`item_value` does). ValueError when there is no list where it should be.
+def decoded(body: bytes, content_type: str | None) -> bytes:
+    """The body as UTF-8, by the charset of its Content-Type. ValueError when the body is not in that charset."""
+    match = _CHARSET.search(content_type or "")
+    if match is None or match[1].lower().replace("_", "-") in ("utf-8", "utf8", "us-ascii"):
+        return body
+    try:
+        return body.decode(codecs.lookup(match[1]).name).encode("utf-8", "surrogatepass")
+    except LookupError:
+        return body
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"the body is not {match[1]} at byte {error.start}, although its Content-Type says so"
+        ) from None
+
+
+def read_page(status: int, body: bytes, resource: Resource) -> PageRows:
+    """The rows of an answer. ValueError when there is no list where it should be, ErrorBody when it is an error.
 
     With an empty selector the page is the list itself, or an object with exactly one list in it.
     """
-    data = data.removeprefix(BOM_UTF8)  # some sources begin with one
+    if status in (204, 205) or (status in resource.empty):
+        return PageRows((), str(status))
+    body = without_bom(body)
+    if not body.strip():
+        return PageRows((), "empty body")
+    if body.lstrip()[:1] == b"<":
+        raise ValueError(f"the answer is HTML or XML, not JSON: {shown(body)}")
+    check_error(body, resource)
+    return _rows(body, resource.data_selector)
+
+
+def _rows(body: bytes, selector: str) -> PageRows:
+    path = compiled(selector)
     try:
-        raw = _skim(data, selector)
+        if path.wildcard:
+            return _wildcard(body, selector)
+        raw = path.first(body)
+        if raw is MISSING:
+            return _absent(body, selector)
+        return _list_of(raw, body, selector)
     except msgspec.DecodeError:
-        return _parsed_items(data, selector)  # lone surrogates and the like: the slow way
+        return _parsed_rows(body, selector)  # lone surrogates and the like: the slow way
     except RecursionError:
         raise ValueError("JSON is nested too deeply") from None
-    if raw is None:
-        raise ValueError(f"nothing at {selector!r} in the page")
-    first = _first_byte(raw)
+
+
+def _list_of(raw: Any, body: bytes, selector: str) -> PageRows:
+    first = first_byte(raw)
+    if first == b"[":
+        rows = _LIST.decode(raw)
+        return PageRows(rows, "" if rows else "[]")
+    if first == b"n":
+        parse_json(raw)
+        return PageRows((), "null")
+    if first == b"{" and selector == "$":
+        return PageRows([raw])
+    if first == b"{" and not selector:
+        return _only_list(_ENVELOPE.decode(raw), body)
+    if first == b"{":
+        names = ", ".join(sorted(_ENVELOPE.decode(raw))[:5])
+        raise ValueError(f"there is an object at {selector!r}, not a list; it has: {names}")
+    parse_json(raw)
+    raise ValueError(f"there is no list at {selector or 'the top'!r}: {shown(bytes(raw))}")
+
+
+def _only_list(envelope: dict[str, msgspec.Raw], body: bytes) -> PageRows:
+    lists = {name: raw for name, raw in envelope.items() if first_byte(raw) == b"["}
+    if len(lists) == 1:
+        rows = _LIST.decode(next(iter(lists.values())))
+        return PageRows(rows, "" if rows else "[]")
+    if not lists:
+        _raise_error_body(envelope)
+        nulls = [name for name, raw in envelope.items() if bytes(raw) == b"null"]
+        if len(nulls) == 1:
+            return PageRows((), "null")
+        names = ", ".join(sorted(envelope)[:8]) or "nothing"
+        raise ValueError(f"the page is an object without a list; it has: {names}. Say where the list is: data_selector")
+    names = ", ".join(sorted(lists)[:5])
+    raise ValueError(f"the page has {len(lists)} lists ({names}); say which with data_selector")
+
+
+def _absent(body: bytes, selector: str) -> PageRows:
+    """An object without the list is an empty list, unless it is an error; anything else is not a page."""
+    if first_byte(body) != b"{":
+        raise ValueError(f"there is nothing at {selector!r} in the page: {shown(body)}")
+    _raise_error_body(_ENVELOPE.decode(body))
+    return PageRows((), "absent")
+
+
+def _wildcard(body: bytes, selector: str) -> PageRows:
+    """`data.*.items`: the lists that the path selects, one after the other; other values are rows themselves."""
+    rows: list[Any] = []
+    for raw in compiled(selector).all(body):
+        rows.extend(_LIST.decode(raw) if first_byte(raw) == b"[" else [raw])
+    if not rows and first_byte(body) == b"{":
+        _raise_error_body(_ENVELOPE.decode(body))
+    return PageRows(rows, "" if rows else "absent")
+
+
+def _parsed_rows(body: bytes, selector: str) -> PageRows:
+    value = parse_json(body)
+    found = compiled(selector).first(value)
+    if isinstance(found, dict) and not selector:
+        lists = [inner for inner in found.values() if isinstance(inner, list)]
+        found = lists[0] if len(lists) == 1 else None
+    if found is None and selector:
+        return PageRows((), "null")
+    if not isinstance(found, list):
+        raise ValueError(f"there is no list at {selector or 'the top'!r} in the page")
+    return PageRows(found, "" if found else "[]")
+
+
+# -- errors with a status of success -----------------------------------------------------------------------
+
+
+def check_error(body: bytes, resource: Resource) -> None:
+    """ErrorBody when `error_path` has a value or `ok_path` is not true."""
+    if resource.error_path:
+        raw = skim(body, resource.error_path)
+        if raw is not MISSING and parse_json(raw) not in (None, False, "", 0, [], {}):
+            raise ErrorBody(f"the answer has an error at {resource.error_path!r}: {shown(bytes(raw))}")
+    if resource.ok_path:
+        raw = skim(body, resource.ok_path)
+        if raw is MISSING or parse_json(raw) in (None, False, "", 0, "false"):
+            raise ErrorBody(f"the answer is not true at {resource.ok_path!r}: {shown(body)}")
+
+
+def _raise_error_body(envelope: dict[str, msgspec.Raw]) -> None:
+    """A page without its list that has a member named like an error is one."""
+    for name, raw in envelope.items():
+        value = bytes(raw)
+        if name.lower() in _ERROR_NAMES and value not in (b"null", b"false", b'""', b"[]", b"{}", b"0"):
+            raise ErrorBody(f"the answer is an error: {shown(b'{' + msgspec.json.encode(name) + b': ' + value + b'}')}")
+        if name.lower() in _FALSE_NAMES and value == b"false":
+            raise ErrorBody(f"the answer says that it failed: {name} is false")
+
+
+def shown(body: bytes) -> str:
+    """The beginning of an answer as one line of text."""
+    text = " ".join(body[: SHOWN_CHARACTERS * 4].decode("utf-8", "replace").split())
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 3] + "..."
+
+
+# -- rows ----------------------------------------------------------------------------------------------------
+
+
+def item_value(item: Any) -> Any:
+    """The parsed row. ValueError when it cannot be read."""
+    return parse_json(item) if is_raw(item) else item
+
+
+def row_key(record: Any, path: str | list[str]) -> str:
+    """The key of a record as text. ValueError says why a row has none."""
+    if not isinstance(record, dict):
+        raise ValueError(f"the row is {_type(record)}, not an object")
+    if isinstance(path, str):
+        return _key_text(field(record, path), path, record)
+    parts = [_key_text(field(record, one), one, record) for one in path]
+    key = KEY_SEPARATOR.join(part.replace("\\", "\\\\").replace(KEY_SEPARATOR, f"\\{KEY_SEPARATOR}") for part in parts)
+    if len(key) > MAX_KEY_CHARACTERS:
+        raise ValueError(f"the key has {len(key)} characters; at most {MAX_KEY_CHARACTERS} are stored")
+    return key
+
+
+def record_key(record: Any, path: str | list[str]) -> str | None:
+    """The key of a record as text; None when it has none."""
     try:
-        if first == b"[":
-            return _LIST.decode(raw)
-        if first == b"{" and not selector:
-            return _LIST.decode(_only_list(_ENVELOPE.decode(raw)))
-    except msgspec.DecodeError:
-        return _parsed_items(data, selector)
-    except RecursionError:
-        raise ValueError("JSON is nested too deeply") from None
-    raise ValueError(f"no list at {selector or 'the top'!r} in the page")
+        return row_key(record, path)
+    except ValueError:
+        return None
 
 
-def item_value(item: msgspec.Raw | Any) -> Any:
-    """The parsed item. ValueError when it cannot be read."""
-    return parse_json(item) if isinstance(item, msgspec.Raw) else item
+def key_parts(key: str) -> list[str]:
+    """The parts of a composite key."""
+    parts = [""]
+    escaped = False
+    for character in key:
+        if escaped or character not in (KEY_SEPARATOR, "\\"):
+            parts[-1] += character
+            escaped = False
+        elif character == "\\":
+            escaped = True
+        else:
+            parts.append("")
+    return parts
 
 
-def record_key(record: Any, path: str) -> str | None:
-    """The key of a record as text: text unchanged, whole numbers in digits; None when the item is not a record."""
-    value = field(record, path)
+def _key_text(value: Any, path: str, record: dict[str, Any]) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
+    if value is None or value == "":
+        names = ", ".join(list(record)[:8])
+        raise ValueError(f"no key at {path!r}; the row has: {names}")
     if isinstance(value, bool) or not isinstance(value, str | int):
-        return None
+        raise ValueError(f"the key at {path!r} is {_type(value)}, not text or a whole number")
     text = str(value)
-    if not text or len(text) > MAX_KEY_CHARACTERS or "\0" in text:
-        return None
+    if len(text) > MAX_KEY_CHARACTERS:
+        raise ValueError(f"the key at {path!r} has {len(text)} characters; at most {MAX_KEY_CHARACTERS} are stored")
+    if "\0" in text:
+        raise ValueError(f"the key at {path!r} has a NUL character")
     try:
         text.encode()
     except UnicodeEncodeError:
-        return None
+        raise ValueError(f"the key at {path!r} is not valid Unicode") from None
     return text
+
+
+def _type(value: Any) -> str:
+    names = {bool: "a boolean", int: "a number", float: "a number", str: "text", list: "a list", type(None): "null"}
+    return names.get(type(value), "an object")
 
 
 def record_version(record: Any, path: str) -> str | None:
@@ -88,54 +272,45 @@ def record_version(record: Any, path: str) -> str | None:
     value = field(record, path) if path else None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
+    if isinstance(value, float):
+        value = int(value) if value.is_integer() else f"{value!r}"
     return str(value) or None
 
 
-def unwrap(value: Any, key_path: str) -> Any:
-    """The record of an item's own page: itself, or the one object in it that has the key (`{"order": {...}}`)."""
-    if isinstance(value, dict) and field(value, key_path) is None:
-        inner = [part for part in value.values() if isinstance(part, dict) and field(part, key_path) is not None]
-        if len(inner) == 1:
-            return inner[0]
-    return value
+def cursor_value(record: Any, paths: str | list[str]) -> str | None:
+    """The cursor of a record: the first of the paths that has a value."""
+    for path in [paths] if isinstance(paths, str) else paths:
+        found = record_version(record, path)
+        if found is not None:
+            return found
+    return None
 
 
-def _skim(data: bytes | msgspec.Raw, path: str) -> msgspec.Raw | bytes | None:
-    current: bytes | msgspec.Raw = data
-    for part in path.split(".") if path else ():
-        first = _first_byte(current)
-        if first == b"{":
-            found = _ENVELOPE.decode(current).get(part)
-        elif first == b"[" and part.isdecimal() and len(part) < 9:
-            items = _LIST.decode(current)
-            found = items[int(part)] if int(part) < len(items) else None
-        else:
-            return None
-        if found is None:
-            return None
-        current = found
-    return current
+def unwrap(value: Any, key_path: str | list[str], key: str, selector: str = "") -> Any:
+    """The record in the answer for one item: at `item_selector`, or the only object in it that has the key.
+
+    Sources wrap an item in an object (`{"order": {...}}`), in a list (`{"data": [{...}]}`), or in both.
+    """
+    if selector:
+        found = compiled(selector).first(value)
+        value = found[0] if isinstance(found, list) and len(found) == 1 else found
+        return None if value is MISSING else value
+    if record_key(value, key_path) == key:
+        return value
+    inner = [one for one in _objects(value, 0) if record_key(one, key_path) == key]
+    return inner[0] if len(inner) == 1 else value
 
 
-def _first_byte(data: bytes | msgspec.Raw) -> bytes:
-    return bytes(memoryview(data)[:64]).lstrip()[:1]
-
-
-def _only_list(envelope: dict[str, msgspec.Raw]) -> msgspec.Raw:
-    lists = {name: raw for name, raw in envelope.items() if _first_byte(raw) == b"["}
-    if len(lists) != 1:
-        names = ", ".join(sorted(lists)[:5]) or "none"
-        raise ValueError(f"the page has {len(lists)} lists ({names}); say which with data_selector")
-    return next(iter(lists.values()))
-
-
-def _parsed_items(data: bytes, selector: str) -> list[Any]:
-    value = field(parse_json(data), selector)
-    if isinstance(value, dict) and not selector:
-        lists = [inner for inner in value.values() if isinstance(inner, list)]
-        value = lists[0] if len(lists) == 1 else None
-    if not isinstance(value, list):
-        raise ValueError(f"no list at {selector or 'the top'!r} in the page")
-    return value
+def _objects(value: Any, depth: int) -> list[dict[str, Any]]:
+    """Objects inside a value, at most four levels down; a list counts when it has one item."""
+    if depth > 4:
+        return []
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    found: list[dict[str, Any]] = []
+    for part in parts:
+        if isinstance(part, dict):
+            found.append(part)
+        found += _objects(part, depth + 1)
+        if len(found) > 1000:
+            break
+    return found

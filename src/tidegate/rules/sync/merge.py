@@ -1,40 +1,23 @@
-"""Which of two copies of a record is newer, and what changed between them. Pure.
+"""Which of two copies of a record is newer. Pure.
 
-Owns the merge rule for copies that webhooks push and copies that polls and fetch-backs read, and the shape of a change.
-Knows the instants of a copy, not its source. Invariant: a record never goes back. With versions the higher one wins in
-any order of arrival. Without versions, a read that began before the last copy came proves nothing.
+Owns the merge rule for copies that webhooks push and copies that polls and fetch-backs read. Knows the instants of a
+copy, not its source. Invariant: a record never goes back. With versions that prove an order the higher one wins in any
+order of arrival. Without, a read that began before the last copy came proves nothing, and the later read wins. What
+contradicts its version is held until the source confirms it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from decimal import Decimal
 from enum import Enum
-from typing import Any
 
 import msgspec
 
-from tidegate.core.clock import parse_instant
-from tidegate.core.model import Change, Origin, RecordState
-from tidegate.rules.sync.canonical import canonical, hash_bytes, parse_json, without
+from tidegate.core.model import Origin, RecordState
+from tidegate.rules.sync.canonical import parse_json
+from tidegate.rules.sync.changes import Copy, same_form, same_on_common_fields, wider
+from tidegate.rules.sync.versions import order
 
-_NUMBER_CHARACTERS = 40
-
-
-class Copy(msgspec.Struct, frozen=True, kw_only=True):
-    """One copy of a record as it came. `asked_at_us` and `answered_at_us` are equal when a webhook pushed it."""
-
-    key: str
-    value: Any  # parsed; None for a delete that brought no record
-    body: bytes  # canonical JSON of all of it; b"" for a delete that brought no record
-    hash: bytes  # of the canonical JSON without the ignored fields
-    version: str | None
-    origin: Origin
-    asked_at_us: int
-    answered_at_us: int
-    deleted: bool = False
-    pushed: bool = False  # by a webhook
-    fetched: bool = False  # this item alone was asked for just now: settles a tie of versions
+HOLD_AFTER_DELETE_US = 15 * 60_000_000  # a list is taken to lag no longer than this behind the webhook of a delete
 
 
 class MergeDecision(Enum):
@@ -42,101 +25,42 @@ class MergeDecision(Enum):
 
     SAME = "same"  # nothing new
     STORE = "store"  # it is newer and differs: a change
+    REPLACE = "replace"  # as STORE, although its version is not higher: the source confirmed it
     RENEW = "renew"  # nothing a consumer could see, but its instants or version are newer: stored, no change
     OLDER = "older"  # it is older, or cannot be shown to be newer: ignored
-    FETCH = "fetch"  # only the source can tell: ask for the item
+    FETCH = "fetch"  # only the source can decide: fetch the item
+    HOLD = "hold"  # it contradicts its version: wait until a later poll shows it again
 
 
-def make_copy(
-    key: str,
-    value: Any,
-    *,
-    ignore: Sequence[str],
-    version: str | None,
-    origin: Origin,
-    asked_at_us: int,
-    answered_at_us: int,
-    deleted: bool = False,
-    pushed: bool = False,
-    fetched: bool = False,
-) -> Copy:
-    """A copy with its canonical bytes and hash. ValueError when the value is nested too deeply."""
-    body = b"" if value is None else canonical(value)
-    return Copy(
-        key=key,
-        value=value,
-        body=body,
-        hash=hash_bytes(canonical(value, ignore) if ignore else body),
-        version=version,
-        origin=origin,
-        asked_at_us=asked_at_us,
-        answered_at_us=answered_at_us,
-        deleted=deleted,
-        pushed=pushed,
-        fetched=fetched,
-    )
+class MergeRule(msgspec.Struct, frozen=True):
+    """How copies of one resource are merged. `can_fetch`: the source can be asked for one item."""
+
+    can_fetch: bool
+    version_kind: str = "auto"
+    ignore: tuple[str, ...] = ()
 
 
-# -- versions --------------------------------------------------------------------------------------------
-
-
-def compare_versions(a: str, b: str) -> int:
-    """-1, 0 or 1: as numbers when both are, else as instants when both are, else by their bytes."""
-    if a == b:
-        return 0
-    numbers = _number(a), _number(b)
-    if numbers[0] is not None and numbers[1] is not None:
-        return (numbers[0] > numbers[1]) - (numbers[0] < numbers[1])
-    instants = version_instant(a), version_instant(b)
-    if instants[0] is not None and instants[1] is not None:
-        return (instants[0] > instants[1]) - (instants[0] < instants[1])
-    left, right = a.encode("utf-8", "surrogatepass"), b.encode("utf-8", "surrogatepass")
-    return (left > right) - (left < right)
-
-
-def newer(version_a: str, version_b: str) -> bool:
-    """Whether `version_a` is the newer one."""
-    return compare_versions(version_a, version_b) > 0
-
-
-def version_instant(version: str | None) -> int | None:
-    """Microseconds since 1970 when the version is an RFC 3339 instant; a bare number is not taken for one."""
-    if version is None or len(version) < 10 or version[4:5] != "-":
-        return None
-    try:
-        return parse_instant(version)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _number(text: str) -> Decimal | None:
-    digits = text[1:] if text[:1] == "-" else text
-    whole, dot, rest = digits.partition(".")
-    if len(text) > _NUMBER_CHARACTERS or not text.isascii() or not whole.isdecimal() or (dot and not rest.isdecimal()):
-        return None
-    return Decimal(text)
-
-
-# -- which copy wins -------------------------------------------------------------------------------------
-
-
-def merge(known: RecordState | None, copy: Copy, *, can_fetch: bool) -> MergeDecision:
-    """The merge rule. `can_fetch`: the source can be asked for the item alone."""
-    if copy.origin is Origin.PULL and not _shows_more(known, copy):
+def merge(known: RecordState | None, copy: Copy, rule: MergeRule, *, confirmed: bool = False) -> MergeDecision:
+    """The merge rule. `confirmed`: this very copy was held before, and is shown again by a later run."""
+    if copy.origin is Origin.PULL and not _shows_more(known, copy, rule):
         return MergeDecision.SAME
     if known is None:
-        return _hint(copy, can_fetch) or MergeDecision.STORE
+        return _hint(copy, rule) or MergeDecision.STORE
+    found = None
     if known.version is not None and copy.version is not None:
-        order = compare_versions(copy.version, known.version)
-        if order < 0:
-            return MergeDecision.OLDER
-        if order > 0:
-            return MergeDecision.RENEW if _alike(known, copy) else MergeDecision.STORE
-        return _same_version(known, copy, can_fetch)
-    return _no_version(known, copy, can_fetch)
+        found = order(copy.version, known.version, rule.version_kind)
+    if known.deleted and not copy.deleted and not copy.pushed:
+        return _after_delete(known, copy, rule, found, confirmed)
+    if found is None:
+        return _no_order(known, copy, rule)
+    if found > 0:
+        return MergeDecision.RENEW if _alike(known, copy, rule) else MergeDecision.STORE
+    if found < 0:
+        return _lower(known, copy, rule, confirmed)
+    return _same_version(known, copy, rule)
 
 
-def _shows_more(known: RecordState | None, copy: Copy) -> bool:
+def _shows_more(known: RecordState | None, copy: Copy, rule: MergeRule) -> bool:
     """A pull was made for a caller, not for the records, so it only counts for a known record that is newer now.
 
     It must have the fields of the record: where the item shows more or fewer fields than the list, storing it would
@@ -144,110 +68,127 @@ def _shows_more(known: RecordState | None, copy: Copy) -> bool:
     """
     if known is None or known.deleted:
         return False
-    if known.version is not None and copy.version is not None and not newer(copy.version, known.version):
-        return False
-    return _same_form(parse_json(known.body), copy.value)
+    if known.version is not None and copy.version is not None:
+        found = order(copy.version, known.version, rule.version_kind)
+        if found is not None and found <= 0:
+            return False
+    return same_form(parse_json(known.body), copy.value)
 
 
-def _same_form(a: Any, b: Any) -> bool:
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(_same_form(a[name], b[name]) for name in a)
-    return isinstance(a, dict) is isinstance(b, dict)
+def _after_delete(known: RecordState, copy: Copy, rule: MergeRule, found: int | None, confirmed: bool) -> MergeDecision:
+    """A read copy of a record that is deleted: a new life, or a list that is behind?"""
+    if copy.asked_at_us < known.answered_at_us:
+        return MergeDecision.OLDER  # a read from before the delete does not resurrect a record
+    if copy.fetched or confirmed:
+        return MergeDecision.REPLACE
+    if found is not None and found > 0:
+        return MergeDecision.STORE
+    if rule.can_fetch:
+        return MergeDecision.FETCH
+    if known.origin is not Origin.WEBHOOK:
+        return MergeDecision.REPLACE  # the list itself missed it before, and now shows it again
+    if found is None and known.hash != copy.hash:
+        return MergeDecision.REPLACE  # without versions, other content is a new life
+    if copy.asked_at_us - known.changed_at_us >= HOLD_AFTER_DELETE_US:
+        return MergeDecision.REPLACE
+    return MergeDecision.HOLD
 
 
-def _same_version(known: RecordState, copy: Copy, can_fetch: bool) -> MergeDecision:
-    if _alike(known, copy):
-        # A webhook still moves the instants: a read that began before it must not count as a later one.
-        return MergeDecision.RENEW if copy.pushed and copy.asked_at_us > known.answered_at_us else MergeDecision.SAME
+def _lower(known: RecordState, copy: Copy, rule: MergeRule, confirmed: bool) -> MergeDecision:
+    """A copy whose version is lower than the known one."""
+    if copy.pushed or copy.deleted or rule.version_kind != "auto" or copy.asked_at_us < known.answered_at_us:
+        return MergeDecision.OLDER
+    if known.deleted is copy.deleted and known.hash == copy.hash:
+        return MergeDecision.OLDER
+    # It was read later, differs and claims to be older: a replica that is behind, or a version that is not an order.
+    if confirmed:
+        return MergeDecision.REPLACE
+    if copy.fetched:
+        return MergeDecision.HOLD
+    return MergeDecision.FETCH if rule.can_fetch else MergeDecision.HOLD
+
+
+def _same_version(known: RecordState, copy: Copy, rule: MergeRule) -> MergeDecision:
+    if _alike(known, copy, rule):
+        return _renew(known, copy)
     if copy.deleted:  # deleting seldom raises a version
         return (
             MergeDecision.STORE if copy.pushed or copy.answered_at_us >= known.answered_at_us else MergeDecision.OLDER
         )
     later = copy.asked_at_us >= known.answered_at_us
     if known.deleted and not later:
-        return MergeDecision.OLDER  # a read from before the delete does not resurrect a record
+        return MergeDecision.OLDER
     if copy.fetched:
         return MergeDecision.STORE if later else MergeDecision.OLDER
-    if can_fetch:
+    if rule.can_fetch:
         return MergeDecision.FETCH
     return MergeDecision.STORE if later else MergeDecision.OLDER
 
 
-def _no_version(known: RecordState, copy: Copy, can_fetch: bool) -> MergeDecision:
+def _no_order(known: RecordState, copy: Copy, rule: MergeRule) -> MergeDecision:
+    """No versions, or versions without an order."""
     if copy.pushed:
         if copy.asked_at_us < known.asked_at_us:
             return MergeDecision.OLDER  # the known copy was requested after this one was pushed
-        hint = _hint(copy, can_fetch)
+        hint = _hint(copy, rule)
         if hint is not None:
             return hint
     elif copy.asked_at_us < known.answered_at_us:
         # The known copy came after this read began, so this read may show the item as it was before. When the known
         # copy is a webhook without a version, this is the watermark rule of change data capture applied to HTTP.
-        return MergeDecision.SAME if _alike(known, copy) else MergeDecision.OLDER
-    if not _alike(known, copy):
-        return MergeDecision.STORE
-    return MergeDecision.RENEW if copy.pushed else MergeDecision.SAME
+        return MergeDecision.SAME if _alike(known, copy, rule) else MergeDecision.OLDER
+    if not _alike(known, copy, rule):
+        return MergeDecision.REPLACE if copy.version is not None and known.version is not None else MergeDecision.STORE
+    return _renew(known, copy)
 
 
-def _hint(copy: Copy, can_fetch: bool) -> MergeDecision | None:
+def _renew(known: RecordState, copy: Copy) -> MergeDecision:
+    """Alike for a consumer. A webhook still moves the instants: a read that began before it must not count as later."""
+    if copy.pushed:
+        return MergeDecision.RENEW if copy.asked_at_us > known.answered_at_us else MergeDecision.SAME
+    if not copy.deleted and known.hash != copy.hash and wider(copy.value, parse_json(known.body)):
+        return MergeDecision.RENEW  # the same record with more fields than the webhook had
+    if copy.version != known.version and copy.version is not None and copy.asked_at_us >= known.answered_at_us:
+        return MergeDecision.RENEW
+    return MergeDecision.SAME
+
+
+def _hint(copy: Copy, rule: MergeRule) -> MergeDecision | None:
     """A webhook without a version says that something changed, not what is current: fetch the item."""
-    if copy.pushed and copy.version is None and not copy.deleted and can_fetch:
+    if copy.pushed and copy.version is None and not copy.deleted and rule.can_fetch:
         return MergeDecision.FETCH
     return None
 
 
-def _alike(known: RecordState, copy: Copy) -> bool:
-    return known.deleted == copy.deleted and (copy.deleted or known.hash == copy.hash)
+def _alike(known: RecordState, copy: Copy, rule: MergeRule) -> bool:
+    """Whether a consumer could see no difference.
 
-
-# -- what changed ----------------------------------------------------------------------------------------
-
-
-def compare(known: RecordState | None, copy: Copy, ignore: Sequence[str] = ()) -> Change | None:
-    """The change that storing `copy` over `known` makes; None when a consumer could see none.
-
-    `fields` are the top-level names that differ: all of them for a created record, none for a deleted one.
-    The delete of a record that was never known makes no change, but its tombstone is stored.
+    A webhook and a list may write the same record in two ways, so across the two the fields that both have are
+    compared by value.
     """
-    number = 1 if known is None else known.number + 1
-    alive = known is not None and not known.deleted
-    if copy.deleted:
-        if known is None or not alive:
-            return None
-        last = parse_json(known.body)
-        return Change("deleted", last, last, (), copy.version or known.version, number)
-    if known is None or not alive:
-        return Change("created", None, copy.value, _names(copy.value, ignore), copy.version, number)
-    if known.hash == copy.hash:
-        return None
-    before = parse_json(known.body)
-    fields = differing(before, copy.value, ignore)
-    return Change("updated", before, copy.value, fields, copy.version or known.version, number)
+    if known.deleted is not copy.deleted:
+        return False
+    if copy.deleted or known.hash == copy.hash:
+        return True
+    crossed = (known.origin is Origin.WEBHOOK) is not copy.pushed
+    return crossed and same_on_common_fields(parse_json(known.body), copy.value, rule.ignore)
 
 
-def differing(before: Any, after: Any, ignore: Sequence[str] = ()) -> tuple[str, ...]:
-    """Top-level names whose values differ, sorted. 1 and 1.0 do not differ, 1 and true do."""
-    for path in ignore:
-        before, after = without(before, path), without(after, path)
-    if not isinstance(before, dict) or not isinstance(after, dict):
-        return ()
-    return tuple(
-        name
-        for name in sorted(before.keys() | after.keys())
-        if name not in before or name not in after or not _equal(before[name], after[name])
-    )
+def stored(
+    known: RecordState | None, copy: Copy, now_us: int, source: str, resource: str, decision: MergeDecision
+) -> RecordState:
+    """The record after `copy` was stored. A tombstone keeps the last body; a version is only lowered by REPLACE.
 
-
-def stored(known: RecordState | None, copy: Copy, now_us: int, source: str, resource: str) -> RecordState:
-    """The record after `copy` was stored. A tombstone keeps the last body; a version is never lost or lowered.
-
-    A RENEW (nothing seen by a consumer) keeps number, origin and the instant of the last change.
+    A RENEW (a consumer sees no difference) keeps number, origin and the instant of the last change.
     """
     version = copy.version
-    if known is not None and known.version is not None and (version is None or newer(known.version, version)):
+    if known is not None and known.version is not None and decision is not MergeDecision.REPLACE:
+        if version is None or (order(known.version, version) or 0) > 0:
+            version = known.version
+    elif known is not None and version is None and decision is not MergeDecision.REPLACE:
         version = known.version
-    quiet = known is not None and _alike(known, copy)
-    keep_body = known is not None and (copy.deleted or not copy.body)
+    quiet = known is not None and (decision is MergeDecision.RENEW or _equal(known, copy))
+    keep_body = known is not None and (copy.deleted or not copy.body or (quiet and copy.pushed))
     return RecordState(
         source=source,
         resource=resource,
@@ -255,7 +196,7 @@ def stored(known: RecordState | None, copy: Copy, now_us: int, source: str, reso
         hash=known.hash if known is not None and keep_body else copy.hash,
         version=version,
         number=(known.number if known is not None else 0) + (0 if quiet else 1),
-        origin=known.origin if known is not None and quiet else copy.origin,
+        origin=known.origin if known is not None and quiet and copy.pushed else copy.origin,
         asked_at_us=copy.asked_at_us,
         answered_at_us=copy.answered_at_us,
         changed_at_us=known.changed_at_us if known is not None and quiet else now_us,
@@ -264,13 +205,5 @@ def stored(known: RecordState | None, copy: Copy, now_us: int, source: str, reso
     )
 
 
-def _names(value: Any, ignore: Sequence[str]) -> tuple[str, ...]:
-    for path in ignore:
-        value = without(value, path)
-    return tuple(sorted(value)) if isinstance(value, dict) else ()
-
-
-def _equal(a: Any, b: Any) -> bool:
-    if a is b:
-        return True
-    return type(a) is type(b) and a == b if isinstance(a, str) else canonical(a) == canonical(b)
+def _equal(known: RecordState, copy: Copy) -> bool:
+    return known.deleted == copy.deleted and (copy.deleted or known.hash == copy.hash)

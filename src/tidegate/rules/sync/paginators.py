@@ -1,17 +1,15 @@
 """What to ask for next: every paginator of the configuration as a pure step from one answer to the next request.
 
-Owns page tokens, the `Link` header (RFC 8288) and the two guards: a next link never leaves the source's origin (the
-credentials would go with it), and the same request or the same page twice ends the run with an error instead of a
-loop. May not know records or clocks. The state of a run is a `PageWalk`; it is not kept over a crash: a run that
-did not finish starts again, and what was committed already compares as equal.
+Owns where page tokens, links, offsets and page numbers are, and where they go in a request. Knows no records and no
+clock. Invariant: a token of any JSON type is used or is an error, never the end without a word. When the walk ends is
+decided in `page_end.py`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable
 from typing import Any
-from urllib.parse import parse_qsl, urljoin, urlsplit, urlunsplit
 
 import msgspec
 
@@ -26,259 +24,232 @@ from tidegate.core.spec import (
     Paginator,
     SinglePage,
 )
-from tidegate.rules.sync.items import page_value
+from tidegate.rules.language.view import MISSING
+from tidegate.rules.sync.canonical import parse_json
+from tidegate.rules.sync.links import follow, header, link_in, link_target
+from tidegate.rules.sync.page_end import End, PageWalk, ends_by_offset, ends_by_page, ends_walk, has_more
+from tidegate.rules.sync.paths import compiled, first_byte, skim
 
 STEADY = (CursorPages, HeaderCursor, SinglePage)  # the next page begins where the last one ended, whatever moves
-MAX_PAGES = 100_000  # ten million items at 100 a page; a run this long is a loop
+COUNTED = (OffsetPages, PageNumber)
 
 Params = tuple[tuple[str, str], ...]
 
 
 class PageRequest(msgspec.Struct, frozen=True):
-    """`url` without a query; `params` in order, credentials not among them."""
+    """`url` with its query as it is sent; `params` are added to it, in order. `body` is JSON, None for GET."""
 
     url: str
     params: Params = ()
+    body: Any = None
 
 
 class PageAnswer(msgspec.Struct, frozen=True):
-    """What a paginator looks at. `items`: how many the page had."""
+    """What a paginator looks at. `items`: the number of rows; `last`: the last row, raw or parsed."""
 
     headers: list[tuple[str, str]]
     body: bytes
     items: int
+    last: Any = MISSING
 
 
-class PageWalk(msgspec.Struct):
-    """One run over the pages of a resource."""
-
-    pages: int = 0
-    seen: set[bytes] = msgspec.field(default_factory=set)  # hashes of the requests made
-    last_page: bytes = b""  # hash of the page before
-    full_page: bool = False  # a page had exactly as many items as asked for: the source keeps to the limit
-
-
-def first_request(paginator: Paginator, url: str, params: Iterable[tuple[str, str]]) -> PageRequest:
-    """The request of the first page."""
-    asked = tuple(params)
+def first_request(paginator: Paginator, request: PageRequest) -> PageRequest:
+    """The request of the first page. Offsets, limits and page numbers that the request names itself stay."""
     if isinstance(paginator, OffsetPages):
-        asked = _put(asked, paginator.limit_param, str(paginator.limit))
-        return PageRequest(url, _put(asked, paginator.offset_param, "0"))
+        limit = _number_in(request, paginator.limit_param, paginator.limit_body_path)
+        if limit is None:
+            request = _placed(request, paginator.limit_param, paginator.limit_body_path, paginator.limit)
+        if _number_in(request, paginator.offset_param, paginator.offset_body_path) is None:
+            request = _placed(request, paginator.offset_param, paginator.offset_body_path, paginator.base_offset)
+    if (
+        isinstance(paginator, PageNumber)
+        and _number_in(request, paginator.page_param, paginator.page_body_path) is None
+    ):
+        request = _placed(request, paginator.page_param, paginator.page_body_path, paginator.base_page)
+    return request
+
+
+def first_number(paginator: Paginator, request: PageRequest) -> int:
+    """The offset or page number that the walk begins with; 0 for other paginators."""
+    return current_number(paginator, request) or 0
+
+
+def current_number(paginator: Paginator, request: PageRequest) -> int | None:
+    if isinstance(paginator, OffsetPages):
+        return _number_in(request, paginator.offset_param, paginator.offset_body_path)
     if isinstance(paginator, PageNumber):
-        return PageRequest(url, _put(asked, paginator.page_param, str(paginator.base_page)))
-    return PageRequest(url, asked)
+        return _number_in(request, paginator.page_param, paginator.page_body_path)
+    return None
 
 
-def next_page(paginator: Paginator, request: PageRequest, answer: PageAnswer, walk: PageWalk) -> PageRequest | None:
-    """The request of the next page, None after the last. `walk` is moved.
+def next_page(
+    paginator: Paginator, request: PageRequest, answer: PageAnswer, walk: PageWalk, origins: Collection[str] = ()
+) -> PageRequest | None:
+    """The request of the next page, None after the last; `walk` says what ended it.
 
-    UpstreamError with code page_loop, page_foreign or page_unreadable; the run must then not count as complete.
+    UpstreamError with code page_foreign or page_unreadable; then the run did not finish.
     """
-    walk.pages += 1
-    walk.seen.add(_fingerprint(request))
+    walk.count(fingerprint(request), answer.items)
     try:
-        following = _step(paginator, request, answer, walk)
+        following = _step(paginator, request, answer, walk, origins)
     except ValueError as error:
         raise UpstreamError(
-            f"page {walk.pages} of {request.url} cannot be read: {error}",
+            f"page {walk.pages} of {request.url.partition('?')[0]} cannot be read: {error}",
             code="page_unreadable",
             hint="look at the page: tidegate pull SOURCE/RESOURCE, then set paginator and data_selector to fit it",
         ) from None
     if following is None:
         return None
-    page = hashlib.blake2b(answer.body, digest_size=16).digest()
-    if _fingerprint(following) in walk.seen or (answer.items and page == walk.last_page) or walk.pages >= MAX_PAGES:
-        raise UpstreamError(
-            f"page {walk.pages} of {request.url} leads to a page that was read before",
-            code="page_loop",
-            hint="the source ignores the page parameter or links in a circle: check `paginator` of the resource",
-        )
-    walk.last_page = page
+    return None if ends_walk(paginator, fingerprint(following), walk) else following
+
+
+def _step(
+    paginator: Paginator, request: PageRequest, answer: PageAnswer, walk: PageWalk, origins: Collection[str]
+) -> PageRequest | None:
+    if isinstance(paginator, SinglePage):
+        walk.end(End.SINGLE_PAGE)
+        return None
+    more = has_more(paginator, answer.body, walk)
+    if more is False:
+        walk.end(End.HAS_MORE)
+        return None
+    if isinstance(paginator, OffsetPages):
+        return _next_offset(paginator, request, answer, walk, more)
+    if isinstance(paginator, PageNumber):
+        return _next_number(paginator, request, answer, walk, more)
+    if isinstance(paginator, HeaderLink | JsonLink):
+        link = _link(paginator, answer)
+        following = None if link is None else PageRequest(follow(request.url, link, origins), (), request.body)
+    else:
+        following = _by_token(paginator, request, answer)
+    if following is None:
+        walk.end(End.NO_LINK if isinstance(paginator, HeaderLink | JsonLink) else End.NO_TOKEN)
+        if more:
+            walk.contradict(
+                f"page {walk.pages}: {paginator.has_more_path} says there are more, but nothing leads there"
+            )
     return following
 
 
-def _step(paginator: Paginator, request: PageRequest, answer: PageAnswer, walk: PageWalk) -> PageRequest | None:
-    if isinstance(paginator, SinglePage):
-        return None
+def _link(paginator: HeaderLink | JsonLink, answer: PageAnswer) -> str | None:
     if isinstance(paginator, HeaderLink):
-        link = link_target(answer.headers, paginator.rel)
-        return None if link is None else linked(request, link)
-    if isinstance(paginator, JsonLink):
-        link = page_value(answer.body, paginator.next_url_path)
-        return linked(request, link) if isinstance(link, str) and link else None
-    if isinstance(paginator, CursorPages):
-        return _token(request, paginator.cursor_param, page_value(answer.body, paginator.cursor_path))
+        return link_target(answer.headers, paginator.rel)
+    raw = skim(answer.body, paginator.next_url_path)
+    return None if raw is MISSING else link_in(parse_json(raw))
+
+
+def _by_token(paginator: CursorPages | HeaderCursor, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
     if isinstance(paginator, HeaderCursor):
-        return _token(request, paginator.cursor_param, header(answer.headers, paginator.cursor_key))
-    if isinstance(paginator, OffsetPages):
-        return _next_offset(paginator, request, answer, walk)
-    return _next_number(paginator, request, answer)
+        text = header(answer.headers, paginator.cursor_key)
+        return None if not text else _placed(request, paginator.cursor_param, paginator.cursor_body_path, text)
+    if paginator.cursor_from_last:
+        raw = MISSING if answer.last is MISSING else compiled(paginator.cursor_from_last).first(answer.last)
+        if raw is MISSING and answer.items:
+            raise ValueError(f"the last item has nothing at cursor_from_last {paginator.cursor_from_last!r}")
+    else:
+        raw = skim(answer.body, paginator.cursor_path)
+    return _with_token(paginator, request, raw)
 
 
-def _token(request: PageRequest, param: str, token: Any) -> PageRequest | None:
-    if isinstance(token, bool) or not isinstance(token, str | int) or token == "":
+def _with_token(paginator: CursorPages, request: PageRequest, raw: Any) -> PageRequest | None:
+    """A token of any JSON type: text, a number as it is written, an object or a list as JSON."""
+    if raw is MISSING:
         return None
-    return PageRequest(request.url, _put(request.params, param, str(token)))
+    if not isinstance(raw, msgspec.Raw | bytes):
+        raw = msgspec.json.encode(raw)
+    value = parse_json(raw)
+    if value is None or value is False or value in ("", [], {}):
+        return None
+    if value is True:
+        place = paginator.cursor_from_last or paginator.cursor_path
+        raise ValueError(f"there is true at {place!r}, not a page token; a field that says so is has_more_path")
+    if paginator.cursor_body_path:
+        return _placed(request, "", paginator.cursor_body_path, value)
+    if first_byte(raw) in b"[{":
+        return _placed(request, paginator.cursor_param, "", msgspec.json.encode(value).decode())
+    return _placed(
+        request, paginator.cursor_param, "", value if isinstance(value, str) else bytes(raw).decode().strip()
+    )
 
 
 def _next_offset(
-    paginator: OffsetPages, request: PageRequest, answer: PageAnswer, walk: PageWalk
+    paginator: OffsetPages, request: PageRequest, answer: PageAnswer, walk: PageWalk, more: bool | None
 ) -> PageRequest | None:
-    if not answer.items:
+    offset = current_number(paginator, request) or 0
+    limit = _number_in(request, paginator.limit_param, paginator.limit_body_path) or paginator.limit
+    total = _total(paginator, answer)
+    following = offset + (answer.items or limit)
+    if not more and ends_by_offset(paginator, walk, answer.items, limit, following, total):
         return None
-    offset = int(dict(request.params)[paginator.offset_param]) + answer.items
-    if paginator.total_path:
-        total = _count(answer.body, paginator.total_path)
-        if total is not None:
-            return _at_offset(paginator, request, offset) if offset < total else None
-    # A short page is the last one only of a source that was seen to keep to our limit: many cap it silently.
-    if answer.items < paginator.limit and walk.full_page:
+    return _placed(request, paginator.offset_param, paginator.offset_body_path, following)
+
+
+def _next_number(
+    paginator: PageNumber, request: PageRequest, answer: PageAnswer, walk: PageWalk, more: bool | None
+) -> PageRequest | None:
+    number = current_number(paginator, request) or 0
+    if not more and ends_by_page(paginator, walk, answer.items, number, _total(paginator, answer)):
         return None
-    walk.full_page = walk.full_page or answer.items == paginator.limit
-    return _at_offset(paginator, request, offset)
+    return _placed(request, paginator.page_param, paginator.page_body_path, number + 1)
 
 
-def _at_offset(paginator: OffsetPages, request: PageRequest, offset: int) -> PageRequest:
-    return PageRequest(request.url, _put(request.params, paginator.offset_param, str(offset)))
-
-
-def _next_number(paginator: PageNumber, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
-    if not answer.items:
+def _total(paginator: OffsetPages | PageNumber, answer: PageAnswer) -> int | None:
+    """The total that the source names, a whole number; None when it names none."""
+    if paginator.total_header:
+        value: Any = header(answer.headers, paginator.total_header)
+        value = value.rpartition("/")[2] if isinstance(value, str) else value  # Content-Range: items 0-9/50
+    elif paginator.total_path:
+        raw = skim(answer.body, paginator.total_path)
+        value = None if raw is MISSING else parse_json(raw)
+    else:
         return None
-    number = int(dict(request.params)[paginator.page_param])
-    total = _count(answer.body, paginator.total_path) if paginator.total_path else None
-    if total is not None and number >= paginator.base_page + total - 1:
-        return None
-    return PageRequest(request.url, _put(request.params, paginator.page_param, str(number + 1)))
-
-
-def _count(body: bytes, path: str) -> int | None:
-    value = page_value(body, path)
-    if isinstance(value, str) and value.isdecimal() and len(value) < 19:
+    if isinstance(value, str) and value.strip().isdecimal() and len(value) < 19:
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-# -- links -----------------------------------------------------------------------------------------------
+def _number_in(request: PageRequest, param: str, body_path: str) -> int | None:
+    if body_path:
+        value = compiled(body_path).first(request.body)
+    else:
+        value = next((text for name, text in request.params if name == param), None)
+    if isinstance(value, str) and value.isdecimal() and value.isascii() and len(value) < 19:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-def origin_of(url: str) -> str:
-    """`https://shop.example.com:443`: scheme, host and port. ValueError when the URL has none of it."""
-    parts = urlsplit(url)
-    scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
-    if scheme not in ("http", "https") or not host:
-        raise ValueError(f"{url!r} is not an http or https URL")
-    port = parts.port or (443 if scheme == "https" else 80)
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+def _placed(request: PageRequest, param: str, body_path: str, value: Any) -> PageRequest:
+    """The request with a value at a place of its JSON body, or as a parameter."""
+    if body_path:
+        return PageRequest(request.url, request.params, put_in(request.body, body_path.split("."), value))
+    return PageRequest(request.url, put(request.params, param, str(value)), request.body)
 
 
-def linked(request: PageRequest, link: str) -> PageRequest:
-    """A next link, relative or absolute, as a request. UpstreamError page_foreign when it leaves the origin.
-
-    The error names the origin alone: sources write the credentials of the request into their links.
-    """
-    own, there = origin_of(request.url), "something other than an address"
-    try:
-        target = urljoin(request.url, link)
-        parts = urlsplit(target)
-        there = origin_of(target) if parts.username is None else "an address with a user in it"
-    except ValueError:
-        parts = None
-    if parts is None or there != own:
-        raise UpstreamError(
-            f"the next link leads away from {own}, to {there}",
-            code="page_foreign",
-            hint="credentials stay with their origin; set base_url of the source to the host that its links name",
-        )
-    url = urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
-    return PageRequest(url, tuple(parse_qsl(parts.query, keep_blank_values=True)))
+def put_in(body: Any, names: list[str], value: Any) -> Any:
+    """A copy of a JSON body with a value at a dotted path. Objects on the way are made."""
+    if not names:
+        return value
+    inner = body if isinstance(body, dict) else {}
+    return {**inner, names[0]: put_in(inner.get(names[0]), names[1:], value)}
 
 
-def link_target(headers: Iterable[tuple[str, str]], rel: str) -> str | None:
-    """The target of the first link with this relation, RFC 8288 section 3; None without one."""
-    for name, value in headers:
-        if name.lower() == "link":
-            for target, params in parse_link(value):
-                if rel.lower() in params.get("rel", "").lower().split() and not params.get("anchor"):
-                    return target
-    return None
-
-
-def parse_link(value: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """(target, parameters) of each link of a header's value. Of a parameter given twice the first counts."""
-    at, end = 0, len(value)
-    while (start := value.find("<", at)) >= 0:
-        close = value.find(">", start)
-        if close < 0:
-            return
-        target, at = value[start + 1 : close].strip(), close + 1
-        params: dict[str, str] = {}
-        while at < end and value[at] != ",":
-            if value[at] == ";" or value[at] in " \t":
-                at += 1
-                continue
-            name, text, at = _link_param(value, at)
-            if name:
-                params.setdefault(name.lower(), text)
-        yield target, params
-        at += 1
-
-
-def _link_param(value: str, at: int) -> tuple[str, str, int]:
-    """(name, value, place after) of the parameter that begins at `at`."""
-    end = len(value)
-    start = at
-    while at < end and value[at] not in "=;,":
-        at += 1
-    name = value[start:at].strip()
-    if at >= end or value[at] != "=":
-        return name, "", at
-    at += 1
-    while at < end and value[at] in " \t":
-        at += 1
-    if at < end and value[at] == '"':
-        return _quoted(value, at, name)
-    start = at
-    while at < end and value[at] not in ";,":
-        at += 1
-    return name, value[start:at].strip(), at
-
-
-def _quoted(value: str, at: int, name: str) -> tuple[str, str, int]:
-    out: list[str] = []
-    at += 1
-    while at < len(value) and value[at] != '"':
-        if value[at] == "\\" and at + 1 < len(value):
-            at += 1
-        out.append(value[at])
-        at += 1
-    return name, "".join(out), at + 1
-
-
-def header(headers: Iterable[tuple[str, str]], name: str) -> str | None:
-    """The first header of a name, whatever its case."""
-    name = name.lower()
-    for one, value in headers:
-        if one.lower() == name:
-            return value
-    return None
-
-
-def _put(params: Params, name: str, value: str) -> Params:
+def put(params: Iterable[tuple[str, str]], name: str, value: str) -> Params:
     """`params` with one name set, at its old place when it had one."""
-    if any(one == name for one, _ in params):
-        kept = []
-        placed = False
-        for one, old in params:
-            if one != name:
-                kept.append((one, old))
-            elif not placed:
-                kept.append((name, value))
-                placed = True
-        return tuple(kept)
-    return (*params, (name, value))
+    out: list[tuple[str, str]] = []
+    placed = False
+    for one, old in params:
+        if one != name:
+            out.append((one, old))
+        elif not placed:
+            out.append((name, value))
+            placed = True
+    return tuple(out if placed else [*out, (name, value)])
 
 
-def _fingerprint(request: PageRequest) -> bytes:
-    text = "\0".join((request.url, *(f"{name}\1{value}" for name, value in sorted(request.params))))
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+def fingerprint(request: PageRequest) -> bytes:
+    """Equal for requests that ask for the same page."""
+    parts = [request.url, *(f"{name}\1{value}" for name, value in sorted(request.params))]
+    digest = hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=12)
+    if request.body is not None:
+        digest.update(msgspec.json.encode(request.body, order="deterministic"))
+    return digest.digest()

@@ -1,8 +1,10 @@
-"""How fast a source may be asked: one budget per source, for pulls, polls and fetch-backs alike.
+"""How fast a source may be asked: one rate limit per source, for pulls, polls and fetch-backs alike. Pure.
 
-A token bucket that the source's own words slow down: `Retry-After` (RFC 9110 section 10.2.3, seconds or a date),
-`X-RateLimit-Remaining` and `-Reset`, and both generations of the IETF `RateLimit` fields. Owns the arithmetic only:
-time is handed in (`now` is monotonic seconds), waiting is the caller's. A crash forgets it, which costs one answer 429.
+Owns a token bucket that the answers of the source slow down: `Retry-After` (RFC 9110 section 10.2.3), the remaining and
+reset fields of `X-RateLimit-*`, `X-Rate-Limit-*` and both generations of the IETF `RateLimit` fields. Knows no clock:
+time is handed in (`now` is monotonic seconds), and the caller waits. Invariants: the unit of a reset is decided by what
+is plausible next to the source's `Date`, never by the number alone; no hold is longer than MAX_BLOCK_SECONDS; what
+cannot be read is returned as a note. Crash: the state is lost, which costs one answer 429.
 """
 
 from __future__ import annotations
@@ -10,32 +12,46 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from tidegate.core.clock import parse_http_date
 from tidegate.rules.outbound.retry import parse_retry_after
-from tidegate.rules.sync.paginators import header
+from tidegate.rules.sync import instants
+from tidegate.rules.sync.links import header
 
-LOW = 10  # so few requests left are spread over the time until the reset
-MAX_BLOCK_SECONDS = 86_400.0  # a source that says more is not believed
-_EPOCH_FROM = 100_000_000  # a reset above this is an instant, not a distance
+LOW = 10  # this many requests left are spread over the time until the reset
+MAX_BLOCK_SECONDS = 86_400.0  # a longer hold is cut to a day
+LONG_BLOCK_SECONDS = 3_600.0  # a longer hold is reported
+FIRST_BACKOFF_SECONDS = 1.0
+MAX_BACKOFF_SECONDS = 60.0  # of the doubling that replaces an answer without a usable time
+LIMITED = (403, 429, 503)
+
 _FIELD = re.compile(r'(?:^|[,;\s])(r|t|remaining|reset)\s*=\s*"?([0-9]{1,12})', re.IGNORECASE)
+_NAME = re.compile(
+    r"(?:x-)?(?:app-|api-)?rate-?limit(?:-requests|-user|-global)?-(remaining|reset)(?:-requests)?(-after|-ms)?"
+)
+_SPAN = re.compile(
+    r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?", re.ASCII
+)
 
 Headers = Iterable[tuple[str, str]]
 
 
 class UpstreamRateLimit:
-    """`reserve` counters one request and says how long to wait for it."""
+    """`reserve` counts one request and says how long to wait for it."""
 
     def __init__(self, per_second: float | None) -> None:
         self._per_second = per_second
         self._burst = max(1.0, per_second) if per_second else 1.0
         self._tokens = self._burst
         self._counted_at: float | None = None
-        self.refused_until = 0.0  # by the source's own word; grows only
+        self.refused_until = 0.0  # monotonic seconds; set by answers of the source, and only grows
+        self.reason = ""  # of the hold, for people
+        self._limited_in_a_row = 0
         self._not_before = 0.0
         self._gap = 0.0  # seconds between requests while the quota is low
         self._gap_until = 0.0
 
     def wait_seconds(self, now: float) -> float:
-        """How long a request made now would have to wait; nothing is booked."""
+        """How long a request made now would have to wait. Counts nothing."""
         wait = max(0.0, self._not_before - now, self.refused_until - now)
         if self._per_second:
             tokens = self._refilled(now)
@@ -43,8 +59,12 @@ class UpstreamRateLimit:
                 wait = max(wait, (1 - tokens) / self._per_second)
         return wait
 
+    def held_seconds(self, now: float) -> float:
+        """How long the source itself asked to wait; the own `rate` does not count."""
+        return max(0.0, self.refused_until - now)
+
     def reserve(self, now: float) -> float:
-        """Book a request; seconds to wait before it may leave."""
+        """Count a request; seconds to wait before it may leave."""
         wait = self.wait_seconds(now)
         if self._per_second:
             self._tokens = self._refilled(now) - 1
@@ -58,39 +78,117 @@ class UpstreamRateLimit:
             return self._tokens
         return min(self._burst, self._tokens + max(0.0, now - self._counted_at) * self._per_second)
 
-    def observe(self, status: int, headers: list[tuple[str, str]], now: float, now_us: int) -> None:
-        """Learn from an answer."""
-        if status in (429, 503):
-            pause = parse_retry_after(header(headers, "retry-after") or "", now_us)
-            if pause is None and status == 429:
-                _, reset = quota(headers, now_us)
-                pause = reset if reset is not None else 1.0
-            if pause is not None:
-                self.refused_until = max(self.refused_until, now + min(pause, MAX_BLOCK_SECONDS))
-        remaining, reset = quota(headers, now_us)
-        if remaining is None or reset is None:
-            return
-        reset = min(reset, MAX_BLOCK_SECONDS)
-        if remaining == 0:
-            self.refused_until = max(self.refused_until, now + reset)
-        self._gap = reset / remaining if 0 < remaining <= LOW else 0.0
-        self._gap_until = now + reset
+    def observe(self, status: int, headers: list[tuple[str, str]], now: float, now_us: int) -> list[tuple[str, str]]:
+        """Learn from an answer. Returns (code of a finding, sample) for what was cut or could not be read."""
+        date_us = parse_http_date(header(headers, "date") or "") or now_us
+        remaining, reset, unread = quota(headers, date_us)
+        notes = [("rate_limit_unreadable", f"{name}: {text}") for name, text in unread]
+        pause = self._pause(status, headers, remaining, reset, date_us)
+        if pause is not None:
+            notes += self._hold(pause, f"the source answered {status}", now)
+        elif remaining == 0 and reset is not None:
+            notes += self._hold(reset, "the source has no requests left", now)
+        if remaining is not None and reset is not None:
+            reset = min(reset, MAX_BLOCK_SECONDS)
+            self._gap = reset / remaining if 0 < remaining <= LOW else 0.0
+            self._gap_until = now + reset
+        return notes
+
+    def _pause(
+        self, status: int, headers: Headers, remaining: int | None, reset: float | None, date_us: int
+    ) -> float | None:
+        """Seconds that an answer asks to wait; None when it is not about a rate limit."""
+        pause = _retry_after(headers, date_us)
+        limited = status == 429 or (status in LIMITED and (pause is not None or remaining == 0))
+        if not limited:
+            self._limited_in_a_row = 0
+            return pause if status == 202 else None
+        self._limited_in_a_row += 1
+        if pause is None and (remaining in (0, None)):
+            pause = reset
+        if pause is None:
+            pause = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** min(self._limited_in_a_row - 1, 10))
+        return pause
+
+    def _hold(self, seconds: float, reason: str, now: float) -> list[tuple[str, str]]:
+        until = now + min(seconds, MAX_BLOCK_SECONDS)
+        if until > self.refused_until:
+            self.refused_until, self.reason = until, reason
+        if seconds > MAX_BLOCK_SECONDS:
+            return [("rate_limit_cut", f"{reason} and asked for {seconds:.0f} s; waiting {MAX_BLOCK_SECONDS:.0f} s")]
+        return [("rate_limit_long", f"{reason} and asked for {seconds:.0f} s")] if seconds > LONG_BLOCK_SECONDS else []
 
 
-def quota(headers: Headers, now_us: int) -> tuple[int | None, float | None]:
-    """(requests left, seconds until the quota is new) from whatever names the source uses."""
-    fields = {name.lower(): value for name, value in headers if "ratelimit" in name.lower()}
-    if not fields:
-        return None, None
-    found: dict[str, int] = {}
-    for name, text in _FIELD.findall(fields.get("ratelimit", "")):
-        found.setdefault({"r": "remaining", "t": "reset"}.get(name.lower(), name.lower()), int(text))
-    for word in ("remaining", "reset"):
-        for name in (f"ratelimit-{word}", f"x-ratelimit-{word}"):
-            text = fields.get(name, "").strip()
-            if text.replace(".", "", 1).isdecimal() and text.isascii() and len(text) < 16:
-                found.setdefault(word, int(float(text)))
-    reset: float | None = found.get("reset")
-    if reset is not None and reset > _EPOCH_FROM:
-        reset = max(0.0, reset - now_us / 1_000_000)
-    return found.get("remaining"), reset
+def quota(headers: Headers, now_us: int) -> tuple[int | None, float | None, list[tuple[str, str]]]:
+    """(requests left, seconds until the quota is new, fields that could not be read), by any of the usual names.
+
+    `now_us`: the source's own time where it sent one, so that a wrong clock here does not matter.
+    """
+    found: dict[str, float] = {}
+    unread: list[tuple[str, str]] = []
+    for name, text in headers:
+        name, text = name.lower(), text.strip()
+        if name == "ratelimit":
+            for word, digits in _FIELD.findall(text):
+                found.setdefault({"r": "remaining", "t": "reset"}.get(word.lower(), word.lower()), float(digits))
+        elif match := _NAME.fullmatch(name):
+            value = _remaining(text) if match[1] == "remaining" else seconds_until(text, now_us, match[2] or "")
+            if value is None:
+                unread.append((name, text[:80]))
+            else:
+                found.setdefault(match[1], value)
+    remaining = found.get("remaining")
+    return None if remaining is None else int(remaining), found.get("reset"), unread
+
+
+def seconds_until(text: str, now_us: int, unit: str = "") -> float | None:
+    """Seconds until a reset: an instant in any format, a number of seconds, or `6m0s`; None when it is not plausible.
+
+    A number that is an instant between a day ago and a month ahead, in seconds, milliseconds, microseconds or
+    nanoseconds, is one. Another number is a distance in seconds (`unit` `-ms`: milliseconds) of at most a month.
+    """
+    reading = instants.read(text)
+    if reading is not None:
+        return max(0.0, (reading.at_us - now_us) / 1_000_000)
+    try:
+        number = float(text) if re.fullmatch(r"\d{1,20}(\.\d{1,9})?", text, re.ASCII) else None
+    except ValueError:
+        number = None
+    if number is None:
+        return _span(text)
+    if not unit:
+        for kind in instants.SCALES:
+            at_us = instants.read_as(text, instants.InstantFormat(kind))
+            if at_us is not None and -instants.DAY_US <= at_us - now_us <= 31 * instants.DAY_US:
+                return max(0.0, (at_us - now_us) / 1_000_000)
+    distance = number / 1000 if unit == "-ms" else number
+    return distance if distance <= 31 * 86_400 else None
+
+
+def _span(text: str) -> float | None:
+    match = _SPAN.fullmatch(text)
+    if not text or match is None:
+        return None
+    hours, minutes, seconds, milliseconds = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
+
+
+def _retry_after(headers: Headers, date_us: int) -> float | None:
+    held = list(headers)
+    text = header(held, "retry-after")
+    if text is not None:
+        return _first(parse_retry_after(text, date_us), seconds_until(text.strip(), date_us))
+    for name, unit in (("retry-after-ms", "-ms"), ("x-retry-after-ms", "-ms"), ("x-retry-after", "")):
+        text = header(held, name)
+        if text is not None:
+            return seconds_until(text.strip(), date_us, unit)
+    return None
+
+
+def _first(after: float | None, until: float | None) -> float | None:
+    """`Retry-After: 1764000000` is an instant, although the standard says seconds."""
+    return until if after is None or (until is not None and after > 31 * 86_400) else after
+
+
+def _remaining(text: str) -> float | None:
+    return float(text) if re.fullmatch(r"\d{1,15}(\.\d{1,9})?", text, re.ASCII) else None

@@ -1,0 +1,75 @@
+"""What the engine of a resource stores besides the columns of its state, as JSON.
+
+Owns the shapes of the place of an unfinished walk, of copies that are held, and of keys that need care. Knows no rules.
+Invariant: every collection here is bounded, because each commit writes all of it. Crash: a commit writes the engine
+state with the records it describes, so the two never disagree.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tidegate.rules.sync.page_end import PageWalk
+from tidegate.rules.sync.paginators import PageRequest
+
+MAX_DIRTY = 1000  # records that wait to be fetched; beyond, webhooks and polls wait too
+MAX_HELD = 200
+MAX_DUPLICATES = 1000
+MAX_UNLISTED = 1000
+
+Mark = tuple[int, str]  # since when, origin
+
+
+class Held(msgspec.Struct, array_like=True):
+    """A copy that contradicts its version. `run_us` is the start of the run that showed it last."""
+
+    fingerprint: str
+    run_us: int
+    runs: int = 1
+
+
+class Place(msgspec.Struct, omit_defaults=True):
+    """Where an unfinished walk goes on: the request of the next page, and what the pages before it showed."""
+
+    tag: str  # of the configuration that made the walk
+    url: str
+    params: list[tuple[str, str]]
+    body: Any = None
+    started_us: int = 0
+    full: bool = False
+    find_deletes: bool = False
+    server_at_us: int | None = None
+    highest: str | None = None
+    lowest: str | None = None
+    first_highest: str | None = None
+    ascending: bool = True
+    pages: int = 0
+    base: int = 0
+    largest: int = 0
+    unreadable: int = 0
+    records: int = 0
+
+    @property
+    def request(self) -> PageRequest:
+        return PageRequest(self.url, tuple(self.params), self.body)
+
+    def walk(self) -> PageWalk:
+        return PageWalk(pages=self.pages, base=self.base, largest=self.largest, resumed=True)
+
+
+class EngineState(msgspec.Struct, omit_defaults=True):
+    """Of one resource."""
+
+    begun: bool = False  # the committed offset was set
+    dirty: dict[str, Mark] = {}  # to be fetched: key -> since when, origin
+    candidates: list[str] = []  # missing in the last scan (confirm = "second_scan")
+    unlisted: list[str] = []  # the source has these items and does not list them
+    validated: str = ""  # the request that etag and last_modified belong to
+    place: Place | None = None
+    held: dict[str, Held] = {}
+    duplicates: list[str] = []  # keys of more than one row
+    cursor_format: str = ""  # found for a cursor whose format is `auto`
+    stopped_missing: int = 0  # how many records the last scan missed, when the ratio stopped it
+    deletes_released: bool = False  # a person accepted the deletes of the next scan

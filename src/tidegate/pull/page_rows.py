@@ -1,0 +1,149 @@
+"""The rows of a page as copies: keys, versions, cursors, and rows that cannot be read.
+
+Owns which rows become copies: a row that cannot be read is counted with its reason, and a key that more than one row
+has is settled so that an unchanged list makes no change. Knows no requests and no store. Invariant: a row is a copy, or
+is noted. Crash: nothing here is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from tidegate.core.errors import UpstreamError
+from tidegate.core.spec import Resource
+from tidegate.pull.engine_state import MAX_DUPLICATES
+from tidegate.pull.record_writer import RecordWriter
+from tidegate.pull.run import Run
+from tidegate.pull.sources import PullResponse
+from tidegate.pull.yielding import Yielder
+from tidegate.rules.sync.changes import Copy, make_copy
+from tidegate.rules.sync.items import cursor_value, item_value, record_version, row_key, shown
+from tidegate.rules.sync.page_end import MAX_KEYS
+from tidegate.rules.sync.paths import is_raw
+from tidegate.rules.sync.versions import order
+from tidegate.store import Records
+
+MAX_ROWS = 500  # of one transaction
+MAX_ROW_BYTES = 2 << 20
+MAX_DUPLICATE_ROWS = 20  # of one key
+
+
+class PageRowReader:
+    """Reads the rows of one resource."""
+
+    def __init__(self, resource: Resource, writer: RecordWriter, records: Records) -> None:
+        self._resource = resource
+        self._writer = writer
+        self._records = records
+
+    @property
+    def _duplicates(self) -> list[str]:
+        return self._writer.engine_state.duplicates
+
+    async def copies(self, run: Run, rows: Any, response: PullResponse) -> AsyncIterator[tuple[list[Copy], bool]]:
+        """The copies of a page in slices of at most MAX_ROWS, the last one (which may be empty) marked."""
+        yielder = Yielder()
+        slice_: list[Copy] = []
+        size = 0
+        keys: set[int] = set()
+        signature = 0
+        for row in rows:
+            await yielder.pause()
+            copy = self._copy(run, row, response)
+            if copy is None:
+                continue
+            number = hash(copy.key)
+            keys.add(number)
+            signature = (signature + hash((number, copy.hash))) & 0xFFFFFFFFFFFFFFFF
+            if not self._is_new(run, number, copy):
+                continue
+            if len(slice_) == MAX_ROWS or size > MAX_ROW_BYTES:
+                yield slice_, False
+                slice_, size = [], 0
+            slice_.append(copy)
+            size += len(copy.body)
+        run.walk.note_rows(keys, signature, run.unique)
+        yield slice_, True
+
+    def _copy(self, run: Run, row: Any, response: PullResponse) -> Copy | None:
+        resource = self._resource
+        try:
+            value = item_value(row)
+            copy = make_copy(
+                row_key(value, resource.primary_key),
+                value,
+                ignore=resource.ignore,
+                version=record_version(value, resource.version),
+                origin=run.origin,
+                asked_at_us=response.sent_at_us,
+                answered_at_us=response.received_at_us,
+            )
+        except ValueError as error:
+            self._unreadable(run, row, error)
+            return None
+        run.records_seen += 1
+        if run.find_deletes:
+            run.seen.add(copy.key)
+        if resource.incremental is not None:
+            at = cursor_value(value, resource.incremental.cursor_path)
+            if at is not None:
+                run.see_cursor(at)
+        return copy
+
+    def _unreadable(self, run: Run, row: Any, error: ValueError) -> None:
+        """One bad row does not stop a resource; but then a missing record proves nothing."""
+        run.unreadable += 1
+        self._writer.statistics.unreadable += 1
+        text = f"{error}: {shown(bytes(row) if is_raw(row) else repr(row).encode('utf-8', 'replace'))}"
+        self._writer.health.note("rows_skipped", text)
+        if self._resource.on_bad_row == "fail":
+            raise UpstreamError(
+                f"a row cannot be read: {text}",
+                code="row_unreadable",
+                hint='correct primary_key or data_selector, or set on_bad_row = "report" to skip such rows',
+            )
+
+    def _is_new(self, run: Run, number: int, copy: Copy) -> bool:
+        """False for a row whose key another row of the run has: that is settled at the end of the walk."""
+        if copy.key in self._duplicates:
+            kept = run.duplicates.setdefault(copy.key, [])
+            if len(kept) < MAX_DUPLICATE_ROWS:
+                kept.append(copy)
+            return False
+        before = run.hashes.get(number)
+        if before is None:
+            if len(run.hashes) < MAX_KEYS:
+                run.hashes[number] = copy.hash
+            return True
+        if before == copy.hash or (self._resource.version and copy.version is not None and self._has_order(copy)):
+            return True  # the same row again, or a later version of it
+        self._writer.health.note("duplicate_keys", f"key {copy.key!r} has more than one row")
+        run.unique = False
+        if len(self._duplicates) < MAX_DUPLICATES:
+            self._duplicates.append(copy.key)
+        return False
+
+    async def settle_duplicates(self, run: Run) -> list[Copy]:
+        """At the end of a walk: what to apply for keys that had more than one row before.
+
+        Nothing when one of the rows is what is known; a key that has one row now is unique again.
+        """
+        if not run.duplicates:
+            return []
+        known = await self._records.known(self._writer.source, self._writer.name, list(run.duplicates))
+        chosen: list[Copy] = []
+        for key, copies in run.duplicates.items():
+            if len({copy.hash for copy in copies}) == 1:
+                self._duplicates.remove(key)
+                chosen.append(copies[-1])
+                continue
+            self._writer.health.note("duplicate_keys", f"key {key!r} has {len(copies)} rows")
+            state = known.get(key)
+            if state is None or all(copy.hash != state.hash for copy in copies):
+                chosen.append(min(copies, key=lambda copy: copy.hash))
+        return chosen
+
+    def _has_order(self, copy: Copy) -> bool:
+        """Whether versions of this kind prove an order, so that the merge rule decides between two rows."""
+        return order(copy.version or "", f"{copy.version}0", self._resource.version_kind) is not None

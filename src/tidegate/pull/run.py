@@ -1,0 +1,182 @@
+"""One run over the list of a resource: what it is, what it has seen so far, and its report.
+
+Owns the state of a run in memory, and what of it is stored as the place of an unfinished walk. Knows no I/O.
+Crash: the place in the engine state is all that remains of a run.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from tidegate.core.finding_codes import CODES, UNKNOWN
+from tidegate.core.model import Origin
+from tidegate.pull.engine_state import Place
+from tidegate.pull.resource_health import Note
+from tidegate.rules.sync.changes import Copy
+from tidegate.rules.sync.incremental import higher
+from tidegate.rules.sync.page_end import PageWalk
+from tidegate.rules.sync.paginators import PageRequest
+
+
+class Applied(msgspec.Struct):
+    """Counts of the decisions for a slice of copies."""
+
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    same: int = 0
+    older: int = 0
+    to_fetch: int = 0
+    held: int = 0
+
+    @property
+    def changes(self) -> int:
+        return self.created + self.updated + self.deleted
+
+    def add(self, other: Applied) -> None:
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+class Run(msgspec.Struct):
+    """What one run is and what it has seen so far."""
+
+    origin: Origin
+    full: bool  # without the incremental start: every record is shown
+    find_deletes: bool
+    silent: bool
+    started_us: int
+    resumed: bool = False  # goes on at the place of an earlier run
+    requests: int = 0
+    retries: int = 0
+    pages: int = 0
+    records_seen: int = 0
+    records_before: int = 0  # seen by the runs that this one goes on from
+    unreadable: int = 0
+    not_modified: bool = False
+    server_at_us: int | None = None  # the source's clock at the first page
+    highest: str | None = None
+    lowest: str | None = None
+    first_highest: str | None = None  # on the first of several pages: no row of it can have been passed over
+    ascending: bool = True  # the cursors of the rows never went down
+    last_cursor: str | None = None
+    waited_seconds: float = 0.0
+    walk: PageWalk = msgspec.field(default_factory=PageWalk)
+    applied: Applied = msgspec.field(default_factory=Applied)
+    seen: set[str] = msgspec.field(default_factory=set)  # keys, only when the run looks for deletes
+    hashes: dict[int, bytes] = msgspec.field(
+        default_factory=dict
+    )  # of the rows by key, to see keys that are not unique
+    duplicates: dict[str, list[Copy]] = msgspec.field(default_factory=dict)  # rows of keys known to be not unique
+    unique: bool = True
+
+    @property
+    def complete(self) -> bool:
+        """Whether a record that the run did not show is missing at the source."""
+        return self.unreadable == 0 and self.walk.complete
+
+    def see_cursor(self, at: str) -> None:
+        """The cursor of a row."""
+        if at == self.last_cursor:
+            return
+        if self.last_cursor is not None and self.ascending and higher(self.last_cursor, at, None):
+            self.ascending = False
+        self.last_cursor = at
+        if self.highest is None or higher(at, self.highest, None):
+            self.highest = at
+        if self.lowest is None or higher(self.lowest, at, None):
+            self.lowest = at
+
+    def place(self, request: PageRequest, tag: str) -> Place:
+        """Where the walk goes on."""
+        return Place(
+            tag=tag,
+            url=request.url,
+            params=list(request.params),
+            body=request.body,
+            started_us=self.started_us,
+            full=self.full,
+            find_deletes=self.find_deletes,
+            server_at_us=self.server_at_us,
+            highest=self.highest,
+            lowest=self.lowest,
+            ascending=self.ascending,
+            pages=self.walk.pages,
+            base=self.walk.base,
+            largest=self.walk.largest,
+            unreadable=self.unreadable,
+            first_highest=self.first_highest,
+            records=self.records_seen + self.records_before,
+        )
+
+    @classmethod
+    def at_place(cls, place: Place, origin: Origin, silent: bool) -> Run:
+        return cls(
+            origin=origin,
+            full=place.full,
+            find_deletes=place.find_deletes,
+            silent=silent,
+            started_us=place.started_us,
+            resumed=True,
+            server_at_us=place.server_at_us,
+            highest=place.highest,
+            lowest=place.lowest,
+            first_highest=place.first_highest,
+            records_before=place.records,
+            ascending=place.ascending,
+            unreadable=place.unreadable,
+            walk=place.walk(),
+        )
+
+
+class RunFinding(msgspec.Struct, frozen=True):
+    """What one run ignored, skipped, clamped, guessed or contradicted. `code` is a row of `finding_codes.CODES`."""
+
+    code: str
+    title: str
+    count: int
+    samples: list[str]
+    remedy: str
+
+
+def findings_of(notes: dict[str, Note], place: str) -> list[RunFinding]:
+    """The notes of a run, with what the table of codes says of them. `place` is SOURCE/RESOURCE."""
+    found = []
+    for code, note in notes.items():
+        row = CODES.get(code, UNKNOWN)
+        remedy = row.remedy.replace("{name}", place)
+        found.append(RunFinding(code, row.title, note.count, list(note.samples), remedy))
+    return found
+
+
+class PollReport(msgspec.Struct, frozen=True):
+    """One finished run. `error` is "" when it succeeded; what the other fields count is committed in both cases.
+
+    `ended_by` says what ended the walk, "" when it did not end. `resumed`: it went on at the page where an earlier run
+    stopped. `held_seconds` and `held_reason`: how long the source may not be asked now, and why.
+    """
+
+    id: str
+    source: str
+    resource: str
+    origin: str
+    requests: int
+    pages: int
+    records_seen: int
+    created: int
+    updated: int
+    deleted: int
+    not_modified: bool
+    duration_us: int
+    error: str = ""
+    error_code: str = ""
+    error_hint: str = ""
+    unreadable: int = 0
+    retries: int = 0
+    ended_by: str = ""
+    resumed: bool = False
+    snapshot: bool = False  # made records and no events
+    waited_seconds: float = 0.0
+    held_seconds: float = 0.0
+    held_reason: str = ""
+    findings: list[RunFinding] = []

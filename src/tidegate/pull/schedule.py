@@ -1,0 +1,63 @@
+"""When a resource polls next: intervals with jitter, earlier retries after a failure, and holds of the source.
+
+Owns the due times of polls and reconciles in memory. Knows no requests. Invariants: a failed run is retried sooner than
+its schedule, and never before the time that the source named; progress resets the backoff. Crash: the due times follow
+from the instants of the last runs in the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tidegate.core.clock import Clock
+from tidegate.core.errors import TidegateError
+from tidegate.core.model import Origin
+
+RETRY_FIRST_SECONDS = 5.0  # after a failure: 5, 10, 20 ... and never later than the schedule
+START_SPREAD_SECONDS = 2.0  # polls that are due at a start are spread over this long
+NEW_SPREAD_SECONDS = 0.3  # the first poll of a new resource
+
+
+class Schedule:
+    """Of one resource. `every`: seconds between runs, by their origin."""
+
+    def __init__(self, clock: Clock, every: Mapping[Origin, float]) -> None:
+        self.every = dict(every)
+        self.next_at_us: int | None = None
+        self._clock = clock
+        self._due_us: dict[Origin, int] = {}
+        self._failures = 0
+
+    def begin(self, last_us: Mapping[Origin, int | None]) -> None:
+        """From the instants of the last runs."""
+        now_us = self._clock.now_us()
+        for origin, every in self.every.items():
+            before = last_us.get(origin)
+            longest = START_SPREAD_SECONDS if before is not None else NEW_SPREAD_SECONDS
+            spread = self._clock.random() * min(longest, every * 0.1)
+            due_us = now_us if before is None else max(now_us, before + int(every * 1_000_000))
+            self._due_us[origin] = due_us + int(spread * 1_000_000)
+        self.next_at_us = min(self._due_us.values(), default=None)
+
+    def ran(self, origin: Origin, error: TidegateError | None, *, progress: bool) -> None:
+        """A run has ended. `progress`: it read a page that no run had read before."""
+        if error is None or progress:
+            self._failures = 0
+        if error is not None:
+            self._failures += 1
+        every = self.every.get(origin)
+        if every is None:
+            return
+        wait = every * (0.9 + 0.2 * self._clock.random())
+        if error is not None:
+            wait = min(wait, RETRY_FIRST_SECONDS * 2 ** min(self._failures - 1, 20))
+            wait = max(wait, error.retry_after_seconds or 0.0)
+        self._due_us[origin] = self._clock.now_us() + int(wait * 1_000_000)
+        self.next_at_us = min(self._due_us.values())
+
+    def next(self) -> tuple[Origin, float] | None:
+        """(what runs next, seconds until then); None when nothing is scheduled."""
+        if not self._due_us:
+            return None
+        origin = min(self._due_us, key=lambda one: self._due_us[one])
+        return origin, (self._due_us[origin] - self._clock.now_us()) / 1_000_000

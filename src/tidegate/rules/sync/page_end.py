@@ -1,0 +1,222 @@
+"""When a walk over pages ends: one table of end rules, and what to do when they contradict each other. Pure.
+
+Owns the state of a walk and every reason to end it. Knows no HTTP. The rules, in the order in which they are applied:
+
+| what the page shows | the walk |
+|---|---|
+| a field that says there are no more (`has_more_path`) | ends |
+| no link or token | ends; a contradiction when `has_more_path` says there are more |
+| a total that is not reached | goes on, over empty pages too (`stop_on_empty` ends there) |
+| a total that is reached | ends; when the first page is full and is all of it, one more page is read to verify |
+| more rows than the total | goes on without the total; a contradiction |
+| an empty page, without a total | ends |
+| a page shorter than the limit, after a full one, without a total | ends |
+| a request that was made before | ends, after the rows of the page are taken |
+| the rows of a page that was read before | ends; nothing is deleted when it is page 2 that repeats page 1 |
+| 404, or 400, 416, 422 of numbered pages, after the first page | ends |
+| MAX_EMPTY_PAGES empty pages in a row, or `max_pages` | ends; a contradiction |
+
+Invariant: a walk that ends by a contradiction is not complete: nothing is deleted by it, and the cursor advances only
+when the rows came in its order. Every contradiction is reported. Crash: the state of a walk is stored as its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from enum import StrEnum
+
+import msgspec
+
+from tidegate.core.spec import OffsetPages, PageNumber, Paginator, SinglePage
+from tidegate.rules.language.view import MISSING
+from tidegate.rules.sync.canonical import parse_json
+from tidegate.rules.sync.paths import skim
+
+MAX_PAGES = 100_000  # ten million rows at 100 a page
+MAX_EMPTY_PAGES = 20
+MAX_STALE_PAGES = 3  # pages in a row without a new key
+MAX_KEYS = 200_000  # remembered of one walk, to see that it goes in circles
+MAX_SEEN = 256  # requests that are stored with a place; more are kept in memory
+PAST_THE_END = (400, 416, 422)  # what numbered pages are answered beyond the last one, besides 404
+
+
+class End(StrEnum):
+    """What ended a walk, as reports show it."""
+
+    SINGLE_PAGE = "single_page"
+    NO_LINK = "no_next_link"
+    NO_TOKEN = "no_page_token"  # noqa: S105 - a word, not a secret
+    HAS_MORE = "has_more_false"
+    TOTAL = "total_reached"
+    EMPTY = "empty_page"
+    SHORT = "short_page"
+    REPEATED_REQUEST = "repeated_request"
+    REPEATED_ROWS = "repeated_rows"
+    STATUS = "status_past_the_end"
+    MAX_PAGES = "max_pages"
+    EMPTY_PAGES = "empty_pages_in_a_row"
+    NOT_MODIFIED = "not_modified"
+
+
+class PageWalk(msgspec.Struct):
+    """One run over the pages of a resource."""
+
+    pages: int = 0
+    rows: int = 0
+    base: int = 0  # the first offset or page number
+    largest: int = 0  # rows of the largest page
+    last: int = 0  # rows of the last page
+    empty_in_a_row: int = 0
+    stale_in_a_row: int = 0
+    total: int | None = None  # rows that the source names
+    total_wrong: bool = False
+    resumed: bool = False  # the first pages were read by an earlier run
+    complete: bool = True
+    ended_by: End | None = None
+    contradictions: list[str] = []
+    seen: set[bytes] = msgspec.field(default_factory=set)  # fingerprints of the requests made
+    keys: set[int] = msgspec.field(default_factory=set)  # hashes of the keys read
+    signatures: set[int] = msgspec.field(default_factory=set)  # of the pages read
+
+    def count(self, request: bytes, items: int) -> None:
+        """A page was read."""
+        self.pages += 1
+        self.rows += items
+        self.last = items
+        self.largest = max(self.largest, items)
+        self.empty_in_a_row = 0 if items else self.empty_in_a_row + 1
+        self.seen.add(request)
+
+    def end(self, why: End) -> None:
+        self.ended_by = why
+
+    def contradict(self, what: str) -> None:
+        """The end is not to be trusted, and this is why."""
+        self.complete = False
+        self.contradictions.append(what)
+
+    def note_rows(self, keys: Collection[int], signature: int, unique: bool) -> None:
+        """The rows of the page that is read now: hashes of keys, and of the whole rows. Ends a walk in a circle.
+
+        `unique`: no key has stood for two different rows. Where keys are not unique, only equal rows are a circle.
+        """
+        if not keys:
+            return
+        fresh = not self.keys.issuperset(keys)
+        repeated = signature in self.signatures
+        self.stale_in_a_row = 0 if fresh or not unique else self.stale_in_a_row + 1
+        if repeated or self.stale_in_a_row >= MAX_STALE_PAGES:
+            self.end(End.REPEATED_ROWS)
+            if self.pages == 1:  # this is page 2: the source may not know the paginator's parameter
+                self.contradict("page 2 has the rows of page 1: does the source know the parameter of the paginator?")
+            elif not repeated:
+                self.contradict(f"{MAX_STALE_PAGES} pages in a row have no new row: the pages go in a circle")
+        if len(self.keys) < MAX_KEYS:
+            self.keys.update(keys)
+        self.signatures.add(signature)
+
+
+def has_more(paginator: Paginator, body: bytes, walk: PageWalk) -> bool | None:
+    """What the field at `has_more_path` says; None when there is none."""
+    path = "" if isinstance(paginator, SinglePage) else paginator.has_more_path
+    if not path:
+        return None
+    raw = skim(body, path.removeprefix("!"))
+    if raw is MISSING:
+        walk.contradictions.append(f"page {walk.pages}: there is nothing at has_more_path {path!r}")
+        return None
+    value = parse_json(raw)
+    said = value.strip().lower() in ("true", "1", "yes", "y") if isinstance(value, str) else bool(value)
+    return said is not path.startswith("!")
+
+
+def ends_walk(paginator: Paginator, following: bytes, walk: PageWalk) -> bool:
+    """The rules that hold for every paginator, when there is a next request."""
+    if walk.ended_by is not None:
+        return True
+    limit = MAX_PAGES if isinstance(paginator, SinglePage) or paginator.max_pages is None else paginator.max_pages
+    if following in walk.seen:
+        walk.end(End.REPEATED_REQUEST)
+    elif walk.pages >= limit:
+        walk.end(End.MAX_PAGES)
+        walk.contradict(f"max_pages {limit:,} was reached before the end")
+    elif walk.empty_in_a_row >= MAX_EMPTY_PAGES:
+        walk.end(End.EMPTY_PAGES)
+        walk.contradict(f"{MAX_EMPTY_PAGES} pages in a row are empty, and the source names a next one")
+    return walk.ended_by is not None
+
+
+def ends_by_offset(
+    paginator: OffsetPages, walk: PageWalk, items: int, limit: int, following: int, total: int | None
+) -> bool:
+    """Whether offset pages end here. `following` is the next offset."""
+    walk.total = total if total is not None else walk.total
+    known = _usable_total(walk, len(walk.keys), total, "rows")
+    if known is not None and not (items == 0 and paginator.stop_on_empty):
+        if following - walk.base < known:
+            return False
+        if walk.pages == 1 and items == known and items >= limit:
+            return False  # `total` may be the size of this page: one more page shows it
+        walk.end(End.TOTAL)
+        return True
+    if items == 0:
+        walk.end(End.EMPTY)
+        return True
+    # A short page is the last one only of a source that was seen to keep to the limit: many cap it without a word.
+    if items < limit and walk.largest >= limit:
+        walk.end(End.SHORT)
+        return True
+    return False
+
+
+def ends_by_page(paginator: PageNumber, walk: PageWalk, items: int, number: int, total: int | None) -> bool:
+    """Whether numbered pages end here. `total` is a number of pages."""
+    known = _usable_total(walk, number - walk.base + 1 if items else 0, total, "pages")
+    if known is not None and not (items == 0 and paginator.stop_on_empty):
+        if number - walk.base + 1 < known:
+            return False
+        walk.end(End.TOTAL)
+        return True
+    if items == 0:
+        walk.end(End.EMPTY)
+        return True
+    return False
+
+
+def _usable_total(walk: PageWalk, read: int, total: int | None, what: str) -> int | None:
+    """The total, unless more was read than it names."""
+    if total is None or walk.total_wrong:
+        return None
+    if read > total:
+        walk.total_wrong = True
+        walk.contradictions.append(f"the source names a total of {total:,} {what}, and {read:,} were read")
+        return None
+    return total
+
+
+def ends_by_status(paginator: Paginator, status: int, walk: PageWalk) -> bool:
+    """Whether a failed request for a page after the first is the end of the list."""
+    if walk.pages == 0:
+        return False
+    counted = isinstance(paginator, OffsetPages | PageNumber)
+    if status == 404:
+        walk.end(End.STATUS)
+        if not counted:
+            walk.contradict(f"page {walk.pages + 1} was answered 404, although page {walk.pages} leads there")
+        return True
+    if not counted or status not in PAST_THE_END:
+        return False
+    walk.end(End.STATUS)
+    if walk.last and walk.last == walk.largest:
+        walk.contradict(f"page {walk.pages + 1} was answered {status} after a full page: a limit of the source?")
+    return True
+
+
+def check_total(walk: PageWalk) -> None:
+    """After the last page: report a total above the number of different rows. It may count rows that are hidden."""
+    if walk.total is None or walk.total_wrong or walk.resumed or len(walk.keys) >= MAX_KEYS:
+        return
+    if len(walk.keys) < walk.total:
+        walk.contradictions.append(
+            f"the source names a total of {walk.total:,} rows, and {len(walk.keys):,} different ones came"
+        )
