@@ -159,12 +159,11 @@ def xml(body: bytes) -> Any:
         (b"<a> x </a>", {"a": "x"}),
         (b"<a><id>1</id><id>2</id></a>", {"a": {"id": ["1", "2"]}}),
         (b"<a n='1'>x<b/></a>", {"a": {"@n": "1", "b": "", "#text": "x"}}),
-        (b"<a xmlns='u' xmlns:m='v'><m:t m:k='1'/></a>", {"a": {"m:t": {"@m:k": "1"}}}),
+        (b"<a xmlns='u' xmlns:m='v'><m:t m:k='1'/></a>", {"a": {"t": {"@k": "1"}}}),
         (b"<a><![CDATA[<b>&amp;]]>&lt;&#65;</a>", {"a": "<b>&amp;<A"}),
         (b"<?xml version='1.0' encoding='ISO-8859-1'?><a>Zo\xeb</a>", {"a": "Zoë"}),
         ("<?xml version='1.0' encoding='ISO-8859-1'?><a>Zoë</a>".encode(), {"a": "Zoë"}),
         ("<a>Zoë</a>".encode("utf-16"), {"a": "Zoë"}),
-        (b"<!DOCTYPE a SYSTEM 'http://127.0.0.1/a.dtd'><a>1</a>", {"a": "1"}),
     ],
 )
 def test_xml_becomes_the_json_that_selectors_read(body: bytes, value: Any) -> None:
@@ -179,16 +178,16 @@ BILLION = b"<!DOCTYPE a [" + b"".join(
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (BILLION + b"]><a>&e9;</a>", "entity"),
-        (b"<!DOCTYPE a [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><a>&x;</a>", "entity"),
-        (b"<!DOCTYPE a [<!ENTITY % x SYSTEM 'http://127.0.0.1/'>%x;]><a/>", "entity"),
-        (b"<a>" * 100 + b"</a>" * 100, "nested deeper than 60"),
-        (b"<a><b></a>", "not well-formed at line 1: mismatched tag"),
-        (b"<a>\n<b>", "line 2: no element found"),
+        (BILLION + b"]><a>&e9;</a>", "document type"),
+        (b"<!DOCTYPE a [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><a>&x;</a>", "document type"),
+        (b"<!DOCTYPE a [<!ENTITY % x SYSTEM 'http://127.0.0.1/'>%x;]><a/>", "document type"),
+        (b"<a>" * 100 + b"</a>" * 100, "nested more than 60 deep"),
+        (b"<a><b></a>", "cannot be read: mismatched tag"),
+        (b"<a>\n<b>", "no element found at byte 7"),
         (b"<a>&nbsp;</a>", "undefined entity"),
         (b"<a x='1' x='2'/>", "duplicate attribute"),
         (b"<a>\x01</a>", "not well-formed"),
-        (b"[1]", "not well-formed"),
+        (b"[1]", "syntax error"),
     ],
 )
 def test_xml_that_is_broken_or_hostile_is_an_error(body: bytes, words: str) -> None:

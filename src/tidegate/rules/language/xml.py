@@ -20,8 +20,9 @@ class _Refused(Exception):
 
 
 class _Builder:
-    def __init__(self) -> None:
+    def __init__(self, max_elements: int) -> None:
         self.root: dict[str, Any] = {}
+        self._max_elements = max_elements
         self._stack: list[tuple[dict[str, Any], list[str]]] = [(self.root, [])]
         self._elements = 0
 
@@ -29,8 +30,8 @@ class _Builder:
         self._elements += 1 + len(attributes)
         if len(self._stack) > MAX_DEPTH:
             raise _Refused(f"it is nested more than {MAX_DEPTH} deep")
-        if self._elements > MAX_ELEMENTS:
-            raise _Refused(f"it has more than {MAX_ELEMENTS} elements and attributes")
+        if self._elements > self._max_elements:
+            raise _Refused(f"it has more than {self._max_elements} elements and attributes")
         fields: dict[str, Any] = {
             f"@{_local(key)}": value for key, value in attributes.items() if not key.startswith("xmlns")
         }
@@ -64,10 +65,10 @@ def _no_doctype(*_: Any) -> None:
     raise _Refused("it has a document type, which is refused")
 
 
-def read_xml(body: bytes) -> tuple[Any, str]:
-    """(`{root name: value}`, "") or (None, why it cannot be read)."""
-    builder = _Builder()
-    parser = expat.ParserCreate()
+def read_xml(body: bytes, *, encoding: str | None = None, max_elements: int = MAX_ELEMENTS) -> tuple[Any, str]:
+    """(`{root name: value}`, "") or (None, why it cannot be read). `encoding` overrules the document's own."""
+    builder = _Builder(max_elements)
+    parser = expat.ParserCreate(encoding)
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = _no_doctype
     parser.StartElementHandler = builder.start
