@@ -22,7 +22,7 @@ from bench.server import Database
 from tidegate.core.model import Attempt, Lane, NewEvent, Origin, Outcome
 from tidegate.store import PARTITIONS, Settlement
 from tidegate.store.postgres import PostgresStore, open_postgres
-from tidegate.store.postgres.batches import Call, gather
+from tidegate.store.postgres.batches import Call, make_batch
 from tidegate.store.postgres.deliveries import _written
 from tidegate.store.postgres.engine import sql
 
@@ -71,7 +71,7 @@ class Side:
 
     def append(self) -> Statement:
         future = asyncio.get_running_loop().create_future()
-        batch, _ = gather([Call(future, [self._event() for _ in range(ROWS)], False)])
+        batch, _ = make_batch([Call(future, [self._event() for _ in range(ROWS)], False)])
         return sql("log")["append"], batch.columns()
 
     def settle(self) -> Statement:
@@ -107,7 +107,7 @@ class Side:
 async def _open(database: Database, url: str, events: int) -> Side:
     store = await open_postgres(url)
     kept = await store.log.audience("bench", (1,), ((DESTINATION, 1),), ())
-    connection = await store.engine._connect()
+    connection = await store.engine.connect()
     await connection.execute("SET statement_timeout = 0")
     left = events
     while left:

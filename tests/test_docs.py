@@ -257,6 +257,7 @@ PLAIN: tuple[str, ...] = (
     "rules/routing.py",
     "rules/sync",
     "runtime",
+    "store",
     "vault.py",
 )
 # A schema step that was applied somewhere never changes, so steps keep the names of their time.

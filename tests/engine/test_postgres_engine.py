@@ -15,7 +15,7 @@ from tidegate.core.errors import SchemaTooNew, StoreBroken, StoreBusy
 from tidegate.store.postgres import engine as engine_module
 from tidegate.store.postgres.engine import Engine
 from tidegate.store.postgres.migrate import migrate
-from tidegate.store.postgres.text import back, keep
+from tidegate.store.postgres.text import escape, unescape
 from tidegate.store.sql import migrations
 
 
@@ -80,7 +80,7 @@ def test_a_server_that_cannot_be_used_is_refused_with_what_to_do(url, hint):
     [
         ("sslmode=require", "turn on ssl"),
         ("sslmode=nonsense", "sslmode=disable"),
-        ("connect_timeout=1", "leave it out"),
+        ("connect_timeout=1", "remove it"),
     ],
 )
 def test_parameters_of_the_url_that_cannot_be_used_are_refused_with_what_to_do(parameters, hint):
@@ -155,12 +155,12 @@ def test_a_deadlock_and_a_serialization_failure_are_passing_and_the_database_is_
 
 @given(st.text(st.characters(codec=None, exclude_categories=()), max_size=20), st.text(max_size=3))
 def test_any_text_comes_back_as_it_was_and_two_texts_stay_two(one, other):
-    stored = keep(one)
-    assert back(stored) == one
+    stored = escape(one)
+    assert unescape(stored) == one
     assert "\0" not in stored
     stored.encode()
-    assert (keep(one) == keep(other)) == (one == other)
-    assert back(keep("\0\ud800\x1a" + one)) == "\0\ud800\x1a" + one
+    assert (escape(one) == escape(other)) == (one == other)
+    assert unescape(escape("\0\ud800\x1a" + one)) == "\0\ud800\x1a" + one
 
 
 def test_a_server_older_than_supported_is_refused_at_the_start_with_what_to_do(monkeypatch):

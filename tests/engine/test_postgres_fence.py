@@ -27,7 +27,7 @@ def test_a_settle_that_waits_for_the_reaper_is_fenced_and_writes_nothing():
             await a.settle(10, 1)
             reaper = await made.connection()
             async with reaper.transaction():
-                mark = await reaper.fetchval(sql("leases")["lock_suspect"], "a", fence, True)
+                mark = await reaper.fetchval(sql("leases")["lock_dead"], "a", fence, True)
                 settle = asyncio.ensure_future(a.settle(20, 1, fence))
                 commit = asyncio.ensure_future(a.commit("late", fence))
                 await asyncio.sleep(0.2)
@@ -57,7 +57,7 @@ def test_a_settle_that_races_with_the_reaper_is_whole_before_it_or_fenced():
         fence, share = b.leases.fence, min(b.holder.partitions)
         settled, reaped = await asyncio.gather(
             soon(b.settle(mark, share, fence)),
-            soon(a.leases._free("lock_suspect", "b", fence, remove=True, last=(True,))),
+            soon(a.leases._free("lock_dead", "b", fence, remove=True, last=(True,))),
             return_exceptions=True,
         )
         assert settled is None or isinstance(settled, Fenced)

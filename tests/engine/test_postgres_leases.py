@@ -220,21 +220,21 @@ def test_a_node_whose_session_is_cut_goes_on_under_its_fence():
 
             await until(judged, 3)
             fence, told = b.leases.fence, len(b.holder.told)
-            connect = b.engine._connect
+            connect = b.engine.connect
 
             async def slowly() -> Any:
                 await asyncio.sleep(0.2)
                 return await connect()
 
-            b.engine._connect = slowly
+            b.engine.connect = slowly
             for _ in range(3):
-                cut = b.engine.session
+                cut = b.engine.session.connection
                 await made.rows("SELECT pg_terminate_backend($1)", cut.get_server_pid())
-                await until(lambda cut=cut: b.engine.session is not cut, 1)
-                while b.engine.session is None:
+                await until(lambda cut=cut: b.engine.session.connection is not cut, 1)
+                while b.engine.session.connection is None:
                     await a.leases._reap()  # which finds no session of b, and waits a little
                 held = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = 8421 AND objid = $1"
-                assert await made.rows(held, fence) == [(b.engine.session.get_server_pid(),)]
+                assert await made.rows(held, fence) == [(b.engine.session.connection.get_server_pid(),)]
                 await b.settle(5)
             assert (b.leases.fence, len(b.holder.told), len(a.holder.partitions)) == (fence, told, 32)
 

@@ -12,10 +12,10 @@ from support.postgres_log import columns, on_stores, partitions_of, raw
 from support.running import until
 from support.stores import audience, event
 from tidegate.store import EventQuery
-from tidegate.store.postgres.batches import Call, gather
+from tidegate.store.postgres.appends import PACE_SECONDS
+from tidegate.store.postgres.batches import Call, make_batch
 from tidegate.store.postgres.engine import sql
-from tidegate.store.postgres.follower import NOTICE_EVERY_SECONDS
-from tidegate.store.postgres.log import PACE_SECONDS
+from tidegate.store.postgres.follower import NOTIFY_EVERY_SECONDS
 
 END = 1 << 62
 
@@ -133,7 +133,7 @@ def test_nodes_that_share_a_server_collect_longer_and_one_alone_sends_no_notices
         took = time.monotonic() - began
         assert took > 19 * PACE_SECONDS * 3
         await until(lambda: len(heard) > 1)
-        assert len(heard) - 1 <= took / NOTICE_EVERY_SECONDS + 2, "a notice serves many appends"
+        assert len(heard) - 1 <= took / NOTIFY_EVERY_SECONDS + 2, "a notice serves many appends"
         await other.close()
 
     on_stores(work)
@@ -182,7 +182,9 @@ def test_statements_touch_as_many_pages_whatever_the_length_of_the_history():
         async def append():
             future = asyncio.get_running_loop().create_future()
             events = [event(number, b"b" * 1000, key="k", dedupe_id=f"{time.time_ns()} {n}") for n in range(50)]
-            return await buffers(connection, sql("log")["append"], *gather([Call(future, events, False)])[0].columns())
+            return await buffers(
+                connection, sql("log")["append"], *make_batch([Call(future, events, False)])[0].columns()
+            )
 
         async def look():
             return {

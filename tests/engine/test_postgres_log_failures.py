@@ -209,11 +209,11 @@ def test_a_connection_that_is_made_while_events_come_is_of_the_same_database():
         await store.log.append([event(1)])
         connection = await raw(store)
         try:
-            await store.log._recognise(SlowAnswers(store, connection))
+            await store.log._check_database(SlowAnswers(store, connection))
             await store.log.append([event(3)])
             await connection.execute('DELETE FROM events WHERE "offset" = (SELECT max("offset") FROM events)')
             with pytest.raises(StoreBroken):
-                await store.log._recognise(connection)
+                await store.log._check_database(connection)
         finally:
             await connection.close()
 

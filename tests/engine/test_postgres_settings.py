@@ -108,7 +108,7 @@ def test_a_change_is_told_without_any_hint_too():
     async def work(a, b, engine):
         heard = asyncio.Event()
         b.watch(heard.set)
-        await engine.session.reset()  # it listens to nothing any more
+        await engine.session.connection.reset()  # it listens to nothing any more
         await a.put_items([item("crm")])
         async with asyncio.timeout(SLOW):
             await heard.wait()

@@ -75,7 +75,7 @@ def test_a_stream_that_goes_on_at_another_node_repeats_nothing() -> None:
         assert (await anext(chunks)).startswith(b"retry")
         first = asyncio.ensure_future(anext(chunks))  # type: ignore[arg-type]
         await asyncio.sleep(0)
-        late.log.follower._tell(await late.log.read([seen, new]))
+        late.log.follower._publish(await late.log.read([seen, new]))
         assert f"id: {event_id(instance, new)}\n".encode() in await first
         stream.close()
         await chunks.aclose()  # type: ignore[attr-defined]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tidegate.core.errors import StoreBroken
-from tidegate.store.postgres.address import shown
+from tidegate.store.postgres.address import redacted
 
 SECRET = "S3CRET"
 
@@ -27,7 +27,7 @@ SECRET = "S3CRET"
     ],
 )
 def test_server_and_name_are_told_and_nothing_else(url: str, told: str) -> None:
-    assert shown(url) == f"the database at {told}"
+    assert redacted(url) == f"the database at {told}"
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,6 @@ def test_server_and_name_are_told_and_nothing_else(url: str, told: str) -> None:
 )
 def test_what_is_no_address_is_refused_without_being_repeated(url: str) -> None:
     with pytest.raises(StoreBroken) as caught:
-        shown(url)
+        redacted(url)
     assert SECRET not in caught.value.message + caught.value.hint
     assert "%2F" in caught.value.hint  # the likely reason

@@ -9,7 +9,7 @@ import asyncpg
 from support.postgres import server
 from support.stores import event
 from tidegate.store.postgres import open_postgres
-from tidegate.store.postgres.batches import Call, gather
+from tidegate.store.postgres.batches import Call, make_batch
 from tidegate.store.postgres.engine import SESSION_SETTINGS
 
 
@@ -38,7 +38,7 @@ async def raw(store):
 
 def columns(number, count=1):
     future = asyncio.get_running_loop().create_future()
-    return gather([Call(future, [event(number) for _ in range(count)], False)])[0].columns()
+    return make_batch([Call(future, [event(number) for _ in range(count)], False)])[0].columns()
 
 
 async def partitions_of(store):

@@ -1,4 +1,7 @@
-"""One process per data directory: an advisory lock on `DIR/lock`, freed by the kernel however the holder ends."""
+"""One process per data directory: an advisory lock on `DIR/lock`.
+
+Invariant: at most one process holds it. After a crash the kernel has freed it, however the process ended.
+"""
 
 from __future__ import annotations
 

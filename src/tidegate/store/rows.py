@@ -86,6 +86,9 @@ def head_of(row: Any, source: str, text: Text = as_it_is) -> EventHead:
     )  # fmt: skip
 
 
+ID_REUSED = "the log has a change with this number and a different body"
+
+
 def dedupe_key(source: str, dedupe_id: str) -> bytes:
     """The key of a delivery id. It is not hashed: most senders count or start with the time, and then the new ids of
     a commit are neighbors in the index."""

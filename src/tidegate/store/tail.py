@@ -1,7 +1,7 @@
-"""The tail ring: the newest events of the log in memory, bounded in bytes. Shared by every store.
+"""The tail ring: the newest events of the log in memory, bounded in bytes. Both stores use it.
 
-It belongs to the store's `read`, so engines never hand each other events. Invariant: what is here is committed.
-A crash loses nothing: it is a copy.
+It belongs to the store's `read`, so engines do not pass events to each other. Invariant: every event in it is
+committed. After a crash nothing is lost, because it is a copy.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ EVENT_OVERHEAD_BYTES = 700  # what an event costs in memory beside its bytes
 
 
 class Tail:
-    """Events by offset; the oldest fall out when the bytes run over."""
+    """Events by offset; the oldest are dropped when the limit of bytes is exceeded."""
 
     def __init__(self, limit_bytes: int = TAIL_BYTES) -> None:
         self._limit = limit_bytes
         self._events: dict[int, Event] = {}
-        self._order: deque[int] = deque()  # a dictionary finds its first key slowly once many before it are gone
+        self._order: deque[int] = deque()  # finding the first key of a dictionary is slow after many deletions
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -31,7 +31,7 @@ class Tail:
         return f"<Tail {len(self._events)} events, {self._bytes} bytes>"
 
     def add(self, events: Iterable[Event]) -> None:
-        """Add newer events. They must be ascending, newer than what is here."""
+        """Add events. They must be ascending and newer than all others."""
         kept, order = self._events, self._order
         size = self._bytes
         for event in events:
@@ -43,7 +43,7 @@ class Tail:
             self._drop_oldest()
 
     def forget(self, upto: int) -> None:
-        """Events up to an offset were trimmed from the log."""
+        """Drop events up to an offset: they were trimmed from the log."""
         while self._order and self._order[0] <= upto:
             self._drop_oldest()
 
@@ -55,6 +55,6 @@ class Tail:
         return self._events.get(offset)
 
     def among(self, offsets: Sequence[int]) -> tuple[dict[int, Event], list[int]]:
-        """Those of `offsets` that are here, and the offsets of those that are not."""
+        """The events of `offsets` that are here, and the offsets of the others."""
         found = {offset: event for offset in offsets if (event := self._events.get(offset)) is not None}
         return found, [offset for offset in offsets if offset not in found]

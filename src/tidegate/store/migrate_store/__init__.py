@@ -1,12 +1,13 @@
-"""Moving an installation from the embedded store to PostgreSQL, with what is pending; resumable at any point.
+"""Moves an installation from the embedded store to PostgreSQL, with everything that is pending. It can be resumed.
 
-Two passes. The log and its attempts are copied in slices, each with its progress in one transaction, while the gateway
-may still run on the source. The last pass needs the source's directory for itself: it copies what came meanwhile and
-everything that changes (lanes, deferred deliveries, records, settings) in one transaction, checks the counts, and
-only then is
-the target open to gateways and the source closed to them. Offsets and the instance stay, so every id stays.
+There are two passes. The first copies the log and its attempts in slices, each with its progress in one transaction; a
+gateway may still run on the source. The last pass needs the source's directory for itself: it copies the rest of the
+log and everything that changes (lanes, deferred deliveries, records, settings) in one transaction and compares the
+counts. Only then can gateways start on the target, and no longer on the source. Offsets and the instance stay the same,
+so every id stays the same.
 
-Crash at any point: the target says that it is half moved and no gateway starts on it; the same command goes on.
+Invariant: never do both sides accept events. After a crash the target is marked as incomplete, no gateway starts on it,
+and the same command continues.
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ from tidegate.store.migrate_store.source import Source
 from tidegate.store.migrate_store.target import Progress, Target, open_target
 from tidegate.store.sqlite import FILE_NAME
 
-LATE_US = 3600 * 1_000_000  # an attempt is settled long before it is an hour old
+LATE_US = 3600 * 1_000_000  # an attempt is always settled within an hour
 
-Say = Callable[[str, int, int], None]  # (what, done, of how many)
+Say = Callable[[str, int, int], None]  # (what, done, total)
 
 
 class Moved(msgspec.Struct, frozen=True):
-    """What stands in the target now, by table, and where it is (without user and password)."""
+    """The rows in the target by table, and its address without user and password."""
 
     target: str
     rows: dict[str, int]
 
 
 class StillRunning(TidegateError):
-    """The first pass is done and the source is in use: not an accident, but not finished either."""
+    """The first pass is done, and the source is still in use: run the command again when it is not."""
 
     code = "source_running"
     status = 409
@@ -46,12 +47,13 @@ class StillRunning(TidegateError):
 async def move(directory: Path, url: str, say: Say, clock: Clock) -> Moved:
     """Move the store in `directory` to the database at `url`.
 
-    Raises StillRunning after the first pass while a gateway holds the source, BadRequest when there is no such source,
-    Conflict when the target holds something else; what was copied stays and is not copied again.
+    Raises StillRunning after the first pass while a gateway uses the source, BadRequest when there is no such source,
+    Conflict when the target has other data. Rows that were copied stay and are not copied again.
     """
     if not (directory / FILE_NAME).is_file():
         raise BadRequest(
-            f"there is no embedded store in {str(directory)!r}", hint="--from sqlite:DIR, the --data of the gateway"
+            f"there is no embedded store in {str(directory)!r}",
+            hint="use --from sqlite:DIR with the --data directory of the gateway",
         )
     with contextlib.ExitStack() as held, Source(directory / FILE_NAME) as source:
         alone = _lock(directory, held)
@@ -61,13 +63,13 @@ async def move(directory: Path, url: str, say: Say, clock: Clock) -> Moved:
             progress = await _copy_log(source, target, progress, say)
             if not alone:
                 raise StillRunning(
-                    f"the log is copied up to offset {progress.upto}, and a gateway still runs on {str(directory)!r}",
+                    f"the log is copied up to offset {progress.upto}, and a gateway still uses {str(directory)!r}",
                     hint="stop that gateway (SIGTERM), then run the same command again: it copies the rest",
                 )
             rows = await _finish(source, target, progress, say)
         finally:
             await target.close()
-    return Moved(target.shown, rows)
+    return Moved(target.name, rows)
 
 
 def _lock(directory: Path, held: contextlib.ExitStack) -> bool:
@@ -80,21 +82,21 @@ def _lock(directory: Path, held: contextlib.ExitStack) -> bool:
 
 
 async def _progress(source: Source, target: Target, clock: Clock) -> Progress:
-    """Where an earlier run stopped; a new beginning in an empty target. Conflict when it is another's."""
+    """Where an earlier run stopped, or a new start in an empty target. Conflict for a target of another source."""
     progress = await target.progress()
     if progress is None:
         if not await target.empty():
             raise Conflict(
-                f"{target.shown} already holds an installation",
-                hint="give an empty database: createdb NAME",
+                f"{target.name} already holds an installation",
+                hint="use an empty database: createdb NAME",
                 code="target_in_use",
             )
         progress = Progress(source.instance, 0, clock.now_us())
         await target.begin(progress)
     if progress.instance != source.instance:
         raise Conflict(
-            f"{target.shown} is half moved from another installation ({progress.instance}, not {source.instance})",
-            hint="go on with that one, or give an empty database: createdb NAME",
+            f"{target.name} has an incomplete copy of installation {progress.instance}, not of {source.instance}",
+            hint="finish that copy, or use an empty database: createdb NAME",
             code="target_in_use",
         )
     return progress
@@ -123,19 +125,19 @@ async def _finish(source: Source, target: Target, progress: Progress, say: Say) 
         await last.settle_in(source.head(), source.high_water_mark(), source.oldest(), source.settings())
         rows |= {"events": await last.count("events"), "attempts": await last.count("attempts")}
         _compare(source.counts([*tables, "events", "attempts"]), rows)
-        # Before the commit: cut in between, neither side takes events, and the same command goes on.
-        source.close_to_gateways(target.shown)
+        # Before the commit: after a crash in between, neither side accepts events, and the same command continues.
+        source.close_to_gateways(target.name)
     say("done", len(tables), len(tables))
     return rows
 
 
 def _compare(there: dict[str, int], here: dict[str, int]) -> None:
-    """Inside the last pass, so that a difference undoes it. More events than the source has: it trimmed meanwhile."""
+    """Within the last pass, so a difference undoes it. More events than in the source mean that it trimmed some."""
     short = [f"{table}: {there[table]} there, {here[table]} here" for table in there if here[table] < there[table]]
     if short:
         raise Conflict(
-            f"the copy is not complete ({'; '.join(short)}); nothing of this pass was kept",
-            hint="run the same command again; if it says so twice, move to an empty database",
+            f"the copy is not complete ({'; '.join(short)}); nothing of this pass was stored",
+            hint="run the same command again; if it fails again, use an empty database",
             code="move_incomplete",
         )
 

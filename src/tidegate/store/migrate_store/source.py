@@ -1,7 +1,8 @@
-"""The embedded store as something to copy from: read beside a running gateway, or alone.
+"""The embedded store as a source to copy from: read while a gateway runs, or alone.
 
-Knows the tables of the SQLite schema and nothing of where rows go. Reads in slices, so that a large log costs no
-memory; each read is its own transaction, so a running gateway is not held up.
+Knows the tables of the SQLite schema, and nothing of the target. Reads in slices, so a large log needs little memory.
+Invariant: each read is a transaction of its own, so a running gateway never waits. Writes nothing but the mark that
+closes the source at the end; after a crash it can be read again.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from tidegate.store.sqlite.migrate import refuse_newer
 SLICE_EVENTS = 2000
 SLICE_BYTES = 16 << 20
 MOVED_TO = "value:moved_to"
-# Everything but the log, in an order that a reader of the target would want. Settings are taken apart by name.
+# Everything but the log. Settings are copied by name.
 SMALL = (
     "audiences", "items", "route_revisions", "keys", "feeds", "rejections", "replays", "ranges",
     "deferred_deliveries", "lanes", "dedupe", "records", "resource_states",
@@ -41,8 +42,8 @@ class Source:
         version = self._connection.execute("PRAGMA user_version").get
         if version < newest:
             raise StoreBroken(
-                f"the store is of schema {version}, this release moves schema {newest}",
-                hint="start this release on it once, so that it is brought up to date: tidegate serve --data DIR",
+                f"the store has schema {version}, and this release copies schema {newest}",
+                hint="start this release on it once, which migrates it: tidegate serve --data DIR",
                 code="schema_too_old",
             )
         self.instance = str(self._setting("instance"))
@@ -62,19 +63,19 @@ class Source:
     # -- the log -----------------------------------------------------------------------------------------
 
     def head(self) -> int:
-        """The highest offset ever given out."""
+        """The highest offset ever used."""
         return int(self._all("head")[0][0])
 
     def high_water_mark(self) -> int:
         return int(self._setting("high_water_mark") or 0)
 
     def oldest(self) -> int | None:
-        """The lowest offset kept."""
+        """The lowest offset that is kept."""
         found = self._all("oldest")
         return int(found[0][0]) if found else None
 
     def slice_end(self, after: int, head: int) -> int:
-        """The last offset of the slice that begins after an offset: bounded in events and in bytes."""
+        """The last offset of the slice that starts after an offset, limited in events and in bytes."""
         rows = self._all("sizes", after, SLICE_EVENTS)
         room = SLICE_BYTES
         for offset, body_bytes in rows:
@@ -91,13 +92,13 @@ class Source:
         return self._all("attempts_of", after, upto)
 
     def attempts_since(self, at_us: int) -> Iterator[list[Any]]:
-        """Attempts that began at or after an instant, in slices."""
+        """Attempts that started at or after an instant, in slices."""
         cursor = self._connection.execute(self._sql["attempts_since"], (at_us,))
         while rows := list(islice(cursor, SLICE_EVENTS)):
             yield rows
 
     def differing(self) -> list[int]:
-        """Offsets of events whose delivery id came again with another body."""
+        """Offsets of events whose delivery id arrived again with a different body."""
         return [row[0] for row in self._all("differing")]
 
     # -- the rest ----------------------------------------------------------------------------------------
@@ -114,14 +115,14 @@ class Source:
         yield from self._connection.execute(f"SELECT * FROM {table}")  # noqa: S608 - a name of ours
 
     def settings(self) -> dict[str, bytes]:
-        """Small named values, by their name in the table."""
+        """Small values by their name in the table."""
         return {row[0]: row[1] for row in self._all("values")}
 
     def counts(self, tables: list[str]) -> dict[str, int]:
-        """How many rows each table has."""
+        """The number of rows of each table."""
         counted = ((table, f"SELECT count(*) FROM {table}") for table in tables)  # noqa: S608 - names of ours
         return {table: int(self._connection.execute(text).get) for table, text in counted}
 
     def close_to_gateways(self, target: str) -> None:
-        """From now on no gateway starts on this directory: it would go on with what lives elsewhere."""
+        """Let no gateway start on this directory any more: its data lives in `target` now."""
         self._connection.execute(self._sql["put_setting"], (MOVED_TO, target.encode())).fetchall()

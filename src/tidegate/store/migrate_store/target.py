@@ -1,7 +1,8 @@
-"""PostgreSQL as something to copy into: by COPY, with the progress in the same transaction as the rows.
+"""PostgreSQL as a target to copy into: by COPY, with the progress in the same transaction as the rows.
 
-Knows the tables of the PostgreSQL schema and how a value of SQLite becomes one of theirs; nothing of where rows come
-from. A target that is half moved says so in its settings, and no gateway starts on it.
+Knows the tables of the PostgreSQL schema and how to convert values of SQLite; nothing of the source. Invariant: an
+incomplete target is marked in its settings, and no gateway starts on it. After a crash the progress in the target says
+where to continue.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ import msgspec
 from tidegate.store.postgres.batches import indexable
 from tidegate.store.postgres.deliveries import DISTANCE
 from tidegate.store.postgres.engine import Engine, sql
-from tidegate.store.postgres.log_spans import Partitions
+from tidegate.store.postgres.log_spans import LogSpans
 from tidegate.store.postgres.migrate import migrate
-from tidegate.store.postgres.text import keep_some
+from tidegate.store.postgres.text import escape_some
 from tidegate.store.rows import pack_settled_ahead, unpack_settled_ahead
 from tidegate.store.sqlite.deliveries import DISTANCE as SQLITE_DISTANCE
 
-MOVING = "value:moving"
+UNFINISHED = "value:moving"
 SMALL_AT_ONCE = 5000
 SETTINGS = {"search_path": "tidegate", "application_name": "tidegate", "synchronous_commit": "on"}
 EVENTS_COLUMNS = (
@@ -37,13 +38,13 @@ ATTEMPTS_COLUMNS = (
 
 Convert = Callable[[Any], Any]
 _CONVERT: dict[str, Convert] = {
-    "text": keep_some,
+    "text": escape_some,
     "boolean": lambda value: None if value is None else bool(value),
 }
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """What a half moved target remembers."""
+    """What an incomplete target stores."""
 
     instance: str
     upto: int  # the log is copied up to this offset
@@ -51,12 +52,12 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 async def open_target(url: str) -> Target:
-    """A server that is judged and brought to the newest schema. Raises what opening a store raises."""
+    """Check the server and migrate it to the newest schema. Raises the same errors as opening a store."""
     engine = Engine(url)
     await engine.open()
     try:
         await migrate(engine)
-        # A connection of its own: rows come for longer than a request may take.
+        # A connection of its own: copying takes longer than a statement of the pool may.
         connection = await asyncpg.connect(url, server_settings=SETTINGS)
     except BaseException:
         await engine.close()
@@ -68,7 +69,7 @@ class Target:
     """Opened by `open_target`; `close` it."""
 
     def __init__(self, engine: Engine, connection: Any, name: str) -> None:
-        self.shown = name
+        self.name = name
         self._engine = engine
         self._connection = connection
         self._sql = sql("migrate_store")
@@ -78,20 +79,20 @@ class Target:
         await self._connection.close()
         await self._engine.close()
 
-    # -- where it stands ---------------------------------------------------------------------------------
+    # -- progress ----------------------------------------------------------------------------------------
 
     async def progress(self) -> Progress | None:
-        found = await self._connection.fetchval(self._sql["setting"], MOVING)
+        found = await self._connection.fetchval(self._sql["setting"], UNFINISHED)
         return None if found is None else msgspec.json.decode(found, type=Progress)
 
     async def empty(self) -> bool:
         return not await self._connection.fetchval(self._sql["occupied"])
 
     async def begin(self, progress: Progress) -> None:
-        """From now on half moved, and of the source's instance, so that every id stays."""
+        """Mark the target as incomplete and give it the instance of the source, so that every id stays the same."""
         async with self._connection.transaction():
             await self._put("instance", progress.instance.encode())
-            await self._put(MOVING, msgspec.json.encode(progress))
+            await self._put(UNFINISHED, msgspec.json.encode(progress))
 
     async def _put(self, name: str, value: bytes) -> None:
         await self._connection.execute(self._sql["put_setting"], name, value)
@@ -99,17 +100,17 @@ class Target:
     # -- the log -----------------------------------------------------------------------------------------
 
     async def make_room(self, head: int) -> None:
-        """Partitions for every offset up to `head`."""
-        await Partitions(self._engine).make_through(head)
+        """Make the spans for every offset up to `head`."""
+        await LogSpans(self._engine).make_through(head)
 
     async def copy_slice(self, events: Sequence[Any], attempts: Sequence[Any], progress: Progress) -> None:
         async with self._connection.transaction():
             await self._copy("events", EVENTS_COLUMNS, events)
             await self._copy("attempts", ATTEMPTS_COLUMNS, attempts)
-            await self._put(MOVING, msgspec.json.encode(progress))
+            await self._put(UNFINISHED, msgspec.json.encode(progress))
 
     async def _copy(self, table: str, columns: Sequence[str], rows: Iterable[Any], into: str = "") -> int:
-        """COPY; returns how many rows."""
+        """Copy rows and return their number."""
         types = await self._types_of(table)
         converts = [_CONVERT.get(types[column]) for column in columns]
         made = [
@@ -130,15 +131,15 @@ class Target:
 
     @contextlib.asynccontextmanager
     async def last_pass(self) -> AsyncIterator[LastPass]:
-        """Everything in it is one transaction; at its end the target is no longer half moved."""
+        """One transaction, at the end of which the target is complete."""
         async with self._connection.transaction():
             await self._connection.execute("SET LOCAL statement_timeout = 0")
             yield LastPass(self, self._connection, self._sql)
-            await self._connection.execute(self._sql["delete_setting"], MOVING)
+            await self._connection.execute(self._sql["delete_setting"], UNFINISHED)
 
 
 class LastPass:
-    """What changes in the source until it stands still."""
+    """The tables that change while a gateway runs on the source."""
 
     def __init__(self, target: Target, connection: Any, queries: dict[str, str]) -> None:
         self._target = target
@@ -146,7 +147,7 @@ class LastPass:
         self._sql = queries
 
     async def late_attempts(self, slices: Iterator[list[Any]]) -> None:
-        """Attempts that were settled after their event had been copied."""
+        """Copy attempts that were settled after their event was copied."""
         await self._connection.execute(self._sql["late_table"])
         for rows in slices:
             await self._target._copy("attempts", ATTEMPTS_COLUMNS, rows, into="late_attempts")
@@ -156,7 +157,7 @@ class LastPass:
         await self._connection.execute(self._sql["differs"], offsets)
 
     async def copy(self, table: str, rows: Iterator[Any], columns: Sequence[str]) -> int:
-        """All rows of one of the tables that are not the log."""
+        """Copy all rows of a table and return their number."""
         if table in _ROWS:
             rows = map(_ROWS[table], (dict(zip(columns, row, strict=True)) for row in rows))
         count = 0
@@ -165,7 +166,7 @@ class LastPass:
         return count
 
     async def settle_in(self, head: int, high_water_mark: int, oldest: int | None, values: dict[str, bytes]) -> None:
-        """Sequences, marks of the partitions, the floor of the log, small values."""
+        """Write sequences, high-water marks, the floor of the log and small values."""
         await self._connection.execute(self._sql["set_sequences"])
         await self._connection.execute(self._sql["set_offset"], head)
         await self._connection.execute(self._sql["set_marks"], high_water_mark)
@@ -178,7 +179,7 @@ class LastPass:
 
 
 def _lane(row: dict[str, Any]) -> tuple[Any, ...]:
-    """Distances of settled offsets have 32 bits there and 64 here."""
+    """Distances of settled offsets have 32 bits in SQLite and 64 in PostgreSQL."""
     if row["committed_offset"] is not None:
         settled_ahead = unpack_settled_ahead(row["committed_offset"], row["settled_ahead"], SQLITE_DISTANCE)
         row["settled_ahead"] = pack_settled_ahead(row["committed_offset"], settled_ahead, DISTANCE)
@@ -186,7 +187,7 @@ def _lane(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _dedupe(row: dict[str, Any]) -> tuple[Any, ...]:
-    """A key that is too long for an index here stands by its hash."""
+    """A key that is too long for an index of PostgreSQL is replaced by its hash."""
     row["key"] = indexable(row["key"])
     return tuple(row.values())
 

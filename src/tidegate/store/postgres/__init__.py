@@ -1,7 +1,8 @@
 """The shared store: any number of nodes on one PostgreSQL server, and no other service.
 
-`open_postgres` judges the server, migrates (one of several starting nodes does), and begins to tell the log. What runs
-by itself begins with `leases.start`. The driver is imported with this package only, so nobody else needs it.
+`open_postgres` checks the server, migrates the schema (one of several starting nodes does), and starts to publish the
+log. Background work starts with `leases.start`. Invariant: the driver is imported only with this package, so nobody
+else needs it installed. After a crash other nodes take over, and the next start continues from what was committed.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ class PostgresStore:
         self.log = PostgresLog(engine, instance, clock)
         self.leases = PostgresLeases(engine, node, clock)
         self.deliveries = PostgresDeliveries(engine, self.log, self.leases)
-        self.records = PostgresRecords(engine, self.log, self.leases)
+        self.records = PostgresRecords(engine, self.log.appends, self.leases)
         self.settings = PostgresSettings(engine)
-        self.leases.on_peers = self._company
+        self.leases.on_peers = self._set_peers
 
-    def _company(self, nodes: int) -> None:
-        """The more nodes, the longer each collects: what a small write costs is its commit, whoever makes it."""
+    def _set_peers(self, nodes: int) -> None:
+        """With more nodes each one collects longer: a small write costs as much as its commit, on any node."""
         self.log.peers(nodes)
         self.deliveries.peers(nodes)
 
@@ -53,31 +54,31 @@ class PostgresStore:
         await self.engine.close()
 
     def on_failure(self, callback: Callable[[BaseException], None]) -> None:
-        """Called when the database became one that this node cannot go on with: a schema that it cannot read, another
-        database in its place, a log that went back. Of what a cut statement did nothing is to be
-        feared: the server knows, and what is repeated is recognized."""
+        """Call `callback` when this node cannot continue: the schema is one that it cannot read, another database took
+        the place of this one, or the log was set back. A cut statement is no such case: repeated calls are
+        recognized."""
         self.leases.failed = self.engine.on_broken = callback
 
     async def backup(self, path: str, progress: Callable[[int, int], None] | None = None) -> None:
         raise NotBuilt(
-            "a backup of a shared database is made with the tools of PostgreSQL",
-            hint=f"pg_dump --format=custom --schema=tidegate --file={path} URL",
+            "a shared database is backed up with the tools of PostgreSQL",
+            hint=f"run: pg_dump --format=custom --schema=tidegate --file={path} URL",
         )
 
     async def facts(self) -> PostgresFacts:
         return PostgresFacts(
             **await self.engine.facts(),
             **await self.leases.facts(),
-            spans=await self.log.partitions.count(),
+            spans=await self.log.spans.count(),
             statements=self.engine.statements,
         )
 
 
 async def open_postgres(url: str, node: str | None = None, clock: Clock | None = None) -> PostgresStore:
-    """Open (or make) the store in a database. Raises SchemaTooNew, StoreBroken; then nothing was changed.
+    """Open or create the store in a database. Raises SchemaTooNew and StoreBroken; nothing was changed then.
 
-    `node` names this process among others; a name of its own is made when none is given. `clock` is put right by the
-    server's when it is off: what nodes compare with one another must be one time.
+    `node` is the name of this process among the nodes; without one, a unique name is made. `clock` is corrected to the
+    server's clock, because nodes compare instants with one another.
     """
     engine = Engine(url, asyncio.get_running_loop())
     await engine.open()

@@ -1,6 +1,6 @@
-"""The address of a database, as somebody wrote it: judged before the driver sees it, and told without its secrets.
+"""The address of a database: checked before the driver sees it, and shown without its secrets.
 
-Pure. An address that is not wholly understood is never repeated, for what stands where may then be a password.
+Pure. An address that cannot be understood completely is never repeated, because any part of it may be a password.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _ADDRESS = re.compile(
 FORM = "postgresql://USER:PASSWORD@HOST:5432/NAME"
 
 
-def shown(url: str) -> str:
-    """Server and database, without user, password and parameters. StoreBroken when the URL is none."""
+def redacted(url: str) -> str:
+    """Server and database, without user, password and parameters. Raises StoreBroken for an invalid URL."""
     found = _ADDRESS.fullmatch(url)
     if found is None:
         raise StoreBroken(

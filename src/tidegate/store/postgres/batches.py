@@ -1,8 +1,8 @@
-"""What one append statement carries, and what its answer means for each call that waits. Pure.
+"""The content of one append statement, and what its result means for each waiting call. Pure.
 
-A batch holds rows; a call holds events. They differ where an id stands twice in the batch: only its first is a row, the
-others answer with it. Invariant: a call that may be refused as a whole (strict) partitions no id with another call of
-its batch, so that nobody's answer hangs on a row that is not written.
+A batch holds rows; a call holds events. They differ where an id occurs twice in a batch: only the first occurrence is a
+row, the others get its offset. Invariant: a call that may be rejected as a whole (strict) shares no id with another
+call of its batch, so no result depends on a row that is not written.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import msgspec
 
 from tidegate.core.errors import Conflict
 from tidegate.core.model import Appended, Event, NewEvent
-from tidegate.store.postgres.text import keep, keep_some
+from tidegate.store.postgres.text import escape, escape_some
 from tidegate.store.rows import ORIGIN_NUMBER, dedupe_key, event_from, id_conflict
 
 ROWS_LIMIT = 2000
 BYTES_LIMIT = 8 << 20  # of bodies in one statement; a single call may be larger
 INDEXABLE_BYTES = 512
-MOST_HOPS = 32767  # what the column holds; the door refuses long before
+MOST_HOPS = 32767  # the largest value of the column; inputs reject far fewer hops
 
 
 class Call(msgspec.Struct, gc=False):
-    """One call of append on its way."""
+    """One waiting call of append."""
 
     future: asyncio.Future[Any]
     events: Sequence[NewEvent]
@@ -34,7 +34,7 @@ class Call(msgspec.Struct, gc=False):
 
 
 class Batch(msgspec.Struct):
-    """`places[i]`: for each event of call i, (row that stands for it, its body hash)."""
+    """`places[i]`: for each event of call i, (its row, its body hash)."""
 
     calls: list[Call]
     rows: list[NewEvent]
@@ -43,19 +43,19 @@ class Batch(msgspec.Struct):
     places: list[list[tuple[int, bytes]]]
 
     def columns(self, notice: str | None = None) -> tuple[Any, ...]:
-        """The parameters of the statement `append`, in its order; `notice` is told to other nodes with the commit."""
+        """The parameters of the statement `append`, in its order. `notice` is sent to other nodes with the commit."""
         rows = self.rows
         return (
             self.row_calls,
             [e.audience for e in rows],
-            [keep(e.type) for e in rows],
-            [keep_some(e.key) for e in rows],
+            [escape(e.type) for e in rows],
+            [escape_some(e.key) for e in rows],
             [ORIGIN_NUMBER[e.origin] for e in rows],
             [e.received_at_us for e in rows],
             [e.occurred_at_us for e in rows],
             [min(e.hops, MOST_HOPS) for e in rows],
-            [keep(e.data_path) for e in rows],
-            [keep(e.content_type) for e in rows],
+            [escape(e.data_path) for e in rows],
+            [escape(e.content_type) for e in rows],
             [e.headers for e in rows],
             [e.change for e in rows],
             [e.body for e in rows],
@@ -66,24 +66,24 @@ class Batch(msgspec.Struct):
         )
 
 
-class Answer(msgspec.Struct):
-    """What a written batch means: new events in order, an answer or an error a call, offsets whose bodies differ."""
+class BatchResult(msgspec.Struct):
+    """New events in order, an answer or an error per call, and offsets whose bodies differ."""
 
     events: list[Event]
     answers: list[list[Appended] | Conflict]
     differing: list[int]
-    noticed: bool  # other nodes were told of it
+    notified: bool  # a notification was sent to other nodes
 
 
 def indexable(key: bytes) -> bytes:
-    """A key as an index takes it: a long one by its hash."""
+    """The key to store: a long key is replaced by its hash, because an index entry has a limit."""
     if len(key) <= INDEXABLE_BYTES:
         return key
     return b"\xff" + hashlib.blake2b(key, digest_size=32).digest()
 
 
-def gather(calls: Sequence[Call]) -> tuple[Batch, list[Call]]:
-    """As many calls as fit in one statement, in order, and those left for the next. The first one always fits."""
+def make_batch(calls: Sequence[Call]) -> tuple[Batch, list[Call]]:
+    """As many calls as fit in one statement, in order, and the calls left for the next. The first one always fits."""
     batch = Batch([], [], [], [], [])
     first_rows: dict[bytes, int] = {}
     strict_keys: set[bytes] = set()
@@ -119,8 +119,8 @@ def _add(batch: Batch, call: Call, keys: list[bytes | None], first_rows: dict[by
     batch.places.append(places)
 
 
-def clash(events: Sequence[NewEvent]) -> Conflict | None:
-    """The refusal of a strict call that contradicts itself."""
+def conflict_within(events: Sequence[NewEvent]) -> Conflict | None:
+    """The error of a strict call that has one id with two bodies."""
     seen: dict[tuple[str, str], bytes] = {}
     for place, event in enumerate(events):
         if event.dedupe_id is not None:
@@ -130,14 +130,14 @@ def clash(events: Sequence[NewEvent]) -> Conflict | None:
     return None
 
 
-def read_answer(batch: Batch, row: Any) -> Answer:
-    """From the one row that the statement `append` gives."""
+def read_result(batch: Batch, row: Any) -> BatchResult:
+    """From the one row that the statement `append` returns."""
     known = dict(
         zip(row["known"] or (), zip(row["known_offsets"] or (), row["known_hashes"] or (), strict=True), strict=True)
     )
     refused = frozenset(row["refused"] or ())
     events: list[Event] = []
-    found: list[tuple[int, bytes, bool]] = []  # a row's offset, the stored body's hash, whether it was there before
+    found: list[tuple[int, bytes, bool]] = []  # a row's offset, the stored body's hash, whether it was stored before
     offset = row["first"] or 0
     for n, (event, call) in enumerate(zip(batch.rows, batch.row_calls, strict=True), 1):
         if n in known:
@@ -165,7 +165,7 @@ def read_answer(batch: Batch, row: Any) -> Answer:
                 differing.add(at)
             done.append(Appended(at, again, differs))
         answers.append(done)
-    return Answer(events, answers, sorted(differing), row["noticed"] is not None)
+    return BatchResult(events, answers, sorted(differing), row["notified"] is not None)
 
 
 def _refusal(call: Call, places: list[tuple[int, bytes]], found: list[tuple[int, bytes, bool]]) -> Conflict:
@@ -173,4 +173,4 @@ def _refusal(call: Call, places: list[tuple[int, bytes]], found: list[tuple[int,
         _, stored_hash, before = found[place]
         if before and body_hash != stored_hash:
             return id_conflict(number, call.events[number])
-    raise AssertionError("the statement refused a call that has no conflict")
+    raise AssertionError("the statement rejected a call that has no conflict")

@@ -69,7 +69,7 @@ class Commands:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        await self._engine.listen(CHANNEL, self._notified)
+        await self._engine.session.listen(CHANNEL, self._notified)
         self._due.set()
         self._start(self._looking())
 
@@ -125,7 +125,7 @@ class Commands:
             while not (await asyncio.wait([answer], timeout=LOOK_EVERY_SECONDS))[0]:
                 if await self._owner(partition) != owner:
                     return ELSEWHERE, b""
-                self._engine.notify(CHANNEL, owner)  # the first notification may be lost
+                self._engine.session.notify(CHANNEL, owner)  # the first notification may be lost
                 self._due.set()
             return answer.result()
         finally:

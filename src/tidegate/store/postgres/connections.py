@@ -1,9 +1,9 @@
-"""Who may use how many of the pool's connections, so that no kind of work takes them from one that matters more.
+"""How many connections of the pool each kind of work may use, so that no kind takes them from a more important one.
 
-`vital`: what ingest and the lease rest on (append, follow, settle, join, take). It may use the whole pool, and two
-connections are used by nothing else. `work`: what a node does by itself. `asked`: reads that somebody asks for and
-that may be long (a search, a page, the counters), a few at once, and work keeps one besides.
-Errors are translated here, once for each use (`failures.py`). A caller waits at most 0.8 s, then StoreBusy.
+`vital`: appends, publishing, settles and leases. It may use the whole pool, and two connections are reserved for it.
+`work`: what a node does by itself. `requested`: reads for a request, which may take long (a search, a page, the
+counters); a few at a time, and `work` keeps one connection besides. Errors are translated here, once for each use
+(`failures.py`). A caller waits at most 0.8 s for a connection, then it gets StoreBusy. Holds nothing durable.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ class Pool(Protocol):
 
     async def acquire(self) -> Any: ...
     async def release(self, connection: Any) -> None: ...
-    def suspect(self) -> None: ...
+    def start_probe(self) -> None: ...
     def failed(self, error: BaseException) -> BaseException: ...
 
 
 class Connections:
-    """Uses of the pool, each within `bounds` that it shares with others."""
+    """The pool within limits: each use takes one place of every semaphore in `bounds`."""
 
     def __init__(self, pool: Pool, *bounds: asyncio.Semaphore) -> None:
         self._pool = pool
@@ -38,7 +38,7 @@ class Connections:
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
-        """A connection of the pool. Errors inside are translated on the way out."""
+        """A connection of the pool. Errors inside are translated."""
         async with contextlib.AsyncExitStack() as held:
             connection = await self._acquire(held)
             try:
@@ -53,7 +53,7 @@ class Connections:
                     await held.enter_async_context(bound)
                 connection = await self._pool.acquire()
         except TimeoutError as error:
-            self._pool.suspect()
+            self._pool.start_probe()
             raise StoreBusy("all connections to the database are in use", retry_after_seconds=1) from error
         except TidegateError:
             raise

@@ -16,7 +16,7 @@ from tidegate.core.errors import Fenced
 from tidegate.core.model import Attempt, Audience, Deferred, DeferredState, RangeSettlement
 from tidegate.store import PARTITIONS, Counters, Replay, Settlement, Standing
 from tidegate.store.postgres.engine import Engine, sql
-from tidegate.store.postgres.text import back, keep
+from tidegate.store.postgres.text import escape, unescape
 from tidegate.store.rows import (
     attempt_of,
     attempt_row,
@@ -33,7 +33,7 @@ DISTANCE = "Q"  # 64 bits: offsets jump at the start of a span
 
 
 class Member(Protocol):
-    """What this needs of the leases: who this node is. A fence of 0 is none: the node has not joined, or was lost."""
+    """What this needs of the leases. A fence of 0 means no lease: the node has not joined, or lost its lease."""
 
     node: str
 
@@ -46,16 +46,16 @@ class Counted(Protocol):
 
     def audiences(self) -> Mapping[int, Audience]: ...
 
-    async def learn(self, numbers: set[int]) -> None: ...
+    async def load_audiences(self, numbers: set[int]) -> None: ...
 
 
 def columns(rows: Iterable[tuple[Any, ...]], width: int) -> Iterable[Sequence[Any]]:
-    """Rows as the arrays that `unnest` takes, one per column."""
+    """Rows as arrays for `unnest`, one per column."""
     turned = list(zip(*rows, strict=True))
     return turned or ((),) * width
 
 
-SETTLE_SECONDS = 0.02  # a node; of n nodes each takes n times as long, so that their commits stay as many
+SETTLE_SECONDS = 0.02  # of one node; with n nodes n times as long, so the number of commits stays the same
 SETTLE_SECONDS_LIMIT = 0.1
 
 
@@ -70,7 +70,7 @@ class PostgresDeliveries:
         self.settle_seconds = SETTLE_SECONDS
 
     def peers(self, nodes: int) -> None:
-        """How many nodes are alive, this one among them."""
+        """`nodes`: how many nodes run, including this one."""
         self.settle_seconds = min(SETTLE_SECONDS * nodes, SETTLE_SECONDS_LIMIT)
 
     async def load(self, partitions: Collection[int] | None = None) -> Standing:
@@ -80,12 +80,12 @@ class PostgresDeliveries:
     async def settle(self, settlement: Settlement) -> None:
         fence = settlement.fence or self._member.fence
         if not fence:
-            raise Fenced("this node has no lease at the moment; nothing of this settle was written")
+            raise Fenced("this node has no lease at the moment; nothing was written")
         gate = await self._engine.vital.fetchval(
             self._sql["settle"], self._member.node, fence, settlement.high_water_mark, *_written(settlement)
         )
         if not gate:
-            raise Fenced(f"the lease of this node ended (fence {fence}); nothing of this settle was written")
+            raise Fenced(f"the lease of this node ended (fence {fence}); nothing was written")
 
     async def deferred(
         self,
@@ -110,25 +110,25 @@ class PostgresDeliveries:
         elif destination is not None:
             query, given = "deferred_of_destination", (destination, after or 0, allowed, limit)
         else:
-            query, given, use = "deferred_of_all", (after or 0, allowed, limit), self._engine.asked
-        return [deferred_of(row, back) for row in await use.fetch(self._sql[query], *given)]
+            query, given, use = "deferred_of_all", (after or 0, allowed, limit), self._engine.requested
+        return [deferred_of(row, unescape) for row in await use.fetch(self._sql[query], *given)]
 
     async def attempts(self, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], list[Attempt]]:
         found: dict[tuple[int, int], list[Attempt]] = {pair: [] for pair in pairs}
         if pairs:
             for row in await self._engine.work.fetch(self._sql["attempts_of"], *columns(found, 2)):
-                found[row[0], row[1]].append(attempt_of(row, back))
+                found[row[0], row[1]].append(attempt_of(row, unescape))
         return found
 
     async def ranges(self) -> list[RangeSettlement]:
-        return [range_of(row, back) for row in await self._engine.work.fetch(self._sql["all_ranges"])]
+        return [range_of(row, unescape) for row in await self._engine.work.fetch(self._sql["all_ranges"])]
 
     async def counters(self) -> Counters:
-        async with self._engine.asked.transaction(snapshot=True) as connection:
+        async with self._engine.requested.transaction(snapshot=True) as connection:
             head = await connection.fetchval(sql("log")["head"])
             counts = await connection.fetch(self._sql["audience_counts"])
             standing = _standing(await connection.fetch(self._sql["load"], list(range(PARTITIONS))))
-        await self._log.learn({number for number, _ in counts})
+        await self._log.load_audiences({number for number, _ in counts})
         known = self._log.audiences()
         counted: list[tuple[Audience, int]] = [(known[number], count) for number, count in counts if number in known]
         return Counters(head, min(standing.high_water_marks.values()), tuple(counted), tuple(standing.lanes))
@@ -152,11 +152,11 @@ def _written(settlement: Settlement) -> Iterable[Sequence[Any]]:
     deferred = {(one.destination, one.offset): one for one in settlement.deferred}
     ranges = {(one.destination, one.upto): one for one in settlement.ranges}
     high_water_marks = [*((partition, None) for partition in settlement.taken), *settlement.left]
-    yield from columns([attempt_row(one, keep) for one in settlement.attempts], 13)
+    yield from columns([attempt_row(one, escape) for one in settlement.attempts], 13)
     yield from columns([lane_row(lane, DISTANCE) for lane in lanes.values()], 8)
-    yield from columns([deferred_row(one, keep) for key, one in deferred.items() if key not in closed], 10)
+    yield from columns([deferred_row(one, escape) for key, one in deferred.items() if key not in closed], 10)
     yield from columns(closed, 2)
-    yield from columns([range_row(one, keep) for one in ranges.values()], 6)
+    yield from columns([range_row(one, escape) for one in ranges.values()], 6)
     yield from columns(high_water_marks, 2)
 
 

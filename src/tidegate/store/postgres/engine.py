@@ -1,12 +1,12 @@
-"""The way to the PostgreSQL server: a pool for work, one direct session for hints and the node's advisory lock.
+"""The connections to the PostgreSQL server: a pool for statements, and the node's own session (`session.py`).
 
-Knows no table. Invariants: nothing hangs (each session carries timeouts, a caller waits at most 0.8 s for a
-connection); what is vital finds a connection, however many slow reads are asked for (`connections.py`); each commit is
-durable when it returns (`synchronous_commit` is on in our sessions); plans do not depend on what values come first.
+Knows no table. Invariants: nothing waits forever (each connection has timeouts, a caller waits at most 0.8 s for one);
+vital work finds a connection, however many slow reads are requested (`connections.py`); each commit is durable when it
+returns (`synchronous_commit` is on in our connections); plans do not depend on the values that come first.
 
-Failure: a use that finds the server gone sets `down`, and a probe clears it within 0.2 s of the server accepting. A
-statement that was cut may have been committed or not: its caller gets StoreBusy, and repeats are recognized by what
-they carry. Crash of this process: the server ends its sessions and frees its locks.
+A statement that finds the server gone sets `down`, and a probe clears it within 0.2 s after the server accepts again. A
+statement that was cut may have been committed or not: its caller gets StoreBusy, and a repeated call is recognized.
+After a crash of this process the server ends its connections and frees its locks.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ from typing import Any
 import asyncpg
 
 from tidegate.core.errors import StoreBroken, StoreBusy
-from tidegate.store.postgres.address import shown
+from tidegate.store.postgres.address import redacted
 from tidegate.store.postgres.connections import Connections
 from tidegate.store.postgres.failures import at_start, gone, lost, pooled, translate
+from tidegate.store.postgres.session import Session
 from tidegate.store.sql import queries
 
 POOL_SIZE = 6
-KEPT_FREE = 2  # of the pool, for what is vital
-ASKED_AT_ONCE = 3
+RESERVED = 2  # connections of the pool for vital work only
+REQUESTED_AT_ONCE = 3
 CONNECT_SECONDS = 2.0
-STATEMENT_SECONDS = 6.0  # by our clock; the server's own limit is a second shorter
+STATEMENT_SECONDS = 6.0  # by our clock; the limit at the server is a second shorter
 PROBE_SECONDS = 0.2
 FULL_SECONDS = 0.02
-GONE_HINT = "start again, with the database that is meant: what this node knows is of another"
-POOLER_OTHERS = 8  # sessions to try with, when the server's process is not the one that greeted us
+GONE_HINT = "restart with the right database: this node started with another one"
+POOLER_OTHERS = 8  # connections to try when the server process is not the one that greeted us
 OLDEST_SERVER = 150000  # the oldest release that the tests run on
 
-# Of every session. Plans: generic ones, found by index, so that a statement costs the same whatever came first and
+# Of every connection. Plans are generic and use indexes, so a statement costs the same whatever values came first and
 # however large a table was when it was prepared. A transaction that stalls (a paused process) must free its locks.
 SESSION_SETTINGS = {
     "application_name": "tidegate",
@@ -56,8 +57,7 @@ SESSION_SETTINGS = {
 
 log = logging.getLogger("tidegate.store")
 
-OnSession = Callable[[Any], Awaitable[None]]
-OnNotice = Callable[[str], None]
+OnConnection = Callable[[Any], Awaitable[None]]
 
 
 def sql(name: str) -> dict[str, str]:
@@ -65,48 +65,41 @@ def sql(name: str) -> dict[str, str]:
 
 
 class Engine:
-    """Pool and session. All methods belong to the event loop that opened it. StoreBroken for a URL that is none."""
+    """Pool and session, used on one event loop. Raises StoreBroken for an invalid URL."""
 
     def __init__(self, url: str, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        self.server = shown(url)
+        self.server = redacted(url)
         self.down = False
         self.broken: StoreBroken | None = None  # for good
         self.on_broken: Callable[[StoreBroken], None] = lambda error: None
-        self.session: Any = None
+        self.session = Session(self)
         self.statements = 0
         self._url = url
         self._loop = loop or asyncio.get_running_loop()
         self._pool: Any = None
-        work = asyncio.Semaphore(POOL_SIZE - KEPT_FREE)
+        work = asyncio.Semaphore(POOL_SIZE - RESERVED)
         self.vital = Connections(self)
         self.work = Connections(self, work)
-        self.asked = Connections(self, asyncio.Semaphore(ASKED_AT_ONCE), work)
+        self.requested = Connections(self, asyncio.Semaphore(REQUESTED_AT_ONCE), work)
         self._closing = False
         self._probing: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._session_ended = asyncio.Event()
-        self._session_use = asyncio.Lock()  # one statement at a time on the session
-        self._judges: list[OnSession] = []
-        self._on_session: list[OnSession] = []
-        self._on_session_lost: list[Callable[[], None]] = []
-        self._channels: dict[str, list[OnNotice]] = {}
-        self._notices: dict[tuple[str, str], None] = {}
-        self._notice_due = asyncio.Event()
+        self._checks: list[OnConnection] = []
 
     # -- opening and closing -----------------------------------------------------------------------------
 
     async def open(self) -> None:
-        """Connect and judge the server. Raises StoreBroken with what to change; then nothing was changed."""
+        """Connect and check the server. Raises StoreBroken with what to change; nothing was changed then."""
         try:
-            session = await self._connect()
+            session = await self.connect()
             try:
-                await self._judge(session)
+                await self._check_server(session)
             except BaseException:
                 session.terminate()
                 raise
-            await self._adopt_session(session)
+            await self.session.adopt(session)
             self._pool = await asyncpg.create_pool(
-                self._url, min_size=KEPT_FREE, max_size=POOL_SIZE, init=self._recognise, reset=_keep_settings,
+                self._url, min_size=RESERVED, max_size=POOL_SIZE, init=self.check_connection, reset=_keep_settings,
                 **_connect_options(),
             )  # fmt: skip
         except Exception as error:
@@ -115,33 +108,33 @@ class Engine:
             if better is None:
                 raise
             raise better from error
-        self._start(self._keep_session())
-        self._start(self._send_notices())
+        self._start(self.session.keep())
+        self._start(self.session.send())
 
-    async def _connect(self) -> Any:
+    async def connect(self) -> Any:
         return await asyncpg.connect(self._url, **_connect_options())
 
-    async def _judge(self, session: Any) -> None:
+    async def _check_server(self, session: Any) -> None:
         version = int(await session.fetchval("SELECT current_setting('server_version_num')"))
         if version < OLDEST_SERVER:
             raise StoreBroken(
                 f"{self.server} runs PostgreSQL {version // 10000}, which is too old: "
                 f"Tidegate needs {OLDEST_SERVER // 10000} or newer",
-                hint="upgrade the server, or give the address of a newer one",
+                hint="upgrade the server, or use the address of a newer one",
                 code="server_too_old",
                 retryable=False,
             )
         if await session.fetchval("SELECT pg_is_in_recovery()"):
-            raise StoreBroken(f"{self.server} is a replica", hint="give the address of the primary")
+            raise StoreBroken(f"{self.server} is a replica", hint="use the address of the primary")
         await self._refuse_pooler(session)
 
     async def _refuse_pooler(self, session: Any) -> None:
-        """A pooler in transaction mode gives the session's server process to whoever comes next: let some come."""
+        """Refuse a pooler in transaction mode: it gives the session's server process to the next client, so be one."""
         mine = await session.fetchval("SELECT pg_backend_pid()")
         others = 1 if session.get_server_pid() == mine else POOLER_OTHERS
         async with contextlib.AsyncExitStack() as stack:
             for _ in range(others):
-                other = await self._connect()
+                other = await self.connect()
                 stack.callback(other.terminate)
                 await stack.enter_async_context(other.transaction())
                 if await other.fetchval("SELECT pg_backend_pid()") == mine:
@@ -155,15 +148,12 @@ class Engine:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self.session is not None:
-            session, self.session = self.session, None
-            with contextlib.suppress(Exception):
-                await session.close(timeout=1)
+        await self.session.close()
         if self._pool is not None:
             try:
                 async with asyncio.timeout(2):
                     await self._pool.close()
-            except Exception:  # noqa: BLE001 - the server is gone, or someone holds on: end without a farewell
+            except Exception:  # noqa: BLE001 - the server is gone, or a statement hangs: end without a goodbye
                 self._pool.terminate()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -174,15 +164,15 @@ class Engine:
     # -- the pool ----------------------------------------------------------------------------------------
 
     async def acquire(self) -> Any:
-        """A connection of the pool, however long that takes. StoreBusy at once while the server is away."""
+        """A connection of the pool, however long it takes. StoreBusy at once while the server does not answer."""
         while True:
             if self.broken is not None:
-                raise self._broken_again(self.broken)
+                raise self._copy(self.broken)
             if self.down:
                 raise StoreBusy("the database does not answer", retry_after_seconds=1)
             try:
                 connection = await self._pool.acquire()
-            except asyncpg.TooManyConnectionsError:  # others have them all: wait for one of those that we have
+            except asyncpg.TooManyConnectionsError:  # other clients have them all: wait for one of ours
                 await asyncio.sleep(FULL_SECONDS)
             else:
                 self.statements += 1
@@ -192,39 +182,39 @@ class Engine:
         try:
             await self._pool.release(connection, timeout=1)
         except Exception as error:  # noqa: BLE001 - the pool drops it; the next caller gets another
-            log.debug("a connection ended while it was given back: %s", type(error).__name__)
+            log.debug("a connection ended while it was released: %s", type(error).__name__)
 
     # -- down and back -----------------------------------------------------------------------------------
 
     def failed(self, error: BaseException) -> BaseException:
         """The error to raise; a lost connection starts the probe."""
         if gone(error):
-            return self._break(f"the tables of Tidegate are gone from {self.server}")
+            return self._break(f"the tables of Tidegate are missing in {self.server}")
         if lost(error):
             self.down = True
-            self.suspect()
+            self.start_probe()
         return translate(error) or error
 
-    def suspect(self) -> None:
+    def start_probe(self) -> None:
         """Find out whether the server is there."""
         if not self._closing and (self._probing is None or self._probing.done()):
             self._probing = self._loop.create_task(self._probe(), name="tidegate-probe")
 
     async def _probe(self) -> None:
-        """Until the server answers as a primary: try, and be `down` while it does not."""
+        """Try until the server answers as a primary; `down` is set while it does not."""
         while True:
             try:
-                connection = await self._connect()
+                connection = await self.connect()
                 try:
-                    await self._recognise(connection)
+                    await self.check_connection(connection)
                 finally:
                     connection.terminate()
             except StoreBroken:
                 return
             except asyncpg.TooManyConnectionsError:
-                self.down = False  # it is there, and full: those who have connections go on
+                self.down = False  # it answers and is full: go on with the connections that are open
                 return
-            except Exception as error:  # noqa: BLE001 - whatever it is, the server is not usable now
+            except Exception as error:  # noqa: BLE001 - any error means that the server is not usable now
                 if not self.down:
                     log.warning("%s does not answer: %s", self.server, type(error).__name__)
                 self.down = True
@@ -233,16 +223,16 @@ class Engine:
                 self.down = False
                 return
 
-    # -- is it still the same ----------------------------------------------------------------------------
+    # -- is it still the same database -------------------------------------------------------------------
 
-    def on_connection(self, judge: OnSession) -> None:
-        """Await `judge(connection)` with each new connection before its first use. StoreBroken: never used again."""
-        self._judges.append(judge)
+    def on_connection(self, check: OnConnection) -> None:
+        """Await `check(connection)` before the first use of each connection. StoreBroken: use the server no more."""
+        self._checks.append(check)
 
-    async def _recognise(self, connection: Any) -> None:
+    async def check_connection(self, connection: Any) -> None:
         try:
-            for judge in self._judges:
-                await judge(connection)
+            for check in self._checks:
+                await check(connection)
         except (asyncpg.PostgresError, StoreBroken) as error:
             if gone(error):
                 raise self.failed(error) from error
@@ -251,107 +241,20 @@ class Engine:
             raise
 
     def _break(self, message: str, hint: str = GONE_HINT) -> StoreBroken:
-        """What this node knows is not of this database: it must begin anew, and write nothing before."""
+        """This node knows another database: it must restart, and write nothing before."""
         if self.broken is None:
             self.broken, self.down = StoreBroken(message, hint=hint), True
             self.on_broken(self.broken)
-        return self._broken_again(self.broken)
+        return self._copy(self.broken)
 
     @staticmethod
-    def _broken_again(first: StoreBroken) -> StoreBroken:
-        return StoreBroken(first.message, hint=first.hint)  # a new one: each has its own traceback
-
-    # -- the session -------------------------------------------------------------------------------------
-
-    def on_session(self, callback: OnSession) -> None:
-        """Await `callback(connection)` with each new session, before it is used for anything else."""
-        self._on_session.append(callback)
-
-    def on_session_lost(self, callback: Callable[[], None]) -> None:
-        self._on_session_lost.append(callback)
-
-    async def listen(self, channel: str, callback: OnNotice) -> None:
-        """Call `callback(payload)` for each notice, also after the session was made anew. A hint: some may be lost."""
-        self._channels.setdefault(channel, []).append(callback)
-        if self.session is not None:
-            async with self._session_use:
-                await self._listen_on(self.session, channel, callback)
-
-    def notify(self, channel: str, payload: str = "") -> None:
-        """Send a notice soon, on the session. Equal ones that wait are sent once; without a session none is sent."""
-        self._notices[(channel, payload)] = None
-        self._notice_due.set()
-
-    async def on_session_fetchval(self, text: str, *values: Any) -> Any:
-        """Run one statement on the session itself, for locks that belong to it. StoreBusy when there is none."""
-        async with self._session_use:
-            if self.session is None:
-                raise StoreBusy("the session with the database is being made anew", retry_after_seconds=1)
-            try:
-                return await self.session.fetchval(text, *values)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
-                if lost(error):
-                    self.session.terminate()  # silent, perhaps: a new one is made
-                raise self.failed(error) from error
-
-    async def _listen_on(self, connection: Any, channel: str, callback: OnNotice) -> None:
-        def told(_connection: Any, _pid: int, _channel: str, payload: str) -> None:
-            callback(payload)
-
-        await connection.add_listener(channel, told)
-
-    async def _adopt_session(self, connection: Any) -> None:
-        self._session_ended.clear()
-        connection.add_termination_listener(lambda _: self._session_ended.set())
-        async with self._session_use:
-            for callback in self._on_session:
-                await callback(connection)
-            for channel, callbacks in self._channels.items():
-                for one in callbacks:
-                    await self._listen_on(connection, channel, one)
-            self.session = connection
-
-    async def _keep_session(self) -> None:
-        while True:
-            await self._session_ended.wait()
-            self.session = None
-            self.suspect()
-            for callback in self._on_session_lost:
-                callback()
-            while self.session is None:
-                if self.broken is not None:
-                    return
-                await self._new_session()
-
-    async def _new_session(self) -> None:
-        connection = None
-        try:
-            connection = await self._connect()
-            await self._recognise(connection)
-            await self._adopt_session(connection)
-        except Exception as error:  # noqa: BLE001 - tried again until the server is back
-            log.debug("no session yet: %s", type(error).__name__)
-            if connection is not None:
-                connection.terminate()
-            await asyncio.sleep(PROBE_SECONDS)
-
-    async def _send_notices(self) -> None:
-        while True:
-            await self._notice_due.wait()
-            self._notice_due.clear()
-            notices, self._notices = list(self._notices), {}
-            channels, payloads = [one[0] for one in notices], [one[1] for one in notices]
-            try:
-                await self.on_session_fetchval(sql("engine")["notify"], channels, payloads)
-            except StoreBusy:
-                pass  # they are hints: whoever waits for one looks again
-            except Exception:
-                log.exception("%d notices could not be sent", len(notices))
+    def _copy(first: StoreBroken) -> StoreBroken:
+        return StoreBroken(first.message, hint=first.hint)  # each error has its own traceback
 
     # -- facts -------------------------------------------------------------------------------------------
 
     async def facts(self) -> dict[str, Any]:
-        """What doctor judges, as the server says it now."""
+        """What doctor checks, as the server reports it now."""
         row = await self.work.fetchrow(sql("engine")["facts"])
         facts = {"server": self.server, "pool_size": POOL_SIZE, "down": self.down, **dict(row)}
         # `_refuse_pooler` rejected poolers that share sessions when this was opened, so "direct" is known.
@@ -368,4 +271,4 @@ def _connect_options() -> dict[str, Any]:
 
 
 async def _keep_settings(_connection: Any) -> None:
-    """In place of the driver's reset at each release: ours change nothing of a connection, and it costs a trip."""
+    """Replaces the driver's reset at each release: we change nothing of a connection, and it costs a round trip."""

@@ -1,8 +1,10 @@
-"""Spans of the log: one partition of events and one of attempts for 2^24 offsets, made ahead and dropped whole.
+"""Spans of the log: tables of events and attempts for 2^24 offsets each, made ahead and dropped as a whole.
 
-Appends never wait for it: tables are made apart and attached, detached CONCURRENTLY and dropped when nobody reads them,
-each under short lock timeouts and tried again at the next run. One node does it at a time (an advisory lock of the
-session that works). Crash between two steps: each step looks at what is there and goes on.
+A span is a table partition in PostgreSQL's terms; here "partition" only means a part of the background work. Appends
+never wait for this module: tables are created first and then attached, and detached CONCURRENTLY before they are
+dropped, each under a short lock timeout and tried again in the next run. One node does it at a time, under an advisory
+lock of its connection. Invariant: the next span exists before its first offset is used. After a crash between two steps
+the next run looks at what exists and continues.
 """
 
 from __future__ import annotations
@@ -31,12 +33,12 @@ def first_of(span: int) -> int:
 
 
 def slice_seconds(retention_seconds: float) -> int:
-    """How much time a partition covers: a day, or an hour where events are kept for less than three days."""
+    """The time that a span covers: a day, or an hour where events are kept for less than three days."""
     return DAY_SECONDS if retention_seconds >= 3 * DAY_SECONDS else HOUR_SECONDS
 
 
-class Partitions:
-    """`run` does what is due. Numbers of spans are ours, so they may stand in names of tables."""
+class LogSpans:
+    """`run` does what is due. The numbers of spans are ours, so they are safe in names of tables."""
 
     def __init__(self, engine: Engine) -> None:
         self.slice_seconds = DAY_SECONDS
@@ -44,9 +46,9 @@ class Partitions:
         self._sql = sql("engine")
 
     async def run(self) -> bool:
-        """Make the next span, jump to it when it is time, drop what lies below the floor. False: another node does."""
+        """Make the next span, jump to it when due, drop spans below the floor. False: another node is doing it."""
         async with self._engine.work.connection() as connection:
-            if not await connection.fetchval(self._sql["try_keeping"]):
+            if not await connection.fetchval(self._sql["try_maintaining"]):
                 return False
             try:
                 await self._make_ahead(connection)
@@ -54,15 +56,15 @@ class Partitions:
                 await self._drop(connection)
             finally:
                 if not connection.is_closed():
-                    await connection.fetchval(self._sql["end_keeping"])
+                    await connection.fetchval(self._sql["end_maintaining"])
             return True
 
     async def count(self) -> int:
-        """How many partitions of events there are."""
+        """The number of spans."""
         return len((await self._engine.work.fetchrow(self._sql["spans"]))["numbers"])
 
     async def make_through(self, offset: int) -> None:
-        """Every span up to that of an offset: for a log that is moved here with its offsets."""
+        """Make every span up to that of an offset: for a log that is copied here with its offsets."""
         async with self._engine.work.connection() as connection:
             there = (await connection.fetchrow(self._sql["spans"]))["numbers"] or ()
             for number in range(span_of(offset) + 1):
@@ -89,7 +91,7 @@ class Partitions:
             await connection.execute(self._sql["add_span"], number)
 
     async def _jump_if_over(self, connection: Any) -> None:
-        """At the change of day the next event begins a span. Under the append lock: no offset is drawn meanwhile."""
+        """At the change of day the next event starts a span. Under the append lock, so no offset is drawn meanwhile."""
         if not await self._is_over(connection):
             return
         async with connection.transaction():
@@ -120,18 +122,18 @@ class Partitions:
                     await self._drop_table(connection, table, f"{table}_{number:d}")
                 await connection.execute(self._sql["forget_span"], number)
             except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError):
-                log.info("span %d is still read; it is dropped at a later run", number)
+                log.info("span %d is still being read, a later run drops it", number)
                 return
 
     async def _is_past(self, connection: Any, number: int) -> bool:
-        """Whether all events of a span are at or below the floor. Under the append lock: none is on its way in."""
+        """Whether all events of a span are at or below the floor. Under the append lock, so none is being written."""
         async with connection.transaction():
             await connection.fetchval(sql("log")["lock_append"])
             past = await connection.fetchval(self._sql["span_is_past"], first_of(number), first_of(number + 1))
         return bool(past)
 
     async def _drop_table(self, connection: Any, table: str, name: str) -> None:
-        found = await connection.fetchrow(self._sql["partition"], name)
+        found = await connection.fetchrow(self._sql["span_table"], name)
         if found is None:
             return
         if found["pending"]:

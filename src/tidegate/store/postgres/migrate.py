@@ -1,9 +1,9 @@
-"""Bring a shared database to the newest schema, or refuse it untouched; several nodes may start at once.
+"""Migrates a shared database to the newest schema, or refuses it without a change. Several nodes may start at once.
 
-Under one advisory lock, so that one migrates and the others find it done. All missing steps are one transaction, each
-with its row in `schema_version`. A newer schema is refused unless it says (`oldest_reader`) that this release may
-read it: that is how nodes of one release run on beside the next (expand first, contract when none is left). A step
-that a living node could not read is refused too. A kill leaves what was there before.
+Works under one advisory lock: one node migrates, and the others find it done. All missing steps are one transaction,
+each with its row in `schema_version`. A newer schema is refused unless it says (`oldest_reader`) that this release can
+read it: so nodes of two releases run side by side during an upgrade (expand first, contract when no old node is left).
+A step that a running node could not read is refused too. After a crash the schema is the one from before.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ SELECT string_agg(id, ', ' ORDER BY id) FROM tidegate.nodes WHERE schema < $1 AN
 
 
 def newest_schema() -> int:
-    """The newest schema that this release knows."""
+    """The number of the newest schema that this release knows."""
     return migrations("postgres")[-1][0]
 
 
 async def migrate(engine: Engine) -> int:
-    """Apply what is missing; returns the version found at the end.
+    """Apply the missing steps and return the version.
 
-    Raises SchemaTooNew or Conflict (`older_nodes_run`); then nothing was changed.
+    Raises SchemaTooNew or Conflict (`older_nodes_run`); nothing was changed then.
     """
     async with engine.work.transaction() as connection:
         await connection.execute("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0")
@@ -55,7 +55,7 @@ async def _migrate(connection: Any, steps: list[tuple[int, str, str]]) -> int:
             "SELECT coalesce(max(version), 0), coalesce(max(oldest_reader), 0) FROM tidegate.schema_version"
         )
         if found > newest and oldest_reader > newest:
-            raise SchemaTooNew(f"the data is of schema {found}, this release knows up to {newest}")
+            raise SchemaTooNew(f"the data has schema {found}, and this release knows schemas up to {newest}")
     else:
         if not await connection.fetchval("SELECT to_regnamespace('tidegate') IS NOT NULL"):
             await connection.execute("CREATE SCHEMA tidegate")
@@ -82,6 +82,6 @@ async def _refuse_beside_older(connection: Any, oldest_reader: int) -> None:
 
 
 def _oldest_reader(number: int, script: str) -> int:
-    """What the script says in `-- oldest_reader: N`; else only releases that know this step may read it."""
+    """N of the line `-- oldest_reader: N`; without one, only releases that know this step can read it."""
     said = _OLDEST_READER.search(script)
     return int(said[1]) if said else number

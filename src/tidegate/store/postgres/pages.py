@@ -1,7 +1,7 @@
-"""One page of the log: walked in slices, so that a search that finds little gives a short page instead of a long wait.
+"""One page of the log, read in slices, so that a search with few matches returns a short page instead of taking long.
 
-Knows no route and no rights. Each slice is two statements: where so many rows end, then what of them fits; a trim
-between the two makes a page shorter, never wrong.
+Knows no routes and no permissions. Each slice takes two statements: one finds where a number of rows ends, the other
+reads the matching rows. A trim between the two makes a page shorter, never wrong.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from tidegate.core.model import Event, Origin
 from tidegate.store import EventPage, EventQuery
 from tidegate.store.postgres.engine import Engine, sql
-from tidegate.store.postgres.text import keep, keep_some
+from tidegate.store.postgres.text import escape, escape_some
 from tidegate.store.rows import ORIGIN_NUMBER
 
 FIRST_SLICE = 256
@@ -25,18 +25,18 @@ Make = Callable[[Sequence[Any]], Awaitable[list[Event]]]
 async def page(engine: Engine, query: EventQuery, make: Make) -> EventPage:
     texts = sql("log")
     way = ("_key" if query.key is not None else "") + ("_up" if query.ascending else "_down")
-    key = () if query.key is None else (keep(query.key),)
+    key = () if query.key is None else (escape(query.key),)
     filters = _filters(query)
     edge = (query.after or 0) if query.ascending else (query.before or END)
     found: list[Event] = []
     looked, size = 0, max(FIRST_SLICE, query.limit)
     while True:
         size = min(size, query.scan_limit - looked)
-        count, last = await engine.asked.fetchrow(texts["slice" + way], edge, size, *key)
+        count, last = await engine.requested.fetchrow(texts["slice" + way], edge, size, *key)
         if count == 0:
             return EventPage(tuple(found), edge if query.ascending else 0, False)
         bounds = (edge, last) if query.ascending else (last, edge)
-        rows = await engine.asked.fetch(texts["fit" + way], *bounds, query.limit - len(found), *filters, *key)
+        rows = await engine.requested.fetch(texts["fit" + way], *bounds, query.limit - len(found), *filters, *key)
         found.extend(await make(rows))
         edge, looked = last, looked + count
         if len(found) == query.limit:
@@ -47,15 +47,15 @@ async def page(engine: Engine, query: EventQuery, make: Make) -> EventPage:
 
 
 async def _ended(engine: Engine, text: str, full: EventPage, key: tuple[str, ...], ascending: bool) -> EventPage:
-    """A page that is full or has looked far enough: is there anything beyond it?"""
-    count, _ = await engine.asked.fetchrow(text, full.edge, 1, *key)
+    """Of a page that is full or reached the scan limit: whether there is anything beyond it."""
+    count, _ = await engine.requested.fetchrow(text, full.edge, 1, *key)
     return full if count else EventPage(full.events, full.edge if ascending else 0, False)
 
 
 def _filters(query: EventQuery) -> tuple[Any, ...]:
     return (
         query.source,
-        keep_some(query.type),
+        escape_some(query.type),
         ORIGIN_NUMBER[Origin(query.origin)] if query.origin else None,
         query.since_us,
         query.until_us,

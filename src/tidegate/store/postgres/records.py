@@ -15,7 +15,7 @@ from tidegate.core.model import Appended, NewEvent, RecordState
 from tidegate.store import RecordCommit, ResourceState
 from tidegate.store.postgres.deliveries import Member, columns
 from tidegate.store.postgres.engine import Engine, sql
-from tidegate.store.postgres.text import back, keep
+from tidegate.store.postgres.text import escape, unescape
 from tidegate.store.rows import record_of, record_row, state_of, state_row
 
 T = TypeVar("T")
@@ -47,8 +47,8 @@ class PostgresRecords:
     async def known(self, source: str, resource: str, keys: Sequence[str]) -> dict[str, RecordState]:
         if not keys:
             return {}
-        rows = await self._engine.work.fetch(self._sql["known"], source, resource, [keep(key) for key in keys])
-        return {record.key: record for record in (record_of(source, resource, row, back) for row in rows)}
+        rows = await self._engine.work.fetch(self._sql["known"], source, resource, [escape(key) for key in keys])
+        return {record.key: record for record in (record_of(source, resource, row, unescape) for row in rows)}
 
     async def page(
         self,
@@ -60,11 +60,11 @@ class PostgresRecords:
         limit: int = 100,
         deleted: bool = False,
     ) -> list[RecordState]:
-        bound: tuple[Any, ...] = (source, resource, keep(after_key or ""), deleted, limit)
+        bound: tuple[Any, ...] = (source, resource, escape(after_key or ""), deleted, limit)
         query = self._sql["page"]
         if updated_since_us is not None:
             query, bound = self._sql["page_updated"], (*bound, updated_since_us)
-        return [record_of(source, resource, row, back) for row in await self._engine.asked.fetch(query, *bound)]
+        return [record_of(source, resource, row, unescape) for row in await self._engine.requested.fetch(query, *bound)]
 
     async def commit(self, commit: RecordCommit) -> list[Appended]:
         """All or none. Fenced when the lease under which it was made is gone; then nothing was changed."""
@@ -81,9 +81,9 @@ class PostgresRecords:
                     self._sql["put"],
                     commit.source,
                     commit.resource,
-                    *columns([record_row(one, keep) for one in part], 10),
+                    *columns([record_row(one, escape) for one in part], 10),
                 )
-            await connection.execute(self._sql["put_state"], *state_row(commit, keep))
+            await connection.execute(self._sql["put_state"], *state_row(commit, escape))
             appended: list[Appended] = []
             for changes in batched(commit.changes, SLICE_ROWS):
                 appended += await self._log.append_in(connection, changes)
@@ -92,10 +92,10 @@ class PostgresRecords:
 
     async def state(self, source: str, resource: str) -> ResourceState:
         row = await self._engine.work.fetchrow(self._sql["state"], source, resource)
-        return ResourceState(source, resource) if row is None else state_of(row, back)
+        return ResourceState(source, resource) if row is None else state_of(row, unescape)
 
     async def states(self) -> list[ResourceState]:
-        return [state_of(row, back) for row in await self._engine.work.fetch(self._sql["states"])]
+        return [state_of(row, unescape) for row in await self._engine.work.fetch(self._sql["states"])]
 
     async def count(self, source: str, resource: str) -> int:
-        return int(await self._engine.asked.fetchval(self._sql["count"], source, resource))
+        return int(await self._engine.requested.fetchval(self._sql["count"], source, resource))

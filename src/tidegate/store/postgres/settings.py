@@ -21,7 +21,7 @@ from tidegate.core.errors import ChangedElsewhere, StoreBusy
 from tidegate.store import ApiKey, Feed, FeedAck, Item, Rejection
 from tidegate.store.postgres.deliveries import columns
 from tidegate.store.postgres.engine import Engine, sql
-from tidegate.store.postgres.text import back, keep
+from tidegate.store.postgres.text import escape, unescape
 from tidegate.store.rows import (
     MEANWHILE,
     changed_item_row,
@@ -53,7 +53,7 @@ class PostgresSettings:
 
     async def load(self) -> None:
         """Before anything is read: later changes are reported to listeners, whenever they start to watch."""
-        await self._engine.listen("tidegate_settings", lambda payload: self._hint.set())
+        await self._engine.session.listen("tidegate_settings", lambda payload: self._hint.set())
         self._seen = await self._version()
 
     async def close(self) -> None:
@@ -161,23 +161,25 @@ class PostgresSettings:
 
     async def feed(self, name: str, *, ack: FeedAck | None = None) -> Feed | None:
         if ack is not None:
-            await self._engine.work.execute(self._sql["ack_feed"], *_each(keep, feed_ack_row(name, ack)))
-        row = await self._engine.work.fetchrow(self._sql["feed"], keep(name))
-        return None if row is None else feed_of(_each(back, row))
+            await self._engine.work.execute(self._sql["ack_feed"], *_each(escape, feed_ack_row(name, ack)))
+        row = await self._engine.work.fetchrow(self._sql["feed"], escape(name))
+        return None if row is None else feed_of(_each(unescape, row))
 
     async def feeds(self) -> list[Feed]:
-        return [feed_of(_each(back, row)) for row in await self._engine.work.fetch(self._sql["feeds"])]
+        return [feed_of(_each(unescape, row)) for row in await self._engine.work.fetch(self._sql["feeds"])]
 
     async def delete_feed(self, name: str) -> bool:
-        return await self._engine.work.fetchval(self._sql["delete_feed"], keep(name)) is not None
+        return await self._engine.work.fetchval(self._sql["delete_feed"], escape(name)) is not None
 
     async def rejections(self, *, put: Sequence[Rejection] = (), limit: int = 100) -> list[Rejection]:
         if put:
-            rows = [_each(keep, msgspec.structs.astuple(one)) for one in put]
+            rows = [_each(escape, msgspec.structs.astuple(one)) for one in put]
             async with self._engine.work.transaction() as connection:
                 await connection.execute(self._sql["put_rejections"], *columns(rows, 5))
                 await connection.execute(self._sql["bound_rejections"])
-        return [Rejection(*_each(back, row)) for row in await self._engine.work.fetch(self._sql["rejections"], limit)]
+        return [
+            Rejection(*_each(unescape, row)) for row in await self._engine.work.fetch(self._sql["rejections"], limit)
+        ]
 
     async def value(self, name: str, *, put: bytes | None = None) -> bytes | None:
         name = value_name(name)

@@ -1,35 +1,35 @@
-"""What PostgreSQL's text cannot hold, escaped reversibly: NUL and lone surrogates are legal input of ours.
+"""Escapes characters that PostgreSQL cannot store as text, reversibly: NUL and lone surrogates are valid input.
 
-`keep` goes in, `back` comes out; both are the identity on all other text, save the escape letter itself. Different
-texts stay different, so equality in SQL means equality here. Pure.
+`escape` is applied to what goes in, `unescape` to what comes out. Both return all other text unchanged, except the
+escape character itself. Different texts stay different, so equality in SQL is equality here. Pure.
 """
 
 from __future__ import annotations
 
 import re
 
-_ESCAPE = "\x1a"  # SUBSTITUTE: the control letter made for this
+_ESCAPE = "\x1a"  # the control character SUBSTITUTE
 _UNFIT = re.compile("[\0\x1a\ud800-\udfff]")
 _ESCAPED = re.compile("\x1a(....)", re.DOTALL)
 
 
-def keep(text: str) -> str:
-    """The form to store."""
+def escape(text: str) -> str:
+    """The text to store."""
     if _UNFIT.search(text) is None:
         return text
     return _UNFIT.sub(lambda found: f"{_ESCAPE}{ord(found[0]):04x}", text)
 
 
-def keep_some(text: str | None) -> str | None:
-    return None if text is None else keep(text)
+def escape_some(text: str | None) -> str | None:
+    return None if text is None else escape(text)
 
 
-def back(text: str) -> str:
-    """The text that was given to `keep`."""
+def unescape(text: str) -> str:
+    """The text that was given to `escape`."""
     if _ESCAPE not in text:
         return text
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
 
 
-def back_some(text: str | None) -> str | None:
-    return None if text is None else back(text)
+def unescape_some(text: str | None) -> str | None:
+    return None if text is None else unescape(text)

@@ -1,7 +1,7 @@
-"""Named SQL: queries live in `.sql` files, split by `-- name: ...` headers, loaded once by file.
+"""Named SQL: queries live in `.sql` files, split by `-- name: ...` headers, and each file is read once.
 
-Only SQL that differs between the engines exists twice, in `sqlite/` and `postgres/`. Nothing here builds SQL
-from values; identifiers are never spliced.
+Only SQL that differs between the two databases exists twice, in `sqlite/` and `postgres/`. Invariant: nothing here
+builds SQL from values, and identifiers are never inserted. Holds nothing durable.
 """
 
 from __future__ import annotations

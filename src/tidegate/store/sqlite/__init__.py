@@ -1,7 +1,8 @@
 """The embedded store: SQLite, one process, one writer thread, nothing to install.
 
 `open_sqlite` locks the directory, refuses a newer schema, migrates, loads what readers need and starts the writer.
-The limits: one process per directory (a second is refused), one disk, one machine. More nodes need PostgreSQL.
+Limits: one process per directory (a second one is refused), one disk, one machine; several nodes need PostgreSQL. After
+a crash the kernel has freed the lock and the next start recovers from the file.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class SqliteStore:
 
 
 async def open_sqlite(directory: Path) -> SqliteStore:
-    """Open (or make) the store in a directory. Raises StoreLocked, SchemaTooNew, StoreBroken; then nothing changed."""
+    """Open or create the store in a directory. Raises StoreLocked, SchemaTooNew, StoreBroken: nothing was changed."""
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)  # noqa: ASYNC240 - at start, nothing else runs
         lock = DirectoryLock(directory)
@@ -87,7 +88,7 @@ async def open_sqlite(directory: Path) -> SqliteStore:
         reason = (error.strerror or type(error).__name__).lower()
         raise StoreBroken(
             f"the data directory {directory} cannot be used: {reason}",
-            hint="give a directory that this user may write to: --data DIR",
+            hint="use a directory that this user can write to: --data DIR",
         ) from error
     try:
         path = directory / FILE_NAME
@@ -111,7 +112,7 @@ async def open_sqlite(directory: Path) -> SqliteStore:
 
 
 def _instance(connection: apsw.Connection) -> str:
-    """Six letters for life: part of every id, so that ids of two stores never meet."""
+    """Six characters that never change: part of every id, so ids of two stores differ."""
     found = connection.execute("SELECT value FROM settings WHERE name = 'instance'").get
     if found is None:
         found = ids.new_instance()

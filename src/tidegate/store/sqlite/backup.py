@@ -1,8 +1,9 @@
-"""A copy of the live file: one snapshot, page by page, beside the writer.
+"""A copy of the live file: one snapshot, page by page, while the writer continues.
 
-Owns the place where the copy grows: `TARGET.partial`, made for one backup alone and readable by its owner only; it gets
-its name when it is whole and on disk. The read transaction is held, so writers and trims go on and the copy does not
-begin anew. Ends early when the store closes. Crash: the partial file stays, and the next backup to that name says so.
+Owns the file that the copy grows in: `TARGET.partial`, created for one backup and readable only by its owner; it gets
+its final name when it is complete and on disk. The read transaction is held, so writes and trims go on and the copy
+does not start again. It ends early when the store closes. After a crash the partial file stays, and the next backup to
+the same name reports it.
 """
 
 from __future__ import annotations
@@ -21,23 +22,23 @@ Progress = Callable[[int, int], None]
 
 
 def copy(source: str, target: Path, progress: Progress | None, ending: threading.Event) -> None:
-    """Runs on a thread of its own. `ending` breaks it off with StoreBusy. What it raises leaves nothing behind."""
+    """Runs on a thread of its own. `ending` stops it with StoreBusy. After an error no file is left."""
     if not target.is_absolute() or target.exists() or not target.parent.is_dir():
         raise BadRequest(
             f"cannot back up to {str(target)!r}",
-            hint="give an absolute path of a file that does not exist, in a folder that does",
+            hint="use an absolute path of a new file in an existing folder",
         )
     partial = target.with_name(target.name + ".partial")
     try:
         os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:
         raise Conflict(
-            f"{str(partial)!r} exists: a backup to this place is being written, or one broke off",
-            hint="wait for it, or delete that file; or name another place",
+            f"{str(partial)!r} exists: a backup to this path is running, or one was interrupted",
+            hint="wait for it, delete that file, or use another path",
             code="exists",
         ) from None
     except OSError as error:
-        raise StoreBroken(f"cannot write {str(partial)!r}: {error.strerror}", hint="name another place") from error
+        raise StoreBroken(f"cannot write {str(partial)!r}: {error.strerror}", hint="use another path") from error
     try:
         _copy_pages(source, partial, progress, ending)
         with partial.open("rb") as file:
@@ -58,7 +59,7 @@ def _copy_pages(source: str, partial: Path, progress: Progress | None, ending: t
         with writer.backup("main", reader, "main") as backup:
             while not backup.done:
                 if ending.is_set():
-                    raise StoreBusy("the gateway is stopping: the backup was broken off", retry_after_seconds=10)
+                    raise StoreBusy("the backup was stopped because the gateway is stopping", retry_after_seconds=10)
                 backup.step(PAGES)
                 if progress is not None:
                     progress(backup.page_count - backup.remaining, backup.page_count)

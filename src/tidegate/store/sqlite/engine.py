@@ -1,13 +1,13 @@
-"""The one writer of the SQLite file: a thread that takes all that waits, commits once, then answers all.
+"""The one writer of the SQLite file: a thread that takes everything that waits, commits once, then answers all callers.
 
-Owns the write connection, the group commit and the readers' connections. Knows no table: what is to be
-written comes as functions. Invariants: WAL with `synchronous=FULL`, read back at start; a result is handed out
-only after the commit returned; a commit that failed fails everyone in it.
+Owns the write connection, the group commit and the connections of readers. Knows no table: what is to be written comes
+as functions. Invariants: WAL with `synchronous=FULL`, read back at start; a result is returned only after the commit; a
+commit that failed fails all its callers.
 
-Failure: disk full rolls back and answers `StoreBusy`, and the next batch tries again. Any other I/O error leaves
-the state unknown (a failed fsync may have dropped pages: the kernel forgets), so the engine refuses everything
-from then on, tells `on_failure`, and the next start recovers from the file. kill -9 at any instant leaves a WAL
-that SQLite replays: a batch is whole or absent.
+When the disk is full, the transaction is rolled back with StoreBusy and the next batch tries again. After any other I/O
+error the state is unknown (after a failed fsync the kernel may have dropped pages), so the engine refuses everything,
+calls `on_failure`, and the next start recovers from the file. After kill -9 SQLite replays the WAL: a batch is stored
+completely or not at all.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ T = TypeVar("T")
 Work = Callable[[apsw.Connection], Any]
 
 GROUP_LIMIT = 2000  # jobs in one transaction: keeps one under about 50 ms
-STUCK_AFTER_SECONDS = 0.9  # a commit that takes longer answers 503 to those who wait
+STUCK_AFTER_SECONDS = 0.9  # after this time of one commit, waiting calls get 503
 READERS = 2
 
 _PRAGMAS = (
@@ -47,27 +47,27 @@ _PRAGMAS = (
     "PRAGMA foreign_keys = ON",
 )
 
-# What one caller handed in: its future, and its function; for an append, the item that the batch writer takes.
+# What one caller queued: its future, and its function; for an append, the item for the batch writer.
 _Job = tuple["asyncio.Future[Any]", Any]
 
 
 class Engine:
-    """Group commit for writes, two connections for reads. All public methods belong to the event loop."""
+    """Group commit for writes, two connections for reads. Public methods are for the event loop."""
 
     def __init__(self, path: Path, loop: asyncio.AbstractEventLoop) -> None:
         self.path = path
         self._loop = loop
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._batch_writer: Callable[[apsw.Connection, list[Any]], Any] | None = None
-        self._batch_told: Callable[[Any], None] | None = None
+        self._publish: Callable[[Any], None] | None = None
         self._callbacks: list[Callable[[BaseException], None]] = []
         self._broken: StoreBroken | None = None
         self._closed: StoreBusy | None = None
         self._batch_started: float | None = None
         self._stuck_timer: asyncio.TimerHandle | None = None
-        self._open: dict[asyncio.Future[Any], None] = {}  # appends handed in and not answered
+        self._open: dict[asyncio.Future[Any], None] = {}  # appends without an answer
         self.commits = 0
-        self._told_in_job: list[Any] = []
+        self._to_publish: list[Any] = []
         self._connection = self._open_writer()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="tidegate-read")
         self._local = threading.local()
@@ -97,8 +97,8 @@ class Engine:
         return work(self._connection)
 
     async def close(self) -> None:
-        """Write what waits, then close. What is handed in afterwards is refused."""
-        self._closed = StoreBusy("the store is closed: the gateway stops", retry_after_seconds=2)
+        """Write what is waiting, then close. Later calls are refused."""
+        self._closed = StoreBusy("the store is closed because the gateway is stopping", retry_after_seconds=2)
         self._queue.put(None)
         await self._loop.run_in_executor(None, self._thread.join)
         if self._stuck_timer is not None:
@@ -107,15 +107,15 @@ class Engine:
         for connection in [*self._reader_connections, self._connection]:
             try:
                 connection.close()
-            except apsw.Error as error:  # a failing disk: what was committed stands in the WAL, the next start reads it
-                log.warning("the store was closed without tidying up: %s", type(error).__name__)
+            except apsw.Error as error:  # a failing disk: the next start reads the WAL
+                log.warning("the store was closed without a checkpoint: %s", type(error).__name__)
 
     # -- writing -----------------------------------------------------------------------------------------
 
     def set_batch(self, write: Callable[[apsw.Connection, list[Any]], Any], told: Callable[[Any], None]) -> None:
         """`write` gets all appends of a batch at once; `told` gets its result on the loop after the commit."""
         self._batch_writer = write
-        self._batch_told = told
+        self._publish = told
 
     def append(self, item: Any) -> asyncio.Future[Any]:
         """Queue an append. The future is resolved by `told`, or fails with StoreBusy or StoreBroken."""
@@ -134,11 +134,11 @@ class Engine:
 
     @property
     def waiting(self) -> int:
-        """Appends that were not answered yet."""
+        """The number of appends without an answer."""
         return len(self._open)
 
     def answer(self, future: asyncio.Future[Any], value: Any, failed: bool) -> None:
-        """Resolve what `append` or `write` handed out, unless its caller left or the stuck sweep answered."""
+        """Resolve the future of `append` or `write`, unless its caller left or the sweep has answered it."""
         self._open.pop(future, None)
         if future.done():
             return
@@ -148,10 +148,10 @@ class Engine:
             future.set_result(value)
 
     def write(self, work: Callable[[apsw.Connection], T], *, request: bool = False) -> asyncio.Future[T]:
-        """Queue `work` for the next transaction; an error of its own undoes only itself.
+        """Queue `work` for the next transaction. An error in it undoes only its own changes.
 
-        `request`: a request waits for it, so it is answered StoreBusy like an append while the disk does not confirm;
-        only for what may be done though that was said.
+        `request`: a request waits for it, so it gets StoreBusy like an append while the disk does not confirm; only
+        for work that may still be done after that answer.
         """
         future: asyncio.Future[T] = self._loop.create_future()
         if (refusal := self._broken or self._closed) is not None:
@@ -162,9 +162,9 @@ class Engine:
             self._queue.put((future, work))
         return future
 
-    def tell_after_commit(self, told: Any) -> None:
+    def publish_after_commit(self, told: Any) -> None:
         """Called inside a `write` function on the writer thread: hand `told` to the batch's `told` after the commit."""
-        self._told_in_job.append(told)
+        self._to_publish.append(told)
 
     @property
     def stuck(self) -> bool:
@@ -204,15 +204,15 @@ class Engine:
                 return
 
     def _commit(self, batch: list[_Job]) -> tuple[list[tuple[asyncio.Future[Any], Any, bool]], list[Any]]:
-        """([(future, result or error, failed)], what to tell), after the commit or its failure."""
-        if self._broken is not None:  # it was queued before anybody knew
+        """([(future, result or error, failed)], what to publish), after the commit or its failure."""
+        if self._broken is not None:  # it was queued before the failure
             return [(future, self._broken, True) for future, _ in batch], []
         connection = self._connection
         appends = [job for job in batch if not callable(job[1])]
         works = [job for job in batch if callable(job[1])]
         results: list[tuple[asyncio.Future[Any], Any, bool]] = []
         told: list[Any] = []
-        self._told_in_job = []
+        self._to_publish = []
         try:
             connection.execute("BEGIN IMMEDIATE")
             if appends:
@@ -220,9 +220,9 @@ class Engine:
                 told.append(self._batch_writer(connection, appends))
             for future, work in works:
                 results.append(self._run_one(connection, future, work))
-            told.extend(self._told_in_job)
+            told.extend(self._to_publish)
             connection.execute("COMMIT")
-        except Exception as error:  # noqa: BLE001 - the one writer must outlive a fault of ours in what it was handed
+        except Exception as error:  # noqa: BLE001 - the writer must survive internal errors of its jobs
             failure = self._translate(error)
             return [(future, failure, True) for future, _ in batch], []
         self.commits += 1
@@ -232,23 +232,23 @@ class Engine:
         self, connection: apsw.Connection, future: asyncio.Future[Any], work: Work
     ) -> tuple[asyncio.Future[Any], Any, bool]:
         connection.execute("SAVEPOINT job")
-        told = len(self._told_in_job)
+        told = len(self._to_publish)
         try:
             result = work(connection)
         except (apsw.IOError, apsw.FullError, apsw.CorruptError):
             raise
-        except Exception as error:  # noqa: BLE001 - it is handed to the job's owner
-            # A job's own fault is its own: undo it alone, so that it cannot fail its neighbours.
+        except Exception as error:  # noqa: BLE001 - the caller of the job gets it
+            # Undo only this job, so that its error does not fail the others.
             connection.execute("ROLLBACK TO job")
             connection.execute("RELEASE job")
-            del self._told_in_job[told:]
+            del self._to_publish[told:]
             return future, error, True
         connection.execute("RELEASE job")
         return future, result, False
 
     def _translate(self, error: Exception) -> TidegateError:
-        """After a failed transaction: what SQLite rolled back for want of room, and what it never saw, is passing.
-        Any other error of the disk means that the state is unknown."""
+        """The error after a failed transaction: StoreBusy when SQLite rolled it back for lack of space or never saw the
+        error; after any other error of the disk the state is unknown."""
         try:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
@@ -268,9 +268,9 @@ class Engine:
 
     def _resolve(self, results: list[tuple[asyncio.Future[Any], Any, bool]], told: list[Any]) -> None:
         if told:
-            assert self._batch_told is not None
+            assert self._publish is not None
             for one in told:
-                self._batch_told(one)
+                self._publish(one)
         for future, value, failed in results:
             self.answer(future, value, failed)
 

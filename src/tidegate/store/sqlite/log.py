@@ -1,8 +1,9 @@
-"""The event log on SQLite: append by the group, read by offset, intern audiences.
+"""The event log on SQLite: appends in groups, reads by offset, stores routing decisions.
 
-Owns offsets (from 1, without holes while no append fails), dedupe, audience counts and the tail ring. An offset is
-told to listeners only after its commit, in order. Crash: the group is whole or absent, and offsets go on from the
-highest ever told (value 'head'), so a trimmed log never gives one twice.
+Implements `store.Log`. Owns offsets (from 1, without gaps while no append fails), dedupe, the counts of audiences and
+the tail ring. Invariant: an offset is published only after its commit, in order. After a crash a group is stored
+completely or not at all, and offsets continue from the highest one published (value 'head'), so no offset of a trimmed
+log is used twice.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from tidegate.core.errors import ChangedElsewhere
 from tidegate.core.model import Appended, Audience, Event, NewEvent, Origin
 from tidegate.store import EventHead, EventPage, EventQuery, Listener
 from tidegate.store.rows import (
+    ID_REUSED,
     ORIGIN_NUMBER,
     Audiences,
     audience_of,
@@ -35,18 +37,18 @@ from tidegate.store.sqlite.engine import Engine, rows, sql
 from tidegate.store.tail import Tail
 
 log = logging.getLogger("tidegate.store")
-DEDUPE_SLICE = 2000  # ids looked at in one step of forgetting: a few milliseconds
+DEDUPE_SLICE = 2000  # ids examined in one transaction: a few milliseconds
 
 
 class Append(msgspec.Struct, gc=False):
-    """One call of append on its way through the writer."""
+    """One call of append in the writer's queue."""
 
     events: Sequence[NewEvent]
     strict: bool
 
 
 class _Batch(msgspec.Struct):
-    """What a written batch tells: the new events, and the answers of the calls that wait."""
+    """The new events of a written batch, and the answers of the waiting calls."""
 
     events: list[Event]
     answers: list[tuple[asyncio.Future[Any], Any, bool]]
@@ -62,20 +64,20 @@ class SqliteLog:
         self._tail = Tail()
         self._listeners: list[Listener] = []
         self._audiences = Audiences()
-        self._head = 0  # highest offset given out; belongs to the writer thread once started
-        self._told = 0
-        engine.set_batch(self._write_batch, self._tell)
+        self._head = 0  # the highest offset used; only the writer thread changes it after the start
+        self._published = 0
+        engine.set_batch(self._write_batch, self._publish)
 
     def load(self, connection: apsw.Connection) -> None:
-        """Before the writer starts: the head and all audiences."""
-        self._head = self._told = rows(connection, self._sql["head"])[0][0]
+        """Before the writer starts: load the head and all routing decisions."""
+        self._head = self._published = rows(connection, self._sql["head"])[0][0]
         for row in rows(connection, self._sql["all_audiences"]):
             self._audiences.keep(audience_of(*row))
 
     # -- append ------------------------------------------------------------------------------------------
 
     def append(self, events: Sequence[NewEvent], strict: bool = False) -> asyncio.Future[list[Appended]]:
-        """See `store.Log.append`. With `strict`, an id that exists with another body raises Conflict: all or none."""
+        """See `store.Log.append`."""
         return self._engine.append(Append(events, strict))
 
     @property
@@ -92,8 +94,8 @@ class SqliteLog:
 
     @property
     def published_offset(self) -> int:
-        """The highest offset that listeners were told."""
-        return self._told
+        """The highest offset published to listeners."""
+        return self._published
 
     def _write_batch(self, connection: apsw.Connection, jobs: list[tuple[asyncio.Future[Any], Append]]) -> _Batch:
         """On the writer thread, inside the group's transaction."""
@@ -115,14 +117,14 @@ class SqliteLog:
         self, connection: apsw.Connection, future: asyncio.Future[Any], append: Append, batch: _Batch
     ) -> None:
         head = self._head
-        told = len(batch.events)
+        before = len(batch.events)
         connection.execute("SAVEPOINT strict")
         done = self._insert(connection, append.events, batch.events)
         bad = next((i for i, one in enumerate(done) if one.differs), None)
         if bad is not None:
             connection.execute("ROLLBACK TO strict")
             self._head = head
-            del batch.events[told:]
+            del batch.events[before:]
         connection.execute("RELEASE strict")
         if bad is None:
             batch.answers.append((future, done, False))
@@ -130,22 +132,22 @@ class SqliteLog:
         batch.answers.append((future, id_conflict(bad, append.events[bad]), True))
 
     def append_in(self, connection: apsw.Connection, events: Sequence[NewEvent]) -> list[Appended]:
-        """Append inside a `write` function of another part of the store; listeners are told after the commit.
+        """Append inside a `write` function of another part of the store; publishes after the commit.
 
-        ChangedElsewhere when an id came before with another body: then the function must not be committed.
+        Raises ChangedElsewhere when an id is stored with a different body: the function must not catch it.
         """
         batch = _Batch([], [])
         head = self._head
         done = self._insert(connection, events, batch.events)
         if any(one.differs for one in done):
             self._head = head
-            raise ChangedElsewhere("a change of this number is in the log already, and says something else")
+            raise ChangedElsewhere(ID_REUSED)
         if batch.events:
             self._count(connection, batch.events)
-            self._engine.tell_after_commit(batch)
+            self._engine.publish_after_commit(batch)
         return done
 
-    def _insert(self, connection: apsw.Connection, events: Sequence[NewEvent], told: list[Event]) -> list[Appended]:
+    def _insert(self, connection: apsw.Connection, events: Sequence[NewEvent], new: list[Event]) -> list[Appended]:
         deduped = [
             (dedupe_key(event.source, event.dedupe_id), offset, event.body_hash, event.received_at_us)
             for offset, event in enumerate(events, self._head + 1)
@@ -157,7 +159,7 @@ class SqliteLog:
             connection.execute("SAVEPOINT dedupe")
             try:
                 connection.executemany(self._sql["insert_dedupe"], deduped)
-            except apsw.ConstraintError:  # at least one came before: look at each
+            except apsw.ConstraintError:  # at least one is stored: check each
                 connection.execute("ROLLBACK TO dedupe")
                 answers, fresh = self._dedupe_each(connection, events)
             connection.execute("RELEASE dedupe")
@@ -173,7 +175,7 @@ class SqliteLog:
                 for offset, e in enumerate(fresh, first)
             ],
         )  # fmt: skip
-        told.extend([event_from(event, offset) for offset, event in enumerate(fresh, first)])
+        new.extend([event_from(event, offset) for offset, event in enumerate(fresh, first)])
         self._head += len(fresh)
         if answers is None:
             answers = [Appended(offset) for offset in range(first, self._head + 1)]
@@ -205,16 +207,16 @@ class SqliteLog:
         counts = Counter(event.audience for event in events)
         connection.executemany(self._sql["count_audience"], [(count, number) for number, count in counts.items()])
 
-    def _tell(self, batch: _Batch) -> None:
-        """On the loop, after the commit: first the readers, then those who wait for their 2xx."""
+    def _publish(self, batch: _Batch) -> None:
+        """On the loop, after the commit: first to the listeners, then answer the calls."""
         if batch.events:
             self._tail.add(batch.events)
-            self._told = batch.events[-1].offset
+            self._published = batch.events[-1].offset
             for listener in self._listeners:
                 try:
                     listener(batch.events)
-                except Exception:  # a reader's fault takes the answer from nobody: the events are on disk
-                    log.exception("a reader of the log failed")
+                except Exception:  # an error of a listener must not fail the calls: the events are on disk
+                    log.exception("a listener of the log failed")
         answer = self._engine.answer
         for future, value, failed in batch.answers:
             answer(future, value, failed)
@@ -242,13 +244,13 @@ class SqliteLog:
 
     def subscribe(self, listener: Listener) -> int:
         self._listeners.append(listener)
-        return self._told
+        return self._published
 
     def unsubscribe(self, listener: Listener) -> None:
         self._listeners.remove(listener)
 
     def cached(self, offset: int) -> Event | None:
-        """The event when the tail has it; for hot paths that must not await."""
+        """The event if it is in memory; for hot paths that must not wait."""
         return self._tail.get(offset)
 
     async def read(self, offsets: Sequence[int]) -> list[Event]:
@@ -278,7 +280,7 @@ class SqliteLog:
             return await self._engine.read(lambda c: rows(c, self._sql["scan_all"], (after, upto, limit)))
 
         def merge(connection: apsw.Connection) -> list[tuple[int, int]]:
-            # One bounded look per audience by its index, then merged: a selective lane far behind reads only its own.
+            # One bounded query per audience by its index, then merged: a lane far behind reads only its own events.
             found: list[tuple[int, int]] = []
             for audience in audiences:
                 mine = rows(connection, self._sql["scan_audience"], (audience, after, upto, limit))
@@ -323,7 +325,7 @@ class SqliteLog:
         return EventPage(tuple(found), edge if query.ascending else 0, False)
 
     async def oldest(self) -> tuple[int, int] | None:
-        """(offset, received_at_us) of the oldest event kept."""
+        """(offset, received_at_us) of the oldest event that is kept."""
         found = await self._engine.read(lambda c: rows(c, self._sql["oldest"]))
         return found[0] if found else None
 
@@ -336,7 +338,7 @@ class SqliteLog:
         return int(found[0][0])
 
     async def offset_at(self, at_us: int, after: int = 0) -> int | None:
-        """The first offset beyond `after` received at or after an instant; None when there is none."""
+        """The first offset above `after` received at or after an instant; None if there is none."""
         found = await self._engine.read(lambda c: rows(c, self._sql["offset_at"], (after + 1, at_us)))
         return found[0][0] if found else None
 
@@ -361,7 +363,7 @@ class SqliteLog:
         return trimmed
 
     async def forget_dedupe(self, before_us: int) -> None:
-        """Forget delivery ids seen before an instant, in slices by key."""
+        """Delete delivery ids seen before an instant, in slices by key."""
         after: bytes | None = b""
 
         def work(connection: apsw.Connection) -> bytes | None:

@@ -1,8 +1,8 @@
-"""Bring a database to the newest schema, or refuse it untouched.
+"""Migrates the file to the newest schema, or refuses it without a change.
 
-`PRAGMA user_version` holds the number of the last migration applied. Each migration file is one transaction
-with its own version step, so a kill between two leaves a version that is whole. A newer version than this release
-knows is refused before anything is written.
+`PRAGMA user_version` holds the number of the last step. Each step is one transaction together with its number, so after
+a crash between two steps the version is that of the last complete one. A newer version than this release knows is
+refused before anything is written.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tidegate.store.sql import migrations
 
 
 def migrate(connection: apsw.Connection) -> int:
-    """Apply what is missing; returns the version. Raises SchemaTooNew, then nothing was changed."""
+    """Apply the missing steps and return the version. Raises SchemaTooNew; nothing was changed then."""
     steps = migrations("sqlite")
     newest = steps[-1][0]
     version = _version(connection, newest)
@@ -25,7 +25,7 @@ def migrate(connection: apsw.Connection) -> int:
 
 
 def refuse_newer(path: str) -> None:
-    """Look at an existing file without touching it: before any pragma that writes."""
+    """Check an existing file read-only, before any pragma that writes."""
     connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY)
     try:
         _version(connection, migrations("sqlite")[-1][0])
@@ -36,5 +36,5 @@ def refuse_newer(path: str) -> None:
 def _version(connection: apsw.Connection, newest: int) -> int:
     version = int(connection.execute("PRAGMA user_version").get)
     if version > newest:
-        raise SchemaTooNew(f"the data is of schema {version}, this release knows up to {newest}")
+        raise SchemaTooNew(f"the data has schema {version}, and this release knows schemas up to {newest}")
     return version

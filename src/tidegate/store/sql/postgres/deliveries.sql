@@ -1,8 +1,8 @@
 -- Queries of the deliveries (store/postgres/deliveries.py).
 
 -- name: settle
--- One statement is one transaction and one round trip. `gate` is the fence: without its row no other part writes. It
--- locks the node's row, so a settle and a reaper (which locks it too) come one after the other.
+-- One statement is one transaction and one round trip. `gate` checks the fence: without its row no other part writes.
+-- It locks the node's row, so a settle and the removal of a dead node (which locks it too) run one after the other.
 WITH gate AS (
   UPDATE nodes SET high_water_mark = greatest(high_water_mark, $3) WHERE id = $1 AND fence = $2 RETURNING id
 ), put_attempts AS (
@@ -15,15 +15,18 @@ WITH gate AS (
   WHERE a."offset" > (SELECT floor FROM log_state)
   ON CONFLICT DO NOTHING
 ), put_lanes AS (
-  INSERT INTO lanes (destination, committed_offset, settled_ahead, delivered, exhausted, canceled, adopted, adopted_filtered, fence)
+  INSERT INTO lanes (destination, committed_offset, settled_ahead, delivered, exhausted, canceled, adopted,
+    adopted_filtered, fence)
   SELECT l.*, $2 FROM gate, unnest($17::int[], $18::bigint[], $19::bytea[], $20::bigint[], $21::bigint[],
     $22::bigint[], $23::bigint[], $24::bigint[])
     AS l(destination, committed_offset, settled_ahead, delivered, exhausted, canceled, adopted, adopted_filtered)
-  ON CONFLICT (destination) DO UPDATE SET committed_offset = excluded.committed_offset, settled_ahead = excluded.settled_ahead,
+  ON CONFLICT (destination) DO UPDATE SET committed_offset = excluded.committed_offset,
+    settled_ahead = excluded.settled_ahead,
     delivered = excluded.delivered, exhausted = excluded.exhausted, canceled = excluded.canceled,
     adopted = excluded.adopted, adopted_filtered = excluded.adopted_filtered, fence = excluded.fence
 ), put_deferred AS (
-  INSERT INTO deferred_deliveries (destination, "offset", state, due_at, attempts, cause, key, tries_left_from, route, replay)
+  INSERT INTO deferred_deliveries (destination, "offset", state, due_at, attempts, cause, key, tries_left_from,
+    route, replay)
   SELECT e.* FROM gate, unnest($25::int[], $26::bigint[], $27::smallint[], $28::bigint[], $29::int[], $30::text[],
     $31::text[], $32::int[], $33::int[], $34::text[])
     AS e(destination, "offset", state, due_at, attempts, cause, key, tries_left_from, route, replay)
@@ -37,26 +40,29 @@ WITH gate AS (
   SELECT r.* FROM gate, unnest($37::int[], $38::bigint[], $39::bigint[], $40::text[], $41::text[], $42::bigint[])
     AS r(destination, after, upto, state, cause, at)
 ), grown_ranges AS (
-  -- A destination that is dead for days gets one range a minute, so the last one grows when the new one says the same. What
-  -- lies between was settled one by one: attempts and deferred tell of it, and are asked before ranges.
+  -- A destination that fails for days gets one range a minute, so its last range grows when the new one has the same
+  -- state and cause. Deliveries between the two were settled one by one; attempts and deferred deliveries come first.
   UPDATE ranges AS last SET upto = g.upto, at = g.at FROM given_ranges AS g
   WHERE last.destination = g.destination AND last.state = g.state AND last.cause = g.cause AND last.upto <= g.upto
     AND last.upto = (SELECT max(r.upto) FROM ranges AS r WHERE r.destination = g.destination)
   RETURNING g.destination, g.upto
 ), put_ranges AS (
   INSERT INTO ranges (destination, after, upto, state, cause, at)
-  SELECT g.* FROM given_ranges AS g WHERE (g.destination, g.upto) NOT IN (SELECT w.destination, w.upto FROM grown_ranges AS w)
+  SELECT g.* FROM given_ranges AS g WHERE (g.destination, g.upto) NOT IN (SELECT w.destination, w.upto
+    FROM grown_ranges AS w)
   ON CONFLICT (destination, upto) DO UPDATE SET after = excluded.after, state = excluded.state,
     cause = excluded.cause, at = excluded.at
 ), stand AS (
-  UPDATE partitions AS s SET high_water_mark = w.high_water_mark FROM gate, unnest($43::smallint[], $44::bigint[]) AS w(number, high_water_mark)
+  UPDATE partitions AS s SET high_water_mark = w.high_water_mark FROM gate, unnest($43::smallint[],
+    $44::bigint[]) AS w(number, high_water_mark)
   WHERE s.number = w.number AND s.node = gate.id
 )
 SELECT count(*) FROM gate
 
 -- name: load
--- Marks and lanes of one snapshot. A share without a lane comes once, with NULLs.
-SELECT s.number, coalesce(s.high_water_mark, n.high_water_mark, 0), l.destination, l.committed_offset, l.settled_ahead, l.delivered, l.exhausted,
+-- High-water marks and lanes of one snapshot. A partition without a lane is one row with NULLs.
+SELECT s.number, coalesce(s.high_water_mark, n.high_water_mark, 0), l.destination, l.committed_offset,
+  l.settled_ahead, l.delivered, l.exhausted,
        l.canceled, l.adopted, l.adopted_filtered, l.fence
 FROM partitions AS s
 LEFT JOIN nodes AS n ON n.id = s.node
@@ -71,7 +77,7 @@ WHERE destination = $1 AND state = 0 AND due_at < $2 AND "offset" + 0 > $3 AND s
 ORDER BY due_at, "offset" LIMIT $5::bigint
 
 -- name: deferred_of_destination
--- As a range of the primary key: else a plan may walk those of every destination in the order of their offsets.
+-- As a range of the primary key: otherwise a plan may read those of every destination in order of their offsets.
 SELECT destination, "offset", state, due_at, attempts, cause, key, tries_left_from, route, replay
 FROM deferred_deliveries
 WHERE (destination, "offset") > ($1, $2) AND (destination, "offset") < ($1 + 1, 0) AND state = ANY ($3::smallint[])
@@ -90,7 +96,7 @@ WHERE "offset" = ANY ($1::bigint[]) AND ($2::int IS NULL OR destination = $2) AN
 ORDER BY "offset", destination LIMIT $5::bigint
 
 -- name: attempts_of
--- LATERAL keeps the order: the pairs outside, one look-up each in the one partition that has them.
+-- LATERAL keeps the order: for each pair one look-up in the one span that has it.
 SELECT a."offset", a.destination, a.number, a.outcome, a.started_at, a.duration, a.status, a.error,
        a.answer_headers, a.answer_body, a.answer_bytes, a.url, a.manual
 FROM unnest($1::bigint[], $2::int[]) AS w("offset", destination)

@@ -1,4 +1,4 @@
--- Queries of the engine and of the partitions (store/postgres/engine.py, log_spans.py).
+-- Queries of the engine and of the spans of the log (store/postgres/engine.py, log_spans.py).
 
 -- name: facts
 SELECT current_setting('server_version') AS server_version,
@@ -17,10 +17,10 @@ SELECT current_setting('server_version') AS server_version,
 -- name: notify
 SELECT count(pg_notify(n.channel, n.payload)) FROM unnest($1::text[], $2::text[]) AS n(channel, payload)
 
--- name: try_keeping
+-- name: try_maintaining
 SELECT pg_try_advisory_lock(8420, 3)
 
--- name: end_keeping
+-- name: end_maintaining
 SELECT pg_advisory_unlock(8420, 3)
 
 -- name: spans
@@ -30,7 +30,7 @@ SELECT s.last_value AS last, s.is_called AS drawn,
 FROM event_offset AS s
 
 -- name: span_is_over
--- Whether a span was entered in an earlier slice of time than now; the clock is the server's.
+-- Whether a span was entered in an earlier slice of time than the current one, by the server's clock.
 SELECT floor(extract(epoch FROM entered_at) / $2::float8) < floor(extract(epoch FROM clock_timestamp()) / $2::float8)
 FROM spans WHERE number = $1
 
@@ -54,8 +54,8 @@ INSERT INTO spans (number) VALUES ($1) ON CONFLICT DO NOTHING
 -- name: forget_span
 DELETE FROM spans WHERE number = $1
 
--- name: partition
--- NULL: there is no such table; else whether it is attached, and whether a detach was begun and cut.
+-- name: span_table
+-- No row: no such table. Otherwise whether it is attached, and whether a detach was started and interrupted.
 SELECT i.inhrelid IS NOT NULL AS attached, coalesce(i.inhdetachpending, false) AS pending
 FROM pg_class AS c LEFT JOIN pg_inherits AS i ON i.inhrelid = c.oid
 WHERE c.oid = to_regclass($1)

@@ -7,7 +7,7 @@ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
 SELECT nextval('node_fence')
 
 -- name: hold_session
--- The lock says that this node's session lives. The server frees it as soon as the process is gone.
+-- The lock shows that this node's session lives. The server frees it as soon as the process is gone.
 SELECT pg_try_advisory_lock(8421, $1)
 
 -- name: free_session
@@ -21,7 +21,7 @@ SELECT high_water_mark FROM nodes WHERE id = $1 FOR UPDATE
 SELECT pg_advisory_xact_lock_shared(8420, 2)
 
 -- name: put_node
--- No row comes back when the schema is by now one that this release cannot read.
+-- Returns no row when the schema is one that this release cannot read.
 INSERT INTO nodes (id, fence, high_water_mark, started_at, lease_expires_at, status, lock_key, schema)
 SELECT $1, $2, 0, clock_timestamp(), clock_timestamp() + $3::interval, $4, $5, $6
 WHERE (SELECT max(oldest_reader) FROM schema_version) <= $6
@@ -31,12 +31,12 @@ ON CONFLICT (id) DO UPDATE SET fence = excluded.fence, high_water_mark = 0, star
 RETURNING id
 
 -- name: renew
--- Answers with the time, by which the node sets its clock.
+-- Returns the time, by which the node corrects its clock.
 UPDATE nodes SET lease_expires_at = clock_timestamp() + $3::interval, status = coalesce($4, status)
 WHERE id = $1 AND fence = $2 RETURNING (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
 
--- name: suspects
--- Nodes whose lease ran out or whose session is gone. Just after a start of the server every session is gone.
+-- name: dead_nodes
+-- Nodes whose lease expired or whose session is gone. Just after a start of the server every session is gone.
 SELECT id, fence, expired, gone FROM (
   SELECT n.id, n.fence, n.lease_expires_at < clock_timestamp() AS expired, NOT EXISTS (
     SELECT FROM pg_locks AS l
@@ -47,8 +47,8 @@ SELECT id, fence, expired, gone FROM (
   FROM nodes AS n WHERE n.id <> $1 AND clock_timestamp() > pg_postmaster_start_time() + interval '2 seconds'
 ) AS looked WHERE expired OR gone
 
--- name: lock_suspect
--- A row that is locked by a settle is looked at again in the next round: the reaper never waits.
+-- name: lock_dead
+-- A row that a settle has locked is tried again in the next round: this never waits.
 SELECT high_water_mark FROM nodes WHERE id = $1 AND fence = $2 AND ($3 OR lease_expires_at < clock_timestamp())
 FOR UPDATE SKIP LOCKED
 
@@ -59,7 +59,8 @@ SELECT high_water_mark FROM nodes WHERE id = $1 AND fence = $2 FOR UPDATE
 UPDATE partitions SET node = NULL, high_water_mark = coalesce(high_water_mark, $2) WHERE node = $1
 
 -- name: free_some
-UPDATE partitions SET node = NULL, high_water_mark = coalesce(high_water_mark, $2) WHERE node = $1 AND number = ANY ($3::smallint[])
+UPDATE partitions SET node = NULL, high_water_mark = coalesce(high_water_mark, $2) WHERE node = $1
+  AND number = ANY ($3::smallint[])
 
 -- name: remove_node
 DELETE FROM nodes WHERE id = $1
@@ -73,7 +74,7 @@ GROUP BY n.id ORDER BY n.started_at, n.id
 SELECT number FROM partitions WHERE node = $1
 
 -- name: claim
--- In the order of `spread` in leases.py.
+-- In the order of `spread` in balance.py.
 WITH gate AS (
   SELECT id FROM nodes WHERE id = $1 AND fence = $2 FOR KEY SHARE
 ), free AS MATERIALIZED (

@@ -1,11 +1,11 @@
--- Queries of the log (store/postgres/log.py, follower.py). "offset" is a word of SQL, so it stands in quotes.
+-- Queries of the log (store/postgres/log.py, follower.py). "offset" is a keyword of SQL, so it is quoted.
 
 -- name: append
--- All of a batch in one statement. The lock is taken before an offset is drawn and freed by the implicit commit, when the
--- rows are visible: so events become visible in the order of their offsets, with no round trip under the lock.
--- `known` is looked up in the snapshot from before the lock; an id that another node committed in between is a unique
--- violation, and the whole statement is made again (log.py). Nothing is drawn for what is known or refused. $17, when
--- given, is told to the other nodes with the commit.
+-- A whole batch in one statement. The lock is taken before an offset is drawn and freed by the implicit commit, when
+-- the rows are visible. So events become visible in the order of their offsets, with no round trip under the lock.
+-- `known` is read from the snapshot before the lock; an id that another node committed in between is a unique
+-- violation, and the whole statement is run again (log.py). Known and refused events draw no offset. $17, when given,
+-- is sent to the other nodes with the commit.
 WITH gate AS MATERIALIZED (
   SELECT pg_advisory_xact_lock(8420, 1)
 ), input AS MATERIALIZED (
@@ -13,7 +13,8 @@ WITH gate AS MATERIALIZED (
   FROM gate, unnest($1::int[], $2::int[], $3::text[], $4::text[], $5::smallint[], $6::bigint[], $7::bigint[],
                     $8::smallint[], $9::text[], $10::text[], $11::bytea[], $12::bytea[], $13::bytea[],
                     $14::bytea[], $15::bytea[]) WITH ORDINALITY
-    AS u(call, audience, type, key, origin, received_at, occurred_at, hops, data_path, content_type, headers, change, body,
+    AS u(call, audience, type, key, origin, received_at, occurred_at, hops, data_path, content_type, headers, change,
+      body,
          dedupe_key, body_hash, n)
 ), known AS MATERIALIZED (
   SELECT i.n, i.call, d.first, d.body_hash, d.body_hash <> i.body_hash AS differs
@@ -46,7 +47,7 @@ WITH gate AS MATERIALIZED (
 )
 SELECT f.first, k.known, k.known_offsets, k.known_hashes,
        (SELECT array_agg(r.call) FROM refused AS r) AS refused,
-       CASE WHEN f.first IS NOT NULL AND $17::text IS NOT NULL THEN pg_notify('tidegate_log', $17)::text END AS noticed
+       CASE WHEN f.first IS NOT NULL AND $17::text IS NOT NULL THEN pg_notify('tidegate_log', $17)::text END AS notified
 FROM (SELECT min(fresh.offset) AS first FROM fresh) AS f,
      (SELECT array_agg(known.n ORDER BY known.n) AS known, array_agg(known.first ORDER BY known.n) AS known_offsets,
              array_agg(known.body_hash ORDER BY known.n) AS known_hashes FROM known) AS k
@@ -65,9 +66,8 @@ SELECT (SELECT value FROM settings WHERE name = 'instance'),
 SELECT greatest((SELECT max("offset") FROM events), (SELECT floor FROM log_state))
 
 -- name: follow
--- What lies in the gaps ($1, $2] (ascending, apart): at most $3 rows and about $4 bytes, whatever the size of bodies; at
--- least one row. $5 is where the first gap begins: said apart, it rules out the partitions of the past before they are
--- opened.
+-- The events in the gaps ($1, $2] (ascending, disjoint): at most $3 rows and about $4 bytes, and at least one row. $5
+-- is where the first gap starts: as a parameter of its own it excludes old spans before they are opened.
 SELECT s."offset", s.type, s.origin, s.received_at, s.audience, s.body, s.content_type, s.headers, s.key,
        s.occurred_at, s.data_path, s.change, s.hops, s.differs
 FROM (
@@ -97,8 +97,8 @@ WHERE "offset" > $1 AND "offset" <= $2 AND "offset" > (SELECT floor FROM log_sta
 ORDER BY "offset" LIMIT $3
 
 -- name: scan_audiences
--- One bounded look per audience by its index: a selective lane far behind reads only its own. Compared as rows, with
--- neither a plain equality nor a bound on the offset alone: else the planner may walk the primary key and filter the log.
+-- One bounded query per audience by its index: a lane far behind reads only its own events. Compared as rows, without
+-- an equality or a bound on the offset alone: otherwise the planner may read the primary key and filter the whole log.
 SELECT s."offset", a.number
 FROM unnest($4::int[]) AS a(number) CROSS JOIN LATERAL (
   SELECT e.offset FROM events AS e
@@ -109,7 +109,7 @@ FROM unnest($4::int[]) AS a(number) CROSS JOIN LATERAL (
 ORDER BY s."offset" LIMIT $3
 
 -- name: slice_down
--- A page is made of slices: first where a slice of so many rows ends, then what of it fits.
+-- A page is read in slices: the first query finds where a number of rows ends, the second one the matching rows.
 SELECT count(*), min(s."offset") FROM (
   SELECT "offset" FROM events WHERE "offset" < $1 AND "offset" > (SELECT floor FROM log_state)
   ORDER BY "offset" DESC LIMIT $2
@@ -122,7 +122,7 @@ SELECT count(*), max(s."offset") FROM (
 ) AS s
 
 -- name: slice_key_down
--- As rows, by the index of keys: for the reason told at scan_audiences.
+-- Compared as rows, by the index of keys, for the same reason as in scan_audiences.
 SELECT count(*), min(s."offset") FROM (
   SELECT "offset" FROM events
   WHERE (hashtextextended(key, 0), "offset") < (hashtextextended($3, 0), $1::bigint)
@@ -140,7 +140,7 @@ SELECT count(*), max(s."offset") FROM (
 ) AS s
 
 -- name: fit_down
--- The source by the table: of an audience that another node made this instant, the memory of this one knows nothing yet.
+-- The source comes from the table: this node may not know an audience that another node has just stored.
 SELECT "offset", type, origin, received_at, audience, body, content_type, headers, key,
        occurred_at, data_path, change, hops, differs
 FROM events
@@ -215,7 +215,7 @@ INSERT INTO settings (name, value) VALUES ('instance', $1)
 ON CONFLICT (name) DO UPDATE SET value = settings.value RETURNING value
 
 -- name: trim
--- Raises the floor past at most $2 events up to offset $1; their partitions go later (partitions.py).
+-- Raises the floor past at most $2 events up to offset $1; their spans are dropped later (log_spans.py).
 WITH bound AS MATERIALIZED (
   SELECT count(*) AS events, max(s."offset") AS upto, max(s.received_at) AS newest
   FROM (

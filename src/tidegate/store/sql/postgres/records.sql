@@ -1,8 +1,9 @@
 -- Queries of the records (store/postgres/records.py).
 
 -- name: gate
--- Held until COMMIT: a reaper passes by a node that commits, or came first and then there is no row. The fence is the
--- node's, so the one in a resource's state is not compared: a share may go to a younger node and come back.
+-- Locked until COMMIT: the removal of a dead node skips a node that is committing, or came first and then there is no
+-- row. The fence is the node's, so the one in a resource's state is not compared: a partition may go to another node
+-- and return.
 SELECT 1 FROM nodes WHERE id = $1 AND fence = $2 FOR KEY SHARE
 
 -- name: known
@@ -44,12 +45,14 @@ ON CONFLICT (source, resource) DO UPDATE SET
   engine_state = excluded.engine_state, fence = excluded.fence
 
 -- name: state
-SELECT source, resource, cursor, etag, last_modified, first_done, committed_offset, polled_at, reconciled_at, scanned_at,
+SELECT source, resource, cursor, etag, last_modified, first_done, committed_offset, polled_at, reconciled_at,
+  scanned_at,
        statistics, engine_state
 FROM resource_states WHERE source = $1 AND resource = $2
 
 -- name: states
-SELECT source, resource, cursor, etag, last_modified, first_done, committed_offset, polled_at, reconciled_at, scanned_at,
+SELECT source, resource, cursor, etag, last_modified, first_done, committed_offset, polled_at, reconciled_at,
+  scanned_at,
        statistics, engine_state
 FROM resource_states ORDER BY source, resource
 

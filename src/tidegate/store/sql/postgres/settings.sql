@@ -14,7 +14,7 @@ UPDATE items SET owner = $1, body = $2, place = $3, updated_at = $4, paused_at =
 WHERE number = $8
 
 -- name: lock_items
--- Those whose body is still the one that was read; they stay so until COMMIT.
+-- The items whose body is still the one that was read; they are locked until COMMIT.
 SELECT i.number FROM items AS i JOIN unnest($1::integer[], $2::bytea[]) AS r (number, body)
   ON i.number = r.number AND i.body = r.body
 ORDER BY i.number FOR UPDATE OF i
@@ -39,8 +39,8 @@ INSERT INTO keys (id, name, hash, scopes, sources, created_at, expires_at) VALUE
 DELETE FROM keys WHERE id = $1
 
 -- name: changed
--- Counts in the transaction that changes, last; the row's lock gives each version to one writer. The hint is sent
--- by its commit.
+-- The last statement of each change: the lock on the row gives each version to one writer. The notification is sent
+-- with the commit.
 WITH bumped AS (
   INSERT INTO settings (name, value) VALUES ('settings_version', convert_to('1', 'UTF8'))
   ON CONFLICT (name) DO UPDATE

@@ -1,18 +1,22 @@
 -- Queries of the deliveries (store/sqlite/deliveries.py).
 
 -- name: load_lanes
-SELECT destination, committed_offset, settled_ahead, delivered, exhausted, canceled, adopted, adopted_filtered, fence FROM lanes
+SELECT destination, committed_offset, settled_ahead, delivered, exhausted, canceled, adopted, adopted_filtered,
+  fence FROM lanes
 
 -- name: high_water_mark
 SELECT value FROM settings WHERE name = 'high_water_mark'
 
 -- name: put_high_water_mark
-INSERT INTO settings (name, value) VALUES ('high_water_mark', ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)
+INSERT INTO settings (name, value) VALUES ('high_water_mark', ?) ON CONFLICT DO UPDATE SET value = max(value,
+  excluded.value)
 
 -- name: put_lane
-INSERT INTO lanes (destination, committed_offset, settled_ahead, delivered, exhausted, canceled, adopted, adopted_filtered, fence)
+INSERT INTO lanes (destination, committed_offset, settled_ahead, delivered, exhausted, canceled, adopted,
+  adopted_filtered, fence)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (destination) DO UPDATE SET committed_offset = excluded.committed_offset, settled_ahead = excluded.settled_ahead,
+ON CONFLICT (destination) DO UPDATE SET committed_offset = excluded.committed_offset,
+  settled_ahead = excluded.settled_ahead,
   delivered = excluded.delivered, exhausted = excluded.exhausted, canceled = excluded.canceled,
   adopted = excluded.adopted, adopted_filtered = excluded.adopted_filtered, fence = excluded.fence
 
@@ -23,7 +27,8 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING
 
 -- name: put_deferred
-INSERT INTO deferred_deliveries (destination, offset, state, due_at, attempts, cause, key, tries_left_from, route, replay)
+INSERT INTO deferred_deliveries (destination, offset, state, due_at, attempts, cause, key, tries_left_from, route,
+  replay)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (destination, offset) DO UPDATE SET state = excluded.state, due_at = excluded.due_at,
   attempts = excluded.attempts, cause = excluded.cause, key = excluded.key,
@@ -33,8 +38,9 @@ ON CONFLICT (destination, offset) DO UPDATE SET state = excluded.state, due_at =
 DELETE FROM deferred_deliveries WHERE destination = ? AND offset = ?
 
 -- name: grow_range
--- A destination that fails for days gets one range a minute, so its last range grows when the new one has the same state
--- and cause. Deliveries between the two were settled one by one; attempts and deferred deliveries come before ranges.
+-- A destination that fails for days gets one range a minute, so its last range grows when the new one has the same
+-- state and cause. Deliveries between the two were settled one by one; attempts and deferred deliveries come before
+-- ranges.
 UPDATE ranges SET upto = ?2, at = ?5
 WHERE destination = ?1 AND state = ?3 AND cause = ?4 AND upto <= ?2
   AND upto = (SELECT max(upto) FROM ranges WHERE destination = ?1)
@@ -44,7 +50,7 @@ RETURNING upto
 INSERT OR REPLACE INTO ranges (destination, after, upto, state, cause, at) VALUES (?, ?, ?, ?, ?, ?)
 
 -- name: due_deferred
--- The sign keeps the planner on the index of due times.
+-- The plus sign keeps the planner on the index of due times.
 SELECT destination, offset, state, due_at, attempts, cause, key, tries_left_from, route, replay
 FROM deferred_deliveries
 WHERE destination = ?1 AND state = 0 AND due_at < ?2 AND +offset > ?3 AND state IN (SELECT value FROM json_each(?4))

@@ -7,7 +7,7 @@ SELECT value FROM settings WHERE name = ?
 INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value
 
 -- name: values
--- Without what an earlier last pass, cut before its commit, left to close the source.
+-- Without the value that closes the source: an earlier last pass that was interrupted may have written it.
 SELECT name, value FROM settings WHERE name LIKE 'value:%' AND name <> 'value:moved_to'
 
 -- name: head

@@ -1,7 +1,7 @@
 -- Queries of the records (store/sqlite/records.py).
 
 -- name: known
--- CROSS JOIN keeps the order: the keys outside, one look-up each (the other way round is 500 times slower).
+-- CROSS JOIN keeps the order: one look-up for each key (the other order is 500 times slower).
 SELECT r.key, r.hash, r.version, r.number, r.origin, r.asked_at, r.answered_at, r.changed_at, r.deleted, r.body
 FROM json_each(?3) AS wanted CROSS JOIN records AS r ON r.source = ?1 AND r.resource = ?2 AND r.key = wanted.value
 
@@ -40,12 +40,14 @@ ON CONFLICT (source, resource) DO UPDATE SET
   engine_state = excluded.engine_state, fence = excluded.fence
 
 -- name: state
-SELECT source, resource, cursor, etag, last_modified, first_done, committed_offset, polled_at, reconciled_at, scanned_at,
+SELECT source, resource, cursor, etag, last_modified, first_done, committed_offset, polled_at, reconciled_at,
+  scanned_at,
        statistics, engine_state
 FROM resource_states WHERE source = ? AND resource = ?
 
 -- name: states
-SELECT source, resource, cursor, etag, last_modified, first_done, committed_offset, polled_at, reconciled_at, scanned_at,
+SELECT source, resource, cursor, etag, last_modified, first_done, committed_offset, polled_at, reconciled_at,
+  scanned_at,
        statistics, engine_state
 FROM resource_states ORDER BY source, resource
 

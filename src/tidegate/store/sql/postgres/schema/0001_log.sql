@@ -1,26 +1,27 @@
 -- oldest_reader: 1
--- The shared store: the same log in the middle as the embedded one, and what lets several nodes work on it.
+-- The shared store: the same log as in the embedded one, and what several nodes need to work on it. Step 0003 renames
+-- some of these tables and columns.
 --
--- What is as in SQLite (events, audiences, dedupe, lanes, exceptions, ranges, attempts, replays, settings) is told in
--- sqlite/schema/0001_log.sql. Here stands what differs:
+-- Tables that are the same in SQLite (events, audiences, dedupe, lanes, exceptions, ranges, attempts, replays,
+-- settings) are described in sqlite/schema/0001_log.sql. The differences:
 --
--- text        PostgreSQL's text holds neither NUL nor lone surrogates, and hostile input has both: postgres/text.py
---             escapes them reversibly at the edge. All text is of collation "C": compared by code points, on every machine.
--- events      Cut into spans of 2^24 offsets, one partition each (`spans`), and of attempts the same. At the change of day
---             the sequence jumps to the next span, so a span holds at most a day, and retention drops whole partitions:
---             nothing is ever deleted row by row from the history. Offsets therefore have gaps; no reader may count on them.
--- log_state   One row. Events at or below `floor` are gone for every reader at once; their partition goes later.
--- event_offset  Drawn only under the append lock (8420, 1), by the statement that inserts, so that events become visible
---             in the order of their offsets: a reader that stands at the highest visible offset has missed none. CACHE 1,
---             for a block of numbers kept by one session would break that order.
--- nodes       One row a process. `fence` comes from a sequence; `mark` is how far the node has offered events to the lanes of
---             its shares; the lease runs by this server's clock. `lock_key` names the advisory lock (8421, lock_key) of its
---             session: free means that the session is gone. `schema` is the newest one that its release knows: a step that it could
---             not read is not taken while it lives.
--- shares      What runs by itself, in 64 parts. `mark` NULL: the share stands at the mark of its node.
--- dedupe      Keys over 512 bytes stand as their hash: an index entry has a limit here.
--- No foreign keys: every writer holds the other side already, and a check on each insert would be paid for nothing.
--- Hot tables are kept loose (fillfactor) and are vacuumed early, so that updates stay on their page.
+-- text        PostgreSQL's text can hold neither NUL nor lone surrogates, and input may contain both: postgres/text.py
+--             escapes them reversibly. All text has collation "C": compared by code points, on every machine.
+-- events      Cut into spans of 2^24 offsets, one table each (`spans`), and attempts likewise. At the change of day the
+--             sequence jumps to the next span, so a span covers at most a day, and retention drops whole tables: events
+--             are never deleted row by row. Offsets therefore have gaps; no reader may rely on their number.
+-- log_state   One row. Events at or below `floor` are gone for every reader at once; their span is dropped later.
+-- event_offset  Drawn only under the append lock (8420, 1), by the statement that inserts, so events become visible in
+--             the order of their offsets: a reader at the highest visible offset has missed none. CACHE 1, because a
+--             block of numbers reserved by one session would break that order.
+-- nodes       One row per process. `fence` comes from a sequence; `mark` is the offset up to which the node has offered
+--             events to the lanes of its partitions; the lease is timed by the server's clock. `lock_key` is the key of
+--             the advisory lock (8421, lock_key) of its session: when it is free, the session is gone. `schema` is the
+--             newest schema that its release knows: a step that it cannot read is not applied while it runs.
+-- shares      The 64 partitions of background work. `mark` NULL: the partition follows the mark of its node.
+-- dedupe      Keys over 512 bytes are replaced by their hash, because an index entry has a limit.
+-- There are no foreign keys: every writer has the other row already, and a check on each insert would only cost time.
+-- Tables with many updates have free space (fillfactor) and are vacuumed early, so that updates stay on their page.
 
 CREATE TABLE log_state (
   one    boolean PRIMARY KEY DEFAULT true CHECK (one),
@@ -53,7 +54,7 @@ CREATE TABLE events (
   PRIMARY KEY ("offset")
 ) PARTITION BY RANGE ("offset");
 CREATE INDEX events_by_audience ON events (audience, "offset");
--- By a hash: a key may be longer than an index entry can be.
+-- By a hash, because a key may be longer than an index entry.
 CREATE INDEX events_by_key ON events (hashtextextended(key, 0), "offset") WHERE key IS NOT NULL;
 
 CREATE TABLE attempts (
@@ -73,7 +74,7 @@ CREATE TABLE attempts (
   PRIMARY KEY ("offset", destination, number)
 ) PARTITION BY RANGE ("offset");
 
--- The first span; later ones are made ahead (postgres/partitions.py).
+-- The first span; later ones are made ahead (postgres/log_spans.py).
 CREATE TABLE events_0 PARTITION OF events FOR VALUES FROM (0) TO (16777216);
 CREATE TABLE attempts_0 PARTITION OF attempts FOR VALUES FROM (0) TO (16777216);
 INSERT INTO spans (number, entered_at) VALUES (0, now());
@@ -145,7 +146,7 @@ CREATE TABLE replays (
   cause        text COLLATE "C" NOT NULL
 );
 
--- Nodes and what they hold.
+-- Nodes and the partitions that they hold.
 CREATE SEQUENCE node_fence AS bigint START 1 CACHE 1;
 
 CREATE TABLE nodes (
@@ -166,7 +167,7 @@ CREATE TABLE shares (
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 200);
 INSERT INTO shares (number) SELECT generate_series(0, 63);
 
--- Settings. `body` of items and route revisions is sealed (vault.py) before it comes here.
+-- Settings. `body` of items and route revisions is sealed by the caller (vault.py).
 CREATE TABLE items (
   number        integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   kind          text COLLATE "C" NOT NULL CHECK (kind IN ('source', 'destination', 'route')),

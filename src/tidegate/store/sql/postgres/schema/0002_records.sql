@@ -1,5 +1,5 @@
 -- oldest_reader: 2
--- The records of resources, and what the engine of each resource remembers; told in sqlite/schema/0002_records.sql.
+-- The records of resources and the state of each resource's engine, described in sqlite/schema/0002_records.sql.
 
 CREATE TABLE records (
   source       text COLLATE "C" NOT NULL,

@@ -1,8 +1,8 @@
 -- Commands between nodes are rows, so that sending one needs rights on this schema. Until here they were the payload of
 -- notifications, which every role of the database can send.
 --
--- node_commands  `command` and `answer` belong to the engines. `result` is 'answer', 'error' or 'elsewhere'. Rows live for
---                seconds, so they are not logged: a crash of the server deletes them, and the senders time out.
+-- node_commands  `command` and `answer` belong to the engines. `result` is 'answer', 'error' or 'elsewhere'. Rows live
+--                for seconds, so they are not logged: a crash of the server deletes them, and the senders time out.
 
 CREATE UNLOGGED TABLE node_commands (
   id         text COLLATE "C" PRIMARY KEY,

@@ -1,19 +1,20 @@
--- The embedded store: one log in the middle, readers around it.
+-- The embedded store: one log, and readers of it. Step 0003 renames some of these tables and columns.
 --
--- events      The log. `offset` is the rowid: appending is appending to the end of one b-tree. The source of an
---             event stands in its audience, so it is not repeated here. Bodies are the raw bytes, never re-encoded.
--- audiences   Routing decisions, interned: (source, routes considered, destinations wanted, destinations filtered).
---             `events` counts how many events were decided so; it moves in the transaction that appends them. With
---             the counters of `lanes` this is the whole book-keeping: pending = wanted - settled, by arithmetic.
+-- events      The log. `offset` is the rowid, so an append writes to the end of one b-tree. The source of an event is
+--             in its audience and is not repeated here. Bodies are the raw bytes, never encoded again.
+-- audiences   Routing decisions, each stored once: (source, routes considered, destinations wanted, destinations
+--             filtered). `events` counts the events with this decision, in the transaction that appends them. Together
+--             with the counters of `lanes` these are all counters: pending = wanted - settled.
 -- dedupe      (source, NUL, delivery id) -> offset of the first copy. A table of its own, so that events can be trimmed
---             before or after their ids are forgotten. The id stands as it was written: those that count or begin with
---             the time come next to each other, and a group of 40 dirties one page; hashed, it would dirty 40.
--- lanes       One row a destination that ever had something open. `position` NULL means "nothing open: I stand at the
---             mark" (value 'mark' of the settings). `ahead` are settled offsets beyond the position, as little-endian
---             32-bit distances from it. The row of a lane goes in the transaction that moves the mark past what it owes.
--- exceptions  The only deliveries that are rows: waiting for a retry, parked behind their key, exhausted, cancelled.
--- ranges      A bulk expiry or cancel in one row: of (after, upto] what was open then.
--- attempts    One finished try a row, clustered by event, numbered from 1.
+--             before or after their ids are deleted. The id is not hashed: ids that count or start with the time are
+--             neighbors, so a group of 40 changes one page instead of 40.
+-- lanes       One row per destination that ever had a pending delivery. `position` NULL means that nothing is pending
+--             and the lane is at the mark (value 'mark' of the settings). `ahead` has the settled offsets beyond the
+--             position, as little-endian 32-bit distances. A lane is written in the transaction that moves the mark
+--             past its pending deliveries.
+-- exceptions  The only deliveries with a row: waiting for a retry, blocked by their key, exhausted, canceled.
+-- ranges      A bulk expiry or cancel in one row: the deliveries of (after, upto] that were pending then.
+-- attempts    One finished attempt per row, clustered by event, numbered from 1.
 -- Times are microseconds since 1970 UTC. The records of resources are in 0002.
 
 CREATE TABLE events (
@@ -119,7 +120,7 @@ CREATE TABLE replays (
   cause        TEXT NOT NULL
 ) STRICT;
 
--- Settings. `body` of items and route revisions is sealed (vault.py) before it comes here.
+-- Settings. `body` of items and route revisions is sealed by the caller (vault.py).
 CREATE TABLE items (
   number        INTEGER PRIMARY KEY AUTOINCREMENT,
   kind          TEXT NOT NULL CHECK (kind IN ('source', 'destination', 'route')),

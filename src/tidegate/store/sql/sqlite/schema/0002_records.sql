@@ -1,11 +1,11 @@
--- The records of resources, and what the engine of each resource remembers.
+-- The records of resources and the state of each resource's engine.
 --
--- records          The latest known state of one item of a resource, by its key. `hash` is of the canonical JSON without
---                  the ignored fields; `number` counts the changes of this record for life, so (source, resource, key,
---                  number) names a change once. A delete leaves a tombstone (`deleted` = 1, the last body): it is what
---                  keeps older data from bringing the record back. Never trimmed by retention.
--- resource_states  Cursor, validators, position in the log and counters: one row a resource, written in the
---                  transaction of what they speak of. `fence` refuses an engine whose lease went to another node.
+-- records          The latest known state of one item of a resource, by its key. `hash` is of the canonical JSON
+--                  without the ignored fields. `number` counts the changes of this record and never restarts, so
+--                  (source, resource, key, number) identifies a change. A delete leaves a tombstone (`deleted` = 1 and
+--                  the last body), so that older data does not bring the record back. Retention never removes records.
+-- resource_states  Cursor, validators, position in the log and counters: one row per resource, written in the same
+--                  transaction as the records. `fence` rejects an engine whose lease went to another node.
 
 CREATE TABLE records (
   source       TEXT NOT NULL,

@@ -20,7 +20,7 @@ from tidegate.store.postgres.log_spans import first_of, span_of
 
 async def kept(store):
     """Have the record writer come by now; when its own task is at it, once more after that."""
-    while not await store.log.partitions.run():  # noqa: ASYNC110 - False says that another is at it
+    while not await store.log.spans.run():  # noqa: ASYNC110 - False says that another is at it
         await asyncio.sleep(0.02)
 
 
@@ -96,7 +96,7 @@ def test_retention_hides_events_at_once_and_drops_their_partitions_whole():
 
 
 def test_what_one_node_trims_leaves_the_memory_of_the_others(monkeypatch):
-    monkeypatch.setattr("tidegate.store.postgres.log.KEEP_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr("tidegate.store.postgres.log.MAINTAIN_EVERY_SECONDS", 0.05)
 
     async def work(one, other):
         number = await audience(one)
@@ -120,7 +120,7 @@ def test_a_reader_that_is_busy_delays_the_drop_and_never_an_append():
         await transaction.start()
         await reader.fetchval("SELECT count(*) FROM tidegate.events")
         await store.log.trim(first_of(1) - 1, 10)
-        keeping = asyncio.create_task(store.log.partitions.run())
+        keeping = asyncio.create_task(store.log.spans.run())
         slowest = 0.0
         while not keeping.done():
             began = time.monotonic()

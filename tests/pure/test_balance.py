@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.store import PARTITIONS
-from tidegate.store.postgres.leases import change_of_partitions
+from tidegate.store.postgres.balance import change_of_partitions
 
 
 @pytest.mark.parametrize(
