@@ -133,10 +133,10 @@ class Audiences:
 def audience_row(
     source: str, considered: tuple[int, ...], wanted: tuple[tuple[int, int], ...], filtered: tuple[int, ...]
 ) -> tuple[bytes, str, str, str, str]:
-    """A decision without its number: digest of the texts, source, considered, wanted, filtered."""
-    texts = source, _json(considered), _json(wanted), _json(filtered)
-    digest = hashlib.blake2b("\0".join(texts).encode(), digest_size=16).digest()
-    return digest, *texts
+    """A decision without its number: digest of the rest, source, considered, wanted, filtered."""
+    columns = source, _json(considered), _json(wanted), _json(filtered)
+    digest = hashlib.blake2b("\0".join(columns).encode(), digest_size=16).digest()
+    return digest, *columns
 
 
 def audience_of(number: int, source: str, considered: str, wanted: str, filtered: str) -> Audience:

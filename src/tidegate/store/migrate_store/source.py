@@ -112,7 +112,7 @@ class Source:
     def rows(self, table: str) -> Iterator[Any]:
         """All rows, one at a time, in the order of `columns`. `table` is one of `SMALL`."""
         assert table in SMALL
-        yield from self._connection.execute(f"SELECT * FROM {table}")  # noqa: S608 - a name of ours
+        yield from self._connection.execute(f"SELECT * FROM {table}")  # noqa: S608 - a constant name
 
     def settings(self) -> dict[str, bytes]:
         """Small values by their name in the table."""
@@ -120,7 +120,7 @@ class Source:
 
     def counts(self, tables: list[str]) -> dict[str, int]:
         """The number of rows of each table."""
-        counted = ((table, f"SELECT count(*) FROM {table}") for table in tables)  # noqa: S608 - names of ours
+        counted = ((table, f"SELECT count(*) FROM {table}") for table in tables)  # noqa: S608 - constant names
         return {table: int(self._connection.execute(text).get) for table, text in counted}
 
     def close_to_gateways(self, target: str) -> None:

@@ -55,8 +55,8 @@ class PostgresStore:
 
     def on_failure(self, callback: Callable[[BaseException], None]) -> None:
         """Call `callback` when this node cannot continue: the schema is one that it cannot read, another database took
-        the place of this one, or the log was set back. A cut statement is no such case: repeated calls are
-        recognized."""
+        the place of this one, or the log was set back. A cut statement is not such a case, because repeated
+        calls are recognized."""
         self.leases.failed = self.engine.on_broken = callback
 
     async def backup(self, path: str, progress: Callable[[int, int], None] | None = None) -> None:

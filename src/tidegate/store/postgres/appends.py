@@ -72,9 +72,9 @@ class Appender:
     def append(self, events: Sequence[NewEvent], strict: bool = False) -> asyncio.Future[list[Appended]]:
         """See `store.Log.append`."""
         future: asyncio.Future[list[Appended]] = self._loop.create_future()
-        refusal = conflict_within(events) if strict else None
-        if refusal is not None:
-            future.set_exception(refusal)
+        conflict = conflict_within(events) if strict else None
+        if conflict is not None:
+            future.set_exception(conflict)
         elif self._engine.down:
             future.set_exception(StoreBusy("the database does not answer", retry_after_seconds=1))
         elif not events:

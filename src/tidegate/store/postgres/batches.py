@@ -153,7 +153,7 @@ def read_result(batch: Batch, row: Any) -> BatchResult:
     first_use: set[int] = set()
     for number, places in enumerate(batch.places):
         if number in refused:
-            answers.append(_refusal(batch.calls[number], places, found))
+            answers.append(_conflict(batch.calls[number], places, found))
             continue
         done = []
         for place, body_hash in places:
@@ -168,7 +168,7 @@ def read_result(batch: Batch, row: Any) -> BatchResult:
     return BatchResult(events, answers, sorted(differing), row["notified"] is not None)
 
 
-def _refusal(call: Call, places: list[tuple[int, bytes]], found: list[tuple[int, bytes, bool]]) -> Conflict:
+def _conflict(call: Call, places: list[tuple[int, bytes]], found: list[tuple[int, bytes, bool]]) -> Conflict:
     for number, (place, body_hash) in enumerate(places):
         _, stored_hash, before = found[place]
         if before and body_hash != stored_hash:

@@ -172,7 +172,7 @@ class Engine:
                 raise StoreBusy("the database does not answer", retry_after_seconds=1)
             try:
                 connection = await self._pool.acquire()
-            except asyncpg.TooManyConnectionsError:  # other clients have them all: wait for one of ours
+            except asyncpg.TooManyConnectionsError:  # other clients have them all: wait for one of our pool
                 await asyncio.sleep(FULL_SECONDS)
             else:
                 self.statements += 1

@@ -1,7 +1,7 @@
 """Escapes characters that PostgreSQL cannot store as text, reversibly: NUL and lone surrogates are valid input.
 
 `escape` is applied to what goes in, `unescape` to what comes out. Both return all other text unchanged, except the
-escape character itself. Different texts stay different, so equality in SQL is equality here. Pure.
+escape character itself. Different strings stay different, so equality in SQL is equality here. Pure.
 """
 
 from __future__ import annotations

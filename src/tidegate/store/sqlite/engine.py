@@ -112,16 +112,16 @@ class Engine:
 
     # -- writing -----------------------------------------------------------------------------------------
 
-    def set_batch(self, write: Callable[[apsw.Connection, list[Any]], Any], told: Callable[[Any], None]) -> None:
-        """`write` gets all appends of a batch at once; `told` gets its result on the loop after the commit."""
+    def set_batch(self, write: Callable[[apsw.Connection, list[Any]], Any], publish: Callable[[Any], None]) -> None:
+        """`write` gets all appends of a batch at once; `publish` gets its result on the loop after the commit."""
         self._batch_writer = write
-        self._publish = told
+        self._publish = publish
 
     def append(self, item: Any) -> asyncio.Future[Any]:
-        """Queue an append. The future is resolved by `told`, or fails with StoreBusy or StoreBroken."""
+        """Queue an append. The future is resolved by `publish`, or fails with StoreBusy or StoreBroken."""
         future = self._loop.create_future()
-        if (refusal := self._broken or self._closed) is not None:
-            future.set_exception(refusal)
+        if (error := self._broken or self._closed) is not None:
+            future.set_exception(error)
             return future
         self._watch(future)
         self._queue.put((future, item))
@@ -154,17 +154,17 @@ class Engine:
         for work that may still be done after that answer.
         """
         future: asyncio.Future[T] = self._loop.create_future()
-        if (refusal := self._broken or self._closed) is not None:
-            future.set_exception(refusal)
+        if (error := self._broken or self._closed) is not None:
+            future.set_exception(error)
         else:
             if request:
                 self._watch(future)
             self._queue.put((future, work))
         return future
 
-    def publish_after_commit(self, told: Any) -> None:
-        """Called inside a `write` function on the writer thread: hand `told` to the batch's `told` after the commit."""
-        self._to_publish.append(told)
+    def publish_after_commit(self, batch: Any) -> None:
+        """Called inside a `write` function on the writer thread: call `publish` with `batch` after the commit."""
+        self._to_publish.append(batch)
 
     @property
     def stuck(self) -> bool:
@@ -211,28 +211,28 @@ class Engine:
         appends = [job for job in batch if not callable(job[1])]
         works = [job for job in batch if callable(job[1])]
         results: list[tuple[asyncio.Future[Any], Any, bool]] = []
-        told: list[Any] = []
+        published: list[Any] = []
         self._to_publish = []
         try:
             connection.execute("BEGIN IMMEDIATE")
             if appends:
                 assert self._batch_writer is not None
-                told.append(self._batch_writer(connection, appends))
+                published.append(self._batch_writer(connection, appends))
             for future, work in works:
                 results.append(self._run_one(connection, future, work))
-            told.extend(self._to_publish)
+            published.extend(self._to_publish)
             connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - the writer must survive internal errors of its jobs
             failure = self._translate(error)
             return [(future, failure, True) for future, _ in batch], []
         self.commits += 1
-        return results, told
+        return results, published
 
     def _run_one(
         self, connection: apsw.Connection, future: asyncio.Future[Any], work: Work
     ) -> tuple[asyncio.Future[Any], Any, bool]:
         connection.execute("SAVEPOINT job")
-        told = len(self._to_publish)
+        before = len(self._to_publish)
         try:
             result = work(connection)
         except (apsw.IOError, apsw.FullError, apsw.CorruptError):
@@ -241,7 +241,7 @@ class Engine:
             # Undo only this job, so that its error does not fail the others.
             connection.execute("ROLLBACK TO job")
             connection.execute("RELEASE job")
-            del self._to_publish[told:]
+            del self._to_publish[before:]
             return future, error, True
         connection.execute("RELEASE job")
         return future, result, False
@@ -266,10 +266,10 @@ class Engine:
 
     # -- back on the loop --------------------------------------------------------------------------------
 
-    def _resolve(self, results: list[tuple[asyncio.Future[Any], Any, bool]], told: list[Any]) -> None:
-        if told:
+    def _resolve(self, results: list[tuple[asyncio.Future[Any], Any, bool]], published: list[Any]) -> None:
+        if published:
             assert self._publish is not None
-            for one in told:
+            for one in published:
                 self._publish(one)
         for future, value, failed in results:
             self.answer(future, value, failed)
