@@ -16,7 +16,7 @@ from typing import Any
 
 from support.farside import FarSide
 from support.homes import Home
-from support.running import publish, run, until
+from support.running import publish, until
 from tidegate.core.errors import Conflict
 from tidegate.core.model import DeliveryState, Outcome
 from tidegate.deliver import ReplayQuery
@@ -197,42 +197,39 @@ async def replay_by_wider_routes(gateway: Any, published: Published) -> None:
     assert one.accepted - one.filtered == then["owed"] + once_filtered + crm
 
 
-def test_the_books_balance_at_every_snapshot_and_every_delivery_is_accounted_for(home: Home) -> None:
-    async def main() -> None:
-        chance = random.Random(7)
-        published = Published()
+async def test_the_books_balance_at_every_snapshot_and_every_delivery_is_accounted_for(home: Home) -> None:
+    chance = random.Random(7)
+    published = Published()
 
-        async def flaky(reader: Any, writer: Any, request: Any) -> None:
-            status = b"200 OK" if chance.random() < 0.7 else b"500 X"
-            writer.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\n\r\n")
+    async def flaky(reader: Any, writer: Any, request: Any) -> None:
+        status = b"200 OK" if chance.random() < 0.7 else b"500 X"
+        writer.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\n\r\n")
 
-        async def dead(reader: Any, writer: Any, request: Any) -> None:
-            writer.write(b"HTTP/1.1 503 X\r\ncontent-length: 0\r\n\r\n")
+    async def dead(reader: Any, writer: Any, request: Any) -> None:
+        writer.write(b"HTTP/1.1 503 X\r\ncontent-length: 0\r\n\r\n")
 
-        async with FarSide(flaky) as one, FarSide(dead) as two:
-            toml = configuration(one, two)
-            async with home.running(toml) as gateway:
-                await load(gateway, published, chance, EVENTS // 2)
-            async with home.running(toml) as gateway:
+    async with FarSide(flaky) as one, FarSide(dead) as two:
+        toml = configuration(one, two)
+        async with home.running(toml) as gateway:
+            await load(gateway, published, chance, EVENTS // 2)
+        async with home.running(toml) as gateway:
+            await check(gateway, published)
+            await load(gateway, published, chance, EVENTS // 2)
+            await gateway.deliver.replay(ReplayQuery(destination="large", state="exhausted"))
+
+            async def checked_and_quiet() -> bool:
                 await check(gateway, published)
-                await load(gateway, published, chance, EVENTS // 2)
-                await gateway.deliver.replay(ReplayQuery(destination="large", state="exhausted"))
+                return await quiet(gateway, published)
 
-                async def checked_and_quiet() -> bool:
-                    await check(gateway, published)
-                    return await quiet(gateway, published)
-
-                await until(checked_and_quiet, 40)
-                await check(gateway, published)
-                await account(gateway, published)
-                await move_by_hand(gateway, published)
-            async with home.running(configuration(one, two, 'from = ["shop", "crm"]', 200)) as gateway:
-                await replay_by_wider_routes(gateway, published)
-                waiting = (await account(gateway, published))["dead"]
-                assert waiting["pending"] > 50
-                await gateway.deliver.expire(max(published.by_offset))
-                expired = (await account(gateway, published))["dead"]
-                assert expired["exhausted"] == waiting["pending"] + waiting["exhausted"]
-                assert expired["pending"] == 0
-
-    run(main)
+            await until(checked_and_quiet, 40)
+            await check(gateway, published)
+            await account(gateway, published)
+            await move_by_hand(gateway, published)
+        async with home.running(configuration(one, two, 'from = ["shop", "crm"]', 200)) as gateway:
+            await replay_by_wider_routes(gateway, published)
+            waiting = (await account(gateway, published))["dead"]
+            assert waiting["pending"] > 50
+            await gateway.deliver.expire(max(published.by_offset))
+            expired = (await account(gateway, published))["dead"]
+            assert expired["exhausted"] == waiting["pending"] + waiting["exhausted"]
+            assert expired["pending"] == 0

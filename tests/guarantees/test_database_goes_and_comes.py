@@ -20,7 +20,7 @@ import pytest
 from support.cluster import MASTER
 from support.gateway import Served, served
 from support.postgres import Server
-from support.running import run, until
+from support.running import until
 from tidegate.core.errors import StoreBroken
 from tidegate.store.postgres.engine import POOL_SIZE
 
@@ -161,69 +161,61 @@ def own_server() -> Server:
 
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES.keys())
-def test_ingest_is_refused_at_once_recovers_at_once_and_loses_nothing(
+async def test_ingest_is_refused_at_once_recovers_at_once_and_loses_nothing(
     failure: Failure, own_server: Server, tmp_path: Path
 ) -> None:
-    async def main() -> None:
-        database = own_server.new_database()
-        async with served(tmp_path, CONFIG, database=database) as gate:
-            load = Load(gate)
-            async with load.running():
-                await until(lambda: len(load.acknowledged) > 10)
-                began = time.monotonic()
-                await failure(load, own_server, database)
-                over = time.monotonic()
-                await until(lambda: any(sent > over and status == 202 for sent, status, *_ in load.answers), 20)
-            await judge(load, began, over)
-
-    run(main)
+    database = own_server.new_database()
+    async with served(tmp_path, CONFIG, database=database) as gate:
+        load = Load(gate)
+        async with load.running():
+            await until(lambda: len(load.acknowledged) > 10)
+            began = time.monotonic()
+            await failure(load, own_server, database)
+            over = time.monotonic()
+            await until(lambda: any(sent > over and status == 202 for sent, status, *_ in load.answers), 20)
+        await judge(load, began, over)
 
 
 SLOW_READS = 20
 SLOW_SECONDS = 2.5  # as long as a lease without a renewal, and less than the wait for a lock is allowed to take
 
 
-def test_slow_reads_take_neither_ingest_nor_the_lease(own_server: Server, tmp_path: Path) -> None:
+async def test_slow_reads_take_neither_ingest_nor_the_lease(own_server: Server, tmp_path: Path) -> None:
     """More of them than the pool has connections, through the API, on a table that nothing else needs."""
-
-    async def main() -> None:
-        database = own_server.new_database()
-        async with served(tmp_path, PULLED, database=database) as gate:
-            load = Load(gate)
-            fence, engine = gate.gateway.store.leases.fence, gate.gateway.store.engine
-            async with load.running():
-                await until(lambda: len(load.acknowledged) > 10)
-                async with _session(database) as operator, operator.transaction():
-                    await operator.execute("LOCK TABLE tidegate.records IN ACCESS EXCLUSIVE MODE")
-                    reads = [asyncio.create_task(gate.api("GET", RECORDS)) for _ in range(SLOW_READS)]
-                    await asyncio.sleep(SLOW_SECONDS)
-                    assert await engine.work.fetchval("SELECT 1") == 1  # what the node does by itself goes on too
-                answers = {(await one).status for one in reads}
-            assert {status for _, status, *_ in load.answers} == {202}
-            assert max(seconds for *_, seconds, _ in load.answers) < ANSWERED_SECONDS
-            assert gate.gateway.store.leases.fence == fence
-            assert answers == {200, 503}  # some waited for the table, the others were told to come again
-
-    run(main)
+    database = own_server.new_database()
+    async with served(tmp_path, PULLED, database=database) as gate:
+        load = Load(gate)
+        fence, engine = gate.gateway.store.leases.fence, gate.gateway.store.engine
+        async with load.running():
+            await until(lambda: len(load.acknowledged) > 10)
+            async with _session(database) as operator, operator.transaction():
+                await operator.execute("LOCK TABLE tidegate.records IN ACCESS EXCLUSIVE MODE")
+                reads = [asyncio.create_task(gate.api("GET", RECORDS)) for _ in range(SLOW_READS)]
+                await asyncio.sleep(SLOW_SECONDS)
+                assert await engine.work.fetchval("SELECT 1") == 1  # what the node does by itself goes on too
+            answers = {(await one).status for one in reads}
+        assert {status for _, status, *_ in load.answers} == {202}
+        assert max(seconds for *_, seconds, _ in load.answers) < ANSWERED_SECONDS
+        assert gate.gateway.store.leases.fence == fence
+        assert answers == {200, 503}  # some waited for the table, the others were told to come again
 
 
-def test_a_node_goes_on_with_its_connections_while_others_have_all_the_rest(own_server: Server, tmp_path: Path) -> None:
-    async def main() -> None:
-        database = own_server.new_database()
-        async with contextlib.AsyncExitStack() as others, served(tmp_path, CONFIG, database=database) as gate:
-            load = Load(gate)
-            async with load.running():
-                await until(lambda: len(load.acknowledged) > 10)
-                with contextlib.suppress(asyncpg.TooManyConnectionsError):
-                    while True:
-                        await others.enter_async_context(_session(database))
-                reads = await asyncio.gather(*(gate.api("GET", "/api/v1/stats") for _ in range(8)))
-                assert [one.status for one in reads] == [200] * 8
-                before = len(load.acknowledged)
-                await until(lambda: len(load.acknowledged) > before + 20)
-            assert {status for _, status, *_ in load.answers} == {202}
-
-    run(main)
+async def test_a_node_goes_on_with_its_connections_while_others_have_all_the_rest(
+    own_server: Server, tmp_path: Path
+) -> None:
+    database = own_server.new_database()
+    async with contextlib.AsyncExitStack() as others, served(tmp_path, CONFIG, database=database) as gate:
+        load = Load(gate)
+        async with load.running():
+            await until(lambda: len(load.acknowledged) > 10)
+            with contextlib.suppress(asyncpg.TooManyConnectionsError):
+                while True:
+                    await others.enter_async_context(_session(database))
+            reads = await asyncio.gather(*(gate.api("GET", "/api/v1/stats") for _ in range(8)))
+            assert [one.status for one in reads] == [200] * 8
+            before = len(load.acknowledged)
+            await until(lambda: len(load.acknowledged) > before + 20)
+        assert {status for _, status, *_ in load.answers} == {202}
 
 
 async def _recreate(server: Server, database: str) -> None:
@@ -252,92 +244,81 @@ async def _drop_tables(server: Server, database: str) -> None:
 
 
 @pytest.mark.parametrize("swap", [_recreate, _go_back, _drop_tables])
-def test_a_node_stops_when_the_database_is_not_the_one_it_knows(
+async def test_a_node_stops_when_the_database_is_not_the_one_it_knows(
     swap: Callable[[Server, str], Awaitable[None]], own_server: Server, tmp_path: Path
 ) -> None:
     """Going on it would pass over events that are given offsets it has seen. The next start takes up what is there."""
-
-    async def main() -> None:
-        database = own_server.new_database()
-        async with served(tmp_path, CONFIG, database=database) as gate:
-            for number in range(3):
-                assert (await gate.api.with_key(None)("POST", "/in/shop", b"%d" % number)).status == 202
-            await swap(own_server, database)
-            await until(lambda: gate.gateway.failure is not None, 10)
-            with pytest.raises(StoreBroken):
-                await gate.gateway.store.engine.vital.fetchval("SELECT 1")
-        async with served(tmp_path, CONFIG, database=database) as gate:
-            assert (await gate.api.with_key(None)("POST", "/in/shop", b"again")).status == 202
-
-    run(main)
+    database = own_server.new_database()
+    async with served(tmp_path, CONFIG, database=database) as gate:
+        for number in range(3):
+            assert (await gate.api.with_key(None)("POST", "/in/shop", b"%d" % number)).status == 202
+        await swap(own_server, database)
+        await until(lambda: gate.gateway.failure is not None, 10)
+        with pytest.raises(StoreBroken):
+            await gate.gateway.store.engine.vital.fetchval("SELECT 1")
+    async with served(tmp_path, CONFIG, database=database) as gate:
+        assert (await gate.api.with_key(None)("POST", "/in/shop", b"again")).status == 202
 
 
-def test_a_promoted_standby_is_found_and_has_everything_that_was_acknowledged(tmp_path: Path) -> None:
+async def test_a_promoted_standby_is_found_and_has_everything_that_was_acknowledged(tmp_path: Path) -> None:
     """Replication is synchronous, as it must be for that; both hosts stand in the URL."""
-
-    async def main() -> None:
-        primary = Server()
-        database = primary.new_database()
-        standby = Server(standby_of=primary)
-        async with _session(primary.url("postgres")) as operator:
-            await operator.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-            await operator.execute("SELECT pg_reload_conf()")
-        both = database.replace(f":{primary.port}/", f":{primary.port},127.0.0.1:{standby.port}/")
-        async with served(tmp_path, CONFIG, database=both) as gate:
-            load = Load(gate)
-            async with load.running():
-                await until(lambda: len(load.acknowledged) > 50)
-                began = time.monotonic()
-                await asyncio.to_thread(primary.kill)
-                assert "database does not answer" in await load.reason()
-                async with _session(standby.url("postgres")) as operator:
-                    assert await operator.fetchval("SELECT pg_promote()")
-                over = time.monotonic()
-                await until(lambda: any(sent > over and status == 202 for sent, status, *_ in load.answers), 20)
-            await judge(load, began, over)
-        standby.stop("immediate")
-
-    run(main)
+    primary = Server()
+    database = primary.new_database()
+    standby = Server(standby_of=primary)
+    async with _session(primary.url("postgres")) as operator:
+        await operator.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        await operator.execute("SELECT pg_reload_conf()")
+    both = database.replace(f":{primary.port}/", f":{primary.port},127.0.0.1:{standby.port}/")
+    async with served(tmp_path, CONFIG, database=both) as gate:
+        load = Load(gate)
+        async with load.running():
+            await until(lambda: len(load.acknowledged) > 50)
+            began = time.monotonic()
+            await asyncio.to_thread(primary.kill)
+            assert "database does not answer" in await load.reason()
+            async with _session(standby.url("postgres")) as operator:
+                assert await operator.fetchval("SELECT pg_promote()")
+            over = time.monotonic()
+            await until(lambda: any(sent > over and status == 202 for sent, status, *_ in load.answers), 20)
+        await judge(load, began, over)
+    standby.stop("immediate")
 
 
-def test_doctor_tells_of_the_nodes_and_of_what_to_change_at_the_server(own_server: Server, tmp_path: Path) -> None:
-    async def main() -> None:
-        database = own_server.new_database()
-        async with (
-            served(tmp_path / "a", CONFIG, database=database, environ={"TIDEGATE_SECRET_KEY": MASTER}) as a,
-            served(tmp_path / "b", CONFIG, database=database, environ={"TIDEGATE_SECRET_KEY": MASTER}) as b,
-        ):
+async def test_doctor_tells_of_the_nodes_and_of_what_to_change_at_the_server(
+    own_server: Server, tmp_path: Path
+) -> None:
+    database = own_server.new_database()
+    async with (
+        served(tmp_path / "a", CONFIG, database=database, environ={"TIDEGATE_SECRET_KEY": MASTER}) as a,
+        served(tmp_path / "b", CONFIG, database=database, environ={"TIDEGATE_SECRET_KEY": MASTER}) as b,
+    ):
 
-            async def even() -> bool:
-                return [one["partitions"] for one in (await a.api.get("/doctor"))["nodes"]] == [32, 32]
+        async def even() -> bool:
+            return [one["partitions"] for one in (await a.api.get("/doctor"))["nodes"]] == [32, 32]
 
-            await until(even, 20)
-            told = await b.api.get("/doctor")
-            assert told["ready"] == "yes" and told["findings"] == [], told
-            assert told["nodes"][0]["id"] == told["store"]["node"] and told["store"]["sessions"] == "direct"
-            assert {"fsync", "full_page_writes", "synchronous_commit", "max_connections"} <= told["store"].keys()
-            await _alter(own_server, "full_page_writes", "off")
+        await until(even, 20)
+        told = await b.api.get("/doctor")
+        assert told["ready"] == "yes" and told["findings"] == [], told
+        assert told["nodes"][0]["id"] == told["store"]["node"] and told["store"]["sessions"] == "direct"
+        assert {"fsync", "full_page_writes", "synchronous_commit", "max_connections"} <= told["store"].keys()
+        await _alter(own_server, "full_page_writes", "off")
 
-            async def seen() -> bool:
-                return [one["subject"] for one in (await a.api.get("/doctor"))["findings"]] == [
-                    "store:full_page_writes"
-                ]
+        async def seen() -> bool:
+            return [one["subject"] for one in (await a.api.get("/doctor"))["findings"]] == ["store:full_page_writes"]
 
-            await until(seen)
-            await _alter(own_server, "full_page_writes", "on")
-            metrics = (await a.api("GET", "/metrics")).body.decode()
-            assert "tidegate_nodes 2.0" in metrics and "tidegate_node_partitions 32.0" in metrics
-            await asyncio.to_thread(own_server.stop, "fast")
-            (one,) = (await a.api.get("/doctor"))["findings"]
-            assert (one["code"], one["title"]) == ("store_unreachable", "not answering")
-            own_server.start()
+        await until(seen)
+        await _alter(own_server, "full_page_writes", "on")
+        metrics = (await a.api("GET", "/metrics")).body.decode()
+        assert "tidegate_nodes 2.0" in metrics and "tidegate_node_partitions 32.0" in metrics
+        await asyncio.to_thread(own_server.stop, "fast")
+        (one,) = (await a.api.get("/doctor"))["findings"]
+        assert (one["code"], one["title"]) == ("store_unreachable", "not answering")
+        own_server.start()
 
-            async def back() -> bool:
-                return (await a.api("GET", "/readyz")).status == 200
+        async def back() -> bool:
+            return (await a.api("GET", "/readyz")).status == 200
 
-            await until(back, 20)
-
-    run(main)
+        await until(back, 20)
 
 
 async def judge(load: Load, began: float, over: float) -> None:

@@ -70,59 +70,53 @@ def gateway_on(folder: Path, fault: Path) -> tuple[GatewayProcess, GatewayProces
     return failing, GatewayProcess(file, folder / "data", port)
 
 
-def test_a_full_disk_is_answered_503_and_passes_without_a_restart(tmp_path: Path) -> None:
-    async def main() -> None:
-        fault = tmp_path / "fault"
-        gateway, later = gateway_on(tmp_path, fault)
-        async with aiohttp.ClientSession() as http:
-            await gateway.start()
-            publisher = Publisher(http, gateway)
-            assert set(await publisher.some(20)) == {202}
-            for _ in range(3):
-                fault.write_text("full")
-                assert set(await publisher.some(10)) == {503}
-                assert all(wait is not None and int(wait) >= 1 for _, wait in publisher.refused)
-                fault.write_text("")
+async def test_a_full_disk_is_answered_503_and_passes_without_a_restart(tmp_path: Path) -> None:
+    fault = tmp_path / "fault"
+    gateway, later = gateway_on(tmp_path, fault)
+    async with aiohttp.ClientSession() as http:
+        await gateway.start()
+        publisher = Publisher(http, gateway)
+        assert set(await publisher.some(20)) == {202}
+        for _ in range(3):
+            fault.write_text("full")
+            assert set(await publisher.some(10)) == {503}
+            assert all(wait is not None and int(wait) >= 1 for _, wait in publisher.refused)
+            fault.write_text("")
 
-                async def again() -> bool:
-                    return await publisher.one() == 202
+            async def again() -> bool:
+                return await publisher.one() == 202
 
-                await until(again)
-                assert set(await publisher.some(10)) == {202}
-            assert gateway.running
-            assert await gateway.end(signal.SIGKILL) == -signal.SIGKILL
-            await later.start()
-            assert await publisher.missing() == []
-            assert await later.end(signal.SIGTERM) == 0
-
-    asyncio.run(main())
+            await until(again)
+            assert set(await publisher.some(10)) == {202}
+        assert gateway.running
+        assert await gateway.end(signal.SIGKILL) == -signal.SIGKILL
+        await later.start()
+        assert await publisher.missing() == []
+        assert await later.end(signal.SIGTERM) == 0
 
 
 @pytest.mark.parametrize("kind", ["fsync", "read_only"])
-def test_a_disk_that_cannot_confirm_is_answered_503_and_the_gateway_stops_and_recovers(
+async def test_a_disk_that_cannot_confirm_is_answered_503_and_the_gateway_stops_and_recovers(
     tmp_path: Path, kind: str
 ) -> None:
-    async def main() -> None:
-        fault = tmp_path / "fault"
-        gateway, later = gateway_on(tmp_path, fault)
-        async with aiohttp.ClientSession() as http:
-            await gateway.start()
-            publisher = Publisher(http, gateway)
-            assert set(await publisher.some(20)) == {202}
-            fault.write_text(kind)
-            tries = await asyncio.gather(*(publisher.one() for _ in range(20)), return_exceptions=True)
-            assert 503 in tries
-            assert {one for one in tries if isinstance(one, int)} == {503}
-            await until(lambda: not gateway.running, 30)
-            assert await gateway.end(signal.SIGTERM) == 1  # it had ended by itself
-            assert b"store_unavailable" in gateway.stderr
-            fault.write_text("")
-            await later.start()
-            assert await publisher.missing() == []
-            assert set(await publisher.some(5)) == {202}
-            assert await later.end(signal.SIGTERM) == 0
-
-    asyncio.run(main())
+    fault = tmp_path / "fault"
+    gateway, later = gateway_on(tmp_path, fault)
+    async with aiohttp.ClientSession() as http:
+        await gateway.start()
+        publisher = Publisher(http, gateway)
+        assert set(await publisher.some(20)) == {202}
+        fault.write_text(kind)
+        tries = await asyncio.gather(*(publisher.one() for _ in range(20)), return_exceptions=True)
+        assert 503 in tries
+        assert {one for one in tries if isinstance(one, int)} == {503}
+        await until(lambda: not gateway.running, 30)
+        assert await gateway.end(signal.SIGTERM) == 1  # it had ended by itself
+        assert b"store_unavailable" in gateway.stderr
+        fault.write_text("")
+        await later.start()
+        assert await publisher.missing() == []
+        assert set(await publisher.some(5)) == {202}
+        assert await later.end(signal.SIGTERM) == 0
 
 
 def test_a_data_directory_that_cannot_be_written_is_refused_at_the_start(tmp_path: Path) -> None:

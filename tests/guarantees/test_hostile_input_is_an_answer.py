@@ -285,39 +285,36 @@ async def hidden_events(gateway: GatewayProcess) -> list[str]:
     return [event["id"] for event in page["data"]]
 
 
-def test_nothing_that_comes_in_is_more_than_an_answer(home: Home) -> None:
-    async def main() -> None:
-        async with FarSide(answer(OK)) as far:
-            gateway = home.process(configuration(far.port), environ={"TIDEGATE_ADMIN_KEY": ADMIN})
-            await gateway.start()
-            attacker = Attacker(gateway.port)
-            found = await attack(gateway, attacker)
-            print(f"answers {dict(sorted(attacker.seen.items()))}, {found['before']} then {found['after']} KiB")
-            assert gateway.running
-            assert attacker.bad == []
-            assert sum(attacker.seen.values()) > 500
-            assert {202, 400, 401, 404, 405, 413} <= attacker.seen.keys()
-            assert found["after"] - found["before"] < MEMORY_KIB
-            assert await hidden_events(gateway) == []
+async def test_nothing_that_comes_in_is_more_than_an_answer(home: Home) -> None:
+    async with FarSide(answer(OK)) as far:
+        gateway = home.process(configuration(far.port), environ={"TIDEGATE_ADMIN_KEY": ADMIN})
+        await gateway.start()
+        attacker = Attacker(gateway.port)
+        found = await attack(gateway, attacker)
+        print(f"answers {dict(sorted(attacker.seen.items()))}, {found['before']} then {found['after']} KiB")
+        assert gateway.running
+        assert attacker.bad == []
+        assert sum(attacker.seen.values()) > 500
+        assert {202, 400, 401, 404, 405, 413} <= attacker.seen.keys()
+        assert found["after"] - found["before"] < MEMORY_KIB
+        assert await hidden_events(gateway) == []
 
-            ended = found["ended"]
-            assert b" 408 " in ended["body"][1].split(b"\r\n")[0]
-            assert 10 < ended["body"][0] < 35
-            for name in ("head", "silence"):
-                assert ended[name][0] < 35, name
-            for name in ("large head", "large line"):
-                assert ended[name][0] < 10, name
-            assert b" 413 " in ended["endless body"][1].split(b"\r\n")[0]
+        ended = found["ended"]
+        assert b" 408 " in ended["body"][1].split(b"\r\n")[0]
+        assert 10 < ended["body"][0] < 35
+        for name in ("head", "silence"):
+            assert ended[name][0] < 35, name
+        for name in ("large head", "large line"):
+            assert ended[name][0] < 10, name
+        assert b" 413 " in ended["endless body"][1].split(b"\r\n")[0]
 
-            stop = asyncio.Event()
-            sender = Sender(gateway.port, "good")
-            task = asyncio.create_task(sender.run(stop))
-            await until(lambda: len(sender.acknowledged) > 5, 20)
-            stop.set()
-            await task
-            assert (await call(gateway.url, "/livez", ADMIN))["status"] == "live"
-            assert await gateway.end(15) == 0
-            errors = [line for line in gateway.stderr.splitlines() if b'"error"' in line or b"Traceback" in line]
-            assert errors == []
-
-    asyncio.run(main())
+        stop = asyncio.Event()
+        sender = Sender(gateway.port, "good")
+        task = asyncio.create_task(sender.run(stop))
+        await until(lambda: len(sender.acknowledged) > 5, 20)
+        stop.set()
+        await task
+        assert (await call(gateway.url, "/livez", ADMIN))["status"] == "live"
+        assert await gateway.end(15) == 0
+        errors = [line for line in gateway.stderr.splitlines() if b'"error"' in line or b"Traceback" in line]
+        assert errors == []

@@ -77,38 +77,35 @@ class Faults:
         await self._cluster.cut_sessions(self._chance.choice([0.3, 1.0]))
 
 
-def test_three_nodes_lose_and_reorder_nothing_whatever_befalls_them(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with Landing().open() as landing:
-            cluster = Cluster(tmp_path, server(), landing, NODES, DESTINATIONS)
-            await cluster.start()
-            tellers = [Teller(cluster.ports, f"key{number}", 0.04) for number in range(KEYS)]
-            stop = asyncio.Event()
-            telling = [asyncio.create_task(teller.run(stop)) for teller in tellers]
-            faults = Faults(cluster, landing, random.Random(20261125))
-            await faults.run(FAULTS)
-            stop.set()
-            await asyncio.gather(*telling)
-            node = cluster.nodes[0]
+async def test_three_nodes_lose_and_reorder_nothing_whatever_befalls_them(tmp_path: Path) -> None:
+    async with Landing().open() as landing:
+        cluster = Cluster(tmp_path, server(), landing, NODES, DESTINATIONS)
+        await cluster.start()
+        tellers = [Teller(cluster.ports, f"key{number}", 0.04) for number in range(KEYS)]
+        stop = asyncio.Event()
+        telling = [asyncio.create_task(teller.run(stop)) for teller in tellers]
+        faults = Faults(cluster, landing, random.Random(20261125))
+        await faults.run(FAULTS)
+        stop.set()
+        await asyncio.gather(*telling)
+        node = cluster.nodes[0]
 
-            async def quiet() -> bool:
-                totals = (await call(node.url, "/api/v1/stats", node.key))["totals"]
-                assert totals["exhausted"] == totals["canceled"] == 0
-                return bool(totals["pending"] == 0)
-
-            await until(quiet, 60)
+        async def quiet() -> bool:
             totals = (await call(node.url, "/api/v1/stats", node.key))["totals"]
-            assert await cluster.stop() == [0] * NODES
-            judge(landing, cluster, tellers, totals)
-            told = sum(len(teller.acknowledged) for teller in tellers)
-            print(f"{faults.done}: {told} acknowledged, 0 lost, {landing.again} arrived again")
-            for name, gaps in (("kill", faults.after_kill), ("pause", faults.after_pause)):
-                if gaps:
-                    print(f"standstill after {name}: median {statistics.median(gaps):.2f} s, longest {max(gaps):.2f} s")
-            assert max(faults.after_kill, default=0.0) < KILL_TAKEOVER_SECONDS
-            assert max(faults.after_pause, default=0.0) < PAUSE_TAKEOVER_SECONDS
+            assert totals["exhausted"] == totals["canceled"] == 0
+            return bool(totals["pending"] == 0)
 
-    asyncio.run(main())
+        await until(quiet, 60)
+        totals = (await call(node.url, "/api/v1/stats", node.key))["totals"]
+        assert await cluster.stop() == [0] * NODES
+        judge(landing, cluster, tellers, totals)
+        told = sum(len(teller.acknowledged) for teller in tellers)
+        print(f"{faults.done}: {told} acknowledged, 0 lost, {landing.again} arrived again")
+        for name, gaps in (("kill", faults.after_kill), ("pause", faults.after_pause)):
+            if gaps:
+                print(f"standstill after {name}: median {statistics.median(gaps):.2f} s, longest {max(gaps):.2f} s")
+        assert max(faults.after_kill, default=0.0) < KILL_TAKEOVER_SECONDS
+        assert max(faults.after_pause, default=0.0) < PAUSE_TAKEOVER_SECONDS
 
 
 def judge(landing: Landing, cluster: Cluster, tellers: list[Teller], totals: dict[str, int]) -> None:
@@ -122,14 +119,11 @@ def judge(landing: Landing, cluster: Cluster, tellers: list[Teller], totals: dic
     assert totals["delivered"] == totals["accepted"] * DESTINATIONS
 
 
-def test_two_nodes_do_not_share_a_data_directory(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with Landing().open() as landing:
-            cluster = Cluster(tmp_path, server(), landing, 1, 1)
-            await cluster.start()
-            twin = cluster.node("node0")
-            with pytest.raises(AssertionError, match="data_locked"):
-                await twin.start()
-            assert await cluster.stop() == [0]
-
-    asyncio.run(main())
+async def test_two_nodes_do_not_share_a_data_directory(tmp_path: Path) -> None:
+    async with Landing().open() as landing:
+        cluster = Cluster(tmp_path, server(), landing, 1, 1)
+        await cluster.start()
+        twin = cluster.node("node0")
+        with pytest.raises(AssertionError, match="data_locked"):
+            await twin.start()
+        assert await cluster.stop() == [0]

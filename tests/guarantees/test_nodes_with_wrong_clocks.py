@@ -4,7 +4,6 @@ is in one time, the database server's. One node is an hour ahead, the other an h
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import time
 from datetime import datetime
@@ -24,44 +23,39 @@ PROGRAM = (str(Path(__file__).with_name("planted_wrong_clock.py")),)
 ENVIRON = {"PYTHONPATH": str(Path(__file__).parents[1])}
 
 
-def test_an_hour_ahead_and_an_hour_behind_receive_send_and_retry_as_if_they_were_right(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with FarSide(answer(b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n")) as far:
-            cluster = Cluster(tmp_path, server(), far, 0, DESTINATIONS)
-            ahead, behind = (
-                cluster.node(name, PROGRAM, ENVIRON | {"TIDEGATE_TEST_SKEW_SECONDS": str(seconds)})
-                for name, seconds in (("ahead", HOUR), ("behind", -HOUR))
-            )
-            cluster.nodes = [ahead, behind]
-            await cluster.start()
+async def test_an_hour_ahead_and_an_hour_behind_receive_send_and_retry_as_if_they_were_right(tmp_path: Path) -> None:
+    async with FarSide(answer(b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n")) as far:
+        cluster = Cluster(tmp_path, server(), far, 0, DESTINATIONS)
+        ahead, behind = (
+            cluster.node(name, PROGRAM, ENVIRON | {"TIDEGATE_TEST_SKEW_SECONDS": str(seconds)})
+            for name, seconds in (("ahead", HOUR), ("behind", -HOUR))
+        )
+        cluster.nodes = [ahead, behind]
+        await cluster.start()
 
-            async def even() -> bool:
-                return [
-                    node["partitions"] for node in (await call(ahead.url, "/api/v1/doctor", ahead.key))["nodes"]
-                ] == [
-                    32,
-                    32,
-                ]
+        async def even() -> bool:
+            return [node["partitions"] for node in (await call(ahead.url, "/api/v1/doctor", ahead.key))["nodes"]] == [
+                32,
+                32,
+            ]
 
-            await until(even, 20)
-            for node in cluster.nodes:  # a signature that is minutes old would be refused
-                status, _ = await post(node.port, f"at-{node.port}", b'{"key": "k%d"}' % node.port)
-                assert status == 202
-                events = (await call(node.url, "/api/v1/events?limit=1", node.key))["data"]
-                received = datetime.fromisoformat(events[0]["received_at"]).timestamp()
-                assert abs(received - time.time()) < NEAR_SECONDS
-            await until(lambda: all(len(tries(far, name)) >= 4 for name in cluster.destinations), 20)
-            for request in far.requests:
-                assert abs(int(request.headers["webhook-timestamp"]) - time.time()) < NEAR_SECONDS
-            assert [await clock_of(node) for node in cluster.nodes] == ["3600 s ahead", "3600 s behind"]
+        await until(even, 20)
+        for node in cluster.nodes:  # a signature that is minutes old would be refused
+            status, _ = await post(node.port, f"at-{node.port}", b'{"key": "k%d"}' % node.port)
+            assert status == 202
+            events = (await call(node.url, "/api/v1/events?limit=1", node.key))["data"]
+            received = datetime.fromisoformat(events[0]["received_at"]).timestamp()
+            assert abs(received - time.time()) < NEAR_SECONDS
+        await until(lambda: all(len(tries(far, name)) >= 4 for name in cluster.destinations), 20)
+        for request in far.requests:
+            assert abs(int(request.headers["webhook-timestamp"]) - time.time()) < NEAR_SECONDS
+        assert [await clock_of(node) for node in cluster.nodes] == ["3600 s ahead", "3600 s behind"]
 
-            await cluster.kill_node(ahead)  # what it wrote as due is sent by the other
-            far.requests.clear()
-            far.script = answer(OK)
-            await until(lambda: all(len(tries(far, name)) == 2 for name in cluster.destinations), TAKEN_OVER_SECONDS)
-            assert await behind.end(signal.SIGTERM) == 0
-
-    asyncio.run(main())
+        await cluster.kill_node(ahead)  # what it wrote as due is sent by the other
+        far.requests.clear()
+        far.script = answer(OK)
+        await until(lambda: all(len(tries(far, name)) == 2 for name in cluster.destinations), TAKEN_OVER_SECONDS)
+        assert await behind.end(signal.SIGTERM) == 0
 
 
 def tries(far: FarSide, destination: str) -> list[str]:

@@ -28,7 +28,7 @@ from support.homes import Home
 from support.postgres import contents
 from support.posting import infos
 from support.process import call
-from support.running import run, until
+from support.running import until
 from tidegate.outbound.resolver import Resolver
 
 CANARY_HOST = "127.0.0.2"  # loopback everywhere on Linux, and not in `egress.allow`
@@ -105,90 +105,81 @@ async def try_source(api: Any, number: int, url: str) -> int:
     return int((await api("GET", f"/api/v1/pull/s{number}/r")).status)
 
 
-def test_no_spelling_of_a_forbidden_address_is_called(home: Home) -> None:
-    async def main() -> None:
-        canary = Canary()
-        async with canary.open() as port, home.served(TOML.format(port=1)) as gateway:
-            own = int(gateway.url.rsplit(":", 1)[1])
-            for number, url in enumerate(spellings(port, own)):
-                outcome = await try_destination(gateway.api, number, url)
-                assert outcome in ("refused", "blocked"), (url, outcome)
-                status = await try_source(gateway.api, number, url)
-                assert status in (400, 403, 422, 502), (url, status)
-            assert canary.connections == 0
-
-    run(main)
+async def test_no_spelling_of_a_forbidden_address_is_called(home: Home) -> None:
+    canary = Canary()
+    async with canary.open() as port, home.served(TOML.format(port=1)) as gateway:
+        own = int(gateway.url.rsplit(":", 1)[1])
+        for number, url in enumerate(spellings(port, own)):
+            outcome = await try_destination(gateway.api, number, url)
+            assert outcome in ("refused", "blocked"), (url, outcome)
+            status = await try_source(gateway.api, number, url)
+            assert status in (400, 403, 422, 502), (url, status)
+        assert canary.connections == 0
 
 
-def test_a_name_that_changes_its_answer_after_the_look_gains_nothing(home: Home) -> None:
-    async def main() -> None:
-        canary = Canary()
-        good = FarSide(answer(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]"))
-        async with canary.open() as port, good, home.served(TOML.format(port=1)) as gateway:
-            asked: list[str] = []
-            answers = ["127.0.0.1", CANARY_HOST]
+async def test_a_name_that_changes_its_answer_after_the_look_gains_nothing(home: Home) -> None:
+    canary = Canary()
+    good = FarSide(answer(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]"))
+    async with canary.open() as port, good, home.served(TOML.format(port=1)) as gateway:
+        asked: list[str] = []
+        answers = ["127.0.0.1", CANARY_HOST]
 
-            def rebinding(host: str) -> list[Any]:
-                asked.append(host)
-                return infos([answers[min(len(asked) - 1, 1)]])  # good at the first look, the canary ever after
+        def rebinding(host: str) -> list[Any]:
+            asked.append(host)
+            return infos([answers[min(len(asked) - 1, 1)]])  # good at the first look, the canary ever after
 
-            gateway.gateway.dialer._resolver = Resolver(gateway.gateway.clock, query=rebinding, cache_seconds=0.0)
-            await gateway.api("PUT", "/api/v1/destinations/name", {"url": f"http://rebind.example:{port}/"})
-            outcomes = []
-            for _ in range(4):
-                outcomes.append((await gateway.api("POST", "/api/v1/destinations/name/test")).json()["outcome"])
-            # The first look led to 127.0.0.1 (allowed, nobody there); every later one is judged anew.
-            assert outcomes[0] == "refused"
-            assert set(outcomes[1:]) == {"blocked"}
-            spec = {"api": {"base_url": f"http://rebind.example:{port}"}, "resources": {"r": {"path": "/"}}}
-            spec["resources"]["r"]["deletes"] = {"mode": "none"}
-            await gateway.api("PUT", "/api/v1/sources/name", spec)
-            assert (await gateway.api("GET", "/api/v1/pull/name/r")).status in (403, 502)
-            assert len(asked) >= 5
-            assert canary.connections == 0
-
-    run(main)
+        gateway.gateway.dialer._resolver = Resolver(gateway.gateway.clock, query=rebinding, cache_seconds=0.0)
+        await gateway.api("PUT", "/api/v1/destinations/name", {"url": f"http://rebind.example:{port}/"})
+        outcomes = []
+        for _ in range(4):
+            outcomes.append((await gateway.api("POST", "/api/v1/destinations/name/test")).json()["outcome"])
+        # The first look led to 127.0.0.1 (allowed, nobody there); every later one is judged anew.
+        assert outcomes[0] == "refused"
+        assert set(outcomes[1:]) == {"blocked"}
+        spec = {"api": {"base_url": f"http://rebind.example:{port}"}, "resources": {"r": {"path": "/"}}}
+        spec["resources"]["r"]["deletes"] = {"mode": "none"}
+        await gateway.api("PUT", "/api/v1/sources/name", spec)
+        assert (await gateway.api("GET", "/api/v1/pull/name/r")).status in (403, 502)
+        assert len(asked) >= 5
+        assert canary.connections == 0
 
 
-def test_redirects_and_next_pages_neither_leave_the_origin_nor_carry_its_credential(home: Home) -> None:
-    async def main() -> None:
-        canary = Canary()
-        leads_to = ["", ""]
+async def test_redirects_and_next_pages_neither_leave_the_origin_nor_carry_its_credential(home: Home) -> None:
+    canary = Canary()
+    leads_to = ["", ""]
 
-        async def shop(reader: Any, writer: Any, request: Any) -> None:
-            assert request.headers["authorization"] == "Bearer bearer-token-of-api"
-            if "redirect" in request.line or leads_to[0] == "redirect":
-                head = f"HTTP/1.1 302 Found\r\nlocation: {leads_to[1]}\r\ncontent-length: 0\r\n\r\n"
-            else:
-                head = f'HTTP/1.1 200 OK\r\nlink: <{leads_to[1]}>; rel="next"\r\ncontent-length: 2\r\n\r\n[]'
-            writer.write(head.encode())
+    async def shop(reader: Any, writer: Any, request: Any) -> None:
+        assert request.headers["authorization"] == "Bearer bearer-token-of-api"
+        if "redirect" in request.line or leads_to[0] == "redirect":
+            head = f"HTTP/1.1 302 Found\r\nlocation: {leads_to[1]}\r\ncontent-length: 0\r\n\r\n"
+        else:
+            head = f'HTTP/1.1 200 OK\r\nlink: <{leads_to[1]}>; rel="next"\r\ncontent-length: 2\r\n\r\n[]'
+        writer.write(head.encode())
 
-        seen: list[dict[str, str]] = []
+    seen: list[dict[str, str]] = []
 
-        async def foreign(reader: Any, writer: Any, request: Any) -> None:
-            seen.append(request.headers)
-            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]")
+    async def foreign(reader: Any, writer: Any, request: Any) -> None:
+        seen.append(request.headers)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]")
 
-        async with canary.open() as port, FarSide(shop) as source, FarSide(foreign) as other:
-            async with home.served(TOML.format(port=source.port)) as gateway:
-                for kind in ("redirect", "next"):
-                    for target in (
-                        f"http://{CANARY_HOST}:{port}/", "http://169.254.169.254/latest/", f"//{CANARY_HOST}:{port}/",
-                        f"http://127.0.0.1:{other.port}/", f"http://localhost:{other.port}/", "file:///etc/passwd",
-                        f"http://127.0.0.1:{source.port}@{CANARY_HOST}:{port}/", "http://[", "//[::1", "\x7f:",
-                        f"http://user@127.0.0.1:{source.port}/", f"http://{CANARY_HOST}:{port}/?k=bearer-token-of-api",
-                    ):  # fmt: skip
-                        leads_to[:] = [kind, target]
-                        pulled = await gateway.api("GET", "/api/v1/pull/api/orders?max_age=0")
-                        assert b"root:" not in pulled.body
-                        polled = await gateway.api("POST", "/api/v1/sources/api/resources/orders/poll")
-                        assert polled.status < 500 or polled.status in (502, 504), (target, polled)
-                        for told in (pulled.body, polled.body):  # not even when the source writes it into its links
-                            assert b"bearer-token-of-api" not in told
-            assert canary.connections == 0
-            assert seen == []  # an address that may be called is still none of this source's own
-
-    run(main)
+    async with canary.open() as port, FarSide(shop) as source, FarSide(foreign) as other:
+        async with home.served(TOML.format(port=source.port)) as gateway:
+            for kind in ("redirect", "next"):
+                for target in (
+                    f"http://{CANARY_HOST}:{port}/", "http://169.254.169.254/latest/", f"//{CANARY_HOST}:{port}/",
+                    f"http://127.0.0.1:{other.port}/", f"http://localhost:{other.port}/", "file:///etc/passwd",
+                    f"http://127.0.0.1:{source.port}@{CANARY_HOST}:{port}/", "http://[", "//[::1", "\x7f:",
+                    f"http://user@127.0.0.1:{source.port}/", f"http://{CANARY_HOST}:{port}/?k=bearer-token-of-api",
+                ):  # fmt: skip
+                    leads_to[:] = [kind, target]
+                    pulled = await gateway.api("GET", "/api/v1/pull/api/orders?max_age=0")
+                    assert b"root:" not in pulled.body
+                    polled = await gateway.api("POST", "/api/v1/sources/api/resources/orders/poll")
+                    assert polled.status < 500 or polled.status in (502, 504), (target, polled)
+                    for told in (pulled.body, polled.body):  # not even when the source writes it into its links
+                        assert b"bearer-token-of-api" not in told
+        assert canary.connections == 0
+        assert seen == []  # an address that may be called is still none of this source's own
 
 
 # -- secrets ---------------------------------------------------------------------------------------------
@@ -381,35 +372,32 @@ def spelled(secret: str) -> list[bytes]:
     return [*found, secret.replace("/", "%2F").encode()]
 
 
-def test_no_secret_stands_in_what_is_written_or_told(home: Home, tmp_path: Path) -> None:
-    async def main() -> None:
-        async def shop(reader: Any, writer: Any, request: Any) -> None:
-            if "/broken" in request.line:
-                writer.write(b"HTTP/1.1 500 X\r\ncontent-length: 4\r\n\r\nno..")
-            elif "/linked" in request.line:  # as sources do: the link carries the key that we asked with
-                link = f'<http://{CANARY_HOST}/things?key={MARKS["query"]}&page=2>; rel="next"'
-                writer.write(f"HTTP/1.1 200 OK\r\nlink: {link}\r\ncontent-length: 2\r\n\r\n[]".encode())
-            else:
-                writer.write(b'HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n[{"id":1}]')
+async def test_no_secret_stands_in_what_is_written_or_told(home: Home, tmp_path: Path) -> None:
+    async def shop(reader: Any, writer: Any, request: Any) -> None:
+        if "/broken" in request.line:
+            writer.write(b"HTTP/1.1 500 X\r\ncontent-length: 4\r\n\r\nno..")
+        elif "/linked" in request.line:  # as sources do: the link carries the key that we asked with
+            link = f'<http://{CANARY_HOST}/things?key={MARKS["query"]}&page=2>; rel="next"'
+            writer.write(f"HTTP/1.1 200 OK\r\nlink: {link}\r\ncontent-length: 2\r\n\r\n[]".encode())
+        else:
+            writer.write(b'HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n[{"id":1}]')
 
-        async with FarSide(answer(b"HTTP/1.1 400 X\r\ncontent-length: 0\r\n\r\n")) as far, FarSide(shop) as api:
-            with socket.socket() as unused:
-                unused.bind(("127.0.0.1", 0))
-                told, logs, made = await use_everything(home, far, api, unused.getsockname()[1])
-            # They were used: the far sides got them.
-            sent = b"".join(request.head for request in [*far.requests, *api.requests])
-            for name in ("bearer", "query", "header", "auth", "slack", "urlquery"):
-                assert MARKS[name].encode() in sent, name
-        assert len(told) > 40
-        assert len(logs) > 200
-        assert b"mark4came" not in sent
-        for line in (b"leads away", b"the source answered 500", b"destination chat updated"):
-            assert line in logs
-        assert stat.S_IMODE((home.data / "secret.key").stat().st_mode) == 0o600
-        assert min(len(secret) for secret in made.values()) > 12
-        for where, content in [*told.items(), ("logs", logs)]:
-            for name, secret in {**MARKS, **made}.items():
-                for spelling in spelled(secret):
-                    assert spelling not in content, f"{name} stands in {where}"
-
-    asyncio.run(main())
+    async with FarSide(answer(b"HTTP/1.1 400 X\r\ncontent-length: 0\r\n\r\n")) as far, FarSide(shop) as api:
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            told, logs, made = await use_everything(home, far, api, unused.getsockname()[1])
+        # They were used: the far sides got them.
+        sent = b"".join(request.head for request in [*far.requests, *api.requests])
+        for name in ("bearer", "query", "header", "auth", "slack", "urlquery"):
+            assert MARKS[name].encode() in sent, name
+    assert len(told) > 40
+    assert len(logs) > 200
+    assert b"mark4came" not in sent
+    for line in (b"leads away", b"the source answered 500", b"destination chat updated"):
+        assert line in logs
+    assert stat.S_IMODE((home.data / "secret.key").stat().st_mode) == 0o600
+    assert min(len(secret) for secret in made.values()) > 12
+    for where, content in [*told.items(), ("logs", logs)]:
+        for name, secret in {**MARKS, **made}.items():
+            for spelling in spelled(secret):
+                assert spelling not in content, f"{name} stands in {where}"

@@ -16,7 +16,7 @@ from typing import Any
 from support.farside import FarSide, answer, silence
 from support.homes import Home
 from support.process import free_port
-from support.running import publish, run, until
+from support.running import publish, until
 
 EVENTS = 400
 EVERY_SECONDS = 0.004
@@ -81,35 +81,32 @@ async def measure(home: Home, good: FarSide, arrivals: Arrivals, bad: dict[str, 
     return arrivals.latencies()
 
 
-def test_seven_bad_destinations_do_not_move_the_latency_of_the_eighth(new_home: Callable[[], Home]) -> None:
-    async def main() -> None:
-        alone, beside = Arrivals(), Arrivals()
-        async with FarSide(alone.script) as one:
-            first = await measure(new_home(), one, alone, {})
-        async with (
-            FarSide(beside.script) as good,
-            FarSide(silence) as silent,
-            FarSide(silence, read_body=False) as mute,
-            FarSide(slow) as slowly,
-            FarSide(answer(b"HTTP/1.1 500 X\r\ncontent-length: 0\r\n\r\n")) as failing,
-            FarSide(endless) as without_end,
-            FarSide(answer(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc")) as half,
-        ):
-            bad = {
-                "silent": silent.port,
-                "mute": mute.port,
-                "slowly": slowly.port,
-                "failing": failing.port,
-                "without-end": without_end.port,
-                "half": half.port,
-                "refusing": free_port(),
-            }
-            second = await measure(new_home(), good, beside, bad)
-        for share in (0.5, 0.9):
-            before = statistics.quantiles(first, n=100)[int(share * 100) - 1]
-            after = statistics.quantiles(second, n=100)[int(share * 100) - 1]
-            print(f"p{share * 100:.0f}: alone {before * 1000:.1f} ms, beside seven bad ones {after * 1000:.1f} ms")
-            # A shared window or a shared wait would show as the seconds that the bad ones take.
-            assert after < before * 4 + 0.1
-
-    run(main)
+async def test_seven_bad_destinations_do_not_move_the_latency_of_the_eighth(new_home: Callable[[], Home]) -> None:
+    alone, beside = Arrivals(), Arrivals()
+    async with FarSide(alone.script) as one:
+        first = await measure(new_home(), one, alone, {})
+    async with (
+        FarSide(beside.script) as good,
+        FarSide(silence) as silent,
+        FarSide(silence, read_body=False) as mute,
+        FarSide(slow) as slowly,
+        FarSide(answer(b"HTTP/1.1 500 X\r\ncontent-length: 0\r\n\r\n")) as failing,
+        FarSide(endless) as without_end,
+        FarSide(answer(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc")) as half,
+    ):
+        bad = {
+            "silent": silent.port,
+            "mute": mute.port,
+            "slowly": slowly.port,
+            "failing": failing.port,
+            "without-end": without_end.port,
+            "half": half.port,
+            "refusing": free_port(),
+        }
+        second = await measure(new_home(), good, beside, bad)
+    for share in (0.5, 0.9):
+        before = statistics.quantiles(first, n=100)[int(share * 100) - 1]
+        after = statistics.quantiles(second, n=100)[int(share * 100) - 1]
+        print(f"p{share * 100:.0f}: alone {before * 1000:.1f} ms, beside seven bad ones {after * 1000:.1f} ms")
+        # A shared window or a shared wait would show as the seconds that the bad ones take.
+        assert after < before * 4 + 0.1

@@ -39,45 +39,39 @@ def plain(tmp_path: Path) -> AbstractAsyncContextManager[World]:
     return world(tmp_path, versions=False, item_path=None, initial="events", webhook=feed, deletes={"mode": "none"})
 
 
-def test_a_page_that_was_read_before_a_webhook_came_does_not_take_it_back(
+async def test_a_page_that_was_read_before_a_webhook_came_does_not_take_it_back(
     plain: AbstractAsyncContextManager[World],
 ) -> None:
-    async def main() -> None:
-        async with plain as one:
-            one.shop.put("a", n=1)
-            await one.poll()
+    async with plain as one:
+        one.shop.put("a", n=1)
+        await one.poll()
 
-            async def meanwhile(_: str) -> None:
-                one.shop.on_answer = None
-                await one.webhook(one.shop.put("a", n=2))
+        async def meanwhile(_: str) -> None:
+            one.shop.on_answer = None
+            await one.webhook(one.shop.put("a", n=2))
 
-            one.shop.on_answer = meanwhile  # the answer is made, and shows 1
-            await one.poll()
-            assert (await one.records())["a"]["n"] == 2
-            assert [change["data"]["n"] for change in await one.changes()] == [1, 2]
-            one.shop.put("a", n=3)
-            await one.poll()
-            assert [change["data"]["n"] for change in await one.changes()] == [1, 2, 3]
-
-    asyncio.run(main())
+        one.shop.on_answer = meanwhile  # the answer is made, and shows 1
+        await one.poll()
+        assert (await one.records())["a"]["n"] == 2
+        assert [change["data"]["n"] for change in await one.changes()] == [1, 2]
+        one.shop.put("a", n=3)
+        await one.poll()
+        assert [change["data"]["n"] for change in await one.changes()] == [1, 2, 3]
 
 
-def test_a_webhook_that_came_before_a_page_was_asked_for_does_not_take_it_back(
+async def test_a_webhook_that_came_before_a_page_was_asked_for_does_not_take_it_back(
     plain: AbstractAsyncContextManager[World],
 ) -> None:
-    async def main() -> None:
-        async with plain as one:
-            old = dict(one.shop.put("a", n=1))
-            await one.poll()
-            received_at_us = one.clock.now_us()  # it came, and waits for the disk
-            one.shop.put("a", n=2)
-            await one.poll()
-            await one.webhook(old, at_us=received_at_us)
-            await one.settle()
-            assert (await one.records())["a"]["n"] == 2
-            assert [change["data"]["n"] for change in await one.changes()] == [1, 2]
-
-    asyncio.run(main())
+    async with plain as one:
+        old = dict(one.shop.put("a", n=1))
+        await one.poll()
+        received_at_us = one.clock.now_us()  # it came, and waits for the disk
+        one.shop.put("a", n=2)
+        await one.poll()
+        await one.webhook(old, at_us=received_at_us)
+        await one.settle()
+        assert (await one.records())["a"]["n"] == 2
+        assert [change["data"]["n"] for change in await one.changes()] == [1, 2]
 
 
 class PolledSource(RuleBasedStateMachine):

@@ -55,39 +55,36 @@ async def replace(cluster: Cluster, balancer: Balancer, place: int) -> None:
     balancer.nodes.remove(old.port)
 
 
-def test_nodes_are_replaced_by_the_next_release_one_by_one_without_a_refused_request(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with Landing().open() as landing:
-            cluster = Cluster(tmp_path, server(), landing, NODES, 4, migrated=False)
-            await cluster.start()  # all at once, on an empty database
-            await judge_start(cluster)
-            async with Balancer(cluster.ports()).open() as balancer:
-                await until(lambda: len(balancer.ready) == NODES, 30)
-                tellers = [Teller(lambda: [balancer.port], f"key{number}", 0.02) for number in range(KEYS)]
-                stop = asyncio.Event()
-                telling = [asyncio.create_task(teller.run(stop)) for teller in tellers]
-                for place in range(NODES):
-                    await replace(cluster, balancer, place)
-                    if place == 0:
-                        assert await steps(cluster) == list(range(1, NOW + 2))
-                        again = cluster.node("again")  # this release starts beside the next one too
-                        await again.start()
-                        assert await ready(again.port)
-                        assert await again.end(signal.SIGTERM) == 0
-                stop.set()
-                await asyncio.gather(*telling)
-                node = cluster.nodes[0]
+async def test_nodes_are_replaced_by_the_next_release_one_by_one_without_a_refused_request(tmp_path: Path) -> None:
+    async with Landing().open() as landing:
+        cluster = Cluster(tmp_path, server(), landing, NODES, 4, migrated=False)
+        await cluster.start()  # all at once, on an empty database
+        await judge_start(cluster)
+        async with Balancer(cluster.ports()).open() as balancer:
+            await until(lambda: len(balancer.ready) == NODES, 30)
+            tellers = [Teller(lambda: [balancer.port], f"key{number}", 0.02) for number in range(KEYS)]
+            stop = asyncio.Event()
+            telling = [asyncio.create_task(teller.run(stop)) for teller in tellers]
+            for place in range(NODES):
+                await replace(cluster, balancer, place)
+                if place == 0:
+                    assert await steps(cluster) == list(range(1, NOW + 2))
+                    again = cluster.node("again")  # this release starts beside the next one too
+                    await again.start()
+                    assert await ready(again.port)
+                    assert await again.end(signal.SIGTERM) == 0
+            stop.set()
+            await asyncio.gather(*telling)
+            node = cluster.nodes[0]
 
-                async def quiet() -> bool:
-                    totals = (await call(node.url, "/api/v1/stats", node.key))["totals"]
-                    return bool(totals["pending"] == 0)
+            async def quiet() -> bool:
+                totals = (await call(node.url, "/api/v1/stats", node.key))["totals"]
+                return bool(totals["pending"] == 0)
 
-                await until(quiet, 60)
-            assert await cluster.stop() == [0] * NODES
-            judge(balancer, landing, cluster, tellers)
-            print(f"{sum(len(one.acknowledged) for one in tellers)} acknowledged, 0 refused, {landing.again} again")
-
-    asyncio.run(main())
+            await until(quiet, 60)
+        assert await cluster.stop() == [0] * NODES
+        judge(balancer, landing, cluster, tellers)
+        print(f"{sum(len(one.acknowledged) for one in tellers)} acknowledged, 0 refused, {landing.again} again")
 
 
 async def judge_start(cluster: Cluster) -> None:
@@ -114,22 +111,19 @@ def judge(balancer: Balancer, landing: Landing, cluster: Cluster, tellers: list[
     assert landing.disorder() == []
 
 
-def test_a_release_that_cannot_share_is_refused_and_changes_nothing(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with Landing().open() as landing:
-            cluster = Cluster(tmp_path, server(), landing, 1, 1)
-            await cluster.start()
-            before = await steps(cluster)
-            last = cluster.node("last", NEXT, {"TIDEGATE_NEXT": "contract"})
-            assert "older_nodes_run" in await refused(last), "its schema would fail the node that runs"
-            assert await steps(cluster) == before
-            assert await ready(cluster.nodes[0].port)
-            assert await cluster.stop() == [0]
-            await last.start()
-            assert await steps(cluster) == [*before, NOW + 1, NOW + 2]
-            assert "schema_newer" in await refused(cluster.node("old"))
-            assert "schema_newer" in await refused(cluster.node("between", NEXT, {"TIDEGATE_NEXT": "expand"}))
-            assert await ready(last.port)
-            assert await last.end(signal.SIGTERM) == 0
-
-    asyncio.run(main())
+async def test_a_release_that_cannot_share_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    async with Landing().open() as landing:
+        cluster = Cluster(tmp_path, server(), landing, 1, 1)
+        await cluster.start()
+        before = await steps(cluster)
+        last = cluster.node("last", NEXT, {"TIDEGATE_NEXT": "contract"})
+        assert "older_nodes_run" in await refused(last), "its schema would fail the node that runs"
+        assert await steps(cluster) == before
+        assert await ready(cluster.nodes[0].port)
+        assert await cluster.stop() == [0]
+        await last.start()
+        assert await steps(cluster) == [*before, NOW + 1, NOW + 2]
+        assert "schema_newer" in await refused(cluster.node("old"))
+        assert "schema_newer" in await refused(cluster.node("between", NEXT, {"TIDEGATE_NEXT": "expand"}))
+        assert await ready(last.port)
+        assert await last.end(signal.SIGTERM) == 0

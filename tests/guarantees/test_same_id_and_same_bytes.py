@@ -21,7 +21,7 @@ from standardwebhooks import Webhook
 from support.farside import FarSide, Request, answer
 from support.homes import Home
 from support.process import SECRET
-from support.running import publish, run, until
+from support.running import publish, until
 from tidegate.core.clock import ManualClock
 
 JUDGE = "whsec_" + base64.b64encode(b"judge" * 6).decode()
@@ -149,86 +149,80 @@ async def pending(api: Any) -> int:
     return int((await api.get("/stats"))["totals"]["pending"])
 
 
-def test_every_attempt_and_replay_has_the_first_id_and_the_bytes_that_came(home: Home) -> None:
-    async def main() -> None:
-        chance = random.Random(11)
-        fail = [0.6]
+async def test_every_attempt_and_replay_has_the_first_id_and_the_bytes_that_came(home: Home) -> None:
+    chance = random.Random(11)
+    fail = [0.6]
 
-        async def flaky(reader: Any, writer: Any, request: Any) -> None:
-            if chance.random() < fail[0] and int(request.headers["tidegate-attempt"]) < 4:
-                if chance.random() < 0.3:
-                    writer.close()  # the answer is lost
-                    return
-                writer.write(b"HTTP/1.1 500 X\r\ncontent-length: 0\r\n\r\n")
-            else:
-                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+    async def flaky(reader: Any, writer: Any, request: Any) -> None:
+        if chance.random() < fail[0] and int(request.headers["tidegate-attempt"]) < 4:
+            if chance.random() < 0.3:
+                writer.close()  # the answer is lost
+                return
+            writer.write(b"HTTP/1.1 500 X\r\ncontent-length: 0\r\n\r\n")
+        else:
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
 
-        ids: dict[str, int] = {}
-        async with FarSide(flaky) as far:
-            toml = configuration(far)
-            async with home.served(toml) as gateway:
-                await send_all(gateway.api, ids)
-            async with home.served(toml) as gateway:
+    ids: dict[str, int] = {}
+    async with FarSide(flaky) as far:
+        toml = configuration(far)
+        async with home.served(toml) as gateway:
+            await send_all(gateway.api, ids)
+        async with home.served(toml) as gateway:
 
-                async def settled() -> bool:
-                    return await pending(gateway.api) == 0
+            async def settled() -> bool:
+                return await pending(gateway.api) == 0
 
-                await until(settled, 30)
-                fail[0] = 0.3
-                before = len(far.requests)
-                job = await gateway.api.post("/replays", {"source": "shop"})
+            await until(settled, 30)
+            fail[0] = 0.3
+            before = len(far.requests)
+            job = await gateway.api.post("/replays", {"source": "shop"})
 
-                async def replayed() -> bool:
-                    return (await gateway.api.get(f"/replays/{job['id']}"))["finished_at"] is not None
+            async def replayed() -> bool:
+                return (await gateway.api.get(f"/replays/{job['id']}"))["finished_at"] is not None
 
-                await until(replayed, 30)
-                await until(settled, 30)
-                assert len(far.requests) >= before + len(BODIES)
-                for delivery in (await gateway.api.get("/deliveries?limit=100"))["data"]:
-                    await gateway.api.post(f"/deliveries/{delivery['id']}/retry")
-                await until(settled, 30)
-                for id_, number in ids.items():
-                    await judge_what_is_kept(gateway.api, id_, *BODIES[number])
+            await until(replayed, 30)
+            await until(settled, 30)
+            assert len(far.requests) >= before + len(BODIES)
+            for delivery in (await gateway.api.get("/deliveries?limit=100"))["data"]:
+                await gateway.api.post(f"/deliveries/{delivery['id']}/retry")
+            await until(settled, 30)
+            for id_, number in ids.items():
+                await judge_what_is_kept(gateway.api, id_, *BODIES[number])
 
-        assert len(ids) == len(BODIES)
-        numbers: dict[str, list[int]] = {}
-        stamps: dict[str, list[int]] = {}
-        for request in far.requests:
-            id_ = request.headers["webhook-id"]
-            kind, body = BODIES[ids[id_]]
-            assert request.body == body
-            judge_headers(request, kind)
-            judge(request)
-            numbers.setdefault(id_, []).append(int(request.headers["tidegate-attempt"]))
-            stamps.setdefault(id_, []).append(int(request.headers["webhook-timestamp"]))
-            assert abs(stamps[id_][-1] - datetime.now(UTC).timestamp()) < 120
-        for id_ in ids:
-            # Never back; a number comes twice only when the first of the two was not settled before the restart.
-            assert numbers[id_] == sorted(numbers[id_])
-            assert max(numbers[id_]) >= 3
-            assert stamps[id_] == sorted(stamps[id_])
-
-    run(main)
+    assert len(ids) == len(BODIES)
+    numbers: dict[str, list[int]] = {}
+    stamps: dict[str, list[int]] = {}
+    for request in far.requests:
+        id_ = request.headers["webhook-id"]
+        kind, body = BODIES[ids[id_]]
+        assert request.body == body
+        judge_headers(request, kind)
+        judge(request)
+        numbers.setdefault(id_, []).append(int(request.headers["tidegate-attempt"]))
+        stamps.setdefault(id_, []).append(int(request.headers["webhook-timestamp"]))
+        assert abs(stamps[id_][-1] - datetime.now(UTC).timestamp()) < 120
+    for id_ in ids:
+        # Never back; a number comes twice only when the first of the two was not settled before the restart.
+        assert numbers[id_] == sorted(numbers[id_])
+        assert max(numbers[id_]) >= 3
+        assert stamps[id_] == sorted(stamps[id_])
 
 
-def test_each_attempt_is_signed_at_its_own_time_and_numbered_on(home: Home) -> None:
-    async def main() -> None:
-        clock = ManualClock(1_800_000_000_000_000)
-        async with FarSide(answer(b"HTTP/1.1 500 X\r\ncontent-length: 0\r\n\r\n")) as far:
-            toml = configuration(far).replace('"20ms", "20ms", "20ms", "20ms"', '"9h"')
-            async with home.running(toml, clock) as gateway:
-                number = gateway.active.destinations["crm"].number
-                offset = await publish(gateway, b"{}")
-                for attempt in range(1, 5):
-                    await until(lambda n=attempt: len(far.requests) == n)  # type: ignore[misc]
-                    await until(lambda: not gateway.deliver.senders[number].flights)
-                    clock.advance(3600)
-                    await gateway.deliver.retry(offset, number)
-                await until(lambda: len(far.requests) == 5)
-        first = 1_800_000_000
-        assert [int(one.headers["webhook-timestamp"]) for one in far.requests] == [first + 3600 * n for n in range(5)]
-        assert [int(one.headers["tidegate-attempt"]) for one in far.requests] == [1, 2, 3, 4, 5]
-        assert len({one.headers["webhook-id"] for one in far.requests}) == 1
-        assert len({one.headers["webhook-signature"] for one in far.requests}) == 5
-
-    run(main)
+async def test_each_attempt_is_signed_at_its_own_time_and_numbered_on(home: Home) -> None:
+    clock = ManualClock(1_800_000_000_000_000)
+    async with FarSide(answer(b"HTTP/1.1 500 X\r\ncontent-length: 0\r\n\r\n")) as far:
+        toml = configuration(far).replace('"20ms", "20ms", "20ms", "20ms"', '"9h"')
+        async with home.running(toml, clock) as gateway:
+            number = gateway.active.destinations["crm"].number
+            offset = await publish(gateway, b"{}")
+            for attempt in range(1, 5):
+                await until(lambda n=attempt: len(far.requests) == n)  # type: ignore[misc]
+                await until(lambda: not gateway.deliver.senders[number].flights)
+                clock.advance(3600)
+                await gateway.deliver.retry(offset, number)
+            await until(lambda: len(far.requests) == 5)
+    first = 1_800_000_000
+    assert [int(one.headers["webhook-timestamp"]) for one in far.requests] == [first + 3600 * n for n in range(5)]
+    assert [int(one.headers["tidegate-attempt"]) for one in far.requests] == [1, 2, 3, 4, 5]
+    assert len({one.headers["webhook-id"] for one in far.requests}) == 1
+    assert len({one.headers["webhook-signature"] for one in far.requests}) == 5

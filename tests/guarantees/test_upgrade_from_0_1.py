@@ -7,7 +7,6 @@ way. Clocks of these tests begin when that was, so that sessions and retries are
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import hmac
@@ -20,7 +19,7 @@ import pytest
 
 from support.gateway import Api
 from support.postgres import contents, server
-from support.running import run, until
+from support.running import until
 from support.upgrade_checks import (
     DAY_US,
     MINUTE_US,
@@ -58,32 +57,29 @@ def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Installation
     return Installation(tmp_path, request.param)
 
 
-def test_a_store_of_0_1_shows_the_same_under_the_new_names(installation: Installation) -> None:
-    async def main() -> None:
-        await installation.restore()
-        seen = installation.seen
-        assert await installation.version() == (STEPS, STEPS)
-        async with far_sides(healthy=True) as far:
-            far.source.as_left()
-            async with installation.served(far) as gateway:
-                await replays_done(gateway.api)
-                await settled(gateway.api, "crm")
-                await check_events(gateway.api, seen)
-                await check_deliveries(gateway.api, seen)
-                await check_counters(gateway.api, seen)
-                await check_resources(gateway.api, seen)
-                await check_the_rest(gateway.api, seen)
-                await check_callers(gateway, seen)
-                prices = await gateway.gateway.store.records.state("shop", "prices")
-                assert prices.etag == far.source.etag("/prices")
-            async with installation.served(far, 2 * MINUTE_US) as gateway:  # and once more, now without a migration
-                await check_events(gateway.api, seen)
-                await check_counters(gateway.api, seen)
-        version, oldest_reader = await installation.version()
-        assert version == migrations(installation.store)[-1][0]
-        assert oldest_reader > STEPS
-
-    run(main)
+async def test_a_store_of_0_1_shows_the_same_under_the_new_names(installation: Installation) -> None:
+    await installation.restore()
+    seen = installation.seen
+    assert await installation.version() == (STEPS, STEPS)
+    async with far_sides(healthy=True) as far:
+        far.source.as_left()
+        async with installation.served(far) as gateway:
+            await replays_done(gateway.api)
+            await settled(gateway.api, "crm")
+            await check_events(gateway.api, seen)
+            await check_deliveries(gateway.api, seen)
+            await check_counters(gateway.api, seen)
+            await check_resources(gateway.api, seen)
+            await check_the_rest(gateway.api, seen)
+            await check_callers(gateway, seen)
+            prices = await gateway.gateway.store.records.state("shop", "prices")
+            assert prices.etag == far.source.etag("/prices")
+        async with installation.served(far, 2 * MINUTE_US) as gateway:  # and once more, now without a migration
+            await check_events(gateway.api, seen)
+            await check_counters(gateway.api, seen)
+    version, oldest_reader = await installation.version()
+    assert version == migrations(installation.store)[-1][0]
+    assert oldest_reader > STEPS
 
 
 # -- what continues ----------------------------------------------------------------------------------------
@@ -165,60 +161,54 @@ async def scan_again(api: Api) -> None:
     assert {key for key, one in records.items() if one["deleted"]} == {"c4", "c5"}
 
 
-def test_a_store_of_0_1_continues_from_where_it_was(installation: Installation) -> None:
-    async def main() -> None:
-        await installation.restore()
-        seen = installation.seen
-        async with far_sides(healthy=True) as far:
-            far.source.as_left()
-            async with installation.served(far) as gateway:
-                await deliver_with_both_secrets(gateway.api, far, seen)
-            async with installation.served(far, 2 * DAY_US) as gateway:
-                await deliver_what_is_pending(gateway.api, far, seen)
-                await continue_polling(gateway.api, far, seen)
-            async with installation.served(far, 3 * DAY_US, **{"@SCAN@": "10s"}) as gateway:
-                await scan_again(gateway.api)
-                await settled(gateway.api, "leaver")
-                owed = [row[0] for row in seen["deliveries"] if row[1] == "leaver"]
-                assert sorted(far.receivers.ids("/leaver")) == sorted(owed) != []
-                offset = (await gateway.api.get("/stats"))["at_offset"]
-                made = await gateway.api.post("/events", {"source": "app", "type": "invoice.paid", "data": {"n": 9}})
-                assert (await gateway.api.get(f"/events/{made['id']}"))["offset"] > offset
-                await settled(gateway.api, *(await gateway.api.get("/stats"))["destinations"])
-                totals = (await gateway.api.get("/stats"))["totals"]
-                assert totals["pending"] == 0
-                assert totals["canceled"] == seen["stats"]["totals"]["cancelled"] - 1
-
-    run(main)
+async def test_a_store_of_0_1_continues_from_where_it_was(installation: Installation) -> None:
+    await installation.restore()
+    seen = installation.seen
+    async with far_sides(healthy=True) as far:
+        far.source.as_left()
+        async with installation.served(far) as gateway:
+            await deliver_with_both_secrets(gateway.api, far, seen)
+        async with installation.served(far, 2 * DAY_US) as gateway:
+            await deliver_what_is_pending(gateway.api, far, seen)
+            await continue_polling(gateway.api, far, seen)
+        async with installation.served(far, 3 * DAY_US, **{"@SCAN@": "10s"}) as gateway:
+            await scan_again(gateway.api)
+            await settled(gateway.api, "leaver")
+            owed = [row[0] for row in seen["deliveries"] if row[1] == "leaver"]
+            assert sorted(far.receivers.ids("/leaver")) == sorted(owed) != []
+            offset = (await gateway.api.get("/stats"))["at_offset"]
+            made = await gateway.api.post("/events", {"source": "app", "type": "invoice.paid", "data": {"n": 9}})
+            assert (await gateway.api.get(f"/events/{made['id']}"))["offset"] > offset
+            await settled(gateway.api, *(await gateway.api.get("/stats"))["destinations"])
+            totals = (await gateway.api.get("/stats"))["totals"]
+            assert totals["pending"] == 0
+            assert totals["canceled"] == seen["stats"]["totals"]["cancelled"] - 1
 
 
-def test_a_store_of_0_1_moves_to_postgresql_once_this_release_has_opened_it(tmp_path: Path) -> None:
-    async def main() -> None:
-        installation = Installation(tmp_path, "sqlite")
-        await installation.restore()
-        database = server().new_database(migrated=False)
+async def test_a_store_of_0_1_moves_to_postgresql_once_this_release_has_opened_it(tmp_path: Path) -> None:
+    installation = Installation(tmp_path, "sqlite")
+    await installation.restore()
+    database = server().new_database(migrated=False)
 
-        async def move_it() -> Any:
-            return await move(installation.home.data, database, lambda *_: None, Clock())
+    async def move_it() -> Any:
+        return await move(installation.home.data, database, lambda *_: None, Clock())
 
-        with pytest.raises(StoreBroken) as refused:
-            await move_it()
-        assert refused.value.code == "schema_too_old"
-        async with far_sides(healthy=True) as far:
-            far.source.as_left()
-            async with installation.served(far) as gateway:
-                await replays_done(gateway.api)
-                await settled(gateway.api, "crm")
-            await move_it()
-            installation.home.database = database
-            async with installation.served(far, 2 * MINUTE_US) as gateway:
-                await check_events(gateway.api, installation.seen)
-                await check_deliveries(gateway.api, installation.seen)
-                await check_counters(gateway.api, installation.seen)
-                await check_resources(gateway.api, installation.seen)
-                await check_callers(gateway, installation.seen)
-
-    run(main)
+    with pytest.raises(StoreBroken) as refused:
+        await move_it()
+    assert refused.value.code == "schema_too_old"
+    async with far_sides(healthy=True) as far:
+        far.source.as_left()
+        async with installation.served(far) as gateway:
+            await replays_done(gateway.api)
+            await settled(gateway.api, "crm")
+        await move_it()
+        installation.home.database = database
+        async with installation.served(far, 2 * MINUTE_US) as gateway:
+            await check_events(gateway.api, installation.seen)
+            await check_deliveries(gateway.api, installation.seen)
+            await check_counters(gateway.api, installation.seen)
+            await check_resources(gateway.api, installation.seen)
+            await check_callers(gateway, installation.seen)
 
 
 # -- both releases at once -------------------------------------------------------------------------------
@@ -233,19 +223,16 @@ async def refused(installation: Installation, far: Far, *program: str) -> str:
     return str(said.value)
 
 
-def test_a_release_with_the_schema_of_0_1_refuses_the_upgraded_store(installation: Installation) -> None:
-    async def main() -> None:
-        await installation.restore()
-        async with far_sides(healthy=True) as far:
-            async with installation.served(far):
-                pass
-            assert (await installation.version())[1] > STEPS
-            assert "schema_newer" in await refused(installation, far, EARLIER)
-
-    asyncio.run(main())
+async def test_a_release_with_the_schema_of_0_1_refuses_the_upgraded_store(installation: Installation) -> None:
+    await installation.restore()
+    async with far_sides(healthy=True) as far:
+        async with installation.served(far):
+            pass
+        assert (await installation.version())[1] > STEPS
+        assert "schema_newer" in await refused(installation, far, EARLIER)
 
 
-def test_this_release_does_not_upgrade_a_database_beside_a_running_node_of_0_1(tmp_path: Path) -> None:
+async def test_this_release_does_not_upgrade_a_database_beside_a_running_node_of_0_1(tmp_path: Path) -> None:
     installation = Installation(tmp_path, "postgres")
     database = installation.home.database
     assert database is not None
@@ -257,16 +244,13 @@ def test_this_release_does_not_upgrade_a_database_beside_a_running_node_of_0_1(t
         finally:
             await connection.close()
 
-    async def main() -> None:
-        await installation.restore()
-        await lease_of_the_old_node("clock_timestamp() + interval '1 hour'")
-        before = await contents(database)
-        async with far_sides(healthy=True) as far:
-            assert "older_nodes_run" in await refused(installation, far, "-m", "tidegate")
-            assert await contents(database) == before
-            await lease_of_the_old_node("clock_timestamp()")
-            async with installation.served(far) as gateway:
-                await replays_done(gateway.api)
-            assert (await installation.version())[0] > STEPS
-
-    asyncio.run(main())
+    await installation.restore()
+    await lease_of_the_old_node("clock_timestamp() + interval '1 hour'")
+    before = await contents(database)
+    async with far_sides(healthy=True) as far:
+        assert "older_nodes_run" in await refused(installation, far, "-m", "tidegate")
+        assert await contents(database) == before
+        await lease_of_the_old_node("clock_timestamp()")
+        async with installation.served(far) as gateway:
+            await replays_done(gateway.api)
+        assert (await installation.version())[0] > STEPS

@@ -22,7 +22,7 @@ from support.farside import FarSide, answer
 from support.gateway import served
 from support.homes import Home
 from support.process import free_port
-from support.running import run, until
+from support.running import until
 from tidegate.store.sql import migrations
 
 OLDEST = 3  # the first schema with the names of today
@@ -80,43 +80,40 @@ def older(version: int, source: Path, target: Path) -> None:
 
 
 @pytest.mark.parametrize("version", range(OLDEST, NEWEST + 1))
-def test_a_store_of_an_earlier_schema_shows_the_same_and_continues(tmp_path: Path, version: int) -> None:
-    async def main() -> None:
-        async with FarSide(answer(b"HTTP/1.1 500 X\r\ncontent-length: 0\r\n\r\n")) as down:
-            toml = configuration(down.port)
-            async with served(tmp_path / "new", toml) as gateway:
-                for n in range(8):
-                    await gateway.api.post("/events", {"source": "shop", "type": "t", "data": {"n": n}, "id": f"i{n}"})
-                await until(lambda: len(down.requests) >= 5)
-                key = await gateway.key("read")
-                before = await told(gateway.api)
-        data = tmp_path / "old" / "data"
-        data.mkdir(parents=True)
-        for file in (tmp_path / "new" / "data").iterdir():
-            if not file.name.startswith(NAME):
-                (data / file.name).write_bytes(file.read_bytes())
-        older(version, tmp_path / "new" / "data" / NAME, data / NAME)
-        async with FarSide(answer(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")) as up:
-            async with served(tmp_path / "old", configuration(up.port)) as gateway:
-                after = await told(gateway.api)
-                for name in before:
-                    if name != "deliveries":
-                        assert after[name] == before[name], name
-                for id_, (event, destination, attempts) in before["deliveries"].items():
-                    assert after["deliveries"][id_][:2] == (event, destination)
-                    assert after["deliveries"][id_][2] >= attempts
-                again = {"source": "shop", "type": "t", "data": {"n": 4}, "id": "i4"}
-                assert (await gateway.api.post("/events", again))["id"] in {event["id"] for event in after["events"]}
-                assert (await gateway.api.with_key(key.key)("GET", "/api/v1/events")).status == 200
+async def test_a_store_of_an_earlier_schema_shows_the_same_and_continues(tmp_path: Path, version: int) -> None:
+    async with FarSide(answer(b"HTTP/1.1 500 X\r\ncontent-length: 0\r\n\r\n")) as down:
+        toml = configuration(down.port)
+        async with served(tmp_path / "new", toml) as gateway:
+            for n in range(8):
+                await gateway.api.post("/events", {"source": "shop", "type": "t", "data": {"n": n}, "id": f"i{n}"})
+            await until(lambda: len(down.requests) >= 5)
+            key = await gateway.key("read")
+            before = await told(gateway.api)
+    data = tmp_path / "old" / "data"
+    data.mkdir(parents=True)
+    for file in (tmp_path / "new" / "data").iterdir():
+        if not file.name.startswith(NAME):
+            (data / file.name).write_bytes(file.read_bytes())
+    older(version, tmp_path / "new" / "data" / NAME, data / NAME)
+    async with FarSide(answer(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")) as up:
+        async with served(tmp_path / "old", configuration(up.port)) as gateway:
+            after = await told(gateway.api)
+            for name in before:
+                if name != "deliveries":
+                    assert after[name] == before[name], name
+            for id_, (event, destination, attempts) in before["deliveries"].items():
+                assert after["deliveries"][id_][:2] == (event, destination)
+                assert after["deliveries"][id_][2] >= attempts
+            again = {"source": "shop", "type": "t", "data": {"n": 4}, "id": "i4"}
+            assert (await gateway.api.post("/events", again))["id"] in {event["id"] for event in after["events"]}
+            assert (await gateway.api.with_key(key.key)("GET", "/api/v1/events")).status == 200
 
-                async def delivered() -> bool:
-                    return bool((await gateway.api.get("/stats"))["totals"]["pending"] == 0)
+            async def delivered() -> bool:
+                return bool((await gateway.api.get("/stats"))["totals"]["pending"] == 0)
 
-                await until(delivered, 30)
-                assert len({request.headers["webhook-id"] for request in up.requests}) == 5
-        assert apsw.Connection(str(data / NAME)).execute("PRAGMA user_version").get == NEWEST
-
-    run(main)
+            await until(delivered, 30)
+            assert len({request.headers["webhook-id"] for request in up.requests}) == 5
+    assert apsw.Connection(str(data / NAME)).execute("PRAGMA user_version").get == NEWEST
 
 
 def bytes_of(folder: Path) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -40,35 +39,32 @@ def policy(text: str) -> dict[str, set[str]]:
     return {words[0]: set(words[1:]) for words in parts}
 
 
-def test_pages_run_only_files_of_ours_and_show_payloads_as_text(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with served(tmp_path, CONFIG) as gate:
-            event = {"source": "app", "type": "a.b", "key": HOSTILE, "data": {"name": HOSTILE, HOSTILE: 1}}
-            made = (await gate.api.post("/events", event))["id"]
-            nobody = gate.api.with_key(None)
-            headers = {"Content-Type": "application/x-www-form-urlencoded"}
-            entered = await nobody("POST", "/login", f"key={ADMIN}".encode(), headers=headers)
-            cookie = {"Cookie": entered.headers["set-cookie"].partition(";")[0]}
-            pages = (
-                "/",
-                "/events",
-                f"/events/{made}",
-                "/destinations",
-                "/destinations/crm",
-                "/sources",
-                "/api-or-webhook",
-            )
-            for path, sent in [*((one, cookie) for one in pages), ("/login", {}), ("/nowhere", cookie)]:
-                page = await nobody("GET", path, headers=sent)
-                assert page.status in (200, 404), path
-                said = policy(page.headers["content-security-policy"])
-                assert said["default-src"] == {"'none'"} and said["script-src"] == {"'self'"}, path
-                assert said["frame-ancestors"] == {"'none'"} and said["base-uri"] == {"'none'"}, path
-                assert not any("unsafe" in word for words in said.values() for word in words), path
-                assert page.headers["x-content-type-options"] == "nosniff", path
-                assert Inline(page.body.decode()).found == [], path
-
-    asyncio.run(main())
+async def test_pages_run_only_files_of_ours_and_show_payloads_as_text(tmp_path: Path) -> None:
+    async with served(tmp_path, CONFIG) as gate:
+        event = {"source": "app", "type": "a.b", "key": HOSTILE, "data": {"name": HOSTILE, HOSTILE: 1}}
+        made = (await gate.api.post("/events", event))["id"]
+        nobody = gate.api.with_key(None)
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        entered = await nobody("POST", "/login", f"key={ADMIN}".encode(), headers=headers)
+        cookie = {"Cookie": entered.headers["set-cookie"].partition(";")[0]}
+        pages = (
+            "/",
+            "/events",
+            f"/events/{made}",
+            "/destinations",
+            "/destinations/crm",
+            "/sources",
+            "/api-or-webhook",
+        )
+        for path, sent in [*((one, cookie) for one in pages), ("/login", {}), ("/nowhere", cookie)]:
+            page = await nobody("GET", path, headers=sent)
+            assert page.status in (200, 404), path
+            said = policy(page.headers["content-security-policy"])
+            assert said["default-src"] == {"'none'"} and said["script-src"] == {"'self'"}, path
+            assert said["frame-ancestors"] == {"'none'"} and said["base-uri"] == {"'none'"}, path
+            assert not any("unsafe" in word for words in said.values() for word in words), path
+            assert page.headers["x-content-type-options"] == "nosniff", path
+            assert Inline(page.body.decode()).found == [], path
 
 
 def test_the_parser_of_this_file_finds_what_is_inline() -> None:

@@ -59,7 +59,7 @@ def same(one: bytes, other: bytes) -> bool:
 
 
 @pytest.mark.parametrize("path", ["/api/v1/pull/shop/orders", "/api/v1/pull/shop/orders/7"])
-def test_both_ways_answer_a_cached_pull_with_the_same_bytes(
+async def test_both_ways_answer_a_cached_pull_with_the_same_bytes(
     tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[bytes] = []
@@ -69,38 +69,31 @@ def test_both_ways_answer_a_cached_pull_with_the_same_bytes(
         taken.append(scope["query_string"])
         await usual_way(app, scope, receive, send)
 
-    async def main() -> None:
-        async with gateway_with_cache(tmp_path) as (gate, far):
-            monkeypatch.setattr(App, "_pull", watched)
-            quick = await raw(gate, path)
-            assert taken == [], "no ASGI app was called"
-            usual = await raw(gate, path + "?")
-            assert taken == [b""]
-            assert quick.startswith(b"HTTP/1.1 200 OK\r\ndate: ") and quick.count(b"content-length") == 1
-            assert same(quick, usual), (quick, usual)
-            assert b"hit" in quick and len(far.requests) == 2
-
-    asyncio.run(main())
+    async with gateway_with_cache(tmp_path) as (gate, far):
+        monkeypatch.setattr(App, "_pull", watched)
+        quick = await raw(gate, path)
+        assert taken == [], "no ASGI app was called"
+        usual = await raw(gate, path + "?")
+        assert taken == [b""]
+        assert quick.startswith(b"HTTP/1.1 200 OK\r\ndate: ") and quick.count(b"content-length") == 1
+        assert same(quick, usual), (quick, usual)
+        assert b"hit" in quick and len(far.requests) == 2
 
 
-def test_rights_are_checked_before_the_cache_is_looked_at(tmp_path: Path) -> None:
+async def test_rights_are_checked_before_the_cache_is_looked_at(tmp_path: Path) -> None:
     path = "/api/v1/pull/shop/orders"
-
-    async def main() -> None:
-        async with gateway_with_cache(tmp_path) as (gate, _):
-            read, bound, other = (
-                await gate.key("read"),
-                await gate.key("pull", sources=("shop",)),
-                await gate.key("pull", sources=("elsewhere",)),
-            )
-            expected = {None: 401, "tg_" + "b" * 43: 401, read.key: 403, other.key: 403, bound.key: 200, ADMIN: 200}
-            for key, status in expected.items():
-                assert (await raw(gate, path, key=key)).startswith(b"HTTP/1.1 %d " % status), status
-            await gate.api("DELETE", "/api/v1/keys/test%20pull")
-            wrong = await raw(gate, path, "Authorization: Bearer " + ADMIN, key="tg_" + "b" * 43)
-            assert wrong.startswith(b"HTTP/1.1 401 "), "of two keys the usual way decides"
-
-    asyncio.run(main())
+    async with gateway_with_cache(tmp_path) as (gate, _):
+        read, bound, other = (
+            await gate.key("read"),
+            await gate.key("pull", sources=("shop",)),
+            await gate.key("pull", sources=("elsewhere",)),
+        )
+        expected = {None: 401, "tg_" + "b" * 43: 401, read.key: 403, other.key: 403, bound.key: 200, ADMIN: 200}
+        for key, status in expected.items():
+            assert (await raw(gate, path, key=key)).startswith(b"HTTP/1.1 %d " % status), status
+        await gate.api("DELETE", "/api/v1/keys/test%20pull")
+        wrong = await raw(gate, path, "Authorization: Bearer " + ADMIN, key="tg_" + "b" * 43)
+        assert wrong.startswith(b"HTTP/1.1 401 "), "of two keys the usual way decides"
 
 
 USUAL = {
@@ -115,21 +108,14 @@ USUAL = {
 
 
 @pytest.mark.parametrize("name", USUAL)
-def test_what_is_more_than_a_cached_copy_takes_the_usual_way(tmp_path: Path, name: str) -> None:
+async def test_what_is_more_than_a_cached_copy_takes_the_usual_way(tmp_path: Path, name: str) -> None:
     method, target, lines, beginning = USUAL[name]
-
-    async def main() -> None:
-        async with gateway_with_cache(tmp_path) as (gate, _):
-            assert (await raw(gate, target, *lines, method=method)).startswith(beginning)
-
-    asyncio.run(main())
+    async with gateway_with_cache(tmp_path) as (gate, _):
+        assert (await raw(gate, target, *lines, method=method)).startswith(beginning)
 
 
-def test_a_gateway_that_is_leaving_closes_the_connection_after_a_cached_pull(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with gateway_with_cache(tmp_path) as (gate, _):
-            kept = await raw(gate, "/api/v1/pull/shop/orders")
-            closing = await raw(gate, "/api/v1/pull/shop/orders", "Connection: close")
-            assert b"connection: close" not in kept and b"connection: close" in closing
-
-    asyncio.run(main())
+async def test_a_gateway_that_is_leaving_closes_the_connection_after_a_cached_pull(tmp_path: Path) -> None:
+    async with gateway_with_cache(tmp_path) as (gate, _):
+        kept = await raw(gate, "/api/v1/pull/shop/orders")
+        closing = await raw(gate, "/api/v1/pull/shop/orders", "Connection: close")
+        assert b"connection: close" not in kept and b"connection: close" in closing

@@ -136,89 +136,74 @@ def _stable(state: list[Any]) -> bytes:
     return text.encode()
 
 
-def test_no_call_of_a_bound_key_shows_or_changes_what_belongs_to_another_source(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with served(tmp_path, TOML) as gate:
-            foreign = await _foreign(gate)
-            await gate.api("POST", "/api/v1/destinations/d/pause")
-            bound = await gate.key(*(scope for scope in SCOPES if scope != "admin"), sources=("crm",))
-            before = _stable(await _state(gate))
-            called = 0
-            for entry in TABLE:
-                for path in _paths(entry, foreign) if entry.bound else [re.sub(r"\{\w+\}", "shop", entry.path)]:
-                    answer = await _call(bound, entry, path)
-                    called += 1
-                    shown = f"{entry.method} {path}: {answer.status} {answer.body[:300]!r}"
-                    assert entry.bound or answer.status == 403, shown
-                    named = "?" not in path and ("{" in entry.path or entry.method != "GET")
-                    assert not named or answer.status in (403, 404, 422), shown
-                    assert MARKER.encode() not in answer.body.replace(path.encode(), b""), shown
-                    assert _stable(await _state(gate)) == before, shown
-            assert called > 80, called
-
-    asyncio.run(main())
+async def test_no_call_of_a_bound_key_shows_or_changes_what_belongs_to_another_source(tmp_path: Path) -> None:
+    async with served(tmp_path, TOML) as gate:
+        foreign = await _foreign(gate)
+        await gate.api("POST", "/api/v1/destinations/d/pause")
+        bound = await gate.key(*(scope for scope in SCOPES if scope != "admin"), sources=("crm",))
+        before = _stable(await _state(gate))
+        called = 0
+        for entry in TABLE:
+            for path in _paths(entry, foreign) if entry.bound else [re.sub(r"\{\w+\}", "shop", entry.path)]:
+                answer = await _call(bound, entry, path)
+                called += 1
+                shown = f"{entry.method} {path}: {answer.status} {answer.body[:300]!r}"
+                assert entry.bound or answer.status == 403, shown
+                named = "?" not in path and ("{" in entry.path or entry.method != "GET")
+                assert not named or answer.status in (403, 404, 422), shown
+                assert MARKER.encode() not in answer.body.replace(path.encode(), b""), shown
+                assert _stable(await _state(gate)) == before, shown
+        assert called > 80, called
 
 
-def test_a_stream_of_a_bound_key_carries_no_event_of_another_source(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with served(tmp_path, TOML) as gate:
-            bound = await gate.key("read", sources=("crm",))
-            headers = {"Authorization": f"Bearer {bound.key}"}
-            first = (await gate.api.post("/events", {"source": "shop", "type": "a", "data": MARKER}))["id"]
-            async with bound.http.get(
-                f"{bound.url}/api/v1/events/stream?last_event_id={first}", headers=headers
-            ) as answer:
-                await gate.api.post("/events", {"source": "shop", "type": "a", "data": MARKER})
-                mine = (await gate.api.post("/events", {"source": "crm", "type": "a", "data": "mine"}))["id"]
-                read = b""
-                async with asyncio.timeout(10):
-                    while mine.encode() not in read:
-                        read += await answer.content.readany()
-                assert MARKER.encode() not in read
-
-    asyncio.run(main())
+async def test_a_stream_of_a_bound_key_carries_no_event_of_another_source(tmp_path: Path) -> None:
+    async with served(tmp_path, TOML) as gate:
+        bound = await gate.key("read", sources=("crm",))
+        headers = {"Authorization": f"Bearer {bound.key}"}
+        first = (await gate.api.post("/events", {"source": "shop", "type": "a", "data": MARKER}))["id"]
+        async with bound.http.get(f"{bound.url}/api/v1/events/stream?last_event_id={first}", headers=headers) as answer:
+            await gate.api.post("/events", {"source": "shop", "type": "a", "data": MARKER})
+            mine = (await gate.api.post("/events", {"source": "crm", "type": "a", "data": "mine"}))["id"]
+            read = b""
+            async with asyncio.timeout(10):
+                while mine.encode() not in read:
+                    read += await answer.content.readany()
+            assert MARKER.encode() not in read
 
 
-def test_a_feed_belongs_to_the_sources_of_its_first_acknowledgment(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with served(tmp_path, TOML) as gate:
-            crm = await gate.key("read", "ack", sources=("crm",))
-            reader = await gate.key("read", sources=("crm",))
-            made = [
-                (await gate.api.post("/events", {"source": source, "type": "a", "data": 1}))["id"]
-                for source in ("crm", "shop", "crm")
-            ]
-            start = (await crm.get("/feeds/f?limit=1"))["next_cursor"]
-            refused = await reader("POST", "/api/v1/feeds/f/ack", {"cursor": start})
-            assert (refused.status, refused.json()["code"]) == (403, "forbidden"), "reading is not acknowledging"
-            assert (await crm.post("/feeds/f/ack", {"cursor": start}))["sources"] == ["crm"]
-            for caller in (crm, reader, gate.api, await gate.key("read", sources=("crm", "shop"))):
-                assert [one["id"] for one in (await caller.get("/feeds/f"))["data"]] == made[2:], "of its sources only"
-            other = await gate.key("read", "ack", sources=("shop",))
-            for method, path in (("GET", "/f"), ("POST", "/f/ack"), ("DELETE", "/f")):
-                body = {"cursor": start} if method == "POST" else None
-                assert (await other(method, "/api/v1/feeds" + path, body)).status == 403, (method, path)
-            assert [(await one.get("/feeds"))["data"] for one in (other,)] == [[]]
-            assert [one["name"] for one in (await crm.get("/feeds"))["data"]] == ["f"]
-            assert (await crm("DELETE", "/api/v1/feeds/f")).status == 204
-            assert (await crm("DELETE", "/api/v1/feeds/f")).status == 404
-
-    asyncio.run(main())
+async def test_a_feed_belongs_to_the_sources_of_its_first_acknowledgment(tmp_path: Path) -> None:
+    async with served(tmp_path, TOML) as gate:
+        crm = await gate.key("read", "ack", sources=("crm",))
+        reader = await gate.key("read", sources=("crm",))
+        made = [
+            (await gate.api.post("/events", {"source": source, "type": "a", "data": 1}))["id"]
+            for source in ("crm", "shop", "crm")
+        ]
+        start = (await crm.get("/feeds/f?limit=1"))["next_cursor"]
+        refused = await reader("POST", "/api/v1/feeds/f/ack", {"cursor": start})
+        assert (refused.status, refused.json()["code"]) == (403, "forbidden"), "reading is not acknowledging"
+        assert (await crm.post("/feeds/f/ack", {"cursor": start}))["sources"] == ["crm"]
+        for caller in (crm, reader, gate.api, await gate.key("read", sources=("crm", "shop"))):
+            assert [one["id"] for one in (await caller.get("/feeds/f"))["data"]] == made[2:], "of its sources only"
+        other = await gate.key("read", "ack", sources=("shop",))
+        for method, path in (("GET", "/f"), ("POST", "/f/ack"), ("DELETE", "/f")):
+            body = {"cursor": start} if method == "POST" else None
+            assert (await other(method, "/api/v1/feeds" + path, body)).status == 403, (method, path)
+        assert [(await one.get("/feeds"))["data"] for one in (other,)] == [[]]
+        assert [one["name"] for one in (await crm.get("/feeds"))["data"]] == ["f"]
+        assert (await crm("DELETE", "/api/v1/feeds/f")).status == 204
+        assert (await crm("DELETE", "/api/v1/feeds/f")).status == 404
 
 
-def test_the_feeds_of_one_key_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_feeds_of_one_key_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feeds, "MAX_FEEDS", 3)
-
-    async def main() -> None:
-        async with served(tmp_path, TOML) as gate:
-            greedy, modest = await gate.key("read", "ack"), await gate.key("read", "ack")
-            cursor = {"cursor": (await gate.api.get("/feeds/f"))["next_cursor"]}
-            answers = [await greedy("POST", f"/api/v1/feeds/f{number}/ack", cursor) for number in range(4)]
-            assert [one.status for one in answers] == [200, 200, 200, 409]
-            assert answers[3].json()["code"] == "too_many_feeds"
-            assert (await greedy("POST", "/api/v1/feeds/f0/ack", cursor)).status == 200, "those it has still move"
-            assert (await modest("POST", "/api/v1/feeds/g/ack", cursor)).status == 200
-            assert (await greedy("DELETE", "/api/v1/feeds/f0")).status == 204
-            assert (await greedy("POST", "/api/v1/feeds/f4/ack", cursor)).status == 200
-
-    asyncio.run(main())
+    async with served(tmp_path, TOML) as gate:
+        greedy, modest = await gate.key("read", "ack"), await gate.key("read", "ack")
+        cursor = {"cursor": (await gate.api.get("/feeds/f"))["next_cursor"]}
+        answers = [await greedy("POST", f"/api/v1/feeds/f{number}/ack", cursor) for number in range(4)]
+        assert [one.status for one in answers] == [200, 200, 200, 409]
+        assert answers[3].json()["code"] == "too_many_feeds"
+        assert (await greedy("POST", "/api/v1/feeds/f0/ack", cursor)).status == 200, "those it has still move"
+        assert (await modest("POST", "/api/v1/feeds/g/ack", cursor)).status == 200
+        assert (await greedy("DELETE", "/api/v1/feeds/f0")).status == 204
+        assert (await greedy("POST", "/api/v1/feeds/f4/ack", cursor)).status == 200

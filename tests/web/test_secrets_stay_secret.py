@@ -97,16 +97,13 @@ def test_no_secret_lies_in_the_clear_and_none_is_shown(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "gate" / "data" / "secret.key").stat().st_mode) == 0o600
 
 
-def test_no_secret_lies_in_the_clear_in_a_shared_database(tmp_path: Path) -> None:
-    async def main() -> None:
-        database = server().new_database()
-        async with served(tmp_path / "gate", CONFIG, database=database) as gate:
-            made = await use_all(gate)
-        tables = await contents(database)
-        assert b"a.b" in tables["events_0"], "it is searched as it lies there"
-        assert {name: found for name, held in tables.items() if (found := found_in(held, made))} == {}
-
-    asyncio.run(main())
+async def test_no_secret_lies_in_the_clear_in_a_shared_database(tmp_path: Path) -> None:
+    database = server().new_database()
+    async with served(tmp_path / "gate", CONFIG, database=database) as gate:
+        made = await use_all(gate)
+    tables = await contents(database)
+    assert b"a.b" in tables["events_0"], "it is searched as it lies there"
+    assert {name: found for name, held in tables.items() if (found := found_in(held, made))} == {}
 
 
 def _judge(folder: Path, made: dict[str, Any]) -> None:

@@ -76,50 +76,41 @@ async def _connected(server: Server) -> StrictProtocol:
     return protocol(server)
 
 
-def test_head_and_body_of_an_answer_leave_in_one_write() -> None:
-    async def go() -> None:
-        async with served(answer(b"hello")) as (server, reader, writer):
-            one = await _connected(server)
-            wrote = one._joined._transport = Wrote(one.transport)
-            for _ in range(3):
-                writer.write(GET)
-                assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200")
-            assert len(wrote.calls) == 3
-
-    asyncio.run(go())
-
-
-def test_a_head_reaches_the_caller_though_the_body_is_not_there_yet() -> None:
-    async def go() -> None:
-        wait = asyncio.Event()
-        async with served(answer(b"late", wait=wait)) as (_, reader, writer):
+async def test_head_and_body_of_an_answer_leave_in_one_write() -> None:
+    async with served(answer(b"hello")) as (server, reader, writer):
+        one = await _connected(server)
+        wrote = one._joined._transport = Wrote(one.transport)
+        for _ in range(3):
             writer.write(GET)
-            assert b"content-length: 4" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
-            wait.set()
-            assert await asyncio.wait_for(reader.readexactly(4), 10) == b"late"
+            assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200")
+        assert len(wrote.calls) == 3
 
-    asyncio.run(go())
+
+async def test_a_head_reaches_the_caller_though_the_body_is_not_there_yet() -> None:
+    wait = asyncio.Event()
+    async with served(answer(b"late", wait=wait)) as (_, reader, writer):
+        writer.write(GET)
+        assert b"content-length: 4" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        wait.set()
+        assert await asyncio.wait_for(reader.readexactly(4), 10) == b"late"
 
 
 @pytest.mark.parametrize("first", [GET, b""])
-def test_a_head_without_end_is_cut_before_it_takes_room(first: bytes) -> None:
-    async def go() -> None:
-        async with served(answer(b"hello")) as (server, reader, writer):
-            writer.write(first)
-            if first:
-                await reader.readuntil(b"hello")
-            one = await _connected(server)
-            writer.write(b"GET / HTTP/1.1\r\n")
-            sent = 0
-            with contextlib.suppress(OSError):
-                while sent < 64 and not (one._lingering or one.transport.is_closing()):
-                    writer.write(b"x-%d: " % sent + b"y" * 8000 + b"\r\n")
-                    await writer.drain()
-                    sent += 1
-                    await asyncio.sleep(0.005)
-            assert sent < 32  # of 8 KB each
-
-    asyncio.run(go())
+async def test_a_head_without_end_is_cut_before_it_takes_room(first: bytes) -> None:
+    async with served(answer(b"hello")) as (server, reader, writer):
+        writer.write(first)
+        if first:
+            await reader.readuntil(b"hello")
+        one = await _connected(server)
+        writer.write(b"GET / HTTP/1.1\r\n")
+        sent = 0
+        with contextlib.suppress(OSError):
+            while sent < 64 and not (one._lingering or one.transport.is_closing()):
+                writer.write(b"x-%d: " % sent + b"y" * 8000 + b"\r\n")
+                await writer.drain()
+                sent += 1
+                await asyncio.sleep(0.005)
+        assert sent < 32  # of 8 KB each
 
 
 CHUNKED = b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -150,209 +141,167 @@ async def reads(scope: Any, receive: Any, send: Any) -> None:
         (b"", b"1;" + b"y" * 1000 + b"\r\nx\r\n"),
     ],
 )
-def test_framing_without_end_is_cut_and_kept_nowhere(app: Any, before: bytes, again: bytes) -> None:
-    async def go() -> None:
-        async with served(app) as (server, _, writer):
-            one = await _connected(server)
-            writer.write(CHUNKED + before)
-            sent = 0
-            with contextlib.suppress(OSError):
-                while sent < 500 and not (one._lingering or one.transport.is_closing()):
-                    writer.write(again)
-                    await writer.drain()
-                    sent += 1
-                    await asyncio.sleep(0.001)
-            assert sent < 400  # of 1 KB each
-            assert len(one.scope["headers"]) == 2
-
-    asyncio.run(go())
+async def test_framing_without_end_is_cut_and_kept_nowhere(app: Any, before: bytes, again: bytes) -> None:
+    async with served(app) as (server, _, writer):
+        one = await _connected(server)
+        writer.write(CHUNKED + before)
+        sent = 0
+        with contextlib.suppress(OSError):
+            while sent < 500 and not (one._lingering or one.transport.is_closing()):
+                writer.write(again)
+                await writer.drain()
+                sent += 1
+                await asyncio.sleep(0.001)
+        assert sent < 400  # of 1 KB each
+        assert len(one.scope["headers"]) == 2
 
 
-def test_a_body_in_the_smallest_chunks_and_with_a_trailer_is_taken() -> None:
-    async def go() -> None:
-        async with served(reads) as (_, reader, writer):
-            for _ in range(2):
-                writer.write(CHUNKED + b"1\r\nx\r\n" * 50_000 + b"0\r\nx-trailer: 1\r\n\r\n")
-                assert (await asyncio.wait_for(reader.readuntil(b"bytes"), 10)).endswith(b"50000 bytes")
-
-    asyncio.run(go())
+async def test_a_body_in_the_smallest_chunks_and_with_a_trailer_is_taken() -> None:
+    async with served(reads) as (_, reader, writer):
+        for _ in range(2):
+            writer.write(CHUNKED + b"1\r\nx\r\n" * 50_000 + b"0\r\nx-trailer: 1\r\n\r\n")
+            assert (await asyncio.wait_for(reader.readuntil(b"bytes"), 10)).endswith(b"50000 bytes")
 
 
 @pytest.mark.parametrize("still", [b"", b"x"])
-def test_a_body_that_still_comes_after_the_answer_is_not_waited_for_long(still: bytes) -> None:
-    async def go() -> None:
-        async with served(answer(b"hello")) as (server, reader, writer):
-            one = await _connected(server)
-            writer.write(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\n")
-            await reader.readuntil(b"hello")
-            one._sweeps = 0
-            for _ in range(HEAD_SECONDS - 2):
-                one.sweep()
-                writer.write(still)
-            assert not one.transport.is_closing()
-            for _ in range(4):
-                one.sweep()
-            assert one.transport.is_closing()
-
-    asyncio.run(go())
+async def test_a_body_that_still_comes_after_the_answer_is_not_waited_for_long(still: bytes) -> None:
+    async with served(answer(b"hello")) as (server, reader, writer):
+        one = await _connected(server)
+        writer.write(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\n")
+        await reader.readuntil(b"hello")
+        one._sweeps = 0
+        for _ in range(HEAD_SECONDS - 2):
+            one.sweep()
+            writer.write(still)
+        assert not one.transport.is_closing()
+        for _ in range(4):
+            one.sweep()
+        assert one.transport.is_closing()
 
 
-def test_parts_of_a_body_arrive_whole_and_in_order() -> None:
+async def test_parts_of_a_body_arrive_whole_and_in_order() -> None:
     parts = [bytes([65 + n % 26]) * (n * 1000 % 70_000) for n in range(40)]
-
-    async def go() -> None:
-        async with served(answer(*parts, b"end")) as (_, reader, writer):
-            writer.write(GET)
-            await reader.readuntil(b"\r\n\r\n")
-            body = b"".join(parts) + b"end"
-            assert await asyncio.wait_for(reader.readexactly(len(body)), 20) == body
-
-    asyncio.run(go())
+    async with served(answer(*parts, b"end")) as (_, reader, writer):
+        writer.write(GET)
+        await reader.readuntil(b"\r\n\r\n")
+        body = b"".join(parts) + b"end"
+        assert await asyncio.wait_for(reader.readexactly(len(body)), 20) == body
 
 
 @pytest.mark.parametrize(("method", "body"), [(b"GET", b"hello"), (b"HEAD", b"")])
-def test_answers_without_a_body_and_answers_that_close_arrive_whole(method: bytes, body: bytes) -> None:
+async def test_answers_without_a_body_and_answers_that_close_arrive_whole(method: bytes, body: bytes) -> None:
     ask = GET.replace(b"GET", method)
-
-    async def go() -> None:
-        async with served(answer(b"hello")) as (_, reader, writer):
-            writer.write(ask + ask.replace(b"host: a", b"host: a\r\nconnection: close"))
-            whole = await asyncio.wait_for(reader.read(), 10)  # until it is closed
-            assert whole.count(b"HTTP/1.1 200") == 2
-            assert whole.endswith(b"\r\n\r\n" + body)
-
-    asyncio.run(go())
+    async with served(answer(b"hello")) as (_, reader, writer):
+        writer.write(ask + ask.replace(b"host: a", b"host: a\r\nconnection: close"))
+        whole = await asyncio.wait_for(reader.read(), 10)  # until it is closed
+        assert whole.count(b"HTTP/1.1 200") == 2
+        assert whole.endswith(b"\r\n\r\n" + body)
 
 
-def test_100_continue_is_sent_before_the_body_is_waited_for() -> None:
+async def test_100_continue_is_sent_before_the_body_is_waited_for() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         body = (await receive())["body"]
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": body})
 
-    async def go() -> None:
-        async with served(app) as (_, reader, writer):
-            writer.write(b"POST / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n")
-            assert b"100 Continue" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
-            writer.write(b"ok")
-            assert (await asyncio.wait_for(reader.readuntil(b"ok"), 10)).startswith(b"HTTP/1.1 200")
-
-    asyncio.run(go())
+    async with served(app) as (_, reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n")
+        assert b"100 Continue" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        writer.write(b"ok")
+        assert (await asyncio.wait_for(reader.readuntil(b"ok"), 10)).startswith(b"HTTP/1.1 200")
 
 
-def test_pipelined_requests_are_answered_in_their_order() -> None:
+async def test_pipelined_requests_are_answered_in_their_order() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await asyncio.sleep(0.05 if scope["path"] == "/0" else 0)
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": scope["path"].encode()})
 
-    async def go() -> None:
-        async with served(app) as (_, reader, writer):
-            writer.write(b"".join(GET.replace(b"GET /", b"GET /%d" % number) for number in range(5)))
-            for number in range(5):
-                await asyncio.wait_for(reader.readuntil(b"\r\n\r\n/%d" % number), 10)
-
-    asyncio.run(go())
+    async with served(app) as (_, reader, writer):
+        writer.write(b"".join(GET.replace(b"GET /", b"GET /%d" % number) for number in range(5)))
+        for number in range(5):
+            await asyncio.wait_for(reader.readuntil(b"\r\n\r\n/%d" % number), 10)
 
 
-def test_a_second_request_is_not_even_parsed_before_the_first_is_answered() -> None:
-    async def go() -> None:
-        turn, paths = asyncio.Semaphore(0), []
+async def test_a_second_request_is_not_even_parsed_before_the_first_is_answered() -> None:
+    turn, paths = asyncio.Semaphore(0), []
 
-        async def app(scope: Any, receive: Any, send: Any) -> None:
-            paths.append(scope["path"])
-            await turn.acquire()
-            await answer(b"hello")(scope, receive, send)
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        paths.append(scope["path"])
+        await turn.acquire()
+        await answer(b"hello")(scope, receive, send)
 
-        async with served(app) as (server, reader, writer):
-            one = await _connected(server)
-            writer.write(b"".join(GET.replace(b"GET /", b"GET /%d" % number) for number in range(50)))
-            for number in range(50):
-                await until(lambda: len(paths) == number + 1)  # noqa: B023
-                assert (paths[-1], one.cycle.response_complete) == (f"/{number}", False)
-                turn.release()
-                await asyncio.wait_for(reader.readuntil(b"hello"), 10)
-
-    asyncio.run(go())
+    async with served(app) as (server, reader, writer):
+        one = await _connected(server)
+        writer.write(b"".join(GET.replace(b"GET /", b"GET /%d" % number) for number in range(50)))
+        for number in range(50):
+            await until(lambda: len(paths) == number + 1)  # noqa: B023
+            assert (paths[-1], one.cycle.response_complete) == (f"/{number}", False)
+            turn.release()
+            await asyncio.wait_for(reader.readuntil(b"hello"), 10)
 
 
-def test_a_client_that_sends_on_without_reading_answers_is_not_read_further() -> None:
-    async def go() -> None:
-        async with served(answer(b"late", wait=asyncio.Event())) as (server, _, writer):
-            one = await _connected(server)
-            writer.write(GET)
-            await until(lambda: one.cycle is not None)
-            sent = 0
-            with contextlib.suppress(TimeoutError):
-                while sent < 40_000_000:
-                    writer.write(GET * 10_000)
-                    sent += len(GET) * 10_000
-                    await asyncio.wait_for(writer.drain(), 1)
-            assert one.flow.read_paused and len(one._rest) < 1024 * 1024
-
-    asyncio.run(go())
+async def test_a_client_that_sends_on_without_reading_answers_is_not_read_further() -> None:
+    async with served(answer(b"late", wait=asyncio.Event())) as (server, _, writer):
+        one = await _connected(server)
+        writer.write(GET)
+        await until(lambda: one.cycle is not None)
+        sent = 0
+        with contextlib.suppress(TimeoutError):
+            while sent < 40_000_000:
+                writer.write(GET * 10_000)
+                sent += len(GET) * 10_000
+                await asyncio.wait_for(writer.drain(), 1)
+        assert one.flow.read_paused and len(one._rest) < 1024 * 1024
 
 
-def test_the_body_of_one_that_waited_is_read_on() -> None:
-    async def go() -> None:
-        post = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 300000\r\n\r\n"
-        async with served(reads) as (_, reader, writer):
-            writer.write((post + b"x" * 300_000) * 5)
-            for _ in range(5):
-                assert (await asyncio.wait_for(reader.readuntil(b"bytes"), 10)).endswith(b"300000 bytes")
-
-    asyncio.run(go())
+async def test_the_body_of_one_that_waited_is_read_on() -> None:
+    post = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 300000\r\n\r\n"
+    async with served(reads) as (_, reader, writer):
+        writer.write((post + b"x" * 300_000) * 5)
+        for _ in range(5):
+            assert (await asyncio.wait_for(reader.readuntil(b"bytes"), 10)).endswith(b"300000 bytes")
 
 
 @pytest.mark.parametrize("asked_before", [False, True])
-def test_a_silent_connection_is_closed_by_the_sweep_not_by_a_timer(asked_before: bool) -> None:
+async def test_a_silent_connection_is_closed_by_the_sweep_not_by_a_timer(asked_before: bool) -> None:
     limit = KEEP_ALIVE_SECONDS if asked_before else HEAD_SECONDS
-
-    async def go() -> None:
-        async with served(answer(b"hello")) as (server, reader, writer):
-            one = await _connected(server)
-            if asked_before:
-                writer.write(GET)
-                await reader.readuntil(b"hello")
-                assert one.timeout_keep_alive_task is None
-            one._sweeps = 0  # the server's own sweep may have come
-            for _ in range(limit - 2):
-                one.sweep()
-            assert not one.transport.is_closing()
-            for _ in range(3):
-                one.sweep()
-            assert await asyncio.wait_for(reader.read(), 10) == b""
-
-    asyncio.run(go())
-
-
-def test_a_head_that_begins_after_a_long_silence_has_its_full_time() -> None:
-    async def go() -> None:
-        async with served(answer(b"hello")) as (server, reader, writer):
-            one = await _connected(server)
+    async with served(answer(b"hello")) as (server, reader, writer):
+        one = await _connected(server)
+        if asked_before:
             writer.write(GET)
             await reader.readuntil(b"hello")
-            for _ in range(KEEP_ALIVE_SECONDS - 5):
-                one.sweep()
-            writer.write(GET[:10])
-            await until(lambda: one._rest)
-            for _ in range(HEAD_SECONDS - 3):
-                one.sweep()
-            writer.write(GET[10:])
-            await asyncio.wait_for(reader.readuntil(b"hello"), 10)
-
-    asyncio.run(go())
+            assert one.timeout_keep_alive_task is None
+        one._sweeps = 0  # the server's own sweep may have come
+        for _ in range(limit - 2):
+            one.sweep()
+        assert not one.transport.is_closing()
+        for _ in range(3):
+            one.sweep()
+        assert await asyncio.wait_for(reader.read(), 10) == b""
 
 
-def test_a_slow_answer_is_not_cut_by_the_sweep() -> None:
-    async def go() -> None:
-        wait = asyncio.Event()
-        async with served(answer(b"late", wait=wait)) as (server, reader, writer):
-            writer.write(GET)
-            await reader.readuntil(b"\r\n\r\n")
-            for _ in range(KEEP_ALIVE_SECONDS * 2):
-                protocol(server).sweep()
-            wait.set()
-            assert await asyncio.wait_for(reader.readexactly(4), 10) == b"late"
+async def test_a_head_that_begins_after_a_long_silence_has_its_full_time() -> None:
+    async with served(answer(b"hello")) as (server, reader, writer):
+        one = await _connected(server)
+        writer.write(GET)
+        await reader.readuntil(b"hello")
+        for _ in range(KEEP_ALIVE_SECONDS - 5):
+            one.sweep()
+        writer.write(GET[:10])
+        await until(lambda: one._rest)
+        for _ in range(HEAD_SECONDS - 3):
+            one.sweep()
+        writer.write(GET[10:])
+        await asyncio.wait_for(reader.readuntil(b"hello"), 10)
 
-    asyncio.run(go())
+
+async def test_a_slow_answer_is_not_cut_by_the_sweep() -> None:
+    wait = asyncio.Event()
+    async with served(answer(b"late", wait=wait)) as (server, reader, writer):
+        writer.write(GET)
+        await reader.readuntil(b"\r\n\r\n")
+        for _ in range(KEEP_ALIVE_SECONDS * 2):
+            protocol(server).sweep()
+        wait.set()
+        assert await asyncio.wait_for(reader.readexactly(4), 10) == b"late"
