@@ -43,9 +43,9 @@ RANK = {severity: rank for rank, severity in enumerate(Severity)}  # the most se
 class Finding(Struct, kw_only=True):
     """One thing that needs a person, or that was ignored, skipped, clamped or guessed.
 
-    `subject` is `KIND:NAME`: destination:crm, resource:shop/orders, source:shop, store:fsync. `title` is a label of a
-    few words, `summary` one sentence, `remedy` what to do ("" when nothing can be done). `first_at` is null when the
-    start is not known; `last_at` is null for a state that lasts.
+    `subject` is `KIND:NAME`: destination:crm, resource:shop/orders, source:shop, store:fsync; `kind` and `name` are its
+    parts. `title` is a label of a few words, `summary` one sentence, `remedy` what to do ("" when nothing can be done).
+    `first_at` is null when the start is not known; `last_at` is null for a state that lasts.
     """
 
     code: str
@@ -58,14 +58,11 @@ class Finding(Struct, kw_only=True):
     first_at: str | None = None
     last_at: str | None = None
     samples: list[str] = []
+    kind: str = ""
+    name: str = ""
 
-    @property
-    def kind(self) -> str:
-        return self.subject.partition(":")[0]
-
-    @property
-    def name(self) -> str:
-        return self.subject.partition(":")[2]
+    def __post_init__(self) -> None:
+        self.kind, _, self.name = self.subject.partition(":")
 
 
 class _Entry(Struct):
