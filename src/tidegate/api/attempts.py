@@ -7,10 +7,10 @@ time. A crash forgets the failures.
 
 from __future__ import annotations
 
-import ipaddress
 from collections import OrderedDict
 
 from tidegate.core.errors import TidegateError
+from tidegate.core.networks import network_of
 
 FREE_FAILURES = 10  # of one address before it waits; then each failure doubles the wait
 MAX_WAIT_SECONDS = 60.0
@@ -39,7 +39,7 @@ class Attempts:
 
     def wait_seconds(self, address: str, now: float) -> float:
         """0 when `address` may try now."""
-        found = self._failures.get(_network(address))
+        found = self._failures.get(network_of(address))
         own = max(0.0, found[2] - now) if found is not None else 0.0
         excess = self._all_left(now) - ALL_FREE_FAILURES
         return max(own, (excess + 1) * ALL_SECONDS_PER_FAILURE if excess >= 0 else 0.0)
@@ -51,7 +51,7 @@ class Attempts:
             raise TooManyAttempts("too many attempts with a wrong key", retry_after_seconds=wait)
 
     def failed(self, address: str, now: float) -> None:
-        network = _network(address)
+        network = network_of(address)
         count, last, _ = self._failures.pop(network, (0, now, 0.0))
         count = 1 if now - last > FORGET_SECONDS else count + 1
         excess = count - FREE_FAILURES
@@ -64,16 +64,3 @@ class Attempts:
 
     def _all_left(self, now: float) -> float:
         return max(0.0, self._all - (now - self._all_at) / ALL_SECONDS_PER_FAILURE)
-
-
-def _network(address: str) -> str:
-    """One subscriber of IPv6 has a /64; of IPv4, one address."""
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address[:64]
-    if ip.version == 4:
-        return str(ip)
-    if ip.ipv4_mapped is not None:
-        return str(ip.ipv4_mapped)
-    return str(ipaddress.ip_network((ip, 64), strict=False))

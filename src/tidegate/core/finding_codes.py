@@ -194,6 +194,20 @@ CODES: dict[str, FindingCode] = {
         "if this lasts longer than a minute, check the logs of the nodes",
     ),
     # -- process
+    "connections_full": FindingCode(
+        WARNING,
+        "too many connections",
+        "Clients opened as many connections as this process may hold. The longest idle connection of the address with"
+        " the most gives way to a new one.",
+        "allow the process more open files (`ulimit -n`), or find the address that opens so many connections",
+    ),
+    "local_resources": FindingCode(
+        ERROR,
+        "out of local resources",
+        "This machine had no file, socket or memory for a connection. Deliveries wait until it has; none of their"
+        " attempts is used for that.",
+        "allow the process more open files (`ulimit -n`), and check what else runs on this machine",
+    ),
     "config_warning": FindingCode(
         WARNING,
         "configuration warning",

@@ -10,6 +10,7 @@ because a proxy would choose the addresses itself. Crash: nothing is kept.
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
 from collections.abc import Callable, Coroutine
@@ -27,13 +28,21 @@ _NEXT_ADDRESS_SECONDS = 0.3  # RFC 8305 section 5: delay before the next address
 _MAX_ADDRESSES = 6  # tried per name, so that an answer with thousands does not cause thousands of connects
 
 
-class DialFailed(UpstreamError):
-    """No usable socket. `outcome` is DNS, REFUSED, TLS or TIMEOUT. No byte of the request was sent."""
+# What the kernel answers when this machine, and not the destination, lacks something.
+_LOCAL = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
-    def __init__(self, message: str, outcome: Outcome) -> None:
+
+class DialFailed(UpstreamError):
+    """No usable socket. `outcome` is DNS, REFUSED, TLS or TIMEOUT. No byte of the request was sent.
+
+    `local`: this machine lacked a file, a socket or memory, so nothing is known of the destination.
+    """
+
+    def __init__(self, message: str, outcome: Outcome, *, local: bool = False) -> None:
         late = outcome is Outcome.TIMEOUT
         super().__init__(message, code=UpstreamTimeout.code if late else None, status=504 if late else None)
         self.outcome = outcome
+        self.local = local
 
 
 class Guard:
@@ -84,7 +93,9 @@ def _is_this_machine(ip: str) -> bool:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((ip, 9))
             return bool(probe.getsockname()[0] == ip)
-    except OSError:
+    except OSError as error:
+        if is_local(error):  # not known, and the real connect may find what is missing here
+            raise translate(error, ip, 9, False) from None
         return False  # there is no route, so the real connect fails too
 
 
@@ -127,7 +138,7 @@ class Dialer:
         try:
             return await self._resolver.lookup(host)
         except NameNotResolved as error:
-            raise DialFailed(error.message, Outcome.DNS) from None
+            raise DialFailed(error.message, Outcome.DNS, local=is_local(error.error)) from None
 
     async def connect(self, factory: Callable[[], _P], target: Target) -> tuple[asyncio.Transport, _P]:
         """A connected transport (after the TLS handshake for https) and its protocol.
@@ -181,6 +192,11 @@ def _client_tls() -> ssl.SSLContext:
     return context
 
 
+def is_local(error: OSError | None) -> bool:
+    """Whether this machine lacked what a connection needs."""
+    return error is not None and not isinstance(error, ssl.SSLError) and error.errno in _LOCAL
+
+
 def _is_literal(host: str) -> bool:
     return ":" in host or host.replace(".", "").isdecimal()
 
@@ -188,6 +204,8 @@ def _is_literal(host: str) -> bool:
 def translate(error: OSError, host: str, port: int, tls: bool) -> DialFailed:
     """The error for a failed connect, by its type. With TLS, a reset or abort happened in the handshake."""
     where = f"{host} port {port}"
+    if is_local(error):
+        return DialFailed(f"{where}: {error.strerror or 'no local resources'}", Outcome.REFUSED, local=True)
     if isinstance(error, ssl.SSLCertVerificationError):
         return DialFailed(f"{where}: certificate not accepted: {error.verify_message}", Outcome.TLS)
     if isinstance(error, ssl.SSLError):

@@ -27,6 +27,7 @@ from tidegate.rules.outbound.addresses import Target
 __all__ = ["Pending", "PostClient", "PostResult", "PostStats"]
 
 _SWEEP_SECONDS = 0.1
+_SHORTAGE_SECONDS = 0.5  # until the next dial, after this machine had no file or socket
 _IDLE_SWEEP_SECONDS = 1.0
 _MAX_AGE_SECONDS = 300.0  # an older socket is not reused, so that DNS changes take effect
 _KEPT_HEADER_BYTES = 4096
@@ -70,7 +71,9 @@ class PostClient:
         connect_seconds: float = 10.0,
         body_limit: int = 4096,
         read_limit: int = 1024 * 1024,
+        on_shortage: Callable[[str], None] = lambda _error: None,
     ) -> None:
+        """`on_shortage` is called with the error when this machine has no file, socket or memory for a request."""
         self._dialer = dialer
         self._guard = dialer.guard
         self._monotonic = clock.monotonic
@@ -79,6 +82,7 @@ class PostClient:
         self._connect_seconds = connect_seconds
         self._body_limit = body_limit
         self._read_limit = read_limit
+        self._on_shortage = on_shortage
         self._open: set[Connection] = set()
         self._idle: dict[Connection, None] = {}  # oldest first
         self._stacks: dict[str, list[Connection]] = {}  # idle ones by origin, newest last
@@ -163,7 +167,10 @@ class PostClient:
             self._fail(pending, Outcome.BLOCKED, error.message)
             return
         except DialFailed as error:
-            self._fail(pending, error.outcome, error.message)
+            if error.local:
+                self._wait_for_resources(pending, error.message)
+            else:
+                self._fail(pending, error.outcome, error.message)
             return
         finally:
             for other in made:
@@ -181,6 +188,25 @@ class PostClient:
         connection.born = self._monotonic()
         pending.deadline = pending.started + pending.timeout_seconds
         connection.begin(pending)
+
+    def _wait_for_resources(self, pending: Pending, error: str) -> None:
+        """Dial again in a moment: this machine lacks files, sockets or memory, which is no attempt at the destination.
+
+        Idle sockets are closed, so that their files are free for it.
+        """
+        self._on_shortage(error)
+        for connection in list(self._idle):
+            self._evict(connection)
+        pending.task = None
+        pending.deadline = float("inf")
+        asyncio.get_running_loop().call_later(_SHORTAGE_SECONDS, self._dial_again, pending)
+
+    def _dial_again(self, pending: Pending) -> None:
+        if pending.owner is not None and not self._closing:
+            pending.started = now = self._monotonic()
+            pending.deadline = now + min(self._connect_seconds, pending.timeout_seconds)
+            self._soonest = min(self._soonest, pending.deadline)
+            self._dial(pending)
 
     def _new_connection(self, made: list[Connection]) -> Connection:
         made.append(Connection(self, self._body_limit, self._read_limit))

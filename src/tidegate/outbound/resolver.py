@@ -99,8 +99,10 @@ class Resolver:
         result: list[Any] | Exception
         try:
             result = self._query(host)
-        except (OSError, UnicodeError) as error:
+        except UnicodeError as error:
             result = error
+        except OSError as error:
+            result = _no_socket() or error
         with contextlib.suppress(RuntimeError):  # the loop is closed, so nobody waits
             loop.call_soon_threadsafe(self._finish, host, slow, result)
 
@@ -140,6 +142,15 @@ class Resolver:
         for answer in self._lookups.values():
             answer.cancel()
         self._lookups.clear()
+
+
+def _no_socket() -> OSError | None:
+    """A lookup that failed may have found no file or socket to ask with; the system does not say so."""
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
+    except OSError as error:
+        return error
+    return None
 
 
 def _failure(host: str, error: Exception | None) -> NameNotResolved:

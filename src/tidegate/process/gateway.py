@@ -113,9 +113,9 @@ class Gateway:
         self.failure: BaseException | None = None
         self.guard = Guard(parse_allow(active.settings.egress.allow), self._own_addresses())
         self.dialer = Dialer(self.guard, clock)
-        self.post = PostClient(self.dialer, clock)
-        self.client = PullClient(self.dialer, clock)
         self.findings = Findings(clock)
+        self.post = PostClient(self.dialer, clock, on_shortage=self._shortage)
+        self.client = PullClient(self.dialer, clock)
         self.deliver = DeliverEngine(store, active, self.post, clock, self._asker("deliver"), self.findings)
         self.deliver.pause = self.editor.pause
         self.pull = PullEngine(store, active, self.client, clock, ask=self._asker("pull"), findings=self.findings)
@@ -129,6 +129,9 @@ class Gateway:
         self._reading: asyncio.Task[None] | None = None
         self._outdated = False  # another node changed the configuration after the last reading started
         self._max_waiting = active.settings.gateway.max_waiting
+
+    def _shortage(self, error: str) -> None:
+        self.findings.report("local_resources", "process:gateway", error)
 
     def _asker(self, engine: str) -> Callable[[int, bytes], Awaitable[bytes]]:
         """How an engine calls its peer on the node that holds a partition: the call names the engine first."""

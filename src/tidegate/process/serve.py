@@ -25,8 +25,11 @@ from tidegate.api.calls import context_of
 from tidegate.api.quick_answers import QuickAnswers
 from tidegate.core.errors import TidegateError
 from tidegate.dashboard import make_routes
+from tidegate.process.edge.admission import Admission, connection_limit
+from tidegate.process.edge.protocol import StrictProtocol
 from tidegate.process.edge.server import Server, bind, make_server, run_until
 from tidegate.process.gateway import Gateway, ServeOptions, open_gateway
+from tidegate.process.open_files import raise_limit
 
 STAND_ASIDE_SECONDS = 2.5  # a balancer that checks /readyz every second has seen the 503 by then
 
@@ -64,9 +67,11 @@ async def _serve(options: ServeOptions) -> int:
         url = f"http://{'[' + options.host + ']' if ':' in options.host else options.host}:{port}"
         app = await make_app(gateway, make_routes)
         quick = QuickAnswers(context_of(gateway), gateway.pull).answer
-        servers = [(make_server(_with_ingress(app, gateway) if ingest is None else app, quick), listener)]
+        admission = _admission(gateway)
+        main = _with_ingress(app, gateway) if ingest is None else app
+        servers = [(make_server(main, quick, admission), listener)]
         if ingest is not None:
-            servers.append((make_server(gateway.ingress), ingest))
+            servers.append((make_server(gateway.ingress, admission=admission), ingest))
         _handle_signals(gateway, [server for server, _ in servers])
         local = _write_local(gateway, await local_key(gateway), url)
         link = await login_link(gateway, url) if options.admin_key is None else None
@@ -83,6 +88,13 @@ async def _serve(options: ServeOptions) -> int:
             code="store_unavailable",
         )
     return 0
+
+
+def _admission(gateway: Gateway) -> Admission[StrictProtocol]:
+    def full(network: str) -> None:
+        gateway.findings.report("connections_full", "process:gateway", f"a connection from {network} was closed")
+
+    return Admission(connection_limit(raise_limit()), full)
 
 
 def _with_ingress(app: Any, gateway: Gateway) -> Any:

@@ -23,6 +23,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from tidegate.process.edge.admission import Admission
 from tidegate.process.edge.framing import (
     FRAMING_FIELDS,
     HEAD_END,
@@ -36,6 +37,7 @@ from tidegate.process.edge.framing import (
     other_protocol,
 )
 
+FULL_HINT = "send again later, over fewer connections"
 HEAD_SECONDS = 10  # for a head to come, and for the rest of a body after its answer
 KEEP_ALIVE_SECONDS = 75
 READ_SECONDS = 20  # a client that takes less than READ_RATE bytes a second of its answer for so long is cut
@@ -91,6 +93,7 @@ class StrictProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self._admission: Admission[StrictProtocol] | None = getattr(self.config, "admission", None)
         self._quick: Quick | None = getattr(self.config, "quick", None)
         self._joined = Joined(transport, self.loop)
         self._rest = b""  # came, and belongs to the next request
@@ -106,6 +109,30 @@ class StrictProtocol(HttpToolsProtocol):
         self._lingering = False  # answered what cannot be read, and waiting for the client to close
         self._dropped = 0
         self._answered = False  # a connection that never sent a request is closed like a slow head
+        if self._admission is not None:
+            leaving = self._admission.admit(self, self.client[0] if self.client else "")
+            if leaving is not None:
+                leaving.give_way()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._admission is not None:
+            self._admission.release(self)
+        super().connection_lost(exc)
+
+    def idle_seconds(self) -> float | None:
+        """For `Admission`: None while a request is under way."""
+        return None if self._is_busy() or self._left or self._chunks is not None else float(self._sweeps)
+
+    def give_way(self) -> None:
+        """Close at once for another connection: what lingers would hold the file that the other needs. A client that
+        waits for nothing sees the end of a kept connection; others get 503, as far as no answer has begun.
+        """
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+            return
+        if not self._lingering and (not self._answered or self.idle_seconds() is None):
+            self._reject(BadFraming(503, "too_many_connections", "there are too many connections", FULL_HINT))
+        self.transport.close()
 
     # -- bytes arrive ------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from typing import Any
 import uvicorn
 
 from tidegate.core.errors import TidegateError
+from tidegate.process.edge.admission import Admission
 from tidegate.process.edge.protocol import Quick, StrictProtocol
 
 DRAIN_SECONDS = 10
@@ -45,8 +46,11 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def make_server(app: Any, quick: Quick | None = None) -> Server:
-    """A server of `app`. `quick` may answer a GET without a body at once, see `StrictProtocol`."""
+def make_server(app: Any, quick: Quick | None = None, admission: Admission[StrictProtocol] | None = None) -> Server:
+    """A server of `app`. `quick` may answer a GET without a body at once, see `StrictProtocol`.
+
+    `admission` limits the connections of all servers that share it; None: they are not limited.
+    """
     config = uvicorn.Config(
         app,
         http=StrictProtocol,
@@ -61,6 +65,7 @@ def make_server(app: Any, quick: Quick | None = None) -> Server:
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
     config.quick = quick  # type: ignore[attr-defined]  # where each connection finds it
+    config.admission = admission  # type: ignore[attr-defined]
     return Server(config)
 
 
