@@ -174,3 +174,23 @@ def test_a_change_is_not_told_twice_with_two_bodies_and_the_second_commit_change
         assert done.offset > before and [one.offset for one in await store.log.read(range(1, 10))] == [1, done.offset]
 
     with_store(opener, tmp_path, work)
+
+
+def test_a_state_alone_is_one_commit_and_an_older_fence_changes_nothing(opener, tmp_path):
+    """As after a poll that found nothing."""
+
+    async def work(store):
+        state = ResourceState("shop", "orders", "cursor\0", first_done=True, polled_at_us=5, statistics=b'{"polls":1}')
+        assert await store.records.commit(commit(store, state=state)) == []
+        before = await store.facts()
+        assert await store.records.commit(commit(store, state=state)) == []
+        after = await store.facts()
+        if opener is STORES["sqlite"]:  # its count includes the read-back of each `facts`, which is a write
+            assert after.commits - before.commits == 2
+        with pytest.raises(Fenced):
+            await store.records.commit(
+                commit(store, state=ResourceState("shop", "orders"), fence=store.leases.fence - 1)
+            )
+        assert await store.records.state("shop", "orders") == state
+
+    with_store(opener, tmp_path, work)

@@ -67,13 +67,15 @@ class PostgresRecords:
         return [record_of(source, resource, row, unescape) for row in await self._engine.requested.fetch(query, *bound)]
 
     async def commit(self, commit: RecordCommit) -> list[Appended]:
-        """All or none. Fenced when the lease under which it was made is gone; then nothing was changed."""
+        """See `store.Records.commit`. A state alone, as after a poll that found nothing, is one round trip."""
+        if not commit.records and not commit.changes:
+            row = state_row(commit, escape)
+            if await self._engine.work.fetchval(self._sql["save_state"], self._member.node, *row) is None:
+                raise _fenced(commit)
+            return []
         async with self._engine.work.transaction() as connection:
             if await connection.fetchval(self._sql["gate"], self._member.node, commit.fence) is None:
-                raise Fenced(
-                    f"the lease under which {commit.source}/{commit.resource} was read ended (fence {commit.fence}); "
-                    "nothing was changed"
-                )
+                raise _fenced(commit)
             # Of two records with the same key the last one counts.
             records = list({record.key: record for record in commit.records}.values())
             for part in batched(records, SLICE_ROWS):
@@ -99,3 +101,10 @@ class PostgresRecords:
 
     async def count(self, source: str, resource: str) -> int:
         return int(await self._engine.requested.fetchval(self._sql["count"], source, resource))
+
+
+def _fenced(commit: RecordCommit) -> Fenced:
+    return Fenced(
+        f"the lease under which {commit.source}/{commit.resource} was read ended (fence {commit.fence}); "
+        "nothing was changed"
+    )

@@ -44,6 +44,21 @@ ON CONFLICT (source, resource) DO UPDATE SET
   reconciled_at = excluded.reconciled_at, scanned_at = excluded.scanned_at, statistics = excluded.statistics,
   engine_state = excluded.engine_state, fence = excluded.fence
 
+-- name: save_state
+-- A commit of a state alone, as one statement: `gate` is the fence, as in the query of that name.
+WITH gate AS MATERIALIZED (
+  SELECT 1 FROM nodes WHERE id = $1 AND fence = $14 FOR KEY SHARE
+)
+INSERT INTO resource_states (source, resource, cursor, etag, last_modified, first_done, committed_offset, polled_at,
+                             reconciled_at, scanned_at, statistics, engine_state, fence)
+SELECT $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 FROM gate
+ON CONFLICT (source, resource) DO UPDATE SET
+  cursor = excluded.cursor, etag = excluded.etag, last_modified = excluded.last_modified,
+  first_done = excluded.first_done, committed_offset = excluded.committed_offset, polled_at = excluded.polled_at,
+  reconciled_at = excluded.reconciled_at, scanned_at = excluded.scanned_at, statistics = excluded.statistics,
+  engine_state = excluded.engine_state, fence = excluded.fence
+RETURNING fence
+
 -- name: state
 SELECT source, resource, cursor, etag, last_modified, first_done, committed_offset, polled_at, reconciled_at,
   scanned_at,
