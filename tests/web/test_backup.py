@@ -18,7 +18,7 @@ def test_a_path_that_cannot_be_used_is_refused_by_its_reason(tmp_path: Path) -> 
         "/a\0b": (400, "not absolute"),
         "/" + "x" * 5000: (400, "File name too long"),
         f"{tmp_path}/{'x' * 300}": (400, "File name too long"),
-        str(taken): (409, "exists already"),
+        str(taken): (409, "already exists"),
         f"{taken}/copy.db": (404, "no directory"),
         f"{tmp_path}/none/copy.db": (404, "no directory"),
         f"{loop}/copy.db": (404, "no directory"),

@@ -1,8 +1,8 @@
-"""The ASGI app: receive door, API, document, health, metrics and pages under one address.
+"""The ASGI app: ingress, API, OpenAPI document, health, metrics and pages on one address.
 
-Owns which path goes where. What is hot (`/in/*`, cached pulls, publishing) is handed on before any router looks at
-it. Without a key or a session only `/in/*`, `/livez`, `/readyz` and the pages' own login answer. When the gateway
-stops, the streams end first, so that the server need not wait for them.
+Owns which path goes where. Hot paths (`/in/*`, cached pulls, publishing) bypass the router. Without a key or a session,
+only `/in/*`, `/livez`, `/readyz` and the sign-in page respond. When the gateway stops, the streams end first, so the
+server does not wait for them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tidegate.api import metrics, openapi
-from tidegate.api.calls import Answer, Call, context_of
+from tidegate.api.calls import Call, RawResponse, context_of
 from tidegate.api.endpoint import Endpoint, Entry, address_of, authenticate, header_map, send_bytes, send_problem
 from tidegate.api.routes import PREFIX, TABLE
 from tidegate.core.errors import NotFound, TidegateError
@@ -87,7 +87,7 @@ class App:
             return
         path: str = scope["path"]
         if path.startswith("/in/"):
-            # With a port of its own, the door is there and nowhere else.
+            # With a port of its own, ingress is on that port only.
             door = self.gateway.ingress if self.gateway.options.ingest_port is None else self._missing
             await door(scope, receive, send)
         elif path.startswith(_PULL):
@@ -115,7 +115,7 @@ class App:
                 return
 
     async def _pull(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The router's work, by hand: a cached pull is served at the speed of a dictionary."""
+        """Routes pulls without the router, because cached pulls are a hot path."""
         segments = scope["raw_path"].split(b"/")  # "", api, v1, pull, SOURCE, RESOURCE[, KEY]
         if len(segments) not in (6, 7) or not all(segments[4:]):
             await self._missing(scope, receive, send)
@@ -126,34 +126,32 @@ class App:
         await (self._pull_item if len(segments) == 7 else self._pull_list)(scope, receive, send)
 
     async def _missing(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """404, but only for those who may know what is there."""
+        """404, but only for callers with a key or a session."""
         request_id = self.context.next_request_id()
         try:
             await authenticate(self.context, header_map(scope), "GET", address_of(scope))
-            raise NotFound(
-                f"there is nothing at {scope['path'][:200]!r}", hint="the calls there are: GET /openapi.json"
-            )
+            raise NotFound(f"there is no path {scope['path'][:200]!r}", hint="for all paths: GET /openapi.json")
         except TidegateError as error:
             await send_problem(send, error, request_id)
 
     # -- health ------------------------------------------------------------------------------------------
 
     async def _livez(self, send: Send) -> None:
-        await self._tell(send, 200, {"status": "live"})
+        await self._send_json(send, 200, {"status": "live"})
 
     async def _readyz(self, send: Send) -> None:
         reason = self.gateway.ready()
         body = {"status": "ready"} if reason is None else {"status": "not ready", "reason": reason}
-        await self._tell(send, 200 if reason is None else 503, body)
+        await self._send_json(send, 200 if reason is None else 503, body)
 
-    async def _tell(self, send: Send, status: int, body: dict[str, str]) -> None:
+    async def _send_json(self, send: Send, status: int, body: dict[str, str]) -> None:
         headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
         await send_bytes(send, status, headers, msgspec.json.encode(body), self.context.next_request_id())
 
     # -- pages -------------------------------------------------------------------------------------------
 
     async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The pages judge a browser themselves (Host, session, CSRF), so that a refusal is a page too."""
+        """The pages check the Host, the session and the CSRF token themselves, so that errors are pages too."""
         if self._pages is None:
             await self._missing(scope, receive, send)
             return
@@ -165,13 +163,13 @@ class App:
         self.context.hub.close()
 
 
-async def _document(_call: Call) -> Answer:
-    return Answer(body=openapi.document(), headers=[("content-type", "application/json")])
+async def _document(_call: Call) -> RawResponse:
+    return RawResponse(body=openapi.document(), headers=[("content-type", "application/json")])
 
 
-async def _metrics(call: Call) -> Answer:
+async def _metrics(call: Call) -> RawResponse:
     text, content_type = await metrics.exposition(call.context)
-    return Answer(body=text, headers=[("content-type", content_type)])
+    return RawResponse(body=text, headers=[("content-type", content_type)])
 
 
 _DOCUMENTS = {

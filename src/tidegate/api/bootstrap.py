@@ -1,7 +1,7 @@
-"""How the first caller gets in: a key for the local command line, and a login link for the first browser.
+"""Access for the first caller: a key for the local command line, and a sign-in link for the first browser.
 
-Both live in this process only and are written nowhere but where `serve` puts them: `DIR/local.json` (mode 0600) and
-the terminal. A restart makes new ones.
+Both exist in this process only; `serve` writes them to `DIR/local.json` (mode 0600) and to the terminal. A restart
+makes new ones.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 async def local_key(gateway: Gateway) -> str:
-    """An admin key for whoever may read the data directory; it ends with this process."""
+    """An admin key for users who can read the data directory. It ends with this process."""
     token = new_token()
     context_of(gateway).keyring.fix(token, "local")
     return token
 
 
 async def login_link(gateway: Gateway, url: str) -> str | None:
-    """A link that logs one browser in, within an hour. None while somebody's session is still good."""
+    """A link that signs one browser in within an hour. None while any session is valid."""
     sessions = context_of(gateway).sessions
     if await sessions.any():
         return None

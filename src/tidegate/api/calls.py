@@ -1,7 +1,7 @@
-"""One API call as handlers see it: who calls, what he asks, and what is answered. No HTTP library.
+"""One API call as handlers see it: the caller, the request, and the response. Knows no HTTP library.
 
-`Context` is what all calls of one app share. `Call` is one request after its rights were checked and its parameters
-and body were judged, so a handler only does or tells. `Answer` and `Chunks` are for answers that are not plain JSON.
+`Context` is what all calls of one app share. `Call` is one request after its rights, parameters and body were checked.
+`RawResponse` and `StreamResponse` are for responses that are not plain JSON. Crash: nothing here is durable.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class Context:
-    """What belongs to one app: keys, sessions, streams. Made with the gateway, on its loop."""
+    """The keys, sessions and streams of one app. Made with the gateway, on its event loop."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
@@ -43,7 +43,7 @@ class Context:
         return f"req_{self._boot}{next(self._count):08x}"
 
     def host_names(self) -> list[str]:
-        """Names under which a browser may call us, beside addresses and localhost."""
+        """Host names that a browser may use, besides addresses and localhost."""
         settings = self.gateway.active.settings.gateway
         names = [self.gateway.options.host, *settings.allowed_hosts]
         if settings.public_url:
@@ -54,9 +54,9 @@ class Context:
         return host_name(self.gateway.active.settings.gateway.public_url.partition("://")[2].partition("/")[0])
 
     def over_tls(self, scheme: str, host: str) -> bool:
-        """Whether the browser speaks TLS: with us, or with the proxy before us that `public_url` names.
+        """Whether the browser uses TLS, with this gateway or with the proxy that `public_url` names.
 
-        What a proxy says in X-Forwarded-Proto is not asked, as anybody may send it.
+        X-Forwarded-Proto is ignored, because any client can send it.
         """
         public = self.gateway.active.settings.gateway.public_url
         return scheme == "https" or (public.lower().startswith("https://") and host_name(host) == self._public_name())
@@ -66,7 +66,7 @@ _contexts: WeakKeyDictionary[Gateway, Context] = WeakKeyDictionary()
 
 
 def context_of(gateway: Gateway) -> Context:
-    """The one context of a gateway, made at the first call, on its loop."""
+    """The one context of a gateway, made at the first call on its event loop."""
     context = _contexts.get(gateway)
     if context is None:
         context = _contexts[gateway] = Context(gateway)
@@ -74,14 +74,14 @@ def context_of(gateway: Gateway) -> Context:
 
 
 class Call(msgspec.Struct, kw_only=True):
-    """One request whose rights, parameters and body are in order."""
+    """One request whose rights, parameters and body were checked."""
 
     context: Context
     grant: Grant
     path: dict[str, str]
-    query: dict[str, Any]  # judged by the table: absent ones are missing, or their default
-    body: Any  # of the type the table names; bytes where it names none of ours
-    query_string: bytes  # as it was sent, for calls that hand it on
+    query: dict[str, Any]  # parsed by the table: absent ones are missing, or have their default
+    body: Any  # of the type that the table names, or bytes
+    query_string: bytes  # as sent, for calls that forward it
     headers: Mapping[str, str]  # lower-case names
     request_id: str
 
@@ -89,26 +89,26 @@ class Call(msgspec.Struct, kw_only=True):
     def gateway(self) -> Gateway:
         return self.context.gateway
 
-    def page(self, items: Sequence[T], name: Callable[[T], str]) -> Page[T]:
-        """The part of a whole list that `?limit=` and `?cursor=` ask for."""
+    def page_of(self, items: Sequence[T], name: Callable[[T], str]) -> Page[T]:
+        """The page of a list in memory that `?limit=` and `?cursor=` select."""
         return cursors.page_of(items, name, self.query.get("limit"), self.query.get("cursor"))
 
     @property
     def allowed(self) -> frozenset[str] | None:
-        """Sources the caller may see; None: all."""
+        """The sources that the caller may see; None: all."""
         return self.grant.sources
 
 
-class Answer(msgspec.Struct, kw_only=True):
-    """An answer with its own status, headers or bytes. `body` is encoded as JSON unless it is bytes."""
+class RawResponse(msgspec.Struct, kw_only=True):
+    """A response with its own status, headers or bytes. `body` is encoded as JSON unless it is bytes."""
 
     status: int = 200
     body: Any = b""
     headers: list[tuple[str, str]] = []
 
 
-class Chunks(msgspec.Struct, kw_only=True):
-    """An answer without an end. `close` is called when the client left."""
+class StreamResponse(msgspec.Struct, kw_only=True):
+    """A response without an end. `close` is called when the client disconnects."""
 
     chunks: AsyncIterator[bytes]
     close: Callable[[], None]

@@ -1,8 +1,9 @@
-"""What serves one path of the table: rights, parameters, body, handler, answer. ASGI without a framework.
+"""Serves one path of the table: rights, parameters, body, handler, response. ASGI without a framework.
 
-The order is fixed: who calls, whether he may, then what he sent; so a stranger learns nothing and costs nothing. Bodies
-are bounded in bytes and time. Every answer carries the request id; every error is a problem document. Answers are made
-harmless to a browser (`nosniff`, sandbox), as payloads of strangers are among them.
+The order is fixed: authentication, rights, then the request itself, so an unknown caller learns nothing and costs
+little. Bodies are bounded in bytes and time. Every response has the request ID; every error is a problem document.
+Responses are harmless in a browser (`nosniff`, sandbox), because they can hold foreign payloads. Crash: nothing here is
+durable.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from tidegate.api import parameters as query
 from tidegate.api import problems, sessions
-from tidegate.api.calls import Answer, Call, Chunks, Context
+from tidegate.api.calls import Call, Context, RawResponse, StreamResponse
 from tidegate.api.keys import Grant
 from tidegate.api.parameters import Parameter
 from tidegate.core.errors import BadRequest, Forbidden, NotFound, TidegateError, Unauthorized
@@ -29,14 +30,14 @@ log = logging.getLogger("tidegate.api")
 MAX_BODY_BYTES = 1 << 20
 DROPPED_BYTES = 8 << 20
 BODY_SECONDS = 20.0
-SEND_SECONDS = 30.0  # a client that takes nothing for so long is gone
-LOOK_AGAIN_SECONDS = 10.0  # whether the caller of a stream still may have it
+SEND_SECONDS = 30.0  # a client that reads nothing for this long is disconnected
+RECHECK_SECONDS = 10.0  # how often the key of an open stream is checked again
 _ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=encode_hook)
 _SAFE = [
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"sandbox; default-src 'none'; frame-ancestors 'none'"),
 ]
-SAFE_HEADERS = [*_SAFE, (b"cache-control", b"no-store")]  # of every result
+SAFE_HEADERS = [*_SAFE, (b"cache-control", b"no-store")]  # of every response
 _JSON = (b"content-type", b"application/json")
 
 Handler = Callable[[Call], Awaitable[Any]]
@@ -46,7 +47,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the table.
 
     `request` None: no body; `bytes`: the handler reads it. `response` None: 204; several: one of them. `bound`: a key
-    bound to sources may call it, and the handler keeps to them. `statuses`: successes beside `status`.
+    that is limited to sources may call it, and the handler respects the limit. `statuses`: successes besides `status`.
     """
 
     method: str
@@ -56,16 +57,16 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     response: Any
     request: Any = None
-    documented: Any = None  # the body's type for the document, where `request` is bytes
+    documented: Any = None  # the type of the body in the OpenAPI document, where `request` is bytes
     query: tuple[Parameter, ...] = ()
     status: int = 200
     statuses: tuple[int, ...] = ()
     tag: str = ""
     bound: bool = False
     max_body: Callable[[Context], int] | None = None
-    free_query: bool = False  # parameters go elsewhere (a pull's to the source)
+    free_query: bool = False  # parameters are forwarded (those of a pull go to the source)
     media: str = "application/json"
-    other_media: str = ""  # of another form of the same answer
+    other_media: str = ""  # of another format of the same response
 
 
 class TooLarge(BadRequest):
@@ -84,11 +85,11 @@ class MethodNotAllowed(BadRequest):
 
 
 class Disconnected(Exception):
-    """The client left; there is nobody to answer."""
+    """The client disconnected before the response."""
 
 
 class Endpoint:
-    """All methods of one path. An ASGI app: Starlette's router hands it what matches."""
+    """All methods of one path, as an ASGI app for Starlette's router."""
 
     def __init__(self, context: Context, entries: Sequence[Entry]) -> None:
         self._context = context
@@ -112,13 +113,13 @@ class Endpoint:
         grant = await authenticate(self._context, headers, scope["method"], address_of(scope))
         entry = self._entries.get(method)
         if entry is None:
-            raise MethodNotAllowed(f"{method[:20]} is not for this path", hint=f"use {self.allow}")
-        if entry.scope:  # "": whoever has a key
+            raise MethodNotAllowed(f"this path does not support {method[:20]}", hint=f"use {self.allow}")
+        if entry.scope:  # "": any key
             grant.need(entry.scope)
         if grant.sources is not None and not entry.bound:
             raise Forbidden(
-                f"{grant.name!r} is bound to sources, and this call is about more than them",
-                hint="use a key that is not bound to sources",
+                f"key {grant.name!r} is limited to sources, and this call is not",
+                hint="use a key that is not limited to sources",
             )
         call = Call(
             context=self._context,
@@ -134,12 +135,12 @@ class Endpoint:
             result = await entry.handler(call)
         except TidegateError:
             raise
-        except Exception:  # the last border: told as `internal`, the log has the rest
+        except Exception:  # the last resort: reported as `internal`, the log has the rest
             log.exception("%s %s failed", entry.method, entry.path, extra={"request_id": request_id})
-            raise TidegateError("the gateway failed at this call", hint=f"look for {request_id} in its log") from None
+            raise TidegateError("internal error", hint=f"see the gateway's log for {request_id}") from None
         if method != "GET" and entry.scope in ("write", "admin"):
             log.info("%s %s", method, scope["path"], extra={"request_id": request_id, "key": grant.name})
-        if isinstance(result, Chunks):
+        if isinstance(result, StreamResponse):
 
             async def still_there() -> None:
                 await authenticate(self._context, headers, scope["method"], address_of(scope))
@@ -149,7 +150,7 @@ class Endpoint:
             await send_result(send, entry, result, request_id)
 
     def _query(self, scope: Scope, entry: Entry) -> dict[str, Any]:
-        return query.judge(scope["query_string"], entry.query, self._context.gateway.clock.now_us())
+        return query.parse_values(scope["query_string"], entry.query, self._context.gateway.clock.now_us())
 
     async def _body(self, entry: Entry, headers: Mapping[str, str], receive: Receive) -> Any:
         if entry.request is None:
@@ -161,12 +162,12 @@ class Endpoint:
         try:
             return msgspec.json.decode(raw or b"{}", type=entry.request)
         except RecursionError:
-            raise BadRequest("the body is nested too deep") from None
+            raise BadRequest("the body is nested too deeply") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise BadRequest(f"the body is not what this call takes: {error}"[:500]) from None
+            raise BadRequest(f"the body does not match the schema of this call: {error}"[:500]) from None
 
 
-# -- who calls -------------------------------------------------------------------------------------------
+# -- the caller -------------------------------------------------------------------------------------------
 
 
 def header_map(scope: Scope) -> dict[str, str]:
@@ -180,7 +181,7 @@ def bearer(headers: Mapping[str, str]) -> str | None:
         return None
     scheme, _, token = value.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise Unauthorized("the Authorization header is not of the form 'Bearer KEY'")
+        raise Unauthorized("the Authorization header is not 'Bearer KEY'")
     return token.strip()
 
 
@@ -191,25 +192,25 @@ def address_of(scope: Scope) -> str:
 
 
 async def authenticate(context: Context, headers: Mapping[str, str], method: str, address: str = "") -> Grant:
-    """By key, else by the browser's session (then Host and, for changes, the CSRF token are checked too)."""
+    """By key, else by the browser's session (then the Host and, for changes, the CSRF token are checked too)."""
     token = bearer(headers)
     if token is not None:
         return context.keyring.known(token) or await context.keyring.check(token, address)
     cookie = sessions.cookie_of(headers.get("cookie", ""), headers.get("host", ""))
     grant = await context.sessions.of_cookie(cookie) if cookie else None
     if grant is None:
-        raise Unauthorized("this call needs a key")
+        raise Unauthorized("this call requires a key")
     sessions.check_host(headers.get("host", ""), context.host_names())
     if method not in sessions.SAFE_METHODS:
         sessions.check_csrf(grant, headers.get(sessions.CSRF_HEADER))
     return grant
 
 
-# -- what was sent ---------------------------------------------------------------------------------------
+# -- the request ---------------------------------------------------------------------------------------
 
 
 def path_values(scope: Scope) -> dict[str, str]:
-    """Names of the path. `key` is one segment as it was sent, so it may hold an encoded slash."""
+    """The values in the path. `key` is one segment as sent, so it can contain an encoded slash."""
     raw: dict[str, bytes] | None = scope.get("raw_params")
     if raw is not None:
         return {name: decode_segment(segment) for name, segment in raw.items()}
@@ -218,7 +219,7 @@ def path_values(scope: Scope) -> dict[str, str]:
         before = scope["path"][: len(scope["path"]) - len(values["key"])].count("/")
         segments = scope["raw_path"].split(b"/")
         if len(segments) != before + 1:
-            raise NotFound("there is nothing at this path", hint="a key is one path segment: write / in it as %2F")
+            raise NotFound("there is no such path", hint="a key is one path segment; encode / in it as %2F")
         values["key"] = decode_segment(segments[-1])
     return values
 
@@ -232,8 +233,11 @@ def decode_segment(segment: bytes) -> str:
 
 
 async def read_body(receive: Receive, headers: Mapping[str, str], bound: int) -> bytes:
-    """TooLarge, TooSlow, Disconnected. Of a body that is too large some is read and dropped, so that its sender
-    comes to read the answer; one that is far too large loses the connection."""
+    """The body. Raises TooLarge, TooSlow, Disconnected.
+
+    Up to DROPPED_BYTES of a body that is too large are read and dropped, so that the client reads the response; with
+    more, the connection is closed.
+    """
     parts: list[bytes] = []
     size = 0
     length = headers.get("content-length", "")
@@ -252,11 +256,11 @@ async def read_body(receive: Receive, headers: Mapping[str, str], bound: int) ->
     except TimeoutError:
         raise TooSlow(f"the body did not arrive within {BODY_SECONDS:.0f} s") from None
     if max(size, stated) > bound:
-        raise TooLarge(f"the body is larger than {bound} bytes", hint="send less at a time")
+        raise TooLarge(f"the body is larger than {bound} bytes", hint="send less in one request")
     return b"".join(parts)
 
 
-# -- what is answered ------------------------------------------------------------------------------------
+# -- the response ------------------------------------------------------------------------------------
 
 
 async def send_problem(send: Send, error: TidegateError, request_id: str, allow: str | None = None) -> None:
@@ -268,7 +272,7 @@ async def send_problem(send: Send, error: TidegateError, request_id: str, allow:
 
 async def send_result(send: Send, entry: Entry, result: Any, request_id: str) -> None:
     headers = list(SAFE_HEADERS)
-    if isinstance(result, Answer):
+    if isinstance(result, RawResponse):
         own = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in result.headers]
         names = {name for name, _ in own}
         headers = [*own, *((name, value) for name, value in headers if name not in names)]
@@ -298,11 +302,11 @@ async def send_bytes(
 
 
 async def send_chunks(
-    send: Send, receive: Receive, answer: Chunks, request_id: str, still_there: Callable[[], Awaitable[None]]
+    send: Send, receive: Receive, answer: StreamResponse, request_id: str, still_there: Callable[[], Awaitable[None]]
 ) -> None:
-    """Send until the chunks end, the client leaves, or it takes nothing for half a minute.
+    """Send until the chunks end, the client disconnects, or it reads nothing for SEND_SECONDS.
 
-    `still_there` raises Unauthorized when the caller's key or session has ended: then the chunks end too.
+    `still_there` raises Unauthorized when the caller's key or session has ended; then the stream ends too.
     """
     own = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
     headers = [*own, *_SAFE, (b"cache-control", b"no-store"), (b"x-request-id", request_id.encode())]
@@ -320,7 +324,9 @@ async def send_chunks(
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
     except TimeoutError:
-        log.info("a stream was cut: its client took nothing for %s s", SEND_SECONDS, extra={"request_id": request_id})
+        log.info(
+            "a stream was closed: its client read nothing for %s s", SEND_SECONDS, extra={"request_id": request_id}
+        )
     finally:
         answer.close()
         watcher.cancel()
@@ -328,7 +334,7 @@ async def send_chunks(
 
 async def _left(receive: Receive, still_there: Callable[[], Awaitable[None]]) -> bool:
     try:
-        async with asyncio.timeout(LOOK_AGAIN_SECONDS):
+        async with asyncio.timeout(RECHECK_SECONDS):
             return bool((await receive())["type"] == "http.disconnect")
     except TimeoutError:
         pass
@@ -337,5 +343,5 @@ async def _left(receive: Receive, still_there: Callable[[], Awaitable[None]]) ->
     except (Unauthorized, Forbidden):
         return True
     except TidegateError:
-        return False  # the store is away: it may be so again
+        return False  # the store does not answer at the moment
     return False

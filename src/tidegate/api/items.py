@@ -1,7 +1,7 @@
 """Handlers for sources, destinations and routes: the same keys as the file, secrets never shown.
 
-What GET answers may be PUT back: the keys that only tell (`name`, `owner`, ...) are left out, and a secret that is
-left out or comes back hidden is kept. What the file owns is read-only here (409).
+The response of GET can be sent back with PUT: read-only keys (`name`, `owner`, ...) are ignored, and a secret that is
+left out or hidden is kept. Items of the file are read-only here (409). Crash: items are in the store.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.api.calls import Answer, Call
+from tidegate.api.calls import Call, RawResponse
 from tidegate.config.export import decode_destination, decode_route, decode_source
 from tidegate.config.secrets import hide_secrets
 from tidegate.core.clock import rfc3339
@@ -21,19 +21,21 @@ from tidegate.query import deliveries
 from tidegate.query.schemas import AttemptSchema, ItemPage
 from tidegate.runtime import ActiveDestination, ActiveRoute, ActiveSource
 
+ItemView = dict[str, Any]  # the keys of tidegate.toml, and some that are read-only
+
 
 class SecretSchema(msgspec.Struct):
-    """Signing secrets of a destination, newest first; the older ones sign beside it during rotation."""
+    """The signing secrets of a destination. The older ones also sign during a rotation, newest first."""
 
     secret: str
     older: list[str]
 
 
-def _source(one: ActiveSource) -> dict[str, Any]:
+def _source(one: ActiveSource) -> ItemView:
     return {"name": one.name, "owner": one.owner, **hide_secrets(one.spec)}
 
 
-def _destination(call: Call, one: ActiveDestination) -> dict[str, Any]:
+def _destination(call: Call, one: ActiveDestination) -> ItemView:
     health = call.gateway.deliver.health(one.number)
     return {
         "name": one.name,
@@ -53,25 +55,25 @@ def _destination(call: Call, one: ActiveDestination) -> dict[str, Any]:
     }
 
 
-def _route(one: ActiveRoute) -> dict[str, Any]:
+def _route(one: ActiveRoute) -> ItemView:
     return {"name": one.name, "owner": one.owner, "revision": one.revision, **hide_secrets(one.spec)}
 
 
-def _payload(call: Call) -> dict[str, Any]:
-    """The body as an object. BadRequest. The keys that only tell are left out by the decoders of `config.export`."""
+def _payload(call: Call) -> ItemView:
+    """The body as an object. BadRequest. The decoders of `config.export` leave out the read-only keys."""
     try:
         payload = msgspec.json.decode(call.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"the body is not JSON: {error}"[:300]) from None
     if not isinstance(payload, dict):
-        raise BadRequest("the body is no JSON object", hint="send an object with the keys of tidegate.toml")
+        raise BadRequest("the body is not a JSON object", hint="send an object with the keys of tidegate.toml")
     if payload.get("name", call.path["name"]) != call.path["name"]:
-        raise BadRequest(f"the body is named {payload['name']!r}, the path {call.path['name']!r}")
+        raise BadRequest(f"name {payload['name']!r} in the body is not the name in the path, {call.path['name']!r}")
     return payload
 
 
-def _page(call: Call, items: Sequence[Any], form: Callable[[Any], dict[str, Any]]) -> ItemPage:
-    page = call.page(items, lambda one: one.name)
+def _page(call: Call, items: Sequence[Any], form: Callable[[Any], ItemView]) -> ItemPage:
+    page = call.page_of(items, lambda one: one.name)
     return ItemPage([form(one) for one in page.data], page.next_cursor)
 
 
@@ -87,18 +89,18 @@ async def list_sources(call: Call) -> ItemPage:
     return _page(call, [one for one in found if call.allowed is None or one.name in call.allowed], _source)
 
 
-async def one_source(call: Call) -> dict[str, Any]:
+async def one_source(call: Call) -> ItemView:
     one = call.gateway.active.sources.get(call.path["name"])
     if one is None or (call.allowed is not None and one.name not in call.allowed):
         raise _missing("source", call.path["name"])
     return _source(one)
 
 
-async def put_source(call: Call) -> Answer:
+async def put_source(call: Call) -> RawResponse:
     name, editor = call.path["name"], call.gateway.editor
     payload = _payload(call)
     created = await editor.put("source", name, lambda old: decode_source(name, payload, old))
-    return Answer(status=201 if created else 200, body=await one_source(call))
+    return RawResponse(status=201 if created else 200, body=await one_source(call))
 
 
 async def delete_source(call: Call) -> None:
@@ -119,27 +121,27 @@ def _found(call: Call) -> ActiveDestination:
     return one
 
 
-async def one_destination(call: Call) -> dict[str, Any]:
+async def one_destination(call: Call) -> ItemView:
     return _destination(call, _found(call))
 
 
-async def put_destination(call: Call) -> Answer:
+async def put_destination(call: Call) -> RawResponse:
     name, editor = call.path["name"], call.gateway.editor
     payload = _payload(call)
     created = await editor.put("destination", name, lambda old: decode_destination(name, payload, old))
-    return Answer(status=201 if created else 200, body=await one_destination(call))
+    return RawResponse(status=201 if created else 200, body=await one_destination(call))
 
 
 async def delete_destination(call: Call) -> None:
     await call.gateway.editor.delete("destination", call.path["name"])
 
 
-async def pause_destination(call: Call) -> dict[str, Any]:
+async def pause_destination(call: Call) -> ItemView:
     await call.gateway.editor.pause(call.path["name"])
     return _destination(call, _found(call))
 
 
-async def resume_destination(call: Call) -> dict[str, Any]:
+async def resume_destination(call: Call) -> ItemView:
     await call.gateway.editor.resume(call.path["name"])
     return _destination(call, _found(call))
 
@@ -157,7 +159,7 @@ async def rotate_destination(call: Call) -> SecretSchema:
 async def show_secret(call: Call) -> SecretSchema:
     secrets = _found(call).secrets
     if not secrets:
-        raise Conflict(f"destination {call.path['name']!r} signs nothing, so it has no secret")
+        raise Conflict(f"destination {call.path['name']!r} does not sign its requests, so it has no secret")
     return SecretSchema(secrets[0], list(secrets[1:]))
 
 
@@ -168,18 +170,18 @@ async def list_routes(call: Call) -> ItemPage:
     return _page(call, list(call.gateway.active.routes.values()), _route)
 
 
-async def one_route(call: Call) -> dict[str, Any]:
+async def one_route(call: Call) -> ItemView:
     one = call.gateway.active.routes.get(call.path["name"])
     if one is None:
         raise _missing("route", call.path["name"])
     return _route(one)
 
 
-async def put_route(call: Call) -> Answer:
+async def put_route(call: Call) -> RawResponse:
     name, editor = call.path["name"], call.gateway.editor
     payload = _payload(call)
     created = await editor.put("route", name, lambda old: decode_route(name, payload, old))
-    return Answer(status=201 if created else 200, body=await one_route(call))
+    return RawResponse(status=201 if created else 200, body=await one_route(call))
 
 
 async def delete_route(call: Call) -> None:

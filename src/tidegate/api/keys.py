@@ -52,15 +52,15 @@ class Grant(msgspec.Struct, frozen=True):
         """Forbidden when the scope is not held; admin includes all."""
         if not self.may(scope):
             raise Forbidden(
-                f"{self.name!r} holds {', '.join(sorted(self.scopes))}, and this call needs {scope!r}",
-                hint=f"make a key that may: tidegate keys create NAME --scope {scope}",
+                f"key {self.name!r} has the scopes {', '.join(sorted(self.scopes))}, and this call requires {scope!r}",
+                hint=f"create a key with it: tidegate keys create NAME --scope {scope}",
             )
 
     def need_source(self, source: str) -> None:
         if self.sources is not None and source not in self.sources:
             raise Forbidden(
-                f"{self.name!r} is bound to {', '.join(sorted(self.sources))}, not to {source!r}",
-                hint=f"make a key for it: tidegate keys create NAME --scope SCOPE --source {source}",
+                f"key {self.name!r} is limited to {', '.join(sorted(self.sources))} and cannot use {source!r}",
+                hint=f"create a key for it: tidegate keys create NAME --scope SCOPE --source {source}",
             )
 
 

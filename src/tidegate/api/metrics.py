@@ -1,7 +1,7 @@
-"""`/metrics`: the counters, the senders and the costs in the text form of Prometheus.
+"""`/metrics`: counters, destinations and resources in the text format of Prometheus.
 
-Made from the same snapshot as `GET /stats` when it is asked for, so the two never differ and nothing is counted twice.
-The names are a promise: `docs/reference` lists them, and this table is their one source.
+Made from the same snapshot as `GET /stats` at each request, so the two never differ. The names are stable:
+`docs/reference/metrics.md` is generated from the table here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The OpenAPI 3.1 document, made from the table of routes and the structs it names. Pure.
+"""The OpenAPI 3.1 document, made from the table of routes and its structs. Pure.
 
-Its `webhooks` section tells what destinations receive. Made once, at the first request for it; the same table gives
-the same bytes.
+Its `webhooks` section describes what destinations receive. Made once, at the first request; the same table gives the
+same bytes.
 """
 
 from __future__ import annotations
@@ -23,9 +23,12 @@ from tidegate.query.schemas import ChangeSchema, Instant
 _REF = "#/components/schemas/{name}"
 _NAME = re.compile(r"\{(\w+)\}")
 _DESCRIPTION = (
-    "Push in, push out, pull in, pull out. Send `Authorization: Bearer KEY`. Lists answer `data` and `next_cursor`; "
-    "errors are RFC 9457 problem documents with a stable `code`; order and cursors are offsets in the log."
+    "A gateway for webhooks and APIs. Send `Authorization: Bearer KEY`. Lists have `data` and `next_cursor`; errors "
+    "are RFC 9457 problem documents with a stable `code`; order and cursors are offsets in the log."
 )
+
+
+JsonObject = dict[str, Any]  # a part of the document
 
 
 class Envelope(msgspec.Struct, kw_only=True):
@@ -40,15 +43,15 @@ class Envelope(msgspec.Struct, kw_only=True):
     change: ChangeSchema | None = None
 
 
-# What every delivery carries: Standard Webhooks, and what tells where it came from.
+# The headers of every delivery: Standard Webhooks, and the origin of the event.
 DELIVERY_HEADERS = {
-    "webhook-id": "The event's id, equal over all attempts and replays: what to deduplicate by.",
+    "webhook-id": "The event's ID, the same for all attempts and replays. Use it to deduplicate.",
     "webhook-timestamp": "Seconds since 1970, new at each attempt.",
-    "webhook-signature": "`v1,` signatures over `id.timestamp.body`, apart by spaces; several in a rotation.",
+    "webhook-signature": "`v1,` signatures over `id.timestamp.body`, separated by spaces; several during a rotation.",
     "tidegate-source": "The source the event came from.",
     "tidegate-type": "The event's type.",
     "tidegate-attempt": "The number of this attempt, from 1.",
-    "tidegate-hops": "How many gateways the event came through.",
+    "tidegate-hops": "How many gateways the event passed through.",
 }
 
 
@@ -57,7 +60,7 @@ def document() -> bytes:
     return msgspec.json.encode(make(TABLE))
 
 
-def make(table: Iterable[Entry]) -> dict[str, Any]:
+def make(table: Iterable[Entry]) -> JsonObject:
     """The document as plain values."""
     entries = list(table)
     types = [Problem, Envelope]
@@ -65,7 +68,7 @@ def make(table: Iterable[Entry]) -> dict[str, Any]:
         types.extend(one for one in (_body_type(entry), *_answers(entry)) if one is not None)
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
     named = {id(one): schema for one, schema in zip(types, schemas, strict=True)}
-    paths: dict[str, dict[str, Any]] = {}
+    paths: dict[str, JsonObject] = {}
     for entry in entries:
         paths.setdefault(PREFIX + entry.path, {})[entry.method.lower()] = _operation(entry, named)
     return {
@@ -94,8 +97,8 @@ def _answers(entry: Entry) -> tuple[Any, ...]:
     return tuple(one for one in answers if one not in (None, bytes, str))
 
 
-def _operation(entry: Entry, named: dict[int, Any]) -> dict[str, Any]:
-    operation: dict[str, Any] = {
+def _operation(entry: Entry, named: dict[int, Any]) -> JsonObject:
+    operation: JsonObject = {
         "operationId": _operation_id(entry),
         "summary": entry.summary,
         "description": f"Needs the scope `{entry.scope}`.",
@@ -112,7 +115,7 @@ def _operation(entry: Entry, named: dict[int, Any]) -> dict[str, Any]:
             {
                 "name": "Last-Event-ID",
                 "in": "header",
-                "description": "The id of the last event seen.",
+                "description": "The ID of the last event received.",
                 "schema": {"type": "string"},
             }
         )
@@ -131,8 +134,8 @@ def _operation_id(entry: Entry) -> str:
     return f"{entry.method.lower()}_{words}"
 
 
-def _parameter(one: Parameter) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": "string"}
+def _parameter(one: Parameter) -> JsonObject:
+    schema: JsonObject = {"type": "string"}
     if one.kind == "limit":
         schema = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}
         if one.default is not None:
@@ -146,10 +149,10 @@ def _parameter(one: Parameter) -> dict[str, Any]:
     return {"name": one.name, "in": "query", "required": False, "description": one.description, "schema": schema}
 
 
-def _responses(entry: Entry, named: dict[int, Any]) -> dict[str, Any]:
-    responses: dict[str, Any] = {}
+def _responses(entry: Entry, named: dict[int, Any]) -> JsonObject:
+    responses: JsonObject = {}
     for status in (entry.status, *entry.statuses):
-        answer: dict[str, Any] = {"description": "Done"}
+        answer: JsonObject = {"description": "Done"}
         schemas = [named[id(one)] for one in _answers(entry)]
         if entry.response is not None:
             schema = {} if not schemas else schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
@@ -158,20 +161,20 @@ def _responses(entry: Entry, named: dict[int, Any]) -> dict[str, Any]:
             answer["content"][entry.other_media] = {}
         responses[str(status)] = answer
     if entry.path.startswith("/pull/"):
-        responses["304"] = {"description": "What If-None-Match names is still so"}
+        responses["304"] = {"description": "Not modified since the ETag in If-None-Match"}
     responses["default"] = {
-        "description": "A problem: `code` says which, `hint` what to do",
+        "description": "An error: `code` identifies it, `hint` is what to do",
         "content": {CONTENT_TYPE: {"schema": named[id(Problem)]}},
     }
     return responses
 
 
-def _webhook(named: dict[int, Any]) -> dict[str, Any]:
+def _webhook(named: dict[int, Any]) -> JsonObject:
     return {
         "summary": "What a destination receives",
         "description": (
-            'With `body = "auto"`, what came in over HTTP goes out byte for byte with its own content type; what '
-            "Tidegate made itself goes out as this envelope. Only 2xx is success; 410 disables the destination."
+            'With `body = "auto"`, events received over HTTP are sent byte for byte with their own content type; '
+            "events that Tidegate made are sent as this envelope. Only 2xx is success; 410 stops the destination."
         ),
         "parameters": [
             {
@@ -186,8 +189,8 @@ def _webhook(named: dict[int, Any]) -> dict[str, Any]:
         "requestBody": {"required": True, "content": {"application/json": {"schema": named[id(Envelope)]}}},
         "responses": {
             "2XX": {"description": "Received"},
-            "410": {"description": "Never again: the destination is disabled, what waits stays"},
-            "429": {"description": "Later: `Retry-After` is obeyed for the whole destination"},
-            "default": {"description": "Tried again on the destination's schedule"},
+            "410": {"description": "The destination is stopped; its deliveries stay pending"},
+            "429": {"description": "Rate limited: `Retry-After` applies to the whole destination"},
+            "default": {"description": "Retried on the schedule of the destination"},
         },
     }

@@ -1,7 +1,7 @@
-"""Query parameters: declared in the table of routes, judged here. Pure.
+"""Query parameters: declared in the table of routes, parsed here. Pure.
 
-An undeclared name, a name given twice, and a value that is not what was declared are refused with 400, so that a typing
-error never widens a list. An empty value counts as absent.
+An undeclared name, a repeated name, and a value of another kind are rejected with 400, so that a typing error never
+widens a list. An empty value counts as absent.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _BROKEN_OFFSET = re.compile(r"(T[0-9:.]+) ([0-9]{2}:[0-9]{2})$")
 
 
 class Parameter(msgspec.Struct, frozen=True):
-    """One query parameter. `words` are the only values of a "word", `default` is a limit's; None: all there is."""
+    """One query parameter. `words` are the values of a "word"; `default` is the default of a limit (None: no limit)."""
 
     name: str
     kind: Kind
@@ -47,8 +47,8 @@ def pairs_of(query_string: bytes) -> list[tuple[str, str]]:
         raise BadRequest("the query string is not UTF-8, or has more than 100 parameters") from None
 
 
-def judge(query_string: bytes, declared: Sequence[Parameter], now_us: int) -> dict[str, Any]:
-    """Values by name: text as it is, limits as int, instants as microseconds, booleans as bool."""
+def parse_values(query_string: bytes, declared: Sequence[Parameter], now_us: int) -> dict[str, Any]:
+    """Values by name: text unchanged, limits as int, instants as microseconds, booleans as bool."""
     known = {parameter.name: parameter for parameter in declared}
     values: dict[str, Any] = {p.name: p.default for p in declared if p.kind == "limit"}
     seen: set[str] = set()
@@ -57,7 +57,7 @@ def judge(query_string: bytes, declared: Sequence[Parameter], now_us: int) -> di
         if parameter is None:
             raise _unknown(name, list(known))
         if name in seen:
-            raise BadRequest(f"?{name}= is given twice", hint="give it once")
+            raise BadRequest(f"parameter {name!r} is given twice", hint="send it once")
         seen.add(name)
         if value:
             values[name] = _value(parameter, value, now_us)
@@ -66,27 +66,27 @@ def judge(query_string: bytes, declared: Sequence[Parameter], now_us: int) -> di
 
 def _unknown(name: str, known: list[str]) -> BadRequest:
     near = difflib.get_close_matches(name, known, 1)
-    hint = f"did you mean ?{near[0]}=" if near else f"it takes: {', '.join(known) or 'none'}"
+    hint = f"did you mean {near[0]!r}?" if near else f"its parameters: {', '.join(known) or 'none'}"
     return BadRequest(f"this call has no parameter {name[:80]!r}", hint=hint, code="unknown_parameter")
 
 
 def _value(parameter: Parameter, value: str, now_us: int) -> Any:
     name = parameter.name
     if len(value) > MAX_TEXT:
-        raise BadRequest(f"?{name}= is longer than {MAX_TEXT} letters")
+        raise BadRequest(f"{name} is longer than {MAX_TEXT} characters")
     if parameter.kind == "limit":
         number = int(value) if _DIGITS.fullmatch(value) else 0
         if not 1 <= number <= MAX_LIMIT:
-            raise BadRequest(f"?{name}={value[:80]!s}: give a number from 1 to {MAX_LIMIT}")
+            raise BadRequest(f"{name}: {value[:80]!r} is not a number from 1 to {MAX_LIMIT}")
         return number
     if parameter.kind == "instant":
         return instant(name, value, now_us)
     if parameter.kind == "boolean":
         if value not in ("true", "false"):
-            raise BadRequest(f"?{name}={value[:80]}: give true or false")
+            raise BadRequest(f"{name}: {value[:80]!r} is not true or false")
         return value == "true"
     if parameter.kind == "word" and value not in parameter.words:
-        raise BadRequest(f"?{name}={value[:80]}: give one of {', '.join(parameter.words)}")
+        raise BadRequest(f"{name}: {value[:80]!r} is not allowed (allowed: {', '.join(parameter.words)})")
     return value
 
 
@@ -100,9 +100,7 @@ def instant(name: str, value: str, now_us: int) -> int:
         except (ValueError, OverflowError):
             at_us = 1 << 63
     if not -(1 << 62) < at_us < 1 << 62:
-        raise BadRequest(
-            f"{name}: {value[:80]!r} is no instant", hint="write 2026-11-24T17:00:00Z, or 1h for an hour ago"
-        )
+        raise BadRequest(f"{name}: {value[:80]!r} is not a time (examples: 2026-11-24T17:00:00Z, 1h)")
     return at_us
 
 
@@ -113,4 +111,4 @@ def max_age(value: str) -> float:
     try:
         return units.seconds(value)
     except ValueError as error:
-        raise BadRequest(f"max_age: {error}", hint="write ?max_age=10s, or ?max_age=0 for fresh") from None
+        raise BadRequest(f"max_age: {error}", hint="use max_age=10s, or max_age=0 to always ask the source") from None

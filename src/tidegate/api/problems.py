@@ -1,7 +1,7 @@
-"""Errors as RFC 9457 problem documents, with a stable `code`, a `hint` and the request's id.
+"""Errors as RFC 9457 problem documents, with a stable `code`, a `hint` and the request's ID.
 
-Owns how a `TidegateError` looks on the wire. Internals never reach a caller: an error that is none of ours is told as
-`internal` with the request id, by which the log has the traceback.
+Owns the JSON of a `TidegateError`. Internals never reach a caller: any other exception is reported as `internal` with
+the request ID, which the log has beside the traceback.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ _TITLES = {
     410: "Gone",
     413: "Body too large",
     421: "Unknown host",
-    422: "Configuration refused",
+    422: "Invalid configuration",
     429: "Too many requests",
     500: "Internal error",
-    501: "Not built yet",
+    501: "Not available in this release",
     502: "The source failed",
-    503: "Not available now",
-    504: "The source is too slow",
+    503: "Temporarily unavailable",
+    504: "The source timed out",
 }
-# What some errors carry beside the common members, under the same name.
+# Members that only some errors have.
 _MEMBERS = ("path", "where", "upstream_status", "oldest_cursor")
 
 
 class ProblemPart(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One of several things that are wrong with a configuration."""
+    """One of several problems of a configuration."""
 
     detail: str
     code: str

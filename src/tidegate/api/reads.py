@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.api.calls import Answer, Call, Chunks
+from tidegate.api.calls import Call, RawResponse, StreamResponse
 from tidegate.core import ids
 from tidegate.query import advice, deliveries, doctor, events, explain, feeds, records, replays, stats
 from tidegate.query.events import EventFilter, instant
@@ -30,7 +30,7 @@ from tidegate.rules.language.view import media_type
 
 
 class Acknowledgement(msgspec.Struct, forbid_unknown_fields=True):
-    """Everything up to `cursor` (a page's next_cursor) is worked off."""
+    """Everything up to `cursor` (the next_cursor of a page) is processed."""
 
     cursor: str
 
@@ -63,13 +63,13 @@ async def one_event(call: Call) -> EventSchema:
     return events.schema_of(call.gateway.store.log.instance, event, headers=True)
 
 
-async def raw_event(call: Call) -> Answer:
-    """The bytes as they came. Only JSON keeps its content type: anything else could be a page that runs here."""
+async def raw_event(call: Call) -> RawResponse:
+    """The bytes as received. Only JSON keeps its content type, because a browser could run anything else."""
     event = await events.event_by_id(call.gateway, call.path["id"], call.allowed)
     kind = media_type(event.content_type)
     is_json = kind == "application/json" or (kind.endswith("+json") and kind.isascii() and kind.isprintable())
     name = f"{ids.event_id(call.gateway.store.log.instance, event.offset)}.{'json' if is_json else 'bin'}"
-    return Answer(
+    return RawResponse(
         body=event.body,
         headers=[
             ("content-type", kind if is_json else "application/octet-stream"),
@@ -78,10 +78,10 @@ async def raw_event(call: Call) -> Answer:
     )
 
 
-async def stream_events(call: Call) -> Chunks:
+async def stream_events(call: Call) -> StreamResponse:
     last = call.headers.get("last-event-id") or call.query.get("last_event_id")
     stream = call.context.hub.open(_filter(call.query), last_event_id=last, allowed=call.allowed)
-    return Chunks(
+    return StreamResponse(
         chunks=stream.chunks(),
         close=stream.close,
         headers=[("content-type", "text/event-stream; charset=utf-8"), ("x-accel-buffering", "no")],
@@ -106,7 +106,7 @@ async def ack_feed(call: Call) -> FeedSchema:
 
 
 async def list_feeds(call: Call) -> Page[FeedSchema]:
-    return call.page(await feeds.all_feeds(call.gateway, call.allowed), lambda one: one.name)
+    return call.page_of(await feeds.all_feeds(call.gateway, call.allowed), lambda one: one.name)
 
 
 async def delete_feed(call: Call) -> None:
@@ -158,7 +158,7 @@ async def explain_one(call: Call) -> Explanation:
 
 
 async def list_replays(call: Call) -> Page[ReplaySchema]:
-    return call.page(await replays.list_replays(call.gateway), lambda one: one.id)
+    return call.page_of(await replays.list_replays(call.gateway), lambda one: one.id)
 
 
 async def one_replay(call: Call) -> ReplaySchema:
@@ -170,7 +170,7 @@ async def read_stats(call: Call) -> Stats:
 
 
 async def read_advice(call: Call) -> Page[AdviceSchema]:
-    return call.page(await advice.all_resources(call.gateway), lambda one: one.resource)
+    return call.page_of(await advice.all_resources(call.gateway), lambda one: one.resource)
 
 
 async def read_doctor(call: Call) -> doctor.Doctor:

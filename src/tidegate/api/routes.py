@@ -1,7 +1,7 @@
-"""The table: every call of the API, once. Routing, rights, the OpenAPI document and the tests are made from it.
+"""The table of all API calls. Routing, rights, the OpenAPI document and the tests are made from it.
 
-A row names method, path (below /api/v1), scope, parameters, body, answer and the handler. Paths without names stand
-before paths that would take them as a name.
+A row has the method, path (below /api/v1), scope, parameters, body, response and handler. Fixed paths come before paths
+with names that would match them.
 """
 
 from __future__ import annotations
@@ -40,39 +40,40 @@ PREFIX = "/api/v1"
 
 Thing = dict[str, Any]
 
-LIMIT = Parameter("limit", "limit", "At most so many, 1 to 500; 50 unless said.")
-ALL = Parameter("limit", "limit", "At most so many, 1 to 500; all unless said.", default=None)
-CURSOR = Parameter("cursor", "text", "`next_cursor` of the page before, as it is.")
-SOURCE = Parameter("source", "text", "Only of this source.")
-TYPE = Parameter("type", "text", "Only of this event type.")
-KEY = Parameter("key", "text", "Only with this key.")
-ORIGIN = Parameter("origin", "word", "Only those that came this way.", ORIGINS)
-SINCE = Parameter("since", "instant", "Received at or after: RFC 3339, or a duration back from now (`1h`).")
-UNTIL = Parameter("until", "instant", "Received before: RFC 3339, or a duration back from now.")
-DELETED = Parameter("deleted", "boolean", "With records that the source deleted.")
+LIMIT = Parameter("limit", "limit", "Maximum number of items (1-500, default 50).")
+ALL = Parameter("limit", "limit", "Maximum number of items (1-500, default all).", default=None)
+CURSOR = Parameter("cursor", "text", "`next_cursor` of the previous page, unchanged.")
+SOURCE = Parameter("source", "text", "Only this source.")
+TYPE = Parameter("type", "text", "Only this event type.")
+KEY = Parameter("key", "text", "Only this key.")
+ORIGIN = Parameter("origin", "word", "Only this origin.", ORIGINS)
+SINCE = Parameter("since", "instant", "Received at or after: an RFC 3339 time, or a duration ago (`1h`).")
+UNTIL = Parameter("until", "instant", "Received before: an RFC 3339 time, or a duration ago.")
+DELETED = Parameter("deleted", "boolean", "Include records that the source deleted.")
 PAGED = (LIMIT, CURSOR)
 WHOLE = (ALL, CURSOR)
 
 _EVENTS: tuple[Entry, ...] = (
     Entry(
         method="GET", path="/events", scope="read", handler=asking.list_events, response=Page[EventSchema], bound=True,
-        summary="The log, newest first; `order=asc` follows it and always gives a cursor",
+        summary="List events, newest first; `order=asc` reads forward and always returns a cursor",
         query=(
-            SOURCE, TYPE, KEY, ORIGIN, SINCE, UNTIL, Parameter("q", "text", "Only with this text in the body."),
-            Parameter("order", "word", "`asc` follows the log from its oldest event.", ("asc", "desc")), *PAGED,
+            SOURCE, TYPE, KEY, ORIGIN, SINCE, UNTIL, Parameter("q", "text", "Only events with this text in the body."),
+            Parameter("order", "word", "`asc` starts at the oldest event.", ("asc", "desc")), *PAGED,
         ),
     ),
     Entry(
         method="POST", path="/events", scope="publish", handler=operating.publish_events, bound=True, status=202,
         request=bytes, documented=operating.EventIn | list[operating.EventIn],
         response=(operating.PublishedOne, operating.PublishedList), max_body=operating.publish_bound,
-        summary="Publish one event, or a list of up to 1000, all or none",
+        summary="Publish one event, or up to 1000 in one atomic request",
     ),
     Entry(
         method="GET", path="/events/stream", scope="read", handler=asking.stream_events, response=str, bound=True,
-        media="text/event-stream", summary="Events as they come, as server-sent events; resumes by `Last-Event-ID`",
+        media="text/event-stream", summary="New events as server-sent events; resumes with `Last-Event-ID`",
         query=(
-            SOURCE, TYPE, KEY, ORIGIN, Parameter("last_event_id", "text", "Where the header cannot be sent: the same."),
+            SOURCE, TYPE, KEY, ORIGIN,
+            Parameter("last_event_id", "text", "Same as the header, for clients that cannot send it."),
         ),
     ),
     Entry(
@@ -81,7 +82,7 @@ _EVENTS: tuple[Entry, ...] = (
     ),
     Entry(
         method="GET", path="/events/{id}/raw", scope="read", handler=asking.raw_event, response=bytes, bound=True,
-        media="application/octet-stream", summary="The bytes of an event as they came",
+        media="application/octet-stream", summary="The bytes of an event as received",
     ),
     Entry(
         method="GET", path="/explain/{id}", scope="read", handler=asking.explain_one, response=Explanation, bound=True,
@@ -105,27 +106,27 @@ _EVENTS: tuple[Entry, ...] = (
     ),
     Entry(
         method="GET", path="/rejections", scope="read", handler=asking.list_rejections, response=Page[RejectionSchema],
-        summary="Requests that the receive door turned away, newest first", query=(LIMIT,),
+        summary="Rejected requests, newest first", query=(LIMIT,),
     ),
 )  # fmt: skip
 
 _ASKED: tuple[Entry, ...] = (
     Entry(
         method="GET", path="/records/{source}/{resource}", scope="read", handler=asking.list_records, bound=True,
-        response=Page[RecordSchema], summary="The latest known state of each record, by key",
+        response=Page[RecordSchema], summary="The stored records of a resource, by key",
         query=(Parameter("updated_since", "instant", "Changed at or after."), DELETED, *PAGED),
     ),
     Entry(
         method="GET", path="/records/{source}/{resource}/{key}", scope="read", handler=asking.one_record, bound=True,
-        response=RecordSchema, summary="The latest known state of one record", query=(DELETED,),
+        response=RecordSchema, summary="One stored record", query=(DELETED,),
     ),
     Entry(
         method="GET", path="/pull/{source}/{resource}", scope="pull", handler=operating.pull, response=bytes,
-        bound=True, free_query=True, media="*/*", summary="The source's list now (one upstream page)",
+        bound=True, free_query=True, media="*/*", summary="One page of the source's list, now",
     ),
     Entry(
         method="GET", path="/pull/{source}/{resource}/{key}", scope="pull", handler=operating.pull, response=bytes,
-        bound=True, free_query=True, media="*/*", summary="One item of the source now",
+        bound=True, free_query=True, media="*/*", summary="One item of the source, now",
     ),
     Entry(
         method="POST", path="/sources/{name}/resources/{resource}/poll", scope="write", handler=operating.poll,
@@ -138,8 +139,8 @@ _DELIVERIES: tuple[Entry, ...] = (
         method="GET", path="/deliveries", scope="read", handler=asking.list_deliveries, response=Page[DeliverySchema],
         bound=True, summary="Deliveries, newest events first; a page may be short and still have a `next_cursor`",
         query=(
-            Parameter("event", "text", "Only of this event."), Parameter("destination", "text", "Only to it."),
-            Parameter("state", "word", "Only in this state.", STATES), *PAGED,
+            Parameter("event", "text", "Only this event."), Parameter("destination", "text", "Only this destination."),
+            Parameter("state", "word", "Only this state.", STATES), *PAGED,
         ),
     ),
     Entry(
@@ -148,11 +149,11 @@ _DELIVERIES: tuple[Entry, ...] = (
     ),
     Entry(
         method="POST", path="/deliveries/{id}/retry", scope="write", handler=operating.retry, response=DeliverySchema,
-        bound=True, status=202, summary="Another attempt now; a settled delivery is reopened",
+        bound=True, status=202, summary="Retry now; a finished delivery becomes pending again",
     ),
     Entry(
         method="POST", path="/deliveries/{id}/cancel", scope="write", handler=operating.cancel, response=DeliverySchema,
-        bound=True, summary="Give a pending delivery up",
+        bound=True, summary="Cancel a pending delivery",
     ),
     Entry(
         method="GET", path="/replays", scope="read", handler=asking.list_replays, response=Page[ReplaySchema],
@@ -161,11 +162,11 @@ _DELIVERIES: tuple[Entry, ...] = (
     Entry(
         method="POST", path="/replays", scope="write", handler=operating.create_replay, response=ReplaySchema,
         request=operating.ReplayRequest, status=202, statuses=(200,),
-        summary="Deliver again from the log, by the routes of today; `dry_run` only counts",
+        summary="Replay events by the routes of today; `dry_run` only counts",
     ),
     Entry(
         method="GET", path="/replays/{id}", scope="read", handler=asking.one_replay, response=ReplaySchema,
-        summary="How far a replay is",
+        summary="The progress of a replay",
     ),
 )  # fmt: skip
 
@@ -193,11 +194,11 @@ def _crud(
     )  # fmt: skip
 
 
-def _verb(
-    verb: str, handler: Handler, response: Any, summary: str, scope: str = "write", method: str = "POST"
+def _command(
+    command: str, handler: Handler, response: Any, summary: str, scope: str = "write", method: str = "POST"
 ) -> Entry:
     return Entry(
-        method=method, path=f"/destinations/{{name}}/{verb}", scope=scope, handler=handler, response=response,
+        method=method, path=f"/destinations/{{name}}/{command}", scope=scope, handler=handler, response=response,
         summary=summary,
     )  # fmt: skip
 
@@ -211,49 +212,52 @@ _ITEMS: tuple[Entry, ...] = (
         items.delete_destination, bound=False,
     ),
     *_crud("route", Route, items.one_route, items.list_routes, items.put_route, items.delete_route, bound=False),
-    _verb("pause", items.pause_destination, Thing, "Send nothing until it is resumed; events keep waiting"),
-    _verb("resume", items.resume_destination, Thing, "Send what waits, and what comes"),
-    _verb("test", items.test_destination, AttemptSchema, "Send one signed test event, outside the log"),
-    _verb("rotate", items.rotate_destination, items.SecretSchema, "A new secret; the old signs too for a day", "admin"),
-    _verb("secret", items.show_secret, items.SecretSchema, "The signing secrets", "admin", "GET"),
+    _command("pause", items.pause_destination, Thing, "Pause a destination; its deliveries stay pending"),
+    _command("resume", items.resume_destination, Thing, "Resume a destination and send its pending deliveries"),
+    _command("test", items.test_destination, AttemptSchema, "Send a signed test event, outside the log"),
+    _command(
+        "rotate", items.rotate_destination, items.SecretSchema,
+        "Create a signing secret; the old one also signs for a day", "admin",
+    ),
+    _command("secret", items.show_secret, items.SecretSchema, "The signing secrets", "admin", "GET"),
 )  # fmt: skip
 
 _OPERATION: tuple[Entry, ...] = (
     Entry(
         method="GET", path="/stats", scope="read", handler=asking.read_stats, response=Stats,
-        summary="The counters and the costs: one snapshot at one offset",
+        summary="Counters and figures, as one snapshot at one offset",
     ),
     Entry(
         method="GET", path="/advice", scope="read", handler=asking.read_advice, response=Page[AdviceSchema],
-        summary="API call or webhook? A word for each resource, with the figures", query=WHOLE,
+        summary="Advice for each resource: poll or webhook, with the figures", query=WHOLE,
     ),
     Entry(
         method="GET", path="/keys", scope="admin", handler=operating.list_keys, response=Page[operating.KeySchema],
-        summary="All keys, without what opens the door", query=WHOLE,
+        summary="List keys, without their secret text", query=WHOLE,
     ),
     Entry(
         method="POST", path="/keys", scope="admin", handler=operating.create_key, request=operating.KeyRequest,
-        response=operating.NewKeySchema, status=201, summary="Make a key; it is shown this once",
+        response=operating.NewKeySchema, status=201, summary="Create a key; it is shown only once",
     ),
     Entry(
         method="POST", path="/keys/login", scope="admin", handler=operating.login_link, response=operating.LoginLink,
-        status=201, summary="Make a link that logs one browser in, once, within the hour",
+        status=201, summary="Create a link that signs one browser in, once, within an hour",
     ),
     Entry(
         method="DELETE", path="/keys/{id}", scope="admin", handler=operating.delete_key, response=None, status=204,
-        summary="Revoke a key, by id or name",
+        summary="Delete a key, by ID or name",
     ),
     Entry(
         method="GET", path="/config", scope="read", handler=operating.read_config, response=Thing,
         summary="The active configuration, secrets hidden; `format=toml` exports it", other_media="application/toml",
         query=(
             Parameter("format", "word", "`toml` for a file.", ("json", "toml")),
-            Parameter("owner", "word", "Only what the file, or the API, defines.", ("file", "api")),
+            Parameter("owner", "word", "Only items of the file, or of the API.", ("file", "api")),
         ),
     ),
     Entry(
         method="POST", path="/config", scope="admin", handler=operating.reload, request=operating.ReloadRequest,
-        response=operating.Reloaded, summary="Read the file again and make it so",
+        response=operating.Reloaded, summary="Reload the file and apply it",
     ),
     Entry(
         method="POST", path="/backup", scope="admin", handler=operating.backup, request=operating.BackupRequest,

@@ -29,7 +29,7 @@ CSRF_HEADER = "x-csrf-token"
 CSRF_FIELD = "csrf"
 SESSION_SECONDS = 14 * 86400
 LINK_SECONDS = 3600
-MAX_SESSIONS = 200  # the oldest leave
+MAX_SESSIONS = 200  # beyond it, the oldest end
 MAX_LINKS = 20
 MISS_SECONDS = 1.0
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
@@ -44,7 +44,7 @@ class WrongHost(TidegateError):
 
 class CsrfFailed(Forbidden):
     code = "csrf_failed"
-    hint = "load the page again; scripts should use a key instead of the browser's cookie"
+    hint = "reload the page; in scripts, use a key instead of the browser's cookie"
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -66,7 +66,7 @@ class Sessions:
         self._links: dict[bytes, int] = {}
         self._missed_at = float("-inf")
         self._read_at = float("-inf")
-        self._turn = asyncio.Lock()  # of the store's list: whoever reads or writes it takes it up before the next
+        self._turn = asyncio.Lock()  # serializes reads and writes of the stored list
 
     # -- logging in and out ------------------------------------------------------------------------------
 
@@ -79,10 +79,10 @@ class Sessions:
         return token
 
     async def by_link(self, token: str) -> str:
-        """The cookie of a new session; the link is used up. Unauthorized when it was used, is old or unknown."""
+        """The cookie of a new session; the link is used up. Unauthorized when it is used, expired or unknown."""
         expires = self._links.pop(digest(token), None)
         if expires is None or expires <= self._clock.now_us():
-            raise Unauthorized("this login link was used already, is too old, or was never given", hint=_LOGIN_HINT)
+            raise Unauthorized("this sign-in link was used, has expired, or is not valid", hint=_LOGIN_HINT)
         try:
             return await self._begin()
         except TidegateError:  # the session may not have been kept: the link is not used up by that
@@ -127,7 +127,7 @@ class Sessions:
         hashed = digest(cookie)
         await self._change(lambda sessions: [one for one in sessions if one.hash != hashed])
 
-    # -- who is there ------------------------------------------------------------------------------------
+    # -- reading sessions ------------------------------------------------------------------------------------
 
     async def current(self, request: HTTPConnection) -> Grant | None:
         """The grant of the browser's session, None when there is none. Its `csrf` belongs into every form."""
@@ -148,18 +148,18 @@ class Sessions:
         return Grant("session", frozenset(("admin",)), None, session.expires_at_us, csrf)
 
     async def _look_again(self, hashed: bytes) -> Session | None:
-        """It may have begun on another node; guesses cost one read a second."""
+        """It may have begun on another node. Unknown cookies cost at most one read a second."""
         now = self._clock.monotonic()
         if now - self._missed_at < MISS_SECONDS:
             return None
         self._missed_at = now
-        return (await self._load(anew=True)).get(hashed)
+        return (await self._load(refresh=True)).get(hashed)
 
-    async def _load(self, *, anew: bool = False) -> dict[bytes, Session]:
+    async def _load(self, *, refresh: bool = False) -> dict[bytes, Session]:
         """From memory for a few seconds: one may have ended on another node."""
-        if anew or not self._fresh():
+        if refresh or not self._fresh():
             async with self._turn:
-                if anew or not self._fresh():
+                if refresh or not self._fresh():
                     self._take(_decode(await self._settings.value(_VALUE)))
         return self._sessions
 
@@ -167,7 +167,7 @@ class Sessions:
         return self._clock.monotonic() - self._read_at <= REFRESH_SECONDS
 
     async def _change(self, change: Callable[[list[Session]], list[Session]]) -> None:
-        """One after the other here; done again on what another node wrote first."""
+        """Changes are serialized here, and repeated when another node wrote first."""
         async with self._turn:
             while True:
                 stored = await self._settings.value(_VALUE)
@@ -191,7 +191,7 @@ async def current(request: HTTPConnection) -> Grant | None:
     return await sessions.current(request)
 
 
-_LOGIN_HINT = "log in with an admin key, or make a new link: tidegate keys login"
+_LOGIN_HINT = "sign in with an admin key, or create a new link: tidegate keys login"
 
 
 def cookie_name(host: str) -> str:
@@ -212,7 +212,7 @@ def cookie_of(header: str, host: str = "") -> str | None:
 def check_csrf(grant: Grant, token: str | None) -> None:
     """CsrfFailed unless the request carries the session's token, in the header or the form's field."""
     if not token or not hmac.compare_digest(grant.csrf.encode(), token.encode("utf-8", "surrogatepass")):
-        raise CsrfFailed("the request changes something and carries no CSRF token of this session")
+        raise CsrfFailed("the request has no valid CSRF token")
 
 
 def cookie_header(cookie: str, *, secure: bool, host: str = "", ended: bool = False) -> str:
@@ -230,7 +230,7 @@ def check_host(host: str, names: Iterable[str]) -> None:
     if name == "localhost" or name.endswith(".localhost") or _is_address(name):
         return
     if name not in {one.lower() for one in names}:
-        raise WrongHost(f"this gateway is not known as {host[:80]!r}")
+        raise WrongHost(f"host {host[:80]!r} is not allowed")
 
 
 def host_name(host: str) -> str:

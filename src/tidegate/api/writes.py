@@ -1,4 +1,4 @@
-"""Handlers that act: publish, pull, poll, retry, cancel, replay; keys, the configuration file, backup."""
+"""Handlers that act: publish, pull, poll, retry, cancel, replay; keys, configuration, backup."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from tidegate.api import parameters as query
-from tidegate.api.calls import Answer, Call, Context
+from tidegate.api.calls import Call, Context, RawResponse
 from tidegate.api.endpoint import MAX_BODY_BYTES
 from tidegate.api.parameters import instant
 from tidegate.api.sessions import LINK_SECONDS
@@ -27,7 +27,7 @@ from tidegate.store import ApiKey
 
 
 class EventIn(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """One event to publish. `id` is the publisher's own, for dedupe."""
+    """One event to publish. `id` is the publisher's own ID, for dedupe."""
 
     source: str
     type: str
@@ -46,7 +46,7 @@ class PublishedList(msgspec.Struct):
 
 
 class ReplayRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """What to deliver again. Times are by when the event was received; `1h` is an hour ago."""
+    """What to replay. Times are when events were received; `1h` is an hour ago."""
 
     source: str | None = None
     destination: str | None = None
@@ -59,7 +59,7 @@ class ReplayRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class KeyRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A key to make. `expires_in` is a duration."""
+    """A key to create. `expires_in` is a duration."""
 
     name: str
     scopes: list[str]
@@ -77,20 +77,20 @@ class KeySchema(msgspec.Struct, kw_only=True):
 
 
 class NewKeySchema(KeySchema, kw_only=True):
-    """`key` is shown this once."""
+    """`key` is shown only once."""
 
     key: str
 
 
 class LoginLink(msgspec.Struct):
-    """`path` below the gateway's address logs one browser in, once, until `expires_at`."""
+    """`path`, on the gateway's address, signs one browser in once, until `expires_at`."""
 
     path: str
     expires_at: Instant
 
 
 class ReloadRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """Read the file again. `prune` deletes destinations that left it; else they are paused."""
+    """Reload the file. `prune` deletes destinations that are no longer in it; otherwise they are paused."""
 
     prune: bool = False
 
@@ -106,7 +106,7 @@ class Reloaded(msgspec.Struct):
 
 
 class BackupRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """`path` on the gateway's machine: absolute, and nothing stands there."""
+    """`path` on the gateway's machine: absolute, and not existing yet."""
 
     path: str
 
@@ -120,7 +120,7 @@ class BackupDone(msgspec.Struct):
 
 
 def publish_bound(context: Context) -> int:
-    """The largest body that a publish input takes; 1 MiB when none says more."""
+    """The largest body that any publish input accepts, at least 1 MiB."""
     bounds = [
         units.size_bytes(source.spec.publish.max_body)
         for source in context.gateway.active.sources.values()
@@ -129,14 +129,14 @@ def publish_bound(context: Context) -> int:
     return max(MAX_BODY_BYTES, *bounds) if bounds else MAX_BODY_BYTES
 
 
-async def publish_events(call: Call) -> Answer:
+async def publish_events(call: Call) -> RawResponse:
     gateway = call.gateway
     waiting = gateway.store.log.waiting
     reason = gateway.store.log.unavailable_reason
     if reason is not None:
         raise StoreBusy(reason, retry_after_seconds=1.0)
     if waiting > gateway.active.settings.gateway.max_waiting:
-        raise StoreBusy(f"{waiting} events wait for the disk already", retry_after_seconds=1.0)
+        raise StoreBusy(f"{waiting} events are waiting for the disk", retry_after_seconds=1.0)
 
     def allowed(source: str) -> int:
         call.grant.need_source(source)
@@ -152,11 +152,11 @@ async def publish_events(call: Call) -> Answer:
         return units.size_bytes(live.spec.publish.max_body)
 
     status, body = await publish(gateway.store.log, gateway.active, gateway.clock, call.body, allowed)
-    return Answer(status=status, body=body)
+    return RawResponse(status=status, body=body)
 
 
-async def pull(call: Call) -> Answer:
-    """The source's data now. `max_age` and `no_cache` are ours; other parameters go to the source."""
+async def pull(call: Call) -> RawResponse:
+    """Data of the source, now. `max_age` is ours; other parameters go to the source."""
     source, resource = call.path["source"], call.path["resource"]
     call.grant.need_source(source)
     pairs = query.pairs_of(call.query_string)
@@ -170,7 +170,7 @@ async def pull(call: Call) -> Answer:
         no_cache="no-cache" in call.headers.get("cache-control", "").lower(),
         if_none_match=call.headers.get("if-none-match"),
     )
-    return Answer(status=answer.status, headers=answer.headers, body=answer.body)
+    return RawResponse(status=answer.status, headers=answer.headers, body=answer.body)
 
 
 async def poll(call: Call) -> PollReport:
@@ -193,7 +193,7 @@ async def cancel(call: Call) -> DeliverySchema:
     return await deliveries.delivery_by_id(call.gateway, call.path["id"], call.allowed)
 
 
-async def create_replay(call: Call) -> Answer:
+async def create_replay(call: Call) -> RawResponse:
     asked: ReplayRequest = call.body
     now = call.gateway.clock.now_us()
     replay = await call.gateway.deliver.replay(
@@ -208,7 +208,7 @@ async def create_replay(call: Call) -> Answer:
             dry_run=asked.dry_run,
         )
     )
-    return Answer(status=200 if asked.dry_run else 202, body=replays.schema_of(replay))
+    return RawResponse(status=200 if asked.dry_run else 202, body=replays.schema_of(replay))
 
 
 # -- keys ------------------------------------------------------------------------------------------------
@@ -226,7 +226,7 @@ def _key(key: ApiKey) -> dict[str, Any]:
 
 
 async def list_keys(call: Call) -> Page[KeySchema]:
-    return call.page([KeySchema(**_key(key)) for key in await call.context.keyring.all()], lambda key: key.id)
+    return call.page_of([KeySchema(**_key(key)) for key in await call.context.keyring.all()], lambda key: key.id)
 
 
 async def create_key(call: Call) -> NewKeySchema:
@@ -270,7 +270,7 @@ async def reload(call: Call) -> Reloaded:
 async def read_config(call: Call) -> Any:
     """The active configuration. As TOML, secrets are `${env:...}`; as JSON they are hidden."""
     live, owner = call.gateway.active, call.query.get("owner")
-    settings = Config() if owner == "api" else live.settings  # they are the file's alone
+    settings = Config() if owner == "api" else live.settings  # settings belong to the file
     config = Config(
         gateway=settings.gateway,
         egress=settings.egress,
@@ -280,7 +280,7 @@ async def read_config(call: Call) -> Any:
         routes={name: one.spec for name, one in live.routes.items() if owner in (None, one.owner)},
     )
     if call.query.get("format") == "toml":
-        return Answer(
+        return RawResponse(
             body=export.to_toml(config).encode(), headers=[("content-type", "application/toml; charset=utf-8")]
         )
     shown = {
@@ -297,17 +297,17 @@ def _free_place(text: str) -> Path:
     path = Path(text)
     if "\0" in text or not path.is_absolute():
         raise BadRequest(
-            f"the path {text[:200]!r} is not absolute", hint="give a path from the root of the file system"
+            f"the path {text[:200]!r} is not absolute", hint="use a path that starts at the root of the file system"
         )
     try:
         exists, has_place = path.exists(), path.parent.is_dir()
     except (OSError, UnicodeEncodeError) as error:  # a name too long, a folder that is closed to us
-        reason = getattr(error, "strerror", "it is no file name")
-        raise BadRequest(f"the path {text[:200]!r} cannot be used: {reason}", hint="give another path") from None
+        reason = getattr(error, "strerror", "not a file name")
+        raise BadRequest(f"the path {text[:200]!r} cannot be used: {reason}", hint="use another path") from None
     if exists:
-        raise Conflict(f"{text[:200]!r} exists already", hint="name a file that does not exist yet", code="exists")
+        raise Conflict(f"{text[:200]!r} already exists", hint="use a path that does not exist", code="exists")
     if not has_place:
-        raise NotFound(f"there is no directory {str(path.parent)[:200]!r}", hint="make it first")
+        raise NotFound(f"there is no directory {str(path.parent)[:200]!r}", hint="create it first")
     return path
 
 

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from tidegate.cli.client import LONG_SECONDS, ApiError, Client, find_gateway, segment
 from tidegate.cli.options import When, gateway_command
 from tidegate.core.errors import NotBuilt
+from tidegate.query.schemas import ReplaySchema
 
 _STATES = ("delivered", "pending", "exhausted", "canceled")
 
@@ -70,13 +72,18 @@ def replay(
     if id_ is not None:
         given["event"] = id_
     with waiting("counting" if dry_run else "starting the replay"):
-        job = client.post("/replays", {**given, "dry_run": dry_run}, timeout=LONG_SECONDS)
+        answer = client.post("/replays", {**given, "dry_run": dry_run}, timeout=LONG_SECONDS)
+    job = _job(answer)
     if wait and not dry_run:
         job = _finished(client, job)
     if as_json:
-        print_json(job)
+        print_json(msgspec.to_builtins(job))
     else:
         _print_job(job, dry_run)
+
+
+def _job(answer: object) -> ReplaySchema:
+    return msgspec.convert(answer, ReplaySchema)
 
 
 def _check(id_: str | None, given: dict[str, Any], everything: bool, dry_run: bool) -> None:
@@ -89,33 +96,33 @@ def _check(id_: str | None, given: dict[str, Any], everything: bool, dry_run: bo
         raise click.UsageError("select what to replay (--source, --destination, --since, ...), or use --all")
 
 
-def _finished(client: Client, job: dict[str, Any]) -> dict[str, Any]:
+def _finished(client: Client, job: ReplaySchema) -> ReplaySchema:
     """The job when it has finished; a terminal shows the progress."""
     from tidegate.cli.output import waiting
 
-    begin = job["committed_offset"]
-    with waiting(f"{job['id']} reads the log") as progress:
-        while not job.get("finished_at"):
-            done = (job["committed_offset"] - begin) / max(job["upto"] - begin, 1)
-            progress(f"{done:.0%}, {job['matched']:,} selected so far")
+    begin = job.committed_offset
+    with waiting(f"{job.id} reads the log") as progress:
+        while not job.finished_at:
+            done = (job.committed_offset - begin) / max(job.upto - begin, 1)
+            progress(f"{done:.0%}, {job.matched:,} selected so far")
             time.sleep(0.2)
-            job = client.get(f"/replays/{segment(job['id'])}")
+            job = _job(client.get(f"/replays/{segment(job.id)}"))
     return job
 
 
-def _print_job(job: dict[str, Any], dry_run: bool) -> None:
+def _print_job(job: ReplaySchema, dry_run: bool) -> None:
     from tidegate.cli.output import count
 
-    if job.get("cause"):
-        print(f"{job['id']} stopped: {job['cause']}")
+    if job.cause:
+        print(f"{job.id} stopped: {job.cause}")
         return
-    matched = count(job.get("matched", 0), "delivery", "deliveries")
+    matched = count(job.matched, "delivery", "deliveries")
     if dry_run:
         print(f"{matched} would be replayed")
-    elif job.get("finished_at"):
-        print(f"{job['id']}: {matched} selected, {job.get('reopened', 0):,} reopened")
+    elif job.finished_at:
+        print(f"{job.id}: {matched} selected, {job.reopened:,} reopened")
     else:
-        print(f"{job['id']} has started and reads the log up to offset {job.get('upto')}; add --wait to wait for it")
+        print(f"{job.id} has started and reads the log up to offset {job.upto}; add --wait to wait for it")
 
 
 @click.command()
