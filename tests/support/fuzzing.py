@@ -15,7 +15,8 @@ FIELDS = (
 )  # fmt: skip
 LINES = (
     b"POST /in/a HTTP/1.1", b"GET / HTTP/1.1", b"PUT /x HTTP/1.1", b"POST http://h/in/a HTTP/1.1",
-    b"POST /in/a HTTP/1.0", b"OPTIONS * HTTP/1.1", b"CONNECT h:1 HTTP/1.1", b"POST  /in/a HTTP/1.1", b"PRI * HTTP/2.0", b"POST /a\tb HTTP/1.1",
+    b"POST /in/a HTTP/1.0", b"OPTIONS * HTTP/1.1", b"CONNECT h:1 HTTP/1.1", b"POST  /in/a HTTP/1.1",
+    b"PRI * HTTP/2.0", b"POST /a\tb HTTP/1.1",
 )  # fmt: skip
 TOKENS = (b"\r\n", b"\n", b"\r", b"\x00", b":", b";", b" ", b"0", b"chunked", b"\r\n\r\n", b"\xff", b"HTTP/1.1", b"5")
 STATUSES = (b"HTTP/1.1 200 OK", b"HTTP/1.1 204 No", b"HTTP/1.1 100 Continue", b"HTTP/1.1 503 No", b"HTTP/2.0 200 OK",
