@@ -7,7 +7,7 @@ import asyncio
 import msgspec
 import pytest
 
-from support.held import Held
+from support.paused_call import Held
 from support.stores import STORES, with_store
 from tidegate.core.errors import ChangedElsewhere, StoreBroken
 from tidegate.store import ApiKey, Feed, FeedAck, Item, Rejection

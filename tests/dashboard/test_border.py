@@ -12,8 +12,8 @@ import pytest
 
 from support.farside import OK, FarSide, answer
 from support.gateway import Api, Reply, Served, served
+from support.page_weight import MOST_BYTES, weight
 from support.running import until
-from support.weight import MOST_BYTES, weight
 from tidegate.api import endpoint, sessions
 from tidegate.dashboard import _ACTIONS, _PAGES
 

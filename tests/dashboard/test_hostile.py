@@ -16,8 +16,8 @@ from support.browser import chromium, no_wider_than_its_window, watched
 from support.busy_gateway import aside
 from support.farside import FarSide, answer
 from support.gateway import Served, served
+from support.page_weight import MOST_BYTES, weight
 from support.running import until
-from support.weight import MOST_BYTES, weight
 from tidegate.api import sessions
 from tidegate.dashboard import formatting as words
 from tidegate.dashboard import payload

@@ -10,7 +10,7 @@ import pytest
 from starlette.requests import Request
 
 from support import sample_pages
-from support.weight import MOST_BYTES, named, weight
+from support.page_weight import MOST_BYTES, named, weight
 from tidegate.cli import COMMANDS
 from tidegate.core.figures import DelayFigures, ResourceFigures
 from tidegate.dashboard.assets import Assets

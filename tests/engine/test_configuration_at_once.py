@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from support.held import Held, meanwhile
 from support.homes import HOMES, Home
+from support.paused_call import Held, meanwhile
 from support.running import run, until
 from tidegate.config.spec import Config, Source
 from tidegate.core.clock import Clock

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from support.farside import FarSide, answer
-from support.held import Held
+from support.paused_call import Held
 from support.running import counters, publish, run, running, until
 from tidegate.core.errors import Conflict, StoreBusy
 from tidegate.core.model import DeliveryState

@@ -9,11 +9,11 @@ import time
 import asyncpg
 import pytest
 
+from support.cuttable_connection import Connection
 from support.postgres import server
 from support.postgres_log import on_stores, raw, url_of
 from support.running import until
 from support.stores import audience, event
-from support.wire import Connection
 from tidegate.core.errors import StoreBroken, StoreBusy
 from tidegate.store.postgres import open_postgres
 

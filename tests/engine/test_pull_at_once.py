@@ -11,7 +11,7 @@ import pytest
 
 from support.asking import World, until, world
 from support.farside import OK, FarSide, answer
-from support.held import Held, meanwhile
+from support.paused_call import Held, meanwhile
 from tidegate.core.clock import Clock
 from tidegate.core.errors import Conflict, UpstreamError
 from tidegate.outbound.dialer import Dialer, Guard

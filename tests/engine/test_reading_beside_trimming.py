@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from support.held import Held
 from support.homes import HOMES, Home
+from support.paused_call import Held
 from support.running import publish, run
 from tidegate.core.errors import Gone
 from tidegate.core.ids import event_id

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.door import on_bench
+from support.ingress import on_bench
 from tidegate.core.model import Origin
 
 HANDSHAKES = json.loads((Path(__file__).parent.parent / "data" / "vectors.json").read_text())["handshakes"]

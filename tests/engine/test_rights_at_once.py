@@ -14,8 +14,8 @@ import aiohttp
 import pytest
 
 from support.gateway import Served
-from support.held import Held, meanwhile
 from support.homes import HOMES, Home
+from support.paused_call import Held, meanwhile
 from support.running import run
 from tidegate.api import endpoint
 from tidegate.api.sessions import Sessions

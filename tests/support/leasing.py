@@ -13,9 +13,9 @@ from typing import Any
 
 import asyncpg
 
+from support.cuttable_connection import Connection
 from support.postgres import server
 from support.postgres_node import ChildNode, Node
-from support.wire import Connection
 from tidegate.core.errors import TidegateError
 from tidegate.store import PARTITIONS
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from support.door import on_bench, scope
+from support.ingress import on_bench, scope
 from tidegate.core.errors import StoreBusy
 from tidegate.receive.ingress import BODY_SECONDS
 

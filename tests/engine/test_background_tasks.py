@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from support.held import Held
+from support.paused_call import Held
 from support.running import run, running, until
 from tidegate.process.gateway import Gateway
 from tidegate.retention import engine as maintenance

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from support.door import BODY, on_bench
+from support.ingress import BODY, on_bench
 from tidegate.core.model import Origin
 from tidegate.process.edge.server import bind, make_server
 from tidegate.rules.language.view import event_view
