@@ -24,7 +24,10 @@ def test_a_settle_is_whole_and_survives_a_restart(opener, tmp_path):
         await store.deliveries.settle(
             Settlement(
                 9,
-                [Lane(1, 4, (6, 7), delivered=5, exhausted=1, fence=1), Lane(2, None, delivered=9, fence=1)],
+                [
+                    Lane(1, 4, (6, 7), delivered=5, exhausted=1, fence=1, breaker=b'{"at_us":1}'),
+                    Lane(2, None, delivered=9, fence=1),
+                ],
                 [attempt(5, status=200, answer_body=b"ok", answer_bytes=2)],
                 [waits(5, 99, cause="timeout", key="k", attempts=3)],
                 [],
@@ -36,10 +39,11 @@ def test_a_settle_is_whole_and_survives_a_restart(opener, tmp_path):
         standing = await store.deliveries.load()
         assert set(standing.high_water_marks.values()) == {9}
         assert {
-            lane.destination: (lane.committed_offset, lane.settled_ahead, lane.delivered) for lane in standing.lanes
+            lane.destination: (lane.committed_offset, lane.settled_ahead, lane.delivered, lane.breaker)
+            for lane in standing.lanes
         } == {
-            1: (4, (6, 7), 5),
-            2: (None, (), 9),
+            1: (4, (6, 7), 5, b'{"at_us":1}'),
+            2: (None, (), 9, b""),
         }
         assert (await store.deliveries.attempts([(5, 1)]))[(5, 1)] == [
             attempt(5, status=200, answer_body=b"ok", answer_bytes=2)

@@ -255,7 +255,7 @@ def test_order_by_key_holds_after_a_restart(tmp_path):
     asyncio.run(main())
 
 
-def test_a_circuit_opens_on_many_failures_and_the_backlog_spends_no_tries(tmp_path):
+def test_the_breaker_opens_on_many_failures_and_the_backlog_spends_no_tries(tmp_path):
     async def main():
         async with FarSide(fails(10_000)) as far:
             async with running(tmp_path, SOURCE + destination(far, retry=["10m"] * 3) + route()) as gateway:
@@ -264,7 +264,7 @@ def test_a_circuit_opens_on_many_failures_and_the_backlog_spends_no_tries(tmp_pa
                 number = gateway.active.destinations["crm"].number
                 await until(lambda: gateway.deliver.health(number).circuit == "open")
                 sent = len(far.requests)
-                assert sent < 30
+                assert sent <= 32 + 8, "32 events that fail open it, and 8 more may be in flight by then"
                 assert (await counters(gateway))["crm"]["pending"] == 100
 
     asyncio.run(main())

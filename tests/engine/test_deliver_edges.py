@@ -113,21 +113,30 @@ def test_a_key_continues_after_a_bulk_settlement_cut_its_request_off(tmp_path: P
 def test_a_retry_due_soon_does_not_wait_behind_thousands_due_late() -> None:
     waiting = DeferredQueue()
     for offset in range(1, MEMORY_LIMIT + 1):
-        waiting.add(Deferred(1, offset, DeferredState.PENDING, 1_000_000 + offset))
-    waiting.add(Deferred(1, 9_000, DeferredState.PENDING, 5))
-    assert waiting.next_due() == (5, 9_000)
+        waiting.add(Deferred(1, offset, DeferredState.PENDING, 1_000_000 + offset, attempts=1))
+    waiting.add(Deferred(1, 9_000, DeferredState.PENDING, 5, attempts=1))
+    assert waiting.next_retry() == (5, 9_000)
     assert len(waiting) == MEMORY_LIMIT
     assert waiting.overflow
 
 
+def test_a_first_try_is_kept_in_memory_however_many_retries_are_due() -> None:
+    waiting = DeferredQueue()
+    for offset in range(1, MEMORY_LIMIT + 10):
+        waiting.add(Deferred(1, offset, DeferredState.PENDING, offset, attempts=1))
+    waiting.add(Deferred(1, 9_000, DeferredState.PENDING, 999_999))
+    assert waiting.next_first_try() == (999_999, 9_000)
+    assert len(waiting) == MEMORY_LIMIT
+
+
 def test_a_table_larger_than_memory_is_taken_by_due_time_and_nothing_is_left() -> None:
-    table = {n: Deferred(1, n, DeferredState.PENDING, (n * 7919) % 10_007) for n in range(1, 5_001)}
+    table = {n: Deferred(1, n, DeferredState.PENDING, (n * 7919) % 10_007, attempts=1) for n in range(1, 5_001)}
     waiting = DeferredQueue()
     taken: list[int] = []
     for one in table.values():
         waiting.add(one)
     while table:
-        due = waiting.next_due()
+        due = waiting.next_retry()
         if due is None:
             assert waiting.overflow
             waiting.begin_load()
@@ -136,12 +145,12 @@ def test_a_table_larger_than_memory_is_taken_by_due_time_and_nothing_is_left() -
             for one in rows:
                 waiting.add(one)
             continue
-        one = waiting.take()
+        one = waiting.take(due[1])
         waiting.remove(one.offset)
         taken.append(one.due_at_us)
         del table[one.offset]
         if len(taken) == 100:  # a new failure, due before all others
-            table[6_000] = Deferred(1, 6_000, DeferredState.PENDING, taken[-1])
+            table[6_000] = Deferred(1, 6_000, DeferredState.PENDING, taken[-1], attempts=1)
             waiting.add(table[6_000])
     assert taken == sorted(taken)
     assert len(taken) == 5_001

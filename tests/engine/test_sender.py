@@ -30,7 +30,7 @@ def retry(setup: MemorySender, offset: int, due_in_seconds: float, attempts: int
 
 
 @on_loop
-async def test_1_a_due_retry_goes_before_first_tries() -> None:
+async def test_a_due_retry_goes_before_first_tries() -> None:
     setup = MemorySender("concurrency = 1")
     old = setup.log.append()
     setup.sender.backlog.deferred.add(retry(setup, old, 0))
@@ -41,20 +41,40 @@ async def test_1_a_due_retry_goes_before_first_tries() -> None:
 
 
 @on_loop
-async def test_1_a_due_retry_that_cannot_start_holds_first_tries_too() -> None:
+async def test_a_due_retry_that_cannot_start_does_not_hold_first_tries() -> None:
     setup = MemorySender()
     old = setup.log.append()
     setup.sender.backlog.deferred.add(retry(setup, old, 0))
     setup.sender.backlog.reserved = (old,)
     (new,) = setup.publish(None)
-    assert setup.sent() == []
+    assert setup.sent() == [new]
     setup.sender.backlog.reserved = ()
     setup.sender.pump()
-    assert setup.sent() == [old, new]
+    assert setup.sent() == [new, old]
 
 
 @on_loop
-async def test_2_first_tries_go_while_a_retry_is_due_later() -> None:
+async def test_due_retries_hold_at_most_half_of_the_slots() -> None:
+    setup = MemorySender("concurrency = 4")
+    old = [setup.log.append() for _ in range(6)]
+    for offset in old:
+        setup.sender.backlog.deferred.add(retry(setup, offset, 0))
+    new = setup.publish(None, None, None)
+    assert sorted(setup.sent()) == [*old[:2], *new[:2]]
+
+
+@on_loop
+async def test_a_deferred_delivery_without_an_attempt_is_a_first_try() -> None:
+    setup = MemorySender("concurrency = 4")
+    old = [setup.log.append() for _ in range(4)]
+    for offset in old:
+        setup.sender.backlog.deferred.add(retry(setup, offset, 0, attempts=0))
+    setup.sender.pump()
+    assert setup.sent() == old, "retries would have taken half of the slots"
+
+
+@on_loop
+async def test_first_tries_go_while_a_retry_is_due_later() -> None:
     setup = MemorySender()
     old = setup.log.append()
     setup.sender.backlog.deferred.add(retry(setup, old, 60))
@@ -66,7 +86,7 @@ async def test_2_first_tries_go_while_a_retry_is_due_later() -> None:
 
 
 @on_loop
-async def test_3_retries_that_only_the_table_has_are_loaded() -> None:
+async def test_retries_that_only_the_table_has_are_loaded() -> None:
     setup = MemorySender()
     old = setup.log.append()
     setup.deliveries.rows[old] = retry(setup, old, 0)
@@ -77,7 +97,7 @@ async def test_3_retries_that_only_the_table_has_are_loaded() -> None:
 
 
 @on_loop
-async def test_4_a_key_whose_delivery_is_settled_goes_before_newer_events() -> None:
+async def test_a_key_whose_delivery_is_settled_goes_before_newer_events() -> None:
     setup = MemorySender('ordered_by = "key"\nconcurrency = 2')
     first, second, other, newer = setup.publish("a", "a", "b", "c")
     assert setup.sent() == [first, other], "one behind its key is queued, and does not stop others"
@@ -88,7 +108,7 @@ async def test_4_a_key_whose_delivery_is_settled_goes_before_newer_events() -> N
 
 
 @on_loop
-async def test_5_of_one_key_one_delivery_is_in_flight() -> None:
+async def test_of_one_key_one_delivery_is_in_flight() -> None:
     setup = MemorySender('ordered_by = "key"')
     offsets = setup.publish("a", "a", "a", "b")
     assert setup.sent() == [offsets[0], offsets[3]]
@@ -98,7 +118,7 @@ async def test_5_of_one_key_one_delivery_is_in_flight() -> None:
 
 
 @on_loop
-async def test_5_an_event_that_fell_out_of_the_cache_is_read_and_keeps_its_place() -> None:
+async def test_an_event_that_fell_out_of_the_cache_is_read_and_keeps_its_place() -> None:
     setup = MemorySender("concurrency = 1")
     setup.log.uncached = {1}
     offsets = setup.publish(None, None)
@@ -109,7 +129,7 @@ async def test_5_an_event_that_fell_out_of_the_cache_is_read_and_keeps_its_place
 
 
 @on_loop
-async def test_5_a_canceled_delivery_is_skipped() -> None:
+async def test_a_canceled_delivery_is_skipped() -> None:
     setup = MemorySender("concurrency = 1")
     first, second, third = setup.publish(None, None, None)
     setup.sender.lane.finish(second)
@@ -159,9 +179,11 @@ async def test_a_hold_of_the_destination_stops_everything_until_it_is_over() -> 
     assert setup.sent() == [first]
     setup.clock.advance(1.1)
     setup.sender.pump()
-    assert setup.sent() == [first, first], "the retry is due by then"
+    assert setup.sent() == [first, second]
     setup.requests[1].answer(200)
-    assert setup.sent() == [first, first, second]
+    setup.clock.advance(6)
+    setup.sender.pump()
+    assert setup.sent() == [first, second, first], "its own wait has up to 20% more"
 
 
 @on_loop

@@ -20,7 +20,7 @@ from tidegate.store import Rejection
 
 replace = msgspec.structs.replace
 
-OPEN = SenderHealth("open", 0, 3, 0, None, "answered 404", 0.0, "http_error", 404, 1_000_000, None)
+OPEN = SenderHealth("open", 0, 3, 0, None, "answered 404", 0.0, "http_error", 404, 1_000_000, None, failing=True)
 HEALTHY = SenderHealth("closed", 0, 0, 0, None, "an old one", 0.0, "refused", None)
 RETRIES = SenderHealth("closed", 0, 2, 0, None, "nobody there", 0.0, "refused", None)
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from tidegate.core.errors import ConfigError
 from tidegate.core.model import Outcome
-from tidegate.rules.outbound.retry_on import DEFAULT_RETRY_ON, Blame, parse_retry_on, read_attempt
+from tidegate.core.spec import DEFAULT_RETRY_ON
+from tidegate.rules.outbound.retry_on import Blame, parse_retry_on, read_attempt
 
 NO_ANSWER = [
     Outcome.TIMEOUT, Outcome.REFUSED, Outcome.BLOCKED, Outcome.RESET, Outcome.BAD_ANSWER, Outcome.TLS, Outcome.DNS,

@@ -96,6 +96,10 @@ class Sent:
         error = "" if status < 300 else f"HTTP {status}"
         self._done(PostResult(Outcome.OK, status, error, b"", retry_after, b"", 0, 1000, False))
 
+    def break_connection(self) -> None:
+        self.answered = True
+        self._done(PostResult(Outcome.REFUSED, None, "connection refused", b"", "", b"", 0, 1000, False))
+
 
 class MemorySender:
     """`sender` is the sender; `requests` what it has sent, oldest first. Make it on a running event loop."""

@@ -67,7 +67,8 @@ def replay(
         if as_json:
             print_json(delivery)
         else:
-            print(f"{id_} to {delivery['destination']} is {delivery['state']}: tidegate explain {delivery['event']}")
+            print(f"{id_} to {delivery['destination']}: {_last_attempt(delivery)}, now {delivery['state']}")
+            print(f"details: tidegate explain {delivery['event']}")
         return
     if id_ is not None:
         given["event"] = id_
@@ -84,6 +85,16 @@ def replay(
 
 def _job(answer: object) -> ReplaySchema:
     return msgspec.convert(answer, ReplaySchema)
+
+
+def _last_attempt(delivery: dict[str, Any]) -> str:
+    """`attempt 3 was answered 200`, of the latest attempt."""
+    attempts = delivery["attempts"]
+    if not attempts:
+        return "not sent yet"
+    last = attempts[-1]
+    answer = f"answered {last['status']}" if last["status"] else last["outcome"].replace("_", " ")
+    return f"attempt {last['number']}: {answer}"
 
 
 def _check(id_: str | None, given: dict[str, Any], everything: bool, dry_run: bool) -> None:

@@ -20,6 +20,7 @@ from tidegate.core import clock, units
 from tidegate.core.errors import ConfigError
 from tidegate.core.spec import Destination, Route
 from tidegate.kinds import kind_of
+from tidegate.rules.outbound.retry_on import parse_retry_on
 
 MAX_RETRIES = 100
 _NONE: Mapping[str, Sequence[str]] = {}
@@ -115,6 +116,7 @@ def _destination(validator: Validator, path: Path, destination: Destination) -> 
         validator.add((*path, "retry"), f"{len(destination.retry)} waits are too many", f"write at most {MAX_RETRIES}")
     for number, wait in enumerate(destination.retry):
         validator.duration((*path, "retry", number), wait, MILLISECOND, 30 * DAY)
+    validator.compiled((*path, "retry_on"), parse_retry_on, destination.retry_on)
     if destination.ordered_by:
         validator.compiled((*path, "ordered_by"), path_of, destination.ordered_by, "$.ordered_by")
     _start(validator, (*path, "start"), destination.start)

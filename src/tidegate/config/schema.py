@@ -149,6 +149,7 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "concurrency": "Maximum number of attempts at the same time.",
         "rate": "Maximum rate of attempts.",
         "retry": "Retry schedule: n waits give n + 1 tries.",
+        "retry_on": "What is retried: connection, tls, timeout, a status (429), or a class of statuses (5xx).",
         "ordered_by": 'Delivers in order for each value at this path; "key" is the event\'s key.',
         "start": "Where in the log a new destination starts: end, beginning, or a time.",
         "retry_after_cap": "Maximum Retry-After that is respected.",

@@ -174,6 +174,8 @@ class _ShapeChecker:
             self._union_of_tables(value, structs, path)
             return
         others = [m for m in members if not isinstance(m, inspect.StructType | inspect.NoneType)]
+        if isinstance(value, int) and not isinstance(value, bool):  # of a text and a number, the one that fits
+            others.sort(key=lambda member: not isinstance(member, inspect.IntType))
         for member in others:
             if isinstance(value, list) == isinstance(member, inspect.ListType):
                 self.value(value, member, path)

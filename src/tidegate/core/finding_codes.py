@@ -43,6 +43,13 @@ CODES: dict[str, FindingCode] = {
         "Deliveries used all their attempts. They are kept until you replay them or retention removes their events.",
         "fix the cause, then: tidegate replay --destination {name} --state exhausted",
     ),
+    "cannot_render": FindingCode(
+        ERROR,
+        "deliveries cannot be rendered",
+        "A transform or a template failed for these events, so no request could be made. The deliveries are exhausted.",
+        "correct the transform of the route or the template of the destination, then: "
+        "tidegate replay --destination {name} --state exhausted",
+    ),
     "destination_retrying": FindingCode(
         WARNING,
         "retrying",

@@ -183,6 +183,7 @@ class Lane(msgspec.Struct):
     adopted: int = 0  # deliveries that a replay created for events whose audience lacks the destination
     adopted_filtered: int = 0  # the part of `adopted` that had counted as filtered
     fence: int = 0
+    breaker: bytes = b""  # state of its circuit breaker over a restart; b"": closed, nothing learned
 
 
 class DeliveryView(msgspec.Struct, frozen=True):

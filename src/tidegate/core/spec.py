@@ -232,6 +232,7 @@ class Resource(Strict, frozen=True):
 
 # -- destinations ----------------------------------------------------------------------------------------
 
+DEFAULT_RETRY_ON = ("connection", "tls", "timeout", "3xx", "4xx", "5xx")
 DEFAULT_RETRY = ("5s", "5m", "30m", "2h", "5h", "10h", "10h")
 
 
@@ -245,6 +246,7 @@ class Destination(Strict, frozen=True, tag_field="type"):
     concurrency: Concurrency = 8
     rate: Rate | None = None
     retry: list[Duration] = field(default_factory=lambda: list(DEFAULT_RETRY))
+    retry_on: list[str | int] = field(default_factory=lambda: list(DEFAULT_RETRY_ON))
     ordered_by: str = ""
     start: str = "end"
     retry_after_cap: Duration = "1h"

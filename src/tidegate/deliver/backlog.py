@@ -1,7 +1,7 @@
 """The backlog of one destination: every delivery that is owed to it, in the lane, deferred, or queued behind a key.
 
 Owns the lane, what is ready to send, the deferred deliveries and the key queues, and moves deliveries between them. May
-not know the transport, the circuit, the rate or the request; `sender.py` decides when to send. Invariants: a delivery
+not know the transport, the limits, the rate or the request; `sender.py` decides when to send. Invariants: a delivery
 leaves the lane only as delivered, as a deferred delivery or in a bulk settlement, and the settle that stores the new
 lane stores that too; of one key, the next delivery becomes ready only after the one before it was settled.
 
@@ -41,6 +41,7 @@ class Backlog:
         self.key_queues = KeyQueues()
         self.lock = asyncio.Lock()
         self.reserved: Collection[int] = ()
+        self.probe_offset = 0  # chosen for the next probe; 0: none
         self.suspended = False
         self._settler = settler
         self._clock = clock
@@ -64,7 +65,8 @@ class Backlog:
     def next_offsets(self) -> list[int]:
         """What is likely to be sent next; the prefetcher reads these events."""
         return (
-            self.deferred.peek(_RETRIES_AHEAD)
+            ([self.probe_offset] if self.probe_offset else [])
+            + self.deferred.peek(_RETRIES_AHEAD)
             + [offset for offset, _ in self.key_queues.unblocked]
             + [self.ready[i] for i in range(min(READ_AHEAD, len(self.ready)))]
         )
@@ -111,14 +113,17 @@ class Backlog:
         if flight.key:
             self.key_settled(flight.key)
 
-    def retry_later(self, flight: Flight, due_at_us: int, cause: str) -> None:
-        """Defer a failed delivery until `due_at_us`, and block what is queued behind its key."""
+    def retry_later(self, flight: Flight, due_at_us: int, cause: str, *, spent: bool) -> None:
+        """Defer a failed delivery until `due_at_us`, and block what is queued behind its key.
+
+        `spent`: the attempt counts as a try of its schedule.
+        """
         lane, offset, before = self.lane, flight.offset, flight.deferred
         if offset in lane.open:
             lane.finish(offset)
         one = Deferred(
             lane.destination, offset, DeferredState.PENDING, due_at_us, flight.number, cause, flight.key,
-            before.tries_left_from if before is not None else 0,
+            (before.tries_left_from if before is not None else 0) + (not spent),
             before.route if before is not None else 0,
             before.replay if before is not None else "",
         )  # fmt: skip
@@ -162,6 +167,12 @@ class Backlog:
         """A delivery is PENDING from now on. For a settled one, the caller has changed the counters."""
         self.deferred.remove(one.offset)
         self.deferred.add(one)
+        self.put(one)
+
+    def retry_now(self, one: Deferred) -> None:
+        """A person retries a delivery: it is PENDING and goes out before all others."""
+        self.deferred.remove(one.offset)
+        self.deferred.add_manual(one)
         self.put(one)
 
     def put_back(self, flights: Sequence[Flight]) -> None:

@@ -43,10 +43,10 @@ class BulkSettlement:
             await self.settle(sender, DeliveryState.EXHAUSTED, cause, upto)
 
     async def give_up(self) -> None:
-        """Settle as exhausted what waited longer than `give_up_after` at destinations whose circuit is not closed."""
+        """Settle as exhausted what waited longer than `give_up_after` at destinations with an open circuit breaker."""
         now_us = self._ports.clock.now_us()
         for sender in list(self._senders.by_number.values()):
-            if sender.circuit.state == "closed" or sender.paused:
+            if sender.limits.closed or sender.paused:
                 continue
             limit_us = int(units.seconds(sender.destination.spec.give_up_after) * 1e6)
             first_kept = await self._ports.log.offset_at(now_us - limit_us)

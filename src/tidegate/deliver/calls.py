@@ -24,6 +24,13 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
     destination: int
 
 
+class TestSent(msgspec.Struct, frozen=True, tag="test_sent"):
+    """A person sent a test event to a destination, and `success` says whether it was accepted."""
+
+    destination: int
+    success: bool
+
+
 class Reopen(msgspec.Struct, frozen=True, tag="reopen"):
     """Deliveries that a replay sends again: (offset, revision of the route that takes it), ascending."""
 
@@ -46,7 +53,7 @@ class ReplayCreated(msgspec.Struct, frozen=True, tag="replay_created"):
     job: str
 
 
-Command = Retry | Cancel | Reopen
+Command = Retry | Cancel | Reopen | TestSent
 DECODER = msgspec.json.Decoder(Command | ReplayCreated)
 
 

@@ -9,6 +9,7 @@ command that was answered is durable; one that was not may have been done.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
@@ -16,13 +17,16 @@ import msgspec
 
 from tidegate.core.errors import Conflict, NotFound, StoreBusy
 from tidegate.core.model import Deferred, DeferredState, DeliveryState, DeliveryView
-from tidegate.deliver.calls import Cancel, Command, Reopen, Reopened, Retry, takes
+from tidegate.deliver.calls import Cancel, Command, Reopen, Reopened, Retry, TestSent, takes
+from tidegate.deliver.key_queues import ordering_key
 from tidegate.deliver.ports import Ports
 from tidegate.deliver.sender import Sender
 from tidegate.deliver.senders import Senders
 from tidegate.deliver.status import delivery_states
 from tidegate.store import partition_of
 
+RETRY_SECONDS = 3.0  # how long a retry waits for its attempt; less than a node waits for another node's reply
+_LOOK_SECONDS = 0.02
 OPEN_LIMIT = 256  # rows of replays that a sender may have open before their job waits
 
 
@@ -36,12 +40,20 @@ class Commands:
     # -- here or elsewhere -------------------------------------------------------------------------------
 
     async def retry(self, offset: int, destination: int) -> None:
-        """Make another attempt now. A settled delivery is reopened; one that is in flight is left alone."""
+        """Make another attempt now, past the circuit breaker, a hold and the concurrency. Returns when it has ended.
+
+        A settled delivery is reopened; one that is in flight is left alone. After RETRY_SECONDS the attempt goes on
+        without the caller. Conflict when the delivery waits behind an earlier one of its key.
+        """
         await self._at_holder(Retry(offset, destination))
 
     async def cancel(self, offset: int, destination: int) -> None:
         """Give up a pending delivery. Conflict when it is settled or in flight."""
         await self._at_holder(Cancel(offset, destination))
+
+    async def test_sent(self, destination: int, success: bool) -> None:
+        """Let the destination's sender know how a test send ended."""
+        await self._at_holder(TestSent(destination, success))
 
     async def reopen(self, call: Reopen) -> Reopened:
         """Make deliveries of one destination pending again, as many as its sender has room for."""
@@ -63,6 +75,10 @@ class Commands:
             await self._retry(command.offset, command.destination)
         elif isinstance(command, Cancel):
             await self._cancel(command.offset, command.destination)
+        elif isinstance(command, TestSent):
+            sender = self._senders.by_number.get(command.destination)
+            if sender is not None:  # without one, there is nothing to half-open
+                sender.test_sent(command.success)
         else:
             return msgspec.json.encode(await self._reopen_some(command))
         return b""
@@ -120,15 +136,39 @@ class Commands:
             if offset in sender.flights:
                 return
             view = await self._view(offset, destination)
-            if view.state is DeliveryState.PENDING and not view.attempts:
-                return
             row = sender.backlog.deferred.known.get(offset)
             if row is None and view.state is not DeliveryState.DELIVERED:
                 row = await self._row(sender, offset)
+            key = await self._free_key(sender, offset, row) if view.state is DeliveryState.PENDING else ""
             self._check_held(sender)
-            route = row.route if row is not None else 0
-            key = row.key if row is not None and view.state is DeliveryState.PENDING else ""
-            self._reopen(sender, view, replay="manual", route=route, key=key)
+            if row is None and view.state is DeliveryState.PENDING:
+                _leave_lane(sender, offset)
+            self._reopen(sender, view, replay="manual", route=row.route if row is not None else 0, key=key)
+        await self._attempt_ended(sender, offset)
+
+    async def _free_key(self, sender: Sender, offset: int, row: Deferred | None) -> str:
+        """The key of a pending delivery. Conflict when an earlier delivery of the key is unsettled."""
+        if row is not None:
+            if row.state is DeferredState.BLOCKED:
+                raise _behind(row.key)
+            return row.key
+        ordered_by = sender.destination.spec.ordered_by
+        if not ordered_by:
+            return ""
+        events = await self._ports.log.read([offset])
+        key = ordering_key(events[0], ordered_by) if events else ""
+        if key and key in sender.backlog.key_queues:
+            raise _behind(key)
+        return key
+
+    async def _attempt_ended(self, sender: Sender, offset: int) -> None:
+        """Wait for the attempt of a retry. A paused destination makes none until it is resumed."""
+        clock = self._ports.clock
+        deadline = clock.monotonic() + RETRY_SECONDS
+        while clock.monotonic() < deadline and not sender.paused:
+            if offset not in sender.flights and offset not in sender.backlog.deferred.manual:
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def _reopen_some(self, call: Reopen) -> Reopened:
         ports = self._ports
@@ -183,11 +223,13 @@ class Commands:
             lane.adopted_filtered += adopted == "filtered"
         now_us = self._ports.clock.now_us()
         tried = len(view.attempts)
-        sender.backlog.reopen(
-            Deferred(
-                sender.number, view.offset, DeferredState.PENDING, now_us, tried, "replay", key, tried, route, replay
-            )
+        one = Deferred(
+            sender.number, view.offset, DeferredState.PENDING, now_us, tried, "replay", key, tried, route, replay
         )
+        if replay == "manual":
+            sender.backlog.retry_now(one)
+        else:
+            sender.backlog.reopen(one)
 
     # -- cancel ------------------------------------------------------------------------------------------
 
@@ -213,10 +255,8 @@ class Commands:
         backlog, lane = sender.backlog, sender.lane
         if row is not None:
             backlog.deferred.remove(offset)
-        elif offset in lane.open:
-            lane.finish(offset)
         else:
-            lane.settle_unread(offset)
+            _leave_lane(sender, offset)
         lane.canceled += 1
         attempts, key = (row.attempts, row.key) if row is not None else (0, "")
         backlog.put(Deferred(sender.number, offset, DeferredState.CANCELED, 0, attempts, "operator", key))
@@ -226,6 +266,22 @@ class Commands:
 
 def _changing_nodes() -> StoreBusy:
     return StoreBusy("this partition is moving to another node; try again", retry_after_seconds=1)
+
+
+def _leave_lane(sender: Sender, offset: int) -> None:
+    """A pending delivery of the lane becomes a row."""
+    if offset in sender.lane.open:
+        sender.lane.finish(offset)
+    else:
+        sender.lane.settle_unread(offset)
+
+
+def _behind(key: str) -> Conflict:
+    return Conflict(
+        f"the delivery waits behind an earlier one with the key {key!r}",
+        hint="retry or cancel the earlier one: deliveries of a key go out in order",
+        code="behind_key",
+    )
 
 
 def _not_pending(state: DeliveryState) -> Conflict:

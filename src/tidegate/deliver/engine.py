@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from tidegate.core.clock import Clock
 from tidegate.core.findings import Findings
-from tidegate.core.model import Attempt, DeliveryView, Event
+from tidegate.core.model import Attempt, DeliveryView, Event, Outcome
 from tidegate.deliver.background import BackgroundTasks
 from tidegate.deliver.bulk import BulkSettlement
 from tidegate.deliver.calls import DECODER, ReplayCreated
@@ -192,8 +192,13 @@ class DeliverEngine:
         await self.commands.cancel(offset, destination)
 
     async def test(self, name: str) -> Attempt:
-        """Send a test event to a destination; returns the attempt, which is not stored. NotFound."""
-        return await send_test(self.ports, name)
+        """Send a test event to a destination; returns the attempt, which is not stored. NotFound.
+
+        A success half-opens the circuit breaker of the destination.
+        """
+        attempt = await send_test(self.ports, name)
+        await self.commands.test_sent(attempt.destination, attempt.outcome is Outcome.OK)
+        return attempt
 
     async def replay(self, query: ReplayQuery) -> Replay:
         """See `Replays.create`."""

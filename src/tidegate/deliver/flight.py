@@ -11,20 +11,30 @@ import msgspec
 from tidegate.core.model import Attempt, Deferred, Outcome
 from tidegate.deliver.ports import InTransit
 from tidegate.outbound.post import PostResult
+from tidegate.rules.outbound.after_attempt import DeliveryTries
+from tidegate.rules.outbound.circuit_breaker import Sent
 
 
 class Flight(msgspec.Struct):
-    """One request in flight. `number` counts the attempts of this delivery; `started` is monotonic seconds."""
+    """One request in flight. `number` counts the attempts of this delivery, this one included."""
 
     offset: int
     number: int
     started_at_us: int
-    started: float
-    deferred: Deferred | None  # None: a first try, from the lane
+    sent: Sent  # what the circuit breaker is given with the result
+    deferred: Deferred | None  # None: from the lane
     key: str  # "": no order
-    probe: bool
+    spends_try: bool = True  # False: the breaker was open when it was sent
+    manual: bool = False  # a person retries it now
     in_transit: InTransit | None = None  # None: nothing was sent
     detail: str = ""  # what was cut of the request, in words
+
+    @property
+    def tries(self) -> DeliveryTries:
+        """What the schedule of this delivery had spent before this attempt."""
+        before = self.number - 1
+        left_from = self.deferred.tries_left_from if self.deferred is not None else 0
+        return DeliveryTries(before, before - left_from, self.spends_try)
 
     def attempt(
         self, destination: int, outcome: Outcome, status: int | None, error: str, result: PostResult | None, url: str

@@ -25,6 +25,7 @@ class LaneCursor:
     __slots__ = (
         "adopted",
         "adopted_filtered",
+        "breaker",
         "canceled",
         "delivered",
         "destination",
@@ -48,12 +49,14 @@ class LaneCursor:
         self.delivered = self.exhausted = self.canceled = self.adopted = self.adopted_filtered = 0
         self.settled_ahead: set[int] = set()
         self.stored_offset: int | None = None
+        self.breaker = b""  # what the sender stores with the lane
         self.following = True
         self.read_to = high_water_mark
         if row is not None:
             self.delivered, self.exhausted, self.canceled = row.delivered, row.exhausted, row.canceled
             self.adopted, self.adopted_filtered = row.adopted, row.adopted_filtered
             self.stored_offset = row.committed_offset
+            self.breaker = row.breaker
             if row.committed_offset is not None:
                 self.following = False
                 self.read_to = row.committed_offset
@@ -150,5 +153,6 @@ class LaneCursor:
             self.adopted,
             self.adopted_filtered,
             1,
+            self.breaker,
         )
         return row, count

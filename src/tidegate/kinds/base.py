@@ -21,7 +21,7 @@ from tidegate.core.model import Event, Outcome
 from tidegate.core.spec import Auth, Destination
 from tidegate.rules.inbound.redaction import REDACTED, is_credential
 from tidegate.rules.outbound.forwarding import Forwards
-from tidegate.rules.outbound.retry import parse_retry_after
+from tidegate.rules.outbound.retry_after import parse_retry_after
 
 S = TypeVar("S", bound=Destination)
 Transform = Callable[[dict[str, Any]], dict[str, Any]]

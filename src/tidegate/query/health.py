@@ -59,14 +59,14 @@ def _state(live: ActiveDestination, health: Health, counters: DestinationCounter
         code, why = _PAUSES.get(live.pause_reason, _PAUSES["operator"])
         return [finding(code, subject, f"{why}. {pending}.", since=rfc3339(live.paused_at_us))]
     remedy = causes.what_to_do(health.outcome, health.status) or None
-    if health.circuit != "closed":
+    if health.failing:
         exhausted = f", {counters.exhausted:,} exhausted" if counters.exhausted else ""
         summary = f"{_capital(failure(health))}. {pending}{exhausted}."
         since = rfc3339(health.opened_at_us)
         return [finding("destination_failing", subject, summary, remedy, failing_word(health), since)]
     if health.hold_until_us is not None:
         until = f"{to_datetime(health.hold_until_us):%Y-%m-%d %H:%M:%S} UTC"
-        return [finding("destination_rate_limited", subject, f"Sent Retry-After until {until}. {pending}.")]
+        return [finding("destination_rate_limited", subject, f"Asked for a pause until {until}. {pending}.")]
     if retrying(live, health):
         why = f"{_capital(failure(health))}. " if health.outcome else ""
         return [finding("destination_retrying", subject, f"{why}{pending}, waiting for a retry.", remedy)]
@@ -90,7 +90,7 @@ def retrying(live: ActiveDestination, health: Health) -> bool:
 
 
 def failing_word(health: Health) -> str:
-    """The label of an open circuit: `answers 404` or `not answering`."""
+    """The label of a failing destination: `answers 404` or `not answering`."""
     return f"answers {health.status}" if health.status is not None else "not answering"
 
 

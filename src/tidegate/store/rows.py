@@ -176,7 +176,7 @@ def lane_row(lane: Lane, code: str) -> tuple[Any, ...]:
     """A lane without its fence, which PostgreSQL takes from the node."""
     return (
         lane.destination, lane.committed_offset, pack_settled_ahead(lane.committed_offset, lane.settled_ahead, code),
-        lane.delivered, lane.exhausted, lane.canceled, lane.adopted, lane.adopted_filtered,
+        lane.delivered, lane.exhausted, lane.canceled, lane.adopted, lane.adopted_filtered, lane.breaker,
     )  # fmt: skip
 
 

@@ -166,6 +166,11 @@ class CircuitBreaker:
             self._recover(sent.sent_at, now)
         return before
 
+    def probe_soon(self, now: float) -> None:
+        """What held the destination may have changed: while it is open and no probe is out, one may go now."""
+        if self.state == "open" and self._probe is None:
+            self.next_probe_at = now
+
     def on_test_send(self, success: bool, now: float) -> None:
         """A person's test send: a success counts like that of a probe, a failure changes nothing."""
         if success and self.state == "open":

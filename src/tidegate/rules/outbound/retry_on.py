@@ -17,8 +17,8 @@ import msgspec
 
 from tidegate.core.errors import ConfigError
 from tidegate.core.model import Outcome
+from tidegate.core.spec import DEFAULT_RETRY_ON
 
-DEFAULT_RETRY_ON: Final = ("connection", "tls", "timeout", "3xx", "4xx", "5xx")
 _STATUS_WORD = re.compile(r"[3-5](?:[0-9]{2}|xx)")
 _OUTCOME_WORDS = {
     Outcome.REFUSED: "connection",

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable
 
 from tidegate.core.clock import parse_http_date
-from tidegate.rules.outbound.retry import parse_retry_after
+from tidegate.rules.outbound.retry_after import parse_retry_after
 from tidegate.rules.sync import instants
 from tidegate.rules.sync.links import header
 

@@ -153,7 +153,7 @@ def _written(settlement: Settlement) -> Iterable[Sequence[Any]]:
     ranges = {(one.destination, one.upto): one for one in settlement.ranges}
     high_water_marks = [*((partition, None) for partition in settlement.taken), *settlement.left]
     yield from columns([attempt_row(one, escape) for one in settlement.attempts], 13)
-    yield from columns([lane_row(lane, DISTANCE) for lane in lanes.values()], 8)
+    yield from columns([lane_row(lane, DISTANCE) for lane in lanes.values()], 9)
     yield from columns([deferred_row(one, escape) for key, one in deferred.items() if key not in closed], 10)
     yield from columns(closed, 2)
     yield from columns([range_row(one, escape) for one in ranges.values()], 6)

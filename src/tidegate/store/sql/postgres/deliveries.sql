@@ -16,28 +16,30 @@ WITH gate AS (
   ON CONFLICT DO NOTHING
 ), put_lanes AS (
   INSERT INTO lanes (destination, committed_offset, settled_ahead, delivered, exhausted, canceled, adopted,
-    adopted_filtered, fence)
+    adopted_filtered, breaker, fence)
   SELECT l.*, $2 FROM gate, unnest($17::int[], $18::bigint[], $19::bytea[], $20::bigint[], $21::bigint[],
-    $22::bigint[], $23::bigint[], $24::bigint[])
-    AS l(destination, committed_offset, settled_ahead, delivered, exhausted, canceled, adopted, adopted_filtered)
+    $22::bigint[], $23::bigint[], $24::bigint[], $25::bytea[])
+    AS l(destination, committed_offset, settled_ahead, delivered, exhausted, canceled, adopted, adopted_filtered,
+      breaker)
   ON CONFLICT (destination) DO UPDATE SET committed_offset = excluded.committed_offset,
     settled_ahead = excluded.settled_ahead,
     delivered = excluded.delivered, exhausted = excluded.exhausted, canceled = excluded.canceled,
-    adopted = excluded.adopted, adopted_filtered = excluded.adopted_filtered, fence = excluded.fence
+    adopted = excluded.adopted, adopted_filtered = excluded.adopted_filtered, breaker = excluded.breaker,
+    fence = excluded.fence
 ), put_deferred AS (
   INSERT INTO deferred_deliveries (destination, "offset", state, due_at, attempts, cause, key, tries_left_from,
     route, replay)
-  SELECT e.* FROM gate, unnest($25::int[], $26::bigint[], $27::smallint[], $28::bigint[], $29::int[], $30::text[],
-    $31::text[], $32::int[], $33::int[], $34::text[])
+  SELECT e.* FROM gate, unnest($26::int[], $27::bigint[], $28::smallint[], $29::bigint[], $30::int[], $31::text[],
+    $32::text[], $33::int[], $34::int[], $35::text[])
     AS e(destination, "offset", state, due_at, attempts, cause, key, tries_left_from, route, replay)
   ON CONFLICT (destination, "offset") DO UPDATE SET state = excluded.state, due_at = excluded.due_at,
     attempts = excluded.attempts, cause = excluded.cause, key = excluded.key,
     tries_left_from = excluded.tries_left_from, route = excluded.route, replay = excluded.replay
 ), close_deferred AS (
-  DELETE FROM deferred_deliveries AS e USING gate, unnest($35::int[], $36::bigint[]) AS c(destination, "offset")
+  DELETE FROM deferred_deliveries AS e USING gate, unnest($36::int[], $37::bigint[]) AS c(destination, "offset")
   WHERE e.destination = c.destination AND e."offset" = c."offset"
 ), given_ranges AS (
-  SELECT r.* FROM gate, unnest($37::int[], $38::bigint[], $39::bigint[], $40::text[], $41::text[], $42::bigint[])
+  SELECT r.* FROM gate, unnest($38::int[], $39::bigint[], $40::bigint[], $41::text[], $42::text[], $43::bigint[])
     AS r(destination, after, upto, state, cause, at)
 ), grown_ranges AS (
   -- A destination that fails for days gets one range a minute, so its last range grows when the new one has the same
@@ -53,8 +55,8 @@ WITH gate AS (
   ON CONFLICT (destination, upto) DO UPDATE SET after = excluded.after, state = excluded.state,
     cause = excluded.cause, at = excluded.at
 ), stand AS (
-  UPDATE partitions AS s SET high_water_mark = w.high_water_mark FROM gate, unnest($43::smallint[],
-    $44::bigint[]) AS w(number, high_water_mark)
+  UPDATE partitions AS s SET high_water_mark = w.high_water_mark FROM gate, unnest($44::smallint[],
+    $45::bigint[]) AS w(number, high_water_mark)
   WHERE s.number = w.number AND s.node = gate.id
 )
 SELECT count(*) FROM gate
@@ -63,7 +65,7 @@ SELECT count(*) FROM gate
 -- High-water marks and lanes of one snapshot. A partition without a lane is one row with NULLs.
 SELECT s.number, coalesce(s.high_water_mark, n.high_water_mark, 0), l.destination, l.committed_offset,
   l.settled_ahead, l.delivered, l.exhausted,
-       l.canceled, l.adopted, l.adopted_filtered, l.fence
+       l.canceled, l.adopted, l.adopted_filtered, l.fence, l.breaker
 FROM partitions AS s
 LEFT JOIN nodes AS n ON n.id = s.node
 LEFT JOIN lanes AS l ON l.destination % 64 = s.number

@@ -2,7 +2,7 @@
 
 -- name: load_lanes
 SELECT destination, committed_offset, settled_ahead, delivered, exhausted, canceled, adopted, adopted_filtered,
-  fence FROM lanes
+  fence, breaker FROM lanes
 
 -- name: high_water_mark
 SELECT value FROM settings WHERE name = 'high_water_mark'
@@ -13,12 +13,13 @@ INSERT INTO settings (name, value) VALUES ('high_water_mark', ?) ON CONFLICT DO 
 
 -- name: put_lane
 INSERT INTO lanes (destination, committed_offset, settled_ahead, delivered, exhausted, canceled, adopted,
-  adopted_filtered, fence)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+  adopted_filtered, breaker, fence)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (destination) DO UPDATE SET committed_offset = excluded.committed_offset,
   settled_ahead = excluded.settled_ahead,
   delivered = excluded.delivered, exhausted = excluded.exhausted, canceled = excluded.canceled,
-  adopted = excluded.adopted, adopted_filtered = excluded.adopted_filtered, fence = excluded.fence
+  adopted = excluded.adopted, adopted_filtered = excluded.adopted_filtered, breaker = excluded.breaker,
+  fence = excluded.fence
 
 -- name: put_attempt
 INSERT INTO attempts (offset, destination, number, outcome, started_at, duration, status, error,
