@@ -64,7 +64,7 @@ def test_deliveries_that_are_in_flight_succeed_or_wait_for_the_rate_are_no_retry
 def test_a_rate_limit_is_a_notice_with_its_end_as_a_readable_time() -> None:
     (one,) = found(replace(HEALTHY, hold_until_us=1_800_000_000_123_456), pending=1)
     assert one.severity is Severity.NOTICE
-    assert one.summary == "Sent Retry-After until 2027-01-15 08:00:00 UTC. 1 delivery pending."
+    assert one.summary == "Asked for a pause until 2027-01-15 08:00:00 UTC. 1 delivery pending."
 
 
 def test_dead_letters_stay_a_finding_when_the_destination_is_healthy_again() -> None:

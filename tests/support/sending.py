@@ -131,6 +131,10 @@ class MemorySender:
     def transform(self, revision: int) -> None:
         """As of the active configuration: no route has a transform."""
 
+    def forwards(self, source: str) -> tuple[str, ...]:
+        """As of the active configuration: no header of a source goes on."""
+        return ()
+
     def send(
         self, target: Any, head: bytes, body: bytes, timeout_seconds: float, done: Callable[[PostResult], None]
     ) -> Sent:
