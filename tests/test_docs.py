@@ -251,7 +251,7 @@ PLAIN: tuple[str, ...] = (
     "rules/outbound/concurrency.py",
     "rules/outbound/next_send.py",
     "rules/outbound/rate_limiter.py",
-    "rules/outbound/retry.py",
+    "rules/outbound/retry_after.py",
     "rules/outbound/retry_on.py",
     "rules/outbound/signing.py",
     "rules/routing.py",
