@@ -31,6 +31,7 @@ from tidegate.core.spec import Destination
 from tidegate.providers import provider_names
 from tidegate.providers.shape import Provider, load_provider
 from tidegate.query import schemas as forms
+from tidegate.rules.sync import paginators
 
 PAGES = Path(__file__).parent / "reference"
 MARK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -68,57 +69,11 @@ SECTIONS = {
 }
 UNIONS = {
     "auth": tuple(one.spec.__name__ for one in auth.KINDS.values()),
-    "paginator": (
-        "HeaderLink", "JsonLink", "CursorPages", "HeaderCursor", "OffsetPages", "PageNumber", "SinglePage",
-    ),
-}  # fmt: skip
-PAGE_KEYS = {
-    "has_more_path": "A field that says whether there are more pages; `!PATH` for one that says it is the last page.",
-    "max_pages": "The most pages of one run. A run that reaches it is reported as incomplete.",
-}
-COUNTED_KEYS = {
-    "total_header": "The response header with the total, in place of `total_path`.",
-    "stop_on_empty": "An empty page is the last one, whatever the total says.",
-    **PAGE_KEYS,
+    "paginator": tuple(one.spec.__name__ for one in paginators.KINDS.values()),
 }
 UNION_DESCRIPTIONS = {
     **{one.spec.__name__: dict(one.keys) for one in auth.KINDS.values()},
-    "HeaderLink": {"rel": "The relation of the next-page link in the `Link` header.", **PAGE_KEYS},
-    "JsonLink": {
-        "next_url_path": "The path of the next page's URL, or of a link object or a list of them.",
-        **PAGE_KEYS,
-    },
-    "CursorPages": {
-        "cursor_path": "The path of the page token in the response. A token of any JSON type is sent.",
-        "cursor_param": "The query parameter for the page token.",
-        "cursor_from_last": "A field of the last item of the page that is the token, in place of `cursor_path`.",
-        "cursor_body_path": "The path of the token in `json`, in place of `cursor_param`.",
-        **PAGE_KEYS,
-    },
-    "HeaderCursor": {
-        "cursor_key": "The response header with the page token.",
-        "cursor_param": "The query parameter for the page token.",
-        "cursor_body_path": "The path of the token in `json`, in place of `cursor_param`.",
-        **PAGE_KEYS,
-    },
-    "OffsetPages": {
-        "limit": "Number of items on a page.",
-        "offset_param": "The query parameter for the offset.",
-        "limit_param": "The query parameter for the limit.",
-        "base_offset": "The offset of the first item. An offset in `params` comes first.",
-        "total_path": "The path of the total number of items in the response, if it has one.",
-        "offset_body_path": "The path of the offset in `json`, in place of `offset_param`.",
-        "limit_body_path": "The path of the limit in `json`, in place of `limit_param`.",
-        **COUNTED_KEYS,
-    },
-    "PageNumber": {
-        "base_page": "The number of the first page. A page number in `params` comes first.",
-        "page_param": "The query parameter for the page number.",
-        "total_path": "The path of the total number of pages in the response, if it has one.",
-        "page_body_path": "The path of the page number in `json`, in place of `page_param`.",
-        **COUNTED_KEYS,
-    },
-    "SinglePage": {},
+    **{one.spec.__name__: dict(one.keys) for one in paginators.KINDS.values()},
 }
 
 

@@ -358,10 +358,6 @@ NOT_BUILT = [
     ('[destinations.d]\nurl = "https://d.example.com"\nauth = { type = "hmac" }\n', "$.destinations.d.auth.type"),
     ('[destinations.d]\nurl = "https://d.example.com"\ntype = "kafka"\n', "$.destinations.d.type"),
     (
-        RESOURCE + 'paginator = { type = "auto" }\n',
-        "$.sources.s.resources.o.paginator.type",
-    ),
-    (
         RESOURCE + "resolve = {}\n",
         "$.sources.s.resources.o.resolve",
     ),

@@ -10,9 +10,10 @@ from tidegate.auth.http_basic import BasicAuth
 from tidegate.config.export import export_tree, to_toml
 from tidegate.config.load import load_text
 from tidegate.config.spec import ApiInput, Config, Source
-from tidegate.core.spec import Resource, Route, Transform, WebhookInput
+from tidegate.core.spec import Route, Transform, WebhookInput
 from tidegate.kinds.slack import SlackDestination
 from tidegate.kinds.webhook import WebhookDestination
+from tidegate.rules.sync.spec import Resource
 
 SECRETS = ("hush-1", "hush-2", "hush-3", "hush-4", "hush-5", "hush-6", "hush-7 and more text")
 HARD = Config(

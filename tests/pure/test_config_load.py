@@ -10,7 +10,7 @@ from support.sample_config import API, CHAT, DESTINATION, ENVIRON, MINIMAL, SAMP
 from tidegate.auth.bearer import BearerAuth
 from tidegate.config.load import load_file, load_text
 from tidegate.core.errors import ConfigError
-from tidegate.core.spec import HeaderLink
+from tidegate.rules.sync.paginators.header_link import HeaderLink
 
 
 def test_an_address_that_nothing_may_go_to_is_warned_of_where_it_stands() -> None:

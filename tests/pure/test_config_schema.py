@@ -13,6 +13,7 @@ from support.sample_config import SAMPLE
 from tidegate.cli.check import STARTER
 from tidegate.config.schema import DESCRIPTIONS, json_schema, schema_text
 from tidegate.core import spec as model
+from tidegate.rules.sync import spec as resource_model
 
 SCHEMA = json_schema()
 VALIDATOR = jsonschema_rs.Draft202012Validator(SCHEMA)
@@ -63,12 +64,13 @@ def test_a_kind_may_come_from_a_placeholder() -> None:
 
 
 # Kinds of auth and pages explain themselves by their type; their keys are those of the source's documentation.
-UNDESCRIBED = ("Auth", "Link", "Page", "Pages", "Cursor", "PageNumber")
+UNDESCRIBED = ("Auth", "Paginator", "Page")
 
 
 def test_every_key_is_described_and_no_description_is_left_over() -> None:
+    everything = {**vars(model), **vars(resource_model)}
     structs = {
-        name: one for name, one in vars(model).items() if isinstance(one, type) and issubclass(one, msgspec.Struct)
+        name: one for name, one in everything.items() if isinstance(one, type) and issubclass(one, msgspec.Struct)
     }
     for name, struct in structs.items():
         if name.startswith(("_", "Struct")) or name.endswith(UNDESCRIBED):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tidegate.core.spec import Resource
 from tidegate.rules.sync.items import item_value, page_value, read_page, record_key
+from tidegate.rules.sync.spec import Resource
 
 BOM = b"\xef\xbb\xbf"
 

@@ -17,11 +17,11 @@ from support.upstream import EPOCH, Upstream
 from tidegate.config.spec import ApiInput, Source
 from tidegate.core.clock import Clock, ManualClock
 from tidegate.core.model import Event, NewEvent, Origin
-from tidegate.core.spec import Resource
 from tidegate.outbound.dialer import Dialer, Guard
 from tidegate.outbound.http import PullClient
 from tidegate.pull import PullEngine
 from tidegate.rules.outbound.addresses import parse_allow
+from tidegate.rules.sync.spec import Resource
 from tidegate.store import PARTITIONS, EventQuery
 from tidegate.store.postgres import open_postgres
 from tidegate.store.sqlite import open_sqlite

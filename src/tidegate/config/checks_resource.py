@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from tidegate.config.lines import Path
 from tidegate.config.spec import Source
 from tidegate.config.validate import DAY, SECOND, Validator
-from tidegate.core.spec import Incremental, Resource, WebhookFeed
 from tidegate.rules.sync.paths import compiled
+from tidegate.rules.sync.spec import Incremental, Resource, WebhookFeed
 
 FORMATS = ("auto", "iso8601", "date", "http_date", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns", "text")
 _LOOKS_LIKE_DELETE = re.compile(r"delet|remov|destroy", re.IGNORECASE)

@@ -12,6 +12,7 @@ import msgspec
 
 from tidegate import auth, kinds
 from tidegate.config.spec import Config
+from tidegate.rules.sync import paginators
 
 SCHEMA_FILE = "tidegate.schema.json"
 _PLACEHOLDER = r"\$\{(env|file):[^{}]+\}"
@@ -173,6 +174,7 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
 # The structs of the kinds: the keys that they share, and their own.
 DESCRIPTIONS |= {one.spec.__name__: {**DESCRIPTIONS["Destination"], **one.keys} for one in kinds.KINDS.values()}
 DESCRIPTIONS |= {one.spec.__name__: {"type": one.help, **one.keys} for one in auth.KINDS.values()}
+DESCRIPTIONS |= {one.spec.__name__: {"type": one.help, **one.keys} for one in paginators.KINDS.values()}
 
 
 def json_schema() -> dict[str, Any]:

@@ -37,7 +37,6 @@ _DESTINATIONS, _DESTINATION_HINT = _planned(model.DESTINATION_PLANNED, kinds.KIN
 # Name of the struct, or of the one that it inherits its keys from -> (tags, what they are, what to do instead).
 TAGS_NOT_BUILT: dict[str, tuple[tuple[str, ...], str, str]] = {
     "Auth": (_AUTH, "auth type", _AUTH_HINT),
-    "HeaderLink": (model.PAGINATOR_NOT_BUILT, "paginator type", "name the paginator, for example 'header_link'"),
     "Destination": (_DESTINATIONS, "destination type", _DESTINATION_HINT),
 }
 MISSING_HINTS: dict[tuple[str, str], str] = {

@@ -18,13 +18,13 @@ from tidegate.core.spec import (
     Name,
     PublishInput,
     Rate,
-    Resource,
     Retention,
     Route,
     Strict,
     WebhookInput,
 )
 from tidegate.kinds import AnyDestination
+from tidegate.rules.sync.spec import Resource
 
 
 class ApiInput(Strict, frozen=True):

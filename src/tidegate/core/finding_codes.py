@@ -310,6 +310,12 @@ CODES: dict[str, FindingCode] = {
         "A webhook and the list write the same record in different ways. Fields that both have are compared by value.",
         "nothing; with item_path and no version, a webhook is only a hint, and records have the list's fields",
     ),
+    "paginator_found": FindingCode(
+        NOTICE,
+        "paginator found",
+        'The resource has paginator = { type = "auto" }; the first page showed which one fits.',
+        "copy the line into the resource, so that a change of the source does not change how pages are found",
+    ),
     "page_end_unclear": FindingCode(
         WARNING,
         "end of the list unclear",

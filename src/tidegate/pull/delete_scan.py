@@ -9,7 +9,6 @@ count. Crash: a scan that was not committed is repeated.
 from __future__ import annotations
 
 from tidegate.core.clock import Clock
-from tidegate.core.spec import Resource
 from tidegate.pull.engine_state import MAX_UNLISTED
 from tidegate.pull.fetch import Fetcher
 from tidegate.pull.page_rows import MAX_ROWS
@@ -20,6 +19,7 @@ from tidegate.rules.sync.changes import Copy, make_copy
 from tidegate.rules.sync.deletes import ScanResult, decide, twice_missing
 from tidegate.rules.sync.incremental import higher
 from tidegate.rules.sync.items import cursor_value
+from tidegate.rules.sync.spec import Resource
 from tidegate.store import Records
 
 MAX_CANDIDATES = 10_000  # of one scan; the next scan finds the others

@@ -21,12 +21,12 @@ from tidegate.core.errors import Conflict, NotFound, StoreBusy
 from tidegate.core.figures import ResourceFigures
 from tidegate.core.findings import Findings
 from tidegate.core.model import Event
-from tidegate.core.spec import Resource
 from tidegate.pull.on_demand import CACHE_BYTES, CachedCopy, OnDemand, PullAnswer, PullCounts, Target
 from tidegate.pull.record_writer import Router
 from tidegate.pull.resource import Ports, ResourceEngine, figures_of
 from tidegate.pull.run import PollReport
 from tidegate.pull.sources import PullClient, PullResponse, SourceClient
+from tidegate.rules.sync.spec import Resource
 from tidegate.store import Store, partition_of_name
 
 ResourceName = tuple[str, str]  # (source, resource)

@@ -50,13 +50,14 @@ class Place(msgspec.Struct, omit_defaults=True):
     largest: int = 0
     unreadable: int = 0
     records: int = 0
+    found: str = ""  # the paginator that the first page showed
 
     @property
     def request(self) -> PageRequest:
         return PageRequest(self.url, tuple(self.params), self.body)
 
     def walk(self) -> PageWalk:
-        return PageWalk(pages=self.pages, base=self.base, largest=self.largest, resumed=True)
+        return PageWalk(pages=self.pages, base=self.base, largest=self.largest, resumed=True, found=self.found)
 
 
 class EngineState(msgspec.Struct, omit_defaults=True):

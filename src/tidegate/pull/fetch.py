@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from tidegate.core.clock import Clock
 from tidegate.core.errors import TidegateError, UpstreamError
 from tidegate.core.model import Origin
-from tidegate.core.spec import Resource
 from tidegate.pull.record_writer import RecordWriter
 from tidegate.pull.sources import POLL_PATIENCE_SECONDS, PullResponse, SourceClient
 from tidegate.rules.sync.canonical import parse_json
@@ -21,6 +20,7 @@ from tidegate.rules.sync.changes import Copy, make_copy
 from tidegate.rules.sync.items import decoded, field, record_key, record_version, shown, unwrap
 from tidegate.rules.sync.links import header
 from tidegate.rules.sync.paginators import PageRequest
+from tidegate.rules.sync.spec import Resource
 
 AT_ONCE = 4
 

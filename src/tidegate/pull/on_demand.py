@@ -16,13 +16,13 @@ import msgspec
 
 from tidegate.core.clock import Clock
 from tidegate.core.errors import TidegateError, UpstreamError
-from tidegate.core.spec import HeaderCursor, Resource
 from tidegate.core.units import seconds
 from tidegate.pull.sources import PullResponse, SourceClient
 from tidegate.rules.sync import http_cache as freshness
 from tidegate.rules.sync.items import shown
 from tidegate.rules.sync.links import header
-from tidegate.rules.sync.paginators import PageRequest
+from tidegate.rules.sync.paginators import PageRequest, kind_of
+from tidegate.rules.sync.spec import Resource
 
 CACHE_BYTES = 64 << 20
 ENTRY_OVERHEAD_BYTES = 1500
@@ -101,8 +101,7 @@ class Target(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, source: SourceClient, name: str, resource: Resource, counts: PullCounts | None = None) -> Target:
         shown = set(_SHOWN)
-        if isinstance(resource.paginator, HeaderCursor):
-            shown.add(resource.paginator.cursor_key.lower())
+        shown.update(kind_of(resource.paginator).headers(resource.paginator))
         return cls(
             source,
             name,

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from tidegate.core.clock import parse_http_date
 from tidegate.core.errors import TidegateError, UpstreamError
-from tidegate.core.spec import Resource
 from tidegate.pull.record_writer import RecordWriter
 from tidegate.pull.run import Run
 from tidegate.pull.sources import POLL_PATIENCE_SECONDS, PullResponse, SourceClient
 from tidegate.rules.sync.items import shown
 from tidegate.rules.sync.links import header
-from tidegate.rules.sync.page_end import ends_by_status
-from tidegate.rules.sync.paginators import PageRequest
+from tidegate.rules.sync.paginators import PageRequest, ends_by_status
+from tidegate.rules.sync.spec import Resource
 from tidegate.rules.sync.upstream_rate_limit import LIMITED
 
 RUN_WAIT_SECONDS = 300.0  # in all; a run that needs more stops, keeps its place, and goes on later

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from tidegate.core.errors import UpstreamError
-from tidegate.core.spec import Resource
 from tidegate.pull.engine_state import MAX_DUPLICATES
 from tidegate.pull.record_writer import RecordWriter
 from tidegate.pull.run import Run
@@ -21,6 +20,7 @@ from tidegate.rules.sync.changes import Copy, make_copy
 from tidegate.rules.sync.items import cursor_value, item_value, record_version, row_key, shown
 from tidegate.rules.sync.page_end import MAX_KEYS
 from tidegate.rules.sync.paths import is_raw
+from tidegate.rules.sync.spec import Resource
 from tidegate.rules.sync.versions import order
 from tidegate.store import Records
 

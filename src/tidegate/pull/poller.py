@@ -17,7 +17,6 @@ import msgspec
 from tidegate.core.clock import Clock
 from tidegate.core.errors import UpstreamError
 from tidegate.core.model import Origin
-from tidegate.core.spec import Resource
 from tidegate.core.units import seconds
 from tidegate.pull.delete_scan import DeleteScan
 from tidegate.pull.engine_state import EngineState
@@ -33,16 +32,17 @@ from tidegate.rules.sync.items import ErrorBody, PageRows, decoded, read_page
 from tidegate.rules.sync.links import header
 from tidegate.rules.sync.page_end import End, check_total
 from tidegate.rules.sync.paginators import (
-    COUNTED,
-    STEADY,
     PageAnswer,
     PageRequest,
     fingerprint,
     first_number,
     first_request,
+    is_counted,
+    is_steady,
     next_page,
     put,
 )
+from tidegate.rules.sync.spec import Resource
 from tidegate.store import Records
 
 _FAR_US = 7_258_118_400_000_000  # 2200-01-01
@@ -173,6 +173,8 @@ class Poller:
                 run.pages += 1
                 if run.pages == 1 and not run.resumed:
                     run.first_highest = run.highest
+                    if run.walk.found_by:
+                        self._writer.health.note("paginator_found", run.walk.found_by)
                 self._keep_place(run, request, following)
             run.applied.add(await self._writer.apply(copies, silent=run.silent, run_us=run.started_us))
         return following
@@ -181,7 +183,7 @@ class Poller:
         """Where the run goes on when it stops here. Numbered pages are read twice, since rows may have moved up."""
         if following is None:
             return
-        again = request if isinstance(self._resource.paginator, COUNTED) else following
+        again = request if is_counted(self._resource.paginator, run.walk) else following
         self._state.place = run.place(again, self._tag)
 
     def _first(self, run: Run) -> PageRequest:
@@ -293,7 +295,7 @@ class Poller:
             return state.cursor
         form = self._format(state.cursor, [run.lowest, run.highest], run)
         highest = run.highest
-        shifts = run.walk.pages > 1 and not isinstance(self._resource.paginator, STEADY)
+        shifts = run.walk.pages > 1 and not is_steady(self._resource.paginator, run.walk)
         if shifts and incremental.disturbed(run.highest, run.server_at_us, form):
             highest = run.first_highest
         if not run.walk.complete and not run.ascending:

@@ -21,7 +21,6 @@ import msgspec
 from tidegate.core.clock import Clock
 from tidegate.core.findings import Findings
 from tidegate.core.model import Change, NewEvent, RecordState
-from tidegate.core.spec import Resource
 from tidegate.pull.engine_state import MAX_HELD, EngineState, Held, Mark
 from tidegate.pull.resource_health import ResourceHealth
 from tidegate.pull.run import Applied
@@ -31,6 +30,7 @@ from tidegate.rules.language.view import event_view
 from tidegate.rules.sync.canonical import parse_json
 from tidegate.rules.sync.changes import Copy, compare, only_in_one
 from tidegate.rules.sync.merge import MergeDecision, MergeRule, merge, stored
+from tidegate.rules.sync.spec import Resource
 from tidegate.rules.sync.versions import order, version_instant
 from tidegate.store import RecordCommit, ResourceState, Store
 

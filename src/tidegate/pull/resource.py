@@ -20,7 +20,6 @@ from tidegate.core.figures import ResourceFigures
 from tidegate.core.findings import Findings
 from tidegate.core.ids import new_id
 from tidegate.core.model import Event, Origin
-from tidegate.core.spec import Resource
 from tidegate.core.units import seconds
 from tidegate.pull.fetch import AT_ONCE, Fetcher
 from tidegate.pull.poller import Poller
@@ -31,6 +30,7 @@ from tidegate.pull.schedule import Schedule
 from tidegate.pull.sources import PullResponse, SourceClient
 from tidegate.pull.statistics import Statistics
 from tidegate.pull.webhooks import WebhookReader
+from tidegate.rules.sync.spec import Resource
 from tidegate.store import ResourceState, Store
 
 log = logging.getLogger("tidegate.pull")

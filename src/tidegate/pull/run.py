@@ -104,6 +104,7 @@ class Run(msgspec.Struct):
             pages=self.walk.pages,
             base=self.walk.base,
             largest=self.walk.largest,
+            found=self.walk.found,
             unreadable=self.unreadable,
             first_highest=self.first_highest,
             records=self.records_seen + self.records_before,

@@ -18,11 +18,11 @@ from tidegate.auth import Added, kind_of
 from tidegate.config.spec import ApiInput
 from tidegate.core.clock import Clock
 from tidegate.core.errors import BadRequest, NotFound, UpstreamError
-from tidegate.core.spec import Resource
 from tidegate.core.units import per_second, seconds
 from tidegate.rules.sync.items import key_parts
 from tidegate.rules.sync.links import origin_of
 from tidegate.rules.sync.paginators import PageRequest
+from tidegate.rules.sync.spec import Resource
 from tidegate.rules.sync.upstream_rate_limit import UpstreamRateLimit
 
 MAX_ANSWER_BYTES = 16 << 20

@@ -12,11 +12,11 @@ import asyncio
 from collections.abc import Callable
 
 from tidegate.core.model import Event
-from tidegate.core.spec import Resource
 from tidegate.pull.engine_state import MAX_DIRTY
 from tidegate.pull.record_writer import RecordWriter
 from tidegate.pull.yielding import Yielder
 from tidegate.rules.sync.changes import Copy
+from tidegate.rules.sync.spec import Resource
 from tidegate.rules.sync.webhook_copies import WebhookRule, copy_of
 from tidegate.store import Log
 

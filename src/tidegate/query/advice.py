@@ -9,9 +9,9 @@ from __future__ import annotations
 from tidegate.core import units
 from tidegate.core.clock import parse_instant
 from tidegate.core.figures import ResourceFigures
-from tidegate.core.spec import Resource
 from tidegate.query.context import ReadContext
 from tidegate.query.schemas import AdviceSchema
+from tidegate.rules.sync.spec import Resource
 
 WORDS = ("not_enough_data", "not_polled", "polls_fail", "keep", "poll_less_often", "poll_more_often", "prefer_webhook")
 ENOUGH_CHANGES = 20

@@ -8,8 +8,8 @@ it.
 from __future__ import annotations
 
 from tidegate.core.model import Event, Origin
-from tidegate.core.spec import Resource
 from tidegate.query.schemas import Stats
+from tidegate.rules.sync.spec import Resource
 from tidegate.rules.sync.webhook_copies import WebhookRule
 from tidegate.runtime import ActiveConfiguration
 

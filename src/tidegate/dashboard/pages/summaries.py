@@ -13,12 +13,12 @@ from msgspec import Struct
 from tidegate.config.spec import Source
 from tidegate.core.clock import rfc3339
 from tidegate.core.figures import ResourceFigures
-from tidegate.core.spec import Resource
 from tidegate.dashboard import badges, formatting
 from tidegate.kinds import kind_of
 from tidegate.query import health
 from tidegate.query.schemas import DestinationCounters, Stats
 from tidegate.rules.outbound import causes
+from tidegate.rules.sync.spec import Resource
 from tidegate.runtime import ActiveDestination, ActiveSource
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from typing import Any
 
 import msgspec
 
-from tidegate.core.spec import Resource
 from tidegate.rules.language.view import MISSING
 from tidegate.rules.sync.canonical import parse_json
 from tidegate.rules.sync.paths import compiled, first_byte, is_raw, skim, without_bom
+from tidegate.rules.sync.spec import Resource
 
 MAX_KEY_CHARACTERS = 512
 KEY_SEPARATOR = "|"  # between the parts of a composite key; a part that has one is written with a backslash

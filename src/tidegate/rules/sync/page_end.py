@@ -27,7 +27,6 @@ from enum import StrEnum
 
 import msgspec
 
-from tidegate.core.spec import OffsetPages, PageNumber, Paginator, SinglePage
 from tidegate.rules.language.view import MISSING
 from tidegate.rules.sync.canonical import parse_json
 from tidegate.rules.sync.paths import skim
@@ -73,6 +72,8 @@ class PageWalk(msgspec.Struct):
     resumed: bool = False  # the first pages were read by an earlier run
     complete: bool = True
     ended_by: End | None = None
+    found: str = ""  # the paginator that the first page showed, as JSON; "" when the resource names one
+    found_by: str = ""
     contradictions: list[str] = []
     seen: set[bytes] = msgspec.field(default_factory=set)  # fingerprints of the requests made
     keys: set[int] = msgspec.field(default_factory=set)  # hashes of the keys read
@@ -116,9 +117,8 @@ class PageWalk(msgspec.Struct):
         self.signatures.add(signature)
 
 
-def has_more(paginator: Paginator, body: bytes, walk: PageWalk) -> bool | None:
+def has_more(path: str, body: bytes, walk: PageWalk) -> bool | None:
     """What the field at `has_more_path` says; None when there is none."""
-    path = "" if isinstance(paginator, SinglePage) else paginator.has_more_path
     if not path:
         return None
     raw = skim(body, path.removeprefix("!"))
@@ -130,11 +130,11 @@ def has_more(paginator: Paginator, body: bytes, walk: PageWalk) -> bool | None:
     return said is not path.startswith("!")
 
 
-def ends_walk(paginator: Paginator, following: bytes, walk: PageWalk) -> bool:
+def ends_walk(max_pages: int | None, following: bytes, walk: PageWalk) -> bool:
     """The rules that hold for every paginator, when there is a next request."""
     if walk.ended_by is not None:
         return True
-    limit = MAX_PAGES if isinstance(paginator, SinglePage) or paginator.max_pages is None else paginator.max_pages
+    limit = MAX_PAGES if max_pages is None else max_pages
     if following in walk.seen:
         walk.end(End.REPEATED_REQUEST)
     elif walk.pages >= limit:
@@ -146,44 +146,7 @@ def ends_walk(paginator: Paginator, following: bytes, walk: PageWalk) -> bool:
     return walk.ended_by is not None
 
 
-def ends_by_offset(
-    paginator: OffsetPages, walk: PageWalk, items: int, limit: int, following: int, total: int | None
-) -> bool:
-    """Whether offset pages end here. `following` is the next offset."""
-    walk.total = total if total is not None else walk.total
-    known = _usable_total(walk, len(walk.keys), total, "rows")
-    if known is not None and not (items == 0 and paginator.stop_on_empty):
-        if following - walk.base < known:
-            return False
-        if walk.pages == 1 and items == known and items >= limit:
-            return False  # `total` may be the size of this page: one more page shows it
-        walk.end(End.TOTAL)
-        return True
-    if items == 0:
-        walk.end(End.EMPTY)
-        return True
-    # A short page is the last one only of a source that was seen to keep to the limit: many cap it without a word.
-    if items < limit and walk.largest >= limit:
-        walk.end(End.SHORT)
-        return True
-    return False
-
-
-def ends_by_page(paginator: PageNumber, walk: PageWalk, items: int, number: int, total: int | None) -> bool:
-    """Whether numbered pages end here. `total` is a number of pages."""
-    known = _usable_total(walk, number - walk.base + 1 if items else 0, total, "pages")
-    if known is not None and not (items == 0 and paginator.stop_on_empty):
-        if number - walk.base + 1 < known:
-            return False
-        walk.end(End.TOTAL)
-        return True
-    if items == 0:
-        walk.end(End.EMPTY)
-        return True
-    return False
-
-
-def _usable_total(walk: PageWalk, read: int, total: int | None, what: str) -> int | None:
+def usable_total(walk: PageWalk, read: int, total: int | None, what: str) -> int | None:
     """The total, unless more was read than it names."""
     if total is None or walk.total_wrong:
         return None
@@ -194,11 +157,10 @@ def _usable_total(walk: PageWalk, read: int, total: int | None, what: str) -> in
     return total
 
 
-def ends_by_status(paginator: Paginator, status: int, walk: PageWalk) -> bool:
-    """Whether a failed request for a page after the first is the end of the list."""
+def ends_by_status(counted: bool, status: int, walk: PageWalk) -> bool:
+    """Whether a failed request for a page after the first is the end of the list. `counted`: pages have numbers."""
     if walk.pages == 0:
         return False
-    counted = isinstance(paginator, OffsetPages | PageNumber)
     if status == 404:
         walk.end(End.STATUS)
         if not counted:

@@ -8,11 +8,11 @@ update the records with their own output.
 from __future__ import annotations
 
 from tidegate.core.model import Event, Origin
-from tidegate.core.spec import Resource, WebhookFeed
 from tidegate.rules.language.patterns import compile_types
 from tidegate.rules.sync.canonical import parse_json
 from tidegate.rules.sync.changes import Copy, make_copy
 from tidegate.rules.sync.items import field, record_key, record_version
+from tidegate.rules.sync.spec import Resource, WebhookFeed
 
 
 class WebhookRule:
