@@ -1,5 +1,5 @@
-"""The API: one declared table of routes, and what serves it.
+"""The API: one declared table of routes, and the code that serves it.
 
-`routes.py` is the table; rights, routing, the OpenAPI document and the tests are made from it. HTTP ends here: what is
-told stands in `query/`, what is done is done by the gateway's engines.
+`routes.py` is the table; rights, routing, the OpenAPI document and the tests are made from it. HTTP ends here:
+`query/` reads, and the engines of the gateway act.
 """

@@ -35,7 +35,7 @@ METRICS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "tidegate_destination_paused": ("gauge", ("destination",), "1 while paused."),
     "tidegate_resource_requests": ("counter", ("resource",), "Requests to the source's API by polls and fetch-backs."),
     "tidegate_resource_changes": ("counter", ("resource",), "Changes found."),
-    "tidegate_resource_staleness_p99_seconds": ("gauge", ("resource",), "How late changes were learnt, 99 in 100."),
+    "tidegate_resource_staleness_p99_seconds": ("gauge", ("resource",), "The p99 delay of changes, in seconds."),
     "tidegate_log_offset": ("gauge", (), "Offset of the newest event."),
     "tidegate_log_waiting": ("gauge", (), "Calls that wait for the disk."),
     "tidegate_nodes": ("gauge", (), "Nodes on the same store that live."),

@@ -1,6 +1,6 @@
 """Findings on a terminal: a badge, the name and the sentence on one line, the remedy and samples below.
 
-Owns this layout for `doctor` and `explain`. The texts are the gateway's; text from outside is cleaned.
+Owns this layout for `doctor` and `explain`. The gateway writes the sentences; text from outside is cleaned.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Numbers, instants and ids as people read them. Pure.
 
-Owns every text form that more than one page shows, so that a figure looks the same everywhere. Knows no HTML,
-no request and no clock: `now_us` is handed in. Instants arrive as RFC 3339 texts (the API's shape), None means
-"never" and is shown as a dash.
+Owns every format that more than one page uses, so that a figure looks the same everywhere. Knows no HTML, no request
+and no clock: `now_us` is an argument. Instants arrive as RFC 3339 text (the API's format); None means "never" and is
+shown as a dash.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def size(value: int | None) -> str:
 
 
 def cut(text: str | None, keep: int = 8) -> str:
-    """An id cut in the middle: its prefix stays, and the last `keep` letters, which tell it from its neighbours."""
+    """An ID cut in the middle: its prefix and the last `keep` characters stay, which differ between neighbors."""
     if not text:
         return DASH
     head = text.find("_") + 1 or 4
@@ -135,5 +135,5 @@ def since(text: str | None, now_us: int) -> str:
 
 
 def way(origin: str | None) -> str:
-    """The way an origin names. Push: the outside told. Pull: we asked."""
+    """The way of an origin: push (a webhook, form or published event) or pull (a request to the source)."""
     return "push" if origin in ("webhook", "form", "publish", "push") else "pull"

@@ -122,7 +122,7 @@ def see_other(path: str, done: str = "") -> Response:
 
 
 def own_path(path: str, otherwise: str) -> str:
-    """A path of ours to go back to, else `otherwise`. `//host`, `https:` and backslashes lead to other sites."""
+    """A path of this gateway, else `otherwise`. `//host`, `https:` and backslashes lead to other sites."""
     if path.startswith("/") and not path.startswith("//") and path.isprintable() and "\\" not in path:
         return path
     return otherwise

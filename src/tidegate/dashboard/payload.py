@@ -14,7 +14,7 @@ from tidegate.dashboard.formatting import visible
 
 MAX_DEPTH = 16
 MAX_TEXT = 600
-MAX_PAGE = 10_000  # bytes of a payload on a page, as they stand there: a page stays under 60 KB whatever comes
+MAX_PAGE = 10_000  # bytes of a payload on a page, with its HTML escapes: a page stays under 60 KB
 NODE_BYTES = 62  # of markup around a value
 MAX_FIELDS = 40
 
@@ -31,7 +31,7 @@ class Node(NamedTuple):
 
 
 class Space:
-    """What is left of a page for foreign text. Counted as it will stand there: `<` takes four letters of HTML."""
+    """What is left of a page for foreign text. Counted with its HTML escapes: `<` takes four characters."""
 
     def __init__(self, size: int = MAX_PAGE) -> None:
         self.left = size
@@ -89,7 +89,7 @@ def raw(body: bytes, space: Space | None = None) -> tuple[str, bool]:
 
 
 def differences(before: Any, after: Any, space: Space | None = None) -> list[tuple[str, str, str]]:
-    """(field, before, after) of the top-level fields that differ, as JSON texts; "" where a side has none."""
+    """(field, before, after) of the top-level fields that differ, as JSON; "" where a side has none."""
     old = before if isinstance(before, dict) else {}
     new = after if isinstance(after, dict) else {}
     rows: list[tuple[str, str, str]] = []

@@ -1,4 +1,4 @@
-"""The sentences of an explanation: where an event came from, whether it was verified, who got it, and what comes next.
+"""The sentences of an explanation: origin, signature, deliveries and the next step of an event.
 
 Owns every sentence that the API, the event page and `tidegate explain` show about one event and its deliveries, so the
 three say the same. Pure: schemas and the state of destinations in, text out. Instants are separate members, because
@@ -174,7 +174,7 @@ def delivered_to(deliveries: Sequence[DeliverySchema], updates: Sequence[str]) -
 
 
 def next_step(deliveries: Sequence[ExplainedDelivery], updates: Sequence[str], *, routed: bool) -> Fact:
-    """What happens next to the event as a whole. `routed`: at least one route names its source."""
+    """The next step of the event as a whole. `routed`: at least one route names its source."""
     if not deliveries:
         return _nothing_next(updates, routed=routed)
     waiting = [one for one in deliveries if one.state in _OPEN]

@@ -163,7 +163,7 @@ class ExplainedDelivery(DeliverySchema, kw_only=True):
 
 
 class Explanation(Struct, kw_only=True):
-    """Where an event came from, whether it was verified, who got it and why, and what happens next."""
+    """The origin, signature, deliveries, route decisions and next step of an event."""
 
     event: EventSchema
     seen: Any  # the event as filters see it

@@ -1,10 +1,10 @@
 """The flow map: sources left, the log as one vertical band, destinations right.
 
-One lane a source (two when it is both told and asked) and one a destination, its width by volume on one linear scale
-for both sides. Push is a solid ribbon with a filled head, pull two thin lines with an open head, so the map reads
-without color. What waits for a destination is a ruled basin where its lane begins; an open circuit and a pause are a
-gap in the lane. Drawn in a wide and in a narrow form: the narrow one writes labels above its lanes, so that a phone
-shows the same figures. Pure: figures in, SVG text out.
+One lane for each source (two when it has webhooks and polls) and each destination, its width by volume on one linear
+scale for both sides. Push is a solid ribbon with a filled head, pull two thin lines with an open head, so the map reads
+without color. Pending deliveries are a ruled basin where the lane of the destination begins; an open circuit and a
+pause are a gap in the lane. There is a wide and a narrow form: the narrow one has its labels above the lanes, so that a
+phone shows the same figures. Pure: figures in, SVG text out.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from tidegate.dashboard.formatting import count, plural
 _MOST = 8  # lanes a side: a page stays under 60 KB; what is beyond is one lane that says how many it stands for
 _WIDEST = 30.0
 _THINNEST = 2.0
-_LINE = 25  # letters of a name on one line beside the wide map
+_LINE = 25  # characters of a name on one line beside the wide map
 
 
 class FlowLane(NamedTuple):
-    """One lane. `gap` is "" for an unbroken one, else the sign that stands in the gap ("paused", "exhausted")."""
+    """One lane. `gap` is "" for an unbroken lane, else the icon in the gap ("paused", "exhausted")."""
 
     name: str
     way: str  # "push" or "pull"
@@ -31,8 +31,8 @@ class FlowLane(NamedTuple):
     words: str  # the line below the name
     href: str
     gap: str = ""
-    tone: str = ""  # "wait", "fail", "off": color of the words
-    waiting: int = 0  # what stands before it: drawn as a basin where its lane begins
+    tone: str = ""  # "wait", "fail", "off": color of the label
+    waiting: int = 0  # pending deliveries: drawn as a basin where the lane begins
 
 
 class _Frame(NamedTuple):
@@ -185,7 +185,7 @@ def _ribbon(x1: float, x2: float, y: float, width: float, lane: FlowLane) -> str
 
 
 def _basin(x: float, y: float, length: float, width: float) -> str:
-    """What waits, as a well before the lane, ruled so that it is told from a lane without color."""
+    """Pending deliveries as a basin before the lane, ruled so that it differs from a lane without color."""
     top = y - width / 2
     steps = len(range(6, int(length), 6))
     rules = f"M{num(x + 6)} {num(top)}" + f"m6-{num(width)}".join([f"v{num(width)}"] * steps)

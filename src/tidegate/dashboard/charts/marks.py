@@ -1,4 +1,4 @@
-"""The small marks: state signs and bars, and the numbers helper that all charts share.
+"""The small marks: state icons and bars, and the helper for numbers that all charts share.
 
 Knows no page. A sign is drawn in a box of 12 x 12 in `currentColor`; the class of its parent gives the color, and
 the shape alone already tells the state.
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from tidegate.dashboard.formatting import visible
 
-# The glyph of each state sign (look: State sign). "f" is filled, "cut" takes the color of the surface.
+# The shape of each state icon. "f" is filled, "cut" takes the color of the surface.
 GLYPHS = {
     "delivered": '<circle class="f" cx="6" cy="6" r="5.5"/>',
     "sending": '<circle cx="6" cy="6" r="4.75"/><path class="f" d="M6 1.5a4.5 4.5 0 0 1 0 9z"/>',
@@ -48,7 +48,7 @@ def text(x: float, y: float, words: str, cls: str = "", anchor: str = "") -> str
 
 
 def glyph_at(state: str, x: float, y: float) -> str:
-    """A state sign with its centre at (x, y). Its shape is the page's symbol `s-STATE`, carried once a page."""
+    """The icon of a state with its center at (x, y). Its shape is the symbol `s-STATE`, which each page has once."""
     tone, glyph = TONES.get(state, "off"), state if state in GLYPHS else "pending"
     return f'<use class="gs {tone}" href="#s-{glyph}" x="{num(x - 6)}" y="{num(y - 6)}" width="12" height="12"/>'
 

@@ -1,7 +1,7 @@
 """One event: its origin and signature, its deliveries with every attempt, the routes' decisions, and its payload.
 
 Owns the layout of `/events/ID`; the sentences are those of `query/explanation.py`. A page stays under 60 KB: cards of
-deliveries, texts of receivers and the payload share a bounded number of bytes. `view` is pure.
+deliveries, responses of receivers and the payload share a bounded number of bytes. `view` is pure.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 ATTEMPTS = 4  # of a delivery, shown with their responses; the API has all
 ROUTES = 10
 RESPONSE_TEXT = 600
-PAGE_BYTES = 20_000  # what deliveries, texts of receivers and the payload share
+PAGE_BYTES = 20_000  # shared by deliveries, responses of receivers and the payload
 CARDS_BYTES = 8_000  # deliveries are shown in full until this is used, the rest in a line each
 CARD_BYTES, ATTEMPT_BYTES, LINE_BYTES = 1_250, 560, 240
 LINES = 15
