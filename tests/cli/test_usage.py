@@ -63,7 +63,7 @@ def test_an_admin_key_that_cannot_be_sent_is_rejected(tmp_path: Path, key: str) 
 
 @pytest.mark.parametrize("key", ["admin", "R7#kq" * 4 + "xyz"])
 def test_an_admin_key_below_24_characters_is_refused_before_anything_is_made(tmp_path: Path, key: str) -> None:
-    error = tidegate(tmp_path, "serve", "--port", "0", env={"TIDEGATE_ADMIN_KEY": key}).refused("key_too_short", 1)
+    error = tidegate(tmp_path, "serve", "--port", "0", env={"TIDEGATE_ADMIN_KEY": key}).refused("key_too_short", 2)
     assert key not in error["what"] and f"has {len(key)} characters" in error["what"]
     assert list(tmp_path.iterdir()) == []
 
@@ -234,7 +234,7 @@ def test_a_data_directory_that_cannot_be_used_is_refused_with_another_way(tmp_pa
     (tmp_path / "taken").write_text("a file\n")
     error = tidegate(tmp_path, "serve", "--port", "0", "--data", "taken/data").refused("store_unavailable", 1)
     assert error["what"] == "the data directory taken/data cannot be used: not a directory"
-    assert error["hint"] == "give a directory that this user may write to: --data DIR"
+    assert error["hint"] == "use a directory that this user can write to: --data DIR"
 
 
 def test_init_writes_a_file_that_check_takes_and_never_over_another(tmp_path: Path) -> None:
