@@ -190,7 +190,7 @@ class PostClient:
         connection.begin(pending)
 
     def _wait_for_resources(self, pending: Pending, error: str) -> None:
-        """Dial again in a moment: this machine lacks files, sockets or memory, which is no attempt at the destination.
+        """Dial again in a moment: this machine lacks files, sockets or memory, and the destination got no attempt.
 
         Idle sockets are closed, so that their files are free for it.
         """

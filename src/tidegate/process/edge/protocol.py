@@ -36,12 +36,11 @@ from tidegate.process.edge.framing import (
     head_too_large,
     other_protocol,
 )
+from tidegate.process.edge.reading import Reading
 
 FULL_HINT = "send again later, over fewer connections"
 HEAD_SECONDS = 10  # for a head to come, and for the rest of a body after its answer
 KEEP_ALIVE_SECONDS = 75
-READ_SECONDS = 20  # a client that takes less than READ_RATE bytes a second of its answer for so long is cut
-READ_RATE = 1024
 LINGER_SECONDS = 2
 REST_LIMIT_BYTES = 1024 * 1024  # kept of what follows a request that is not answered yet
 
@@ -57,15 +56,17 @@ class Joined:
     the next write, at the end of the answer, or in the next turn of the loop, whichever comes first.
     """
 
-    __slots__ = ("_held", "_loop", "_transport", "is_closing")
+    __slots__ = ("_held", "_loop", "_transport", "is_closing", "written")
 
     def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
         self._held: bytes | None = None
         self.is_closing = transport.is_closing
+        self.written = 0  # bytes
 
     def write(self, data: bytes) -> None:
+        self.written += len(data)
         held = self._held
         if held is None:
             self._held = data
@@ -104,8 +105,7 @@ class StrictProtocol(HttpToolsProtocol):
         self._keep_alive = True
         self._parser: httptools.HttpRequestParser | None = None
         self._sweeps = 0  # seconds of this head, of silence, or since the answer to what is not all here
-        self._blocked = 0  # seconds in which the client took next to nothing of its answer
-        self._unread = 0  # bytes of answers in the transport at the last sweep
+        self._reading = Reading()
         self._lingering = False  # answered what cannot be read, and waiting for the client to close
         self._dropped = 0
         self._answered = False  # a connection that never sent a request is closed like a slow head
@@ -240,6 +240,7 @@ class StrictProtocol(HttpToolsProtocol):
             return False
         status, rest = answer
         own = b"".join([b"%s: %s\r\n" % pair for pair in self.server_state.default_headers])
+        self._joined.written += len(status) + len(own) + len(rest)
         self.transport.write(status + own + rest)
         self.server_state.total_requests += 1
         self._answered = True
@@ -347,6 +348,7 @@ class StrictProtocol(HttpToolsProtocol):
         body = json.dumps(problem).encode()
         head = b"content-type: application/problem+json\r\nx-content-type-options: nosniff\r\nconnection: close\r\n"
         length = b"content-length: %d\r\n\r\n" % len(body)
+        self._joined.written += len(STATUS_LINE[error.status]) + len(head) + len(length) + len(body)
         self.transport.write(STATUS_LINE[error.status] + head + length + body)
         self._linger()
 
@@ -356,7 +358,6 @@ class StrictProtocol(HttpToolsProtocol):
         """
         self._lingering = True
         self._sweeps = 0
-        self._unread = 0
         if self.transport.can_write_eof():
             self.transport.write_eof()
         else:
@@ -374,7 +375,7 @@ class StrictProtocol(HttpToolsProtocol):
         silent connection after 75, an answer that the client does not read after 20 (an answer under way has no other
         limit here: its app keeps the time).
         """
-        if self._is_blocked():
+        if self._reading.is_blocked(self.transport, self._joined.written):
             self.transport.abort()
         elif self._lingering:
             self._sweeps += 1
@@ -385,13 +386,3 @@ class StrictProtocol(HttpToolsProtocol):
             is_silent = self._answered and not (self._rest or self._left or self._chunks)
             if self._sweeps > (KEEP_ALIVE_SECONDS if is_silent else HEAD_SECONDS):
                 self.transport.close()
-
-    def _is_blocked(self) -> bool:
-        """Whether the client stopped reading. What it took in the last second is known when nothing was added."""
-        unread = self.transport.get_write_buffer_size()
-        if unread and unread > self._unread - READ_RATE:
-            self._blocked += 1
-        else:
-            self._blocked = max(0, self._blocked - 1) if unread else 0
-        self._unread = unread
-        return self._blocked > READ_SECONDS
