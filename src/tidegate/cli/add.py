@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from tidegate.cli import Group
-from tidegate.cli.client import ApiError, find_gateway, segment
+from tidegate.cli.client import ApiError, JsonObject, find_gateway, segment
 from tidegate.cli.options import F, gateway_command
 from tidegate.core.errors import Conflict
 
@@ -84,9 +84,9 @@ def _put(kind: str, name: str, pairs: tuple[str, ...], replace: bool, data: Path
         print(f"{kind} {name} is active; to move it to a file, run: tidegate config export")
 
 
-def tree_of_pairs(kind: str, pairs: tuple[str, ...]) -> dict[str, Any]:
+def tree_of_pairs(kind: str, pairs: tuple[str, ...]) -> JsonObject:
     """`("url=https://x", "auth.type=bearer")` as a tree. UsageError for a bad pair or a repeated key."""
-    tree: dict[str, Any] = {}
+    tree: JsonObject = {}
     for pair in pairs:
         dotted, equals, text = pair.partition("=")
         if not equals or not all(dotted.split(".")):

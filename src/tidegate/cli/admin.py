@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from tidegate.cli import Group
-from tidegate.cli.client import LONG_SECONDS, NoGateway, find_gateway, segment
+from tidegate.cli.client import LONG_SECONDS, JsonObject, NoGateway, find_gateway, segment
 from tidegate.cli.options import Span, gateway_command
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def create(
     """Create a key. It is shown only once."""
     from tidegate.cli.output import print_json
 
-    wanted: dict[str, Any] = {"name": name, "scopes": list(scopes), "sources": list(sources)}
+    wanted: JsonObject = {"name": name, "scopes": list(scopes), "sources": list(sources)}
     if expires_in is not None:
         wanted["expires_in"] = expires_in
     answer = find_gateway(data).post("/keys", wanted)
@@ -200,7 +200,7 @@ def _print_health(found: list[Finding]) -> None:
     out.print()
 
 
-def _print_nodes(nodes: list[dict[str, Any]]) -> None:
+def _print_nodes(nodes: list[JsonObject]) -> None:
     """Only when there are several."""
     from tidegate.cli.output import clean, count
 
@@ -213,7 +213,7 @@ def _print_nodes(nodes: list[dict[str, Any]]) -> None:
         print(f"  {clean(one['id'])}: {held}, lease until {one['lease_expires_at']}{behind}")
 
 
-def _local(data: Path) -> dict[str, Any]:
+def _local(data: Path) -> JsonObject:
     """Facts that need no gateway."""
     import platform
     import shutil

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import click
 
+from tidegate.cli.client import JsonObject
 from tidegate.cli.options import json_option
 from tidegate.core.errors import ConfigError, Conflict
 
@@ -99,7 +99,7 @@ def check(file: Path, as_json: bool) -> int:
     return 0
 
 
-def _as_json(error: ConfigError) -> dict[str, Any]:
+def _as_json(error: ConfigError) -> JsonObject:
     return {
         "code": error.code,
         "message": error.message,

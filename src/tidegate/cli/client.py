@@ -21,6 +21,7 @@ TIMEOUT_SECONDS = 60.0  # a pull may wait for a slow source
 LONG_SECONDS = 6 * 3600.0  # polls, backups and counts over a large log
 MAX_ANSWER_BYTES = 256 << 20
 MAX_LINE_BYTES = 16 << 20  # of a stream: the largest body, encoded
+JsonObject = dict[str, Any]  # a JSON object of a request or a response
 
 
 class ApiError(TidegateError):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tidegate.cli import Group
-from tidegate.cli.client import Client, find_gateway
+from tidegate.cli.client import Client, JsonObject, find_gateway
 from tidegate.cli.options import gateway_command, json_option
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def diff(file: Path, data: Path, as_json: bool) -> None:
         print("delete it with: tidegate config apply --prune")
 
 
-def _announced(changes: list[dict[str, Any]], back: set[str]) -> list[dict[str, Any]]:
+def _announced(changes: list[JsonObject], back: set[str]) -> list[JsonObject]:
     """Name what applying does: a destination that leaves the file is paused, one that is back is resumed."""
     for one in changes:
         if one["kind"] == "destination" and one["action"] == "removed":
@@ -70,7 +70,7 @@ def _announced(changes: list[dict[str, Any]], back: set[str]) -> list[dict[str, 
     return resumed + changes
 
 
-def _hidden(config: Config) -> dict[str, Any]:
+def _hidden(config: Config) -> JsonObject:
     from tidegate.config.secrets import hide_secrets, tree_of
 
     tree = tree_of(config)
@@ -79,7 +79,7 @@ def _hidden(config: Config) -> dict[str, Any]:
     return tree
 
 
-def _settled(answer: dict[str, Any]) -> dict[str, Any]:
+def _settled(answer: JsonObject) -> JsonObject:
     """The gateway's response in the same form: settings without those that equal their default."""
     import msgspec
 
@@ -92,7 +92,7 @@ def _settled(answer: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-def _print_changes(changes: list[dict[str, Any]], none: str) -> None:
+def _print_changes(changes: list[JsonObject], none: str) -> None:
     from tidegate.cli.output import clean
 
     if not changes:
@@ -215,7 +215,7 @@ def _names(value: Any) -> str:
     return value if isinstance(value, str) else ", ".join(value)
 
 
-def _selects(route: dict[str, Any]) -> str:
+def _selects(route: JsonObject) -> str:
     parts = [*route.get("types", []), *(f"changes of {name}" for name in route.get("changes", []))]
     text = ", ".join(parts) or "all events"
     return text + (", filtered" if route.get("filter") else "") + ("" if route.get("enabled", True) else " (disabled)")

@@ -7,15 +7,14 @@ command exits 1 with the cause and a remedy.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from tidegate.cli.client import LONG_SECONDS, ApiError, Client, find_gateway, segment
+from tidegate.cli.client import LONG_SECONDS, ApiError, Client, JsonObject, find_gateway, segment
 from tidegate.cli.options import gateway_command
 
 
-def _post(client: Client, name: str, command: str) -> dict[str, Any]:
+def _post(client: Client, name: str, command: str) -> JsonObject:
     return dict(client.post(f"/destinations/{segment(name)}/{command}", timeout=LONG_SECONDS))
 
 

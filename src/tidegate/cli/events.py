@@ -7,11 +7,10 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import click
 
-from tidegate.cli.client import Client, NoGateway, find_gateway
+from tidegate.cli.client import Client, JsonObject, NoGateway, find_gateway
 from tidegate.cli.options import F, When, gateway_command
 
 _ORIGINS = ("webhook", "form", "publish", "poll", "reconcile", "pull")
@@ -104,7 +103,7 @@ def tail(
     return 0
 
 
-def _follow(client: Client, query: dict[str, Any], last: str | None, as_json: bool) -> None:
+def _follow(client: Client, query: JsonObject, last: str | None, as_json: bool) -> None:
     failures = 0
     connected = False
     while True:
@@ -126,7 +125,7 @@ def _follow(client: Client, query: dict[str, Any], last: str | None, as_json: bo
         failures += 1
 
 
-def _print_event(event: dict[str, Any], as_json: bool) -> None:
+def _print_event(event: JsonObject, as_json: bool) -> None:
     from tidegate.cli.output import clean, console, local_time, print_json, way_badge
 
     if as_json:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
-from tidegate.cli.client import LONG_SECONDS, ApiError, ApiResponse, find_gateway, segment
+from tidegate.cli.client import LONG_SECONDS, ApiError, ApiResponse, JsonObject, find_gateway, segment
 from tidegate.cli.options import ResourceName, Span, When, gateway_command
 
 
@@ -42,7 +41,7 @@ def pull(
 
     With --json, prints {"status", "age_seconds", "cache_status", "content_type", "data"}.
     """
-    query: dict[str, Any] = {}
+    query: JsonObject = {}
     for pair in params:
         name, equals, value = pair.partition("=")
         if not equals or not name:
@@ -119,7 +118,7 @@ def poll(resource: tuple[str, str], data: Path, as_json: bool) -> None:
         )
 
 
-def print_facts(facts: dict[str, Any]) -> None:
+def print_facts(facts: JsonObject) -> None:
     """Name and value, one a line; nested values are indented."""
     from tidegate.cli.output import clean
 

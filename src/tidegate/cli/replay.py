@@ -10,7 +10,7 @@ from typing import Any
 import click
 import msgspec
 
-from tidegate.cli.client import LONG_SECONDS, ApiError, Client, find_gateway, segment
+from tidegate.cli.client import LONG_SECONDS, ApiError, Client, JsonObject, find_gateway, segment
 from tidegate.cli.options import When, gateway_command
 from tidegate.core.errors import NotBuilt
 from tidegate.query.schemas import ReplaySchema
@@ -87,7 +87,7 @@ def _job(answer: object) -> ReplaySchema:
     return msgspec.convert(answer, ReplaySchema)
 
 
-def _last_attempt(delivery: dict[str, Any]) -> str:
+def _last_attempt(delivery: JsonObject) -> str:
     """`attempt 3 was answered 200`, of the latest attempt."""
     attempts = delivery["attempts"]
     if not attempts:
@@ -97,7 +97,7 @@ def _last_attempt(delivery: dict[str, Any]) -> str:
     return f"attempt {last['number']}: {answer}"
 
 
-def _check(id_: str | None, given: dict[str, Any], everything: bool, dry_run: bool) -> None:
+def _check(id_: str | None, given: JsonObject, everything: bool, dry_run: bool) -> None:
     """UsageError for a selection that is empty or contradictory."""
     if id_ is not None and id_.startswith("dlv_") and (given or everything or dry_run):
         raise click.UsageError("a delivery ID cannot be combined with other options")
@@ -146,7 +146,7 @@ def trigger(source: str, type_: str, payload: str, key: str | None, data: Path, 
     """Publish a test event of TYPE for SOURCE, which must have a publish input."""
     from tidegate.cli.output import print_json
 
-    event: dict[str, Any] = {"source": source, "type": type_, "data": _payload(payload)}
+    event: JsonObject = {"source": source, "type": type_, "data": _payload(payload)}
     if key is not None:
         event["key"] = key
     try:
