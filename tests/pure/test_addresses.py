@@ -96,7 +96,7 @@ PASSED = [
 
 
 @pytest.mark.parametrize(("ip", "word"), REFUSED)
-def test_an_address_outside_the_public_internet_is_refused_with_its_word(ip: str, word: str) -> None:
+def test_an_address_outside_the_public_internet_is_blocked_with_its_reason(ip: str, word: str) -> None:
     if ip == "2001::1":  # both inner addresses are refused; either word is right
         assert blocked_reason(ip, 443, NONE, NOBODY) in ("unspecified", "reserved")
     else:
@@ -129,7 +129,7 @@ def test_what_python_calls_not_global_never_passes_in_version_six(number: int) -
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_an_inner_address_is_judged_as_if_it_stood_alone(number: int) -> None:
+def test_an_inner_address_is_checked_like_the_address_alone(number: int) -> None:
     inner = str(ipaddress.IPv4Address(number))
     alone = blocked_reason(inner, 80, NONE, NOBODY)
     for outer in (0xFFFF << 32 | number, 0x64FF9B << 96 | number, 0x2002 << 112 | number << 80):
@@ -252,7 +252,7 @@ def test_a_refused_url_does_not_show_its_secrets(url: str) -> None:
 
 
 @given(st.text())
-def test_any_text_is_a_target_or_a_refusal_and_never_two_lines(text: str) -> None:
+def test_any_text_is_a_target_or_an_error_and_never_two_lines(text: str) -> None:
     for url in (text, "http://" + text, "http://h/" + text):
         try:
             target = parse_target(url)

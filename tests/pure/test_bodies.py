@@ -59,7 +59,7 @@ def test_what_tidegate_made_goes_out_as_an_envelope(origin):
     assert (sent.content_type, sent.headers) == ("application/json", ())
 
 
-def test_a_change_is_of_our_making_though_a_webhook_told_it():
+def test_a_change_is_an_envelope_even_when_a_webhook_caused_it():
     change = b'{"resource":"orders","before":null,"fields":[],"version":null,"number":1}'
     sent = json.loads(send("auto", event(change=change)).body)
     assert sent["change"] == json.loads(change)
@@ -70,7 +70,7 @@ def test_an_envelope_holds_numbers_as_they_were_written():
     assert b'"big": 12345678901234567890123, "price": 1.10' in send("envelope", event()).body
 
 
-def test_the_time_of_the_source_is_told_when_it_has_one():
+def test_the_time_of_the_source_is_used_when_it_has_one():
     one = event(occurred_at_us=1_000_000)
     assert json.loads(send("envelope", one).body)["timestamp"] == "1970-01-01T00:00:01.000000Z"
 

@@ -1,4 +1,4 @@
-"""A clock that another puts right: an hour is mended, a wobble is left alone, and a slow answer is no reason."""
+"""A clock that a shared clock corrects: by an hour, not by small differences, and not because of a slow answer."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_only_what_is_off_by_more_than_a_second_is_put_right(off: float, trip: f
     assert clock.now_us() - clock.machine_us() == int(corrected * SECOND)
 
 
-def test_a_clock_that_was_mended_meanwhile_is_believed_again() -> None:
+def test_a_corrected_clock_is_used_again() -> None:
     clock = Machine()
     assert clock.agree(NOW - 3600 * SECOND, NOW)
     assert not clock.agree(NOW - 3600 * SECOND + SECOND // 2, NOW)  # it wobbles

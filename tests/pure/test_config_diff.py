@@ -1,4 +1,4 @@
-"""Differences are told by kind, name and key, and never by value."""
+"""Differences have kind, name and key, and never values."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def test_the_same_configuration_has_no_difference() -> None:
     assert diff(OLD, load_text(SAMPLE, "t.toml", ENVIRON).config) == []
 
 
-def test_a_changed_secret_is_told_by_its_key() -> None:
+def test_a_changed_secret_is_shown_by_its_key() -> None:
     found = diff(OLD, load_text(SAMPLE, "t.toml", {**ENVIRON, "SHOP_TOKEN": "another-token"}).config)
     assert found == [Difference("source", "shop", "changed", ("api.auth.token",))]
     assert "another-token" not in repr(found)
 
 
-def test_changed_keys_are_told_by_their_path() -> None:
+def test_changed_keys_are_shown_by_their_path() -> None:
     text = (
         SAMPLE.replace('poll = "5m"', 'poll = "6m"')
         .replace('cache = "30s"\n', "")

@@ -345,7 +345,7 @@ TABLE: list[tuple[str, str, list[str]]] = [
 
 
 @pytest.mark.parametrize(("text", "expected"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
-def test_a_refusal_names_value_path_line_and_next_step(text: str, expected: list[str]) -> None:
+def test_an_error_has_value_path_line_and_next_step(text: str, expected: list[str]) -> None:
     assert rejections(text, {"STRIPE_SECRET": "x", "EMPTY": ""}) == expected
 
 

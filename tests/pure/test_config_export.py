@@ -59,7 +59,7 @@ def test_an_export_holds_no_secret() -> None:
     assert "hush" not in text
     assert 'url = "https://d.example.com/a$${x}?${env:TO_QUERY_URL_QUERY}"' in text  # where it goes can still be read
     assert to_toml(load_text(SAMPLE, "t.toml", ENVIRON).config).count("shop-token-1") == 0
-    assert 'token = "not a secret"' in text  # a filter is no secret, whatever its keys are called
+    assert 'token = "not a secret"' in text  # a filter is not a secret, whatever its keys are called
 
 
 def test_each_secret_has_a_variable_of_its_own() -> None:

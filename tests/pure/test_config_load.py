@@ -13,7 +13,7 @@ from tidegate.core.errors import ConfigError
 from tidegate.rules.sync.paginators.header_link import HeaderLink
 
 
-def test_an_address_that_nothing_may_go_to_is_warned_of_where_it_stands() -> None:
+def test_an_address_that_nothing_may_go_to_is_a_warning_at_its_path() -> None:
     text = MINIMAL + '[destinations.own]\nurl = "http://localhost:9000/x"\n[destinations.near]\nurl = "${env:NEAR}"\n'
     text += '[sources.s.api]\nbase_url = "http://[::1]:90"\n'
     environ = {"NEAR": "http://10.1.2.3/hooks"}
@@ -41,13 +41,13 @@ def test_the_sample_of_the_contract_loads() -> None:
     assert list(config.routes) == ["big-sales", "order-changes"]
 
 
-def test_a_feed_without_a_webhook_inlet_is_told_as_a_warning() -> None:
+def test_a_feed_without_a_webhook_input_is_a_warning() -> None:
     warnings = load_text(SAMPLE, "tidegate.toml", ENVIRON).warnings
     assert len(warnings) == 1
     assert "$.sources.shop.resources.orders.webhook (tidegate.toml:35)" in warnings[0]
 
 
-def test_a_secret_that_is_not_there_yet_is_told_as_a_warning() -> None:
+def test_a_missing_secret_is_a_warning() -> None:
     (warning,) = load_text('[sources.p.webhook]\nverify = "stripe"\n', "t.toml", {}).warnings
     assert warning == (
         "verify = 'stripe' has no secret yet, so every request is answered 401; add `secret`"

@@ -1,4 +1,4 @@
-"""The address of a database: what is told of it, and that a password is never repeated, wherever it stands."""
+"""The address of a database: what is shown of it, and that a password is never shown."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SECRET = "S3CRET"
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "shown"),
     [
         ("postgresql://u:S3CRET@db.example.com/tidegate", "db.example.com/tidegate"),
         ("postgres://u:S3CRET@db:5432/tidegate", "db:5432/tidegate"),
@@ -26,8 +26,8 @@ SECRET = "S3CRET"
         ("postgresql://db", "db"),
     ],
 )
-def test_server_and_name_are_told_and_nothing_else(url: str, told: str) -> None:
-    assert redacted(url) == f"the database at {told}"
+def test_only_server_and_name_are_shown(url: str, shown: str) -> None:
+    assert redacted(url) == f"the database at {shown}"
 
 
 @pytest.mark.parametrize(

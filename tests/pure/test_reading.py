@@ -75,8 +75,8 @@ def test_a_users_own_places_come_before_the_presets():
     input = WebhookInput(verify="stripe", type_path="kind", id_header="X-Id", key_path="ref")
     reading = compile_reader(provider_of(input))({b"x-id": b"mine"}, b'{"kind":"k","type":"t","id":"evt_1","ref":5}')
     assert (reading.type, reading.delivery_id, reading.key) == ("k", "mine", "5")
-    fixed = provider_of(WebhookInput(verify="stripe", event_type="payment.told"))
-    assert compile_reader(fixed)({}, b'{"type":"t"}').type == "payment.told"
+    fixed = provider_of(WebhookInput(verify="stripe", event_type="payment.sent"))
+    assert compile_reader(fixed)({}, b'{"type":"t"}').type == "payment.sent"
 
 
 @pytest.mark.parametrize(

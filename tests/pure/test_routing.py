@@ -153,9 +153,9 @@ def test_a_bad_filter_names_its_route():
 )
 def test_why_not_is_a_plain_sentence(one, source, resource, words):
     for view in ({"data": {"a": 1}}, lambda: {"data": {"a": 1}}):
-        told = why_not(one, source, "t", resource, view, FED)
-        assert told.startswith(words)
-        assert bool(told) is bool(words)
+        reason = why_not(one, source, "t", resource, view, FED)
+        assert reason.startswith(words)
+        assert bool(reason) is bool(words)
 
 
 rules = st.builds(

@@ -52,7 +52,7 @@ def b64_hmac(secret: bytes, *parts: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("vector", DATA["vectors"], ids=lambda v: v["id"])
-def test_published_signatures_are_judged_as_published(vector):
+def test_published_signatures_verify_as_published(vector):
     verify = compile_verifier(schemes_of(vector["provider"]), [vector["secret"]])
     verification = verify(lowered(vector["headers"]), body_of(vector), vector.get("url", ""), vector.get("now", 0))
     assert (verification is Verification.OK) == (vector["expected"] == "valid"), verification
@@ -125,7 +125,7 @@ def test_the_time_may_be_off_by_five_minutes_either_way(off, verification):
     assert verify_standard(standard(signed(NOW + off), NOW + off)) is verification
 
 
-def test_a_stale_time_is_told_only_of_a_right_signature():
+def test_a_stale_time_is_reported_only_with_a_right_signature():
     assert verify_standard(standard(b"v1,AAAA", NOW - 1000)) is Verification.SIGNATURE_WRONG
 
 
@@ -135,7 +135,7 @@ def test_a_time_that_is_no_number_is_malformed(stamp):
     assert verify_standard(standard(signature, stamp)) is Verification.MALFORMED
 
 
-def test_missing_parts_are_told_apart():
+def test_missing_parts_have_different_results():
     whole = standard(signed())
     assert verify_standard({}) is Verification.SIGNATURE_MISSING
     assert (

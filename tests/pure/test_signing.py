@@ -1,4 +1,4 @@
-"""Standard Webhooks signatures, with the reference library as an independent judge."""
+"""Standard Webhooks signatures, with the reference library as an independent check."""
 
 from __future__ import annotations
 

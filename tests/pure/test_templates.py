@@ -1,4 +1,4 @@
-"""Texts: what a template may hold, and that payloads cannot act through it."""
+"""Templates: what they may contain, and that payloads cannot act through them."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_everything_else_is_refused_at_load(bad):
     assert caught.value.path == "$.text"
 
 
-def test_the_nearest_name_is_told():
+def test_the_nearest_name_is_in_the_error():
     with pytest.raises(ConfigError) as caught:
         compile_template("{{ dta.x }}")
     assert "'data'" in caught.value.hint

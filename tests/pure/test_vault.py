@@ -20,7 +20,7 @@ def test_what_was_sealed_is_opened_again_and_does_not_show(value: bytes, purpose
     sealed = Vault(MASTER).seal(value, purpose)
     assert Vault(MASTER).open(sealed, purpose) == value
     assert len(value) < 4 or value not in sealed
-    assert Vault(MASTER).seal(value, purpose) != sealed, "two seals of one value must not be told to be equal"
+    assert Vault(MASTER).seal(value, purpose) != sealed, "two seals of one value must not be comparable"
 
 
 def test_a_sealed_value_opens_nowhere_else_and_by_no_other_key() -> None:

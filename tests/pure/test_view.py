@@ -63,10 +63,10 @@ def test_a_body_is_read_by_its_type_or_its_look(content_type, body, wanted):
     ],
 )
 def test_a_webhook_whose_only_field_is_a_payload_of_json_is_that_json(body, wanted):
-    told = event(body, "application/x-www-form-urlencoded")
-    assert told.origin is Origin.WEBHOOK and payload(told) == wanted
-    assert parse_body(told).as_written is False, "the bytes are a form's"
-    filled_in = msgspec.structs.replace(told, origin=Origin.FORM)
+    received = event(body, "application/x-www-form-urlencoded")
+    assert received.origin is Origin.WEBHOOK and payload(received) == wanted
+    assert parse_body(received).as_written is False, "the bytes are a form's"
+    filled_in = msgspec.structs.replace(received, origin=Origin.FORM)
     assert "payload" in payload(filled_in), "a page's form is what was filled in"
 
 
