@@ -63,7 +63,7 @@ class PageRowReader:
                 slice_, size = [], 0
             slice_.append(copy)
             size += len(copy.body)
-        run.walk.note_rows(keys, signature, run.unique)
+        run.walk.note_rows(keys, signature, unique=not run.not_unique and not run.duplicates)
         yield slice_, True
 
     def _copy(self, run: Run, row: Any, response: PullResponse) -> Copy | None:
@@ -106,6 +106,8 @@ class PageRowReader:
 
     def _is_new(self, run: Run, number: int, copy: Copy) -> bool:
         """False for a row whose key another row of the run has: that is settled at the end of the walk."""
+        if copy.key in run.not_unique:
+            return False  # the first of its rows was applied; from the next run on they are compared together
         if copy.key in self._duplicates:
             kept = run.duplicates.setdefault(copy.key, [])
             if len(kept) < MAX_DUPLICATE_ROWS:
@@ -119,7 +121,7 @@ class PageRowReader:
         if before == copy.hash or (self._resource.version and copy.version is not None and self._has_order(copy)):
             return True  # the same row again, or a later version of it
         self._writer.health.note("duplicate_keys", f"key {copy.key!r} has more than one row")
-        run.unique = False
+        run.not_unique.add(copy.key)
         if len(self._duplicates) < MAX_DUPLICATES:
             self._duplicates.append(copy.key)
         return False

@@ -67,8 +67,8 @@ class Run(msgspec.Struct):
     hashes: dict[int, bytes] = msgspec.field(
         default_factory=dict
     )  # of the rows by key, to see keys that are not unique
-    duplicates: dict[str, list[Copy]] = msgspec.field(default_factory=dict)  # rows of keys known to be not unique
-    unique: bool = True
+    duplicates: dict[str, list[Copy]] = msgspec.field(default_factory=dict)  # rows of keys that earlier runs found
+    not_unique: set[str] = msgspec.field(default_factory=set)  # keys of more than one row, found by this run
 
     @property
     def complete(self) -> bool:

@@ -96,7 +96,7 @@ class PageWalk(msgspec.Struct):
         self.complete = False
         self.contradictions.append(what)
 
-    def note_rows(self, keys: Collection[int], signature: int, unique: bool) -> None:
+    def note_rows(self, keys: Collection[int], signature: int, *, unique: bool) -> None:
         """The rows of the page that is read now: hashes of keys, and of the whole rows. Ends a walk in a circle.
 
         `unique`: no key has stood for two different rows. Where keys are not unique, only equal rows are a circle.
