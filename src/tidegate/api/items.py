@@ -19,6 +19,7 @@ from tidegate.core.clock import rfc3339
 from tidegate.core.errors import BadRequest, Conflict, NotFound
 from tidegate.query import deliveries
 from tidegate.query.schemas import AttemptSchema, ItemPage
+from tidegate.query.sent_requests import request_of_test
 from tidegate.runtime import ActiveDestination, ActiveRoute, ActiveSource
 
 ItemView = dict[str, Any]  # the keys of tidegate.toml, and some that are read-only
@@ -148,7 +149,9 @@ async def resume_destination(call: Call) -> ItemView:
 
 async def test_destination(call: Call) -> AttemptSchema:
     attempt = await call.gateway.deliver.test(_found(call).name)
-    return deliveries.attempt_schema(call.gateway.store.log.instance, attempt)
+    schema = deliveries.attempt_schema(call.gateway.store.log.instance, attempt)
+    schema.request = request_of_test(attempt)
+    return schema
 
 
 async def rotate_destination(call: Call) -> SecretSchema:

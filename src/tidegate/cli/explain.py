@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tidegate.cli.client import find_gateway, segment
 from tidegate.cli.options import gateway_command
-from tidegate.query.schemas import AttemptSchema, ExplainedDelivery, Explanation, Fact
+from tidegate.query.schemas import AttemptSchema, ExplainedDelivery, Explanation, Fact, RequestSchema
+from tidegate.query.sent_requests import FORMATS, copied
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,14 +27,25 @@ _SHOWN_DATA = 1200
 
 @click.command()
 @click.argument("id_", metavar="ID")
+@click.option("--request", "as_format", type=click.Choice(FORMATS), help="Print a request of this delivery as sent.")
+@click.option("--attempt", type=int, help="With --request: the number of the attempt (default: the latest).")
 @gateway_command
-def explain(id_: str, data: Path, as_json: bool) -> None:
-    """Show where an event went and why. ID is the ID of an event, or of a delivery (dlv_...)."""
+def explain(id_: str, as_format: str | None, attempt: int | None, data: Path, as_json: bool) -> None:
+    """Show where an event went and why. ID is the ID of an event, or of a delivery (dlv_...).
+
+    With --request, print what was sent to a destination, credentials masked: as an HTTP message, or as a command for
+    curl, Python or httpie.
+    """
     import msgspec
 
     from tidegate.cli.output import print_json
 
     client = find_gateway(data)
+    if as_format is not None:
+        if not id_.startswith("dlv_"):
+            raise click.UsageError("--request needs the ID of a delivery (dlv_...)")
+        print(_request(client.get(f"/deliveries/{segment(id_)}"), attempt, as_format))
+        return
     if id_.startswith("dlv_"):
         id_ = client.get(f"/deliveries/{segment(id_)}")["event"]
     explained = client.get(f"/explain/{segment(id_)}")
@@ -41,6 +53,20 @@ def explain(id_: str, data: Path, as_json: bool) -> None:
         print_json(explained)
         return
     _Screen(msgspec.convert(explained, Explanation)).print()
+
+
+def _request(delivery: dict[str, Any], number: int | None, as_format: str) -> str:
+    """The request of one attempt as text. UsageError without such an attempt or when its request was not kept."""
+    import msgspec
+
+    made = msgspec.convert(delivery["attempts"], list[AttemptSchema])
+    chosen = [one for one in made if number is None or one.number == number]
+    if not chosen:
+        raise click.UsageError(f"the delivery has {len(made)} attempts" + (f" and no {number}" if number else ""))
+    request = chosen[-1].request
+    if not isinstance(request, RequestSchema):
+        raise click.UsageError("no request was kept for this attempt: none was sent, or an earlier release sent it")
+    return copied(request, as_format)
 
 
 class _Screen:

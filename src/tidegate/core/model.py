@@ -134,6 +134,8 @@ class Attempt(msgspec.Struct, frozen=True):
     answer_bytes: int = 0  # size of the answer's body as far as it was read
     url: str = ""  # the URL without its query; "" when it is the current URL of the destination
     manual: bool = False  # requested by a person (retry, replay)
+    head: int = 0  # number of the stored head of the request; 0: none
+    request: bytes = b""  # what varied of the request as it was sent (`rules/outbound/sent_requests.py`); b"": not kept
 
 
 class DeferredState(IntEnum):

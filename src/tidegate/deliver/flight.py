@@ -13,6 +13,7 @@ from tidegate.deliver.ports import InTransit
 from tidegate.outbound.post import PostResult
 from tidegate.rules.outbound.after_attempt import DeliveryTries
 from tidegate.rules.outbound.circuit_breaker import Sent
+from tidegate.rules.outbound.sent_requests import KeptRequest
 
 
 class Flight(msgspec.Struct):
@@ -28,6 +29,7 @@ class Flight(msgspec.Struct):
     manual: bool = False  # a person retries it now
     in_transit: InTransit | None = None  # None: nothing was sent
     detail: str = ""  # what was cut of the request, in words
+    kept: KeptRequest | None = None  # None: nothing was sent
 
     @property
     def tries(self) -> DeliveryTries:
@@ -48,4 +50,5 @@ class Flight(msgspec.Struct):
         return Attempt(
             self.offset, destination, self.number, outcome, self.started_at_us, result.duration_us, status, error,
             result.headers, result.body, result.body_bytes, url, manual,
+            self.kept.head if self.kept is not None else 0, self.kept.request if self.kept is not None else b"",
         )  # fmt: skip

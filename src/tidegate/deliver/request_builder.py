@@ -11,6 +11,7 @@ from tidegate.core.model import Event
 from tidegate.kinds import Prepare, Request, Result, kind_of
 from tidegate.kinds.base import Answer
 from tidegate.rules.outbound.addresses import parse_target
+from tidegate.rules.outbound.sent_requests import RequestRecorder
 from tidegate.runtime import ActiveConfiguration, ActiveDestination
 
 
@@ -24,6 +25,7 @@ class RequestBuilder:
         self.kind = kind_of(self._spec)
         self.target = parse_target(self.kind.address(self._spec))
         self.shown_url = self.kind.shown_address(self._spec)
+        self.recorder = RequestRecorder("POST", self.shown_url, self.kind.secret_headers(self._spec))
         self._prepared: dict[int, Prepare] = {}  # by route revision
 
     def request(self, event: Event, event_id: str, revision: int, attempt: int, timestamp: int) -> Request:

@@ -190,6 +190,9 @@ class Sender:
             asyncio.get_running_loop().call_soon(self._render_failed, flight, text)
             return True
         flight.detail = request.detail
+        flight.kept = kept = self._request_builder.recorder.keep(request, one.event.body)
+        if kept.new_head is not None:
+            self._ports.settler.head(kept.head, kept.new_head)
         flight.in_transit = self._ports.transport.send(
             self._request_builder.target, request.head, request.body, self._timeout,
             lambda result: self._done(flight, result),
@@ -248,7 +251,8 @@ class Sender:
         delivered = step.kind == "delivered"
         error, status = read.detail, None if result is None else result.status
         shown_url = "" if delivered else self._request_builder.shown_url
-        self._ports.settler.attempt(flight.attempt(self.number, read.outcome, status, error, result, shown_url))
+        settler = self._ports.settler
+        settler.attempt(flight.attempt(self.number, read.outcome, status, error, result, shown_url))
         self.limits.learn(flight.sent, meaning, hold, error or f"HTTP {status}")
         self.lane.breaker = self.limits.export()
         if delivered:

@@ -42,6 +42,7 @@ class Settler:
         self._deferred: dict[tuple[int, int], Deferred] = {}
         self._closed: dict[tuple[int, int], None] = {}
         self._ranges: list[RangeSettlement] = []
+        self._heads: list[tuple[int, bytes]] = []
         self._taken: list[int] = []
         self._left: list[tuple[int, int]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -59,6 +60,10 @@ class Settler:
 
     def attempt(self, attempt: Attempt) -> None:
         self._attempts.append(attempt)
+
+    def head(self, number: int, head: bytes) -> None:
+        """A head of requests that was not kept yet. The settle of the attempt stores it; twice changes nothing."""
+        self._heads.append((number, head))
 
     def put(self, one: Deferred) -> None:
         key = (one.destination, one.offset)
@@ -127,6 +132,7 @@ class Settler:
             self._ranges,
             self._taken,
             self._left,
+            self._heads,
             self._fence(),
         )
         self._empty()
@@ -159,7 +165,7 @@ class Settler:
 
     def _empty(self) -> None:
         self._attempts, self._deferred, self._closed, self._ranges = [], {}, {}, []
-        self._taken, self._left = [], []
+        self._taken, self._left, self._heads = [], [], []
 
     async def _store_it(self, settlement: Settlement) -> TidegateError | None:
         """Returns None when it is stored, and the error when it cannot be."""

@@ -30,8 +30,9 @@ async def send_test(ports: Ports, name: str) -> Attempt:
     now_us = ports.clock.now_us()
     builder = RequestBuilder(destination, ports.active)
     event_id = ids.new_id("tst", now_us)
+    event = _test_event(name, now_us)
     try:
-        request = builder.test_request(_test_event(name, now_us), event_id, now_us // 1_000_000)
+        request = builder.test_request(event, event_id, now_us // 1_000_000)
     except Exception as error:  # noqa: BLE001 - a user's text may raise anything: shown as the outcome
         text = str(error)[:_ERROR_CHARACTERS]
         return Attempt(0, destination.number, 1, Outcome.RENDER, now_us, 0, error=text)
@@ -41,7 +42,7 @@ async def send_test(ports: Ports, name: str) -> Attempt:
     read = builder.read(result, ports.clock.now_us())
     return Attempt(
         0, destination.number, 1, read.outcome, now_us, result.duration_us, result.status, read.detail, result.headers,
-        result.body, result.body_bytes, builder.shown_url, True,
+        result.body, result.body_bytes, builder.shown_url, True, 0, builder.recorder.whole(request),
     )  # fmt: skip
 
 

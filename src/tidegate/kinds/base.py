@@ -36,6 +36,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     head: bytes
     body: bytes
     detail: str = ""  # what was left out or cut, in words; recorded with the attempt
+    fixed: int = 0  # so many bytes of `head` are the same in each request of this configuration
+    standard: bool = False  # `body` is the envelope of the event, without a transform
 
 
 Prepare = Callable[[Event, str, int, int], Request]
@@ -135,9 +137,15 @@ class Kind(Generic[S]):
         """The address for pages and attempts: without user, query and fragment, or its host alone."""
         return public_address(self.address(spec), self.secret_address)
 
-    def shown_request(self, spec: S, request: Request) -> ShownRequest:
+    def secret_headers(self, spec: S) -> frozenset[str]:
+        """Names, in lower case, of headers that the credential adds: their values are shown nowhere."""
         auth: Auth | None = getattr(spec, "auth", None)
-        secret = {name.lower() for name, _ in kind_of(auth).add(auth).headers} if auth is not None else set()
+        return (
+            frozenset(name.lower() for name, _ in kind_of(auth).add(auth).headers) if auth is not None else frozenset()
+        )
+
+    def shown_request(self, spec: S, request: Request) -> ShownRequest:
+        secret = self.secret_headers(spec)
         headers = []
         for line in request.head.decode("latin-1").split("\r\n")[:-1]:
             name, _, value = line.partition(": ")

@@ -79,6 +79,7 @@ class Webhook(Kind[WebhookDestination]):
         render = compile_body(spec.body, transform, forward)
         fixed = http_head(spec.headers, added)
         signer = Signer(secrets) if secrets else None
+        standard = transform is None and spec.body in ("auto", "envelope")
 
         def prepare(event: Event, event_id: str, attempt: int, timestamp: int) -> Request:
             rendered = render(event, event_id)
@@ -91,7 +92,7 @@ class Webhook(Kind[WebhookDestination]):
                 f"tidegate-source: {event.source}\r\ntidegate-type: {header_text(event.type)}\r\n"
                 f"tidegate-attempt: {attempt}\r\ntidegate-hops: {event.hops}\r\n"
             )
-            return Request(head.encode("latin-1"), body)
+            return Request(head.encode("latin-1"), body, "", len(fixed), standard and body is not event.body)
 
         return prepare
 

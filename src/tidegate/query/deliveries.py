@@ -20,6 +20,7 @@ from tidegate.query import cursors, events
 from tidegate.query.context import ReadContext
 from tidegate.query.events import Allowed, instant
 from tidegate.query.schemas import AttemptSchema, DeliverySchema, Page
+from tidegate.query.sent_requests import requests_as_sent
 
 STATES = tuple(state.value for state in DeliveryState)
 FIRST_WINDOW = 500  # offsets
@@ -251,9 +252,15 @@ class _BackwardScan:
 
 
 async def delivery_by_id(gateway: ReadContext, delivery_id: str, allowed: Allowed = None) -> DeliverySchema:
-    """One delivery with every attempt. NotFound."""
+    """One delivery with every attempt and its request as it was sent. NotFound."""
     view = await view_of(gateway, delivery_id, allowed)
-    return (await schemas_of(gateway, [view]))[0]
+    found, stored = await schemas_of(gateway, [view]), await gateway.store.log.read([view.offset])
+    if not found or not stored:
+        raise _missing(delivery_id)
+    requests = await requests_as_sent(gateway, stored[0], view.attempts)
+    for attempt, request in zip(found[0].attempts, requests, strict=True):
+        attempt.request = request
+    return found[0]
 
 
 async def view_of(gateway: ReadContext, delivery_id: str, allowed: Allowed = None) -> DeliveryView:

@@ -63,6 +63,18 @@ class EventSchema(Struct, kw_only=True):
     headers: list[tuple[str, str]] | UnsetType = UNSET  # only in the response for one event; credentials are redacted
 
 
+class RequestSchema(Struct, kw_only=True):
+    """A request as it was sent. Credentials are masked. `body` is text, or base64 where it is not UTF-8."""
+
+    method: str
+    url: str
+    headers: list[tuple[str, str]]
+    body: str | None  # null: not kept
+    body_encoding: str  # "utf-8" or "base64"
+    body_bytes: int  # as sent
+    body_cut: bool  # only the first 64 KiB are kept
+
+
 class AttemptSchema(Struct, kw_only=True):
     """One finished attempt, numbered from 1."""
 
@@ -78,6 +90,7 @@ class AttemptSchema(Struct, kw_only=True):
     answer_headers: list[tuple[str, str]]
     answer_body: str  # the first bytes of the response, as text
     answer_bytes: int
+    request: RequestSchema | UnsetType | None = UNSET  # as sent; only in the response for one delivery
 
 
 class DeliverySchema(Struct, kw_only=True):

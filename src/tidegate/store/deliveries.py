@@ -29,6 +29,7 @@ class Settlement(msgspec.Struct):
     ranges: list[RangeSettlement] = []
     taken: Sequence[int] = ()  # partitions that follow this node's high-water mark from now on
     left: Sequence[tuple[int, int]] = ()  # (partition, high-water mark) of partitions that this node gives up
+    heads: list[tuple[int, bytes]] = []  # (number, head) of requests that attempts of this settlement refer to
     fence: int = 0  # the lease under which this was decided; 0: the current one
 
 
@@ -104,6 +105,10 @@ class Deliveries(Protocol):
 
     async def attempts(self, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], list[Attempt]]:
         """Attempts by (offset, destination), each list in order of their numbers."""
+        ...
+
+    async def request_heads(self, numbers: Collection[int]) -> dict[int, bytes]:
+        """Heads of requests as they were sent, by the number that attempts have."""
         ...
 
     async def ranges(self) -> list[RangeSettlement]: ...

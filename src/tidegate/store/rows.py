@@ -188,15 +188,16 @@ def attempt_row(a: Attempt, text: Text = as_it_is) -> tuple[Any, ...]:
     return (
         a.offset, a.destination, a.number, int(a.outcome), a.started_at_us, a.duration_us, a.status,
         text(a.error), a.answer_headers, a.answer_body, a.answer_bytes, text(a.url), a.manual,
+        a.head, a.request,
     )  # fmt: skip
 
 
 def attempt_of(row: Any, text: Text = as_it_is) -> Attempt:
     (offset, destination, number, outcome, started, duration, status, error, answer_headers, answer_body,
-     answer_bytes, url, manual) = row  # fmt: skip
+     answer_bytes, url, manual, head, request) = row  # fmt: skip
     return Attempt(
         offset, destination, number, Outcome(outcome), started, duration, status, text(error), answer_headers,
-        answer_body, answer_bytes, text(url), bool(manual),
+        answer_body, answer_bytes, text(url), bool(manual), head, request,
     )  # fmt: skip
 
 

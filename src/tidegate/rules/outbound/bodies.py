@@ -92,6 +92,11 @@ def _as_it_came(forward: Forward, event: Event, _event_id: str) -> Rendered:
     return Rendered(event.body, content_type or _BYTES_TYPE, (*headers, (QUERY_HEADER, query)) if query else headers)
 
 
+def standard_envelope(event: Event, event_id: str) -> bytes:
+    """The envelope of an event without a transform. Raises RenderFailed."""
+    return _envelope(event, event_id, None).body
+
+
 def _data_alone(transform: Callable[[View], View]) -> Render:
     return lambda event, _event_id: Rendered(_encode(transform(event_view(event)).get("data")), JSON_TYPE)
 

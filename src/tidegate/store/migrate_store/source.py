@@ -25,7 +25,7 @@ MOVED_TO = "value:moved_to"
 # Everything but the log. Settings are copied by name.
 SMALL = (
     "audiences", "items", "route_revisions", "keys", "feeds", "rejections", "replays", "ranges",
-    "deferred_deliveries", "lanes", "dedupe", "records", "resource_states",
+    "deferred_deliveries", "lanes", "dedupe", "records", "resource_states", "request_heads",
 )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ EVENTS_COLUMNS = (
 )  # fmt: skip
 ATTEMPTS_COLUMNS = (
     "offset", "destination", "number", "outcome", "started_at", "duration", "status", "error", "answer_headers",
-    "answer_body", "answer_bytes", "url", "manual",
+    "answer_body", "answer_bytes", "url", "manual", "head", "request",
 )  # fmt: skip
 
 Convert = Callable[[Any], Any]

@@ -120,6 +120,10 @@ class PostgresDeliveries:
                 found[row[0], row[1]].append(attempt_of(row, unescape))
         return found
 
+    async def request_heads(self, numbers: Collection[int]) -> dict[int, bytes]:
+        found = await self._engine.work.fetch(self._sql["heads_of"], list(numbers))
+        return {number: bytes(head) for number, head in found}
+
     async def ranges(self) -> list[RangeSettlement]:
         return [range_of(row, unescape) for row in await self._engine.work.fetch(self._sql["all_ranges"])]
 
@@ -152,12 +156,13 @@ def _written(settlement: Settlement) -> Iterable[Sequence[Any]]:
     deferred = {(one.destination, one.offset): one for one in settlement.deferred}
     ranges = {(one.destination, one.upto): one for one in settlement.ranges}
     high_water_marks = [*((partition, None) for partition in settlement.taken), *settlement.left]
-    yield from columns([attempt_row(one, escape) for one in settlement.attempts], 13)
+    yield from columns([attempt_row(one, escape) for one in settlement.attempts], 15)
     yield from columns([lane_row(lane, DISTANCE) for lane in lanes.values()], 9)
     yield from columns([deferred_row(one, escape) for key, one in deferred.items() if key not in closed], 10)
     yield from columns(closed, 2)
     yield from columns([range_row(one, escape) for one in ranges.values()], 6)
     yield from columns(high_water_marks, 2)
+    yield from columns(dict(settlement.heads).items(), 2)
 
 
 def _standing(rows: Sequence[Any]) -> Standing:

@@ -62,6 +62,8 @@ class SqliteDeliveries:
         many = connection.executemany
         if settlement.attempts:
             many(self._sql["put_attempt"], [attempt_row(one) for one in settlement.attempts])
+        if settlement.heads:
+            many(self._sql["put_head"], settlement.heads)
         if settlement.deferred:
             many(self._sql["put_deferred"], [deferred_row(one) for one in settlement.deferred])
         if settlement.closed:
@@ -107,6 +109,11 @@ class SqliteDeliveries:
             }
 
         return await self._engine.read(work)
+
+    async def request_heads(self, numbers: Collection[int]) -> dict[int, bytes]:
+        given = (_json(list(numbers)),)
+        found = await self._engine.read(lambda c: rows(c, self._sql["heads_of"], given))
+        return {number: bytes(head) for number, head in found}
 
     async def ranges(self) -> list[RangeSettlement]:
         return [range_of(row) for row in await self._engine.read(lambda c: rows(c, self._sql["all_ranges"]))]

@@ -7,18 +7,23 @@ WITH gate AS (
   UPDATE nodes SET high_water_mark = greatest(high_water_mark, $3) WHERE id = $1 AND fence = $2 RETURNING id
 ), put_attempts AS (
   INSERT INTO attempts ("offset", destination, number, outcome, started_at, duration, status, error,
-                        answer_headers, answer_body, answer_bytes, url, manual)
+                        answer_headers, answer_body, answer_bytes, url, manual, head, request)
   SELECT a.* FROM gate, unnest($4::bigint[], $5::int[], $6::int[], $7::smallint[], $8::bigint[], $9::bigint[],
-    $10::int[], $11::text[], $12::bytea[], $13::bytea[], $14::bigint[], $15::text[], $16::bool[])
+    $10::int[], $11::text[], $12::bytea[], $13::bytea[], $14::bigint[], $15::text[], $16::bool[],
+    $17::bigint[], $18::bytea[])
     AS a("offset", destination, number, outcome, started_at, duration, status, error,
-         answer_headers, answer_body, answer_bytes, url, manual)
+         answer_headers, answer_body, answer_bytes, url, manual, head, request)
   WHERE a."offset" > (SELECT floor FROM log_state)
+  ON CONFLICT DO NOTHING
+), put_heads AS (
+  INSERT INTO request_heads (number, head)
+  SELECT h.* FROM gate, unnest($48::bigint[], $49::bytea[]) AS h(number, head)
   ON CONFLICT DO NOTHING
 ), put_lanes AS (
   INSERT INTO lanes (destination, committed_offset, settled_ahead, delivered, exhausted, canceled, adopted,
     adopted_filtered, breaker, fence)
-  SELECT l.*, $2 FROM gate, unnest($17::int[], $18::bigint[], $19::bytea[], $20::bigint[], $21::bigint[],
-    $22::bigint[], $23::bigint[], $24::bigint[], $25::bytea[])
+  SELECT l.*, $2 FROM gate, unnest($19::int[], $20::bigint[], $21::bytea[], $22::bigint[], $23::bigint[],
+    $24::bigint[], $25::bigint[], $26::bigint[], $27::bytea[])
     AS l(destination, committed_offset, settled_ahead, delivered, exhausted, canceled, adopted, adopted_filtered,
       breaker)
   ON CONFLICT (destination) DO UPDATE SET committed_offset = excluded.committed_offset,
@@ -29,17 +34,17 @@ WITH gate AS (
 ), put_deferred AS (
   INSERT INTO deferred_deliveries (destination, "offset", state, due_at, attempts, cause, key, tries_left_from,
     route, replay)
-  SELECT e.* FROM gate, unnest($26::int[], $27::bigint[], $28::smallint[], $29::bigint[], $30::int[], $31::text[],
-    $32::text[], $33::int[], $34::int[], $35::text[])
+  SELECT e.* FROM gate, unnest($28::int[], $29::bigint[], $30::smallint[], $31::bigint[], $32::int[], $33::text[],
+    $34::text[], $35::int[], $36::int[], $37::text[])
     AS e(destination, "offset", state, due_at, attempts, cause, key, tries_left_from, route, replay)
   ON CONFLICT (destination, "offset") DO UPDATE SET state = excluded.state, due_at = excluded.due_at,
     attempts = excluded.attempts, cause = excluded.cause, key = excluded.key,
     tries_left_from = excluded.tries_left_from, route = excluded.route, replay = excluded.replay
 ), close_deferred AS (
-  DELETE FROM deferred_deliveries AS e USING gate, unnest($36::int[], $37::bigint[]) AS c(destination, "offset")
+  DELETE FROM deferred_deliveries AS e USING gate, unnest($38::int[], $39::bigint[]) AS c(destination, "offset")
   WHERE e.destination = c.destination AND e."offset" = c."offset"
 ), given_ranges AS (
-  SELECT r.* FROM gate, unnest($38::int[], $39::bigint[], $40::bigint[], $41::text[], $42::text[], $43::bigint[])
+  SELECT r.* FROM gate, unnest($40::int[], $41::bigint[], $42::bigint[], $43::text[], $44::text[], $45::bigint[])
     AS r(destination, after, upto, state, cause, at)
 ), grown_ranges AS (
   -- A destination that fails for days gets one range a minute, so its last range grows when the new one has the same
@@ -55,8 +60,8 @@ WITH gate AS (
   ON CONFLICT (destination, upto) DO UPDATE SET after = excluded.after, state = excluded.state,
     cause = excluded.cause, at = excluded.at
 ), stand AS (
-  UPDATE partitions AS s SET high_water_mark = w.high_water_mark FROM gate, unnest($44::smallint[],
-    $45::bigint[]) AS w(number, high_water_mark)
+  UPDATE partitions AS s SET high_water_mark = w.high_water_mark FROM gate, unnest($46::smallint[],
+    $47::bigint[]) AS w(number, high_water_mark)
   WHERE s.number = w.number AND s.node = gate.id
 )
 SELECT count(*) FROM gate
@@ -100,13 +105,16 @@ ORDER BY "offset", destination LIMIT $5::bigint
 -- name: attempts_of
 -- LATERAL keeps the order: for each pair one look-up in the one span that has it.
 SELECT a."offset", a.destination, a.number, a.outcome, a.started_at, a.duration, a.status, a.error,
-       a.answer_headers, a.answer_body, a.answer_bytes, a.url, a.manual
+       a.answer_headers, a.answer_body, a.answer_bytes, a.url, a.manual, a.head, a.request
 FROM unnest($1::bigint[], $2::int[]) AS w("offset", destination)
 CROSS JOIN LATERAL (
   SELECT * FROM attempts AS one WHERE one."offset" = w."offset" AND one.destination = w.destination
 ) AS a
 WHERE a."offset" > (SELECT floor FROM log_state)
 ORDER BY a.number
+
+-- name: heads_of
+SELECT number, head FROM request_heads WHERE number = ANY ($1::bigint[])
 
 -- name: all_ranges
 SELECT destination, after, upto, state, cause, at FROM ranges ORDER BY destination, upto

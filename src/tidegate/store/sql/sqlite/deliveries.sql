@@ -23,8 +23,8 @@ ON CONFLICT (destination) DO UPDATE SET committed_offset = excluded.committed_of
 
 -- name: put_attempt
 INSERT INTO attempts (offset, destination, number, outcome, started_at, duration, status, error,
-                      answer_headers, answer_body, answer_bytes, url, manual)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                      answer_headers, answer_body, answer_bytes, url, manual, head, request)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING
 
 -- name: put_deferred
@@ -76,8 +76,14 @@ ORDER BY offset, destination LIMIT ?5
 
 -- name: attempts_of
 SELECT offset, destination, number, outcome, started_at, duration, status, error,
-       answer_headers, answer_body, answer_bytes, url, manual
+       answer_headers, answer_body, answer_bytes, url, manual, head, request
 FROM attempts WHERE offset = ? AND destination = ? ORDER BY number
+
+-- name: put_head
+INSERT INTO request_heads (number, head) VALUES (?, ?) ON CONFLICT DO NOTHING
+
+-- name: heads_of
+SELECT number, head FROM request_heads WHERE number IN (SELECT value FROM json_each(?))
 
 -- name: all_ranges
 SELECT destination, after, upto, state, cause, at FROM ranges ORDER BY destination, upto
