@@ -22,7 +22,8 @@ from tidegate.api import problems, sessions
 from tidegate.api.calls import Call, Context, RawResponse, StreamResponse
 from tidegate.api.keys import Grant
 from tidegate.api.parameters import Parameter
-from tidegate.core.errors import BadRequest, Forbidden, NotFound, TidegateError, Unauthorized
+from tidegate.core.errors import BadRequest, Forbidden, NotFound, StoreBusy, TidegateError, Unauthorized
+from tidegate.receive.body_budget import Lease
 from tidegate.rules.language.numbers import encode_hook
 
 log = logging.getLogger("tidegate.api")
@@ -32,6 +33,7 @@ DROPPED_BYTES = 8 << 20
 BODY_SECONDS = 20.0
 SEND_SECONDS = 30.0  # a client that reads nothing for this long is disconnected
 RECHECK_SECONDS = 10.0  # how often the key of an open stream is checked again
+API = "(api)"  # what the bodies of API calls count for, beside the sources
 _ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=encode_hook)
 _SAFE = [
     (b"x-content-type-options", b"nosniff"),
@@ -99,7 +101,8 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = self._context.next_request_id()
         try:
-            await self._serve(scope, receive, send, request_id)
+            with Lease(self._context.gateway.ingress.budget, API) as lease:
+                await self._serve(scope, receive, send, request_id, lease)
         except Disconnected:
             return
         except TidegateError as error:
@@ -107,7 +110,7 @@ class Endpoint:
                 log.warning("%s: %s", error.code, error.message, extra={"request_id": request_id})
             await send_problem(send, error, request_id, self.allow if error.status == 405 else None)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, request_id: str, lease: Lease) -> None:
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         headers = header_map(scope)
         grant = await authenticate(self._context, headers, scope["method"], address_of(scope))
@@ -126,7 +129,7 @@ class Endpoint:
             grant=grant,
             path=path_values(scope),
             query={} if entry.free_query else self._query(scope, entry),
-            body=await self._body(entry, headers, receive),
+            body=await self._body(entry, headers, receive, lease),
             query_string=scope["query_string"],
             headers=headers,
             request_id=request_id,
@@ -152,11 +155,11 @@ class Endpoint:
     def _query(self, scope: Scope, entry: Entry) -> dict[str, Any]:
         return query.parse_values(scope["query_string"], entry.query, self._context.gateway.clock.now_us())
 
-    async def _body(self, entry: Entry, headers: Mapping[str, str], receive: Receive) -> Any:
+    async def _body(self, entry: Entry, headers: Mapping[str, str], receive: Receive, lease: Lease) -> Any:
         if entry.request is None:
             return None
         bound = entry.max_body(self._context) if entry.max_body is not None else MAX_BODY_BYTES
-        raw = await read_body(receive, headers, bound)
+        raw = await read_body(receive, headers, bound, lease)
         if entry.request is bytes:
             return raw
         try:
@@ -232,8 +235,8 @@ def decode_segment(segment: bytes) -> str:
         raise BadRequest("the path is not UTF-8") from None
 
 
-async def read_body(receive: Receive, headers: Mapping[str, str], bound: int) -> bytes:
-    """The body. Raises TooLarge, TooSlow, Disconnected.
+async def read_body(receive: Receive, headers: Mapping[str, str], bound: int, lease: Lease | None = None) -> bytes:
+    """The body, counted in `lease`. Raises TooLarge, TooSlow, Disconnected, StoreBusy when too many bytes are held.
 
     Up to DROPPED_BYTES of a body that is too large are read and dropped, so that the client reads the response; with
     more, the connection is closed.
@@ -250,14 +253,22 @@ async def read_body(receive: Receive, headers: Mapping[str, str], bound: int) ->
                 if message["type"] == "http.disconnect":
                     raise Disconnected
                 size += len(message.get("body", b""))
+                more = message.get("more_body", False)
                 if max(size, stated) <= bound:
                     parts.append(message.get("body", b""))
-                more = message.get("more_body", False)
+                    _hold(lease, len(parts[-1]), whole=not more)
     except TimeoutError:
         raise TooSlow(f"the body did not arrive within {BODY_SECONDS:.0f} s") from None
     if max(size, stated) > bound:
         raise TooLarge(f"the body is larger than {bound} bytes", hint="send less in one request")
     return b"".join(parts)
+
+
+def _hold(lease: Lease | None, count: int, *, whole: bool) -> None:
+    if lease is not None:
+        if not lease.fits(count, whole=whole):
+            raise StoreBusy("too many requests with large bodies at once", retry_after_seconds=1.0)
+        lease.add(count)
 
 
 # -- the response ------------------------------------------------------------------------------------

@@ -246,6 +246,13 @@ CODES: dict[str, FindingCode] = {
         "resolve the findings in this list; the samples name some of those that were dropped",
     ),
     # -- requests
+    "bodies_full": FindingCode(
+        WARNING,
+        "too many bytes at once",
+        "Requests of this source held more bytes of bodies at once than the process may hold. The one that was read for"
+        " the longest was answered 503.",
+        "lower `max_body` of the source, or find out who sends bodies so slowly",
+    ),
     "delivery_id_reused": FindingCode(
         WARNING,
         "delivery id used again",

@@ -24,6 +24,7 @@ from tidegate.core.errors import TidegateError
 from tidegate.core.findings import Findings
 from tidegate.core.ids import event_id
 from tidegate.core.model import Appended, NewEvent, Origin
+from tidegate.receive.body_budget import BodyBudget, Lease
 from tidegate.receive.forms import form_answer, read_form
 from tidegate.receive.handshakes import HandshakeRequest, Reply, handshake_request
 from tidegate.receive.inputs import Input
@@ -96,7 +97,7 @@ _ACCEPTED: MutableMapping[str, Any] = {"type": "http.response.start", "status": 
 _AGAIN: MutableMapping[str, Any] = {"type": "http.response.start", "status": 200, "headers": _ID_HEAD}
 
 
-def _unavailable(retry_after_seconds: float | None) -> Reply:
+def _unavailable(retry_after_seconds: float | None, *more: tuple[bytes, bytes]) -> Reply:
     wait = max(1, round(retry_after_seconds or 1))
     return _problem(
         503,
@@ -104,10 +105,12 @@ def _unavailable(retry_after_seconds: float | None) -> Reply:
         "Service Unavailable",
         "the event cannot be stored right now; send it again after Retry-After",
         (b"retry-after", b"%d" % wait),
+        *more,
     )
 
 
 _BUSY = _unavailable(1)
+_FULL = _unavailable(1, _CLOSE)  # too many bytes of bodies are held; the rest of this one is not read
 
 
 async def _send(send: Send, reply: Reply) -> None:
@@ -157,8 +160,11 @@ class Ingress:
         self._findings = findings or Findings(clock)
         self._reject = reject
         self._busy = busy
-        self._reading: dict[asyncio.Task[Any], float] = {}  # tasks that wait for a body, and since when
+        self.budget = BodyBudget()
+        # Tasks that wait for a body: since when, and what they hold. Oldest first.
+        self._reading: dict[asyncio.Task[Any], tuple[float, Lease]] = {}
         self._late: set[asyncio.Task[Any]] = set()
+        self._crowded_out: set[asyncio.Task[Any]] = set()
         self._sweeper: asyncio.TimerHandle | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -190,7 +196,10 @@ class Ingress:
             return
         if self._busy():
             raise _Rejected(_BUSY)
-        body = await self._body(input, headers, receive)
+        with Lease(self.budget, input.source) as lease:
+            await self._take(input, scope, headers, await self._body(input, headers, receive, lease), send)
+
+    async def _take(self, input: Input, scope: Scope, headers: Headers, body: bytes, send: Send) -> None:
         request = handshake_request(headers, scope["query_string"], body) if input.post_handshakes else None
         reply = _handshake(input, request, signed=False)
         if reply is None:
@@ -324,14 +333,14 @@ class Ingress:
 
     # -- the body ----------------------------------------------------------------------------------------
 
-    async def _body(self, input: Input, headers: Headers, receive: Receive) -> bytes:
+    async def _body(self, input: Input, headers: Headers, receive: Receive, lease: Lease) -> bytes:
         """The whole body. A declared length over the limit is rejected before reading, any other at the limit."""
         declared = headers.get(b"content-length")
         if declared is not None and declared.isdigit() and int(declared[:20]) > input.max_body:
             raise _Rejected(_TOO_LARGE, "too_large", f"content-length {declared[:20].decode()}")
         task = asyncio.current_task()
         assert task is not None
-        self._reading[task] = self._clock.monotonic()
+        self._reading[task] = (self._clock.monotonic(), lease)
         if self._sweeper is None:
             self._sweeper = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._swept)
         try:
@@ -339,19 +348,61 @@ class Ingress:
             if message["type"] == "http.disconnect":
                 raise _Gone
             body: bytes = message.get("body", b"")
-            if message.get("more_body", False):
-                body = await _rest(body, input.max_body, receive)
+            more: bool = message.get("more_body", False)
+            self._hold(task, lease, len(body), whole=not more)
+            if more:
+                body = await self._rest(task, body, input.max_body, receive, lease)
         except asyncio.CancelledError:
-            if task not in self._late:
-                raise
-            task.uncancel()
-            raise _Rejected(_TOO_SLOW, "too_slow", f"not complete after {BODY_SECONDS:g} s") from None
+            raise self._cut_off(task) from None
         finally:
             del self._reading[task]
             self._late.discard(task)
+            self._crowded_out.discard(task)
         if len(body) > input.max_body:
             raise _Rejected(_TOO_LARGE, "too_large", f"more than {input.max_body} bytes")
         return body
+
+    async def _rest(self, task: asyncio.Task[Any], first: bytes, limit: int, receive: Receive, lease: Lease) -> bytes:
+        parts, size = [first], len(first)
+        while size <= limit:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _Gone
+            part = message.get("body", b"")
+            more = message.get("more_body", False)
+            self._hold(task, lease, len(part), whole=not more)
+            parts.append(part)
+            size += len(part)
+            if not more:
+                break
+        return b"".join(parts)
+
+    def _hold(self, task: asyncio.Task[Any], lease: Lease, count: int, *, whole: bool) -> None:
+        """Count bytes that were read. When there are too many, the body that is read for the longest gives way: of this
+        source, or of the source that holds the most. That may be this one.
+        """
+        crowded = self.budget.crowded(lease.source, count, whole=whole)
+        lease.add(count)
+        if crowded is None:
+            return
+        source = crowded or self.budget.largest()
+        self._findings.report("bodies_full", f"source:{source}")
+        leaving = next((one for one, (_, held) in self._reading.items() if held.source == source and held.held), task)
+        if leaving is task:
+            raise _Rejected(_FULL)
+        self._reading[leaving][1].end()
+        self._crowded_out.add(leaving)
+        leaving.cancel()
+
+    def _cut_off(self, task: asyncio.Task[Any]) -> BaseException:
+        """What a reading that was canceled raises: an answer when this module canceled it."""
+        if task in self._crowded_out:
+            task.uncancel()
+            return _Rejected(_FULL)
+        if task in self._late:
+            task.uncancel()
+            return _Rejected(_TOO_SLOW, "too_slow", f"not complete after {BODY_SECONDS:g} s")
+        return asyncio.CancelledError()
 
     def _swept(self) -> None:
         self._sweeper = None
@@ -362,26 +413,12 @@ class Ingress:
     def sweep(self) -> None:
         """Cancel the requests whose body takes too long. Each of them then answers 408."""
         oldest = self._clock.monotonic() - BODY_SECONDS
-        for task, since in self._reading.items():
+        for task, (since, _) in self._reading.items():
             if since >= oldest:
                 break  # tasks are in the order in which they started
             if task not in self._late:
                 self._late.add(task)
                 task.cancel()
-
-
-async def _rest(first: bytes, limit: int, receive: Receive) -> bytes:
-    parts, size = [first], len(first)
-    while size <= limit:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _Gone
-        part = message.get("body", b"")
-        parts.append(part)
-        size += len(part)
-        if not message.get("more_body", False):
-            break
-    return b"".join(parts)
 
 
 def _handshake(input: Input, request: HandshakeRequest | None, *, signed: bool) -> Reply | None:
