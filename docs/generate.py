@@ -313,7 +313,7 @@ def _words(parameter: Any) -> str:
     return {"limit": "1 to 500", "boolean": "boolean"}.get(parameter.kind, parameter.kind)
 
 
-BODIES = (operating.EventIn, operating.ReplayRequest, operating.KeyRequest)
+BODIES = (operating.EventIn, operating.ReplayRequest, operating.KeyRequest, operating.PollRequest)
 
 
 def answer_structs() -> list[Any]:

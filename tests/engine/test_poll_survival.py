@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from support.polled import BASE, Asked, Polled, polled
-from tidegate.core.errors import UpstreamError, UpstreamTimeout
+from tidegate.core.errors import Conflict, UpstreamError, UpstreamTimeout
 from tidegate.pull.page_requests import MAX_TRIES, RUN_WAIT_SECONDS
 
 Work = Callable[[Polled], Awaitable[None]]
@@ -412,6 +412,25 @@ def test_a_scan_that_misses_too_many_is_reported_until_they_are_back(tmp_path: P
         assert "deletes_stopped" in one.codes()
         crm.listed = every
         await scan(one)
+        assert "deletes_stopped" not in one.codes()
+
+    run(tmp_path, crm, work, **SCAN)
+
+
+def test_a_person_can_accept_the_deletes_that_the_ratio_stopped_and_no_more(tmp_path: Path) -> None:
+    crm = Crm()
+
+    async def work(one: Polled) -> None:
+        await one.poll()
+        with pytest.raises(Conflict) as refused:
+            await one.engine.poll_now("s", "r", accept_deletes=True)
+        assert refused.value.code == "no_deletes_stopped"
+        crm.remove("7", "8", "9")
+        assert (await scan(one)).deleted == 0
+        crm.remove("6")  # one more than the person saw
+        assert (await one.engine.poll_now("s", "r", accept_deletes=True)).deleted == 0
+        assert (await one.engine.poll_now("s", "r", accept_deletes=True)).deleted == 4
+        assert set(await one.records()) == set("012345")
         assert "deletes_stopped" not in one.codes()
 
     run(tmp_path, crm, work, **SCAN)

@@ -130,7 +130,7 @@ _ASKED: tuple[Entry, ...] = (
     ),
     Entry(
         method="POST", path="/sources/{name}/resources/{resource}/poll", scope="write", handler=operating.poll,
-        response=PollReport, bound=True, summary="Poll a resource now",
+        request=operating.PollRequest, response=PollReport, bound=True, summary="Poll a resource now",
     ),
 )  # fmt: skip
 

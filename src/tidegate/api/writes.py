@@ -89,6 +89,12 @@ class LoginLink(msgspec.Struct):
     expires_at: Instant
 
 
+class PollRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """How to poll. `accept_deletes` deletes the records that `max_ratio` kept, if no more than those are missing."""
+
+    accept_deletes: bool = False
+
+
 class ReloadRequest(msgspec.Struct, forbid_unknown_fields=True):
     """Reload the file. `prune` deletes destinations that are no longer in it; otherwise they are paused."""
 
@@ -175,7 +181,8 @@ async def pull(call: Call) -> RawResponse:
 
 async def poll(call: Call) -> PollReport:
     call.grant.need_source(call.path["name"])
-    return await call.gateway.pull.poll_now(call.path["name"], call.path["resource"])
+    accept = call.body.accept_deletes
+    return await call.gateway.pull.poll_now(call.path["name"], call.path["resource"], accept)
 
 
 # -- deliveries and replays ------------------------------------------------------------------------------

@@ -94,28 +94,67 @@ def _print_response(answer: ApiResponse) -> None:
 
 @click.command()
 @click.argument("resource", type=ResourceName(), metavar="SOURCE/RESOURCE")
+@click.option("--accept-deletes", is_flag=True, help="Delete the missing records that max_ratio kept.")
 @gateway_command
-def poll(resource: tuple[str, str], data: Path, as_json: bool) -> None:
+def poll(resource: tuple[str, str], accept_deletes: bool, data: Path, as_json: bool) -> None:
     """Poll a resource now, in addition to its schedule."""
-    from tidegate.cli.output import count, print_json, span, waiting
+    from tidegate.cli.output import print_json, waiting
 
     name = "/".join(resource)
     path = f"/sources/{segment(resource[0])}/resources/{segment(resource[1])}/poll"
     client = find_gateway(data)
     with waiting(f"polling {name}"):
-        report = client.post(path, timeout=LONG_SECONDS)
+        report = client.post(path, {"accept_deletes": True} if accept_deletes else None, timeout=LONG_SECONDS)
     if as_json:
         print_json(report)
-    elif not report["error"]:
-        found = ", ".join(f"{report[word]:,} {word}" for word in ("created", "updated", "deleted") if report[word])
-        cost = f"{count(report['requests'], 'request')}, {count(report['records_seen'], 'record')}"
-        print(f"{report['id']}: {found or 'no changes'} ({cost}, {span(report['duration_us'] / 1e6)})")
+    else:
+        print_report(report)
     if report["error"]:
         raise ApiError(
             f"the poll of {name} failed: {report['error']}",
             code=report["error_code"] or "upstream_failed",
-            hint=f"see what the source answers: tidegate pull {name} --fresh",
+            hint=report["error_hint"] or f"see what the source answers: tidegate pull {name} --fresh",
         )
+
+
+def print_report(report: JsonObject) -> None:
+    """What one run found, what it cost, what ended it, and what it ignored, skipped or could not read."""
+    from tidegate.cli.output import clean, count, span
+
+    found = ", ".join(f"{report[word]:,} {word}" for word in ("created", "updated", "deleted") if report[word])
+    cost = [
+        count(report["requests"], "request"),
+        count(report["pages"], "page"),
+        count(report["records_seen"], "record"),
+    ]
+    if report["unreadable"]:
+        cost.append(count(report["unreadable"], "unreadable row"))
+    if not report["error"]:
+        print(f"{report['id']}: {found or 'no changes'} ({', '.join(cost)}, {span(report['duration_us'] / 1e6)})")
+    elif report["pages"]:
+        print(f"{report['id']}: {found or 'no changes'} before it stopped ({', '.join(cost)})")
+    for line in _report_lines(report):
+        print(f"  {clean(line)}")
+
+
+def _report_lines(report: JsonObject) -> list[str]:
+    from tidegate.cli.output import span
+
+    lines = []
+    if report["ended_by"] not in ("", "single_page", "not_modified"):
+        lines.append(f"ended by: {report['ended_by'].replace('_', ' ')}")
+    if report["snapshot"] and report["records_seen"]:
+        lines.append("snapshot: these records make no events")
+    if report["resumed"]:
+        lines.append("resumed at the page where the last run stopped")
+    if report["retries"]:
+        lines.append(f"retried {report['retries']:,} times, {span(report['waited_seconds'])} in all")
+    if report["held_seconds"]:
+        lines.append(f"held for {span(report['held_seconds'])}: {report['held_reason']}")
+    for one in report["findings"]:
+        lines.append(f"{one['title']} ({one['count']:,}); {one['remedy']}")
+        lines += [f"  {sample}" for sample in one["samples"]]
+    return lines
 
 
 def print_facts(facts: JsonObject) -> None:

@@ -43,7 +43,7 @@ class DeleteScan:
         missing, live = await self._missing(run)
         unlisted = set(writer.engine_state.unlisted) & set(missing)
         fresh = [key for key in missing if key not in unlisted]
-        limit = 1.0 if writer.engine_state.deletes_released else rule.max_ratio
+        limit = 1.0 if len(fresh) <= run.accepted_missing else rule.max_ratio
         result = decide(fresh, live - len(unlisted), limit)
         writer.statistics.scans += 1
         self._report_ratio(result, len(fresh), live - len(unlisted))
@@ -54,7 +54,6 @@ class DeleteScan:
             copies = self._by_second_scan(run, candidates, result.stopped_by_ratio)
         for at in range(0, len(copies), MAX_ROWS):
             run.applied.add(await writer.apply(copies[at : at + MAX_ROWS]))
-        writer.engine_state.deletes_released = False
         writer.move(scanned_at_us=self._clock.now_us())
 
     def _report_ratio(self, result: ScanResult, missing: int, live: int) -> None:

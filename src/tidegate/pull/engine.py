@@ -223,10 +223,12 @@ class PullEngine:
             target, key, query, max_age=max_age, no_cache=no_cache, if_none_match=if_none_match
         )
 
-    async def poll_now(self, source: str, resource: str) -> PollReport:
+    async def poll_now(self, source: str, resource: str, accept_deletes: bool = False) -> PollReport:
         """Poll at once, after a run that is under way. A failure at the source is the report's `error`.
 
-        NotFound for an unknown name; Conflict (code not_polled) for a resource that is only pulled on demand.
+        `accept_deletes`: a person accepts the deletes that `max_ratio` stopped. NotFound for an unknown name; Conflict
+        (code not_polled) for a resource that is only pulled on demand, and (code no_deletes_stopped) when the last scan
+        was not stopped.
         """
         if (source, resource) not in self._targets:
             self._unknown(source, resource)
@@ -234,25 +236,26 @@ class PullEngine:
             await asyncio.wait({self._change})
         engine = self._engines.get((source, resource))
         if engine is None and (source, resource) in self._wanted:
-            return await self._poll_elsewhere(source, resource)
+            return await self._poll_elsewhere(source, resource, accept_deletes)
         if engine is None:
             raise Conflict(
                 f"{source}/{resource} has neither poll, reconcile nor webhook: it keeps no records",
                 hint=f'set poll = "5m" in [sources.{source}.resources.{resource}]',
                 code="not_polled",
             )
-        return await engine.poll()
+        return await engine.poll(accept_deletes=accept_deletes)
 
-    async def _poll_elsewhere(self, source: str, resource: str) -> PollReport:
+    async def _poll_elsewhere(self, source: str, resource: str, accept_deletes: bool) -> PollReport:
         partition = partition_of_name(source)
         if partition in self._partitions:
             raise StoreBusy(f"{source}/{resource} starts on this node", retry_after_seconds=1)
-        return msgspec.json.decode(await self._ask(partition, msgspec.json.encode([source, resource])), type=PollReport)
+        call = msgspec.json.encode([source, resource, accept_deletes])
+        return msgspec.json.decode(await self._ask(partition, call), type=PollReport)
 
     async def handle(self, call: bytes) -> bytes:
         """Run a poll that another node asks for."""
-        source, resource = msgspec.json.decode(call, type=tuple[str, str])
-        return msgspec.json.encode(await self.poll_now(source, resource))
+        source, resource, accept_deletes = msgspec.json.decode(call, type=tuple[str, str, bool])
+        return msgspec.json.encode(await self.poll_now(source, resource, accept_deletes))
 
     def _unknown(self, source: str, resource: str) -> Target:
         known = sorted(f"{one}/{other}" for one, other in self._targets)

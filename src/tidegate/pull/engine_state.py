@@ -73,4 +73,3 @@ class EngineState(msgspec.Struct, omit_defaults=True):
     duplicates: list[str] = []  # keys of more than one row
     cursor_format: str = ""  # found for a cursor whose format is `auto`
     stopped_missing: int = 0  # how many records the last scan missed, when the ratio stopped it
-    deletes_released: bool = False  # a person accepted the deletes of the next scan

@@ -78,13 +78,21 @@ class Poller:
     def _state(self) -> EngineState:
         return self._writer.engine_state
 
-    def plan(self, origin: Origin) -> Run:
-        """What the next run is, by the state: it goes on at the place of one that did not finish, or begins."""
+    def plan(self, origin: Origin, accepted_missing: int = 0) -> Run:
+        """What the next run is, by the state: it goes on at the place of one that did not finish, or begins.
+
+        `accepted_missing`: how many missing records a person accepts as deleted; such a run is a scan.
+        """
         state, resource = self._writer.state, self._resource
         now_us = self._clock.now_us()
         silent = not state.first_done and resource.initial == "snapshot"
         place = self._state.place
-        if place is not None and place.tag == self._tag and now_us - place.started_us < PLACE_KEPT_US:
+        if (
+            not accepted_missing
+            and place is not None
+            and place.tag == self._tag
+            and now_us - place.started_us < PLACE_KEPT_US
+        ):
             run = Run.at_place(place, origin, silent)
             if run.find_deletes:
                 started_us, seen = self._seen
@@ -92,13 +100,14 @@ class Poller:
                 run.find_deletes = started_us == run.started_us  # after a restart the keys of its pages are lost
             return run
         due = state.scanned_at_us is None or state.scanned_at_us + self._scan_every_us <= now_us
-        scan = resource.deletes.mode == "scan" and (due or self._state.deletes_released)
+        scan = resource.deletes.mode == "scan" and (due or accepted_missing > 0)
         return Run(
             origin=origin,
             full=scan or resource.incremental is None,
             find_deletes=scan,
             silent=silent,
             started_us=now_us,
+            accepted_missing=accepted_missing,
         )
 
     async def run(self, run: Run) -> None:

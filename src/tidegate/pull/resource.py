@@ -211,13 +211,13 @@ class ResourceEngine:
                 continue  # a run that a person started may have moved it
             await self._poll_in_turn(origin)
 
-    async def poll(self, origin: Origin | None = None) -> PollReport:
+    async def poll(self, origin: Origin | None = None, *, accept_deletes: bool = False) -> PollReport:
         """Run now, after a run that is under way. Without `origin` a poll when the resource polls, else a reconcile.
 
         The run belongs to the engine: it goes on when the caller disconnects. When the engine stops or starts again,
         this raises Conflict with code `reconfigured`.
         """
-        run = asyncio.create_task(self._poll_in_turn(origin))
+        run = asyncio.create_task(self._poll_in_turn(origin, accept_deletes))
         self._tasks.add(run)
         run.add_done_callback(self._tasks.discard)
         await asyncio.wait({run})
@@ -230,7 +230,7 @@ class ResourceEngine:
             )
         return run.result()
 
-    async def _poll_in_turn(self, origin: Origin | None) -> PollReport:
+    async def _poll_in_turn(self, origin: Origin | None, accept_deletes: bool = False) -> PollReport:
         if origin is None:
             reconcile = Origin.POLL not in self.schedule.every and self.resource.webhook is not None
             origin = Origin.RECONCILE if reconcile else Origin.POLL
@@ -238,14 +238,14 @@ class ResourceEngine:
             await self._ready.wait()
             self._run_by = asyncio.current_task()
             try:
-                return await self._poll(origin)
+                return await self._poll(origin, accept_deletes)
             finally:
                 self._run_by = None
 
-    async def _poll(self, origin: Origin) -> PollReport:
+    async def _poll(self, origin: Origin, accept_deletes: bool) -> PollReport:
         began = self._clock.monotonic()
         self.writer.health.begin_run()
-        run = self._poller.plan(origin)
+        run = self._poller.plan(origin, self._accepted() if accept_deletes else 0)
         error: TidegateError | None = None
         try:
             await self._poller.run(run)
@@ -259,6 +259,17 @@ class ResourceEngine:
             self._to_fetch.set()
         self.schedule.ran(run.origin, error, progress=run.pages > (1 if run.resumed else 0))
         return self._report(run, error, self._clock.monotonic() - began)
+
+    def _accepted(self) -> int:
+        """How many missing records a person accepts as deleted: as many as the last scan missed."""
+        stopped = self.writer.engine_state.stopped_missing
+        if not stopped:
+            raise Conflict(
+                f"no deletes of {self.source.name}/{self.name} were stopped",
+                hint=f"tidegate poll {self.source.name}/{self.name}",
+                code="no_deletes_stopped",
+            )
+        return stopped
 
     def _report(self, run: Run, error: TidegateError | None, seconds_taken: float) -> PollReport:
         held = self.source.rate_limit.held_seconds(self._clock.monotonic())

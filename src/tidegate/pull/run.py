@@ -46,6 +46,7 @@ class Run(msgspec.Struct):
     find_deletes: bool
     silent: bool
     started_us: int
+    accepted_missing: int = 0  # a person accepts so many missing records as deleted
     resumed: bool = False  # goes on at the place of an earlier run
     requests: int = 0
     retries: int = 0

@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from tidegate.config.spec import Source
 from tidegate.core.clock import rfc3339
-from tidegate.core.figures import ResourceFigures
+from tidegate.core.figures import NoteFigures, ResourceFigures
+from tidegate.core.finding_codes import CODES, UNKNOWN
 from tidegate.dashboard import badges, formatting
 from tidegate.kinds import kind_of
 from tidegate.query import health
@@ -85,6 +86,7 @@ class ResourceSummary(Struct, kw_only=True):
     failure: str
     failing_since: str | None
     pulled: int
+    notes: list[str] = []  # what was skipped, clamped or contradicted: label, count and the latest example
 
 
 class SourceSummary(Struct, kw_only=True):
@@ -210,4 +212,10 @@ def _resource(name: str, spec: Resource, figures: ResourceFigures) -> ResourceSu
         failure=(figures.last_error or "polls fail") if figures.failing_since else "",
         failing_since=figures.failing_since,
         pulled=sum(figures.by_origin.get(origin, 0) for origin in PULLED),
+        notes=[_note(code, one) for code, one in figures.findings.items()],
     )
+
+
+def _note(code: str, one: NoteFigures) -> str:
+    sample = f": {one.samples[-1]}" if one.samples else ""
+    return f"{CODES.get(code, UNKNOWN).title} ({one.count:,}){sample}"
