@@ -62,6 +62,7 @@ SECTIONS = {
     "Resource": "[sources.NAME.resources.NAME]",
     "Incremental": "incremental",
     "Deletes": "deletes",
+    "Parent": "parent",
     "WebhookFeed": "webhook, of a resource",
     "Destination": "[destinations.NAME]",
     "Route": "[routes.NAME]",

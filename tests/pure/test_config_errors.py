@@ -243,9 +243,8 @@ TABLE: list[tuple[str, str, list[str]]] = [
         "an item's path has one placeholder for the key",
         RESOURCE + 'item_path = "/o/{key}"\n',
         [
-            "error[config_invalid]: unknown placeholder '{key}' in '/o/{key}'"
-            " - at $.sources.s.resources.o.item_path (t.toml:5)",
-            "hint: the only placeholder is {id} in item_path",
+            "error[config_invalid]: unknown placeholder '{key}' - at $.sources.s.resources.o.item_path (t.toml:5)",
+            "hint: known here: {id}; braces that are text are written twice: {{name}}",
         ],
     ),
     (

@@ -1,4 +1,4 @@
-"""What must hold inside one resource: its request, its paths, its paginator, and the inputs it needs.
+"""What must hold inside one resource: its paths, its cursor, its deletes, its parent, and the inputs it needs.
 
 Owns the rules of the contract about what a resource needs to be polled, healed and updated by webhooks. Adds to
 `Problems`. Pure. Invariant: what is accepted here is used by the engine, never ignored.
@@ -7,56 +7,35 @@ Owns the rules of the contract about what a resource needs to be polled, healed 
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
 
+from tidegate.config.checks_request import check_request
 from tidegate.config.lines import Path
+from tidegate.config.problems import nearest
 from tidegate.config.spec import Source
 from tidegate.config.validate import DAY, SECOND, Validator
 from tidegate.rules.sync.paths import compiled
+from tidegate.rules.sync.placeholders import START, names_in, names_in_json
 from tidegate.rules.sync.spec import Incremental, Resource, WebhookFeed
 
 FORMATS = ("auto", "iso8601", "date", "http_date", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns", "text")
 _LOOKS_LIKE_DELETE = re.compile(r"delet|remov|destroy", re.IGNORECASE)
-_BRACES = re.compile(r"\{([^{}]*)\}")
 
 
 def check_resource(validator: Validator, path: Path, resource: Resource, source: Source) -> None:
-    _request_paths(validator, path, resource)
+    check_request(validator, path, resource, source)
     validator.duration((*path, "poll"), resource.poll, SECOND, 30 * DAY)
     validator.duration((*path, "reconcile"), resource.reconcile, SECOND, 30 * DAY)
     validator.duration((*path, "cache"), resource.cache, 0, 30 * DAY)
     validator.duration((*path, "stale_if_error"), resource.stale_if_error, 0, 30 * DAY)
     validator.duration((*path, "deletes", "every"), resource.deletes.every, SECOND, 365 * DAY)
     _json_paths(validator, path, resource)
-    _request(validator, path, resource)
+    _deletes(validator, (*path, "deletes"), resource, source)
+    _parent(validator, path, resource, source)
     if resource.incremental is not None:
-        _incremental(validator, (*path, "incremental"), resource.incremental)
+        _incremental(validator, (*path, "incremental"), resource, resource.incremental)
     _what_it_needs(validator, path, resource, source)
     if resource.webhook is not None:
         _feed(validator, (*path, "webhook"), resource.webhook, source)
-
-
-def _request_paths(validator: Validator, path: Path, resource: Resource) -> None:
-    keys = [resource.primary_key] if isinstance(resource.primary_key, str) else resource.primary_key
-    for key, value in (("path", resource.path), ("item_path", resource.item_path)):
-        if not value and key == "item_path":
-            continue
-        at = (*path, key)
-        seen = validator.problems.show(at, value)
-        if not value.startswith("/") or value.startswith("//") or re.search(r"[\s\x00-\x1f#]", value):
-            validator.add(at, f"{seen} is not a path below base_url", "start it with one '/' and encode spaces and '#'")
-        elif ".." in urlsplit(value).path.split("/"):
-            validator.add(at, f"{seen} leads out of base_url", "remove '..'")
-        holes = _BRACES.findall(value)
-        for hole in holes:
-            if key == "path" or hole not in ("id", *(keys if len(keys) > 1 else ())):
-                hint = "the only placeholder is {id} in item_path"
-                if len(keys) > 1:
-                    hint = "the placeholders of item_path are {id} or the names of primary_key"
-                validator.add(at, f"unknown placeholder '{{{hole}}}' in {seen}", hint)
-        names = [hole for hole in holes if hole != "id"] if len(keys) > 1 else []
-        if key == "item_path" and not names and holes.count("id") != 1 and all(hole == "id" for hole in holes):
-            validator.add(at, f"{seen} does not have '{{id}}' exactly once", "write it as /orders/{id}")
 
 
 def _json_paths(validator: Validator, path: Path, resource: Resource) -> None:
@@ -67,7 +46,7 @@ def _json_paths(validator: Validator, path: Path, resource: Resource) -> None:
     for one in keys:
         validator.text_at((*path, "primary_key"), one, "the primary key")
     found: list[tuple[str, str]] = [("primary_key", one) for one in keys]
-    for name in ("data_selector", "item_selector", "version", "gone_path", "error_path", "ok_path"):
+    for name in ("data_selector", "item_selector", "version", "gone_path", "error_path", "ok_path", "key_field"):
         found.append((name, getattr(resource, name)))
     found += [("ignore", one) for one in resource.ignore]
     for name, text in found:
@@ -84,32 +63,86 @@ def _json_path(validator: Validator, path: Path, text: str) -> None:
         validator.add(path, str(error), 'examples: data.items, data[0].id, ["@odata.nextLink"], files.*.url')
 
 
-def _request(validator: Validator, path: Path, resource: Resource) -> None:
-    validator.headers((*path, "headers"), resource.headers)
-    for name in ("cursor_body_path", "offset_body_path", "page_body_path", "limit_body_path"):
-        if getattr(resource.paginator, name, "") and not isinstance(resource.json, dict):
-            validator.add(
-                (*path, "paginator", name), f"'{name}' needs a JSON body", 'add method = "POST" and json = { }'
-            )
-    if resource.json is not None and resource.method == "GET":
-        validator.add((*path, "json"), "a GET request has no body", 'add method = "POST"')
-    for number, origin in enumerate(resource.origins):
-        validator.url((*path, "origins", number), origin, bare=True)
-    if 410 in resource.empty:
-        validator.add((*path, "empty"), "410 means that the cursor has expired", "remove it")
-
-
-def _incremental(validator: Validator, path: Path, rule: Incremental) -> None:
+def _incremental(validator: Validator, path: Path, resource: Resource, rule: Incremental) -> None:
     validator.duration((*path, "lag"), rule.lag, 0, 7 * DAY)
-    for one in [rule.cursor_path] if isinstance(rule.cursor_path, str) else rule.cursor_path:
+    paths = [rule.cursor_path] if isinstance(rule.cursor_path, str) else rule.cursor_path
+    ways = [name for name in ("cursor_path", "token_path", "link_path") if getattr(rule, name)]
+    if len(ways) != 1:
+        hint = "cursor_path: a field of the records; token_path or link_path: of the last page"
+        validator.add(path, f"one of cursor_path, token_path and link_path is needed; got {len(ways)}", hint)
+    for one in paths if rule.cursor_path else []:
         validator.text_at((*path, "cursor_path"), one, "the path of the cursor")
         _json_path(validator, (*path, "cursor_path"), one)
-    validator.text_at((*path, "param"), rule.param, "the name of the parameter")
+    for name in ("token_path", "link_path"):
+        _json_path(validator, (*path, name), getattr(rule, name))
+    for name, used in (("lag", rule.lag != "0s"), ("exclusive", rule.exclusive), ("row_order", bool(rule.row_order))):
+        if used and "cursor_path" not in ways:
+            validator.add((*path, name), f"'{name}' only has a meaning with cursor_path", "remove it")
+    if rule.value and not rule.param:
+        validator.add((*path, "value"), "'value' is what 'param' gets, and there is no param", "add param")
+    if "cursor_path" in ways or "token_path" in ways:
+        _is_used(validator, path, resource, rule)
     if rule.format not in FORMATS and "%" not in rule.format:
         hint = f"one of: {', '.join(FORMATS)}, or a pattern such as %Y-%m-%d %H:%M:%S"
         validator.add(
             (*path, "format"), f"{validator.problems.show((*path, 'format'), rule.format)} is not a format", hint
         )
+
+
+def _is_used(validator: Validator, path: Path, resource: Resource, rule: Incremental) -> None:
+    """The start of an incremental poll must go somewhere; rows that come newest first end the walk instead."""
+    texts = [one for value in resource.params.values() for one in (value if isinstance(value, list) else [value])]
+    names = [name for text in (*texts, *resource.headers.values(), resource.path) for name in names_in(str(text))]
+    if not rule.param and START not in (*names, *names_in_json(resource.json)) and rule.row_order != "desc":
+        hint = f"add param, or put {{{START}}} into path, params, headers or json"
+        validator.add((*path, "param"), "no request has the cursor in it", hint)
+
+
+def _deletes(validator: Validator, path: Path, resource: Resource, source: Source) -> None:
+    """The keys of each mode."""
+    rule = resource.deletes
+    needs = {"flag": "path", "in_band": "path", "feed": "resource"}.get(rule.mode)
+    if needs is not None and not getattr(rule, needs):
+        validator.add((*path, needs), f"mode = {rule.mode!r} needs '{needs}'", f"add {needs} = ...")
+    for name, modes in (("path", ("flag", "in_band")), ("values", ("flag",)), ("resource", ("feed",))):
+        if getattr(rule, name) and rule.mode not in modes:
+            validator.add((*path, name), f"'{name}' has no meaning for mode = {rule.mode!r}", f"use it with {modes[0]}")
+    _json_path(validator, (*path, "path"), rule.path)
+    _json_path(validator, (*path, "id_path"), rule.id_path)
+    if rule.mode == "feed" and rule.resource:
+        feed = source.resources.get(rule.resource)
+        if feed is None or feed is resource:
+            validator.add((*path, "resource"), f"unknown resource {rule.resource!r}", _others(rule.resource, source))
+        elif not feed.polls:
+            hint = f'add poll = "5m" to {rule.resource}'
+            validator.add((*path, "resource"), f"{rule.resource} is not polled, so no delete is seen", hint)
+
+
+def _parent(validator: Validator, path: Path, resource: Resource, source: Source) -> None:
+    if resource.parent is None:
+        return
+    at, name = (*path, "parent"), resource.parent.resource
+    parent = source.resources.get(name)
+    if parent is None or parent is resource:
+        validator.add((*at, "resource"), f"unknown resource {name!r}", _others(name, source))
+    elif parent.parent is not None:
+        validator.add((*at, "resource"), f"{name} has a parent itself", "name a resource without a parent")
+    elif not parent.polls and parent.webhook is None:
+        validator.add((*at, "resource"), f"{name} keeps no records", f'add poll = "5m" to {name}')
+    if not resource.parent.with_:
+        validator.add((*at, "with"), "the list of fields is empty", 'write with = ["id"]')
+    for one in resource.parent.with_:
+        _json_path(validator, (*at, "with"), one)
+    used = [*names_in(resource.path), *names_in_json(resource.json)]
+    used += [one for text in resource.params.values() if isinstance(text, str) for one in names_in(text)]
+    used += [one for text in resource.headers.values() for one in names_in(text)]
+    if not any(one.startswith(f"resources.{name}.") for one in used):
+        hint = f"put {{resources.{name}.{resource.parent.with_[0] if resource.parent.with_ else 'id'}}} into path"
+        validator.add(at, "every parent would be asked for the same list", hint)
+
+
+def _others(name: str, source: Source) -> str:
+    return nearest(name, list(source.resources), "resource")
 
 
 def _what_it_needs(validator: Validator, path: Path, resource: Resource, source: Source) -> None:
@@ -119,6 +152,8 @@ def _what_it_needs(validator: Validator, path: Path, resource: Resource, source:
         validator.add(path, "the resource has no data: the source has no API and no webhooks", "add [sources.NAME.api]")
     for key, used in (
         ("poll", resource.poll is not None),
+        ("schedule", bool(resource.schedule)),
+        ("parent", resource.parent is not None),
         ("reconcile", resource.reconcile is not None),
         ("item_path", bool(resource.item_path)),
         ("incremental", resource.incremental is not None),
@@ -140,9 +175,9 @@ def _what_it_needs(validator: Validator, path: Path, resource: Resource, source:
                 "deletes are confirmed by GET, but item_path is not set",
                 'add item_path, or confirm = "second_scan"',
             )
-        if resource.poll is None and resource.reconcile is None:
+        if not resource.polls and resource.reconcile is None:
             validator.add(at, "a scan for deletes needs 'poll' or 'reconcile'", 'add poll = "5m"')
-    if resource.incremental is not None and resource.poll is None and resource.reconcile is None:
+    if resource.incremental is not None and not resource.polls and resource.reconcile is None:
         validator.problems.warn((*path, "incremental"), "'incremental' is never used without 'poll' or 'reconcile'")
 
 

@@ -323,6 +323,12 @@ CODES: dict[str, FindingCode] = {
         'The resource has paginator = { type = "auto" }; the first page showed which one fits.',
         "copy the line into the resource, so that a change of the source does not change how pages are found",
     ),
+    "sync_token_missing": FindingCode(
+        WARNING,
+        "no sync token",
+        "The last page has nothing at token_path or link_path, so the next poll asks from the same place again.",
+        "look at the last page: tidegate pull {name}, then correct token_path or link_path",
+    ),
     "page_end_unclear": FindingCode(
         WARNING,
         "end of the list unclear",

@@ -91,7 +91,7 @@ class PullEngine:
                 place = (name, resource_name)
                 old = old_targets.get(place)
                 self._targets[place] = Target.of(client, resource_name, resource, old.counts if old else PullCounts())
-                if resource.poll or resource.reconcile or resource.webhook:
+                if resource.polls or resource.reconcile or resource.webhook:
                     self._wanted[place] = _Wanted(source.api, resource)
         for name in self._sources.keys() | sources.keys():
             if self._sources.get(name) != sources.get(name):

@@ -15,9 +15,9 @@ from tidegate.core.errors import TidegateError, UpstreamError
 from tidegate.core.model import Origin
 from tidegate.pull.record_writer import RecordWriter
 from tidegate.pull.sources import POLL_PATIENCE_SECONDS, PullResponse, SourceClient
-from tidegate.rules.sync.canonical import parse_json
 from tidegate.rules.sync.changes import Copy, make_copy
-from tidegate.rules.sync.items import decoded, field, record_key, record_version, shown, unwrap
+from tidegate.rules.sync.deletes import is_deleted
+from tidegate.rules.sync.items import decoded, field, read_item, record_key, record_version, shown, unwrap
 from tidegate.rules.sync.links import header
 from tidegate.rules.sync.paginators import PageRequest
 from tidegate.rules.sync.spec import Resource
@@ -58,7 +58,8 @@ class Fetcher:
                     hint=_hint(response.status, self._resource),
                 )
             value = self._record(key, response)
-            gone = bool(self._resource.gone_path) and field(value, self._resource.gone_path) not in _NOT_GONE
+            gone = is_deleted(value, self._resource.deletes)
+            gone = gone or (bool(self._resource.gone_path) and field(value, self._resource.gone_path) not in _NOT_GONE)
         return make_copy(
             key,
             None if gone else value,
@@ -74,8 +75,9 @@ class Fetcher:
     def _record(self, key: str, response: PullResponse) -> object:
         resource = self._resource
         try:
-            body = decoded(response.body, header(response.headers, "content-type"))
-            value = unwrap(parse_json(body), resource.primary_key, key, resource.item_selector)
+            content_type = header(response.headers, "content-type") or ""
+            body = decoded(response.body, content_type)
+            value = unwrap(read_item(body, resource, content_type), resource.primary_key, key, resource.item_selector)
         except ValueError as error:
             raise UpstreamError(f"item {key!r} cannot be read: {error}", code="page_unreadable") from None
         if record_key(value, resource.primary_key) != key:

@@ -21,6 +21,7 @@ from tidegate.rules.sync.upstream_rate_limit import LIMITED
 RUN_WAIT_SECONDS = 300.0  # in all; a run that needs more stops, keeps its place, and goes on later
 MAX_TRIES = 4  # of one page, besides waits for a rate limit
 FIRST_RETRY_SECONDS = 1.0
+TOKEN_EXPIRED = (400, 404, 412, 422)  # what sources answer to a sync token that they do not know, besides 410
 RETRIED = (202, 408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529)
 
 
@@ -74,12 +75,15 @@ class PageRequests:
         run.requests += 1
         self._writer.statistics.requests += 1
         patience = min(POLL_PATIENCE_SECONDS, max(0.0, RUN_WAIT_SECONDS - run.waited_seconds))
-        response = await self._source.request_page(request, self._resource, headers=headers, patience_seconds=patience)
+        response = await self._source.request_page(
+            request, self._resource, headers={**run.headers, **headers}, patience_seconds=patience
+        )
         self._writer.statistics.bytes += len(response.body)
         for code, sample in self._source.take_notes():
             self._writer.health.note(code, sample)
         if run.server_at_us is None:
             run.server_at_us = parse_http_date(header(response.headers, "date") or "")
+        run.poll_interval_seconds = poll_interval(header(response.headers, "x-poll-interval"))
         return response
 
     def _is_page(self, run: Run, response: PullResponse) -> bool:
@@ -96,9 +100,14 @@ class PageRequests:
         first = run.pages == 0
         if run.resumed and first and status in (400, 404, 410, 422):
             raise PlaceLost
-        if status == 410 and not run.full and first:
+        if not run.full and first and (status == 410 or (status in TOKEN_EXPIRED and self._has_token())):
             raise CursorExpired
         return not (run.resumed and first) and ends_by_status(self._resource.paginator, status, run.walk)
+
+    def _has_token(self) -> bool:
+        """Whether the run began with a sync token or a delta link, which sources forget."""
+        rule = self._resource.incremental
+        return rule is not None and bool(rule.token_path or rule.link_path) and bool(self._writer.state.cursor)
 
     def _is_retried(self, response: PullResponse) -> bool:
         if response.status in RETRIED or response.status == 429:
@@ -136,6 +145,12 @@ class PageRequests:
             hint=_hint(response.status, self._source.name),
             retry_after_seconds=held,
         )
+
+
+def poll_interval(value: str | None) -> float:
+    """Seconds of `X-Poll-Interval`, at most a day; 0 without one."""
+    text = (value or "").strip()
+    return float(min(int(text), 86_400)) if text.isdecimal() and text.isascii() and len(text) < 10 else 0.0
 
 
 def _hint(status: int, source: str) -> str:

@@ -17,9 +17,9 @@ from tidegate.pull.run import Run
 from tidegate.pull.sources import PullResponse
 from tidegate.pull.yielding import Yielder
 from tidegate.rules.sync.changes import Copy, make_copy
-from tidegate.rules.sync.items import cursor_value, item_value, record_version, row_key, shown
+from tidegate.rules.sync.deletes import is_deleted
+from tidegate.rules.sync.items import cursor_value, item_value, record_version, row_key, row_text
 from tidegate.rules.sync.page_end import MAX_KEYS
-from tidegate.rules.sync.paths import is_raw
 from tidegate.rules.sync.spec import Resource
 from tidegate.rules.sync.versions import order
 from tidegate.store import Records
@@ -78,6 +78,7 @@ class PageRowReader:
                 origin=run.origin,
                 asked_at_us=response.sent_at_us,
                 answered_at_us=response.received_at_us,
+                deleted=is_deleted(value, resource.deletes),
             )
         except ValueError as error:
             self._unreadable(run, row, error)
@@ -85,7 +86,7 @@ class PageRowReader:
         run.records_seen += 1
         if run.find_deletes:
             run.seen.add(copy.key)
-        if resource.incremental is not None:
+        if resource.incremental is not None and resource.incremental.cursor_path:
             at = cursor_value(value, resource.incremental.cursor_path)
             if at is not None:
                 run.see_cursor(at)
@@ -95,7 +96,7 @@ class PageRowReader:
         """One bad row does not stop a resource; but then a missing record proves nothing."""
         run.unreadable += 1
         self._writer.statistics.unreadable += 1
-        text = f"{error}: {shown(bytes(row) if is_raw(row) else repr(row).encode('utf-8', 'replace'))}"
+        text = f"{error}: {row_text(row)}"
         self._writer.health.note("rows_skipped", text)
         if self._resource.on_bad_row == "fail":
             raise UpstreamError(

@@ -24,12 +24,12 @@ from tidegate.pull.fetch import Fetcher
 from tidegate.pull.page_requests import CursorExpired, PageRequests, PlaceLost
 from tidegate.pull.page_rows import PageRowReader
 from tidegate.pull.record_writer import RecordWriter
+from tidegate.pull.resource_cursor import ResourceCursor
 from tidegate.pull.run import Run
 from tidegate.pull.sources import PullResponse, SourceClient
 from tidegate.rules.language.view import MISSING
-from tidegate.rules.sync import incremental, instants
 from tidegate.rules.sync.items import ErrorBody, PageRows, decoded, read_page
-from tidegate.rules.sync.links import header
+from tidegate.rules.sync.links import follow, header
 from tidegate.rules.sync.page_end import End, check_total
 from tidegate.rules.sync.paginators import (
     PageAnswer,
@@ -38,14 +38,13 @@ from tidegate.rules.sync.paginators import (
     first_number,
     first_request,
     is_counted,
-    is_steady,
     next_page,
     put,
 )
+from tidegate.rules.sync.placeholders import END, Values, text_of
 from tidegate.rules.sync.spec import Resource
 from tidegate.store import Records
 
-_FAR_US = 7_258_118_400_000_000  # 2200-01-01
 PLACE_KEPT_US = 86_400_000_000  # an older place is not used: page tokens expire, and lists move
 
 
@@ -67,6 +66,7 @@ class Poller:
         self._clock: Clock = writer.clock
         self._catch_up = catch_up
         self._pages = PageRequests(source, resource, writer)
+        self._cursor = ResourceCursor(resource, writer)
         self._rows = PageRowReader(resource, writer, records)
         self._scan = DeleteScan(resource, writer, records, fetcher, self._clock)
         # A tenth less: polls are spread by a tenth, and one that is early must not put the scan off by a whole poll.
@@ -131,6 +131,7 @@ class Poller:
     def _begin_again(self, run: Run) -> None:
         fresh = Run(run.origin, run.full, run.find_deletes, run.silent, self._clock.now_us(), requests=run.requests)
         fresh.waited_seconds, fresh.retries = run.waited_seconds, run.retries
+        fresh.poll_interval_seconds = run.poll_interval_seconds
         for name in run.__struct_fields__:
             setattr(run, name, getattr(fresh, name))
         self._state.place = None
@@ -139,8 +140,11 @@ class Poller:
 
     async def _walk(self, run: Run, request: PageRequest | None) -> None:
         first = request is None
+        start = self._cursor.start(run)
+        values = self._source.values(self._resource, start)
+        run.headers = self._source.headers_of(self._resource, values)
         if request is None:
-            request = self._first(run)
+            request = self._first(run, start, values)
             run.walk.base = first_number(self._resource.paginator, request)
         tag = fingerprint(request).hex()
         webhooks = self._writer.webhooks
@@ -179,6 +183,8 @@ class Poller:
                 answer = PageAnswer(response.headers, body, len(page.rows), page.rows[-1] if page.rows else MISSING)
                 origins = self._source.origins_of(self._resource)
                 following = next_page(self._resource.paginator, request, answer, run.walk, origins)
+                if following is None:
+                    self._cursor.see_last_page(run, body)
                 run.pages += 1
                 if run.pages == 1 and not run.resumed:
                     run.first_highest = run.highest
@@ -195,39 +201,18 @@ class Poller:
         again = request if is_counted(self._resource.paginator, run.walk) else following
         self._state.place = run.place(again, self._tag)
 
-    def _first(self, run: Run) -> PageRequest:
-        request = self._source.list_request(self._resource)
+    def _first(self, run: Run, start: str | None, values: Values) -> PageRequest:
+        """The request of the first page. A delta link is asked as the source wrote it."""
+        request = self._source.list_request(self._resource, values)
+        link = self._cursor.link(run)
+        if link is not None:
+            return PageRequest(follow(request.url, link, self._source.origins_of(self._resource)), (), request.body)
+        params = request.params
         rule = self._resource.incremental
-        if rule is not None and rule.param:
-            cursor = (rule.initial_value if run.full else self._writer.state.cursor or rule.initial_value) or None
-            if cursor:
-                value = self._start(cursor, run) if cursor != rule.initial_value else cursor
-                request = PageRequest(request.url, put(request.params, rule.param, value), request.body)
-        return first_request(self._resource.paginator, request)
-
-    def _start(self, cursor: str, run: Run) -> str:
-        rule = self._resource.incremental
-        assert rule is not None
-        lag = seconds(rule.lag)
-        form = self._format(cursor, [cursor], run) if lag > 0 else None
-        start = incremental.start(cursor, lag, form)
-        if start.lag_ignored:
-            self._writer.health.note("lag_ignored", f"lag {rule.lag} cannot be subtracted from the cursor {cursor!r}")
-        return start.value
-
-    def _format(self, cursor: str | None, samples: list[str | None], run: Run) -> instants.InstantFormat | None:
-        """The format of the cursor: declared, found before, or found now."""
-        rule = self._resource.incremental
-        assert rule is not None
-        if rule.format != "auto":
-            return incremental.format_of(rule.format, [], 0)
-        now_us = run.server_at_us or self._clock.now_us()
-        found = incremental.format_of("auto", [cursor, *samples], now_us)
-        if found is not None:
-            self._state.cursor_format = found.kind
-        elif self._state.cursor_format in instants.SCALES:
-            return instants.InstantFormat(self._state.cursor_format)
-        return found
+        for pair in (self._cursor.param(start), (rule.end_param, values[END]) if rule is not None else None):
+            if pair is not None and pair[0] and pair[1] is not None:
+                params = put(params, pair[0], text_of(pair[1]))
+        return first_request(self._resource.paginator, PageRequest(request.url, params, request.body))
 
     def _validators(self, run: Run, tag: str) -> dict[str, str]:
         """For the first page, when they belong to this very request and nothing has moved the records since."""
@@ -243,8 +228,8 @@ class Poller:
     def _read(self, run: Run, request: PageRequest, response: PullResponse) -> tuple[bytes, PageRows]:
         page = f"page {run.walk.pages + 1} of {request.url.partition('?')[0]}"
         try:
-            body = decoded(response.body, header(response.headers, "content-type"))
-            rows = read_page(response.status, body, self._resource)
+            content_type = header(response.headers, "content-type") or ""
+            rows = read_page(response.status, decoded(response.body, content_type), self._resource, content_type)
         except ErrorBody as error:
             raise UpstreamError(
                 f"{page}: {error}",
@@ -265,7 +250,7 @@ class Poller:
                 self._writer.health.note(
                     "list_never_seen", f"nothing at {self._resource.data_selector!r} in {response.body[:120]!r}"
                 )
-        return body, rows
+        return rows.body, rows
 
     # -- the end -----------------------------------------------------------------------------------------
 
@@ -285,7 +270,7 @@ class Poller:
         single = first is not None and run.walk.pages == 1  # validators of page one say nothing of page two
         self._state.validated = tag if single else ""
         moved: dict[str, Any] = {
-            "cursor": self._cursor(run),
+            "cursor": self._cursor.following(run),
             "etag": header(first.headers, "etag") if single and first is not None else None,
             "last_modified": header(first.headers, "last-modified") if single and first is not None else None,
         }
@@ -297,34 +282,6 @@ class Poller:
             health.note("snapshot_empty", "the first poll that finds records is the snapshot, and makes no events")
         self._writer.move(**moved)
 
-    def _cursor(self, run: Run) -> str | None:
-        """The next cursor. A walk that may have passed over rows moves it only over what it cannot have missed."""
-        state, rule = self._writer.state, self._resource.incremental
-        if rule is None:
-            return state.cursor
-        form = self._format(state.cursor, [run.lowest, run.highest], run)
-        highest = run.highest
-        shifts = run.walk.pages > 1 and not is_steady(self._resource.paginator, run.walk)
-        if shifts and incremental.disturbed(run.highest, run.server_at_us, form):
-            highest = run.first_highest
-        if not run.walk.complete and not run.ascending:
-            highest = None
-        if form is None and state.cursor is None and self._is_unclear(run, highest):
-            return None
-        advanced = incremental.advance(state.cursor, highest, run.server_at_us, form)
-        if advanced.clamped:
-            self._writer.health.note("cursor_clamped", f"a row has the cursor {advanced.clamped}, after the present")
-        return advanced.cursor
-
-    def _is_unclear(self, run: Run, highest: str | None) -> bool:
-        """Whether the one cursor seen is a number in the future: an instant that is wrong, or a counter?"""
-        if highest is None or run.lowest != run.highest or instants.read(highest) is not None:
-            return False
-        if instants.detect([highest], _FAR_US) is None:
-            return False
-        self._writer.health.note("cursor_unclear", f"the only cursor is {highest}")
-        return True
-
 
 def _last(notes: dict[str, Any], code: str) -> str:
     return notes[code].samples[-1] if code in notes and notes[code].samples else "no key"
@@ -334,6 +291,6 @@ def _tag_of(source: SourceClient, resource: Resource) -> str:
     """Equal while the configuration asks for the same pages."""
     asked = [
         source.api.base_url, resource.path, resource.params, resource.paginator, resource.incremental,
-        resource.data_selector, resource.primary_key, resource.json, resource.method,
+        resource.data_selector, resource.primary_key, resource.json, resource.method, resource.with_, resource.format,
     ]  # fmt: skip
     return hashlib.blake2b(msgspec.json.encode(asked), digest_size=8).hexdigest()

@@ -26,7 +26,7 @@ from tidegate.pull.poller import Poller
 from tidegate.pull.pull_observer import PullObserver
 from tidegate.pull.record_writer import RecordWriter, Router
 from tidegate.pull.run import PollReport, Run, findings_of
-from tidegate.pull.schedule import Schedule
+from tidegate.pull.schedule import Schedule, intervals_of
 from tidegate.pull.sources import PullResponse, SourceClient
 from tidegate.pull.statistics import Statistics
 from tidegate.pull.webhooks import WebhookReader
@@ -63,8 +63,7 @@ class ResourceEngine:
         self._polling = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._run_by: asyncio.Task[Any] | None = None  # whose run is under way
-        every = ((Origin.POLL, resource.poll), (Origin.RECONCILE, resource.reconcile))
-        self.schedule = Schedule(self._clock, {origin: seconds(text) for origin, text in every if text is not None})
+        self.schedule = Schedule(self._clock, intervals_of(resource))
         self.writer = self._writer(0)
         self._build()
 
@@ -257,7 +256,8 @@ class ResourceEngine:
             error = error or failed
         if self.writer.engine_state.dirty:
             self._to_fetch.set()
-        self.schedule.ran(run.origin, error, progress=run.pages > (1 if run.resumed else 0))
+        progress = run.pages > (1 if run.resumed else 0)
+        self.schedule.ran(run.origin, error, progress=progress, at_least_seconds=run.poll_interval_seconds)
         return self._report(run, error, self._clock.monotonic() - began)
 
     def _accepted(self) -> int:

@@ -62,6 +62,9 @@ class Run(msgspec.Struct):
     ascending: bool = True  # the cursors of the rows never went down
     last_cursor: str | None = None
     waited_seconds: float = 0.0
+    headers: dict[str, str] = {}  # of its requests, with placeholders filled
+    token: str = ""  # of the last page: a sync token or a delta link
+    poll_interval_seconds: float = 0.0  # the shortest time to the next poll that the source asks for
     walk: PageWalk = msgspec.field(default_factory=PageWalk)
     applied: Applied = msgspec.field(default_factory=Applied)
     seen: set[str] = msgspec.field(default_factory=set)  # keys, only when the run looks for deletes

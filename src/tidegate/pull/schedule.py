@@ -1,4 +1,4 @@
-"""When a resource polls next: intervals with jitter, earlier retries after a failure, and holds of the source.
+"""When a resource polls next: intervals with jitter, cron, earlier retries after a failure, and holds of the source.
 
 Owns the due times of polls and reconciles in memory. Knows no requests. Invariants: a failed run is retried sooner than
 its schedule, and never before the time that the source named; progress resets the backoff. Crash: the due times follow
@@ -8,20 +8,31 @@ from the instants of the last runs in the store.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from tidegate.core.clock import Clock
 from tidegate.core.errors import TidegateError
 from tidegate.core.model import Origin
+from tidegate.core.units import seconds
+from tidegate.rules.sync.cron import following
+from tidegate.rules.sync.spec import Resource
 
 RETRY_FIRST_SECONDS = 5.0  # after a failure: 5, 10, 20 ... and never later than the schedule
 START_SPREAD_SECONDS = 2.0  # polls that are due at a start are spread over this long
 NEW_SPREAD_SECONDS = 0.3  # the first poll of a new resource
 
 
-class Schedule:
-    """Of one resource. `every`: seconds between runs, by their origin."""
+class Cron(NamedTuple):
+    """A cron expression and its time zone."""
 
-    def __init__(self, clock: Clock, every: Mapping[Origin, float]) -> None:
+    expression: str
+    zone: str
+
+
+class Schedule:
+    """Of one resource. `every`: seconds between runs or a cron expression, by the origin of the runs."""
+
+    def __init__(self, clock: Clock, every: Mapping[Origin, float | Cron]) -> None:
         self.every = dict(every)
         self.next_at_us: int | None = None
         self._clock = clock
@@ -33,14 +44,24 @@ class Schedule:
         now_us = self._clock.now_us()
         for origin, every in self.every.items():
             before = last_us.get(origin)
+            if isinstance(every, Cron):
+                # A run that was due while the gateway was down comes at once. A new resource begins at once too.
+                due_us = now_us if before is None else max(now_us, following(*every, before))
+                self._due_us[origin] = due_us
+                continue
             longest = START_SPREAD_SECONDS if before is not None else NEW_SPREAD_SECONDS
             spread = self._clock.random() * min(longest, every * 0.1)
             due_us = now_us if before is None else max(now_us, before + int(every * 1_000_000))
             self._due_us[origin] = due_us + int(spread * 1_000_000)
         self.next_at_us = min(self._due_us.values(), default=None)
 
-    def ran(self, origin: Origin, error: TidegateError | None, *, progress: bool) -> None:
-        """A run has ended. `progress`: it read a page that no run had read before."""
+    def ran(
+        self, origin: Origin, error: TidegateError | None, *, progress: bool, at_least_seconds: float = 0.0
+    ) -> None:
+        """A run has ended. `progress`: it read a page that no run had read before.
+
+        `at_least_seconds`: the shortest time to the next run that the source asked for.
+        """
         if error is None or progress:
             self._failures = 0
         if error is not None:
@@ -48,11 +69,16 @@ class Schedule:
         every = self.every.get(origin)
         if every is None:
             return
-        wait = every * (0.9 + 0.2 * self._clock.random())
+        now_us = self._clock.now_us()
+        if isinstance(every, Cron):
+            wait = (following(*every, now_us) - now_us) / 1_000_000
+        else:
+            wait = every * (0.9 + 0.2 * self._clock.random())
+        wait = max(wait, at_least_seconds)
         if error is not None:
             wait = min(wait, RETRY_FIRST_SECONDS * 2 ** min(self._failures - 1, 20))
             wait = max(wait, error.retry_after_seconds or 0.0)
-        self._due_us[origin] = self._clock.now_us() + int(wait * 1_000_000)
+        self._due_us[origin] = now_us + int(wait * 1_000_000)
         self.next_at_us = min(self._due_us.values())
 
     def next(self) -> tuple[Origin, float] | None:
@@ -61,3 +87,15 @@ class Schedule:
             return None
         origin = min(self._due_us, key=lambda one: self._due_us[one])
         return origin, (self._due_us[origin] - self._clock.now_us()) / 1_000_000
+
+
+def intervals_of(resource: Resource) -> dict[Origin, float | Cron]:
+    """What a resource's `poll`, `schedule` and `reconcile` say."""
+    every: dict[Origin, float | Cron] = {}
+    if resource.schedule:
+        every[Origin.POLL] = Cron(resource.schedule, resource.timezone)
+    elif resource.poll is not None:
+        every[Origin.POLL] = seconds(resource.poll)
+    if resource.reconcile is not None:
+        every[Origin.RECONCILE] = seconds(resource.reconcile)
+    return every

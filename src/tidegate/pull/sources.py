@@ -8,7 +8,7 @@ goes through `SourceClient.request`, so the rate limit counts all of them. Crash
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 from urllib.parse import parse_qsl, quote, quote_plus, unquote_plus, urlsplit, urlunsplit
 
@@ -19,9 +19,22 @@ from tidegate.config.spec import ApiInput
 from tidegate.core.clock import Clock
 from tidegate.core.errors import BadRequest, NotFound, UpstreamError
 from tidegate.core.units import per_second, seconds
+from tidegate.rules.sync.incremental import end_value
 from tidegate.rules.sync.items import key_parts
 from tidegate.rules.sync.links import origin_of
 from tidegate.rules.sync.paginators import PageRequest
+from tidegate.rules.sync.placeholders import (
+    END,
+    START,
+    Scalar,
+    Values,
+    fill_header,
+    fill_json,
+    fill_mapping,
+    fill_path,
+    fill_text,
+    text_of,
+)
 from tidegate.rules.sync.spec import Resource
 from tidegate.rules.sync.upstream_rate_limit import UpstreamRateLimit
 
@@ -104,10 +117,44 @@ class SourceClient:
 
     # -- building requests -------------------------------------------------------------------------------
 
-    def list_request(self, resource: Resource) -> PageRequest:
-        """The request for the list of a resource, without credentials and without a page."""
-        url, params = self._join(resource.path)
-        return PageRequest(url, with_params(params, resource), resource.json)
+    def list_request(self, resource: Resource, values: Values | None = None) -> PageRequest:
+        """The request for the list of a resource, without credentials and without a page.
+
+        `values` of placeholders; None takes those of a pull: `with`, and `initial_value` as the start. BadRequest when
+        a placeholder has no value.
+        """
+        values = self.values(resource, _initial(resource)) if values is None else values
+        try:
+            url, params = self._join(fill_path(resource.path, values))
+            return PageRequest(url, with_params(params, resource, values), fill_json(resource.json, values))
+        except ValueError as error:
+            raise BadRequest(
+                f"the request for {self.name}{resource.path} cannot be made: {error}",
+                hint="check the placeholders in path, params and json of the resource",
+                code="placeholder_unfilled",
+            ) from None
+
+    def values(
+        self, resource: Resource, start: str | None, parent: Mapping[str, Scalar | None] | None = None
+    ) -> Values:
+        """The placeholders of a resource. `start`: of an incremental run; `parent`: fields of the parent record."""
+        end = end_value(self._clock.now_us(), resource.incremental, start)
+        values: dict[str, Scalar | None] = {START: start, END: end}
+        values.update((f"with.{name}", value) for name, value in resource.with_.items())
+        if resource.parent is not None:
+            values.update((f"resources.{resource.parent.resource}.{name}", one) for name, one in (parent or {}).items())
+        return values
+
+    def headers_of(self, resource: Resource, values: Values) -> dict[str, str]:
+        """The headers of a resource; one whose placeholder has no value is left out."""
+        try:
+            return fill_mapping(resource.headers, values, fill_header)
+        except ValueError as error:
+            raise BadRequest(
+                f"the headers of {self.name}{resource.path} cannot be made: {error}",
+                hint="check the placeholders in headers of the resource",
+                code="placeholder_unfilled",
+            ) from None
 
     def fixed_params(self, resource: Resource) -> frozenset[str]:
         """Names of parameters that only the configuration sets: in URLs and paths, in `params`, for credentials."""
@@ -129,8 +176,16 @@ class SourceClient:
         if isinstance(resource.primary_key, list):
             for place, part in zip(resource.primary_key, key_parts(key), strict=False):
                 path = path.replace(f"{{{place}}}", segment(part))
-        url, params = self._join(path)
-        return url, with_params(params, resource)
+        values = self.values(resource, None)
+        try:
+            url, params = self._join(fill_path(path, values))
+            return url, with_params(params, resource, values)
+        except ValueError as error:
+            raise BadRequest(
+                f"the request for item {key!r} of {self.name}/{name} cannot be made: {error}",
+                hint="item_path and params of items may use {id} and {with.NAME}",
+                code="placeholder_unfilled",
+            ) from None
 
     def origins_of(self, resource: Resource) -> frozenset[str]:
         """The origins that next links of a resource may name."""
@@ -168,7 +223,7 @@ class SourceClient:
         item: bool = False,
     ) -> PullResponse:
         """Ask for a page of a list, or for one item (always by GET), as the resource says."""
-        headers = {**resource.headers, **headers}
+        headers = {**self.headers_of(resource, self.values(resource, None if item else _initial(resource))), **headers}
         sent: tuple[str, bytes | None] = ("GET", None)
         if not item and (resource.method != "GET" or request.body is not None):
             headers = {"Content-Type": "application/json", **headers}
@@ -269,16 +324,16 @@ def segment(key: str) -> str:
         raise BadRequest(f"{key!r} is not valid text", hint="send the key as UTF-8, percent-encoded") from None
 
 
-def with_params(params: list[tuple[str, str]], resource: Resource) -> tuple[tuple[str, str], ...]:
+def _initial(resource: Resource) -> str | None:
+    return (resource.incremental.initial_value or None) if resource.incremental is not None else None
+
+
+def with_params(params: list[tuple[str, str]], resource: Resource, values: Values) -> tuple[tuple[str, str], ...]:
     """`params` of a URL with those of the resource, which replace parameters of the same name."""
     kept = [(name, value) for name, value in params if name not in resource.params]
-    for name, value in resource.params.items():
-        kept += [(name, _param_text(one)) for one in (value if isinstance(value, list) else [value])]
+    for name, value in fill_mapping(resource.params, values, fill_text).items():
+        kept += [(name, text_of(one)) for one in (value if isinstance(value, list) else [value])]
     return tuple(kept)
-
-
-def _param_text(value: str | int | float | bool) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _query_pattern(params: dict[str, str]) -> str:

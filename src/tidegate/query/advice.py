@@ -53,7 +53,7 @@ def advise(name: str, spec: Resource, figures: ResourceFigures, now_us: int) -> 
 def _decide(spec: Resource, figures: ResourceFigures) -> tuple[str, str]:
     if figures.failing_since is not None:
         return "polls_fail", f"the last poll failed: {figures.last_error}"
-    if spec.poll is None:
+    if not spec.polls:
         return "not_polled", "no poll is configured, so its changes are not known"
     if figures.changes < ENOUGH_CHANGES:
         return "not_enough_data", f"{figures.changes} changes seen so far; {ENOUGH_CHANGES} are needed"

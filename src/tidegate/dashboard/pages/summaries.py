@@ -195,6 +195,8 @@ def _resource(name: str, spec: Resource, figures: ResourceFigures) -> ResourceSu
     ways = []
     if spec.poll:
         ways.append(f"polled every {spec.poll}")
+    if spec.schedule:
+        ways.append(f"polled at {spec.schedule} {spec.timezone}")
     if spec.webhook is not None:
         ways.append("updated by webhooks")
     if spec.reconcile:
@@ -208,7 +210,7 @@ def _resource(name: str, spec: Resource, figures: ResourceFigures) -> ResourceSu
         empty_share=figures.empty_share,
         delay=figures.staleness_p50_seconds,
         pulls=figures.pulls,
-        polled=bool(spec.poll or spec.reconcile),
+        polled=bool(spec.polls or spec.reconcile),
         failure=(figures.last_error or "polls fail") if figures.failing_since else "",
         failing_since=figures.failing_since,
         pulled=sum(figures.by_origin.get(origin, 0) for origin in PULLED),

@@ -1,4 +1,4 @@
-"""When a missing record is a delete. Pure.
+"""When a record is deleted: by what its row says, or because a scan misses it. Pure.
 
 Owns the decision after a complete scan: which known keys are missing, whether so many may be deleted at once (the
 ratio), and which still need a second proof. Knows no HTTP. Invariant: one absence proves nothing, because offset pages
@@ -9,8 +9,13 @@ second complete scan misses it too.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
+
+from tidegate.rules.language.view import MISSING
+from tidegate.rules.sync.paths import compiled
+from tidegate.rules.sync.spec import Deletes
 
 
 class ScanResult(msgspec.Struct, frozen=True):
@@ -26,6 +31,24 @@ def decide(missing: Sequence[str], live: int, max_ratio: float) -> ScanResult:
     ratio = len(missing) / live if live else 0.0
     stopped_by_ratio = ratio > max_ratio
     return ScanResult(() if stopped_by_ratio else tuple(sorted(missing)), stopped_by_ratio, ratio)
+
+
+def is_deleted(row: Any, rule: Deletes) -> bool:
+    """Whether a row of a list says that its record is deleted.
+
+    `flag`: the field has one of `values`, or any value but null, false, 0, "", [] and {}. `in_band`: the row has the
+    field, with any value but null and false.
+    """
+    if rule.mode not in ("flag", "in_band"):
+        return False
+    found = compiled(rule.path).first(row)
+    if found is MISSING or found is None or found is False:
+        return False
+    if rule.mode == "in_band":
+        return True
+    if rule.values:
+        return any(found == one and isinstance(found, bool) is isinstance(one, bool) for one in rule.values)
+    return found not in (0, "", [], {}, "false", "0")
 
 
 def twice_missing(now: Sequence[str], before: Sequence[str]) -> tuple[str, ...]:

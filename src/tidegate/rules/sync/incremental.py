@@ -14,9 +14,11 @@ import msgspec
 
 from tidegate.rules.sync import instants
 from tidegate.rules.sync.instants import InstantFormat
+from tidegate.rules.sync.spec import Incremental
 from tidegate.rules.sync.versions import order
 
 SETTLE_SECONDS = 2.0  # HTTP dates have whole seconds, and a transaction needs a moment to be visible
+STEP_SECONDS = 0.000001  # less than the precision of any format: writing rounds down to the step before
 SETTLE_US = int(SETTLE_SECONDS * 1_000_000)
 
 
@@ -34,12 +36,25 @@ class Advance(msgspec.Struct, frozen=True):
     clamped: str = ""
 
 
-def start(cursor: str, lag_seconds: float, form: InstantFormat | None) -> Start:
-    """The cursor less the lag, in the format of the cursor; unchanged without a lag or without a known format."""
-    if lag_seconds <= 0:
+def start(cursor: str, lag_seconds: float, form: InstantFormat | None, *, exclusive: bool = False) -> Start:
+    """The cursor less the lag, in the format of the cursor; unchanged without a lag or without a known format.
+
+    `exclusive`: the source leaves out rows that are equal, so an instant begins one step of its precision earlier.
+    """
+    step = lag_seconds + (STEP_SECONDS if exclusive and form is not None else 0.0)
+    if step <= 0:
         return Start(cursor)
-    shifted = instants.earlier(cursor, lag_seconds, form) if form is not None else None
-    return Start(cursor, lag_ignored=True) if shifted is None else Start(shifted)
+    shifted = instants.earlier(cursor, step, form) if form is not None else None
+    return Start(cursor, lag_ignored=lag_seconds > 0) if shifted is None else Start(shifted)
+
+
+def as_sent(cursor: str, form: InstantFormat | None, declared: str) -> str:
+    """The cursor as the source takes it, where that is declared and records write it in another format."""
+    target = instants.declared(declared)
+    if target is None or form is None or instants.is_in(cursor, target):
+        return cursor
+    at_us = instants.read_as(cursor, form)
+    return cursor if at_us is None else instants.write(at_us, "", target)
 
 
 def advance(cursor: str | None, highest: str | None, server_at_us: int | None, form: InstantFormat | None) -> Advance:
@@ -82,7 +97,25 @@ def disturbed(highest: str | None, server_at_us: int | None, form: InstantFormat
 
 
 def format_of(declared: str, samples: Sequence[str | None], now_us: int) -> InstantFormat | None:
-    """The format of a cursor: the declared one, else the one that the samples prove; None when it is not a time."""
-    if declared != "auto":
-        return instants.declared(declared)
-    return instants.detect([one for one in samples if one], now_us)
+    """The format of the cursors of records: the declared one when they are in it, else the one that they prove.
+
+    None when it is not a time. Records may write the time in another format than the source takes.
+    """
+    found = [one for one in samples if one]
+    named = instants.declared(declared)
+    if named is not None and (not found or any(instants.is_in(one, named) for one in found)):
+        return named
+    return instants.detect(found, now_us) if declared == "auto" or named is not None else None
+
+
+def end_value(now_us: int, rule: Incremental | None, like: str | None) -> str | None:
+    """`{incremental.end_value}`: the present in the format that the source takes, written like a known value.
+
+    An end that is too early loses nothing: the cursor moves only over rows that came.
+    """
+    if rule is None:
+        return None
+    form = instants.declared(rule.format)
+    if form is None and like:
+        form = instants.detect([like], now_us)
+    return instants.write(now_us, like or "", form or instants.ISO)

@@ -78,6 +78,14 @@ def read_as(text: str, form: InstantFormat) -> int | None:
     return None if reading is None else reading.at_us
 
 
+def is_in(text: str, form: InstantFormat) -> bool:
+    """Whether a text is written in a format, not only readable as one of the formats that name themselves."""
+    if form.kind in SCALES or form.kind == "strftime":
+        return read_as(text, form) is not None
+    reading = read(text)
+    return reading is not None and reading.format.kind == form.kind
+
+
 def declared(name: str) -> InstantFormat | None:
     """The format that a configuration names; None for `auto` and for formats that are not times."""
     if name == "iso8601":

@@ -16,7 +16,8 @@ import msgspec
 
 from tidegate.rules.language.view import MISSING
 from tidegate.rules.sync.canonical import parse_json
-from tidegate.rules.sync.paths import compiled, first_byte, is_raw, skim, without_bom
+from tidegate.rules.sync.formats import BadRow, read_format
+from tidegate.rules.sync.paths import compiled, first_byte, is_raw, skim
 from tidegate.rules.sync.spec import Resource
 
 MAX_KEY_CHARACTERS = 512
@@ -35,6 +36,7 @@ class PageRows(msgspec.Struct, frozen=True):
 
     rows: Sequence[Any]
     empty_form: str = ""  # "[]", null, absent, 204, empty body, or the status
+    body: bytes = b"null"  # of the page as JSON, for paginators
 
 
 class ErrorBody(ValueError):
@@ -70,23 +72,51 @@ def decoded(body: bytes, content_type: str | None) -> bytes:
         ) from None
 
 
-def read_page(status: int, body: bytes, resource: Resource) -> PageRows:
+def read_page(status: int, body: bytes, resource: Resource, content_type: str = "") -> PageRows:
     """The rows of an answer. ValueError when there is no list where it should be, ErrorBody when it is an error.
 
     With an empty selector the page is the list itself, or an object with exactly one list in it.
     """
     if status in (204, 205) or (status in resource.empty):
         return PageRows((), str(status))
-    body = without_bom(body)
-    if not body.strip():
-        return PageRows((), "empty body")
-    if body.lstrip()[:1] == b"<":
-        raise ValueError(f"the answer is HTML or XML, not JSON: {shown(body)}")
-    check_error(body, resource)
-    return _rows(body, resource.data_selector)
+    page = read_format(resource.format, body, content_type)
+    if page.rows is not None:
+        return PageRows(page.rows, "" if page.rows else "empty body" if not body.strip() else "[]", page.body)
+    check_error(page.body, resource)
+    if resource.key_field:
+        found = _keyed(page.body, resource.data_selector, resource.key_field)
+    else:
+        found = _rows(page.body, resource.data_selector, no_lists=page.no_lists)
+    return msgspec.structs.replace(found, body=page.body)
 
 
-def _rows(body: bytes, selector: str) -> PageRows:
+def read_item(body: bytes, resource: Resource, content_type: str = "") -> Any:
+    """The parsed answer for one item. ValueError when it is not in the format of the resource."""
+    page = read_format(resource.format, body, content_type)
+    if page.rows is None:
+        return parse_json(page.body)
+    if len(page.rows) != 1:
+        raise ValueError(f"the answer has {len(page.rows)} rows, not one")
+    return item_value(page.rows[0])
+
+
+def _keyed(body: bytes, selector: str, key_field: str) -> PageRows:
+    """The members of an object as rows; each gets its name as `key_field`."""
+    raw = compiled(selector).first(body)
+    if raw is MISSING or first_byte(raw) == b"n":
+        return _absent(body, selector) if raw is MISSING else PageRows((), "null")
+    if first_byte(raw) == b"[" and not _LIST.decode(raw):
+        return PageRows((), "[]")  # PHP writes an empty object so
+    if first_byte(raw) != b"{":
+        raise ValueError(f"key_field needs an object at {selector or 'the top'!r}: {shown(bytes(raw))}")
+    rows: list[Any] = []
+    for name, member in _ENVELOPE.decode(raw).items():
+        value = parse_json(member)
+        rows.append({**(value if isinstance(value, dict) else {"value": value}), key_field: name})
+    return PageRows(rows, "" if rows else "{}")
+
+
+def _rows(body: bytes, selector: str, *, no_lists: bool = False) -> PageRows:
     path = compiled(selector)
     try:
         if path.wildcard:
@@ -94,6 +124,10 @@ def _rows(body: bytes, selector: str) -> PageRows:
         raw = path.first(body)
         if raw is MISSING:
             return _absent(body, selector)
+        if no_lists and selector and first_byte(raw) == b"{":
+            return PageRows([raw])
+        if no_lists and selector and first_byte(raw) == b'"' and not parse_json(raw):
+            return PageRows((), "empty element")
         return _list_of(raw, body, selector)
     except msgspec.DecodeError:
         return _parsed_rows(body, selector)  # lone surrogates and the like: the slow way
@@ -115,7 +149,10 @@ def _list_of(raw: Any, body: bytes, selector: str) -> PageRows:
         return _only_list(_ENVELOPE.decode(raw), body)
     if first == b"{":
         names = ", ".join(sorted(_ENVELOPE.decode(raw))[:5])
-        raise ValueError(f"there is an object at {selector!r}, not a list; it has: {names}")
+        raise ValueError(
+            f"there is an object at {selector!r}, not a list; it has: {names}. "
+            'When its members are the records, set key_field; when the answer is one record, data_selector = "$"'
+        )
     parse_json(raw)
     raise ValueError(f"there is no list at {selector or 'the top'!r}: {shown(bytes(raw))}")
 
@@ -203,7 +240,16 @@ def shown(body: bytes) -> str:
 
 def item_value(item: Any) -> Any:
     """The parsed row. ValueError when it cannot be read."""
+    if isinstance(item, BadRow):
+        raise ValueError(item.reason)
     return parse_json(item) if is_raw(item) else item
+
+
+def row_text(item: Any) -> str:
+    """The beginning of a row as it came, for reports."""
+    if isinstance(item, BadRow):
+        return shown(item.text)
+    return shown(bytes(item) if is_raw(item) else repr(item).encode("utf-8", "replace"))
 
 
 def row_key(record: Any, path: str | list[str]) -> str:

@@ -17,18 +17,35 @@ from tidegate.rules.sync.paginators.single_page import SinglePage
 
 
 class Incremental(Strict, frozen=True):
-    cursor_path: str | list[str]  # a list: the first that has a value
+    cursor_path: str | list[str] = ""  # a list: the first that has a value
     param: str = ""
+    value: str = ""  # of param, with {cursor}: ">={cursor}"
+    end_param: str = ""
     format: str = "auto"  # iso8601, date, http_date, epoch_s, epoch_ms, epoch_us, epoch_ns, text, or a strftime pattern
     lag: Duration = "0s"
     initial_value: str = ""
+    exclusive: bool = False  # the source leaves out rows whose cursor equals the value
+    row_order: Literal["", "asc", "desc"] = ""
+    token_path: str = ""  # of the last page, in place of cursor_path: a sync token
+    link_path: str = ""  # of the last page, in place of cursor_path: a delta link
 
 
 class Deletes(Strict, frozen=True):
-    mode: Literal["none", "scan"] = "none"
+    mode: Literal["none", "scan", "flag", "feed", "in_band"] = "none"
     every: Duration = "1d"
     confirm: Literal["get", "second_scan"] = "get"
     max_ratio: Annotated[float, Meta(gt=0, le=1)] = 0.2  # a scan that would delete a larger share deletes nothing
+    path: str = ""  # flag: the field of a row that says so; in_band: the field that only a tombstone has
+    values: list[str | int | bool] = []  # flag: the values that mean deleted; none given: every true value
+    resource: str = ""  # feed: the resource of the same source that lists deletes
+    id_path: str = "id"  # feed: the key of the deleted record in its rows
+
+
+class Parent(Strict, frozen=True):
+    """The resource whose records each have a list of this one."""
+
+    resource: str
+    with_: list[str] = field(name="with", default_factory=lambda: ["id"])  # fields that requests and rows get
 
 
 class WebhookFeed(Strict, frozen=True):
@@ -50,7 +67,10 @@ class Resource(Strict, frozen=True):
     method: Literal["GET", "POST"] = "GET"  # of list requests
     headers: dict[str, str] = {}
     json: dict[str, Any] | list[Any] | None = None  # the body of list requests
+    with_: dict[str, ParamValue] = field(name="with", default_factory=dict)  # values of {with.NAME}
+    format: str = "auto"  # a format of tidegate.rules.sync.formats
     data_selector: str = ""
+    key_field: str = ""  # of a keyed object: the field that gets the name of each member
     item_selector: str = ""  # path of the record in the answer for one item
     primary_key: str | list[str] = "id"
     version: str = ""
@@ -65,7 +85,10 @@ class Resource(Strict, frozen=True):
     ok_path: str = ""  # a field that must be true
     on_bad_row: Literal["report", "fail"] = "report"
     incremental: Incremental | None = None
+    parent: Parent | None = None
     poll: Duration | None = None
+    schedule: str = ""  # cron, in place of poll
+    timezone: str = "UTC"
     initial: Literal["snapshot", "events"] = "snapshot"
     deletes: Deletes = field(default_factory=Deletes)
     ignore: list[str] = []
@@ -73,3 +96,8 @@ class Resource(Strict, frozen=True):
     stale_if_error: Duration = "0s"
     webhook: WebhookFeed | None = None
     reconcile: Duration | None = None
+
+    @property
+    def polls(self) -> bool:
+        """Whether it is polled by a schedule of its own."""
+        return self.poll is not None or bool(self.schedule)

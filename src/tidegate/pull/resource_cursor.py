@@ -1,0 +1,126 @@
+"""The cursor of one resource: what the next run asks for, and how far the cursor moves after it.
+
+Owns the start of an incremental run (a value of the records, a sync token, or a delta link) and the decision about the
+next one. Knows no requests. Invariants: the cursor moves with the last page only; a walk that may have passed over rows
+moves it only over what it cannot have missed; a token comes from the last page of a complete walk. Crash: the cursor in
+the store is that of the last complete run.
+"""
+
+from __future__ import annotations
+
+from tidegate.core.units import seconds
+from tidegate.pull.record_writer import RecordWriter
+from tidegate.pull.run import Run
+from tidegate.rules.language.view import MISSING
+from tidegate.rules.sync import incremental, instants
+from tidegate.rules.sync.canonical import parse_json
+from tidegate.rules.sync.links import link_in
+from tidegate.rules.sync.paginators import is_steady
+from tidegate.rules.sync.paths import skim
+from tidegate.rules.sync.placeholders import CURSOR, fill_text
+from tidegate.rules.sync.spec import Incremental, Resource
+
+_FAR_US = 7_258_118_400_000_000  # 2200-01-01
+
+
+class ResourceCursor:
+    """Of one resource with or without `incremental`."""
+
+    def __init__(self, resource: Resource, writer: RecordWriter) -> None:
+        self._resource = resource
+        self._rule: Incremental | None = resource.incremental
+        self._writer = writer
+
+    # -- the start of a run ------------------------------------------------------------------------------
+
+    def start(self, run: Run) -> str | None:
+        """The value that a run asks from; None when it asks for everything. A delta link is one too."""
+        rule = self._rule
+        if rule is None:
+            return None
+        cursor = None if run.full else self._writer.state.cursor
+        if not cursor:
+            return rule.initial_value or None
+        if rule.token_path or rule.link_path:
+            return cursor
+        lag = seconds(rule.lag)
+        form = self._format(cursor, [], run) if lag > 0 or rule.exclusive or rule.format != "auto" else None
+        start = incremental.start(cursor, lag, form, exclusive=rule.exclusive)
+        if start.lag_ignored:
+            self._writer.health.note("lag_ignored", f"lag {rule.lag} cannot be subtracted from the cursor {cursor!r}")
+        return incremental.as_sent(start.value, form, rule.format)
+
+    def param(self, start: str | None) -> tuple[str, str] | None:
+        """(name, value) of the query parameter for the start; None when there is none."""
+        rule = self._rule
+        if rule is None or not rule.param or start is None:
+            return None
+        return rule.param, fill_text(rule.value, {CURSOR: start}) if rule.value else start
+
+    def link(self, run: Run) -> str | None:
+        """The delta link that a run begins with; None when it begins with the list."""
+        rule = self._rule
+        return self._writer.state.cursor if rule is not None and rule.link_path and not run.full else None
+
+    def is_token(self) -> bool:
+        """Whether the cursor is the source's own, so that a source that does not know it any more has lost it."""
+        return self._rule is not None and bool(self._rule.token_path or self._rule.link_path)
+
+    # -- the end of a run --------------------------------------------------------------------------------
+
+    def see_last_page(self, run: Run, body: bytes) -> None:
+        """Take the token or the delta link of the page that no other follows."""
+        rule = self._rule
+        path = rule.token_path or rule.link_path if rule is not None else ""
+        if rule is None or not path:
+            return
+        raw = skim(body, path)
+        value = None if raw is MISSING else parse_json(raw)
+        if rule.link_path:
+            value = link_in(value)
+        if value in (None, "", [], {}) or isinstance(value, bool):
+            self._writer.health.note("sync_token_missing", f"nothing at {path!r} on the last page")
+            return
+        run.token = value if isinstance(value, str) else bytes(raw).decode().strip()
+
+    def following(self, run: Run) -> str | None:
+        """The next cursor."""
+        state, rule = self._writer.state, self._rule
+        if rule is None:
+            return state.cursor
+        if rule.token_path or rule.link_path:
+            return run.token or state.cursor
+        form = self._format(state.cursor, [run.lowest, run.highest], run)
+        highest = run.highest
+        shifts = run.walk.pages > 1 and not is_steady(self._resource.paginator, run.walk)
+        if shifts and incremental.disturbed(run.highest, run.server_at_us, form):
+            highest = run.first_highest
+        if not run.walk.complete and not (run.ascending or rule.row_order == "asc"):
+            highest = None
+        if form is None and state.cursor is None and self._is_unclear(run, highest):
+            return None
+        advanced = incremental.advance(state.cursor, highest, run.server_at_us, form)
+        if advanced.clamped:
+            self._writer.health.note("cursor_clamped", f"a row has the cursor {advanced.clamped}, after the present")
+        return advanced.cursor
+
+    def _format(self, cursor: str | None, samples: list[str | None], run: Run) -> instants.InstantFormat | None:
+        """The format of the cursors of records: declared, found before, or found now."""
+        rule, state = self._rule, self._writer.engine_state
+        assert rule is not None
+        now_us = run.server_at_us or self._writer.clock.now_us()
+        found = incremental.format_of(rule.format, [cursor, *samples], now_us)
+        if found is not None:
+            state.cursor_format = found.kind if rule.format == "auto" else ""
+        elif state.cursor_format in instants.SCALES:
+            return instants.InstantFormat(state.cursor_format)
+        return found
+
+    def _is_unclear(self, run: Run, highest: str | None) -> bool:
+        """Whether the one cursor seen is a number in the future: an instant that is wrong, or a counter?"""
+        if highest is None or run.lowest != run.highest or instants.read(highest) is not None:
+            return False
+        if instants.detect([highest], _FAR_US) is None:
+            return False
+        self._writer.health.note("cursor_unclear", f"the only cursor is {highest}")
+        return True
