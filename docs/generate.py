@@ -55,7 +55,8 @@ SECTIONS = {
     "Source": "[sources.NAME]",
     "WebhookInput": "[sources.NAME.webhook]",
     "Dedupe": "[sources.NAME.webhook.dedupe]",
-    "HmacScheme": 'verify = { type = "hmac", ... }',
+    "CustomScheme": 'verify = { type = "hmac", ... }',
+    "AnswerTable": "[sources.NAME.webhook.answer]",
     "FormInput": "[sources.NAME.form]",
     "PublishInput": "[sources.NAME.publish]",
     "ApiInput": "[sources.NAME.api]",
@@ -432,14 +433,17 @@ def _schemes(provider: Provider) -> str:
         what = {"hmac": f"HMAC {scheme.digest}", "hash": scheme.digest, "token": "shared token"}.get(
             scheme.kind, scheme.kind
         )
-        found.append(f"{what} in `{scheme.header}`")
+        place = scheme.header or (f"?{scheme.query}" if scheme.query else scheme.path) or "signature"
+        found.append(f"{what} in `{place}`")
     return "; ".join(dict.fromkeys(found))
 
 
 def _places(provider: Provider) -> str:
     found = []
     for word, places in (("type", provider.type), ("id", provider.delivery_id), ("key", provider.key)):
-        spans = [f"`{one.header or one.path or one.constant}`" for one in places]
+        spans = [
+            f"`{one.header or one.query or one.path or one.constant}{one.plus and f'.{one.plus}'}`" for one in places
+        ]
         if spans:
             found.append(f"{word}: {' or '.join(spans)}")
     return "; ".join(found)
@@ -447,7 +451,11 @@ def _places(provider: Provider) -> str:
 
 def _needs(provider: Provider) -> str:
     found = []
-    if any("{url}" in scheme.signed for scheme in provider.schemes):
+    if provider.unconfirmed:
+        found.append(f"not confirmed: {', '.join(provider.unconfirmed)}")
+    if provider.split:
+        found.append("several events in one request")
+    if any("{url" in scheme.signed or "{url_sha256_hex}" in scheme.claims.values() for scheme in provider.schemes):
         found.append("needs `public_url`")
     if provider.data_path:
         found.append(f"`data` is the body's `{provider.data_path}`")

@@ -125,7 +125,7 @@ def codes_in(tree: ast.AST) -> Iterator[str]:
                     found.append(one.value)
         elif isinstance(node, ast.Call):
             found += [one.value for one in node.keywords if one.arg == "code"]
-            if isinstance(node.func, ast.Name) and node.func.id == "_problem":
+            if isinstance(node.func, ast.Name) and node.func.id in ("_problem", "problem"):
                 found.append(node.args[1])
         yield from (one.value for one in found if isinstance(one, ast.Constant) and isinstance(one.value, str))
 

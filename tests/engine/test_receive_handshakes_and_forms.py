@@ -30,14 +30,50 @@ def test_published_handshakes_are_answered_as_published(tmp_path, handshake):
         headers = list(request["headers"].items())
         if handshake["provider"] == "slack":
             headers += slack(bench, body)
-        source = {"slack": "chat", "okta": "people"}[handshake["provider"]]
-        answer = await bench.call(source, body, headers, request["method"])
-        assert answer.status == expect["status"]
+        names = {"slack": "chat", "okta": "people", "meta": "pages", "microsoft-graph": "mails", "cloudevents": "cloud"}
+        query = request.get("query", "").encode()
+        answer = await bench.call(names[handshake["provider"]], body, headers, request["method"], query)
+        assert answer.status == expect.get("status", 200)
         assert expect.get("body_contains", "").encode() in answer.body
+        if "body" in expect:
+            assert answer.body.decode() == expect["body"]
         if "json" in expect:
             assert answer.json == expect["json"]
-            assert answer.headers["content-type"].startswith("application/json")
+        assert answer.headers["content-type"].startswith(expect.get("content_type", ""))
+        allowed = expect.get("headers", {}).get("WebHook-Allowed-Origin")
+        if allowed is not None:
+            assert answer.headers["webhook-allowed-origin"] in allowed
+            assert answer.headers["webhook-allowed-rate"] == "*"
         assert await bench.events() == ()
+
+    on_bench(tmp_path, work)
+
+
+def test_a_handshake_with_another_token_is_405_and_says_what_is_missing(tmp_path):
+    async def work(bench):
+        query = b"hub.mode=subscribe&hub.verify_token=%s&hub.challenge=1"
+        assert (await bench.call("pages", b"", method="GET", query=query % b"tok-2")).status == 405
+        assert (await bench.call("tokenless", b"", method="GET", query=query % b"tok-1")).status == 405
+        assert (await bench.call("code", b"", method="GET", query=query % b"tok-1")).status == 405
+        details = [one.detail for one in bench.rejections]
+        assert all("it looks like the handshake of meta" in detail for detail in details)
+        assert ["handshake_token" in detail for detail in details] == [True, True, False]
+        assert 'handshake = "meta"' in details[2]
+
+    on_bench(tmp_path, work)
+
+
+def test_an_unsigned_source_answers_the_handshake_that_it_names_and_reports_others(tmp_path):
+    async def work(bench):
+        body = b'{"type":"url_verification","challenge":"abc"}'
+        assert (await bench.call("slackish", body)).body == b"abc"
+        assert await bench.events() == ()
+        assert (await bench.call("open", body)).status == 202
+        (finding,) = bench.findings.listed()
+        assert (finding.code, finding.samples) == (
+            "handshake_stored",
+            ['looks like slack: set handshake = "slack" or verify = "slack"'],
+        )
 
     on_bench(tmp_path, work)
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.core.errors import ConfigError
-from tidegate.core.spec import HmacScheme, WebhookInput
+from tidegate.core.spec import CustomScheme, WebhookInput
 from tidegate.providers import provider_names
 from tidegate.providers.shape import load_provider, provider_of
 from tidegate.rules.inbound.signatures import Scheme, Verification, compile_verifier, usable
@@ -22,7 +22,11 @@ DATA = json.loads((Path(__file__).parent.parent / "data" / "vectors.json").read_
 NOW = 1_800_000_000
 BODY = b'{"type":"order.paid"}'
 # The generic samples: hexadecimal HMAC-SHA512 of the body in a header of the sender's choice.
-GENERIC = HmacScheme(header="X-Convoy-Signature", digest="sha512")
+GENERIC = CustomScheme(header="X-Convoy-Signature", digest="sha512")
+# The others need a content type, their own scheme or a claim: `tests/engine/test_receive_vectors.py` sends them all.
+ELSEWHERE = {"rfc9421", "rfc9530", "messagebird", "dropbox-sign", "adyen"}
+VECTORS = [one for one in DATA["vectors"] if one["provider"] not in ELSEWHERE]
+VALID = [one for one in VECTORS if one["expected"] == "valid"]
 WORDS = {"timestamp": Verification.TOO_OLD}
 
 
@@ -40,6 +44,12 @@ def body_of(vector: dict[str, str]) -> bytes:
     return base64.b64decode(vector["body_base64"]) if "body_base64" in vector else vector["body"].encode()
 
 
+def request_of(vector):
+    """What a verifier takes, in order."""
+    url, now = vector["url"] or "", vector["now"] or 0
+    return lowered(vector["headers"]), body_of(vector), url, now, vector["method"]
+
+
 def hex_hmac(secret: bytes, *parts: bytes, digest: str = "sha256") -> bytes:
     return hmac.digest(secret, b"".join(parts), digest).hex().encode()
 
@@ -51,29 +61,30 @@ def b64_hmac(secret: bytes, *parts: bytes) -> bytes:
 # -- published numbers -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("vector", DATA["vectors"], ids=lambda v: v["id"])
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda v: v["id"])
 def test_published_signatures_verify_as_published(vector):
     verify = compile_verifier(schemes_of(vector["provider"]), [vector["secret"]])
-    verification = verify(lowered(vector["headers"]), body_of(vector), vector.get("url", ""), vector.get("now", 0))
+    verification = verify(*request_of(vector))
     assert (verification is Verification.OK) == (vector["expected"] == "valid"), verification
     if "reason" in vector:
         assert verification is WORDS[vector["reason"]]
 
 
-@pytest.mark.parametrize("vector", [v for v in DATA["vectors"] if v["expected"] == "valid"], ids=lambda v: v["id"])
+@pytest.mark.parametrize("vector", VALID, ids=lambda v: v["id"])
 def test_a_published_signature_covers_every_byte_of_the_body(vector):
     verify = compile_verifier(schemes_of(vector["provider"]), [vector["secret"]])
     body = body_of(vector)
     for changed in (body + b"x", body[:-1], bytes([body[0] ^ 1]) + body[1:]):
-        verification = verify(lowered(vector["headers"]), changed, vector.get("url", ""), vector.get("now", 0))
+        headers, _, *rest = request_of(vector)
+        verification = verify(headers, changed, *rest)
         assert verification is Verification.SIGNATURE_WRONG
 
 
-@pytest.mark.parametrize("vector", [v for v in DATA["vectors"] if v["expected"] == "valid"], ids=lambda v: v["id"])
+@pytest.mark.parametrize("vector", VALID, ids=lambda v: v["id"])
 def test_without_a_secret_nothing_verifies(vector):
     for secrets in ([], [""], ["", ""]):
         verify = compile_verifier(schemes_of(vector["provider"]), secrets)
-        verification = verify(lowered(vector["headers"]), body_of(vector), vector.get("url", ""), vector.get("now", 0))
+        verification = verify(*request_of(vector))
         assert verification is Verification.SECRET_UNSET
 
 
@@ -300,7 +311,7 @@ def test_a_time_may_be_written_as_rfc_3339():
 @pytest.mark.parametrize("encoding", ["text", "base64", "hex"])
 def test_secrets_are_decoded_as_the_table_says(encoding):
     written = {"text": KEY.decode(), "base64": base64.b64encode(KEY).decode(), "hex": KEY.hex()}[encoding]
-    table = HmacScheme(header="X-Sig", secret_encoding=encoding, prefix="sha256=")
+    table = CustomScheme(header="X-Sig", secret_encoding=encoding, prefix="sha256=")
     verify = compile_verifier(provider_of(WebhookInput(verify=table)).schemes, [written])
     assert verify({b"x-sig": b"sha256=" + hex_hmac(KEY, BODY)}, BODY, "", NOW) is Verification.OK
 
@@ -317,7 +328,7 @@ def test_keys_of_every_length_give_the_hmac_of_rfc_2104(digest, size):
 )
 def test_a_scheme_that_contradicts_itself_is_refused(table):
     with pytest.raises(ConfigError):
-        compile_verifier(provider_of(WebhookInput(verify=HmacScheme(header="X", **table))).schemes, ["s"])
+        compile_verifier(provider_of(WebhookInput(verify=CustomScheme(header="X", **table))).schemes, ["s"])
 
 
 # -- every preset ----------------------------------------------------------------------------------------

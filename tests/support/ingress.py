@@ -13,7 +13,7 @@ from support.stores import with_store
 from tidegate.config.spec import Source
 from tidegate.core.clock import ManualClock
 from tidegate.core.findings import Findings
-from tidegate.core.spec import Dedupe, FormInput, HmacScheme, PublishInput, WebhookInput
+from tidegate.core.spec import CustomScheme, Dedupe, FormInput, PublishInput, WebhookInput
 from tidegate.receive.ingress import Ingress
 from tidegate.receive.inputs import compile_input
 from tidegate.store import EventQuery
@@ -32,12 +32,17 @@ SOURCES = {
     "undeduped": Source(webhook=WebhookInput(verify="none", dedupe=Dedupe(enabled=False))),
     "shop": Source(webhook=WebhookInput(verify="standard-webhooks", secret=SECRET)),
     "unset": Source(webhook=WebhookInput(verify="standard-webhooks", secret="")),
-    "broken": Source(webhook=WebhookInput(verify=HmacScheme(header="X", signed="{timestamp}{body}"), secret="s")),
+    "broken": Source(webhook=WebhookInput(verify=CustomScheme(header="X", signed="{timestamp}{body}"), secret="s")),
     "payments": Source(webhook=WebhookInput(verify="stripe", secret="whsec_x")),
     "code": Source(webhook=WebhookInput(verify="github", secret="s")),
     "chat": Source(webhook=WebhookInput(verify="slack", secret="s")),
     "meetings": Source(webhook=WebhookInput(verify="zoom", secret="s")),
     "people": Source(webhook=WebhookInput(verify="okta", secret="Bearer x")),
+    "pages": Source(webhook=WebhookInput(verify="meta", secret="s", handshake_token="tok-1 ")),
+    "tokenless": Source(webhook=WebhookInput(verify="meta", secret="s")),
+    "slackish": Source(webhook=WebhookInput(verify="none", handshake="slack")),
+    "mails": Source(webhook=WebhookInput(verify="microsoft-graph", secret="s")),
+    "cloud": Source(webhook=WebhookInput(verify="cloudevents", secret="s")),
     "squares": Source(webhook=WebhookInput(verify="square", secret="s")),
     "phone": Source(webhook=WebhookInput(verify="twilio", secret="s")),
     "leads": Source(
@@ -90,15 +95,18 @@ class Bench:
         self.store = store
         self.clock = ManualClock()
         self.rejections = []
+        self.extra = {}
         self.full = False
         self.router = OneRouter(store.log)
         self.findings = Findings(self.clock)
         self.door = Ingress(
             log or store.log, self.input, self.router, self.clock, self.rejections.append, lambda: self.full,
-            findings=self.findings,
+            findings=self.findings, names=lambda: SOURCES,
         )  # fmt: skip
 
     def input(self, name):
+        if name in self.extra:
+            return self.extra[name]
         source = SOURCES.get(name)
         if source is None or (source.webhook is None and source.form is None):
             return None

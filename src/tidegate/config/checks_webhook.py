@@ -15,19 +15,20 @@ import msgspec
 from tidegate.config.lines import Path
 from tidegate.config.problems import nearest
 from tidegate.config.validate import DAY, SECOND, Validator
-from tidegate.core.spec import HmacScheme, WebhookInput
+from tidegate.core.spec import CustomScheme, WebhookInput
 
 if TYPE_CHECKING:
     from tidegate.rules.inbound.signatures import Scheme
 
-_SIGNED_PARTS = ("body", "timestamp", "id", "url")
-_BRACES = re.compile(r"\{([^{}]*)\}")
 _PLACES = ("type_path", "id_path", "key_path", "time_path")
+_BRACES = re.compile(r"\{([^{}]*)\}")
 
 
 def check_webhook(validator: Validator, path: Path, input: WebhookInput, public_url: str | None) -> None:
-    validator.secrets((*path, "secret"), input.secret)
-    validator.body_size((*path, "max_body"), input.max_body)
+    """Check a webhook input. `public_url` is None when it is not known (an item from the API)."""
+    _secrets(validator, path, input)
+    if input.max_body is not None:
+        validator.body_size((*path, "max_body"), input.max_body)
     for key, value in (("type_header", input.type_header), ("id_header", input.id_header)):
         if value:
             validator.header_name((*path, key), value)
@@ -40,35 +41,54 @@ def check_webhook(validator: Validator, path: Path, input: WebhookInput, public_
         if input.secret:
             message = 'the secret is never used with verify = "none"'
             validator.add((*path, "secret"), message, "set verify to the provider, or remove the secret")
-    elif isinstance(input.verify, HmacScheme):
-        if _scheme(validator, at, input.verify, public_url):
-            _usable(validator, path, input, (_scheme_of(input.verify),), "this scheme")
+    elif isinstance(input.verify, CustomScheme):
+        scheme = _scheme(validator, at, input.verify, public_url)
+        if scheme is not None:
+            _usable(validator, path, input, (scheme,), "this scheme")
     else:
         schemes = _provider(validator, at, input.verify, public_url)
         _usable(validator, path, input, schemes, f"verify = {input.verify!r}")
+    _handshake(validator, path, input)
+
+
+def _secrets(validator: Validator, path: Path, input: WebhookInput) -> None:
+    from tidegate.rules.inbound.signatures.scheme import tidy
+
+    validator.secrets((*path, "secret"), input.secret)
+    for number, secret in enumerate([input.secret] if isinstance(input.secret, str) else input.secret):
+        if secret and tidy(secret) != secret:
+            at = (*path, "secret") if isinstance(input.secret, str) else (*path, "secret", number)
+            validator.problems.warn(at, "the secret has blanks, a line end or quotes around it, which are left out")
 
 
 def _provider(validator: Validator, path: Path, name: str, public_url: str | None) -> tuple[Scheme, ...]:
     """The schemes of a preset; () when the preset is unknown or signs nothing."""
-    from tidegate.providers import provider_data, provider_names
-    from tidegate.rules.inbound.signatures import Scheme
+    from tidegate.providers import provider_names
+    from tidegate.providers.shape import load_provider
 
-    names = list(provider_names())
-    if name not in names:
-        hint = nearest(name, [*names, "none"], "provider")
-        validator.add(path, f"unknown provider {validator.problems.show(path, name)}", hint)
+    if name not in provider_names():
+        _unknown_provider(validator, path, name)
         return ()
-    schemes = msgspec.convert(provider_data(name).get("schemes", []), tuple[Scheme, ...])
-    if public_url == "" and schemes and all("{url}" in scheme.signed for scheme in schemes):
+    schemes = load_provider(name).schemes
+    if public_url == "" and schemes and all(_signs_url(scheme) for scheme in schemes):
         validator.add(path, f"{name!r} signs the URL, but public_url is not set", "set public_url in [gateway]")
     return schemes
 
 
-def _scheme_of(table: HmacScheme) -> Scheme:
-    """The part of the scheme that decides whether a secret is valid."""
-    from tidegate.rules.inbound.signatures import Scheme
+def _unknown_provider(validator: Validator, path: Path, name: str) -> None:
+    from tidegate.providers import near_provider
 
-    return Scheme(header=table.header, secret_encoding=table.secret_encoding)
+    near = near_provider(name)
+    hint = (
+        f"did you mean {near!r}?"
+        if near
+        else "list them: docs/reference/providers.md; or describe the scheme: verify = { type = ... }"
+    )
+    validator.add(path, f"unknown provider {validator.problems.show(path, name)}", hint)
+
+
+def _signs_url(scheme: Scheme) -> bool:
+    return "{url" in scheme.signed or "{url_sha256_hex}" in scheme.claims.values()
 
 
 def _usable(validator: Validator, path: Path, input: WebhookInput, schemes: tuple[Scheme, ...], what: str) -> None:
@@ -98,34 +118,70 @@ def _no_secret(validator: Validator, path: Path, what: str) -> None:
         validator.add((*path, "secret"), f"the secret of {what} is empty", hint)
 
 
-def _scheme(validator: Validator, path: Path, scheme: HmacScheme, public_url: str | None) -> bool:
-    """Whether the scheme itself can be used."""
+def _scheme(validator: Validator, path: Path, table: CustomScheme, public_url: str | None) -> Scheme | None:
+    """The scheme, None when it cannot be used."""
+    from tidegate.providers.shape import scheme_of
+    from tidegate.rules.inbound.signatures.parts import TEMPLATE_PARTS
+    from tidegate.rules.inbound.signatures.verify import check_scheme
+
     before = len(validator.problems)
-    validator.header_name((*path, "header"), scheme.header)
-    validator.duration((*path, "tolerance"), scheme.tolerance, SECOND, DAY)
+    for key in ("header", "timestamp_header", "id_header"):
+        if value := getattr(table, key):
+            validator.header_name((*path, key), value)
+    validator.duration((*path, "tolerance"), table.tolerance, SECOND, DAY)
+    validator.duration((*path, "max_age"), table.max_age, 0, DAY)
     at = (*path, "signed")
-    parts = _BRACES.findall(scheme.signed)
+    parts = _BRACES.findall(table.signed)
+    known = [part.partition(":")[0] for part in TEMPLATE_PARTS] + (["secret"] if table.type == "hash" else [])
     for part in parts:
-        if part not in _SIGNED_PARTS:
-            validator.add(at, f"unknown part '{{{part}}}' in {scheme.signed!r}", nearest(part, _SIGNED_PARTS, "part"))
-    if "body" not in parts:
-        validator.add(at, f"{scheme.signed!r} does not sign the body", "add {body}")
-    for part, key, header in (
-        ("timestamp", "timestamp_header", scheme.timestamp_header),
-        ("id", "id_header", scheme.id_header),
-    ):
-        if part in parts and not header:
+        if part.partition(":")[0] not in known:
+            validator.add(at, f"unknown part '{{{part}}}' in {table.signed!r}", nearest(part, known, "part"))
+    signs = table.type in ("hmac", "hash", "ed25519", "ecdsa", "rsa")
+    if signs and not any(part in ("body", "form") or part.startswith("path:") for part in parts):
+        validator.add(at, f"{table.signed!r} does not sign the body", "add {body}")
+    has_time = table.timestamp_header or table.timestamp_prefix or table.timestamp_path
+    for part, key, given in (("timestamp", "timestamp_header", has_time), ("id", "id_header", table.id_header)):
+        if part in parts and not given:
             validator.add(at, f"'{{{part}}}' is signed, but '{key}' is not set", f'add {key} = "HEADER"')
-        if header:
-            validator.header_name((*path, key), header)
-    if "url" in parts and public_url == "":
+    if signs and has_time and "timestamp" not in parts and not table.timestamp_path:
+        validator.problems.warn(
+            at, "the time is not signed, so a sender can change it; add {timestamp} if the sender signs it"
+        )
+    scheme = scheme_of(table)
+    if _signs_url(scheme) and public_url == "":
         validator.add(at, "'{url}' is signed, but public_url is not set", "set public_url in [gateway]")
-    return len(validator.problems) == before
+    if len(validator.problems) == before:
+        validator.compiled(path, check_scheme, scheme)
+    return scheme if len(validator.problems) == before else None
+
+
+def _handshake(validator: Validator, path: Path, input: WebhookInput) -> None:
+    from tidegate.providers import provider_names
+    from tidegate.providers.shape import provider_of
+
+    if input.handshake:
+        at = (*path, "handshake")
+        if input.handshake not in provider_names():
+            _unknown_provider(validator, at, input.handshake)
+            return
+        if isinstance(input.verify, str) and input.verify != "none":
+            validator.add(at, f"the provider {input.verify!r} has its own handshakes", "remove `handshake`")
+    known = isinstance(input.verify, CustomScheme) or input.verify in ("none", *provider_names())
+    if not known:
+        return
+    wanted = [text for rule in provider_of(input).handshakes for text in rule.when_query.values()]
+    if "{token}" in wanted and not input.handshake_token:
+        validator.problems.warn(
+            path, "the handshake needs `handshake_token`, the verify token that you entered at the provider"
+        )
+    if input.handshake_token and "{token}" not in wanted:
+        validator.add((*path, "handshake_token"), "no handshake of this source has a token", "remove it")
 
 
 def _places(validator: Validator, path: Path, input: WebhookInput) -> None:
     """Everything that is read from a request or left out of a comparison."""
     from tidegate.rules.inbound.repeats import volatile_paths
+    from tidegate.rules.language.paths import parse_path
     from tidegate.rules.outbound.forwarding import check_names
 
     for key in _PLACES:
@@ -134,16 +190,18 @@ def _places(validator: Validator, path: Path, input: WebhookInput) -> None:
     if input.dedupe.scope is not msgspec.UNSET:
         for number, text in enumerate(input.dedupe.scope):
             if text not in ("type", "key"):
-                _place(validator, (*at, "scope", number), text, "name type, key, header:NAME, query:NAME or a path")
+                hint = "name type, key, header:NAME, query:NAME or a path"
+                _place(validator, (*at, "scope", number), text, hint)
     if input.dedupe.volatile is not msgspec.UNSET:
         for number, text in enumerate(input.dedupe.volatile):
             validator.compiled((*at, "volatile", number), lambda text: volatile_paths([text]), text)
             if not text:
-                validator.add(
-                    (*at, "volatile", number), "the path is empty, so every body would be a repeat", "name a field"
-                )
+                message = "the path is empty, so every body would be a repeat"
+                validator.add((*at, "volatile", number), message, "name a field")
     for number, name in enumerate(input.forward_headers):
         validator.compiled((*path, "forward_headers", number), lambda name: check_names([name]), name)
+    if input.split not in ("", "$", "auto"):
+        validator.compiled((*path, "split"), parse_path, input.split)
 
 
 def _place(validator: Validator, path: Path, text: str, hint: str = "") -> None:

@@ -19,7 +19,7 @@ from tidegate.core.errors import ConfigError, NotBuilt
 from tidegate.rules.inbound.redaction import is_credential
 
 # Keys whose values are secret: of webhook inputs, and of every kind of credential and destination.
-SECRET_KEYS = frozenset({"secret"}) | auth.SECRET_FIELDS | kinds.SECRET_FIELDS
+SECRET_KEYS = frozenset({"secret", "handshake_token"}) | auth.SECRET_FIELDS | kinds.SECRET_FIELDS
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _SHOWN_CHARACTERS = 60
 

@@ -261,6 +261,25 @@ CODES: dict[str, FindingCode] = {
         "set `dedupe` in [sources.{name}.webhook]: `scope` for what the id is unique by, `volatile` for paths that"
         " differ between repeats, or `enabled = false`",
     ),
+    "batch_empty": FindingCode(
+        NOTICE,
+        "request without events",
+        "Requests of this source had an empty list where their events should be. They were answered and not stored.",
+        "nothing, if the provider sends empty lists to test the address or regularly to show that it works",
+    ),
+    "split_not_a_list": FindingCode(
+        WARNING,
+        "nothing to split",
+        "Requests of this source had no list at the path that `split` names, so each was stored as one event.",
+        "correct `split` in [sources.{name}.webhook]",
+    ),
+    "handshake_stored": FindingCode(
+        WARNING,
+        "handshake stored as an event",
+        "A request that looks like the handshake of a provider was stored as an event, because this source verifies"
+        " nothing and answers no handshake. The provider did not get the answer that it needs.",
+        "set `verify` or `handshake` in [sources.{name}.webhook] to the provider",
+    ),
     "body_unreadable": FindingCode(
         WARNING,
         "body not readable",

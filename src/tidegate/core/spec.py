@@ -43,18 +43,40 @@ class Retention(Strict, frozen=True):
 # -- sources ---------------------------------------------------------------------------------------------
 
 
-class HmacScheme(Strict, frozen=True, tag="hmac", tag_field="type"):
-    """A signature scheme that no preset has. The keys are those of the provider files."""
+class CustomScheme(Strict, frozen=True):
+    """A signature scheme of your own, with the keys of the provider files (`rules/inbound/signatures/scheme.py`)."""
 
-    header: str
+    type: Literal["hmac", "hash", "token", "basic", "bearer", "ed25519", "ecdsa", "rsa", "jwt", "message"] = "hmac"
+    header: str = ""  # where the signature is: one of header, query and path
+    query: str = ""
+    path: str = ""
+    items: str = ""
+    prefix: str = ""
+    list_separator: str = ""
     digest: Literal["sha1", "sha256", "sha384", "sha512"] = "sha256"
     encoding: Literal["hex", "base64"] = "hex"
-    prefix: str = ""
-    signed: str = "{body}"  # of {body} {timestamp} {id} {url} and literal text
+    signed: str = "{body}"
     timestamp_header: str = ""
-    id_header: str = ""
+    timestamp_prefix: str = ""
+    timestamp_path: str = ""
+    timestamp_unit: Literal["auto", "s", "ms", "iso"] = "auto"
     tolerance: Duration = "5m"
+    id_header: str = ""
     secret_encoding: Literal["text", "base64", "hex"] = "text"  # noqa: S105 - a word, not a secret
+    secret_prefix: str = ""
+    secret_digest: Literal["", "sha1", "sha256"] = ""
+    url_port: bool = False
+    body_hash_query: str = ""
+    claims: dict[str, str] = {}
+    max_age: Duration = "0s"
+
+
+class AnswerTable(Strict, frozen=True):
+    """The answer to an accepted request, instead of 202 with the id."""
+
+    status: Annotated[int, Meta(ge=200, le=299)] = 200
+    content_type: str = "text/plain; charset=utf-8"
+    body: str = ""
 
 
 class Dedupe(Strict, frozen=True):
@@ -68,7 +90,7 @@ class Dedupe(Strict, frozen=True):
 class WebhookInput(Strict, frozen=True):
     """A `*_path` is a path of the body (JSON, form, multipart or XML), `header:NAME` or `query:NAME`."""
 
-    verify: str | HmacScheme
+    verify: str | CustomScheme
     secret: str | list[str] = ""
     event_type: str = ""  # fixed type; "" reads the places of the provider, then "type" in the body
     type_header: str = ""
@@ -79,7 +101,12 @@ class WebhookInput(Strict, frozen=True):
     time_path: str = ""  # when it happened
     dedupe: Dedupe = field(default_factory=Dedupe)
     forward_headers: list[str] = []  # request headers that go on to receivers, beside the provider's; "x-foo-*" too
-    max_body: Size = "1MiB"
+    handshake: str = ""  # the provider whose handshake is answered; only for a scheme of your own and for "none"
+    answer: AnswerTable | None = None
+    methods: list[Literal["POST", "GET", "PUT", "PATCH", "DELETE"]] = []  # by default those of the provider, else POST
+    handshake_token: str = ""  # the verify token of a handshake (Meta)
+    split: str = ""  # path of a list in the body of which each item is an event; "$" is the body, "auto" the provider's
+    max_body: Size | None = None  # by default what the provider sends at most, else 1 MiB
 
 
 class FormInput(Strict, frozen=True):

@@ -123,7 +123,14 @@ class Gateway:
         self.inputs = Inputs(active)
         self.rejections = RejectionRing(store.settings, self.findings)
         self.ingress = Ingress(
-            store.log, self.inputs.get, active, clock, self.rejections.add, self._busy, findings=self.findings
+            store.log,
+            self.inputs.get,
+            active,
+            clock,
+            self.rejections.add,
+            self._busy,
+            findings=self.findings,
+            names=self.inputs.names,
         )
         self.maintenance = Maintenance(store, active, self.deliver, clock)
         self._reading: asyncio.Task[None] | None = None

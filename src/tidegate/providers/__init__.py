@@ -23,10 +23,21 @@ def provider_names() -> tuple[str, ...]:
     return tuple(sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml")))
 
 
+def near_provider(name: str) -> str:
+    """The preset that a misspelled name means, "" when none is near enough.
+
+    A wrong preset is worse than none, so the names must share their beginning and differ in one or two characters.
+    """
+    for known in difflib.get_close_matches(name, [*provider_names(), "none"], n=3, cutoff=0.8):
+        if known[:1] == name[:1] and abs(len(known) - len(name)) <= 1:
+            return known
+    return ""
+
+
 def provider_data(name: str) -> dict[str, Any]:
     """The content of a preset's file. ConfigError names the nearest preset when the name is unknown."""
     if name not in provider_names():
-        near = difflib.get_close_matches(name, [*provider_names(), "none"], n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"one of: {', '.join(provider_names())}, none"
+        near = near_provider(name)
+        hint = f"did you mean {near!r}?" if near else f"one of: {', '.join(provider_names())}, none"
         raise ConfigError(f"unknown provider {name!r}", code="provider_unknown", hint=hint)
     return tomllib.loads(resources.files(__package__).joinpath(f"{name}.toml").read_text("utf-8"))

@@ -13,7 +13,7 @@ from functools import cache
 import msgspec
 
 from tidegate.core import units
-from tidegate.core.spec import HmacScheme, WebhookInput
+from tidegate.core.spec import CustomScheme, WebhookInput
 from tidegate.providers import provider_data
 from tidegate.rules.inbound.places import Place, place_of
 from tidegate.rules.inbound.signatures import Scheme
@@ -61,56 +61,106 @@ class Dedupe(_Data, frozen=True):
     volatile: tuple[str, ...] = ()
 
 
+class Sample(_Data, frozen=True):
+    """A request as the provider sends it, for tests and `trigger`. `{now}`, `{now_ms}`, `{secret}` and `{signature}` in
+    the body are filled when it is signed."""
+
+    type: str
+    body: str = ""
+    content_type: str = "application/json"
+    headers: dict[str, str] = {}
+
+
 class Provider(_Data, frozen=True):
-    """Everything that the ingress needs to know about one outside system."""
+    """Everything that the ingress needs to know about one outside system, and what people have to know to set it up.
+
+    `sources` names where the facts were read; `unconfirmed` names the facts that were not read at a first source.
+    """
 
     title: str = ""
     docs: str = ""  # URL of the provider's documentation of its webhooks
+    sources: tuple[str, ...] = ()
+    unconfirmed: tuple[str, ...] = ()
+    secret_help: str = ""  # which value of the provider the secret is
+    setup: str = ""  # where the address is entered, or which call registers it
+    answer_within: str = ""  # how long the provider waits for an answer
+    retries: str = ""
     schemes: tuple[Scheme, ...] = ()  # () accepts everything, as with `verify = "none"`
+    methods: tuple[str, ...] = ("POST",)
     type: tuple[Place, ...] = ()
     delivery_id: tuple[Place, ...] = ()
     dedupe: Dedupe = Dedupe()
     forward_headers: tuple[str, ...] = ()  # what receivers need; a name may end in *
     key: tuple[Place, ...] = ()
     occurred_at: tuple[Place, ...] = ()  # seconds or milliseconds since 1970, or RFC 3339
+    version: tuple[Place, ...] = ()  # what orders the versions of a record
+    deleted_types: tuple[str, ...] = ()  # event types that say that a record was deleted
     data_path: str = ""  # the part of the body that is `data`; "" is the whole body
+    split: str = ""  # path of the list whose items are events, for `split = "auto"`; "$" is the body
+    max_body: str = ""  # the largest body that the provider sends, when it is over 1 MiB
     handshakes: tuple[Handshake, ...] = ()
     answer: Answer | None = None
+    samples: tuple[Sample, ...] = ()
 
 
 @cache
 def load_provider(name: str) -> Provider:
-    """A preset by its name. ConfigError when the name is unknown."""
-    return msgspec.convert(provider_data(name), Provider)
+    """The webhook half of a preset by its name. ConfigError when the name is unknown."""
+    data = dict(provider_data(name))
+    webhook = data.pop("webhook", {})
+    data.pop("api", None)  # the other half
+    return msgspec.convert({**data, **webhook}, Provider)
 
 
-def scheme_of(table: HmacScheme) -> Scheme:
+def scheme_of(table: CustomScheme) -> Scheme:
     """The scheme of a user's own `verify = { type = "hmac", ... }`."""
+    bearer = table.type == "bearer"
+    header = table.header
+    if not header and table.type in ("bearer", "basic", "jwt") and not table.query and not table.path:
+        header = "authorization"
+    words = {"bearer": "Bearer ", "basic": "Basic "}
     return Scheme(
-        header=table.header,
-        prefix=table.prefix,
+        kind="token" if bearer else table.type,  # type: ignore[arg-type]  # bearer is the one kind of its own
+        header=header,
+        query=table.query,
+        path=table.path,
+        items=table.items,
+        prefix=table.prefix or (words.get(table.type, "") if header.lower() == "authorization" else ""),
+        list_separator=table.list_separator,
         digest=table.digest,
         encoding=table.encoding,
         signed=table.signed,
         timestamp_header=table.timestamp_header,
+        timestamp_prefix=table.timestamp_prefix,
+        timestamp_path=table.timestamp_path,
+        timestamp_unit=table.timestamp_unit,
         tolerance_seconds=units.seconds(table.tolerance),
         id_header=table.id_header,
         secret_encoding=table.secret_encoding,
+        secret_prefix=table.secret_prefix,
+        secret_digest=table.secret_digest,
+        url_port=table.url_port,
+        body_hash_query=table.body_hash_query,
+        claims=table.claims,
+        max_age_seconds=units.seconds(table.max_age),
     )
 
 
 # Where a sender without a preset usually has the type (CloudEvents, Standard Webhooks, the envelope of Tidegate).
 GENERIC_TYPE = (Place(path="type"),)
+DEFAULT_MAX_BODY = "1MiB"
 
 
 def provider_of(input: WebhookInput) -> Provider:
     """`[sources.NAME.webhook]` as a provider: the preset, with the user's places before those of the preset."""
-    if isinstance(input.verify, HmacScheme):
+    if isinstance(input.verify, CustomScheme):
         base = Provider(schemes=(scheme_of(input.verify),), type=GENERIC_TYPE)
     elif input.verify == "none":
         base = Provider(type=GENERIC_TYPE)
     else:
         base = load_provider(input.verify)
+    if input.handshake:
+        base = msgspec.structs.replace(base, handshakes=base.handshakes + load_provider(input.handshake).handshakes)
     types = _places(constant=input.event_type, header=input.type_header, path=input.type_path)
     dedupe = base.dedupe
     return msgspec.structs.replace(
@@ -125,6 +175,10 @@ def provider_of(input: WebhookInput) -> Provider:
             volatile=dedupe.volatile if input.dedupe.volatile is msgspec.UNSET else tuple(input.dedupe.volatile),
         ),
         forward_headers=base.forward_headers + tuple(input.forward_headers),
+        methods=tuple(input.methods) or base.methods,
+        answer=Answer(**msgspec.structs.asdict(input.answer)) if input.answer is not None else base.answer,
+        split=base.split if input.split == "auto" else input.split,
+        max_body=input.max_body or base.max_body or DEFAULT_MAX_BODY,
     )
 
 

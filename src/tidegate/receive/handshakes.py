@@ -17,6 +17,7 @@ import msgspec
 
 from tidegate.providers.shape import Handshake
 from tidegate.rules.inbound.places import Headers, query_fields
+from tidegate.rules.inbound.signatures.scheme import tidy
 from tidegate.rules.inbound.values import as_text
 from tidegate.rules.language.body import read_body
 from tidegate.rules.language.view import value_at
@@ -46,6 +47,10 @@ class HandshakeRequest(msgspec.Struct):
             return self.query.get(name, "")
         if kind == "header":
             return self.headers.get(name.lower().encode(), b"").decode("latin-1")
+        return self.path(name)
+
+    def path(self, name: str) -> str:
+        """The text at a path of the body."""
         if self.parsed is msgspec.UNSET:
             self.parsed = read_body(self.body, self.headers.get(b"content-type", b"").decode("latin-1")).value
         return as_text(value_at(self.parsed, name))
@@ -61,20 +66,25 @@ def handshake_request(headers: Headers, query_string: bytes, body: bytes) -> Han
     return HandshakeRequest(headers, query_fields(query_string), body)
 
 
-def compile_handshake(rule: Handshake, secrets: Sequence[str]) -> CompiledHandshake:
-    """Compile one handshake. The first non-empty secret is the key of an answer with an HMAC."""
+def compile_handshake(rule: Handshake, secrets: Sequence[str], token: str = "") -> CompiledHandshake:
+    """Compile one handshake. The first non-empty secret is the key of an answer with an HMAC.
+
+    A wanted value `{token}` is the configured handshake token, `{secret}` any of the secrets; without one it fits
+    nothing.
+    """
     wanted = [
         (kind, name, value)
         for kind, names in (("header", rule.when_header), ("query", rule.when_query), ("body", rule.when_body))
         for name, value in names.items()
     ]
-    key = next((secret for secret in secrets if secret), "").encode()
+    key = tidy(next((secret for secret in secrets if secret), "")).encode()
+    known = {"{token}": [tidy(token)], "{secret}": [tidy(secret) for secret in secrets]}
     as_json = rule.content_type.startswith("application/json")
 
     def answer(request: HandshakeRequest) -> Reply | None:
         for kind, name, value in wanted:
             seen = request.value(kind, name)
-            if not seen or (value != "*" and seen != value):
+            if not seen or not _fits(seen, value, known):
                 return None
         body = _fill(rule.body, request, key, _json_text if as_json else _plain_text).encode("utf-8", "replace")
         headers = [(b"content-type", rule.content_type.encode()), (b"content-length", b"%d" % len(body))]
@@ -85,6 +95,14 @@ def compile_handshake(rule: Handshake, secrets: Sequence[str]) -> CompiledHandsh
         return Reply(rule.status, tuple(headers), body)
 
     return CompiledHandshake(rule.method, rule.signed, answer)
+
+
+def _fits(seen: str, value: str, known: Mapping[str, Sequence[str]]) -> bool:
+    secrets = known.get(value)
+    if secrets is None:
+        return value in ("*", seen)
+    given = seen.encode("utf-8", "surrogatepass")
+    return any(one and hmac.compare_digest(given, one.encode()) for one in secrets)
 
 
 def _fill(template: str, request: HandshakeRequest, key: bytes, write: Callable[[str], str]) -> str:

@@ -16,8 +16,9 @@ from tidegate.core.spec import FormInput, WebhookInput
 from tidegate.providers.shape import Answer, Provider, provider_of
 from tidegate.receive.handshakes import CompiledHandshake, Reply, compile_handshake
 from tidegate.receive.reading import Reader, compile_reader
+from tidegate.receive.splitting import Split, compile_split
 from tidegate.rules.inbound.repeats import volatile_paths
-from tidegate.rules.inbound.signatures import Verifier, compile_verifier
+from tidegate.rules.inbound.signatures import Scheme, Verifier, compile_verifier
 from tidegate.rules.language.paths import Names
 from tidegate.runtime import ActiveConfiguration
 
@@ -28,7 +29,11 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     max_body: int
     url: str = ""  # the address that the provider calls, "" when no public_url is configured
+    provider: str = ""  # the preset, or the kind of the scheme
+    schemes: tuple[Scheme, ...] = ()
     allow: bytes = b"POST"
+    methods: frozenset[str] = frozenset({"POST"})
+    split: Split | None = None
     verify: Verifier | None = None
     read: Reader | None = None
     volatile: tuple[Names, ...] = ()  # paths of the body that may differ between repeats
@@ -58,6 +63,14 @@ class Inputs:
             found = self._compiled[name] = compile_input(name, source.spec, self._active.settings.gateway.public_url)
         return found
 
+    def names(self) -> list[str]:
+        """Names of the sources with a webhook or a form."""
+        return [
+            name
+            for name, source in self._active.sources.items()
+            if source.spec.webhook is not None or source.spec.form is not None
+        ]
+
     def forget(self) -> None:
         """Drop the compiled inputs, because the configuration changed."""
         self._compiled = {}
@@ -75,12 +88,16 @@ def compile_input(name: str, source: Source, public_url: str) -> Input:
 def _webhook(name: str, input: WebhookInput, public_url: str) -> Input:
     provider = provider_of(input)
     secrets = [input.secret] if isinstance(input.secret, str) else input.secret
-    handshakes = tuple(compile_handshake(rule, secrets) for rule in provider.handshakes)
+    handshakes = tuple(compile_handshake(rule, secrets, input.handshake_token) for rule in provider.handshakes)
     return Input(
         source=name,
-        max_body=units.size_bytes(input.max_body),
+        max_body=units.size_bytes(provider.max_body),
         url=f"{public_url.rstrip('/')}/in/{name}" if public_url else "",
+        provider=input.verify if isinstance(input.verify, str) else input.verify.type,
+        schemes=provider.schemes,
         allow=_allow(provider),
+        methods=frozenset(provider.methods),
+        split=compile_split(provider.split),
         verify=compile_verifier(provider.schemes, secrets) if provider.schemes else None,
         read=compile_reader(provider),
         volatile=volatile_paths(provider.dedupe.volatile),
@@ -91,7 +108,7 @@ def _webhook(name: str, input: WebhookInput, public_url: str) -> Input:
 
 
 def _allow(provider: Provider) -> bytes:
-    return ", ".join(sorted({"POST", *(rule.method for rule in provider.handshakes)})).encode()
+    return ", ".join(sorted({*provider.methods, *(rule.method for rule in provider.handshakes)})).encode()
 
 
 def _reply(answer: Answer) -> Reply:

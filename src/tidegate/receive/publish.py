@@ -19,7 +19,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import BadRequest
 from tidegate.core.ids import event_id
 from tidegate.core.model import NewEvent, Origin
-from tidegate.receive.ingress import Router
+from tidegate.receive.accepting import Router
 from tidegate.rules.inbound.values import (
     DELIVERY_ID_CHARACTERS,
     KEY_CHARACTERS,

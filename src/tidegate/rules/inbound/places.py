@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from tidegate.core.errors import ConfigError
+from tidegate.rules.inbound.values import as_text
 from tidegate.rules.language.body import read_body
 from tidegate.rules.language.numbers import read_float
 from tidegate.rules.language.paths import Names, parse_path
@@ -28,13 +29,15 @@ MAX_QUERY_FIELDS = 100
 class Place(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, omit_defaults=True):
     """Where a value is: in a header, in the query string, at a path of the body, or always the same.
 
-    Of a list of places the first with a value wins. Exactly one of the four is given.
+    Of a list of places the first with a value wins. Exactly one of the four is given. `plus` is a second path whose
+    value follows after a dot: type and action of Linear are `Issue.create`.
     """
 
     header: str = ""
     query: str = ""
     path: str = ""
     constant: str = ""
+    plus: str = ""
 
     def __post_init__(self) -> None:
         if bool(self.header) + bool(self.query) + bool(self.path) + bool(self.constant) != 1:
@@ -158,20 +161,19 @@ class Reads(msgspec.Struct):
         """A function that gives the first usable value of the places, else None."""
         if not places:
             return lambda headers, values, query: None
-        lookups: list[tuple[bytes, str, int, Any]] = []
+        lookups: list[tuple[bytes, str, int, int, Any]] = []
         for place in places:
-            if place.path and place.path not in self.paths:
-                parse_path(place.path)
-                self.paths.append(place.path)
             self.query = self.query or bool(place.query)
-            index = self.paths.index(place.path) if place.path else -1
-            lookups.append((_header(place.header), place.query, index, bound(place.constant)))
+            index, plus = self._index(place.path), self._index(place.plus)
+            lookups.append((_header(place.header), place.query, index, plus, bound(place.constant)))
 
         def take(headers: Headers, values: list[Any], query: Mapping[str, str]) -> Any:
-            for header, parameter, index, constant in lookups:
+            for header, parameter, index, plus, constant in lookups:
                 if header:
                     raw = headers.get(header)
                     found = bound(raw.decode("latin-1")) if raw else None
+                elif plus >= 0 and (second := as_text(values[plus])):
+                    found = bound(f"{first}.{second}") if (first := as_text(values[index])) else None
                 elif index >= 0:
                     found = bound(values[index])
                 else:
@@ -181,6 +183,14 @@ class Reads(msgspec.Struct):
             return None
 
         return take
+
+    def _index(self, path: str) -> int:
+        if not path:
+            return -1
+        if path not in self.paths:
+            parse_path(path)
+            self.paths.append(path)
+        return self.paths.index(path)
 
 
 def _header(name: str) -> bytes:

@@ -25,6 +25,9 @@ PARTS = ("type", "source", "origin", "key", "data", "body", "context", "headers"
 QUERY = ":query"
 """The name under which the query string of a request stands among its stored headers; no header can have it."""
 
+VERIFIED = ":verified"
+"""The name under which the proof stands: provider or kind of scheme, number of the scheme, number of the secret."""
+
 
 class Missing:
     """The type of MISSING, the value at a path that does not exist. It is not null, which a payload can hold."""

@@ -1,0 +1,163 @@
+"""Stores what was verified: one event of a request, or all of its items, or none.
+
+Owns the step from a request that passed its checks to events in the log, and what happens when a delivery id is known
+already. Gets routing from `Router` and the log from its protocol; knows no HTTP beyond the bytes of headers and query.
+
+Invariants: nothing is answered before `append` returned; the items of a request are appended together; an event whose
+delivery id came before with other content is stored as an event of its own and reported, never dropped. Crash: what was
+appended and not answered is sent again by the provider, and its delivery id identifies it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+import msgspec
+
+from tidegate.core.findings import Findings
+from tidegate.core.model import Appended, NewEvent, Origin
+from tidegate.receive.inputs import Input
+from tidegate.receive.reading import FALLBACK_TYPE, Reading, content_hash
+from tidegate.rules.inbound.places import Headers
+from tidegate.rules.inbound.redaction import keep_headers, keep_query
+from tidegate.rules.inbound.repeats import is_repeat
+from tidegate.rules.language.view import QUERY, VERIFIED, event_view
+from tidegate.store import Log
+
+CONTENT_TYPE_BYTES = 255
+JSON = b"application/json"
+
+Stored = tuple[int, bool]
+"""(offset, whether it was stored before)"""
+
+
+class Router(Protocol):
+    """Decides which destinations want an event. `decide` returns None when the decision has no number yet."""
+
+    def decide(
+        self, source: str, type: str, view: Callable[[], dict[str, Any]], resource: str | None = None
+    ) -> int | None: ...
+
+    async def decide_slow(
+        self, source: str, type: str, view: Callable[[], dict[str, Any]], resource: str | None = None
+    ) -> int: ...
+
+
+class Accepted(msgspec.Struct, gc=False):
+    """One request that passed its checks. `proof`: what verified it, "" when nothing did."""
+
+    raw_headers: list[tuple[bytes, bytes]]
+    headers: Headers
+    query_string: bytes
+    body: bytes
+    now_us: int
+    hops: int
+    proof: str = ""
+
+
+class Accepter:
+    """Makes events and appends them."""
+
+    def __init__(self, log: Log, router: Router, findings: Findings) -> None:
+        self._log = log
+        self._router = router
+        self._findings = findings
+
+    async def one(self, input: Input, origin: Origin, reading: Reading, request: Accepted) -> Stored:
+        """Store a request as one event."""
+        event = self._event(input, origin, reading, request)
+        audience = self._router.decide(input.source, reading.type, partial(event_view, event))
+        if audience is None:
+            audience = await self._router.decide_slow(input.source, reading.type, partial(event_view, event))
+        event.audience = audience
+        appended = (await self._log.append((event,)))[0]
+        if appended.differs:
+            appended = await self._known_id(input, event, appended)
+        return appended.offset, appended.duplicate
+
+    async def items(self, input: Input, request: Accepted, items: Sequence[bytes]) -> list[Stored]:
+        """Store each item as an event of its own, all or none; the result is in their order."""
+        if not items:
+            self._findings.report("batch_empty", f"source:{input.source}", f"{len(request.body)} bytes")
+            return []
+        events = [self._item(input, request, item, number) for number, item in enumerate(items)]
+        for event in events:
+            view = partial(event_view, event)
+            audience = self._router.decide(event.source, event.type, view)
+            event.audience = (
+                await self._router.decide_slow(event.source, event.type, view) if audience is None else audience
+            )
+        stored: list[Stored] = []
+        for event, appended in zip(events, await self._log.append(events), strict=True):
+            if appended.differs:
+                appended = await self._known_id(input, event, appended)
+            stored.append((appended.offset, appended.duplicate))
+        return stored
+
+    def _item(self, input: Input, request: Accepted, item: bytes, number: int) -> NewEvent:
+        """Places are read from the item first, then from the request, whose id is completed by the item's number."""
+        assert input.read is not None
+        whole = input.read(request.headers, request.body, request.query_string)
+        headers = {name: value for name, value in request.headers.items() if name != b"content-encoding"}
+        headers[b"content-type"] = JSON
+        reading = input.read({**headers, **_no_ids(headers)}, item, request.query_string)
+        if reading.type == FALLBACK_TYPE:
+            reading.type = whole.type
+        if reading.delivery_id is None and whole.delivery_id is not None:
+            reading.delivery_id = f"{whole.delivery_id}\0#{number}"
+        kept = [
+            (name, value) for name, value in request.raw_headers if name not in (b"content-encoding", b"content-type")
+        ]
+        part = Accepted(kept, headers, request.query_string, item, request.now_us, request.hops, request.proof)
+        return self._event(input, Origin.WEBHOOK, reading, part)
+
+    def _event(self, input: Input, origin: Origin, reading: Reading, request: Accepted) -> NewEvent:
+        if reading.unreadable and request.body:
+            self._findings.report("body_unreadable", f"source:{input.source}", reading.unreadable)
+        notes = []
+        if request.query_string:
+            notes.append((QUERY, keep_query(request.query_string)))
+        if request.proof:
+            notes.append((VERIFIED, request.proof))
+        delivery_id = reading.delivery_id
+        return NewEvent(
+            input.source,
+            reading.type,
+            origin,
+            request.now_us,
+            0,
+            request.body,
+            request.headers.get(b"content-type", b"")[:CONTENT_TYPE_BYTES].decode("latin-1"),
+            keep_headers(request.raw_headers, notes),
+            reading.key,
+            reading.occurred_at_us,
+            reading.data_path,
+            delivery_id,
+            content_hash(reading.type, request.body) if delivery_id is not None else b"",
+            b"",
+            request.hops,
+        )
+
+    async def _known_id(self, input: Input, event: NewEvent, known: Appended) -> Appended:
+        """The delivery id came before with other content: a repeat that differs in volatile paths only, or an event
+        of its own, which is stored under an id that includes its content."""
+        first = await self._log.read((known.offset,))
+        if first and is_repeat(first[0], event, input.volatile):
+            return known
+        delivery_id = event.dedupe_id
+        event.dedupe_id = f"{delivery_id}\0{event.body_hash.hex()}"
+        appended = (await self._log.append((event,)))[0]
+        if not appended.duplicate:
+            sample = f"{str(delivery_id).partition(chr(0))[0]} came with {event.type}"
+            self._findings.report("delivery_id_reused", f"source:{input.source}", sample)
+        return appended
+
+
+_ID_HEADERS = (b"webhook-id", b"svix-id", b"idempotency-key")
+
+
+def _no_ids(headers: Headers) -> dict[bytes, bytes]:
+    """The id of the request is not the id of an item."""
+    return {name: b"" for name in _ID_HEADERS if name in headers}

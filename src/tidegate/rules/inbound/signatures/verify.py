@@ -1,0 +1,349 @@
+"""Compiles schemes and secrets to one verifier. Pure.
+
+Owns the order of the checks within a scheme (what is cheap first), the bound on candidates, and which reason is given
+when nothing fits. Crash: nothing is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from hmac import compare_digest
+from typing import Any, NamedTuple, Protocol
+from urllib.parse import parse_qsl, urlsplit
+
+from tidegate.core.clock import parse_instant
+from tidegate.core.errors import ConfigError
+from tidegate.rules.inbound.places import Headers
+from tidegate.rules.inbound.signatures import jwt, message
+from tidegate.rules.inbound.signatures.hashes import Check, hash_check, hmac_check, token_check
+from tidegate.rules.inbound.signatures.parts import Signed, compile_parts, names_of, other_port
+from tidegate.rules.inbound.signatures.public_keys import public_key_check
+from tidegate.rules.inbound.signatures.scheme import Scheme, Verification, secret_bytes
+from tidegate.rules.inbound.values import as_text
+from tidegate.rules.language.body import read_body
+from tidegate.rules.language.paths import parse_path
+from tidegate.rules.language.view import MISSING, walk
+
+MAX_CANDIDATES = 32  # signatures in one request; a rotation sends two
+MAX_ITEMS = 1000
+
+
+class Checked(NamedTuple):
+    """The result, and which scheme and secret gave it, both numbered from 1; 0 when none did."""
+
+    result: Verification
+    scheme: int = 0
+    secret: int = 0
+
+
+Found = tuple[Verification, int]  # result, number of the secret from 0
+
+
+class _Reader(Protocol):
+    """A compiled scheme. Returns None when the request has nothing that it reads."""
+
+    def __call__(self, headers: Headers, body: bytes, url: str, now_s: float, method: str) -> Found | None: ...
+
+
+def no_keys(url: str) -> bytes | None:
+    return None
+
+
+class Verifier:
+    """(headers with lower-case names, raw body, public URL, now in seconds, method) -> Verification."""
+
+    __slots__ = ("_only", "_readers")
+
+    def __init__(self, readers: Sequence[tuple[int, _Reader]]) -> None:
+        self._readers = readers
+        self._only = readers[0][1] if len(readers) == 1 else None
+
+    def __call__(self, headers: Headers, body: bytes, url: str, now_s: float, method: str = "POST") -> Verification:
+        return self.check(headers, body, url, now_s, method).result
+
+    def check(self, headers: Headers, body: bytes, url: str, now_s: float, method: str = "POST") -> Checked:
+        """The result with the numbers of the scheme and secret."""
+        reason: Checked | None = None
+        for number, reader in self._readers:
+            found = reader(headers, body, url, now_s, method)
+            if found is None:
+                continue
+            checked = Checked(found[0], number, found[1] + 1)
+            if found[0] is Verification.OK:
+                return checked
+            reason = reason or checked
+        if not self._readers:
+            return Checked(Verification.SECRET_UNSET)
+        return reason or Checked(Verification.SIGNATURE_MISSING)
+
+
+def compile_verifier(
+    schemes: Sequence[Scheme], secrets: Sequence[str], fetched: Callable[[str], bytes | None] = no_keys
+) -> Verifier:
+    """Compile schemes and secrets to one verifier.
+
+    A request is valid when any scheme accepts it with any secret. The sender chooses the scheme by its headers, so the
+    order of `schemes` protects nothing; `unless_header` does. If no scheme accepts it, the result is that of the first
+    scheme whose header is present. Without a usable secret the result is always SECRET_UNSET. `fetched` gives the
+    content of a URL that a scheme names, None while it is not there. Raises ConfigError for an inconsistent scheme.
+    """
+    readers: list[tuple[int, _Reader]] = []
+    for number, scheme in enumerate(schemes, 1):
+        keys = [key for secret in secrets if (key := secret_bytes(scheme, secret)) is not None]
+        reader = _compile(scheme, keys, fetched)
+        if reader is not None:
+            readers.append((number, reader))
+    return Verifier(readers)
+
+
+def usable(schemes: Sequence[Scheme], secret: str) -> bool:
+    """Whether a secret can be a key of any of the schemes, so that `check` can reject it before a request comes."""
+    for scheme in schemes:
+        key = secret_bytes(scheme, secret)
+        if key is not None and (scheme.kind in ("jwt", "message") or _check_of(scheme, key) is not None):
+            return True
+    return False
+
+
+def check_scheme(scheme: Scheme) -> None:
+    """ConfigError for a scheme that contradicts itself, whatever its secret is."""
+    _compile(scheme, [], no_keys)
+
+
+# -- one scheme ------------------------------------------------------------------------------------------
+
+
+def _check_of(scheme: Scheme, key: bytes) -> Check | None:
+    if scheme.kind == "hmac":
+        return hmac_check(scheme, key)
+    if scheme.kind == "hash":
+        return hash_check(scheme, key)
+    if scheme.kind in ("token", "basic"):
+        return token_check(scheme, key)
+    return public_key_check(scheme, key)
+
+
+def _compile(scheme: Scheme, keys: Sequence[bytes], fetched: Callable[[str], bytes | None]) -> _Reader | None:
+    """None when no secret is one of this scheme."""
+    if scheme.kind == "message":
+        return _message_reader(scheme, keys) if keys else None
+    if bool(scheme.header) + bool(scheme.query) + bool(scheme.path) != 1:
+        raise ConfigError("a scheme has exactly one of header, query and path for its signature")
+    if scheme.kind == "jwt":
+        return _token_reader(scheme, keys, fetched) if keys else None
+    return _signature_reader(scheme, [check for key in keys if (check := _check_of(scheme, key)) is not None])
+
+
+def _signature_reader(scheme: Scheme, checks: list[Check]) -> _Reader | None:
+    parts_of, entries = compile_parts(scheme), _lister(scheme)
+    unless = scheme.unless_header.lower().encode("latin-1")
+    time_header = scheme.timestamp_header.lower().encode("latin-1")
+    id_header = scheme.id_header.lower().encode("latin-1")
+    timed = bool(time_header or scheme.timestamp_prefix or scheme.timestamp_path or scheme.timestamp_first)
+    time_names = parse_path(scheme.timestamp_path)
+    unit, tolerance = scheme.timestamp_unit, scheme.tolerance_seconds
+    urls_of = _urls(scheme)
+    divider = _divider_after_id(scheme)
+    find = _finder(scheme)
+    values_of = _values(scheme)
+    hash_query = scheme.body_hash_query
+    if not checks:
+        return None
+
+    def read(headers: Headers, body: bytes, url: str, now_s: float, method: str) -> Found | None:
+        if unless and unless in headers:
+            return None
+        found: Found | None = None
+        for value in values_of(headers, body):
+            raw = find(headers, url, value)
+            if raw is None:
+                return None if found is None else (Verification.SIGNATURE_WRONG, 0)
+            found = read_one(headers, body, url, now_s, method, raw, value)
+            if found[0] is not Verification.OK:
+                return found
+        return found
+
+    def read_one(headers: Headers, body: bytes, url: str, now_s: float, method: str, raw: bytes, value: Any) -> Found:
+        candidates, listed = entries(raw)
+        if not 0 < len(candidates) <= MAX_CANDIDATES:
+            return Verification.MALFORMED, 0
+        timestamp, at = b"", None
+        if timed:
+            timestamp = headers.get(time_header, b"") if time_header else (listed or b"")
+            if time_names:
+                timestamp = as_text(_or_none(walk(value, time_names))).encode("utf-8", "replace")
+            if not timestamp:
+                return Verification.TIMESTAMP_MISSING, 0
+            at = _seconds(timestamp, unit)
+            if at is None:
+                return Verification.MALFORMED, 0
+        id_ = headers.get(id_header, b"") if id_header else b""
+        if id_header and (not id_ or (divider and divider in id_)):
+            return Verification.MALFORMED, 0
+        form = body
+        if hash_query and (wanted := _query_value(url, hash_query)) is not None:
+            if not compare_digest(hashlib.sha256(body).hexdigest().encode(), wanted.lower().encode("utf-8", "replace")):
+                return Verification.SIGNATURE_WRONG, 0
+            form = b""
+        for try_url in urls_of(url):
+            parts = parts_of(Signed(headers, form, method, try_url, timestamp, id_, value))
+            for number, check in enumerate(checks):
+                if check(parts, candidates):
+                    if at is None or -tolerance <= at - now_s <= tolerance:
+                        return Verification.OK, number
+                    return (Verification.TOO_OLD if at < now_s else Verification.TOO_NEW), number
+        return Verification.SIGNATURE_WRONG, 0
+
+    return read
+
+
+def _urls(scheme: Scheme) -> Callable[[str], tuple[str, ...]]:
+    named = any(name.startswith("url") for name in names_of(scheme))
+    if scheme.url_port and named:
+        return lambda url: (url, other_port(url))
+    return lambda url: (url,)
+
+
+def _divider_after_id(scheme: Scheme) -> bytes:
+    """The literal behind {id}: an id that contains it could take a part of the body into itself."""
+    behind = scheme.signed.partition("{id}")[2]
+    return behind.partition("{")[0].encode()
+
+
+def _finder(scheme: Scheme) -> Callable[[Headers, str, Any], bytes | None]:
+    """The raw signature of a request, or of one item."""
+    if scheme.header:
+        header = scheme.header.lower().encode("latin-1")
+        return lambda headers, url, value: headers.get(header)
+    if scheme.query:
+        name = scheme.query
+        return lambda headers, url, value: (
+            None if (text := _query_value(url, name)) is None else text.encode("utf-8", "replace")
+        )
+    names = parse_path(scheme.path)
+    return lambda headers, url, value: as_text(_or_none(walk(value, names))).encode("utf-8", "replace") or None
+
+
+def _values(scheme: Scheme) -> Callable[[Headers, bytes], Sequence[Any]]:
+    """The parsed body for a scheme that reads it; its items for one that signs each item; else one MISSING."""
+    reads_body = bool(scheme.path or scheme.timestamp_path) or any(
+        name.startswith("path:") for name in names_of(scheme)
+    )
+    if not reads_body:
+        return lambda headers, body: (MISSING,)
+    items = parse_path(scheme.items)
+
+    def values(headers: Headers, body: bytes) -> Sequence[Any]:
+        content_type = headers.get(b"content-type", b"").decode("latin-1")
+        value = read_body(body, content_type, headers.get(b"content-encoding", b"").decode("latin-1")).value
+        if isinstance(value, dict) and len(value) == 1 and isinstance(next(iter(value.values())), dict):
+            inner = value.get("json")  # Dropbox Sign wraps its JSON in a form field of this name
+            value = inner if isinstance(inner, dict) else value
+        if not items:
+            return (value,)
+        listed = walk(value, items)
+        return listed if isinstance(listed, list) and len(listed) <= MAX_ITEMS else (MISSING,)
+
+    return values
+
+
+def _or_none(value: Any) -> Any:
+    return None if value is MISSING else value
+
+
+def _query_value(url: str, name: str) -> str | None:
+    try:
+        return dict(parse_qsl(urlsplit(url).query, keep_blank_values=True, max_num_fields=100)).get(name)
+    except ValueError:
+        return None
+
+
+def _seconds(value: bytes, unit: str) -> float | None:
+    """Seconds since 1970 of a timestamp in the request; None when it does not have the format of the unit."""
+    # int() also accepts "+1", "1_000" and spaces; senders write digits.
+    if value.isdigit() and unit != "iso":
+        if len(value) > 20:
+            return None
+        number = int(value)
+        # 1e11 seconds are the year 5138; as milliseconds the same number is in 1973.
+        return number / 1000 if unit == "ms" or (unit == "auto" and number >= 1e11) else number
+    if unit in ("iso", "auto") and len(value) <= 40:
+        try:
+            return parse_instant(value.decode()) / 1_000_000
+        except (ValueError, OverflowError):
+            return None
+    return None
+
+
+def signed_seconds(scheme: Scheme, headers: Headers, body: bytes) -> float | None:
+    """The time of a request by a scheme, for explanations; None when there is none that can be read."""
+    if scheme.timestamp_header:
+        return _seconds(headers.get(scheme.timestamp_header.lower().encode("latin-1"), b""), scheme.timestamp_unit)
+    if scheme.timestamp_path:
+        value = read_body(body, headers.get(b"content-type", b"").decode("latin-1")).value
+        text = as_text(_or_none(walk(value, parse_path(scheme.timestamp_path))))
+        return _seconds(text.encode("utf-8", "replace"), scheme.timestamp_unit)
+    if scheme.header:
+        _, listed = _lister(scheme)(headers.get(scheme.header.lower().encode("latin-1"), b""))
+        return None if listed is None else _seconds(listed, scheme.timestamp_unit)
+    return None
+
+
+def _lister(scheme: Scheme) -> Callable[[bytes], tuple[list[bytes], bytes | None]]:
+    """A function from a raw value to the signatures listed in it, and the time when it is among them."""
+    prefix, time_prefix = scheme.prefix.encode(), scheme.timestamp_prefix.encode()
+    cut, time_cut, time_first = len(prefix), len(time_prefix), scheme.timestamp_first
+    # A repeated header is joined by commas; neither hexadecimal nor base64 contains one.
+    separator = scheme.list_separator.encode() or (b"" if scheme.kind in ("token", "basic") else b",")
+
+    def entries(raw: bytes) -> tuple[list[bytes], bytes | None]:
+        found: list[bytes] = []
+        timestamp: bytes | None = None
+        for entry in raw.split(separator) if separator else (raw,):
+            entry = entry.strip(b" ,\t") if separator else entry.strip()
+            if time_first and timestamp is None:
+                timestamp = entry
+            elif time_prefix and entry.startswith(time_prefix):
+                timestamp = entry[time_cut:]
+            elif entry.startswith(prefix) and len(entry) > cut:
+                found.append(entry[cut:])
+        return found, timestamp
+
+    return entries
+
+
+# -- tokens and messages ---------------------------------------------------------------------------------
+
+
+def _token_reader(scheme: Scheme, keys: Sequence[bytes], fetched: Callable[[str], bytes | None]) -> _Reader:
+    find, prefix = _finder(scheme), scheme.prefix.encode()
+    known: list[tuple[bytes, dict[str, Any]]] = []  # the newest document and its keys
+
+    def key_of(key_id: str) -> Any:
+        document = fetched(scheme.keys_url) if scheme.keys_url else None
+        if document is None:
+            return None
+        if not known or known[0][0] is not document:
+            known[:] = [(document, jwt.key_set(document))]
+        return known[0][1].get(key_id)
+
+    def read(headers: Headers, body: bytes, url: str, now_s: float, method: str) -> Found | None:
+        raw = find(headers, url, MISSING)
+        if raw is None:
+            return None
+        if not raw.startswith(prefix):
+            return Verification.MALFORMED, 0
+        one = Signed(headers, body, method, url, b"", b"")
+        return jwt.check_token(scheme, raw[len(prefix) :].strip(), one, now_s, keys, key_of)
+
+    return read
+
+
+def _message_reader(scheme: Scheme, keys: Sequence[bytes]) -> _Reader:
+    compiled = message.compile_message_keys(scheme, keys)
+
+    def read(headers: Headers, body: bytes, url: str, now_s: float, method: str) -> Found | None:
+        return message.check_message(scheme, Signed(headers, body, method, url, b"", b""), now_s, compiled)
+
+    return read
