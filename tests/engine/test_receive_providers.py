@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-
 from support.door import on_bench
+
 from support.signing_as import sign
 from tidegate.config.spec import Source
 from tidegate.core.spec import WebhookInput

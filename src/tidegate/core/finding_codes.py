@@ -154,6 +154,27 @@ CODES: dict[str, FindingCode] = {
     "rejected_too_many_fields": FindingCode(
         NOTICE, "too many fields", "The form has more fields than are read.", "send a form with fewer fields"
     ),
+    "rejected_source_unknown": FindingCode(
+        NOTICE,
+        "unknown address",
+        "The address names no source.",
+        "correct the address at the sender, or add the source",
+    ),
+    "rejected_method_not_allowed": FindingCode(
+        NOTICE,
+        "method not allowed",
+        "The method is not one that the source accepts, and the request is not a handshake that it answers.",
+        "correct the method at the sender, or set `methods`, `handshake` or `handshake_token` of [sources.{name}.webhook]",
+    ),
+    "rejected_key_unknown": FindingCode(
+        NOTICE,
+        "key not fetched",
+        "The provider signed with a key that could not be fetched.",
+        "check that this machine can reach the address of the provider's keys",
+    ),
+    "rejected_too_many_items": FindingCode(
+        NOTICE, "too many events", "The request has more events than are split.", "send smaller batches"
+    ),
     "rejected_other": FindingCode(
         NOTICE, "rejected", "Requests were rejected for another reason.", "see the reason in the samples"
     ),
