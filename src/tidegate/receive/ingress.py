@@ -27,7 +27,7 @@ from tidegate.receive import answers
 from tidegate.receive.accepting import Accepted, Accepter, Router
 from tidegate.receive.answers import Send, problem, send_reply
 from tidegate.receive.bodies import BODY_SECONDS, Bodies, Gone, Receive, Rejected
-from tidegate.receive.body_budget import Lease
+from tidegate.receive.body_budget import BodyBudget, Lease
 from tidegate.receive.diagnosis import Request, handshake_of, why_unknown, why_unverified
 from tidegate.receive.forms import form_answer, read_form
 from tidegate.receive.handshakes import HandshakeRequest, Reply, handshake_request
@@ -79,9 +79,17 @@ class Ingress:
         self._reject = reject
         self._busy = busy
         self._bodies = Bodies(clock, self._findings)
-        self.budget = self._bodies.budget
         self.sweep = self._bodies.sweep
         self._diagnosed = (0, 0)  # (second, diagnoses in it)
+
+    @property
+    def budget(self) -> BodyBudget:
+        """The bytes of bodies that are held at once."""
+        return self._bodies.budget
+
+    @budget.setter
+    def budget(self, budget: BodyBudget) -> None:
+        self._bodies.budget = budget
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
