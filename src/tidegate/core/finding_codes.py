@@ -164,7 +164,7 @@ CODES: dict[str, FindingCode] = {
         NOTICE,
         "method not allowed",
         "The method is not one that the source accepts, and the request is not a handshake that it answers.",
-        "correct the method at the sender, or set `methods`, `handshake` or `handshake_token` of [sources.{name}.webhook]",
+        "correct the method at the sender, or set `methods` or `handshake` of [sources.{name}.webhook]",
     ),
     "rejected_key_unknown": FindingCode(
         NOTICE,
