@@ -184,3 +184,40 @@ def test_a_calculation_with_a_field_that_is_missing_names_the_field_and_the_way_
         compile_template("{{ data.object.amount / 100 }}")({"data": None})
     assert "jinja" not in refused.value.message
     assert compile_template("{{ (data.object.amount | default(0)) / 100 }}")({"data": None}) == "0"
+
+
+@pytest.mark.parametrize("absent", [{"data": {"who": None, "list": [None]}}, {"data": {"list": []}}, {"data": None}])
+@pytest.mark.parametrize(
+    ("template", "wanted"),
+    [
+        ("{{ data.who }}", ""),
+        ("{{ data.who ~ '!' }}", "!"),
+        *(
+            (f"{{{{ data.who | {name} }}}}", "")
+            for name in ("upper", "lower", "title", "trim", "capitalize", "truncate")
+        ),
+        ("{{ data.who | default('somebody') }}", "somebody"),
+        ("{{ data.who.name | default('nobody') }}", "nobody"),
+        ("{{ data.list | join(',') }}", ""),
+        ("{{ (data.list | first) ~ '.' }}{{ (data.list | last) ~ '.' }}", ".."),
+        ("{{ data.who | length }}", "0"),
+        ("{% if data.who %}yes{% else %}no{% endif %}", "no"),
+        ("{{ key ~ '?' }}", "?"),
+    ],
+)
+def test_a_null_and_a_missing_field_print_nothing_and_take_a_default(absent, template, wanted):
+    assert compile_template(template)({"key": None, **absent}) == wanted
+
+
+def test_a_null_is_none_and_defined_and_a_missing_field_is_neither():
+    template = (
+        "{{ data.a is none }} {{ data.a is defined }} {{ data.a == none }} {{ data.b is none }} {{ data.b is defined }}"
+    )
+    assert compile_template(template)({"data": {"a": None}}) == "true true true false false"
+    assert compile_template("{{ data.a | json }}/{{ data.b | json }}")({"data": {"a": None}}) == "null/"
+    assert compile_template("{{ data.a | int }} {{ data.a | float }}")({"data": {"a": None}}) == "0 0"
+
+
+def test_a_calculation_with_null_names_it():
+    with pytest.raises(RenderFailed, match="'a' is null"):
+        compile_template("{{ data.a / 100 }}")({"data": {"a": None}})

@@ -21,7 +21,6 @@ from tidegate.rules.language.view import MISSING, PARTS, step
 
 if TYPE_CHECKING:
     from jinja2 import nodes
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 MAX_OUTPUT = 40_000
 MAX_TEMPLATE = 10_000
@@ -98,8 +97,9 @@ def compile_template(
         raise ConfigError("the template is nested too deeply", path="$.text") from None
 
     def render(view: dict[str, Any]) -> Output:
+        parts = {name: environment.null(name) if view.get(name) is None else view[name] for name in PARTS}
         try:
-            return _gather(compiled.generate(**{name: view.get(name) for name in PARTS}), escaping, limit)
+            return _gather(compiled.generate(**parts), escaping, limit)
         except UndefinedError as error:
             raise RenderFailed(f"the template could not be rendered: {error.message}") from None
         except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
@@ -228,8 +228,8 @@ def _error(what: str, node: Any, hint: str = "") -> ConfigError:
 
 
 @functools.lru_cache(maxsize=16)
-def _environment(escaping: Escaping, limit: int) -> ImmutableSandboxedEnvironment:
-    from jinja2 import ChainableUndefined
+def _environment(escaping: Escaping, limit: int) -> Any:
+    from jinja2 import ChainableUndefined, Undefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     class Absent(ChainableUndefined):
@@ -237,6 +237,28 @@ def _environment(escaping: Escaping, limit: int) -> ImmutableSandboxedEnvironmen
         def _undefined_message(self) -> str:
             name = str(self._undefined_name)[:80]
             return f"{name!r} is missing, so it cannot be used in a calculation; write {name} | default(0)"
+
+    class Null(Absent):
+        """A null of the payload: it prints nothing and takes a default, as a missing field does, and is `none`."""
+
+        @property
+        def _undefined_message(self) -> str:
+            name = str(self._undefined_name)[:80]
+            return f"{name!r} is null, so it cannot be used in a calculation; write {name} | default(0)"
+
+        def __eq__(self, other: object) -> bool:
+            return other is None or type(other) is Null
+
+        def __ne__(self, other: object) -> bool:
+            return not self == other
+
+        __hash__ = ChainableUndefined.__hash__
+
+        def __int__(self) -> int:  # type: ignore[override]
+            raise TypeError("null is not a number")  # the filters `int` and `float` give their default then
+
+        def __float__(self) -> float:  # type: ignore[override]
+            raise TypeError("null is not a number")
 
     class Lookups(ImmutableSandboxedEnvironment):
         """Dots and brackets read only objects and lists, so `data.items` is a field and never a method."""
@@ -246,7 +268,12 @@ def _environment(escaping: Escaping, limit: int) -> ImmutableSandboxedEnvironmen
 
         def getitem(self, obj: Any, argument: Any) -> Any:
             found = step(obj, str(argument))
-            return self.undefined(obj=obj, name=str(argument)) if found is MISSING else found
+            if found is MISSING:
+                return self.undefined(obj=obj, name=str(argument))
+            return self.null(str(argument)) if found is None else found
+
+        def null(self, name: str) -> Any:
+            return Null(name=name)
 
     def finalize(value: Any) -> str:
         return escaping.escape(_plain(value)[: limit + 1])
@@ -254,8 +281,11 @@ def _environment(escaping: Escaping, limit: int) -> ImmutableSandboxedEnvironmen
     environment = Lookups(undefined=Absent, finalize=finalize, cache_size=0, keep_trailing_newline=True)
     environment.filters = {name: environment.filters[name] for name in FILTERS}
     environment.filters.update({name: _shortened(environment.filters[name]) for name in _SLOW})
-    environment.filters.update(json=_json, round=_round)
+    environment.filters.update(json=_json_filter, round=_round, join=_join, first=_first, last=_last)
     environment.tests = {name: test for name, test in environment.tests.items() if name in (*TESTS, *_COMPARISONS)}
+    environment.tests["none"] = lambda value: value is None or isinstance(value, Null)
+    environment.tests["defined"] = lambda value: not isinstance(value, Undefined) or isinstance(value, Null)
+    environment.tests["undefined"] = lambda value: isinstance(value, Undefined) and not isinstance(value, Null)
     environment.globals = {}
     return environment
 
@@ -280,3 +310,26 @@ def _shortened(work: Any) -> Any:
 def _round(value: Any, digits: int = 0) -> Any:
     """Replaces Jinja's `round`, which computes 10 to the power of the digits, whatever their number."""
     return round(value, min(max(digits, 0), 10))
+
+
+def _json_filter(value: Any) -> str:
+    """JSON of a value; a missing field prints nothing, and null prints `null`."""
+    from jinja2 import Undefined
+
+    if isinstance(value, Undefined):
+        return "null" if value == None else ""  # noqa: E711 - a null of the payload equals None
+    return _json(value)
+
+
+def _join(value: Any, separator: str = "") -> str:
+    """Replaces Jinja's `join`, which prints a null as `None`."""
+    return str(separator).join(_plain(one) for one in value) if isinstance(value, list) else _plain(value)
+
+
+def _first(value: Any) -> Any:
+    """Replaces Jinja's `first`; a null and the item of an empty list print nothing."""
+    return "" if not value or value[0] is None else value[0]
+
+
+def _last(value: Any) -> Any:
+    return "" if not value or value[-1] is None else value[-1]

@@ -35,7 +35,7 @@ from tidegate.rules.language.view import (
 from tidegate.rules.outbound.forwarding import Pairs
 
 View = dict[str, Any]
-MAX_RENDERED = 16 << 20  # a transform can repeat a payload; what came in is passed on whatever its size
+MAX_RENDERED = 16 << 20  # added to twice the body that came in: a transform can repeat a payload
 JSON_TYPE = "application/json"
 QUERY_HEADER = "tidegate-query"  # the query string of the request of the event
 CLOUDEVENTS_TYPE = "application/cloudevents+json"
@@ -98,7 +98,7 @@ def standard_envelope(event: Event, event_id: str) -> bytes:
 
 
 def _data_alone(transform: Callable[[View], View]) -> Render:
-    return lambda event, _event_id: Rendered(_encode(transform(event_view(event)).get("data")), JSON_TYPE)
+    return lambda event, _event_id: Rendered(_encode(transform(event_view(event)).get("data"), event), JSON_TYPE)
 
 
 def _envelope(event: Event, event_id: str, transform: Callable[[View], View] | None) -> Rendered:
@@ -119,7 +119,7 @@ def _envelope(event: Event, event_id: str, transform: Callable[[View], View] | N
         envelope["query"] = query
     if seen.change is not None:
         envelope["change"] = seen.change
-    return Rendered(_encode(envelope), JSON_TYPE)
+    return Rendered(_encode(envelope, event), JSON_TYPE)
 
 
 def _cloudevent(event: Event, event_id: str, transform: Callable[[View], View] | None) -> Rendered:
@@ -135,14 +135,14 @@ def _cloudevent(event: Event, event_id: str, transform: Callable[[View], View] |
     if seen.key:
         attributes["subject"] = seen.key
     if seen.change is not None:
-        attributes["change"] = _encode(seen.change).decode()
+        attributes["change"] = _encode(seen.change, event).decode()
     if transform is None and event.body and (seen.bytes_instead or _is_form(event)):
         attributes["datacontenttype"] = event.content_type or _BYTES_TYPE
         attributes["data_base64"] = _base64(event.body)
     else:
         attributes["datacontenttype"] = JSON_TYPE
         attributes["data"] = seen.data
-    return Rendered(_encode(attributes), CLOUDEVENTS_TYPE)
+    return Rendered(_encode(attributes, event), CLOUDEVENTS_TYPE)
 
 
 # -- pieces ----------------------------------------------------------------------------------------------
@@ -173,8 +173,9 @@ def _seen(event: Event, transform: Callable[[View], View] | None) -> _Seen:
 
 
 def _is_form(event: Event) -> bool:
-    """A form was read as data but is not JSON, so a CloudEvent carries its bytes."""
-    return media_type(event.content_type) == FORM_TYPE
+    """Forms and XML are read as data but are not JSON, so a CloudEvent carries their bytes."""
+    kind = media_type(event.content_type)
+    return kind in (FORM_TYPE, "multipart/form-data") or kind.endswith(("/xml", "+xml"))
 
 
 def _base64(body: bytes) -> str:
@@ -184,11 +185,12 @@ def _base64(body: bytes) -> str:
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=encode_hook)
 
 
-def _encode(value: Any) -> bytes:
+def _encode(value: Any, event: Event) -> bytes:
     try:
         encoded = _ENCODER.encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise RenderFailed(f"the body could not be written as JSON: {type(error).__name__}") from None
-    if len(encoded) > MAX_RENDERED:
-        raise RenderFailed(f"the body would have {len(encoded)} bytes; at most {MAX_RENDERED} are sent")
+    limit = MAX_RENDERED + 2 * len(event.body)
+    if len(encoded) > limit:
+        raise RenderFailed(f"the body would have {len(encoded)} bytes; at most {limit} are sent")
     return encoded
