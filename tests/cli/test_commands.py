@@ -166,7 +166,7 @@ def test_replay_sends_one_delivery_one_event_or_what_was_chosen(place: Place) ->
     (delivery,) = place.settled(event)
     assert place.json(f"replay {delivery['id']}")["event"] == event
     wait_until(lambda: len(place.settled(event)[0]["attempts"]) == 2, "the second attempt")
-    job = place.json(f"replay {event} --wait")
+    job = place.json(f"replay {event} --yes --wait")
     assert (job["matched"], job["reopened"]) == (1, 1) and job["finished_at"]
     counted = place.json("replay --type again --dry-run")
     assert counted["matched"] == 1 and counted["finished_at"]
@@ -371,8 +371,8 @@ def test_a_narrow_terminal_folds_and_loses_nothing(place: Place) -> None:
 def test_long_work_tells_a_terminal_what_it_does_and_a_pipe_nothing(place: Place) -> None:
     event = place.publish("long")
     place.settled(event)
-    assert "selected so far" in on_terminal(place, f"replay {event} --wait", 100)
-    assert place.run(f"replay {event} --wait").err == ""
+    assert "selected so far" in on_terminal(place, f"replay {event} --yes --wait", 100)
+    assert place.run(f"replay {event} --yes --wait").err == ""
 
 
 # -- the copy --------------------------------------------------------------------------------------------

@@ -93,7 +93,7 @@ def test_by_default_everything_but_a_render_failure_and_410_is_tried_again(outco
     answered = outcome in (Outcome.OK, Outcome.HTTP_ERROR)
     if outcome is Outcome.RENDER:
         assert meaning.follow == "exhausted"
-    elif answered and status is not None and 200 <= status < 300:
+    elif outcome is Outcome.OK and status is not None and 200 <= status < 300:
         assert meaning.follow == "delivered"
     elif answered and status == 410:
         assert meaning.follow == "disable"

@@ -238,7 +238,7 @@ async def _settled(one: Scene) -> bool:
     warehouse, mail = names["warehouse"], found["mail"]
     return bool(
         found["newsletter"]["exhausted"] and found["chat"]["delivered"] and warehouse is not None
-        and warehouse.circuit.state != "closed" and mail["pending"] and found["crm"]["pending"] == 0
+        and warehouse.limits.breaker.state != "closed" and mail["pending"] and found["crm"]["pending"] == 0
         and one.gate.gateway.active.destinations["old-shop"].paused_at_us and (await _changes(one))
     )  # fmt: skip
 

@@ -35,8 +35,9 @@ class Acknowledgement(msgspec.Struct, forbid_unknown_fields=True):
     cursor: str
 
 
-def _filter(query: dict[str, Any]) -> EventFilter:
+def _filter(query: dict[str, Any], *, consumer: bool = False) -> EventFilter:
     return EventFilter(
+        consumer=consumer,
         source=query.get("source"),
         type=query.get("type"),
         key=query.get("key"),
@@ -80,7 +81,7 @@ async def raw_event(call: Call) -> RawResponse:
 
 async def stream_events(call: Call) -> StreamResponse:
     last = call.headers.get("last-event-id") or call.query.get("last_event_id")
-    stream = call.context.hub.open(_filter(call.query), last_event_id=last, allowed=call.allowed)
+    stream = call.context.hub.open(_filter(call.query, consumer=True), last_event_id=last, allowed=call.allowed)
     return StreamResponse(
         chunks=stream.chunks(),
         close=stream.close,
@@ -93,7 +94,7 @@ async def read_feed(call: Call) -> FeedPage:
         call.gateway,
         call.path["name"],
         limit=call.query["limit"],
-        wanted=EventFilter(source=call.query.get("source"), type=call.query.get("type")),
+        wanted=EventFilter(source=call.query.get("source"), type=call.query.get("type"), consumer=True),
         allowed=call.allowed,
     )
 

@@ -24,6 +24,7 @@ from tidegate.query.schemas import (
     AdviceSchema,
     AttemptSchema,
     DeliverySchema,
+    EventReplaySchema,
     EventSchema,
     Explanation,
     FeedPage,
@@ -154,6 +155,15 @@ _DELIVERIES: tuple[Entry, ...] = (
     Entry(
         method="POST", path="/deliveries/{id}/cancel", scope="write", handler=operating.cancel, response=DeliverySchema,
         bound=True, summary="Cancel a pending delivery",
+    ),
+    Entry(
+        method="POST", path="/events/{id}/replay", scope="write", handler=operating.replay_event,
+        response=EventReplaySchema, request=operating.EventReplayRequest, status=202,
+        summary="Send one event to one destination, which no route has to name, edited or as it is",
+    ),
+    Entry(
+        method="POST", path="/replays/{id}/cancel", scope="write", handler=operating.cancel_replay,
+        response=ReplaySchema, summary="End a replay; what it has not reopened yet stays as it is",
     ),
     Entry(
         method="GET", path="/replays", scope="read", handler=asking.list_replays, response=Page[ReplaySchema],

@@ -15,13 +15,13 @@ from tidegate.api.sessions import LINK_SECONDS
 from tidegate.config import export
 from tidegate.config.secrets import hide_secrets
 from tidegate.config.spec import Config
-from tidegate.core import units
+from tidegate.core import ids, units
 from tidegate.core.clock import rfc3339
 from tidegate.core.errors import BadRequest, Conflict, NotFound, StoreBusy
-from tidegate.deliver import ReplayQuery
+from tidegate.deliver import Edit, ReplayQuery
 from tidegate.pull import PollReport
-from tidegate.query import deliveries, replays
-from tidegate.query.schemas import DeliverySchema, Instant, Page
+from tidegate.query import deliveries, events, replays
+from tidegate.query.schemas import DeliverySchema, EventReplaySchema, Instant, Page, ReplaySchema
 from tidegate.receive.publish import publish
 from tidegate.store import ApiKey
 
@@ -56,6 +56,14 @@ class ReplayRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     state: str | None = None
     event: str | None = None
     dry_run: bool = False
+
+
+class EventReplayRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Where one event goes again, edited or not. `body` replaces the body, `headers` add to those of the event."""
+
+    destination: str
+    body: msgspec.Raw | None = None
+    headers: dict[str, str] = {}
 
 
 class KeyRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -198,6 +206,31 @@ async def cancel(call: Call) -> DeliverySchema:
     view = await deliveries.view_of(call.gateway, call.path["id"], call.allowed)
     await call.gateway.deliver.cancel(view.offset, view.destination)
     return await deliveries.delivery_by_id(call.gateway, call.path["id"], call.allowed)
+
+
+async def replay_event(call: Call) -> RawResponse:
+    """One event to one destination, whether or not a route sends it there."""
+    gateway, event_id, asked = call.gateway, call.path["id"], call.body
+    event = await events.event_by_id(gateway, event_id, call.allowed)
+    number = deliveries.destination_number(gateway, asked.destination)
+    job = None
+    if asked.body is not None or asked.headers:
+        edit = Edit(None if asked.body is None else bytes(asked.body), asked.headers)
+        offset, number = await gateway.deliver.send_edited(event_id, asked.destination, edit)
+    else:
+        offset = event.offset
+        job = await gateway.deliver.replay(ReplayQuery(event=event_id, destination=asked.destination, direct=True))
+    instance = gateway.store.log.instance
+    schema = EventReplaySchema(
+        event=ids.event_id(instance, offset),
+        delivery=ids.delivery_id(instance, offset, number),
+        replay=job.id if job is not None else None,
+    )
+    return RawResponse(status=202, body=schema)
+
+
+async def cancel_replay(call: Call) -> ReplaySchema:
+    return replays.schema_of(await call.gateway.deliver.cancel_replay(call.path["id"]))
 
 
 async def create_replay(call: Call) -> RawResponse:

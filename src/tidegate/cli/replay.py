@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 import msgspec
@@ -28,7 +29,12 @@ _STATES = ("delivered", "pending", "exhausted", "canceled")
 @click.option("--state", type=click.Choice(_STATES), help="Only deliveries in this state.")
 @click.option("--all", "everything", is_flag=True, help="All events in the log.")
 @click.option("--dry-run", is_flag=True, help="Count the deliveries without replaying them.")
+@click.option("--yes", is_flag=True, help="Do not ask before anything is sent.")
 @click.option("--wait", is_flag=True, help="Wait until the replay has finished.")
+@click.option("--to", metavar="DESTINATION", help="Send one event to this destination, which no route has to name.")
+@click.option("--body", type=click.File("rb"), help="With --to: a file with another body; - reads standard input.")
+@click.option("--header", "headers", multiple=True, help="With --to: a header to set, 'Name: value'; can be repeated.")
+@click.option("--cancel", metavar="REPLAY", help="End a replay that is running (rpl_...).")
 @gateway_command
 def replay(
     id_: str | None,
@@ -40,14 +46,20 @@ def replay(
     state: str | None,
     everything: bool,
     dry_run: bool,
+    yes: bool,
     wait: bool,
+    to: str | None,
+    body: BinaryIO | None,
+    headers: tuple[str, ...],
+    cancel: str | None,
     data: Path,
     as_json: bool,
 ) -> None:
     """Deliver events from the log again, by the routes of today.
 
     `tidegate replay dlv_...` replays one delivery and `tidegate replay evt_...` one event; options select many.
-    Receivers get the same webhook-id as the first time.
+    Receivers get the same webhook-id as the first time. Before many deliveries go out, the command counts them and
+    asks. `--to` sends one event to any destination, edited or as it is: an edited copy is a new event.
     """
     from tidegate.cli.output import print_json, waiting
 
@@ -60,6 +72,13 @@ def replay(
         "state": state,
     }
     given = {name: value for name, value in asked.items() if value is not None}
+    if cancel is not None:
+        _cancel(find_gateway(data), cancel, as_json)
+        return
+    if to is not None:
+        _check_direct(id_, given)
+        _send_to(find_gateway(data), str(id_), _direct(to, body, headers), as_json)
+        return
     _check(id_, given, everything, dry_run)
     client = find_gateway(data)
     if id_ is not None and id_.startswith("dlv_"):
@@ -72,6 +91,8 @@ def replay(
         return
     if id_ is not None:
         given["event"] = id_
+    if not dry_run and not yes:
+        _ask(client, given)
     with waiting("counting" if dry_run else "starting the replay"):
         answer = client.post("/replays", {**given, "dry_run": dry_run}, timeout=LONG_SECONDS)
     job = _job(answer)
@@ -81,6 +102,58 @@ def replay(
         print_json(msgspec.to_builtins(job))
     else:
         _print_job(job, dry_run)
+
+
+def _ask(client: Client, given: dict[str, Any]) -> None:
+    """Count, and ask before anything goes out. Abort when the answer is no; UsageError when nobody can be asked."""
+    counted = _job(client.post("/replays", {**given, "dry_run": True}, timeout=LONG_SECONDS))
+    question = f"Replay {counted.matched:,} {'delivery' if counted.matched == 1 else 'deliveries'}?"
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{question} Add --yes to replay without a question, or --dry-run to count only")
+    click.confirm(question, abort=True)
+
+
+def _cancel(client: Client, replay_id: str, as_json: bool) -> None:
+    from tidegate.cli.output import print_json
+
+    answer = client.post(f"/replays/{segment(replay_id)}/cancel")
+    if as_json:
+        print_json(answer)
+    else:
+        print(f"{replay_id} is canceled; {_job(answer).reopened:,} deliveries had become pending")
+
+
+def _check_direct(id_: str | None, given: dict[str, Any]) -> None:
+    if id_ is None or not id_.startswith("evt_") or given:
+        raise click.UsageError("--to sends one event: tidegate replay evt_... --to DESTINATION")
+
+
+def _direct(to: str, body: BinaryIO | None, headers: tuple[str, ...]) -> dict[str, Any]:
+    """The request of `POST /events/{id}/replay`. A body that is not JSON is sent as a text."""
+    asked: dict[str, Any] = {"destination": to}
+    if body is not None:
+        content = body.read()
+        try:
+            asked["body"] = json.loads(content)
+        except ValueError:
+            asked["body"] = content.decode("utf-8", "strict")
+    pairs = [header.partition(":") for header in headers]
+    if any(not colon for _, colon, _ in pairs):
+        raise click.UsageError("a header is 'Name: value'")
+    if pairs:
+        asked["headers"] = {name.strip(): value.strip() for name, _, value in pairs}
+    return asked
+
+
+def _send_to(client: Client, event_id: str, asked: dict[str, Any], as_json: bool) -> None:
+    from tidegate.cli.output import print_json
+
+    answer = client.post(f"/events/{segment(event_id)}/replay", asked)
+    if as_json:
+        print_json(answer)
+        return
+    copy = "" if answer["event"] == event_id else f" as the edited copy {answer['event']}"
+    print(f"{event_id} goes to {asked['destination']}{copy}: tidegate explain {answer['delivery']}")
 
 
 def _job(answer: object) -> ReplaySchema:

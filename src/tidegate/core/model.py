@@ -23,6 +23,7 @@ class Origin(Enum):
     RECONCILE = "reconcile"
     PULL = "pull"
     IMAP = "imap"
+    EDIT = "edit"  # an edited copy that a person sent to one destination
 
 
 class DeliveryState(Enum):
@@ -116,6 +117,11 @@ class Audience(msgspec.Struct, frozen=True):
     considered: tuple[int, ...]
     wanted: tuple[tuple[int, int], ...]
     filtered: tuple[int, ...]
+
+    @property
+    def direct(self) -> bool:
+        """Of an edited copy: no route decided, a person named the destination. It counts for no source."""
+        return bool(self.wanted) and not self.considered
 
 
 class Attempt(msgspec.Struct, frozen=True):

@@ -6,8 +6,9 @@
 in the store. Invariant: imports go from the engine down to the ports, never back.
 """
 
+from tidegate.deliver.edit import Edit
 from tidegate.deliver.engine import DeliverEngine
 from tidegate.deliver.health import SenderHealth
 from tidegate.deliver.replay_query import ReplayQuery
 
-__all__ = ["DeliverEngine", "ReplayQuery", "SenderHealth"]
+__all__ = ["DeliverEngine", "Edit", "ReplayQuery", "SenderHealth"]

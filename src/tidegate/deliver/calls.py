@@ -53,14 +53,23 @@ class ReplayCreated(msgspec.Struct, frozen=True, tag="replay_created"):
     job: str
 
 
+class ReplayCanceled(msgspec.Struct, frozen=True, tag="replay_canceled"):
+    """A person ends a replay job of a partition that the node holds."""
+
+    job: str
+
+
 Command = Retry | Cancel | Reopen | TestSent
-DECODER = msgspec.json.Decoder(Command | ReplayCreated)
+DECODER = msgspec.json.Decoder(Command | ReplayCreated | ReplayCanceled)
 
 
 def takes(view: DeliveryView | None, state: str | None) -> bool:
-    """Whether a replay that asks for a state (None: all) takes a delivery (None: one that never was)."""
+    """Whether a replay that asks for a state (None: all) takes a delivery (None: one that never was).
+
+    A pending delivery is taken only when the replay asks for pending ones: it is then due now.
+    """
     if view is None:
         return state in (None, NEVER_OWED)
     if view.state in (DeliveryState.PENDING, DeliveryState.SENDING):
-        return False
+        return view.state is DeliveryState.PENDING and state == view.state.value
     return state is None or view.state.value == state

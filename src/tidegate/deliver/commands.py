@@ -186,12 +186,23 @@ class Commands:
             reopened = 0
             for offset, revision in items:
                 view = views.get((offset, call.destination))
-                if offset in audience_of and takes(view, call.state):
+                if view is not None and view.state is DeliveryState.PENDING and takes(view, call.state):
+                    reopened += await self._due_now(sender, offset)
+                elif offset in audience_of and takes(view, call.state):
                     self._reopen_one(sender, offset, audience_of[offset], revision, view, call.job)
                     reopened += 1
         if reopened:
             await ports.settler.flush()  # the job's committed offset moves only after this
         return Reopened(len(items), reopened)
+
+    async def _due_now(self, sender: Sender, offset: int) -> bool:
+        """A pending delivery that waits for a retry is due now. False: it waits for its turn or behind its key."""
+        row = None if sender.lane.is_open(offset) else await self._row(sender, offset)
+        self._check_held(sender)
+        if row is None or row.state is not DeferredState.PENDING or offset in sender.flights:
+            return False
+        sender.backlog.reopen(msgspec.structs.replace(row, due_at_us=self._ports.clock.now_us()))
+        return True
 
     def _reopen_one(
         self, sender: Sender, offset: int, audience: int, revision: int, view: DeliveryView | None, job: str

@@ -16,8 +16,9 @@ from tidegate.core.findings import Findings
 from tidegate.core.model import Attempt, DeliveryView, Event, Outcome
 from tidegate.deliver.background import BackgroundTasks
 from tidegate.deliver.bulk import BulkSettlement
-from tidegate.deliver.calls import DECODER, ReplayCreated
+from tidegate.deliver.calls import DECODER, ReplayCanceled, ReplayCreated
 from tidegate.deliver.commands import Commands
+from tidegate.deliver.edit import Edit, send_edited
 from tidegate.deliver.health import SenderHealth
 from tidegate.deliver.held_partitions import HeldPartitions
 from tidegate.deliver.peer_status import PeerStatus
@@ -172,6 +173,9 @@ class DeliverEngine:
         if isinstance(wanted, ReplayCreated):
             await self.replays.take_job(wanted.job)
             return b""
+        if isinstance(wanted, ReplayCanceled):
+            await self.replays.cancel_here(wanted.job)
+            return b""
         return await self.commands.run_here(wanted)
 
     async def states(
@@ -203,6 +207,14 @@ class DeliverEngine:
     async def replay(self, query: ReplayQuery) -> Replay:
         """See `Replays.create`."""
         return await self.replays.create(query)
+
+    async def cancel_replay(self, job_id: str) -> Replay:
+        """See `Replays.cancel`."""
+        return await self.replays.cancel(job_id)
+
+    async def send_edited(self, event_id: str, destination: str, edit: Edit) -> tuple[int, int]:
+        """See `edit.send_edited`."""
+        return await send_edited(self.ports, event_id, destination, edit)
 
     async def expire(self, upto: int, cause: str = "expired") -> None:
         """See `BulkSettlement.expire`."""

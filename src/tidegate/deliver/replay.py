@@ -18,10 +18,10 @@ import msgspec
 from tidegate.config.checks import names_of
 from tidegate.core import ids
 from tidegate.core.clock import parse_instant
-from tidegate.core.errors import TidegateError
+from tidegate.core.errors import Conflict, NotFound, TidegateError
 from tidegate.core.model import Event
 from tidegate.deliver.background import RETRY_SECONDS, retry_until_done
-from tidegate.deliver.calls import NEVER_OWED, Reopen, ReplayCreated, takes
+from tidegate.deliver.calls import NEVER_OWED, Reopen, ReplayCanceled, ReplayCreated, takes
 from tidegate.deliver.commands import Commands
 from tidegate.deliver.ports import Ports
 from tidegate.deliver.replay_query import ReplayQuery, check_query, span_of
@@ -122,6 +122,31 @@ class Replays:
                 await ports.ask(partition, msgspec.json.encode(ReplayCreated(job.id)))
         return job
 
+    async def cancel(self, job_id: str) -> Replay:
+        """End a job: what it has not reopened yet stays as it is. NotFound; Conflict when it has ended."""
+        job = await self._ports.deliveries.replay(job_id)
+        if job is None:
+            raise NotFound(f"there is no replay {job_id[:80]!r}", hint="list them: GET /api/v1/replays")
+        if job.finished_at_us is not None:
+            raise Conflict("the replay has ended, so there is nothing to cancel", code="replay_ended")
+        partition = partition_of_name(job_id)
+        if partition in self._ports.held.numbers:
+            await self.cancel_here(job_id)
+        else:
+            await self._ports.ask(partition, msgspec.json.encode(ReplayCanceled(job_id)))
+        return await self._ports.deliveries.replay(job_id) or job
+
+    async def cancel_here(self, job_id: str) -> None:
+        """End a job of a partition that is held here."""
+        task = self._running.get(job_id)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        job = await self._ports.deliveries.replay(job_id)
+        if job is not None and job.finished_at_us is None:
+            ended = msgspec.structs.replace(job, finished_at_us=self._ports.clock.now_us(), cause="canceled")
+            await self._ports.deliveries.put_replay(ended)
+
     # -- running -----------------------------------------------------------------------------------------
 
     async def _run_unfinished(self, fits: Callable[[Replay], bool]) -> None:
@@ -195,6 +220,8 @@ class Replays:
                 today.setdefault(number, revision)
         if query.destination is not None:
             only = active.destinations.get(query.destination)
+            if query.direct and only is not None:
+                return [(only.number, today.get(only.number, 0))]
             return [(n, r) for n, r in today.items() if only is not None and n == only.number]
         return [(n, r) for n, r in today.items() if n in active.by_number]
 

@@ -26,6 +26,7 @@ class ReplayQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     state: str | None = None
     event: str | None = None
     dry_run: bool = False
+    direct: bool = False  # the one event goes to the one destination, whether or not a route of today sends it there
 
 
 def check_query(ports: Ports, query: ReplayQuery) -> None:

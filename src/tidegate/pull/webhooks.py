@@ -59,7 +59,9 @@ class WebhookReader:
 
     async def _slice(self, upto: int) -> None:
         writer = self._writer
-        ours = [number for number, one in self._log.audiences().items() if one.source == writer.source]
+        ours = [
+            number for number, one in self._log.audiences().items() if one.source == writer.source and not one.direct
+        ]
         rows = await self._log.scan(writer.state.committed_offset, upto, SLICE_EVENTS, ours) if ours else []
         last = rows[-1][0] if len(rows) == SLICE_EVENTS else upto
         events = await self._log.read([offset for offset, _ in rows]) if rows else []

@@ -40,6 +40,7 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
     since_us: int | None = None
     until_us: int | None = None
     text: str | None = None
+    consumer: bool = False  # for a feed or a stream, see `for_consumer`
 
     def query(self, **more: Any) -> EventQuery:
         return EventQuery(
@@ -60,7 +61,12 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
             and (self.type is None or event.type == self.type)
             and (self.key is None or event.key == self.key)
             and (self.origin is None or event.origin.value == self.origin)
+            and (not self.consumer or self.for_consumer(event))
         )
+
+    def for_consumer(self, event: Event) -> bool:
+        """Feeds and streams leave out edited copies, which a person sent to one destination, unless asked for them."""
+        return event.origin is not Origin.EDIT or self.origin == Origin.EDIT.value
 
 
 class Slice(msgspec.Struct, frozen=True):
@@ -113,7 +119,11 @@ async def walk(
     while True:
         place: dict[str, Any] = {"after": edge, "ascending": True} if ascending else {"before": edge or None}
         found = await log.page(wanted.query(limit=min(SLICE, limit - len(events)), **place))
-        kept = [event for event in found.events if allowed is None or event.source in allowed]
+        kept = [
+            event
+            for event in found.events
+            if (allowed is None or event.source in allowed) and (not wanted.consumer or wanted.for_consumer(event))
+        ]
         for number, event in enumerate(kept):
             if events and size + len(event.body) > PAGE_BYTES:
                 return Slice(events, kept[number - 1].offset if number else events[-1].offset, True)

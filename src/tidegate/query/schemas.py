@@ -250,6 +250,14 @@ class AdviceSchema(Struct, kw_only=True):
     poll_every_seconds: float | None
 
 
+class EventReplaySchema(Struct, kw_only=True):
+    """One event on its way to one destination again. `event` is an edited copy when body or headers were given."""
+
+    event: str
+    delivery: str
+    replay: str | None  # the job that makes the delivery; null for an edited copy, which has its own
+
+
 class ReplaySchema(Struct, kw_only=True):
     """A durable job that makes deliveries from the log again, by the routes of today."""
 

@@ -34,9 +34,10 @@ def balance(counters: Counters, names: dict[int, str]) -> Stats:
     owed: Counter[int] = Counter()
     filtered: Counter[int] = Counter()
     for audience, count in counters.audiences:
-        source = sources.setdefault(audience.source, SourceCounters())
-        source.accepted += count
-        totals.accepted += count
+        if not audience.direct:  # an edited copy came from a person, not from its source
+            source = sources.setdefault(audience.source, SourceCounters())
+            source.accepted += count
+            totals.accepted += count
         if not audience.wanted:
             source.unrouted += count
             totals.unrouted += count

@@ -23,6 +23,8 @@ PARTS = ("type", "source", "origin", "key", "data", "body", "context", "headers"
 """The parts of an event that a filter, transform or template may name."""
 
 QUERY = ":query"
+PARENT = ":parent"  # of an edited copy: the ID of the event that it was made from
+ORIGIN = ":origin"  # of an edited copy: the origin of that event
 """The name under which the query string of a request stands among its stored headers; no header can have it."""
 
 VERIFIED = ":verified"

@@ -23,6 +23,7 @@ from tidegate.rules.language.numbers import encode_hook
 from tidegate.rules.language.templates import RenderFailed
 from tidegate.rules.language.view import (
     FORM_TYPE,
+    ORIGIN,
     QUERY,
     context_of,
     data_of,
@@ -80,7 +81,10 @@ def compile_body(mode: str, transform: Callable[[View], View] | None, forward: F
 
 def _auto(forward: Forward, event: Event, event_id: str) -> Rendered:
     """A change has the origin of the event that caused it, but its body was made here."""
-    if event.origin in (Origin.WEBHOOK, Origin.FORM) and not event.change:
+    origin = event.origin
+    if origin is Origin.EDIT:  # as the event that it was made from
+        origin = Origin(noted(event.headers, ORIGIN) or Origin.PUBLISH.value)
+    if origin in (Origin.WEBHOOK, Origin.FORM) and not event.change:
         return _as_it_came(forward, event, event_id)
     return _envelope(event, event_id, None)
 

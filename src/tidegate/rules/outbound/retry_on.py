@@ -98,10 +98,15 @@ _RENDER: Final = AttemptMeaning("exhausted", Blame.NOT_SENT)
 
 
 def is_success(outcome: Outcome, status: int | None, success_statuses: Collection[int] | None = None) -> bool:
-    """2xx, or one of `success_statuses` when the destination names its own."""
+    """2xx, or one of `success_statuses` when the destination names its own.
+
+    HTTP_ERROR with 2xx is a failure: a receiver may answer 200 with an error in its body.
+    """
     if outcome not in (Outcome.OK, Outcome.HTTP_ERROR) or status is None:
         return False
-    return status in success_statuses if success_statuses else 200 <= status < 300
+    if success_statuses:
+        return status in success_statuses
+    return outcome is Outcome.OK and 200 <= status < 300
 
 
 def read_attempt(
