@@ -12,6 +12,7 @@ import pytest
 from support.polled import BASE, Asked, Polled, polled
 from tidegate.core.errors import Conflict, UpstreamError, UpstreamTimeout
 from tidegate.pull.page_requests import MAX_TRIES, RUN_WAIT_SECONDS
+from tidegate.pull.run import PollOptions
 
 Work = Callable[[Polled], Awaitable[None]]
 
@@ -423,13 +424,13 @@ def test_a_person_can_accept_the_deletes_that_the_ratio_stopped_and_no_more(tmp_
     async def work(one: Polled) -> None:
         await one.poll()
         with pytest.raises(Conflict) as refused:
-            await one.engine.poll_now("s", "r", accept_deletes=True)
+            await one.engine.poll_now("s", "r", PollOptions(accept_deletes=True))
         assert refused.value.code == "no_deletes_stopped"
         crm.remove("7", "8", "9")
         assert (await scan(one)).deleted == 0
         crm.remove("6")  # one more than the person saw
-        assert (await one.engine.poll_now("s", "r", accept_deletes=True)).deleted == 0
-        assert (await one.engine.poll_now("s", "r", accept_deletes=True)).deleted == 4
+        assert (await one.engine.poll_now("s", "r", PollOptions(accept_deletes=True))).deleted == 0
+        assert (await one.engine.poll_now("s", "r", PollOptions(accept_deletes=True))).deleted == 4
         assert set(await one.records()) == set("012345")
         assert "deletes_stopped" not in one.codes()
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from support.running import until
 from support.scripted import Asked, Handler, Place, Reply, scripted
+from tidegate.pull import PollOptions
 
 BASIC: dict[str, Any] = {"path": "/items", "data_selector": "items"}
 
@@ -303,3 +305,72 @@ def test_a_cron_schedule_polls_at_its_time(tmp_path: Path) -> None:
         assert at_us // 1_000_000 % 86_400 == 6 * 3600
 
     run(tmp_path, lambda asked: {"items": []}, work, poll=None, schedule="0 6 * * *")
+
+
+# -- deletes that another list names -----------------------------------------------------------------------
+
+
+def test_a_feed_of_deletes_deletes_the_records_it_names(tmp_path: Path) -> None:
+    trash: list[dict[str, Any]] = [{"id": "t1", "item": "z"}]
+
+    def source(asked: Asked) -> Any:
+        if asked.url == "/items":
+            return {"items": rows("b") if len(trash) > 1 else rows("a", "b")}
+        return trash
+
+    async def main() -> None:
+        feed = {"path": "/trash", "initial": "snapshot"}
+        deletes = {"mode": "feed", "resource": "trash", "id_path": "item"}
+        async with scripted(tmp_path, source, trash=feed, items={**BASIC, "deletes": deletes}) as one:
+            await one.poll("trash")
+            await one.poll()
+            trash.extend([{"id": "t2", "item": "a"}, {"id": "t3"}])
+            await one.poll("trash")
+            notes = one.engine._engines[("shop", "items")].writer.health.notes
+            await until(lambda: "webhooks_skipped" in notes, every_seconds=0.002)  # the last of the two
+            await one.poll()
+            assert set(await one.records()) == {"b"}
+            assert ("items.deleted", "a") in await one.kinds()
+            assert "no key at id_path 'item'" in notes["webhooks_skipped"].samples[0]
+
+    asyncio.run(main())
+
+
+# -- a baseline --------------------------------------------------------------------------------------------
+
+
+def test_a_baseline_takes_everything_without_events_and_the_next_poll_sees_changes(tmp_path: Path) -> None:
+    found = {"items": rows("a", "b")}
+
+    async def work(one: Place) -> None:
+        await one.poll()
+        found["items"] = [*rows("b", at="2024-02-02T00:00:00Z"), *rows("c")]
+        report = await one.engine.poll_now("shop", "items", PollOptions(baseline=True))
+        assert (report.snapshot, report.records_seen, report.created, report.updated) == (True, 2, 0, 0)
+        assert (await one.records())["b"]["at"] == "2024-02-02T00:00:00Z"
+        assert len(await one.kinds()) == 2
+        found["items"][0]["n"] = "1"
+        assert (await one.poll()).updated == 1
+
+    run(tmp_path, lambda asked: found, work)
+
+
+def test_a_baseline_that_stops_goes_on_without_events(tmp_path: Path) -> None:
+    broken = True
+
+    def source(asked: Asked) -> Any:
+        if asked.params.get("cursor") != "2":
+            return {"items": rows("a"), "next_cursor": "2"}
+        return Reply({}, 401) if broken else {"items": rows("b")}
+
+    async def work(one: Place) -> None:
+        nonlocal broken
+        report = await one.engine.poll_now("shop", "items", PollOptions(baseline=True))
+        assert report.error
+        broken = False
+        await one.restart()
+        assert (await one.poll()).resumed
+        assert set(await one.records()) == {"a", "b"}
+        assert await one.kinds() == []
+
+    run(tmp_path, source, work, paginator={"type": "cursor"})

@@ -19,7 +19,7 @@ from tidegate.core import ids, units
 from tidegate.core.clock import rfc3339
 from tidegate.core.errors import BadRequest, Conflict, NotFound, StoreBusy
 from tidegate.deliver import Edit, ReplayQuery
-from tidegate.pull import PollReport
+from tidegate.pull import PollOptions, PollReport
 from tidegate.query import deliveries, events, replays
 from tidegate.query.schemas import DeliverySchema, EventReplaySchema, Instant, Page, ReplaySchema
 from tidegate.receive.publish import publish
@@ -98,9 +98,13 @@ class LoginLink(msgspec.Struct):
 
 
 class PollRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """How to poll. `accept_deletes` deletes the records that `max_ratio` kept, if no more than those are missing."""
+    """How to poll. `accept_deletes` deletes the records that `max_ratio` kept, if no more than those are missing.
+
+    `baseline` takes the present state of the source without change events.
+    """
 
     accept_deletes: bool = False
+    baseline: bool = False
 
 
 class ReloadRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -189,8 +193,8 @@ async def pull(call: Call) -> RawResponse:
 
 async def poll(call: Call) -> PollReport:
     call.grant.need_source(call.path["name"])
-    accept = call.body.accept_deletes
-    return await call.gateway.pull.poll_now(call.path["name"], call.path["resource"], accept)
+    options = PollOptions(call.body.accept_deletes, call.body.baseline)
+    return await call.gateway.pull.poll_now(call.path["name"], call.path["resource"], options)
 
 
 # -- deliveries and replays ------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "listen": ("not_built", "Forward events to a local port (not built yet)"),
     "pull": ("pull", "Get data from a source now, through the cache"),
     "poll": ("pull", "Poll a resource now"),
+    "baseline": ("pull", "Take the present state of a resource without change events"),
     "records": ("pull", "Show the stored records of a resource"),
     "advise": ("pull", "Show what each resource costs, and whether to poll it or use webhooks"),
     "keys": ("admin", "Create, list and delete API keys"),

@@ -98,13 +98,25 @@ def _print_response(answer: ApiResponse) -> None:
 @gateway_command
 def poll(resource: tuple[str, str], accept_deletes: bool, data: Path, as_json: bool) -> None:
     """Poll a resource now, in addition to its schedule."""
+    _poll(resource, {"accept_deletes": True} if accept_deletes else None, data, as_json)
+
+
+@click.command()
+@click.argument("resource", type=ResourceName(), metavar="SOURCE/RESOURCE")
+@gateway_command
+def baseline(resource: tuple[str, str], data: Path, as_json: bool) -> None:
+    """Take the present state of a resource: all of it becomes records, and nothing becomes a change event."""
+    _poll(resource, {"baseline": True}, data, as_json)
+
+
+def _poll(resource: tuple[str, str], how: JsonObject | None, data: Path, as_json: bool) -> None:
     from tidegate.cli.output import print_json, waiting
 
     name = "/".join(resource)
     path = f"/sources/{segment(resource[0])}/resources/{segment(resource[1])}/poll"
     client = find_gateway(data)
     with waiting(f"polling {name}"):
-        report = client.post(path, {"accept_deletes": True} if accept_deletes else None, timeout=LONG_SECONDS)
+        report = client.post(path, how, timeout=LONG_SECONDS)
     if as_json:
         print_json(report)
     else:

@@ -133,6 +133,11 @@ def _parent(validator: Validator, path: Path, resource: Resource, source: Source
         validator.add((*at, "with"), "the list of fields is empty", 'write with = ["id"]')
     for one in resource.parent.with_:
         _json_path(validator, (*at, "with"), one)
+    keys = [resource.primary_key] if isinstance(resource.primary_key, str) else resource.primary_key
+    missing = [f"_{name}_{one}" for one in resource.parent.with_ if f"_{name}_{one}" not in keys]
+    if resource.item_path and missing:
+        hint = f"primary_key = [{', '.join(repr(one) for one in (*missing, *keys))}], or remove item_path"
+        validator.add((*path, "item_path"), "the answer for one item does not say which parent it is of", hint)
     used = [*names_in(resource.path), *names_in_json(resource.json)]
     used += [one for text in resource.params.values() if isinstance(text, str) for one in names_in(text)]
     used += [one for text in resource.headers.values() for one in names_in(text)]

@@ -363,6 +363,18 @@ CODES: dict[str, FindingCode] = {
         'The resource has paginator = { type = "auto" }; the first page showed which one fits.',
         "copy the line into the resource, so that a change of the source does not change how pages are found",
     ),
+    "parent_failed": FindingCode(
+        WARNING,
+        "parent without a list",
+        "The source has no list for a parent record, or the parent lacks a field of `parent.with`. Others are read.",
+        "check path and parent of the resource; a parent that was deleted at the source needs deletes on the parent",
+    ),
+    "parents_without_cursor": FindingCode(
+        NOTICE,
+        "too many parents for cursors",
+        "There are more parents than cursors are kept for. The lists of the others are read in full by each poll.",
+        "poll less often, or ask for all children by one list, if the source has one",
+    ),
     "sync_token_missing": FindingCode(
         WARNING,
         "no sync token",

@@ -5,6 +5,6 @@ The gateway and the API use `PullEngine`. Everything else is private to this fol
 
 from tidegate.pull.engine import PullEngine
 from tidegate.pull.on_demand import PullAnswer
-from tidegate.pull.run import PollReport
+from tidegate.pull.run import PollOptions, PollReport
 
-__all__ = ["PollReport", "PullAnswer", "PullEngine"]
+__all__ = ["PollOptions", "PollReport", "PullAnswer", "PullEngine"]

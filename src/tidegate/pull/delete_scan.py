@@ -53,7 +53,7 @@ class DeleteScan:
         else:
             copies = self._by_second_scan(run, candidates, result.stopped_by_ratio)
         for at in range(0, len(copies), MAX_ROWS):
-            run.applied.add(await writer.apply(copies[at : at + MAX_ROWS]))
+            run.applied.add(await writer.apply(copies[at : at + MAX_ROWS], silent=run.silent))
         writer.move(scanned_at_us=self._clock.now_us())
 
     def _report_ratio(self, result: ScanResult, missing: int, live: int) -> None:

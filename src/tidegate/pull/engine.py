@@ -24,7 +24,7 @@ from tidegate.core.model import Event
 from tidegate.pull.on_demand import CACHE_BYTES, CachedCopy, OnDemand, PullAnswer, PullCounts, Target
 from tidegate.pull.record_writer import Router
 from tidegate.pull.resource import Ports, ResourceEngine, figures_of
-from tidegate.pull.run import PollReport
+from tidegate.pull.run import SCHEDULED, PollOptions, PollReport
 from tidegate.pull.sources import PullClient, PullResponse, SourceClient
 from tidegate.rules.sync.spec import Resource
 from tidegate.store import Store, partition_of_name
@@ -184,7 +184,7 @@ class PullEngine:
             return
         for event in events:
             engines = by_source.get(event.source)
-            if engines is not None and not event.change:
+            if engines is not None:
                 for engine in engines:
                     engine.on_published(event)
 
@@ -223,12 +223,11 @@ class PullEngine:
             target, key, query, max_age=max_age, no_cache=no_cache, if_none_match=if_none_match
         )
 
-    async def poll_now(self, source: str, resource: str, accept_deletes: bool = False) -> PollReport:
+    async def poll_now(self, source: str, resource: str, options: PollOptions = SCHEDULED) -> PollReport:
         """Poll at once, after a run that is under way. A failure at the source is the report's `error`.
 
-        `accept_deletes`: a person accepts the deletes that `max_ratio` stopped. NotFound for an unknown name; Conflict
-        (code not_polled) for a resource that is only pulled on demand, and (code no_deletes_stopped) when the last scan
-        was not stopped.
+        NotFound for an unknown name; Conflict (code not_polled) for a resource that is only pulled on demand, and (code
+        no_deletes_stopped) for `accept_deletes` when the last scan was not stopped.
         """
         if (source, resource) not in self._targets:
             self._unknown(source, resource)
@@ -236,26 +235,26 @@ class PullEngine:
             await asyncio.wait({self._change})
         engine = self._engines.get((source, resource))
         if engine is None and (source, resource) in self._wanted:
-            return await self._poll_elsewhere(source, resource, accept_deletes)
+            return await self._poll_elsewhere(source, resource, options)
         if engine is None:
             raise Conflict(
                 f"{source}/{resource} has neither poll, reconcile nor webhook: it keeps no records",
                 hint=f'set poll = "5m" in [sources.{source}.resources.{resource}]',
                 code="not_polled",
             )
-        return await engine.poll(accept_deletes=accept_deletes)
+        return await engine.poll(options=options)
 
-    async def _poll_elsewhere(self, source: str, resource: str, accept_deletes: bool) -> PollReport:
+    async def _poll_elsewhere(self, source: str, resource: str, options: PollOptions) -> PollReport:
         partition = partition_of_name(source)
         if partition in self._partitions:
             raise StoreBusy(f"{source}/{resource} starts on this node", retry_after_seconds=1)
-        call = msgspec.json.encode([source, resource, accept_deletes])
+        call = msgspec.json.encode([source, resource, options])
         return msgspec.json.decode(await self._ask(partition, call), type=PollReport)
 
     async def handle(self, call: bytes) -> bytes:
         """Run a poll that another node asks for."""
-        source, resource, accept_deletes = msgspec.json.decode(call, type=tuple[str, str, bool])
-        return msgspec.json.encode(await self.poll_now(source, resource, accept_deletes))
+        source, resource, options = msgspec.json.decode(call, type=tuple[str, str, PollOptions])
+        return msgspec.json.encode(await self.poll_now(source, resource, options))
 
     def _unknown(self, source: str, resource: str) -> Target:
         known = sorted(f"{one}/{other}" for one, other in self._targets)

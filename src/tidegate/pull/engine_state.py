@@ -18,6 +18,7 @@ MAX_DIRTY = 1000  # records that wait to be fetched; beyond, webhooks and polls 
 MAX_HELD = 200
 MAX_DUPLICATES = 1000
 MAX_UNLISTED = 1000
+MAX_PARENT_CURSORS = 1000
 
 Mark = tuple[int, str]  # since when, origin
 
@@ -39,6 +40,7 @@ class Place(msgspec.Struct, omit_defaults=True):
     body: Any = None
     started_us: int = 0
     full: bool = False
+    silent: bool = False
     find_deletes: bool = False
     server_at_us: int | None = None
     highest: str | None = None
@@ -51,6 +53,7 @@ class Place(msgspec.Struct, omit_defaults=True):
     unreadable: int = 0
     records: int = 0
     found: str = ""  # the paginator that the first page showed
+    parent: str = ""  # key of the parent whose list it is; with an empty `url`, its list begins
 
     @property
     def request(self) -> PageRequest:
@@ -71,5 +74,6 @@ class EngineState(msgspec.Struct, omit_defaults=True):
     place: Place | None = None
     held: dict[str, Held] = {}
     duplicates: list[str] = []  # keys of more than one row
+    parents: dict[str, str] = {}  # key of the parent -> cursor of its list
     cursor_format: str = ""  # found for a cursor whose format is `auto`
     stopped_missing: int = 0  # how many records the last scan missed, when the ratio stopped it

@@ -100,14 +100,14 @@ class PageRequests:
         first = run.pages == 0
         if run.resumed and first and status in (400, 404, 410, 422):
             raise PlaceLost
-        if not run.full and first and (status == 410 or (status in TOKEN_EXPIRED and self._has_token())):
+        if run.from_cursor and first and (status == 410 or (status in TOKEN_EXPIRED and self._has_token())):
             raise CursorExpired
         return not (run.resumed and first) and ends_by_status(self._resource.paginator, status, run.walk)
 
     def _has_token(self) -> bool:
-        """Whether the run began with a sync token or a delta link, which sources forget."""
+        """Whether cursors are sync tokens or delta links, which sources forget."""
         rule = self._resource.incremental
-        return rule is not None and bool(rule.token_path or rule.link_path) and bool(self._writer.state.cursor)
+        return rule is not None and bool(rule.token_path or rule.link_path)
 
     def _is_retried(self, response: PullResponse) -> bool:
         if response.status in RETRIED or response.status == 429:

@@ -70,6 +70,8 @@ class PageRowReader:
         resource = self._resource
         try:
             value = item_value(row)
+            if run.parent is not None and isinstance(value, dict):
+                value = {**value, **run.parent.fields}
             copy = make_copy(
                 row_key(value, resource.primary_key),
                 value,

@@ -20,6 +20,7 @@ from tidegate.core.model import Origin
 from tidegate.core.units import seconds
 from tidegate.pull.delete_scan import DeleteScan
 from tidegate.pull.engine_state import EngineState
+from tidegate.pull.family import Family
 from tidegate.pull.fetch import Fetcher
 from tidegate.pull.page_requests import CursorExpired, PageRequests, PlaceLost
 from tidegate.pull.page_rows import PageRowReader
@@ -45,6 +46,7 @@ from tidegate.rules.sync.placeholders import END, Values, text_of
 from tidegate.rules.sync.spec import Resource
 from tidegate.store import Records
 
+_CONDITIONAL = {"if-none-match", "if-modified-since"}  # where the resource sets them itself, validators are left out
 PLACE_KEPT_US = 86_400_000_000  # an older place is not used: page tokens expire, and lists move
 
 
@@ -72,23 +74,27 @@ class Poller:
         # A tenth less: polls are spread by a tenth, and one that is early must not put the scan off by a whole poll.
         self._scan_every_us = int(seconds(resource.deletes.every) * 900_000)
         self._tag = _tag_of(source, resource)
+        parent = resource.parent
+        self._family = None if parent is None else Family(parent, writer, records, self._list, self._tag)
         self._seen: tuple[int, set[str]] = (0, set())  # keys of an unfinished scan, by its start
 
     @property
     def _state(self) -> EngineState:
         return self._writer.engine_state
 
-    def plan(self, origin: Origin, accepted_missing: int = 0) -> Run:
+    def plan(self, origin: Origin, accepted_missing: int = 0, *, baseline: bool = False) -> Run:
         """What the next run is, by the state: it goes on at the place of one that did not finish, or begins.
 
-        `accepted_missing`: how many missing records a person accepts as deleted; such a run is a scan.
+        `accepted_missing`: how many missing records a person accepts as deleted; such a run is a scan. `baseline`: the
+        run reads everything and makes no events.
         """
         state, resource = self._writer.state, self._resource
         now_us = self._clock.now_us()
-        silent = not state.first_done and resource.initial == "snapshot"
+        silent = baseline or (not state.first_done and resource.initial == "snapshot")
         place = self._state.place
         if (
             not accepted_missing
+            and not baseline
             and place is not None
             and place.tag == self._tag
             and now_us - place.started_us < PLACE_KEPT_US
@@ -100,10 +106,10 @@ class Poller:
                 run.find_deletes = started_us == run.started_us  # after a restart the keys of its pages are lost
             return run
         due = state.scanned_at_us is None or state.scanned_at_us + self._scan_every_us <= now_us
-        scan = resource.deletes.mode == "scan" and (due or accepted_missing > 0)
+        scan = resource.deletes.mode == "scan" and (due or baseline or accepted_missing > 0)
         return Run(
             origin=origin,
-            full=scan or resource.incremental is None,
+            full=scan or baseline or resource.incremental is None,
             find_deletes=scan,
             silent=silent,
             started_us=now_us,
@@ -113,24 +119,37 @@ class Poller:
     async def run(self, run: Run) -> None:
         """Raises TidegateError when the run could not be finished; what `run` counts is then what was committed."""
         place = self._state.place if run.resumed else None
+        if self._family is None:
+            await self._list(run, place.request if place is not None else None)
+        else:
+            await self._family.run(run, place)
+        duplicates = await self._rows.settle_duplicates(run)
+        if duplicates:
+            run.applied.add(await self._writer.apply(duplicates, silent=run.silent, run_us=run.started_us))
+        if run.find_deletes and run.complete and not run.not_modified:
+            await self._scan.finish(run)
+
+    async def _list(self, run: Run, request: PageRequest | None) -> None:
+        """Walk one list, from its first page when `request` is None. Begins again when the source lost the place."""
         try:
-            await self._walk(run, place.request if place is not None else None)
+            await self._walk(run, request)
         except PlaceLost:
             self._writer.health.note("place_lost", "the page where the last run stopped is not known any more")
             self._begin_again(run)
             await self._walk(run, None)
         except CursorExpired:
             # Rule 5: a full scan with comparison, so that only differences become changes.
-            self._writer.health.note("cursor_expired", f"cursor {self._writer.state.cursor or ''}")
+            self._writer.health.note("cursor_expired", f"cursor {self._cursor.known(run) or ''}")
             run.full = True
             self._begin_again(run)
             await self._walk(run, None)
-        if run.find_deletes and run.complete and not run.not_modified:
-            await self._scan.finish(run)
 
     def _begin_again(self, run: Run) -> None:
         fresh = Run(run.origin, run.full, run.find_deletes, run.silent, self._clock.now_us(), requests=run.requests)
         fresh.waited_seconds, fresh.retries = run.waited_seconds, run.retries
+        if run.parent is not None:  # the lists of other parents were read: their keys stay
+            fresh.parent, fresh.started_us, fresh.seen = run.parent, run.started_us, run.seen
+            fresh.hashes, fresh.duplicates, fresh.not_unique = run.hashes, run.duplicates, run.not_unique
         fresh.poll_interval_seconds = run.poll_interval_seconds
         for name in run.__struct_fields__:
             setattr(run, name, getattr(fresh, name))
@@ -141,7 +160,8 @@ class Poller:
     async def _walk(self, run: Run, request: PageRequest | None) -> None:
         first = request is None
         start = self._cursor.start(run)
-        values = self._source.values(self._resource, start)
+        values = self._source.values(self._resource, start, run.parent.values if run.parent is not None else None)
+        run.from_cursor = not run.full and self._cursor.known(run) is not None
         run.headers = self._source.headers_of(self._resource, values)
         if request is None:
             request = self._first(run, start, values)
@@ -164,9 +184,6 @@ class Poller:
             # The log first: webhooks that came before this answer must be applied before the page is compared.
             await self._catch_up()
             request = await self._page(run, request, response)
-        duplicates = await self._rows.settle_duplicates(run)
-        if duplicates:
-            run.applied.add(await self._writer.apply(duplicates, silent=run.silent, run_us=run.started_us))
         self._end(run, answer if first else None, tag)
         if run.applied.older or run.applied.to_fetch or run.applied.held or not run.complete:
             self._writer.move(etag=None, last_modified=None)
@@ -219,7 +236,7 @@ class Poller:
         state, engine_state = self._writer.state, self._state
         if run.find_deletes or engine_state.dirty or engine_state.held or engine_state.validated != tag:
             return {}
-        if not state.first_done:
+        if not state.first_done or run.parent is not None or _CONDITIONAL & {name.lower() for name in run.headers}:
             return {}
         if state.etag:
             return {"If-None-Match": state.etag}
@@ -270,10 +287,12 @@ class Poller:
         single = first is not None and run.walk.pages == 1  # validators of page one say nothing of page two
         self._state.validated = tag if single else ""
         moved: dict[str, Any] = {
-            "cursor": self._cursor.following(run),
             "etag": header(first.headers, "etag") if single and first is not None else None,
             "last_modified": header(first.headers, "last-modified") if single and first is not None else None,
         }
+        self._cursor.move(run)
+        if run.parent is not None:
+            return
         if run.records_seen + run.records_before:
             moved["first_done"] = True
             health.resolve("snapshot_empty")
@@ -292,5 +311,6 @@ def _tag_of(source: SourceClient, resource: Resource) -> str:
     asked = [
         source.api.base_url, resource.path, resource.params, resource.paginator, resource.incremental,
         resource.data_selector, resource.primary_key, resource.json, resource.method, resource.with_, resource.format,
+        resource.parent,
     ]  # fmt: skip
     return hashlib.blake2b(msgspec.json.encode(asked), digest_size=8).hexdigest()

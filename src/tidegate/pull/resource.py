@@ -25,7 +25,7 @@ from tidegate.pull.fetch import AT_ONCE, Fetcher
 from tidegate.pull.poller import Poller
 from tidegate.pull.pull_observer import PullObserver
 from tidegate.pull.record_writer import RecordWriter, Router
-from tidegate.pull.run import PollReport, Run, findings_of
+from tidegate.pull.run import SCHEDULED, PollOptions, PollReport, Run, findings_of
 from tidegate.pull.schedule import Schedule, intervals_of
 from tidegate.pull.sources import PullResponse, SourceClient
 from tidegate.pull.statistics import Statistics
@@ -156,7 +156,7 @@ class ResourceEngine:
         await self._webhooks.catch_up(self._published_offset())
 
     async def _follow(self) -> None:
-        if self.resource.webhook is None:
+        if not self._webhooks.reads:
             return
         while True:
             await self._wake.wait()
@@ -210,13 +210,13 @@ class ResourceEngine:
                 continue  # a run that a person started may have moved it
             await self._poll_in_turn(origin)
 
-    async def poll(self, origin: Origin | None = None, *, accept_deletes: bool = False) -> PollReport:
+    async def poll(self, origin: Origin | None = None, options: PollOptions = SCHEDULED) -> PollReport:
         """Run now, after a run that is under way. Without `origin` a poll when the resource polls, else a reconcile.
 
         The run belongs to the engine: it goes on when the caller disconnects. When the engine stops or starts again,
         this raises Conflict with code `reconfigured`.
         """
-        run = asyncio.create_task(self._poll_in_turn(origin, accept_deletes))
+        run = asyncio.create_task(self._poll_in_turn(origin, options))
         self._tasks.add(run)
         run.add_done_callback(self._tasks.discard)
         await asyncio.wait({run})
@@ -229,7 +229,7 @@ class ResourceEngine:
             )
         return run.result()
 
-    async def _poll_in_turn(self, origin: Origin | None, accept_deletes: bool = False) -> PollReport:
+    async def _poll_in_turn(self, origin: Origin | None, options: PollOptions = SCHEDULED) -> PollReport:
         if origin is None:
             reconcile = Origin.POLL not in self.schedule.every and self.resource.webhook is not None
             origin = Origin.RECONCILE if reconcile else Origin.POLL
@@ -237,14 +237,15 @@ class ResourceEngine:
             await self._ready.wait()
             self._run_by = asyncio.current_task()
             try:
-                return await self._poll(origin, accept_deletes)
+                return await self._poll(origin, options)
             finally:
                 self._run_by = None
 
-    async def _poll(self, origin: Origin, accept_deletes: bool) -> PollReport:
+    async def _poll(self, origin: Origin, options: PollOptions) -> PollReport:
         began = self._clock.monotonic()
         self.writer.health.begin_run()
-        run = self._poller.plan(origin, self._accepted() if accept_deletes else 0)
+        accepted = self._accepted() if options.accept_deletes else 0
+        run = self._poller.plan(origin, accepted, baseline=options.baseline)
         error: TidegateError | None = None
         try:
             await self._poller.run(run)

@@ -9,6 +9,7 @@ the store is that of the last complete run.
 from __future__ import annotations
 
 from tidegate.core.units import seconds
+from tidegate.pull.engine_state import MAX_PARENT_CURSORS
 from tidegate.pull.record_writer import RecordWriter
 from tidegate.pull.run import Run
 from tidegate.rules.language.view import MISSING
@@ -38,7 +39,7 @@ class ResourceCursor:
         rule = self._rule
         if rule is None:
             return None
-        cursor = None if run.full else self._writer.state.cursor
+        cursor = None if run.full else self.known(run)
         if not cursor:
             return rule.initial_value or None
         if rule.token_path or rule.link_path:
@@ -50,6 +51,12 @@ class ResourceCursor:
             self._writer.health.note("lag_ignored", f"lag {rule.lag} cannot be subtracted from the cursor {cursor!r}")
         return incremental.as_sent(start.value, form, rule.format)
 
+    def known(self, run: Run) -> str | None:
+        """The cursor that the last run left, of this list."""
+        if run.parent is None:
+            return self._writer.state.cursor
+        return self._writer.engine_state.parents.get(run.parent.key)
+
     def param(self, start: str | None) -> tuple[str, str] | None:
         """(name, value) of the query parameter for the start; None when there is none."""
         rule = self._rule
@@ -60,11 +67,7 @@ class ResourceCursor:
     def link(self, run: Run) -> str | None:
         """The delta link that a run begins with; None when it begins with the list."""
         rule = self._rule
-        return self._writer.state.cursor if rule is not None and rule.link_path and not run.full else None
-
-    def is_token(self) -> bool:
-        """Whether the cursor is the source's own, so that a source that does not know it any more has lost it."""
-        return self._rule is not None and bool(self._rule.token_path or self._rule.link_path)
+        return self.known(run) if rule is not None and rule.link_path and not run.full else None
 
     # -- the end of a run --------------------------------------------------------------------------------
 
@@ -83,23 +86,37 @@ class ResourceCursor:
             return
         run.token = value if isinstance(value, str) else bytes(raw).decode().strip()
 
-    def following(self, run: Run) -> str | None:
+    def move(self, run: Run) -> None:
+        """Move the cursor after a walk; the next commit writes it."""
+        following = self._following(run)
+        if run.parent is None:
+            self._writer.move(cursor=following)
+            return
+        cursors = self._writer.engine_state.parents
+        if following is None or cursors.get(run.parent.key) == following:
+            return
+        if run.parent.key not in cursors and len(cursors) >= MAX_PARENT_CURSORS:
+            self._writer.health.note("parents_without_cursor", f"parent {run.parent.key!r}")
+            return
+        cursors[run.parent.key] = following
+
+    def _following(self, run: Run) -> str | None:
         """The next cursor."""
-        state, rule = self._writer.state, self._rule
+        known, rule = self.known(run), self._rule
         if rule is None:
-            return state.cursor
+            return known
         if rule.token_path or rule.link_path:
-            return run.token or state.cursor
-        form = self._format(state.cursor, [run.lowest, run.highest], run)
+            return run.token or known
+        form = self._format(known, [run.lowest, run.highest], run)
         highest = run.highest
         shifts = run.walk.pages > 1 and not is_steady(self._resource.paginator, run.walk)
         if shifts and incremental.disturbed(run.highest, run.server_at_us, form):
             highest = run.first_highest
         if not run.walk.complete and not (run.ascending or rule.row_order == "asc"):
             highest = None
-        if form is None and state.cursor is None and self._is_unclear(run, highest):
+        if form is None and known is None and self._is_unclear(run, highest):
             return None
-        advanced = incremental.advance(state.cursor, highest, run.server_at_us, form)
+        advanced = incremental.advance(known, highest, run.server_at_us, form)
         if advanced.clamped:
             self._writer.health.note("cursor_clamped", f"a row has the cursor {advanced.clamped}, after the present")
         return advanced.cursor

@@ -16,6 +16,7 @@ from tidegate.rules.sync.changes import Copy
 from tidegate.rules.sync.incremental import higher
 from tidegate.rules.sync.page_end import PageWalk
 from tidegate.rules.sync.paginators import PageRequest
+from tidegate.rules.sync.placeholders import Scalar
 
 
 class Applied(msgspec.Struct):
@@ -36,6 +37,24 @@ class Applied(msgspec.Struct):
     def add(self, other: Applied) -> None:
         for name in self.__struct_fields__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+class PollOptions(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a person asks for a run. `accept_deletes`: delete what `max_ratio` kept. `baseline`: make no events."""
+
+    accept_deletes: bool = False
+    baseline: bool = False
+
+
+SCHEDULED = PollOptions()
+
+
+class ParentRow(msgspec.Struct, frozen=True):
+    """One record of the parent resource: its key, its fields for placeholders, and the fields that rows get."""
+
+    key: str
+    values: dict[str, Scalar | None]
+    fields: dict[str, str]
 
 
 class Run(msgspec.Struct):
@@ -62,7 +81,9 @@ class Run(msgspec.Struct):
     ascending: bool = True  # the cursors of the rows never went down
     last_cursor: str | None = None
     waited_seconds: float = 0.0
+    from_cursor: bool = False  # its first request had the cursor of an earlier run
     headers: dict[str, str] = {}  # of its requests, with placeholders filled
+    parent: ParentRow | None = None  # whose list this is, for a resource with a parent
     token: str = ""  # of the last page: a sync token or a delta link
     poll_interval_seconds: float = 0.0  # the shortest time to the next poll that the source asks for
     walk: PageWalk = msgspec.field(default_factory=PageWalk)
@@ -91,6 +112,34 @@ class Run(msgspec.Struct):
         if self.lowest is None or higher(self.lowest, at, None):
             self.lowest = at
 
+    def part(self, parent: ParentRow, *, resumed: bool) -> Run:
+        """The run over the list of one parent. Keys that were seen are shared with this run.
+
+        `resumed`: it goes on where this run was in the list of the parent.
+        """
+        part = Run(
+            self.origin, self.full, self.find_deletes, self.silent, self.started_us, parent=parent, resumed=resumed,
+            server_at_us=self.server_at_us, waited_seconds=self.waited_seconds, seen=self.seen, hashes=self.hashes,
+            duplicates=self.duplicates, not_unique=self.not_unique,
+        )  # fmt: skip
+        if resumed:
+            part.walk, self.walk = self.walk, PageWalk()
+            for name in ("highest", "lowest", "first_highest", "ascending"):
+                setattr(part, name, getattr(self, name))
+        return part
+
+    def add_part(self, part: Run) -> None:
+        """Add up what the run over one parent has done."""
+        for name in ("requests", "retries", "pages", "records_seen", "unreadable"):
+            setattr(self, name, getattr(self, name) + getattr(part, name))
+        self.applied.add(part.applied)
+        self.waited_seconds = part.waited_seconds
+        self.poll_interval_seconds = max(self.poll_interval_seconds, part.poll_interval_seconds)
+        self.server_at_us = self.server_at_us or part.server_at_us
+        self.walk.complete = self.walk.complete and part.walk.complete
+        self.walk.ended_by = part.walk.ended_by
+        self.walk.found = self.walk.found or part.walk.found
+
     def place(self, request: PageRequest, tag: str) -> Place:
         """Where the walk goes on."""
         return Place(
@@ -112,6 +161,8 @@ class Run(msgspec.Struct):
             unreadable=self.unreadable,
             first_highest=self.first_highest,
             records=self.records_seen + self.records_before,
+            silent=self.silent,
+            parent=self.parent.key if self.parent is not None else "",
         )
 
     @classmethod
@@ -120,7 +171,7 @@ class Run(msgspec.Struct):
             origin=origin,
             full=place.full,
             find_deletes=place.find_deletes,
-            silent=silent,
+            silent=silent or place.silent,
             started_us=place.started_us,
             resumed=True,
             server_at_us=place.server_at_us,

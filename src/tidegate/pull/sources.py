@@ -172,10 +172,11 @@ class SourceClient:
                 hint=f'set item_path = "{resource.path}/{{id}}" on the resource, or pull the list',
                 code="no_item_path",
             )
-        path = resource.item_path.replace("{id}", segment(key))
+        path = resource.item_path
         if isinstance(resource.primary_key, list):
             for place, part in zip(resource.primary_key, key_parts(key), strict=False):
                 path = path.replace(f"{{{place}}}", segment(part))
+        path = path.replace("{id}", segment(key))
         values = self.values(resource, None)
         try:
             url, params = self._join(fill_path(path, values))

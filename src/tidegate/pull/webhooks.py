@@ -17,7 +17,7 @@ from tidegate.pull.record_writer import RecordWriter
 from tidegate.pull.yielding import Yielder
 from tidegate.rules.sync.changes import Copy
 from tidegate.rules.sync.spec import Resource
-from tidegate.rules.sync.webhook_copies import WebhookRule, copy_of
+from tidegate.rules.sync.webhook_copies import FeedRule, WebhookRule, copy_of
 from tidegate.store import Log
 
 SLICE_EVENTS = 100  # read at once: bodies are up to 1 MiB each
@@ -31,6 +31,8 @@ class WebhookReader:
         self._writer = writer
         self._resource = resource
         self._rule = WebhookRule(resource.webhook) if resource.webhook is not None else None
+        self._deletes = FeedRule(resource.deletes) if resource.deletes.mode == "feed" else None
+        self.reads = self._rule is not None or self._deletes is not None  # whether the log has anything for it
         self._wake_fetches = wake_fetches
         self._lock = asyncio.Lock()
         self._room = asyncio.Event()
@@ -38,7 +40,9 @@ class WebhookReader:
 
     def concerns(self, event: Event) -> bool:
         """Whether an event of the source is worth waking up for."""
-        return self._rule is not None and self._rule.matches(event)
+        return (self._rule is not None and self._rule.matches(event)) or (
+            self._deletes is not None and self._deletes.matches(event)
+        )
 
     def fetched(self, dirty: int) -> None:
         """Call after fetch-backs, with the number of records that still need one."""
@@ -47,7 +51,7 @@ class WebhookReader:
 
     async def catch_up(self, upto: int) -> None:
         """Apply everything the log holds up to offset `upto` (inclusive). Raises what the store raises."""
-        if self._rule is None or self._writer.state.committed_offset >= upto:
+        if not self.reads or self._writer.state.committed_offset >= upto:
             return
         async with self._lock:
             while self._writer.state.committed_offset < upto:
@@ -76,17 +80,16 @@ class WebhookReader:
             self._wake_fetches()
 
     async def _copies(self, events: list[Event]) -> list[Copy]:
-        rule = self._rule
-        assert rule is not None
         copies = []
         yielder = Yielder()
         for event in events:
             await yielder.pause()
-            if not rule.matches(event):
-                continue
-            self._writer.statistics.webhooks += 1
             try:
-                copies.append(copy_of(rule, self._resource, event))
+                if self._deletes is not None and self._deletes.matches(event):
+                    copies.append(self._deletes.copy_of(event))
+                elif self._rule is not None and self._rule.matches(event):
+                    self._writer.statistics.webhooks += 1
+                    copies.append(copy_of(self._rule, self._resource, event))
             except ValueError as error:
                 self._writer.statistics.unreadable += 1
                 self._writer.health.note("webhooks_skipped", f"offset {event.offset}, type {event.type}: {error}")

@@ -1,8 +1,9 @@
 """Turns a webhook of the source into a copy of a record. Pure.
 
 Owns `[sources.S.resources.R.webhook]`: which event types carry a record of the resource, where the record is in the
-data of the event, and which types are deletes. Knows no log. Invariant: a change event is never read, since that would
-update the records with their own output.
+data of the event, and which types are deletes; and `deletes = { mode = "feed" }`: the changes of another resource that
+name deleted records. Knows no log. Invariant: a resource never reads its own change events, since that would update the
+records with their own output.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from tidegate.rules.language.patterns import compile_types
 from tidegate.rules.sync.canonical import parse_json
 from tidegate.rules.sync.changes import Copy, make_copy
 from tidegate.rules.sync.items import field, record_key, record_version
-from tidegate.rules.sync.spec import Resource, WebhookFeed
+from tidegate.rules.sync.spec import Deletes, Resource, WebhookFeed
 
 
 class WebhookRule:
@@ -55,3 +56,32 @@ def copy_of(rule: WebhookRule, resource: Resource, event: Event) -> Copy:
         deleted=deleted,
         pushed=True,
     )
+
+
+class FeedRule:
+    """A resource's `deletes` with `mode = "feed"`: each new row of the other resource is a delete of this one."""
+
+    def __init__(self, deletes: Deletes) -> None:
+        self._types = (f"{deletes.resource}.created", f"{deletes.resource}.updated")
+        self._id_path = deletes.id_path
+
+    def matches(self, event: Event) -> bool:
+        """Whether an event of the source is a new row of the feed."""
+        return bool(event.change) and event.type in self._types
+
+    def copy_of(self, event: Event) -> Copy:
+        """The delete in an event. ValueError when it has no key."""
+        key = record_key(parse_json(event.body), self._id_path)
+        if not key:
+            raise ValueError(f"no key at id_path {self._id_path!r}")
+        return make_copy(
+            key,
+            None,
+            ignore=(),
+            version=None,
+            origin=event.origin,
+            asked_at_us=event.received_at_us,
+            answered_at_us=event.received_at_us,
+            deleted=True,
+            pushed=True,
+        )
