@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from support.door import on_bench
 
+from support.ingress import on_bench
 from support.signing_as import sign
 from tidegate.config.spec import Source
 from tidegate.core.spec import WebhookInput
@@ -15,7 +15,7 @@ from tidegate.receive.inputs import compile_input
 
 URL = "https://gate.example.com/in/s"
 # Signed with keys that only the provider has and that are fetched from it.
-KEYS_OF_THE_PROVIDER = {"google-pubsub"}
+KEYS_OF_THE_PROVIDER = {"google-pubsub", "paypal", "aws-sns"}
 # The body is not signed, or the sample is not JSON of which a byte could be changed.
 SAMPLES = [
     pytest.param(name, number, id=f"{name}-{number}")

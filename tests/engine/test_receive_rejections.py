@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hmac
 
 import pytest
 
-from support.ingress import on_bench, scope
+from support.ingress import BODY, on_bench, scope
+from tidegate.config.spec import Source
 from tidegate.core.errors import StoreBusy
+from tidegate.core.spec import WebhookInput
 from tidegate.receive.ingress import BODY_SECONDS
+from tidegate.receive.inputs import compile_input
+from tidegate.rules.language.view import VERIFIED, noted
 
 
 def test_the_reason_of_a_401_is_recorded_and_not_told(tmp_path):
@@ -41,7 +47,10 @@ def test_an_unknown_source_is_404(tmp_path, source):
     async def work(bench):
         answer = await bench.call(source)
         assert (answer.status, answer.json["status"], answer.json["code"]) == (404, 404, "source_unknown")
-        assert [(one.reason, one.detail) for one in bench.rejections] == [("source_unknown", f"POST /in/{source}")]
+        (rejection,) = bench.rejections
+        assert rejection.reason == "source_unknown"
+        assert rejection.detail.startswith(f"POST /in/{source}")
+        assert ("did the sender mean /in/open?" in rejection.detail) is (source in ("open//", "open/x"))
 
     on_bench(tmp_path, work)
 
@@ -197,5 +206,175 @@ def test_what_came_through_more_than_five_gateways_is_refused(tmp_path, value, s
             assert bench.rejections[0].reason == "hops_exceeded"
         else:
             assert (await bench.events())[0].hops == hops
+
+    on_bench(tmp_path, work)
+
+
+# -- what a rejection says to the operator ---------------------------------------------------------------
+
+
+def github(body, secret=b"s"):
+    return [("x-hub-signature-256", "sha256=" + hmac.digest(secret, body, "sha256").hex())]
+
+
+DETAILS = {
+    "another source": ("code2", BODY, github(BODY), "fits the secret of source 'code'"),
+    "a line end": ("code", BODY + b"\n", github(BODY), "changed on its way, probably by a proxy"),
+    "compact JSON": ("code", b'{ "a": 1 }', github(b'{"a":1}'), "as compact JSON"),
+    "no secret": ("code", BODY, github(BODY, b"x"), "no secret of this source fits"),
+    "another provider": ("code", BODY, [("stripe-signature", "t=1,v1=a")], "it has stripe-signature, as stripe sends"),
+    "nothing": ("code", BODY, [], "the request has no x-hub-signature-256"),
+    "another form": ("code", BODY, [("x-hub-signature-256", "zz")], "x-hub-signature-256 with sha256=, hex"),
+}
+
+
+@pytest.mark.parametrize("name", DETAILS)
+def test_a_wrong_signature_is_explained_to_the_operator_only(tmp_path, name):
+    async def work(bench):
+        source, body, headers, words = DETAILS[name]
+        bench.extra = {"code2": compile_input("code2", Source(webhook=WebhookInput(verify="github", secret="o")), "")}
+        answer = await bench.call(source, body, headers)
+        assert answer.status == 401
+        assert words in bench.rejections[0].detail
+        plain = await bench.call("code", BODY, github(BODY, b"y"))
+        assert answer.body == plain.body, "the sender learns nothing"
+
+    on_bench(tmp_path, work)
+
+
+def test_an_address_that_is_not_the_public_one_is_named(tmp_path):
+    async def work(bench):
+        mac = base64.b64encode(hmac.digest(b"s", b"http://gate.internal/in/squares" + BODY, "sha256"))
+        headers = [("x-square-hmacsha256-signature", mac), ("host", "gate.internal")]
+        assert (await bench.call("squares", BODY, headers)).status == 401
+        assert "the sender signed the address http://gate.internal/in/squares" in bench.rejections[0].detail
+
+    on_bench(tmp_path, work)
+
+
+@pytest.mark.parametrize(
+    ("off", "date", "words"),
+    [
+        (-3600, None, "60 minutes behind this machine's clock; 300 s are allowed; compare both clocks"),
+        (3600, None, "60 minutes ahead of this machine's clock"),
+        (-3600, "Fri, 15 Jan 2027 08:00:00 GMT", "an old one that was sent again"),
+        (-3600, "Fri, 15 Jan 2027 07:00:00 GMT", "one of the two clocks is wrong"),
+    ],
+)
+def test_a_clock_that_is_off_is_said_with_its_difference(tmp_path, off, date, words):
+    async def work(bench):
+        headers = bench.signed(at=bench.now + off) + ([("date", date)] if date else [])
+        assert (await bench.call("shop", headers=headers)).status == 401
+        assert words in bench.rejections[0].detail
+
+    on_bench(tmp_path, work)
+
+
+def test_diagnoses_are_bounded_and_no_detail_holds_a_secret(tmp_path):
+    async def work(bench):
+        for _ in range(50):
+            await bench.call("code", BODY, github(BODY, b"x"))
+        details = [one.detail for one in bench.rejections]
+        assert sum("no secret of this source fits" in detail for detail in details) == 20
+        assert details[-1] == f"{len(BODY)} bytes"
+        assert not any("sha256=" in detail for detail in details)
+
+    on_bench(tmp_path, work)
+
+
+def test_hundreds_of_candidates_are_malformed(tmp_path):
+    async def work(bench):
+        headers = bench.signed()
+        many = [(n, "v1,AAAA " * 200 + v) if n == "webhook-signature" else (n, v) for n, v in headers]
+        assert (await bench.call("shop", headers=many)).status == 401
+        assert bench.rejections[0].reason == "malformed"
+        twice = [*headers, ("webhook-signature", "v1,AAAA")]
+        assert (await bench.call("shop", headers=twice)).status == 202, "a repeated header is joined"
+
+    on_bench(tmp_path, work)
+
+
+def test_an_id_cannot_take_a_part_of_the_signed_text_into_itself(tmp_path):
+    async def work(bench):
+        body = b'123.{"type":"order.paid"}'
+        headers = dict(bench.signed(body))
+        moved = [
+            ("webhook-id", f"msg_1.{headers['webhook-timestamp']}"),
+            ("webhook-timestamp", "123"),
+            *headers.items(),
+        ]
+        moved = [*moved[:2], ("webhook-signature", headers["webhook-signature"])]
+        assert (await bench.call("shop", b'{"type":"order.paid"}', moved)).status == 401
+        assert bench.rejections[0].reason == "malformed"
+
+    on_bench(tmp_path, work)
+
+
+# -- several events in one request -----------------------------------------------------------------------
+
+
+def splitting(path, **more):
+    return compile_input("s", Source(webhook=WebhookInput(verify="none", split=path, id_path="id", **more)), "")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "headers"),
+    [
+        ("$", b'[{"type":"a","id":1, "n":10.50},{"type":"b","id":2}]', []),
+        ("events", b'{"events":[{"type":"a","id":1, "n":10.50},{"type":"b","id":2}],"x":[[[1]]]}', []),
+        ('a."b.c"', b'{"a":{"b.c":[{"type":"a","id":1, "n":10.50},{"type":"b","id":2}]}}', []),
+        ("$", b'{"type":"a","id":1, "n":10.50}\n{"type":"b","id":2}\n', [("content-type", "application/x-ndjson")]),
+    ],
+)
+def test_each_item_is_an_event_with_its_own_type_and_id(tmp_path, path, body, headers):
+    async def work(bench):
+        bench.extra = {"s": splitting(path)}
+        first = await bench.call("s", body, headers)
+        again = await bench.call("s", body, headers)
+        assert (first.status, again.status) == (202, 200)
+        assert len(first.json["data"]) == 2
+        assert again.json == first.json
+        events = await bench.events()
+        assert [event.type for event in events] == ["a", "b"]
+        assert b"10.50" in events[0].body
+        assert {event.content_type for event in events} == {"application/json"}
+
+    on_bench(tmp_path, work)
+
+
+def test_a_batch_without_ids_is_known_by_the_id_of_its_request(tmp_path):
+    async def work(bench):
+        bench.extra = {"s": splitting("events")}
+        body = b'{"events":[{"type":"a"},{"type":"a"},{"type":"b"}]}'
+        for status in (202, 200):
+            assert (await bench.call("s", body, [("webhook-id", "d-1")])).status == status
+        assert len(await bench.events()) == 3
+
+    on_bench(tmp_path, work)
+
+
+def test_an_empty_batch_and_a_body_without_the_list_are_reported(tmp_path):
+    async def work(bench):
+        bench.extra = {"s": splitting("events")}
+        empty = await bench.call("s", b'{"events":[]}')
+        assert (empty.status, empty.json) == (202, {"data": []})
+        assert (await bench.call("s", b'{"type":"x"}')).status == 202
+        assert (await bench.call("s", b'{"events":[' + b",".join([b"{}"] * 1001) + b"]}")).status == 413
+        assert sorted(one.code for one in bench.findings.listed()) == ["batch_empty", "split_not_a_list"]
+        assert [one.reason for one in bench.rejections] == ["too_many_items"]
+        assert [event.type for event in await bench.events()] == ["x"]
+
+    on_bench(tmp_path, work)
+
+
+def test_what_verified_a_request_is_stored_with_its_event(tmp_path):
+    async def work(bench):
+        rotated = Source(webhook=WebhookInput(verify="github", secret=["new", "s"]))
+        bench.extra = {"code": compile_input("code", rotated, "")}
+        await bench.call("code", BODY, github(BODY))
+        await bench.call("open", BODY)
+        signed, unsigned = await bench.events()
+        assert noted(signed.headers, VERIFIED) == "github 1 2"
+        assert noted(unsigned.headers, VERIFIED) == ""
 
     on_bench(tmp_path, work)

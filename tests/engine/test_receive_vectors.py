@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 import pytest
-from support.door import Answered, Bench, scope
 
+from support.ingress import Answered, Bench, scope
 from support.stores import with_store
 from tidegate.config.spec import Source
 from tidegate.core.clock import ManualClock

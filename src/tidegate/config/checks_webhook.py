@@ -94,7 +94,7 @@ def _signs_url(scheme: Scheme) -> bool:
 def _usable(validator: Validator, path: Path, input: WebhookInput, schemes: tuple[Scheme, ...], what: str) -> None:
     from tidegate.rules.inbound.signatures import usable
 
-    if not schemes:
+    if not schemes or all(scheme.kind == "certificate" and "{secret}" not in scheme.signed for scheme in schemes):
         return
     if input.secret == "":
         _no_secret(validator, path, what)

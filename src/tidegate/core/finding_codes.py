@@ -282,6 +282,12 @@ CODES: dict[str, FindingCode] = {
         "set `dedupe` in [sources.{name}.webhook]: `scope` for what the id is unique by, `volatile` for paths that"
         " differ between repeats, or `enabled = false`",
     ),
+    "keys_not_fetched": FindingCode(
+        ERROR,
+        "keys not fetched",
+        "A provider signs with keys that it publishes, and they could not be fetched. Its requests are answered 503.",
+        "check that this machine can reach the address in the sample",
+    ),
     "batch_empty": FindingCode(
         NOTICE,
         "request without events",

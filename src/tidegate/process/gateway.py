@@ -22,7 +22,7 @@ import msgspec
 from tidegate.config.load import Loaded, load_file
 from tidegate.config.spec import Config
 from tidegate.core.clock import Clock
-from tidegate.core.errors import BadRequest, Conflict, TidegateError
+from tidegate.core.errors import BadRequest, Conflict, TidegateError, UpstreamError
 from tidegate.core.findings import Findings
 from tidegate.deliver import DeliverEngine
 from tidegate.outbound.dialer import Dialer, Guard
@@ -32,6 +32,7 @@ from tidegate.pull import PullEngine
 from tidegate.receive.ingress import Ingress
 from tidegate.receive.inputs import Inputs
 from tidegate.receive.rejections import RejectionRing
+from tidegate.receive.remote_keys import MAX_BYTES, RemoteKeys
 from tidegate.retention.engine import Maintenance
 from tidegate.rules.outbound.addresses import parse_allow, shown_kind
 from tidegate.runtime import ActiveConfiguration, ConfigurationEditor, ItemChange
@@ -42,6 +43,7 @@ from tidegate.vault import check_vault, open_vault
 
 log = logging.getLogger("tidegate.gateway")
 REREAD_SECONDS = 1.0
+KEYS_SECONDS = 5.0  # for the public keys of a provider; its request waits meanwhile
 _ADDRESS_END = b" "  # ends the name of the engine in a call between nodes
 
 
@@ -120,7 +122,8 @@ class Gateway:
         self.deliver.pause = self.editor.pause
         self.pull = PullEngine(store, active, self.client, clock, ask=self._asker("pull"), findings=self.findings)
         self.engines: tuple[Engine, ...] = (self.deliver, self.pull)
-        self.inputs = Inputs(active)
+        self.keys = RemoteKeys(self._fetch_keys, clock, self.findings)
+        self.inputs = Inputs(active, self.keys.content)
         self.rejections = RejectionRing(store.settings, self.findings)
         self.ingress = Ingress(
             store.log,
@@ -131,6 +134,7 @@ class Gateway:
             self._busy,
             findings=self.findings,
             names=self.inputs.names,
+            keys=self.keys,
         )
         self.maintenance = Maintenance(store, active, self.deliver, clock)
         self._reading: asyncio.Task[None] | None = None
@@ -139,6 +143,13 @@ class Gateway:
 
     def _shortage(self, error: str) -> None:
         self.findings.report("local_resources", "process:gateway", error)
+
+    async def _fetch_keys(self, url: str) -> bytes:
+        """The content of a URL with a provider's public keys."""
+        answer = await self.client.request("GET", url, headers={}, timeout_seconds=KEYS_SECONDS, max_bytes=MAX_BYTES)
+        if answer.status != 200:
+            raise UpstreamError(f"it answered {answer.status}")
+        return answer.body
 
     def _asker(self, engine: str) -> Callable[[int, bytes], Awaitable[bytes]]:
         """How an engine calls its peer on the node that holds a partition: the call names the engine first."""

@@ -203,7 +203,9 @@ def why_unknown(method: str, path: str, names: Iterable[str]) -> str:
     near = difflib.get_close_matches(wanted, known, n=1, cutoff=0.75)
     if first in known and first != wanted:
         return f"{method} {shown}: did the sender mean /in/{first}?"
-    if wanted.lower() in known:
+    if wanted in known and path != f"/in/{wanted}":
+        return f"{method} {shown}: did the sender mean /in/{wanted}?"
+    if wanted.lower() in known and wanted != wanted.lower():
         return f"{method} {shown}: names are lower case, /in/{wanted.lower()}"
     return f"{method} {shown}: did the sender mean /in/{near[0]}?" if near else f"{method} {shown}"
 

@@ -33,6 +33,7 @@ from tidegate.receive.forms import form_answer, read_form
 from tidegate.receive.handshakes import HandshakeRequest, Reply, handshake_request
 from tidegate.receive.inputs import Input
 from tidegate.receive.reading import MAX_HOPS, hops_of
+from tidegate.receive.remote_keys import RemoteKeys
 from tidegate.receive.splitting import MAX_ITEMS
 from tidegate.rules.inbound.places import Headers
 from tidegate.rules.inbound.signatures import Checked, Verification, Verifier
@@ -54,8 +55,9 @@ Scope = MutableMapping[str, Any]
 class Ingress:
     """ASGI application for `/in/SOURCE`.
 
-    `sources` returns the input of a name, `names` all names, `reject` keeps a rejection for the operator, and `busy`
-    returns whether the gateway is at its capacity. None of them may block.
+    `sources` returns the input of a name, `names` all names, `keys` fetches what providers publish, `reject` keeps a
+    rejection for the operator, and `busy` returns whether the gateway is at its capacity. None of them may block, but
+    for a fetch of keys, which only the request that needs them waits for.
     """
 
     def __init__(
@@ -69,10 +71,12 @@ class Ingress:
         *,
         findings: Findings | None = None,
         names: Callable[[], Iterable[str]] = tuple,
+        keys: RemoteKeys | None = None,
     ) -> None:
         self._log = log
         self._sources = sources
         self._names = names
+        self._keys = keys
         self._clock = clock
         self._findings = findings or Findings(clock)
         self._accepter = Accepter(log, router, self._findings)
@@ -137,7 +141,7 @@ class Ingress:
             now_us = self._clock.now_us()
             proof = ""
             if input.verify is not None:
-                proof = self._verify(input, input.verify, scope, headers, body, now_us / 1_000_000)
+                proof = await self._verify(input, input.verify, scope, headers, body, now_us / 1_000_000)
             reply = _handshake(input, request, signed=True)
             if reply is None:
                 await self._accept(input, scope, headers, body, now_us, proof, send)
@@ -190,12 +194,19 @@ class Ingress:
 
     # -- checks ------------------------------------------------------------------------------------------
 
-    def _verify(self, input: Input, verify: Verifier, scope: Scope, headers: Headers, body: bytes, now_s: float) -> str:
+    async def _verify(
+        self, input: Input, verify: Verifier, scope: Scope, headers: Headers, body: bytes, now_s: float
+    ) -> str:
         """What verified the request: the name of the provider, the numbers of scheme and secret."""
         url = f"{input.url}/" if input.url and scope["path"].endswith("/") else input.url
         if query := scope["query_string"]:
             url = f"{url}?{query.decode('latin-1')}"
         checked = verify.check(headers, body, url, now_s, scope["method"])
+        if checked.needs and checked.result is Verification.KEY_UNKNOWN and self._keys is not None:
+            if not await self._keys.fetch(checked.needs):
+                # Without the key nothing can be said about the signature, so the provider should try again.
+                raise Rejected(answers.unavailable(60), "key_unknown", checked.needs)
+            checked = verify.check(headers, body, url, now_s, scope["method"])
         if checked.result is Verification.OK:
             return f"{input.provider} {checked.scheme} {checked.secret}"
         request = Request(headers, body, url, scope["method"], now_s)

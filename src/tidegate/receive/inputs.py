@@ -7,6 +7,8 @@ shows only the name. Crash: nothing is kept.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from tidegate.config.spec import Source
@@ -19,8 +21,12 @@ from tidegate.receive.reading import Reader, compile_reader
 from tidegate.receive.splitting import Split, compile_split
 from tidegate.rules.inbound.repeats import volatile_paths
 from tidegate.rules.inbound.signatures import Scheme, Verifier, compile_verifier
+from tidegate.rules.inbound.signatures.verify import no_keys
 from tidegate.rules.language.paths import Names
 from tidegate.runtime import ActiveConfiguration
+
+Fetched = Callable[[str], bytes | None]
+"""The content of a URL that a scheme names, None while it is not there."""
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,8 +55,9 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
 class Inputs:
     """The inputs of the active configuration by source, each compiled at its first request."""
 
-    def __init__(self, active: ActiveConfiguration) -> None:
+    def __init__(self, active: ActiveConfiguration, fetched: Fetched = no_keys) -> None:
         self._active = active
+        self._fetched = fetched
         self._compiled: dict[str, Input] = {}
 
     def get(self, name: str) -> Input | None:
@@ -60,7 +67,8 @@ class Inputs:
             source = self._active.sources.get(name)
             if source is None or (source.spec.webhook is None and source.spec.form is None):
                 return None
-            found = self._compiled[name] = compile_input(name, source.spec, self._active.settings.gateway.public_url)
+            public_url = self._active.settings.gateway.public_url
+            found = self._compiled[name] = compile_input(name, source.spec, public_url, self._fetched)
         return found
 
     def names(self) -> list[str]:
@@ -76,16 +84,16 @@ class Inputs:
         self._compiled = {}
 
 
-def compile_input(name: str, source: Source, public_url: str) -> Input:
+def compile_input(name: str, source: Source, public_url: str, fetched: Fetched = no_keys) -> Input:
     """The webhook or form input of a source. NotFound when it has neither, ConfigError when it is inconsistent."""
     if source.webhook is not None:
-        return _webhook(name, source.webhook, public_url)
+        return _webhook(name, source.webhook, public_url, fetched)
     if source.form is not None:
         return Input(source=name, max_body=units.size_bytes(source.form.max_body), form=source.form)
     raise NotFound(f"source {name!r} has no webhook and no form input")
 
 
-def _webhook(name: str, input: WebhookInput, public_url: str) -> Input:
+def _webhook(name: str, input: WebhookInput, public_url: str, fetched: Fetched) -> Input:
     provider = provider_of(input)
     secrets = [input.secret] if isinstance(input.secret, str) else input.secret
     handshakes = tuple(compile_handshake(rule, secrets, input.handshake_token) for rule in provider.handshakes)
@@ -98,7 +106,7 @@ def _webhook(name: str, input: WebhookInput, public_url: str) -> Input:
         allow=_allow(provider),
         methods=frozenset(provider.methods),
         split=compile_split(provider.split),
-        verify=compile_verifier(provider.schemes, secrets) if provider.schemes else None,
+        verify=compile_verifier(provider.schemes, secrets, fetched) if provider.schemes else None,
         read=compile_reader(provider),
         volatile=volatile_paths(provider.dedupe.volatile),
         answer=_reply(provider.answer) if provider.answer is not None else None,

@@ -7,6 +7,7 @@ never makes a part of the body unsigned. Crash: nothing is kept.
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -22,8 +23,8 @@ from tidegate.rules.language.view import MISSING, walk
 
 SECRET = b"{secret}"  # stands for the key among the parts of a `hash` scheme; compared by identity
 _PLACES = re.compile(r"\{([a-z0-9_]+(?::[^{}]+)?)\}")
-_PLAIN = ("body", "timestamp", "id", "method", "url", "url_without_query", "form", "secret")
-TEMPLATE_PARTS = (*(name for name in _PLAIN if name != "secret"), "path:NAME", "header:NAME")
+_PLAIN = ("body", "timestamp", "id", "method", "url", "url_without_query", "form", "secret", "crc32")
+TEMPLATE_PARTS = (*(name for name in _PLAIN if name not in ("secret", "crc32")), "path:NAME", "header:NAME")
 
 
 class Signed(msgspec.Struct, gc=False):
@@ -60,11 +61,11 @@ def names_of(scheme: Scheme) -> list[str]:
 
 def _check(scheme: Scheme, piece: str) -> None:
     name, _, argument = piece.partition(":")
-    if name == "secret" and scheme.kind != "hash":
+    if name == "secret" and scheme.kind not in ("hash", "certificate"):
         raise ConfigError(f'signed = {scheme.signed!r} contains {{secret}}, which only kind = "hash" may')
-    if piece not in _PLAIN and not (name in ("path", "header") and argument):
+    if piece not in _PLAIN and not (name in ("path", "header", "line") and argument):
         raise ConfigError(f"signed = {scheme.signed!r} contains {{{piece}}}, which is not a part of a request")
-    if name == "path":
+    if name in ("path", "line"):
         parse_path(argument)
     timed = scheme.timestamp_header or scheme.timestamp_prefix or scheme.timestamp_path or scheme.timestamp_first
     if name == "timestamp" and not timed:
@@ -102,6 +103,10 @@ def _piece(name: str, literal: bytes) -> _Piece:
     if kind == "path":
         names = parse_path(argument)
         return lambda one: _written(walk(one.value, names))
+    if kind == "line":  # name and value on lines of their own, nothing when it is absent (Amazon SNS)
+        names = parse_path(argument)
+        head = f"{names[-1]}\n".encode()
+        return lambda one: head + value + b"\n" if (value := _written(walk(one.value, names))) else b""
     if kind == "header":
         header = argument.lower().encode("latin-1", "replace")
         return lambda one: one.headers.get(header, b"")
@@ -127,6 +132,7 @@ _PIECES: dict[str, _Piece] = {
     "url": lambda one: one.url.encode("utf-8", "surrogatepass"),
     "url_without_query": lambda one: _without_query(one.url).encode("utf-8", "surrogatepass"),
     "form": lambda one: form_text(one.body),
+    "crc32": lambda one: str(zlib.crc32(one.body)).encode(),
 }
 
 

@@ -34,14 +34,15 @@ class Scheme(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     `hmac` uses the secret as the key of the digest. `hash` is a plain digest of a template that contains `{secret}`.
     `token` compares the value with the secret, `basic` with `user:password` in base64. `ed25519`, `ecdsa` (P-256,
     SHA-256, DER) and `rsa` (PKCS #1 v1.5, `digest`) use a public key as the secret. `jwt` is a JSON Web Token with
-    `claims`; `message` is an HTTP message signature (RFC 9421).
+    `claims`; `message` is an HTTP message signature (RFC 9421); `certificate` is RSA with an X.509 certificate that the
+    request names.
 
     The signature is in `header`, in the query parameter `query`, or at `path` of the body. It may be a list
     (`list_separator`): an entry that starts with `prefix` is a signature, one that starts with `timestamp_prefix` is
     the time, other entries are skipped.
     """
 
-    kind: Literal["hmac", "hash", "token", "basic", "ed25519", "ecdsa", "rsa", "jwt", "message"] = "hmac"
+    kind: Literal["hmac", "hash", "token", "basic", "ed25519", "ecdsa", "rsa", "jwt", "message", "certificate"] = "hmac"
     header: str = ""
     query: str = ""
     path: str = ""
@@ -69,6 +70,9 @@ class Scheme(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     body_hash_query: str = ""  # a query parameter with the hex SHA-256 of the body, where {form} is empty (Twilio)
     claims: dict[str, str] = {}  # of a JWT: name -> wanted text, or {body_sha256_hex} and the like
     max_age_seconds: float = 0.0  # of a JWT by its `iat`; 0: `exp` and `nbf` alone count
+    certificate_url: str = ""  # of `certificate`: `header:NAME` or a path of the body with the URL of the certificate
+    certificate_hosts: tuple[str, ...] = ()  # the hosts that the URL may name; a star stands for one label
+    certificate_name: str = ""  # the DNS name in the certificate
     keys_url: str = ""  # a JSON Web Key Set with the keys of a JWT; the host is pinned by being written here
 
 

@@ -15,9 +15,9 @@ from urllib.parse import parse_qsl, urlsplit
 from tidegate.core.clock import parse_instant
 from tidegate.core.errors import ConfigError
 from tidegate.rules.inbound.places import Headers
-from tidegate.rules.inbound.signatures import jwt, message
+from tidegate.rules.inbound.signatures import certificates, jwt, message
 from tidegate.rules.inbound.signatures.hashes import Check, hash_check, hmac_check, token_check
-from tidegate.rules.inbound.signatures.parts import Signed, compile_parts, names_of, other_port
+from tidegate.rules.inbound.signatures.parts import SECRET, Signed, compile_parts, names_of, other_port
 from tidegate.rules.inbound.signatures.public_keys import public_key_check
 from tidegate.rules.inbound.signatures.scheme import Scheme, Verification, secret_bytes
 from tidegate.rules.inbound.values import as_text
@@ -30,14 +30,18 @@ MAX_ITEMS = 1000
 
 
 class Checked(NamedTuple):
-    """The result, and which scheme and secret gave it, both numbered from 1; 0 when none did."""
+    """The result, and which scheme and secret gave it, both numbered from 1; 0 when none did.
+
+    `needs`: with KEY_UNKNOWN, the URL whose content decides.
+    """
 
     result: Verification
     scheme: int = 0
     secret: int = 0
+    needs: str = ""
 
 
-Found = tuple[Verification, int]  # result, number of the secret from 0
+Found = tuple[Verification, int] | tuple[Verification, int, str]  # result, number of the secret from 0, URL needed
 
 
 class _Reader(Protocol):
@@ -69,7 +73,7 @@ class Verifier:
             found = reader(headers, body, url, now_s, method)
             if found is None:
                 continue
-            checked = Checked(found[0], number, found[1] + 1)
+            checked = Checked(found[0], number, found[1] + 1, found[2] if len(found) > 2 else "")
             if found[0] is Verification.OK:
                 return checked
             reason = reason or checked
@@ -101,7 +105,7 @@ def usable(schemes: Sequence[Scheme], secret: str) -> bool:
     """Whether a secret can be a key of any of the schemes, so that `check` can reject it before a request comes."""
     for scheme in schemes:
         key = secret_bytes(scheme, secret)
-        if key is not None and (scheme.kind in ("jwt", "message") or _check_of(scheme, key) is not None):
+        if key is not None and (scheme.kind in ("jwt", "message", "certificate") or _check_of(scheme, key) is not None):
             return True
     return False
 
@@ -128,6 +132,8 @@ def _compile(scheme: Scheme, keys: Sequence[bytes], fetched: Callable[[str], byt
     """None when no secret is one of this scheme."""
     if scheme.kind == "message":
         return _message_reader(scheme, keys) if keys else None
+    if scheme.kind == "certificate":
+        return _certificate_reader(scheme, keys, fetched)
     if bool(scheme.header) + bool(scheme.query) + bool(scheme.path) != 1:
         raise ConfigError("a scheme has exactly one of header, query and path for its signature")
     if scheme.kind == "jwt":
@@ -228,7 +234,7 @@ def _finder(scheme: Scheme) -> Callable[[Headers, str, Any], bytes | None]:
 def _values(scheme: Scheme) -> Callable[[Headers, bytes], Sequence[Any]]:
     """The parsed body for a scheme that reads it; its items for one that signs each item; else one MISSING."""
     reads_body = bool(scheme.path or scheme.timestamp_path) or any(
-        name.startswith("path:") for name in names_of(scheme)
+        name.startswith(("path:", "line:")) for name in names_of(scheme)
     )
     if not reads_body:
         return lambda headers, body: (MISSING,)
@@ -335,7 +341,8 @@ def _token_reader(scheme: Scheme, keys: Sequence[bytes], fetched: Callable[[str]
         if not raw.startswith(prefix):
             return Verification.MALFORMED, 0
         one = Signed(headers, body, method, url, b"", b"")
-        return jwt.check_token(scheme, raw[len(prefix) :].strip(), one, now_s, keys, key_of)
+        result, number = jwt.check_token(scheme, raw[len(prefix) :].strip(), one, now_s, keys, key_of)
+        return result, number, scheme.keys_url
 
     return read
 
@@ -347,3 +354,51 @@ def _message_reader(scheme: Scheme, keys: Sequence[bytes]) -> _Reader:
         return message.check_message(scheme, Signed(headers, body, method, url, b"", b""), now_s, compiled)
 
     return read
+
+
+def _certificate_reader(
+    scheme: Scheme, keys: Sequence[bytes], fetched: Callable[[str], bytes | None]
+) -> _Reader | None:
+    """The secret is a part of the signed text (PayPal's webhook id), and not needed where the text has none (SNS)."""
+    parts_of = compile_parts(scheme)
+    find, values_of = _finder(scheme), _values(scheme)
+    place, _, name = scheme.certificate_url.partition(":")
+    url_names = () if place == "header" else parse_path(scheme.certificate_url)
+    url_header = name.lower().encode("latin-1")
+    time_header = scheme.timestamp_header.lower().encode("latin-1")
+    id_header = scheme.id_header.lower().encode("latin-1")
+    needs_secret = "{secret}" in scheme.signed
+    if needs_secret and not keys:
+        return None
+
+    def read(headers: Headers, body: bytes, url: str, now_s: float, method: str) -> Found | None:
+        value = values_of(headers, body)[0]
+        raw = find(headers, url, value)
+        if raw is None:
+            return None
+        text = (
+            headers.get(url_header, b"").decode("latin-1") if url_header else as_text(_or_none(walk(value, url_names)))
+        )
+        wanted = certificates.certificate_url(scheme, text)
+        if not wanted:
+            return Verification.MALFORMED, 0
+        document = fetched(wanted)
+        if document is None:
+            return Verification.KEY_UNKNOWN, 0, wanted
+        one = Signed(headers, body, method, url, headers.get(time_header, b""), headers.get(id_header, b""), value)
+        result = Verification.SIGNATURE_WRONG
+        for number, key in enumerate(keys if needs_secret else [b""]):
+            signed = b"".join(key if part is SECRET else part for part in parts_of(one))
+            result = certificates.check_certificate(scheme, document, raw, signed, now_s)
+            if result is Verification.OK:
+                return _fresh(scheme, headers, body, now_s), number
+        return result, 0
+
+    return read
+
+
+def _fresh(scheme: Scheme, headers: Headers, body: bytes, now_s: float) -> Verification:
+    at = signed_seconds(scheme, headers, body)
+    if at is None or -scheme.tolerance_seconds <= at - now_s <= scheme.tolerance_seconds:
+        return Verification.OK
+    return Verification.TOO_OLD if at < now_s else Verification.TOO_NEW
