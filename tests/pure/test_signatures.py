@@ -74,7 +74,7 @@ def test_published_signatures_verify_as_published(vector):
 def test_a_published_signature_covers_every_byte_of_the_body(vector):
     verify = compile_verifier(schemes_of(vector["provider"]), [vector["secret"]])
     body = body_of(vector)
-    for changed in (body + b"x", body[:-1], bytes([body[0] ^ 1]) + body[1:]):
+    for changed in {body + b"x", body[:-1], bytes([body[0] ^ 1]) + body[1:] if body else b"x"} - {body}:
         headers, _, *rest = request_of(vector)
         verification = verify(headers, changed, *rest)
         assert verification is Verification.SIGNATURE_WRONG
