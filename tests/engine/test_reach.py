@@ -374,3 +374,49 @@ def test_a_baseline_that_stops_goes_on_without_events(tmp_path: Path) -> None:
         assert await one.kinds() == []
 
     run(tmp_path, source, work, paginator={"type": "cursor"})
+
+
+# -- lists without a filter, newest first ------------------------------------------------------------------
+
+
+def newest_first(*names: str) -> list[dict[str, str]]:
+    return [{"id": name, "at": f"2024-01-{int(name):02}T00:00:00Z"} for name in names]
+
+
+DESC: dict[str, Any] = {
+    "incremental": {"cursor_path": "at", "row_order": "desc"},
+    "paginator": {"type": "page_number", "total_path": "pages"},
+}
+
+
+def test_a_list_that_is_newest_first_ends_at_the_first_page_that_is_known(tmp_path: Path) -> None:
+    pages = {"1": newest_first("9", "8"), "2": newest_first("7", "6"), "3": newest_first("5", "4")}
+
+    def source(asked: Asked) -> Any:
+        return {"items": pages[asked.params["page"]], "pages": 3}
+
+    async def work(one: Place) -> None:
+        assert (await one.poll()).pages == 3
+        pages["1"] = [{"id": "4", "at": "2024-01-10T00:00:00Z"}, *newest_first("9")]
+        pages["2"] = newest_first("8", "7")
+        report = await one.poll()
+        assert (report.pages, report.ended_by, report.updated) == (2, "known_rows", 1)
+        assert report.findings == []
+
+    run(tmp_path, source, work, **DESC)
+
+
+def test_a_list_that_breaks_its_order_is_read_to_its_end_and_reported(tmp_path: Path) -> None:
+    pages = {"1": newest_first("9", "2"), "2": newest_first("8", "7")}
+
+    def source(asked: Asked) -> Any:
+        return {"items": pages[asked.params["page"]], "pages": 2}
+
+    async def work(one: Place) -> None:
+        await one.poll()
+        pages["1"] = newest_first("3", "9")
+        report = await one.poll()
+        assert report.pages == 2
+        assert [finding.code for finding in report.findings] == ["row_order_broken"]
+
+    run(tmp_path, source, work, **DESC)

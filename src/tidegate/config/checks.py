@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import UNSET
 
+from tidegate.config.checks_routes import check_routes
 from tidegate.config.checks_source import check_source
 from tidegate.config.lines import Path
 from tidegate.config.problems import Problems, nearest
@@ -179,6 +180,8 @@ def _references(validator: Validator, config: Config, rejected: Mapping[str, Seq
         _exist(validator, (*path, "to"), names_of(route.to), receivers, "destination")
         if route.changes is not UNSET and not ("*" in sources and rejected.get("sources")):
             _changes_exist(validator, (*path, "changes"), route, config)
+    if not rejected.get("sources"):
+        check_routes(validator, config)
 
 
 def _exist(validator: Validator, path: Path, names: list[str], known: Sequence[str], what: str) -> None:

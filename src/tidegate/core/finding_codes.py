@@ -369,6 +369,12 @@ CODES: dict[str, FindingCode] = {
         'The resource has paginator = { type = "auto" }; the first page showed which one fits.',
         "copy the line into the resource, so that a change of the source does not change how pages are found",
     ),
+    "row_order_broken": FindingCode(
+        WARNING,
+        "rows in another order",
+        'The resource has row_order = "desc", and rows came in another order, so each poll reads the whole list.',
+        "sort the list by the cursor, newest first, with a parameter of the source; or remove row_order",
+    ),
     "parent_failed": FindingCode(
         WARNING,
         "parent without a list",

@@ -47,6 +47,7 @@ class Place(msgspec.Struct, omit_defaults=True):
     lowest: str | None = None
     first_highest: str | None = None
     ascending: bool = True
+    descending: bool = True
     pages: int = 0
     base: int = 0
     largest: int = 0

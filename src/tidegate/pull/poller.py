@@ -159,7 +159,7 @@ class Poller:
 
     async def _walk(self, run: Run, request: PageRequest | None) -> None:
         first = request is None
-        start = self._cursor.start(run)
+        start = run.start = self._cursor.start(run)
         values = self._source.values(self._resource, start, run.parent.values if run.parent is not None else None)
         run.from_cursor = not run.full and self._cursor.known(run) is not None
         run.headers = self._source.headers_of(self._resource, values)
@@ -202,6 +202,9 @@ class Poller:
                 following = next_page(self._resource.paginator, request, answer, run.walk, origins)
                 if following is None:
                     self._cursor.see_last_page(run, body)
+                elif self._cursor.passed(run, run.start):
+                    run.walk.end(End.KNOWN)
+                    following = None
                 run.pages += 1
                 if run.pages == 1 and not run.resumed:
                     run.first_highest = run.highest

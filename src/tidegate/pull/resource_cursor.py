@@ -15,6 +15,7 @@ from tidegate.pull.run import Run
 from tidegate.rules.language.view import MISSING
 from tidegate.rules.sync import incremental, instants
 from tidegate.rules.sync.canonical import parse_json
+from tidegate.rules.sync.incremental import higher
 from tidegate.rules.sync.links import link_in
 from tidegate.rules.sync.paginators import is_steady
 from tidegate.rules.sync.paths import skim
@@ -68,6 +69,21 @@ class ResourceCursor:
         """The delta link that a run begins with; None when it begins with the list."""
         rule = self._rule
         return self.known(run) if rule is not None and rule.link_path and not run.full else None
+
+    def passed(self, run: Run, start: str | None) -> bool:
+        """With `row_order = "desc"`, whether all rows from here on are older than the start of the run.
+
+        Not when the rows came in another order, which is reported, and not for a row that equals the start.
+        """
+        rule = self._rule
+        if rule is None or rule.row_order != "desc" or not run.from_cursor or start is None or run.lowest is None:
+            return False
+        if not run.descending:
+            self._writer.health.note(
+                "row_order_broken", f"a row has a later cursor than the row before it: {run.highest}"
+            )
+            return False
+        return higher(start, run.lowest, self._format(self.known(run), [run.lowest], run))
 
     # -- the end of a run --------------------------------------------------------------------------------
 

@@ -79,9 +79,11 @@ class Run(msgspec.Struct):
     lowest: str | None = None
     first_highest: str | None = None  # on the first of several pages: no row of it can have been passed over
     ascending: bool = True  # the cursors of the rows never went down
+    descending: bool = True  # they never went up
     last_cursor: str | None = None
     waited_seconds: float = 0.0
     from_cursor: bool = False  # its first request had the cursor of an earlier run
+    start: str | None = None  # the value that it asks from
     headers: dict[str, str] = {}  # of its requests, with placeholders filled
     parent: ParentRow | None = None  # whose list this is, for a resource with a parent
     token: str = ""  # of the last page: a sync token or a delta link
@@ -106,6 +108,8 @@ class Run(msgspec.Struct):
             return
         if self.last_cursor is not None and self.ascending and higher(self.last_cursor, at, None):
             self.ascending = False
+        if self.last_cursor is not None and self.descending and higher(at, self.last_cursor, None):
+            self.descending = False
         self.last_cursor = at
         if self.highest is None or higher(at, self.highest, None):
             self.highest = at
@@ -124,7 +128,7 @@ class Run(msgspec.Struct):
         )  # fmt: skip
         if resumed:
             part.walk, self.walk = self.walk, PageWalk()
-            for name in ("highest", "lowest", "first_highest", "ascending"):
+            for name in ("highest", "lowest", "first_highest", "ascending", "descending"):
                 setattr(part, name, getattr(self, name))
         return part
 
@@ -154,6 +158,7 @@ class Run(msgspec.Struct):
             highest=self.highest,
             lowest=self.lowest,
             ascending=self.ascending,
+            descending=self.descending,
             pages=self.walk.pages,
             base=self.walk.base,
             largest=self.walk.largest,
@@ -180,6 +185,7 @@ class Run(msgspec.Struct):
             first_highest=place.first_highest,
             records_before=place.records,
             ascending=place.ascending,
+            descending=place.descending,
             unreadable=place.unreadable,
             walk=place.walk(),
         )

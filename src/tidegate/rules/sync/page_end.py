@@ -55,6 +55,7 @@ class End(StrEnum):
     MAX_PAGES = "max_pages"
     EMPTY_PAGES = "empty_pages_in_a_row"
     NOT_MODIFIED = "not_modified"
+    KNOWN = "known_rows"
 
 
 class PageWalk(msgspec.Struct):
@@ -176,7 +177,13 @@ def ends_by_status(counted: bool, status: int, walk: PageWalk) -> bool:
 
 def check_total(walk: PageWalk) -> None:
     """After the last page: report a total above the number of different rows. It may count rows that are hidden."""
-    if walk.total is None or walk.total_wrong or walk.resumed or len(walk.keys) >= MAX_KEYS:
+    if (
+        walk.ended_by is End.KNOWN
+        or walk.total is None
+        or walk.total_wrong
+        or walk.resumed
+        or len(walk.keys) >= MAX_KEYS
+    ):
         return
     if len(walk.keys) < walk.total:
         walk.contradictions.append(
