@@ -49,7 +49,7 @@ def walked(
         body, headers = page if isinstance(page, tuple) else (page, {})
         rows = body if isinstance(body, list) else body.get("data") or []
         keys = {hash(str(row["id"])) for row in rows}
-        walk.note_rows(keys, hash(frozenset(json.dumps(row) for row in rows)), unique=True)
+        walk.note_rows(keys, hash(frozenset(json.dumps(row) for row in rows)) if rows else 0, unique=True)
         ids += [row["id"] for row in rows]
         answer = PageAnswer(list(headers.items()), json.dumps(body).encode(), len(rows), *rows[-1:])
         following = next_page(rule, following, answer, walk)

@@ -20,6 +20,7 @@ from tidegate.rules.sync.changes import Copy, make_copy
 from tidegate.rules.sync.deletes import is_deleted
 from tidegate.rules.sync.items import cursor_value, item_value, record_version, row_key, row_text
 from tidegate.rules.sync.page_end import MAX_KEYS
+from tidegate.rules.sync.paths import is_raw
 from tidegate.rules.sync.spec import Resource
 from tidegate.rules.sync.versions import order
 from tidegate.store import Records
@@ -27,6 +28,7 @@ from tidegate.store import Records
 MAX_ROWS = 500  # of one transaction
 MAX_ROW_BYTES = 2 << 20
 MAX_DUPLICATE_ROWS = 20  # of one key
+UNIQUE_AFTER_RUNS = 2  # runs in a row that show one row of a key
 
 
 class PageRowReader:
@@ -38,7 +40,7 @@ class PageRowReader:
         self._records = records
 
     @property
-    def _duplicates(self) -> list[str]:
+    def _duplicates(self) -> dict[str, int]:
         return self._writer.engine_state.duplicates
 
     async def copies(self, run: Run, rows: Any, response: PullResponse) -> AsyncIterator[tuple[list[Copy], bool]]:
@@ -52,11 +54,13 @@ class PageRowReader:
             await yielder.pause()
             copy = self._copy(run, row, response)
             if copy is None:
+                signature = _mixed(signature, hash(bytes(row) if is_raw(row) else repr(row)))
                 continue
             number = hash(copy.key)
+            same_page = number in keys
             keys.add(number)
-            signature = (signature + hash((number, copy.hash))) & 0xFFFFFFFFFFFFFFFF
-            if not self._is_new(run, number, copy):
+            signature = _mixed(signature, hash((number, copy.hash)))
+            if not self._is_new(run, number, copy, same_page=same_page):
                 continue
             if len(slice_) == MAX_ROWS or size > MAX_ROW_BYTES:
                 yield slice_, False
@@ -107,8 +111,12 @@ class PageRowReader:
                 hint='correct primary_key or data_selector, or set on_bad_row = "report" to skip such rows',
             )
 
-    def _is_new(self, run: Run, number: int, copy: Copy) -> bool:
-        """False for a row whose key another row of the run has: that is settled at the end of the walk."""
+    def _is_new(self, run: Run, number: int, copy: Copy, *, same_page: bool) -> bool:
+        """False for a row whose key another row of the run has, unless their versions say which is newer.
+
+        Two rows of one page are two rows; on two pages it may be one row that moved and changed in between, so the
+        next run decides.
+        """
         if copy.key in run.not_unique:
             return False  # the first of its rows was applied; from the next run on they are compared together
         if copy.key in self._duplicates:
@@ -117,16 +125,19 @@ class PageRowReader:
                 kept.append(copy)
             return False
         before = run.hashes.get(number)
-        if before is None:
+        if before is None or before[0] == copy.hash:
             if len(run.hashes) < MAX_KEYS:
-                run.hashes[number] = copy.hash
+                run.hashes[number] = (copy.hash, copy.version)
             return True
-        if before == copy.hash or (self._resource.version and copy.version is not None and self._has_order(copy)):
-            return True  # the same row again, or a later version of it
-        self._writer.health.note("duplicate_keys", f"key {copy.key!r} has more than one row")
+        if same_page:
+            self._writer.health.note("duplicate_keys", f"key {copy.key!r} has more than one row")
+        if before[1] is not None and copy.version is not None:
+            found = order(copy.version, before[1], self._resource.version_kind)
+            if found:
+                return True  # the merge rule takes the later of the two
         run.not_unique.add(copy.key)
         if len(self._duplicates) < MAX_DUPLICATES:
-            self._duplicates.append(copy.key)
+            self._duplicates[copy.key] = 0
         return False
 
     async def settle_duplicates(self, run: Run) -> list[Copy]:
@@ -140,15 +151,20 @@ class PageRowReader:
         chosen: list[Copy] = []
         for key, copies in run.duplicates.items():
             if len({copy.hash for copy in copies}) == 1:
-                self._duplicates.remove(key)
-                chosen.append(copies[-1])
+                # Once proves little: the other row may be on a page that was not read, or have moved between pages.
+                self._duplicates[key] += 0 if run.rows_lost else 1
+                if self._duplicates[key] >= UNIQUE_AFTER_RUNS:
+                    del self._duplicates[key]
+                    chosen.append(copies[-1])
                 continue
+            self._duplicates[key] = 0
             self._writer.health.note("duplicate_keys", f"key {key!r} has {len(copies)} rows")
             state = known.get(key)
             if state is None or all(copy.hash != state.hash for copy in copies):
                 chosen.append(min(copies, key=lambda copy: copy.hash))
         return chosen
 
-    def _has_order(self, copy: Copy) -> bool:
-        """Whether versions of this kind prove an order, so that the merge rule decides between two rows."""
-        return order(copy.version or "", f"{copy.version}0", self._resource.version_kind) is not None
+
+def _mixed(signature: int, row: int) -> int:
+    """The signature of a page with one more row, in any order; never 0."""
+    return (signature + row) & 0xFFFFFFFFFFFFFFFF or 1

@@ -76,7 +76,7 @@ class Poller:
         self._tag = _tag_of(source, resource)
         parent = resource.parent
         self._family = None if parent is None else Family(parent, writer, records, self._list, self._tag)
-        self._seen: tuple[int, set[str]] = (0, set())  # keys of an unfinished scan, by its start
+        self._unfinished: Run | None = None  # what a run that goes on at its place remembers; lost by a restart
 
     @property
     def _state(self) -> EngineState:
@@ -100,10 +100,12 @@ class Poller:
             and now_us - place.started_us < PLACE_KEPT_US
         ):
             run = Run.at_place(place, origin, silent)
-            if run.find_deletes:
-                started_us, seen = self._seen
-                run.seen = seen
-                run.find_deletes = started_us == run.started_us  # after a restart the keys of its pages are lost
+            before = self._unfinished
+            if before is not None and before.started_us == run.started_us:
+                run.seen, run.hashes, run.not_unique = before.seen, before.hashes, before.not_unique
+                run.duplicates, run.rows_lost = before.duplicates, before.rows_lost
+            else:
+                run.find_deletes, run.rows_lost = False, True
             return run
         due = state.scanned_at_us is None or state.scanned_at_us + self._scan_every_us <= now_us
         scan = resource.deletes.mode == "scan" and (due or baseline or accepted_missing > 0)
@@ -126,7 +128,9 @@ class Poller:
         duplicates = await self._rows.settle_duplicates(run)
         if duplicates:
             run.applied.add(await self._writer.apply(duplicates, silent=run.silent, run_us=run.started_us))
-        if run.find_deletes and run.complete and not run.not_modified:
+        # Where the source is asked for each missing item, a walk that may have passed over rows costs requests only.
+        asked = self._resource.deletes.confirm == "get" and bool(self._resource.item_path)
+        if run.find_deletes and (run.complete or asked) and not run.not_modified:
             await self._scan.finish(run)
 
     async def _list(self, run: Run, request: PageRequest | None) -> None:
@@ -170,7 +174,7 @@ class Poller:
         webhooks = self._writer.webhooks
         validators = self._validators(run, tag) if first else {}
         answer: PullResponse | None = None
-        self._seen = (run.started_us, run.seen)
+        self._unfinished = run
         while request is not None:
             response = await self._pages.get(run, request, validators if run.pages == 0 else {})
             if response is None:
@@ -281,7 +285,7 @@ class Poller:
         check_total(run.walk)
         for what in run.walk.contradictions:
             health.note("page_end_unclear", what)
-        if run.unreadable and not run.records_seen + run.records_before:
+        if run.unreadable and not run.records_seen + run.records_before and not state.first_done:
             raise UpstreamError(
                 f"none of {run.unreadable:,} rows could be read: {_last(health.of_run, 'rows_skipped')}",
                 code="rows_unreadable",

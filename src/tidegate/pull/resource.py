@@ -181,7 +181,7 @@ class ResourceEngine:
                 if error is not None:
                     self.writer.statistics.failed(error.message, self._clock.now_us())
                     wait = min(60.0, 0.5 * 2 ** min(failures, 10))
-                    await asyncio.sleep(max(wait, error.retry_after_seconds or 0.0))
+                    await self._clock.sleep(max(wait, error.retry_after_seconds or 0.0))
 
     async def _fetch_some(self) -> TidegateError | None:
         """Fetch a few of the dirty records, the oldest first, and commit the copies."""

@@ -133,8 +133,8 @@ class ResourceCursor:
         if form is None and known is None and self._is_unclear(run, highest):
             return None
         advanced = incremental.advance(known, highest, run.server_at_us, form)
-        if advanced.clamped:
-            self._writer.health.note("cursor_clamped", f"a row has the cursor {advanced.clamped}, after the present")
+        if (clamped := incremental.advance(None, run.highest, run.server_at_us, form).clamped) != "":
+            self._writer.health.note("cursor_clamped", f"a row has the cursor {clamped}, after the present")
         return advanced.cursor
 
     def _format(self, cursor: str | None, samples: list[str | None], run: Run) -> instants.InstantFormat | None:

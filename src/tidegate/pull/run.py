@@ -91,10 +91,11 @@ class Run(msgspec.Struct):
     walk: PageWalk = msgspec.field(default_factory=PageWalk)
     applied: Applied = msgspec.field(default_factory=Applied)
     seen: set[str] = msgspec.field(default_factory=set)  # keys, only when the run looks for deletes
-    hashes: dict[int, bytes] = msgspec.field(
+    hashes: dict[int, tuple[bytes, str | None]] = msgspec.field(
         default_factory=dict
-    )  # of the rows by key, to see keys that are not unique
+    )  # content and version by key, to see keys of two rows
     duplicates: dict[str, list[Copy]] = msgspec.field(default_factory=dict)  # rows of keys that earlier runs found
+    rows_lost: bool = False  # goes on after a restart: what its first pages showed is not known
     not_unique: set[str] = msgspec.field(default_factory=set)  # keys of more than one row, found by this run
 
     @property

@@ -17,7 +17,7 @@ import msgspec
 from tidegate.rules.language.view import MISSING
 from tidegate.rules.sync.canonical import parse_json
 from tidegate.rules.sync.formats import BadRow, read_format
-from tidegate.rules.sync.paths import compiled, first_byte, is_raw, skim
+from tidegate.rules.sync.paths import compiled, first_byte, is_raw, skim, without_bom
 from tidegate.rules.sync.spec import Resource
 
 MAX_KEY_CHARACTERS = 512
@@ -81,7 +81,9 @@ def read_page(status: int, body: bytes, resource: Resource, content_type: str = 
         return PageRows((), str(status))
     page = read_format(resource.format, body, content_type)
     if page.rows is not None:
-        return PageRows(page.rows, "" if page.rows else "empty body" if not body.strip() else "[]", page.body)
+        return PageRows(
+            page.rows, "" if page.rows else "empty body" if not without_bom(body).strip() else "[]", page.body
+        )
     check_error(page.body, resource)
     if resource.key_field:
         found = _keyed(page.body, resource.data_selector, resource.key_field)

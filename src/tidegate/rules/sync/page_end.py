@@ -98,13 +98,14 @@ class PageWalk(msgspec.Struct):
         self.contradictions.append(what)
 
     def note_rows(self, keys: Collection[int], signature: int, *, unique: bool) -> None:
-        """The rows of the page that is read now: hashes of keys, and of the whole rows. Ends a walk in a circle.
+        """The rows of the page that is read now. Ends a walk in a circle.
 
-        `unique`: no key has stood for two different rows. Where keys are not unique, only equal rows are a circle.
+        `keys`: hashes of the keys that could be read. `signature`: of all rows, unreadable ones too; 0 without rows.
+        `unique`: no key has had two different rows. Where keys are not unique, only equal rows are a circle.
         """
-        if not keys:
-            return
-        fresh = not self.keys.issuperset(keys)
+        if not signature:
+            return  # an empty page
+        fresh = not keys or not self.keys.issuperset(keys)
         repeated = signature in self.signatures
         self.stale_in_a_row = 0 if fresh or not unique else self.stale_in_a_row + 1
         if repeated or self.stale_in_a_row >= MAX_STALE_PAGES:
