@@ -17,7 +17,7 @@ from tidegate.config.secrets import hide_secrets
 from tidegate.config.spec import Config
 from tidegate.core import ids, units
 from tidegate.core.clock import rfc3339
-from tidegate.core.errors import BadRequest, Conflict, NotFound, StoreBusy
+from tidegate.core.errors import BadRequest, Conflict, NotFound, OverShare, StoreBusy
 from tidegate.deliver import Edit, ReplayQuery
 from tidegate.pull import PollOptions, PollReport
 from tidegate.query import deliveries, events, replays
@@ -167,6 +167,8 @@ async def publish_events(call: Call) -> RawResponse:
                 hint=f"add [sources.{source}.publish] to tidegate.toml",
                 code="no_publish_input",
             )
+        if source in gateway.maintenance.over_share:
+            raise OverShare(f"source {source!r} sent more than its share of what is stored", retry_after_seconds=60)
         return units.size_bytes(live.spec.publish.max_body)
 
     status, body = await publish(gateway.store.log, gateway.active, gateway.clock, call.body, allowed)

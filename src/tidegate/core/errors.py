@@ -124,6 +124,15 @@ class StoreBusy(TidegateError):
     hint = "send it again after Retry-After; the same delivery id is stored only once"
 
 
+class OverShare(TidegateError):
+    """The disk is full of events that somebody is owed, and this source sent more than its share of them."""
+
+    code = "source_over_share"
+    status = 429
+    retryable = True
+    hint = "resume or delete the destinations that hold its deliveries, or raise `size` of [retention]"
+
+
 class StoreBroken(TidegateError):
     """The store is unusable or its state is unknown (failed sync, full disk, lost file)."""
 

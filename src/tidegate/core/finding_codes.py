@@ -266,6 +266,19 @@ CODES: dict[str, FindingCode] = {
         "There were more findings than are kept, so the least severe and oldest were dropped.",
         "resolve the findings in this list; the samples name some of those that were dropped",
     ),
+    "source_over_share": FindingCode(
+        ERROR,
+        "over its share",
+        "The log is as large as `size` of [retention] allows, with events whose deliveries are pending. This source"
+        " sent more than its share of them, so its new events are answered 429.",
+        "resume or delete the destination that holds its deliveries, or raise `size` of [retention]",
+    ),
+    "rejected_over_share": FindingCode(
+        NOTICE,
+        "over its share",
+        "The source sent more than its share of what is stored.",
+        "see the finding `source_over_share`",
+    ),
     # -- requests
     "bodies_full": FindingCode(
         WARNING,

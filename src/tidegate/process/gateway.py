@@ -135,8 +135,9 @@ class Gateway:
             findings=self.findings,
             names=self.inputs.names,
             keys=self.keys,
+            over_share=lambda source: source in self.maintenance.over_share,
         )
-        self.maintenance = Maintenance(store, active, self.deliver, clock)
+        self.maintenance = Maintenance(store, active, self.deliver, clock, self.findings)
         self._reading: asyncio.Task[None] | None = None
         self._outdated = False  # another node changed the configuration after the last reading started
         self._max_waiting = active.settings.gateway.max_waiting

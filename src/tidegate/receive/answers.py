@@ -66,6 +66,13 @@ def unavailable(retry_after_seconds: float | None, *more: tuple[bytes, bytes]) -
     )
 
 
+OVER_SHARE = problem(
+    429,
+    "source_over_share",
+    "Too Many Requests",
+    "this source sent more than its share of what is stored; send it again after Retry-After",
+    (b"retry-after", b"60"),
+)
 BUSY = unavailable(1)
 FULL = unavailable(1, _CLOSE)  # too many bytes of bodies are held; the rest of this one is not read
 

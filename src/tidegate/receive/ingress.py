@@ -72,6 +72,7 @@ class Ingress:
         findings: Findings | None = None,
         names: Callable[[], Iterable[str]] = tuple,
         keys: RemoteKeys | None = None,
+        over_share: Callable[[str], bool] = lambda _source: False,
     ) -> None:
         self._log = log
         self._sources = sources
@@ -82,6 +83,7 @@ class Ingress:
         self._accepter = Accepter(log, router, self._findings)
         self._reject = reject
         self._busy = busy
+        self._over_share = over_share
         self._bodies = Bodies(clock, self._findings)
         self.sweep = self._bodies.sweep
         self._diagnosed = (0, 0)  # (second, diagnoses in it)
@@ -130,6 +132,8 @@ class Ingress:
                 return
         if self._busy():
             raise Rejected(answers.BUSY)
+        if self._over_share(input.source):
+            raise Rejected(answers.OVER_SHARE, "over_share", "the log is full of events that are owed")
         with Lease(self.budget, input.source) as lease:
             body = await self._bodies.read(input.max_body, headers, receive, lease)
             await self._take(input, scope, headers, body, send)

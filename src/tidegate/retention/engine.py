@@ -1,9 +1,11 @@
 """Keeps the disk bounded: deletes events by age and size, deletes old delivery ids, and gives up on dead destinations.
 
-Owns the schedule and the order of these steps. May not know how deliveries are settled. Invariant: an event with open
+Owns the schedule and the order of these steps. May not know how deliveries are settled. Invariants: an event with open
 deliveries is never deleted; deliveries past the retention age are first settled as exhausted (`expired`), which the
-counters and the log show, and then the events are deleted in small slices. Dead letters are deleted with their event;
-counters stay. Crash: every step is a transaction of its own, and the next run continues.
+counters and the log show, and then the events are deleted in small slices. The size never ends a delivery: settled
+events are deleted around those that are owed, those of unverified sources first, and when only owed ones are left, the
+sources over their share are refused (`rules/retention.py`). Dead letters are deleted with their event; counters stay.
+Crash: every step is a transaction of its own, and the next run continues.
 """
 
 from __future__ import annotations
@@ -13,14 +15,21 @@ import contextlib
 import logging
 from typing import Protocol
 
+import msgspec
+
 from tidegate.core import units
 from tidegate.core.clock import Clock
 from tidegate.core.errors import TidegateError
+from tidegate.core.findings import Findings
+from tidegate.rules.retention import over_share
 from tidegate.runtime import ActiveConfiguration
 from tidegate.store import Store
 
 EVERY_SECONDS = 60.0
 TRIM_SLICE = 500
+THIN_BYTES = 2 << 20  # of bodies deleted in one transaction
+EVENT_BYTES = 300  # what an event takes beside its body, about
+OVER_SHARE = "over_share"  # the small value with the sources that are refused
 TRIMS = 0  # the partition whose holder trims
 log = logging.getLogger("tidegate.maintenance")
 
@@ -36,7 +45,18 @@ class OpenDeliveries(Protocol):
 class Maintenance:
     """Runs `run_once` every minute."""
 
-    def __init__(self, store: Store, active: ActiveConfiguration, deliver: OpenDeliveries, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        active: ActiveConfiguration,
+        deliver: OpenDeliveries,
+        clock: Clock,
+        findings: Findings | None = None,
+    ) -> None:
+        self.over_share: frozenset[str] = frozenset()  # sources whose new events are refused
+        self._findings = findings or Findings(clock)
+        self._used = 0
+        self._reusable = 0  # bytes that were deleted and that the store still counts as used
         self._store = store
         self._active = active
         self._deliver = deliver
@@ -73,14 +93,16 @@ class Maintenance:
         now = self._clock.now_us()
         await self._deliver.give_up()
         cutoff = await self._cutoff(now - int(units.seconds(retention.events) * 1e6))
-        cutoff = max(cutoff, await self._oversize(units.size_bytes(retention.size)))
         if cutoff:
             if await self._deliver.owed_from() <= cutoff:
                 log.warning("pending deliveries up to offset %d are past retention and settled as expired", cutoff)
             await self._deliver.expire(cutoff)
         if TRIMS not in self._store.leases.held:
+            await self._read_over_share()
             return 0
         trimmed = await self._trim(min(cutoff, await self._deliver.owed_from() - 1)) if cutoff else 0
+        trimmed += await self._fit(units.size_bytes(retention.size))
+        await self._read_over_share()
         if now - self._forgotten_at_us > 3600 * 1_000_000:
             self._forgotten_at_us = now
             await self._store.log.forget_dedupe(now - int(units.seconds(retention.dedupe) * 1e6))
@@ -101,10 +123,59 @@ class Maintenance:
         first_kept = await self._store.log.offset_at(before_us)
         return (first_kept - 1) if first_kept is not None else self._store.log.published_offset
 
-    async def _oversize(self, limit_bytes: int) -> int:
-        """The last offset of the oldest tenth while the file is larger than allowed; 0 otherwise."""
+    # -- size --------------------------------------------------------------------------------------------
+
+    async def _fit(self, size: int) -> int:
+        """Delete settled events until the log fits again. Returns their number."""
         used = (await self._store.facts()).used_bytes
-        oldest = await self._store.log.oldest()
-        if used <= limit_bytes or oldest is None:
-            return 0
-        return oldest[0] + max(1, (self._store.log.published_offset - oldest[0]) // 10)
+        if used < self._used:  # a store that frees space later has freed it now
+            self._reusable = max(0, self._reusable - (self._used - used))
+        excess = used - self._reusable - size
+        thinned, freed = 0, 0
+        if excess > 0:
+            wanted = excess + size // 10
+            for sources in (self._unverified(), None):
+                count, count_bytes = await self._thin(wanted - freed, sources)
+                thinned, freed = thinned + count, freed + count_bytes
+            now_used = (await self._store.facts()).used_bytes
+            self._reusable += max(0, freed - max(0, used - now_used)) if now_used > size else 0
+            used = now_used
+        self._used = used
+        over = over_share(await self._used_by_source(used), size) if excess - freed > 0 else []
+        if over or self.over_share:
+            await self._store.settings.value(OVER_SHARE, put=msgspec.json.encode(over))
+        return thinned
+
+    async def _thin(self, wanted: int, sources: frozenset[str] | None) -> tuple[int, int]:
+        """(events, bytes) that were deleted, oldest first, until about `wanted` bytes are free."""
+        thinned, freed, after = 0, 0, 0
+        while freed < wanted and (sources is None or sources):
+            done = await self._store.log.thin(after, TRIM_SLICE, min(wanted - freed, THIN_BYTES), sources)
+            if done.upto is None:
+                break
+            after, thinned = done.upto, thinned + done.events
+            freed += done.body_bytes + done.events * EVENT_BYTES
+            await asyncio.sleep(0)
+        return thinned, freed
+
+    def _unverified(self) -> frozenset[str]:
+        """Sources whose events anybody can send."""
+        specs = {name: source.spec for name, source in self._active.sources.items()}
+        return frozenset(
+            name
+            for name, spec in specs.items()
+            if spec.form is not None or (spec.webhook is not None and spec.webhook.verify == "none")
+        )
+
+    async def _used_by_source(self, used: int) -> dict[str, int]:
+        """Bytes on disk by source: those of the bodies, with the rest in proportion."""
+        bodies = await self._store.log.bytes_by_source()
+        total = sum(bodies.values()) or 1
+        return {source: count * used // total for source, count in bodies.items()}
+
+    async def _read_over_share(self) -> None:
+        """The node that deletes decides; every node refuses."""
+        stored = await self._store.settings.value(OVER_SHARE)
+        self.over_share = frozenset(msgspec.json.decode(stored, type=list[str]) if stored else ())
+        for source in self.over_share:
+            self._findings.report("source_over_share", f"source:{source}")

@@ -18,7 +18,7 @@ from tidegate.store.leases import (
     partition_of,
     partition_of_name,
 )
-from tidegate.store.log import EventHead, EventPage, EventQuery, Listener, Log
+from tidegate.store.log import EventHead, EventPage, EventQuery, Listener, Log, Thinned
 from tidegate.store.records import RecordCommit, Records, ResourceState
 from tidegate.store.settings import ApiKey, Feed, FeedAck, Item, Rejection, Settings
 from tidegate.store.store import Store
@@ -52,6 +52,7 @@ __all__ = [
     "Standing",
     "Store",
     "StoreFacts",
+    "Thinned",
     "partition_of",
     "partition_of_name",
 ]

@@ -9,7 +9,7 @@ their offsets. After a crash a batch of events is stored completely or not at al
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -56,6 +56,14 @@ class EventPage(msgspec.Struct, frozen=True):
     events: tuple[Event, ...]
     edge: int
     more: bool  # the page is full or the scan limit was reached: continue from `edge`
+
+
+class Thinned(msgspec.Struct, frozen=True):
+    """What `thin` did. `upto`: the last offset it looked at; None at the end of what is settled."""
+
+    upto: int | None
+    events: int
+    body_bytes: int
 
 
 class Log(Protocol):
@@ -143,7 +151,7 @@ class Log(Protocol):
         ...
 
     async def trimmed(self) -> int:
-        """The highest offset that `trim` removed; 0 if none was."""
+        """The highest offset that `trim` or `thin` removed; 0 if none was."""
         ...
 
     async def offset_at(self, at_us: int, after: int = 0) -> int | None:
@@ -152,6 +160,20 @@ class Log(Protocol):
 
     async def forget_dedupe(self, before_us: int) -> None:
         """Delete the delivery ids seen before an instant, so that the same ids are new events again."""
+        ...
+
+    async def thin(self, after: int, limit: int, room: int, sources: Collection[str] | None = None) -> Thinned:
+        """Delete those of the next `limit` events above `after` that nobody is owed; of `sources` only, if given.
+
+        It stops when the bodies of the deleted ones have `room` bytes.
+
+        An event is owed while a lane that wants it has not passed it, or while a delivery of it is pending. The log has
+        gaps then, and `trimmed` says up to where. One transaction.
+        """
+        ...
+
+    async def bytes_by_source(self) -> dict[str, int]:
+        """Bytes of the bodies that are kept, by source. Reads the whole log."""
         ...
 
     async def trim(self, upto: int, limit: int) -> int:

@@ -47,9 +47,18 @@ class Tail:
         while self._order and self._order[0] <= upto:
             self._drop_oldest()
 
+    def remove(self, offsets: Iterable[int]) -> None:
+        """Drop single events: they were deleted from the log."""
+        for offset in offsets:
+            self._drop(offset)
+
     def _drop_oldest(self) -> None:
-        oldest = self._events.pop(self._order.popleft())
-        self._bytes -= len(oldest.body) + len(oldest.headers) + EVENT_OVERHEAD_BYTES
+        self._drop(self._order.popleft())
+
+    def _drop(self, offset: int) -> None:
+        event = self._events.pop(offset, None)  # None: it was removed before
+        if event is not None:
+            self._bytes -= len(event.body) + len(event.headers) + EVENT_OVERHEAD_BYTES
 
     def get(self, offset: int) -> Event | None:
         return self._events.get(offset)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -18,7 +18,8 @@ import asyncpg
 from tidegate.core.clock import Clock
 from tidegate.core.errors import StoreBroken, TidegateError
 from tidegate.core.model import Appended, Audience, Event, NewEvent
-from tidegate.store import EventHead, EventPage, EventQuery, Listener
+from tidegate.rules.retention import Owed, deletable
+from tidegate.store import EventHead, EventPage, EventQuery, Listener, Thinned
 from tidegate.store.postgres.appends import Appender
 from tidegate.store.postgres.engine import Engine, sql
 from tidegate.store.postgres.follower import Follower
@@ -199,7 +200,7 @@ class PostgresLog:
         return int(await self._engine.work.fetchval(self._sql["head"]))
 
     async def trimmed(self) -> int:
-        return int(await self._engine.work.fetchval(self._sql["floor"]))
+        return int(await self._engine.work.fetchval(self._sql["trimmed"]))
 
     async def offset_at(self, at_us: int, after: int = 0) -> int | None:
         """The first offset above `after` received at or after an instant; None if there is none."""
@@ -218,6 +219,24 @@ class PostgresLog:
         if row["events"] < limit:
             self._maintain_now.set()
         return int(row["events"])
+
+    async def thin(self, after: int, limit: int, room: int, sources: Collection[str] | None = None) -> Thinned:
+        """The space of deleted events is used again by new ones of the same span, and free when the span is dropped."""
+        async with self._engine.work.transaction() as connection:
+            found = await connection.fetch(self._sql["thin_slice"], after, limit)
+            if not found:
+                return Thinned(None, 0, 0)
+            lanes = {row[0]: row[1] for row in await connection.fetch(self._sql["thin_lanes"])}
+            pending = await connection.fetch(self._sql["thin_pending"], after, found[-1][0])
+            owed = Owed(self.audiences(), lanes, frozenset(row[0] for row in pending))
+            gone = deletable([tuple(row) for row in found], owed, room, sources)
+            if gone.offsets:
+                await connection.execute(self._sql["thin"], gone.offsets, gone.offsets[-1])
+        self.follower.tail.remove(gone.offsets)
+        return Thinned(gone.upto, len(gone.offsets), gone.body_bytes)
+
+    async def bytes_by_source(self) -> dict[str, int]:
+        return {row[0]: row[1] for row in await self._engine.work.fetch(self._sql["bytes_by_source"])}
 
     async def forget_dedupe(self, before_us: int) -> None:
         """Delete delivery ids seen before an instant, in slices by key."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import apsw
@@ -19,7 +19,8 @@ import msgspec
 
 from tidegate.core.errors import ChangedElsewhere
 from tidegate.core.model import Appended, Audience, Event, NewEvent, Origin
-from tidegate.store import EventHead, EventPage, EventQuery, Listener
+from tidegate.rules.retention import Deletable, Owed, deletable
+from tidegate.store import EventHead, EventPage, EventQuery, Listener, Thinned
 from tidegate.store.rows import (
     ID_REUSED,
     ORIGIN_NUMBER,
@@ -361,6 +362,34 @@ class SqliteLog:
         trimmed, bound = await self._engine.write(work)
         self._tail.forget(bound)
         return trimmed
+
+    async def thin(self, after: int, limit: int, room: int, sources: Collection[str] | None = None) -> Thinned:
+        audiences = dict(self._audiences.by_number)  # the writer's thread reads it
+
+        def work(connection: apsw.Connection) -> Deletable | None:
+            found = rows(connection, self._sql["thin_slice"], (after, limit))
+            if not found:
+                return None
+            lanes = dict(rows(connection, self._sql["thin_lanes"]))
+            pending = rows(connection, self._sql["thin_pending"], (after, found[-1][0]))
+            gone = deletable(found, Owed(audiences, lanes, frozenset(row[0] for row in pending)), room, sources)
+            if gone.offsets:
+                offsets = msgspec.json.encode(gone.offsets).decode()
+                connection.execute(self._sql["keep_head"], (self._head,))
+                for query in ("thin_attempts", "thin_deferred", "thin_events"):
+                    connection.execute(self._sql[query], (offsets,))
+                connection.execute(self._sql["put_thinned"], (str(gone.offsets[-1]),))
+                connection.execute("PRAGMA incremental_vacuum(500)").fetchall()
+            return gone
+
+        done = await self._engine.write(work)
+        if done is None:
+            return Thinned(None, 0, 0)
+        self._tail.remove(done.offsets)
+        return Thinned(done.upto, len(done.offsets), done.body_bytes)
+
+    async def bytes_by_source(self) -> dict[str, int]:
+        return dict(await self._engine.read(lambda c: rows(c, self._sql["bytes_by_source"])))
 
     async def forget_dedupe(self, before_us: int) -> None:
         """Delete delivery ids seen before an instant, in slices by key."""

@@ -234,6 +234,40 @@ SELECT b.events, b.upto, b.newest FROM bound AS b
 -- name: floor
 SELECT floor FROM log_state
 
+-- name: trimmed
+SELECT greatest((SELECT floor FROM log_state),
+  (SELECT convert_from(value, 'UTF8')::bigint FROM settings WHERE name = 'value:thinned'))
+
+-- name: thin_slice
+SELECT "offset", audience, octet_length(body) FROM events
+WHERE "offset" > greatest($1::bigint, (SELECT floor FROM log_state)) AND "offset" <= (
+  SELECT min(coalesce(s.high_water_mark, n.high_water_mark, 0))
+  FROM partitions AS s LEFT JOIN nodes AS n ON n.id = s.node
+) ORDER BY "offset" LIMIT $2
+
+-- name: thin_lanes
+SELECT destination, committed_offset FROM lanes WHERE committed_offset IS NOT NULL
+
+-- name: thin_pending
+SELECT DISTINCT "offset" FROM deferred_deliveries WHERE "offset" > $1 AND "offset" <= $2 AND state < 2
+
+-- name: thin
+WITH attempted AS (
+  DELETE FROM attempts WHERE "offset" = ANY ($1::bigint[])
+), settled AS (
+  DELETE FROM deferred_deliveries WHERE "offset" = ANY ($1::bigint[]) AND state >= 2
+), noted AS (
+  INSERT INTO settings (name, value) VALUES ('value:thinned', convert_to(($2::bigint)::text, 'UTF8'))
+  ON CONFLICT (name) DO UPDATE SET value = excluded.value
+  WHERE convert_from(excluded.value, 'UTF8')::bigint > convert_from(settings.value, 'UTF8')::bigint
+)
+DELETE FROM events WHERE "offset" = ANY ($1::bigint[])
+
+-- name: bytes_by_source
+SELECT a.source, sum(octet_length(e.body))::bigint
+FROM events AS e JOIN audiences AS a ON a.number = e.audience
+WHERE e."offset" > (SELECT floor FROM log_state) GROUP BY a.source
+
 -- name: dedupe_slice
 -- The last key of the next $2; NULL at the end. max(bytea) exists only since PostgreSQL 18.
 SELECT s.key FROM (SELECT key FROM dedupe WHERE key > $1 ORDER BY key LIMIT $2) AS s ORDER BY s.key DESC LIMIT 1

@@ -87,7 +87,37 @@ DELETE FROM events WHERE offset <= ?
 SELECT offset, received_at FROM events ORDER BY offset LIMIT 1
 
 -- name: trimmed
-SELECT coalesce((SELECT min(offset) - 1 FROM events), (SELECT value FROM settings WHERE name = 'head'), 0)
+SELECT max(
+  coalesce((SELECT min(offset) - 1 FROM events), (SELECT value FROM settings WHERE name = 'head'), 0),
+  coalesce((SELECT CAST(CAST(value AS TEXT) AS INTEGER) FROM settings WHERE name = 'value:thinned'), 0))
+
+-- name: thin_slice
+SELECT offset, audience, length(body) FROM events
+WHERE offset > ? AND offset <= (SELECT value FROM settings WHERE name = 'high_water_mark') ORDER BY offset LIMIT ?
+
+-- name: thin_lanes
+SELECT destination, committed_offset FROM lanes WHERE committed_offset IS NOT NULL
+
+-- name: thin_pending
+SELECT DISTINCT offset FROM deferred_deliveries WHERE offset > ? AND offset <= ? AND state < 2
+
+-- name: thin_attempts
+DELETE FROM attempts WHERE offset IN (SELECT value FROM json_each(?))
+
+-- name: thin_deferred
+DELETE FROM deferred_deliveries WHERE offset IN (SELECT value FROM json_each(?))
+
+-- name: thin_events
+DELETE FROM events WHERE offset IN (SELECT value FROM json_each(?))
+
+-- name: put_thinned
+-- In bytes, as all values are, and in order of length and digits, so the larger number stays.
+INSERT INTO settings (name, value) VALUES ('value:thinned', CAST(?1 AS BLOB))
+ON CONFLICT DO UPDATE SET value = excluded.value
+WHERE CAST(CAST(excluded.value AS TEXT) AS INTEGER) > CAST(CAST(value AS TEXT) AS INTEGER)
+
+-- name: bytes_by_source
+SELECT a.source, sum(length(e.body)) FROM events AS e JOIN audiences AS a ON a.number = e.audience GROUP BY a.source
 
 -- name: offset_at
 SELECT offset FROM events WHERE offset >= ? AND received_at >= ? ORDER BY offset LIMIT 1
