@@ -52,6 +52,14 @@ _HANDSHAKE_BYTES = 2048  # a request that verifies an address is short
 Scope = MutableMapping[str, Any]
 
 
+class _NeedsKey(Exception):
+    """A signature needs the content of a URL that is not here."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
+
+
 class Ingress:
     """ASGI application for `/in/SOURCE`.
 
@@ -145,7 +153,11 @@ class Ingress:
             now_us = self._clock.now_us()
             proof = ""
             if input.verify is not None:
-                proof = await self._verify(input, input.verify, scope, headers, body, now_us / 1_000_000)
+                try:
+                    proof = self._verify(input, scope, headers, body, now_us / 1_000_000)
+                except _NeedsKey as needed:
+                    await self._fetch(needed.url)
+                    proof = self._verify(input, scope, headers, body, now_us / 1_000_000, final=True)
             reply = _handshake(input, request, signed=True)
             if reply is None:
                 await self._accept(input, scope, headers, body, now_us, proof, send)
@@ -198,26 +210,33 @@ class Ingress:
 
     # -- checks ------------------------------------------------------------------------------------------
 
-    async def _verify(
-        self, input: Input, verify: Verifier, scope: Scope, headers: Headers, body: bytes, now_s: float
+    def _verify(
+        self, input: Input, scope: Scope, headers: Headers, body: bytes, now_s: float, *, final: bool = False
     ) -> str:
-        """What verified the request: the name of the provider, the numbers of scheme and secret."""
+        """What verified the request: the name of the provider, the numbers of scheme and secret.
+
+        `final`: a key that is missing was fetched, as far as it can be.
+        """
+        verify = input.verify
+        assert verify is not None
         url = f"{input.url}/" if input.url and scope["path"].endswith("/") else input.url
         if query := scope["query_string"]:
             url = f"{url}?{query.decode('latin-1')}"
         checked = verify.check(headers, body, url, now_s, scope["method"])
-        if checked.needs and checked.result is Verification.KEY_UNKNOWN and self._keys is not None:
-            if not await self._keys.fetch(checked.needs):
-                # Without the key nothing can be said about the signature, so the provider should try again.
-                raise Rejected(answers.unavailable(60), "key_unknown", checked.needs)
-            checked = verify.check(headers, body, url, now_s, scope["method"])
         if checked.result is Verification.OK:
             return f"{input.provider} {checked.scheme} {checked.secret}"
+        if checked.needs and self._keys is not None and not final:
+            raise _NeedsKey(checked.needs)
         request = Request(headers, body, url, scope["method"], now_s)
         detail = (
             self._diagnose(input, checked, verify, request, query) if self._may_diagnose() else f"{len(body)} bytes"
         )
         raise Rejected(answers.UNAUTHORIZED, checked.result.value, detail)
+
+    async def _fetch(self, url: str) -> None:
+        """Fetch a provider's key. Without it nothing can be said about a signature, so the provider tries again."""
+        if self._keys is None or not await self._keys.fetch(url):
+            raise Rejected(answers.unavailable(60), "key_unknown", url)
 
     def _diagnose(self, input: Input, checked: Checked, verify: Verifier, request: Request, query: bytes) -> str:
         """Why, in words. A diagnosis that fails is a defect here and changes nothing for the sender."""

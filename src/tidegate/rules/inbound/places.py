@@ -9,6 +9,7 @@ request. Crash: nothing is kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -76,16 +77,18 @@ def compile_paths(paths: Sequence[str]) -> BodyReader:
     parsed = [parse_path(path) for path in paths]
     tree = _tree(parsed)
     decoder = msgspec.json.Decoder(_shape(tree), float_hook=read_float) if tree is not None else None
-    fields = [_attributes(tree, names) for names in parsed] if tree is not None else []
+    get = attrgetter(*(_attribute(tree, names) for names in parsed)) if tree is not None and parsed else None
+    several = len(parsed) > 1
 
     def read(headers: Headers, body: bytes) -> Body:
-        if decoder is not None:
+        if decoder is not None and get is not None:
             try:
                 shaped = decoder.decode(body)
             except (ValueError, RecursionError):  # not JSON, or another shape; DecodeError and UnicodeError are of it
                 pass
             else:
-                return Body([_follow(shaped, names) for names in fields])
+                found = get(shaped) if several else (get(shaped),)
+                return Body([None if value is msgspec.UNSET else value for value in found])
         whole = read_body(
             body,
             headers.get(b"content-type", b"").decode("latin-1"),
@@ -120,28 +123,25 @@ def _can_be_field(name: str) -> bool:
 
 
 def _shape(tree: dict[str, Any], name: str = "Body") -> Any:
-    fields = [
-        (f"f{index}", _shape(below, f"{name}{index}") if below else Any, msgspec.UNSET)
-        for index, below in enumerate(tree.values())
-    ]
+    """A struct that holds the named values alone. An absent object is one whose values are all absent."""
+    fields: list[tuple[str, Any, Any]] = []
+    for index, below in enumerate(tree.values()):
+        if below:
+            shape = _shape(below, f"{name}{index}")
+            fields.append((f"f{index}", shape, shape()))
+        else:
+            fields.append((f"f{index}", Any, msgspec.UNSET))
     names = {f"f{index}": field for index, field in enumerate(tree)}
-    return msgspec.defstruct(name, fields, rename=names, gc=False)
+    return msgspec.defstruct(name, fields, rename=names, frozen=True, gc=False)
 
 
-def _attributes(tree: dict[str, Any], names: Names) -> list[str]:
+def _attribute(tree: dict[str, Any], names: Names) -> str:
+    """The place of a value in the struct, such as `f0.f1`."""
     attributes = []
     for name in names:
         attributes.append(f"f{list(tree).index(name)}")
         tree = tree[name]
-    return attributes
-
-
-def _follow(value: Any, attributes: Sequence[str]) -> Any:
-    for attribute in attributes:
-        value = getattr(value, attribute)
-        if value is msgspec.UNSET:
-            return None
-    return value
+    return ".".join(attributes)
 
 
 # -- places ----------------------------------------------------------------------------------------------

@@ -40,11 +40,17 @@ class Signed(msgspec.Struct, gc=False):
 
 
 Parts = Callable[[Signed], Sequence[bytes]]
+QuickParts = Callable[[bytes, bytes, bytes], Sequence[bytes]]
 _Piece = Callable[[Signed], bytes]
 
 
 def compile_parts(scheme: Scheme) -> Parts:
     """The signed parts of a request. ConfigError for a template that names an unknown or missing part."""
+    return _one_by_one(_pieces(scheme))
+
+
+def _pieces(scheme: Scheme) -> list[tuple[str, bytes]]:
+    """The template as (name, b"") and ("", literal)."""
     pieces: list[tuple[str, bytes]] = []
     for index, piece in enumerate(_PLACES.split(scheme.signed)):
         if index % 2:
@@ -52,7 +58,7 @@ def compile_parts(scheme: Scheme) -> Parts:
             pieces.append((piece, b""))
         elif piece:
             pieces.append(("", piece.encode()))
-    return _quick(pieces) or _one_by_one(pieces)
+    return pieces
 
 
 def names_of(scheme: Scheme) -> list[str]:
@@ -74,8 +80,9 @@ def _check(scheme: Scheme, piece: str) -> None:
         raise ConfigError(f"signed = {scheme.signed!r} needs an id, and no id_header is given")
 
 
-def _quick(pieces: Sequence[tuple[str, bytes]]) -> Parts | None:
-    """One step for nearly all providers, which sign the body last, after id and time."""
+def quick_parts(scheme: Scheme) -> QuickParts | None:
+    """(body, timestamp, id) -> signed parts, for nearly all providers: they sign the body last, after id and time."""
+    pieces = _pieces(scheme)
     names = [name for name, _ in pieces]
     before = [name for name in names[:-1] if name]
     if not names or names[-1] != "body" or before not in ([], ["timestamp"], ["id", "timestamp"]):
@@ -83,10 +90,10 @@ def _quick(pieces: Sequence[tuple[str, bytes]]) -> Parts | None:
     head = b"".join(b"%b" if name else literal.replace(b"%", b"%%") for name, literal in pieces[:-1])
     if not before:
         start = head % ()
-        return (lambda one: (start, one.body)) if start else (lambda one: (one.body,))
+        return (lambda body, *_: (start, body)) if start else (lambda body, *_: (body,))
     if before == ["timestamp"]:
-        return lambda one: (head % one.timestamp, one.body)
-    return lambda one: (head % (one.id, one.timestamp), one.body)
+        return lambda body, timestamp, _: (head % timestamp, body)
+    return lambda body, timestamp, id_: (head % (id_, timestamp), body)
 
 
 def _one_by_one(pieces: Sequence[tuple[str, bytes]]) -> Parts:

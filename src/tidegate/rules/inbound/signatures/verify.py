@@ -17,7 +17,7 @@ from tidegate.core.errors import ConfigError
 from tidegate.rules.inbound.places import Headers
 from tidegate.rules.inbound.signatures import certificates, jwt, message
 from tidegate.rules.inbound.signatures.hashes import Check, hash_check, hmac_check, token_check
-from tidegate.rules.inbound.signatures.parts import SECRET, Signed, compile_parts, names_of, other_port
+from tidegate.rules.inbound.signatures.parts import SECRET, Signed, compile_parts, names_of, other_port, quick_parts
 from tidegate.rules.inbound.signatures.public_keys import public_key_check
 from tidegate.rules.inbound.signatures.scheme import Scheme, Verification, secret_bytes
 from tidegate.rules.inbound.values import as_text
@@ -54,6 +54,9 @@ def no_keys(url: str) -> bytes | None:
     return None
 
 
+_MISSING = Checked(Verification.SIGNATURE_MISSING)
+
+
 class Verifier:
     """(headers with lower-case names, raw body, public URL, now in seconds, method) -> Verification."""
 
@@ -68,6 +71,11 @@ class Verifier:
 
     def check(self, headers: Headers, body: bytes, url: str, now_s: float, method: str = "POST") -> Checked:
         """The result with the numbers of the scheme and secret."""
+        if self._only is not None:
+            found = self._only(headers, body, url, now_s, method)
+            if found is None:
+                return _MISSING
+            return Checked(found[0], self._readers[0][0], found[1] + 1, found[2] if len(found) > 2 else "")
         reason: Checked | None = None
         for number, reader in self._readers:
             found = reader(headers, body, url, now_s, method)
@@ -138,7 +146,53 @@ def _compile(scheme: Scheme, keys: Sequence[bytes], fetched: Callable[[str], byt
         raise ConfigError("a scheme has exactly one of header, query and path for its signature")
     if scheme.kind == "jwt":
         return _token_reader(scheme, keys, fetched) if keys else None
-    return _signature_reader(scheme, [check for key in keys if (check := _check_of(scheme, key)) is not None])
+    checks = [check for key in keys if (check := _check_of(scheme, key)) is not None]
+    return _quick_reader(scheme, checks) or _signature_reader(scheme, checks)
+
+
+def _quick_reader(scheme: Scheme, checks: list[Check]) -> _Reader | None:
+    """The reader of a signature in a header over the body, with time and id in headers: nearly all schemes."""
+    parts_of = quick_parts(scheme)
+    special = (scheme.path, scheme.query, scheme.items, scheme.timestamp_path, scheme.body_hash_query)
+    if parts_of is None or any(special) or not checks:
+        return None
+    entries, header = _lister(scheme), scheme.header.lower().encode("latin-1")
+    unless = scheme.unless_header.lower().encode("latin-1")
+    time_header = scheme.timestamp_header.lower().encode("latin-1")
+    id_header = scheme.id_header.lower().encode("latin-1")
+    timed = bool(time_header or scheme.timestamp_prefix or scheme.timestamp_first)
+    unit, tolerance = scheme.timestamp_unit, scheme.tolerance_seconds
+    divider = _divider_after_id(scheme)
+    good = [(Verification.OK, number) for number in range(len(checks))]
+
+    def read(headers: Headers, body: bytes, url: str, now_s: float, method: str) -> Found | None:
+        raw = headers.get(header)
+        if raw is None or (unless and unless in headers):
+            return None
+        candidates, listed = entries(raw)
+        if not 0 < len(candidates) <= MAX_CANDIDATES:
+            return Verification.MALFORMED, 0
+        timestamp, at = b"", now_s
+        if timed:
+            timestamp = headers.get(time_header, b"") if time_header else (listed or b"")
+            if not timestamp:
+                return Verification.TIMESTAMP_MISSING, 0
+            seconds = _seconds(timestamp, unit)
+            if seconds is None:
+                return Verification.MALFORMED, 0
+            at = seconds
+        id_ = headers.get(id_header, b"") if id_header else b""
+        if id_header and (not id_ or (divider and divider in id_)):
+            return Verification.MALFORMED, 0
+        parts = parts_of(body, timestamp, id_)
+        for number, check in enumerate(checks):
+            if check(parts, candidates):
+                if -tolerance <= at - now_s <= tolerance:
+                    return good[number]
+                return (Verification.TOO_OLD if at < now_s else Verification.TOO_NEW), number
+        return Verification.SIGNATURE_WRONG, 0
+
+    return read
 
 
 def _signature_reader(scheme: Scheme, checks: list[Check]) -> _Reader | None:
@@ -303,7 +357,12 @@ def _lister(scheme: Scheme) -> Callable[[bytes], tuple[list[bytes], bytes | None
     # A repeated header is joined by commas; neither hexadecimal nor base64 contains one.
     separator = scheme.list_separator.encode() or (b"" if scheme.kind in ("token", "basic") else b",")
 
+    single = separator == b"," and not time_prefix and not time_first
+
     def entries(raw: bytes) -> tuple[list[bytes], bytes | None]:
+        if single and b"," not in raw:
+            entry = raw.strip()
+            return ([entry[cut:]] if entry.startswith(prefix) and len(entry) > cut else []), None
         found: list[bytes] = []
         timestamp: bytes | None = None
         for entry in raw.split(separator) if separator else (raw,):
