@@ -11,6 +11,7 @@ DURATION ?= 3
 KILL_ROUNDS ?= 200
 WORKERS ?= 2
 NODE_FAULTS ?= 200
+POLL_RUNS ?= 5000
 FUZZ_INPUTS ?= 1000000
 
 # The first of these that runs and is new enough (a name on PATH may be a launcher for a missing version).
@@ -54,7 +55,8 @@ simulation: $(VENV)/.dev ## print how the circuit breaker treats simulated desti
 	@PYTHONPATH=tests $(BIN)/python -m simulation $(SEED)
 
 proof: $(VENV)/.dev ## run the long fault tests, about half an hour (KILL_ROUNDS=200 NODE_FAULTS=200 FUZZ_INPUTS=1000000)
-	@TIDEGATE_KILL_ROUNDS=$(KILL_ROUNDS) TIDEGATE_NODE_FAULTS=$(NODE_FAULTS) TIDEGATE_FUZZ_INPUTS=$(FUZZ_INPUTS) $(BIN)/python -m pytest -rs --timeout 0 tests/guarantees -m "proof or not proof"
+	@TIDEGATE_KILL_ROUNDS=$(KILL_ROUNDS) TIDEGATE_NODE_FAULTS=$(NODE_FAULTS) \
+		TIDEGATE_POLL_RUNS=$(POLL_RUNS) TIDEGATE_FUZZ_INPUTS=$(FUZZ_INPUTS) $(BIN)/python -m pytest -rs --timeout 0 tests/guarantees -m "proof or not proof"
 
 lock: $(VENV)/.dev ## update the locked versions (needs the network; installs uv into .venv)
 	@$(PIP) install --quiet uv
