@@ -18,7 +18,7 @@ import uvicorn
 
 from support.fuzzing import cuts, stream
 from tidegate.outbound.connection import Connection, Pending
-from tidegate.process.edge.protocol import StrictProtocol
+from tidegate.process.edge.fast import FastProtocol
 from tidegate.rules.outbound.addresses import parse_target
 
 INPUTS = int(os.environ.get("TIDEGATE_FUZZ_INPUTS", "6000"))
@@ -97,6 +97,7 @@ class Edge:
     def __init__(self) -> None:
         self.handed: list[tuple[bytes, bytes, bytes]] = []
         self.config = uvicorn.Config(self._app, log_config=None, ws="none", lifespan="off", interface="asgi3")
+        self.config.direct = (b"/in/", self._app)  # type: ignore[attr-defined]  # as the gateway has it
         self.config.load()
         self.server = uvicorn.Server(self.config)
 
@@ -114,7 +115,7 @@ class Edge:
 
     async def feed(self, pieces: list[bytes]) -> list[tuple[bytes, bytes, bytes]]:
         self.handed = []
-        protocol = StrictProtocol(self.config, self.server.server_state, {})
+        protocol = FastProtocol(self.config, self.server.server_state, {})
         socket = Socket()
         protocol.connection_made(socket)
         for piece in pieces:

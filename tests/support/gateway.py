@@ -124,7 +124,8 @@ async def served(
     app = await make_app(gateway, make_routes)
     quick = QuickAnswers(app.context, gateway.pull).answer
     ready = asyncio.Event()
-    server = asyncio.create_task(run_until([(make_server(app, quick), listener)], gateway.stopping, ready.set))
+    http = make_server(app, quick, direct=(b"/in/", gateway.ingress))
+    server = asyncio.create_task(run_until([(http, listener)], gateway.stopping, ready.set))
     try:
         await asyncio.wait_for(ready.wait(), 10)
         async with aiohttp.ClientSession(auto_decompress=False) as http:

@@ -66,12 +66,13 @@ async def _serve(options: ServeOptions) -> int:
         await gateway.start()
         url = f"http://{'[' + options.host + ']' if ':' in options.host else options.host}:{port}"
         app = await make_app(gateway, make_routes)
+        direct = (b"/in/", gateway.ingress)
         quick = QuickAnswers(context_of(gateway), gateway.pull).answer
         admission = _admission(gateway)
         main = _with_ingress(app, gateway) if ingest is None else app
-        servers = [(make_server(main, quick, admission), listener)]
+        servers = [(make_server(main, quick, admission, direct if ingest is None else None), listener)]
         if ingest is not None:
-            servers.append((make_server(gateway.ingress, admission=admission), ingest))
+            servers.append((make_server(gateway.ingress, admission=admission, direct=direct), ingest))
         _handle_signals(gateway, [server for server, _ in servers])
         local = _write_local(gateway, await local_key(gateway), url)
         link = await login_link(gateway, url) if options.admin_key is None else None

@@ -18,6 +18,7 @@ import msgspec
 
 from tidegate.core.findings import Findings
 from tidegate.core.model import Appended, NewEvent, Origin
+from tidegate.core.tasks import need_task
 from tidegate.receive.inputs import Input
 from tidegate.receive.reading import FALLBACK_TYPE, Reading, content_hash
 from tidegate.rules.inbound.places import Headers
@@ -70,15 +71,18 @@ class Accepter:
         event = self._event(input, origin, reading, request)
         audience = self._router.decide(input.source, reading.type, partial(event_view, event))
         if audience is None:
+            need_task()
             audience = await self._router.decide_slow(input.source, reading.type, partial(event_view, event))
         event.audience = audience
         appended = (await self._log.append((event,)))[0]
         if appended.differs:
+            need_task()  # nothing was stored: its id came before
             appended = await self._known_id(input, event, appended)
         return appended.offset, appended.duplicate
 
     async def items(self, input: Input, request: Accepted, items: Sequence[bytes]) -> list[Stored]:
         """Store each item as an event of its own, all or none; the result is in their order."""
+        need_task()
         if not items:
             self._findings.report("batch_empty", f"source:{input.source}", f"{len(request.body)} bytes")
             return []

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from typing import Any
 
 import httptools
@@ -43,10 +42,6 @@ HEAD_SECONDS = 10  # for a head to come, and for the rest of a body after its an
 KEEP_ALIVE_SECONDS = 75
 LINGER_SECONDS = 2
 REST_LIMIT_BYTES = 1024 * 1024  # kept of what follows a request that is not answered yet
-
-
-# (target, headers with names in lower case) -> (status line, what follows the server's own headers), or None
-Quick = Callable[[bytes, list[tuple[bytes, bytes]]], tuple[bytes, bytes] | None]
 
 
 class Joined:
@@ -95,7 +90,6 @@ class StrictProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._admission: Admission[StrictProtocol] | None = getattr(self.config, "admission", None)
-        self._quick: Quick | None = getattr(self.config, "quick", None)
         self._joined = Joined(transport, self.loop)
         self._rest = b""  # came, and belongs to the next request
         self._searched = 0  # bytes of `_rest` that hold no end of a head
@@ -192,10 +186,10 @@ class StrictProtocol(HttpToolsProtocol):
         self._searched = 0
         head = data[:end]
         check_head_size(head)
-        self._begin_request(head)
-        return data[end:]
+        return data[self._begin_request(head, data, end) :]
 
-    def _begin_request(self, head: bytes) -> None:
+    def _begin_request(self, head: bytes, data: bytes, end: int) -> int:
+        """Start the request of `head`; what came behind it is `data[end:]`. Returns how far `data` is used."""
         # A parser that saw the end of a message takes the next one; else it waits for a body that it is not shown.
         parser = self._parser
         if parser is None:
@@ -210,8 +204,20 @@ class StrictProtocol(HttpToolsProtocol):
             raise BadFraming(400, "invalid_request", "the request is not valid HTTP/1.1") from error
         method = parser.get_method().decode("ascii")
         kind, length = body_of(self._framing, parser.get_http_version(), method)
-        if kind is BodyKind.LENGTH and not length and self._answer_at_once(method):
-            return
+        whole = kind is BodyKind.LENGTH and length <= len(data) - end
+        if whole and self._at_once(method, data[end : end + length]):
+            return end + length
+        self._start_task()
+        if kind is BodyKind.CHUNKED:
+            self._chunks = ChunkedBody()
+        elif length:
+            self._left = length
+        else:
+            self._end_body()
+        return end
+
+    def _start_task(self) -> None:
+        """The usual way: a scope and a task of its own for the request, by uvicorn."""
         self._make_scope()
         try:
             HttpToolsProtocol.on_headers_complete(self)
@@ -220,32 +226,10 @@ class StrictProtocol(HttpToolsProtocol):
         self.cycle.transport = self._joined  # type: ignore[assignment]  # it needs three of its methods
         if not self._keep_alive or self.server_state.__dict__.get("leaving"):
             self.cycle.keep_alive = False
-        if kind is BodyKind.CHUNKED:
-            self._chunks = ChunkedBody()
-        elif length:
-            self._left = length
-        else:
-            self._end_body()
 
-    def _answer_at_once(self, method: str) -> bool:
-        """Whether `quick` had the answer. Only on a connection that stays open and takes its answers."""
-        if self._quick is None or method != "GET" or not self._keep_alive or self.flow.write_paused:
-            return False
-        if self.parser.get_http_version() != "1.1":
-            return False
-        if self.server_state.__dict__.get("leaving") or self.transport.is_closing():
-            return False
-        answer = self._quick(self.url, self.headers)
-        if answer is None:
-            return False
-        status, rest = answer
-        own = b"".join([b"%s: %s\r\n" % pair for pair in self.server_state.default_headers])
-        self._joined.written += len(status) + len(own) + len(rest)
-        self.transport.write(status + own + rest)
-        self.server_state.total_requests += 1
-        self._answered = True
-        self._sweeps = 0
-        return True
+    def _at_once(self, method: str, body: bytes) -> bool:
+        """Whether a request whose body is here needs no task; then it is under way, or answered."""
+        return False
 
     def _make_scope(self) -> None:
         """The base class makes it when a message begins, before it is known whether one is needed."""

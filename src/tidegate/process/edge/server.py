@@ -18,7 +18,8 @@ import uvicorn
 
 from tidegate.core.errors import TidegateError
 from tidegate.process.edge.admission import Admission
-from tidegate.process.edge.protocol import Quick, StrictProtocol
+from tidegate.process.edge.fast import Direct, FastProtocol, Quick
+from tidegate.process.edge.protocol import StrictProtocol
 
 DRAIN_SECONDS = 10
 _BIND_HINTS = {
@@ -46,14 +47,19 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def make_server(app: Any, quick: Quick | None = None, admission: Admission[StrictProtocol] | None = None) -> Server:
-    """A server of `app`. `quick` may answer a GET without a body at once, see `StrictProtocol`.
+def make_server(
+    app: Any,
+    quick: Quick | None = None,
+    admission: Admission[StrictProtocol] | None = None,
+    direct: Direct | None = None,
+) -> Server:
+    """A server of `app`. `quick` may answer a GET at once, and `direct` takes POSTs without a task; see `fast.py`.
 
     `admission` limits the connections of all servers that share it; None: they are not limited.
     """
     config = uvicorn.Config(
         app,
-        http=StrictProtocol,
+        http=FastProtocol,
         loop="none",
         ws="none",
         lifespan="off",
@@ -66,6 +72,7 @@ def make_server(app: Any, quick: Quick | None = None, admission: Admission[Stric
     )
     config.quick = quick  # type: ignore[attr-defined]  # where each connection finds it
     config.admission = admission  # type: ignore[attr-defined]
+    config.direct = direct  # type: ignore[attr-defined]
     return Server(config)
 
 
