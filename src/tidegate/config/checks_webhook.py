@@ -122,7 +122,7 @@ def _scheme(validator: Validator, path: Path, table: CustomScheme, public_url: s
     """The scheme, None when it cannot be used."""
     from tidegate.providers.shape import scheme_of
     from tidegate.rules.inbound.signatures.parts import TEMPLATE_PARTS
-    from tidegate.rules.inbound.signatures.verify import check_scheme
+    from tidegate.rules.inbound.signatures.readers import check_scheme
 
     before = len(validator.problems)
     for key in ("header", "timestamp_header", "id_header"):

@@ -22,7 +22,7 @@ from tidegate.providers import provider_names
 from tidegate.providers.shape import Handshake, load_provider
 from tidegate.rules.inbound.places import Headers
 from tidegate.rules.inbound.signatures import Checked, Scheme, Verification, Verifier
-from tidegate.rules.inbound.signatures.verify import signed_seconds
+from tidegate.rules.inbound.signatures.readers import signed_seconds
 from tidegate.rules.language.body import unpack
 
 MAX_SOURCES = 20

@@ -21,7 +21,7 @@ from tidegate.receive.reading import Reader, compile_reader
 from tidegate.receive.splitting import Split, compile_split
 from tidegate.rules.inbound.repeats import volatile_paths
 from tidegate.rules.inbound.signatures import Scheme, Verifier, compile_verifier
-from tidegate.rules.inbound.signatures.verify import no_keys
+from tidegate.rules.inbound.signatures.readers import no_keys
 from tidegate.rules.language.paths import Names
 from tidegate.runtime import ActiveConfiguration
 

@@ -1,7 +1,8 @@
 """Keeps rejected requests for the operator in a bounded ring of the store.
 
 Owns the rejections that are not written yet. A rejection costs a request one append to a list; a background task
-writes them in batches, and what does not fit into one batch becomes a finding. Knows no HTTP and no reasons.
+writes them in batches, and what does not fit into one batch becomes a finding. Of requests to unknown addresses, which
+anybody can send, a few a minute are kept. Knows no HTTP.
 Crash: rejections that are not written yet are lost. The store keeps the newest 1,000.
 """
 
@@ -16,6 +17,8 @@ from tidegate.store import Rejection, Settings
 
 log = logging.getLogger("tidegate.receive")
 
+UNKNOWN = "source_unknown"
+UNKNOWN_PER_MINUTE = 5  # requests to unknown addresses: strangers must not push the others out of the list
 PER_WRITE = 100  # rejections kept of one burst; the others are only counted
 DELAY_SECONDS = 0.2
 
@@ -27,16 +30,26 @@ class RejectionRing:
         self._settings = settings
         self._findings = findings
         self._pending: list[Rejection] = []
+        self._unknown = (0, 0)  # (minute, requests to unknown addresses in it)
         self._task: asyncio.Task[None] | None = None
 
     def add(self, rejection: Rejection) -> None:
         """Remember a rejection. Returns at once; the write follows within `DELAY_SECONDS`."""
-        if len(self._pending) < PER_WRITE:
+        unknown = rejection.reason == UNKNOWN
+        if len(self._pending) < PER_WRITE and not (unknown and self._too_many_unknown(rejection.at_us)):
             self._pending.append(rejection)
         else:
-            self._findings.report("rejections_dropped", f"source:{rejection.source}", rejection.reason)
+            # The name of an unknown source is the sender's choice, so it is not a subject.
+            subject = "source:unknown" if unknown else f"source:{rejection.source}"
+            self._findings.report("rejections_dropped", subject, rejection.reason)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._write_soon(), name="rejections")
+
+    def _too_many_unknown(self, at_us: int) -> bool:
+        minute = at_us // 60_000_000
+        count = self._unknown[1] + 1 if self._unknown[0] == minute else 1
+        self._unknown = (minute, count)
+        return count > UNKNOWN_PER_MINUTE
 
     async def close(self) -> None:
         """Write what is pending."""

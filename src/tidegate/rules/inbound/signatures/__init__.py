@@ -3,7 +3,7 @@
 Owns the kinds of schemes, one file each (`hashes`, `public_keys`, `jwt`, `message`), and compiles them with the secrets
 to one verifier. Knows no provider by name, no HTTP server and no clock. Four building blocks cover nearly all
 providers: a template of signed parts, a digest, an encoding with prefix and list separator, and a time rule. To add a
-kind, add a file with a `compile_*` function and a row to `KINDS` in `verify.py`. Invariants: every comparison of secret
+kind, add a file and a line to `compile_scheme` in `readers.py`. Invariants: every comparison of secret
 values takes constant time; an empty secret never verifies; a malformed entry in a list is skipped and raises nothing;
 the number of candidates is bounded. Crash: nothing is kept between calls.
 """
