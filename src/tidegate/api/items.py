@@ -20,6 +20,7 @@ from tidegate.core.errors import BadRequest, Conflict, NotFound
 from tidegate.query import deliveries
 from tidegate.query.schemas import AttemptSchema, ItemPage
 from tidegate.query.sent_requests import request_of_test
+from tidegate.rules.outbound.signing import public_key
 from tidegate.runtime import ActiveDestination, ActiveRoute, ActiveSource
 
 ItemView = dict[str, Any]  # the keys of tidegate.toml, and some that are read-only
@@ -30,6 +31,7 @@ class SecretSchema(msgspec.Struct):
 
     secret: str
     older: list[str]
+    public_key: str | None = None  # whpk_..., for receivers, when the secret is an Ed25519 key (whsk_...)
 
 
 def _source(one: ActiveSource) -> ItemView:
@@ -163,7 +165,7 @@ async def show_secret(call: Call) -> SecretSchema:
     secrets = _found(call).secrets
     if not secrets:
         raise Conflict(f"destination {call.path['name']!r} does not sign its requests, so it has no secret")
-    return SecretSchema(secrets[0], list(secrets[1:]))
+    return SecretSchema(secrets[0], list(secrets[1:]), public_key(secrets[0]))
 
 
 # -- routes ----------------------------------------------------------------------------------------------

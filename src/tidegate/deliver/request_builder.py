@@ -10,7 +10,7 @@ from __future__ import annotations
 from tidegate.core.model import Event
 from tidegate.kinds import Prepare, Request, Result, kind_of
 from tidegate.kinds.base import Answer
-from tidegate.rules.outbound.addresses import parse_target
+from tidegate.rules.outbound.addresses import parse_target, with_method
 from tidegate.rules.outbound.sent_requests import RequestRecorder
 from tidegate.runtime import ActiveConfiguration, ActiveDestination
 
@@ -23,9 +23,11 @@ class RequestBuilder:
         self._secrets = destination.secrets
         self._active = active
         self.kind = kind_of(self._spec)
-        self.target = parse_target(self.kind.address(self._spec))
+        method = self.kind.method(self._spec)
+        self.target = with_method(parse_target(self.kind.address(self._spec)), method)
+        self._read = self.kind.reader(self._spec)
         self.shown_url = self.kind.shown_address(self._spec)
-        self.recorder = RequestRecorder("POST", self.shown_url, self.kind.secret_headers(self._spec))
+        self.recorder = RequestRecorder(method, self.shown_url, self.kind.secret_headers(self._spec))
         self._prepared: dict[int, Prepare] = {}  # by route revision
 
     def request(self, event: Event, event_id: str, revision: int, attempt: int, timestamp: int) -> Request:
@@ -44,4 +46,4 @@ class RequestBuilder:
 
     def read(self, answer: Answer, now_us: int) -> Result:
         """What an answer of this destination means."""
-        return self.kind.read(answer, now_us)
+        return self._read(answer, now_us)

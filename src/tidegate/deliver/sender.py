@@ -245,7 +245,8 @@ class Sender:
         `read`: what the kind of the destination makes of the answer; `result`: None when nothing was sent.
         """
         clock = self._ports.clock
-        meaning = read_attempt(read.outcome, read.status, self._retry_on)
+        accepted = (read.status,) if read.outcome is Outcome.OK and read.status is not None else None
+        meaning = read_attempt(read.outcome, read.status, self._retry_on, accepted)
         hold = hold_of(read.status, read.retry_after, self._policy.retry_after_cap)
         step = after_attempt(self._policy, flight.tries, meaning, hold, clock.now_us(), clock.random())
         delivered = step.kind == "delivered"

@@ -1,9 +1,9 @@
 """Kinds of destination, one file each. Pure.
 
-Owns the registry: every module of this package but `base` and `chat` is a kind and brings one `KIND`. It may not know
-who sends, and no code outside this package may decide by the name of a kind. To add a kind, add its file and its test;
-the loader, the checks, the masking, the export, the API, the JSON Schema, the pages, the reference and the sender read
-the registry. Run `make docs` after it.
+Owns the registry: every module of this package but `answers`, `base` and `chat` is a kind and brings one `KIND`. It may
+not know who sends, and no code outside this package may decide by the name of a kind. To add a kind, add its file and
+its test; the loader, the checks, the masking, the export, the API, the JSON Schema, the pages, the reference and the
+sender read the registry. Run `make docs` after it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = [
     "decode", "kind_named", "kind_of", "with_type",
 ]  # fmt: skip
 
-_NOT_A_KIND = frozenset({"base", "chat"})
+_NOT_A_KIND = frozenset({"answers", "base", "chat"})
 DEFAULT = Destination.default_tag
 
 

@@ -117,6 +117,14 @@ class Kind(Generic[S]):
         """As `prepare`, for the event of a test send."""
         return self.prepare(spec, secrets, None)
 
+    def method(self, spec: S) -> str:
+        """The method of its requests."""
+        return "POST"
+
+    def reader(self, spec: S) -> Callable[[Answer, int], Result]:
+        """How answers of this destination are read. A kind without settings for it has `read`."""
+        return self.read
+
     def read(self, answer: Answer, now_us: int) -> Result:
         return read_http(answer, now_us)
 

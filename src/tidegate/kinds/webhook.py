@@ -1,4 +1,4 @@
-"""The ordinary receiver: an HTTP POST signed by Standard Webhooks 1.0.0. Pure.
+"""The ordinary receiver: an HTTP request signed by Standard Webhooks 1.0.0 or a provider's scheme. Pure.
 
 Owns its keys, the headers of a delivery and their order; `rules/outbound/bodies.py` makes the body and
 `rules/outbound/signing.py` the signature. Each attempt has a signature of its own over id, timestamp and the exact body
@@ -8,19 +8,28 @@ from events are made safe here, because a header may hold neither line breaks no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
 
 from tidegate.auth import Added, AnyAuth, kind_of
 from tidegate.core.checking import Checker, Path
+from tidegate.core.errors import ConfigError
 from tidegate.core.model import Event
 from tidegate.core.spec import Destination
+from tidegate.kinds.answers import Reader, compile_ok_body, reader_of
 from tidegate.kinds.base import Kind, Prepare, Request, Transform, header_text, http_head, with_params
+from tidegate.providers import near_provider, provider_names
+from tidegate.providers.shape import load_provider
 from tidegate.rules.outbound.bodies import compile_body
 from tidegate.rules.outbound.forwarding import NOTHING, Forwards, Pairs
-from tidegate.rules.outbound.signing import Signer, secret_key
+from tidegate.rules.outbound.scheme_signing import Message, SchemeSigner, compile_scheme_signer, header_names
+from tidegate.rules.outbound.signing import Signer, check_secret
 
-BodyMode = Literal["auto", "raw", "envelope", "cloudevents"]
+BodyMode = Literal["auto", "raw", "envelope", "cloudevents", "cloudevents-binary", "form"]
+Method = Literal["POST", "PUT", "PATCH", "DELETE", "GET"]
+STANDARD = "standard-webhooks"
 _SHOWN_BODIES = {"auto": "as it came", "raw": "the raw bytes"}
 
 
@@ -30,6 +39,10 @@ class WebhookDestination(Destination, frozen=True, kw_only=True, tag="webhook"):
     headers: dict[str, str] = {}
     auth: AnyAuth | None = None
     body: BodyMode = "auto"
+    method: Method = "POST"
+    sign: str = STANDARD
+    ok: list[Annotated[int, Meta(ge=100, le=599)]] = []
+    ok_body: dict[str, Any] = {}
 
 
 class Webhook(Kind[WebhookDestination]):
@@ -43,6 +56,10 @@ class Webhook(Kind[WebhookDestination]):
         "headers": "Headers of every request.",
         "auth": "How requests are authenticated.",
         "body": "What the request holds.",
+        "method": "The method of the request.",
+        "sign": "The scheme that signs: standard-webhooks, or a provider with a shared secret, such as stripe.",
+        "ok": "Statuses that mean success, such as [200, 409]. Default: 200 to 299.",
+        "ok_body": "Conditions on the JSON of a successful response; it is a failure when they do not match.",
     }
     examples = {"url": '"https://..."'}
     secret_fields = frozenset({"secret"})
@@ -56,7 +73,18 @@ class Webhook(Kind[WebhookDestination]):
         checker.secrets(at, spec.secret)
         for number, one in enumerate([spec.secret] if isinstance(spec.secret, str) else spec.secret):
             if one:
-                checker.compiled((*at, number) if isinstance(spec.secret, list) else at, secret_key, one)
+                where = (*at, number) if isinstance(spec.secret, list) else at
+                checker.compiled(where, check_secret if spec.sign == STANDARD else str, one)
+        if spec.sign != STANDARD:
+            checker.compiled((*path, "sign"), _signer, spec.sign, self.secrets(spec) or ("x" * 32,))
+        if spec.ok_body:
+            checker.compiled((*path, "ok_body"), compile_ok_body, spec.ok_body)
+
+    def method(self, spec: WebhookDestination) -> str:
+        return spec.method
+
+    def reader(self, spec: WebhookDestination) -> Reader:
+        return reader_of(spec.ok, spec.ok_body)
 
     def address(self, spec: WebhookDestination) -> str:
         return with_params(spec.url, _added(spec))
@@ -71,20 +99,21 @@ class Webhook(Kind[WebhookDestination]):
         self, spec: WebhookDestination, secrets: Sequence[str], transform: Transform | None, forwards: Forwards
     ) -> Prepare:
         added = _added(spec)
-        configured = frozenset(name.lower() for name in (*spec.headers, *(name for name, _ in added.headers)))
+        own = () if spec.sign == STANDARD else header_names(load_provider(spec.sign).schemes)
+        configured = frozenset(name.lower() for name in (*spec.headers, *(name for name, _ in added.headers), *own))
 
         def forward(event: Event) -> Pairs:
             return forwards(event.source).of(event.headers, configured)
 
         render = compile_body(spec.body, transform, forward)
         fixed = http_head(spec.headers, added)
-        signer = Signer(secrets) if secrets else None
+        sign = _signatures(spec, secrets)
         standard = transform is None and spec.body in ("auto", "envelope")
 
         def prepare(event: Event, event_id: str, attempt: int, timestamp: int) -> Request:
             rendered = render(event, event_id)
             body = rendered.body
-            signature = f"webhook-signature: {signer.headers(event_id, timestamp, body)}\r\n" if signer else ""
+            signature = sign(event_id, timestamp, body)
             extra = "".join([f"{name}: {header_text(value)}\r\n" for name, value in rendered.headers])
             content_type = f"content-type: {header_text(rendered.content_type)}\r\n" if rendered.content_type else ""
             head = (
@@ -97,7 +126,34 @@ class Webhook(Kind[WebhookDestination]):
         return prepare
 
     def settings(self, spec: WebhookDestination) -> list[tuple[str, str]]:
-        return [("Body", _SHOWN_BODIES.get(spec.body, spec.body))]
+        found = [("Body", _SHOWN_BODIES.get(spec.body, spec.body))]
+        found += [("Method", spec.method)] if spec.method != "POST" else []
+        found += [("Signature", spec.sign)] if spec.sign != STANDARD else []
+        return found + ([("Success statuses", ", ".join(map(str, spec.ok)))] if spec.ok else [])
+
+
+def _signatures(spec: WebhookDestination, secrets: Sequence[str]) -> Callable[[str, int, bytes], str]:
+    """(event id, Unix seconds, body) -> the header lines that sign, after `webhook-id` and `webhook-timestamp`."""
+    if not secrets:
+        return lambda event_id, timestamp, body: ""
+    if spec.sign == STANDARD:
+        signer = Signer(secrets)
+        return lambda event_id, timestamp, body: f"webhook-signature: {signer.headers(event_id, timestamp, body)}\r\n"
+    by_scheme, url, method = _signer(spec.sign, secrets), with_params(spec.url, _added(spec)), spec.method
+
+    def lines(event_id: str, timestamp: int, body: bytes) -> str:
+        made = by_scheme(Message(event_id, timestamp, method, url, body))
+        return "".join(f"{name}: {header_text(value)}\r\n" for name, value in made)
+
+    return lines
+
+
+def _signer(name: str, secrets: Sequence[str]) -> SchemeSigner:
+    if name not in provider_names():
+        raise ConfigError(
+            f"{name!r} is not a provider", path="$.sign", hint=f"{near_provider(name)}; list them: tidegate providers"
+        )
+    return compile_scheme_signer(name, load_provider(name).schemes, secrets)
 
 
 def _added(spec: WebhookDestination) -> Added:

@@ -121,7 +121,7 @@ class Connection(asyncio.Protocol):
         pending.connection = self
         body = pending.body
         size = len(body)
-        start = (b"POST", pending.target.request_tail, pending.head, b"content-length: %d\r\n\r\n" % size)
+        start = (pending.target.method, pending.target.request_tail, pending.head, b"content-length: %d\r\n\r\n" % size)
         if size <= _WRITE_SLICE:
             self.transport.write(b"".join((*start, body)))
             return

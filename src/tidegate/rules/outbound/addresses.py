@@ -251,11 +251,17 @@ class Target(msgspec.Struct, frozen=True, gc=False):
     host_header: str
     origin: str = ""
     request_tail: bytes = b""
+    method: bytes = b"POST"  # of a delivery
 
     def __post_init__(self) -> None:
         shown = f"[{self.host}]" if ":" in self.host else self.host
         _set(self, "origin", f"{self.scheme}://{shown}:{self.port}")
         _set(self, "request_tail", f" {self.path} HTTP/1.1\r\nhost: {self.host_header}\r\n".encode("ascii"))
+
+
+def with_method(target: Target, method: str) -> Target:
+    """The same target for another method."""
+    return target if method == "POST" else msgspec.structs.replace(target, method=method.encode("ascii"))
 
 
 def _set(target: Target, name: str, value: Any) -> None:

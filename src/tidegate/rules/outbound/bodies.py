@@ -12,6 +12,7 @@ import base64
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -37,6 +38,7 @@ from tidegate.rules.outbound.forwarding import Pairs
 
 View = dict[str, Any]
 MAX_RENDERED = 16 << 20  # added to twice the body that came in: a transform can repeat a payload
+MODES = ("auto", "raw", "envelope", "cloudevents", "cloudevents-binary", "form")
 JSON_TYPE = "application/json"
 QUERY_HEADER = "tidegate-query"  # the query string of the request of the event
 CLOUDEVENTS_TYPE = "application/cloudevents+json"
@@ -62,18 +64,22 @@ def _no_headers(_event: Event) -> Pairs:
 def compile_body(mode: str, transform: Callable[[View], View] | None, forward: Forward = _no_headers) -> Render:
     """`(event, event id) -> Rendered` for one destination and route.
 
-    `mode` is auto, raw, envelope or cloudevents. `forward` gives the request headers of an event that go on. The
+    `mode` is one of MODES. `forward` gives the request headers of an event that go on. The
     function raises RenderFailed when the body cannot be written.
     """
     if mode == "raw":
         return partial(_as_it_came, forward) if transform is None else _data_alone(transform)
     if mode == "cloudevents":
         return lambda event, event_id: _cloudevent(event, event_id, transform)
+    if mode == "cloudevents-binary":
+        return lambda event, event_id: _cloudevent_binary(event, event_id, transform)
+    if mode == "form":
+        return lambda event, event_id: _form(event, transform)
     if mode == "envelope" or (mode == "auto" and transform is not None):
         return lambda event, event_id: _envelope(event, event_id, transform)
     if mode == "auto":
         return partial(_auto, forward)
-    raise ConfigError(f"body is auto, raw, envelope or cloudevents; got {mode!r}", path="$.body")
+    raise ConfigError(f"body is one of {', '.join(MODES)}; got {mode!r}", path="$.body")
 
 
 # -- modes -----------------------------------------------------------------------------------------------
@@ -147,6 +153,47 @@ def _cloudevent(event: Event, event_id: str, transform: Callable[[View], View] |
         attributes["datacontenttype"] = JSON_TYPE
         attributes["data"] = seen.data
     return Rendered(_encode(attributes, event), CLOUDEVENTS_TYPE)
+
+
+def _cloudevent_binary(event: Event, event_id: str, transform: Callable[[View], View] | None) -> Rendered:
+    """Binary mode of CloudEvents 1.0 over HTTP: attributes are `ce-` headers, the body is the data itself."""
+    seen = _seen(event, transform)
+    headers: list[tuple[str, str]] = [
+        ("ce-specversion", "1.0"), ("ce-id", event_id), ("ce-source", event.source), ("ce-type", seen.type),
+        ("ce-time", str(rfc3339(event.time_us))),
+    ]  # fmt: skip
+    if seen.key:
+        headers.append(("ce-subject", seen.key))
+    if seen.change is not None:
+        headers.append(("ce-change", _encode(seen.change, event).decode()))
+    if transform is None and event.body and (seen.bytes_instead or _is_form(event)):
+        return Rendered(event.body, event.content_type or _BYTES_TYPE, tuple(headers))
+    return Rendered(_encode(seen.data, event), JSON_TYPE, tuple(headers))
+
+
+def _form(event: Event, transform: Callable[[View], View] | None) -> Rendered:
+    """The fields of `data` as a form: a list repeats its name, what is nested is JSON, and null is left out.
+
+    Raises RenderFailed when `data` is not an object.
+    """
+    data = _seen(event, transform).data
+    if isinstance(data, msgspec.Raw):
+        data = msgspec.json.decode(data)
+    if not isinstance(data, dict):
+        raise RenderFailed("a form needs an object as `data`; select one with a transform")
+    pairs = [
+        (name, text)
+        for name, value in data.items()
+        for one in (value if isinstance(value, list) else [value])
+        if (text := _form_text(one, event)) is not None
+    ]
+    return Rendered(urlencode(pairs).encode("ascii"), FORM_TYPE)
+
+
+def _form_text(value: Any, event: Event) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return _encode(value, event).decode()
 
 
 # -- pieces ----------------------------------------------------------------------------------------------

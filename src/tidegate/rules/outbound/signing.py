@@ -1,4 +1,4 @@
-"""Signs outgoing requests by Standard Webhooks 1.0.0 (symmetric, `v1`).
+"""Signs outgoing requests by Standard Webhooks 1.0.0: `v1` with a shared secret, `v1a` with an Ed25519 key.
 
 Owns the format of a secret and of `webhook-signature`. May not know where secrets are kept. Invariant: the signature
 covers id, timestamp and the exact bytes of the body; with several secrets (rotation) all sign, the newest first. New
@@ -13,10 +13,16 @@ import hashlib
 import secrets as _random
 from collections.abc import Sequence
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from tidegate.core.errors import ConfigError
 
 PREFIX = "whsec_"
+PRIVATE_PREFIX = "whsk_"  # an Ed25519 key that signs; receivers verify with `whpk_`
+PUBLIC_PREFIX = "whpk_"
 _KEY_BYTES = 32
+_SEED_BYTES = 32
 _SHORTEST_TEXT = 16
 
 
@@ -49,15 +55,47 @@ def secret_key(secret: str) -> bytes:
     return key
 
 
+def private_key(secret: str) -> Ed25519PrivateKey:
+    """The Ed25519 key of `whsk_` and base64 of its seed, with or without the public key after it. ConfigError."""
+    try:
+        raw = base64.b64decode(secret.strip().removeprefix(PRIVATE_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    if len(raw) not in (_SEED_BYTES, 2 * _SEED_BYTES):
+        raise ConfigError(
+            f"the signing key is not whsk_ followed by the base64 of {_SEED_BYTES} or {2 * _SEED_BYTES} bytes",
+            hint="leave `secret` out, and Tidegate generates a shared secret",
+        )
+    return Ed25519PrivateKey.from_private_bytes(raw[:_SEED_BYTES])
+
+
+def public_key(secret: str) -> str | None:
+    """`whpk_...`, with which receivers verify what a `whsk_` key signs; None for a shared secret. ConfigError."""
+    if not secret.strip().startswith(PRIVATE_PREFIX):
+        return None
+    raw = private_key(secret).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return PUBLIC_PREFIX + base64.b64encode(raw).decode("ascii")
+
+
+def check_secret(secret: str) -> None:
+    """ConfigError for a secret of either kind that cannot sign."""
+    if secret.strip().startswith(PRIVATE_PREFIX):
+        private_key(secret)
+    else:
+        secret_key(secret)
+
+
 class Signer:
     """Signs for one destination. `secrets` newest first; ConfigError when there is none or one is malformed."""
 
-    __slots__ = ("_keyed",)
+    __slots__ = ("_keyed", "_private")
 
     def __init__(self, secrets: Sequence[str]) -> None:
         if not secrets:
             raise ConfigError("there is no signing secret", hint="leave `secret` out, and Tidegate generates one")
-        self._keyed = tuple(keyed_hashes("sha256", secret_key(secret)) for secret in secrets)
+        shared = [secret for secret in secrets if not secret.strip().startswith(PRIVATE_PREFIX)]
+        self._keyed = tuple(keyed_hashes("sha256", secret_key(secret)) for secret in shared)
+        self._private = tuple(private_key(secret) for secret in secrets if secret not in shared)
 
     def headers(self, event_id: str, timestamp: int, body: bytes) -> str:
         """The value of `webhook-signature` for these bytes. `timestamp`: seconds since 1970 of this attempt."""
@@ -70,6 +108,8 @@ class Signer:
             outer = outer_base.copy()
             outer.update(inner.digest())
             signatures.append("v1," + binascii.b2a_base64(outer.digest(), newline=False).decode("ascii"))
+        for key in self._private:
+            signatures.append("v1a," + binascii.b2a_base64(key.sign(head + body), newline=False).decode("ascii"))
         return " ".join(signatures)
 
 
