@@ -2,9 +2,11 @@
 
 Owns the format of a sealed value and the master key (a file of mode 0600, or TIDEGATE_SECRET_KEY). Each value has its
 own data key, which the master key wraps, so a change of the master key only wraps the data keys again. May not know
-what a value means. Invariant: `purpose` is bound as associated data, so a sealed value cannot be moved to another
-place. Crash: the key file is written to a temporary name and renamed, so it is complete or absent. Without the master
-key the sealed values are lost; a backup needs both (docs/operations.md).
+what a value means. Invariant: the version and `purpose` are bound as associated data, so a sealed value cannot be moved
+to another place; the purpose of an item holds its kind and name. Values of 0.1 (version 1) were bound to their kind
+only: they are opened once, to be sealed again (`runtime/reseal.py`). Crash: the key file is written to a temporary name
+and renamed, so it is complete or absent. Without the master key the sealed values are lost; a backup needs both
+(docs/operations.md).
 """
 
 from __future__ import annotations
@@ -21,10 +23,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from tidegate.core.errors import ConfigError, StoreBroken
 
 KEY_FILE = "secret.key"
-_VERSION = b"\x01"
+_VERSION = b"\x02"
+_VERSION_1 = b"\x01"
 _NONCE = 12
 _WRAPPED = 32 + 16
-_PROOF = "vault_check"
+PROOF = "vault_check"  # the small value that shows which key and version a store was sealed with
 
 
 class Vault:
@@ -36,23 +39,42 @@ class Vault:
     def seal(self, value: bytes, purpose: str) -> bytes:
         data_key = AESGCM.generate_key(bit_length=256)
         outer, inner = secrets.token_bytes(_NONCE), secrets.token_bytes(_NONCE)
-        wrapped = self._master.encrypt(outer, data_key, purpose.encode())
-        return _VERSION + outer + wrapped + inner + AESGCM(data_key).encrypt(inner, value, purpose.encode())
+        bound = _VERSION + purpose.encode()
+        wrapped = self._master.encrypt(outer, data_key, bound)
+        return _VERSION + outer + wrapped + inner + AESGCM(data_key).encrypt(inner, value, bound)
 
     def open(self, sealed: bytes, purpose: str) -> bytes:
-        """The value. StoreBroken when it was sealed with another key or purpose, or was changed."""
+        """The value. StoreBroken when it was sealed with another key, purpose or version, or was changed."""
+        return self._open(sealed, purpose, _VERSION, _VERSION + purpose.encode())
+
+    def open_version_1(self, sealed: bytes, purpose: str) -> bytes:
+        """The value of a seal of 0.1, which `is_version_1`. Raises what `open` raises."""
+        return self._open(sealed, purpose, _VERSION_1, purpose.encode())
+
+    def _open(self, sealed: bytes, purpose: str, version: bytes, bound: bytes) -> bytes:
         outer, rest = sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :]
         wrapped, rest = rest[:_WRAPPED], rest[_WRAPPED:]
         inner, body = rest[:_NONCE], rest[_NONCE:]
         try:
-            data_key = self._master.decrypt(outer, wrapped, purpose.encode())
-            return AESGCM(data_key).decrypt(inner, body, purpose.encode())
+            if sealed[:1] != version:
+                raise ValueError("another version")
+            data_key = self._master.decrypt(outer, wrapped, bound)
+            return AESGCM(data_key).decrypt(inner, body, bound)
         except (InvalidTag, ValueError) as error:
             raise StoreBroken(
                 f"a sealed value ({purpose}) cannot be opened with this secret key",
                 hint=f"use the {KEY_FILE} (or TIDEGATE_SECRET_KEY) of this data; all nodes of a store share one key",
                 code="vault_key_wrong",
             ) from error
+
+
+def is_version_1(sealed: bytes) -> bool:
+    return sealed[:1] == _VERSION_1
+
+
+def item_purpose(kind: str, name: str) -> str:
+    """The purpose of a configured source, destination or route."""
+    return f"{kind}/{name}"
 
 
 def open_vault(directory: Path, environment_key: str | None) -> Vault:
@@ -98,9 +120,10 @@ async def check_vault(vault: Vault, values: Values) -> None:
     StoreBroken when the key differs. Nodes that share a store must share the key, so a node with another key stops
     before it writes anything.
     """
-    proof = await values.value(_PROOF)
+    proof = await values.value(PROOF)
     if proof is None:
-        if await values.swap(_PROOF, None, vault.seal(b"tidegate", _PROOF)):
+        if await values.swap(PROOF, None, vault.seal(b"tidegate", PROOF)):
             return
-        proof = await values.value(_PROOF)  # another node was first
-    vault.open(proof or b"", _PROOF)
+        proof = await values.value(PROOF)  # another node was first
+    proof = proof or b""
+    (vault.open_version_1 if is_version_1(proof) else vault.open)(proof, PROOF)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import socket
 import ssl
 from collections.abc import Callable, Coroutine
@@ -19,7 +20,7 @@ from typing import Any, TypeVar
 from tidegate.core.clock import Clock
 from tidegate.core.errors import Blocked, UpstreamError, UpstreamTimeout
 from tidegate.core.model import Outcome
-from tidegate.outbound.resolver import NameNotResolved, Resolver, sockaddr_text
+from tidegate.outbound.resolver import NameNotResolved, Resolver, sockaddr_text, system_query
 from tidegate.rules.outbound.addresses import AllowList, Target, blocked_reason
 
 _P = TypeVar("_P", bound=asyncio.BaseProtocol)
@@ -190,6 +191,21 @@ def _client_tls() -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+@functools.cache
+def addresses_of(host: str) -> list[str]:
+    """The addresses of this machine that a server on `host` listens on: `host` itself, or what the name means here.
+
+    Blocks on the lookup of a name. A name without an address gives none: nothing can listen on it.
+    """
+    if _is_literal(host):
+        return [host]
+    try:
+        found = system_query(host)
+    except OSError:
+        return []
+    return list(dict.fromkeys(sockaddr_text(info[4]) for info in found))
 
 
 def is_local(error: OSError | None) -> bool:

@@ -25,7 +25,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import BadRequest, Conflict, TidegateError, UpstreamError
 from tidegate.core.findings import Findings
 from tidegate.deliver import DeliverEngine
-from tidegate.outbound.dialer import Dialer, Guard
+from tidegate.outbound.dialer import Dialer, Guard, addresses_of
 from tidegate.outbound.http import PullClient
 from tidegate.outbound.post import PostClient, PostStats
 from tidegate.pull import PullEngine
@@ -36,6 +36,7 @@ from tidegate.receive.remote_keys import MAX_BYTES, RemoteKeys
 from tidegate.retention.engine import Maintenance
 from tidegate.rules.outbound.addresses import parse_allow, shown_kind
 from tidegate.runtime import ActiveConfiguration, ConfigurationEditor, ItemChange
+from tidegate.runtime.reseal import reseal
 from tidegate.store import Store
 from tidegate.store.lock import DirectoryLock
 from tidegate.store.sqlite import open_sqlite
@@ -163,7 +164,7 @@ class Gateway:
 
     def _own_addresses(self) -> frozenset[tuple[str, int]]:
         ports = {self.options.port, *([self.options.ingest_port] if self.options.ingest_port else [])}
-        return frozenset((self.options.host, port) for port in ports)
+        return frozenset((ip, port) for ip in addresses_of(self.options.host) for port in ports)
 
     # -- life --------------------------------------------------------------------------------------------
 
@@ -308,6 +309,7 @@ async def open_gateway(
         await _reject_moved(store)
         vault = open_vault(options.data, environ.get("TIDEGATE_SECRET_KEY"))
         await check_vault(vault, store.settings)
+        await reseal(vault, store.settings)
         active = ActiveConfiguration(store, vault, clock)
         active.settings = loaded.config
         await active.load()

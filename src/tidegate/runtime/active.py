@@ -27,7 +27,7 @@ from tidegate.rules.outbound.forwarding import NOTHING, HeaderNames
 from tidegate.rules.routing import Decision, RoutePlan, RouteRule, compile_routes
 from tidegate.runtime.shapes import ActiveDestination, ActiveRoute, ActiveSource, Stored, raw_of, spec_of
 from tidegate.store import Item, Store
-from tidegate.vault import Vault
+from tidegate.vault import Vault, is_version_1, item_purpose
 
 MAX_DECISIONS = 50_000  # interned in memory; further decisions are looked up in the store each time
 
@@ -73,7 +73,7 @@ class ActiveConfiguration:
         """Read items and route revisions from the store, and compile."""
         for revision, (name, sealed) in (await self._store.settings.route_revisions()).items():
             if revision not in self._rules:  # a known revision never changes
-                self._keep_revision(revision, name, self._vault.open(sealed, "route_revision"))
+                self._keep_revision(revision, name, self._open_revision(name, sealed))
         await self.refresh()
 
     def on_change(self, listener: Callable[[], None]) -> None:
@@ -88,7 +88,10 @@ class ActiveConfiguration:
         items = await self._store.settings.items()
         current = sorted((item for item in items if item.deleted_at_us is None), key=lambda i: (i.place, i.number))
         stored = {
-            item.number: msgspec.json.decode(self._vault.open(item.body, item.kind), type=Stored) for item in current
+            item.number: msgspec.json.decode(
+                self._vault.open(item.body, item_purpose(item.kind, item.name)), type=Stored
+            )
+            for item in current
         }
         sources = {
             item.name: ActiveSource(item.number, item.name, spec_of(stored[item.number], Source), item.owner)
@@ -163,10 +166,16 @@ class ActiveConfiguration:
         known = self._revisions.get((name, _digest(plain)))
         if known is not None:
             return known
-        sealed = self._vault.seal(plain, "route_revision")
+        sealed = self._vault.seal(plain, item_purpose("route_revision", name))
         revision = await self._store.settings.route_revision(name, sealed, _digest(plain))
         self._keep_revision(revision, name, plain)
         return revision
+
+    def _open_revision(self, name: str, sealed: bytes) -> bytes:
+        """Revisions are never written again, so those of 0.1 keep their seal, which binds them to their kind."""
+        if is_version_1(sealed):
+            return self._vault.open_version_1(sealed, "route_revision")
+        return self._vault.open(sealed, item_purpose("route_revision", name))
 
     def _keep_revision(self, revision: int, name: str, plain: bytes) -> None:
         self._revisions[name, _digest(plain)] = revision

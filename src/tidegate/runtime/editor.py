@@ -27,7 +27,7 @@ from tidegate.rules.outbound.signing import new_secret
 from tidegate.runtime.active import ActiveConfiguration
 from tidegate.runtime.shapes import SPEC_TYPES, ActiveRoute, ItemChange, OldSecret, Spec, Stored, raw_of, spec_of
 from tidegate.store import Item, Store
-from tidegate.vault import Vault
+from tidegate.vault import Vault, item_purpose
 
 API_PLACE = 1_000_000  # items of the API come after the file's, by number
 ROTATION_OVERLAP_US = 24 * 3600 * 1_000_000  # how long the old secret also signs
@@ -308,12 +308,12 @@ class ConfigurationEditor:
 
     # -- items -------------------------------------------------------------------------------------------
 
-    def _seal(self, kind: str, stored: Stored) -> bytes:
-        return self._vault.seal(msgspec.json.encode(stored), kind)
+    def _seal(self, kind: str, name: str, stored: Stored) -> bytes:
+        return self._vault.seal(msgspec.json.encode(stored), item_purpose(kind, name))
 
     def _again(self, item: Item, stored: Stored | None = None, **changes: Any) -> Item:
         """The changed item, with its body sealed again."""
-        body = self._seal(item.kind, stored or self.active.stored[item.number])
+        body = self._seal(item.kind, item.name, stored or self.active.stored[item.number])
         return msgspec.structs.replace(item, body=body, **changes)
 
     def _item(self, kind: str, name: str, spec: Spec, owner: str, place: int) -> Item:
@@ -321,7 +321,7 @@ class ConfigurationEditor:
         made: tuple[str, ...] = ()
         if isinstance(spec, config.Destination) and kind_of(spec).signs:
             made = (new_secret(),)  # also created beside a configured one, for the case that it is removed
-        body = self._seal(kind, Stored(raw_of(spec), made))
+        body = self._seal(kind, name, Stored(raw_of(spec), made))
         return Item(kind, name, 0, owner, body, place, now, now)
 
 
