@@ -18,7 +18,7 @@ from tidegate.query.context import ReadContext
 from tidegate.query.events import Allowed
 from tidegate.query.explanation import DestinationState
 from tidegate.query.schemas import EventSchema, ExplainedDelivery, Explanation, RouteDecision
-from tidegate.rules.language.view import EventView, event_view
+from tidegate.rules.language.view import VERIFIED, EventView, event_view, noted
 from tidegate.rules.outbound import causes
 from tidegate.rules.routing import RouteRule, why_not
 
@@ -53,7 +53,9 @@ async def explain(gateway: ReadContext, thing_id: str, allowed: Allowed = None) 
         seen=seen,
         summary=explanation.summary(explained, updates),
         origin=explanation.origin(schema),
-        signature=explanation.signature(schema, source.spec.webhook if source is not None else None),
+        signature=explanation.signature(
+            schema, source.spec.webhook if source is not None else None, noted(event.headers, VERIFIED)
+        ),
         delivered_to=explanation.delivered_to(explained, updates),
         next=explanation.next_step(explained, updates, routed=bool(routes)),
         routes=routes,

@@ -134,22 +134,27 @@ def origin(event: EventSchema) -> Fact:
     return Fact(text=text, detail=f"{_plural(event.body_bytes, 'byte')}, offset {event.offset:,}")
 
 
-def signature(event: EventSchema, webhook: WebhookInput | None) -> Fact:
-    """Whether the event was verified. `webhook` is the input of its source today, None when there is none."""
-    fact = _verification(event, webhook)
+def signature(event: EventSchema, webhook: WebhookInput | None, proof: str = "") -> Fact:
+    """Whether the event was verified. `webhook` is the input of its source today, None when there is none.
+
+    `proof`: what verified it when it was received: provider or kind of scheme, number of the scheme and of the secret.
+    """
+    fact = _verification(event, webhook, proof)
     if event.differs:
-        fact.detail += "; the same delivery ID came again with a different body, which was not stored"
+        fact.detail += "; the same delivery ID came again with a different body"
     return fact
 
 
-def _verification(event: EventSchema, webhook: WebhookInput | None) -> Fact:
+def _verification(event: EventSchema, webhook: WebhookInput | None, proof: str) -> Fact:
     if event.origin == Origin.WEBHOOK.value:
-        if webhook is None:
-            return Fact(text="Verified when received", detail=f"{event.source} has no webhook input today")
-        if webhook.verify == "none":
+        name, _, numbers = proof.partition(" ")
+        scheme, _, secret = numbers.partition(" ")
+        if secret:
+            detail = f"{name} signature (scheme {scheme}, secret {secret}), before the event was stored"
+            return Fact(text="Verified", detail=detail)
+        if webhook is not None and webhook.verify == "none":
             return Fact(text="Not verified", detail='the source has verify = "none"')
-        scheme = webhook.verify if isinstance(webhook.verify, str) else f"custom {webhook.verify.digest}"
-        return Fact(text="Verified", detail=f"{scheme} signature, before the event was stored")
+        return Fact(text="Not recorded", detail="received without verification, or by an earlier version")
     if event.origin == Origin.FORM.value:
         return Fact(text="No signature", detail="anyone can send a form")
     if event.origin == Origin.PUBLISH.value:
