@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from support.polled import BASE, Asked, Polled, polled
+from tidegate.core.clock import to_datetime
 from tidegate.core.errors import Conflict, UpstreamError, UpstreamTimeout
 from tidegate.pull.page_requests import MAX_TRIES, RUN_WAIT_SECONDS
 from tidegate.pull.run import PollOptions
@@ -625,6 +626,58 @@ def test_a_pull_passes_the_status_on(tmp_path: Path, status: int) -> None:
         assert answer.status == status
 
     run(tmp_path, lambda _: (status, b""), work)
+
+
+def test_a_webhook_whose_item_cannot_be_read_is_reported_and_waits_for_the_poll(tmp_path: Path) -> None:
+    rows = [{"id": "1", "a": 1}]
+
+    def answer(asked: Asked) -> Any:
+        return {"unexpected": True} if asked.path != "/rows" else list(rows)
+
+    async def work(one: Polled) -> None:
+        await one.poll()
+        rows[0] = {"id": "1", "a": 2}
+        await one.webhook("upd", {"id": "1"})
+        await one.settled()
+        assert "fetch_back_failed" in one.codes()
+        await one.poll()
+        assert await one.kinds() == [("updated", "1")]
+
+    run(tmp_path, answer, work, item_path="/rows/{id}", **FEED)
+
+
+@pytest.mark.parametrize(
+    ("keys", "code"),
+    [({"version": "v"}, "version_missing"), ({"incremental": {"cursor_path": "u", "param": "s"}}, "cursor_missing")],
+)
+def test_a_path_that_no_row_has_is_reported(tmp_path: Path, keys: dict[str, Any], code: str) -> None:
+    async def work(one: Polled) -> None:
+        await one.poll()
+        assert code in one.codes()
+
+    run(tmp_path, lambda _: [{"id": 1}], work, **keys)
+
+
+@pytest.mark.parametrize(("age_seconds", "sent"), [(0, False), (1, False), (3600, True)])
+def test_last_modified_is_sent_back_only_when_its_second_is_over(tmp_path: Path, age_seconds: int, sent: bool) -> None:
+    row = {"id": 1, "a": 1}
+
+    async def work(one: Polled) -> None:
+        changed_us = [one.clock.now_us() - age_seconds * 1_000_000]
+
+        def answer(asked: Asked) -> Any:
+            stamp = to_datetime(changed_us[0]).strftime("%a, %d %b %Y %H:%M:%S GMT")
+            if asked.headers.get("If-Modified-Since") == stamp:
+                return 304, b""
+            return 200, [dict(row)], {"Last-Modified": stamp}
+
+        one.client.answer = answer
+        await one.poll()
+        row["a"] = 2  # in the same second
+        report = await one.poll()
+        assert report.not_modified is sent
+
+    run(tmp_path, lambda _: (500, b""), work)
 
 
 # -- cost ------------------------------------------------------------------------------------------------

@@ -63,6 +63,9 @@ def resource(**keys: object) -> Resource:
 EMPTY: list[tuple[str, int, bytes, str]] = [
     ("a list", 200, b'{"users": []}', "[]"),
     ("null", 200, b'{"users": null, "total": 0}', "null"),
+    ("an empty object for an empty list", 200, b'{"users": {}}', "{}"),
+    ("an empty text for an empty list", 200, b'{"users": ""}', '""'),
+    ("false for an empty list", 200, b'{"users": false}', "false"),
     ("the key is absent", 200, b'{"resultSizeEstimate": 0}', "absent"),
     ("an empty object", 200, b"{}", "absent"),
     ("204", 204, b"", "204"),
@@ -229,6 +232,7 @@ def test_a_cursor_has_fallbacks() -> None:
     [
         ("files.0.url", {"files": [{"n": 1}, {"url": "b", "n": 2}], "a.b": {"c": 1}}),
         ("files.*.url", {"files": [{"n": 1}, {"n": 2}], "a.b": {"c": 1}}),
+        ("files[].url", {"files": [{"n": 1}, {"n": 2}], "a.b": {"c": 1}}),
         ("$.files[-1].url", {"files": [{"url": "a", "n": 1}, {"n": 2}], "a.b": {"c": 1}}),
         ("files.1", {"files": [{"url": "a", "n": 1}], "a.b": {"c": 1}}),
         ("files", {"a.b": {"c": 1}}),

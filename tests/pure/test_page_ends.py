@@ -143,6 +143,13 @@ def test_a_next_link_of_any_form_is_followed(link: Any) -> None:
     assert (ids, asked[1].url, walk.ended_by) == ([1, 2], URL + "?p=2", End.NO_LINK)
 
 
+def test_a_blank_in_a_next_link_is_encoded() -> None:
+    def serve(request: PageRequest) -> dict[str, Any]:
+        return {"data": [{"id": 2}]} if "?" in request.url else {"data": [{"id": 1}], "next": "?q=a b "}
+
+    assert walked(paginator(type="json_link"), serve)[2][1].url == f"{URL}?q=a%20b"
+
+
 @pytest.mark.parametrize("link", [None, "", False, {}, [], {"href": None}, [{"rel": "self", "href": "?p=1"}]], ids=repr)
 def test_every_form_of_no_next_link_is_the_end(link: Any) -> None:
     assert walked(paginator(type="json_link"), lambda _: {"data": [{"id": 1}], "next": link})[0] == [1]
@@ -266,6 +273,18 @@ def test_the_own_offset_and_limit_of_a_resource_stay() -> None:
     assert ids == [f"u{i}" for i in range(1, 7)]
     assert [params(one)["startIndex"] for one in asked] == ["1", "5"]
     assert walk.contradictions == []
+
+
+def test_a_source_that_counts_from_one_shows_its_last_row_although_the_base_is_not_configured() -> None:
+    rule = paginator(type="offset", limit=2, offset_param="startIndex", limit_param="count", total_path="total")
+
+    def serve(request: PageRequest) -> dict[str, Any]:
+        at, count = max(1, int(params(request)["startIndex"])), int(params(request)["count"])
+        return {"total": 6, "data": [{"id": i} for i in range(at, min(6, at + count - 1) + 1)]}
+
+    ids, walk, _ = walked(rule, serve)
+    assert set(ids) == {1, 2, 3, 4, 5, 6}
+    assert walk.ended_by is End.TOTAL
 
 
 def test_a_total_above_the_rows_that_came_is_reported() -> None:

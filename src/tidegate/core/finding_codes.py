@@ -346,6 +346,24 @@ CODES: dict[str, FindingCode] = {
         "The versions are neither numbers nor times, so they cannot be put in order. The later read wins.",
         "nothing, if the source has no better field; else set version, or version_kind of the resource",
     ),
+    "version_missing": FindingCode(
+        WARNING,
+        "version missing",
+        "Rows have no value at `version`, so they are compared by their content.",
+        "set version to a field that every row has, or remove it",
+    ),
+    "cursor_missing": FindingCode(
+        WARNING,
+        "cursor missing",
+        "Rows have no value at incremental.cursor_path, so the cursor does not follow them.",
+        'name fallbacks, such as cursor_path = ["updated_at", "created_at"]',
+    ),
+    "fetch_back_failed": FindingCode(
+        WARNING,
+        "fetch-back failed",
+        "A single item could not be fetched or read, so what a webhook announced waits for the next poll.",
+        "check item_path, item_selector and primary_key against the answer: tidegate pull {name} KEY",
+    ),
     "version_went_back": FindingCode(
         WARNING,
         "version went back",

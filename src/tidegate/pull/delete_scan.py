@@ -75,11 +75,12 @@ class DeleteScan:
     async def _by_get(self, run: Run, keys: list[str]) -> list[Copy]:
         """Ask for each missing item. What exists is remembered as unlisted."""
         writer = self._writer
-        copies, failure = await self._fetcher.fetch_all([(key, run.origin) for key in keys])
+        copies, failures = await self._fetcher.fetch_all([(key, run.origin) for key in keys])
         run.requests += len(keys)
-        if failure is not None:  # those stay known, and the next scan asks again
+        if failures:  # those stay known, and the next scan asks again
+            failure = next(iter(failures.values()))
             writer.statistics.failed(failure.message, self._clock.now_us())
-            writer.health.note("deletes_unconfirmed", failure.message, count=len(keys) - len(copies))
+            writer.health.note("deletes_unconfirmed", failure.message, count=len(failures))
         else:
             writer.health.resolve("deletes_unconfirmed")
         alive = sorted(copy.key for copy in copies if not copy.deleted)

@@ -89,21 +89,21 @@ class Fetcher:
             )
         return value
 
-    async def fetch_all(self, wanted: Sequence[tuple[str, Origin]]) -> tuple[list[Copy], TidegateError | None]:
-        """Copies of those that could be fetched, at most AT_ONCE at a time, and the first error of the others."""
+    async def fetch_all(self, wanted: Sequence[tuple[str, Origin]]) -> tuple[list[Copy], dict[str, TidegateError]]:
+        """The copies that could be fetched, at most AT_ONCE requests at a time, and the errors of the others by key."""
         copies: list[Copy] = []
-        failure: TidegateError | None = None
+        failures: dict[str, TidegateError] = {}
         for first in range(0, len(wanted), AT_ONCE):
             group = wanted[first : first + AT_ONCE]
             done = await asyncio.gather(*(self.fetch(key, origin) for key, origin in group), return_exceptions=True)
-            for outcome in done:
+            for (key, _), outcome in zip(group, done, strict=True):
                 if isinstance(outcome, Copy):
                     copies.append(outcome)
                 elif isinstance(outcome, TidegateError):
-                    failure = failure or outcome
+                    failures[key] = outcome
                 else:
                     raise outcome
-        return copies, failure
+        return copies, failures
 
 
 _NOT_GONE: tuple[object, ...] = (None, False, "", 0, [], {})

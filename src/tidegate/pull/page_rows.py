@@ -90,12 +90,14 @@ class PageRowReader:
             self._unreadable(run, row, error)
             return None
         run.records_seen += 1
+        run.without_version += bool(resource.version) and copy.version is None
         if run.find_deletes:
             run.seen.add(copy.key)
         if resource.incremental is not None and resource.incremental.cursor_path:
             at = cursor_value(value, resource.incremental.cursor_path)
             if at is not None:
                 run.see_cursor(at)
+            run.without_cursor += at is None
         return copy
 
     def _unreadable(self, run: Run, row: Any, error: ValueError) -> None:

@@ -29,6 +29,7 @@ from tidegate.pull.resource_cursor import ResourceCursor
 from tidegate.pull.run import Run
 from tidegate.pull.sources import PullResponse, SourceClient
 from tidegate.rules.language.view import MISSING
+from tidegate.rules.sync.http_cache import settled_last_modified
 from tidegate.rules.sync.items import ErrorBody, PageRows, decoded, read_page
 from tidegate.rules.sync.links import follow, header
 from tidegate.rules.sync.page_end import End, check_total
@@ -291,11 +292,16 @@ class Poller:
                 code="rows_unreadable",
                 hint="set primary_key to the path of the key in a row, and data_selector to the path of the rows",
             )
+        if run.without_version:
+            health.note("version_missing", f"nothing at {self._resource.version!r}", count=run.without_version)
+        if run.without_cursor and self._resource.incremental is not None:
+            place = self._resource.incremental.cursor_path
+            health.note("cursor_missing", f"nothing at {place!r}", count=run.without_cursor)
         single = first is not None and run.walk.pages == 1  # validators of page one say nothing of page two
         self._state.validated = tag if single else ""
         moved: dict[str, Any] = {
             "etag": header(first.headers, "etag") if single and first is not None else None,
-            "last_modified": header(first.headers, "last-modified") if single and first is not None else None,
+            "last_modified": settled_last_modified(first.headers) if single and first is not None else None,
         }
         self._cursor.move(run)
         if run.parent is not None:

@@ -188,17 +188,19 @@ class ResourceEngine:
         dirty = sorted(self.writer.engine_state.dirty.items(), key=lambda pair: pair[1][0])[: AT_ONCE * 4]
         high_water_marks = dict(dirty)
         try:
-            copies, failure = await self._fetcher.fetch_all([(key, Origin(mark[1])) for key, mark in dirty])
+            copies, failures = await self._fetcher.fetch_all([(key, Origin(mark[1])) for key, mark in dirty])
             if copies:
                 await self.writer.apply(copies, fetched=[(copy.key, high_water_marks[copy.key]) for copy in copies])
         except TidegateError as error:
             return error
         self._webhooks.fetched(len(self.writer.engine_state.dirty))
-        if failure is not None and failure.code == "page_unreadable":
+        for failure in failures.values():
+            self.writer.health.note("fetch_back_failed", failure.message)
+        unreadable = [key for key, failure in failures.items() if failure.code == "page_unreadable"]
+        if unreadable:
             # An item that cannot be read now stays unreadable: leave it to the next poll or webhook.
-            fetched = {copy.key for copy in copies}
-            await self.writer.apply((), fetched=[pair for pair in dirty if pair[0] not in fetched])
-        return failure
+            await self.writer.apply((), fetched=[(key, high_water_marks[key]) for key in unreadable])
+        return next(iter(failures.values()), None)
 
     # -- polls -------------------------------------------------------------------------------------------
 

@@ -73,6 +73,8 @@ class Run(msgspec.Struct):
     records_seen: int = 0
     records_before: int = 0  # seen by the runs that this one goes on from
     unreadable: int = 0
+    without_version: int = 0  # rows that have nothing at `version`
+    without_cursor: int = 0  # rows that have nothing at `cursor_path`
     not_modified: bool = False
     server_at_us: int | None = None  # the source's clock at the first page
     highest: str | None = None

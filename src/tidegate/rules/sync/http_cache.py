@@ -11,6 +11,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
+from tidegate.core.clock import parse_http_date
+from tidegate.rules.sync.links import header
+
 STALE_STATUSES = frozenset({429, 500, 502, 503, 504})  # of the source: a failure, not an answer
 MAX_AGE_SECONDS = 1 << 31
 CACHE_NAME = "Tidegate"
@@ -83,6 +86,17 @@ def cache_status(
 def body_etag(body: bytes) -> str:
     """A strong entity tag made from the body, for an answer that has none."""
     return f'"tg-{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+
+
+def settled_last_modified(headers: Iterable[tuple[str, str]]) -> str | None:
+    """`Last-Modified`, unless the list changed in the two seconds before it was read.
+
+    Its resolution is a second, so another change in that second would be answered 304 (RFC 9110 section 8.8.2.2).
+    """
+    found = list(headers)
+    text = header(found, "last-modified")
+    at_us, date_us = parse_http_date(text or ""), parse_http_date(header(found, "date") or "")
+    return text if at_us is not None and date_us is not None and date_us - at_us >= 2_000_000 else None
 
 
 def etag_matches(if_none_match: str | None, etag: str) -> bool:

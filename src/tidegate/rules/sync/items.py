@@ -27,6 +27,7 @@ SHOWN_CHARACTERS = 200
 _ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _ERROR_NAMES = ("error", "errors", "fault", "exception", "error_code", "errorcode", "error_message", "errormessage")
+_EMPTY_VALUES = (b"null", b"false", b'""', b"{}")  # what some languages write for an empty list
 _FALSE_NAMES = ("ok", "success", "succeeded")
 _CHARSET = re.compile(r"charset\s*=\s*\"?([A-Za-z0-9._:-]+)", re.IGNORECASE)
 
@@ -142,9 +143,8 @@ def _list_of(raw: Any, body: bytes, selector: str) -> PageRows:
     if first == b"[":
         rows = _LIST.decode(raw)
         return PageRows(rows, "" if rows else "[]")
-    if first == b"n":
-        parse_json(raw)
-        return PageRows((), "null")
+    if first in b'nf"{' and bytes(raw) in _EMPTY_VALUES:
+        return PageRows((), bytes(raw).decode())
     if first == b"{" and selector == "$":
         return PageRows([raw])
     if first == b"{" and not selector:

@@ -34,7 +34,7 @@ def follow(url: str, link: str, origins: Collection[str] = ()) -> str:
     """
     own, there = origin_of(url), "something other than an address"
     try:
-        target = urljoin(url, link.strip())
+        target = urljoin(url, link.strip().replace(" ", "%20"))
         parts = urlsplit(target)
         there = origin_of(target) if parts.username is None else "an address with a user in it"
     except ValueError:

@@ -189,7 +189,9 @@ def _parse(text: str) -> list[tuple[_Step, bool]]:
 def _end_of_name(text: str, at: int) -> int:
     end = at
     while (
-        end < len(text) and text[end] != "." and not (text[end] == "[" and text[end + 1 : end + 2] in "-0123456789*'\"")
+        end < len(text)
+        and text[end] != "."
+        and not (text[end] == "[" and text[end + 1 : end + 2] in "-0123456789*'\"]")
     ):
         end += 1
     return end
@@ -203,7 +205,7 @@ def _bracket(text: str, at: int) -> tuple[_Step, int]:
         return name, end + 1
     end = text.find("]", at)
     inner = text[at + 1 : end].strip() if end > 0 else ""
-    if inner == "*":
+    if inner in ("*", "") and end > 0:
         return ANY, end + 1
     index = _index(inner)
     if index is None:

@@ -76,6 +76,8 @@ def _ends(spec: OffsetPages, walk: PageWalk, items: int, limit: int, following: 
             return False
         if walk.pages == 1 and items == known and items >= limit:
             return False  # `total` may be the size of this page: one more page shows it
+        if items and not walk.resumed and walk.rows > len(walk.keys) < known:
+            return False  # pages overlap (does the source count from 1?), so rows may be left behind the total
         walk.end(End.TOTAL)
         return True
     if items == 0:
