@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
@@ -23,6 +23,8 @@ from tidegate.kinds import MASK, kind_named
 from tidegate.rules.inbound.redaction import is_credential
 
 Tree = dict[str, Any]
+
+_ADDRESSES = ("path", "item_path")  # of resources; their queries can carry credentials
 
 
 def tree_of(struct: msgspec.Struct) -> Tree:
@@ -69,10 +71,18 @@ def _places(node: Tree, path: Path) -> Iterator[tuple[Path, Any]]:
         elif path and path[-1] in ("headers", "params"):
             if is_credential(key.lower()) and value:
                 yield at, value
+        elif key in _ADDRESSES and isinstance(value, str) and _carries_credential(value):
+            yield at, value
         elif isinstance(value, dict):
             yield from _places(value, at)
     if not path and isinstance(node.get("url"), str) and open_address(node) != node["url"]:
         yield ("url",), node["url"]
+
+
+def _carries_credential(address: str) -> bool:
+    """Whether the query of a path has a parameter whose name says that it is a credential."""
+    query = address.partition("?")[2]
+    return any(is_credential(name.lower()) for name, value in parse_qsl(query) if value)
 
 
 def replaced(tree: Tree, change: Callable[[Path, Any], Any]) -> Tree:
