@@ -224,7 +224,9 @@ def test_everything_that_is_wrong_is_named_at_once_by_line(tmp_path: Path) -> No
     assert [one["where"] for one in answer["errors"]] == [one["where"] for one in done.errors]
 
 
-@pytest.mark.parametrize("words", ["check none.toml", "check .", "serve --config none.toml", "serve --config ."])
+@pytest.mark.parametrize(
+    "words", ["check none.toml", "check .", "serve --port 0 --config none.toml", "serve --port 0 --config ."]
+)
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, words: str) -> None:
     tidegate(tmp_path, *words.split()).refused("config_unreadable", 2)
     assert list(tmp_path.iterdir()) == []

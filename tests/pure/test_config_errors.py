@@ -35,17 +35,16 @@ TABLE: list[tuple[str, str, list[str]]] = [
         [
             "error[config_invalid]: expected an integer, found a string '8'"
             " - at $.destinations.crm.concurrency (t.toml:3)",
-            "hint: write an integer here",
+            "hint: write a whole number without quotes: concurrency = 8",
         ],
     ),
     (
-        "true is no number",
+        "true is not a number",
         '[destinations.crm]\nurl = "https://c.example.com"\nconcurrency = true\n',
         [
-            "error[config_invalid]: expected an integer, found true or false true"
-            ""
+            "error[config_invalid]: expected an integer, found a boolean true"
             " - at $.destinations.crm.concurrency (t.toml:3)",
-            "hint: write an integer here",
+            "hint: write a whole number without quotes: concurrency = 8",
         ],
     ),
     (
@@ -54,6 +53,39 @@ TABLE: list[tuple[str, str, list[str]]] = [
         [
             "error[config_invalid]: 0 is out of range - at $.destinations.crm.concurrency (t.toml:3)",
             "hint: write a number from 1 up to 1024",
+        ],
+    ),
+    (
+        "an option of serve is not a key of the file",
+        "[gateway]\nport = 8420\n",
+        [
+            "error[config_invalid]: unknown key 'port' - at $.gateway.port (t.toml:2)",
+            "hint: it is an option of the command: tidegate serve --port 8420",
+        ],
+    ),
+    (
+        "a list that was written as a string shows the brackets",
+        '[destinations.crm]\nurl = "https://c.example.com"\nretry = "5s"\n',
+        [
+            "error[config_invalid]: expected a list, found a string '5s' - at $.destinations.crm.retry (t.toml:3)",
+            "hint: write it in brackets: retry = [...]",
+        ],
+    ),
+    (
+        "a table that is defined twice is named as in the file",
+        "[sources.app.publish]\n[sources.app.publish]\n",
+        [
+            "error[config_invalid]: the file is not valid TOML: the table [sources.app.publish] is defined twice"
+            " - at $ (t.toml:2)",
+            "hint: merge the two tables, or rename one",
+        ],
+    ),
+    (
+        "a string without quotes",
+        "[destinations.crm]\nurl = https://c.example.com\n",
+        [
+            "error[config_invalid]: the file is not valid TOML: this is not a value - at $ (t.toml:2)",
+            'hint: write a string in quotes: key = "..."',
         ],
     ),
     (
@@ -270,7 +302,7 @@ TABLE: list[tuple[str, str, list[str]]] = [
         MINIMAL + '[routes.r]\nfrom = "app"\nto = "crm"\nchanges = ["orders"]\n',
         [
             "error[config_invalid]: unknown resource 'orders' in app - at $.routes.r.changes[0] (t.toml:7)",
-            "hint: add [sources.NAME.resources.orders]",
+            "hint: add [sources.app.resources.orders]",
         ],
     ),
     (

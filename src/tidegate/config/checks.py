@@ -203,5 +203,9 @@ def _changes_exist(validator: Validator, path: Path, route: Route, config: Confi
     known = {resource for source in sources for resource in source.resources}
     for number, name in enumerate(route.changes or []):
         if name not in known and name != "*":
-            hint = nearest(name, known, "resource") if known else f"add [sources.NAME.resources.{name}]"
+            hint = (
+                nearest(name, known, "resource")
+                if known
+                else f"add [sources.{names[0]}.resources.{name}]".replace("*", "NAME")
+            )
             validator.add((*path, number), f"unknown resource '{name}' in {', '.join(names)}", hint)

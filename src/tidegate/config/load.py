@@ -118,14 +118,21 @@ def _parse(text: str, name: str) -> dict[str, Any]:
         # tomllib of Python 3.11 gives the place only in its message.
         match = _AT_LINE.search(str(error))
         line = int(match[1]) if match and match[1] else text.count("\n") + 1
-        message = _AT_LINE.sub("", str(error))
-        raise ConfigError(
-            f"the file is not valid TOML: {message[:1].lower()}{message[1:]}",
-            where=f"{name}:{line}",
-            hint="check this line and the one before it",
-        ) from None
+        message, hint = _toml_problem(_AT_LINE.sub("", str(error)))
+        raise ConfigError(f"the file is not valid TOML: {message}", where=f"{name}:{line}", hint=hint) from None
     except RecursionError:
         raise ConfigError("tables or lists are nested too deeply", where=f"{name}:1", hint="flatten them") from None
+
+
+def _toml_problem(message: str) -> tuple[str, str]:
+    """(what tomllib found, what to do). It shows the name of a table as a tuple of Python."""
+    twice = re.fullmatch(r"Cannot declare \((.*?),?\) twice", message)
+    if twice:
+        table = twice[1].replace("', '", ".").strip("'")
+        return f"the table [{table}] is defined twice", "merge the two tables, or rename one"
+    if message == "Invalid value":
+        return "this is not a value", 'write a string in quotes: key = "..."'
+    return message[:1].lower() + message[1:], "check this line and the one before it"
 
 
 class _Filler:

@@ -172,7 +172,7 @@ def kind_of(value: Any) -> str:
     if value is None:
         return "null"
     if isinstance(value, bool):
-        return "true or false"
+        return "a boolean"
     for type_, words in (
         (str, "a string"),
         (int, "an integer"),

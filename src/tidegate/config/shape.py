@@ -57,6 +57,26 @@ _FORMATS = {
 }
 
 
+# Keys that users look for in this file and that are options of a command: (struct, key) -> what to do instead.
+KEYS_ELSEWHERE: dict[tuple[str, str], str] = {
+    ("GatewaySettings", key): f"it is an option of the command: tidegate serve {option}"
+    for key, option in {
+        "port": "--port 8420",
+        "host": "--host 127.0.0.1",
+        "listen": "--host 127.0.0.1 --port 8420",
+        "data": "--data DIRECTORY",
+        "database": "--database postgresql://...",
+    }.items()
+}
+# What `_expected` asks for -> how to write it after the name of the key.
+_WRITTEN = {
+    "a string": 'write it in quotes: {}"..."',
+    "a list": "write it in brackets: {}[...]",
+    "an integer": "write a whole number without quotes: {}8",
+    "a number": "write a number without quotes: {}0.5",
+    "true or false": "write it without quotes: {}true",
+    "a table": "write it as a table: {}{{ ... }}",
+}
 NAME_HINT = "use lower-case letters, digits, '-' and '_': at most 63 characters, and the first one is a letter or digit"
 
 
@@ -108,7 +128,8 @@ class _ShapeChecker:
             hint = f"leave it out; it is a key of: {', '.join(sorted(others))}"
             self.problems.add((*path, key), f"'{key}' has no meaning for {info.tag_field} = '{info.tag}'", hint)
         else:
-            self.problems.add((*path, key), f"unknown key '{key}'", nearest(key, known, "key"))
+            hint = KEYS_ELSEWHERE.get((info.cls.__name__, key)) or nearest(key, known, "key")
+            self.problems.add((*path, key), f"unknown key '{key}'", hint)
 
     def _not_built(self, value: Any, entry: tuple[tuple[str, ...], str, str], path: Path) -> bool:
         names, what, hint = entry
@@ -244,7 +265,10 @@ class _ShapeChecker:
         shown = "" if isinstance(value, dict | list) or value is None else f" {self.problems.show(path, value)}"
         if shown.startswith(" (hidden)"):
             shown = ""
-        self.problems.add(path, f"expected {what}, found {seen}{shown}", f"write {what} here")
+        last = path[-1] if path else ""
+        key = f"{last} = " if isinstance(last, str) and re.fullmatch("[a-z_]+", last) else ""
+        hint = _WRITTEN.get(what, f"write {what} here").format(key)
+        self.problems.add(path, f"expected {what}, found {seen}{shown}", hint)
 
 
 def _format(pattern: str) -> str:

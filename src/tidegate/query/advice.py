@@ -56,7 +56,7 @@ def _decide(spec: Resource, figures: ResourceFigures) -> tuple[str, str]:
     if not spec.polls:
         return "not_polled", "no poll is configured, so its changes are not known"
     if figures.changes < ENOUGH_CHANGES:
-        return "not_enough_data", f"{figures.changes} changes seen so far; {ENOUGH_CHANGES} are needed"
+        return "not_enough_data", f"changes seen so far: {figures.changes}; {ENOUGH_CHANGES} are needed"
     empty, cost = figures.empty_share, figures.requests_per_change
     if cost is not None and cost > COSTLY_REQUESTS:
         return "prefer_webhook", f"polling made {cost:.0f} requests per change"

@@ -31,7 +31,7 @@ _CLOSE = (b"connection", b"close")  # the rest of the body is not read
 NOT_FOUND = problem(404, "source_unknown", "Not Found", "there is no source with this name")
 UNAUTHORIZED = problem(
     401,
-    "signature_refused",
+    "signature_rejected",
     "Unauthorized",
     "the request is not signed as this source expects",
     (b"www-authenticate", b"Signature"),

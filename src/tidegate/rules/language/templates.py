@@ -92,6 +92,7 @@ def compile_template(
         raise ConfigError(
             f"the template is not valid: {error.message}" + (f" (line {line} of the template)" if line else ""),
             path="$.text",
+            hint="write a field as {{ data.NAME }}; a literal {{ is {{ '{{' }}",
         ) from None
     except (RecursionError, SyntaxError, MemoryError):  # parser and compiler, on hundreds of nested parentheses
         raise ConfigError("the template is nested too deeply", path="$.text") from None
