@@ -23,7 +23,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SECRET = "whsec_YmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmI="
-ADMIN_KEY = "tgk_bench_0123456789abcdefghjkmnpqrstvwxyz"
+ADMIN_KEY = "tg_" + "b" * 43  # as long as a key that the gateway makes
 _PROC = Path("/proc")
 _running: list[subprocess.Popen[str]] = []
 
