@@ -714,6 +714,18 @@ def test_findings_are_shown_again_after_a_restart(tmp_path: Path) -> None:
     run(tmp_path, lambda _: [{"id": 1}, {"uid": 2}], work)
 
 
+def test_findings_of_another_configuration_are_gone_when_it_is_corrected(tmp_path: Path) -> None:
+    async def work(one: Polled) -> None:
+        await one.poll(ok=False)
+        assert "rows_skipped" in one.codes()
+        one.configure({"primary_key": "uid"})
+        await one.poll()
+        assert "rows_skipped" not in one.codes()
+        assert one.engine.statistics()["s/r"].findings == {}
+
+    run(tmp_path, lambda _: [{"uid": 1}], work)
+
+
 def test_a_bad_row_fails_the_poll_where_that_is_wanted(tmp_path: Path) -> None:
     async def work(one: Polled) -> None:
         report = await one.poll(ok=False)

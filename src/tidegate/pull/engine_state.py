@@ -68,6 +68,7 @@ class EngineState(msgspec.Struct, omit_defaults=True):
     """Of one resource."""
 
     begun: bool = False  # the committed offset was set
+    configured: str = ""  # the configuration that the notes of the statistics are about
     dirty: dict[str, Mark] = {}  # to be fetched: key -> since when, origin
     candidates: list[str] = []  # missing in the last scan (confirm = "second_scan")
     unlisted: list[str] = []  # the source has these items and does not list them

@@ -27,7 +27,7 @@ from tidegate.pull.run import Applied
 from tidegate.pull.statistics import Statistics
 from tidegate.pull.yielding import Yielder
 from tidegate.rules.language.view import event_view
-from tidegate.rules.sync.canonical import parse_json
+from tidegate.rules.sync.canonical import hash_bytes, parse_json
 from tidegate.rules.sync.changes import Copy, compare, only_in_one
 from tidegate.rules.sync.merge import MergeDecision, MergeRule, merge, stored
 from tidegate.rules.sync.spec import Resource
@@ -82,6 +82,10 @@ class RecordWriter:
         self.statistics = msgspec.json.decode(self.state.statistics, type=Statistics)
         self.engine_state = msgspec.json.decode(self.state.engine_state, type=EngineState)
         self.statistics.since_us = self.statistics.since_us or self.clock.now_us()
+        configured = hash_bytes(msgspec.json.encode(self.resource)).hex()
+        if self.engine_state.configured not in ("", configured):
+            self.statistics.notes = {}  # what was noticed of another configuration says nothing of this one
+        self.engine_state.configured = configured
         self.health.use(self.statistics.notes)
         self._pending = {}
         self._stale = False

@@ -12,6 +12,7 @@ import msgspec
 
 from tidegate.core.clock import Clock, rfc3339
 from tidegate.core.figures import NoteFigures
+from tidegate.core.finding_codes import CODES
 from tidegate.core.findings import KEPT_SECONDS, Findings, mask
 
 MAX_SAMPLES = 3
@@ -54,6 +55,8 @@ class ResourceHealth:
     def use(self, notes: dict[str, Note]) -> None:
         """Continue with stored notes, and show the recent ones again."""
         self.notes = notes
+        for code in CODES.keys() - notes.keys():
+            self._findings.resolve(code, self._subject)
         oldest_us = self._clock.now_us() - int(KEPT_SECONDS * 1_000_000)
         for code, one in notes.items():
             if one.last_at_us < oldest_us:

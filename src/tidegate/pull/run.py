@@ -6,6 +6,8 @@ Crash: the place in the engine state is all that remains of a run.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from tidegate.core.finding_codes import CODES, UNKNOWN
@@ -13,7 +15,7 @@ from tidegate.core.model import Origin
 from tidegate.pull.engine_state import Place
 from tidegate.pull.resource_health import Note
 from tidegate.rules.sync.changes import Copy
-from tidegate.rules.sync.incremental import higher
+from tidegate.rules.sync.incremental import after, sort_key
 from tidegate.rules.sync.page_end import PageWalk
 from tidegate.rules.sync.paginators import PageRequest
 from tidegate.rules.sync.placeholders import Scalar
@@ -57,6 +59,12 @@ class ParentRow(msgspec.Struct, frozen=True):
     fields: dict[str, str]
 
 
+_CURSOR_FIELDS = ("highest", "highest_key", "lowest", "lowest_key", "first_highest", "ascending", "descending")
+_COUNTED_FIELDS = (
+    "requests", "retries", "pages", "records_seen", "unreadable", "without_version", "without_cursor",
+)  # fmt: skip
+
+
 class Run(msgspec.Struct):
     """What one run is and what it has seen so far."""
 
@@ -83,6 +91,9 @@ class Run(msgspec.Struct):
     ascending: bool = True  # the cursors of the rows never went down
     descending: bool = True  # they never went up
     last_cursor: str | None = None
+    last_key: Any = None  # sort keys of the three cursors
+    highest_key: Any = None
+    lowest_key: Any = None
     waited_seconds: float = 0.0
     from_cursor: bool = False  # its first request had the cursor of an earlier run
     start: str | None = None  # the value that it asks from
@@ -109,15 +120,15 @@ class Run(msgspec.Struct):
         """The cursor of a row."""
         if at == self.last_cursor:
             return
-        if self.last_cursor is not None and self.ascending and higher(self.last_cursor, at, None):
-            self.ascending = False
-        if self.last_cursor is not None and self.descending and higher(at, self.last_cursor, None):
-            self.descending = False
-        self.last_cursor = at
-        if self.highest is None or higher(at, self.highest, None):
-            self.highest = at
-        if self.lowest is None or higher(self.lowest, at, None):
-            self.lowest = at
+        key = sort_key(at)
+        if self.last_key is not None:
+            self.ascending = self.ascending and not after(self.last_key, key)
+            self.descending = self.descending and not after(key, self.last_key)
+        self.last_cursor, self.last_key = at, key
+        if self.highest_key is None or after(key, self.highest_key):
+            self.highest, self.highest_key = at, key
+        if self.lowest_key is None or after(self.lowest_key, key):
+            self.lowest, self.lowest_key = at, key
 
     def part(self, parent: ParentRow, *, resumed: bool) -> Run:
         """The run over the list of one parent. Keys that were seen are shared with this run.
@@ -131,13 +142,13 @@ class Run(msgspec.Struct):
         )  # fmt: skip
         if resumed:
             part.walk, self.walk = self.walk, PageWalk()
-            for name in ("highest", "lowest", "first_highest", "ascending", "descending"):
+            for name in _CURSOR_FIELDS:
                 setattr(part, name, getattr(self, name))
         return part
 
     def add_part(self, part: Run) -> None:
         """Add up what the run over one parent has done."""
-        for name in ("requests", "retries", "pages", "records_seen", "unreadable"):
+        for name in _COUNTED_FIELDS:
             setattr(self, name, getattr(self, name) + getattr(part, name))
         self.applied.add(part.applied)
         self.waited_seconds = part.waited_seconds
@@ -184,7 +195,9 @@ class Run(msgspec.Struct):
             resumed=True,
             server_at_us=place.server_at_us,
             highest=place.highest,
+            highest_key=None if place.highest is None else sort_key(place.highest),
             lowest=place.lowest,
+            lowest_key=None if place.lowest is None else sort_key(place.lowest),
             first_highest=place.first_highest,
             records_before=place.records,
             ascending=place.ascending,

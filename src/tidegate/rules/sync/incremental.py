@@ -9,13 +9,14 @@ and in a format that names instants it never passes the source's own time.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
 from tidegate.rules.sync import instants
 from tidegate.rules.sync.instants import InstantFormat
 from tidegate.rules.sync.spec import Incremental
-from tidegate.rules.sync.versions import order
+from tidegate.rules.sync.versions import number, order
 
 SETTLE_SECONDS = 2.0  # HTTP dates have whole seconds, and a transaction needs a moment to be visible
 STEP_SECONDS = 0.000001  # less than the precision of any format: writing rounds down to the step before
@@ -82,6 +83,20 @@ def higher(a: str, b: str, form: InstantFormat | None) -> bool:
             return left > right
     found = order(a, b)
     return (a > b) if found is None else found > 0
+
+
+def sort_key(text: str) -> tuple[int, Any]:
+    """What cursors of one kind are compared by, read once: numbers, instants, text."""
+    found = number(text)
+    if found is not None:
+        return 0, found
+    reading = instants.read(text)
+    return (2, text) if reading is None else (1, reading.at_us)
+
+
+def after(a: tuple[int, Any], b: tuple[int, Any]) -> bool:
+    """Whether the cursor of key `a` is after that of `b`; of two kinds neither is."""
+    return a[0] == b[0] and bool(a[1] > b[1])
 
 
 def disturbed(highest: str | None, server_at_us: int | None, form: InstantFormat | None) -> bool:
