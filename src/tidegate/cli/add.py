@@ -11,6 +11,7 @@ import click
 from tidegate.cli import Group
 from tidegate.cli.client import ApiError, JsonObject, find_gateway, segment
 from tidegate.cli.options import F, gateway_command
+from tidegate.cli.propose import resource
 from tidegate.core.errors import Conflict
 
 _EXAMPLES = {
@@ -82,6 +83,9 @@ def _put(kind: str, name: str, pairs: tuple[str, ...], replace: bool, data: Path
         print_json(answer)
     else:
         print(f"{kind} {name} is active; to move it to a file, run: tidegate config export")
+
+
+add.add_command(resource)
 
 
 def tree_of_pairs(kind: str, pairs: tuple[str, ...]) -> JsonObject:

@@ -46,6 +46,8 @@ def _parse_lenient(data: bytes) -> Any:
         raise ValueError("JSON is nested too deeply") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 at byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON at character {error.pos}: {error.msg.lower()}") from None
     return _normal(value, 0, lenient=True)
 
 
