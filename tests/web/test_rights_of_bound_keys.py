@@ -7,6 +7,7 @@ here, until somebody says what names a foreign thing there.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import re
 from pathlib import Path
@@ -21,7 +22,7 @@ from support.running import until
 from tidegate.api.endpoint import Entry
 from tidegate.api.keys import SCOPES
 from tidegate.api.routes import PREFIX, TABLE
-from tidegate.query import feeds
+from tidegate.query import feeds, stream
 
 MARKER = "belongs-to-shop-7731"
 TOML = """
@@ -207,3 +208,20 @@ async def test_the_feeds_of_one_key_are_limited(tmp_path: Path, monkeypatch: pyt
         assert (await modest("POST", "/api/v1/feeds/g/ack", cursor)).status == 200
         assert (await greedy("DELETE", "/api/v1/feeds/f0")).status == 204
         assert (await greedy("POST", "/api/v1/feeds/f4/ack", cursor)).status == 200
+
+
+def test_one_key_cannot_take_the_streams_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "MAX_OF_ONE_KEY", 2)
+
+    async def main() -> None:
+        async with served(tmp_path, TOML) as gate:
+            greedy, modest = await gate.key("read"), await gate.key("read")
+            async with contextlib.AsyncExitStack() as stack:
+                answers = []
+                for caller in (greedy, greedy, greedy, modest):
+                    headers = {"Authorization": f"Bearer {caller.key}"}
+                    opened = caller.http.get(f"{caller.url}/api/v1/events/stream", headers=headers)
+                    answers.append((await stack.enter_async_context(opened)).status)
+                assert answers == [200, 200, 503, 200]
+
+    asyncio.run(main())

@@ -81,7 +81,10 @@ async def raw_event(call: Call) -> RawResponse:
 
 async def stream_events(call: Call) -> StreamResponse:
     last = call.headers.get("last-event-id") or call.query.get("last_event_id")
-    stream = call.context.hub.open(_filter(call.query, consumer=True), last_event_id=last, allowed=call.allowed)
+    owner = call.grant.id or call.grant.name
+    stream = call.context.hub.open(
+        _filter(call.query, consumer=True), last_event_id=last, allowed=call.allowed, owner=owner
+    )
     return StreamResponse(
         chunks=stream.chunks(),
         close=stream.close,

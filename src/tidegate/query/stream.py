@@ -25,6 +25,7 @@ from tidegate.store import Log
 QUEUE_EVENTS = 1000
 QUEUE_BYTES = 4 << 20
 MAX_STREAMS = 256
+MAX_OF_ONE_KEY = 64
 HEARTBEAT_SECONDS = 15.0  # proxies cut silent connections after 30 to 60 seconds
 RECONNECT = b"event: reconnect\nretry: 1000\ndata: {}\n\n"
 
@@ -52,9 +53,16 @@ class Hub:
         for stream in self._streams:
             stream.offer(batch)
 
-    def open(self, wanted: EventFilter, *, last_event_id: str | None, allowed: Allowed) -> Stream:
-        """A stream after `last_event_id`, or from now on. BadRequest for an ID of another log."""
+    def open(self, wanted: EventFilter, *, last_event_id: str | None, allowed: Allowed, owner: str = "") -> Stream:
+        """A stream after `last_event_id`, or from now on. BadRequest for an ID of another log.
+
+        `owner` is the id of the caller's key, which may have MAX_OF_ONE_KEY open. TooManyStreams.
+        """
         events.check_origin(wanted.origin)
+        if sum(stream.owner == owner for stream in self._streams) >= MAX_OF_ONE_KEY:
+            raise TooManyStreams(
+                f"this key has {MAX_OF_ONE_KEY} streams open, which is the maximum", retry_after_seconds=5.0
+            )
         if len(self._streams) >= MAX_STREAMS or self._closed:
             raise TooManyStreams(
                 f"{len(self._streams)} streams are open, which is the maximum", retry_after_seconds=5.0
@@ -68,6 +76,7 @@ class Hub:
                     hint="leave it out to start with new events",
                 )
         stream = Stream(self, self._log, wanted, allowed, committed_offset)
+        stream.owner = owner
         self._streams.add(stream)
         return stream
 
@@ -96,6 +105,7 @@ class Stream:
         self._overflowed = False
         self._closed = False
         self._wake = asyncio.Event()
+        self.owner = ""
 
     def close(self) -> None:
         """End the stream, whether or not its client has started to read it."""
