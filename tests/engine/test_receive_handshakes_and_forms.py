@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from support.ingress import on_bench
+from tidegate.config.spec import Source
 from tidegate.core.model import Origin
+from tidegate.core.spec import WebhookInput
+from tidegate.receive.inputs import compile_input
 
 HANDSHAKES = json.loads((Path(__file__).parent.parent / "data" / "vectors.json").read_text())["handshakes"]
 
@@ -74,6 +77,25 @@ def test_an_unsigned_source_answers_the_handshake_that_it_names_and_reports_othe
             "handshake_stored",
             ['looks like slack: set handshake = "slack" or verify = "slack"'],
         )
+
+    on_bench(tmp_path, work)
+
+
+@pytest.mark.parametrize(
+    ("provider", "body", "headers"),
+    [("notion", b'{"verification_token":"secret_abc123"}', []), ("asana", b"", [("X-Hook-Secret", "secret_abc123")])],
+)
+def test_a_value_that_the_operator_needs_is_shown_and_nothing_is_stored(tmp_path, provider, body, headers):
+    async def work(bench):
+        input = Source(webhook=WebhookInput(verify=provider, secret=""))
+        bench.extra = {"s": compile_input("s", input, "")}
+        answer = await bench.call("s", body, headers)
+        assert answer.status == 200
+        assert answer.headers.get("x-hook-secret", "secret_abc123") == "secret_abc123"
+        (finding,) = bench.findings.listed()
+        assert (finding.code, finding.samples) == ("handshake_value", ["the value is secret_abc123"])
+        assert await bench.events() == ()
+        assert (await bench.call("s", b'{"type":"page.created"}')).status == 401
 
     on_bench(tmp_path, work)
 

@@ -313,6 +313,13 @@ CODES: dict[str, FindingCode] = {
         "Requests of this source had no list at the path that `split` names, so each was stored as one event.",
         "correct `split` in [sources.{name}.webhook]",
     ),
+    "handshake_value": FindingCode(
+        NOTICE,
+        "value from a handshake",
+        "The provider sent a value when it tested the address. It needs it back from you, or signs with it from now on."
+        " Anybody can send such a request, so use a value only if you have just registered the address.",
+        "set the value as `secret` of [sources.{name}.webhook], and enter it at the provider if it asks for it",
+    ),
     "handshake_stored": FindingCode(
         WARNING,
         "handshake stored as an event",

@@ -42,6 +42,7 @@ class Handshake(_Data, frozen=True):
     content_type: str = "text/plain; charset=utf-8"
     headers: dict[str, str] = {}
     body: str = ""
+    show: str = ""  # a value that the operator has to enter somewhere, such as "{body:verification_token}"
 
 
 class Answer(_Data, frozen=True):

@@ -60,6 +60,7 @@ class CompiledHandshake(msgspec.Struct, frozen=True):
     method: str
     signed: bool
     answer: Callable[[HandshakeRequest], Reply | None]  # None: this request is not that handshake
+    shown: Callable[[HandshakeRequest], str]  # what the operator has to enter somewhere, "" when nothing
 
 
 def handshake_request(headers: Headers, query_string: bytes, body: bytes) -> HandshakeRequest:
@@ -94,7 +95,10 @@ def compile_handshake(rule: Handshake, secrets: Sequence[str], token: str = "") 
             headers.append((name.lower().encode(), filled.encode()))
         return Reply(rule.status, tuple(headers), body)
 
-    return CompiledHandshake(rule.method, rule.signed, answer)
+    def shown(request: HandshakeRequest) -> str:
+        return _fill(rule.show, request, key, _header_text) if rule.show else ""
+
+    return CompiledHandshake(rule.method, rule.signed, answer, shown)
 
 
 def _fits(seen: str, value: str, known: Mapping[str, Sequence[str]]) -> bool:

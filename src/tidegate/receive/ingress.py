@@ -148,7 +148,7 @@ class Ingress:
 
     async def _take(self, input: Input, scope: Scope, headers: Headers, body: bytes, send: Send) -> None:
         request = handshake_request(headers, scope["query_string"], body) if input.post_handshakes else None
-        reply = _handshake(input, request, signed=False)
+        reply = self._handshake(input, request, signed=False)
         if reply is None:
             now_us = self._clock.now_us()
             proof = ""
@@ -158,7 +158,7 @@ class Ingress:
                 except _NeedsKey as needed:
                     await self._fetch(needed.url)
                     proof = self._verify(input, scope, headers, body, now_us / 1_000_000, final=True)
-            reply = _handshake(input, request, signed=True)
+            reply = self._handshake(input, request, signed=True)
             if reply is None:
                 await self._accept(input, scope, headers, body, now_us, proof, send)
                 return
@@ -283,6 +283,19 @@ class Ingress:
         self._record(input.source, scope, "method_not_allowed", words)
         return problem(405, "method_not_allowed", "Method Not Allowed", detail, (b"allow", input.allow))
 
+    def _handshake(self, input: Input, request: HandshakeRequest | None, *, signed: bool) -> Reply | None:
+        """The answer to a handshake by POST, None for any other request."""
+        if request is None:
+            return None
+        for rule in input.handshakes:
+            if rule.method == "POST" and rule.signed is signed:
+                reply = rule.answer(request)
+                if reply is not None:
+                    if value := rule.shown(request):
+                        self._findings.report("handshake_value", f"source:{input.source}", f"the value is {value}")
+                    return reply
+        return None
+
     def _look_for_handshake(self, input: Input, headers: Headers, query_string: bytes, body: bytes) -> None:
         """An unsigned source stores everything, so a handshake that nobody answered is at least reported."""
         if (
@@ -319,14 +332,3 @@ def _remedy(input: Input, named: str) -> str:
     if input.provider == named:
         return "set handshake_token to the token that you entered at the provider"
     return f'set handshake = "{named}" or verify = "{named}"'
-
-
-def _handshake(input: Input, request: HandshakeRequest | None, *, signed: bool) -> Reply | None:
-    if request is None:
-        return None
-    for rule in input.handshakes:
-        if rule.method == "POST" and rule.signed is signed:
-            reply = rule.answer(request)
-            if reply is not None:
-                return reply
-    return None
