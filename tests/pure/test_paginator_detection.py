@@ -91,7 +91,7 @@ def walk_of(paginator: Any, pages: list[Any]) -> tuple[list[PageRequest], PageWa
         assert request is not None
         requests.append(request)
         rows = body["items"]
-        walk.note_rows({hash(str(row)) for row in rows}, hash(str(rows)), True)
+        walk.note_rows({hash(str(row)) for row in rows}, hash(str(rows)), unique=True)
         request = next_page(paginator, request, PageAnswer([], msgspec.json.encode(body), len(rows)), walk)
     assert request is None
     return requests, walk

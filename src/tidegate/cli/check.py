@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import click
+import msgspec
 
+from tidegate.cli import check_live
+from tidegate.cli.check_live import LiveResult
 from tidegate.cli.client import JsonObject
 from tidegate.cli.options import json_option
+from tidegate.config.spec import Config
 from tidegate.core.errors import ConfigError, Conflict
 
 STARTER = """#:schema ./tidegate.schema.json
@@ -66,9 +72,13 @@ events = "30d"
 
 @click.command()
 @click.argument("file", default="tidegate.toml", type=click.Path(readable=False, path_type=Path))
+@click.option("--live", is_flag=True, help="Also ask each resource once, and say what its first page has.")
 @json_option
-def check(file: Path, as_json: bool) -> int:
-    """Check a configuration FILE. Lists every problem with its line; exits 2 if there is one."""
+def check(file: Path, live: bool, as_json: bool) -> int:
+    """Check a configuration FILE. Lists every problem with its line; exits 2 if there is one.
+
+    With --live, exits 1 when a resource cannot be read.
+    """
     from tidegate.cli.output import count, print_error, print_json
     from tidegate.config.load import load_file
 
@@ -86,8 +96,11 @@ def check(file: Path, as_json: bool) -> int:
             "destinations": len(config.destinations),
             "routes": len(config.routes),
         }
-        print_json({"ok": True, "warnings": list(loaded.warnings), **counts})
-        return 0
+        asked = _live(config, lambda one: None) if live else []
+        ok = not any(one.error or one.unreadable for one in asked)
+        found = {"live": msgspec.to_builtins(asked)} if live else {}
+        print_json({"ok": ok, "warnings": list(loaded.warnings), **counts, **found})
+        return 0 if ok else 1
     for warning in loaded.warnings:
         print(f"warning: {warning}")
     things = (
@@ -96,7 +109,15 @@ def check(file: Path, as_json: bool) -> int:
         count(len(config.routes), "route"),
     )
     print(f"{file} is valid: {', '.join(things)}")
-    return 0
+    if not live:
+        return 0
+    return 1 if any(one.error or one.unreadable for one in _live(config, check_live.show)) else 0
+
+
+def _live(config: Config, show: Callable[[LiveResult], None]) -> list[LiveResult]:
+    results: list[LiveResult] = []
+    asyncio.run(check_live.run(config, results, show))
+    return results
 
 
 def _as_json(error: ConfigError) -> JsonObject:
