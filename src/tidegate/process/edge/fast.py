@@ -29,11 +29,12 @@ class FastProtocol(StrictProtocol):
     """`config.quick` and `config.direct` say what takes the short way."""
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
+        # Before the connection is admitted: it may have to give way at once.
         self._quick: Quick | None = getattr(self.config, "quick", None)
         self._direct: Direct | None = getattr(self.config, "direct", None)
         self._exchange: Exchange | None = None
         self._closes = False  # after the exchange that is under way
+        super().connection_made(transport)
 
     def _is_busy(self) -> bool:
         return self._exchange is not None or StrictProtocol._is_busy(self)
