@@ -148,6 +148,9 @@ def rows_of(info: Any, words: dict[str, str]) -> list[tuple[str, ...]]:
         tag = [("`type`", names, f"`{kinds.DEFAULT}`", words["type"])]
     elif info.tag_field and "type" in words:
         tag = [("`type`", f"`{info.tag}`", "required", words["type"])]
+    missing = [field.encode_name for field in info.fields if field.encode_name not in words]
+    if missing:
+        sys.exit(f"error: {info.cls.__name__} has keys without a description: {', '.join(missing)}")
     return tag + [
         (f"`{field.encode_name}`", kind(field.type), default(field), words[field.encode_name]) for field in info.fields
     ]

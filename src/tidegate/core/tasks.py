@@ -1,4 +1,4 @@
-"""Work that began outside a task and turns out to need one. Imports nothing of ours.
+"""Work that began outside a task and turns out to need one. Imports only the standard library.
 
 A hot path may run a coroutine by hand, without a task (`process/edge/taskless.py`). What needs a task, because it uses
 `asyncio.timeout`, cancels itself or awaits more than a future, calls `need_task` first. The caller then runs the same

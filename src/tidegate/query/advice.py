@@ -54,6 +54,10 @@ def _decide(spec: Resource, figures: ResourceFigures) -> tuple[str, str]:
     if figures.failing_since is not None:
         return "polls_fail", f"the last poll failed: {figures.last_error}"
     if not spec.polls:
+        if spec.reconcile is not None:
+            return "not_polled", "webhooks report its changes, and reconciliation finds what they missed"
+        if spec.webhook is not None:
+            return "not_polled", "webhooks report its changes; set reconcile to find the ones that get lost"
         return "not_polled", "no poll is configured, so its changes are not known"
     if figures.changes < ENOUGH_CHANGES:
         return "not_enough_data", f"changes seen so far: {figures.changes}; {ENOUGH_CHANGES} are needed"
