@@ -86,3 +86,9 @@ def test_a_bomb_comes_in_bounded_pieces(make: object) -> None:
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
 def test_an_empty_body_is_whole(encoding: str) -> None:
     assert unpacked(encoding, b"", 1) == (b"", True)
+
+
+@pytest.mark.parametrize("extra", [1, 100, 200, 257, 258])
+def test_output_that_is_left_when_all_input_was_read_is_not_lost(extra: int) -> None:
+    body = bytes(PIECE_BYTES + extra)
+    assert unpacked("deflate", raw_deflate(body), 1 << 20) == (body, True)
