@@ -103,7 +103,7 @@ def rfc3339(at_us: int | None) -> str | None:
     """`2026-11-24T17:18:43.123456Z`; None stays None."""
     if at_us is None:
         return None
-    return to_datetime(at_us).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return to_datetime(at_us).isoformat(timespec="microseconds")[:-6] + "Z"  # strftime takes ten times as long
 
 
 def parse_instant(text: str) -> int:

@@ -16,7 +16,7 @@ from tidegate.core.clock import Clock
 from tidegate.rules.outbound.circuit_breaker import BreakerState, CircuitBreaker, Sent
 from tidegate.rules.outbound.concurrency import AdaptiveConcurrency
 from tidegate.rules.outbound.next_send import SendState
-from tidegate.rules.outbound.retry_on import AttemptMeaning
+from tidegate.rules.outbound.retry_on import AttemptMeaning, Blame
 
 log = logging.getLogger("tidegate.deliver")
 FAILING_SECONDS = 5.0  # an outage this old is reported, also when it holds retries only
@@ -53,6 +53,15 @@ class SendLimits:
     def closed(self) -> bool:
         return self.breaker.state == "closed"
 
+    def unlimited(self, now: float) -> bool:
+        """Whether nothing but the concurrency limits what goes out now."""
+        return self.breaker.state == "closed" and now >= self._hold_until and now >= self.concurrency.hold_until
+
+    @property
+    def notable(self) -> bool:
+        """Whether the breaker has something that a restart should not lose."""
+        return self.breaker.opened_at is not None or self.breaker.has_learned
+
     @property
     def hold_until(self) -> float:
         """Monotonic seconds: nothing goes out before. The later of `Retry-After` and the hold of a 429 without it."""
@@ -88,6 +97,10 @@ class SendLimits:
     def learn(self, sent: Sent, meaning: AttemptMeaning, hold_seconds: float | None, failure: str) -> None:
         """A finished attempt. `hold_seconds`: what its answer asked for. `failure`: for the program's log."""
         now, breaker = self._clock.monotonic(), self.breaker
+        if meaning.blame is Blame.NONE and breaker.state == "closed":  # the happy path: no jitter, nothing to report
+            breaker.on_result(sent, meaning, now, 0.0)
+            self.concurrency.on_result(meaning, now, 0.0)
+            return
         if hold_seconds:
             self._hold_until = now + hold_seconds
         opened_at = breaker.opened_at

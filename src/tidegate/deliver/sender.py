@@ -118,11 +118,21 @@ class Sender:
         result, or the end of the command that reserved the delivery.
         """
         backlog, limits = self.backlog, self.limits
-        manual = bool(backlog.deferred.manual) and limits.manual_in_flight < self._concurrency
-        if self._suspended or (len(self.flights) >= limits.concurrency.limit and not manual and limits.closed):
+        clock, deferred = self._ports.clock, backlog.deferred
+        if self.paused or backlog.suspended or self.stopping:
             return False
-        clock = self._ports.clock
+        if not (backlog.ready or deferred.known or deferred.overflow or backlog.key_queues.unblocked):
+            return False
         now, now_us = clock.monotonic(), clock.now_us()
+        # The happy path: nothing is deferred, failing or held. These are the cases 6, 9 and 11 of `next_send`.
+        if not deferred.known and not deferred.overflow and limits.unlimited(now):
+            if len(self.flights) >= limits.concurrency.limit:
+                return False
+            first_try = self._candidates.first_try(now_us)
+            return first_try is not None and self._rate_allows() and self._start(first_try)
+        manual = bool(deferred.manual) and limits.manual_in_flight < self._concurrency
+        if len(self.flights) >= limits.concurrency.limit and not manual and limits.closed:
+            return False
         by_hand = self._candidates.manual() if manual else None
         first_try, retry = self._look(now, now_us)
         state = self._state
@@ -247,21 +257,22 @@ class Sender:
         clock = self._ports.clock
         accepted = (read.status,) if read.outcome is Outcome.OK and read.status is not None else None
         meaning = read_attempt(read.outcome, read.status, self._retry_on, accepted)
-        hold = hold_of(read.status, read.retry_after, self._policy.retry_after_cap)
-        step = after_attempt(self._policy, flight.tries, meaning, hold, clock.now_us(), clock.random())
-        delivered = step.kind == "delivered"
+        delivered = meaning.follow == "delivered"
+        hold = None if delivered else hold_of(read.status, read.retry_after, self._policy.retry_after_cap)
         error, status = read.detail, None if result is None else result.status
         shown_url = "" if delivered else self._request_builder.shown_url
         settler = self._ports.settler
         settler.attempt(flight.attempt(self.number, read.outcome, status, error, result, shown_url))
-        self.limits.learn(flight.sent, meaning, hold, error or f"HTTP {status}")
-        self.lane.breaker = self.limits.export()
+        self.limits.learn(flight.sent, meaning, hold, error if delivered else error or f"HTTP {status}")
+        if self.lane.breaker or self.limits.notable:
+            self.lane.breaker = self.limits.export()
         if delivered:
             self._recent.append(clock.monotonic())
             self.backlog.delivered(flight)
         else:
             self.last_error = error or f"HTTP {status}"
             self.last_failure = (read.outcome.name.lower(), read.status)
+            step = after_attempt(self._policy, flight.tries, meaning, hold, clock.now_us(), clock.random())
             self._failed(flight, step, read.outcome)
         if self.limits.breaker.state == "half_open" and self._idle:
             self.limits.idle()

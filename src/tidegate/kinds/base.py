@@ -38,6 +38,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     detail: str = ""  # what was left out or cut, in words; recorded with the attempt
     fixed: int = 0  # so many bytes of `head` are the same in each request of this configuration
     standard: bool = False  # `body` is the envelope of the event, without a transform
+    harmless: bool = False  # no header line after `fixed` can hold a credential
 
 
 Prepare = Callable[[Event, str, int, int], Request]

@@ -72,7 +72,7 @@ class ChatKind(Kind[S]):
             body, cut = self.payload(made.text)
             if made.cut and not cut:
                 cut = f"the text was cut to {len(made.text):,} characters, the most that {self.title} takes"
-            return Request(head, body, cut, len(head))
+            return Request(head, body, cut, len(head), harmless=True)
 
         return prepare
 

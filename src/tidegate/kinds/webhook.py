@@ -86,6 +86,13 @@ class Webhook(Kind[WebhookDestination]):
     def reader(self, spec: WebhookDestination) -> Reader:
         return reader_of(spec.ok, spec.ok_body)
 
+    def secret_headers(self, spec: WebhookDestination) -> frozenset[str]:
+        added = super().secret_headers(spec)
+        if spec.sign == STANDARD:
+            return added
+        schemes = [one for one in load_provider(spec.sign).schemes if one.kind in ("token", "basic")]
+        return added | header_names(schemes)  # these send the secret itself
+
     def address(self, spec: WebhookDestination) -> str:
         return with_params(spec.url, _added(spec))
 
@@ -108,6 +115,7 @@ class Webhook(Kind[WebhookDestination]):
         render = compile_body(spec.body, transform, forward)
         fixed = http_head(spec.headers, added)
         sign = _signatures(spec, secrets)
+        own_signature = spec.sign == STANDARD
         standard = transform is None and spec.body in ("auto", "envelope")
 
         def prepare(event: Event, event_id: str, attempt: int, timestamp: int) -> Request:
@@ -121,7 +129,10 @@ class Webhook(Kind[WebhookDestination]):
                 f"tidegate-source: {event.source}\r\ntidegate-type: {header_text(event.type)}\r\n"
                 f"tidegate-attempt: {attempt}\r\ntidegate-hops: {event.hops}\r\n"
             )
-            return Request(head.encode("latin-1"), body, "", len(fixed), standard and body is not event.body)
+            return Request(
+                head.encode("latin-1"), body, "", len(fixed), standard and body is not event.body,
+                own_signature and not rendered.headers,
+            )  # fmt: skip
 
         return prepare
 

@@ -125,6 +125,11 @@ class CircuitBreaker:
         return self.state != "open"
 
     @property
+    def has_learned(self) -> bool:
+        """Whether it knows that the destination fails in part."""
+        return self._longest_run >= 2
+
+    @property
     def probe_is_out(self) -> bool:
         return self._probe is not None
 
@@ -185,6 +190,9 @@ class CircuitBreaker:
 
     def _succeeded(self, sent_at: float, now: float) -> None:
         self.last_success_at = now
+        if self.state == "closed" and not self._failed and not self._unproven:  # the happy path of `_learn_run`
+            self._longest_run *= RUN_DECAY
+            return
         if self.state == "open":
             self._recover(sent_at, now)
             return

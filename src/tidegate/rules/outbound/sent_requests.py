@@ -23,7 +23,10 @@ _MASK_63 = (1 << 63) - 1
 
 
 class Sent(Protocol):
-    """A request that a kind of destination made. `fixed`: bytes of `head` that are the same in each request."""
+    """A request that a kind of destination made.
+
+    `fixed`: bytes of `head` that are the same in each request. `harmless`: no line after them can hold a credential.
+    """
 
     @property
     def head(self) -> bytes: ...
@@ -33,6 +36,8 @@ class Sent(Protocol):
     def fixed(self) -> int: ...
     @property
     def standard(self) -> bool: ...
+    @property
+    def harmless(self) -> bool: ...
 
 
 class BodyIs(IntEnum):
@@ -80,19 +85,14 @@ class RequestRecorder:
                 self._numbers.clear()
             self._numbers[fixed] = number
         lines = request.head[request.fixed :]
-        return KeptRequest(number, _encode(self._safe(lines), request, event_body), new_head)
+        if not request.harmless:
+            lines = self._masked(lines)
+        return KeptRequest(number, _encode(lines, request, event_body), new_head)
 
     def whole(self, request: Sent) -> bytes:
         """A request in one piece, for an attempt that is not stored: the column `request` with the head in it."""
         lines, body = self._first_line + self._masked(request.head), request.body
-        return _ENCODER.encode(Varying(lines, BodyIs.KEPT, len(body), body[:KEPT_BODY_BYTES]))
-
-    def _safe(self, lines: bytes) -> bytes:
-        """Header lines that vary: masked where one may be a credential, which is rare and looked for in one search."""
-        lower = lines.lower()
-        if b"auth" in lower or b"token" in lower or b"cookie" in lower or b"key" in lower or b"secret" in lower:
-            return self._masked(lines)
-        return self._masked(lines) if self._secret_names else lines
+        return _ENCODER.encode((lines, int(BodyIs.KEPT), len(body), body[:KEPT_BODY_BYTES]))
 
     def _masked(self, lines: bytes) -> bytes:
         out = []
@@ -114,17 +114,16 @@ def body_digest(body: bytes) -> bytes:
 
 
 _ENCODER = msgspec.msgpack.Encoder()
+_EVENT, _KEPT, _ENVELOPE = int(BodyIs.EVENT), int(BodyIs.KEPT), int(BodyIs.ENVELOPE)
 
 
 def _encode(lines: bytes, request: Sent, event_body: bytes) -> bytes:
     body = request.body
     if body is event_body or body == event_body:
-        varying = Varying(lines, BodyIs.EVENT, len(body))
-    elif request.standard:
-        varying = Varying(lines, BodyIs.ENVELOPE, len(body), body_digest(body))
-    else:
-        varying = Varying(lines, BodyIs.KEPT, len(body), body[:KEPT_BODY_BYTES])
-    return _ENCODER.encode(varying)
+        return _ENCODER.encode((lines, _EVENT, len(body), b""))
+    if request.standard:
+        return _ENCODER.encode((lines, _ENVELOPE, len(body), body_digest(body)))
+    return _ENCODER.encode((lines, _KEPT, len(body), body[:KEPT_BODY_BYTES]))  # the fields of Varying
 
 
 class RequestAsSent(msgspec.Struct, frozen=True):
