@@ -25,7 +25,7 @@ from tidegate.receive.forms import MAX_FIELDS
 from tidegate.receive.reading import MAX_HOPS
 from tidegate.rules.language import expressions, filters, transforms
 from tidegate.rules.language import templates as texts
-from tidegate.rules.outbound import circuit
+from tidegate.rules.outbound import circuit_breaker
 from tidegate.store.tail import TAIL_BYTES
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -63,9 +63,8 @@ FIGURES: list[tuple[str, str, object]] = [
     ("reference/filters.md", "in it, {:,} characters of output", texts.MAX_OUTPUT),
     ("guides/deliver-and-verify.md", "retry = {}   # 7 waits", '["' + '", "'.join(DEFAULT_RETRY) + '"]'),
     ("guides/deliver-and-verify.md", "longer than `give_up_after` ({})", WebhookDestination(url="").give_up_after),
-    ("guides/deliver-and-verify.md", "{} failures over", WORDS[circuit.FAILURES_TO_OPEN].capitalize()),
-    ("guides/deliver-and-verify.md", "over {} different events", WORDS[circuit.EVENTS_TO_OPEN]),
-    ("concepts.md", "after {} failures over", WORDS[circuit.FAILURES_TO_OPEN]),
+    ("guides/deliver-and-verify.md", "{} different events when the destination never", circuit_breaker.EVENTS_TO_OPEN),
+    ("concepts.md", "never answered, {} when it did", circuit_breaker.EVENTS_TO_OPEN_EARLY),
     ("concepts.md", "rejects it after {} hops", WORDS[MAX_HOPS]),
     ("security.md", "A login link works once, within the {}", {3600: "hour"}[sessions.LINK_SECONDS]),
     ("guides/lead-form.md", "(`max_body`, {} KiB)", units.size_bytes(FormInput().max_body) >> 10),

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 import pytest
 
 from support.pages import DOCS, FENCE, PAGES, ROOT, SPAN, name_of
 from tidegate.cli import COMMANDS, cli
 from tidegate.config.load import load_file
 from tidegate.core.errors import ConfigError
+from tidegate.providers.shape import Provider
 
 # -- configurations --------------------------------------------------------------------------------------
 
@@ -70,6 +72,11 @@ def names(value: str | list[str]) -> list[str]:
 
 @pytest.mark.parametrize("block", shown("toml"))
 def test_every_sample_configuration_is_valid(block: str, tmp_path: Path) -> None:
+    if "title" in tomllib.loads(block):  # a provider file
+        tree = tomllib.loads(block)
+        webhook = tree.pop("webhook")
+        msgspec.convert({**tree, **webhook}, Provider)
+        return
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "stripe").write_text("whsec_" + "QUJD" * 8)
     file = tmp_path / "tidegate.toml"

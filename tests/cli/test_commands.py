@@ -242,7 +242,7 @@ def test_pull_gives_the_source_s_bytes_as_they_came(place: Place) -> None:
 
 
 def test_poll_says_what_it_found_and_fails_with_1_when_the_source_does(place: Place) -> None:
-    assert "no changes (1 request, 2 records" in place.read("poll shop/orders")
+    assert "no changes (1 request, 1 page, 2 records" in place.read("poll shop/orders")
     report = place.json("poll shop/orders")
     assert report["records_seen"] == 2 and report["error"] == ""
     kept, place.far.content = place.far.content, b"not JSON"

@@ -75,7 +75,7 @@ class Sample(_Data, frozen=True):
 class Provider(_Data, frozen=True):
     """Everything that the ingress needs to know about one outside system, and what people have to know to set it up.
 
-    `sources` names where the facts were read; `unconfirmed` names the facts that were not read at a first source.
+    `sources` names where the facts can be checked; `unconfirmed` names facts that are known not to be confirmed.
     """
 
     title: str = ""
