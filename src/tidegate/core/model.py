@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+JsonObject = dict[str, Any]  # a parsed JSON object of any shape, as outside systems and users write it
+
 
 class Origin(Enum):
     """How an event arrived."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tidegate.core.model import JsonObject
 from tidegate.core.spec import Destination
 from tidegate.kinds.base import MASK, Kind, Prepare, Request, Result, ShownRequest
 
@@ -48,7 +49,7 @@ def kind_of(spec: Destination) -> Kind[Any]:
     return KINDS[str(spec.__struct_config__.tag)]
 
 
-def kind_named(tree: dict[str, Any]) -> Kind[Any]:
+def kind_named(tree: JsonObject) -> Kind[Any]:
     """The kind that a plain tree names, the default one when it names none or one that is not there."""
     return KINDS.get(str(tree.get("type", DEFAULT)), KINDS[DEFAULT])
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.core.model import Outcome
+from tidegate.core.model import JsonObject, Outcome
 from tidegate.kinds.base import Answer, Result, read_http
 from tidegate.rules.language.filters import compile_filter, explain_filter
 
@@ -36,7 +36,7 @@ def reader_of(ok: Sequence[int], ok_body: Mapping[str, Any]) -> Reader:
     return read
 
 
-def compile_ok_body(ok_body: Mapping[str, Any]) -> Callable[[dict[str, Any]], bool]:
+def compile_ok_body(ok_body: Mapping[str, Any]) -> Callable[[JsonObject], bool]:
     """The conditions of `ok_body`, which are those of a filter on `data`. ConfigError with the path of the error."""
     return compile_filter({"data": dict(ok_body)}, "$.ok_body")
 
@@ -52,7 +52,7 @@ def _by_status(result: Result, statuses: frozenset[int]) -> Result:
     return msgspec.structs.replace(result, outcome=Outcome.HTTP_ERROR, detail=detail)
 
 
-def _why_not(body: bytes, ok_body: Mapping[str, Any], matches: Callable[[dict[str, Any]], bool]) -> str | None:
+def _why_not(body: bytes, ok_body: Mapping[str, Any], matches: Callable[[JsonObject], bool]) -> str | None:
     """Why the body is an error; None when it is a success."""
     try:
         value = msgspec.json.decode(body)
@@ -63,5 +63,5 @@ def _why_not(body: bytes, ok_body: Mapping[str, Any], matches: Callable[[dict[st
     return None if matches({"data": value}) else f"`ok_body` does not match: {_reason(ok_body, value)}"
 
 
-def _reason(ok_body: Mapping[str, Any], value: dict[str, Any]) -> str:
+def _reason(ok_body: Mapping[str, Any], value: JsonObject) -> str:
     return str(explain_filter({"data": dict(ok_body)}, {"data": value})).replace("data.", "")

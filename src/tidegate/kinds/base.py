@@ -9,7 +9,7 @@ or raises as RenderFailed; an address that is a secret is never shown beyond its
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -17,14 +17,14 @@ import msgspec
 from tidegate import __version__
 from tidegate.auth import Added, kind_of
 from tidegate.core.checking import Checker, Path
-from tidegate.core.model import Event, Outcome
+from tidegate.core.model import Event, JsonObject, Outcome
 from tidegate.core.spec import Auth, Destination
 from tidegate.rules.inbound.redaction import REDACTED, is_credential
 from tidegate.rules.outbound.forwarding import Forwards
 from tidegate.rules.outbound.retry_after import parse_retry_after
 
 S = TypeVar("S", bound=Destination)
-Transform = Callable[[dict[str, Any]], dict[str, Any]]
+Transform = Callable[[JsonObject], JsonObject]
 USER_AGENT = f"user-agent: Tidegate/{__version__}\r\n"
 MASK = "..."
 _SAFE = "!#$%&'()*+,-./:;<=>?@[]^_`{|}~ "

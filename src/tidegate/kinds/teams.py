@@ -17,11 +17,10 @@ from __future__ import annotations
 import bisect
 import json
 import re
-from typing import Any
 
 import msgspec
 
-from tidegate.core.model import Outcome
+from tidegate.core.model import JsonObject, Outcome
 from tidegate.core.spec import Concurrency, Rate
 from tidegate.kinds.base import Answer, Result, read_http
 from tidegate.kinds.chat import KEYS, ChatDestination, ChatKind
@@ -72,7 +71,7 @@ class Teams(ChatKind[TeamsDestination]):
         lines = text.split("\n")
         left = MAX_COUNTED_BYTES - _counted_bytes(_message([]))
         ellipsis = _counted_bytes(_block("…"))
-        blocks: list[dict[str, Any]] = []
+        blocks: list[JsonObject] = []
         for number, line in enumerate(lines, 1):
             block = _block(line)
             counted = _counted_bytes(block)
@@ -105,7 +104,7 @@ class Teams(ChatKind[TeamsDestination]):
         return msgspec.structs.replace(result, code=error.code[:80], detail=detail)
 
 
-def _message(blocks: list[dict[str, Any]]) -> dict[str, Any]:
+def _message(blocks: list[JsonObject]) -> JsonObject:
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
@@ -117,7 +116,7 @@ def _message(blocks: list[dict[str, Any]]) -> dict[str, Any]:
     return {"type": "message", "attachments": [attachment]}
 
 
-def _block(line: str) -> dict[str, Any]:
+def _block(line: str) -> JsonObject:
     return {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": line or "\N{NO-BREAK SPACE}"}]}
 
 
@@ -126,7 +125,7 @@ def _fitting(line: str, room: int) -> int:
     return max(0, bisect.bisect_right(range(len(line)), room, key=lambda n: _counted_bytes(_block(f"{line[:n]}…"))) - 1)
 
 
-def _counted_bytes(part: dict[str, Any]) -> int:
+def _counted_bytes(part: JsonObject) -> int:
     """The size of a part of the message as JSON inside JSON, in ASCII: the largest form that Teams may count."""
     return len(json.dumps(json.dumps(part)))
 

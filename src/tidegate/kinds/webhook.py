@@ -9,14 +9,14 @@ from events are made safe here, because a header may hold neither line breaks no
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from tidegate.auth import Added, AnyAuth, kind_of
 from tidegate.core.checking import Checker, Path
 from tidegate.core.errors import ConfigError
-from tidegate.core.model import Event
+from tidegate.core.model import Event, JsonObject
 from tidegate.core.spec import Destination
 from tidegate.kinds.answers import Reader, compile_ok_body, reader_of
 from tidegate.kinds.base import Kind, Prepare, Request, Transform, header_text, http_head, with_params
@@ -42,7 +42,7 @@ class WebhookDestination(Destination, frozen=True, kw_only=True, tag="webhook"):
     method: Method = "POST"
     sign: str = STANDARD
     ok: list[Annotated[int, Meta(ge=100, le=599)]] = []
-    ok_body: dict[str, Any] = {}
+    ok_body: JsonObject = {}
 
 
 class Webhook(Kind[WebhookDestination]):

@@ -9,10 +9,10 @@ length of types, and clearing it costs only time. Crash: the cache is built agai
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import msgspec
 
+from tidegate.core.model import JsonObject
 from tidegate.rules.language.filters import compile_filter, explain_filter
 from tidegate.rules.language.patterns import compile_types
 
@@ -20,7 +20,7 @@ MAX_CACHED = 10_000
 _MAX_DECISIONS = 64  # cached for one (source, type, resource)
 MAX_CACHED_TYPE = 200  # characters; a longer type is not cached
 
-View = Callable[[], dict[str, Any]]
+View = Callable[[], JsonObject]
 
 
 class RouteRule(msgspec.Struct, frozen=True):
@@ -32,7 +32,7 @@ class RouteRule(msgspec.Struct, frozen=True):
     destinations: tuple[int, ...]
     types: tuple[str, ...] | None = None
     changes: tuple[str, ...] | None = None
-    filter: dict[str, Any] = {}
+    filter: JsonObject = {}
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -50,7 +50,7 @@ class _Compiled(msgspec.Struct, frozen=True):
     rule: RouteRule
     types: Callable[[str], bool] | None
     changes: frozenset[str] | None
-    filter: Callable[[dict[str, Any]], bool] | None
+    filter: Callable[[JsonObject], bool] | None
 
 
 class _Candidates(msgspec.Struct, frozen=True):
@@ -111,7 +111,7 @@ class RoutePlan:
     def _apply_filters(self, candidates: _Candidates, view: View) -> Decision:
         """Apply the filters of routes that can still win a destination. Bits, because hashing pairs costs 4 us."""
         winners = covered = 0
-        seen: dict[str, Any] | None = None
+        seen: JsonObject | None = None
         for place, one in enumerate(candidates.routes):
             cover = candidates.covers[place]
             if covered | cover == covered:
@@ -166,7 +166,7 @@ def why_not(
     source: str,
     type: str,
     resource: str | None,
-    view: dict[str, Any] | View,
+    view: JsonObject | View,
     fed_resources: frozenset[tuple[str, str]] = frozenset(),
 ) -> str:
     """Why `rule` does not want the event, as a sentence; "" when it does."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import msgspec
 
@@ -19,6 +18,7 @@ from tidegate.config.checks import names_of
 from tidegate.config.spec import Config, Source
 from tidegate.core import spec as config
 from tidegate.core.clock import Clock
+from tidegate.core.model import JsonObject
 from tidegate.kinds import kind_of
 from tidegate.kinds.webhook import WebhookDestination
 from tidegate.providers.shape import provider_of
@@ -49,7 +49,7 @@ class ActiveConfiguration:
         self.items: dict[tuple[str, str], Item] = {}
         self.stored: dict[int, Stored] = {}
         self._rules: dict[int, RouteRule] = {}
-        self._transforms: dict[int, Callable[[dict[str, Any]], dict[str, Any]] | None] = {}
+        self._transforms: dict[int, Callable[[JsonObject], JsonObject] | None] = {}
         self._route_specs: dict[int, config.Route] = {}
         self._listeners: list[Callable[[], None]] = []
         self._revisions: dict[tuple[str, bytes], int] = {}  # (route name, digest of its content) -> revision
@@ -202,7 +202,7 @@ class ActiveConfiguration:
         rule = self._rules.get(revision)
         return rule.name if rule is not None else ""
 
-    def transform(self, revision: int) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
+    def transform(self, revision: int) -> Callable[[JsonObject], JsonObject] | None:
         """The compiled transform of a revision, None when it has none."""
         if revision not in self._transforms:
             spec = self._route_specs.get(revision)
@@ -222,14 +222,12 @@ class ActiveConfiguration:
 
     # -- the routing decision ----------------------------------------------------------------------------
 
-    def decide(
-        self, source: str, type: str, view: Callable[[], dict[str, Any]], resource: str | None = None
-    ) -> int | None:
+    def decide(self, source: str, type: str, view: Callable[[], JsonObject], resource: str | None = None) -> int | None:
         """The number of the audience; None when the decision is not interned yet (call `decide_slow` then)."""
         return self._numbers.get((source, id(self._plan.decide(source, type, resource, view))))
 
     async def decide_slow(
-        self, source: str, type: str, view: Callable[[], dict[str, Any]], resource: str | None = None
+        self, source: str, type: str, view: Callable[[], JsonObject], resource: str | None = None
     ) -> int:
         plan = self._plan
         decision = plan.decide(source, type, resource, view)
@@ -239,9 +237,7 @@ class ActiveConfiguration:
             self._decisions[id(decision)] = decision
         return audience.number
 
-    def decision_today(
-        self, source: str, type: str, view: Callable[[], dict[str, Any]], resource: str | None
-    ) -> Decision:
+    def decision_today(self, source: str, type: str, view: Callable[[], JsonObject], resource: str | None) -> Decision:
         """The decision of the current routes, for a replay."""
         return self._plan.decide(source, type, resource, view)
 

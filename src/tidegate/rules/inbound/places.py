@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from tidegate.core.errors import ConfigError
+from tidegate.core.model import JsonObject
 from tidegate.rules.inbound.values import as_text
 from tidegate.rules.language.body import read_body
 from tidegate.rules.language.numbers import read_float
@@ -99,9 +100,9 @@ def compile_paths(paths: Sequence[str]) -> BodyReader:
     return read
 
 
-def _tree(paths: Sequence[Names]) -> dict[str, Any] | None:
+def _tree(paths: Sequence[Names]) -> JsonObject | None:
     """`[("type",), ("data", "id")]` as `{"type": {}, "data": {"id": {}}}`; None if it is not a tree of objects."""
-    root: dict[str, Any] = {}
+    root: JsonObject = {}
     for names in paths:
         node = root
         for name in names:
@@ -122,7 +123,7 @@ def _can_be_field(name: str) -> bool:
     return bool(name) and not name.isdigit() and not any(one in '"\\' or one < " " for one in name)
 
 
-def _shape(tree: dict[str, Any], name: str = "Body") -> Any:
+def _shape(tree: JsonObject, name: str = "Body") -> Any:
     """A struct that holds the named values alone. An absent object is one whose values are all absent."""
     fields: list[tuple[str, Any, Any]] = []
     for index, below in enumerate(tree.values()):
@@ -135,7 +136,7 @@ def _shape(tree: dict[str, Any], name: str = "Body") -> Any:
     return msgspec.defstruct(name, fields, rename=names, frozen=True, gc=False)
 
 
-def _attribute(tree: dict[str, Any], names: Names) -> str:
+def _attribute(tree: JsonObject, names: Names) -> str:
     """The place of a value in the struct, such as `f0.f1`."""
     attributes = []
     for name in names:

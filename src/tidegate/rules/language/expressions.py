@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tidegate.core.errors import ConfigError
+from tidegate.core.model import JsonObject
 from tidegate.rules.language.numbers import WrittenFloat
 from tidegate.rules.language.view import PARTS
 
@@ -22,7 +23,7 @@ MAX_COPIES = 600  # copies of the event in all values that one transform sets; e
 MAX_JOINED = 16 << 20  # characters in the result of join()
 _MAX_DEPTH = 64
 
-Value = Callable[[dict[str, Any]], Any]
+Value = Callable[[JsonObject], Any]
 
 
 class Copies:
@@ -57,7 +58,7 @@ def compile_expression(text: str, path: str, copies: Copies) -> Value:
     copies.spend(_copies(parsed.parsed), text, path)
     options = _options()
 
-    def evaluate(view: dict[str, Any]) -> Any:
+    def evaluate(view: JsonObject) -> Any:
         try:
             return _json_only(parsed.search(view, options))
         # What the functions of jmespath raise when a value does not have the expected type.
@@ -67,9 +68,7 @@ def compile_expression(text: str, path: str, copies: Copies) -> Value:
     return evaluate
 
 
-def _check(
-    node: dict[str, Any], text: str, path: str, functions: frozenset[str], parent: str = "", depth: int = 0
-) -> None:
+def _check(node: JsonObject, text: str, path: str, functions: frozenset[str], parent: str = "", depth: int = 0) -> None:
     """The first name must be a part of the event, so that `object.id` for `data.object.id` is rejected at load."""
     kind = node["type"]
     if depth > _MAX_DEPTH:
@@ -93,7 +92,7 @@ def _check(
             _check(child, text, path, functions, kind, depth + 1)
 
 
-def _root(node: dict[str, Any]) -> str | None:
+def _root(node: JsonObject) -> str | None:
     """The first field that an expression reads, None when it does not start with a field."""
     while node["type"] in ("subexpression", "index_expression", "projection", "flatten", "value_projection", "pipe"):
         node = node["children"][0]
@@ -103,7 +102,7 @@ def _root(node: dict[str, Any]) -> str | None:
 _CHAINED = ("pipe", "subexpression", "index_expression", "projection", "value_projection", "flatten", "expref")
 
 
-def _copies(node: dict[str, Any]) -> int:
+def _copies(node: JsonObject) -> int:
     """How many copies of its input the result can hold: chained parts multiply, other parts add."""
     below = [_copies(child) for child in node["children"] if isinstance(child, dict) and "type" in child]
     if node["type"] == "filter_projection":

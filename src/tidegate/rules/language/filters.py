@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 
 from tidegate.core.errors import ConfigError
+from tidegate.core.model import JsonObject
 from tidegate.rules.language.numbers import encode_json
 from tidegate.rules.language.operators import FOREIGN, ITEM_OPERATORS, KNOWN, OPERATORS, Predicate, negate
 from tidegate.rules.language.view import MISSING, PARTS, is_index, step
@@ -40,12 +41,12 @@ class Condition(msgspec.Struct, frozen=True):
     inner: tuple[Condition, ...] = ()
 
 
-def compile_filter(spec: dict[str, Any], path: str = "$") -> Callable[[dict[str, Any]], bool]:
+def compile_filter(spec: JsonObject, path: str = "$") -> Callable[[JsonObject], bool]:
     """A predicate over event views (`view.event_view`). ConfigError with the path of the error."""
     return _closure(_parse(spec, path))
 
 
-def explain_filter(spec: dict[str, Any], view: dict[str, Any]) -> str | None:
+def explain_filter(spec: JsonObject, view: JsonObject) -> str | None:
     """The first reason why `spec` does not match `view`, as a sentence; None when it matches."""
     reason = _why_not(_parse(spec, "$"), view, "")
     why = getattr(view, "unreadable", "")
@@ -71,7 +72,7 @@ class _Limits:
             raise ConfigError(f"the filter is nested more than {MAX_DEPTH} levels deep", path=path)
 
 
-def _parse(spec: dict[str, Any], path: str) -> Condition:
+def _parse(spec: JsonObject, path: str) -> Condition:
     return _parse_object(spec, path, 0, _Limits(), top=True)
 
 

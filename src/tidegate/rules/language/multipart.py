@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tidegate.core.model import JsonObject
 from tidegate.rules.language.text import charset_of
 
 MAX_PARTS = 1000
@@ -33,7 +34,7 @@ class _Collector:
         self._data: list[bytes] = []
         self._size = 0
 
-    def callbacks(self) -> dict[str, Any]:
+    def callbacks(self) -> JsonObject:
         return {
             "on_part_begin": self._begin,
             "on_header_field": lambda data, start, end: self._count(self._header, data[start:end]),

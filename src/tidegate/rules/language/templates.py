@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tidegate.core.errors import ConfigError, TidegateError
+from tidegate.core.model import JsonObject
 from tidegate.rules.language.numbers import WrittenFloat, encode_json
 from tidegate.rules.language.view import MISSING, PARTS, step
 
@@ -73,7 +74,7 @@ class RenderFailed(TidegateError):
 
 def compile_template(
     template: str, escaping: Escaping = MARKUP, limit: int = MAX_OUTPUT
-) -> Callable[[dict[str, Any]], Output]:
+) -> Callable[[JsonObject], Output]:
     """`view -> message` of at most `limit` characters. A missing field prints nothing.
 
     Raises ConfigError for everything that a template may not contain. The returned function raises RenderFailed when
@@ -97,7 +98,7 @@ def compile_template(
     except (RecursionError, SyntaxError, MemoryError):  # parser and compiler, on hundreds of nested parentheses
         raise ConfigError("the template is nested too deeply", path="$.text") from None
 
-    def render(view: dict[str, Any]) -> Output:
+    def render(view: JsonObject) -> Output:
         parts = {name: environment.null(name) if view.get(name) is None else view[name] for name in PARTS}
         try:
             return _gather(compiled.generate(**parts), escaping, limit)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tidegate.core.errors import ConfigError
+from tidegate.core.model import JsonObject
 from tidegate.rules.language.expressions import Copies, Value, compile_expression
 from tidegate.rules.language.numbers import encode_json
 from tidegate.rules.language.paths import parse_path
@@ -62,7 +63,7 @@ def compile_transform(transform: Transform) -> Callable[[View], View]:
     return apply
 
 
-def _bounded(entries: dict[str, Any], path: str) -> dict[str, Any]:
+def _bounded(entries: JsonObject, path: str) -> JsonObject:
     if len(entries) > MAX_PATHS:
         raise ConfigError(f"{len(entries)} paths are too many; {MAX_PATHS} are allowed", path=path)
     return entries
@@ -87,11 +88,11 @@ def path_of(text: str, where: str, parts: tuple[str, ...] = PARTS) -> Path:
 # -- pick ------------------------------------------------------------------------------------------------
 
 
-def _pick_trie(picks: list[str]) -> dict[str, Any]:
+def _pick_trie(picks: list[str]) -> JsonObject:
     """`["data.a", "data.b.c"]` is `{"data": {"a": {}, "b": {"c": {}}}}`; an empty object keeps the whole value."""
     if len(picks) > MAX_PATHS:
         raise ConfigError(f"{len(picks)} paths are too many; {MAX_PATHS} are allowed", path="$.transform.pick")
-    trie: dict[str, Any] = {}
+    trie: JsonObject = {}
     whole: set[Path] = {path_of(text, "$.transform.pick") for text in picks}
     for names in whole:
         if any(names[:length] in whole for length in range(1, len(names))):
@@ -102,7 +103,7 @@ def _pick_trie(picks: list[str]) -> dict[str, Any]:
     return trie
 
 
-def _project_view(view: View, trie: dict[str, Any]) -> View:
+def _project_view(view: View, trie: JsonObject) -> View:
     out: View = {name: view.get(name) for name in _ALWAYS}
     out["data"] = None
     for part, below in trie.items():
@@ -112,7 +113,7 @@ def _project_view(view: View, trie: dict[str, Any]) -> View:
     return out
 
 
-def _project(value: Any, trie: dict[str, Any]) -> Any:
+def _project(value: Any, trie: JsonObject) -> Any:
     """The part of `value` that `trie` keeps. In a list a name applies to every item, a number selects one item."""
     if not trie:
         return value

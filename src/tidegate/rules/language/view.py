@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from tidegate.core.model import Event, NewEvent, Origin
+from tidegate.core.model import Event, JsonObject, NewEvent, Origin
 from tidegate.rules.language.body import MAX_DEPTH, MAX_FORM_FIELDS, Parsed, read_body
 from tidegate.rules.language.paths import Names, names_of
 from tidegate.rules.language.text import FORM_TYPE, media_type
@@ -46,7 +46,7 @@ class Missing:
 MISSING: Final = Missing()
 
 _HEADERS: Final = msgspec.json.Decoder(list[tuple[str, str]])
-_OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
+_OBJECT: Final = msgspec.json.Decoder(JsonObject)
 
 
 class EventView(dict[str, Any]):
@@ -92,13 +92,13 @@ def data_of(body: Any, data_path: str) -> Any:
     return body if found is MISSING else found
 
 
-def context_of(body: Any, data_path: str) -> dict[str, Any]:
+def context_of(body: Any, data_path: str) -> JsonObject:
     """The fields of a parsed body beside `data`."""
     names = names_of(data_path) or ()
     return {} if not names or walk(body, names) is MISSING else _beside(body, names)
 
 
-def _beside(value: Any, names: Names) -> dict[str, Any]:
+def _beside(value: Any, names: Names) -> JsonObject:
     """`value` without what is at `names`; objects that only lead there are left out too."""
     if not isinstance(value, dict):
         return {}
@@ -145,10 +145,10 @@ def noted(headers: bytes, name: str) -> str:
     return next((value for kept, value in _stored(headers) if kept == name), "")
 
 
-def query_of(headers: bytes) -> dict[str, Any]:
+def query_of(headers: bytes) -> JsonObject:
     """The parameters of the request's query string by name; a name that comes twice has the list of its values."""
     text = noted(headers, QUERY)
-    fields: dict[str, Any] = {}
+    fields: JsonObject = {}
     for name, value in parse_qsl(text[:65536], keep_blank_values=True) if text else ():
         if name not in fields:
             fields[name] = value
@@ -159,7 +159,7 @@ def query_of(headers: bytes) -> dict[str, Any]:
     return fields
 
 
-def change_of(event: NewEvent | Event) -> dict[str, Any] | None:
+def change_of(event: NewEvent | Event) -> JsonObject | None:
     if not event.change:
         return None
     try:

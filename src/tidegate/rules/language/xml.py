@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import Any
 from xml.parsers import expat
 
+from tidegate.core.model import JsonObject
+
 MAX_DEPTH = 60  # the object of the root and those of its attributes count too
 MAX_ELEMENTS = 100_000
 
@@ -21,9 +23,9 @@ class _Refused(Exception):
 
 class _Builder:
     def __init__(self, max_elements: int) -> None:
-        self.root: dict[str, Any] = {}
+        self.root: JsonObject = {}
         self._max_elements = max_elements
-        self._stack: list[tuple[dict[str, Any], list[str]]] = [(self.root, [])]
+        self._stack: list[tuple[JsonObject, list[str]]] = [(self.root, [])]
         self._elements = 0
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
@@ -32,7 +34,7 @@ class _Builder:
             raise _Refused(f"it is nested more than {MAX_DEPTH} deep")
         if self._elements > self._max_elements:
             raise _Refused(f"it has more than {self._max_elements} elements and attributes")
-        fields: dict[str, Any] = {
+        fields: JsonObject = {
             f"@{_local(key)}": value for key, value in attributes.items() if not key.startswith("xmlns")
         }
         self._stack.append((fields, []))

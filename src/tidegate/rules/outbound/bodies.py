@@ -18,7 +18,7 @@ import msgspec
 
 from tidegate.core.clock import rfc3339
 from tidegate.core.errors import ConfigError
-from tidegate.core.model import Event, Origin
+from tidegate.core.model import Event, JsonObject, Origin
 from tidegate.rules.inbound.redaction import value_safe
 from tidegate.rules.language.numbers import encode_hook
 from tidegate.rules.language.templates import RenderFailed
@@ -135,7 +135,7 @@ def _envelope(event: Event, event_id: str, transform: Callable[[View], View] | N
 def _cloudevent(event: Event, event_id: str, transform: Callable[[View], View] | None) -> Rendered:
     """Structured mode of CloudEvents 1.0. `change` is an extension attribute, so it must be a text: its JSON."""
     seen = _seen(event, transform)
-    attributes: dict[str, Any] = {
+    attributes: JsonObject = {
         "specversion": "1.0",
         "id": event_id,
         "source": event.source,
@@ -204,7 +204,7 @@ class _Seen(msgspec.Struct, frozen=True):
     key: str | None
     data: Any
     change: Any
-    context: dict[str, Any]  # the fields of the body beside `data`
+    context: JsonObject  # the fields of the body beside `data`
     bytes_instead: bool  # the body could not be read as data
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from tidegate.core.model import JsonObject
 from tidegate.rules.language.view import MISSING
 from tidegate.rules.sync.canonical import parse_json
 from tidegate.rules.sync.formats import BadRow, read_format
@@ -290,7 +291,7 @@ def key_parts(key: str) -> list[str]:
     return parts
 
 
-def _key_text(value: Any, path: str, record: dict[str, Any]) -> str:
+def _key_text(value: Any, path: str, record: JsonObject) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if value is None or value == "":
@@ -349,12 +350,12 @@ def unwrap(value: Any, key_path: str | list[str], key: str, selector: str = "") 
     return inner[0] if len(inner) == 1 else value
 
 
-def _objects(value: Any, depth: int) -> list[dict[str, Any]]:
+def _objects(value: Any, depth: int) -> list[JsonObject]:
     """Objects inside a value, at most four levels down; a list counts when it has one item."""
     if depth > 4:
         return []
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    found: list[dict[str, Any]] = []
+    found: list[JsonObject] = []
     for part in parts:
         if isinstance(part, dict):
             found.append(part)

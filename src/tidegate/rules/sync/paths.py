@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from tidegate.core.model import JsonObject
 from tidegate.rules.language.view import MISSING
 
 MAX_STEPS = 32
@@ -89,7 +90,7 @@ class JsonPath:
     def _inner(self, value: Any, at: int) -> Any:
         return MISSING if at == len(self.steps) else self._removed(value, at)
 
-    def _names(self, value: dict[str, Any], at: int) -> list[tuple[str, int]]:
+    def _names(self, value: JsonObject, at: int) -> list[tuple[str, int]]:
         if isinstance(self.steps[at], _Any):
             return [(name, at + 1) for name in value]
         return [(name, after) for name, after in self._joins[at] if name in value][:1]

@@ -25,6 +25,8 @@ from urllib.parse import quote
 
 import msgspec
 
+from tidegate.core.model import JsonObject
+
 START = "incremental.start_value"
 END = "incremental.end_value"
 CURSOR = "cursor"
@@ -105,9 +107,9 @@ def fill_json(value: Any, values: Values) -> Any:
     return value
 
 
-def fill_mapping(given: Mapping[str, Any], values: Values, fill: Callable[[str, Values], str]) -> dict[str, Any]:
+def fill_mapping(given: Mapping[str, Any], values: Values, fill: Callable[[str, Values], str]) -> JsonObject:
     """Parameters or headers. One whose placeholder has no value yet is left out; lists are filled one by one."""
-    out: dict[str, Any] = {}
+    out: JsonObject = {}
     for name, one in given.items():
         try:
             if isinstance(one, list):

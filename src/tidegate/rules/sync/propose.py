@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from tidegate.core.model import JsonObject
 from tidegate.rules.sync import instants
 from tidegate.rules.sync.canonical import parse_json
 from tidegate.rules.sync.formats import read_format, recognized
@@ -32,7 +33,7 @@ class Proposal(msgspec.Struct, frozen=True):
 
     toml: list[str]
     rows: int
-    records: list[dict[str, Any]]
+    records: list[JsonObject]
     evidence: list[str]
     unknown: list[str]
 
@@ -107,7 +108,7 @@ def _lists(value: Any, path: str, depth: int) -> list[tuple[str, int]]:
     return found
 
 
-def _key(records: Sequence[dict[str, Any]]) -> str | None:
+def _key(records: Sequence[JsonObject]) -> str | None:
     """The field that is a different text or number in every row; the usual names first, never a time."""
     names = (
         [name for name in records[0] if all(isinstance(one.get(name), str | int) for one in records)] if records else []
@@ -120,7 +121,7 @@ def _key(records: Sequence[dict[str, Any]]) -> str | None:
     return chosen[0] if chosen else None
 
 
-def _times(records: Sequence[dict[str, Any]], now_us: int, evidence: list[str], unknown: list[str]) -> list[str]:
+def _times(records: Sequence[JsonObject], now_us: int, evidence: list[str], unknown: list[str]) -> list[str]:
     """`version` and `incremental`, by the fields that are times in every row."""
     names = [name for name in (records[0] if records else {}) if all(_time(one.get(name), now_us) for one in records)]
     updated = [name for name in names if _UPDATED.search(name)]

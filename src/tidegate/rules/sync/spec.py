@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
+from tidegate.core.model import JsonObject
 from tidegate.core.spec import Duration, Strict
 from tidegate.rules.sync.paginators import AnyPaginator
 from tidegate.rules.sync.paginators.single_page import SinglePage
@@ -66,7 +67,7 @@ class Resource(Strict, frozen=True):
     item_path: str = ""
     method: Literal["GET", "POST"] = "GET"  # of list requests
     headers: dict[str, str] = {}
-    json: dict[str, Any] | list[Any] | None = None  # the body of list requests
+    json: JsonObject | list[Any] | None = None  # the body of list requests
     with_: dict[str, ParamValue] = field(name="with", default_factory=dict)  # values of {with.NAME}
     format: str = "auto"  # a format of tidegate.rules.sync.formats
     data_selector: str = ""

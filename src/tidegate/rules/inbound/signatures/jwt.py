@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from tidegate.core.model import JsonObject
 from tidegate.rules.inbound.signatures.parts import Signed
 from tidegate.rules.inbound.signatures.public_keys import from_url_alphabet, load_jwk, load_key
 from tidegate.rules.inbound.signatures.scheme import Scheme, Verification
@@ -88,7 +89,7 @@ def _verified(algorithm: str, key: Any, signature: bytes, signed: bytes) -> bool
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
     from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-    digests: dict[str, Any] = {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}
+    digests: JsonObject = {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}
     digest = digests.get(algorithm[2:])
     try:
         if algorithm == "EdDSA" and isinstance(key, ed25519.Ed25519PublicKey):
@@ -149,7 +150,7 @@ def _covers(wanted: Mapping[str, str], claims: Mapping[str, Any], one: Signed, s
     return True
 
 
-def key_set(document: bytes) -> dict[str, Any]:
+def key_set(document: bytes) -> JsonObject:
     """The public keys of a JSON Web Key Set by key id; keys of unknown kinds are left out."""
     try:
         keys = msgspec.json.decode(document)["keys"]

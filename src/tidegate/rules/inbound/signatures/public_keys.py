@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from tidegate.core.model import JsonObject
 from tidegate.rules.inbound.signatures.hashes import Check
 from tidegate.rules.inbound.signatures.scheme import Scheme
 
@@ -41,7 +42,7 @@ def load_key(key: bytes) -> Any:
 def _digest(name: str) -> Any:
     from cryptography.hazmat.primitives import hashes
 
-    known: dict[str, Any] = {
+    known: JsonObject = {
         "sha1": hashes.SHA1,
         "sha256": hashes.SHA256,
         "sha384": hashes.SHA384,
@@ -115,7 +116,7 @@ def load_jwk(key: Mapping[str, Any]) -> Any:
             case "RSA", _:
                 return rsa.RSAPublicNumbers(number("e"), number("n")).public_key()
             case "EC", "P-256" | "P-384" | "P-521" as name:
-                curves: dict[str, Any] = {"P-256": ec.SECP256R1, "P-384": ec.SECP384R1, "P-521": ec.SECP521R1}
+                curves: JsonObject = {"P-256": ec.SECP256R1, "P-384": ec.SECP384R1, "P-521": ec.SECP521R1}
                 return ec.EllipticCurvePublicNumbers(number("x"), number("y"), curves[name]()).public_key()
             case "OKP", "Ed25519":
                 return ed25519.Ed25519PublicKey.from_public_bytes(from_url_alphabet(str(key["x"]).encode()) or b"")

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from tidegate.core.clock import parse_instant
 from tidegate.core.errors import ConfigError
+from tidegate.core.model import JsonObject
 from tidegate.rules.inbound.places import Headers
 from tidegate.rules.inbound.signatures import certificates, jwt, message
 from tidegate.rules.inbound.signatures.hashes import Check, hash_check, hmac_check, token_check
@@ -302,7 +303,7 @@ def _lister(scheme: Scheme) -> Callable[[bytes], tuple[list[bytes], bytes | None
 
 def _token_reader(scheme: Scheme, keys: Sequence[bytes], fetched: Callable[[str], bytes | None]) -> Reader:
     find, prefix = _finder(scheme), scheme.prefix.encode()
-    known: list[tuple[bytes, dict[str, Any]]] = []  # the newest document and its keys
+    known: list[tuple[bytes, JsonObject]] = []  # the newest document and its keys
 
     def key_of(key_id: str) -> Any:
         document = fetched(scheme.keys_url) if scheme.keys_url else None
