@@ -65,7 +65,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         toml = TOML.format(closed=free_port(), far=far.url)
         with Served(tmp_path_factory.mktemp("doctor"), toml) as gateway:
             gateway.run("pause", "held")
-            batch = [{"source": "app", "type": "t", "data": {}}] * 12
+            batch = [{"source": "app", "type": "t", "data": {}}] * 40  # a destination that answers is failing after 32 failures in its first minute
             headers = {"authorization": f"Bearer {gateway.key}"}
             taken = call(f"{gateway.url}/api/v1/events", data=json.dumps(batch).encode(), headers=headers)
             yield Place(gateway, taken.json["data"][0]["id"])
@@ -85,7 +85,7 @@ def test_doctor_names_what_fails_why_and_what_to_do(place: Place) -> None:
     found = doctor(place, "destination:dead", "destination:lost", "destination:held", "resource:shop/orders")
     dead, lost, held = (found[f"destination:{name}"] for name in ("dead", "lost", "held"))
     assert (dead["code"], dead["severity"], dead["title"]) == ("destination_failing", "error", "not answering")
-    assert "Connection refused" in dead["summary"] and "12 deliveries pending" in dead["summary"]
+    assert "Connection refused" in dead["summary"] and "40 deliveries pending" in dead["summary"]
     assert dead["remedy"] == "start the receiver, or correct its `url`"
     assert dead["first_at"] is not None
     assert (lost["title"], lost["remedy"]) == ("answers 404", "correct the path in its `url`")

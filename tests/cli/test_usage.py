@@ -85,7 +85,7 @@ WRONG: Mapping[str, str] = {
     "evnts": "there is no command 'evnts'; did you mean 'events'?",
     "config": "'tidegate config' needs a command: apply, diff, export, schema, show",
     "config aply": "there is no command 'aply'; did you mean 'apply'?",
-    "add": "'tidegate add' needs a command: destination, route, source",
+    "add": "'tidegate add' needs a command: destination, resource, route, source",
     "add source": "Missing argument 'NAME'.",
     "add source shop": "Missing argument 'KEY=VALUE...'.",
     "add route r from=a to": "'to' is not KEY=VALUE (example: tidegate add route sales from=payments to=crm",

@@ -213,7 +213,7 @@ def test_a_handshake_that_stalls_ends_at_the_limit_for_connecting(run: Run, tmp_
         await until(lambda: len(accepted) == 1)
         clock.advance(10.1)
         result = await waiting
-        assert (result.outcome, result.error) == (Outcome.TIMEOUT, "no connection within 10 s")
+        assert (result.outcome, result.error) == (Outcome.TIMEOUT, "no connection after 10 s")
         await until(lambda: not accepted)  # the half-made socket was closed
         await client.close()
         server.close()

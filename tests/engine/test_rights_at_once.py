@@ -75,7 +75,7 @@ def test_a_reading_of_sessions_that_is_late_does_not_bring_back_one_that_ended(h
         sessions = gate.context.sessions
         cookie = await log_in(sessions)
         async with Held(gate.gateway.store.settings, "value", after=True) as held:
-            reading = asyncio.ensure_future(sessions._load(anew=True))
+            reading = asyncio.ensure_future(sessions._load(refresh=True))
             await held.reached.wait()
             (end,) = await meanwhile(sessions.end(cookie))
             held.go.set()
@@ -129,7 +129,7 @@ async def follow(gate: Served, headers: dict[str, str]) -> aiohttp.ClientRespons
 
 
 def test_a_stream_ends_with_the_key_or_the_session_that_opened_it(home: Home, monkeypatch: Any) -> None:
-    monkeypatch.setattr(endpoint, "LOOK_AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr(endpoint, "RECHECK_SECONDS", 0.1)
 
     async def work(gate: Served) -> None:
         key, token = await gate.context.keyring.create("ci", ["read"])

@@ -23,7 +23,7 @@ _EXAMPLES = {
 
 @click.group(cls=Group)
 def add() -> None:
-    """Add a source, a destination or a route to a running gateway.
+    """Add a source, a destination or a route to a running gateway, or propose a resource.
 
     Keys are those of tidegate.toml, with dots where they are nested. A value is text, or TOML if it is a list, a table,
     a number, true or false.

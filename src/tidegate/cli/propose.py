@@ -28,7 +28,10 @@ _KEY = re.compile(r"key|token|secret|signature|passw|auth", re.IGNORECASE)
 @click.option("--allow", multiple=True, metavar="NETWORK", help="A private network that may be asked: 127.0.0.1/32.")
 @json_option
 def resource(url: str, headers: tuple[str, ...], allow: tuple[str, ...], as_json: bool) -> None:
-    """Ask the list at URL once, and print the resource that reads it, its first records, and what is not known."""
+    """Request the list at URL once and propose a resource for it.
+
+    Prints the resource that reads it, its first records, and what one response cannot show.
+    """
     from tidegate.cli.output import print_json
     from tidegate.core.clock import Clock
     from tidegate.rules.inbound.redaction import is_credential
