@@ -65,7 +65,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         toml = TOML.format(closed=free_port(), far=far.url)
         with Served(tmp_path_factory.mktemp("doctor"), toml) as gateway:
             gateway.run("pause", "held")
-            batch = [{"source": "app", "type": "t", "data": {}}] * 40  # a destination that answers is failing after 32 failures in its first minute
+            # In its first minute, a destination that answers is failing after 32 failures.
+            batch = [{"source": "app", "type": "t", "data": {}}] * 40
             headers = {"authorization": f"Bearer {gateway.key}"}
             taken = call(f"{gateway.url}/api/v1/events", data=json.dumps(batch).encode(), headers=headers)
             yield Place(gateway, taken.json["data"][0]["id"])
