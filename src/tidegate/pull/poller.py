@@ -306,7 +306,8 @@ class Poller:
         self._cursor.move(run)
         if run.parent is not None:
             return
-        if run.records_seen + run.records_before:
+        # Beside webhooks, an empty list is a snapshot too: a record that appears later is one that a webhook missed.
+        if run.records_seen + run.records_before or self._resource.webhook is not None:
             moved["first_done"] = True
             health.resolve("snapshot_empty")
             health.resolve("list_never_seen")
