@@ -317,3 +317,12 @@ def test_a_new_configuration_goes_on_where_the_old_one_stood(tmp_path: Path) -> 
         assert len(await one.changes()) == 2
 
     run(tmp_path, work)
+
+
+def test_a_record_that_a_webhook_missed_heals_after_an_empty_first_poll(tmp_path: Path) -> None:
+    async def work(one: World) -> None:
+        one.shop.put("1", amount=1)  # its webhook is lost
+        await one.poll()
+        assert await one.kinds() == [("created", "1", "reconcile")]
+
+    run(tmp_path, work, initial="snapshot")
