@@ -271,7 +271,7 @@ def measure(python: str, name: str, url: str, ca: str, args: argparse.Namespace)
 
 def certificates(folder: Path) -> tuple[str, str]:
     """(authority, certificate with key) for 127.0.0.1, made for this run."""
-    from support.farside import TestAuthority
+    from support.receiver.scripted import TestAuthority
 
     authority = TestAuthority(folder)
     authority.server()

@@ -33,7 +33,7 @@ class Database:
         self._url = url
         self._server: Any = None
         if url is None:
-            from support.postgres import Server
+            from support.postgres.server import Server
 
             self._server = Server()
         self.metered = self._server is not None and Path("/proc").is_dir()

@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 from support import phrases
-from support.pages import DOCS, FENCE, PAGES, ROOT, SPAN, name_of
+from support.docs_pages import DOCS, FENCE, PAGES, ROOT, SPAN, name_of
 from tidegate.api.app import _DOCUMENTS
 from tidegate.api.keys import SCOPES
 from tidegate.api.metrics import METRICS

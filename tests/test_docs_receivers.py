@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from support.pages import DOCS, FENCE
+from support.docs_pages import DOCS, FENCE
 from tidegate.rules.outbound.signing import Signer, new_secret
 
 SECRET = new_secret()

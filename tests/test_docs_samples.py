@@ -15,7 +15,7 @@ import click
 import msgspec
 import pytest
 
-from support.pages import DOCS, FENCE, PAGES, ROOT, SPAN, name_of
+from support.docs_pages import DOCS, FENCE, PAGES, ROOT, SPAN, name_of
 from tidegate.cli import COMMANDS, cli
 from tidegate.config.load import load_file
 from tidegate.core.errors import ConfigError

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from support.asking import StepClock
-from support.scripted import Asked, Reply, Script
+from support.upstream.functions import Reply, Script, SentRequest
+from support.upstream.pull import StepClock
 from tidegate.cli import check_live
 from tidegate.cli.check_live import LiveResult, ask_all
 from tidegate.config.load import load_text
@@ -35,7 +35,7 @@ parent = { resource = "orders" }
 """
 
 
-def source(asked: Asked) -> Any:
+def source(asked: SentRequest) -> Any:
     if asked.url == "/orders":
         return {"orders": [{"id": 1}, {"id": 2}], "next_cursor": "x"}
     return b"<html><title>Sign in</title>" if asked.url == "/login" else Reply({"error": "no access"}, 403)

@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from support.command import COMMAND, Done, Served, environment
-from support.programs import Receiver, free_port, wait_until
+from support.cli.command import COMMAND, Done, Served, environment
+from support.cli.subprocesses import Receiver, free_port, wait_until
 
 ORDERS = {"orders": [{"id": 1, "updated_at": "2026-01-01T00:00:00Z"}, {"id": 2, "updated_at": "2026-01-02T00:00:00Z"}]}
 TOML = """

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from support.command import Served
-from support.programs import Receiver, wait_until
+from support.cli.command import Served
+from support.cli.subprocesses import Receiver, wait_until
 
 SETTINGS = '[egress]\nallow = ["127.0.0.1/32"]\n'
 BASE = SETTINGS + "[sources.app.publish]\n"

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from support.command import Served
-from support.programs import Receiver, call, free_port, wait_until
+from support.cli.command import Served
+from support.cli.subprocesses import Receiver, call, free_port, wait_until
 
 TOML = """
 [egress]

@@ -21,8 +21,8 @@ from typing import Any
 
 import pytest
 
-from support.command import Served, tidegate
-from support.programs import call, free_port, wait_until
+from support.cli.command import Served, tidegate
+from support.cli.subprocesses import call, free_port, wait_until
 
 SETTINGS = '[egress]\nallow = ["127.0.0.1/32"]\n'
 BASE = SETTINGS + "[sources.app.publish]\n"

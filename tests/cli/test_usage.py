@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from support.command import COMMAND, Done, tidegate
-from support.sample_config import ENVIRON, SAMPLE
+from support.cli.command import COMMAND, Done, tidegate
+from support.gateway.sample_config import ENVIRON, SAMPLE
 from tidegate import __version__
 from tidegate.cli import COMMANDS
 

@@ -7,7 +7,7 @@ import asyncio
 import msgspec
 import pytest
 
-from support.paused_call import Held
+from support.faults.paused_call import PausedCall
 from support.stores import STORES, with_store
 from tidegate.core.errors import ChangedElsewhere, StoreBroken
 from tidegate.store import ApiKey, Feed, FeedAck, Item, Rejection
@@ -159,7 +159,7 @@ def test_a_small_value_is_swapped_only_by_who_knows_what_it_is(opener, tmp_path)
 
 def test_of_two_nodes_that_first_open_a_store_with_two_keys_one_is_refused(opener, tmp_path):
     async def work(store):
-        async with Held(store.settings, "value", after=True) as held:
+        async with PausedCall(store.settings, "value", after=True) as held:
             late = asyncio.ensure_future(check_vault(Vault(b"1" * 32), store.settings))
             await held.reached.wait()
             await check_vault(Vault(b"2" * 32), store.settings)

@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from support.farside import OK, FarSide, answer
-from support.gateway import Api, Reply, Served, served
-from support.page_weight import MOST_BYTES, weight
-from support.running import until
+from support.browser.page_weight import MOST_BYTES, weight
+from support.gateway.api import Api, Reply, Served, served
+from support.gateway.running import until
+from support.receiver.scripted import OK, ScriptedServer, answer
 from tidegate.api import endpoint, sessions
 from tidegate.dashboard import _ACTIONS, _PAGES
 
@@ -21,11 +21,11 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 PAGES = ("/", "/events", "/destinations", "/destinations/crm", "/sources", "/api-or-webhook", "/?part=live", "/nowhere")
 
 
-def config(far: FarSide) -> str:
+def config(server: ScriptedServer) -> str:
     return f"""
 [sources.app.publish]
 [destinations.crm]
-url = "{far.url}/hooks"
+url = "{server.url}/hooks"
 retry = ["100ms"]
 [routes.all]
 from = "app"
@@ -59,7 +59,7 @@ async def person(gate: Served) -> Person:
 
 def test_every_page_carries_the_strict_headers_and_nobody_sees_one_without_a_session(tmp_path: Path) -> None:
     async def main() -> None:
-        async with FarSide(answer(OK)) as far, served(tmp_path, config(far)) as gate:
+        async with ScriptedServer(answer(OK)) as server, served(tmp_path, config(server)) as gate:
             someone, nobody = await person(gate), gate.api.with_key(None)
             event = (await gate.api.post("/events", {"source": "app", "type": "a.b", "data": {}}))["id"]
             for path in (*PAGES, f"/events/{event}", f"/events/{event}?view=raw", "/login"):
@@ -80,7 +80,7 @@ def test_every_page_carries_the_strict_headers_and_nobody_sees_one_without_a_ses
 
 def test_an_action_needs_the_token_of_its_own_session(tmp_path: Path) -> None:
     async def main() -> None:
-        async with FarSide(answer(OK)) as far, served(tmp_path, config(far)) as gate:
+        async with ScriptedServer(answer(OK)) as server, served(tmp_path, config(server)) as gate:
             someone, other = await person(gate), await person(gate)
             bad = ("", "x" * 64, await other.token(), "\u00e9")
             for path, _ in _ACTIONS:
@@ -93,7 +93,7 @@ def test_an_action_needs_the_token_of_its_own_session(tmp_path: Path) -> None:
             assert gate.gateway.active.destinations["crm"].paused_at_us is None
             assert (await someone.get("/")).status == 200, "nobody was signed out"
             await gate.gateway.deliver.settler.flush()
-            assert far.requests == []
+            assert server.requests == []
             done = await someone.post("/destinations/crm/pause", {"csrf": await someone.token()})
             assert done.status == 303 and gate.gateway.active.destinations["crm"].paused_at_us is not None
 
@@ -102,7 +102,7 @@ def test_an_action_needs_the_token_of_its_own_session(tmp_path: Path) -> None:
 
 def test_an_action_without_a_session_changes_nothing(tmp_path: Path) -> None:
     async def main() -> None:
-        async with FarSide(answer(OK)) as far, served(tmp_path, config(far)) as gate:
+        async with ScriptedServer(answer(OK)) as server, served(tmp_path, config(server)) as gate:
             nobody = gate.api.with_key(None)
             for path, _ in _ACTIONS:
                 answered = await nobody("POST", path.format(name="crm", id="x"), b"csrf=x", headers=FORM)
@@ -110,14 +110,14 @@ def test_an_action_without_a_session_changes_nothing(tmp_path: Path) -> None:
                 foreign = {**FORM, "Sec-Fetch-Site": "cross-site"}
                 refused = await nobody("POST", path.format(name="crm", id="x"), b"csrf=x", headers=foreign)
                 assert refused.status == 403, path
-            assert gate.gateway.active.destinations["crm"].paused_at_us is None and far.requests == []
+            assert gate.gateway.active.destinations["crm"].paused_at_us is None and server.requests == []
 
     asyncio.run(main())
 
 
 def test_actions_are_no_get_and_pages_no_post(tmp_path: Path) -> None:
     async def main() -> None:
-        async with FarSide(answer(OK)) as far, served(tmp_path, config(far)) as gate:
+        async with ScriptedServer(answer(OK)) as server, served(tmp_path, config(server)) as gate:
             someone = await person(gate)
             for path, _ in _ACTIONS:
                 asked = await someone.get(path.format(name="crm", id="x"))
@@ -133,7 +133,7 @@ def test_actions_are_no_get_and_pages_no_post(tmp_path: Path) -> None:
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8420", "127.0.0.1.evil.example", "localhost.evil", ""])
 def test_a_foreign_host_name_reaches_no_page_and_no_action(tmp_path: Path, host: str) -> None:
     async def main() -> None:
-        async with FarSide(answer(OK)) as far, served(tmp_path, config(far)) as gate:
+        async with ScriptedServer(answer(OK)) as server, served(tmp_path, config(server)) as gate:
             someone = await person(gate)
             token = await someone.token()
             for path in ("/", "/events", "/login"):
@@ -148,7 +148,7 @@ def test_a_foreign_host_name_reaches_no_page_and_no_action(tmp_path: Path, host:
 
 def test_the_login_link_works_once_and_its_cookie_is_kept_from_scripts_and_other_sites(tmp_path: Path) -> None:
     async def main() -> None:
-        async with FarSide(answer(OK)) as far, served(tmp_path, config(far)) as gate:
+        async with ScriptedServer(answer(OK)) as server, served(tmp_path, config(server)) as gate:
             nobody, link = gate.api.with_key(None), gate.context.sessions.new_link()
             first = await nobody("POST", "/login", urlencode({"token": link}).encode(), headers=FORM)
             second = await nobody("POST", "/login", urlencode({"token": link}).encode(), headers=FORM)
@@ -171,7 +171,7 @@ def test_the_login_link_works_once_and_its_cookie_is_kept_from_scripts_and_other
 
 def test_what_an_action_says_is_a_word_of_ours_and_no_text_from_an_address(tmp_path: Path) -> None:
     async def main() -> None:
-        async with FarSide(answer(OK)) as far, served(tmp_path, config(far)) as gate:
+        async with ScriptedServer(answer(OK)) as server, served(tmp_path, config(server)) as gate:
             someone = await person(gate)
             shown = await someone.get("/destinations/crm?done=Your%20key%20has%20expired")
             assert b"Your key has" not in shown.body and b"data-toast" not in shown.body
@@ -188,7 +188,7 @@ def test_what_an_action_says_is_a_word_of_ours_and_no_text_from_an_address(tmp_p
 
 def test_what_went_wrong_is_a_page_with_a_code_and_the_next_step(tmp_path: Path) -> None:
     async def main() -> None:
-        async with FarSide(answer(OK)) as far, served(tmp_path, config(far)) as gate:
+        async with ScriptedServer(answer(OK)) as server, served(tmp_path, config(server)) as gate:
             someone = await person(gate)
             for path in (
                 "/events/evt_nothing",
@@ -217,10 +217,10 @@ async def kept(gate: Served) -> bool:
 
 def test_a_list_of_many_names_is_turned_by_page_and_each_page_stays_light(tmp_path: Path) -> None:
     async def main() -> None:
-        async with FarSide(answer(OK)) as far:
+        async with ScriptedServer(answer(OK)) as server:
             many = "".join(
                 f'[sources.source-with-a-rather-long-name-{i}.publish]\n'
-                f'[destinations.destination-with-a-long-name-{i}]\nurl = "{far.url}/hooks/{i}"\n'
+                f'[destinations.destination-with-a-long-name-{i}]\nurl = "{server.url}/hooks/{i}"\n'
                 f'[routes.r{i}]\nfrom = "source-with-a-rather-long-name-{i}"\nto = "destination-with-a-long-name-{i}"\n'
                 for i in range(60)
             )  # fmt: skip
@@ -237,7 +237,7 @@ def test_a_list_of_many_names_is_turned_by_page_and_each_page_stays_light(tmp_pa
                     {**event, "source": name} for name in gate.gateway.active.sources if name.startswith("source-")
                 ]
                 await gate.api.post("/events", batch)
-                await until(lambda: len(far.requests) == 20)
+                await until(lambda: len(server.requests) == 20)
                 stranger = gate.api.with_key(None)
                 for i in range(10):
                     rejected_requests = await stranger("POST", f"/in/signed-source-with-a-long-name-{i}", b"{}")

@@ -12,12 +12,12 @@ from urllib.parse import quote
 
 import pytest
 
-from support.browser import chromium, no_wider_than_its_window, watched
-from support.busy_gateway import aside
-from support.farside import FarSide, answer
-from support.gateway import Served, served
-from support.page_weight import MOST_BYTES, weight
-from support.running import until
+from support.browser.busy_gateway import in_background
+from support.browser.chromium import chromium, no_wider_than_its_window, watched
+from support.browser.page_weight import MOST_BYTES, weight
+from support.gateway.api import Served, served
+from support.gateway.running import until
+from support.receiver.scripted import ScriptedServer, answer
 from tidegate.api import sessions
 from tidegate.dashboard import formatting as words
 from tidegate.dashboard import payload
@@ -34,7 +34,7 @@ BAD = (
 )
 
 
-def config(far: FarSide) -> str:
+def config(server: ScriptedServer) -> str:
     return f"""
 [sources.app.publish]
 [sources.hook.webhook]
@@ -43,10 +43,10 @@ type_path = "kind"
 key_path = "key"
 max_body = "4MiB"
 [destinations.crm]
-url = "{far.url}/hooks"
+url = "{server.url}/hooks"
 retry = ["100ms"]
 [destinations.other]
-url = "{far.url}/other"
+url = "{server.url}/other"
 retry = ["100ms"]
 [routes.all]
 from = "*"
@@ -115,7 +115,7 @@ def addresses(made: list[str]) -> list[str]:
 @pytest.mark.parametrize("what", sorted(BODIES))
 def test_a_hostile_event_is_text_on_every_page_and_no_page_grows_with_it(tmp_path: Path, what: str) -> None:
     async def main() -> None:
-        async with FarSide(answer(BAD)) as far, served(tmp_path, config(far)) as gate:
+        async with ScriptedServer(answer(BAD)) as server, served(tmp_path, config(server)) as gate:
             made = [await told(gate, BODIES[what], "text/plain<b>") for _ in range(2)]
             await until(lambda: settled(gate), 30)
             cookie = await gate.context.sessions.by_link(gate.context.sessions.new_link())
@@ -135,9 +135,9 @@ def test_a_hostile_event_is_text_on_every_page_and_no_page_grows_with_it(tmp_pat
 
 def test_an_event_that_goes_to_many_shows_the_urgent_in_full_and_each_on_demand(tmp_path: Path) -> None:
     async def main() -> None:
-        async with FarSide(answer(BAD)) as far:
+        async with ScriptedServer(answer(BAD)) as server:
             names = [f"destination-with-a-long-name-{i}" for i in range(40)]
-            many = "".join(f'[destinations.{name}]\nurl = "{far.url}/{name}"\nretry = ["100ms"]\n' for name in names)
+            many = "".join(f'[destinations.{name}]\nurl = "{server.url}/{name}"\nretry = ["100ms"]\n' for name in names)
             toml = f'[sources.app.publish]\n{many}[routes.all]\nfrom = "app"\nto = {json.dumps(names)}\n'
             async with served(tmp_path, toml) as gate:
                 data = {"<key>" * 9: ["<" * 400] * 200}
@@ -171,8 +171,8 @@ def test_a_browser_runs_nothing_of_it_and_does_not_scroll_sideways(tmp_path: Pat
         await until(lambda: given_up(gate), 30)  # its circuit opens, so the rest goes on waiting
         return made
 
-    with chromium() as browser, aside(FarSide(answer(BAD))) as (far, side):
-        opening = served(tmp_path, config(far))
+    with chromium() as browser, in_background(ScriptedServer(answer(BAD))) as (server, side):
+        opening = served(tmp_path, config(server))
         gate = side.run(opening.__aenter__())
         try:
             made = side.run(fill(gate))

@@ -1,6 +1,6 @@
 """Every page in a real browser on a busy gateway: quiet, in its width, with keys, themes, live, without scripts.
 
-What a person does is done by clicks, and judged by what arrives at real far sides.
+What a person does is done by clicks, and judged by what arrives at real receivers.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from support.browser import chromium, no_wider_than_its_window, picture, watched
-from support.busy_gateway import Aside, Scene, aside, fill, scene
-from support.farside import OK, answer
-from support.gateway import Served, served
+from support.browser.busy_gateway import BackgroundLoop, BusyGateway, busy_gateway, fill, in_background
+from support.browser.chromium import chromium, no_wider_than_its_window, picture, watched
+from support.gateway.api import Served, served
+from support.receiver.scripted import OK, answer
 
 WIDE, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
 ROOMS = ("/", "/events", "/destinations", "/sources", "/api-or-webhook")
 
 
-Busy = tuple[Browser, Scene, Aside, dict[str, str]]
+Busy = tuple[Browser, BusyGateway, BackgroundLoop, dict[str, str]]
 PICTURED = ("/", "/events", "/destinations", "/sources", "/api-or-webhook", "/destinations/warehouse")
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Busy]:
-    """A browser, and a filled scene in a thread for all tests that leave it as it was."""
-    with chromium() as browser, aside(scene(tmp_path_factory.mktemp("scene"))) as (one, side):
+    """A browser, and a busy gateway in a thread for all tests that leave it as it was."""
+    with chromium() as browser, in_background(busy_gateway(tmp_path_factory.mktemp("busy"))) as (one, side):
         yield browser, one, side, side.run(fill(one))
 
 
-def sign_in(context: BrowserContext, one: Scene, to: str = "/") -> Page:
+def sign_in(context: BrowserContext, one: BusyGateway, to: str = "/") -> Page:
     page = context.new_page()
     page.goto(one.login())
     page.click("button:has-text('Open the dashboard')")
@@ -67,7 +67,7 @@ def test_every_page_is_quiet_fits_and_has_its_landmarks_in_both_themes_and_width
     for theme, viewport in (("light", WIDE), ("dark", PHONE)):
         with watched(browser, complaints, viewport=viewport, color_scheme=theme) as context:
             page = sign_in(context, one)
-            for path in addresses(ids, iter(one.far)):
+            for path in addresses(ids, iter(one.receivers)):
                 page.goto(one.url + path)
                 page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
                 assert no_wider_than_its_window(page), (path, viewport)
@@ -87,7 +87,7 @@ def test_every_page_is_quiet_fits_and_has_its_landmarks_in_both_themes_and_width
 LONG = "-".join(("warehouse", "management", "of", "the", "northern", "region", "and", "its", "harbour"))
 
 
-def long_names(far: str) -> str:
+def long_names(server: str) -> str:
     """The longest names that are allowed, 63 letters, at every place of the configuration."""
     names = [f"{LONG}-{part}"[:63] for part in ("door", "receiver", "rule", "webhooks")]
     return f"""
@@ -96,7 +96,7 @@ def long_names(far: str) -> str:
 verify = "github"
 secret = "a secret"
 [destinations.{names[1]}]
-url = "{far}/hooks"
+url = "{server}/hooks"
 retry = ["1h"]
 [routes.{names[2]}]
 from = "*"
@@ -119,7 +119,7 @@ SIDEWAYS = """[...document.querySelectorAll('.scroll, .panel')].filter(
 
 def test_long_names_wrap_and_no_table_hides_its_columns_at_the_side(shared: Busy, tmp_path: Path) -> None:
     complaints: list[str] = []
-    with aside(served(tmp_path, long_names("http://127.0.0.1:9"))) as (one, side):
+    with in_background(served(tmp_path, long_names("http://127.0.0.1:9"))) as (one, side):
         event = side.run(tell_at_length(one))
         url, (name,) = one.api.url, list(one.gateway.active.destinations)
         for viewport in (WIDE, PHONE):
@@ -153,9 +153,9 @@ def _names_stay_inside_the_map(page: Page) -> None:
     assert outside == []
 
 
-def test_what_a_person_does_reaches_the_far_sides_and_is_told(shared: Busy, tmp_path: Path) -> None:
+def test_what_a_person_does_reaches_the_receivers_and_is_told(shared: Busy, tmp_path: Path) -> None:
     complaints: list[str] = []
-    with aside(scene(tmp_path)) as (one, side), watched(shared[0], complaints, viewport=WIDE) as context:
+    with in_background(busy_gateway(tmp_path)) as (one, side), watched(shared[0], complaints, viewport=WIDE) as context:
         ids = side.run(fill(one))
         page = sign_in(context, one)
         _pauses_and_resumes(page, one)
@@ -169,14 +169,14 @@ def test_what_a_person_does_reaches_the_far_sides_and_is_told(shared: Busy, tmp_
     assert complaints == []
 
 
-def _pauses_and_resumes(page: Page, one: Scene) -> None:
+def _pauses_and_resumes(page: Page, one: BusyGateway) -> None:
     """The backlog of a paused destination goes out; the toast takes it back."""
     page.goto(one.url + "/destinations/ledger")
     waiting = int(page.inner_text(".tile:first-child dd:not(.s)"))
-    assert waiting > 3 and one.far["ledger"].requests == []
+    assert waiting > 3 and one.receivers["ledger"].requests == []
     page.click("main >> text=Resume")
     assert "Resumed" in page.inner_text("[data-toast]") and "done=" not in page.url
-    soon(lambda: len(one.far["ledger"].requests) == waiting)
+    soon(lambda: len(one.receivers["ledger"].requests) == waiting)
     soon(lambda: page.inner_text(".tile:first-child dd:not(.s)") == "0")  # live, without a reload
     page.click("[data-toast] >> text=Pause ledger again")
     assert "Paused" in page.inner_text("[data-toast]")
@@ -187,12 +187,15 @@ def _pauses_and_resumes(page: Page, one: Scene) -> None:
     assert page.locator("[aria-label='Pause ledger']").count() == 1
 
 
-def _tests(page: Page, one: Scene) -> None:
-    before = len(one.far["crm"].requests)
+def _tests(page: Page, one: BusyGateway) -> None:
+    before = len(one.receivers["crm"].requests)
     page.goto(one.url + "/destinations/crm")
     page.click("text=Send test")
     assert "was delivered" in page.inner_text("[data-toast]")
-    assert len(one.far["crm"].requests) == before + 1 and "webhook-signature" in one.far["crm"].requests[-1].headers
+    assert (
+        len(one.receivers["crm"].requests) == before + 1
+        and "webhook-signature" in one.receivers["crm"].requests[-1].headers
+    )
     page.goto(one.url + "/destinations/newsletter")
     page.click("text=Send test")
     assert "Failed" in page.inner_text("[data-toast]")
@@ -200,28 +203,28 @@ def _tests(page: Page, one: Scene) -> None:
     assert "422" in shown and "unknown customer 7" in shown
 
 
-def _replays_dead_letters(page: Page, one: Scene) -> None:
+def _replays_dead_letters(page: Page, one: BusyGateway) -> None:
     page.goto(one.url + "/destinations/newsletter")
-    one.far["newsletter"].script = answer(OK)
-    before = len(one.far["newsletter"].requests)
+    one.receivers["newsletter"].script = answer(OK)
+    before = len(one.receivers["newsletter"].requests)
     page.keyboard.press("r")  # opens what it would do and stands on the button that says so
     assert page.evaluate("document.activeElement.textContent") == "Replay 2\u202fdeliveries to newsletter"
     page.keyboard.press("Enter")
     page.wait_for_selector("[data-toast]")
-    soon(lambda: len(one.far["newsletter"].requests) == before + 2)
+    soon(lambda: len(one.receivers["newsletter"].requests) == before + 2)
     soon(lambda: "None." in page.inner_text("section:has(#dead)"))
-    assert {r.headers["tidegate-attempt"] for r in one.far["newsletter"].requests[before:]} == {"4"}
+    assert {r.headers["tidegate-attempt"] for r in one.receivers["newsletter"].requests[before:]} == {"4"}
 
 
-def _retries_cancels_and_replays_one_event(page: Page, one: Scene, ids: dict[str, str]) -> None:
+def _retries_cancels_and_replays_one_event(page: Page, one: BusyGateway, ids: dict[str, str]) -> None:
     page.goto(f"{one.url}/events/{ids['charge']}")
     mail = page.locator("section.dlv", has=page.locator("a[href='/destinations/mail']"))
     assert mail.locator("svg.chart").count() == 1 and "retrying" in mail.inner_text()
-    one.far["mail"].script = answer(OK)
+    one.receivers["mail"].script = answer(OK)
     mail.locator("text=Retry now").click()
     assert "being retried" in page.inner_text("[data-toast]")
-    sent = [r for r in soon(lambda: one.far["mail"].requests) if r.headers["webhook-id"] == ids["charge"]]
-    soon(lambda: any(r.headers["tidegate-attempt"] == "2" for r in one.far["mail"].requests), 20)
+    sent = [r for r in soon(lambda: one.receivers["mail"].requests) if r.headers["webhook-id"] == ids["charge"]]
+    soon(lambda: any(r.headers["tidegate-attempt"] == "2" for r in one.receivers["mail"].requests), 20)
     assert {r.headers["webhook-id"] for r in sent} == {ids["charge"]}
     soon(lambda: "Delivered after 2" in mail.inner_text())
     page.goto(f"{one.url}/events/{ids['deal']}")
@@ -230,7 +233,7 @@ def _retries_cancels_and_replays_one_event(page: Page, one: Scene, ids: dict[str
     tax = page.locator("section.dlv", has=page.locator("a[href='/destinations/tax-office']"))
     tax.locator("text=Cancel").click()
     assert "canceled" in tax.inner_text() and "canceled" in page.inner_text("[data-toast]")
-    before = len(one.far["crm"].requests)
+    before = len(one.receivers["crm"].requests)
     page.goto(f"{one.url}/events/{ids['charge']}")
     page.click("summary:has-text('Replay')")
     button = page.locator(".confirm button")
@@ -238,7 +241,7 @@ def _retries_cancels_and_replays_one_event(page: Page, one: Scene, ids: dict[str
     assert button.inner_text() == "Replay 3\u202fdeliveries of this event"
     button.click()
     assert "replay has started" in page.inner_text("[data-toast]")
-    again = soon(lambda: one.far["crm"].requests[before:])
+    again = soon(lambda: one.receivers["crm"].requests[before:])
     assert again[0].headers["webhook-id"] == ids["charge"]
 
 
@@ -266,7 +269,7 @@ def test_what_happens_is_seen_without_a_reload(shared: Busy) -> None:
     assert complaints == []
 
 
-def sign_in_again(context: BrowserContext, one: Scene) -> Page:
+def sign_in_again(context: BrowserContext, one: BusyGateway) -> Page:
     page = context.new_page()
     page.goto(one.url + "/")
     return page

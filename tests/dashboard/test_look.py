@@ -9,8 +9,8 @@ from itertools import pairwise
 import pytest
 from starlette.requests import Request
 
-from support import sample_pages
-from support.page_weight import MOST_BYTES, named, weight
+from support.browser import sample_pages
+from support.browser.page_weight import MOST_BYTES, named, weight
 from tidegate.cli import COMMANDS
 from tidegate.core.figures import DelayFigures, ResourceFigures
 from tidegate.dashboard.assets import Assets

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from support.company import Demo, free_ports, gone
-from support.programs import call, wait_until
+from support.cli.demo import Demo, free_ports, gone
+from support.cli.subprocesses import call, wait_until
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])

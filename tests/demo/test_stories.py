@@ -1,4 +1,4 @@
-"""The six stories, played in a real browser by clicks, and judged by what the far sides really got."""
+"""The six stories, played in a real browser by clicks, and judged by what the receivers really got."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from support.browser import chromium, no_wider_than_its_window, picture, watched
-from support.company import Demo, free_ports
-from support.programs import call, wait_until
+from support.browser.chromium import chromium, no_wider_than_its_window, picture, watched
+from support.cli.demo import Demo, free_ports
+from support.cli.subprocesses import call, wait_until
 
 SCENES = ("heal", "customer", "lead", "payment", "deal", "order")  # the slow ones first, so that they go on meanwhile
 PATIENCE_MS = 60_000

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import standardwebhooks
 
-from support.programs import Receiver, call, free_port, program, wait_until
+from support.cli.subprocesses import Receiver, call, free_port, running_program, wait_until
 
 SECRETS = {
     "shop-token": "token-of-the-shop",
@@ -46,7 +46,7 @@ def gateway() -> Iterator[Receiver]:
 def system(name: str, secrets: Path, gateway: str = "http://127.0.0.1:9") -> Iterator[str]:
     port = free_port()
     words = ["-m", f"tidegate_company.{name}", "--port", str(port), "--secrets", str(secrets), "--gateway", gateway]
-    with program(*words, port=port) as url:
+    with running_program(*words, port=port) as url:
         yield url
 
 

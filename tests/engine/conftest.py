@@ -7,7 +7,7 @@ import asyncio
 import pytest
 import uvloop
 
-from support.posting import Run
+from support.receiver.post_client import Run
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])

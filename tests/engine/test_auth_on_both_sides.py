@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from support.farside import FarSide, answer
-from support.running import publish, running, until
+from support.gateway.running import publish, running, until
+from support.receiver.scripted import ScriptedServer, answer
 
 JSON = answer(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n[]")
 
@@ -43,11 +43,14 @@ def toml(table: dict[str, str]) -> str:
 @pytest.mark.parametrize(("auth", "header", "value"), CREDENTIALS)
 def test_both_sides_send_the_same_header(tmp_path: Path, auth: dict[str, str], header: str, value: str) -> None:
     async def main() -> None:
-        async with FarSide(JSON) as far, running(tmp_path, FILE.format(port=far.port, auth=toml(auth))) as gateway:
+        async with (
+            ScriptedServer(JSON) as server,
+            running(tmp_path, FILE.format(port=server.port, auth=toml(auth))) as gateway,
+        ):
             await gateway.pull.pull("shop", "orders", None, [], max_age=None, no_cache=False, if_none_match=None)
             await publish(gateway, source="app")
-            await until(lambda: len(far.requests) == 2)
-            assert [request.headers[header] for request in far.requests] == [value, value]
+            await until(lambda: len(server.requests) == 2)
+            assert [request.headers[header] for request in server.requests] == [value, value]
 
     asyncio.run(main())
 
@@ -56,11 +59,14 @@ def test_both_sides_send_the_same_parameter(tmp_path: Path) -> None:
     auth = {"type": "api_key", "name": "to ken", "api_key": "a&b=ü", "location": "query"}
 
     async def main() -> None:
-        async with FarSide(JSON) as far, running(tmp_path, FILE.format(port=far.port, auth=toml(auth))) as gateway:
+        async with (
+            ScriptedServer(JSON) as server,
+            running(tmp_path, FILE.format(port=server.port, auth=toml(auth))) as gateway,
+        ):
             await gateway.pull.pull("shop", "orders", None, [], max_age=None, no_cache=False, if_none_match=None)
             await publish(gateway, source="app")
-            await until(lambda: len(far.requests) == 2)
-            assert [request.line.split()[1].partition("?")[2] for request in far.requests] == [
+            await until(lambda: len(server.requests) == 2)
+            assert [request.line.split()[1].partition("?")[2] for request in server.requests] == [
                 "to%20ken=a%26b%3D%C3%BC"
             ] * 2
 

@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from support.paused_call import Held
-from support.running import run, running, until
+from support.faults.paused_call import PausedCall
+from support.gateway.running import run, running, until
 from tidegate.process.gateway import Gateway
 from tidegate.retention import engine as maintenance
 from tidegate.store import Rejection
@@ -48,7 +48,7 @@ async def kept(gateway: Gateway) -> set[str]:
 def test_rejections_are_all_kept_when_the_gateway_stops_while_it_writes_some(tmp_path: Path) -> None:
     async def main() -> None:
         async with running(tmp_path, TOML) as gateway:
-            async with Held(gateway.store.settings, "rejections") as held:
+            async with PausedCall(gateway.store.settings, "rejections") as held:
                 reject(gateway, "first")
                 await held.reached.wait()
                 reject(gateway, "second")

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from support.farside import FarSide, Script, answer
-from support.running import publish, running, until
+from support.gateway.running import publish, running, until
+from support.receiver.scripted import Script, ScriptedServer, answer
 from tidegate.core.model import Attempt, DeliveryState, Outcome
 from tidegate.kinds import KINDS
 from tidegate.process.gateway import Gateway
@@ -34,10 +34,15 @@ def response(status: bytes, body: bytes = b"", headers: bytes = b"") -> Script:
     return answer(b"HTTP/1.1 %s\r\n%scontent-length: %d\r\n\r\n%s" % (status, headers, len(body), body))
 
 
-def with_chat(tmp_path: Path, type: str, script: Script, work: Callable[[Gateway, FarSide], Awaitable[None]]) -> None:
+def with_chat(
+    tmp_path: Path, type: str, script: Script, work: Callable[[Gateway, ScriptedServer], Awaitable[None]]
+) -> None:
     async def main() -> None:
-        async with FarSide(script) as far, running(tmp_path, FILE.format(type=type, port=far.port)) as gateway:
-            await work(gateway, far)
+        async with (
+            ScriptedServer(script) as server,
+            running(tmp_path, FILE.format(type=type, port=server.port)) as gateway,
+        ):
+            await work(gateway, server)
 
     asyncio.run(main())
 
@@ -61,11 +66,11 @@ async def settled(gateway: Gateway, data: Any) -> tuple[DeliveryState, str, Atte
 
 @pytest.mark.parametrize("type", CHATS)
 def test_a_cut_text_is_delivered_and_its_attempt_says_so(tmp_path: Path, type: str) -> None:
-    async def work(gateway: Gateway, far: FarSide) -> None:
+    async def work(gateway: Gateway, server: ScriptedServer) -> None:
         state, _, attempt = await settled(gateway, {"name": "x" * 50_000})
         assert (state, attempt.outcome, attempt.status) == (DeliveryState.DELIVERED, Outcome.OK, 200)
         assert attempt.error.startswith("the text was cut to ")
-        assert b"x" * 1_500 in far.requests[0].body
+        assert b"x" * 1_500 in server.requests[0].body
         assert (await settled(gateway, {"name": "short"}))[2].error == ""
 
     with_chat(tmp_path, type, response(b"200 OK", b"ok"), work)
@@ -73,11 +78,11 @@ def test_a_cut_text_is_delivered_and_its_attempt_says_so(tmp_path: Path, type: s
 
 @pytest.mark.parametrize("type", CHATS)
 def test_an_empty_text_is_never_sent(tmp_path: Path, type: str) -> None:
-    async def work(gateway: Gateway, far: FarSide) -> None:
+    async def work(gateway: Gateway, server: ScriptedServer) -> None:
         state, cause, attempt = await settled(gateway, {"other": 1})
         assert (state, cause, attempt.outcome) == (DeliveryState.EXHAUSTED, "render", Outcome.RENDER)
         assert "the text is empty" in attempt.error
-        assert far.requests == []
+        assert server.requests == []
 
     with_chat(tmp_path, type, response(b"200 OK", b"ok"), work)
 
@@ -94,18 +99,18 @@ def test_an_empty_text_is_never_sent(tmp_path: Path, type: str) -> None:
 def test_an_error_in_the_words_of_a_chat_is_a_failed_attempt(
     tmp_path: Path, type: str, status: bytes, body: bytes, said: str
 ) -> None:
-    async def work(gateway: Gateway, far: FarSide) -> None:
+    async def work(gateway: Gateway, server: ScriptedServer) -> None:
         state, cause, attempt = await settled(gateway, {"name": "ada"})
         assert (state, cause, attempt.outcome) == (DeliveryState.EXHAUSTED, "http_error", Outcome.HTTP_ERROR)
         assert said in attempt.error
         assert attempt.status == int(status[:3]), "the attempt keeps the status that came"
-        assert attempt.url == "http://127.0.0.1:" + str(far.port) + "/..."
+        assert attempt.url == "http://127.0.0.1:" + str(server.port) + "/..."
 
     with_chat(tmp_path, type, response(status, body), work)
 
 
 def test_the_wait_in_the_body_of_a_429_holds_the_destination(tmp_path: Path) -> None:
-    async def work(gateway: Gateway, far: FarSide) -> None:
+    async def work(gateway: Gateway, server: ScriptedServer) -> None:
         await publish(gateway, b'{"name":"ada"}')
         number = gateway.active.destinations["chat"].number
         await until(lambda: gateway.deliver.health(number).hold_until_us)
@@ -118,9 +123,9 @@ def test_the_wait_in_the_body_of_a_429_holds_the_destination(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("type", CHATS)
 def test_a_test_send_posts_a_sentence_whatever_the_text_needs(tmp_path: Path, type: str) -> None:
-    async def work(gateway: Gateway, far: FarSide) -> None:
+    async def work(gateway: Gateway, server: ScriptedServer) -> None:
         attempt = await gateway.deliver.test("chat")
         assert attempt.outcome is Outcome.OK
-        assert b"A test message from Tidegate for the destination chat." in far.requests[0].body
+        assert b"A test message from Tidegate for the destination chat." in server.requests[0].body
 
     with_chat(tmp_path, type, response(b"200 OK", b"ok"), work)

@@ -12,9 +12,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from support.homes import HOMES, Home
-from support.paused_call import Held, meanwhile
-from support.running import run, until
+from support.faults.paused_call import PausedCall, meanwhile
+from support.gateway.deployment import DEPLOYMENTS, Deployment
+from support.gateway.running import run, until
 from tidegate.config.spec import Config, Source
 from tidegate.core.clock import Clock
 from tidegate.core.errors import ConfigError, Conflict, NotFound, StoreBusy
@@ -29,14 +29,14 @@ SECRET = "whsec_" + "c2VjcmV0" * 4
 CRM = WebhookDestination(url="https://crm.example/")
 
 
-@pytest.fixture(params=HOMES)
-def home(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
-    return HOMES[request.param](tmp_path)
+@pytest.fixture(params=DEPLOYMENTS)
+def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Deployment:
+    return DEPLOYMENTS[request.param](tmp_path)
 
 
-def on(home: Home, work: Callable[[Gateway], Awaitable[None]]) -> None:
+def on(deployment: Deployment, work: Callable[[Gateway], Awaitable[None]]) -> None:
     async def main() -> None:
-        async with home.running(TOML) as gateway:
+        async with deployment.running(TOML) as gateway:
             await put(gateway.editor, "destination", "crm", CRM)
             await work(gateway)
 
@@ -63,10 +63,10 @@ async def other_node(gateway: Gateway) -> ConfigurationEditor:
     return ConfigurationEditor(await kept(gateway), gateway.store, gateway.active._vault, Clock())
 
 
-def test_a_pause_and_a_change_of_the_same_destination_both_stand(home: Home) -> None:
+def test_a_pause_and_a_change_of_the_same_destination_both_stand(deployment: Deployment) -> None:
     async def work(gateway: Gateway) -> None:
         active, editor = gateway.active, gateway.editor
-        async with Held(gateway.store.settings, "put_items") as held:
+        async with PausedCall(gateway.store.settings, "put_items") as held:
             change = asyncio.ensure_future(put(editor, "destination", "crm", to("new")))
             await held.reached.wait()
             (pause,) = await meanwhile(editor.pause("crm"))
@@ -75,13 +75,13 @@ def test_a_pause_and_a_change_of_the_same_destination_both_stand(home: Home) -> 
         for one in (active.destinations["crm"], (await kept(gateway)).destinations["crm"]):
             assert (one.spec.url, one.pause_reason) == ("https://new.example/", "operator")
 
-    on(home, work)
+    on(deployment, work)
 
 
-def test_a_secret_that_was_told_outlives_a_change_of_its_destination(home: Home) -> None:
+def test_a_secret_that_was_told_outlives_a_change_of_its_destination(deployment: Deployment) -> None:
     async def work(gateway: Gateway) -> None:
         active, editor = gateway.active, gateway.editor
-        async with Held(gateway.store.settings, "put_items") as held:
+        async with PausedCall(gateway.store.settings, "put_items") as held:
             change = asyncio.ensure_future(put(editor, "destination", "crm", to("new")))
             await held.reached.wait()
             (rotation,) = await meanwhile(editor.rotate("crm"))
@@ -90,19 +90,19 @@ def test_a_secret_that_was_told_outlives_a_change_of_its_destination(home: Home)
             secret = await rotation
         assert active.destinations["crm"].secrets[0] == secret
 
-    on(home, work)
+    on(deployment, work)
 
 
-def test_a_rotation_that_is_asked_for_twice_keeps_the_secret_that_receivers_have(home: Home) -> None:
+def test_a_rotation_that_is_asked_for_twice_keeps_the_secret_that_receivers_have(deployment: Deployment) -> None:
     async def work(gateway: Gateway) -> None:
         before = gateway.active.destinations["crm"].secrets
         first, second = await asyncio.gather(gateway.editor.rotate("crm"), gateway.editor.rotate("crm"))
         assert gateway.active.destinations["crm"].secrets == (second, first, *before)
 
-    on(home, work)
+    on(deployment, work)
 
 
-def test_the_same_name_made_twice_at_once_is_made_once(home: Home) -> None:
+def test_the_same_name_made_twice_at_once_is_made_once(deployment: Deployment) -> None:
     async def work(gateway: Gateway) -> None:
         editor = gateway.editor
         made = await asyncio.gather(
@@ -111,14 +111,14 @@ def test_the_same_name_made_twice_at_once_is_made_once(home: Home) -> None:
         assert sorted(made) == [False, True]
         assert [one.name for one in await gateway.store.settings.items() if one.name == "new"] == ["new"]
 
-    on(home, work)
+    on(deployment, work)
 
 
-def test_a_change_does_not_bring_back_what_is_deleted_meanwhile(home: Home) -> None:
+def test_a_change_does_not_bring_back_what_is_deleted_meanwhile(deployment: Deployment) -> None:
     async def work(gateway: Gateway) -> None:
         active, editor = gateway.active, gateway.editor
         number = active.destinations["crm"].number
-        async with Held(gateway.store.settings, "put_items") as held:
+        async with PausedCall(gateway.store.settings, "put_items") as held:
             change = asyncio.ensure_future(put(editor, "destination", "crm", to("new")))
             await held.reached.wait()
             (gone,) = await meanwhile(editor.delete("destination", "crm"))
@@ -126,10 +126,10 @@ def test_a_change_does_not_bring_back_what_is_deleted_meanwhile(home: Home) -> N
             await asyncio.gather(change, gone)
         assert "crm" not in active.destinations and number in active.deleted
 
-    on(home, work)
+    on(deployment, work)
 
 
-def test_a_file_that_is_read_twice_at_once_is_applied_once(home: Home) -> None:
+def test_a_file_that_is_read_twice_at_once_is_applied_once(deployment: Deployment) -> None:
     async def work(gateway: Gateway) -> None:
         config = Config(
             egress=gateway.active.settings.egress,
@@ -139,10 +139,10 @@ def test_a_file_that_is_read_twice_at_once_is_applied_once(home: Home) -> None:
         changes = await asyncio.gather(gateway.editor.apply(config), gateway.editor.apply(config))
         assert sorted(len(one) for one in changes) == [0, 1], changes
 
-    on(home, work)
+    on(deployment, work)
 
 
-def test_a_file_that_could_not_be_stored_is_not_in_force(home: Home) -> None:
+def test_a_file_that_could_not_be_stored_is_not_in_force(deployment: Deployment) -> None:
     async def work(gateway: Gateway) -> None:
         settings, before = gateway.store.settings, gateway.active.settings
 
@@ -155,17 +155,17 @@ def test_a_file_that_could_not_be_stored_is_not_in_force(home: Home) -> None:
         del settings.put_items  # type: ignore[method-assign]
         assert gateway.active.settings is before
 
-    on(home, work)
+    on(deployment, work)
 
 
-def test_routes_stand_while_a_change_is_taken_up(home: Home) -> None:
+def test_routes_stand_while_a_change_is_taken_up(deployment: Deployment) -> None:
     """Else a destination could be deleted under a route that is only being read again."""
 
     async def work(gateway: Gateway) -> None:
         active, editor = gateway.active, gateway.editor
         await put(editor, "route", "a", Route(from_="shop", to="crm"))
         await put(editor, "route", "b", Route(from_="shop", to="file"))
-        async with Held(gateway.store.settings, "route_revision") as held:
+        async with PausedCall(gateway.store.settings, "route_revision") as held:
             change = asyncio.ensure_future(put(editor, "route", "a", Route(from_="shop", to=["crm", "file"])))
             await held.reached.wait()
             assert sorted(active.routes) == ["a", "b"]
@@ -179,10 +179,10 @@ def test_routes_stand_while_a_change_is_taken_up(home: Home) -> None:
         assert rule is not None
         assert rule.destinations == tuple(active.destinations[name].number for name in ("crm", "file"))
 
-    on(home, work)
+    on(deployment, work)
 
 
-def test_a_reading_that_breaks_off_leaves_the_configuration_whole(home: Home) -> None:
+def test_a_reading_that_breaks_off_leaves_the_configuration_whole(deployment: Deployment) -> None:
     async def work(gateway: Gateway) -> None:
         active, editor, settings = gateway.active, gateway.editor, gateway.store.settings
         await put(editor, "route", "a", Route(from_="shop", to="crm"))
@@ -199,10 +199,10 @@ def test_a_reading_that_breaks_off_leaves_the_configuration_whole(home: Home) ->
         await active.load()
         assert active.routes["a"].spec.to == ["crm", "file"], "it was stored, and is taken up with the next reading"
 
-    on(home, work)
+    on(deployment, work)
 
 
-def test_a_change_that_was_stored_and_answered_503_comes_into_force_by_itself(home: Home) -> None:
+def test_a_change_that_was_stored_and_answered_503_comes_into_force_by_itself(deployment: Deployment) -> None:
     async def work(gateway: Gateway) -> None:
         active, editor, settings = gateway.active, gateway.editor, gateway.store.settings
 
@@ -216,10 +216,10 @@ def test_a_change_that_was_stored_and_answered_503_comes_into_force_by_itself(ho
         del settings.items  # type: ignore[method-assign]
         await until(lambda: "more" in active.destinations)
 
-    on(home, work)
+    on(deployment, work)
 
 
-def test_a_node_that_has_not_heard_yet_undoes_nothing(home: Home) -> None:
+def test_a_node_that_has_not_heard_yet_undoes_nothing(deployment: Deployment) -> None:
     async def work(gateway: Gateway) -> None:
         here, elsewhere = gateway.editor, await other_node(gateway)
         await elsewhere.pause("crm")
@@ -231,10 +231,10 @@ def test_a_node_that_has_not_heard_yet_undoes_nothing(home: Home) -> None:
             await elsewhere.resume("crm")
         assert await put(elsewhere, "destination", "crm", CRM) is True, "it is a new one, with a number of its own"
 
-    on(home, work)
+    on(deployment, work)
 
 
-def test_what_is_refused_is_refused_by_what_the_store_holds_now(home: Home) -> None:
+def test_what_is_refused_is_refused_by_what_the_store_holds_now(deployment: Deployment) -> None:
     async def work(gateway: Gateway) -> None:
         here, elsewhere = gateway.editor, await other_node(gateway)
         await put(elsewhere, "destination", "new", to("new"))
@@ -249,10 +249,10 @@ def test_what_is_refused_is_refused_by_what_the_store_holds_now(home: Home) -> N
         assert refused.value.code == "unknown_name"
         assert "all" not in (await kept(gateway)).routes
 
-    on(home, work)
+    on(deployment, work)
 
 
-def test_a_secret_that_is_left_out_is_the_one_that_another_change_has_set_just_now(home: Home) -> None:
+def test_a_secret_that_is_left_out_is_the_one_that_another_change_has_set_just_now(deployment: Deployment) -> None:
     async def work(gateway: Gateway) -> None:
         here, elsewhere = gateway.editor, await other_node(gateway)
 
@@ -266,4 +266,4 @@ def test_a_secret_that_is_left_out_is_the_one_that_another_change_has_set_just_n
             SECRET,
         )
 
-    on(home, work)
+    on(deployment, work)

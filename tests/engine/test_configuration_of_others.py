@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from support.running import run, running, until
+from support.gateway.running import run, running, until
 from tidegate.core.errors import StoreBusy
 
 TOML = "[sources.shop.publish]\n"

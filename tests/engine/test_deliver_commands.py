@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from support.farside import FarSide, answer
-from support.paused_call import Held
-from support.running import counters, publish, run, running, until
+from support.faults.paused_call import PausedCall
+from support.gateway.running import counters, publish, run, running, until
+from support.receiver.scripted import ScriptedServer, answer
 from tidegate.core.errors import Conflict, StoreBusy
 from tidegate.core.model import DeliveryState
 from tidegate.core.spec import Route
@@ -27,10 +27,10 @@ OKAY = answer(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
 BROKEN = answer(b"HTTP/1.1 500 X\r\ncontent-length: 0\r\n\r\n")
 
 
-def configuration(far: FarSide, **keys: Any) -> str:
+def configuration(server: ScriptedServer, **keys: Any) -> str:
     lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
     route = '[routes.all]\nfrom = "shop"\nto = "crm"\n'
-    return f'[sources.shop.publish]\n[destinations.crm]\nurl = "{far.url}/"\n{lines}{route}'
+    return f'[sources.shop.publish]\n[destinations.crm]\nurl = "{server.url}/"\n{lines}{route}'
 
 
 def meanwhile(gateway: Gateway, method: str, act: Callable[[], Awaitable[Any]], where: str = "deliveries") -> None:
@@ -47,12 +47,12 @@ def meanwhile(gateway: Gateway, method: str, act: Callable[[], Awaitable[Any]], 
     setattr(part, method, slow)
 
 
-async def failing_once(gateway: Gateway, far: FarSide) -> int:
+async def failing_once(gateway: Gateway, server: ScriptedServer) -> int:
     """An event whose first attempt failed; the receiver accepts the second."""
-    far.script = BROKEN
+    server.script = BROKEN
     offset = await publish(gateway)
     await until(lambda: number_of(gateway) in gateway.deliver.senders and waiting(gateway))
-    far.script = OKAY
+    server.script = OKAY
     return offset
 
 
@@ -77,12 +77,15 @@ async def a_moment_for(condition: Callable[[], Any], seconds: float = 0.5) -> No
 
 def test_a_delivery_is_not_sent_while_a_cancel_reads_it(tmp_path: Path) -> None:
     async def main() -> None:
-        async with FarSide(BROKEN) as far, running(tmp_path, configuration(far, retry=["100ms"])) as gateway:
-            offset = await failing_once(gateway, far)
+        async with (
+            ScriptedServer(BROKEN) as server,
+            running(tmp_path, configuration(server, retry=["100ms"])) as gateway,
+        ):
+            offset = await failing_once(gateway, server)
             meanwhile(gateway, "attempts", lambda: a_moment_for(lambda: not waiting(gateway)))
             await gateway.deliver.cancel(offset, number_of(gateway))
             assert await counted(gateway, canceled=1, delivered=0, pending=0)
-            assert len(far.requests) == 1
+            assert len(server.requests) == 1
 
     run(main)
 
@@ -91,11 +94,14 @@ def test_a_delivery_is_not_sent_while_a_cancel_reads_it(tmp_path: Path) -> None:
 def test_a_command_that_comes_three_times_at_once_counts_once(tmp_path: Path, command: str) -> None:
     async def main() -> None:
         schedule = ["10m"] if command == "cancel" else []
-        async with FarSide(BROKEN) as far, running(tmp_path, configuration(far, retry=schedule)) as gateway:
-            far.script = BROKEN
+        async with (
+            ScriptedServer(BROKEN) as server,
+            running(tmp_path, configuration(server, retry=schedule)) as gateway,
+        ):
+            server.script = BROKEN
             offset, number = await publish(gateway), number_of(gateway)
             await until(lambda: counted(gateway, pending=len(schedule), exhausted=1 - len(schedule)))
-            far.script = OKAY
+            server.script = OKAY
             act = getattr(gateway.deliver, command)
             ended = await asyncio.gather(*(act(offset, number) for _ in range(3)), return_exceptions=True)
             if command == "cancel":
@@ -111,8 +117,11 @@ def test_a_command_that_comes_three_times_at_once_counts_once(tmp_path: Path, co
 
 def test_a_row_that_was_delivered_while_the_table_was_read_is_not_sent_again(tmp_path: Path) -> None:
     async def main() -> None:
-        async with FarSide(BROKEN) as far, running(tmp_path, configuration(far, retry=["100ms", "10m"])) as gateway:
-            await failing_once(gateway, far)
+        async with (
+            ScriptedServer(BROKEN) as server,
+            running(tmp_path, configuration(server, retry=["100ms", "10m"])) as gateway,
+        ):
+            await failing_once(gateway, server)
             sender = gateway.deliver.senders[number_of(gateway)]
             read = asyncio.Event()
 
@@ -127,7 +136,7 @@ def test_a_row_that_was_delivered_while_the_table_was_read_is_not_sent_again(tmp
             await until(lambda: sender._deferred_reader._reading is None)
             assert not waiting(gateway)
             assert await counted(gateway, delivered=1, pending=0)
-            assert len(far.requests) == 2
+            assert len(server.requests) == 2
 
     run(main)
 
@@ -135,8 +144,8 @@ def test_a_row_that_was_delivered_while_the_table_was_read_is_not_sent_again(tmp
 @pytest.mark.parametrize("back", [False, True])
 def test_a_command_whose_partition_leaves_meanwhile_changes_nothing(tmp_path: Path, back: bool) -> None:
     async def main() -> None:
-        async with FarSide(BROKEN) as far, running(tmp_path, configuration(far, retry=["10m"])) as gateway:
-            offset = await failing_once(gateway, far)
+        async with ScriptedServer(BROKEN) as server, running(tmp_path, configuration(server, retry=["10m"])) as gateway:
+            offset = await failing_once(gateway, server)
 
             async def moved() -> None:
                 await gateway.deliver.leave(EVERY)
@@ -160,8 +169,8 @@ def test_a_bulk_settlement_whose_partition_leaves_meanwhile_counts_nothing_twice
     tmp_path: Path, where: str, method: str
 ) -> None:
     async def main() -> None:
-        async with FarSide(BROKEN) as far, running(tmp_path, configuration(far, retry=["10m"])) as gateway:
-            await failing_once(gateway, far)
+        async with ScriptedServer(BROKEN) as server, running(tmp_path, configuration(server, retry=["10m"])) as gateway:
+            await failing_once(gateway, server)
             await gateway.editor.pause("crm")
             for _ in range(5):
                 await publish(gateway)
@@ -185,18 +194,21 @@ def test_a_bulk_settlement_whose_partition_leaves_meanwhile_counts_nothing_twice
 def test_requests_that_a_failed_bulk_settlement_cut_off_are_sent_again(tmp_path: Path, ordered: bool) -> None:
     async def main() -> None:
         keys: dict[str, Any] = {"ordered_by": "key"} if ordered else {}
-        async with FarSide(BROKEN) as far, running(tmp_path, configuration(far, retry=["100ms"], **keys)) as gateway:
+        async with (
+            ScriptedServer(BROKEN) as server,
+            running(tmp_path, configuration(server, retry=["100ms"], **keys)) as gateway,
+        ):
             answers = asyncio.Event()
 
             async def held(reader: Any, writer: Any, request: Any) -> None:
                 await answers.wait()
                 await OKAY(reader, writer, request)
 
-            far.script = BROKEN
+            server.script = BROKEN
             first = await publish(gateway, key="a")
-            await until(lambda: far.requests)
-            far.script = held
-            await until(lambda: len(far.requests) == 2)  # the retry, from its row
+            await until(lambda: server.requests)
+            server.script = held
+            await until(lambda: len(server.requests) == 2)  # the retry, from its row
             others = [await publish(gateway, key=key) for key in "abb"]
             in_flight = 2 if ordered else 4
             await until(lambda: len(gateway.deliver.senders[number_of(gateway)].flights) == in_flight)
@@ -220,9 +232,9 @@ async def busy() -> None:
 
 def test_a_delete_continues_after_the_store_was_unavailable_and_sends_nothing_meanwhile(tmp_path: Path) -> None:
     async def main() -> None:
-        async with FarSide(BROKEN) as far, running(tmp_path, "[sources.shop.publish]\n") as gateway:
+        async with ScriptedServer(BROKEN) as server, running(tmp_path, "[sources.shop.publish]\n") as gateway:
             await gateway.editor.put(
-                "destination", "crm", lambda _: WebhookDestination(url=far.url, retry=["100ms"] * 50)
+                "destination", "crm", lambda _: WebhookDestination(url=server.url, retry=["100ms"] * 50)
             )
             await gateway.editor.put("route", "all", lambda _: Route(from_="shop", to="crm"))
             number = number_of(gateway)
@@ -232,11 +244,11 @@ def test_a_delete_continues_after_the_store_was_unavailable_and_sends_nothing_me
             await gateway.editor.delete("route", "all")
             meanwhile(gateway, "deferred", busy)
             await gateway.editor.delete("destination", "crm")
-            sent = len(far.requests)
+            sent = len(server.requests)
             await until(lambda: number not in gateway.deliver.senders)
             (lane,) = (await gateway.store.deliveries.counters()).lanes
             assert (lane.destination, lane.canceled, lane.exhausted) == (number, 3, 0)
-            assert len(far.requests) <= sent + 1, "one may have been in flight"
+            assert len(server.requests) <= sent + 1, "one may have been in flight"
 
     run(main)
 
@@ -244,18 +256,18 @@ def test_a_delete_continues_after_the_store_was_unavailable_and_sends_nothing_me
 def test_410_pauses_the_destination_though_the_store_was_unavailable(tmp_path: Path) -> None:
     async def main() -> None:
         gone = answer(b"HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n")
-        async with FarSide(gone) as far, running(tmp_path, configuration(far, retry=["50ms"])) as gateway:
+        async with ScriptedServer(gone) as server, running(tmp_path, configuration(server, retry=["50ms"])) as gateway:
             meanwhile(gateway, "put_items", busy, "settings")
             await publish(gateway)
             await until(lambda: gateway.active.destinations["crm"].pause_reason == "gone")
-            assert len(far.requests) == 1
+            assert len(server.requests) == 1
 
     run(main)
 
 
 def test_a_destination_that_fails_for_long_has_one_range_in_memory_as_in_the_store(tmp_path: Path) -> None:
     async def main() -> None:
-        async with FarSide(OKAY) as far, running(tmp_path, configuration(far)) as gateway:
+        async with ScriptedServer(OKAY) as server, running(tmp_path, configuration(server)) as gateway:
             await gateway.editor.pause("crm")
             for _ in range(3):
                 await publish(gateway)
@@ -269,8 +281,8 @@ def test_a_destination_that_fails_for_long_has_one_range_in_memory_as_in_the_sto
 
 def test_a_start_in_the_past_waits_for_the_first_route_and_sends_nothing_twice(tmp_path: Path) -> None:
     async def main() -> None:
-        async with FarSide(OKAY) as far, FarSide(OKAY) as late:
-            toml = configuration(far)
+        async with ScriptedServer(OKAY) as server, ScriptedServer(OKAY) as late:
+            toml = configuration(server)
             async with running(tmp_path, toml) as gateway:
                 for n in range(3):
                     await publish(gateway, json.dumps(n).encode())
@@ -279,7 +291,7 @@ def test_a_start_in_the_past_waits_for_the_first_route_and_sends_nothing_twice(t
                 await publish(gateway, b"3")
                 await gateway.deliver.settler.flush()
                 assert not late.requests
-                async with Held(gateway.deliver.replays, "_begin") as held:
+                async with PausedCall(gateway.deliver.replays, "_begin") as held:
                     await gateway.editor.put("route", "more", lambda _: Route(from_="shop", to="late"))
                     await held.reached.wait()
                     await publish(gateway, b"4")  # by the new route, before the replay starts

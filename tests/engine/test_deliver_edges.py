@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from support.farside import FarSide
-from support.running import counters, publish, run, running, until
+from support.gateway.running import counters, publish, run, running, until
+from support.receiver.scripted import ScriptedServer
 from tidegate.core.model import Deferred, DeferredState, DeliveryState
 from tidegate.deliver import ReplayQuery
 from tidegate.deliver.deferred import LOAD_LIMIT, MEMORY_LIMIT, DeferredQueue
@@ -20,9 +20,9 @@ SOURCE = "[sources.shop.publish]\n"
 ROUTE = '[routes.all]\nfrom = "shop"\nto = "crm"\n'
 
 
-def destination(far: FarSide, name: str = "crm", **keys: Any) -> str:
+def destination(server: ScriptedServer, name: str = "crm", **keys: Any) -> str:
     lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
-    return f'[destinations.{name}]\nurl = "http://127.0.0.1:{far.port}/{name}"\n{lines}'
+    return f'[destinations.{name}]\nurl = "http://127.0.0.1:{server.port}/{name}"\n{lines}'
 
 
 class Gate:
@@ -37,8 +37,8 @@ class Gate:
         writer.write(b"HTTP/1.1 " + self.status + b"\r\ncontent-length: 0\r\n\r\n")
 
 
-async def numbers_of(far: FarSide) -> list[int]:
-    return [json.loads(request.body)["data"]["n"] for request in far.requests]
+async def numbers_of(server: ScriptedServer) -> list[int]:
+    return [json.loads(request.body)["data"]["n"] for request in server.requests]
 
 
 async def ordered(gateway: Any, n: int, key: str = "k") -> int:
@@ -52,19 +52,19 @@ async def quiet(gateway: Any) -> bool:
 def test_a_canceled_delivery_behind_its_key_is_never_sent_though_the_first_fails(tmp_path: Path) -> None:
     async def main() -> None:
         gate = Gate()
-        async with FarSide(gate) as far:
-            toml = SOURCE + destination(far, ordered_by="key", retry=["50ms", "50ms"]) + ROUTE
+        async with ScriptedServer(gate) as server:
+            toml = SOURCE + destination(server, ordered_by="key", retry=["50ms", "50ms"]) + ROUTE
             async with running(tmp_path, toml) as gateway:
                 number = gateway.active.destinations["crm"].number
                 offsets = [await ordered(gateway, n) for n in range(3)]
-                await until(lambda: far.requests)
+                await until(lambda: server.requests)
                 await gateway.deliver.cancel(offsets[1], number)
                 gate.status = b"500 X"
                 gate.open.set()
-                await until(lambda: len(far.requests) == 2)
+                await until(lambda: len(server.requests) == 2)
                 gate.status = b"200 OK"
                 await until(lambda: quiet(gateway))
-                assert await numbers_of(far) == [0, 0, 2] or await numbers_of(far) == [0, 0, 0, 2]
+                assert await numbers_of(server) == [0, 0, 2] or await numbers_of(server) == [0, 0, 0, 2]
                 found = (await counters(gateway))["crm"]
                 assert (found["delivered"], found["canceled"]) == (2, 1)
 
@@ -76,18 +76,18 @@ def test_a_key_continues_after_a_bulk_settlement_of_its_failed_delivery_and_thos
         gate = Gate()
         gate.status = b"500 X"
         gate.open.set()
-        async with FarSide(gate) as far:
-            toml = SOURCE + destination(far, ordered_by="key", retry=["10m"]) + ROUTE
+        async with ScriptedServer(gate) as server:
+            toml = SOURCE + destination(server, ordered_by="key", retry=["10m"]) + ROUTE
             async with running(tmp_path, toml) as gateway:
                 last = [await ordered(gateway, n) for n in range(4)][-1]
-                await until(lambda: far.requests)
+                await until(lambda: server.requests)
                 await gateway.deliver.settler.flush()
                 await gateway.deliver.expire(last)
                 assert (await counters(gateway))["crm"]["exhausted"] == 4
                 gate.status = b"200 OK"
                 await ordered(gateway, 4)
                 await until(lambda: quiet(gateway))
-                assert await numbers_of(far) == [0, 4]
+                assert await numbers_of(server) == [0, 4]
 
     run(main)
 
@@ -95,17 +95,17 @@ def test_a_key_continues_after_a_bulk_settlement_of_its_failed_delivery_and_thos
 def test_a_key_continues_after_a_bulk_settlement_cut_its_request_off(tmp_path: Path) -> None:
     async def main() -> None:
         gate = Gate()
-        async with FarSide(gate) as far:
-            toml = SOURCE + destination(far, ordered_by="key") + ROUTE
+        async with ScriptedServer(gate) as server:
+            toml = SOURCE + destination(server, ordered_by="key") + ROUTE
             async with running(tmp_path, toml) as gateway:
                 last = [await ordered(gateway, n) for n in range(3)][-1]
-                await until(lambda: far.requests)
+                await until(lambda: server.requests)
                 await gateway.deliver.expire(last)
                 assert (await counters(gateway))["crm"]["exhausted"] == 3
                 gate.open.set()
                 await ordered(gateway, 3)
                 await until(lambda: quiet(gateway))
-                assert await numbers_of(far) == [0, 3]
+                assert await numbers_of(server) == [0, 3]
 
     run(main)
 
@@ -163,12 +163,12 @@ def test_the_backlog_of_a_deleted_destination_is_canceled_after_a_crash_in_the_m
         gate = Gate()
         gate.status = b"500 X"
         gate.open.set()
-        async with FarSide(gate) as far:
-            toml = SOURCE + destination(far, retry=["10m"]) + ROUTE
+        async with ScriptedServer(gate) as server:
+            toml = SOURCE + destination(server, retry=["10m"]) + ROUTE
             async with running(tmp_path, toml) as gateway:
                 for n in range(5):
                     await ordered(gateway, n)
-                await until(lambda: len(far.requests) >= 5)
+                await until(lambda: len(server.requests) >= 5)
                 item = next(one for one in await gateway.store.settings.items() if one.kind == "destination")
                 route = next(one for one in await gateway.store.settings.items() if one.kind == "route")
                 # As after a crash: the delete is on disk, and what follows from it is not.
@@ -195,11 +195,11 @@ def test_a_retry_of_an_adopted_delivery_keeps_the_route_that_adopted_it(tmp_path
         gate = Gate()
         gate.status = b"500 X"
         gate.open.set()
-        async with FarSide(gate) as far:
+        async with ScriptedServer(gate) as server:
             async with running(tmp_path, SOURCE) as gateway:
                 offset = await publish(gateway, b'{"a": 1, "b": 2}')
             route = ROUTE + 'transform = { pick = ["data.a"] }\n'
-            async with running(tmp_path, SOURCE + destination(far, retry=["10ms"]) + route) as gateway:
+            async with running(tmp_path, SOURCE + destination(server, retry=["10ms"]) + route) as gateway:
                 number = gateway.active.destinations["crm"].number
                 await gateway.deliver.replay(ReplayQuery(destination="crm"))
 
@@ -211,7 +211,7 @@ def test_a_retry_of_an_adopted_delivery_keeps_the_route_that_adopted_it(tmp_path
                 gate.status = b"200 OK"
                 await gateway.deliver.retry(offset, number)
                 await until(lambda: quiet(gateway))
-                assert b'"b"' not in far.requests[-1].body
+                assert b'"b"' not in server.requests[-1].body
 
     run(main)
 
@@ -225,8 +225,8 @@ def test_a_retry_that_is_due_at_once_does_not_block_the_event_loop(tmp_path: Pat
             gate.status = b"500 X" if request.headers["tidegate-attempt"] == "1" else b"200 OK"
             await gate(reader, writer, request)
 
-        async with FarSide(flaky) as far:
-            async with running(tmp_path, SOURCE + destination(far, retry=["1ms", "1ms"]) + ROUTE) as gateway:
+        async with ScriptedServer(flaky) as server:
+            async with running(tmp_path, SOURCE + destination(server, retry=["1ms", "1ms"]) + ROUTE) as gateway:
                 for n in range(200):
                     await asyncio.wait_for(ordered(gateway, n), 10)  # an append is answered even if a subscriber raises
                 await until(lambda: quiet(gateway))

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from support.farside import FarSide, answer
-from support.postgres import server
-from support.running import ALLOW, counters, publish, until
+from support.gateway.running import ALLOW, counters, publish, until
+from support.postgres.server import server
+from support.receiver.scripted import ScriptedServer, answer
 from tidegate.core import ids
 from tidegate.core.clock import Clock
 from tidegate.core.errors import BadRequest, Conflict
@@ -31,7 +31,7 @@ def silent(what: str, done: int, total: int) -> None:
     """Progress that nobody looks at."""
 
 
-def toml(well: FarSide, ill: FarSide) -> str:
+def toml(well: ScriptedServer, ill: ScriptedServer) -> str:
     return ALLOW + (
         "[sources.shop.publish]\n"
         f'[destinations.crm]\nurl = "{well.url}/crm"\n'
@@ -97,7 +97,7 @@ def test_cut_before_its_last_commit_neither_side_takes_events_and_the_same_comma
 
     async def main() -> None:
         database = server().new_database()
-        async with FarSide(OKAY) as well, FarSide(BUSY) as ill:
+        async with ScriptedServer(OKAY) as well, ScriptedServer(BUSY) as ill:
             async with gateway_at(tmp_path, toml(well, ill)) as old:
                 await fill(old, 5)
             with monkeypatch.context() as patch, pytest.raises(RuntimeError):
@@ -120,7 +120,7 @@ def test_a_live_installation_moves_with_what_is_pending(tmp_path: Path, monkeypa
 
     async def main() -> None:
         database = server().new_database()
-        async with FarSide(OKAY) as well, FarSide(BUSY) as ill:
+        async with ScriptedServer(OKAY) as well, ScriptedServer(BUSY) as ill:
             async with gateway_at(tmp_path, toml(well, ill)) as old:
                 await fill(old, 30)
                 with pytest.raises(StillRunning):
@@ -177,7 +177,7 @@ def test_a_move_that_is_cut_short_goes_on_where_it_stood(tmp_path: Path, monkeyp
 
     async def main() -> None:
         database = server().new_database()
-        async with FarSide(OKAY) as well, FarSide(BUSY) as ill:
+        async with ScriptedServer(OKAY) as well, ScriptedServer(BUSY) as ill:
             async with gateway_at(tmp_path, toml(well, ill)) as old:
                 await fill(old, 17)
             with contextlib.suppress(KeyboardInterrupt):
@@ -193,7 +193,7 @@ def test_a_move_that_is_cut_short_goes_on_where_it_stood(tmp_path: Path, monkeyp
 def test_a_target_that_holds_something_and_a_source_that_is_none_are_refused(tmp_path: Path) -> None:
     async def main() -> None:
         database = server().new_database()
-        async with FarSide(OKAY) as well, FarSide(BUSY) as ill:
+        async with ScriptedServer(OKAY) as well, ScriptedServer(BUSY) as ill:
             other = tmp_path / "other"
             other.mkdir()
             async with gateway_at(other, toml(well, ill), database) as gateway:

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from support.farside import FarSide, answer
-from support.postgres import server
-from support.running import ALLOW, counters, publish, until
+from support.gateway.running import ALLOW, counters, publish, until
+from support.postgres.server import server
+from support.receiver.scripted import ScriptedServer, answer
 from tidegate.core.clock import Clock
 from tidegate.core.model import DeliveryState
 from tidegate.process.gateway import Gateway, ServeOptions, open_gateway
@@ -43,9 +43,9 @@ async def node(folder: Path, toml: str, database: str) -> AsyncIterator[Gateway]
         await stop()
 
 
-def configured(far: FarSide, count: int = 4) -> str:
+def configured(receiver: ScriptedServer, count: int = 4) -> str:
     names = [f"d{number}" for number in range(count)]
-    listed = "".join(f'[destinations.{name}]\nurl = "{far.url}/{name}"\n' for name in names)
+    listed = "".join(f'[destinations.{name}]\nurl = "{receiver.url}/{name}"\n' for name in names)
     return f'[sources.shop.publish]\n{listed}[routes.all]\nfrom = "shop"\nto = {json.dumps(names)}\n'
 
 
@@ -56,8 +56,8 @@ async def settled(gateway: Gateway, delivered: int) -> bool:
 def test_a_node_whose_log_is_behind_takes_a_partition_only_when_it_has_caught_up(tmp_path: Path) -> None:
     async def main() -> None:
         database = server().new_database()
-        async with FarSide(OKAY) as far:
-            toml = configured(far)
+        async with ScriptedServer(OKAY) as receiver:
+            toml = configured(receiver)
             async with node(tmp_path / "a", toml, database) as first, node(tmp_path / "b", toml, database) as second:
                 await until(lambda: len(second.store.leases.held) == 32)
                 follower = second.store.log.follower  # type: ignore[attr-defined]
@@ -70,7 +70,7 @@ def test_a_node_whose_log_is_behind_takes_a_partition_only_when_it_has_caught_up
                 follower._look = late
                 for _ in range(20):
                     await publish(first)
-                await until(lambda: len(far.requests) >= 20)  # those of the first node's own partitions
+                await until(lambda: len(receiver.requests) >= 20)  # those of the first node's own partitions
                 await asyncio.wait_for(first.end(), 20)  # type: ignore[attr-defined]
                 await until(lambda: len(second.store.leases.held) == 64, 20)
                 assert len(second.deliver.ports.held.numbers) == 32, (
@@ -78,7 +78,7 @@ def test_a_node_whose_log_is_behind_takes_a_partition_only_when_it_has_caught_up
                 )
                 caught_up.set()
                 await until(lambda: settled(second, 20), 20)
-                assert len(far.requests) == 80, "each event once to each destination"
+                assert len(receiver.requests) == 80, "each event once to each destination"
 
     asyncio.run(main())
 
@@ -86,8 +86,8 @@ def test_a_node_whose_log_is_behind_takes_a_partition_only_when_it_has_caught_up
 def test_commands_and_states_are_the_same_on_either_node(tmp_path: Path) -> None:
     async def main() -> None:
         database = server().new_database()
-        async with FarSide(OKAY) as far:
-            toml = configured(far)
+        async with ScriptedServer(OKAY) as receiver:
+            toml = configured(receiver)
             async with node(tmp_path / "a", toml, database) as first, node(tmp_path / "b", toml, database) as second:
                 await until(lambda: len(second.store.leases.held) == 32)
                 for name in list(first.active.destinations):
@@ -110,7 +110,7 @@ def test_commands_and_states_are_the_same_on_either_node(tmp_path: Path) -> None
                 assert [view.state.value for view in one.values()] == ["canceled"] * 2 + ["pending"] * 2
                 for name in list(second.active.destinations):
                     await second.editor.resume(name)
-                await until(lambda: len(far.requests) == 2)
+                await until(lambda: len(receiver.requests) == 2)
                 for asked, pair in ((first, pairs[0]), (second, pairs[1])):
                     await asked.deliver.retry(*pair)
                 await until(lambda: settled(first, 1), 20)
@@ -123,15 +123,15 @@ def test_commands_and_states_are_the_same_on_either_node(tmp_path: Path) -> None
 def test_a_replay_created_on_one_node_reopens_deliveries_of_all_nodes(tmp_path: Path) -> None:
     async def main() -> None:
         database = server().new_database()
-        async with FarSide(OKAY) as far:
-            toml = configured(far)
+        async with ScriptedServer(OKAY) as receiver:
+            toml = configured(receiver)
             async with node(tmp_path / "a", toml, database) as first, node(tmp_path / "b", toml, database) as second:
                 await until(lambda: len(second.store.leases.held) == 32)
                 from tidegate.deliver import ReplayQuery
 
                 for _ in range(10):
                     await publish(first)
-                await until(lambda: len(far.requests) == 40)
+                await until(lambda: len(receiver.requests) == 40)
                 await until(lambda: settled(first, 10))
                 made = await second.deliver.replay(ReplayQuery())
 
@@ -140,7 +140,7 @@ def test_a_replay_created_on_one_node_reopens_deliveries_of_all_nodes(tmp_path: 
                     return jobs[made.id].finished_at_us is not None and jobs[made.id].reopened == 40
 
                 await until(finished, 20)
-                await until(lambda: len(far.requests) == 80, 20)
+                await until(lambda: len(receiver.requests) == 80, 20)
                 await until(lambda: settled(second, 10), 20)
 
     asyncio.run(main())

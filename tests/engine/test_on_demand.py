@@ -10,23 +10,23 @@ from typing import Any
 
 import pytest
 
-from support.asking import World, world
-from support.running import until
+from support.gateway.running import until
+from support.upstream.pull import PullSetup, pull_setup
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import BadRequest, NotFound, UpstreamError, UpstreamTimeout
 from tidegate.pull.on_demand import PullAnswer
 
 
-def run(path: Path, work: Callable[[World], Awaitable[None]], /, **how: Any) -> None:
+def run(path: Path, work: Callable[[PullSetup], Awaitable[None]], /, **how: Any) -> None:
     async def main() -> None:
-        async with world(path, clock=ManualClock(), **how) as one:
+        async with pull_setup(path, clock=ManualClock(), **how) as one:
             await work(one)
 
     asyncio.run(main())
 
 
 async def pull(
-    one: World, key: str | None = None, query: list[tuple[str, str]] | None = None, **how: Any
+    one: PullSetup, key: str | None = None, query: list[tuple[str, str]] | None = None, **how: Any
 ) -> PullAnswer:
     values: dict[str, Any] = {"max_age": None, "no_cache": False, "if_none_match": None, **how}
     return await one.engine.pull("shop", "orders", key, query or [], **values)
@@ -36,13 +36,13 @@ def named(answer: PullAnswer, name: str) -> str | None:
     return dict(answer.headers).get(name)
 
 
-def forward(one: World, seconds: float) -> None:
+def forward(one: PullSetup, seconds: float) -> None:
     assert isinstance(one.clock, ManualClock)
     one.clock.advance(seconds)
 
 
 def test_an_answer_is_served_again_within_its_age_and_not_after(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1", amount=1)
         first = await pull(one)
         assert first.status == 200
@@ -65,7 +65,7 @@ def test_an_answer_is_served_again_within_its_age_and_not_after(tmp_path: Path) 
 
 
 def test_bytes_and_content_type_go_through_unchanged(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1", name="Zoë \u2028", amount=1.0)
         one.shop.extra = {"content-type": "application/vnd.shop+json", "set-cookie": "session=1", "x-secret": "y"}
         answer = await pull(one, "1")
@@ -80,7 +80,7 @@ def test_bytes_and_content_type_go_through_unchanged(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", [{"max_age": 0.0}, {"no_cache": True}])
 def test_fresh_is_fresh(tmp_path: Path, how: dict[str, Any]) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1")
         await pull(one)
         answer = await pull(one, **how)
@@ -91,7 +91,7 @@ def test_fresh_is_fresh(tmp_path: Path, how: dict[str, Any]) -> None:
 
 
 def test_the_callers_max_age_stands_above_the_resources(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1")
         await pull(one)
         forward(one, 9)
@@ -104,7 +104,7 @@ def test_the_callers_max_age_stands_above_the_resources(tmp_path: Path) -> None:
 
 
 def test_a_hundred_askers_make_one_request(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1")
         go = asyncio.Event()
 
@@ -124,7 +124,7 @@ def test_a_hundred_askers_make_one_request(tmp_path: Path) -> None:
 
 
 def test_one_who_leaves_takes_nothing_from_the_others(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1")
         go = asyncio.Event()
 
@@ -143,7 +143,7 @@ def test_one_who_leaves_takes_nothing_from_the_others(tmp_path: Path) -> None:
 
 
 def test_validators_make_a_renewal_cost_a_304(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1")
         first = await pull(one)
         forward(one, 60)
@@ -157,7 +157,7 @@ def test_validators_make_a_renewal_cost_a_304(tmp_path: Path) -> None:
 
 
 def test_a_caller_who_has_the_same_gets_304(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1")
         first = await pull(one)
         tag = named(first, "etag")
@@ -170,7 +170,7 @@ def test_a_caller_who_has_the_same_gets_304(tmp_path: Path) -> None:
 
 
 def test_the_age_the_source_says_counts(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1")
         one.shop.extra = {"age": "25"}
         assert named(await pull(one), "age") == "25"
@@ -182,7 +182,7 @@ def test_the_age_the_source_says_counts(tmp_path: Path) -> None:
 
 
 def test_a_stale_copy_stands_in_for_a_failing_source_when_allowed(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1")
         first = await pull(one)
         forward(one, 40)
@@ -202,7 +202,7 @@ def test_a_stale_copy_stands_in_for_a_failing_source_when_allowed(tmp_path: Path
 
 
 def test_without_stale_if_error_a_failure_names_the_upstream_status(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1")
         await pull(one)
         forward(one, 40)
@@ -216,7 +216,7 @@ def test_without_stale_if_error_a_failure_names_the_upstream_status(tmp_path: Pa
 
 
 def test_a_silent_source_is_504(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         async def hang(target: str) -> None:
             await asyncio.Event().wait()
 
@@ -229,7 +229,7 @@ def test_a_silent_source_is_504(tmp_path: Path) -> None:
 
 
 def test_what_the_source_denies_is_404_and_no_old_copy_stands_in(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1")
         await pull(one, "1")
         one.shop.remove("1")
@@ -253,7 +253,7 @@ def test_what_the_source_denies_is_404_and_no_old_copy_stands_in(tmp_path: Path)
     ],
 )
 def test_a_key_is_one_encoded_segment(tmp_path: Path, key: str, path: str) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put(key)
         with pytest.raises(UpstreamError):
             await pull(one, key + "missing")
@@ -267,7 +267,7 @@ def test_a_key_is_one_encoded_segment(tmp_path: Path, key: str, path: str) -> No
 
 @pytest.mark.parametrize("key", ["", ".", ".."])
 def test_a_key_that_is_a_path_of_its_own_is_refused(tmp_path: Path, key: str) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         with pytest.raises(BadRequest):
             await pull(one, key)
         assert one.shop.asked == []
@@ -276,7 +276,7 @@ def test_a_key_that_is_a_path_of_its_own_is_refused(tmp_path: Path, key: str) ->
 
 
 def test_unknown_names_and_missing_item_paths_are_404(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         with pytest.raises(NotFound) as error:
             await one.engine.pull("shop", "nothing", None, [], max_age=None, no_cache=False, if_none_match=None)
         assert "shop/orders" in error.value.hint
@@ -297,7 +297,7 @@ def test_unknown_names_and_missing_item_paths_are_404(tmp_path: Path) -> None:
     ],
 )
 def test_credentials_go_with_the_request(tmp_path: Path, auth: dict[str, str], header: str, value: str) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         await pull(one)
         assert one.shop.heads[-1][header] == value
 
@@ -305,7 +305,7 @@ def test_credentials_go_with_the_request(tmp_path: Path, auth: dict[str, str], h
 
 
 def test_query_parameters_go_through_save_those_that_carry_the_auth(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         await pull(one, query=[("status", "open"), ("token", "mine"), ("status", "a&b")])
         assert one.shop.asked == ["/orders?limit=5&status=open&status=a%26b&token=secret"]
 
@@ -319,7 +319,7 @@ def test_query_parameters_go_through_save_those_that_carry_the_auth(tmp_path: Pa
 
 @pytest.mark.parametrize("key", [None, "1"])
 def test_a_caller_cannot_set_a_parameter_that_the_configuration_sets(tmp_path: Path, key: str | None) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1")
         query = [("tenant", "b"), ("region", "x"), ("side", "y"), ("token", "mine"), ("page", "1")]
         answer = await pull(one, key, query=[*query, ("tenant", "c"), ("tenant\n", "d")])
@@ -341,7 +341,7 @@ def test_a_caller_cannot_set_a_parameter_that_the_configuration_sets(tmp_path: P
 
 
 def test_other_parameters_are_another_answer(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         for number in range(3):
             one.shop.put(str(number))
         one_page = await pull(one, query=[("page", "1")])
@@ -353,7 +353,7 @@ def test_other_parameters_are_another_answer(tmp_path: Path) -> None:
 
 
 def test_the_cache_is_bounded_in_bytes(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.engine._on_demand._limit = 100_000
         for number in range(50):
             one.shop.put(str(number), note="x" * 10_000)
@@ -367,7 +367,7 @@ def test_the_cache_is_bounded_in_bytes(tmp_path: Path) -> None:
 
 
 def test_a_429_holds_the_whole_source_back_and_says_until_when(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.extra = {"retry-after": "120"}
         one.shop.break_next = [429]
         with pytest.raises(UpstreamError):
@@ -382,7 +382,7 @@ def test_a_429_holds_the_whole_source_back_and_says_until_when(tmp_path: Path) -
 
 
 def test_a_changed_configuration_serves_nothing_read_with_the_old_one(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1")
         await pull(one)
         one.configure({"auth": {"type": "bearer", "token": "new"}}, cache="1h")
@@ -396,7 +396,7 @@ def test_a_changed_configuration_serves_nothing_read_with_the_old_one(tmp_path: 
 
 
 def test_a_cached_answer_costs_microseconds(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1")
         await pull(one, "1")
         began = time.thread_time()

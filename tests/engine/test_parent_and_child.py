@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from support.scripted import Asked, Place, Reply, scripted
+from support.upstream.functions import Reply, ScriptedPull, SentRequest, scripted
 
 PROJECTS: dict[str, Any] = {"path": "/projects"}
 TASKS: dict[str, Any] = {
@@ -30,7 +30,7 @@ class Tracker:
         self.down: dict[str, int] = {}
         self.fail_page_two = False
 
-    def __call__(self, asked: Asked) -> Any:
+    def __call__(self, asked: SentRequest) -> Any:
         if asked.url == "/projects":
             return [{"id": name} for name in self.tasks]
         project = asked.url.split("/")[2].replace("%2F", "/")
@@ -45,7 +45,7 @@ class Tracker:
         return {"items": rows, "next_cursor": str(at + 2) if at + 2 < len(found) else None}
 
 
-def run(folder: Path, source: Tracker, work: Callable[[Place], Awaitable[None]], **tasks: Any) -> None:
+def run(folder: Path, source: Tracker, work: Callable[[ScriptedPull], Awaitable[None]], **tasks: Any) -> None:
     async def main() -> None:
         async with scripted(folder, source, projects=PROJECTS, tasks={**TASKS, **tasks}) as place:
             await place.poll("projects")
@@ -54,12 +54,12 @@ def run(folder: Path, source: Tracker, work: Callable[[Place], Awaitable[None]],
     asyncio.run(main())
 
 
-def urls(place: Place) -> list[str]:
+def urls(place: ScriptedPull) -> list[str]:
     return [asked.url for asked in place.script.asked if asked.url != "/projects"]
 
 
 def test_every_parent_is_asked_and_rows_know_their_parent(tmp_path: Path) -> None:
-    async def work(one: Place) -> None:
+    async def work(one: ScriptedPull) -> None:
         report = await one.poll("tasks")
         assert (report.records_seen, report.created, report.pages) == (4, 4, 4)
         records = await one.records("tasks")
@@ -75,7 +75,7 @@ def test_every_parent_is_asked_and_rows_know_their_parent(tmp_path: Path) -> Non
 def test_a_new_parent_brings_its_children(tmp_path: Path) -> None:
     source = Tracker()
 
-    async def work(one: Place) -> None:
+    async def work(one: ScriptedPull) -> None:
         await one.poll("tasks")
         source.tasks["p9"] = [{"id": 7}]
         await one.poll("projects")
@@ -87,7 +87,7 @@ def test_a_new_parent_brings_its_children(tmp_path: Path) -> None:
 def test_a_parent_without_a_list_is_reported_and_nothing_counts_as_missing(tmp_path: Path) -> None:
     source = Tracker()
 
-    async def work(one: Place) -> None:
+    async def work(one: ScriptedPull) -> None:
         await one.poll("tasks")
         source.down["p/1"] = 404
         del source.tasks["p2"][0]
@@ -109,7 +109,7 @@ def test_a_parent_without_a_list_is_reported_and_nothing_counts_as_missing(tmp_p
 def test_a_run_that_stops_goes_on_at_its_parent_and_page(tmp_path: Path) -> None:
     source = Tracker()
 
-    async def work(one: Place) -> None:
+    async def work(one: ScriptedPull) -> None:
         source.down["p2"] = 401
         report = await one.poll("tasks", ok=False)
         assert report.records_seen == 3
@@ -135,7 +135,7 @@ def test_a_run_that_stops_goes_on_at_its_parent_and_page(tmp_path: Path) -> None
 def test_a_snapshot_over_several_parents_makes_no_events_after_a_stop(tmp_path: Path) -> None:
     source = Tracker()
 
-    async def work(one: Place) -> None:
+    async def work(one: ScriptedPull) -> None:
         source.down["p2"] = 401
         await one.poll("tasks", ok=False)
         source.down.clear()
@@ -154,7 +154,7 @@ def test_each_parent_has_a_cursor_of_its_own(tmp_path: Path) -> None:
         for row in rows:
             row["at"] = f"2024-01-0{number + 1}T00:00:00Z"
 
-    async def work(one: Place) -> None:
+    async def work(one: ScriptedPull) -> None:
         await one.poll("tasks")
         await one.restart()
         before = len(one.script.asked)

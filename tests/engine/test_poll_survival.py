@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from support.polled import BASE, Asked, Polled, polled
+from support.upstream.polled import BASE, Polled, SentRequest, polled
 from tidegate.core.clock import to_datetime
 from tidegate.core.errors import Conflict, UpstreamError, UpstreamTimeout
 from tidegate.pull.page_requests import MAX_TRIES, RUN_WAIT_SECONDS
@@ -18,7 +18,7 @@ from tidegate.pull.run import PollOptions
 Work = Callable[[Polled], Awaitable[None]]
 
 
-def run(path: Path, answer: Callable[[Asked], Any], work: Work, **how: Any) -> None:
+def run(path: Path, answer: Callable[[SentRequest], Any], work: Work, **how: Any) -> None:
     async def main() -> None:
         async with polled(path, answer, **how) as one:
             await work(one)
@@ -30,7 +30,7 @@ NUMBERED = {"paginator": {"type": "page_number"}}
 EVENTS = {"initial": "events"}
 
 
-def pages(count: int) -> Callable[[Asked], Any]:
+def pages(count: int) -> Callable[[SentRequest], Any]:
     return lambda asked: [{"id": int(asked.query["page"])}] if int(asked.query["page"]) <= count else []
 
 
@@ -54,7 +54,7 @@ def test_a_page_that_fails_is_asked_again_and_the_pages_before_it_are_not(
 ) -> None:
     calls = [0]
 
-    def answer(asked: Asked) -> Any:
+    def answer(asked: SentRequest) -> Any:
         calls[0] += 1
         return fault() if calls[0] == 3 else pages(5)(asked)
 
@@ -71,7 +71,7 @@ def test_a_list_that_is_longer_than_the_quota_completes(tmp_path: Path) -> None:
     window = {"at": 0, "left": 0}
 
     async def work(one: Polled) -> None:
-        def answer(asked: Asked) -> Any:
+        def answer(asked: SentRequest) -> Any:
             if asked.at_us - window["at"] >= 3600_000_000:
                 window.update(at=asked.at_us, left=2)
             if not window["left"]:
@@ -97,7 +97,7 @@ def test_a_list_that_is_longer_than_the_quota_completes(tmp_path: Path) -> None:
 TOKENS = {"data_selector": "rows", "paginator": {"type": "cursor", "cursor_path": "next"}}
 
 
-def token_pages(asked: Asked) -> Any:
+def token_pages(asked: SentRequest) -> Any:
     at = int(asked.query.get("cursor", "1"))
     return {"rows": [{"id": at}], "next": at + 1 if at < 6 else None}
 
@@ -108,11 +108,11 @@ def token_pages(asked: Asked) -> Any:
     ids=["numbered pages overlap by one", "tokens go on exactly"],
 )
 def test_a_run_that_died_goes_on_at_its_place_after_a_restart(
-    tmp_path: Path, how: dict[str, Any], answer: Callable[[Asked], Any], again: str
+    tmp_path: Path, how: dict[str, Any], answer: Callable[[SentRequest], Any], again: str
 ) -> None:
     broken = [True]
 
-    def serve(asked: Asked) -> Any:
+    def serve(asked: SentRequest) -> Any:
         page = asked.query.get("page") or asked.query.get("cursor", "1")
         return (500, b"") if broken[0] and page == "3" else answer(asked)
 
@@ -135,7 +135,7 @@ def test_a_run_that_died_goes_on_at_its_place_after_a_restart(
 def test_a_place_that_the_source_forgot_is_given_up_and_said(tmp_path: Path, status: int) -> None:
     broken = [True]
 
-    def answer(asked: Asked) -> Any:
+    def answer(asked: SentRequest) -> Any:
         if asked.query.get("cursor") == "3":
             return (500, b"") if broken[0] else (status, b"unknown cursor")
         if not broken[0] and "cursor" not in asked.query:
@@ -155,7 +155,7 @@ def test_a_place_that_the_source_forgot_is_given_up_and_said(tmp_path: Path, sta
 def test_a_place_of_another_configuration_is_not_used(tmp_path: Path) -> None:
     broken = [True]
 
-    def answer(asked: Asked) -> Any:
+    def answer(asked: SentRequest) -> Any:
         return (500, b"") if broken[0] and asked.query["page"] == "3" else pages(6)(asked)
 
     async def work(one: Polled) -> None:
@@ -170,7 +170,7 @@ def test_a_place_of_another_configuration_is_not_used(tmp_path: Path) -> None:
 
 
 def test_a_run_gives_up_after_its_budget_of_waiting_and_says_until_when(tmp_path: Path) -> None:
-    def answer(asked: Asked) -> Any:
+    def answer(asked: SentRequest) -> Any:
         return (429, {}, {"Retry-After": "50"})
 
     async def work(one: Polled) -> None:
@@ -253,7 +253,7 @@ A, B, C = {"id": 1, "place": "A"}, {"id": 1, "place": "B"}, {"id": 1, "place": "
 def test_an_unchanged_list_with_a_key_of_several_rows_makes_no_event(tmp_path: Path, lists: list[list[Any]]) -> None:
     polls = [-1]
 
-    def answer(_: Asked) -> Any:
+    def answer(_: SentRequest) -> Any:
         polls[0] += 1
         return lists[polls[0] % len(lists)]
 
@@ -372,7 +372,7 @@ class Crm:
         self.there = set(self.listed)
         self.gone: Any = (404, {})
 
-    def __call__(self, asked: Asked) -> Any:
+    def __call__(self, asked: SentRequest) -> Any:
         key = asked.path.removeprefix("/rows").strip("/")
         if key:
             return {"id": key} if key in self.there else self.gone
@@ -571,7 +571,7 @@ KEY_IN_QUERY = {"auth": {"type": "api_key", "name": "api_key", "api_key": "S3CRE
 def test_a_credential_that_the_source_writes_into_its_links_is_not_shown_or_stored(
     tmp_path: Path, spelled: str
 ) -> None:
-    def answer(asked: Asked) -> Any:
+    def answer(asked: SentRequest) -> Any:
         link = f"{BASE}/rows?{spelled}"
         more = {"link": f'<{link}>; rel="next"'} if len(asked.pairs) == 1 else {}
         return 200, [{"id": len(asked.pairs), "self": link}], more
@@ -587,7 +587,7 @@ def test_a_credential_that_the_source_writes_into_its_links_is_not_shown_or_stor
 
 
 def test_params_are_sent_with_every_request_and_lists_repeat(tmp_path: Path) -> None:
-    def answer(asked: Asked) -> Any:
+    def answer(asked: SentRequest) -> Any:
         return {"id": "1"} if asked.path != "/rows" else [{"id": "1"}]
 
     async def work(one: Polled) -> None:
@@ -600,7 +600,7 @@ def test_params_are_sent_with_every_request_and_lists_repeat(tmp_path: Path) -> 
 
 
 def test_a_post_with_a_body_is_sent_with_the_token_in_it(tmp_path: Path) -> None:
-    def answer(asked: Asked) -> Any:
+    def answer(asked: SentRequest) -> Any:
         assert asked.method == "POST"
         at = asked.body.get("after", 0)
         return {"hits": [{"id": at}], "after": at + 1 if at < 2 else None}
@@ -631,7 +631,7 @@ def test_a_pull_passes_the_status_on(tmp_path: Path, status: int) -> None:
 def test_a_webhook_whose_item_cannot_be_read_is_reported_and_waits_for_the_poll(tmp_path: Path) -> None:
     rows = [{"id": "1", "a": 1}]
 
-    def answer(asked: Asked) -> Any:
+    def answer(asked: SentRequest) -> Any:
         return {"unexpected": True} if asked.path != "/rows" else list(rows)
 
     async def work(one: Polled) -> None:
@@ -665,7 +665,7 @@ def test_last_modified_is_sent_back_only_when_its_second_is_over(tmp_path: Path,
     async def work(one: Polled) -> None:
         changed_us = [one.clock.now_us() - age_seconds * 1_000_000]
 
-        def answer(asked: Asked) -> Any:
+        def answer(asked: SentRequest) -> Any:
             stamp = to_datetime(changed_us[0]).strftime("%a, %d %b %Y %H:%M:%S GMT")
             if asked.headers.get("If-Modified-Since") == stamp:
                 return 304, b""

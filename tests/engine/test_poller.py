@@ -8,16 +8,16 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from support.asking import World, world
+from support.upstream.pull import PullSetup, pull_setup
 from tidegate.pull.page_requests import MAX_TRIES
 
 POLL: dict[str, Any] = {"poll": "1d", "initial": "events"}
 INCREMENTAL = {"cursor_path": "updated_at", "param": "updated_since", "lag": "10s"}
 
 
-def run(path: Path, work: Callable[[World], Awaitable[None]], **how: Any) -> None:
+def run(path: Path, work: Callable[[PullSetup], Awaitable[None]], **how: Any) -> None:
     async def main() -> None:
-        async with world(path, **{**POLL, **how}) as one:
+        async with pull_setup(path, **{**POLL, **how}) as one:
             await one.poll()  # the first, over an empty shop, unless the schedule was quicker
             await work(one)
 
@@ -25,7 +25,7 @@ def run(path: Path, work: Callable[[World], Awaitable[None]], **how: Any) -> Non
 
 
 def test_each_difference_becomes_one_change_with_before_and_fields(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1", amount=5, note="a")
         report = await one.poll()
         assert (report.created, report.updated, report.deleted) == (1, 0, 0)
@@ -44,7 +44,7 @@ def test_each_difference_becomes_one_change_with_before_and_fields(tmp_path: Pat
 
 
 def test_a_poll_that_finds_the_same_makes_nothing(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         for key in "abc":
             one.shop.put(key)
         await one.poll()
@@ -62,7 +62,7 @@ def test_a_poll_that_finds_the_same_makes_nothing(tmp_path: Path) -> None:
 
 def test_the_first_poll_is_a_snapshot_without_events(tmp_path: Path) -> None:
     async def main() -> None:
-        async with world(tmp_path, poll="1d", started=False) as one:
+        async with pull_setup(tmp_path, poll="1d", started=False) as one:
             one.shop.put("1")
             one.shop.put("2")
             await one.start()
@@ -79,7 +79,7 @@ def test_the_first_poll_is_a_snapshot_without_events(tmp_path: Path) -> None:
 
 def test_a_snapshot_that_broke_off_goes_on_as_a_snapshot(tmp_path: Path) -> None:
     async def main() -> None:
-        async with world(tmp_path, poll="1d", started=False, page_size=2) as one:
+        async with pull_setup(tmp_path, poll="1d", started=False, page_size=2) as one:
             for key in "abcd":
                 one.shop.put(key)
             one.shop.break_next = []
@@ -93,7 +93,7 @@ def test_a_snapshot_that_broke_off_goes_on_as_a_snapshot(tmp_path: Path) -> None
     asyncio.run(main())
 
 
-async def break_second_page(one: World) -> None:
+async def break_second_page(one: PullSetup) -> None:
     """The next request for a second page is answered 500, and so is each retry of it within the run."""
 
     async def watch(target: str) -> None:
@@ -105,7 +105,7 @@ async def break_second_page(one: World) -> None:
 
 
 def test_a_failed_page_keeps_what_came_before_and_does_not_move_the_cursor(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         for key in "abcd":
             one.shop.put(key)
         before = await one.store.records.state("shop", "orders")
@@ -124,7 +124,7 @@ def test_a_failed_page_keeps_what_came_before_and_does_not_move_the_cursor(tmp_p
 
 
 def test_a_crash_between_pages_repeats_nothing(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         for number in range(9):
             one.shop.put(str(number))
         reached = asyncio.Event()
@@ -148,7 +148,7 @@ def test_a_crash_between_pages_repeats_nothing(tmp_path: Path) -> None:
 
 
 def test_the_incremental_start_is_the_cursor_less_the_lag(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.second = 100
         one.shop.put("1")
         one.shop.second = 200
@@ -160,7 +160,7 @@ def test_the_incremental_start_is_the_cursor_less_the_lag(tmp_path: Path) -> Non
 
 
 def test_a_row_committed_late_behind_the_cursor_is_found_within_the_lag(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1")
         one.shop.second = 50
         one.shop.put("2")
@@ -175,7 +175,7 @@ def test_a_row_committed_late_behind_the_cursor_is_found_within_the_lag(tmp_path
 def test_the_cursor_never_passes_the_clock_of_the_source(tmp_path: Path) -> None:
     """A row of the same second that becomes visible after the answer must be read by the next poll, lag or no lag."""
 
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.second = 100
         one.shop.put("1")
         await one.poll()
@@ -187,7 +187,7 @@ def test_the_cursor_never_passes_the_clock_of_the_source(tmp_path: Path) -> None
 
 
 def test_a_cursor_the_source_no_longer_knows_leads_to_a_full_scan_of_differences(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1")
         one.shop.put("2")
         await one.poll()
@@ -201,7 +201,7 @@ def test_a_cursor_the_source_no_longer_knows_leads_to_a_full_scan_of_differences
 
 
 def test_an_unchanged_list_costs_a_304_and_is_counted(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1")
         await one.poll()
         report = await one.poll()
@@ -215,7 +215,7 @@ def test_an_unchanged_list_costs_a_304_and_is_counted(tmp_path: Path) -> None:
 
 
 def test_a_list_of_several_pages_is_never_believed_unchanged_by_its_first(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         for key in "abc":
             one.shop.put(key)
         await one.poll()
@@ -227,7 +227,7 @@ def test_a_list_of_several_pages_is_never_believed_unchanged_by_its_first(tmp_pa
 
 
 def test_a_page_of_ten_thousand_items_does_not_hold_the_loop(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         for number in range(10_000):
             one.shop.put(f"{number:05}", note="x" * 200)
         longest = 0.0
@@ -257,7 +257,7 @@ def test_a_page_of_ten_thousand_items_does_not_hold_the_loop(tmp_path: Path) -> 
 
 
 def test_a_row_without_a_key_is_skipped_and_reported_with_a_sample(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1")
         one.shop.items["bad"] = {"id": None, "updated_at": one.shop.now()}
         one.shop.items["bad"]["id"] = ""
@@ -273,7 +273,7 @@ def test_a_row_without_a_key_is_skipped_and_reported_with_a_sample(tmp_path: Pat
 
 
 def test_ignored_fields_are_no_change(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1", seen=1)
         await one.poll()
         one.shop.items["1"]["seen"] = 2
@@ -292,7 +292,7 @@ SCAN = {"deletes": {"mode": "scan", "every": "1ms", "confirm": "get", "max_ratio
 
 
 def test_a_missing_record_that_the_source_denies_is_deleted_with_its_last_state(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         for key in "abc":
             one.shop.put(key, amount=7)
         await one.poll()
@@ -308,7 +308,7 @@ def test_a_missing_record_that_the_source_denies_is_deleted_with_its_last_state(
 
 
 def test_a_record_that_a_page_skipped_but_the_source_still_has_is_not_deleted(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         for key in "abc":
             one.shop.put(key)
         await one.poll()
@@ -328,7 +328,7 @@ def test_a_record_that_a_page_skipped_but_the_source_still_has_is_not_deleted(tm
 
 
 def test_a_scan_that_would_delete_too_many_deletes_nothing_and_says_so(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         for key in "abcd":
             one.shop.put(key)
         await one.poll()
@@ -345,7 +345,7 @@ def test_a_scan_that_would_delete_too_many_deletes_nothing_and_says_so(tmp_path:
 
 
 def test_without_an_item_path_two_scans_must_miss_a_record(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         for key in "abc":
             one.shop.put(key)
         await one.poll()
@@ -362,7 +362,7 @@ def test_without_an_item_path_two_scans_must_miss_a_record(tmp_path: Path) -> No
 
 
 def test_a_scan_that_did_not_finish_deletes_nothing(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         for key in "abcd":
             one.shop.put(key)
         await one.poll()
@@ -375,7 +375,7 @@ def test_a_scan_that_did_not_finish_deletes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_record_that_comes_back_is_created_anew_and_goes_on_counting(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("a")
         one.shop.put("b")
         await one.poll()
@@ -390,7 +390,7 @@ def test_a_record_that_comes_back_is_created_anew_and_goes_on_counting(tmp_path:
 
 
 def test_a_row_that_the_moving_of_the_list_hid_from_a_walk_is_seen_by_the_next(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         for key in "12345":
             one.shop.put(key)
         await one.poll()
@@ -414,7 +414,7 @@ def test_a_row_that_the_moving_of_the_list_hid_from_a_walk_is_seen_by_the_next(t
 
 
 def test_a_walk_that_nothing_moved_under_takes_the_cursor_to_its_end(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         for key in "12345":
             one.shop.put(key)
         one.shop.second += 60  # a minute of quiet

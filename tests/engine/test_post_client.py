@@ -1,4 +1,4 @@
-"""The POST client against real far sides: what is sent, and how every answer ends."""
+"""The POST client against real receivers: what is sent, and how every answer ends."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import random
 
 import pytest
 
-from support.farside import OK, FarSide, Request, answer
-from support.posting import Run, check, make, post
-from support.running import until
+from support.gateway.running import until
+from support.receiver.post_client import Run, check, make, post
+from support.receiver.scripted import OK, Request, ScriptedServer, answer
 from tidegate.core.model import Outcome
 from tidegate.outbound.post import PostClient
 from tidegate.rules.outbound.addresses import parse_target
@@ -20,12 +20,12 @@ from tidegate.rules.outbound.addresses import parse_target
 
 
 def test_the_request_arrives_as_it_was_given(run: Run) -> None:
-    async def test(far: FarSide, client: PostClient) -> None:
-        result = await post(client, far.url + "/hook?a=1", b'{"n":1}')
+    async def test(server: ScriptedServer, client: PostClient) -> None:
+        result = await post(client, server.url + "/hook?a=1", b'{"n":1}')
         assert (result.outcome, result.status, result.body, result.error) == (Outcome.OK, 200, b"ok", "")
-        (request,) = far.requests
+        (request,) = server.requests
         assert request.head == (
-            b"POST /hook?a=1 HTTP/1.1\r\nhost: 127.0.0.1:%d\r\nx-team: sales\r\ncontent-length: 7\r\n\r\n" % far.port
+            b"POST /hook?a=1 HTTP/1.1\r\nhost: 127.0.0.1:%d\r\nx-team: sales\r\ncontent-length: 7\r\n\r\n" % server.port
         )
         assert request.body == b'{"n":1}'
         assert result.duration_us > 0
@@ -34,9 +34,9 @@ def test_the_request_arrives_as_it_was_given(run: Run) -> None:
 
 
 def test_an_empty_body_has_a_length_of_zero(run: Run) -> None:
-    async def test(far: FarSide, client: PostClient) -> None:
-        await post(client, far.url, b"")
-        assert far.requests[0].headers["content-length"] == "0"
+    async def test(server: ScriptedServer, client: PostClient) -> None:
+        await post(client, server.url, b"")
+        assert server.requests[0].headers["content-length"] == "0"
 
     check(run, answer(OK), test)
 
@@ -52,7 +52,7 @@ def test_a_head_that_could_smuggle_a_request_is_refused() -> None:
     asyncio.run(main())
 
 
-def test_a_large_body_is_written_as_the_far_side_takes_it(run: Run) -> None:
+def test_a_large_body_is_written_as_the_receiver_takes_it(run: Run) -> None:
     body = random.Random(1).randbytes(6_000_000)
     waiting: list[int] = []
 
@@ -69,11 +69,11 @@ def test_a_large_body_is_written_as_the_far_side_takes_it(run: Run) -> None:
 
     clients: list[PostClient] = []
 
-    async def test(far: FarSide, client: PostClient) -> None:
+    async def test(server: ScriptedServer, client: PostClient) -> None:
         clients.append(client)
-        result = await post(client, far.url, body)
+        result = await post(client, server.url, body)
         assert result.body.decode() == hashlib.sha256(body).hexdigest()
-        assert (await post(client, far.url, body)).reused
+        assert (await post(client, server.url, body)).reused
         assert max(waiting) < 400_000  # the rest stays where it was: no second copy of a large body
 
     check(run, script, test, read_body=False)
@@ -87,8 +87,8 @@ def test_an_early_answer_ends_a_body_that_is_still_being_written(run: Run) -> No
 
     gone = asyncio.Event()
 
-    async def test(far: FarSide, client: PostClient) -> None:
-        result = await post(client, far.url, b"x" * 20_000_000)
+    async def test(server: ScriptedServer, client: PostClient) -> None:
+        result = await post(client, server.url, b"x" * 20_000_000)
         assert (result.outcome, result.status) == (Outcome.HTTP_ERROR, 413)
         await until(lambda: client.stats().open == 0)  # the rest of the body was not written: it cannot be kept
         gone.set()
@@ -117,12 +117,12 @@ GOOD = [
 def test_a_success_is_read_to_its_end_and_its_socket_kept_only_when_clean(
     run: Run, parts: list[bytes], body: bytes, kept: bool
 ) -> None:
-    async def test(far: FarSide, client: PostClient) -> None:
-        first = await post(client, far.url)
+    async def test(server: ScriptedServer, client: PostClient) -> None:
+        first = await post(client, server.url)
         assert (first.outcome, first.body, first.body_bytes) == (Outcome.OK, body, len(body))
-        second = await post(client, far.url)
+        second = await post(client, server.url)
         assert (second.outcome, second.reused) == (Outcome.OK, kept)
-        assert far.connections == (1 if kept else 2)
+        assert server.connections == (1 if kept else 2)
 
     check(run, answer(*parts), test)
 
@@ -152,11 +152,11 @@ BAD = [
 
 @pytest.mark.parametrize(("sent", "outcome", "status"), BAD)
 def test_a_hostile_answer_is_an_outcome(run: Run, sent: bytes, outcome: Outcome, status: int | None) -> None:
-    async def test(far: FarSide, client: PostClient) -> None:
-        result = await post(client, far.url)
+    async def test(server: ScriptedServer, client: PostClient) -> None:
+        result = await post(client, server.url)
         assert (result.outcome, result.status) == (outcome, status)
         assert result.error
-        assert len(far.requests) == 1
+        assert len(server.requests) == 1
 
     check(run, answer(sent), test)
 
@@ -177,11 +177,11 @@ CUT = [
 def test_an_answer_that_is_cut_ends_by_what_had_come(
     run: Run, sent: bytes, outcome: Outcome, status: int | None, error: bool
 ) -> None:
-    async def test(far: FarSide, client: PostClient) -> None:
-        result = await post(client, far.url)
+    async def test(server: ScriptedServer, client: PostClient) -> None:
+        result = await post(client, server.url)
         assert (result.outcome, result.status, bool(result.error)) == (outcome, status, error)
         assert result.body == (b"ok" if status else b"")
-        assert len(far.requests) == 1  # a fresh socket that dies is a failure, not sent again
+        assert len(server.requests) == 1  # a fresh socket that dies is a failure, not sent again
 
     check(run, answer(sent, close=True), test)
 
@@ -193,13 +193,13 @@ def test_an_endless_body_is_cut_at_the_bound_and_its_socket_closed(run: Run) -> 
             writer.write(b"1000\r\n" + b"x" * 4096 + b"\r\n")
             await writer.drain()
 
-    async def test(far: FarSide, client: PostClient) -> None:
-        result = await post(client, far.url)
+    async def test(server: ScriptedServer, client: PostClient) -> None:
+        result = await post(client, server.url)
         assert result.outcome is Outcome.OK
         assert "cut" in result.error
         assert result.body == b"x" * 1000
         assert 50_000 <= result.body_bytes < 50_000 + 600_000  # one read of the loop beyond it at most
-        await until(lambda: far.open == 0)
+        await until(lambda: server.open == 0)
 
     check(run, script, test, body_limit=1000, read_limit=50_000)
 
@@ -211,8 +211,8 @@ def test_tiny_chunks_count_with_their_framing(run: Run) -> None:
             writer.write((b"1;" + b"e" * 1000 + b"\r\nx\r\n") * 50)
             await writer.drain()
 
-    async def test(far: FarSide, client: PostClient) -> None:
-        result = await post(client, far.url)
+    async def test(server: ScriptedServer, client: PostClient) -> None:
+        result = await post(client, server.url)
         assert "cut" in result.error
         assert result.body_bytes < 50_000
 
@@ -225,8 +225,8 @@ def test_headers_and_retry_after_of_a_failure_are_kept_within_bounds(run: Run) -
         b"x-big: %b\r\nx-last: \xe9\r\ncontent-length: 0\r\n\r\n" % (b"y" * 5000)
     )
 
-    async def test(far: FarSide, client: PostClient) -> None:
-        result = await post(client, far.url)
+    async def test(server: ScriptedServer, client: PostClient) -> None:
+        result = await post(client, server.url)
         assert result.retry_after == "120"
         assert len(result.headers) <= 4096
         assert json.loads(result.headers) == [
@@ -241,18 +241,18 @@ def test_headers_and_retry_after_of_a_failure_are_kept_within_bounds(run: Run) -
 
 
 def test_headers_of_a_success_are_made_only_when_asked_for(run: Run) -> None:
-    async def test(far: FarSide, client: PostClient) -> None:
-        assert (await post(client, far.url)).headers == b""
-        assert json.loads((await post(client, far.url, keep_headers=True)).headers) == [["content-length", "2"]]
+    async def test(server: ScriptedServer, client: PostClient) -> None:
+        assert (await post(client, server.url)).headers == b""
+        assert json.loads((await post(client, server.url, keep_headers=True)).headers) == [["content-length", "2"]]
 
     check(run, answer(OK), test)
 
 
 def test_cookies_are_not_sent_back(run: Run) -> None:
-    async def test(far: FarSide, client: PostClient) -> None:
-        await post(client, far.url)
-        await post(client, far.url)
-        assert "cookie" not in far.requests[1].headers
+    async def test(server: ScriptedServer, client: PostClient) -> None:
+        await post(client, server.url)
+        await post(client, server.url)
+        assert "cookie" not in server.requests[1].headers
 
     check(run, answer(b"HTTP/1.1 200 OK\r\nset-cookie: a=b\r\ncontent-length: 0\r\n\r\n"), test)
 
@@ -272,9 +272,9 @@ def test_mutated_answers_always_end_and_leave_nothing_behind(run: Run) -> None:
         writer.write(bytes(data[cut:]))
         writer.close()
 
-    async def test(far: FarSide, client: PostClient) -> None:
+    async def test(server: ScriptedServer, client: PostClient) -> None:
         for _ in range(40):
-            results = await asyncio.gather(*[post(client, far.url) for _ in range(10)])
+            results = await asyncio.gather(*[post(client, server.url) for _ in range(10)])
             assert all(isinstance(result.outcome, Outcome) for result in results)
             assert all(result.outcome is not Outcome.TIMEOUT for result in results)
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from support.farside import OK, FarSide, TestAuthority, answer
-from support.posting import LOOPBACK, NamedDialer, Run, check, make, post
-from support.running import until
+from support.gateway.running import until
+from support.receiver.post_client import LOOPBACK, NamedDialer, Run, check, make, post
+from support.receiver.scripted import OK, ScriptedServer, TestAuthority, answer
 from tidegate.core.clock import Clock, ManualClock
 from tidegate.core.model import Outcome
 from tidegate.outbound.dialer import Guard
@@ -24,19 +24,19 @@ from tidegate.rules.outbound.addresses import AllowList, parse_allow
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"])
 def test_a_blocked_address_gets_no_packet(run: Run, host: str) -> None:
-    async def test(far: FarSide, client: PostClient) -> None:
-        result = await post(client, f"http://{host}:{far.port}/")
+    async def test(receiver: ScriptedServer, client: PostClient) -> None:
+        result = await post(client, f"http://{host}:{receiver.port}/")
         assert (result.outcome, result.status) == (Outcome.BLOCKED, None)
         assert "loopback" in result.error
-        assert far.connections == 0
+        assert receiver.connections == 0
 
     check(run, answer(OK), test, allow=AllowList())
 
 
 def test_our_own_listener_is_refused_on_every_address_of_this_machine(run: Run) -> None:
-    async def test(far: FarSide, client: PostClient) -> None:
-        client._guard.update(own=frozenset({("0.0.0.0", far.port)}))
-        assert (await post(client, far.url)).error.endswith("own_listener address")
+    async def test(receiver: ScriptedServer, client: PostClient) -> None:
+        client._guard.update(own=frozenset({("0.0.0.0", receiver.port)}))
+        assert (await post(client, receiver.url)).error.endswith("own_listener address")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             try:
                 probe.connect(("192.0.2.1", 9))
@@ -44,8 +44,8 @@ def test_our_own_listener_is_refused_on_every_address_of_this_machine(run: Run) 
             except OSError:
                 mine = "127.0.0.1"  # a machine without a network
         client._guard.update(allow=parse_allow(["0.0.0.0/0"]))
-        assert (await post(client, f"http://{mine}:{far.port}/")).outcome is Outcome.BLOCKED
-        assert far.connections == 0
+        assert (await post(client, f"http://{mine}:{receiver.port}/")).outcome is Outcome.BLOCKED
+        assert receiver.connections == 0
 
     check(run, answer(OK), test)
 
@@ -56,19 +56,19 @@ def test_a_name_is_connected_by_the_address_that_was_judged(run: Run) -> None:
         names = {"two.test": ["10.0.0.1", "127.0.0.1"], "flip.test": ["127.0.0.1"], "none.test": ["10.0.0.1"]}
         dialer = NamedDialer(Guard(LOOPBACK), clock, names)
         client = PostClient(dialer, clock)
-        async with FarSide(answer(OK)) as far:
-            assert (await post(client, f"http://two.test:{far.port}/")).outcome is Outcome.OK
-            assert far.requests[0].headers["host"] == f"two.test:{far.port}"
-            blocked = await post(client, f"http://none.test:{far.port}/")
+        async with ScriptedServer(answer(OK)) as receiver:
+            assert (await post(client, f"http://two.test:{receiver.port}/")).outcome is Outcome.OK
+            assert receiver.requests[0].headers["host"] == f"two.test:{receiver.port}"
+            blocked = await post(client, f"http://none.test:{receiver.port}/")
             assert (blocked.outcome, blocked.error) == (
                 Outcome.BLOCKED,
-                f"none.test resolves to 10.0.0.1 port {far.port}: private address",
+                f"none.test resolves to 10.0.0.1 port {receiver.port}: private address",
             )
-            await post(client, f"http://flip.test:{far.port}/")
+            await post(client, f"http://flip.test:{receiver.port}/")
             dialer.names["flip.test"] = ["169.254.169.254"]
             clock.advance(31)  # the answer is old, and the idle socket too
             await until(lambda: client.stats().idle == 0)
-            assert (await post(client, f"http://flip.test:{far.port}/")).outcome is Outcome.BLOCKED
+            assert (await post(client, f"http://flip.test:{receiver.port}/")).outcome is Outcome.BLOCKED
         await client.close()
 
     run(main())
@@ -80,9 +80,9 @@ def test_a_dead_address_of_a_name_gives_way_to_the_next(run: Run) -> None:
         names = {"two.test": ["127.0.0.9", "127.0.0.1"], "dead.test": ["127.0.0.8", "127.0.0.9"]}
         dialer = NamedDialer(Guard(parse_allow(["127.0.0.0/8"])), clock, names)
         client = PostClient(dialer, clock)
-        async with FarSide(answer(OK)) as far:
-            assert (await post(client, f"http://two.test:{far.port}/")).outcome is Outcome.OK
-            assert (await post(client, f"http://dead.test:{far.port}/")).outcome is Outcome.REFUSED
+        async with ScriptedServer(answer(OK)) as receiver:
+            assert (await post(client, f"http://two.test:{receiver.port}/")).outcome is Outcome.OK
+            assert (await post(client, f"http://dead.test:{receiver.port}/")).outcome is Outcome.REFUSED
         await client.close()
         assert client.stats().open == 0
 
@@ -90,20 +90,20 @@ def test_a_dead_address_of_a_name_gives_way_to_the_next(run: Run) -> None:
 
 
 def test_stricter_rules_hold_for_sockets_that_are_open_already(run: Run) -> None:
-    async def test(far: FarSide, client: PostClient) -> None:
-        assert (await post(client, far.url)).outcome is Outcome.OK
+    async def test(receiver: ScriptedServer, client: PostClient) -> None:
+        assert (await post(client, receiver.url)).outcome is Outcome.OK
         client._guard.update(allow=AllowList())
-        assert (await post(client, far.url)).outcome is Outcome.BLOCKED
-        assert len(far.requests) == 1
+        assert (await post(client, receiver.url)).outcome is Outcome.BLOCKED
+        assert len(receiver.requests) == 1
 
     check(run, answer(OK), test)
 
 
 def test_a_change_that_leaves_the_rules_as_they_are_costs_no_socket(run: Run) -> None:
-    async def test(far: FarSide, client: PostClient) -> None:
-        await post(client, far.url)
+    async def test(receiver: ScriptedServer, client: PostClient) -> None:
+        await post(client, receiver.url)
         client._guard.update(allow=parse_allow(["127.0.0.1/32"]), own=frozenset())
-        assert (await post(client, far.url)).reused and far.connections == 1
+        assert (await post(client, receiver.url)).reused and receiver.connections == 1
 
     check(run, answer(OK), test)
 
@@ -118,8 +118,8 @@ def test_many_requests_ask_for_a_name_once(run: Run) -> None:
                 return super().query(host)
 
         client = PostClient(Counting(Guard(LOOPBACK), Clock(), {"one.test": ["127.0.0.1"]}), Clock())
-        async with FarSide(answer(OK)) as far:
-            await asyncio.gather(*[post(client, f"http://one.test:{far.port}/") for _ in range(20)])
+        async with ScriptedServer(answer(OK)) as receiver:
+            await asyncio.gather(*[post(client, f"http://one.test:{receiver.port}/") for _ in range(20)])
             assert asked == ["one.test"]
             await client.close()
 
@@ -127,7 +127,7 @@ def test_many_requests_ask_for_a_name_once(run: Run) -> None:
 
 
 def test_nothing_listening_is_refused_and_an_unknown_name_is_dns(run: Run) -> None:
-    async def test(far: FarSide, client: PostClient) -> None:
+    async def test(receiver: ScriptedServer, client: PostClient) -> None:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))  # bound and not listening
             result = await post(client, f"http://127.0.0.1:{taken.getsockname()[1]}/")
@@ -141,8 +141,8 @@ def test_proxy_settings_of_the_environment_are_ignored(run: Run, monkeypatch: py
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
 
-    async def test(far: FarSide, client: PostClient) -> None:
-        assert (await post(client, far.url)).outcome is Outcome.OK
+    async def test(receiver: ScriptedServer, client: PostClient) -> None:
+        assert (await post(client, receiver.url)).outcome is Outcome.OK
 
     check(run, answer(OK), test)
 
@@ -156,10 +156,10 @@ def test_tls_delivers_and_keeps_its_socket(run: Run, tmp_path: Path) -> None:
     async def main() -> None:
         client = make(tls=authority.client())
         body = random.Random(2).randbytes(1_000_000)
-        async with FarSide(answer(OK), tls=authority.server()) as far:
-            assert (await post(client, far.url, body)).outcome is Outcome.OK
-            assert (await post(client, far.url, b"x")).reused
-            assert [r.body for r in far.requests] == [body, b"x"]
+        async with ScriptedServer(answer(OK), tls=authority.server()) as receiver:
+            assert (await post(client, receiver.url, body)).outcome is Outcome.OK
+            assert (await post(client, receiver.url, b"x")).reused
+            assert [r.body for r in receiver.requests] == [body, b"x"]
             await client.close()
 
     run(main())
@@ -176,12 +176,12 @@ def test_a_certificate_that_is_not_right_is_refused(
 
     async def main() -> None:
         client = make(tls=authority.client())
-        async with FarSide(answer(OK), tls=authority.server(**server)) as far:
-            asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # the far side's handshake fails too
-            result = await post(client, far.url)
+        async with ScriptedServer(answer(OK), tls=authority.server(**server)) as receiver:
+            asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # the receiver's handshake fails too
+            result = await post(client, receiver.url)
             assert result.outcome is Outcome.TLS
             assert reason in result.error
-            assert far.requests == []
+            assert receiver.requests == []
         await client.close()
         assert client.stats().open == 0
 
@@ -193,9 +193,9 @@ def test_an_unknown_authority_and_a_plain_server_are_refused(run: Run, tmp_path:
 
     async def main() -> None:
         client = make()  # the system's authorities
-        async with FarSide(answer(OK), tls=authority.server()) as far:
+        async with ScriptedServer(answer(OK), tls=authority.server()) as receiver:
             asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-            assert (await post(client, far.url)).outcome is Outcome.TLS
+            assert (await post(client, receiver.url)).outcome is Outcome.TLS
 
         async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"HTTP/1.1 400 No\r\n\r\n")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from support.farside import OK, FarSide, Request, TestAuthority, answer, silence
-from support.posting import Run, check, make, post
-from support.running import until
+from support.gateway.running import until
+from support.receiver.post_client import Run, check, make, post
+from support.receiver.scripted import OK, Request, ScriptedServer, TestAuthority, answer, silence
 from tidegate.core.clock import ManualClock
 from tidegate.core.model import Outcome
 from tidegate.outbound.post import PostClient, PostResult
@@ -26,11 +26,11 @@ def test_a_kept_socket_that_dies_before_an_answer_costs_no_failure(run: Run) -> 
         else:
             writer.write(OK)
 
-    async def test(far: FarSide, client: PostClient) -> None:
-        assert not (await post(client, far.url)).reused
-        result = await post(client, far.url, b"second")
+    async def test(receiver: ScriptedServer, client: PostClient) -> None:
+        assert not (await post(client, receiver.url)).reused
+        result = await post(client, receiver.url, b"second")
         assert (result.outcome, result.reused) == (Outcome.OK, False)
-        assert [(r.connection, r.body) for r in far.requests] == [(1, b"hello"), (1, b"second"), (2, b"second")]
+        assert [(r.connection, r.body) for r in receiver.requests] == [(1, b"hello"), (1, b"second"), (2, b"second")]
 
     check(run, script, test)
 
@@ -42,11 +42,11 @@ def test_a_kept_socket_that_dies_twice_is_a_failure_the_second_time(run: Run) ->
         else:
             writer.write(OK)
 
-    async def test(far: FarSide, client: PostClient) -> None:
-        await post(client, far.url)
-        result = await post(client, far.url, b"second")
+    async def test(receiver: ScriptedServer, client: PostClient) -> None:
+        await post(client, receiver.url)
+        result = await post(client, receiver.url, b"second")
         assert result.outcome is Outcome.RESET
-        assert len(far.requests) == 3
+        assert len(receiver.requests) == 3
 
     check(run, script, test)
 
@@ -59,10 +59,10 @@ def test_a_kept_socket_that_dies_within_an_answer_is_a_failure(run: Run) -> None
         else:
             writer.write(OK)
 
-    async def test(far: FarSide, client: PostClient) -> None:
-        await post(client, far.url)
-        assert (await post(client, far.url)).outcome is Outcome.RESET
-        assert len(far.requests) == 2
+    async def test(receiver: ScriptedServer, client: PostClient) -> None:
+        await post(client, receiver.url)
+        assert (await post(client, receiver.url)).outcome is Outcome.RESET
+        assert len(receiver.requests) == 2
 
     check(run, script, test)
 
@@ -76,12 +76,12 @@ def test_bytes_nobody_asked_for_close_a_kept_socket(run: Run) -> None:
             await speak.wait()
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\npoisoned")
 
-    async def test(far: FarSide, client: PostClient) -> None:
-        await post(client, far.url)
+    async def test(receiver: ScriptedServer, client: PostClient) -> None:
+        await post(client, receiver.url)
         assert client.stats().idle == 1
         speak.set()
         await until(lambda: client.stats().open == 0)
-        assert (await post(client, far.url)).body == b"ok"
+        assert (await post(client, receiver.url)).body == b"ok"
 
     check(run, script, test)
 
@@ -92,16 +92,16 @@ def test_two_requests_never_share_a_socket_at_one_time(run: Run) -> None:
         assert not reader._buffer  # type: ignore[attr-defined]  # a second request would stand here
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(request.body), request.body))
 
-    async def test(far: FarSide, client: PostClient) -> None:
+    async def test(receiver: ScriptedServer, client: PostClient) -> None:
         bodies = [b"%d" % number for number in range(300)]
 
         async def worker(mine: list[bytes]) -> None:
             for body in mine:
-                assert (await post(client, far.url, body)).body == body
+                assert (await post(client, receiver.url, body)).body == body
 
         await asyncio.gather(*[worker(bodies[start::30]) for start in range(30)])
-        assert sorted(r.body for r in far.requests) == sorted(bodies)
-        assert far.connections <= 30
+        assert sorted(r.body for r in receiver.requests) == sorted(bodies)
+        assert receiver.connections <= 30
 
     check(run, script, test)
 
@@ -109,9 +109,13 @@ def test_two_requests_never_share_a_socket_at_one_time(run: Run) -> None:
 def test_idle_sockets_are_limited_in_all_and_the_oldest_goes_first(run: Run) -> None:
     async def main() -> None:
         client = make(idle_limit=2)
-        async with FarSide(answer(OK)) as one, FarSide(answer(OK)) as two, FarSide(answer(OK)) as three:
-            for far in (one, two, three):
-                await post(client, far.url)
+        async with (
+            ScriptedServer(answer(OK)) as one,
+            ScriptedServer(answer(OK)) as two,
+            ScriptedServer(answer(OK)) as three,
+        ):
+            for receiver in (one, two, three):
+                await post(client, receiver.url)
             await until(lambda: one.open == 0)
             assert client.stats().idle == 2
             assert (await post(client, three.url)).reused
@@ -125,12 +129,12 @@ def test_idle_sockets_are_limited_in_all_and_the_oldest_goes_first(run: Run) -> 
 def test_an_idle_socket_is_closed_after_its_time(run: Run) -> None:
     clock = ManualClock()
 
-    async def test(far: FarSide, client: PostClient) -> None:
-        await post(client, far.url)
+    async def test(receiver: ScriptedServer, client: PostClient) -> None:
+        await post(client, receiver.url)
         clock.advance(29)
-        assert (await post(client, far.url)).reused
+        assert (await post(client, receiver.url)).reused
         clock.advance(31)
-        await until(lambda: far.open == 0)
+        await until(lambda: receiver.open == 0)
         assert client.stats().open == 0
 
     check(run, answer(OK), test, clock=clock)
@@ -139,11 +143,11 @@ def test_an_idle_socket_is_closed_after_its_time(run: Run) -> None:
 def test_a_socket_is_not_kept_for_ever_so_that_a_changed_name_is_followed(run: Run) -> None:
     clock = ManualClock()
 
-    async def test(far: FarSide, client: PostClient) -> None:
+    async def test(receiver: ScriptedServer, client: PostClient) -> None:
         for _ in range(18):  # six minutes of steady use
-            await post(client, far.url)
+            await post(client, receiver.url)
             clock.advance(20)
-        assert far.connections == 2
+        assert receiver.connections == 2
 
     check(run, answer(OK), test, clock=clock)
 
@@ -178,9 +182,9 @@ def test_a_slow_answer_ends_at_the_limit_by_what_had_come(
         writer.write(sent)
         await silence(reader, writer, request)
 
-    async def test(far: FarSide, client: PostClient) -> None:
-        waiting = asyncio.ensure_future(post(client, far.url, seconds=20.0))
-        await until(lambda: any(wire.received >= len(sent) for wire in client._open) and bool(far.requests))
+    async def test(receiver: ScriptedServer, client: PostClient) -> None:
+        waiting = asyncio.ensure_future(post(client, receiver.url, seconds=20.0))
+        await until(lambda: any(wire.received >= len(sent) for wire in client._open) and bool(receiver.requests))
         clock.advance(19.9)
         await asyncio.sleep(0.25)  # two sweeps must find nothing due
         assert not waiting.done()
@@ -229,28 +233,28 @@ def test_a_request_that_is_cut_at_any_step_of_its_dialing_leaves_no_socket(run: 
     async def main() -> None:
         authority = TestAuthority(tmp_path)
         client = make(tls=authority.client())
-        async with FarSide(silence, tls=authority.server() if over == "https" else None) as far:
+        async with ScriptedServer(silence, tls=authority.server() if over == "https" else None) as receiver:
             for steps in range(60):
-                pending = client.send(parse_target(far.url), b"", b"x", 5, lambda result: None)
+                pending = client.send(parse_target(receiver.url), b"", b"x", 5, lambda result: None)
                 for _ in range(steps):
                     await asyncio.sleep(0)
                 pending.abort()
-            await until(lambda: client.stats().open == 0 and far.open == 0)
+            await until(lambda: client.stats().open == 0 and receiver.open == 0)
             await asyncio.wait_for(client.close(), 10)
 
     run(main())
 
 
 def test_abort_cuts_the_request_off_and_tells_nobody(run: Run) -> None:
-    async def test(far: FarSide, client: PostClient) -> None:
+    async def test(receiver: ScriptedServer, client: PostClient) -> None:
         told: list[PostResult] = []
-        pending = client.send(parse_target(far.url), b"", b"hello", 5.0, told.append)
-        await until(lambda: len(far.requests) == 1)
+        pending = client.send(parse_target(receiver.url), b"", b"hello", 5.0, told.append)
+        await until(lambda: len(receiver.requests) == 1)
         pending.abort()
         pending.abort()
         assert client.stats().in_flight == 0
-        await until(lambda: far.open == 0)
-        connecting = client.send(parse_target(far.url), b"", b"hello", 5.0, told.append)
+        await until(lambda: receiver.open == 0)
+        connecting = client.send(parse_target(receiver.url), b"", b"hello", 5.0, told.append)
         connecting.abort()
         await until(lambda: client.stats().open == 0 and not client._dialing)
         assert told == []
@@ -259,11 +263,11 @@ def test_abort_cuts_the_request_off_and_tells_nobody(run: Run) -> None:
 
 
 def test_abort_after_the_end_harms_nobody(run: Run) -> None:
-    async def test(far: FarSide, client: PostClient) -> None:
+    async def test(receiver: ScriptedServer, client: PostClient) -> None:
         told: list[PostResult] = []
-        first = client.send(parse_target(far.url), b"", b"1", 5.0, told.append)
+        first = client.send(parse_target(receiver.url), b"", b"1", 5.0, told.append)
         await until(lambda: len(told) == 1)
-        second = asyncio.ensure_future(post(client, far.url))
+        second = asyncio.ensure_future(post(client, receiver.url))
         await asyncio.sleep(0)
         first.abort()  # its socket is the second's now
         assert (await second).outcome is Outcome.OK
@@ -272,47 +276,47 @@ def test_abort_after_the_end_harms_nobody(run: Run) -> None:
 
 
 def test_close_ends_what_is_in_flight_without_a_result(run: Run) -> None:
-    async def test(far: FarSide, client: PostClient) -> None:
+    async def test(receiver: ScriptedServer, client: PostClient) -> None:
         told: list[PostResult] = []
         for _ in range(5):
-            client.send(parse_target(far.url), b"", b"hello", 5.0, told.append)
-        await until(lambda: len(far.requests) == 5)
-        client.send(parse_target(far.url), b"", b"hello", 5.0, told.append)
+            client.send(parse_target(receiver.url), b"", b"hello", 5.0, told.append)
+        await until(lambda: len(receiver.requests) == 5)
+        client.send(parse_target(receiver.url), b"", b"hello", 5.0, told.append)
         await client.close()
         assert told == []
         with pytest.raises(RuntimeError):
-            client.send(parse_target(far.url), b"", b"hello", 5.0, told.append)
+            client.send(parse_target(receiver.url), b"", b"hello", 5.0, told.append)
 
     check(run, silence, test)
 
 
 def test_a_callback_that_fails_is_reported_and_harms_no_other_request(run: Run) -> None:
-    async def test(far: FarSide, client: PostClient) -> None:
+    async def test(receiver: ScriptedServer, client: PostClient) -> None:
         reports: list[dict[str, Any]] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: reports.append(context))
 
         def fail(_: PostResult) -> None:
             raise ZeroDivisionError
 
-        client.send(parse_target(far.url), b"", b"hello", 5.0, fail)
+        client.send(parse_target(receiver.url), b"", b"hello", 5.0, fail)
         await until(lambda: len(reports) == 1)
         assert isinstance(reports[0]["exception"], ZeroDivisionError)
-        assert (await post(client, far.url)).reused
+        assert (await post(client, receiver.url)).reused
 
     check(run, answer(OK), test)
 
 
 def test_a_callback_may_send_the_next_request(run: Run) -> None:
-    async def test(far: FarSide, client: PostClient) -> None:
+    async def test(receiver: ScriptedServer, client: PostClient) -> None:
         told: list[PostResult] = []
 
         def again(result: PostResult) -> None:
             told.append(result)
             if len(told) < 50:
-                client.send(parse_target(far.url), b"", b"hello", 5.0, again)
+                client.send(parse_target(receiver.url), b"", b"hello", 5.0, again)
 
-        client.send(parse_target(far.url), b"", b"hello", 5.0, again)
+        client.send(parse_target(receiver.url), b"", b"hello", 5.0, again)
         await until(lambda: len(told) == 50)
-        assert far.connections == 1
+        assert receiver.connections == 1
 
     check(run, answer(OK), test)

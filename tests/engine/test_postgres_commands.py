@@ -9,8 +9,8 @@ import signal
 import asyncpg
 import pytest
 
-from support.leasing import SLOW, Cluster, cluster, until
-from support.postgres_node import Node
+from support.postgres.leases import SLOW, Cluster, cluster, until
+from support.postgres.node import Node
 from tidegate.core.errors import BadRequest, StoreBusy, TidegateError
 from tidegate.store.postgres import commands, follower, leases, settings
 

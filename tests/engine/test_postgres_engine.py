@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.pooler import Pooler
-from support.postgres import server
+from support.postgres.pooler import Pooler
+from support.postgres.server import server
 from tidegate.core.errors import SchemaTooNew, StoreBroken, StoreBusy
 from tidegate.store.postgres import engine as engine_module
 from tidegate.store.postgres.engine import Engine

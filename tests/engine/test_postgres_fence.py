@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from support.leasing import SLOW, Cluster, cluster, until
-from support.postgres_node import Node
+from support.postgres.leases import SLOW, Cluster, cluster, until
+from support.postgres.node import Node
 from tidegate.core.errors import Fenced
 from tidegate.store import PARTITIONS
 from tidegate.store.postgres.engine import sql

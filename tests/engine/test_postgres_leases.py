@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from support.leasing import SLOW, cluster, everything, until
-from support.postgres import server
-from support.postgres_node import Node
+from support.postgres.leases import SLOW, cluster, everything, until
+from support.postgres.node import Node
+from support.postgres.server import server
 from support.stores import AllOffered, audience, event
 from tidegate.core.errors import Fenced, SchemaTooNew, StoreBusy
 from tidegate.store import PARTITIONS

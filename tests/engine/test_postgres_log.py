@@ -7,9 +7,9 @@ import time
 
 import msgspec
 
-from support.postgres import server
-from support.postgres_log import columns, on_stores, partitions_of, raw
-from support.running import until
+from support.gateway.running import until
+from support.postgres.log import columns, on_stores, partitions_of, raw
+from support.postgres.server import server
 from support.stores import audience, event
 from tidegate.store import EventQuery
 from tidegate.store.postgres.appends import PACE_SECONDS

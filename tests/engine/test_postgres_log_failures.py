@@ -9,10 +9,10 @@ import time
 import asyncpg
 import pytest
 
-from support.cuttable_connection import Connection
-from support.postgres import server
-from support.postgres_log import on_stores, raw, url_of
-from support.running import until
+from support.faults.cuttable_connection import Connection
+from support.gateway.running import until
+from support.postgres.log import on_stores, raw, url_of
+from support.postgres.server import server
 from support.stores import audience, event
 from tidegate.core.errors import StoreBroken, StoreBusy
 from tidegate.store.postgres import open_postgres

@@ -9,9 +9,9 @@ import time
 import asyncpg
 import pytest
 
-from support.postgres import server
-from support.postgres_log import on_stores, partitions_of, url_of
-from support.running import until
+from support.gateway.running import until
+from support.postgres.log import on_stores, partitions_of, url_of
+from support.postgres.server import server
 from support.stores import audience, event
 from tidegate.core.errors import StoreBusy
 from tidegate.store import EventQuery

@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 
-from support.postgres import server
+from support.postgres.server import server
 from tidegate.core.errors import Conflict, StoreBusy
 from tidegate.store import ApiKey, FeedAck, Item
 from tidegate.store.postgres.engine import Engine

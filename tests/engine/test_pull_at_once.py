@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from support.asking import World, until, world
-from support.farside import OK, FarSide, answer
-from support.paused_call import Held, meanwhile
+from support.faults.paused_call import PausedCall, meanwhile
+from support.receiver.scripted import OK, ScriptedServer, answer
+from support.upstream.pull import PullSetup, pull_setup, until
 from tidegate.core.clock import Clock
 from tidegate.core.errors import Conflict, UpstreamError
 from tidegate.outbound.dialer import Dialer, Guard
@@ -23,9 +23,9 @@ LOOPBACK = parse_allow(["127.0.0.1/32"])
 WEBHOOK = {"types": ["orders/*"]}
 
 
-def run(path: Path, work: Callable[[World], Awaitable[None]], **how: Any) -> None:
+def run(path: Path, work: Callable[[PullSetup], Awaitable[None]], **how: Any) -> None:
     async def main() -> None:
-        async with world(path, **{"poll": "1d", "initial": "events", **how}) as one:
+        async with pull_setup(path, **{"poll": "1d", "initial": "events", **how}) as one:
             await one.poll()
             await work(one)
 
@@ -35,10 +35,10 @@ def run(path: Path, work: Callable[[World], Awaitable[None]], **how: Any) -> Non
 def test_a_page_that_a_webhook_came_into_is_not_vouched_for_by_its_etag(tmp_path: Path) -> None:
     """The webhook was late and told what no longer is. Were the list's ETag kept, 304 would hide that for ever."""
 
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         for number in range(501):  # two slices
             one.shop.put(str(number), amount=1)
-        async with Held(one.store.records, "known") as held:
+        async with PausedCall(one.store.records, "known") as held:
             poll = asyncio.ensure_future(one.poll())
             await held.reached.wait()
             await one.webhook({"id": "1", "amount": 2})
@@ -56,7 +56,7 @@ def test_a_page_that_a_webhook_came_into_is_not_vouched_for_by_its_etag(tmp_path
 def test_a_hint_that_comes_into_the_fetch_for_the_hint_before_is_fetched_for(tmp_path: Path) -> None:
     """Though its instant is the lower one, as of a node whose clock is behind."""
 
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1", amount=1)
         answered, go_on = asyncio.Event(), asyncio.Event()
 
@@ -71,7 +71,7 @@ def test_a_hint_that_comes_into_the_fetch_for_the_hint_before_is_fetched_for(tmp
         one.shop.put("1", amount=2)
         await one.webhook({"id": "1"}, at_us=at_us - 500_000)
         engine = one.engine._engines["shop", "orders"]
-        await until(lambda: engine.writer.state.committed_offset == one._last_told)
+        await until(lambda: engine.writer.state.committed_offset == one._last_webhook)
         go_on.set()
         await one.settle()
         assert (await one.records())["1"]["amount"] == 2
@@ -83,13 +83,13 @@ def test_a_run_by_hand_ends_with_the_work_that_an_error_ended(tmp_path: Path, mo
     """Else two would write one resource's records, each by what it knows, and one change would be lost."""
     monkeypatch.setattr(resource, "RESTART_SECONDS", 0.05)
 
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1", amount=1)
         await one.poll()
         engine = one.engine._engines["shop", "orders"]
         first = engine.writer
         one.shop.put("1", amount=2)
-        async with Held(one.store.records, "commit") as held:
+        async with PausedCall(one.store.records, "commit") as held:
             poll = asyncio.ensure_future(one.engine.poll_now("shop", "orders"))
             await held.reached.wait()
 
@@ -115,7 +115,7 @@ def test_a_run_by_hand_ends_with_the_work_that_an_error_ended(tmp_path: Path, mo
 
 
 def test_a_source_that_says_stop_is_not_asked_by_those_who_wait_already(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         asked = len(one.shop.asked)
         answered, go_on = asyncio.Event(), asyncio.Event()
 
@@ -136,7 +136,7 @@ def test_a_source_that_says_stop_is_not_asked_by_those_who_wait_already(tmp_path
         assert codes == ["upstream_failed", "upstream_rate_limited", "upstream_rate_limited"], outcomes
         assert len(one.shop.asked) == asked + 1
 
-    async def pull(one: World, key: str) -> Any:
+    async def pull(one: PullSetup, key: str) -> Any:
         return await one.engine.pull("shop", "orders", key, [], max_age=None, no_cache=True, if_none_match=None)
 
     run(tmp_path, work, clock=Clock(), api={"rate": "2/s"}, poll="1d")
@@ -148,18 +148,18 @@ def test_a_session_is_not_closed_under_a_request_that_is_about_to_use_it() -> No
         guard = Guard(LOOPBACK)
         client = PullClient(Dialer(guard, clock), clock)
 
-        async def ask(far: FarSide) -> int:
-            return (await client.request("GET", far.url, headers={}, timeout_seconds=10)).status
+        async def ask(server: ScriptedServer) -> int:
+            return (await client.request("GET", server.url, headers={}, timeout_seconds=10)).status
 
-        async with FarSide(answer(OK)) as far:
-            assert await ask(far) == 200
+        async with ScriptedServer(answer(OK)) as server:
+            assert await ask(server) == 200
             assert client._pool is not None
             guard.update(allow=parse_allow(["127.0.0.0/8"]))
-            async with Held(client._pool.session._connector, "close") as held:
-                first = asyncio.ensure_future(ask(far))
+            async with PausedCall(client._pool.session._connector, "close") as held:
+                first = asyncio.ensure_future(ask(server))
                 await held.reached.wait()  # it closes the session of the old rules
                 guard.update(allow=LOOPBACK)  # and again others, meanwhile
-                assert await ask(far) == 200
+                assert await ask(server) == 200
                 held.go.set()
                 assert await first == 200
         await client.close()

@@ -1,4 +1,4 @@
-"""The client for pulls against real far sides: origins, redirects, bounds, errors and the guard at the socket."""
+"""The client for pulls against real servers: origins, redirects, bounds, errors and the guard at the socket."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import uvloop
 
-from support.farside import OK, FarSide, Request, Script, TestAuthority, answer, silence
-from support.posting import NamedDialer
+from support.receiver.post_client import NamedDialer
+from support.receiver.scripted import OK, Request, Script, ScriptedServer, TestAuthority, answer, silence
 from tidegate.core.clock import Clock
 from tidegate.core.errors import Blocked, ConfigError, UpstreamError, UpstreamTimeout
 from tidegate.outbound.dialer import Dialer, Guard
@@ -41,7 +41,7 @@ async def get(client: PullClient, url: str, method: str = "GET", **options: Any)
 def check(
     run: Run,
     script: Script,
-    test: Callable[[FarSide, PullClient], Awaitable[None]],
+    test: Callable[[ScriptedServer, PullClient], Awaitable[None]],
     *,
     allow: AllowList = LOOPBACK,
     tls: TestAuthority | None = None,
@@ -49,8 +49,8 @@ def check(
     async def main() -> None:
         dialer = Dialer(Guard(allow), Clock(), tls=tls and tls.client())
         client = PullClient(dialer, Clock())
-        async with FarSide(script, tls=tls and tls.server()) as far:
-            await test(far, client)
+        async with ScriptedServer(script, tls=tls and tls.server()) as receiver:
+            await test(receiver, client)
             await client.close()
             await dialer.close()
 
@@ -67,14 +67,16 @@ def redirect(status: int, location: str) -> bytes:
 def test_what_is_asked_and_what_is_answered(run: Run) -> None:
     sent = b'HTTP/1.1 200 OK\r\nETag: "a"\r\nX-Two: 1\r\nx-two: \xe9\r\ncontent-length: 4\r\n\r\n\x00\xffab'
 
-    async def test(far: FarSide, client: PullClient) -> None:
+    async def test(receiver: ScriptedServer, client: PullClient) -> None:
         response = await get(
-            client, far.url + "/orders?a=%2F", params=[("updated_since", "2026-01-01T00:00:00+00:00"), ("q", "ü &")]
+            client,
+            receiver.url + "/orders?a=%2F",
+            params=[("updated_since", "2026-01-01T00:00:00+00:00"), ("q", "ü &")],
         )
         assert (response.status, response.body) == (200, b"\x00\xffab")
         assert response.headers == [("etag", '"a"'), ("x-two", "1"), ("x-two", "é"), ("content-length", "4")]
         assert response.sent_at_us < response.received_at_us
-        (request,) = far.requests
+        (request,) = receiver.requests
         assert (
             request.line == "GET /orders?a=%2F&updated_since=2026-01-01T00%3A00%3A00%2B00%3A00&q=%C3%BC%20%26 HTTP/1.1"
         )
@@ -87,8 +89,8 @@ def test_what_is_asked_and_what_is_answered(run: Run) -> None:
 
 @pytest.mark.parametrize("status", [204, 304, 404, 429, 500])
 def test_every_status_is_an_answer(run: Run, status: int) -> None:
-    async def test(far: FarSide, client: PullClient) -> None:
-        assert (await get(client, far.url)).status == status
+    async def test(receiver: ScriptedServer, client: PullClient) -> None:
+        assert (await get(client, receiver.url)).status == status
 
     check(
         run,
@@ -98,19 +100,19 @@ def test_every_status_is_an_answer(run: Run, status: int) -> None:
 
 
 def test_a_body_is_posted(run: Run) -> None:
-    async def test(far: FarSide, client: PullClient) -> None:
-        await get(client, far.url + "/token", "POST", body=b"grant_type=x")
-        assert far.requests[0].body == b"grant_type=x"
+    async def test(receiver: ScriptedServer, client: PullClient) -> None:
+        await get(client, receiver.url + "/token", "POST", body=b"grant_type=x")
+        assert receiver.requests[0].body == b"grant_type=x"
 
     check(run, answer(OK), test)
 
 
 def test_cookies_are_not_kept(run: Run) -> None:
-    async def test(far: FarSide, client: PullClient) -> None:
-        await get(client, far.url)
-        await get(client, far.url)
-        assert "cookie" not in far.requests[1].headers
-        assert far.connections == 1
+    async def test(receiver: ScriptedServer, client: PullClient) -> None:
+        await get(client, receiver.url)
+        await get(client, receiver.url)
+        assert "cookie" not in receiver.requests[1].headers
+        assert receiver.connections == 1
 
     check(run, answer(b"HTTP/1.1 200 OK\r\nset-cookie: a=b\r\ncontent-length: 0\r\n\r\n"), test)
 
@@ -123,9 +125,9 @@ def test_proxies_and_netrc_of_the_environment_are_ignored(
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login joe password s3cret\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
 
-    async def test(far: FarSide, client: PullClient) -> None:
-        assert (await get(client, far.url, headers={})).status == 200
-        assert "authorization" not in far.requests[0].headers
+    async def test(receiver: ScriptedServer, client: PullClient) -> None:
+        assert (await get(client, receiver.url, headers={})).status == 200
+        assert "authorization" not in receiver.requests[0].headers
 
     check(run, answer(OK), test)
 
@@ -145,9 +147,9 @@ def test_a_redirect_on_the_same_origin_is_followed_with_its_headers(run: Run) ->
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Request) -> None:
         writer.write(OK if request.line.startswith("GET /new?x=1 ") else redirect(302, "/new?x=1#part"))
 
-    async def test(far: FarSide, client: PullClient) -> None:
-        assert (await get(client, far.url + "/old", params=[("page", "2")])).body == b"ok"
-        assert far.requests[1].headers["authorization"] == "Bearer s3cret"
+    async def test(receiver: ScriptedServer, client: PullClient) -> None:
+        assert (await get(client, receiver.url + "/old", params=[("page", "2")])).body == b"ok"
+        assert receiver.requests[1].headers["authorization"] == "Bearer s3cret"
 
     check(run, script, test)
 
@@ -156,10 +158,13 @@ def test_a_redirect_on_the_same_origin_is_followed_with_its_headers(run: Run) ->
 def test_a_redirect_to_another_origin_is_not_followed(run: Run, status: int) -> None:
     async def main() -> None:
         client = PullClient(Dialer(Guard(LOOPBACK), Clock()), Clock())
-        async with FarSide(answer(OK)) as other, FarSide(answer(redirect(status, other.url + "/?k=s3cret"))) as far:
-            for location_origins in (frozenset[str](), frozenset({far.url})):
+        async with (
+            ScriptedServer(answer(OK)) as other,
+            ScriptedServer(answer(redirect(status, other.url + "/?k=s3cret"))) as receiver,
+        ):
+            for location_origins in (frozenset[str](), frozenset({receiver.url})):
                 with pytest.raises(UpstreamError) as caught:
-                    await get(client, far.url, origins=location_origins)
+                    await get(client, receiver.url, origins=location_origins)
                 assert (caught.value.code, caught.value.upstream_status) == ("foreign_origin", status)
                 assert "s3cret" not in caught.value.message
             assert other.connections == 0
@@ -171,13 +176,18 @@ def test_a_redirect_to_another_origin_is_not_followed(run: Run, status: int) -> 
 def test_a_redirect_between_a_source_s_own_origins_drops_the_headers(run: Run) -> None:
     async def main() -> None:
         client = PullClient(Dialer(Guard(LOOPBACK), Clock()), Clock())
-        async with FarSide(answer(OK)) as other, FarSide(answer(redirect(302, other.url + "/file"))) as far:
-            response = await get(client, far.url, params=[("key", "s3cret")], origins=frozenset({far.url, other.url}))
+        async with (
+            ScriptedServer(answer(OK)) as other,
+            ScriptedServer(answer(redirect(302, other.url + "/file"))) as receiver,
+        ):
+            response = await get(
+                client, receiver.url, params=[("key", "s3cret")], origins=frozenset({receiver.url, other.url})
+            )
             assert response.status == 200
             assert other.requests[0].line == "GET /file HTTP/1.1"
             assert "authorization" not in other.requests[0].headers
             with pytest.raises(UpstreamError):
-                await get(client, far.url, "POST", body=b"x", origins=frozenset({far.url, other.url}))
+                await get(client, receiver.url, "POST", body=b"x", origins=frozenset({receiver.url, other.url}))
             assert len(other.requests) == 1
         await client.close()
 
@@ -189,45 +199,45 @@ def test_headers_do_not_come_back_after_a_detour_over_another_origin(run: Run) -
         client = PullClient(Dialer(Guard(LOOPBACK), Clock()), Clock())
 
         async def back(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Request) -> None:
-            writer.write(redirect(302, far.url + "/end"))
+            writer.write(redirect(302, receiver.url + "/end"))
 
         async def away(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Request) -> None:
             writer.write(OK if "/end" in request.line else redirect(302, other.url))
 
-        async with FarSide(back) as other, FarSide(away) as far:
-            await get(client, far.url, origins=frozenset({far.url, other.url}))
-            assert "authorization" not in far.requests[1].headers
+        async with ScriptedServer(back) as other, ScriptedServer(away) as receiver:
+            await get(client, receiver.url, origins=frozenset({receiver.url, other.url}))
+            assert "authorization" not in receiver.requests[1].headers
         await client.close()
 
     run(main())
 
 
 def test_a_url_outside_the_source_s_origins_is_never_asked(run: Run) -> None:
-    async def test(far: FarSide, client: PullClient) -> None:
+    async def test(receiver: ScriptedServer, client: PullClient) -> None:
         with pytest.raises(UpstreamError) as caught:
-            await get(client, far.url + "/?k=s3cret", origins=frozenset({"https://shop.example.com"}))
+            await get(client, receiver.url + "/?k=s3cret", origins=frozenset({"https://shop.example.com"}))
         assert caught.value.code == "foreign_origin"
         assert "s3cret" not in caught.value.message
-        assert far.connections == 0
+        assert receiver.connections == 0
 
     check(run, answer(OK), test)
 
 
 def test_redirects_end_after_three(run: Run) -> None:
-    async def test(far: FarSide, client: PullClient) -> None:
+    async def test(receiver: ScriptedServer, client: PullClient) -> None:
         with pytest.raises(UpstreamError, match="more than 3 times"):
-            await get(client, far.url)
-        assert len(far.requests) == 4
+            await get(client, receiver.url)
+        assert len(receiver.requests) == 4
 
     check(run, answer(redirect(302, "/again")), test)
 
 
 @pytest.mark.parametrize("location", ["ftp://x/", "javascript:alert(1)", "http://a:b@127.0.0.1/", "http://["])
 def test_a_redirect_to_nonsense_is_an_upstream_error(run: Run, location: str) -> None:
-    async def test(far: FarSide, client: PullClient) -> None:
+    async def test(receiver: ScriptedServer, client: PullClient) -> None:
         with pytest.raises(UpstreamError):
-            await get(client, far.url)
-        assert len(far.requests) == 1
+            await get(client, receiver.url)
+        assert len(receiver.requests) == 1
 
     check(run, answer(redirect(302, location)), test)
 
@@ -237,13 +247,13 @@ def test_a_post_is_redirected_only_by_307_and_308(run: Run) -> None:
         path = request.line.split()[1]
         writer.write(OK if path == "/end" else redirect(int(path[1:]), "/end"))
 
-    async def test(far: FarSide, client: PullClient) -> None:
-        assert (await get(client, far.url + "/307", "POST", body=b"x")).status == 200
-        assert (far.requests[1].line, far.requests[1].body) == ("POST /end HTTP/1.1", b"x")
+    async def test(receiver: ScriptedServer, client: PullClient) -> None:
+        assert (await get(client, receiver.url + "/307", "POST", body=b"x")).status == 200
+        assert (receiver.requests[1].line, receiver.requests[1].body) == ("POST /end HTTP/1.1", b"x")
         for status in (301, 302, 303):
             with pytest.raises(UpstreamError, match="redirects a POST"):
-                await get(client, f"{far.url}/{status}", "POST", body=b"x")
-        assert [r.line.split()[1] for r in far.requests].count("/end") == 1
+                await get(client, f"{receiver.url}/{status}", "POST", body=b"x")
+        assert [r.line.split()[1] for r in receiver.requests].count("/end") == 1
 
     check(run, script, test)
 
@@ -257,19 +267,19 @@ def test_a_blocked_address_gets_no_packet(run: Run, host: str) -> None:
         found = ["127.0.0.1", "::1"]
         dialer = NamedDialer(Guard(AllowList()), Clock(), {"localhost": found, "rebound.test": found})
         client = PullClient(dialer, Clock())
-        async with FarSide(answer(OK)) as far:
+        async with ScriptedServer(answer(OK)) as receiver:
             with pytest.raises(Blocked, match="loopback"):
-                await get(client, f"http://{host}:{far.port}/?k=s3cret")
-            assert far.connections == 0
+                await get(client, f"http://{host}:{receiver.port}/?k=s3cret")
+            assert receiver.connections == 0
         await client.close()
 
     run(main())
 
 
 def test_a_redirect_to_a_blocked_address_is_refused_at_its_own_socket(run: Run) -> None:
-    async def test(far: FarSide, client: PullClient) -> None:
+    async def test(receiver: ScriptedServer, client: PullClient) -> None:
         with pytest.raises(Blocked, match="metadata"):
-            await get(client, far.url, origins=frozenset({far.url, "http://169.254.169.254"}))
+            await get(client, receiver.url, origins=frozenset({receiver.url, "http://169.254.169.254"}))
 
     check(run, answer(redirect(302, "http://169.254.169.254/latest")), test)
 
@@ -281,21 +291,21 @@ def test_the_socket_is_judged_though_the_resolver_was_passed(run: Run) -> None:
         from tidegate.outbound.guarded import make_session
 
         dialer = Dialer(Guard(AllowList()), Clock())
-        async with FarSide(answer(OK)) as far, make_session(dialer) as session:
+        async with ScriptedServer(answer(OK)) as receiver, make_session(dialer) as session:
             with pytest.raises(Blocked):
-                await session.get(far.url)
-            assert far.connections == 0
+                await session.get(receiver.url)
+            assert receiver.connections == 0
 
     run(main())
 
 
 def test_stricter_rules_hold_for_sockets_that_are_open_already(run: Run) -> None:
-    async def test(far: FarSide, client: PullClient) -> None:
-        await get(client, far.url)
+    async def test(receiver: ScriptedServer, client: PullClient) -> None:
+        await get(client, receiver.url)
         client._dialer.guard.update(allow=AllowList())
         with pytest.raises(Blocked):
-            await get(client, far.url)
-        assert len(far.requests) == 1
+            await get(client, receiver.url)
+        assert len(receiver.requests) == 1
 
     check(run, answer(OK), test)
 
@@ -314,8 +324,8 @@ def packed(data: bytes, encoding: str = "gzip") -> bytes:
 def test_gzip_is_unpacked_and_its_headers_taken_away(run: Run) -> None:
     body = json.dumps([{"id": number} for number in range(100_000)]).encode()
 
-    async def test(far: FarSide, client: PullClient) -> None:
-        response = await get(client, far.url)
+    async def test(receiver: ScriptedServer, client: PullClient) -> None:
+        response = await get(client, receiver.url)
         assert response.body == body
         assert response.headers == []
 
@@ -330,14 +340,14 @@ def test_the_bound_holds_to_the_byte_plain_and_unpacked(run: Run, extra: int) ->
         plain = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
         writer.write(packed(gzip.compress(body)) if "gzip" in request.line else plain)
 
-    async def test(far: FarSide, client: PullClient) -> None:
+    async def test(receiver: ScriptedServer, client: PullClient) -> None:
         for path in ("/plain", "/gzip"):
             if extra:
                 with pytest.raises(UpstreamError) as caught:
-                    await get(client, far.url + path, max_bytes=100_000)
+                    await get(client, receiver.url + path, max_bytes=100_000)
                 assert caught.value.code == "upstream_too_large"
             else:
-                assert (await get(client, far.url + path, max_bytes=100_000)).body == body
+                assert (await get(client, receiver.url + path, max_bytes=100_000)).body == body
 
     check(run, script, test)
 
@@ -347,9 +357,9 @@ def test_a_bomb_is_stopped_at_the_bound(run: Run) -> None:
     bomb = b"".join(squeezer.compress(bytes(1 << 20)) for _ in range(200)) + squeezer.flush()
     assert len(bomb) < 300_000
 
-    async def test(far: FarSide, client: PullClient) -> None:
+    async def test(receiver: ScriptedServer, client: PullClient) -> None:
         with pytest.raises(UpstreamError) as caught:
-            await get(client, far.url, max_bytes=1 << 20)
+            await get(client, receiver.url, max_bytes=1 << 20)
         assert caught.value.code == "upstream_too_large"
 
     check(run, answer(packed(bomb)), test)
@@ -362,9 +372,9 @@ def test_an_endless_gzip_of_nothing_is_stopped_too(run: Run) -> None:
             writer.write(gzip.compress(b"") * 1000)
             await writer.drain()
 
-    async def test(far: FarSide, client: PullClient) -> None:
+    async def test(receiver: ScriptedServer, client: PullClient) -> None:
         with pytest.raises(UpstreamError) as caught:
-            await get(client, far.url, max_bytes=100_000)
+            await get(client, receiver.url, max_bytes=100_000)
         assert caught.value.code == "upstream_too_large"
 
     check(run, script, test)
@@ -389,9 +399,9 @@ BROKEN = [
 
 @pytest.mark.parametrize(("sent", "words"), BROKEN)
 def test_a_broken_answer_is_an_upstream_error_that_names_the_host(run: Run, sent: bytes, words: str) -> None:
-    async def test(far: FarSide, client: PullClient) -> None:
+    async def test(receiver: ScriptedServer, client: PullClient) -> None:
         with pytest.raises(UpstreamError) as caught:
-            await get(client, far.url + "/?k=s3cret")
+            await get(client, receiver.url + "/?k=s3cret")
         assert words in caught.value.message
         assert caught.value.message.startswith("127.0.0.1")
         assert "s3cret" not in caught.value.message
@@ -404,9 +414,9 @@ def test_a_broken_answer_is_an_upstream_error_that_names_the_host(run: Run, sent
 def test_a_header_with_a_control_letter_is_left_out(run: Run, letter: bytes) -> None:
     head = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx-kept: \xc3\x80\t1\r\nlink: <a" + letter + b"b>\r\n\r\nok"
 
-    async def test(far: FarSide, client: PullClient) -> None:
+    async def test(receiver: ScriptedServer, client: PullClient) -> None:
         try:
-            response = await get(client, far.url)
+            response = await get(client, receiver.url)
         except UpstreamError as refused:
             assert "is not HTTP" in refused.message
         else:
@@ -421,16 +431,16 @@ def test_the_limit_holds_for_headers_and_body(run: Run, sent: bytes) -> None:
         writer.write(sent)
         await silence(reader, writer, request)
 
-    async def test(far: FarSide, client: PullClient) -> None:
+    async def test(receiver: ScriptedServer, client: PullClient) -> None:
         with pytest.raises(UpstreamTimeout) as caught:
-            await get(client, far.url + "/?k=s3cret", timeout_seconds=0.1)
+            await get(client, receiver.url + "/?k=s3cret", timeout_seconds=0.1)
         assert (caught.value.status, caught.value.message) == (504, "127.0.0.1 did not answer within 0.1 s")
 
     check(run, script, test)
 
 
 def test_nothing_listening_no_name_and_no_url(run: Run) -> None:
-    async def test(far: FarSide, client: PullClient) -> None:
+    async def test(receiver: ScriptedServer, client: PullClient) -> None:
         with pytest.raises(UpstreamError, match=r"127\.0\.0\.1 port 1: refused"):
             await get(client, "http://127.0.0.1:1/?k=s3cret")
         with pytest.raises(UpstreamError, match=r"no address for nowhere\.invalid"):
@@ -444,13 +454,13 @@ def test_nothing_listening_no_name_and_no_url(run: Run) -> None:
 def test_tls_is_verified(run: Run, tmp_path: Path) -> None:
     authority = TestAuthority(tmp_path)
 
-    async def test(far: FarSide, client: PullClient) -> None:
-        assert (await get(client, far.url)).status == 200
-        asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # the far side's handshake fails too
+    async def test(receiver: ScriptedServer, client: PullClient) -> None:
+        assert (await get(client, receiver.url)).status == 200
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # the server's handshake fails too
         stranger = PullClient(Dialer(Guard(LOOPBACK), Clock()), Clock())
         with pytest.raises(UpstreamError, match="certificate refused"):
-            await get(stranger, far.url)
+            await get(stranger, receiver.url)
         await stranger.close()
-        assert len(far.requests) == 1
+        assert len(receiver.requests) == 1
 
     check(run, answer(OK), test, tls=authority)

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from support.asking import World, until, world
+from support.upstream.pull import PullSetup, pull_setup, until
 
 
-def run(path: Path, work: Callable[[World], Awaitable[None]], **how: Any) -> None:
+def run(path: Path, work: Callable[[PullSetup], Awaitable[None]], **how: Any) -> None:
     async def main() -> None:
-        async with world(path, **{"poll": "1d", "initial": "snapshot", **how}) as one:
+        async with pull_setup(path, **{"poll": "1d", "initial": "snapshot", **how}) as one:
             one.shop.put("1", amount=1, customer={"id": 7})
             await one.poll()
             await work(one)
@@ -23,12 +23,12 @@ def run(path: Path, work: Callable[[World], Awaitable[None]], **how: Any) -> Non
     asyncio.run(main())
 
 
-async def pull(one: World, key: str | None, *query: tuple[str, str]) -> Any:
+async def pull(one: PullSetup, key: str | None, *query: tuple[str, str]) -> Any:
     answer = await one.engine.pull("shop", "orders", key, list(query), max_age=0.0, no_cache=False, if_none_match=None)
     return json.loads(answer.body)
 
 
-async def told(one: World) -> list[tuple[str, str | None, str]]:
+async def told(one: PullSetup) -> list[tuple[str, str | None, str]]:
     """The changes after a poll has found what no pull told."""
     await one.poll()
     return await one.kinds()
@@ -38,7 +38,7 @@ async def told(one: World) -> list[tuple[str, str | None, str]]:
 def test_a_pull_that_shows_a_newer_item_is_a_change_and_the_poll_does_not_tell_it_again(
     tmp_path: Path, versions: bool
 ) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1", amount=2)
         assert (await pull(one, "1"))["order"]["amount"] == 2
         records = one.store.records
@@ -58,7 +58,7 @@ def test_a_pull_that_shows_a_newer_item_is_a_change_and_the_poll_does_not_tell_i
     run(tmp_path, work, versions=versions)
 
 
-async def drained(one: World) -> None:
+async def drained(one: PullSetup) -> None:
     """Until what pulls have shown was looked at."""
     shown = one.engine._engines[("shop", "orders")]._observer
     await until(lambda: not shown._waiting and not shown._wake.is_set())
@@ -66,7 +66,7 @@ async def drained(one: World) -> None:
 
 
 def test_a_pull_of_what_did_not_change_writes_nothing(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         writer = one.engine._engines[("shop", "orders")].writer
         commit, commits = writer._commit, []
 
@@ -98,7 +98,7 @@ def test_a_pull_of_what_did_not_change_writes_nothing(tmp_path: Path) -> None:
 def test_what_a_pull_shows_in_another_form_is_left_to_the_next_poll(
     tmp_path: Path, fields: dict[str, Any], query: list[tuple[str, str]]
 ) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1", **fields)
         await pull(one, "1", *query)
         await drained(one)
@@ -109,7 +109,7 @@ def test_what_a_pull_shows_in_another_form_is_left_to_the_next_poll(
 
 
 def test_a_pull_makes_no_record_and_takes_none_back(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("2", amount=1, customer={"id": 8})
         one.shop.items["1"] = {**one.shop.items["1"], "amount": 0, "updated_at": "2026-11-24T11:00:00Z"}
         for key in ("1", "2", None):

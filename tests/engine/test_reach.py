@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from support.running import until
-from support.scripted import Asked, Handler, Place, Reply, scripted
+from support.gateway.running import until
+from support.upstream.functions import Handler, Reply, ScriptedPull, SentRequest, scripted
 from tidegate.pull import PollOptions
 
 BASIC: dict[str, Any] = {"path": "/items", "data_selector": "items"}
 
 
-def run(folder: Path, handler: Handler, work: Callable[[Place], Awaitable[None]], **items: Any) -> None:
+def run(folder: Path, handler: Handler, work: Callable[[ScriptedPull], Awaitable[None]], **items: Any) -> None:
     async def main() -> None:
         async with scripted(folder, handler, items={**BASIC, **items}) as place:
             await work(place)
@@ -32,13 +32,13 @@ def rows(*names: str, at: str = "2024-01-01T00:00:00Z") -> list[dict[str, str]]:
 
 
 def test_a_search_by_post_has_the_cursor_in_its_body_with_its_pages(tmp_path: Path) -> None:
-    def source(asked: Asked) -> Any:
+    def source(asked: SentRequest) -> Any:
         assert (asked.method, asked.headers["Content-Type"]) == ("POST", "application/json")
         if asked.body.get("after") == "2":
             return {"items": rows("b", at="2024-01-03T00:00:00Z")}
         return {"items": rows("a", at="2024-01-02T00:00:00Z"), "paging": {"next": {"after": "2"}}}
 
-    async def work(one: Place) -> None:
+    async def work(one: ScriptedPull) -> None:
         await one.poll()
         assert set(await one.records()) == {"a", "b"}
         await one.poll()
@@ -54,10 +54,10 @@ def test_a_search_by_post_has_the_cursor_in_its_body_with_its_pages(tmp_path: Pa
 
 
 def test_a_header_takes_the_cursor_in_the_format_of_http(tmp_path: Path) -> None:
-    def source(asked: Asked) -> Any:
+    def source(asked: SentRequest) -> Any:
         return {"items": rows("a", at="2024-01-02T03:04:05Z")}
 
-    async def work(one: Place) -> None:
+    async def work(one: ScriptedPull) -> None:
         await one.poll()
         await one.poll()
         sent = [asked.headers.get("If-Modified-Since") for asked in one.script.asked]
@@ -82,25 +82,25 @@ def test_a_header_takes_the_cursor_in_the_format_of_http(tmp_path: Path) -> None
     ],
 )
 def test_the_cursor_is_sent_as_the_source_takes_it(tmp_path: Path, rule: dict[str, Any], sent: str) -> None:
-    async def work(one: Place) -> None:
+    async def work(one: ScriptedPull) -> None:
         await one.poll()
         await one.poll()
         assert one.script.asked[-1].params["since"] == sent
 
-    def source(asked: Asked) -> Any:
+    def source(asked: SentRequest) -> Any:
         return {"items": rows("a", at="2024-01-02T00:00:00Z")}
 
     run(tmp_path, source, work, incremental={"cursor_path": "at", "param": "since", **rule})
 
 
 def test_an_end_is_the_present_in_the_format_of_the_cursor(tmp_path: Path) -> None:
-    async def work(one: Place) -> None:
+    async def work(one: ScriptedPull) -> None:
         await one.poll()
         await one.poll()
         assert one.script.asked[0].params["until"].isdecimal()
         assert len(one.script.asked[1].params["until"]) == 10
 
-    def source(asked: Asked) -> Any:
+    def source(asked: SentRequest) -> Any:
         return {"items": [{"id": 1, "at": 1_704_153_600}]}
 
     rule = {"cursor_path": "at", "param": "since", "end_param": "until", "format": "epoch_s"}
@@ -108,10 +108,10 @@ def test_an_end_is_the_present_in_the_format_of_the_cursor(tmp_path: Path) -> No
 
 
 def test_values_of_with_go_into_path_params_and_items(tmp_path: Path) -> None:
-    def source(asked: Asked) -> Any:
+    def source(asked: SentRequest) -> Any:
         return {"items": rows("a")} if asked.url.endswith("/items") else rows("a")[0]
 
-    async def work(one: Place) -> None:
+    async def work(one: ScriptedPull) -> None:
         await one.poll()
         await one.engine.pull("shop", "items", "a", [], max_age=None, no_cache=False, if_none_match=None)
         list_, item = one.script.asked
@@ -144,7 +144,7 @@ def test_values_of_with_go_into_path_params_and_items(tmp_path: Path) -> None:
 def test_rows_are_read_in_every_format_and_shape(
     tmp_path: Path, body: bytes, content_type: str, how: dict[str, Any]
 ) -> None:
-    async def work(one: Place) -> None:
+    async def work(one: ScriptedPull) -> None:
         report = await one.poll()
         assert set(await one.records()) == {"a", "b"}
         assert (report.created, report.unreadable) == (2, 0)
@@ -153,7 +153,7 @@ def test_rows_are_read_in_every_format_and_shape(
 
 
 def test_one_element_of_xml_is_a_list_of_one(tmp_path: Path) -> None:
-    async def work(one: Place) -> None:
+    async def work(one: ScriptedPull) -> None:
         await one.poll()
         assert set(await one.records()) == {"a"}
         one.script.handler = lambda asked: b"<r><items/></r>"
@@ -163,7 +163,7 @@ def test_one_element_of_xml_is_a_list_of_one(tmp_path: Path) -> None:
 
 
 def test_a_line_that_cannot_be_read_is_counted_with_a_sample_and_the_others_are_taken(tmp_path: Path) -> None:
-    async def work(one: Place) -> None:
+    async def work(one: ScriptedPull) -> None:
         report = await one.poll()
         assert (report.created, report.unreadable) == (1, 2)
         (finding,) = [one for one in report.findings if one.code == "rows_skipped"]
@@ -174,7 +174,7 @@ def test_a_line_that_cannot_be_read_is_counted_with_a_sample_and_the_others_are_
 
 
 def test_html_is_an_error_that_names_its_title(tmp_path: Path) -> None:
-    async def work(one: Place) -> None:
+    async def work(one: ScriptedPull) -> None:
         report = await one.poll(ok=False)
         assert report.error_code == "page_unreadable"
         assert "HTML, not data (its title is 'Sign in')" in report.error
@@ -191,7 +191,7 @@ class Calendar:
     def __init__(self) -> None:
         self.expired = False
 
-    def __call__(self, asked: Asked) -> Any:
+    def __call__(self, asked: SentRequest) -> Any:
         token, page = asked.params.get("syncToken"), asked.params.get("pageToken")
         if token == "t1" and not self.expired:
             return {"items": [{"id": "a", "status": "cancelled"}, {"id": "c", "n": 1}], "nextSyncToken": "t2"}
@@ -210,7 +210,7 @@ TOKENS: dict[str, Any] = {
 
 
 def test_a_sync_token_of_the_last_page_starts_the_next_poll(tmp_path: Path) -> None:
-    async def work(one: Place) -> None:
+    async def work(one: ScriptedPull) -> None:
         await one.poll()
         assert one.state().cursor == "t1"
         await one.restart()
@@ -224,11 +224,11 @@ def test_a_sync_token_of_the_last_page_starts_the_next_poll(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("status", [400, 404, 410, 412])
 def test_a_sync_token_that_expired_is_a_full_list_and_only_differences_are_changes(tmp_path: Path, status: int) -> None:
-    async def work(one: Place) -> None:
+    async def work(one: ScriptedPull) -> None:
         await one.poll()
         calendar = one.script.handler
 
-        def expired(asked: Asked) -> Any:
+        def expired(asked: SentRequest) -> Any:
             return Reply({}, status) if "syncToken" in asked.params else calendar(asked)
 
         one.script.handler = expired
@@ -240,7 +240,7 @@ def test_a_sync_token_that_expired_is_a_full_list_and_only_differences_are_chang
 
 
 def test_a_last_page_without_its_token_is_reported(tmp_path: Path) -> None:
-    async def work(one: Place) -> None:
+    async def work(one: ScriptedPull) -> None:
         report = await one.poll()
         assert {finding.code for finding in report.findings} == {"sync_token_missing"}
 
@@ -250,14 +250,14 @@ def test_a_last_page_without_its_token_is_reported(tmp_path: Path) -> None:
 def test_a_delta_link_is_asked_byte_for_byte_and_tombstones_delete(tmp_path: Path) -> None:
     link = "https://shop.example/items/delta?$deltatoken=a%2Fb'c"
 
-    def source(asked: Asked) -> Any:
+    def source(asked: SentRequest) -> Any:
         if "$deltatoken" in asked.url:
             assert asked.url == "/items/delta?$deltatoken=a%2Fb'c"
             assert asked.params == {}
             return {"items": [{"id": "a", "@removed": {"reason": "deleted"}}], "@odata.deltaLink": link}
         return {"items": rows("a", "b"), "@odata.deltaLink": link}
 
-    async def work(one: Place) -> None:
+    async def work(one: ScriptedPull) -> None:
         await one.poll()
         report = await one.poll()
         assert report.deleted == 1
@@ -272,13 +272,13 @@ def test_a_delta_link_is_asked_byte_for_byte_and_tombstones_delete(tmp_path: Pat
 
 
 def test_a_delta_link_to_another_origin_is_not_followed(tmp_path: Path) -> None:
-    async def work(one: Place) -> None:
+    async def work(one: ScriptedPull) -> None:
         await one.poll()
         report = await one.poll(ok=False)
         assert report.error_code == "page_foreign"
         assert len(one.script.asked) == 1
 
-    def source(asked: Asked) -> Any:
+    def source(asked: SentRequest) -> Any:
         return {"items": rows("a"), "next": "https://evil.example/x"}
 
     run(tmp_path, source, work, incremental={"link_path": "next"})
@@ -288,7 +288,7 @@ def test_a_delta_link_to_another_origin_is_not_followed(tmp_path: Path) -> None:
 
 
 def test_the_source_may_ask_for_a_longer_interval(tmp_path: Path) -> None:
-    async def work(one: Place) -> None:
+    async def work(one: ScriptedPull) -> None:
         await one.poll()
         engine = one.engine._engines[("shop", "items")]
         assert engine.schedule.next_at_us is not None
@@ -298,7 +298,7 @@ def test_the_source_may_ask_for_a_longer_interval(tmp_path: Path) -> None:
 
 
 def test_a_cron_schedule_polls_at_its_time(tmp_path: Path) -> None:
-    async def work(one: Place) -> None:
+    async def work(one: ScriptedPull) -> None:
         await one.poll()
         at_us = one.engine._engines[("shop", "items")].schedule.next_at_us
         assert at_us is not None
@@ -313,7 +313,7 @@ def test_a_cron_schedule_polls_at_its_time(tmp_path: Path) -> None:
 def test_a_feed_of_deletes_deletes_the_records_it_names(tmp_path: Path) -> None:
     trash: list[dict[str, Any]] = [{"id": "t1", "item": "z"}]
 
-    def source(asked: Asked) -> Any:
+    def source(asked: SentRequest) -> Any:
         if asked.url == "/items":
             return {"items": rows("b") if len(trash) > 1 else rows("a", "b")}
         return trash
@@ -342,7 +342,7 @@ def test_a_feed_of_deletes_deletes_the_records_it_names(tmp_path: Path) -> None:
 def test_a_baseline_takes_everything_without_events_and_the_next_poll_sees_changes(tmp_path: Path) -> None:
     found = {"items": rows("a", "b")}
 
-    async def work(one: Place) -> None:
+    async def work(one: ScriptedPull) -> None:
         await one.poll()
         found["items"] = [*rows("b", at="2024-02-02T00:00:00Z"), *rows("c")]
         report = await one.engine.poll_now("shop", "items", PollOptions(baseline=True))
@@ -358,12 +358,12 @@ def test_a_baseline_takes_everything_without_events_and_the_next_poll_sees_chang
 def test_a_baseline_that_stops_goes_on_without_events(tmp_path: Path) -> None:
     broken = True
 
-    def source(asked: Asked) -> Any:
+    def source(asked: SentRequest) -> Any:
         if asked.params.get("cursor") != "2":
             return {"items": rows("a"), "next_cursor": "2"}
         return Reply({}, 401) if broken else {"items": rows("b")}
 
-    async def work(one: Place) -> None:
+    async def work(one: ScriptedPull) -> None:
         nonlocal broken
         report = await one.engine.poll_now("shop", "items", PollOptions(baseline=True))
         assert report.error
@@ -392,10 +392,10 @@ DESC: dict[str, Any] = {
 def test_a_list_that_is_newest_first_ends_at_the_first_page_that_is_known(tmp_path: Path) -> None:
     pages = {"1": newest_first("9", "8"), "2": newest_first("7", "6"), "3": newest_first("5", "4")}
 
-    def source(asked: Asked) -> Any:
+    def source(asked: SentRequest) -> Any:
         return {"items": pages[asked.params["page"]], "pages": 3}
 
-    async def work(one: Place) -> None:
+    async def work(one: ScriptedPull) -> None:
         assert (await one.poll()).pages == 3
         pages["1"] = [{"id": "4", "at": "2024-01-10T00:00:00Z"}, *newest_first("9")]
         pages["2"] = newest_first("8", "7")
@@ -409,10 +409,10 @@ def test_a_list_that_is_newest_first_ends_at_the_first_page_that_is_known(tmp_pa
 def test_a_list_that_breaks_its_order_is_read_to_its_end_and_reported(tmp_path: Path) -> None:
     pages = {"1": newest_first("9", "2"), "2": newest_first("8", "7")}
 
-    def source(asked: Asked) -> Any:
+    def source(asked: SentRequest) -> Any:
         return {"items": pages[asked.params["page"]], "pages": 2}
 
-    async def work(one: Place) -> None:
+    async def work(one: ScriptedPull) -> None:
         await one.poll()
         pages["1"] = newest_first("3", "9")
         report = await one.poll()

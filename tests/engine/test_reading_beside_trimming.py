@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from support.homes import HOMES, Home
-from support.paused_call import Held
-from support.running import publish, run
+from support.faults.paused_call import PausedCall
+from support.gateway.deployment import DEPLOYMENTS, Deployment
+from support.gateway.running import publish, run
 from tidegate.core.errors import Gone
 from tidegate.core.ids import event_id
 from tidegate.process.gateway import Gateway
@@ -22,24 +22,24 @@ TOML = "[sources.shop.publish]\n"
 ALL = EventFilter()
 
 
-@pytest.fixture(params=HOMES)
-def home(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
-    return HOMES[request.param](tmp_path)
+@pytest.fixture(params=DEPLOYMENTS)
+def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Deployment:
+    return DEPLOYMENTS[request.param](tmp_path)
 
 
-def on(home: Home, work: Callable[[Gateway], Awaitable[None]]) -> None:
+def on(deployment: Deployment, work: Callable[[Gateway], Awaitable[None]]) -> None:
     async def main() -> None:
-        async with home.running(TOML) as gateway:
+        async with deployment.running(TOML) as gateway:
             await work(gateway)
 
     run(main)
 
 
-def test_a_feed_does_not_pass_over_what_is_trimmed_while_it_is_read(home: Home) -> None:
+def test_a_feed_does_not_pass_over_what_is_trimmed_while_it_is_read(deployment: Deployment) -> None:
     async def work(gateway: Gateway) -> None:
         offsets = [await publish(gateway) for _ in range(6)]
         await feeds.ack(gateway, "f", cursors.encode_offset(cursors.AFTER, offsets[0]))
-        async with Held(gateway.store.log, "page") as held:
+        async with PausedCall(gateway.store.log, "page") as held:
             reading = asyncio.ensure_future(feeds.read(gateway, "f", limit=10, wanted=ALL))
             await held.reached.wait()
             await gateway.store.log.trim(offsets[3], 100)
@@ -52,17 +52,17 @@ def test_a_feed_does_not_pass_over_what_is_trimmed_while_it_is_read(home: Home) 
         page = await feeds.read(gateway, "f", limit=10, wanted=ALL)
         assert [one.offset for one in page.data] == offsets[4:]
 
-    on(home, work)
+    on(deployment, work)
 
 
-def test_a_stream_that_resumes_says_what_was_trimmed_while_it_was_behind(home: Home) -> None:
+def test_a_stream_that_resumes_says_what_was_trimmed_while_it_was_behind(deployment: Deployment) -> None:
     async def work(gateway: Gateway) -> None:
         offsets = [await publish(gateway) for _ in range(6)]
         instance = gateway.store.log.instance
         stream = Hub(gateway.store.log).open(ALL, last_event_id=event_id(instance, offsets[0]), allowed=None)
         chunks = stream.chunks()
         assert (await anext(chunks)).startswith(b"retry")
-        async with Held(gateway.store.log, "page") as held:
+        async with PausedCall(gateway.store.log, "page") as held:
             first = asyncio.ensure_future(anext(chunks))  # type: ignore[arg-type]
             await held.reached.wait()
             await gateway.store.log.trim(offsets[3], 100)
@@ -74,4 +74,4 @@ def test_a_stream_that_resumes_says_what_was_trimmed_while_it_was_behind(home: H
         stream.close()
         await chunks.aclose()  # type: ignore[attr-defined]
 
-    on(home, work)
+    on(deployment, work)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
 
-from support.postgres import server
+from support.postgres.server import server
 from support.stores import AllOffered, audience, event
 from tidegate.core.clock import Clock
 from tidegate.core.ids import event_id

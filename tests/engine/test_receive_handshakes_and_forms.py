@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.ingress import on_bench
+from support.gateway.ingress import with_ingress
 from tidegate.config.spec import Source
 from tidegate.core.model import Origin
 from tidegate.core.spec import WebhookInput
@@ -20,22 +20,22 @@ HANDSHAKES = json.loads((Path(__file__).parent.parent / "data" / "vectors.json")
 # -- handshakes ------------------------------------------------------------------------------------------
 
 
-def slack(bench, body):
-    mac = hmac.digest(b"s", f"v0:{bench.now}:".encode() + body, "sha256").hex()
-    return [("x-slack-signature", f"v0={mac}"), ("x-slack-request-timestamp", str(bench.now))]
+def slack(setup, body):
+    mac = hmac.digest(b"s", f"v0:{setup.now}:".encode() + body, "sha256").hex()
+    return [("x-slack-signature", f"v0={mac}"), ("x-slack-request-timestamp", str(setup.now))]
 
 
 @pytest.mark.parametrize("handshake", HANDSHAKES, ids=lambda h: h["id"])
 def test_published_handshakes_are_answered_as_published(tmp_path, handshake):
-    async def work(bench):
+    async def work(setup):
         request, expect = handshake["request"], handshake["expect"]
         body = request["body"].encode()
         headers = list(request["headers"].items())
         if handshake["provider"] == "slack":
-            headers += slack(bench, body)
+            headers += slack(setup, body)
         names = {"slack": "chat", "okta": "people", "meta": "pages", "microsoft-graph": "mails", "cloudevents": "cloud"}
         query = request.get("query", "").encode()
-        answer = await bench.call(names[handshake["provider"]], body, headers, request["method"], query)
+        answer = await setup.call(names[handshake["provider"]], body, headers, request["method"], query)
         assert answer.status == expect.get("status", 200)
         assert expect.get("body_contains", "").encode() in answer.body
         if "body" in expect:
@@ -47,38 +47,38 @@ def test_published_handshakes_are_answered_as_published(tmp_path, handshake):
         if allowed is not None:
             assert answer.headers["webhook-allowed-origin"] in allowed
             assert answer.headers["webhook-allowed-rate"] == "*"
-        assert await bench.events() == ()
+        assert await setup.events() == ()
 
-    on_bench(tmp_path, work)
+    with_ingress(tmp_path, work)
 
 
 def test_a_handshake_with_another_token_is_405_and_says_what_is_missing(tmp_path):
-    async def work(bench):
+    async def work(setup):
         query = b"hub.mode=subscribe&hub.verify_token=%s&hub.challenge=1"
-        assert (await bench.call("pages", b"", method="GET", query=query % b"tok-2")).status == 405
-        assert (await bench.call("tokenless", b"", method="GET", query=query % b"tok-1")).status == 405
-        assert (await bench.call("code", b"", method="GET", query=query % b"tok-1")).status == 405
-        details = [one.detail for one in bench.rejections]
+        assert (await setup.call("pages", b"", method="GET", query=query % b"tok-2")).status == 405
+        assert (await setup.call("tokenless", b"", method="GET", query=query % b"tok-1")).status == 405
+        assert (await setup.call("code", b"", method="GET", query=query % b"tok-1")).status == 405
+        details = [one.detail for one in setup.rejections]
         assert all("it looks like the handshake of meta" in detail for detail in details)
         assert ["handshake_token" in detail for detail in details] == [True, True, False]
         assert 'handshake = "meta"' in details[2]
 
-    on_bench(tmp_path, work)
+    with_ingress(tmp_path, work)
 
 
 def test_an_unsigned_source_answers_the_handshake_that_it_names_and_reports_others(tmp_path):
-    async def work(bench):
+    async def work(setup):
         body = b'{"type":"url_verification","challenge":"abc"}'
-        assert (await bench.call("slackish", body)).body == b"abc"
-        assert await bench.events() == ()
-        assert (await bench.call("open", body)).status == 202
-        (finding,) = bench.findings.listed()
+        assert (await setup.call("slackish", body)).body == b"abc"
+        assert await setup.events() == ()
+        assert (await setup.call("open", body)).status == 202
+        (finding,) = setup.findings.listed()
         assert (finding.code, finding.samples) == (
             "handshake_stored",
             ['looks like slack: set handshake = "slack" or verify = "slack"'],
         )
 
-    on_bench(tmp_path, work)
+    with_ingress(tmp_path, work)
 
 
 @pytest.mark.parametrize(
@@ -86,40 +86,40 @@ def test_an_unsigned_source_answers_the_handshake_that_it_names_and_reports_othe
     [("notion", b'{"verification_token":"secret_abc123"}', []), ("asana", b"", [("X-Hook-Secret", "secret_abc123")])],
 )
 def test_a_value_that_the_operator_needs_is_shown_and_nothing_is_stored(tmp_path, provider, body, headers):
-    async def work(bench):
+    async def work(setup):
         input = Source(webhook=WebhookInput(verify=provider, secret=""))
-        bench.extra = {"s": compile_input("s", input, "")}
-        answer = await bench.call("s", body, headers)
+        setup.extra = {"s": compile_input("s", input, "")}
+        answer = await setup.call("s", body, headers)
         assert answer.status == 200
         assert answer.headers.get("x-hook-secret", "secret_abc123") == "secret_abc123"
-        (finding,) = bench.findings.listed()
+        (finding,) = setup.findings.listed()
         assert (finding.code, finding.samples) == ("handshake_value", ["the value is secret_abc123"])
-        assert await bench.events() == ()
-        assert (await bench.call("s", b'{"type":"page.created"}')).status == 401
+        assert await setup.events() == ()
+        assert (await setup.call("s", b'{"type":"page.created"}')).status == 401
 
-    on_bench(tmp_path, work)
+    with_ingress(tmp_path, work)
 
 
 def test_a_signed_handshake_without_its_signature_is_401(tmp_path):
-    async def work(bench):
+    async def work(setup):
         body = b'{"type":"url_verification","challenge":"abc"}'
-        assert (await bench.call("chat", body)).status == 401
+        assert (await setup.call("chat", body)).status == 401
         event = b'{"type":"event_callback","event":{"type":"app_mention"},"event_id":"Ev1"}'
-        assert (await bench.call("chat", event, slack(bench, event))).status == 200
-        assert (await bench.events())[0].type == "app_mention"
+        assert (await setup.call("chat", event, slack(setup, event))).status == 200
+        assert (await setup.events())[0].type == "app_mention"
 
-    on_bench(tmp_path, work)
+    with_ingress(tmp_path, work)
 
 
 def test_an_answer_may_hold_the_hmac_of_the_challenge(tmp_path):
-    async def work(bench):
+    async def work(setup):
         body = b'{"event":"endpoint.url_validation","payload":{"plainToken":"q\\"9"}}'
-        mac = hmac.digest(b"s", f"v0:{bench.now}:".encode() + body, "sha256").hex()
-        headers = [("x-zm-signature", f"v0={mac}"), ("x-zm-request-timestamp", str(bench.now))]
-        answer = await bench.call("meetings", body, headers)
+        mac = hmac.digest(b"s", f"v0:{setup.now}:".encode() + body, "sha256").hex()
+        headers = [("x-zm-signature", f"v0={mac}"), ("x-zm-request-timestamp", str(setup.now))]
+        answer = await setup.call("meetings", body, headers)
         assert answer.json == {"plainToken": 'q"9', "encryptedToken": hmac.digest(b"s", b'q"9', "sha256").hex()}
 
-    on_bench(tmp_path, work)
+    with_ingress(tmp_path, work)
 
 
 # -- forms -----------------------------------------------------------------------------------------------
@@ -128,55 +128,55 @@ FORM = [("content-type", "application/x-www-form-urlencoded; charset=utf-8")]
 
 
 def test_a_form_is_kept_as_it_came_and_the_browser_goes_to_the_configured_page(tmp_path):
-    async def work(bench):
+    async def work(setup):
         body = b"email=a%40b.example&name=J%C3%BCrgen&redirect=https://evil.example"
-        answer = await bench.call("leads", body, FORM)
+        answer = await setup.call("leads", body, FORM)
         assert (answer.status, answer.headers["location"]) == (303, "https://www.example.com/thanks")
-        (event,) = await bench.events()
+        (event,) = await setup.events()
         assert (event.origin, event.type, event.key, event.body) == (Origin.FORM, "lead.submitted", "a@b.example", body)
-        assert bench.router.views[-1]["data"]["name"] == "Jürgen"
+        assert setup.router.views[-1]["data"]["name"] == "Jürgen"
 
-    on_bench(tmp_path, work)
+    with_ingress(tmp_path, work)
 
 
 def test_a_script_that_asks_for_json_is_answered_with_the_id(tmp_path):
-    async def work(bench):
+    async def work(setup):
         headers = [*FORM, ("accept", "application/json"), ("idempotency-key", "f-1")]
-        answer = await bench.call("leads", b"email=x", headers)
-        again = await bench.call("leads", b"email=x", headers)
+        answer = await setup.call("leads", b"email=x", headers)
+        again = await setup.call("leads", b"email=x", headers)
         assert (answer.status, again.status, again.json) == (202, 200, answer.json)
         assert answer.json["id"].startswith("evt_")
-        assert (await bench.call("plain", b"a=1", FORM)).status == 202
+        assert (await setup.call("plain", b"a=1", FORM)).status == 202
 
-    on_bench(tmp_path, work)
+    with_ingress(tmp_path, work)
 
 
 def test_a_filled_honeypot_is_answered_alike_and_stores_nothing(tmp_path):
-    async def work(bench):
+    async def work(setup):
         body = b"email=x&website=http%3A%2F%2Fspam.example"
-        assert (await bench.call("leads", body, FORM)).status == 303
-        assert (await bench.call("leads", body, [*FORM, ("accept", "application/json")])).json == {"id": None}
-        assert await bench.events() == ()
-        assert [refusal.reason for refusal in bench.rejections] == ["honeypot"] * 2
-        assert (await bench.call("leads", b"email=x&website=", FORM)).status == 303
-        assert len(await bench.events()) == 1
+        assert (await setup.call("leads", body, FORM)).status == 303
+        assert (await setup.call("leads", body, [*FORM, ("accept", "application/json")])).json == {"id": None}
+        assert await setup.events() == ()
+        assert [refusal.reason for refusal in setup.rejections] == ["honeypot"] * 2
+        assert (await setup.call("leads", b"email=x&website=", FORM)).status == 303
+        assert len(await setup.events()) == 1
 
-    on_bench(tmp_path, work)
+    with_ingress(tmp_path, work)
 
 
 @pytest.mark.parametrize("kind", ["multipart/form-data; boundary=x", "application/json", "text/plain", ""])
 def test_what_is_no_urlencoded_form_is_415(tmp_path, kind):
-    async def work(bench):
-        assert (await bench.call("leads", b"x", [("content-type", kind)])).status == 415
-        assert bench.rejections[0].reason == "content_type"
+    async def work(setup):
+        assert (await setup.call("leads", b"x", [("content-type", kind)])).status == 415
+        assert setup.rejections[0].reason == "content_type"
 
-    on_bench(tmp_path, work)
+    with_ingress(tmp_path, work)
 
 
 def test_a_form_with_too_many_fields_or_bytes_is_413(tmp_path):
-    async def work(bench):
-        assert (await bench.call("leads", b"a=1" * 400, FORM)).status == 413
-        assert (await bench.call("leads", b"&".join([b""] * 1001 + [b"a=1"]), FORM)).status == 413
-        assert await bench.events() == ()
+    async def work(setup):
+        assert (await setup.call("leads", b"a=1" * 400, FORM)).status == 413
+        assert (await setup.call("leads", b"&".join([b""] * 1001 + [b"a=1"]), FORM)).status == 413
+        assert await setup.events() == ()
 
-    on_bench(tmp_path, work)
+    with_ingress(tmp_path, work)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from support.ingress import on_bench
-from support.signing_as import sign
+from support.gateway.ingress import with_ingress
+from support.upstream.signed_samples import sign
 from tidegate.config.spec import Source
 from tidegate.core.spec import WebhookInput
 from tidegate.providers import provider_data, provider_names
@@ -33,69 +33,69 @@ def input_of(name, secret, **more):
 
 @pytest.mark.parametrize(("name", "number"), SAMPLES)
 def test_a_sample_is_accepted_read_and_stored_once(tmp_path, name, number):
-    async def work(bench):
+    async def work(setup):
         provider = load_provider(name)
         sample = provider.samples[number]
-        signed = sign(provider, sample, bench.now, URL)
-        bench.extra = {"s": input_of(name, signed.secret)}
+        signed = sign(provider, sample, setup.now, URL)
+        setup.extra = {"s": input_of(name, signed.secret)}
         headers = list(signed.headers.items())
-        answer = await bench.call("s", signed.body, headers, query=signed.query.encode())
-        assert answer.status // 100 == 2, bench.rejections
-        again = await bench.call("s", signed.body, headers, query=signed.query.encode())
+        answer = await setup.call("s", signed.body, headers, query=signed.query.encode())
+        assert answer.status // 100 == 2, setup.rejections
+        again = await setup.call("s", signed.body, headers, query=signed.query.encode())
         assert again.status // 100 == 2
-        events = await bench.events()
+        events = await setup.events()
         assert events[0].body == signed.body
         if not provider.split or name == "cloudevents":
             assert events[0].type == sample.type
         lowered = {name.lower().encode(): value.encode() for name, value in headers}
-        has_id = bench.extra["s"].read(lowered, signed.body).delivery_id is not None
+        has_id = setup.extra["s"].read(lowered, signed.body).delivery_id is not None
         assert len(events) == (1 if has_id else 2)
-        assert bench.findings.listed() == []
+        assert setup.findings.listed() == []
 
-    on_bench(tmp_path, work)
+    with_ingress(tmp_path, work)
 
 
 @pytest.mark.parametrize(("name", "number"), SAMPLES)
 def test_a_sample_with_another_secret_or_without_its_signature_is_401(tmp_path, name, number):
-    async def work(bench):
+    async def work(setup):
         provider = load_provider(name)
-        signed = sign(provider, provider.samples[number], bench.now, URL)
+        signed = sign(provider, provider.samples[number], setup.now, URL)
         scheme = provider.schemes[0]
         wrong = {"hex": "ab" * 32, "base64": "QUJDRA=="}.get(scheme.secret_encoding, "not-it")
         if scheme.kind in ("ed25519", "ecdsa", "rsa"):
             wrong = (
-                sign(provider, provider.samples[number], bench.now, URL).secret if scheme.kind != "ed25519" else wrong
+                sign(provider, provider.samples[number], setup.now, URL).secret if scheme.kind != "ed25519" else wrong
             )
-        bench.extra = {"s": input_of(name, scheme.secret_prefix + wrong), "t": input_of(name, signed.secret)}
+        setup.extra = {"s": input_of(name, scheme.secret_prefix + wrong), "t": input_of(name, signed.secret)}
         headers = list(signed.headers.items())
         query = signed.query.encode()
-        assert (await bench.call("s", signed.body, headers, query=query)).status == 401
+        assert (await setup.call("s", signed.body, headers, query=query)).status == 401
         places = {scheme.header.lower() for scheme in provider.schemes} | {"signature", "signature-input"}
         bare = [(name, value) for name, value in headers if name.lower() not in places]
         body = b"{}" if any(scheme.path for scheme in provider.schemes) else signed.body
-        assert (await bench.call("t", body, bare)).status == 401
-        assert await bench.events() == ()
+        assert (await setup.call("t", body, bare)).status == 401
+        assert await setup.events() == ()
 
-    on_bench(tmp_path, work)
+    with_ingress(tmp_path, work)
 
 
 @pytest.mark.parametrize("name", [name for name in provider_names() if load_provider(name).split])
 def test_the_items_of_a_sample_are_events_with_ids_of_their_own(tmp_path, name):
-    async def work(bench):
+    async def work(setup):
         provider = load_provider(name)
         sample = provider.samples[0]
-        signed = sign(provider, sample, bench.now, URL)
-        bench.extra = {"s": input_of(name, signed.secret, split="auto")}
+        signed = sign(provider, sample, setup.now, URL)
+        setup.extra = {"s": input_of(name, signed.secret, split="auto")}
         headers, query = list(signed.headers.items()), signed.query.encode()
-        first = await bench.call("s", signed.body, headers, query=query)
-        assert first.status // 100 == 2, bench.rejections
-        (event,) = await bench.events()
+        first = await setup.call("s", signed.body, headers, query=query)
+        assert first.status // 100 == 2, setup.rejections
+        (event,) = await setup.events()
         if name not in ("cloudevents", "quickbooks"):
             assert event.type == sample.type
             assert event.body != signed.body
         assert msgspec.json.decode(event.body)
 
-    on_bench(tmp_path, work)
+    with_ingress(tmp_path, work)
 
 
 @pytest.mark.parametrize("name", provider_names())

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from support.ingress import on_bench
+from support.gateway.ingress import with_ingress
 from tidegate.config.spec import Source
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import UpstreamError
@@ -62,19 +62,19 @@ class Published:
         return self.content[url]
 
 
-def with_keys(bench, published, name, secret):
-    bench.door._keys = keys = RemoteKeys(published.get, bench.clock, bench.findings)
+def with_keys(setup, published, name, secret):
+    setup.door._keys = keys = RemoteKeys(published.get, setup.clock, setup.findings)
     input = compile_input("s", Source(webhook=WebhookInput(verify=name, secret=secret)), "", keys.content)
-    bench.extra = {"s": input}
+    setup.extra = {"s": input}
 
 
 def test_keys_are_fetched_when_a_token_needs_them_and_then_kept(tmp_path):
-    async def work(bench):
+    async def work(setup):
         published = Published({CERTS: key_set()})
-        with_keys(bench, published, "google-pubsub", "https://a")
+        with_keys(setup, published, "google-pubsub", "https://a")
 
         async def send(text):
-            return (await bench.call("s", headers=[("authorization", f"Bearer {text}")])).status
+            return (await setup.call("s", headers=[("authorization", f"Bearer {text}")])).status
 
         assert await asyncio.gather(*(send(token()) for _ in range(10))) == [204] * 10
         assert published.asked == [CERTS], "one request for all that waited"
@@ -85,16 +85,16 @@ def test_keys_are_fetched_when_a_token_needs_them_and_then_kept(tmp_path):
         assert published.asked == [CERTS]
         assert await send(token(kid="k2")) == 401, "an unknown key, and the set was fetched just now"
         published.content[CERTS] = key_set("k2")
-        bench.clock.advance(61)
+        setup.clock.advance(61)
         assert await send(token(kid="k2", exp=1_800_000_200)) == 204, "a new key is found after a minute"
         assert published.asked == [CERTS, CERTS]
 
-    on_bench(tmp_path, work)
+    with_ingress(tmp_path, work)
 
 
 def test_an_audience_is_not_a_key(tmp_path):
-    async def work(bench):
-        with_keys(bench, Published({CERTS: key_set()}), "google-pubsub", "https://a")
+    async def work(setup):
+        with_keys(setup, Published({CERTS: key_set()}), "google-pubsub", "https://a")
         import hmac
 
         claims = {"iss": "https://accounts.google.com", "aud": "https://a", "exp": 1_800_000_060}
@@ -102,22 +102,22 @@ def test_an_audience_is_not_a_key(tmp_path):
         forged = f"{signed}.{b64url(hmac.digest(b'https://a', signed.encode(), 'sha256'))}"
         none = ".".join(b64url(json.dumps(one).encode()) for one in ({"alg": "none"}, claims)) + "."
         for text in (forged, none):
-            assert (await bench.call("s", headers=[("authorization", f"Bearer {text}")])).status == 401
-        assert await bench.events() == ()
+            assert (await setup.call("s", headers=[("authorization", f"Bearer {text}")])).status == 401
+        assert await setup.events() == ()
 
-    on_bench(tmp_path, work)
+    with_ingress(tmp_path, work)
 
 
 def test_while_keys_cannot_be_fetched_the_provider_is_asked_to_try_again(tmp_path):
-    async def work(bench):
-        with_keys(bench, Published({}), "google-pubsub", "https://a")
-        answer = await bench.call("s", headers=[("authorization", f"Bearer {token()}")])
+    async def work(setup):
+        with_keys(setup, Published({}), "google-pubsub", "https://a")
+        answer = await setup.call("s", headers=[("authorization", f"Bearer {token()}")])
         assert (answer.status, answer.headers["retry-after"]) == (503, "60")
-        assert bench.rejections[0].reason == "key_unknown"
-        assert [one.code for one in bench.findings.listed()] == ["keys_not_fetched"]
-        assert await bench.events() == ()
+        assert setup.rejections[0].reason == "key_unknown"
+        assert [one.code for one in setup.findings.listed()] == ["keys_not_fetched"]
+        assert await setup.events() == ()
 
-    on_bench(tmp_path, work)
+    with_ingress(tmp_path, work)
 
 
 def test_keys_are_asked_for_again_after_a_day_and_the_cache_is_bounded():
@@ -192,16 +192,16 @@ GOOD = issue(NAME, KEY, OTHER, "authority", ca=False)
 
 
 def test_a_certificate_of_the_provider_signs(tmp_path, trusted):
-    async def work(bench):
+    async def work(setup):
         published = Published({URL: pem(GOOD)})
-        with_keys(bench, published, "paypal", "WEBHOOK-1")
-        assert (await bench.call("s", BODY, paypal())).status == 202
-        assert (await bench.call("s", BODY + b" ", paypal())).status == 401
-        assert (await bench.call("s", BODY, paypal(webhook="WEBHOOK-2"))).status == 401
-        assert (await bench.call("s", BODY, paypal(key=OTHER))).status == 401
+        with_keys(setup, published, "paypal", "WEBHOOK-1")
+        assert (await setup.call("s", BODY, paypal())).status == 202
+        assert (await setup.call("s", BODY + b" ", paypal())).status == 401
+        assert (await setup.call("s", BODY, paypal(webhook="WEBHOOK-2"))).status == 401
+        assert (await setup.call("s", BODY, paypal(key=OTHER))).status == 401
         assert published.asked == [URL]
 
-    on_bench(tmp_path, work)
+    with_ingress(tmp_path, work)
 
 
 @pytest.mark.parametrize(
@@ -212,13 +212,13 @@ def test_a_certificate_of_the_provider_signs(tmp_path, trusted):
     ],
 )  # fmt: skip
 def test_no_other_host_is_asked_for_a_certificate(tmp_path, trusted, url):
-    async def work(bench):
+    async def work(setup):
         published = Published({url: pem(GOOD)})
-        with_keys(bench, published, "paypal", "WEBHOOK-1")
-        assert (await bench.call("s", BODY, paypal(url=url))).status == 401
+        with_keys(setup, published, "paypal", "WEBHOOK-1")
+        assert (await setup.call("s", BODY, paypal(url=url))).status == 401
         assert published.asked == []
 
-    on_bench(tmp_path, work)
+    with_ingress(tmp_path, work)
 
 
 @pytest.mark.parametrize(
@@ -231,21 +231,21 @@ def test_no_other_host_is_asked_for_a_certificate(tmp_path, trusted, url):
     ids=["another name", "another authority", "expired"],
 )
 def test_a_certificate_that_is_not_trusted_signs_nothing(tmp_path, trusted, certificate):
-    async def work(bench):
-        with_keys(bench, Published({URL: pem(certificate)}), "paypal", "WEBHOOK-1")
-        assert (await bench.call("s", BODY, paypal())).status == 401
-        assert await bench.events() == ()
+    async def work(setup):
+        with_keys(setup, Published({URL: pem(certificate)}), "paypal", "WEBHOOK-1")
+        assert (await setup.call("s", BODY, paypal())).status == 401
+        assert await setup.events() == ()
 
-    on_bench(tmp_path, work)
+    with_ingress(tmp_path, work)
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
 @pytest.mark.parametrize("kind", ["Notification", "SubscriptionConfirmation"])
 def test_the_text_that_sns_signs_has_a_line_for_each_field_that_is_there(tmp_path, trusted, version, kind):
-    async def work(bench):
+    async def work(setup):
         url = "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-1.pem"
         certificate = issue("sns.amazonaws.com", KEY, OTHER, "authority", ca=False)
-        with_keys(bench, Published({url: pem(certificate)}), "aws-sns", "")
+        with_keys(setup, Published({url: pem(certificate)}), "aws-sns", "")
         fields = {
             "Type": kind,
             "MessageId": "m1",
@@ -264,13 +264,13 @@ def test_the_text_that_sns_signs_has_a_line_for_each_field_that_is_there(tmp_pat
         signature = base64.b64encode(KEY.sign(signed, padding.PKCS1v15(), digest)).decode()
         fields |= {"SignatureVersion": version, "Signature": signature, "SigningCertURL": url}
         headers = [("content-type", "text/plain; charset=UTF-8")]
-        assert (await bench.call("s", json.dumps(fields).encode(), headers)).status == 202
+        assert (await setup.call("s", json.dumps(fields).encode(), headers)).status == 202
         for extra in ({"Subject": "other"}, {"SubscribeURL": "https://evil"}, {"Message": "ho"}):
-            assert (await bench.call("s", json.dumps(fields | extra).encode(), headers)).status == 401
-        (event,) = await bench.events()
+            assert (await setup.call("s", json.dumps(fields | extra).encode(), headers)).status == 401
+        (event,) = await setup.events()
         assert (event.type, event.key) == (kind, "arn:1")
 
-    on_bench(tmp_path, work)
+    with_ingress(tmp_path, work)
 
 
 def test_the_files_of_these_providers_say_that_they_were_not_tried_for_real():

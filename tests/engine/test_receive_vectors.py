@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from support.ingress import Answered, Bench, scope
+from support.gateway.ingress import Answered, IngressSetup, scope
 from support.stores import with_store
 from tidegate.config.spec import Source
 from tidegate.core.clock import ManualClock
@@ -44,11 +44,11 @@ def input_of(vector):
     return msgspec.structs.replace(compile_input("s", Source(webhook=webhook), ""), url=url)
 
 
-async def ask(bench, vector, body):
+async def ask(setup, vector, body):
     clock = ManualClock(int((vector["now"] or 0) * 1_000_000))
     input = input_of(vector)
     rejections = []
-    door = Ingress(bench.store.log, {"s": input}.get, bench.router, clock, rejections.append, lambda: False)
+    door = Ingress(setup.store.log, {"s": input}.get, setup.router, clock, rejections.append, lambda: False)
     sent = []
 
     async def receive():
@@ -65,24 +65,24 @@ async def ask(bench, vector, body):
 
 def on_store(tmp_path, work):
     async def main(store):
-        await work(Bench(store))
+        await work(IngressSetup(store))
 
     with_store(open_sqlite, tmp_path, main)
 
 
 @pytest.mark.parametrize("vector", REQUESTS, ids=lambda v: v["id"])
 def test_a_published_request_is_accepted_or_rejected_as_published(tmp_path, vector):
-    async def work(bench):
-        answer, reasons = await ask(bench, vector, body_of(vector))
+    async def work(setup):
+        answer, reasons = await ask(setup, vector, body_of(vector))
         if vector["expected"] == "valid":
             assert (answer.status // 100, reasons) == (2, [])
-            (event,) = await bench.events()
+            (event,) = await setup.events()
             assert event.body == body_of(vector)
         else:
             assert answer.status == 401
             assert len(reasons) == 1
             assert reasons[0] in REASONS.get(vector.get("reason", ""), {reasons[0]})
-            assert await bench.events() == ()
+            assert await setup.events() == ()
 
     on_store(tmp_path, work)
 
@@ -93,7 +93,7 @@ PARTLY_SIGNED = {"dropbox-sign", "rfc9421"}
 
 @pytest.mark.parametrize("vector", [one for one in REQUESTS if one["expected"] == "valid"], ids=lambda v: v["id"])
 def test_a_published_request_with_a_changed_byte_is_rejected(tmp_path, vector):
-    async def work(bench):
+    async def work(setup):
         body = body_of(vector)
         if not body or vector["provider"] in PARTLY_SIGNED:
             pytest.skip("its body is empty or not covered by the signature")
@@ -104,9 +104,9 @@ def test_a_published_request_with_a_changed_byte_is_rejected(tmp_path, vector):
         )
         for place in list(places)[:: max(1, len(places) // 8)]:
             changed = body[:place] + bytes([body[place] ^ 1]) + body[place + 1 :]
-            answer, _ = await ask(bench, vector, changed)
+            answer, _ = await ask(setup, vector, changed)
             assert answer.status == 401, place
-        assert await bench.events() == ()
+        assert await setup.events() == ()
 
     on_store(tmp_path, work)
 

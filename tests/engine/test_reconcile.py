@@ -7,30 +7,30 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from support.asking import World, world
-from support.running import until
+from support.gateway.running import until
+from support.upstream.pull import PullSetup, pull_setup
 
 FEED: dict[str, Any] = {"types": ["orders/*"], "key": "id", "deleted_types": ["orders/deleted"]}
 
 
-def run(path: Path, work: Callable[[World], Awaitable[None]], **how: Any) -> None:
+def run(path: Path, work: Callable[[PullSetup], Awaitable[None]], **how: Any) -> None:
     values: dict[str, Any] = {"webhook": FEED, "reconcile": "1d", "initial": "events", **how}
 
     async def main() -> None:
-        async with world(path, **values) as one:
+        async with pull_setup(path, **values) as one:
             await one.poll()
             await work(one)
 
     asyncio.run(main())
 
 
-async def told(one: World, record: Any, type_: str = "orders/updated", **more: Any) -> None:
+async def told(one: PullSetup, record: Any, type_: str = "orders/updated", **more: Any) -> None:
     await one.webhook(record, type_, **more)
     await one.settle()
 
 
 def test_a_webhook_becomes_a_record_and_a_change_at_once(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         await told(one, one.shop.put("1", amount=1))
         await told(one, one.shop.put("1", amount=2))
         assert await one.kinds() == [("created", "1", "webhook"), ("updated", "1", "webhook")]
@@ -42,7 +42,7 @@ def test_a_webhook_becomes_a_record_and_a_change_at_once(tmp_path: Path) -> None
 
 
 def test_a_lost_webhook_of_a_new_record_heals(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1", amount=1)
         report = await one.poll()
         assert report.origin == "reconcile"
@@ -54,7 +54,7 @@ def test_a_lost_webhook_of_a_new_record_heals(tmp_path: Path) -> None:
 def test_a_lost_webhook_of_an_update_heals(tmp_path: Path) -> None:
     """The case that healing by "created at" gets wrong: the record was touched by a webhook before."""
 
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         await told(one, one.shop.put("1", amount=1))
         one.shop.put("1", amount=2)  # its webhook never comes
         await one.poll()
@@ -67,7 +67,7 @@ def test_a_lost_webhook_of_an_update_heals(tmp_path: Path) -> None:
 
 
 def test_a_lost_webhook_of_an_update_heals_without_versions_too(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         await told(one, one.shop.put("1", amount=1))
         one.shop.put("1", amount=2)
         await one.poll()
@@ -78,7 +78,7 @@ def test_a_lost_webhook_of_an_update_heals_without_versions_too(tmp_path: Path) 
 
 
 def test_a_lost_webhook_of_a_delete_heals_by_the_scan(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         for key in "ab":
             await told(one, one.shop.put(key))
         one.shop.remove("a")
@@ -89,7 +89,7 @@ def test_a_lost_webhook_of_a_delete_heals_by_the_scan(tmp_path: Path) -> None:
 
 
 def test_webhooks_out_of_order_end_at_the_newest_version(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         first = one.shop.put("1", amount=1)
         second = one.shop.put("1", amount=2)
         await told(one, second)
@@ -103,7 +103,7 @@ def test_webhooks_out_of_order_end_at_the_newest_version(tmp_path: Path) -> None
 def test_a_poll_answer_older_than_a_webhook_does_not_undo_it(tmp_path: Path) -> None:
     """The answer is made, then the record changes and its webhook arrives, then the answer arrives."""
 
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         await told(one, one.shop.put("1", amount=1))
 
         async def change(target: str) -> None:
@@ -120,7 +120,7 @@ def test_a_poll_answer_older_than_a_webhook_does_not_undo_it(tmp_path: Path) -> 
 
 
 def test_the_same_holds_without_versions_by_the_instants_of_question_and_answer(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         await told(one, one.shop.put("1", amount=1))
 
         async def change(target: str) -> None:
@@ -139,7 +139,7 @@ def test_the_same_holds_without_versions_by_the_instants_of_question_and_answer(
 
 
 def test_a_webhook_without_a_version_is_a_hint_and_the_item_is_asked_for_once(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1", amount=9)
         asked = len(one.shop.asked)
         told = asyncio.Event()
@@ -151,7 +151,7 @@ def test_a_webhook_without_a_version_is_a_hint_and_the_item_is_asked_for_once(tm
         for _ in range(5):
             await one.webhook({"id": "1", "amount": "whatever"})
         writer = one.engine._engines[("shop", "orders")].writer
-        await until(lambda: writer.state.committed_offset >= one._last_told)
+        await until(lambda: writer.state.committed_offset >= one._last_webhook)
         told.set()
         await one.settle()
         assert (await one.records())["1"]["amount"] == 9
@@ -162,7 +162,7 @@ def test_a_webhook_without_a_version_is_a_hint_and_the_item_is_asked_for_once(tm
 
 
 def test_a_hint_survives_a_source_that_fails_and_a_restart(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1", amount=9)
         one.shop.break_next = [500]
         await one.webhook({"id": "1"})
@@ -175,7 +175,7 @@ def test_a_hint_survives_a_source_that_fails_and_a_restart(tmp_path: Path) -> No
 
 
 def test_equal_versions_with_other_content_are_settled_by_asking(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         truth = one.shop.put("1", amount=2)
         await told(one, {**truth, "amount": 1})  # the same second, an earlier state
         report = await one.poll()
@@ -193,7 +193,7 @@ def test_equal_versions_with_other_content_are_settled_by_asking(tmp_path: Path)
 
 
 def test_a_delete_webhook_makes_a_tombstone_that_older_data_cannot_raise(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         alive = one.shop.put("1", amount=1)
         await told(one, alive)
         gone = one.shop.remove("1")
@@ -209,7 +209,7 @@ def test_a_delete_webhook_makes_a_tombstone_that_older_data_cannot_raise(tmp_pat
 
 
 def test_a_delete_webhook_during_a_poll_is_not_undone_by_its_answer(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         await told(one, one.shop.put("1"))
 
         async def delete(target: str) -> None:
@@ -227,7 +227,7 @@ def test_a_delete_webhook_during_a_poll_is_not_undone_by_its_answer(tmp_path: Pa
 
 
 def test_a_delete_that_comes_before_its_create_leaves_no_ghost(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         alive = one.shop.put("1")
         one.shop.remove("1")
         await told(one, {"id": "1", "updated_at": one.shop.now()}, "orders/deleted")
@@ -239,7 +239,7 @@ def test_a_delete_that_comes_before_its_create_leaves_no_ghost(tmp_path: Path) -
 
 
 def test_webhooks_of_other_types_and_changes_are_no_input(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         await told(one, {"id": "x", "updated_at": "2027-01-01T00:00:00Z"}, "customers/updated")
         await told(one, one.shop.put("1"))
         await one.poll()
@@ -250,7 +250,7 @@ def test_webhooks_of_other_types_and_changes_are_no_input(tmp_path: Path) -> Non
 
 
 def test_webhooks_that_came_while_we_were_down_are_applied_at_the_start(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         await told(one, one.shop.put("1", amount=1))
         await one.engine.stop()
         await one.webhook(one.shop.put("1", amount=2))
@@ -267,7 +267,7 @@ def test_webhooks_that_came_while_we_were_down_are_applied_at_the_start(tmp_path
 
 
 def test_an_unreadable_webhook_is_counted_and_stops_nothing(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         await one.webhook({"no": "key"})
         await one.webhook([[[]]])
         await told(one, one.shop.put("1"))
@@ -278,7 +278,7 @@ def test_an_unreadable_webhook_is_counted_and_stops_nothing(tmp_path: Path) -> N
 
 
 def test_a_record_inside_the_payload_is_found_by_its_path(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         item = one.shop.put("1", amount=3)
         await told(one, {"event": "x", "order": {"body": item}})
         await one.poll()
@@ -288,7 +288,7 @@ def test_a_record_inside_the_payload_is_found_by_its_path(tmp_path: Path) -> Non
 
 
 def test_statistics_tell_requests_changes_and_seconds_late(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         await told(one, one.shop.put("1"))
         one.shop.put("1", amount=2)
         await one.poll()
@@ -308,7 +308,7 @@ def test_statistics_tell_requests_changes_and_seconds_late(tmp_path: Path) -> No
 
 
 def test_a_new_configuration_goes_on_where_the_old_one_stood(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         await told(one, one.shop.put("1", amount=1))
         one.configure(webhook=FEED, reconcile="2d", initial="events", ignore=["note"])
         one.shop.put("1", note="x")
@@ -320,7 +320,7 @@ def test_a_new_configuration_goes_on_where_the_old_one_stood(tmp_path: Path) -> 
 
 
 def test_a_record_that_a_webhook_missed_heals_after_an_empty_first_poll(tmp_path: Path) -> None:
-    async def work(one: World) -> None:
+    async def work(one: PullSetup) -> None:
         one.shop.put("1", amount=1)  # its webhook is lost
         await one.poll()
         assert await one.kinds() == [("created", "1", "reconcile")]

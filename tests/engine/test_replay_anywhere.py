@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from engine.test_deliver import OKAY, SOURCE, counters_are, destination, fails, route, state
-from support.farside import FarSide
-from support.running import counters, publish, running, until
+from support.gateway.running import counters, publish, running, until
+from support.receiver.scripted import ScriptedServer
 from tidegate.core import ids
 from tidegate.core.errors import Conflict, NotFound
 from tidegate.core.model import DeliveryState, Origin
@@ -31,8 +31,8 @@ async def stats_of(gateway: Any) -> dict[str, int]:
 
 def test_an_event_goes_to_a_destination_that_no_route_names(tmp_path):
     async def main() -> None:
-        async with FarSide(OKAY) as far, FarSide(OKAY) as other:
-            text = SOURCE + destination(far) + route() + destination(other, "elsewhere")
+        async with ScriptedServer(OKAY) as server, ScriptedServer(OKAY) as other:
+            text = SOURCE + destination(server) + route() + destination(other, "elsewhere")
             async with running(tmp_path, text) as gateway:
                 offset = await publish(gateway, b'{"a": 1}')
                 await until(lambda: counters_are(gateway, delivered=1))
@@ -41,15 +41,15 @@ def test_an_event_goes_to_a_destination_that_no_route_names(tmp_path):
                 await until(lambda: other.requests)
                 assert other.requests[0].headers["webhook-id"] == event_id(gateway, offset)
                 await until(lambda: counters_are(gateway, "elsewhere", delivered=1, pending=0))
-                assert len(far.requests) == 1
+                assert len(server.requests) == 1
 
     asyncio.run(main())
 
 
 def test_an_edited_copy_names_its_parent_and_goes_to_the_named_destination_only(tmp_path):
     async def main() -> None:
-        async with FarSide(OKAY) as far, FarSide(OKAY) as other:
-            text = SOURCE + destination(far) + route() + destination(other, "elsewhere")
+        async with ScriptedServer(OKAY) as server, ScriptedServer(OKAY) as other:
+            text = SOURCE + destination(server) + route() + destination(other, "elsewhere")
             async with running(tmp_path, text) as gateway:
                 offset = await publish(gateway, b'{"a": 1}', key="k")
                 await until(lambda: counters_are(gateway, delivered=1))
@@ -64,7 +64,7 @@ def test_an_edited_copy_names_its_parent_and_goes_to_the_named_destination_only(
                 views = await of_event(gateway, copy, event.audience)
                 assert [view.destination for view in views] == [number]
                 await until(lambda: counters_are(gateway, "elsewhere", delivered=1, pending=0))
-                assert len(far.requests) == 1
+                assert len(server.requests) == 1
                 assert await stats_of(gateway) == before, "an edited copy counts for no source"
                 seen = await walk(gateway.store.log, EventFilter(consumer=True), limit=10, after=0)
                 assert [one.offset for one in seen.events] == [offset], "feeds and streams leave it out"
@@ -74,8 +74,8 @@ def test_an_edited_copy_names_its_parent_and_goes_to_the_named_destination_only(
 
 def test_what_does_not_exist_is_refused_before_anything_is_stored(tmp_path):
     async def main() -> None:
-        async with FarSide(OKAY) as far:
-            async with running(tmp_path, SOURCE + destination(far) + route()) as gateway:
+        async with ScriptedServer(OKAY) as server:
+            async with running(tmp_path, SOURCE + destination(server) + route()) as gateway:
                 offset = await publish(gateway)
                 published = gateway.store.log.published_offset
                 for event, name in ((event_id(gateway, 99), "crm"), (event_id(gateway, offset), "nowhere")):
@@ -88,12 +88,12 @@ def test_what_does_not_exist_is_refused_before_anything_is_stored(tmp_path):
 
 def test_a_replay_is_canceled_while_it_runs(tmp_path):
     async def main() -> None:
-        async with FarSide(OKAY) as far:
-            async with running(tmp_path, SOURCE + destination(far) + route()) as gateway:
+        async with ScriptedServer(OKAY) as server:
+            async with running(tmp_path, SOURCE + destination(server) + route()) as gateway:
                 for _ in range(20):
                     await publish(gateway)
                 await until(lambda: counters_are(gateway, delivered=20))
-                sent = len(far.requests)
+                sent = len(server.requests)
                 gate = asyncio.Event()
                 step = gateway.deliver.replays._step
 
@@ -108,17 +108,17 @@ def test_a_replay_is_canceled_while_it_runs(tmp_path):
                 gate.set()
                 with pytest.raises(Conflict):
                     await gateway.deliver.cancel_replay(job.id)
-                assert len(far.requests) == sent
+                assert len(server.requests) == sent
 
     asyncio.run(main())
 
 
 def test_a_replay_of_what_is_pending_counts_it_and_makes_it_due_now(tmp_path):
     async def main() -> None:
-        async with FarSide(fails(3)) as far:
-            async with running(tmp_path, SOURCE + destination(far, retry=["1h"] * 3) + route()) as gateway:
+        async with ScriptedServer(fails(3)) as server:
+            async with running(tmp_path, SOURCE + destination(server, retry=["1h"] * 3) + route()) as gateway:
                 offsets = [await publish(gateway) for _ in range(3)]
-                await until(lambda: len(far.requests) == 3)
+                await until(lambda: len(server.requests) == 3)
                 assert (await counters(gateway))["crm"]["pending"] == 3
                 query = ReplayQuery(destination="crm", state="pending", dry_run=True)
                 assert (await gateway.deliver.replay(query)).matched == 3

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from engine.test_deliver import OKAY, SOURCE, destination, fails, route
-from support.farside import FarSide
-from support.running import ALLOW, publish, running, until
+from support.gateway.running import ALLOW, publish, running, until
+from support.receiver.scripted import ScriptedServer
 from tidegate.config.load import load_text
 from tidegate.deliver import ReplayQuery
 from tidegate.query.deliveries import delivery_by_id, list_deliveries
@@ -34,13 +34,13 @@ async def the_delivery(gateway: Any, attempts: int = 1) -> DeliverySchema:
     return await delivery_by_id(gateway, page.data[0].id)
 
 
-def toml(far: FarSide, **keys: Any) -> str:
+def toml(server: ScriptedServer, **keys: Any) -> str:
     auth = keys.pop("auth", None)
     lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items() if key != "headers")
     if "headers" in keys:
         lines += "".join(f"headers.{name} = {json.dumps(value)}\n" for name, value in keys["headers"].items())
     table = '[destinations.crm.auth]\ntype = "bearer"\ntoken = "hush-hush"\n' if auth else ""
-    return f'{SOURCE}{route()}[destinations.crm]\nurl = "http://127.0.0.1:{far.port}/hook"\n{lines}{table}'
+    return f'{SOURCE}{route()}[destinations.crm]\nurl = "http://127.0.0.1:{server.port}/hook"\n{lines}{table}'
 
 
 def sent_headers(request: Any) -> dict[str, str]:
@@ -49,32 +49,32 @@ def sent_headers(request: Any) -> dict[str, str]:
 
 def test_an_attempt_shows_exactly_what_the_receiver_got_with_credentials_masked(tmp_path):
     async def main() -> None:
-        async with FarSide(OKAY) as far:
-            async with running(tmp_path, toml(far, auth=True)) as gateway:
+        async with ScriptedServer(OKAY) as server:
+            async with running(tmp_path, toml(server, auth=True)) as gateway:
                 await publish(gateway, b'{"amount": 7}', key="k")
                 (attempt,) = (await the_delivery(gateway)).attempts
                 request = attempt.request
                 assert isinstance(request, RequestSchema)
                 shown = {name.lower(): value for name, value in request.headers}
                 assert shown.pop("authorization") == "[redacted]"
-                got = sent_headers(far.requests[0])
+                got = sent_headers(server.requests[0])
                 assert got.pop("authorization") == "Bearer hush-hush"
                 assert shown == got
                 assert request.body is not None
-                assert request.body.encode() == far.requests[0].body
-                assert (request.method, request.url) == ("POST", f"http://127.0.0.1:{far.port}/hook")
+                assert request.body.encode() == server.requests[0].body
+                assert (request.method, request.url) == ("POST", f"http://127.0.0.1:{server.port}/hook")
 
     asyncio.run(main())
 
 
 def test_what_was_sent_stays_true_after_the_configuration_changed(tmp_path):
     async def main() -> None:
-        async with FarSide(OKAY) as far:
-            text = toml(far, headers={"x-team": "one"}, body="cloudevents")
+        async with ScriptedServer(OKAY) as server:
+            text = toml(server, headers={"x-team": "one"}, body="cloudevents")
             async with running(tmp_path, text) as gateway:
                 await publish(gateway, b'{"amount": 7}')
                 await the_delivery(gateway)
-                changed = toml(far, headers={"x-team": "two"}, body="envelope").replace("/hook", "/other")
+                changed = toml(server, headers={"x-team": "two"}, body="envelope").replace("/hook", "/other")
                 await gateway.editor.apply(load_text(ALLOW + changed, "changed.toml", {}).config)
                 await gateway.deliver.replay(ReplayQuery(destination="crm"))
                 first, second = (await the_delivery(gateway, 2)).attempts
@@ -82,7 +82,7 @@ def test_what_was_sent_stays_true_after_the_configuration_changed(tmp_path):
                 assert isinstance(second.request, RequestSchema)
                 assert [dict(one.request.headers)["x-team"] for one in (first, second)] == ["one", "two"]
                 assert first.request.url.endswith("/hook")
-                for attempt, request in zip((first, second), far.requests, strict=True):
+                for attempt, request in zip((first, second), server.requests, strict=True):
                     assert attempt.request.body.encode() == request.body
 
     asyncio.run(main())
@@ -91,8 +91,8 @@ def test_what_was_sent_stays_true_after_the_configuration_changed(tmp_path):
 @pytest.mark.parametrize("fmt", ["curl", "python"])
 def test_a_copied_command_sends_the_same_bytes_again(tmp_path, fmt):
     async def main() -> None:
-        async with FarSide(OKAY) as far:
-            async with running(tmp_path, toml(far)) as gateway:
+        async with ScriptedServer(OKAY) as server:
+            async with running(tmp_path, toml(server)) as gateway:
                 await publish(gateway, '{"name": "it\'s \\"é\\" $HOME `x` \\\\ %s"}'.encode())
                 (attempt,) = (await the_delivery(gateway)).attempts
                 assert isinstance(attempt.request, RequestSchema)
@@ -102,7 +102,7 @@ def test_a_copied_command_sends_the_same_bytes_again(tmp_path, fmt):
                 if fmt == "curl" and ran.returncode == 127:
                     pytest.skip("curl is not installed")
                 assert ran.returncode == 0, ran.stderr
-                first, again = far.requests
+                first, again = server.requests
                 assert again.body == first.body
                 assert again.headers["webhook-signature"] == first.headers["webhook-signature"]
 
@@ -122,27 +122,27 @@ def test_a_large_body_of_its_own_is_cut_and_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(sent_requests, "KEPT_BODY_BYTES", 1000)
 
     async def main() -> None:
-        async with FarSide(OKAY) as far:
-            async with running(tmp_path, toml(far, body="cloudevents")) as gateway:
+        async with ScriptedServer(OKAY) as server:
+            async with running(tmp_path, toml(server, body="cloudevents")) as gateway:
                 await publish(gateway, json.dumps({"a": "é" * 2000}, ensure_ascii=False).encode())
                 request = (await the_delivery(gateway)).attempts[0].request
                 assert isinstance(request, RequestSchema)
                 assert request.body_cut
-                assert request.body_bytes == len(far.requests[0].body)
-                assert far.requests[0].body.decode().startswith(request.body)
+                assert request.body_bytes == len(server.requests[0].body)
+                assert server.requests[0].body.decode().startswith(request.body)
 
     asyncio.run(main())
 
 
 def test_equal_heads_are_stored_once_and_bodies_of_the_event_not_at_all(tmp_path):
     async def main() -> None:
-        async with FarSide(fails(2)) as far:
-            async with running(tmp_path, SOURCE + destination(far, retry=["1ms"] * 5) + route()) as gateway:
+        async with ScriptedServer(fails(2)) as server:
+            async with running(tmp_path, SOURCE + destination(server, retry=["1ms"] * 5) + route()) as gateway:
                 body = b'{"padding": "' + b"x" * 3000 + b'"}'
                 for _ in range(5):
                     await publish(gateway, body)
                 await the_delivery(gateway)
-                await until(lambda: len(far.requests) >= 7)
+                await until(lambda: len(server.requests) >= 7)
                 await gateway.deliver.settler.flush()
                 number = gateway.active.destinations["crm"].number
                 pairs = [(offset, number) for offset in range(1, 6)]

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from support.farside import OK, FarSide, answer
-from support.posting import LOOPBACK, infos, post
-from support.running import until
+from support.gateway.running import until
+from support.receiver.post_client import LOOPBACK, infos, post
+from support.receiver.scripted import OK, ScriptedServer, answer
 from tidegate.core.clock import Clock, ManualClock
 from tidegate.core.model import Outcome
 from tidegate.outbound import resolver
@@ -46,15 +46,15 @@ def names() -> Iterator[Names]:
 def test_a_delivery_goes_out_while_hundreds_of_names_of_one_domain_hang(names: Names) -> None:
     async def main() -> None:
         client = PostClient(Dialer(Guard(LOOPBACK), Clock(), resolver=Resolver(Clock(), query=names)), Clock())
-        async with FarSide(answer(OK)) as far:
+        async with ScriptedServer(answer(OK)) as server:
             hanging = [
-                asyncio.ensure_future(post(client, f"http://hang{number}.evil.test:{far.port}/", seconds=2.0))
+                asyncio.ensure_future(post(client, f"http://hang{number}.evil.test:{server.port}/", seconds=2.0))
                 for number in range(300)
             ]
             await until(lambda: len(names.asked) >= PER_DOMAIN)
             began = time.monotonic()
             for number in range(20):
-                result = await post(client, f"http://good.example{number}:{far.port}/", seconds=5.0)
+                result = await post(client, f"http://good.example{number}:{server.port}/", seconds=5.0)
                 assert result.outcome is Outcome.OK
             assert time.monotonic() - began < 1.0
             assert sum("hang" in host for host in names.asked) == PER_DOMAIN, "one domain has a few threads"

@@ -13,10 +13,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from support.gateway import Served
-from support.homes import HOMES, Home
-from support.paused_call import Held, meanwhile
-from support.running import run
+from support.faults.paused_call import PausedCall, meanwhile
+from support.gateway.api import Served
+from support.gateway.deployment import DEPLOYMENTS, Deployment
+from support.gateway.running import run
 from tidegate.api import endpoint
 from tidegate.api.sessions import Sessions
 from tidegate.core.errors import StoreBusy, Unauthorized
@@ -25,14 +25,14 @@ from tidegate.query.events import EventFilter
 TOML = "[sources.shop.publish]\n"
 
 
-@pytest.fixture(params=HOMES)
-def home(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
-    return HOMES[request.param](tmp_path)
+@pytest.fixture(params=DEPLOYMENTS)
+def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Deployment:
+    return DEPLOYMENTS[request.param](tmp_path)
 
 
-def on(home: Home, work: Callable[[Served], Awaitable[None]]) -> None:
+def on(deployment: Deployment, work: Callable[[Served], Awaitable[None]]) -> None:
     async def main() -> None:
-        async with home.served(TOML) as gate:
+        async with deployment.served(TOML) as gate:
             await work(gate)
 
     run(main)
@@ -51,12 +51,14 @@ async def is_in(gate: Served, cookie: str) -> bool:
 
 
 @pytest.mark.parametrize("same_node", [True, False])
-def test_two_who_log_in_at_once_are_both_in_and_a_logout_between_them_stands(home: Home, same_node: bool) -> None:
+def test_two_who_log_in_at_once_are_both_in_and_a_logout_between_them_stands(
+    deployment: Deployment, same_node: bool
+) -> None:
     async def work(gate: Served) -> None:
         here = gate.context.sessions
         there = here if same_node else elsewhere(gate)
         leaving = await log_in(here)
-        async with Held(gate.gateway.store.settings, "value", after=True) as held:
+        async with PausedCall(gate.gateway.store.settings, "value", after=True) as held:
             first = asyncio.ensure_future(log_in(here))
             await held.reached.wait()
             second, end = await meanwhile(log_in(there), there.end(leaving))
@@ -67,14 +69,14 @@ def test_two_who_log_in_at_once_are_both_in_and_a_logout_between_them_stands(hom
         assert not await is_in(gate, leaving)
         assert await here.of_cookie(cookies[0]) is not None and await there.of_cookie(cookies[1]) is not None
 
-    on(home, work)
+    on(deployment, work)
 
 
-def test_a_reading_of_sessions_that_is_late_does_not_bring_back_one_that_ended(home: Home) -> None:
+def test_a_reading_of_sessions_that_is_late_does_not_bring_back_one_that_ended(deployment: Deployment) -> None:
     async def work(gate: Served) -> None:
         sessions = gate.context.sessions
         cookie = await log_in(sessions)
-        async with Held(gate.gateway.store.settings, "value", after=True) as held:
+        async with PausedCall(gate.gateway.store.settings, "value", after=True) as held:
             reading = asyncio.ensure_future(sessions._load(refresh=True))
             await held.reached.wait()
             (end,) = await meanwhile(sessions.end(cookie))
@@ -82,14 +84,14 @@ def test_a_reading_of_sessions_that_is_late_does_not_bring_back_one_that_ended(h
             await asyncio.gather(reading, end)
         assert await sessions.of_cookie(cookie) is None
 
-    on(home, work)
+    on(deployment, work)
 
 
-def test_a_reading_of_keys_that_is_late_does_not_bring_back_a_revoked_one(home: Home) -> None:
+def test_a_reading_of_keys_that_is_late_does_not_bring_back_a_revoked_one(deployment: Deployment) -> None:
     async def work(gate: Served) -> None:
         keyring = gate.context.keyring
         key, token = await keyring.create("ci", ["read"])
-        async with Held(gate.gateway.store.settings, "keys", after=True) as held:
+        async with PausedCall(gate.gateway.store.settings, "keys", after=True) as held:
             reading = asyncio.ensure_future(keyring.reload())
             await held.reached.wait()
             (gone,) = await meanwhile(keyring.delete(key.id))
@@ -99,10 +101,10 @@ def test_a_reading_of_keys_that_is_late_does_not_bring_back_a_revoked_one(home: 
         with pytest.raises(Unauthorized):
             await keyring.check(token)
 
-    on(home, work)
+    on(deployment, work)
 
 
-def test_a_login_link_is_not_used_up_by_a_store_that_is_away(home: Home) -> None:
+def test_a_login_link_is_not_used_up_by_a_store_that_is_away(deployment: Deployment) -> None:
     async def work(gate: Served) -> None:
         sessions, settings = gate.context.sessions, gate.gateway.store.settings
         link = sessions.new_link()
@@ -118,7 +120,7 @@ def test_a_login_link_is_not_used_up_by_a_store_that_is_away(home: Home) -> None
         with pytest.raises(Unauthorized):
             await sessions.by_link(link)
 
-    on(home, work)
+    on(deployment, work)
 
 
 async def follow(gate: Served, headers: dict[str, str]) -> aiohttp.ClientResponse:
@@ -128,7 +130,7 @@ async def follow(gate: Served, headers: dict[str, str]) -> aiohttp.ClientRespons
     return answer
 
 
-def test_a_stream_ends_with_the_key_or_the_session_that_opened_it(home: Home, monkeypatch: Any) -> None:
+def test_a_stream_ends_with_the_key_or_the_session_that_opened_it(deployment: Deployment, monkeypatch: Any) -> None:
     monkeypatch.setattr(endpoint, "RECHECK_SECONDS", 0.1)
 
     async def work(gate: Served) -> None:
@@ -147,13 +149,13 @@ def test_a_stream_ends_with_the_key_or_the_session_that_opened_it(home: Home, mo
         assert len(gate.context.hub) == 1
         stays.close()
 
-    on(home, work)
+    on(deployment, work)
 
 
-def test_a_stream_that_nobody_began_to_read_is_not_counted(home: Home) -> None:
+def test_a_stream_that_nobody_began_to_read_is_not_counted(deployment: Deployment) -> None:
     async def work(gate: Served) -> None:
 
         gate.context.hub.open(EventFilter(), last_event_id=None, allowed=None).close()
         assert len(gate.context.hub) == 0
 
-    on(home, work)
+    on(deployment, work)

@@ -9,7 +9,7 @@ import apsw
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from support.running import running
+from support.gateway.running import running
 from tidegate.core.errors import StoreBroken
 from tidegate.vault import PROOF, Vault, is_version_1, open_vault
 

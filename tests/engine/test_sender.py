@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from support.running import run, until
-from support.sending import NUMBER, MemorySender
+from support.gateway.running import run, until
+from support.gateway.sender import NUMBER, MemorySender
 from tidegate.core.model import Deferred, DeferredState
 from tidegate.deliver.lane import WINDOW
 

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from engine.test_sender import on_loop, retry
-from support.running import until
-from support.sending import NUMBER, MemorySender
+from support.gateway.running import until
+from support.gateway.sender import NUMBER, MemorySender
 from tidegate.core.model import DeferredState, Lane
 from tidegate.deliver.lane import LaneCursor
 from tidegate.deliver.sender import Sender

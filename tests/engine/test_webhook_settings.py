@@ -9,8 +9,8 @@ from urllib.parse import parse_qs
 import pytest
 
 from engine.test_deliver import OKAY, SOURCE, counters_are, destination, route, state
-from support.farside import FarSide, answer
-from support.running import publish, running, until
+from support.gateway.running import publish, running, until
+from support.receiver.scripted import ScriptedServer, answer
 from tidegate.core.model import DeliveryState, Outcome
 from tidegate.providers.shape import load_provider
 from tidegate.rules.inbound.signatures import Verification, compile_verifier
@@ -22,17 +22,17 @@ def sent(tmp_path, data: bytes, script=OKAY, **keys):
     """The request that a destination with these keys gets for one published event, and the delivery's state."""
 
     async def main():
-        async with FarSide(script) as far:
-            async with running(tmp_path, SOURCE + destination(far, **keys) + route()) as gateway:
+        async with ScriptedServer(script) as server:
+            async with running(tmp_path, SOURCE + destination(server, **keys) + route()) as gateway:
                 offset = await publish(gateway, data, key="k")
-                await until(lambda: far.requests)
+                await until(lambda: server.requests)
                 await gateway.deliver.settler.flush()
 
                 async def attempted():
                     return (await state(gateway, offset)).attempts
 
                 await until(attempted)
-                return far.requests[0], await state(gateway, offset)
+                return server.requests[0], await state(gateway, offset)
 
     return asyncio.run(main())
 
@@ -55,8 +55,8 @@ def test_a_form_has_the_fields_of_the_data(tmp_path):
 
 def test_a_form_of_what_is_not_an_object_cannot_be_rendered(tmp_path):
     async def main():
-        async with FarSide(OKAY) as far:
-            async with running(tmp_path, SOURCE + destination(far, body="form") + route()) as gateway:
+        async with ScriptedServer(OKAY) as server:
+            async with running(tmp_path, SOURCE + destination(server, body="form") + route()) as gateway:
                 await publish(gateway, b"[1]")
                 await until(lambda: counters_are(gateway, exhausted=1, pending=0))
                 (finding,) = [one for one in gateway.findings.listed() if one.code == "cannot_render"]
@@ -86,11 +86,11 @@ def test_a_200_whose_body_says_error_is_retried(tmp_path):
     script = answer(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
 
     async def main():
-        async with FarSide(script) as far:
-            text = SOURCE + destination(far, retry=["1h"]) + "ok_body = { ok = true }\n" + route()
+        async with ScriptedServer(script) as server:
+            text = SOURCE + destination(server, retry=["1h"]) + "ok_body = { ok = true }\n" + route()
             async with running(tmp_path, text) as gateway:
                 offset = await publish(gateway)
-                await until(lambda: far.requests)
+                await until(lambda: server.requests)
 
                 async def attempted():
                     return (await state(gateway, offset)).attempts

@@ -1,4 +1,4 @@
-"""Each guarantee that takes a `home` runs once on every store."""
+"""Each guarantee that takes a `deployment` runs once on every store."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from support.homes import HOMES, Home
+from support.gateway.deployment import DEPLOYMENTS, Deployment
 
 
-@pytest.fixture(params=HOMES)
-def new_home(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Home]:
-    """Makes homes on one store, each fresh."""
+@pytest.fixture(params=DEPLOYMENTS)
+def new_deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Deployment]:
+    """Makes deployments on one store, each fresh."""
     numbers = itertools.count(1)
 
-    def make() -> Home:
-        folder = tmp_path / f"home{next(numbers)}"
+    def make() -> Deployment:
+        folder = tmp_path / f"deployment{next(numbers)}"
         folder.mkdir()
-        return HOMES[request.param](folder)
+        return DEPLOYMENTS[request.param](folder)
 
     return make
 
 
 @pytest.fixture
-def home(new_home: Callable[[], Home]) -> Home:
-    return new_home()
+def deployment(new_deployment: Callable[[], Deployment]) -> Deployment:
+    return new_deployment()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from support.postgres_node import skew
+from support.postgres.node import skew
 from tidegate.cli import main
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ import random
 from collections import Counter
 from typing import Any
 
-from support.farside import FarSide
-from support.homes import Home
-from support.running import publish, until
+from support.gateway.deployment import Deployment
+from support.gateway.running import publish, until
+from support.receiver.scripted import ScriptedServer
 from tidegate.core.errors import Conflict
 from tidegate.core.model import DeliveryState, Outcome
 from tidegate.deliver import ReplayQuery
@@ -27,7 +27,7 @@ EVENTS = 600
 NAMES = ("all", "large", "dead")
 
 
-def configuration(flaky: FarSide, dead: FarSide, large: str = 'from = "shop"', least: int = 300) -> str:
+def configuration(flaky: ScriptedServer, dead: ScriptedServer, large: str = 'from = "shop"', least: int = 300) -> str:
     return f"""
 [sources.shop.publish]
 [sources.crm.publish]
@@ -197,7 +197,7 @@ async def replay_by_wider_routes(gateway: Any, published: Published) -> None:
     assert one.accepted - one.filtered == then["owed"] + once_filtered + crm
 
 
-async def test_the_books_balance_at_every_snapshot_and_every_delivery_is_accounted_for(home: Home) -> None:
+async def test_the_books_balance_at_every_snapshot_and_every_delivery_is_accounted_for(deployment: Deployment) -> None:
     chance = random.Random(7)
     published = Published()
 
@@ -208,11 +208,11 @@ async def test_the_books_balance_at_every_snapshot_and_every_delivery_is_account
     async def dead(reader: Any, writer: Any, request: Any) -> None:
         writer.write(b"HTTP/1.1 503 X\r\ncontent-length: 0\r\n\r\n")
 
-    async with FarSide(flaky) as one, FarSide(dead) as two:
+    async with ScriptedServer(flaky) as one, ScriptedServer(dead) as two:
         toml = configuration(one, two)
-        async with home.running(toml) as gateway:
+        async with deployment.running(toml) as gateway:
             await load(gateway, published, chance, EVENTS // 2)
-        async with home.running(toml) as gateway:
+        async with deployment.running(toml) as gateway:
             await check(gateway, published)
             await load(gateway, published, chance, EVENTS // 2)
             await gateway.deliver.replay(ReplayQuery(destination="large", state="exhausted"))
@@ -225,7 +225,7 @@ async def test_the_books_balance_at_every_snapshot_and_every_delivery_is_account
             await check(gateway, published)
             await account(gateway, published)
             await move_by_hand(gateway, published)
-        async with home.running(configuration(one, two, 'from = ["shop", "crm"]', 200)) as gateway:
+        async with deployment.running(configuration(one, two, 'from = ["shop", "crm"]', 200)) as gateway:
             await replay_by_wider_routes(gateway, published)
             waiting = (await account(gateway, published))["dead"]
             assert waiting["pending"] > 50

@@ -17,10 +17,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from support.cluster import MASTER
-from support.gateway import Served, served
-from support.postgres import Server
-from support.running import until
+from support.gateway.api import Served, served
+from support.gateway.cluster import MASTER
+from support.gateway.running import until
+from support.postgres.server import Server
 from tidegate.core.errors import StoreBroken
 from tidegate.store.postgres.engine import POOL_SIZE
 

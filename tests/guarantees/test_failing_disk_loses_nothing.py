@@ -17,8 +17,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from support.process import GatewayProcess, free_port
-from support.running import until
+from support.gateway.process import GatewayProcess, free_port
+from support.gateway.running import until
 
 PROGRAM = (str(Path(__file__).with_name("planted_failing_disk.py")),)
 TOML = '[sources.plain.webhook]\nverify = "none"\n[sources.shop.publish]\n'

@@ -16,7 +16,7 @@ from typing import Any
 import h11
 import uvicorn
 
-from support.fuzzing import cuts, stream
+from support.faults.fuzzing import cuts, stream
 from tidegate.outbound.connection import Connection, Pending
 from tidegate.process.edge.fast import FastProtocol
 from tidegate.rules.outbound.addresses import parse_target

@@ -16,10 +16,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from support.farside import OK, FarSide, answer
-from support.homes import Home
-from support.process import SECRET, GatewayProcess, Sender, call
-from support.running import until
+from support.gateway.deployment import Deployment
+from support.gateway.process import SECRET, GatewayProcess, Sender, call
+from support.gateway.running import until
+from support.receiver.scripted import OK, ScriptedServer, answer
 
 MUTATIONS = 1500
 AT_ONCE = 16
@@ -285,9 +285,9 @@ async def hidden_events(gateway: GatewayProcess) -> list[str]:
     return [event["id"] for event in page["data"]]
 
 
-async def test_nothing_that_comes_in_is_more_than_an_answer(home: Home) -> None:
-    async with FarSide(answer(OK)) as far:
-        gateway = home.process(configuration(far.port), environ={"TIDEGATE_ADMIN_KEY": ADMIN})
+async def test_nothing_that_comes_in_is_more_than_an_answer(deployment: Deployment) -> None:
+    async with ScriptedServer(answer(OK)) as server:
+        gateway = deployment.process(configuration(server.port), environ={"TIDEGATE_ADMIN_KEY": ADMIN})
         await gateway.start()
         attacker = Attacker(gateway.port)
         found = await attack(gateway, attacker)

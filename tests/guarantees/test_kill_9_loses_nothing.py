@@ -20,10 +20,10 @@ from typing import Any
 
 from standardwebhooks import Webhook
 
-from support.homes import Home
-from support.process import SECRET, GatewayProcess, Receiver, Sender, call
-from support.running import until
-from support.upstream import Upstream
+from support.gateway.deployment import Deployment
+from support.gateway.process import SECRET, GatewayProcess, Receiver, Sender, call
+from support.gateway.running import until
+from support.upstream.orders import Upstream
 from tidegate.core.clock import rfc3339
 
 ROUNDS = int(os.environ.get("TIDEGATE_KILL_ROUNDS", "25"))
@@ -52,12 +52,12 @@ async def one_round(gateway: GatewayProcess, name: str, chance: random.Random) -
     return senders
 
 
-async def rounds(home: Home, count: int, program: tuple[str, ...] = ("-m", "tidegate")) -> dict[str, Any]:
+async def rounds(deployment: Deployment, count: int, program: tuple[str, ...] = ("-m", "tidegate")) -> dict[str, Any]:
     """Run the rounds and the judge: how many were acknowledged, lost, changed, sent under another id."""
     chance = random.Random(20261124)
     acknowledged: dict[str, tuple[str, bytes]] = {}
     async with Receiver().open() as receiver:
-        gateway = home.process(configuration(receiver.port), program)
+        gateway = deployment.process(configuration(receiver.port), program)
         for number in range(count):
             for sender in await one_round(gateway, f"r{number}", chance):
                 acknowledged.update(sender.acknowledged)
@@ -85,9 +85,11 @@ async def rounds(home: Home, count: int, program: tuple[str, ...] = ("-m", "tide
     }
 
 
-def test_every_acknowledged_event_arrives_under_its_first_id_though_the_gateway_is_killed(home: Home) -> None:
-    count = ROUNDS if home.database is None else -(-ROUNDS // 2)
-    found = asyncio.run(rounds(home, count))
+def test_every_acknowledged_event_arrives_under_its_first_id_though_the_gateway_is_killed(
+    deployment: Deployment,
+) -> None:
+    count = ROUNDS if deployment.database is None else -(-ROUNDS // 2)
+    found = asyncio.run(rounds(deployment, count))
     print(f"{count} kills: {found}")
     assert found["acknowledged"] > count * 5
     assert found["lost"] == []
@@ -95,9 +97,9 @@ def test_every_acknowledged_event_arrives_under_its_first_id_though_the_gateway_
     assert found["counters"]["accepted"] == found["counters"]["delivered"] == found["arrived"]
 
 
-def test_the_judge_finds_what_an_answer_before_the_commit_loses(home: Home) -> None:
+def test_the_judge_finds_what_an_answer_before_the_commit_loses(deployment: Deployment) -> None:
     planted = str(Path(__file__).with_name("planted_ack_before_commit.py"))
-    found = asyncio.run(rounds(home, 4, (planted,)))
+    found = asyncio.run(rounds(deployment, 4, (planted,)))
     assert found["lost"]
 
 
@@ -149,11 +151,13 @@ async def poll_until_killed(gateway: GatewayProcess, ended: list[int]) -> None:
             return
 
 
-async def polled_rounds(home: Home, count: int) -> tuple[list[dict[str, Any]], dict[str, Any], Upstream, Receiver]:
+async def polled_rounds(
+    deployment: Deployment, count: int
+) -> tuple[list[dict[str, Any]], dict[str, Any], Upstream, Receiver]:
     """Kill in the middle of polls of a source that always changes: (changes in order, records, source, receiver)."""
     chance = random.Random(7)
     async with Upstream(page_size=15) as shop, Receiver().open() as receiver:
-        gateway = home.process(polled(shop.url, receiver.port))
+        gateway = deployment.process(polled(shop.url, receiver.port))
         for _ in range(count):
             await gateway.start()
             stop = asyncio.Event()
@@ -197,8 +201,8 @@ async def polled_rounds(home: Home, count: int) -> tuple[list[dict[str, Any]], d
         return changes, {one["key"]: one["data"] for one in page["data"]}, shop, receiver
 
 
-def test_kills_while_polls_commit_miss_no_change_and_make_none_twice(home: Home) -> None:
-    changes, records, shop, receiver = asyncio.run(polled_rounds(home, max(8, ROUNDS // 3)))
+def test_kills_while_polls_commit_miss_no_change_and_make_none_twice(deployment: Deployment) -> None:
+    changes, records, shop, receiver = asyncio.run(polled_rounds(deployment, max(8, ROUNDS // 3)))
     assert records == shop.items
     told: dict[str, list[dict[str, Any]]] = {}
     for event in changes:

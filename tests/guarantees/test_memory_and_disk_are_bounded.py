@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from support.farside import FarSide, answer, silence
-from support.homes import Home
-from support.process import call, free_port
-from support.running import counters, publish, until
+from support.gateway.deployment import Deployment
+from support.gateway.process import call, free_port
+from support.gateway.running import counters, publish, until
+from support.receiver.scripted import ScriptedServer, answer, silence
 from tidegate.core.clock import ManualClock
 from tidegate.core.model import DeliveryState
 
@@ -35,9 +35,9 @@ def resident_kib(pid: int) -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the memory of a process is read from /proc")
-async def test_a_growing_backlog_does_not_grow_the_memory(home: Home) -> None:
-    async with FarSide(silence) as silent:
-        gateway = home.process(
+async def test_a_growing_backlog_does_not_grow_the_memory(deployment: Deployment) -> None:
+    async with ScriptedServer(silence) as silent:
+        gateway = deployment.process(
             f"""
 [egress]
 allow = ["127.0.0.1/32"]
@@ -83,8 +83,8 @@ def in_hand(sender: Any) -> int:
     return sum(map(len, held)) + int(lane.unsettled) + len(sender.backlog.key_queues)
 
 
-async def test_what_a_sender_has_in_hand_does_not_grow_with_its_backlog(home: Home) -> None:
-    async with FarSide(silence) as silent, FarSide(no) as bad:
+async def test_what_a_sender_has_in_hand_does_not_grow_with_its_backlog(deployment: Deployment) -> None:
+    async with ScriptedServer(silence) as silent, ScriptedServer(no) as bad:
         toml = f"""
 [sources.shop.publish]
 [destinations.silent]
@@ -99,7 +99,7 @@ ordered_by = "type"
 from = "shop"
 to = ["silent", "dead", "ordered"]
 """
-        async with home.running(toml) as gateway:
+        async with deployment.running(toml) as gateway:
             seen = []
             for _ in range(3):
                 for _ in range(16):
@@ -115,9 +115,11 @@ to = ["silent", "dead", "ordered"]
                 sender.abort_all()
 
 
-async def test_while_the_disk_stands_still_everything_is_answered_503_in_time_and_nothing_is_lost(home: Home) -> None:
+async def test_while_the_disk_stands_still_everything_is_answered_503_in_time_and_nothing_is_lost(
+    deployment: Deployment,
+) -> None:
     toml = '[gateway]\nmax_waiting = 40\n[sources.plain.webhook]\nverify = "none"\n[sources.shop.publish]\n'
-    async with home.served(toml) as gateway:
+    async with deployment.served(toml) as gateway:
 
         async def one(number: int, path: str) -> tuple[int, str | None, float, dict[str, Any]]:
             body: Any = {"source": "shop", "type": "t", "data": number}
@@ -127,7 +129,7 @@ async def test_while_the_disk_stands_still_everything_is_answered_503_in_time_an
 
         assert (await one(0, "/in/plain"))[0] == 202
         paths = ["/in/plain", "/api/v1/events"]
-        async with home.disk_held(gateway.gateway):
+        async with deployment.disk_held(gateway.gateway):
             await asyncio.sleep(0.05)
             calls = asyncio.gather(*(one(n, paths[n % 2]) for n in range(200)))
             waiting = 0
@@ -154,7 +156,7 @@ async def test_while_the_disk_stands_still_everything_is_answered_503_in_time_an
             assert (await gateway.api("GET", f"/api/v1/events/{content['id']}")).status == 200
 
 
-def retained(good: FarSide, bad: FarSide, events: str, size: str) -> str:
+def retained(good: ScriptedServer, bad: ScriptedServer, events: str, size: str) -> str:
     return f"""
 [retention]
 events = "{events}"
@@ -191,10 +193,10 @@ async def delivered(gateway: Any, count: int) -> None:
     await until(all_of_them, 30)
 
 
-async def test_past_its_age_what_is_owed_is_exhausted_as_expired_and_then_trimmed(home: Home) -> None:
+async def test_past_its_age_what_is_owed_is_exhausted_as_expired_and_then_trimmed(deployment: Deployment) -> None:
     clock = ManualClock(1_800_000_000_000_000)
-    async with FarSide(OKAY) as good, FarSide(no) as bad:
-        async with home.running(retained(good, bad, "2h", "1GiB"), clock) as gateway:
+    async with ScriptedServer(OKAY) as good, ScriptedServer(no) as bad:
+        async with deployment.running(retained(good, bad, "2h", "1GiB"), clock) as gateway:
             old = [await publish(gateway, b'{"old": true}') for _ in range(700)]
             await delivered(gateway, 700)
             clock.advance(1.5 * HOUR)
@@ -236,10 +238,10 @@ async def test_past_its_age_what_is_owed_is_exhausted_as_expired_and_then_trimme
                 sender.abort_all()
 
 
-async def test_what_a_lane_still_owes_is_never_trimmed(home: Home) -> None:
+async def test_what_a_lane_still_owes_is_never_trimmed(deployment: Deployment) -> None:
     clock = ManualClock(1_800_000_000_000_000)
-    async with FarSide(OKAY) as good, FarSide(no) as bad:
-        async with home.running(retained(good, bad, "2h", "1GiB"), clock) as gateway:
+    async with ScriptedServer(OKAY) as good, ScriptedServer(no) as bad:
+        async with deployment.running(retained(good, bad, "2h", "1GiB"), clock) as gateway:
             await gateway.editor.pause("hanging")  # a request in flight would time out when the clock moves
             offsets = [await publish(gateway) for _ in range(5)]
             await delivered(gateway, 5)
@@ -258,10 +260,10 @@ async def test_what_a_lane_still_owes_is_never_trimmed(home: Home) -> None:
                 sender.abort_all()
 
 
-async def test_a_delivery_id_is_remembered_for_its_time_and_no_longer(home: Home) -> None:
+async def test_a_delivery_id_is_remembered_for_its_time_and_no_longer(deployment: Deployment) -> None:
     clock = ManualClock(1_800_000_000_000_000)
     toml = '[retention]\ndedupe = "2h"\n[sources.shop.publish]\n'
-    async with home.running(toml, clock) as gateway:
+    async with deployment.running(toml, clock) as gateway:
 
         async def come() -> int:
             return await publish(gateway, dedupe_id="d1", body_hash=b"h" * 16)
@@ -276,14 +278,14 @@ async def test_a_delivery_id_is_remembered_for_its_time_and_no_longer(home: Home
         assert await come() > first
 
 
-async def test_over_its_size_the_oldest_go_until_it_fits_and_the_file_stops_growing(home: Home) -> None:
-    if home.database is not None:
+async def test_over_its_size_the_oldest_go_until_it_fits_and_the_file_stops_growing(deployment: Deployment) -> None:
+    if deployment.database is not None:
         pytest.skip("the size of a shared server's tables is its own matter")
     clock = ManualClock(1_800_000_000_000_000)
     limit = 16 << 20
-    async with FarSide(OKAY) as good, FarSide(no) as bad:
+    async with ScriptedServer(OKAY) as good, ScriptedServer(no) as bad:
         toml = retained(good, bad, "30d", "16MiB").replace('to = ["good", "dead", "hanging"]', 'to = "good"')
-        async with home.running(toml, clock) as gateway:
+        async with deployment.running(toml, clock) as gateway:
             sizes, free = [], []
             for round_ in range(1, 7):
                 last = [await publish(gateway, random.Random(n).randbytes(80_000)) for n in range(120)][-1]
@@ -297,7 +299,7 @@ async def test_over_its_size_the_oldest_go_until_it_fits_and_the_file_stops_grow
                 if round_ > 2:  # and no more went than had to: a tenth at a time
                     assert (facts.page_count - facts.free_pages) * facts.page_bytes > limit * 0.75
                     free.append(facts.free_pages * facts.page_bytes)
-                sizes.append(sum(file.stat().st_size for file in home.data.glob("tidegate.db")))
+                sizes.append(sum(file.stat().st_size for file in deployment.data.glob("tidegate.db")))
                 assert (await gateway.store.log.oldest())[0] <= last  # the newest stay
             print(f"file after each 9.6 MB: {sizes}, free in it {free}")
             assert max(free) < limit * 0.5  # what is free goes back, little by little

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import random
 
-from support.farside import FarSide, answer
-from support.homes import Home
-from support.running import run, until
+from support.gateway.deployment import Deployment
+from support.gateway.running import run, until
+from support.receiver.scripted import ScriptedServer, answer
 
 OKAY = answer(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
 TOML = """
@@ -32,8 +32,8 @@ to = "WANTED"
 EVENT = 400_000
 
 
-def toml(far: FarSide, wanted: str) -> str:
-    return TOML.replace("PORT", str(far.port)).replace("WANTED", wanted)
+def toml(server: ScriptedServer, wanted: str) -> str:
+    return TOML.replace("PORT", str(server.port)).replace("WANTED", wanted)
 
 
 async def flood(gate, count: int, seed: int = 0) -> list[int]:
@@ -45,20 +45,22 @@ async def flood(gate, count: int, seed: int = 0) -> list[int]:
     return statuses
 
 
-def test_a_paused_destination_keeps_its_payment_while_a_flood_of_settled_events_is_deleted(home: Home) -> None:
+def test_a_paused_destination_keeps_its_payment_while_a_flood_of_settled_events_is_deleted(
+    deployment: Deployment,
+) -> None:
     async def main() -> None:
         async with (
-            FarSide(OKAY) as far,
-            home.served(TOML.replace("PORT", str(far.port)).replace("WANTED", "other")) as gate,
+            ScriptedServer(OKAY) as server,
+            deployment.served(TOML.replace("PORT", str(server.port)).replace("WANTED", "other")) as gate,
         ):
             await gate.gateway.editor.pause("ledger")
             paid = (await gate.api.post("/events", {"source": "payments", "type": "paid", "data": 1}))["id"]
             for round_ in range(3):
                 assert set(await flood(gate, 30, 100 * round_)) == {202}
-                await until(lambda: len(far.requests) == 30 * (round_ + 1))  # noqa: B023
+                await until(lambda: len(server.requests) == 30 * (round_ + 1))  # noqa: B023
                 await gate.gateway.deliver.settler.flush()
                 await gate.gateway.maintenance.run_once()
-                if home.database is None:  # the database server gives space back when it drops the span
+                if deployment.database is None:  # the database server gives space back when it drops the span
                     assert (await gate.gateway.store.facts()).used_bytes <= 16 << 20
                 assert sum((await gate.gateway.store.log.bytes_by_source()).values()) <= 16 << 20
             assert not gate.gateway.maintenance.over_share
@@ -66,16 +68,16 @@ def test_a_paused_destination_keeps_its_payment_while_a_flood_of_settled_events_
             (delivery,) = (await gate.api.get(f"/deliveries?event={paid}"))["data"]
             assert delivery["state"] == "pending"
             await gate.gateway.editor.resume("ledger")
-            await until(lambda: any("/ledger" in one.line for one in far.requests))
+            await until(lambda: any("/ledger" in one.line for one in server.requests))
 
     run(main)
 
 
-def test_a_flood_that_is_owed_itself_is_refused_and_nobody_else_is(home: Home) -> None:
+def test_a_flood_that_is_owed_itself_is_refused_and_nobody_else_is(deployment: Deployment) -> None:
     async def main() -> None:
         async with (
-            FarSide(OKAY) as far,
-            home.served(TOML.replace("PORT", str(far.port)).replace("WANTED", "stuck")) as gate,
+            ScriptedServer(OKAY) as server,
+            deployment.served(TOML.replace("PORT", str(server.port)).replace("WANTED", "stuck")) as gate,
         ):
             for name in ("ledger", "stuck"):
                 await gate.gateway.editor.pause(name)
@@ -94,7 +96,7 @@ def test_a_flood_that_is_owed_itself_is_refused_and_nobody_else_is(home: Home) -
             assert all(one["exhausted"] == 0 for one in counted.values())
             # Once somebody takes them, the flood is accepted again.
             await gate.gateway.editor.resume("stuck")
-            await until(lambda: sum("/stuck" in one.line for one in far.requests) == 50)
+            await until(lambda: sum("/stuck" in one.line for one in server.requests) == 50)
             await gate.gateway.deliver.settler.flush()
             assert await gate.gateway.maintenance.run_once() > 0
             assert not gate.gateway.maintenance.over_share

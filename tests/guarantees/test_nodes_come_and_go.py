@@ -18,10 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from support.cluster import Cluster, Landing, Teller
-from support.postgres import server
-from support.process import call
-from support.running import until
+from support.gateway.cluster import Cluster, OrderedProvider, OrderedReceiver
+from support.gateway.process import call
+from support.gateway.running import until
+from support.postgres.server import server
 
 FAULTS = int(os.environ.get("TIDEGATE_NODE_FAULTS", "25"))
 NODES = 3
@@ -36,9 +36,9 @@ PAUSE_TAKEOVER_SECONDS = LEASE_SECONDS + 6.0
 class Faults:
     """Random faults, one after the other, and how long deliveries stood still after those that took a node."""
 
-    def __init__(self, cluster: Cluster, landing: Landing, chance: random.Random) -> None:
+    def __init__(self, cluster: Cluster, receiver: OrderedReceiver, chance: random.Random) -> None:
         self._cluster = cluster
-        self._landing = landing
+        self._receiver = receiver
         self._chance = chance
         self.done: dict[str, int] = {}
         self.after_kill: list[float] = []
@@ -56,7 +56,7 @@ class Faults:
 
     def _standstill(self, since: float) -> float:
         now = time.monotonic()
-        return max(self._landing.longest_gap(name, since, now) for name in self._cluster.destinations)
+        return max(self._receiver.longest_gap(name, since, now) for name in self._cluster.destinations)
 
     async def kill(self) -> None:
         node = self._chance.choice(self._cluster.nodes)
@@ -78,16 +78,16 @@ class Faults:
 
 
 async def test_three_nodes_lose_and_reorder_nothing_whatever_befalls_them(tmp_path: Path) -> None:
-    async with Landing().open() as landing:
-        cluster = Cluster(tmp_path, server(), landing, NODES, DESTINATIONS)
+    async with OrderedReceiver().open() as receiver:
+        cluster = Cluster(tmp_path, server(), receiver, NODES, DESTINATIONS)
         await cluster.start()
-        tellers = [Teller(cluster.ports, f"key{number}", 0.04) for number in range(KEYS)]
+        providers = [OrderedProvider(cluster.ports, f"key{number}", 0.04) for number in range(KEYS)]
         stop = asyncio.Event()
-        telling = [asyncio.create_task(teller.run(stop)) for teller in tellers]
-        faults = Faults(cluster, landing, random.Random(20261125))
+        sending = [asyncio.create_task(provider.run(stop)) for provider in providers]
+        faults = Faults(cluster, receiver, random.Random(20261125))
         await faults.run(FAULTS)
         stop.set()
-        await asyncio.gather(*telling)
+        await asyncio.gather(*sending)
         node = cluster.nodes[0]
 
         async def quiet() -> bool:
@@ -98,9 +98,9 @@ async def test_three_nodes_lose_and_reorder_nothing_whatever_befalls_them(tmp_pa
         await until(quiet, 60)
         totals = (await call(node.url, "/api/v1/stats", node.key))["totals"]
         assert await cluster.stop() == [0] * NODES
-        judge(landing, cluster, tellers, totals)
-        told = sum(len(teller.acknowledged) for teller in tellers)
-        print(f"{faults.done}: {told} acknowledged, 0 lost, {landing.again} arrived again")
+        judge(receiver, cluster, providers, totals)
+        told = sum(len(provider.acknowledged) for provider in providers)
+        print(f"{faults.done}: {told} acknowledged, 0 lost, {receiver.again} arrived again")
         for name, gaps in (("kill", faults.after_kill), ("pause", faults.after_pause)):
             if gaps:
                 print(f"standstill after {name}: median {statistics.median(gaps):.2f} s, longest {max(gaps):.2f} s")
@@ -108,20 +108,22 @@ async def test_three_nodes_lose_and_reorder_nothing_whatever_befalls_them(tmp_pa
         assert max(faults.after_pause, default=0.0) < PAUSE_TAKEOVER_SECONDS
 
 
-def judge(landing: Landing, cluster: Cluster, tellers: list[Teller], totals: dict[str, int]) -> None:
-    for teller in tellers:
-        assert teller.refused == []
-        assert len(teller.acknowledged) > FAULTS
-        for number, event_id in teller.acknowledged.items():
+def judge(
+    receiver: OrderedReceiver, cluster: Cluster, providers: list[OrderedProvider], totals: dict[str, int]
+) -> None:
+    for provider in providers:
+        assert provider.refused == []
+        assert len(provider.acknowledged) > FAULTS
+        for number, event_id in provider.acknowledged.items():
             for destination in cluster.destinations:
-                assert landing.ids.get((destination, teller.key, number)) == {event_id}, (destination, number)
-    assert landing.disorder() == []
+                assert receiver.ids.get((destination, provider.key, number)) == {event_id}, (destination, number)
+    assert receiver.disorder() == []
     assert totals["delivered"] == totals["accepted"] * DESTINATIONS
 
 
 async def test_two_nodes_do_not_share_a_data_directory(tmp_path: Path) -> None:
-    async with Landing().open() as landing:
-        cluster = Cluster(tmp_path, server(), landing, 1, 1)
+    async with OrderedReceiver().open() as receiver:
+        cluster = Cluster(tmp_path, server(), receiver, 1, 1)
         await cluster.start()
         twin = cluster.node("node0")
         with pytest.raises(AssertionError, match="data_locked"):

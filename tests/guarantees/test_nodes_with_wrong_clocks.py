@@ -9,11 +9,11 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from support.cluster import Cluster, post
-from support.farside import OK, FarSide, answer
-from support.postgres import server
-from support.process import call
-from support.running import until
+from support.gateway.cluster import Cluster, post
+from support.gateway.process import call
+from support.gateway.running import until
+from support.postgres.server import server
+from support.receiver.scripted import OK, ScriptedServer, answer
 
 HOUR = 3600
 NEAR_SECONDS = 10.0  # a slow machine; an hour is what it must not be
@@ -24,8 +24,8 @@ ENVIRON = {"PYTHONPATH": str(Path(__file__).parents[1])}
 
 
 async def test_an_hour_ahead_and_an_hour_behind_receive_send_and_retry_as_if_they_were_right(tmp_path: Path) -> None:
-    async with FarSide(answer(b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n")) as far:
-        cluster = Cluster(tmp_path, server(), far, 0, DESTINATIONS)
+    async with ScriptedServer(answer(b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n")) as receiver:
+        cluster = Cluster(tmp_path, server(), receiver, 0, DESTINATIONS)
         ahead, behind = (
             cluster.node(name, PROGRAM, ENVIRON | {"TIDEGATE_TEST_SKEW_SECONDS": str(seconds)})
             for name, seconds in (("ahead", HOUR), ("behind", -HOUR))
@@ -46,21 +46,21 @@ async def test_an_hour_ahead_and_an_hour_behind_receive_send_and_retry_as_if_the
             events = (await call(node.url, "/api/v1/events?limit=1", node.key))["data"]
             received = datetime.fromisoformat(events[0]["received_at"]).timestamp()
             assert abs(received - time.time()) < NEAR_SECONDS
-        await until(lambda: all(len(tries(far, name)) >= 4 for name in cluster.destinations), 20)
-        for request in far.requests:
+        await until(lambda: all(len(tries(receiver, name)) >= 4 for name in cluster.destinations), 20)
+        for request in receiver.requests:
             assert abs(int(request.headers["webhook-timestamp"]) - time.time()) < NEAR_SECONDS
         assert [await clock_of(node) for node in cluster.nodes] == ["3600 s ahead", "3600 s behind"]
 
         await cluster.kill_node(ahead)  # what it wrote as due is sent by the other
-        far.requests.clear()
-        far.script = answer(OK)
-        await until(lambda: all(len(tries(far, name)) == 2 for name in cluster.destinations), TAKEN_OVER_SECONDS)
+        receiver.requests.clear()
+        receiver.script = answer(OK)
+        await until(lambda: all(len(tries(receiver, name)) == 2 for name in cluster.destinations), TAKEN_OVER_SECONDS)
         assert await behind.end(signal.SIGTERM) == 0
 
 
-def tries(far: FarSide, destination: str) -> list[str]:
+def tries(receiver: ScriptedServer, destination: str) -> list[str]:
     """Ids of the events that were sent to a destination, one a try."""
-    return [one.headers["webhook-id"] for one in far.requests if one.line.split(" ")[1] == f"/{destination}"]
+    return [one.headers["webhook-id"] for one in receiver.requests if one.line.split(" ")[1] == f"/{destination}"]
 
 
 async def clock_of(node) -> str:

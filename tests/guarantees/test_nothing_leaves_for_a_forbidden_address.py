@@ -23,12 +23,12 @@ from typing import Any
 import aiohttp
 import pytest
 
-from support.farside import FarSide, answer
-from support.homes import Home
-from support.postgres import contents
-from support.posting import infos
-from support.process import call
-from support.running import until
+from support.gateway.deployment import Deployment
+from support.gateway.process import call
+from support.gateway.running import until
+from support.postgres.server import contents
+from support.receiver.post_client import infos
+from support.receiver.scripted import ScriptedServer, answer
 from tidegate.outbound.resolver import Resolver
 
 CANARY_HOST = "127.0.0.2"  # loopback everywhere on Linux, and not in `egress.allow`
@@ -105,9 +105,9 @@ async def try_source(api: Any, number: int, url: str) -> int:
     return int((await api("GET", f"/api/v1/pull/s{number}/r")).status)
 
 
-async def test_no_spelling_of_a_forbidden_address_is_called(home: Home) -> None:
+async def test_no_spelling_of_a_forbidden_address_is_called(deployment: Deployment) -> None:
     canary = Canary()
-    async with canary.open() as port, home.served(TOML.format(port=1)) as gateway:
+    async with canary.open() as port, deployment.served(TOML.format(port=1)) as gateway:
         own = int(gateway.url.rsplit(":", 1)[1])
         for number, url in enumerate(spellings(port, own)):
             outcome = await try_destination(gateway.api, number, url)
@@ -117,10 +117,10 @@ async def test_no_spelling_of_a_forbidden_address_is_called(home: Home) -> None:
         assert canary.connections == 0
 
 
-async def test_a_name_that_changes_its_answer_after_the_look_gains_nothing(home: Home) -> None:
+async def test_a_name_that_changes_its_answer_after_the_look_gains_nothing(deployment: Deployment) -> None:
     canary = Canary()
-    good = FarSide(answer(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]"))
-    async with canary.open() as port, good, home.served(TOML.format(port=1)) as gateway:
+    good = ScriptedServer(answer(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]"))
+    async with canary.open() as port, good, deployment.served(TOML.format(port=1)) as gateway:
         asked: list[str] = []
         answers = ["127.0.0.1", CANARY_HOST]
 
@@ -144,7 +144,9 @@ async def test_a_name_that_changes_its_answer_after_the_look_gains_nothing(home:
         assert canary.connections == 0
 
 
-async def test_redirects_and_next_pages_neither_leave_the_origin_nor_carry_its_credential(home: Home) -> None:
+async def test_redirects_and_next_pages_neither_leave_the_origin_nor_carry_its_credential(
+    deployment: Deployment,
+) -> None:
     canary = Canary()
     leads_to = ["", ""]
 
@@ -162,8 +164,8 @@ async def test_redirects_and_next_pages_neither_leave_the_origin_nor_carry_its_c
         seen.append(request.headers)
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]")
 
-    async with canary.open() as port, FarSide(shop) as source, FarSide(foreign) as other:
-        async with home.served(TOML.format(port=source.port)) as gateway:
+    async with canary.open() as port, ScriptedServer(shop) as source, ScriptedServer(foreign) as other:
+        async with deployment.served(TOML.format(port=source.port)) as gateway:
             for kind in ("redirect", "next"):
                 for target in (
                     f"http://{CANARY_HOST}:{port}/", "http://169.254.169.254/latest/", f"//{CANARY_HOST}:{port}/",
@@ -200,7 +202,7 @@ MARKS = {
 }
 
 
-def secretive(api: int, far: int, dead: int) -> str:
+def secretive(api: int, receiver: int, dead: int) -> str:
     return f"""
 [egress]
 allow = ["127.0.0.1/32"]
@@ -237,7 +239,7 @@ path = "/linked"
 paginator = {{ type = "header_link" }}
 poll = "1s"
 [destinations.crm]
-url = "http://127.0.0.1:{far}/hook?token={MARKS["urlquery"]}"
+url = "http://127.0.0.1:{receiver}/hook?token={MARKS["urlquery"]}"
 secret = "{MARKS["signing"]}"
 headers = {{ "X-Key" = "{MARKS["header"]}" }}
 auth = {{ type = "bearer", token = "{MARKS["auth"]}" }}
@@ -246,7 +248,7 @@ url = "http://127.0.0.1:{dead}/hook?token={MARKS["urlquery"]}"
 headers = {{ "X-Key" = "{MARKS["header"]}" }}
 [destinations.chat]
 type = "slack"
-url = "http://127.0.0.1:{far}/services/{MARKS["slack"]}"
+url = "http://127.0.0.1:{receiver}/services/{MARKS["slack"]}"
 text = "{{{{ type }}}}"
 [routes.all]
 from = "*"
@@ -304,12 +306,12 @@ async def make_secrets(see: Any, headers: dict[str, str], dead: int) -> dict[str
 
 
 async def use_everything(
-    home: Home, far: FarSide, api: FarSide, dead: int
+    deployment: Deployment, receiver: ScriptedServer, api: ScriptedServer, dead: int
 ) -> tuple[dict[str, bytes], bytes, dict[str, str]]:
     """What was told, by where; all of the logs; and the secrets that were made meanwhile."""
     told: dict[str, bytes] = {}
     environ = {"TIDEGATE_ADMIN_KEY": MARKS["admin"]}
-    gateway = home.process(secretive(api.port, far.port, dead), environ=environ)
+    gateway = deployment.process(secretive(api.port, receiver.port, dead), environ=environ)
     await gateway.start()
     headers = {"authorization": f"Bearer {MARKS['admin']}"}
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
@@ -327,7 +329,7 @@ async def use_everything(
         for path in ("/in/shop", "/in/pay", "/in/plain"):
             await see("POST", path, data=b'{"type": "t", "id": 1}', headers={**came, "webhook-signature": "v1,x"})
         id_ = json.loads(told["POST /in/plain"].partition(b"[(")[0])["id"]
-        await until(lambda: any("/hook" in request.line for request in far.requests), 20)
+        await until(lambda: any("/hook" in request.line for request in receiver.requests), 20)
         made = await make_secrets(see, headers, dead)
         for name in ("crm", "dead", "chat"):
             await see("POST", f"/api/v1/destinations/{name}/test", headers=headers)
@@ -343,22 +345,22 @@ async def use_everything(
             assert b"password" not in page.lower() or b"login" not in page.lower(), "this is the login page"
         made["session"] = next(iter(http.cookie_jar)).value
         made["local key"] = gateway.key
-        file = home.folder / "tidegate.toml"
+        file = deployment.folder / "tidegate.toml"
         file.write_text(file.read_text().replace("[routes.all]", 'rate = "9/s"\n[routes.all]'))
         assert b"chat" in await see("POST", "/api/v1/config", headers=headers, json={})
-        if home.database is not None:
-            told |= {f"table {name}": held for name, held in (await contents(home.database)).items()}
+        if deployment.database is not None:
+            told |= {f"table {name}": held for name, held in (await contents(deployment.database)).items()}
         else:
-            backup = home.folder / "backup.db"
+            backup = deployment.folder / "backup.db"
             await see("POST", "/api/v1/backup", headers=headers, json={"path": str(backup)})
             told["backup"] = backup.read_bytes()
     await gateway.end(signal.SIGKILL)
-    for file in sorted(home.data.rglob("*")):
+    for file in sorted(deployment.data.rglob("*")):
         if file.is_file() and file.name != "local.json":  # of mode 0600, gone with the process; see below
             told[f"file {file.name} after a kill"] = file.read_bytes()
     await gateway.start()
     await gateway.end(signal.SIGTERM)
-    for file in sorted(home.data.rglob("*")):
+    for file in sorted(deployment.data.rglob("*")):
         if file.is_file():
             told[f"file {file.name}"] = file.read_bytes()
     return told, gateway.stdout + gateway.stderr, made
@@ -372,7 +374,7 @@ def spelled(secret: str) -> list[bytes]:
     return [*found, secret.replace("/", "%2F").encode()]
 
 
-async def test_no_secret_stands_in_what_is_written_or_told(home: Home, tmp_path: Path) -> None:
+async def test_no_secret_stands_in_what_is_written_or_told(deployment: Deployment, tmp_path: Path) -> None:
     async def shop(reader: Any, writer: Any, request: Any) -> None:
         if "/broken" in request.line:
             writer.write(b"HTTP/1.1 500 X\r\ncontent-length: 4\r\n\r\nno..")
@@ -382,12 +384,15 @@ async def test_no_secret_stands_in_what_is_written_or_told(home: Home, tmp_path:
         else:
             writer.write(b'HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n[{"id":1}]')
 
-    async with FarSide(answer(b"HTTP/1.1 400 X\r\ncontent-length: 0\r\n\r\n")) as far, FarSide(shop) as api:
+    async with (
+        ScriptedServer(answer(b"HTTP/1.1 400 X\r\ncontent-length: 0\r\n\r\n")) as receiver,
+        ScriptedServer(shop) as api,
+    ):
         with socket.socket() as unused:
             unused.bind(("127.0.0.1", 0))
-            told, logs, made = await use_everything(home, far, api, unused.getsockname()[1])
-        # They were used: the far sides got them.
-        sent = b"".join(request.head for request in [*far.requests, *api.requests])
+            told, logs, made = await use_everything(deployment, receiver, api, unused.getsockname()[1])
+        # They were used: the receivers got them.
+        sent = b"".join(request.head for request in [*receiver.requests, *api.requests])
         for name in ("bearer", "query", "header", "auth", "slack", "urlquery"):
             assert MARKS[name].encode() in sent, name
     assert len(told) > 40
@@ -395,7 +400,7 @@ async def test_no_secret_stands_in_what_is_written_or_told(home: Home, tmp_path:
     assert b"mark4came" not in sent
     for line in (b"leads away", b"the source answered 500", b"destination chat updated"):
         assert line in logs
-    assert stat.S_IMODE((home.data / "secret.key").stat().st_mode) == 0o600
+    assert stat.S_IMODE((deployment.data / "secret.key").stat().st_mode) == 0o600
     assert min(len(secret) for secret in made.values()) > 12
     for where, content in [*told.items(), ("logs", logs)]:
         for name, secret in {**MARKS, **made}.items():

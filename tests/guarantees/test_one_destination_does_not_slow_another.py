@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from support.farside import FarSide, answer, silence
-from support.homes import Home
-from support.process import free_port
-from support.running import publish, until
+from support.gateway.deployment import Deployment
+from support.gateway.process import free_port
+from support.gateway.running import publish, until
+from support.receiver.scripted import ScriptedServer, answer, silence
 
 EVENTS = 400
 EVERY_SECONDS = 0.004
@@ -36,7 +36,7 @@ async def endless(reader: Any, writer: Any, request: Any) -> None:
 
 
 class Arrivals:
-    """When each event came in, and when the good far side had it."""
+    """When each event came in, and when the good receiver had it."""
 
     def __init__(self) -> None:
         self.sent: list[float] = []
@@ -61,8 +61,8 @@ def configuration(good: int, bad: dict[str, int]) -> str:
     return "\n".join([*lines, "[routes.all]", 'from = "shop"', f"to = [{names}]", ""])
 
 
-async def measure(home: Home, good: FarSide, arrivals: Arrivals, bad: dict[str, int]) -> list[float]:
-    async with home.running(configuration(good.port, bad)) as gateway:
+async def measure(deployment: Deployment, good: ScriptedServer, arrivals: Arrivals, bad: dict[str, int]) -> list[float]:
+    async with deployment.running(configuration(good.port, bad)) as gateway:
         await publish(gateway, b"{}")  # the first of all makes senders and connections
         await until(lambda: len(arrivals.arrived) == 1)
         arrivals.arrived.clear()
@@ -81,18 +81,20 @@ async def measure(home: Home, good: FarSide, arrivals: Arrivals, bad: dict[str, 
     return arrivals.latencies()
 
 
-async def test_seven_bad_destinations_do_not_move_the_latency_of_the_eighth(new_home: Callable[[], Home]) -> None:
+async def test_seven_bad_destinations_do_not_move_the_latency_of_the_eighth(
+    new_deployment: Callable[[], Deployment],
+) -> None:
     alone, beside = Arrivals(), Arrivals()
-    async with FarSide(alone.script) as one:
-        first = await measure(new_home(), one, alone, {})
+    async with ScriptedServer(alone.script) as one:
+        first = await measure(new_deployment(), one, alone, {})
     async with (
-        FarSide(beside.script) as good,
-        FarSide(silence) as silent,
-        FarSide(silence, read_body=False) as mute,
-        FarSide(slow) as slowly,
-        FarSide(answer(b"HTTP/1.1 500 X\r\ncontent-length: 0\r\n\r\n")) as failing,
-        FarSide(endless) as without_end,
-        FarSide(answer(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc")) as half,
+        ScriptedServer(beside.script) as good,
+        ScriptedServer(silence) as silent,
+        ScriptedServer(silence, read_body=False) as mute,
+        ScriptedServer(slow) as slowly,
+        ScriptedServer(answer(b"HTTP/1.1 500 X\r\ncontent-length: 0\r\n\r\n")) as failing,
+        ScriptedServer(endless) as without_end,
+        ScriptedServer(answer(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc")) as half,
     ):
         bad = {
             "silent": silent.port,
@@ -103,7 +105,7 @@ async def test_seven_bad_destinations_do_not_move_the_latency_of_the_eighth(new_
             "half": half.port,
             "refusing": free_port(),
         }
-        second = await measure(new_home(), good, beside, bad)
+        second = await measure(new_deployment(), good, beside, bad)
     for share in (0.5, 0.9):
         before = statistics.quantiles(first, n=100)[int(share * 100) - 1]
         after = statistics.quantiles(second, n=100)[int(share * 100) - 1]

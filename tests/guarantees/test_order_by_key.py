@@ -1,7 +1,7 @@
 """Promise 6: with `ordered_by`, first successes of a key come in order.
 
-A gateway of its own sends to a far side that fails a third of the time, hangs now and then and loses answers, and is
-killed with -9, stopped and started while publishers (one a key, one event after the other) go on. What the far side
+A gateway of its own sends to a receiver that fails a third of the time, hangs now and then and loses answers, and is
+killed with -9, stopped and started while publishers (one a key, one event after the other) go on. What the receiver
 answered with 2xx, the first time for each event, must be in the order in which the events of the key were acknowledged.
 """
 
@@ -15,10 +15,10 @@ import random
 import signal
 from typing import Any
 
-from support.farside import FarSide
-from support.homes import Home
-from support.process import GatewayProcess, call
-from support.running import until
+from support.gateway.deployment import Deployment
+from support.gateway.process import GatewayProcess, call
+from support.gateway.running import until
+from support.receiver.scripted import ScriptedServer
 
 ROUNDS = max(6, int(os.environ.get("TIDEGATE_KILL_ROUNDS", "25")) // 3)
 KEYS = 6
@@ -63,7 +63,7 @@ class Customer:
 
 
 class Judge:
-    """The far side: what it answered with 2xx, in that order."""
+    """The receiver: what it answered with 2xx, in that order."""
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
@@ -91,9 +91,9 @@ class Judge:
         return list(dict.fromkeys(n for name, n in self.successes if name == customer))
 
 
-async def rounds(home: Home, judge: Judge, chance: random.Random, customers: list[Customer]) -> None:
-    async with FarSide(judge) as far:
-        gateway = home.process(configuration(far.port))
+async def rounds(deployment: Deployment, judge: Judge, chance: random.Random, customers: list[Customer]) -> None:
+    async with ScriptedServer(judge) as server:
+        gateway = deployment.process(configuration(server.port))
         for number in range(ROUNDS):
             await gateway.start()
             stop = asyncio.Event()
@@ -122,11 +122,11 @@ async def rounds(home: Home, judge: Judge, chance: random.Random, customers: lis
         assert [line for line in gateway.stderr.splitlines() if b'"level":"error"' in line] == []
 
 
-def test_first_successes_of_a_key_come_in_order_through_failures_and_kills(home: Home) -> None:
+def test_first_successes_of_a_key_come_in_order_through_failures_and_kills(deployment: Deployment) -> None:
     chance = random.Random(6)
     judge = Judge(chance)
     customers = [Customer(f"c{number}") for number in range(KEYS)]
-    asyncio.run(rounds(home, judge, chance, customers))
+    asyncio.run(rounds(deployment, judge, chance, customers))
     acknowledged = sum(len(customer.acknowledged) for customer in customers)
     print(f"{ROUNDS} rounds, {acknowledged} acknowledged, {judge.requests} requests, {len(judge.successes)} successes")
     assert acknowledged > ROUNDS * KEYS

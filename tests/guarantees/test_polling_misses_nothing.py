@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from support.asking import World, world
+from support.upstream.pull import PullSetup, pull_setup
 
 KEYS = st.sampled_from(["a", "b", "c"])
 DAY = 86_400.0
@@ -33,14 +33,16 @@ STEP_SECONDS = 30
 
 
 @pytest.fixture
-def plain(tmp_path: Path) -> AbstractAsyncContextManager[World]:
+def plain(tmp_path: Path) -> AbstractAsyncContextManager[PullSetup]:
     """A source without versions whose items cannot be asked for: only the instants of question and answer tell."""
     feed = {"types": ["orders/*"], "key": "id", "deleted_types": ["orders/deleted"]}
-    return world(tmp_path, versions=False, item_path=None, initial="events", webhook=feed, deletes={"mode": "none"})
+    return pull_setup(
+        tmp_path, versions=False, item_path=None, initial="events", webhook=feed, deletes={"mode": "none"}
+    )
 
 
 async def test_a_page_that_was_read_before_a_webhook_came_does_not_take_it_back(
-    plain: AbstractAsyncContextManager[World],
+    plain: AbstractAsyncContextManager[PullSetup],
 ) -> None:
     async with plain as one:
         one.shop.put("a", n=1)
@@ -60,7 +62,7 @@ async def test_a_page_that_was_read_before_a_webhook_came_does_not_take_it_back(
 
 
 async def test_a_webhook_that_came_before_a_page_was_asked_for_does_not_take_it_back(
-    plain: AbstractAsyncContextManager[World],
+    plain: AbstractAsyncContextManager[PullSetup],
 ) -> None:
     async with plain as one:
         old = dict(one.shop.put("a", n=1))
@@ -109,22 +111,22 @@ class PolledSource(RuleBasedStateMachine):
         }
         if incremental and self.versions:
             how["incremental"] = {"cursor_path": "updated_at", "param": "updated_since", "lag": "60s"}
-        self.context = world(self.folder, page_size=page_size, versions=self.versions, validators=True, **how)
-        self.world: World = self.do(self.context.__aenter__())
+        self.context = pull_setup(self.folder, page_size=page_size, versions=self.versions, validators=True, **how)
+        self.pull_setup: PullSetup = self.do(self.context.__aenter__())
 
     # -- the source changes ------------------------------------------------------------------------------
 
     def put(self, key: str) -> None:
         self.counter += 1
-        item = self.world.shop.put(key, n=self.counter)
+        item = self.pull_setup.shop.put(key, n=self.counter)
         self.history.setdefault(key, []).append(json.dumps(item, sort_keys=True))
         self.untold.append(("orders/updated", dict(item)))
 
     def remove(self, key: str) -> None:
-        if key in self.world.shop.items:
-            item = self.world.shop.remove(key)
+        if key in self.pull_setup.shop.items:
+            item = self.pull_setup.shop.remove(key)
             self.history[key].append(None)
-            deleted = {**item, "updated_at": self.world.shop.now()} if self.versions else dict(item)
+            deleted = {**item, "updated_at": self.pull_setup.shop.now()} if self.versions else dict(item)
             self.untold.append(("orders/deleted", deleted))
 
     @rule(key=KEYS)
@@ -137,8 +139,8 @@ class PolledSource(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1, 30, 4000, 100_000]))
     def time_passes(self, seconds: int) -> None:
-        self.world.clock.advance(seconds)
-        self.world.shop.second += seconds
+        self.pull_setup.clock.advance(seconds)
+        self.pull_setup.shop.second += seconds
 
     # -- webhooks ----------------------------------------------------------------------------------------
 
@@ -148,7 +150,7 @@ class PolledSource(RuleBasedStateMachine):
         """Any of those on their way: late, out of order, twice."""
         type_, item = self.untold[data.draw(st.integers(0, len(self.untold) - 1))]
         for _ in range(copies):
-            self.do(self.world.webhook(item, type_))
+            self.do(self.pull_setup.webhook(item, type_))
         self.untold.remove((type_, item))
 
     @precondition(lambda self: len(self.untold) > 1)
@@ -156,8 +158,8 @@ class PolledSource(RuleBasedStateMachine):
     def webhooks_come_in_the_wrong_order(self) -> None:
         while self.untold:
             type_, item = self.untold.pop()
-            self.do(self.world.webhook(item, type_))
-        self.do(self.world.settle())
+            self.do(self.pull_setup.webhook(item, type_))
+        self.do(self.pull_setup.settle())
 
     @precondition(lambda self: self.untold)
     @rule()
@@ -168,7 +170,7 @@ class PolledSource(RuleBasedStateMachine):
 
     @rule()
     def poll(self) -> None:
-        self.do(self.world.poll(ok=False))
+        self.do(self.pull_setup.poll(ok=False))
 
     @rule(
         moves=st.lists(
@@ -190,13 +192,13 @@ class PolledSource(RuleBasedStateMachine):
                     self.remove(key)
                 elif self.untold:
                     type_, item = self.untold.pop()
-                    await self.world.webhook(item, type_)
+                    await self.pull_setup.webhook(item, type_)
 
-        self.world.shop.on_answer = meanwhile
+        self.pull_setup.shop.on_answer = meanwhile
         try:
-            self.do(self.world.poll(ok=False))
+            self.do(self.pull_setup.poll(ok=False))
         finally:
-            self.world.shop.on_answer = None
+            self.pull_setup.shop.on_answer = None
 
     @rule(good=st.integers(0, 2), status=st.sampled_from([500, 429, 503]))
     def poll_that_fails(self, good: int, status: int) -> None:
@@ -206,16 +208,16 @@ class PolledSource(RuleBasedStateMachine):
             nonlocal asked
             asked += 1
             if asked == good:
-                self.world.shop.break_next = [status] * 4
+                self.pull_setup.shop.break_next = [status] * 4
 
-        self.world.shop.on_answer = fail_next
+        self.pull_setup.shop.on_answer = fail_next
         if not good:
-            self.world.shop.break_next = [status] * 4
+            self.pull_setup.shop.break_next = [status] * 4
         try:
-            self.do(self.world.poll(ok=False))
+            self.do(self.pull_setup.poll(ok=False))
         finally:
-            self.world.shop.on_answer = None
-            self.world.shop.break_next = []
+            self.pull_setup.shop.on_answer = None
+            self.pull_setup.shop.break_next = []
 
     @rule(page=st.integers(1, 3))
     def restart_in_the_middle_of_a_poll(self, page: int) -> None:
@@ -230,21 +232,21 @@ class PolledSource(RuleBasedStateMachine):
                     reached.set()
                     await asyncio.sleep(0.05)
 
-            self.world.shop.on_answer = hold
-            run = asyncio.create_task(self.world.poll(ok=False))
+            self.pull_setup.shop.on_answer = hold
+            run = asyncio.create_task(self.pull_setup.poll(ok=False))
             waiting = asyncio.create_task(reached.wait())
             await asyncio.wait({run, waiting}, return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
-            await self.world.restart()
+            await self.pull_setup.restart()
             await asyncio.gather(run, return_exceptions=True)
-            self.world.shop.on_answer = None
+            self.pull_setup.shop.on_answer = None
 
         self.do(cut())
 
     # -- the judge ---------------------------------------------------------------------------------------
 
     def read(self) -> None:
-        changes = self.do(self.world.changes())
+        changes = self.do(self.pull_setup.changes())
         for change in changes[self.read_events :]:
             self.told.setdefault(change["key"], []).append(change)
         self.read_events = len(changes)
@@ -291,13 +293,13 @@ class PolledSource(RuleBasedStateMachine):
 
     def settle(self) -> None:
         """The source is quiet: one poll, then scans (a day apart; two prove an absence)."""
-        shop = self.world.shop
+        shop = self.pull_setup.shop
         for _ in range(3):
-            self.world.clock.advance(2 * DAY)
+            self.pull_setup.clock.advance(2 * DAY)
             shop.second += int(2 * DAY)
-            self.do(self.world.poll())
-            self.do(self.world.settle())
-        assert self.do(self.world.records()) == shop.items
+            self.do(self.pull_setup.poll())
+            self.do(self.pull_setup.settle())
+        assert self.do(self.pull_setup.records()) == shop.items
         self.what_was_told_is_a_true_history()
         for key, states in self.history.items():
             last = self.told.get(key, [])
@@ -306,7 +308,7 @@ class PolledSource(RuleBasedStateMachine):
             else:
                 assert not last or last[-1]["kind"] == "deleted"
         count = self.read_events
-        self.do(self.world.poll())
+        self.do(self.pull_setup.poll())
         self.read()
         assert self.read_events == count, "a quiet source has no changes"
 

@@ -1,9 +1,9 @@
 """Promise 7 against sources that misbehave at random: every final state is found, no change is invented or repeated.
 
-Each seed makes a source (`support/misbehaving.py`) that limits, fails, lags, repeats and contradicts itself, and that
-changes between and during polls. Afterwards the change events must be a true history of its rows, the records must be
-its rows once it has been quiet, and everything that was planted must be reported by its code. Time is moved, not waited
-for.
+Each seed makes a source (`support/upstream/misbehaving.py`) that limits, fails, lags, repeats and contradicts itself,
+and that changes between and during polls. Afterwards the change events must be a true history of its rows, the records
+must be its rows once it has been quiet, and everything that was planted must be reported by its code. Time is moved,
+not waited for.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from support.misbehaving import Misbehaving
-from support.polled import Polled, polled
+from support.upstream.misbehaving import Misbehaving
+from support.upstream.polled import Polled, polled
 
 RUNS = int(os.environ.get("TIDEGATE_POLL_RUNS", "500"))
 SLICE = 25

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import asyncpg
 
-from support.balancer import Balancer, ready
-from support.cluster import Cluster, Landing, Teller
-from support.postgres import server
-from support.process import GatewayProcess, call
-from support.running import until
+from support.gateway.balancer import Balancer, ready
+from support.gateway.cluster import Cluster, OrderedProvider, OrderedReceiver
+from support.gateway.process import GatewayProcess, call
+from support.gateway.running import until
+from support.postgres.server import server
 from tidegate.store.sql import migrations
 
 NEXT = (str(Path(__file__).with_name("planted_next_release.py")),)
@@ -56,15 +56,15 @@ async def replace(cluster: Cluster, balancer: Balancer, place: int) -> None:
 
 
 async def test_nodes_are_replaced_by_the_next_release_one_by_one_without_a_refused_request(tmp_path: Path) -> None:
-    async with Landing().open() as landing:
-        cluster = Cluster(tmp_path, server(), landing, NODES, 4, migrated=False)
+    async with OrderedReceiver().open() as receiver:
+        cluster = Cluster(tmp_path, server(), receiver, NODES, 4, migrated=False)
         await cluster.start()  # all at once, on an empty database
         await judge_start(cluster)
         async with Balancer(cluster.ports()).open() as balancer:
             await until(lambda: len(balancer.ready) == NODES, 30)
-            tellers = [Teller(lambda: [balancer.port], f"key{number}", 0.02) for number in range(KEYS)]
+            providers = [OrderedProvider(lambda: [balancer.port], f"key{number}", 0.02) for number in range(KEYS)]
             stop = asyncio.Event()
-            telling = [asyncio.create_task(teller.run(stop)) for teller in tellers]
+            sending = [asyncio.create_task(provider.run(stop)) for provider in providers]
             for place in range(NODES):
                 await replace(cluster, balancer, place)
                 if place == 0:
@@ -74,7 +74,7 @@ async def test_nodes_are_replaced_by_the_next_release_one_by_one_without_a_refus
                     assert await ready(again.port)
                     assert await again.end(signal.SIGTERM) == 0
             stop.set()
-            await asyncio.gather(*telling)
+            await asyncio.gather(*sending)
             node = cluster.nodes[0]
 
             async def quiet() -> bool:
@@ -83,8 +83,8 @@ async def test_nodes_are_replaced_by_the_next_release_one_by_one_without_a_refus
 
             await until(quiet, 60)
         assert await cluster.stop() == [0] * NODES
-        judge(balancer, landing, cluster, tellers)
-        print(f"{sum(len(one.acknowledged) for one in tellers)} acknowledged, 0 refused, {landing.again} again")
+        judge(balancer, receiver, cluster, providers)
+        print(f"{sum(len(one.acknowledged) for one in providers)} acknowledged, 0 refused, {receiver.again} again")
 
 
 async def judge_start(cluster: Cluster) -> None:
@@ -99,21 +99,21 @@ async def judge_start(cluster: Cluster) -> None:
     assert len(set(items)) == len(items) == 1 + len(cluster.destinations) + 1
 
 
-def judge(balancer: Balancer, landing: Landing, cluster: Cluster, tellers: list[Teller]) -> None:
+def judge(balancer: Balancer, receiver: OrderedReceiver, cluster: Cluster, providers: list[OrderedProvider]) -> None:
     assert balancer.failed == []
     assert balancer.missed == 0, "a node stopped before the balancer could know"
-    for teller in tellers:
-        assert (teller.refused, teller.busy, teller.cut) == ([], [], [])
-        assert len(teller.acknowledged) > 50
-        for number, event_id in teller.acknowledged.items():
+    for provider in providers:
+        assert (provider.refused, provider.busy, provider.cut) == ([], [], [])
+        assert len(provider.acknowledged) > 50
+        for number, event_id in provider.acknowledged.items():
             for destination in cluster.destinations:
-                assert landing.ids.get((destination, teller.key, number)) == {event_id}
-    assert landing.disorder() == []
+                assert receiver.ids.get((destination, provider.key, number)) == {event_id}
+    assert receiver.disorder() == []
 
 
 async def test_a_release_that_cannot_share_is_refused_and_changes_nothing(tmp_path: Path) -> None:
-    async with Landing().open() as landing:
-        cluster = Cluster(tmp_path, server(), landing, 1, 1)
+    async with OrderedReceiver().open() as receiver:
+        cluster = Cluster(tmp_path, server(), receiver, 1, 1)
         await cluster.start()
         before = await steps(cluster)
         last = cluster.node("last", NEXT, {"TIDEGATE_NEXT": "contract"})

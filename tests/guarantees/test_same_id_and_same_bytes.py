@@ -18,10 +18,10 @@ from typing import Any
 
 from standardwebhooks import Webhook
 
-from support.farside import FarSide, Request, answer
-from support.homes import Home
-from support.process import SECRET
-from support.running import publish, until
+from support.gateway.deployment import Deployment
+from support.gateway.process import SECRET
+from support.gateway.running import publish, until
+from support.receiver.scripted import Request, ScriptedServer, answer
 from tidegate.core.clock import ManualClock
 
 JUDGE = "whsec_" + base64.b64encode(b"judge" * 6).decode()
@@ -78,14 +78,14 @@ OURS = {
 }
 
 
-def configuration(far: FarSide) -> str:
+def configuration(server: ScriptedServer) -> str:
     return f"""
 [sources.shop.webhook]
 verify = "standard-webhooks"
 secret = "{SECRET}"
 forward_headers = {json.dumps(list(OF_THE_PROVIDER))}
 [destinations.crm]
-url = "http://127.0.0.1:{far.port}/hook"
+url = "http://127.0.0.1:{server.port}/hook"
 secret = ["{JUDGE}", "{OLD}"]
 retry = ["20ms", "20ms", "20ms", "20ms"]
 [routes.all]
@@ -149,7 +149,7 @@ async def pending(api: Any) -> int:
     return int((await api.get("/stats"))["totals"]["pending"])
 
 
-async def test_every_attempt_and_replay_has_the_first_id_and_the_bytes_that_came(home: Home) -> None:
+async def test_every_attempt_and_replay_has_the_first_id_and_the_bytes_that_came(deployment: Deployment) -> None:
     chance = random.Random(11)
     fail = [0.6]
 
@@ -163,18 +163,18 @@ async def test_every_attempt_and_replay_has_the_first_id_and_the_bytes_that_came
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
 
     ids: dict[str, int] = {}
-    async with FarSide(flaky) as far:
-        toml = configuration(far)
-        async with home.served(toml) as gateway:
+    async with ScriptedServer(flaky) as server:
+        toml = configuration(server)
+        async with deployment.served(toml) as gateway:
             await send_all(gateway.api, ids)
-        async with home.served(toml) as gateway:
+        async with deployment.served(toml) as gateway:
 
             async def settled() -> bool:
                 return await pending(gateway.api) == 0
 
             await until(settled, 30)
             fail[0] = 0.3
-            before = len(far.requests)
+            before = len(server.requests)
             job = await gateway.api.post("/replays", {"source": "shop"})
 
             async def replayed() -> bool:
@@ -182,7 +182,7 @@ async def test_every_attempt_and_replay_has_the_first_id_and_the_bytes_that_came
 
             await until(replayed, 30)
             await until(settled, 30)
-            assert len(far.requests) >= before + len(BODIES)
+            assert len(server.requests) >= before + len(BODIES)
             for delivery in (await gateway.api.get("/deliveries?limit=100"))["data"]:
                 await gateway.api.post(f"/deliveries/{delivery['id']}/retry")
             await until(settled, 30)
@@ -192,7 +192,7 @@ async def test_every_attempt_and_replay_has_the_first_id_and_the_bytes_that_came
     assert len(ids) == len(BODIES)
     numbers: dict[str, list[int]] = {}
     stamps: dict[str, list[int]] = {}
-    for request in far.requests:
+    for request in server.requests:
         id_ = request.headers["webhook-id"]
         kind, body = BODIES[ids[id_]]
         assert request.body == body
@@ -208,21 +208,21 @@ async def test_every_attempt_and_replay_has_the_first_id_and_the_bytes_that_came
         assert stamps[id_] == sorted(stamps[id_])
 
 
-async def test_each_attempt_is_signed_at_its_own_time_and_numbered_on(home: Home) -> None:
+async def test_each_attempt_is_signed_at_its_own_time_and_numbered_on(deployment: Deployment) -> None:
     clock = ManualClock(1_800_000_000_000_000)
-    async with FarSide(answer(b"HTTP/1.1 500 X\r\ncontent-length: 0\r\n\r\n")) as far:
-        toml = configuration(far).replace('"20ms", "20ms", "20ms", "20ms"', '"9h"')
-        async with home.running(toml, clock) as gateway:
+    async with ScriptedServer(answer(b"HTTP/1.1 500 X\r\ncontent-length: 0\r\n\r\n")) as server:
+        toml = configuration(server).replace('"20ms", "20ms", "20ms", "20ms"', '"9h"')
+        async with deployment.running(toml, clock) as gateway:
             number = gateway.active.destinations["crm"].number
             offset = await publish(gateway, b"{}")
             for attempt in range(1, 5):
-                await until(lambda n=attempt: len(far.requests) == n)  # type: ignore[misc]
+                await until(lambda n=attempt: len(server.requests) == n)  # type: ignore[misc]
                 await until(lambda: not gateway.deliver.senders[number].flights)
                 clock.advance(3600)
                 await gateway.deliver.retry(offset, number)
-            await until(lambda: len(far.requests) == 5)
+            await until(lambda: len(server.requests) == 5)
     first = 1_800_000_000
-    assert [int(one.headers["webhook-timestamp"]) for one in far.requests] == [first + 3600 * n for n in range(5)]
-    assert [int(one.headers["tidegate-attempt"]) for one in far.requests] == [1, 2, 3, 4, 5]
-    assert len({one.headers["webhook-id"] for one in far.requests}) == 1
-    assert len({one.headers["webhook-signature"] for one in far.requests}) == 5
+    assert [int(one.headers["webhook-timestamp"]) for one in server.requests] == [first + 3600 * n for n in range(5)]
+    assert [int(one.headers["tidegate-attempt"]) for one in server.requests] == [1, 2, 3, 4, 5]
+    assert len({one.headers["webhook-id"] for one in server.requests}) == 1
+    assert len({one.headers["webhook-signature"] for one in server.requests}) == 5

@@ -17,10 +17,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from support.gateway import Api
-from support.postgres import contents, server
-from support.running import until
-from support.upgrade_checks import (
+from support.gateway.api import Api
+from support.gateway.running import until
+from support.postgres.server import contents, server
+from support.upgrade.checks import (
     DAY_US,
     MINUTE_US,
     RELEASE,
@@ -35,8 +35,8 @@ from support.upgrade_checks import (
     replays_done,
     settled,
 )
-from support.upgrade_data import configuration
-from support.upgrade_far import Far, far_sides
+from support.upgrade.data import configuration
+from support.upgrade.outside import Outside, outside_systems
 from tidegate.core.clock import Clock
 from tidegate.core.errors import StoreBroken
 from tidegate.store.migrate_store import move
@@ -61,9 +61,9 @@ async def test_a_store_of_0_1_shows_the_same_under_the_new_names(installation: I
     await installation.restore()
     seen = installation.seen
     assert await installation.version() == (STEPS, STEPS)
-    async with far_sides(healthy=True) as far:
-        far.source.as_left()
-        async with installation.served(far) as gateway:
+    async with outside_systems(healthy=True) as outside:
+        outside.source.as_left()
+        async with installation.served(outside) as gateway:
             await replays_done(gateway.api)
             await settled(gateway.api, "crm")
             await check_events(gateway.api, seen)
@@ -73,8 +73,8 @@ async def test_a_store_of_0_1_shows_the_same_under_the_new_names(installation: I
             await check_the_rest(gateway.api, seen)
             await check_callers(gateway, seen)
             prices = await gateway.gateway.store.records.state("shop", "prices")
-            assert prices.etag == far.source.etag("/prices")
-        async with installation.served(far, 2 * MINUTE_US) as gateway:  # and once more, now without a migration
+            assert prices.etag == outside.source.etag("/prices")
+        async with installation.served(outside, 2 * MINUTE_US) as gateway:  # and once more, now without a migration
             await check_events(gateway.api, seen)
             await check_counters(gateway.api, seen)
     version, oldest_reader = await installation.version()
@@ -85,7 +85,7 @@ async def test_a_store_of_0_1_shows_the_same_under_the_new_names(installation: I
 # -- what continues ----------------------------------------------------------------------------------------
 
 
-async def deliver_what_is_pending(api: Api, far: Far, seen: dict[str, Any]) -> None:
+async def deliver_what_is_pending(api: Api, outside: Outside, seen: dict[str, Any]) -> None:
     """A day later the retries are due; what is paused, blocked by its key or exhausted follows when it may."""
     await settled(api, "down", "ledger", "dead")
     for name in ("held", "gone"):
@@ -94,27 +94,27 @@ async def deliver_what_is_pending(api: Api, far: Far, seen: dict[str, Any]) -> N
     for row in seen["deliveries"]:
         event, destination, state = row[:3]
         if destination in ("ledger", "held", "gone") and state == "pending":
-            assert event in far.receivers.ids(f"/{destination}"), row
+            assert event in outside.receivers.ids(f"/{destination}"), row
         if state in ("cancelled", "exhausted") and destination in ("held", "dead", "old", "partner"):
-            assert event not in far.receivers.ids(f"/{destination}"), row
-    bodies = [json.loads(request.body)["data"] for path, request in far.receivers.arrived if path == "/ledger"]
+            assert event not in outside.receivers.ids(f"/{destination}"), row
+    bodies = [json.loads(request.body)["data"] for path, request in outside.receivers.arrived if path == "/ledger"]
     numbers = [body["n"] for body in bodies if body["n"] < 4]
     assert numbers == [1, 2, 3], "the key's order"
     exhausted = (await api.get("/deliveries?destination=partner&state=exhausted"))["data"]
     await api.post(f"/deliveries/{exhausted[0]['id']}/retry")
-    await until(lambda: exhausted[0]["event"] in far.receivers.ids("/partner"))
+    await until(lambda: exhausted[0]["event"] in outside.receivers.ids("/partner"))
 
 
-async def deliver_with_both_secrets(api: Api, far: Far, seen: dict[str, Any]) -> None:
+async def deliver_with_both_secrets(api: Api, outside: Outside, seen: dict[str, Any]) -> None:
     """A destination of the API keeps its backlog and its secrets, the one before the rotation too, at a new address."""
-    url = far.addresses["@FAR@"] + "/billing"
+    url = outside.addresses["@FAR@"] + "/billing"
     assert (await api("PUT", "/api/v1/destinations/billing", {"url": url, "retry": ["1d"]})).status == 200
     for one in (await api.get("/deliveries?destination=billing&state=pending"))["data"]:
         await api.post(f"/deliveries/{one['id']}/retry")
     await settled(api, "billing")
     owed = [row[0] for row in seen["deliveries"] if row[1] == "billing"]
-    assert sorted(far.receivers.ids("/billing")) == sorted(owed) != []
-    request = next(request for path, request in far.receivers.arrived if path == "/billing")
+    assert sorted(outside.receivers.ids("/billing")) == sorted(owed) != []
+    request = next(request for path, request in outside.receivers.arrived if path == "/billing")
     signed = f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}.".encode() + request.body
     secrets = seen["secrets"]["billing"]
     assert len(secrets["older"]) == 1
@@ -130,9 +130,9 @@ async def poll(api: Api, name: str) -> Any:
     return report
 
 
-async def continue_polling(api: Api, far: Far, seen: dict[str, Any]) -> None:
+async def continue_polling(api: Api, outside: Outside, seen: dict[str, Any]) -> None:
     """From the cursor that was kept; records count on; the order that waited is fetched."""
-    source = far.source
+    source = outside.source
     source.customers["c6"] = {"id": "c6", "name": "New", "updated_at": "2026-11-23T08:00:00Z"}
     source.customers["c1"] |= {"name": "Ann C", "updated_at": "2026-11-23T09:00:00Z"}
     report = await poll(api, "customers")
@@ -164,18 +164,18 @@ async def scan_again(api: Api) -> None:
 async def test_a_store_of_0_1_continues_from_where_it_was(installation: Installation) -> None:
     await installation.restore()
     seen = installation.seen
-    async with far_sides(healthy=True) as far:
-        far.source.as_left()
-        async with installation.served(far) as gateway:
-            await deliver_with_both_secrets(gateway.api, far, seen)
-        async with installation.served(far, 2 * DAY_US) as gateway:
-            await deliver_what_is_pending(gateway.api, far, seen)
-            await continue_polling(gateway.api, far, seen)
-        async with installation.served(far, 3 * DAY_US, **{"@SCAN@": "10s"}) as gateway:
+    async with outside_systems(healthy=True) as outside:
+        outside.source.as_left()
+        async with installation.served(outside) as gateway:
+            await deliver_with_both_secrets(gateway.api, outside, seen)
+        async with installation.served(outside, 2 * DAY_US) as gateway:
+            await deliver_what_is_pending(gateway.api, outside, seen)
+            await continue_polling(gateway.api, outside, seen)
+        async with installation.served(outside, 3 * DAY_US, **{"@SCAN@": "10s"}) as gateway:
             await scan_again(gateway.api)
             await settled(gateway.api, "leaver")
             owed = [row[0] for row in seen["deliveries"] if row[1] == "leaver"]
-            assert sorted(far.receivers.ids("/leaver")) == sorted(owed) != []
+            assert sorted(outside.receivers.ids("/leaver")) == sorted(owed) != []
             offset = (await gateway.api.get("/stats"))["at_offset"]
             made = await gateway.api.post("/events", {"source": "app", "type": "invoice.paid", "data": {"n": 9}})
             assert (await gateway.api.get(f"/events/{made['id']}"))["offset"] > offset
@@ -191,19 +191,19 @@ async def test_a_store_of_0_1_moves_to_postgresql_once_this_release_has_opened_i
     database = server().new_database(migrated=False)
 
     async def move_it() -> Any:
-        return await move(installation.home.data, database, lambda *_: None, Clock())
+        return await move(installation.deployment.data, database, lambda *_: None, Clock())
 
     with pytest.raises(StoreBroken) as refused:
         await move_it()
     assert refused.value.code == "schema_too_old"
-    async with far_sides(healthy=True) as far:
-        far.source.as_left()
-        async with installation.served(far) as gateway:
+    async with outside_systems(healthy=True) as outside:
+        outside.source.as_left()
+        async with installation.served(outside) as gateway:
             await replays_done(gateway.api)
             await settled(gateway.api, "crm")
         await move_it()
-        installation.home.database = database
-        async with installation.served(far, 2 * MINUTE_US) as gateway:
+        installation.deployment.database = database
+        async with installation.served(outside, 2 * MINUTE_US) as gateway:
             await check_events(gateway.api, installation.seen)
             await check_deliveries(gateway.api, installation.seen)
             await check_counters(gateway.api, installation.seen)
@@ -214,10 +214,10 @@ async def test_a_store_of_0_1_moves_to_postgresql_once_this_release_has_opened_i
 # -- both releases at once -------------------------------------------------------------------------------
 
 
-async def refused(installation: Installation, far: Far, *program: str) -> str:
+async def refused(installation: Installation, outside: Outside, *program: str) -> str:
     """What a program says that does not start on the store."""
-    toml = configuration(RELEASE, far)
-    node = installation.home.process(toml, program, {"TIDEGATE_STEPS": str(STEPS)})
+    toml = configuration(RELEASE, outside)
+    node = installation.deployment.process(toml, program, {"TIDEGATE_STEPS": str(STEPS)})
     with pytest.raises(AssertionError) as said:
         await node.start()
     return str(said.value)
@@ -225,16 +225,16 @@ async def refused(installation: Installation, far: Far, *program: str) -> str:
 
 async def test_a_release_with_the_schema_of_0_1_refuses_the_upgraded_store(installation: Installation) -> None:
     await installation.restore()
-    async with far_sides(healthy=True) as far:
-        async with installation.served(far):
+    async with outside_systems(healthy=True) as outside:
+        async with installation.served(outside):
             pass
         assert (await installation.version())[1] > STEPS
-        assert "schema_newer" in await refused(installation, far, EARLIER)
+        assert "schema_newer" in await refused(installation, outside, EARLIER)
 
 
 async def test_this_release_does_not_upgrade_a_database_beside_a_running_node_of_0_1(tmp_path: Path) -> None:
     installation = Installation(tmp_path, "postgres")
-    database = installation.home.database
+    database = installation.deployment.database
     assert database is not None
 
     async def lease_of_the_old_node(until: str) -> None:
@@ -247,10 +247,10 @@ async def test_this_release_does_not_upgrade_a_database_beside_a_running_node_of
     await installation.restore()
     await lease_of_the_old_node("clock_timestamp() + interval '1 hour'")
     before = await contents(database)
-    async with far_sides(healthy=True) as far:
-        assert "older_nodes_run" in await refused(installation, far, "-m", "tidegate")
+    async with outside_systems(healthy=True) as outside:
+        assert "older_nodes_run" in await refused(installation, outside, "-m", "tidegate")
         assert await contents(database) == before
         await lease_of_the_old_node("clock_timestamp()")
-        async with installation.served(far) as gateway:
+        async with installation.served(outside) as gateway:
             await replays_done(gateway.api)
         assert (await installation.version())[0] > STEPS

@@ -18,11 +18,11 @@ from typing import Any
 import apsw
 import pytest
 
-from support.farside import FarSide, answer
-from support.gateway import served
-from support.homes import Home
-from support.process import free_port
-from support.running import until
+from support.gateway.api import served
+from support.gateway.deployment import Deployment
+from support.gateway.process import free_port
+from support.gateway.running import until
+from support.receiver.scripted import ScriptedServer, answer
 from tidegate.store.sql import migrations
 
 OLDEST = 3  # the first schema with the names of today
@@ -81,7 +81,7 @@ def older(version: int, source: Path, target: Path) -> None:
 
 @pytest.mark.parametrize("version", range(OLDEST, NEWEST + 1))
 async def test_a_store_of_an_earlier_schema_shows_the_same_and_continues(tmp_path: Path, version: int) -> None:
-    async with FarSide(answer(b"HTTP/1.1 500 X\r\ncontent-length: 0\r\n\r\n")) as down:
+    async with ScriptedServer(answer(b"HTTP/1.1 500 X\r\ncontent-length: 0\r\n\r\n")) as down:
         toml = configuration(down.port)
         async with served(tmp_path / "new", toml) as gateway:
             for n in range(8):
@@ -95,7 +95,7 @@ async def test_a_store_of_an_earlier_schema_shows_the_same_and_continues(tmp_pat
         if not file.name.startswith(NAME):
             (data / file.name).write_bytes(file.read_bytes())
     older(version, tmp_path / "new" / "data" / NAME, data / NAME)
-    async with FarSide(answer(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")) as up:
+    async with ScriptedServer(answer(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")) as up:
         async with served(tmp_path / "old", configuration(up.port)) as gateway:
             after = await told(gateway.api)
             for name in before:
@@ -124,7 +124,7 @@ def bytes_of(folder: Path) -> dict[str, str]:
 
 def test_a_newer_schema_is_refused_by_name_and_not_a_byte_of_it_is_changed(tmp_path: Path) -> None:
     async def fill() -> None:
-        async with Home(tmp_path).served("[sources.shop.publish]\n") as gateway:
+        async with Deployment(tmp_path).served("[sources.shop.publish]\n") as gateway:
             await gateway.api.post("/events", {"source": "shop", "type": "t", "data": 1})
 
     asyncio.run(fill())

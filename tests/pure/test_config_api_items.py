@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from support.sample_config import ENVIRON, SAMPLE
+from support.gateway.sample_config import ENVIRON, SAMPLE
 from tidegate.auth.bearer import BearerAuth
 from tidegate.auth.http_basic import BasicAuth
 from tidegate.config.export import decode_destination, decode_route, decode_source, hide_secrets, to_json

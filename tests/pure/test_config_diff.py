@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from support.sample_config import ENVIRON, SAMPLE
+from support.gateway.sample_config import ENVIRON, SAMPLE
 from tidegate.config.diff import Difference, diff
 from tidegate.config.load import load_text
 from tidegate.config.spec import Config

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.sample_config import API, CHAT, DESTINATION, MINIMAL, RESOURCE, rejections
+from support.gateway.sample_config import API, CHAT, DESTINATION, MINIMAL, RESOURCE, rejections
 from tidegate.config.load import load_text
 from tidegate.core.errors import ConfigError, NotBuilt
 from tidegate.kinds import KINDS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from support.sample_config import ENVIRON, SAMPLE
+from support.gateway.sample_config import ENVIRON, SAMPLE
 from tidegate.auth.api_key import ApiKeyAuth
 from tidegate.auth.http_basic import BasicAuth
 from tidegate.config.export import export_tree, to_toml

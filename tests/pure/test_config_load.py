@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.sample_config import API, CHAT, DESTINATION, ENVIRON, MINIMAL, SAMPLE, rejections
+from support.gateway.sample_config import API, CHAT, DESTINATION, ENVIRON, MINIMAL, SAMPLE, rejections
 from tidegate.auth.bearer import BearerAuth
 from tidegate.config.load import load_file, load_text
 from tidegate.core.errors import ConfigError

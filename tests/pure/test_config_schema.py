@@ -9,7 +9,7 @@ import jsonschema_rs
 import msgspec
 import pytest
 
-from support.sample_config import SAMPLE
+from support.gateway.sample_config import SAMPLE
 from tidegate.cli.check import STARTER
 from tidegate.config.schema import DESCRIPTIONS, json_schema, schema_text
 from tidegate.core import spec as model

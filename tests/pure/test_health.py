@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from support import sample_pages
+from support.browser import sample_pages
 from tidegate.core.clock import ManualClock
 from tidegate.core.figures import ResourceFigures
 from tidegate.core.finding_codes import Severity

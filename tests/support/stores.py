@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from support.postgres import database_for
+from support.postgres.server import database_for
 from tidegate.core.errors import NotFound
 from tidegate.core.model import NewEvent, Origin
 from tidegate.store import Settlement, Store

@@ -10,8 +10,8 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from support.gateway import Api, Served, served
-from support.running import publish
+from support.gateway.api import Api, Served, served
+from support.gateway.running import publish
 from tidegate.query import stream
 
 TOML = """

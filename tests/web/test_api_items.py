@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from support.farside import OK, FarSide, answer
-from support.gateway import Api, Reply, served
-from support.running import until
+from support.gateway.api import Api, Reply, served
+from support.gateway.running import until
+from support.receiver.scripted import OK, ScriptedServer, answer
 
 SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
 OTHER = "whsec_" + base64.b64encode(b"o" * 32).decode()
@@ -105,19 +105,19 @@ async def test_a_kept_secret_does_not_stand_in_the_way_of_what_has_none(tmp_path
 
 
 async def test_rotate_signs_with_the_new_secret_and_with_the_one_that_was_given(tmp_path: Path) -> None:
-    async with FarSide(answer(OK)) as far:
-        toml = f'[destinations.file]\nurl = "{far.url}"\nsecret = "{SECRET}"\n'
+    async with ScriptedServer(answer(OK)) as server:
+        toml = f'[destinations.file]\nurl = "{server.url}"\nsecret = "{SECRET}"\n'
         async with served(tmp_path, toml) as gate:
-            assert (await put(gate.api, "/destinations/own", url=far.url, secret=[SECRET, OTHER])).status == 201
+            assert (await put(gate.api, "/destinations/own", url=server.url, secret=[SECRET, OTHER])).status == 201
             told = await gate.api.post("/destinations/own/rotate")
             assert told["older"] == [SECRET, OTHER] and told["secret"] not in told["older"]
             assert (await gate.api.post("/destinations/own/test"))["outcome"] == "ok"
-            (seen,) = far.requests
+            (seen,) = server.requests
             name, at = seen.headers["webhook-id"], seen.headers["webhook-timestamp"]
             assert seen.headers["webhook-signature"].split() == [
                 signature(secret, name, at, seen.body) for secret in (told["secret"], SECRET, OTHER)
             ]
-            assert (await put(gate.api, "/destinations/own", url=far.url, timeout="3s")).status == 200
+            assert (await put(gate.api, "/destinations/own", url=server.url, timeout="3s")).status == 200
             assert await gate.api.get("/destinations/own/secret") == told
             refused = await gate.api("POST", "/api/v1/destinations/file/rotate")
             assert (refused.status, refused.json()["code"]) == (409, "secret_in_configuration")

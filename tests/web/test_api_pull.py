@@ -7,14 +7,14 @@ from urllib.parse import quote
 
 import msgspec
 
-from support.farside import OK, FarSide, answer
-from support.gateway import served
-from support.running import until
+from support.gateway.api import served
+from support.gateway.running import until
+from support.receiver.scripted import OK, ScriptedServer, answer
 
 
 async def test_no_cache_asks_the_source_however_it_is_written(tmp_path: Path) -> None:
-    async with FarSide(answer(OK)) as far:
-        toml = f'[sources.shop.api]\nbase_url = "{far.url}"\n'
+    async with ScriptedServer(answer(OK)) as server:
+        toml = f'[sources.shop.api]\nbase_url = "{server.url}"\n'
         toml += '[sources.shop.resources.orders]\npath = "/orders"\ncache = "1h"\n'
         async with served(tmp_path, toml) as gate:
             asked = []
@@ -22,7 +22,7 @@ async def test_no_cache_asks_the_source_however_it_is_written(tmp_path: Path) ->
                 headers = {"Cache-Control": header} if header else {}
                 got = await gate.api("GET", "/api/v1/pull/shop/orders", headers=headers)
                 assert got.status == 200
-                asked.append(len(far.requests))
+                asked.append(len(server.requests))
             assert asked == [1, 1, 2, 3, 4]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.gateway import Api, served
+from support.gateway.api import Api, served
 from tidegate.api import sessions
 from tidegate.api.endpoint import Entry
 from tidegate.api.keys import SCOPES

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from support.gateway import served
+from support.gateway.api import served
 
 
 def test_a_path_that_cannot_be_used_is_refused_by_its_reason(tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from support.farside import OK, FarSide, answer
-from support.posting import LOOPBACK, post
-from support.process import GatewayProcess, call, free_port
-from support.running import until
+from support.gateway.process import GatewayProcess, call, free_port
+from support.gateway.running import until
+from support.receiver.post_client import LOOPBACK, post
+from support.receiver.scripted import OK, ScriptedServer, answer
 from tidegate.core.model import Outcome
 from tidegate.outbound import dialer
 from tidegate.outbound import post as post_module
@@ -187,9 +187,9 @@ to = "d"
 def test_234_idle_connections_of_one_address_keep_out_no_sender_and_no_delivery(tmp_path: Path) -> None:
     async def main() -> None:
         with contextlib.ExitStack() as stack:
-            async with FarSide(answer(OK)) as far:
+            async with ScriptedServer(answer(OK)) as receiver:
                 file = tmp_path / "tidegate.toml"
-                file.write_text(TOML.replace("PORT", str(far.port)))
+                file.write_text(TOML.replace("PORT", str(receiver.port)))
                 code = (
                     "import resource, runpy; resource.setrlimit(resource.RLIMIT_NOFILE, (128, 256));"
                     "runpy.run_module('tidegate', run_name='__main__')"
@@ -208,7 +208,7 @@ def test_234_idle_connections_of_one_address_keep_out_no_sender_and_no_delivery(
                         )
                         assert (await _read(sender, b"\r\n")).split()[1] == b"202"
                     assert len(idle) == 234
-                    await until(lambda: len(far.requests) == 20)
+                    await until(lambda: len(receiver.requests) == 20)
                     shown = await call(gateway.url, "/api/v1/deliveries?limit=50", gateway.key)
                     assert [(one["state"], len(one["attempts"])) for one in shown["data"]] == [("delivered", 1)] * 20
                     doctor = await call(gateway.url, "/api/v1/doctor", gateway.key)
@@ -226,7 +226,7 @@ def test_a_machine_without_a_free_file_uses_no_attempt_and_sends_as_soon_as_ther
     shortages: list[str] = []
 
     async def main() -> None:
-        async with FarSide(answer(OK)) as far:
+        async with ScriptedServer(answer(OK)) as receiver:
             from tidegate.core.clock import Clock
 
             client = PostClient(dialer.Dialer(dialer.Guard(LOOPBACK), Clock()), Clock(), on_shortage=shortages.append)
@@ -238,7 +238,7 @@ def test_a_machine_without_a_free_file_uses_no_attempt_and_sends_as_soon_as_ther
                 with contextlib.suppress(OSError):
                     while True:
                         held.append(socket.socket())
-                sending = asyncio.ensure_future(post(client, far.url + "/", seconds=1.0))
+                sending = asyncio.ensure_future(post(client, receiver.url + "/", seconds=1.0))
                 await until(lambda: len(shortages) >= 3)
                 assert not sending.done()
             finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from support.gateway import served
+from support.gateway.api import served
 
 SECRET = "s3cr3t-in-a-path"
 SOURCE = {

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from support.running import until
+from support.gateway.running import until
 from tidegate.process.edge.framing import HEAD_FIELDS, HEAD_LIMIT_BYTES
 from tidegate.process.edge.server import bind, make_server
 

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from support.gateway import Reply, Served, served
+from support.gateway.api import Reply, Served, served
 from tidegate.api import attempts
 from tidegate.api.attempts import Attempts, TooManyAttempts
 from tidegate.api.keys import MIN_ADMIN_KEY

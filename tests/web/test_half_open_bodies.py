@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from support.gateway import Served, served
-from support.process import GatewayProcess, free_port
-from support.running import until
+from support.gateway.api import Served, served
+from support.gateway.process import GatewayProcess, free_port
+from support.gateway.running import until
 from tidegate.receive import body_budget
 from tidegate.receive.body_budget import BodyBudget, Lease
 

@@ -7,10 +7,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from support.cluster import MASTER
-from support.gateway import Reply, Served, served
-from support.postgres import server
-from support.running import until
+from support.gateway.api import Reply, Served, served
+from support.gateway.cluster import MASTER
+from support.gateway.running import until
+from support.postgres.server import server
 from tidegate.api import keys, sessions
 from tidegate.core.clock import ManualClock
 

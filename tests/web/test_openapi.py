@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from support.gateway import ADMIN, served
+from support.gateway.api import ADMIN, served
 from tidegate.api import openapi
 from tidegate.api.routes import PREFIX, TABLE
 

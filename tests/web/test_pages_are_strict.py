@@ -5,7 +5,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from pathlib import Path
 
-from support.gateway import ADMIN, served
+from support.gateway.api import ADMIN, served
 
 CONFIG = """
 [sources.app.publish]

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from support.farside import OK, FarSide, answer
-from support.gateway import ADMIN, Served, served
+from support.gateway.api import ADMIN, Served, served
+from support.receiver.scripted import OK, ScriptedServer, answer
 from tidegate.api.app import App
 
 TOML = """
@@ -31,11 +31,11 @@ VARIES = re.compile(rb"(x-request-id|date|cache-status): [^\r]*")
 
 
 @asynccontextmanager
-async def gateway_with_cache(folder: Path) -> AsyncIterator[tuple[Served, FarSide]]:
-    async with FarSide(answer(OK)) as far, served(folder, TOML.format(url=far.url)) as gate:
+async def gateway_with_cache(folder: Path) -> AsyncIterator[tuple[Served, ScriptedServer]]:
+    async with ScriptedServer(answer(OK)) as server, served(folder, TOML.format(url=server.url)) as gate:
         for path in ("orders", "orders/7"):
             assert (await gate.api("GET", f"/api/v1/pull/shop/{path}")).status == 200
-        yield gate, far
+        yield gate, server
 
 
 async def raw(gate: Served, target: str, *lines: str, key: str | None = ADMIN, method: str = "GET") -> bytes:
@@ -69,7 +69,7 @@ async def test_both_ways_answer_a_cached_pull_with_the_same_bytes(
         taken.append(scope["query_string"])
         await usual_way(app, scope, receive, send)
 
-    async with gateway_with_cache(tmp_path) as (gate, far):
+    async with gateway_with_cache(tmp_path) as (gate, server):
         monkeypatch.setattr(App, "_pull", watched)
         quick = await raw(gate, path)
         assert taken == [], "no ASGI app was called"
@@ -77,7 +77,7 @@ async def test_both_ways_answer_a_cached_pull_with_the_same_bytes(
         assert taken == [b""]
         assert quick.startswith(b"HTTP/1.1 200 OK\r\ndate: ") and quick.count(b"content-length") == 1
         assert same(quick, usual), (quick, usual)
-        assert b"hit" in quick and len(far.requests) == 2
+        assert b"hit" in quick and len(server.requests) == 2
 
 
 async def test_rights_are_checked_before_the_cache_is_looked_at(tmp_path: Path) -> None:

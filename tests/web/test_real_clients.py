@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from support.programs import free_port
-from support.running import until
+from support.cli.subprocesses import free_port
+from support.gateway.running import until
 from tidegate.process.edge.server import bind, make_server
 
 CLIENTS = Path(__file__).parent.parent / "data" / "clients"
@@ -145,7 +145,7 @@ async def run(command: list[str]) -> str:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_real_client_posts_two_bodies_and_each_is_read_whole(name: str, proxied: bool, tmp_path: Path) -> None:
     needed = {name.partition(" ")[0], *(["nginx"] if proxied else [])} - {"python"}
-    missing = sorted(program for program in needed if shutil.which(program) is None)
+    missing = sorted(running_program for running_program in needed if shutil.which(running_program) is None)
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}")
 

@@ -17,8 +17,8 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 
-from support.gateway import Api, Reply, Served, served
-from support.running import until
+from support.gateway.api import Api, Reply, Served, served
+from support.gateway.running import until
 from tidegate.api.endpoint import Entry
 from tidegate.api.keys import SCOPES
 from tidegate.api.routes import PREFIX, TABLE

@@ -11,8 +11,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from support.gateway import ADMIN, Served, served
-from support.postgres import contents, server
+from support.gateway.api import ADMIN, Served, served
+from support.postgres.server import contents, server
 
 SECRETS = {
     "input": "whsec_aW5sZXQtc2VjcmV0LWlubGV0",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from support.running import until
+from support.gateway.running import until
 from tidegate.process.edge.protocol import HEAD_SECONDS, KEEP_ALIVE_SECONDS, StrictProtocol
 from tidegate.process.edge.server import Server, bind, make_server
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from support.process import GatewayProcess, free_port
-from support.running import until
+from support.gateway.process import GatewayProcess, free_port
+from support.gateway.running import until
 from tidegate.process.edge.protocol import StrictProtocol
 from tidegate.process.edge.reading import READ_RATE, READ_SECONDS
 from tidegate.process.edge.server import bind, make_server

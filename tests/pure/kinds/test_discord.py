@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.kinds import event, message, prepared, read
+from support.receiver.kinds import event, message, prepared, read
 from tidegate.core.model import Outcome
 from tidegate.kinds import KINDS
 from tidegate.kinds.discord import DiscordDestination

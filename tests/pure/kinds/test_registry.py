@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from support.kinds import EVENT_ID, event
+from support.receiver.kinds import EVENT_ID, event
 from tidegate.config.checks import check_item
 from tidegate.config.export import decode_destination, export_tree, hide_secrets, to_toml
 from tidegate.config.load import load_text

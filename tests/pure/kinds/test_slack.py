@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.kinds import event, message, prepared, read
+from support.receiver.kinds import event, message, prepared, read
 from tidegate.core.model import Outcome
 from tidegate.core.spec import Transform
 from tidegate.rules.language.templates import RenderFailed

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.kinds import event, message, prepared, read
+from support.receiver.kinds import event, message, prepared, read
 from tidegate.core.model import Outcome
 from tidegate.rules.language.templates import RenderFailed
 

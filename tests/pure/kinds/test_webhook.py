@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from standardwebhooks import Webhook
 
-from support.kinds import EVENT_ID, NOW_US, event, prepared, read
+from support.receiver.kinds import EVENT_ID, NOW_US, event, prepared, read
 from tidegate.auth.api_key import ApiKeyAuth
 from tidegate.auth.bearer import BearerAuth
 from tidegate.core.model import Outcome

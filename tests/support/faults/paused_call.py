@@ -9,7 +9,7 @@ import asyncio
 from typing import Any
 
 
-class Held:
+class PausedCall:
     """`async with Held(store.settings, "put_items") as held:` holds the first call of it.
 
     `reached` is set when the call stands still, `go` lets it on; the end of the block lets it on too. With `after` the
@@ -24,7 +24,7 @@ class Held:
         self._after = after
         self._real = getattr(owner, name)
 
-    async def __aenter__(self) -> Held:
+    async def __aenter__(self) -> PausedCall:
         setattr(self._owner, self._name, self._call)
         return self
 

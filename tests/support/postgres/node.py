@@ -195,6 +195,6 @@ def skew(seconds: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[1]))
+    sys.path.insert(0, str(Path(__file__).parents[2]))
     skew(int(sys.argv[3]))
     asyncio.run(_serve(sys.argv[1], sys.argv[2]))

@@ -1,7 +1,7 @@
 """Where a gateway keeps its data, and how it is started there: what the guarantees need to run on every store.
 
-A home is fresh for each test. `running` and `served` open a gateway in this process, `process` one of its own; the
-same home again is a restart.
+A deployment is fresh for each test. `running` and `served` open a gateway in this process, `process` one of its own;
+the same deployment again is a restart.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from pathlib import Path
 
 import asyncpg
 
-from support.gateway import Served, served
-from support.postgres import server
-from support.process import GatewayProcess, free_port
-from support.running import running
+from support.gateway.api import Served, served
+from support.gateway.process import GatewayProcess, free_port
+from support.gateway.running import running
+from support.postgres.server import server
 from tidegate.core.clock import Clock
 from tidegate.process.gateway import Gateway
 
 
-class Home:
-    """One store's place. `database` is what `--database` gets; None: the embedded store in the folder."""
+class Deployment:
+    """A folder and a store. `database` is what `--database` gets; None: the embedded store in the folder."""
 
     def __init__(self, folder: Path, database: str | None = None) -> None:
         self.folder = folder
@@ -70,8 +70,8 @@ class Home:
         return GatewayProcess(file, self.data, free_port(), program, more=options, environ=environ)
 
 
-def home_on_postgres(folder: Path) -> Home:
-    return Home(folder, server().new_database())
+def deployment_on_postgres(folder: Path) -> Deployment:
+    return Deployment(folder, server().new_database())
 
 
-HOMES: dict[str, Callable[[Path], Home]] = {"sqlite": Home, "postgres": home_on_postgres}
+DEPLOYMENTS: dict[str, Callable[[Path], Deployment]] = {"sqlite": Deployment, "postgres": deployment_on_postgres}

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from support.programs import call, wait_until
+from support.cli.subprocesses import call, wait_until
 
 START_SECONDS = 60.0
 

@@ -1,4 +1,4 @@
-"""A gateway as a process of its own, and what stands around it: a far side that keeps what arrived, and senders.
+"""A gateway as a process of its own, and what stands around it: a receiver that keeps what arrived, and senders.
 
 Everything is on loopback. Processes are ended by their own id.
 """
@@ -183,7 +183,7 @@ class Sender:
 
 
 class Receiver:
-    """A far side that answers 200 and keeps (webhook-id, body) of everything that came."""
+    """A receiver that answers 200 and keeps (webhook-id, body) of everything that came."""
 
     def __init__(self) -> None:
         self.arrived: list[tuple[str, bytes, dict[str, str]]] = []

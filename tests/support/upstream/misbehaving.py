@@ -10,7 +10,7 @@ import json
 import random
 from typing import Any
 
-from support.polled import BASE, Asked
+from support.upstream.polled import BASE, SentRequest
 from tidegate.core.clock import to_datetime
 from tidegate.core.errors import UpstreamError, UpstreamTimeout
 
@@ -124,7 +124,7 @@ class Misbehaving:
 
     # -- answering ---------------------------------------------------------------------------------------
 
-    def __call__(self, asked: Asked) -> Any:
+    def __call__(self, asked: SentRequest) -> Any:
         refused = None if self.quiet else self._refused()
         if refused is not None:
             return refused
@@ -165,7 +165,7 @@ class Misbehaving:
         ]  # fmt: skip
         return self.random.choice([429, 403, 429]), {"message": "slow down"}, self.random.choice(heads)
 
-    def _list(self, asked: Asked) -> list[Any]:
+    def _list(self, asked: SentRequest) -> list[Any]:
         rows = sorted(self.rows.values(), key=lambda row: (str(row.get("at", "")).zfill(20), row["id"]))
         if self.behind and not self.quiet and self.random.random() < 0.3:
             rows = [self._stale.get(row["id"], row) for row in rows]
@@ -189,7 +189,7 @@ class Misbehaving:
     def _twice(self) -> list[Row]:
         return [{"id": "twice", "n": n, "at": self._begun} for n in (1, 2)]
 
-    def _page(self, asked: Asked) -> Any:
+    def _page(self, asked: SentRequest) -> Any:
         rows = self._list(asked)
         if self.pages == "single":
             return self._body(rows, {})
@@ -216,7 +216,7 @@ class Misbehaving:
                 at = (len(rows) - 1) // self.size * self.size
         return self._body(rows[at : at + self.size], body, heads)
 
-    def _begin(self, asked: Asked) -> int:
+    def _begin(self, asked: SentRequest) -> int:
         if self.pages in ("page_number", "page_total"):
             return (int(asked.query["page"]) - 1) * self.size
         if self.pages in ("offset", "offset_total"):

@@ -73,7 +73,7 @@ def _listens(port: int) -> bool:
 
 
 @contextmanager
-def program(*words: str, port: int) -> Iterator[str]:
+def running_program(*words: str, port: int) -> Iterator[str]:
     """`python WORDS`, ended by SIGTERM; gives its address. It must end with exit 0 or by the signal."""
     child = subprocess.Popen([sys.executable, *words], stdin=subprocess.DEVNULL)
     try:
@@ -86,7 +86,7 @@ def program(*words: str, port: int) -> Iterator[str]:
     assert code in (0, -15), f"{words} ended with {code}"
 
 
-class Taken(NamedTuple):
+class ReceivedRequest(NamedTuple):
     path: str
     headers: Mapping[str, str]
     body: bytes
@@ -96,7 +96,7 @@ class Receiver:
     """A real HTTP server that keeps what it was sent and answers as it is told."""
 
     def __init__(self) -> None:
-        self.taken: list[Taken] = []
+        self.taken: list[ReceivedRequest] = []
         self.answers: list[int] = []  # statuses to come; then 202
         self.content = b"{}"
         outer = self
@@ -104,11 +104,11 @@ class Receiver:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
-                outer.taken.append(Taken(self.path, dict(self.headers), body))
+                outer.taken.append(ReceivedRequest(self.path, dict(self.headers), body))
                 self.answer(outer.answers.pop(0) if outer.answers else 202)
 
             def do_GET(self) -> None:
-                outer.taken.append(Taken(self.path, dict(self.headers), b""))
+                outer.taken.append(ReceivedRequest(self.path, dict(self.headers), b""))
                 self.answer(200)
 
             def answer(self, status: int) -> None:

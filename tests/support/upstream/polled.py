@@ -15,8 +15,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from support.asking import NoRoutes, StepClock
-from support.running import until
+from support.gateway.running import until
+from support.upstream.pull import NoRoutes, StepClock
 from tidegate.config.spec import ApiInput, Source
 from tidegate.core.clock import to_datetime
 from tidegate.core.findings import Findings
@@ -30,7 +30,7 @@ BASE = "https://api.example.com"
 START_US = 1_795_600_000_000_000
 
 
-class Asked(msgspec.Struct, frozen=True):
+class SentRequest(msgspec.Struct, frozen=True):
     """A request as the source sees it."""
 
     path: str
@@ -58,8 +58,8 @@ class ScriptedClient:
 
     def __init__(self, clock: StepClock) -> None:
         self.clock = clock
-        self.answer: Callable[[Asked], Answer] = lambda _: []
-        self.asked: list[Asked] = []
+        self.answer: Callable[[SentRequest], Answer] = lambda _: []
+        self.asked: list[SentRequest] = []
         self.server_ahead_us = 0
 
     async def request(self, method: str, url: str, **how: Any) -> Answered:
@@ -67,7 +67,7 @@ class ScriptedClient:
         pairs = parse_qsl(parts.query, keep_blank_values=True) + list(how["params"])
         body = json.loads(how["body"]) if how.get("body") else None
         sent_us = self.clock.now_us()
-        asked = Asked(parts.path, dict(pairs), pairs, dict(how["headers"]), method, body, sent_us)
+        asked = SentRequest(parts.path, dict(pairs), pairs, dict(how["headers"]), method, body, sent_us)
         self.asked.append(asked)
         answer = self.answer(asked)
         if isinstance(answer, Exception):
@@ -151,7 +151,7 @@ class Polled:
 
 @asynccontextmanager
 async def polled(
-    path: Path, answer: Callable[[Asked], Answer], *, api: dict[str, Any] | None = None, **resource: Any
+    path: Path, answer: Callable[[SentRequest], Answer], *, api: dict[str, Any] | None = None, **resource: Any
 ) -> AsyncIterator[Polled]:
     """A started engine. Its first poll by the schedule is still to come, so `poll` waits for it or comes before it."""
     clock = StepClock(START_US)

@@ -17,11 +17,11 @@ from typing import Any
 import apsw
 import asyncpg
 
-from support.postgres import Server
-from support.upgrade_far import Far
+from support.postgres.server import Server
+from support.upgrade.outside import Outside
 from tidegate.core.clock import Clock
 
-FOLDER = Path(__file__).parent.parent / "data" / "upgrade"
+FOLDER = Path(__file__).parents[2] / "data" / "upgrade"
 EVENT = ("id", "offset", "source", "type", "key", "origin", "time", "received_at", "content_type", "hops", "differs")
 DELIVERY = ("event", "destination", "state", "cause", "route", "next_attempt_at")
 CUT = "\n# ----\n"
@@ -29,11 +29,11 @@ FIRST = {"@SCAN@": "10s", "@LATE@": "false", "@BIG@": "50"}
 LAST = {"@SCAN@": "365d", "@LATE@": "true", "@BIG@": "100"}
 
 
-def configuration(release: str, far: Far, values: dict[str, str] = LAST, *, leaver: bool = False) -> str:
+def configuration(release: str, outside: Outside, values: dict[str, str] = LAST, *, leaver: bool = False) -> str:
     """`tidegate.toml` of a release's installation; `leaver`: with the destination that left the file at last."""
     text = (FOLDER / release / "tidegate.toml").read_text()
     text = text.replace(CUT, "\n") if leaver else text.partition(CUT)[0] + "\n"
-    for name, value in {**far.addresses, **values}.items():
+    for name, value in {**outside.addresses, **values}.items():
         text = text.replace(name, value)
     return text
 

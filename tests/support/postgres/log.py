@@ -6,7 +6,7 @@ import asyncio
 
 import asyncpg
 
-from support.postgres import server
+from support.postgres.server import server
 from support.stores import event
 from tidegate.store.postgres import open_postgres
 from tidegate.store.postgres.batches import Call, make_batch

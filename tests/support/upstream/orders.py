@@ -15,7 +15,7 @@ from email.utils import format_datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from support.farside import FarSide, Request
+from support.receiver.scripted import Request, ScriptedServer
 
 EPOCH = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 Answer = tuple[int, dict[str, str], bytes]
@@ -38,7 +38,7 @@ class Upstream:
         self.heads: list[dict[str, str]] = []
         # Called with an answer that is made and not sent: what it changes comes after the answer's look at the data.
         self.on_answer: Callable[[str], Awaitable[None]] | None = None
-        self._far = FarSide(self._serve)
+        self._far = ScriptedServer(self._serve)
         self._open: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Upstream:

@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from support.postgres import chosen
-from support.running import until
+from support.gateway.running import until
+from support.postgres.server import chosen
 from support.stores import AllOffered
-from support.upstream import EPOCH, Upstream
+from support.upstream.orders import EPOCH, Upstream
 from tidegate.config.spec import ApiInput, Source
 from tidegate.core.clock import Clock, ManualClock
 from tidegate.core.model import Event, NewEvent, Origin
@@ -51,7 +51,7 @@ class NoRoutes:
         return self._numbers[source]
 
 
-class World:
+class PullSetup:
     """One gateway's ask door over `shop/orders`."""
 
     def __init__(self, store: Any, shop: Upstream, client: PullClient, clock: Clock) -> None:
@@ -60,7 +60,7 @@ class World:
         self.clock = clock
         self.client = client
         self.router = NoRoutes(store)
-        self._last_told = 0
+        self._last_webhook = 0
         self.engine = PullEngine(store, self.router, client, clock)
 
     def configure(self, api: dict[str, Any] | None = None, **resource: Any) -> None:
@@ -103,7 +103,7 @@ class World:
         event = NewEvent("shop", type_, Origin.WEBHOOK, at_us, number, json.dumps(record).encode(), "application/json")
         offset = (await self.store.log.append([event]))[0].offset
         if type_.startswith("orders"):
-            self._last_told = offset
+            self._last_webhook = offset
         return int(offset)
 
     async def settle(self) -> None:
@@ -113,7 +113,7 @@ class World:
         def done() -> bool:
             writer = engine.writer
             return (
-                writer.state.committed_offset >= self._last_told
+                writer.state.committed_offset >= self._last_webhook
                 and not writer.engine_state.dirty
                 and not writer._lock.locked()
             )
@@ -146,9 +146,9 @@ class World:
 
 
 @asynccontextmanager
-async def world(
+async def pull_setup(
     path: Path, /, *, clock: Clock | None = None, started: bool = True, api: dict[str, Any] | None = None, **how: Any
-) -> AsyncIterator[World]:
+) -> AsyncIterator[PullSetup]:
     """`how`: keys of Upstream (page_size, versions, validators), the rest is the resource's configuration."""
     shop = Upstream(**{name: how.pop(name) for name in ("page_size", "versions", "validators") if name in how})
     clock = clock or StepClock(int(EPOCH.timestamp()) * 1_000_000)
@@ -159,7 +159,7 @@ async def world(
     client = PullClient(Dialer(Guard(parse_allow(["127.0.0.1/32"])), clock), clock)
     try:
         async with shop:
-            one = World(store, shop, client, clock)
+            one = PullSetup(store, shop, client, clock)
             one.configure(api, **how)
             if started:
                 await one.start()

@@ -13,11 +13,11 @@ from typing import Any
 import apsw
 import asyncpg
 
-from support.gateway import Api, Served
-from support.homes import Home
-from support.postgres import server
-from support.running import ALLOW, until
-from support.upgrade_data import (
+from support.gateway.api import Api, Served
+from support.gateway.deployment import Deployment
+from support.gateway.running import ALLOW, until
+from support.postgres.server import server
+from support.upgrade.data import (
     DELIVERY,
     EVENT,
     LAST,
@@ -28,7 +28,7 @@ from support.upgrade_data import (
     restore_postgres,
     restore_sqlite,
 )
-from support.upgrade_far import Far
+from support.upgrade.outside import Outside
 
 RELEASE = "0.1"
 MINUTE_US, DAY_US = 60 * 1_000_000, 86_400 * 1_000_000
@@ -42,29 +42,29 @@ class Installation:
     """One restored store. `seen` is what 0.1 showed of it."""
 
     def __init__(self, folder: Path, store: str) -> None:
-        self.home = Home(folder, server().new_database(migrated=False) if store == "postgres" else None)
+        self.deployment = Deployment(folder, server().new_database(migrated=False) if store == "postgres" else None)
         self.store = store
         self.seen = expected(RELEASE, store)
 
     async def restore(self) -> None:
-        if self.home.database is None:
-            restore_sqlite(RELEASE, self.home.data)
+        if self.deployment.database is None:
+            restore_sqlite(RELEASE, self.deployment.data)
         else:
-            await restore_postgres(RELEASE, self.home.database, self.home.data)
+            await restore_postgres(RELEASE, self.deployment.database, self.deployment.data)
 
     @contextlib.asynccontextmanager
-    async def served(self, far: Far, later_us: int = MINUTE_US, **values: str) -> AsyncIterator[Served]:
+    async def served(self, outside: Outside, later_us: int = MINUTE_US, **values: str) -> AsyncIterator[Served]:
         """This release on it, at an instant after the kill. With `values` the file has the lost destination again."""
-        toml = configuration(RELEASE, far, {**LAST, **values}, leaver=bool(values)).replace(ALLOW, "")
-        async with self.home.served(toml, ClockOf(self.seen["made_at_us"] + later_us)) as gateway:
+        toml = configuration(RELEASE, outside, {**LAST, **values}, leaver=bool(values)).replace(ALLOW, "")
+        async with self.deployment.served(toml, ClockOf(self.seen["made_at_us"] + later_us)) as gateway:
             yield gateway
 
     async def version(self) -> tuple[int, int]:
         """The schema of the store, and the oldest one that a release must know to read it."""
-        if self.home.database is None:
-            found = int(apsw.Connection(str(self.home.data / "tidegate.db")).execute("PRAGMA user_version").get)
+        if self.deployment.database is None:
+            found = int(apsw.Connection(str(self.deployment.data / "tidegate.db")).execute("PRAGMA user_version").get)
             return found, found
-        connection = await asyncpg.connect(self.home.database)
+        connection = await asyncpg.connect(self.deployment.database)
         try:
             return tuple(
                 await connection.fetchrow("SELECT max(version), max(oldest_reader) FROM tidegate.schema_version")

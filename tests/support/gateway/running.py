@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import uvloop
 
-from support.postgres import chosen
+from support.postgres.server import chosen
 from tidegate.core.clock import Clock
 from tidegate.core.model import NewEvent, Origin
 from tidegate.process.gateway import Gateway, ServeOptions, open_gateway

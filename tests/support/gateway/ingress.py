@@ -88,7 +88,7 @@ class OneRouter:
         return self.number
 
 
-class Bench:
+class IngressSetup:
     """The door on a real store, called through ASGI."""
 
     def __init__(self, store, log=None):
@@ -150,8 +150,8 @@ class Bench:
         return page.events
 
 
-def on_bench(tmp_path, work, **more):
+def with_ingress(tmp_path, work, **more):
     async def main(store):
-        await work(Bench(store, **more))
+        await work(IngressSetup(store, **more))
 
     with_store(open_sqlite, tmp_path, main)

@@ -18,8 +18,8 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from support.postgres import chosen
-from support.running import ALLOW
+from support.gateway.running import ALLOW
+from support.postgres.server import chosen
 from tidegate.api.app import make_app
 from tidegate.api.calls import Context
 from tidegate.api.quick_answers import QuickAnswers

@@ -1,7 +1,7 @@
 """Several gateways on one real PostgreSQL, a load with order in it, and the faults that befall both.
 
 A `Teller` is a provider as providers are: it sends the next event of its key only after the one before was answered
-with 2xx, and sends again, to another node, what was not. The far side (`Landing`) keeps when each event first arrived.
+with 2xx, and sends again, to another node, what was not. The receiver (`Landing`) keeps when each event first arrived.
 Everything is on loopback; processes are ended by their own id.
 """
 
@@ -21,15 +21,15 @@ from typing import Any
 
 import asyncpg
 
-from support.postgres import Server
-from support.process import SECRET, GatewayProcess, Receiver, free_port, read_answer, signed_request
+from support.gateway.process import SECRET, GatewayProcess, Receiver, free_port, read_answer, signed_request
+from support.postgres.server import Server
 
 MASTER = base64.b64encode(b"m" * 32).decode()  # the nodes' shared key
 ANSWER_SECONDS = 8.0
 
 
-class Landing(Receiver):
-    """A far side that answers 200; for each destination and key, when and in which order events first came."""
+class OrderedReceiver(Receiver):
+    """A receiver that answers 200; for each destination and key, when and in which order events first came."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class Landing(Receiver):
         return max(later - earlier for earlier, later in itertools.pairwise(times))
 
 
-class Teller:
+class OrderedProvider:
     """One key's provider: numbered events, one at a time, again until acknowledged."""
 
     def __init__(self, ports: Callable[[], Sequence[int]], key: str, pause: float) -> None:
@@ -78,7 +78,7 @@ class Teller:
     async def run(self, stop: asyncio.Event) -> None:
         number = 1
         while not stop.is_set():
-            event_id = await self._tell(number)
+            event_id = await self._send_number(number)
             if event_id is None:
                 await asyncio.sleep(0.05)
                 self._turn += 1
@@ -87,7 +87,7 @@ class Teller:
             number += 1
             await asyncio.sleep(self._pause)
 
-    async def _tell(self, number: int) -> str | None:
+    async def _send_number(self, number: int) -> str | None:
         """The event id when it was acknowledged."""
         body = json.dumps({"key": self.key, "number": number}).encode()
         ports = self._ports()
@@ -122,14 +122,21 @@ class Cluster:
     """`count` nodes on one database of `server`, each with a data directory and a port of its own."""
 
     def __init__(
-        self, folder: Path, server: Server, landing: Landing, count: int, destinations: int, *, migrated: bool = True
+        self,
+        folder: Path,
+        server: Server,
+        receiver: OrderedReceiver,
+        count: int,
+        destinations: int,
+        *,
+        migrated: bool = True,
     ) -> None:
         self.server = server
         self.database = server.new_database(migrated=migrated)
         self.destinations = [f"d{number}" for number in range(destinations)]
         self._folder = folder
         self._config = folder / "tidegate.toml"
-        self._config.write_text(self._configuration(landing.port))
+        self._config.write_text(self._configuration(receiver.port))
         self.nodes = [self.node(f"node{number}") for number in range(count)]
 
     def ports(self) -> list[int]:

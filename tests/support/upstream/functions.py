@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from support.asking import NoRoutes, StepClock
-from support.upstream import EPOCH
+from support.upstream.orders import EPOCH
+from support.upstream.pull import NoRoutes, StepClock
 from tidegate.config.spec import ApiInput, Source
 from tidegate.core.clock import to_datetime
 from tidegate.outbound.http import PullResponse
@@ -23,7 +23,7 @@ from tidegate.store import PARTITIONS, EventQuery
 from tidegate.store.sqlite import open_sqlite
 
 
-class Asked(msgspec.Struct):
+class SentRequest(msgspec.Struct):
     """One request as the source got it. `url` is the path with the query that was in it."""
 
     method: str
@@ -41,7 +41,7 @@ class Reply(msgspec.Struct):
     headers: dict[str, str] = {}
 
 
-Handler = Callable[[Asked], Any]  # a Reply, or its body
+Handler = Callable[[SentRequest], Any]  # a Reply, or its body
 
 
 class Script:
@@ -50,7 +50,7 @@ class Script:
     def __init__(self, clock: StepClock, handler: Handler) -> None:
         self._clock = clock
         self.handler = handler
-        self.asked: list[Asked] = []
+        self.asked: list[SentRequest] = []
 
     async def request(
         self, method: str, url: str, *, headers: dict[str, str], params: list[tuple[str, str]],
@@ -59,7 +59,7 @@ class Script:
         sent_at_us = self._clock.now_us()
         parts = urlsplit(url)
         place = parts.path + (f"?{parts.query}" if parts.query else "")
-        asked = Asked(method, place, dict(params), dict(headers), json.loads(body) if body else None)
+        asked = SentRequest(method, place, dict(params), dict(headers), json.loads(body) if body else None)
         self.asked.append(asked)
         found = self.handler(asked)
         reply = found if isinstance(found, Reply) else Reply(found)
@@ -69,7 +69,7 @@ class Script:
         return PullResponse(reply.status, answer, data, sent_at_us, self._clock.now_us())
 
 
-class Place:
+class ScriptedPull:
     """One engine over resources of the source `shop`."""
 
     def __init__(self, store: Any, script: Script, clock: StepClock, resources: dict[str, Any]) -> None:
@@ -116,13 +116,13 @@ class Place:
 
 
 @asynccontextmanager
-async def scripted(path: Path, handler: Handler, **resources: Any) -> AsyncIterator[Place]:
+async def scripted(path: Path, handler: Handler, **resources: Any) -> AsyncIterator[ScriptedPull]:
     """`resources`: the configuration of each resource; one that says neither poll nor initial gets both."""
     clock = StepClock(int(EPOCH.timestamp()) * 1_000_000)
     store: Any = await open_sqlite(path)
     defaults = {"poll": "1d", "initial": "events"}
     script = Script(clock, handler)
-    place = Place(store, script, clock, {name: {**defaults, **one} for name, one in resources.items()})
+    place = ScriptedPull(store, script, clock, {name: {**defaults, **one} for name, one in resources.items()})
     try:
         await place.start()
         try:

@@ -1,7 +1,7 @@
-"""A real HTTP far side on loopback whose every answer is a script, and a certificate authority of our own.
+"""A real HTTP server on loopback whose every answer is a script, and a certificate authority of our own.
 
 A script is an async function `(reader, writer, request)`, called for each request whose head and body have
-been read; it writes what it likes. The far side keeps what it saw, so that tests judge by what arrived.
+been read; it writes what it likes. The server keeps what it saw, so that tests judge by what arrived.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, re
     await reader.read()
 
 
-class FarSide:
-    """`async with FarSide(script) as far:`; `read_body=False` calls the script as soon as the head is there."""
+class ScriptedServer:
+    """`async with ScriptedServer(script) as server:`; `read_body=False` calls the script once the head is read."""
 
     def __init__(self, script: Script, *, tls: ssl.SSLContext | None = None, read_body: bool = True) -> None:
         self.script = script
@@ -69,7 +69,7 @@ class FarSide:
         self._read_body = read_body
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def __aenter__(self) -> FarSide:
+    async def __aenter__(self) -> ScriptedServer:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls, limit=1 << 20)
         self.port = self._server.sockets[0].getsockname()[1]
         self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"

@@ -1,4 +1,4 @@
-"""The POST client against real far sides: how a test makes one, sends with it and leaves no socket behind."""
+"""The POST client against real receivers: how a test makes one, sends with it and leaves no socket behind."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from support.farside import FarSide
-from support.running import until
+from support.gateway.running import until
+from support.receiver.scripted import ScriptedServer
 from tidegate.core.clock import Clock
 from tidegate.outbound.dialer import Dialer, Guard
 from tidegate.outbound.post import PostClient, PostResult
@@ -47,17 +47,17 @@ async def post(
     return await done
 
 
-def check(run: Run, script: Any, test: Callable[[FarSide, PostClient], Awaitable[None]], **options: Any) -> None:
-    """Runs a test with one far side and one client; at the end no socket may be left on either side."""
+def check(run: Run, script: Any, test: Callable[[ScriptedServer, PostClient], Awaitable[None]], **options: Any) -> None:
+    """Runs a test with one receiver and one client; at the end no socket may be left on either side."""
     read_body = options.pop("read_body", True)
 
     async def main() -> None:
         client = make(**options)
-        async with FarSide(script, read_body=read_body) as far:
-            await test(far, client)
+        async with ScriptedServer(script, read_body=read_body) as server:
+            await test(server, client)
             await client.close()
             stats = client.stats()
             assert (stats.open, stats.idle, stats.in_flight) == (0, 0, 0)
-            await until(lambda: far.open == 0)
+            await until(lambda: server.open == 0)
 
     run(main())

@@ -1,7 +1,7 @@
 """A busy gateway for people to look at: every input, both ways, and a destination in every state, all of it real.
 
-`scene(folder)` serves a gateway with sources on loopback that are told and asked, and far sides that behave as their
-names say: well, slow, down, failing, full, gone. `fill` sends what makes each state; then the pages can be opened.
+`busy_gateway(folder)` serves a gateway with polled and pushing sources on loopback, and receivers that behave as their
+names say: healthy, slow, down, failing, full, gone. `fill` sends what makes each state; then open the pages.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from support.farside import OK, FarSide, Request, Script, answer
-from support.gateway import Served, served
-from support.running import until
-from support.upstream import Upstream
+from support.gateway.api import Served, served
+from support.gateway.running import until
+from support.receiver.scripted import OK, Request, Script, ScriptedServer, answer
+from support.upstream.orders import Upstream
 
 STRIPE = "whsec_scene"
 T = TypeVar("T")
@@ -39,15 +39,15 @@ _FULL = _says("429 Too Many Requests", retry_after="600")
 _GONE = _says("410 Gone")
 
 
-class Scene:
-    """The gateway and its far sides by the name of the destination they stand behind."""
+class BusyGateway:
+    """The gateway and its receivers by the name of the destination they stand behind."""
 
-    def __init__(self, gate: Served, shop: Upstream, counters: Upstream, far: dict[str, FarSide]) -> None:
+    def __init__(self, gate: Served, shop: Upstream, counters: Upstream, receivers: dict[str, ScriptedServer]) -> None:
         self.gate = gate
         self.url = gate.url
         self.shop = shop
         self.counters = counters
-        self.far = far
+        self.receivers = receivers
 
     def login(self) -> str:
         """An address that signs a browser in, once."""
@@ -75,7 +75,7 @@ class Scene:
         assert reply.status in (202, 303), reply
 
 
-def _toml(shop: Upstream, counters: Upstream, far: dict[str, FarSide]) -> str:
+def _toml(shop: Upstream, counters: Upstream, receivers: dict[str, ScriptedServer]) -> str:
     return f"""
 [sources.payments.webhook]
 verify = "stripe"
@@ -109,29 +109,29 @@ version = "updated_at"
 poll = "1s"
 initial = "events"
 [destinations.crm]
-url = "{far["crm"].url}/hooks?team=sales"
+url = "{receivers["crm"].url}/hooks?team=sales"
 rate = "200/s"
 [destinations.chat]
 type = "slack"
-url = "{far["chat"].url}/services/T0/B0/secret"
+url = "{receivers["chat"].url}/services/T0/B0/secret"
 text = "Deal {{{{ data.name }}}}"
 [destinations.warehouse]
-url = "{far["warehouse"].url}/hooks"
+url = "{receivers["warehouse"].url}/hooks"
 [destinations.ledger]
-url = "{far["ledger"].url}/hooks"
+url = "{receivers["ledger"].url}/hooks"
 [destinations.newsletter]
-url = "{far["newsletter"].url}/hooks"
+url = "{receivers["newsletter"].url}/hooks"
 retry = ["100ms", "200ms"]
 [destinations.search]
-url = "{far["search"].url}/index"
+url = "{receivers["search"].url}/index"
 timeout = "2m"
 concurrency = 2
 [destinations.tax-office]
-url = "{far["tax-office"].url}/hooks"
+url = "{receivers["tax-office"].url}/hooks"
 [destinations.old-shop]
-url = "{far["old-shop"].url}/hooks"
+url = "{receivers["old-shop"].url}/hooks"
 [destinations.mail]
-url = "{far["mail"].url}/hooks"
+url = "{receivers["mail"].url}/hooks"
 retry = ["20m", "2h"]
 [routes.everything]
 from = "*"
@@ -185,20 +185,20 @@ def _slow(ending: asyncio.Event) -> Script:
 
 
 @contextlib.asynccontextmanager
-async def scene(folder: Path) -> AsyncIterator[Scene]:
+async def busy_gateway(folder: Path) -> AsyncIterator[BusyGateway]:
     async with contextlib.AsyncExitStack() as stack:
-        far = {name: await stack.enter_async_context(FarSide(script)) for name, script in _SCRIPTS.items()}
+        receivers = {name: await stack.enter_async_context(ScriptedServer(script)) for name, script in _SCRIPTS.items()}
         ending = asyncio.Event()
-        far["search"].script = _slow(ending)
+        receivers["search"].script = _slow(ending)
         shop, counters = await stack.enter_async_context(Upstream()), await stack.enter_async_context(Upstream())
         for one in (shop, counters):  # what they change is of this second, so that being late is measured
             one.now = lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")  # type: ignore[method-assign]
-        gate = await stack.enter_async_context(served(folder, _toml(shop, counters, far)))
+        gate = await stack.enter_async_context(served(folder, _toml(shop, counters, receivers)))
         stack.callback(ending.set)  # else the gateway waits for the answers on their way
-        yield Scene(gate, shop, counters, far)
+        yield BusyGateway(gate, shop, counters, receivers)
 
 
-async def fill(one: Scene, scale: int = 1) -> dict[str, str]:
+async def fill(one: BusyGateway, scale: int = 1) -> dict[str, str]:
     """What makes every state; ids of events by what is to be seen at them."""
     ids = {}
     await one.gate.api.post("/destinations/ledger/pause")
@@ -232,7 +232,7 @@ async def fill(one: Scene, scale: int = 1) -> dict[str, str]:
     return ids
 
 
-async def _settled(one: Scene) -> bool:
+async def _settled(one: BusyGateway) -> bool:
     found = (await one.gate.api.get("/stats"))["destinations"]
     senders = one.gate.gateway.deliver.senders
     names = {live.name: senders.get(live.number) for live in one.gate.gateway.active.destinations.values()}
@@ -244,12 +244,12 @@ async def _settled(one: Scene) -> bool:
     )  # fmt: skip
 
 
-async def _changes(one: Scene) -> bool:
+async def _changes(one: BusyGateway) -> bool:
     found = (await one.gate.api.get("/events?type=customers.updated"))["data"]
     return bool(found)
 
 
-class Aside:
+class BackgroundLoop:
     """A gateway in a thread of its own, so that a test may block on a browser. `run` does a coroutine there."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -260,12 +260,12 @@ class Aside:
 
 
 @contextlib.contextmanager
-def aside(opening: contextlib.AbstractAsyncContextManager[T]) -> Iterator[tuple[T, Aside]]:
+def in_background(opening: contextlib.AbstractAsyncContextManager[T]) -> Iterator[tuple[T, BackgroundLoop]]:
     """What `opening` yields, living in a loop of its own until the block ends."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="gateway")
     thread.start()
-    one = Aside(loop)
+    one = BackgroundLoop(loop)
     try:
         opened = one.run(opening.__aenter__())
         try:

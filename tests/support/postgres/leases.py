@@ -13,9 +13,9 @@ from typing import Any
 
 import asyncpg
 
-from support.cuttable_connection import Connection
-from support.postgres import server
-from support.postgres_node import ChildNode, Node
+from support.faults.cuttable_connection import Connection
+from support.postgres.node import ChildNode, Node
+from support.postgres.server import server
 from tidegate.core.errors import TidegateError
 from tidegate.store import PARTITIONS
 

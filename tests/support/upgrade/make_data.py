@@ -3,7 +3,7 @@
 Runs the real program of that release from a checkout of it, uses every door over HTTP, kills it with two replays under
 way, and writes the store as SQL text beside what its API said (`*.json`). The checkout stays as it is:
 
-    python tests/support/make_upgrade_data.py CHECKOUT/src tests/data/upgrade/0.1
+    python tests/support/upgrade/make_data.py CHECKOUT/src tests/data/upgrade/0.1
 
 It takes about five minutes and overwrites `sqlite.*`, `postgres.*` and `secret.key`. Run it with `tests` on PYTHONPATH.
 """
@@ -30,9 +30,9 @@ import aiohttp
 import apsw
 import asyncpg
 
-from support.postgres import server
-from support.upgrade_data import DELIVERY, EVENT, FIRST, configuration, digest, dump_postgres, dump_sqlite
-from support.upgrade_far import Far, far_sides
+from support.postgres.server import server
+from support.upgrade.data import DELIVERY, EVENT, FIRST, configuration, digest, dump_postgres, dump_sqlite
+from support.upgrade.outside import Outside, outside_systems
 
 WEBHOOK_SECRET = b"k" * 32  # in tidegate.toml
 MASTER = base64.b64encode(b"m" * 32)
@@ -123,13 +123,13 @@ async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 30.0) 
 # -- what is done ----------------------------------------------------------------------------------------
 
 
-async def receive(gateway: Program, far: Far) -> None:
+async def receive(gateway: Program, outside: Outside) -> None:
     """The doors in: webhooks, forms, publishing; and what is rejected."""
     order = {"id": "o1", "total": 150, "updated_at": "2026-11-20T10:00:09Z"}
-    far.source.orders["o1"] = order
+    outside.source.orders["o1"] = order
     assert await gateway.webhook("msg_1", "order.updated", order) in (200, 202)
     assert await gateway.webhook("msg_2", "order.created", {"id": "o9", "total": 5}) in (200, 202)
-    far.source.orders.pop("o3")
+    outside.source.orders.pop("o3")
     assert await gateway.webhook("msg_3", "order.deleted", {"id": "o3"}) in (200, 202)
     assert await gateway.webhook("msg_2", "order.created", {"id": "o9", "total": 6}) in (200, 202)  # differs
     assert await gateway.webhook("msg_4", "order.refunded", {"id": "o2", "total": 20}) in (200, 202)  # to be fetched
@@ -206,9 +206,9 @@ async def feed(gateway: Program) -> dict[str, Any]:
     return {"feed": {"position": rest["position"], "events": [one["id"] for one in rest["data"]]}}
 
 
-async def change_the_source(gateway: Program, far: Far) -> None:
+async def change_the_source(gateway: Program, outside: Outside) -> None:
     """Polls that find changes, deletes, nothing, too many deletes, and a source that fails."""
-    customers, prices = far.source.customers, far.source.prices
+    customers, prices = outside.source.customers, outside.source.prices
 
     async def poll(*resources: str) -> None:
         for name in resources:
@@ -217,7 +217,7 @@ async def change_the_source(gateway: Program, far: Far) -> None:
     customers["c1"]["name"], customers["c1"]["updated_at"] = "Ann B", "2026-11-21T08:00:00Z"
     await poll("customers", "prices")
     await gateway.get("/pull/shop/orders/o4")
-    far.source.orders["o4"] = {"id": "o4", "total": 45, "updated_at": "2026-11-22T10:00:00Z"}
+    outside.source.orders["o4"] = {"id": "o4", "total": 45, "updated_at": "2026-11-22T10:00:00Z"}
     await gateway("GET", "/pull/shop/orders/o4")
     for gone in ("c5", "c4"):
         await asyncio.sleep(SCAN_SECONDS)
@@ -227,7 +227,7 @@ async def change_the_source(gateway: Program, far: Far) -> None:
         await poll("customers", "prices")
     prices["p1"]["amount"] = 12
     await poll("prices")
-    far.source.broken.add("/prices")
+    outside.source.broken.add("/prices")
     await poll("prices")
 
 
@@ -287,16 +287,16 @@ def pick(whole: dict[str, Any], *names: str) -> dict[str, Any]:
 async def make(source: Path, folder: Path, database: str | None) -> dict[str, Any]:
     """One installation in `folder`, killed with two replays under way; what it showed before."""
     program = Program(source, folder, database)
-    async with far_sides(healthy=False) as far, aiohttp.ClientSession() as http:
-        await program.start(configuration("0.1", far, FIRST, leaver=True), http)
+    async with outside_systems(healthy=False) as outside, aiohttp.ClientSession() as http:
+        await program.start(configuration("0.1", outside, FIRST, leaver=True), http)
         try:
             for number in range(TICKS):
                 await program.publish("ticks", "tick", {"n": number})
             await until(lambda: polled(program))
-            await receive(program, far)
+            await receive(program, outside)
             await publish(program)
-            await change_the_source(program, far)
-            await program.reload(configuration("0.1", far))
+            await change_the_source(program, outside)
+            await program.reload(configuration("0.1", outside))
             done = await operate(program)
             await until(lambda: quiet(program), 240)
             seen = {**await expected(program), **done}

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from support.farside import FarSide, Request
+from support.receiver.scripted import Request, ScriptedServer
 
 
 class Source:
@@ -102,7 +102,7 @@ class Receivers:
         return {"/down": 503, "/partner": 500, "/gone": 410, "/leaver": 500}.get(path, 200)
 
 
-class Far:
+class Outside:
     """Both, with the replacements for the addresses in `tidegate.toml`."""
 
     def __init__(self, receivers: Receivers, source: Source, addresses: dict[str, str]) -> None:
@@ -112,7 +112,7 @@ class Far:
 
 
 @contextlib.asynccontextmanager
-async def far_sides(*, healthy: bool) -> AsyncIterator[Far]:
+async def outside_systems(*, healthy: bool) -> AsyncIterator[Outside]:
     receivers, source = Receivers(healthy=healthy), Source()
-    async with FarSide(receivers.serve) as far, FarSide(source.serve) as api:
-        yield Far(receivers, source, {"@FAR@": far.url, "@API@": api.url, "@DEAD@": "http://127.0.0.1:9"})
+    async with ScriptedServer(receivers.serve) as outside, ScriptedServer(source.serve) as api:
+        yield Outside(receivers, source, {"@FAR@": outside.url, "@API@": api.url, "@DEAD@": "http://127.0.0.1:9"})
