@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import subprocess
 import sys
@@ -60,7 +59,7 @@ def test_the_flask_receiver(sent: bytes, wanted: int, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(("sent", "wanted"), [(BODY, 204), (BODY + b" ", 400)])
-def test_the_fastapi_receiver(sent: bytes, wanted: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_fastapi_receiver(sent: bytes, wanted: int, monkeypatch: pytest.MonkeyPatch) -> None:
     async def body() -> bytes:
         return sent
 
@@ -68,7 +67,7 @@ def test_the_fastapi_receiver(sent: bytes, wanted: int, monkeypatch: pytest.Monk
         return status_code
 
     app = run(sample("fastapi"), "fastapi", monkeypatch, FastAPI=App, Request=object, Response=response)
-    assert asyncio.run(app.receive(SimpleNamespace(body=body, headers=headers()))) == wanted
+    assert await app.receive(SimpleNamespace(body=body, headers=headers())) == wanted
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from html.parser import HTMLParser
@@ -113,51 +112,45 @@ def addresses(made: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("what", sorted(BODIES))
-def test_a_hostile_event_is_text_on_every_page_and_no_page_grows_with_it(tmp_path: Path, what: str) -> None:
-    async def main() -> None:
-        async with ScriptedServer(answer(BAD)) as server, served(tmp_path, config(server)) as gate:
-            made = [await told(gate, BODIES[what], "text/plain<b>") for _ in range(2)]
+async def test_a_hostile_event_is_text_on_every_page_and_no_page_grows_with_it(tmp_path: Path, what: str) -> None:
+    async with ScriptedServer(answer(BAD)) as server, served(tmp_path, config(server)) as gate:
+        made = [await told(gate, BODIES[what], "text/plain<b>") for _ in range(2)]
+        await until(lambda: settled(gate), 30)
+        cookie = await gate.context.sessions.by_link(gate.context.sessions.new_link())
+        for path in addresses(made):
+            shown = await gate.api.with_key(None)("GET", path, headers={"Cookie": f"{sessions.COOKIE}={cookie}"})
+            assert shown.status in (200, 404), (path, shown.status)
+            text = shown.body.decode()
+            assert Tags(text).bad == [], path
+            assert words.visible(text) == text, path
+            assert "{{" not in text or "7*7" in text, path
+            assert weight(shown.body) < MOST_BYTES, (path, weight(shown.body))
+            answered = path == f"/events/{made[0]}"
+            assert not answered or ("x-i: &lt;script&gt;" in text and "422" in text), "the answer stands there"
+
+
+async def test_an_event_that_goes_to_many_shows_the_urgent_in_full_and_each_on_demand(tmp_path: Path) -> None:
+    async with ScriptedServer(answer(BAD)) as server:
+        names = [f"destination-with-a-long-name-{i}" for i in range(40)]
+        many = "".join(f'[destinations.{name}]\nurl = "{server.url}/{name}"\nretry = ["100ms"]\n' for name in names)
+        toml = f'[sources.app.publish]\n{many}[routes.all]\nfrom = "app"\nto = {json.dumps(names)}\n'
+        async with served(tmp_path, toml) as gate:
+            data = {"<key>" * 9: ["<" * 400] * 200}
+            made = (await gate.api.post("/events", {"source": "app", "type": "t", "data": data}))["id"]
             await until(lambda: settled(gate), 30)
             cookie = await gate.context.sessions.by_link(gate.context.sessions.new_link())
-            for path in addresses(made):
-                shown = await gate.api.with_key(None)("GET", path, headers={"Cookie": f"{sessions.COOKIE}={cookie}"})
-                assert shown.status in (200, 404), (path, shown.status)
-                text = shown.body.decode()
-                assert Tags(text).bad == [], path
-                assert words.visible(text) == text, path
-                assert "{{" not in text or "7*7" in text, path
-                assert weight(shown.body) < MOST_BYTES, (path, weight(shown.body))
-                answered = path == f"/events/{made[0]}"
-                assert not answered or ("x-i: &lt;script&gt;" in text and "422" in text), "the answer stands there"
-
-    asyncio.run(main())
-
-
-def test_an_event_that_goes_to_many_shows_the_urgent_in_full_and_each_on_demand(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with ScriptedServer(answer(BAD)) as server:
-            names = [f"destination-with-a-long-name-{i}" for i in range(40)]
-            many = "".join(f'[destinations.{name}]\nurl = "{server.url}/{name}"\nretry = ["100ms"]\n' for name in names)
-            toml = f'[sources.app.publish]\n{many}[routes.all]\nfrom = "app"\nto = {json.dumps(names)}\n'
-            async with served(tmp_path, toml) as gate:
-                data = {"<key>" * 9: ["<" * 400] * 200}
-                made = (await gate.api.post("/events", {"source": "app", "type": "t", "data": data}))["id"]
-                await until(lambda: settled(gate), 30)
-                cookie = await gate.context.sessions.by_link(gate.context.sessions.new_link())
-                headers = {"Cookie": f"{sessions.COOKIE}={cookie}"}
-                shown = await gate.api.with_key(None)("GET", f"/events/{made}", headers=headers)
-                text = shown.body.decode()
-                assert weight(shown.body) < MOST_BYTES and 2 <= text.count('class="panel dlv"') < 10
-                more = re.findall(r'href="(/events/[^"]+\?delivery=([^"]+))"', text)
-                assert len(more) == 15 and "tidegate explain" in text
-                path, wanted = more[-1]
-                one = (await gate.api.with_key(None)("GET", path, headers=headers)).body.decode()
-                assert one.index('class="panel dlv"') < one.index(f'id="{wanted}"') < one.index("/retry")
-                assert f'name="back" value="{path}"' in one
-                odd = await gate.api.with_key(None)("GET", f"/events/{made}?delivery=%22%3E%3Cb%3E", headers=headers)
-                assert odd.status == 200 and b'delivery="><b>' not in odd.body
-
-    asyncio.run(main())
+            headers = {"Cookie": f"{sessions.COOKIE}={cookie}"}
+            shown = await gate.api.with_key(None)("GET", f"/events/{made}", headers=headers)
+            text = shown.body.decode()
+            assert weight(shown.body) < MOST_BYTES and 2 <= text.count('class="panel dlv"') < 10
+            more = re.findall(r'href="(/events/[^"]+\?delivery=([^"]+))"', text)
+            assert len(more) == 15 and "tidegate explain" in text
+            path, wanted = more[-1]
+            one = (await gate.api.with_key(None)("GET", path, headers=headers)).body.decode()
+            assert one.index('class="panel dlv"') < one.index(f'id="{wanted}"') < one.index("/retry")
+            assert f'name="back" value="{path}"' in one
+            odd = await gate.api.with_key(None)("GET", f"/events/{made}?delivery=%22%3E%3Cb%3E", headers=headers)
+            assert odd.status == 200 and b'delivery="><b>' not in odd.body
 
 
 def test_a_browser_runs_nothing_of_it_and_does_not_scroll_sideways(tmp_path: Path) -> None:

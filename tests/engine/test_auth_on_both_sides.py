@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 
@@ -41,33 +40,27 @@ def toml(table: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize(("auth", "header", "value"), CREDENTIALS)
-def test_both_sides_send_the_same_header(tmp_path: Path, auth: dict[str, str], header: str, value: str) -> None:
-    async def main() -> None:
-        async with (
-            ScriptedServer(JSON) as server,
-            running(tmp_path, FILE.format(port=server.port, auth=toml(auth))) as gateway,
-        ):
-            await gateway.pull.pull("shop", "orders", None, [], max_age=None, no_cache=False, if_none_match=None)
-            await publish(gateway, source="app")
-            await until(lambda: len(server.requests) == 2)
-            assert [request.headers[header] for request in server.requests] == [value, value]
-
-    asyncio.run(main())
+async def test_both_sides_send_the_same_header(tmp_path: Path, auth: dict[str, str], header: str, value: str) -> None:
+    async with (
+        ScriptedServer(JSON) as server,
+        running(tmp_path, FILE.format(port=server.port, auth=toml(auth))) as gateway,
+    ):
+        await gateway.pull.pull("shop", "orders", None, [], max_age=None, no_cache=False, if_none_match=None)
+        await publish(gateway, source="app")
+        await until(lambda: len(server.requests) == 2)
+        assert [request.headers[header] for request in server.requests] == [value, value]
 
 
-def test_both_sides_send_the_same_parameter(tmp_path: Path) -> None:
+async def test_both_sides_send_the_same_parameter(tmp_path: Path) -> None:
     auth = {"type": "api_key", "name": "to ken", "api_key": "a&b=ü", "location": "query"}
 
-    async def main() -> None:
-        async with (
-            ScriptedServer(JSON) as server,
-            running(tmp_path, FILE.format(port=server.port, auth=toml(auth))) as gateway,
-        ):
-            await gateway.pull.pull("shop", "orders", None, [], max_age=None, no_cache=False, if_none_match=None)
-            await publish(gateway, source="app")
-            await until(lambda: len(server.requests) == 2)
-            assert [request.line.split()[1].partition("?")[2] for request in server.requests] == [
-                "to%20ken=a%26b%3D%C3%BC"
-            ] * 2
-
-    asyncio.run(main())
+    async with (
+        ScriptedServer(JSON) as server,
+        running(tmp_path, FILE.format(port=server.port, auth=toml(auth))) as gateway,
+    ):
+        await gateway.pull.pull("shop", "orders", None, [], max_age=None, no_cache=False, if_none_match=None)
+        await publish(gateway, source="app")
+        await until(lambda: len(server.requests) == 2)
+        assert [request.line.split()[1].partition("?")[2] for request in server.requests] == [
+            "to%20ken=a%26b%3D%C3%BC"
+        ] * 2

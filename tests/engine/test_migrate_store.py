@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -86,7 +85,7 @@ async def told(gateway: Gateway) -> list[tuple[Any, ...]]:
     ]  # fmt: skip
 
 
-def test_cut_before_its_last_commit_neither_side_takes_events_and_the_same_command_goes_on(
+async def test_cut_before_its_last_commit_neither_side_takes_events_and_the_same_command_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closing = source.Source.close_to_gateways
@@ -95,69 +94,63 @@ def test_cut_before_its_last_commit_neither_side_takes_events_and_the_same_comma
         closing(self, shown)
         raise RuntimeError("cut here")
 
-    async def main() -> None:
-        database = server().new_database()
-        async with ScriptedServer(OKAY) as well, ScriptedServer(BUSY) as ill:
-            async with gateway_at(tmp_path, toml(well, ill)) as old:
-                await fill(old, 5)
-            with monkeypatch.context() as patch, pytest.raises(RuntimeError):
-                patch.setattr(source.Source, "close_to_gateways", cut)
-                await move(tmp_path / "data", database, silent, Clock())
-            for at, why in ((None, "was moved to"), (database, "is not finished")):
-                with pytest.raises(Conflict, match=why):
-                    async with gateway_at(tmp_path, toml(well, ill), at):
-                        pass
-            assert (await move(tmp_path / "data", database, silent, Clock())).rows["events"] == 6
-            async with gateway_at(tmp_path, toml(well, ill), database) as new:
-                assert len(await told(new)) == 6
-
-    asyncio.run(main())
+    database = server().new_database()
+    async with ScriptedServer(OKAY) as well, ScriptedServer(BUSY) as ill:
+        async with gateway_at(tmp_path, toml(well, ill)) as old:
+            await fill(old, 5)
+        with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+            patch.setattr(source.Source, "close_to_gateways", cut)
+            await move(tmp_path / "data", database, silent, Clock())
+        for at, why in ((None, "was moved to"), (database, "is not finished")):
+            with pytest.raises(Conflict, match=why):
+                async with gateway_at(tmp_path, toml(well, ill), at):
+                    pass
+        assert (await move(tmp_path / "data", database, silent, Clock())).rows["events"] == 6
+        async with gateway_at(tmp_path, toml(well, ill), database) as new:
+            assert len(await told(new)) == 6
 
 
-def test_a_live_installation_moves_with_what_is_pending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_live_installation_moves_with_what_is_pending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "SLICE_EVENTS", 7)
     monkeypatch.setattr(target, "SMALL_AT_ONCE", 4)  # less than there are deferred deliveries
 
-    async def main() -> None:
-        database = server().new_database()
-        async with ScriptedServer(OKAY) as well, ScriptedServer(BUSY) as ill:
-            async with gateway_at(tmp_path, toml(well, ill)) as old:
-                await fill(old, 30)
-                with pytest.raises(StillRunning):
-                    await move(tmp_path / "data", database, silent, Clock())
-                for number in range(5):  # after the first pass
-                    await publish(old, json.dumps({"late": number}).encode())
-                await old.deliver.retry(1, old.active.destinations["dead"].number)  # an attempt of an event long copied
-                await until(lambda: counted(old, "crm", "delivered", 36))
-                await until(lambda: counted(old, "dead", "exhausted", 6))
-                before, balance = await told(old), await counters(old)
-            with pytest.raises(Conflict, match="is not finished"):
-                async with gateway_at(tmp_path, toml(well, ill), database):
-                    pass
-            moved = await move(tmp_path / "data", database, silent, Clock())
-            assert moved.rows["events"] == 36
-            with pytest.raises(Conflict, match="was moved to"):
-                async with gateway_at(tmp_path, toml(well, ill)):
-                    pass
-            ill.script = OKAY
-            async with gateway_at(tmp_path, toml(well, ill), database) as new:
-                assert await told(new) == before
-                assert await counters(new) == balance
-                again = NewEvent("shop", "t", Origin.PUBLISH, 1, 1, b"x", dedupe_id=LONG, body_hash=b"h")
-                assert (await new.store.log.append([again]))[0].duplicate
-                await new.editor.resume("later")
-                offset = await publish(new, b'{"new": 1}')
-                assert offset > 36
-                await until(lambda: counted(new, "later", "delivered", 37), 20)
-                assert len([one for one in well.requests if one.line.startswith("POST /later")]) == 37
-                first = new.active.destinations["ill"].number
-                await new.deliver.retry(1, first)
-                await until(lambda: counted(new, "ill", "delivered", 1))
-
-    asyncio.run(main())
+    database = server().new_database()
+    async with ScriptedServer(OKAY) as well, ScriptedServer(BUSY) as ill:
+        async with gateway_at(tmp_path, toml(well, ill)) as old:
+            await fill(old, 30)
+            with pytest.raises(StillRunning):
+                await move(tmp_path / "data", database, silent, Clock())
+            for number in range(5):  # after the first pass
+                await publish(old, json.dumps({"late": number}).encode())
+            await old.deliver.retry(1, old.active.destinations["dead"].number)  # an attempt of an event long copied
+            await until(lambda: counted(old, "crm", "delivered", 36))
+            await until(lambda: counted(old, "dead", "exhausted", 6))
+            before, balance = await told(old), await counters(old)
+        with pytest.raises(Conflict, match="is not finished"):
+            async with gateway_at(tmp_path, toml(well, ill), database):
+                pass
+        moved = await move(tmp_path / "data", database, silent, Clock())
+        assert moved.rows["events"] == 36
+        with pytest.raises(Conflict, match="was moved to"):
+            async with gateway_at(tmp_path, toml(well, ill)):
+                pass
+        ill.script = OKAY
+        async with gateway_at(tmp_path, toml(well, ill), database) as new:
+            assert await told(new) == before
+            assert await counters(new) == balance
+            again = NewEvent("shop", "t", Origin.PUBLISH, 1, 1, b"x", dedupe_id=LONG, body_hash=b"h")
+            assert (await new.store.log.append([again]))[0].duplicate
+            await new.editor.resume("later")
+            offset = await publish(new, b'{"new": 1}')
+            assert offset > 36
+            await until(lambda: counted(new, "later", "delivered", 37), 20)
+            assert len([one for one in well.requests if one.line.startswith("POST /later")]) == 37
+            first = new.active.destinations["ill"].number
+            await new.deliver.retry(1, first)
+            await until(lambda: counted(new, "ill", "delivered", 1))
 
 
-def test_a_move_that_is_cut_short_goes_on_where_it_stood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_move_that_is_cut_short_goes_on_where_it_stood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "SLICE_EVENTS", 4)
     read: list[int] = []
     events = source.Source.events
@@ -175,36 +168,30 @@ def test_a_move_that_is_cut_short_goes_on_where_it_stood(tmp_path: Path, monkeyp
 
         return say
 
-    async def main() -> None:
-        database = server().new_database()
-        async with ScriptedServer(OKAY) as well, ScriptedServer(BUSY) as ill:
-            async with gateway_at(tmp_path, toml(well, ill)) as old:
-                await fill(old, 17)
-            with contextlib.suppress(KeyboardInterrupt):
-                await move(tmp_path / "data", database, cut_after(3), Clock())
+    database = server().new_database()
+    async with ScriptedServer(OKAY) as well, ScriptedServer(BUSY) as ill:
+        async with gateway_at(tmp_path, toml(well, ill)) as old:
+            await fill(old, 17)
+        with contextlib.suppress(KeyboardInterrupt):
+            await move(tmp_path / "data", database, cut_after(3), Clock())
+        await move(tmp_path / "data", database, silent, Clock())
+        assert read == [4, 8, 12, 16, 18]
+        async with gateway_at(tmp_path, toml(well, ill), database) as new:
+            assert len(await told(new)) == 18
+
+
+async def test_a_target_that_holds_something_and_a_source_that_is_none_are_refused(tmp_path: Path) -> None:
+    database = server().new_database()
+    async with ScriptedServer(OKAY) as well, ScriptedServer(BUSY) as ill:
+        other = tmp_path / "other"
+        other.mkdir()
+        async with gateway_at(other, toml(well, ill), database) as gateway:
+            await publish(gateway)
+        async with gateway_at(tmp_path, toml(well, ill)) as old:
+            await publish(old)
+        with pytest.raises(Conflict, match="already holds"):
             await move(tmp_path / "data", database, silent, Clock())
-            assert read == [4, 8, 12, 16, 18]
-            async with gateway_at(tmp_path, toml(well, ill), database) as new:
-                assert len(await told(new)) == 18
-
-    asyncio.run(main())
-
-
-def test_a_target_that_holds_something_and_a_source_that_is_none_are_refused(tmp_path: Path) -> None:
-    async def main() -> None:
-        database = server().new_database()
-        async with ScriptedServer(OKAY) as well, ScriptedServer(BUSY) as ill:
-            other = tmp_path / "other"
-            other.mkdir()
-            async with gateway_at(other, toml(well, ill), database) as gateway:
-                await publish(gateway)
-            async with gateway_at(tmp_path, toml(well, ill)) as old:
-                await publish(old)
-            with pytest.raises(Conflict, match="already holds"):
-                await move(tmp_path / "data", database, silent, Clock())
-            async with gateway_at(tmp_path, toml(well, ill)):
-                pass  # nothing was closed
-            with pytest.raises(BadRequest):
-                await move(tmp_path / "nowhere", database, silent, Clock())
-
-    asyncio.run(main())
+        async with gateway_at(tmp_path, toml(well, ill)):
+            pass  # nothing was closed
+        with pytest.raises(BadRequest):
+            await move(tmp_path / "nowhere", database, silent, Clock())

@@ -53,94 +53,83 @@ async def settled(gateway: Gateway, delivered: int) -> bool:
     return all(one["delivered"] == delivered for one in (await counters(gateway)).values())
 
 
-def test_a_node_whose_log_is_behind_takes_a_partition_only_when_it_has_caught_up(tmp_path: Path) -> None:
-    async def main() -> None:
-        database = server().new_database()
-        async with ScriptedServer(OKAY) as receiver:
-            toml = configured(receiver)
-            async with node(tmp_path / "a", toml, database) as first, node(tmp_path / "b", toml, database) as second:
-                await until(lambda: len(second.store.leases.held) == 32)
-                follower = second.store.log.follower  # type: ignore[attr-defined]
-                caught_up, look = asyncio.Event(), follower._look
+async def test_a_node_whose_log_is_behind_takes_a_partition_only_when_it_has_caught_up(tmp_path: Path) -> None:
+    database = server().new_database()
+    async with ScriptedServer(OKAY) as receiver:
+        toml = configured(receiver)
+        async with node(tmp_path / "a", toml, database) as first, node(tmp_path / "b", toml, database) as second:
+            await until(lambda: len(second.store.leases.held) == 32)
+            follower = second.store.log.follower  # type: ignore[attr-defined]
+            caught_up, look = asyncio.Event(), follower._look
 
-                async def late() -> None:
-                    await caught_up.wait()
-                    await look()
+            async def late() -> None:
+                await caught_up.wait()
+                await look()
 
-                follower._look = late
-                for _ in range(20):
-                    await publish(first)
-                await until(lambda: len(receiver.requests) >= 20)  # those of the first node's own partitions
-                await asyncio.wait_for(first.end(), 20)  # type: ignore[attr-defined]
-                await until(lambda: len(second.store.leases.held) == 64, 20)
-                assert len(second.deliver.ports.held.numbers) == 32, (
-                    "claimed, and not taken before the log has caught up"
-                )
-                caught_up.set()
-                await until(lambda: settled(second, 20), 20)
-                assert len(receiver.requests) == 80, "each event once to each destination"
-
-    asyncio.run(main())
+            follower._look = late
+            for _ in range(20):
+                await publish(first)
+            await until(lambda: len(receiver.requests) >= 20)  # those of the first node's own partitions
+            await asyncio.wait_for(first.end(), 20)  # type: ignore[attr-defined]
+            await until(lambda: len(second.store.leases.held) == 64, 20)
+            assert len(second.deliver.ports.held.numbers) == 32, "claimed, and not taken before the log has caught up"
+            caught_up.set()
+            await until(lambda: settled(second, 20), 20)
+            assert len(receiver.requests) == 80, "each event once to each destination"
 
 
-def test_commands_and_states_are_the_same_on_either_node(tmp_path: Path) -> None:
-    async def main() -> None:
-        database = server().new_database()
-        async with ScriptedServer(OKAY) as receiver:
-            toml = configured(receiver)
-            async with node(tmp_path / "a", toml, database) as first, node(tmp_path / "b", toml, database) as second:
-                await until(lambda: len(second.store.leases.held) == 32)
-                for name in list(first.active.destinations):
-                    await first.editor.pause(name)
-                await until(lambda: all(one.paused_at_us for one in second.active.destinations.values()))
-                offset = await publish(first)
-                pairs = [(offset, one.number) for one in first.active.destinations.values()]
+async def test_commands_and_states_are_the_same_on_either_node(tmp_path: Path) -> None:
+    database = server().new_database()
+    async with ScriptedServer(OKAY) as receiver:
+        toml = configured(receiver)
+        async with node(tmp_path / "a", toml, database) as first, node(tmp_path / "b", toml, database) as second:
+            await until(lambda: len(second.store.leases.held) == 32)
+            for name in list(first.active.destinations):
+                await first.editor.pause(name)
+            await until(lambda: all(one.paused_at_us for one in second.active.destinations.values()))
+            offset = await publish(first)
+            pairs = [(offset, one.number) for one in first.active.destinations.values()]
 
-                async def both() -> list[dict[Any, Any]]:
-                    return [await one.deliver.states(pairs) for one in (first, second)]
+            async def both() -> list[dict[Any, Any]]:
+                return [await one.deliver.states(pairs) for one in (first, second)]
 
-                await until(lambda: second.store.log.published_offset >= offset)
-                one, other = await both()
-                assert one == other and {view.state for view in one.values()} == {DeliveryState.PENDING}
-                for asked, pair in ((first, pairs[0]), (second, pairs[0]), (first, pairs[1])):
-                    with contextlib.suppress(Exception):  # the second cancel of a pair is rejected on either node
-                        await asked.deliver.cancel(*pair)
-                one, other = await both()
-                assert one == other
-                assert [view.state.value for view in one.values()] == ["canceled"] * 2 + ["pending"] * 2
-                for name in list(second.active.destinations):
-                    await second.editor.resume(name)
-                await until(lambda: len(receiver.requests) == 2)
-                for asked, pair in ((first, pairs[0]), (second, pairs[1])):
-                    await asked.deliver.retry(*pair)
-                await until(lambda: settled(first, 1), 20)
-                one, other = await both()
-                assert one == other and {view.state for view in one.values()} == {DeliveryState.DELIVERED}
-
-    asyncio.run(main())
+            await until(lambda: second.store.log.published_offset >= offset)
+            one, other = await both()
+            assert one == other and {view.state for view in one.values()} == {DeliveryState.PENDING}
+            for asked, pair in ((first, pairs[0]), (second, pairs[0]), (first, pairs[1])):
+                with contextlib.suppress(Exception):  # the second cancel of a pair is rejected on either node
+                    await asked.deliver.cancel(*pair)
+            one, other = await both()
+            assert one == other
+            assert [view.state.value for view in one.values()] == ["canceled"] * 2 + ["pending"] * 2
+            for name in list(second.active.destinations):
+                await second.editor.resume(name)
+            await until(lambda: len(receiver.requests) == 2)
+            for asked, pair in ((first, pairs[0]), (second, pairs[1])):
+                await asked.deliver.retry(*pair)
+            await until(lambda: settled(first, 1), 20)
+            one, other = await both()
+            assert one == other and {view.state for view in one.values()} == {DeliveryState.DELIVERED}
 
 
-def test_a_replay_created_on_one_node_reopens_deliveries_of_all_nodes(tmp_path: Path) -> None:
-    async def main() -> None:
-        database = server().new_database()
-        async with ScriptedServer(OKAY) as receiver:
-            toml = configured(receiver)
-            async with node(tmp_path / "a", toml, database) as first, node(tmp_path / "b", toml, database) as second:
-                await until(lambda: len(second.store.leases.held) == 32)
-                from tidegate.deliver import ReplayQuery
+async def test_a_replay_created_on_one_node_reopens_deliveries_of_all_nodes(tmp_path: Path) -> None:
+    database = server().new_database()
+    async with ScriptedServer(OKAY) as receiver:
+        toml = configured(receiver)
+        async with node(tmp_path / "a", toml, database) as first, node(tmp_path / "b", toml, database) as second:
+            await until(lambda: len(second.store.leases.held) == 32)
+            from tidegate.deliver import ReplayQuery
 
-                for _ in range(10):
-                    await publish(first)
-                await until(lambda: len(receiver.requests) == 40)
-                await until(lambda: settled(first, 10))
-                made = await second.deliver.replay(ReplayQuery())
+            for _ in range(10):
+                await publish(first)
+            await until(lambda: len(receiver.requests) == 40)
+            await until(lambda: settled(first, 10))
+            made = await second.deliver.replay(ReplayQuery())
 
-                async def finished() -> bool:
-                    jobs = {job.id: job for job in await first.store.deliveries.replays()}
-                    return jobs[made.id].finished_at_us is not None and jobs[made.id].reopened == 40
+            async def finished() -> bool:
+                jobs = {job.id: job for job in await first.store.deliveries.replays()}
+                return jobs[made.id].finished_at_us is not None and jobs[made.id].reopened == 40
 
-                await until(finished, 20)
-                await until(lambda: len(receiver.requests) == 80, 20)
-                await until(lambda: settled(second, 10), 20)
-
-    asyncio.run(main())
+            await until(finished, 20)
+            await until(lambda: len(receiver.requests) == 80, 20)
+            await until(lambda: settled(second, 10), 20)

@@ -169,14 +169,11 @@ def test_each_parent_has_a_cursor_of_its_own(tmp_path: Path) -> None:
     run(tmp_path, source, work, incremental={"cursor_path": "at", "param": "since"})
 
 
-def test_children_wait_for_the_first_poll_of_their_parents(tmp_path: Path) -> None:
+async def test_children_wait_for_the_first_poll_of_their_parents(tmp_path: Path) -> None:
     source = Tracker()
 
-    async def main() -> None:
-        resources = {"projects": {**PROJECTS, "poll": None, "webhook": {"types": ["p"]}}, "tasks": TASKS}
-        async with scripted(tmp_path, source, **resources) as one:
-            report = await one.poll("tasks", ok=False)
-            assert report.error_code == "parent_not_ready"
-            assert urls(one) == []
-
-    asyncio.run(main())
+    resources = {"projects": {**PROJECTS, "poll": None, "webhook": {"types": ["p"]}}, "tasks": TASKS}
+    async with scripted(tmp_path, source, **resources) as one:
+        report = await one.poll("tasks", ok=False)
+        assert report.error_code == "parent_not_ready"
+        assert urls(one) == []

@@ -60,37 +60,31 @@ def test_a_poll_that_finds_the_same_makes_nothing(tmp_path: Path) -> None:
     run(tmp_path, work)
 
 
-def test_the_first_poll_is_a_snapshot_without_events(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with pull_setup(tmp_path, poll="1d", started=False) as one:
-            one.shop.put("1")
-            one.shop.put("2")
-            await one.start()
-            await one.poll()
-            assert await one.changes() == []
-            assert set(await one.records()) == {"1", "2"}
-            one.shop.put("2", amount=1)
-            one.shop.put("3")
-            await one.poll()
-            assert await one.kinds() == [("updated", "2", "poll"), ("created", "3", "poll")]
-
-    asyncio.run(main())
+async def test_the_first_poll_is_a_snapshot_without_events(tmp_path: Path) -> None:
+    async with pull_setup(tmp_path, poll="1d", started=False) as one:
+        one.shop.put("1")
+        one.shop.put("2")
+        await one.start()
+        await one.poll()
+        assert await one.changes() == []
+        assert set(await one.records()) == {"1", "2"}
+        one.shop.put("2", amount=1)
+        one.shop.put("3")
+        await one.poll()
+        assert await one.kinds() == [("updated", "2", "poll"), ("created", "3", "poll")]
 
 
-def test_a_snapshot_that_broke_off_goes_on_as_a_snapshot(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with pull_setup(tmp_path, poll="1d", started=False, page_size=2) as one:
-            for key in "abcd":
-                one.shop.put(key)
-            one.shop.break_next = []
-            await break_second_page(one)
-            await one.start()
-            await one.poll(ok=False)
-            await one.poll(ok=False)
-            assert set(await one.records()) == set("abcd")
-            assert await one.changes() == []
-
-    asyncio.run(main())
+async def test_a_snapshot_that_broke_off_goes_on_as_a_snapshot(tmp_path: Path) -> None:
+    async with pull_setup(tmp_path, poll="1d", started=False, page_size=2) as one:
+        for key in "abcd":
+            one.shop.put(key)
+        one.shop.break_next = []
+        await break_second_page(one)
+        await one.start()
+        await one.poll(ok=False)
+        await one.poll(ok=False)
+        assert set(await one.records()) == set("abcd")
+        assert await one.changes() == []
 
 
 async def break_second_page(one: PullSetup) -> None:

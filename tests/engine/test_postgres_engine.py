@@ -31,19 +31,17 @@ def with_engine(url, work):
     return asyncio.run(main())
 
 
-def test_nodes_that_start_together_migrate_once():
+async def test_nodes_that_start_together_migrate_once():
     url = server().new_database(migrated=False)
 
-    async def main():
-        engines = [Engine(url) for _ in range(4)]
-        await asyncio.gather(*(one.open() for one in engines))
-        versions = await asyncio.gather(*(migrate(one) for one in engines))
-        steps = await engines[0].work.fetch("SELECT version FROM schema_version ORDER BY version")
-        await asyncio.gather(*(one.close() for one in engines))
-        return versions, [row[0] for row in steps]
-
+    engines = [Engine(url) for _ in range(4)]
+    await asyncio.gather(*(one.open() for one in engines))
+    versions = await asyncio.gather(*(migrate(one) for one in engines))
+    steps = await engines[0].work.fetch("SELECT version FROM schema_version ORDER BY version")
+    await asyncio.gather(*(one.close() for one in engines))
     newest = migrations("postgres")[-1][0]
-    assert asyncio.run(main()) == ([newest] * 4, list(range(1, newest + 1)))
+    assert versions == [newest] * 4
+    assert [row[0] for row in steps] == list(range(1, newest + 1))
 
 
 def test_a_newer_schema_is_refused_unless_it_says_that_this_release_may_read_it():
@@ -95,20 +93,17 @@ def test_a_database_that_is_not_there_is_refused_with_what_to_do():
     assert "createdb" in caught.value.hint
 
 
-def test_a_pooler_in_transaction_mode_is_refused_with_what_to_do():
+async def test_a_pooler_in_transaction_mode_is_refused_with_what_to_do():
     url = server().new_database()
 
-    async def main():
-        async with Pooler(server().port) as pooler:
-            connection = await asyncpg.connect(url.replace(str(server().port), str(pooler.port)))
-            assert await connection.fetchval("SELECT 1") == 1  # it does pool
-            await connection.close()
-            engine = Engine(url.replace(str(server().port), str(pooler.port)))
-            with pytest.raises(StoreBroken) as caught:
-                await engine.open()
-            return caught.value
-
-    refusal = asyncio.run(main())
+    async with Pooler(server().port) as pooler:
+        connection = await asyncpg.connect(url.replace(str(server().port), str(pooler.port)))
+        assert await connection.fetchval("SELECT 1") == 1  # it does pool
+        await connection.close()
+        engine = Engine(url.replace(str(server().port), str(pooler.port)))
+        with pytest.raises(StoreBroken) as caught:
+            await engine.open()
+        refusal = caught.value
     assert "pooler" in refusal.message
     assert "direct address" in refusal.hint
 
@@ -163,17 +158,14 @@ def test_any_text_comes_back_as_it_was_and_two_texts_stay_two(one, other):
     assert unescape(escape("\0\ud800\x1a" + one)) == "\0\ud800\x1a" + one
 
 
-def test_a_server_older_than_supported_is_refused_at_the_start_with_what_to_do(monkeypatch):
+async def test_a_server_older_than_supported_is_refused_at_the_start_with_what_to_do(monkeypatch):
     url = server().new_database(migrated=False)
     monkeypatch.setattr(engine_module, "OLDEST_SERVER", 990000)
 
-    async def main():
-        with pytest.raises(StoreBroken) as error:
-            await Engine(url).open()
-        assert error.value.code == "server_too_old" and not error.value.retryable
-        assert "99 or newer" in error.value.message and "upgrade" in error.value.hint
-        connection = await asyncpg.connect(url)
-        assert await connection.fetchval("SELECT to_regnamespace('tidegate') IS NULL"), "nothing was changed"
-        await connection.close()
-
-    asyncio.run(main())
+    with pytest.raises(StoreBroken) as error:
+        await Engine(url).open()
+    assert error.value.code == "server_too_old" and not error.value.retryable
+    assert "99 or newer" in error.value.message and "upgrade" in error.value.hint
+    connection = await asyncpg.connect(url)
+    assert await connection.fetchval("SELECT to_regnamespace('tidegate') IS NULL"), "nothing was changed"
+    await connection.close()

@@ -142,26 +142,23 @@ def test_a_source_that_says_stop_is_not_asked_by_those_who_wait_already(tmp_path
     run(tmp_path, work, clock=Clock(), api={"rate": "2/s"}, poll="1d")
 
 
-def test_a_session_is_not_closed_under_a_request_that_is_about_to_use_it() -> None:
-    async def main() -> None:
-        clock = Clock()
-        guard = Guard(LOOPBACK)
-        client = PullClient(Dialer(guard, clock), clock)
+async def test_a_session_is_not_closed_under_a_request_that_is_about_to_use_it() -> None:
+    clock = Clock()
+    guard = Guard(LOOPBACK)
+    client = PullClient(Dialer(guard, clock), clock)
 
-        async def ask(server: ScriptedServer) -> int:
-            return (await client.request("GET", server.url, headers={}, timeout_seconds=10)).status
+    async def ask(server: ScriptedServer) -> int:
+        return (await client.request("GET", server.url, headers={}, timeout_seconds=10)).status
 
-        async with ScriptedServer(answer(OK)) as server:
+    async with ScriptedServer(answer(OK)) as server:
+        assert await ask(server) == 200
+        assert client._pool is not None
+        guard.update(allow=parse_allow(["127.0.0.0/8"]))
+        async with PausedCall(client._pool.session._connector, "close") as held:
+            first = asyncio.ensure_future(ask(server))
+            await held.reached.wait()  # it closes the session of the old rules
+            guard.update(allow=LOOPBACK)  # and again others, meanwhile
             assert await ask(server) == 200
-            assert client._pool is not None
-            guard.update(allow=parse_allow(["127.0.0.0/8"]))
-            async with PausedCall(client._pool.session._connector, "close") as held:
-                first = asyncio.ensure_future(ask(server))
-                await held.reached.wait()  # it closes the session of the old rules
-                guard.update(allow=LOOPBACK)  # and again others, meanwhile
-                assert await ask(server) == 200
-                held.go.set()
-                assert await first == 200
-        await client.close()
-
-    asyncio.run(main())
+            held.go.set()
+            assert await first == 200
+    await client.close()

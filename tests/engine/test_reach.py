@@ -310,7 +310,7 @@ def test_a_cron_schedule_polls_at_its_time(tmp_path: Path) -> None:
 # -- deletes that another list names -----------------------------------------------------------------------
 
 
-def test_a_feed_of_deletes_deletes_the_records_it_names(tmp_path: Path) -> None:
+async def test_a_feed_of_deletes_deletes_the_records_it_names(tmp_path: Path) -> None:
     trash: list[dict[str, Any]] = [{"id": "t1", "item": "z"}]
 
     def source(asked: SentRequest) -> Any:
@@ -318,22 +318,19 @@ def test_a_feed_of_deletes_deletes_the_records_it_names(tmp_path: Path) -> None:
             return {"items": rows("b") if len(trash) > 1 else rows("a", "b")}
         return trash
 
-    async def main() -> None:
-        feed = {"path": "/trash", "initial": "snapshot"}
-        deletes = {"mode": "feed", "resource": "trash", "id_path": "item"}
-        async with scripted(tmp_path, source, trash=feed, items={**BASIC, "deletes": deletes}) as one:
-            await one.poll("trash")
-            await one.poll()
-            trash.extend([{"id": "t2", "item": "a"}, {"id": "t3"}])
-            await one.poll("trash")
-            notes = one.engine._engines[("shop", "items")].writer.health.notes
-            await until(lambda: "webhooks_skipped" in notes, every_seconds=0.002)  # the last of the two
-            await one.poll()
-            assert set(await one.records()) == {"b"}
-            assert ("items.deleted", "a") in await one.kinds()
-            assert "no key at id_path 'item'" in notes["webhooks_skipped"].samples[0]
-
-    asyncio.run(main())
+    feed = {"path": "/trash", "initial": "snapshot"}
+    deletes = {"mode": "feed", "resource": "trash", "id_path": "item"}
+    async with scripted(tmp_path, source, trash=feed, items={**BASIC, "deletes": deletes}) as one:
+        await one.poll("trash")
+        await one.poll()
+        trash.extend([{"id": "t2", "item": "a"}, {"id": "t3"}])
+        await one.poll("trash")
+        notes = one.engine._engines[("shop", "items")].writer.health.notes
+        await until(lambda: "webhooks_skipped" in notes, every_seconds=0.002)  # the last of the two
+        await one.poll()
+        assert set(await one.records()) == {"b"}
+        assert ("items.deleted", "a") in await one.kinds()
+        assert "no key at id_path 'item'" in notes["webhooks_skipped"].samples[0]
 
 
 # -- a baseline --------------------------------------------------------------------------------------------

@@ -120,19 +120,16 @@ def test_while_keys_cannot_be_fetched_the_provider_is_asked_to_try_again(tmp_pat
     with_ingress(tmp_path, work)
 
 
-def test_keys_are_asked_for_again_after_a_day_and_the_cache_is_bounded():
-    async def main():
-        clock = ManualClock()
-        published = Published({f"https://a/{n}": b"%d" % n for n in range(100)})
-        keys = RemoteKeys(published.get, clock, Findings(clock))
-        for n in range(100):
-            assert await keys.fetch(f"https://a/{n}")
-        assert len(keys._entries) <= 32
-        assert keys.content("https://a/99") == b"99"
-        clock.advance(86_401)
-        assert keys.content("https://a/99") is None
-
-    asyncio.run(main())
+async def test_keys_are_asked_for_again_after_a_day_and_the_cache_is_bounded():
+    clock = ManualClock()
+    published = Published({f"https://a/{n}": b"%d" % n for n in range(100)})
+    keys = RemoteKeys(published.get, clock, Findings(clock))
+    for n in range(100):
+        assert await keys.fetch(f"https://a/{n}")
+    assert len(keys._entries) <= 32
+    assert keys.content("https://a/99") == b"99"
+    clock.advance(86_401)
+    assert keys.content("https://a/99") is None
 
 
 # -- certificates ----------------------------------------------------------------------------------------

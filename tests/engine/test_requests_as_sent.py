@@ -47,66 +47,57 @@ def sent_headers(request: Any) -> dict[str, str]:
     return {name: value for name, value in request.headers.items() if name not in ("host", "content-length")}
 
 
-def test_an_attempt_shows_exactly_what_the_receiver_got_with_credentials_masked(tmp_path):
-    async def main() -> None:
-        async with ScriptedServer(OKAY) as server:
-            async with running(tmp_path, toml(server, auth=True)) as gateway:
-                await publish(gateway, b'{"amount": 7}', key="k")
-                (attempt,) = (await the_delivery(gateway)).attempts
-                request = attempt.request
-                assert isinstance(request, RequestSchema)
-                shown = {name.lower(): value for name, value in request.headers}
-                assert shown.pop("authorization") == "[redacted]"
-                got = sent_headers(server.requests[0])
-                assert got.pop("authorization") == "Bearer hush-hush"
-                assert shown == got
-                assert request.body is not None
-                assert request.body.encode() == server.requests[0].body
-                assert (request.method, request.url) == ("POST", f"http://127.0.0.1:{server.port}/hook")
-
-    asyncio.run(main())
+async def test_an_attempt_shows_exactly_what_the_receiver_got_with_credentials_masked(tmp_path):
+    async with ScriptedServer(OKAY) as server:
+        async with running(tmp_path, toml(server, auth=True)) as gateway:
+            await publish(gateway, b'{"amount": 7}', key="k")
+            (attempt,) = (await the_delivery(gateway)).attempts
+            request = attempt.request
+            assert isinstance(request, RequestSchema)
+            shown = {name.lower(): value for name, value in request.headers}
+            assert shown.pop("authorization") == "[redacted]"
+            got = sent_headers(server.requests[0])
+            assert got.pop("authorization") == "Bearer hush-hush"
+            assert shown == got
+            assert request.body is not None
+            assert request.body.encode() == server.requests[0].body
+            assert (request.method, request.url) == ("POST", f"http://127.0.0.1:{server.port}/hook")
 
 
-def test_what_was_sent_stays_true_after_the_configuration_changed(tmp_path):
-    async def main() -> None:
-        async with ScriptedServer(OKAY) as server:
-            text = toml(server, headers={"x-team": "one"}, body="cloudevents")
-            async with running(tmp_path, text) as gateway:
-                await publish(gateway, b'{"amount": 7}')
-                await the_delivery(gateway)
-                changed = toml(server, headers={"x-team": "two"}, body="envelope").replace("/hook", "/other")
-                await gateway.editor.apply(load_text(ALLOW + changed, "changed.toml", {}).config)
-                await gateway.deliver.replay(ReplayQuery(destination="crm"))
-                first, second = (await the_delivery(gateway, 2)).attempts
-                assert isinstance(first.request, RequestSchema)
-                assert isinstance(second.request, RequestSchema)
-                assert [dict(one.request.headers)["x-team"] for one in (first, second)] == ["one", "two"]
-                assert first.request.url.endswith("/hook")
-                for attempt, request in zip((first, second), server.requests, strict=True):
-                    assert attempt.request.body.encode() == request.body
-
-    asyncio.run(main())
+async def test_what_was_sent_stays_true_after_the_configuration_changed(tmp_path):
+    async with ScriptedServer(OKAY) as server:
+        text = toml(server, headers={"x-team": "one"}, body="cloudevents")
+        async with running(tmp_path, text) as gateway:
+            await publish(gateway, b'{"amount": 7}')
+            await the_delivery(gateway)
+            changed = toml(server, headers={"x-team": "two"}, body="envelope").replace("/hook", "/other")
+            await gateway.editor.apply(load_text(ALLOW + changed, "changed.toml", {}).config)
+            await gateway.deliver.replay(ReplayQuery(destination="crm"))
+            first, second = (await the_delivery(gateway, 2)).attempts
+            assert isinstance(first.request, RequestSchema)
+            assert isinstance(second.request, RequestSchema)
+            assert [dict(one.request.headers)["x-team"] for one in (first, second)] == ["one", "two"]
+            assert first.request.url.endswith("/hook")
+            for attempt, request in zip((first, second), server.requests, strict=True):
+                assert attempt.request.body.encode() == request.body
 
 
 @pytest.mark.parametrize("fmt", ["curl", "python"])
-def test_a_copied_command_sends_the_same_bytes_again(tmp_path, fmt):
-    async def main() -> None:
-        async with ScriptedServer(OKAY) as server:
-            async with running(tmp_path, toml(server)) as gateway:
-                await publish(gateway, '{"name": "it\'s \\"é\\" $HOME `x` \\\\ %s"}'.encode())
-                (attempt,) = (await the_delivery(gateway)).attempts
-                assert isinstance(attempt.request, RequestSchema)
-                text = copied(attempt.request, fmt)
-                command = ["bash", "-c", text] if fmt == "curl" else [sys.executable, "-c", text]
-                ran = await asyncio.to_thread(subprocess.run, command, capture_output=True, timeout=20, check=False)
-                if fmt == "curl" and ran.returncode == 127:
-                    pytest.skip("curl is not installed")
-                assert ran.returncode == 0, ran.stderr
-                first, again = server.requests
-                assert again.body == first.body
-                assert again.headers["webhook-signature"] == first.headers["webhook-signature"]
-
-    asyncio.run(main())
+async def test_a_copied_command_sends_the_same_bytes_again(tmp_path, fmt):
+    async with ScriptedServer(OKAY) as server:
+        async with running(tmp_path, toml(server)) as gateway:
+            await publish(gateway, '{"name": "it\'s \\"é\\" $HOME `x` \\\\ %s"}'.encode())
+            (attempt,) = (await the_delivery(gateway)).attempts
+            assert isinstance(attempt.request, RequestSchema)
+            text = copied(attempt.request, fmt)
+            command = ["bash", "-c", text] if fmt == "curl" else [sys.executable, "-c", text]
+            ran = await asyncio.to_thread(subprocess.run, command, capture_output=True, timeout=20, check=False)
+            if fmt == "curl" and ran.returncode == 127:
+                pytest.skip("curl is not installed")
+            assert ran.returncode == 0, ran.stderr
+            first, again = server.requests
+            assert again.body == first.body
+            assert again.headers["webhook-signature"] == first.headers["webhook-signature"]
 
 
 def test_httpie_gets_the_same_arguments() -> None:
@@ -118,37 +109,31 @@ def test_httpie_gets_the_same_arguments() -> None:
     assert words == ["printf", "%s", "{'a'}", "|", "http", "POST", "https://x.example.com/a b", "x-a:it's"]
 
 
-def test_a_large_body_of_its_own_is_cut_and_says_so(tmp_path, monkeypatch):
+async def test_a_large_body_of_its_own_is_cut_and_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(sent_requests, "KEPT_BODY_BYTES", 1000)
 
-    async def main() -> None:
-        async with ScriptedServer(OKAY) as server:
-            async with running(tmp_path, toml(server, body="cloudevents")) as gateway:
-                await publish(gateway, json.dumps({"a": "é" * 2000}, ensure_ascii=False).encode())
-                request = (await the_delivery(gateway)).attempts[0].request
-                assert isinstance(request, RequestSchema)
-                assert request.body_cut
-                assert request.body_bytes == len(server.requests[0].body)
-                assert server.requests[0].body.decode().startswith(request.body)
-
-    asyncio.run(main())
+    async with ScriptedServer(OKAY) as server:
+        async with running(tmp_path, toml(server, body="cloudevents")) as gateway:
+            await publish(gateway, json.dumps({"a": "é" * 2000}, ensure_ascii=False).encode())
+            request = (await the_delivery(gateway)).attempts[0].request
+            assert isinstance(request, RequestSchema)
+            assert request.body_cut
+            assert request.body_bytes == len(server.requests[0].body)
+            assert server.requests[0].body.decode().startswith(request.body)
 
 
-def test_equal_heads_are_stored_once_and_bodies_of_the_event_not_at_all(tmp_path):
-    async def main() -> None:
-        async with ScriptedServer(fails(2)) as server:
-            async with running(tmp_path, SOURCE + destination(server, retry=["1ms"] * 5) + route()) as gateway:
-                body = b'{"padding": "' + b"x" * 3000 + b'"}'
-                for _ in range(5):
-                    await publish(gateway, body)
-                await the_delivery(gateway)
-                await until(lambda: len(server.requests) >= 7)
-                await gateway.deliver.settler.flush()
-                number = gateway.active.destinations["crm"].number
-                pairs = [(offset, number) for offset in range(1, 6)]
-                attempts = [one for made in (await gateway.store.deliveries.attempts(pairs)).values() for one in made]
-                assert len(attempts) == 7
-                assert len({one.head for one in attempts}) == 1
-                assert max(len(one.request) for one in attempts) < 500
-
-    asyncio.run(main())
+async def test_equal_heads_are_stored_once_and_bodies_of_the_event_not_at_all(tmp_path):
+    async with ScriptedServer(fails(2)) as server:
+        async with running(tmp_path, SOURCE + destination(server, retry=["1ms"] * 5) + route()) as gateway:
+            body = b'{"padding": "' + b"x" * 3000 + b'"}'
+            for _ in range(5):
+                await publish(gateway, body)
+            await the_delivery(gateway)
+            await until(lambda: len(server.requests) >= 7)
+            await gateway.deliver.settler.flush()
+            number = gateway.active.destinations["crm"].number
+            pairs = [(offset, number) for offset in range(1, 6)]
+            attempts = [one for made in (await gateway.store.deliveries.attempts(pairs)).values() for one in made]
+            assert len(attempts) == 7
+            assert len({one.head for one in attempts}) == 1
+            assert max(len(one.request) for one in attempts) < 500

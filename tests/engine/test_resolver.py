@@ -43,59 +43,50 @@ def names() -> Iterator[Names]:
     made.release.set()
 
 
-def test_a_delivery_goes_out_while_hundreds_of_names_of_one_domain_hang(names: Names) -> None:
-    async def main() -> None:
-        client = PostClient(Dialer(Guard(LOOPBACK), Clock(), resolver=Resolver(Clock(), query=names)), Clock())
-        async with ScriptedServer(answer(OK)) as server:
-            hanging = [
-                asyncio.ensure_future(post(client, f"http://hang{number}.evil.test:{server.port}/", seconds=2.0))
-                for number in range(300)
-            ]
-            await until(lambda: len(names.asked) >= PER_DOMAIN)
-            began = time.monotonic()
-            for number in range(20):
-                result = await post(client, f"http://good.example{number}:{server.port}/", seconds=5.0)
-                assert result.outcome is Outcome.OK
-            assert time.monotonic() - began < 1.0
-            assert sum("hang" in host for host in names.asked) == PER_DOMAIN, "one domain has a few threads"
-            for result in await asyncio.gather(*hanging):
-                assert result.outcome is Outcome.TIMEOUT
-            await client.close()
-
-    asyncio.run(main())
+async def test_a_delivery_goes_out_while_hundreds_of_names_of_one_domain_hang(names: Names) -> None:
+    client = PostClient(Dialer(Guard(LOOPBACK), Clock(), resolver=Resolver(Clock(), query=names)), Clock())
+    async with ScriptedServer(answer(OK)) as server:
+        hanging = [
+            asyncio.ensure_future(post(client, f"http://hang{number}.evil.test:{server.port}/", seconds=2.0))
+            for number in range(300)
+        ]
+        await until(lambda: len(names.asked) >= PER_DOMAIN)
+        began = time.monotonic()
+        for number in range(20):
+            result = await post(client, f"http://good.example{number}:{server.port}/", seconds=5.0)
+            assert result.outcome is Outcome.OK
+        assert time.monotonic() - began < 1.0
+        assert sum("hang" in host for host in names.asked) == PER_DOMAIN, "one domain has a few threads"
+        for result in await asyncio.gather(*hanging):
+            assert result.outcome is Outcome.TIMEOUT
+        await client.close()
 
 
-def test_a_name_that_was_fast_is_looked_up_though_every_unknown_name_hangs(names: Names) -> None:
-    async def main() -> None:
-        clock = ManualClock()
-        found = Resolver(clock, query=names)
-        assert await found.lookup("good.example") == ["127.0.0.1"]
-        hanging = [asyncio.ensure_future(found.lookup(f"hang.d{number}")) for number in range(100)]
-        await until(lambda: sum("hang" in host for host in names.asked) == resolver.WORKERS // 2)
-        clock.advance(resolver.CACHE_SECONDS + 1)
-        assert await asyncio.wait_for(found.lookup("good.example"), 1.0) == ["127.0.0.1"]
-        assert names.asked.count("good.example") == 2, "the cache is short"
-        assert threading.active_count() < resolver.WORKERS + 20
-        for one in hanging:
-            one.cancel()
-
-    asyncio.run(main())
+async def test_a_name_that_was_fast_is_looked_up_though_every_unknown_name_hangs(names: Names) -> None:
+    clock = ManualClock()
+    found = Resolver(clock, query=names)
+    assert await found.lookup("good.example") == ["127.0.0.1"]
+    hanging = [asyncio.ensure_future(found.lookup(f"hang.d{number}")) for number in range(100)]
+    await until(lambda: sum("hang" in host for host in names.asked) == resolver.WORKERS // 2)
+    clock.advance(resolver.CACHE_SECONDS + 1)
+    assert await asyncio.wait_for(found.lookup("good.example"), 1.0) == ["127.0.0.1"]
+    assert names.asked.count("good.example") == 2, "the cache is short"
+    assert threading.active_count() < resolver.WORKERS + 20
+    for one in hanging:
+        one.cancel()
 
 
-def test_a_lookup_that_hangs_is_given_up_and_not_repeated(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_lookup_that_hangs_is_given_up_and_not_repeated(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resolver, "LOOKUP_SECONDS", 0.05)
 
-    async def main() -> None:
-        found = Resolver(Clock(), query=names)
-        for _ in range(5):
-            with pytest.raises(NameNotResolved, match="no answer within"):
-                await found.lookup("hang.test")
-        assert names.asked == ["hang.test"], "one name has one thread"
-        names.release.set()
-        await until(lambda: "hang.test" in found._cache)
-        assert await found.lookup("hang.test") == ["127.0.0.1"]
-
-    asyncio.run(main())
+    found = Resolver(Clock(), query=names)
+    for _ in range(5):
+        with pytest.raises(NameNotResolved, match="no answer within"):
+            await found.lookup("hang.test")
+    assert names.asked == ["hang.test"], "one name has one thread"
+    names.release.set()
+    await until(lambda: "hang.test" in found._cache)
+    assert await found.lookup("hang.test") == ["127.0.0.1"]
 
 
 def test_a_name_that_becomes_slow_loses_its_reserved_worker() -> None:
@@ -127,11 +118,8 @@ def test_domains_take_turns() -> None:
     assert order.next() == "n4.many.test"
 
 
-def test_an_unknown_name_and_a_name_that_cannot_be_encoded_have_no_address() -> None:
-    async def main() -> None:
-        found = Resolver(Clock())
-        for host in ("name.invalid", "a" * 300 + ".test", "..", "\udcff.test"):
-            with pytest.raises(NameNotResolved, match="no address for"):
-                await found.lookup(host)
-
-    asyncio.run(main())
+async def test_an_unknown_name_and_a_name_that_cannot_be_encoded_have_no_address() -> None:
+    found = Resolver(Clock())
+    for host in ("name.invalid", "a" * 300 + ".test", "..", "\udcff.test"):
+        with pytest.raises(NameNotResolved, match="no address for"):
+            await found.lookup(host)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import apsw
@@ -48,19 +47,19 @@ def _put(database: apsw.Connection, name: str, body: bytes) -> None:
     database.execute("UPDATE items SET body = ? WHERE name = ?", (body, name)).fetchall()
 
 
-def test_a_sealed_destination_does_not_open_under_another_name(tmp_path: Path) -> None:
-    asyncio.run(started(tmp_path))
+async def test_a_sealed_destination_does_not_open_under_another_name(tmp_path: Path) -> None:
+    await started(tmp_path)
     database = _database(tmp_path)
     bodies = _bodies(database)
     _put(database, "mallory", bodies["bank"])  # mallory's address would be signed with the secret of the bank
     database.close()
     with pytest.raises(StoreBroken) as refused:
-        asyncio.run(started(tmp_path))
+        await started(tmp_path)
     assert refused.value.code == "vault_key_wrong"
 
 
-def test_the_items_of_0_1_are_sealed_again_once_and_an_old_seal_is_refused_from_then_on(tmp_path: Path) -> None:
-    before = asyncio.run(started(tmp_path))
+async def test_the_items_of_0_1_are_sealed_again_once_and_an_old_seal_is_refused_from_then_on(tmp_path: Path) -> None:
+    before = await started(tmp_path)
     vault = open_vault(tmp_path / "data", None)
     database = _database(tmp_path)
     old = {
@@ -73,10 +72,10 @@ def test_the_items_of_0_1_are_sealed_again_once_and_an_old_seal_is_refused_from_
     database.execute("UPDATE settings SET value = ? WHERE name = ?", (proof, f"value:{PROOF}")).fetchall()
     database.close()
 
-    assert asyncio.run(started(tmp_path)) == before
+    assert await started(tmp_path) == before
     database = _database(tmp_path)
     assert not any(is_version_1(body) for body in _bodies(database).values())
     _put(database, "mallory", old["bank"])
     database.close()
     with pytest.raises(StoreBroken):
-        asyncio.run(started(tmp_path))
+        await started(tmp_path)

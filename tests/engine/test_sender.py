@@ -154,18 +154,15 @@ async def test_a_delivery_whose_event_was_deleted_is_exhausted_and_the_next_goes
 
 
 @pytest.mark.parametrize("reason", ["paused", "stopping", "suspended"])
-def test_nothing_is_sent_while(reason: str) -> None:
-    async def main() -> None:
-        setup = MemorySender()
-        owner = setup.sender.backlog if reason == "suspended" else setup.sender
-        setattr(owner, reason, True)
-        (offset,) = setup.publish(None)
-        assert setup.sent() == []
-        setattr(owner, reason, False)
-        setup.sender.pump()
-        assert setup.sent() == [offset]
-
-    run(main)
+async def test_nothing_is_sent_while(reason: str) -> None:
+    setup = MemorySender()
+    owner = setup.sender.backlog if reason == "suspended" else setup.sender
+    setattr(owner, reason, True)
+    (offset,) = setup.publish(None)
+    assert setup.sent() == []
+    setattr(owner, reason, False)
+    setup.sender.pump()
+    assert setup.sent() == [offset]
 
 
 @on_loop

@@ -125,41 +125,35 @@ def test_a_backup_goes_on_beside_writes_and_trims_and_a_second_to_its_place_is_r
     with_store(open_sqlite, target.parent, look)
 
 
-def test_a_store_that_closes_breaks_a_backup_off_and_leaves_nothing_of_it(tmp_path, monkeypatch):
+async def test_a_store_that_closes_breaks_a_backup_off_and_leaves_nothing_of_it(tmp_path, monkeypatch):
     monkeypatch.setattr(backup, "PAGES", 5)
 
-    async def main():
-        store = await open_sqlite(tmp_path / "data")
-        midway = Midway()
-        copying = asyncio.ensure_future(store.backup(str(tmp_path / "copy.db"), midway))
-        await midway.reached.wait()
-        closing = asyncio.ensure_future(store.close())
-        await asyncio.sleep(0.05)
-        midway.go.set()
-        with pytest.raises(StoreBusy):
-            await copying
-        await closing
-
-    asyncio.run(main())
+    store = await open_sqlite(tmp_path / "data")
+    midway = Midway()
+    copying = asyncio.ensure_future(store.backup(str(tmp_path / "copy.db"), midway))
+    await midway.reached.wait()
+    closing = asyncio.ensure_future(store.close())
+    await asyncio.sleep(0.05)
+    midway.go.set()
+    with pytest.raises(StoreBusy):
+        await copying
+    await closing
     assert [one.name for one in tmp_path.iterdir()] == ["data"]
 
 
-def test_what_is_asked_of_a_closed_store_is_refused_and_does_not_wait_for_ever(tmp_path):
-    async def main():
-        store = await open_sqlite(tmp_path)
-        number = await audience(store)
-        waiting = store.log.append([event(number)])
-        closing = asyncio.ensure_future(store.close())
-        await asyncio.sleep(0)
-        late = [store.log.append([event(number)]), store.settings.put_items([]), store.settings.items()]
-        async with asyncio.timeout(10):
-            for one in late:
-                with pytest.raises(StoreBusy):
-                    await one
-            assert (await waiting)[0].offset == 1, "what came before is written"
-            await closing
-
-    asyncio.run(main())
+async def test_what_is_asked_of_a_closed_store_is_refused_and_does_not_wait_for_ever(tmp_path):
+    store = await open_sqlite(tmp_path)
+    number = await audience(store)
+    waiting = store.log.append([event(number)])
+    closing = asyncio.ensure_future(store.close())
+    await asyncio.sleep(0)
+    late = [store.log.append([event(number)]), store.settings.put_items([]), store.settings.items()]
+    async with asyncio.timeout(10):
+        for one in late:
+            with pytest.raises(StoreBusy):
+                await one
+        assert (await waiting)[0].offset == 1, "what came before is written"
+        await closing
 
 
 def test_an_io_error_answers_unavailable_and_nothing_is_accepted_afterwards(tmp_path):

@@ -53,16 +53,13 @@ def test_a_form_has_the_fields_of_the_data(tmp_path):
     }  # fmt: skip
 
 
-def test_a_form_of_what_is_not_an_object_cannot_be_rendered(tmp_path):
-    async def main():
-        async with ScriptedServer(OKAY) as server:
-            async with running(tmp_path, SOURCE + destination(server, body="form") + route()) as gateway:
-                await publish(gateway, b"[1]")
-                await until(lambda: counters_are(gateway, exhausted=1, pending=0))
-                (finding,) = [one for one in gateway.findings.listed() if one.code == "cannot_render"]
-                assert "a form needs an object" in finding.samples[0]
-
-    asyncio.run(main())
+async def test_a_form_of_what_is_not_an_object_cannot_be_rendered(tmp_path):
+    async with ScriptedServer(OKAY) as server:
+        async with running(tmp_path, SOURCE + destination(server, body="form") + route()) as gateway:
+            await publish(gateway, b"[1]")
+            await until(lambda: counters_are(gateway, exhausted=1, pending=0))
+            (finding,) = [one for one in gateway.findings.listed() if one.code == "cannot_render"]
+            assert "a form needs an object" in finding.samples[0]
 
 
 def test_binary_cloudevents_have_attributes_as_headers_and_the_data_as_body(tmp_path):
@@ -81,26 +78,23 @@ def test_a_named_status_is_a_success(tmp_path):
     assert (view.state, view.attempts[0].outcome, view.attempts[0].status) == (DeliveryState.DELIVERED, Outcome.OK, 409)
 
 
-def test_a_200_whose_body_says_error_is_retried(tmp_path):
+async def test_a_200_whose_body_says_error_is_retried(tmp_path):
     body = b'{"ok": false, "error": "quota"}'
     script = answer(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
 
-    async def main():
-        async with ScriptedServer(script) as server:
-            text = SOURCE + destination(server, retry=["1h"]) + "ok_body = { ok = true }\n" + route()
-            async with running(tmp_path, text) as gateway:
-                offset = await publish(gateway)
-                await until(lambda: server.requests)
+    async with ScriptedServer(script) as server:
+        text = SOURCE + destination(server, retry=["1h"]) + "ok_body = { ok = true }\n" + route()
+        async with running(tmp_path, text) as gateway:
+            offset = await publish(gateway)
+            await until(lambda: server.requests)
 
-                async def attempted():
-                    return (await state(gateway, offset)).attempts
+            async def attempted():
+                return (await state(gateway, offset)).attempts
 
-                await until(attempted)
-                view = await state(gateway, offset)
-                assert (view.state, view.attempts[0].outcome) == (DeliveryState.PENDING, Outcome.HTTP_ERROR)
-                assert "`ok_body` does not match" in view.attempts[0].error
-
-    asyncio.run(main())
+            await until(attempted)
+            view = await state(gateway, offset)
+            assert (view.state, view.attempts[0].outcome) == (DeliveryState.PENDING, Outcome.HTTP_ERROR)
+            assert "`ok_body` does not match" in view.attempts[0].error
 
 
 def test_a_receiver_that_verifies_stripe_accepts_what_tidegate_signs_with_its_own_secret(tmp_path):

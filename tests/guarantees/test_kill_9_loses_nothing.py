@@ -85,11 +85,11 @@ async def rounds(deployment: Deployment, count: int, program: tuple[str, ...] = 
     }
 
 
-def test_every_acknowledged_event_arrives_under_its_first_id_though_the_gateway_is_killed(
+async def test_every_acknowledged_event_arrives_under_its_first_id_though_the_gateway_is_killed(
     deployment: Deployment,
 ) -> None:
     count = ROUNDS if deployment.database is None else -(-ROUNDS // 2)
-    found = asyncio.run(rounds(deployment, count))
+    found = await rounds(deployment, count)
     print(f"{count} kills: {found}")
     assert found["acknowledged"] > count * 5
     assert found["lost"] == []
@@ -97,9 +97,9 @@ def test_every_acknowledged_event_arrives_under_its_first_id_though_the_gateway_
     assert found["counters"]["accepted"] == found["counters"]["delivered"] == found["arrived"]
 
 
-def test_the_judge_finds_what_an_answer_before_the_commit_loses(deployment: Deployment) -> None:
+async def test_the_judge_finds_what_an_answer_before_the_commit_loses(deployment: Deployment) -> None:
     planted = str(Path(__file__).with_name("planted_ack_before_commit.py"))
-    found = asyncio.run(rounds(deployment, 4, (planted,)))
+    found = await rounds(deployment, 4, (planted,))
     assert found["lost"]
 
 
@@ -201,8 +201,8 @@ async def polled_rounds(
         return changes, {one["key"]: one["data"] for one in page["data"]}, shop, receiver
 
 
-def test_kills_while_polls_commit_miss_no_change_and_make_none_twice(deployment: Deployment) -> None:
-    changes, records, shop, receiver = asyncio.run(polled_rounds(deployment, max(8, ROUNDS // 3)))
+async def test_kills_while_polls_commit_miss_no_change_and_make_none_twice(deployment: Deployment) -> None:
+    changes, records, shop, receiver = await polled_rounds(deployment, max(8, ROUNDS // 3))
     assert records == shop.items
     told: dict[str, list[dict[str, Any]]] = {}
     for event in changes:

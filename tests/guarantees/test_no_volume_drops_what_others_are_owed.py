@@ -6,7 +6,7 @@ import json
 import random
 
 from support.gateway.deployment import Deployment
-from support.gateway.running import run, until
+from support.gateway.running import until
 from support.receiver.scripted import ScriptedServer, answer
 
 OKAY = answer(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
@@ -45,61 +45,55 @@ async def flood(gate, count: int, seed: int = 0) -> list[int]:
     return statuses
 
 
-def test_a_paused_destination_keeps_its_payment_while_a_flood_of_settled_events_is_deleted(
+async def test_a_paused_destination_keeps_its_payment_while_a_flood_of_settled_events_is_deleted(
     deployment: Deployment,
 ) -> None:
-    async def main() -> None:
-        async with (
-            ScriptedServer(OKAY) as server,
-            deployment.served(TOML.replace("PORT", str(server.port)).replace("WANTED", "other")) as gate,
-        ):
-            await gate.gateway.editor.pause("ledger")
-            paid = (await gate.api.post("/events", {"source": "payments", "type": "paid", "data": 1}))["id"]
-            for round_ in range(3):
-                assert set(await flood(gate, 30, 100 * round_)) == {202}
-                await until(lambda: len(server.requests) == 30 * (round_ + 1))  # noqa: B023
-                await gate.gateway.deliver.settler.flush()
-                await gate.gateway.maintenance.run_once()
-                if deployment.database is None:  # the database server gives space back when it drops the span
-                    assert (await gate.gateway.store.facts()).used_bytes <= 16 << 20
-                assert sum((await gate.gateway.store.log.bytes_by_source()).values()) <= 16 << 20
-            assert not gate.gateway.maintenance.over_share
-            assert (await gate.api.get(f"/events/{paid}"))["type"] == "paid"
-            (delivery,) = (await gate.api.get(f"/deliveries?event={paid}"))["data"]
-            assert delivery["state"] == "pending"
-            await gate.gateway.editor.resume("ledger")
-            await until(lambda: any("/ledger" in one.line for one in server.requests))
-
-    run(main)
-
-
-def test_a_flood_that_is_owed_itself_is_refused_and_nobody_else_is(deployment: Deployment) -> None:
-    async def main() -> None:
-        async with (
-            ScriptedServer(OKAY) as server,
-            deployment.served(TOML.replace("PORT", str(server.port)).replace("WANTED", "stuck")) as gate,
-        ):
-            for name in ("ledger", "stuck"):
-                await gate.gateway.editor.pause(name)
-            paid = (await gate.api.post("/events", {"source": "payments", "type": "paid", "data": 1}))["id"]
-            assert set(await flood(gate, 50)) == {202}
-            assert await gate.gateway.maintenance.run_once() == 0, "all of it is owed"
-            assert gate.gateway.maintenance.over_share == {"flood"}
-            assert await flood(gate, 2) == [429, 429]
-            refused = await gate.api("POST", "/in/flood", b"{}")
-            assert refused.json()["code"] == "source_over_share" and refused.headers["retry-after"] == "60"
-            await gate.api.post("/events", {"source": "payments", "type": "paid", "data": 2})
-            assert "source_over_share" in {one.code for one in gate.gateway.findings.listed()}
-            (delivery,) = (await gate.api.get(f"/deliveries?event={paid}"))["data"]
-            assert delivery["state"] == "pending"
-            counted = (await gate.api.get("/stats"))["destinations"]
-            assert all(one["exhausted"] == 0 for one in counted.values())
-            # Once somebody takes them, the flood is accepted again.
-            await gate.gateway.editor.resume("stuck")
-            await until(lambda: sum("/stuck" in one.line for one in server.requests) == 50)
+    async with (
+        ScriptedServer(OKAY) as server,
+        deployment.served(TOML.replace("PORT", str(server.port)).replace("WANTED", "other")) as gate,
+    ):
+        await gate.gateway.editor.pause("ledger")
+        paid = (await gate.api.post("/events", {"source": "payments", "type": "paid", "data": 1}))["id"]
+        for round_ in range(3):
+            assert set(await flood(gate, 30, 100 * round_)) == {202}
+            await until(lambda: len(server.requests) == 30 * (round_ + 1))  # noqa: B023
             await gate.gateway.deliver.settler.flush()
-            assert await gate.gateway.maintenance.run_once() > 0
-            assert not gate.gateway.maintenance.over_share
-            assert await flood(gate, 1) == [202]
+            await gate.gateway.maintenance.run_once()
+            if deployment.database is None:  # the database server gives space back when it drops the span
+                assert (await gate.gateway.store.facts()).used_bytes <= 16 << 20
+            assert sum((await gate.gateway.store.log.bytes_by_source()).values()) <= 16 << 20
+        assert not gate.gateway.maintenance.over_share
+        assert (await gate.api.get(f"/events/{paid}"))["type"] == "paid"
+        (delivery,) = (await gate.api.get(f"/deliveries?event={paid}"))["data"]
+        assert delivery["state"] == "pending"
+        await gate.gateway.editor.resume("ledger")
+        await until(lambda: any("/ledger" in one.line for one in server.requests))
 
-    run(main)
+
+async def test_a_flood_that_is_owed_itself_is_refused_and_nobody_else_is(deployment: Deployment) -> None:
+    async with (
+        ScriptedServer(OKAY) as server,
+        deployment.served(TOML.replace("PORT", str(server.port)).replace("WANTED", "stuck")) as gate,
+    ):
+        for name in ("ledger", "stuck"):
+            await gate.gateway.editor.pause(name)
+        paid = (await gate.api.post("/events", {"source": "payments", "type": "paid", "data": 1}))["id"]
+        assert set(await flood(gate, 50)) == {202}
+        assert await gate.gateway.maintenance.run_once() == 0, "all of it is owed"
+        assert gate.gateway.maintenance.over_share == {"flood"}
+        assert await flood(gate, 2) == [429, 429]
+        refused = await gate.api("POST", "/in/flood", b"{}")
+        assert refused.json()["code"] == "source_over_share" and refused.headers["retry-after"] == "60"
+        await gate.api.post("/events", {"source": "payments", "type": "paid", "data": 2})
+        assert "source_over_share" in {one.code for one in gate.gateway.findings.listed()}
+        (delivery,) = (await gate.api.get(f"/deliveries?event={paid}"))["data"]
+        assert delivery["state"] == "pending"
+        counted = (await gate.api.get("/stats"))["destinations"]
+        assert all(one["exhausted"] == 0 for one in counted.values())
+        # Once somebody takes them, the flood is accepted again.
+        await gate.gateway.editor.resume("stuck")
+        await until(lambda: sum("/stuck" in one.line for one in server.requests) == 50)
+        await gate.gateway.deliver.settler.flush()
+        assert await gate.gateway.maintenance.run_once() > 0
+        assert not gate.gateway.maintenance.over_share
+        assert await flood(gate, 1) == [202]

@@ -122,11 +122,11 @@ async def rounds(deployment: Deployment, judge: Judge, chance: random.Random, cu
         assert [line for line in gateway.stderr.splitlines() if b'"level":"error"' in line] == []
 
 
-def test_first_successes_of_a_key_come_in_order_through_failures_and_kills(deployment: Deployment) -> None:
+async def test_first_successes_of_a_key_come_in_order_through_failures_and_kills(deployment: Deployment) -> None:
     chance = random.Random(6)
     judge = Judge(chance)
     customers = [Customer(f"c{number}") for number in range(KEYS)]
-    asyncio.run(rounds(deployment, judge, chance, customers))
+    await rounds(deployment, judge, chance, customers)
     acknowledged = sum(len(customer.acknowledged) for customer in customers)
     print(f"{ROUNDS} rounds, {acknowledged} acknowledged, {judge.requests} requests, {len(judge.successes)} successes")
     assert acknowledged > ROUNDS * KEYS

@@ -8,7 +8,6 @@ not waited for.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from pathlib import Path
@@ -91,11 +90,8 @@ async def one_life(path: Path, seed: int) -> None:
 
 
 @pytest.mark.parametrize("first", range(0, RUNS, SLICE))
-def test_nothing_is_missed_invented_or_taken_back(tmp_path: Path, first: int) -> None:
-    async def main() -> None:
-        for seed in range(first, min(RUNS, first + SLICE)):
-            folder = tmp_path / str(seed)
-            folder.mkdir()
-            await one_life(folder, seed)
-
-    asyncio.run(main())
+async def test_nothing_is_missed_invented_or_taken_back(tmp_path: Path, first: int) -> None:
+    for seed in range(first, min(RUNS, first + SLICE)):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        await one_life(folder, seed)

@@ -122,20 +122,21 @@ def bytes_of(folder: Path) -> dict[str, str]:
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
-def test_a_newer_schema_is_refused_by_name_and_not_a_byte_of_it_is_changed(tmp_path: Path) -> None:
-    async def fill() -> None:
-        async with Deployment(tmp_path).served("[sources.shop.publish]\n") as gateway:
-            await gateway.api.post("/events", {"source": "shop", "type": "t", "data": 1})
-
-    asyncio.run(fill())
+async def test_a_newer_schema_is_refused_by_name_and_not_a_byte_of_it_is_changed(tmp_path: Path) -> None:
+    async with Deployment(tmp_path).served("[sources.shop.publish]\n") as gateway:
+        await gateway.api.post("/events", {"source": "shop", "type": "t", "data": 1})
     data = tmp_path / "data"
     connection = apsw.Connection(str(data / NAME))
     connection.execute(f"PRAGMA user_version = {NEWEST + 1}")
     connection.close()
     before = bytes_of(data)
     command = [sys.executable, "-m", "tidegate", "serve", "--config", str(tmp_path / "tidegate.toml")]
-    done = subprocess.run(
-        [*command, "--data", str(data), "--port", str(free_port())], capture_output=True, timeout=60, check=False
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [*command, "--data", str(data), "--port", str(free_port())],
+        capture_output=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 1
     assert b"error[schema_newer]" in done.stderr

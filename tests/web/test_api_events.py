@@ -361,26 +361,23 @@ async def test_a_last_event_id_of_another_log_is_refused(tmp_path: Path) -> None
         assert answer.status == 400
 
 
-def test_a_client_that_reads_too_slowly_is_told_to_reconnect_and_its_memory_is_bounded(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with served(tmp_path, TOML) as gate:
-            opened = gate.context.hub.open(stream.EventFilter(), last_event_id=None, allowed=None)
-            chunks = opened.chunks()
-            assert (await anext(chunks)).startswith(b"retry")
-            await anext(_ready(chunks, gate))
-            body = msgspec.json.encode("x" * 500_000)
-            for _ in range(stream.QUEUE_BYTES // 500_000 + 2):
-                await publish(gate.gateway, body, source="crm")
-            rest = [chunk async for chunk in chunks]
-            assert rest == [stream.RECONNECT]
-            assert len(gate.context.hub) == 0
-
+async def test_a_client_that_reads_too_slowly_is_told_to_reconnect_and_its_memory_is_bounded(tmp_path: Path) -> None:
     async def _ready(chunks: AsyncIterator[bytes], gate: Served) -> AsyncIterator[bytes]:
         """One small event through the stream: it is live."""
         await publish(gate.gateway, source="crm")
         yield await anext(chunks)
 
-    asyncio.run(main())
+    async with served(tmp_path, TOML) as gate:
+        opened = gate.context.hub.open(stream.EventFilter(), last_event_id=None, allowed=None)
+        chunks = opened.chunks()
+        assert (await anext(chunks)).startswith(b"retry")
+        await anext(_ready(chunks, gate))
+        body = msgspec.json.encode("x" * 500_000)
+        for _ in range(stream.QUEUE_BYTES // 500_000 + 2):
+            await publish(gate.gateway, body, source="crm")
+        rest = [chunk async for chunk in chunks]
+        assert rest == [stream.RECONNECT]
+        assert len(gate.context.hub) == 0
 
 
 async def test_streams_end_when_the_gateway_stops_so_that_it_stops_at_once(tmp_path: Path) -> None:

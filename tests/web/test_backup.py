@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from support.gateway.api import served
 
 
-def test_a_path_that_cannot_be_used_is_refused_by_its_reason(tmp_path: Path) -> None:
+async def test_a_path_that_cannot_be_used_is_refused_by_its_reason(tmp_path: Path) -> None:
     taken = tmp_path / "taken"
     taken.write_bytes(b"mine")
     loop = tmp_path / "loop"
@@ -24,14 +23,11 @@ def test_a_path_that_cannot_be_used_is_refused_by_its_reason(tmp_path: Path) -> 
         f"{loop}/copy.db": (404, "no directory"),
     }
 
-    async def main() -> None:
-        async with served(tmp_path / "gate", "") as gate:
-            for path, (status, words) in wanted.items():
-                answer = await gate.api("POST", "/api/v1/backup", {"path": path})
-                assert (answer.status, words in answer.json()["detail"]) == (status, True), (path[:50], answer)
-                assert len(answer.body) < 1000
-            done = await gate.api.post("/backup", {"path": str(tmp_path / "copy.db")})
-            assert done["bytes"] == (tmp_path / "copy.db").stat().st_size
-
-    asyncio.run(main())
+    async with served(tmp_path / "gate", "") as gate:
+        for path, (status, words) in wanted.items():
+            answer = await gate.api("POST", "/api/v1/backup", {"path": path})
+            assert (answer.status, words in answer.json()["detail"]) == (status, True), (path[:50], answer)
+            assert len(answer.body) < 1000
+        done = await gate.api.post("/backup", {"path": str(tmp_path / "copy.db")})
+        assert done["bytes"] == (tmp_path / "copy.db").stat().st_size
     assert taken.read_bytes() == b"mine"

@@ -136,36 +136,30 @@ async def _send(connection: socket.socket, data: bytes) -> None:
     await asyncio.get_running_loop().sock_sendall(connection, data)
 
 
-def test_an_answered_connection_gives_way_in_silence_and_a_fresh_one_with_503() -> None:
-    async def main() -> None:
-        with contextlib.ExitStack() as stack:
-            async with _served(_ok, 2) as (address, gave_way):
-                kept = stack.enter_context(await _connect(address))
-                await _send(kept, GET)
-                assert (await _read(kept, b"ok")).startswith(b"HTTP/1.1 200")
-                fresh = stack.enter_context(await _connect(address))
-                for expected in (kept, fresh):
-                    asking = stack.enter_context(await _connect(address))
-                    await _send(asking, GET)
-                    assert (await _read(asking, b"ok")).startswith(b"HTTP/1.1 200")
-                    left = await _read(expected)
-                    assert left == b"" if expected is kept else left.startswith(b"HTTP/1.1 503")
-                assert gave_way == ["127.0.0.1", "127.0.0.1"]
-
-    asyncio.run(main())
+async def test_an_answered_connection_gives_way_in_silence_and_a_fresh_one_with_503() -> None:
+    with contextlib.ExitStack() as stack:
+        async with _served(_ok, 2) as (address, gave_way):
+            kept = stack.enter_context(await _connect(address))
+            await _send(kept, GET)
+            assert (await _read(kept, b"ok")).startswith(b"HTTP/1.1 200")
+            fresh = stack.enter_context(await _connect(address))
+            for expected in (kept, fresh):
+                asking = stack.enter_context(await _connect(address))
+                await _send(asking, GET)
+                assert (await _read(asking, b"ok")).startswith(b"HTTP/1.1 200")
+                left = await _read(expected)
+                assert left == b"" if expected is kept else left.startswith(b"HTTP/1.1 503")
+            assert gave_way == ["127.0.0.1", "127.0.0.1"]
 
 
-def test_connections_that_give_way_hold_no_file_even_when_nobody_reads_their_end() -> None:
-    async def main() -> None:
-        with contextlib.ExitStack() as stack:
-            async with _served(_ok, 10) as (address, gave_way):
-                before = len(_open_files())
-                for _ in range(100):
-                    stack.enter_context(await _connect(address))
-                await until(lambda: len(gave_way) == 90)
-                await until(lambda: len(_open_files()) <= before + 100 + 10)
-
-    asyncio.run(main())
+async def test_connections_that_give_way_hold_no_file_even_when_nobody_reads_their_end() -> None:
+    with contextlib.ExitStack() as stack:
+        async with _served(_ok, 10) as (address, gave_way):
+            before = len(_open_files())
+            for _ in range(100):
+                stack.enter_context(await _connect(address))
+            await until(lambda: len(gave_way) == 90)
+            await until(lambda: len(_open_files()) <= before + 100 + 10)
 
 
 # -- a whole gateway with few files ---------------------------------------------------------------------------
@@ -184,69 +178,63 @@ to = "d"
 """
 
 
-def test_234_idle_connections_of_one_address_keep_out_no_sender_and_no_delivery(tmp_path: Path) -> None:
-    async def main() -> None:
-        with contextlib.ExitStack() as stack:
-            async with ScriptedServer(answer(OK)) as receiver:
-                file = tmp_path / "tidegate.toml"
-                file.write_text(TOML.replace("PORT", str(receiver.port)))
-                code = (
-                    "import resource, runpy; resource.setrlimit(resource.RLIMIT_NOFILE, (128, 256));"
-                    "runpy.run_module('tidegate', run_name='__main__')"
-                )
-                gateway = await GatewayProcess(file, tmp_path / "data", free_port(), ("-c", code)).start()
-                try:
-                    assert resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE) == (256, 256), "raised at the start"
-                    place = ("127.0.0.1", gateway.port)
-                    idle = [stack.enter_context(await _connect(place)) for _ in range(234)]
-                    for number in range(20):
-                        sender = stack.enter_context(await _connect(place, "127.0.0.2"))
-                        body = json.dumps({"type": "t", "id": str(number)}).encode()
-                        await _send(
-                            sender,
-                            b"POST /in/shop HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % len(body) + body,
-                        )
-                        assert (await _read(sender, b"\r\n")).split()[1] == b"202"
-                    assert len(idle) == 234
-                    await until(lambda: len(receiver.requests) == 20)
-                    shown = await call(gateway.url, "/api/v1/deliveries?limit=50", gateway.key)
-                    assert [(one["state"], len(one["attempts"])) for one in shown["data"]] == [("delivered", 1)] * 20
-                    doctor = await call(gateway.url, "/api/v1/doctor", gateway.key)
-                    assert "connections_full" in json.dumps(doctor)
-                finally:
-                    await gateway.end(15)
-
-    asyncio.run(main())
+async def test_234_idle_connections_of_one_address_keep_out_no_sender_and_no_delivery(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        async with ScriptedServer(answer(OK)) as receiver:
+            file = tmp_path / "tidegate.toml"
+            file.write_text(TOML.replace("PORT", str(receiver.port)))
+            code = (
+                "import resource, runpy; resource.setrlimit(resource.RLIMIT_NOFILE, (128, 256));"
+                "runpy.run_module('tidegate', run_name='__main__')"
+            )
+            gateway = await GatewayProcess(file, tmp_path / "data", free_port(), ("-c", code)).start()
+            try:
+                assert resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE) == (256, 256), "raised at the start"
+                place = ("127.0.0.1", gateway.port)
+                idle = [stack.enter_context(await _connect(place)) for _ in range(234)]
+                for number in range(20):
+                    sender = stack.enter_context(await _connect(place, "127.0.0.2"))
+                    body = json.dumps({"type": "t", "id": str(number)}).encode()
+                    await _send(
+                        sender,
+                        b"POST /in/shop HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % len(body) + body,
+                    )
+                    assert (await _read(sender, b"\r\n")).split()[1] == b"202"
+                assert len(idle) == 234
+                await until(lambda: len(receiver.requests) == 20)
+                shown = await call(gateway.url, "/api/v1/deliveries?limit=50", gateway.key)
+                assert [(one["state"], len(one["attempts"])) for one in shown["data"]] == [("delivered", 1)] * 20
+                doctor = await call(gateway.url, "/api/v1/doctor", gateway.key)
+                assert "connections_full" in json.dumps(doctor)
+            finally:
+                await gateway.end(15)
 
 
-def test_a_machine_without_a_free_file_uses_no_attempt_and_sends_as_soon_as_there_is_one(
+async def test_a_machine_without_a_free_file_uses_no_attempt_and_sends_as_soon_as_there_is_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(post_module, "_SHORTAGE_SECONDS", 0.05)
     shortages: list[str] = []
 
-    async def main() -> None:
-        async with ScriptedServer(answer(OK)) as receiver:
-            from tidegate.core.clock import Clock
+    async with ScriptedServer(answer(OK)) as receiver:
+        from tidegate.core.clock import Clock
 
-            client = PostClient(dialer.Dialer(dialer.Guard(LOOPBACK), Clock()), Clock(), on_shortage=shortages.append)
-            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-            used = max(_open_files()) + 1
-            resource.setrlimit(resource.RLIMIT_NOFILE, (used, hard))
-            held: list[Any] = []
-            try:
-                with contextlib.suppress(OSError):
-                    while True:
-                        held.append(socket.socket())
-                sending = asyncio.ensure_future(post(client, receiver.url + "/", seconds=1.0))
-                await until(lambda: len(shortages) >= 3)
-                assert not sending.done()
-            finally:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-                for one in held:
-                    one.close()
-            assert (await sending).outcome is Outcome.OK
-            assert "Too many open files" in shortages[0]
-            await client.close()
-
-    asyncio.run(main())
+        client = PostClient(dialer.Dialer(dialer.Guard(LOOPBACK), Clock()), Clock(), on_shortage=shortages.append)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        used = max(_open_files()) + 1
+        resource.setrlimit(resource.RLIMIT_NOFILE, (used, hard))
+        held: list[Any] = []
+        try:
+            with contextlib.suppress(OSError):
+                while True:
+                    held.append(socket.socket())
+            sending = asyncio.ensure_future(post(client, receiver.url + "/", seconds=1.0))
+            await until(lambda: len(shortages) >= 3)
+            assert not sending.done()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            for one in held:
+                one.close()
+        assert (await sending).outcome is Outcome.OK
+        assert "Too many open files" in shortages[0]
+        await client.close()

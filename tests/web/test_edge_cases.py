@@ -191,12 +191,9 @@ def test_the_most_that_is_allowed_is_served() -> None:
     assert exchange(POST + padding + LENGTH + b"\r\n" + BODY + NEXT) == ([200, 200], [READ, b"GET /next "])
 
 
-def test_a_request_that_cannot_be_read_gets_a_problem_document_with_a_code() -> None:
-    async def go() -> bytes:
-        async with edge() as (reader, writer):
-            writer.write(POST + b"Host: b\r\n\r\n")
-            return await asyncio.wait_for(reader.read(), 10)
-
-    head, _, body = asyncio.run(go()).partition(b"\r\n\r\n")
+async def test_a_request_that_cannot_be_read_gets_a_problem_document_with_a_code() -> None:
+    async with edge() as (reader, writer):
+        writer.write(POST + b"Host: b\r\n\r\n")
+        head, _, body = (await asyncio.wait_for(reader.read(), 10)).partition(b"\r\n\r\n")
     assert b"application/problem+json" in head and b"connection: close" in head
     assert b'"code": "several_hosts"' in body and b'"hint"' in body

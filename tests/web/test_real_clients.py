@@ -143,17 +143,14 @@ async def run(command: list[str]) -> str:
 
 @pytest.mark.parametrize("proxied", [False, True], ids=["directly", "through nginx"])
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_real_client_posts_two_bodies_and_each_is_read_whole(name: str, proxied: bool, tmp_path: Path) -> None:
+async def test_a_real_client_posts_two_bodies_and_each_is_read_whole(name: str, proxied: bool, tmp_path: Path) -> None:
     needed = {name.partition(" ")[0], *(["nginx"] if proxied else [])} - {"python"}
     missing = sorted(running_program for running_program in needed if shutil.which(running_program) is None)
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}")
 
-    async def main() -> None:
-        async with receiver() as (port, bodies), contextlib.AsyncExitStack() as stack:
-            asked = await stack.enter_async_context(nginx_before(port, tmp_path)) if proxied else port
-            out = await run(COMMANDS[name](tmp_path, f"http://127.0.0.1:{asked}/in/shop"))
-            assert bodies == [BODY.encode()] * 2, out
-            assert out.count("ok") == 2, out
-
-    asyncio.run(main())
+    async with receiver() as (port, bodies), contextlib.AsyncExitStack() as stack:
+        asked = await stack.enter_async_context(nginx_before(port, tmp_path)) if proxied else port
+        out = await run(COMMANDS[name](tmp_path, f"http://127.0.0.1:{asked}/in/shop"))
+        assert bodies == [BODY.encode()] * 2, out
+        assert out.count("ok") == 2, out

@@ -210,18 +210,15 @@ async def test_the_feeds_of_one_key_are_limited(tmp_path: Path, monkeypatch: pyt
         assert (await greedy("POST", "/api/v1/feeds/f4/ack", cursor)).status == 200
 
 
-def test_one_key_cannot_take_the_streams_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_key_cannot_take_the_streams_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "MAX_OF_ONE_KEY", 2)
 
-    async def main() -> None:
-        async with served(tmp_path, TOML) as gate:
-            greedy, modest = await gate.key("read"), await gate.key("read")
-            async with contextlib.AsyncExitStack() as stack:
-                answers = []
-                for caller in (greedy, greedy, greedy, modest):
-                    headers = {"Authorization": f"Bearer {caller.key}"}
-                    opened = caller.http.get(f"{caller.url}/api/v1/events/stream", headers=headers)
-                    answers.append((await stack.enter_async_context(opened)).status)
-                assert answers == [200, 200, 503, 200]
-
-    asyncio.run(main())
+    async with served(tmp_path, TOML) as gate:
+        greedy, modest = await gate.key("read"), await gate.key("read")
+        async with contextlib.AsyncExitStack() as stack:
+            answers = []
+            for caller in (greedy, greedy, greedy, modest):
+                headers = {"Authorization": f"Bearer {caller.key}"}
+                opened = caller.http.get(f"{caller.url}/api/v1/events/stream", headers=headers)
+                answers.append((await stack.enter_async_context(opened)).status)
+            assert answers == [200, 200, 503, 200]

@@ -6,7 +6,6 @@ A gateway gets a secret of every kind, and then everything that it wrote and tel
 
 from __future__ import annotations
 
-import asyncio
 import stat
 from pathlib import Path
 from typing import Any
@@ -84,15 +83,11 @@ async def use_all(gate: Any) -> dict[str, str]:
     return made
 
 
-def test_no_secret_lies_in_the_clear_and_none_is_shown(tmp_path: Path) -> None:
-    async def main() -> dict[str, str]:
-        async with served(tmp_path / "gate", CONFIG) as gate:
-            made = await use_all(gate)
-            await gate.api.post("/backup", {"path": str(tmp_path / "copy.db")})
-            _judge(tmp_path, made)  # while it runs: the write-ahead log is on disk too
-            return made
-
-    made = asyncio.run(main())
+async def test_no_secret_lies_in_the_clear_and_none_is_shown(tmp_path: Path) -> None:
+    async with served(tmp_path / "gate", CONFIG) as gate:
+        made = await use_all(gate)
+        await gate.api.post("/backup", {"path": str(tmp_path / "copy.db")})
+        _judge(tmp_path, made)  # while it runs: the write-ahead log is on disk too
     _judge(tmp_path, made)
     assert stat.S_IMODE((tmp_path / "gate" / "data" / "secret.key").stat().st_mode) == 0o600
 

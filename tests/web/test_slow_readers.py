@@ -181,21 +181,18 @@ async def _flood(port: int, first: bytes, again: bytes) -> int:
         return sent
 
 
-def test_what_one_client_sends_or_does_not_read_never_costs_much_memory(tmp_path: Path) -> None:
-    async def main() -> None:
-        file = tmp_path / "tidegate.toml"
-        file.write_text(TOML)
-        gateway = await GatewayProcess(file, tmp_path / "data", free_port()).start()
-        try:
-            for name, (first, again) in FLOODS.items():
-                before = _peak_kib(gateway.pid)
-                head = first.replace("KEY", gateway.key).encode()
-                await asyncio.gather(*(_flood(gateway.port, head, again) for _ in range(CONNECTIONS)))
-                growth = _peak_kib(gateway.pid) - before
-                print(f"{name}: {growth} KiB")
-                assert growth < MAX_GROWTH_KIB, (name, growth)
-            assert gateway.running
-        finally:
-            await gateway.end(15)
-
-    asyncio.run(main())
+async def test_what_one_client_sends_or_does_not_read_never_costs_much_memory(tmp_path: Path) -> None:
+    file = tmp_path / "tidegate.toml"
+    file.write_text(TOML)
+    gateway = await GatewayProcess(file, tmp_path / "data", free_port()).start()
+    try:
+        for name, (first, again) in FLOODS.items():
+            before = _peak_kib(gateway.pid)
+            head = first.replace("KEY", gateway.key).encode()
+            await asyncio.gather(*(_flood(gateway.port, head, again) for _ in range(CONNECTIONS)))
+            growth = _peak_kib(gateway.pid) - before
+            print(f"{name}: {growth} KiB")
+            assert growth < MAX_GROWTH_KIB, (name, growth)
+        assert gateway.running
+    finally:
+        await gateway.end(15)
