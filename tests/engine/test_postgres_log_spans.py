@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import time
 
 import asyncpg
@@ -12,9 +13,10 @@ import pytest
 from support.gateway.running import until
 from support.postgres.log import on_stores, partitions_of, url_of
 from support.postgres.server import server
-from support.stores import audience, event
+from support.stores import AllOffered, audience, event
 from tidegate.core.errors import StoreBusy
-from tidegate.store import EventQuery
+from tidegate.core.model import Attempt, Lane, Outcome
+from tidegate.store import EventQuery, Settlement
 from tidegate.store.postgres.log_spans import first_of, span_of
 
 
@@ -153,3 +155,116 @@ def test_a_log_whose_next_partition_is_missing_answers_503_and_makes_it():
         assert span_of(one.offset) == 7
 
     on_stores(work)
+
+
+def with_leases(work):
+    async def and_stop(store):
+        await store.leases.start(AllOffered(store))
+        try:
+            await work(store)
+        finally:
+            await store.leases.stop()
+
+    on_stores(and_stop)
+
+
+async def bytes_of(store, name):
+    return await store.engine.work.fetchval("SELECT pg_total_relation_size(to_regclass($1))", name)
+
+
+async def owed_in_an_old_span(store):
+    """One pending event of a paused destination, 2 MB of settled ones after it, and then the change of day."""
+    wanted, nobody = await audience(store), await audience(store, wanted=())
+    await store.log.append([event(wanted, b"paid")])
+    for seed in range(20):
+        await store.log.append([event(nobody, random.Random(seed).randbytes(100_000))])
+    await another_day(store)
+    (last,) = await store.log.append([event(nobody)])
+    await store.deliveries.settle(Settlement(last.offset, [Lane(1, 0, fence=1)]))
+    return wanted, nobody
+
+
+def test_one_owed_event_does_not_keep_the_tables_of_its_day(monkeypatch):
+    monkeypatch.setattr("tidegate.store.postgres.span_space.MIN_FREED_BYTES", 100_000)
+
+    async def work(store):
+        wanted, _ = await owed_in_an_old_span(store)
+        before = await bytes_of(store, "tidegate.events_0")
+        assert before > 2_000_000
+        await store.deliveries.settle(Settlement(0, [], [Attempt(1, 1, 1, Outcome.HTTP_ERROR, 10, 20)]))
+        thinned = await store.log.thin(0, 100, 1 << 30)
+        assert thinned.events == 21
+        await kept(store)
+        assert await bytes_of(store, "tidegate.events_0") < 200_000
+        assert [one.body for one in await store.log.read([1])] == [b"paid"]
+        assert len((await store.deliveries.attempts([(1, 1)]))[(1, 1)]) == 1
+        assert await store.log.scan(0, first_of(2), 10, [wanted]) == [(1, wanted)]
+        # The new tables are used as the old ones were.
+        await store.deliveries.settle(Settlement(0, [], [Attempt(1, 1, 2, Outcome.OK, 10, 20)]))
+        assert len((await store.deliveries.attempts([(1, 1)]))[(1, 1)]) == 2
+        assert not [name for name in await partitions_of(store) if name.endswith("kept")]
+        await kept(store)
+        await store.log.trim(1, 10)
+        await kept(store)
+        assert "events_0" not in await partitions_of(store)
+
+    with_leases(work)
+
+
+def test_a_span_that_is_empty_is_dropped_also_behind_one_that_is_needed():
+    async def work(store):
+        await owed_in_an_old_span(store)
+        await another_day(store)
+        (last,) = await store.log.append([event(await audience(store, wanted=()))])
+        assert span_of(last.offset) == 2
+        await store.deliveries.settle(Settlement(last.offset, []))
+        while (await store.log.thin(0, 100, 1 << 30)).events:
+            pass
+        await kept(store)
+        left = await partitions_of(store)
+        assert "events_0" in left and "events_1" not in left and "attempts_1" not in left
+        assert [one.offset for one in await store.log.read([1])] == [1]
+
+    with_leases(work)
+
+
+def test_a_span_that_is_read_and_written_is_rewritten_later_and_loses_nothing(monkeypatch):
+    monkeypatch.setattr("tidegate.store.postgres.span_space.MIN_FREED_BYTES", 100_000)
+
+    async def work(store):
+        _, nobody = await owed_in_an_old_span(store)
+        await store.log.thin(0, 100, 1 << 30)
+        reader = await asyncpg.connect(url_of(store))
+        transaction = reader.transaction()
+        await transaction.start()
+        await reader.fetchval("SELECT count(*) FROM tidegate.events")
+        keeping = asyncio.create_task(store.log.spans.run())
+        slowest = 0.0
+        while not keeping.done():
+            began = time.monotonic()
+            await store.log.append([event(nobody)])
+            slowest = max(slowest, time.monotonic() - began)
+        await keeping
+        assert slowest < 0.9
+        assert await bytes_of(store, "tidegate.events_0") > 2_000_000, "it is being read"
+        assert "events_0_kept" not in {row[0] for row in await store.engine.work.fetch("SELECT relname FROM pg_class")}
+        await transaction.rollback()
+        await reader.close()
+        # What is written between the copy and the exchange is in the new tables too.
+        copy = store.log.spans._space._copy
+
+        async def and_then_a_write(connection, table, *rest):
+            await copy(connection, table, *rest)
+            if table == "attempts":
+                attempt = Attempt(1, 1, 1, Outcome.HTTP_ERROR, 10, 20)
+                await store.deliveries.settle(Settlement(0, [], [attempt]))
+                await store.engine.work.execute("UPDATE tidegate.events SET differs = true")
+
+        monkeypatch.setattr(store.log.spans._space, "_copy", and_then_a_write)
+        await kept(store)
+        assert await bytes_of(store, "tidegate.events_0") < 200_000
+        (paid,) = await store.engine.work.fetch('SELECT differs FROM tidegate.events WHERE "offset" = 1')
+        assert paid["differs"]
+        assert len((await store.deliveries.attempts([(1, 1)]))[(1, 1)]) == 1
+
+    with_leases(work)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
+
+import pytest
 
 from support.gateway.deployment import Deployment
 from support.gateway.running import until
@@ -28,6 +31,14 @@ to = "ledger"
 [routes.flood]
 from = "flood"
 to = "WANTED"
+"""
+TOML_POLL = """
+[sources.shop.api]
+base_url = "http://127.0.0.1:PORT"
+[sources.shop.resources.orders]
+path = "/orders"
+primary_key = "id"
+poll = "1s"
 """
 EVENT = 400_000
 
@@ -61,7 +72,7 @@ async def test_a_paused_destination_keeps_its_payment_while_a_flood_of_settled_e
             await gate.gateway.maintenance.run_once()
             if deployment.database is None:  # the database server gives space back when it drops the span
                 assert (await gate.gateway.store.facts()).used_bytes <= 16 << 20
-            assert sum((await gate.gateway.store.log.bytes_by_source()).values()) <= 16 << 20
+            assert sum((await gate.gateway.store.log.weigh(0, 1000)).by_source.values()) <= 16 << 20
         assert not gate.gateway.maintenance.over_share
         assert (await gate.api.get(f"/events/{paid}"))["type"] == "paid"
         (delivery,) = (await gate.api.get(f"/deliveries?event={paid}"))["data"]
@@ -85,7 +96,8 @@ async def test_a_flood_that_is_owed_itself_is_refused_and_nobody_else_is(deploym
         refused = await gate.api("POST", "/in/flood", b"{}")
         assert refused.json()["code"] == "source_over_share" and refused.headers["retry-after"] == "60"
         await gate.api.post("/events", {"source": "payments", "type": "paid", "data": 2})
-        assert "source_over_share" in {one.code for one in gate.gateway.findings.listed()}
+        found = {(one.code, one.subject) for one in gate.gateway.findings.listed()}
+        assert {("source_over_share", "source:flood"), ("destination_owed_much", "destination:stuck")} <= found
         (delivery,) = (await gate.api.get(f"/deliveries?event={paid}"))["data"]
         assert delivery["state"] == "pending"
         counted = (await gate.api.get("/stats"))["destinations"]
@@ -96,4 +108,35 @@ async def test_a_flood_that_is_owed_itself_is_refused_and_nobody_else_is(deploym
         await gate.gateway.deliver.settler.flush()
         assert await gate.gateway.maintenance.run_once() > 0
         assert not gate.gateway.maintenance.over_share
+        left = {one.code for one in gate.gateway.findings.listed()}
+        assert not {"source_over_share", "destination_owed_much"} & left
         assert await flood(gate, 1) == [202]
+
+
+async def test_a_flood_is_noticed_before_the_minute_is_over(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidegate.retention.engine.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("tidegate.retention.engine.EVERY_SECONDS", 600.0)
+    async with ScriptedServer(OKAY) as server, deployment.served(toml(server, "stuck")) as gate:
+        await gate.gateway.editor.pause("stuck")
+        assert set(await flood(gate, 50)) <= {202, 429}
+        await until(lambda: gate.gateway.maintenance.over_share == {"flood"})
+
+
+async def test_a_source_over_its_share_is_not_polled_until_there_is_space(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidegate.pull.resource.OVER_SHARE_SECONDS", 0.05)
+    monkeypatch.setattr("tidegate.retention.engine.LOOK_SECONDS", 600.0)
+    page = answer(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n[]")
+    async with ScriptedServer(page) as server, deployment.served(TOML_POLL.replace("PORT", str(server.port))) as gate:
+        await until(lambda: len(server.requests) > 0)
+        gate.gateway.maintenance.over_share = frozenset({"shop"})
+        await until(lambda: "polls_over_share" in {one.code for one in gate.gateway.findings.listed()})
+        count = len(server.requests)
+        await asyncio.sleep(1.5)
+        assert len(server.requests) == count
+        gate.gateway.maintenance.over_share = frozenset()
+        await until(lambda: len(server.requests) > count)
+        assert "polls_over_share" not in {one.code for one in gate.gateway.findings.listed()}

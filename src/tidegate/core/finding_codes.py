@@ -65,6 +65,13 @@ CODES: dict[str, FindingCode] = {
         "The destination answered 410 Gone, so nothing more is sent to it. Its deliveries stay pending.",
         "correct its `url`, then: tidegate resume {name}",
     ),
+    "destination_owed_much": FindingCode(
+        ERROR,
+        "holds most of the log",
+        "The log is larger than `size` of [retention] allows, and more than half of it are events that this destination"
+        " is owed. They stay, and sources are answered 429 when there is no more space.",
+        "tidegate resume {name}, or delete the destination, or raise `size` of [retention]",
+    ),
     "destination_left_file": FindingCode(
         WARNING,
         "not in the file",
@@ -272,6 +279,13 @@ CODES: dict[str, FindingCode] = {
         "The log is as large as `size` of [retention] allows, with events whose deliveries are pending. This source"
         " sent more than its share of them, so its new events are answered 429.",
         "resume or delete the destination that holds its deliveries, or raise `size` of [retention]",
+    ),
+    "polls_over_share": FindingCode(
+        ERROR,
+        "over its share",
+        "The source sent more than its share of a log that is full of pending deliveries, so it is not polled. Changes"
+        " are found when there is space again.",
+        "see the finding `source_over_share`",
     ),
     "rejected_over_share": FindingCode(
         NOTICE,

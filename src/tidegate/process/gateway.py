@@ -121,7 +121,10 @@ class Gateway:
         self.client = PullClient(self.dialer, clock)
         self.deliver = DeliverEngine(store, active, self.post, clock, self._asker("deliver"), self.findings)
         self.deliver.pause = self.editor.pause
-        self.pull = PullEngine(store, active, self.client, clock, ask=self._asker("pull"), findings=self.findings)
+        self.pull = PullEngine(
+            store, active, self.client, clock,
+            ask=self._asker("pull"), findings=self.findings, over_share=self._over_share,
+        )  # fmt: skip
         self.engines: tuple[Engine, ...] = (self.deliver, self.pull)
         self.keys = RemoteKeys(self._fetch_keys, clock, self.findings)
         self.inputs = Inputs(active, self.keys.content)
@@ -136,7 +139,7 @@ class Gateway:
             findings=self.findings,
             names=self.inputs.names,
             keys=self.keys,
-            over_share=lambda source: source in self.maintenance.over_share,
+            over_share=self._over_share,
         )
         self.maintenance = Maintenance(store, active, self.deliver, clock, self.findings)
         self._reading: asyncio.Task[None] | None = None
@@ -145,6 +148,9 @@ class Gateway:
 
     def _shortage(self, error: str) -> None:
         self.findings.report("local_resources", "process:gateway", error)
+
+    def _over_share(self, source: str) -> bool:
+        return source in self.maintenance.over_share
 
     async def _fetch_keys(self, url: str) -> bytes:
         """The content of a URL with a provider's public keys."""

@@ -54,6 +54,7 @@ class PullEngine:
         cache_bytes: int = CACHE_BYTES,
         ask: Callable[[int, bytes], Awaitable[bytes]] | None = None,
         findings: Findings | None = None,
+        over_share: Callable[[str], bool] = lambda _source: False,
     ) -> None:
         """`ask(partition, call)` reaches the node that holds a partition; its answer is that of `handle` there."""
         self._store = store
@@ -61,6 +62,7 @@ class PullEngine:
         self._client = client
         self._clock = clock
         self._findings = findings or Findings(clock)
+        self._over_share = over_share
         self._on_demand = OnDemand(clock, self._observe, cache_bytes)
         self._sources: dict[str, Source] = {}
         self._clients: dict[str, SourceClient] = {}
@@ -129,7 +131,10 @@ class PullEngine:
                 client = self._clients.get(place[0])
                 if client is None or client.api != one.api:
                     continue  # configured again meanwhile: the next change in line starts it
-                ports = Ports(self._store, self._router, self._clock, self._findings, lambda: self._published_offset)
+                ports = Ports(
+                    self._store, self._router, self._clock, self._findings, lambda: self._published_offset,
+                    self._over_share,
+                )  # fmt: skip
                 engine = ResourceEngine(ports, client, place[1], one.resource)
                 self._engines[place] = engine
                 self._running[place] = one

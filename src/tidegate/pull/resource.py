@@ -35,6 +35,7 @@ from tidegate.store import ResourceState, Store
 
 log = logging.getLogger("tidegate.pull")
 RESTART_SECONDS = 5.0  # after an error that stopped a resource
+OVER_SHARE_SECONDS = 30.0  # until a source over its share is looked at again
 
 
 class Ports(NamedTuple):
@@ -45,6 +46,7 @@ class Ports(NamedTuple):
     clock: Clock
     findings: Findings
     published_offset: Callable[[], int]
+    over_share: Callable[[str], bool]  # whether a source may add nothing to the log now
 
 
 class ResourceEngine:
@@ -54,7 +56,7 @@ class ResourceEngine:
         self.source = source
         self.name = name
         self.resource = resource
-        self._store, self._router, self._clock, self._findings, self._published_offset = ports
+        self._store, self._router, self._clock, self._findings, self._published_offset, self._over_share = ports
         self._begin_at = self._published_offset()  # a resource that is new reads webhooks from here on
         self._label = f"resource {source.name}/{name}"
         self._ready = asyncio.Event()
@@ -210,6 +212,12 @@ class ResourceEngine:
             if wait > 0:
                 await asyncio.sleep(min(wait, 3600.0))
                 continue  # a run that a person started may have moved it
+            subject = f"resource:{self.source.name}/{self.name}"
+            if self._over_share(self.source.name):
+                self._findings.report("polls_over_share", subject)
+                await asyncio.sleep(OVER_SHARE_SECONDS)
+                continue
+            self._findings.resolve("polls_over_share", subject)
             await self._poll_in_turn(origin)
 
     async def poll(self, origin: Origin | None = None, options: PollOptions = SCHEDULED) -> PollReport:

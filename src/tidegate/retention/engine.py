@@ -4,7 +4,8 @@ Owns the schedule and the order of these steps. May not know how deliveries are 
 deliveries is never deleted; deliveries past the retention age are first settled as exhausted (`expired`), which the
 counters and the log show, and then the events are deleted in small slices. The size never ends a delivery: settled
 events are deleted around those that are owed, those of unverified sources first, and when only owed ones are left, the
-sources over their share are refused (`rules/retention.py`). Dead letters are deleted with their event; counters stay.
+sources over their share are refused and not polled (`rules/retention.py`). Dead letters are deleted with their event;
+counters stay.
 Crash: every step is a transaction of its own, and the next run continues.
 """
 
@@ -13,7 +14,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import Protocol
+from collections import Counter
+from collections.abc import Mapping
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -21,17 +24,21 @@ from tidegate.core import units
 from tidegate.core.clock import Clock
 from tidegate.core.errors import TidegateError
 from tidegate.core.findings import Findings
-from tidegate.rules.retention import over_share
+from tidegate.rules.retention import over_share, owed_too_much
 from tidegate.runtime import ActiveConfiguration
 from tidegate.store import Store
 
 EVERY_SECONDS = 60.0
+LOOK_SECONDS = 5.0  # how often the size is read in between
+GROWTH = 20  # a log over its size that has grown by 1/20 of it is not left alone until the next minute
 TRIM_SLICE = 500
+WEIGH_SLICE = 2000
 THIN_BYTES = 2 << 20  # of bodies deleted in one transaction
 EVENT_BYTES = 300  # what an event takes beside its body, about
 OVER_SHARE = "over_share"  # the small value with the sources that are refused
 TRIMS = 0  # the partition whose holder trims
 log = logging.getLogger("tidegate.maintenance")
+K = TypeVar("K")
 
 
 class OpenDeliveries(Protocol):
@@ -43,7 +50,7 @@ class OpenDeliveries(Protocol):
 
 
 class Maintenance:
-    """Runs `run_once` every minute."""
+    """Runs `run_once` every minute, and earlier while the log grows fast above its size."""
 
     def __init__(
         self,
@@ -55,7 +62,9 @@ class Maintenance:
     ) -> None:
         self.over_share: frozenset[str] = frozenset()  # sources whose new events are refused
         self._findings = findings or Findings(clock)
+        self._owed_too_much: set[str] = set()  # destinations that hold most of the log
         self._used = 0
+        self._fitted = 0  # bytes in use after the last run
         self._reusable = 0  # bytes that were deleted and that the store still counts as used
         self._store = store
         self._active = active
@@ -75,13 +84,27 @@ class Maintenance:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(EVERY_SECONDS)
             try:
+                await self._until_due()
                 await self.run_once()
             except TidegateError as error:
                 log.warning("maintenance stopped early: %s (%s)", error.message, error.code)
             except Exception:  # an internal error must not stop retention
                 log.exception("maintenance failed; the next run is in %g s", EVERY_SECONDS)
+
+    async def _until_due(self) -> None:
+        for _ in range(max(1, int(EVERY_SECONDS / LOOK_SECONDS))):
+            await asyncio.sleep(LOOK_SECONDS)
+            with contextlib.suppress(TidegateError):  # the run reports it
+                if TRIMS not in self._store.leases.held:
+                    await self._read_over_share()
+                elif await self._grows_fast():
+                    return
+
+    async def _grows_fast(self) -> bool:
+        size = units.size_bytes(self._active.settings.retention.size)
+        used = (await self._store.facts()).used_bytes - self._reusable
+        return used > size and used - self._fitted > size // GROWTH
 
     async def run_once(self) -> int:
         """Expire and delete events past their age or beyond the size. Returns the number of deleted events.
@@ -140,8 +163,10 @@ class Maintenance:
             now_used = (await self._store.facts()).used_bytes
             self._reusable += max(0, freed - max(0, used - now_used)) if now_used > size else 0
             used = now_used
-        self._used = used
-        over = over_share(await self._used_by_source(used), size) if excess - freed > 0 else []
+        self._used, self._fitted = used, used - self._reusable
+        bodies, owed = await self._weigh() if excess > 0 else ({}, {})
+        self._name_holders(owed_too_much(_in_proportion(owed, bodies, used), size))
+        over = over_share(_in_proportion(bodies, bodies, used), size) if excess - freed > 0 else []
         if over or self.over_share:
             await self._store.settings.value(OVER_SHARE, put=msgspec.json.encode(over))
         return thinned
@@ -167,15 +192,41 @@ class Maintenance:
             if spec.form is not None or (spec.webhook is not None and spec.webhook.verify == "none")
         )
 
-    async def _used_by_source(self, used: int) -> dict[str, int]:
-        """Bytes on disk by source: those of the bodies, with the rest in proportion."""
-        bodies = await self._store.log.bytes_by_source()
-        total = sum(bodies.values()) or 1
-        return {source: count * used // total for source, count in bodies.items()}
+    async def _weigh(self) -> tuple[dict[str, int], dict[int, int]]:
+        """Bytes of bodies by source, and of those that are owed by destination."""
+        bodies: Counter[str] = Counter()
+        owed: Counter[int] = Counter()
+        after: int | None = 0
+        while after is not None:
+            some = await self._store.log.weigh(after, WEIGH_SLICE)
+            bodies.update(some.by_source)
+            owed.update(some.by_destination)
+            after = some.upto
+            await asyncio.sleep(0)
+        return bodies, owed
+
+    def _name_holders(self, found: Mapping[int, int]) -> None:
+        """A destination that takes nothing fills the log: the operator must know which, before anybody is refused."""
+        names = {destination.number: name for name, destination in self._active.destinations.items()}
+        held = {names[number]: owed for number, owed in found.items() if number in names}
+        for name in self._owed_too_much - held.keys():
+            self._findings.resolve("destination_owed_much", f"destination:{name}")
+        for name, owed in held.items():
+            self._findings.report("destination_owed_much", f"destination:{name}", f"{owed >> 20} MiB")
+        self._owed_too_much = set(held)
 
     async def _read_over_share(self) -> None:
         """The node that deletes decides; every node refuses."""
         stored = await self._store.settings.value(OVER_SHARE)
-        self.over_share = frozenset(msgspec.json.decode(stored, type=list[str]) if stored else ())
-        for source in self.over_share:
+        over = frozenset(msgspec.json.decode(stored, type=list[str]) if stored else ())
+        for source in self.over_share - over:
+            self._findings.resolve("source_over_share", f"source:{source}")
+        self.over_share = over
+        for source in over:
             self._findings.report("source_over_share", f"source:{source}")
+
+
+def _in_proportion(counts: Mapping[K, int], bodies: Mapping[str, int], used: int) -> dict[K, int]:
+    """Bytes on disk for bytes of bodies: what is stored beside them is shared out in proportion."""
+    total = sum(bodies.values()) or 1
+    return {key: count * used // total for key, count in counts.items()}

@@ -1,9 +1,10 @@
 """What retention by size may delete, and which sources send more than their share. Pure.
 
-Owns two rules. (1) An event that somebody is owed stays, no matter who filled the disk: the delivery of a lane that has
-not passed it, or one that waits for a retry. (2) When only such events are left, new events are refused from the
+Owns three rules. (1) An event that somebody is owed stays, no matter who filled the disk: the delivery of a lane that
+has not passed it, or one that waits for a retry. (2) When only such events are left, new events are refused from the
 sources that use more than their share, and from no other. A share is the size divided by the number of sources with
-events. May not know stores. Nothing is kept here, so a crash loses nothing.
+events. (3) A destination that is owed more than half of the size is named to the operator. May not know stores. Nothing
+is kept here, so a crash loses nothing.
 """
 
 from __future__ import annotations
@@ -60,6 +61,36 @@ def deletable(
             if found >= room:
                 break
     return Deletable(offsets, found, upto)
+
+
+def weigh(
+    events: Sequence[tuple[int, int, int]], owed: Owed, pending: Collection[tuple[int, int]]
+) -> tuple[dict[str, int], dict[int, int]]:
+    """Bytes of `events`, (offset, audience, bytes): all of them by source, and those that are owed by destination.
+
+    `pending`: (offset, destination) of deliveries that wait for a retry.
+    """
+    by_source: dict[str, int] = {}
+    by_destination: dict[int, int] = {}
+    sizes = {}
+    for offset, number, size in events:
+        audience = owed.audiences.get(number)
+        if audience is None:
+            continue
+        sizes[offset] = size
+        by_source[audience.source] = by_source.get(audience.source, 0) + size
+        for destination, _ in audience.wanted:
+            if offset > owed.lanes.get(destination, offset):
+                by_destination[destination] = by_destination.get(destination, 0) + size
+    for offset, destination in pending:
+        if offset <= owed.lanes.get(destination, offset):
+            by_destination[destination] = by_destination.get(destination, 0) + sizes.get(offset, 0)
+    return by_source, by_destination
+
+
+def owed_too_much(bytes_by_destination: Mapping[int, int], size: int) -> dict[int, int]:
+    """Destinations, with their bytes, that are owed more than half of what may be kept."""
+    return {number: owed for number, owed in bytes_by_destination.items() if owed * 2 > size}
 
 
 def over_share(bytes_by_source: Mapping[str, int], size: int) -> list[str]:

@@ -18,7 +18,7 @@ from tidegate.store.leases import (
     partition_of,
     partition_of_name,
 )
-from tidegate.store.log import EventHead, EventPage, EventQuery, Listener, Log, Thinned
+from tidegate.store.log import EventHead, EventPage, EventQuery, Listener, Log, Thinned, Weighed
 from tidegate.store.records import RecordCommit, Records, ResourceState
 from tidegate.store.settings import ApiKey, Feed, FeedAck, Item, Rejection, Settings
 from tidegate.store.store import Store
@@ -53,6 +53,7 @@ __all__ = [
     "Store",
     "StoreFacts",
     "Thinned",
+    "Weighed",
     "partition_of",
     "partition_of_name",
 ]

@@ -66,6 +66,17 @@ class Thinned(msgspec.Struct, frozen=True):
     body_bytes: int
 
 
+class Weighed(msgspec.Struct, frozen=True):
+    """Bytes of the bodies of some events, by source, and of those that a destination is owed, by its number.
+
+    `upto`: the last offset of them; None at the end of the log.
+    """
+
+    upto: int | None
+    by_source: dict[str, int] = {}
+    by_destination: dict[int, int] = {}
+
+
 class Log(Protocol):
     """The append-only log and what its readers need."""
 
@@ -172,8 +183,8 @@ class Log(Protocol):
         """
         ...
 
-    async def bytes_by_source(self) -> dict[str, int]:
-        """Bytes of the bodies that are kept, by source. Reads the whole log."""
+    async def weigh(self, after: int, limit: int) -> Weighed:
+        """How many bytes the next `limit` events above `after` have, and who is owed them."""
         ...
 
     async def trim(self, upto: int, limit: int) -> int:

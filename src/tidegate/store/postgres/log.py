@@ -18,13 +18,14 @@ import asyncpg
 from tidegate.core.clock import Clock
 from tidegate.core.errors import StoreBroken, TidegateError
 from tidegate.core.model import Appended, Audience, Event, NewEvent
-from tidegate.rules.retention import Owed, deletable
-from tidegate.store import EventHead, EventPage, EventQuery, Listener, Thinned
+from tidegate.rules.retention import Owed, deletable, weigh
+from tidegate.store import EventHead, EventPage, EventQuery, Listener, Thinned, Weighed
 from tidegate.store.postgres.appends import Appender
 from tidegate.store.postgres.engine import Engine, sql
 from tidegate.store.postgres.follower import Follower
-from tidegate.store.postgres.log_spans import LogSpans, slice_seconds
+from tidegate.store.postgres.log_spans import LogSpans, slice_seconds, span_of
 from tidegate.store.postgres.pages import page
+from tidegate.store.postgres.span_space import note_freed
 from tidegate.store.postgres.text import unescape
 from tidegate.store.rows import (
     Audiences,
@@ -221,7 +222,7 @@ class PostgresLog:
         return int(row["events"])
 
     async def thin(self, after: int, limit: int, room: int, sources: Collection[str] | None = None) -> Thinned:
-        """The space of deleted events is used again by new ones of the same span, and free when the span is dropped."""
+        """The space of deleted events is used again by new ones of the same span; older spans are rewritten."""
         async with self._engine.work.transaction() as connection:
             found = await connection.fetch(self._sql["thin_slice"], after, limit)
             if not found:
@@ -231,12 +232,20 @@ class PostgresLog:
             owed = Owed(self.audiences(), lanes, frozenset(row[0] for row in pending))
             gone = deletable([tuple(row) for row in found], owed, room, sources)
             if gone.offsets:
-                await connection.execute(self._sql["thin"], gone.offsets, gone.offsets[-1])
+                deleted = await connection.fetch(self._sql["thin"], gone.offsets, gone.offsets[-1])
+                await note_freed(connection, ((span_of(row[0]), row[1]) for row in deleted))
         self.follower.tail.remove(gone.offsets)
         return Thinned(gone.upto, len(gone.offsets), gone.body_bytes)
 
-    async def bytes_by_source(self) -> dict[str, int]:
-        return {row[0]: row[1] for row in await self._engine.work.fetch(self._sql["bytes_by_source"])}
+    async def weigh(self, after: int, limit: int) -> Weighed:
+        async with self._engine.work.connection() as connection:
+            found = [tuple(row) for row in await connection.fetch(self._sql["weigh_slice"], after, limit)]
+            if not found:
+                return Weighed(None)
+            lanes = {row[0]: row[1] for row in await connection.fetch(self._sql["thin_lanes"])}
+            pending = [tuple(row) for row in await connection.fetch(self._sql["weigh_pending"], after, found[-1][0])]
+        await self.load_audiences({row[1] for row in found})
+        return Weighed(found[-1][0], *weigh(found, Owed(self.audiences(), lanes, frozenset()), pending))
 
     async def forget_dedupe(self, before_us: int) -> None:
         """Delete delivery ids seen before an instant, in slices by key."""

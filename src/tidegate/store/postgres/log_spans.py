@@ -2,9 +2,10 @@
 
 A span is a table partition in PostgreSQL's terms; here "partition" only means a part of the background work. Appends
 never wait for this module: tables are created first and then attached, and detached CONCURRENTLY before they are
-dropped, each under a short lock timeout and tried again in the next run. One node does it at a time, under an advisory
-lock of its connection. Invariant: the next span exists before its first offset is used. After a crash between two steps
-the next run looks at what exists and continues.
+dropped, each under a short lock timeout and tried again in the next run. A span that retention emptied is dropped also
+when an older one is still needed; one that retention thinned is rewritten (`span_space.py`). One node does all this at
+a time, under an advisory lock of its connection. Invariant: the next span exists before its first offset is used. After
+a crash between two steps the next run looks at what exists and continues.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import asyncpg
 
 from tidegate.store.postgres.engine import Engine, sql
+from tidegate.store.postgres.span_space import SpanSpace
 
 SPAN_BITS = 24
 DAY_SECONDS = 86_400
@@ -44,9 +46,13 @@ class LogSpans:
         self.slice_seconds = DAY_SECONDS
         self._engine = engine
         self._sql = sql("engine")
+        self._space = SpanSpace()
 
     async def run(self) -> bool:
-        """Make the next span, jump to it when due, drop spans below the floor. False: another node is doing it."""
+        """Make the next span, jump to it when due, drop empty spans and rewrite thinned ones.
+
+        False: another node is doing it.
+        """
         async with self._engine.work.connection() as connection:
             if not await connection.fetchval(self._sql["try_maintaining"]):
                 return False
@@ -115,8 +121,11 @@ class LogSpans:
     async def _drop(self, connection: Any) -> None:
         state = await connection.fetchrow(self._sql["spans"])
         for number in state["numbers"]:
-            if number >= span_of(state["last"]) or not await self._is_past(connection, number):
+            if number >= span_of(state["last"]):
                 return
+            if not await self._is_past(connection, number):
+                await self._space.give_back(connection, number, first_of(number), first_of(number + 1))
+                continue
             try:
                 for table in _TABLES:
                     await self._drop_table(connection, table, f"{table}_{number:d}")
@@ -126,7 +135,12 @@ class LogSpans:
                 return
 
     async def _is_past(self, connection: Any, number: int) -> bool:
-        """Whether all events of a span are at or below the floor. Under the append lock, so none is being written."""
+        """Whether all events of a span are gone or at or below the floor.
+
+        What looks so is checked again under the append lock, so that no event of it is being written.
+        """
+        if not await connection.fetchval(self._sql["span_is_past"], first_of(number), first_of(number + 1)):
+            return False
         async with connection.transaction():
             await connection.fetchval(sql("log")["lock_append"])
             past = await connection.fetchval(self._sql["span_is_past"], first_of(number), first_of(number + 1))

@@ -19,8 +19,8 @@ import msgspec
 
 from tidegate.core.errors import ChangedElsewhere
 from tidegate.core.model import Appended, Audience, Event, NewEvent, Origin
-from tidegate.rules.retention import Deletable, Owed, deletable
-from tidegate.store import EventHead, EventPage, EventQuery, Listener, Thinned
+from tidegate.rules.retention import Deletable, Owed, deletable, weigh
+from tidegate.store import EventHead, EventPage, EventQuery, Listener, Thinned, Weighed
 from tidegate.store.rows import (
     ID_REUSED,
     ORIGIN_NUMBER,
@@ -388,8 +388,20 @@ class SqliteLog:
         self._tail.remove(done.offsets)
         return Thinned(done.upto, len(done.offsets), done.body_bytes)
 
-    async def bytes_by_source(self) -> dict[str, int]:
-        return dict(await self._engine.read(lambda c: rows(c, self._sql["bytes_by_source"])))
+    async def weigh(self, after: int, limit: int) -> Weighed:
+        def work(connection: apsw.Connection) -> tuple[Any, ...]:
+            found = rows(connection, self._sql["weigh_slice"], (after, limit))
+            span = (after, found[-1][0] if found else after)
+            return (
+                found,
+                dict(rows(connection, self._sql["thin_lanes"])),
+                rows(connection, self._sql["weigh_pending"], span),
+            )
+
+        found, lanes, pending = await self._engine.read(work)
+        if not found:
+            return Weighed(None)
+        return Weighed(found[-1][0], *weigh(found, Owed(self._audiences.by_number, lanes, frozenset()), pending))
 
     async def forget_dedupe(self, before_us: int) -> None:
         """Delete delivery ids seen before an instant, in slices by key."""

@@ -59,3 +59,36 @@ DELETE FROM spans WHERE number = $1
 SELECT i.inhrelid IS NOT NULL AS attached, coalesce(i.inhdetachpending, false) AS pending
 FROM pg_class AS c LEFT JOIN pg_inherits AS i ON i.inhrelid = c.oid
 WHERE c.oid = to_regclass($1)
+
+-- name: freed_in_spans
+-- span -> bytes that retention deleted from it and that its tables still hold, about; as JSON
+SELECT value FROM settings WHERE name = 'value:freed_in_spans'
+
+-- name: put_freed_in_spans
+INSERT INTO settings (name, value) VALUES ('value:freed_in_spans', $1)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value
+
+-- name: span_bytes
+SELECT coalesce(pg_total_relation_size(to_regclass($1)), 0) + coalesce(pg_total_relation_size(to_regclass($2)), 0)
+
+-- name: copy_span
+-- This one and those that follow are formatted with the name of a table, which is ours (span_space.py).
+INSERT INTO {name}_kept SELECT * FROM {name} WHERE "offset" > (SELECT floor FROM log_state)
+
+-- name: drop_deleted_events
+DELETE FROM {name}_kept AS a WHERE NOT EXISTS (SELECT FROM {name} AS b WHERE b."offset" = a."offset")
+
+-- name: copy_marks_events
+-- Closed spans get no new events.
+UPDATE {name}_kept AS a SET differs = true FROM {name} AS b WHERE b."offset" = a."offset" AND b.differs AND NOT a.differs
+
+-- name: drop_deleted_attempts
+DELETE FROM {name}_kept AS a WHERE NOT EXISTS (
+  SELECT FROM {name} AS b WHERE (b."offset", b.destination, b.number) = (a."offset", a.destination, a.number)
+)
+
+-- name: add_written_attempts
+INSERT INTO {name}_kept SELECT b.* FROM {name} AS b
+WHERE b."offset" > (SELECT floor FROM log_state) AND NOT EXISTS (
+  SELECT FROM {name}_kept AS a WHERE (b."offset", b.destination, b.number) = (a."offset", a.destination, a.number)
+)

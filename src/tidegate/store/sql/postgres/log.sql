@@ -262,11 +262,14 @@ WITH attempted AS (
   WHERE convert_from(excluded.value, 'UTF8')::bigint > convert_from(settings.value, 'UTF8')::bigint
 )
 DELETE FROM events WHERE "offset" = ANY ($1::bigint[])
+RETURNING "offset", pg_column_size(body) + pg_column_size(headers)
 
--- name: bytes_by_source
-SELECT a.source, sum(octet_length(e.body))::bigint
-FROM events AS e JOIN audiences AS a ON a.number = e.audience
-WHERE e."offset" > (SELECT floor FROM log_state) GROUP BY a.source
+-- name: weigh_slice
+SELECT "offset", audience, octet_length(body) FROM events
+WHERE "offset" > greatest($1::bigint, (SELECT floor FROM log_state)) ORDER BY "offset" LIMIT $2
+
+-- name: weigh_pending
+SELECT "offset", destination FROM deferred_deliveries WHERE "offset" > $1 AND "offset" <= $2 AND state < 2
 
 -- name: dedupe_slice
 -- The last key of the next $2; NULL at the end. max(bytea) exists only since PostgreSQL 18.

@@ -116,8 +116,11 @@ INSERT INTO settings (name, value) VALUES ('value:thinned', CAST(?1 AS BLOB))
 ON CONFLICT DO UPDATE SET value = excluded.value
 WHERE CAST(CAST(excluded.value AS TEXT) AS INTEGER) > CAST(CAST(value AS TEXT) AS INTEGER)
 
--- name: bytes_by_source
-SELECT a.source, sum(length(e.body)) FROM events AS e JOIN audiences AS a ON a.number = e.audience GROUP BY a.source
+-- name: weigh_slice
+SELECT offset, audience, length(body) FROM events WHERE offset > ? ORDER BY offset LIMIT ?
+
+-- name: weigh_pending
+SELECT offset, destination FROM deferred_deliveries WHERE offset > ? AND offset <= ? AND state < 2
 
 -- name: offset_at
 SELECT offset FROM events WHERE offset >= ? AND received_at >= ? ORDER BY offset LIMIT 1
