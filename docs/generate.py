@@ -66,6 +66,7 @@ SECTIONS = {
     "Parent": "parent",
     "WebhookFeed": "webhook, of a resource",
     "Destination": "[destinations.NAME]",
+    "Proxy": "proxy",
     "Route": "[routes.NAME]",
     "Transform": "transform",
 }

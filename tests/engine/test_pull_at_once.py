@@ -152,9 +152,8 @@ async def test_a_session_is_not_closed_under_a_request_that_is_about_to_use_it()
 
     async with ScriptedServer(answer(OK)) as server:
         assert await ask(server) == 200
-        assert client._pool is not None
         guard.update(allow=parse_allow(["127.0.0.0/8"]))
-        async with PausedCall(client._pool.session._connector, "close") as held:
+        async with PausedCall(client._pools.current[""].session._connector, "close") as held:
             first = asyncio.ensure_future(ask(server))
             await held.reached.wait()  # it closes the session of the old rules
             guard.update(allow=LOOPBACK)  # and again others, meanwhile

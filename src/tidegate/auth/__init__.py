@@ -13,10 +13,15 @@ import operator
 import pkgutil
 from typing import TYPE_CHECKING, Any
 
+from tidegate.auth import mtls
 from tidegate.auth.base import Added, AuthKind, RequestFacts
 from tidegate.core.spec import Auth
+from tidegate.rules.outbound.connect_options import ClientCertificate
 
-__all__ = ["KINDS", "SECRET_FIELDS", "Added", "AnyAuth", "AuthKind", "RequestFacts", "kind_of"]
+__all__ = [
+    "KINDS", "SECRET_FIELDS", "Added", "AnyAuth", "AuthKind", "RequestFacts", "added_by", "client_certificate",
+    "kind_of", "request_auth",
+]  # fmt: skip
 
 _NOT_A_KIND = frozenset({"base"})
 
@@ -34,8 +39,25 @@ if TYPE_CHECKING:
     AnyAuth = Auth
 else:  # msgspec reads the union of the structs; the type checker knows their base
     AnyAuth = functools.reduce(operator.or_, [kind.spec for kind in KINDS.values()])
+    mtls.AnyAuth = AnyAuth
 
 
 def kind_of(auth: Auth) -> AuthKind[Any]:
     """The kind of a credential as it is configured."""
     return KINDS[str(auth.__struct_config__.tag)]
+
+
+def request_auth(auth: Auth | None) -> Auth | None:
+    """The credential that requests carry: of a client certificate, the one beside it."""
+    return auth.auth if isinstance(auth, mtls.MtlsAuth) else auth
+
+
+def client_certificate(auth: Auth | None) -> ClientCertificate | None:
+    """What the TLS handshake shows."""
+    return ClientCertificate(auth.certificate, auth.private_key) if isinstance(auth, mtls.MtlsAuth) else None
+
+
+def added_by(auth: Auth | None) -> Added:
+    """What a credential without token and without signature adds to every request."""
+    carried = request_auth(auth)
+    return Added() if carried is None else kind_of(carried).add(carried)

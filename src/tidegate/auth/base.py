@@ -10,7 +10,8 @@ Kinds that need more than their own keys fit in without a change to those that e
   passes the token to `add`. Such a kind still only declares: its keys, its checks, and where the token goes.
 - A credential that signs each request (`hmac`, `aws_sigv4`, `digest`) sets `per_request`. The caller then calls `add`
   for each request with the facts about it; for all other kinds it may call once and keep the answer.
-- `mtls` adds nothing to a request. It declares the key names of its certificate, and the dialer takes it from there.
+- `mtls` adds nothing to a request: the dialer shows its certificate. `tidegate.auth.request_auth` is the credential
+  beside it, and every caller of `add` goes through that.
 
 No kind with `needs_token` or `per_request` exists yet; the first one also needs the calls in `pull/sources.py`
 and `deliver/request_builder.py`. `test_auth.py` fails until both callers support it.

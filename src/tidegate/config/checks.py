@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import UNSET
 
+from tidegate.config.checks_connection import check_connection, proxy_target, unreachable_reason
 from tidegate.config.checks_routes import check_routes
 from tidegate.config.checks_source import check_source
 from tidegate.config.lines import Path
@@ -21,6 +22,7 @@ from tidegate.core import clock, units
 from tidegate.core.errors import ConfigError
 from tidegate.core.spec import Destination, Route
 from tidegate.kinds import kind_of
+from tidegate.rules.outbound.addresses import Target
 from tidegate.rules.outbound.retry_on import parse_retry_on
 
 MAX_RETRIES = 100
@@ -71,11 +73,18 @@ def _reachable(validator: Validator, config: Config) -> None:
         targets = {path: addresses.parse_target(url) for path, url in called.items()}
     except ConfigError:
         return  # reported at its own path
+    proxies: dict[Path, Target | None] = {
+        ("destinations", name, "proxy"): proxy_target(one.proxy) for name, one in config.destinations.items()
+    }
+    proxies |= {
+        ("sources", name, "api", "proxy"): proxy_target(one.api.proxy)
+        for name, one in config.sources.items()
+        if one.api
+    }
+    targets |= {path: target for path, target in proxies.items() if target is not None}
     for path, target in targets.items():
-        host = "127.0.0.1" if target.host == "localhost" else target.host
-        reason = addresses.blocked_reason(host, target.port, allow, frozenset())
-        if reason not in (None, "not_an_address"):
-            kind = str(reason).replace("_", " ")
+        kind = unreachable_reason(target, allow)
+        if kind is not None:
             validator.problems.warn(path, f"requests to this {kind} address are blocked; add it to `allow` in [egress]")
 
 
@@ -121,6 +130,10 @@ def _destination(validator: Validator, path: Path, destination: Destination) -> 
     if destination.ordered_by:
         validator.compiled((*path, "ordered_by"), path_of, destination.ordered_by, "$.ordered_by")
     _start(validator, (*path, "start"), destination.start)
+    keys = (destination.ca, destination.proxy)
+    check_connection(
+        validator, path, kind_of(destination).address(destination), keys, getattr(destination, "auth", None)
+    )
 
 
 def _start(validator: Validator, path: Path, start: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from tidegate.config.checks_connection import check_connection
 from tidegate.config.checks_resource import check_resource
 from tidegate.config.checks_webhook import check_webhook
 from tidegate.config.lines import Path
@@ -57,3 +58,4 @@ def _api(validator: Validator, path: Path, api: ApiInput) -> None:
     validator.auth((*path, "auth"), api.auth, api.headers)
     validator.duration((*path, "timeout"), api.timeout, 100 * MILLISECOND, 10 * MINUTE)
     validator.rate((*path, "rate"), api.rate)
+    check_connection(validator, path, api.base_url, (api.ca, api.proxy), api.auth)

@@ -17,6 +17,8 @@ from tidegate.rules.sync import paginators
 SCHEMA_FILE = "tidegate.schema.json"
 _PLACEHOLDER = r"\$\{(env|file):[^{}]+\}"
 # struct -> key -> description. `test_config_schema.py` checks that the table is complete.
+_CA = "The only authorities that the server's certificate may be from, in PEM: `${file:ca.pem}`. Default: the system's."
+_PROXY = "An HTTP proxy for the connections: its URL, or a table with credentials."
 DESCRIPTIONS: dict[str, dict[str, str]] = {
     "Config": {
         "gateway": "Settings of the gateway.",
@@ -117,6 +119,8 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "headers": "Headers of every request.",
         "timeout": "Time limit of one request.",
         "rate": "Maximum rate of requests, for pulls and polls together.",
+        "ca": _CA,
+        "proxy": _PROXY,
     },
     "Resource": {
         "path": "The path of the list. Placeholders: {with.NAME}, {incremental.start_value}, {resources.PARENT.FIELD}.",
@@ -200,6 +204,15 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "start": "Where in the log a new destination starts: end, beginning, or a time.",
         "retry_after_cap": "Maximum Retry-After that is respected.",
         "give_up_after": "How long the circuit breaker may stay open before pending deliveries are exhausted.",
+        "ca": _CA,
+        "proxy": _PROXY,
+    },
+    "Proxy": {
+        "url": "http://HOST:PORT or https://HOST:PORT. [egress] must allow its address like any other.",
+        "username": "The user name for the proxy.",
+        "password": "The password for the proxy.",
+        "ca": "For an https proxy: the authorities that its certificate may be from, in PEM. Default: the system's.",
+        "resolve": "Who looks up names: `here` sends the proxy a checked address, `proxy` sends it the name.",
     },
     "Route": {
         "from": 'A source, a list of sources, or "*".',

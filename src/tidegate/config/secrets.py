@@ -145,7 +145,8 @@ def merge_secrets(new: Tree, old: msgspec.Struct | None) -> Tree:
     """`new` (from a PUT) with the secrets of `old` where it leaves them out or has them hidden.
 
     A signing secret is kept whenever it is left out. A credential (auth, headers, params) is kept only while its table
-    is present and the URL has the same origin. ConfigError for a hidden secret that cannot be kept.
+    is present, the URL has the same origin, and neither `ca` nor `proxy` is new. ConfigError for a hidden secret that
+    cannot be kept.
     """
     out = copy.deepcopy(new)
     before = tree_of(old) if isinstance(old, Source | Destination) else {}
@@ -167,6 +168,7 @@ def merge_secrets(new: Tree, old: msgspec.Struct | None) -> Tree:
         if is_marker(given) or left_out:
             if path[-1] != "secret":
                 _same_origin(path, before, out)
+                _same_way(path, before, out)
             parent[path[-1]] = copy.deepcopy(value)
     _no_marker_left(out, ())
     _no_mask_left(out)
@@ -181,7 +183,10 @@ def _signs_no_more(path: Path, before: Tree, after: Tree) -> bool:
 
 
 def _same_origin(path: Path, before: Tree, after: Tree) -> None:
-    for owner, key in (((), "url"), (("api",), "base_url")):
+    owners: tuple[tuple[Path, str], ...] = (((), "url"), (("api",), "base_url"))
+    if len(path) > 1 and path[-2] == "proxy":
+        owners = ((path[:-1], "url"),)  # its password goes to the proxy alone
+    for owner, key in owners:
         was, is_ = _get(before, (*owner, key)), _get(after, (*owner, key))
         if was is not None and is_ is not None and origin_of(was) != origin_of(is_):
             raise ConfigError(
@@ -189,6 +194,24 @@ def _same_origin(path: Path, before: Tree, after: Tree) -> None:
                 path=dotted(path),
                 hint=f"send '{path[-1]}' together with the new URL",
             )
+
+
+def _same_way(path: Path, before: Tree, after: Tree) -> None:
+    """A new authority or proxy can read what is sent, so only a person who knows the credential may set one."""
+    for owner in ((), ("api",)):
+        for key in ("ca", "proxy"):
+            new = _get(after, (*owner, key))
+            if new and path[-2:-1] != ("proxy",) and _where(new) != _where(_get(before, (*owner, key))):
+                raise ConfigError(
+                    f"the credential could be read on the new way: '{key}' has changed",
+                    path=dotted(path),
+                    hint=f"send '{path[-1]}' together with the new '{key}'",
+                )
+
+
+def _where(way: Any) -> Any:
+    """A proxy without its credentials."""
+    return (way.get("url"), way.get("ca")) if isinstance(way, dict) else way
 
 
 def _no_marker_left(node: Any, path: Path) -> None:

@@ -16,6 +16,7 @@ from tidegate.core.spec import (
     FormInput,
     GatewaySettings,
     Name,
+    Proxy,
     PublishInput,
     Rate,
     Retention,
@@ -33,6 +34,8 @@ class ApiInput(Strict, frozen=True):
     headers: dict[str, str] = {}
     timeout: Duration = "30s"
     rate: Rate | None = None
+    ca: str = ""  # authorities in PEM, in place of the system's
+    proxy: str | Proxy = ""
 
 
 class Source(Strict, frozen=True):

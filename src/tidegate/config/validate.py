@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tidegate.auth import kind_of
+from tidegate.auth import added_by, kind_of, request_auth
 from tidegate.config.lines import Path
 from tidegate.config.problems import Problems
 from tidegate.core import units
@@ -85,10 +85,13 @@ class Validator:
         """The check of the credential's kind, and that no configured header is set by the credential too."""
         if auth is None:
             return
-        kind = kind_of(auth)
-        kind.check(self, path, auth)
+        kind_of(auth).check(self, path, auth)
+        carried = request_auth(auth)
+        if carried is not auth:
+            self.auth((*path, "auth"), carried, headers)
+            return
         configured = {header.lower() for header in headers}
-        for name, _ in kind.add(auth).headers:
+        for name, _ in added_by(auth).headers:
             if name.lower() in configured:
                 self.add(path, f"auth and headers both set '{name}'", "keep one of them")
 

@@ -135,8 +135,17 @@ AUTH_PLANNED = (
     "hmac",
     "aws_sigv4",
     "digest",
-    "mtls",
 )
+
+
+class Proxy(Strict, frozen=True):
+    """An outbound HTTP proxy, for keys beyond its URL."""
+
+    url: str
+    username: str = ""
+    password: str = ""
+    ca: str = ""  # authorities in PEM of an https proxy
+    resolve: Literal["here", "proxy"] = "here"  # who looks up the name of the target
 
 
 class Paginator(Strict, frozen=True, tag_field="type"):
@@ -164,6 +173,8 @@ class Destination(Strict, frozen=True, tag_field="type"):
     start: str = "end"
     retry_after_cap: Duration = "1h"
     give_up_after: Duration = "5d"
+    ca: str = ""  # authorities in PEM, in place of the system's
+    proxy: str | Proxy = ""
 
 
 # Kinds of destination that are planned. One without a file in `tidegate.kinds` is rejected by name.

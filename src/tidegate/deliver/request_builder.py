@@ -10,7 +10,7 @@ from __future__ import annotations
 from tidegate.core.model import Event
 from tidegate.kinds import Prepare, Request, Result, kind_of
 from tidegate.kinds.base import Answer
-from tidegate.rules.outbound.addresses import parse_target, with_method
+from tidegate.rules.outbound.addresses import parse_target, with_method, with_options
 from tidegate.rules.outbound.sent_requests import RequestRecorder
 from tidegate.runtime import ActiveConfiguration, ActiveDestination
 
@@ -24,7 +24,8 @@ class RequestBuilder:
         self._active = active
         self.kind = kind_of(self._spec)
         method = self.kind.method(self._spec)
-        self.target = with_method(parse_target(self.kind.address(self._spec)), method)
+        target = with_method(parse_target(self.kind.address(self._spec)), method)
+        self.target = with_options(target, self.kind.connect_options(self._spec))
         self._read = self.kind.reader(self._spec)
         self.shown_url = self.kind.shown_address(self._spec)
         self.recorder = RequestRecorder(method, self.shown_url, self.kind.secret_headers(self._spec))

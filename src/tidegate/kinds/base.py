@@ -15,12 +15,14 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from tidegate import __version__
-from tidegate.auth import Added, kind_of
+from tidegate.auth import Added, added_by, client_certificate
 from tidegate.core.checking import Checker, Path
 from tidegate.core.model import Event, JsonObject, Outcome
 from tidegate.core.spec import Auth, Destination
 from tidegate.rules.inbound.redaction import REDACTED, is_credential
+from tidegate.rules.outbound.connect_options import ConnectOptions
 from tidegate.rules.outbound.forwarding import Forwards
+from tidegate.rules.outbound.proxies import connect_options
 from tidegate.rules.outbound.retry_after import parse_retry_after
 
 S = TypeVar("S", bound=Destination)
@@ -122,6 +124,10 @@ class Kind(Generic[S]):
         """The method of its requests."""
         return "POST"
 
+    def connect_options(self, spec: S) -> ConnectOptions | None:
+        """Own authority, client certificate and proxy of its connections."""
+        return connect_options(spec.ca, spec.proxy, client_certificate(_auth_of(spec)))
+
     def reader(self, spec: S) -> Callable[[Answer, int], Result]:
         """How answers of this destination are read. A kind without settings for it has `read`."""
         return self.read
@@ -148,10 +154,7 @@ class Kind(Generic[S]):
 
     def secret_headers(self, spec: S) -> frozenset[str]:
         """Names, in lower case, of headers that the credential adds: their values are shown nowhere."""
-        auth: Auth | None = getattr(spec, "auth", None)
-        return (
-            frozenset(name.lower() for name, _ in kind_of(auth).add(auth).headers) if auth is not None else frozenset()
-        )
+        return frozenset(name.lower() for name, _ in added_by(_auth_of(spec)).headers)
 
     def shown_request(self, spec: S, request: Request) -> ShownRequest:
         secret = self.secret_headers(spec)
@@ -161,6 +164,11 @@ class Kind(Generic[S]):
             lower = name.lower()
             headers.append((name, REDACTED if lower in secret or is_credential(lower) else value))
         return ShownRequest(self.shown_address(spec), headers, request.body)
+
+
+def _auth_of(spec: Destination) -> Auth | None:
+    auth: Auth | None = getattr(spec, "auth", None)
+    return auth
 
 
 def public_address(address: str, secret: bool) -> str:

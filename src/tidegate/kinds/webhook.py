@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from tidegate.auth import Added, AnyAuth, kind_of
+from tidegate.auth import AnyAuth, added_by
 from tidegate.core.checking import Checker, Path
 from tidegate.core.errors import ConfigError
 from tidegate.core.model import Event, JsonObject
@@ -94,7 +94,7 @@ class Webhook(Kind[WebhookDestination]):
         return added | header_names(schemes)  # these send the secret itself
 
     def address(self, spec: WebhookDestination) -> str:
-        return with_params(spec.url, _added(spec))
+        return with_params(spec.url, added_by(spec.auth))
 
     def secrets(self, spec: WebhookDestination) -> tuple[str, ...]:
         return tuple(one for one in ([spec.secret] if isinstance(spec.secret, str) else spec.secret) if one)
@@ -105,7 +105,7 @@ class Webhook(Kind[WebhookDestination]):
     def prepare_forwarding(
         self, spec: WebhookDestination, secrets: Sequence[str], transform: Transform | None, forwards: Forwards
     ) -> Prepare:
-        added = _added(spec)
+        added = added_by(spec.auth)
         own = () if spec.sign == STANDARD else header_names(load_provider(spec.sign).schemes)
         configured = frozenset(name.lower() for name in (*spec.headers, *(name for name, _ in added.headers), *own))
 
@@ -150,7 +150,7 @@ def _signatures(spec: WebhookDestination, secrets: Sequence[str]) -> Callable[[s
     if spec.sign == STANDARD:
         signer = Signer(secrets)
         return lambda event_id, timestamp, body: f"webhook-signature: {signer.headers(event_id, timestamp, body)}\r\n"
-    by_scheme, url, method = _signer(spec.sign, secrets), with_params(spec.url, _added(spec)), spec.method
+    by_scheme, url, method = _signer(spec.sign, secrets), with_params(spec.url, added_by(spec.auth)), spec.method
 
     def lines(event_id: str, timestamp: int, body: bytes) -> str:
         made = by_scheme(Message(event_id, timestamp, method, url, body))
@@ -165,10 +165,6 @@ def _signer(name: str, secrets: Sequence[str]) -> SchemeSigner:
             f"{name!r} is not a provider", path="$.sign", hint=f"{near_provider(name)}; list them: tidegate providers"
         )
     return compile_scheme_signer(name, load_provider(name).schemes, secrets)
-
-
-def _added(spec: WebhookDestination) -> Added:
-    return Added() if spec.auth is None else kind_of(spec.auth).add(spec.auth)
 
 
 KIND = Webhook()

@@ -79,7 +79,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "body_bytes", "body_kept", "body_limit", "body_parts", "born", "closed", "complete", "fault", "final",
-        "generation", "headers", "idle_since", "keep_alive", "origin", "owner", "parser", "paused", "pending",
+        "generation", "headers", "idle_since", "keep_alive", "owner", "parser", "paused", "pending", "pool",
         "read_limit", "received", "status", "trailing", "transport", "unsent",
     )  # fmt: skip
 
@@ -93,7 +93,7 @@ class Connection(asyncio.Protocol):
         self.closed = False
         self.paused = False
         self.unsent: memoryview | None = None  # the rest of a large body
-        self.origin = ""
+        self.pool = ""
         self.generation = 0  # of the guard that passed the address
         self.born = 0.0
         self.idle_since = 0.0

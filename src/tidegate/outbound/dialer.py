@@ -1,16 +1,16 @@
 """Opens every outgoing socket: resolves the name, checks every address, and connects to a checked address.
 
-Owns the guard over `rules/outbound/addresses.py`, the TLS context and the translation of errors before a request; names
-are looked up by `resolver.py`. It may not know what is sent. Invariants: no socket is connected to an address that
-`Guard` did not pass in this process; a name is never given to the socket layer, so a name that resolves differently
-between check and use (DNS rebinding) does not get around the guard. Proxy settings of the environment are ignored,
-because a proxy would choose the addresses itself. Crash: nothing is kept.
+Owns the guard over `rules/outbound/addresses.py` and the order of the steps; names are looked up by `resolver.py`, TLS
+contexts come from `tls.py`, tunnels through a proxy from `tunnel.py`. It may not know what is sent. Invariants: no
+socket is connected to an address that `Guard` did not pass in this process, a proxy's address included; a name is never
+given to the socket layer, so a name that resolves differently between check and use (DNS rebinding) does not get around
+the guard; behind a proxy the guard checks the target too, and the proxy gets the checked address, unless the proxy is
+configured to resolve names. Proxy settings of the environment are ignored. Crash: nothing is kept.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import functools
 import socket
 import ssl
@@ -18,32 +18,22 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from tidegate.core.clock import Clock
-from tidegate.core.errors import Blocked, UpstreamError, UpstreamTimeout
+from tidegate.core.errors import Blocked
 from tidegate.core.model import Outcome
+from tidegate.outbound.dial_failed import DialFailed, is_local, translate
 from tidegate.outbound.resolver import NameNotResolved, Resolver, sockaddr_text, system_query
+from tidegate.outbound.tls import TlsContexts
+from tidegate.outbound.tunnel import ConnectAnswer, TunnelRefused, open_tunnel, shown, start_inside
 from tidegate.rules.outbound.addresses import AllowList, Target, blocked_reason
+from tidegate.rules.outbound.connect_options import ConnectOptions, ProxyAddress
 
 _P = TypeVar("_P", bound=asyncio.BaseProtocol)
+Place = tuple[str, int]  # host and port, as errors name them
 
 _NEXT_ADDRESS_SECONDS = 0.3  # RFC 8305 section 5: delay before the next address is tried in parallel
+_PLAIN = ConnectOptions()
+_MAX_TUNNELS = 2  # addresses of a target that a proxy is asked for
 _MAX_ADDRESSES = 6  # tried per name, so that an answer with thousands does not cause thousands of connects
-
-
-# What the kernel answers when this machine, and not the destination, lacks something.
-_LOCAL = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
-
-
-class DialFailed(UpstreamError):
-    """No usable socket. `outcome` is DNS, REFUSED, TLS or TIMEOUT. No byte of the request was sent.
-
-    `local`: this machine lacked a file, a socket or memory, so nothing is known of the destination.
-    """
-
-    def __init__(self, message: str, outcome: Outcome, *, local: bool = False) -> None:
-        late = outcome is Outcome.TIMEOUT
-        super().__init__(message, code=UpstreamTimeout.code if late else None, status=504 if late else None)
-        self.outcome = outcome
-        self.local = local
 
 
 class Guard:
@@ -96,7 +86,7 @@ def _is_this_machine(ip: str) -> bool:
             return bool(probe.getsockname()[0] == ip)
     except OSError as error:
         if is_local(error):  # not known, and the real connect may find what is missing here
-            raise translate(error, ip, 9, False) from None
+            raise translate(error, f"{ip} port 9", False) from None
         return False  # there is no route, so the real connect fails too
 
 
@@ -112,7 +102,7 @@ class Dialer:
         resolver: Resolver | None = None,
     ) -> None:
         self.guard = guard
-        self._tls = tls
+        self._contexts = TlsContexts(tls)
         self._resolver = resolver or Resolver(clock)
 
     async def resolve(self, host: str, port: int) -> list[str]:
@@ -142,55 +132,118 @@ class Dialer:
             raise DialFailed(error.message, Outcome.DNS, local=is_local(error.error)) from None
 
     async def connect(self, factory: Callable[[], _P], target: Target) -> tuple[asyncio.Transport, _P]:
-        """A connected transport (after the TLS handshake for https) and its protocol.
+        """A connected transport (after the TLS handshake for https) and its protocol, as `target.options` say.
 
         Raises Blocked, or DialFailed with its outcome. Only the TLS handshake has a time limit; the caller cancels the
         call at its own limit, which closes the socket.
         """
+        options = target.options or _PLAIN
+        if options.proxy is not None:
+            return await self._connect_through(options.proxy, factory, target)
         addresses = await self.resolve(target.host, target.port)
-        context = await self.tls() if target.scheme == "https" else None
+        context = await self._context(target, options)
+        return await self._connect_any(factory, (target.host, target.port), addresses, context)
+
+    async def _context(self, target: Target, options: ConnectOptions) -> ssl.SSLContext | None:
+        return await self.tls(options) if target.scheme == "https" else None
+
+    async def tls(self, options: ConnectOptions | None = None) -> ssl.SSLContext:
+        """The context for TLS with the authorities and the client certificate of the options."""
+        options = options or _PLAIN
+        return await self._contexts.get(options.ca, options.certificate)
+
+    async def _connect_any(
+        self, factory: Callable[[], _P], place: Place, addresses: list[str], context: ssl.SSLContext | None
+    ) -> tuple[asyncio.Transport, _P]:
         if len(addresses) == 1:
-            return await self._connect_one(factory, target, addresses[0], context)
-        return await _first_of([self._connect_one(factory, target, ip, context) for ip in addresses])
+            return await self._connect_one(factory, place, addresses[0], context)
+        return await _first_of([self._connect_one(factory, place, ip, context) for ip in addresses])
 
     async def _connect_one(
-        self, factory: Callable[[], _P], target: Target, ip: str, context: ssl.SSLContext | None
+        self, factory: Callable[[], _P], place: Place, ip: str, context: ssl.SSLContext | None
     ) -> tuple[asyncio.Transport, _P]:
         loop = asyncio.get_running_loop()
+        host, port = place
         try:
             if context is None:
-                transport, protocol = await loop.create_connection(factory, ip, target.port)
+                transport, protocol = await loop.create_connection(factory, ip, port)
             else:
                 transport, protocol = await loop.create_connection(
-                    factory, ip, target.port, ssl=context, server_hostname=target.host, ssl_handshake_timeout=30.0
+                    factory, ip, port, ssl=context, server_hostname=host, ssl_handshake_timeout=30.0
                 )
         except OSError as error:
-            raise translate(error, target.host, target.port, context is not None) from None
+            raise translate(error, f"{host} port {port}", context is not None) from None
         except UnicodeError:  # the TLS layer encodes the name again, by older rules
-            raise DialFailed(f"{target.host}: no certificate can be valid for this name", Outcome.TLS) from None
+            raise DialFailed(f"{host}: no certificate can be valid for this name", Outcome.TLS) from None
         peer = transport.get_extra_info("peername")
         if peer is not None and sockaddr_text(peer) != ip:  # never expected: the loop does not resolve a literal
             transport.abort()
-            raise _blocked("not_an_address", sockaddr_text(peer), target.port, target.host)
+            raise _blocked("not_an_address", sockaddr_text(peer), port, host)
         return transport, protocol
 
-    async def tls(self) -> ssl.SSLContext:
-        """The context for TLS 1.2 or newer with the system's authorities, made once, in a thread (it reads files)."""
-        if self._tls is None:
-            context = await asyncio.get_running_loop().run_in_executor(None, _client_tls)
-            self._tls = self._tls or context
-        return self._tls
+    # -- through a proxy -----------------------------------------------------------------------------------
+
+    async def _connect_through(
+        self, proxy: ProxyAddress, factory: Callable[[], _P], target: Target
+    ) -> tuple[asyncio.Transport, _P]:
+        """As `connect`, by a tunnel. The target is checked first, so that a blocked one is never named to the proxy."""
+        hosts = await self._asked_for(proxy, target)
+        context = await self._context(target, target.options or _PLAIN)
+        for number, host in enumerate(hosts, 1):
+            try:
+                return await self._tunnel(proxy, target, host, context, factory)
+            except TunnelRefused as error:
+                if not error.unreachable or number == len(hosts):
+                    raise
+        raise AssertionError("there is always a host")
+
+    async def _tunnel(
+        self, proxy: ProxyAddress, target: Target, host: str, context: ssl.SSLContext | None, factory: Callable[[], _P]
+    ) -> tuple[asyncio.Transport, _P]:
+        transport, answer = await self._reach(proxy)
+        where = shown(proxy)
+        try:
+            await open_tunnel(
+                transport, answer, proxy, f"[{host}]:{target.port}" if ":" in host else f"{host}:{target.port}"
+            )
+            where = f"{target.host} port {target.port} through {where}"
+            return await start_inside(transport, factory, context, target.host)
+        except OSError as error:
+            transport.abort()
+            raise translate(error, where, context is not None and "through" in where) from None
+        except BaseException:
+            transport.abort()
+            raise
+
+    async def _reach(self, proxy: ProxyAddress) -> tuple[asyncio.Transport, ConnectAnswer]:
+        """A socket to the proxy, whose own address the guard checks like any other."""
+        try:
+            addresses = await self.resolve(proxy.host, proxy.port)
+            context = await self._contexts.get(proxy.ca, None) if proxy.scheme == "https" else None
+            return await self._connect_any(ConnectAnswer, (proxy.host, proxy.port), addresses, context)
+        except Blocked as error:
+            raise Blocked(f"the proxy {error.message}", hint=error.hint) from None
+        except DialFailed as error:
+            raise DialFailed(f"the proxy {error.message}", error.outcome, local=error.local) from None
+
+    async def _asked_for(self, proxy: ProxyAddress, target: Target) -> list[str]:
+        """The hosts to ask the proxy for, one after the other. Raises Blocked when the guard blocks the target.
+
+        A proxy that resolves names itself gets the name. One that this machine can resolve too is checked all the same.
+        """
+        try:
+            found = await self.resolve(target.host, target.port)
+        except DialFailed as error:
+            if not proxy.resolves or error.local:
+                raise
+            return [target.host]
+        if proxy.resolves:
+            return [target.host]
+        return sorted(found, key=lambda ip: ":" in ip)[:_MAX_TUNNELS]  # IPv4 first: many proxies have only that
 
     async def close(self) -> None:
         """Cancel the lookups and clear the cache."""
         self._resolver.close()
-
-
-def _client_tls() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    return context
 
 
 @functools.cache
@@ -208,30 +261,8 @@ def addresses_of(host: str) -> list[str]:
     return list(dict.fromkeys(sockaddr_text(info[4]) for info in found))
 
 
-def is_local(error: OSError | None) -> bool:
-    """Whether this machine lacked what a connection needs."""
-    return error is not None and not isinstance(error, ssl.SSLError) and error.errno in _LOCAL
-
-
 def _is_literal(host: str) -> bool:
     return ":" in host or host.replace(".", "").isdecimal()
-
-
-def translate(error: OSError, host: str, port: int, tls: bool) -> DialFailed:
-    """The error for a failed connect, by its type. With TLS, a reset or abort happened in the handshake."""
-    where = f"{host} port {port}"
-    if is_local(error):
-        return DialFailed(f"{where}: {error.strerror or 'no local resources'}", Outcome.REFUSED, local=True)
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return DialFailed(f"{where}: certificate not accepted: {error.verify_message}", Outcome.TLS)
-    if isinstance(error, ssl.SSLError):
-        return DialFailed(f"{where}: TLS failed: {error.reason or 'closed in the handshake'}", Outcome.TLS)
-    if tls and isinstance(error, ConnectionResetError | ConnectionAbortedError):
-        return DialFailed(f"{where}: closed in the TLS handshake", Outcome.TLS)
-    if isinstance(error, TimeoutError):
-        return DialFailed(f"{where}: the connect timed out", Outcome.TIMEOUT)
-    reason = "refused" if isinstance(error, ConnectionRefusedError) else (error.strerror or type(error).__name__)
-    return DialFailed(f"{where}: {reason}", Outcome.REFUSED)
 
 
 _R = TypeVar("_R")

@@ -8,14 +8,18 @@ name that resolves differently the second time are blocked too. Crash: nothing i
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
 
 from tidegate.outbound.dialer import Dialer, Guard
 from tidegate.outbound.resolver import sockaddr_text
+from tidegate.rules.outbound.addresses import parse_target, with_options
+from tidegate.rules.outbound.connect_options import ConnectOptions
 
 _SOCKETS = 256  # open at once, for all sources together
 _IDLE_SECONDS = 15.0
@@ -53,15 +57,42 @@ def guarded_socket(guard: Guard, info: Any) -> socket.socket:
     return socket.socket(family, kind, protocol)
 
 
-def make_session(dialer: Dialer) -> aiohttp.ClientSession:
-    """No cookies, no proxies, no automatic decoding, no netrc; must be called on the loop."""
-    connector = aiohttp.TCPConnector(
-        resolver=GuardedResolver(dialer),
-        socket_factory=lambda info: guarded_socket(dialer.guard, info),
-        use_dns_cache=False,
-        limit=_SOCKETS,
-        keepalive_timeout=_IDLE_SECONDS,
-    )
+class TunnelConnector(aiohttp.BaseConnector):
+    """Connections that the dialer makes, for options with a proxy.
+
+    aiohttp's own proxies would be asked for names, so what the guard checked would not be what is connected to.
+    """
+
+    def __init__(self, dialer: Dialer, options: ConnectOptions) -> None:
+        super().__init__(limit=_SOCKETS, keepalive_timeout=_IDLE_SECONDS)
+        self._dialer = dialer
+        self._options = options
+
+    async def _create_connection(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - as aiohttp calls it
+    ) -> ResponseHandler:
+        async with asyncio.timeout(timeout.sock_connect):
+            target = with_options(parse_target(str(req.url.origin())), self._options)
+            _, protocol = await self._dialer.connect(self._factory, target)
+        return protocol
+
+
+def make_session(dialer: Dialer, options: ConnectOptions | None = None) -> aiohttp.ClientSession:
+    """No cookies, no proxies of aiohttp's, no automatic decoding, no netrc; must be called on the loop."""
+    connector: aiohttp.BaseConnector
+    if options is not None and options.proxy is not None:
+        connector = TunnelConnector(dialer, options)
+    else:
+        connector = aiohttp.TCPConnector(
+            resolver=GuardedResolver(dialer),
+            socket_factory=lambda info: guarded_socket(dialer.guard, info),
+            use_dns_cache=False,
+            limit=_SOCKETS,
+            keepalive_timeout=_IDLE_SECONDS,
+        )
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),

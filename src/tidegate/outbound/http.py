@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -21,9 +23,12 @@ import msgspec
 from tidegate import __version__
 from tidegate.core.clock import Clock
 from tidegate.core.errors import ConfigError, UpstreamError, UpstreamTimeout
-from tidegate.outbound.dialer import Dialer, translate
+from tidegate.outbound.dial_failed import translate
+from tidegate.outbound.dialer import Dialer
 from tidegate.outbound.unpack import ACCEPTED, Unpacker, unpacker
 from tidegate.rules.outbound.addresses import Target, parse_target
+from tidegate.rules.outbound.certificates import why_rejected
+from tidegate.rules.outbound.connect_options import ConnectOptions, without_certificate
 
 if TYPE_CHECKING:
     import aiohttp
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
 _REDIRECTS = 3
 _FOLLOWED = (301, 302, 303, 307, 308)
 _SAFE = ("GET", "HEAD")
+_SESSIONS = 64  # with options of their own, kept with their idle sockets
 _CONNECT_SECONDS = 10.0
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _UNASKED = ("content-encoding", "content-length", "transfer-encoding")  # no longer true of a decoded body
@@ -57,14 +63,28 @@ class _Pool:
         self.users = 0
 
 
+class _Pools:
+    """The sessions of a client and of all clients made by `through`, by the key of their options."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self.current: OrderedDict[str, _Pool] = OrderedDict()  # least recently used first
+
+
 class PullClient:
-    """One per process, on the loop it is first used on."""
+    """One per process, on the loop it is first used on; `through` makes those with other options."""
 
     def __init__(self, dialer: Dialer, clock: Clock) -> None:
         self._dialer = dialer
         self._clock = clock
-        self._pool: _Pool | None = None
-        self._closed = False
+        self._options: ConnectOptions | None = None
+        self._pools = _Pools()
+
+    def through(self, options: ConnectOptions | None) -> PullClient:
+        """This client with an own authority, a client certificate or a proxy. It is closed together with this one."""
+        other = PullClient(self._dialer, self._clock)
+        other._options, other._pools = options, self._pools
+        return other
 
     async def request(
         self,
@@ -99,10 +119,9 @@ class PullClient:
         return PullResponse(status, answer, decoded, sent_at_us, self._clock.now_us())
 
     async def close(self) -> None:
-        self._closed = True
-        if self._pool is not None:
-            pool, self._pool = self._pool, None
-            await pool.session.close()
+        self._pools.closed = True
+        while self._pools.current:
+            await self._pools.current.popitem()[1].session.close()
 
     async def _follow(
         self,
@@ -113,9 +132,9 @@ class PullClient:
         max_bytes: int,
         allowed: frozenset[str],
     ) -> tuple[int, list[tuple[str, str]], bytes]:
-        first = target.origin
+        first, client = target.origin, self
         for _ in range(_REDIRECTS + 1):
-            status, answer, decoded = await self._once(method, target, headers, body, max_bytes)
+            status, answer, decoded = await client._once(method, target, headers, body, max_bytes)
             location = next((value for name, value in answer if name == "location"), "")
             if status not in _FOLLOWED or not location:
                 return status, answer, decoded
@@ -125,7 +144,7 @@ class PullClient:
             if method not in _SAFE and (status not in (307, 308) or following.origin != first):
                 raise UpstreamError(f"{target.host} redirects a {method}", upstream_status=status, retryable=False)
             if following.origin != first:
-                headers = {}
+                headers, client = {}, self.through(without_certificate(self._options))
             target = following
         raise UpstreamError(f"{target.host} redirects more than {_REDIRECTS} times", upstream_status=status)
 
@@ -139,7 +158,7 @@ class PullClient:
         sent = {"user-agent": f"tidegate/{__version__}"}
         sent.update((name.lower(), value) for name, value in headers.items())
         sent["accept-encoding"] = ACCEPTED
-        tls = await self._dialer.tls() if target.scheme == "https" else True
+        tls = await self._dialer.tls(self._options) if target.scheme == "https" else True
         async with self._session() as session:
             try:
                 async with session.request(
@@ -161,29 +180,38 @@ class PullClient:
                         answer = [(name, value) for name, value in answer if name not in _UNASKED]
                     return response.status, answer, decoded
             except (aiohttp.ClientError, ConnectionError) as error:
-                raise _translated(error, target) from None
+                raise _translated(error, target, self._about_certificate()) from None
+
+    def _about_certificate(self) -> str:
+        """What to add to an error when the connection ends without an answer."""
+        certificate = self._options.certificate if self._options is not None else None
+        return why_rejected(certificate.certificate, self._clock.now_us()) if certificate is not None else ""
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[aiohttp.ClientSession]:
-        if self._closed:
+        pools, key = self._pools, self._options.key if self._options is not None else ""
+        if pools.closed:
             raise RuntimeError("the pull client is closed")
-        pool = self._pool
+        pool = pools.current.get(key)
         generation = self._dialer.guard.generation
+        unused = []
         if pool is None or pool.generation != generation:
             from tidegate.outbound.guarded import make_session
 
-            old, self._pool = pool, _Pool(make_session(self._dialer), generation)
-            pool = self._pool
-        else:
-            old = None
+            unused = [] if pool is None else [pool]
+            pool = pools.current[key] = _Pool(make_session(self._dialer, self._options), generation)
+            if len(pools.current) > _SESSIONS:
+                unused.append(pools.current.popitem(last=False)[1])
+        pools.current.move_to_end(key)
         pool.users += 1  # before anything is awaited: an unused pool is closed
         try:
-            if old is not None and old.users == 0:
-                await old.session.close()
+            for one in unused:
+                if one.users == 0:
+                    await one.session.close()
             yield pool.session
         finally:
             pool.users -= 1
-            if pool.users == 0 and pool is not self._pool:
+            if pool.users == 0 and pool is not pools.current.get(key):
                 await pool.session.close()
 
 
@@ -253,7 +281,8 @@ async def _unpacked(
     return parts, unpack is None or unpack.whole
 
 
-def _translated(error: Exception, target: Target) -> Exception:
+def _translated(error: Exception, target: Target, more: str) -> Exception:
+    """`more`: what may explain a connection that ended without an answer."""
     import aiohttp
 
     host = target.host
@@ -261,11 +290,13 @@ def _translated(error: Exception, target: Target) -> Exception:
         reason = getattr(error.certificate_error, "verify_message", "refused")
         return UpstreamError(f"{host} port {target.port}: certificate refused: {reason}")
     if isinstance(error, aiohttp.ClientConnectorError):
-        return translate(error.os_error, host, target.port, target.scheme == "https")
+        return translate(error.os_error, f"{host} port {target.port}", target.scheme == "https")
     if isinstance(error, aiohttp.ServerTimeoutError):
         return UpstreamTimeout(f"{host}: no connection within {_CONNECT_SECONDS:g} s")
     if isinstance(error, aiohttp.ClientPayloadError):
         return UpstreamError(f"{host}: the body of the answer ends early or is broken")
     if isinstance(error, aiohttp.ClientResponseError):
         return UpstreamError(f"{host}: the answer is not HTTP")
-    return UpstreamError(f"{host}: closed before an answer")
+    if isinstance(error.__cause__, ssl.SSLError):  # the alert that ends a TLS 1.3 connection after the handshake
+        return UpstreamError(f"{host}: TLS failed: {error.__cause__.reason or 'closed'}{more}")
+    return UpstreamError(f"{host}: closed before an answer{more}")

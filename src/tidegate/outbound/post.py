@@ -21,8 +21,10 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import Blocked
 from tidegate.core.model import Outcome
 from tidegate.outbound.connection import Connection, Pending
-from tidegate.outbound.dialer import Dialer, DialFailed
+from tidegate.outbound.dial_failed import DialFailed
+from tidegate.outbound.dialer import Dialer
 from tidegate.rules.outbound.addresses import Target
+from tidegate.rules.outbound.certificates import why_rejected
 
 __all__ = ["Pending", "PostClient", "PostResult", "PostStats"]
 
@@ -77,6 +79,7 @@ class PostClient:
         self._dialer = dialer
         self._guard = dialer.guard
         self._monotonic = clock.monotonic
+        self._now_us = clock.now_us
         self._idle_limit = idle_limit
         self._idle_seconds = idle_seconds
         self._connect_seconds = connect_seconds
@@ -85,7 +88,7 @@ class PostClient:
         self._on_shortage = on_shortage
         self._open: set[Connection] = set()
         self._idle: dict[Connection, None] = {}  # oldest first
-        self._stacks: dict[str, list[Connection]] = {}  # idle ones by origin, newest last
+        self._stacks: dict[str, list[Connection]] = {}  # idle ones by pool, newest last
         self._in_flight: dict[Pending, None] = {}
         self._dialing: set[asyncio.Task[None]] = set()
         self._soonest = 0.0  # no deadline is earlier
@@ -116,7 +119,7 @@ class PostClient:
         pending = Pending(self, target, head, body, timeout_seconds, done, keep_headers)
         pending.started = now = self._monotonic()
         self._in_flight[pending] = None
-        connection = self._take(target.origin)
+        connection = self._take(target.pool)
         if connection is None:
             pending.deadline = now + min(self._connect_seconds, timeout_seconds)
             self._dial(pending)
@@ -183,7 +186,7 @@ class PostClient:
         if connection.closed:
             self._fail(pending, Outcome.RESET, "closed before an answer")
             return
-        connection.origin = pending.target.origin
+        connection.pool = pending.target.pool
         connection.generation = generation
         connection.born = self._monotonic()
         pending.deadline = pending.started + pending.timeout_seconds
@@ -220,9 +223,9 @@ class PostClient:
 
     # -- the pool ------------------------------------------------------------------------------------------
 
-    def _take(self, origin: str) -> Connection | None:
+    def _take(self, pool: str) -> Connection | None:
         """The idle socket that was used last, because the receiver is least likely to have closed it."""
-        stack = self._stacks.get(origin)
+        stack = self._stacks.get(pool)
         while stack:
             connection = stack.pop()
             del self._idle[connection]
@@ -239,9 +242,9 @@ class PostClient:
         connection.reset()
         connection.idle_since = now
         self._idle[connection] = None
-        stack = self._stacks.get(connection.origin)
+        stack = self._stacks.get(connection.pool)
         if stack is None:
-            stack = self._stacks[connection.origin] = []
+            stack = self._stacks[connection.pool] = []
         stack.append(connection)
         if len(self._idle) > self._idle_limit:
             self._evict(next(iter(self._idle)))
@@ -254,10 +257,10 @@ class PostClient:
         """Remove a socket from the pool. The oldest is first in its stack, so this is fast."""
         if connection in self._idle:
             del self._idle[connection]
-            stack = self._stacks[connection.origin]
+            stack = self._stacks[connection.pool]
             stack.remove(connection)
             if not stack:
-                del self._stacks[connection.origin]
+                del self._stacks[connection.pool]
 
     # -- events of connections (Owner) ---------------------------------------------------------------------
 
@@ -276,6 +279,9 @@ class PostClient:
         now = self._monotonic()
         ok = outcome is Outcome.OK
         headers = connection.headers if connection.final else []
+        options = pending.target.options
+        if outcome in (Outcome.RESET, Outcome.TLS) and options is not None and options.certificate is not None:
+            error += why_rejected(options.certificate.certificate, self._now_us())
         result = PostResult(
             outcome,
             connection.status or None,

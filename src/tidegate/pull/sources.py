@@ -14,11 +14,13 @@ from urllib.parse import parse_qsl, quote, quote_plus, unquote_plus, urlsplit, u
 
 import msgspec
 
-from tidegate.auth import Added, kind_of
+from tidegate.auth import added_by, client_certificate
 from tidegate.config.spec import ApiInput
 from tidegate.core.clock import Clock
 from tidegate.core.errors import BadRequest, NotFound, UpstreamError
 from tidegate.core.units import per_second, seconds
+from tidegate.rules.outbound.connect_options import ConnectOptions
+from tidegate.rules.outbound.proxies import connect_options
 from tidegate.rules.sync.incremental import end_value
 from tidegate.rules.sync.items import key_parts
 from tidegate.rules.sync.links import origin_of
@@ -72,7 +74,7 @@ class Answered(msgspec.Struct, frozen=True):
 
 
 class PullClient(Protocol):
-    """The interface of `tidegate.outbound.http`.
+    """The interface of `tidegate.outbound.http`. `through` gives one with an own authority, certificate or proxy.
 
     The path and query of the URL are encoded already and are sent unchanged. Redirects may be followed within
     `origins` only. Raises UpstreamTimeout, UpstreamError (no usable answer) or Blocked (the address guard); any status
@@ -92,6 +94,8 @@ class PullClient(Protocol):
         origins: frozenset[str],
     ) -> PullResponse: ...
 
+    def through(self, options: ConnectOptions | None) -> PullClient: ...
+
 
 class SourceClient:
     """One source as configured now. Its rate limit stays when the rest of the configuration changes."""
@@ -105,10 +109,11 @@ class SourceClient:
         self.timeout_seconds = seconds(api.timeout)
         self.rate_limit = rate_limit or UpstreamRateLimit(per_second(api.rate) if api.rate else None)
         self.requests = 0
-        self._client = client
+        options = connect_options(api.ca, api.proxy, client_certificate(api.auth))
+        self._client = client if options is None else client.through(options)
         self._clock = clock
         self._origins = frozenset({self.origin})
-        added = kind_of(api.auth).add(api.auth) if api.auth is not None else Added()
+        added = added_by(api.auth)
         self._auth_headers, self._auth_params = dict(added.headers), dict(added.params)
         self._notes: list[tuple[str, str]] = []
         pattern = _query_pattern(self._auth_params)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -12,7 +13,7 @@ from tidegate.core.clock import Clock
 from tidegate.outbound.dialer import Dialer, Guard
 from tidegate.outbound.post import PostClient, PostResult
 from tidegate.outbound.resolver import Resolver
-from tidegate.rules.outbound.addresses import AllowList, parse_allow, parse_target
+from tidegate.rules.outbound.addresses import AllowList, Target, parse_allow, parse_target
 
 LOOPBACK = parse_allow(["127.0.0.1/32"])
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -26,6 +27,8 @@ class NamedDialer(Dialer):
         super().__init__(guard, clock, resolver=Resolver(clock, query=self.query))
 
     def query(self, host: str) -> list[Any]:
+        if host not in self.names:
+            raise socket.gaierror(socket.EAI_NONAME, "unknown")
         return infos(self.names[host])
 
 
@@ -42,8 +45,14 @@ def make(*, allow: AllowList = LOOPBACK, clock: Clock | None = None, tls: Any = 
 async def post(
     client: PostClient, url: str, body: bytes = b"hello", *, seconds: float = 5.0, **options: Any
 ) -> PostResult:
+    return await post_to(client, parse_target(url), body, seconds=seconds, **options)
+
+
+async def post_to(
+    client: PostClient, target: Target, body: bytes = b"hello", *, seconds: float = 5.0, **options: Any
+) -> PostResult:
     done: asyncio.Future[PostResult] = asyncio.get_running_loop().create_future()
-    client.send(parse_target(url), b"x-team: sales\r\n", body, seconds, done.set_result, **options)
+    client.send(target, b"x-team: sales\r\n", body, seconds, done.set_result, **options)
     return await done
 
 

@@ -115,9 +115,10 @@ class TestAuthority:
     __test__ = False
 
     def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"test authority {folder.name}")])
         self._certificate = self._sign(self._name, self._key.public_key(), 1, authority=True)
         self.file = folder / "ca.pem"
         self.file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
@@ -143,20 +144,31 @@ class TestAuthority:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return builder.sign(self._key, hashes.SHA256())
 
-    def server(self, *, host: str = "localhost", days: int = 1) -> ssl.SSLContext:
-        """`days` below zero makes an expired certificate."""
+    @property
+    def pem(self) -> str:
+        """The certificate of the authority."""
+        return self.file.read_text()
+
+    def pair(self, *, host: str = "client.test", days: int = 1) -> tuple[str, str]:
+        """(certificate, private key) in PEM for a client. `days` below zero makes an expired one."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
         certificate = self._sign(name, key.public_key(), days, host=host)
-        path = self._folder / f"{host}{days}.pem"
-        path.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-            + certificate.public_bytes(serialization.Encoding.PEM)
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
+        return certificate.public_bytes(serialization.Encoding.PEM).decode(), private.decode()
+
+    def server(self, *, host: str = "localhost", days: int = 1, clients: TestAuthority | None = None) -> ssl.SSLContext:
+        """`days` below zero makes an expired certificate; `clients`: it asks for a certificate of this authority."""
+        certificate, key = self.pair(host=host, days=days)
+        path = self._folder / f"{host}{days}.pem"
+        path.write_text(key + certificate)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(path)
+        if clients is not None:
+            context.load_verify_locations(cadata=clients.pem)
+            context.verify_mode = ssl.CERT_REQUIRED
         return context
 
     def client(self) -> ssl.SSLContext:

@@ -21,6 +21,7 @@ from urllib.parse import quote
 import msgspec
 
 from tidegate.core.errors import ConfigError
+from tidegate.rules.outbound.connect_options import ConnectOptions
 
 _Address = IPv4Address | IPv6Address
 _Network = IPv4Network | IPv6Network
@@ -240,8 +241,8 @@ _PATH_SAFE = "/?%:@!$&'()*+,;=-._~[]"  # the rest of a path and query is percent
 class Target(msgspec.Struct, frozen=True, gc=False):
     """Where a request goes. `host` is lower-case ASCII without brackets; `path` includes the query and starts with `/`.
 
-    `origin` (`https://host:port`, always with the port) and `request_tail` (the request line after its method, and the
-    host line) are computed once, because every request needs them.
+    `origin` (`https://host:port`, always with the port), `request_tail` (the request line after its method, and the
+    host line) and `pool` are computed once, because every request needs them.
     """
 
     scheme: str
@@ -252,16 +253,24 @@ class Target(msgspec.Struct, frozen=True, gc=False):
     origin: str = ""
     request_tail: bytes = b""
     method: bytes = b"POST"  # of a delivery
+    options: ConnectOptions | None = None  # own authority, client certificate, proxy
+    pool: str = ""  # sockets of the same pool are exchangeable
 
     def __post_init__(self) -> None:
         shown = f"[{self.host}]" if ":" in self.host else self.host
         _set(self, "origin", f"{self.scheme}://{shown}:{self.port}")
+        _set(self, "pool", self.origin if self.options is None else f"{self.origin} {self.options.key}")
         _set(self, "request_tail", f" {self.path} HTTP/1.1\r\nhost: {self.host_header}\r\n".encode("ascii"))
 
 
 def with_method(target: Target, method: str) -> Target:
     """The same target for another method."""
     return target if method == "POST" else msgspec.structs.replace(target, method=method.encode("ascii"))
+
+
+def with_options(target: Target, options: ConnectOptions | None) -> Target:
+    """The same target, connected to in another way."""
+    return target if options is None else msgspec.structs.replace(target, options=options)
 
 
 def _set(target: Target, name: str, value: Any) -> None:
