@@ -106,6 +106,9 @@ WRONG: Mapping[str, str] = {
     "keys create robot --scope read --expires-in soon": "'soon' is not a duration (examples: 100ms, 5s, 5m, 2h, 1d)",
     "pull shop/orders --max-age new": "'new' is not a duration (examples: 100ms, 5s, 5m, 2h, 1d)",
     "keys create robot --scope all": "'all' is not one of 'read', 'ack', 'publish', 'pull', 'write', 'admin'.",
+    "listen": "Missing argument 'PORT_OR_URL'.",
+    "listen 3000": "Missing option '--source'.",
+    "listen ftp://x --source a": "'ftp://x' is not a port or an address",
     "trigger app order.made -d {": "'{' is not JSON: ",
     "trigger app order.made -d @none.json": "'none.json' cannot be read: no such file or directory",
 }
@@ -116,13 +119,6 @@ def test_wrong_usage_is_one_line_with_the_help_to_call(tmp_path: Path, words: st
     error = tidegate(tmp_path, *words.split()).refused("usage", 2)
     assert WRONG[words] in error["what"]
     assert error["hint"].startswith("tidegate") and error["hint"].endswith(" --help")
-
-
-@pytest.mark.parametrize("words", ["listen", "listen 3000", "listen http://127.0.0.1:3000 --x"])
-def test_a_command_that_is_not_built_is_rejected_by_name(tmp_path: Path, words: str) -> None:
-    error = tidegate(tmp_path, *words.split()).refused("not_built", 2)
-    assert f"'tidegate {' '.join(words.split()[:1])}" in error["what"]
-    assert "is not available in this release" in error["what"]
 
 
 # -- which gateway ---------------------------------------------------------------------------------------

@@ -232,6 +232,30 @@ async def test_a_wrong_method_is_405_with_allow(tmp_path: Path) -> None:
 # -- feeds -----------------------------------------------------------------------------------------------
 
 
+async def test_a_feed_can_start_at_an_instant(tmp_path: Path) -> None:
+    async with served(tmp_path, TOML) as gate:
+        await fill(gate, 3)
+        assert (await gate.api.post("/feeds/now/ack", {"since": "0s"}))["committed_offset"] == 3
+        assert (await gate.api.post("/feeds/hour/ack", {"since": "1h"}))["committed_offset"] == 0
+        made = await fill(gate, 2)
+        assert [one["id"] for one in (await gate.api.get("/feeds/now"))["data"]] == made
+        assert (await gate.api.post("/feeds/now/ack", {"since": "1h"}))["committed_offset"] == 3, "never back"
+        for wrong in ({}, {"cursor": "YTA", "since": "1h"}, {"since": "soon"}):
+            assert (await gate.api("POST", "/api/v1/feeds/now/ack", wrong)).status == 400
+
+
+async def test_an_edited_copy_may_be_any_json(tmp_path: Path) -> None:
+    toml = TOML + '[destinations.d]\nurl = "http://127.0.0.1:1/"\n'
+    async with served(tmp_path, toml) as gate:
+        (event,) = await fill(gate, 1)
+        for body in ({"n": 5}, [1], "text", None):
+            answer = await gate.api.post(f"/events/{event}/replay", {"destination": "d", "body": body})
+            assert (await gate.api.get(f"/events/{answer['event']}"))["data"] == body
+        request = await gate.api.post(f"/events/{event}/request", {"body": {"n": 6}, "headers": {"x-a": "b"}})
+        assert (msgspec.json.decode(request["body"])["data"], request["signed"]) == ({"n": 6}, False)
+        assert msgspec.json.decode((await gate.api.get(f"/events/{event}/request"))["body"])["data"] == {"n": 0}
+
+
 async def test_a_feed_gives_everything_once_acked_and_moves_only_by_ack(tmp_path: Path) -> None:
     async with served(tmp_path, TOML) as gate:
         made = await fill(gate, 25)

@@ -9,8 +9,10 @@ from typing import Any
 
 import msgspec
 
+from tidegate.api import parameters
 from tidegate.api.calls import Call, RawResponse, StreamResponse
 from tidegate.core import ids
+from tidegate.core.errors import BadRequest
 from tidegate.query import advice, deliveries, doctor, events, explain, feeds, records, replays, stats
 from tidegate.query.events import EventFilter, instant
 from tidegate.query.schemas import (
@@ -30,9 +32,10 @@ from tidegate.rules.language.view import media_type
 
 
 class Acknowledgement(msgspec.Struct, forbid_unknown_fields=True):
-    """Everything up to `cursor` (the next_cursor of a page) is processed."""
+    """Everything up to `cursor` (the next_cursor of a page) is processed, or what was received before `since`."""
 
-    cursor: str
+    cursor: str | None = None
+    since: str | None = None
 
 
 def _filter(query: dict[str, Any], *, consumer: bool = False) -> EventFilter:
@@ -104,9 +107,15 @@ async def read_feed(call: Call) -> FeedPage:
 
 async def ack_feed(call: Call) -> FeedSchema:
     grant = call.grant
-    return await feeds.ack(
-        call.gateway, call.path["name"], call.body.cursor, allowed=call.allowed, owner=grant.id or grant.name
-    )
+    asked: Acknowledgement = call.body
+    if (asked.cursor is None) == (asked.since is None):
+        raise BadRequest(
+            "give `cursor` or `since`", hint='send {"cursor": "..."} with next_cursor of a page of the feed'
+        )
+    since = None if asked.since is None else parameters.instant("since", asked.since, call.gateway.clock.now_us())
+    upto = asked.cursor if since is None else since
+    assert upto is not None
+    return await feeds.ack(call.gateway, call.path["name"], upto, allowed=call.allowed, owner=grant.id or grant.name)
 
 
 async def list_feeds(call: Call) -> Page[FeedSchema]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tidegate.api import items
+from tidegate.api import items, local
 from tidegate.api import reads as asking
 from tidegate.api import writes as operating
 from tidegate.api.endpoint import Entry, Handler
@@ -84,6 +84,15 @@ _EVENTS: tuple[Entry, ...] = (
     Entry(
         method="GET", path="/events/{id}/raw", scope="read", handler=asking.raw_event, response=bytes, bound=True,
         media="application/octet-stream", summary="The bytes of an event as received",
+    ),
+    Entry(
+        method="GET", path="/events/{id}/request", scope="read", handler=local.request_as_it_came, bound=True,
+        response=local.LocalRequestSchema, summary="The request that a webhook destination gets, unsigned",
+    ),
+    Entry(
+        method="POST", path="/events/{id}/request", scope="admin", handler=local.request_signed_now,
+        request=local.LocalEdit, response=local.LocalRequestSchema,
+        summary="The same, edited or not, signed now as the provider of its source does",
     ),
     Entry(
         method="GET", path="/explain/{id}", scope="read", handler=asking.explain_one, response=Explanation, bound=True,

@@ -62,7 +62,7 @@ class EventReplayRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=Tru
     """Where one event goes again, edited or not. `body` replaces the body, `headers` add to those of the event."""
 
     destination: str
-    body: msgspec.Raw | None = None
+    body: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET  # "| None" would make a value of JSON an error
     headers: dict[str, str] = {}
 
 
@@ -220,8 +220,8 @@ async def replay_event(call: Call) -> RawResponse:
     event = await events.event_by_id(gateway, event_id, call.allowed)
     number = deliveries.destination_number(gateway, asked.destination)
     job = None
-    if asked.body is not None or asked.headers:
-        edit = Edit(None if asked.body is None else bytes(asked.body), asked.headers)
+    if asked.body is not msgspec.UNSET or asked.headers:
+        edit = Edit(None if asked.body is msgspec.UNSET else bytes(asked.body), asked.headers)
         offset, number = await gateway.deliver.send_edited(event_id, asked.destination, edit)
     else:
         offset = event.offset

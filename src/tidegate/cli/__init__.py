@@ -34,7 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resume": ("destination", "Resume a paused destination"),
     "test": ("destination", "Send a signed test event to a destination"),
     "trigger": ("replay", "Publish a test event"),
-    "listen": ("not_built", "Forward events to a local port (not built yet)"),
+    "listen": ("listen", "Bring the events of a source to a program on this machine"),
     "pull": ("pull", "Get data from a source now, through the cache"),
     "poll": ("pull", "Poll a resource now"),
     "baseline": ("pull", "Take the present state of a resource without change events"),

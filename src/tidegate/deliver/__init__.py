@@ -9,6 +9,7 @@ in the store. Invariant: imports go from the engine down to the ports, never bac
 from tidegate.deliver.edit import Edit
 from tidegate.deliver.engine import DeliverEngine
 from tidegate.deliver.health import SenderHealth
+from tidegate.deliver.local_request import local_request
 from tidegate.deliver.replay_query import ReplayQuery
 
-__all__ = ["DeliverEngine", "Edit", "ReplayQuery", "SenderHealth"]
+__all__ = ["DeliverEngine", "Edit", "ReplayQuery", "SenderHealth", "local_request"]

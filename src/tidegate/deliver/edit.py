@@ -34,8 +34,8 @@ async def send_edited(ports: Ports, event_id: str, destination: str, edit: Edit)
     active = named_destination(ports, destination)
     parent = await event_named(ports, event_id)
     copy = NewEvent(
-        parent.source, parent.type, Origin.EDIT, ports.clock.now_us(), 0, _body(parent, edit.body),
-        parent.content_type, _headers(parent, event_id, edit.headers), parent.key, parent.occurred_at_us,
+        parent.source, parent.type, Origin.EDIT, ports.clock.now_us(), 0, edited_body(parent, edit.body),
+        parent.content_type, edited_headers(parent, event_id, edit.headers), parent.key, parent.occurred_at_us,
         parent.data_path, change=parent.change, hops=parent.hops,
     )  # fmt: skip
     revision = revision_today(ports, parent, active.number)
@@ -72,7 +72,8 @@ def revision_today(ports: Ports, event: Event, destination: int) -> int:
     return dict(decision.wanted).get(destination, 0)
 
 
-def _body(parent: Event, body: bytes | None) -> bytes:
+def edited_body(parent: Event, body: bytes | None) -> bytes:
+    """The bytes of the copy. BadRequest when `body` is not a text and the event is not JSON."""
     if body is None:
         return parent.body
     if media_type(parent.content_type).endswith("json"):
@@ -85,7 +86,8 @@ def _body(parent: Event, body: bytes | None) -> bytes:
     return text.encode()
 
 
-def _headers(parent: Event, parent_id: str, changed: Mapping[str, str]) -> bytes:
+def edited_headers(parent: Event, parent_id: str, changed: Mapping[str, str]) -> bytes:
+    """The headers of the copy as they are stored. BadRequest when there are too many."""
     stored: list[tuple[str, str]] = msgspec.json.decode(parent.headers) if parent.headers else []
     if len(changed) > MAX_HEADERS:
         raise BadRequest(f"{len(changed)} headers are too many (maximum {MAX_HEADERS})")

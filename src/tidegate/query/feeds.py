@@ -96,13 +96,16 @@ async def _check_kept(gateway: ReadContext, name: str, committed_offset: int) ->
         raise FeedExpired(name, committed_offset, cursors.encode_offset(cursors.AFTER, trimmed))
 
 
-async def ack(gateway: ReadContext, name: str, cursor: str, *, allowed: Allowed = None, owner: str = "") -> FeedSchema:
-    """Acknowledge everything up to the cursor. An older cursor than the committed offset moves nothing.
+async def ack(
+    gateway: ReadContext, name: str, upto: str | int, *, allowed: Allowed = None, owner: str = ""
+) -> FeedSchema:
+    """Acknowledge everything up to a cursor, or received before an instant (microseconds since 1970).
 
-    `owner` is the id of the caller's key. Raises BadRequest (name, cursor), Forbidden (another's feed), TooManyFeeds.
+    What lies before the committed offset moves nothing. `owner` is the id of the caller's key. Raises BadRequest (name,
+    cursor), Forbidden (another's feed), TooManyFeeds.
     """
     feed = await _feed(gateway, name, allowed)
-    offset = await _offset(gateway, cursor)
+    offset = await (_offset(gateway, upto) if isinstance(upto, str) else _offset_before(gateway, upto))
     sources = tuple(sorted(allowed or ())) if feed is None else feed.sources
     done = await gateway.store.settings.feed(
         name, ack=FeedAck(offset, gateway.clock.now_us(), sources, owner, MAX_FEEDS)
@@ -130,6 +133,12 @@ async def _offset(gateway: ReadContext, cursor: str) -> int:
             hint="acknowledge next_cursor of the feed's page unchanged",
         )
     return offset
+
+
+async def _offset_before(gateway: ReadContext, instant_us: int) -> int:
+    """The last offset before the first event that was received at or after an instant."""
+    first = await gateway.store.log.offset_at(instant_us)
+    return await gateway.store.log.head() if first is None else first - 1
 
 
 async def all_feeds(gateway: ReadContext, allowed: Allowed = None) -> list[FeedSchema]:

@@ -57,6 +57,14 @@ def _schema(request: RequestAsSent) -> RequestSchema:
     )
 
 
+def text_of(body: bytes) -> tuple[str, str]:
+    """(text, "utf-8"), or (base64, "base64") when the bytes are not UTF-8."""
+    try:
+        return body.decode("utf-8"), "utf-8"
+    except UnicodeDecodeError:
+        return base64.b64encode(body).decode("ascii"), "base64"
+
+
 def _text(body: bytes | None) -> tuple[str | None, str]:
     if body is None:
         return None, "utf-8"
