@@ -28,8 +28,8 @@ import slack_sdk.signature
 import stripe
 from standardwebhooks import Webhook
 
-from support.command import COMMAND, Served, environment
-from support.programs import call, free_port, wait_until
+from support.cli.command import COMMAND, Served, environment
+from support.cli.subprocesses import call, free_port, wait_until
 
 SECRETS = {"stripe": "whsec_test_secret", "github": "gh-secret", "slack": "slack-secret"}
 TOML = """
@@ -233,7 +233,7 @@ def test_listen_survives_a_kill_of_the_gateway(tmp_path: Path) -> None:
         wait_until(lambda: any("waiting for it" in note for note in listening.notes), "says so")
         gate.start()  # on another port, with another key
         post(gate, "open", b'{"type":"after"}')
-        wait_until(lambda: len(program.got) == 2, "after", 30)
+        wait_until(lambda: len(program.got) == 2, f"after; {listening.notes} {listening.child.poll()}", 30)
         wait_until(lambda: any("is back" in note for note in listening.notes), "says so")
         assert [json.loads(body)["type"] for _, body in program.got] == ["before", "after"]
 

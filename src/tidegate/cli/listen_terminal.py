@@ -24,14 +24,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tidegate.cli.listen import Shown, line_of
+from tidegate.cli.listener import Shown, line_of
 from tidegate.cli.local_post import LocalRequest, Unreachable
 from tidegate.cli.output import clean, span
 from tidegate.core.errors import TidegateError
 
 if TYPE_CHECKING:
     from tidegate.cli.client import JsonObject
-    from tidegate.cli.listen import Listener
+    from tidegate.cli.listener import Listener
 
 KEPT = 500  # requests that can be selected
 SHOWN_BODY = 4000  # characters of a body in the details

@@ -1,6 +1,6 @@
 """Sends a request to a program on the developer's machine. Standard library only.
 
-Owns what a target may be, and how an answer, no answer and a broken answer are told apart. May not know the gateway.
+Owns what a target may be, and what counts as an answer, as none and as a broken one. May not know the gateway.
 The address is the user's own word on the command line, on the user's own machine, so no guard applies. Invariant: only
 `Unreachable` means that the program did not get the request. Crash: nothing is kept.
 """
