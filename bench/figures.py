@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
-from bench.processes import SECRET, Process, Scratch, arrived, far_side, floor, free_port, gateway, get, load, pulls
+from bench.processes import SECRET, Process, Scratch, arrived, floor, free_port, gateway, get, load, pulls, start_sink
 
 SOURCE = f"""
 [egress]
@@ -55,7 +55,7 @@ class Row(NamedTuple):
 
 
 def destinations(count: int, sink: int) -> str:
-    """`count` destinations that want every event of the source, at one far side."""
+    """`count` destinations that want every event of the source, at one receiver."""
     names = ", ".join(f'"d{number}"' for number in range(count))
     each = "".join(
         f'[destinations.d{number}]\nurl = "http://127.0.0.1:{sink}/hook"\nconcurrency = {max(1, 64 // count)}\n'
@@ -139,13 +139,13 @@ def ingest_random(options: Options) -> list[Row]:
 
 # -- receive and deliver ---------------------------------------------------------------------------------
 
-Maker = Callable[[int, int], Process]  # (port, port of the far side)
+Maker = Callable[[int, int], Process]  # (port, port of the receiver)
 
 
 @contextmanager
 def delivering(make: Maker, copies: int, *more: str) -> Iterator[Work]:
     """Counts deliveries that arrived, from the first request to the last arrival."""
-    receiver, sink = far_side()
+    receiver, sink = start_sink()
     with receiver:
         port, total = free_port(), 0
 
@@ -210,7 +210,7 @@ def _cost(what: str, found: Sequence[float], unit: str, digits: int = 0) -> Row:
 @contextmanager
 def _steady(make: Maker) -> Iterator[tuple[Callable[[float], None], Callable[[], dict[str, float]]]]:
     """(load at 200 events a second over 16 connections, how late they were since it was last asked)."""
-    receiver, sink = far_side()
+    receiver, sink = start_sink()
     with receiver:
         port, total = free_port(), 0
 
@@ -227,7 +227,7 @@ def _steady(make: Maker) -> Iterator[tuple[Callable[[float], None], Callable[[],
 
 
 def latency(options: Options) -> list[Row]:
-    """From the sender's clock to the arrival at the far side, at 200 events a second."""
+    """From the sender's clock to the arrival at the receiver, at 200 events a second."""
     found, mine = [], []
     for number in range(options.rounds):
         with _steady(_fan_out(options, 1)) as first, _steady(_plain(options)) as second:
@@ -339,7 +339,7 @@ def pull(options: Options) -> list[Row]:
 
     @contextmanager
     def tidegate() -> Iterator[Work]:
-        receiver, sink = far_side()
+        receiver, sink = start_sink()
         with receiver:
             port = free_port()
             process = gateway(options.scratch.fresh(), SOURCE + PULL.format(sink=sink), port, options.database)

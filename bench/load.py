@@ -1,4 +1,4 @@
-"""The load and the far side, each a process of its own, so that their CPU is not the gateway's.
+"""The load and the receiver, each a process of its own, so that their CPU is not the gateway's.
 
     python -m bench.load post URL --seconds S [--connections C] [--rate R] [--count N] [--ids random]
     python -m bench.load get URL --seconds S [--connections C] [--key KEY]

@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.figures import SOURCE, Options, Row, Work, accepting, delivering, destinations, note, side_by_side
 from bench.history import history
-from bench.processes import Process, arrived, far_side, free_port, gateway, get, load
+from bench.processes import Process, arrived, free_port, gateway, get, load, start_sink
 from bench.server import Database, run
 
 RATE = 500  # events a second of the fixed load
@@ -72,7 +72,7 @@ def _database(database: Database, url: str | None) -> Iterator[str | None]:
 
 
 class Nodes:
-    """So many nodes on one fresh database, and a far side. The load goes to them in equal parts."""
+    """So many nodes on one fresh database, and a receiver. The load goes to them in equal parts."""
 
     def __init__(self, nodes: list[Process], ports: list[int], sink: int, copies: int, url: str) -> None:
         self.nodes = nodes
@@ -103,7 +103,7 @@ class Nodes:
 def nodes(options: Options, database: Database, count: int, copies: int) -> Iterator[Nodes]:
     os.environ["TIDEGATE_SECRET_KEY"] = SHARED_KEY
     with ExitStack() as stack:
-        receiver, sink = far_side()
+        receiver, sink = start_sink()
         stack.enter_context(receiver)
         url = stack.enter_context(database.fresh())
         ports = [free_port() for _ in range(count)]

@@ -41,7 +41,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\nserver: bench\r\ncontent-type: text/plain\r\nconte
 Once = Callable[[], Awaitable[int]]
 
 
-# -- the far side ----------------------------------------------------------------------------------------
+# -- the receiver ----------------------------------------------------------------------------------------
 
 
 class Answering(asyncio.Protocol):

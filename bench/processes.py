@@ -142,7 +142,7 @@ def floor(kind: str, folder: Path, port: int, to: str = "") -> Process:
     return Process("-m", "bench.floors", kind, "--port", str(port), "--dir", str(folder), "--to", to)
 
 
-def far_side() -> tuple[Process, int]:
+def start_sink() -> tuple[Process, int]:
     """The sink that takes deliveries, and answers pulls as a source."""
     port = free_port()
     return Process("-m", "bench.load", "sink", "--port", str(port)), port

@@ -1,4 +1,4 @@
-"""`make bench` runs: short measurements of the real thing. Figures are not judged here, machines differ."""
+"""`make bench` runs: short measurements of the real thing. Figures are not checked here, because machines differ."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def bench(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         ("pull", "| pull from cache |", ""),
     ],
 )
-def test_a_figure_is_measured_beside_its_floor_and_told_with_its_goal(
+def test_a_figure_is_measured_beside_its_floor_and_shown_with_its_goal(
     tmp_path: Path, figure: str, row: str, goal: str
 ) -> None:
     done = bench(tmp_path, figure)
     assert done.returncode == 0, done.stderr
-    told = next(line for line in done.stdout.splitlines() if line.startswith(row))
-    assert "of the floor" in told
-    assert goal in told
-    assert ("PASS" in told or "below target" in told) == bool(goal)
+    shown = next(line for line in done.stdout.splitlines() if line.startswith(row))
+    assert "of the floor" in shown
+    assert goal in shown
+    assert ("PASS" in shown or "below target" in shown) == bool(goal)
     assert "synchronous=FULL" in done.stdout
     assert list(tmp_path.iterdir()) == []  # nothing is left behind
 
@@ -43,9 +43,9 @@ def test_a_figure_is_measured_beside_its_floor_and_told_with_its_goal(
 def test_the_shared_store_is_measured_beside_the_embedded_one(tmp_path: Path) -> None:
     done = bench(tmp_path, "shared")
     assert done.returncode == 0, done.stderr
-    told = [line for line in done.stdout.splitlines() if "one node on PostgreSQL " in line]
-    assert len(told) == 2
-    assert all("of the embedded store" in line and "| at least 0.6 |" in line for line in told)
+    shown = [line for line in done.stdout.splitlines() if "one node on PostgreSQL " in line]
+    assert len(shown) == 2
+    assert all("of the embedded store" in line and "| at least 0.6 |" in line for line in shown)
 
 
 def test_a_figure_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:

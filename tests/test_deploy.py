@@ -101,10 +101,10 @@ def test_systemd_takes_the_unit_and_finds_it_shut_in(tmp_path: Path) -> None:
     unit = tmp_path / "tidegate.service"
     unit.write_text((DEPLOY / "tidegate.service").read_text().replace("/opt/tidegate/bin/tidegate", "/bin/true"))
     run(analyze, "verify", str(unit))
-    told = run(analyze, "security", "--offline=yes", "--no-pager", str(unit))
-    level = re.search(r"Overall exposure level[^:]*: ([\d.]+)", told)
+    report = run(analyze, "security", "--offline=yes", "--no-pager", str(unit))
+    level = re.search(r"Overall exposure level[^:]*: ([\d.]+)", report)
     assert level is not None
-    assert float(level[1]) < 2.0, told
+    assert float(level[1]) < 2.0, report
 
 
 def test_helm_renders_the_chart() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from tidegate.api import endpoint, sessions
 from tidegate.config import checks
-from tidegate.config import validate as judge
+from tidegate.config import validate as limits
 from tidegate.core import units
 from tidegate.core.spec import DEFAULT_RETRY, FormInput, GatewaySettings, Retention
 from tidegate.deliver.deferred import MEMORY_LIMIT
@@ -70,8 +70,8 @@ FIGURES: list[tuple[str, str, object]] = [
     ("guides/lead-form.md", "(`max_body`, {} KiB)", units.size_bytes(FormInput().max_body) >> 10),
     ("guides/ask-on-demand.md", "The cache is in memory, {} MiB in total", CACHE_BYTES >> 20),
     ("reference/configuration.md", "| 30d; {} |", checks.MAX_RETRIES),
-    ("reference/configuration.md", "| 1B | {}MiB |", judge.MAX_BODY_BYTES >> 20),
-    ("reference/configuration.md", "| above 0 | {:.0f}/s |", judge.MAX_RATE_PER_SECOND),
+    ("reference/configuration.md", "| 1B | {}MiB |", limits.MAX_BODY_BYTES >> 20),
+    ("reference/configuration.md", "| above 0 | {:.0f}/s |", limits.MAX_RATE_PER_SECOND),
     ("reference/configuration.md", "| {}MiB | no limit |", checks.MIN_STORE_BYTES >> 20),
 ]
 

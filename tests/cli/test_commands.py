@@ -1,4 +1,4 @@
-"""Every verb on a running gateway: what it prints, what `--json` prints, what it refuses, and with which exit code.
+"""Every command on a running gateway: what it prints, what `--json` prints, what it refuses, and with which exit code.
 
 One gateway for the whole file, between a real receiver that is also the source's API, and an address where nobody
 listens. Its counters are not asserted: the tests share it.
@@ -76,8 +76,8 @@ class Place(NamedTuple):
         """The deliveries of an event when none is pending any more."""
 
         def done() -> Any:
-            told = self.json(f"explain {event}")["deliveries"]
-            return told if all(one["state"] in ("delivered", "exhausted") for one in told) else None
+            shown = self.json(f"explain {event}")["deliveries"]
+            return shown if all(one["state"] in ("delivered", "exhausted") for one in shown) else None
 
         found: list[dict[str, Any]] = wait_until(done, f"{event} is settled")
         return found
@@ -184,8 +184,9 @@ def test_a_destination_is_paused_and_resumed_and_explain_names_the_command(place
     (held,) = gateway.run("explain", event, "--json").json["deliveries"]
     assert held["state"] == "pending" and held["attempts"] == []
     assert "1 delivery pending" in gateway.run("resume", "crm").out
-    told = gateway.run
-    wait_until(lambda: told("explain", event, "--json").json["deliveries"][0]["state"] == "delivered", "it arrives")
+    wait_until(
+        lambda: gateway.run("explain", event, "--json").json["deliveries"][0]["state"] == "delivered", "it arrives"
+    )
     assert gateway.run("resume", "crm", "--json").json["paused_at"] is None
     for command in ("pause", "resume", "test"):
         gateway.run(command, "nobody").refused("not_found", 1)
@@ -225,7 +226,7 @@ def test_a_test_event_says_what_the_destination_answered(place: Place) -> None:
         ("add source app publish={} --replace", "owned_by_file", 1),
     ],
 )
-def test_what_the_gateway_refuses_is_told_with_its_code_and_a_hint(
+def test_a_rejection_of_the_gateway_shows_its_code_and_a_hint(
     place: Place, words: str, code: str, exit_code: int
 ) -> None:
     place.run(words).refused(code, exit_code)
@@ -236,8 +237,8 @@ def test_what_the_gateway_refuses_is_told_with_its_code_and_a_hint(
 
 def test_pull_gives_the_source_s_bytes_as_they_came(place: Place) -> None:
     assert place.read("pull shop/orders --fresh") == place.far.content.decode()
-    told = place.json("pull shop/orders 1 -p expand=lines")
-    assert told["status"] == 200 and told["data"] == ORDERS and "age_seconds" in told
+    shown = place.json("pull shop/orders 1 -p expand=lines")
+    assert shown["status"] == 200 and shown["data"] == ORDERS and "age_seconds" in shown
     assert place.far.taken[-1].path == "/orders/1?expand=lines"
 
 
@@ -288,7 +289,7 @@ def test_keys_are_shown_once_listed_without_their_text_and_deleted(place: Place)
     assert place.read("keys").startswith("no keys yet")
 
 
-def test_a_wrong_key_is_refused_and_what_is_no_gateway_is_told(place: Place) -> None:
+def test_a_wrong_key_and_an_address_that_is_not_a_gateway_are_refused(place: Place) -> None:
     wrong = place.run("events", {"TIDEGATE_URL": place.gateway.url, "TIDEGATE_KEY": "tg_wrong"})
     assert "TIDEGATE_KEY" in wrong.refused("unauthorized", 1)["hint"]
     for words in ("events", "keys", "config show"):
@@ -303,8 +304,8 @@ def test_a_login_link_works_once(place: Place) -> None:
 
 def test_doctor_says_that_all_is_well(place: Place) -> None:
     assert place.read("doctor").startswith("ready: yes\n")
-    told = place.json("doctor")
-    assert told["ready"] == "yes" and told["store"]["kind"] == "sqlite" and told["destinations"] >= 2
+    shown = place.json("doctor")
+    assert shown["ready"] == "yes" and shown["store"]["kind"] == "sqlite" and shown["destinations"] >= 2
 
 
 # -- pipes and terminals ---------------------------------------------------------------------------------
@@ -385,8 +386,8 @@ def test_a_backup_of_the_running_store_opens_and_has_everything(place: Place, tm
     )
     assert made["name"] == "kept"
     (tmp_path / "data").mkdir()
-    told = place.gateway.run("backup", str(tmp_path / "data" / "tidegate.db"), "--json").json
-    assert told["bytes"] == (tmp_path / "data" / "tidegate.db").stat().st_size
+    shown = place.gateway.run("backup", str(tmp_path / "data" / "tidegate.db"), "--json").json
+    assert shown["bytes"] == (tmp_path / "data" / "tidegate.db").stat().st_size
     assert (tmp_path / "data" / "tidegate.db").stat().st_mode & 0o777 == 0o600
     place.gateway.run("backup", str(tmp_path / "data" / "tidegate.db")).refused("exists", 1)
     later = place.publish("kept", "--key", "too late")

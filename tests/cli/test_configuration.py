@@ -29,8 +29,8 @@ def far() -> Iterator[Receiver]:
 
 
 def changes(gateway: Served, *words: str) -> list[tuple[str, str, str]]:
-    told = gateway.run("config", *words, "--json").json["changes"]
-    return [(one["kind"], one["name"], one["action"]) for one in told]
+    shown = gateway.run("config", *words, "--json").json["changes"]
+    return [(one["kind"], one["name"], one["action"]) for one in shown]
 
 
 def waiting_delivery(gateway: Served, far: Receiver) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def test_apply_makes_the_file_so_and_diff_says_it_before(tmp_path: Path, far: Re
         wait_until(lambda: far.taken, "the new route delivers")
 
 
-def test_what_apply_changes_of_the_settings_is_told_like_the_items(tmp_path: Path, far: Receiver) -> None:
+def test_apply_shows_changed_settings_like_changed_items(tmp_path: Path, far: Receiver) -> None:
     with Served(tmp_path, BASE) as gateway:
         narrower = BASE.replace("127.0.0.1/32", "10.1.2.3/32") + '[retention]\nevents = "9d"\n'
         gateway.file.write_text(narrower + WAITING.format(far=far.url))
@@ -72,10 +72,10 @@ def test_what_apply_changes_of_the_settings_is_told_like_the_items(tmp_path: Pat
             "~ egress updated\n~ retention updated\n+ destination crm created\n+ route all created\n"
         )
         assert gateway.run("config", "apply").out == "no changes\n"
-        assert gateway.told("egress updated")
+        assert gateway.logged("egress updated")
 
 
-def test_an_invalid_file_changes_nothing_and_every_problem_is_told(tmp_path: Path, far: Receiver) -> None:
+def test_an_invalid_file_changes_nothing_and_shows_every_problem(tmp_path: Path, far: Receiver) -> None:
     with Served(tmp_path, BASE + WAITING.format(far=far.url)) as gateway:
         before = gateway.run("config", "show", "--json").json
         gateway.file.write_text('[egress]\nalow = []\n[destinations.crm]\nurl = "${env:NOT_SET}"\n')
@@ -86,7 +86,7 @@ def test_an_invalid_file_changes_nothing_and_every_problem_is_told(tmp_path: Pat
             ("$.destinations.crm.url", "tidegate.toml:4"),
         ]
         gateway.signal(signal.SIGHUP)
-        lines = wait_until(lambda: gateway.told("the configuration was not applied"), "the log tells it")
+        lines = wait_until(lambda: gateway.logged("the configuration was not applied"), "it is logged")
         assert "$.egress.alow (tidegate.toml:2)" in lines[0]["message"] and lines[0]["level"] == "error"
         assert gateway.run("config", "show", "--json").json == before
         gateway.run("trigger", "app", "order.made")
@@ -98,7 +98,7 @@ def test_sighup_reads_the_file_again_and_a_watcher_never_does(tmp_path: Path) ->
         gateway.file.write_text(BASE + "[sources.web.publish]\n")
         assert list(gateway.run("config", "show", "--json").json["sources"]) == ["app"]
         gateway.signal(signal.SIGHUP)
-        wait_until(lambda: gateway.told("the configuration was reloaded: 1 change"), "the log tells it")
+        wait_until(lambda: gateway.logged("the configuration was reloaded: 1 change"), "it is logged")
         assert list(gateway.run("config", "show", "--json").json["sources"]) == ["app", "web"]
 
 
@@ -123,8 +123,8 @@ def test_a_destination_that_leaves_the_file_is_paused_and_comes_back_with_its_ba
         assert "- destination crm paused\n" in done.out and "tidegate config apply --prune" in done.out
         assert "crm is not in the file and stays paused" in gateway.run("config", "diff").out
         assert changes(gateway, "diff") == [] and changes(gateway, "apply") == []
-        told = gateway.run("explain", waiting["event"]).out
-        assert "the destination is no longer in the configuration file" in told
+        shown = gateway.run("explain", waiting["event"]).out
+        assert "the destination is no longer in the configuration file" in shown
     with gateway:  # the pause is in the store, not in the process
         assert changes(gateway, "apply") == []
         gateway.file.write_text(whole)
@@ -143,8 +143,8 @@ def test_prune_deletes_what_left_the_file_with_its_backlog(tmp_path: Path, far: 
         gateway.run("config", "apply")
         assert changes(gateway, "apply", "--prune") == [("destination", "crm", "deleted")]
         assert gateway.run("config", "show", "--json").json["destinations"] == {}
-        told = gateway.run("explain", waiting["event"], "--json").json["deliveries"]
-        assert [(one["destination"], one["state"]) for one in told] == [("crm", "canceled")]
+        shown = gateway.run("explain", waiting["event"], "--json").json["deliveries"]
+        assert [(one["destination"], one["state"]) for one in shown] == [("crm", "canceled")]
         gateway.file.write_text(whole)
         assert ("destination", "crm", "created") in changes(gateway, "apply")
         assert len(far.taken) == 1, "a new one of that name has none of the old backlog"

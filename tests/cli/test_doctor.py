@@ -136,8 +136,8 @@ def test_a_source_that_is_down_is_advised_as_that_and_logged_once(place: Place) 
     assert advice["advice"] == "polls_fail" and "refused" in advice["reason"]
     assert advice["empty_share"] is None, "a poll that failed did not find nothing"
     assert [place.gateway.run("poll", "shop/orders").code for _ in range(2)] == [1, 1]
-    assert len(place.gateway.told("resource shop/orders: polls fail")) == 1
-    assert len(place.gateway.told("destination dead is failing")) == 1
+    assert len(place.gateway.logged("resource shop/orders: polls fail")) == 1
+    assert len(place.gateway.logged("destination dead is failing")) == 1
 
 
 def test_one_delivery_that_only_waits_for_its_retry_is_a_finding_with_its_cause(place: Place) -> None:

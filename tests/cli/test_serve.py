@@ -1,6 +1,6 @@
 """`tidegate serve` as a process: how it begins, what it leaves on the disk and in its logs, and how it ends.
 
-The deliveries go to a real receiver that can be told to be slow. Bounds in seconds are for a machine five times slower
+The deliveries go to a real receiver that a test can slow down. Bounds in seconds are for a machine five times slower
 than the one they were measured on.
 """
 
@@ -104,8 +104,8 @@ def test_local_json_is_for_the_owner_alone_and_goes_with_the_process(tmp_path: P
         assert call(f"{gateway.url}/api/v1/keys", headers={"Authorization": f"Bearer {key}"}).status == 200
         gateway.end(signal.SIGKILL)
         assert path.exists(), "a killed process cannot clean up"
-        told = gateway.run("events").refused("gateway_unreachable", 1)
-        assert told["hint"] == "tidegate serve --config tidegate.toml"
+        shown = gateway.run("events").refused("gateway_unreachable", 1)
+        assert shown["hint"] == "tidegate serve --config tidegate.toml"
     with gateway:
         assert gateway.key != key
         old = {"TIDEGATE_URL": gateway.url, "TIDEGATE_KEY": key}
@@ -118,7 +118,7 @@ def test_every_option_is_also_a_variable_and_the_file_of_the_folder_is_taken(tmp
     gateway = Served(tmp_path, SETTINGS + '[sources.hook.webhook]\nverify = "none"\n', env=env)
     gateway.words = ("serve",)
     with gateway:
-        (started,) = wait_until(lambda: gateway.told("serving"), "the log tells of the start")
+        (started,) = wait_until(lambda: gateway.logged("serving"), "the start is logged")
         assert (started["config"], started["data"], started["sources"]) == ("tidegate.toml", "data", 1)
         ingest = f"http://127.0.0.1:{started['ingest_port']}"
         assert call(f"{ingest}/in/hook", data=b"{}").status == 202
@@ -212,17 +212,17 @@ def test_logs_are_json_lines_without_payloads_and_secrets(tmp_path: Path) -> Non
         made = gateway.run("keys", "create", "robot", "--scope", "read", "--json").json["key"]
         gateway.file.write_text(toml + "[destinations.x]\nurl = 5\nsecret = 7\n")
         gateway.signal(signal.SIGHUP)
-        wait_until(lambda: gateway.told("the configuration was not applied"), "the reload is told")
+        wait_until(lambda: gateway.logged("the configuration was not applied"), "the reload is logged")
         link = gateway.run("keys", "login").out.strip().partition("token=")[2]
     for line in gateway.log:
-        told = json.loads(line)
-        assert {"time", "level", "logger", "message"} <= told.keys(), told
-        assert told["time"].endswith("Z")
+        shown = json.loads(line)
+        assert {"time", "level", "logger", "message"} <= shown.keys(), shown
+        assert shown["time"].endswith("Z")
     text = "".join(gateway.log)
     assert [mark for mark in (*high_water_marks, env["HOOK"], key, made, link) if mark in text] == []
-    (failed,) = gateway.told("upstream_failed")
+    (failed,) = gateway.logged("upstream_failed")
     assert failed["request_id"].startswith("req_")
-    (put,) = gateway.told("PUT /api/v1/destinations/mail")
+    (put,) = gateway.logged("PUT /api/v1/destinations/mail")
     assert put["request_id"].startswith("req_") and put["key"] == "local"
     assert json.loads(gateway.log[0])["message"] == "serving"
     assert json.loads(gateway.log[-1])["message"] == "stopped"
@@ -257,11 +257,11 @@ class Load(threading.Thread):
             while True:
                 connection.request("POST", "/api/v1/events", body, self.headers)
                 answer = connection.getresponse()
-                told = json.loads(answer.read())
+                shown = json.loads(answer.read())
                 if answer.status != 202:
                     self.refused.append(answer.status)
                     return
-                self.acknowledged.append(told["id"])
+                self.acknowledged.append(shown["id"])
                 time.sleep(0.005)
         except (OSError, http.client.HTTPException):
             return
@@ -282,7 +282,7 @@ def test_sigterm_under_load_settles_what_is_in_flight_and_exits_0(tmp_path: Path
         assert time.monotonic() - began < 20
     for load in loads:
         load.join(20)
-        assert not load.is_alive() and set(load.refused) <= {503}, "a client is told, or its connection closed"
+        assert not load.is_alive() and set(load.refused) <= {503}, "a client gets an answer, or its connection closes"
     acknowledged = {one for load in loads for one in load.acknowledged}
     sent_before = list(slow.begun)
     assert sorted(sent_before) == sorted(slow.answered), "nothing that was begun was cut off"
@@ -291,8 +291,8 @@ def test_sigterm_under_load_settles_what_is_in_flight_and_exits_0(tmp_path: Path
     with gateway:
         wait_until(lambda: acknowledged <= set(slow.answered), "what waited is sent after the next start", 60)
         assert len(slow.answered) == len(set(slow.answered)), "and what was settled is not sent again"
-        told = gateway.run("explain", sent_before[-1], "--json").json["deliveries"][0]
-        assert told["state"] == "delivered" and [one["number"] for one in told["attempts"]] == [1]
+        shown = gateway.run("explain", sent_before[-1], "--json").json["deliveries"][0]
+        assert shown["state"] == "delivered" and [one["number"] for one in shown["attempts"]] == [1]
 
 
 def test_a_send_that_is_cut_off_at_the_end_is_no_attempt(tmp_path: Path, slow: SlowReceiver) -> None:

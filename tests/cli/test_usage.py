@@ -140,8 +140,8 @@ def test_without_a_gateway_a_command_says_how_to_start_one(tmp_path: Path, words
 def test_doctor_without_a_gateway_shows_local_facts(tmp_path: Path) -> None:
     done = tidegate(tmp_path, "doctor", "--json")
     assert done.code == 1 and done.errors[0]["code"] == "gateway_unreachable"
-    told = json.loads(done.out)
-    assert told["tidegate"] == __version__ and told["data_exists"] is False and told["free_bytes"] > 0
+    shown = json.loads(done.out)
+    assert shown["tidegate"] == __version__ and shown["data_exists"] is False and shown["free_bytes"] > 0
 
 
 ADDRESSES: Mapping[str, tuple[dict[str, str], str, int]] = {
@@ -213,9 +213,9 @@ def test_everything_that_is_wrong_is_named_at_once_by_line(tmp_path: Path) -> No
     done = tidegate(tmp_path, "check")
     assert done.code == 2 and done.out == ""
     assert [one["where"] for one in done.errors] == [f"tidegate.toml:{line}" for line in (2, 4, 5)]
-    told = tidegate(tmp_path, "check", "--json")
-    assert (told.code, told.err) == (2, "")
-    answer = json.loads(told.out)
+    shown = tidegate(tmp_path, "check", "--json")
+    assert (shown.code, shown.err) == (2, "")
+    answer = json.loads(shown.out)
     assert answer["ok"] is False
     assert [one["where"] for one in answer["errors"]] == [one["where"] for one in done.errors]
 
@@ -251,11 +251,11 @@ def test_init_writes_a_file_that_check_takes_and_never_over_another(tmp_path: Pa
 
 def test_check_counts_what_the_sample_has(tmp_path: Path) -> None:
     (tmp_path / "tidegate.toml").write_text(SAMPLE)
-    told = tidegate(tmp_path, "check", "tidegate.toml", "--json", env=ENVIRON).json
-    assert [line.partition(" - at ")[0] for line in told.pop("warnings")] == [
+    shown = tidegate(tmp_path, "check", "tidegate.toml", "--json", env=ENVIRON).json
+    assert [line.partition(" - at ")[0] for line in shown.pop("warnings")] == [
         "no webhook arrives yet, because the source has none; add [sources.NAME.webhook]"
     ]
-    assert told == {"ok": True, "sources": 4, "destinations": 2, "routes": 2}
+    assert shown == {"ok": True, "sources": 4, "destinations": 2, "routes": 2}
 
 
 def test_the_schema_is_printed_and_written_the_same(tmp_path: Path) -> None:
@@ -272,12 +272,12 @@ def test_the_schema_is_printed_and_written_the_same(tmp_path: Path) -> None:
 def test_output_that_cannot_be_written_is_an_error_and_not_a_traceback(tmp_path: Path) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run([*COMMAND, "config", "schema"], stdout=full, stderr=subprocess.PIPE, check=False)
-    told = Done(done.returncode, "", done.stderr.decode())
-    assert told.refused("io_failed", 1)["what"] == "cannot read or write: no space left on device"
+    shown = Done(done.returncode, "", done.stderr.decode())
+    assert shown.refused("io_failed", 1)["what"] == "cannot read or write: no space left on device"
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "shown"),
     [
         ("db migrate --from somewhere --to postgresql://x/y", "--from: its value"),
         ("db migrate --from sqlite:nowhere --to postgresql://x/y", "nowhere"),
@@ -285,7 +285,7 @@ def test_output_that_cannot_be_written_is_an_error_and_not_a_traceback(tmp_path:
         ("serve --port 0 --database mysql://x:hush@y/z", "--database: mysql:..."),
     ],
 )
-def test_stores_that_are_none_are_refused(tmp_path: Path, words: str, told: str) -> None:
+def test_stores_that_are_none_are_refused(tmp_path: Path, words: str, shown: str) -> None:
     done = tidegate(tmp_path, *words.split())
-    assert done.code == 2 and told in done.err and "hint: " in done.err
+    assert done.code == 2 and shown in done.err and "hint: " in done.err
     assert "hush" not in done.err

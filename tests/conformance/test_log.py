@@ -94,18 +94,18 @@ def test_ids_within_one_call_are_deduped_too(opener, tmp_path):
     with_store(opener, tmp_path, work)
 
 
-def test_listeners_are_told_each_event_once_in_order_and_before_the_answer(opener, tmp_path):
+def test_listeners_get_each_event_once_in_order_and_before_the_answer(opener, tmp_path):
     async def work(store):
         number = await audience(store)
-        told: list[int] = []
-        store.log.subscribe(lambda events: told.extend(one.offset for one in events))
+        published: list[int] = []
+        store.log.subscribe(lambda events: published.extend(one.offset for one in events))
 
         async def one():
             answer = await store.log.append([event(number)])
-            assert answer[0].offset in told
+            assert answer[0].offset in published
 
         await asyncio.gather(*(one() for _ in range(200)))
-        assert told == list(range(1, 201))
+        assert published == list(range(1, 201))
 
     with_store(opener, tmp_path, work)
 
@@ -122,7 +122,7 @@ def test_the_same_decision_gets_the_same_number_for_ever(opener, tmp_path):
     assert one == again
 
 
-def test_books_count_events_by_audience_in_the_transaction_that_appends(opener, tmp_path):
+def test_counters_count_events_by_audience_in_the_transaction_that_appends(opener, tmp_path):
     async def work(store):
         a, b = await audience(store), await audience(store, wanted=((2, 2),))
         await asyncio.gather(*(store.log.append([event(a), event(b), event(a)]) for _ in range(20)))

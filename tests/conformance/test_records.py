@@ -36,14 +36,14 @@ def test_a_commit_writes_records_changes_and_state_and_survives_a_restart(opener
 
     async def write(store):
         number = await audience(store)
-        told: list[int] = []
-        store.log.subscribe(lambda events: told.extend(one.offset for one in events))
+        published: list[int] = []
+        store.log.subscribe(lambda events: published.extend(one.offset for one in events))
         done = await store.records.commit(
             commit(
                 store, [record("a"), record("b", version=None)], [event(number, key="a"), event(number)], state=state
             )
         )
-        assert [one.offset for one in done] == told == [1, 2]
+        assert [one.offset for one in done] == published == [1, 2]
         assert store.log.published_offset == 2
         assert (await store.deliveries.counters()).audiences[0][1] == 2
 
@@ -150,22 +150,22 @@ def test_a_resource_that_never_ran_has_a_state_as_new(opener, tmp_path):
     with_store(opener, tmp_path, work)
 
 
-def test_a_change_is_not_told_twice_with_two_bodies_and_the_second_commit_changes_nothing(opener, tmp_path):
+def test_a_change_has_one_body_and_a_second_commit_with_another_changes_nothing(opener, tmp_path):
     """As after a commit that was cut and took effect all the same: who wrote it does not know of it yet."""
 
     async def work(store):
         number = await audience(store)
 
-        def told(text: bytes):
+        def change(text: bytes):
             return event(number, text, dedupe_id="\0orders/a/1", body_hash=text[:16])
 
-        await store.records.commit(commit(store, [record("a")], [told(b"one")]))
-        again = await store.records.commit(commit(store, [record("a")], [told(b"one")]))
-        assert again[0].duplicate, "the same once more is no fault"
+        await store.records.commit(commit(store, [record("a")], [change(b"one")]))
+        again = await store.records.commit(commit(store, [record("a")], [change(b"one")]))
+        assert again[0].duplicate, "the same once more is not an error"
         state = ResourceState("shop", "orders", cursor="later")
         with pytest.raises(ChangedElsewhere):
             await store.records.commit(
-                commit(store, [record("a", body=b'{"n":2}')], [event(number), told(b"two")], state=state)
+                commit(store, [record("a", body=b'{"n":2}')], [event(number), change(b"two")], state=state)
             )
         assert await store.records.known("shop", "orders", ["a"]) == {"a": record("a")}
         assert (await store.records.state("shop", "orders")).cursor is None

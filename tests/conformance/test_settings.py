@@ -65,7 +65,7 @@ def test_what_was_changed_meanwhile_is_not_replaced_and_a_name_is_not_made_twice
 def test_the_same_content_of_a_route_keeps_its_revision(opener, tmp_path):
     async def work(store):
         first = await store.settings.route_revision("r", b"one", b"d1")
-        assert await store.settings.route_revision("r", b"sealed anew", b"d1") == first
+        assert await store.settings.route_revision("r", b"sealed again", b"d1") == first
         other = await store.settings.route_revision("r", b"two", b"d2")
         assert other != first
         assert (await store.settings.route_revisions())[first] == ("r", b"one")
@@ -122,7 +122,7 @@ def test_the_feeds_of_an_owner_are_limited_and_existing_ones_still_move(opener, 
     with_store(opener, tmp_path, work)
 
 
-def test_refusals_are_a_ring_of_a_thousand(opener, tmp_path):
+def test_rejections_are_a_ring_of_a_thousand(opener, tmp_path):
     async def work(store):
         rows = [Rejection(i, "s", "signature_wrong", "", "") for i in range(1300)]
         await store.settings.rejections(put=rows)

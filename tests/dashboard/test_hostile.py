@@ -75,7 +75,7 @@ BODIES = {
 
 
 class Tags(HTMLParser):
-    """Tags and attributes of a page that no template of ours writes."""
+    """Tags and attributes of a page that no template writes."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class Tags(HTMLParser):
         self.bad += [name for name, _ in attrs if name.startswith("on") or name == "style"]
 
 
-async def told(gate: Served, body: bytes, kind: str = "application/json") -> str:
+async def received(gate: Served, body: bytes, kind: str = "application/json") -> str:
     reply = await gate.api.with_key(None)("POST", "/in/hook", body, headers={"Content-Type": kind})
     assert reply.status == 202, reply
     return str(reply.json()["id"])
@@ -114,7 +114,7 @@ def addresses(made: list[str]) -> list[str]:
 @pytest.mark.parametrize("what", sorted(BODIES))
 async def test_a_hostile_event_is_text_on_every_page_and_no_page_grows_with_it(tmp_path: Path, what: str) -> None:
     async with ScriptedServer(answer(BAD)) as server, served(tmp_path, config(server)) as gate:
-        made = [await told(gate, BODIES[what], "text/plain<b>") for _ in range(2)]
+        made = [await received(gate, BODIES[what], "text/plain<b>") for _ in range(2)]
         await until(lambda: settled(gate), 30)
         cookie = await gate.context.sessions.by_link(gate.context.sessions.new_link())
         for path in addresses(made):
@@ -126,7 +126,7 @@ async def test_a_hostile_event_is_text_on_every_page_and_no_page_grows_with_it(t
             assert "{{" not in text or "7*7" in text, path
             assert weight(shown.body) < MOST_BYTES, (path, weight(shown.body))
             answered = path == f"/events/{made[0]}"
-            assert not answered or ("x-i: &lt;script&gt;" in text and "422" in text), "the answer stands there"
+            assert not answered or ("x-i: &lt;script&gt;" in text and "422" in text), "the answer is on the page"
 
 
 async def test_an_event_that_goes_to_many_shows_the_urgent_in_full_and_each_on_demand(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_a_browser_runs_nothing_of_it_and_does_not_scroll_sideways(tmp_path: Pat
     complaints: list[str] = []
 
     async def fill(gate: Served) -> list[str]:
-        made = [await told(gate, body) for body in BODIES.values()]
+        made = [await received(gate, body) for body in BODIES.values()]
         await gate.api.post(
             "/events", {"source": "app", "type": "x" * 200, "key": "k" * 200, "data": {"y" * 900: "z" * 900}}
         )
@@ -180,7 +180,7 @@ def test_a_browser_runs_nothing_of_it_and_does_not_scroll_sideways(tmp_path: Pat
                         path
                     )
                 page.goto(f"{gate.url}/events/{made[0]}")
-                assert MARKUP[:60] in page.inner_text("h1"), "it stands there as it came"
+                assert MARKUP[:60] in page.inner_text("h1"), "it is shown as it came"
                 page.goto(f"{gate.url}/events/{made[1]}")
                 assert page.inner_text("main").count("invoice\\u202egpj.exe") >= 3, (
                     "what turns the writing is written out"

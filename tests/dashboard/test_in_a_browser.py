@@ -1,6 +1,6 @@
 """Every page in a real browser on a busy gateway: quiet, in its width, with keys, themes, live, without scripts.
 
-What a person does is done by clicks, and judged by what arrives at real receivers.
+What a person does is done by clicks, and checked by what arrives at real receivers.
 """
 
 from __future__ import annotations
@@ -84,11 +84,11 @@ def test_every_page_is_quiet_fits_and_has_its_landmarks_in_both_themes_and_width
     assert complaints == []
 
 
-LONG = "-".join(("warehouse", "management", "of", "the", "northern", "region", "and", "its", "harbour"))
+LONG = "-".join(("warehouse", "management", "of", "the", "northern", "region", "and", "its", "seaport"))
 
 
 def long_names(server: str) -> str:
-    """The longest names that are allowed, 63 letters, at every place of the configuration."""
+    """The longest names that are allowed, 63 characters, at every place of the configuration."""
     names = [f"{LONG}-{part}"[:63] for part in ("door", "receiver", "rule", "webhooks")]
     return f"""
 [sources.{names[0]}.publish]
@@ -105,7 +105,7 @@ to = "{names[1]}"
 
 
 async def tell_at_length(one: Served) -> str:
-    """An event with a long type and a long key that was delivered to nobody, and a caller turned away."""
+    """An event with a long type and a long key that was delivered to nobody, and a rejected request."""
     source, signed = sorted(one.gateway.active.sources)
     event = {"source": source, "type": ".".join(["department"] * 8), "key": "customer" * 20, "data": {}}
     found = await one.api.post("/events", event)
@@ -153,7 +153,7 @@ def _names_stay_inside_the_map(page: Page) -> None:
     assert outside == []
 
 
-def test_what_a_person_does_reaches_the_receivers_and_is_told(shared: Busy, tmp_path: Path) -> None:
+def test_what_a_person_does_reaches_the_receivers_and_is_shown(shared: Busy, tmp_path: Path) -> None:
     complaints: list[str] = []
     with in_background(busy_gateway(tmp_path)) as (one, side), watched(shared[0], complaints, viewport=WIDE) as context:
         ids = side.run(fill(one))
@@ -207,7 +207,7 @@ def _replays_dead_letters(page: Page, one: BusyGateway) -> None:
     page.goto(one.url + "/destinations/newsletter")
     one.receivers["newsletter"].script = answer(OK)
     before = len(one.receivers["newsletter"].requests)
-    page.keyboard.press("r")  # opens what it would do and stands on the button that says so
+    page.keyboard.press("r")  # opens the preview, with the focus on its button
     assert page.evaluate("document.activeElement.textContent") == "Replay 2\u202fdeliveries to newsletter"
     page.keyboard.press("Enter")
     page.wait_for_selector("[data-toast]")

@@ -32,8 +32,8 @@ def tokens(css: str, theme: str) -> dict[str, str]:
     return {name: light if theme == "light" else dark for name, light, dark in found}
 
 
-def luminance(colour: str) -> float:
-    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+def luminance(color: str) -> float:
+    parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
@@ -67,7 +67,7 @@ def test_borders_of_controls_and_the_focus_ring_are_seen(theme: str) -> None:
         assert contrast(known["edge"], known[surface]) >= 3
 
 
-def test_the_style_sheet_uses_no_colour_but_its_tokens() -> None:
+def test_the_style_sheet_uses_no_color_but_its_tokens() -> None:
     rules = CSS.partition("--sans:")[2].partition("@media print")[0]
     assert re.findall(r"#[0-9A-Fa-f]{3,8}\b", rules) == []
     assert re.findall(r"\b(?:url|@import|expression)\b", CSS) == []

@@ -49,7 +49,7 @@ def test_a_child_that_dies_is_named_with_its_last_words(tmp_path: Path) -> None:
 
 def test_a_gateway_that_does_not_start_is_named_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "data" / "gateway").mkdir(parents=True)
-    (tmp_path / "data" / "gateway" / "tidegate.db").write_bytes(b"this is no database" * 400)
+    (tmp_path / "data" / "gateway" / "tidegate.db").write_bytes(b"not a database file" * 400)
     with Demo(tmp_path / "data", free_ports()) as demo:
         assert demo.process.wait(60) == 1
         assert "error[demo_failed]: gateway stopped by itself with exit 1" in demo.text

@@ -1,4 +1,4 @@
-"""The six stories, played in a real browser by clicks, and judged by what the receivers really got."""
+"""The six stories, played in a real browser by clicks, and checked by what the receivers really got."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def secrets(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def gateway() -> Iterator[Receiver]:
-    """What stands where the gateway would: a server that keeps what it was sent."""
+    """In place of the gateway: a server that keeps what it was sent."""
     with Receiver() as receiver:
         yield receiver
 

@@ -1,6 +1,6 @@
 """Changes of the configuration at the same moment: none undoes another, and nobody sees a half of one.
 
-"Two nodes" are two configurations in force over one store, as gateways on one database have them.
+"Two nodes" are two active configurations over one store, as gateways on one database have them.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def test_a_pause_and_a_change_of_the_same_destination_both_stand(deployment: Dep
     on(deployment, work)
 
 
-def test_a_secret_that_was_told_outlives_a_change_of_its_destination(deployment: Deployment) -> None:
+def test_a_secret_that_was_shown_outlives_a_change_of_its_destination(deployment: Deployment) -> None:
     async def work(gateway: Gateway) -> None:
         active, editor = gateway.active, gateway.editor
         async with PausedCall(gateway.store.settings, "put_items") as held:

@@ -1,4 +1,4 @@
-"""The receive door against a real store: what is accepted, and what was told before."""
+"""The receive door against a real store: what is accepted, and what is a duplicate."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ async def counted(gateway: Gateway, name: str, what: str, wanted: int) -> bool:
     return (await counters(gateway))[name][what] == wanted
 
 
-async def told(gateway: Gateway) -> list[tuple[Any, ...]]:
+async def shown_events(gateway: Gateway) -> list[tuple[Any, ...]]:
     """What people see of every event and its deliveries."""
     await gateway.deliver.settler.flush()
     events = (await gateway.store.log.page(EventQuery(ascending=True, limit=1000))).events
@@ -107,7 +107,7 @@ async def test_cut_before_its_last_commit_neither_side_takes_events_and_the_same
                     pass
         assert (await move(tmp_path / "data", database, silent, Clock())).rows["events"] == 6
         async with gateway_at(tmp_path, toml(well, ill), database) as new:
-            assert len(await told(new)) == 6
+            assert len(await shown_events(new)) == 6
 
 
 async def test_a_live_installation_moves_with_what_is_pending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +125,7 @@ async def test_a_live_installation_moves_with_what_is_pending(tmp_path: Path, mo
             await old.deliver.retry(1, old.active.destinations["dead"].number)  # an attempt of an event long copied
             await until(lambda: counted(old, "crm", "delivered", 36))
             await until(lambda: counted(old, "dead", "exhausted", 6))
-            before, balance = await told(old), await counters(old)
+            before, balance = await shown_events(old), await counters(old)
         with pytest.raises(Conflict, match="is not finished"):
             async with gateway_at(tmp_path, toml(well, ill), database):
                 pass
@@ -136,7 +136,7 @@ async def test_a_live_installation_moves_with_what_is_pending(tmp_path: Path, mo
                 pass
         ill.script = OKAY
         async with gateway_at(tmp_path, toml(well, ill), database) as new:
-            assert await told(new) == before
+            assert await shown_events(new) == before
             assert await counters(new) == balance
             again = NewEvent("shop", "t", Origin.PUBLISH, 1, 1, b"x", dedupe_id=LONG, body_hash=b"h")
             assert (await new.store.log.append([again]))[0].duplicate
@@ -177,7 +177,7 @@ async def test_a_move_that_is_cut_short_goes_on_where_it_stood(tmp_path: Path, m
         await move(tmp_path / "data", database, silent, Clock())
         assert read == [4, 8, 12, 16, 18]
         async with gateway_at(tmp_path, toml(well, ill), database) as new:
-            assert len(await told(new)) == 18
+            assert len(await shown_events(new)) == 18
 
 
 async def test_a_target_that_holds_something_and_a_source_that_is_none_are_refused(tmp_path: Path) -> None:

@@ -368,7 +368,7 @@ def test_a_scan_that_did_not_finish_deletes_nothing(tmp_path: Path) -> None:
     run(tmp_path, work, page_size=2, **SCAN)
 
 
-def test_a_record_that_comes_back_is_created_anew_and_goes_on_counting(tmp_path: Path) -> None:
+def test_a_record_that_comes_back_is_created_again_and_continues_its_numbers(tmp_path: Path) -> None:
     async def work(one: PullSetup) -> None:
         one.shop.put("a")
         one.shop.put("b")
@@ -377,8 +377,8 @@ def test_a_record_that_comes_back_is_created_anew_and_goes_on_counting(tmp_path:
         await one.poll()
         one.shop.put("a", amount=1)
         await one.poll()
-        told = [(c["kind"], c["number"]) for c in await one.changes() if c["key"] == "a"]
-        assert told == [("created", 1), ("deleted", 2), ("created", 3)]
+        changes = [(c["kind"], c["number"]) for c in await one.changes() if c["key"] == "a"]
+        assert changes == [("created", 1), ("deleted", 2), ("created", 3)]
 
     run(tmp_path, work, **SCAN)
 

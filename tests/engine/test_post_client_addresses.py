@@ -1,4 +1,4 @@
-"""Where the POST client goes: addresses that are judged, names that change, certificates that are not right."""
+"""Where the POST client goes: addresses that are checked, names that change, certificates that are not right."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_our_own_listener_is_refused_on_every_address_of_this_machine(run: Run) 
     check(run, answer(OK), test)
 
 
-def test_a_name_is_connected_by_the_address_that_was_judged(run: Run) -> None:
+def test_a_name_is_connected_by_the_address_that_was_checked(run: Run) -> None:
     async def main() -> None:
         clock = ManualClock()
         names = {"two.test": ["10.0.0.1", "127.0.0.1"], "flip.test": ["127.0.0.1"], "none.test": ["10.0.0.1"]}

@@ -247,26 +247,26 @@ def test_a_request_that_is_cut_at_any_step_of_its_dialing_leaves_no_socket(run: 
 
 def test_abort_cuts_the_request_off_and_tells_nobody(run: Run) -> None:
     async def test(receiver: ScriptedServer, client: PostClient) -> None:
-        told: list[PostResult] = []
-        pending = client.send(parse_target(receiver.url), b"", b"hello", 5.0, told.append)
+        results: list[PostResult] = []
+        pending = client.send(parse_target(receiver.url), b"", b"hello", 5.0, results.append)
         await until(lambda: len(receiver.requests) == 1)
         pending.abort()
         pending.abort()
         assert client.stats().in_flight == 0
         await until(lambda: receiver.open == 0)
-        connecting = client.send(parse_target(receiver.url), b"", b"hello", 5.0, told.append)
+        connecting = client.send(parse_target(receiver.url), b"", b"hello", 5.0, results.append)
         connecting.abort()
         await until(lambda: client.stats().open == 0 and not client._dialing)
-        assert told == []
+        assert results == []
 
     check(run, silence, test)
 
 
 def test_abort_after_the_end_harms_nobody(run: Run) -> None:
     async def test(receiver: ScriptedServer, client: PostClient) -> None:
-        told: list[PostResult] = []
-        first = client.send(parse_target(receiver.url), b"", b"1", 5.0, told.append)
-        await until(lambda: len(told) == 1)
+        results: list[PostResult] = []
+        first = client.send(parse_target(receiver.url), b"", b"1", 5.0, results.append)
+        await until(lambda: len(results) == 1)
         second = asyncio.ensure_future(post(client, receiver.url))
         await asyncio.sleep(0)
         first.abort()  # its socket is the second's now
@@ -277,15 +277,15 @@ def test_abort_after_the_end_harms_nobody(run: Run) -> None:
 
 def test_close_ends_what_is_in_flight_without_a_result(run: Run) -> None:
     async def test(receiver: ScriptedServer, client: PostClient) -> None:
-        told: list[PostResult] = []
+        results: list[PostResult] = []
         for _ in range(5):
-            client.send(parse_target(receiver.url), b"", b"hello", 5.0, told.append)
+            client.send(parse_target(receiver.url), b"", b"hello", 5.0, results.append)
         await until(lambda: len(receiver.requests) == 5)
-        client.send(parse_target(receiver.url), b"", b"hello", 5.0, told.append)
+        client.send(parse_target(receiver.url), b"", b"hello", 5.0, results.append)
         await client.close()
-        assert told == []
+        assert results == []
         with pytest.raises(RuntimeError):
-            client.send(parse_target(receiver.url), b"", b"hello", 5.0, told.append)
+            client.send(parse_target(receiver.url), b"", b"hello", 5.0, results.append)
 
     check(run, silence, test)
 
@@ -308,15 +308,15 @@ def test_a_callback_that_fails_is_reported_and_harms_no_other_request(run: Run) 
 
 def test_a_callback_may_send_the_next_request(run: Run) -> None:
     async def test(receiver: ScriptedServer, client: PostClient) -> None:
-        told: list[PostResult] = []
+        results: list[PostResult] = []
 
         def again(result: PostResult) -> None:
-            told.append(result)
-            if len(told) < 50:
+            results.append(result)
+            if len(results) < 50:
                 client.send(parse_target(receiver.url), b"", b"hello", 5.0, again)
 
         client.send(parse_target(receiver.url), b"", b"hello", 5.0, again)
-        await until(lambda: len(told) == 50)
+        await until(lambda: len(results) == 50)
         assert receiver.connections == 1
 
     check(run, answer(OK), test)

@@ -103,9 +103,9 @@ async def test_a_pooler_in_transaction_mode_is_refused_with_what_to_do():
         engine = Engine(url.replace(str(server().port), str(pooler.port)))
         with pytest.raises(StoreBroken) as caught:
             await engine.open()
-        refusal = caught.value
-    assert "pooler" in refusal.message
-    assert "direct address" in refusal.hint
+        error = caught.value
+    assert "pooler" in error.message
+    assert "direct address" in error.hint
 
 
 def test_commits_of_our_sessions_are_durable_whatever_the_server_defaults_to():

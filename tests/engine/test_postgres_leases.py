@@ -35,9 +35,9 @@ async def test_nodes_that_join_and_leave_share_evenly_and_no_share_is_held_twice
         nodes = (a, b, c)
         await until(lambda: sorted(len(node.holder.partitions) for node in nodes) == [21, 21, 22], 4)
         assert not any(a.holder.partitions & b.holder.partitions for a, b in [(a, b), (b, c), (a, c)])
-        changes = sum(len(node.holder.told) for node in nodes)
+        changes = sum(len(node.holder.calls) for node in nodes)
         await asyncio.sleep(1.2)  # two rounds
-        assert sum(len(node.holder.told) for node in nodes) == changes  # and then nothing moves
+        assert sum(len(node.holder.calls) for node in nodes) == changes  # and then nothing moves
         await a.leases.stop()
         assert a.leases.held == frozenset()
         await until(lambda: len(b.holder.partitions) == len(c.holder.partitions) == 32, 1)
@@ -86,10 +86,10 @@ async def test_nodes_are_listed_with_what_they_hold_and_tell():
         b.leases.publish_status(b'{"sends":7}')
         await until(lambda: len(b.leases.held) == 32, 2)
 
-        async def told() -> bool:
+        async def listed() -> bool:
             return (await a.leases.nodes())[-1].status != b"{}"
 
-        await until(told, 2)
+        await until(listed, 2)
         nodes = await a.leases.nodes()
         assert [(node.id, node.partitions, node.status) for node in nodes] == [
             ("a", 32, b"{}"), ("b", 32, b'{"sends":7}'),
@@ -109,7 +109,7 @@ async def test_a_take_that_fails_gives_the_shares_back_where_they_stood():
         b = Node(made.url, "b")
         b.holder.refuses = StoreBusy("not now")
         await b.start()
-        await until(lambda: ("take", 32) in [(what, n) for _, what, n in b.holder.told], 2)
+        await until(lambda: ("take", 32) in [(what, n) for _, what, n in b.holder.calls], 2)
         await until(lambda: len(b.holder.partitions) == 32, 3)  # it tries again
         assert set(b.holder.taken_at.values()) == {50}
         await b.stop()
@@ -151,20 +151,20 @@ async def test_a_paused_node_is_taken_over_after_its_lease_and_can_write_nothing
         b = await made.node("b")
         await until(lambda: len(b.holder.partitions) == 32, 2)
         child.signal(signal.SIGSTOP)
-        child.tell("settle", 20, 1, fence)
-        child.tell("commit", "after", fence)
+        child.send("settle", 20, 1, fence)
+        child.send("commit", "after", fence)
         seconds = await until(lambda: everything(b), LEASE_SECONDS + 1)
         print(f"taken over {seconds:.2f} s after a pause")
         assert seconds > LEASE_SECONDS - 0.6  # not while its lease ran: it was renewed half a second before at most
         await b.settle(90, 1)
         child.signal(signal.SIGCONT)
         assert [await child.answer(), await child.answer()] == ["fenced", "fenced"]
-        assert "lost" in await child.do("told")
+        assert "lost" in await child.do("calls")
 
-        async def joined_anew() -> bool:
+        async def joined_again() -> bool:
             return len(await child.do("held")) == 32
 
-        await until(joined_anew, 4)
+        await until(joined_again, 4)
         assert await child.do("fence") > fence
         assert [await child.do("settle", 30, 1, fence), await child.do("commit", "after", fence)] == ["fenced"] * 2
         assert await made.rows("SELECT destination, delivered FROM lanes") == [(1, 90)]
@@ -178,7 +178,7 @@ async def test_a_node_that_stalls_inside_a_commit_holds_nobody_up():
         child = await made.child("child")
         b = await made.node("b")
         await until(lambda: len(b.holder.partitions) == 32, 2)
-        child.tell("stall", await child.do("fence"))
+        child.send("stall", await child.do("fence"))
         seconds = await until(lambda: everything(b), LEASE_SECONDS + 1)
         print(f"taken over {seconds:.2f} s after a stall inside a transaction")
 
@@ -187,14 +187,14 @@ async def test_a_node_whose_session_is_cut_goes_on_under_its_fence():
     async with cluster() as made:
         a, b = await made.node("a"), await made.node("b")
         await until(lambda: len(b.holder.partitions) == 32, 2)
-        # Just after a start of the server nobody is judged by its session.
+        # Just after a start of the server no node is checked by its session.
         old = "SELECT clock_timestamp() > pg_postmaster_start_time() + interval '2 seconds'"
 
-        async def judged() -> bool:
+        async def checked() -> bool:
             return bool((await made.rows(old))[0][0])
 
-        await until(judged, 3)
-        fence, told = b.leases.fence, len(b.holder.told)
+        await until(checked, 3)
+        fence, calls = b.leases.fence, len(b.holder.calls)
         connect = b.engine.connect
 
         async def slowly() -> Any:
@@ -211,7 +211,7 @@ async def test_a_node_whose_session_is_cut_goes_on_under_its_fence():
             held = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = 8421 AND objid = $1"
             assert await made.rows(held, fence) == [(b.engine.session.connection.get_server_pid(),)]
             await b.settle(5)
-        assert (b.leases.fence, len(b.holder.told), len(a.holder.partitions)) == (fence, told, 32)
+        assert (b.leases.fence, len(b.holder.calls), len(a.holder.partitions)) == (fence, calls, 32)
 
 
 @pytest.mark.parametrize("how", ["go_silent", "cut"])
@@ -229,7 +229,7 @@ async def test_a_node_that_cannot_reach_the_server_gives_up_within_its_lease(how
             assert time.monotonic() - began < (LEASE_SECONDS + 1) * SLOW
             await asyncio.sleep(0.01)
             taken = taken or (time.monotonic() if everything(a) else 0.0)
-            lost = next((at for at, what, _ in b.holder.told if what == "lost"), 0.0)
+            lost = next((at for at, what, _ in b.holder.calls if what == "lost"), 0.0)
         print(f"{how}: given up after {lost - began:.2f} s, taken over after {taken - began:.2f} s")
         if how == "go_silent":  # the server sees nothing, so others wait for the lease; by then this node is still
             assert lost < taken
@@ -245,7 +245,7 @@ async def test_the_time_of_day_of_a_node_does_not_matter():
         early, late = await made.child("early", -7200), await made.child("late", 7200)
         await until(lambda: 21 <= len(a.holder.partitions) <= 22, 4)
         await asyncio.sleep(LEASE_SECONDS + 0.5)
-        assert {"lost"}.isdisjoint(await early.do("told") + await late.do("told"))
+        assert {"lost"}.isdisjoint(await early.do("calls") + await late.do("calls"))
         held = [*a.leases.held, *await early.do("held"), *await late.do("held")]
         assert sorted(held) == list(range(PARTITIONS))
 

@@ -24,10 +24,10 @@ END = 1 << 62
 
 
 async def two_transactions(store, text):
-    """A draws an offset and inserts, B does and commits while a reader follows, A commits. What was the reader told?"""
+    """A draws an offset and inserts, B does and commits while a reader follows, A commits. What did the reader get?"""
     mine, theirs = await audience(store), await audience(store, wanted=((2, 2),))  # their counts lock two rows
-    told = []
-    store.log.subscribe(lambda events: told.extend(one.offset for one in events))
+    published = []
+    store.log.subscribe(lambda events: published.extend(one.offset for one in events))
     a, b = await raw(store), await raw(store)
     transaction = a.transaction()
     await transaction.start()
@@ -36,20 +36,20 @@ async def two_transactions(store, text):
     done, _ = await asyncio.wait([second], timeout=0.5)
     waited = not done
     if done:
-        await until(lambda: second.result()["first"] in told)
+        await until(lambda: second.result()["first"] in published)
     await transaction.commit()
     last = (await second)["first"]
-    await until(lambda: last in told)
+    await until(lambda: last in published)
     await asyncio.sleep(0.6)  # two looks of the follower
     await a.close()
     await b.close()
-    return waited, [first, last], told
+    return waited, [first, last], published
 
 
 def test_events_become_visible_in_the_order_of_their_offsets():
-    waited, offsets, told = on_stores(lambda store: two_transactions(store, sql("log")["append"]))
+    waited, offsets, published = on_stores(lambda store: two_transactions(store, sql("log")["append"]))
     assert waited, "the second append must wait for the lock of the first"
-    assert told == offsets == [1, 2]
+    assert published == offsets == [1, 2]
 
 
 def test_without_the_lock_a_reader_skips_an_event_for_ever():
@@ -57,10 +57,10 @@ def test_without_the_lock_a_reader_skips_an_event_for_ever():
     text = sql("log")["append"]
     assert text.count("pg_advisory_xact_lock(8420, 1)") == 1
     unguarded = text.replace("pg_advisory_xact_lock(8420, 1)", "1")
-    waited, offsets, told = on_stores(lambda store: two_transactions(store, unguarded))
+    waited, offsets, published = on_stores(lambda store: two_transactions(store, unguarded))
     assert not waited
     assert offsets == [1, 2]
-    assert told == [2]
+    assert published == [2]
 
 
 # -- nodes -----------------------------------------------------------------------------------------------
@@ -70,8 +70,8 @@ def test_two_nodes_see_each_others_events_in_one_order_without_a_hole():
     each = 300
 
     async def work(*stores):
-        told = [[] for _ in stores]
-        for seen, store in zip(told, stores, strict=True):
+        published = [[] for _ in stores]
+        for seen, store in zip(published, stores, strict=True):
             store.log.subscribe(
                 lambda events, seen=seen: seen.extend((one.offset, one.body, one.source) for one in events)
             )
@@ -84,12 +84,12 @@ def test_two_nodes_see_each_others_events_in_one_order_without_a_hole():
                     assert one.offset <= store.log.published_offset
 
         await asyncio.gather(*(appending(store, f"node{n}") for n, store in enumerate(stores)))
-        await until(lambda: all(len(seen) >= each * len(stores) for seen in told))
-        assert told[0] == told[1]
-        offsets = [offset for offset, _, _ in told[0]]
+        await until(lambda: all(len(seen) >= each * len(stores) for seen in published))
+        assert published[0] == published[1]
+        offsets = [offset for offset, _, _ in published[0]]
         assert offsets == sorted(set(offsets))
         sent = {f"node{n}{turn}.{i}".encode() for n in range(2) for turn in range(each // 10) for i in range(10)}
-        assert {body for _, body, _ in told[0]} == sent
+        assert {body for _, body, _ in published[0]} == sent
 
     on_stores(work, 2)
 

@@ -70,8 +70,8 @@ def test_a_connection_lost_after_the_commit_was_sent_answers_503_and_the_resend_
         async with CutsAnswers(b"cut the answer to this") as wire:
             store = await open_postgres(wire.url(direct))
             number = await audience(store)
-            told = []
-            store.log.subscribe(lambda events: told.extend(one.offset for one in events))
+            published = []
+            store.log.subscribe(lambda events: published.extend(one.offset for one in events))
             await store.log.append([event(number)])
             given = event(number, b"cut the answer to this", dedupe_id="d", body_hash=b"h")
             with pytest.raises(StoreBusy):
@@ -81,7 +81,7 @@ def test_a_connection_lost_after_the_commit_was_sent_answers_503_and_the_resend_
             await until(lambda: not store.log.stuck)
             (again,) = await store.log.append([given])
             assert (again.offset, again.duplicate, again.differs) == (2, True, False)
-            await until(lambda: told == [1, 2])
+            await until(lambda: published == [1, 2])
             assert (await store.deliveries.counters()).audiences[0][1] == 2
             await store.close()
 
@@ -94,8 +94,8 @@ def test_a_server_restart_answers_503_at_once_and_is_over_when_the_server_accept
 
     async def work(store):
         number = await audience(store)
-        told = []
-        store.log.subscribe(lambda events: told.extend(one.offset for one in events))
+        published = []
+        store.log.subscribe(lambda events: published.extend(one.offset for one in events))
         before = await store.log.append([event(number, dedupe_id="before", body_hash=b"h")])
         await asyncio.to_thread(postgres.kill if how == "kill" else lambda: postgres.stop(how))
         asked = time.monotonic()
@@ -118,7 +118,7 @@ def test_a_server_restart_answers_503_at_once_and_is_over_when_the_server_accept
         assert after[0].offset > before[0].offset
         (again,) = await store.log.append([event(number, dedupe_id="before", body_hash=b"h")])
         assert (again.offset, again.duplicate) == (before[0].offset, True)
-        assert told == [before[0].offset, after[0].offset]
+        assert published == [before[0].offset, after[0].offset]
 
     try:
         on_stores(work)
@@ -158,8 +158,8 @@ def test_a_network_that_falls_silent_answers_503_within_a_second_and_recovers_wi
         wire = await Connection(server().port).start()
         store = await open_postgres(direct.replace(str(server().port), str(wire.port)))
         number = await audience(store)
-        told = []
-        store.log.subscribe(lambda events: told.extend(one.offset for one in events))
+        published = []
+        store.log.subscribe(lambda events: published.extend(one.offset for one in events))
         wire.go_silent()
         began = time.monotonic()
         with pytest.raises(StoreBusy):
@@ -169,7 +169,7 @@ def test_a_network_that_falls_silent_answers_503_within_a_second_and_recovers_wi
         wire.recover()
         await until(lambda: not store.log.stuck)
         (one,) = await store.log.append([event(number, dedupe_id="d", body_hash=b"h")])
-        assert one.offset in told
+        assert one.offset in published
         assert (await store.deliveries.counters()).audiences[0][1] == 1
         await store.close()
         await wire.stop()
@@ -194,7 +194,7 @@ def test_an_event_that_cannot_be_stored_fails_alone():
 
 def test_a_connection_that_is_made_while_events_come_is_of_the_same_database():
     class SlowAnswers:
-        """A connection whose answers come after something more was told."""
+        """A connection whose answers come after something more was sent."""
 
         def __init__(self, store, connection):
             self.store, self.connection = store, connection

@@ -37,13 +37,13 @@ async def another_day(store):
 def test_at_the_change_of_day_the_log_goes_on_in_the_next_span_and_readers_do_not_notice():
     async def work(store):
         number = await audience(store)
-        told = []
-        store.log.subscribe(lambda events: told.extend(one.offset for one in events))
+        published = []
+        store.log.subscribe(lambda events: published.extend(one.offset for one in events))
         await store.log.append([event(number, b"a"), event(number, b"b")])
         await another_day(store)
         (third,) = await store.log.append([event(number, b"c")])
         assert third.offset == first_of(1)
-        assert told == [1, 2, first_of(1)]
+        assert published == [1, 2, first_of(1)]
         await kept(store)
         (fourth,) = await store.log.append([event(number, b"d")])
         assert fourth.offset == first_of(1) + 1, "one jump a day"

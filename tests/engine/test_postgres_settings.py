@@ -1,4 +1,4 @@
-"""Settings between nodes on one PostgreSQL: who is told of a change, and when two nodes make the same."""
+"""Settings between nodes on one PostgreSQL: who is notified of a change, and when two nodes make the same."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def with_two(work):
     asyncio.run(main())
 
 
-def test_a_change_of_another_node_is_told_within_a_second_and_an_own_one_never():
+def test_a_change_of_another_node_is_announced_within_a_second_and_an_own_one_never():
     async def work(a, b, _):
-        told: list[str] = []
+        notified: list[str] = []
         heard = asyncio.Event()
-        a.watch(lambda: told.append("a"))
-        b.watch(lambda: told.append("b"))
+        a.watch(lambda: notified.append("a"))
+        b.watch(lambda: notified.append("b"))
         b.watch(heard.set)
         for change in (
             lambda: a.put_items([item("crm")]),
@@ -56,18 +56,18 @@ def test_a_change_of_another_node_is_told_within_a_second_and_an_own_one_never()
             lambda: a.put_key(ApiKey("key_1", "ci", b"h" * 32, ("read",), (), 5, None)),
             lambda: a.put_key(None, delete="key_1"),
         ):
-            told.clear()
+            notified.clear()
             heard.clear()
             await change()
             async with asyncio.timeout(SLOW):
                 await heard.wait()
-            assert told == ["b"]
-        told.clear()
-        await a.route_revision("r", b"sealed anew", b"digest")  # nothing changed
+            assert notified == ["b"]
+        notified.clear()
+        await a.route_revision("r", b"sealed again", b"digest")  # nothing changed
         await a.value("x", put=b"1")
         await a.feed("f", ack=FeedAck(1, 1))
         await asyncio.sleep(WATCH_SECONDS + 0.3)
-        assert told == []
+        assert notified == []
 
     with_two(work)
 
@@ -87,8 +87,8 @@ class LooksMeanwhile:
 
 def test_an_own_change_is_known_as_own_though_a_look_falls_into_it():
     async def work(a, _b, _):
-        told: list[str] = []
-        a._listeners.append(lambda: told.append("a"))
+        notified: list[str] = []
+        a._listeners.append(lambda: notified.append("a"))
         transaction = a._engine.work.transaction
 
         @contextlib.asynccontextmanager
@@ -99,12 +99,12 @@ def test_an_own_change_is_known_as_own_though_a_look_falls_into_it():
         a._engine.work.transaction = looking
         await a.put_key(None)
         await a._look()
-        assert told == []
+        assert notified == []
 
     with_two(work)
 
 
-def test_a_change_is_told_without_any_hint_too():
+def test_a_change_is_found_without_a_notification_too():
     async def work(a, b, engine):
         heard = asyncio.Event()
         b.watch(heard.set)
@@ -116,7 +116,7 @@ def test_a_change_is_told_without_any_hint_too():
     with_two(work)
 
 
-def test_a_change_between_opening_and_watching_is_told():
+def test_a_change_between_opening_and_watching_is_announced():
     async def work(a, b, _):
         await a.put_items([item("crm")])
         heard = asyncio.Event()
@@ -138,10 +138,10 @@ def test_two_nodes_that_make_the_same_name_are_not_both_right():
     with_two(work)
 
 
-def test_a_change_of_ours_whose_commit_is_unknown_is_told_like_that_of_another():
+def test_an_own_change_whose_commit_is_unknown_is_announced_like_that_of_another_node():
     async def work(a, _b, _):
-        told: list[str] = []
-        a._listeners.append(lambda: told.append("a"))
+        notified: list[str] = []
+        a._listeners.append(lambda: notified.append("a"))
         transaction = a._engine.work.transaction
 
         @contextlib.asynccontextmanager
@@ -155,6 +155,6 @@ def test_a_change_of_ours_whose_commit_is_unknown_is_told_like_that_of_another()
             await a.put_items([item("crm")])
         del a._engine.work.transaction
         await a._look()
-        assert told == ["a"], "it is in the store, and this node has not read it"
+        assert notified == ["a"], "it is in the store, and this node has not read it"
 
     with_two(work)

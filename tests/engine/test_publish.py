@@ -34,7 +34,7 @@ def allowed(source):
     return 100 if source == "small" else None
 
 
-class Desk:
+class Publishing:
     def __init__(self, store):
         self.store = store
         self.clock = ManualClock()
@@ -48,8 +48,8 @@ class Desk:
         return (await self.store.log.page(EventQuery(ascending=True, after=0))).events
 
 
-def at_desk(tmp_path, work):
-    with_store(open_sqlite, tmp_path, lambda store: work(Desk(store)))
+def with_publishing(tmp_path, work):
+    with_store(open_sqlite, tmp_path, lambda store: work(Publishing(store)))
 
 
 def one(**more):
@@ -57,68 +57,68 @@ def one(**more):
 
 
 def test_one_event_is_answered_with_its_id_and_its_data_is_kept_byte_for_byte(tmp_path):
-    async def work(desk):
+    async def work(publishing):
         raw = b' {"source":"crm","type":"deal.closed","data":{"n": 1.50,"n2":"\\u00fc"},"key":"d-1",'
         raw += b'"time":"2026-11-24T17:18:43Z"}'
-        status, body = await desk.send(raw)
+        status, body = await publishing.send(raw)
         assert status == 202
         assert list(body) == ["id"]
-        (event,) = await desk.events()
+        (event,) = await publishing.events()
         assert event.body == b'{"n": 1.50,"n2":"\\u00fc"}'
         assert (event.origin, event.key, event.content_type) == (Origin.PUBLISH, "d-1", "application/json")
         assert event.occurred_at_us == 1_795_540_723_000_000
-        assert event.received_at_us == desk.clock.now_us()
-        assert desk.router.seen[0]["data"] == {"n": 1.5, "n2": "ü"}
+        assert event.received_at_us == publishing.clock.now_us()
+        assert publishing.router.seen[0]["data"] == {"n": 1.5, "n2": "ü"}
 
-    at_desk(tmp_path, work)
+    with_publishing(tmp_path, work)
 
 
 def test_a_list_is_answered_in_order(tmp_path):
-    async def work(desk):
-        status, body = await desk.send([one(data=n, id=f"i{n}") for n in range(1000)])
+    async def work(publishing):
+        status, body = await publishing.send([one(data=n, id=f"i{n}") for n in range(1000)])
         assert status == 202
         ids = [row["id"] for row in body["data"]]
         assert len(set(ids)) == 1000
         assert ids == sorted(ids)
-        assert (await desk.send([one(data=7, id="i7")]))[1] == {"data": [{"id": ids[7]}]}
+        assert (await publishing.send([one(data=7, id="i7")]))[1] == {"data": [{"id": ids[7]}]}
 
-    at_desk(tmp_path, work)
+    with_publishing(tmp_path, work)
 
 
 def test_the_same_id_and_content_again_is_the_same_event(tmp_path):
-    async def work(desk):
-        first = await desk.send(one(id="p-1", key="k", time="2026-11-24T17:18:43Z"))
-        assert await desk.send(one(id="p-1", key="k", time="2026-11-24T17:18:43Z")) == first
-        assert len(await desk.events()) == 1
+    async def work(publishing):
+        first = await publishing.send(one(id="p-1", key="k", time="2026-11-24T17:18:43Z"))
+        assert await publishing.send(one(id="p-1", key="k", time="2026-11-24T17:18:43Z")) == first
+        assert len(await publishing.events()) == 1
 
-    at_desk(tmp_path, work)
+    with_publishing(tmp_path, work)
 
 
 @pytest.mark.parametrize(
     "other", [{"data": {"n": 2}}, {"type": "deal.lost"}, {"key": "k"}, {"time": "2026-11-24T17:18:43Z"}]
 )
 def test_the_same_id_with_other_content_is_a_conflict_and_stores_nothing(tmp_path, other):
-    async def work(desk):
-        await desk.send(one(id="p-1"))
+    async def work(publishing):
+        await publishing.send(one(id="p-1"))
         with pytest.raises(Conflict) as caught:
-            await desk.send([one(id="p-2"), {**one(id="p-1"), **other}])
+            await publishing.send([one(id="p-2"), {**one(id="p-1"), **other}])
         assert caught.value.status == 409
-        (event,) = await desk.events()
+        (event,) = await publishing.events()
         assert not event.differs
-        assert (await desk.send(one(id="p-2")))[0] == 202
+        assert (await publishing.send(one(id="p-2")))[0] == 202
 
-    at_desk(tmp_path, work)
+    with_publishing(tmp_path, work)
 
 
 def test_an_id_twice_in_one_list_is_one_event_or_a_conflict(tmp_path):
-    async def work(desk):
-        _, body = await desk.send([one(id="p-1"), one(id="p-1")])
+    async def work(publishing):
+        _, body = await publishing.send([one(id="p-1"), one(id="p-1")])
         assert body["data"][0] == body["data"][1]
         with pytest.raises(Conflict):
-            await desk.send([one(id="p-2"), one(id="p-2", data=2)])
-        assert len(await desk.events()) == 1
+            await publishing.send([one(id="p-2"), one(id="p-2", data=2)])
+        assert len(await publishing.events()) == 1
 
-    at_desk(tmp_path, work)
+    with_publishing(tmp_path, work)
 
 
 @pytest.mark.parametrize(
@@ -140,14 +140,14 @@ def test_an_id_twice_in_one_list_is_one_event_or_a_conflict(tmp_path):
     ],
 )
 def test_one_fault_in_a_list_refuses_all_and_names_the_place(tmp_path, bad, said):
-    async def work(desk):
+    async def work(publishing):
         with pytest.raises(BadRequest) as caught:
-            await desk.send([one(), bad])
+            await publishing.send([one(), bad])
         assert said in caught.value.message
         assert "[1]" in caught.value.message or "[...]" in caught.value.message
-        assert await desk.events() == ()
+        assert await publishing.events() == ()
 
-    at_desk(tmp_path, work)
+    with_publishing(tmp_path, work)
 
 
 @pytest.mark.parametrize(
@@ -157,34 +157,34 @@ def test_one_fault_in_a_list_refuses_all_and_names_the_place(tmp_path, bad, said
     ids=lambda payload: repr(payload[:20]),
 )  # fmt: skip
 def test_what_is_no_event_is_a_bad_request(tmp_path, payload):
-    async def work(desk):
+    async def work(publishing):
         with pytest.raises(BadRequest):
-            await desk.send(payload)
+            await publishing.send(payload)
 
-    at_desk(tmp_path, work)
+    with_publishing(tmp_path, work)
 
 
 def test_more_than_a_thousand_are_refused(tmp_path):
-    async def work(desk):
+    async def work(publishing):
         with pytest.raises(BadRequest, match="1001 events"):
-            await desk.send([one()] * 1001)
+            await publishing.send([one()] * 1001)
 
-    at_desk(tmp_path, work)
+    with_publishing(tmp_path, work)
 
 
 def test_a_source_the_caller_may_not_publish_to_refuses_the_whole_list(tmp_path):
-    async def work(desk):
+    async def work(publishing):
         with pytest.raises(Forbidden):
-            await desk.send([one(), one(source="secret")])
-        assert await desk.events() == ()
+            await publishing.send([one(), one(source="secret")])
+        assert await publishing.events() == ()
 
-    at_desk(tmp_path, work)
+    with_publishing(tmp_path, work)
 
 
 def test_two_publishers_with_one_id_at_the_same_time_make_one_event(tmp_path):
-    async def work(desk):
-        answers = await asyncio.gather(*(desk.send(one(id="p-1")) for _ in range(20)))
+    async def work(publishing):
+        answers = await asyncio.gather(*(publishing.send(one(id="p-1")) for _ in range(20)))
         assert len({body["id"] for _, body in answers}) == 1
-        assert len(await desk.events()) == 1
+        assert len(await publishing.events()) == 1
 
-    at_desk(tmp_path, work)
+    with_publishing(tmp_path, work)

@@ -1,4 +1,4 @@
-"""The ask door while something else happens: webhooks into a poll, a fault into a run, a refusal into a queue."""
+"""The ask door while something else happens: webhooks into a poll, a fault into a run, a rejection into a queue."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def run(path: Path, work: Callable[[PullSetup], Awaitable[None]], **how: Any) ->
     asyncio.run(main())
 
 
-def test_a_page_that_a_webhook_came_into_is_not_vouched_for_by_its_etag(tmp_path: Path) -> None:
-    """The webhook was late and told what no longer is. Were the list's ETag kept, 304 would hide that for ever."""
+def test_the_etag_of_a_page_is_dropped_when_a_webhook_came_into_it(tmp_path: Path) -> None:
+    """The webhook was late and carried an old state. Were the list's ETag kept, 304 would hide that forever."""
 
     async def work(one: PullSetup) -> None:
         for number in range(501):  # two slices

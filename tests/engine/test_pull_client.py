@@ -284,7 +284,7 @@ def test_a_redirect_to_a_blocked_address_is_refused_at_its_own_socket(run: Run) 
     check(run, answer(redirect(302, "http://169.254.169.254/latest")), test)
 
 
-def test_the_socket_is_judged_though_the_resolver_was_passed(run: Run) -> None:
+def test_the_socket_is_checked_though_the_resolver_was_passed(run: Run) -> None:
     """The last line: an address that reaches the socket factory unseen is refused there."""
 
     async def main() -> None:

@@ -28,8 +28,8 @@ async def pull(one: PullSetup, key: str | None, *query: tuple[str, str]) -> Any:
     return json.loads(answer.body)
 
 
-async def told(one: PullSetup) -> list[tuple[str, str | None, str]]:
-    """The changes after a poll has found what no pull told."""
+async def changes_after_a_poll(one: PullSetup) -> list[tuple[str, str | None, str]]:
+    """The changes after a poll has found what no pull showed."""
     await one.poll()
     return await one.kinds()
 
@@ -52,7 +52,7 @@ def test_a_pull_that_shows_a_newer_item_is_a_change_and_the_poll_does_not_tell_i
         (change,) = await one.changes()
         assert (change["kind"], change["key"], change["origin"], change["number"]) == ("updated", "1", "pull", 2)
         assert change["before"]["amount"] == 1 and change["data"]["amount"] == 2
-        assert await told(one) == [("updated", "1", "pull")]
+        assert await changes_after_a_poll(one) == [("updated", "1", "pull")]
         assert one.engine.statistics()["shop/orders"].by_origin == {"pull": 1}
 
     run(tmp_path, work, versions=versions)
@@ -103,7 +103,7 @@ def test_what_a_pull_shows_in_another_form_is_left_to_the_next_poll(
         await pull(one, "1", *query)
         await drained(one)
         assert await one.kinds() == []
-        assert await told(one) == [("updated", "1", "poll")]
+        assert await changes_after_a_poll(one) == [("updated", "1", "poll")]
 
     run(tmp_path, work)
 
@@ -116,6 +116,6 @@ def test_a_pull_makes_no_record_and_takes_none_back(tmp_path: Path) -> None:
             await pull(one, key)
         await drained(one)
         assert await one.kinds() == []
-        assert await told(one) == [("created", "2", "poll")]
+        assert await changes_after_a_poll(one) == [("created", "2", "poll")]
 
     run(tmp_path, work)

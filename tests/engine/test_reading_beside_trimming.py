@@ -67,8 +67,8 @@ def test_a_stream_that_resumes_says_what_was_trimmed_while_it_was_behind(deploym
             await held.reached.wait()
             await gateway.store.log.trim(offsets[3], 100)
             held.go.set()
-            told = await first
-        assert told.startswith(b"event: expired") and event_id(instance, offsets[4]).encode() in told
+            text = await first
+        assert text.startswith(b"event: expired") and event_id(instance, offsets[4]).encode() in text
         rest = [await anext(chunks) for _ in offsets[4:]]
         assert [event_id(instance, offset).encode() in chunk for offset, chunk in zip(offsets[4:], rest, strict=True)]
         stream.close()

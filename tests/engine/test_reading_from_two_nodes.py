@@ -1,4 +1,4 @@
-"""A consumer whose requests go now to one node and now to another, which has not heard of the newest events yet."""
+"""A consumer whose requests go now to one node and now to another, which does not know the newest events yet."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHOP = EventFilter(source="shop")
 
 
 def with_two(work: Callable[[Any, Any], Awaitable[None]]) -> None:
-    """`work(early, late)`: two stores on one database; the late one hears of no event by itself."""
+    """`work(early, late)`: two stores on one database; the late one learns of no event by itself."""
 
     async def main() -> None:
         url = server().new_database()

@@ -157,7 +157,7 @@ def test_a_filled_honeypot_is_answered_alike_and_stores_nothing(tmp_path):
         assert (await setup.call("leads", body, FORM)).status == 303
         assert (await setup.call("leads", body, [*FORM, ("accept", "application/json")])).json == {"id": None}
         assert await setup.events() == ()
-        assert [refusal.reason for refusal in setup.rejections] == ["honeypot"] * 2
+        assert [rejection.reason for rejection in setup.rejections] == ["honeypot"] * 2
         assert (await setup.call("leads", b"email=x&website=", FORM)).status == 303
         assert len(await setup.events()) == 1
 

@@ -1,4 +1,4 @@
-"""The receive door against a real store: what is turned away, with which status and reason, and what was read of it."""
+"""The receive door against a real store: what is rejected, with which status and reason, and what was read of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tidegate.receive.inputs import compile_input
 from tidegate.rules.language.view import VERIFIED, noted
 
 
-def test_the_reason_of_a_401_is_recorded_and_not_told(tmp_path):
+def test_the_reason_of_a_401_is_recorded_and_not_sent(tmp_path):
     async def work(setup):
         cases = {
             "signature_missing": ("shop", []),
@@ -35,7 +35,7 @@ def test_the_reason_of_a_401_is_recorded_and_not_told(tmp_path):
             assert answer.headers["content-type"] == "application/problem+json"
             bodies.add(answer.body)
         assert len(bodies) == 1, "the answers tell the cases apart"
-        assert [refusal.reason for refusal in setup.rejections] == list(cases)
+        assert [rejection.reason for rejection in setup.rejections] == list(cases)
         assert {(r.source, r.remote) for r in setup.rejections} == {("shop", "192.0.2.7"), ("unset", "192.0.2.7")}
         assert await setup.events() == ()
 
@@ -121,7 +121,7 @@ def test_a_body_that_does_not_come_is_408_after_fifteen_seconds(tmp_path, messag
     with_ingress(tmp_path, work)
 
 
-def test_a_request_that_is_cancelled_by_the_server_stays_cancelled(tmp_path):
+def test_a_request_that_is_canceled_by_the_server_stays_canceled(tmp_path):
     async def work(setup):
         request = asyncio.ensure_future(
             setup.call("open", messages=[{"type": "http.request", "body": b"", "more_body": True}])
@@ -187,7 +187,7 @@ def test_what_cannot_be_stored_is_503_with_retry_after(tmp_path):
     with_ingress(tmp_path, work, log=RefusingLog())
 
 
-def test_an_inlet_that_contradicts_itself_is_our_fault_and_no_4xx(tmp_path):
+def test_an_input_that_contradicts_itself_is_an_internal_error_and_not_4xx(tmp_path):
     async def work(setup):
         assert (await setup.call("broken")).status == 503
         assert setup.rejections[0].reason == "config_invalid"

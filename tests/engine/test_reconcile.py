@@ -1,4 +1,4 @@
-"""Webhooks and polls feed the same records: what a webhook missed heals, nothing is told twice, nothing goes back."""
+"""Webhooks and polls feed the same records: what a webhook missed heals, no change comes twice, nothing goes back."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def run(path: Path, work: Callable[[PullSetup], Awaitable[None]], **how: Any) ->
     asyncio.run(main())
 
 
-async def told(one: PullSetup, record: Any, type_: str = "orders/updated", **more: Any) -> None:
+async def webhook(one: PullSetup, record: Any, type_: str = "orders/updated", **more: Any) -> None:
     await one.webhook(record, type_, **more)
     await one.settle()
 
 
 def test_a_webhook_becomes_a_record_and_a_change_at_once(tmp_path: Path) -> None:
     async def work(one: PullSetup) -> None:
-        await told(one, one.shop.put("1", amount=1))
-        await told(one, one.shop.put("1", amount=2))
+        await webhook(one, one.shop.put("1", amount=1))
+        await webhook(one, one.shop.put("1", amount=2))
         assert await one.kinds() == [("created", "1", "webhook"), ("updated", "1", "webhook")]
         assert (await one.records())["1"]["amount"] == 2
         await one.poll()
-        assert len(await one.changes()) == 2, "what a webhook told is not told again by a reconcile"
+        assert len(await one.changes()) == 2, "a reconcile does not repeat the change of a webhook"
 
     run(tmp_path, work)
 
@@ -55,7 +55,7 @@ def test_a_lost_webhook_of_an_update_heals(tmp_path: Path) -> None:
     """The case that healing by "created at" gets wrong: the record was touched by a webhook before."""
 
     async def work(one: PullSetup) -> None:
-        await told(one, one.shop.put("1", amount=1))
+        await webhook(one, one.shop.put("1", amount=1))
         one.shop.put("1", amount=2)  # its webhook never comes
         await one.poll()
         assert await one.kinds() == [("created", "1", "webhook"), ("updated", "1", "reconcile")]
@@ -68,7 +68,7 @@ def test_a_lost_webhook_of_an_update_heals(tmp_path: Path) -> None:
 
 def test_a_lost_webhook_of_an_update_heals_without_versions_too(tmp_path: Path) -> None:
     async def work(one: PullSetup) -> None:
-        await told(one, one.shop.put("1", amount=1))
+        await webhook(one, one.shop.put("1", amount=1))
         one.shop.put("1", amount=2)
         await one.poll()
         assert (await one.records())["1"]["amount"] == 2
@@ -80,7 +80,7 @@ def test_a_lost_webhook_of_an_update_heals_without_versions_too(tmp_path: Path) 
 def test_a_lost_webhook_of_a_delete_heals_by_the_scan(tmp_path: Path) -> None:
     async def work(one: PullSetup) -> None:
         for key in "ab":
-            await told(one, one.shop.put(key))
+            await webhook(one, one.shop.put(key))
         one.shop.remove("a")
         await one.poll()
         assert (await one.kinds())[-1] == ("deleted", "a", "reconcile")
@@ -92,8 +92,8 @@ def test_webhooks_out_of_order_end_at_the_newest_version(tmp_path: Path) -> None
     async def work(one: PullSetup) -> None:
         first = one.shop.put("1", amount=1)
         second = one.shop.put("1", amount=2)
-        await told(one, second)
-        await told(one, first)
+        await webhook(one, second)
+        await webhook(one, first)
         assert (await one.records())["1"]["amount"] == 2
         assert len(await one.changes()) == 1
 
@@ -104,7 +104,7 @@ def test_a_poll_answer_older_than_a_webhook_does_not_undo_it(tmp_path: Path) -> 
     """The answer is made, then the record changes and its webhook arrives, then the answer arrives."""
 
     async def work(one: PullSetup) -> None:
-        await told(one, one.shop.put("1", amount=1))
+        await webhook(one, one.shop.put("1", amount=1))
 
         async def change(target: str) -> None:
             one.shop.on_answer = None
@@ -121,7 +121,7 @@ def test_a_poll_answer_older_than_a_webhook_does_not_undo_it(tmp_path: Path) -> 
 
 def test_the_same_holds_without_versions_by_the_instants_of_question_and_answer(tmp_path: Path) -> None:
     async def work(one: PullSetup) -> None:
-        await told(one, one.shop.put("1", amount=1))
+        await webhook(one, one.shop.put("1", amount=1))
 
         async def change(target: str) -> None:
             one.shop.on_answer = None
@@ -142,17 +142,17 @@ def test_a_webhook_without_a_version_is_a_hint_and_the_item_is_asked_for_once(tm
     async def work(one: PullSetup) -> None:
         one.shop.put("1", amount=9)
         asked = len(one.shop.asked)
-        told = asyncio.Event()
+        arrived = asyncio.Event()
 
         async def hold(target: str) -> None:
-            await told.wait()
+            await arrived.wait()
 
         one.shop.on_answer = hold
         for _ in range(5):
             await one.webhook({"id": "1", "amount": "whatever"})
         writer = one.engine._engines[("shop", "orders")].writer
         await until(lambda: writer.state.committed_offset >= one._last_webhook)
-        told.set()
+        arrived.set()
         await one.settle()
         assert (await one.records())["1"]["amount"] == 9
         assert await one.kinds() == [("created", "1", "webhook")]
@@ -177,14 +177,14 @@ def test_a_hint_survives_a_source_that_fails_and_a_restart(tmp_path: Path) -> No
 def test_equal_versions_with_other_content_are_settled_by_asking(tmp_path: Path) -> None:
     async def work(one: PullSetup) -> None:
         truth = one.shop.put("1", amount=2)
-        await told(one, {**truth, "amount": 1})  # the same second, an earlier state
+        await webhook(one, {**truth, "amount": 1})  # the same second, an earlier state
         report = await one.poll()
         assert report.updated == 0
         await one.settle()
         assert (await one.records())["1"]["amount"] == 2
         assert one.shop.asked[-1] == "/orders/1"
         before = one.engine.statistics()["shop/orders"]
-        assert before.changes == 2 and before.empty_polls == before.polls - 1, "in doubt is not nothing"
+        assert before.changes == 2 and before.empty_polls == before.polls - 1, "an unsure answer is not an empty one"
         await one.poll()
         after = one.engine.statistics()["shop/orders"]
         assert after.empty_polls == before.empty_polls + 1
@@ -195,10 +195,10 @@ def test_equal_versions_with_other_content_are_settled_by_asking(tmp_path: Path)
 def test_a_delete_webhook_makes_a_tombstone_that_older_data_cannot_raise(tmp_path: Path) -> None:
     async def work(one: PullSetup) -> None:
         alive = one.shop.put("1", amount=1)
-        await told(one, alive)
+        await webhook(one, alive)
         gone = one.shop.remove("1")
-        await told(one, {"id": "1", "updated_at": gone["updated_at"]}, "orders/deleted")
-        await told(one, alive, at_us=1)
+        await webhook(one, {"id": "1", "updated_at": gone["updated_at"]}, "orders/deleted")
+        await webhook(one, alive, at_us=1)
         deleted = (await one.changes())[-1]
         assert (deleted["kind"], deleted["data"]["amount"]) == ("deleted", 1)
         assert await one.records() == {}
@@ -210,7 +210,7 @@ def test_a_delete_webhook_makes_a_tombstone_that_older_data_cannot_raise(tmp_pat
 
 def test_a_delete_webhook_during_a_poll_is_not_undone_by_its_answer(tmp_path: Path) -> None:
     async def work(one: PullSetup) -> None:
-        await told(one, one.shop.put("1"))
+        await webhook(one, one.shop.put("1"))
 
         async def delete(target: str) -> None:
             one.shop.on_answer = None
@@ -230,8 +230,8 @@ def test_a_delete_that_comes_before_its_create_leaves_no_ghost(tmp_path: Path) -
     async def work(one: PullSetup) -> None:
         alive = one.shop.put("1")
         one.shop.remove("1")
-        await told(one, {"id": "1", "updated_at": one.shop.now()}, "orders/deleted")
-        await told(one, alive)
+        await webhook(one, {"id": "1", "updated_at": one.shop.now()}, "orders/deleted")
+        await webhook(one, alive)
         assert await one.changes() == []
         assert await one.records() == {}
 
@@ -240,8 +240,8 @@ def test_a_delete_that_comes_before_its_create_leaves_no_ghost(tmp_path: Path) -
 
 def test_webhooks_of_other_types_and_changes_are_no_input(tmp_path: Path) -> None:
     async def work(one: PullSetup) -> None:
-        await told(one, {"id": "x", "updated_at": "2027-01-01T00:00:00Z"}, "customers/updated")
-        await told(one, one.shop.put("1"))
+        await webhook(one, {"id": "x", "updated_at": "2027-01-01T00:00:00Z"}, "customers/updated")
+        await webhook(one, one.shop.put("1"))
         await one.poll()
         assert set(await one.records()) == {"1"}
         assert len(await one.changes()) == 1
@@ -251,7 +251,7 @@ def test_webhooks_of_other_types_and_changes_are_no_input(tmp_path: Path) -> Non
 
 def test_webhooks_that_came_while_we_were_down_are_applied_at_the_start(tmp_path: Path) -> None:
     async def work(one: PullSetup) -> None:
-        await told(one, one.shop.put("1", amount=1))
+        await webhook(one, one.shop.put("1", amount=1))
         await one.engine.stop()
         await one.webhook(one.shop.put("1", amount=2))
         await one.webhook(one.shop.put("2", amount=1))
@@ -270,7 +270,7 @@ def test_an_unreadable_webhook_is_counted_and_stops_nothing(tmp_path: Path) -> N
     async def work(one: PullSetup) -> None:
         await one.webhook({"no": "key"})
         await one.webhook([[[]]])
-        await told(one, one.shop.put("1"))
+        await webhook(one, one.shop.put("1"))
         assert set(await one.records()) == {"1"}
         assert one.engine.statistics()["shop/orders"].unreadable == 2
 
@@ -280,7 +280,7 @@ def test_an_unreadable_webhook_is_counted_and_stops_nothing(tmp_path: Path) -> N
 def test_a_record_inside_the_payload_is_found_by_its_path(tmp_path: Path) -> None:
     async def work(one: PullSetup) -> None:
         item = one.shop.put("1", amount=3)
-        await told(one, {"event": "x", "order": {"body": item}})
+        await webhook(one, {"event": "x", "order": {"body": item}})
         await one.poll()
         assert await one.kinds() == [("created", "1", "webhook")]
 
@@ -289,7 +289,7 @@ def test_a_record_inside_the_payload_is_found_by_its_path(tmp_path: Path) -> Non
 
 def test_statistics_tell_requests_changes_and_seconds_late(tmp_path: Path) -> None:
     async def work(one: PullSetup) -> None:
-        await told(one, one.shop.put("1"))
+        await webhook(one, one.shop.put("1"))
         one.shop.put("1", amount=2)
         await one.poll()
         await one.poll()
@@ -309,7 +309,7 @@ def test_statistics_tell_requests_changes_and_seconds_late(tmp_path: Path) -> No
 
 def test_a_new_configuration_goes_on_where_the_old_one_stood(tmp_path: Path) -> None:
     async def work(one: PullSetup) -> None:
-        await told(one, one.shop.put("1", amount=1))
+        await webhook(one, one.shop.put("1", amount=1))
         one.configure(webhook=FEED, reconcile="2d", initial="events", ignore=["note"])
         one.shop.put("1", note="x")
         await one.poll()

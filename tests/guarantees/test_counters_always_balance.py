@@ -88,7 +88,7 @@ def add_up(stats: Stats, published: Published) -> None:
 async def check(gateway: Any, published: Published) -> None:
     stats = await snapshot(gateway)
     if any(offset not in published.by_offset for offset in range(1, stats.at_offset + 1)):
-        return  # the publisher has not been told of its newest offset yet
+        return  # the publisher does not know its newest offset yet
     add_up(stats, published)
     for name, expected in published.expected(stats.at_offset).items():
         one = stats.destinations[name]
@@ -197,7 +197,9 @@ async def replay_by_wider_routes(gateway: Any, published: Published) -> None:
     assert one.accepted - one.filtered == then["owed"] + once_filtered + crm
 
 
-async def test_the_books_balance_at_every_snapshot_and_every_delivery_is_accounted_for(deployment: Deployment) -> None:
+async def test_the_counters_balance_at_every_snapshot_and_every_delivery_is_accounted_for(
+    deployment: Deployment,
+) -> None:
     chance = random.Random(7)
     published = Published()
 

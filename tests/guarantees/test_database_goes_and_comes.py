@@ -74,10 +74,10 @@ class Load:
     async def reason(self) -> str:
         """What `/readyz` says while it is not ready."""
 
-        async def told() -> bool:
+        async def shown() -> bool:
             return bool((await self._anyone("GET", "/readyz")).status == 503)
 
-        await until(told, 5)
+        await until(shown, 5)
         return str((await self._anyone("GET", "/readyz")).json().get("reason"))
 
 
@@ -173,7 +173,7 @@ async def test_ingest_is_refused_at_once_recovers_at_once_and_loses_nothing(
             await failure(load, own_server, database)
             over = time.monotonic()
             await until(lambda: any(sent > over and status == 202 for sent, status, *_ in load.answers), 20)
-        await judge(load, began, over)
+        await check(load, began, over)
 
 
 SLOW_READS = 20
@@ -197,7 +197,7 @@ async def test_slow_reads_take_neither_ingest_nor_the_lease(own_server: Server, 
         assert {status for _, status, *_ in load.answers} == {202}
         assert max(seconds for *_, seconds, _ in load.answers) < ANSWERED_SECONDS
         assert gate.gateway.store.leases.fence == fence
-        assert answers == {200, 503}  # some waited for the table, the others were told to come again
+        assert answers == {200, 503}  # some waited for the table, the others were asked to retry
 
 
 async def test_a_node_goes_on_with_its_connections_while_others_have_all_the_rest(
@@ -261,7 +261,7 @@ async def test_a_node_stops_when_the_database_is_not_the_one_it_knows(
 
 
 async def test_a_promoted_standby_is_found_and_has_everything_that_was_acknowledged(tmp_path: Path) -> None:
-    """Replication is synchronous, as it must be for that; both hosts stand in the URL."""
+    """Replication is synchronous, as it must be for that; the URL names both hosts."""
     primary = Server()
     database = primary.new_database()
     standby = Server(standby_of=primary)
@@ -280,7 +280,7 @@ async def test_a_promoted_standby_is_found_and_has_everything_that_was_acknowled
                 assert await operator.fetchval("SELECT pg_promote()")
             over = time.monotonic()
             await until(lambda: any(sent > over and status == 202 for sent, status, *_ in load.answers), 20)
-        await judge(load, began, over)
+        await check(load, began, over)
     standby.stop("immediate")
 
 
@@ -297,10 +297,10 @@ async def test_doctor_tells_of_the_nodes_and_of_what_to_change_at_the_server(
             return [one["partitions"] for one in (await a.api.get("/doctor"))["nodes"]] == [32, 32]
 
         await until(even, 20)
-        told = await b.api.get("/doctor")
-        assert told["ready"] == "yes" and told["findings"] == [], told
-        assert told["nodes"][0]["id"] == told["store"]["node"] and told["store"]["sessions"] == "direct"
-        assert {"fsync", "full_page_writes", "synchronous_commit", "max_connections"} <= told["store"].keys()
+        report = await b.api.get("/doctor")
+        assert report["ready"] == "yes" and report["findings"] == [], report
+        assert report["nodes"][0]["id"] == report["store"]["node"] and report["store"]["sessions"] == "direct"
+        assert {"fsync", "full_page_writes", "synchronous_commit", "max_connections"} <= report["store"].keys()
         await _alter(own_server, "full_page_writes", "off")
 
         async def seen() -> bool:
@@ -321,7 +321,7 @@ async def test_doctor_tells_of_the_nodes_and_of_what_to_change_at_the_server(
         await until(back, 20)
 
 
-async def judge(load: Load, began: float, over: float) -> None:
+async def check(load: Load, began: float, over: float) -> None:
     refused = [(seconds, after) for _, status, seconds, after in load.answers if status == 503]
     assert {status for _, status, *_ in load.answers} == {202, 503}
     assert all(after is not None and int(after) >= 1 for _, after in refused)

@@ -1,7 +1,7 @@
 """Promise 9: hostile input is an answer, never a crash.
 
 Raw sockets send to every door what no client would: broken heads, lengths that contradict each other, requests hidden
-in bodies, deep and endless JSON, bytes that are no text, many mutations of all of these, slow and oversize parts.
+in bodies, deep and endless JSON, bytes that are not text, many mutations of all of these, slow and oversize parts.
 The gateway is a process of its own. It must never answer 500, never log an error of its own, hold its memory, cut or
 answer what is slow in its time, take no hidden request, and serve the next good request as if nothing had been.
 """

@@ -3,7 +3,7 @@ webhook-id over all attempts, bytes as they came. Promise 7 under kills: no chan
 
 Each round sends under load and kills the gateway at a random instant of receiving and delivering; the data go on from
 round to round. At the end every acknowledged event must have arrived, with the id it was acknowledged with. On
-PostgreSQL it is the node that is killed; the server goes on. The second test runs the same judge on a gateway with a
+PostgreSQL it is the node that is killed; the server goes on. The second test runs the same check on a gateway with a
 planted fault (answer before commit) and must find losses. The third kills while polls commit records and changes.
 TIDEGATE_KILL_ROUNDS sets the rounds (25 here, 200 in `make proof`; half on PostgreSQL).
 """
@@ -28,14 +28,14 @@ from tidegate.core.clock import rfc3339
 
 ROUNDS = int(os.environ.get("TIDEGATE_KILL_ROUNDS", "25"))
 SENDERS = 8
-JUDGE = "whsec_" + "anVkZ2Vq" * 4
+SIGNING_SECRET = "whsec_" + "anVkZ2Vq" * 4
 
 
 def configuration(receiver: int) -> str:
     return (
         f'[egress]\nallow = ["127.0.0.1/32"]\n'
         f'[sources.shop.webhook]\nverify = "standard-webhooks"\nsecret = "{SECRET}"\n'
-        f'[destinations.crm]\nurl = "http://127.0.0.1:{receiver}/hook"\nsecret = "{JUDGE}"\n'
+        f'[destinations.crm]\nurl = "http://127.0.0.1:{receiver}/hook"\nsecret = "{SIGNING_SECRET}"\n'
         f'[routes.all]\nfrom = "shop"\nto = "crm"\n'
     )
 
@@ -53,7 +53,7 @@ async def one_round(gateway: GatewayProcess, name: str, chance: random.Random) -
 
 
 async def rounds(deployment: Deployment, count: int, program: tuple[str, ...] = ("-m", "tidegate")) -> dict[str, Any]:
-    """Run the rounds and the judge: how many were acknowledged, lost, changed, sent under another id."""
+    """Run the rounds and check: how many were acknowledged, lost, changed, sent under another id."""
     chance = random.Random(20261124)
     acknowledged: dict[str, tuple[str, bytes]] = {}
     async with Receiver().open() as receiver:
@@ -73,7 +73,7 @@ async def rounds(deployment: Deployment, count: int, program: tuple[str, ...] = 
         assert await gateway.end(signal.SIGTERM) == 0
     bodies: dict[bytes, set[str]] = {}
     for event_id, body, headers in receiver.arrived:
-        Webhook(JUDGE).verify(body, headers)
+        Webhook(SIGNING_SECRET).verify(body, headers)
         bodies.setdefault(body, set()).add(event_id)
     return {
         "acknowledged": len(acknowledged),
@@ -97,7 +97,7 @@ async def test_every_acknowledged_event_arrives_under_its_first_id_though_the_ga
     assert found["counters"]["accepted"] == found["counters"]["delivered"] == found["arrived"]
 
 
-async def test_the_judge_finds_what_an_answer_before_the_commit_loses(deployment: Deployment) -> None:
+async def test_the_check_finds_what_an_answer_before_the_commit_loses(deployment: Deployment) -> None:
     planted = str(Path(__file__).with_name("planted_ack_before_commit.py"))
     found = await rounds(deployment, 4, (planted,))
     assert found["lost"]
@@ -121,7 +121,7 @@ poll = "5m"
 deletes = {{ mode = "scan", every = "10s", confirm = "get", max_ratio = 1.0 }}
 [destinations.crm]
 url = "http://127.0.0.1:{receiver}/hook"
-secret = "{JUDGE}"
+secret = "{SIGNING_SECRET}"
 [routes.all]
 from = "shop"
 to = "crm"
@@ -204,10 +204,10 @@ async def polled_rounds(
 async def test_kills_while_polls_commit_miss_no_change_and_make_none_twice(deployment: Deployment) -> None:
     changes, records, shop, receiver = await polled_rounds(deployment, max(8, ROUNDS // 3))
     assert records == shop.items
-    told: dict[str, list[dict[str, Any]]] = {}
+    by_key: dict[str, list[dict[str, Any]]] = {}
     for event in changes:
-        told.setdefault(event["key"], []).append(event)
-    for key, events in told.items():
+        by_key.setdefault(event["key"], []).append(event)
+    for key, events in by_key.items():
         assert [event["change"]["number"] for event in events] == list(range(1, len(events) + 1)), key
         versions = [event["change"]["version"] for event in events if not event["type"].endswith("deleted")]
         assert versions == sorted(set(versions)), key

@@ -110,7 +110,7 @@ to = ["silent", "dead", "ordered"]
             assert (await counters(gateway))["silent"]["pending"] == 4800
             for name in ("silent", "dead"):
                 assert max(one[name] for one in seen) < 1500, seen
-            assert seen[2]["ordered"] < 3000, seen  # also what stands behind its key, and that has a limit of its own
+            assert seen[2]["ordered"] < 3000, seen  # also deliveries behind their key, which has a limit of its own
             for sender in senders.values():
                 sender.abort_all()
 

@@ -98,9 +98,9 @@ async def test_three_nodes_lose_and_reorder_nothing_whatever_befalls_them(tmp_pa
         await until(quiet, 60)
         totals = (await call(node.url, "/api/v1/stats", node.key))["totals"]
         assert await cluster.stop() == [0] * NODES
-        judge(receiver, cluster, providers, totals)
-        told = sum(len(provider.acknowledged) for provider in providers)
-        print(f"{faults.done}: {told} acknowledged, 0 lost, {receiver.again} arrived again")
+        check(receiver, cluster, providers, totals)
+        acknowledged = sum(len(provider.acknowledged) for provider in providers)
+        print(f"{faults.done}: {acknowledged} acknowledged, 0 lost, {receiver.again} arrived again")
         for name, gaps in (("kill", faults.after_kill), ("pause", faults.after_pause)):
             if gaps:
                 print(f"standstill after {name}: median {statistics.median(gaps):.2f} s, longest {max(gaps):.2f} s")
@@ -108,7 +108,7 @@ async def test_three_nodes_lose_and_reorder_nothing_whatever_befalls_them(tmp_pa
         assert max(faults.after_pause, default=0.0) < PAUSE_TAKEOVER_SECONDS
 
 
-def judge(
+def check(
     receiver: OrderedReceiver, cluster: Cluster, providers: list[OrderedProvider], totals: dict[str, int]
 ) -> None:
     for provider in providers:

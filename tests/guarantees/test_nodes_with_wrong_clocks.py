@@ -64,5 +64,5 @@ def tries(receiver: ScriptedServer, destination: str) -> list[str]:
 
 
 async def clock_of(node) -> str:
-    told = await call(node.url, "/api/v1/doctor", node.key)
-    return next((one["title"] for one in told["findings"] if one["subject"] == "store:clock"), "right")
+    report = await call(node.url, "/api/v1/doctor", node.key)
+    return next((one["title"] for one in report["findings"] if one["subject"] == "store:clock"), "right")

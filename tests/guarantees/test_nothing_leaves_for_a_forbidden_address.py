@@ -1,10 +1,10 @@
 """Promise 8: no request leaves for a forbidden address, no credential to a foreign origin, no secret in what is written
-or told.
+or answered.
 
 Every way out (a delivery, a test send, a pull, a poll, a next page, a redirect) is pointed at addresses that are not
 allowed, in every spelling, by name, and by a name that changes its answer after the look. A canary listens where they
 lead: it must never see a connection. Then a gateway of its own with marked secrets everywhere is used, crashes and all,
-and everything that it wrote or told is searched.
+and everything that it wrote or answered is searched.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ async def test_a_name_that_changes_its_answer_after_the_look_gains_nothing(deplo
         outcomes = []
         for _ in range(4):
             outcomes.append((await gateway.api("POST", "/api/v1/destinations/name/test")).json()["outcome"])
-        # The first look led to 127.0.0.1 (allowed, nobody there); every later one is judged anew.
+        # The first look led to 127.0.0.1 (allowed, nobody there); every later one is checked again.
         assert outcomes[0] == "refused"
         assert set(outcomes[1:]) == {"blocked"}
         spec = {"api": {"base_url": f"http://rebind.example:{port}"}, "resources": {"r": {"path": "/"}}}
@@ -178,8 +178,8 @@ async def test_redirects_and_next_pages_neither_leave_the_origin_nor_carry_its_c
                     assert b"root:" not in pulled.body
                     polled = await gateway.api("POST", "/api/v1/sources/api/resources/orders/poll")
                     assert polled.status < 500 or polled.status in (502, 504), (target, polled)
-                    for told in (pulled.body, polled.body):  # not even when the source writes it into its links
-                        assert b"bearer-token-of-api" not in told
+                    for body in (pulled.body, polled.body):  # not even when the source writes it into its links
+                        assert b"bearer-token-of-api" not in body
         assert canary.connections == 0
         assert seen == []  # an address that may be called is still none of this source's own
 
@@ -300,7 +300,7 @@ async def make_secrets(see: Any, headers: dict[str, str], dead: int) -> dict[str
         "sources/bad": {"api": {"base_url": "ftp://" + MARKS["query"]}},
         "destinations/bad": {**late, "retry": 5},
         "destinations/late": {**late, "url": "https://elsewhere.example.com", "auth": {"type": "bearer"}},
-    }.items():  # a refusal shows what the caller just wrote, to the caller alone
+    }.items():  # an error shows what the caller just wrote, to the caller alone
         await see("PUT", f"/api/v1/{name}", headers=headers, json=body, shows=True)
     return made
 
@@ -308,8 +308,8 @@ async def make_secrets(see: Any, headers: dict[str, str], dead: int) -> dict[str
 async def use_everything(
     deployment: Deployment, receiver: ScriptedServer, api: ScriptedServer, dead: int
 ) -> tuple[dict[str, bytes], bytes, dict[str, str]]:
-    """What was told, by where; all of the logs; and the secrets that were made meanwhile."""
-    told: dict[str, bytes] = {}
+    """What was answered and written, by place; all of the logs; and the secrets that were made meanwhile."""
+    shown: dict[str, bytes] = {}
     environ = {"TIDEGATE_ADMIN_KEY": MARKS["admin"]}
     gateway = deployment.process(secretive(api.port, receiver.port, dead), environ=environ)
     await gateway.start()
@@ -321,14 +321,14 @@ async def use_everything(
                 content = await reply.read()
                 heads = [pair for pair in reply.headers.items() if pair[0].lower() != "set-cookie"]
                 if not shows:
-                    told[f"{method} {path}"] = content + repr(heads).encode()
+                    shown[f"{method} {path}"] = content + repr(heads).encode()
                 assert reply.status < 500 or reply.status in (502, 504), (path, reply.status, content)
                 return content
 
         came = {"authorization": f"Bearer {MARKS['came']}", "cookie": f"s={MARKS['came']}", "x-api-key": MARKS["came"]}
         for path in ("/in/shop", "/in/pay", "/in/plain"):
             await see("POST", path, data=b'{"type": "t", "id": 1}', headers={**came, "webhook-signature": "v1,x"})
-        id_ = json.loads(told["POST /in/plain"].partition(b"[(")[0])["id"]
+        id_ = json.loads(shown["POST /in/plain"].partition(b"[(")[0])["id"]
         await until(lambda: any("/hook" in request.line for request in receiver.requests), 20)
         made = await make_secrets(see, headers, dead)
         for name in ("crm", "dead", "chat"):
@@ -349,21 +349,21 @@ async def use_everything(
         file.write_text(file.read_text().replace("[routes.all]", 'rate = "9/s"\n[routes.all]'))
         assert b"chat" in await see("POST", "/api/v1/config", headers=headers, json={})
         if deployment.database is not None:
-            told |= {f"table {name}": held for name, held in (await contents(deployment.database)).items()}
+            shown |= {f"table {name}": held for name, held in (await contents(deployment.database)).items()}
         else:
             backup = deployment.folder / "backup.db"
             await see("POST", "/api/v1/backup", headers=headers, json={"path": str(backup)})
-            told["backup"] = backup.read_bytes()
+            shown["backup"] = backup.read_bytes()
     await gateway.end(signal.SIGKILL)
     for file in sorted(deployment.data.rglob("*")):
         if file.is_file() and file.name != "local.json":  # of mode 0600, gone with the process; see below
-            told[f"file {file.name} after a kill"] = file.read_bytes()
+            shown[f"file {file.name} after a kill"] = file.read_bytes()
     await gateway.start()
     await gateway.end(signal.SIGTERM)
     for file in sorted(deployment.data.rglob("*")):
         if file.is_file():
-            told[f"file {file.name}"] = file.read_bytes()
-    return told, gateway.stdout + gateway.stderr, made
+            shown[f"file {file.name}"] = file.read_bytes()
+    return shown, gateway.stdout + gateway.stderr, made
 
 
 def spelled(secret: str) -> list[bytes]:
@@ -374,7 +374,7 @@ def spelled(secret: str) -> list[bytes]:
     return [*found, secret.replace("/", "%2F").encode()]
 
 
-async def test_no_secret_stands_in_what_is_written_or_told(deployment: Deployment, tmp_path: Path) -> None:
+async def test_no_secret_is_in_what_is_written_or_answered(deployment: Deployment, tmp_path: Path) -> None:
     async def shop(reader: Any, writer: Any, request: Any) -> None:
         if "/broken" in request.line:
             writer.write(b"HTTP/1.1 500 X\r\ncontent-length: 4\r\n\r\nno..")
@@ -390,19 +390,19 @@ async def test_no_secret_stands_in_what_is_written_or_told(deployment: Deploymen
     ):
         with socket.socket() as unused:
             unused.bind(("127.0.0.1", 0))
-            told, logs, made = await use_everything(deployment, receiver, api, unused.getsockname()[1])
+            shown, logs, made = await use_everything(deployment, receiver, api, unused.getsockname()[1])
         # They were used: the receivers got them.
         sent = b"".join(request.head for request in [*receiver.requests, *api.requests])
         for name in ("bearer", "query", "header", "auth", "slack", "urlquery"):
             assert MARKS[name].encode() in sent, name
-    assert len(told) > 40
+    assert len(shown) > 40
     assert len(logs) > 200
     assert b"mark4came" not in sent
     for line in (b"leads away", b"the source answered 500", b"destination chat updated"):
         assert line in logs
     assert stat.S_IMODE((deployment.data / "secret.key").stat().st_mode) == 0o600
     assert min(len(secret) for secret in made.values()) > 12
-    for where, content in [*told.items(), ("logs", logs)]:
+    for where, content in [*shown.items(), ("logs", logs)]:
         for name, secret in {**MARKS, **made}.items():
             for spelling in spelled(secret):
-                assert spelling not in content, f"{name} stands in {where}"
+                assert spelling not in content, f"{name} is in {where}"

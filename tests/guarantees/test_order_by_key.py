@@ -62,19 +62,19 @@ class Customer:
             self.acknowledged.append(self.number)
 
 
-class Judge:
+class FaultyReceiver:
     """The receiver: what it answered with 2xx, in that order."""
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
-        self.trouble = True
+        self.fails = True
         self.successes: list[tuple[str, int]] = []
         self.requests = 0
 
     async def __call__(self, reader: Any, writer: Any, request: Any) -> None:
         data = json.loads(request.body)["data"]
         self.requests += 1
-        draw = self._chance.random() if self.trouble else 1.0
+        draw = self._chance.random() if self.fails else 1.0
         if draw < 0.30:
             writer.write(b"HTTP/1.1 500 X\r\ncontent-length: 0\r\n\r\n")
             return
@@ -91,8 +91,10 @@ class Judge:
         return list(dict.fromkeys(n for name, n in self.successes if name == customer))
 
 
-async def rounds(deployment: Deployment, judge: Judge, chance: random.Random, customers: list[Customer]) -> None:
-    async with ScriptedServer(judge) as server:
+async def rounds(
+    deployment: Deployment, receiver: FaultyReceiver, chance: random.Random, customers: list[Customer]
+) -> None:
+    async with ScriptedServer(receiver) as server:
         gateway = deployment.process(configuration(server.port))
         for number in range(ROUNDS):
             await gateway.start()
@@ -107,7 +109,7 @@ async def rounds(deployment: Deployment, judge: Judge, chance: random.Random, cu
                 await gateway.end(signal.SIGKILL)
                 stop.set()
                 await asyncio.gather(*tasks)
-        judge.trouble = False
+        receiver.fails = False
         await gateway.start()
 
         async def quiet() -> bool:
@@ -124,13 +126,14 @@ async def rounds(deployment: Deployment, judge: Judge, chance: random.Random, cu
 
 async def test_first_successes_of_a_key_come_in_order_through_failures_and_kills(deployment: Deployment) -> None:
     chance = random.Random(6)
-    judge = Judge(chance)
+    receiver = FaultyReceiver(chance)
     customers = [Customer(f"c{number}") for number in range(KEYS)]
-    await rounds(deployment, judge, chance, customers)
+    await rounds(deployment, receiver, chance, customers)
     acknowledged = sum(len(customer.acknowledged) for customer in customers)
-    print(f"{ROUNDS} rounds, {acknowledged} acknowledged, {judge.requests} requests, {len(judge.successes)} successes")
+    requests, successes = receiver.requests, len(receiver.successes)
+    print(f"{ROUNDS} rounds, {acknowledged} acknowledged, {requests} requests, {successes} successes")
     assert acknowledged > ROUNDS * KEYS
     for customer in customers:
-        firsts = judge.firsts(customer.name)
+        firsts = receiver.firsts(customer.name)
         assert set(customer.acknowledged) <= set(firsts)
         assert firsts == sorted(firsts)

@@ -34,7 +34,7 @@ STEP_SECONDS = 30
 
 @pytest.fixture
 def plain(tmp_path: Path) -> AbstractAsyncContextManager[PullSetup]:
-    """A source without versions whose items cannot be asked for: only the instants of question and answer tell."""
+    """A source without versions whose items cannot be asked for: only the instants of question and answer count."""
     feed = {"types": ["orders/*"], "key": "id", "deleted_types": ["orders/deleted"]}
     return pull_setup(
         tmp_path, versions=False, item_path=None, initial="events", webhook=feed, deletes={"mode": "none"}
@@ -77,7 +77,7 @@ async def test_a_webhook_that_came_before_a_page_was_asked_for_does_not_take_it_
 
 
 class PolledSource(RuleBasedStateMachine):
-    """The source is `self.world.shop`; `history` is every state each key ever had, in order."""
+    """The source is `self.one.shop`; `history` is every state each key ever had, in order."""
 
     versions = True
 
@@ -86,10 +86,11 @@ class PolledSource(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp())
         self.runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         self.history: dict[str, list[str | None]] = {}
-        self.untold: list[tuple[str, dict[str, Any]]] = []  # webhooks on their way
+        self.started = False
+        self.undelivered: list[tuple[str, dict[str, Any]]] = []  # webhooks on their way
         self.counter = 0
         self.read_events = 0
-        self.told: dict[str, list[dict[str, Any]]] = {}
+        self.seen_changes: dict[str, list[dict[str, Any]]] = {}
 
     def do(self, work: Any) -> Any:
         async def bounded() -> Any:
@@ -112,22 +113,23 @@ class PolledSource(RuleBasedStateMachine):
         if incremental and self.versions:
             how["incremental"] = {"cursor_path": "updated_at", "param": "updated_since", "lag": "60s"}
         self.context = pull_setup(self.folder, page_size=page_size, versions=self.versions, validators=True, **how)
-        self.pull_setup: PullSetup = self.do(self.context.__aenter__())
+        self.one: PullSetup = self.do(self.context.__aenter__())
+        self.started = True
 
     # -- the source changes ------------------------------------------------------------------------------
 
     def put(self, key: str) -> None:
         self.counter += 1
-        item = self.pull_setup.shop.put(key, n=self.counter)
+        item = self.one.shop.put(key, n=self.counter)
         self.history.setdefault(key, []).append(json.dumps(item, sort_keys=True))
-        self.untold.append(("orders/updated", dict(item)))
+        self.undelivered.append(("orders/updated", dict(item)))
 
     def remove(self, key: str) -> None:
-        if key in self.pull_setup.shop.items:
-            item = self.pull_setup.shop.remove(key)
+        if key in self.one.shop.items:
+            item = self.one.shop.remove(key)
             self.history[key].append(None)
-            deleted = {**item, "updated_at": self.pull_setup.shop.now()} if self.versions else dict(item)
-            self.untold.append(("orders/deleted", deleted))
+            deleted = {**item, "updated_at": self.one.shop.now()} if self.versions else dict(item)
+            self.undelivered.append(("orders/deleted", deleted))
 
     @rule(key=KEYS)
     def change(self, key: str) -> None:
@@ -139,38 +141,38 @@ class PolledSource(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1, 30, 4000, 100_000]))
     def time_passes(self, seconds: int) -> None:
-        self.pull_setup.clock.advance(seconds)
-        self.pull_setup.shop.second += seconds
+        self.one.clock.advance(seconds)
+        self.one.shop.second += seconds
 
     # -- webhooks ----------------------------------------------------------------------------------------
 
-    @precondition(lambda self: self.untold)
+    @precondition(lambda self: self.undelivered)
     @rule(data=st.data(), copies=st.sampled_from([1, 1, 2]))
     def webhook(self, data: Any, copies: int) -> None:
         """Any of those on their way: late, out of order, twice."""
-        type_, item = self.untold[data.draw(st.integers(0, len(self.untold) - 1))]
+        type_, item = self.undelivered[data.draw(st.integers(0, len(self.undelivered) - 1))]
         for _ in range(copies):
-            self.do(self.pull_setup.webhook(item, type_))
-        self.untold.remove((type_, item))
+            self.do(self.one.webhook(item, type_))
+        self.undelivered.remove((type_, item))
 
-    @precondition(lambda self: len(self.untold) > 1)
+    @precondition(lambda self: len(self.undelivered) > 1)
     @rule()
     def webhooks_come_in_the_wrong_order(self) -> None:
-        while self.untold:
-            type_, item = self.untold.pop()
-            self.do(self.pull_setup.webhook(item, type_))
-        self.do(self.pull_setup.settle())
+        while self.undelivered:
+            type_, item = self.undelivered.pop()
+            self.do(self.one.webhook(item, type_))
+        self.do(self.one.settle())
 
-    @precondition(lambda self: self.untold)
+    @precondition(lambda self: self.undelivered)
     @rule()
     def webhooks_are_lost(self) -> None:
-        self.untold.clear()
+        self.undelivered.clear()
 
     # -- polls -------------------------------------------------------------------------------------------
 
     @rule()
     def poll(self) -> None:
-        self.do(self.pull_setup.poll(ok=False))
+        self.do(self.one.poll(ok=False))
 
     @rule(
         moves=st.lists(
@@ -190,15 +192,15 @@ class PolledSource(RuleBasedStateMachine):
                     self.put(key)
                 elif what == "remove":
                     self.remove(key)
-                elif self.untold:
-                    type_, item = self.untold.pop()
-                    await self.pull_setup.webhook(item, type_)
+                elif self.undelivered:
+                    type_, item = self.undelivered.pop()
+                    await self.one.webhook(item, type_)
 
-        self.pull_setup.shop.on_answer = meanwhile
+        self.one.shop.on_answer = meanwhile
         try:
-            self.do(self.pull_setup.poll(ok=False))
+            self.do(self.one.poll(ok=False))
         finally:
-            self.pull_setup.shop.on_answer = None
+            self.one.shop.on_answer = None
 
     @rule(good=st.integers(0, 2), status=st.sampled_from([500, 429, 503]))
     def poll_that_fails(self, good: int, status: int) -> None:
@@ -208,16 +210,16 @@ class PolledSource(RuleBasedStateMachine):
             nonlocal asked
             asked += 1
             if asked == good:
-                self.pull_setup.shop.break_next = [status] * 4
+                self.one.shop.break_next = [status] * 4
 
-        self.pull_setup.shop.on_answer = fail_next
+        self.one.shop.on_answer = fail_next
         if not good:
-            self.pull_setup.shop.break_next = [status] * 4
+            self.one.shop.break_next = [status] * 4
         try:
-            self.do(self.pull_setup.poll(ok=False))
+            self.do(self.one.poll(ok=False))
         finally:
-            self.pull_setup.shop.on_answer = None
-            self.pull_setup.shop.break_next = []
+            self.one.shop.on_answer = None
+            self.one.shop.break_next = []
 
     @rule(page=st.integers(1, 3))
     def restart_in_the_middle_of_a_poll(self, page: int) -> None:
@@ -232,40 +234,39 @@ class PolledSource(RuleBasedStateMachine):
                     reached.set()
                     await asyncio.sleep(0.05)
 
-            self.pull_setup.shop.on_answer = hold
-            run = asyncio.create_task(self.pull_setup.poll(ok=False))
+            self.one.shop.on_answer = hold
+            run = asyncio.create_task(self.one.poll(ok=False))
             waiting = asyncio.create_task(reached.wait())
             await asyncio.wait({run, waiting}, return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
-            await self.pull_setup.restart()
+            await self.one.restart()
             await asyncio.gather(run, return_exceptions=True)
-            self.pull_setup.shop.on_answer = None
+            self.one.shop.on_answer = None
 
         self.do(cut())
 
-    # -- the judge ---------------------------------------------------------------------------------------
+    # -- the check ---------------------------------------------------------------------------------------
 
     def read(self) -> None:
-        changes = self.do(self.pull_setup.changes())
+        changes = self.do(self.one.changes())
         for change in changes[self.read_events :]:
-            self.told.setdefault(change["key"], []).append(change)
+            self.seen_changes.setdefault(change["key"], []).append(change)
         self.read_events = len(changes)
 
     @invariant()
-    def what_was_told_is_a_true_history(self) -> None:
-        if not hasattr(self, "world"):
+    def the_changes_are_a_true_history(self) -> None:
+        if not self.started:
             return
         self.read()
-        for key, changes in self.told.items():
-            self.judge(key, changes)
+        for key, changes in self.seen_changes.items():
+            self.check(key, changes)
 
-    def judge(self, key: str, changes: list[dict[str, Any]]) -> None:
+    def check(self, key: str, changes: list[dict[str, Any]]) -> None:
         states, at, alive = self.history[key], -1, False
         shown = [(change["kind"], change["origin"], change["data"].get("n")) for change in changes]
-        note = (
-            f"{key}: the source had {[None if one is None else json.loads(one)['n'] for one in states]}, told {shown}"
-        )
-        # Without a gap; a delete that was told before anything else was known has a number and makes no change.
+        had = [None if one is None else json.loads(one)["n"] for one in states]
+        note = f"{key}: the source had {had}, the gateway {shown}"
+        # Without a gap; a delete that came before anything else was known has a number and makes no change.
         first = changes[0]["number"]
         assert first in (1, 2), note
         assert [change["number"] for change in changes] == list(range(first, first + len(changes))), note
@@ -276,14 +277,14 @@ class PolledSource(RuleBasedStateMachine):
                 at, alive = states.index(None, max(at, 0)), False
                 continue
             assert (change["kind"] == "updated") == alive, note
-            # Each state had its own counter, so a state told twice or out of order is not found further on.
-            told = json.dumps(change["data"], sort_keys=True)
-            assert told in states[at + 1 :], note
-            at, alive = states.index(told, at + 1), True
+            # Each state had its own counter, so a state that comes twice or out of order is not found further on.
+            state = json.dumps(change["data"], sort_keys=True)
+            assert state in states[at + 1 :], note
+            at, alive = states.index(state, at + 1), True
 
     def teardown(self) -> None:
         try:
-            if hasattr(self, "world"):
+            if self.started:
                 self.settle()
         finally:
             if hasattr(self, "context"):
@@ -293,22 +294,22 @@ class PolledSource(RuleBasedStateMachine):
 
     def settle(self) -> None:
         """The source is quiet: one poll, then scans (a day apart; two prove an absence)."""
-        shop = self.pull_setup.shop
+        shop = self.one.shop
         for _ in range(3):
-            self.pull_setup.clock.advance(2 * DAY)
+            self.one.clock.advance(2 * DAY)
             shop.second += int(2 * DAY)
-            self.do(self.pull_setup.poll())
-            self.do(self.pull_setup.settle())
-        assert self.do(self.pull_setup.records()) == shop.items
-        self.what_was_told_is_a_true_history()
+            self.do(self.one.poll())
+            self.do(self.one.settle())
+        assert self.do(self.one.records()) == shop.items
+        self.the_changes_are_a_true_history()
         for key, states in self.history.items():
-            last = self.told.get(key, [])
+            last = self.seen_changes.get(key, [])
             if states[-1] is not None:
                 assert json.dumps(last[-1]["data"], sort_keys=True) == states[-1]
             else:
                 assert not last or last[-1]["kind"] == "deleted"
         count = self.read_events
-        self.do(self.pull_setup.poll())
+        self.do(self.one.poll())
         self.read()
         assert self.read_events == count, "a quiet source has no changes"
 

@@ -1,4 +1,4 @@
-"""A new release goes into service without a refused request: nodes are replaced one by one, under load, behind a
+"""A new release goes into service without a rejected request: nodes are replaced one by one, under load, behind a
 balancer that asks `/readyz`. What cannot share a database with what runs there is refused, and changes nothing.
 
 The next release is a stand-in (`planted_next_release.py`): this one with more migrations.
@@ -59,7 +59,7 @@ async def test_nodes_are_replaced_by_the_next_release_one_by_one_without_a_refus
     async with OrderedReceiver().open() as receiver:
         cluster = Cluster(tmp_path, server(), receiver, NODES, 4, migrated=False)
         await cluster.start()  # all at once, on an empty database
-        await judge_start(cluster)
+        await check_start(cluster)
         async with Balancer(cluster.ports()).open() as balancer:
             await until(lambda: len(balancer.ready) == NODES, 30)
             providers = [OrderedProvider(lambda: [balancer.port], f"key{number}", 0.02) for number in range(KEYS)]
@@ -83,11 +83,11 @@ async def test_nodes_are_replaced_by_the_next_release_one_by_one_without_a_refus
 
             await until(quiet, 60)
         assert await cluster.stop() == [0] * NODES
-        judge(balancer, receiver, cluster, providers)
+        check(balancer, receiver, cluster, providers)
         print(f"{sum(len(one.acknowledged) for one in providers)} acknowledged, 0 refused, {receiver.again} again")
 
 
-async def judge_start(cluster: Cluster) -> None:
+async def check_start(cluster: Cluster) -> None:
     """One of them migrated, the configuration was applied once, and all are ready."""
     assert await steps(cluster) == list(range(1, NOW + 1))
     assert all(await asyncio.gather(*(ready(node.port) for node in cluster.nodes)))
@@ -99,7 +99,7 @@ async def judge_start(cluster: Cluster) -> None:
     assert len(set(items)) == len(items) == 1 + len(cluster.destinations) + 1
 
 
-def judge(balancer: Balancer, receiver: OrderedReceiver, cluster: Cluster, providers: list[OrderedProvider]) -> None:
+def check(balancer: Balancer, receiver: OrderedReceiver, cluster: Cluster, providers: list[OrderedProvider]) -> None:
     assert balancer.failed == []
     assert balancer.missed == 0, "a node stopped before the balancer could know"
     for provider in providers:

@@ -1,8 +1,8 @@
 """Promise 3: the same webhook-id over all attempts and replays, and bytes arrive as they came.
 
-Bodies of every kind go in signed, to a destination that fails first; then come a restart, retries and replays. The
-judges are the `standardwebhooks` package, which knows nothing of ours, and an HMAC worked out here for bodies that are
-no text. The provider's own headers go with them, and nothing else of what came: no credential, no word of our network.
+Bodies of every kind go in signed, to a destination that fails first; then come a restart, retries and replays. They
+are verified by the `standardwebhooks` package, which knows nothing of Tidegate, and by an HMAC made here for bodies
+that are not text. The provider's own headers go with them, and nothing else: no credential, nothing internal.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from support.gateway.running import publish, until
 from support.receiver.scripted import Request, ScriptedServer, answer
 from tidegate.core.clock import ManualClock
 
-JUDGE = "whsec_" + base64.b64encode(b"judge" * 6).decode()
+SIGNING_SECRET = "whsec_" + base64.b64encode(b"check" * 6).decode()
 OLD = "whsec_" + base64.b64encode(b"older" * 6).decode()
 JSON = "application/json"
 
@@ -86,7 +86,7 @@ secret = "{SECRET}"
 forward_headers = {json.dumps(list(OF_THE_PROVIDER))}
 [destinations.crm]
 url = "http://127.0.0.1:{server.port}/hook"
-secret = ["{JUDGE}", "{OLD}"]
+secret = ["{SIGNING_SECRET}", "{OLD}"]
 retry = ["20ms", "20ms", "20ms", "20ms"]
 [routes.all]
 from = "shop"
@@ -104,9 +104,9 @@ def signed(name: str, body: bytes) -> dict[str, str]:
     }
 
 
-def judge(request: Request) -> None:
-    """Verify by the package, with each of the two secrets alone; by hand where the body is no text."""
-    for secret in (JUDGE, OLD):
+def verified(request: Request) -> None:
+    """Verify by the package, with each of the two secrets alone; by hand where the body is not text."""
+    for secret in (SIGNING_SECRET, OLD):
         try:
             text = request.body.decode()
         except UnicodeDecodeError:
@@ -121,14 +121,14 @@ async def send_all(api: Any, first: dict[str, int]) -> None:
     for number, (kind, body) in enumerate(BODIES):
         headers = {**OF_THE_PROVIDER, **OF_OTHERS, **signed(f"msg_{number}", body)}
         headers |= {"content-type": kind} if kind else {}
-        # Without a body's default type: what came without one must be told from what came as bytes.
+        # Without a body's default type: what came without one must differ from what came as bytes.
         sent = api.http.post(api.url + "/in/shop", data=body, headers=headers, skip_auto_headers=["content-type"])
         async with sent as answer:
             assert answer.status == 202, answer
             first[(await answer.json())["id"]] = number
 
 
-def judge_headers(request: Request, kind: str) -> None:
+def check_headers(request: Request, kind: str) -> None:
     assert request.headers["content-type"] == (kind or "application/octet-stream")
     others = {name: value for name, value in request.headers.items() if name not in OURS}
     assert others == {name.lower(): value for name, value in OF_THE_PROVIDER.items()}
@@ -136,7 +136,7 @@ def judge_headers(request: Request, kind: str) -> None:
         assert foreign not in request.head
 
 
-async def judge_what_is_kept(api: Any, id_: str, kind: str, body: bytes) -> None:
+async def check_what_is_kept(api: Any, id_: str, kind: str, body: bytes) -> None:
     """The bytes can be had again, and of a credential only its name is kept."""
     kept = await api("GET", f"/api/v1/events/{id_}/raw")
     assert kept.body == body
@@ -187,7 +187,7 @@ async def test_every_attempt_and_replay_has_the_first_id_and_the_bytes_that_came
                 await gateway.api.post(f"/deliveries/{delivery['id']}/retry")
             await until(settled, 30)
             for id_, number in ids.items():
-                await judge_what_is_kept(gateway.api, id_, *BODIES[number])
+                await check_what_is_kept(gateway.api, id_, *BODIES[number])
 
     assert len(ids) == len(BODIES)
     numbers: dict[str, list[int]] = {}
@@ -196,8 +196,8 @@ async def test_every_attempt_and_replay_has_the_first_id_and_the_bytes_that_came
         id_ = request.headers["webhook-id"]
         kind, body = BODIES[ids[id_]]
         assert request.body == body
-        judge_headers(request, kind)
-        judge(request)
+        check_headers(request, kind)
+        verified(request)
         numbers.setdefault(id_, []).append(int(request.headers["tidegate-attempt"]))
         stamps.setdefault(id_, []).append(int(request.headers["webhook-timestamp"]))
         assert abs(stamps[id_][-1] - datetime.now(UTC).timestamp()) < 120

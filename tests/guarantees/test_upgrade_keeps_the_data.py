@@ -43,7 +43,7 @@ filter = {{ data = {{ n = {{ "$gte" = 3 }} }} }}
 """
 
 
-async def told(api: Any) -> dict[str, Any]:
+async def shown(api: Any) -> dict[str, Any]:
     """What users see of their data."""
     events = (await api.get("/events?limit=100"))["data"]
     deliveries = (await api.get("/deliveries?limit=100"))["data"]
@@ -88,7 +88,7 @@ async def test_a_store_of_an_earlier_schema_shows_the_same_and_continues(tmp_pat
                 await gateway.api.post("/events", {"source": "shop", "type": "t", "data": {"n": n}, "id": f"i{n}"})
             await until(lambda: len(down.requests) >= 5)
             key = await gateway.key("read")
-            before = await told(gateway.api)
+            before = await shown(gateway.api)
     data = tmp_path / "old" / "data"
     data.mkdir(parents=True)
     for file in (tmp_path / "new" / "data").iterdir():
@@ -97,7 +97,7 @@ async def test_a_store_of_an_earlier_schema_shows_the_same_and_continues(tmp_pat
     older(version, tmp_path / "new" / "data" / NAME, data / NAME)
     async with ScriptedServer(answer(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")) as up:
         async with served(tmp_path / "old", configuration(up.port)) as gateway:
-            after = await told(gateway.api)
+            after = await shown(gateway.api)
             for name in before:
                 if name != "deliveries":
                     assert after[name] == before[name], name

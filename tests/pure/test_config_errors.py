@@ -404,7 +404,7 @@ def test_what_is_not_built_is_refused_by_name(text: str, path: str) -> None:
     assert isinstance(found[0], NotBuilt)
 
 
-def test_everything_that_is_wrong_is_told_at_once_by_line() -> None:
+def test_all_errors_are_shown_at_once_by_line() -> None:
     text = '[gatewy]\n[sources.app.publish]\nmax_bdy = "1MiB"\n[destinations.crm]\nurl = 5\nrate = "fast"\n'
     text += '[routes.r]\nfrom = "app"\n'
     lines = rejections(text)
@@ -428,14 +428,14 @@ def test_an_unset_variable_does_not_hide_what_else_is_wrong() -> None:
     ]
 
 
-def test_a_refusal_of_a_filter_stands_at_the_filter() -> None:
+def test_an_error_in_a_filter_names_the_filter() -> None:
     text = MINIMAL + '[routes.r]\nfrom = "app"\nto = "crm"\nfilter = { data = { amount = { "$gtee" = 1 } } }\n'
     (line, *_) = rejections(text)
     assert " - at $.routes.r.filter.data.amount" in line
     assert line.endswith("(t.toml:7)")
 
 
-def test_a_refusal_of_a_transform_stands_at_its_route() -> None:
+def test_an_error_in_a_transform_names_its_route() -> None:
     text = MINIMAL + '[routes.r]\nfrom = "app"\nto = "crm"\n[routes.r.transform]\nrename = { nonsense = "data.x" }\n'
     (line, *_) = rejections(text)
     assert " - at $.routes.r.transform.rename (t.toml:8)" in line
@@ -456,10 +456,10 @@ def test_a_wrong_secret_is_never_shown() -> None:
     assert "12345" not in "".join(lines)
 
 
-def test_what_is_wrong_with_names_is_told_together_with_what_is_wrong_in_other_items() -> None:
+def test_errors_in_names_are_shown_with_the_errors_of_other_items() -> None:
     text = MINIMAL + 'retry = ["1 s"]\n[routes.x]\nfrom = "ap"\nto = ["crm", "crn"]\n'
-    told = [line for line in rejections(text) if line.startswith("error")]
-    assert [line.partition("]: ")[2] for line in told] == [
+    errors = [line for line in rejections(text) if line.startswith("error")]
+    assert [line.partition("]: ")[2] for line in errors] == [
         "'1 s' is not a duration (examples: 100ms, 5s, 5m, 2h, 1d) - at $.destinations.crm.retry[0] (t.toml:4)",
         "unknown source 'ap' - at $.routes.x.from (t.toml:6)",
         "unknown destination 'crn' - at $.routes.x.to (t.toml:7)",
@@ -475,6 +475,6 @@ def test_what_is_wrong_with_names_is_told_together_with_what_is_wrong_in_other_i
         '[gateway]\npublic_ur = "https://g.example.com"\n[sources.p.webhook]\nverify = "twilio"\nsecret = "x"\n',
     ],
 )
-def test_what_only_follows_from_a_refusal_is_not_refused_too(text: str) -> None:
-    told = [line for line in rejections(text) if line.startswith("error")]
-    assert len(told) == 1 and "unknown key" in told[0]
+def test_what_only_follows_from_an_error_is_not_an_error_too(text: str) -> None:
+    errors = [line for line in rejections(text) if line.startswith("error")]
+    assert len(errors) == 1 and "unknown key" in errors[0]

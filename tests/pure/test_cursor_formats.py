@@ -115,7 +115,7 @@ def test_a_number_that_is_not_in_the_past_in_any_unit_is_a_counter(counter: str)
 )
 def test_the_unit_of_a_number_follows_from_the_time_of_the_source(text: str, kind: str) -> None:
     assert instants.detect([text], NOW) == InstantFormat(kind)
-    assert instants.detect([text], NOW - 400 * instants.DAY_US) is None, "a year before, the same number is no proof"
+    assert instants.detect([text], NOW - 400 * instants.DAY_US) is None, "a year before, the same number proves nothing"
 
 
 @pytest.mark.parametrize(

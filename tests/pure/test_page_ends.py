@@ -246,7 +246,7 @@ OFFSETS: list[tuple[str, Any, dict[str, Any], int, End]] = [
     ("a hole at the end", offset_source(6, total=6, holes=(4, 5)), {"total_path": "total"}, 4, End.TOTAL),
     ("the total of the page only", offset_source(5, total=2), {"total_path": "total"}, 5, End.SHORT),
     ("a total of zero", offset_source(5, total=0), {"total_path": "total"}, 5, End.SHORT),
-    ("a total that is no number", offset_source(5, total="many"), {"total_path": "total"}, 5, End.SHORT),
+    ("a total that is not a number", offset_source(5, total="many"), {"total_path": "total"}, 5, End.SHORT),
     ("base 1", offset_source(5, base=1), {"base_offset": 1}, 5, End.SHORT),
     ("base 1 and a total", offset_source(6, base=1, total=6), {"base_offset": 1, "total_path": "total"}, 6, End.TOTAL),
 ]

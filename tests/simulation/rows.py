@@ -132,7 +132,7 @@ def percentile(values: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
 
 
-# No delivery waits for another one's trouble, and nothing opens.
+# No delivery waits for the failure of another, and nothing opens.
 FREE_FLOW = {"queued_p99": 0.1, "opened": 0, "exhausted": 0}
 PROMPT = {**FREE_FLOW, "p50": 0.05, "p99": 0.1, "tries_lost": 0}
 # The wait between probes is 36 s at most.

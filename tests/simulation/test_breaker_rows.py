@@ -1,4 +1,4 @@
-"""Each trouble at a destination keeps its bounds: delay of good deliveries, failed requests, recovery, tries lost."""
+"""Each failure of a destination keeps its bounds: delay of good deliveries, failed requests, recovery, tries lost."""
 
 from __future__ import annotations
 

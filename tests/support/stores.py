@@ -27,7 +27,7 @@ STORES: dict[str, Opener] = {"sqlite": open_sqlite, "postgres": open_on_postgres
 
 
 class AllOffered:
-    """Holds shares and has nothing to send: what it takes stands at the furthest mark. Answers calls with an echo."""
+    """Holds partitions and has nothing to send: what it takes is at the furthest offset. Answers calls with an echo."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -175,8 +175,8 @@ async def test_raw_gives_the_bytes_as_they_came_and_lets_no_browser_run_them(tmp
         assert answer.headers["content-disposition"].startswith("attachment")
         html = {"content-type": "text/html; charset=utf-7"}
         page = (await gate.api("POST", "/in/pages", b"<b>", headers=html)).json()["id"]
-        told = await gate.api("GET", f"/api/v1/events/{page}/raw")
-        assert (told.body, told.headers["content-type"]) == (b"<b>", "application/octet-stream")
+        shown = await gate.api("GET", f"/api/v1/events/{page}/raw")
+        assert (shown.body, shown.headers["content-type"]) == (b"<b>", "application/octet-stream")
         head = await gate.api("HEAD", f"/api/v1/events/{event['id']}/raw")
         assert (head.status, head.body, head.headers["content-length"]) == (200, b"", str(len(body)))
 
@@ -276,7 +276,7 @@ async def test_a_feed_gives_everything_once_acked_and_moves_only_by_ack(tmp_path
         assert [one["id"] for one in (await gate.api.get("/feeds/worker"))["data"]] == made
 
 
-async def test_a_feed_behind_the_retention_is_told_with_the_oldest_cursor(tmp_path: Path) -> None:
+async def test_a_feed_behind_the_retention_gets_the_oldest_cursor(tmp_path: Path) -> None:
     async with served(tmp_path, TOML) as gate:
         made = await fill(gate, 10)
         page = await gate.api.get("/feeds/worker?limit=2")
@@ -368,16 +368,16 @@ async def test_a_stream_gives_only_what_is_asked_for_from_now_on(tmp_path: Path)
             assert message["id"] == event["id"]
 
 
-async def test_a_stream_resumed_past_the_retention_is_told_what_is_the_oldest(tmp_path: Path) -> None:
+async def test_a_stream_resumed_past_the_retention_names_the_oldest_event(tmp_path: Path) -> None:
     async with served(tmp_path, TOML) as gate:
         made = await fill(gate, 10)
         await gate.gateway.store.log.trim(5, 100)
         async with follow(gate, made[1]) as answer:
-            told = messages(answer)
-            gap = await anext(told)
+            shown = messages(answer)
+            gap = await anext(shown)
             assert gap["event"] == "expired"
             assert msgspec.json.decode(gap["data"]) == {"oldest": made[5]}
-            assert [(await anext(told))["id"] for _ in range(5)] == made[5:]
+            assert [(await anext(shown))["id"] for _ in range(5)] == made[5:]
 
 
 async def test_a_last_event_id_of_another_log_is_refused(tmp_path: Path) -> None:
@@ -385,7 +385,7 @@ async def test_a_last_event_id_of_another_log_is_refused(tmp_path: Path) -> None
         assert answer.status == 400
 
 
-async def test_a_client_that_reads_too_slowly_is_told_to_reconnect_and_its_memory_is_bounded(tmp_path: Path) -> None:
+async def test_a_client_that_reads_too_slowly_has_to_reconnect_and_its_memory_is_bounded(tmp_path: Path) -> None:
     async def _ready(chunks: AsyncIterator[bytes], gate: Served) -> AsyncIterator[bytes]:
         """One small event through the stream: it is live."""
         await publish(gate.gateway, source="crm")

@@ -1,4 +1,4 @@
-"""Sources, destinations and routes through the API: what a PUT keeps, what it refuses, and what stands afterwards."""
+"""Sources, destinations and routes through the API: what a PUT keeps, what it refuses, and what is kept afterwards."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ async def test_a_source_whose_secret_is_not_there_yet_answers_401_and_says_why_t
         assert (await gate.api.get("/events"))["data"] == []
 
         async def rejected_requests() -> bool:
-            told = (await gate.api.get("/rejections"))["data"]
-            return {(one["source"], one["reason"]) for one in told} == {
+            answer = (await gate.api.get("/rejections"))["data"]
+            return {(one["source"], one["reason"]) for one in answer} == {
                 ("early", "secret_unset"),
                 ("late", "secret_unset"),
             }
@@ -109,16 +109,16 @@ async def test_rotate_signs_with_the_new_secret_and_with_the_one_that_was_given(
         toml = f'[destinations.file]\nurl = "{server.url}"\nsecret = "{SECRET}"\n'
         async with served(tmp_path, toml) as gate:
             assert (await put(gate.api, "/destinations/own", url=server.url, secret=[SECRET, OTHER])).status == 201
-            told = await gate.api.post("/destinations/own/rotate")
-            assert told["older"] == [SECRET, OTHER] and told["secret"] not in told["older"]
+            rotated = await gate.api.post("/destinations/own/rotate")
+            assert rotated["older"] == [SECRET, OTHER] and rotated["secret"] not in rotated["older"]
             assert (await gate.api.post("/destinations/own/test"))["outcome"] == "ok"
             (seen,) = server.requests
             name, at = seen.headers["webhook-id"], seen.headers["webhook-timestamp"]
             assert seen.headers["webhook-signature"].split() == [
-                signature(secret, name, at, seen.body) for secret in (told["secret"], SECRET, OTHER)
+                signature(secret, name, at, seen.body) for secret in (rotated["secret"], SECRET, OTHER)
             ]
             assert (await put(gate.api, "/destinations/own", url=server.url, timeout="3s")).status == 200
-            assert await gate.api.get("/destinations/own/secret") == told
+            assert await gate.api.get("/destinations/own/secret") == rotated
             refused = await gate.api("POST", "/api/v1/destinations/file/rotate")
             assert (refused.status, refused.json()["code"]) == (409, "secret_in_configuration")
 

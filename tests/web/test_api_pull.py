@@ -32,8 +32,8 @@ async def test_a_record_is_found_by_any_key_as_one_encoded_segment(tmp_path: Pat
     toml += '[sources.shop.resources.orders]\npath = "/orders"\nversion = "v"\nwebhook = { types = ["*"] }\n'
     async with served(tmp_path, toml) as gate:
         for key in keys:
-            told = await gate.api("POST", "/in/shop", msgspec.json.encode({"type": "order", "id": key, "v": 1}))
-            assert told.status == 202
+            sent = await gate.api("POST", "/in/shop", msgspec.json.encode({"type": "order", "id": key, "v": 1}))
+            assert sent.status == 202
 
         async def known() -> bool:
             return len((await gate.api.get("/records/shop/orders"))["data"]) == len(keys)

@@ -119,7 +119,7 @@ def test_two_gateways_on_one_host_do_not_take_turns_in_a_browser(header: str, ho
 
 
 async def test_behind_a_proxy_with_tls_the_cookie_is_sent_over_tls_only(tmp_path: Path) -> None:
-    """The proxy is known by `public_url`; a header that anybody may send does not make it so."""
+    """The proxy is known by `public_url`; a header that anybody may send does not change that."""
     async with served(tmp_path, '[gateway]\npublic_url = "https://gate.example.com"\n') as gate:
         nobody = gate.api.with_key(None)
         for host, secure in (("gate.example.com", True), ("127.0.0.1:8420", False)):
@@ -153,7 +153,7 @@ async def test_sessions_and_keys_hold_on_every_node_and_end_on_every_node(
         first = await login(a)
         assert await seen(b, first)
         second = await login(b)
-        third = await login(a)  # of what B began A may not have heard: it must not be lost by this
+        third = await login(a)  # A may not know yet what B began, and this must not lose it
         assert [await seen(gate, cookie) for gate in (a, b) for cookie in (first, second, third)] == [True] * 6
         await a.context.sessions.end(second["Cookie"].partition("=")[2])
         robot = await a.key("read")

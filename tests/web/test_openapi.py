@@ -85,12 +85,12 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
-# The stream has no end, and a backup writes where it is told.
+# The stream has no end, and a backup writes to the path of its body.
 CALLS = SCHEMA.exclude(path=f"{PREFIX}/events/stream").exclude(path=f"{PREFIX}/backup")
 
 
 @CALLS.parametrize()
-@pytest.mark.parametrize("key", [ADMIN], ids=["admin"])  # without a parameter of ours all calls share one id
+@pytest.mark.parametrize("key", [ADMIN], ids=["admin"])  # without a parameter of this test all calls share one id
 @hypothesis.settings(
     max_examples=6,
     deadline=None,

@@ -19,7 +19,7 @@ HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
 
 
 class Inline(HTMLParser):
-    """What of a page the policy would refuse: scripts and styles that stand in it."""
+    """What of a page the policy would refuse: inline scripts and styles."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""No secret lies in the clear on disk, and none is shown: the data directory, a backup, a shared database, the API and
+"""No secret is on disk in clear text, and none is shown: the data directory, a backup, a shared database, the API and
 the pages.
 
 A gateway gets a secret of every kind, and then everything that it wrote and tells is searched for them.
@@ -87,8 +87,8 @@ async def test_no_secret_lies_in_the_clear_and_none_is_shown(tmp_path: Path) -> 
     async with served(tmp_path / "gate", CONFIG) as gate:
         made = await use_all(gate)
         await gate.api.post("/backup", {"path": str(tmp_path / "copy.db")})
-        _judge(tmp_path, made)  # while it runs: the write-ahead log is on disk too
-    _judge(tmp_path, made)
+        _search(tmp_path, made)  # while it runs: the write-ahead log is on disk too
+    _search(tmp_path, made)
     assert stat.S_IMODE((tmp_path / "gate" / "data" / "secret.key").stat().st_mode) == 0o600
 
 
@@ -101,7 +101,7 @@ async def test_no_secret_lies_in_the_clear_in_a_shared_database(tmp_path: Path) 
     assert {name: found for name, held in tables.items() if (found := found_in(held, made))} == {}
 
 
-def _judge(folder: Path, made: dict[str, Any]) -> None:
+def _search(folder: Path, made: dict[str, Any]) -> None:
     files = [path for path in folder.rglob("*") if path.is_file() and path.name != "tidegate.toml"]
     assert {"tidegate.db", "copy.db", "secret.key"} <= {path.name for path in files}
     assert {path.name: found for path in files if (found := found_in(path.read_bytes(), made))} == {}

@@ -32,7 +32,7 @@ async def served(app: Any) -> AsyncIterator[tuple[Server, asyncio.StreamReader, 
 
 
 def answer(*parts: bytes, wait: asyncio.Event | None = None, length: int | None = None) -> Any:
-    """An app that sends a head, waits when told to, and sends the parts."""
+    """An app that sends a head, waits when the test says so, and sends the parts."""
     size = sum(len(part) for part in parts) if length is None else length
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -140,7 +140,7 @@ to = ["crm"]
 from = "payments"
 to = ["warehouse", "ledger"]
 types = ["charge.succeeded"]
-[routes.letters]
+[routes.newsletter]
 from = "leads"
 to = ["newsletter"]
 [routes.deals]
@@ -213,7 +213,9 @@ async def fill(one: BusyGateway, scale: int = 1) -> dict[str, str]:
     )
     for number in range(2):  # three tries each: too few to open its circuit
         await one.lead(email=f"ada{number}@example.com", name="Ada", message="Please call")
-    ids["deal"] = await one.publish("crm-app", "deal.closed", {"name": "Harbour lights", "amount": 12900}, key="deal-7")
+    ids["deal"] = await one.publish(
+        "crm-app", "deal.closed", {"name": "Northern lights", "amount": 12900}, key="deal-7"
+    )
     for number in range(2, 5 * scale):
         await one.publish("crm-app", "deal.closed", {"name": f"Deal {number}", "amount": number}, key=f"deal-{number}")
     await one.publish("crm-app", "invoice.sent", {"number": 1})

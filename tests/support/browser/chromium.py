@@ -32,7 +32,7 @@ def chromium() -> Iterator[Browser]:
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
     if path is None:
         pytest.skip("no Chromium on this machine; on Debian: sudo apt-get install chromium")
-    expect.set_options(timeout=30_000)  # a slow machine is no failure
+    expect.set_options(timeout=30_000)  # a slow machine is not a failure
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
         try:

@@ -1,4 +1,4 @@
-"""What a page of the dashboard weighs: its HTML and every file of ours that it names, as they stand on the disk."""
+"""What a page of the dashboard weighs: its HTML and every own file that it names, as they are on the disk."""
 
 from __future__ import annotations
 

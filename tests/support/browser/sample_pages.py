@@ -232,7 +232,7 @@ def explained(
 def event_page(shown: str = "tree", data: Any = PAYLOAD) -> event.EventPage:
     routes = [
         RouteDecision(route="big-sales", revision=3, selected=True, destinations=["crm", "warehouse"], reason="selected the event"),
-        RouteDecision(route="letters", revision=4, selected=True, destinations=["newsletter"], reason="selected the event"),
+        RouteDecision(route="newsletter", revision=4, selected=True, destinations=["newsletter"], reason="selected the event"),
         RouteDecision(route="refunds", revision=5, selected=False, destinations=[],
                       reason="type 'charge.succeeded' is none of charge.refunded, refund.*"),
         RouteDecision(route="large-orders", revision=6, selected=False, destinations=[],

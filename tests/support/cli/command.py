@@ -1,7 +1,7 @@
 """The command line as a user has it: each call is a process of its own, with an environment of its own.
 
-`tidegate(...)` runs one verb to its end; `Served` is `tidegate serve` from its ready line to its exit code. Nothing of
-the surrounding environment reaches either, so that no variable of a developer decides a test.
+`tidegate(...)` runs one command to its end; `Served` is `tidegate serve` from its ready line to its exit code. Neither
+sees the surrounding environment, so that no variable of a developer decides a test.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 COMMAND = (sys.executable, "-m", "tidegate")
-SECONDS = 60.0  # no verb of a test takes a tenth of that
+SECONDS = 60.0  # no command of a test takes a tenth of that
 ERROR = re.compile(r"error\[(?P<code>[a-z_0-9]+)\]: (?P<what>.+?)(?: - at (?P<path>\$\S*)(?: \((?P<where>[^)]*)\))?)?")
 
 
@@ -28,7 +28,7 @@ def environment(folder: Path, more: Mapping[str, str] | None = None) -> dict[str
 
 
 class Done(NamedTuple):
-    """A verb that ended."""
+    """A command that ended."""
 
     code: int
     out: str
@@ -41,7 +41,7 @@ class Done(NamedTuple):
 
     @property
     def errors(self) -> list[dict[str, str]]:
-        """What stderr told, each with code, what, path, where and hint; AssertionError for a line of another form."""
+        """The errors of stderr, each with code, what, path, where and hint; AssertionError for any other line."""
         found: list[dict[str, str]] = []
         for line in self.err.splitlines():
             match = ERROR.fullmatch(line)
@@ -63,7 +63,7 @@ class Done(NamedTuple):
 
 
 def tidegate(folder: Path, *words: str, env: Mapping[str, str] | None = None, stdin: bytes = b"") -> Done:
-    """One verb, run in `folder`, with no more environment than `env`."""
+    """One command, run in `folder`, with no more environment than `env`."""
     done = subprocess.run(
         [*COMMAND, *words],
         check=False,
@@ -160,9 +160,9 @@ class Served:
         return str(json.loads((self.data / "local.json").read_text())["key"])
 
     def run(self, *words: str, env: Mapping[str, str] | None = None) -> Done:
-        """A verb on this gateway, by its local.json."""
+        """A command on this gateway, by its local.json."""
         return tidegate(self.folder, *words, env={"TIDEGATE_DATA": "data", **(env or {})})
 
-    def told(self, message: str) -> list[dict[str, Any]]:
+    def logged(self, message: str) -> list[dict[str, Any]]:
         """Log lines whose message begins like this."""
         return [line for line in map(json.loads, list(self.log)) if line["message"].startswith(message)]

@@ -93,7 +93,7 @@ class ReceivedRequest(NamedTuple):
 
 
 class Receiver:
-    """A real HTTP server that keeps what it was sent and answers as it is told."""
+    """A real HTTP server that keeps what it was sent and answers as a test says."""
 
     def __init__(self) -> None:
         self.taken: list[ReceivedRequest] = []

@@ -1,4 +1,4 @@
-"""A TCP wire to a server that a test can cut, or let go silent: packets are lost and nobody is told."""
+"""A TCP wire to a server that a test can cut, or let go silent: packets are lost and neither side notices."""
 
 from __future__ import annotations
 

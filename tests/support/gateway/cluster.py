@@ -38,8 +38,8 @@ class OrderedReceiver(Receiver):
         self.again = 0
 
     def keep(self, path: str, headers: dict[str, str], body: bytes) -> None:
-        told = json.loads(body)
-        place = (path.strip("/"), told["key"], told["number"])
+        event = json.loads(body)
+        place = (path.strip("/"), event["key"], event["number"])
         if place in self.ids:
             self.again += 1
         else:

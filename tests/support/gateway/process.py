@@ -1,4 +1,4 @@
-"""A gateway as a process of its own, and what stands around it: a receiver that keeps what arrived, and senders.
+"""A gateway as a process of its own, and what surrounds it: a receiver that keeps what arrived, and senders.
 
 Everything is on loopback. Processes are ended by their own id.
 """
@@ -23,7 +23,7 @@ from typing import Any, Self
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
 START_SECONDS = 30.0
-CALL_SECONDS = 30.0  # TimeoutError then: no answer of ours may take so long
+CALL_SECONDS = 30.0  # TimeoutError then: no answer may take so long
 
 
 def free_port() -> int:

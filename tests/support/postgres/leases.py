@@ -1,6 +1,6 @@
 """Nodes that share leases on a PostgreSQL database of their own; each is ended in any case.
 
-Bounds on times are those of the promise, times SLOW: a busy machine is no failure.
+Bounds on times are those of the promise, times SLOW: a busy machine is not a failure.
 """
 
 from __future__ import annotations

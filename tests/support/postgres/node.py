@@ -1,6 +1,6 @@
-"""A node on a PostgreSQL server as the tests of leases see it: a store, and a holder that writes down what it is told.
+"""A node on a PostgreSQL server as the tests of leases see it: a store, and a holder that keeps the calls it gets.
 
-`Node` lives in the test's own loop. `ChildNode` is a process of its own that does what it is told, one line a verb, so
+`Node` lives in the test's own loop. `ChildNode` is a process of its own that executes commands, one a line, so
 that it can be killed, paused and woken; run this file with a URL to be one.
 """
 
@@ -31,12 +31,12 @@ class Holder:
         self.mark = 0
         self.partitions: frozenset[int] = frozenset()
         self.taken_at: dict[int, int] = {}  # partition -> the mark at which it came
-        self.told: list[tuple[float, str, int]] = []  # (when, what, how many partitions)
+        self.calls: list[tuple[float, str, int]] = []  # (when, what, how many partitions)
         self.refuses: BaseException | None = None  # what the next `take` raises
         self.asked: list[bytes] = []  # the commands that reached this node
 
     def _note(self, what: str, partitions: frozenset[int]) -> None:
-        self.told.append((time.monotonic(), what, len(partitions)))
+        self.calls.append((time.monotonic(), what, len(partitions)))
 
     async def take(self, partitions: frozenset[int]) -> None:
         self._note("take", partitions)
@@ -126,18 +126,18 @@ class ChildNode:
             assert await child.answer() == "started"
         return child
 
-    def tell(self, verb: str, *arguments: Any) -> None:
+    def send(self, command: str, *arguments: Any) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps([verb, *arguments]).encode() + b"\n")
+        self._process.stdin.write(json.dumps([command, *arguments]).encode() + b"\n")
 
     async def answer(self) -> Any:
-        """What came of the verb told first and not answered yet: its result, or the code of its error."""
+        """The answer to the first command that has none yet: its result, or the code of its error."""
         assert self._process.stdout is not None
         async with asyncio.timeout(START_SECONDS):
             return json.loads(await self._process.stdout.readline())
 
-    async def do(self, verb: str, *arguments: Any) -> Any:
-        self.tell(verb, *arguments)
+    async def do(self, command: str, *arguments: Any) -> Any:
+        self.send(command, *arguments)
         return await self.answer()
 
     def signal(self, number: int) -> None:
@@ -160,26 +160,26 @@ async def _serve(url: str, name: str) -> None:
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while line := await reader.readline():
-        verb, *arguments = json.loads(line)
+        command, *arguments = json.loads(line)
         try:
-            _say(await _verb(node, verb, arguments))
+            _say(await _execute(node, command, arguments))
         except TidegateError as error:
             _say(error.code)
     await node.stop()
 
 
-async def _verb(node: Node, verb: str, arguments: list[Any]) -> Any:
-    if verb == "fence":
+async def _execute(node: Node, command: str, arguments: list[Any]) -> Any:
+    if command == "fence":
         return node.leases.fence
-    if verb == "held":
+    if command == "held":
         return sorted(node.leases.held)
-    if verb == "told":
-        return [what for _, what, _ in node.holder.told]
-    if verb == "mark":
+    if command == "calls":
+        return [what for _, what, _ in node.holder.calls]
+    if command == "mark":
         node.holder.mark = arguments[0]
         return await node.settle(arguments[0])
     work = {"settle": node.settle, "commit": node.commit, "stall": node.stall_in_a_commit, "stop": node.stop}
-    return await work[verb](*arguments)
+    return await work[command](*arguments)
 
 
 def _say(what: Any) -> None:

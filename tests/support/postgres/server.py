@@ -164,7 +164,7 @@ class Server:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
     def new_database(self, *, migrated: bool = True) -> str:
-        """The URL of a fresh database, with the schema unless told otherwise."""
+        """The URL of a fresh database, with the schema unless `migrated` is false."""
         name = f"t{next(self._names)}"
         template = f" TEMPLATE {self._template()}" if migrated else ""
         _apart(self._command(f"CREATE DATABASE {name}{template} STRATEGY WAL_LOG"))
@@ -200,7 +200,7 @@ def server() -> Server:
 
 
 async def contents(database: str) -> dict[str, bytes]:
-    """The bytes of every table of ours, by its name: what lies in a shared database."""
+    """The bytes of every own table, by its name: what is in a shared database."""
     connection = await asyncpg.connect(database)
     try:
         found = {}

@@ -1,7 +1,7 @@
-"""A real HTTP server on loopback whose every answer is a script, and a certificate authority of our own.
+"""A real HTTP server on loopback whose every answer is a script, and a own certificate authority.
 
 A script is an async function `(reader, writer, request)`, called for each request whose head and body have
-been read; it writes what it likes. The server keeps what it saw, so that tests judge by what arrived.
+been read; it writes what it likes. The server keeps what it saw, so that tests check what arrived.
 """
 
 from __future__ import annotations

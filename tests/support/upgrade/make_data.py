@@ -147,7 +147,7 @@ async def receive(gateway: Program, outside: Outside) -> None:
 
 
 async def publish(gateway: Program) -> None:
-    """Deliveries of every state at the destinations of `app`, in order by key."""
+    """Deliveries of every state at the destinations of `app`, ordered by key."""
     await gateway("POST", "/destinations/held/pause")
     for number in range(1, 4):
         await gateway.publish("app", "invoice.paid", {"n": number, "fail": True}, key="k1", id=f"inv-{number}")
