@@ -1,4 +1,4 @@
-"""`tidegate listen`: events reach a program on this machine in their order, whoever was away meanwhile.
+"""`tidegate listen`: events reach a program on this machine in their order, whatever was away meanwhile.
 
 The receivers verify with the packages of Stripe, GitHub and Slack. Keys are pressed on a pseudo-terminal.
 """

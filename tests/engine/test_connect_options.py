@@ -275,7 +275,7 @@ def test_the_guard_checks_the_target_behind_a_proxy(run: Run, kind: str, url: st
         async with ConnectProxy() as proxy, both(kind) as clients:
             options = connect_options("", Proxy(url=proxy.url, resolve=resolve))
             assert said in await clients.send(url, options)
-            assert proxy.heads == [], "the proxy never hears of it"
+            assert proxy.heads == [], "the proxy gets nothing"
 
     run(main())
 
