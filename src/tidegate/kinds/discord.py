@@ -7,8 +7,9 @@ Sources, pages of discord.com/developers/docs:
   no preview of links;
 - topics/rate-limits: 429 with `retry_after` in seconds, a number with a fraction, in the JSON body.
 
-Text of an event is escaped by a backslash before each character with a meaning in Discord's Markdown, so it can neither
-format, mention, nor link. What the user wrote in the template keeps its Markdown, but notifies nobody either.
+Text of an event is escaped by a backslash before each character with a meaning in Discord's Markdown, and before a dot
+in a word, which may be an invite (discord.gg/...). So it can neither format, mention, nor link. What the user wrote in
+the template keeps its Markdown and its links (`rules/language/chat_links.py`), but notifies nobody either.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ import msgspec
 from tidegate.core.spec import Concurrency, Rate
 from tidegate.kinds.base import Answer, Result, read_http
 from tidegate.kinds.chat import KEYS, ChatDestination, ChatKind
+from tidegate.rules.language.chat_links import MARKDOWN
 from tidegate.rules.language.templates import Escaping
 
 _SUPPRESS_EMBEDS = 4
-_MEANING = re.compile(r"[\\*_~`|>#\[\]()<:@]")
+_MEANING = re.compile(r"[\\*_~`|>#\[\]()<:@]|(?<=\w)\.(?=\w)")
 _LIST = re.compile(r"^(\s*(?:[0-9]+(?=\.)|(?=[-+])))", re.MULTILINE)
 # JSON error codes -> what to do (topics/opcodes-and-status-codes).
 _ERRORS = {
@@ -64,7 +66,7 @@ class Discord(ChatKind[DiscordDestination]):
         "concurrency": "Requests under way at the same time. One keeps messages in order.",
         "rate": "Messages; Discord states its limit in each answer, usually 5 in 2 seconds.",
     }
-    escaping = Escaping(_escape, re.compile(r"(?<!\\)(?:\\\\)*\\\Z"))
+    escaping = Escaping(_escape, re.compile(r"(?<!\\)(?:\\\\)*\\\Z"), MARKDOWN)
     limit = 2_000
 
     def address(self, spec: DiscordDestination) -> str:

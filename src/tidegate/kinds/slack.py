@@ -4,15 +4,24 @@ Sources, pages of docs.slack.dev and api.slack.com:
 - messaging/sending-messages-using-incoming-webhooks: the payload, and the words that Slack answers errors with;
 - docs/rate-limits: one message a second for a webhook with short bursts, and 429 with `Retry-After` beyond that;
 - changelog/2018-04-truncating-really-long-messages: Slack truncates a text of more than 40,000 characters;
-- messaging/formatting-message-text: `&`, `<` and `>` are the control characters; mentions and labeled links are
-  written in angle brackets. A bare address in a text is still shown as a link to itself.
+- messaging/formatting-message-text: `&`, `<` and `>` are the control characters; mentions and links are written in
+  angle brackets;
+- reference/block-kit/composition-objects/text-object: without `verbatim`, addresses, channels and some mentions become
+  links by themselves; with it only what is in angle brackets is one. The text of a section has at most 3,000
+  characters (reference/block-kit/blocks/section-block), and a message at most 50 blocks.
+
+So a message is sent as sections with `verbatim`, and addresses that the author of the template wrote are put into angle
+brackets (`rules/language/chat_links.py`). `text` is what a notification shows.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 import msgspec
 
-from tidegate.core.model import Outcome
+from tidegate.core.model import JsonObject, Outcome
 from tidegate.core.spec import Concurrency, Rate
 from tidegate.kinds.base import Answer, Result, read_http
 from tidegate.kinds.chat import KEYS, ChatDestination, ChatKind
@@ -39,6 +48,32 @@ _ERRORS = {
 }
 
 
+SECTION = 3_000  # characters
+_BLANK_LINE = "\N{NO-BREAK SPACE}"
+# What must not be cut in two: an entity, and what is in angle brackets.
+_WHOLE = re.compile(r"(?:&[a-z]{0,3}|<[^<>]{0,1000})\Z")
+
+
+def _verbatim(text: str) -> JsonObject:
+    return {"type": "mrkdwn", "verbatim": True, "text": text if text.strip() else _BLANK_LINE}
+
+
+def _sections(text: str) -> Iterator[str]:
+    """Parts of at most SECTION characters, cut at the end of a line or between words where there is one."""
+    while len(text) > SECTION:
+        least = SECTION * 3 // 4
+        end = text.rfind("\n", least, SECTION)
+        if end < 0:
+            end = text.rfind(" ", least, SECTION)
+            end = SECTION - 1 if end < 0 else end
+            begun = _WHOLE.search(text, end - 1001, end + 1)
+            end = begun.start() - 1 if begun is not None else end
+        yield text[: end + 1]
+        text = text[end + 1 :]
+    if text:
+        yield text
+
+
 class SlackDestination(ChatDestination, frozen=True, kw_only=True, tag="slack"):
     concurrency: Concurrency = 1
     rate: Rate | None = "1/s"
@@ -58,7 +93,8 @@ class Slack(ChatKind[SlackDestination]):
     limit = 40_000
 
     def payload(self, text: str) -> tuple[bytes, str]:
-        return msgspec.json.encode({"text": text}), ""
+        blocks = [{"type": "section", "expand": True, "text": _verbatim(part)} for part in _sections(text)]
+        return msgspec.json.encode({"text": text, "blocks": blocks}), ""
 
     def read(self, answer: Answer, now_us: int) -> Result:
         """Errors are words of Slack in a plain text. A 200 is a message only when its text is `ok`, or not an error."""

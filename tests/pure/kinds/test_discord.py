@@ -33,18 +33,32 @@ def test_a_message_notifies_nobody_and_shows_no_preview() -> None:
     [
         ("@everyone", r"\@everyone"),
         ("<@123>", r"\<\@123\>"),
-        ("[bank](https://evil.example)", r"\[bank\]\(https\://evil.example\)"),
+        ("[bank](https://evil.example)", r"\[bank\]\(https\://evil\.example\)"),
         ("**bold** _it_ ~~no~~ `code` ||spoiler||",
          r"\*\*bold\*\* \_it\_ \~\~no\~\~ \`code\` \|\|spoiler\|\|"),
         ("# title\n> quote\n- item\n1. first", "\\# title\n\\> quote\n\\- item\n1\\. first"),
         ("a\\*b", r"a\\\*b"),
         ("plain text - with. dots", "plain text - with. dots"),
+        ("discord.gg/evil", r"discord\.gg/evil"),
     ],
 )  # fmt: skip
 def test_text_of_an_event_has_no_markup(foreign: str, escaped: str) -> None:
     sent, _ = message("discord", {"name": foreign}, "{{ data.name }}")
     assert sent["content"] == escaped
     assert unescaped(escaped) == foreign
+
+
+@pytest.mark.parametrize(
+    ("template", "sent"),
+    [
+        ("https://a.example/{{ data.id }} {{ data.id }}", r"https://a.example/o_1%28%29 o\_1\(\)"),
+        ("[order]({{ data.url }})", "[order](https://shop.example/?a=1&b=2%29)"),
+        ("<{{ data.user }}>", "<%40123>"),
+    ],
+)
+def test_the_links_that_the_author_of_the_template_wrote_are_links(template: str, sent: str) -> None:
+    data = {"id": "o_1()", "url": "https://shop.example/?a=1&b=2)", "user": "@123"}
+    assert message("discord", data, template)[0]["content"] == sent
 
 
 @given(st.text(min_size=1, max_size=200))

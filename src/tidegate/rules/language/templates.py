@@ -17,6 +17,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tidegate.core.errors import ConfigError, TidegateError
 from tidegate.core.model import JsonObject
+from tidegate.rules.language.chat_links import (
+    ANGLES,
+    FILTER,
+    START_FILTER,
+    Address,
+    Links,
+    at_start,
+    in_address,
+    mark_addresses,
+)
 from tidegate.rules.language.numbers import WrittenFloat, encode_json
 from tidegate.rules.language.view import MISSING, PARTS, step
 
@@ -45,10 +55,14 @@ _NODES = frozenset(
 
 
 class Escaping(NamedTuple):
-    """How a value is written into the output. `unfinished` matches an escape at the end that a cut left incomplete."""
+    """How a value is written into the output. `unfinished` matches an escape at the end that a cut left incomplete.
+
+    `links`: how addresses of the template's author are recognized; values inside them are percent-encoded.
+    """
 
     escape: Callable[[str], str]
     unfinished: re.Pattern[str]
+    links: Links | None = None
 
 
 class Output(NamedTuple):
@@ -60,7 +74,7 @@ def _markup(value: str) -> str:
     return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-MARKUP = Escaping(_markup, re.compile(r"&[a-z]{0,3}\Z"))  # `&`, `<` and `>`, as in XML
+MARKUP = Escaping(_markup, re.compile(r"&[a-z]{0,3}\Z"), ANGLES)  # `&`, `<` and `>`, as in XML
 PLAIN = Escaping(str, re.compile(r"(?!)"))  # for chats that read no markup
 
 
@@ -86,8 +100,11 @@ def compile_template(
         raise ConfigError(f"the template is longer than {MAX_TEMPLATE} characters", path="$.text")
     environment = _environment(escaping, limit)
     try:
-        _check(environment.parse(template))
-        compiled = environment.from_string(template)
+        tree = environment.parse(template)
+        _check(tree)
+        if escaping.links is not None:
+            mark_addresses(tree, escaping.links)
+        compiled = environment.from_string(tree)
     except TemplateError as error:
         line = getattr(error, "lineno", None)
         raise ConfigError(
@@ -278,6 +295,8 @@ def _environment(escaping: Escaping, limit: int) -> Any:
             return Null(name=name)
 
     def finalize(value: Any) -> str:
+        if isinstance(value, Address):
+            return str(value)
         return escaping.escape(_plain(value)[: limit + 1])
 
     environment = Lookups(undefined=Absent, finalize=finalize, cache_size=0, keep_trailing_newline=True)
@@ -288,6 +307,9 @@ def _environment(escaping: Escaping, limit: int) -> Any:
     environment.tests["none"] = lambda value: value is None or isinstance(value, Null)
     environment.tests["defined"] = lambda value: not isinstance(value, Undefined) or isinstance(value, Null)
     environment.tests["undefined"] = lambda value: isinstance(value, Undefined) and not isinstance(value, Null)
+    if (links := escaping.links) is not None:
+        environment.filters[FILTER] = lambda value: in_address(_plain(value)[: limit + 1], links.ampersand)
+        environment.filters[START_FILTER] = lambda value: at_start(_plain(value)[: limit + 1], links.ampersand)
     environment.globals = {}
     return environment
 
