@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+import ssl
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +186,24 @@ def test_a_certificate_that_is_not_right_is_refused(
             assert receiver.requests == []
         await client.close()
         assert client.stats().open == 0
+
+    run(main())
+
+
+def test_an_old_version_of_tls_is_refused(run: Run, tmp_path: Path) -> None:
+    authority = TestAuthority(tmp_path)
+    old = authority.server()
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        old.maximum_version = ssl.TLSVersion.TLSv1_1
+
+    async def main() -> None:
+        client = make(tls=authority.client())
+        async with ScriptedServer(answer(OK), tls=old) as receiver:
+            asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+            result = await post(client, receiver.url)
+            assert (result.outcome, receiver.requests) == (Outcome.TLS, [])
+        await client.close()
 
     run(main())
 

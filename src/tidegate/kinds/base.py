@@ -179,11 +179,14 @@ def public_address(address: str, secret: bool) -> str:
 
 
 def read_http(answer: Answer, now_us: int) -> Result:
-    """The reading of plain HTTP: 2xx is success, and `Retry-After` counts on anything else."""
+    """The reading of plain HTTP: 2xx is success, and `Retry-After` counts on anything else.
+
+    A success may have an error too: its body was cut, or not HTTP.
+    """
     outcome, status = answer.outcome, answer.status
     if outcome is Outcome.OK:
         if status is not None and 200 <= status < 300:
-            return Result(outcome, status)
+            return Result(outcome, status, detail=answer.error)
         outcome = Outcome.HTTP_ERROR
     wait = parse_retry_after(answer.retry_after, now_us) if answer.retry_after else None
     return Result(outcome, status, detail=answer.error, retry_after=wait)
