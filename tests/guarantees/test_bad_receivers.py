@@ -7,7 +7,7 @@ request is in flight, no socket of theirs is open, and what was kept of their an
 What other tests show of bad receivers: every kind of answer at the client (`tests/engine/test_post_client.py`), sockets
 that the receiver closes between requests (`test_post_client_sockets.py`), redirects and addresses
 (`test_post_client_addresses.py`), TLS (`test_connect_options.py`), many dead destinations beside healthy ones
-(`bench/`), and outages, flapping and poison events (`test_troubled_destinations.py`).
+(`bench/`), and outages, flapping and poison events (`test_failing_destinations.py`).
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ ROWS = [
     *(Row(f"resets after {size} bytes of the head", reset_after(OK[:size]), (GONE, None)) for size in (1, 9, 16, 30)),
     Row("resets within the body", reset_after(head("content-length: 10") + b"abc"), DONE, DELIVERED, said="cut"),
     Row("closes within the body", answer(head("content-length: 10") + b"abc", close=True), DONE, DELIVERED, said="cut"),
-    Row("a chunk that is no number", answer(CHUNKED + b"zz\r\n"), DONE, DELIVERED, said="malformed"),
+    Row("a chunk whose size is not a number", answer(CHUNKED + b"zz\r\n"), DONE, DELIVERED, said="malformed"),
     # redirects
     *(
         Row(f"redirects ({code})", status(f"{code} Moved", "location: http://127.0.0.1:1/elsewhere"), (ERROR, code))

@@ -1,4 +1,4 @@
-"""Rows of the circuit breaker's simulation over real sockets: a gateway, a receiver in trouble, and bounds on both.
+"""Rows of the circuit breaker's simulation over real sockets: a gateway, a receiver that fails, and bounds on both.
 
 The receiver decides by the event and the attempt, so a run repeats. Bounds are generous in time, because the machine
 may be busy, and exact in what must not happen: a breaker that opens on partial failure, a try spent by an outage, a
