@@ -52,6 +52,7 @@ SECTIONS = {
     "GatewaySettings": "[gateway]",
     "Egress": "[egress]",
     "Retention": "[retention]",
+    "Credential": "[credentials.NAME]",
     "Source": "[sources.NAME]",
     "WebhookInput": "[sources.NAME.webhook]",
     "Dedupe": "[sources.NAME.webhook.dedupe]",

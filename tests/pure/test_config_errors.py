@@ -382,11 +382,6 @@ def test_an_error_has_value_path_line_and_next_step(text: str, expected: list[st
 
 NOT_BUILT = [
     ('[sources.m.imap]\nhost = "x"\n', "$.sources.m.imap"),
-    (
-        API + 'auth = { type = "oauth2_client_credentials", client_id = "x" }\n',
-        "$.sources.s.api.auth.type",
-    ),
-    ('[destinations.d]\nurl = "https://d.example.com"\nauth = { type = "hmac" }\n', "$.destinations.d.auth.type"),
     ('[destinations.d]\nurl = "https://d.example.com"\ntype = "kafka"\n', "$.destinations.d.type"),
     (
         RESOURCE + "resolve = {}\n",

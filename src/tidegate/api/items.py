@@ -1,4 +1,4 @@
-"""Handlers for sources, destinations and routes: the same keys as the file, secrets never shown.
+"""Handlers for credentials, sources, destinations and routes: the same keys as the file, secrets never shown.
 
 The response of GET can be sent back with PUT: read-only keys (`name`, `owner`, ...) are ignored, and a secret that is
 left out or hidden is kept. Items of the file are read-only here (409). Crash: items are in the store.
@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from tidegate.api.calls import Call, RawResponse
-from tidegate.config.export import decode_destination, decode_route, decode_source
+from tidegate.config.export import decode_credential, decode_destination, decode_route, decode_source
 from tidegate.config.secrets import hide_secrets
 from tidegate.core.clock import rfc3339
 from tidegate.core.errors import BadRequest, Conflict, NotFound
@@ -21,7 +21,7 @@ from tidegate.query import deliveries
 from tidegate.query.schemas import AttemptSchema, ItemPage
 from tidegate.query.sent_requests import request_of_test
 from tidegate.rules.outbound.signing import public_key
-from tidegate.runtime import ActiveDestination, ActiveRoute, ActiveSource
+from tidegate.runtime import ActiveCredential, ActiveDestination, ActiveRoute, ActiveSource
 
 ItemView = dict[str, Any]  # the keys of tidegate.toml, and some that are read-only
 
@@ -82,6 +82,35 @@ def _page(call: Call, items: Sequence[Any], form: Callable[[Any], ItemView]) -> 
 
 def _missing(kind: str, name: str) -> NotFound:
     return NotFound(f"there is no {kind} {name[:80]!r}", hint="list them: tidegate config show")
+
+
+# -- credentials -----------------------------------------------------------------------------------------
+
+
+def _credential(one: ActiveCredential) -> ItemView:
+    return {"name": one.name, "owner": one.owner, **hide_secrets(one.spec)}
+
+
+async def list_credentials(call: Call) -> ItemPage:
+    return _page(call, list(call.gateway.active.credentials.values()), _credential)
+
+
+async def one_credential(call: Call) -> ItemView:
+    one = call.gateway.active.credentials.get(call.path["name"])
+    if one is None:
+        raise _missing("credential", call.path["name"])
+    return _credential(one)
+
+
+async def put_credential(call: Call) -> RawResponse:
+    name, editor = call.path["name"], call.gateway.editor
+    payload = _payload(call)
+    created = await editor.put("credential", name, lambda old: decode_credential(name, payload, old))
+    return RawResponse(status=201 if created else 200, body=await one_credential(call))
+
+
+async def delete_credential(call: Call) -> None:
+    await call.gateway.editor.delete("credential", call.path["name"])
 
 
 # -- sources ---------------------------------------------------------------------------------------------

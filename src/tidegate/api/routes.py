@@ -13,7 +13,7 @@ from tidegate.api import reads as asking
 from tidegate.api import writes as operating
 from tidegate.api.endpoint import Entry, Handler
 from tidegate.api.parameters import Parameter
-from tidegate.config.spec import Source
+from tidegate.config.spec import Credential, Source
 from tidegate.core.spec import Route
 from tidegate.kinds import AnyDestination
 from tidegate.pull import PollReport
@@ -193,7 +193,7 @@ _DELIVERIES: tuple[Entry, ...] = (
 def _crud(
     kind: str, struct: type, one: Handler, many: Handler, put: Handler, delete: Handler, *, bound: bool
 ) -> tuple[Entry, ...]:
-    """The four rows that sources, destinations and routes share."""
+    """The four rows that credentials, sources, destinations and routes share."""
     path = f"/{kind}s"
     named = f"{path}/{{name}}"
     return (
@@ -223,6 +223,10 @@ def _command(
 
 
 _ITEMS: tuple[Entry, ...] = (
+    *_crud(
+        "credential", Credential, items.one_credential, items.list_credentials, items.put_credential,
+        items.delete_credential, bound=False,
+    ),
     *_crud(
         "source", Source, items.one_source, items.list_sources, items.put_source, items.delete_source, bound=True
     ),

@@ -322,6 +322,7 @@ async def read_config(call: Call) -> Any:
         egress=settings.egress,
         retention=settings.retention,
         sources={name: one.spec for name, one in live.sources.items() if owner in (None, one.owner)},
+        credentials={name: one.spec for name, one in live.credentials.items() if owner in (None, one.owner)},
         destinations={name: one.spec for name, one in live.destinations.items() if owner in (None, one.owner)},
         routes={name: one.spec for name, one in live.routes.items() if owner in (None, one.owner)},
     )
@@ -334,7 +335,7 @@ async def read_config(call: Call) -> Any:
         "egress": msgspec.to_builtins(config.egress),
         "retention": msgspec.to_builtins(config.retention),
     }
-    for kind in ("sources", "destinations", "routes"):
+    for kind in ("credentials", "sources", "destinations", "routes"):
         shown[kind] = {name: hide_secrets(spec) for name, spec in getattr(config, kind).items()}
     return shown
 

@@ -1,8 +1,8 @@
 """Kinds of credential, one file each, for sources and destinations alike. Pure.
 
-Owns the registry: every module of this package but `base` is a kind and brings one `KIND`. It may not know who sends
-requests. To add a kind, add its file; the loader, the checks, the masking, the export, the JSON Schema, the reference
-and both senders read the registry.
+Owns the registry: every module of this package but those of `_NOT_A_KIND` is a kind and brings one `KIND`. It may not
+know who sends requests. To add a kind, add its file; the loader, the checks, the masking, the export, the JSON Schema,
+the reference and both senders read the registry.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.auth import mtls
 from tidegate.auth.base import Added, AuthKind, RequestFacts
+from tidegate.auth.credential import CredentialReference
+from tidegate.auth.tokens import TokenKind
 from tidegate.core.spec import Auth
 from tidegate.rules.outbound.connect_options import ClientCertificate
 
 __all__ = [
-    "KINDS", "SECRET_FIELDS", "Added", "AnyAuth", "AuthKind", "RequestFacts", "added_by", "client_certificate",
-    "kind_of", "request_auth",
+    "KINDS", "SECRET_FIELDS", "Added", "AnyAuth", "AuthKind", "RequestFacts", "TokenKind", "added_by",
+    "client_certificate", "header_names", "kind_of", "referred", "request_auth", "with_type",
 ]  # fmt: skip
 
-_NOT_A_KIND = frozenset({"base"})
+_NOT_A_KIND = frozenset({"base", "oauth2", "private_keys", "tokens"})
 
 
 def _found() -> dict[str, AuthKind[Any]]:
@@ -58,6 +60,30 @@ def client_certificate(auth: Auth | None) -> ClientCertificate | None:
 
 
 def added_by(auth: Auth | None) -> Added:
-    """What a credential without token and without signature adds to every request."""
+    """What a credential adds to every request alike; nothing where it depends on a token or on the request."""
     carried = request_auth(auth)
-    return Added() if carried is None else kind_of(carried).add(carried)
+    if carried is None:
+        return Added()
+    kind = kind_of(carried)
+    return Added() if kind.needs_token or kind.per_request else kind.add(carried)
+
+
+def header_names(auth: Auth | None) -> tuple[str, ...]:
+    """The headers that a credential sets; of a reference none, because it names another one."""
+    carried = request_auth(auth)
+    return () if carried is None else kind_of(carried).header_names(carried)
+
+
+def referred(auth: Auth | None) -> str:
+    """The name of the shared credential that this one refers to; "" when it is one itself."""
+    carried = request_auth(auth)
+    return carried.credential if isinstance(carried, CredentialReference) else ""
+
+
+def with_type(auth: Any) -> Any:
+    """A credential's tree with `type`, which a reference leaves out. Anything else stays as it is."""
+    if not isinstance(auth, dict):
+        return auth
+    if "type" not in auth and "credential" in auth:
+        return {"type": "credential", **auth}
+    return {**auth, "auth": with_type(auth["auth"])} if "auth" in auth else auth

@@ -5,21 +5,21 @@ credential in the same way. Invariant: `add` depends on its arguments alone, and
 
 Kinds that need more than their own keys fit in without a change to those that exist:
 
-- A credential whose token comes from a token service (`oauth2_*`, `jwt_bearer`, `github_app`) sets `needs_token`. The
-  code in `outbound/` that acquires, refreshes and stores tokens is asynchronous and is not part of this package; it
-  passes the token to `add`. Such a kind still only declares: its keys, its checks, and where the token goes.
+- A credential whose token comes from a token service (`oauth2_*`, `jwt_bearer`, `github_app`) sets `needs_token`; it is
+  a `TokenKind` (`auth/tokens.py`), which also declares the token request and reads its answer. The code in `outbound/`
+  that acquires, refreshes and stores tokens passes the token to `add`.
 - A credential that signs each request (`hmac`, `aws_sigv4`, `digest`) sets `per_request`. The caller then calls `add`
-  for each request with the facts about it; for all other kinds it may call once and keep the answer.
+  for each request with the facts about it; for all other kinds it may call once and keep the answer. `challenged`
+  kinds sign with the last `WWW-Authenticate` of a 401, which the caller passes as `token`.
+- A reference to a shared credential (`auth/credential.py`) names another one and adds nothing by itself.
 - `mtls` adds nothing to a request: the dialer shows its certificate. `tidegate.auth.request_auth` is the credential
   beside it, and every caller of `add` goes through that.
-
-No kind with `needs_token` or `per_request` exists yet; the first one also needs the calls in `pull/sources.py`
-and `deliver/request_builder.py`. `test_auth.py` fails until both callers support it.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, Generic, TypeVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
@@ -46,6 +46,7 @@ class RequestFacts(msgspec.Struct, frozen=True):
     headers: Pairs
     body: bytes
     timestamp: int
+    count: int = 1  # how many requests used the same challenge, this one included
 
 
 class AuthKind(Generic[S]):
@@ -58,6 +59,8 @@ class AuthKind(Generic[S]):
     secret_fields: ClassVar[frozenset[str]]  # keys that are masked wherever the configuration is shown
     needs_token: ClassVar[bool] = False
     per_request: ClassVar[bool] = False
+    challenged: ClassVar[bool] = False  # signs with the challenge of an earlier 401
+    examples: ClassVar[Mapping[str, Any]] = {}  # a value that works for a required key that cannot be any text
 
     def check(self, checker: Checker, path: Path, auth: S) -> None:
         """Adds a problem for each key whose value cannot work."""
@@ -66,6 +69,10 @@ class AuthKind(Generic[S]):
     def add(self, auth: S, *, request: RequestFacts | None = None, token: str = "") -> Added:
         """Headers and query parameters for a request."""
         raise NotImplementedError
+
+    def header_names(self, auth: S) -> tuple[str, ...]:
+        """The headers that `add` sets; their values are shown nowhere."""
+        return tuple(name for name, _ in self.add(auth).headers)
 
 
 def check_value(checker: Checker, path: Path, key: str, value: str) -> None:

@@ -74,7 +74,7 @@ def _hidden(config: Config) -> JsonObject:
     from tidegate.config.secrets import hide_secrets, tree_of
 
     tree = tree_of(config)
-    for kind in ("sources", "destinations", "routes"):
+    for kind in ("credentials", "sources", "destinations", "routes"):
         tree[kind] = {name: hide_secrets(item) for name, item in getattr(config, kind).items()}
     return tree
 

@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from msgspec import UNSET
 
 from tidegate.config.checks_connection import check_connection, proxy_target, unreachable_reason
+from tidegate.config.checks_credential import check_credential, check_credential_references
 from tidegate.config.checks_routes import check_routes
 from tidegate.config.checks_source import check_source
 from tidegate.config.lines import Path
 from tidegate.config.problems import Problems, nearest
-from tidegate.config.spec import Config, Source
+from tidegate.config.spec import Config, Credential, Source
 from tidegate.config.validate import DAY, MILLISECOND, MINUTE, SECOND, Validator
 from tidegate.core import clock, units
 from tidegate.core.errors import ConfigError
@@ -37,6 +38,8 @@ def check_config(config: Config, problems: Problems, rejected: Mapping[str, Sequ
     """
     validator = Validator(problems)
     _settings(validator, config)
+    for name, credential in config.credentials.items():
+        check_credential(validator, ("credentials", name), credential)
     for name, source in config.sources.items():
         check_source(validator, ("sources", name), source, config.gateway.public_url)
     for name, destination in config.destinations.items():
@@ -47,10 +50,14 @@ def check_config(config: Config, problems: Problems, rejected: Mapping[str, Sequ
     _reachable(validator, config)
 
 
-def check_item(kind: str, name: str, item: Source | Destination | Route, problems: Problems) -> None:
-    """Check one item by itself, without references. `kind` is source, destination or route; paths start at `$`."""
+def check_item(kind: str, name: str, item: Credential | Source | Destination | Route, problems: Problems) -> None:
+    """Check one item by itself, without references. `kind` is credential, source, destination or route; paths start at
+    `$`.
+    """
     validator = Validator(problems)
-    if isinstance(item, Source):
+    if isinstance(item, Credential):
+        check_credential(validator, (), item)
+    elif isinstance(item, Source):
         check_source(validator, (), item, None)
     elif isinstance(item, Destination):
         _destination(validator, (), item)
@@ -184,6 +191,7 @@ def names_of(value: str | list[str]) -> list[str]:
 def _references(validator: Validator, config: Config, rejected: Mapping[str, Sequence[str]]) -> None:
     known = [*config.sources, *rejected.get("sources", ())]
     receivers = [*config.destinations, *rejected.get("destinations", ())]
+    check_credential_references(validator, config, rejected.get("credentials", ()))
     for name, route in config.routes.items():
         path: Path = ("routes", name)
         sources = names_of(route.from_)

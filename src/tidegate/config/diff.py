@@ -16,13 +16,15 @@ from tidegate.config.problems import dotted
 from tidegate.config.secrets import Tree, tree_of
 from tidegate.config.spec import Config
 
-KINDS = (("source", "sources"), ("destination", "destinations"), ("route", "routes"))
+KINDS = (
+    ("credential", "credentials"), ("source", "sources"), ("destination", "destinations"), ("route", "routes"),
+)  # fmt: skip
 
 
 class Difference(msgspec.Struct, frozen=True):
     """One difference. `fields` are dotted paths inside the item, only for `changed`."""
 
-    kind: str  # "gateway", "egress", "retention", "source", "destination", "route"
+    kind: str  # "gateway", "egress", "retention", "credential", "source", "destination", "route"
     name: str  # "" for the first three
     action: str  # "added", "removed", "changed", "moved"
     fields: tuple[str, ...] = ()

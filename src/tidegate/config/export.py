@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from tidegate.config import toml
+from tidegate.config.auth_types import item_with_auth_type
 from tidegate.config.checks import check_item
 from tidegate.config.lines import Path
 from tidegate.config.load import MAX_DEPTH, convert
@@ -29,7 +30,7 @@ from tidegate.config.secrets import (
     tree_of,
 )
 from tidegate.config.shape import NAME_HINT, check_shape
-from tidegate.config.spec import Config, Source
+from tidegate.config.spec import Config, Credential, Source
 from tidegate.core.errors import ConfigError
 from tidegate.core.spec import Destination, Route
 from tidegate.kinds import AnyDestination, kind_named, with_type
@@ -41,6 +42,7 @@ _HEADERS: Mapping[str, Any] = {
     "gateway": {},
     "egress": {},
     "retention": {},
+    "credentials": {"*": {}},
     "sources": {"*": {"webhook": {}, "form": {}, "publish": {}, "api": {}, "resources": {"*": _RESOURCE}}},
     "destinations": {"*": {}},
     "routes": {"*": {}},
@@ -63,7 +65,7 @@ def export_tree(config: Config) -> tuple[Tree, dict[str, str]]:
     variables: dict[str, str] = {}
     plain = tree_of(config)
     tree: Tree = _escaped(plain)
-    for kind, prefix in (("sources", ""), ("destinations", "TO_")):
+    for kind, prefix in (("credentials", "CREDENTIAL_"), ("sources", ""), ("destinations", "TO_")):
         for name, item in plain.get(kind, {}).items():
             address = open_address(item) if kind == "destinations" else ""
             names = _VariableNames(prefix + name, dict(secret_places(item)), variables, address)
@@ -114,7 +116,12 @@ def _escaped(node: Any) -> Any:
 
 # -- in --------------------------------------------------------------------------------------------------
 
-_I = TypeVar("_I", Source, Destination, Route)
+_I = TypeVar("_I", Credential, Source, Destination, Route)
+
+
+def decode_credential(name: str, payload: Tree | bytes, old: Credential | None = None) -> Credential:
+    """As `decode_source`."""
+    return _decode("credential", name, payload, Credential, old)
 
 
 def decode_source(name: str, payload: Tree | bytes, old: Source | None = None) -> Source:
@@ -155,7 +162,7 @@ def _decode(kind: str, name: str, payload: Tree | bytes, struct: type[_I], old: 
     problems = Problems()
     _reject_placeholders(tree, (), problems)
     problems.raise_found()
-    tree = merge_secrets(tree, old)
+    tree = merge_secrets(item_with_auth_type(tree), old)
     shape: Any = AnyDestination if struct is Destination else struct
     check_shape(tree, shape, problems)
     problems.raise_found()
@@ -196,6 +203,7 @@ def _reject_placeholders(node: Any, path: Path, problems: Problems) -> None:
 
 __all__ = [
     "READ_ONLY",
+    "decode_credential",
     "decode_destination",
     "decode_route",
     "decode_source",

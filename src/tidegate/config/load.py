@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from tidegate.config.auth_types import with_auth_types
 from tidegate.config.checks import check_config
 from tidegate.config.lines import Path
 from tidegate.config.problems import Problems, nearest
@@ -80,6 +81,7 @@ def load_text(text: str, name: str, environ: Mapping[str, str], base: FilePath |
     filled = _Filler(problems, environ, base or FilePath()).fill(raw, ())
     # A placeholder that cannot be replaced is one problem, and its value is not checked further.
     problems.ignore_further_at_known_paths()
+    filled = with_auth_types(filled)
     check_shape(filled, Config, problems)
     if len(problems):
         _check_the_others(filled, problems)
@@ -97,7 +99,7 @@ def _check_the_others(filled: Mapping[str, Any], problems: Problems) -> None:
     for table in Config.__struct_fields__:
         part = filled.get(table, {})
         items = part if isinstance(part, dict) else {}
-        if table in ("sources", "destinations", "routes"):
+        if table in ("credentials", "sources", "destinations", "routes"):
             rejected[table] = [name for name in items if problems.touch((table, name))]
             rest[table] = {name: item for name, item in items.items() if name not in rejected[table]}
         elif problems.touch((table,)):

@@ -24,6 +24,7 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "gateway": "Settings of the gateway.",
         "egress": "Private addresses that Tidegate may call.",
         "retention": "How long events are kept.",
+        "credentials": "Credentials that several sources and destinations share, by name.",
         "sources": "Outside systems that send events or have data, by name.",
         "destinations": "Receivers, by name.",
         "routes": "Which events go to which destinations, by name. For each destination the first match counts.",
@@ -40,6 +41,13 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "events": "Age at which events are deleted.",
         "size": "Size of the log at which the oldest events are deleted.",
         "dedupe": "How long a delivery id is kept to recognize duplicates.",
+    },
+    "Credential": {
+        "description": "A note for people.",
+        "auth": "The credential itself.",
+        "rate": "Maximum rate of requests of all sources that use it, together.",
+        "origins": "Origins it may be sent to, such as https://api.example.com. Items made through the API may use it"
+        " only for these; without the list, only items of the file may use it.",
     },
     "Source": {
         "description": "A note for people.",
@@ -141,7 +149,8 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "empty": "Statuses of the first page that mean an empty list, such as 404.",
         "gone": "Statuses of one item that mean it was deleted.",
         "gone_path": "A field of an item that is true when it was deleted.",
-        "origins": "More origins that links to a next page may name; credentials are sent to them.",
+        "origins": "More origins that links to a next page may name; they get no credential.",
+        "share_credential": "Send the credential of the source to those origins too.",
         "error_path": "A field that makes a response with status 200 an error.",
         "ok_path": "A field that must be true in a response.",
         "on_bad_row": "Whether a row that cannot be read is reported and skipped, or fails the poll.",

@@ -16,7 +16,7 @@ import msgspec
 
 from tidegate.config.lines import Path
 from tidegate.config.problems import SECRET_KEYS, dotted
-from tidegate.config.spec import Source
+from tidegate.config.spec import Credential, Source
 from tidegate.core.errors import ConfigError
 from tidegate.core.spec import Destination
 from tidegate.kinds import MASK, kind_named
@@ -25,6 +25,8 @@ from tidegate.rules.inbound.redaction import is_credential
 Tree = dict[str, Any]
 
 _ADDRESSES = ("path", "item_path")  # of resources; their queries can carry credentials
+_NAMED = ("headers", "params", "extra", "authorization_extra")  # tables whose keys may name a credential
+_TOKEN_URLS = ("access_token_url", "token_url", "api_url")  # where the secrets of a credential are sent
 
 
 def tree_of(struct: msgspec.Struct) -> Tree:
@@ -68,7 +70,7 @@ def _places(node: Tree, path: Path) -> Iterator[tuple[Path, Any]]:
         if key in SECRET_KEYS and isinstance(value, str | list):
             if value:
                 yield at, value
-        elif path and path[-1] in ("headers", "params"):
+        elif path and path[-1] in _NAMED:
             if is_credential(key.lower()) and value:
                 yield at, value
         elif key in _ADDRESSES and isinstance(value, str) and _carries_credential(value):
@@ -101,7 +103,7 @@ def hide(tree: Tree) -> Tree:
 def hide_secrets(struct: msgspec.Struct) -> Tree:
     """The API form of a source, destination or route: same keys as the file, no secret in it."""
     tree = tree_of(struct)
-    return hide(tree) if isinstance(struct, Source | Destination) else tree
+    return hide(tree) if isinstance(struct, Credential | Source | Destination) else tree
 
 
 def to_json(struct: msgspec.Struct) -> bytes:
@@ -149,7 +151,7 @@ def merge_secrets(new: Tree, old: msgspec.Struct | None) -> Tree:
     cannot be kept.
     """
     out = copy.deepcopy(new)
-    before = tree_of(old) if isinstance(old, Source | Destination) else {}
+    before = tree_of(old) if isinstance(old, Credential | Source | Destination) else {}
     for path, value in secret_places(before):
         if path == ("url",):
             if out.get("url", masked(before)) == masked(before) and kind_named(out) is kind_named(before):
@@ -160,7 +162,7 @@ def merge_secrets(new: Tree, old: msgspec.Struct | None) -> Tree:
             continue
         given = parent.get(path[-1])
         named = path[-2] if len(path) > 1 else ""
-        left_out = given is None and named not in ("headers", "params")
+        left_out = given is None and named not in _NAMED
         if left_out and _signs_no_more(path, before, out):
             continue
         if named == "auth" and parent.get("type") != _get(before, path[:-1])["type"]:
@@ -183,7 +185,8 @@ def _signs_no_more(path: Path, before: Tree, after: Tree) -> bool:
 
 
 def _same_origin(path: Path, before: Tree, after: Tree) -> None:
-    owners: tuple[tuple[Path, str], ...] = (((), "url"), (("api",), "base_url"))
+    token_urls = tuple((path[:-1], key) for key in _TOKEN_URLS)
+    owners: tuple[tuple[Path, str], ...] = (((), "url"), (("api",), "base_url"), *token_urls)
     if len(path) > 1 and path[-2] == "proxy":
         owners = ((path[:-1], "url"),)  # its password goes to the proxy alone
     for owner, key in owners:

@@ -38,6 +38,15 @@ class ApiInput(Strict, frozen=True):
     proxy: str | Proxy = ""
 
 
+class Credential(Strict, frozen=True, kw_only=True):
+    """A credential that several sources and destinations share: one token, one refresh, one budget."""
+
+    description: str = ""
+    auth: AnyAuth
+    rate: Rate | None = None
+    origins: list[str] = []
+
+
 class Source(Strict, frozen=True):
     """One outside system, with one or more inputs."""
 
@@ -55,6 +64,7 @@ class Config(Strict, frozen=True):
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
     egress: Egress = field(default_factory=Egress)
     retention: Retention = field(default_factory=Retention)
+    credentials: dict[Name, Credential] = {}
     sources: dict[Name, Source] = {}
     destinations: dict[Name, AnyDestination] = {}
     routes: dict[Name, Route] = {}

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tidegate.auth import added_by, kind_of, request_auth
+from tidegate.auth import header_names, kind_of, request_auth
 from tidegate.config.lines import Path
 from tidegate.config.problems import Problems
 from tidegate.core import units
@@ -91,7 +91,7 @@ class Validator:
             self.auth((*path, "auth"), carried, headers)
             return
         configured = {header.lower() for header in headers}
-        for name, _ in added_by(auth).headers:
+        for name in header_names(auth):
             if name.lower() in configured:
                 self.add(path, f"auth and headers both set '{name}'", "keep one of them")
 

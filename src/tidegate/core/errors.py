@@ -191,3 +191,21 @@ class UpstreamError(TidegateError):
 class UpstreamTimeout(UpstreamError):
     code = "upstream_timeout"
     status = 504
+
+
+class CredentialFailed(UpstreamError):
+    """There is no token right now: the token service did not give one. Nothing was sent to the source."""
+
+    code = "credential_failed"
+    hint = "tidegate auth status"
+
+
+class CredentialDead(UpstreamError):
+    """A person has to act: sign in again, or correct the credential. `cause` is a word. Nothing was sent."""
+
+    code = "credential_dead"
+    retryable = False
+
+    def __init__(self, message: str, *, cause: str, **kw: object) -> None:
+        super().__init__(message, **kw)  # type: ignore[arg-type]
+        self.cause = cause

@@ -30,6 +30,38 @@ ERROR, WARNING, NOTICE = Severity
 UNKNOWN = FindingCode(WARNING, "unknown finding", "This release has no description of this code.", "")
 
 CODES: dict[str, FindingCode] = {
+    # -- credentials
+    "credential_dead": FindingCode(
+        ERROR,
+        "credential is dead",
+        "The provider does not accept the credential any more, and Tidegate cannot renew it. Polls and deliveries that "
+        "use it wait.",
+        "sign in again: tidegate auth connect {name}",
+    ),
+    "credential_failing": FindingCode(
+        ERROR,
+        "no token",
+        "The token service does not give a token. Polls and deliveries wait and go on by themselves when it does.",
+        "tidegate auth status",
+    ),
+    "credential_refused": FindingCode(
+        WARNING,
+        "credential is refused",
+        "The API answers 401 although the token is new. It may lack a permission, or belong to another API.",
+        "check the scopes and the account of the credential: tidegate auth status",
+    ),
+    "credential_expiring": FindingCode(
+        WARNING,
+        "credential expires",
+        "The token ends within a day, and the provider gave nothing to renew it with.",
+        "sign in again: tidegate auth connect {name}",
+    ),
+    "credential_scopes": FindingCode(
+        WARNING,
+        "scopes are missing",
+        "The provider granted fewer scopes than the configuration names.",
+        "allow the scopes in the app at the provider, then: tidegate auth connect {name}",
+    ),
     # -- destinations
     "destination_failing": FindingCode(
         ERROR,

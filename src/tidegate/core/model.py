@@ -51,6 +51,7 @@ class Outcome(IntEnum):
     TLS = 7
     DNS = 8
     RENDER = 9  # a transform or template could not be rendered, so no request was sent
+    CREDENTIAL = 10  # there was no token, so no request was sent
 
 
 class NewEvent(msgspec.Struct, gc=False):

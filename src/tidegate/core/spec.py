@@ -126,16 +126,7 @@ class Auth(Strict, frozen=True, tag_field="type"):
 
 
 # Kinds of credential that are planned. One without a file in `tidegate.auth` is rejected by name.
-AUTH_PLANNED = (
-    "oauth2_client_credentials",
-    "oauth2_refresh_token",
-    "oauth2_authorization_code",
-    "jwt_bearer",
-    "github_app",
-    "hmac",
-    "aws_sigv4",
-    "digest",
-)
+AUTH_PLANNED: tuple[str, ...] = ()
 
 
 class Proxy(Strict, frozen=True):

@@ -33,6 +33,7 @@ from tidegate.deliver.status import Pair, delivery_states
 from tidegate.deliver.takeover import Takeover
 from tidegate.deliver.try_destination import send_test
 from tidegate.deliver.wanted import WantedIndex
+from tidegate.outbound.credentials import Credentials
 from tidegate.runtime import ActiveConfiguration
 from tidegate.store import Replay, Store
 
@@ -57,6 +58,7 @@ class DeliverEngine:
         clock: Clock,
         ask: Ask | None = None,
         findings: Findings | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         """`ask(partition, call)` reaches the node that holds a partition, and returns what `handle` returns there.
 
@@ -80,6 +82,7 @@ class DeliverEngine:
             wanted=WantedIndex(store.log),
             ranges=BulkRanges(),
             background=BackgroundTasks(),
+            credentials=credentials or Credentials(),
         )
         self._senders = Senders(self.ports, self._settle_deleted)
         self._bulk = BulkSettlement(self.ports, self._senders)

@@ -19,6 +19,7 @@ from tidegate.deliver.held_partitions import HeldPartitions
 from tidegate.deliver.ranges import BulkRanges
 from tidegate.deliver.settler import Settler
 from tidegate.deliver.wanted import WantedIndex
+from tidegate.outbound.credentials import Credentials
 from tidegate.outbound.post import PostResult
 from tidegate.rules.outbound.addresses import Target
 from tidegate.runtime import ActiveConfiguration
@@ -67,3 +68,4 @@ class Ports(msgspec.Struct, frozen=True):
     wanted: WantedIndex
     ranges: BulkRanges
     background: BackgroundTasks
+    credentials: Credentials = msgspec.field(default_factory=Credentials)

@@ -7,9 +7,16 @@ compiling once. Nothing here survives a crash; the same configuration makes the 
 
 from __future__ import annotations
 
+import msgspec
+
+from tidegate.auth import added_by
 from tidegate.core.model import Event
+from tidegate.core.spec import Auth
+from tidegate.deliver.authenticated import OutgoingRequest
 from tidegate.kinds import Prepare, Request, Result, kind_of
 from tidegate.kinds.base import Answer
+from tidegate.outbound.credentials import Credentials
+from tidegate.rules.inbound.redaction import REDACTED
 from tidegate.rules.outbound.addresses import parse_target, with_method, with_options
 from tidegate.rules.outbound.sent_requests import RequestRecorder
 from tidegate.runtime import ActiveConfiguration, ActiveDestination
@@ -18,14 +25,19 @@ from tidegate.runtime import ActiveConfiguration, ActiveDestination
 class RequestBuilder:
     """What one destination needs to make its requests; a new one is made when the configuration changes."""
 
-    def __init__(self, destination: ActiveDestination, active: ActiveConfiguration) -> None:
+    def __init__(self, destination: ActiveDestination, active: ActiveConfiguration, credentials: Credentials) -> None:
         self._spec = destination.spec
         self._secrets = destination.secrets
         self._active = active
         self.kind = kind_of(self._spec)
         method = self.kind.method(self._spec)
-        target = with_method(parse_target(self.kind.address(self._spec)), method)
-        self.target = with_options(target, self.kind.connect_options(self._spec))
+        address, options = self.kind.address(self._spec), self.kind.connect_options(self._spec)
+        self.target = with_options(with_method(parse_target(address), method), options)
+        self._method, self._address = method, address
+        auth: Auth | None = getattr(self._spec, "auth", None)
+        found = credentials.of(f"destination/{destination.name}", auth, self.target.origin, options)
+        self.credential = None if found.always == added_by(auth) and found.fixed else found
+        self._shown = b"".join(f"{name}: {REDACTED}\r\n".encode("latin-1") for name in found.header_names)
         self._read = self.kind.reader(self._spec)
         self.shown_url = self.kind.shown_address(self._spec)
         self.recorder = RequestRecorder(method, self.shown_url, self.kind.secret_headers(self._spec))
@@ -40,6 +52,16 @@ class RequestBuilder:
                 self._spec, self._secrets, transform, self._active.forwards
             )
         return prepare(event, event_id, attempt, timestamp)
+
+    def outgoing(self, request: Request, timeout_seconds: float) -> OutgoingRequest:
+        """A request that still lacks its credential."""
+        return OutgoingRequest(self.target, self._method, self._address, request.head, request.body, timeout_seconds)
+
+    def recorded(self, request: Request) -> Request:
+        """The request with the names of the headers that the credential will add, for the record of the attempt."""
+        if self.credential is None:
+            return request
+        return msgspec.structs.replace(request, head=request.head + self._shown)
 
     def test_request(self, event: Event, event_id: str, timestamp: int) -> Request:
         """The request of a test send."""

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from tidegate.core import ids, units
 from tidegate.core.errors import TidegateError
 from tidegate.core.model import Event, Outcome
+from tidegate.deliver.authenticated import AuthenticatedSend
 from tidegate.deliver.backlog import READ_AHEAD, Backlog
 from tidegate.deliver.candidates import Candidate, Candidates
 from tidegate.deliver.flight import Flight
@@ -24,7 +26,7 @@ from tidegate.deliver.lane import LaneCursor
 from tidegate.deliver.lane_reader import LaneReader
 from tidegate.deliver.limits import SendLimits
 from tidegate.deliver.load_deferred import DeferredReader
-from tidegate.deliver.ports import Ports
+from tidegate.deliver.ports import InTransit, Ports
 from tidegate.deliver.prefetch import Prefetcher
 from tidegate.deliver.request_builder import RequestBuilder
 from tidegate.deliver.wake_timer import WakeTimer
@@ -75,7 +77,7 @@ class Sender:
         spec = destination.spec
         was_paused, before = self.paused, self.destination
         self.destination = destination
-        self._request_builder = RequestBuilder(destination, self._ports.active)
+        self._request_builder = RequestBuilder(destination, self._ports.active, self._ports.credentials)
         self._timeout = units.seconds(spec.timeout)
         self._concurrency = spec.concurrency
         schedule = tuple(units.seconds(wait) for wait in spec.retry)
@@ -200,14 +202,20 @@ class Sender:
             asyncio.get_running_loop().call_soon(self._render_failed, flight, text)
             return True
         flight.detail = request.detail
-        flight.kept = kept = self._request_builder.recorder.keep(request, one.event.body)
+        builder = self._request_builder
+        flight.kept = kept = builder.recorder.keep(builder.recorded(request), one.event.body)
         if kept.new_head is not None:
             self._ports.settler.head(kept.head, kept.new_head)
-        flight.in_transit = self._ports.transport.send(
-            self._request_builder.target, request.head, request.body, self._timeout,
-            lambda result: self._done(flight, result),
-        )  # fmt: skip
+        flight.in_transit = self._send(request, lambda result: self._done(flight, result))
         return True
+
+    def _send(self, request: Request, done: Callable[[PostResult], None]) -> InTransit:
+        """Hand a request to the transport; its credential is added on the way when it is not a fixed one."""
+        builder, ports = self._request_builder, self._ports
+        if builder.credential is None:
+            return ports.transport.send(builder.target, request.head, request.body, self._timeout, done)
+        outgoing = builder.outgoing(request, self._timeout)
+        return AuthenticatedSend(ports.transport, ports.clock, builder.credential, outgoing, done).start()
 
     def _flight(self, one: Candidate, manual: bool) -> Flight:
         clock, number = self._ports.clock, (one.deferred.attempts if one.deferred is not None else 0) + 1

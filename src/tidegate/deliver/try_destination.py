@@ -14,6 +14,7 @@ import msgspec
 from tidegate.core import ids
 from tidegate.core.errors import NotFound
 from tidegate.core.model import Attempt, Event, Origin, Outcome
+from tidegate.deliver.authenticated import AuthenticatedSend
 from tidegate.deliver.ports import Ports
 from tidegate.deliver.request_builder import RequestBuilder
 from tidegate.outbound.post import PostResult
@@ -28,7 +29,7 @@ async def send_test(ports: Ports, name: str) -> Attempt:
     if destination is None:
         raise NotFound(f"there is no destination {name!r}", hint="list them: tidegate config show")
     now_us = ports.clock.now_us()
-    builder = RequestBuilder(destination, ports.active)
+    builder = RequestBuilder(destination, ports.active, ports.credentials)
     event_id = ids.new_id("tst", now_us)
     event = _test_event(name, now_us)
     try:
@@ -37,12 +38,16 @@ async def send_test(ports: Ports, name: str) -> Attempt:
         text = str(error)[:_ERROR_CHARACTERS]
         return Attempt(0, destination.number, 1, Outcome.RENDER, now_us, 0, error=text)
     ended: asyncio.Future[PostResult] = asyncio.get_running_loop().create_future()
-    ports.transport.send(builder.target, request.head, request.body, TEST_SECONDS, _set_once(ended))
+    if builder.credential is None:
+        ports.transport.send(builder.target, request.head, request.body, TEST_SECONDS, _set_once(ended))
+    else:
+        outgoing = builder.outgoing(request, TEST_SECONDS)
+        AuthenticatedSend(ports.transport, ports.clock, builder.credential, outgoing, _set_once(ended)).start()
     result = await ended
     read = builder.read(result, ports.clock.now_us())
     return Attempt(
         0, destination.number, 1, read.outcome, now_us, result.duration_us, result.status, read.detail, result.headers,
-        result.body, result.body_bytes, builder.shown_url, True, 0, builder.recorder.whole(request),
+        result.body, result.body_bytes, builder.shown_url, True, 0, builder.recorder.whole(builder.recorded(request)),
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from tidegate import __version__
-from tidegate.auth import Added, added_by, client_certificate
+from tidegate.auth import Added, client_certificate, header_names
 from tidegate.core.checking import Checker, Path
 from tidegate.core.model import Event, JsonObject, Outcome
 from tidegate.core.spec import Auth, Destination
@@ -154,7 +154,7 @@ class Kind(Generic[S]):
 
     def secret_headers(self, spec: S) -> frozenset[str]:
         """Names, in lower case, of headers that the credential adds: their values are shown nowhere."""
-        return frozenset(name.lower() for name, _ in added_by(_auth_of(spec)).headers)
+        return frozenset(name.lower() for name in header_names(_auth_of(spec)))
 
     def shown_request(self, spec: S, request: Request) -> ShownRequest:
         secret = self.secret_headers(spec)

@@ -25,9 +25,12 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import BadRequest, Conflict, TidegateError, UpstreamError
 from tidegate.core.findings import Findings
 from tidegate.deliver import DeliverEngine
+from tidegate.outbound.credentials import Credentials
 from tidegate.outbound.dialer import Dialer, Guard, addresses_of
 from tidegate.outbound.http import PullClient
 from tidegate.outbound.post import PostClient, PostStats
+from tidegate.outbound.token_client import TokenClient
+from tidegate.outbound.tokens import TokenPorts, new_owner
 from tidegate.pull import PullEngine
 from tidegate.receive.ingress import Ingress
 from tidegate.receive.inputs import Inputs
@@ -40,7 +43,7 @@ from tidegate.runtime.reseal import reseal
 from tidegate.store import Store
 from tidegate.store.lock import DirectoryLock
 from tidegate.store.sqlite import open_sqlite
-from tidegate.vault import check_vault, open_vault
+from tidegate.vault import Vault, check_vault, open_vault
 
 log = logging.getLogger("tidegate.gateway")
 REREAD_SECONDS = 1.0
@@ -94,6 +97,7 @@ class Parts(msgspec.Struct, frozen=True):
     store: Store
     active: ActiveConfiguration
     editor: ConfigurationEditor
+    vault: Vault
     clock: Clock
     environ: Mapping[str, str]
     opened: contextlib.AsyncExitStack
@@ -119,11 +123,18 @@ class Gateway:
         self.findings = Findings(clock)
         self.post = PostClient(self.dialer, clock, on_shortage=self._shortage)
         self.client = PullClient(self.dialer, clock)
-        self.deliver = DeliverEngine(store, active, self.post, clock, self._asker("deliver"), self.findings)
+        tokens = TokenPorts(
+            store.credentials, parts.vault, TokenClient(self.client).send, clock, self.findings, new_owner()
+        )
+        self.credentials = Credentials(tokens)
+        self.deliver = DeliverEngine(
+            store, active, self.post, clock, self._asker("deliver"), self.findings, self.credentials
+        )
         self.deliver.pause = self.editor.pause
         self.pull = PullEngine(
             store, active, self.client, clock,
             ask=self._asker("pull"), findings=self.findings, over_share=self._over_share,
+            credentials=self.credentials,
         )  # fmt: skip
         self.engines: tuple[Engine, ...] = (self.deliver, self.pull)
         self.keys = RemoteKeys(self._fetch_keys, clock, self.findings)
@@ -197,6 +208,7 @@ class Gateway:
                 await engine.stop()
             except (TidegateError, TimeoutError) as error:
                 log.error("%s: the last commit failed; the next start repeats its work: %s", engine.name, error)
+        await self.credentials.stop()
         await self.store.leases.stop()
         await self.post.close()
         await self.client.close()
@@ -276,7 +288,9 @@ class Gateway:
         self._max_waiting = settings.gateway.max_waiting
         self.guard.update(allow=parse_allow(settings.egress.allow), own=self._own_addresses())
         self.inputs.forget()
-        self.pull.configure({name: source.spec for name, source in self.active.sources.items()})
+        shared = {name: one.spec for name, one in self.active.credentials.items()}
+        self.credentials.configure({name: one.auth for name, one in shared.items()})
+        self.pull.configure({name: source.spec for name, source in self.active.sources.items()}, shared)
 
     async def reload(self, prune: bool = False) -> list[ItemChange]:
         """Reload the file and apply it. ConfigError changes nothing."""
@@ -324,7 +338,7 @@ async def open_gateway(
     except BaseException:
         await opened.aclose()
         raise
-    gateway = Gateway(options, Parts(store, active, editor, clock, environ, opened))
+    gateway = Gateway(options, Parts(store, active, editor, vault, clock, environ, opened))
     _report_warnings(gateway.findings, loaded)
     return gateway
 

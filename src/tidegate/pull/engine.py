@@ -15,18 +15,25 @@ from copy import copy
 
 import msgspec
 
+from tidegate.auth import client_certificate, referred
 from tidegate.config.spec import ApiInput, Source
+from tidegate.config.spec import Credential as Shared
 from tidegate.core.clock import Clock
 from tidegate.core.errors import Conflict, NotFound, StoreBusy
 from tidegate.core.figures import ResourceFigures
 from tidegate.core.findings import Findings
 from tidegate.core.model import Event
+from tidegate.core.units import per_second
+from tidegate.outbound.credentials import Credentials
 from tidegate.pull.on_demand import CACHE_BYTES, CachedCopy, OnDemand, PullAnswer, PullCounts, Target
 from tidegate.pull.record_writer import Router
 from tidegate.pull.resource import Ports, ResourceEngine, figures_of
 from tidegate.pull.run import SCHEDULED, PollOptions, PollReport
 from tidegate.pull.sources import PullClient, PullResponse, SourceClient
+from tidegate.rules.outbound.proxies import connect_options
+from tidegate.rules.sync.links import origin_of
 from tidegate.rules.sync.spec import Resource
+from tidegate.rules.sync.upstream_rate_limit import UpstreamRateLimit
 from tidegate.store import Store, partition_of_name
 
 ResourceName = tuple[str, str]  # (source, resource)
@@ -55,6 +62,7 @@ class PullEngine:
         ask: Callable[[int, bytes], Awaitable[bytes]] | None = None,
         findings: Findings | None = None,
         over_share: Callable[[str], bool] = lambda _source: False,
+        credentials: Credentials | None = None,
     ) -> None:
         """`ask(partition, call)` reaches the node that holds a partition; its answer is that of `handle` there."""
         self._store = store
@@ -63,6 +71,9 @@ class PullEngine:
         self._clock = clock
         self._findings = findings or Findings(clock)
         self._over_share = over_share
+        self._credentials = credentials or Credentials()
+        self._shared: dict[str, Shared] = {}
+        self._budgets: dict[str, tuple[str | None, UpstreamRateLimit]] = {}  # by credential: its rate, its limit
         self._on_demand = OnDemand(clock, self._observe, cache_bytes)
         self._sources: dict[str, Source] = {}
         self._clients: dict[str, SourceClient] = {}
@@ -80,14 +91,19 @@ class PullEngine:
 
     # -- configuration -----------------------------------------------------------------------------------
 
-    def configure(self, sources: Mapping[str, Source]) -> None:
-        """Run what this configuration says. Unchanged resources go on undisturbed; rate limits and counters stay."""
+    def configure(self, sources: Mapping[str, Source], shared: Mapping[str, Shared] | None = None) -> None:
+        """Run what this configuration says. Unchanged resources go on undisturbed; rate limits and counters stay.
+
+        `shared`: the credentials that sources refer to.
+        """
+        before_shared, self._shared = self._shared, dict(shared or {})
         old_clients, old_targets = self._clients, self._targets
         self._clients, self._targets, self._wanted = {}, {}, {}
         for name, source in sources.items():
             if source.api is None:
                 continue
-            client = self._client_of(name, source.api, old_clients.get(name))
+            same = before_shared.get(referred(source.api.auth)) == self._shared.get(referred(source.api.auth))
+            client = self._client_of(name, source.api, old_clients.get(name), same)
             self._clients[name] = client
             for resource_name, resource in source.resources.items():
                 place = (name, resource_name)
@@ -102,12 +118,26 @@ class PullEngine:
         if self._started:
             self._bring_about()
 
-    def _client_of(self, name: str, api: ApiInput, old: SourceClient | None) -> SourceClient:
-        if old is not None and old.api == api:
+    def _client_of(self, name: str, api: ApiInput, old: SourceClient | None, same_credential: bool) -> SourceClient:
+        if old is not None and old.api == api and same_credential:
             return old
         # The quota belongs to the source, not to the configuration: its state stays unless `rate` changed.
         rate_limit = old.rate_limit if old is not None and old.api.rate == api.rate else None
-        return SourceClient(name, api, self._client, self._clock, rate_limit)
+        rate_limit = self._budget(referred(api.auth)) or rate_limit
+        options = connect_options(api.ca, api.proxy, client_certificate(api.auth))
+        credential = self._credentials.of(f"source/{name}", api.auth, origin_of(api.base_url), options)
+        return SourceClient(name, api, self._client, self._clock, rate_limit, credential)
+
+    def _budget(self, credential: str) -> UpstreamRateLimit | None:
+        """The rate limit that all sources of a shared credential use together; None without one."""
+        shared = self._shared.get(credential)
+        if shared is None:
+            return None
+        kept = self._budgets.get(credential)
+        if kept is None or kept[0] != shared.rate:
+            limit = UpstreamRateLimit(per_second(shared.rate) if shared.rate else None)
+            kept = self._budgets[credential] = shared.rate, limit
+        return kept[1]
 
     def _bring_about(self) -> None:
         before = self._change

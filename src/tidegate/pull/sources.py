@@ -10,15 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from typing import Protocol
-from urllib.parse import parse_qsl, quote, quote_plus, unquote_plus, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, quote_plus, unquote_plus, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
-from tidegate.auth import added_by, client_certificate
+from tidegate.auth import Added, RequestFacts, client_certificate
 from tidegate.config.spec import ApiInput
 from tidegate.core.clock import Clock
 from tidegate.core.errors import BadRequest, NotFound, UpstreamError
 from tidegate.core.units import per_second, seconds
+from tidegate.outbound.credentials import NO_CREDENTIAL, Credential, Credentials
+from tidegate.rules.inbound.redaction import is_credential
 from tidegate.rules.outbound.connect_options import ConnectOptions
 from tidegate.rules.outbound.proxies import connect_options
 from tidegate.rules.sync.incremental import end_value
@@ -73,6 +75,26 @@ class Answered(msgspec.Struct, frozen=True):
     received_at_us: int
 
 
+class ApiRequest(msgspec.Struct, frozen=True):
+    """A request without its credential."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    params: list[tuple[str, str]]
+    body: bytes | None
+    origins: frozenset[str]
+
+    def facts(self, clock: Clock) -> RequestFacts:
+        """What a credential that signs each request needs."""
+        url = self.url
+        if self.params:
+            url += ("&" if "?" in url else "?") + urlencode(self.params, quote_via=quote)
+        return RequestFacts(
+            self.method, url, tuple(self.headers.items()), self.body or b"", clock.now_us() // 1_000_000
+        )
+
+
 class PullClient(Protocol):
     """The interface of `tidegate.outbound.http`. `through` gives one with an own authority, certificate or proxy.
 
@@ -101,7 +123,13 @@ class SourceClient:
     """One source as configured now. Its rate limit stays when the rest of the configuration changes."""
 
     def __init__(
-        self, name: str, api: ApiInput, client: PullClient, clock: Clock, rate_limit: UpstreamRateLimit | None = None
+        self,
+        name: str,
+        api: ApiInput,
+        client: PullClient,
+        clock: Clock,
+        rate_limit: UpstreamRateLimit | None = None,
+        credential: Credential | None = None,
     ) -> None:
         self.name = name
         self.api = api
@@ -113,8 +141,8 @@ class SourceClient:
         self._client = client if options is None else client.through(options)
         self._clock = clock
         self._origins = frozenset({self.origin})
-        added = added_by(api.auth)
-        self._auth_headers, self._auth_params = dict(added.headers), dict(added.params)
+        self.credential = credential or Credentials().of(f"source/{name}", api.auth, self.origin)
+        self._auth_params = dict(self.credential.always.params)
         self._notes: list[tuple[str, str]] = []
         pattern = _query_pattern(self._auth_params)
         self._in_query = re.compile(pattern) if pattern else None
@@ -241,6 +269,7 @@ class SourceClient:
             patience_seconds=patience_seconds,
             origins=self.origins_of(resource),
             sent=sent,
+            share_credential=resource.share_credential,
         )
 
     async def request(
@@ -252,39 +281,58 @@ class SourceClient:
         patience_seconds: float | None = None,
         origins: frozenset[str] | None = None,
         sent: tuple[str, bytes | None] = ("GET", None),
+        share_credential: bool = False,
     ) -> PullResponse:
         """A request within the rate limit. Waits for it at most `patience_seconds` (default: the source's timeout).
 
-        `sent` is the method and the body. The answer has no credentials of the source in it, even where the source
-        writes them into its links. UpstreamError with code upstream_rate_limited when the wait would be longer; then
-        nothing was sent.
+        `sent` is the method and the body. A 401 refreshes a token once and repeats the request. The credential goes to
+        the origin of the source only, with `share_credential` to all `origins`. The answer has no credentials of the
+        source in it, even where the source writes them into its links. UpstreamError with code upstream_rate_limited
+        when the wait would be longer; then nothing was sent.
         """
         allowed = origins or self._origins
-        if origin_of(url) not in allowed:
-            raise UpstreamError(
-                f"{origin_of(url)} is not {self.origin}: no credential leaves its origin", code="page_foreign"
-            )
-        await self._wait_for_rate_limit(self.timeout_seconds if patience_seconds is None else patience_seconds)
-        self.requests += 1
-        method, body = sent
-        response = await self._client.request(
-            method,
+        origin = origin_of(url)
+        if origin not in allowed:
+            raise UpstreamError(f"{origin} is not {self.origin}: no credential leaves its origin", code="page_foreign")
+        own = origin == self.origin or share_credential
+        credential = self.credential if own else NO_CREDENTIAL
+        given = self.api.headers if own else {k: v for k, v in self.api.headers.items() if not is_credential(k.lower())}
+        request = ApiRequest(
+            sent[0],
             self._url_without_credentials(url),
-            headers={
-                "Accept": "application/json, */*;q=0.5",
-                **self.api.headers,
-                **(headers or {}),
-                **self._auth_headers,
-            },
-            params=[*self.without_credentials(params), *self._auth_params.items()],
-            body=body,
+            {"Accept": "application/json, */*;q=0.5", **given, **(headers or {})},
+            self.without_credentials(params),
+            sent[1],
+            allowed,
+        )
+        patience = self.timeout_seconds if patience_seconds is None else patience_seconds
+        facts = request.facts(self._clock) if credential.per_request else None
+        added = credential.ready(facts) or await credential.get(facts)
+        response = await self._send(request, added, patience)
+        if response.status != 401:
+            credential.accepted(added)
+        elif await credential.refused(added, response.headers):
+            facts = request.facts(self._clock) if credential.per_request else None
+            response = await self._send(request, await credential.get(facts), patience)
+        return self._masked(response)
+
+    async def _send(self, request: ApiRequest, added: Added, patience_seconds: float) -> PullResponse:
+        """One request with its credential, within the rate limit."""
+        await self._wait_for_rate_limit(patience_seconds)
+        self.requests += 1
+        response = await self._client.request(
+            request.method,
+            request.url,
+            headers={**request.headers, **dict(added.headers)},
+            params=[*request.params, *added.params],
+            body=request.body,
             timeout_seconds=self.timeout_seconds,
             max_bytes=MAX_ANSWER_BYTES,
-            origins=allowed,
+            origins=request.origins,
         )
         now, now_us = self._clock.monotonic(), self._clock.now_us()
         self._notes += self.rate_limit.observe(response.status, response.headers, now, now_us)[:MAX_NOTES]
-        return self._masked(response)
+        return response
 
     def take_notes(self) -> list[tuple[str, str]]:
         """(code of a finding, sample) since the last call: what the rate limit cut or could not read."""

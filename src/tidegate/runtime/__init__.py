@@ -8,10 +8,11 @@ the file are applied again at each start, and an invalid file changes nothing.
 
 from tidegate.runtime.active import ActiveConfiguration
 from tidegate.runtime.editor import ConfigurationEditor
-from tidegate.runtime.shapes import ActiveDestination, ActiveRoute, ActiveSource, ItemChange
+from tidegate.runtime.shapes import ActiveCredential, ActiveDestination, ActiveRoute, ActiveSource, ItemChange
 
 __all__ = [
     "ActiveConfiguration",
+    "ActiveCredential",
     "ActiveDestination",
     "ActiveRoute",
     "ActiveSource",

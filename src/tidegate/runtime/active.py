@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from tidegate.config.checks import names_of
-from tidegate.config.spec import Config, Source
+from tidegate.config.spec import Config, Credential, Source
 from tidegate.core import spec as config
 from tidegate.core.clock import Clock
 from tidegate.core.model import JsonObject
@@ -25,7 +25,15 @@ from tidegate.providers.shape import provider_of
 from tidegate.rules.language.transforms import compile_transform
 from tidegate.rules.outbound.forwarding import NOTHING, HeaderNames
 from tidegate.rules.routing import Decision, RoutePlan, RouteRule, compile_routes
-from tidegate.runtime.shapes import ActiveDestination, ActiveRoute, ActiveSource, Stored, raw_of, spec_of
+from tidegate.runtime.shapes import (
+    ActiveCredential,
+    ActiveDestination,
+    ActiveRoute,
+    ActiveSource,
+    Stored,
+    raw_of,
+    spec_of,
+)
 from tidegate.store import Item, Store
 from tidegate.vault import Vault, is_version_1, item_purpose
 
@@ -57,6 +65,7 @@ class ActiveConfiguration:
         self._plan: RoutePlan = compile_routes((), frozenset())
         self._numbers: dict[tuple[str, int], int] = {}
         self._decisions: dict[int, Decision] = {}  # keeps decisions alive while their id() is a key
+        self.credentials: dict[str, ActiveCredential] = {}
         self.sources: dict[str, ActiveSource] = {}
         self.destinations: dict[str, ActiveDestination] = {}
         self.routes: dict[str, ActiveRoute] = {}
@@ -93,6 +102,11 @@ class ActiveConfiguration:
             )
             for item in current
         }
+        credentials = {
+            item.name: ActiveCredential(item.number, item.name, spec_of(stored[item.number], Credential), item.owner)
+            for item in current
+            if item.kind == "credential"
+        }
         sources = {
             item.name: ActiveSource(item.number, item.name, spec_of(stored[item.number], Source), item.owner)
             for item in current
@@ -111,6 +125,7 @@ class ActiveConfiguration:
                 routes[item.name] = ActiveRoute(item.number, item.name, revision, spec, item.owner)
         self.items = {(item.kind, item.name): item for item in current}
         self.stored = stored
+        self.credentials = credentials
         self.sources, self.destinations, self.routes = sources, destinations, routes
         self._forwards = {}
         self.by_number = {one.number: one for one in destinations.values()}

@@ -25,6 +25,7 @@ from tidegate.core.errors import ChangedElsewhere, ConfigError, Conflict, NotFou
 from tidegate.kinds import kind_of
 from tidegate.rules.outbound.signing import new_secret
 from tidegate.runtime.active import ActiveConfiguration
+from tidegate.runtime.credential_use import credential_use
 from tidegate.runtime.shapes import SPEC_TYPES, ActiveRoute, ItemChange, OldSecret, Spec, Stored, raw_of, spec_of
 from tidegate.store import Item, Store
 from tidegate.vault import Vault, item_purpose
@@ -98,6 +99,7 @@ class ConfigurationEditor:
         """
         wanted: dict[tuple[str, str], Spec] = {}
         for kind, specs in (
+            ("credential", loaded.credentials),
             ("source", loaded.sources),
             ("destination", loaded.destinations),
             ("route", loaded.routes),
@@ -188,6 +190,8 @@ class ConfigurationEditor:
             named += [("destination", one) for one in names_of(spec.to)]
         elif isinstance(spec, Source):
             self._check_resources(name, spec)
+        credential = self._check_credential(spec)
+        named += [("credential", credential)] if credential else []
         if item is None:
             await self._write([self._item(kind, name, spec, "api", API_PLACE)], named)
         else:
@@ -213,6 +217,25 @@ class ConfigurationEditor:
                         code="unknown_name",
                     )
 
+    def _check_credential(self, spec: Spec) -> str:
+        """The name of the shared credential that an item of the API refers to, "" for none. ConfigError."""
+        user = credential_use(spec)
+        if user is None:
+            return ""
+        name, origin = user
+        found = self.active.credentials.get(name)
+        if found is None:
+            hint = f"{nearest(name, self.active.credentials, 'credential')}, or create it first"
+            raise ConfigError(f"unknown credential {name!r}", path="$.auth.credential", hint=hint, code="unknown_name")
+        if origin not in found.spec.origins and (found.owner == "file" or found.spec.origins):
+            raise ConfigError(
+                f"the credential {name!r} may not be used for {origin}",
+                path="$.auth.credential",
+                hint=f'add "{origin}" to origins of [credentials.{name}]',
+                code="credential_elsewhere",
+            )
+        return name
+
     def _check_resources(self, name: str, spec: Source) -> None:
         """Conflict when the new source lacks a resource whose changes a route names."""
         for route in self.active.routes.values():
@@ -235,6 +258,8 @@ class ConfigurationEditor:
         if item is None:
             raise NotFound(f"there is no {kind} {name!r}")
         self._reject_file_item(item, kind, name)
+        if kind == "credential":
+            self._reject_used_credential(name)
         for route in self.active.routes.values():
             if (kind == "source" and name in names_of(route.spec.from_)) or (
                 kind == "destination" and name in names_of(route.spec.to)
@@ -243,6 +268,17 @@ class ConfigurationEditor:
         now = self._clock.now_us()
         await self._write([self._again(item, deleted_at_us=now, updated_at_us=now)])
         await self.active.refresh()
+
+    def _reject_used_credential(self, name: str) -> None:
+        for what, items in (("source", self.active.sources), ("destination", self.active.destinations)):
+            for user, item in items.items():
+                used = credential_use(item.spec)
+                if used is not None and used[0] == name:
+                    raise Conflict(
+                        f"{what} {user!r} still uses the credential {name!r}",
+                        hint=f"change or delete the {what} first",
+                        code="in_use",
+                    )
 
     def _reject_file_item(self, item: Item | None, kind: str, name: str) -> None:
         if item is not None and item.owner == "file":

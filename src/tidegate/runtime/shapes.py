@@ -11,12 +11,13 @@ from typing import Any
 import msgspec
 
 from tidegate import kinds
-from tidegate.config.spec import Source
+from tidegate.config.spec import Credential, Source
 from tidegate.core.spec import Destination, Route
 
-Spec = Source | Destination | Route
+Spec = Credential | Source | Destination | Route
 
 SPEC_TYPES: dict[str, type[Spec]] = {
+    "credential": Credential,
     "source": Source,
     "destination": Destination,
     "route": Route,
@@ -34,6 +35,13 @@ class Stored(msgspec.Struct, frozen=True):
     spec: msgspec.Raw
     made: tuple[str, ...] = ()
     old: tuple[OldSecret, ...] = ()
+
+
+class ActiveCredential(msgspec.Struct, frozen=True):
+    number: int
+    name: str
+    spec: Credential
+    owner: str
 
 
 class ActiveSource(msgspec.Struct, frozen=True):

@@ -1,12 +1,13 @@
-"""The store: one durable log and everything that reads it, as five protocols of domain operations.
+"""The store: one durable log and everything that reads it, as six protocols of domain operations.
 
-`log`, `deliveries`, `records`, `settings` and `leases` each hold one protocol and its shapes. Engines import from this
-file only; `sqlite/` and `postgres/` implement the protocols and pass `tests/conformance/`. The store knows no HTTP, no
-routes and no filters.
+`log`, `deliveries`, `records`, `settings`, `credentials` and `leases` each hold one protocol and its shapes. Engines
+import from this file only; `sqlite/` and `postgres/` implement the protocols and pass `tests/conformance/`. The store
+knows no HTTP, no routes and no filters.
 """
 
 from __future__ import annotations
 
+from tidegate.store.credentials import Credentials, SealedToken
 from tidegate.store.deliveries import Counters, Deliveries, Replay, Settlement, Standing
 from tidegate.store.facts import PostgresFacts, SqliteFacts, StoreFacts
 from tidegate.store.leases import (
@@ -28,6 +29,7 @@ __all__ = [
     "PARTITIONS",
     "ApiKey",
     "Counters",
+    "Credentials",
     "Deliveries",
     "EventHead",
     "EventPage",
@@ -46,6 +48,7 @@ __all__ = [
     "Rejection",
     "Replay",
     "ResourceState",
+    "SealedToken",
     "Settings",
     "Settlement",
     "SqliteFacts",

@@ -1,4 +1,4 @@
-"""The store: the five protocols of one database, opened together.
+"""The store: the six protocols of one database, opened together.
 
 Owns the protocol `Store`, which `sqlite/` and `postgres/` implement. A call that raises StoreBusy or StoreBroken
 acknowledged nothing, and its outcome is unknown: every operation is idempotent or recognizes a repeated call. Fenced
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from tidegate.store.credentials import Credentials
 from tidegate.store.deliveries import Deliveries
 from tidegate.store.facts import StoreFacts
 from tidegate.store.leases import Leases
@@ -19,7 +20,7 @@ from tidegate.store.settings import Settings
 
 
 class Store(Protocol):
-    """All five protocols."""
+    """All six protocols."""
 
     @property
     def log(self) -> Log: ...
@@ -29,6 +30,8 @@ class Store(Protocol):
     def records(self) -> Records: ...
     @property
     def settings(self) -> Settings: ...
+    @property
+    def credentials(self) -> Credentials: ...
     @property
     def leases(self) -> Leases: ...
 

@@ -65,6 +65,8 @@ class RetryOn:
         """Whether a failed attempt with this outcome and status is tried again."""
         if outcome is Outcome.RENDER:
             return False
+        if outcome is Outcome.CREDENTIAL:  # the destination did not fail: its delivery waits for a token
+            return True
         word = _OUTCOME_WORDS.get(outcome)
         if word is not None:
             return word in self._words

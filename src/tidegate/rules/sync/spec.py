@@ -81,7 +81,8 @@ class Resource(Strict, frozen=True):
     empty: list[Annotated[int, Meta(ge=100, le=599)]] = []  # statuses of a first page that mean an empty list
     gone: list[Annotated[int, Meta(ge=400, le=599)]] = field(default_factory=lambda: [404, 410])
     gone_path: str = ""  # a field of an item that says it was deleted
-    origins: list[str] = []  # more origins that next links may name
+    origins: list[str] = []
+    share_credential: bool = False  # more origins that next links may name
     error_path: str = ""  # a field that makes an answer with status 200 an error
     ok_path: str = ""  # a field that must be true
     on_bad_row: Literal["report", "fail"] = "report"

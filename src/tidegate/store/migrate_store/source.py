@@ -24,7 +24,7 @@ SLICE_BYTES = 16 << 20
 MOVED_TO = "value:moved_to"
 # Everything but the log. Settings are copied by name.
 SMALL = (
-    "audiences", "items", "route_revisions", "keys", "feeds", "rejections", "replays", "ranges",
+    "audiences", "items", "credentials", "route_revisions", "keys", "feeds", "rejections", "replays", "ranges",
     "deferred_deliveries", "lanes", "dedupe", "records", "resource_states", "request_heads",
 )  # fmt: skip
 

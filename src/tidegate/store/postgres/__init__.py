@@ -16,6 +16,7 @@ from tidegate.core import ids
 from tidegate.core.clock import Clock
 from tidegate.core.errors import NotBuilt
 from tidegate.store.facts import PostgresFacts
+from tidegate.store.postgres.credentials import PostgresCredentials
 from tidegate.store.postgres.deliveries import PostgresDeliveries
 from tidegate.store.postgres.engine import Engine, sql
 from tidegate.store.postgres.leases import PostgresLeases
@@ -35,6 +36,7 @@ class PostgresStore:
         self.deliveries = PostgresDeliveries(engine, self.log, self.leases)
         self.records = PostgresRecords(engine, self.log.appends, self.leases)
         self.settings = PostgresSettings(engine)
+        self.credentials = PostgresCredentials(engine)
         self.leases.on_peers = self._set_peers
 
     def _set_peers(self, nodes: int) -> None:

@@ -21,6 +21,7 @@ from tidegate.core.errors import StoreBroken
 from tidegate.store.facts import SqliteFacts
 from tidegate.store.lock import DirectoryLock
 from tidegate.store.sqlite import backup
+from tidegate.store.sqlite.credentials import SqliteCredentials
 from tidegate.store.sqlite.deliveries import SqliteDeliveries
 from tidegate.store.sqlite.engine import Engine
 from tidegate.store.sqlite.leases import SqliteLeases
@@ -45,6 +46,7 @@ class SqliteStore:
         self.deliveries = SqliteDeliveries(engine, self.log)
         self.records = SqliteRecords(engine, self.log)
         self.settings = SqliteSettings(engine)
+        self.credentials = SqliteCredentials(engine)
         self.leases = SqliteLeases(instance)
 
     async def close(self) -> None:
@@ -101,6 +103,7 @@ async def open_sqlite(directory: Path) -> SqliteStore:
         instance = engine.run_now(_instance)
         store = SqliteStore(directory, lock, engine, instance, version)
         engine.run_now(store.log.load)
+        engine.run_now(store.credentials.forget_locks)
         engine.start()
     except apsw.Error as error:
         lock.release()
