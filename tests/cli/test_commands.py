@@ -212,7 +212,7 @@ def test_a_test_event_says_what_the_destination_answered(place: Place) -> None:
         ("events --cursor none", "bad_cursor", 2),
         ("tail --after nothing", "bad_request", 2),
         ("trigger nobody t", "not_found", 1),
-        ("trigger hook t", "not_built", 2),
+        ("trigger shop t", "no_publish_input", 1),
         ("pull nobody/orders", "unknown_resource", 1),
         ("poll shop/none", "unknown_resource", 1),
         ("records shop/orders 99", "not_found", 1),

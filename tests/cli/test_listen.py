@@ -270,6 +270,28 @@ def lab_check(headers: dict[str, str], body: bytes) -> None:
     assert headers["x-gitlab-token"] == "lab-token"
 
 
+@pytest.mark.parametrize(
+    ("source", "type_", "check"),
+    [
+        ("stripe", "charge.succeeded", stripe_check),
+        ("github", "issues", github_check),
+        ("slack", "message", slack_check),
+        ("clerk", "user.created", svix_check),
+        ("lab", "Push Hook", lab_check),
+    ],
+)
+def test_the_package_of_the_provider_accepts_what_trigger_sends_through_listen(
+    gate: Served, source: str, type_: str, check: Any
+) -> None:
+    with local(check) as program, Listening(gate, str(program.port), "--source", source) as listening:
+        done = gate.run("trigger", source, type_, "--json")
+        assert done.code == 0, done
+        wait_until(lambda: listening.lines, "a line")
+        assert " 200 " in listening.lines[0], (program.got, listening.lines)
+        assert type_ in listening.lines[0]
+        assert done.json["id"] in listening.lines[0]
+
+
 def test_an_event_of_long_ago_is_signed_again_so_that_the_package_accepts_it(gate: Served) -> None:
     now = int(time.time())
     body = json.dumps({"id": f"evt_{now}", "object": "event", "type": "old.one", "created": now, "data": {}}).encode()
@@ -422,3 +444,66 @@ def test_the_terminal_shows_no_control_characters_of_a_payload(gate: Served) -> 
         session.expect("evil")
         session.press("d")
         session.expect("\\u009b2J")
+
+
+# -- trigger ---------------------------------------------------------------------------------------------
+
+FAR = """
+[sources.pay.webhook]
+verify = "stripe"
+secret = "whsec_test_secret"
+[destinations.near]
+url = "http://127.0.0.1:9/near"
+[destinations.far]
+url = "https://books.example.com/in"
+[routes.near]
+from = "pay"
+to = "near"
+[routes.far]
+from = "pay"
+to = "far"
+types = ["charge.*"]
+[routes.real]
+from = "pay"
+to = "far"
+types = ["order.*"]
+filter = { test = false }
+"""
+
+
+def test_trigger_asks_before_it_reaches_another_machine_and_routes_can_tell(tmp_path: Path) -> None:
+    with Served(tmp_path, FAR) as gate:
+        error = gate.run("trigger", "pay", "charge.succeeded").refused("reaches_elsewhere", 1)
+        assert "far (https://books.example.com/in)" in error["what"]
+        assert gate.run("events", "--json").json["data"] == []
+        would = gate.run("trigger", "pay", "charge.succeeded", "--dry-run", "--json").json
+        assert {one["name"]: one["here"] for one in would["destinations"]} == {"near": True, "far": False}
+        assert gate.run("events", "--json").json["data"] == []
+        done = gate.run("trigger", "pay", "charge.succeeded", "--set", "data.object.amount=7", "--yes", "--json").json
+        event = gate.run("events", "--json").json["data"][0]
+        assert (event["id"], event["test"], event["origin"]) == (done["id"], True, "webhook")
+        assert event["data"]["object"]["amount"] == 7
+        other = gate.run("trigger", "pay", "order.paid", "--json").json
+        assert [one["name"] for one in other["destinations"]] == ["near"]
+        assert "no sample of order.paid" in other["note"]
+
+
+def test_trigger_on_a_terminal_asks_and_no_stores_nothing(tmp_path: Path) -> None:
+    with Served(tmp_path, FAR) as gate:
+        for answer, count in (("n\n", 0), ("y\n", 1)):
+            ours, theirs = pty.openpty()
+            child = subprocess.Popen(
+                [*COMMAND, "trigger", "pay", "charge.succeeded", "--data", "data"],
+                cwd=gate.folder, env=environment(gate.folder), stdin=theirs, stdout=theirs, stderr=theirs,
+            )  # fmt: skip
+            os.close(theirs)
+            seen = ""
+            while "Send it?" not in seen:
+                seen += os.read(ours, 4096).decode()
+            os.write(ours, answer.encode())
+            with suppress(OSError):
+                while os.read(ours, 4096):
+                    pass
+            child.wait(20)
+            os.close(ours)
+            assert len(gate.run("events", "--json").json["data"]) == count

@@ -137,6 +137,7 @@ def test_a_view_names_the_parts_of_an_event():
         "headers": {"x-kind": "a, b"},
         "query": {},
         "change": {"resource": "orders", "number": 1},
+        "test": False,
     }
     new = NewEvent("s", "t", Origin.POLL, 0, 0, b"{}")
     assert event_view(new)["origin"] == "poll"

@@ -41,6 +41,7 @@ class Envelope(msgspec.Struct, kw_only=True):
     key: str | None
     data: Any
     change: ChangeSchema | None = None
+    test: bool = False  # made by `tidegate trigger`
 
 
 # The headers of every delivery: Standard Webhooks, and the origin of the event.

@@ -230,6 +230,11 @@ _ITEMS: tuple[Entry, ...] = (
     *_crud(
         "source", Source, items.one_source, items.list_sources, items.put_source, items.delete_source, bound=True
     ),
+    Entry(
+        method="POST", path="/sources/{name}/trigger", scope="write", handler=local.trigger_event, bound=True,
+        request=local.TriggerRequest, response=local.TriggeredSchema,
+        summary="A test event from the provider's sample, signed as the provider does and sent through /in/NAME",
+    ),
     *_crud(
         "destination", AnyDestination, items.one_destination, items.list_destinations, items.put_destination,
         items.delete_destination, bound=False,

@@ -1,4 +1,4 @@
-"""`tidegate replay` and `tidegate trigger`: deliver events again, and publish a test event."""
+"""`tidegate replay`: deliver events again."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import Any, BinaryIO
 import click
 import msgspec
 
-from tidegate.cli.client import LONG_SECONDS, ApiError, Client, JsonObject, find_gateway, segment
+from tidegate.cli.client import LONG_SECONDS, Client, JsonObject, find_gateway, segment
 from tidegate.cli.options import When, gateway_command
-from tidegate.core.errors import NotBuilt
 from tidegate.query.schemas import ReplaySchema
 
 _STATES = ("delivered", "pending", "exhausted", "canceled")
@@ -207,43 +206,3 @@ def _print_job(job: ReplaySchema, dry_run: bool) -> None:
         print(f"{job.id}: {matched} selected, {job.reopened:,} reopened")
     else:
         print(f"{job.id} has started and reads the log up to offset {job.upto}; add --wait to wait for it")
-
-
-@click.command()
-@click.argument("source")
-@click.argument("type_", metavar="TYPE")
-@click.option("--payload", "-d", default="{}", help="The data of the event as JSON, or @FILE.")
-@click.option("--key", help="The key of the event.")
-@gateway_command
-def trigger(source: str, type_: str, payload: str, key: str | None, data: Path, as_json: bool) -> None:
-    """Publish a test event of TYPE for SOURCE, which must have a publish input."""
-    from tidegate.cli.output import print_json
-
-    event: JsonObject = {"source": source, "type": type_, "data": _payload(payload)}
-    if key is not None:
-        event["key"] = key
-    try:
-        answer = find_gateway(data).post("/events", event)
-    except ApiError as error:
-        if error.code != "no_publish_input":
-            raise
-        raise NotBuilt(
-            f"{source!r} has no publish input, and 'tidegate trigger' does not support other inputs in this release",
-            path=f"$.sources.{source}",
-            hint=f"add [sources.{source}.publish]",
-        ) from None
-    if as_json:
-        print_json(answer)
-    else:
-        print(f"{answer['id']} is stored: tidegate explain {answer['id']}")
-
-
-def _payload(text: str) -> Any:
-    """The JSON in `text`, or in the file after an @."""
-    try:
-        return json.loads(Path(text[1:]).read_text("utf-8") if text.startswith("@") else text)
-    except OSError as error:
-        reason = (error.strerror or "not a file").lower()
-        raise click.BadParameter(f"{text[1:]!r} cannot be read: {reason}", param_hint="--payload") from None
-    except ValueError as error:
-        raise click.BadParameter(f"{text[:60]!r} is not JSON: {error}", param_hint="--payload") from None

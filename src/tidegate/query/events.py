@@ -18,7 +18,7 @@ from tidegate.core.model import Event, Origin
 from tidegate.query import cursors
 from tidegate.query.context import ReadContext
 from tidegate.query.schemas import ChangeSchema, EventSchema, Page
-from tidegate.rules.language.view import payload
+from tidegate.rules.language.view import is_test, payload
 from tidegate.store import EventQuery, Log
 
 Allowed = frozenset[str] | None
@@ -198,6 +198,7 @@ def schema_of(instance: str, event: Event, *, headers: bool = False) -> EventSch
         body_bytes=len(event.body),
         hops=event.hops,
         differs=event.differs,
+        test=is_test(event),
         headers=header_pairs(event.headers) if headers else msgspec.UNSET,
     )
 

@@ -60,6 +60,7 @@ class EventSchema(Struct, kw_only=True):
     body_bytes: int
     hops: int
     differs: bool  # the same delivery id came again with another body
+    test: bool = False  # made by `tidegate trigger`
     headers: list[tuple[str, str]] | UnsetType = UNSET  # only in the response for one event; credentials are redacted
 
 

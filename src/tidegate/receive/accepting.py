@@ -24,7 +24,7 @@ from tidegate.receive.reading import FALLBACK_TYPE, Reading, content_hash
 from tidegate.rules.inbound.places import Headers
 from tidegate.rules.inbound.redaction import keep_headers, keep_query
 from tidegate.rules.inbound.repeats import is_repeat
-from tidegate.rules.language.view import QUERY, VERIFIED, event_view
+from tidegate.rules.language.view import QUERY, TEST, VERIFIED, event_view
 from tidegate.store import Log
 
 CONTENT_TYPE_BYTES = 255
@@ -100,6 +100,14 @@ class Accepter:
             stored.append((appended.offset, appended.duplicate))
         return stored
 
+    def drafts(self, input: Input, request: Accepted, items: Sequence[bytes] | None) -> list[NewEvent]:
+        """The events of a request as they would be stored."""
+        if items is not None:
+            return [self._item(input, request, item, number) for number, item in enumerate(items)]
+        assert input.read is not None
+        reading = input.read(request.headers, request.body, request.query_string)
+        return [self._event(input, Origin.WEBHOOK, reading, request)]
+
     def _item(self, input: Input, request: Accepted, item: bytes, number: int) -> NewEvent:
         """Places are read from the item first, then from the request, whose id is completed by the item's number."""
         assert input.read is not None
@@ -125,6 +133,8 @@ class Accepter:
             notes.append((QUERY, keep_query(request.query_string)))
         if request.proof:
             notes.append((VERIFIED, request.proof))
+        if input.test:
+            notes.append((TEST, "1"))
         delivery_id = reading.delivery_id
         return NewEvent(
             input.source,

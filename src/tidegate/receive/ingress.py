@@ -14,6 +14,7 @@ again, and its delivery id identifies it.
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import Any
@@ -22,7 +23,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import TidegateError
 from tidegate.core.findings import Findings
 from tidegate.core.ids import event_id
-from tidegate.core.model import Origin
+from tidegate.core.model import NewEvent, Origin
 from tidegate.receive import answers
 from tidegate.receive.accepting import Accepted, Accepter, Router
 from tidegate.receive.answers import Send, problem, send_reply
@@ -104,6 +105,23 @@ class Ingress:
     @budget.setter
     def budget(self, budget: BodyBudget) -> None:
         self._bodies.budget = budget
+
+    def for_one(self, input: Input) -> Ingress:
+        """The same ingress, with the same bounds and counts, that knows only this input."""
+        one = copy.copy(self)
+        one._sources = lambda name: input if name == input.source else None
+        one._names = tuple
+        one._keys = None
+        return one
+
+    def drafts(
+        self, input: Input, raw_headers: list[tuple[bytes, bytes]], query: bytes, body: bytes, now_us: int
+    ) -> list[NewEvent]:
+        """The events that a request would become, without a check, a routing decision or storing."""
+        headers = _joined(raw_headers)
+        request = Accepted(raw_headers, headers, query, body, now_us, hops_of(headers))
+        items = input.split(headers, body) if input.split is not None else None
+        return self._accepter.drafts(input, request, items)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -47,6 +47,7 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     handshakes: tuple[CompiledHandshake, ...] = ()
     post_handshakes: bool = False
     form: FormInput | None = None
+    test: bool = False  # of `tidegate trigger`: its events are marked
 
     def __repr__(self) -> str:
         return f"Input({self.source!r})"

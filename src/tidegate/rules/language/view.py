@@ -19,7 +19,7 @@ from tidegate.rules.language.text import FORM_TYPE, media_type
 
 __all__ = ["FORM_TYPE", "MAX_DEPTH", "MAX_FORM_FIELDS", "Parsed", "media_type"]
 
-PARTS = ("type", "source", "origin", "key", "data", "body", "context", "headers", "query", "change")
+PARTS = ("type", "source", "origin", "key", "data", "body", "context", "headers", "query", "change", "test")
 """The parts of an event that a filter, transform or template may name."""
 
 QUERY = ":query"
@@ -29,6 +29,9 @@ ORIGIN = ":origin"  # of an edited copy: the origin of that event
 
 VERIFIED = ":verified"
 """The name under which the proof stands: provider or kind of scheme, number of the scheme, number of the secret."""
+
+TEST = ":test"
+"""The note of an event that `tidegate trigger` made."""
 
 
 class Missing:
@@ -76,6 +79,7 @@ def event_view(event: NewEvent | Event) -> EventView:
         headers=header_map(event.headers),
         query=query_of(event.headers),
         change=change_of(event),
+        test=is_test(event),
     )
     view.unreadable = parsed.why
     return view
@@ -143,6 +147,11 @@ def noted(headers: bytes, name: str) -> str:
     if f'["{name}",'.encode() not in headers:
         return ""
     return next((value for kept, value in _stored(headers) if kept == name), "")
+
+
+def is_test(event: NewEvent | Event) -> bool:
+    """Whether `tidegate trigger` made the event."""
+    return b'[":test",' in event.headers and noted(event.headers, TEST) != ""
 
 
 def query_of(headers: bytes) -> JsonObject:

@@ -29,6 +29,7 @@ from tidegate.rules.language.view import (
     context_of,
     data_of,
     event_view,
+    is_test,
     media_type,
     noted,
     parse_body,
@@ -129,6 +130,8 @@ def _envelope(event: Event, event_id: str, transform: Callable[[View], View] | N
         envelope["query"] = query
     if seen.change is not None:
         envelope["change"] = seen.change
+    if is_test(event):
+        envelope["test"] = True
     return Rendered(_encode(envelope, event), JSON_TYPE)
 
 
