@@ -455,7 +455,7 @@ secret = "whsec_test_secret"
 [destinations.near]
 url = "http://127.0.0.1:9/near"
 [destinations.far]
-url = "https://books.example.com/in"
+url = "https://ledger.example.com/in"
 [routes.near]
 from = "pay"
 to = "near"
@@ -474,7 +474,7 @@ filter = { test = false }
 def test_trigger_asks_before_it_reaches_another_machine_and_routes_can_tell(tmp_path: Path) -> None:
     with Served(tmp_path, FAR) as gate:
         error = gate.run("trigger", "pay", "charge.succeeded").refused("reaches_elsewhere", 1)
-        assert "far (https://books.example.com/in)" in error["what"]
+        assert "far (https://ledger.example.com/in)" in error["what"]
         assert gate.run("events", "--json").json["data"] == []
         would = gate.run("trigger", "pay", "charge.succeeded", "--dry-run", "--json").json
         assert {one["name"]: one["here"] for one in would["destinations"]} == {"near": True, "far": False}
