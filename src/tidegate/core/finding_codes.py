@@ -483,6 +483,18 @@ CODES: dict[str, FindingCode] = {
         "Signs for the end of the list contradict each other, so the run may not have read all of it.",
         "check the paginator of the resource: total_path, has_more_path, max_pages, and the parameter names",
     ),
+    "pages_not_read": FindingCode(
+        WARNING,
+        "pages not read",
+        "The only page that was read has a sign of a next page. Records of the other pages are not found.",
+        "copy the paginator that the sample names into the resource; or ask for fewer rows, so that one page has all",
+    ),
+    "partial_page": FindingCode(
+        WARNING,
+        "errors beside the rows",
+        "The source answered rows and errors together, so rows may be missing. Nothing counts as deleted in that run.",
+        "correct what the source complains about; to make such an answer a failed poll, set error_path on the resource",
+    ),
     "place_lost": FindingCode(
         NOTICE,
         "page lost",

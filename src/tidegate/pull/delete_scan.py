@@ -51,7 +51,7 @@ class DeleteScan:
         if rule.confirm == "get" and self._resource.item_path:
             copies = await self._by_get(run, [*candidates, *sorted(unlisted)])
         else:
-            copies = self._by_second_scan(run, candidates, result.stopped_by_ratio)
+            copies = self._by_second_scan(run, tuple(fresh[:MAX_CANDIDATES]), result.stopped_by_ratio)
         for at in range(0, len(copies), MAX_ROWS):
             run.applied.add(await writer.apply(copies[at : at + MAX_ROWS], silent=run.silent))
         writer.move(scanned_at_us=self._clock.now_us())
@@ -94,9 +94,10 @@ class DeleteScan:
         return copies
 
     def _by_second_scan(self, run: Run, candidates: tuple[str, ...], stopped: bool) -> list[Copy]:
+        """What this scan and the one before missed. A scan that the ratio stopped is the first of the two as well."""
         state = self._writer.engine_state
         if stopped:
-            state.candidates = []
+            state.candidates = sorted(candidates)
             return []
         gone = twice_missing(candidates, state.candidates)
         state.candidates = sorted(set(candidates) - set(gone))

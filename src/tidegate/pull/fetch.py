@@ -79,11 +79,12 @@ class Fetcher:
             body = decoded(response.body, content_type)
             value = unwrap(read_item(body, resource, content_type), resource.primary_key, key, resource.item_selector)
         except ValueError as error:
-            raise UpstreamError(f"item {key!r} cannot be read: {error}", code="page_unreadable") from None
+            text = self._source.masked(str(error))
+            raise UpstreamError(f"item {key!r} cannot be read: {text}", code="page_unreadable") from None
         if record_key(value, resource.primary_key) != key:
             raise UpstreamError(
                 f"asked for item {key!r}, the answer does not have it at {resource.primary_key!r}: "
-                f"{shown(response.body)}",
+                f"{self._source.masked(shown(response.body))}",
                 code="page_unreadable",
                 hint="set item_selector to the path of the record in the answer, or check item_path and primary_key",
             )

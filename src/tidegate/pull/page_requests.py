@@ -16,12 +16,13 @@ from tidegate.rules.sync.items import shown
 from tidegate.rules.sync.links import header
 from tidegate.rules.sync.paginators import PageRequest, ends_by_status
 from tidegate.rules.sync.spec import Resource
-from tidegate.rules.sync.upstream_rate_limit import LIMITED
+from tidegate.rules.sync.upstream_rate_limit import ALWAYS_LIMITED, LIMITED
 
 RUN_WAIT_SECONDS = 300.0  # in all; a run that needs more stops, keeps its place, and goes on later
 MAX_TRIES = 4  # of one page, besides waits for a rate limit
 FIRST_RETRY_SECONDS = 1.0
 TOKEN_EXPIRED = (400, 404, 412, 422)  # what sources answer to a sync token that they do not know, besides 410
+CONDITIONAL = {"if-none-match", "if-modified-since"}
 RETRIED = (202, 408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529)
 
 
@@ -58,14 +59,14 @@ class PageRequests:
                     raise
                 failure = error
             else:
-                if self._is_page(run, response):
+                if self._is_page(run, response, conditional={name.lower() for name in (*run.headers, *headers)}):
                     return response
                 if self._is_end(run, response):
                     return None
                 failure = self._failure(run, request, response)
                 if not self._is_retried(response):
                     raise failure
-                if response.status in LIMITED and self._source.rate_limit.held_seconds(self._clock.monotonic()) > 0:
+                if self._is_held(response):
                     tries -= 1  # the wait is the source's, and is bounded by the budget of the run
             if tries >= MAX_TRIES:
                 raise failure
@@ -86,10 +87,11 @@ class PageRequests:
         run.poll_interval_seconds = poll_interval(header(response.headers, "x-poll-interval"))
         return response
 
-    def _is_page(self, run: Run, response: PullResponse) -> bool:
+    def _is_page(self, run: Run, response: PullResponse, *, conditional: set[str]) -> bool:
+        """`conditional`: names of the headers of the request. Without a validator among them, 304 is no answer."""
         status = response.status
         if status == 304:
-            return run.walk.pages == 0
+            return run.walk.pages == 0 and not CONDITIONAL.isdisjoint(conditional)
         if status == 202:
             return False
         return 200 <= status < 300 or (status in self._resource.empty and run.walk.pages == 0)
@@ -110,9 +112,14 @@ class PageRequests:
         return rule is not None and bool(rule.token_path or rule.link_path)
 
     def _is_retried(self, response: PullResponse) -> bool:
-        if response.status in RETRIED or response.status == 429:
-            return True
-        return response.status == 403 and self._source.rate_limit.held_seconds(self._clock.monotonic()) > 0
+        return response.status in RETRIED or response.status in ALWAYS_LIMITED or self._is_held(response)
+
+    def _is_held(self, response: PullResponse) -> bool:
+        """Whether the source refused for its rate limit, and has said how long to wait."""
+        said = response.status in LIMITED or (
+            response.status >= 400 and header(response.headers, "retry-after") is not None
+        )
+        return said and self._source.rate_limit.held_seconds(self._clock.monotonic()) > 0
 
     async def _wait(self, run: Run, tries: int, failure: TidegateError) -> None:
         """Wait before the page is asked again, or raise when that would take too long."""
@@ -138,6 +145,12 @@ class PageRequests:
                 code="upstream_not_ready",
                 hint="nothing: the next poll asks again",
                 retry_after_seconds=held,
+            )
+        if response.status == 304:
+            return UpstreamError(
+                f"{page}: the source answered 304 to a request without validators, so there is no list",
+                upstream_status=304,
+                hint="look for a cache between here and the source; a header of the resource may ask it for a new copy",
             )
         return UpstreamError(
             f"{page}: the source answered {response.status}{said}",

@@ -19,7 +19,7 @@ from tidegate.pull.yielding import Yielder
 from tidegate.rules.sync.changes import Copy, make_copy
 from tidegate.rules.sync.deletes import is_deleted
 from tidegate.rules.sync.items import cursor_value, item_value, record_version, row_key, row_text
-from tidegate.rules.sync.page_end import MAX_KEYS
+from tidegate.rules.sync.page_end import MAX_KEYS, End
 from tidegate.rules.sync.paths import is_raw
 from tidegate.rules.sync.spec import Resource
 from tidegate.rules.sync.versions import order
@@ -127,11 +127,13 @@ class PageRowReader:
                 kept.append(copy)
             return False
         before = run.hashes.get(number)
+        run.met_twice = run.met_twice or (before is not None and not same_page)
         if before is None or before[0] == copy.hash:
             if len(run.hashes) < MAX_KEYS:
                 run.hashes[number] = (copy.hash, copy.version)
             return True
         if same_page:
+            run.twice_on_page.add(copy.key)
             self._writer.health.note("duplicate_keys", f"key {copy.key!r} has more than one row")
         if before[1] is not None and copy.version is not None:
             found = order(copy.version, before[1], self._resource.version_kind)
@@ -141,6 +143,12 @@ class PageRowReader:
         if len(self._duplicates) < MAX_DUPLICATES:
             self._duplicates[copy.key] = 0
         return False
+
+    def forget_circle(self, run: Run) -> None:
+        """Rows that were read twice because the walk went in a circle are not two rows of a key."""
+        if run.walk.ended_by is End.REPEATED_ROWS:
+            for key in run.not_unique - run.twice_on_page:
+                self._duplicates.pop(key, None)
 
     async def settle_duplicates(self, run: Run) -> list[Copy]:
         """At the end of a walk: what to apply for keys that had more than one row before.

@@ -22,7 +22,7 @@ from tidegate.pull.delete_scan import DeleteScan
 from tidegate.pull.engine_state import EngineState
 from tidegate.pull.family import Family
 from tidegate.pull.fetch import Fetcher
-from tidegate.pull.page_requests import CursorExpired, PageRequests, PlaceLost
+from tidegate.pull.page_requests import CONDITIONAL, CursorExpired, PageRequests, PlaceLost
 from tidegate.pull.page_rows import PageRowReader
 from tidegate.pull.record_writer import RecordWriter
 from tidegate.pull.resource_cursor import ResourceCursor
@@ -30,7 +30,7 @@ from tidegate.pull.run import Run
 from tidegate.pull.sources import PullResponse, SourceClient
 from tidegate.rules.language.view import MISSING
 from tidegate.rules.sync.http_cache import settled_last_modified
-from tidegate.rules.sync.items import ErrorBody, PageRows, decoded, read_page
+from tidegate.rules.sync.items import ErrorBody, PageRows, decoded, partial_errors, read_page
 from tidegate.rules.sync.links import follow, header
 from tidegate.rules.sync.page_end import End, check_total
 from tidegate.rules.sync.paginators import (
@@ -47,7 +47,6 @@ from tidegate.rules.sync.placeholders import END, Values, text_of
 from tidegate.rules.sync.spec import Resource
 from tidegate.store import Records
 
-_CONDITIONAL = {"if-none-match", "if-modified-since"}  # where the resource sets them itself, validators are left out
 PLACE_KEPT_US = 86_400_000_000  # an older place is not used: page tokens expire, and lists move
 
 
@@ -104,6 +103,7 @@ class Poller:
             before = self._unfinished
             if before is not None and before.started_us == run.started_us:
                 run.seen, run.hashes, run.not_unique = before.seen, before.hashes, before.not_unique
+                run.met_twice = before.met_twice
                 run.duplicates, run.rows_lost = before.duplicates, before.rows_lost
             else:
                 run.find_deletes, run.rows_lost = False, True
@@ -199,13 +199,22 @@ class Poller:
     async def _page(self, run: Run, request: PageRequest, response: PullResponse) -> PageRequest | None:
         """Apply one page; the request of the next one."""
         body, page = self._read(run, request, response)
+        if page.rows and (partial := partial_errors(body, self._resource.data_selector)):
+            run.walk.complete = False
+            self._writer.health.note("partial_page", self._source.masked(partial))
         following: PageRequest | None = None
+        refused: UpstreamError | None = None
         async for copies, last in self._rows.copies(run, page.rows, response):
             if last:
                 answer = PageAnswer(response.headers, body, len(page.rows), page.rows[-1] if page.rows else MISSING)
                 origins = self._source.origins_of(self._resource)
-                following = next_page(self._resource.paginator, request, answer, run.walk, origins)
-                if following is None:
+                try:
+                    following = next_page(self._resource.paginator, request, answer, run.walk, origins)
+                except UpstreamError as error:
+                    refused = error  # the rows of this page are good
+                if refused is not None:
+                    pass
+                elif following is None:
                     self._cursor.see_last_page(run, body)
                 elif self._cursor.passed(run, run.start):
                     run.walk.end(End.KNOWN)
@@ -217,6 +226,8 @@ class Poller:
                         self._writer.health.note("paginator_found", run.walk.found_by)
                 self._keep_place(run, request, following)
             run.applied.add(await self._writer.apply(copies, silent=run.silent, run_us=run.started_us))
+        if refused is not None:
+            raise refused
         return following
 
     def _keep_place(self, run: Run, request: PageRequest, following: PageRequest | None) -> None:
@@ -244,7 +255,8 @@ class Poller:
         state, engine_state = self._writer.state, self._state
         if run.find_deletes or engine_state.dirty or engine_state.held or engine_state.validated != tag:
             return {}
-        if not state.first_done or run.parent is not None or _CONDITIONAL & {name.lower() for name in run.headers}:
+        own = CONDITIONAL & {name.lower() for name in run.headers}  # the resource sets them itself
+        if not state.first_done or run.parent is not None or own:
             return {}
         if state.etag:
             return {"If-None-Match": state.etag}
@@ -257,14 +269,14 @@ class Poller:
             rows = read_page(response.status, decoded(response.body, content_type), self._resource, content_type)
         except ErrorBody as error:
             raise UpstreamError(
-                f"{page}: {error}",
+                f"{page}: {self._source.masked(str(error))}",
                 code="upstream_error_body",
                 upstream_status=response.status,
                 hint="correct what the source complains about; if this is a list, set data_selector to its path",
             ) from None
         except ValueError as error:
             raise UpstreamError(
-                f"{page} cannot be read: {error}",
+                f"{page} cannot be read: {self._source.masked(str(error))}",
                 code="page_unreadable",
                 upstream_status=response.status,
                 hint="set data_selector to the path of the list in the answer",
@@ -286,6 +298,9 @@ class Poller:
         check_total(run.walk)
         for what in run.walk.contradictions:
             health.note("page_end_unclear", what)
+        if run.walk.overlooked:
+            health.note("pages_not_read", run.walk.overlooked)
+        self._rows.forget_circle(run)
         if run.unreadable and not run.records_seen + run.records_before and not state.first_done:
             raise UpstreamError(
                 f"none of {run.unreadable:,} rows could be read: {_last(health.of_run, 'rows_skipped')}",

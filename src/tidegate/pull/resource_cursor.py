@@ -17,6 +17,7 @@ from tidegate.rules.sync import incremental, instants
 from tidegate.rules.sync.canonical import parse_json
 from tidegate.rules.sync.incremental import higher
 from tidegate.rules.sync.links import link_in
+from tidegate.rules.sync.page_end import End
 from tidegate.rules.sync.paginators import is_steady
 from tidegate.rules.sync.paths import skim
 from tidegate.rules.sync.placeholders import CURSOR, fill_text
@@ -126,9 +127,11 @@ class ResourceCursor:
         form = self._format(known, [run.lowest, run.highest], run)
         highest = run.highest
         shifts = run.walk.pages > 1 and not is_steady(self._resource.paginator, run.walk)
-        if shifts and incremental.disturbed(run.highest, run.server_at_us, form):
+        if shifts and incremental.disturbed(run.highest, run.server_at_us, form, moved=run.moved):
             highest = run.first_highest
-        if not run.walk.complete and not (run.ascending or rule.row_order == "asc"):
+        # A single page is all that is ever read, so to wait for the others would only read it again.
+        ends_early = not run.walk.complete and run.walk.ended_by is not End.SINGLE_PAGE
+        if ends_early and not (run.ascending or rule.row_order == "asc"):
             highest = None
         if form is None and known is None and self._is_unclear(run, highest):
             return None

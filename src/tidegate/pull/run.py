@@ -16,7 +16,7 @@ from tidegate.pull.engine_state import Place
 from tidegate.pull.resource_health import Note
 from tidegate.rules.sync.changes import Copy
 from tidegate.rules.sync.incremental import after, sort_key
-from tidegate.rules.sync.page_end import PageWalk
+from tidegate.rules.sync.page_end import MAX_KEYS, PageWalk
 from tidegate.rules.sync.paginators import PageRequest
 from tidegate.rules.sync.placeholders import Scalar
 
@@ -108,8 +108,15 @@ class Run(msgspec.Struct):
         default_factory=dict
     )  # content and version by key, to see keys of two rows
     duplicates: dict[str, list[Copy]] = msgspec.field(default_factory=dict)  # rows of keys that earlier runs found
+    met_twice: bool = False  # a row of an earlier page came again
     rows_lost: bool = False  # goes on after a restart: what its first pages showed is not known
     not_unique: set[str] = msgspec.field(default_factory=set)  # keys of more than one row, found by this run
+    twice_on_page: set[str] = msgspec.field(default_factory=set)  # those of two rows on one page
+
+    @property
+    def moved(self) -> bool:
+        """Whether rows may have moved between pages: one came twice, or what earlier pages had is not known."""
+        return self.met_twice or self.rows_lost or len(self.hashes) >= MAX_KEYS
 
     @property
     def complete(self) -> bool:

@@ -7,10 +7,9 @@ goes through `SourceClient.request`, so the rate limit counts all of them. Crash
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Protocol
-from urllib.parse import parse_qsl, quote, quote_plus, unquote_plus, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote_plus, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
@@ -20,6 +19,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import BadRequest, NotFound, UpstreamError
 from tidegate.core.units import per_second, seconds
 from tidegate.outbound.credentials import NO_CREDENTIAL, Credential, Credentials
+from tidegate.pull.own_credentials import OwnCredentials
 from tidegate.rules.inbound.redaction import is_credential
 from tidegate.rules.outbound.connect_options import ConnectOptions
 from tidegate.rules.outbound.proxies import connect_options
@@ -46,6 +46,7 @@ MAX_ANSWER_BYTES = 16 << 20
 POLL_PATIENCE_SECONDS = 60.0  # the longest that a poll waits for the rate limit at once
 
 MAX_NOTES = 20
+MAX_ERROR_BYTES = 65_536  # of the body of an error that repeats a credential
 
 Params = Iterable[tuple[str, str]]
 
@@ -144,9 +145,7 @@ class SourceClient:
         self.credential = credential or Credentials().of(f"source/{name}", api.auth, self.origin)
         self._auth_params = dict(self.credential.always.params)
         self._notes: list[tuple[str, str]] = []
-        pattern = _query_pattern(self._auth_params)
-        self._in_query = re.compile(pattern) if pattern else None
-        self._in_query_bytes = re.compile(pattern.encode()) if pattern else None
+        self._own = OwnCredentials(self._auth_params)
 
     # -- building requests -------------------------------------------------------------------------------
 
@@ -320,6 +319,7 @@ class SourceClient:
         """One request with its credential, within the rate limit."""
         await self._wait_for_rate_limit(patience_seconds)
         self.requests += 1
+        self._own.used = added
         response = await self._client.request(
             request.method,
             request.url,
@@ -339,14 +339,21 @@ class SourceClient:
         notes, self._notes = self._notes, []
         return notes
 
+    def masked(self, text: str) -> str:
+        """What is shown of an error of the source, without its credentials."""
+        return self._own.masked(text)
+
     def _masked(self, response: PullResponse) -> PullResponse:
-        """The answer without the credentials that travel in the query, where the source repeats them in a link."""
-        if self._in_query is None:
+        """The answer without the credentials of the source: a source may repeat them in links and in errors."""
+        own = self._own
+        body = own.out_of_body(response.body)
+        if response.status >= 400:
+            text = body[:MAX_ERROR_BYTES].decode("utf-8", "replace")
+            masked = own.masked(text)
+            body = body if masked == text else masked.encode()
+        elif not self._auth_params:
             return response
-        body = response.body
-        if self._in_query_bytes is not None and self._in_query_bytes.search(body):
-            body = self._in_query_bytes.sub(rb"\1", body)
-        headers = [(name, self._in_query.sub(r"\1", value)) for name, value in response.headers]
+        headers = [(name, own.out_of_links(value)) for name, value in response.headers]
         return Answered(response.status, headers, body, response.sent_at_us, response.received_at_us)
 
     async def _wait_for_rate_limit(self, patience_seconds: float) -> None:
@@ -388,21 +395,3 @@ def with_params(params: list[tuple[str, str]], resource: Resource, values: Value
     for name, value in fill_mapping(resource.params, values, fill_text).items():
         kept += [(name, text_of(one)) for one in (value if isinstance(value, list) else [value])]
     return tuple(kept)
-
-
-def _query_pattern(params: dict[str, str]) -> str:
-    """Finds `name=value` of a credential inside a URL, with the separator before it, in the usual encodings.
-
-    Group 1 is what stays: the `?` when more parameters follow, else nothing.
-    """
-    spelled: list[str] = []
-    for name, value in params.items():
-        if value:
-            names = {re.escape(one) for one in (name, quote(name, safe=""))}
-            values = {re.escape(one) for one in (value, quote(value, safe=""), quote_plus(value))}
-            spelled.append(f"(?:{'|'.join(sorted(names))})=(?:{'|'.join(sorted(values))})")
-    if not spelled:
-        return ""
-    separator = r"&amp;|\\u0026|[?&]"
-    pairs = "|".join(spelled)
-    return rf"(?:(\?)(?:{pairs})(?:&amp;|\\u0026|&)|(?:{separator})(?:{pairs})(?![A-Za-z0-9_.%~-]))"

@@ -16,7 +16,7 @@ import msgspec
 from tidegate.core.model import Change, Origin, RecordState
 from tidegate.rules.sync.canonical import canonical, hash_bytes, parse_json, without
 from tidegate.rules.sync.instants import read
-from tidegate.rules.sync.versions import number
+from tidegate.rules.sync.versions import number, order
 
 
 class Copy(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,17 +133,30 @@ def same_value(a: Any, b: Any) -> bool:
         return all(same_value(a[name], b[name]) for name in a.keys() & b.keys())
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(same_value(x, y) for x, y in zip(a, b, strict=True))
-    if isinstance(a, bool) or isinstance(b, bool) or a is None or b is None:
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b or _truth(a) is _truth(b) is not None
+    if a is None or b is None:
         return a is b
     if a == b:
         return True
     left, right = _decimal(a), _decimal(b)
     if left is not None and right is not None:
         return left == right
-    if isinstance(a, str) and isinstance(b, str):
-        first, second = read(a), read(b)
-        return first is not None and second is not None and first.at_us == second.at_us
+    if isinstance(a, str | int | float) and isinstance(b, str | int | float):
+        first, second = read(str(a)), read(str(b))
+        if first is not None and second is not None:
+            return first.at_us == second.at_us
+        if (first is None) is not (second is None):
+            return order(str(a), str(b), "instant") == 0  # a number of seconds against a date
     return False
+
+
+def _truth(value: Any) -> bool | None:
+    """A boolean, also as text; None for anything else: 1 is a number."""
+    return _TRUTHS.get(str(value).lower()) if isinstance(value, bool | str) else None
+
+
+_TRUTHS = {"true": True, "false": False}
 
 
 def _decimal(value: Any) -> Decimal | None:

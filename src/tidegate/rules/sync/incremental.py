@@ -99,16 +99,18 @@ def after(a: tuple[int, Any], b: tuple[int, Any]) -> bool:
     return a[0] == b[0] and bool(a[1] > b[1])
 
 
-def disturbed(highest: str | None, server_at_us: int | None, form: InstantFormat | None) -> bool:
+def disturbed(highest: str | None, server_at_us: int | None, form: InstantFormat | None, *, moved: bool) -> bool:
     """Whether rows may have moved during a walk over several numbered pages: a row changed since the walk began.
 
-    Its row moves to the end, those behind it move up, and the first row of the next page is on neither page. True when
-    the source's clock or the instants are missing.
+    Its row moves to the end, those behind it move up, and the first row of the next page is on neither page. Where the
+    source's clock or the instants are missing, `moved` says whether the walk met a row twice, as it does then.
     """
     if highest is None:
         return False
     at_us = instants.read_as(highest, form) if form is not None else None
-    return at_us is None or server_at_us is None or at_us > server_at_us - SETTLE_US
+    if at_us is None or server_at_us is None:
+        return moved
+    return at_us > server_at_us - SETTLE_US
 
 
 def format_of(declared: str, samples: Sequence[str | None], now_us: int) -> InstantFormat | None:

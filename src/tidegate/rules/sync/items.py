@@ -30,6 +30,10 @@ _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _ERROR_NAMES = ("error", "errors", "fault", "exception", "error_code", "errorcode", "error_message", "errormessage")
 _EMPTY_VALUES = (b"null", b"false", b'""', b"{}")  # what some languages write for an empty list
 _FALSE_NAMES = ("ok", "success", "succeeded")
+_STATUS_NAMES = ("status", "result", "stat", "state", "code", "statuscode", "status_code", "errcode")
+_ERROR_WORDS = ("error", "err", "fail", "failed", "failure", "denied", "unauthorized", "forbidden", "ko")
+_MESSAGE_NAMES = ("message", "msg", "detail", "description", "reason", "title", "errmsg")
+_FINE_CODES = (0, 1, *range(200, 300))
 _CHARSET = re.compile(r"charset\s*=\s*\"?([A-Za-z0-9._:-]+)", re.IGNORECASE)
 
 
@@ -145,6 +149,8 @@ def _list_of(raw: Any, body: bytes, selector: str) -> PageRows:
         rows = _LIST.decode(raw)
         return PageRows(rows, "" if rows else "[]")
     if first in b'nf"{' and bytes(raw) in _EMPTY_VALUES:
+        if selector and first_byte(body) == b"{":
+            _raise_error_body(_ENVELOPE.decode(body))  # GraphQL: {"data": null, "errors": [...]}
         return PageRows((), bytes(raw).decode())
     if first == b"{" and selector == "$":
         return PageRows([raw])
@@ -167,6 +173,7 @@ def _only_list(envelope: dict[str, msgspec.Raw], body: bytes) -> PageRows:
         return PageRows(rows, "" if rows else "[]")
     if not lists:
         _raise_error_body(envelope)
+        _raise_error_code(envelope)
         nulls = [name for name, raw in envelope.items() if bytes(raw) == b"null"]
         if len(nulls) == 1:
             return PageRows((), "null")
@@ -180,7 +187,9 @@ def _absent(body: bytes, selector: str) -> PageRows:
     """An object without the list is an empty list, unless it is an error; anything else is not a page."""
     if first_byte(body) != b"{":
         raise ValueError(f"there is nothing at {selector!r} in the page: {shown(body)}")
-    _raise_error_body(_ENVELOPE.decode(body))
+    envelope = _ENVELOPE.decode(body)
+    _raise_error_body(envelope)
+    _raise_error_code(envelope)
     return PageRows((), "absent")
 
 
@@ -230,6 +239,28 @@ def _raise_error_body(envelope: dict[str, msgspec.Raw]) -> None:
             raise ErrorBody(f"the answer is an error: {shown(b'{' + msgspec.json.encode(name) + b': ' + value + b'}')}")
         if name.lower() in _FALSE_NAMES and value == b"false":
             raise ErrorBody(f"the answer says that it failed: {name} is false")
+
+
+def _raise_error_code(envelope: dict[str, msgspec.Raw]) -> None:
+    """A page without its list whose status is an error: `{"status": "error"}`, `{"code": 50001, "message": ...}`."""
+    members = {name.lower(): parse_json(raw) for name, raw in envelope.items() if len(bytes(raw)) <= MAX_KEY_CHARACTERS}
+    for name in _STATUS_NAMES:
+        value = members.get(name)
+        text = value.strip().lower() if isinstance(value, str) else ""
+        number = int(text) if text.isdecimal() and len(text) < 10 else value
+        is_number = isinstance(number, int) and not isinstance(number, bool)
+        has_words = any(isinstance(members.get(one), str) and members[one] for one in _MESSAGE_NAMES)
+        if text in _ERROR_WORDS or (is_number and number not in _FINE_CODES and has_words):
+            said = shown(msgspec.json.encode({one: found for one, found in members.items() if found is not None}))
+            raise ErrorBody(f"the answer is an error: {said}")
+
+
+def partial_errors(body: bytes, selector: str) -> str:
+    """The errors beside the rows of a page, as GraphQL answers for what it could not read; "" without any."""
+    if not selector or b'"errors"' not in body or first_byte(without_bom(body)) != b"{":
+        return ""
+    raw = bytes(_ENVELOPE.decode(without_bom(body)).get("errors", b"null"))
+    return shown(raw) if raw[:1] == b"[" and raw[1:].strip() != b"]" else ""
 
 
 def shown(body: bytes) -> str:
@@ -336,7 +367,7 @@ def cursor_value(record: Any, paths: str | list[str]) -> str | None:
 
 
 def unwrap(value: Any, key_path: str | list[str], key: str, selector: str = "") -> Any:
-    """The record in the answer for one item: at `item_selector`, or the only object in it that has the key.
+    """The record in the answer for one item: at `item_selector`, or the outermost object that has the key.
 
     Sources wrap an item in an object (`{"order": {...}}`), in a list (`{"data": [{...}]}`), or in both.
     """
@@ -346,19 +377,21 @@ def unwrap(value: Any, key_path: str | list[str], key: str, selector: str = "") 
         return None if value is MISSING else value
     if record_key(value, key_path) == key:
         return value
-    inner = [one for one in _objects(value, 0) if record_key(one, key_path) == key]
-    return inner[0] if len(inner) == 1 else value
+    inner = [(depth, one) for depth, one in _objects(value, 0) if record_key(one, key_path) == key]
+    nearest = min((depth for depth, _ in inner), default=0)
+    outermost = [one for depth, one in inner if depth == nearest]
+    return outermost[0] if len(outermost) == 1 else value
 
 
-def _objects(value: Any, depth: int) -> list[JsonObject]:
-    """Objects inside a value, at most four levels down; a list counts when it has one item."""
+def _objects(value: Any, depth: int) -> list[tuple[int, JsonObject]]:
+    """(depth, object) of the objects inside a value, at most four levels down."""
     if depth > 4:
         return []
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    found: list[JsonObject] = []
+    found: list[tuple[int, JsonObject]] = []
     for part in parts:
         if isinstance(part, dict):
-            found.append(part)
+            found.append((depth, part))
         found += _objects(part, depth + 1)
         if len(found) > 1000:
             break

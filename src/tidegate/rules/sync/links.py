@@ -51,7 +51,8 @@ def follow(url: str, link: str, origins: Collection[str] = ()) -> str:
 def link_in(value: Any, rel: str = "next") -> str | None:
     """The link in what a source puts at `next_url_path`; None when there is none. ValueError for another value.
 
-    A text; an object with `href`, `url` or the like (HAL, JSON:API); a list of link objects with `rel` or `relation`.
+    A text; an object with `href`, `url` or the like (HAL, JSON:API); a list of one link object, or of several with
+    `rel` or `relation`.
     """
     if value is None or value is False or value == "" or value == [] or value == {}:
         return None
@@ -67,6 +68,8 @@ def link_in(value: Any, rel: str = "next") -> str | None:
         named = [one for one in value if isinstance(one, dict) and rel in (one.get("rel"), one.get("relation"))]
         if named or all(isinstance(one, dict) and ("rel" in one or "relation" in one) for one in value):
             return link_in(named[0], rel) if named else None
+        if len(value) == 1 and isinstance(value[0], dict):
+            return link_in(value[0], rel)  # HAL: a relation may have a list of links
     raise ValueError(f"the next link is {_kind(value)}, not a link")
 
 

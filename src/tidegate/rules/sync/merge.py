@@ -79,7 +79,7 @@ def _after_delete(known: RecordState, copy: Copy, rule: MergeRule, found: int | 
     """A read copy of a record that is deleted: a new life, or a list that is behind?"""
     if copy.asked_at_us < known.answered_at_us:
         return MergeDecision.OLDER  # a read from before the delete does not resurrect a record
-    if copy.fetched or confirmed:
+    if copy.fetched:
         return MergeDecision.REPLACE
     if found is not None and found > 0:
         return MergeDecision.STORE
@@ -87,8 +87,8 @@ def _after_delete(known: RecordState, copy: Copy, rule: MergeRule, found: int | 
         return MergeDecision.FETCH
     if known.origin is not Origin.WEBHOOK:
         return MergeDecision.REPLACE  # the list itself missed it before, and now shows it again
-    if found is None and known.hash != copy.hash:
-        return MergeDecision.REPLACE  # without versions, other content is a new life
+    if known.hash != copy.hash and (found is None or (found < 0 and confirmed)):
+        return MergeDecision.REPLACE  # other content is a new life: at once without versions, else shown twice
     if copy.asked_at_us - known.changed_at_us >= HOLD_AFTER_DELETE_US:
         return MergeDecision.REPLACE
     return MergeDecision.HOLD

@@ -13,6 +13,7 @@ Owns the state of a walk and every reason to end it. Knows no HTTP. The rules, i
 | a page shorter than the limit, after a full one, without a total | ends |
 | a request that was made before | ends, after the rows of the page are taken |
 | the rows of a page that was read before | ends; nothing is deleted when it is page 2 that repeats page 1 |
+| one page, and a sign of a next one that the paginator does not follow | ends; reported, and nothing is deleted |
 | 404, or 400, 416, 422 of numbered pages, after the first page | ends |
 | MAX_EMPTY_PAGES empty pages in a row, or `max_pages` | ends; a contradiction |
 
@@ -34,6 +35,7 @@ from tidegate.rules.sync.paths import skim
 MAX_PAGES = 100_000  # ten million rows at 100 a page
 MAX_EMPTY_PAGES = 20
 MAX_STALE_PAGES = 3  # pages in a row without a new key
+MAX_STALE_NOT_UNIQUE = 7  # the same, where a key has more than one row
 MAX_KEYS = 200_000  # remembered of one walk, to see that it goes in circles
 MAX_SEEN = 256  # requests that are stored with a place; more are kept in memory
 PAST_THE_END = (400, 416, 422)  # what numbered pages are answered beyond the last one, besides 404
@@ -76,9 +78,11 @@ class PageWalk(msgspec.Struct):
     found: str = ""  # the paginator that the first page showed, as JSON; "" when the resource names one
     found_by: str = ""
     contradictions: list[str] = []
+    overlooked: str = ""  # the sign of a next page that the paginator of the resource does not follow
     seen: set[bytes] = msgspec.field(default_factory=set)  # fingerprints of the requests made
     keys: set[int] = msgspec.field(default_factory=set)  # hashes of the keys read
     signatures: set[int] = msgspec.field(default_factory=set)  # of the pages read
+    key_sets: set[int] = msgspec.field(default_factory=set)  # of the keys of each page
 
     def count(self, request: bytes, items: int) -> None:
         """A page was read."""
@@ -101,22 +105,31 @@ class PageWalk(msgspec.Struct):
         """The rows of the page that is read now. Ends a walk in a circle.
 
         `keys`: hashes of the keys that could be read. `signature`: of all rows, unreadable ones too; 0 without rows.
-        `unique`: no key has had two different rows. Where keys are not unique, only equal rows are a circle.
+        `unique`: no key has had two different rows. Where keys are not unique, pages without a new key may have new
+        rows, so more of them are read, unless all keys of an earlier page come again: rows with a field that changes
+        at each request look so.
         """
         if not signature:
             return  # an empty page
+        key_set = hash(frozenset(keys))
         fresh = not keys or not self.keys.issuperset(keys)
         repeated = signature in self.signatures
-        self.stale_in_a_row = 0 if fresh or not unique else self.stale_in_a_row + 1
-        if repeated or self.stale_in_a_row >= MAX_STALE_PAGES:
+        self.stale_in_a_row = 0 if fresh else self.stale_in_a_row + 1
+        alike = unique or (len(keys) > 1 and key_set in self.key_sets)
+        most = MAX_STALE_PAGES if alike else MAX_STALE_NOT_UNIQUE
+        if repeated or self.stale_in_a_row >= most:
             self.end(End.REPEATED_ROWS)
             if self.pages == 1:  # this is page 2: the source may not know the paginator's parameter
                 self.contradict("page 2 has the rows of page 1: does the source know the parameter of the paginator?")
             elif not repeated:
-                self.contradict(f"{MAX_STALE_PAGES} pages in a row have no new row: the pages go in a circle")
+                self.contradict(
+                    f"{most} pages in a row have no new key: does the source know the parameter of the paginator, and "
+                    "is primary_key the whole key?"
+                )
         if len(self.keys) < MAX_KEYS:
             self.keys.update(keys)
         self.signatures.add(signature)
+        self.key_sets.add(key_set)
 
 
 def has_more(path: str, body: bytes, walk: PageWalk) -> bool | None:

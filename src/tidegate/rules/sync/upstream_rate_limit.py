@@ -22,15 +22,22 @@ MAX_BLOCK_SECONDS = 86_400.0  # a longer hold is cut to a day
 LONG_BLOCK_SECONDS = 3_600.0  # a longer hold is reported
 FIRST_BACKOFF_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 60.0  # of the doubling that replaces an answer without a usable time
-LIMITED = (403, 429, 503)
+LIMITED = (403, 420, 429, 503, 509, 529)  # of other failures, only a `Retry-After` counts
+ALWAYS_LIMITED = (420, 429, 509)
 
 _FIELD = re.compile(r'(?:^|[,;\s])(r|t|remaining|reset)\s*=\s*"?([0-9]{1,12})', re.IGNORECASE)
+_POLICY = re.compile(r',\s*(?="?[^,;="]+"?\s*;)')  # between the limits of one field: `"burst";r=0;t=2, "day";r=50`
 _NAME = re.compile(
     r"(?:x-)?(?:app-|api-)?rate-?limit(?:-requests|-user|-global)?-(remaining|reset)(?:-requests)?(-after|-ms)?"
 )
 _SPAN = re.compile(
-    r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?", re.ASCII
+    r"(?:(\d+(?:\.\d+)?) ?(?:h|hours?))?(?:(\d+(?:\.\d+)?) ?(?:m|min|minutes?)(?![a-z]))?"
+    r"(?:(\d+(?:\.\d+)?) ?(?:s|sec|secs|seconds?))?(?:(\d+(?:\.\d+)?) ?(?:ms|milliseconds?))?",
+    re.ASCII | re.IGNORECASE,
 )
+
+_AFTER = {"retry-after": "", "retry-after-ms": "-ms", "x-retry-after-ms": "-ms", "x-retry-after": ""}
+_WORDS = {"r": "remaining", "t": "reset"}
 
 Headers = Iterable[tuple[str, str]]
 
@@ -82,8 +89,11 @@ class UpstreamRateLimit:
         """Learn from an answer. Returns (code of a finding, sample) for what was cut or could not be read."""
         date_us = parse_http_date(header(headers, "date") or "") or now_us
         remaining, reset, unread = quota(headers, date_us)
+        after = _retry_after(headers, date_us)
+        if after is None:
+            unread += [(name, text[:80]) for name in _AFTER if (text := header(headers, name)) is not None]
         notes = [("rate_limit_unreadable", f"{name}: {text}") for name, text in unread]
-        pause = self._pause(status, headers, remaining, reset, date_us)
+        pause = self._pause(status, after, remaining, reset)
         if pause is not None:
             notes += self._hold(pause, f"the source answered {status}", now)
         elif remaining == 0 and reset is not None:
@@ -94,12 +104,12 @@ class UpstreamRateLimit:
             self._gap_until = now + reset
         return notes
 
-    def _pause(
-        self, status: int, headers: Headers, remaining: int | None, reset: float | None, date_us: int
-    ) -> float | None:
-        """Seconds that an answer asks to wait; None when it is not about a rate limit."""
-        pause = _retry_after(headers, date_us)
-        limited = status == 429 or (status in LIMITED and (pause is not None or remaining == 0))
+    def _pause(self, status: int, after: float | None, remaining: int | None, reset: float | None) -> float | None:
+        """Seconds that an answer asks to wait; None when it is not about a rate limit. `after`: its `Retry-After`."""
+        pause = after
+        limited = status in ALWAYS_LIMITED or (
+            status >= 400 and (pause is not None or (status in LIMITED and remaining == 0))
+        )
         if not limited:
             self._limited_in_a_row = 0
             return pause if status == 202 else None
@@ -129,8 +139,8 @@ def quota(headers: Headers, now_us: int) -> tuple[int | None, float | None, list
     for name, text in headers:
         name, text = name.lower(), text.strip()
         if name == "ratelimit":
-            for word, digits in _FIELD.findall(text):
-                found.setdefault({"r": "remaining", "t": "reset"}.get(word.lower(), word.lower()), float(digits))
+            for word, number in _nearest_limit(text).items():
+                found.setdefault(word, number)
         elif match := _NAME.fullmatch(name):
             value = _remaining(text) if match[1] == "remaining" else seconds_until(text, now_us, match[2] or "")
             if value is None:
@@ -139,6 +149,16 @@ def quota(headers: Headers, now_us: int) -> tuple[int | None, float | None, list
                 found.setdefault(match[1], value)
     remaining = found.get("remaining")
     return None if remaining is None else int(remaining), found.get("reset"), unread
+
+
+def _nearest_limit(text: str) -> dict[str, float]:
+    """`remaining` and `reset` of a `RateLimit` field; of several limits, those of the one that is used up first."""
+    limits = []
+    for part in _POLICY.split(text):
+        words = {word.lower(): float(digits) for word, digits in _FIELD.findall(part)}
+        limits.append({_WORDS.get(word, word): number for word, number in words.items()})
+    # Among limits that are used up, the one that is renewed last decides.
+    return min(limits, key=lambda one: (one.get("remaining", float("inf")), -one.get("reset", 0.0)))
 
 
 def seconds_until(text: str, now_us: int, unit: str = "") -> float | None:
@@ -178,7 +198,7 @@ def _retry_after(headers: Headers, date_us: int) -> float | None:
     text = header(held, "retry-after")
     if text is not None:
         return _first(parse_retry_after(text, date_us), seconds_until(text.strip(), date_us))
-    for name, unit in (("retry-after-ms", "-ms"), ("x-retry-after-ms", "-ms"), ("x-retry-after", "")):
+    for name, unit in _AFTER.items():
         text = header(held, name)
         if text is not None:
             return seconds_until(text.strip(), date_us, unit)

@@ -1,8 +1,9 @@
 """Paginators, one file each: the pure step from one page to the request of the next. Pure.
 
-Owns the registry: every module of this package but `base` and `detect` is a paginator and brings one `KIND` with its
-spec. It may not know who sends requests. To add a paginator, add its file and its test; the loader, the checks, the
-JSON Schema, the reference and the poller read the registry. When a walk ends is decided by the table of `page_end.py`.
+Owns the registry: every module of this package but `base`, `detect` and `overlooked` is a paginator and brings one
+`KIND` with its spec. It may not know who sends requests. To add a paginator, add its file and its test; the loader, the
+checks, the JSON Schema, the reference and the poller read the registry. When a walk ends is decided by the table of
+`page_end.py`.
 Invariant: a token of any JSON type is used or is an error, never the end without a word.
 """
 
@@ -23,15 +24,26 @@ from tidegate.rules.sync import page_end
 from tidegate.rules.sync.canonical import parse_json
 from tidegate.rules.sync.page_end import End, PageWalk, ends_walk, has_more
 from tidegate.rules.sync.paginators.auto import AutoPages, keeps
-from tidegate.rules.sync.paginators.base import PageAnswer, PageRequest, PaginatorKind, Params, Step, fingerprint, put
+from tidegate.rules.sync.paginators.base import (
+    CountedPages,
+    PageAnswer,
+    PageRequest,
+    PaginatorKind,
+    Params,
+    Step,
+    fingerprint,
+    put,
+    total_in,
+)
 from tidegate.rules.sync.paginators.detect import detect
+from tidegate.rules.sync.paginators.overlooked import overlooked
 
 __all__ = [
     "KINDS", "AnyPaginator", "PageAnswer", "PageRequest", "PaginatorKind", "Params", "ends_by_status", "fingerprint",
     "first_number", "first_request", "is_counted", "is_steady", "kind_of", "next_page", "put",
 ]  # fmt: skip
 
-_NOT_A_KIND = frozenset({"base", "detect"})
+_NOT_A_KIND = frozenset({"base", "detect", "overlooked"})
 
 
 def _found() -> dict[str, PaginatorKind[Any]]:
@@ -99,6 +111,9 @@ def next_page(
             hint="look at the page: tidegate pull SOURCE/RESOURCE, then set paginator and data_selector to fit it",
         ) from None
     if following is None:
+        walk.overlooked = overlooked(spec, request, answer, walk)
+        if walk.overlooked:
+            walk.complete = False
         return None
     return None if ends_walk(getattr(spec, "max_pages", None), fingerprint(following), walk) else following
 
@@ -116,6 +131,7 @@ def _step(
     if more is False:
         walk.end(End.HAS_MORE)
         return None
+    _check_total_is_there(spec, answer, walk)
     kind = kind_of(spec)
     following = kind.step(spec, Step(request, answer, walk, more, origins))
     if following is None and walk.ended_by is None:
@@ -123,6 +139,15 @@ def _step(
         if more:
             walk.contradict(f"page {walk.pages}: {path} says there are more, but nothing leads there")
     return following
+
+
+def _check_total_is_there(spec: Paginator, answer: PageAnswer, walk: PageWalk) -> None:
+    """A total that is configured and is not on the first page is reported: the walk ends by the other rules."""
+    if not isinstance(spec, CountedPages) or walk.pages != 1 or walk.resumed or not answer.items:
+        return
+    place = spec.total_header or spec.total_path
+    if place and total_in(spec, answer) is None:
+        walk.contradictions.append(f"page 1: there is no total at {place!r}")
 
 
 def _detected(spec: Paginator, request: PageRequest, answer: PageAnswer, walk: PageWalk) -> Paginator:
