@@ -19,7 +19,7 @@ from tidegate.pull.yielding import Yielder
 from tidegate.rules.sync.changes import Copy, make_copy
 from tidegate.rules.sync.deletes import is_deleted
 from tidegate.rules.sync.items import cursor_value, item_value, record_version, row_key, row_text
-from tidegate.rules.sync.page_end import MAX_KEYS, End
+from tidegate.rules.sync.page_end import MAX_KEYS
 from tidegate.rules.sync.paths import is_raw
 from tidegate.rules.sync.spec import Resource
 from tidegate.rules.sync.versions import order
@@ -146,7 +146,7 @@ class PageRowReader:
 
     def forget_circle(self, run: Run) -> None:
         """Rows that were read twice because the walk went in a circle are not two rows of a key."""
-        if run.walk.ended_by is End.REPEATED_ROWS:
+        if run.walk.in_circle:
             for key in run.not_unique - run.twice_on_page:
                 self._duplicates.pop(key, None)
 

@@ -77,6 +77,7 @@ class PageWalk(msgspec.Struct):
     ended_by: End | None = None
     found: str = ""  # the paginator that the first page showed, as JSON; "" when the resource names one
     found_by: str = ""
+    in_circle: bool = False  # pages without a new key came in a row, with other rows each time
     contradictions: list[str] = []
     overlooked: str = ""  # the sign of a next page that the paginator of the resource does not follow
     seen: set[bytes] = msgspec.field(default_factory=set)  # fingerprints of the requests made
@@ -122,6 +123,7 @@ class PageWalk(msgspec.Struct):
             if self.pages == 1:  # this is page 2: the source may not know the paginator's parameter
                 self.contradict("page 2 has the rows of page 1: does the source know the parameter of the paginator?")
             elif not repeated:
+                self.in_circle = True
                 self.contradict(
                     f"{most} pages in a row have no new key: does the source know the parameter of the paginator, and "
                     "is primary_key the whole key?"

@@ -157,6 +157,6 @@ def _detected(spec: Paginator, request: PageRequest, answer: PageAnswer, walk: P
     if not walk.found:
         found = detect(answer.headers, parse_json(answer.body), dict(request.params), answer.items)
         walk.found = msgspec.json.encode(keeps(spec, found.paginator)).decode()
-        walk.found_by = f"{found.evidence}: {found.pin}"
+        walk.found_by = f"{found.evidence}; write {found.pin}"
         walk.base = first_number(found.paginator, request) or getattr(found.paginator, "base_page", 0)
     return of_walk(spec, walk)

@@ -36,7 +36,7 @@ def overlooked(spec: Paginator, request: PageRequest, answer: PageAnswer, walk: 
     found = detect(answer.headers, envelope, dict(request.params), answer.items)
     if type(found.paginator) is type(spec) or not _proves(found, envelope, answer):
         return _same_kind(found, envelope, spec)
-    return f"{found.evidence}: {found.pin}"
+    return f"{found.evidence}; write {found.pin}"
 
 
 def _envelope(body: bytes) -> Any:
@@ -87,7 +87,7 @@ def _same_kind(found: Detected, envelope: Any, spec: Paginator) -> str:
         return ""
     if places[0] == places[1] or not at(envelope, places[1]):
         return ""
-    return f"nothing at {places[0]!r}, and {found.evidence}: {found.pin}"
+    return f"nothing at {places[0]!r}, and {found.evidence}; write {found.pin}"
 
 
 def _number(answer: PageAnswer, name: str) -> int | None:
