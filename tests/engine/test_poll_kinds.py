@@ -1,4 +1,4 @@
-"""Tables of what real sources answer: each row is one form of a kind of trouble, and says what a poll makes of it."""
+"""Tables of what real sources answer: each row is one form of a kind of answer, and says what a poll makes of it."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ async def test_errors_beside_rows_are_reported_and_nothing_is_deleted(tmp_path: 
         assert await one.kinds() == []
 
 
-async def test_not_modified_without_validators_is_no_answer(tmp_path: Path) -> None:
+async def test_not_modified_without_validators_is_an_error(tmp_path: Path) -> None:
     async with polled(tmp_path, lambda _: (304, b"")) as one:
         report = await one.poll(ok=False)
         assert "304 to a request without validators" in report.error

@@ -88,7 +88,7 @@ class PageRequests:
         return response
 
     def _is_page(self, run: Run, response: PullResponse, *, conditional: set[str]) -> bool:
-        """`conditional`: names of the headers of the request. Without a validator among them, 304 is no answer."""
+        """`conditional`: names of the headers of the request. Without a validator among them, 304 is not a page."""
         status = response.status
         if status == 304:
             return run.walk.pages == 0 and not CONDITIONAL.isdisjoint(conditional)
