@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 import msgspec
 import pytest
@@ -128,6 +129,19 @@ def test_rejections_are_a_ring_of_a_thousand(opener, tmp_path):
         await store.settings.rejections(put=rows)
         found = await store.settings.rejections(limit=5000)
         assert (len(found), found[0].at_us) == (1000, 1299)
+
+    with_store(opener, tmp_path, work)
+
+
+def test_a_flood_of_rejections_of_one_source_pushes_none_of_another_out(opener, tmp_path):
+    async def work(store):
+        await store.settings.rejections(put=[Rejection(n, "quiet", "too_old", "", "") for n in range(50)])
+        unknown = [Rejection(n, f"x{n}", "source_unknown", "", "") for n in range(2000)]
+        await store.settings.rejections(put=unknown)
+        await store.settings.rejections(put=[Rejection(n, "loud", "signature_wrong", "", "") for n in range(2000)])
+        found = await store.settings.rejections(limit=5000)
+        kept = Counter(one.source if one.reason != "source_unknown" else "" for one in found)
+        assert kept == {"quiet": 50, "": 475, "loud": 475}
 
     with_store(opener, tmp_path, work)
 

@@ -18,7 +18,7 @@ from support.gateway.api import Served, served
 from support.gateway.running import until
 from support.receiver.scripted import ScriptedServer, answer
 from tidegate.api import sessions
-from tidegate.dashboard import formatting as words
+from tidegate.core.unseen import visible_lines
 from tidegate.dashboard import payload
 
 MARKUP = (
@@ -122,7 +122,7 @@ async def test_a_hostile_event_is_text_on_every_page_and_no_page_grows_with_it(t
             assert shown.status in (200, 404), (path, shown.status)
             text = shown.body.decode()
             assert Tags(text).bad == [], path
-            assert words.visible(text) == text, path
+            assert visible_lines(text) == text, path
             assert "{{" not in text or "7*7" in text, path
             assert weight(shown.body) < MOST_BYTES, (path, weight(shown.body))
             answered = path == f"/events/{made[0]}"
@@ -210,4 +210,4 @@ def test_space_is_counted_as_a_text_will_stand_on_the_page() -> None:
     ],
 )
 def test_what_cannot_be_seen_is_written_out_and_every_writing_stays(text: str, seen: str) -> None:
-    assert words.visible(text) == seen
+    assert visible_lines(text) == seen

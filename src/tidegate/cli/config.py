@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -139,14 +138,14 @@ def export(owner: str, data: Path, as_json: bool) -> None:
     The same configuration gives the same bytes. Secrets become ${env:...}. To move the items to your file, paste the
     output, set these variables, and run `tidegate config apply`.
     """
-    from tidegate.cli.output import print_json
+    from tidegate.cli.output import print_foreign, print_json
 
     client = find_gateway(data)
     query = {"owner": None if owner == "all" else owner}
     if as_json:
         print_json(client.get("/config", query))
     else:
-        sys.stdout.buffer.write(client.request("GET", "/config", query={**query, "format": "toml"}).body)
+        print_foreign(client.request("GET", "/config", query={**query, "format": "toml"}).body)
 
 
 @config.command()

@@ -104,6 +104,8 @@ def tail(
 
 
 def _follow(client: Client, query: JsonObject, last: str | None, as_json: bool) -> None:
+    from tidegate.cli.output import clean
+
     failures = 0
     connected = False
     while True:
@@ -114,7 +116,7 @@ def _follow(client: Client, query: JsonObject, last: str | None, as_json: bool) 
                 if kind == "message":
                     _print_event(json.loads(text), as_json)
                 elif kind != "reconnect":
-                    print(f"({kind}: {text})", file=sys.stderr)
+                    print(f"({clean(kind)}: {clean(text)})", file=sys.stderr)
             connected = True  # it responded and ended normally
         except NoGateway as error:
             if not connected:

@@ -38,13 +38,14 @@ def explain(id_: str, as_format: str | None, attempt: int | None, data: Path, as
     """
     import msgspec
 
-    from tidegate.cli.output import print_json
+    from tidegate.cli.output import print_foreign, print_json
 
     client = find_gateway(data)
     if as_format is not None:
         if not id_.startswith("dlv_"):
             raise click.UsageError("--request needs the ID of a delivery (dlv_...)")
-        print(_request(client.get(f"/deliveries/{segment(id_)}"), attempt, as_format))
+        text = _request(client.get(f"/deliveries/{segment(id_)}"), attempt, as_format)
+        print_foreign(text.encode("utf-8", "surrogatepass") + b"\n")
         return
     if id_.startswith("dlv_"):
         id_ = client.get(f"/deliveries/{segment(id_)}")["event"]

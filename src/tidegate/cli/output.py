@@ -7,7 +7,6 @@ control or direction character of a payload, key or type reaches the terminal; `
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tidegate.core.errors import TidegateError
+from tidegate.core.unseen import visible, visible_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,8 +34,6 @@ STATES: dict[str, tuple[str, str]] = {
     "filtered": ("·", "bright_black"),
 }
 _PUSHED = frozenset({"webhook", "form", "publish"})
-# C0 and C1 controls, DEL, zero-width and direction marks, lone surrogates: what could move a cursor or hide text.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _WHOLE = frozenset({"id", "received", "way", "changed", "created", "expires", "state"})  # columns that are never folded
 _FOLDED = 10  # minimum characters of a folded column
 _WIDE = 200  # columns when the output is not a terminal: nothing is folded for a pipe
@@ -43,15 +41,22 @@ _WIDE = 200  # columns when the output is not a terminal: nothing is folded for 
 
 def clean(value: Any) -> str:
     """One line of harmless text; unsafe characters are shown as escapes."""
-    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", "" if value is None else str(value))
+    return visible("" if value is None else str(value))
 
 
 def print_json(value: Any, *, line: bool = False) -> None:
     """The API's response as JSON: indented, or one object a line for streams."""
     text = json.dumps(value, ensure_ascii=False, indent=None if line else 2)
-    kept = text if line else text.replace("\n", "\x00")
-    safe = _UNSAFE.sub(lambda match: "\n" if match[0] == "\x00" else f"\\u{ord(match[0]):04x}", kept)
-    print(safe, flush=line)
+    print(visible_lines(text), flush=line)
+
+
+def print_foreign(text: bytes) -> None:
+    """Bytes that came from outside: unchanged into a pipe or a file, and as harmless text on a terminal."""
+    if not sys.stdout.isatty():
+        sys.stdout.buffer.write(text)
+        return
+    shown = visible_lines(text.decode("utf-8", "replace"))
+    print(shown, end="" if shown.endswith("\n") else "\n")
 
 
 def print_wrote(files: Sequence[Path], as_json: bool) -> None:

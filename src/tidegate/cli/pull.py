@@ -41,6 +41,8 @@ def pull(
 
     With --json, prints {"status", "age_seconds", "cache_status", "content_type", "data"}.
     """
+    from tidegate.cli.output import print_foreign
+
     query: JsonObject = {}
     for pair in params:
         name, equals, value = pair.partition("=")
@@ -54,10 +56,8 @@ def pull(
     if as_json:
         _print_response(answer)
         return
-    out = sys.stdout.buffer
-    out.write(answer.body)
+    print_foreign(answer.body)
     if sys.stdout.isatty():
-        out.write(b"" if answer.body.endswith(b"\n") else b"\n")
         print(f"({_cache_note(answer.headers)})", file=sys.stderr)
 
 

@@ -7,24 +7,12 @@ shown as a dash.
 
 from __future__ import annotations
 
-import re
-
 from tidegate.core.clock import parse_instant, to_datetime
 
 DASH = "\u2013"
 _THIN = "\u202f"  # narrow no-break space between thousands
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _HOUR_US = 3_600_000_000
-# What a text may hold and a page may not act on: controls (save tab and new lines), marks that turn the direction of
-# writing, what has no width, and halves of surrogate pairs, which no page can be encoded with.
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
-)
-
-
-def visible(text: str) -> str:
-    """The text with what cannot be seen written out (`\\u202e`), so that a name never looks like another one."""
-    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def count(value: float | None) -> str:

@@ -10,7 +10,7 @@ import json
 from html import escape
 from typing import Any, NamedTuple
 
-from tidegate.dashboard.formatting import visible
+from tidegate.core.unseen import visible_lines
 
 MAX_DEPTH = 16
 MAX_TEXT = 600
@@ -49,7 +49,7 @@ class Space:
 
 def weight(text: str) -> int:
     """Bytes of a text on a page."""
-    return len(escape(visible(text)).encode())
+    return len(escape(visible_lines(text)).encode())
 
 
 def tree(value: Any, space: Space | None = None) -> Node:

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from tidegate.core.unseen import visible_lines
 from tidegate.dashboard import formatting
 from tidegate.dashboard.assets import Assets
 from tidegate.dashboard.charts.marks import GLYPHS, TONES
@@ -45,7 +46,7 @@ _FOLDER = Path(__file__).parent / "templates"
 
 def _visible(value: Any) -> Any:
     """Called for each expression of a template: makes invisible characters of foreign text visible; markup passes."""
-    return formatting.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return visible_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 class Templates:

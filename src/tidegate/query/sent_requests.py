@@ -10,8 +10,11 @@ import base64
 import shlex
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from tidegate.core import ids
 from tidegate.core.model import Attempt, Event
+from tidegate.core.unseen import visible_lines
 from tidegate.query.context import ReadContext
 from tidegate.query.schemas import RequestSchema
 from tidegate.rules.outbound.bodies import standard_envelope
@@ -80,7 +83,14 @@ def _text(body: bytes | None) -> tuple[str | None, str]:
 
 
 def copied(request: RequestSchema, as_format: str) -> str:
-    """The request as text: an HTTP message, or a command for curl, Python or httpie. Masked values stay masked."""
+    """The request as text: an HTTP message, or a command for curl, Python or httpie. Masked values stay masked.
+
+    A command has no character that nobody sees: it is pasted into a terminal, which may act on it.
+    """
+    body = request.body or ""
+    if as_format != "http" and request.body_encoding != "base64" and visible_lines(body) != body:
+        encoded = base64.b64encode(body.encode("utf-8", "surrogatepass")).decode("ascii")
+        request = msgspec.structs.replace(request, body=encoded, body_encoding="base64")
     return _WRITERS[as_format](request)
 
 

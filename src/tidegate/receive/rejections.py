@@ -3,7 +3,7 @@
 Owns the rejections that are not written yet. A rejection costs a request one append to a list; a background task
 writes them in batches, and what does not fit into one batch becomes a finding. Of requests to unknown addresses, which
 anybody can send, a few a minute are kept. Knows no HTTP.
-Crash: rejections that are not written yet are lost. The store keeps the newest 1,000.
+Crash: rejections that are not written yet are lost. The store keeps 1,000, as many of each source as of the others.
 """
 
 from __future__ import annotations

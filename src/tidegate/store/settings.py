@@ -123,7 +123,10 @@ class Settings(Protocol):
         ...
 
     async def rejections(self, *, put: Sequence[Rejection] = (), limit: int = 100) -> list[Rejection]:
-        """Add rejected requests (the newest 1,000 are kept), then return the newest `limit`, newest first."""
+        """Add rejected requests, then return the newest `limit`, newest first.
+
+        1,000 are kept: the newest of each source, as many of one as of another.
+        """
         ...
 
     async def value(self, name: str, *, put: bytes | None = None) -> bytes | None:

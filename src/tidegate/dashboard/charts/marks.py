@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-from tidegate.dashboard.formatting import visible
+from tidegate.core.unseen import visible_lines
 
 # The shape of each state icon. "f" is filled, "cut" takes the color of the surface.
 GLYPHS = {
@@ -44,7 +44,7 @@ def text(x: float, y: float, words: str, cls: str = "", anchor: str = "") -> str
     """An escaped `<text>`."""
     classes = f' class="{cls}"' if cls else ""
     where = f' text-anchor="{anchor}"' if anchor else ""
-    return f'<text x="{num(x)}" y="{num(y)}"{classes}{where}>{escape(visible(words))}</text>'
+    return f'<text x="{num(x)}" y="{num(y)}"{classes}{where}>{escape(visible_lines(words))}</text>'
 
 
 def glyph_at(state: str, x: float, y: float) -> str:
@@ -55,10 +55,10 @@ def glyph_at(state: str, x: float, y: float) -> str:
 
 def open_svg(width: float, height: float, title: str, description: str, cls: str = "", *, fit: bool = False) -> str:
     """The head of a chart. Title and description are read to those who cannot see it. `fit`: never drawn larger."""
-    title, natural = escape(visible(title)), f' width="{num(width)}" height="{num(height)}"' if fit else ""
+    title, natural = escape(visible_lines(title)), f' width="{num(width)}" height="{num(height)}"' if fit else ""
     return (
         f'<svg class="chart {escape(cls)}" viewBox="0 0 {num(width)} {num(height)}"{natural} role="group">'
-        f"<title>{title}</title><desc>{escape(visible(description))}</desc>"
+        f"<title>{title}</title><desc>{escape(visible_lines(description))}</desc>"
     )
 
 

@@ -75,7 +75,15 @@ INSERT INTO rejections (at, source, reason, detail, remote)
 SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[])
 
 -- name: bound_rejections
-DELETE FROM rejections WHERE number <= (SELECT number FROM rejections ORDER BY number DESC OFFSET 1000 LIMIT 1)
+-- Of all sources the same number of the newest rows stay, so a flood to one pushes none of another out. Requests to
+-- unknown sources, whose names are the senders' choice, count as one.
+DELETE FROM rejections WHERE number IN (
+  SELECT number FROM (
+    SELECT number, row_number() OVER (
+      PARTITION BY CASE reason WHEN 'source_unknown' THEN '' ELSE source END ORDER BY number DESC
+    ) AS place FROM rejections
+  ) AS r ORDER BY place, number DESC OFFSET 1000
+)
 
 -- name: rejections
 SELECT at, source, reason, detail, remote FROM rejections ORDER BY number DESC LIMIT $1

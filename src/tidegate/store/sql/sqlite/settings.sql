@@ -53,7 +53,15 @@ WHERE sources = excluded.sources
 INSERT INTO rejections (at, source, reason, detail, remote) VALUES (?, ?, ?, ?, ?)
 
 -- name: bound_rejections
-DELETE FROM rejections WHERE number <= (SELECT max(number) FROM rejections) - 1000
+-- Of all sources the same number of the newest rows stay, so a flood to one pushes none of another out. Requests to
+-- unknown sources, whose names are the senders' choice, count as one.
+DELETE FROM rejections WHERE number IN (
+  SELECT number FROM (
+    SELECT number, row_number() OVER (
+      PARTITION BY CASE reason WHEN 'source_unknown' THEN '' ELSE source END ORDER BY number DESC
+    ) AS place FROM rejections
+  ) AS r ORDER BY place, number DESC LIMIT -1 OFFSET 1000
+)
 
 -- name: rejections
 SELECT at, source, reason, detail, remote FROM rejections ORDER BY number DESC LIMIT ?
