@@ -8,7 +8,7 @@ Invariant: the caller's rights are checked before the cache is looked at. Crash:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from tidegate.api.calls import Context
 from tidegate.api.endpoint import SAFE_HEADERS, decode_segment
@@ -17,10 +17,9 @@ from tidegate.core.errors import TidegateError
 from tidegate.pull import PullEngine
 from tidegate.pull.on_demand import CachedCopy
 
-Headers = Sequence[tuple[bytes, bytes]]
+Headers = Mapping[bytes, bytes]
 
 _PULL = f"{PREFIX}/pull/".encode()
-_SLOW = frozenset((b"cache-control", b"if-none-match"))  # change what a pull answers
 KEPT_HEADS = 1024
 _STATUS = b"HTTP/1.1 200 OK\r\n"
 
@@ -37,7 +36,7 @@ class QuickAnswers:
     def answer(self, target: bytes, headers: Headers) -> tuple[bytes, bytes] | None:
         """(status line, what follows the server's own headers), or None for the usual way.
 
-        `target` is the request target as it came, `headers` have names in lower case.
+        `target` is the request target as it came, `headers` by lower-case name.
         """
         if not target.startswith(_PULL) or b"?" in target or b"%" in target:
             return None
@@ -78,12 +77,7 @@ class QuickAnswers:
 
 def _token(headers: Headers) -> str | None:
     """The key of the request; None when it has none, or asks for something that only the usual way answers."""
-    found = None
-    for name, value in headers:
-        if name == b"authorization":
-            if found is not None or value[:7].lower() != b"bearer ":
-                return None
-            found = value[7:].strip().decode("latin-1")
-        elif name in _SLOW:
-            return None
-    return found or None
+    if b"cache-control" in headers or b"if-none-match" in headers:  # they change what a pull answers
+        return None
+    value = headers.get(b"authorization", b"")
+    return value[7:].strip().decode("latin-1") or None if value[:7].lower() == b"bearer " else None

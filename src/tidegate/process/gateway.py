@@ -304,7 +304,7 @@ class Gateway:
         return changes
 
     def _busy(self) -> bool:
-        return self.store.log.waiting > self._max_waiting or self.store.log.stuck
+        return self.store.log.is_busy(self._max_waiting)
 
     # -- operator ----------------------------------------------------------------------------------------
 

@@ -66,7 +66,7 @@ async def _serve(options: ServeOptions) -> int:
         await gateway.start()
         url = f"http://{'[' + options.host + ']' if ':' in options.host else options.host}:{port}"
         app = await make_app(gateway, make_routes)
-        direct = (b"/in/", gateway.ingress)
+        direct = (b"/in/", gateway.ingress.direct)
         quick = QuickAnswers(context_of(gateway), gateway.pull).answer
         admission = _admission(gateway)
         main = _with_ingress(app, gateway) if ingest is None else app

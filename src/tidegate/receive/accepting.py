@@ -18,7 +18,6 @@ import msgspec
 
 from tidegate.core.findings import Findings
 from tidegate.core.model import Appended, NewEvent, Origin
-from tidegate.core.tasks import need_task
 from tidegate.receive.inputs import Input
 from tidegate.receive.reading import FALLBACK_TYPE, Reading, content_hash
 from tidegate.rules.inbound.places import Headers
@@ -66,23 +65,24 @@ class Accepter:
         self._router = router
         self._findings = findings
 
+    def make(self, input: Input, origin: Origin, reading: Reading, request: Accepted) -> NewEvent:
+        """The event of a request. Its audience is 0 when the routing decision has no number yet."""
+        event = self._event(input, origin, reading, request)
+        event.audience = self._router.decide(input.source, reading.type, partial(event_view, event)) or 0
+        return event
+
     async def one(self, input: Input, origin: Origin, reading: Reading, request: Accepted) -> Stored:
         """Store a request as one event."""
-        event = self._event(input, origin, reading, request)
-        audience = self._router.decide(input.source, reading.type, partial(event_view, event))
-        if audience is None:
-            need_task()
-            audience = await self._router.decide_slow(input.source, reading.type, partial(event_view, event))
-        event.audience = audience
+        event = self.make(input, origin, reading, request)
+        if not event.audience:
+            event.audience = await self._router.decide_slow(input.source, reading.type, partial(event_view, event))
         appended = (await self._log.append((event,)))[0]
         if appended.differs:
-            need_task()  # nothing was stored: its id came before
             appended = await self._known_id(input, event, appended)
         return appended.offset, appended.duplicate
 
     async def items(self, input: Input, request: Accepted, items: Sequence[bytes]) -> list[Stored]:
         """Store each item as an event of its own, all or none; the result is in their order."""
-        need_task()
         if not items:
             self._findings.report("batch_empty", f"source:{input.source}", f"{len(request.body)} bytes")
             return []

@@ -54,6 +54,9 @@ ACCEPTED: MutableMapping[str, Any] = {"type": "http.response.start", "status": 2
 AGAIN: MutableMapping[str, Any] = {"type": "http.response.start", "status": 200, "headers": _ID_HEAD}
 
 
+_ID_LINES = b"".join([b"%s: %s\r\n" % pair for pair in _ID_HEAD]).decode() + '\r\n{"id":"'
+
+
 def unavailable(retry_after_seconds: float | None, *more: tuple[bytes, bytes]) -> Reply:
     wait = max(1, round(retry_after_seconds or 1))
     return problem(
@@ -86,6 +89,11 @@ async def send_id(send: Send, instance: str, offset: int, *, duplicate: bool) ->
     """202 with the id of a new event, 200 with the first id of a repeat."""
     await send(AGAIN if duplicate else ACCEPTED)
     await send({"type": "http.response.body", "body": f'{{"id":"{event_id(instance, offset)}"}}'.encode()})
+
+
+def id_lines(instance: str, offset: int) -> bytes:
+    """What `send_id` sends after the status: header lines, an empty line and the body."""
+    return f'{_ID_LINES}{event_id(instance, offset)}"}}'.encode()
 
 
 def ids_reply(instance: str, stored: list[tuple[int, bool]]) -> Reply:

@@ -13,7 +13,6 @@ from typing import Any
 
 from tidegate.core.clock import Clock
 from tidegate.core.findings import Findings
-from tidegate.core.tasks import NeedsTask
 from tidegate.receive.answers import FULL, TOO_LARGE, TOO_SLOW
 from tidegate.receive.body_budget import BodyBudget, Lease
 from tidegate.receive.handshakes import Reply
@@ -57,9 +56,6 @@ class Bodies:
         declared = headers.get(b"content-length")
         if declared is not None and declared.isdigit() and int(declared[:20]) > limit:
             raise Rejected(TOO_LARGE, "too_large", f"content-length {declared[:20].decode()}")
-        whole: bytes | None = getattr(receive, "whole", None)
-        if whole is not None:
-            return self._take_whole(whole, limit, lease)
         task = asyncio.current_task()
         assert task is not None
         self._reading[task] = (self._clock.monotonic(), lease)
@@ -83,15 +79,6 @@ class Bodies:
         if len(body) > limit:
             raise Rejected(TOO_LARGE, "too_large", f"more than {limit} bytes")
         return body
-
-    def _take_whole(self, whole: bytes, limit: int, lease: Lease) -> bytes:
-        """A body that came with its head. Where bodies must give way to each other, the usual way decides."""
-        if self.budget.crowded(lease.source, len(whole), whole=True) is not None:
-            raise NeedsTask
-        lease.add(len(whole))
-        if len(whole) > limit:
-            raise Rejected(TOO_LARGE, "too_large", f"more than {limit} bytes")
-        return whole
 
     async def _rest(self, task: asyncio.Task[Any], first: bytes, limit: int, receive: Receive, lease: Lease) -> bytes:
         parts, size = [first], len(first)

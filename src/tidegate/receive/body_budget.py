@@ -14,7 +14,7 @@ RESERVED_BYTES = 16 * MIB  # of each of them, for bodies that arrive whole; the 
 
 
 class BodyBudget:
-    """One for the process. Take a `Lease` for each request."""
+    """One for the process. Take a `Lease` for each request whose body is read in parts."""
 
     def __init__(self, total: int = TOTAL_BYTES, source: int = SOURCE_BYTES, reserved: int = RESERVED_BYTES) -> None:
         self._total = total
@@ -29,6 +29,27 @@ class BodyBudget:
         if self.by_source.get(source, 0) + count > self._source - kept:
             return source
         return "" if self.held + count > self._total - kept else None
+
+    def take(self, source: str, count: int) -> bool:
+        """Hold the bytes of a body that came whole, if they fit."""
+        own = self.by_source.get(source, 0) + count
+        if own > self._source or self.held + count > self._total:
+            return False
+        self.by_source[source] = own
+        self.held += count
+        return True
+
+    def hold(self, source: str, count: int) -> None:
+        self.held += count
+        self.by_source[source] = self.by_source.get(source, 0) + count
+
+    def release(self, source: str, count: int) -> None:
+        self.held -= count
+        left = self.by_source[source] - count
+        if left:
+            self.by_source[source] = left
+        else:
+            del self.by_source[source]
 
     def largest(self) -> str:
         """The source that holds the most; "" when nothing is held."""
@@ -50,19 +71,12 @@ class Lease:
 
     def add(self, count: int) -> None:
         self.held += count
-        self._budget.held += count
-        self._budget.by_source[self.source] = self._budget.by_source.get(self.source, 0) + count
+        self._budget.hold(self.source, count)
 
     def end(self) -> None:
         """Give all of it back."""
         if self.held:
-            budget = self._budget
-            budget.held -= self.held
-            left = budget.by_source[self.source] - self.held
-            if left:
-                budget.by_source[self.source] = left
-            else:
-                del budget.by_source[self.source]
+            self._budget.release(self.source, self.held)
             self.held = 0
 
     def __enter__(self) -> Lease:

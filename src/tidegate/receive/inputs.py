@@ -49,6 +49,11 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     form: FormInput | None = None
     test: bool = False  # of `tidegate trigger`: its events are marked
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether each request is one event, so that it may be taken without a task."""
+        return self.form is None and self.split is None
+
     def __repr__(self) -> str:
         return f"Input({self.source!r})"
 

@@ -101,10 +101,7 @@ def _scope_text(value: Any) -> str:
 
 def content_hash(type: str, body: bytes) -> bytes:
     """16 bytes that distinguish a repeat from another event with the same delivery id."""
-    digest = hashlib.sha256(type.encode("utf-8", "surrogatepass"))
-    digest.update(b"\0")
-    digest.update(body)
-    return digest.digest()[:16]
+    return hashlib.sha256(type.encode("utf-8", "surrogatepass") + b"\0" + body).digest()[:16]
 
 
 def hops_of(headers: Headers) -> int:

@@ -19,7 +19,7 @@ from tidegate.store.leases import (
     partition_of,
     partition_of_name,
 )
-from tidegate.store.log import EventHead, EventPage, EventQuery, Listener, Log, Thinned, Weighed
+from tidegate.store.log import EventHead, EventPage, EventQuery, Listener, Log, Receipt, Thinned, Weighed
 from tidegate.store.records import RecordCommit, Records, ResourceState
 from tidegate.store.settings import ApiKey, Feed, FeedAck, Item, Rejection, Settings
 from tidegate.store.store import Store
@@ -43,6 +43,7 @@ __all__ = [
     "Log",
     "Node",
     "PostgresFacts",
+    "Receipt",
     "RecordCommit",
     "Records",
     "Rejection",

@@ -77,6 +77,14 @@ class Weighed(msgspec.Struct, frozen=True):
     by_destination: dict[int, int] = {}
 
 
+class Receipt(Protocol):
+    """What an append completes, once: a future, or an object that goes on at once, without a turn of the loop."""
+
+    def done(self) -> bool: ...
+    def set_result(self, appended: Appended, /) -> None: ...
+    def set_exception(self, error: BaseException, /) -> None: ...
+
+
 class Log(Protocol):
     """The append-only log and what its readers need."""
 
@@ -93,9 +101,17 @@ class Log(Protocol):
         """
         ...
 
+    def append_one(self, event: NewEvent, receipt: Receipt) -> None:
+        """As `append` of one event. The receipt may fail within the call."""
+        ...
+
     @property
     def waiting(self) -> int:
         """Calls of `append` without an answer so far."""
+        ...
+
+    def is_busy(self, limit: int) -> bool:
+        """Whether more than `limit` calls wait, or the log is stuck. Asked for each request."""
         ...
 
     @property

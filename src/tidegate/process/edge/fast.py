@@ -1,26 +1,31 @@
 """The hot requests of a connection, answered without a task: cached pulls and received webhooks.
 
 Owns which requests take the short way: HTTP/1.1 on a connection that stays open, the body in the same read as its
-head. A GET may have its whole answer from `quick`; a POST below a prefix is run by `direct`, an app that is stepped by
-hand (`taskless.py`). Everything else takes the usual way of the base class, and so does a request that turns out to
-need a task. Both ways answer alike: the tests run over sockets on each. Crash: nothing here is durable.
+head. A GET may have its whole answer from `quick`; a POST below a prefix may be taken by `direct`, which calls `answer`
+now or later. Everything else takes the usual way of the base class. Both ways answer alike: the tests run over sockets
+on each. Crash: nothing here is durable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+import logging
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from tidegate.process.edge.framing import BadFraming
 from tidegate.process.edge.protocol import StrictProtocol
-from tidegate.process.edge.taskless import Exchange
 
-# (target, headers with names in lower case) -> (status line, what follows the server's own headers), or None
-Quick = Callable[[bytes, list[tuple[bytes, bytes]]], tuple[bytes, bytes] | None]
-# (beginning of the targets, app)
-Direct = tuple[bytes, Callable[..., Coroutine[Any, Any, None]]]
+log = logging.getLogger("tidegate.serve")
+
+# (target, headers by lower-case name) -> (status line, what follows the server's own headers), or None
+Quick = Callable[[bytes, Mapping[bytes, bytes]], tuple[bytes, bytes] | None]
+# (scope, headers by lower-case name, body, connection) -> whether it took the request; then it calls `answer` or
+# `again` of the connection, once
+Take = Callable[[MutableMapping[str, Any], Mapping[bytes, bytes], bytes, "FastProtocol"], bool]
+# (beginning of the targets, function)
+Direct = tuple[bytes, Take]
 
 DIRECT_BYTES = 64 * 1024  # larger bodies take the usual way
 
@@ -32,75 +37,75 @@ class FastProtocol(StrictProtocol):
         # Before the connection is admitted: it may have to give way at once.
         self._quick: Quick | None = getattr(self.config, "quick", None)
         self._direct: Direct | None = getattr(self.config, "direct", None)
-        self._exchange: Exchange | None = None
-        self._closes = False  # after the exchange that is under way
+        self._whole: bytes | None = None  # the body of the request that `direct` has taken
+        self._closes = False  # after the answer that is under way
+        self._server_headers: tuple[object, bytes] = (None, b"")
         super().connection_made(transport)
 
     def _is_busy(self) -> bool:
-        return self._exchange is not None or StrictProtocol._is_busy(self)
+        return self._whole is not None or StrictProtocol._is_busy(self)
 
-    def _at_once(self, method: str, body: bytes) -> bool:
-        if method == "GET":
-            return not body and self._answer(self._quick)
-        if method == "POST":
-            return len(body) <= DIRECT_BYTES and self._run(self._direct, body)
-        return False
-
-    def _is_plain(self) -> bool:
-        return (
-            self._keep_alive
-            and not self.flow.write_paused
-            and self.parser.get_http_version() == "1.1"
-            and not self.server_state.__dict__.get("leaving")
-            and not self.transport.is_closing()
-            and all(name != b"expect" for name, _ in self._framing)
-        )
-
-    def _answer(self, quick: Quick | None) -> bool:
-        """Whether `quick` had the answer; then it is written."""
-        if quick is None or not self._is_plain():
+    def _at_once(self, method: bytes, named: dict[bytes, bytes], body: bytes) -> bool:
+        if (
+            not self._keep_alive
+            or self.flow.write_paused
+            or self.transport.is_closing()
+            or "leaving" in self.server_state.__dict__
+        ):
             return False
-        answer = quick(self.url, self.headers)
+        if method == b"GET":
+            return not body and self._answer(self._quick, named)
+        return len(body) <= DIRECT_BYTES and self._take(self._direct, named, body)
+
+    def _answer(self, quick: Quick | None, named: dict[bytes, bytes]) -> bool:
+        """Whether `quick` had the answer; then it is written."""
+        answer = quick(self.url, named) if quick is not None else None
         if answer is None:
             return False
         status, rest = answer
         self._write(status + self._own_headers() + rest)
         return True
 
-    def _run(self, direct: Direct | None, body: bytes) -> bool:
-        """Whether the request is one for `direct`; then it is under way, or done."""
-        if direct is None or not self.url.startswith(direct[0]) or b"%" in self.url or not self._is_plain():
+    def _take(self, direct: Direct | None, named: dict[bytes, bytes], body: bytes) -> bool:
+        """Whether `direct` took the request; then it is under way, or done."""
+        url = self.url
+        if direct is None or not url.startswith(direct[0]) or b"%" in url:
             return False
-        path, _, query = self.url.partition(b"?")
+        path, _, query = url.partition(b"?")
         scope = {
             "type": "http", "method": "POST", "path": path.decode("latin-1"), "raw_path": path, "query_string": query,
-            "headers": self.headers, "client": self.client, "server": self.server, "scheme": self.scheme,
-            "http_version": "1.1", "root_path": "",
+            "headers": self.headers, "client": self.client,
         }  # fmt: skip
-        self._exchange = Exchange(body, self._finish, self._run_in_task)
-        self._exchange.run(direct[1], scope)
-        return True
+        self._whole = body
+        try:
+            taken = direct[1](scope, named, body, self)
+        except Exception:  # the usual way meets it again, and reports it
+            log.exception("a request could not be taken without a task")
+            taken = False
+        if not taken:
+            self._whole = None
+        return taken
 
-    def _finish(self, exchange: Exchange) -> None:
-        """Write the answer in one piece, and read on."""
-        self._exchange = None
+    def answer(self, status: int, rest: bytes, *, closes: bool = False) -> None:
+        """Answer the request that `direct` took, in one piece, and read on. `rest`: header lines, an empty line, the
+        body. `closes`: the header lines say that the connection closes.
+        """
+        self._whole = None
         if self.transport.is_closing():
             return
-        lines = b"".join([b"%s: %s\r\n" % pair for pair in exchange.headers])
-        closes = b"connection: close\r\n" in lines
-        if self._closes and not closes:
-            lines += b"connection: close\r\n"
-        self._write(STATUS_LINE[exchange.status] + self._own_headers() + lines + b"\r\n" + exchange.body)
-        if closes or self._closes:
+        if not closes and (self._closes or "leaving" in self.server_state.__dict__):
+            rest, closes = b"connection: close\r\n" + rest, True
+        self._write(STATUS_LINE[status] + self._own_headers() + rest)
+        if closes:
             self.transport.close()
             return
         self.flow.resume_reading()
         if self._rest:
             self.loop.call_soon(self._go_on)
 
-    def _run_in_task(self, exchange: Exchange) -> None:
-        """The usual way after all, from the beginning."""
-        self._exchange = None
+    def again(self) -> None:
+        """Run the request that `direct` took the usual way, from the beginning."""
+        body, self._whole = self._whole or b"", None
         if self.transport.is_closing():
             return
         try:
@@ -108,11 +113,15 @@ class FastProtocol(StrictProtocol):
         except BadFraming as error:
             self._reject(error)
             return
-        self._add_to_body(exchange.whole)
+        self._add_to_body(body)
         self._end_body()
 
     def _own_headers(self) -> bytes:
-        return b"".join([b"%s: %s\r\n" % pair for pair in self.server_state.default_headers])
+        """The headers of the server, which makes a new list of them each second."""
+        headers = self.server_state.default_headers
+        if self._server_headers[0] is not headers:
+            self._server_headers = (headers, b"".join([b"%s: %s\r\n" % pair for pair in headers]))
+        return self._server_headers[1]
 
     def _write(self, answer: bytes) -> None:
         self._joined.written += len(answer)
@@ -123,7 +132,7 @@ class FastProtocol(StrictProtocol):
 
     def shutdown(self) -> None:
         """The server stops: an answer that is under way is still written, and then the connection closed."""
-        if self._exchange is not None:
+        if self._whole is not None:
             self._closes = True
         else:
             super().shutdown()

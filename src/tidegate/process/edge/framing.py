@@ -9,6 +9,7 @@ proxy in front of the gateway might read it the other way (request smuggling).
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import Enum
 
 HEAD_LIMIT_BYTES = 64 * 1024
@@ -21,6 +22,7 @@ HEAD_END = b"\r\n\r\n"
 FRAMING_FIELDS = frozenset((b"host", b"content-length", b"transfer-encoding", b"expect"))
 _HTTP2 = b"PRI * HTTP/2.0"
 _TLS_RECORD = b"\x16\x03"
+OTHER_PROTOCOLS = frozenset((_HTTP2[1:2], _TLS_RECORD[1:2]))  # the second byte of what `other_protocol` names
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[^\x00-\x08\x0a-\x1f\x7f]*)?")
 _TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00-\x08\x0a-\x1f\x7f]*")
 
@@ -69,13 +71,24 @@ class BodyKind(Enum):
     CHUNKED = "chunked"
 
 
+def plain_length(named: Mapping[bytes, bytes], count: int) -> int | None:
+    """The length of the body of nearly every HTTP/1.1 request: one `Host`, no field twice, at most a `Content-Length`.
+
+    `named`: its fields by lower-case name, `count`: how many came. None: `body_of` decides.
+    """
+    if len(named) != count or b"host" not in named or b"transfer-encoding" in named or b"expect" in named:
+        return None
+    length = named.get(b"content-length")
+    if length is None:
+        return 0
+    return int(length) if length.isdigit() and len(length) <= 18 else None
+
+
 def body_of(fields: list[tuple[bytes, bytes]], version: str, method: str) -> tuple[BodyKind, int]:
     """How the body ends: (LENGTH, bytes) or (CHUNKED, 0).
 
     `fields`: those of `FRAMING_FIELDS` as they came, names in lower case. Raises BadFraming.
     """
-    if len(fields) == 1 and fields[0][0] == b"host" and method != "CONNECT":
-        return BodyKind.LENGTH, 0  # nearly every GET
     named: dict[bytes, list[bytes]] = {name: [] for name in FRAMING_FIELDS}
     for name, value in fields:
         named[name].append(value.strip())

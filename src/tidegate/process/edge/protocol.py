@@ -27,6 +27,7 @@ from tidegate.process.edge.framing import (
     FRAMING_FIELDS,
     HEAD_END,
     HEAD_LIMIT_BYTES,
+    OTHER_PROTOCOLS,
     BadFraming,
     BodyKind,
     ChunkedBody,
@@ -34,6 +35,7 @@ from tidegate.process.edge.framing import (
     check_head_size,
     head_too_large,
     other_protocol,
+    plain_length,
 )
 from tidegate.process.edge.reading import Reading
 
@@ -41,6 +43,7 @@ FULL_HINT = "send again later, over fewer connections"
 HEAD_SECONDS = 10  # for a head to come, and for the rest of a body after its answer
 KEEP_ALIVE_SECONDS = 75
 LINGER_SECONDS = 2
+_PLAIN_METHODS = frozenset((b"GET", b"POST"))
 REST_LIMIT_BYTES = 1024 * 1024  # kept of what follows a request that is not answered yet
 
 
@@ -95,7 +98,7 @@ class StrictProtocol(HttpToolsProtocol):
         self._searched = 0  # bytes of `_rest` that hold no end of a head
         self._left = 0  # bytes of the body that are still to come
         self._chunks: ChunkedBody | None = None
-        self._framing: list[tuple[bytes, bytes]] = []
+        self._framing: list[tuple[bytes, bytes]] = []  # fields of the request that are not plain
         self._keep_alive = True
         self._parser: httptools.HttpRequestParser | None = None
         self._sweeps = 0  # seconds of this head, of silence, or since the answer to what is not all here
@@ -174,7 +177,7 @@ class StrictProtocol(HttpToolsProtocol):
             if not data:
                 return data
             self._sweeps = 0
-        if (error := other_protocol(data)) is not None:
+        if data[1:2] in OTHER_PROTOCOLS and (error := other_protocol(data)) is not None:
             raise error
         end = data.find(HEAD_END, max(0, self._searched - 3))
         if end < 0:
@@ -202,11 +205,16 @@ class StrictProtocol(HttpToolsProtocol):
             self._parser = None  # ignored: the body is read by what the head says of its length
         except httptools.HttpParserError as error:
             raise BadFraming(400, "invalid_request", "the request is not valid HTTP/1.1") from error
-        method = parser.get_method().decode("ascii")
-        kind, length = body_of(self._framing, parser.get_http_version(), method)
-        whole = kind is BodyKind.LENGTH and length <= len(data) - end
-        if whole and self._at_once(method, data[end : end + length]):
-            return end + length
+        method, version = parser.get_method(), parser.get_http_version()
+        named = dict(self.headers)
+        size = plain_length(named, len(self.headers)) if version == "1.1" and method in _PLAIN_METHODS else None
+        if size is not None:
+            kind, length = BodyKind.LENGTH, size
+            if length <= len(data) - end and self._at_once(method, named, data[end : end + length]):
+                return end + length
+        else:
+            self._framing = [field for field in self.headers if field[0] in FRAMING_FIELDS]
+            kind, length = body_of(self._framing, version, method.decode("ascii"))
         self._start_task()
         if kind is BodyKind.CHUNKED:
             self._chunks = ChunkedBody()
@@ -227,8 +235,11 @@ class StrictProtocol(HttpToolsProtocol):
         if not self._keep_alive or self.server_state.__dict__.get("leaving"):
             self.cycle.keep_alive = False
 
-    def _at_once(self, method: str, body: bytes) -> bool:
-        """Whether a request whose body is here needs no task; then it is under way, or answered."""
+    def _at_once(self, method: bytes, named: dict[bytes, bytes], body: bytes) -> bool:
+        """Whether a plain request whose body is here needs no task; then it is under way, or answered.
+
+        `named`: its headers by lower-case name, none of which came twice.
+        """
         return False
 
     def _make_scope(self) -> None:
@@ -244,10 +255,7 @@ class StrictProtocol(HttpToolsProtocol):
         self.headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        self.headers.append((name, value))
-        if name in FRAMING_FIELDS:
-            self._framing.append((name, value))
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """The request begins when its framing was checked, not here. The parser forgets `Connection` after a head

@@ -168,6 +168,10 @@ class Reads(msgspec.Struct):
             index, plus = self._index(place.path), self._index(place.plus)
             lookups.append((_header(place.header), place.query, index, plus, bound(place.constant)))
 
+        header, _, index, plus, _ = lookups[0]
+        if len(lookups) == 1 and not header and index >= 0 and plus < 0:  # nearly all types and times
+            return lambda headers, values, query: bound(values[index])
+
         def take(headers: Headers, values: list[Any], query: Mapping[str, str]) -> Any:
             for header, parameter, index, plus, constant in lookups:
                 if header:

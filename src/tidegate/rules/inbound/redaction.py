@@ -14,6 +14,7 @@ from urllib.parse import unquote_plus
 import msgspec
 
 REDACTED = "[redacted]"
+_REDACTED = REDACTED.encode()
 MAX_HEADERS = 64
 MAX_BYTES = 8 * 1024
 MAX_QUERY = 2048  # characters of a stored query string
@@ -42,7 +43,9 @@ _NOT_SETTABLE = frozenset(
     }
 )  # fmt: skip
 
-_names: dict[bytes, tuple[str, bool]] = {}
+# Of a raw name: (lower-case name, whether it is a credential, the beginning of its pair as JSON; b"" needs escapes)
+_names: dict[bytes, tuple[str, bool, bytes]] = {}
+_NEEDS_NO_ESCAPE = bytes(one for one in range(0x20, 0x7F) if one not in b'"\\')
 
 
 def keep_headers(headers: list[tuple[bytes, bytes]], notes: Sequence[tuple[str, str]] = ()) -> bytes:
@@ -52,11 +55,13 @@ def keep_headers(headers: list[tuple[bytes, bytes]], notes: Sequence[tuple[str, 
     The value of a credential becomes "[redacted]". At most 64 headers and 8 KiB of JSON are kept; a header that does
     not fit is left out, and smaller ones after it are still kept. Bytes are read as Latin-1 (RFC 9110 section 5.5).
     """
+    plain = _keep_plain(headers, notes) if len(headers) <= MAX_HEADERS else None
+    if plain is not None and len(plain) < MAX_BYTES:
+        return plain
     kept: list[tuple[str, str]] = list(notes)
     left = MAX_BYTES - 2
     for raw_name, raw_value in headers[:MAX_HEADERS]:
-        known = _names.get(raw_name)
-        name, credential = _classify(raw_name) if known is None else known
+        name, credential, _ = _names.get(raw_name) or _classify(raw_name)
         value = REDACTED if credential else raw_value.decode("latin-1")
         cost = len(name) + len(value) + 8  # brackets, quotes, commas
         if cost <= left:
@@ -67,6 +72,23 @@ def keep_headers(headers: list[tuple[bytes, bytes]], notes: Sequence[tuple[str, 
         kept.pop(max(range(len(notes), len(kept)), key=lambda at: len(kept[at][0]) + len(kept[at][1])))
         encoded = msgspec.json.encode(kept)
     return encoded
+
+
+def _keep_plain(headers: list[tuple[bytes, bytes]], notes: Sequence[tuple[str, str]]) -> bytes | None:
+    """As `keep_headers` without its bounds, for headers that need no escapes in JSON: nearly all. None for others."""
+    parts = [msgspec.json.encode(notes)[:-3]] if notes else []  # each part begins by closing the pair before it
+    values = []
+    for raw_name, value in headers:
+        _, credential, start = _names.get(raw_name) or _classify(raw_name)
+        if not start:
+            return None
+        parts.append(start)
+        parts.append(_REDACTED if credential else value)
+        values.append(value)
+    if not parts or b"".join(values).translate(None, _NEEDS_NO_ESCAPE):
+        return None
+    joined = b"".join(parts)
+    return (joined if notes else b"[" + joined[3:]) + b'"]]'
 
 
 def keep_query(query_string: bytes) -> str:
@@ -104,10 +126,11 @@ def value_safe(value: str) -> bool:
     return all(" " <= one <= "~" or one == "\t" or "\xa0" <= one <= "\xff" for one in value)
 
 
-def _classify(raw_name: bytes) -> tuple[str, bool]:
-    """(lower-case name, whether it is a credential), cached."""
+def _classify(raw_name: bytes) -> tuple[str, bool, bytes]:
+    """What `_names` has of a name, cached."""
     name = raw_name.decode("latin-1").lower()
-    known = (name, is_credential(name))
+    start = b'"],["%b","' % name.encode("latin-1", "replace")
+    known = (name, is_credential(name), b"" if raw_name.translate(None, _NEEDS_NO_ESCAPE) else start)
     if len(raw_name) <= _MAX_CACHED_NAME:
         if len(_names) >= _MAX_NAMES:
             _names.clear()

@@ -19,7 +19,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import StoreBroken, TidegateError
 from tidegate.core.model import Appended, Audience, Event, NewEvent
 from tidegate.rules.retention import Owed, deletable, weigh
-from tidegate.store import EventHead, EventPage, EventQuery, Listener, Thinned, Weighed
+from tidegate.store import EventHead, EventPage, EventQuery, Listener, Receipt, Thinned, Weighed
 from tidegate.store.postgres.appends import Appender
 from tidegate.store.postgres.engine import Engine, sql
 from tidegate.store.postgres.follower import Follower
@@ -93,9 +93,27 @@ class PostgresLog:
         """See `store.Log.append`."""
         return self.appends.append(events, strict)
 
+    def append_one(self, event: NewEvent, receipt: Receipt) -> None:
+        """See `store.Log.append_one`."""
+
+        def finish(future: asyncio.Future[list[Appended]]) -> None:
+            if receipt.done() or future.cancelled():
+                return
+            error = future.exception()
+            if error is not None:
+                receipt.set_exception(error)
+            else:
+                receipt.set_result(future.result()[0])
+
+        self.append((event,)).add_done_callback(finish)
+
     @property
     def waiting(self) -> int:
         return self.appends.waiting
+
+    def is_busy(self, limit: int) -> bool:
+        """See `store.Log.is_busy`."""
+        return self.appends.waiting > limit or self.appends.stuck
 
     @property
     def stuck(self) -> bool:

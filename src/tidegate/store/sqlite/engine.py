@@ -17,7 +17,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,8 +47,8 @@ _PRAGMAS = (
     "PRAGMA foreign_keys = ON",
 )
 
-# What one caller queued: its future, and its function; for an append, the item for the batch writer.
-_Job = tuple["asyncio.Future[Any]", Any]
+# What one caller queued: its future or receipt, and its function; for an append, the item for the batch writer.
+_Job = tuple[Any, Any]
 
 
 class Engine:
@@ -66,7 +66,7 @@ class Engine:
         self._closed: StoreBusy | None = None
         self._batch_started: float | None = None
         self._stuck_timer: asyncio.TimerHandle | None = None
-        self._open: dict[asyncio.Future[Any], None] = {}  # appends without an answer
+        self._open: dict[Any, None] = {}  # appends without an answer
         self.commits = 0
         self._to_publish: list[Any] = []
         self._connection = self._open_writer()
@@ -119,20 +119,21 @@ class Engine:
         self._batch_writer = write
         self._publish = publish
 
-    def append(self, item: Any) -> asyncio.Future[Any]:
-        """Queue an append. The future is resolved by `publish`, or fails with StoreBusy or StoreBroken."""
-        future = self._loop.create_future()
+    def append(self, item: Any, receipt: Any = None) -> Any:
+        """Queue an append. The receipt (None: a future) is resolved by `publish`, or fails with StoreBusy or
+        StoreBroken. Returns it."""
+        if receipt is None:
+            receipt = self._loop.create_future()
         if (error := self._broken or self._closed) is not None:
-            future.set_exception(error)
-            return future
-        self._watch(future)
-        self._add((future, item))
-        return future
-
-    def _add(self, job: _Job) -> None:
+            receipt.set_exception(error)
+            return receipt
+        self._open[receipt] = None
+        if self._stuck_timer is None:
+            self._watch_commits()
         if not self._turn:
             self._loop.call_soon(self._hand_over)
-        self._turn.append(job)
+        self._turn.append((receipt, item))
+        return receipt
 
     def _hand_over(self) -> None:
         """Give the writer what came in this turn of the loop: one by one it would commit smaller groups, and take the
@@ -141,25 +142,44 @@ class Engine:
             self._queue.put(self._turn)
             self._turn = []
 
-    def _watch(self, future: asyncio.Future[Any]) -> None:
-        self._open[future] = None
-        if self._stuck_timer is None:
-            self._stuck_timer = self._loop.call_later(0.2, self._sweep_stuck)
+    def _watch_commits(self) -> None:
+        self._stuck_timer = self._loop.call_later(0.2, self._sweep_stuck)
+
+    def is_busy(self, limit: int) -> bool:
+        """Whether more than `limit` appends have no answer, or a commit is stuck."""
+        return len(self._open) > limit or ((self._batch_started or self._broken) is not None and self.stuck)
 
     @property
     def waiting(self) -> int:
         """The number of appends without an answer."""
         return len(self._open)
 
-    def answer(self, future: asyncio.Future[Any], value: Any, failed: bool) -> None:
+    def answer(self, future: Any, value: Any, failed: bool) -> None:
         """Resolve the future of `append` or `write`, unless its caller left or the sweep has answered it."""
         self._open.pop(future, None)
+        self._resolve_one(future, value, failed)
+
+    def _resolve_one(self, future: Any, value: Any, failed: bool) -> None:
         if future.done():
             return
-        if failed:
-            future.set_exception(value)
-        else:
-            future.set_result(value)
+        try:
+            if failed:
+                future.set_exception(value)
+            else:
+                future.set_result(value)
+        except Exception:  # a receipt goes on at once: its error must not leave the others without an answer
+            log.exception("what follows an append failed")
+
+    def answer_all(self, answers: Iterable[tuple[Any, Any]]) -> None:
+        """As `answer` of each, without a failure."""
+        opened = self._open
+        for receipt, value in answers:
+            opened.pop(receipt, None)
+            try:
+                if not receipt.done():
+                    receipt.set_result(value)
+            except Exception:
+                log.exception("what follows an append failed")
 
     def write(self, work: Callable[[apsw.Connection], T], *, request: bool = False) -> asyncio.Future[T]:
         """Queue `work` for the next transaction. An error in it undoes only its own changes.
@@ -172,8 +192,12 @@ class Engine:
             future.set_exception(error)
         else:
             if request:
-                self._watch(future)
-            self._add((future, work))
+                self._open[future] = None
+                if self._stuck_timer is None:
+                    self._watch_commits()
+            if not self._turn:
+                self._loop.call_soon(self._hand_over)
+            self._turn.append((future, work))
         return future
 
     def publish_after_commit(self, batch: Any) -> None:
@@ -190,9 +214,9 @@ class Engine:
         self._stuck_timer = None
         started = self._batch_started
         if started is not None and time.monotonic() - started > STUCK_AFTER_SECONDS:
-            for future in list(self._open):
-                if not future.done():
-                    future.set_exception(StoreBusy("the disk did not confirm a write in time", retry_after_seconds=2))
+            error = StoreBusy("the disk did not confirm a write in time", retry_after_seconds=2)
+            for future in list(self._open):  # they stay open: what they wait for is still queued
+                self._resolve_one(future, error, True)
         if self._open:
             self._stuck_timer = self._loop.call_later(0.2, self._sweep_stuck)
 

@@ -20,7 +20,7 @@ import msgspec
 from tidegate.core.errors import ChangedElsewhere
 from tidegate.core.model import Appended, Audience, Event, NewEvent, Origin
 from tidegate.rules.retention import Deletable, Owed, deletable, weigh
-from tidegate.store import EventHead, EventPage, EventQuery, Listener, Thinned, Weighed
+from tidegate.store import EventHead, EventPage, EventQuery, Listener, Receipt, Thinned, Weighed
 from tidegate.store.rows import (
     ID_REUSED,
     ORIGIN_NUMBER,
@@ -53,6 +53,7 @@ class _Batch(msgspec.Struct):
 
     events: list[Event]
     answers: list[tuple[asyncio.Future[Any], Any, bool]]
+    ones: list[tuple[Receipt, Appended]] = []  # of `append_one`
 
 
 class SqliteLog:
@@ -79,11 +80,20 @@ class SqliteLog:
 
     def append(self, events: Sequence[NewEvent], strict: bool = False) -> asyncio.Future[list[Appended]]:
         """See `store.Log.append`."""
-        return self._engine.append(Append(events, strict))
+        future: asyncio.Future[list[Appended]] = self._engine.append(Append(events, strict))
+        return future
+
+    def append_one(self, event: NewEvent, receipt: Receipt) -> None:
+        """See `store.Log.append_one`."""
+        self._engine.append(event, receipt)
 
     @property
     def waiting(self) -> int:
         return self._engine.waiting
+
+    def is_busy(self, limit: int) -> bool:
+        """See `store.Log.is_busy`."""
+        return self._engine.is_busy(limit)
 
     @property
     def stuck(self) -> bool:
@@ -98,9 +108,21 @@ class SqliteLog:
         """The highest offset published to listeners."""
         return self._published
 
-    def _write_batch(self, connection: apsw.Connection, jobs: list[tuple[asyncio.Future[Any], Append]]) -> _Batch:
-        """On the writer thread, inside the group's transaction."""
+    def _write_batch(self, connection: apsw.Connection, jobs: list[tuple[Any, Append | NewEvent]]) -> _Batch:
+        """On the writer thread, inside the group's transaction. A NewEvent alone is of `append_one`."""
         batch = _Batch([], [])
+        ones = [(receipt, item) for receipt, item in jobs if isinstance(item, NewEvent)]
+        if ones:
+            done = self._insert(connection, [event for _, event in ones], batch.events)
+            batch.ones = [(receipt, appended) for (receipt, _), appended in zip(ones, done, strict=True)]
+        if len(ones) < len(jobs):
+            several = [(future, item) for future, item in jobs if isinstance(item, Append)]
+            self._write_several(connection, several, batch)
+        if batch.events:
+            self._count(connection, batch.events)
+        return batch
+
+    def _write_several(self, connection: apsw.Connection, jobs: list[tuple[Any, Append]], batch: _Batch) -> None:
         plain = [(future, append) for future, append in jobs if not append.strict]
         if plain:
             events = [event for _, append in plain for event in append.events]
@@ -110,9 +132,6 @@ class SqliteLog:
         for future, append in jobs:
             if append.strict:
                 self._write_strict(connection, future, append, batch)
-        if batch.events:
-            self._count(connection, batch.events)
-        return batch
 
     def _write_strict(
         self, connection: apsw.Connection, future: asyncio.Future[Any], append: Append, batch: _Batch
@@ -218,6 +237,7 @@ class SqliteLog:
                     listener(batch.events)
                 except Exception:  # an error of a listener must not fail the calls: the events are on disk
                     log.exception("a listener of the log failed")
+        self._engine.answer_all(batch.ones)
         answer = self._engine.answer
         for future, value, failed in batch.answers:
             answer(future, value, failed)

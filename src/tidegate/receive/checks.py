@@ -1,0 +1,222 @@
+"""The checks of a request whose body is here: signature, handshakes, hops. No I/O and no waiting.
+
+Owns their order, the reason of a rejection and the record of it. It gets sources from a function and does not know how
+a body came or where an event goes; `ingress.py` and `direct.py` use it alike, so both ways answer alike. Invariants: a
+rejected caller learns the status but not which check failed; every rejection is recorded with its reason. Crash:
+nothing is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import logging
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from typing import Any
+
+from tidegate.core.clock import Clock
+from tidegate.core.errors import TidegateError
+from tidegate.core.findings import Findings
+from tidegate.receive import answers
+from tidegate.receive.accepting import Accepted
+from tidegate.receive.answers import problem
+from tidegate.receive.bodies import Rejected
+from tidegate.receive.diagnosis import Request, handshake_of, why_unknown, why_unverified
+from tidegate.receive.handshakes import HandshakeRequest, Reply, handshake_request
+from tidegate.receive.inputs import Input
+from tidegate.receive.reading import MAX_HOPS, hops_of
+from tidegate.rules.inbound.places import Headers
+from tidegate.rules.inbound.signatures import Checked, Verification, Verifier
+from tidegate.store import Rejection
+
+log = logging.getLogger("tidegate.receive")
+
+PREFIX = "/in/"
+SHOWN_PATH = 100  # characters of an unknown path in the list of rejected requests
+SOURCE_CHARACTERS = 63
+DIAGNOSES_PER_SECOND = 20  # more rejections get their reason without a diagnosis
+_HANDSHAKE_BYTES = 2048  # a request that verifies an address is short
+_HANDSHAKE_WORDS = (b"hallenge", b"alidation", b"erification", b"plainToken")
+
+Scope = MutableMapping[str, Any]
+
+
+class NeedsKey(Exception):
+    """A signature needs the content of a URL that is not here."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
+
+
+class Checks:
+    """The functions are those of `Ingress`."""
+
+    def __init__(
+        self,
+        sources: Callable[[str], Input | None],
+        names: Callable[[], Iterable[str]],
+        clock: Clock,
+        findings: Findings,
+        reject: Callable[[Rejection], None],
+    ) -> None:
+        self._sources = sources
+        self._names = names
+        self._clock = clock
+        self._findings = findings
+        self._reject = reject
+        self._diagnosed = (0, 0)  # (second, diagnoses in it)
+
+    def for_one(self, input: Input) -> Checks:
+        """The same checks, with the same bounds and counts, that know only this input."""
+        one = copy.copy(self)
+        one._sources = lambda name: input if name == input.source else None
+        one._names = tuple
+        return one
+
+    def input_of(self, source: str, scope: Scope) -> Input:
+        """The input of a source. Rejected when there is none."""
+        input = self._sources(source) if source else None
+        if input is None:
+            detail = (
+                why_unknown(scope["method"], scope["path"][:SHOWN_PATH], self._names()) if self._may_diagnose() else ""
+            )
+            raise Rejected(answers.NOT_FOUND, "source_unknown", detail)
+        return input
+
+    def check(
+        self, input: Input, scope: Scope, headers: Headers, body: bytes, *, final: bool = False
+    ) -> Accepted | Reply:
+        """The request, verified, or the answer to a handshake. Raises Rejected.
+
+        Raises NeedsKey when a key must be fetched first; `final`: it was fetched, as far as it can be.
+        """
+        handshake = handshake_request(headers, scope["query_string"], body) if input.post_handshakes else None
+        if handshake is not None and (reply := self._handshake(input, handshake, signed=False)) is not None:
+            return reply
+        now_us = self._clock.now_us()
+        proof = ""
+        if input.verify is not None:
+            proof = self._verify(input, input.verify, scope, headers, body, now_us / 1_000_000, final=final)
+        if handshake is not None and (reply := self._handshake(input, handshake, signed=True)) is not None:
+            return reply
+        hops = hops_of(headers) if b"tidegate-hops" in headers else 0
+        if hops > MAX_HOPS + 1:
+            raise Rejected(answers.HOPS, "hops_exceeded", f"tidegate-hops says {hops - 1}")
+        return Accepted(scope["headers"], headers, scope["query_string"], body, now_us, hops, proof)
+
+    def _verify(
+        self, input: Input, verify: Verifier, scope: Scope, headers: Headers, body: bytes, now_s: float, *, final: bool
+    ) -> str:
+        """What verified the request: the name of the provider, the numbers of scheme and secret."""
+        url, query = input.url, scope["query_string"]
+        if url and scope["path"][-1:] == "/":
+            url += "/"
+        if query:
+            url = f"{url}?{query.decode('latin-1')}"
+        checked = verify.check(headers, body, url, now_s, scope["method"])
+        if checked.result is Verification.OK:
+            return f"{input.provider} {checked.scheme} {checked.secret}"
+        if checked.needs and not final:
+            raise NeedsKey(checked.needs)
+        request = Request(headers, body, url, scope["method"], now_s)
+        detail = (
+            self._diagnose(input, checked, verify, request, query) if self._may_diagnose() else f"{len(body)} bytes"
+        )
+        raise Rejected(answers.UNAUTHORIZED, checked.result.value, detail)
+
+    def _diagnose(self, input: Input, checked: Checked, verify: Verifier, request: Request, query: bytes) -> str:
+        """Why, in words. A diagnosis that fails is a defect here and changes nothing for the sender."""
+        try:
+            words = why_unverified(checked, input.schemes, verify, request, self._others(input))
+            path = handshake_request(request.headers, query, request.body).path
+            named = handshake_of(request.method, request.headers, query, path)
+        except Exception:
+            log.exception("a rejection could not be explained")
+            return f"{len(request.body)} bytes"
+        return f"it looks like the handshake of {named}; {words}" if named else words
+
+    def _others(self, input: Input) -> Iterator[tuple[str, Verifier]]:
+        """Verifiers of other sources; a source that does not compile has none."""
+        for name in self._names():
+            with contextlib.suppress(TidegateError):
+                other = self._sources(name) if name != input.source else None
+                if other is not None and other.verify is not None:
+                    yield name, other.verify
+
+    def _may_diagnose(self) -> bool:
+        """A diagnosis can cost as much as many verifications, so their number a second is bounded."""
+        second = self._clock.now_us() // 1_000_000
+        count = self._diagnosed[1] + 1 if self._diagnosed[0] == second else 1
+        self._diagnosed = (second, count)
+        return count <= DIAGNOSES_PER_SECOND
+
+    def other_method(self, input: Input, scope: Scope, headers: Headers) -> Reply | None:
+        """A handshake by GET, HEAD or OPTIONS; None for a method that the source accepts; else 405."""
+        request = handshake_request(headers, scope["query_string"], b"")
+        for rule in input.handshakes:
+            if rule.method == scope["method"] and not rule.signed:
+                reply = rule.answer(request)
+                if reply is not None:
+                    return reply
+        if scope["method"] in input.methods:
+            return None
+        detail = f"this address accepts {input.allow.decode()}"
+        words = f"{scope['method']}; {detail}"
+        if self._may_diagnose() and (
+            named := handshake_of(scope["method"], headers, scope["query_string"], request.path)
+        ):
+            words = f"{words}; it looks like the handshake of {named}: {_remedy(input, named)}"
+        self.record(input.source, scope, "method_not_allowed", words)
+        return problem(405, "method_not_allowed", "Method Not Allowed", detail, (b"allow", input.allow))
+
+    def _handshake(self, input: Input, request: HandshakeRequest | None, *, signed: bool) -> Reply | None:
+        """The answer to a handshake by POST, None for any other request."""
+        if request is None:
+            return None
+        for rule in input.handshakes:
+            if rule.method == "POST" and rule.signed is signed:
+                reply = rule.answer(request)
+                if reply is not None:
+                    if value := rule.shown(request):
+                        self._findings.report("handshake_value", f"source:{input.source}", f"the value is {value}")
+                    return reply
+        return None
+
+    def look_for_handshake(self, input: Input, request: Accepted) -> None:
+        """An unsigned source stores everything, so a handshake that nobody answered is at least reported."""
+        body = request.body
+        if (
+            input.verify is not None
+            or len(body) > _HANDSHAKE_BYTES
+            or not any(word in body for word in _HANDSHAKE_WORDS)
+        ):
+            return
+        headers, query = request.headers, request.query_string
+        named = handshake_of("POST", headers, query, handshake_request(headers, query, body).path)
+        if named:
+            self._findings.report(
+                "handshake_stored", f"source:{input.source}", f"looks like {named}: {_remedy(input, named)}"
+            )
+
+    def record(self, source: str, scope: Scope, reason: str, detail: str) -> None:
+        client = scope.get("client")
+        remote = str(client[0]) if client else ""
+        shown = source if len(source) <= SOURCE_CHARACTERS and source.isprintable() else f"{source[:20]!r}..."
+        self._reject(Rejection(self._clock.now_us(), shown, reason, detail, remote))
+
+
+def joined_headers(headers: list[tuple[bytes, bytes]]) -> Headers:
+    """Headers by name; a repeated one is joined by a comma (RFC 9110 section 5.3), so that no signature is lost."""
+    found = dict(headers)
+    if len(found) != len(headers):
+        found = {}
+        for name, value in headers:
+            found[name] = b"%b, %b" % (found[name], value) if name in found else value
+    return found
+
+
+def _remedy(input: Input, named: str) -> str:
+    if input.provider == named:
+        return "set handshake_token to the token that you entered at the provider"
+    return f'set handshake = "{named}" or verify = "{named}"'

@@ -1,0 +1,144 @@
+"""The short way of `/in/SOURCE`: a POST whose body came with its head, stored without a task.
+
+A task, its events and its messages cost more than all checks together. Owns which requests go this way: those of a
+known source that are one event, within every limit, with a routing decision that has a number. For every other one it
+answers False, has done nothing, and the usual way (`ingress.py`) decides; both use the same checks. Invariants: as
+there, no 2xx answer before the event is on disk; a request is answered once. Crash: as there.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from tidegate.core.errors import TidegateError
+from tidegate.core.model import Appended, Origin
+from tidegate.receive import answers
+from tidegate.receive.accepting import Accepter
+from tidegate.receive.bodies import Bodies, Rejected
+from tidegate.receive.body_budget import BodyBudget
+from tidegate.receive.checks import PREFIX, Checks, NeedsKey, Scope
+from tidegate.receive.handshakes import Reply
+from tidegate.receive.inputs import Input
+from tidegate.rules.inbound.places import Headers
+from tidegate.store import Log
+
+log = logging.getLogger("tidegate.receive")
+
+
+class Exchange(Protocol):
+    """The connection that waits for an answer."""
+
+    def answer(self, status: int, rest: bytes, *, closes: bool = False) -> None:
+        """`rest`: header lines, an empty line and the body. `closes`: the header lines say so."""
+        ...
+
+    def again(self) -> None:
+        """Run the request the usual way."""
+        ...
+
+
+class DirectIngress:
+    """Called by a connection. The functions are those of `Ingress`."""
+
+    def __init__(
+        self,
+        log: Log,
+        sources: Callable[[str], Input | None],
+        checks: Checks,
+        accepter: Accepter,
+        bodies: Bodies,
+        has_room: Callable[[str], bool],
+    ) -> None:
+        self._log = log
+        self._sources = sources
+        self._checks = checks
+        self._accepter = accepter
+        self._has_room = has_room
+        self.bodies = bodies
+
+    def __call__(self, scope: Scope, headers: Headers, body: bytes, exchange: Exchange) -> bool:
+        """Whether the request is under way, or answered.
+
+        `scope`: that of a POST, as in ASGI; `headers`: by lower-case name, none of which came twice.
+        """
+        source: str = scope["path"][len(PREFIX) :].removesuffix("/")
+        try:
+            input = self._sources(source)
+            if input is None or not input.is_direct or len(body) > input.max_body or not self._has_room(source):
+                return False
+            found = self._checks.check(input, scope, headers, body)
+            if isinstance(found, Reply):
+                _reply(exchange, found)
+                return True
+            assert input.read is not None
+            reading = input.read(headers, body, found.query_string)
+            event = self._accepter.make(input, Origin.WEBHOOK, reading, found)
+        except Rejected as rejected:
+            self._checks.record(source, scope, rejected.reason, rejected.detail)
+            _reply(exchange, rejected.reply)
+            return True
+        except (NeedsKey, TidegateError):
+            return False
+        budget = self.bodies.budget
+        if not event.audience or not budget.take(source, len(body)):
+            return False
+        if input.verify is None:
+            self._checks.look_for_handshake(input, found)
+        self._log.append_one(event, _Waiting(self, input, scope, exchange, len(body), budget))
+        return True
+
+    def stored(self, waiting: _Waiting, appended: Appended) -> None:
+        exchange, answer = waiting.exchange, waiting.input.answer
+        if appended.differs:  # nothing was stored: its id came before with other content
+            exchange.again()
+        elif answer is not None:
+            _reply(exchange, answer)
+        else:
+            body = answers.id_lines(self._log.instance, appended.offset)
+            exchange.answer(200 if appended.duplicate else 202, body)
+
+    def failed(self, waiting: _Waiting, error: BaseException) -> None:
+        retry_after = None
+        if isinstance(error, TidegateError):
+            retry_after = error.retry_after_seconds
+            self._checks.record(waiting.input.source, waiting.scope, error.code, error.message)
+        else:
+            log.error("an event could not be stored", exc_info=error)
+        _reply(waiting.exchange, answers.unavailable(retry_after))
+
+
+class _Waiting:
+    """A request until its event is on disk: what the log completes in place of a future. It holds its body's bytes."""
+
+    __slots__ = ("_budget", "_direct", "_is_done", "_size", "exchange", "input", "scope")
+
+    def __init__(
+        self, direct: DirectIngress, input: Input, scope: Scope, exchange: Exchange, size: int, budget: BodyBudget
+    ) -> None:
+        self.input = input
+        self.scope = scope
+        self.exchange = exchange
+        self._direct = direct
+        self._is_done = False
+        self._size = size
+        self._budget = budget
+
+    def done(self) -> bool:
+        return self._is_done
+
+    def set_result(self, appended: Appended) -> None:
+        self._is_done = True
+        self._budget.release(self.input.source, self._size)
+        self._direct.stored(self, appended)
+
+    def set_exception(self, error: BaseException) -> None:
+        self._is_done = True
+        self._budget.release(self.input.source, self._size)
+        self._direct.failed(self, error)
+
+
+def _reply(exchange: Exchange, reply: Reply) -> None:
+    lines = b"".join([b"%s: %s\r\n" % pair for pair in reply.headers])
+    exchange.answer(reply.status, lines + b"\r\n" + reply.body, closes=b"connection: close\r\n" in lines)
