@@ -49,6 +49,14 @@ class RequestFacts(msgspec.Struct, frozen=True):
     count: int = 1  # how many requests used the same challenge, this one included
 
 
+class MailLogin(msgspec.Struct, frozen=True):
+    """How a mailbox logs in: with a password, or with an access token by XOAUTH2."""
+
+    username: str
+    secret: str
+    xoauth2: bool = False
+
+
 class AuthKind(Generic[S]):
     """One kind of credential; the registry keeps one instance of each."""
 
@@ -61,6 +69,7 @@ class AuthKind(Generic[S]):
     per_request: ClassVar[bool] = False
     challenged: ClassVar[bool] = False  # signs with the challenge of an earlier 401
     examples: ClassVar[Mapping[str, Any]] = {}  # a value that works for a required key that cannot be any text
+    for_http: ClassVar[bool] = True  # False: for mail servers only
 
     def check(self, checker: Checker, path: Path, auth: S) -> None:
         """Adds a problem for each key whose value cannot work."""
@@ -73,6 +82,10 @@ class AuthKind(Generic[S]):
     def header_names(self, auth: S) -> tuple[str, ...]:
         """The headers that `add` sets; their values are shown nowhere."""
         return tuple(name for name, _ in self.add(auth).headers)
+
+    def mail_login(self, auth: S, username: str, token: str) -> MailLogin | None:
+        """The login of a mail server. None when this kind cannot log in there. `username` is that of the mailbox."""
+        return MailLogin(username, token, xoauth2=True) if self.needs_token else None
 
 
 def check_value(checker: Checker, path: Path, key: str, value: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tidegate.auth.base import Added, AuthKind, RequestFacts, check_value
+from tidegate.auth.base import Added, AuthKind, MailLogin, RequestFacts, check_value
 from tidegate.core.checking import Checker, Path
 from tidegate.core.spec import Auth
 
@@ -23,6 +23,9 @@ class Bearer(AuthKind[BearerAuth]):
 
     def add(self, auth: BearerAuth, *, request: RequestFacts | None = None, token: str = "") -> Added:
         return Added(headers=(("Authorization", f"Bearer {auth.token}"),))
+
+    def mail_login(self, auth: BearerAuth, username: str, token: str) -> MailLogin | None:
+        return MailLogin(username, auth.token, xoauth2=True)
 
 
 KIND = Bearer()

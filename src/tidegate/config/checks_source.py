@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from tidegate.config.checks_connection import check_connection
+from tidegate.config.checks_mail import check_imap
 from tidegate.config.checks_resource import check_resource
 from tidegate.config.checks_webhook import check_webhook
 from tidegate.config.lines import Path
@@ -28,14 +29,16 @@ def check_source(validator: Validator, path: Path, source: Source, public_url: s
             "the source has both a webhook and a form input",
             "move the form to a source of its own",
         )
-    if source.webhook is None and source.form is None and source.publish is None and source.api is None:
-        validator.add(path, "the source has no input", "add [sources.NAME.webhook], .form, .publish or .api")
+    if all(one is None for one in (source.webhook, source.form, source.publish, source.api, source.imap)):
+        validator.add(path, "the source has no input", "add [sources.NAME.webhook], .form, .publish, .api or .imap")
     if source.webhook is not None:
         check_webhook(validator, (*path, "webhook"), source.webhook, public_url)
     if source.form is not None:
         _form(validator, (*path, "form"), source.form)
     if source.publish is not None:
         validator.body_size((*path, "publish", "max_body"), source.publish.max_body)
+    if source.imap is not None:
+        check_imap(validator, (*path, "imap"), source.imap)
     if source.api is not None:
         _api(validator, (*path, "api"), source.api)
     for name, resource in source.resources.items():

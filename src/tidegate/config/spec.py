@@ -7,6 +7,8 @@ here. Everything else that a user writes is in `tidegate.core.spec`. Pure. Crash
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import field
 
 from tidegate.auth import AnyAuth
@@ -21,6 +23,7 @@ from tidegate.core.spec import (
     Rate,
     Retention,
     Route,
+    Size,
     Strict,
     WebhookInput,
 )
@@ -47,6 +50,29 @@ class Credential(Strict, frozen=True, kw_only=True):
     origins: list[str] = []
 
 
+class ImapInput(Strict, frozen=True):
+    """A mailbox that is read by IMAP."""
+
+    host: str
+    auth: AnyAuth
+    port: int = 0  # 0: 993, or 143 without TLS at once
+    tls: Literal["implicit", "starttls", "none"] = "implicit"
+    ca: str = ""
+    username: str = ""  # for kinds of auth that have none of their own (XOAUTH2)
+    folder: str | list[str] = "INBOX"
+    mode: Literal["auto", "idle", "poll"] = "auto"
+    poll: Duration = "5m"
+    max_message: Size = "10MiB"
+    attachments: Literal["none", "meta", "keep"] = "meta"
+    mark_seen: bool = False
+    move_to: str = ""
+    trusted_host: str = ""
+
+    @property
+    def login_name(self) -> str:
+        return str(getattr(self.auth, "username", "") or self.username)
+
+
 class Source(Strict, frozen=True):
     """One outside system, with one or more inputs."""
 
@@ -55,6 +81,7 @@ class Source(Strict, frozen=True):
     form: FormInput | None = None
     publish: PublishInput | None = None
     api: ApiInput | None = None
+    imap: ImapInput | None = None
     resources: dict[Name, Resource] = {}
 
 

@@ -85,7 +85,11 @@ class Validator:
         """The check of the credential's kind, and that no configured header is set by the credential too."""
         if auth is None:
             return
-        kind_of(auth).check(self, path, auth)
+        kind = kind_of(auth)
+        if not kind.for_http:
+            self.add(path, f"auth of type '{kind.name}' is for mail servers", "use http_basic")
+            return
+        kind.check(self, path, auth)
         carried = request_auth(auth)
         if carried is not auth:
             self.auth((*path, "auth"), carried, headers)

@@ -80,3 +80,26 @@ class ResourceFigures(Struct, kw_only=True):
     pull_hits: int = 0
     pull_requests: int = 0
     pull_stale: int = 0
+
+
+class MailboxFigures(Struct, kw_only=True):
+    """What one mailbox costs and brings. `commands` are requests to the mail server; delays are by mode."""
+
+    since: str | None = None
+    mode: str = ""  # "idle" or "poll", as it runs now
+    connected: bool = False
+    commands: int = 0
+    connections: int = 0
+    looks: int = 0
+    empty_looks: int = 0
+    idles: int = 0
+    mails: int = 0
+    too_large: int = 0
+    commands_per_mail: float | None = None
+    delay_by_mode: dict[str, DelayFigures] = {}
+    failures: int = 0
+    last_error: str | None = None
+    last_error_at: str | None = None
+    failing_since: str | None = None
+    last_look_at: str | None = None
+    last_mail_at: str | None = None

@@ -24,7 +24,11 @@ from tidegate.config.spec import Config
 from tidegate.core.clock import Clock
 from tidegate.core.errors import BadRequest, Conflict, TidegateError, UpstreamError
 from tidegate.core.findings import Findings
+from tidegate.core.spec import Auth
 from tidegate.deliver import DeliverEngine
+from tidegate.mail import MailEngine
+from tidegate.mail.mailbox import MailPorts
+from tidegate.mail.reader import ReaderPorts
 from tidegate.outbound.credentials import Credentials
 from tidegate.outbound.dialer import Dialer, Guard, addresses_of
 from tidegate.outbound.http import PullClient
@@ -136,7 +140,9 @@ class Gateway:
             ask=self._asker("pull"), findings=self.findings, over_share=self._over_share,
             credentials=self.credentials,
         )  # fmt: skip
-        self.engines: tuple[Engine, ...] = (self.deliver, self.pull)
+        reading = ReaderPorts(store.log, active, clock, self.findings)
+        self.mail = MailEngine(MailPorts(reading, store.settings, self.dialer, _no_token))
+        self.engines: tuple[Engine, ...] = (self.deliver, self.pull, self.mail)
         self.keys = RemoteKeys(self._fetch_keys, clock, self.findings)
         self.inputs = Inputs(active, self.keys.content)
         self.rejections = RejectionRing(store.settings, self.findings)
@@ -290,7 +296,9 @@ class Gateway:
         self.inputs.forget()
         shared = {name: one.spec for name, one in self.active.credentials.items()}
         self.credentials.configure({name: one.auth for name, one in shared.items()})
-        self.pull.configure({name: source.spec for name, source in self.active.sources.items()}, shared)
+        sources = {name: source.spec for name, source in self.active.sources.items()}
+        self.pull.configure(sources, shared)
+        self.mail.configure(sources)
 
     async def reload(self, prune: bool = False) -> list[ItemChange]:
         """Reload the file and apply it. ConfigError changes nothing."""
@@ -314,6 +322,11 @@ class Gateway:
     def connections(self) -> PostStats:
         """Open, idle and busy connections to destinations."""
         return self.post.stats()
+
+
+async def _no_token(source: str, auth: Auth) -> str:
+    """Until credentials that sign in exist: every kind has its secret in the configuration."""
+    raise BadRequest(f"the auth of {source} has no token")
 
 
 async def open_gateway(

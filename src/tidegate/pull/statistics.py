@@ -12,6 +12,7 @@ import msgspec
 from tidegate.core.clock import rfc3339
 from tidegate.core.figures import DelayFigures, ResourceFigures
 from tidegate.core.model import Origin
+from tidegate.core.quantiles import quantile
 from tidegate.pull.resource_health import Note
 from tidegate.rules.sync.versions import version_instant
 
@@ -118,14 +119,6 @@ class Statistics(msgspec.Struct, omit_defaults=True):
 
 def _delay(ordered: list[float]) -> DelayFigures:
     return DelayFigures(p50_seconds=quantile(ordered, 0.5), p99_seconds=quantile(ordered, 0.99), samples=len(ordered))
-
-
-def quantile(ordered: list[float], share: float) -> float | None:
-    """The nearest-rank quantile; None for an empty list."""
-    if not ordered:
-        return None
-    rank = -int(-share * len(ordered) // 1)  # rounded up
-    return ordered[min(len(ordered), max(1, rank)) - 1]
 
 
 def _share(part: int, whole: int) -> float | None:
