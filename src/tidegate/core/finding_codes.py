@@ -123,6 +123,38 @@ CODES: dict[str, FindingCode] = {
         "Polls of the resource fail, so its changes are not found. They are tried again by themselves.",
         "see what the source answers: tidegate pull {name} --fresh",
     ),
+    # -- mailboxes
+    "mailbox_failing": FindingCode(
+        ERROR,
+        "mailbox not readable",
+        "The mail server cannot be reached, refuses the login or does not answer. It is tried again by itself.",
+        "check host, port and auth of [sources.{name}.imap]",
+    ),
+    "mail_without_idle": FindingCode(
+        WARNING,
+        "no IDLE",
+        "The mail server does not offer IDLE, so it is polled, although `mode` asks for IDLE.",
+        'set mode = "poll" of [sources.{name}.imap], and `poll` to the delay that you accept',
+    ),
+    "mail_folder_renumbered": FindingCode(
+        WARNING,
+        "mail folder renumbered",
+        "The mail server gave the mails of a folder new numbers (UIDVALIDITY changed), so the place in it was taken "
+        "anew. Mail that arrived meanwhile was looked for by its time.",
+        "compare the folder with GET /api/v1/events?source={name} for the hour before",
+    ),
+    "mail_too_large": FindingCode(
+        WARNING,
+        "mail too large",
+        "A mail is larger than `max_message`, so only its header was read. Its event says so in `problems`.",
+        "raise `max_message` of [sources.{name}.imap]",
+    ),
+    "mail_unreadable": FindingCode(
+        NOTICE,
+        "mail not fully readable",
+        "A part of a mail could not be read as it declares itself. Its event has what could be read, and `problems`.",
+        "look at `problems` in the event",
+    ),
     # -- rejected requests; the part after `rejected_` is the reason
     "rejected_signature_wrong": FindingCode(
         NOTICE,

@@ -120,6 +120,7 @@ class Mailbox:
             self.connected = False
             self._session = None
             session.abort()
+            self._thread.submit(session.release)
 
     async def _serve(self, session: ImapSession) -> None:
         noticed = "poll"  # how the next mail is noticed: the first look after a connect is a poll

@@ -29,6 +29,7 @@ from tidegate.outbound.dialer import DialFailed, Guard, translate
 from tidegate.rules.mail.folder import FolderFacts, MessageFacts
 from tidegate.rules.mail.folder_names import encode_folder
 
+imaplib.Commands.setdefault("IDLE", ("AUTH", "SELECTED"))  # it knows IDLE from Python 3.14 on
 MAX_LINE_BYTES = 1 << 20
 MAX_ANSWERS = 20_000  # untagged answers of one command
 MAX_ANSWER_BYTES = 128 << 20  # the same, in bytes
@@ -115,14 +116,12 @@ class ImapSession:
                 found.shutdown(socket.SHUT_RDWR)
             found.close()
 
-    def logout(self) -> None:
-        """Say goodbye and close. Never raises: the connection ends either way."""
-        try:
-            if self._client is not None:
-                self._client.logout()
-        except (imaplib.IMAP4.error, OSError):
-            pass  # the server had closed it, or does not answer
+    def release(self) -> None:
+        """Free what the connection holds; in the thread of the calls, after the last one. Never raises."""
         self.abort()
+        if self._client is not None:
+            with contextlib.suppress(OSError):
+                self._client.shutdown()
 
     def login(self, username: str, secret: str, *, xoauth2: bool) -> None:
         """Log in by LOGIN or AUTHENTICATE PLAIN (a password), or by AUTHENTICATE XOAUTH2 (an access token)."""

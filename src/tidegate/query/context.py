@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tidegate.core.clock import Clock
-from tidegate.core.figures import ResourceFigures
+from tidegate.core.figures import MailboxFigures, ResourceFigures
 from tidegate.core.findings import Findings
 from tidegate.core.model import DeliveryView
 from tidegate.outbound.post import PostStats
@@ -60,6 +60,14 @@ class PullReads(Protocol):
     def statistics(self) -> dict[str, ResourceFigures]: ...
 
 
+class MailReads(Protocol):
+    """Reads of the mailbox engine: the figures of each mailbox, by source."""
+
+    async def refresh(self) -> None: ...
+
+    def statistics(self) -> dict[str, MailboxFigures]: ...
+
+
 class ReadContext(Protocol):
     @property
     def store(self) -> Store: ...
@@ -71,6 +79,8 @@ class ReadContext(Protocol):
     def deliver(self) -> DeliveryReads: ...
     @property
     def pull(self) -> PullReads: ...
+    @property
+    def mail(self) -> MailReads: ...
     @property
     def findings(self) -> Findings: ...
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from tidegate.core.figures import ResourceFigures
+from tidegate.core.figures import MailboxFigures, ResourceFigures
 from tidegate.core.findings import Finding
 
 T = TypeVar("T")
@@ -235,6 +235,7 @@ class Stats(Struct, kw_only=True):
     sources: dict[str, SourceCounters]
     destinations: dict[str, DestinationCounters]
     resources: dict[str, ResourceFigures]
+    mailboxes: dict[str, MailboxFigures] = {}  # by source
 
 
 class AdviceSchema(Struct, kw_only=True):

@@ -24,6 +24,8 @@ async def snapshot(gateway: ReadContext) -> Stats:
         stats.destinations.setdefault(name, DestinationCounters())
     await gateway.pull.refresh()
     stats.resources = gateway.pull.statistics()
+    await gateway.mail.refresh()
+    stats.mailboxes = gateway.mail.statistics()
     return stats
 
 
