@@ -61,6 +61,7 @@ SECTIONS = {
     "FormInput": "[sources.NAME.form]",
     "PublishInput": "[sources.NAME.publish]",
     "ApiInput": "[sources.NAME.api]",
+    "ImapInput": "[sources.NAME.imap]",
     "Resource": "[sources.NAME.resources.NAME]",
     "Incremental": "incremental",
     "Deletes": "deletes",

@@ -237,8 +237,7 @@ async def test_ten_thousand_mails_are_not_read_at_the_start(server: Dovecot, use
 
 async def test_an_address_that_the_guard_does_not_allow_is_not_called(tmp_path: Path) -> None:
     toml = (
-        '[sources.inbox.imap]\nhost = "10.1.2.3"\n'
-        'auth = { type = "password", username = "ann", password = "secret" }\n'
+        '[sources.inbox.imap]\nhost = "10.1.2.3"\nauth = { type = "password", username = "ann", password = "secret" }\n'
     )
     async with reading(tmp_path, toml) as gateway:
         await until(lambda: any(one.code == "mailbox_failing" for one in gateway.findings.listed()), 15)

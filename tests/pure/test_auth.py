@@ -49,7 +49,9 @@ def test_a_kind_is_complete(kind: AuthKind[Any]) -> None:
     assert kind.help.endswith(".") and set(kind.keys) == fields
     assert kind.secret_fields <= fields and (kind.secret_fields or kind.name == "credential")
     assert kind_of(example(kind)) is kind
-    if kind.name != "mtls":  # its values must be certificates: tests/pure/test_connection_checks.py
+    if not kind.for_http:
+        assert problems_of(example(kind)) == [f"auth of type '{kind.name}' is for mail servers"]
+    elif kind.name != "mtls":  # its values must be certificates: tests/pure/test_connection_checks.py
         assert problems_of(example(kind)) == []
 
 

@@ -241,7 +241,7 @@ TABLE: list[tuple[str, str, list[str]]] = [
         '[sources.p]\ndescription = "x"\n',
         [
             "error[config_invalid]: the source has no input - at $.sources.p (t.toml:1)",
-            "hint: add [sources.NAME.webhook], .form, .publish or .api",
+            "hint: add [sources.NAME.webhook], .form, .publish, .api or .imap",
         ],
     ),
     (
@@ -381,7 +381,6 @@ def test_an_error_has_value_path_line_and_next_step(text: str, expected: list[st
 
 
 NOT_BUILT = [
-    ('[sources.m.imap]\nhost = "x"\n', "$.sources.m.imap"),
     ('[destinations.d]\nurl = "https://d.example.com"\ntype = "kafka"\n', "$.destinations.d.type"),
     (
         RESOURCE + "resolve = {}\n",

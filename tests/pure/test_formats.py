@@ -38,7 +38,8 @@ def rows(name: str, body: bytes) -> list[Any]:
         (b"  <orders/>", "application/json", "xml"),
         (b"<?xml version='1.0'?><orders/>", "", "xml"),
         (b"", "application/problem+json", "json"),
-        (b"", "application/atom+xml", "xml"),
+        (b"", "application/atom+xml", "rss"),
+        (b"", "application/soap+xml", "xml"),
     ],
 )
 def test_auto_goes_by_the_body_before_the_content_type(body: bytes, content_type: str, name: str) -> None:

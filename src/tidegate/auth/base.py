@@ -83,9 +83,9 @@ class AuthKind(Generic[S]):
         """The headers that `add` sets; their values are shown nowhere."""
         return tuple(name for name, _ in self.add(auth).headers)
 
-    def mail_login(self, auth: S, username: str, token: str) -> MailLogin | None:
-        """The login of a mail server. None when this kind cannot log in there. `username` is that of the mailbox."""
-        return MailLogin(username, token, xoauth2=True) if self.needs_token else None
+    def mail_login(self, auth: S, username: str) -> MailLogin | None:
+        """The login of a mail server with what is configured, else None. `username` is that of the mailbox."""
+        return None
 
 
 def check_value(checker: Checker, path: Path, key: str, value: str) -> None:

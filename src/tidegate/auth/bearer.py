@@ -24,7 +24,7 @@ class Bearer(AuthKind[BearerAuth]):
     def add(self, auth: BearerAuth, *, request: RequestFacts | None = None, token: str = "") -> Added:
         return Added(headers=(("Authorization", f"Bearer {auth.token}"),))
 
-    def mail_login(self, auth: BearerAuth, username: str, token: str) -> MailLogin | None:
+    def mail_login(self, auth: BearerAuth, username: str) -> MailLogin | None:
         return MailLogin(username, auth.token, xoauth2=True)
 
 

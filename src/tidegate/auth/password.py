@@ -30,7 +30,7 @@ class Password(AuthKind[PasswordAuth]):
     def add(self, auth: PasswordAuth, *, request: RequestFacts | None = None, token: str = "") -> Added:
         return Added()
 
-    def mail_login(self, auth: PasswordAuth, username: str, token: str) -> MailLogin | None:
+    def mail_login(self, auth: PasswordAuth, username: str) -> MailLogin | None:
         return MailLogin(auth.username, auth.password)
 
 

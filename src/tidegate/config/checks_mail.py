@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from tidegate.auth import kind_of
+from tidegate.auth import kind_of, referred
 from tidegate.config.lines import Path
 from tidegate.config.spec import ImapInput
 from tidegate.config.validate import DAY, SECOND, Validator
@@ -38,7 +38,8 @@ def server(validator: Validator, path: Path, host: str, port: int) -> None:
 def _login(validator: Validator, path: Path, imap: ImapInput) -> None:
     kind = kind_of(imap.auth)
     kind.check(validator, (*path, "auth"), imap.auth)
-    if not kind.needs_token and kind.mail_login(imap.auth, imap.username, "") is None:
+    has_token = kind.needs_token or referred(imap.auth)
+    if not has_token and kind.mail_login(imap.auth, imap.username) is None:
         validator.add(
             (*path, "auth"),
             f"a mail server has no login of type '{kind.name}'",

@@ -43,7 +43,7 @@ _HEADERS: Mapping[str, Any] = {
     "egress": {},
     "retention": {},
     "credentials": {"*": {}},
-    "sources": {"*": {"webhook": {}, "form": {}, "publish": {}, "api": {}, "resources": {"*": _RESOURCE}}},
+    "sources": {"*": {"webhook": {}, "form": {}, "publish": {}, "api": {}, "imap": {}, "resources": {"*": _RESOURCE}}},
     "destinations": {"*": {}},
     "routes": {"*": {}},
 }

@@ -139,7 +139,7 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "ca": "Certificates of your own authority, in PEM, in place of the system's.",
         "username": "The user of the mailbox, for kinds of `auth` that have no user name.",
         "folder": "The folder, or a list of folders. With several, IDLE waits in the first and the others are polled.",
-        "mode": "`idle`: the server tells at once. `poll`: it is asked every `poll`. `auto`: IDLE where it is offered.",
+        "mode": "`idle`: the server says it at once. `poll`: it is asked every `poll`. `auto`: IDLE where offered.",
         "poll": "How often the server is asked: with `poll`, and for further folders with `idle`.",
         "max_message": "Maximum size of a mail; of a larger one only the header is read, and the event says so.",
         "attachments": "`meta`: name, type, size and digest. `keep`: the content too, in Base64. `none`: nothing.",
@@ -154,7 +154,8 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "headers": "Headers of every request of this resource.",
         "json": "The JSON body of list requests.",
         "with": "Values of the placeholders {with.NAME} in path, item_path, params, headers and json.",
-        "format": "auto, json, ndjson, csv or xml; `auto` goes by the body, then by its Content-Type.",
+        "format": "auto, json, ndjson, csv, xml, rss (feeds) or ical (calendars); `auto` goes by the body, then by"
+        " its Content-Type.",
         "key_field": "For an object whose members are the records: the field that gets the name of each member.",
         "data_selector": 'The path of the list in the response; "$" makes the whole response one record.',
         "item_selector": "The path of the record in the response for one item; found by its key by default.",

@@ -170,6 +170,7 @@ def merge_secrets(new: Tree, old: msgspec.Struct | None) -> Tree:
         if is_marker(given) or left_out:
             if path[-1] != "secret":
                 _same_origin(path, before, out)
+                _same_server(path, before, out)
                 _same_way(path, before, out)
             parent[path[-1]] = copy.deepcopy(value)
     _no_marker_left(out, ())
@@ -199,9 +200,23 @@ def _same_origin(path: Path, before: Tree, after: Tree) -> None:
             )
 
 
+def _same_server(path: Path, before: Tree, after: Tree) -> None:
+    """The password of a mailbox goes to the server, the port and by the TLS that it was given for."""
+    was, is_ = before.get("imap"), after.get("imap")
+    if path[:1] != ("imap",) or not isinstance(was, dict) or not isinstance(is_, dict):
+        return
+    for key in ("host", "port", "tls"):
+        if was.get(key) != is_.get(key):
+            raise ConfigError(
+                f"the credential is for another mail server: '{key}' has changed",
+                path=dotted(path),
+                hint=f"send '{path[-1]}' together with the new '{key}'",
+            )
+
+
 def _same_way(path: Path, before: Tree, after: Tree) -> None:
     """A new authority or proxy can read what is sent, so only a person who knows the credential may set one."""
-    for owner in ((), ("api",)):
+    for owner in ((), ("api",), ("imap",)):
         for key in ("ca", "proxy"):
             new = _get(after, (*owner, key))
             if new and path[-2:-1] != ("proxy",) and _where(new) != _where(_get(before, (*owner, key))):

@@ -22,7 +22,6 @@ from tidegate.core import spec as model
 
 # Planned keys and types that this release does not have: (struct, key) or (struct, tag) -> what to do instead.
 KEYS_NOT_BUILT: dict[tuple[str, str], str] = {
-    ("Source", "imap"): "let the mail provider call a webhook input instead",
     ("Resource", "resolve"): 'write parent = { resource = "NAME" } and {resources.NAME.id} in path',
 }
 

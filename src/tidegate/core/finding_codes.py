@@ -139,8 +139,8 @@ CODES: dict[str, FindingCode] = {
     "mail_folder_renumbered": FindingCode(
         WARNING,
         "mail folder renumbered",
-        "The mail server gave the mails of a folder new numbers (UIDVALIDITY changed), so the place in it was taken "
-        "anew. Mail that arrived meanwhile was looked for by its time.",
+        "The mail server gave the mails of a folder new numbers (UIDVALIDITY changed), so its place in it was set "
+        "again. Mail that arrived meanwhile was looked for by its time.",
         "compare the folder with GET /api/v1/events?source={name} for the hour before",
     ),
     "mail_too_large": FindingCode(

@@ -55,7 +55,7 @@ class MailEngine:
             self._bring_about()
 
     async def handle(self, call: bytes) -> bytes:
-        raise NotFound("the mailbox engine takes no calls", code="unknown_call")
+        raise NotFound("the mailbox engine takes no calls")
 
     async def stop(self) -> None:
         self._started = False

@@ -12,22 +12,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 import msgspec
 
-from tidegate.auth import kind_of
+from tidegate.auth import Added, kind_of
 from tidegate.auth.base import MailLogin
 from tidegate.config.spec import ImapInput
 from tidegate.core.errors import TidegateError, UpstreamTimeout
 from tidegate.core.figures import MailboxFigures
-from tidegate.core.spec import Auth
 from tidegate.core.units import seconds, size_bytes
 from tidegate.mail.mailbox_state import StoredState
 from tidegate.mail.reader import FolderReader, ReaderPorts
+from tidegate.outbound.credentials import Credential
 from tidegate.outbound.dialer import Dialer
 from tidegate.outbound.imap import Endpoint, ImapFailed, ImapSession, mail_tls
 from tidegate.store import Settings
@@ -38,8 +38,8 @@ COMMAND_SECONDS = 300.0  # for one command, bodies included
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 300.0
 PORTS = {"implicit": 993, "starttls": 143, "none": 143}
 
-Token = Callable[[str, Auth], Awaitable[str]]
-"""(source, auth) -> a fresh access token, for kinds that need one."""
+CredentialOf = Callable[[str, ImapInput], Credential]
+"""The credential of a mailbox, which gives an access token where its kind has one."""
 
 
 class MailPorts(msgspec.Struct, frozen=True):
@@ -48,7 +48,7 @@ class MailPorts(msgspec.Struct, frozen=True):
     reading: ReaderPorts
     settings: Settings
     dialer: Dialer
-    token: Token
+    credential: CredentialOf
 
 
 class Mailbox:
@@ -68,6 +68,8 @@ class Mailbox:
         self._poll_seconds = seconds(spec.poll)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"mail-{source}")
         self._session: ImapSession | None = None
+        self._credential = ports.credential(source, spec)
+        self._used = Added()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -112,7 +114,11 @@ class Mailbox:
         try:
             await self._call(session.connect)
             login = await self._login()
-            await self._call(session.login, login.username, login.secret, xoauth2=login.xoauth2)
+            try:
+                await self._call(session.login, login.username, login.secret, xoauth2=login.xoauth2)
+            except ImapFailed as error:
+                error.login = error.login and not await self._credential.refused(self._used, ())  # else try at once
+                raise
             self._state.value.statistics.connections += 1
             self._choose_mode(session)
             await self._serve(session)
@@ -163,12 +169,15 @@ class Mailbox:
         return Endpoint(spec.host, port, tuple(addresses), spec.tls, tls)
 
     async def _login(self) -> MailLogin:
-        auth = self.spec.auth
-        kind = kind_of(auth)
-        token = await self._ports.token(self.source, auth) if kind.needs_token else ""
-        login = kind.mail_login(auth, self.spec.username, token)
-        assert login is not None, "`check` refuses kinds that cannot log in"
-        return login
+        """The configured password or token; else a fresh access token."""
+        login = kind_of(self.spec.auth).mail_login(self.spec.auth, self.spec.username)
+        if login is not None:
+            return login
+        self._used = await self._credential.get(None)
+        token = next((value for name, value in self._used.headers if name.lower() == "authorization"), "")
+        if not token.startswith("Bearer "):
+            raise ImapFailed(f"the credential of {self.source} gives no access token", login=True)
+        return MailLogin(self.spec.username, token.removeprefix("Bearer "), xoauth2=True)
 
     async def _call(
         self, method: Callable[..., Any], *arguments: Any, limit: float = COMMAND_SECONDS, **named: Any

@@ -25,7 +25,9 @@ import msgspec
 
 from tidegate.core.errors import TidegateError, UpstreamError
 from tidegate.core.model import Outcome
-from tidegate.outbound.dialer import DialFailed, Guard, translate
+from tidegate.outbound.dial_failed import DialFailed, translate
+from tidegate.outbound.dialer import Guard
+from tidegate.outbound.tls import client_context
 from tidegate.rules.mail.folder import FolderFacts, MessageFacts
 from tidegate.rules.mail.folder_names import encode_folder
 
@@ -56,6 +58,10 @@ class Endpoint(msgspec.Struct, frozen=True):
     addresses: tuple[str, ...]
     mode: str  # "implicit" TLS, "starttls" or "none"
     tls: ssl.SSLContext | None
+
+    @property
+    def where(self) -> str:
+        return f"{self.host} port {self.port}"
 
 
 class ImapSession:
@@ -91,7 +97,7 @@ class ImapSession:
                 self._socket = self._client.sock
         except OSError as error:
             self.abort()
-            raise translate(error, endpoint.host, endpoint.port, endpoint.mode != "none") from None
+            raise translate(error, endpoint.where, endpoint.mode != "none") from None
         except imaplib.IMAP4.error as error:
             self.abort()
             raise self._failed(error) from None
@@ -103,7 +109,7 @@ class ImapSession:
                 self._guard.check(ip, self._endpoint.port, self._endpoint.host)
                 return socket.create_connection((ip, self._endpoint.port), timeout=SOCKET_SECONDS)
             except OSError as error:
-                failure = translate(error, self._endpoint.host, self._endpoint.port, False)
+                failure = translate(error, self._endpoint.where, False)
             except TidegateError as error:
                 failure = failure or error
         raise failure or DialFailed(f"{self._endpoint.host} has no address", Outcome.DNS)
@@ -286,9 +292,9 @@ class ImapSession:
 
 
 def mail_tls(ca: str) -> ssl.SSLContext:
-    """TLS 1.2 or newer for mail servers, which know no ALPN. `ca`: authorities in PEM, in place of the system's."""
-    context = ssl.create_default_context(cadata=ca or None)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    """TLS for mail servers, which know no ALPN. `ca`: authorities in PEM, in place of the system's."""
+    context = client_context(ca)
+    context.set_alpn_protocols([])
     return context
 
 

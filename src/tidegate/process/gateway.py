@@ -20,16 +20,15 @@ from typing import Protocol
 import msgspec
 
 from tidegate.config.load import Loaded, load_file
-from tidegate.config.spec import Config
+from tidegate.config.spec import Config, ImapInput
 from tidegate.core.clock import Clock
 from tidegate.core.errors import BadRequest, Conflict, TidegateError, UpstreamError
 from tidegate.core.findings import Findings
-from tidegate.core.spec import Auth
 from tidegate.deliver import DeliverEngine
 from tidegate.mail import MailEngine
 from tidegate.mail.mailbox import MailPorts
 from tidegate.mail.reader import ReaderPorts
-from tidegate.outbound.credentials import Credentials
+from tidegate.outbound.credentials import Credential, Credentials
 from tidegate.outbound.dialer import Dialer, Guard, addresses_of
 from tidegate.outbound.http import PullClient
 from tidegate.outbound.post import PostClient, PostStats
@@ -141,7 +140,7 @@ class Gateway:
             credentials=self.credentials,
         )  # fmt: skip
         reading = ReaderPorts(store.log, active, clock, self.findings)
-        self.mail = MailEngine(MailPorts(reading, store.settings, self.dialer, _no_token))
+        self.mail = MailEngine(MailPorts(reading, store.settings, self.dialer, self._mail_credential))
         self.engines: tuple[Engine, ...] = (self.deliver, self.pull, self.mail)
         self.keys = RemoteKeys(self._fetch_keys, clock, self.findings)
         self.inputs = Inputs(active, self.keys.content)
@@ -184,6 +183,9 @@ class Gateway:
             return self.store.leases.ask(partition, prefix + call)
 
         return ask
+
+    def _mail_credential(self, source: str, imap: ImapInput) -> Credential:
+        return self.credentials.of(f"mailbox/{source}", imap.auth, f"imap://{imap.host}")
 
     def _own_addresses(self) -> frozenset[tuple[str, int]]:
         ports = {self.options.port, *([self.options.ingest_port] if self.options.ingest_port else [])}
@@ -322,11 +324,6 @@ class Gateway:
     def connections(self) -> PostStats:
         """Open, idle and busy connections to destinations."""
         return self.post.stats()
-
-
-async def _no_token(source: str, auth: Auth) -> str:
-    """Until credentials that sign in exist: every kind has its secret in the configuration."""
-    raise BadRequest(f"the auth of {source} has no token")
 
 
 async def open_gateway(

@@ -34,8 +34,6 @@ def make_certificate(folder: Path, name: str) -> str:
     pem = certificate.public_bytes(serialization.Encoding.PEM)
     folder.joinpath("server.pem").write_bytes(pem)
     folder.joinpath("server.key").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return pem.decode()

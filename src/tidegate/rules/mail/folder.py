@@ -75,7 +75,7 @@ def fresh(uids: Iterable[int], from_uid: int) -> list[int]:
 def arrived_since(state: FolderState, found: Iterable[tuple[MessageFacts, str]]) -> list[int]:
     """After a changed UIDVALIDITY: UIDs of messages that came since the newest one known, and were not seen.
 
-    `found`: facts with the Message-ID. A message of the same second as the newest is told apart by its fingerprint.
+    `found`: facts with the Message-ID. A message of the same second as the newest is recognized by its fingerprint.
     """
     seen = set(state.seen)
     newest_us = state.newest_us

@@ -32,10 +32,15 @@ class Address(msgspec.Struct):
     address: str
 
 
+def fields(parsed: Message, name: str) -> list[str]:
+    """All fields with this name, unfolded. Not `get_all`: it replaces bytes beyond ASCII, which raw mail often has."""
+    found = [value for one, value in parsed.raw_items() if one.lower() == name]
+    return [" ".join(_text(value)[:MAX_FIELD_CHARACTERS].split()) for value in found]
+
+
 def one_line(parsed: Message, name: str) -> str:
     """The first field with this name, unfolded; "" without one."""
-    value = parsed.get(name)
-    return "" if value is None else " ".join(_text(value)[:MAX_FIELD_CHARACTERS].split())
+    return next(iter(fields(parsed, name)), "")
 
 
 def decoded(value: str) -> str:
@@ -52,7 +57,7 @@ def decoded(value: str) -> str:
 
 def addresses(parsed: Message, name: str) -> list[Address]:
     """The addresses of all fields with this name, at most MAX_ADDRESSES, in order."""
-    lines = [" ".join(_text(value)[:MAX_FIELD_CHARACTERS].split()) for value in parsed.get_all(name, [])]
+    lines = fields(parsed, name)
     found = []
     for shown, address in getaddresses(lines, **_LENIENT):
         if address or shown:

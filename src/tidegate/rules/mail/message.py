@@ -23,7 +23,7 @@ from typing import Literal
 
 import msgspec
 
-from tidegate.rules.mail.headers import Address, addresses, decoded, instant_text, message_ids, one_line
+from tidegate.rules.mail.headers import Address, addresses, decoded, fields, instant_text, message_ids, one_line
 from tidegate.rules.mail.sender_checks import SenderChecks, sender_checks
 
 Attachments = Literal["none", "meta", "keep"]
@@ -86,7 +86,7 @@ def read_message(raw: bytes, attachments: Attachments, trusted_host: str = "") -
     if date and at is None:
         _note(problems, f"the date cannot be read: {date[:60]!r}")
     ids = message_ids(one_line(parsed, "message-id"))
-    if len(parsed.get_all("message-id", [])) > 1:
+    if len(fields(parsed, "message-id")) > 1:
         _note(problems, "there are several Message-IDs; the first one is taken")
     return Mail(
         message_id=ids[0] if ids else None,
@@ -269,8 +269,7 @@ def _unicode(raw: bytes, charset: str, problems: list[str]) -> str:
 def _headers(parsed: Message, problems: list[str]) -> dict[str, list[str]]:
     """Names in lower case; each value decoded, on one line."""
     found: dict[str, list[str]] = {}
-    items = parsed.raw_items() if hasattr(parsed, "raw_items") else parsed.items()
-    for number, (name, value) in enumerate(items):
+    for number, (name, value) in enumerate(parsed.raw_items()):
         if number >= MAX_HEADERS:
             _note(problems, f"there are more than {MAX_HEADERS} header fields; the rest is left out")
             break

@@ -21,7 +21,7 @@ _KINDS = {"VEVENT": "event", "VTODO": "todo", "VJOURNAL": "journal"}
 
 
 class CalendarEntry(msgspec.Struct):
-    """One component as a row. A time without an offset is local to whoever reads it (RFC 5545 section 3.3.5)."""
+    """One component as a row. A time without an offset is local to the reader (RFC 5545 section 3.3.5)."""
 
     id: str
     uid: str
@@ -59,6 +59,8 @@ def _read(body: bytes) -> FormatPage:
         raise ValueError('reading calendars needs an extra: pip install "tidegate[feeds]"') from None
     if not _begins(body.lstrip()):
         raise ValueError(f"the answer is not a calendar: {shown(body)}")
+    if not body.rstrip().upper().endswith(b"END:VCALENDAR"):
+        raise ValueError(f"the calendar ends early, without END:VCALENDAR: {shown(body[-100:])}")
     try:
         calendars = icalendar.Calendar.from_ical(body, multiple=True)
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
@@ -92,7 +94,7 @@ def _row(part: Any) -> dict[str, Any] | BadRow:
             all_day=start is not None and len(start) == 10,
             timezone=_zone(part),
             status=status,
-            canceled=status == "CANCELLED",
+            canceled=status.startswith("CANCEL"),
             sequence=int(part.get("SEQUENCE", 0)),
             created=_time(part, "CREATED"),
             updated=_time(part, "LAST-MODIFIED"),

@@ -21,6 +21,7 @@ from tidegate.rules.sync.formats.base import BadRow, Format, FormatPage, shown
 
 MAX_ENTRIES = 100_000
 _XML_ROOT = re.compile(rb"<(?:rss|feed|rdf:RDF|channel)[\s>]", re.IGNORECASE)
+_END = re.compile(rb"</(?:rss|feed|rdf:RDF|channel)\s*>", re.IGNORECASE)
 _JSON_FEED = re.compile(rb'"version"\s*:\s*"https?:(?:\\?/){2}jsonfeed\.org\\?/version\\?/', re.IGNORECASE)
 
 
@@ -58,6 +59,8 @@ def _read(body: bytes) -> FormatPage:
         import feedparser
     except ImportError:
         raise ValueError('reading feeds needs an extra: pip install "tidegate[feeds]"') from None
+    if _END.search(body[-4096:]) is None:
+        raise ValueError(f"the feed ends early, without its closing tag: {shown(body[-100:])}")
     parsed = feedparser.parse(body, response_headers={"content-type": "application/xml"})
     if not parsed.get("version") and not parsed.entries:
         reason = parsed.get("bozo_exception")
@@ -107,7 +110,7 @@ def _json_feed(body: bytes) -> list[dict[str, Any] | BadRow]:
 def _json_row(item: Any) -> dict[str, Any] | BadRow:
     if not isinstance(item, dict) or item.get("id") in (None, ""):
         return BadRow("the item has no id", msgspec.json.encode(item)[:500])
-    authors = item.get("authors") if isinstance(item.get("authors"), list) else [item.get("author")]
+    authors = _list(item.get("authors")) or [item.get("author")]
     names = [str(one.get("name", "")) for one in authors if isinstance(one, dict)]
     published, updated = _rfc3339(item.get("date_published")), _rfc3339(item.get("date_modified"))
     row = Entry(
@@ -119,10 +122,10 @@ def _json_row(item: Any) -> dict[str, Any] | BadRow:
         author=", ".join(filter(None, names)),
         summary=str(item.get("summary") or ""),
         content=str(item.get("content_html") or item.get("content_text") or ""),
-        categories=[str(one) for one in item.get("tags") or []],
+        categories=[str(one) for one in _list(item.get("tags"))],
         enclosures=[
             Enclosure(str(one.get("url", "")), str(one.get("mime_type", "")), _number(one.get("size_in_bytes")))
-            for one in item.get("attachments") or []
+            for one in _list(item.get("attachments"))
             if isinstance(one, dict)
         ],
     )
@@ -133,9 +136,9 @@ def _json_row(item: Any) -> dict[str, Any] | BadRow:
 
 
 def _instant(parsed: Any) -> str | None:
-    """A time of feedparser, which is in UTC already."""
+    """A time of feedparser."""
     try:
-        return datetime(*parsed[:6], tzinfo=UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if parsed else None
+        return datetime(*parsed[:6]).strftime("%Y-%m-%dT%H:%M:%SZ") if parsed else None  # noqa: DTZ001 - in UTC already
     except (ValueError, TypeError, OverflowError):
         return None
 
@@ -146,6 +149,10 @@ def _rfc3339(value: Any) -> str | None:
     except ValueError:
         return None
     return None if at is None else (at if at.tzinfo else at.replace(tzinfo=UTC)).isoformat().replace("+00:00", "Z")
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _number(value: Any) -> int | None:
