@@ -128,7 +128,7 @@ async def test_the_first_look_is_a_baseline_and_a_restart_goes_on_where_it_was(
         await arrives(gateway, "meanwhile")
     async with reading(tmp_path, toml) as gateway:
         await ready(gateway)
-        assert await subjects(gateway) == ["meanwhile"], "the last old mail, which `n:*` always finds, is no new one"
+        assert await subjects(gateway) == ["meanwhile"], "the last old mail, which `n:*` always finds, is not new"
 
 
 async def test_a_folder_with_new_numbers_floods_nothing_and_loses_nothing(
