@@ -15,6 +15,7 @@ import msgspec
 from tidegate.api.calls import Call, RawResponse
 from tidegate.config.export import decode_credential, decode_destination, decode_route, decode_source
 from tidegate.config.secrets import hide_secrets
+from tidegate.core import units
 from tidegate.core.clock import rfc3339
 from tidegate.core.errors import BadRequest, Conflict, NotFound
 from tidegate.query import deliveries
@@ -23,6 +24,7 @@ from tidegate.query.sent_requests import request_of_test
 from tidegate.rules.outbound.signing import public_key
 from tidegate.runtime import ActiveCredential, ActiveDestination, ActiveRoute, ActiveSource
 
+MAX_KEEP_SECONDS = 90 * 86_400
 ItemView = dict[str, Any]  # the keys of tidegate.toml, and some that are read-only
 
 
@@ -133,6 +135,33 @@ async def put_source(call: Call) -> RawResponse:
     payload = _payload(call)
     created = await editor.put("source", name, lambda old: decode_source(name, payload, old))
     return RawResponse(status=201 if created else 200, body=await one_source(call))
+
+
+class RotateSource(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """`secret`: what webhooks are signed with from now on. `keep`: how long the present ones are accepted too."""
+
+    secret: str
+    keep: str = "24h"
+
+
+class RotatedSource(msgspec.Struct, kw_only=True):
+    """How many secrets are accepted now, and whether the configuration file still has only the old one."""
+
+    secrets: int
+    change_file: bool
+
+
+async def rotate_source(call: Call) -> RotatedSource:
+    asked: RotateSource = call.body
+    name = call.path["name"]
+    try:
+        keep_seconds = units.seconds(asked.keep)
+    except ValueError as error:
+        raise BadRequest(f"keep: {error}"[:300]) from None
+    await call.gateway.editor.rotate_source(name, asked.secret, int(min(keep_seconds, MAX_KEEP_SECONDS) * 1e6))
+    found = call.gateway.active.sources[name]
+    accepted = found.secrets(call.gateway.clock.now_us())
+    return RotatedSource(secrets=len(accepted), change_file=bool(found.made))
 
 
 async def delete_source(call: Call) -> None:

@@ -119,7 +119,8 @@ async def trigger_event(call: Call) -> TriggeredSchema:
     body = None if asked.body is msgspec.UNSET else bytes(asked.body)
     now_us = gateway.clock.now_us()
     public_url = gateway.active.settings.gateway.public_url
-    one = triggers.prepare(name, source.spec, public_url, Wanted(asked.type, asked.set, body), now_us)
+    wanted = Wanted(asked.type, asked.set, body)
+    one = triggers.prepare(name, source.spec, public_url, wanted, now_us, source.secrets(now_us))
     reached = _reached(call, triggers.events_of(gateway.ingress, one, now_us))
     elsewhere = [found for found in reached if not found.here]
     if elsewhere and not asked.elsewhere and not asked.dry_run:

@@ -235,6 +235,11 @@ _ITEMS: tuple[Entry, ...] = (
         request=local.TriggerRequest, response=local.TriggeredSchema,
         summary="A test event from the provider's sample, signed as the provider does and sent through /in/NAME",
     ),
+    Entry(
+        method="POST", path="/sources/{name}/rotate", scope="admin", handler=items.rotate_source,
+        request=items.RotateSource, response=items.RotatedSource,
+        summary="Accept webhooks signed with a new secret, and with the old ones for a while",
+    ),
     *_crud(
         "destination", AnyDestination, items.one_destination, items.list_destinations, items.put_destination,
         items.delete_destination, bound=False,

@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pause": ("destination", "Pause a destination"),
     "resume": ("destination", "Resume a paused destination"),
     "test": ("destination", "Send a signed test event to a destination"),
+    "rotate": ("rotate", "Rotate the secret of a source or a destination"),
     "trigger": ("trigger", "Send a test event through a source, signed as its provider does"),
     "listen": ("listen", "Bring the events of a source to a program on this machine"),
     "pull": ("pull", "Get data from a source now, through the cache"),

@@ -391,6 +391,13 @@ CODES: dict[str, FindingCode] = {
         "Requests of this source had no list at the path that `split` names, so each was stored as one event.",
         "correct `split` in [sources.{name}.webhook]",
     ),
+    "secret_not_in_file": FindingCode(
+        NOTICE,
+        "rotated secret is not in the file",
+        "`tidegate rotate` added a secret to a source of the configuration file. Both are accepted until the file has "
+        "the new one.",
+        "set the new secret where `secret` of [sources.{name}.webhook] comes from, then: tidegate config apply",
+    ),
     "handshake_value": FindingCode(
         NOTICE,
         "value from a handshake",

@@ -58,11 +58,10 @@ async def local_request(ports: Ports, event_id: str, edit: Edit | None = None, *
 def _signature(ports: Ports, event: Event, now_s: int, body: bytes) -> Pairs:
     """The headers that the provider of the source would sign with now; [] when only the provider can sign."""
     source = ports.active.sources.get(event.source)
-    webhook = source.spec.webhook if source is not None else None
-    if webhook is None:
+    if source is None or source.spec.webhook is None:
         return []
-    provider = provider_of(webhook)
-    secrets = [webhook.secret] if isinstance(webhook.secret, str) else webhook.secret
+    provider = provider_of(source.spec.webhook)
+    secrets = source.secrets(now_s * 1_000_000)[:1]
     signer: SchemeSigner
     try:
         signer = compile_scheme_signer(event.source, provider.schemes, secrets)

@@ -143,7 +143,7 @@ class Gateway:
         self.mail = MailEngine(MailPorts(reading, store.settings, self.dialer, self._mail_credential))
         self.engines: tuple[Engine, ...] = (self.deliver, self.pull, self.mail)
         self.keys = RemoteKeys(self._fetch_keys, clock, self.findings)
-        self.inputs = Inputs(active, self.keys.content)
+        self.inputs = Inputs(active, self.keys.content, clock.now_us)
         self.rejections = RejectionRing(store.settings, self.findings)
         self.ingress = Ingress(
             store.log,
@@ -296,6 +296,11 @@ class Gateway:
         self._max_waiting = settings.gateway.max_waiting
         self.guard.update(allow=parse_allow(settings.egress.allow), own=self._own_addresses())
         self.inputs.forget()
+        for name, source in self.active.sources.items():
+            if source.made and source.owner == "file":
+                self.findings.report("secret_not_in_file", f"source:{name}")
+            else:
+                self.findings.resolve("secret_not_in_file", f"source:{name}")
         shared = {name: one.spec for name, one in self.active.credentials.items()}
         self.credentials.configure({name: one.auth for name, one in shared.items()})
         sources = {name: source.spec for name, source in self.active.sources.items()}

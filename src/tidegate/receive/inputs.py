@@ -7,7 +7,7 @@ shows only the name. Crash: nothing is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -47,6 +47,7 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     handshakes: tuple[CompiledHandshake, ...] = ()
     post_handshakes: bool = False
     form: FormInput | None = None
+    until_us: int = 0  # when one of its secrets ends, so that it must be compiled again; 0: never
     test: bool = False  # of `tidegate trigger`: its events are marked
 
     @property
@@ -61,20 +62,27 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
 class Inputs:
     """The inputs of the active configuration by source, each compiled at its first request."""
 
-    def __init__(self, active: ActiveConfiguration, fetched: Fetched = no_keys) -> None:
+    def __init__(
+        self, active: ActiveConfiguration, fetched: Fetched = no_keys, now_us: Callable[[], int] = lambda: 0
+    ) -> None:
         self._active = active
         self._fetched = fetched
+        self._now_us = now_us
         self._compiled: dict[str, Input] = {}
 
     def get(self, name: str) -> Input | None:
         """The input of a source; None when there is no such source or it has neither a webhook nor a form."""
         found = self._compiled.get(name)
-        if found is None:
+        if found is None or (found.until_us and found.until_us <= self._now_us()):
             source = self._active.sources.get(name)
             if source is None or (source.spec.webhook is None and source.spec.form is None):
                 return None
             public_url = self._active.settings.gateway.public_url
-            found = self._compiled[name] = compile_input(name, source.spec, public_url, self._fetched)
+            now_us = self._now_us()
+            found = compile_input(name, source.spec, public_url, self._fetched, source.secrets(now_us))
+            if end_us := source.next_end_us(now_us):
+                found = msgspec.structs.replace(found, until_us=end_us)
+            self._compiled[name] = found
         return found
 
     def names(self) -> list[str]:
@@ -90,18 +98,24 @@ class Inputs:
         self._compiled = {}
 
 
-def compile_input(name: str, source: Source, public_url: str, fetched: Fetched = no_keys) -> Input:
-    """The webhook or form input of a source. NotFound when it has neither, ConfigError when it is inconsistent."""
+def compile_input(
+    name: str, source: Source, public_url: str, fetched: Fetched = no_keys, secrets: Sequence[str] | None = None
+) -> Input:
+    """The webhook or form input of a source. NotFound when it has neither, ConfigError when it is inconsistent.
+
+    `secrets`: those of a rotation too, newest first; None for the configured ones.
+    """
     if source.webhook is not None:
-        return _webhook(name, source.webhook, public_url, fetched)
+        return _webhook(name, source.webhook, public_url, fetched, secrets)
     if source.form is not None:
         return Input(source=name, max_body=units.size_bytes(source.form.max_body), form=source.form)
     raise NotFound(f"source {name!r} has no webhook and no form input")
 
 
-def _webhook(name: str, input: WebhookInput, public_url: str, fetched: Fetched) -> Input:
+def _webhook(name: str, input: WebhookInput, public_url: str, fetched: Fetched, secrets: Sequence[str] | None) -> Input:
     provider = provider_of(input)
-    secrets = [input.secret] if isinstance(input.secret, str) else input.secret
+    if secrets is None:
+        secrets = [input.secret] if isinstance(input.secret, str) else input.secret
     handshakes = tuple(compile_handshake(rule, secrets, input.handshake_token) for rule in provider.handshakes)
     return Input(
         source=name,

@@ -10,7 +10,7 @@ event is stored or it is not.
 from __future__ import annotations
 
 import secrets as random
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -46,12 +46,16 @@ class Answered(NamedTuple):
     body: bytes
 
 
-def prepare(name: str, source: Source, public_url: str, wanted: Wanted, now_us: int) -> Triggered:
-    """The request for one source with a webhook. BadRequest when it cannot be made."""
+def prepare(
+    name: str, source: Source, public_url: str, wanted: Wanted, now_us: int, secrets: Sequence[str] | None = None
+) -> Triggered:
+    """The request for one source with a webhook. `secrets`: see `compile_input`. BadRequest when it cannot be made."""
     webhook = source.webhook
     assert webhook is not None
     provider = provider_of(webhook)
-    secrets = [one for one in ([webhook.secret] if isinstance(webhook.secret, str) else webhook.secret) if one]
+    if secrets is None:
+        secrets = [webhook.secret] if isinstance(webhook.secret, str) else webhook.secret
+    secrets = [one for one in secrets if one]
     of_items = (
         isinstance(webhook.verify, str) and webhook.verify != "none" and bool(load_provider(webhook.verify).split)
     )
@@ -64,7 +68,7 @@ def prepare(name: str, source: Source, public_url: str, wanted: Wanted, now_us: 
     draft = Draft(f"{url}?{query}" if query else url, made.headers, made.content(), query)
     done = draft if signer is None else sign(signer, draft, now_us)
     keys = signer.keys if signer is not None else {}
-    input = compile_input(name, source, public_url, keys.get)
+    input = compile_input(name, source, public_url, keys.get, secrets)
     changed: dict[str, Any] = {"test": True, "answer": None}
     if signer is not None and signer.private is not None:
         changed["verify"] = compile_verifier([signer.scheme, *rest], [signer.secret], keys.get)
@@ -79,7 +83,7 @@ def prepare(name: str, source: Source, public_url: str, wanted: Wanted, now_us: 
     return Triggered(input, headers, done.query.encode(), done.body, made.note, private)
 
 
-def _signer(provider: Provider, secrets: list[str]) -> tuple[StandIn | None, list[Scheme]]:
+def _signer(provider: Provider, secrets: Sequence[str]) -> tuple[StandIn | None, list[Scheme]]:
     """(what signs, no other schemes); None for a source that verifies nothing."""
     if not provider.schemes:
         return None, []

@@ -107,11 +107,7 @@ class ActiveConfiguration:
             for item in current
             if item.kind == "credential"
         }
-        sources = {
-            item.name: ActiveSource(item.number, item.name, spec_of(stored[item.number], Source), item.owner)
-            for item in current
-            if item.kind == "source"
-        }
+        sources = {item.name: _active_source(item, stored[item.number]) for item in current if item.kind == "source"}
         destinations = {
             item.name: self._active_destination(item, stored[item.number])
             for item in current
@@ -255,6 +251,10 @@ class ActiveConfiguration:
     def decision_today(self, source: str, type: str, view: Callable[[], JsonObject], resource: str | None) -> Decision:
         """The decision of the current routes, for a replay."""
         return self._plan.decide(source, type, resource, view)
+
+
+def _active_source(item: Item, stored: Stored) -> ActiveSource:
+    return ActiveSource(item.number, item.name, spec_of(stored, Source), item.owner, stored.made, stored.old)
 
 
 def _digest(plain: bytes) -> bytes:

@@ -23,6 +23,8 @@ from tidegate.core import spec as config
 from tidegate.core.clock import Clock
 from tidegate.core.errors import ChangedElsewhere, ConfigError, Conflict, NotFound, StoreBusy, TidegateError
 from tidegate.kinds import kind_of
+from tidegate.providers.shape import provider_of
+from tidegate.rules.inbound.signatures import usable
 from tidegate.rules.outbound.signing import new_secret
 from tidegate.runtime.active import ActiveConfiguration
 from tidegate.runtime.credential_use import credential_use
@@ -140,6 +142,8 @@ class ConfigurationEditor:
         stored = self.active.stored[item.number]
         came_back = item.pause_reason == LEFT_FILE
         same, taken = self._same(item, spec), item.owner == "api"
+        if not same and isinstance(spec, Source):
+            stored = _file_rotated(stored, spec, now)
         if same and item.place == place and not came_back and not taken:
             return
         puts.append(
@@ -342,6 +346,51 @@ class ConfigurationEditor:
         await self.active.refresh()
         return fresh
 
+    @_in_turn
+    async def rotate_source(self, name: str, secret: str, keep_us: int) -> None:
+        """Accept webhooks that are signed with `secret`, and with the old secrets for `keep_us` more.
+
+        A secret of the file stays accepted until the file changes. NotFound; Conflict when the source has no webhook
+        that is signed, or has the secret already; ConfigError for a secret that cannot be one of this source.
+        """
+        source = self.active.sources.get(name)
+        if source is None:
+            raise NotFound(f"there is no source {name[:80]!r}", hint="list them: tidegate config show")
+        webhook = source.spec.webhook
+        schemes = provider_of(webhook).schemes if webhook is not None else ()
+        if webhook is None or not schemes:
+            raise Conflict(
+                f"source {name!r} has no webhook that is signed, so it has no secret",
+                hint="set `verify` in its [webhook] first",
+                code="no_secret",
+            )
+        now = self._clock.now_us()
+        if not usable(schemes, secret):
+            raise ConfigError(
+                f"the secret ({len(secret)} characters) is not valid for {name!r}",
+                path="$.secret",
+                hint="copy it from the provider again",
+            )
+        if secret in source.secrets(now):
+            raise Conflict(
+                f"source {name!r} accepts this secret already", hint="give the new secret", code="secret_known"
+            )
+        item = self.active.items["source", name]
+        stored = self.active.stored[item.number]
+        ending = source.made
+        if item.owner == "api":  # the new one takes the place of the configured ones
+            configured = (webhook.secret,) if isinstance(webhook.secret, str) else tuple(webhook.secret)
+            ending += tuple(one for one in configured if one)
+            spec = msgspec.structs.replace(source.spec, webhook=msgspec.structs.replace(webhook, secret=secret))
+            stored = msgspec.structs.replace(stored, spec=raw_of(spec), made=())
+        else:
+            stored = msgspec.structs.replace(stored, made=(secret,))
+        old = [OldSecret(one, now + keep_us) for one in ending] if keep_us else []
+        old += [one for one in stored.old if one.until_us > now] if keep_us else []
+        stored = msgspec.structs.replace(stored, old=tuple(old[:MAX_OLD_SECRETS]))
+        await self._write([self._again(item, stored, updated_at_us=now)])
+        await self.active.refresh()
+
     # -- items -------------------------------------------------------------------------------------------
 
     def _seal(self, kind: str, name: str, stored: Stored) -> bytes:
@@ -359,6 +408,14 @@ class ConfigurationEditor:
             made = (new_secret(),)  # also created beside a configured one, for the case that it is removed
         body = self._seal(kind, name, Stored(raw_of(spec), made))
         return Item(kind, name, 0, owner, body, place, now, now)
+
+
+def _file_rotated(stored: Stored, spec: Source, now_us: int) -> Stored:
+    """The file has new content, so a secret that a command added and the file lacks ends in a day."""
+    secret = spec.webhook.secret if spec.webhook is not None else ""
+    listed = [secret] if isinstance(secret, str) else secret
+    ending = [OldSecret(one, now_us + ROTATION_OVERLAP_US) for one in stored.made if one not in listed]
+    return msgspec.structs.replace(stored, made=(), old=(*ending, *stored.old)[:MAX_OLD_SECRETS])
 
 
 def _in_use(route: ActiveRoute, what: str) -> Conflict:

@@ -45,10 +45,27 @@ class ActiveCredential(msgspec.Struct, frozen=True):
 
 
 class ActiveSource(msgspec.Struct, frozen=True):
+    """`made` and `old` are what a rotation put beside the configured secret."""
+
     number: int
     name: str
     spec: Source
     owner: str
+    made: tuple[str, ...] = ()
+    old: tuple[OldSecret, ...] = ()
+
+    def secrets(self, now_us: int) -> list[str]:
+        """All secrets by which a webhook may be signed now, newest first."""
+        webhook = self.spec.webhook
+        configured: list[str] = []
+        if webhook is not None:
+            configured = [webhook.secret] if isinstance(webhook.secret, str) else list(webhook.secret)
+        old = [one.secret for one in self.old if one.until_us > now_us]
+        return list(dict.fromkeys(one for one in (*self.made, *configured, *old) if one))
+
+    def next_end_us(self, now_us: int) -> int:
+        """When the next of the secrets ends; 0 when none does."""
+        return min((one.until_us for one in self.old if one.until_us > now_us), default=0)
 
 
 class ActiveDestination(msgspec.Struct, frozen=True):
