@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tidegate.api import items, local
+from tidegate.api import credentials, items, local
 from tidegate.api import reads as asking
 from tidegate.api import writes as operating
 from tidegate.api.endpoint import Entry, Handler
@@ -17,6 +17,7 @@ from tidegate.config.spec import Credential, Source
 from tidegate.core.spec import Route
 from tidegate.kinds import AnyDestination
 from tidegate.pull import PollReport
+from tidegate.query.credentials import CredentialSchema
 from tidegate.query.deliveries import STATES
 from tidegate.query.doctor import Doctor
 from tidegate.query.events import ORIGINS
@@ -256,6 +257,14 @@ _ITEMS: tuple[Entry, ...] = (
 )  # fmt: skip
 
 _OPERATION: tuple[Entry, ...] = (
+    Entry(
+        method="GET", path="/auth", scope="read", handler=credentials.auth_status, response=Page[CredentialSchema],
+        summary="The state of each credential: whether it works, when its token ends", query=WHOLE,
+    ),
+    Entry(
+        method="POST", path="/auth/{name}/connect", scope="admin", handler=credentials.auth_connect, status=201,
+        response=credentials.ConnectSchema, summary="Create the address where a person signs in for a credential",
+    ),
     Entry(
         method="GET", path="/stats", scope="read", handler=asking.read_stats, response=Stats,
         summary="Counters and figures, as one snapshot at one offset",

@@ -14,7 +14,8 @@ from starlette.routing import Route
 
 from tidegate.core.errors import NotFound
 from tidegate.dashboard.page_context import PageContext, PageHandler, guarded
-from tidegate.dashboard.pages import actions, compare, destinations, event, events, login, overview, sources
+from tidegate.dashboard.pages import actions, compare, connect, destinations, event, events, login, overview, sources
+from tidegate.outbound.consent import CALLBACK
 
 if TYPE_CHECKING:
     from tidegate.process.gateway import Gateway
@@ -26,6 +27,9 @@ _PAGES: tuple[tuple[str, PageHandler], ...] = (
     ("/destinations", destinations.show_list),
     ("/destinations/{name}", destinations.show),
     ("/sources", sources.show_list),
+    ("/connect", connect.show_list),
+    ("/connect/{name}", connect.show),
+    ("/connect/{name}/start", connect.start),
     ("/api-or-webhook", compare.show),
 )
 _ACTIONS: tuple[tuple[str, PageHandler], ...] = (
@@ -52,6 +56,7 @@ def make_routes(gateway: Gateway) -> list[Route]:
     routes += [
         Route("/login", guarded(context, login.show, public=True), methods=["GET"]),
         Route("/login", guarded(context, login.enter, public=True), methods=["POST"]),
+        Route(CALLBACK, guarded(context, connect.callback, public=True), methods=["GET"]),
         Route("/theme", guarded(context, actions.theme, public=True), methods=["POST"]),
         Route("/{path:path}", guarded(context, _nowhere), methods=["GET"]),
     ]

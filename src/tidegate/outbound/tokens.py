@@ -283,7 +283,7 @@ class TokenManager:
         if request.uses_up and not await self._ports.store.announce(self.name, row.fence):
             raise self._lock_lost()
         try:
-            answer = await self._ports.send(request, self.options)
+            answer = await self.send(request)
         except NotSent as error:
             await self._put(row, msgspec.structs.replace(kept, uncertain=interrupted))
             raise error.error from None
@@ -433,6 +433,10 @@ class TokenManager:
         for code in ("credential_failing", "credential_dead"):
             self._ports.findings.resolve(code, self.subject)
         self._report_token()
+
+    async def send(self, request: TokenRequest) -> TokenAnswer:
+        """A request of a consent to the token service. NotSent, UpstreamError."""
+        return await self._ports.send(request, self.options)
 
     async def kept(self) -> Kept:
         """The stored state, for people."""

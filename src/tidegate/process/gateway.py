@@ -28,6 +28,7 @@ from tidegate.deliver import DeliverEngine
 from tidegate.mail import MailEngine
 from tidegate.mail.mailbox import MailPorts
 from tidegate.mail.reader import ReaderPorts
+from tidegate.outbound.consent import Consents
 from tidegate.outbound.credentials import Credential, Credentials
 from tidegate.outbound.dialer import Dialer, Guard, addresses_of
 from tidegate.outbound.http import PullClient
@@ -130,6 +131,7 @@ class Gateway:
             store.credentials, parts.vault, TokenClient(self.client).send, clock, self.findings, new_owner()
         )
         self.credentials = Credentials(tokens)
+        self.consents = Consents(store.settings, parts.vault, clock)
         self.deliver = DeliverEngine(
             store, active, self.post, clock, self._asker("deliver"), self.findings, self.credentials
         )

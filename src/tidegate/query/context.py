@@ -12,6 +12,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.figures import MailboxFigures, ResourceFigures
 from tidegate.core.findings import Findings
 from tidegate.core.model import DeliveryView
+from tidegate.outbound.credentials import Credentials
 from tidegate.outbound.post import PostStats
 from tidegate.runtime import ActiveConfiguration
 from tidegate.store import Store
@@ -83,6 +84,8 @@ class ReadContext(Protocol):
     def mail(self) -> MailReads: ...
     @property
     def findings(self) -> Findings: ...
+    @property
+    def credentials(self) -> Credentials: ...
 
     def ready(self) -> str | None:
         """None when requests are accepted, else the reason why not."""

@@ -1,25 +1,77 @@
-"""Which shared credential a source or destination uses, and for which origin. Pure. Crash: nothing is kept."""
+"""Which credentials the active configuration has, who uses each, and for which origin. Pure. Crash: nothing is kept."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from tidegate.auth import referred
-from tidegate.config.spec import Source
-from tidegate.core.spec import Destination
+import msgspec
+
+from tidegate.auth import client_certificate, referred, request_auth
+from tidegate.config.spec import Credential, Source
+from tidegate.core.spec import Auth, Destination
 from tidegate.kinds import kind_of
 from tidegate.rules.outbound.addresses import parse_target
+from tidegate.rules.outbound.connect_options import ConnectOptions
+from tidegate.rules.outbound.proxies import connect_options
+
+
+class CredentialOwner(msgspec.Struct, frozen=True):
+    """A configured credential. `key` is "credential/NAME", "source/NAME" or "destination/NAME"."""
+
+    key: str
+    auth: Auth
+    origin: str = ""  # that it is for; "" for a shared one
+    options: ConnectOptions | None = None
+    used_by: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.key.partition("/")[2]
 
 
 def credential_use(spec: Any) -> tuple[str, str] | None:
-    """(name of the credential, origin that it is sent to); None when the item uses none."""
-    if isinstance(spec, Source):
-        auth = spec.api.auth if spec.api is not None else None
-        address = spec.api.base_url if spec.api is not None else ""
-    elif isinstance(spec, Destination):
-        auth = getattr(spec, "auth", None)
-        address = kind_of(spec).address(spec) if auth is not None else ""
-    else:
+    """(name of the shared credential, origin that it is sent to); None when the item uses none."""
+    found = _auth_of(spec)
+    if found is None:
         return None
+    auth, address, _ = found
     name = referred(auth)
     return (name, parse_target(address).origin) if name else None
+
+
+def credential_owners(
+    credentials: Mapping[str, Credential], sources: Mapping[str, Source], destinations: Mapping[str, Destination]
+) -> list[CredentialOwner]:
+    """Every configured credential: the shared ones first, then those of sources and destinations."""
+    users: dict[str, list[str]] = {name: [] for name in credentials}
+    own = []
+    for kind, items in (("source", sources), ("destination", destinations)):
+        for name, spec in items.items():
+            found = _auth_of(spec)
+            if found is None:
+                continue
+            auth, address, options = found
+            if referred(auth):
+                users.get(referred(auth), []).append(f"{kind}/{name}")
+            else:
+                own.append(CredentialOwner(f"{kind}/{name}", auth, parse_target(address).origin, options))
+    shared = [
+        CredentialOwner(f"credential/{name}", one.auth, used_by=tuple(users[name])) for name, one in credentials.items()
+    ]
+    return shared + own
+
+
+def _auth_of(spec: Any) -> tuple[Auth, str, ConnectOptions | None] | None:
+    """(credential, address, how it is reached) of a source or destination; None without a credential."""
+    if isinstance(spec, Source) and spec.api is not None:
+        api = spec.api
+        auth, address = request_auth(api.auth), api.base_url
+        options = connect_options(api.ca, api.proxy, client_certificate(api.auth))
+    elif isinstance(spec, Destination):
+        auth = request_auth(getattr(spec, "auth", None))
+        address = kind_of(spec).address(spec) if auth is not None else ""
+        options = kind_of(spec).connect_options(spec) if auth is not None else None
+    else:
+        return None
+    return None if auth is None else (auth, address, options)

@@ -29,6 +29,7 @@ class AuthorizationServer:
         self.grace = grace
         self.lifetime = lifetime
         self.hostile = ""
+        self.asks = False  # whether /authorize shows a page, and not the redirect of a person who said yes
         self.refresh_token = "refresh-0"
         self.access_token = ""
         self.issued = 0
@@ -136,6 +137,10 @@ class AuthorizationServer:
         if self.hostile == "denied":
             return 302, {"location": f"{back}&error=access_denied&error_description=The%20user%20said%20no"}, b""
         self.code = f"code-{self.issued}"
+        if self.asks:  # a page with a button, as people see it
+            link = f"{back}&code={self.code}&realmId=4711".replace("&", "&amp;")
+            page = f'<!doctype html><title>Allow</title><h1>Allow the app?</h1><a href="{link}">Allow</a>'
+            return 200, {"content-type": "text/html"}, page.encode()
         return 302, {"location": f"{back}&code={self.code}&realmId=4711"}, b""
 
     def _api(self, request: Request) -> tuple[int, dict[str, str], bytes]:
