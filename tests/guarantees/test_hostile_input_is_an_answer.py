@@ -14,7 +14,6 @@ import random
 import re
 import time
 from pathlib import Path
-from typing import Any
 
 from support.gateway.deployment import Deployment
 from support.gateway.process import SECRET, GatewayProcess, Sender, call
@@ -254,9 +253,8 @@ def resident_kib(gateway: GatewayProcess) -> int:
     return int(status.read_text().split("VmRSS:")[1].split()[0]) if status.exists() else 0
 
 
-async def attack(gateway: GatewayProcess, attacker: Attacker) -> dict[str, Any]:
-    seeds = corpus()
-    slow = asyncio.gather(
+def slow_senders(gateway: GatewayProcess) -> asyncio.Future[list[tuple[float, bytes]]]:
+    return asyncio.gather(
         until_closed(gateway.port, post("/in/plain", b"", length=b"1000"), b"x", 0.5, 40),
         until_closed(gateway.port, b"GET / HTTP/1.1\r\nhost: x\r\n", b"a: b\r\n", 0.5, 40),
         until_closed(gateway.port, b"", b"", 0.5, 40),
@@ -270,14 +268,25 @@ async def attack(gateway: GatewayProcess, attacker: Attacker) -> dict[str, Any]:
             40,
         ),
     )
+
+
+async def attack(gateway: GatewayProcess, attacker: Attacker, mutations: int) -> dict[str, int]:
+    seeds = corpus()
     await asyncio.gather(*(attacker.send(payload) for payload in seeds))
     before = resident_kib(gateway)
     chance = random.Random(9)
-    await asyncio.gather(*(attacker.send(payload, 0.15) for payload in mutated(seeds, chance, MUTATIONS)))
+    await asyncio.gather(*(attacker.send(payload, 0.15) for payload in mutated(seeds, chance, mutations)))
     await asyncio.gather(*(attacker.send(payload) for payload in smuggled()))
-    names = ("body", "head", "silence", "large head", "large line", "endless body")
-    ended = dict(zip(names, await slow, strict=True))
-    return {"ended": ended, "before": before, "after": resident_kib(gateway)}
+    return {"before": before, "after": resident_kib(gateway)}
+
+
+def check_slow_senders(ended: list[tuple[float, bytes]]) -> None:
+    body, head, silence, large_head, large_line, endless_body = ended
+    assert b" 408 " in body[1].split(b"\r\n")[0]
+    assert 10 < body[0] < 35
+    assert head[0] < 35 and silence[0] < 35
+    assert large_head[0] < 10 and large_line[0] < 10
+    assert b" 413 " in endless_body[1].split(b"\r\n")[0]
 
 
 async def hidden_events(gateway: GatewayProcess) -> list[str]:
@@ -290,7 +299,9 @@ async def test_nothing_that_comes_in_is_more_than_an_answer(deployment: Deployme
         gateway = deployment.process(configuration(server.port), environ={"TIDEGATE_ADMIN_KEY": ADMIN})
         await gateway.start()
         attacker = Attacker(gateway.port)
-        found = await attack(gateway, attacker)
+        embedded = deployment.database is None
+        slow = slow_senders(gateway) if embedded else None  # the store has no part in it, and it takes its time
+        found = await attack(gateway, attacker, MUTATIONS if embedded else MUTATIONS // 3)
         print(f"answers {dict(sorted(attacker.seen.items()))}, {found['before']} then {found['after']} KiB")
         assert gateway.running
         assert attacker.bad == []
@@ -298,15 +309,8 @@ async def test_nothing_that_comes_in_is_more_than_an_answer(deployment: Deployme
         assert {202, 400, 401, 404, 405, 413} <= attacker.seen.keys()
         assert found["after"] - found["before"] < MEMORY_KIB
         assert await hidden_events(gateway) == []
-
-        ended = found["ended"]
-        assert b" 408 " in ended["body"][1].split(b"\r\n")[0]
-        assert 10 < ended["body"][0] < 35
-        for name in ("head", "silence"):
-            assert ended[name][0] < 35, name
-        for name in ("large head", "large line"):
-            assert ended[name][0] < 10, name
-        assert b" 413 " in ended["endless body"][1].split(b"\r\n")[0]
+        if slow is not None:
+            check_slow_senders(await slow)
 
         stop = asyncio.Event()
         sender = Sender(gateway.port, "good")

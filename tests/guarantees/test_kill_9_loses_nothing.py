@@ -5,7 +5,7 @@ Each round sends under load and kills the gateway at a random instant of receivi
 round to round. At the end every acknowledged event must have arrived, with the id it was acknowledged with. On
 PostgreSQL it is the node that is killed; the server goes on. The second test runs the same check on a gateway with a
 planted fault (answer before commit) and must find losses. The third kills while polls commit records and changes.
-TIDEGATE_KILL_ROUNDS sets the rounds (25 here, 200 in `make proof`; half on PostgreSQL).
+TIDEGATE_KILL_ROUNDS sets the rounds (12 here, 200 in `make proof`; half on PostgreSQL).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from support.gateway.running import until
 from support.upstream.orders import Upstream
 from tidegate.core.clock import rfc3339
 
-ROUNDS = int(os.environ.get("TIDEGATE_KILL_ROUNDS", "25"))
+ROUNDS = int(os.environ.get("TIDEGATE_KILL_ROUNDS", "12"))
 SENDERS = 8
 SIGNING_SECRET = "whsec_" + "anVkZ2Vq" * 4
 
@@ -118,7 +118,7 @@ paginator = {{ type = "header_link" }}
 incremental = {{ cursor_path = "updated_at", param = "updated_since", lag = "60s" }}
 initial = "events"
 poll = "5m"
-deletes = {{ mode = "scan", every = "10s", confirm = "get", max_ratio = 1.0 }}
+deletes = {{ mode = "scan", every = "3s", confirm = "get", max_ratio = 1.0 }}
 [destinations.crm]
 url = "http://127.0.0.1:{receiver}/hook"
 secret = "{SIGNING_SECRET}"
@@ -176,7 +176,7 @@ async def polled_rounds(
         end = rfc3339(time.time_ns() // 1000) or ""
 
         async def scanned() -> bool:
-            """A scan is due 10 s after the one before, whenever that was: poll until one has seen the end."""
+            """A scan is due 3 s after the one before, whenever that was: poll until one has seen the end."""
             await call(gateway.url, "/api/v1/sources/shop/resources/orders/poll", gateway.key, "POST")
             await asyncio.sleep(0.2)
             figures = (await call(gateway.url, "/api/v1/stats", gateway.key))["resources"]["shop/orders"]
@@ -202,7 +202,7 @@ async def polled_rounds(
 
 
 async def test_kills_while_polls_commit_miss_no_change_and_make_none_twice(deployment: Deployment) -> None:
-    changes, records, shop, receiver = await polled_rounds(deployment, max(8, ROUNDS // 3))
+    changes, records, shop, receiver = await polled_rounds(deployment, max(4, ROUNDS // 3))
     assert records == shop.items
     by_key: dict[str, list[dict[str, Any]]] = {}
     for event in changes:

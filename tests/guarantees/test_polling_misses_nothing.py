@@ -28,7 +28,7 @@ from support.upstream.pull import PullSetup, pull_setup
 
 KEYS = st.sampled_from(["a", "b", "c"])
 DAY = 86_400.0
-EXAMPLES = max(6, int(os.environ.get("TIDEGATE_KILL_ROUNDS", "25")) // 3)
+EXAMPLES = max(6, int(os.environ.get("TIDEGATE_KILL_ROUNDS", "12")) // 3)
 STEP_SECONDS = 30
 
 

@@ -17,7 +17,7 @@ import pytest
 from support.upstream.misbehaving import Misbehaving
 from support.upstream.polled import Polled, polled
 
-RUNS = int(os.environ.get("TIDEGATE_POLL_RUNS", "500"))
+RUNS = int(os.environ.get("TIDEGATE_POLL_RUNS", "200"))
 SLICE = 25
 ROUNDS = 6
 TRIES = 40

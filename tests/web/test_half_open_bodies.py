@@ -74,8 +74,8 @@ async def test_half_open_bodies_of_one_source_are_bounded_and_its_oldest_gives_w
 
 
 async def test_with_the_whole_budget_used_the_source_that_holds_the_most_gives_way(tmp_path: Path) -> None:
-    with contextlib.ExitStack() as stack:
-        async with served(tmp_path, TOML) as gate:
+    async with served(tmp_path, TOML) as gate:
+        with contextlib.ExitStack() as stack:
             budget = gate.gateway.ingress.budget = BodyBudget(4 * MIB, 4 * MIB, MIB)
             first = stack.enter_context(await _half_open(_port(gate), "b", MIB // 2))
             await until(lambda: budget.held >= MIB // 2)

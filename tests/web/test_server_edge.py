@@ -242,7 +242,8 @@ async def test_a_second_request_is_not_even_parsed_before_the_first_is_answered(
 
 
 async def test_a_client_that_sends_on_without_reading_answers_is_not_read_further() -> None:
-    async with served(answer(b"late", wait=asyncio.Event())) as (server, _, writer):
+    late = asyncio.Event()
+    async with served(answer(b"late", wait=late)) as (server, _, writer):
         one = await _connected(server)
         writer.write(GET)
         await until(lambda: one.cycle is not None)
@@ -251,8 +252,10 @@ async def test_a_client_that_sends_on_without_reading_answers_is_not_read_furthe
             while sent < 40_000_000:
                 writer.write(GET * 10_000)
                 sent += len(GET) * 10_000
-                await asyncio.wait_for(writer.drain(), 1)
+                await asyncio.wait_for(writer.drain(), 0.5)
         assert one.flow.read_paused and len(one._rest) < 1024 * 1024
+        writer.transport.abort()
+        late.set()
 
 
 async def test_the_body_of_one_that_waited_is_read_on() -> None:

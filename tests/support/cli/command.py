@@ -79,7 +79,14 @@ def tidegate(folder: Path, *words: str, env: Mapping[str, str] | None = None, st
 class Served:
     """`tidegate serve` as a process: `with Served(folder, toml) as gateway:`. Leaving ends it by SIGTERM: exit 0."""
 
-    def __init__(self, folder: Path, toml: str, *words: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        toml: str,
+        *words: str,
+        env: Mapping[str, str] | None = None,
+        program: Sequence[str] = COMMAND,
+    ) -> None:
         self.folder = folder
         self.file = folder / "tidegate.toml"
         self.data = folder / "data"
@@ -87,6 +94,7 @@ class Served:
         self.lines: list[str] = []  # of stdout
         self.log: list[str] = []  # of stderr
         self._env = env
+        self._program = program
         self.words: Sequence[str] = ("serve", "--data", "data", "--port", "0", "--config", "tidegate.toml", *words)
         self._child: subprocess.Popen[str] | None = None
         self._threads: list[threading.Thread] = []
@@ -104,7 +112,7 @@ class Served:
     def start(self) -> Served:
         assert self._child is None or self._child.poll() is not None, "it runs already"
         self._child = subprocess.Popen(
-            [*COMMAND, *self.words],
+            [*self._program, *self.words],
             cwd=self.folder,
             env=environment(self.folder, self._env),
             stdin=subprocess.DEVNULL,
