@@ -71,6 +71,27 @@ def test_the_compose_file_names_files_that_exist_and_grants_little() -> None:
     assert sorted(upstreams) == sorted(name for name in made["services"] if name.startswith("node"))
 
 
+def images() -> list[str]:
+    """Every image that the deployment material pulls."""
+    found = re.findall(r"^FROM (\S+)|^ARG BASE=(\S+)", (DEPLOY / "Containerfile").read_text(), re.MULTILINE)
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"].values()
+    return [
+        *(one for pair in found for one in pair if one and one != "${BASE}"),
+        *(service["image"] for service in compose if "build" not in service),
+    ]
+
+
+def test_no_image_has_a_floating_tag() -> None:
+    assert len(images()) >= 3
+    for image in images():
+        _, _, tag = image.rpartition(":")
+        assert "@sha256:" in image or re.fullmatch(r"\d+\.\d+(\.\d+)?(-[a-z]+)*", tag), image
+        assert image.count("/") >= 2, f"{image}: which registry it comes from is left to the machine"
+    chart = yaml.safe_load((DEPLOY / "helm/tidegate/Chart.yaml").read_text())
+    values = yaml.safe_load((DEPLOY / "helm/tidegate/values.yaml").read_text())
+    assert values["image"]["tag"] == "" and re.fullmatch(r"\d+\.\d+\.\d+\S*", chart["appVersion"])
+
+
 def test_the_image_builds_from_what_it_copies(tmp_path: Path) -> None:
     lines = re.findall(r"^COPY (?!--from)(.+)$", (DEPLOY / "Containerfile").read_text(), re.MULTILINE)
     for line in lines:

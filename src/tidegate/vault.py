@@ -27,6 +27,7 @@ _VERSION = b"\x02"
 _VERSION_1 = b"\x01"
 _NONCE = 12
 _WRAPPED = 32 + 16
+REVISION = "route_revision"  # the kind of a sealed revision of a route
 PROOF = "vault_check"  # the small value that shows which key and version a store was sealed with
 
 

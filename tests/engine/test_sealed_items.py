@@ -19,6 +19,13 @@ secret = "whsec_YmFuay1iYW5rLWJhbmstYmFuay1iYW5rLWJhbms="
 [destinations.mallory]
 url = "http://127.0.0.1:9/mallory"
 secret = "whsec_bWFsbG9yeS1tYWxsb3J5LW1hbGxvcnktbWFsbG8="
+[sources.shop.publish]
+[routes.pay]
+from = "shop"
+to = "bank"
+[routes.log]
+from = "shop"
+to = "mallory"
 """
 
 
@@ -45,6 +52,46 @@ def _bodies(database: apsw.Connection) -> dict[str, bytes]:
 
 def _put(database: apsw.Connection, name: str, body: bytes) -> None:
     database.execute("UPDATE items SET body = ? WHERE name = ?", (body, name)).fetchall()
+
+
+def _revisions(database: apsw.Connection) -> dict[str, bytes]:
+    return dict(database.execute("SELECT name, body FROM route_revisions"))
+
+
+async def test_a_sealed_revision_does_not_open_under_the_name_of_another_route(tmp_path: Path) -> None:
+    await started(tmp_path)
+    database = _database(tmp_path)
+    body = _revisions(database)["pay"]
+    database.execute("UPDATE route_revisions SET body = ? WHERE name = 'log'", (body,)).fetchall()
+    database.close()
+    with pytest.raises(StoreBroken) as refused:
+        await started(tmp_path)
+    assert refused.value.code == "vault_key_wrong"
+
+
+async def test_the_revisions_of_0_1_are_sealed_again_once_and_an_old_seal_is_refused_from_then_on(
+    tmp_path: Path,
+) -> None:
+    await started(tmp_path)
+    vault = open_vault(tmp_path / "data", None)
+    database = _database(tmp_path)
+    old = {
+        name: seal_version_1(vault, vault.open(body, f"route_revision/{name}"), "route_revision")
+        for name, body in _revisions(database).items()
+    }
+    for name, body in old.items():
+        database.execute("UPDATE route_revisions SET body = ? WHERE name = ?", (body, name)).fetchall()
+    proof = seal_version_1(vault, b"tidegate", PROOF)
+    database.execute("UPDATE settings SET value = ? WHERE name = ?", (proof, f"value:{PROOF}")).fetchall()
+    database.close()
+    await started(tmp_path)
+    database = _database(tmp_path)
+    assert set(_revisions(database)) == {"pay", "log"}
+    assert not any(is_version_1(body) for body in _revisions(database).values())
+    database.execute("UPDATE route_revisions SET body = ? WHERE name = 'log'", (old["pay"],)).fetchall()
+    database.close()
+    with pytest.raises(StoreBroken):
+        await started(tmp_path)
 
 
 async def test_a_sealed_destination_does_not_open_under_another_name(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ from tidegate.rules.inbound.redaction import is_credential
 
 Tree = dict[str, Any]
 
-_ADDRESSES = ("path", "item_path")  # of resources; their queries can carry credentials
+# Of resources and credentials; their queries can carry credentials. A `base_url` has no query.
+_ADDRESSES = ("path", "item_path", "access_token_url", "token_url", "authorization_url")
 _NAMED = ("headers", "params", "extra", "authorization_extra")  # tables whose keys may name a credential
 _TOKEN_URLS = ("access_token_url", "token_url", "api_url")  # where the secrets of a credential are sent
 
@@ -82,7 +83,7 @@ def _places(node: Tree, path: Path) -> Iterator[tuple[Path, Any]]:
 
 
 def _carries_credential(address: str) -> bool:
-    """Whether the query of a path has a parameter whose name says that it is a credential."""
+    """Whether the query of a path or URL has a parameter whose name says that it is a credential."""
     query = address.partition("?")[2]
     return any(is_credential(name.lower()) for name, value in parse_qsl(query) if value)
 
@@ -191,6 +192,8 @@ def _same_origin(path: Path, before: Tree, after: Tree) -> None:
     if len(path) > 1 and path[-2] == "proxy":
         owners = ((path[:-1], "url"),)  # its password goes to the proxy alone
     for owner, key in owners:
+        if (*owner, key) == path:
+            continue
         was, is_ = _get(before, (*owner, key)), _get(after, (*owner, key))
         if was is not None and is_ is not None and origin_of(was) != origin_of(is_):
             raise ConfigError(

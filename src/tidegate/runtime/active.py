@@ -35,7 +35,7 @@ from tidegate.runtime.shapes import (
     spec_of,
 )
 from tidegate.store import Item, Store
-from tidegate.vault import Vault, is_version_1, item_purpose
+from tidegate.vault import REVISION, Vault, item_purpose
 
 MAX_DECISIONS = 50_000  # interned in memory; further decisions are looked up in the store each time
 
@@ -82,7 +82,8 @@ class ActiveConfiguration:
         """Read items and route revisions from the store, and compile."""
         for revision, (name, sealed) in (await self._store.settings.route_revisions()).items():
             if revision not in self._rules:  # a known revision never changes
-                self._keep_revision(revision, name, self._open_revision(name, sealed))
+                plain = self._vault.open(sealed, item_purpose(REVISION, name))
+                self._keep_revision(revision, name, plain)
         await self.refresh()
 
     def on_change(self, listener: Callable[[], None]) -> None:
@@ -177,16 +178,10 @@ class ActiveConfiguration:
         known = self._revisions.get((name, _digest(plain)))
         if known is not None:
             return known
-        sealed = self._vault.seal(plain, item_purpose("route_revision", name))
+        sealed = self._vault.seal(plain, item_purpose(REVISION, name))
         revision = await self._store.settings.route_revision(name, sealed, _digest(plain))
         self._keep_revision(revision, name, plain)
         return revision
-
-    def _open_revision(self, name: str, sealed: bytes) -> bytes:
-        """Revisions are never written again, so those of 0.1 keep their seal, which binds them to their kind."""
-        if is_version_1(sealed):
-            return self._vault.open_version_1(sealed, "route_revision")
-        return self._vault.open(sealed, item_purpose("route_revision", name))
 
     def _keep_revision(self, revision: int, name: str, plain: bytes) -> None:
         self._revisions[name, _digest(plain)] = revision

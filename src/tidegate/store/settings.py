@@ -96,6 +96,10 @@ class Settings(Protocol):
         """The number of a route's content: the same name and digest get the same number. `body` is sealed."""
         ...
 
+    async def reseal_revision(self, revision: int, was: bytes, body: bytes) -> None:
+        """Replace the sealed body of a revision, unless it is not `was` any more. Its content stays the same."""
+        ...
+
     async def route_revisions(self) -> dict[int, tuple[str, bytes]]:
         """revision -> (route name, sealed body)."""
         ...

@@ -92,6 +92,9 @@ class PostgresSettings:
             made = await connection.fetchval(self._sql["put_revision"], name, digest, body)
         return int(made)
 
+    async def reseal_revision(self, revision: int, was: bytes, body: bytes) -> None:
+        await self._engine.work.execute(self._sql["reseal_revision"], revision, was, body)
+
     async def route_revisions(self) -> dict[int, tuple[str, bytes]]:
         return {row[0]: (row[1], row[2]) for row in await self._engine.work.fetch(self._sql["route_revisions"])}
 

@@ -58,6 +58,9 @@ class SqliteSettings:
         made = await self._engine.write(lambda c: rows(c, self._sql["route_revision"], (name, digest, body)))
         return int(made[0][0])
 
+    async def reseal_revision(self, revision: int, was: bytes, body: bytes) -> None:
+        await self._engine.write(lambda c: rows(c, self._sql["reseal_revision"], (revision, was, body)))
+
     async def route_revisions(self) -> dict[int, tuple[str, bytes]]:
         found = await self._engine.read(lambda c: rows(c, self._sql["route_revisions"]))
         return {row[0]: (row[1], row[2]) for row in found}

@@ -26,6 +26,9 @@ SELECT revision FROM route_revisions WHERE name = $1 AND digest = $2
 INSERT INTO route_revisions (name, digest, body) VALUES ($1, $2, $3)
 ON CONFLICT (name, digest) DO UPDATE SET name = excluded.name RETURNING revision
 
+-- name: reseal_revision
+UPDATE route_revisions SET body = $3 WHERE revision = $1 AND body = $2
+
 -- name: route_revisions
 SELECT revision, name, body FROM route_revisions
 

@@ -19,6 +19,9 @@ WHERE number = ?
 INSERT INTO route_revisions (name, digest, body) VALUES (?, ?, ?)
 ON CONFLICT (name, digest) DO UPDATE SET name = excluded.name RETURNING revision
 
+-- name: reseal_revision
+UPDATE route_revisions SET body = ?3 WHERE revision = ?1 AND body = ?2
+
 -- name: route_revisions
 SELECT revision, name, body FROM route_revisions
 
