@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tidegate import __version__
+
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
 FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file())
@@ -49,6 +51,13 @@ def test_every_option_of_serve_exists() -> None:
     assert len(started) == 2
     for line in started:
         assert set(re.findall(r"--[a-z-]+", line)) <= options
+
+
+def test_the_version_is_the_one_that_the_chart_installs_and_the_changelog_describes() -> None:
+    chart = yaml.safe_load((DEPLOY / "helm/tidegate/Chart.yaml").read_text())
+    newest = re.findall(r"^## (\S+)", (DEPLOY.parent / "CHANGELOG.md").read_text(), re.MULTILINE)[0]
+    assert chart["version"] == chart["appVersion"] == __version__
+    assert __version__.startswith(f"{newest}.")
 
 
 def test_the_configuration_of_the_compose_file_is_one_that_starts() -> None:

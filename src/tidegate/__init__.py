@@ -4,4 +4,4 @@ Whatever comes in is appended to one durable log; everything else reads that log
 own. Read `docs/architecture.md` for the map, `docs/concepts.md` for the words.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -23,6 +23,8 @@ import pytest
 
 from support.cli.command import COMMAND, Done, Served, environment
 from support.cli.subprocesses import Receiver, free_port, wait_until
+from tidegate.cli.events import ORIGINS
+from tidegate.core.model import Origin
 
 ORDERS = {"orders": [{"id": 1, "updated_at": "2026-01-01T00:00:00Z"}, {"id": 2, "updated_at": "2026-01-02T00:00:00Z"}]}
 TOML = """
@@ -105,7 +107,7 @@ def test_trigger_publishes_and_events_lists_it_newest_first(place: Place) -> Non
     lines = place.read("events --source app --key k1").splitlines()
     assert lines[0].split() == ["received", "way", "source", "type", "key", "id"]
     assert lines[1].split()[-6:] == ["─▶", "publish", "app", "order.made", "k1", first]
-    assert place.read("events --source nobody") == "no events match\n"
+    assert place.read("events --key nobody") == "no events match\n"
 
 
 def test_trigger_reads_its_data_from_a_file(place: Place) -> None:
@@ -148,6 +150,22 @@ def test_tail_prints_one_object_a_line_and_ends_by_ctrl_c_with_0(place: Place) -
         assert [one["id"] for one in seen] == ids
         os.kill(child.pid, signal.SIGINT)
         assert child.wait(20) == 0
+
+
+@pytest.mark.parametrize("words", ["tail", "events", "events --json"])
+def test_a_source_that_does_not_exist_is_refused_instead_of_waited_for(place: Place, words: str) -> None:
+    error = place.run(f"{words} --source ap").refused("not_found", 1)
+    assert "'ap'" in error["what"]
+
+
+@pytest.mark.parametrize("words", ["tail", "events"])
+def test_a_pattern_as_a_type_is_refused_because_it_would_match_nothing(place: Place, words: str) -> None:
+    error = place.gateway.run(words, "--type", "order.*").refused("bad_request", 2)
+    assert "not a pattern" in error["what"]
+
+
+def test_events_can_be_chosen_by_every_origin() -> None:
+    assert set(ORIGINS) == {origin.value for origin in Origin}
 
 
 def test_text_of_outsiders_cannot_move_the_cursor(place: Place) -> None:

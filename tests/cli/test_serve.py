@@ -162,6 +162,9 @@ def test_a_port_in_use_is_refused_before_anything_is_made(tmp_path: Path) -> Non
         assert f"127.0.0.1:{port}" in error["what"] and "--port" in error["hint"]
         other = ("serve", "--data", "data", "--port", "0", "--ingest-port", port)
         tidegate(tmp_path, *other).refused("cannot_listen", 1)
+        (tmp_path / "wrong.toml").write_text("[sources")
+        wrong = ("serve", "--data", "data", "--port", port, "--config", "wrong.toml")
+        assert "wrong.toml" in str(tidegate(tmp_path, *wrong).errors[0]), "an unreadable file is named first"
     assert not (tmp_path / "data").exists()
     error = tidegate(tmp_path, "serve", "--data", "data", "--host", "192.0.2.7", "--port", "0").refused(
         "cannot_listen", 1

@@ -162,4 +162,4 @@ def test_the_page_says_whether_lost_webhooks_are_found() -> None:
     figures.reconcile_every_seconds = 10.0
     reconciled = compare.view("payments/charges", figures, advised)
     assert reconciled.reason == "Reconciliation found 1\u202fchange that no webhook reported."
-    assert alone.label == reconciled.label == "webhooks only"
+    assert (alone.label, reconciled.label) == ("webhooks only", "webhooks and reconcile")

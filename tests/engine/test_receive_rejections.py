@@ -47,6 +47,7 @@ def test_an_unknown_source_is_404(tmp_path, source):
     async def work(setup):
         answer = await setup.call(source)
         assert (answer.status, answer.json["status"], answer.json["code"]) == (404, 404, "source_unknown")
+        assert answer.json["type"] == "urn:tidegate:problem:source_unknown", "the same form as the errors of the API"
         (rejection,) = setup.rejections
         assert rejection.reason == "source_unknown"
         assert rejection.detail.startswith(f"POST /in/{source}")

@@ -117,6 +117,8 @@ async def test_a_key_works_until_it_is_revoked_or_expires(tmp_path: Path) -> Non
         assert re.fullmatch(r"tg_[A-Za-z0-9_-]{43}", made["key"])
         assert (await caller("GET", "/api/v1/events")).status == 200
         assert made["key"] not in (await gate.api("GET", "/api/v1/keys")).body.decode()
+        again = await gate.api("POST", "/api/v1/keys", {"name": "ci", "scopes": ["admin"]})
+        assert (again.status, again.json()["code"]) == (409, "key_exists")
         assert (await gate.api("DELETE", "/api/v1/keys/ci")).status == 204
         assert (await caller("GET", "/api/v1/events")).status == 401
         short = await gate.api.post("/keys", {"name": "short", "scopes": ["read"], "expires_in": "0s"})

@@ -203,4 +203,5 @@ async def test_a_request_that_cannot_be_read_gets_a_problem_document_with_a_code
         writer.write(POST + b"Host: b\r\n\r\n")
         head, _, body = (await asyncio.wait_for(reader.read(), 10)).partition(b"\r\n\r\n")
     assert b"application/problem+json" in head and b"connection: close" in head
+    assert b'"type": "urn:tidegate:problem:several_hosts"' in body
     assert b'"code": "several_hosts"' in body and b'"hint"' in body

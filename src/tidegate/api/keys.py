@@ -20,7 +20,7 @@ import msgspec
 from tidegate.api.attempts import Attempts
 from tidegate.core import ids
 from tidegate.core.clock import Clock
-from tidegate.core.errors import BadRequest, Forbidden, NotFound, TidegateError, Unauthorized
+from tidegate.core.errors import BadRequest, Conflict, Forbidden, NotFound, TidegateError, Unauthorized
 from tidegate.store import ApiKey, Settings
 
 SCOPES = ("read", "ack", "publish", "pull", "write", "admin")
@@ -183,7 +183,8 @@ class Keyring:
     async def create(
         self, name: str, scopes: Sequence[str], sources: Sequence[str] = (), expires_at_us: int | None = None
     ) -> tuple[ApiKey, str]:
-        """(the key as kept, its text: shown this once). BadRequest for a name, scope or binding that makes no sense."""
+        """(the key as kept, its text: shown this once). BadRequest for a name, scope or binding that makes no sense;
+        Conflict for a name that is in use."""
         if _NAME.fullmatch(name) is None:
             raise BadRequest(f"key name {name[:80]!r} is not 1 to 63 letters, digits, spaces or . _ @ -")
         unknown = [scope for scope in scopes if scope not in SCOPES]
@@ -192,6 +193,12 @@ class Keyring:
         if sources and "admin" in scopes:
             raise BadRequest("an admin key cannot be bound to sources", hint="leave out --source, or --scope admin")
         kept = await self._settings.keys()
+        if any(key.name == name for key in kept):
+            raise Conflict(
+                f"there is a key named {name!r} already",
+                hint=f"use another name, or delete it first: tidegate keys delete {name!r}",
+                code="key_exists",
+            )
         if len(kept) >= MAX_KEYS:
             raise BadRequest(f"there are {len(kept)} keys already", hint="delete those that nobody uses: tidegate keys")
         token = new_token()

@@ -38,11 +38,22 @@ class Acknowledgement(msgspec.Struct, forbid_unknown_fields=True):
     since: str | None = None
 
 
+def _event_type(query: dict[str, Any]) -> str | None:
+    """One event type. A pattern would match nothing, and nobody would know why."""
+    type_: str | None = query.get("type")
+    if type_ is not None and "*" in type_:
+        raise BadRequest(
+            f"`type` is {type_[:80]!r}, and this filter takes one whole event type, not a pattern",
+            hint="give one type such as order.paid; patterns are for the `types` of a route",
+        )
+    return type_
+
+
 def _filter(query: dict[str, Any], *, consumer: bool = False) -> EventFilter:
     return EventFilter(
         consumer=consumer,
         source=query.get("source"),
-        type=query.get("type"),
+        type=_event_type(query),
         key=query.get("key"),
         origin=query.get("origin"),
         since_us=query.get("since"),
@@ -100,7 +111,7 @@ async def read_feed(call: Call) -> FeedPage:
         call.gateway,
         call.path["name"],
         limit=call.query["limit"],
-        wanted=EventFilter(source=call.query.get("source"), type=call.query.get("type"), consumer=True),
+        wanted=EventFilter(source=call.query.get("source"), type=_event_type(call.query), consumer=True),
         allowed=call.allowed,
     )
 

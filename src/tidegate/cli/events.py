@@ -10,16 +10,16 @@ from pathlib import Path
 
 import click
 
-from tidegate.cli.client import Client, JsonObject, NoGateway, find_gateway
+from tidegate.cli.client import Client, JsonObject, NoGateway, find_gateway, segment
 from tidegate.cli.options import F, When, gateway_command
 
-_ORIGINS = ("webhook", "form", "publish", "poll", "reconcile", "pull")
+ORIGINS = ("webhook", "form", "publish", "poll", "reconcile", "pull", "imap", "edit")
 _RECONNECT_SECONDS = (1.0, 2.0, 5.0, 10.0)
 
 
 def _filters(function: F) -> F:
     for option in (
-        click.option("--origin", type=click.Choice(_ORIGINS), help="Only events of this origin."),
+        click.option("--origin", type=click.Choice(ORIGINS), help="Only events of this origin."),
         click.option("--key", help="Only events with this key."),
         click.option("--type", "type_", help="Only events of this type."),
         click.option("--source", help="Only events of this source."),
@@ -55,7 +55,10 @@ def events(
     from tidegate.cli.output import local_time, next_page, print_json, table, way_badge
 
     chosen = {"source": source, "type": type_, "key": key, "origin": origin, "since": since, "until": until}
-    page = find_gateway(data).get_page("/events", {**chosen, "q": search, "limit": limit, "cursor": cursor})
+    client = find_gateway(data)
+    page = client.get_page("/events", {**chosen, "q": search, "limit": limit, "cursor": cursor})
+    if not page["data"] and cursor is None:
+        _check_source(client, source)
     if as_json:
         print_json(page)
         return
@@ -95,12 +98,19 @@ def tail(
     When the gateway stops, tail waits for it and continues after the last event.
     """
     client = find_gateway(data)
+    _check_source(client, source)
     query = {"source": source, "type": type_, "key": key, "origin": origin}
     if sys.stdout.isatty() and not as_json:
         print("(following new events; stop with Ctrl-C)", file=sys.stderr)
     with suppress(KeyboardInterrupt):  # how a stream is ended
         _follow(client, query, after, as_json)
     return 0
+
+
+def _check_source(client: Client, source: str | None) -> None:
+    """Not found, with the sources that exist: a mistyped name would wait forever, or match nothing."""
+    if source is not None:
+        client.get(f"/sources/{segment(source)}")
 
 
 def _follow(client: Client, query: JsonObject, last: str | None, as_json: bool) -> None:

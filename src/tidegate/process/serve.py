@@ -13,6 +13,7 @@ import gc
 import logging
 import os
 import signal
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tidegate.api.app import make_app
 from tidegate.api.bootstrap import local_key, login_link
 from tidegate.api.calls import context_of
 from tidegate.api.quick_answers import QuickAnswers
+from tidegate.config.load import load_file
 from tidegate.core.errors import TidegateError
 from tidegate.dashboard import make_routes
 from tidegate.process.edge.admission import Admission, connection_limit
@@ -47,10 +49,11 @@ def serve(options: ServeOptions) -> int:
 
 
 async def _serve(options: ServeOptions) -> int:
-    listeners = [bind(options.host, options.port)]
+    listeners: list[socket.socket] = []
     try:
+        listeners.append(_bind(options, options.port))
         if options.ingest_port is not None:
-            listeners.append(bind(options.host, options.ingest_port))
+            listeners.append(_bind(options, options.ingest_port))
         listener, *others = listeners
         port = listener.getsockname()[1]
         ingest = others[0] if others else None
@@ -89,6 +92,17 @@ async def _serve(options: ServeOptions) -> int:
             code="store_unavailable",
         )
     return 0
+
+
+def _bind(options: ServeOptions, port: int) -> socket.socket:
+    """A listening socket. When it cannot be opened, errors of the configuration file are raised first: a user who
+    starts a second gateway to try a change asks about the file."""
+    try:
+        return bind(options.host, port)
+    except TidegateError:
+        if options.config is not None:
+            load_file(options.config, os.environ)
+        raise
 
 
 def _admission(gateway: Gateway) -> Admission[StrictProtocol]:

@@ -20,9 +20,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 def problem(status: int, code: str, title: str, detail: str, *more: tuple[bytes, bytes]) -> Reply:
     """A problem document (RFC 9457), built once at import."""
-    body = msgspec.json.encode(
-        {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail}
-    )
+    kind = f"urn:tidegate:problem:{code}"
+    body = msgspec.json.encode({"type": kind, "title": title, "status": status, "code": code, "detail": detail})
     head = ((b"content-type", b"application/problem+json"), (b"content-length", b"%d" % len(body)), *more)
     return Reply(status, head, body)
 

@@ -72,7 +72,8 @@ def view(name: str, figures: ResourceFigures, advised: AdviceSchema | None) -> C
     label, tone = _ADVICE.get(word, (word.replace("_", " "), ""))
     reason = formatting.sentence(advised.reason) if advised is not None else ""
     if word == "not_polled" and push.requests:
-        label, tone, reason = "webhooks only", "push", _reconciled(figures)
+        label = "webhooks and reconcile" if figures.reconcile_every_seconds else "webhooks only"
+        tone, reason = "push", _reconciled(figures)
     return Comparison(
         name=name,
         label=label,

@@ -334,7 +334,8 @@ class StrictProtocol(HttpToolsProtocol):
                 self.transport.close()
                 return
         self._joined.flush()
-        problem = {"type": "about:blank", "title": error.message, "status": error.status, "code": error.code}
+        kind = f"urn:tidegate:problem:{error.code}"
+        problem = {"type": kind, "title": error.message, "status": error.status, "code": error.code}
         if error.hint:
             problem["hint"] = error.hint
         body = json.dumps(problem).encode()
