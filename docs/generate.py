@@ -1,4 +1,4 @@
-"""Writes the generated parts of `docs/reference/` from the program: `make docs`.
+"""Writes the generated parts of `docs/reference/` and of the guide for alerts from the program: `make docs`.
 
 Pages are written by hand. This script replaces the part between `<!-- generated: NAME -->` and `<!-- end -->` with the
 result of `PARTS[NAME]`. `tests/test_docs.py` fails when a committed page differs from what this script writes. After
@@ -31,9 +31,11 @@ from tidegate.core.spec import Destination
 from tidegate.providers import provider_names
 from tidegate.providers.shape import Provider, load_provider
 from tidegate.query import schemas as forms
+from tidegate.rules.alerts.kinds import KINDS as ALERT_KINDS
 from tidegate.rules.sync import paginators
 
 PAGES = Path(__file__).parent / "reference"
+MORE = Path(__file__).parent / "guides" / "alerts.md"
 MARK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -52,6 +54,7 @@ SECTIONS = {
     "GatewaySettings": "[gateway]",
     "Egress": "[egress]",
     "Retention": "[retention]",
+    "Alerts": "[alerts]",
     "Credential": "[credentials.NAME]",
     "Source": "[sources.NAME]",
     "WebhookInput": "[sources.NAME.webhook]",
@@ -472,7 +475,17 @@ def _needs(provider: Provider) -> str:
     return "; ".join(found)
 
 
+def alerts() -> str:
+    """Each type of system event: what it says, how severe it is, and what ends it."""
+    rows = [
+        (f"`{name}`", one.severity.value, one.meaning, f"`{one.ended}`" if one.ended else "")
+        for name, one in ALERT_KINDS.items()
+    ]
+    return table(("type", "severity", "when", "its end"), rows)
+
+
 PARTS: dict[str, Callable[[], str]] = {
+    "alerts": alerts,
     "configuration": configuration,
     "command-line": command_line,
     "api": api,
@@ -492,7 +505,7 @@ def fresh(text: str) -> str:
 
 
 def main() -> None:
-    for page in sorted(PAGES.glob("*.md")):
+    for page in (*sorted(PAGES.glob("*.md")), MORE):
         text = page.read_text("utf-8")
         new = fresh(text)
         if new != text:

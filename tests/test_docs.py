@@ -59,14 +59,18 @@ snapshot staleness advice retention key session owner guard envelope filter tran
 # -- the generated pages ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", sorted(REFERENCE.glob("*.md")), ids=name_of)
+@pytest.mark.parametrize("page", [*sorted(REFERENCE.glob("*.md")), GENERATE.MORE], ids=name_of)
 def test_a_generated_page_is_current(page: Path) -> None:
     text = page.read_text()
     assert GENERATE.fresh(text) == text, f"run: make docs, and commit {name_of(page)}"
 
 
 def test_every_generated_part_is_used_on_a_page() -> None:
-    used = {name for page in REFERENCE.glob("*.md") for _, name, _ in GENERATE.MARK.findall(page.read_text())}
+    used = {
+        name
+        for page in (*REFERENCE.glob("*.md"), GENERATE.MORE)
+        for _, name, _ in GENERATE.MARK.findall(page.read_text())
+    }
     assert used == set(GENERATE.PARTS)
 
 

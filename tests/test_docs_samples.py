@@ -19,6 +19,7 @@ from support.docs_pages import DOCS, FENCE, PAGES, ROOT, SPAN, name_of
 from tidegate.cli import COMMANDS, cli
 from tidegate.config.load import load_file
 from tidegate.core.errors import ConfigError
+from tidegate.core.model import SYSTEM_SOURCE
 from tidegate.providers.shape import Provider
 
 # -- configurations --------------------------------------------------------------------------------------
@@ -56,7 +57,7 @@ def with_what_it_names(block: str) -> str:
     destinations: set[str] = set()
     for route in tree.get("routes", {}).values():
         for name in names(route["from"]):
-            if name != "*" and name not in tree.get("sources", {}):
+            if name not in ("*", SYSTEM_SOURCE) and name not in tree.get("sources", {}):
                 sources.setdefault(name, set()).update(route.get("changes", ()))
         destinations.update(name for name in names(route["to"]) if name not in tree.get("destinations", {}))
     made = [f'[destinations.{name}]\nurl = "https://b.example"' for name in destinations]

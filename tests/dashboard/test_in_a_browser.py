@@ -21,11 +21,11 @@ from support.gateway.api import Served, served
 from support.receiver.scripted import OK, answer
 
 WIDE, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
-ROOMS = ("/", "/events", "/destinations", "/sources", "/api-or-webhook")
+ROOMS = ("/", "/events", "/destinations", "/sources", "/api-or-webhook", "/alerts")
 
 
 Busy = tuple[Browser, BusyGateway, BackgroundLoop, dict[str, str]]
-PICTURED = ("/", "/events", "/destinations", "/sources", "/api-or-webhook", "/destinations/warehouse")
+PICTURED = ("/", "/events", "/destinations", "/sources", "/api-or-webhook", "/alerts", "/destinations/warehouse")
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_every_page_is_quiet_fits_and_has_its_landmarks_in_both_themes_and_width
                 page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
                 assert no_wider_than_its_window(page), (path, viewport)
                 assert page.locator("main").count() == 1 and page.locator("h1").count() == 1, path
-                assert page.locator("nav[aria-label] a").count() == 5, path
+                assert page.locator("nav[aria-label] a").count() == 6, path
                 if path in PICTURED or path.endswith(ids["charge"]):
                     name = re.sub(r"\W+", "-", path.replace(ids["charge"], "one")).strip("-") or "overview"
                     page.reload()

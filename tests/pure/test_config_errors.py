@@ -314,11 +314,41 @@ TABLE: list[tuple[str, str, list[str]]] = [
         ],
     ),
     (
-        "a chat needs a text",
-        CHAT,
+        "a chat that gets events of a source needs a text",
+        CHAT + '[sources.s.publish]\n[routes.r]\nfrom = "s"\nto = "c"\n',
         [
-            "error[config_invalid]: the key 'text' is missing - at $.destinations.c (t.toml:1)",
-            'hint: add text = "{{ type }} from {{ source }}"',
+            "error[config_invalid]: the destination 'c' gets events of s and has no text - at $.destinations.c.text"
+            " (t.toml:1)",
+            'hint: write text = "{{ type }} from {{ source }}"',
+        ],
+    ),
+    (
+        "the name of the source of system events is reserved",
+        "[sources.tidegate.publish]\n",
+        [
+            "error[config_invalid]: the source name 'tidegate' is reserved for system events - at $.sources.tidegate"
+            " (t.toml:1)",
+            'hint: give the source another name; a route takes system events with from = "tidegate"',
+        ],
+    ),
+    (
+        "system events are not changes",
+        CHAT + '[routes.r]\nfrom = "tidegate"\nto = "c"\nchanges = ["x"]\n',
+        [
+            "error[config_invalid]: system events are never changes - at $.routes.r.changes (t.toml:7)",
+            'hint: remove it, or write types = ["destination.*"]',
+        ],
+    ),
+    (
+        "a threshold of an alert is out of range",
+        '[alerts]\nrepeat_every = "1s"\nmax_per_hour = 5000\nquiet = { shop = "1h" }\n',
+        [
+            "error[config_invalid]: '1s' is out of range - at $.alerts.repeat_every (t.toml:2)",
+            "hint: write a value from 1h to 365d",
+            "error[config_invalid]: 5000 is out of range - at $.alerts.max_per_hour (t.toml:3)",
+            "hint: write a number up to 1000",
+            "error[config_invalid]: unknown source 'shop' - at $.alerts.quiet.shop (t.toml:4)",
+            "hint: no source is defined yet",
         ],
     ),
     (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tidegate.api import credentials, items, local
+from tidegate.api import alerts, credentials, items, local
 from tidegate.api import reads as asking
 from tidegate.api import writes as operating
 from tidegate.api.endpoint import Entry, Handler
@@ -17,6 +17,7 @@ from tidegate.config.spec import Credential, Source
 from tidegate.core.spec import Route
 from tidegate.kinds import AnyDestination
 from tidegate.pull import PollReport
+from tidegate.query.alerts import AlertList
 from tidegate.query.credentials import CredentialSchema
 from tidegate.query.deliveries import STATES
 from tidegate.query.doctor import Doctor
@@ -311,4 +312,23 @@ _OPERATION: tuple[Entry, ...] = (
     ),
 )  # fmt: skip
 
-TABLE: tuple[Entry, ...] = (*_EVENTS, *_ASKED, *_DELIVERIES, *_ITEMS, *_OPERATION)
+_ALERTS: tuple[Entry, ...] = (
+    Entry(
+        method="GET", path="/alerts", scope="read", handler=alerts.read_alerts, response=AlertList,
+        summary="The alerts, with what people decided about them, and all mutes",
+    ),
+    Entry(
+        method="POST", path="/alerts/acknowledge", scope="write", handler=alerts.acknowledge, response=AlertList,
+        request=alerts.AlertRequest, summary="Acknowledge an alert: it is not repeated until it ends",
+    ),
+    Entry(
+        method="POST", path="/alerts/mute", scope="write", handler=alerts.mute, response=AlertList,
+        request=alerts.MuteRequest, summary="Mute a type of alert about a subject for some time",
+    ),
+    Entry(
+        method="POST", path="/alerts/unmute", scope="write", handler=alerts.unmute, response=AlertList,
+        request=alerts.AlertRequest, summary="End a mute",
+    ),
+)  # fmt: skip
+
+TABLE: tuple[Entry, ...] = (*_EVENTS, *_ASKED, *_DELIVERIES, *_ITEMS, *_ALERTS, *_OPERATION)

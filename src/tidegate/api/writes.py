@@ -18,6 +18,7 @@ from tidegate.config.spec import Config
 from tidegate.core import ids, units
 from tidegate.core.clock import rfc3339
 from tidegate.core.errors import BadRequest, Conflict, NotFound, OverShare, StoreBusy
+from tidegate.core.model import SYSTEM_SOURCE
 from tidegate.deliver import Edit, ReplayQuery
 from tidegate.pull import PollOptions, PollReport
 from tidegate.query import deliveries, events, replays
@@ -278,7 +279,7 @@ async def list_keys(call: Call) -> Page[KeySchema]:
 async def create_key(call: Call) -> NewKeySchema:
     asked: KeyRequest = call.body
     for source in asked.sources:
-        if source not in call.gateway.active.sources:
+        if source not in call.gateway.active.sources and source != SYSTEM_SOURCE:
             raise BadRequest(f"there is no source {source[:80]!r}", hint="list them: tidegate config show")
     expires = None
     if asked.expires_in is not None:
@@ -321,6 +322,7 @@ async def read_config(call: Call) -> Any:
         gateway=settings.gateway,
         egress=settings.egress,
         retention=settings.retention,
+        alerts=settings.alerts,
         sources={name: one.spec for name, one in live.sources.items() if owner in (None, one.owner)},
         credentials={name: one.spec for name, one in live.credentials.items() if owner in (None, one.owner)},
         destinations={name: one.spec for name, one in live.destinations.items() if owner in (None, one.owner)},
@@ -334,6 +336,7 @@ async def read_config(call: Call) -> Any:
         "gateway": msgspec.to_builtins(config.gateway),
         "egress": msgspec.to_builtins(config.egress),
         "retention": msgspec.to_builtins(config.retention),
+        "alerts": msgspec.to_builtins(config.alerts),
     }
     for kind in ("credentials", "sources", "destinations", "routes"):
         shown[kind] = {name: hide_secrets(spec) for name, spec in getattr(config, kind).items()}

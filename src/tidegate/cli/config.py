@@ -83,10 +83,11 @@ def _settled(answer: JsonObject) -> JsonObject:
     import msgspec
 
     from tidegate.config.secrets import tree_of
-    from tidegate.core.spec import Egress, GatewaySettings, Retention
+    from tidegate.core.spec import Alerts, Egress, GatewaySettings, Retention
 
     out = dict(answer)
-    for kind, struct in (("gateway", GatewaySettings), ("egress", Egress), ("retention", Retention)):
+    tables = {"gateway": GatewaySettings, "egress": Egress, "retention": Retention, "alerts": Alerts}
+    for kind, struct in tables.items():
         out[kind] = tree_of(msgspec.convert(answer.get(kind, {}), struct))
     return out
 

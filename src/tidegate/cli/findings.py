@@ -28,6 +28,8 @@ def print_findings(out: Console, findings: Sequence[Finding]) -> None:
         times = f" ({one.count:,} times)" if one.count > 1 else ""
         lasts = span_since(one.first_at) if one.last_at is None else ""
         line.append(f"  {clean(one.name)}", style="bold").append(f"{lasts}  {clean(one.summary)}{times}")
+        if one.muted_until or one.acknowledged_at:
+            line.append("  (muted)" if one.muted_until else "  (acknowledged)", style="dim")
         out.print(line)
         for sample in one.samples[:1]:
             out.print(Text(f"      for example: {clean(sample)}", style="dim"))

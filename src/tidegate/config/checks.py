@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import UNSET
 
+from tidegate.config.checks_alerts import check_alerts, check_name
 from tidegate.config.checks_connection import check_connection, proxy_target, unreachable_reason
 from tidegate.config.checks_credential import check_credential, check_credential_references
 from tidegate.config.checks_routes import check_routes
@@ -21,6 +22,7 @@ from tidegate.config.spec import Config, Credential, Source
 from tidegate.config.validate import DAY, MILLISECOND, MINUTE, SECOND, Validator
 from tidegate.core import clock, units
 from tidegate.core.errors import ConfigError
+from tidegate.core.model import SYSTEM_SOURCE
 from tidegate.core.spec import Destination, Route
 from tidegate.kinds import kind_of
 from tidegate.rules.outbound.addresses import Target
@@ -40,7 +42,9 @@ def check_config(config: Config, problems: Problems, rejected: Mapping[str, Sequ
     _settings(validator, config)
     for name, credential in config.credentials.items():
         check_credential(validator, ("credentials", name), credential)
+    check_alerts(validator, config.alerts, [*config.sources, *rejected.get("sources", ())])
     for name, source in config.sources.items():
+        check_name(validator, ("sources", name), name)
         check_source(validator, ("sources", name), source, config.gateway.public_url)
     for name, destination in config.destinations.items():
         _destination(validator, ("destinations", name), destination)
@@ -58,6 +62,7 @@ def check_item(kind: str, name: str, item: Credential | Source | Destination | R
     if isinstance(item, Credential):
         check_credential(validator, (), item)
     elif isinstance(item, Source):
+        check_name(validator, (), name)
         check_source(validator, (), item, None)
     elif isinstance(item, Destination):
         _destination(validator, (), item)
@@ -189,7 +194,7 @@ def names_of(value: str | list[str]) -> list[str]:
 
 
 def _references(validator: Validator, config: Config, rejected: Mapping[str, Sequence[str]]) -> None:
-    known = [*config.sources, *rejected.get("sources", ())]
+    known = [*config.sources, *rejected.get("sources", ()), SYSTEM_SOURCE]
     receivers = [*config.destinations, *rejected.get("destinations", ())]
     check_credential_references(validator, config, rejected.get("credentials", ()))
     for name, route in config.routes.items():
@@ -201,22 +206,39 @@ def _references(validator: Validator, config: Config, rejected: Mapping[str, Seq
         _exist(validator, (*path, "to"), names_of(route.to), receivers, "destination")
         if route.changes is not UNSET and not ("*" in sources and rejected.get("sources")):
             _changes_exist(validator, (*path, "changes"), route, config)
+        _texts(validator, (*path, "to"), route, config)
     if not rejected.get("sources"):
         check_routes(validator, config)
+
+
+def _texts(validator: Validator, path: Path, route: Route, config: Config) -> None:
+    """A chat without `text` takes system events only."""
+    if set(names_of(route.from_)) == {SYSTEM_SOURCE}:
+        return
+    for name in names_of(route.to):
+        one = config.destinations.get(name)
+        if one is not None and getattr(one, "text", None) == "" and hasattr(one, "alert_text"):
+            validator.add(
+                ("destinations", name, "text"),
+                f"the destination '{name}' gets events of {', '.join(names_of(route.from_))} and has no text",
+                'write text = "{{ type }} from {{ source }}"',
+            )
 
 
 def _exist(validator: Validator, path: Path, names: list[str], known: Sequence[str], what: str) -> None:
     for name in names:
         if name not in known:
             hint = nearest(name, known, what)
-            if not known:
+            if not known or known == [SYSTEM_SOURCE]:
                 hint = f"add [{what}s.{name}]"
             validator.add(path, f"unknown {what} '{name}'", hint)
 
 
 def _changes_exist(validator: Validator, path: Path, route: Route, config: Config) -> None:
     names = names_of(route.from_)
-    if any(name != "*" and name not in config.sources for name in names):
+    if set(names) == {SYSTEM_SOURCE} or any(
+        name not in ("*", SYSTEM_SOURCE) and name not in config.sources for name in names
+    ):
         return  # reported already; its resources are not known
     sources = (
         list(config.sources.values()) if "*" in names else [config.sources[n] for n in names if n in config.sources]

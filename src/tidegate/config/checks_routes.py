@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
+from tidegate.config.checks_alerts import check_system_route
 from tidegate.config.lines import Path
 from tidegate.config.spec import Config, Source
 from tidegate.config.validate import Validator
 from tidegate.core.errors import ConfigError
+from tidegate.core.model import SYSTEM_SOURCE
 from tidegate.core.spec import Route
+from tidegate.rules.alerts.kinds import SYSTEM_TYPES
 from tidegate.rules.language.patterns import compile_types
 from tidegate.rules.sync.spec import Resource
 
@@ -23,10 +26,13 @@ KINDS = ("created", "updated", "deleted")
 def check_routes(validator: Validator, config: Config) -> None:
     for name, route in config.routes.items():
         names = [route.from_] if isinstance(route.from_, str) else route.from_
+        if set(names) == {SYSTEM_SOURCE}:
+            check_system_route(validator, ("routes", name), route)
+            continue
         sources = (
             config.sources if "*" in names else {one: config.sources[one] for one in names if one in config.sources}
         )
-        if "*" not in names and len(sources) < len(names):
+        if "*" not in names and len(sources) < len(set(names) - {SYSTEM_SOURCE}):
             continue  # an unknown source is reported elsewhere
         _types(validator, ("routes", name, "types"), route, sources)
         _changes(validator, ("routes", name, "changes"), route, sources)
@@ -37,6 +43,8 @@ def _types(validator: Validator, path: Path, route: Route, sources: dict[str, So
     if route.types is UNSET:
         return
     known = [one for source in sources.values() for one in [types_of(source)]]
+    if not isinstance(route.from_, str) and SYSTEM_SOURCE in route.from_:
+        known.append(frozenset(SYSTEM_TYPES))
     if any(one is None for one in known):
         return  # a source that may send any type
     fixed = {one for types in known for one in types or ()}

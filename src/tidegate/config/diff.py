@@ -14,7 +14,7 @@ import msgspec
 
 from tidegate.config.problems import dotted
 from tidegate.config.secrets import Tree, tree_of
-from tidegate.config.spec import Config
+from tidegate.config.spec import SETTINGS, Config
 
 KINDS = (
     ("credential", "credentials"), ("source", "sources"), ("destination", "destinations"), ("route", "routes"),
@@ -24,8 +24,8 @@ KINDS = (
 class Difference(msgspec.Struct, frozen=True):
     """One difference. `fields` are dotted paths inside the item, only for `changed`."""
 
-    kind: str  # "gateway", "egress", "retention", "credential", "source", "destination", "route"
-    name: str  # "" for the first three
+    kind: str  # "gateway", "egress", "retention", "alerts", "credential", "source", "destination", "route"
+    name: str  # "" for settings
     action: str  # "added", "removed", "changed", "moved"
     fields: tuple[str, ...] = ()
 
@@ -38,7 +38,7 @@ def diff(old: Config, new: Config) -> list[Difference]:
 def diff_trees(old: Tree, new: Tree) -> list[Difference]:
     """As `diff`, for trees with the keys of the file. In trees with hidden secrets, these compare as set or not set."""
     found = []
-    for kind in ("gateway", "egress", "retention"):
+    for kind in SETTINGS:
         fields = _changed(old.get(kind, {}), new.get(kind, {}), ())
         if fields:
             found.append(Difference(kind, "", "changed", tuple(fields)))

@@ -42,6 +42,7 @@ _HEADERS: Mapping[str, Any] = {
     "gateway": {},
     "egress": {},
     "retention": {},
+    "alerts": {"quiet": {}},
     "credentials": {"*": {}},
     "sources": {"*": {"webhook": {}, "form": {}, "publish": {}, "api": {}, "imap": {}, "resources": {"*": _RESOURCE}}},
     "destinations": {"*": {}},

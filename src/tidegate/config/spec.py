@@ -13,6 +13,7 @@ from msgspec import field
 
 from tidegate.auth import AnyAuth
 from tidegate.core.spec import (
+    Alerts,
     Duration,
     Egress,
     FormInput,
@@ -85,12 +86,16 @@ class Source(Strict, frozen=True):
     resources: dict[Name, Resource] = {}
 
 
+SETTINGS = ("gateway", "egress", "retention", "alerts")  # the tables of `Config` that are not items
+
+
 class Config(Strict, frozen=True):
     """The whole file."""
 
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
     egress: Egress = field(default_factory=Egress)
     retention: Retention = field(default_factory=Retention)
+    alerts: Alerts = field(default_factory=Alerts)
     credentials: dict[Name, Credential] = {}
     sources: dict[Name, Source] = {}
     destinations: dict[Name, AnyDestination] = {}

@@ -116,7 +116,31 @@ CODES: dict[str, FindingCode] = {
         "The destination sent Retry-After. Deliveries continue by themselves when that time has passed.",
         "set a lower `rate` to stay within its limit",
     ),
+    "backlog_growing": FindingCode(
+        WARNING,
+        "backlog growing",
+        "The destination has many pending deliveries, and more of them than some minutes ago.",
+        "raise `concurrency` or `rate` of [destinations.{name}], or find out why it is slow: tidegate test {name}",
+    ),
     # -- sources
+    "source_quiet": FindingCode(
+        WARNING,
+        "quiet",
+        "The source sent nothing for longer than it usually does, or than [alerts] allows.",
+        "check the sender's log of deliveries and its address for {name}; set the wait in [alerts.quiet]",
+    ),
+    "webhooks_missed": FindingCode(
+        WARNING,
+        "webhooks missed",
+        "Reconciliation found changes that no webhook had reported.",
+        "check the deliveries of the provider: tidegate advise",
+    ),
+    "requests_rejected": FindingCode(
+        WARNING,
+        "many rejected requests",
+        "The source rejected as many requests within an hour as `requests_rejected` of [alerts] says.",
+        "see the reasons below, and: tidegate doctor",
+    ),
     "polls_failing": FindingCode(
         ERROR,
         "polls failing",

@@ -60,6 +60,8 @@ class Finding(Struct, kw_only=True):
     samples: list[str] = []
     kind: str = ""
     name: str = ""
+    acknowledged_at: str | None = None  # a person knows of it
+    muted_until: str | None = None  # a person muted its alerts
 
     def __post_init__(self) -> None:
         self.kind, _, self.name = self.subject.partition(":")

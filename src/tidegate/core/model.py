@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+SYSTEM_SOURCE = "tidegate"  # the built-in source of system events; no item may have this name
+
 JsonObject = dict[str, Any]  # a parsed JSON object of any shape, as outside systems and users write it
 
 
@@ -26,6 +28,7 @@ class Origin(Enum):
     PULL = "pull"
     IMAP = "imap"
     EDIT = "edit"  # an edited copy that a person sent to one destination
+    SYSTEM = "system"  # a state change of Tidegate itself
 
 
 class DeliveryState(Enum):

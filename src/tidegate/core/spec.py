@@ -40,6 +40,28 @@ class Retention(Strict, frozen=True):
     dedupe: Duration = "7d"
 
 
+Count = Annotated[int, Meta(ge=1)]
+
+
+class Alerts(Strict, frozen=True):
+    """When a state of the gateway is a system event."""
+
+    enabled: bool = True
+    destination_failing_after: Duration = "1m"
+    delivery_exhausted: Count = 1  # dead letters since the last event
+    backlog: Count = 1000  # pending deliveries
+    backlog_growing_for: Duration = "10m"
+    source_quiet_after: Annotated[str, Meta(pattern=r"^(auto|off|[0-9]+(\.[0-9]+)?(ms|s|m|h|d))$")] = "auto"
+    quiet: dict[Name, Duration] = {}  # of single sources
+    poll_failing_after: Duration = "5m"
+    rows_skipped: Count = 1
+    webhooks_missed: Count = 1
+    requests_rejected: Count = 20  # within an hour
+    disk_free: Size = "512MiB"
+    repeat_every: Duration = "1d"  # of what lasts
+    max_per_hour: Count = 60
+
+
 # -- sources ---------------------------------------------------------------------------------------------
 
 

@@ -14,7 +14,18 @@ from starlette.routing import Route
 
 from tidegate.core.errors import NotFound
 from tidegate.dashboard.page_context import PageContext, PageHandler, guarded
-from tidegate.dashboard.pages import actions, compare, connect, destinations, event, events, login, overview, sources
+from tidegate.dashboard.pages import (
+    actions,
+    alerts,
+    compare,
+    connect,
+    destinations,
+    event,
+    events,
+    login,
+    overview,
+    sources,
+)
 from tidegate.outbound.consent import CALLBACK
 
 if TYPE_CHECKING:
@@ -31,6 +42,7 @@ _PAGES: tuple[tuple[str, PageHandler], ...] = (
     ("/connect/{name}", connect.show),
     ("/connect/{name}/start", connect.start),
     ("/api-or-webhook", compare.show),
+    ("/alerts", alerts.show),
 )
 _ACTIONS: tuple[tuple[str, PageHandler], ...] = (
     ("/destinations/{name}/pause", actions.pause),
@@ -40,6 +52,9 @@ _ACTIONS: tuple[tuple[str, PageHandler], ...] = (
     ("/events/{id}/replay", actions.replay_event),
     ("/deliveries/{id}/retry", actions.retry),
     ("/deliveries/{id}/cancel", actions.cancel),
+    ("/alerts/acknowledge", alerts.acknowledge),
+    ("/alerts/mute", alerts.mute),
+    ("/alerts/unmute", alerts.unmute),
     ("/logout", login.leave),
 )
 

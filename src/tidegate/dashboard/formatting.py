@@ -124,4 +124,4 @@ def since(text: str | None, now_us: int) -> str:
 
 def way(origin: str | None) -> str:
     """The way of an origin: push (a webhook, form or published event) or pull (a request to the source)."""
-    return "push" if origin in ("webhook", "form", "publish", "push") else "pull"
+    return "push" if origin in ("webhook", "form", "publish", "system", "push") else "pull"

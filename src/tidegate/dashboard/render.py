@@ -40,7 +40,18 @@ NAVIGATION = (
     ("destinations", "/destinations", "Destinations"),
     ("sources", "/sources", "Sources"),
     ("compare", "/api-or-webhook", "API or webhook"),
+    ("alerts", "/alerts", "Alerts"),
 )
+
+
+def navigation_keys() -> dict[str, str]:
+    """The key of each page, after `g`: the first character of its label that no page before it has."""
+    keys: dict[str, str] = {}
+    for name, _, label in NAVIGATION:
+        keys[name] = next(one for one in label.lower() if one.isalpha() and one not in keys.values())
+    return keys
+
+
 _FOLDER = Path(__file__).parent / "templates"
 
 
@@ -80,6 +91,7 @@ class Templates:
             GLYPHS={name: Markup(glyph) for name, glyph in GLYPHS.items()},  # noqa: S704 - our own constants
             TONES=TONES,
             NAVIGATION=NAVIGATION,
+            KEYS=navigation_keys(),
         )
 
     def text(self, template: str, **context: Any) -> str:
@@ -135,5 +147,8 @@ NOTICES = {
     "test-failed": ("bad", "The test event was not delivered. The response is shown below."),
     "retried": ("ok", "The delivery is being retried."),
     "canceled": ("ok", "The delivery was canceled."),
+    "acknowledged": ("ok", "Acknowledged. It is not repeated until it ends."),
+    "muted": ("ok", "Muted. Nothing is sent about it until the mute ends."),
+    "unmuted": ("ok", "The mute ended."),
     "replayed": ("ok", "The replay has started. Deliveries are sent in the order of the log."),
 }

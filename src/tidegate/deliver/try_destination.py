@@ -13,7 +13,7 @@ import msgspec
 
 from tidegate.core import ids
 from tidegate.core.errors import NotFound
-from tidegate.core.model import Attempt, Event, Origin, Outcome
+from tidegate.core.model import SYSTEM_SOURCE, Attempt, Event, Origin, Outcome
 from tidegate.deliver.authenticated import AuthenticatedSend
 from tidegate.deliver.ports import Ports
 from tidegate.deliver.request_builder import RequestBuilder
@@ -53,7 +53,7 @@ async def send_test(ports: Ports, name: str) -> Attempt:
 
 def _test_event(name: str, now_us: int) -> Event:
     body = msgspec.json.encode({"note": "a test sent from Tidegate", "destination": name})
-    return Event(0, "tidegate", "tidegate.test", Origin.PUBLISH, now_us, 0, body, "application/json")
+    return Event(0, SYSTEM_SOURCE, "tidegate.test", Origin.PUBLISH, now_us, 0, body, "application/json")
 
 
 def _set_once(future: asyncio.Future[PostResult]) -> Callable[[PostResult], None]:

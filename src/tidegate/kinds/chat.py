@@ -3,7 +3,7 @@
 Owns the keys `url` and `text`, the cut at the chat's limit and the test message. Each chat's own file has its limit,
 its escaping, its payload and the reading of its answers. Pure. Invariants: text that comes from an event can neither
 mention a person nor hide a link behind other words; an empty text is a render failure, never a message; a text that
-was cut says so in the attempt.
+was cut says so in the attempt. A system event has a text of its own, so a chat for alerts needs no `text`.
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ from typing import ClassVar, TypeVar
 import msgspec
 
 from tidegate.core.checking import Checker, Path
-from tidegate.core.model import Event
+from tidegate.core.model import Event, Origin
 from tidegate.core.spec import Destination
 from tidegate.kinds.base import Kind, Prepare, Request, Transform, http_head
 from tidegate.rules.language.templates import Escaping, RenderFailed, compile_template
 from tidegate.rules.language.view import event_view
 
+ALERT_TEXT = "{{ data.text }}"  # of system events, which bring their own sentences
 TEST_TEXT = "A test message from Tidegate for the destination {{ data.destination }}."
 _SHOWN_TEXT = 120
 KEYS = {
     "url": "The address that the chat gave you. Anyone who knows it can post, so it is shown nowhere.",
-    "text": "The message, with {{ path }} of the event.",
+    "text": "The message, with {{ path }} of the event. System events have their own text.",
+    "alert_text": "The message for system events. Default: what happened, the next step and a link.",
 }
 
 
@@ -32,7 +34,8 @@ class ChatDestination(Destination, frozen=True, kw_only=True, tag=None):
     """The keys that all chats have."""
 
     url: str
-    text: str
+    text: str = ""  # may be left out for a chat that only gets system events
+    alert_text: str = ""
 
 
 S = TypeVar("S", bound=ChatDestination)
@@ -52,10 +55,8 @@ class ChatKind(Kind[S]):
 
     def check(self, checker: Checker, path: Path, spec: S) -> None:
         checker.url((*path, "url"), spec.url)
-        if not spec.text:
-            checker.add((*path, "text"), "the text is empty", 'write text = "{{ type }} from {{ source }}"')
-        else:
-            checker.compiled((*path, "text"), compile_template, spec.text, item=path)
+        for key in ("text", "alert_text"):
+            checker.compiled((*path, key), compile_template, getattr(spec, key), item=path)
 
     def address(self, spec: S) -> str:
         return spec.url
@@ -63,11 +64,15 @@ class ChatKind(Kind[S]):
     def prepare(self, spec: S, secrets: Sequence[str], transform: Transform | None) -> Prepare:
         head = f"{http_head({})}content-type: application/json\r\n".encode("latin-1")
         render = compile_template(spec.text, self.escaping, self.limit)
+        render_alert = compile_template(spec.alert_text or ALERT_TEXT, self.escaping, self.limit)
 
         def prepare(event: Event, event_id: str, attempt: int, timestamp: int) -> Request:
             view = event_view(event)
-            made = render(transform(view) if transform is not None else view)
+            chosen = render_alert if event.origin is Origin.SYSTEM else render
+            made = chosen(transform(view) if transform is not None else view)
             if not made.text.strip():
+                if not spec.text:
+                    raise RenderFailed("the destination has no `text`, so it takes system events only")
                 raise RenderFailed("the text is empty: the event has none of the fields that the template names")
             body, cut = self.payload(made.text)
             if made.cut and not cut:

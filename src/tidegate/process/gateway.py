@@ -19,6 +19,7 @@ from typing import Protocol
 
 import msgspec
 
+from tidegate.alerts import AlertEngine
 from tidegate.config.load import Loaded, load_file
 from tidegate.config.spec import Config, ImapInput
 from tidegate.core.clock import Clock
@@ -143,7 +144,8 @@ class Gateway:
         )  # fmt: skip
         reading = ReaderPorts(store.log, active, clock, self.findings)
         self.mail = MailEngine(MailPorts(reading, store.settings, self.dialer, self._mail_credential))
-        self.engines: tuple[Engine, ...] = (self.deliver, self.pull, self.mail)
+        self.alerts = AlertEngine(self)
+        self.engines: tuple[Engine, ...] = (self.deliver, self.pull, self.mail, self.alerts)
         self.keys = RemoteKeys(self._fetch_keys, clock, self.findings)
         self.inputs = Inputs(active, self.keys.content, clock.now_us)
         self.rejections = RejectionRing(store.settings, self.findings)

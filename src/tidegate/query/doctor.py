@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from tidegate.core import units
 from tidegate.core.clock import rfc3339
 from tidegate.core.errors import StoreBusy
 from tidegate.core.findings import Finding
 from tidegate.outbound.post import PostStats
-from tidegate.query import health, health_checks, stats
+from tidegate.query import alerts, health, health_checks, stats
 from tidegate.query.context import ReadContext
 from tidegate.query.schemas import Instant
 from tidegate.store import FOREVER_US, Node, StoreFacts
@@ -50,7 +51,7 @@ async def examine(gateway: ReadContext) -> Doctor:
         facts = await gateway.store.facts()
         nodes = await gateway.store.leases.nodes()
         found = [
-            *health_checks.of_store(facts, nodes),
+            *health_checks.of_store(facts, nodes, units.size_bytes(gateway.active.settings.alerts.disk_free)),
             *health.findings(gateway, await stats.snapshot(gateway)),
             *await health.rejections(gateway),
         ]
@@ -60,7 +61,7 @@ async def examine(gateway: ReadContext) -> Doctor:
     active = gateway.active
     return Doctor(
         ready=gateway.ready() or "yes",
-        findings=health.by_severity(found),
+        findings=health.by_severity(await alerts.with_alerts(gateway, found)),
         nodes=[_node(node, gateway.store.log.published_offset) for node in nodes],
         store=facts,
         sources=len(active.sources),

@@ -14,7 +14,7 @@ import msgspec
 from tidegate.core import ids
 from tidegate.core.clock import rfc3339
 from tidegate.core.errors import BadRequest, NotFound
-from tidegate.core.model import Event, Origin
+from tidegate.core.model import SYSTEM_SOURCE, Event, Origin
 from tidegate.query import cursors
 from tidegate.query.context import ReadContext
 from tidegate.query.schemas import ChangeSchema, EventSchema, Page
@@ -65,7 +65,12 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def for_consumer(self, event: Event) -> bool:
-        """Feeds and streams leave out edited copies, which a person sent to one destination, unless asked for them."""
+        """Feeds and streams leave out two kinds of event unless asked for them.
+
+        Edited copies, which a person sent to one destination, and system events, for which they name the source.
+        """
+        if event.source == SYSTEM_SOURCE and self.source != SYSTEM_SOURCE:
+            return False
         return event.origin is not Origin.EDIT or self.origin == Origin.EDIT.value
 
 

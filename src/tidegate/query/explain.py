@@ -12,8 +12,8 @@ from typing import Any
 from tidegate.core.clock import rfc3339
 from tidegate.core.errors import NotFound
 from tidegate.core.findings import Finding
-from tidegate.core.model import Audience, DeliveryState, Event, Origin
-from tidegate.query import deliveries, events, explanation, feeding, health, stats
+from tidegate.core.model import SYSTEM_SOURCE, Audience, DeliveryState, Event, Origin
+from tidegate.query import alerts, deliveries, events, explanation, feeding, health, stats
 from tidegate.query.context import ReadContext
 from tidegate.query.events import Allowed
 from tidegate.query.explanation import DestinationState
@@ -117,7 +117,7 @@ async def _findings(
     subjects = {f"source:{event.source}", *(f"resource:{event.source}/{name}" for name in resources)}
     subjects |= {f"destination:{one.destination}" for one in explained if one.state != DeliveryState.DELIVERED.value}
     found = health.findings(gateway, await stats.snapshot(gateway))
-    return [one for one in found if one.subject in subjects]
+    return [one for one in await alerts.with_alerts(gateway, found) if one.subject in subjects]
 
 
 def _decisions(
@@ -149,7 +149,10 @@ def _decisions(
 
 def _decision(gateway: ReadContext, rule: RouteRule, won: list[int], audience: Audience, reason: str) -> RouteDecision:
     names = gateway.active.destination_names
-    if won:
+    itself = [names[one] for one in rule.destinations if one in audience.filtered and one in names]
+    if audience.source == SYSTEM_SOURCE and not reason and itself:
+        reason = "selected the event; " * bool(won) + f"{', '.join(itself)} gets no alert about itself"
+    elif won:
         reason = "selected the event"
     elif not reason:
         # It matches, and an earlier route already selected the event for each of its destinations.

@@ -33,6 +33,7 @@ _ORIGINS = {
     "reconcile": "Reconciliation of {source}",
     "pull": "Pull from {source}",
     "imap": "Mailbox of {source}",
+    "system": "A state change of Tidegate itself",
 }
 _FOUND_BY = {
     "webhook": "reported by webhook",
@@ -159,6 +160,8 @@ def _verification(event: EventSchema, webhook: WebhookInput | None, proof: str) 
         return Fact(text="No signature", detail="anyone can send a form")
     if event.origin == Origin.PUBLISH.value:
         return Fact(text="API key", detail=f"sent with a key for {event.source}")
+    if event.origin == Origin.SYSTEM.value:
+        return Fact(text="Made by Tidegate", detail="system events come from the gateway itself")
     return Fact(text="Requested by Tidegate", detail="the response came from the source's own address")
 
 

@@ -19,7 +19,8 @@ SYNCHRONOUS_FULL = 2
 _BEFORE_DISK = "Tidegate can answer 2xx before the event is on disk"
 
 
-def of_store(facts: StoreFacts, nodes: Sequence[Node]) -> list[Finding]:
+def of_store(facts: StoreFacts, nodes: Sequence[Node], min_free_bytes: int = MIN_FREE_BYTES) -> list[Finding]:
+    """`min_free_bytes`: `disk_free` of [alerts]."""
     if isinstance(facts, PostgresFacts):
         return [
             *_settings(facts),
@@ -28,7 +29,7 @@ def of_store(facts: StoreFacts, nodes: Sequence[Node]) -> list[Finding]:
             *_clock(facts),
             *_partitions(nodes),
         ]
-    return _embedded(facts)
+    return _embedded(facts, min_free_bytes)
 
 
 def unreachable(message: str) -> Finding:
@@ -93,13 +94,13 @@ def _partitions(nodes: Sequence[Node]) -> list[Finding]:
     return [finding("partitions_unassigned", "store:partitions", f"{free} of {PARTITIONS} partitions have no node.")]
 
 
-def _embedded(facts: SqliteFacts) -> list[Finding]:
+def _embedded(facts: SqliteFacts, min_free_bytes: int) -> list[Finding]:
     found = []
     if facts.synchronous < SYNCHRONOUS_FULL:
         remedy = "restart this gateway, which sets PRAGMA synchronous = FULL"
         title = f"is {facts.synchronous}"
         found.append(finding("store_setting_unsafe", "store:synchronous", f"{_BEFORE_DISK}.", remedy, title))
-    if facts.free_bytes < MIN_FREE_BYTES:
+    if facts.free_bytes < min_free_bytes:
         summary = f"{facts.free_bytes >> 20} MiB of disk space are free. A full disk accepts no events."
         found.append(finding("disk_low", "store:disk", summary))
     return found

@@ -3,13 +3,14 @@
 Events are counted per audience when they are appended, settled deliveries per lane when they are settled, and both are
 read in one transaction. Pending deliveries are the accepted ones minus the settled ones, so accepted = filtered +
 delivered + pending + exhausted + canceled holds by construction.
+System events count for the source `tidegate` and their destinations, and not in the totals of what was received.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 
-from tidegate.core.model import Lane
+from tidegate.core.model import SYSTEM_SOURCE, Lane
 from tidegate.query.context import ReadContext
 from tidegate.query.schemas import DestinationCounters, SourceCounters, Stats, Totals
 from tidegate.store import Counters
@@ -39,10 +40,10 @@ def balance(counters: Counters, names: dict[int, str]) -> Stats:
         if not audience.direct:  # an edited copy came from a person, not from its source
             source = sources.setdefault(audience.source, SourceCounters())
             source.accepted += count
-            totals.accepted += count
+            totals.accepted += 0 if audience.source == SYSTEM_SOURCE else count
         if not audience.wanted:
             source.unrouted += count
-            totals.unrouted += count
+            totals.unrouted += 0 if audience.source == SYSTEM_SOURCE else count
         for destination, _ in audience.wanted:
             owed[destination] += count
         for destination in audience.filtered:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from tidegate.core.model import JsonObject
+from tidegate.core.model import SYSTEM_SOURCE, JsonObject
 from tidegate.rules.language.filters import compile_filter, explain_filter
 from tidegate.rules.language.patterns import compile_types
 
@@ -24,7 +24,10 @@ View = Callable[[], JsonObject]
 
 
 class RouteRule(msgspec.Struct, frozen=True):
-    """One active route. `sources` None is "*"; `types` and `changes` are None when the route does not set them."""
+    """One active route. `types` and `changes` are None when the route does not set them.
+
+    `sources` None is "*", which is every source but that of system events.
+    """
 
     revision: int
     name: str
@@ -73,8 +76,9 @@ class RoutePlan:
         named = {source for one in compiled if one.rule.sources is not None for source in one.rule.sources}
         self._by_source: dict[str, list[_Compiled]] = {source: [] for source in named}
         for one in compiled:
-            for source in named if one.rule.sources is None else one.rule.sources:
+            for source in named - {SYSTEM_SOURCE} if one.rule.sources is None else one.rule.sources:
                 self._by_source[source].append(one)
+        self._by_source.setdefault(SYSTEM_SOURCE, [])  # `*` does not mean system events
         self._cache: dict[tuple[str, str, str | None], Decision | _Candidates] = {}
         self._interned: dict[Decision, Decision] = {}
 
@@ -170,6 +174,8 @@ def why_not(
     fed_resources: frozenset[tuple[str, str]] = frozenset(),
 ) -> str:
     """Why `rule` does not want the event, as a sentence; "" when it does."""
+    if rule.sources is None and source == SYSTEM_SOURCE:
+        return f'`from = "*"` leaves out system events; a route for them says from = "{SYSTEM_SOURCE}"'
     if rule.sources is not None and source not in rule.sources:
         return f"the route takes events from {_listed(rule.sources)}; this event is from {source}"
     if not _matches(_compile(rule), source, type, resource, fed_resources):

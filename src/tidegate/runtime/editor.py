@@ -18,10 +18,11 @@ import msgspec
 
 from tidegate.config.checks import names_of
 from tidegate.config.problems import nearest
-from tidegate.config.spec import Config, Source
+from tidegate.config.spec import SETTINGS, Config, Source
 from tidegate.core import spec as config
 from tidegate.core.clock import Clock
 from tidegate.core.errors import ChangedElsewhere, ConfigError, Conflict, NotFound, StoreBusy, TidegateError
+from tidegate.core.model import SYSTEM_SOURCE
 from tidegate.kinds import kind_of
 from tidegate.providers.shape import provider_of
 from tidegate.rules.inbound.signatures import usable
@@ -126,8 +127,7 @@ class ConfigurationEditor:
         await self._write(puts)
         before, self.active.settings = self.active.settings, loaded
         await self.active.refresh()
-        kinds = ("gateway", "egress", "retention")
-        settings = [kind for kind in kinds if getattr(before, kind) != getattr(loaded, kind)]
+        settings = [kind for kind in SETTINGS if getattr(before, kind) != getattr(loaded, kind)]
         return [*(ItemChange(kind, "", "updated") for kind in settings), *changes]
 
     def _put_from_file(
@@ -206,7 +206,7 @@ class ConfigurationEditor:
 
     def _check_route(self, name: str, spec: config.Route) -> None:
         for what, names, known in (
-            ("source", names_of(spec.from_), self.active.sources),
+            ("source", names_of(spec.from_), (*self.active.sources, SYSTEM_SOURCE)),
             ("destination", names_of(spec.to), self.active.destinations),
             ("resource", () if spec.changes is msgspec.UNSET else spec.changes, self._resources_of(spec)),
         ):

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from tidegate.core import units
+from tidegate.core.model import SYSTEM_SOURCE
 from tidegate.dashboard.page_context import PageContext
 from tidegate.dashboard.pages import lists
 from tidegate.dashboard.render import SECURITY_HEADERS
@@ -51,7 +52,7 @@ async def show_list(context: PageContext, request: Request) -> Response:
         filtered=bool(kept) or cursor is not None,
         follow="" if cursor else "/events?" + urlencode(kept),
         older="/events?" + urlencode(older) if found.more else "",
-        sources=sorted(context.gateway.active.sources),
+        sources=[*sorted(context.gateway.active.sources), SYSTEM_SOURCE],
         origins=events.ORIGINS,
         spans=SPANS,
     )

@@ -23,7 +23,7 @@ from tidegate.dashboard.pages import lists, summaries
 from tidegate.dashboard.pages.lists import EventRow
 from tidegate.dashboard.pages.summaries import DestinationSummary, SourceSummary
 from tidegate.dashboard.render import SECURITY_HEADERS
-from tidegate.query import events, feeding, health, stats
+from tidegate.query import alerts, events, feeding, health, stats
 from tidegate.query.events import EventFilter, instant
 from tidegate.query.schemas import RejectionSchema, Totals
 
@@ -99,7 +99,7 @@ async def gather(gateway: Gateway) -> Snapshot:
         sources=[summaries.source(one, counted, "") for one in gateway.active.sources.values()],
         destinations=[summaries.destination(gateway, one, counted) for one in gateway.active.destinations.values()],
         events=await lists.event_rows(gateway, found.events),
-        findings=health.findings(gateway, counted),
+        findings=health.by_severity(await alerts.with_alerts(gateway, health.findings(gateway, counted))),
         rejections=[
             RejectionSchema(instant(one.at_us), one.source, one.reason, one.detail, one.remote)
             for one in await gateway.store.settings.rejections(limit=REJECTIONS)
@@ -112,15 +112,17 @@ async def gather(gateway: Gateway) -> Snapshot:
 
 def view(seen: Snapshot) -> Overview:
     totals = seen.totals
-    lines = [_line(one) for one in seen.findings if one.severity is not Severity.NOTICE]
+    urgent = [one for one in seen.findings if one.severity is not Severity.NOTICE]
+    quiet = [one for one in urgent if one.muted_until or one.acknowledged_at]
+    lines = [_line(one) for one in (*(one for one in urgent if one not in quiet), *quiet)]
     lanes_in = bounded([lane for one in seen.sources for lane in source_lanes(one)], "sources", "/sources")
     lanes_out = bounded([destination_lane(one) for one in seen.destinations], "destinations", "/destinations")
     finished = totals.delivered + totals.exhausted + totals.canceled
     share = f"{formatting.percent(totals.delivered / finished)} of finished deliveries" if finished else ""
     return Overview(
         totals=totals,
-        headline=_headline(len(lines), totals.accepted),
-        mood=_mood(seen.findings, totals.accepted),
+        headline=_headline(len(lines) - len(quiet), totals.accepted),
+        mood=_mood([one for one in seen.findings if one not in quiet], totals.accepted),
         subline=_subline(seen),
         last_at=seen.events[0].received_at if seen.events else None,
         findings=lines[:FINDINGS],
@@ -183,12 +185,16 @@ def _line(one: Finding) -> FindingLine:
     return FindingLine(
         icon=badge.icon,
         label=badge.label,
-        text=f"{one.name}: {one.summary}",
+        text=f"{one.name}: {one.summary}" + _decided(one),
         remedy=one.remedy,
         since=one.first_at,
         href=href,
         action=f"Open {place}",
     )
+
+
+def _decided(one: Finding) -> str:
+    return " (muted)" if one.muted_until else " (acknowledged)" if one.acknowledged_at else ""
 
 
 def source_lanes(one: SourceSummary) -> list[FlowLane]:
