@@ -23,8 +23,6 @@ import pytest
 
 from support.cli.command import COMMAND, Done, Served, environment
 from support.cli.subprocesses import Receiver, free_port, wait_until
-from tidegate.cli.events import ORIGINS
-from tidegate.core.model import Origin
 
 ORDERS = {"orders": [{"id": 1, "updated_at": "2026-01-01T00:00:00Z"}, {"id": 2, "updated_at": "2026-01-02T00:00:00Z"}]}
 TOML = """
@@ -162,10 +160,6 @@ def test_a_source_that_does_not_exist_is_refused_instead_of_waited_for(place: Pl
 def test_a_pattern_as_a_type_is_refused_because_it_would_match_nothing(place: Place, words: str) -> None:
     error = place.gateway.run(words, "--type", "order.*").refused("bad_request", 2)
     assert "not a pattern" in error["what"]
-
-
-def test_events_can_be_chosen_by_every_origin() -> None:
-    assert set(ORIGINS) == {origin.value for origin in Origin}
 
 
 def test_text_of_outsiders_cannot_move_the_cursor(place: Place) -> None:

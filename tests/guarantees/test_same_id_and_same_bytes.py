@@ -149,7 +149,7 @@ async def pending(api: Any) -> int:
     return int((await api.get("/stats"))["totals"]["pending"])
 
 
-async def test_every_attempt_and_replay_has_the_first_id_and_the_bytes_that_came(deployment: Deployment) -> None:
+async def test_attempts_and_replays_keep_the_first_id_and_the_bytes(deployment: Deployment) -> None:
     chance = random.Random(11)
     fail = [0.6]
 

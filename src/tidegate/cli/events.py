@@ -12,14 +12,15 @@ import click
 
 from tidegate.cli.client import Client, JsonObject, NoGateway, find_gateway, segment
 from tidegate.cli.options import F, When, gateway_command
+from tidegate.core.model import Origin
 
-ORIGINS = ("webhook", "form", "publish", "poll", "reconcile", "pull", "imap", "edit")
+_ORIGINS = tuple(origin.value for origin in Origin)
 _RECONNECT_SECONDS = (1.0, 2.0, 5.0, 10.0)
 
 
 def _filters(function: F) -> F:
     for option in (
-        click.option("--origin", type=click.Choice(ORIGINS), help="Only events of this origin."),
+        click.option("--origin", type=click.Choice(_ORIGINS), help="Only events of this origin."),
         click.option("--key", help="Only events with this key."),
         click.option("--type", "type_", help="Only events of this type."),
         click.option("--source", help="Only events of this source."),

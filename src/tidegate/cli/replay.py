@@ -60,16 +60,8 @@ def replay(
     Receivers get the same webhook-id as the first time. Before many deliveries go out, the command counts them and
     asks. `--to` sends one event to any destination, edited or as it is: an edited copy is a new event.
     """
-    from tidegate.cli.output import print_json, waiting
-
-    asked = {
-        "source": source,
-        "destination": destination,
-        "types": list(types) or None,
-        "since": since,
-        "until": until,
-        "state": state,
-    }
+    asked = {"source": source, "destination": destination, "types": list(types) or None}
+    asked |= {"since": since, "until": until, "state": state}
     given = {name: value for name, value in asked.items() if value is not None}
     if cancel is not None:
         _cancel(find_gateway(data), cancel, as_json)
@@ -81,17 +73,29 @@ def replay(
     _check(id_, given, everything, dry_run)
     client = find_gateway(data)
     if id_ is not None and id_.startswith("dlv_"):
-        delivery = client.post(f"/deliveries/{segment(id_)}/retry")
-        if as_json:
-            print_json(delivery)
-        else:
-            print(f"{id_} to {delivery['destination']}: {_last_attempt(delivery)}, now {delivery['state']}")
-            print(f"details: tidegate explain {delivery['event']}")
+        _replay_delivery(client, id_, as_json)
         return
     if id_ is not None:
         given["event"] = id_
     if not dry_run and not yes:
         _ask(client, given)
+    _replay_many(client, given, dry_run, wait, as_json)
+
+
+def _replay_delivery(client: Client, delivery_id: str, as_json: bool) -> None:
+    from tidegate.cli.output import print_json
+
+    delivery = client.post(f"/deliveries/{segment(delivery_id)}/retry")
+    if as_json:
+        print_json(delivery)
+    else:
+        print(f"{delivery_id} to {delivery['destination']}: {_last_attempt(delivery)}, now {delivery['state']}")
+        print(f"details: tidegate explain {delivery['event']}")
+
+
+def _replay_many(client: Client, given: dict[str, Any], dry_run: bool, wait: bool, as_json: bool) -> None:
+    from tidegate.cli.output import print_json, waiting
+
     with waiting("counting" if dry_run else "starting the replay"):
         answer = client.post("/replays", {**given, "dry_run": dry_run}, timeout=LONG_SECONDS)
     job = _job(answer)

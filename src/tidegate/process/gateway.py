@@ -149,11 +149,18 @@ class Gateway:
         self.keys = RemoteKeys(self._fetch_keys, clock, self.findings)
         self.inputs = Inputs(active, self.keys.content, clock.now_us)
         self.rejections = RejectionRing(store.settings, self.findings)
-        self.ingress = Ingress(
-            store.log,
+        self.ingress = self._make_ingress()
+        self.maintenance = Maintenance(store, active, self.deliver, clock, self.findings)
+        self._reading: asyncio.Task[None] | None = None
+        self._outdated = False  # another node changed the configuration after the last reading started
+        self._max_waiting = active.settings.gateway.max_waiting
+
+    def _make_ingress(self) -> Ingress:
+        return Ingress(
+            self.store.log,
             self.inputs.get,
-            active,
-            clock,
+            self.active,
+            self.clock,
             self.rejections.add,
             self._busy,
             findings=self.findings,
@@ -161,10 +168,6 @@ class Gateway:
             keys=self.keys,
             over_share=self._over_share,
         )
-        self.maintenance = Maintenance(store, active, self.deliver, clock, self.findings)
-        self._reading: asyncio.Task[None] | None = None
-        self._outdated = False  # another node changed the configuration after the last reading started
-        self._max_waiting = active.settings.gateway.max_waiting
 
     def _shortage(self, error: str) -> None:
         self.findings.report("local_resources", "process:gateway", error)

@@ -28,7 +28,7 @@ from tidegate.rules.language.chat_links import (
     mark_addresses,
 )
 from tidegate.rules.language.numbers import WrittenFloat, encode_json
-from tidegate.rules.language.view import MISSING, PARTS, step
+from tidegate.rules.language.view import MISSING, PARTS
 
 if TYPE_CHECKING:
     from jinja2 import nodes
@@ -248,51 +248,9 @@ def _error(what: str, node: Any, hint: str = "") -> ConfigError:
 
 @functools.lru_cache(maxsize=16)
 def _environment(escaping: Escaping, limit: int) -> Any:
-    from jinja2 import ChainableUndefined, Undefined
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+    from jinja2 import Undefined
 
-    class Absent(ChainableUndefined):
-        @property
-        def _undefined_message(self) -> str:
-            name = str(self._undefined_name)[:80]
-            return f"{name!r} is missing, so it cannot be used in a calculation; write {name} | default(0)"
-
-    class Null(Absent):
-        """A null of the payload: it prints nothing and takes a default, as a missing field does, and is `none`."""
-
-        @property
-        def _undefined_message(self) -> str:
-            name = str(self._undefined_name)[:80]
-            return f"{name!r} is null, so it cannot be used in a calculation; write {name} | default(0)"
-
-        def __eq__(self, other: object) -> bool:
-            return other is None or type(other) is Null
-
-        def __ne__(self, other: object) -> bool:
-            return not self == other
-
-        __hash__ = ChainableUndefined.__hash__
-
-        def __int__(self) -> int:  # type: ignore[override]
-            raise TypeError("null is not a number")  # the filters `int` and `float` give their default then
-
-        def __float__(self) -> float:  # type: ignore[override]
-            raise TypeError("null is not a number")
-
-    class Lookups(ImmutableSandboxedEnvironment):
-        """Dots and brackets read only objects and lists, so `data.items` is a field and never a method."""
-
-        def getattr(self, obj: Any, attribute: str) -> Any:
-            return self.getitem(obj, attribute)
-
-        def getitem(self, obj: Any, argument: Any) -> Any:
-            found = step(obj, str(argument))
-            if found is MISSING:
-                return self.undefined(obj=obj, name=str(argument))
-            return self.null(str(argument)) if found is None else found
-
-        def null(self, name: str) -> Any:
-            return Null(name=name)
+    from tidegate.rules.language.template_lookups import Absent, Lookups, Null
 
     def finalize(value: Any) -> str:
         if isinstance(value, Address):

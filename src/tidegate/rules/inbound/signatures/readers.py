@@ -116,20 +116,11 @@ def _quick_reader(scheme: Scheme, checks: list[Check]) -> Reader | None:
 
 
 def _signature_reader(scheme: Scheme, checks: list[Check]) -> Reader | None:
-    parts_of, entries = compile_parts(scheme), _lister(scheme)
-    unless = scheme.unless_header.lower().encode("latin-1")
-    time_header = scheme.timestamp_header.lower().encode("latin-1")
-    id_header = scheme.id_header.lower().encode("latin-1")
-    timed = bool(time_header or scheme.timestamp_prefix or scheme.timestamp_path or scheme.timestamp_first)
-    time_names = parse_path(scheme.timestamp_path)
-    unit, tolerance = scheme.timestamp_unit, scheme.tolerance_seconds
-    urls_of = _urls(scheme)
-    divider = _divider_after_id(scheme)
-    find = _finder(scheme)
-    values_of = _values(scheme)
-    hash_query = scheme.body_hash_query
+    """The reader for every other scheme: each value that is signed (the body, or each of its items) is checked."""
     if not checks:
         return None
+    unless = scheme.unless_header.lower().encode("latin-1")
+    find, values_of, read_one = _finder(scheme), _values(scheme), _reader_of_one(scheme, checks)
 
     def read(headers: Headers, body: bytes, url: str, now_s: float, method: str) -> Found | None:
         if unless and unless in headers:
@@ -139,35 +130,40 @@ def _signature_reader(scheme: Scheme, checks: list[Check]) -> Reader | None:
             raw = find(headers, url, value)
             if raw is None:
                 return None if found is None else (Verification.SIGNATURE_WRONG, 0)
-            found = read_one(headers, body, url, now_s, method, raw, value)
+            found = read_one(Signed(headers, body, method, url, b"", b"", value), raw, now_s)
             if found[0] is not Verification.OK:
                 return found
         return found
 
-    def read_one(headers: Headers, body: bytes, url: str, now_s: float, method: str, raw: bytes, value: Any) -> Found:
+    return read
+
+
+def _reader_of_one(scheme: Scheme, checks: list[Check]) -> Callable[[Signed, bytes, float], Found]:
+    """Checks one signed value: its time, its id, the hash of its body, then its signature."""
+    parts_of, entries, urls_of = compile_parts(scheme), _lister(scheme), _urls(scheme)
+    time_of, id_of = _time_finder(scheme), _id_finder(scheme)
+    unit, tolerance, hash_query = scheme.timestamp_unit, scheme.tolerance_seconds, scheme.body_hash_query
+
+    def read_one(one: Signed, raw: bytes, now_s: float) -> Found:
         candidates, listed = entries(raw)
         if not 0 < len(candidates) <= MAX_CANDIDATES:
             return Verification.MALFORMED, 0
         timestamp, at = b"", None
-        if timed:
-            timestamp = headers.get(time_header, b"") if time_header else (listed or b"")
-            if time_names:
-                timestamp = as_text(_or_none(walk(value, time_names))).encode("utf-8", "replace")
+        if time_of is not None:
+            timestamp = time_of(one, listed)
             if not timestamp:
                 return Verification.TIMESTAMP_MISSING, 0
             at = _seconds(timestamp, unit)
             if at is None:
                 return Verification.MALFORMED, 0
-        id_ = headers.get(id_header, b"") if id_header else b""
-        if id_header and (not id_ or (divider and divider in id_)):
+        id_ = id_of(one.headers)
+        if id_ is None:
             return Verification.MALFORMED, 0
-        form = body
-        if hash_query and (wanted := _query_value(url, hash_query)) is not None:
-            if not compare_digest(hashlib.sha256(body).hexdigest().encode(), wanted.lower().encode("utf-8", "replace")):
-                return Verification.SIGNATURE_WRONG, 0
-            form = b""
-        for try_url in urls_of(url):
-            parts = parts_of(Signed(headers, form, method, try_url, timestamp, id_, value))
+        body = _body_behind_its_hash(one, hash_query)
+        if body is None:
+            return Verification.SIGNATURE_WRONG, 0
+        for url in urls_of(one.url):
+            parts = parts_of(Signed(one.headers, body, one.method, url, timestamp, id_, one.value))
             for number, check in enumerate(checks):
                 if check(parts, candidates):
                     if at is None or -tolerance <= at - now_s <= tolerance:
@@ -175,7 +171,40 @@ def _signature_reader(scheme: Scheme, checks: list[Check]) -> Reader | None:
                     return (Verification.TOO_OLD if at < now_s else Verification.TOO_NEW), number
         return Verification.SIGNATURE_WRONG, 0
 
-    return read
+    return read_one
+
+
+def _time_finder(scheme: Scheme) -> Callable[[Signed, bytes | None], bytes] | None:
+    """The signed time of a value, given what its signature lists (b"": missing); None without a signed time."""
+    header, names = scheme.timestamp_header.lower().encode("latin-1"), parse_path(scheme.timestamp_path)
+    if names:
+        return lambda one, listed: as_text(_or_none(walk(one.value, names))).encode("utf-8", "replace")
+    if header:
+        return lambda one, listed: one.headers.get(header, b"")
+    if scheme.timestamp_prefix or scheme.timestamp_first:
+        return lambda one, listed: listed or b""
+    return None
+
+
+def _id_finder(scheme: Scheme) -> Callable[[Headers], bytes | None]:
+    """The signed id, b"" for a scheme without one; None when it is missing or could take a part of the body."""
+    header, divider = scheme.id_header.lower().encode("latin-1"), _divider_after_id(scheme)
+    if not header:
+        return lambda headers: b""
+
+    def id_of(headers: Headers) -> bytes | None:
+        id_ = headers.get(header, b"")
+        return None if not id_ or (divider and divider in id_) else id_
+
+    return id_of
+
+
+def _body_behind_its_hash(one: Signed, hash_query: str) -> bytes | None:
+    """What of the body is signed itself: all, or nothing when its hash is in the signed URL; None for a wrong hash."""
+    if not hash_query or (wanted := _query_value(one.url, hash_query)) is None:
+        return one.body
+    made = hashlib.sha256(one.body).hexdigest().encode()
+    return b"" if compare_digest(made, wanted.lower().encode("utf-8", "replace")) else None
 
 
 def _urls(scheme: Scheme) -> Callable[[str], tuple[str, ...]]:
