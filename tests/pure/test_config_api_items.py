@@ -92,6 +92,27 @@ def test_a_credential_of_an_api_stays_with_its_origin() -> None:
     assert api.auth == BearerAuth(token="shop-token-1")
 
 
+MAIL_AUTH = {"type": "password", "username": "u", "password": "hush"}
+MAILBOX = {"imap": {"host": "imap.example.com", "auth": MAIL_AUTH}}
+BY_MAIL = {
+    "type": "email", "host": "smtp.example.com", "auth": MAIL_AUTH, "from": "a@example.com", "to": "b@example.com",
+    "subject": "s",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", [{"host": "evil.example.net"}, {"port": 2525}, {"tls": "none"}, {"ca": "x"}])
+def test_a_password_of_mail_stays_with_its_server(change: dict[str, object]) -> None:
+    box = decode_source("box", MAILBOX, None)
+    by_mail = decode_destination("d", BY_MAIL, None)
+    shown = hide_secrets(box)
+    shown["imap"] |= change
+    with pytest.raises(ConfigError, match=r"the credential (is for|could be read)"):
+        decode_source("box", shown, box)
+    with pytest.raises(ConfigError, match=r"the credential (is for|could be read)"):
+        decode_destination("d", {**hide_secrets(by_mail), **change}, by_mail)
+    assert decode_destination("d", {**hide_secrets(by_mail), "subject": "t"}, by_mail).auth == by_mail.auth
+
+
 def test_a_hidden_secret_without_one_to_keep_is_refused() -> None:
     with pytest.raises(ConfigError) as caught:
         decode_destination("new", {"url": "https://d.example.com", "secret": {"set": True}})

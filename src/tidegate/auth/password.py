@@ -5,6 +5,8 @@ HTTP has `http_basic` for the same pair; this kind is refused there.
 
 from __future__ import annotations
 
+import base64
+
 from tidegate.auth.base import Added, AuthKind, MailLogin, RequestFacts, check_value
 from tidegate.core.checking import Checker, Path
 from tidegate.core.spec import Auth
@@ -28,7 +30,9 @@ class Password(AuthKind[PasswordAuth]):
         check_value(checker, path, "password", auth.password)
 
     def add(self, auth: PasswordAuth, *, request: RequestFacts | None = None, token: str = "") -> Added:
-        return Added()
+        """For the SMTP transport, which takes the line as its login and never sends it."""
+        pair = base64.b64encode(f"{auth.username}:{auth.password}".encode()).decode()
+        return Added(headers=(("Authorization", f"Basic {pair}"),))
 
     def mail_login(self, auth: PasswordAuth, username: str) -> MailLogin | None:
         return MailLogin(auth.username, auth.password)

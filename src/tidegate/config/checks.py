@@ -82,7 +82,7 @@ def _reachable(validator: Validator, config: Config) -> None:
     }
     try:
         allow = addresses.parse_allow(config.egress.allow)
-        targets = {path: addresses.parse_target(url) for path, url in called.items()}
+        targets = {path: addresses.parse_target(url, addresses.ALL) for path, url in called.items()}
     except ConfigError:
         return  # reported at its own path
     proxies: dict[Path, Target | None] = {

@@ -114,7 +114,7 @@ def to_json(struct: msgspec.Struct) -> bytes:
 
 def open_address(destination: Tree) -> str:
     """The part of a destination's address that may be shown, by its kind; "" when it is secret altogether."""
-    return kind_named(destination).open_part(str(destination["url"]))
+    return kind_named(destination).open_part(str(destination.get("url", "")))
 
 
 def masked(destination: Tree) -> str:
@@ -204,9 +204,10 @@ def _same_origin(path: Path, before: Tree, after: Tree) -> None:
 
 
 def _same_server(path: Path, before: Tree, after: Tree) -> None:
-    """The password of a mailbox goes to the server, the port and by the TLS that it was given for."""
-    was, is_ = before.get("imap"), after.get("imap")
-    if path[:1] != ("imap",) or not isinstance(was, dict) or not isinstance(is_, dict):
+    """A password of mail goes to the server and the port, and by the TLS, that it was given for."""
+    owner: Path = ("imap",) if path[:1] == ("imap",) else ()
+    was, is_ = _get(before, owner), _get(after, owner)
+    if not isinstance(was, dict) or not isinstance(is_, dict) or "host" not in was:
         return
     for key in ("host", "port", "tls"):
         if was.get(key) != is_.get(key):

@@ -192,7 +192,6 @@ class Destination(Strict, frozen=True, tag_field="type"):
 
 # Kinds of destination that are planned. One without a file in `tidegate.kinds` is rejected by name.
 DESTINATION_PLANNED = (
-    "mail",
     "api",
     "file",
     "nats",

@@ -7,7 +7,7 @@ no state of its own, so a crash loses nothing here.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -38,7 +38,7 @@ class InTransit(Protocol):
 
 
 class Transport(Protocol):
-    """Sends one prepared request. `outbound.post.PostClient` is the one for HTTP."""
+    """Sends one prepared request. `outbound.post` has the one for HTTP, `outbound.smtp` the one for mail."""
 
     def send(
         self, target: Target, head: bytes, body: bytes, timeout_seconds: float, done: Callable[[PostResult], None]
@@ -59,7 +59,7 @@ class Ports(msgspec.Struct, frozen=True):
     settings: Settings
     active: ActiveConfiguration
     pause: Pause
-    transport: Transport
+    transports: Mapping[str, Transport]  # by the name that a kind of destination gives
     clock: Clock
     ask: Ask
     findings: Findings

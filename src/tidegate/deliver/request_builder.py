@@ -17,7 +17,7 @@ from tidegate.kinds import Prepare, Request, Result, kind_of
 from tidegate.kinds.base import Answer
 from tidegate.outbound.credentials import Credentials
 from tidegate.rules.inbound.redaction import REDACTED
-from tidegate.rules.outbound.addresses import parse_target, with_method, with_options
+from tidegate.rules.outbound.addresses import ALL, parse_target, with_method, with_options
 from tidegate.rules.outbound.sent_requests import RequestRecorder
 from tidegate.runtime import ActiveConfiguration, ActiveDestination
 
@@ -32,7 +32,7 @@ class RequestBuilder:
         self.kind = kind_of(self._spec)
         method = self.kind.method(self._spec)
         address, options = self.kind.address(self._spec), self.kind.connect_options(self._spec)
-        self.target = with_options(with_method(parse_target(address), method), options)
+        self.target = with_options(with_method(parse_target(address, ALL), method), options)
         self._method, self._address = method, address
         auth: Auth | None = getattr(self._spec, "auth", None)
         found = credentials.of(f"destination/{destination.name}", auth, self.target.origin, options)

@@ -212,10 +212,11 @@ class Sender:
     def _send(self, request: Request, done: Callable[[PostResult], None]) -> InTransit:
         """Hand a request to the transport; its credential is added on the way when it is not a fixed one."""
         builder, ports = self._request_builder, self._ports
+        transport = ports.transports[builder.kind.transport]
         if builder.credential is None:
-            return ports.transport.send(builder.target, request.head, request.body, self._timeout, done)
+            return transport.send(builder.target, request.head, request.body, self._timeout, done)
         outgoing = builder.outgoing(request, self._timeout)
-        return AuthenticatedSend(ports.transport, ports.clock, builder.credential, outgoing, done).start()
+        return AuthenticatedSend(transport, ports.clock, builder.credential, outgoing, done).start()
 
     def _flight(self, one: Candidate, manual: bool) -> Flight:
         clock, number = self._ports.clock, (one.deferred.attempts if one.deferred is not None else 0) + 1

@@ -38,11 +38,12 @@ async def send_test(ports: Ports, name: str) -> Attempt:
         text = str(error)[:_ERROR_CHARACTERS]
         return Attempt(0, destination.number, 1, Outcome.RENDER, now_us, 0, error=text)
     ended: asyncio.Future[PostResult] = asyncio.get_running_loop().create_future()
+    transport = ports.transports[builder.kind.transport]
     if builder.credential is None:
-        ports.transport.send(builder.target, request.head, request.body, TEST_SECONDS, _set_once(ended))
+        transport.send(builder.target, request.head, request.body, TEST_SECONDS, _set_once(ended))
     else:
         outgoing = builder.outgoing(request, TEST_SECONDS)
-        AuthenticatedSend(ports.transport, ports.clock, builder.credential, outgoing, _set_once(ended)).start()
+        AuthenticatedSend(transport, ports.clock, builder.credential, outgoing, _set_once(ended)).start()
     result = await ended
     read = builder.read(result, ports.clock.now_us())
     return Attempt(

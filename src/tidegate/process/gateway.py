@@ -26,6 +26,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import BadRequest, Conflict, TidegateError, UpstreamError
 from tidegate.core.findings import Findings
 from tidegate.deliver import DeliverEngine
+from tidegate.deliver.ports import Transport
 from tidegate.mail import MailEngine
 from tidegate.mail.mailbox import MailPorts
 from tidegate.mail.reader import ReaderPorts
@@ -34,6 +35,7 @@ from tidegate.outbound.credentials import Credential, Credentials
 from tidegate.outbound.dialer import Dialer, Guard, addresses_of
 from tidegate.outbound.http import PullClient
 from tidegate.outbound.post import PostClient, PostStats
+from tidegate.outbound.smtp import SmtpClient
 from tidegate.outbound.token_client import TokenClient
 from tidegate.outbound.tokens import TokenPorts, new_owner
 from tidegate.pull import PullEngine
@@ -127,6 +129,8 @@ class Gateway:
         self.dialer = Dialer(self.guard, clock)
         self.findings = Findings(clock)
         self.post = PostClient(self.dialer, clock, on_shortage=self._shortage)
+        self.smtp = SmtpClient(self.dialer, clock)
+        transports: dict[str, Transport] = {"http": self.post, "smtp": self.smtp}
         self.client = PullClient(self.dialer, clock)
         tokens = TokenPorts(
             store.credentials, parts.vault, TokenClient(self.client).send, clock, self.findings, new_owner()
@@ -134,7 +138,7 @@ class Gateway:
         self.credentials = Credentials(tokens)
         self.consents = Consents(store.settings, parts.vault, clock)
         self.deliver = DeliverEngine(
-            store, active, self.post, clock, self._asker("deliver"), self.findings, self.credentials
+            store, active, transports, clock, self._asker("deliver"), self.findings, self.credentials
         )
         self.deliver.pause = self.editor.pause
         self.pull = PullEngine(
@@ -226,6 +230,7 @@ class Gateway:
         await self.credentials.stop()
         await self.store.leases.stop()
         await self.post.close()
+        await self.smtp.close()
         await self.client.close()
         await self.rejections.close()
         await self._opened.aclose()

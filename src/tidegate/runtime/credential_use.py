@@ -11,7 +11,7 @@ from tidegate.auth import client_certificate, referred, request_auth
 from tidegate.config.spec import Credential, Source
 from tidegate.core.spec import Auth, Destination
 from tidegate.kinds import kind_of
-from tidegate.rules.outbound.addresses import parse_target
+from tidegate.rules.outbound.addresses import ALL, parse_target
 from tidegate.rules.outbound.connect_options import ConnectOptions
 from tidegate.rules.outbound.proxies import connect_options
 
@@ -37,7 +37,7 @@ def credential_use(spec: Any) -> tuple[str, str] | None:
         return None
     auth, address, _ = found
     name = referred(auth)
-    return (name, parse_target(address).origin) if name else None
+    return (name, parse_target(address, ALL).origin) if name else None
 
 
 def credential_owners(
@@ -55,7 +55,7 @@ def credential_owners(
             if referred(auth):
                 users.get(referred(auth), []).append(f"{kind}/{name}")
             else:
-                own.append(CredentialOwner(f"{kind}/{name}", auth, parse_target(address).origin, options))
+                own.append(CredentialOwner(f"{kind}/{name}", auth, parse_target(address, ALL).origin, options))
     shared = [
         CredentialOwner(f"credential/{name}", one.auth, used_by=tuple(users[name])) for name, one in credentials.items()
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,16 @@ from tidegate.kinds.base import Kind
 from tidegate.kinds.chat import ChatKind
 
 SOURCE = Path(__file__).parents[3] / "src" / "tidegate"
-TRANSPORTS = {"http"}
+TRANSPORTS = {"http", "smtp"}
 HUSH = "https://chat.example.com/services/T0/hush-address?key=hush-query"
 
 
 def example(kind: Kind[Any]) -> Destination:
     """A destination of the kind with every secret filled in."""
-    keys = dict.fromkeys(kind.examples, "example") | dict.fromkeys(kind.secret_fields, "hush-secret-of-16+")
-    spec: Destination = kind.spec(**{**keys, "url": HUSH})
-    return spec
+    keys = {name: tomllib.loads(f"value = {value}")["value"] for name, value in kind.examples.items()}
+    keys |= dict.fromkeys(kind.secret_fields, "hush-secret-of-16+")
+    address = {"url": HUSH} if "url" in {field.name for field in msgspec.structs.fields(kind.spec)} else {}
+    return msgspec.convert({"type": kind.name, **keys, **address}, kind.spec)
 
 
 each = pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
@@ -52,7 +54,8 @@ def test_a_kind_is_complete(kind: Kind[Any]) -> None:
 
 @each
 def test_a_kind_checks_its_example_and_refuses_an_address_that_is_none(kind: Kind[Any]) -> None:
-    for spec, wrong in ((example(kind), 0), (msgspec.structs.replace(example(kind), url="nowhere"), 1)):
+    address = "url" if "url" in kind.spec.__struct_fields__ else "host"
+    for spec, wrong in ((example(kind), 0), (msgspec.structs.replace(example(kind), **{address: "no where"}), 1)):
         problems = Problems()
         check_item("destination", "d", spec, problems)
         assert len(problems) == wrong, problems.errors()
@@ -67,7 +70,7 @@ def test_no_secret_of_a_kind_is_shown_or_exported(kind: Kind[Any]) -> None:
     config = Config(destinations={"d": spec})
     text = to_toml(config)
     assert "hush-secret" not in text and "hush-query" not in text
-    assert ("hush-address" in text) is not kind.secret_address
+    assert ("hush-address" in text) is not (kind.secret_address or not hasattr(spec, "url"))
     assert load_text(text, "t.toml", export_tree(config)[1]).config == config
     assert "hush" not in kind.shown_address(spec).replace("hush-address", "hush" * kind.secret_address)
     assert "hush" not in repr(kind.settings(spec))

@@ -232,7 +232,9 @@ def _class(address: _Address, carried: bool) -> str | None:
 
 # -- targets ---------------------------------------------------------------------------------------------
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+_DEFAULT_PORTS = {"http": 80, "https": 443, "smtp": 587, "smtps": 465, "smtp+none": 25}
+HTTP = ("http", "https")
+ALL = tuple(_DEFAULT_PORTS)
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMERIC = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _PATH_SAFE = "/?%:@!$&'()*+,;=-._~[]"  # the rest of a path and query is percent-encoded
@@ -277,8 +279,8 @@ def _set(target: Target, name: str, value: Any) -> None:
     msgspec.structs.force_setattr(target, name, value)
 
 
-def parse_target(url: str) -> Target:
-    """Parse an absolute http or https URL. ConfigError with code `url_invalid` for everything else.
+def parse_target(url: str, schemes: tuple[str, ...] = HTTP) -> Target:
+    """Parse an absolute URL with one of `schemes`. ConfigError with code `url_invalid` for everything else.
 
     Rejected: other schemes, a user or password, a fragment, an empty or zero port, control characters, spaces and
     backslashes, zone ids, hosts in unusual numeric forms (`2130706433`, `0x7f.1`, `0177.0.0.1`), and names that are not
@@ -287,7 +289,7 @@ def parse_target(url: str) -> Target:
     if not url or any(c <= " " or c in "\\\x7f" or "\ud800" <= c <= "\udfff" for c in url):
         raise _invalid("the URL is empty, or has a space, control character or backslash", "encode it as %XX")
     match = re.fullmatch(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^#]*)(#.*)?", url, re.DOTALL)
-    if match is None or match[1].lower() not in _DEFAULT_PORTS:
+    if match is None or match[1].lower() not in schemes:
         seen = "it has no scheme" if match is None else f"its scheme is {match[1][:20]!r}"
         raise _invalid(f"the URL is not an http:// or https:// URL; {seen}", "write it as https://HOST/PATH")
     if match[4] is not None:
