@@ -5,6 +5,7 @@ What a person does is done by clicks, and checked by what arrives at real receiv
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -243,6 +244,94 @@ def _retries_cancels_and_replays_one_event(page: Page, one: BusyGateway, ids: di
     assert "replay has started" in page.inner_text("[data-toast]")
     again = soon(lambda: one.receivers["crm"].requests[before:])
     assert again[0].headers["webhook-id"] == ids["charge"]
+
+
+def _request_lines(page: Page) -> list[str]:
+    return page.inner_text("#request pre").splitlines()
+
+
+def test_a_request_is_shown_as_sent_and_copied_as_a_command(shared: Busy) -> None:
+    complaints: list[str] = []
+    browser, one, _, ids = shared
+    with watched(browser, complaints, viewport=WIDE, permissions=["clipboard-read", "clipboard-write"]) as context:
+        page = sign_in(context, one, f"/events/{ids['charge']}")
+        crm = page.locator("section.dlv", has=page.locator("a[href='/destinations/crm']"))
+        got = next(r for r in one.receivers["crm"].requests if r.headers["webhook-id"] == ids["charge"])
+        assert page.locator("details.try pre.raw").first.text_content().startswith("POST http")
+        crm.locator("a[href^='/deliveries/']").first.click()
+        lines = _request_lines(page)
+        sent = got.head.decode().split("\r\n")[1:-2]
+        hidden = ("host:", "content-length:")
+        assert [line for line in sent if not line.lower().startswith(hidden)] == lines[1 : lines.index("")]
+        picture(page, "dashboard-delivery-light-1280")
+        for name, start in (("curl", "curl -i -X POST"), ("Python", "import urllib.request"), ("HTTPie", "printf %s")):
+            page.click(f"#request .tabs >> text={name}")
+            page.click("#request >> text=Copy")
+            page.wait_for_selector(".toast:has-text('Copied')")
+            copied = page.evaluate("navigator.clipboard.readText()")
+            assert copied.startswith(start) and got.headers["webhook-signature"] in copied, copied
+    assert complaints == []
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_an_event_is_edited_reviewed_and_sent_to_a_destination_that_no_route_names(shared: Busy, scripts: bool) -> None:
+    complaints: list[str] = []
+    browser, one, _, ids = shared
+    with watched(browser, complaints, viewport=PHONE, java_script_enabled=scripts) as context:
+        page = sign_in(context, one, f"/events/{ids['charge']}")
+        page.click("text=Edit and send")
+        assert no_wider_than_its_window(page)
+        before = len(one.receivers["newsletter"].requests)
+        page.fill("[name=destination]", "newsletter")
+        assert '"amount"' in page.input_value("[name=body]")
+        page.fill("[name=body]", f'{{"edited": "changed-{scripts}"}}')
+        page.fill("[name=headers]", "x-note: by hand")
+        page.click("text=Continue")
+        picture(page, f"dashboard-review-{scripts}")
+        assert "Send 1 delivery to newsletter?" in page.inner_text("h1")
+        assert "changed-" in page.inner_text(".diff .add")
+        assert len(one.receivers["newsletter"].requests) == before, "nothing goes out before the question is answered"
+        page.click("text=Send 1 delivery to newsletter >> nth=-1")
+        assert "Sent" in page.inner_text("[data-toast]") and ids["charge"] not in page.url
+        got = soon(lambda: one.receivers["newsletter"].requests[before:])[0]
+        assert f"changed-{scripts}".encode() in got.body and got.headers["webhook-id"] != ids["charge"]
+    assert complaints == []
+
+
+def test_a_replay_is_counted_then_asked_and_can_be_canceled(shared: Busy, tmp_path: Path) -> None:
+    complaints: list[str] = []
+    with in_background(busy_gateway(tmp_path)) as (one, side), watched(shared[0], complaints, viewport=WIDE) as context:
+        side.run(fill(one))
+        one.receivers["newsletter"].script = answer(OK)
+        before = len(one.receivers["newsletter"].requests)
+        page = sign_in(context, one, "/replays")
+        page.select_option("[name=destination]", "newsletter")
+        page.select_option("[name=state]", "exhausted")
+        page.click("button:has-text('Count')")
+        assert "Replay 2\u202fdeliveries?" in page.inner_text("form.note")
+        picture(page, "dashboard-replays-light-1280")
+        assert len(one.receivers["newsletter"].requests) == before
+        page.click("form.note button")
+        soon(lambda: len(one.receivers["newsletter"].requests) == before + 2)
+        soon(lambda: "finished" in page.inner_text("section:has(#jobs) tbody tr"))
+        assert "exhausted deliveries to newsletter" in page.inner_text("section:has(#jobs) tbody tr th")
+        job = side.run(_a_job_that_waits(one))
+        page.reload()
+        page.click("section:has(#jobs) >> text=Cancel")
+        assert "was canceled" in page.inner_text("[data-toast]")
+        assert side.run(one.gate.api.get(f"/replays/{job}"))["cause"] == "canceled"
+    assert complaints == []
+
+
+async def _a_job_that_waits(one: BusyGateway) -> str:
+    """A replay that does not end by itself, because its step never returns."""
+    replays = one.gate.gateway.deliver.replays
+
+    async def never(*_: Any, **__: Any) -> Any:
+        await asyncio.sleep(3600)
+
+    replays._step = never  # type: ignore[method-assign]
+    return str((await one.gate.api.post("/replays", {"destination": "crm"}))["id"])
 
 
 def test_what_happens_is_seen_without_a_reload(shared: Busy) -> None:

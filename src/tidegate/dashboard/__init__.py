@@ -19,11 +19,14 @@ from tidegate.dashboard.pages import (
     alerts,
     compare,
     connect,
+    delivery,
     destinations,
+    edit,
     event,
     events,
     login,
     overview,
+    replays,
     sources,
 )
 from tidegate.outbound.consent import CALLBACK
@@ -35,6 +38,10 @@ _PAGES: tuple[tuple[str, PageHandler], ...] = (
     ("/", overview.show),
     ("/events", events.show_list),
     ("/events/{id}", event.show),
+    ("/events/{id}/edit", edit.show),
+    ("/deliveries/{id}", delivery.show),
+    ("/deliveries/{id}/request", delivery.plain),
+    ("/replays", replays.show),
     ("/destinations", destinations.show_list),
     ("/destinations/{name}", destinations.show),
     ("/sources", sources.show_list),
@@ -50,6 +57,10 @@ _ACTIONS: tuple[tuple[str, PageHandler], ...] = (
     ("/destinations/{name}/test", actions.test),
     ("/destinations/{name}/replay", actions.replay_dead),
     ("/events/{id}/replay", actions.replay_event),
+    ("/events/{id}/review", edit.review),
+    ("/events/{id}/send", edit.send),
+    ("/replays/start", replays.start),
+    ("/replays/{id}/cancel", replays.cancel),
     ("/deliveries/{id}/retry", actions.retry),
     ("/deliveries/{id}/cancel", actions.cancel),
     ("/alerts/acknowledge", alerts.acknowledge),
@@ -67,7 +78,10 @@ def make_routes(gateway: Gateway) -> list[Route]:
     context = PageContext(gateway)
     routes = [Route("/static/{hash}/{name}", context.assets.serve, methods=["GET"])]
     routes += [Route(path, guarded(context, page), methods=["GET"]) for path, page in _PAGES]
-    routes += [Route(path, guarded(context, page), methods=["POST"]) for path, page in _ACTIONS]
+    routes += [
+        Route(path, guarded(context, page, large=page in (edit.review, edit.send)), methods=["POST"])
+        for path, page in _ACTIONS
+    ]
     routes += [
         Route("/login", guarded(context, login.show, public=True), methods=["GET"]),
         Route("/login", guarded(context, login.enter, public=True), methods=["POST"]),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tidegate.dashboard")
 MAX_FORM_BYTES = 16 * 1024
+MAX_LARGE_FORM_BYTES = 64 * 1024  # of a form with a payload
 _TITLES = {
     400: "Bad request",
     408: "Request timeout",
@@ -64,8 +65,8 @@ PageHandler = Callable[[PageContext, Request], Awaitable[Response]]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def guarded(context: PageContext, page: PageHandler, *, public: bool = False) -> Endpoint:
-    """The page behind the checks. `public`: without signing in (login, theme)."""
+def guarded(context: PageContext, page: PageHandler, *, public: bool = False, large: bool = False) -> Endpoint:
+    """The page behind the checks. `public`: without signing in (login, theme); `large`: its form has a payload."""
 
     async def serve(request: Request) -> Response:
         request.state.csrf, request.state.signed_in = "", False
@@ -75,7 +76,7 @@ def guarded(context: PageContext, page: PageHandler, *, public: bool = False) ->
             if grant is not None:
                 request.state.csrf, request.state.signed_in = grant.csrf, True
             if request.method == "POST":
-                await _read_form(request)
+                await _read_form(request, MAX_LARGE_FORM_BYTES if large and grant is not None else MAX_FORM_BYTES)
                 if grant is not None:
                     sessions.check_csrf(grant, field(request, sessions.CSRF_FIELD))
                 else:
@@ -95,9 +96,9 @@ def guarded(context: PageContext, page: PageHandler, *, public: bool = False) ->
     return serve
 
 
-async def _read_form(request: Request) -> None:
+async def _read_form(request: Request, most_bytes: int) -> None:
     """Put the fields of a small form on the request. Raises what `read_body` does, and BadRequest."""
-    body = await read_body(request.receive, request.headers, MAX_FORM_BYTES)
+    body = await read_body(request.receive, request.headers, most_bytes)
     try:
         request.state.fields = dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=50))
     except ValueError:

@@ -150,5 +150,7 @@ NOTICES = {
     "acknowledged": ("ok", "Acknowledged. It is not repeated until it ends."),
     "muted": ("ok", "Muted. Nothing is sent about it until the mute ends."),
     "unmuted": ("ok", "The mute ended."),
+    "sent": ("ok", "Sent. The delivery is shown below."),
+    "replay-canceled": ("ok", "The replay was canceled. What it had made pending is still delivered."),
     "replayed": ("ok", "The replay has started. Deliveries are sent in the order of the log."),
 }

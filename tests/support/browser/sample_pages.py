@@ -13,7 +13,8 @@ from tidegate.core import spec as config
 from tidegate.core.clock import parse_instant, rfc3339
 from tidegate.core.figures import DelayFigures, ResourceFigures
 from tidegate.core.findings import finding
-from tidegate.dashboard.pages import compare, destinations, event, lists, overview
+from tidegate.dashboard.pages import compare, destinations, edit, event, lists, overview, replays
+from tidegate.dashboard.pages import delivery as delivery_pages
 from tidegate.dashboard.pages.actions import LastTest
 from tidegate.dashboard.pages.destinations import RouteLine
 from tidegate.dashboard.pages.event import Wanted
@@ -30,6 +31,8 @@ from tidegate.query.schemas import (
     EventSchema,
     Explanation,
     RejectionSchema,
+    ReplaySchema,
+    RequestSchema,
     RouteDecision,
     Totals,
 )
@@ -249,9 +252,63 @@ def event_page(shown: str = "tree", data: Any = PAYLOAD) -> event.EventPage:
             attempt(1, ago(699), 500), attempt(2, ago(694), 500), attempt(3, ago(390), None, "refused", "connection refused"),
         ], cause="http_error"),
     ]  # fmt: skip
-    addresses = {"crm": "https://crm.example.com/hooks"}
     body = json.dumps(data).encode()
-    return event.view(explained(event_schema(data=data), deliveries, routes), body, Wanted(view=shown), addresses, NOW)
+    sent = {one.id: sent_request() for one in deliveries if one.attempts}
+    return event.view(explained(event_schema(data=data), deliveries, routes), body, Wanted(view=shown), sent, NOW)
+
+
+def sent_request() -> RequestSchema:
+    """A request with everything that a signed delivery has."""
+    body = json.dumps({"type": "charge.succeeded", "data": PAYLOAD})
+    headers = [
+        ("user-agent", "Tidegate/0.2.0"), ("authorization", "[redacted]"), ("content-type", "application/json"),
+        ("webhook-id", event_id(18431)), ("webhook-timestamp", "1796059200"), ("webhook-signature", "v1,K5oZfz" * 5),
+        ("tidegate-source", "payments"), ("tidegate-type", "charge.succeeded"), ("tidegate-attempt", "2"),
+    ]  # fmt: skip
+    return RequestSchema(
+        method="POST", url="https://crm.example.com/hooks", headers=headers, body=body, body_encoding="utf-8",
+        body_bytes=len(body), body_cut=False,
+    )  # fmt: skip
+
+
+def delivery_page(shown: str = "http") -> delivery_pages.DeliveryPage:
+    tried = [attempt(1, ago(900), 503), attempt(2, ago(600), None, "timeout", "no answer within 15 s")]
+    tried[-1].request = sent_request()
+    one = delivery("warehouse", "pending", tried, due=ago(-240))
+    (found,) = explained(event_schema(), [one]).deliveries
+    return delivery_pages.view(event_schema(), found, tried[-1], shown, NOW)
+
+
+def edit_form() -> edit.EditForm:
+    body = json.dumps(PAYLOAD, indent=2)
+    return edit.EditForm(
+        event=event_id(18431), type="charge.succeeded", destination="crm", names=["crm", "warehouse"], body=body,
+        why_not="",
+    )  # fmt: skip
+
+
+def edit_review() -> edit.Review:
+    return edit.Review(
+        event=event_id(18431), type="charge.succeeded", destination="crm", address="https://crm.example.com/hooks",
+        paused=True, edited=True, differences=[("amount", "129900", "1")], headers=[("x-note", "by hand")],
+        body_text='{"amount": 1}', headers_text="x-note: by hand", changed_body=True,
+    )  # fmt: skip
+
+
+def replays_page() -> replays.ReplaysPage:
+    query = {"destination": "crm", "state": "exhausted"}
+    jobs = [
+        ReplaySchema(
+            id=f"rpl_{number}", created_at=ago(60 * number), query=query, committed_offset=500 * number, upto=1000,
+            matched=48 * number, reopened=20 * number, finished_at=ago(3) if number > 1 else None, cause=cause,
+        )
+        for number, cause in ((1, ""), (2, ""), (3, "canceled"))
+    ]  # fmt: skip
+    return replays.ReplaysPage(
+        lines=[replays.line_of(one) for one in jobs], running=True, sources=["payments"], destinations=["crm"],
+        states=replays.STATES, asked=dict.fromkeys(replays.FIELDS, "") | query, counted=48,
+        selection=replays.words_of(query),
+    )  # fmt: skip
 
 
 def change_page() -> event.EventPage:
@@ -345,6 +402,11 @@ def pages() -> dict[str, tuple[str, str, dict[str, Any]]]:
         "event": ("event.html", "events", {"view": event_page()}),
         "event-raw": ("event.html", "events", {"view": event_page("raw")}),
         "change": ("event.html", "events", {"view": change_page()}),
+        "delivery": ("delivery.html", "events", {"view": delivery_page()}),
+        "delivery-curl": ("delivery.html", "events", {"view": delivery_page("curl")}),
+        "edit": ("edit.html", "events", {"view": edit_form()}),
+        "review": ("review.html", "events", {"view": edit_review()}),
+        "replays": ("replays.html", "events", {"view": replays_page()}),
         "destinations": ("destinations.html", "destinations", {
             "destinations": destination_rows(), "subline": "5 destinations, 2 need attention.", "pager": pager}),
         "destination": ("destination.html", "destinations", {"view": destination_page(2)}),

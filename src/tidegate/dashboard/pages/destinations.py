@@ -163,7 +163,18 @@ def _settings(spec: config.Destination) -> list[tuple[str, str]]:
         ("Give up after", spec.give_up_after),
         ("Ordering key", spec.ordered_by or "none"),
         *kind_of(spec).settings(spec),
+        *_connection(spec),
     ]
+
+
+def _connection(spec: config.Destination) -> list[tuple[str, str]]:
+    options = kind_of(spec).connect_options(spec)
+    if options is None:
+        return []
+    found = [("Certificate authority", "own")] if options.ca else []
+    found += [("Client certificate", "shown in the TLS handshake")] if options.certificate is not None else []
+    proxy = options.proxy
+    return found + ([("Proxy", f"{proxy.scheme}://{proxy.host}:{proxy.port}")] if proxy is not None else [])
 
 
 def _route_label(spec: config.Route) -> str:

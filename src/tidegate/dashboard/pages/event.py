@@ -21,8 +21,16 @@ from tidegate.dashboard import badges, payload
 from tidegate.dashboard.charts import Try, attempt_timeline
 from tidegate.dashboard.page_context import PageContext
 from tidegate.deliver import ReplayQuery
-from tidegate.query import events, explain
-from tidegate.query.schemas import AttemptSchema, EventSchema, ExplainedDelivery, Explanation, RouteDecision
+from tidegate.query import deliveries, events, explain
+from tidegate.query.schemas import (
+    AttemptSchema,
+    EventSchema,
+    ExplainedDelivery,
+    Explanation,
+    RequestSchema,
+    RouteDecision,
+)
+from tidegate.query.sent_requests import copied
 
 if TYPE_CHECKING:
     from tidegate.process.gateway import Gateway
@@ -30,12 +38,14 @@ if TYPE_CHECKING:
 ATTEMPTS = 4  # of a delivery, shown with their responses; the API has all
 ROUTES = 10
 RESPONSE_TEXT = 600
-PAGE_BYTES = 20_000  # shared by deliveries, responses of receivers and the payload
-CARDS_BYTES = 8_000  # deliveries are shown in full until this is used, the rest in a line each
-CARD_BYTES, ATTEMPT_BYTES, LINE_BYTES = 1_250, 560, 240
-LINES = 15
-FOREIGN = 3_000
-LEAST_PAYLOAD = 4_500
+PAGE_BYTES = 18_000  # shared by deliveries, responses of receivers and the payload
+CARDS_BYTES = 7_000  # deliveries are shown in full until this is used, the rest in a line each
+CARD_BYTES, ATTEMPT_BYTES, LINE_BYTES = 1_500, 620, 240
+LINES = 10
+FOREIGN = 2_400
+REQUESTS, REQUEST_TEXT = 1_600, 1_000  # of all cards, of one
+MOST_CARDS = 6
+LEAST_PAYLOAD = 4_000
 FINDABLE = 12  # values from which on a payload has a search field
 _ORDER = ("exhausted", "pending", "sending", "canceled", "delivered")  # undelivered first
 VIEWS = ("tree", "raw", "headers")
@@ -51,7 +61,8 @@ class AttemptView(Struct, kw_only=True):
     started_at: str
     duration_ms: float
     manual: bool
-    url: str
+    request: str | None  # as sent, the beginning; None when it is not shown here
+    request_cut: bool
     error: str
     response_headers: list[tuple[str, str]]
     response_body: str
@@ -72,7 +83,6 @@ class DeliveryCard(Struct, kw_only=True):
     remedy: str
     next_at: str | None
     route: str | None
-    url: str
     timeline: str
     attempts: list[AttemptView]
     earlier: int
@@ -133,12 +143,24 @@ async def show(context: PageContext, request: Request) -> Response:
     explained = await explain.explain(gateway, event_id)
     asked = request.query_params.get("view", "tree")
     wanted = Wanted(view=asked if asked in VIEWS else "tree", delivery=request.query_params.get("delivery", ""))
-    addresses = {one.name: badges.shown_address(one.spec)[1] for one in gateway.active.destinations.values()}
-    shown = view(explained, stored.body, wanted, addresses, gateway.clock.now_us())
+    sent = await _latest_requests(gateway, [one.id for one in _ordered(explained, wanted)[:MOST_CARDS]])
+    shown = view(explained, stored.body, wanted, sent, gateway.clock.now_us())
     _leave_out(shown, explained, _elsewhere(gateway, explained.event.source))
     replay = ReplayQuery(event=explained.event.id, dry_run=True)
     shown.replayable = (await gateway.deliver.replay(replay)).matched
     return context.templates.response(request, "event.html", section="events", view=shown)
+
+
+async def _latest_requests(gateway: Gateway, delivery_ids: list[str]) -> dict[str, RequestSchema]:
+    """By delivery, the request of its latest attempt as it was sent, where it was kept."""
+    found = [await deliveries.delivery_by_id(gateway, one) for one in delivery_ids]
+    latest = {one.id: one.attempts[-1].request for one in found if one.attempts}
+    return {one: request for one, request in latest.items() if isinstance(request, RequestSchema)}
+
+
+def _ordered(explained: Explanation, wanted: Wanted) -> list[ExplainedDelivery]:
+    """The delivery that is asked for, then the undelivered ones."""
+    return sorted(explained.deliveries, key=lambda one: (one.id != wanted.delivery, _ORDER.index(one.state)))
 
 
 def _elsewhere(gateway: Gateway, source: str) -> frozenset[str]:
@@ -154,14 +176,16 @@ def _leave_out(shown: EventPage, explained: Explanation, elsewhere: frozenset[st
     shown.routes_elsewhere = len(explained.routes) - len(relevant)
 
 
-def view(explained: Explanation, body: bytes, wanted: Wanted, addresses: Mapping[str, str], now_us: int) -> EventPage:
-    """The page of an explanation. `body`: the event's bytes; `addresses`: of destinations by name. Pure."""
+def view(
+    explained: Explanation, body: bytes, wanted: Wanted, sent: Mapping[str, RequestSchema], now_us: int
+) -> EventPage:
+    """The page of an explanation. `body`: the event's bytes; `sent`: by delivery, its latest request as sent. Pure."""
     event = explained.event
-    ordered = sorted(explained.deliveries, key=lambda one: (one.id != wanted.delivery, _ORDER.index(one.state)))
-    cards, used = _cards(ordered, addresses, now_us)
+    ordered = _ordered(explained, wanted)
+    cards, used = _cards(ordered, sent, now_us)
     lines = [_line(one, event.id) for one in ordered[len(cards) :][:LINES]]
     used += LINE_BYTES * len(lines)
-    space = payload.Space(min(payload.MAX_PAGE, max(LEAST_PAYLOAD, PAGE_BYTES - used - FOREIGN)))
+    space = payload.Space(min(payload.MAX_PAGE, max(LEAST_PAYLOAD, PAGE_BYTES - used - FOREIGN - REQUESTS)))
     first = ordered[0].id if ordered and ordered[0].id == wanted.delivery else ""
     half = payload.Space(space.left // 2)
     differences = payload.differences(event.change.before, event.data, half) if event.change is not None else []
@@ -182,21 +206,30 @@ def view(explained: Explanation, body: bytes, wanted: Wanted, addresses: Mapping
 
 
 def _cards(
-    ordered: list[ExplainedDelivery], addresses: Mapping[str, str], now_us: int
+    ordered: list[ExplainedDelivery], sent: Mapping[str, RequestSchema], now_us: int
 ) -> tuple[list[DeliveryCard], int]:
     """(the deliveries that are shown in full, the bytes of the page that they use)."""
-    foreign, used = payload.Space(FOREIGN), 0
+    foreign, requests, used = payload.Space(FOREIGN), payload.Space(REQUESTS), 0
     cards: list[DeliveryCard] = []
-    for one in ordered:
+    for one in ordered[:MOST_CARDS]:
         if used >= CARDS_BYTES:
             break
-        card = _card(one, addresses.get(one.destination, ""), now_us, foreign)
+        card = _card(one, now_us, foreign)
+        _show_request(card, sent.get(one.id), requests)
         cards.append(card)
         used += CARD_BYTES + len(card.timeline) + ATTEMPT_BYTES * len(card.attempts)
     return cards, used
 
 
-def _card(one: ExplainedDelivery, url: str, now_us: int, foreign: payload.Space) -> DeliveryCard:
+def _show_request(card: DeliveryCard, request: RequestSchema | None, space: payload.Space) -> None:
+    """Put the beginning of the request into the latest attempt; the page of the delivery has all of it."""
+    if request is not None and card.attempts and space.left > 200:
+        text = copied(request, "http")
+        shown = space.take(text, REQUEST_TEXT)
+        card.attempts[0].request, card.attempts[0].request_cut = shown, shown != text
+
+
+def _card(one: ExplainedDelivery, now_us: int, foreign: payload.Space) -> DeliveryCard:
     badge = badges.of_delivery(one.state, len(one.attempts))
     shown = one.attempts[-ATTEMPTS:]
     return DeliveryCard(
@@ -209,8 +242,7 @@ def _card(one: ExplainedDelivery, url: str, now_us: int, foreign: payload.Space)
         remedy=one.remedy,
         next_at=one.next_at,
         route=one.route,
-        url=url,
-        timeline=_timeline(one, now_us),
+        timeline=timeline_of(one, now_us),
         attempts=[_attempt(a, foreign, unfolded=a is shown[-1] and a.outcome != "ok") for a in reversed(shown)],
         earlier=len(one.attempts) - len(shown),
         can_retry=one.state in ("exhausted", "canceled", "delivered")
@@ -219,7 +251,7 @@ def _card(one: ExplainedDelivery, url: str, now_us: int, foreign: payload.Space)
     )
 
 
-def _timeline(one: ExplainedDelivery, now_us: int) -> Markup:
+def timeline_of(one: ExplainedDelivery, now_us: int) -> Markup:
     """An axis of time with the attempts; one attempt alone needs none."""
     tries = [
         Try(a.number, parse_instant(a.started_at), a.outcome == "ok", badges.attempt_label(a)) for a in one.attempts
@@ -252,7 +284,8 @@ def _attempt(one: AttemptSchema, foreign: payload.Space, *, unfolded: bool) -> A
         started_at=one.started_at,
         duration_ms=one.duration_ms,
         manual=one.manual,
-        url=one.url,
+        request=None,
+        request_cut=False,
         error=one.error[:200],
         response_headers=headers,
         response_body=foreign.take(one.answer_body, RESPONSE_TEXT),

@@ -92,6 +92,25 @@ addEventListener("keydown", (press) => {
   act();
 });
 
+// -- copy: the whole text comes from the server, because a page may show a part of it ----------------------
+export function copyable(root = document) {
+  if (!navigator.clipboard) return; // only in a secure context; the plain text is a link beside it
+  for (const button of all("[data-copy]", root)) button.hidden = false;
+}
+copyable();
+addEventListener("click", async (click) => {
+  const button = click.target.closest?.("[data-copy]");
+  if (!button) return;
+  try {
+    const answer = await fetch(button.dataset.copy, { redirect: "error" });
+    if (!answer.ok) throw new Error(`status ${answer.status}`);
+    await navigator.clipboard.writeText(await answer.text());
+    toast("Copied");
+  } catch {
+    toast("Not copied. Open the plain text instead.");
+  }
+});
+
 // -- toasts: what an action answered leaves by itself, a failure stays until it is read ---------------------
 const done = new URL(location.href);
 if (done.searchParams.has("done")) {

@@ -1,6 +1,6 @@
 // Keeps lists and the overview fresh. The stream only says "something happened"; what is shown is always asked of
 // the server as finished HTML, so one template makes a row whether it was there or arrives.
-import { times } from "./app.js";
+import { copyable, times } from "./app.js";
 
 const word = () => document.querySelector("[data-live-word]");
 let on = false;
@@ -42,6 +42,7 @@ function replace(part, fresh) {
     if (next) next.open = old.open;
   }
   times(fresh);
+  copyable(fresh);
   part.replaceWith(fresh);
 }
 
