@@ -116,7 +116,7 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "timestamp_header": "Header with the time.",
         "timestamp_prefix": "Text before the time in the list of signatures.",
         "timestamp_path": "Path of the time in the body.",
-        "timestamp_unit": "Format of the time; `auto` knows seconds, milliseconds and RFC 3339.",
+        "timestamp_unit": "Format of the time; `auto` knows RFC 3339 and each unit by its size.",
         "id_header": "Header with the id.",
         "tolerance": "Maximum difference between the signed time and the current time.",
         "secret_encoding": "Encoding of the secret.",

@@ -15,6 +15,9 @@ from typing import Any
 
 from tidegate.core.errors import ConfigError
 
+# Systems of their own without a preset, whose names are near to that of one.
+_OTHER_SYSTEMS = frozenset({"gitee", "paypay", "plain", "resent", "xerox", "attic"})
+
 
 @cache
 def provider_names() -> tuple[str, ...]:
@@ -26,8 +29,11 @@ def provider_names() -> tuple[str, ...]:
 def near_provider(name: str) -> str:
     """The preset that a misspelled name means, "" when none is near enough.
 
-    A wrong preset is worse than none, so the names must share their beginning and differ in one or two characters.
+    A wrong preset is worse than none, so the names must share their beginning and differ in one or two characters, and
+    the name of a system that has no preset means none.
     """
+    if name in _OTHER_SYSTEMS:
+        return ""
     for known in difflib.get_close_matches(name, [*provider_names(), "none"], n=3, cutoff=0.8):
         if known[:1] == name[:1] and abs(len(known) - len(name)) <= 1:
             return known

@@ -122,7 +122,7 @@ class Ingress:
     async def _handle(self, source: str, scope: Scope, receive: Receive, send: Send) -> None:
         input = self._checks.input_of(source, scope)
         headers = joined_headers(scope["headers"])
-        if scope["method"] != "POST":
+        if scope["method"] != "POST" or input.no_post:
             reply = self._checks.other_method(input, scope, headers)
             if reply is not None:
                 await send_reply(send, reply)

@@ -39,6 +39,7 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     schemes: tuple[Scheme, ...] = ()
     allow: bytes = b"POST"
     methods: frozenset[str] = frozenset({"POST"})
+    no_post: bool = False  # POST is not one of them
     split: Split | None = None
     verify: Verifier | None = None
     read: Reader | None = None
@@ -52,8 +53,8 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_direct(self) -> bool:
-        """Whether each request is one event, so that it may be taken without a task."""
-        return self.form is None and self.split is None
+        """Whether each request by POST is one event, so that it may be taken without a task."""
+        return self.form is None and self.split is None and not self.no_post
 
     def __repr__(self) -> str:
         return f"Input({self.source!r})"
@@ -125,6 +126,7 @@ def _webhook(name: str, input: WebhookInput, public_url: str, fetched: Fetched, 
         schemes=provider.schemes,
         allow=_allow(provider),
         methods=frozenset(provider.methods),
+        no_post="POST" not in provider.methods and not any(one.method == "POST" for one in handshakes),
         split=compile_split(provider.split),
         verify=compile_verifier(provider.schemes, secrets, fetched) if provider.schemes else None,
         read=compile_reader(provider),

@@ -125,7 +125,7 @@ async def send(ingress: Ingress, one: Triggered) -> Answered:
     scope: MutableMapping[str, Any] = {
         "type": "http",
         "http_version": "1.1",
-        "method": "POST",
+        "method": "POST" if "POST" in one.input.methods else min(one.input.methods),
         "path": f"/in/{one.input.source}",
         "query_string": one.query,
         "headers": [*one.headers, (b"content-length", b"%d" % len(one.body))],

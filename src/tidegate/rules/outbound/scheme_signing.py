@@ -90,8 +90,9 @@ def _signer(scheme: Scheme, keys: Sequence[bytes]) -> SchemeSigner:
 
 
 def _stamp(scheme: Scheme, seconds: int) -> str:
-    if scheme.timestamp_unit == "ms":
-        return str(seconds * 1000)
+    per_second = {"ms": 1000, "us": 1_000_000, "ns": 1_000_000_000}.get(scheme.timestamp_unit)
+    if per_second is not None:
+        return str(seconds * per_second)
     return str(rfc3339(seconds * 1_000_000)) if scheme.timestamp_unit == "iso" else str(seconds)
 
 

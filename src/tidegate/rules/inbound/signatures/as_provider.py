@@ -136,7 +136,8 @@ def _signed(scheme: Scheme, draft: Draft, headers: Mapping[str, str], stamp: str
 def _stamp(scheme: Scheme, now_us: int) -> str:
     if scheme.timestamp_unit == "iso":
         return str(rfc3339(now_us - now_us % 1_000_000))
-    return str(now_us // 1000 if scheme.timestamp_unit == "ms" else now_us // 1_000_000)
+    number = {"ms": now_us // 1000, "us": now_us, "ns": now_us * 1000}.get(scheme.timestamp_unit, now_us // 1_000_000)
+    return str(number)
 
 
 def _in_header(scheme: Scheme, stamp: str, signature: str) -> str:

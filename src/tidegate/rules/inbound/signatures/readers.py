@@ -6,6 +6,7 @@ Owns the order of the checks within a scheme (what is cheap first) and the bound
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from hmac import compare_digest
 from typing import Any, Protocol
@@ -268,6 +269,15 @@ def _query_value(url: str, name: str) -> str | None:
         return None
 
 
+_PER_SECOND = {"s": 1, "ms": 1000, "us": 1_000_000, "ns": 1_000_000_000}
+_DECIMAL = re.compile(rb"[0-9]{1,20}\.[0-9]{1,9}")
+
+
+def _unit_of(number: float) -> int:
+    """Units per second. 1e11 seconds are the year 5138; as milliseconds the same number is in 1973, and so on."""
+    return 1 if number < 1e11 else 1000 if number < 1e14 else 1_000_000 if number < 1e17 else 1_000_000_000
+
+
 def _seconds(value: bytes, unit: str) -> float | None:
     """Seconds since 1970 of a timestamp in the request; None when it does not have the format of the unit."""
     # int() also accepts "+1", "1_000" and spaces; senders write digits.
@@ -275,8 +285,10 @@ def _seconds(value: bytes, unit: str) -> float | None:
         if len(value) > 20:
             return None
         number = int(value)
-        # 1e11 seconds are the year 5138; as milliseconds the same number is in 1973.
-        return number / 1000 if unit == "ms" or (unit == "auto" and number >= 1e11) else number
+        return number / (_unit_of(number) if unit == "auto" else _PER_SECOND[unit])
+    if unit != "iso" and len(value) <= 30 and _DECIMAL.fullmatch(value):  # seconds with a fraction
+        number_read = float(value)
+        return number_read / (_unit_of(number_read) if unit == "auto" else _PER_SECOND[unit])
     if unit in ("iso", "auto") and len(value) <= 40:
         try:
             return parse_instant(value.decode()) / 1_000_000
@@ -307,6 +319,8 @@ def _lister(scheme: Scheme) -> Callable[[bytes], tuple[list[bytes], bytes | None
     separator = scheme.list_separator.encode() or (b"" if scheme.kind in ("token", "basic") else b",")
 
     single = separator == b"," and not time_prefix and not time_first
+    if scheme.header.lower() == "authorization":
+        return _any_case(prefix)
 
     def entries(raw: bytes) -> tuple[list[bytes], bytes | None]:
         if single and b"," not in raw:
@@ -323,6 +337,17 @@ def _lister(scheme: Scheme) -> Callable[[bytes], tuple[list[bytes], bytes | None
             elif entry.startswith(prefix) and len(entry) > cut:
                 found.append(entry[cut:])
         return found, timestamp
+
+    return entries
+
+
+def _any_case(prefix: bytes) -> Callable[[bytes], tuple[list[bytes], bytes | None]]:
+    """Entries of an Authorization header: the case of the scheme's name does not count (RFC 9110 section 11.1)."""
+    cut, lower = len(prefix), prefix.lower()
+
+    def entries(raw: bytes) -> tuple[list[bytes], bytes | None]:
+        entry = raw.strip()
+        return ([entry[cut:].strip()] if len(entry) > cut and entry[:cut].lower() == lower else []), None
 
     return entries
 
@@ -346,7 +371,7 @@ def _token_reader(scheme: Scheme, keys: Sequence[bytes], fetched: Callable[[str]
         raw = find(headers, url, MISSING)
         if raw is None:
             return None
-        if not raw.startswith(prefix):
+        if raw[: len(prefix)].lower() != prefix.lower():
             return Verification.MALFORMED, 0
         one = Signed(headers, body, method, url, b"", b"")
         result, number = jwt.check_token(scheme, raw[len(prefix) :].strip(), one, now_s, keys, key_of)

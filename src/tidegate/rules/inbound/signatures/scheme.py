@@ -58,7 +58,7 @@ class Scheme(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     timestamp_prefix: str = ""
     timestamp_path: str = ""
     timestamp_first: bool = False  # the first entry of the list is the time (Recurly)
-    timestamp_unit: Literal["auto", "s", "ms", "iso"] = "auto"  # auto: seconds, milliseconds or RFC 3339, by its size
+    timestamp_unit: Literal["auto", "s", "ms", "us", "ns", "iso"] = "auto"  # auto: by its size, or RFC 3339
     tolerance_seconds: float = 300.0  # in both directions; used only when a time is signed
     id_header: str = ""
     secret_encoding: Literal["text", "base64", "hex"] = "text"  # noqa: S105 - an encoding, not a secret
