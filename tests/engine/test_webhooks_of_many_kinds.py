@@ -1,4 +1,4 @@
-"""Troubles that users of webhook tools reported in public, in other forms: other providers, encodings, ids and places.
+"""Webhooks that users of other tools reported as lost or misread, in many forms: providers, encodings, ids, places.
 
 One gateway and one receiver for the whole table. A row has its own source, sends its requests, and says what must come
 of them: statuses, events, what filters see, and what the receiver gets.
@@ -386,7 +386,7 @@ ROWS: dict[str, Row] = {
         route=filtered('data={cust="C1"}'), seen=["a.png"], received=1,
     ),
     "a body that is not text": Row(NONE, [Send(b"\x00\x01\xff", {"content-type": "application/octet-stream"})], to=ENVELOPE, has=["data_base64"]),
-    # -- chat texts
+    # -- chat templates
     "null in every filter of a text": Row(
         NONE, [Send(b'{"type":"x","who":null,"n":0}')],
         to='type="slack"\ntext="[{{ data.who | upper }}|{{ data.who | length }}|{{ data.who | trim }}|{{ data.who | capitalize }}|{{ data.a.b.c }}|{{ data.n }}]"',
@@ -461,7 +461,7 @@ ROWS: dict[str, Row] = {
         events=[{}, {}],
     ),
     "a batch with a repeat inside": Row(f'{NONE}\nsplit="items"\nid_path="id"', [Send(j(items=[{"id": 1}, {"id": 1}, {"id": 2}]))], events=[{}, {}]),
-    "a batch of texts and numbers": Row(f'{NONE}\nsplit="items"', [Send(j(items=[1, "a", None, {"type": "x"}]))], events=[{}, {}, {}, {"type": "x"}]),
+    "a batch of strings and numbers": Row(f'{NONE}\nsplit="items"', [Send(j(items=[1, "a", None, {"type": "x"}]))], events=[{}, {}, {}, {"type": "x"}]),
     "basic": Row('verify={type="basic"}\nsecret="user:sekret"', [Send(j(type="a"), {"authorization": "Basic " + b64(b"user:sekret")}), Send(j(type="b"), {"authorization": "Basic " + b64(b"user:wrong")})], statuses=[202, 401]),
     "bearer": Row('verify={type="bearer"}\nsecret="sekret"', [Send(j(type="a"), {"authorization": "Bearer sekret"}), Send(j(type="b"), {"authorization": "bearer sekret"}), Send(j(type="c"), {"authorization": "sekret"})], statuses=[202, 202, 401]),
     "PUT and GET": Row(
@@ -576,7 +576,7 @@ def post(url: str, source: str, one: Send) -> Answer:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    folder = tmp_path_factory.mktemp("troubles")
+    folder = tmp_path_factory.mktemp("kinds")
     with Receiver() as far, Served(folder, toml_of(far.url)) as gate:
         answers = {
             name: [post(gate.url, f"s{number}", one) for one in row.sends]
