@@ -424,4 +424,4 @@ def test_the_data_of_an_event_names_the_page_the_evidence_and_the_next_step() ->
         "Next: tidegate test crm",
         "https://gate.example.com/destinations/crm",
     ]
-    assert data_of(watch.out[0], "", "n1")["url"] == "/destinations/crm"
+    assert (data["page"], data_of(watch.out[0], "", "n1")["url"]) == ("/destinations/crm", "")

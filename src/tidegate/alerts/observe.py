@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
 from tidegate.core import units
-from tidegate.core.findings import Finding
+from tidegate.core.clock import parse_instant
+from tidegate.core.findings import Finding, finding
 from tidegate.core.model import SYSTEM_SOURCE
-from tidegate.query import deliveries, explanation, health, health_checks, stats
+from tidegate.query import credentials, deliveries, explanation, health, health_checks, stats
 from tidegate.query.context import ReadContext
 from tidegate.query.schemas import DestinationCounters
 from tidegate.rules.alerts import own
@@ -25,6 +26,7 @@ from tidegate.store import PostgresFacts
 REJECTIONS_READ = 1000
 SAMPLES_READ = 20
 SAMPLES = 3
+EXPIRING_US = 86_400_000_000
 Watched = Callable[[], Awaitable[Sequence[Finding]]]
 
 
@@ -40,6 +42,7 @@ async def observe(gateway: ReadContext, state: State, backlogs: Backlogs, watche
     alerts, now_us = gateway.active.settings.alerts, gateway.clock.now_us()
     found = health_checks.of_store(facts, nodes, units.size_bytes(alerts.disk_free))
     found += health.findings(gateway, counted)
+    found += await _credentials(gateway, found)
     for more in watched:
         found += await more()
     destinations = {}
@@ -69,6 +72,21 @@ async def observe(gateway: ReadContext, state: State, backlogs: Backlogs, watche
         ],
         nodes={node.id: "" for node in nodes} if isinstance(facts, PostgresFacts) else None,
     )
+
+
+async def _credentials(gateway: ReadContext, known: Sequence[Finding]) -> list[Finding]:
+    """Credentials that are dead or end soon, by the store, because the node that noticed it may be another one."""
+    there = {(one.code, one.subject) for one in known}
+    found = []
+    for one in await credentials.list_credentials(gateway):
+        subject = f"{one.belongs_to}:{one.name.rpartition('/')[2]}"
+        if one.state == "dead" and ("credential_dead", subject) not in there:
+            found.append(finding("credential_dead", subject, one.message, one.next or None))
+        ends = parse_instant(one.expires_at) if one.expires_at and not one.renewable else 0
+        soon = 0 < ends - gateway.clock.now_us() < EXPIRING_US
+        if soon and ("credential_expiring", subject) not in there:
+            found.append(finding("credential_expiring", subject, f"It ends at {one.expires_at}.", one.next or None))
+    return found
 
 
 async def add_samples(gateway: ReadContext, event: Outgoing) -> None:

@@ -6,7 +6,9 @@ Made from the same snapshot as `GET /stats` at each request, so the two never di
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -15,8 +17,10 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from tidegate.api.calls import Context
-from tidegate.query import stats
+from tidegate.query import alerts, stats
 from tidegate.query.schemas import Stats
+from tidegate.rules.alerts.kinds import KINDS
+from tidegate.store import SqliteFacts, StoreFacts
 
 # name -> (type, labels, what it says)
 METRICS: dict[str, tuple[str, tuple[str, ...], str]] = {
@@ -36,6 +40,10 @@ METRICS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "tidegate_resource_requests": ("counter", ("resource",), "Requests to the source's API by polls and fetch-backs."),
     "tidegate_resource_changes": ("counter", ("resource",), "Changes found."),
     "tidegate_resource_staleness_p99_seconds": ("gauge", ("resource",), "The p99 delay of changes, in seconds."),
+    "tidegate_resource_failing": ("gauge", ("resource",), "1 while polls of the resource fail."),
+    "tidegate_resource_rows_skipped": ("counter", ("resource",), "Rows that could not be read."),
+    "tidegate_alerts_firing": ("gauge", ("type",), "Alerts that nobody acknowledged or muted."),
+    "tidegate_disk_free_bytes": ("gauge", (), "Free space on the disk of the embedded store."),
     "tidegate_log_offset": ("gauge", (), "Offset of the newest event."),
     "tidegate_log_waiting": ("gauge", (), "Calls that wait for the disk."),
     "tidegate_nodes": ("gauge", (), "Nodes on the same store that live."),
@@ -68,9 +76,22 @@ async def exposition(context: Context) -> tuple[bytes, str]:
     """(text, its content type)."""
     snapshot = await stats.snapshot(context.gateway)
     nodes = len(await context.gateway.store.leases.nodes())
+    firing = Counter(one.type for one in (await alerts.list_alerts(context.gateway)).data if one.state == "firing")
+    facts = await context.gateway.store.facts()
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Once(_samples(context, snapshot, nodes)))
+    registry.register(_Once(chain(_samples(context, snapshot, nodes), _health(snapshot, firing, facts))))
     return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+def _health(snapshot: Stats, firing: Mapping[str, int], facts: StoreFacts) -> Iterator[Sample]:
+    for name, figures in snapshot.resources.items():
+        yield "tidegate_resource_failing", (name,), figures.failing_since is not None
+        rows = figures.findings.get("rows_skipped")
+        yield "tidegate_resource_rows_skipped", (name,), rows.count if rows is not None else 0
+    for type_ in KINDS:
+        yield "tidegate_alerts_firing", (type_,), firing.get(type_, 0)
+    if isinstance(facts, SqliteFacts):
+        yield "tidegate_disk_free_bytes", (), facts.free_bytes
 
 
 def _samples(context: Context, snapshot: Stats, nodes: int) -> Iterator[Sample]:

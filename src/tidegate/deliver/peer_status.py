@@ -18,12 +18,18 @@ from tidegate.store import PARTITIONS, Leases
 
 EVERY_SECONDS = 1.0
 MAX_SENDERS = 20  # in what a node publishes
+MAX_FAILING = 1000
+FAILING = SenderHealth("open", 0, 0, 0, None, "", 0.0, failing=True)  # all that is known of one beyond MAX_SENDERS
 
 
 class NodeStatus(msgspec.Struct, omit_defaults=True):
-    """What a node publishes: by destination, the health of its senders that are not idle and healthy."""
+    """What a node publishes: by destination, the health of its senders that are not idle and healthy.
+
+    `failing`: destinations that fail and are not in `senders`, because there are too many.
+    """
 
     senders: dict[int, SenderHealth] = {}
+    failing: list[int] = []
 
 
 class PeerStatus:
@@ -42,7 +48,7 @@ class PeerStatus:
         while True:
             await asyncio.sleep(EVERY_SECONDS)
             if len(self._leases.held) < PARTITIONS:
-                self._leases.publish_status(msgspec.json.encode(NodeStatus(most_notable(self._own()))))
+                self._leases.publish_status(msgspec.json.encode(status_of(self._own())))
                 await self._read()
             else:
                 self._others = {}
@@ -54,8 +60,17 @@ class PeerStatus:
             return  # the next reading is a second away
         others: dict[int, SenderHealth] = {}
         for node in nodes[1:]:
-            others.update(msgspec.json.decode(node.status, type=NodeStatus).senders)
+            status = msgspec.json.decode(node.status, type=NodeStatus)
+            others.update(dict.fromkeys(status.failing, FAILING))
+            others.update(status.senders)
         self._others = others
+
+
+def status_of(senders: Mapping[int, SenderHealth]) -> NodeStatus:
+    """What a node publishes of its senders."""
+    notable = most_notable(senders)
+    failing = [number for number, one in senders.items() if one.failing and number not in notable]
+    return NodeStatus(notable, failing[:MAX_FAILING])
 
 
 def most_notable(senders: Mapping[int, SenderHealth]) -> dict[int, SenderHealth]:

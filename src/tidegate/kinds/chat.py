@@ -20,7 +20,6 @@ from tidegate.kinds.base import Kind, Prepare, Request, Transform, http_head
 from tidegate.rules.language.templates import Escaping, RenderFailed, compile_template
 from tidegate.rules.language.view import event_view
 
-ALERT_TEXT = "{{ data.text }}"  # of system events, which bring their own sentences
 TEST_TEXT = "A test message from Tidegate for the destination {{ data.destination }}."
 _SHOWN_TEXT = 120
 KEYS = {
@@ -48,6 +47,8 @@ class ChatKind(Kind[S]):
     secret_address = True
     escaping: ClassVar[Escaping]
     limit: ClassVar[int]  # characters of a text
+    # Of system events, which bring their own sentences. A chat with markup makes the address a link.
+    alert_text: ClassVar[str] = "{{ data.message }}{% if data.url %}\n{{ data.url }}{% endif %}"
 
     def payload(self, text: str) -> tuple[bytes, str]:
         """(JSON body, what had to be cut of this text or "")."""
@@ -64,7 +65,7 @@ class ChatKind(Kind[S]):
     def prepare(self, spec: S, secrets: Sequence[str], transform: Transform | None) -> Prepare:
         head = f"{http_head({})}content-type: application/json\r\n".encode("latin-1")
         render = compile_template(spec.text, self.escaping, self.limit)
-        render_alert = compile_template(spec.alert_text or ALERT_TEXT, self.escaping, self.limit)
+        render_alert = compile_template(spec.alert_text or self.alert_text, self.escaping, self.limit)
 
         def prepare(event: Event, event_id: str, attempt: int, timestamp: int) -> Request:
             view = event_view(event)

@@ -68,6 +68,7 @@ class Discord(ChatKind[DiscordDestination]):
     }
     escaping = Escaping(_escape, re.compile(r"(?<!\\)(?:\\\\)*\\\Z"), MARKDOWN)
     limit = 2_000
+    alert_text = "{{ data.message }}{% if data.url %}\n[Open in Tidegate]({{ data.url }}){% endif %}"
 
     def address(self, spec: DiscordDestination) -> str:
         """With `wait=true`, so that the answer is about the message."""

@@ -91,6 +91,7 @@ class Slack(ChatKind[SlackDestination]):
     }
     escaping = MARKUP
     limit = 40_000
+    alert_text = "{{ data.message }}{% if data.url %}\n<{{ data.url }}|Open in Tidegate>{% endif %}"
 
     def payload(self, text: str) -> tuple[bytes, str]:
         blocks = [{"type": "section", "expand": True, "text": _verbatim(part)} for part in _sections(text)]

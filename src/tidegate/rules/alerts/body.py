@@ -1,7 +1,7 @@
 """The data of a system event: what happened, the evidence, and the next step, for people and for programs. Pure.
 
 Owns the members, which are a promise to users: they are added and never renamed. Invariant: `text` alone is enough for
-a chat or a mail; no member holds a credential, because findings mask their samples.
+a mail, and `message` with `url` for a chat; no member holds a credential, because findings mask their samples.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def data_of(event: Outgoing, public_url: str, node: str) -> JsonObject:
         "name": name,
         "summary": event.evidence.summary,
         "next_step": event.evidence.next_step,
-        "url": public_url.rstrip("/") + page if public_url else page,
+        "page": page,
+        "url": public_url.rstrip("/") + page if public_url else "",
         "since": rfc3339(event.since_us),
         "count": event.count,
         "episodes": event.episodes,
@@ -49,12 +50,13 @@ def data_of(event: Outgoing, public_url: str, node: str) -> JsonObject:
     if event.subjects:
         data["subjects"] = event.subjects[:SUBJECTS_SHOWN]
         data["more_subjects"] = max(0, len(event.subjects) - SUBJECTS_SHOWN)
-    data["text"] = _text(event, data["url"] if public_url else "")
+    data["message"] = _message(event)
+    data["text"] = "\n".join(filter(None, (data["message"], data["url"])))
     return data
 
 
-def _text(event: Outgoing, url: str) -> str:
-    """A few lines for a chat or a mail."""
+def _message(event: Outgoing) -> str:
+    """A few lines for a chat or a mail, without the link."""
     sign = _SIGNS["notice"] if event.state == "resolved" else _SIGNS.get(event.evidence.severity, "")
     lines = [f"{sign} {event.evidence.summary}".strip()]
     if event.state == "repeated":
@@ -69,4 +71,4 @@ def _text(event: Outgoing, url: str) -> str:
         lines.append(f"Next: {event.evidence.next_step}")
     if event.held_back:
         lines.append(f"{event.held_back} more alerts wait for the limit of [alerts] max_per_hour.")
-    return "\n".join([*lines, url] if url else lines)
+    return "\n".join(lines)
