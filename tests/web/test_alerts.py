@@ -193,4 +193,4 @@ async def test_a_form_without_its_token_decides_nothing(tmp_path: Path) -> None:
 def test_each_page_has_a_key_of_its_own() -> None:
     keys = navigation_keys()
     assert len(set(keys.values())) == len(keys)
-    assert keys["alerts"] == "l"
+    assert (keys["alerts"], keys["compare"]) == ("a", "p")

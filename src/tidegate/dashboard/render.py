@@ -39,8 +39,8 @@ NAVIGATION = (
     ("events", "/events", "Events"),
     ("destinations", "/destinations", "Destinations"),
     ("sources", "/sources", "Sources"),
-    ("compare", "/api-or-webhook", "API or webhook"),
     ("alerts", "/alerts", "Alerts"),
+    ("compare", "/api-or-webhook", "API or webhook"),
 )
 
 

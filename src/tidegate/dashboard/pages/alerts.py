@@ -22,7 +22,7 @@ from tidegate.rules.alerts.kinds import SYSTEM_TYPES
 
 RECENT = 20
 BY = "dashboard"
-SPANS = (("1h", "1 hour"), ("1d", "1 day"), ("7d", "7 days"), ("forever", "without an end"))
+SPANS = (("1h", "for 1 hour"), ("1d", "for 1 day"), ("7d", "for 7 days"), ("forever", "without an end"))
 
 
 class AlertLine(Struct, kw_only=True):
