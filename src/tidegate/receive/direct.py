@@ -51,6 +51,7 @@ class DirectIngress:
         bodies: Bodies,
         has_room: Callable[[str], bool],
     ) -> None:
+        self.instance = log.instance
         self._log = log
         self._sources = sources
         self._checks = checks
@@ -89,38 +90,27 @@ class DirectIngress:
         self._log.append_one(event, _Waiting(self, input, scope, exchange, len(body), budget))
         return True
 
-    def stored(self, waiting: _Waiting, appended: Appended) -> None:
-        exchange, answer = waiting.exchange, waiting.input.answer
-        if appended.differs:  # nothing was stored: its id came before with other content
-            exchange.again()
-        elif answer is not None:
-            _reply(exchange, answer)
-        else:
-            body = answers.id_lines(self._log.instance, appended.offset)
-            exchange.answer(200 if appended.duplicate else 202, body)
-
-    def failed(self, waiting: _Waiting, error: BaseException) -> None:
-        retry_after = None
-        if isinstance(error, TidegateError):
-            retry_after = error.retry_after_seconds
-            self._checks.record(waiting.input.source, waiting.scope, error.code, error.message)
-        else:
+    def failed(self, source: str, scope: Scope, error: BaseException) -> Reply:
+        """The answer when an event could not be stored; recorded."""
+        if not isinstance(error, TidegateError):
             log.error("an event could not be stored", exc_info=error)
-        _reply(waiting.exchange, answers.unavailable(retry_after))
+            return answers.unavailable(None)
+        self._checks.record(source, scope, error.code, error.message)
+        return answers.unavailable(error.retry_after_seconds)
 
 
 class _Waiting:
     """A request until its event is on disk: what the log completes in place of a future. It holds its body's bytes."""
 
-    __slots__ = ("_budget", "_direct", "_is_done", "_size", "exchange", "input", "scope")
+    __slots__ = ("_budget", "_direct", "_exchange", "_input", "_is_done", "_scope", "_size")
 
     def __init__(
         self, direct: DirectIngress, input: Input, scope: Scope, exchange: Exchange, size: int, budget: BodyBudget
     ) -> None:
-        self.input = input
-        self.scope = scope
-        self.exchange = exchange
         self._direct = direct
+        self._input = input
+        self._scope = scope
+        self._exchange = exchange
         self._is_done = False
         self._size = size
         self._budget = budget
@@ -129,14 +119,25 @@ class _Waiting:
         return self._is_done
 
     def set_result(self, appended: Appended) -> None:
+        if self._is_done:
+            return
         self._is_done = True
-        self._budget.release(self.input.source, self._size)
-        self._direct.stored(self, appended)
+        input, exchange = self._input, self._exchange
+        self._budget.release(input.source, self._size)
+        if appended.differs:  # nothing was stored: its id came before with other content
+            exchange.again()
+        elif input.answer is not None:
+            _reply(exchange, input.answer)
+        else:
+            lines = answers.id_lines(self._direct.instance, appended.offset)
+            exchange.answer(200 if appended.duplicate else 202, lines)
 
     def set_exception(self, error: BaseException) -> None:
+        if self._is_done:
+            return
         self._is_done = True
-        self._budget.release(self.input.source, self._size)
-        self._direct.failed(self, error)
+        self._budget.release(self._input.source, self._size)
+        _reply(self._exchange, self._direct.failed(self._input.source, self._scope, error))
 
 
 def _reply(exchange: Exchange, reply: Reply) -> None:

@@ -78,7 +78,9 @@ class Weighed(msgspec.Struct, frozen=True):
 
 
 class Receipt(Protocol):
-    """What an append completes, once: a future, or an object that goes on at once, without a turn of the loop."""
+    """What `append_one` completes. Unlike a future it goes on at once, without a turn of the loop, and a second result
+    does nothing.
+    """
 
     def done(self) -> bool: ...
     def set_result(self, appended: Appended, /) -> None: ...

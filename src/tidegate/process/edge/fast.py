@@ -99,7 +99,8 @@ class FastProtocol(StrictProtocol):
         if closes:
             self.transport.close()
             return
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         if self._rest:
             self.loop.call_soon(self._go_on)
 

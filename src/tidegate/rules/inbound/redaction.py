@@ -14,7 +14,6 @@ from urllib.parse import unquote_plus
 import msgspec
 
 REDACTED = "[redacted]"
-_REDACTED = REDACTED.encode()
 MAX_HEADERS = 64
 MAX_BYTES = 8 * 1024
 MAX_QUERY = 2048  # characters of a stored query string
@@ -43,9 +42,9 @@ _NOT_SETTABLE = frozenset(
     }
 )  # fmt: skip
 
-# Of a raw name: (lower-case name, whether it is a credential, the beginning of its pair as JSON; b"" needs escapes)
-_names: dict[bytes, tuple[str, bool, bytes]] = {}
-_NEEDS_NO_ESCAPE = bytes(one for one in range(0x20, 0x7F) if one not in b'"\\')
+_names: dict[bytes, tuple[str, bool]] = {}
+_starts: dict[bytes, bytes] = {}  # of those without a credential: the JSON before a value
+_NEEDS_NO_ESCAPE = bytes(one for one in range(0x20, 0x7F) if one != ord("\\"))
 
 
 def keep_headers(headers: list[tuple[bytes, bytes]], notes: Sequence[tuple[str, str]] = ()) -> bytes:
@@ -61,7 +60,7 @@ def keep_headers(headers: list[tuple[bytes, bytes]], notes: Sequence[tuple[str, 
     kept: list[tuple[str, str]] = list(notes)
     left = MAX_BYTES - 2
     for raw_name, raw_value in headers[:MAX_HEADERS]:
-        name, credential, _ = _names.get(raw_name) or _classify(raw_name)
+        name, credential = _names.get(raw_name) or _classify(raw_name)
         value = REDACTED if credential else raw_value.decode("latin-1")
         cost = len(name) + len(value) + 8  # brackets, quotes, commas
         if cost <= left:
@@ -75,20 +74,22 @@ def keep_headers(headers: list[tuple[bytes, bytes]], notes: Sequence[tuple[str, 
 
 
 def _keep_plain(headers: list[tuple[bytes, bytes]], notes: Sequence[tuple[str, str]]) -> bytes | None:
-    """As `keep_headers` without its bounds, for headers that need no escapes in JSON: nearly all. None for others."""
-    parts = [msgspec.json.encode(notes)[:-3]] if notes else []  # each part begins by closing the pair before it
-    values = []
-    for raw_name, value in headers:
-        _, credential, start = _names.get(raw_name) or _classify(raw_name)
-        if not start:
-            return None
-        parts.append(start)
-        parts.append(_REDACTED if credential else value)
-        values.append(value)
-    if not parts or b"".join(values).translate(None, _NEEDS_NO_ESCAPE):
+    """As `keep_headers` without its bounds, for headers without credentials that need no escapes in JSON: most
+    requests, in half of the time. None for others.
+    """
+    known = _starts
+    try:  # each part begins by closing the pair before it
+        joined = b"".join([known[name] + value for name, value in headers])
+    except KeyError:
+        for name, _ in headers:
+            if name not in _names:
+                _classify(name)
         return None
-    joined = b"".join(parts)
-    return (joined if notes else b"[" + joined[3:]) + b'"]]'
+    if joined.translate(None, _NEEDS_NO_ESCAPE) or joined.count(b'"') != 4 * len(headers) or not headers:
+        return None
+    if not notes:
+        return b'[%b"]]' % joined[3:]
+    return b'%b%b"]]' % (msgspec.json.encode(notes)[:-3], joined)
 
 
 def keep_query(query_string: bytes) -> str:
@@ -126,13 +127,15 @@ def value_safe(value: str) -> bool:
     return all(" " <= one <= "~" or one == "\t" or "\xa0" <= one <= "\xff" for one in value)
 
 
-def _classify(raw_name: bytes) -> tuple[str, bool, bytes]:
-    """What `_names` has of a name, cached."""
+def _classify(raw_name: bytes) -> tuple[str, bool]:
+    """(lower-case name, whether it is a credential), cached."""
     name = raw_name.decode("latin-1").lower()
-    start = b'"],["%b","' % name.encode("latin-1", "replace")
-    known = (name, is_credential(name), b"" if raw_name.translate(None, _NEEDS_NO_ESCAPE) else start)
+    known = (name, is_credential(name))
     if len(raw_name) <= _MAX_CACHED_NAME:
         if len(_names) >= _MAX_NAMES:
             _names.clear()
+            _starts.clear()
         _names[raw_name] = known
+        if not known[1] and not raw_name.translate(None, _NEEDS_NO_ESCAPE) and b'"' not in raw_name:
+            _starts[raw_name] = b'"],["%b","' % name.encode()
     return known

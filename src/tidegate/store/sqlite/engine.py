@@ -13,18 +13,21 @@ completely or not at all.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
 import apsw
 
 from tidegate.core.errors import StoreBroken, StoreBusy, TidegateError
+from tidegate.store.log import Receipt
 from tidegate.store.sql import queries
 
 log = logging.getLogger("tidegate.store")
@@ -34,6 +37,8 @@ Work = Callable[[apsw.Connection], Any]
 GROUP_LIMIT = 2000  # jobs in one transaction: keeps one under about 50 ms
 STUCK_AFTER_SECONDS = 0.9  # after this time of one commit, waiting calls get 503
 READERS = 2
+ROWS_OF_INSERT = 64
+_STATEMENTS = 300  # prepared ones that are kept: those of each number of rows among them
 
 _PRAGMAS = (
     "PRAGMA busy_timeout = 10000",
@@ -79,7 +84,7 @@ class Engine:
 
     def _open_writer(self) -> apsw.Connection:
         try:
-            connection = apsw.Connection(str(self.path))
+            connection = apsw.Connection(str(self.path), statementcachesize=_STATEMENTS)
             for pragma in _PRAGMAS:
                 connection.execute(pragma).fetchall()
             mode = connection.execute("PRAGMA journal_mode").get
@@ -170,14 +175,13 @@ class Engine:
         except Exception:  # a receipt goes on at once: its error must not leave the others without an answer
             log.exception("what follows an append failed")
 
-    def answer_all(self, answers: Iterable[tuple[Any, Any]]) -> None:
-        """As `answer` of each, without a failure."""
+    def answer_all(self, answers: Iterable[tuple[Receipt, Any]]) -> None:
+        """As `answer` of each, for receipts."""
         opened = self._open
         for receipt, value in answers:
             opened.pop(receipt, None)
             try:
-                if not receipt.done():
-                    receipt.set_result(value)
+                receipt.set_result(value)
             except Exception:
                 log.exception("what follows an append failed")
 
@@ -361,3 +365,21 @@ def sql(name: str) -> dict[str, str]:
 def rows(connection: apsw.Connection, text: str, parameters: Sequence[Any] = ()) -> list[Any]:
     """All rows of a query, as tuples whose types the schema promises (its tables are STRICT)."""
     return connection.execute(text, tuple(parameters)).fetchall()
+
+
+@functools.cache
+def _for_rows(text: str, count: int) -> str:
+    """`INSERT ... VALUES (?, ?)` for so many rows."""
+    values = text[text.rindex("(") :].rstrip()
+    return text + f", {values}" * (count - 1)
+
+
+def insert_many(connection: apsw.Connection, text: str, given: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows, up to ROWS_OF_INSERT with one statement, in their order.
+
+    Each step of a statement gives the interpreter to other threads, and while the loop is busy the writer waits to get
+    it back; so there is one step for many rows.
+    """
+    for at in range(0, len(given), ROWS_OF_INSERT):
+        part = given[at : at + ROWS_OF_INSERT]
+        connection.execute(_for_rows(text, len(part)), tuple(chain.from_iterable(part)))

@@ -34,7 +34,7 @@ from tidegate.store.rows import (
     head_of_event,
     id_conflict,
 )
-from tidegate.store.sqlite.engine import Engine, rows, sql
+from tidegate.store.sqlite.engine import ROWS_OF_INSERT, Engine, insert_many, rows, sql
 from tidegate.store.tail import Tail
 
 log = logging.getLogger("tidegate.store")
@@ -175,17 +175,20 @@ class SqliteLog:
         ]
         fresh: Sequence[NewEvent] = events
         answers: list[Appended] | None = None
-        if deduped:
+        if len(deduped) > ROWS_OF_INSERT:
             connection.execute("SAVEPOINT dedupe")
-            try:
-                connection.executemany(self._sql["insert_dedupe"], deduped)
-            except apsw.ConstraintError:  # at least one is stored: check each
+        try:
+            insert_many(connection, self._sql["insert_dedupe"], deduped)
+        except apsw.ConstraintError:  # at least one is stored: check each. A single statement has undone itself
+            if len(deduped) > ROWS_OF_INSERT:
                 connection.execute("ROLLBACK TO dedupe")
-                answers, fresh = self._dedupe_each(connection, events)
+            answers, fresh = self._dedupe_each(connection, events)
+        if len(deduped) > ROWS_OF_INSERT:
             connection.execute("RELEASE dedupe")
         first = self._head + 1
         number = ORIGIN_NUMBER
-        connection.executemany(
+        insert_many(
+            connection,
             self._sql["insert_event"],
             [
                 (

@@ -26,7 +26,7 @@ _FROM_URL_ALPHABET = bytes.maketrans(b"-_", b"+/")
 def hmac_check(scheme: Scheme, key: bytes) -> Check:
     """HMAC; the key is prepared once, when the scheme is compiled."""
     inner, outer = keyed_hashes(scheme.digest, key)
-    matches = _matcher(scheme)
+    encode, matches = _encoder(scheme), _matcher(scheme)
 
     def check(parts: Sequence[bytes], candidates: list[bytes]) -> bool:
         first = inner.copy()
@@ -34,7 +34,10 @@ def hmac_check(scheme: Scheme, key: bytes) -> Check:
             first.update(part)
         second = outer.copy()
         second.update(first.digest())
-        return matches(second.digest(), candidates)
+        digest = second.digest()
+        if len(candidates) == 1 and compare_digest(encode(digest), candidates[0]):  # nearly all are written like this
+            return True
+        return matches(digest, candidates)
 
     return check
 
@@ -61,17 +64,14 @@ def token_check(scheme: Scheme, key: bytes) -> Check:
     return check
 
 
+def _encoder(scheme: Scheme) -> Callable[[bytes], bytes]:
+    return binascii.hexlify if scheme.encoding == "hex" else b64encode
+
+
 def _matcher(scheme: Scheme) -> Match:
-    encode = binascii.hexlify if scheme.encoding == "hex" else b64encode
+    encode = _encoder(scheme)
     tidy = bytes.lower if scheme.encoding == "hex" else _padded
-
-    def matches(digest: bytes, candidates: list[bytes]) -> bool:
-        expected = encode(digest)
-        if len(candidates) == 1 and compare_digest(expected, candidates[0]):  # nearly all are written like this
-            return True
-        return _any_equal(expected, [tidy(one) for one in candidates])
-
-    return matches
+    return lambda digest, candidates: _any_equal(encode(digest), [tidy(one) for one in candidates])
 
 
 def _padded(candidate: bytes) -> bytes:
