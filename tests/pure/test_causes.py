@@ -18,6 +18,9 @@ def test_every_outcome_has_a_phrase_and_a_remedy(outcome: str) -> None:
 
 def test_a_response_is_named_by_its_status() -> None:
     assert causes.why("http_error", 404) == "answered 404"
+    assert causes.why("http_error", 200) == "answered 200 with an error", (
+        "a condition on the body, or a chat's own word"
+    )
     assert "path" in causes.what_to_do("http_error", 404)
     assert "secret" in causes.what_to_do("http_error", 401)
     assert "redirects are not followed" in causes.what_to_do("http_error", 308)

@@ -186,6 +186,20 @@ def test_a_calculation_with_a_field_that_is_missing_names_the_field_and_the_way_
     assert compile_template("{{ (data.object.amount | default(0)) / 100 }}")({"data": None}) == "0"
 
 
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("{{ data.text / 100 }}", "an operation does not fit the type of a value"),
+        ("{{ data.who / 100 }}", "'who' is null, so it cannot be used in a calculation; write who | default(0)"),
+        ("{{ data.absent / 100 }}", "'absent' is missing, so it cannot be used in a calculation"),
+    ],
+)
+def test_a_calculation_that_cannot_be_done_says_why_without_names_of_the_language(template: str, reason: str) -> None:
+    with pytest.raises(RenderFailed) as raised:
+        compile_template(template)({"data": {"text": "abc", "who": None}})
+    assert reason in raised.value.message and "Error" not in raised.value.message
+
+
 @pytest.mark.parametrize("absent", [{"data": {"who": None, "list": [None]}}, {"data": {"list": []}}, {"data": None}])
 @pytest.mark.parametrize(
     ("template", "wanted"),
@@ -201,6 +215,9 @@ def test_a_calculation_with_a_field_that_is_missing_names_the_field_and_the_way_
         ("{{ data.list | join(',') }}", ""),
         ("{{ (data.list | first) ~ '.' }}{{ (data.list | last) ~ '.' }}", ".."),
         ("{{ data.who | length }}", "0"),
+        ("{{ data.who | round(2) }}", ""),
+        ("{{ data.who | round | default('none') }}", "none"),
+        ("{{ data.who | int }}{{ data.who | float }}", "00"),
         ("{% if data.who %}yes{% else %}no{% endif %}", "no"),
         ("{{ key ~ '?' }}", "?"),
     ],

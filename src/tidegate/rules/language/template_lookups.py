@@ -23,6 +23,12 @@ class Absent(ChainableUndefined):
         name = str(self._undefined_name)[:80]
         return f"{name!r} is missing, so it cannot be used in a calculation; write {name} | default(0)"
 
+    def __int__(self) -> int:  # type: ignore[override]
+        raise TypeError("not a number")  # the filters `int` and `float` give their default then
+
+    def __float__(self) -> float:  # type: ignore[override]
+        raise TypeError("not a number")
+
 
 class Null(Absent):
     """A null of the payload: it prints nothing and takes a default, as a missing field does, and is `none`."""
@@ -39,12 +45,6 @@ class Null(Absent):
         return not self == other
 
     __hash__ = ChainableUndefined.__hash__
-
-    def __int__(self) -> int:  # type: ignore[override]
-        raise TypeError("null is not a number")  # the filters `int` and `float` give their default then
-
-    def __float__(self) -> float:  # type: ignore[override]
-        raise TypeError("null is not a number")
 
 
 class Lookups(ImmutableSandboxedEnvironment):

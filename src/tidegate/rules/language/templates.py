@@ -122,11 +122,17 @@ def compile_template(
         except UndefinedError as error:
             raise RenderFailed(f"the template could not be rendered: {error.message}") from None
         except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
-            raise RenderFailed(
-                f"the template could not be rendered: {type(error).__name__}: {str(error)[:200]}"
-            ) from None
+            raise RenderFailed(f"the template could not be rendered: {_in_words(error)}") from None
 
     return render
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, ZeroDivisionError):
+        return "it divides by zero"
+    if isinstance(error, TypeError):
+        return f"an operation does not fit the type of a value ({str(error)[:160]})"
+    return str(error)[:200]
 
 
 def _plain(value: Any) -> str:
@@ -290,7 +296,14 @@ def _shortened(work: Any) -> Any:
 
 
 def _round(value: Any, digits: int = 0) -> Any:
-    """Replaces Jinja's `round`, which computes 10 to the power of the digits, whatever their number."""
+    """Replaces Jinja's `round`, which computes 10 to the power of the digits, whatever their number.
+
+    A missing field and a null stay what they are, so they print nothing and take a default.
+    """
+    from jinja2 import Undefined
+
+    if isinstance(value, Undefined):
+        return value
     return round(value, min(max(digits, 0), 10))
 
 

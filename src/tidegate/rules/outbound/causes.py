@@ -45,7 +45,7 @@ _STATUSES: dict[int, str] = {
 def why(cause: str, status: int | None = None) -> str:
     """`connection refused`; with a status, `answered 404`. An unknown cause is given in its own words."""
     if status is not None and cause in ("http_error", ""):
-        return f"answered {status}"
+        return f"answered {status} with an error" if cause and 200 <= status < 300 else f"answered {status}"
     return _CAUSES[cause][0] if cause in _CAUSES else cause.replace("_", " ")
 
 
