@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
+import json
+import time
 
 import pytest
 
@@ -279,6 +281,20 @@ def test_diagnoses_are_bounded_and_no_detail_holds_a_secret(tmp_path):
         assert sum("no secret of this source fits" in detail for detail in details) == 20
         assert details[-1] == f"{len(BODY)} bytes"
         assert not any("sha256=" in detail for detail in details)
+
+    with_ingress(tmp_path, work)
+
+
+def test_large_bodies_with_wrong_signatures_do_not_hold_the_loop(tmp_path):
+    async def work(setup):
+        body = json.dumps([{"a": n} for n in range(4500)]).encode()
+        began = time.thread_time()
+        for _ in range(50):
+            assert (await setup.call("code", body, github(body, b"x"))).status == 401
+        assert time.thread_time() - began < 0.5, "it was 1 s of 1 s"
+        details = [one.detail for one in setup.rejections]
+        assert sum("no secret of this source fits" in detail for detail in details) == 2
+        assert details[-1] == f"{len(body)} bytes", "what is left out says how large it was"
 
     with_ingress(tmp_path, work)
 

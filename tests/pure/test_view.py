@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import time
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.core.model import Event, NewEvent, Origin
+from tidegate.rules.language.body import read_body
 from tidegate.rules.language.view import MAX_DEPTH, MISSING, dig, event_view, parse_body, payload
 
 
@@ -163,3 +168,34 @@ def test_what_is_as_written_means_the_same_when_read_again(body):
     parsed = parse_body(event(body))
     if parsed.as_written:
         assert msgspec.json.decode(msgspec.json.encode({"data": msgspec.Raw(body)}))["data"] == parsed.value
+
+
+# -- bounds ----------------------------------------------------------------------------------------------
+
+MANY = b"[" + b"[]," * 400_000 + b"0]"
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "encoding", "why"),
+    [
+        (gzip.compress(b"[" + b"[]," * 5_000_000 + b"0]"), "application/json", "gzip", "more than 1048576 bytes when"),
+        (gzip.compress(b'{"a":"' + b"x" * (16 << 20) + b'"}'), "application/json", "gzip", "more than 1048576 bytes"),
+        (gzip.compress(b"x=1&" * (4 << 20)), "application/x-www-form-urlencoded", "", "more than 1048576 bytes"),
+        (MANY, "application/json", "", "more than 250000 lists and objects"),
+        (b"\n".join([MANY[:300_000]] * 5), "application/x-ndjson", "", "more than 250000 lists and objects"),
+    ],
+)
+def test_a_small_request_cannot_hold_the_loop_with_what_it_unpacks_or_parses_to(
+    body: bytes, content_type: str, encoding: str, why: str
+) -> None:
+    began = time.thread_time()
+    parsed = read_body(body, content_type, encoding)
+    assert time.thread_time() - began < 0.15, "packed, this held the loop for 3 s"
+    assert why in parsed.why
+
+
+def test_an_honest_compressed_body_is_read() -> None:
+    rows = [{"id": n, "name": f"customer {n}", "city": "Hamburg"} for n in range(40_000)]
+    body = json.dumps(rows).encode()
+    assert len(body) > 2 * len(gzip.compress(body)) > 1 << 18
+    assert len(read_body(gzip.compress(body), "application/json", "gzip").value) == 40_000

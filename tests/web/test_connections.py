@@ -89,10 +89,10 @@ def test_files_are_left_for_deliveries_and_the_store(open_files: int) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _served(app: Any, limit: int) -> AsyncIterator[tuple[Any, Any]]:
+async def _served(app: Any, limit: int, direct: Any = None) -> AsyncIterator[tuple[Any, Any]]:
     listener = bind("127.0.0.1", 0)
     gave_way: list[str] = []
-    server = make_server(app, admission=Admission(limit, gave_way.append))
+    server = make_server(app, admission=Admission(limit, gave_way.append), direct=direct)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     await until(lambda: server.started)
     try:
@@ -160,6 +160,30 @@ async def test_connections_that_give_way_hold_no_file_even_when_nobody_reads_the
                 stack.enter_context(await _connect(address))
             await until(lambda: len(gave_way) == 90)
             await until(lambda: len(_open_files()) <= before + 100 + 10)
+
+
+async def test_a_connection_whose_first_request_is_on_the_fast_path_gives_way_too() -> None:
+    taken: list[Any] = []
+
+    def take(scope: Any, named: Any, body: Any, connection: Any) -> bool:
+        taken.append(connection)
+        return True
+
+    with contextlib.ExitStack() as stack:
+        async with _served(_ok, 3, (b"/in/", take)) as (address, gave_way):
+            busy = [stack.enter_context(await _connect(address)) for _ in range(3)]
+            for one in busy:
+                await _send(one, b"POST /in/a HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}")
+            await until(lambda: len(taken) == 3)
+            other = stack.enter_context(await _connect(address, "127.0.0.2"))
+            await _send(other, GET)
+            assert (await _read(other, b"ok")).startswith(b"HTTP/1.1 200")
+            assert (await _read(busy[0])).startswith(b"HTTP/1.1 503")
+            assert gave_way == ["127.0.0.1"]
+            for one in taken:
+                one.answer(200, b"content-length: 2\r\n\r\nok")
+            for one in busy[1:]:
+                assert (await _read(one, b"ok")).startswith(b"HTTP/1.1 200")
 
 
 # -- a whole gateway with few files ---------------------------------------------------------------------------

@@ -35,6 +35,8 @@ PREFIX = "/in/"
 SHOWN_PATH = 100  # characters of an unknown path in the list of rejected requests
 SOURCE_CHARACTERS = 63
 DIAGNOSES_PER_SECOND = 20  # more rejections get their reason without a diagnosis
+DIAGNOSED_BYTES = 128 * 1024  # of bodies a second: one that is tried in other forms costs 0.4 ms a KiB
+LARGEST_DIAGNOSED = 1024 * 1024  # the first of a second may be that large
 _HANDSHAKE_BYTES = 2048  # a request that verifies an address is short
 _HANDSHAKE_WORDS = (b"hallenge", b"alidation", b"erification", b"plainToken")
 
@@ -65,7 +67,7 @@ class Checks:
         self._clock = clock
         self._findings = findings
         self._reject = reject
-        self._diagnosed = (0, 0)  # (second, diagnoses in it)
+        self._diagnosed = (0, 0, 0)  # (second, diagnoses in it, bytes of their bodies)
 
     def for_one(self, input: Input) -> Checks:
         """The same checks, with the same bounds and counts, that know only this input."""
@@ -121,7 +123,9 @@ class Checks:
             raise NeedsKey(checked.needs)
         request = Request(headers, body, url, scope["method"], now_s)
         detail = (
-            self._diagnose(input, checked, verify, request, query) if self._may_diagnose() else f"{len(body)} bytes"
+            self._diagnose(input, checked, verify, request, query)
+            if self._may_diagnose(len(body))
+            else f"{len(body)} bytes"
         )
         raise Rejected(answers.UNAUTHORIZED, checked.result.value, detail)
 
@@ -144,12 +148,16 @@ class Checks:
                 if other is not None and other.verify is not None:
                     yield name, other.verify
 
-    def _may_diagnose(self) -> bool:
-        """A diagnosis can cost as much as many verifications, so their number a second is bounded."""
+    def _may_diagnose(self, size: int = 0) -> bool:
+        """A diagnosis can cost as much as many verifications, so their number a second and their bytes are bounded."""
         second = self._clock.now_us() // 1_000_000
-        count = self._diagnosed[1] + 1 if self._diagnosed[0] == second else 1
-        self._diagnosed = (second, count)
-        return count <= DIAGNOSES_PER_SECOND
+        before, count, read = self._diagnosed
+        if before != second:
+            count = read = 0
+        if count >= DIAGNOSES_PER_SECOND or read + size > (DIAGNOSED_BYTES if count else LARGEST_DIAGNOSED):
+            return False
+        self._diagnosed = (second, count + 1, read + size)
+        return True
 
     def other_method(self, input: Input, scope: Scope, headers: Headers) -> Reply | None:
         """A handshake by GET, HEAD or OPTIONS; None for a method that the source accepts; else 405."""

@@ -26,7 +26,7 @@ from tidegate.rules.inbound.signatures.readers import signed_seconds
 from tidegate.rules.language.body import unpack
 
 MAX_SOURCES = 20
-MAX_BODY = 256 * 1024  # larger bodies are not tried in other forms
+MAX_BODY = 64 * 1024  # larger bodies are not tried in other forms
 MAX_NAME = 60
 
 

@@ -91,7 +91,7 @@ class FastProtocol(StrictProtocol):
         body. `closes`: the header lines say that the connection closes.
         """
         self._whole = None
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._lingering:
             return
         if not closes and (self._closes or "leaving" in self.server_state.__dict__):
             rest, closes = b"connection: close\r\n" + rest, True

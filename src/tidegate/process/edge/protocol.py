@@ -326,8 +326,8 @@ class StrictProtocol(HttpToolsProtocol):
     def _reject(self, error: BadFraming) -> None:
         """Answer what cannot be read and close: where the next request begins is not known."""
         self._rest, self._left, self._chunks = b"", 0, None
-        if self._is_busy():
-            cycle = self.cycle
+        cycle: Any = self.cycle
+        if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True
             cycle.message_event.set()
             if cycle.response_started:

@@ -22,7 +22,10 @@ from tidegate.rules.language.text import FORM_TYPE, charset_of, media_type, to_u
 MAX_DEPTH = 64  # no provider nests deeper than about 20
 MAX_FORM_FIELDS = 1000
 MAX_UNPACKED = 16 << 20  # bytes of a compressed body after unpacking
+UNPACKED_RATIO = 50  # and no more than this times the packed bytes, once it is over
+UNPACKED_ALWAYS = 1 << 20
 MAX_LINES = 100_000  # of NDJSON
+MAX_CONTAINERS = 250_000  # lists and objects of one JSON body: each costs far more than its two bytes
 _NDJSON = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"})
 _READ = "JSON, NDJSON, XML, application/x-www-form-urlencoded and multipart/form-data"
 
@@ -71,14 +74,15 @@ def unpack(body: bytes, encoding: str) -> bytes | str:
         return f"the body is {_word(word)}, which is not unpacked here"
     # A `deflate` body is a zlib stream by the standard, and a bare one by the habit of some senders.
     sizes = (31,) if "gzip" in word else (15, -15)
+    most = min(MAX_UNPACKED, max(UNPACKED_ALWAYS, UNPACKED_RATIO * len(body)))
     for window in sizes:
         unpacker = zlib.decompressobj(wbits=window)
         try:
-            data = unpacker.decompress(body, MAX_UNPACKED)
+            data = unpacker.decompress(body, most)
         except zlib.error:
             continue
         if unpacker.unconsumed_tail:
-            return f"the body is {word} and has more than {MAX_UNPACKED} bytes when unpacked"
+            return f"the body is {word} and has more than {most} bytes when unpacked"
         return data if unpacker.eof else f"the body is {word} and is cut off"
     return f"the body is labeled {word} and is not"
 
@@ -129,6 +133,8 @@ def _is_json(kind: str) -> bool:
 
 
 def _read_json(body: bytes) -> Parsed:
+    if _is_crowded(body):
+        return _unreadable(f"the body has more than {MAX_CONTAINERS} lists and objects")
     try:
         value = _DECODER.decode(body)
     except RecursionError:
@@ -138,6 +144,11 @@ def _read_json(body: bytes) -> Parsed:
     return (
         Parsed(value, True) if _shallow(body, value) else _unreadable(f"the body is nested more than {MAX_DEPTH} deep")
     )
+
+
+def _is_crowded(body: bytes) -> bool:
+    """Brackets inside strings count too, so that this needs no parser."""
+    return len(body) > 2 * MAX_CONTAINERS and body.count(b"[") + body.count(b"{") > MAX_CONTAINERS
 
 
 def _read_json_leniently(body: bytes, error: Exception) -> Parsed:
@@ -220,6 +231,8 @@ def _children(value: Any) -> list[Any]:
 
 def _read_lines(body: bytes) -> Parsed:
     """NDJSON: one JSON value a line; the value is their list."""
+    if _is_crowded(body):
+        return _unreadable(f"the body has more than {MAX_CONTAINERS} lists and objects")
     values: list[Any] = []
     for number, line in enumerate(body.splitlines(), 1):
         if not line.strip():
