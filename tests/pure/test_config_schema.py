@@ -67,7 +67,7 @@ def test_a_kind_may_come_from_a_placeholder() -> None:
 UNDESCRIBED = ("Auth", "Paginator", "Page")
 
 
-def test_every_key_is_described_and_no_description_is_left_over() -> None:
+def test_every_key_is_described_beside_its_member() -> None:
     everything = {**vars(model), **vars(resource_model)}
     structs = {
         name: one for name, one in everything.items() if isinstance(one, type) and issubclass(one, msgspec.Struct)

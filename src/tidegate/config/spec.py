@@ -7,12 +7,14 @@ here. Everything else that a user writes is in `tidegate.core.spec`. Pure. Crash
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from msgspec import field
 
 from tidegate.auth import AnyAuth
 from tidegate.core.spec import (
+    CA,
+    PROXY,
     Alerts,
     Duration,
     Egress,
@@ -27,47 +29,72 @@ from tidegate.core.spec import (
     Size,
     Strict,
     WebhookInput,
+    doc,
 )
 from tidegate.kinds import AnyDestination
 from tidegate.rules.sync.spec import Resource
 
 
 class ApiInput(Strict, frozen=True):
-    base_url: str
-    auth: AnyAuth | None = None
-    headers: dict[str, str] = {}
-    timeout: Duration = "30s"
-    rate: Rate | None = None
-    ca: str = ""  # authorities in PEM, in place of the system's
-    proxy: str | Proxy = ""
+    base_url: Annotated[str, doc("URL to which the paths of resources are appended.")]
+    auth: Annotated[AnyAuth | None, doc("How requests are authenticated.")] = None
+    headers: Annotated[dict[str, str], doc("Headers of every request.")] = {}
+    timeout: Annotated[Duration, doc("Time limit of one request.")] = "30s"
+    rate: Annotated[Rate | None, doc("Maximum rate of requests, for pulls and polls together.")] = None
+    ca: Annotated[str, doc(CA)] = ""
+    proxy: Annotated[str | Proxy, doc(PROXY)] = ""
 
 
 class Credential(Strict, frozen=True, kw_only=True):
     """A credential that several sources and destinations share: one token, one refresh, one budget."""
 
-    description: str = ""
-    auth: AnyAuth
-    rate: Rate | None = None
-    origins: list[str] = []
+    description: Annotated[str, doc("A note for people.")] = ""
+    auth: Annotated[AnyAuth, doc("The credential itself.")]
+    rate: Annotated[Rate | None, doc("Maximum rate of requests of all sources that use it, together.")] = None
+    origins: Annotated[
+        list[str],
+        doc(
+            "Origins it may be sent to, such as https://api.example.com. Items made through the API may use it"
+            " only for these; without the list, only items of the file may use it."
+        ),
+    ] = []
 
 
 class ImapInput(Strict, frozen=True):
     """A mailbox that is read by IMAP."""
 
-    host: str
-    auth: AnyAuth
-    port: int = 0  # 0: 993, or 143 without TLS at once
-    tls: Literal["implicit", "starttls", "none"] = "implicit"
-    ca: str = ""
-    username: str = ""  # for kinds of auth that have none of their own (XOAUTH2)
-    folder: str | list[str] = "INBOX"
-    mode: Literal["auto", "idle", "poll"] = "auto"
-    poll: Duration = "5m"
-    max_message: Size = "10MiB"
-    attachments: Literal["none", "meta", "keep"] = "meta"
-    mark_seen: bool = False
-    move_to: str = ""
-    trusted_host: str = ""
+    host: Annotated[str, doc("The mail server.")]
+    auth: Annotated[AnyAuth, doc("How it logs in: `password`, or a kind with an access token (XOAUTH2).")]
+    port: Annotated[int, doc("The port. Default: 993, or 143 with `starttls` and `none`.")] = 0
+    tls: Annotated[
+        Literal["implicit", "starttls", "none"],
+        doc("`implicit`: TLS from the first byte. `starttls`: TLS after a command. `none`: on your own network."),
+    ] = "implicit"
+    ca: Annotated[str, doc("Certificates of your own authority, in PEM, in place of the system's.")] = ""
+    username: Annotated[str, doc("The user of the mailbox, for kinds of `auth` that have no user name.")] = ""
+    folder: Annotated[
+        str | list[str],
+        doc("The folder, or a list of folders. With several, IDLE waits in the first and the others are polled."),
+    ] = "INBOX"
+    mode: Annotated[
+        Literal["auto", "idle", "poll"],
+        doc("`idle`: the server says it at once. `poll`: it is asked every `poll`. `auto`: IDLE where offered."),
+    ] = "auto"
+    poll: Annotated[
+        Duration, doc("How often the server is asked: with `poll`, and for further folders with `idle`.")
+    ] = "5m"
+    max_message: Annotated[
+        Size, doc("Maximum size of a mail; of a larger one only the header is read, and the event says so.")
+    ] = "10MiB"
+    attachments: Annotated[
+        Literal["none", "meta", "keep"],
+        doc("`meta`: name, type, size and digest. `keep`: the content too, in Base64. `none`: nothing."),
+    ] = "meta"
+    mark_seen: Annotated[bool, doc("Mark mails as read after they were stored.")] = False
+    move_to: Annotated[str, doc("Move mails to this folder after they were stored.")] = ""
+    trusted_host: Annotated[
+        str, doc("Whose Authentication-Results are repeated in `sender_checks`. Default: the topmost one.")
+    ] = ""
 
     @property
     def login_name(self) -> str:
@@ -77,13 +104,15 @@ class ImapInput(Strict, frozen=True):
 class Source(Strict, frozen=True):
     """One outside system, with one or more inputs."""
 
-    description: str = ""
-    webhook: WebhookInput | None = None
-    form: FormInput | None = None
-    publish: PublishInput | None = None
-    api: ApiInput | None = None
-    imap: ImapInput | None = None
-    resources: dict[Name, Resource] = {}
+    description: Annotated[str, doc("A note for people.")] = ""
+    webhook: Annotated[WebhookInput | None, doc("Receives webhooks at POST /in/NAME.")] = None
+    form: Annotated[FormInput | None, doc("Receives HTML forms at POST /in/NAME.")] = None
+    publish: Annotated[
+        PublishInput | None, doc("Accepts events at POST /api/v1/events with an API key for this source.")
+    ] = None
+    api: Annotated[ApiInput | None, doc("How the API of the source is called.")] = None
+    imap: Annotated[ImapInput | None, doc("A mailbox: each new mail becomes an event `mail.received`.")] = None
+    resources: Annotated[dict[Name, Resource], doc("Lists of records in the API of the source, by name.")] = {}
 
 
 SETTINGS = ("gateway", "egress", "retention", "alerts")  # the tables of `Config` that are not items
@@ -92,11 +121,18 @@ SETTINGS = ("gateway", "egress", "retention", "alerts")  # the tables of `Config
 class Config(Strict, frozen=True):
     """The whole file."""
 
-    gateway: GatewaySettings = field(default_factory=GatewaySettings)
-    egress: Egress = field(default_factory=Egress)
-    retention: Retention = field(default_factory=Retention)
-    alerts: Alerts = field(default_factory=Alerts)
-    credentials: dict[Name, Credential] = {}
-    sources: dict[Name, Source] = {}
-    destinations: dict[Name, AnyDestination] = {}
-    routes: dict[Name, Route] = {}
+    gateway: Annotated[GatewaySettings, doc("Settings of the gateway.")] = field(default_factory=GatewaySettings)
+    egress: Annotated[Egress, doc("Private addresses that Tidegate may call.")] = field(default_factory=Egress)
+    retention: Annotated[Retention, doc("How long events are kept.")] = field(default_factory=Retention)
+    alerts: Annotated[Alerts, doc("When a state of the gateway becomes a system event.")] = field(
+        default_factory=Alerts
+    )
+    credentials: Annotated[
+        dict[Name, Credential], doc("Credentials that several sources and destinations share, by name.")
+    ] = {}
+    sources: Annotated[dict[Name, Source], doc("Outside systems that send events or have data, by name.")] = {}
+    destinations: Annotated[dict[Name, AnyDestination], doc("Receivers, by name.")] = {}
+    routes: Annotated[
+        dict[Name, Route],
+        doc("Which events go to which destinations, by name. For each destination the first match counts."),
+    ] = {}

@@ -1,10 +1,11 @@
 """The structs of the configuration: one struct for TOML, API schema, export, JSON Schema and pages.
 
-Owns the keys of `tidegate.toml`, which are the field names. Durations, rates and sizes are strings here (`"5m"`,
-`"50/s"`, `"1MiB"`), so that an export gives back what the user wrote; `tidegate.core.units` converts them to numbers.
-`Destination` and `Auth` have the keys that all their kinds share; each kind has its own struct in `tidegate.kinds` and
-`tidegate.auth`, and `tidegate.config.spec` puts the whole file together. May not know references between items, which
-`config/checks.py` checks. Invariant: an unknown key is rejected. Crash: nothing is kept.
+Owns the keys of `tidegate.toml`, which are the field names, and their descriptions: a new key is one member. Durations,
+rates and sizes are strings here (`"5m"`, `"50/s"`, `"1MiB"`), so that an export gives back what the user wrote;
+`tidegate.core.units` converts them to numbers. `Destination` and `Auth` have the keys that all their kinds share; each
+kind has its own struct in `tidegate.kinds` or `tidegate.auth`, and `tidegate.config.spec` makes the whole file of them.
+May not know references between items, which `config/checks.py` checks. Invariant: an unknown key is rejected. Crash:
+nothing is kept.
 """
 
 from __future__ import annotations
@@ -19,25 +20,40 @@ Rate = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?/(s|m|h|d)$", examples=["
 Concurrency = Annotated[int, Meta(ge=1, le=1024)]
 Size = Annotated[str, Meta(pattern=r"^[0-9]+(B|KiB|MiB|GiB)$", examples=["1MiB"])]
 
+CA = "The only authorities that the server's certificate may be from, in PEM: `${file:ca.pem}`. Default: the system's."
+PROXY = "An HTTP proxy for the connections: its URL, or a table with credentials."
+
+
+def doc(text: str) -> Meta:
+    """The description of a key, for the JSON Schema and the reference: `name: Annotated[type, doc(...)] = default`."""
+    return Meta(description=text)
+
 
 class Strict(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, frozen=True):
     """Rejects unknown keys and leaves defaults out of exports. `frozen` is repeated below for the type checker."""
 
 
 class GatewaySettings(Strict, frozen=True):
-    public_url: str = ""  # required by providers that sign the URL
-    allowed_hosts: list[str] = []  # more host names that the dashboard accepts
-    max_waiting: Annotated[int, Meta(ge=1)] = 5000  # events waiting for the disk before 503
+    public_url: Annotated[
+        str, doc("The URL at which outside systems reach this gateway. Required by providers that sign the URL.")
+    ] = ""
+    allowed_hosts: Annotated[list[str], doc("More host names that the dashboard accepts.")] = []
+    max_waiting: Annotated[
+        int, Meta(ge=1), doc("Number of events waiting for the disk at which new ones are answered 503.")
+    ] = 5000
 
 
 class Egress(Strict, frozen=True):
-    allow: list[str] = []  # "127.0.0.1/32", "10.0.0.0/8:443"
+    allow: Annotated[
+        list[str],
+        doc('Private networks that may be called, such as "127.0.0.1/32" or "10.0.0.0/8:443". Default: none.'),
+    ] = []
 
 
 class Retention(Strict, frozen=True):
-    events: Duration = "30d"
-    size: Size = "10GiB"
-    dedupe: Duration = "7d"
+    events: Annotated[Duration, doc("Age at which events are deleted.")] = "30d"
+    size: Annotated[Size, doc("Size of the log at which the oldest events are deleted.")] = "10GiB"
+    dedupe: Annotated[Duration, doc("How long a delivery id is kept to recognize duplicates.")] = "7d"
 
 
 Count = Annotated[int, Meta(ge=1)]
@@ -46,20 +62,39 @@ Count = Annotated[int, Meta(ge=1)]
 class Alerts(Strict, frozen=True):
     """When a state of the gateway is a system event."""
 
-    enabled: bool = True
-    destination_failing_after: Duration = "1m"
-    delivery_exhausted: Count = 1  # dead letters since the last event
-    backlog: Count = 1000  # pending deliveries
-    backlog_growing_for: Duration = "10m"
-    source_quiet_after: Annotated[str, Meta(pattern=r"^(auto|off|[0-9]+(\.[0-9]+)?(ms|s|m|h|d))$")] = "auto"
-    quiet: dict[Name, Duration] = {}  # of single sources
-    poll_failing_after: Duration = "5m"
-    rows_skipped: Count = 1
-    webhooks_missed: Count = 1
-    requests_rejected: Count = 20  # within an hour
-    disk_free: Size = "512MiB"
-    repeat_every: Duration = "1d"  # of what lasts
-    max_per_hour: Count = 60
+    enabled: Annotated[bool, doc("`false` makes no system events. The findings of `tidegate doctor` stay.")] = True
+    destination_failing_after: Annotated[
+        Duration, doc("How long the circuit of a destination is open before `destination.failing`.")
+    ] = "1m"
+    delivery_exhausted: Annotated[
+        Count, doc("Dead letters of a destination since the last event that make `delivery.exhausted`.")
+    ] = 1
+    backlog: Annotated[
+        Count, doc("Pending deliveries of a destination from which a growing backlog makes `backlog.growing`.")
+    ] = 1000
+    backlog_growing_for: Annotated[Duration, doc("How long the backlog grows before `backlog.growing`.")] = "10m"
+    source_quiet_after: Annotated[
+        str,
+        Meta(pattern=r"^(auto|off|[0-9]+(\.[0-9]+)?(ms|s|m|h|d))$"),
+        doc(
+            "Time without an event that makes `source.quiet`: a duration, `off`, or `auto`, which is"
+            " three times the longest gap of the last eight days."
+        ),
+    ] = "auto"
+    quiet: Annotated[dict[Name, Duration], doc("The same for single sources, by name.")] = {}
+    poll_failing_after: Annotated[Duration, doc("How long the polls of a resource fail before `poll.failing`.")] = "5m"
+    rows_skipped: Annotated[
+        Count, doc("Rows that polls of a resource skipped since the last event that make `rows.skipped`.")
+    ] = 1
+    webhooks_missed: Annotated[
+        Count, doc("Changes that only reconciliation found, since the last event, that make `webhooks.missed`.")
+    ] = 1
+    requests_rejected: Annotated[
+        Count, doc("Requests that a source rejected within an hour that make `requests.rejected`.")
+    ] = 20
+    disk_free: Annotated[Size, doc("Free disk space below which `disk.low` is made (embedded store).")] = "512MiB"
+    repeat_every: Annotated[Duration, doc("How often something that lasts is reported again.")] = "1d"
+    max_per_hour: Annotated[Count, doc("Maximum number of system events an hour; what is over it waits.")] = 60
 
 
 # -- sources ---------------------------------------------------------------------------------------------
@@ -68,79 +103,132 @@ class Alerts(Strict, frozen=True):
 class CustomScheme(Strict, frozen=True):
     """A signature scheme of your own, with the keys of the provider files (`rules/inbound/signatures/scheme.py`)."""
 
-    type: Literal["hmac", "hash", "token", "basic", "bearer", "ed25519", "ecdsa", "rsa", "jwt", "message"] = "hmac"
-    header: str = ""  # where the signature is: one of header, query and path
-    query: str = ""
-    path: str = ""
-    items: str = ""
-    prefix: str = ""
-    list_separator: str = ""
-    digest: Literal["sha1", "sha256", "sha384", "sha512"] = "sha256"
-    encoding: Literal["hex", "base64"] = "hex"
-    signed: str = "{body}"
-    timestamp_header: str = ""
-    timestamp_prefix: str = ""
-    timestamp_path: str = ""
-    timestamp_unit: Literal["auto", "s", "ms", "us", "ns", "iso"] = "auto"
-    tolerance: Duration = "5m"
-    id_header: str = ""
-    secret_encoding: Literal["text", "base64", "hex"] = "text"  # noqa: S105 - a word, not a secret
-    secret_prefix: str = ""
-    secret_digest: Literal["", "sha1", "sha256"] = ""
-    url_port: bool = False
-    body_hash_query: str = ""
-    claims: dict[str, str] = {}
-    max_age: Duration = "0s"
+    type: Annotated[
+        Literal["hmac", "hash", "token", "basic", "bearer", "ed25519", "ecdsa", "rsa", "jwt", "message"],
+        doc("Kind of the scheme."),
+    ] = "hmac"
+    header: Annotated[str, doc("Header with the signature.")] = ""
+    query: Annotated[str, doc("Parameter of the query string with the signature.")] = ""
+    path: Annotated[str, doc("Path of the signature in the body.")] = ""
+    items: Annotated[str, doc("Path of a list in the body: each item has a signature of its own at `path`.")] = ""
+    prefix: Annotated[str, doc("Text before a signature.")] = ""
+    list_separator: Annotated[str, doc("What separates several signatures. Default: a comma.")] = ""
+    digest: Annotated[Literal["sha1", "sha256", "sha384", "sha512"], doc("Hash function.")] = "sha256"
+    encoding: Annotated[Literal["hex", "base64"], doc("Encoding of the signature.")] = "hex"
+    signed: Annotated[
+        str,
+        doc(
+            "What is signed: literal text and {body}, {timestamp}, {id}, {method}, {url}, {url_without_query}, {form},"
+            " {path:NAME}, {header:NAME}, and with `hash` {secret}."
+        ),
+    ] = "{body}"
+    timestamp_header: Annotated[str, doc("Header with the time.")] = ""
+    timestamp_prefix: Annotated[str, doc("Text before the time in the list of signatures.")] = ""
+    timestamp_path: Annotated[str, doc("Path of the time in the body.")] = ""
+    timestamp_unit: Annotated[
+        Literal["auto", "s", "ms", "us", "ns", "iso"],
+        doc("Format of the time; `auto` knows RFC 3339 and each unit by its size."),
+    ] = "auto"
+    tolerance: Annotated[Duration, doc("Maximum difference between the signed time and the current time.")] = "5m"
+    id_header: Annotated[str, doc("Header with the id.")] = ""
+    secret_encoding: Annotated[Literal["text", "base64", "hex"], doc("Encoding of the secret.")] = "text"  # noqa: S105 - a word, not a secret
+    secret_prefix: Annotated[str, doc("Text that is removed from the secret.")] = ""
+    secret_digest: Annotated[Literal["", "sha1", "sha256"], doc("The key is this digest of the secret.")] = ""
+    url_port: Annotated[bool, doc("Whether the URL is also tried with its standard port.")] = False
+    body_hash_query: Annotated[
+        str, doc("Parameter of the query string with the SHA-256 of the body, as Twilio sends it.")
+    ] = ""
+    claims: Annotated[
+        dict[str, str], doc("Claims of a JWT: text, {body_sha256_hex}, {body_sha256_base64} or {url_sha256_hex}.")
+    ] = {}
+    max_age: Annotated[Duration, doc("Maximum age of a JWT by its claim iat; `0s` looks at exp and nbf only.")] = "0s"
 
 
 class AnswerTable(Strict, frozen=True):
     """The answer to an accepted request, instead of 202 with the id."""
 
-    status: Annotated[int, Meta(ge=200, le=299)] = 200
-    content_type: str = "text/plain; charset=utf-8"
-    body: str = ""
+    status: Annotated[int, Meta(ge=200, le=299), doc("Status of the answer.")] = 200
+    content_type: Annotated[str, doc("Content type of the answer.")] = "text/plain; charset=utf-8"
+    body: Annotated[str, doc("Body of the answer.")] = ""
 
 
 class Dedupe(Strict, frozen=True):
     """What makes two requests the same event. Keys that are not given come from the provider file."""
 
-    enabled: bool = True  # false: every request is an event of its own
-    scope: list[str] | UnsetType = UNSET  # an id is unique together with: type, key, header:NAME, query:NAME, a path
-    volatile: list[str] | UnsetType = UNSET  # paths of the body that may differ between repeats (attempt counters)
+    enabled: Annotated[bool, doc("`false` makes every request an event of its own.")] = True
+    scope: Annotated[
+        list[str] | UnsetType,
+        doc("What a delivery id is unique by: `type`, `key`, `header:NAME`, `query:NAME` or paths of the body."),
+    ] = UNSET
+    volatile: Annotated[
+        list[str] | UnsetType,
+        doc("Paths of the body that may differ between repeats, such as attempt counters; `*` is any item."),
+    ] = UNSET
 
 
 class WebhookInput(Strict, frozen=True):
     """A `*_path` is a path of the body (JSON, form, multipart or XML), `header:NAME` or `query:NAME`."""
 
-    verify: str | CustomScheme
-    secret: str | list[str] = ""
-    event_type: str = ""  # fixed type; "" reads the places of the provider, then "type" in the body
-    type_header: str = ""
-    type_path: str = ""
-    id_header: str = ""  # delivery id; without a provider's own, webhook-id and Idempotency-Key are understood
-    id_path: str = ""
-    key_path: str = ""
-    time_path: str = ""  # when it happened
-    dedupe: Dedupe = field(default_factory=Dedupe)
-    forward_headers: list[str] = []  # request headers that go on to receivers, beside the provider's; "x-foo-*" too
-    handshake: str = ""  # the provider whose handshake is answered; only for a scheme of your own and for "none"
-    answer: AnswerTable | None = None
-    methods: list[Literal["POST", "GET", "PUT", "PATCH", "DELETE"]] = []  # by default those of the provider, else POST
-    handshake_token: str = ""  # the verify token of a handshake (Meta)
-    split: str = ""  # path of a list in the body of which each item is an event; "$" is the body, "auto" the provider's
-    max_body: Size | None = None  # by default what the provider sends at most, else 1 MiB
+    verify: Annotated[
+        str | CustomScheme,
+        doc('How requests are verified: a provider such as "stripe", a table with a scheme, or "none".'),
+    ]
+    secret: Annotated[str | list[str], doc("The signing secret, or a list of secrets during rotation.")] = ""
+    event_type: Annotated[
+        str, doc("A fixed event type. Default: the rule of the provider, then `type` in the body.")
+    ] = ""
+    type_header: Annotated[str, doc("Header with the event type.")] = ""
+    type_path: Annotated[str, doc("Where the event type is: a path of the body, `header:NAME` or `query:NAME`.")] = ""
+    id_header: Annotated[
+        str, doc("Header with the delivery id. Unsigned sources also read webhook-id and Idempotency-Key.")
+    ] = ""
+    id_path: Annotated[str, doc("Where the delivery id is: a path of the body, `header:NAME` or `query:NAME`.")] = ""
+    key_path: Annotated[str, doc("Where the event's key is: a path of the body, `header:NAME` or `query:NAME`.")] = ""
+    time_path: Annotated[
+        str, doc("Where the time of the event is: a path of the body, `header:NAME` or `query:NAME`.")
+    ] = ""
+    dedupe: Annotated[Dedupe, doc("How repeats are recognized. Default: the rule of the provider.")] = field(
+        default_factory=Dedupe
+    )
+    forward_headers: Annotated[
+        list[str], doc("Request headers that receivers get, in addition to the provider's; a name may end in `*`.")
+    ] = []
+    handshake: Annotated[
+        str, doc("The provider whose handshake is answered; for a scheme of your own and for `none`.")
+    ] = ""
+    answer: Annotated[
+        AnswerTable | None,
+        doc("The answer to accepted requests. Default: what the provider needs, else 202 with the event's id."),
+    ] = None
+    methods: Annotated[
+        list[Literal["POST", "GET", "PUT", "PATCH", "DELETE"]],
+        doc("Accepted methods. Default: those of the provider, else POST."),
+    ] = []
+    handshake_token: Annotated[
+        str, doc("The token that a provider sends to verify the address (Meta's verify token).")
+    ] = ""
+    split: Annotated[
+        str,
+        doc(
+            "Path of a list in the body whose items are events of their own; `$` is the body itself, `auto` takes the"
+            " provider's path."
+        ),
+    ] = ""
+    max_body: Annotated[Size | None, doc("Maximum size of a body; larger ones are answered 413.")] = None
 
 
 class FormInput(Strict, frozen=True):
-    event_type: str = "form.submitted"
-    redirect: str = ""
-    honeypot: str = ""  # a field that people leave empty; a form that fills it is dropped
-    key_field: str = ""
-    max_body: Size = "64KiB"
+    event_type: Annotated[str, doc("Event type of the submitted forms.")] = "form.submitted"
+    redirect: Annotated[str, doc("URL to which the browser is redirected afterwards.")] = ""
+    honeypot: Annotated[
+        str, doc("A field that people leave empty. A form that fills it is answered normally and dropped.")
+    ] = ""
+    key_field: Annotated[str, doc("Field that is the event's key.")] = ""
+    max_body: Annotated[Size, doc("Maximum size of a body; larger ones are answered 413.")] = "64KiB"
 
 
 class PublishInput(Strict, frozen=True):
-    max_body: Size = "1MiB"
+    max_body: Annotated[Size, doc("Maximum size of a body; larger ones are answered 413.")] = "1MiB"
 
 
 class Auth(Strict, frozen=True, tag_field="type"):
@@ -154,11 +242,16 @@ AUTH_PLANNED: tuple[str, ...] = ()
 class Proxy(Strict, frozen=True):
     """An outbound HTTP proxy, for keys beyond its URL."""
 
-    url: str
-    username: str = ""
-    password: str = ""
-    ca: str = ""  # authorities in PEM of an https proxy
-    resolve: Literal["here", "proxy"] = "here"  # who looks up the name of the target
+    url: Annotated[str, doc("http://HOST:PORT or https://HOST:PORT. [egress] must allow its address like any other.")]
+    username: Annotated[str, doc("The user name for the proxy.")] = ""
+    password: Annotated[str, doc("The password for the proxy.")] = ""
+    ca: Annotated[
+        str, doc("For an https proxy: the authorities that its certificate may be from, in PEM. Default: the system's.")
+    ] = ""
+    resolve: Annotated[
+        Literal["here", "proxy"],
+        doc("Who looks up names: `here` sends the proxy a checked address, `proxy` sends it the name."),
+    ] = "here"
 
 
 class Paginator(Strict, frozen=True, tag_field="type"):
@@ -176,18 +269,24 @@ class Destination(Strict, frozen=True, tag_field="type"):
 
     default_tag: ClassVar[str] = "webhook"  # the kind when `type` is left out
 
-    description: str = ""
-    timeout: Duration = "15s"
-    concurrency: Concurrency = 8
-    rate: Rate | None = None
-    retry: list[Duration] = field(default_factory=lambda: list(DEFAULT_RETRY))
-    retry_on: list[str | int] = field(default_factory=lambda: list(DEFAULT_RETRY_ON))
-    ordered_by: str = ""
-    start: str = "end"
-    retry_after_cap: Duration = "1h"
-    give_up_after: Duration = "5d"
-    ca: str = ""  # authorities in PEM, in place of the system's
-    proxy: str | Proxy = ""
+    description: Annotated[str, doc("A note for people.")] = ""
+    timeout: Annotated[Duration, doc("Time limit of one attempt.")] = "15s"
+    concurrency: Annotated[Concurrency, doc("Maximum number of attempts at the same time.")] = 8
+    rate: Annotated[Rate | None, doc("Maximum rate of attempts.")] = None
+    retry: Annotated[list[Duration], doc("Retry schedule: n waits give n + 1 tries.")] = field(
+        default_factory=lambda: list(DEFAULT_RETRY)
+    )
+    retry_on: Annotated[
+        list[str | int], doc("What is retried: connection, tls, timeout, a status (429), or a class of statuses (5xx).")
+    ] = field(default_factory=lambda: list(DEFAULT_RETRY_ON))
+    ordered_by: Annotated[str, doc('Delivers in order for each value at this path; "key" is the event\'s key.')] = ""
+    start: Annotated[str, doc("Where in the log a new destination starts: end, beginning, or a time.")] = "end"
+    retry_after_cap: Annotated[Duration, doc("Maximum Retry-After that is respected.")] = "1h"
+    give_up_after: Annotated[
+        Duration, doc("How long the circuit breaker may stay open before pending deliveries are exhausted.")
+    ] = "5d"
+    ca: Annotated[str, doc(CA)] = ""
+    proxy: Annotated[str | Proxy, doc(PROXY)] = ""
 
 
 # Kinds of destination that are planned. One without a file in `tidegate.kinds` is rejected by name.
@@ -210,16 +309,18 @@ DESTINATION_PLANNED = (
 
 
 class Transform(Strict, frozen=True):
-    pick: list[str] = []  # dotted paths that stay; paths start at the event ("data.object.id")
-    rename: dict[str, str] = {}  # from path -> to path
-    set: dict[str, Any] = {}  # path -> a constant, or "{{ path }}" of the event as it came
+    pick: Annotated[list[str], doc("Paths that are kept.")] = []
+    rename: Annotated[dict[str, str], doc("Old path to new path.")] = {}
+    set: Annotated[dict[str, Any], doc("Path to a constant, or to {{ path }} of the original event.")] = {}
 
 
 class Route(Strict, frozen=True):
-    from_: str | list[str] = field(name="from")
-    to: str | list[str]
-    types: list[str] | UnsetType = UNSET
-    changes: list[str] | UnsetType = UNSET
-    filter: dict[str, Any] = {}
-    transform: Transform | None = None
-    enabled: bool = True
+    from_: Annotated[str | list[str], doc('A source, a list of sources, or "*".')] = field(name="from")
+    to: Annotated[str | list[str], doc("A destination, or a list of them.")]
+    types: Annotated[
+        list[str] | UnsetType, doc('Event types; "*" and patterns such as "a.*" are allowed. Does not match changes.')
+    ] = UNSET
+    changes: Annotated[list[str] | UnsetType, doc("Resources whose changes are delivered.")] = UNSET
+    filter: Annotated[dict[str, Any], doc("Conditions on the event.")] = {}
+    transform: Annotated[Transform | None, doc("What the destination receives of the event.")] = None
+    enabled: Annotated[bool, doc("Set to false to turn the route off.")] = True

@@ -12,92 +12,153 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, field
 
 from tidegate.core.model import JsonObject
-from tidegate.core.spec import Duration, Strict
+from tidegate.core.spec import Duration, Strict, doc
 from tidegate.rules.sync.paginators import AnyPaginator
 from tidegate.rules.sync.paginators.single_page import SinglePage
 
 
 class Incremental(Strict, frozen=True):
-    cursor_path: str | list[str] = ""  # a list: the first that has a value
-    param: str = ""
-    value: str = ""  # of param, with {cursor}: ">={cursor}"
-    end_param: str = ""
-    format: str = "auto"  # iso8601, date, http_date, epoch_s, epoch_ms, epoch_us, epoch_ns, text, or a strftime pattern
-    lag: Duration = "0s"
-    initial_value: str = ""
-    exclusive: bool = False  # the source leaves out rows whose cursor equals the value
-    row_order: Literal["", "asc", "desc"] = ""
-    token_path: str = ""  # of the last page, in place of cursor_path: a sync token
-    link_path: str = ""  # of the last page, in place of cursor_path: a delta link
+    cursor_path: Annotated[
+        str | list[str], doc("The path of the cursor in a record, or a list: the first that has a value.")
+    ] = ""
+    param: Annotated[
+        str, doc("The query parameter that takes it; or use {incremental.start_value} where it belongs.")
+    ] = ""
+    value: Annotated[str, doc('What the parameter gets, with {cursor}: ">={cursor}". Default: the cursor alone.')] = ""
+    end_param: Annotated[str, doc("The query parameter that takes the present time, for sources that need an end.")] = (
+        ""
+    )
+    format: Annotated[
+        str, doc("auto, iso8601, date, http_date, epoch_s, epoch_ms, epoch_us, epoch_ns, text, or a strftime pattern.")
+    ] = "auto"
+    lag: Annotated[Duration, doc("How far back each poll asks again.")] = "0s"
+    initial_value: Annotated[str, doc("The first cursor; complete scans begin there too.")] = ""
+    exclusive: Annotated[
+        bool, doc("The source leaves out rows that are equal to the value, so each poll begins one step earlier.")
+    ] = False
+    row_order: Annotated[
+        Literal["", "asc", "desc"],
+        doc("asc or desc: the order of the rows by their cursor, where the source promises one."),
+    ] = ""
+    token_path: Annotated[str, doc("The path of a sync token on the last page, in place of cursor_path.")] = ""
+    link_path: Annotated[
+        str, doc("The path of a delta link on the last page, in place of cursor_path: the next poll begins there.")
+    ] = ""
 
 
 class Deletes(Strict, frozen=True):
-    mode: Literal["none", "scan", "flag", "feed", "in_band"] = "none"
-    every: Duration = "1d"
-    confirm: Literal["get", "second_scan"] = "get"
-    max_ratio: Annotated[float, Meta(gt=0, le=1)] = 0.2  # a scan that would delete a larger share deletes nothing
-    path: str = ""  # flag: the field of a row that says so; in_band: the field that only a tombstone has
-    values: list[str | int | bool] = []  # flag: the values that mean deleted; none given: every true value
-    resource: str = ""  # feed: the resource of the same source that lists deletes
-    id_path: str = "id"  # feed: the key of the deleted record in its rows
+    mode: Annotated[Literal["none", "scan", "flag", "feed", "in_band"], doc("How deletes are detected.")] = "none"
+    every: Annotated[Duration, doc("Interval of complete scans for deletes.")] = "1d"
+    confirm: Annotated[Literal["get", "second_scan"], doc("How a missing record is confirmed as deleted.")] = "get"
+    max_ratio: Annotated[
+        float,
+        Meta(gt=0, le=1),
+        doc("Maximum share of the records that one scan may delete; beyond it the scan deletes nothing."),
+    ] = 0.2
+    path: Annotated[
+        str, doc("flag: the field of a row that says it is deleted. in_band: the field that only a tombstone has.")
+    ] = ""
+    values: Annotated[
+        list[str | int | bool],
+        doc("flag: the values that mean deleted. Default: every value but null, false, 0 and empty."),
+    ] = []
+    resource: Annotated[str, doc("feed: the resource of the same source that lists deletes.")] = ""
+    id_path: Annotated[str, doc("feed: the path of the deleted record's key in a row of that resource.")] = "id"
 
 
 class Parent(Strict, frozen=True):
     """The resource whose records each have a list of this one."""
 
-    resource: str
-    with_: list[str] = field(name="with", default_factory=lambda: ["id"])  # fields that requests and rows get
+    resource: Annotated[str, doc("The name of the parent resource, of the same source.")]
+    with_: Annotated[
+        list[str], doc("Fields of the parent record for {resources.PARENT.FIELD}; each row gets them as _PARENT_FIELD.")
+    ] = field(name="with", default_factory=lambda: ["id"])
 
 
 class WebhookFeed(Strict, frozen=True):
     """Updates the records from webhooks of the source."""
 
-    types: list[str]
-    record: str = ""  # path of the record in `data`; "" is all of it
-    key: str = "id"  # path inside the record
-    version: str = ""  # path inside the record; "" takes that of the resource
-    deleted_types: list[str] = []  # which of the types report a delete
+    types: Annotated[list[str], doc("Event types that have a record.")]
+    record: Annotated[str, doc("Path of the record in the payload. Default: the whole payload.")] = ""
+    key: Annotated[str, doc("Path of the key in the record.")] = "id"
+    version: Annotated[str, doc("Path of the version in the record. Default: that of the resource.")] = ""
+    deleted_types: Annotated[list[str], doc("The types that mean that the record was deleted.")] = []
 
 
 ParamValue = str | int | float | bool
 
 
 class Resource(Strict, frozen=True):
-    path: str
-    item_path: str = ""
-    method: Literal["GET", "POST"] = "GET"  # of list requests
-    headers: dict[str, str] = {}
-    json: JsonObject | list[Any] | None = None  # the body of list requests
-    with_: dict[str, ParamValue] = field(name="with", default_factory=dict)  # values of {with.NAME}
-    format: str = "auto"  # a format of tidegate.rules.sync.formats
-    data_selector: str = ""
-    key_field: str = ""  # of a keyed object: the field that gets the name of each member
-    item_selector: str = ""  # path of the record in the answer for one item
-    primary_key: str | list[str] = "id"
-    version: str = ""
-    version_kind: Literal["auto", "number", "instant", "text", "semver", "opaque"] = "auto"
-    paginator: AnyPaginator = field(default_factory=SinglePage)
-    params: dict[str, ParamValue | list[ParamValue]] = {}
-    empty: list[Annotated[int, Meta(ge=100, le=599)]] = []  # statuses of a first page that mean an empty list
-    gone: list[Annotated[int, Meta(ge=400, le=599)]] = field(default_factory=lambda: [404, 410])
-    gone_path: str = ""  # a field of an item that says it was deleted
-    origins: list[str] = []
-    share_credential: bool = False  # more origins that next links may name
-    error_path: str = ""  # a field that makes an answer with status 200 an error
-    ok_path: str = ""  # a field that must be true
-    on_bad_row: Literal["report", "fail"] = "report"
-    incremental: Incremental | None = None
-    parent: Parent | None = None
-    poll: Duration | None = None
-    schedule: str = ""  # cron, in place of poll
-    timezone: str = "UTC"
-    initial: Literal["snapshot", "events"] = "snapshot"
-    deletes: Deletes = field(default_factory=Deletes)
-    ignore: list[str] = []
-    cache: Duration = "0s"
-    stale_if_error: Duration = "0s"
-    webhook: WebhookFeed | None = None
-    reconcile: Duration | None = None
+    path: Annotated[
+        str,
+        doc("The path of the list. Placeholders: {with.NAME}, {incremental.start_value}, {resources.PARENT.FIELD}."),
+    ]
+    item_path: Annotated[str, doc("The path of one item, with {id}: for pulls by key and for fetch-backs.")] = ""
+    method: Annotated[Literal["GET", "POST"], doc("The method of list requests.")] = "GET"
+    headers: Annotated[dict[str, str], doc("Headers of every request of this resource.")] = {}
+    json: Annotated[JsonObject | list[Any] | None, doc("The JSON body of list requests.")] = None
+    with_: Annotated[
+        dict[str, ParamValue],
+        doc("Values of the placeholders {with.NAME} in path, item_path, params, headers and json."),
+    ] = field(name="with", default_factory=dict)
+    format: Annotated[
+        str,
+        doc(
+            "auto, json, ndjson, csv, xml, rss (feeds) or ical (calendars); `auto` goes by the body, then by"
+            " its Content-Type."
+        ),
+    ] = "auto"
+    data_selector: Annotated[
+        str, doc('The path of the list in the response; "$" makes the whole response one record.')
+    ] = ""
+    key_field: Annotated[
+        str, doc("For an object whose members are the records: the field that gets the name of each member.")
+    ] = ""
+    item_selector: Annotated[
+        str, doc("The path of the record in the response for one item; found by its key by default.")
+    ] = ""
+    primary_key: Annotated[
+        str | list[str], doc("The path of the key in a record, or a list of paths that make the key together.")
+    ] = "id"
+    version: Annotated[str, doc("The path of what says which of two copies is newer.")] = ""
+    version_kind: Annotated[
+        Literal["auto", "number", "instant", "text", "semver", "opaque"],
+        doc("How versions are ordered; `auto` orders numbers and times, and takes others as opaque."),
+    ] = "auto"
+    paginator: Annotated[AnyPaginator, doc("How the next page is found.")] = field(default_factory=SinglePage)
+    params: Annotated[
+        dict[str, ParamValue | list[ParamValue]],
+        doc("Query parameters of every request; a list repeats one. A caller of a pull cannot replace them."),
+    ] = {}
+    empty: Annotated[
+        list[Annotated[int, Meta(ge=100, le=599)]],
+        doc("Statuses of the first page that mean an empty list, such as 404."),
+    ] = []
+    gone: Annotated[
+        list[Annotated[int, Meta(ge=400, le=599)]], doc("Statuses of one item that mean it was deleted.")
+    ] = field(default_factory=lambda: [404, 410])
+    gone_path: Annotated[str, doc("A field of an item that is true when it was deleted.")] = ""
+    origins: Annotated[list[str], doc("More origins that links to a next page may name; they get no credential.")] = []
+    share_credential: Annotated[bool, doc("Send the credential of the source to those origins too.")] = False
+    error_path: Annotated[str, doc("A field that makes a response with status 200 an error.")] = ""
+    ok_path: Annotated[str, doc("A field that must be true in a response.")] = ""
+    on_bad_row: Annotated[
+        Literal["report", "fail"], doc("Whether a row that cannot be read is reported and skipped, or fails the poll.")
+    ] = "report"
+    incremental: Annotated[Incremental | None, doc("Ask only for what changed.")] = None
+    parent: Annotated[Parent | None, doc("The resource whose records each have a list of this one.")] = None
+    poll: Annotated[Duration | None, doc("How often it is polled; turns the API into change events.")] = None
+    schedule: Annotated[str, doc('When it is polled, as a cron expression, in place of `poll`: "0 6 * * 1-5".')] = ""
+    timezone: Annotated[str, doc("The time zone of `schedule`, such as Europe/Berlin.")] = "UTC"
+    initial: Annotated[
+        Literal["snapshot", "events"], doc("Whether the records of the first poll that finds any make events.")
+    ] = "snapshot"
+    deletes: Annotated[Deletes, doc("How deletes are noticed.")] = field(default_factory=Deletes)
+    ignore: Annotated[list[str], doc("Fields whose changes do not count, in lists too: files.0.url, files.*.url.")] = []
+    cache: Annotated[Duration, doc("How old the response to a pull may be.")] = "0s"
+    stale_if_error: Annotated[Duration, doc("How old the response may be when the source fails.")] = "0s"
+    webhook: Annotated[WebhookFeed | None, doc("The same records, updated by webhooks of the source.")] = None
+    reconcile: Annotated[Duration | None, doc("How often a poll looks for what webhooks missed.")] = None
 
     @property
     def polls(self) -> bool:
