@@ -70,6 +70,8 @@ SECTIONS = {
     "Deletes": "deletes",
     "Parent": "parent",
     "WebhookFeed": "webhook, of a resource",
+    "Operation": "[sources.NAME.operations.NAME]",
+    "LookUp": "look_up",
     "Destination": "[destinations.NAME]",
     "Proxy": "proxy",
     "Route": "[routes.NAME]",

@@ -60,7 +60,7 @@ async def test_a_key_bound_to_sources_calls_only_what_is_about_sources(tmp_path:
             status, code = await status_of(bound, entry)
             if entry.scope == "admin" or not entry.bound:
                 assert (status, code) == (403, "forbidden"), entry.path
-            elif entry.path.startswith("/pull/") or entry.path.endswith("/poll"):
+            elif entry.path.startswith(("/pull/", "/call/")) or entry.path.endswith("/poll"):
                 assert status == 403, entry.path  # "missing" is not its source
             else:
                 assert status not in (401, 403) and status < 500, entry.path

@@ -23,7 +23,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import BadRequest, Conflict, Forbidden, NotFound, TidegateError, Unauthorized
 from tidegate.store import ApiKey, Settings
 
-SCOPES = ("read", "ack", "publish", "pull", "write", "admin")
+SCOPES = ("read", "ack", "publish", "pull", "call", "write", "admin")
 REFRESH_SECONDS = 10.0
 MISS_SECONDS = 1.0  # an attacker's guesses cost one read a second
 MAX_KEYS = 10_000

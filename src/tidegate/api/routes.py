@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tidegate.api import alerts, credentials, items, local
+from tidegate.api import alerts, credentials, items, local, operations
 from tidegate.api import reads as asking
 from tidegate.api import writes as operating
 from tidegate.api.endpoint import Entry, Handler
@@ -139,6 +139,11 @@ _ASKED: tuple[Entry, ...] = (
     Entry(
         method="GET", path="/pull/{source}/{resource}/{key}", scope="pull", handler=operating.pull, response=bytes,
         bound=True, free_query=True, media="*/*", summary="One item of the source, now",
+    ),
+    Entry(
+        method="POST", path="/call/{source}/{operation}", scope="call", handler=operations.call_operation, bound=True,
+        request=operations.CallRequest, response=operations.CallSchema,
+        summary="Call an operation of the source, now; with an `Idempotency-Key`, once within a day",
     ),
     Entry(
         method="POST", path="/sources/{name}/resources/{resource}/poll", scope="write", handler=operating.poll,

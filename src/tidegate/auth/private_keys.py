@@ -95,7 +95,8 @@ def _signature(signed: bytes, text: str, algorithm: str) -> bytes:
         raise ValueError(f"{algorithm} needs another kind of key")
     if algorithm == "EdDSA":
         return bytes(key.sign(signed))
-    digest: Any = {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}[algorithm[2:]]()
+    digests: dict[str, Any] = {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}
+    digest = digests[algorithm[2:]]()
     if algorithm in _CURVES:
         size = _CURVES[algorithm][1]
         r, s = decode_dss_signature(key.sign(signed, ec.ECDSA(digest)))

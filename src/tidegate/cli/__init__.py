@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "trigger": ("trigger", "Send a test event through a source, signed as its provider does"),
     "listen": ("listen", "Bring the events of a source to a program on this machine"),
     "pull": ("pull", "Get data from a source now, through the cache"),
+    "call": ("call", "Call an operation of a source: create, change or delete something there"),
     "poll": ("pull", "Poll a resource now"),
     "baseline": ("pull", "Take the present state of a resource without change events"),
     "records": ("pull", "Show the stored records of a resource"),

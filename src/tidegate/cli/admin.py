@@ -15,7 +15,7 @@ from tidegate.cli.options import Span, gateway_command
 if TYPE_CHECKING:
     from tidegate.core.findings import Finding
 
-SCOPES = ("read", "ack", "publish", "pull", "write", "admin")
+SCOPES = ("read", "ack", "publish", "pull", "call", "write", "admin")
 
 
 @click.group(cls=Group, invoke_without_command=True)

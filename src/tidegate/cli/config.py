@@ -197,7 +197,7 @@ def _show_lists(client: Client) -> None:
             (
                 d["name"],
                 d.get("type", "webhook"),
-                d["url"],
+                d.get("url") or d.get("operation", ""),
                 state_badge("paused") if d.get("paused_at") else "",
                 d.get("owner"),
             )

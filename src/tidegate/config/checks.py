@@ -14,6 +14,7 @@ from msgspec import UNSET
 from tidegate.config.checks_alerts import check_alerts, check_name
 from tidegate.config.checks_connection import check_connection, proxy_target, unreachable_reason
 from tidegate.config.checks_credential import check_credential, check_credential_references
+from tidegate.config.checks_operation import check_operation_references
 from tidegate.config.checks_routes import check_routes
 from tidegate.config.checks_source import check_source
 from tidegate.config.lines import Path
@@ -75,7 +76,9 @@ def _reachable(validator: Validator, config: Config) -> None:
     from tidegate.rules.outbound import addresses
 
     called: dict[Path, str] = {
-        ("destinations", name, "url"): kind_of(one).address(one) for name, one in config.destinations.items()
+        ("destinations", name, "url"): address
+        for name, one in config.destinations.items()
+        if (address := kind_of(one).address(one))
     }
     called |= {
         ("sources", name, "api", "base_url"): one.api.base_url for name, one in config.sources.items() if one.api
@@ -196,6 +199,7 @@ def names_of(value: str | list[str]) -> list[str]:
 def _references(validator: Validator, config: Config, rejected: Mapping[str, Sequence[str]]) -> None:
     known = [*config.sources, *rejected.get("sources", ()), SYSTEM_SOURCE]
     receivers = [*config.destinations, *rejected.get("destinations", ())]
+    check_operation_references(validator, config, rejected.get("sources", ()))
     check_credential_references(validator, config, rejected.get("credentials", ()))
     for name, route in config.routes.items():
         path: Path = ("routes", name)

@@ -11,6 +11,7 @@ import re
 
 from tidegate.config.checks_connection import check_connection
 from tidegate.config.checks_mail import check_imap
+from tidegate.config.checks_operation import check_source_operation
 from tidegate.config.checks_resource import check_resource
 from tidegate.config.checks_webhook import check_webhook
 from tidegate.config.lines import Path
@@ -41,6 +42,8 @@ def check_source(validator: Validator, path: Path, source: Source, public_url: s
         check_imap(validator, (*path, "imap"), source.imap)
     if source.api is not None:
         _api(validator, (*path, "api"), source.api)
+    for name, operation in source.operations.items():
+        check_source_operation(validator, (*path, "operations", name), operation, source)
     for name, resource in source.resources.items():
         check_resource(validator, (*path, "resources", name), resource, source)
 

@@ -44,7 +44,17 @@ _HEADERS: Mapping[str, Any] = {
     "retention": {},
     "alerts": {"quiet": {}},
     "credentials": {"*": {}},
-    "sources": {"*": {"webhook": {}, "form": {}, "publish": {}, "api": {}, "imap": {}, "resources": {"*": _RESOURCE}}},
+    "sources": {
+        "*": {
+            "webhook": {},
+            "form": {},
+            "publish": {},
+            "api": {},
+            "imap": {},
+            "resources": {"*": _RESOURCE},
+            "operations": {"*": {}},
+        }
+    },
     "destinations": {"*": {}},
     "routes": {"*": {}},
 }

@@ -21,6 +21,7 @@ from tidegate.core.spec import (
     FormInput,
     GatewaySettings,
     Name,
+    Operation,
     Proxy,
     PublishInput,
     Rate,
@@ -113,6 +114,9 @@ class Source(Strict, frozen=True):
     api: Annotated[ApiInput | None, doc("How the API of the source is called.")] = None
     imap: Annotated[ImapInput | None, doc("A mailbox: each new mail becomes an event `mail.received`.")] = None
     resources: Annotated[dict[Name, Resource], doc("Lists of records in the API of the source, by name.")] = {}
+    operations: Annotated[
+        dict[Name, Operation], doc("Calls that change something in the API of the source, by name.")
+    ] = {}
 
 
 SETTINGS = ("gateway", "egress", "retention", "alerts")  # the tables of `Config` that are not items

@@ -209,3 +209,10 @@ class CredentialDead(UpstreamError):
     def __init__(self, message: str, *, cause: str, **kw: object) -> None:
         super().__init__(message, **kw)  # type: ignore[arg-type]
         self.cause = cause
+
+
+class OperationFailed(UpstreamError):
+    """The API answered that a call failed."""
+
+    code = "operation_failed"
+    hint = "read the message of the API; see the operation: tidegate config show"

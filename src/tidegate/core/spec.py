@@ -254,6 +254,56 @@ class Proxy(Strict, frozen=True):
     ] = "here"
 
 
+class LookUp(Strict, frozen=True, kw_only=True):
+    """A GET that finds what an operation would create, by our own fields."""
+
+    path: Annotated[str, doc("The path of the search, with {{ expression }}.")]
+    params: Annotated[dict[str, Any], doc("Query parameters of the search.")] = {}
+    result: Annotated[dict[str, str], doc("The ids to keep of its answer: name to path.")]
+
+
+class Operation(Strict, frozen=True, kw_only=True):
+    """One call of the API that changes something there. Its values may have {{ expression }} over the event."""
+
+    description: Annotated[str, doc("A note for people.")] = ""
+    method: Annotated[Literal["POST", "PUT", "PATCH", "DELETE", "GET"], doc("The method of the call.")] = "POST"
+    path: Annotated[str, doc("The path below base_url, with {{ expression }}; each value is one encoded segment.")]
+    params: Annotated[dict[str, Any], doc("Query parameters; a list repeats one, and a null is left out.")] = {}
+    headers: Annotated[dict[str, str], doc("Headers of the call.")] = {}
+    json: Annotated[
+        dict[str, Any] | list[Any] | None,
+        doc("The JSON body. A text that is one {{ expression }} keeps the type of its value."),
+    ] = None
+    form: Annotated[dict[str, Any], doc("The fields of a form body, in place of json.")] = {}
+    nulls: Annotated[Literal["omit", "send"], doc("Whether members of json that are null are left out or sent.")] = (
+        "omit"
+    )
+    idempotency_header: Annotated[
+        str, doc("The header in which the API takes an idempotency key; it gets the delivery id.")
+    ] = ""
+    ok: Annotated[
+        list[Annotated[int, Meta(ge=100, le=599)]],
+        doc("Statuses that mean success, such as [200, 201, 409]. Default: 200 to 299."),
+    ] = []
+    ok_path: Annotated[str, doc("A field of the answer that must be true, such as ok.")] = ""
+    error_path: Annotated[str, doc("A field of the answer that makes it a failure when it has a value.")] = ""
+    items_path: Annotated[
+        str, doc("The list of items in a multi-status answer (207); each one must have succeeded.")
+    ] = ""
+    item_status_path: Annotated[str, doc("The status of one of those items: a number, or a word such as ok.")] = (
+        "status"
+    )
+    remember: Annotated[
+        dict[str, str], doc("Ids of the answer to keep beside our key, by name: {{ remembered.NAME }} in later calls.")
+    ] = {}
+    key: Annotated[str, doc("Our key of what the call creates or changes. Default: the key of the event.")] = (
+        "{{ key }}"
+    )
+    look_up: Annotated[
+        LookUp | None, doc("A GET that finds the ids when none are remembered, so that nothing is created twice.")
+    ] = None
+
+
 class Paginator(Strict, frozen=True, tag_field="type"):
     """How the next page of a list is found. The structs of the kinds are in `tidegate.rules.sync.paginators`."""
 
@@ -291,7 +341,6 @@ class Destination(Strict, frozen=True, tag_field="type"):
 
 # Kinds of destination that are planned. One without a file in `tidegate.kinds` is rejected by name.
 DESTINATION_PLANNED = (
-    "api",
     "file",
     "nats",
     "rabbitmq",

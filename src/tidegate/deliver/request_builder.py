@@ -21,6 +21,8 @@ from tidegate.rules.outbound.addresses import ALL, parse_target, with_method, wi
 from tidegate.rules.outbound.sent_requests import RequestRecorder
 from tidegate.runtime import ActiveConfiguration, ActiveDestination
 
+_NOWHERE = "http://no-address.invalid/"
+
 
 class RequestBuilder:
     """What one destination needs to make its requests; a new one is made when the configuration changes."""
@@ -32,7 +34,8 @@ class RequestBuilder:
         self.kind = kind_of(self._spec)
         method = self.kind.method(self._spec)
         address, options = self.kind.address(self._spec), self.kind.connect_options(self._spec)
-        self.target = with_options(with_method(parse_target(address, ALL), method), options)
+        # A kind whose transport makes the request has no address that this module could know.
+        self.target = with_options(with_method(parse_target(address or _NOWHERE, ALL), method), options)
         self._method, self._address = method, address
         auth: Auth | None = getattr(self._spec, "auth", None)
         found = credentials.of(f"destination/{destination.name}", auth, self.target.origin, options)

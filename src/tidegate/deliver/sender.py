@@ -37,6 +37,7 @@ from tidegate.rules.outbound.circuit_breaker import Permission, Sent
 from tidegate.rules.outbound.next_send import SendState, next_send
 from tidegate.rules.outbound.rate_limiter import RateLimiter
 from tidegate.rules.outbound.retry_on import parse_retry_on, read_attempt
+from tidegate.rules.outbound.sent_requests import Sent as SentAs
 from tidegate.runtime import ActiveDestination
 
 HUNG_SECONDS = 0.2  # a request this old that holds up a full window is moved to the deferred deliveries
@@ -204,11 +205,16 @@ class Sender:
             return True
         flight.detail = request.detail
         builder = self._request_builder
-        flight.kept = kept = builder.recorder.keep(builder.recorded(request), one.event.body)
-        if kept.new_head is not None:
-            self._ports.settler.head(kept.head, kept.new_head)
+        if not builder.kind.transport_makes_request:
+            self._keep(flight, builder.recorded(request), one.event.body)
         flight.in_transit = self._send(request, lambda result: self._done(flight, result))
         return True
+
+    def _keep(self, flight: Flight, request: SentAs, event_body: bytes) -> None:
+        """Keep a request as it is sent, for the record of the attempt."""
+        flight.kept = kept = self._request_builder.recorder.keep(request, event_body)
+        if kept.new_head is not None:
+            self._ports.settler.head(kept.head, kept.new_head)
 
     def _send(self, request: Request, done: Callable[[PostResult], None]) -> InTransit:
         """Hand a request to the transport; its credential is added on the way when it is not a fixed one."""
@@ -249,6 +255,8 @@ class Sender:
 
     def _done(self, flight: Flight, result: PostResult) -> None:
         if self._landed(flight):
+            if result.sent is not None:
+                self._keep(flight, result.sent, b"")
             self._ended(flight, self._request_builder.read(result, self._ports.clock.now_us()), result)
         self.pump()
 

@@ -46,9 +46,10 @@ async def send_test(ports: Ports, name: str) -> Attempt:
         AuthenticatedSend(transport, ports.clock, builder.credential, outgoing, _set_once(ended)).start()
     result = await ended
     read = builder.read(result, ports.clock.now_us())
+    kept = builder.recorder.whole(result.sent or builder.recorded(request))
     return Attempt(
         0, destination.number, 1, read.outcome, now_us, result.duration_us, result.status, read.detail, result.headers,
-        result.body, result.body_bytes, builder.shown_url, True, 0, builder.recorder.whole(builder.recorded(request)),
+        result.body, result.body_bytes, builder.shown_url, True, 0, kept,
     )  # fmt: skip
 
 

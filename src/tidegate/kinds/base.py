@@ -41,6 +41,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     fixed: int = 0  # so many bytes of `head` are the same in each request of this configuration
     standard: bool = False  # `body` is the envelope of the event, without a transform
     harmless: bool = False  # no header line after `fixed` can hold a credential
+    line: str = ""  # method and address of this request alone; "": those of the destination
 
 
 Prepare = Callable[[Event, str, int, int], Request]
@@ -90,6 +91,7 @@ class Kind(Generic[S]):
     keys: ClassVar[Mapping[str, str]]  # a sentence for each key of its own, and for each default it changes
     examples: ClassVar[Mapping[str, str]]  # a value, as TOML, for each key that must be there
     transport: ClassVar[str] = "http"  # of tidegate.outbound
+    transport_makes_request: ClassVar[bool] = False  # and its result has the request as it was sent
     secret_fields: ClassVar[frozenset[str]] = frozenset()  # masked wherever the configuration is shown
     secret_address: ClassVar[bool] = False  # the path of the address is its secret
     signs: ClassVar[bool] = False  # it has a signing secret under `secret`, made and kept when it is left out
@@ -119,6 +121,10 @@ class Kind(Generic[S]):
     def prepare_test(self, spec: S, secrets: Sequence[str]) -> Prepare:
         """As `prepare`, for the event of a test send."""
         return self.prepare(spec, secrets, None)
+
+    def calls(self, spec: S) -> tuple[str, str]:
+        """(source, operation) that it calls; ("", "") for a kind that calls none."""
+        return "", ""
 
     def method(self, spec: S) -> str:
         """The method of its requests."""

@@ -26,7 +26,7 @@ from tidegate.outbound.dialer import Dialer
 from tidegate.rules.outbound.addresses import Target
 from tidegate.rules.outbound.certificates import why_rejected
 
-__all__ = ["Pending", "PostClient", "PostResult", "PostStats"]
+__all__ = ["Pending", "PostClient", "PostResult", "PostStats", "SentRequest"]
 
 _SWEEP_SECONDS = 0.1
 _SHORTAGE_SECONDS = 0.5  # until the next dial, after this machine had no file or socket
@@ -34,6 +34,17 @@ _IDLE_SWEEP_SECONDS = 1.0
 _MAX_AGE_SECONDS = 300.0  # an older socket is not reused, so that DNS changes take effect
 _KEPT_HEADER_BYTES = 4096
 _RETRY_AFTER_CHARACTERS = 128
+
+
+class SentRequest(msgspec.Struct, frozen=True):
+    """A request that a transport made itself, for the record of the attempt. `line`: method and address."""
+
+    head: bytes
+    body: bytes
+    line: str
+    fixed: int = 0
+    standard: bool = False
+    harmless: bool = False
 
 
 class PostResult(msgspec.Struct, gc=False):
@@ -48,6 +59,7 @@ class PostResult(msgspec.Struct, gc=False):
     body_bytes: int  # size of the body as far as it was read
     duration_us: int  # from send to the end
     reused: bool  # the socket had answered a request before
+    sent: SentRequest | None = None  # where the transport made the request itself
 
 
 class PostStats(msgspec.Struct, frozen=True):

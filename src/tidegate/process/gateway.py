@@ -39,6 +39,8 @@ from tidegate.outbound.smtp import SmtpClient
 from tidegate.outbound.token_client import TokenClient
 from tidegate.outbound.tokens import TokenPorts, new_owner
 from tidegate.pull import PullEngine
+from tidegate.pull.operations import OperationRunner, OperationTransport
+from tidegate.pull.sources import SourceClient
 from tidegate.receive.ingress import Ingress
 from tidegate.receive.inputs import Inputs
 from tidegate.receive.rejections import RejectionRing
@@ -137,6 +139,8 @@ class Gateway:
         )
         self.credentials = Credentials(tokens)
         self.consents = Consents(store.settings, parts.vault, clock)
+        self.operations = OperationRunner(store.operations, self._client_of, clock)
+        transports["operation"] = OperationTransport(self.operations)
         self.deliver = DeliverEngine(
             store, active, transports, clock, self._asker("deliver"), self.findings, self.credentials
         )
@@ -172,6 +176,9 @@ class Gateway:
             keys=self.keys,
             over_share=self._over_share,
         )
+
+    def _client_of(self, source: str) -> SourceClient | None:
+        return self.pull.client_of(source)
 
     def _shortage(self, error: str) -> None:
         self.findings.report("local_resources", "process:gateway", error)
@@ -314,6 +321,7 @@ class Gateway:
             else:
                 self.findings.resolve("secret_not_in_file", f"source:{name}")
         shared = {name: one.spec for name, one in self.active.credentials.items()}
+        self.operations.configure({name: source.spec for name, source in self.active.sources.items()})
         self.credentials.configure({name: one.auth for name, one in shared.items()})
         sources = {name: source.spec for name, source in self.active.sources.items()}
         self.pull.configure(sources, shared)

@@ -118,6 +118,10 @@ class PullEngine:
         if self._started:
             self._bring_about()
 
+    def client_of(self, source: str) -> SourceClient | None:
+        """The client of a source, whose rate polls, pulls and operations share; None without an API."""
+        return self._clients.get(source)
+
     def _client_of(self, name: str, api: ApiInput, old: SourceClient | None, same_credential: bool) -> SourceClient:
         if old is not None and old.api == api and same_credential:
             return old

@@ -220,6 +220,10 @@ class SourceClient:
                 code="placeholder_unfilled",
             ) from None
 
+    def address(self, path: str) -> tuple[str, list[tuple[str, str]]]:
+        """(URL, parameters) of a path below `base_url`, without credentials."""
+        return self._join(path)
+
     def origins_of(self, resource: Resource) -> frozenset[str]:
         """The origins that next links of a resource may name."""
         return self._origins | {origin_of(one) for one in resource.origins}

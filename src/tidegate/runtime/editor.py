@@ -194,6 +194,10 @@ class ConfigurationEditor:
             named += [("destination", one) for one in names_of(spec.to)]
         elif isinstance(spec, Source):
             self._check_resources(name, spec)
+            self._check_operations(name, spec)
+        elif isinstance(spec, config.Destination) and kind_of(spec).calls(spec)[0]:
+            self._check_operation(*kind_of(spec).calls(spec))
+            named = [("source", kind_of(spec).calls(spec)[0])]
         credential = self._check_credential(spec)
         named += [("credential", credential)] if credential else []
         if item is None:
@@ -220,6 +224,29 @@ class ConfigurationEditor:
                         hint=f"{nearest(one, known, what)}, or {first}",
                         code="unknown_name",
                     )
+
+    def _check_operation(self, source: str, name: str) -> None:
+        """ConfigError when the operation of a destination does not exist."""
+        found = self.active.sources.get(source)
+        if found is None or name not in found.spec.operations:
+            known = [f"{one.name}/{key}" for one in self.active.sources.values() for key in one.spec.operations]
+            raise ConfigError(
+                f"unknown operation '{source}/{name}'",
+                path="$.operation",
+                hint=nearest(f"{source}/{name}", known, "operation"),
+                code="unknown_name",
+            )
+
+    def _check_operations(self, name: str, spec: Source) -> None:
+        """Conflict when the new source lacks an operation that a destination names."""
+        for user, destination in self.active.destinations.items():
+            source, operation = kind_of(destination.spec).calls(destination.spec)
+            if source == name and operation not in spec.operations:
+                raise Conflict(
+                    f"destination {user!r} still uses the operation {name}/{operation}",
+                    hint=f"change or delete the destination first: DELETE /api/v1/destinations/{user}",
+                    code="in_use",
+                )
 
     def _check_credential(self, spec: Spec) -> str:
         """The name of the shared credential that an item of the API refers to, "" for none. ConfigError."""
@@ -264,6 +291,8 @@ class ConfigurationEditor:
         self._reject_file_item(item, kind, name)
         if kind == "credential":
             self._reject_used_credential(name)
+        elif kind == "source":
+            self._check_operations(name, Source())
         for route in self.active.routes.values():
             if (kind == "source" and name in names_of(route.spec.from_)) or (
                 kind == "destination" and name in names_of(route.spec.to)

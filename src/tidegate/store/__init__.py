@@ -1,8 +1,8 @@
-"""The store: one durable log and everything that reads it, as six protocols of domain operations.
+"""The store: one durable log and everything that reads it, as seven protocols of domain operations.
 
-`log`, `deliveries`, `records`, `settings`, `credentials` and `leases` each hold one protocol and its shapes. Engines
-import from this file only; `sqlite/` and `postgres/` implement the protocols and pass `tests/conformance/`. The store
-knows no HTTP, no routes and no filters.
+`log`, `deliveries`, `records`, `settings`, `credentials`, `operations` and `leases` each hold one protocol and its
+shapes. Engines import from this file only; `sqlite/` and `postgres/` implement the protocols and pass
+`tests/conformance/`. The store knows no HTTP, no routes and no filters.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tidegate.store.leases import (
     partition_of_name,
 )
 from tidegate.store.log import EventHead, EventPage, EventQuery, Listener, Log, Receipt, Thinned, Weighed
+from tidegate.store.operations import Operations, StoredCall
 from tidegate.store.records import RecordCommit, Records, ResourceState
 from tidegate.store.settings import ApiKey, Feed, FeedAck, Item, Rejection, Settings
 from tidegate.store.store import Store
@@ -42,6 +43,7 @@ __all__ = [
     "Listener",
     "Log",
     "Node",
+    "Operations",
     "PostgresFacts",
     "Receipt",
     "RecordCommit",
@@ -56,6 +58,7 @@ __all__ = [
     "Standing",
     "Store",
     "StoreFacts",
+    "StoredCall",
     "Thinned",
     "Weighed",
     "partition_of",

@@ -1,4 +1,4 @@
-"""The store: the six protocols of one database, opened together.
+"""The store: the seven protocols of one database, opened together.
 
 Owns the protocol `Store`, which `sqlite/` and `postgres/` implement. A call that raises StoreBusy or StoreBroken
 acknowledged nothing, and its outcome is unknown: every operation is idempotent or recognizes a repeated call. Fenced
@@ -15,12 +15,13 @@ from tidegate.store.deliveries import Deliveries
 from tidegate.store.facts import StoreFacts
 from tidegate.store.leases import Leases
 from tidegate.store.log import Log
+from tidegate.store.operations import Operations
 from tidegate.store.records import Records
 from tidegate.store.settings import Settings
 
 
 class Store(Protocol):
-    """All six protocols."""
+    """All seven protocols."""
 
     @property
     def log(self) -> Log: ...
@@ -32,6 +33,8 @@ class Store(Protocol):
     def settings(self) -> Settings: ...
     @property
     def credentials(self) -> Credentials: ...
+    @property
+    def operations(self) -> Operations: ...
     @property
     def leases(self) -> Leases: ...
 

@@ -16,14 +16,14 @@ from tidegate.config.export import decode_destination, export_tree, hide_secrets
 from tidegate.config.load import load_text
 from tidegate.config.problems import Problems
 from tidegate.config.schema import DESCRIPTIONS
-from tidegate.config.spec import Config
-from tidegate.core.spec import Destination
+from tidegate.config.spec import ApiInput, Config, Source
+from tidegate.core.spec import Destination, Operation
 from tidegate.kinds import KINDS, decode
 from tidegate.kinds.base import Kind
 from tidegate.kinds.chat import ChatKind
 
 SOURCE = Path(__file__).parents[3] / "src" / "tidegate"
-TRANSPORTS = {"http", "smtp"}
+TRANSPORTS = {"http", "operation", "smtp"}
 HUSH = "https://chat.example.com/services/T0/hush-address?key=hush-query"
 
 
@@ -54,7 +54,7 @@ def test_a_kind_is_complete(kind: Kind[Any]) -> None:
 
 @each
 def test_a_kind_checks_its_example_and_refuses_an_address_that_is_none(kind: Kind[Any]) -> None:
-    address = "url" if "url" in kind.spec.__struct_fields__ else "host"
+    address = next(name for name in ("url", "host", "operation") if name in kind.spec.__struct_fields__)
     for spec, wrong in ((example(kind), 0), (msgspec.structs.replace(example(kind), **{address: "no where"}), 1)):
         problems = Problems()
         check_item("destination", "d", spec, problems)
@@ -67,7 +67,10 @@ def test_no_secret_of_a_kind_is_shown_or_exported(kind: Kind[Any]) -> None:
     shown = hide_secrets(spec)
     assert "hush" not in repr(shown).replace("hush-address", "" if not kind.secret_address else "hush-address")
     assert decode_destination("d", shown, spec) == spec, "what is hidden is kept when it is sent back"
-    config = Config(destinations={"d": spec})
+    source, operation = kind.calls(spec)
+    api = ApiInput(base_url="https://api.example.com")
+    called = {source: Source(api=api, operations={operation: Operation(path="/c")})} if source else {}
+    config = Config(sources=called, destinations={"d": spec})
     text = to_toml(config)
     assert "hush-secret" not in text and "hush-query" not in text
     assert ("hush-address" in text) is not (kind.secret_address or not hasattr(spec, "url"))

@@ -27,10 +27,14 @@ Value = Callable[[JsonObject], Any]
 
 
 class Copies:
-    """Counts how many copies of the event the values of one transform can hold; too many are rejected at load."""
+    """Counts how many copies of the event the values of one transform can hold; too many are rejected at load.
 
-    def __init__(self) -> None:
+    `parts`: the names that an expression may start with.
+    """
+
+    def __init__(self, parts: tuple[str, ...] = PARTS) -> None:
         self.left = MAX_COPIES
+        self.parts = parts
 
     def spend(self, count: int, text: str, path: str) -> None:
         self.left -= count
@@ -54,7 +58,8 @@ def compile_expression(text: str, path: str, copies: Copies) -> Value:
     except (ValueError, RecursionError) as error:  # JMESPathError is a ValueError
         first_line = str(error).partition("\n")[0]
         raise ConfigError(f"{text!r} is not a JMESPath expression: {first_line}", path=path) from None
-    _check(parsed.parsed, text, path, frozenset(jmespath.functions.Functions.FUNCTION_TABLE))
+    functions = frozenset(jmespath.functions.Functions.FUNCTION_TABLE)
+    _check(parsed.parsed, text, path, (functions, copies.parts))
     copies.spend(_copies(parsed.parsed), text, path)
     options = _options()
 
@@ -68,9 +73,17 @@ def compile_expression(text: str, path: str, copies: Copies) -> Value:
     return evaluate
 
 
-def _check(node: JsonObject, text: str, path: str, functions: frozenset[str], parent: str = "", depth: int = 0) -> None:
+def _check(
+    node: JsonObject,
+    text: str,
+    path: str,
+    known: tuple[frozenset[str], tuple[str, ...]],
+    parent: str = "",
+    depth: int = 0,
+) -> None:
     """The first name must be a part of the event, so that `object.id` for `data.object.id` is rejected at load."""
     kind = node["type"]
+    functions, parts = known
     if depth > _MAX_DEPTH:
         raise ConfigError(f"{_short(text)} is nested more than {_MAX_DEPTH} levels deep", path=path)
     if kind == "expref" and parent != "function_expression":
@@ -81,15 +94,15 @@ def _check(node: JsonObject, text: str, path: str, functions: frozenset[str], pa
             path=path,
             hint=f"one of: {', '.join(sorted(functions))}",
         )
-    if parent == "" and (root := _root(node)) is not None and root not in PARTS:
+    if parent == "" and (root := _root(node)) is not None and root not in parts:
         raise ConfigError(
-            f"{text!r} must start with one of {', '.join(PARTS)}",
+            f"{text!r} must start with one of {', '.join(parts)}",
             path=path,
             hint="paths start at the event; write data.NAME for a field of the payload",
         )
     for child in node["children"]:
         if isinstance(child, dict) and "type" in child:
-            _check(child, text, path, functions, kind, depth + 1)
+            _check(child, text, path, known, kind, depth + 1)
 
 
 def _root(node: JsonObject) -> str | None:

@@ -148,9 +148,9 @@ def _rename(view: View, renames: list[tuple[Path, Path]]) -> View:
 def _write(view: View, target: Path, value: Any) -> View:
     """`type` and `key` stay strings, and `type` is never empty, because every event has a type."""
     if target == ("type",):
-        return {**view, "type": _text(value)} if _text(value) else view
+        return {**view, "type": written(value)} if written(value) else view
     if target == ("key",):
-        return {**view, "key": None if value is None else _text(value)}
+        return {**view, "key": None if value is None else written(value)}
     return {**view, target[0]: _put(view.get(target[0]), target[1:], value)}
 
 
@@ -182,6 +182,19 @@ def _without(holder: Any, names: Path) -> Any:
 # -- values ----------------------------------------------------------------------------------------------
 
 
+def compile_value(value: Any, path: str, copies: Copies) -> Value:
+    """A constant, or a string with `{{ expression }}`, also inside lists and objects. ConfigError."""
+    return _value(value, path, 0, copies)
+
+
+def split_expressions(text: str, path: str, copies: Copies) -> tuple[list[str], list[Value]]:
+    """(literals, expressions between them) of a text with `{{ expression }}`. ConfigError."""
+    pieces = _EXPRESSION.split(text)
+    if any("{{" in literal or "}}" in literal for literal in pieces[::2]):
+        raise ConfigError(f"{text!r} has an unmatched {{{{ or }}}}", path=path)
+    return pieces[::2], [compile_expression(piece, path, copies) for piece in pieces[1::2]]
+
+
 def _value(value: Any, path: str, depth: int, copies: Copies) -> Value:
     """A constant, or a string with `{{ expression }}`, also inside lists and objects."""
     if depth > _MAX_DEPTH:
@@ -203,26 +216,22 @@ def _value(value: Any, path: str, depth: int, copies: Copies) -> Value:
 
 def _text_value(text: str, path: str, copies: Copies) -> Value:
     """`"{{ a.b }}"` alone gives the value itself; inside other text it is converted to a string."""
-    pieces = _EXPRESSION.split(text)  # literal, expression, literal, ...
-    if any("{{" in literal or "}}" in literal for literal in pieces[::2]):
-        raise ConfigError(f"{text!r} has an unmatched {{{{ or }}}}", path=path)
-    if len(pieces) == 1:
+    literals, expressions = split_expressions(text, path, copies)
+    if not expressions:
         return lambda _view: text
-    expressions = [compile_expression(piece, path, copies) for piece in pieces[1::2]]
-    literals = pieces[::2]
     if len(expressions) == 1 and not "".join(literals).strip():
         return expressions[0]
 
     def interpolate(view: View) -> str:
         out = [literals[0]]
         for expression, literal in zip(expressions, literals[1:], strict=True):
-            out += (_text(expression(view)), literal)
+            out += (written(expression(view)), literal)
         return "".join(out)
 
     return interpolate
 
 
-def _text(value: Any) -> str:
+def written(value: Any) -> str:
     """A value as a string: null is empty, strings are unchanged, other values are JSON."""
     if value is None:
         return ""

@@ -20,12 +20,14 @@ from tidegate.rules.inbound.redaction import REDACTED, is_credential
 KEPT_BODY_BYTES = 64 * 1024
 _HEADS_IN_MEMORY = 8  # of one destination: more only where a credential in the head changes often
 _MASK_63 = (1 << 63) - 1
+_LINE = b"\0"  # begins lines whose first one is the request line of this attempt
 
 
 class Sent(Protocol):
     """A request that a kind of destination made.
 
     `fixed`: bytes of `head` that are the same in each request. `harmless`: no line after them can hold a credential.
+    `line`: method and address of this request alone; "" where they are those of the destination.
     """
 
     @property
@@ -38,6 +40,8 @@ class Sent(Protocol):
     def standard(self) -> bool: ...
     @property
     def harmless(self) -> bool: ...
+    @property
+    def line(self) -> str: ...
 
 
 class BodyIs(IntEnum):
@@ -87,11 +91,14 @@ class RequestRecorder:
         lines = request.head[request.fixed :]
         if not request.harmless:
             lines = self._masked(lines)
+        if request.line:
+            lines = _LINE + request.line.encode("latin-1", "replace") + b"\r\n" + lines
         return KeptRequest(number, _encode(lines, request, event_body), new_head)
 
     def whole(self, request: Sent) -> bytes:
         """A request in one piece, for an attempt that is not stored: the column `request` with the head in it."""
-        lines, body = self._first_line + self._masked(request.head), request.body
+        first = f"{request.line}\r\n".encode("latin-1", "replace") if request.line else self._first_line
+        lines, body = first + self._masked(request.head), request.body
         return _ENCODER.encode((lines, int(BodyIs.KEPT), len(body), body[:KEPT_BODY_BYTES]))
 
     def _masked(self, lines: bytes) -> bytes:
@@ -144,7 +151,8 @@ def read_back(stored: bytes, head: bytes, event_body: bytes, envelope: Callable[
     if not stored:
         return None
     varying = _DECODER.decode(stored)
-    first, *lines = (head + varying.lines).decode("latin-1").split("\r\n")[:-1] or [""]
+    own = varying.lines.startswith(_LINE)
+    first, *lines = (varying.lines[1:] if own else head + varying.lines).decode("latin-1").split("\r\n")[:-1] or [""]
     method, _, url = first.partition(" ")
     headers = [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
     return RequestAsSent(method, url, headers, _body(varying, event_body, envelope), varying.body_bytes)

@@ -22,6 +22,7 @@ from tidegate.store.postgres.engine import Engine, sql
 from tidegate.store.postgres.leases import PostgresLeases
 from tidegate.store.postgres.log import PostgresLog
 from tidegate.store.postgres.migrate import migrate
+from tidegate.store.postgres.operations import PostgresOperations
 from tidegate.store.postgres.records import PostgresRecords
 from tidegate.store.postgres.settings import PostgresSettings
 
@@ -37,6 +38,7 @@ class PostgresStore:
         self.records = PostgresRecords(engine, self.log.appends, self.leases)
         self.settings = PostgresSettings(engine)
         self.credentials = PostgresCredentials(engine)
+        self.operations = PostgresOperations(engine)
         self.leases.on_peers = self._set_peers
 
     def _set_peers(self, nodes: int) -> None:

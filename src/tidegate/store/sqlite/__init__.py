@@ -27,6 +27,7 @@ from tidegate.store.sqlite.engine import Engine
 from tidegate.store.sqlite.leases import SqliteLeases
 from tidegate.store.sqlite.log import SqliteLog
 from tidegate.store.sqlite.migrate import migrate, refuse_newer
+from tidegate.store.sqlite.operations import SqliteOperations
 from tidegate.store.sqlite.records import SqliteRecords
 from tidegate.store.sqlite.settings import SqliteSettings
 
@@ -47,6 +48,7 @@ class SqliteStore:
         self.records = SqliteRecords(engine, self.log)
         self.settings = SqliteSettings(engine)
         self.credentials = SqliteCredentials(engine)
+        self.operations = SqliteOperations(engine)
         self.leases = SqliteLeases(instance)
 
     async def close(self) -> None:

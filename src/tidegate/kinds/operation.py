@@ -1,0 +1,93 @@
+"""A call of a source's API: "a new lead becomes a contact in the CRM". Pure.
+
+Owns the reference to the operation. The operation itself belongs to its source, with the address, the credential and
+the rate that polls use too; the transport "operation" makes the request, because remembered ids take part in it. So a
+prepared request here is the event as the route leaves it, and its delivery id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from tidegate.core.checking import Checker, Path
+from tidegate.core.model import Event, JsonObject, Outcome
+from tidegate.core.spec import Destination
+from tidegate.kinds.base import Answer, Kind, Prepare, Request, Result, Transform, read_http
+from tidegate.rules.language.numbers import encode_json
+from tidegate.rules.language.view import event_view
+
+
+class OperationDestination(Destination, frozen=True, kw_only=True, tag="operation"):
+    operation: str
+
+
+class OperationInput(msgspec.Struct, frozen=True):
+    """What the transport gets as the body of a request."""
+
+    operation: str
+    view: JsonObject
+    event_id: str
+    attempt: int
+
+
+class OperationKind(Kind[OperationDestination]):
+    name = "operation"
+    title = "Operation"
+    spec = OperationDestination
+    help = "A call of an operation of a source, with the credential and the rate of that source."
+    keys = {"operation": "The operation, as SOURCE/NAME."}
+    examples = {"operation": '"crm/create_contact"'}
+    transport = "operation"
+    transport_makes_request = True
+
+    def check(self, checker: Checker, path: Path, spec: OperationDestination) -> None:
+        source, name = names_of(spec.operation)
+        if not source or not name:
+            checker.add(
+                (*path, "operation"), f"{spec.operation[:60]!r} is not an operation",
+                'write it as SOURCE/NAME: operation = "crm/create_contact"',
+            )  # fmt: skip
+        for key in ("ca", "proxy"):
+            if getattr(spec, key):
+                checker.add((*path, key), f"'{key}' belongs to the source that is called", "set it in its api table")
+
+    def calls(self, spec: OperationDestination) -> tuple[str, str]:
+        return names_of(spec.operation)
+
+    def address(self, spec: OperationDestination) -> str:
+        return ""
+
+    def shown_address(self, spec: OperationDestination) -> str:
+        return spec.operation
+
+    def prepare(self, spec: OperationDestination, secrets: Sequence[str], transform: Transform | None) -> Prepare:
+        def prepare(event: Event, event_id: str, attempt: int, timestamp: int) -> Request:
+            view = event_view(event)
+            made = transform(view) if transform is not None else view
+            return Request(
+                b"", encode_json({"operation": spec.operation, "view": made, "event_id": event_id, "attempt": attempt})
+            )
+
+        return prepare
+
+    def read(self, answer: Answer, now_us: int) -> Result:
+        """The transport has read the body as the operation says."""
+        if answer.outcome is Outcome.OK:
+            return Result(Outcome.OK, answer.status)
+        if answer.outcome is Outcome.HTTP_ERROR and answer.status is None:  # it concerns this delivery alone
+            return Result(answer.outcome, 409, detail=answer.error)
+        return read_http(answer, now_us)
+
+    def settings(self, spec: OperationDestination) -> list[tuple[str, str]]:
+        return [("Operation", spec.operation)]
+
+
+def names_of(operation: str) -> tuple[str, str]:
+    """(source, operation) of `SOURCE/NAME`; ("", "") parts when it is not one."""
+    source, _, name = operation.partition("/")
+    return source, "" if "/" in name else name
+
+
+KIND = OperationKind()

@@ -1,0 +1,268 @@
+"""Runs operations: calls of a source's API that change something there, for deliveries and on demand.
+
+Owns the order of a call: remembered ids, look-up, request, answer, what to remember. The source's client adds the
+credential and the rate that polls use too, so there is one budget. Knows no lanes and no retries. Invariants: an id is
+remembered before the call counts as done; a look-up that fails sends nothing; the request that is kept has no
+credential in it.
+
+Crash: a call whose answer was lost is made again with the same delivery id. Where the API takes an idempotency key it
+knows the repeat; else the look-up finds what the first one created; without either, a create is at least once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+import msgspec
+
+from tidegate.config.spec import Source
+from tidegate.core.clock import Clock
+from tidegate.core.errors import Blocked, CredentialDead, CredentialFailed, NotFound, TidegateError, UpstreamTimeout
+from tidegate.core.model import JsonObject, Outcome
+from tidegate.kinds.operation import OperationInput, names_of
+from tidegate.outbound.dial_failed import DialFailed
+from tidegate.outbound.post import PostResult, SentRequest
+from tidegate.pull.sources import PullResponse, SourceClient
+from tidegate.rules.inbound.redaction import REDACTED, is_credential
+from tidegate.rules.language.templates import RenderFailed
+from tidegate.rules.outbound.addresses import Target
+from tidegate.rules.outbound.operations import ApiCall, CompiledOperation
+from tidegate.store import Operations
+
+log = logging.getLogger("tidegate.pull")
+KEPT_ANSWER_BYTES = 4096
+KEPT_HEADER_BYTES = 4096
+PATIENCE_SECONDS = 30.0  # for the rate of the source
+
+Done = Callable[[PostResult], None]
+
+
+class OperationResult(msgspec.Struct, frozen=True):
+    """How a call ended. `outcome` and `error` read the answer as the operation says."""
+
+    outcome: Outcome
+    status: int | None
+    error: str
+    headers: list[tuple[str, str]]
+    body: bytes
+    sent: SentRequest | None
+    duration_us: int
+    remembered: dict[str, str] = {}
+    code: str = ""  # of the error, when there was no answer
+    retry_after_seconds: float | None = None
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """An operation with the client of its source."""
+
+    source: str
+    client: SourceClient
+    compiled: CompiledOperation
+
+
+class OperationRunner:
+    """The operations of this node. `client_of`: the client of a source as configured now, None without an API."""
+
+    def __init__(self, store: Operations, client_of: Callable[[str], SourceClient | None], clock: Clock) -> None:
+        self._store = store
+        self._client_of = client_of
+        self._clock = clock
+        self._sources: dict[str, Source] = {}
+        self._compiled: dict[tuple[str, str], CompiledOperation] = {}
+
+    def configure(self, sources: Mapping[str, Source]) -> None:
+        self._sources = dict(sources)
+        self._compiled = {}
+
+    def _place(self, source: str, name: str) -> _Place:
+        """NotFound for an operation that is not configured."""
+        spec = self._sources.get(source)
+        operation = spec.operations.get(name) if spec is not None else None
+        client = self._client_of(source)
+        if operation is None or client is None:
+            raise NotFound(
+                f"there is no operation {source[:60]}/{name[:60]}", hint="list them: tidegate config show",
+                code="operation_unknown",
+            )  # fmt: skip
+        compiled = self._compiled.get((source, name))
+        if compiled is None:
+            compiled = self._compiled[source, name] = CompiledOperation(operation)
+        return _Place(source, client, compiled)
+
+    async def run(self, source: str, name: str, view: JsonObject) -> OperationResult:
+        """Make the call. NotFound, RenderFailed and StoreBusy are raised; everything else is in the result.
+
+        `view`: the parts of the event, and `delivery_id`.
+        """
+        place = self._place(source, name)
+        started = self._clock.monotonic()
+        key = place.compiled.key(view)
+        try:
+            known = await self._ids(place, key, view)
+            if place.compiled.names_remembered and not known:
+                raise TidegateError(
+                    f"nothing is remembered of {source} for the key {key!r}; the call that creates it comes first",
+                    code="not_remembered", status=409, retryable=True,
+                )  # fmt: skip
+            call = place.compiled.request({**view, "remembered": known})
+        except RenderFailed:
+            raise
+        except TidegateError as error:
+            return self._failed(error, None, started)
+        sent = _sent(place.client, call)
+        try:
+            response = await _request(place.client, call)
+        except TidegateError as error:
+            return self._failed(error, sent, started)
+        return await self._answered(place, key, response, sent, started)
+
+    async def _ids(self, place: _Place, key: str, view: JsonObject) -> dict[str, str]:
+        """What is remembered for our key; else what the look-up finds, which is remembered then."""
+        known = await self._store.remembered(place.source, key) if key else {}
+        look_up = place.compiled.look_up
+        if look_up is None or all(name in known for name in look_up.spec.result):
+            return known
+        response = await _request(place.client, look_up.request({**view, "remembered": known}))
+        if response.status == 404:
+            return known
+        reading = place.compiled.read(response.status, response.body)
+        if not 200 <= response.status < 300:
+            raise TidegateError(f"the look-up {reading.problem}", code="look_up_failed", status=502, retryable=True)
+        found = look_up.found(response.body)
+        if found and key:
+            await self._store.remember(place.source, key, found, self._clock.now_us())
+        return {**known, **found}
+
+    async def _answered(
+        self, place: _Place, key: str, response: PullResponse, sent: SentRequest, started: float
+    ) -> OperationResult:
+        reading = place.compiled.read(response.status, response.body)
+        error, ids = reading.problem, {}
+        if reading.ok and place.compiled.operation.remember:
+            try:
+                ids = place.compiled.remembered(reading.value)
+            except RenderFailed as missing:
+                error = missing.message
+            if ids and key:
+                await self._store.remember(place.source, key, ids, self._clock.now_us())
+        held = place.client.rate_limit.held_seconds(self._clock.monotonic())
+        return OperationResult(
+            Outcome.HTTP_ERROR if error else Outcome.OK,
+            response.status,
+            error,
+            response.headers,
+            response.body,
+            sent,
+            self._since(started),
+            ids,
+            "operation_failed" if error else "",
+            held if error and held > 0 else None,
+        )
+
+    def _failed(self, error: TidegateError, sent: SentRequest | None, started: float) -> OperationResult:
+        """A call without an answer. `sent` is None when nothing can have left."""
+        return OperationResult(
+            _outcome(error), 429 if error.code == "upstream_rate_limited" else None, f"{error.message} ({error.code})",
+            [], b"", sent, self._since(started), {}, error.code, error.retry_after_seconds,
+        )  # fmt: skip
+
+    def _since(self, started: float) -> int:
+        return int((self._clock.monotonic() - started) * 1e6)
+
+
+class OperationTransport:
+    """The transport of destinations of type operation."""
+
+    def __init__(self, runner: OperationRunner) -> None:
+        self._runner = runner
+
+    def send(self, target: Target, head: bytes, body: bytes, timeout_seconds: float, done: Done) -> _Running:
+        """`body` is the JSON of an `OperationInput`; the address comes from the source."""
+        return _Running(_deliver(self._runner, body, timeout_seconds, done))
+
+
+class _Running:
+    """One call under way."""
+
+    def __init__(self, work: Coroutine[Any, Any, None]) -> None:
+        self._task = asyncio.get_running_loop().create_task(work)
+
+    def abort(self) -> None:
+        self._task.cancel()
+
+
+async def _deliver(runner: OperationRunner, body: bytes, timeout_seconds: float, done: Done) -> None:
+    given = msgspec.json.decode(body, type=OperationInput)
+    source, name = names_of(given.operation)
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            result = await runner.run(source, name, {**given.view, "delivery_id": given.event_id})
+    except TimeoutError:
+        done(PostResult(Outcome.TIMEOUT, None, f"no answer within {timeout_seconds:g} s", b"", "", b"", 0, 0, False))
+    except TidegateError as error:
+        outcome = Outcome.RENDER if isinstance(error, RenderFailed) else Outcome.RESET
+        done(PostResult(outcome, None, f"{error.message} ({error.code})", b"", "", b"", 0, 0, False))
+    except Exception as error:  # the last resort of a task that nothing awaits: a failed attempt that is retried
+        log.exception("the operation %s/%s failed", source, name)
+        done(PostResult(Outcome.RESET, None, f"internal error: {type(error).__name__}", b"", "", b"", 0, 0, False))
+    else:
+        done(_post_result(result))
+
+
+def _post_result(result: OperationResult) -> PostResult:
+    wait = "" if result.retry_after_seconds is None else str(int(result.retry_after_seconds) + 1)
+    kept: list[tuple[str, str]] = []
+    for name, value in result.headers:
+        kept.append((name, REDACTED if name == "set-cookie" else value))
+        if len(msgspec.json.encode(kept)) > KEPT_HEADER_BYTES:
+            kept.pop()
+    headers = msgspec.json.encode(kept) if kept else b""
+    return PostResult(
+        result.outcome, result.status, result.error, headers, wait, result.body[:KEPT_ANSWER_BYTES], len(result.body),
+        result.duration_us, False, result.sent,
+    )  # fmt: skip
+
+
+async def _request(client: SourceClient, call: ApiCall) -> PullResponse:
+    url, params = client.address(call.path)
+    return await client.request(
+        url, params, headers=call.headers, patience_seconds=PATIENCE_SECONDS, sent=(call.method, call.body)
+    )
+
+
+def _sent(client: SourceClient, call: ApiCall) -> SentRequest:
+    """The request for the record: the names of what the credential adds, without values."""
+    url, params = client.address(call.path)
+    query = call.path.partition("?")[2]
+    shown = f"{call.method} {url}" + (f"?{query}" if params and query else "")
+    names = {name.lower() for name in client.credential.header_names}
+    head = "".join(
+        f"{name}: {REDACTED if is_credential(name.lower()) or name.lower() in names else value}\r\n"
+        for name, value in {**client.api.headers, **call.headers}.items()
+    )
+    head += "".join(f"{name}: {REDACTED}\r\n" for name in client.credential.header_names)
+    return SentRequest(head.encode("latin-1", "replace"), call.body or b"", shown)
+
+
+def _outcome(error: TidegateError) -> Outcome:
+    if isinstance(error, CredentialFailed | CredentialDead):
+        return Outcome.CREDENTIAL
+    if isinstance(error, Blocked):
+        return Outcome.BLOCKED
+    if isinstance(error, DialFailed):
+        return error.outcome
+    if isinstance(error, UpstreamTimeout):
+        return Outcome.TIMEOUT
+    waits = ("upstream_rate_limited", "look_up_failed", "not_remembered")
+    return Outcome.HTTP_ERROR if error.code in waits else Outcome.RESET
+
+
+def json_body(body: bytes) -> Any:
+    """The body of an answer for the API: JSON as it is, other text as a string."""
+    try:
+        return msgspec.json.decode(body) if body.strip() else None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return body.decode("utf-8", "replace")

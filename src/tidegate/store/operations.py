@@ -1,0 +1,43 @@
+"""What operations keep: ids of other systems beside our keys, and the answers to calls with an idempotency key.
+
+Owns the protocol `Operations`, which `sqlite/operations.py` and `postgres/operations.py` implement, and its shapes.
+Times are microseconds since 1970 UTC. Each call is one transaction: after a crash its change is stored completely or
+not at all.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+
+class StoredCall(msgspec.Struct, frozen=True):
+    """A call that began. `answer` is b"" until it ended."""
+
+    digest: bytes  # of what was asked
+    answer: bytes
+    at_us: int
+
+
+class Operations(Protocol):
+    """Remembered ids and repeated calls."""
+
+    async def remembered(self, source: str, key: str) -> dict[str, str]:
+        """The ids that a source has for our key, by name; {} for none."""
+        ...
+
+    async def remember(self, source: str, key: str, ids: dict[str, str], at_us: int) -> None:
+        """Add ids to those of our key; one that is known is replaced."""
+        ...
+
+    async def begin_call(self, name: str, digest: bytes, at_us: int, forget_before_us: int) -> StoredCall | None:
+        """Begin a call. None: it is new and now stored as begun. Else what was stored, which is not changed.
+
+        Calls that began before `forget_before_us` are deleted first.
+        """
+        ...
+
+    async def end_call(self, name: str, answer: bytes | None) -> None:
+        """Store the answer of a call that began; None deletes it, so that it can be repeated."""
+        ...

@@ -1,0 +1,43 @@
+"""Remembered ids and repeated calls on SQLite. Implements `store.Operations`. Crash: as the protocol says."""
+
+from __future__ import annotations
+
+import apsw
+import msgspec
+
+from tidegate.store.operations import StoredCall
+from tidegate.store.sqlite.engine import Engine, rows, sql
+
+
+class SqliteOperations:
+    """Implements `store.Operations`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._sql = sql("operations")
+
+    async def remembered(self, source: str, key: str) -> dict[str, str]:
+        found = await self._engine.read(lambda c: rows(c, self._sql["remembered"], (source, key)))
+        return msgspec.json.decode(found[0][0], type=dict[str, str]) if found else {}
+
+    async def remember(self, source: str, key: str, ids: dict[str, str], at_us: int) -> None:
+        def work(connection: apsw.Connection) -> None:
+            found = rows(connection, self._sql["remembered"], (source, key))
+            known = msgspec.json.decode(found[0][0], type=dict[str, str]) if found else {}
+            row = (source, key, msgspec.json.encode({**known, **ids}), at_us)
+            connection.execute(self._sql["remember"], row).fetchall()
+
+        await self._engine.write(work)
+
+    async def begin_call(self, name: str, digest: bytes, at_us: int, forget_before_us: int) -> StoredCall | None:
+        def work(connection: apsw.Connection) -> StoredCall | None:
+            rows(connection, self._sql["forget_calls"], (forget_before_us,))
+            if rows(connection, self._sql["begin_call"], (name, digest, at_us)):
+                return None
+            return StoredCall(*rows(connection, self._sql["call"], (name,))[0])
+
+        return await self._engine.write(work)
+
+    async def end_call(self, name: str, answer: bytes | None) -> None:
+        query, more = ("delete_call", ()) if answer is None else ("end_call", (answer,))
+        await self._engine.write(lambda c: rows(c, self._sql[query], (name, *more)))
