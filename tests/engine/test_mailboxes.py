@@ -14,8 +14,11 @@ import pytest
 from support.gateway.running import running, until
 from support.mail.dovecot import BINARY, PASSWORD, Dovecot, running_dovecot
 from tidegate.core.clock import Clock
+from tidegate.core.errors import StoreBusy
 from tidegate.core.model import Event
+from tidegate.mail.mailbox_state import StoredState
 from tidegate.process.gateway import Gateway
+from tidegate.rules.mail.folder import FolderState
 from tidegate.store import EventQuery
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason="dovecot is not installed (Debian: dovecot-imapd)")
@@ -242,3 +245,23 @@ async def test_an_address_that_the_guard_does_not_allow_is_not_called(tmp_path: 
     async with reading(tmp_path, toml) as gateway:
         await until(lambda: any(one.code == "mailbox_failing" for one in gateway.findings.listed()), 15)
         assert "10.1.2.3 port 993: private address" in str(gateway.findings.listed())
+
+
+async def test_a_mail_whose_place_was_not_stored_is_read_again_and_is_one_event(
+    server: Dovecot, user: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with reading(tmp_path, config(server, user)) as gateway:
+        await ready(gateway)
+        save, failed = StoredState.save, []
+
+        async def fails_once(self: StoredState, folder: str = "", state: FolderState | None = None) -> None:
+            if state is not None and not failed:
+                failed.append(folder)
+                raise StoreBusy("a crash between the event and its place", retry_after_seconds=1)
+            await save(self, folder, state)
+
+        monkeypatch.setattr(StoredState, "save", fails_once)
+        server.deliver(mail("new"), user=user)
+        await until(lambda: bool(failed), 15)
+        server.deliver(mail("next"), user=user)
+        await arrives(gateway, "new", "next")
