@@ -43,7 +43,7 @@ class Postman:
         while not stop.is_set():
             for _ in range(self._chance.randint(1, 4)):
                 self.sent += 1
-                # A Message-ID repeats: that of a mail is no identity.
+                # A Message-ID repeats: a mail is not known by it alone.
                 head = f"Subject: {self.sent}\r\nMessage-ID: <{self.sent % 7}@example.com>\r\n\r\n"
                 self._server.deliver(head.encode() + b"x" * self._chance.randint(0, 5000))
             await asyncio.sleep(self._chance.uniform(0.01, 0.2))
