@@ -14,9 +14,10 @@ from support.gateway.running import publish, running, until
 from support.receiver.scripted import Script, ScriptedServer, answer
 from tidegate.core.model import Attempt, DeliveryState, Outcome
 from tidegate.kinds import KINDS
+from tidegate.kinds.chat import ChatKind
 from tidegate.process.gateway import Gateway
 
-CHATS = sorted(name for name, kind in KINDS.items() if "text" in kind.keys)
+CHATS = sorted(name for name, kind in KINDS.items() if isinstance(kind, ChatKind))
 FILE = """
 [sources.shop.publish]
 [destinations.chat]

@@ -118,7 +118,7 @@ class MemorySender:
         self.by_number = {NUMBER: self.destination}
         self.ports = Ports(
             log=cast(Any, self.log), deliveries=cast(Any, self.deliveries), settings=cast(Any, None),
-            active=cast(Any, self), pause=self._pause, transport=cast(Any, self), clock=self.clock,
+            active=cast(Any, self), pause=self._pause, transports={"http": cast(Any, self)}, clock=self.clock,
             ask=cast(Any, None), findings=Findings(self.clock), held=held, settler=self.settler,
             wanted=WantedIndex(cast(Any, self.log)), ranges=BulkRanges(), background=BackgroundTasks(),
         )  # fmt: skip
