@@ -2,7 +2,7 @@
 
 Owns the notes of a resource: a code, a count and three samples each. They are stored with its statistics, are in the
 report of the run that made them, and are reported to the ring of findings. Knows no rules. Invariants: the codes are
-rows of `core/finding_codes.py`; no sample holds a credential. Crash: a note is as durable as the commit after it, and
+rows of `core/finding_codes/`; no sample holds a credential. Crash: a note is as durable as the commit after it, and
 the ring is filled again from the stored notes.
 """
 
