@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from support.stores import STORES, Opener, with_store
-from tidegate.store import StoredCall
+from tidegate.store import PendingWrite, StoredCall
 
 pytestmark = pytest.mark.parametrize("opener", STORES.values(), ids=STORES.keys())
 
@@ -35,5 +35,26 @@ def test_of_many_equal_calls_one_begins_and_its_answer_is_given_again(opener: Op
         assert await ids.begin_call("k", b"other", 200, 101) is None  # the old one was forgotten
         await ids.end_call("k", None)
         assert await ids.begin_call("k", b"third", 300, 0) is None
+
+    with_store(opener, tmp_path, work)
+
+
+def test_pending_writes_are_kept_by_record_and_forgotten(opener: Opener, tmp_path: Any) -> None:
+    async def work(store: Any) -> None:
+        ids = store.operations
+        one = PendingWrite("w1", "crm", "contacts", "", b"{}", b"", "evt_1", b"[]", 100)
+        answered = PendingWrite("w1", "crm", "contacts", "7\0", b"{}", b"{}", "evt_1", b"[]", 100)
+        other = PendingWrite("w2", "crm", "contacts", "8", b"{}", b"", "evt_2", b'["a"]', 200)
+        await ids.put_write(one, 0)
+        await ids.put_write(answered, 0)
+        await ids.put_write(other, 0)
+        assert await ids.writes("crm", "contacts") == [answered, other]
+        assert await ids.writes("crm", "leads") == []
+        await ids.delete_writes_of("crm", "contacts", "7\0")
+        assert await ids.writes("crm", "contacts") == [other]
+        await ids.put_write(one, 0)
+        await ids.delete_write("w1")
+        await ids.put_write(PendingWrite("w3", "crm", "contacts", "9", b"{}", b"", "e", b"[]", 300), 250)
+        assert [write.id for write in await ids.writes("crm", "contacts")] == ["w3"]
 
     with_store(opener, tmp_path, work)

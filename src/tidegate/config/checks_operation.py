@@ -27,6 +27,9 @@ def check_source_operation(validator: Validator, path: Path, operation: Operatio
         validator.add((*path, "form"), "the operation has both a json body and a form", "keep one of them")
     if operation.idempotency_header:
         validator.header_name((*path, "idempotency_header"), operation.idempotency_header)
+    if operation.resource and operation.resource not in source.resources:
+        hint = nearest(operation.resource, source.resources, "resource")
+        validator.add((*path, "resource"), f"unknown resource '{operation.resource}'", hint)
     if operation.look_up is not None and not operation.look_up.result:
         validator.add(
             (*path, "look_up", "result"), "the look-up keeps nothing", 'write result = { id = "results.0.id" }'

@@ -299,6 +299,13 @@ class Operation(Strict, frozen=True, kw_only=True):
     key: Annotated[str, doc("Our key of what the call creates or changes. Default: the key of the event.")] = (
         "{{ key }}"
     )
+    resource: Annotated[
+        str, doc("The resource of the same source that the call changes, so that the change is recognized as our own.")
+    ] = ""
+    record_path: Annotated[str, doc("Where the answer has the record. Default: the whole answer.")] = ""
+    record_key: Annotated[str, doc("The key of the record, such as {{ remembered.id }}, where it is known before.")] = (
+        ""
+    )
     look_up: Annotated[
         LookUp | None, doc("A GET that finds the ids when none are remembered, so that nothing is created twice.")
     ] = None

@@ -30,6 +30,7 @@ class OperationInput(msgspec.Struct, frozen=True):
     view: JsonObject
     event_id: str
     attempt: int
+    chain: list[str] = []  # names of the sources that led to this event, its own first
 
 
 class OperationKind(Kind[OperationDestination]):
@@ -65,10 +66,15 @@ class OperationKind(Kind[OperationDestination]):
     def prepare(self, spec: OperationDestination, secrets: Sequence[str], transform: Transform | None) -> Prepare:
         def prepare(event: Event, event_id: str, attempt: int, timestamp: int) -> Request:
             view = event_view(event)
-            made = transform(view) if transform is not None else view
-            return Request(
-                b"", encode_json({"operation": spec.operation, "view": made, "event_id": event_id, "attempt": attempt})
-            )
+            change = view["change"] or {}
+            given: JsonObject = {
+                "operation": spec.operation,
+                "view": transform(view) if transform is not None else view,
+                "event_id": event_id,
+                "attempt": attempt,
+                "chain": [event.source, *change.get("chain", [])],
+            }
+            return Request(b"", encode_json(given))
 
         return prepare
 

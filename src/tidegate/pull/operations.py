@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -28,14 +28,18 @@ from tidegate.outbound.post import PostResult, SentRequest
 from tidegate.pull.sources import PullResponse, SourceClient
 from tidegate.rules.inbound.redaction import REDACTED, is_credential
 from tidegate.rules.language.templates import RenderFailed
+from tidegate.rules.language.view import dig
 from tidegate.rules.outbound.addresses import Target
 from tidegate.rules.outbound.operations import ApiCall, CompiledOperation
-from tidegate.store import Operations
+from tidegate.rules.sync.items import record_key
+from tidegate.rules.sync.own_writes import leaves
+from tidegate.store import Operations, PendingWrite
 
 log = logging.getLogger("tidegate.pull")
 KEPT_ANSWER_BYTES = 4096
 KEPT_HEADER_BYTES = 4096
 PATIENCE_SECONDS = 30.0  # for the rate of the source
+WRITES_KEPT_US = 24 * 3600 * 1_000_000  # how long our own change is expected to come back
 
 Done = Callable[[PostResult], None]
 
@@ -92,10 +96,10 @@ class OperationRunner:
             compiled = self._compiled[source, name] = CompiledOperation(operation)
         return _Place(source, client, compiled)
 
-    async def run(self, source: str, name: str, view: JsonObject) -> OperationResult:
+    async def run(self, source: str, name: str, view: JsonObject, chain: Sequence[str] = ()) -> OperationResult:
         """Make the call. NotFound, RenderFailed and StoreBusy are raised; everything else is in the result.
 
-        `view`: the parts of the event, and `delivery_id`.
+        `view`: the parts of the event, and `delivery_id`. `chain`: the sources that led to it.
         """
         place = self._place(source, name)
         started = self._clock.monotonic()
@@ -113,11 +117,54 @@ class OperationRunner:
         except TidegateError as error:
             return self._failed(error, None, started)
         sent = _sent(place.client, call)
+        write = await self._expect(place, name, call, {**view, "remembered": known}, chain)
         try:
             response = await _request(place.client, call)
         except TidegateError as error:
+            if write is not None and _outcome(error) not in (Outcome.TIMEOUT, Outcome.RESET):
+                await self._store.delete_write(write.id)  # nothing was sent
             return self._failed(error, sent, started)
-        return await self._answered(place, key, response, sent, started)
+        result = await self._answered(place, key, response, sent, started)
+        if write is not None:
+            await self._note_answer(place, write, result)
+        if result.remembered and key and chain and chain[0] != source:
+            await self._remember_back(chain[0], key, result.remembered)
+        return result
+
+    async def _expect(
+        self, place: _Place, name: str, call: ApiCall, view: JsonObject, chain: Sequence[str]
+    ) -> PendingWrite | None:
+        """Store what the call will change, before it is sent. None for an operation that names no resource."""
+        operation = place.compiled.operation
+        if not operation.resource:
+            return None
+        now_us, cause = self._clock.now_us(), str(view.get("delivery_id", ""))
+        body: Any = json_body(call.body or b"")
+        write = PendingWrite(
+            f"{cause}/{place.source}/{name}", place.source, operation.resource, place.compiled.record_key(view),
+            msgspec.json.encode(leaves(body)), b"", cause, msgspec.json.encode(list(chain)), now_us,
+        )  # fmt: skip
+        await self._store.put_write(write, now_us - WRITES_KEPT_US)
+        return write
+
+    async def _note_answer(self, place: _Place, write: PendingWrite, result: OperationResult) -> None:
+        """The other system's own form of what it stored is what a poll will bring back."""
+        if result.outcome is not Outcome.OK:
+            await self._store.delete_write(write.id)
+            return
+        operation = place.compiled.operation
+        record = dig(json_body(result.body), operation.record_path)
+        if not isinstance(record, dict):
+            return
+        resource = self._sources[place.source].resources.get(operation.resource)
+        key = record_key(record, resource.primary_key) if resource is not None else None
+        answered = msgspec.structs.replace(write, key=key or write.key, answer=msgspec.json.encode(record))
+        await self._store.put_write(answered, self._clock.now_us() - WRITES_KEPT_US)
+
+    async def _remember_back(self, source: str, key: str, ids: Mapping[str, str]) -> None:
+        """The ids the other way round, so that a change there finds our record."""
+        for name, value in ids.items():
+            await self._store.remember(source, value, {name: key}, self._clock.now_us())
 
     async def _ids(self, place: _Place, key: str, view: JsonObject) -> dict[str, str]:
         """What is remembered for our key; else what the look-up finds, which is remembered then."""
@@ -199,7 +246,7 @@ async def _deliver(runner: OperationRunner, body: bytes, timeout_seconds: float,
     source, name = names_of(given.operation)
     try:
         async with asyncio.timeout(timeout_seconds):
-            result = await runner.run(source, name, {**given.view, "delivery_id": given.event_id})
+            result = await runner.run(source, name, {**given.view, "delivery_id": given.event_id}, given.chain)
     except TimeoutError:
         done(PostResult(Outcome.TIMEOUT, None, f"no answer within {timeout_seconds:g} s", b"", "", b"", 0, 0, False))
     except TidegateError as error:

@@ -22,6 +22,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.findings import Findings
 from tidegate.core.model import Change, NewEvent, RecordState
 from tidegate.pull.engine_state import MAX_HELD, EngineState, Held, Mark
+from tidegate.pull.own_writes import OwnWrites
 from tidegate.pull.resource_health import ResourceHealth
 from tidegate.pull.run import Applied
 from tidegate.pull.statistics import Statistics
@@ -30,6 +31,7 @@ from tidegate.rules.language.view import event_view
 from tidegate.rules.sync.canonical import hash_bytes, parse_json
 from tidegate.rules.sync.changes import Copy, compare, only_in_one
 from tidegate.rules.sync.merge import MergeDecision, MergeRule, merge, stored
+from tidegate.rules.sync.own_writes import ExpectedWrite
 from tidegate.rules.sync.spec import Resource
 from tidegate.rules.sync.versions import order, version_instant
 from tidegate.store import RecordCommit, ResourceState, Store
@@ -48,6 +50,10 @@ class Router(Protocol):
     def decide(self, source: str, type_: str, view: View, resource: str, /) -> int | None: ...
 
     async def decide_slow(self, source: str, type_: str, view: View, resource: str, /) -> int: ...
+
+    async def decide_own(self, source: str, type_: str, view: View, resource: str, chain: Sequence[str], /) -> int:
+        """As `decide_slow`, without the destinations that call a source of `chain`."""
+        ...
 
 
 class RecordWriter:
@@ -69,6 +75,7 @@ class RecordWriter:
         self._router = router
         self._fence = fence
         self._rule = MergeRule(bool(self.resource.item_path), self.resource.version_kind, tuple(self.resource.ignore))
+        self._own_writes = OwnWrites(store.operations, self.source, self.name, self.resource.version)
         self._pending: dict[str, Any] = {}  # columns of the state that moved since the last commit
         self._committed_at = clock.monotonic()
         self._recent: OrderedDict[str, list[bytes]] = OrderedDict()
@@ -119,6 +126,7 @@ class RecordWriter:
                 self._stale = False
             else:
                 await self._commit(records, changes)
+                await self._own_writes.end()
             return applied
 
     def move(self, **moved: Any) -> None:
@@ -264,9 +272,12 @@ class RecordWriter:
         now_us = self.clock.now_us()
         self.statistics.changed(change.kind, copy.origin, copy.version, now_us)
         setattr(applied, change.kind, getattr(applied, change.kind) + 1)
-        return await self._event(change, before, after, now_us)
+        own = await self._own_writes.of(change, after.key)
+        return await self._event(change, before, after, now_us, own)
 
-    async def _event(self, change: Change, before: RecordState | None, after: RecordState, now_us: int) -> NewEvent:
+    async def _event(
+        self, change: Change, before: RecordState | None, after: RecordState, now_us: int, own: ExpectedWrite | None
+    ) -> NewEvent:
         content = {
             "resource": self.name,
             "before": msgspec.Raw(before.body) if before is not None and change.before is not None else None,
@@ -274,6 +285,8 @@ class RecordWriter:
             "version": change.version,
             "number": change.number,
         }
+        if own is not None:
+            content |= {"caused_by": own.cause, "chain": own.chain}
         at_us = None if change.kind == "deleted" else version_instant(change.version)
         event = NewEvent(
             source=self.source,
@@ -291,6 +304,9 @@ class RecordWriter:
             change=msgspec.json.encode(content),
         )
         view = partial(event_view, event)
+        if own is not None:
+            event.audience = await self._router.decide_own(self.source, event.type, view, self.name, own.chain)
+            return event
         audience = self._router.decide(self.source, event.type, view, self.name)
         if audience is None:
             audience = await self._router.decide_slow(self.source, event.type, view, self.name)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -242,6 +242,18 @@ class ActiveConfiguration:
             self._numbers[(source, id(decision))] = audience.number
             self._decisions[id(decision)] = decision
         return audience.number
+
+    async def decide_own(
+        self, source: str, type: str, view: Callable[[], JsonObject], resource: str, chain: Sequence[str]
+    ) -> int:
+        """The number of the audience of a change that our own write made: without destinations that would write to a
+        source of its causal chain."""
+        decision = self._plan.decide(source, type, resource, view)
+        inside = {one.number for one in self.destinations.values() if kind_of(one.spec).calls(one.spec)[0] in chain}
+        wanted = tuple(pair for pair in decision.wanted if pair[0] not in inside)
+        dropped = {number for number, _ in decision.wanted if number in inside}
+        filtered = tuple(sorted({*decision.filtered, *dropped}))
+        return (await self._store.log.audience(source, decision.considered, wanted, filtered)).number
 
     def decision_today(self, source: str, type: str, view: Callable[[], JsonObject], resource: str | None) -> Decision:
         """The decision of the current routes, for a replay."""

@@ -20,7 +20,7 @@ from tidegate.store.leases import (
     partition_of_name,
 )
 from tidegate.store.log import EventHead, EventPage, EventQuery, Listener, Log, Receipt, Thinned, Weighed
-from tidegate.store.operations import Operations, StoredCall
+from tidegate.store.operations import Operations, PendingWrite, StoredCall
 from tidegate.store.records import RecordCommit, Records, ResourceState
 from tidegate.store.settings import ApiKey, Feed, FeedAck, Item, Rejection, Settings
 from tidegate.store.store import Store
@@ -44,6 +44,7 @@ __all__ = [
     "Log",
     "Node",
     "Operations",
+    "PendingWrite",
     "PostgresFacts",
     "Receipt",
     "RecordCommit",

@@ -20,6 +20,20 @@ class StoredCall(msgspec.Struct, frozen=True):
     at_us: int
 
 
+class PendingWrite(msgspec.Struct, frozen=True):
+    """A change that an operation makes in a record of another system. `key` and `answer` are empty until known."""
+
+    id: str
+    source: str
+    resource: str
+    key: str
+    written: bytes  # JSON: what was sent
+    answer: bytes  # JSON: the record as the answer has it
+    cause: str  # id of the event that led to it
+    chain: bytes  # JSON: names of the sources that led to it
+    at_us: int
+
+
 class Operations(Protocol):
     """Remembered ids and repeated calls."""
 
@@ -36,6 +50,22 @@ class Operations(Protocol):
 
         Calls that began before `forget_before_us` are deleted first.
         """
+        ...
+
+    async def put_write(self, write: PendingWrite, forget_before_us: int) -> None:
+        """Store a write, in place of one with the same id. Older ones than `forget_before_us` are deleted."""
+        ...
+
+    async def writes(self, source: str, resource: str) -> list[PendingWrite]:
+        """The writes of a resource, oldest first."""
+        ...
+
+    async def delete_write(self, id: str) -> None:
+        """Delete one: it was not carried out."""
+        ...
+
+    async def delete_writes_of(self, source: str, resource: str, key: str) -> None:
+        """Delete the writes of a record: somebody else changed it since."""
         ...
 
     async def end_call(self, name: str, answer: bytes | None) -> None:

@@ -62,6 +62,7 @@ class CompiledOperation:
         self._json = None if operation.json is None else compile_value(operation.json, "$.json", copies)
         self._form = compile_value(operation.form, "$.form", copies)
         self._key = compile_value(operation.key, "$.key", copies)
+        self._record_key = compile_value(operation.record_key, "$.record_key", copies)
         self.names_remembered = "remembered" in msgspec.json.encode(operation).decode()
         self.look_up = None if operation.look_up is None else _LookUp(operation.look_up)
         self._graphql = isinstance(operation.json, dict) and "query" in operation.json
@@ -88,6 +89,10 @@ class CompiledOperation:
     def key(self, view: View) -> str:
         """Our key for what the call creates or changes; "" when the event has none."""
         return written(self._key(view))
+
+    def record_key(self, view: View) -> str:
+        """The key of the record that the call changes; "" when it is not known before."""
+        return written(self._record_key(view))
 
     def read(self, status: int, body: bytes) -> Reading:
         """What an answer means as this API says it."""

@@ -24,9 +24,9 @@ SLICE_BYTES = 16 << 20
 MOVED_TO = "value:moved_to"
 # Everything but the log. Settings are copied by name.
 SMALL = (
-    "audiences", "items", "credentials", "remembered_ids", "operation_calls", "route_revisions", "keys", "feeds",
-    "rejections", "replays", "ranges", "deferred_deliveries", "lanes", "dedupe", "records", "resource_states",
-    "request_heads",
+    "audiences", "items", "credentials", "remembered_ids", "operation_calls", "pending_writes", "route_revisions",
+    "keys", "feeds", "rejections", "replays", "ranges", "deferred_deliveries", "lanes", "dedupe", "records",
+    "resource_states", "request_heads",
 )  # fmt: skip
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from tidegate.store.operations import StoredCall
+from tidegate.store.operations import PendingWrite, StoredCall
 from tidegate.store.postgres.engine import Engine, sql
-from tidegate.store.postgres.text import escape
+from tidegate.store.postgres.text import escape, unescape
 
 
 class PostgresOperations:
@@ -34,6 +34,22 @@ class PostgresOperations:
                 return None
             row = await connection.fetchrow(self._sql["call"], escape(name))
         return StoredCall(*row)
+
+    async def put_write(self, write: PendingWrite, forget_before_us: int) -> None:
+        row = [escape(one) if isinstance(one, str) else one for one in msgspec.structs.astuple(write)]
+        async with self._engine.work.transaction() as connection:
+            await connection.execute(self._sql["forget_writes"], forget_before_us)
+            await connection.execute(self._sql["put_write"], *row)
+
+    async def writes(self, source: str, resource: str) -> list[PendingWrite]:
+        found = await self._engine.work.fetch(self._sql["writes"], source, resource)
+        return [PendingWrite(*(unescape(one) if isinstance(one, str) else one for one in row)) for row in found]
+
+    async def delete_write(self, id: str) -> None:
+        await self._engine.work.execute(self._sql["delete_write"], escape(id))
+
+    async def delete_writes_of(self, source: str, resource: str, key: str) -> None:
+        await self._engine.work.execute(self._sql["delete_writes_of"], source, resource, escape(key))
 
     async def end_call(self, name: str, answer: bytes | None) -> None:
         if answer is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import apsw
 import msgspec
 
-from tidegate.store.operations import StoredCall
+from tidegate.store.operations import PendingWrite, StoredCall
 from tidegate.store.sqlite.engine import Engine, rows, sql
 
 
@@ -37,6 +37,23 @@ class SqliteOperations:
             return StoredCall(*rows(connection, self._sql["call"], (name,))[0])
 
         return await self._engine.write(work)
+
+    async def put_write(self, write: PendingWrite, forget_before_us: int) -> None:
+        def work(connection: apsw.Connection) -> None:
+            rows(connection, self._sql["forget_writes"], (forget_before_us,))
+            rows(connection, self._sql["put_write"], msgspec.structs.astuple(write))
+
+        await self._engine.write(work)
+
+    async def writes(self, source: str, resource: str) -> list[PendingWrite]:
+        found = await self._engine.read(lambda c: rows(c, self._sql["writes"], (source, resource)))
+        return [PendingWrite(*row) for row in found]
+
+    async def delete_write(self, id: str) -> None:
+        await self._engine.write(lambda c: rows(c, self._sql["delete_write"], (id,)))
+
+    async def delete_writes_of(self, source: str, resource: str, key: str) -> None:
+        await self._engine.write(lambda c: rows(c, self._sql["delete_writes_of"], (source, resource, key)))
 
     async def end_call(self, name: str, answer: bytes | None) -> None:
         query, more = ("delete_call", ()) if answer is None else ("end_call", (answer,))

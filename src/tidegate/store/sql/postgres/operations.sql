@@ -22,3 +22,21 @@ UPDATE operation_calls SET answer = $2 WHERE name = $1
 
 -- name: delete_call
 DELETE FROM operation_calls WHERE name = $1
+
+-- name: put_write
+INSERT INTO pending_writes (id, source, resource, key, written, answer, cause, chain, at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (id) DO UPDATE SET key = excluded.key, written = excluded.written, answer = excluded.answer, at = excluded.at
+
+-- name: writes
+SELECT id, source, resource, key, written, answer, cause, chain, at FROM pending_writes
+WHERE source = $1 AND resource = $2 ORDER BY at
+
+-- name: delete_write
+DELETE FROM pending_writes WHERE id = $1
+
+-- name: delete_writes_of
+DELETE FROM pending_writes WHERE source = $1 AND resource = $2 AND key = $3
+
+-- name: forget_writes
+DELETE FROM pending_writes WHERE at < $1

@@ -1,0 +1,54 @@
+"""Recognizes the changes of one resource that our own operations made, so that they do not go round in a circle.
+
+Owns the reading of pending writes and the audience of such a change: everyone gets its event, except destinations that
+call a source of its own causal chain. Knows no HTTP. Crash: pending writes are in the store.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tidegate.core.model import Change
+from tidegate.rules.sync.own_writes import ExpectedWrite, own_write
+from tidegate.store import Operations, PendingWrite
+
+
+class OwnWrites:
+    """The pending writes of one resource, read at the first change of a merge."""
+
+    def __init__(self, store: Operations, source: str, resource: str, version: str) -> None:
+        self._store = store
+        self._source = source
+        self._resource = resource
+        self._version = version
+        self._writes: list[ExpectedWrite] | None = None
+        self._changed_by_others: set[str] = set()
+
+    async def of(self, change: Change, key: str) -> ExpectedWrite | None:
+        """Our write that made a change; None when somebody else made it."""
+        if self._writes is None:
+            self._writes = [_expected(one) for one in await self._store.writes(self._source, self._resource)]
+        if not self._writes:
+            return None
+        found = own_write(change, key, self._writes, self._version)
+        if found is None and any(one.key == key for one in self._writes):
+            self._writes = [one for one in self._writes if one.key != key]
+            self._changed_by_others.add(key)
+        return found
+
+    async def end(self) -> None:
+        """After the commit: writes of records that somebody else changed explain nothing any more."""
+        self._writes = None
+        for key in self._changed_by_others:
+            await self._store.delete_writes_of(self._source, self._resource, key)
+        self._changed_by_others.clear()
+
+
+def _expected(one: PendingWrite) -> ExpectedWrite:
+    answer: Any = msgspec.json.decode(one.answer) if one.answer else None
+    return ExpectedWrite(
+        one.id, one.key, msgspec.json.decode(one.written), answer, one.cause,
+        tuple(msgspec.json.decode(one.chain, type=list[str])),
+    )  # fmt: skip

@@ -1,0 +1,80 @@
+"""Whether a change of a record is one that our own write made. Pure.
+
+Owns the comparison of a change with the writes that are expected to come back. May not know stores or routes. When the
+answer of the write is known, it has the values as the other system keeps them, and those are compared exactly (by
+value). Before the answer came, what was sent is compared loosely: case, blanks and the notation of numbers and times do
+not count. Invariant: a change that has more than what we wrote is somebody else's too, and passes. Crash: nothing is
+kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from tidegate.core.model import Change
+from tidegate.rules.sync.changes import same_value
+
+
+class ExpectedWrite(msgspec.Struct, frozen=True):
+    """`key` is "" and `answer` None until they are known. `written`: fields at any depth of what was sent."""
+
+    id: str
+    key: str
+    written: dict[str, Any]
+    answer: dict[str, Any] | None
+    cause: str
+    chain: tuple[str, ...]
+
+
+def own_write(change: Change, key: str, writes: Sequence[ExpectedWrite], version: str) -> ExpectedWrite | None:
+    """The newest write that explains a change; None when it is somebody else's. `version`: the path of the version."""
+    if change.kind == "deleted" or not isinstance(change.after, dict):
+        return None
+    return next((one for one in reversed(writes) if _explains(one, change, key, version.partition(".")[0])), None)
+
+
+def _explains(write: ExpectedWrite, change: Change, key: str, version: str) -> bool:
+    if write.key and write.key != key:
+        return False
+    after = change.after
+    if write.key and change.kind == "updated" and set(change.fields) <= {version}:
+        return True  # the same write again, after a lost answer: nothing but the version moved
+    if write.answer is not None:
+        names = [name for name in change.fields if name != version and name in write.answer]
+        known = all(name in write.answer or name == version for name in change.fields)
+        return (
+            known
+            and bool(names)
+            and all(same_value(after[name], write.answer[name]) for name in names if name in after)
+        )
+    if change.kind == "created":
+        names = [name for name in write.written if name in after]
+        return bool(names) and all(_loosely(after[name], write.written[name]) for name in names)
+    changed = [name for name in change.fields if name != version]
+    return bool(changed) and all(
+        name in write.written and name in after and _loosely(after[name], write.written[name]) for name in changed
+    )
+
+
+def leaves(value: Any) -> dict[str, Any]:
+    """The members of an object at every depth by their name; the outermost one wins."""
+    found: dict[str, Any] = {}
+    level = [value]
+    while level:
+        below = []
+        for one in level:
+            if isinstance(one, dict):
+                for name, inner in one.items():
+                    found.setdefault(name, inner)
+                    below.append(inner)
+        level = below
+    return found
+
+
+def _loosely(a: Any, b: Any) -> bool:
+    if isinstance(a, str) and isinstance(b, str):
+        return "".join(a.split()).casefold() == "".join(b.split()).casefold() or same_value(a, b)
+    return same_value(a, b)

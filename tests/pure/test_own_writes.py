@@ -1,0 +1,54 @@
+"""A change is our own when one of our writes explains all of it, and somebody else's otherwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tidegate.core.model import Change
+from tidegate.rules.sync.own_writes import ExpectedWrite, leaves, own_write
+
+BEFORE = {"id": "7", "name": "Ada", "phone": "1", "updated_at": "1"}
+
+
+def change(kind: str = "updated", **after: Any) -> Change:
+    value = {**BEFORE, **after, "updated_at": "2"}
+    fields = tuple(sorted(name for name in value if kind == "created" or value[name] != BEFORE.get(name)))
+    return Change(kind, None if kind == "created" else BEFORE, value, fields, "2", 2)
+
+
+def write(answer: dict[str, Any] | None = None, key: str = "", **written: Any) -> ExpectedWrite:
+    return ExpectedWrite("w", key, written, answer, "evt_1", ("site",))
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected", "own"),
+    [
+        (change(name="Bob"), write(name="Bob"), True),
+        (change(name="BOB "), write(name="bob"), True),  # normalized, and the answer did not come yet
+        (change(name="Bob"), write(name="Eve"), False),
+        (change(name="Bob", phone="2"), write(name="Bob"), False),  # somebody changed the phone too
+        (change(name="Bob"), write(key="8", name="Bob"), False),
+        (change(name="Robert"), write({"id": "7", "name": "Robert"}, "7", name="bob"), True),  # as the answer has it
+        (change(name="Carol"), write({"id": "7", "name": "Robert"}, "7", name="bob"), False),
+        (change(name="Robert", phone="2"), write({"id": "7", "name": "Robert", "phone": "1"}, "7"), False),
+        (change("created", name="Bob"), write(name="Bob", phone="1"), True),
+        (change("created", name="Bob"), write(name="Eve"), False),
+        (change(), write(name="Bob"), False),  # nothing but the version moved, and of which record is not known
+        (change(), write(key="7", name="Bob"), True),
+    ],
+)
+def test_what_explains_a_change(seen: Change, expected: ExpectedWrite, own: bool) -> None:
+    assert (own_write(seen, "7", [expected], "updated_at") is expected) is own
+
+
+def test_the_newest_write_explains_first_and_a_delete_is_never_ours() -> None:
+    old, new = write(name="Bob"), write(name="Bob")
+    assert own_write(change(name="Bob"), "7", [old, new], "updated_at") is new
+    assert own_write(Change("deleted", BEFORE, BEFORE, (), None, 3), "7", [write(name="Ada")], "") is None
+
+
+def test_members_are_found_at_every_depth() -> None:
+    assert leaves({"a": {"b": 1, "a": 2}, "c": [3]}) == {"a": {"b": 1, "a": 2}, "b": 1, "c": [3]}
+    assert leaves([1]) == {} == leaves(None)
