@@ -11,7 +11,7 @@ import pytest
 from support.gateway.ingress import with_ingress
 from tidegate.config.spec import Source
 from tidegate.core.model import Origin
-from tidegate.core.spec import WebhookInput
+from tidegate.core.spec import FormInput, WebhookInput
 from tidegate.receive.inputs import compile_input
 
 HANDSHAKES = json.loads((Path(__file__).parent.parent / "data" / "vectors.json").read_text())["handshakes"]
@@ -164,8 +164,8 @@ def test_a_filled_honeypot_is_answered_alike_and_stores_nothing(tmp_path):
     with_ingress(tmp_path, work)
 
 
-@pytest.mark.parametrize("kind", ["multipart/form-data; boundary=x", "application/json", "text/plain", ""])
-def test_what_is_no_urlencoded_form_is_415(tmp_path, kind):
+@pytest.mark.parametrize("kind", ["text/plain", "application/xml", ""])
+def test_what_is_no_form_is_415(tmp_path, kind):
     async def work(setup):
         assert (await setup.call("leads", b"x", [("content-type", kind)])).status == 415
         assert setup.rejections[0].reason == "content_type"
@@ -178,5 +178,109 @@ def test_a_form_with_too_many_fields_or_bytes_is_413(tmp_path):
         assert (await setup.call("leads", b"a=1" * 400, FORM)).status == 413
         assert (await setup.call("leads", b"&".join([b""] * 1001 + [b"a=1"]), FORM)).status == 413
         assert await setup.events() == ()
+
+    with_ingress(tmp_path, work)
+
+
+# -- which page, how often, files ------------------------------------------------------------------------
+
+SITE = "https://www.example.com"
+
+
+def form_of(**more):
+    return compile_input("s", Source(form=FormInput(honeypot="website", key_field="email", **more)), "")
+
+
+def parts(*fields):
+    lines = []
+    for name, value, *file in fields:
+        kind = f'; filename="{file[0]}"\r\nContent-Type: image/png' if file else ""
+        lines.append(f'--B\r\nContent-Disposition: form-data; name="{name}"{kind}\r\n\r\n{value}\r\n')
+    return "".join(lines).encode() + b"--B--\r\n", [("content-type", "multipart/form-data; boundary=B")]
+
+
+def test_only_an_allowed_page_may_send_and_its_script_may_read(tmp_path):
+    async def work(setup):
+        setup.extra = {"s": form_of(allowed_origins=[SITE, "http://localhost:3000"])}
+        good = await setup.call("s", b"email=a", [*FORM, ("origin", SITE)])
+        assert (good.status, good.headers["access-control-allow-origin"]) == (202, SITE)
+        assert good.headers["vary"] == "origin"
+        assert (await setup.call("s", b"email=a", [*FORM, ("referer", f"{SITE}/contact?x=1")])).status == 202
+        for headers in (
+            [("origin", "https://evil.example")],
+            [("origin", "null")],
+            [("referer", "https://evil.example/")],
+            [],
+        ):
+            bad = await setup.call("s", b"email=a", [*FORM, *headers])
+            assert (bad.status, bad.headers.get("access-control-allow-origin")) == (403, None)
+        assert {one.reason for one in setup.rejections} == {"origin_not_allowed"}
+        assert len(await setup.events()) == 2
+
+    with_ingress(tmp_path, work)
+
+
+def test_a_preflight_is_answered_for_an_allowed_page_only(tmp_path):
+    async def work(setup):
+        setup.extra = {"s": form_of(allowed_origins=[SITE]), "o": form_of()}
+        asks = ("access-control-request-method", "POST")
+        good = await setup.call("s", b"", [("origin", SITE), asks], "OPTIONS")
+        assert (good.status, good.headers["access-control-allow-methods"]) == (204, "POST")
+        assert "content-type" in good.headers["access-control-allow-headers"]
+        assert (await setup.call("s", b"", [("origin", "https://evil.example"), asks], "OPTIONS")).status == 405
+        assert (await setup.call("o", b"", [("origin", SITE), asks], "OPTIONS")).status == 405
+
+    with_ingress(tmp_path, work)
+
+
+def test_a_form_may_be_multipart_or_json_with_the_same_key_and_honeypot(tmp_path):
+    async def work(setup):
+        setup.extra = {"s": form_of()}
+        json_type = [("content-type", "application/json")]
+        assert (await setup.call("s", *parts(("email", "a"), ("upload", "", "")))).status == 202
+        assert (await setup.call("s", b'{"email":"b"}', json_type)).json["id"].startswith("evt_")
+        assert [event.key for event in await setup.events()] == ["a", "b"]
+        await setup.call("s", *parts(("email", "a"), ("website", "spam")))
+        await setup.call("s", b'{"email":"b","website":"spam"}', json_type)
+        assert len(await setup.events()) == 2
+        for body in (b"[1]", b"{", b'"text"'):
+            assert (await setup.call("s", body, json_type)).status == 400
+
+    with_ingress(tmp_path, work)
+
+
+def test_fields_with_files_are_refused_by_name(tmp_path):
+    async def work(setup):
+        setup.extra = {"s": form_of()}
+        answer = await setup.call("s", *parts(("email", "a"), ("photo", "PNG", "me.png"), ("cv", "PDF", "cv.pdf")))
+        assert answer.status == 415
+        assert "photo, cv" in answer.json["detail"]
+        assert setup.rejections[0].reason == "form_files"
+        assert await setup.events() == ()
+
+    with_ingress(tmp_path, work)
+
+
+def test_one_address_may_send_so_many_and_no_more(tmp_path):
+    async def work(setup):
+        setup.extra = {"s": form_of(rate="3/m")}
+        statuses = [(await setup.call("s", b"n=%d" % n, FORM)).status for n in range(4)]
+        assert statuses == [202, 202, 202, 429]
+        assert int((await setup.call("s", b"n=9", FORM)).headers["retry-after"]) <= 20
+        setup.clock.advance(20)
+        assert (await setup.call("s", b"n=5", FORM)).status == 202
+        assert len(await setup.events()) == 4
+        assert setup.rejections[0].reason == "rate_limited"
+
+    with_ingress(tmp_path, work)
+
+
+def test_a_fetch_gets_json_where_a_page_is_redirected(tmp_path):
+    async def work(setup):
+        setup.extra = {"s": form_of(redirect=f"{SITE}/thanks")}
+        page = await setup.call("s", b"n=1", [*FORM, ("sec-fetch-mode", "navigate"), ("accept", "text/html")])
+        script = await setup.call("s", b"n=2", [*FORM, ("sec-fetch-mode", "cors"), ("accept", "*/*")])
+        assert (page.status, page.headers["location"]) == (303, f"{SITE}/thanks")
+        assert (script.status, script.json["id"][:4]) == (202, "evt_")
 
     with_ingress(tmp_path, work)

@@ -17,8 +17,10 @@ from tidegate.config.checks_webhook import check_webhook
 from tidegate.config.lines import Path
 from tidegate.config.spec import ApiInput, Source
 from tidegate.config.validate import MILLISECOND, MINUTE, Validator
+from tidegate.core import units
 from tidegate.core.spec import FormInput
 
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 _BRACES = re.compile(r"\{([^{}]*)\}")
 
 
@@ -56,6 +58,15 @@ def _form(validator: Validator, path: Path, form: FormInput) -> None:
     validator.text_at((*path, "event_type"), form.event_type, "the event type")
     if form.redirect:
         validator.link((*path, "redirect"), form.redirect)
+    for number, origin in enumerate(form.allowed_origins):
+        if _ORIGIN.fullmatch(origin) is None:
+            validator.add(
+                (*path, "allowed_origins", number),
+                f"{origin[:80]!r} is not an origin",
+                'write scheme, host and port only, in lower case: "https://www.example.com"',
+            )
+    if form.rate is not None:
+        validator.compiled((*path, "rate"), units.per_second, form.rate)
 
 
 def _api(validator: Validator, path: Path, api: ApiInput) -> None:

@@ -224,6 +224,10 @@ class FormInput(Strict, frozen=True):
         str, doc("A field that people leave empty. A form that fills it is answered normally and dropped.")
     ] = ""
     key_field: Annotated[str, doc("Field that is the event's key.")] = ""
+    allowed_origins: Annotated[
+        list[str], doc("Origins of the pages that may send the form and read the answer. Default: all may send it.")
+    ] = []
+    rate: Annotated[Rate | None, doc("Maximum number of forms from one address; more are answered 429.")] = None
     max_body: Annotated[Size, doc("Maximum size of a body; larger ones are answered 413.")] = "64KiB"
 
 

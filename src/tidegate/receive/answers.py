@@ -6,6 +6,7 @@ kept.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -43,8 +44,6 @@ HOPS = problem(
     "Bad Request",
     f"the event passed through more than {MAX_HOPS} gateways; this is probably a loop",
 )
-NO_FORM = problem(415, "content_type", "Unsupported Media Type", "send the form as application/x-www-form-urlencoded")
-MANY_FIELDS = problem(413, "too_many_fields", "Content Too Large", "the form has too many fields")
 
 # `{"id":"evt_..."}`: an id always has 23 characters, so the heads can be built in advance.
 _ID_LENGTH = len(b'{"id":""}') + len(event_id("000000", 0))
@@ -75,6 +74,19 @@ OVER_SHARE = problem(
     "this source sent more than its share of what is stored; send it again after Retry-After",
     (b"retry-after", b"60"),
 )
+
+
+def too_often(retry_after_seconds: float) -> Reply:
+    wait = max(1, math.ceil(retry_after_seconds))
+    return problem(
+        429,
+        "rate_limited",
+        "Too Many Requests",
+        "this address sends too many forms; send it again after Retry-After",
+        (b"retry-after", b"%d" % wait),
+    )
+
+
 BUSY = unavailable(1)
 FULL = unavailable(1, _CLOSE)  # too many bytes of bodies are held; the rest of this one is not read
 

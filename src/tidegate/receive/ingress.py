@@ -27,7 +27,7 @@ from tidegate.receive.bodies import BODY_SECONDS, Bodies, Gone, Receive, Rejecte
 from tidegate.receive.body_budget import BodyBudget, Lease
 from tidegate.receive.checks import PREFIX, Checks, NeedsKey, Scope, joined_headers
 from tidegate.receive.direct import DirectIngress
-from tidegate.receive.forms import form_answer, read_form
+from tidegate.receive.forms import FormReading, form_answer, origin_refused, preflight, read_form, with_origin
 from tidegate.receive.handshakes import Reply
 from tidegate.receive.inputs import Input
 from tidegate.receive.reading import hops_of
@@ -122,6 +122,11 @@ class Ingress:
     async def _handle(self, source: str, scope: Scope, receive: Receive, send: Send) -> None:
         input = self._checks.input_of(source, scope)
         headers = joined_headers(scope["headers"])
+        if input.form is not None and scope["method"] == "OPTIONS":
+            allowed = preflight(input.form, headers)
+            if allowed is not None:
+                await send_reply(send, allowed)
+                return
         if scope["method"] != "POST" or input.no_post:
             reply = self._checks.other_method(input, scope, headers)
             if reply is not None:
@@ -172,16 +177,21 @@ class Ingress:
         await answers.send_id(send, self._log.instance, offset, duplicate=duplicate)
 
     async def _accept_form(self, input: Input, scope: Scope, request: Accepted, send: Send) -> None:
-        assert input.form is not None
-        form = read_form(input.form, request.headers, request.body)
-        if form.rejected:
-            seen = request.headers.get(b"content-type", b"").decode("latin-1")
-            reply = answers.NO_FORM if form.rejected == "content_type" else answers.MANY_FIELDS
-            raise Rejected(reply, form.rejected, seen[:100])
-        if form.reading is None:
-            self._checks.record(input.source, scope, "honeypot", f"the field {input.form.honeypot!r} was filled")
-            await send_reply(send, form_answer(input.form, request.headers, None))
+        form, headers = input.form, request.headers
+        assert form is not None
+        found = origin_refused(form, headers) or read_form(form, headers, request.body)
+        wait = 0.0
+        if found.refused is None and input.rates is not None:
+            client = scope.get("client")
+            wait = input.rates.take(str(client[0]) if client else "", request.now_us / 1_000_000)
+        if wait:
+            found = FormReading(refused=answers.too_often(wait), reason="rate_limited", detail=f"rate is {form.rate}")
+        if found.refused is not None:
+            raise Rejected(with_origin(form, headers, found.refused), found.reason, found.detail)
+        if found.reading is None:
+            self._checks.record(input.source, scope, "honeypot", f"the field {form.honeypot!r} was filled")
+            await send_reply(send, with_origin(form, headers, form_answer(form, headers, None)))
             return
-        offset, duplicate = await self._accepter.one(input, Origin.FORM, form.reading, request)
+        offset, duplicate = await self._accepter.one(input, Origin.FORM, found.reading, request)
         id_ = event_id(self._log.instance, offset)
-        await send_reply(send, form_answer(input.form, request.headers, id_, duplicate=duplicate))
+        await send_reply(send, with_origin(form, headers, form_answer(form, headers, id_, duplicate=duplicate)))

@@ -16,6 +16,7 @@ from tidegate.core import units
 from tidegate.core.errors import NotFound
 from tidegate.core.spec import FormInput, WebhookInput
 from tidegate.providers.shape import Answer, Provider, provider_of
+from tidegate.receive.address_rates import AddressRates
 from tidegate.receive.handshakes import CompiledHandshake, Reply, compile_handshake
 from tidegate.receive.reading import Reader, compile_reader
 from tidegate.receive.splitting import Split, compile_split
@@ -48,6 +49,7 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     handshakes: tuple[CompiledHandshake, ...] = ()
     post_handshakes: bool = False
     form: FormInput | None = None
+    rates: AddressRates | None = None  # of a form
     until_us: int = 0  # when one of its secrets ends, so that it must be compiled again; 0: never
     test: bool = False  # of `tidegate trigger`: its events are marked
 
@@ -109,7 +111,13 @@ def compile_input(
     if source.webhook is not None:
         return _webhook(name, source.webhook, public_url, fetched, secrets)
     if source.form is not None:
-        return Input(source=name, max_body=units.size_bytes(source.form.max_body), form=source.form)
+        rate = source.form.rate
+        return Input(
+            source=name,
+            max_body=units.size_bytes(source.form.max_body),
+            form=source.form,
+            rates=_rates(rate) if rate is not None else None,
+        )
     raise NotFound(f"source {name!r} has no webhook and no form input")
 
 
@@ -135,6 +143,11 @@ def _webhook(name: str, input: WebhookInput, public_url: str, fetched: Fetched, 
         handshakes=handshakes,
         post_handshakes=any(one.method == "POST" for one in handshakes),
     )
+
+
+def _rates(rate: str) -> AddressRates:
+    count = float(rate.partition("/")[0])
+    return AddressRates(count, count / units.per_second(rate))
 
 
 def _allow(provider: Provider) -> bytes:
