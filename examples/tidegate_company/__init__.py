@@ -1,4 +1,4 @@
-"""The sample company: six small systems, one gateway between them, and a page that tells the story.
+"""The sample company: seven small systems, one gateway between them, and a page that tells the story.
 
 Each system is a program of its own (`python -m tidegate_company.shop --port N`). This package imports nothing of the
 gateway: it starts `tidegate serve` as a separate process, as a user would. The data of the systems is in memory or in

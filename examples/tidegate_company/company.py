@@ -1,6 +1,6 @@
-"""The story page: six small scenes that show who calls whom and what it costs.
+"""The story page: seven small scenes that show who calls whom and what it costs.
 
-Reads the counters of the six systems and the gateway's API, and starts a scene by calling the systems as a person
+Reads the counters of the seven systems and the gateway's API, and starts a scene by calling the systems as a person
 would. It moves no data between them. One loop reads the states while someone watches or a scene runs; pages get them as
 server-sent events, and without scripts by reloading. Its links into the dashboard log the browser in with a one-time
 link from the gateway, so anyone who can open this page can open the sample gateway.
@@ -26,12 +26,12 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from tidegate_company import costs, web
-from tidegate_company.scenes import PULLED, PUSHED, SCENES, Scene
+from tidegate_company.scenes import BOTH, PULLED, PUSHED, SCENES, Scene
 from tidegate_company.story import Run, State
 
 SYSTEMS = {
     "website": "Website", "payments": "Payments", "crm": "CRM", "chat": "Chat", "accounting": "Accounting",
-    "shop": "Shop",
+    "shop": "Shop", "mailbox": "Mailbox",
 }  # fmt: skip
 LOOK_SECONDS = 0.8
 BUSY_SECONDS = 0.25  # while a scene runs
@@ -201,7 +201,8 @@ class Company:
         if not self.states:
             await self.look()
         markup = self.template.render(
-            parts=(("Push: the other side sends", PUSHED), ("Pull: Tidegate asks", PULLED)), now=self.snapshot(),
+            parts=(("Push: the other side sends", PUSHED), ("Pull: Tidegate asks", PULLED),
+                   ("Both: the same mailbox by push and by pull", BOTH)), now=self.snapshot(),
             at=time.time(), names=SYSTEMS, places=self.addresses, theme=web.theme(request), words=WORDS,
             command=self.system.options.command, data=self.system.options.data, lane_seconds=costs.LANE_SECONDS,
         )  # fmt: skip

@@ -23,6 +23,7 @@ def figures(states: dict[str, State], stats: State) -> dict[str, str]:
     demanded = count(states, "shop", "api_requests")
     polled = sum(count(states, name, "api_requests") for name in WITH_API) - demanded
     pushes = count(states, "payments", "webhooks_sent") + count(states, "crm", "webhooks_sent") + len(_leads(states))
+    pushes += count(states, "mailbox", "mails")  # IDLE says once that each came
     pulled, pushed = lateness(states)
     pushed_changes = len(pushed) + count(states, "chat", "messages")
     totals = stats.get("totals", {})
@@ -34,7 +35,7 @@ def figures(states: dict[str, State], stats: State) -> dict[str, str]:
         "pull_late": _late(pulled),
         "pull_late_about": "median, to the CRM",
         "push_requests": str(pushes),
-        "push_requests_about": "webhooks and forms",
+        "push_requests_about": "webhooks, forms, mail",
         "push_changes": str(pushed_changes),
         "push_changes_about": f"{pushes / pushed_changes:.1f} requests per change" if pushed_changes else "none so far",
         "push_late": _late(pushed),
@@ -52,7 +53,8 @@ def lateness(states: dict[str, State]) -> tuple[list[float], list[float]]:
     pulled: list[float] = []
     pushed: list[float] = []
     for entry in _arrivals(states):
-        late = seconds_between(entry["happened_at"], entry["arrived_at"]) if entry["happened_at"] else 0.0
+        happened = _mails(states).get(entry["key"]) or entry["happened_at"]  # mail servers give whole seconds only
+        late = seconds_between(happened, entry["arrived_at"]) if happened else 0.0
         (pulled if _pulled_from(states, entry) else pushed).append(late)
     return pulled, pushed
 
@@ -69,6 +71,7 @@ def lanes(states: dict[str, State], now_seconds: float) -> dict[str, list[list[f
     ]
     sent = [at for name in ("payments", "crm") for at in states.get(name, {}).get("webhooks", [])]
     sent += [entry["happened_at"] for entry in _leads(states) if entry["happened_at"]]
+    sent += _mails(states).values()
     push = [[_epoch(at), 1] for at in sent]
     return {way: sorted(one for one in found if one[0] >= since) for way, found in (("pull", pull), ("push", push))}
 
@@ -86,6 +89,11 @@ def _arrivals(states: dict[str, State]) -> list[State]:
 
 def _leads(states: dict[str, State]) -> list[State]:
     return [entry for entry in _arrivals(states) if entry["type"].startswith("lead.")]
+
+
+def _mails(states: dict[str, State]) -> dict[str, str]:
+    """When each mail arrived in the mailbox, by its Message-ID."""
+    return {one["key"]: one["at"] for one in states.get("mailbox", {}).get("mails", [])}
 
 
 def _pulled_from(states: dict[str, State], entry: State) -> str:

@@ -102,6 +102,8 @@ class Crm:
         elif kind.startswith("charges."):
             self.system.counts["payments"] += 1
             self.payments[key] = data
+        elif kind == "mail.received":
+            self.system.counts["mails"] += 1
         happened = data.get("changed_at") or data.get("updated") or event.get("timestamp")
         self.arrivals.append(
             {"type": kind, "key": key, "event": event.get("id"), "happened_at": happened, "arrived_at": web.now(),

@@ -15,7 +15,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 TEMPLATE = Path(__file__).parent / "templates" / "tidegate.toml"
-TOKENS = ("shop-token", "accounting-key", "payments-token", "payments-signing", "chat-path", "admin-key")
+TOKENS = (
+    "shop-token",
+    "accounting-key",
+    "payments-token",
+    "payments-signing",
+    "chat-path",
+    "mailbox-password",
+    "admin-key",
+)
 SIGNING = ("crm-receiving", "crm-sending")
 
 
@@ -65,7 +73,7 @@ class Files:
             self._keep(name, "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())
         text = TEMPLATE.read_text()
         for name, address in addresses.items():
-            text = text.replace(f"@{name}@", address)
+            text = text.replace(f"@{name}@", address).replace(f"@{name}-port@", address.rpartition(":")[2])
         self.config.write_text(text)
 
     def secret(self, name: str) -> str:

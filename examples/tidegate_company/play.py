@@ -32,7 +32,7 @@ async def _run(data: Path, port: int, open_browser: bool, command: str) -> int:
         loop.add_signal_handler(number, stop.set)
     supervisor = Supervisor(data, port, command)
     try:
-        print("Starting the sample company: six small systems, and the gateway between them.", flush=True)
+        print("Starting the sample company: seven small systems, and the gateway between them.", flush=True)
         await supervisor.start(stop)
         if not stop.is_set():
             print(_welcome(supervisor), flush=True)
@@ -65,7 +65,7 @@ def _welcome(supervisor: Supervisor) -> str:
         f"  Dashboard    {supervisor.login}",
         f"  Files        {supervisor.files.data}",
         "",
-        '1. Open the story and press "Play all six". The page shows each step as it happens.',
+        '1. Open the story and press "Play all seven". The page shows each step as it happens.',
         "2. Its links open the gateway's dashboard. The link above logs one browser in, once, within the hour.",
         f"3. In a second terminal, follow the log: {supervisor.command} tail --data {supervisor.files.gateway}",
     ]

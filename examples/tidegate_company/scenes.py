@@ -1,4 +1,4 @@
-"""The six scenes of the story: what each starts in the systems, and how it detects each step.
+"""The seven scenes of the story: what each starts in the systems, and how it detects each step.
 
 A scene does what a person would do in one of the systems (send the form, save a customer) and then only reads: the
 states of the systems, and the gateway's log through its API. It moves no data, so a finished scene proves that the
@@ -199,6 +199,32 @@ async def look_heal(world: World, run: Run) -> None:
         run.done(pulled=len(found), pushed=1, late=seconds_between(run.began, entry["arrived_at"]))
 
 
+# -- 7: a mail -------------------------------------------------------------------------------------------
+
+
+async def start_mail(world: World) -> Run:
+    mail = await world.post("mailbox", "/mails", {})
+    run = Run(mail["message_id"])
+    run.step(0, mail["at"], f"Ada wrote “{mail['subject']}”")
+    return run
+
+
+async def look_mail(world: World, run: Run) -> None:
+    pushed = await world.event("inbox", key=run.key)
+    if pushed:
+        run.step(1, pushed["received_at"], "IDLE: stored as", 0, event=pushed["id"])
+    entry = arrival(world, run.key, "mail.")
+    if entry and pushed:
+        run.step(2, entry["arrived_at"], "The CRM has the mail", 2)
+    pulled = await world.event("inbox-polled", key=run.key)
+    if pulled and pushed and entry:
+        run.step(3, pulled["received_at"], "Poll: found and stored as", 1, event=pulled["id"])
+        late = [spoken(seconds_between(run.began, one["received_at"])) for one in (pushed, pulled)]
+        run.done(
+            late=seconds_between(run.began, entry["arrived_at"]), what=f"to the CRM; IDLE {late[0]}, poll {late[1]}"
+        )
+
+
 PUSHED = (
     Scene("lead", "A lead reaches the CRM",
           "The website's form posts to the gateway. The CRM receives a signed webhook.",
@@ -241,6 +267,15 @@ PULLED = (
            Plan("push", "The CRM receives a webhook")),
           start_heal, look_heal, "payments/charges"),
 )  # fmt: skip
-SCENES = PUSHED + PULLED
+BOTH = (
+    Scene("mail", "A mail arrives, read twice",
+          "Two connections read one mailbox. IDLE: the server says that mail came. Poll: Tidegate asks every 4\u00a0s.",
+          "Send a mail", "mailbox", "crm",
+          (Leg("push", "left", "IDLE", 34), Leg("pull", "left", "polls", 62), Leg("push", "right", "webhook")),
+          (Plan("edit", "A customer writes a mail"), Plan("push", "IDLE: the server says it"),
+           Plan("push", "The CRM receives a webhook"), Plan("pull", "Poll: Tidegate asks and finds it")),
+          start_mail, look_mail),
+)  # fmt: skip
+SCENES = PUSHED + PULLED + BOTH
 
-__all__ = ["PULLED", "PUSHED", "SCENES", "Scene", "spoken"]
+__all__ = ["BOTH", "PULLED", "PUSHED", "SCENES", "Scene", "spoken"]

@@ -1,4 +1,4 @@
-"""Starts and stops the programs of the sample company: six systems, the gateway, the story page, and a guard.
+"""Starts and stops the programs of the sample company: seven systems, the gateway, the story page, and a guard.
 
 Knows the gateway only as a command (`python -m tidegate serve`) and by its API. Invariant: no child outlives this
 process: a requested stop ends them one after the other, and when this process is killed the guard ends them. When a
@@ -13,14 +13,15 @@ import json
 import os
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from tidegate_company.files import Failed, Files, listener
 
-SYSTEMS = ("shop", "accounting", "payments", "website", "crm", "chat")
-NAMES = ("gateway", "company", *SYSTEMS)
+SYSTEMS = ("shop", "accounting", "payments", "website", "crm", "chat", "mailbox")
+IMAP = "mailbox-imap"  # the second port of the mailbox
+NAMES = ("gateway", "company", *SYSTEMS, IMAP)
 START_SECONDS = 60.0
 POLLED = (("accounting", "customers"), ("payments", "charges"))
 STOP_SECONDS = 12.0  # the gateway may take 10 to store results
@@ -49,9 +50,12 @@ class Supervisor:
             "--host", "127.0.0.1", "--port", str(self.ports["gateway"]), stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         for name in (*SYSTEMS, "company"):
-            with self.sockets.pop(name) as given:
-                words = ["--socket", str(given.fileno()), *self.words(name)]
-                await self.spawn(name, "-m", f"tidegate_company.{name}", *words, pass_fds=(given.fileno(),))
+            with self.sockets.pop(name) as given, ExitStack() as more:
+                words, numbers = ["--socket", str(given.fileno()), *self.words(name)], [given.fileno()]
+                if name == "mailbox":
+                    numbers.append(more.enter_context(self.sockets.pop(IMAP)).fileno())
+                    words += ["--imap-socket", str(numbers[-1])]
+                await self.spawn(name, "-m", f"tidegate_company.{name}", *words, pass_fds=tuple(numbers))
         await self.ready(gateway, stop)
         if not stop.is_set():
             await asyncio.to_thread(self.make_keys)
@@ -64,8 +68,8 @@ class Supervisor:
         """The command line of a system."""
         words = ["--port", str(self.ports[name]), "--gateway", self.address["gateway"]]
         words += ["--secrets", str(self.files.secrets), "--story", self.address["company"]]
-        if name == "accounting":
-            words += ["--file", str(self.files.data / "accounting.json")]
+        if name in ("accounting", "mailbox"):
+            words += ["--file", str(self.files.data / f"{name}.json")]
         if name == "company":
             words += [word for system in SYSTEMS for word in (f"--{system}", self.address[system])]
             words += ["--command", self.command, "--data", str(self.files.data)]

@@ -16,7 +16,7 @@ from support.cli.subprocesses import call, wait_until
 def test_a_wanted_end_stops_every_child_and_is_no_failure(tmp_path: Path, number: int) -> None:
     with Demo(tmp_path / "data", free_ports()).started() as demo:
         children = demo.children()
-        assert len(children) == 9, "gateway, six systems, the story page and the guard"
+        assert len(children) == 10, "gateway, seven systems, the story page and the guard"
         assert demo.end(number) == 0
         assert gone(children, 0) == []
         assert "has stopped" in demo.text

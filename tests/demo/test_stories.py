@@ -1,4 +1,4 @@
-"""The six stories, played in a real browser by clicks, and checked by what the receivers really got."""
+"""The seven stories, played in a real browser by clicks, and checked by what the receivers really got."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ from support.browser.chromium import chromium, no_wider_than_its_window, picture
 from support.cli.demo import Demo, free_ports
 from support.cli.subprocesses import call, wait_until
 
-SCENES = ("heal", "customer", "lead", "payment", "deal", "order")  # the slow ones first, so that they go on meanwhile
+SCENES = (
+    "heal",
+    "mail",
+    "customer",
+    "lead",
+    "payment",
+    "deal",
+    "order",
+)  # the slow ones first, so that they go on meanwhile
 PATIENCE_MS = 60_000
 
 
@@ -53,12 +61,12 @@ def figure(page: Page, name: str) -> str:
     return page.locator(f'[data-figure="{name}"]').inner_text()
 
 
-def test_the_six_stories_happen_in_the_real_systems(browser: Browser, demo: Demo, complaints: list[str]) -> None:
+def test_the_seven_stories_happen_in_the_real_systems(browser: Browser, demo: Demo, complaints: list[str]) -> None:
     with watched(browser, complaints, viewport={"width": 1280, "height": 900}, color_scheme="light") as context:
         page = context.new_page()
         page.goto(demo.story)
         at = places(page)
-        assert set(at) == {"website", "payments", "crm", "chat", "accounting", "shop"}
+        assert set(at) == {"website", "payments", "crm", "chat", "accounting", "shop", "mailbox"}
         assert demo.state(at["shop"])["counts"].get("api_requests", 0) == 0, "the shop is pulled only on demand"
         before = int(figure(page, "pull_requests"))
         assert figure(page, "push_requests") == "0"
@@ -68,20 +76,21 @@ def test_the_six_stories_happen_in_the_real_systems(browser: Browser, demo: Demo
         for scene in SCENES:
             expect(page.locator(f'[data-scene="{scene}"] .sign')).to_have_text("arrived", timeout=PATIENCE_MS)
         expect(page.locator('[data-figure="pull_changes"]')).to_have_text("2")
-        expect(page.locator('[data-figure="push_changes"]')).to_have_text("3")
+        expect(page.locator('[data-figure="push_changes"]')).to_have_text("4")
         picture(page, "story-light-1280")
 
         shown = {scene: steps(page, scene) for scene in SCENES}
         check_the_systems(demo, at, shown)
 
         assert int(figure(page, "pull_requests")) > before
-        assert figure(page, "push_requests") == "3"
+        assert figure(page, "push_requests") == "4"
         for way in ("pull", "push"):
             assert re.fullmatch(r"\d+\.\d{2,3} s|\d+ s", figure(page, f"{way}_late"))
         costs = {scene: page.locator(f'[data-scene="{scene}"] .cost').inner_text() for scene in SCENES}
         assert "2 pushed" in costs["payment"] and "pulled" not in costs["payment"]
         assert "pulled" in costs["order"] and "pushed" not in costs["order"]
         assert "pulled" in costs["heal"] and "1 pushed" in costs["heal"]
+        assert "IDLE" in costs["mail"] and "poll" in costs["mail"]
         assert page.locator('[data-lane="pull"] .found').get_attribute("d")
 
 
@@ -89,8 +98,12 @@ def check_the_systems(demo: Demo, at: dict[str, str], shown: dict[str, str]) -> 
     """What the systems themselves say, and the gateway's log, against what the page shows."""
     crm, chat, payments = (demo.state(at[name]) for name in ("crm", "chat", "payments"))
     arrived = {entry["key"]: entry for entry in crm["arrivals"]}
-    assert len(crm["arrivals"]) == len(arrived) == 4, "each once"
+    assert len(crm["arrivals"]) == len(arrived) == 5, "each once"
     assert (crm["counts"].get("hooks_rejected", 0), crm["counts"].get("hooks_again", 0)) == (0, 0)
+
+    (mail,) = demo.state(at["mailbox"])["mails"]
+    assert arrived[mail["key"]]["type"] == "mail.received", "read twice, and sent to the CRM once"
+    assert origin(demo, "inbox", mail["key"], "mail.") == origin(demo, "inbox-polled", mail["key"], "mail.") == "imap"
 
     email = found(r"\S+@example\.com", shown["lead"])
     assert arrived[email]["type"] == "lead.submitted"
@@ -207,7 +220,7 @@ def test_the_story_fits_a_phone_in_both_themes(
     with watched(browser, complaints, viewport={"width": 390, "height": 844}, color_scheme=scheme) as context:
         page = context.new_page()
         page.goto(demo.story)
-        expect(page.locator("[data-scene]")).to_have_count(6)
+        expect(page.locator("[data-scene]")).to_have_count(7)
         assert no_wider_than_its_window(page)
         assert page.evaluate("(nav => nav.scrollWidth <= nav.clientWidth)(document.querySelector('.bar nav'))")
         picture(page, f"story-{scheme}-390")
@@ -235,7 +248,7 @@ def test_play_all_takes_the_scenes_in_turn(browser: Browser, demo: Demo, complai
         page = context.new_page()
         page.goto(demo.story)
         leads = demo.state(places(page)["crm"])["counts"]["leads"]
-        page.click("text=Play all six")
+        page.click("text=Play all seven")
         expect(page.locator("[data-all]")).to_be_disabled()
         expect(page.locator('[data-scene="payment"]')).to_have_class(re.compile("turn"))
         assert demo.state(places(page)["crm"])["counts"]["leads"] == leads + 1

@@ -94,7 +94,7 @@ function show(now) {
   }
   const all = find("[data-all]");
   all.disabled = Boolean(now.playing);
-  setText(all, now.playing ? "Playing" : "Play all six");
+  setText(all, now.playing ? "Playing" : "Play all seven");
   draw();
 }
 

@@ -29,7 +29,7 @@ from tidegate.outbound.dial_failed import DialFailed, translate
 from tidegate.outbound.dialer import Guard
 from tidegate.outbound.tls import client_context
 from tidegate.rules.mail.folder import FolderFacts, MessageFacts
-from tidegate.rules.mail.folder_names import encode_folder
+from tidegate.rules.mail.folder_names import encode_folder, quoted
 
 imaplib.Commands.setdefault("IDLE", ("AUTH", "SELECTED"))  # it knows IDLE from Python 3.14 on
 MAX_LINE_BYTES = 1 << 20
@@ -139,7 +139,7 @@ class ImapSession:
             elif "LOGINDISABLED" in client.capabilities or not (username + secret).isascii():
                 client.authenticate("PLAIN", lambda _: f"\0{username}\0{secret}".encode())
             else:
-                client.login(username, secret)
+                client.login(quoted(username), secret)  # which quotes the password alone
             client.read_capabilities()
         except client.abort as error:
             raise self._failed(error) from None

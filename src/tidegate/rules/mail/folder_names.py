@@ -11,7 +11,12 @@ _OUTSIDE = re.compile(r"[^\x20-\x7e]+")
 def encode_folder(name: str) -> str:
     """`Entwürfe` as `"Entw&APw-rfe"`. A name with a control character is refused by `check`."""
     encoded = _OUTSIDE.sub(lambda found: _shifted(found[0]), name.replace("&", "&-"))
-    return '"' + encoded.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return quoted(encoded)
+
+
+def quoted(text: str) -> str:
+    """A quoted string of IMAP (RFC 3501 section 4.3). Control characters are refused by `check`."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _shifted(text: str) -> str:
