@@ -7,7 +7,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from support.upstream.functions import Reply, ScriptedPull, SentRequest, scripted
+from tidegate.core.errors import BadRequest
 
 PROJECTS: dict[str, Any] = {"path": "/projects"}
 TASKS: dict[str, Any] = {
@@ -177,3 +180,37 @@ async def test_children_wait_for_the_first_poll_of_their_parents(tmp_path: Path)
         report = await one.poll("tasks", ok=False)
         assert report.error_code == "parent_not_ready"
         assert urls(one) == []
+
+
+async def test_a_pull_of_a_child_list_names_its_parent(tmp_path: Path) -> None:
+    async with scripted(tmp_path, Tracker(), projects=PROJECTS, tasks=TASKS) as one:
+
+        async def pull(*query: tuple[str, str]) -> Any:
+            return await one.engine.pull(
+                "shop", "tasks", None, list(query), max_age=None, no_cache=False, if_none_match=None
+            )
+
+        answer = await pull(("parent.id", "p/1"), ("since", "x"))
+        assert answer.status == 200
+        asked = one.script.asked[-1]
+        assert (asked.url, asked.params) == ("/projects/p%2F1/tasks", {"since": "x"})
+        with pytest.raises(BadRequest, match="one list for each record of projects") as caught:
+            await pull()
+        assert "parent.id=VALUE" in caught.value.hint
+
+
+async def test_a_webhook_of_a_child_updates_the_record_that_the_list_made(tmp_path: Path) -> None:
+    source = Tracker()
+    source.tasks["p2"] = [{"id": 1, "title": "old"}]
+    feed = {"types": ["task"], "key": ["project", "id"]}
+    async with scripted(tmp_path, source, projects=PROJECTS, tasks={**TASKS, "webhook": feed}) as one:
+        await one.poll("projects")
+        await one.poll("tasks")
+        before = sorted(await one.records("tasks"))
+        source.tasks["p2"][0] = {"id": 1, "title": "new"}
+        await one.webhook("tasks", "task", {"project": "p2", "id": 1, "title": "new"})
+        await one.webhook("tasks", "task", {"project": "p3", "id": 9, "title": "made"})
+        records = await one.records("tasks")
+        assert sorted(records) == sorted([*before, "p3|9"])
+        assert records["p2|1"]["title"] == "new"
+        assert records["p3|9"]["_projects_id"] == "p3"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from tidegate.config.checks_request import check_request
+from tidegate.config.checks_unused import check_unused
 from tidegate.config.lines import Path
 from tidegate.config.problems import nearest
 from tidegate.config.spec import Source
@@ -35,7 +36,8 @@ def check_resource(validator: Validator, path: Path, resource: Resource, source:
         _incremental(validator, (*path, "incremental"), resource, resource.incremental)
     _what_it_needs(validator, path, resource, source)
     if resource.webhook is not None:
-        _feed(validator, (*path, "webhook"), resource.webhook, source)
+        _feed(validator, (*path, "webhook"), resource, resource.webhook, source)
+    check_unused(validator, path, resource, source)
 
 
 def _json_paths(validator: Validator, path: Path, resource: Resource) -> None:
@@ -108,7 +110,10 @@ def _deletes(validator: Validator, path: Path, resource: Resource, source: Sourc
         if getattr(rule, name) and rule.mode not in modes:
             validator.add((*path, name), f"'{name}' has no meaning for mode = {rule.mode!r}", f"use it with {modes[0]}")
     _json_path(validator, (*path, "path"), rule.path)
-    _json_path(validator, (*path, "id_path"), rule.id_path)
+    for one in [rule.id_path] if isinstance(rule.id_path, str) else rule.id_path:
+        _json_path(validator, (*path, "id_path"), one)
+    if rule.mode == "feed":
+        _same_parts(validator, (*path, "id_path"), rule.id_path, resource)
     if rule.mode == "feed" and rule.resource:
         feed = source.resources.get(rule.resource)
         if feed is None or feed is resource:
@@ -186,7 +191,17 @@ def _what_it_needs(validator: Validator, path: Path, resource: Resource, source:
         validator.problems.warn((*path, "incremental"), "'incremental' is never used without 'poll' or 'reconcile'")
 
 
-def _feed(validator: Validator, path: Path, feed: WebhookFeed, source: Source) -> None:
+def _same_parts(validator: Validator, path: Path, keys: str | list[str], resource: Resource) -> None:
+    """A webhook names a record by all parts of its key, or it would make records of its own."""
+    parts = resource.primary_key if isinstance(resource.primary_key, list) else [resource.primary_key]
+    given = keys if isinstance(keys, list) else [keys]
+    if len(parts) != len(given):
+        listed = ", ".join(f'"{one}"' for one in parts)
+        text = f"the primary key has {len(parts)} parts ({listed}), and {len(given)} are named here"
+        validator.add(path, text, f"write the path of each part, in this order: {path[-1]} = [{listed}]")
+
+
+def _feed(validator: Validator, path: Path, resource: Resource, feed: WebhookFeed, source: Source) -> None:
     from tidegate.rules.language.patterns import compile_types
 
     if source.webhook is None and source.publish is None:
@@ -196,7 +211,10 @@ def _feed(validator: Validator, path: Path, feed: WebhookFeed, source: Source) -
         validator.add((*path, "types"), "the list of types is empty", 'add at least one, such as "orders/*"')
     validator.compiled((*path, "types"), compile_types, feed.types)
     validator.compiled((*path, "deleted_types"), compile_types, feed.deleted_types)
-    validator.text_at((*path, "key"), feed.key, "the key's path")
+    for one in [feed.key] if isinstance(feed.key, str) else feed.key:
+        validator.text_at((*path, "key"), one, "the key's path")
+        _json_path(validator, (*path, "key"), one)
+    _same_parts(validator, (*path, "key"), feed.key, resource)
     deletes = [one for one in feed.types if _LOOKS_LIKE_DELETE.search(one)]
     if deletes and not feed.deleted_types:
         validator.problems.warn(

@@ -78,4 +78,5 @@ class EngineState(msgspec.Struct, omit_defaults=True):
     duplicates: dict[str, int] = {}  # keys of more than one row -> runs in a row that showed only one
     parents: dict[str, str] = {}  # key of the parent -> cursor of its list
     cursor_format: str = ""  # found for a cursor whose format is `auto`
+    start_over: str = ""  # where the next poll begins, when a page at the cursor shows nothing new and is full
     stopped_missing: int = 0  # how many records the last scan missed, when the ratio stopped it

@@ -15,13 +15,14 @@ from urllib.parse import quote
 import msgspec
 
 from tidegate.core.clock import Clock
-from tidegate.core.errors import TidegateError, UpstreamError
+from tidegate.core.errors import BadRequest, TidegateError, UpstreamError
 from tidegate.core.units import seconds
-from tidegate.pull.sources import PullResponse, SourceClient
+from tidegate.pull.sources import PullResponse, SourceClient, initial_value
 from tidegate.rules.sync import http_cache as freshness
 from tidegate.rules.sync.items import shown
 from tidegate.rules.sync.links import header
 from tidegate.rules.sync.paginators import PageRequest, kind_of
+from tidegate.rules.sync.placeholders import Scalar
 from tidegate.rules.sync.spec import Resource
 
 CACHE_BYTES = 64 << 20
@@ -32,6 +33,9 @@ _SHOWN = ("content-type", "content-language", "content-disposition", "last-modif
 IGNORED = "x-tidegate-ignored-params"  # names of the caller's parameters that the configuration sets
 STALE_WARNING = '111 Tidegate "Revalidation Failed"'  # RFC 7234 section 5.5.2; obsolete, and still the one with a name
 
+PARENT = "parent."  # begins the parameters that name the parent of a child list
+
+Pairs = tuple[tuple[str, str], ...]
 CacheKey = tuple[str, str, str | None, tuple[tuple[str, str], ...]]
 Observe = Callable[[str, str, str, PullResponse], None]  # source, resource, key, the answer
 
@@ -218,7 +222,8 @@ class OnDemand:
         source, resource = target.source, target.resource
         key, query = place[2], place[3]
         if key is None:
-            request = source.list_request(resource)
+            parent, query = parent_in(target, query)
+            request = source.list_request(resource, source.values(resource, initial_value(resource), parent))
         else:
             request = PageRequest(*source.item_request(target.name, resource, key))
         target.counts.requests += 1
@@ -304,6 +309,28 @@ class OnDemand:
             flight.cancel()
         if flights:
             await asyncio.wait(flights)
+
+
+def parent_in(target: Target, query: Pairs) -> tuple[dict[str, Scalar | None], Pairs]:
+    """(fields of the parent, the other parameters) of a pull: `?parent.id=p1` names the parent of a child list.
+
+    BadRequest when a field is missing: there is no list of all children.
+    """
+    rule = target.resource.parent
+    if rule is None:
+        return {}, query
+    fields: dict[str, Scalar | None] = {
+        name.removeprefix(PARENT): value for name, value in query if name.startswith(PARENT)
+    }
+    missing = [name for name in rule.with_ if name not in fields]
+    if missing:
+        name, first = f"{target.source.name}/{target.name}", missing[0]
+        raise BadRequest(
+            f"{name} has one list for each record of {rule.resource}; the request names none",
+            hint=f"tidegate pull {name} --param {PARENT}{first}=VALUE (over HTTP: ?{PARENT}{first}=VALUE)",
+            code="parent_missing",
+        )
+    return fields, tuple((name, value) for name, value in query if not name.startswith(PARENT))
 
 
 def refused(target: Target, response: PullResponse) -> UpstreamError:

@@ -16,6 +16,7 @@ from tidegate.pull.record_writer import RecordWriter
 from tidegate.pull.run import Run
 from tidegate.pull.sources import PullResponse
 from tidegate.pull.yielding import Yielder
+from tidegate.rules.sync.canonical import without
 from tidegate.rules.sync.changes import Copy, make_copy
 from tidegate.rules.sync.deletes import is_deleted
 from tidegate.rules.sync.items import cursor_value, item_value, record_version, row_key, row_text
@@ -90,6 +91,8 @@ class PageRowReader:
             self._unreadable(run, row, error)
             return None
         run.records_seen += 1
+        if run.ignores_unused and run.records_seen <= MAX_ROWS:
+            run.ignores_unused = {one for one in run.ignores_unused if without(value, one) is value}
         run.without_version += bool(resource.version) and copy.version is None
         if run.find_deletes:
             run.seen.add(copy.key)

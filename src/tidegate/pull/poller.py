@@ -27,6 +27,7 @@ from tidegate.pull.page_rows import PageRowReader
 from tidegate.pull.record_writer import RecordWriter
 from tidegate.pull.resource_cursor import ResourceCursor
 from tidegate.pull.run import Run
+from tidegate.pull.run_checks import RunChecks
 from tidegate.pull.sources import PullResponse, SourceClient
 from tidegate.rules.language.view import MISSING
 from tidegate.rules.sync.http_cache import settled_last_modified
@@ -70,6 +71,7 @@ class Poller:
         self._pages = PageRequests(source, resource, writer)
         self._cursor = ResourceCursor(resource, writer)
         self._rows = PageRowReader(resource, writer, records)
+        self._checks = RunChecks(resource, writer, self._cursor)
         self._scan = DeleteScan(resource, writer, records, fetcher, self._clock)
         # A tenth less: polls are spread by a tenth, and one that is early must not put the scan off by a whole poll.
         self._scan_every_us = int(seconds(resource.deletes.every) * 900_000)
@@ -117,6 +119,7 @@ class Poller:
             silent=silent,
             started_us=now_us,
             accepted_missing=accepted_missing,
+            ignores_unused=set(resource.ignore),
         )
 
     async def run(self, run: Run) -> None:
@@ -175,6 +178,7 @@ class Poller:
         webhooks = self._writer.webhooks
         validators = self._validators(run, tag) if first else {}
         answer: PullResponse | None = None
+        last: PageRequest | None = None
         self._unfinished = run
         while request is not None:
             response = await self._pages.get(run, request, validators if run.pages == 0 else {})
@@ -188,7 +192,10 @@ class Poller:
             answer = answer or response
             # The log first: webhooks that came before this answer must be applied before the page is compared.
             await self._catch_up()
+            last = request
             request = await self._page(run, request, response)
+        if last is not None:
+            self._cursor.step_over(run, last)
         self._end(run, answer if first else None, tag)
         if run.applied.older or run.applied.to_fetch or run.applied.held or not run.complete:
             self._writer.move(etag=None, last_modified=None)
@@ -226,6 +233,7 @@ class Poller:
                         self._writer.health.note("paginator_found", run.walk.found_by)
                 self._keep_place(run, request, following)
             run.applied.add(await self._writer.apply(copies, silent=run.silent, run_us=run.started_us))
+            self._checks.see_slice(run, copies)
         if refused is not None:
             raise refused
         return following
@@ -307,11 +315,7 @@ class Poller:
                 code="rows_unreadable",
                 hint="set primary_key to the path of the key in a row, and data_selector to the path of the rows",
             )
-        if run.without_version:
-            health.note("version_missing", f"nothing at {self._resource.version!r}", count=run.without_version)
-        if run.without_cursor and self._resource.incremental is not None:
-            place = self._resource.incremental.cursor_path
-            health.note("cursor_missing", f"nothing at {place!r}", count=run.without_cursor)
+        self._checks.at_end(run)
         single = first is not None and run.walk.pages == 1  # validators of page one say nothing of page two
         self._state.validated = tag if single else ""
         moved: dict[str, Any] = {

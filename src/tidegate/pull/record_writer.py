@@ -70,6 +70,7 @@ class RecordWriter:
         self.statistics = Statistics()
         self.engine_state = EngineState()
         self.health = ResourceHealth(findings, clock, self.source, self.name)
+        self.changed: set[str] = set()  # keys of the changes that the last `apply` made
         self.webhooks = 0  # slices of webhooks that were merged: a list requested before one may be older than it
         self._store = store
         self._router = router
@@ -116,6 +117,7 @@ class RecordWriter:
         async with self._lock:
             await self._refresh()
             self._stale = True
+            self.changed = set()
             applied, records, changes = await self._merge(copies, silent, run_us)
             for key, mark in fetched:
                 if self.engine_state.dirty.get(key) == mark:  # not by order: instants of other nodes have other clocks
@@ -270,6 +272,7 @@ class RecordWriter:
         if silent:
             return None
         now_us = self.clock.now_us()
+        self.changed.add(copy.key)
         self.statistics.changed(change.kind, copy.origin, copy.version, now_us)
         setattr(applied, change.kind, getattr(applied, change.kind) + 1)
         own = await self._own_writes.of(change, after.key)

@@ -18,11 +18,12 @@ from tidegate.rules.sync.canonical import parse_json
 from tidegate.rules.sync.incremental import higher
 from tidegate.rules.sync.links import link_in
 from tidegate.rules.sync.page_end import End
-from tidegate.rules.sync.paginators import is_steady
+from tidegate.rules.sync.paginators import PageRequest, is_steady
 from tidegate.rules.sync.paths import skim
 from tidegate.rules.sync.placeholders import CURSOR, fill_text
 from tidegate.rules.sync.spec import Incremental, Resource
 
+ASKED_AFTER_US = 10_000_000  # a row is not expected in a poll that came sooner after its change
 _FAR_US = 7_258_118_400_000_000  # 2200-01-01
 
 
@@ -46,6 +47,8 @@ class ResourceCursor:
             return rule.initial_value or None
         if rule.token_path or rule.link_path:
             return cursor
+        if run.parent is None and self._writer.engine_state.start_over:
+            return self._writer.engine_state.start_over
         lag = seconds(rule.lag)
         form = self._format(cursor, [], run) if lag > 0 or rule.exclusive or rule.format != "auto" else None
         start = incremental.start(cursor, lag, form, exclusive=rule.exclusive)
@@ -86,7 +89,49 @@ class ResourceCursor:
             return False
         return higher(start, run.lowest, self._format(self.known(run), [run.lowest], run))
 
+    def was_asked_for(self, run: Run, at: str) -> bool:
+        """Whether the last poll asked for rows with this cursor, some seconds after the instant that it names."""
+        cursor, polled_at_us = self.known(run), self._writer.state.polled_at_us
+        if not cursor or polled_at_us is None or not self._writer.state.first_done:
+            return False
+        form = self._format(cursor, [at], run)
+        at_us = instants.read_as(at, form) if form is not None else None
+        if at_us is None or not higher(at, cursor, form):
+            return False
+        ahead_us = 0 if run.server_at_us is None else run.server_at_us - self._writer.clock.now_us()
+        return at_us + ASKED_AFTER_US < polled_at_us + ahead_us
+
     # -- the end of a run --------------------------------------------------------------------------------
+
+    def step_over(self, run: Run, request: PageRequest) -> None:
+        """After the only page of a poll: where the next one begins when this one can never show anything new.
+
+        That is when more rows have one cursor than fit on a page, or more rows are within `lag`. What is passed over
+        was read, or is on no page that a poll can ask for; the complete runs of `deletes` read it.
+        """
+        state, rule = self._writer.engine_state, self._rule
+        if rule is None or not rule.cursor_path or run.parent is not None or not run.from_cursor or run.full:
+            return
+        stuck = (
+            run.walk.pages == 1
+            and run.walk.ended_by in (End.SINGLE_PAGE, End.MAX_PAGES)
+            and run.applied.changes == 0
+            and run.highest is not None
+            and run.start is not None
+            and incremental.is_full_page(run.walk.rows, request.params)
+            and not higher(run.highest, self.known(run) or "", self._format(self.known(run), [run.highest], run))
+        )
+        if not stuck or run.highest is None or run.start is None:
+            state.start_over = ""
+            return
+        form = self._format(self.known(run), [run.highest], run)
+        goes_on = higher(run.highest, run.start, form)
+        state.start_over = run.highest if goes_on else instants.later(run.highest, form)
+        self._writer.health.note(
+            "cursor_stuck",
+            f"{run.walk.rows:,} rows from {run.start} fill the page and are known; the next poll begins at "
+            f"{state.start_over}",
+        )
 
     def see_last_page(self, run: Run, body: bytes) -> None:
         """Take the token or the delta link of the page that no other follows."""

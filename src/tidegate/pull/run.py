@@ -62,6 +62,7 @@ class ParentRow(msgspec.Struct, frozen=True):
 _CURSOR_FIELDS = ("highest", "highest_key", "lowest", "lowest_key", "first_highest", "ascending", "descending")
 _COUNTED_FIELDS = (
     "requests", "retries", "pages", "records_seen", "unreadable", "without_version", "without_cursor",
+    "missed_by_filter",
 )  # fmt: skip
 
 
@@ -109,8 +110,10 @@ class Run(msgspec.Struct):
     )  # content and version by key, to see keys of two rows
     duplicates: dict[str, list[Copy]] = msgspec.field(default_factory=dict)  # rows of keys that earlier runs found
     met_twice: bool = False  # a row of an earlier page came again
+    missed_by_filter: int = 0  # changes that a complete run found and polls with the cursor had not shown
     rows_lost: bool = False  # goes on after a restart: what its first pages showed is not known
     not_unique: set[str] = msgspec.field(default_factory=set)  # keys of more than one row, found by this run
+    ignores_unused: set[str] = msgspec.field(default_factory=set)  # paths of `ignore` that no row had so far
     twice_on_page: set[str] = msgspec.field(default_factory=set)  # those of two rows on one page
 
     @property
@@ -145,7 +148,7 @@ class Run(msgspec.Struct):
         part = Run(
             self.origin, self.full, self.find_deletes, self.silent, self.started_us, parent=parent, resumed=resumed,
             server_at_us=self.server_at_us, waited_seconds=self.waited_seconds, seen=self.seen, hashes=self.hashes,
-            duplicates=self.duplicates, not_unique=self.not_unique,
+            duplicates=self.duplicates, not_unique=self.not_unique, ignores_unused=self.ignores_unused,
         )  # fmt: skip
         if resumed:
             part.walk, self.walk = self.walk, PageWalk()

@@ -155,7 +155,7 @@ class SourceClient:
         `values` of placeholders; None takes those of a pull: `with`, and `initial_value` as the start. BadRequest when
         a placeholder has no value.
         """
-        values = self.values(resource, _initial(resource)) if values is None else values
+        values = self.values(resource, initial_value(resource)) if values is None else values
         try:
             url, params = self._join(fill_path(resource.path, values))
             return PageRequest(url, with_params(params, resource, values), fill_json(resource.json, values))
@@ -260,7 +260,10 @@ class SourceClient:
         item: bool = False,
     ) -> PullResponse:
         """Ask for a page of a list, or for one item (always by GET), as the resource says."""
-        headers = {**self.headers_of(resource, self.values(resource, None if item else _initial(resource))), **headers}
+        headers = {
+            **self.headers_of(resource, self.values(resource, None if item else initial_value(resource))),
+            **headers,
+        }
         sent: tuple[str, bytes | None] = ("GET", None)
         if not item and (resource.method != "GET" or request.body is not None):
             headers = {"Content-Type": "application/json", **headers}
@@ -389,7 +392,7 @@ def segment(key: str) -> str:
         raise BadRequest(f"{key!r} is not valid text", hint="send the key as UTF-8, percent-encoded") from None
 
 
-def _initial(resource: Resource) -> str | None:
+def initial_value(resource: Resource) -> str | None:
     return (resource.incremental.initial_value or None) if resource.incremental is not None else None
 
 

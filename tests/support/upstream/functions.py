@@ -12,10 +12,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from support.gateway.running import until
 from support.upstream.orders import EPOCH
 from support.upstream.pull import NoRoutes, StepClock
 from tidegate.config.spec import ApiInput, Source
 from tidegate.core.clock import to_datetime
+from tidegate.core.model import NewEvent, Origin
 from tidegate.outbound.http import PullResponse
 from tidegate.pull import PullEngine
 from tidegate.rules.sync.spec import Resource
@@ -110,6 +112,14 @@ class ScriptedPull:
         """(type, key) of the change events in the order of the log."""
         events = (await self.store.log.page(EventQuery(ascending=True, limit=100_000))).events
         return [(event.type, event.key) for event in events if event.change]
+
+    async def webhook(self, name: str, type_: str, record: Any) -> None:
+        """A webhook of the source enters the log and is applied to a resource."""
+        number = (await self.store.log.audience("shop", (), (), ())).number
+        body = json.dumps(record).encode()
+        event = NewEvent("shop", type_, Origin.WEBHOOK, self.clock.now_us(), number, body, "application/json")
+        offset = (await self.store.log.append([event]))[0].offset
+        await until(lambda: self.state(name).committed_offset >= offset, every_seconds=0.002)
 
     def state(self, name: str = "items") -> Any:
         return self.engine._engines[("shop", name)].writer.state

@@ -123,6 +123,26 @@ RESOURCES: dict[str, FindingCode] = {
         "The source answered rows and errors together, so rows may be missing. Nothing counts as deleted in that run.",
         "correct what the source complains about; to make such an answer a failed poll, set error_path on the resource",
     ),
+    "cursor_stuck": FindingCode(
+        WARNING,
+        "page full of known rows",
+        "A poll got a full page without a new row: more rows have one cursor, or are within `lag`, than fit on a page. "
+        "The next poll begins after them, and rows that no page showed are not found.",
+        "set the paginator of the resource, or raise its limit; a smaller lag helps when it holds many rows",
+    ),
+    "filter_missed_changes": FindingCode(
+        WARNING,
+        "changes missed by the filter",
+        "A complete run found changes that polls with the cursor did not show, although they asked after the change.",
+        "check param and value of incremental: the source must return rows at or after the cursor, not only equal ones;"
+        " if rows appear late, raise lag",
+    ),
+    "ignore_unused": FindingCode(
+        NOTICE,
+        "ignored path not found",
+        "No row has the path, so `ignore` has no effect there.",
+        "correct ignore of the resource, or remove the path; look at a row: tidegate pull {name}",
+    ),
     "place_lost": FindingCode(
         NOTICE,
         "page lost",

@@ -125,6 +125,28 @@ def format_of(declared: str, samples: Sequence[str | None], now_us: int) -> Inst
     return instants.detect(found, now_us) if declared == "auto" or named is not None else None
 
 
+ROUND_PAGES = (10, 20, 25, 50, 100, 200, 250, 500, 1000, 2000, 5000)  # sizes of pages when no parameter names one
+LIMIT_PARAMS = (
+    "limit",
+    "per_page",
+    "page_size",
+    "pagesize",
+    "maxresults",
+    "count",
+    "top",
+    "$top",
+    "size",
+    "first",
+    "rows",
+)
+
+
+def is_full_page(rows: int, params: Sequence[tuple[str, str]]) -> bool:
+    """Whether a page has as many rows as one may have: the limit of the request, else a usual one."""
+    limits = [value for name, value in params if name.lower() in LIMIT_PARAMS]
+    return str(rows) in limits if limits else rows in ROUND_PAGES
+
+
 def end_value(now_us: int, rule: Incremental | None, like: str | None) -> str | None:
     """`{incremental.end_value}`: the present in the format that the source takes, written like a known value.
 

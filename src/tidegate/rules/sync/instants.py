@@ -146,6 +146,17 @@ def earlier(text: str, seconds: float, form: InstantFormat) -> str | None:
     return None if at_us is None else write(at_us - int(seconds * 1_000_000), text, form)
 
 
+def later(text: str, form: InstantFormat | None) -> str:
+    """The next value that the format of `text` can name; a whole number without a format counts."""
+    if form is None:
+        return str(int(text) + 1) if text.isdecimal() and text.isascii() and len(text) <= MAX_CHARACTERS else text
+    for seconds in (0.000001, 0.001, 1.0, 60.0, 86_400.0):
+        shifted = earlier(text, -seconds, form)
+        if shifted is not None and shifted != text:
+            return shifted
+    return text
+
+
 def compare(a: str, b: str) -> int | None:
     """-1, 0 or 1 for two strings that name instants; None when one does not, or only one names an offset."""
     left, right = read(a), read(b)

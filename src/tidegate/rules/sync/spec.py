@@ -63,7 +63,10 @@ class Deletes(Strict, frozen=True):
         doc("flag: the values that mean deleted. Default: every value but null, false, 0 and empty."),
     ] = []
     resource: Annotated[str, doc("feed: the resource of the same source that lists deletes.")] = ""
-    id_path: Annotated[str, doc("feed: the path of the deleted record's key in a row of that resource.")] = "id"
+    id_path: Annotated[
+        str | list[str],
+        doc("feed: the path of the deleted record's key in a row of that resource; a list for a composite key."),
+    ] = "id"
 
 
 class Parent(Strict, frozen=True):
@@ -80,7 +83,9 @@ class WebhookFeed(Strict, frozen=True):
 
     types: Annotated[list[str], doc("Event types that have a record.")]
     record: Annotated[str, doc("Path of the record in the payload. Default: the whole payload.")] = ""
-    key: Annotated[str, doc("Path of the key in the record.")] = "id"
+    key: Annotated[
+        str | list[str], doc("Path of the key in the record; a list of paths for a composite primary key.")
+    ] = "id"
     version: Annotated[str, doc("Path of the version in the record. Default: that of the resource.")] = ""
     deleted_types: Annotated[list[str], doc("The types that mean that the record was deleted.")] = []
 

@@ -8,7 +8,7 @@ records with their own output.
 
 from __future__ import annotations
 
-from tidegate.core.model import Event, Origin
+from tidegate.core.model import Event, JsonObject, Origin
 from tidegate.rules.language.patterns import compile_types
 from tidegate.rules.sync.canonical import parse_json
 from tidegate.rules.sync.changes import Copy, make_copy
@@ -37,7 +37,7 @@ def copy_of(rule: WebhookRule, resource: Resource, event: Event) -> Copy:
     """The copy in an event. ValueError when it has no JSON or no key."""
     places = rule.places
     record = field(field(parse_json(event.body), event.data_path), places.record)
-    key = record_key(record, places.key) or event.key
+    key = record_key(record, places.key) or (event.key if isinstance(places.key, str) else None)
     if not key:
         raise ValueError(f"no key at {places.key!r} of {places.record or 'the data'!r}")
     deleted = rule.deletes(event)
@@ -45,6 +45,8 @@ def copy_of(rule: WebhookRule, resource: Resource, event: Event) -> Copy:
         if not deleted:
             raise ValueError(f"no record at {places.record or 'the data'!r}")
         record = None
+    else:
+        record = {**_parent_fields(record, places, resource), **record}
     return make_copy(
         key,
         record,
@@ -56,6 +58,15 @@ def copy_of(rule: WebhookRule, resource: Resource, event: Event) -> Copy:
         deleted=deleted,
         pushed=True,
     )
+
+
+def _parent_fields(record: JsonObject, places: WebhookFeed, resource: Resource) -> JsonObject:
+    """The fields of the key that rows get from their parent: a webhook has them at a place of its own."""
+    if resource.parent is None or isinstance(places.key, str) or isinstance(resource.primary_key, str):
+        return {}
+    begins = f"_{resource.parent.resource}_"
+    pairs = zip(resource.primary_key, places.key, strict=False)
+    return {name: str(field(record, path)) for name, path in pairs if name.startswith(begins)}
 
 
 class FeedRule:
