@@ -36,8 +36,6 @@ def warnings(lines: str) -> list[str]:
         ('ignore = ["$"]', "names no field"),
         ('format = "csv"\nkey_field = "name"', "a row of csv has no name"),
         ('paginator = { type = "page_number", total_path = "a", total_header = "b" }', "beside total_header"),
-        ('poll = "5m"\ndeletes = { mode = "scan", every = "1m", confirm = "second_scan" }',
-         "every 300 s, not every 60 s"),
         ('deletes = { mode = "flag", path = "gone", max_ratio = 0.5 }', "'max_ratio' is never used"),
         ('webhook = { types = ["orders/*"] }', "'orders/*' never matches an event of the source; it sends: ping"),
         (f'{SINCE} initial_value = "2026" }}', ""),

@@ -11,7 +11,6 @@ from tidegate.config.lines import Path
 from tidegate.config.spec import Source
 from tidegate.config.validate import Validator
 from tidegate.core.errors import ConfigError
-from tidegate.core.units import seconds
 from tidegate.rules.language.patterns import compile_types
 from tidegate.rules.sync import instants
 from tidegate.rules.sync.spec import Deletes, Incremental, Resource
@@ -54,20 +53,11 @@ def _webhook_version(resource: Resource) -> bool:
 
 def _deletes(validator: Validator, path: Path, resource: Resource) -> None:
     rule = resource.deletes
-    if rule.mode != "scan":
-        for key in ("every", "confirm", "max_ratio"):
-            if getattr(rule, key) != getattr(_DEFAULTS, key):
-                validator.problems.warn((*path, key), f"'{key}' is never used: it is for mode = \"scan\"")
+    if rule.mode == "scan":
         return
-    try:
-        every = seconds(rule.every)
-        runs = [seconds(one) for one in (resource.poll, resource.reconcile) if one is not None]
-    except ValueError:
-        return  # reported elsewhere
-    if runs and every < min(runs) and not resource.schedule:
-        validator.problems.warn(
-            (*path, "every"), f"a scan is made by a poll, so it comes every {min(runs):g} s, not every {every:g} s"
-        )
+    for key in ("every", "confirm", "max_ratio"):
+        if getattr(rule, key) != getattr(_DEFAULTS, key):
+            validator.problems.warn((*path, key), f"'{key}' is never used: it is for mode = \"scan\"")
 
 
 def _types(validator: Validator, path: Path, resource: Resource, source: Source) -> None:
