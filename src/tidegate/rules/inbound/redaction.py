@@ -124,6 +124,8 @@ def egress_safe(name: str) -> bool:
 
 def value_safe(value: str) -> bool:
     """Whether a string can be a header's value: Latin-1, without line breaks and control characters."""
+    if value.isascii() and value.isprintable():  # nearly all; the look at each character takes 30 times as long
+        return True
     return all(" " <= one <= "~" or one == "\t" or "\xa0" <= one <= "\xff" for one in value)
 
 

@@ -14,6 +14,7 @@ from tidegate.rules.inbound.redaction import REDACTED, egress_safe, is_credentia
 from tidegate.rules.language.view import header_list
 
 MAX_NAMES = 100
+MAX_MARKS = 10
 _BODY_CODING = "content-encoding"  # bytes that came compressed go out compressed, and the receiver needs this
 _NOT_OF_THE_EVENT = frozenset({"accept", "accept-encoding", "content-type", "user-agent"})
 
@@ -25,12 +26,14 @@ Forwards = Callable[[str], "HeaderNames"]
 class HeaderNames:
     """The names of one source. A name may end in `*`."""
 
-    __slots__ = ("_exact", "_prefixes")
+    __slots__ = ("_exact", "_marks", "_prefixes")
 
     def __init__(self, names: Sequence[str]) -> None:
         lower = [name.lower() for name in names]
         self._exact = frozenset(name for name in lower if not name.endswith("*") and _may_go_on(name)) | {_BODY_CODING}
         self._prefixes = tuple(name[:-1] for name in lower if name.endswith("*"))
+        marks = [f'["{name}"' for name in self._exact] + [f'["{beginning}' for beginning in self._prefixes]
+        self._marks = tuple(mark.encode() for mark in marks) if len(marks) <= MAX_MARKS else ()
 
     def takes(self, name: str) -> bool:
         """Whether a header of this lower-case name goes on."""
@@ -38,7 +41,7 @@ class HeaderNames:
 
     def of(self, headers: bytes, configured: frozenset[str] = frozenset()) -> Pairs:
         """Of stored headers those that go on. `configured`: lower-case names that the destination sets itself."""
-        if not headers:
+        if not headers or not self._may_take(headers):
             return ()
         return tuple(
             [
@@ -47,6 +50,13 @@ class HeaderNames:
                 if self.takes(name) and name not in configured and value != REDACTED and value_safe(value)
             ]
         )
+
+    def _may_take(self, headers: bytes) -> bool:
+        """False when none of a few names is there, as in most events: their bytes show it without a parser."""
+        for mark in self._marks:
+            if mark in headers:
+                return True
+        return not self._marks
 
     def left(self, headers: bytes) -> list[str]:
         """Names of stored headers that describe the event and stay behind because nobody names them."""

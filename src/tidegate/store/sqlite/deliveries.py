@@ -27,7 +27,7 @@ from tidegate.store.rows import (
     range_row,
     replay_row,
 )
-from tidegate.store.sqlite.engine import Engine, rows, sql
+from tidegate.store.sqlite.engine import Engine, insert_many, rows, sql
 from tidegate.store.sqlite.log import SqliteLog
 
 DISTANCE = "I"  # 32 bits: offsets have no gaps here, so distances stay small
@@ -61,7 +61,7 @@ class SqliteDeliveries:
     def _settle(self, connection: apsw.Connection, settlement: Settlement) -> None:
         many = connection.executemany
         if settlement.attempts:
-            many(self._sql["put_attempt"], [attempt_row(one) for one in settlement.attempts])
+            insert_many(connection, self._sql["put_attempt"], [attempt_row(one) for one in settlement.attempts])
         if settlement.heads:
             many(self._sql["put_head"], settlement.heads)
         if settlement.deferred:

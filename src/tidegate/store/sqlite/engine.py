@@ -369,9 +369,10 @@ def rows(connection: apsw.Connection, text: str, parameters: Sequence[Any] = ())
 
 @functools.cache
 def _for_rows(text: str, count: int) -> str:
-    """`INSERT ... VALUES (?, ?)` for so many rows."""
-    values = text[text.rindex("(") :].rstrip()
-    return text + f", {values}" * (count - 1)
+    """`INSERT ... VALUES (?, ?) ...` for so many rows."""
+    head, word, rest = text.partition("VALUES (")
+    values, _, end = rest.partition(")")
+    return head + word + f"{values}), (" * (count - 1) + f"{values}){end}"
 
 
 def insert_many(connection: apsw.Connection, text: str, given: Sequence[tuple[Any, ...]]) -> None:
