@@ -195,7 +195,7 @@ REQUESTS: dict[str, FindingCode] = {
     ),
     "secret_not_in_file": FindingCode(
         NOTICE,
-        "rotated secret is not in the file",
+        "rotated secret not in the file",
         "`tidegate rotate` added a secret to a source of the configuration file. Both are accepted until the file has "
         "the new one.",
         "set the new secret where `secret` of [sources.{name}.webhook] comes from, then: tidegate config apply",
