@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
 import resource
 import time
 from typing import Any
@@ -96,8 +97,9 @@ class Edge:
 
     def __init__(self) -> None:
         self.handed: list[tuple[bytes, bytes, bytes]] = []
+        self._ways = 0
         self.config = uvicorn.Config(self._app, log_config=None, ws="none", lifespan="off", interface="asgi3")
-        self.config.direct = (b"/in/", self._app)  # type: ignore[attr-defined]  # as the gateway has it
+        self.config.direct = (b"/in/", self._take)  # type: ignore[attr-defined]  # as the gateway has it
         self.config.load()
         self.server = uvicorn.Server(self.config)
 
@@ -112,6 +114,23 @@ class Edge:
         self.handed.append((scope["method"].encode(), target, body))
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
+
+    def _take(self, scope: Any, named: Any, body: bytes, connection: Any) -> bool:
+        """The short way: answered at once, later, the usual way after all, or not taken."""
+        way = self._ways = (self._ways + 1) % 4
+        if way == 0:
+            return False
+        loop = asyncio.get_running_loop()
+        if way == 1:
+            loop.call_soon(connection.again)
+            return True
+        target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
+        self.handed.append((scope["method"].encode(), target, body))
+        if way == 2:
+            connection.answer(200, b"content-length: 0\r\n\r\n")
+        else:
+            loop.call_soon(connection.answer, 200, b"content-length: 0\r\n\r\n")
+        return True
 
     async def feed(self, pieces: list[bytes]) -> list[tuple[bytes, bytes, bytes]]:
         self.handed = []
@@ -133,7 +152,9 @@ class Edge:
 
 def path_of(target: bytes) -> bytes:
     """The path of a target in absolute form."""
-    return b"/" + target.split(b"/", 3)[-1] if target.startswith(b"http://") else target
+    begins = re.match(rb"https?://[^/?#]*", target, re.IGNORECASE)
+    path = target[begins.end() :] if begins else target
+    return path if path[:1] in (b"/", b"*") else b"/" + path
 
 
 async def test_the_edge_reads_what_another_parser_reads() -> None:

@@ -122,6 +122,16 @@ ANSWERS = {
     "chunked": (POST + CHUNKS + b"\r\n" + AS_CHUNKS, [200], [READ]),
     "trailers": (POST + CHUNKS + b"\r\n8\r\n" + BODY + b"\r\n0\r\nX-A: 1\r\nX-B: 2\r\n\r\n", [200], [READ]),
     "leading empty lines": (b"\r\n\r\n" + POST + LENGTH + b"\r\n" + BODY, [200], [READ]),
+    "absolute form of another scheme": (
+        b"POST xyz://a/in/shop HTTP/1.1\r\nHost: a\r\n" + LENGTH + b"\r\n" + BODY,
+        [400],
+        [],
+    ),
+    "absolute form with a user": (
+        b"POST http://a@b/in/shop HTTP/1.1\r\nHost: a\r\n" + LENGTH + b"\r\n" + BODY,
+        [400],
+        [],
+    ),
     "absolute form": (b"POST http://a/in/shop HTTP/1.1\r\nHost: a\r\n" + LENGTH + b"\r\n" + BODY, [200], [READ]),
     "expect": (POST + b"Expect: 100-continue\r\n" + LENGTH + b"\r\n" + BODY, [100, 200], [READ]),
     "repeated field": (POST + b"X-A: 1\r\nX-A: 2\r\n" + LENGTH + b"\r\n" + BODY, [200], [READ]),

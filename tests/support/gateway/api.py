@@ -124,7 +124,7 @@ async def served(
     app = await make_app(gateway, make_routes)
     quick = QuickAnswers(app.context, gateway.pull).answer
     ready = asyncio.Event()
-    http = make_server(app, quick, direct=(b"/in/", gateway.ingress))
+    http = make_server(app, quick, direct=(b"/in/", gateway.ingress.direct))
     server = asyncio.create_task(run_until([(http, listener)], gateway.stopping, ready.set))
     try:
         await asyncio.wait_for(ready.wait(), 10)

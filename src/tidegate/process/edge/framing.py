@@ -23,6 +23,7 @@ FRAMING_FIELDS = frozenset((b"host", b"content-length", b"transfer-encoding", b"
 _HTTP2 = b"PRI * HTTP/2.0"
 _TLS_RECORD = b"\x16\x03"
 OTHER_PROTOCOLS = frozenset((_HTTP2[1:2], _TLS_RECORD[1:2]))  # the second byte of what `other_protocol` names
+_ABSOLUTE = re.compile(rb"https?://[^/?#@]+(?:[/?]|\Z)", re.IGNORECASE)
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[^\x00-\x08\x0a-\x1f\x7f]*)?")
 _TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00-\x08\x0a-\x1f\x7f]*")
 
@@ -64,6 +65,13 @@ def head_too_large() -> BadFraming:
         f"the head of the request is over {HEAD_LIMIT_BYTES >> 10} KiB or has over {HEAD_FIELDS} fields",
         "send fewer or shorter headers",
     )
+
+
+def is_own_target(target: bytes) -> bool:
+    """Whether a target is a path, or a URL of HTTP (RFC 9112 section 3.2). The parser takes any scheme for a URL, and
+    a proxy in front of the gateway may take it for something else.
+    """
+    return target[:1] == b"/" or target == b"*" or _ABSOLUTE.match(target) is not None
 
 
 class BodyKind(Enum):

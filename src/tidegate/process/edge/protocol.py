@@ -34,6 +34,7 @@ from tidegate.process.edge.framing import (
     body_of,
     check_head_size,
     head_too_large,
+    is_own_target,
     other_protocol,
     plain_length,
 )
@@ -226,6 +227,8 @@ class StrictProtocol(HttpToolsProtocol):
 
     def _start_task(self) -> None:
         """The usual way: a scope and a task of its own for the request, by uvicorn."""
+        if not is_own_target(self.url):
+            raise BadFraming(400, "invalid_target", "the target of the request is not a path")
         self._make_scope()
         try:
             HttpToolsProtocol.on_headers_complete(self)
