@@ -33,7 +33,7 @@ STATES: dict[str, tuple[str, str]] = {
     "paused": ("⊖", "bright_black"),
     "filtered": ("·", "bright_black"),
 }
-_PUSHED = frozenset({"webhook", "form", "publish"})
+_PUSHED = frozenset({"webhook", "form", "publish", "system"})
 _WHOLE = frozenset({"id", "received", "way", "changed", "created", "expires", "state"})  # columns that are never folded
 _FOLDED = 10  # minimum characters of a folded column
 _WIDE = 200  # columns when the output is not a terminal: nothing is folded for a pipe

@@ -12,7 +12,8 @@ from tidegate.core.clock import rfc3339
 from tidegate.core.errors import StoreBusy
 from tidegate.core.findings import Finding
 from tidegate.outbound.post import PostStats
-from tidegate.query import alerts, health, health_checks, stats
+from tidegate.query import health, health_checks, stats
+from tidegate.query.all_findings import all_findings
 from tidegate.query.context import ReadContext
 from tidegate.query.schemas import Instant
 from tidegate.store import FOREVER_US, Node, StoreFacts
@@ -50,18 +51,16 @@ async def examine(gateway: ReadContext) -> Doctor:
     try:
         facts = await gateway.store.facts()
         nodes = await gateway.store.leases.nodes()
-        found = [
-            *health_checks.of_store(facts, nodes, units.size_bytes(gateway.active.settings.alerts.disk_free)),
-            *health.findings(gateway, await stats.snapshot(gateway)),
-            *await health.rejections(gateway),
-        ]
+        of_store = health_checks.of_store(facts, nodes, units.size_bytes(gateway.active.settings.alerts.disk_free))
+        more = [*of_store, *await health.rejections(gateway)]
+        found = await all_findings(gateway, await stats.snapshot(gateway), more)
     except StoreBusy as error:
         ready = gateway.ready() or error.message
         return Doctor(ready=ready, findings=[health_checks.unreachable(error.message), *gateway.findings.listed()])
     active = gateway.active
     return Doctor(
         ready=gateway.ready() or "yes",
-        findings=health.by_severity(await alerts.with_alerts(gateway, found)),
+        findings=found,
         nodes=[_node(node, gateway.store.log.published_offset) for node in nodes],
         store=facts,
         sources=len(active.sources),

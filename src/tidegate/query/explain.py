@@ -13,7 +13,8 @@ from tidegate.core.clock import rfc3339
 from tidegate.core.errors import NotFound
 from tidegate.core.findings import Finding
 from tidegate.core.model import SYSTEM_SOURCE, Audience, DeliveryState, Event, Origin
-from tidegate.query import alerts, deliveries, events, explanation, feeding, health, stats
+from tidegate.query import deliveries, events, explanation, feeding, health, stats
+from tidegate.query.all_findings import all_findings
 from tidegate.query.context import ReadContext
 from tidegate.query.events import Allowed
 from tidegate.query.explanation import DestinationState
@@ -116,8 +117,8 @@ async def _findings(
     resources = [*updates, *([event.change.resource] if event.change is not None else [])]
     subjects = {f"source:{event.source}", *(f"resource:{event.source}/{name}" for name in resources)}
     subjects |= {f"destination:{one.destination}" for one in explained if one.state != DeliveryState.DELIVERED.value}
-    found = health.findings(gateway, await stats.snapshot(gateway))
-    return [one for one in await alerts.with_alerts(gateway, found) if one.subject in subjects]
+    found = await all_findings(gateway, await stats.snapshot(gateway))
+    return [one for one in found if one.subject in subjects]
 
 
 def _decisions(

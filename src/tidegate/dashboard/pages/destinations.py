@@ -12,13 +12,14 @@ from starlette.responses import Response
 from tidegate.config.checks import names_of
 from tidegate.core import spec as config
 from tidegate.core.errors import NotFound
+from tidegate.core.findings import Finding
 from tidegate.dashboard import badges, formatting
 from tidegate.dashboard.page_context import PageContext
 from tidegate.dashboard.pages import lists, summaries
 from tidegate.dashboard.pages.actions import LastTest, last_test
 from tidegate.dashboard.pages.summaries import DestinationSummary
 from tidegate.kinds import kind_of
-from tidegate.query import deliveries, pending, stats
+from tidegate.query import deliveries, pending, render_failures, stats
 from tidegate.query.schemas import DeliverySchema
 from tidegate.runtime import ActiveDestination
 
@@ -63,6 +64,7 @@ class DestinationPage(Struct, kw_only=True):
     dead: list[DeliveryRow]
     routes: list[RouteLine]
     test: LastTest | None
+    findings: list[Finding]  # what cannot be rendered, by cause
 
 
 async def show_list(context: PageContext, request: Request) -> Response:
@@ -104,6 +106,9 @@ async def show(context: PageContext, request: Request) -> Response:
         if name in names_of(route.spec.to)
     ]
     shown.test = last_test(gateway, live.number)
+    if summary.exhausted:
+        rendered = await render_failures.findings(gateway, snapshot)
+        shown.findings = [one for one in rendered if one.name == name]
     undo = _undo(name, request.query_params.get("done", ""))
     return context.templates.response(request, "destination.html", section="destinations", view=shown, undo=undo)
 
@@ -128,6 +133,7 @@ def view(summary: DestinationSummary, live: ActiveDestination) -> DestinationPag
         dead=[],
         routes=[],
         test=None,
+        findings=[],
     )
 
 

@@ -23,7 +23,8 @@ from tidegate.dashboard.pages import lists, summaries
 from tidegate.dashboard.pages.lists import EventRow
 from tidegate.dashboard.pages.summaries import DestinationSummary, SourceSummary
 from tidegate.dashboard.render import SECURITY_HEADERS
-from tidegate.query import alerts, events, feeding, health, stats
+from tidegate.query import events, feeding, stats
+from tidegate.query.all_findings import all_findings
 from tidegate.query.events import EventFilter, instant
 from tidegate.query.schemas import RejectionSchema, Totals
 
@@ -99,7 +100,7 @@ async def gather(gateway: Gateway) -> Snapshot:
         sources=[summaries.source(one, counted, "") for one in gateway.active.sources.values()],
         destinations=[summaries.destination(gateway, one, counted) for one in gateway.active.destinations.values()],
         events=await lists.event_rows(gateway, found.events),
-        findings=health.by_severity(await alerts.with_alerts(gateway, health.findings(gateway, counted))),
+        findings=await all_findings(gateway, counted),
         rejections=[
             RejectionSchema(instant(one.at_us), one.source, one.reason, one.detail, one.remote)
             for one in await gateway.store.settings.rejections(limit=REJECTIONS)
