@@ -143,6 +143,7 @@ def test_a_view_names_the_parts_of_an_event():
         "query": {},
         "change": {"resource": "orders", "number": 1},
         "test": False,
+        "schema_error": None,
     }
     new = NewEvent("s", "t", Origin.POLL, 0, 0, b"{}")
     assert event_view(new)["origin"] == "poll"

@@ -36,6 +36,7 @@ def check_webhook(validator: Validator, path: Path, input: WebhookInput, public_
         if input.event_type and getattr(input, key):
             validator.add((*path, key), f"'{key}' is never used, because 'event_type' is set", "keep one of the two")
     _places(validator, path, input)
+    _schemas(validator, path, input)
     at = (*path, "verify")
     if input.verify == "none":
         if input.secret:
@@ -59,6 +60,13 @@ def _secrets(validator: Validator, path: Path, input: WebhookInput) -> None:
         if secret and tidy(secret) != secret:
             at = (*path, "secret") if isinstance(input.secret, str) else (*path, "secret", number)
             validator.problems.warn(at, "the secret has blanks, a line end or quotes around it, which are left out")
+
+
+def _schemas(validator: Validator, path: Path, input: WebhookInput) -> None:
+    from tidegate.rules.inbound.schemas import compile_schemas
+
+    for pattern, text in input.schemas.items():
+        validator.compiled((*path, "schemas", pattern), compile_schemas, {pattern: text})
 
 
 def _provider(validator: Validator, path: Path, name: str, public_url: str | None) -> tuple[Scheme, ...]:

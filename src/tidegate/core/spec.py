@@ -214,6 +214,14 @@ class WebhookInput(Strict, frozen=True):
             " provider's path."
         ),
     ] = ""
+    schemas: Annotated[
+        dict[str, str],
+        doc("JSON Schema by event type or pattern, as JSON: `${file:order.json}`. Needs `tidegate[schema]`."),
+    ] = {}
+    on_invalid: Annotated[
+        Literal["mark", "refuse"],
+        doc("What happens to an event that does not fit: stored and marked, or answered 422."),
+    ] = "mark"
     max_body: Annotated[Size | None, doc("Maximum size of a body; larger ones are answered 413.")] = None
 
 

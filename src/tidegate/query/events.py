@@ -18,7 +18,7 @@ from tidegate.core.model import SYSTEM_SOURCE, Event, Origin
 from tidegate.query import cursors
 from tidegate.query.context import ReadContext
 from tidegate.query.schemas import ChangeSchema, EventSchema, Page
-from tidegate.rules.language.view import is_test, payload
+from tidegate.rules.language.view import is_test, payload, schema_error_of
 from tidegate.store import EventQuery, Log
 
 Allowed = frozenset[str] | None
@@ -204,6 +204,7 @@ def schema_of(instance: str, event: Event, *, headers: bool = False) -> EventSch
         hops=event.hops,
         differs=event.differs,
         test=is_test(event),
+        schema_error=schema_error_of(event),
         headers=header_pairs(event.headers) if headers else msgspec.UNSET,
     )
 

@@ -61,6 +61,7 @@ class EventSchema(Struct, kw_only=True):
     hops: int
     differs: bool  # the same delivery id came again with another body
     test: bool = False  # made by `tidegate trigger`
+    schema_error: str | None = None  # what did not fit the JSON Schema of its type
     headers: list[tuple[str, str]] | UnsetType = UNSET  # only in the response for one event; credentials are redacted
 
 

@@ -18,12 +18,14 @@ import msgspec
 
 from tidegate.core.findings import Findings
 from tidegate.core.model import Appended, NewEvent, Origin
+from tidegate.receive import answers
+from tidegate.receive.bodies import Rejected
 from tidegate.receive.inputs import Input
 from tidegate.receive.reading import FALLBACK_TYPE, Reading, content_hash
 from tidegate.rules.inbound.places import Headers
 from tidegate.rules.inbound.redaction import keep_headers, keep_query
 from tidegate.rules.inbound.repeats import is_repeat
-from tidegate.rules.language.view import QUERY, TEST, VERIFIED, event_view
+from tidegate.rules.language.view import MISFIT, QUERY, TEST, VERIFIED, event_view
 from tidegate.store import Log
 
 CONTENT_TYPE_BYTES = 255
@@ -102,6 +104,7 @@ class Accepter:
 
     def drafts(self, input: Input, request: Accepted, items: Sequence[bytes] | None) -> list[NewEvent]:
         """The events of a request as they would be stored."""
+        input = msgspec.structs.replace(input, schemas=None)  # where it would go does not depend on them
         if items is not None:
             return [self._item(input, request, item, number) for number, item in enumerate(items)]
         assert input.read is not None
@@ -133,6 +136,11 @@ class Accepter:
             notes.append((QUERY, keep_query(request.query_string)))
         if request.proof:
             notes.append((VERIFIED, request.proof))
+        if input.schemas is not None and (why := _misfit(input, reading, request)):
+            if input.refuses_invalid:
+                raise Rejected(answers.SCHEMA, "schema_invalid", f"{reading.type}: {why}")
+            self._findings.report("schema_invalid", f"source:{input.source}", f"{reading.type}: {why}")
+            notes.append((MISFIT, why))
         if input.test:
             notes.append((TEST, "1"))
         delivery_id = reading.delivery_id
@@ -167,6 +175,13 @@ class Accepter:
             sample = f"{str(delivery_id).partition(chr(0))[0]} came with {event.type}"
             self._findings.report("delivery_id_reused", f"source:{input.source}", sample)
         return appended
+
+
+def _misfit(input: Input, reading: Reading, request: Accepted) -> str:
+    """What does not fit the schema of the event's type."""
+    assert input.schemas is not None
+    kind, encoding = request.headers.get(b"content-type", b""), request.headers.get(b"content-encoding", b"")
+    return input.schemas.why_not(reading.type, request.body, kind.decode("latin-1"), encoding.decode("latin-1"))
 
 
 _ID_HEADERS = (b"webhook-id", b"svix-id", b"idempotency-key")

@@ -75,6 +75,8 @@ OVER_SHARE = problem(
     (b"retry-after", b"60"),
 )
 
+SCHEMA = problem(422, "schema_invalid", "Unprocessable Content", "the event does not fit the schema of its type")
+
 
 def too_often(retry_after_seconds: float) -> Reply:
     wait = max(1, math.ceil(retry_after_seconds))

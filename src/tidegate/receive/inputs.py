@@ -21,6 +21,7 @@ from tidegate.receive.handshakes import CompiledHandshake, Reply, compile_handsh
 from tidegate.receive.reading import Reader, compile_reader
 from tidegate.receive.splitting import Split, compile_split
 from tidegate.rules.inbound.repeats import volatile_paths
+from tidegate.rules.inbound.schemas import Schemas, compile_schemas
 from tidegate.rules.inbound.signatures import Scheme, Verifier, compile_verifier
 from tidegate.rules.inbound.signatures.readers import no_keys
 from tidegate.rules.language.paths import Names
@@ -50,6 +51,8 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     post_handshakes: bool = False
     form: FormInput | None = None
     rates: AddressRates | None = None  # of a form
+    schemas: Schemas | None = None
+    refuses_invalid: bool = False
     until_us: int = 0  # when one of its secrets ends, so that it must be compiled again; 0: never
     test: bool = False  # of `tidegate trigger`: its events are marked
 
@@ -139,6 +142,8 @@ def _webhook(name: str, input: WebhookInput, public_url: str, fetched: Fetched, 
         verify=compile_verifier(provider.schemes, secrets, fetched) if provider.schemes else None,
         read=compile_reader(provider),
         volatile=volatile_paths(provider.dedupe.volatile),
+        schemas=compile_schemas(input.schemas),
+        refuses_invalid=input.on_invalid == "refuse",
         answer=_reply(provider.answer) if provider.answer is not None else None,
         handshakes=handshakes,
         post_handshakes=any(one.method == "POST" for one in handshakes),

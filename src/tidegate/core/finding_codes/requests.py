@@ -200,6 +200,12 @@ REQUESTS: dict[str, FindingCode] = {
         "the new one.",
         "set the new secret where `secret` of [sources.{name}.webhook] comes from, then: tidegate config apply",
     ),
+    "schema_invalid": FindingCode(
+        WARNING,
+        "event does not fit its schema",
+        "An event does not fit the JSON Schema of its type. It was stored and is marked with `schema_error`.",
+        "ask the sender, or correct `schemas` in [sources.{name}.webhook]",
+    ),
     "handshake_value": FindingCode(
         NOTICE,
         "value from a handshake",

@@ -19,7 +19,20 @@ from tidegate.rules.language.text import FORM_TYPE, media_type
 
 __all__ = ["FORM_TYPE", "MAX_DEPTH", "MAX_FORM_FIELDS", "Parsed", "media_type"]
 
-PARTS = ("type", "source", "origin", "key", "data", "body", "context", "headers", "query", "change", "test")
+PARTS = (
+    "type",
+    "source",
+    "origin",
+    "key",
+    "data",
+    "body",
+    "context",
+    "headers",
+    "query",
+    "change",
+    "test",
+    "schema_error",
+)
 """The parts of an event that a filter, transform or template may name."""
 
 QUERY = ":query"
@@ -29,6 +42,9 @@ ORIGIN = ":origin"  # of an edited copy: the origin of that event
 
 VERIFIED = ":verified"
 """The name under which the proof stands: provider or kind of scheme, number of the scheme, number of the secret."""
+
+MISFIT = ":schema"
+"""The note of what did not fit the JSON Schema of the event's type."""
 
 TEST = ":test"
 """The note of an event that `tidegate trigger` made."""
@@ -80,6 +96,7 @@ def event_view(event: NewEvent | Event) -> EventView:
         query=query_of(event.headers),
         change=change_of(event),
         test=is_test(event),
+        schema_error=schema_error_of(event),
     )
     view.unreadable = parsed.why
     return view
@@ -147,6 +164,11 @@ def noted(headers: bytes, name: str) -> str:
     if f'["{name}",'.encode() not in headers:
         return ""
     return next((value for kept, value in _stored(headers) if kept == name), "")
+
+
+def schema_error_of(event: NewEvent | Event) -> str | None:
+    """What did not fit the JSON Schema of the event's type; None when all did, or there was none."""
+    return noted(event.headers, MISFIT) or None
 
 
 def is_test(event: NewEvent | Event) -> bool:
