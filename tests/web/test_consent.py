@@ -185,3 +185,31 @@ async def test_a_restart_between_begin_and_answer_does_no_harm(tmp_path: Path) -
             path = await consented(gate, begin["url"])
         async with served(tmp_path, toml(server)) as gate:
             assert (await come_back(gate, path)).status == 200
+
+
+async def test_mailboxes_and_mail_servers_are_listed_too(tmp_path: Path) -> None:
+    auth = """
+type = "oauth2_authorization_code"
+authorization_url = "https://login.example.com/authorize"
+access_token_url = "https://login.example.com/token"
+client_id = "app"
+"""
+    file = f"""
+[sources.inbox.imap]
+host = "imap.example.com"
+username = "me@example.com"
+[sources.inbox.imap.auth]{auth}
+[destinations.mail]
+type = "email"
+host = "smtp.example.com"
+from = "me@example.com"
+to = "you@example.com"
+subject = "hello"
+username = "me@example.com"
+[destinations.mail.auth]{auth}
+"""
+    async with served(tmp_path, file) as gate:
+        found = {(one["belongs_to"], one["name"]): one["state"] for one in (await gate.api.get("/auth"))["data"]}
+        assert found == {("mailbox", "inbox"): "not_connected", ("destination", "mail"): "not_connected"}
+        begun = await gate.api.post("/auth/inbox/connect")
+        assert begun["url"].startswith("https://login.example.com/authorize?")

@@ -48,6 +48,7 @@ from tidegate.receive.remote_keys import MAX_BYTES, RemoteKeys
 from tidegate.retention.engine import Maintenance
 from tidegate.rules.outbound.addresses import parse_allow, shown_kind
 from tidegate.runtime import ActiveConfiguration, ConfigurationEditor, ItemChange
+from tidegate.runtime.credential_use import mailbox_origin
 from tidegate.runtime.reseal import reseal
 from tidegate.store import Store
 from tidegate.store.lock import DirectoryLock
@@ -203,7 +204,7 @@ class Gateway:
         return ask
 
     def _mail_credential(self, source: str, imap: ImapInput) -> Credential:
-        return self.credentials.of(f"mailbox/{source}", imap.auth, f"imap://{imap.host}")
+        return self.credentials.of(f"mailbox/{source}", imap.auth, mailbox_origin(imap.host))
 
     def _own_addresses(self) -> frozenset[tuple[str, int]]:
         ports = {self.options.port, *([self.options.ingest_port] if self.options.ingest_port else [])}

@@ -25,7 +25,7 @@ class CredentialSchema(msgspec.Struct):
     """`fixed`: nothing to renew. `no_token_yet`: the first use asks for one. `expired`: the next use renews it."""
 
     name: str
-    belongs_to: str  # "credential", "source" or "destination"
+    belongs_to: str  # "credential", "source", "destination" or "mailbox"
     type: str
     state: State
     cause: str = ""  # of `dead` and `failing`, a word

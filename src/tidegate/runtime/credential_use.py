@@ -17,7 +17,7 @@ from tidegate.rules.outbound.proxies import connect_options
 
 
 class CredentialOwner(msgspec.Struct, frozen=True):
-    """A configured credential. `key` is "credential/NAME", "source/NAME" or "destination/NAME"."""
+    """A configured credential. `key` is "credential/NAME", "source/NAME", "destination/NAME" or "mailbox/NAME"."""
 
     key: str
     auth: Auth
@@ -32,9 +32,12 @@ class CredentialOwner(msgspec.Struct, frozen=True):
 
 def credential_use(spec: Any) -> tuple[str, str] | None:
     """(name of the shared credential, origin that it is sent to); None when the item uses none."""
+    mailbox = _mailbox(spec)
     found = _auth_of(spec)
     if found is None:
-        return None
+        return (
+            (referred(mailbox), mailbox_origin(spec.imap.host)) if mailbox is not None and referred(mailbox) else None
+        )
     auth, address, _ = found
     name = referred(auth)
     return (name, parse_target(address, ALL).origin) if name else None
@@ -56,10 +59,25 @@ def credential_owners(
                 users.get(referred(auth), []).append(f"{kind}/{name}")
             else:
                 own.append(CredentialOwner(f"{kind}/{name}", auth, parse_target(address, ALL).origin, options))
+    for name, source in sources.items():
+        mailbox = _mailbox(source)
+        if mailbox is not None and referred(mailbox):
+            users.get(referred(mailbox), []).append(f"mailbox/{name}")
+        elif mailbox is not None and source.imap is not None:
+            own.append(CredentialOwner(f"mailbox/{name}", mailbox, mailbox_origin(source.imap.host)))
     shared = [
         CredentialOwner(f"credential/{name}", one.auth, used_by=tuple(users[name])) for name, one in credentials.items()
     ]
     return shared + own
+
+
+def mailbox_origin(host: str) -> str:
+    """What a token for a mailbox belongs to."""
+    return f"imap://{host}"
+
+
+def _mailbox(spec: Any) -> Auth | None:
+    return request_auth(spec.imap.auth) if isinstance(spec, Source) and spec.imap is not None else None
 
 
 def _auth_of(spec: Any) -> tuple[Auth, str, ConnectOptions | None] | None:
