@@ -1,5 +1,7 @@
 """The CRM: receives webhooks, sends one when a deal closes, and has a page with the button "Get order info".
 
+Leads come through its API (`crm_api.py`), which wants an OAuth token.
+
 It verifies Standard Webhooks signatures with its own code, like any receiver: HMAC over `ID.TIMESTAMP.BODY`, one of the
 listed signatures must match, the tolerance is five minutes, and a repeated id is ignored. The button pulls the order
 from the shop through the gateway, with a key that allows only that.
@@ -26,6 +28,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tidegate_company import web
+from tidegate_company.crm_api import Contact, CrmApi
 
 TOLERANCE_SECONDS = 300
 FIRST_DEALS = [("Refit of two boats", 2_400_000), ("Coffee for a year", 180_000), ("Charts, 40 pieces", 182_000)]
@@ -66,6 +69,7 @@ class Crm:
         self.seen: set[str] = set()
         self.order: dict[str, Any] | None = None
         self.client: aiohttp.ClientSession | None = None
+        self.api = CrmApi(system, self.contact)
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
@@ -90,6 +94,10 @@ class Crm:
         self.seen.add(identity)
         self.take(kind, str(event.get("key") or data.get("id") or ""), data, event)
         return Response(status_code=204)
+
+    def contact(self, contact: Contact, key: str) -> None:
+        """A contact that came through the API. Its lead does not say when it was sent, so that is its arrival."""
+        self.take("lead.contact", "", contact, {"id": key, "timestamp": web.now()})
 
     def take(self, kind: str, key: str, data: dict[str, Any], event: dict[str, Any]) -> None:
         if kind.startswith("lead."):
@@ -183,7 +191,8 @@ class Crm:
         ]
         return self.system.page(
             request,
-            f"A CRM. Webhooks in: {self.system.counts['hooks']}, rejected: {self.system.counts['hooks_rejected']}.",
+            f"A CRM. Webhooks in: {self.system.counts['hooks']}, rejected: {self.system.counts['hooks_rejected']}. "
+            f"API requests: {self.system.counts['api_requests']}, tokens: {self.system.counts['token_requests']}.",
             "<h2>Order info</h2>"
             + '<form method="post" action="/order-info" class="inline"><label>Order <input name="order" value="A1001">'
             + "</label><button>Get order info</button></form>"
@@ -217,6 +226,9 @@ def main() -> None:
             Route("/hooks", crm.hook, methods=["POST"]),
             Route("/deals", crm.new_deal, methods=["POST"]),
             Route("/deals/{id}/close", crm.close_deal, methods=["POST"]),
+            Route("/oauth/token", crm.api.token, methods=["POST"]),
+            Route("/api/contacts", crm.api.create, methods=["POST"]),
+            Route("/api/contacts", crm.api.list, methods=["GET"]),
             Route("/order-info", crm.order_info, methods=["POST"]),
             Route("/demo/state", crm.state),
         ],

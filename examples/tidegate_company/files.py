@@ -22,6 +22,7 @@ TOKENS = (
     "payments-signing",
     "chat-path",
     "mailbox-password",
+    "crm-client-secret",
     "admin-key",
 )
 SIGNING = ("crm-receiving", "crm-sending")

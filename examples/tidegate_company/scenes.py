@@ -74,7 +74,7 @@ async def look_lead(world: World, run: Run) -> None:
         run.step(1, event["received_at"], "Tidegate stored it as", event=event["id"])
     entry = arrival(world, run.key, "lead.")
     if entry and event:
-        run.step(2, entry["arrived_at"], "The CRM has the lead", 1)
+        run.step(2, entry["arrived_at"], "The CRM has the contact", 1)
         run.done(pushed=2, late=seconds_between(run.began, entry["arrived_at"]))
 
 
@@ -227,10 +227,10 @@ async def look_mail(world: World, run: Run) -> None:
 
 PUSHED = (
     Scene("lead", "A lead reaches the CRM",
-          "The website's form posts to the gateway. The CRM receives a signed webhook.",
-          "Send the form", "website", "crm", (Leg("push", "left", "form"), Leg("push", "right", "webhook")),
+          "The website's form posts to the gateway. Tidegate calls the CRM's API with an OAuth token.",
+          "Send the form", "website", "crm", (Leg("push", "left", "form"), Leg("push", "right", "API call")),
           (Plan("push", "A visitor sends the form"), Plan("log", "Tidegate stores it"),
-           Plan("push", "The CRM receives a webhook")),
+           Plan("push", "Tidegate creates a contact in the CRM")),
           start_lead, look_lead),
     Scene("payment", "A payment confirms itself",
           "The payment processor sends a signed webhook. Nobody polls for it.",

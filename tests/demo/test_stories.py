@@ -106,7 +106,8 @@ def check_the_systems(demo: Demo, at: dict[str, str], shown: dict[str, str]) -> 
     assert origin(demo, "inbox", mail["key"], "mail.") == origin(demo, "inbox-polled", mail["key"], "mail.") == "imap"
 
     email = found(r"\S+@example\.com", shown["lead"])
-    assert arrived[email]["type"] == "lead.submitted"
+    assert arrived[email]["type"] == "lead.contact" and arrived[email]["event"].startswith("evt_")
+    assert crm["counts"]["token_requests"] == 1, "one token for all calls"
 
     (lost,) = payments["lost"]
     (paid,) = (one for one in payments["charges"] if one != lost)

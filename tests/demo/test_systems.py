@@ -24,6 +24,7 @@ SECRETS = {
     "chat-path": "T0-B0-xyz",
     "crm-receiving": "whsec_" + base64.b64encode(b"r" * 32).decode(),
     "crm-sending": "whsec_" + base64.b64encode(b"s" * 32).decode(),
+    "crm-client-secret": "secret-of-the-client",
     "crm-pull-key": "a-key-that-may-pull",
 }
 
@@ -217,3 +218,21 @@ def test_the_chat_takes_a_text_at_its_secret_address_only(secrets: Path) -> None
         page = call(f"{url}/").body.decode()
         assert "&lt;script&gt;" in page
         assert "<script>alert" not in page
+
+
+def test_the_api_of_the_crm_wants_a_token_and_makes_a_contact_once(secrets: Path) -> None:
+    with system("crm", secrets) as url:
+        contact = b'{"email": "ada@example.com", "name": "Ada"}'
+        assert call(f"{url}/api/contacts", data=contact).status == 401
+        grant = {"grant_type": "client_credentials"}
+        assert call(f"{url}/oauth/token", data=grant).status == 401
+        pair = base64.b64encode(f"tidegate:{SECRETS['crm-client-secret']}".encode()).decode()
+        basic = {"Authorization": f"Basic {pair}"}
+        assert call(f"{url}/oauth/token", data={"grant_type": "password"}, headers=basic).status == 400
+        token = call(f"{url}/oauth/token", data=grant, headers=basic).json["access_token"]
+        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "evt_1", "Content-Type": "application/json"}
+        assert call(f"{url}/api/contacts", data=b'{"name": "x"}', headers=headers).status == 422
+        first, again = (call(f"{url}/api/contacts", data=contact, headers=headers) for _ in range(2))
+        assert (first.status, again.status) == (201, 200) and first.json == again.json
+        assert len(call(f"{url}/api/contacts", headers=headers).json["contacts"]) == 1
+        assert "ada@example.com" in call(f"{url}/").body.decode()
