@@ -39,6 +39,14 @@ item_path = "/orders/{{id}}"
 data_selector = "orders"
 version = "updated_at"
 poll = "1d"
+[sources.shop.operations.create]
+path = "/orders"
+json = {{ name = "{{{{ data.customer.name }}}}", count = "{{{{ data.count }}}}" }}
+[credentials.ledger.auth]
+type = "oauth2_authorization_code"
+authorization_url = "https://login.example.com/authorize"
+access_token_url = "https://login.example.com/token"
+client_id = "app"
 [destinations.crm]
 url = "{far}/crm"
 [destinations.dead]
@@ -280,6 +288,25 @@ def test_records_and_advise_read_what_is_known(place: Place) -> None:
 
 
 # -- keys and the operator -------------------------------------------------------------------------------
+
+
+def test_call_makes_the_call_and_shows_the_answer(place: Place) -> None:
+    words = ("call", "shop/create", '{"count": 1}', "--set", "customer.name=Ada", "--set", "count=2")
+    done = place.gateway.run(*words)
+    assert done.code == 0 and "POST " in done.out and "answered 202" in done.out
+    sent = [one for one in place.far.taken if one.path == "/orders" and one.body]
+    assert json.loads(sent[-1].body) == {"name": "Ada", "count": 2}
+    assert place.gateway.run(*words, "--json").json["status"] == 202
+    assert place.gateway.run("call", "shop/other").code == 1
+    assert place.gateway.run("call", "shop/create", "no JSON").code == 2
+
+
+def test_auth_says_what_is_connected_and_prints_where_to_sign_in(place: Place) -> None:
+    shown = place.gateway.run("auth", "status").out
+    assert "ledger" in shown and "not connected" in shown and "tidegate auth connect ledger" in shown
+    begun = place.gateway.run("auth", "connect", "ledger", "--wait", "0").out
+    assert "https://login.example.com/authorize?response_type=code" in begun and "/oauth/callback" in begun
+    assert place.gateway.run("auth", "connect", "nobody").code == 1
 
 
 def test_keys_are_shown_once_listed_without_their_text_and_deleted(place: Place) -> None:

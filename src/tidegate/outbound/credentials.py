@@ -166,6 +166,17 @@ class MissingCredential(Credential):
         )
 
 
+class NeedsGateway(MissingCredential):
+    """A credential with a token, where there is no store to keep it in."""
+
+    async def get(self, facts: RequestFacts | None) -> Added:
+        raise CredentialDead(
+            f"{self._name} needs a token, which only a running gateway acquires",
+            cause="no_gateway",
+            hint="start the gateway, then: tidegate auth status",
+        )
+
+
 class Credentials:
     """All credentials of a process, by what they belong to. Call `configure` when the shared ones change."""
 
@@ -195,7 +206,7 @@ class Credentials:
         kind = kind_of(auth)
         if isinstance(kind, TokenKind):
             if self._ports is None:
-                return MissingCredential(owner)
+                return NeedsGateway(owner)
             return TokenCredential(self._manager(owner, kind, auth, origin, options))
         if kind.per_request:
             kept = self._signing.get(owner)
