@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -265,3 +267,73 @@ async def test_a_mail_whose_place_was_not_stored_is_read_again_and_is_one_event(
         await until(lambda: bool(failed), 15)
         server.deliver(mail("next"), user=user)
         await arrives(gateway, "new", "next")
+
+
+async def test_an_access_token_logs_in_by_xoauth2_and_a_refused_one_is_not_shown(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"* OK ready\r\n")
+        while line := (await reader.readline()).decode().strip():
+            tag, _, rest = line.partition(" ")
+            said.append(rest)
+            if rest.startswith("AUTHENTICATE"):
+                writer.write(b"+ \r\n")
+                said.append(base64.b64decode(await reader.readline()).decode())
+                writer.write(f"{tag} NO invalid credentials\r\n".encode())
+            else:
+                writer.write(f"* CAPABILITY IMAP4rev1 AUTH=XOAUTH2\r\n{tag} OK done\r\n".encode())
+        writer.close()
+
+    double = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = double.sockets[0].getsockname()[1]
+    toml = (
+        f'[sources.inbox.imap]\nhost = "localhost"\nport = {port}\ntls = "none"\nusername = "ann@example.com"\n'
+        'auth = { type = "bearer", token = "hush-token" }\n'
+    )
+    async with reading(tmp_path, toml) as gateway:
+        await until(lambda: any(one.code == "mailbox_failing" for one in gateway.findings.listed()), 15)
+        assert "user=ann@example.com\1auth=Bearer hush-token\1\1" in said
+        assert "hush" not in str(gateway.findings.listed())
+    double.close()
+
+
+async def test_a_hostile_server_costs_a_connection_and_not_memory(tmp_path: Path) -> None:
+    floods = [
+        b"* 1 FETCH (BODY[] {9999999999}\r\n",
+        b"* " + b"x" * 3_000_000 + b"\r\n",
+        b"* OK spam\r\n" * 100_000,
+        b"\x00\xff\r\n",
+        b"* BYE\r\n",
+    ]
+    served = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"* OK ready\r\n")
+        await reader.readline()
+        served.append(floods[len(served) % len(floods)])
+        with contextlib.suppress(OSError):
+            writer.write(served[-1])
+            await writer.drain()
+        writer.close()
+
+    double = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = double.sockets[0].getsockname()[1]
+    toml = (
+        f'[sources.inbox.imap]\nhost = "localhost"\nport = {port}\ntls = "none"\n'
+        'auth = { type = "password", username = "ann", password = "x" }\n'
+    )
+    async with reading(tmp_path, toml, QuickClock()) as gateway:
+        await until(lambda: len(served) >= 2 * len(floods), 20)
+        figures = gateway.mail.statistics()["inbox"]
+        assert figures.failures >= 2 * len(floods) - 1
+        assert figures.mails == 0
+        assert await mails(gateway) == []
+    double.close()
+
+
+class QuickClock(Clock):
+    """Waits between tries are short, so that a test sees many."""
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(min(seconds, 0.01))

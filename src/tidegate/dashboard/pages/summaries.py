@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from tidegate.config.spec import Source
+from tidegate.config.spec import ImapInput, Source
 from tidegate.core.clock import rfc3339
-from tidegate.core.figures import NoteFigures, ResourceFigures
+from tidegate.core.figures import MailboxFigures, NoteFigures, ResourceFigures
 from tidegate.core.finding_codes import CODES, UNKNOWN
 from tidegate.dashboard import badges, formatting
 from tidegate.kinds import kind_of
@@ -162,6 +162,9 @@ def source(live: ActiveSource, stats: Stats, public_url: str) -> SourceSummary:
         for name, resource in sorted(spec.resources.items())
     ]
     address = f"{public_url}/in/{live.name}" if spec.webhook is not None or spec.form is not None else ""
+    if spec.imap is not None:
+        resources.append(_mailbox(spec.imap, stats.mailboxes.get(live.name) or MailboxFigures()))
+        address = address or f"{spec.imap.login_name} at {spec.imap.host}"
     if not address:
         address = badges.bare_url(spec.api.base_url) if spec.api is not None else "POST /api/v1/events"
     return SourceSummary(
@@ -180,6 +183,7 @@ def _inputs(spec: Source) -> list[InputSummary]:
         ("push", "form", spec.form is not None),
         ("push", "publish", spec.publish is not None),
         ("pull", "API", spec.api is not None),
+        ("pull" if spec.imap is not None and spec.imap.mode == "poll" else "push", "mailbox", spec.imap is not None),
     )
     return [InputSummary(way=way, label=label) for way, label, there in known if there]
 
@@ -189,6 +193,26 @@ def _verify(spec: Source) -> str:
     if verify == "none":
         return "not verified"
     return verify if isinstance(verify, str) else f"{verify.digest} signature"
+
+
+def _mailbox(spec: ImapInput, figures: MailboxFigures) -> ResourceSummary:
+    """A mailbox beside the resources: commands are its requests, and mails its changes."""
+    way = f"polled every {spec.poll}" if figures.mode == "poll" else "IDLE: the server says when mail comes"
+    delay = figures.delay_by_mode.get(figures.mode or spec.mode)
+    return ResourceSummary(
+        name="mail",
+        path=spec.folder if isinstance(spec.folder, str) else ", ".join(spec.folder),
+        label=way,
+        requests=figures.commands,
+        changes=figures.mails,
+        empty_share=figures.empty_looks / figures.looks if figures.looks else None,
+        delay=delay.p50_seconds if delay is not None else None,
+        pulls=0,
+        polled=True,
+        failure=(figures.last_error or "not readable") if figures.failing_since else "",
+        failing_since=figures.failing_since,
+        pulled=figures.mails if figures.mode == "poll" else 0,
+    )
 
 
 def _resource(name: str, spec: Resource, figures: ResourceFigures) -> ResourceSummary:
