@@ -333,7 +333,7 @@ async def test_a_hostile_server_costs_a_connection_and_not_memory(tmp_path: Path
 
 
 class QuickClock(Clock):
-    """Waits between tries are short, so that a test sees many."""
+    """Retries come at once, so that a test sees many."""
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(min(seconds, 0.01))
