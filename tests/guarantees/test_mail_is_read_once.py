@@ -16,9 +16,11 @@ from pathlib import Path
 import pytest
 
 from support.faults.cuttable_connection import Connection
+from support.gateway.cluster import MASTER
 from support.gateway.process import GatewayProcess, call, free_port
 from support.gateway.running import until
 from support.mail.dovecot import BINARY, PASSWORD, Dovecot, running_dovecot
+from support.postgres.server import database_for
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason="dovecot is not installed (Debian: dovecot-imapd)")
 ROUNDS = max(4, int(os.environ.get("TIDEGATE_KILL_ROUNDS", "12")) // 3)
@@ -103,3 +105,37 @@ async def test_every_mail_is_one_event_though_the_gateway_is_killed_and_connecti
 async def has_looked(gateway: GatewayProcess) -> bool:
     stats = await call(gateway.url, "/api/v1/stats", gateway.key)
     return bool(stats["mailboxes"]["inbox"]["looks"])
+
+
+async def test_of_two_nodes_one_reads_the_mailbox_and_the_other_takes_over_after_kill_9(tmp_path: Path) -> None:
+    with running_dovecot() as server:
+        server.deliver(b"Subject: before the first look\r\n\r\n")
+        file = tmp_path / "tidegate.toml"
+        file.write_text(configuration(server.port, 'mode = "idle"'))
+        more, environ = ("--database", database_for(tmp_path)), {"TIDEGATE_SECRET_KEY": MASTER}
+        nodes = [
+            await GatewayProcess(file, tmp_path / name, free_port(), more=more, environ=environ).start()
+            for name in ("one", "two")
+        ]
+
+        async def reading() -> list[bool]:
+            stats = [await call(node.url, "/api/v1/stats", node.key) for node in nodes if node.running]
+            return [one["mailboxes"]["inbox"]["connected"] for one in stats]
+
+        async def one_reads() -> bool:
+            return (await reading()).count(True) == 1
+
+        await until(one_reads, 30, every_seconds=0.3)
+        server.deliver(b"Subject: 1\r\n\r\n")
+        await until(lambda: has(nodes[1], "1"), 20, every_seconds=0.3)
+        reader = nodes[(await reading()).index(True)]
+        await reader.end(signal.SIGKILL)
+        server.deliver(b"Subject: 2\r\n\r\n")
+        other = next(node for node in nodes if node is not reader)
+        await until(lambda: has(other, "2"), 40, every_seconds=0.3)
+        assert await subjects(other) == Counter({"1": 1, "2": 1})
+        await other.end(signal.SIGTERM)
+
+
+async def has(gateway: GatewayProcess, subject: str) -> bool:
+    return subject in await subjects(gateway)

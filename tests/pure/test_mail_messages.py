@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import quopri
 from typing import Any
 
 import msgspec
@@ -214,6 +215,65 @@ def test_hostile_text_stays_text_without_control_characters() -> None:
     mail = read(raw)
     assert mail.subject == "ab[31m"
     assert mail.text == "<script>alert(1)</script>[31m"
+
+
+CHARSETS = {
+    "utf-8": "Grüße, 你好, привет €", "iso-8859-1": "Grüße für Zoë", "iso-8859-2": "zażółć gęślą",
+    "iso-8859-15": "10 € für Zoë", "windows-1252": "“Grüße” 10 €", "windows-1251": "привет, мир",
+    "koi8-r": "привет, мир", "shift_jis": "日本語の手紙", "gb2312": "你好世界", "euc-kr": "안녕하세요",
+}  # fmt: skip
+
+
+def encoded(text: str, charset: str, encoding: str) -> bytes:
+    raw = text.encode(charset)
+    if encoding == "base64":
+        return base64.encodebytes(raw)
+    return quopri.encodestring(raw) if encoding == "quoted-printable" else raw
+
+
+def structured(part: bytes, structure: str) -> bytes:
+    """A text part alone, beside HTML, beside a file, or inside three levels of parts."""
+    boundary = f"--{structure}".encode()
+    other = {
+        "alternative": b"Content-Type: text/html; charset=us-ascii\r\n\r\n<p>html</p>",
+        "mixed": b"Content-Type: application/pdf; name=a.pdf\r\n\r\n%PDF",
+    }
+    if structure == "plain":
+        return HEAD + part
+    if structure == "nested":
+        for level in ("c", "b", "a"):
+            lines = f"Content-Type: multipart/mixed; boundary={level}\r\n\r\n--{level}\r\n".encode()
+            part = lines + part + f"\r\n--{level}--\r\n".encode()
+        return HEAD + part
+    head = f"Content-Type: multipart/{structure}; boundary={structure}\r\n\r\n".encode()
+    return HEAD + head + b"\r\n".join([boundary, part, boundary, other[structure], boundary + b"--", b""])
+
+
+@pytest.mark.parametrize("structure", ["plain", "alternative", "mixed", "nested"])
+@pytest.mark.parametrize("encoding", ["8bit", "quoted-printable", "base64"])
+@pytest.mark.parametrize("charset", CHARSETS)
+def test_a_text_is_read_in_every_charset_encoding_and_structure(charset: str, encoding: str, structure: str) -> None:
+    head = f"Content-Type: text/plain; charset={charset}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n".encode()
+    mail = read(structured(head + encoded(CHARSETS[charset], charset, encoding), structure))
+    assert (mail.text or "").strip() == CHARSETS[charset]
+    assert (mail.html == "<p>html</p>") is (structure == "alternative")
+    assert [one.name for one in mail.attachments] == (["a.pdf"] if structure == "mixed" else [])
+    assert mail.problems == []
+
+
+@pytest.mark.parametrize("charset", CHARSETS)
+@pytest.mark.parametrize("field", ["Subject", "From", "To", "Cc", "Reply-To"])
+def test_a_header_field_is_read_in_every_charset(field: str, charset: str) -> None:
+    word = CHARSETS[charset].split(",")[0].strip("“”").split("”")[0]
+    packed = base64.b64encode(word.encode(charset)).decode()
+    value = f"=?{charset}?B?{packed}?="
+    line = value if field == "Subject" else f"{value} <x@example.com>"
+    mail = read(f"{field}: {line}\r\n\r\n".encode())
+    if field == "Subject":
+        assert mail.subject == word
+        return
+    (found,) = {"From": mail.from_, "To": mail.to, "Cc": mail.cc, "Reply-To": mail.reply_to}[field]
+    assert (found.name, found.address) == (word, "x@example.com")
 
 
 _SEED = (
