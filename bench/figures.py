@@ -188,9 +188,9 @@ def end_to_end(options: Options) -> list[Row]:
 
 
 def fan_out(options: Options) -> list[Row]:
-    """What a delivery costs when an event has 1, 10 or 100 of them, accepting included."""
+    """What a delivery costs when an event has 1, 10, 100 or 1,000 of them, accepting included."""
     rows = []
-    for copies, count in ((1, 0), (10, 3000), (100, 400)):
+    for copies, count in ((1, 0), (10, 3000), (100, 400), (1000, 40)):
         costs = []
         for _ in range(options.rounds):
             more = ("--count", str(count)) if count else ()

@@ -1,13 +1,14 @@
 """The load and the receiver, each a process of its own, so that their CPU is not the gateway's.
 
-    python -m bench.load post URL --seconds S [--connections C] [--rate R] [--count N] [--ids random]
+    python -m bench.load post URL --seconds S [--connections C] [--rate R] [--count N] [--ids random] [--types T]
     python -m bench.load get URL --seconds S [--connections C] [--key KEY]
     python -m bench.load sink --port N
 
 `post` sends 1 KiB events signed by Standard Webhooks over keep-alive connections, closed loop, at a rate, or `--count`
 of them; `get` asks for one address over and over. Both print one JSON line: answers by status, seconds, latencies.
 `sink` answers 200 to every POST at once; GET /count tells how many came, /late the milliseconds from the `sent_at_ns`
-in the body to the arrival, and any other GET is an item of 1 KiB, as a source's API gives it.
+in the body to the arrival, and any other GET is an item of 1 KiB, as a source's API gives it. A POST to /fail is
+answered 500 for every fifth event, and one to /slow 200 after 30 s; neither is counted.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from urllib.parse import urlsplit
 import httptools
 
 BODY_BYTES = 1024
+SLOW_SECONDS = 30.0
 PAD = "x" * BODY_BYTES
 
 
@@ -54,19 +56,21 @@ class Poster(asyncio.Protocol):
 class Signed:
     """Makes requests: 1 KiB of JSON, a new id and a signature each. Ids count up, or are random."""
 
-    def __init__(self, path: str, host: str, secret: str, random_ids: bool = False) -> None:
+    def __init__(self, path: str, host: str, secret: str, random_ids: bool = False, types: int = 0) -> None:
         self._head = f"POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n".encode()
         self._key = hmac.new(base64.b64decode(secret.removeprefix("whsec_")), digestmod=hashlib.sha256)
         self._run = time.time_ns()
         self._number = 0
         self._random = random_ids
+        self._types = types
 
     def make(self) -> bytes:
         self._number += 1
         name = f"msg_{os.urandom(12).hex()}" if self._random else f"msg_{self._run}_{self._number}"
         now = int(time.time())
+        kind = f"group{self._number % self._types}" if self._types else "order.created"
         start = (
-            f'{{"type":"order.created","sent_at_ns":{time.monotonic_ns()},"number":{self._number},'
+            f'{{"type":"{kind}","sent_at_ns":{time.monotonic_ns()},"number":{self._number},'
             f'"data":{{"id":"{name}","pad":"'
         )
         body = f'{start}{PAD[: BODY_BYTES - len(start) - 3]}"}}}}'.encode()
@@ -95,7 +99,7 @@ async def drive(options: argparse.Namespace) -> None:
     url = urlsplit(options.url)
     requests: Signed | Got
     if options.command == "post":
-        requests = Signed(url.path, url.netloc, options.secret, options.ids == "random")
+        requests = Signed(url.path, url.netloc, options.secret, options.ids == "random", options.types)
     else:
         requests = Got(url.path, url.netloc, options.key)
     loop = asyncio.get_running_loop()
@@ -167,11 +171,16 @@ class Sink(asyncio.Protocol):
     def on_message_complete(self) -> None:
         answer = ITEM
         if self.parser.get_method() == b"POST":
-            Sink.count += 1
             answer = b"{}"
-            at = self.body.find(b'"sent_at_ns":')
-            if at >= 0:
-                sent = int(self.body[at + 13 : self.body.index(b",", at)])
+            if self.url == b"/slow":
+                asyncio.get_running_loop().call_later(SLOW_SECONDS, self._answer, answer)
+                return
+            if self.url == b"/fail" and self._field(b"number") % 5 == 0:
+                self._answer(answer, b"500 No")
+                return
+            Sink.count += 1
+            sent = self._field(b"sent_at_ns")
+            if sent:
                 Sink.late_ms.append((time.monotonic_ns() - sent) / 1e6)
         elif self.url == b"/count":
             answer = json.dumps({"count": Sink.count}).encode()
@@ -181,8 +190,16 @@ class Sink(asyncio.Protocol):
                 {"n": len(late), "p50_ms": late[len(late) // 2], "p99_ms": late[int(len(late) * 0.99)]}
             ).encode()
             Sink.late_ms = []
-        head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(answer)
-        self.transport.write(head + answer)
+        self._answer(answer)
+
+    def _field(self, name: bytes) -> int:
+        """A number of the body; 0 when it is not there."""
+        at = self.body.find(b'"%b":' % name)
+        return int(self.body[at + len(name) + 3 : self.body.index(b",", at)]) if at >= 0 else 0
+
+    def _answer(self, body: bytes, status: bytes = b"200 OK") -> None:
+        head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (status, len(body))
+        self.transport.write(head + body)
 
 
 async def sink(options: argparse.Namespace) -> None:
@@ -203,6 +220,7 @@ def main() -> None:
         one.add_argument("--connections", type=int, default=64)
         one.add_argument("--rate", type=float, default=0)
         one.add_argument("--count", type=int, default=0)
+        one.add_argument("--types", type=int, default=0)
         one.add_argument("--ids", choices=["counted", "random"], default="counted")
         one.add_argument("--secret", default="whsec_" + base64.b64encode(b"b" * 32).decode())
         one.add_argument("--key", default="")

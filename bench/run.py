@@ -18,12 +18,13 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+from bench.bad_receivers import FIGURES as BAD
 from bench.figures import FIGURES as ALONE
 from bench.figures import Options, Row
 from bench.nodes import FIGURES as SHARED
 from bench.processes import ROOT, Scratch
 
-FIGURES = {**ALONE, **SHARED}
+FIGURES = {**ALONE, **BAD, **SHARED}
 
 
 def fsync_us(folder: Path) -> float:
