@@ -122,6 +122,27 @@ async def test_a_round_that_is_cut_off_is_ended_by_the_next_one_without_a_second
         assert await types(gateway) == ["destination.failing"]
 
 
+async def test_an_event_that_was_decided_is_appended_although_its_cause_ended_before_the_restart(
+    deployed: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, config = ManualClock(), toml(free_port(), free_port())
+    async with deployed.running(config, clock) as gateway:
+        await step(gateway, 15)
+        await gateway.editor.pause("crm")
+
+        async def cut(*_: Any) -> Any:
+            raise TidegateError("cut off")
+
+        monkeypatch.setattr(gateway.store.log, "append", cut)
+        with pytest.raises(TidegateError, match="cut off"):
+            await step(gateway, 15)
+        monkeypatch.undo()
+        await gateway.editor.resume("crm")
+    async with deployed.running(config, clock) as gateway:
+        assert await step(gateway, 15) == 2
+        assert await types(gateway) == ["destination.paused", "destination.resumed"]
+
+
 async def test_an_alert_about_a_destination_of_alerts_goes_to_the_others_only(deployed: Deployment) -> None:
     async with (
         Receiver().open() as ops,
