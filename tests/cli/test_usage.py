@@ -94,7 +94,7 @@ WRONG: Mapping[str, str] = {
     "serve --port 65536": "Invalid value for '--port': '65536' is not a port (allowed: 0 to 65535)",
     "serve --frob": "No such option '--frob'.",
     "events --since yesterday": "'yesterday' is not a time (examples: 2026-11-24T12:00:00Z, 2h)",
-    "events --origin post": "'post' is not one of 'webhook', 'form', 'publish', 'poll', 'reconcile', 'pull'.",
+    "events --origin post": "'post' is not one of 'webhook', 'form', 'publish', 'poll', 'reconcile', 'pull', ",
     "events --limit 0": "0 is not in the range 1<=x<=500.",
     "pull shop": "'shop' is not SOURCE/RESOURCE (example: shop/orders)",
     "pull shop/orders -p x": "'x' is not NAME=VALUE",

@@ -363,6 +363,16 @@ def test_destinations_that_fail_one_by_one_are_single_events_up_to_ten_and_then_
     assert len(named) == 60, "nobody is forgotten"
 
 
+def test_more_alerts_than_are_kept_are_not_reported_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidegate.rules.alerts.decide.MAX_ALERTS", 50)
+    watch = Watch()
+    names = [f"to-{number}" for number in range(80)]
+    for _ in range(60):
+        watch.look(MINUTE, **watch.failing(*names))
+    assert len(watch.out) == 1
+    assert len(watch.state.alerts) == 50
+
+
 def test_no_more_than_max_per_hour_go_out_and_what_waits_goes_out_later() -> None:
     watch = Watch(Alerts(max_per_hour=2))
     found = [

@@ -68,9 +68,13 @@ def decide(state: State, seen: Observation, held: Sequence[Signal], marks: Marks
     state.emitted = [one for one in state.emitted if now_us - one[0] < HOUR_US]
     known = {(one.type, one.subject): one for one in state.alerts}
     holding: set[tuple[str, str]] = set()
+    over = 0
     for signal in held:
         alert = known.get((signal.type, signal.subject))
         if signal.waits and (alert is None or alert.ended_us):
+            continue
+        if alert is None and len(state.alerts) >= MAX_ALERTS:  # it is taken when another one has ended
+            over += 1
             continue
         holding.add((signal.type, signal.subject))
         if alert is None:
@@ -84,6 +88,7 @@ def decide(state: State, seen: Observation, held: Sequence[Signal], marks: Marks
     for alert in state.alerts:
         if (alert.type, alert.subject) not in holding:
             _miss(alert, seen)
+    state.held_back = max(state.held_back, over)
     _watch_nodes(state, seen)
     wanted = [*_lasting(state, marks, alerts, now_us), *_growing(state, held, known, marks, now_us)]
     _let_out(state, [*wanted, *_moments(state, marks, now_us)], alerts, now_us)
@@ -204,7 +209,9 @@ def _growing(
     for signal in held:
         if KINDS[signal.type].course is not Course.GROWS:
             continue
-        alert = known[signal.type, signal.subject]
+        alert = known.get((signal.type, signal.subject))
+        if alert is None:  # there are too many
+            continue
         key = _key(alert)
         before = 0 if signal.windowed else min(state.reported.get(key, 0), signal.total)
         if not signal.windowed and key in state.reported:
@@ -301,8 +308,5 @@ def _forget(state: State, seen: Observation) -> None:
     state.alerts = [
         one for one in state.alerts if not one.ended_us or one.announced or seen.now_us - one.emitted_us < HOUR_US
     ]
-    if len(state.alerts) > MAX_ALERTS:  # those that were never reported go first
-        state.alerts.sort(key=lambda one: (one.announced, one.emitted_us))
-        del state.alerts[: len(state.alerts) - MAX_ALERTS]
     subjects = {f"destination:{name}" for name in seen.destinations} | {f"resource:{name}" for name in seen.resources}
     state.reported = {key: total for key, total in state.reported.items() if key.partition(" ")[2] in subjects}

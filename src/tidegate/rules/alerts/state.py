@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-MAX_ALERTS = 1000
+MAX_ALERTS = 4000
 MAX_PAIRS = 2000
 MAX_MOMENTS = 100
 MAX_MARKS = 500
