@@ -88,7 +88,7 @@ REFUSED = [
      "the URL of the proxy has a user or password"),
     ('proxy = "http://p.example.com/path"', URL, "$.destinations.bank.proxy", "the URL of the proxy has a path"),
     ('proxy = "p.example.com:3128"', URL, "$.destinations.bank.proxy",
-     "the URL is not an http:// or https:// URL; it has no scheme"),
+     "the URL of the proxy has no scheme"),
     ('proxy = { url = "http://p.example.com", password = "hush" }', URL, "$.destinations.bank.proxy",
      "the proxy has a password and no username"),
     ('proxy = { url = "http://p.example.com", ca = "${file:ca.pem}" }', URL, "$.destinations.bank.proxy",

@@ -27,7 +27,9 @@ def parse_proxy(proxy: str | Proxy) -> ProxyAddress:
     """`http://proxy.example.com:3128`, or the table with more keys. ConfigError for anything else."""
     spec = Proxy(url=proxy) if isinstance(proxy, str) else proxy
     scheme, mark, rest = spec.url.partition("://")
-    if mark and scheme.lower() not in ("http", "https"):
+    if not mark:
+        raise ConfigError("the URL of the proxy has no scheme", hint="write it as http://HOST:PORT")
+    if scheme.lower() not in ("http", "https"):
         raise ConfigError(f"{scheme[:20]!r} proxies are not supported", hint="write it as http://HOST:PORT")
     if "@" in rest:
         hint = 'write proxy = { url = "http://HOST:PORT", username = "...", password = "${env:NAME}" }'
