@@ -250,6 +250,30 @@ async def test_the_request_as_sent_names_the_header_and_hides_the_token(tmp_path
         assert b"Authorization: [redacted]" in attempt.request and b"access-" not in attempt.request
 
 
+async def test_what_was_captured_with_the_token_is_part_of_paths(tmp_path: Path) -> None:
+    async with AuthorizationServer() as server:
+        server.more = {"company": {"id": 4711}}
+        auth = shared(server.url).replace(" }", ', capture = ["company.id"] }')
+        toml = (
+            auth
+            + f"""
+[sources.crm.api]
+base_url = "{server.url}"
+auth = {{ credential = "crm" }}
+[sources.crm.resources.contacts]
+path = "/company/{{credential.id}}/contacts"
+params = {{ company = "{{credential.id}}" }}
+[sources.crm.operations.create]
+path = "/company/{{{{ credential.id }}}}/contacts"
+"""
+        )
+        async with running(tmp_path, toml) as gateway:
+            await pull(gateway)
+            await gateway.operations.run("crm", "create", {"data": {}, "key": None})
+        asked = [one.line.split(" ")[1] for one in server.requests if "/company" in one.line]
+        assert asked == ["/company/4711/contacts?company=4711", "/company/4711/contacts"]
+
+
 async def test_sources_of_one_credential_share_its_rate(tmp_path: Path) -> None:
     async with AuthorizationServer() as server:
         toml = shared(server.url) + 'rate = "1/h"\n'

@@ -9,6 +9,9 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+import msgspec
+
+from tidegate.auth import referred, request_auth
 from tidegate.config.lines import Path
 from tidegate.config.problems import nearest
 from tidegate.config.spec import Source
@@ -16,6 +19,8 @@ from tidegate.config.validate import Validator
 from tidegate.rules.sync.formats import AUTO, FORMATS
 from tidegate.rules.sync.placeholders import CURSOR, END, START, names_in, names_in_json, unknown
 from tidegate.rules.sync.spec import Resource
+
+_CREDENTIAL = re.compile(r"\{credential\.([A-Za-z0-9_]+)\}")
 
 
 def check_request(validator: Validator, path: Path, resource: Resource, source: Source) -> None:
@@ -62,7 +67,7 @@ def _parts(resource: Resource) -> list[str]:
 
 
 def _placeholders(validator: Validator, path: Path, resource: Resource, source: Source) -> None:
-    fixed = [f"with.{name}" for name in resource.with_]
+    fixed = [f"with.{name}" for name in resource.with_] + _captured(resource, source)
     known = list(fixed)
     if resource.incremental is not None:
         known += [START, END]
@@ -85,6 +90,15 @@ def _placeholders(validator: Validator, path: Path, resource: Resource, source: 
                 f"{{{START}}} in path or json needs a value for the first poll",
                 'add initial_value, such as "1970-01-01T00:00:00Z"',
             )
+
+
+def _captured(resource: Resource, source: Source) -> list[str]:
+    """`credential.NAME` for what the credential of the source captures; for a shared one, every name that is used."""
+    auth = request_auth(source.api.auth) if source.api is not None else None
+    if referred(auth):
+        text = msgspec.json.encode(resource).decode()
+        return [f"credential.{name}" for name in _CREDENTIAL.findall(text)]
+    return [f"credential.{name.rpartition('.')[2]}" for name in getattr(auth, "capture", ())]
 
 
 def _known(validator: Validator, path: Path, names: list[str], known: list[str]) -> None:

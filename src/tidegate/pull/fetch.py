@@ -37,6 +37,7 @@ class Fetcher:
 
     async def fetch(self, key: str, origin: Origin) -> Copy:
         """The item as the source has it now. UpstreamError when the answer proves nothing."""
+        await self._source.prepare(self._resource)
         request = PageRequest(*self._source.item_request(self._name, self._resource, key))
         self._writer.statistics.requests += 1
         self._writer.statistics.fetch_backs += 1

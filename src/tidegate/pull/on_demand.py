@@ -221,6 +221,7 @@ class OnDemand:
     async def _ask(self, target: Target, place: CacheKey, entry: _Entry | None, fwd: str) -> _Flight:
         source, resource = target.source, target.resource
         key, query = place[2], place[3]
+        await source.prepare(resource)
         if key is None:
             parent, query = parent_in(target, query)
             request = source.list_request(resource, source.values(resource, initial_value(resource), parent))

@@ -105,6 +105,9 @@ class OperationRunner:
         started = self._clock.monotonic()
         key = place.compiled.key(view)
         try:
+            if place.compiled.names_captured:
+                await place.client.credential.get(None)
+                view = {**view, "credential": dict(place.client.credential.captured)}
             known = await self._ids(place, key, view)
             if place.compiled.names_remembered and not known:
                 raise TidegateError(

@@ -125,6 +125,7 @@ class Poller:
     async def run(self, run: Run) -> None:
         """Raises TidegateError when the run could not be finished; what `run` counts is then what was committed."""
         place = self._state.place if run.resumed else None
+        await self._source.prepare(self._resource)
         if self._family is None:
             await self._list(run, place.request if place is not None else None)
         else:

@@ -46,6 +46,7 @@ MAX_ANSWER_BYTES = 16 << 20
 POLL_PATIENCE_SECONDS = 60.0  # the longest that a poll waits for the rate limit at once
 
 MAX_NOTES = 20
+CAPTURED = b"{credential."  # a placeholder of what was kept of the token answer
 MAX_ERROR_BYTES = 65_536  # of the body of an error that repeats a credential
 
 Params = Iterable[tuple[str, str]]
@@ -166,6 +167,11 @@ class SourceClient:
                 code="placeholder_unfilled",
             ) from None
 
+    async def prepare(self, resource: Resource) -> None:
+        """Before requests are built: what was captured with a token is there when the resource names it."""
+        if CAPTURED in msgspec.json.encode(resource):
+            await self.credential.get(None)
+
     def values(
         self, resource: Resource, start: str | None, parent: Mapping[str, Scalar | None] | None = None
     ) -> Values:
@@ -173,6 +179,7 @@ class SourceClient:
         end = end_value(self._clock.now_us(), resource.incremental, start)
         values: dict[str, Scalar | None] = {START: start, END: end}
         values.update((f"with.{name}", value) for name, value in resource.with_.items())
+        values.update((f"credential.{name}", value) for name, value in self.credential.captured.items())
         if resource.parent is not None:
             values.update((f"resources.{resource.parent.resource}.{name}", one) for name, one in (parent or {}).items())
         return values

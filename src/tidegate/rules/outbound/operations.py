@@ -24,7 +24,7 @@ from tidegate.rules.language.templates import RenderFailed
 from tidegate.rules.language.transforms import compile_value, split_expressions, written
 from tidegate.rules.language.view import MISSING, PARTS, dig
 
-NAMES = (*PARTS, "remembered", "delivery_id")
+NAMES = (*PARTS, "remembered", "credential", "delivery_id")
 MAX_BODY_BYTES = 4 << 20
 MAX_SHOWN = 200
 MAX_REMEMBERED_CHARACTERS = 1024
@@ -63,7 +63,9 @@ class CompiledOperation:
         self._form = compile_value(operation.form, "$.form", copies)
         self._key = compile_value(operation.key, "$.key", copies)
         self._record_key = compile_value(operation.record_key, "$.record_key", copies)
-        self.names_remembered = "remembered" in msgspec.json.encode(operation).decode()
+        named = msgspec.json.encode(operation).decode()
+        self.names_remembered = "remembered" in named
+        self.names_captured = "credential." in named
         self.look_up = None if operation.look_up is None else _LookUp(operation.look_up)
         self._graphql = isinstance(operation.json, dict) and "query" in operation.json
 
