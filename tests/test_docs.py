@@ -316,10 +316,25 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
 
 def test_every_security_claim_names_a_test_that_exists() -> None:
     text = (DOCS / "security.md").read_text()
-    named = re.findall(r"`(tests/[\w/.]+)`", text)
-    assert [name for name in named if not (ROOT / name).exists()] == []
+    named = re.findall(r"`(tests/[\w/.]+)(?:::(\w+))?`", text)
+    missing = [
+        (file, test)
+        for file, test in named
+        if not (ROOT / file).exists() or (test and f"def {test}(" not in (ROOT / file).read_text())
+    ]
+    assert missing == []
     rows = re.findall(r"^\| (?!claim|finding|---)(.+) \|$", text, re.MULTILINE)
     assert rows and [row for row in rows if "`tests/" not in row] == []
+
+
+def test_every_finding_of_an_attack_names_its_test_and_its_fix() -> None:
+    section = (DOCS / "security.md").read_text().partition("## Findings of attacks")[2].partition("\n## ")[0]
+    table = section.partition("These were checked")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ") and "---" not in line]
+    assert len(rows) > 25
+    for finding, tests, fix in rows[1:]:
+        assert finding and fix, finding
+        assert all(re.fullmatch(r"`tests/[\w/]+\.py::test_\w+`", one) for one in tests.split(", ")), finding
 
 
 def test_no_page_names_a_path_or_host_of_a_workplace() -> None:
