@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import sys
@@ -53,6 +54,7 @@ def serve(config: Path | None, data: Path, host: str, port: int, ingest_port: in
     Prints `ready http://HOST:PORT` to stdout when it accepts requests; logs go to stderr. SIGHUP reloads the file.
     Every option can be set by a variable (TIDEGATE_PORT, ...); TIDEGATE_ADMIN_KEY sets an admin key.
     """
+    gc.disable()  # until it is ready: the collector's looks at what is imported are a tenth of a start
     from tidegate.process.gateway import ServeOptions
     from tidegate.process.serve import serve as run
 

@@ -129,6 +129,7 @@ def _ready(gateway: Gateway, url: str, link: str | None) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+    gc.enable()
     print(f"ready {url}", flush=True)  # noqa: T201 - the documented first line on stdout
     if link is not None:
         print(f"log in once, within the hour: {link}", flush=True)  # noqa: T201

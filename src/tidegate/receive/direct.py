@@ -15,7 +15,7 @@ from typing import Protocol
 from tidegate.core.errors import TidegateError
 from tidegate.core.model import Appended, Origin
 from tidegate.receive import answers
-from tidegate.receive.accepting import Accepter
+from tidegate.receive.accepting import Accepted, Accepter
 from tidegate.receive.bodies import Bodies, Rejected
 from tidegate.receive.body_budget import BodyBudget
 from tidegate.receive.checks import PREFIX, Checks, NeedsKey, Scope
@@ -67,10 +67,12 @@ class DirectIngress:
         source: str = scope["path"][len(PREFIX) :].removesuffix("/")
         try:
             input = self._sources(source)
-            if input is None or not input.is_direct or len(body) > input.max_body or not self._has_room(source):
+            if input is None or input.form is not None or input.split is not None:  # a request may be several events
+                return False
+            if len(body) > input.max_body or not self._has_room(source):
                 return False
             found = self._checks.check(input, scope, headers, body)
-            if isinstance(found, Reply):
+            if not isinstance(found, Accepted):
                 _reply(exchange, found)
                 return True
             assert input.read is not None
