@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -252,3 +253,18 @@ async def test_a_retry_at_the_end_of_its_schedule_is_exhausted() -> None:
     await setup.settler.flush()
     assert setup.deliveries.rows[offset].attempts == 2
     await asyncio.sleep(0)
+
+
+@on_loop
+async def test_a_finished_delivery_leaves_nothing_for_the_collector() -> None:
+    setup = MemorySender()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(50):
+            setup.publish(None)
+            setup.requests.pop().answer(200)
+            await setup.settler.flush()
+        assert gc.collect() < 50
+    finally:
+        gc.enable()

@@ -130,7 +130,7 @@ class Audience(msgspec.Struct, frozen=True):
         return bool(self.wanted) and not self.considered
 
 
-class Attempt(msgspec.Struct, frozen=True):
+class Attempt(msgspec.Struct, frozen=True, gc=False):
     """One finished attempt, numbered from 1. It never changes."""
 
     offset: int

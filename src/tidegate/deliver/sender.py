@@ -266,6 +266,7 @@ class Sender:
         """It is not in flight any more. False: it was cut off before."""
         if self.flights.pop(flight.offset, None) is None:
             return False
+        flight.in_transit = None  # it refers to this flight: the collector would have to find them (6 us a delivery)
         self.limits.ended(flight.sent, flight.manual)
         return True
 
@@ -347,6 +348,7 @@ class Sender:
             del self.flights[flight.offset]
             if flight.in_transit is not None:
                 flight.in_transit.abort()
+                flight.in_transit = None
             self.limits.ended(flight.sent, flight.manual)
             self.limits.lost(flight.sent)
         return flights

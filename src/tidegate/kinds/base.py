@@ -63,7 +63,7 @@ class Answer(Protocol):
     def body(self) -> bytes: ...
 
 
-class Result(msgspec.Struct, frozen=True):
+class Result(msgspec.Struct, frozen=True, gc=False):
     """What an answer means. `status` is what it stands for: a receiver may wrap a 429 in a 200."""
 
     outcome: Outcome

@@ -46,7 +46,7 @@ CLOUDEVENTS_TYPE = "application/cloudevents+json"
 _BYTES_TYPE = "application/octet-stream"
 
 
-class Rendered(msgspec.Struct, frozen=True):
+class Rendered(msgspec.Struct, frozen=True, gc=False):
     """`headers` are the provider's own, names in lower case, without the content type and Tidegate's headers."""
 
     body: bytes

@@ -49,7 +49,7 @@ class Permission(Enum):
     NOTHING = "nothing"
 
 
-class Sent(msgspec.Struct, frozen=True):
+class Sent(msgspec.Struct, frozen=True, gc=False):
     """What the breaker needs to know about an attempt when its result arrives."""
 
     offset: int
