@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tidegate.config.load import convert
+from tidegate.core.clock import rfc3339
 from tidegate.core.figures import ResourceFigures
 from tidegate.query.advice import advise
 from tidegate.rules.sync.spec import Resource
@@ -27,3 +28,13 @@ def test_the_reason_without_a_poll_names_where_changes_come_from(keys: dict[str,
     resource = convert({"path": "/orders", **keys}, Resource)
     advice = advise("shop/orders", resource, ResourceFigures(), 0)
     assert (advice.advice, advice.reason) == ("not_polled", reason)
+
+
+def test_polls_that_found_nothing_for_a_day_are_evidence_and_not_a_lack_of_data() -> None:
+    day_us = 86_400 * 1_000_000
+    figures = ResourceFigures(since=rfc3339(1), polls=296, empty_polls=296)
+    said = advise("shop/orders", Resource(path="/orders", poll="5m"), figures, day_us)
+    assert said.advice == "poll_less_often"
+    assert "296 polls in 1.0 days found nothing; with 90% confidence there are at most 2.3 changes a day" in said.reason
+    early = advise("shop/orders", Resource(path="/orders", poll="5m"), figures, day_us // 2)
+    assert early.advice == "not_enough_data"

@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "baseline": ("pull", "Take the present state of a resource without change events"),
     "records": ("pull", "Show the stored records of a resource"),
     "advise": ("pull", "Show what each resource costs, and whether to poll it or use webhooks"),
+    "simulate": ("simulate", "Compare polling and webhooks on a trace of changes"),
     "alerts": ("alerts", "Show alerts; acknowledge and mute them"),
     "auth": ("auth", "Show the state of credentials, and sign in at a provider"),
     "keys": ("admin", "Create, list and delete API keys"),

@@ -1,6 +1,7 @@
 """Advice for each resource: keep the interval, poll less or more often, or use webhooks, with the figures behind it.
 
-Decides from what polling cost and found, by fixed thresholds; below 20 changes it says that there is not enough data.
+Decides from what polling cost and found, by fixed thresholds. Below 20 changes it says that there is not enough data,
+unless a day of polls found nearly nothing, which is evidence of its own.
 Reads figures only and changes nothing.
 """
 
@@ -11,6 +12,7 @@ from tidegate.core.clock import parse_instant
 from tidegate.core.figures import ResourceFigures
 from tidegate.query.context import ReadContext
 from tidegate.query.schemas import AdviceSchema
+from tidegate.rules.measure.estimate import Looks, estimate
 from tidegate.rules.sync.spec import Resource
 
 WORDS = ("not_enough_data", "not_polled", "polls_fail", "keep", "poll_less_often", "poll_more_often", "prefer_webhook")
@@ -18,6 +20,8 @@ ENOUGH_CHANGES = 20
 SURE_CHANGES = 100
 MOSTLY_EMPTY = 0.95  # 19 of 20 polls find nothing
 RARELY_EMPTY = 0.30  # most polls find something, so changes wait for the next one
+ENOUGH_POLLS = 20
+DAY_SECONDS = 86_400.0
 COSTLY_REQUESTS = 50.0  # requests for each change
 
 
@@ -36,7 +40,7 @@ async def all_resources(gateway: ReadContext) -> list[AdviceSchema]:
 def advise(name: str, spec: Resource, figures: ResourceFigures, now_us: int) -> AdviceSchema:
     """Pure."""
     changes = figures.changes
-    word, reason = _decide(spec, figures)
+    word, reason = _decide(spec, figures, now_us)
     return AdviceSchema(
         resource=name,
         advice=word,
@@ -50,7 +54,7 @@ def advise(name: str, spec: Resource, figures: ResourceFigures, now_us: int) -> 
     )
 
 
-def _decide(spec: Resource, figures: ResourceFigures) -> tuple[str, str]:
+def _decide(spec: Resource, figures: ResourceFigures, now_us: int) -> tuple[str, str]:
     if figures.failing_since is not None:
         return "polls_fail", f"the last poll failed: {figures.last_error}"
     if not spec.polls:
@@ -59,6 +63,9 @@ def _decide(spec: Resource, figures: ResourceFigures) -> tuple[str, str]:
         if spec.webhook is not None:
             return "not_polled", "webhooks report its changes; set reconcile to find the ones that get lost"
         return "not_polled", "no poll is configured, so its changes are not known"
+    waste = _waste(spec, figures, now_us)
+    if waste:
+        return "poll_less_often", waste
     if figures.changes < ENOUGH_CHANGES:
         return "not_enough_data", f"changes seen so far: {figures.changes}; {ENOUGH_CHANGES} are needed"
     empty, cost = figures.empty_share, figures.requests_per_change
@@ -72,6 +79,26 @@ def _decide(spec: Resource, figures: ResourceFigures) -> tuple[str, str]:
             f"only {empty:.0%} of polls found nothing, so changes wait; a webhook has no such delay",
         )
     return "keep", "polls find changes often enough for what they cost"
+
+
+def _waste(spec: Resource, figures: ResourceFigures, now_us: int) -> str:
+    """Polling that found nothing, or hardly anything, for a day: evidence too, although there are few changes."""
+    if figures.since is None or figures.changes >= ENOUGH_CHANGES:
+        return ""
+    seconds = (now_us - parse_instant(figures.since)) / 1_000_000
+    polls = figures.polls - figures.failed_polls
+    found = polls - figures.empty_polls
+    if seconds < DAY_SECONDS or polls < ENOUGH_POLLS or figures.empty_polls < MOSTLY_EMPTY * polls:
+        return ""
+    gap = seconds / polls
+    looks = [Looks(gap, False, figures.empty_polls), *([Looks(gap, True, found)] if found else [])]
+    rate = estimate(looks)
+    assert rate is not None and rate.high is not None
+    days, most = seconds / DAY_SECONDS, rate.high * DAY_SECONDS
+    return (
+        f"{polls:,} polls in {days:.1f} days found {found or 'nothing'}; with 90% confidence there are at most "
+        f"{most:.2g} changes a day"
+    )
 
 
 def _rate(since: str | None, changes: int, now_us: int) -> float | None:
