@@ -31,7 +31,7 @@ def test_the_reason_without_a_poll_names_where_changes_come_from(keys: dict[str,
 
 
 def test_polls_that_found_nothing_for_a_day_are_evidence_and_not_a_lack_of_data() -> None:
-    day_us = 86_400 * 1_000_000
+    day_us = 86_400 * 1_000_000 + 1
     figures = ResourceFigures(since=rfc3339(1), polls=296, empty_polls=296)
     said = advise("shop/orders", Resource(path="/orders", poll="5m"), figures, day_us)
     assert said.advice == "poll_less_often"

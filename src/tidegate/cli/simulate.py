@@ -33,12 +33,12 @@ _MAKERS: dict[str, Callable[[float, float, Random], Trace]] = {
 @click.option("--diurnal", metavar="RATE", help="The same number of changes, nearly all in nine hours of a day.")
 @click.option("--trace", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file: a time per line.")
 @click.option("--for", "duration", default="30d", show_default=True, help="How long a made trace lasts.")
-@click.option("--policy", "texts", multiple=True, metavar="POLICY", help="poll:5m, adaptive:1m..1h, webhook:loss=1%.")
+@click.option("--policy", "chosen_policies", multiple=True, metavar="POLICY", help="poll:5m, adaptive:1m..1h, webhook:loss=1%.")
 @click.option("--price", type=float, help="The price of one request, for the column `cost`.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same trace.")
 @json_option
 def simulate(
-    texts: tuple[str, ...], duration: str, price: float | None, seed: int, as_json: bool, **made: object
+    chosen_policies: tuple[str, ...], duration: str, price: float | None, seed: int, as_json: bool, **made: object
 ) -> None:
     """Show what policies cost on a trace of changes: requests, delay, missed changes.
 
@@ -48,7 +48,7 @@ def simulate(
         if price is not None and not (price >= 0 and math.isfinite(price)):
             raise ValueError(f"{price} is not a price (0 or more)")
         trace = _trace(made, units.seconds(duration), seed)
-        chosen = [policies.parse_policy(text) for text in texts or STANDARD]
+        chosen = [policies.parse_policy(text) for text in chosen_policies or STANDARD]
         outcomes = [policies.run(one, trace, _chance(seed), price) for one in chosen]
     except (ValueError, OSError) as error:
         raise click.UsageError(str(error)) from None
