@@ -33,7 +33,9 @@ _MAKERS: dict[str, Callable[[float, float, Random], Trace]] = {
 @click.option("--diurnal", metavar="RATE", help="The same number of changes, nearly all in nine hours of a day.")
 @click.option("--trace", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file: a time per line.")
 @click.option("--for", "duration", default="30d", show_default=True, help="How long a made trace lasts.")
-@click.option("--policy", "chosen_policies", multiple=True, metavar="POLICY", help="poll:5m, adaptive:1m..1h, webhook:loss=1%.")
+@click.option(
+    "--policy", "chosen_policies", multiple=True, metavar="POLICY", help="poll:5m, adaptive:1m..1h, webhook:loss=1%."
+)
 @click.option("--price", type=float, help="The price of one request, for the column `cost`.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same trace.")
 @json_option
