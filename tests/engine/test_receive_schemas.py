@@ -8,8 +8,8 @@ import pytest
 
 from support.gateway.ingress import with_ingress
 from tidegate.config.load import load_text
-from tidegate.config.problems import ConfigRejected
 from tidegate.config.spec import Source
+from tidegate.core.errors import ConfigError
 from tidegate.core.spec import WebhookInput
 from tidegate.receive.inputs import compile_input
 from tidegate.rules.language.view import event_view
@@ -71,5 +71,5 @@ def test_any_body_gets_an_answer(tmp_path, body):
 )
 def test_check_rejects_what_is_no_schema_and_fetches_nothing(schema, words):
     text = f'[sources.s.webhook]\nverify = "none"\n[sources.s.webhook.schemas]\n"order.*" = \'{schema}\'\n'
-    with pytest.raises(ConfigRejected, match=words):
+    with pytest.raises(ConfigError, match=words):
         load_text(text, "t.toml", {})
