@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from support.docs_pages import DOCS, FENCE, PAGES, ROOT, SPAN, name_of
+from support.mail.certificates import make_certificate
 from tidegate.cli import COMMANDS, cli
 from tidegate.config.load import load_file
 from tidegate.core.errors import ConfigError
@@ -80,6 +81,9 @@ def test_every_sample_configuration_is_valid(block: str, tmp_path: Path) -> None
         return
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "stripe").write_text("whsec_" + "QUJD" * 8)
+    make_certificate(tmp_path, "localhost")
+    for name in re.findall(r"\$\{file:([a-z-]+\.(?:pem|key))\}", block):
+        (tmp_path / name).write_bytes((tmp_path / f"server{Path(name).suffix}").read_bytes())
     file = tmp_path / "tidegate.toml"
     file.write_text(with_what_it_names(block))
     load_file(file, Anything())

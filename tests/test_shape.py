@@ -46,7 +46,7 @@ OVER = {
     "pull/engine.py:PullEngine, methods": 13,
     "pull/engine.py:__init__, parameters": 9,
     "pull/engine.py:pull, parameters": 7,
-    "pull/sources.py:SourceClient, methods": 12,
+    "pull/sources.py:SourceClient, methods": 13,
     "pull/sources.py:request, parameters": 8,
     "pure/test_config_errors.py": 504,
     "query/deliveries.py:_of_event, parameters": 7,

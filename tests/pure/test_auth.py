@@ -108,4 +108,7 @@ def test_a_credential_that_cannot_work_is_refused(auth: Auth, message: str) -> N
 def test_a_header_of_the_credential_may_not_be_configured_beside_it(kind: AuthKind[Any]) -> None:
     auth = example(kind)
     for name in kind.header_names(auth):
-        assert problems_of(auth, {name.lower(): "x"}) == [f"auth and headers both set '{name}'"]
+        wrong = (
+            f"auth and headers both set '{name}'" if kind.for_http else "auth of type 'password' is for mail servers"
+        )
+        assert problems_of(auth, {name.lower(): "x"}) == [wrong]

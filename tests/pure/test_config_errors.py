@@ -189,7 +189,7 @@ TABLE: list[tuple[str, str, list[str]]] = [
         '[destinations.d]\nurl = "https://d.example.com"\nordered_by = "customer.id"\n',
         [
             "error[config_invalid]: 'customer.id' must start with one of type, source, origin, key, data, body,"
-            " context, headers, query, change, test - at $.destinations.d.ordered_by (t.toml:3)",
+            " context, headers, query, change, test, schema_error - at $.destinations.d.ordered_by (t.toml:3)",
             "hint: paths start at the event; write data.NAME for a field of the payload",
         ],
     ),

@@ -201,8 +201,8 @@ class Sender:
         try:
             request = self._request(one.event, flight)
         except Exception as error:  # noqa: BLE001 - a user's transform or text may raise anything: a recorded attempt
-            known = isinstance(error, TidegateError)
-            text = (error.message if known else f"{type(error).__name__}: {error}")[:_ERROR_CHARACTERS]
+            said = error.message if isinstance(error, TidegateError) else f"{type(error).__name__}: {error}"
+            text = said[:_ERROR_CHARACTERS]
             asyncio.get_running_loop().call_soon(self._render_failed, flight, text)
             return True
         flight.detail = request.detail

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from tidegate.store.operations import PendingWrite, StoredCall
@@ -43,7 +45,8 @@ class PostgresOperations:
 
     async def writes(self, source: str, resource: str) -> list[PendingWrite]:
         found = await self._engine.work.fetch(self._sql["writes"], source, resource)
-        return [PendingWrite(*(unescape(one) if isinstance(one, str) else one for one in row)) for row in found]
+        rows: list[list[Any]] = [[unescape(one) if isinstance(one, str) else one for one in row] for row in found]
+        return [PendingWrite(*row) for row in rows]
 
     async def delete_write(self, id: str) -> None:
         await self._engine.work.execute(self._sql["delete_write"], escape(id))
