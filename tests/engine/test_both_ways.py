@@ -2,107 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 from pathlib import Path
-from typing import Any
 
 from support.gateway.running import running, until
-from support.receiver.scripted import Request, ScriptedServer
+from support.upstream.contacts import ROUTES, SIDE, System, same, toml
 from tidegate.process.gateway import Gateway
 from tidegate.pull import PollOptions
-
-
-class System:
-    """An API with contacts that writes values in its own way. `silent`: it answers a write without the record."""
-
-    def __init__(self, prefix: str, *, upper: bool = False, silent: bool = False) -> None:
-        self.prefix = prefix
-        self.upper = upper
-        self.silent = silent
-        self.contacts: dict[str, dict[str, Any]] = {}
-        self.writes = 0  # by the gateway
-        self.lose_answers = 0
-        self._version = 0
-        self.server = ScriptedServer(self._serve)
-
-    def put(self, key: str, **fields: str) -> None:
-        """A person changes something here."""
-        self._version += 1
-        kept = {
-            name: value.strip().upper() if self.upper and name == "name" else value for name, value in fields.items()
-        }
-        self.contacts[key] = {"id": key, **self.contacts.get(key, {}), **kept, "updated": self._version}
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Request) -> None:
-        method, target, _ = request.line.split(" ")
-        status, answer = 200, b""
-        if method == "GET":
-            answer = json.dumps(list(self.contacts.values())).encode()
-        else:
-            self.writes += 1
-            key = target.rpartition("/")[2] if method == "PATCH" else f"{self.prefix}{len(self.contacts) + 1}"
-            self.put(key, **json.loads(request.body))
-            answer = json.dumps(self.contacts[key]).encode()
-            status = 201 if method == "POST" else 200
-            if self.lose_answers:
-                self.lose_answers -= 1
-                writer.transport.abort()
-                return
-            if self.silent and method == "PATCH":
-                status, answer = 204, b""
-        head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(answer)}\r\n\r\n"
-        writer.write(head.encode() + answer)
-
-
-SIDE = """
-[sources.{name}.api]
-base_url = "{url}"
-[sources.{name}.resources.contacts]
-path = "/contacts"
-version = "updated"
-poll = "1h"
-initial = "events"
-[sources.{name}.operations.create]
-path = "/contacts"
-json = {{ name = "{{{{ data.name }}}}", phone = "{{{{ data.phone }}}}" }}
-remember = {{ id = "id" }}
-resource = "contacts"
-[sources.{name}.operations.update]
-method = "PATCH"
-path = "/contacts/{{{{ remembered.id }}}}"
-json = {{ name = "{{{{ data.name }}}}", phone = "{{{{ data.phone }}}}" }}
-resource = "contacts"
-record_key = "{{{{ remembered.id }}}}"
-[destinations.{name}-create]
-type = "operation"
-operation = "{name}/create"
-ordered_by = "key"
-retry = ["20ms", "20ms", "20ms", "20ms"]
-[destinations.{name}-update]
-type = "operation"
-operation = "{name}/update"
-ordered_by = "key"
-retry = ["20ms", "20ms", "20ms", "20ms"]
-"""
-ROUTES = """
-[routes.{a}-created]
-from = "{a}"
-changes = ["contacts"]
-filter = {{ type = "contacts.created" }}
-to = "{b}-create"
-[routes.{a}-updated]
-from = "{a}"
-changes = ["contacts"]
-filter = {{ type = "contacts.updated" }}
-to = "{b}-update"
-"""
-
-
-def toml(left: System, right: System) -> str:
-    sides = SIDE.format(name="left", url=left.server.url) + SIDE.format(name="right", url=right.server.url)
-    return sides + ROUTES.format(a="left", b="right") + ROUTES.format(a="right", b="left")
 
 
 def _idle(gateway: Gateway) -> bool:
@@ -120,13 +27,6 @@ async def in_step(gateway: Gateway) -> None:
             changes += report.created + report.updated
         await until(lambda: _idle(gateway))
         quiet = 0 if changes else quiet + 1
-
-
-def same(left: System, right: System) -> bool:
-    def seen(system: System) -> list[tuple[str, str]]:
-        return sorted((one["name"].upper(), one["phone"]) for one in system.contacts.values())
-
-    return seen(left) == seen(right)
 
 
 async def synced(tmp_path: Path, left: System, right: System, rounds: int, each: int) -> None:
@@ -173,6 +73,19 @@ async def test_a_change_to_another_field_by_somebody_else_passes(tmp_path: Path)
         right.put(key, phone="2")  # before the poll that brings our own change back
         await in_step(gateway)
         assert left.contacts["l1"]["phone"] == "2" and same(left, right)
+
+
+async def test_a_record_that_we_created_and_somebody_changed_at_once_is_not_created_again(tmp_path: Path) -> None:
+    left, right = System("L"), System("R", upper=True)
+    async with left.server, right.server, running(tmp_path, toml(left, right)) as gateway:
+        await in_step(gateway)
+        left.put("l1", name="Ada", phone="1")
+        await gateway.pull.poll_now("left", "contacts", PollOptions())
+        await until(lambda: right.contacts)
+        await until(lambda: _idle(gateway))
+        right.put("R1", name="Grace")  # before a poll saw it
+        await in_step(gateway)
+        assert list(left.contacts) == ["l1"] and left.contacts["l1"]["name"] == "GRACE"
 
 
 async def test_an_own_change_is_recognized_before_its_answer_came(tmp_path: Path) -> None:

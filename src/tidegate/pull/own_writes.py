@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from tidegate.core.model import Change
+from tidegate.rules.sync.changes import differing
 from tidegate.rules.sync.own_writes import ExpectedWrite, own_write
 from tidegate.store import Operations, PendingWrite
 
@@ -26,17 +27,26 @@ class OwnWrites:
         self._writes: list[ExpectedWrite] | None = None
         self._changed_by_others: set[str] = set()
 
-    async def of(self, change: Change, key: str) -> ExpectedWrite | None:
-        """Our write that made a change; None when somebody else made it."""
+    async def of(self, change: Change, key: str) -> tuple[Change, ExpectedWrite | None]:
+        """The change, and our write that made it; None when somebody else made it.
+
+        A record that we created, and that somebody changed before a poll saw it, was updated and not created: its
+        first state is the answer to our write.
+        """
         if self._writes is None:
             self._writes = [_expected(one) for one in await self._store.writes(self._source, self._resource)]
         if not self._writes:
-            return None
+            return change, None
         found = own_write(change, key, self._writes, self._version)
-        if found is None and any(one.key == key for one in self._writes):
+        ours = [one for one in self._writes if one.key == key]
+        if found is None and ours:
             self._writes = [one for one in self._writes if one.key != key]
             self._changed_by_others.add(key)
-        return found
+            answer = ours[-1].answer
+            if change.kind == "created" and answer is not None:
+                fields = differing(answer, change.after)
+                change = Change("updated", answer, change.after, fields, change.version, change.number)
+        return change, found
 
     async def end(self) -> None:
         """After the commit: writes of records that somebody else changed explain nothing any more."""

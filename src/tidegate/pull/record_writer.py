@@ -271,11 +271,11 @@ class RecordWriter:
             return None
         if silent:
             return None
+        change, own = await self._own_writes.of(change, after.key)
         now_us = self.clock.now_us()
         self.changed.add(copy.key)
         self.statistics.changed(change.kind, copy.origin, copy.version, now_us)
         setattr(applied, change.kind, getattr(applied, change.kind) + 1)
-        own = await self._own_writes.of(change, after.key)
         return await self._event(change, before, after, now_us, own)
 
     async def _event(

@@ -1,0 +1,107 @@
+"""Two systems with contacts that write to each other through a gateway: their APIs and the configuration between."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from support.receiver.scripted import Request, ScriptedServer
+
+
+class System:
+    """An API with contacts that writes values in its own way. `silent`: it answers a write without the record."""
+
+    def __init__(self, prefix: str, *, upper: bool = False, silent: bool = False) -> None:
+        self.prefix = prefix
+        self.upper = upper
+        self.silent = silent
+        self.contacts: dict[str, dict[str, Any]] = {}
+        self.writes = 0  # by the gateway
+        self.lose_answers = 0
+        self._version = 0
+        self.server = ScriptedServer(self._serve)
+
+    def put(self, key: str, **fields: str) -> None:
+        """A person changes something here."""
+        self._version += 1
+        kept = {
+            name: value.strip().upper() if self.upper and name == "name" else value for name, value in fields.items()
+        }
+        self.contacts[key] = {"id": key, **self.contacts.get(key, {}), **kept, "updated": self._version}
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Request) -> None:
+        method, target, _ = request.line.split(" ")
+        status, answer = 200, b""
+        if method == "GET":
+            answer = json.dumps(list(self.contacts.values())).encode()
+        else:
+            self.writes += 1
+            key = target.rpartition("/")[2] if method == "PATCH" else f"{self.prefix}{len(self.contacts) + 1}"
+            self.put(key, **json.loads(request.body))
+            answer = json.dumps(self.contacts[key]).encode()
+            status = 201 if method == "POST" else 200
+            if self.lose_answers:
+                self.lose_answers -= 1
+                writer.transport.abort()
+                return
+            if self.silent and method == "PATCH":
+                status, answer = 204, b""
+        head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(answer)}\r\n\r\n"
+        writer.write(head.encode() + answer)
+
+
+SIDE = """
+[sources.{name}.api]
+base_url = "{url}"
+[sources.{name}.resources.contacts]
+path = "/contacts"
+version = "updated"
+poll = "1h"
+initial = "events"
+[sources.{name}.operations.create]
+path = "/contacts"
+json = {{ name = "{{{{ data.name }}}}", phone = "{{{{ data.phone }}}}" }}
+remember = {{ id = "id" }}
+resource = "contacts"
+[sources.{name}.operations.update]
+method = "PATCH"
+path = "/contacts/{{{{ remembered.id }}}}"
+json = {{ name = "{{{{ data.name }}}}", phone = "{{{{ data.phone }}}}" }}
+resource = "contacts"
+record_key = "{{{{ remembered.id }}}}"
+[destinations.{name}-create]
+type = "operation"
+operation = "{name}/create"
+ordered_by = "key"
+retry = ["20ms", "20ms", "20ms", "20ms"]
+[destinations.{name}-update]
+type = "operation"
+operation = "{name}/update"
+ordered_by = "key"
+retry = ["20ms", "20ms", "20ms", "20ms"]
+"""
+ROUTES = """
+[routes.{a}-created]
+from = "{a}"
+changes = ["contacts"]
+filter = {{ type = "contacts.created" }}
+to = "{b}-create"
+[routes.{a}-updated]
+from = "{a}"
+changes = ["contacts"]
+filter = {{ type = "contacts.updated" }}
+to = "{b}-update"
+"""
+
+
+def toml(left: System, right: System) -> str:
+    sides = SIDE.format(name="left", url=left.server.url) + SIDE.format(name="right", url=right.server.url)
+    return sides + ROUTES.format(a="left", b="right") + ROUTES.format(a="right", b="left")
+
+
+def same(left: System, right: System) -> bool:
+    def seen(system: System) -> list[tuple[str, str]]:
+        return sorted((one["name"].upper(), one["phone"]) for one in system.contacts.values())
+
+    return seen(left) == seen(right)
