@@ -80,8 +80,8 @@ class AuthKind(Generic[S]):
         raise NotImplementedError
 
     def header_names(self, auth: S) -> tuple[str, ...]:
-        """The headers that `add` sets; their values are shown nowhere."""
-        return tuple(name for name, _ in self.add(auth).headers)
+        """The headers that `add` sets; their values are shown nowhere. A kind for mail servers sets none."""
+        return tuple(name for name, _ in self.add(auth).headers) if self.for_http else ()
 
     def mail_login(self, auth: S, username: str) -> MailLogin | None:
         """The login of a mail server with what is configured, else None. `username` is that of the mailbox."""
