@@ -35,17 +35,17 @@ from tidegate.query.sent_requests import copied
 if TYPE_CHECKING:
     from tidegate.process.gateway import Gateway
 
-ATTEMPTS = 4  # of a delivery, shown with their responses; the API has all
+ATTEMPTS = 2  # of a delivery, shown with their responses; the page of the delivery has all
 ROUTES = 10
 RESPONSE_TEXT = 600
 PAGE_BYTES = 18_000  # shared by deliveries, responses of receivers and the payload
-CARDS_BYTES = 7_000  # deliveries are shown in full until this is used, the rest in a line each
-CARD_BYTES, ATTEMPT_BYTES, LINE_BYTES = 1_500, 620, 240
+CARDS_BYTES = 8_400  # deliveries are shown in full until this is used, the rest in a line each
+CARD_BYTES, ATTEMPT_BYTES, LINE_BYTES = 1_250, 560, 240
 LINES = 10
 FOREIGN = 2_400
-REQUESTS, REQUEST_TEXT = 1_600, 1_000  # of all cards, of one
+REQUESTS, REQUEST_TEXT = 1_400, 900  # of all cards, of one
 MOST_CARDS = 6
-LEAST_PAYLOAD = 4_000
+LEAST_PAYLOAD = 3_600
 FINDABLE = 12  # values from which on a payload has a search field
 _ORDER = ("exhausted", "pending", "sending", "canceled", "delivered")  # undelivered first
 VIEWS = ("tree", "raw", "headers")
