@@ -7,6 +7,7 @@ you change a key, a command, a path, a metric or a provider, run the script, rev
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -434,8 +435,25 @@ def providers() -> str:
     rows = []
     for name in provider_names():
         one = load_provider(name)
-        rows.append((f"`{name}`", f"[{one.title}]({one.docs})", _schemes(one), _places(one), _needs(one)))
-    return table(("verify", "system", "signature", "type, delivery id, key", "remarks"), rows)
+        title = f"[{one.title}]({one.docs})"
+        rows.append((f"`{name}`", title, _schemes(one), _checked_with(name), _places(one), _needs(one)))
+    return table(("verify", "system", "signature", "checked with", "type, delivery id, key", "remarks"), rows)
+
+
+# Presets whose signature the tests check with a package of the provider (`tests/engine/test_packages_of_providers.py`).
+_PACKAGES = frozenset({"stripe", "slack", "twilio", "standard-webhooks", "openai", "svix", "clerk", "resend", "github"})
+# Where a published request has another name than its preset.
+_PUBLISHED = {"adyen-hmac-header": "adyen-platform", "hubspot-v3": "hubspot-v3", "http-message-signatures": ""}
+
+
+def _checked_with(name: str) -> str:
+    """What of the provider's own the tests have for a signature, beside the sample that they sign by the file."""
+    vectors = json.loads((PAGES.parents[1] / "tests" / "data" / "vectors.json").read_text("utf-8"))["vectors"]
+    published = {one["provider"] for one in vectors} | {_PUBLISHED.get(one["scheme"], "") for one in vectors}
+    published |= {"http-message-signatures"} if "rfc9421" in published else set()
+    found = ["a published request"] if name in published else []
+    found += ["a package"] if name in _PACKAGES else []
+    return " and ".join(found) or "a sample only"
 
 
 def _schemes(provider: Provider) -> str:
