@@ -287,3 +287,60 @@ async def test_of_two_nodes_one_reports_and_the_other_goes_on_when_it_stops(tmp_
             await asyncio.sleep(0.05)
         await step(first, 15)
         assert Counter(await types(first)) == {"node.joined": 1, "destination.failing": 1, "node.left": 1}
+
+
+async def test_a_dead_credential_is_reported_by_the_store_whatever_node_noticed_it(
+    deployed: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the node that refreshes has a finding in its memory."""
+    from tidegate.query import credentials
+    from tidegate.query.credentials import CredentialSchema
+
+    dead = CredentialSchema(
+        "hubspot", "credential", "oauth2_refresh_token", "dead", message="It was revoked.", next="x"
+    )
+
+    async def listed(_: Any) -> list[CredentialSchema]:
+        return [dead]
+
+    monkeypatch.setattr(credentials, "list_credentials", listed)
+    async with deployed.running(toml(free_port(), free_port()), ManualClock()) as gateway:
+        await step(gateway, 15)
+        dead.state = "ready"
+        await step(gateway, 15)
+        events = await system_events(gateway)
+        assert [(event.type, event.key) for event in events] == [
+            ("credential.dead", "credential:hubspot"),
+            ("credential.recovered", "credential:hubspot"),
+        ]
+
+
+async def test_the_engine_looks_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidegate.alerts.engine.EVERY_SECONDS", 0.05)
+    async with Deployment(tmp_path).running(toml(free_port(), free_port())) as gateway:
+        await gateway.editor.pause("crm")
+        for _ in range(100):
+            if await types(gateway):
+                break
+            await asyncio.sleep(0.05)
+        assert await types(gateway) == ["destination.paused"]
+
+
+async def test_a_failing_round_does_not_end_the_watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidegate.alerts.engine.EVERY_SECONDS", 0.05)
+    async with Deployment(tmp_path).running(toml(free_port(), free_port())) as gateway:
+        real, calls = gateway.store.facts, []
+
+        async def facts() -> Any:
+            calls.append(1)
+            if len(calls) < 3:
+                raise ValueError("broken once" if len(calls) == 1 else "broken twice")
+            return await real()
+
+        monkeypatch.setattr(gateway.store, "facts", facts)
+        await gateway.editor.pause("crm")
+        for _ in range(100):
+            if await types(gateway):
+                break
+            await asyncio.sleep(0.05)
+        assert await types(gateway) == ["destination.paused"]

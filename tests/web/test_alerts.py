@@ -194,3 +194,21 @@ def test_each_page_has_a_key_of_its_own() -> None:
     keys = navigation_keys()
     assert len(set(keys.values())) == len(keys)
     assert (keys["alerts"], keys["compare"]) == ("a", "p")
+
+
+async def test_the_name_of_the_source_of_system_events_is_reserved_in_the_api_too(tmp_path: Path) -> None:
+    async with served(tmp_path, TOML) as gate:
+        refused = await gate.api("PUT", "/api/v1/sources/tidegate", {"publish": {}})
+        assert refused.status == 422
+        assert "reserved for system events" in refused.json()["detail"]
+        published = await gate.api("POST", "/api/v1/events", {"source": "tidegate", "type": "disk.low", "data": {}})
+        assert published.status == 404
+        route = {"from": "tidegate", "to": "crm", "types": ["destination.*"]}
+        assert (await gate.api("PUT", "/api/v1/routes/alerts", route)).status == 201
+        await paused(gate)
+        (event,) = (await gate.api.get("/events?source=tidegate"))["data"]
+        assert event["origin"] == "system"
+        assert (await gate.api.get("/feeds/all"))["data"] == []
+        assert len((await gate.api.get("/feeds/all?source=tidegate"))["data"]) == 1
+        totals = (await gate.api.get("/stats"))["totals"]
+        assert (totals["accepted"], totals["unrouted"]) == (0, 0), "system events are not among what was received"
