@@ -268,3 +268,19 @@ def test_a_span_that_is_read_and_written_is_rewritten_later_and_loses_nothing(mo
         assert len((await store.deliveries.attempts([(1, 1)]))[(1, 1)]) == 1
 
     with_leases(work)
+
+
+def test_a_span_that_is_full_in_spite_of_what_was_deleted_is_left_alone(monkeypatch):
+    monkeypatch.setattr("tidegate.store.postgres.span_space.MIN_FREED_BYTES", 100_000)
+
+    async def work(store):
+        await owed_in_an_old_span(store)
+        noted = "INSERT INTO settings (name, value) VALUES ('value:freed_in_spans', '{\"0\": 90000000, \"7\": 5}')"
+        await store.engine.work.execute(noted)
+        before = await store.engine.work.fetchval("SELECT to_regclass('tidegate.events_0')::oid")
+        await kept(store)
+        assert await store.engine.work.fetchval("SELECT to_regclass('tidegate.events_0')::oid") == before
+        left = await store.engine.work.fetchval("SELECT value FROM settings WHERE name = 'value:freed_in_spans'")
+        assert left == b'{"7":5}', "it is not looked at again"
+
+    with_leases(work)

@@ -130,6 +130,7 @@ class LogSpans:
                 for table in _TABLES:
                     await self._drop_table(connection, table, f"{table}_{number:d}")
                 await connection.execute(self._sql["forget_span"], number)
+                await self._space.forget(connection, number)
             except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError):
                 log.info("span %d is still being read, a later run drops it", number)
                 return

@@ -62,9 +62,13 @@ class SpanSpace:
         if freed < MIN_FREED_BYTES:
             return False
         names = [f"{table}_{number:d}" for table in _TABLES]
-        if freed * 2 < await connection.fetchval(self._sql["span_bytes"], *names):
+        held = await connection.fetchval(self._sql["span_bytes"], *names)
+        if freed * 2 < held:
             return False
         try:
+            if await self._live(connection, number) * 2 > held:
+                await self.forget(connection, number)  # new events have used the space while the span was the newest
+                return False
             for table in _TABLES:
                 await self._copy(connection, table, f"{table}_{number:d}", first, end)
             await self._exchange(connection, number, first, end)
@@ -75,6 +79,17 @@ class SpanSpace:
             for name in names:
                 await connection.execute(f"DROP TABLE IF EXISTS {name}_kept")
         return True
+
+    async def forget(self, connection: Any, number: int) -> None:
+        """Count from zero again: the span was rewritten, or is gone."""
+        freed = await _freed(connection)
+        if freed.pop(number, None) is not None:
+            await _put_freed(connection, freed)
+
+    async def _live(self, connection: Any, number: int) -> int:
+        async with connection.transaction():
+            await connection.execute(f"SET LOCAL statement_timeout = {_COPY_SECONDS * 1000:d}")
+            return int(await connection.fetchval(self._sql["span_live"].format(name=f"events_{number:d}")))
 
     async def _copy(self, connection: Any, table: str, name: str, first: int, end: int) -> None:
         """Other sessions read and write the old table meanwhile."""
@@ -102,9 +117,7 @@ class SpanSpace:
                     f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ({first:d}) TO ({end:d})"
                 )
                 await connection.execute(f"ALTER TABLE {name} DROP CONSTRAINT in_span")
-            freed = await _freed(connection)
-            freed.pop(number, None)
-            await _put_freed(connection, freed)
+            await self.forget(connection, number)
 
     async def _compare(self, connection: Any, table: str, name: str) -> None:
         """Make the copy equal to the old table, which nobody can change until the end of the transaction."""

@@ -71,8 +71,13 @@ ON CONFLICT (name) DO UPDATE SET value = excluded.value
 -- name: span_bytes
 SELECT coalesce(pg_total_relation_size(to_regclass($1)), 0) + coalesce(pg_total_relation_size(to_regclass($2)), 0)
 
+-- name: span_live
+-- This one and those that follow are formatted with the name of a table, which is ours (span_space.py). The size of
+-- what is stored out of line is in its pointer.
+SELECT coalesce(sum(pg_column_size(body) + pg_column_size(headers) + 200), 0) FROM {name}
+WHERE "offset" > (SELECT floor FROM log_state)
+
 -- name: copy_span
--- This one and those that follow are formatted with the name of a table, which is ours (span_space.py).
 INSERT INTO {name}_kept SELECT * FROM {name} WHERE "offset" > (SELECT floor FROM log_state)
 
 -- name: drop_deleted_events
