@@ -350,7 +350,7 @@ def pull(options: Options) -> list[Row]:
         port = free_port()
         return asking(floor("noop", options.scratch.fresh(), port), f"http://127.0.0.1:{port}/orders/1")
 
-    return [side_by_side(options, "pull from cache", tidegate, noop, None)]
+    return [side_by_side(options, "pull from cache", tidegate, noop, 1.2)]
 
 
 FIGURES: dict[str, Callable[[Options], list[Row]]] = {
