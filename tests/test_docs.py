@@ -8,8 +8,9 @@ failing. Samples and commands have a file of their own: `test_docs_samples.py`.
 from __future__ import annotations
 
 import ast
-import importlib.util
+import importlib
 import re
+import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -38,15 +39,17 @@ from tidegate.rules.language.view import PARTS
 REFERENCE = DOCS / "reference"
 
 
-def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(name: str) -> ModuleType:
+    """A script of `docs` as it sees itself: with its folder on the path."""
+    sys.path.insert(0, str(DOCS))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(DOCS))
 
 
-GENERATE = generator()
+GENERATE = script("generate")
+GENERATE_CONFIGURATION = script("generate_configuration")
 CONCEPTS = (DOCS / "concepts.md").read_text()
 WANTED = """
 door source input destination route event type origin offset committed audience lane sender delivery attempt
@@ -76,8 +79,12 @@ def test_every_generated_part_is_used_on_a_page() -> None:
 
 def test_every_configuration_key_has_a_row() -> None:
     text = (REFERENCE / "configuration.md").read_text()
-    for name, info in GENERATE.structs().items():
-        listed = (*GENERATE.SECTIONS, *sum(GENERATE.UNIONS.values(), ()), *GENERATE.KIND_STRUCTS)
+    for name, info in GENERATE_CONFIGURATION.structs().items():
+        listed = (
+            *GENERATE_CONFIGURATION.SECTIONS,
+            *sum(GENERATE_CONFIGURATION.UNIONS.values(), ()),
+            *GENERATE_CONFIGURATION.KIND_STRUCTS,
+        )
         assert name == "Config" or name in listed, name
         for field in info.fields if name != "Config" else ():
             assert f"| `{field.encode_name}` |" in text, f"{name}.{field.encode_name}"
@@ -245,7 +252,7 @@ def plain_path(name: str) -> Path:
 def plain_files() -> list[Path]:
     """Pictures, the generator, the program and its tests: everything checked that is not a page."""
     files = [file for one in map(plain_path, PLAIN) for file in (sorted(one.rglob("*")) if one.is_dir() else [one])]
-    files += [DOCS / "generate.py", *sorted(DOCS.rglob("*.svg"))]
+    files += [*DOCS.glob("*.py"), *sorted(DOCS.rglob("*.svg"))]
     shown = [file for file in files if file.suffix in phrases.SUFFIXES and RECORDED not in file.parents]
     return [file for file in shown if not SCHEMA_STEP.search(name_of(file))]
 
