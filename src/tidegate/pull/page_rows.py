@@ -16,7 +16,7 @@ from tidegate.pull.record_writer import RecordWriter
 from tidegate.pull.run import Run
 from tidegate.pull.sources import PullResponse
 from tidegate.pull.yielding import Yielder
-from tidegate.rules.sync.canonical import without
+from tidegate.rules.sync.canonical import HASH_BYTES, without
 from tidegate.rules.sync.changes import Copy, make_copy
 from tidegate.rules.sync.deletes import is_deleted
 from tidegate.rules.sync.items import cursor_value, item_value, record_version, row_key, row_text
@@ -28,6 +28,8 @@ from tidegate.store import Records
 
 MAX_ROWS = 500  # of one transaction
 MAX_ROW_BYTES = 2 << 20
+ROWS_AT_ONCE = 16  # between two looks at the clock
+MAX_BYTES_AT_ONCE = 65_536
 MAX_DUPLICATE_ROWS = 20  # of one key
 UNIQUE_AFTER_RUNS = 2  # runs in a row that show one row of a key
 
@@ -39,6 +41,7 @@ class PageRowReader:
         self._resource = resource
         self._writer = writer
         self._records = records
+        self._marks_deletes = resource.deletes.mode in ("flag", "in_band")
 
     @property
     def _duplicates(self) -> dict[str, int]:
@@ -50,22 +53,30 @@ class PageRowReader:
         slice_: list[Copy] = []
         size = 0
         keys: set[int] = set()
-        signature = 0
-        for row in rows:
-            await yielder.pause()
+        signature, hashes, tracked = 0, run.hashes, bool(self._duplicates)
+        pause_at = 0  # the size of the rows since the last look at the clock counts too
+        for at, row in enumerate(rows):
+            if not at % ROWS_AT_ONCE or size >= pause_at:
+                await yielder.pause()
+                pause_at = size + MAX_BYTES_AT_ONCE
             copy = self._copy(run, row, response)
             if copy is None:
                 signature = _mixed(signature, hash(bytes(row) if is_raw(row) else repr(row)))
                 continue
             number = hash(copy.key)
-            same_page = number in keys
-            keys.add(number)
-            signature = _mixed(signature, hash((number, copy.hash)))
-            if not self._is_new(run, number, copy, same_page=same_page):
-                continue
+            signature = _mixed(signature, number ^ hash(copy.hash))
+            if number not in hashes and number not in keys and not (tracked or run.not_unique):
+                keys.add(number)
+                if len(hashes) < MAX_KEYS:
+                    hashes[number] = _content(copy)
+            else:
+                same_page = number in keys
+                keys.add(number)
+                if not self._is_new(run, number, copy, same_page=same_page):
+                    continue
             if len(slice_) == MAX_ROWS or size > MAX_ROW_BYTES:
                 yield slice_, False
-                slice_, size = [], 0
+                slice_, size, pause_at = [], 0, 0
             slice_.append(copy)
             size += len(copy.body)
         run.walk.note_rows(keys, signature, unique=not run.not_unique and not run.duplicates)
@@ -85,7 +96,7 @@ class PageRowReader:
                 origin=run.origin,
                 asked_at_us=response.sent_at_us,
                 answered_at_us=response.received_at_us,
-                deleted=is_deleted(value, resource.deletes),
+                deleted=self._marks_deletes and is_deleted(value, resource.deletes),
             )
         except ValueError as error:
             self._unreadable(run, row, error)
@@ -93,7 +104,8 @@ class PageRowReader:
         run.records_seen += 1
         if run.ignores_unused and run.records_seen <= MAX_ROWS:
             run.ignores_unused = {one for one in run.ignores_unused if without(value, one) is value}
-        run.without_version += bool(resource.version) and copy.version is None
+        if copy.version is None and resource.version:
+            run.without_version += 1
         if run.find_deletes:
             run.seen.add(copy.key)
         if resource.incremental is not None and resource.incremental.cursor_path:
@@ -131,15 +143,16 @@ class PageRowReader:
             return False
         before = run.hashes.get(number)
         run.met_twice = run.met_twice or (before is not None and not same_page)
-        if before is None or before[0] == copy.hash:
+        if before is None or before[:HASH_BYTES] == copy.hash:
             if len(run.hashes) < MAX_KEYS:
-                run.hashes[number] = (copy.hash, copy.version)
+                run.hashes[number] = _content(copy)
             return True
         if same_page:
             run.twice_on_page.add(copy.key)
             self._writer.health.note("duplicate_keys", f"key {copy.key!r} has more than one row")
-        if before[1] is not None and copy.version is not None:
-            found = order(copy.version, before[1], self._resource.version_kind)
+        version = before[HASH_BYTES:].decode("utf-8", "surrogatepass")
+        if version and copy.version is not None:
+            found = order(copy.version, version, self._resource.version_kind)
             if found:
                 return True  # the merge rule takes the later of the two
         run.not_unique.add(copy.key)
@@ -176,6 +189,11 @@ class PageRowReader:
             if state is None or all(copy.hash != state.hash for copy in copies):
                 chosen.append(min(copies, key=lambda copy: copy.hash))
         return chosen
+
+
+def _content(copy: Copy) -> bytes:
+    """The hash and the version of a copy in one object that the garbage collector does not visit."""
+    return copy.hash if copy.version is None else copy.hash + copy.version.encode("utf-8", "surrogatepass")
 
 
 def _mixed(signature: int, row: int) -> int:

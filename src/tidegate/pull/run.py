@@ -105,9 +105,7 @@ class Run(msgspec.Struct):
     walk: PageWalk = msgspec.field(default_factory=PageWalk)
     applied: Applied = msgspec.field(default_factory=Applied)
     seen: set[str] = msgspec.field(default_factory=set)  # keys, only when the run looks for deletes
-    hashes: dict[int, tuple[bytes, str | None]] = msgspec.field(
-        default_factory=dict
-    )  # content and version by key, to see keys of two rows
+    hashes: dict[int, bytes] = msgspec.field(default_factory=dict)  # content and version by key: a key of two rows
     duplicates: dict[str, list[Copy]] = msgspec.field(default_factory=dict)  # rows of keys that earlier runs found
     met_twice: bool = False  # a row of an earlier page came again
     missed_by_filter: int = 0  # changes that a complete run found and polls with the cursor had not shown

@@ -81,8 +81,10 @@ def compare(known: RecordState | None, copy: Copy, ignore: Sequence[str] = ()) -
         return Change("deleted", last, last, (), version or known.version, count)
     if known is None or not alive:
         return Change("created", None, value, _names(value, ignore), version, count)
+    if copy.hash == known.hash or copy.body == known.body:
+        return None
     before = parse_json(known.body)
-    if copy.hash == known.hash or copy.hash == hash_bytes(canonical(before, ignore)):  # `ignore` may be new
+    if ignore and copy.hash == hash_bytes(canonical(before, ignore)):  # `ignore` may be new
         return None
     return Change("updated", before, value, differing(before, value, ignore), version or known.version, count)
 
@@ -172,6 +174,11 @@ def _names(value: Any, ignore: Sequence[str]) -> tuple[str, ...]:
 
 
 def _equal(a: Any, b: Any) -> bool:
+    """As the canonical bytes are, which few pairs need: Python's == differs only for booleans."""
     if a is b:
         return True
-    return type(a) is type(b) and a == b if isinstance(a, str) else canonical(a) == canonical(b)
+    if a != b:
+        return False
+    if isinstance(a, dict | list):
+        return canonical(a) == canonical(b)
+    return isinstance(a, bool) is isinstance(b, bool)

@@ -335,6 +335,8 @@ def _key_text(value: Any, path: str, record: JsonObject) -> str:
         raise ValueError(f"the key at {path!r} has {len(text)} characters; at most {MAX_KEY_CHARACTERS} are stored")
     if "\0" in text:
         raise ValueError(f"the key at {path!r} has a NUL character")
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
