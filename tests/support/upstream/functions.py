@@ -119,7 +119,8 @@ class ScriptedPull:
         body = json.dumps(record).encode()
         event = NewEvent("shop", type_, Origin.WEBHOOK, self.clock.now_us(), number, body, "application/json")
         offset = (await self.store.log.append([event]))[0].offset
-        await until(lambda: self.state(name).committed_offset >= offset, every_seconds=0.002)
+        writer = self.engine._engines[("shop", name)].writer
+        await until(lambda: writer.state.committed_offset >= offset and not writer._lock.locked(), every_seconds=0.002)
 
     def state(self, name: str = "items") -> Any:
         return self.engine._engines[("shop", name)].writer.state
