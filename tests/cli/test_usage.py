@@ -185,7 +185,7 @@ REFUSED: Mapping[str, tuple[str, str, str, str, str]] = {
         '[sources.app.publish]\n[destinations.crm]\nurl = "https://crm.example.com"\n[routes.a]\nfrom = "app"\n'
         'to = "crn"\n', "config_invalid", "$.routes.a.to", "gate.toml:6", "'crn'",
     ),
-    "not built": ('[sources.a.imap]\nhost = "x"\n', "not_built", "$.sources.a.imap", "gate.toml:1", "'imap'"),
+    "not built": ('[destinations.a]\ntype = "kafka"\n', "not_built", "$.destinations.a.type", "gate.toml:2", "'kafka'"),
     "credentials in a URL": (
         '[destinations.crm]\nurl = "https://ann:pw-7391@crm.example.com"\n', "url_invalid", "$.destinations.crm.url",
         "gate.toml:2", "the URL has a user or password",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import secrets
 import socket
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -91,7 +92,8 @@ class Served:
 
     async def key(self, *scopes: str, sources: tuple[str, ...] = ()) -> Api:
         """A caller with these scopes."""
-        _, token = await self.context.keyring.create("test " + " ".join(scopes), scopes, sources)
+        name = f"test {secrets.token_hex(4)} {' '.join(scopes)}"[:64]  # a name is there once
+        _, token = await self.context.keyring.create(name, scopes, sources)
         return self.api.with_key(token)
 
 
