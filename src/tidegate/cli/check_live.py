@@ -88,6 +88,7 @@ async def _ask(label: str, client: Any, resource: Resource) -> LiveResult:
     ended = walk.ended_by.value.replace("_", " ") if walk.ended_by is not None else ""
     leads = walk.found_by or ("there is a next page" if following is not None else f"one page: {ended}")
     notes = [f"the list is empty ({page.empty_form})"] if page.empty_form else []
+    notes += [f"pages that are not read: {walk.overlooked}"] if walk.overlooked else []
     samples = list(dict.fromkeys(problems))[:3]
     return LiveResult(label, len(page.rows), len(problems), leads, [*samples, *notes, *walk.contradictions])
 
