@@ -67,8 +67,8 @@ class DirectIngress:
         source: str = scope["path"][len(PREFIX) :].removesuffix("/")
         try:
             input = self._sources(source)
-            if input is None or input.form is not None or input.split is not None:  # a request may be several events
-                return False
+            if input is None or input.form is not None or input.split is not None or input.no_post:
+                return False  # several events, or no request for this way
             if len(body) > input.max_body or not self._has_room(source):
                 return False
             found = self._checks.check(input, scope, headers, body)

@@ -56,11 +56,6 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     until_us: int = 0  # when one of its secrets ends, so that it must be compiled again; 0: never
     test: bool = False  # of `tidegate trigger`: its events are marked
 
-    @property
-    def is_direct(self) -> bool:
-        """Whether each request by POST is one event, so that it may be taken without a task."""
-        return self.form is None and self.split is None and not self.no_post
-
     def __repr__(self) -> str:
         return f"Input({self.source!r})"
 
