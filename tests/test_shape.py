@@ -31,7 +31,7 @@ OVER = {
     "deliver/limits.py:SendLimits, methods": 11,
     "deliver/senders.py:Senders, methods": 12,
     "deliver/settler.py:Settler, methods": 12,
-    "engine/test_webhooks_of_many_kinds.py": 642,
+    "engine/test_webhooks_of_many_kinds.py": 585,
     "guarantees/test_nothing_leaves_for_a_forbidden_address.py:secretive": 52,
     "guarantees/test_nothing_leaves_for_a_forbidden_address.py:use_everything": 59,
     "guarantees/test_same_id_and_same_bytes.py:test_attempts_and_replays_keep_the_first_id_and_the_bytes": 57,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-import hmac
 import json
 import time
 import zlib
@@ -23,9 +22,24 @@ import pytest
 
 from support.cli.command import Served
 from support.cli.subprocesses import Answer, Receiver, call, wait_until
+from support.upstream.webhook_senders import (
+    PUBLIC,
+    b64,
+    github,
+    hexed,
+    in_header,
+    j,
+    mac,
+    mailgun,
+    now,
+    of_url,
+    sixty_four,
+    slack,
+    standard,
+    stripe,
+    zoom,
+)
 
-K = b"sekret"
-PUBLIC = "https://g.example"
 JSON = {"content-type": "application/json"}
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 WHSEC = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
@@ -58,84 +72,6 @@ class Row(NamedTuple):
     not_explained: str = ""
     rejected: str = ""  # in the list of rejected requests
     found: str = ""  # a code of `doctor`
-
-
-def mac(body: bytes, digest: str = "sha256", key: bytes = K) -> hmac.HMAC:
-    return hmac.new(key, body, digest)
-
-
-def b64(raw: bytes) -> str:
-    return base64.b64encode(raw).decode()
-
-
-def now() -> str:
-    return str(int(time.time()))
-
-
-def github(_: str, body: bytes) -> dict[str, str]:
-    return {"x-hub-signature-256": "sha256=" + mac(body).hexdigest()}
-
-
-def stripe(_: str, body: bytes) -> dict[str, str]:
-    at = now()
-    return {"stripe-signature": f"t={at},v1=" + mac(at.encode() + b"." + body).hexdigest()}
-
-
-def slack(_: str, body: bytes) -> dict[str, str]:
-    at = now()
-    signed = mac(b"v0:" + at.encode() + b":" + body).hexdigest()
-    return {"x-slack-request-timestamp": at, "x-slack-signature": f"v0={signed}"}
-
-
-def zoom(_: str, body: bytes) -> dict[str, str]:
-    at = now()
-    signed = mac(b"v0:" + at.encode() + b":" + body).hexdigest()
-    return {"x-zm-request-timestamp": at, "x-zm-signature": f"v0={signed}"}
-
-
-def standard(id_: str, prefix: str = "webhook") -> Callable[[str, bytes], dict[str, str]]:
-    def sign(_: str, body: bytes) -> dict[str, str]:
-        at = now()
-        raw = mac(f"{id_}.{at}.".encode() + body, key=b"0123456789abcdef0123456789abcdef").digest()
-        return {f"{prefix}-id": id_, f"{prefix}-timestamp": at, f"{prefix}-signature": f"v1,{b64(raw)}"}
-
-    return sign
-
-
-def in_header(name: str, make: Callable[[bytes], str]) -> Callable[[str, bytes], dict[str, str]]:
-    return lambda _, body: {name: make(body)}
-
-
-def hexed(body: bytes) -> str:
-    return mac(body).hexdigest()
-
-
-def sixty_four(body: bytes) -> str:
-    return b64(mac(body).digest())
-
-
-def of_url(name: str, digest: str, form: bool = False) -> Callable[[str, bytes], dict[str, str]]:
-    def sign(path: str, body: bytes) -> dict[str, str]:
-        from urllib.parse import parse_qsl
-
-        tail = "".join(k + v for k, v in sorted(parse_qsl(body.decode(), keep_blank_values=True))) if form else ""
-        return {
-            name: b64(
-                mac((PUBLIC + path + tail).encode() if form else (PUBLIC + path).encode() + body, digest).digest()
-            )
-        }
-
-    return sign
-
-
-def mailgun(token: str) -> bytes:
-    at = now()
-    signature = {"timestamp": at, "token": token, "signature": mac((at + token).encode()).hexdigest()}
-    return j(**{"signature": signature, "event-data": {"event": "delivered", "id": "e-1"}})
-
-
-def j(**value: Any) -> bytes:
-    return json.dumps(value).encode()
 
 
 NONE = 'verify="none"'
