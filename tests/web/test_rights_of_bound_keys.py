@@ -47,6 +47,7 @@ to = "d"
 BODIES: dict[str, Any] = {
     "/feeds/{name}/ack": None,  # the newest cursor, filled in by the test
     "/events": {"source": "shop", "type": "order", "data": 1},
+    "/sources/{name}/trigger": {"type": "order"},
 }
 READ_PAGES = ("/events", "/deliveries", "/feeds", "/sources/shop", "/records/shop/orders", "/destinations")
 
@@ -77,6 +78,8 @@ async def _foreign(gate: Served) -> dict[str, list[str]]:
         "id": [event, delivery],
         "source": ["shop"],
         "resource": ["orders"],
+        "operation": ["create"],
+        "code": ["destination.failing"],
         "key": [MARKER],
         "event": [event],
         "destination": ["d"],
