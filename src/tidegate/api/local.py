@@ -107,6 +107,7 @@ class ReachesElsewhere(Conflict):
 
 async def trigger_event(call: Call) -> TriggeredSchema:
     gateway, asked, name = call.gateway, call.body, call.path["name"]
+    call.grant.need_source(name)
     source = gateway.active.sources.get(name)
     if source is None:
         raise NotFound(f"there is no source {name[:80]!r}", hint="list them: tidegate config show")
