@@ -11,6 +11,7 @@ import asyncio
 import http.client
 import json
 import os
+import secrets
 import sys
 import time
 from contextlib import ExitStack, suppress
@@ -126,8 +127,17 @@ class Supervisor:
             ("company-read-key", {"name": "story-page", "scopes": ["read"]}),
         ):
             if not self.files.has_secret(file):
-                self.files.write_secret(file, self.post("/keys", body)["key"])
+                self.files.write_secret(file, self.new_key(body))
         self.login = self.address["gateway"] + self.post("/keys/login")["path"]
+
+    def new_key(self, body: dict[str, Any]) -> str:
+        """A new key. When an earlier start was killed before it wrote the key down, its name is taken: use another."""
+        status, content = self.post_once("/keys", body)
+        if content.get("code") == "key_exists":
+            body = {**body, "name": f"{body['name']}-{secrets.token_hex(3)}"}
+        elif status < 300:
+            return str(content["key"])
+        return str(self.post("/keys", body)["key"])
 
     def first_polls(self) -> None:
         """Run the first polls, which make no events, before a person can press a button."""

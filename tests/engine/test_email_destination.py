@@ -171,3 +171,14 @@ async def test_the_counters_balance_after_mails_and_a_restart_sends_none_twice(s
             found = (await counters(gateway))["d"]
     assert (found["delivered"], found["pending"]) == (10, 0)
     assert len(server.mails()) == known + 10
+
+
+async def test_an_address_that_the_guard_does_not_allow_gets_no_mail(tmp_path: Path) -> None:
+    toml = (
+        '[sources.shop.publish]\n[destinations.d]\ntype = "email"\nhost = "10.1.2.3"\ntls = "none"\n'
+        'from = "shop@example.com"\nto = "ops@example.com"\nsubject = "s"\n[routes.r]\nfrom = "shop"\nto = "d"\n'
+    )
+    async with running(tmp_path, toml) as gateway:
+        attempt = await first_attempt(gateway, await publish(gateway))
+        assert attempt.outcome is Outcome.BLOCKED
+        assert "10.1.2.3 port 25: private address" in attempt.error

@@ -18,6 +18,7 @@ from support.mail.dovecot import BINARY, PASSWORD, Dovecot, running_dovecot
 from tidegate.core.clock import Clock
 from tidegate.core.errors import StoreBusy
 from tidegate.core.model import Event
+from tidegate.mail.mailbox import IDLE_SECONDS
 from tidegate.mail.mailbox_state import StoredState
 from tidegate.process.gateway import Gateway
 from tidegate.rules.mail.folder import FolderState
@@ -337,3 +338,16 @@ class QuickClock(Clock):
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(min(seconds, 0.01))
+
+
+async def test_idle_is_renewed_before_the_server_ends_it_and_mail_is_still_noticed(
+    server: Dovecot, user: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert IDLE_SECONDS < 29 * 60, "RFC 2177 section 3"
+    monkeypatch.setattr("tidegate.mail.mailbox.IDLE_SECONDS", 0.5)
+    async with reading(tmp_path, config(server, user)) as gateway:
+        await until(lambda: gateway.mail.statistics()["inbox"].idles >= 3)
+        server.deliver(mail("new"), user=user)
+        await arrives(gateway, "new")
+        figures = gateway.mail.statistics()["inbox"]
+        assert (figures.connections, figures.failures) == (1, 0), "on one connection"
