@@ -17,6 +17,7 @@ TOML = "[sources.shop.publish]\n"
 
 async def test_maintenance_goes_on_after_a_fault_and_the_gateway_stops_whole(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(maintenance, "EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(maintenance, "LOOK_SECONDS", 0.01)
 
     async with running(tmp_path, TOML) as gateway:
         give_up, runs = gateway.deliver.give_up, 0

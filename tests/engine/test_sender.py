@@ -261,10 +261,12 @@ async def test_a_finished_delivery_leaves_nothing_for_the_collector() -> None:
     gc.collect()
     gc.disable()
     try:
-        for _ in range(50):
-            setup.publish(None)
-            setup.requests.pop().answer(200)
-            await setup.settler.flush()
-        assert gc.collect() < 50
+        for _ in range(2):  # what other tests left is gone after the first round
+            for _ in range(50):
+                setup.publish(None)
+                setup.requests.pop().answer(200)
+                await setup.settler.flush()
+            left = gc.collect()
+        assert left < 50
     finally:
         gc.enable()
