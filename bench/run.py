@@ -22,9 +22,10 @@ from bench.bad_receivers import FIGURES as BAD
 from bench.figures import FIGURES as ALONE
 from bench.figures import Options, Row
 from bench.nodes import FIGURES as SHARED
+from bench.polls import FIGURES as POLLED
 from bench.processes import ROOT, Scratch
 
-FIGURES = {**ALONE, **BAD, **SHARED}
+FIGURES = {**ALONE, **POLLED, **BAD, **SHARED}
 
 
 def fsync_us(folder: Path) -> float:

@@ -40,6 +40,14 @@ def test_a_figure_is_measured_beside_its_floor_and_shown_with_its_goal(
     assert list(tmp_path.iterdir()) == []  # nothing is left behind
 
 
+def test_rows_of_polls_are_measured_beside_parsing_and_hashing_them(tmp_path: Path) -> None:
+    done = bench(tmp_path, "polls")
+    assert done.returncode == 0, done.stderr
+    shown = [line for line in done.stdout.splitlines() if line.startswith("| a row of a poll, ")]
+    assert len(shown) == 2
+    assert all("of the floor" in line for line in shown)
+
+
 def test_the_shared_store_is_measured_beside_the_embedded_one(tmp_path: Path) -> None:
     done = bench(tmp_path, "shared")
     assert done.returncode == 0, done.stderr

@@ -8,7 +8,7 @@ import pytest
 
 from tidegate.core.model import Origin, RecordState
 from tidegate.rules.sync.canonical import canonical, hash_bytes
-from tidegate.rules.sync.changes import Copy, compare, make_copy, same_on_common_fields, same_value
+from tidegate.rules.sync.changes import Copy, compare, differing, make_copy, same_on_common_fields, same_value
 from tidegate.rules.sync.merge import HOLD_AFTER_DELETE_US, MergeDecision, MergeRule, merge, stored
 from tidegate.rules.sync.versions import order
 
@@ -168,6 +168,26 @@ def test_a_list_with_more_fields_than_the_webhook_is_stored_without_a_change() -
 def test_within_one_origin_every_difference_counts() -> None:
     assert merge(known({"id": "1", "a": 1}, None), copy({"id": "1", "a": "1"}, None), ALONE) is STORE
     assert not same_value("2026-11-24", "2026-11-25")
+
+
+# before, after, the names that differ
+DIFFERENCES: list[tuple[Any, Any, tuple[str, ...]]] = [
+    ({"b": 1, "a": 1, "c": 0}, {"c": 0, "a": 2, "d": 1}, ("a", "b", "d")),
+    ({"a": 1, "b": 1.5, "c": [1, {"x": 2.0}]}, {"a": 1.0, "b": 1.5, "c": [1.0, {"x": 2}]}, ()),
+    ({"a": 1, "b": True, "c": 0}, {"a": True, "b": True, "c": False}, ("a", "c")),
+    ({"a": [1, [True]], "b": {"x": {"y": 0}}}, {"a": [1, [1]], "b": {"x": {"y": False}}}, ("a", "b")),
+    ({"a": [True] * 30, "b": [1] * 30}, {"a": [1] * 30, "b": [1.0] * 30}, ("a",)),
+    ({"a": {str(n): n for n in range(30)}}, {"a": {str(n): n or False for n in range(30)}}, ("a",)),
+    ([1], {"a": 1}, ()),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "names"), DIFFERENCES)
+def test_numbers_differ_by_value_and_booleans_are_no_numbers_at_any_depth(
+    before: Any, after: Any, names: tuple[str, ...]
+) -> None:
+    assert differing(before, after) == names
+    assert differing(after, before) == names
 
 
 def test_a_new_ignore_path_makes_no_change_of_records_stored_before() -> None:

@@ -213,7 +213,7 @@ class DeliveryView(msgspec.Struct, frozen=True):
     route: int
 
 
-class RecordState(msgspec.Struct, frozen=True):
+class RecordState(msgspec.Struct, frozen=True, gc=False):
     """The latest known state of one item of a resource. `body` is canonical JSON; a tombstone keeps the last body."""
 
     source: str

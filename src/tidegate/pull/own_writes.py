@@ -27,6 +27,11 @@ class OwnWrites:
         self._writes: list[ExpectedWrite] | None = None
         self._changed_by_others: set[str] = set()
 
+    @property
+    def none_expected(self) -> bool:
+        """Whether the pending writes were read, and there are none: then every change is somebody else's."""
+        return self._writes is not None and not self._writes
+
     async def of(self, change: Change, key: str) -> tuple[Change, ExpectedWrite | None]:
         """The change, and our write that made it; None when somebody else made it.
 

@@ -61,10 +61,10 @@ class PageRowReader:
                 pause_at = size + MAX_BYTES_AT_ONCE
             copy = self._copy(run, row, response)
             if copy is None:
-                signature = _mixed(signature, hash(bytes(row) if is_raw(row) else repr(row)))
+                signature += hash(bytes(row) if is_raw(row) else repr(row))
                 continue
             number = hash(copy.key)
-            signature = _mixed(signature, number ^ hash(copy.hash))
+            signature += number ^ hash(copy.hash)  # a sum: rows in another order are the same page
             if number not in hashes and number not in keys and not (tracked or run.not_unique):
                 keys.add(number)
                 if len(hashes) < MAX_KEYS:
@@ -79,6 +79,7 @@ class PageRowReader:
                 slice_, size, pause_at = [], 0, 0
             slice_.append(copy)
             size += len(copy.body)
+        signature = (signature & 0xFFFFFFFFFFFFFFFF or 1) if rows else 0
         run.walk.note_rows(keys, signature, unique=not run.not_unique and not run.duplicates)
         yield slice_, True
 
@@ -194,8 +195,3 @@ class PageRowReader:
 def _content(copy: Copy) -> bytes:
     """The hash and the version of a copy in one object that the garbage collector does not visit."""
     return copy.hash if copy.version is None else copy.hash + copy.version.encode("utf-8", "surrogatepass")
-
-
-def _mixed(signature: int, row: int) -> int:
-    """The signature of a page with one more row, in any order; never 0."""
-    return (signature + row) & 0xFFFFFFFFFFFFFFFF or 1

@@ -45,6 +45,8 @@ STALE_RUNS = 3  # a copy equal to an earlier state must be shown by so many runs
 
 View = Callable[[], dict[str, Any]]
 
+_encode = msgspec.json.Encoder().encode
+
 
 class Router(Protocol):
     """The active routing decision. `decide` answers from memory, None when it must intern a new decision."""
@@ -175,24 +177,27 @@ class RecordWriter:
         moved: dict[str, RecordState] = {}
         events: list[NewEvent] = []
         held = self.engine_state.held
-        yielder = Yielder()
+        yielder, now_us, same = Yielder(), 0, 0
         for at, copy in enumerate(copies):
             if not at % COPIES_AT_ONCE or len(copy.body) > MAX_BYTES_AT_ONCE:
                 await yielder.pause()
-            before = moved.get(copy.key) or known.get(copy.key)
+                now_us = self.clock.now_us()
+            before = (moved.get(copy.key) if moved else None) or known.get(copy.key)
             if before is not None and _is_same(before, copy):
-                applied.same += 1
-                held.pop(copy.key, None)
+                same += 1
+                if held:
+                    held.pop(copy.key, None)
                 continue
-            decision = merge(before, copy, self._rule, confirmed=self._confirmed(copy, run_us))
+            decision = merge(before, copy, self._rule, confirmed=bool(held) and self._confirmed(copy, run_us))
             if decision in _STORED:
-                after = self._stored(before, copy, decision)
+                after = self._stored(before, copy, decision, now_us)
                 moved[copy.key] = after
-                event = await self._change(before, after, copy, decision, silent, applied)
-                if event is not None:
-                    events.append(event)
+                change = self._change(before, copy, decision, silent, applied)
+                if change is not None:
+                    events.append(await self._event(change, before, after, copy, now_us, applied))
             else:
                 self._count(decision, before, copy, run_us, applied)
+        applied.same += same
         return applied, list(moved.values()), events
 
     def _count(
@@ -242,9 +247,9 @@ class RecordWriter:
             return False  # the record had this state before: more likely a replica that is behind
         return copy.fetched or (run_us > 0 and held.run_us != run_us)
 
-    def _stored(self, before: RecordState | None, copy: Copy, decision: MergeDecision) -> RecordState:
+    def _stored(self, before: RecordState | None, copy: Copy, decision: MergeDecision, now_us: int) -> RecordState:
         self.engine_state.held.pop(copy.key, None)
-        after = stored(before, copy, self.clock.now_us(), self.source, self.name, decision)
+        after = stored(before, copy, now_us, self.source, self.name, decision)
         if before is None:
             return after
         if before.hash != after.hash:
@@ -265,31 +270,50 @@ class RecordWriter:
         elif self.resource.version_kind == "auto":
             self.health.note("version_opaque", f"{before.version} and {copy.version} have no order")
 
-    async def _change(
-        self,
-        before: RecordState | None,
-        after: RecordState,
-        copy: Copy,
-        decision: MergeDecision,
-        silent: bool,
-        applied: Applied,
-    ) -> NewEvent | None:
-        """The event of a stored copy; None when there is nothing to see, or in a snapshot."""
+    def _change(
+        self, before: RecordState | None, copy: Copy, decision: MergeDecision, silent: bool, applied: Applied
+    ) -> Change | None:
+        """The change of a stored copy; None when there is nothing to see, or in a snapshot."""
         change = None if decision is MergeDecision.RENEW else compare(before, copy, self.resource.ignore)
         if change is None:
             applied.same += 1
-            return None
-        if silent:
-            return None
-        change, own = await self._own_writes.of(change, after.key)
-        now_us = self.clock.now_us()
-        self.changed.add(copy.key)
-        self.statistics.changed(change.kind, copy.origin, copy.version, now_us)
-        setattr(applied, change.kind, getattr(applied, change.kind) + 1)
-        return await self._event(change, before, after, now_us, own)
+        return None if silent else change
 
     async def _event(
-        self, change: Change, before: RecordState | None, after: RecordState, now_us: int, own: ExpectedWrite | None
+        self,
+        change: Change,
+        before: RecordState | None,
+        after: RecordState,
+        copy: Copy,
+        now_us: int,
+        applied: Applied,
+    ) -> NewEvent:
+        """The event of a change, counted."""
+        own: ExpectedWrite | None = None
+        if not self._own_writes.none_expected:
+            change, own = await self._own_writes.of(change, after.key)
+        kind = change.kind
+        self.changed.add(copy.key)
+        at_us = version_instant(copy.version)
+        self.statistics.changed(kind, copy.origin, at_us, now_us)
+        setattr(applied, kind, getattr(applied, kind) + 1)
+        if change.version != copy.version:
+            at_us = version_instant(change.version)
+        event = self._made(change, before, after, own, now_us)
+        if kind != "deleted" and at_us is not None and at_us <= now_us:
+            event.occurred_at_us = at_us
+        view = partial(event_view, event)
+        if own is not None:
+            event.audience = await self._router.decide_own(self.source, event.type, view, self.name, own.chain)
+            return event
+        audience = self._router.decide(self.source, event.type, view, self.name)
+        if audience is None:
+            audience = await self._router.decide_slow(self.source, event.type, view, self.name)
+        event.audience = audience
+        return event
+
+    def _made(
+        self, change: Change, before: RecordState | None, after: RecordState, own: ExpectedWrite | None, now_us: int
     ) -> NewEvent:
         content = {
             "resource": self.name,
@@ -300,8 +324,7 @@ class RecordWriter:
         }
         if own is not None:
             content |= {"caused_by": own.cause, "chain": own.chain}
-        at_us = None if change.kind == "deleted" else version_instant(change.version)
-        event = NewEvent(
+        return NewEvent(
             source=self.source,
             type=f"{self.name}.{change.kind}",
             origin=after.origin,
@@ -310,21 +333,11 @@ class RecordWriter:
             body=after.body,
             content_type="application/json",
             key=after.key,
-            occurred_at_us=at_us if at_us is not None and at_us <= now_us else None,
             # NUL first: no delivery id that comes over HTTP can be this one and so swallow a change.
             dedupe_id=f"\0{self.name}/{after.key}/{change.number}",
             body_hash=after.hash,
-            change=msgspec.json.encode(content),
+            change=_encode(content),
         )
-        view = partial(event_view, event)
-        if own is not None:
-            event.audience = await self._router.decide_own(self.source, event.type, view, self.name, own.chain)
-            return event
-        audience = self._router.decide(self.source, event.type, view, self.name)
-        if audience is None:
-            audience = await self._router.decide_slow(self.source, event.type, view, self.name)
-        event.audience = audience
-        return event
 
     async def _commit(self, records: list[RecordState], changes: list[NewEvent]) -> None:
         state = msgspec.structs.replace(

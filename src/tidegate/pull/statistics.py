@@ -14,7 +14,6 @@ from tidegate.core.figures import DelayFigures, ResourceFigures
 from tidegate.core.model import Origin
 from tidegate.core.quantiles import quantile
 from tidegate.pull.resource_health import Note
-from tidegate.rules.sync.versions import version_instant
 
 SAMPLES = 256  # the last so many of each origin: p99 of them is the third worst
 
@@ -53,13 +52,12 @@ class Statistics(msgspec.Struct, omit_defaults=True):
     notes: dict[str, Note] = {}  # what was ignored, skipped, clamped or contradicted, by code
     staleness: dict[str, list[float]] = {}  # origin -> seconds late, oldest first
 
-    def changed(self, kind: str, origin: Origin, version: str | None, now_us: int) -> None:
-        """Count one change that became an event."""
+    def changed(self, kind: str, origin: Origin, at_us: int | None, now_us: int) -> None:
+        """Count one change that became an event. `at_us`: when it happened, where its version says so."""
         self.changes += 1
         setattr(self, kind, getattr(self, kind) + 1)
         self.by_origin[origin.value] = self.by_origin.get(origin.value, 0) + 1
         self.last_change_at_us = now_us
-        at_us = version_instant(version)
         if at_us is not None and at_us <= now_us and kind != "deleted":
             samples = self.staleness.setdefault(origin.value, [])
             samples.append(round((now_us - at_us) / 1_000_000, 3))

@@ -243,8 +243,10 @@ def record_row(r: RecordState, text: Text = as_it_is) -> tuple[Any, ...]:
 
 def record_of(source: str, resource: str, row: Any, text: Text = as_it_is) -> RecordState:
     key, digest, version, number, origin, asked, answered, changed, deleted, body = row
+    if text is not as_it_is:
+        key, version = text(key), _some(text, version)
     return RecordState(
-        source, resource, text(key), digest, _some(text, version), number, ORIGINS[origin], asked, answered,
+        source, resource, key, digest, version, number, ORIGINS[origin], asked, answered,
         changed, bool(deleted), body,
     )  # fmt: skip
 

@@ -22,6 +22,9 @@ from tidegate.rules.sync.paths import compiled
 MAX_DEPTH = 64  # as deep as filters see; no API is known to nest deeper than about 20
 HASH_BYTES = 16
 
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
 # What msgspec writes for a float: "1.0", "1e22". A match inside a string only costs time.
 _FLOAT = re.compile(rb"[0-9](?:\.0(?![0-9])|[eE][+-]?[0-9])")
 
@@ -29,7 +32,7 @@ _FLOAT = re.compile(rb"[0-9](?:\.0(?![0-9])|[eE][+-]?[0-9])")
 def parse_json(data: bytes | memoryview | msgspec.Raw) -> Any:
     """The value of a JSON text. ValueError when it is not JSON, or is nested too deeply."""
     try:
-        return msgspec.json.decode(data)
+        return _decode(data)
     except RecursionError:
         raise ValueError("JSON is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -68,16 +71,16 @@ def canonical(value: Any, ignore: Iterable[str] = ()) -> bytes:
     for path in ignore:
         value = without(value, path)
     try:
-        data = msgspec.json.encode(value, order="deterministic")
+        data = _encode(value)
         if len(data) > MAX_DEPTH and data.count(b"[") + data.count(b"{") > MAX_DEPTH:
             _check_depth(value, 0)
         if _FLOAT.search(data) is None:
             return data
-        return msgspec.json.encode(_normal(value, 0), order="deterministic")
+        return _encode(_normal(value, 0))
     except RecursionError:
         raise ValueError("JSON is nested too deeply") from None
     except UnicodeEncodeError:
-        return msgspec.json.encode(_normal(value, 0, lenient=True), order="deterministic")
+        return _encode(_normal(value, 0, lenient=True))
 
 
 def hash_bytes(data: bytes) -> bytes:

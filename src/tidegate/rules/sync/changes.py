@@ -18,8 +18,10 @@ from tidegate.rules.sync.canonical import canonical, hash_bytes, parse_json, wit
 from tidegate.rules.sync.instants import read
 from tidegate.rules.sync.versions import number, order
 
+MAX_COMPARED = 20  # members that are compared one by one; more are written and compared as bytes
 
-class Copy(msgspec.Struct, frozen=True, kw_only=True):
+
+class Copy(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One copy of a record as it came. `asked_at_us` and `answered_at_us` are equal when a webhook pushed it."""
 
     key: str
@@ -95,11 +97,10 @@ def differing(before: Any, after: Any, ignore: Sequence[str] = ()) -> tuple[str,
         before, after = without(before, path), without(after, path)
     if not isinstance(before, dict) or not isinstance(after, dict):
         return ()
-    return tuple(
-        name
-        for name in sorted(before.keys() | after.keys())
-        if name not in before or name not in after or not _equal(before[name], after[name])
-    )
+    names = [name for name, value in after.items() if name not in before or not _equal(before[name], value)]
+    if before.keys() != after.keys():
+        names.extend(before.keys() - after.keys())
+    return tuple(sorted(names))
 
 
 def same_form(a: Any, b: Any) -> bool:
@@ -177,8 +178,15 @@ def _equal(a: Any, b: Any) -> bool:
     """As the canonical bytes are, which few pairs need: Python's == differs only for booleans."""
     if a is b:
         return True
-    if a != b:
-        return False
-    if isinstance(a, dict | list):
-        return canonical(a) == canonical(b)
+    return a == b and _same_booleans(a, b)
+
+
+def _same_booleans(a: Any, b: Any) -> bool:
+    """Whether two values that are equal to Python have their booleans in the same places."""
+    if isinstance(a, dict):
+        if len(a) > MAX_COMPARED:
+            return canonical(a) == canonical(b)
+        return all(_same_booleans(value, b[name]) for name, value in a.items())
+    if isinstance(a, list):
+        return canonical(a) == canonical(b) if len(a) > MAX_COMPARED else all(map(_same_booleans, a, b))
     return isinstance(a, bool) is isinstance(b, bool)

@@ -25,6 +25,7 @@ MAX_KEY_CHARACTERS = 512
 KEY_SEPARATOR = "|"  # between the parts of a composite key; a part that has one is written with a backslash
 SHOWN_CHARACTERS = 200
 
+_KEY_TYPES = (str, int)  # a union would be made for each row
 _ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _ERROR_NAMES = ("error", "errors", "fault", "exception", "error_code", "errorcode", "error_message", "errormessage")
@@ -274,6 +275,8 @@ def shown(body: bytes) -> str:
 
 def item_value(item: Any) -> Any:
     """The parsed row. ValueError when it cannot be read."""
+    if type(item) is msgspec.Raw:
+        return parse_json(item)
     if isinstance(item, BadRow):
         raise ValueError(item.reason)
     return parse_json(item) if is_raw(item) else item
@@ -328,7 +331,7 @@ def _key_text(value: Any, path: str, record: JsonObject) -> str:
     if value is None or value == "":
         names = ", ".join(list(record)[:8])
         raise ValueError(f"no key at {path!r}; the row has: {names}")
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if isinstance(value, bool) or not isinstance(value, _KEY_TYPES):
         raise ValueError(f"the key at {path!r} is {_type(value)}, not text or a whole number")
     text = str(value)
     if len(text) > MAX_KEY_CHARACTERS:
@@ -352,6 +355,8 @@ def _type(value: Any) -> str:
 def record_version(record: Any, path: str) -> str | None:
     """The version of a record as text; None without a path, or when the field is neither text nor a number."""
     value = field(record, path) if path else None
+    if type(value) is str:
+        return value or None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     if isinstance(value, float):

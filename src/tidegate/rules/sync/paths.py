@@ -29,6 +29,7 @@ ANY = _Any()
 _Step = str | int | _Any
 _ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_RAW = (msgspec.Raw, bytes)
 
 
 class JsonPath:
@@ -111,7 +112,7 @@ def compiled(text: str) -> JsonPath:
 
 def is_raw(value: Any) -> bool:
     """Whether a selected value is JSON that is not parsed yet."""
-    return isinstance(value, msgspec.Raw | bytes)
+    return isinstance(value, _RAW)
 
 
 def first_byte(raw: Any) -> bytes:

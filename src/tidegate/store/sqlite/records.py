@@ -17,7 +17,7 @@ from tidegate.core.errors import Fenced
 from tidegate.core.model import Appended, NewEvent, RecordState
 from tidegate.store import RecordCommit, ResourceState
 from tidegate.store.rows import record_of, record_row, state_of, state_row
-from tidegate.store.sqlite.engine import Engine, sql
+from tidegate.store.sqlite.engine import Engine, insert_many, sql
 
 
 class AppendsInside(Protocol):
@@ -68,8 +68,10 @@ class SqliteRecords:
         fence = connection.execute(self._sql["fence"], (commit.source, commit.resource)).get
         if fence is not None and fence > commit.fence:
             raise Fenced(f"{commit.source}/{commit.resource} is owned by fence {fence}, this write has {commit.fence}")
-        connection.executemany(
-            self._sql["put"], [(commit.source, commit.resource, *record_row(one)) for one in commit.records]
+        insert_many(
+            connection,
+            self._sql["put"],
+            [(commit.source, commit.resource, *record_row(one)) for one in commit.records],
         )
         connection.execute(self._sql["put_state"], state_row(commit))
         # Last, so that an error above cannot leave the log's head ahead of a rollback.
