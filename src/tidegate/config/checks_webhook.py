@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tidegate.rules.inbound.signatures import Scheme
 
 _PLACES = ("type_path", "id_path", "key_path", "time_path")
+_WITH_BODY = ("body", "form", "url_and_form", "query_and_form")
 _BRACES = re.compile(r"\{([^{}]*)\}")
 
 
@@ -145,7 +146,7 @@ def _scheme(validator: Validator, path: Path, table: CustomScheme, public_url: s
         if part.partition(":")[0] not in known:
             validator.add(at, f"unknown part '{{{part}}}' in {table.signed!r}", nearest(part, known, "part"))
     signs = table.type in ("hmac", "hash", "ed25519", "ecdsa", "rsa")
-    if signs and not any(part in ("body", "form") or part.startswith("path:") for part in parts):
+    if signs and not any(part in _WITH_BODY or part.startswith("path:") for part in parts):
         validator.add(at, f"{table.signed!r} does not sign the body", "add {body}")
     has_time = table.timestamp_header or table.timestamp_prefix or table.timestamp_path
     for part, key, given in (("timestamp", "timestamp_header", has_time), ("id", "id_header", table.id_header)):

@@ -119,7 +119,7 @@ class CustomScheme(Strict, frozen=True):
         str,
         doc(
             "What is signed: literal text and {body}, {timestamp}, {id}, {method}, {url}, {url_without_query}, {form},"
-            " {path:NAME}, {header:NAME}, and with `hash` {secret}."
+            " {url_and_form}, {query_and_form}, {path:NAME}, {header:NAME}, and with `hash` {secret}."
         ),
     ] = "{body}"
     timestamp_header: Annotated[str, doc("Header with the time.")] = ""

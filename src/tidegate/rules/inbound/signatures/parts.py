@@ -23,7 +23,10 @@ from tidegate.rules.language.view import MISSING, walk
 
 SECRET = b"{secret}"  # stands for the key among the parts of a `hash` scheme; compared by identity
 _PLACES = re.compile(r"\{([a-z0-9_]+(?::[^{}]+)?)\}")
-_PLAIN = ("body", "timestamp", "id", "method", "url", "url_without_query", "form", "secret", "crc32")
+_PLAIN = (
+    *("body", "timestamp", "id", "method", "url", "url_without_query", "form", "url_and_form", "query_and_form"),
+    *("secret", "crc32"),
+)
 TEMPLATE_PARTS = (*(name for name in _PLAIN if name not in ("secret", "crc32")), "path:NAME", "header:NAME")
 
 
@@ -131,6 +134,41 @@ def _without_query(url: str) -> str:
     return url.partition("?")[0]
 
 
+def url_and_form(url: str, body: bytes) -> bytes:
+    """The URL with its parameters sorted, then the sorted form, both decoded (Plivo 3).
+
+    A body that is not a form stands there as it is.
+    """
+    base, _, query = url.partition("?")
+    try:
+        parameters = "&".join(f"{name}={value}" for name, value in _sorted_pairs(query))
+        form = "".join(name + value for name, value in _sorted_pairs(body.decode())).encode("utf-8", "surrogatepass")
+    except ValueError:
+        return url.encode("utf-8", "surrogatepass") + body
+    if parameters or body:
+        base += f"?{parameters}"
+    if parameters and body:
+        base += "."
+    return base.encode("utf-8", "surrogatepass") + (form or body)
+
+
+def query_and_form(one: Signed) -> bytes:
+    """Names and values of the query and of a form, sorted together; a body that is not a form follows (Zoho)."""
+    query = one.url.partition("?")[2]
+    is_form = one.headers.get(b"content-type", b"").lower().startswith(b"application/x-www-form-urlencoded")
+    try:
+        pairs = _sorted_pairs(f"{query}&{one.body.decode()}" if is_form else query)
+    except ValueError:
+        return query.encode("utf-8", "surrogatepass") + one.body
+    text = "".join(name + value for name, value in pairs).encode("utf-8", "surrogatepass")
+    return text if is_form else text + one.body
+
+
+def _sorted_pairs(text: str) -> list[tuple[str, str]]:
+    """ValueError for more parameters than any sender has."""
+    return sorted(parse_qsl(text, keep_blank_values=True, max_num_fields=1000))
+
+
 _PIECES: dict[str, _Piece] = {
     "body": lambda one: one.body,
     "timestamp": lambda one: one.timestamp,
@@ -140,6 +178,8 @@ _PIECES: dict[str, _Piece] = {
     "url_without_query": lambda one: _without_query(one.url).encode("utf-8", "surrogatepass"),
     "form": lambda one: form_text(one.body),
     "crc32": lambda one: str(zlib.crc32(one.body)).encode(),
+    "url_and_form": lambda one: url_and_form(one.url, one.body),
+    "query_and_form": query_and_form,
 }
 
 

@@ -83,7 +83,7 @@ def _quick_reader(scheme: Scheme, checks: list[Check]) -> Reader | None:
     id_header = scheme.id_header.lower().encode("latin-1")
     timed = bool(time_header or scheme.timestamp_prefix or scheme.timestamp_first)
     unit, tolerance = scheme.timestamp_unit, scheme.tolerance_seconds
-    divider = _divider_after_id(scheme)
+    divider = _divider_of_id(scheme)
     good = [(Verification.OK, number) for number in range(len(checks))]
 
     def read(headers: Headers, body: bytes, url: str, now_s: float, method: str) -> Found | None:
@@ -189,7 +189,7 @@ def _time_finder(scheme: Scheme) -> Callable[[Signed, bytes | None], bytes] | No
 
 def _id_finder(scheme: Scheme) -> Callable[[Headers], bytes | None]:
     """The signed id, b"" for a scheme without one; None when it is missing or could take a part of the body."""
-    header, divider = scheme.id_header.lower().encode("latin-1"), _divider_after_id(scheme)
+    header, divider = scheme.id_header.lower().encode("latin-1"), _divider_of_id(scheme)
     if not header:
         return lambda headers: b""
 
@@ -215,10 +215,10 @@ def _urls(scheme: Scheme) -> Callable[[str], tuple[str, ...]]:
     return lambda url: (url,)
 
 
-def _divider_after_id(scheme: Scheme) -> bytes:
-    """The literal behind {id}: an id that contains it could take a part of the body into itself."""
-    behind = scheme.signed.partition("{id}")[2]
-    return behind.partition("{")[0].encode()
+def _divider_of_id(scheme: Scheme) -> bytes:
+    """The literal next to {id}: an id that contains it could take a part of the body into itself."""
+    before, _, behind = scheme.signed.partition("{id}")
+    return (behind.partition("{")[0] or before.rpartition("}")[2]).encode()
 
 
 def _finder(scheme: Scheme) -> Callable[[Headers, str, Any], bytes | None]:

@@ -51,8 +51,8 @@ class Scheme(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     list_separator: str = ""
     digest: Literal["sha1", "sha256", "sha384", "sha512"] = "sha256"
     encoding: Literal["hex", "base64"] = "hex"
-    # Of {body} {timestamp} {id} {method} {url} {url_without_query} {form} {secret} {path:NAME} {header:NAME} and
-    # literal text.
+    # Of {body} {timestamp} {id} {method} {url} {url_without_query} {form} {url_and_form} {query_and_form} {secret}
+    # {path:NAME} {header:NAME} and literal text.
     signed: str = "{body}"
     timestamp_header: str = ""
     timestamp_prefix: str = ""

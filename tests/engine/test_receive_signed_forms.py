@@ -1,0 +1,119 @@
+"""Providers that sign forms and addresses, with signatures that their own packages made."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+
+import pytest
+
+from support.gateway.ingress import with_ingress
+from tidegate.config.spec import Source
+from tidegate.core.spec import CustomScheme, WebhookInput
+from tidegate.receive.inputs import compile_input
+
+FORM = ("content-type", "application/x-www-form-urlencoded")
+JSON = ("content-type", "application/json")
+
+
+def input_of(verify, secret, **more):
+    webhook = WebhookInput(verify=verify, secret=secret, **more)
+    return compile_input("s", Source(webhook=webhook), "https://gate.example.com")
+
+
+# -- Plivo: plivo 4.63.0 made the signatures, with this nonce and token ------------------------------------------
+
+NONCE, TOKEN = "20260712345678901234567", "my_auth_token"
+CALL = b"To=15550002&From=15550001&CallUUID=c-1&CallStatus=completed&Digits="
+PLIVO = [
+    ("POST", b"", CALL, "RA2V6l3Aaekdo/PmxsdLfth/QaxRjL3GuZ37ffdVNaw="),
+    ("POST", b"b=2&a=1%20x&b=10", b"To=15550002&CallStatus=completed", "JdHB8pHcPla1GDulHIQlBEDIeLxnsvUs7UeNXLG2BVU="),
+    ("GET", b"To=15550002&CallUUID=c-1&CallStatus=ringing", b"", "6xZdy/5qNsK0qhraFTlU0H7nEq87PVsmi3I+MT09Hzg="),
+    ("GET", b"", b"", "hfelYCyPq1e9lrw9rlKAiMBQlHIyKyn5KaAbLZe7SuE="),
+    ("POST", b"z=1&a=2", b"", "znXYypAgUj65qIux/WoTLxOQowf9i/ViMyjwwsBHbEM="),
+]
+
+
+def plivo(signature, nonce=NONCE, *more):
+    return [FORM, ("x-plivo-signature-v3", signature), ("x-plivo-signature-v3-nonce", nonce), *more]
+
+
+@pytest.mark.parametrize("name", ["plivo", "plivo-v3"])
+@pytest.mark.parametrize(("method", "query", "body", "signature"), PLIVO)
+def test_a_plivo_request_of_version_3_is_accepted_and_no_changed_one(tmp_path, name, method, query, body, signature):
+    async def work(setup):
+        setup.extra = {"s": input_of(name, TOKEN), "t": input_of(name, "another token")}
+
+        async def status(body=body, query=query, headers=None):
+            return (await setup.call("s", body, headers or plivo(signature), method, query)).status
+
+        assert await status() == 200, setup.rejections
+        two = f"{base64.b64encode(b'x' * 32).decode()},{signature}"  # of two tokens during a rotation
+        assert await status(headers=plivo(two)) == 200
+        assert len(await setup.events()) == 2
+        assert await status(body=body + b"&Extra=1") == 401
+        assert await status(query=query + b"&extra=1") == 401
+        assert await status(headers=plivo(signature, NONCE + "1")) == 401
+        assert await status(headers=[FORM, ("x-plivo-signature-v3", signature)]) == 401
+        assert (await setup.call("t", body, plivo(signature), method, query)).status == 401
+        assert len(await setup.events()) == 2
+
+    with_ingress(tmp_path, work)
+
+
+def test_the_end_of_a_plivo_form_cannot_move_into_the_nonce(tmp_path):
+    async def work(setup):
+        setup.extra = {"s": input_of("plivo-v3", TOKEN)}
+        text = b"https://gate.example.com/in/s?Amount1.50." + NONCE.encode()
+        signature = base64.b64encode(hmac.digest(TOKEN.encode(), text, "sha256")).decode()
+        assert (await setup.call("s", b"Amount=1", plivo(signature, f"50.{NONCE}"))).status == 401
+        assert (await setup.call("s", b"Amount=1.50", plivo(signature))).status == 200
+
+    with_ingress(tmp_path, work)
+
+
+def test_version_2_of_plivo_counts_only_without_version_3(tmp_path):
+    async def work(setup):
+        setup.extra = {"s": input_of("plivo", TOKEN), "t": input_of("plivo-v3", TOKEN)}
+        text = b"https://gate.example.com/in/s" + b"12345"
+        signature = base64.b64encode(hmac.digest(TOKEN.encode(), text, "sha256")).decode()
+        second = [("x-plivo-signature-v2", signature), ("x-plivo-signature-v2-nonce", "12345")]
+        assert (await setup.call("s", CALL, [FORM, *second])).status == 200
+        assert (await setup.call("s", CALL, plivo("AAAA", NONCE, *second))).status == 401
+        assert (await setup.call("t", CALL, [FORM, *second])).status == 401
+
+    with_ingress(tmp_path, work)
+
+
+# -- Zoho: the signed texts are those of the page of Zoho Billing -------------------------------------------------
+
+ZOHO_BODY = b'{"created_date":"2019-03-06","event_id":"5675"}'
+ZOHO = [
+    (b"subscription_id=90343&name=basic", ZOHO_BODY, JSON, b"namebasicsubscription_id90343" + ZOHO_BODY),
+    (b"", ZOHO_BODY, JSON, ZOHO_BODY),
+    (b"name=basic", b"customer=A%20B&amount=5", FORM, b"amount5customerA Bnamebasic"),
+]
+
+
+@pytest.mark.parametrize(("query", "body", "kind", "text"), ZOHO)
+def test_a_zoho_request_is_signed_by_its_sorted_parameters_and_its_body(tmp_path, query, body, kind, text):
+    async def work(setup):
+        setup.extra = {"s": input_of("zoho-books", "token0123456789")}
+        headers = [kind, ("x-zoho-webhook-signature", hmac.digest(b"token0123456789", text, "sha256").hex())]
+        assert (await setup.call("s", body, headers, query=query)).status == 202, setup.rejections
+        assert (await setup.call("s", body + b"&b=1", headers, query=query)).status == 401
+        assert (await setup.call("s", body, headers, query=query + b"&b=1")).status == 401
+        assert len(await setup.events()) == 1
+
+    with_ingress(tmp_path, work)
+
+
+def test_a_scheme_of_your_own_can_sign_the_same_way(tmp_path):
+    async def work(setup):
+        scheme = CustomScheme(header="x-sig", signed="{query_and_form}")
+        setup.extra = {"s": input_of(scheme, "k")}
+        signature = hmac.digest(b"k", b"a1{}", "sha256").hex()
+        assert (await setup.call("s", b"{}", [("x-sig", signature)], query=b"a=1")).status == 202
+        assert (await setup.call("s", b"{}", [("x-sig", signature)], query=b"a=2")).status == 401
+
+    with_ingress(tmp_path, work)
