@@ -1,9 +1,10 @@
-"""Providers that sign forms and addresses, with signatures that their own packages made."""
+"""Providers that sign forms and addresses, with signatures that their own packages made, and handshakes that sign."""
 
 from __future__ import annotations
 
 import base64
 import hmac
+from urllib.parse import urlencode
 
 import pytest
 
@@ -85,7 +86,94 @@ def test_version_2_of_plivo_counts_only_without_version_3(tmp_path):
     with_ingress(tmp_path, work)
 
 
-# -- Zoho: the signed texts are those of the page of Zoho Billing -------------------------------------------------
+# -- Braintree: braintree 4.48.0 made the notification; the answer to the challenge is in its tests ---------------
+
+PUBLIC, PRIVATE = "integration_public_key", "integration_private_key"
+SIGNATURE = "ff5abe42c39aef043ec77bc810bc9c68c7732863"
+PAYLOAD = (
+    "CiAgICAgICAgICAgIDxub3RpZmljYXRpb24+CiAgICAgICAgICAgICAgICA8dGltZXN0YW1wIHR5\n"
+    "cGU9ImRhdGV0aW1lIj4yMDI2LTExLTMwVDE4OjUzOjU1WjwvdGltZXN0YW1wPgogICAgICAgICAg\n"
+    "ICAgICAgPGtpbmQ+Y2hlY2s8L2tpbmQ+CiAgICAgICAgICAgICAgICAKICAgICAgICAgICAgICAg\n"
+    "IDxzdWJqZWN0PgogICAgICAgICAgICA8Y2hlY2sgdHlwZT0iYm9vbGVhbiI+CiAgICAgICAgICAg\n"
+    "ICAgdHJ1ZQogICAgICAgICAgICA8L2NoZWNrPgogICAgICAgIDwvc3ViamVjdD4KICAgICAgICAg\n"
+    "ICAgPC9ub3RpZmljYXRpb24+CiAgICAgICAg\n"
+)
+CHALLENGE = "20f9f8ed05f77439fe955c977e4c8a53"
+
+
+def braintree(signature=f"{PUBLIC}|{SIGNATURE}", payload=PAYLOAD):
+    return urlencode({"bt_signature": signature, "bt_payload": payload}).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (braintree(), 200),
+        (braintree(f"another_key|{'0' * 40}&{PUBLIC}|{SIGNATURE}"), 200),
+        (braintree(SIGNATURE), 401),
+        (braintree(f"{PUBLIC}|"), 401),
+        (braintree(f"{PUBLIC}|{'0' * 40}"), 401),
+        (braintree(payload="bad" + PAYLOAD), 401),
+        (braintree(signature=""), 401),
+    ],
+)
+def test_a_braintree_notification_is_accepted_with_a_right_signature_behind_a_name(tmp_path, body, status):
+    async def work(setup):
+        setup.extra = {"s": input_of("braintree", PRIVATE, handshake_token=PUBLIC)}
+        assert (await setup.call("s", body, [FORM])).status == status
+        assert [event.body for event in await setup.events()] == ([body] if status == 200 else [])
+
+    with_ingress(tmp_path, work)
+
+
+def test_the_challenge_of_braintree_is_answered_and_its_answer_signs_no_notification(tmp_path):
+    async def work(setup):
+        setup.extra = {"s": input_of("braintree", PRIVATE, handshake_token=PUBLIC)}
+
+        async def ask(challenge):
+            return await setup.call("s", b"", method="GET", query=urlencode({"bt_challenge": challenge}).encode())
+
+        answer = await ask(CHALLENGE)
+        assert (answer.status, answer.body) == (200, b"integration_public_key|d9b899556c966b3f06945ec21311865d35df3ce4")
+        for other in (PAYLOAD, "{token}", "0" * 19, "0" * 33, CHALLENGE + "\n", CHALLENGE.upper()):
+            assert (await ask(other)).status == 405, other
+        assert (await setup.call("s", braintree(answer.body.decode(), CHALLENGE), [FORM])).status == 401
+        assert await setup.events() == ()
+
+    with_ingress(tmp_path, work)
+
+
+def test_a_challenge_of_braintree_without_the_public_key_says_what_is_missing(tmp_path):
+    async def work(setup):
+        setup.extra = {"s": input_of("braintree", PRIVATE)}
+        query = f"bt_challenge={CHALLENGE}".encode()
+        assert (await setup.call("s", b"", method="GET", query=query)).status == 405
+        assert "set handshake_token to the public key" in setup.rejections[-1].detail
+
+    with_ingress(tmp_path, work)
+
+
+# -- X: the challenge answers anybody with an HMAC of the same key ------------------------------------------------
+
+
+def test_the_answer_to_a_challenge_of_x_signs_no_event(tmp_path):
+    async def work(setup):
+        setup.extra = {"s": input_of("x", "consumer secret")}
+
+        async def ask(token):
+            return await setup.call("s", b"", method="GET", query=urlencode({"crc_token": token}).encode())
+
+        assert (await ask('{"for_user_id":"1"}')).status == 405
+        answer = await ask("12345678")
+        assert answer.status == 200
+        headers = [JSON, ("x-twitter-webhooks-signature", answer.json["response_token"])]
+        assert (await setup.call("s", b"12345678", headers)).status == 401
+        assert await setup.events() == ()
+
+    with_ingress(tmp_path, work)
+
+
+# -- Zoho: what is signed is in the examples of the page of Zoho Billing ------------------------------------------
 
 ZOHO_BODY = b'{"created_date":"2019-03-06","event_id":"5675"}'
 ZOHO = [
@@ -98,7 +186,7 @@ ZOHO = [
 @pytest.mark.parametrize(("query", "body", "kind", "text"), ZOHO)
 def test_a_zoho_request_is_signed_by_its_sorted_parameters_and_its_body(tmp_path, query, body, kind, text):
     async def work(setup):
-        setup.extra = {"s": input_of("zoho-books", "token0123456789")}
+        setup.extra = {"s": input_of("zoho-billing", "token0123456789")}
         headers = [kind, ("x-zoho-webhook-signature", hmac.digest(b"token0123456789", text, "sha256").hex())]
         assert (await setup.call("s", body, headers, query=query)).status == 202, setup.rejections
         assert (await setup.call("s", body + b"&b=1", headers, query=query)).status == 401
@@ -110,10 +198,10 @@ def test_a_zoho_request_is_signed_by_its_sorted_parameters_and_its_body(tmp_path
 
 def test_a_scheme_of_your_own_can_sign_the_same_way(tmp_path):
     async def work(setup):
-        scheme = CustomScheme(header="x-sig", signed="{query_and_form}")
+        scheme = CustomScheme(header="x-sig", name_separator=":", signed="{query_and_form}")
         setup.extra = {"s": input_of(scheme, "k")}
         signature = hmac.digest(b"k", b"a1{}", "sha256").hex()
-        assert (await setup.call("s", b"{}", [("x-sig", signature)], query=b"a=1")).status == 202
-        assert (await setup.call("s", b"{}", [("x-sig", signature)], query=b"a=2")).status == 401
+        assert (await setup.call("s", b"{}", [("x-sig", f"key-1:{signature}")], query=b"a=1")).status == 202
+        assert (await setup.call("s", b"{}", [("x-sig", signature)], query=b"a=1")).status == 401
 
     with_ingress(tmp_path, work)

@@ -178,12 +178,10 @@ def _handshake(validator: Validator, path: Path, input: WebhookInput) -> None:
     known = isinstance(input.verify, CustomScheme) or input.verify in ("none", *provider_names())
     if not known:
         return
-    wanted = [text for rule in provider_of(input).handshakes for text in rule.when_query.values()]
-    if "{token}" in wanted and not input.handshake_token:
-        validator.problems.warn(
-            path, "the handshake needs `handshake_token`, the verify token that you entered at the provider"
-        )
-    if input.handshake_token and "{token}" not in wanted:
+    rules = [rule for rule in provider_of(input).handshakes if rule.needs_token()]
+    if rules and not input.handshake_token:
+        validator.problems.warn(path, f"the handshake needs `handshake_token`, {rules[0].token_help}")
+    if input.handshake_token and not rules:
         validator.add((*path, "handshake_token"), "no handshake of this source has a token", "remove it")
 
 

@@ -131,6 +131,9 @@ class CustomScheme(Strict, frozen=True):
     ] = "auto"
     tolerance: Annotated[Duration, doc("Maximum difference between the signed time and the current time.")] = "5m"
     id_header: Annotated[str, doc("Header with the id.")] = ""
+    name_separator: Annotated[
+        str, doc("What separates a name from the signature in each entry, as in `public_key|signature`.")
+    ] = ""
     secret_encoding: Annotated[Literal["text", "base64", "hex"], doc("Encoding of the secret.")] = "text"  # noqa: S105 - a word, not a secret
     secret_prefix: Annotated[str, doc("Text that is removed from the secret.")] = ""
     secret_digest: Annotated[Literal["", "sha1", "sha256"], doc("The key is this digest of the secret.")] = ""
@@ -205,7 +208,8 @@ class WebhookInput(Strict, frozen=True):
         doc("Accepted methods. Default: those of the provider, else POST."),
     ] = []
     handshake_token: Annotated[
-        str, doc("The token that a provider sends to verify the address (Meta's verify token).")
+        str,
+        doc("What a provider sends to verify the address (Meta's verify token) or asks for (Braintree's public key)."),
     ] = ""
     split: Annotated[
         str,

@@ -9,6 +9,7 @@ Crash: nothing is kept.
 from __future__ import annotations
 
 from functools import cache
+from typing import Literal
 
 import msgspec
 
@@ -30,7 +31,9 @@ class Handshake(_Data, frozen=True):
 
     It applies when `method` matches and every value of the `when_*` keys is present ("*" matches any value). A `signed`
     handshake is verified first. `headers` and `body` may contain `{query:NAME}`, `{header:NAME}` and `{body:PATH}`,
-    with `|hmac_hex` or `|hmac_base64` for the HMAC-SHA256 of the value, keyed with the secret.
+    with `|hmac_hex` or `|hmac_base64` for the HMAC of the value, keyed with the secret (`digest`, `secret_digest`).
+    `body` may contain `{token}`, the configured handshake token. Anybody who asks gets such an HMAC, so `pattern`
+    bounds what a "*" matches: it must leave out what the provider signs as an event.
     """
 
     method: str = "POST"
@@ -42,7 +45,14 @@ class Handshake(_Data, frozen=True):
     content_type: str = "text/plain; charset=utf-8"
     headers: dict[str, str] = {}
     body: str = ""
+    pattern: str = ""  # a regular expression for the whole of every value that "*" stands for
+    digest: Literal["sha1", "sha256"] = "sha256"
+    secret_digest: Literal["", "sha1"] = ""  # the key is this digest of the secret
+    token_help: str = "the verify token that you entered at the provider"  # noqa: S105 - a help text
     show: str = ""  # a value that the operator has to enter somewhere, such as "{body:verification_token}"
+
+    def needs_token(self) -> bool:
+        return "{token}" in self.body or "{token}" in self.when_query.values()
 
 
 class Answer(_Data, frozen=True):
@@ -128,6 +138,7 @@ def scheme_of(table: CustomScheme) -> Scheme:
         items=table.items,
         prefix=table.prefix or (words.get(table.type, "") if header.lower() == "authorization" else ""),
         list_separator=table.list_separator,
+        name_separator=table.name_separator,
         digest=table.digest,
         encoding=table.encoding,
         signed=table.signed,

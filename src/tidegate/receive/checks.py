@@ -17,6 +17,7 @@ from typing import Any
 from tidegate.core.clock import Clock
 from tidegate.core.errors import TidegateError
 from tidegate.core.findings import Findings
+from tidegate.providers.shape import load_provider
 from tidegate.receive import answers
 from tidegate.receive.accepting import Accepted
 from tidegate.receive.answers import problem
@@ -226,5 +227,6 @@ def joined_headers(headers: list[tuple[bytes, bytes]]) -> Headers:
 
 def _remedy(input: Input, named: str) -> str:
     if input.provider == named:
-        return "set handshake_token to the token that you entered at the provider"
+        rules = load_provider(named).handshakes
+        return f"set handshake_token to {next((one.token_help for one in rules if one.needs_token()), 'its value')}"
     return f'set handshake = "{named}" or verify = "{named}"'

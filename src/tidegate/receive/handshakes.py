@@ -71,23 +71,30 @@ def compile_handshake(rule: Handshake, secrets: Sequence[str], token: str = "") 
     """Compile one handshake. The first non-empty secret is the key of an answer with an HMAC.
 
     A wanted value `{token}` is the configured handshake token, `{secret}` any of the secrets; without one it fits
-    nothing.
+    nothing, and neither does a handshake that has the token in its answer.
     """
     wanted = [
         (kind, name, value)
         for kind, names in (("header", rule.when_header), ("query", rule.when_query), ("body", rule.when_body))
         for name, value in names.items()
     ]
-    key = tidy(next((secret for secret in secrets if secret), "")).encode()
+    key = _key(rule, secrets)
+    body_template = rule.body.replace("{token}", tidy(token))  # before anything of a request is in it
+    unanswerable = "{token}" in rule.body and not tidy(token)
+    pattern = re.compile(rule.pattern) if rule.pattern else None
     known = {"{token}": [tidy(token)], "{secret}": [tidy(secret) for secret in secrets]}
     as_json = rule.content_type.startswith("application/json")
 
     def answer(request: HandshakeRequest) -> Reply | None:
+        if unanswerable:
+            return None
         for kind, name, value in wanted:
             seen = request.value(kind, name)
             if not seen or not _fits(seen, value, known):
                 return None
-        body = _fill(rule.body, request, key, _json_text if as_json else _plain_text).encode("utf-8", "replace")
+            if pattern is not None and value == "*" and not pattern.fullmatch(seen):
+                return None
+        body = _fill(body_template, request, key, _json_text if as_json else _plain_text).encode("utf-8", "replace")
         headers = [(b"content-type", rule.content_type.encode()), (b"content-length", b"%d" % len(body))]
         headers.append((b"x-content-type-options", b"nosniff"))
         for name, text in rule.headers.items():
@@ -101,6 +108,14 @@ def compile_handshake(rule: Handshake, secrets: Sequence[str], token: str = "") 
     return CompiledHandshake(rule.method, rule.signed, answer, shown)
 
 
+def _key(rule: Handshake, secrets: Sequence[str]) -> tuple[bytes, str]:
+    """The key of an answer with an HMAC, and its digest."""
+    key = tidy(next((secret for secret in secrets if secret), "")).encode()
+    if rule.secret_digest:
+        key = hashlib.new(rule.secret_digest, key, usedforsecurity=False).digest()
+    return key, rule.digest
+
+
 def _fits(seen: str, value: str, known: Mapping[str, Sequence[str]]) -> bool:
     secrets = known.get(value)
     if secrets is None:
@@ -109,11 +124,11 @@ def _fits(seen: str, value: str, known: Mapping[str, Sequence[str]]) -> bool:
     return any(one and hmac.compare_digest(given, one.encode()) for one in secrets)
 
 
-def _fill(template: str, request: HandshakeRequest, key: bytes, write: Callable[[str], str]) -> str:
+def _fill(template: str, request: HandshakeRequest, key: tuple[bytes, str], write: Callable[[str], str]) -> str:
     def replace(match: re.Match[str]) -> str:
         text = request.value(match[1], match[2])[:ECHO_CHARACTERS]
         if match[3]:
-            digest = hmac.digest(key, text.encode("utf-8", "replace"), hashlib.sha256)
+            digest = hmac.digest(key[0], text.encode("utf-8", "replace"), key[1])
             text = digest.hex() if match[3] == "hmac_hex" else b64encode(digest).decode()
         return write(text)
 

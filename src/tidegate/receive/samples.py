@@ -49,7 +49,9 @@ class Made(msgspec.Struct):
             return json.dumps(self.value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
         fields = {self.inner: self.value} if self.inner else self.value
         texts = [(name, item if isinstance(item, str) else json.dumps(item)) for name, item in fields.items()]
-        return urlencode(texts).encode()
+        return (
+            urlencode(texts).replace("%7Bsignature%7D", "{signature}").encode()
+        )  # its place, filled when it is signed
 
 
 class Wanted(msgspec.Struct, frozen=True):

@@ -39,7 +39,7 @@ SchemeSigner = Callable[[Message], list[tuple[str, str]]]
 
 def can_sign(scheme: Scheme) -> bool:
     """Whether a scheme has a shared secret, a signature in a header, and signs parts that every request has."""
-    simple = not (scheme.items or scheme.body_hash_query or scheme.timestamp_path)
+    simple = not (scheme.items or scheme.body_hash_query or scheme.timestamp_path or scheme.name_separator)
     return bool(scheme.kind in _KINDS and scheme.header and simple and set(names_of(scheme)) <= set(_PARTS))
 
 

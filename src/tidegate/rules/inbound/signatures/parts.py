@@ -137,7 +137,7 @@ def _without_query(url: str) -> str:
 def url_and_form(url: str, body: bytes) -> bytes:
     """The URL with its parameters sorted, then the sorted form, both decoded (Plivo 3).
 
-    A body that is not a form stands there as it is.
+    A body that is not a form follows as it is.
     """
     base, _, query = url.partition("?")
     try:

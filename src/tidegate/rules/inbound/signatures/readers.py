@@ -30,6 +30,7 @@ MAX_CANDIDATES = 32  # signatures in one request; a rotation sends two
 MAX_ITEMS = 1000
 
 Found = tuple[Verification, int] | tuple[Verification, int, str]  # result, number of the secret from 0, URL needed
+Entries = Callable[[bytes], tuple[list[bytes], bytes | None]]  # a raw value -> its signatures, and its time
 
 
 class Reader(Protocol):
@@ -75,7 +76,7 @@ def _quick_reader(scheme: Scheme, checks: list[Check]) -> Reader | None:
     """The reader of a signature in a header over the body, with time and id in headers: nearly all schemes."""
     parts_of = quick_parts(scheme)
     special = (scheme.path, scheme.query, scheme.items, scheme.timestamp_path, scheme.body_hash_query)
-    if parts_of is None or any(special) or not checks:
+    if parts_of is None or any(special) or scheme.reject_signed or not checks:
         return None
     entries, header = _lister(scheme), scheme.header.lower().encode("latin-1")
     unless = scheme.unless_header.lower().encode("latin-1")
@@ -144,6 +145,7 @@ def _reader_of_one(scheme: Scheme, checks: list[Check]) -> Callable[[Signed, byt
     parts_of, entries, urls_of = compile_parts(scheme), _lister(scheme), _urls(scheme)
     time_of, id_of = _time_finder(scheme), _id_finder(scheme)
     unit, tolerance, hash_query = scheme.timestamp_unit, scheme.tolerance_seconds, scheme.body_hash_query
+    of_handshake = re.compile(scheme.reject_signed.encode()) if scheme.reject_signed else None
 
     def read_one(one: Signed, raw: bytes, now_s: float) -> Found:
         candidates, listed = entries(raw)
@@ -165,6 +167,8 @@ def _reader_of_one(scheme: Scheme, checks: list[Check]) -> Callable[[Signed, byt
             return Verification.SIGNATURE_WRONG, 0
         for url in urls_of(one.url):
             parts = parts_of(Signed(one.headers, body, one.method, url, timestamp, id_, one.value))
+            if of_handshake is not None and of_handshake.fullmatch(b"".join(parts)):
+                continue
             for number, check in enumerate(checks):
                 if check(parts, candidates):
                     if at is None or -tolerance <= at - now_s <= tolerance:
@@ -311,7 +315,7 @@ def signed_seconds(scheme: Scheme, headers: Headers, body: bytes) -> float | Non
     return None
 
 
-def _lister(scheme: Scheme) -> Callable[[bytes], tuple[list[bytes], bytes | None]]:
+def _lister(scheme: Scheme) -> Entries:
     """A function from a raw value to the signatures listed in it, and the time when it is among them."""
     prefix, time_prefix = scheme.prefix.encode(), scheme.timestamp_prefix.encode()
     cut, time_cut, time_first = len(prefix), len(time_prefix), scheme.timestamp_first
@@ -338,10 +342,20 @@ def _lister(scheme: Scheme) -> Callable[[bytes], tuple[list[bytes], bytes | None
                 found.append(entry[cut:])
         return found, timestamp
 
-    return entries
+    return _named(entries, scheme.name_separator.encode()) if scheme.name_separator else entries
 
 
-def _any_case(prefix: bytes) -> Callable[[bytes], tuple[list[bytes], bytes | None]]:
+def _named(entries: Entries, separator: bytes) -> Entries:
+    """The signatures of entries that begin with a name (Braintree: `public_key|signature`); others are skipped."""
+
+    def unnamed(raw: bytes) -> tuple[list[bytes], bytes | None]:
+        found, timestamp = entries(raw)
+        return [one.partition(separator)[2] for one in found if separator in one], timestamp
+
+    return unnamed
+
+
+def _any_case(prefix: bytes) -> Entries:
     """Entries of an Authorization header: the case of the scheme's name does not count (RFC 9110 section 11.1)."""
     cut, lower = len(prefix), prefix.lower()
 

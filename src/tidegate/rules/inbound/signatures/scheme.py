@@ -39,7 +39,8 @@ class Scheme(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 
     The signature is in `header`, in the query parameter `query`, or at `path` of the body. It may be a list
     (`list_separator`): an entry that starts with `prefix` is a signature, one that starts with `timestamp_prefix` is
-    the time, other entries are skipped.
+    the time, other entries are skipped. With `name_separator` an entry is a name, the separator and the signature; any
+    name will do, because only the owner of the secret can make the signature.
     """
 
     kind: Literal["hmac", "hash", "token", "basic", "ed25519", "ecdsa", "rsa", "jwt", "message", "certificate"] = "hmac"
@@ -49,6 +50,7 @@ class Scheme(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     items: str = ""  # path of a list in the body: each item holds its own signature at `path`, and all must be right
     prefix: str = ""
     list_separator: str = ""
+    name_separator: str = ""
     digest: Literal["sha1", "sha256", "sha384", "sha512"] = "sha256"
     encoding: Literal["hex", "base64"] = "hex"
     # Of {body} {timestamp} {id} {method} {url} {url_without_query} {form} {url_and_form} {query_and_form} {secret}
@@ -66,6 +68,8 @@ class Scheme(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     secret_prefix_required: bool = False  # a secret without the prefix does not belong to this scheme
     secret_digest: Literal["", "sha1", "sha256"] = ""
     unless_header: str = ""  # a request with this header skips the scheme
+    # A signed text that is all of this regular expression is rejected: the provider's handshake signs such for anybody.
+    reject_signed: str = ""
     url_port: bool = False  # some senders sign the URL with the standard port, or without it
     body_hash_query: str = ""  # a query parameter with the hex SHA-256 of the body, where {form} is empty (Twilio)
     claims: dict[str, str] = {}  # of a JWT: name -> wanted text, or {body_sha256_hex} and the like
