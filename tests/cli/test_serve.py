@@ -27,6 +27,12 @@ from support.cli.subprocesses import call, free_port, wait_until
 
 SETTINGS = '[egress]\nallow = ["127.0.0.1/32"]\n'
 BASE = SETTINGS + "[sources.app.publish]\n"
+# What a gateway loads when it first uses it, and what none needs.
+LATE = {
+    "tidegate.dashboard", "jinja2", "prometheus_client", "tidegate.mail.mailbox", "imaplib", "email.policy", "html",
+    "zoneinfo", "cryptography.hazmat.primitives.serialization", "importlib.resources", "rich", "icalendar",
+    "feedparser", "aiosmtplib", "asyncpg",
+}  # fmt: skip
 ROUTED = '[destinations.crm]\nurl = "{url}"\nconcurrency = 4\n[routes.all]\nfrom = "app"\nto = "crm"\n'
 
 
@@ -93,6 +99,23 @@ def test_an_admin_key_takes_the_place_of_the_link(tmp_path: Path) -> None:
         assert tidegate(tmp_path, "keys", "create", "robot", "--scope", "read", env=admin).code == 0
         assert len(gateway.lines) == 1
     assert key not in "".join(gateway.lines + gateway.log)
+
+
+def test_a_start_loads_only_what_it_needs(tmp_path: Path) -> None:
+    with Served(tmp_path, BASE, env={"PYTHONPROFILEIMPORTTIME": "1"}) as gateway:
+        wait_until(lambda: any('"serving"' in line for line in gateway.log), "all lines of the start")
+        loaded = imported(gateway)
+        assert "tidegate.process.serve" in loaded
+        assert loaded & LATE == set(), "python -X importtime shows which module imports them"
+        assert call(f"{gateway.url}/login").status == 200
+        headers = {"Authorization": f"Bearer {gateway.key}"}
+        assert b"tidegate_ready 1.0" in call(f"{gateway.url}/metrics", headers=headers).body
+        wait_until(lambda: imported(gateway) >= {"jinja2", "prometheus_client"}, "what the two requests load")
+
+
+def imported(gateway: Served) -> set[str]:
+    """The modules that a gateway with PYTHONPROFILEIMPORTTIME has loaded so far."""
+    return {line.rpartition("|")[2].strip() for line in gateway.log if line.startswith("import time:")}
 
 
 def test_local_json_is_for_the_owner_alone_and_goes_with_the_process(tmp_path: Path) -> None:

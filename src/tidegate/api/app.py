@@ -16,7 +16,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tidegate.api import metrics, openapi
+from tidegate.api import openapi
 from tidegate.api.calls import Call, RawResponse, context_of
 from tidegate.api.endpoint import Endpoint, Entry, address_of, authenticate, header_map, send_bytes, send_problem
 from tidegate.api.routes import PREFIX, TABLE
@@ -47,7 +47,9 @@ register_url_convertor("key", _Key())
 
 
 async def make_app(gateway: Gateway, pages: Pages | None = None) -> App:
-    """The app of one gateway. `pages` makes the routes at `/`; without it, only the API answers."""
+    """The app of one gateway. `pages` makes the routes at `/`, when the first page is asked for; without it, only the
+    API answers.
+    """
     app = App(gateway, pages)
     await app.context.keyring.reload()
     return app
@@ -77,9 +79,8 @@ class App:
             redirect_slashes=False,
             default=self._missing,
         )
+        self._make_pages = pages
         self._pages: ASGIApp | None = None
-        if pages is not None:
-            self._pages = Router(list(pages(gateway)), redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -152,9 +153,13 @@ class App:
 
     async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The pages check the Host, the session and the CSRF token themselves, so that errors are pages too."""
-        if self._pages is None:
+        if self._make_pages is None:
             await self._missing(scope, receive, send)
             return
+        if self._pages is None:
+            # In a thread, because it loads the dashboard: events and deliveries go on meanwhile.
+            made = await asyncio.to_thread(self._make_pages, self.gateway)
+            self._pages = self._pages or Router(list(made), redirect_slashes=False)
         scope["tidegate"] = self.context
         await self._pages(scope, receive, send)
 
@@ -168,6 +173,8 @@ async def _document(_call: Call) -> RawResponse:
 
 
 async def _metrics(call: Call) -> RawResponse:
+    from tidegate.api import metrics  # prometheus_client brings an HTTP server, and many gateways are never scraped
+
     text, content_type = await metrics.exposition(call.context)
     return RawResponse(body=text, headers=[("content-type", content_type)])
 

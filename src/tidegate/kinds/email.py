@@ -11,14 +11,10 @@ same for all attempts of a delivery; what a server refuses for good is not sent 
 from __future__ import annotations
 
 import hashlib
-import html
 import re
 from collections.abc import Callable, Sequence
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP
 from email.utils import formatdate, parseaddr
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from msgspec import field
@@ -31,17 +27,20 @@ from tidegate.kinds.base import Answer, Kind, Prepare, Request, Result, Transfor
 from tidegate.rules.language.templates import PLAIN, Escaping, Output, RenderFailed, compile_template
 from tidegate.rules.language.view import event_view
 
+if TYPE_CHECKING:  # imported where they are used: every start loads all kinds, and most gateways send no mail
+    from email.headerregistry import Address
+    from email.message import EmailMessage
+
 MAX_RECIPIENTS = 50
 MAX_SUBJECT = 250
 MAX_BODY = 1_000_000
 PORTS = {"implicit": 465, "starttls": 587, "none": 25}
 SCHEMES = {"implicit": "smtps", "starttls": "smtp", "none": "smtp+none"}
-_ONE_LINE = SMTP.clone(max_line_length=0, cte_type="7bit")  # a field is one line, because a head is lines
 _ADDRESS = re.compile(r"[^\s@<>,;:\"()\[\]\\\x00-\x1f\x7f-\x9f]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 _SHAPE = re.compile(r"[^<>]*<[^<>]+>|[^<>]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _ENHANCED = re.compile(rb"\b[245]\.(\d{1,3})\.\d{1,3}\b")
-_HTML = Escaping(lambda value: html.escape(value, quote=True), re.compile(r"&[a-z#0-9]{0,5}\Z"))
+_UNFINISHED = re.compile(r"&[a-z#0-9]{0,5}\Z")  # an escaped character of HTML that a cut left incomplete
 TEST_TEXT = "A test message from Tidegate for the destination {{ data.destination }}."
 
 Render = Callable[[JsonObject], Output]
@@ -156,9 +155,15 @@ class Email(Kind[EmailDestination]):
     # -- the message -------------------------------------------------------------------------------------
 
     def prepare(self, spec: EmailDestination, secrets: Sequence[str], transform: Transform | None) -> Prepare:
+        from email.headerregistry import Address
+        from email.message import EmailMessage
+        from email.policy import SMTP
+        from html import escape
+
+        one_line = SMTP.clone(max_line_length=0, cte_type="7bit")  # a field is one line, because a head is lines
         subject = compile_template(spec.subject, PLAIN, MAX_SUBJECT)
         text = compile_template(spec.text, PLAIN, MAX_BODY) if spec.text else None
-        rich = compile_template(spec.html, _HTML, MAX_BODY) if spec.html else None
+        rich = compile_template(spec.html, Escaping(escape, _UNFINISHED), MAX_BODY) if spec.html else None
         to = [compile_template(one, PLAIN, 1000) for one in _list(spec.to)]
         cc = [compile_template(one, PLAIN, 1000) for one in spec.cc]
         login = "".join(f"{name}: {value}\r\n" for name, value in added_by(spec.auth).headers)
@@ -184,7 +189,7 @@ class Email(Kind[EmailDestination]):
                 made["In-Reply-To"] = thread
                 made["References"] = thread
             cut = _fill(made, text(seen) if text else None, rich(seen) if rich else None, event_id)
-            head, _, body = made.as_bytes(policy=_ONE_LINE).partition(b"\r\n\r\n")
+            head, _, body = made.as_bytes(policy=one_line).partition(b"\r\n\r\n")
             whole = login.encode("latin-1", "replace") + head + b"\r\n"
             return Request(whole, body, cut, len(login), harmless=True)
 
@@ -256,6 +261,8 @@ def _parsed(text: str) -> Address | None:
     """`Shop <shop@example.com>` or a bare address; None for anything else, several addresses included."""
     if _CONTROL.search(text) or _SHAPE.fullmatch(text) is None:
         return None
+    from email.headerregistry import Address
+
     name, address = parseaddr(text)
     if _ADDRESS.fullmatch(address) is None or len(address) > 254 or text.count("@") != 1 + name.count("@"):
         return None

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from tidegate.config.spec import ImapInput, Source
 from tidegate.core.errors import NotFound
 from tidegate.core.figures import MailboxFigures
-from tidegate.mail.mailbox import Mailbox, MailPorts
 from tidegate.mail.mailbox_state import StoredState
+from tidegate.mail.ports import MailPorts
 from tidegate.store import partition_of_name
+
+if TYPE_CHECKING:
+    from tidegate.mail.mailbox import Mailbox
 
 
 class MailEngine:
@@ -95,5 +99,7 @@ class MailEngine:
         await asyncio.gather(*(self._running.pop(name).stop() for name in leaving))
         for name, spec in wanted.items():
             if name not in self._running:
+                from tidegate.mail.mailbox import Mailbox  # most gateways have no mailbox, and start without its code
+
                 self._running[name] = mailbox = Mailbox(self._ports, name, spec)
                 mailbox.start()

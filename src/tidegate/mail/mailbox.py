@@ -17,8 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-import msgspec
-
 from tidegate.auth import Added, kind_of
 from tidegate.auth.base import MailLogin
 from tidegate.config.spec import ImapInput
@@ -26,29 +24,16 @@ from tidegate.core.errors import TidegateError, UpstreamTimeout
 from tidegate.core.figures import MailboxFigures
 from tidegate.core.units import seconds, size_bytes
 from tidegate.mail.mailbox_state import StoredState
-from tidegate.mail.reader import FolderReader, ReaderPorts
-from tidegate.outbound.credentials import Credential
-from tidegate.outbound.dialer import Dialer
-from tidegate.outbound.imap import Endpoint, ImapFailed, ImapSession, mail_tls
-from tidegate.store import Settings
+from tidegate.mail.ports import MailPorts
+from tidegate.mail.reader import FolderReader
+from tidegate.outbound.imap import Endpoint, ImapFailed, ImapSession
+from tidegate.outbound.tls import mail_tls
 
 log = logging.getLogger("tidegate.mail")
 IDLE_SECONDS = 24 * 60.0  # a wait is renewed before the 29 minutes of RFC 2177 section 3
 COMMAND_SECONDS = 300.0  # for one command, bodies included
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 300.0
 PORTS = {"implicit": 993, "starttls": 143, "none": 143}
-
-CredentialOf = Callable[[str, ImapInput], Credential]
-"""The credential of a mailbox, which gives an access token where its kind has one."""
-
-
-class MailPorts(msgspec.Struct, frozen=True):
-    """What mailboxes share."""
-
-    reading: ReaderPorts
-    settings: Settings
-    dialer: Dialer
-    credential: CredentialOf
 
 
 class Mailbox:

@@ -11,16 +11,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from tidegate.config.spec import ImapInput
-from tidegate.core.clock import Clock
-from tidegate.core.findings import Findings
 from tidegate.core.model import NewEvent, Origin
 from tidegate.core.units import size_bytes
 from tidegate.mail.mailbox_state import StoredState
+from tidegate.mail.ports import ReaderPorts
 from tidegate.outbound.imap import ImapSession
 from tidegate.rules.inbound.values import bounded_key
 from tidegate.rules.language.view import event_view
@@ -36,7 +35,6 @@ from tidegate.rules.mail.folder import (
     plan,
 )
 from tidegate.rules.mail.message import Mail, read_message
-from tidegate.store import Log
 
 TYPE = "mail.received"
 CHUNK = 50  # messages whose facts are read at once
@@ -46,27 +44,6 @@ MAX_RESET = 100  # new mails after a changed UIDVALIDITY; more than that looks l
 _R = TypeVar("_R")
 Call = Callable[..., Awaitable[Any]]
 """Runs a blocking method of the session in its thread: `await call(session.select, ...)`."""
-
-
-class Router(Protocol):
-    """The active routing decision; see `receive/accepting.py`."""
-
-    def decide(
-        self, source: str, type: str, view: Callable[[], dict[str, Any]], resource: str | None = None
-    ) -> int | None: ...
-
-    async def decide_slow(
-        self, source: str, type: str, view: Callable[[], dict[str, Any]], resource: str | None = None
-    ) -> int: ...
-
-
-class ReaderPorts(msgspec.Struct, frozen=True):
-    """What a reader works with."""
-
-    log: Log
-    router: Router
-    clock: Clock
-    findings: Findings
 
 
 class MailBody(msgspec.Struct):

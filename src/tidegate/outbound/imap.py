@@ -27,7 +27,6 @@ from tidegate.core.errors import TidegateError, UpstreamError
 from tidegate.core.model import Outcome
 from tidegate.outbound.dial_failed import DialFailed, translate
 from tidegate.outbound.dialer import Guard
-from tidegate.outbound.tls import client_context
 from tidegate.rules.mail.folder import FolderFacts, MessageFacts
 from tidegate.rules.mail.folder_names import encode_folder, quoted
 
@@ -289,13 +288,6 @@ class ImapSession:
         return ImapFailed(
             f"{self._endpoint.host}: the connection was closed ({error.strerror or type(error).__name__})"
         )
-
-
-def mail_tls(ca: str) -> ssl.SSLContext:
-    """TLS for mail servers, which know no ALPN. `ca`: authorities in PEM, in place of the system's."""
-    context = client_context(ca)
-    context.set_alpn_protocols([])
-    return context
 
 
 class _Client(imaplib.IMAP4):

@@ -26,8 +26,8 @@ from tidegate.core.errors import Blocked, TidegateError
 from tidegate.core.model import Outcome
 from tidegate.outbound.dial_failed import DialFailed, translate
 from tidegate.outbound.dialer import Dialer
-from tidegate.outbound.imap import mail_tls
 from tidegate.outbound.post import PostResult
+from tidegate.outbound.tls import mail_tls
 from tidegate.rules.outbound.addresses import Target
 
 if TYPE_CHECKING:

@@ -61,6 +61,13 @@ def client_context(ca: str = "", certificate: ClientCertificate | None = None) -
     return context
 
 
+def mail_tls(ca: str) -> ssl.SSLContext:
+    """TLS for mail servers, which know no ALPN. `ca`: authorities in PEM, in place of the system's."""
+    context = client_context(ca)
+    context.set_alpn_protocols([])
+    return context
+
+
 def _load(context: ssl.SSLContext, pair: ClientCertificate) -> None:
     from cryptography.hazmat.primitives import serialization
 

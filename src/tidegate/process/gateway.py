@@ -28,8 +28,7 @@ from tidegate.core.findings import Findings
 from tidegate.deliver import DeliverEngine
 from tidegate.deliver.ports import Transport
 from tidegate.mail import MailEngine
-from tidegate.mail.mailbox import MailPorts
-from tidegate.mail.reader import ReaderPorts
+from tidegate.mail.ports import MailPorts, ReaderPorts
 from tidegate.outbound.consent import Consents
 from tidegate.outbound.credentials import Credential, Credentials
 from tidegate.outbound.dialer import Dialer, Guard, addresses_of

@@ -14,8 +14,9 @@ import logging
 import os
 import signal
 import socket
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -26,12 +27,14 @@ from tidegate.api.calls import context_of
 from tidegate.api.quick_answers import QuickAnswers
 from tidegate.config.load import load_file
 from tidegate.core.errors import TidegateError
-from tidegate.dashboard import make_routes
 from tidegate.process.edge.admission import Admission, connection_limit
 from tidegate.process.edge.protocol import StrictProtocol
 from tidegate.process.edge.server import Server, bind, make_server, run_until
 from tidegate.process.gateway import Gateway, ServeOptions, open_gateway
 from tidegate.process.open_files import raise_limit
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
 
 STAND_ASIDE_SECONDS = 2.5  # a balancer that checks /readyz every second has seen the 503 by then
 
@@ -42,6 +45,7 @@ def serve(options: ServeOptions) -> int:
     """Run the gateway in this process until a signal; returns the exit code. Raises TidegateError before `ready`."""
     import uvloop
 
+    gc.freeze()  # modules live as long as the process, and looking at them again would be a fifth of a start
     logs.set_up()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is an active configuration to reload
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -68,7 +72,7 @@ async def _serve(options: ServeOptions) -> int:
     try:
         await gateway.start()
         url = f"http://{'[' + options.host + ']' if ':' in options.host else options.host}:{port}"
-        app = await make_app(gateway, make_routes)
+        app = await make_app(gateway, _pages)
         direct = (b"/in/", gateway.ingress.direct)
         quick = QuickAnswers(context_of(gateway), gateway.pull).answer
         admission = _admission(gateway)
@@ -103,6 +107,13 @@ def _bind(options: ServeOptions, port: int) -> socket.socket:
         if options.config is not None:
             load_file(options.config, os.environ)
         raise
+
+
+def _pages(gateway: Gateway) -> Sequence[BaseRoute]:
+    # Loaded for the first page, because many gateways show none: the dashboard and Jinja2 are a tenth of a start.
+    from tidegate.dashboard import make_routes
+
+    return make_routes(gateway)
 
 
 def _admission(gateway: Gateway) -> Admission[StrictProtocol]:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import difflib
 import tomllib
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from tidegate.core.errors import ConfigError
 
+_FOLDER = Path(__file__).parent
 # Systems of their own without a preset, whose names are near to that of one.
 _OTHER_SYSTEMS = frozenset({"gitee", "paypay", "plain", "resent", "xerox", "attic"})
 
@@ -22,8 +23,7 @@ _OTHER_SYSTEMS = frozenset({"gitee", "paypay", "plain", "resent", "xerox", "atti
 @cache
 def provider_names() -> tuple[str, ...]:
     """The presets that ship, sorted."""
-    files = resources.files(__package__).iterdir()
-    return tuple(sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml")))
+    return tuple(sorted(file.stem for file in _FOLDER.glob("*.toml")))
 
 
 def near_provider(name: str) -> str:
@@ -46,4 +46,4 @@ def provider_data(name: str) -> dict[str, Any]:
         near = near_provider(name)
         hint = f"did you mean {near!r}?" if near else f"one of: {', '.join(provider_names())}, none"
         raise ConfigError(f"unknown provider {name!r}", code="provider_unknown", hint=hint)
-    return tomllib.loads(resources.files(__package__).joinpath(f"{name}.toml").read_text("utf-8"))
+    return tomllib.loads((_FOLDER / f"{name}.toml").read_text("utf-8"))

@@ -12,11 +12,12 @@ import binascii
 import hashlib
 import secrets as _random
 from collections.abc import Sequence
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from typing import TYPE_CHECKING
 
 from tidegate.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 PREFIX = "whsec_"
 PRIVATE_PREFIX = "whsk_"  # an Ed25519 key that signs; receivers verify with `whpk_`
@@ -57,6 +58,9 @@ def secret_key(secret: str) -> bytes:
 
 def private_key(secret: str) -> Ed25519PrivateKey:
     """The Ed25519 key of `whsk_` and base64 of its seed, with or without the public key after it. ConfigError."""
+    # Few gateways sign with private keys, so a start does not load them.
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     try:
         raw = base64.b64decode(secret.strip().removeprefix(PRIVATE_PREFIX), validate=True)
     except (binascii.Error, ValueError):
@@ -73,6 +77,8 @@ def public_key(secret: str) -> str | None:
     """`whpk_...`, with which receivers verify what a `whsk_` key signs; None for a shared secret. ConfigError."""
     if not secret.strip().startswith(PRIVATE_PREFIX):
         return None
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # as in `private_key`
+
     raw = private_key(secret).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     return PUBLIC_PREFIX + base64.b64encode(raw).decode("ascii")
 

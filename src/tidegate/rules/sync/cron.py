@@ -11,9 +11,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import TYPE_CHECKING
 
 from tidegate.core.clock import EPOCH, to_datetime
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 FIELDS = 5  # minute, hour, day of the month, month, day of the week; seconds are not in use
 _NICKNAMES = {
@@ -60,6 +63,8 @@ def shortest_gap_seconds(text: str, zone: str, after_us: int, runs: int = 64) ->
 
 @lru_cache(maxsize=64)
 def _zone(name: str) -> ZoneInfo:
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # only schedules need it, so a start does not load it
+
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -7,15 +7,16 @@ builds SQL from values, and identifiers are never inserted. Holds nothing durabl
 from __future__ import annotations
 
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
+_FOLDER = Path(__file__).parent
 _HEADER = "-- name: "
 
 
 @cache
 def queries(name: str) -> dict[str, str]:
     """The queries of `NAME.sql` by their names, e.g. `queries("sqlite/log")["insert_event"]`."""
-    text = (resources.files(__package__) / f"{name}.sql").read_text("utf-8")
+    text = (_FOLDER / f"{name}.sql").read_text("utf-8")
     found: dict[str, list[str]] = {}
     lines: list[str] | None = None
     for line in text.splitlines():
@@ -28,6 +29,5 @@ def queries(name: str) -> dict[str, str]:
 
 def migrations(engine: str) -> list[tuple[int, str, str]]:
     """(number, file name, SQL script), ascending: `0001_log.sql` is number 1."""
-    folder = resources.files(__package__) / engine / "schema"
-    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return [(int(name[:4]), name, (folder / name).read_text("utf-8")) for name in names]
+    files = sorted((_FOLDER / engine / "schema").glob("*.sql"))
+    return [(int(file.name[:4]), file.name, file.read_text("utf-8")) for file in files]
