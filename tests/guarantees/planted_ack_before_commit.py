@@ -32,8 +32,31 @@ def plant(log: Any) -> None:
     log.append = append_later
 
 
+class NobodyWaits:
+    """The answer of the store comes after ours, and goes nowhere."""
+
+    def done(self) -> bool:
+        return True
+
+    def set_result(self, result: Any) -> None: ...
+
+    def set_exception(self, error: Any) -> None: ...
+
+
+def plant_one(log: Any) -> None:
+    append_one = log.append_one
+
+    def append_one_later(self: Any, event: Any, receipt: Any) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.02, append_one, self, event, NobodyWaits())
+        loop.call_soon(receipt.set_result, Appended(next(_guess)))
+
+    log.append_one = append_one_later
+
+
 plant(SqliteLog)
 plant(PostgresLog)
+plant_one(SqliteLog)  # that of PostgreSQL calls `append`
 
 if __name__ == "__main__":
     sys.exit(main())
