@@ -130,3 +130,11 @@ def test_an_entry_that_cannot_be_read_is_a_bad_row_beside_the_others(lines: tupl
     found = rows(CALENDAR.format(event("UID:1", "DTSTART:20261201T090000Z") + event(*lines)).encode())
     assert found[0]["id"] == "1"
     assert isinstance(found[1], BadRow)
+
+
+def test_too_many_entries_are_an_error_and_not_a_cut_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidegate.rules.sync.formats.rss.MAX_ENTRIES", 1)
+    monkeypatch.setattr("tidegate.rules.sync.formats.ical.MAX_ENTRIES", 1)
+    for body in (rss(ITEM, ITEM), CALENDAR.format(event("UID:1") + event("UID:2")).encode()):
+        with pytest.raises(ValueError, match="at most 1 are read"):
+            rows(body)

@@ -68,8 +68,10 @@ def _read(body: bytes) -> FormatPage:
     rows: list[Any] = []
     for calendar in calendars:
         for part in calendar.walk():
-            if part.name in _KINDS and len(rows) < MAX_ENTRIES:
+            if part.name in _KINDS:
                 rows.append(_row(part))
+    if len(rows) > MAX_ENTRIES:
+        raise ValueError(f"the calendar has {len(rows):,} entries; at most {MAX_ENTRIES:,} are read")
     return FormatPage(rows=rows)
 
 

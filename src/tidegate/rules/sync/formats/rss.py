@@ -65,7 +65,7 @@ def _read(body: bytes) -> FormatPage:
     if not parsed.get("version") and not parsed.entries:
         reason = parsed.get("bozo_exception")
         raise ValueError(f"the answer is not a feed{f' ({reason})' if reason else ''}: {shown(body)}")
-    return FormatPage(rows=[_row(one) for one in parsed.entries[:MAX_ENTRIES]])
+    return FormatPage(rows=[_row(one) for one in _bounded(parsed.entries)])
 
 
 def _row(entry: Any) -> dict[str, Any] | BadRow:
@@ -104,7 +104,7 @@ def _json_feed(body: bytes) -> list[dict[str, Any] | BadRow]:
     items = document.get("items") if isinstance(document, dict) else None
     if not isinstance(items, list):
         raise ValueError(f"the JSON Feed has no list `items`: {shown(body)}")
-    return [_json_row(one) for one in items[:MAX_ENTRIES]]
+    return [_json_row(one) for one in _bounded(items)]
 
 
 def _json_row(item: Any) -> dict[str, Any] | BadRow:
@@ -149,6 +149,12 @@ def _rfc3339(value: Any) -> str | None:
     except ValueError:
         return None
     return None if at is None else (at if at.tzinfo else at.replace(tzinfo=UTC)).isoformat().replace("+00:00", "Z")
+
+
+def _bounded(entries: list[Any]) -> list[Any]:
+    if len(entries) > MAX_ENTRIES:
+        raise ValueError(f"the feed has {len(entries):,} entries; at most {MAX_ENTRIES:,} are read")
+    return entries
 
 
 def _list(value: Any) -> list[Any]:
