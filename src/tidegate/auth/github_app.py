@@ -53,6 +53,9 @@ class GithubApp(TokenKind[GithubAppAuth]):
     def identity(self, auth: GithubAppAuth) -> Sequence[str]:
         return (auth.api_url, auth.app_id, auth.installation_id)
 
+    def token_url(self, auth: GithubAppAuth) -> str:
+        return auth.api_url
+
     def token_request(self, auth: GithubAppAuth, token: Token | None, now_s: int) -> TokenRequest:
         claims = {"iat": now_s - _BACKDATED_SECONDS, "exp": now_s + _LIFETIME_SECONDS, "iss": auth.app_id}
         assertion = sign_jwt(claims, auth.private_key, "RS256")

@@ -60,6 +60,9 @@ class JwtBearer(TokenKind[JwtBearerAuth]):
     def identity(self, auth: JwtBearerAuth) -> Sequence[str]:
         return (auth.token_url, auth.issuer, auth.subject, auth.audience, *sorted(auth.scopes))
 
+    def token_url(self, auth: JwtBearerAuth) -> str:
+        return auth.token_url
+
     def wanted_scopes(self, auth: JwtBearerAuth) -> Sequence[str]:
         return auth.scopes
 

@@ -95,6 +95,9 @@ class OAuth2Kind(TokenKind[S]):
     def identity(self, auth: S) -> Sequence[str]:
         return (auth.access_token_url, auth.client_id, auth.audience)
 
+    def token_url(self, auth: S) -> str:
+        return auth.access_token_url
+
     def wanted_scopes(self, auth: S) -> Sequence[str]:
         return auth.scopes
 

@@ -37,6 +37,7 @@ class Token(msgspec.Struct, frozen=True):
     refresh_token: str = ""
     scopes: tuple[str, ...] | None = None  # as granted; None when the answer does not say
     captured: dict[str, str] = {}
+    from_redirect: tuple[str, ...] = ()  # names of `captured` that the redirect of a browser brought
 
 
 class TokenRequest(msgspec.Struct, frozen=True):
@@ -93,6 +94,10 @@ class TokenKind(AuthKind[S], Generic[S]):
         """What a stored token belongs to: a token that was given to another identity is not used."""
         raise NotImplementedError
 
+    def token_url(self, auth: S) -> str:
+        """Where the token service is."""
+        raise NotImplementedError
+
     def wanted_scopes(self, auth: S) -> Sequence[str]:
         return ()
 
@@ -133,13 +138,15 @@ def read_answer(answer: TokenAnswer, paths: Paths, last: Token | None, now_s: fl
     for what, value in (("access token", token), ("refresh token", refresh)):
         if isinstance(value, str) and (len(value) > MAX_TOKEN_CHARACTERS or not _sendable(value)):
             return TokenError(TokenErrorKind.LATER, "token_unusable", f"the {what} cannot be sent in a header")
+    found = captured(fields, paths.capture)
     return Token(
         token,
         now_s,
         _expires_at(_at(fields, paths.expires), answer.headers, now_s),
         refresh if isinstance(refresh, str) and refresh else (last.refresh_token if last is not None else ""),
         _scopes(fields.get("scope"), last),
-        {**(last.captured if last is not None else {}), **captured(fields, paths.capture)},
+        {**(last.captured if last is not None else {}), **found},
+        tuple(name for name in (last.from_redirect if last is not None else ()) if name not in found),
     )
 
 

@@ -28,6 +28,7 @@ from tidegate.core.spec import Destination, Route
 from tidegate.kinds import kind_of
 from tidegate.rules.outbound.addresses import Target
 from tidegate.rules.outbound.retry_on import parse_retry_on
+from tidegate.rules.sync.base_urls import captured_names
 
 MAX_RETRIES = 100
 _NONE: Mapping[str, Sequence[str]] = {}
@@ -81,7 +82,9 @@ def _reachable(validator: Validator, config: Config) -> None:
         if (address := kind_of(one).address(one))
     }
     called |= {
-        ("sources", name, "api", "base_url"): one.api.base_url for name, one in config.sources.items() if one.api
+        ("sources", name, "api", "base_url"): one.api.base_url
+        for name, one in config.sources.items()
+        if one.api and not captured_names(one.api.base_url)
     }
     try:
         allow = addresses.parse_allow(config.egress.allow)

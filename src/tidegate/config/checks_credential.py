@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tidegate.auth import header_names, referred
+from tidegate.auth import header_names, referred, request_auth
 from tidegate.config.lines import Path
 from tidegate.config.problems import nearest
-from tidegate.config.spec import Config, Credential
+from tidegate.config.spec import ApiInput, Config, Credential
 from tidegate.config.validate import Validator
 from tidegate.core.errors import ConfigError
 from tidegate.core.spec import Auth
+from tidegate.rules.sync.base_urls import captured_names, place_of
 
 
 def check_credential(validator: Validator, path: Path, credential: Credential) -> None:
@@ -27,7 +28,9 @@ def check_credential(validator: Validator, path: Path, credential: Credential) -
 
 
 def check_origin(text: str) -> None:
-    """ConfigError unless a text is an origin: scheme, host and perhaps a port."""
+    """ConfigError unless a text is an origin: scheme, host and perhaps a port, or a captured one."""
+    if captured_names(text) and place_of(text) == text.lower():
+        return
     from tidegate.rules.outbound.addresses import parse_target
 
     target = parse_target(text)
@@ -44,10 +47,29 @@ def check_credential_references(validator: Validator, config: Config, rejected: 
             hint = nearest(name, known, "credential") if known else f"add [credentials.{name}]"
             validator.add((*path, "credential"), f"unknown credential '{name}'", hint)
         elif name in config.credentials:
+            _captured(validator, config, path, config.credentials[name].auth)
             shared = config.credentials[name].auth
             for header in header_names(shared):
                 if header.lower() in headers:
                     validator.add(path, f"the credential '{name}' and headers both set '{header}'", "keep one of them")
+
+
+def check_captured(validator: Validator, path: Path, api: ApiInput, auth: Auth | None) -> None:
+    """Each `{credential.NAME}` of the base URL and of the headers is captured. `path`: of the API."""
+    kept = [name.rpartition(".")[2] for name in getattr(auth, "capture", ())]
+    places = {(*path, "base_url"): api.base_url, **{(*path, "headers", name): one for name, one in api.headers.items()}}
+    for at, text in places.items():
+        for name in captured_names(text):
+            if name not in kept:
+                hint = nearest(name, kept, "capture") if kept else f'add capture = ["{name}"] to the credential'
+                validator.add(at, f"the credential does not capture '{name}'", hint)
+
+
+def _captured(validator: Validator, config: Config, path: Path, auth: Auth) -> None:
+    """Of a source with a shared credential. `path`: of its auth."""
+    api = config.sources[str(path[1])].api if path[0] == "sources" else None
+    if api is not None:
+        check_captured(validator, path[:-1], api, request_auth(auth))
 
 
 def _users(config: Config) -> Iterator[tuple[Path, Auth | None, set[str]]]:

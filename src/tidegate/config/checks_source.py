@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 
+from tidegate.auth import referred, request_auth
 from tidegate.config.checks_connection import check_connection
+from tidegate.config.checks_credential import check_captured
 from tidegate.config.checks_mail import check_imap
 from tidegate.config.checks_operation import check_source_operation
 from tidegate.config.checks_resource import check_resource
@@ -19,6 +21,7 @@ from tidegate.config.spec import ApiInput, Source
 from tidegate.config.validate import MILLISECOND, MINUTE, Validator
 from tidegate.core import units
 from tidegate.core.spec import FormInput
+from tidegate.rules.sync.base_urls import BaseUrl
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 _BRACES = re.compile(r"\{([^{}]*)\}")
@@ -70,9 +73,12 @@ def _form(validator: Validator, path: Path, form: FormInput) -> None:
 
 
 def _api(validator: Validator, path: Path, api: ApiInput) -> None:
-    validator.url((*path, "base_url"), api.base_url, bare=True)
+    base = BaseUrl(api.base_url)
+    validator.url((*path, "base_url"), base.sample, bare=True)
     validator.headers((*path, "headers"), api.headers)
     validator.auth((*path, "auth"), api.auth, api.headers)
+    if not referred(request_auth(api.auth)):
+        check_captured(validator, path, api, request_auth(api.auth))
     validator.duration((*path, "timeout"), api.timeout, 100 * MILLISECOND, 10 * MINUTE)
     validator.rate((*path, "rate"), api.rate)
-    check_connection(validator, path, api.base_url, (api.ca, api.proxy), api.auth)
+    check_connection(validator, path, base.sample, (api.ca, api.proxy), api.auth)

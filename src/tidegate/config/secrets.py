@@ -123,7 +123,9 @@ def masked(destination: Tree) -> str:
 
 
 def origin_of(url: Any) -> str:
-    """The origin `https://host:port` in lower case; "" when the value is not a URL."""
+    """The origin `https://host:port` in lower case, or `{credential.NAME}`; "" when the value is not a URL."""
+    if isinstance(url, str) and url.startswith("{credential."):
+        return url.partition("}")[0] + "}"
     try:
         parts = urlsplit(url if isinstance(url, str) else "")
         port = parts.port

@@ -37,9 +37,11 @@ from tidegate.rules.sync.spec import Resource
 
 
 class ApiInput(Strict, frozen=True):
-    base_url: Annotated[str, doc("URL to which the paths of resources are appended.")]
+    base_url: Annotated[
+        str, doc("URL to which the paths of resources are appended; `{credential.NAME}` is what was captured.")
+    ]
     auth: Annotated[AnyAuth | None, doc("How requests are authenticated.")] = None
-    headers: Annotated[dict[str, str], doc("Headers of every request.")] = {}
+    headers: Annotated[dict[str, str], doc("Headers of every request; `{credential.NAME}` is what was captured.")] = {}
     timeout: Annotated[Duration, doc("Time limit of one request.")] = "30s"
     rate: Annotated[Rate | None, doc("Maximum rate of requests, for pulls and polls together.")] = None
     ca: Annotated[str, doc(CA)] = ""

@@ -130,7 +130,8 @@ class Consents:
                 hint="check client_id, client_secret and access_token_url, and the redirect URL of the app",
             )
         more = captured(query, getattr(manager.auth, "capture", ()))
-        token: Token = msgspec.structs.replace(read, captured={**more, **read.captured})
+        only = tuple(sorted(more.keys() - read.captured.keys()))
+        token: Token = msgspec.structs.replace(read, captured={**more, **read.captured}, from_redirect=only)
         await manager.connect(token)
         return token
 

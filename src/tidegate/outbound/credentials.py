@@ -9,7 +9,7 @@ the store; a digest challenge is asked for again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from tidegate.auth import Added, RequestFacts, TokenKind, kind_of, referred, request_auth
@@ -54,6 +54,16 @@ class Credential:
     def captured(self) -> Mapping[str, str]:
         """What was kept of the token answer."""
         return {}
+
+    @property
+    def unproven(self) -> Collection[str]:
+        """The names of `captured` that came with the redirect of a browser, and not from the token service."""
+        return ()
+
+    @property
+    def http(self) -> bool:
+        """Whether the token service is called by http, as on a network of your own."""
+        return False
 
 
 _NOTHING = Added()
@@ -147,6 +157,14 @@ class TokenCredential(Credential):
     @property
     def captured(self) -> Mapping[str, str]:
         return self.manager.captured
+
+    @property
+    def unproven(self) -> Collection[str]:
+        return self.manager.unproven
+
+    @property
+    def http(self) -> bool:
+        return self._kind.token_url(self.manager.auth).lower().startswith("http://")
 
 
 class MissingCredential(Credential):

@@ -198,6 +198,11 @@ class TokenManager:
     def captured(self) -> dict[str, str]:
         return self._token.captured if self._token is not None else {}
 
+    @property
+    def unproven(self) -> tuple[str, ...]:
+        """The names of captured values that came with a redirect."""
+        return self._token.from_redirect if self._token is not None else ()
+
     # -- one refresh at a time in this process -----------------------------------------------------------
 
     def _start(self, seen: str) -> asyncio.Task[None]:
@@ -412,6 +417,12 @@ class TokenManager:
             self._ports.findings.report("credential_scopes", self.subject, f"not granted: {', '.join(missing)}")
         else:
             self._ports.findings.resolve("credential_scopes", self.subject)
+        lacking = [one for one in getattr(self.auth, "capture", ()) if one.rpartition(".")[2] not in token.captured]
+        if lacking:
+            said = f"the answer of the token service has no {', '.join(lacking)}"
+            self._ports.findings.report("credential_capture", self.subject, said)
+        else:
+            self._ports.findings.resolve("credential_capture", self.subject)
         ends = token.expires_at is not None and not self._renewable(token)
         if ends and token.expires_at is not None and token.expires_at - self._clock.now_us() / 1e6 < EXPIRING_SECONDS:
             self._ports.findings.report("credential_expiring", self.subject, "no refresh token came with it")

@@ -31,7 +31,7 @@ from tidegate.pull.resource import Ports, ResourceEngine, figures_of
 from tidegate.pull.run import SCHEDULED, PollOptions, PollReport
 from tidegate.pull.sources import PullClient, PullResponse, SourceClient
 from tidegate.rules.outbound.proxies import connect_options
-from tidegate.rules.sync.links import origin_of
+from tidegate.rules.sync.base_urls import place_of
 from tidegate.rules.sync.spec import Resource
 from tidegate.rules.sync.upstream_rate_limit import UpstreamRateLimit
 from tidegate.store import Store, partition_of_name
@@ -129,7 +129,7 @@ class PullEngine:
         rate_limit = old.rate_limit if old is not None and old.api.rate == api.rate else None
         rate_limit = self._budget(referred(api.auth)) or rate_limit
         options = connect_options(api.ca, api.proxy, client_certificate(api.auth))
-        credential = self._credentials.of(f"source/{name}", api.auth, origin_of(api.base_url), options)
+        credential = self._credentials.of(f"source/{name}", api.auth, place_of(api.base_url), options)
         return SourceClient(name, api, self._client, self._clock, rate_limit, credential)
 
     def _budget(self, credential: str) -> UpstreamRateLimit | None:

@@ -105,7 +105,7 @@ class OperationRunner:
         started = self._clock.monotonic()
         key = place.compiled.key(view)
         try:
-            if place.compiled.names_captured:
+            if place.compiled.names_captured or place.client.place.names_captured:
                 await place.client.credential.get(None)
                 view = {**view, "credential": dict(place.client.credential.captured)}
             known = await self._ids(place, key, view)
@@ -115,11 +115,11 @@ class OperationRunner:
                     code="not_remembered", status=409, retryable=True,
                 )  # fmt: skip
             call = place.compiled.request({**view, "remembered": known})
+            sent = _sent(place.client, call)
         except RenderFailed:
             raise
         except TidegateError as error:
             return self._failed(error, None, started)
-        sent = _sent(place.client, call)
         write = await self._expect(place, name, call, {**view, "remembered": known}, chain)
         try:
             response = await _request(place.client, call)
@@ -291,7 +291,7 @@ def _sent(client: SourceClient, call: ApiCall) -> SentRequest:
     names = {name.lower() for name in client.credential.header_names}
     head = "".join(
         f"{name}: {REDACTED if is_credential(name.lower()) or name.lower() in names else value}\r\n"
-        for name, value in {**client.api.headers, **call.headers}.items()
+        for name, value in {**client.place.headers(), **call.headers}.items()
     )
     head += "".join(f"{name}: {REDACTED}\r\n" for name in client.credential.header_names)
     return SentRequest(head.encode("latin-1", "replace"), call.body or b"", shown)

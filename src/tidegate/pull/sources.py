@@ -20,9 +20,10 @@ from tidegate.core.errors import BadRequest, NotFound, UpstreamError
 from tidegate.core.units import per_second, seconds
 from tidegate.outbound.credentials import NO_CREDENTIAL, Credential, Credentials
 from tidegate.pull.own_credentials import OwnCredentials
-from tidegate.rules.inbound.redaction import is_credential
+from tidegate.pull.source_address import SourceAddress
 from tidegate.rules.outbound.connect_options import ConnectOptions
 from tidegate.rules.outbound.proxies import connect_options
+from tidegate.rules.sync.base_urls import place_of
 from tidegate.rules.sync.incremental import end_value
 from tidegate.rules.sync.items import key_parts
 from tidegate.rules.sync.links import origin_of
@@ -135,15 +136,14 @@ class SourceClient:
     ) -> None:
         self.name = name
         self.api = api
-        self.origin = origin_of(api.base_url)
         self.timeout_seconds = seconds(api.timeout)
         self.rate_limit = rate_limit or UpstreamRateLimit(per_second(api.rate) if api.rate else None)
         self.requests = 0
         options = connect_options(api.ca, api.proxy, client_certificate(api.auth))
         self._client = client if options is None else client.through(options)
         self._clock = clock
-        self._origins = frozenset({self.origin})
-        self.credential = credential or Credentials().of(f"source/{name}", api.auth, self.origin)
+        self.credential = credential or Credentials().of(f"source/{name}", api.auth, place_of(api.base_url))
+        self.place = SourceAddress(name, api, self.credential)
         self._auth_params = dict(self.credential.always.params)
         self._notes: list[tuple[str, str]] = []
         self._own = OwnCredentials(self._auth_params)
@@ -169,7 +169,7 @@ class SourceClient:
 
     async def prepare(self, resource: Resource) -> None:
         """Before requests are built: what was captured with a token is there when the resource names it."""
-        if CAPTURED in msgspec.json.encode(resource):
+        if self.place.names_captured or CAPTURED in msgspec.json.encode(resource):
             await self.credential.get(None)
 
     def values(
@@ -197,7 +197,8 @@ class SourceClient:
 
     def fixed_params(self, resource: Resource) -> frozenset[str]:
         """Names of parameters that only the configuration sets: in URLs and paths, in `params`, for credentials."""
-        in_urls = [*self._join(resource.path)[1], *self._join(resource.item_path or "")[1]]
+        urls = (self.api.base_url, resource.path, resource.item_path or "")
+        in_urls = [one for url in urls for one in parse_qsl(url.partition("?")[2], keep_blank_values=True)]
         return frozenset((*(name for name, _ in in_urls), *resource.params, *self._auth_params))
 
     def item_request(self, name: str, resource: Resource, key: str) -> tuple[str, tuple[tuple[str, str], ...]]:
@@ -233,10 +234,10 @@ class SourceClient:
 
     def origins_of(self, resource: Resource) -> frozenset[str]:
         """The origins that next links of a resource may name."""
-        return self._origins | {origin_of(one) for one in resource.origins}
+        return frozenset({self.place.origin}) | {origin_of(one) for one in resource.origins}
 
     def _join(self, path: str) -> tuple[str, list[tuple[str, str]]]:
-        base = urlsplit(self.api.base_url)
+        base = urlsplit(self.place.url)
         path, _, query = path.partition("?")
         joined = f"{base.path.rstrip('/')}/{path.lstrip('/')}" if path else base.path
         url = urlunsplit((base.scheme, base.netloc.rpartition("@")[2], joined, "", ""))
@@ -303,13 +304,13 @@ class SourceClient:
         source in it, even where the source writes them into its links. UpstreamError with code upstream_rate_limited
         when the wait would be longer; then nothing was sent.
         """
-        allowed = origins or self._origins
-        origin = origin_of(url)
+        here, origin = self.place.origin, origin_of(url)
+        allowed = origins or frozenset({here})
         if origin not in allowed:
-            raise UpstreamError(f"{origin} is not {self.origin}: no credential leaves its origin", code="page_foreign")
-        own = origin == self.origin or share_credential
+            raise UpstreamError(f"{origin} is not {here}: no credential leaves its origin", code="page_foreign")
+        own = origin == here or share_credential
         credential = self.credential if own else NO_CREDENTIAL
-        given = self.api.headers if own else {k: v for k, v in self.api.headers.items() if not is_credential(k.lower())}
+        given = self.place.headers() if own else self.place.harmless_headers()
         request = ApiRequest(
             sent[0],
             self._url_without_credentials(url),

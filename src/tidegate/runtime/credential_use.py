@@ -14,6 +14,7 @@ from tidegate.kinds import kind_of
 from tidegate.rules.outbound.addresses import ALL, parse_target
 from tidegate.rules.outbound.connect_options import ConnectOptions
 from tidegate.rules.outbound.proxies import connect_options
+from tidegate.rules.sync.base_urls import place_of
 
 
 class CredentialOwner(msgspec.Struct, frozen=True):
@@ -40,7 +41,7 @@ def credential_use(spec: Any) -> tuple[str, str] | None:
         )
     auth, address, _ = found
     name = referred(auth)
-    return (name, parse_target(address, ALL).origin) if name else None
+    return (name, _origin(spec, address)) if name else None
 
 
 def credential_owners(
@@ -58,7 +59,7 @@ def credential_owners(
             if referred(auth):
                 users.get(referred(auth), []).append(f"{kind}/{name}")
             else:
-                own.append(CredentialOwner(f"{kind}/{name}", auth, parse_target(address, ALL).origin, options))
+                own.append(CredentialOwner(f"{kind}/{name}", auth, _origin(spec, address), options))
     for name, source in sources.items():
         mailbox = _mailbox(source)
         if mailbox is not None and referred(mailbox):
@@ -69,6 +70,11 @@ def credential_owners(
         CredentialOwner(f"credential/{name}", one.auth, used_by=tuple(users[name])) for name, one in credentials.items()
     ]
     return shared + own
+
+
+def _origin(spec: Any, address: str) -> str:
+    """What a token for an address belongs to."""
+    return place_of(address) if isinstance(spec, Source) else parse_target(address, ALL).origin
 
 
 def mailbox_origin(host: str) -> str:

@@ -34,6 +34,13 @@ DELIVERIES: dict[str, FindingCode] = {
         "The token ends within a day, and the provider gave nothing to renew it with.",
         "sign in again: tidegate auth connect {name}",
     ),
+    "credential_capture": FindingCode(
+        WARNING,
+        "captured value is missing",
+        "The answer of the token service, or the redirect of the consent, lacks a field that `capture` names. Requests "
+        "that need it are not sent.",
+        "compare capture of the credential with what the provider answers, then sign in again",
+    ),
     "credential_scopes": FindingCode(
         WARNING,
         "scopes are missing",
