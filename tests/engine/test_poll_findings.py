@@ -101,3 +101,77 @@ async def test_an_ignored_path_that_no_row_has_is_reported(tmp_path: Path, ignor
     async with polled(tmp_path, lambda _: [{"id": 1, "t": 1}, {"id": 2}], ignore=ignore) as one:
         await one.poll()
         assert one.codes() == codes
+
+
+def answers(rows: dict[int, int], equal: bool, ahead: int = 0) -> Callable[[SentRequest], Any]:
+    """A list filtered by `since`, with or without equal rows, and its items. `ahead`: its time zone, in seconds."""
+
+    def answer(asked: SentRequest) -> Any:
+        if asked.path.startswith("/rows/"):
+            key = int(asked.path.rpartition("/")[2])
+            return {"id": key, "u": iso(rows[key])} if key in rows else (404, {})
+        since = asked.query.get("since", "")
+        shift = ahead if since and not since.endswith("Z") else 0
+        wanted = {n: iso(at - shift).removesuffix("Z") for n, at in rows.items()}
+        since = since.removesuffix("Z")
+        return [
+            {"id": n, "u": iso(at)} for n, at in rows.items() if wanted[n] > since or (equal and wanted[n] == since)
+        ]
+
+    return answer
+
+
+LEFT_OUT = {"item_path": "/rows/{id}"}
+
+
+@pytest.mark.parametrize(
+    ("equal", "ahead", "rule", "found"),
+    [
+        (True, 0, {}, False),
+        (False, 0, {}, True),
+        (False, 0, {"exclusive": True}, False),
+        (True, 18_000, {"value": "{cursor}"}, False),
+        (True, 18_000, {"format": "%Y-%m-%dT%H:%M:%S"}, True),
+        (False, 18_000, {"format": "%Y-%m-%dT%H:%M:%S", "exclusive": True}, True),
+    ],
+    ids=["from the cursor on", "only later rows", "exclusive", "with a zone", "local time", "local and exclusive"],
+)
+async def test_a_filter_that_leaves_out_the_row_at_the_cursor_is_reported_once(
+    tmp_path: Path, equal: bool, ahead: int, rule: dict[str, Any], found: bool
+) -> None:
+    rows = {1: START - 9000, 2: START - 8000}
+    since = {"incremental": {"cursor_path": "u", "param": "since", **rule}}
+    async with polled(tmp_path, answers(rows, equal, ahead), **since, **LEFT_OUT) as one:
+        await one.poll()
+        reports = [await one.poll() for _ in range(3)]
+        assert one.codes() == ({"cursor_row_left_out"} if found else set())
+        assert [report.requests for report in reports] == ([2, 1, 1] if found else [1, 1, 1])
+
+
+async def test_a_row_that_was_deleted_or_changed_is_not_taken_as_left_out(tmp_path: Path) -> None:
+    rows = {1: START - 9000, 2: START - 8000}
+    since = {"incremental": {"cursor_path": "u", "param": "since"}}
+    async with polled(tmp_path, answers(rows, equal=True), **since, **LEFT_OUT) as one:
+        await one.poll()
+        del rows[2]
+        assert [(await one.poll()).requests for _ in range(2)] == [2, 1]
+        assert one.codes() == set()
+
+
+@pytest.mark.parametrize("unstable", [True, False], ids=["rows of equal rank change places", "new rows in front"])
+async def test_rows_that_come_on_two_pages_in_each_run_are_reported(tmp_path: Path, unstable: bool) -> None:
+    rows = [{"id": n, "u": iso(START - 9000)} for n in range(12)]
+
+    def answer(asked: SentRequest) -> Any:
+        page = int(asked.query["page"])
+        if page == 2 and not unstable:
+            rows.insert(0, {"id": len(rows), "u": iso(START - 9000)})
+        listed = rows[::-1] if unstable and page == 2 else rows
+        return listed[(page - 1) * 5 : page * 5]
+
+    pages = {"paginator": {"type": "page_number", "base_page": 1}}
+    async with polled(tmp_path, answer, **pages) as one:
+        await one.poll()
+        assert one.codes() == set(), "the first time may be chance"
+        await one.poll()
+        assert one.codes() == ({"pages_overlap"} if unstable else set())

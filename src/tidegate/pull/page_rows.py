@@ -112,7 +112,7 @@ class PageRowReader:
         if resource.incremental is not None and resource.incremental.cursor_path:
             at = cursor_value(value, resource.incremental.cursor_path)
             if at is not None:
-                run.see_cursor(at)
+                run.see_cursor(at, copy.key)
             run.without_cursor += at is None
         return copy
 
@@ -143,7 +143,7 @@ class PageRowReader:
                 kept.append(copy)
             return False
         before = run.hashes.get(number)
-        run.met_twice = run.met_twice or (before is not None and not same_page)
+        run.came_twice += before is not None and not same_page
         if before is None or before[:HASH_BYTES] == copy.hash:
             if len(run.hashes) < MAX_KEYS:
                 run.hashes[number] = _content(copy)

@@ -18,6 +18,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import UpstreamError
 from tidegate.core.model import Origin
 from tidegate.core.units import seconds
+from tidegate.pull.cursor_row import CursorRow
 from tidegate.pull.delete_scan import DeleteScan
 from tidegate.pull.engine_state import EngineState
 from tidegate.pull.family import Family
@@ -72,6 +73,7 @@ class Poller:
         self._cursor = ResourceCursor(resource, writer)
         self._rows = PageRowReader(resource, writer, records)
         self._checks = RunChecks(resource, writer, self._cursor)
+        self._cursor_row = CursorRow(resource, writer, fetcher)
         self._scan = DeleteScan(resource, writer, records, fetcher, self._clock)
         # A tenth less: polls are spread by a tenth, and one that is early must not put the scan off by a whole poll.
         self._scan_every_us = int(seconds(resource.deletes.every) * 900_000)
@@ -105,7 +107,7 @@ class Poller:
             before = self._unfinished
             if before is not None and before.started_us == run.started_us:
                 run.seen, run.hashes, run.not_unique = before.seen, before.hashes, before.not_unique
-                run.met_twice = before.met_twice
+                run.came_twice = before.came_twice
                 run.duplicates, run.rows_lost = before.duplicates, before.rows_lost
             else:
                 run.find_deletes, run.rows_lost = False, True
@@ -130,6 +132,7 @@ class Poller:
             await self._list(run, place.request if place is not None else None)
         else:
             await self._family.run(run, place)
+        await self._cursor_row.check(run)
         duplicates = await self._rows.settle_duplicates(run)
         if duplicates:
             run.applied.add(await self._writer.apply(duplicates, silent=run.silent, run_us=run.started_us))
@@ -229,7 +232,7 @@ class Poller:
                     following = None
                 run.pages += 1
                 if run.pages == 1 and not run.resumed:
-                    run.first_highest = run.highest
+                    run.first_highest, run.first_highest_row = run.highest, run.highest_row
                     if run.walk.found_by:
                         self._writer.health.note("paginator_found", run.walk.found_by)
                 self._keep_place(run, request, following)

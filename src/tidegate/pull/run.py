@@ -89,11 +89,13 @@ class Run(msgspec.Struct):
     highest: str | None = None
     lowest: str | None = None
     first_highest: str | None = None  # on the first of several pages: no row of it can have been passed over
+    first_highest_row: str = ""  # and its record
     ascending: bool = True  # the cursors of the rows never went down
     descending: bool = True  # they never went up
     last_cursor: str | None = None
     last_key: Any = None  # sort keys of the three cursors
     highest_key: Any = None
+    highest_row: str = ""  # the record with the highest cursor
     lowest_key: Any = None
     waited_seconds: float = 0.0
     from_cursor: bool = False  # its first request had the cursor of an earlier run
@@ -107,7 +109,7 @@ class Run(msgspec.Struct):
     seen: set[str] = msgspec.field(default_factory=set)  # keys, only when the run looks for deletes
     hashes: dict[int, bytes] = msgspec.field(default_factory=dict)  # content and version by key: a key of two rows
     duplicates: dict[str, list[Copy]] = msgspec.field(default_factory=dict)  # rows of keys that earlier runs found
-    met_twice: bool = False  # a row of an earlier page came again
+    came_twice: int = 0  # rows of an earlier page that came again
     missed_by_filter: int = 0  # changes that a complete run found and polls with the cursor had not shown
     rows_lost: bool = False  # goes on after a restart: what its first pages showed is not known
     not_unique: set[str] = msgspec.field(default_factory=set)  # keys of more than one row, found by this run
@@ -117,15 +119,15 @@ class Run(msgspec.Struct):
     @property
     def moved(self) -> bool:
         """Whether rows may have moved between pages: one came twice, or what earlier pages had is not known."""
-        return self.met_twice or self.rows_lost or len(self.hashes) >= MAX_KEYS
+        return self.came_twice > 0 or self.rows_lost or len(self.hashes) >= MAX_KEYS
 
     @property
     def complete(self) -> bool:
         """Whether a record that the run did not show is missing at the source."""
         return self.unreadable == 0 and self.walk.complete
 
-    def see_cursor(self, at: str) -> None:
-        """The cursor of a row."""
+    def see_cursor(self, at: str, row: str) -> None:
+        """The cursor of a row, and the key of the row."""
         if at == self.last_cursor:
             return
         key = sort_key(at)
@@ -134,7 +136,7 @@ class Run(msgspec.Struct):
             self.descending = self.descending and not after(key, self.last_key)
         self.last_cursor, self.last_key = at, key
         if self.highest_key is None or after(key, self.highest_key):
-            self.highest, self.highest_key = at, key
+            self.highest, self.highest_key, self.highest_row = at, key, row
         if self.lowest_key is None or after(self.lowest_key, key):
             self.lowest, self.lowest_key = at, key
 

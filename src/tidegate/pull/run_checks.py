@@ -1,4 +1,4 @@
-"""What a run shows about its configuration: fields that no row has, and changes that the filter of polls left out.
+"""What a run shows about its configuration: fields that no row has, pages that overlap, and changes that were left out.
 
 Owns the notes at the end of a walk that are not about pages. Knows no requests. Invariants: only a run that began at
 the first row says that a path selects nothing; a change counts as left out only when a poll asked for its instant after
@@ -45,9 +45,26 @@ class RunChecks:
         if run.without_cursor and resource.incremental is not None:
             place = resource.incremental.cursor_path
             health.note("cursor_missing", f"nothing at {place!r}", count=run.without_cursor)
+        self._see_overlap(run)
         if not resource.ignore or not run.records_seen or run.from_cursor or run.resumed:
             return
         if not run.ignores_unused:
             health.resolve("ignore_unused")
         for path in sorted(run.ignores_unused):
             health.note("ignore_unused", f"no row has {path!r}")
+
+    def _see_overlap(self, run: Run) -> None:
+        """Rows came on two pages, run after run: others are on no page, because rows of equal rank change places.
+
+        A row that is created in front of a list that is being read moves one row to the next page; the next run finds
+        as many new rows. Only what that does not explain is noted.
+        """
+        if run.parent is not None or run.resumed or run.walk.in_circle:
+            return
+        state = self._writer.engine_state
+        if run.came_twice and state.came_twice > run.applied.created:
+            sample = f"{run.came_twice:,} of {run.records_seen:,} rows came on two pages"
+            self._writer.health.note("pages_overlap", sample)
+        elif not run.came_twice and run.walk.pages > 1:
+            self._writer.health.resolve("pages_overlap")
+        state.came_twice = run.came_twice

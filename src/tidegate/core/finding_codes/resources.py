@@ -117,6 +117,14 @@ RESOURCES: dict[str, FindingCode] = {
         "The only page that was read has a sign of a next page. Records of the other pages are not found.",
         "copy the paginator that the sample names into the resource; or ask for fewer rows, so that one page has all",
     ),
+    "pages_overlap": FindingCode(
+        WARNING,
+        "pages overlap",
+        "Rows came on two pages of a list, in more than one run, so as many other rows may be on no page. The source"
+        " sorts by a field that rows share, such as a time, and their order differs from page to page.",
+        "sort the list by a field that is unique, such as the id, with a parameter of the source; or ask for more rows"
+        " on a page",
+    ),
     "partial_page": FindingCode(
         WARNING,
         "errors beside the rows",
@@ -136,6 +144,14 @@ RESOURCES: dict[str, FindingCode] = {
         "A complete run found changes that polls with the cursor did not show, although they asked after the change.",
         "check param and value of incremental: the source must return rows at or after the cursor, not only equal ones;"
         " if rows appear late, raise lag",
+    ),
+    "cursor_row_left_out": FindingCode(
+        WARNING,
+        "row at the cursor left out",
+        "A poll asked for rows from its cursor on and got none, although the source still has the row with that cursor."
+        " It leaves out equal rows, or reads the time in another time zone or format, so changes can be missed.",
+        "if the source returns only later rows, set incremental.exclusive = true; if it takes a time without a zone as"
+        ' local time, send the zone: value = "{cursor}Z"',
     ),
     "ignore_unused": FindingCode(
         NOTICE,
