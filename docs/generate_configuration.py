@@ -44,6 +44,7 @@ SECTIONS = {
     "FormInput": "[sources.NAME.form]",
     "PublishInput": "[sources.NAME.publish]",
     "ApiInput": "[sources.NAME.api]",
+    "Limits": "[sources.NAME.api.limits]",
     "ImapInput": "[sources.NAME.imap]",
     "Resource": "[sources.NAME.resources.NAME]",
     "Incremental": "incremental",

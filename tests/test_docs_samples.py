@@ -12,16 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 import pytest
 
 from support.docs_pages import DOCS, FENCE, PAGES, ROOT, SPAN, name_of
 from support.mail.certificates import make_certificate
 from tidegate.cli import COMMANDS, cli
+from tidegate.config.checks_provider import check_provider_text
 from tidegate.config.load import load_file
 from tidegate.core.errors import ConfigError
 from tidegate.core.model import SYSTEM_SOURCE
-from tidegate.providers.shape import Provider
 
 # -- configurations --------------------------------------------------------------------------------------
 
@@ -75,9 +74,8 @@ def names(value: str | list[str]) -> list[str]:
 @pytest.mark.parametrize("block", shown("toml"))
 def test_every_sample_configuration_is_valid(block: str, tmp_path: Path) -> None:
     if "title" in tomllib.loads(block):  # a provider file
-        tree = tomllib.loads(block)
-        webhook = tree.pop("webhook")
-        msgspec.convert({**tree, **webhook}, Provider)
+        _, problems = check_provider_text(block, "clocks", "sample")
+        assert [f"{error.where} {error.message}" for error in problems.errors()] == []
         return
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "stripe").write_text("whsec_" + "QUJD" * 8)

@@ -16,6 +16,7 @@ import msgspec
 from tidegate.config import toml
 from tidegate.config.auth_types import item_with_auth_type
 from tidegate.config.checks import check_item
+from tidegate.config.expand import expand, with_written
 from tidegate.config.lines import Path
 from tidegate.config.load import MAX_DEPTH, convert
 from tidegate.config.problems import Problems, dotted
@@ -34,6 +35,7 @@ from tidegate.config.spec import Config, Credential, Source
 from tidegate.core.errors import ConfigError
 from tidegate.core.spec import Destination, Route
 from tidegate.kinds import AnyDestination, kind_named, with_type
+from tidegate.providers import provider_data
 
 # Keys that only the API's answer has. They are dropped, so that the answer of GET can be sent with PUT.
 READ_ONLY = frozenset({"name", "owner", "paused_at", "pause_reason", "health", "revision"})
@@ -173,14 +175,25 @@ def _decode(kind: str, name: str, payload: Tree | bytes, struct: type[_I], old: 
     problems = Problems()
     _reject_placeholders(tree, (), problems)
     problems.raise_found()
-    tree = merge_secrets(item_with_auth_type(tree), old)
+    written = merge_secrets(item_with_auth_type(tree), old, _full)
+    tree = expand(written, (), provider_data, problems) if struct is Source else written
+    problems.raise_found()
     shape: Any = AnyDestination if struct is Destination else struct
     check_shape(tree, shape, problems)
     problems.raise_found()
-    item: _I = convert(tree, shape)
+    item: Any = convert(tree, shape)
+    if isinstance(item, Source):
+        item = with_written(item, written)
     check_item(kind, name, item, problems)
     problems.raise_found()
-    return item
+    out: _I = item
+    return out
+
+
+def _full(tree: Tree) -> Tree:
+    """A source's tree with what its provider file gives; what is wrong with it is reported later."""
+    full: Tree = expand(tree, (), provider_data, Problems())
+    return full
 
 
 def _tree(payload: Tree | bytes) -> Tree:

@@ -19,12 +19,14 @@ import msgspec
 
 from tidegate.config.auth_types import with_auth_types
 from tidegate.config.checks import check_config
+from tidegate.config.expand import expand_all, with_written
 from tidegate.config.lines import Path
 from tidegate.config.problems import Problems, nearest
 from tidegate.config.shape import check_shape
 from tidegate.config.spec import Config
 from tidegate.core.errors import ConfigError
 from tidegate.kinds import with_type
+from tidegate.providers import provider_data
 
 MAX_FILE_BYTES = 4 << 20
 MAX_SECRET_BYTES = 64 << 10  # of a ${file:PATH}
@@ -81,12 +83,15 @@ def load_text(text: str, name: str, environ: Mapping[str, str], base: FilePath |
     filled = _Filler(problems, environ, base or FilePath()).fill(raw, ())
     # A placeholder that cannot be replaced is one problem, and its value is not checked further.
     problems.ignore_further_at_known_paths()
-    filled = with_auth_types(filled)
+    written = with_auth_types(filled)
+    filled = expand_all(written, provider_data, problems)
     check_shape(filled, Config, problems)
     if len(problems):
         _check_the_others(filled, problems)
     problems.raise_found()
     config = convert(filled, Config, name)
+    sources = {name: with_written(one, written["sources"][name]) for name, one in config.sources.items()}
+    config = msgspec.structs.replace(config, sources=sources)
     check_config(config, problems)
     problems.raise_found()
     return Loaded(config, text, tuple(problems.warnings))

@@ -56,6 +56,8 @@ def json_schema() -> dict[str, Any]:
         for key, prop in definition.get("properties", {}).items():
             definition["properties"][key] = _described(prop, words.get(key, ""))
     definitions[kinds.KINDS[kinds.DEFAULT].spec.__name__]["required"].remove("type")  # the default
+    for name, key in (("ApiInput", "base_url"), ("Resource", "path"), ("Operation", "path")):
+        definitions[name]["required"].remove(key)  # a provider file can give it
     _loosen(definitions)
     # Only an object at the top, so that editors find the keys without following a reference.
     root = definitions.pop("Config")

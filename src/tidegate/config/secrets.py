@@ -16,7 +16,7 @@ import msgspec
 
 from tidegate.config.lines import Path
 from tidegate.config.problems import SECRET_KEYS, dotted
-from tidegate.config.spec import Credential, Source
+from tidegate.config.spec import Credential, ExpandedSource, Source
 from tidegate.core.errors import ConfigError
 from tidegate.core.spec import Destination
 from tidegate.kinds import MASK, kind_named
@@ -33,8 +33,11 @@ _TOKEN_URLS = ("access_token_url", "token_url", "api_url")  # where the secrets 
 def tree_of(struct: msgspec.Struct) -> Tree:
     """The JSON form in the order of the struct, with its secrets; values that equal the default are left out.
 
-    msgspec's `omit_defaults` compares strings by identity, so it would keep a default that the user wrote out.
+    msgspec's `omit_defaults` compares strings by identity, so it would keep a default that the user wrote out. A source
+    that takes keys from a provider file is as the user wrote it.
     """
+    if isinstance(struct, ExpandedSource):
+        return copy.deepcopy(struct.written)
     out: Tree = {}
     config = struct.__struct_config__
     if config.tag_field is not None:
@@ -146,8 +149,10 @@ def _marker(value: Any) -> Tree:
     return {"set": True, "count": len(value)} if isinstance(value, list) else {"set": True}
 
 
-def merge_secrets(new: Tree, old: msgspec.Struct | None) -> Tree:
+def merge_secrets(new: Tree, old: msgspec.Struct | None, full: Callable[[Tree], Tree] = lambda tree: tree) -> Tree:
     """`new` (from a PUT) with the secrets of `old` where it leaves them out or has them hidden.
+
+    `full` fills in what a provider file gives: the addresses that a credential goes to may come from there.
 
     A signing secret is kept whenever it is left out. A credential (auth, headers, params) is kept only while its table
     is present, the URL has the same origin, and neither `ca` nor `proxy` is new. ConfigError for a hidden secret that
@@ -155,6 +160,7 @@ def merge_secrets(new: Tree, old: msgspec.Struct | None) -> Tree:
     """
     out = copy.deepcopy(new)
     before = tree_of(old) if isinstance(old, Credential | Source | Destination) else {}
+    was, becomes = full(before), full(out)
     for path, value in secret_places(before):
         if path == ("url",):
             if out.get("url", masked(before)) == masked(before) and kind_named(out) is kind_named(before):
@@ -172,9 +178,9 @@ def merge_secrets(new: Tree, old: msgspec.Struct | None) -> Tree:
             continue
         if is_marker(given) or left_out:
             if path[-1] != "secret":
-                _same_origin(path, before, out)
-                _same_server(path, before, out)
-                _same_way(path, before, out)
+                _same_origin(path, was, becomes)
+                _same_server(path, was, becomes)
+                _same_way(path, was, becomes)
             parent[path[-1]] = copy.deepcopy(value)
     _no_marker_left(out, ())
     _no_mask_left(out)

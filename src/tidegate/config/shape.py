@@ -46,8 +46,9 @@ MISSING_HINTS: dict[tuple[str, str], str] = {
     ("WebhookInput", "verify"): 'write verify = "standard-webhooks", another provider, or verify = "none"',
     ("Route", "from"): 'add from = the name of a source, a list of them, or "*"',
     ("Route", "to"): "add to = the name of a destination, or a list of them",
-    ("ApiInput", "base_url"): 'add base_url = "https://..."',
-    ("Resource", "path"): 'add path = "/..."',
+    ("ApiInput", "base_url"): 'add base_url = "https://...", or provider = "NAME"',
+    ("Resource", "path"): 'add path = "/...", or use = "NAME" with a provider',
+    ("Operation", "path"): 'add path = "/...", or use = "NAME" with a provider',
 }
 _FORMATS = {
     r"(ms|s|m|h|d)$": "is not a duration (examples: 100ms, 5s, 5m, 2h, 1d)",
@@ -169,7 +170,7 @@ class _ShapeChecker:
                 self.struct(value, info, path)
         elif isinstance(info, inspect.DictType):
             self._dict(value, info, path)
-        elif isinstance(info, inspect.ListType):
+        elif isinstance(info, inspect.ListType | inspect.VarTupleType):
             if not isinstance(value, list):
                 self._expected("a list", value, path)
                 return

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from msgspec import field
 
 from tidegate.auth import AnyAuth
+from tidegate.core.model import JsonObject
 from tidegate.core.spec import (
     CA,
     PROXY,
@@ -33,6 +34,7 @@ from tidegate.core.spec import (
     doc,
 )
 from tidegate.kinds import AnyDestination
+from tidegate.rules.sync.limits import Limits
 from tidegate.rules.sync.spec import Resource
 
 
@@ -40,10 +42,17 @@ class ApiInput(Strict, frozen=True):
     base_url: Annotated[
         str, doc("URL to which the paths of resources are appended; `{credential.NAME}` is what was captured.")
     ]
+    provider: Annotated[str, doc("The provider file that describes the API; it gives every key that is left out.")] = ""
+    with_: Annotated[dict[str, str], doc("Values that the provider file asks for, such as a subdomain.")] = field(
+        name="with", default_factory=dict
+    )
     auth: Annotated[AnyAuth | None, doc("How requests are authenticated.")] = None
     headers: Annotated[dict[str, str], doc("Headers of every request; `{credential.NAME}` is what was captured.")] = {}
     timeout: Annotated[Duration, doc("Time limit of one request.")] = "30s"
     rate: Annotated[Rate | None, doc("Maximum rate of requests, for pulls and polls together.")] = None
+    limits: Annotated[
+        Limits | None, doc("How the API says that its limit is reached, beyond 429 and the usual headers.")
+    ] = None
     ca: Annotated[str, doc(CA)] = ""
     proxy: Annotated[str | Proxy, doc(PROXY)] = ""
 
@@ -119,6 +128,12 @@ class Source(Strict, frozen=True):
     operations: Annotated[
         dict[Name, Operation], doc("Calls that change something in the API of the source, by name.")
     ] = {}
+
+
+class ExpandedSource(Source, frozen=True):
+    """A source that takes keys from a provider file, with all of them filled in (`config/expand.py`)."""
+
+    written: JsonObject = {}  # the source as the user wrote it: what exports, the API and pages show
 
 
 SETTINGS = ("gateway", "egress", "retention", "alerts")  # the tables of `Config` that are not items

@@ -281,6 +281,12 @@ class LookUp(Strict, frozen=True, kw_only=True):
 class Operation(Strict, frozen=True, kw_only=True):
     """One call of the API that changes something there. Its values may have {{ expression }} over the event."""
 
+    use: Annotated[
+        str, doc("The operation of the provider file that gives every key that is left out; see `provider` of the API.")
+    ] = ""
+    with_: Annotated[dict[str, str | int | bool], doc("Values of the placeholders {with.NAME}.")] = field(
+        name="with", default_factory=dict
+    )
     description: Annotated[str, doc("A note for people.")] = ""
     method: Annotated[Literal["POST", "PUT", "PATCH", "DELETE", "GET"], doc("The method of the call.")] = "POST"
     path: Annotated[str, doc("The path below base_url, with {{ expression }}; each value is one encoded segment.")]

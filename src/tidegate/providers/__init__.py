@@ -16,6 +16,7 @@ from typing import Any
 from tidegate.core.errors import ConfigError
 
 _FOLDER = Path(__file__).parent
+API_TABLES = ("api", "resources", "operations")  # the tables of a file that are about its API
 # Systems of their own without a preset, whose names are near to that of one.
 _OTHER_SYSTEMS = frozenset({"gitee", "paypay", "plain", "resent", "xerox", "attic"})
 
@@ -42,8 +43,13 @@ def near_provider(name: str) -> str:
 
 def provider_data(name: str) -> dict[str, Any]:
     """The content of a preset's file. ConfigError names the nearest preset when the name is unknown."""
+    return tomllib.loads(provider_text(name))
+
+
+def provider_text(name: str) -> str:
+    """The text of a preset's file. ConfigError as `provider_data`."""
     if name not in provider_names():
         near = near_provider(name)
         hint = f"did you mean {near!r}?" if near else f"one of: {', '.join(provider_names())}, none"
         raise ConfigError(f"unknown provider {name!r}", code="provider_unknown", hint=hint)
-    return tomllib.loads((_FOLDER / f"{name}.toml").read_text("utf-8"))
+    return (_FOLDER / f"{name}.toml").read_text("utf-8")

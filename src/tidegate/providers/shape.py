@@ -9,13 +9,13 @@ Crash: nothing is kept.
 from __future__ import annotations
 
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from tidegate.core import units
 from tidegate.core.spec import CustomScheme, WebhookInput
-from tidegate.providers import provider_data
+from tidegate.providers import API_TABLES, provider_data
 from tidegate.rules.inbound.places import Place, place_of
 from tidegate.rules.inbound.signatures import Scheme
 
@@ -117,10 +117,13 @@ class Provider(_Data, frozen=True):
 @cache
 def load_provider(name: str) -> Provider:
     """The webhook half of a preset by its name. ConfigError when the name is unknown."""
-    data = dict(provider_data(name))
-    webhook = data.pop("webhook", {})
-    data.pop("api", None)  # the other half
-    return msgspec.convert({**data, **webhook}, Provider)
+    return webhook_half(provider_data(name))
+
+
+def webhook_half(data: dict[str, Any]) -> Provider:
+    """The webhook half of a file's content. msgspec.ValidationError when it does not fit."""
+    own = {key: value for key, value in data.items() if key not in ("webhook", *API_TABLES)}
+    return msgspec.convert({**own, **data.get("webhook", {})}, Provider)
 
 
 def scheme_of(table: CustomScheme) -> Scheme:

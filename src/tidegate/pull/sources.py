@@ -26,6 +26,7 @@ from tidegate.rules.outbound.proxies import connect_options
 from tidegate.rules.sync.base_urls import place_of
 from tidegate.rules.sync.incremental import end_value
 from tidegate.rules.sync.items import key_parts
+from tidegate.rules.sync.limits import said
 from tidegate.rules.sync.links import origin_of
 from tidegate.rules.sync.paginators import PageRequest
 from tidegate.rules.sync.placeholders import (
@@ -46,6 +47,7 @@ from tidegate.rules.sync.upstream_rate_limit import UpstreamRateLimit
 MAX_ANSWER_BYTES = 16 << 20
 POLL_PATIENCE_SECONDS = 60.0  # the longest that a poll waits for the rate limit at once
 
+LIMIT_REACHED = 429
 MAX_NOTES = 20
 CAPTURED = b"{credential."  # a placeholder of what was kept of the token answer
 MAX_ERROR_BYTES = 65_536  # of the body of an error that repeats a credential
@@ -346,7 +348,12 @@ class SourceClient:
             origins=request.origins,
         )
         now, now_us = self._clock.monotonic(), self._clock.now_us()
-        self._notes += self.rate_limit.observe(response.status, response.headers, now, now_us)[:MAX_NOTES]
+        own = said(self.api.limits, response.status, response.headers, response.body)
+        if own.limited:  # whatever its status, it means what 429 means
+            response = Answered(
+                LIMIT_REACHED, response.headers, response.body, response.sent_at_us, response.received_at_us
+            )
+        self._notes += self.rate_limit.observe(response.status, response.headers, now, now_us, own)[:MAX_NOTES]
         return response
 
     def take_notes(self) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import msgspec
 
 from tidegate.config.checks import names_of
+from tidegate.config.expand import with_secret
 from tidegate.config.problems import nearest
 from tidegate.config.spec import SETTINGS, Config, Source
 from tidegate.core import spec as config
@@ -410,7 +411,7 @@ class ConfigurationEditor:
         if item.owner == "api":  # the new one takes the place of the configured ones
             configured = (webhook.secret,) if isinstance(webhook.secret, str) else tuple(webhook.secret)
             ending += tuple(one for one in configured if one)
-            spec = msgspec.structs.replace(source.spec, webhook=msgspec.structs.replace(webhook, secret=secret))
+            spec = with_secret(source.spec, secret)
             stored = msgspec.structs.replace(stored, spec=raw_of(spec), made=())
         else:
             stored = msgspec.structs.replace(stored, made=(secret,))

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from tidegate import kinds
-from tidegate.config.spec import Credential, Source
+from tidegate.config.spec import Credential, ExpandedSource, Source
 from tidegate.core.spec import Destination, Route
 
 Spec = Credential | Source | Destination | Route
@@ -99,6 +99,9 @@ class ItemChange(msgspec.Struct, frozen=True):
 
 def spec_of(stored: Stored, kind: type[Any]) -> Any:
     """The spec of an item, `kind` as in SPEC_TYPES. A destination may be stored without `type`, as a webhook."""
+    if kind is Source:
+        source = msgspec.json.decode(stored.spec, type=ExpandedSource)
+        return source if source.written else msgspec.json.decode(stored.spec, type=Source)
     return kinds.decode(stored.spec) if kind is Destination else msgspec.json.decode(stored.spec, type=kind)
 
 

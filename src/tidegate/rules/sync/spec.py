@@ -98,6 +98,9 @@ class Resource(Strict, frozen=True):
         str,
         doc("The path of the list. Placeholders: {with.NAME}, {incremental.start_value}, {resources.PARENT.FIELD}."),
     ]
+    use: Annotated[
+        str, doc("The resource of the provider file that gives every key that is left out; see `provider` of the API.")
+    ] = ""
     item_path: Annotated[str, doc("The path of one item, with {id}: for pulls by key and for fetch-backs.")] = ""
     method: Annotated[Literal["GET", "POST"], doc("The method of list requests.")] = "GET"
     headers: Annotated[dict[str, str], doc("Headers of every request of this resource.")] = {}

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from tidegate.core.clock import parse_http_date
 from tidegate.rules.outbound.retry_after import parse_retry_after
 from tidegate.rules.sync import instants
+from tidegate.rules.sync.limits import NOTHING_SAID, Said
 from tidegate.rules.sync.links import header
 
 LOW = 10  # this many requests left are spread over the time until the reset
@@ -85,11 +86,21 @@ class UpstreamRateLimit:
             return self._tokens
         return min(self._burst, self._tokens + max(0.0, now - self._counted_at) * self._per_second)
 
-    def observe(self, status: int, headers: list[tuple[str, str]], now: float, now_us: int) -> list[tuple[str, str]]:
-        """Learn from an answer. Returns (code of a finding, sample) for what was cut or could not be read."""
+    def observe(
+        self, status: int, headers: list[tuple[str, str]], now: float, now_us: int, own: Said = NOTHING_SAID
+    ) -> list[tuple[str, str]]:
+        """Learn from an answer. Returns (code of a finding, sample) for what was cut or could not be read.
+
+        `own`: what the source says in ways of its own. An answer that means its limit is passed as status 429.
+        """
         date_us = parse_http_date(header(headers, "date") or "") or now_us
         remaining, reset, unread = quota(headers, date_us)
         after = _retry_after(headers, date_us)
+        if own is not NOTHING_SAID:
+            remaining = own.remaining if remaining is None else remaining
+            reset = seconds_until(own.reset_text, date_us) if reset is None and own.reset_text else reset
+            after = seconds_until(own.wait_text, date_us) if after is None and own.wait_text else after
+            after = own.wait_seconds if after is None and reset is None else after
         if after is None:
             unread += [(name, text[:80]) for name in _AFTER if (text := header(headers, name)) is not None]
         notes = [("rate_limit_unreadable", f"{name}: {text}") for name, text in unread]
