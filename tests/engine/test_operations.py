@@ -195,6 +195,22 @@ async def _twice(tmp_path: Path, file: str, crm: Crm) -> None:
         assert crm.calls[-1][0] == "PUT" and len(crm.calls) == 3  # the id is remembered now
 
 
+async def test_what_the_look_up_of_a_create_finds_is_not_created_again(tmp_path: Path) -> None:
+    crm = Crm()
+    crm.contacts["7"] = {"id": "7", "email": "ada@example.com", "name": "old"}
+    look_up = (
+        'look_up = { path = "/search", params = { email = "{{ data.email }}" }, result = { id = "results.0.id" } }'
+    )
+    async with crm.server, running(tmp_path, toml(crm, create=look_up)) as gateway:
+        assert (await settled(gateway, await lead(gateway))).state is DeliveryState.DELIVERED
+        assert (await settled(gateway, await lead(gateway))).state is DeliveryState.DELIVERED
+        assert [one[0] for one in crm.calls] == ["GET"]  # the id is remembered for the second one
+        await settled(gateway, await lead(gateway, key="lead-2", email="bob@example.com"))
+        assert [one[0] for one in crm.calls] == ["GET", "GET", "POST"]
+        await settled(gateway, await lead(gateway, "changed", name="new"), "changed")
+        assert crm.contacts["7"]["name"] == "new"
+
+
 async def test_calls_and_polls_share_the_rate_of_their_source(tmp_path: Path) -> None:
     crm = Crm()
     async with crm.server:

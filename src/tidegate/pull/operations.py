@@ -108,7 +108,9 @@ class OperationRunner:
             if place.compiled.names_captured or place.client.place.names_captured:
                 await place.client.credential.get(None)
                 view = {**view, "credential": dict(place.client.credential.captured)}
-            known = await self._ids(place, key, view)
+            known, found = await self._ids(place, key, view)
+            if place.compiled.creates_once and place.compiled.has_ids(known):
+                return self._exists(place, known, found, started)
             if place.compiled.names_remembered and not known:
                 raise TidegateError(
                     f"nothing is remembered of {source} for the key {key!r}; the call that creates it comes first",
@@ -169,22 +171,34 @@ class OperationRunner:
         for name, value in ids.items():
             await self._store.remember(source, value, {name: key}, self._clock.now_us())
 
-    async def _ids(self, place: _Place, key: str, view: JsonObject) -> dict[str, str]:
-        """What is remembered for our key; else what the look-up finds, which is remembered then."""
+    async def _ids(self, place: _Place, key: str, view: JsonObject) -> tuple[dict[str, str], PullResponse | None]:
+        """What is remembered for our key; else what the look-up finds, which is remembered then, and its answer."""
         known = await self._store.remembered(place.source, key) if key else {}
         look_up = place.compiled.look_up
-        if look_up is None or all(name in known for name in look_up.spec.result):
-            return known
+        if look_up is None or place.compiled.has_ids(known):
+            return known, None
         response = await _request(place.client, look_up.request({**view, "remembered": known}))
         if response.status == 404:
-            return known
+            return known, response
         reading = place.compiled.read(response.status, response.body)
         if not 200 <= response.status < 300:
             raise TidegateError(f"the look-up {reading.problem}", code="look_up_failed", status=502, retryable=True)
         found = look_up.found(response.body)
         if found and key:
             await self._store.remember(place.source, key, found, self._clock.now_us())
-        return {**known, **found}
+        return {**known, **found}, response
+
+    def _exists(
+        self, place: _Place, known: dict[str, str], found: PullResponse | None, started: float
+    ) -> OperationResult:
+        """What the call would create exists: it succeeds without being made.
+
+        The answer is that of the look-up, or 200 without a body where the ids were remembered.
+        """
+        look_up = place.compiled.look_up
+        ids = {name: known[name] for name in (look_up.spec.result if look_up is not None else ())}
+        status, headers, body = (200, [], b"") if found is None else (found.status, found.headers, found.body)
+        return OperationResult(Outcome.OK, status, "", headers, body, None, self._since(started), ids)
 
     async def _answered(
         self, place: _Place, key: str, response: PullResponse, sent: SentRequest, started: float

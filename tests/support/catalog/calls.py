@@ -205,8 +205,9 @@ class Write(Call, kw_only=True):
 
 
 class Custom(Call, kw_only=True):
-    """Whatever the function answers."""
+    """Whatever the function answers. `lists`: it is a list, during which rows may change."""
 
+    lists: bool = False
     run: Callable[[Ask, World], Reply]
 
     def answer(self, ask: Ask, world: World) -> Reply:

@@ -17,10 +17,10 @@ from typing import Any
 
 import msgspec
 
-from support.catalog.calls import Call, Listing
+from support.catalog.calls import Call, Custom, Listing
 from support.catalog.server import Answering, CatalogServer
 from support.catalog.shape import Ask, Double, State
-from support.catalog.world import World
+from support.catalog.world import Rows, World
 from support.gateway.running import until
 from support.upstream.pull import NoRoutes, StepClock
 from tidegate.config.spec import Source
@@ -46,22 +46,35 @@ class Polled:
         self.world = served.world
         self.double: Double = served.double
         self.clock = clock
-        self.source = source
+        self.given = source
         self.quiet = False
         self.requests: dict[str, int] = {}
         self.codes: dict[str, set[str]] = {}  # findings, by resource
+        self.source = prepared(source, served.url)
         self.engine = PullEngine(store, NoRoutes(store), client, clock)
-        self.engine.configure({"s": source})
+        self.engine.configure({"s": self.source})
 
     async def start(self) -> None:
         await self.engine.start()
         await self.engine.take(frozenset(range(PARTITIONS)))
-        for engine in self.engine._engines.values():
-            engine.schedule._due_us.clear()  # only polls that the test asks for
+        self._stop_schedules()
         self.served.after = self._during
 
+    def _stop_schedules(self) -> None:
+        for engine in self.engine._engines.values():
+            engine.schedule._due_us.clear()  # only polls that the test asks for
+
+    async def configure(self, scan_every: str) -> None:
+        """The same with another time between complete scans."""
+        self.source = prepared(self.given, self.served.url, scan_every)
+        self.engine.configure({"s": self.source})
+        assert self.engine._change is not None
+        await asyncio.wait({self.engine._change})
+        self._stop_schedules()
+
     def _during(self, ask: Ask, call: Call) -> None:
-        if not self.quiet and isinstance(call, Listing) and self.world.random.random() < 0.15:
+        lists = isinstance(call, Listing) or (isinstance(call, Custom) and call.lists)
+        if not self.quiet and lists and self.world.random.random() < 0.15:
             self.change()
 
     def change(self) -> None:
@@ -85,13 +98,44 @@ class Polled:
         await until(lambda: not writer.engine_state.dirty and not writer._lock.locked(), every_seconds=0.002)
 
     async def live(self, changes: int) -> None:
-        """`changes` changes of each table, with polls of all resources between them; then some quiet polls."""
+        """`changes` changes of each table, with polls of all resources between them.
+
+        Complete scans heal what an incremental poll passes over. So they run in the first half only, and after the
+        second half nothing but deletes may be missing before they run again.
+        """
+        tables = sum(1 for table in self.double.tables if table.changes and not table.log_of)
+        await self._changes_for(changes * tables // 2)
+        await self._quiet(27 * 3600)
+        await self.configure(scan_every="300d")
+        await self._changes_for(changes * tables - changes * tables // 2)
+        await self._quiet(600)
+        for name in self.names:
+            await self.check(name, scanned=False)
+        await self._check_that_little_is_read()
+        await self._quiet(301 * 86_400)
+        assert not self.served.unknown, f"{self.double.name} does not have the parameters {self.served.unknown}"
+
+    async def _check_that_little_is_read(self) -> None:
+        """A poll that asks for what changed since days ago does not get everything."""
+        self.clock.advance(5 * 86_400)
+        for name in self.names:
+            spec = self.source.resources[name]
+            rows = len(self.world.rows(self.double.resources[name].removeprefix("-")).live())
+            report = await self.poll(name)
+            if asks_since(spec) and spec.parent is None:
+                read = report.records_seen
+                assert read <= max(5, rows // 4), f"{self.double.name}/{name}: a quiet poll reads {read} of {rows} rows"
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name in self.double.resources if name in self.source.resources]
+
+    async def _changes_for(self, left: int) -> None:
         pick = self.world.random
-        names = [name for name in self.double.resources if name in self.source.resources]
-        for name in names:
+        self.quiet = False
+        for name in self.names:
             await self.poll(name)
         self.served.trouble = 0.03
-        left = changes * sum(1 for table in self.double.tables if table.changes and not table.log_of)
         while left > 0:
             burst = min(left, pick.choice([1, 2, 5, 13, 40]))
             left -= burst
@@ -100,11 +144,9 @@ class Polled:
                 self.clock.advance(pick.choice([0, 0, 0, 0.2, 1, 7]))
             self.clock.advance(pick.choice([1, 60, 900, 7200]))
             self._plant(pick.random())
-            for name in names:
+            for name in self.names:
                 if pick.random() < 0.8:
                     await self.poll(name)
-        self.served.trouble, self.quiet = 0.0, True
-        await self._quiet(names)
 
     def _plant(self, chance: float) -> None:
         if chance < 0.1:
@@ -112,24 +154,30 @@ class Polled:
         elif chance < 0.15:
             self.world.expire_tokens()
 
-    async def _quiet(self, names: list[str]) -> None:
-        for _ in range(4):
-            # Beyond all holds and delays; two scans confirm a delete.
-            longest = max((rows.table.lag_seconds for rows in self.world.tables.values()), default=0.0)
-            self.clock.advance(26 * 3600 + longest)
-            for name in names:
+    async def _quiet(self, seconds: float) -> None:
+        """Polls without changes: the first after all delays, and more, because two scans confirm a delete."""
+        self.served.trouble, self.quiet = 0.0, True
+        self.clock.advance(max((rows.table.lag_seconds for rows in self.world.tables.values()), default=0.0))
+        for _ in range(3):
+            self.clock.advance(seconds)
+            for name in self.names:
                 await self.poll(name)
 
     # -- what came ---------------------------------------------------------------------------------------
 
-    async def check(self, resource: str) -> Mapping[str, int]:
-        """Missed, invented or repeated changes are an AssertionError. Returns counts for the table of the catalog."""
-        table = self.world.rows(self.double.resources[resource])
+    async def check(self, resource: str, *, scanned: bool = True) -> Mapping[str, int]:
+        """Missed, invented or repeated changes are an AssertionError. Returns counts for the table of the catalog.
+
+        `scanned`: complete scans had the time to find deletes.
+        """
+        table = self.world.rows(self.double.resources[resource].removeprefix("-"))
+        if self.double.resources[resource].startswith("-"):
+            return await self._check_gone(resource, table)
         by_n = {state.n: state for states in table.states.values() for state in states}
         unseen = self.double.unseen.get(resource)
         blind = unseen.verbs if unseen is not None else ""
         spec = self.source.resources[resource]
-        sees_deletes = spec.deletes.mode != "none" and "d" not in blind
+        sees_deletes = spec.deletes.mode not in ("none", "" if scanned else "scan") and "d" not in blind
         place = f"{self.double.name}/{resource}"
         last: dict[str, State] = {}
         counts = {"created": 0, "updated": 0, "deleted": 0}
@@ -151,6 +199,16 @@ class Polled:
             if "u" not in blind:
                 assert got[number].n == final.n, f"{place}: row {number} is at {got[number]}, should be at {final}"
         return {**counts, "records": len(records), "requests": self.requests[resource]}
+
+    async def _check_gone(self, resource: str, table: Rows) -> Mapping[str, int]:
+        """A resource that lists what was deleted."""
+        by_n = {state.n: state for states in table.states.values() for state in states}
+        place = f"{self.double.name}/{resource}"
+        records = await self._records(resource)
+        got = {self._state_of(place, data, by_n).number for data in records.values()}
+        gone = {number for number, states in table.states.items() if states[-1].gone}
+        assert got == gone, f"{place}: {got ^ gone} differ"
+        return {"records": len(records), "requests": self.requests[resource]}
 
     def _check_change(
         self, place: str, kind: str, key: str | None, data: Any, by_n: dict[int, State], last: dict[str, State]
@@ -193,13 +251,22 @@ class Polled:
         return {one.key: json.loads(one.body) for one in rows}
 
 
-def prepared(source: Source, base_url: str) -> Source:
+def asks_since(resource: Resource) -> bool:
+    """Whether the source is asked for what is new, rather than for a list that the poll stops reading."""
+    rule = resource.incremental
+    if rule is None:
+        return False
+    placed = msgspec.json.encode([resource.path, resource.params, resource.headers, resource.json])
+    return bool(rule.param or rule.token_path or rule.link_path) or b"{incremental.start_value}" in placed
+
+
+def prepared(source: Source, base_url: str, scan_every: str = "") -> Source:
     """The source at the address of the double: all records make events, and only the test polls."""
     assert source.api is not None
     api = msgspec.structs.replace(source.api, base_url=base_url)
     resources: dict[str, Resource] = {}
     for name, resource in source.resources.items():
-        deletes = msgspec.structs.replace(resource.deletes, max_ratio=1.0)
+        deletes = msgspec.structs.replace(resource.deletes, max_ratio=1.0, every=scan_every or resource.deletes.every)
         resources[name] = msgspec.structs.replace(
             resource, poll="365d", schedule="", initial="events", deletes=deletes, webhook=None, reconcile=None
         )
@@ -217,7 +284,7 @@ async def polled(path: Path, double: Double, source: Source, seed: int = 1) -> A
     try:
         async with CatalogServer() as server:
             served = server.add(world)
-            one = Polled(store, served, client, clock, prepared(source, served.url))
+            one = Polled(store, served, client, clock, source)
             await one.start()
             try:
                 yield one

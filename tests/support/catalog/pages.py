@@ -1,8 +1,8 @@
 """Pages of doubles: numbers, offsets, tokens and links, with the limits that the API keeps to.
 
-Places of parameters are those of `Ask.get`: `per_page`, `body:limit`, `header:...`. `default` and `maximum` are rows on
-a page; `over` says what a larger size gets: the maximum ("clamp") or an error. `served` is a smaller page for lists that
-may be shorter than asked for, so that a test has several pages.
+Places of parameters are those of `Ask.get`: `per_page`, `body:limit`, `header:...`. `default` and `maximum` are rows
+on a page; `over` says what a larger size gets: the maximum ("clamp") or an error. `served` is a smaller page for lists
+that may be shorter than asked for, so that a test has several pages.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ class Tokens(Pager, frozen=True, kw_only=True):
     has expired.
     """
 
-    token: str = "cursor"  # noqa: S105 - the name of a parameter
+    token: str = "cursor"
     out: str = ""
     empty: Any = "absent"
     from_last: Callable[[State], Any] | None = None

@@ -24,8 +24,10 @@ class Answering:
         self.double: Double = world.double
         self.url = url + self.double.base
         self.trouble = 0.0
+        self.lose_next = False  # the next call that writes is made, and its answer is lost
         self.after: Callable[[Ask, Call], None] = lambda ask, call: None  # runs when an answer was made
         self.log: list[tuple[str, str, int]] = []  # method, target, status
+        self.unknown: set[str] = set()  # parameters that the API does not have: most APIs ignore them
         self._random = random.Random(self.double.name)
         calls = [(call, matcher(call.path, self.double.values)) for call in self.double.calls]
         self._calls = sorted(calls, key=lambda one: one[1].groups)  # a fixed path before one with placeholders
@@ -39,6 +41,9 @@ class Answering:
             return Reply(status, self.double.error("unavailable", status, "please try again"))
         try:
             reply = self._answer(ask)
+            if self.lose_next and ask.method != "GET":
+                self.lose_next = False
+                return None
         except Refused as error:
             reply = self.double.reply(error.kind, error.message)
         self._stamp(ask, reply)
@@ -57,6 +62,8 @@ class Answering:
                 return limited
         call = self._find(ask)
         reply = call.answer(ask, self.world)
+        if isinstance(call, Listing):  # items get the parameters of the list too
+            self.unknown |= set(ask.query) - ask.used - set(self.double.ignored)
         self.after(ask, call)
         return reply
 

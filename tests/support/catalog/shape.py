@@ -37,9 +37,11 @@ class Ask(msgspec.Struct):
     url: str = ""  # of the base, for links
     fields: dict[str, str] = {}  # what the placeholders of the path are
     target: str = ""  # path and query as sent
+    used: set[str] = msgspec.field(default_factory=set)  # parameters of the query that were looked at
 
     def get(self, place: str, default: Any = None) -> Any:
         kind, _, name = place.rpartition(":")
+        self.used.add(name if kind in ("", "query") else "")
         if kind == "header":
             return self.headers.get(name.lower(), default)
         if kind == "body":
@@ -158,17 +160,20 @@ class Unseen(msgspec.Struct, frozen=True):
 class Test(msgspec.Struct, frozen=True, kw_only=True):
     """How an operation of the provider file is run: the data of the event, and what a repeat does.
 
-    `repeat`: "same" when a second call with the same delivery id makes nothing more, "again" where the API has nothing
-    against repeats, "rejected" when it answers that the row exists. `table` is what grows or changes.
+    `data` may have `{n}`, another text for each record. `table` is what it writes to; `creates`: it makes a row each
+    time. `after`: operations that are called first for the same key. `repeat`: "same" when a second call after a lost
+    answer makes nothing more, "again" where the API has nothing against repeats, "rejected" when it answers an error
+    and the row exists once. `found_after_seconds`: how long a look-up may take to find what was created.
     """
 
     __test__ = False
 
     data: dict[str, Any]
     table: str
-    repeat: str = "same"
     creates: bool = True
-    on_existing: bool = False  # `{id}` in data is filled with the id of a row
+    after: tuple[str, ...] = ()
+    repeat: str = "same"
+    found_after_seconds: float = 0.0
 
 
 class Double(msgspec.Struct, kw_only=True):
@@ -191,6 +196,7 @@ class Double(msgspec.Struct, kw_only=True):
     date_ahead_seconds: float = 0.0
     unseen: dict[str, Unseen] = {}
     operations: dict[str, Test] = {}
+    ignored: tuple[str, ...] = ()  # parameters that the API has and the double does nothing with
     settings: dict[str, Any] = {}  # more keys of [sources.X.api], as a user writes them
     unavailable: tuple[int, ...] = (500, 502, 503)  # what it answers when it is in trouble
 

@@ -43,7 +43,7 @@ def read(reader: Reader, value: Any, name: str) -> Any:
 
 
 def param(name: str, op: str, field: str, reader: Reader, *, truncate_us: int = 0) -> Where:
-    """The parameter `name` (or `body:a.b`, `header:NAME`) compares a field. `truncate_us`: the API cuts the value so."""
+    """The parameter `name` (`body:a.b`, `header:NAME`) compares a field. `truncate_us`: the API cuts the value so."""
 
     def where(ask: Ask) -> list[Condition]:
         given = ask.get(name)
@@ -92,7 +92,7 @@ _AND = re.compile(r"\s*(?:AND|&&|\+|,)\s*|\s+", re.IGNORECASE)
 
 
 def conditions(text: str, fields: Mapping[str, tuple[str, Reader]]) -> list[Condition]:
-    """`a >= 1 AND b = 'x'`, `updated_at:>='...'`: names of the language -> (field, reader of a value without quotes)."""
+    """`a >= 1 AND b = 'x'`, `updated_at:>='...'`: names of the language -> (field, reader of a bare value)."""
     found, at = [], 0
     while at < len(text.rstrip()):
         match = _CONDITION.match(text, at)

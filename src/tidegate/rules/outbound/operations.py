@@ -67,6 +67,9 @@ class CompiledOperation:
         self.names_remembered = "remembered" in named
         self.names_captured = "credential." in named
         self.look_up = None if operation.look_up is None else _LookUp(operation.look_up)
+        request = [operation.path, operation.params, operation.headers, operation.json, operation.form]
+        # A request that uses no id of the look-up creates: where the ids are known there is nothing left to do.
+        self.creates_once = self.look_up is not None and b"remembered" not in msgspec.json.encode(request)
         self._graphql = isinstance(operation.json, dict) and "query" in operation.json
 
     def request(self, view: View) -> ApiCall:
@@ -95,6 +98,10 @@ class CompiledOperation:
     def record_key(self, view: View) -> str:
         """The key of the record that the call changes; "" when it is not known before."""
         return written(self._record_key(view))
+
+    def has_ids(self, known: Mapping[str, str]) -> bool:
+        """Whether all that the look-up would find is known. False without a look-up."""
+        return self.look_up is not None and all(name in known for name in self.look_up.spec.result)
 
     def read(self, status: int, body: bytes) -> Reading:
         """What an answer means as this API says it."""

@@ -78,7 +78,7 @@ DOUBLE = Double(
         Table(name="comments", row=comment, ident=lambda number: 5_000_000 + number, first=40),
         Table(name="pulls", row=issue, first=40, fields={"state": lambda state: issue(state)["state"]}),
     ),
-    resources={"issues": "issues", "issue_comments": "comments", "pulls": "pulls"},
+    resources={"issues": "issues", "comments": "comments", "pulls": "pulls"},
     calls=(
         Listing(
             path=f"{REPO}/issues",
@@ -110,5 +110,9 @@ DOUBLE = Double(
     ),
     operations={
         "create_issue": Test(data={"title": "A", "body": "B"}, table="issues", repeat="again"),
+        "add_comment": Test(
+            data={"title": "A", "body": "B"}, table="comments", after=("create_issue",), repeat="again"
+        ),
+        "close_issue": Test(data={"title": "A"}, table="issues", after=("create_issue",), creates=False),
     },
 )
