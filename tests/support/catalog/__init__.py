@@ -20,9 +20,9 @@ What a data file says
     name and `sources` (where each fact can be read); `base`, the path of the base URL; `auth` (`auth.py`: bearer,
     basic, header, query, either); `needs`, required headers; `quotas`; `error`, the body of an error by its kind,
     with `statuses` for kinds that have another status here; `values` for `with`; `tables`, `calls`; `resources`: name
-    in the provider file -> table, or `-table` for a list of what was deleted; `unseen`: resource -> what the API cannot show, and why; `operations`: name ->
-    `Test`; `ignored`: parameters that the API has and the double does nothing with; `settings`: more keys of
-    `[sources.X.api]`.
+    in the provider file -> table, or `-table` for a list of what was deleted; `unseen`: resource -> what the API
+    cannot show, and why; `operations`: name -> `Test`; `ignored`: parameters that the API has and the double does
+    nothing with; `settings`: more keys of `[sources.X.api]`.
 `Table` (`shape.py`)
     `row`: a function from a `State` to the JSON of a row. It must write `state.mark` into a text field that the
     resource reads: the test finds the state of a record by it. `ident`: number -> id in paths. `resolution_us`: how
