@@ -1,4 +1,4 @@
-"""Doubles of the APIs in the catalog: each stands in for a real API on a socket, as its documentation says it behaves.
+"""Doubles of the APIs in the catalog: each answers on a socket as the documentation of the real API says it does.
 
 A double does not know the provider file in `src/tidegate/providers/`. It is written from the documentation of the
 API, so that a wrong fact in one of the two makes a test fail. `tests/catalog/` polls every resource of every provider

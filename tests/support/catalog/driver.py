@@ -135,7 +135,7 @@ class Polled:
         self.quiet = False
         for name in self.names:
             await self.poll(name)
-        self.served.trouble = 0.03
+        self.served.failures = 0.03
         while left > 0:
             burst = min(left, pick.choice([1, 2, 5, 13, 40]))
             left -= burst
@@ -156,7 +156,7 @@ class Polled:
 
     async def _quiet(self, seconds: float) -> None:
         """Polls without changes: the first after all delays, and more, because two scans confirm a delete."""
-        self.served.trouble, self.quiet = 0.0, True
+        self.served.failures, self.quiet = 0.0, True
         self.clock.advance(max((rows.table.lag_seconds for rows in self.world.tables.values()), default=0.0))
         for _ in range(3):
             self.clock.advance(seconds)
@@ -175,7 +175,7 @@ class Polled:
             return await self._check_gone(resource, table)
         by_n = {state.n: state for states in table.states.values() for state in states}
         unseen = self.double.unseen.get(resource)
-        blind = unseen.verbs if unseen is not None else ""
+        blind = unseen.changes if unseen is not None else ""
         spec = self.source.resources[resource]
         sees_deletes = spec.deletes.mode not in ("none", "" if scanned else "scan") and "d" not in blind
         place = f"{self.double.name}/{resource}"

@@ -11,7 +11,7 @@ from tidegate.pull.operations import OperationResult, OperationRunner
 
 
 class Operations:
-    """The operations of the polled source. One key of ours is used for all calls of a round, so ids are remembered."""
+    """The operations of the polled source. All calls of a round have one key, so ids are remembered."""
 
     def __init__(self, one: Polled) -> None:
         self.one = one

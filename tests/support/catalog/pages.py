@@ -146,7 +146,7 @@ class Offsets(Pager, frozen=True, kw_only=True):
 class Tokens(Pager, frozen=True, kw_only=True):
     """Tokens that name the last row of the page before by the order of the list.
 
-    `token` is where the request has it, `out` the member of the answer ("" where it is not told), `empty` what is there
+    `token` is where the request has it, `out` the member of the answer ("" where it is not sent), `empty` what is there
     on the last page (None leaves it out, as does "absent"). `from_last`: the token is the id of the last row. `link`,
     `next_url`: the token comes in a URL. `alone`: no other parameter may come with a token. `lives_seconds`: then it
     has expired.

@@ -17,13 +17,13 @@ from support.receiver.scripted import Request, ScriptedServer
 
 
 class Answering:
-    """One double that is served. `trouble`: the share of requests that fail for no reason of their own."""
+    """One double that is served. `failures`: the share of requests that fail for no reason of their own."""
 
     def __init__(self, world: World, url: str) -> None:
         self.world = world
         self.double: Double = world.double
         self.url = url + self.double.base
-        self.trouble = 0.0
+        self.failures = 0.0
         self.lose_next = False  # the next call that writes is made, and its answer is lost
         self.after: Callable[[Ask, Call], None] = lambda ask, call: None  # runs when an answer was made
         self.log: list[tuple[str, str, int]] = []  # method, target, status
@@ -34,7 +34,7 @@ class Answering:
 
     def reply(self, ask: Ask) -> Reply | None:
         """The answer; None for a connection that breaks."""
-        if self._random.random() < self.trouble:
+        if self._random.random() < self.failures:
             if self._random.random() < 0.3:
                 return None
             status = self._random.choice(self.double.unavailable)

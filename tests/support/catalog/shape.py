@@ -88,7 +88,7 @@ class State(msgspec.Struct, frozen=True):
     visible_us: int  # when lists with a delay show it
     gone: bool = False
     parent: int = 0  # the row of the parent table that it belongs to
-    verb: str = "created"  # created, updated, deleted
+    kind: str = "created"  # created, updated, deleted
     of: State | None = None  # the state of another table that this row reports
     values: dict[str, Any] = {}  # what an operation wrote
 
@@ -105,7 +105,7 @@ class Table(msgspec.Struct, kw_only=True):
 
     `changes`: which of c(reate), u(pdate), d(elete) happen to it. `tombstone`: what a deleted row looks like where the
     API shows it. `lag_seconds`: how late a change may be visible in lists that have a delay. `kept_seconds`: how long a
-    deleted row is shown at all. `log_of`: its rows are the changes of that table, whose verbs are in `log_verbs`.
+    deleted row is shown at all. `log_of`: its rows are the changes of that table, whose kinds are in `log_kinds`.
     `fields`: what filters and orders may name, beside updated, created, id and gone.
     """
 
@@ -120,7 +120,7 @@ class Table(msgspec.Struct, kw_only=True):
     kept_seconds: float = 0.0
     parent: str = ""
     log_of: str = ""
-    log_verbs: tuple[str, ...] = ("created", "updated", "deleted")
+    log_kinds: tuple[str, ...] = ("created", "updated", "deleted")
     fields: dict[str, Callable[[State], Any]] = {}
 
     def field(self, name: str) -> Callable[[State], Any]:
@@ -151,9 +151,9 @@ class Needed(msgspec.Struct, frozen=True):
 
 
 class Unseen(msgspec.Struct, frozen=True):
-    """What no poll of a resource can see, because the API does not show it: verbs of c, u and d, and why."""
+    """What no poll of a resource can see, because the API does not show it: c, u and d, and why."""
 
-    verbs: str
+    changes: str
     why: str
 
 
@@ -198,7 +198,7 @@ class Double(msgspec.Struct, kw_only=True):
     operations: dict[str, Test] = {}
     ignored: tuple[str, ...] = ()  # parameters that the API has and the double does nothing with
     settings: dict[str, Any] = {}  # more keys of [sources.X.api], as a user writes them
-    unavailable: tuple[int, ...] = (500, 502, 503)  # what it answers when it is in trouble
+    unavailable: tuple[int, ...] = (500, 502, 503)  # what it answers when it fails for a reason of its own
 
     def status(self, kind: str) -> int:
         return self.statuses.get(kind, STATUSES[kind])

@@ -21,7 +21,7 @@ class Rows:
 
     # -- changing ----------------------------------------------------------------------------------------
 
-    def _add(self, number: int, verb: str, **more: Any) -> State:
+    def _add(self, number: int, kind: str, **more: Any) -> State:
         now_us = self.world.now_us()
         stored = now_us - now_us % self.table.resolution_us
         before = self.states.get(number)
@@ -33,14 +33,14 @@ class Rows:
             created_us=before[0].created_us if before else stored,
             at_us=stored,
             visible_us=now_us + lag_us,
-            gone=verb == "deleted",
+            gone=kind == "deleted",
             parent=before[0].parent if before else more.pop("parent", 0),
-            verb=verb,
+            kind=kind,
             **more,
         )
         self.states.setdefault(number, []).append(state)
         for other in self.world.tables.values():
-            if other.table.log_of == self.table.name and verb in other.table.log_verbs:
+            if other.table.log_of == self.table.name and kind in other.table.log_kinds:
                 other._add(len(other.states) + 1, "created", of=state)
         return state
 
@@ -64,14 +64,14 @@ class Rows:
 
     def change(self) -> None:
         """One random change that happens to this kind of row. The first row always stays."""
-        pick, verbs = self.world.random, self.table.changes
+        pick, kinds = self.world.random, self.table.changes
         if self.table.log_of:
             self.world.tables[self.table.log_of].change()
             return
-        verb = pick.choice([one for one in verbs for _ in range({"c": 3, "u": 5, "d": 1}[one])])
-        if verb == "d" and len(self._live) > 1:
+        kind = pick.choice([one for one in kinds for _ in range({"c": 3, "u": 5, "d": 1}[one])])
+        if kind == "d" and len(self._live) > 1:
             self.delete(pick.choice(self._live[1:]))
-        elif verb == "u" and self._live:
+        elif kind == "u" and self._live:
             self.update(pick.choice(self._live[-40:] if pick.random() < 0.5 else self._live))
         elif self.table.parent == "" or self.world.any_parent(self.table):
             self.create()

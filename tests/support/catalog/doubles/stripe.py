@@ -72,7 +72,7 @@ def event(state: State) -> dict[str, Any]:
         "id": f"evt_{state.number:014d}",
         "object": "event",
         "created": epoch_s(state.created_us),
-        "type": f"customer.{of.verb}",
+        "type": f"customer.{of.kind}",
         "request": {"id": state.mark},
         "data": {"object": {**customer(of), "name": f"number {of.n}"}},
     }
