@@ -183,7 +183,7 @@ def test_statements_touch_as_many_pages_whatever_the_length_of_the_history():
             future = asyncio.get_running_loop().create_future()
             events = [event(number, b"b" * 1000, key="k", dedupe_id=f"{time.time_ns()} {n}") for n in range(50)]
             return await buffers(
-                connection, sql("log")["append"], *make_batch([Call(future, events, False)])[0].columns()
+                connection, sql("log")["append"], *make_batch([Call(future, events, False)])[0].columns("n")
             )
 
         async def look():

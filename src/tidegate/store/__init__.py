@@ -1,7 +1,7 @@
-"""The store: one durable log and everything that reads it, as seven protocols of domain operations.
+"""The store: one durable log and everything that reads it, as eight protocols of domain operations.
 
-`log`, `deliveries`, `records`, `settings`, `credentials`, `operations` and `leases` each hold one protocol and its
-shapes. Engines import from this file only; `sqlite/` and `postgres/` implement the protocols and pass
+`log`, `deliveries`, `records`, `settings`, `credentials`, `operations`, `rollups` and `leases` each hold one protocol
+and its shapes. Engines import from this file only; `sqlite/` and `postgres/` implement the protocols and pass
 `tests/conformance/`. The store knows no HTTP, no routes and no filters.
 """
 
@@ -22,11 +22,14 @@ from tidegate.store.leases import (
 from tidegate.store.log import EventHead, EventPage, EventQuery, Listener, Log, Receipt, Thinned, Weighed
 from tidegate.store.operations import Operations, PendingWrite, StoredCall
 from tidegate.store.records import RecordCommit, Records, ResourceState
+from tidegate.store.rollups import HOURS_KEPT, MINUTES_KEPT, Rollups
 from tidegate.store.settings import ApiKey, Feed, FeedAck, Item, Rejection, Settings
 from tidegate.store.store import Store
 
 __all__ = [
     "FOREVER_US",
+    "HOURS_KEPT",
+    "MINUTES_KEPT",
     "PARTITIONS",
     "ApiKey",
     "Counters",
@@ -52,6 +55,7 @@ __all__ = [
     "Rejection",
     "Replay",
     "ResourceState",
+    "Rollups",
     "SealedToken",
     "Settings",
     "Settlement",

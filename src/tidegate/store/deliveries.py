@@ -15,6 +15,7 @@ from typing import Protocol
 import msgspec
 
 from tidegate.core.model import Attempt, Audience, Deferred, DeferredState, Lane, RangeSettlement
+from tidegate.core.rollups import RollupRow
 from tidegate.store.leases import partition_of
 
 
@@ -31,6 +32,7 @@ class Settlement(msgspec.Struct):
     left: Sequence[tuple[int, int]] = ()  # (partition, high-water mark) of partitions that this node gives up
     heads: list[tuple[int, bytes]] = []  # (number, head) of requests that attempts of this settlement refer to
     fence: int = 0  # the lease under which this was decided; 0: the current one
+    rollups: Sequence[RollupRow] = ()  # of its attempts, by minute: added unless all of these are stored already
 
 
 class Standing(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ from typing import Protocol
 import msgspec
 
 from tidegate.core.model import Appended, NewEvent, RecordState
+from tidegate.core.rollups import RollupRow
 
 
 class ResourceState(msgspec.Struct, frozen=True):
@@ -43,6 +44,7 @@ class RecordCommit(msgspec.Struct):
     changes: list[NewEvent]  # appended to the log in this order; their audiences are decided
     state: ResourceState
     fence: int = 0  # the lease under which this was decided
+    rollups: Sequence[RollupRow] = ()  # what it did, by minute
 
 
 class Records(Protocol):

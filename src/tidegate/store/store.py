@@ -1,4 +1,4 @@
-"""The store: the seven protocols of one database, opened together.
+"""The store: the eight protocols of one database, opened together.
 
 Owns the protocol `Store`, which `sqlite/` and `postgres/` implement. A call that raises StoreBusy or StoreBroken
 acknowledged nothing, and its outcome is unknown: every operation is idempotent or recognizes a repeated call. Fenced
@@ -17,11 +17,12 @@ from tidegate.store.leases import Leases
 from tidegate.store.log import Log
 from tidegate.store.operations import Operations
 from tidegate.store.records import Records
+from tidegate.store.rollups import Rollups
 from tidegate.store.settings import Settings
 
 
 class Store(Protocol):
-    """All seven protocols."""
+    """All eight protocols."""
 
     @property
     def log(self) -> Log: ...
@@ -35,6 +36,8 @@ class Store(Protocol):
     def credentials(self) -> Credentials: ...
     @property
     def operations(self) -> Operations: ...
+    @property
+    def rollups(self) -> Rollups: ...
     @property
     def leases(self) -> Leases: ...
 

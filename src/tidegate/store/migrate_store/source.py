@@ -26,7 +26,7 @@ MOVED_TO = "value:moved_to"
 SMALL = (
     "audiences", "items", "credentials", "remembered_ids", "operation_calls", "pending_writes", "route_revisions",
     "keys", "feeds", "rejections", "replays", "ranges", "deferred_deliveries", "lanes", "dedupe", "records",
-    "resource_states", "request_heads",
+    "resource_states", "request_heads", "rollup_minutes", "rollup_hours",
 )  # fmt: skip
 
 

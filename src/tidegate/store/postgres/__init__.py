@@ -24,6 +24,7 @@ from tidegate.store.postgres.log import PostgresLog
 from tidegate.store.postgres.migrate import migrate
 from tidegate.store.postgres.operations import PostgresOperations
 from tidegate.store.postgres.records import PostgresRecords
+from tidegate.store.postgres.rollups import PostgresRollups
 from tidegate.store.postgres.settings import PostgresSettings
 
 
@@ -32,13 +33,14 @@ class PostgresStore:
 
     def __init__(self, engine: Engine, instance: str, node: str, clock: Clock) -> None:
         self.engine = engine
-        self.log = PostgresLog(engine, instance, clock)
+        self.log = PostgresLog(engine, instance, node, clock)
         self.leases = PostgresLeases(engine, node, clock)
         self.deliveries = PostgresDeliveries(engine, self.log, self.leases)
         self.records = PostgresRecords(engine, self.log.appends, self.leases)
         self.settings = PostgresSettings(engine)
         self.credentials = PostgresCredentials(engine)
         self.operations = PostgresOperations(engine)
+        self.rollups = PostgresRollups(engine, node)
         self.leases.on_peers = self._set_peers
 
     def _set_peers(self, nodes: int) -> None:

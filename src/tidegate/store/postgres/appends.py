@@ -37,11 +37,12 @@ logger = logging.getLogger("tidegate.store")
 
 
 class Appender:
-    """All appends of one node. `missing_span` is called when the next offset has no span yet."""
+    """All appends of `node`. `missing_span` is called when the next offset has no span yet."""
 
-    def __init__(self, engine: Engine, follower: Follower, missing_span: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, follower: Follower, node: str, missing_span: Callable[[], None]) -> None:
         self._engine = engine
         self._follower = follower
+        self._node = node
         self._missing_span = missing_span
         self._sql = sql("log")
         self._loop = asyncio.get_running_loop()
@@ -172,7 +173,7 @@ class Appender:
             self._answer(call.future, error)
 
     async def _insert(self, batch: Batch) -> BatchResult:
-        values = batch.columns(self._follower.notification())
+        values = batch.columns(self._node, self._follower.notification())
         try:
             row = await self._engine.vital.fetchrow(self._sql["append"], *values)
         except asyncpg.UniqueViolationError:
@@ -203,7 +204,7 @@ class Appender:
         """
         batch, _ = make_batch([Call(self._loop.create_future(), events, False)])
         await connection.fetchval(self._sql["lock_append"])
-        answer = read_result(batch, await connection.fetchrow(self._sql["append"], *batch.columns()))
+        answer = read_result(batch, await connection.fetchrow(self._sql["append"], *batch.columns(self._node)))
         if answer.differing:
             raise ChangedElsewhere(ID_REUSED)
         (done,) = answer.answers

@@ -42,8 +42,9 @@ class Batch(msgspec.Struct):
     keys: list[bytes | None]
     places: list[list[tuple[int, bytes]]]
 
-    def columns(self, notice: str | None = None) -> tuple[Any, ...]:
-        """The parameters of the statement `append`, in its order. `notice` is sent to other nodes with the commit."""
+    def columns(self, node: str, notice: str | None = None) -> tuple[Any, ...]:
+        """The parameters of the statement `append`, in its order. `notice` is sent to other nodes with the commit.
+        `node`: whose rollups count the events."""
         rows = self.rows
         return (
             self.row_calls,
@@ -63,6 +64,7 @@ class Batch(msgspec.Struct):
             [e.body_hash for e in rows],
             [number for number, call in enumerate(self.calls) if call.strict],
             notice,
+            node,
         )
 
 

@@ -16,6 +16,7 @@ from tidegate.core.errors import Fenced
 from tidegate.core.model import Attempt, Audience, Deferred, DeferredState, RangeSettlement
 from tidegate.store import PARTITIONS, Counters, Replay, Settlement, Standing
 from tidegate.store.postgres.engine import Engine, sql
+from tidegate.store.postgres.rollups import rollup_columns
 from tidegate.store.postgres.text import escape, unescape
 from tidegate.store.rows import (
     attempt_of,
@@ -163,6 +164,7 @@ def _written(settlement: Settlement) -> Iterable[Sequence[Any]]:
     yield from columns([range_row(one, escape) for one in ranges.values()], 6)
     yield from columns(high_water_marks, 2)
     yield from columns(dict(settlement.heads).items(), 2)
+    yield from rollup_columns(settlement.rollups)
 
 
 def _standing(rows: Sequence[Any]) -> Standing:

@@ -45,7 +45,7 @@ logger = logging.getLogger("tidegate.store")
 class PostgresLog:
     """Implements `store.Log`."""
 
-    def __init__(self, engine: Engine, instance: str, clock: Clock) -> None:
+    def __init__(self, engine: Engine, instance: str, node: str, clock: Clock) -> None:
         self.instance = instance
         self.spans = LogSpans(engine)
         self.follower = Follower(engine, self._events_of)
@@ -55,7 +55,7 @@ class PostgresLog:
         self._loop = asyncio.get_running_loop()
         self._audiences = Audiences()
         self._maintain_now = asyncio.Event()
-        self.appends = Appender(engine, self.follower, self._maintain_now.set)
+        self.appends = Appender(engine, self.follower, node, self._maintain_now.set)
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:

@@ -15,6 +15,7 @@ from tidegate.core.model import Appended, NewEvent, RecordState
 from tidegate.store import RecordCommit, ResourceState
 from tidegate.store.postgres.deliveries import Member, columns
 from tidegate.store.postgres.engine import Engine, sql
+from tidegate.store.postgres.rollups import rollup_columns
 from tidegate.store.postgres.text import escape, unescape
 from tidegate.store.rows import record_of, record_row, state_of, state_row
 
@@ -70,7 +71,8 @@ class PostgresRecords:
         """See `store.Records.commit`. A state alone, as after a poll that found nothing, is one round trip."""
         if not commit.records and not commit.changes:
             row = state_row(commit, escape)
-            if await self._engine.work.fetchval(self._sql["save_state"], self._member.node, *row) is None:
+            rolled = rollup_columns(commit.rollups)
+            if await self._engine.work.fetchval(self._sql["save_state"], self._member.node, *row, *rolled) is None:
                 raise _fenced(commit)
             return []
         async with self._engine.work.transaction() as connection:
@@ -86,6 +88,9 @@ class PostgresRecords:
                     *columns([record_row(one, escape) for one in part], 10),
                 )
             await connection.execute(self._sql["put_state"], *state_row(commit, escape))
+            if commit.rollups:
+                rolled = rollup_columns(commit.rollups)
+                await connection.execute(sql("rollups")["add"], self._member.node, *rolled)
             appended: list[Appended] = []
             for changes in batched(commit.changes, SLICE_ROWS):
                 appended += await self._log.append_in(connection, changes)

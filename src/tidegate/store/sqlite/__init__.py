@@ -29,6 +29,7 @@ from tidegate.store.sqlite.log import SqliteLog
 from tidegate.store.sqlite.migrate import migrate, refuse_newer
 from tidegate.store.sqlite.operations import SqliteOperations
 from tidegate.store.sqlite.records import SqliteRecords
+from tidegate.store.sqlite.rollups import SqliteRollups
 from tidegate.store.sqlite.settings import SqliteSettings
 
 FILE_NAME = "tidegate.db"
@@ -49,6 +50,7 @@ class SqliteStore:
         self.settings = SqliteSettings(engine)
         self.credentials = SqliteCredentials(engine)
         self.operations = SqliteOperations(engine)
+        self.rollups = SqliteRollups(engine)
         self.leases = SqliteLeases(instance)
 
     async def close(self) -> None:

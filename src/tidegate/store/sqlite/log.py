@@ -19,6 +19,7 @@ import msgspec
 
 from tidegate.core.errors import ChangedElsewhere
 from tidegate.core.model import Appended, Audience, Event, NewEvent, Origin
+from tidegate.core.rollups import MINUTE_US, SOURCE, RollupRow
 from tidegate.rules.retention import Deletable, Owed, deletable, weigh
 from tidegate.store import EventHead, EventPage, EventQuery, Listener, Receipt, Thinned, Weighed
 from tidegate.store.rows import (
@@ -35,6 +36,7 @@ from tidegate.store.rows import (
     id_conflict,
 )
 from tidegate.store.sqlite.engine import ROWS_OF_INSERT, Engine, insert_many, rows, sql
+from tidegate.store.sqlite.rollups import add_rollups
 from tidegate.store.tail import Tail
 
 log = logging.getLogger("tidegate.store")
@@ -66,6 +68,7 @@ class SqliteLog:
         self._tail = Tail()
         self._listeners: list[Listener] = []
         self._audiences = Audiences()
+        self._doubled: list[NewEvent] = []  # of the open transaction: their ids were stored before
         self._head = 0  # the highest offset used; only the writer thread changes it after the start
         self._published = 0
         engine.set_batch(self._write_batch, self._publish)
@@ -111,6 +114,7 @@ class SqliteLog:
     def _write_batch(self, connection: apsw.Connection, jobs: list[tuple[Any, Append | NewEvent]]) -> _Batch:
         """On the writer thread, inside the group's transaction. A NewEvent alone is of `append_one`."""
         batch = _Batch([], [])
+        self._doubled = []
         ones = [(receipt, item) for receipt, item in jobs if isinstance(item, NewEvent)]
         if ones:
             done = self._insert(connection, [event for _, event in ones], batch.events)
@@ -118,8 +122,7 @@ class SqliteLog:
         if len(ones) < len(jobs):
             several = [(future, item) for future, item in jobs if isinstance(item, Append)]
             self._write_several(connection, several, batch)
-        if batch.events:
-            self._count(connection, batch.events)
+        self._count(connection, batch.events)
         return batch
 
     def _write_several(self, connection: apsw.Connection, jobs: list[tuple[Any, Append]], batch: _Batch) -> None:
@@ -137,14 +140,14 @@ class SqliteLog:
         self, connection: apsw.Connection, future: asyncio.Future[Any], append: Append, batch: _Batch
     ) -> None:
         head = self._head
-        before = len(batch.events)
+        before, doubled = len(batch.events), len(self._doubled)
         connection.execute("SAVEPOINT strict")
         done = self._insert(connection, append.events, batch.events)
         bad = next((i for i, one in enumerate(done) if one.differs), None)
         if bad is not None:
             connection.execute("ROLLBACK TO strict")
             self._head = head
-            del batch.events[before:]
+            del batch.events[before:], self._doubled[doubled:]
         connection.execute("RELEASE strict")
         if bad is None:
             batch.answers.append((future, done, False))
@@ -161,9 +164,10 @@ class SqliteLog:
         done = self._insert(connection, events, batch.events)
         if any(one.differs for one in done):
             self._head = head
+            self._doubled = []
             raise ChangedElsewhere(ID_REUSED)
+        self._count(connection, batch.events)
         if batch.events:
-            self._count(connection, batch.events)
             self._engine.publish_after_commit(batch)
         return done
 
@@ -219,6 +223,7 @@ class SqliteLog:
                     differs = first[1] != event.body_hash
                     if differs:
                         connection.execute(self._sql["mark_differs"], (first[0],))
+                    self._doubled.append(event)
                     answers.append(Appended(first[0], duplicate=True, differs=differs))
                     continue
                 connection.execute(self._sql["insert_dedupe"], (key, offset, event.body_hash, event.received_at_us))
@@ -226,9 +231,14 @@ class SqliteLog:
             fresh.append(event)
         return answers, fresh
 
-    def _count(self, connection: apsw.Connection, events: Iterable[Event]) -> None:
-        counts = Counter(event.audience for event in events)
-        connection.executemany(self._sql["count_audience"], [(count, number) for number, count in counts.items()])
+    def _count(self, connection: apsw.Connection, events: Sequence[Event]) -> None:
+        """The counters of the audiences and the rollups of the sources, in the transaction of the events."""
+        if events:
+            counts = Counter(event.audience for event in events)
+            connection.executemany(self._sql["count_audience"], [(count, number) for number, count in counts.items()])
+        doubled, self._doubled = self._doubled, []
+        if events or doubled:
+            add_rollups(connection, _rollups(events, doubled))
 
     def _publish(self, batch: _Batch) -> None:
         """On the loop, after the commit: first to the listeners, then answer the calls."""
@@ -438,3 +448,20 @@ class SqliteLog:
 
         while after is not None:
             after = await self._engine.write(work)
+
+
+def _rollups(events: Sequence[Event], doubled: Sequence[NewEvent]) -> list[RollupRow]:
+    sums: dict[tuple[int, str, str], list[int]] = {}
+    for event in events:
+        key = (event.received_at_us // MINUTE_US, event.source, event.origin._value_)  # `value` calls a descriptor
+        found = sums.get(key)
+        if found is None:
+            sums[key] = [1, len(event.body)]
+        else:
+            found[0] += 1
+            found[1] += len(event.body)
+    rolled = [
+        RollupRow(at, SOURCE, source, f"accepted.{origin}", *found) for (at, source, origin), found in sums.items()
+    ]
+    rolled += [RollupRow(one.received_at_us // MINUTE_US, SOURCE, one.source, "doubled", 1) for one in doubled]
+    return rolled

@@ -15,6 +15,16 @@ WITH gate AS (
          answer_headers, answer_body, answer_bytes, url, manual, head, request)
   WHERE a."offset" > (SELECT floor FROM log_state)
   ON CONFLICT DO NOTHING
+  RETURNING 1
+), put_rollups AS (
+  -- Sums cannot be written twice, so they are added when an attempt is new: a repeated settlement has none.
+  INSERT INTO rollup_minutes AS r (minute, scope, subject, metric, node, count, total)
+  SELECT u.minute, u.scope, u.subject, u.metric, $1, u.count, u.total
+  FROM gate, unnest($50::bigint[], $51::text[], $52::text[], $53::text[], $54::bigint[], $55::bigint[])
+    AS u(minute, scope, subject, metric, count, total)
+  WHERE EXISTS (SELECT 1 FROM put_attempts)
+  ON CONFLICT (minute, scope, subject, metric, node)
+    DO UPDATE SET count = r.count + excluded.count, total = r.total + excluded.total
 ), put_heads AS (
   INSERT INTO request_heads (number, head)
   SELECT h.* FROM gate, unnest($48::bigint[], $49::bytea[]) AS h(number, head)

@@ -5,7 +5,7 @@
 -- the rows are visible. So events become visible in the order of their offsets, with no round trip under the lock.
 -- `known` is read from the snapshot before the lock; an id that another node committed in between is a unique
 -- violation, and the whole statement is run again (log.py). Known and refused events draw no offset. $17, when given,
--- is sent to the other nodes with the commit.
+-- is sent to the other nodes with the commit. $18 is the node whose rollups count the events and the repeated ids.
 WITH gate AS MATERIALIZED (
   SELECT pg_advisory_xact_lock(8420, 1)
 ), input AS MATERIALIZED (
@@ -38,6 +38,22 @@ WITH gate AS MATERIALIZED (
   UPDATE audiences AS a SET events = a.events + c.events
   FROM (SELECT f.audience, count(*) AS events FROM fresh AS f GROUP BY f.audience) AS c
   WHERE a.number = c.audience
+), rolled AS (
+  INSERT INTO rollup_minutes AS r (minute, scope, subject, metric, node, count, total)
+  SELECT one.minute, 'source', one.source, one.metric, $18::text, count(*), sum(one.bytes)
+  FROM (
+    SELECT f.received_at / 60000000 AS minute, a.source, octet_length(f.body) AS bytes,
+           'accepted.' || (ARRAY['webhook', 'form', 'publish', 'poll', 'reconcile', 'pull', 'imap', 'edit', 'system'])
+                          [f.origin + 1] AS metric
+    FROM fresh AS f JOIN audiences AS a ON a.number = f.audience
+    UNION ALL
+    SELECT i.received_at / 60000000, a.source, 0, 'doubled'
+    FROM known AS k JOIN input AS i ON i.n = k.n JOIN audiences AS a ON a.number = i.audience
+    WHERE k.call NOT IN (SELECT r.call FROM refused AS r)
+  ) AS one
+  GROUP BY one.minute, one.source, one.metric
+  ON CONFLICT (minute, scope, subject, metric, node)
+    DO UPDATE SET count = r.count + excluded.count, total = r.total + excluded.total
 ), kept AS (
   INSERT INTO events ("offset", audience, type, key, origin, received_at, occurred_at, hops,
                       data_path, content_type, headers, change, body)

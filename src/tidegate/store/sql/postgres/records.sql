@@ -48,6 +48,13 @@ ON CONFLICT (source, resource) DO UPDATE SET
 -- A commit of a state alone, as one statement: `gate` is the fence, as in the query of that name.
 WITH gate AS MATERIALIZED (
   SELECT 1 FROM nodes WHERE id = $1 AND fence = $14 FOR KEY SHARE
+), put_rollups AS (
+  INSERT INTO rollup_minutes AS r (minute, scope, subject, metric, node, count, total)
+  SELECT u.minute, u.scope, u.subject, u.metric, $1, u.count, u.total
+  FROM gate, unnest($15::bigint[], $16::text[], $17::text[], $18::text[], $19::bigint[], $20::bigint[])
+    AS u(minute, scope, subject, metric, count, total)
+  ON CONFLICT (minute, scope, subject, metric, node)
+    DO UPDATE SET count = r.count + excluded.count, total = r.total + excluded.total
 )
 INSERT INTO resource_states (source, resource, cursor, etag, last_modified, first_done, committed_offset, polled_at,
                              reconciled_at, scanned_at, statistics, engine_state, fence)
