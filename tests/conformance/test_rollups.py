@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from support.stores import STORES, Opener, audience, event, with_store
-from tidegate.core.errors import Fenced
+from tidegate.core.errors import Conflict, Fenced
 from tidegate.core.model import Attempt, Origin, Outcome
 from tidegate.core.rollups import DESTINATION, RESOURCE, RollupRow
 from tidegate.store import RecordCommit, ResourceState, Settlement
@@ -93,9 +93,9 @@ def test_a_refused_append_counts_nothing(opener: Opener, tmp_path: Any) -> None:
             event(number, b"1", dedupe_id="x", body_hash=b"1"),
             event(number, b"2", dedupe_id="x", body_hash=b"2"),
         )
-        with pytest.raises(Exception):
+        with pytest.raises(Conflict):
             await store.log.append([event(number, b"3"), same, other], strict=True)
-        with pytest.raises(Exception):
+        with pytest.raises(Conflict):
             await store.log.append([event(number, b"3"), other], strict=True)
         assert await read(store) == {"shop accepted.webhook": (1, 1)}
 

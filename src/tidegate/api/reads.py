@@ -13,7 +13,7 @@ from tidegate.api import parameters
 from tidegate.api.calls import Call, RawResponse, StreamResponse
 from tidegate.core import ids
 from tidegate.core.errors import BadRequest
-from tidegate.query import advice, deliveries, doctor, events, explain, feeds, records, replays, stats
+from tidegate.query import advice, deliveries, doctor, events, explain, feeds, measured, records, replays, stats
 from tidegate.query.events import EventFilter, instant
 from tidegate.query.schemas import (
     AdviceSchema,
@@ -190,7 +190,10 @@ async def one_replay(call: Call) -> ReplaySchema:
 
 
 async def read_stats(call: Call) -> Stats:
-    return await stats.snapshot(call.gateway)
+    made = await stats.snapshot(call.gateway)
+    if window := call.query.get("window"):
+        made.measured = await measured.measured(call.gateway, window)
+    return made
 
 
 async def read_advice(call: Call) -> Page[AdviceSchema]:

@@ -22,6 +22,7 @@ from tidegate.query.credentials import CredentialSchema
 from tidegate.query.deliveries import STATES
 from tidegate.query.doctor import Doctor
 from tidegate.query.events import ORIGINS
+from tidegate.query.measured import WINDOWS
 from tidegate.query.schemas import (
     AdviceSchema,
     AttemptSchema,
@@ -52,6 +53,7 @@ KEY = Parameter("key", "text", "Only this key.")
 ORIGIN = Parameter("origin", "word", "Only this origin.", ORIGINS)
 SINCE = Parameter("since", "instant", "Received at or after: an RFC 3339 time, or a duration ago (`1h`).")
 UNTIL = Parameter("until", "instant", "Received before: an RFC 3339 time, or a duration ago.")
+WINDOW = Parameter("window", "word", "Also what was measured in this time: 1h, 24h, 7d or 30d.", tuple(WINDOWS))
 DELETED = Parameter("deleted", "boolean", "Include records that the source deleted.")
 PAGED = (LIMIT, CURSOR)
 WHOLE = (ALL, CURSOR)
@@ -273,7 +275,8 @@ _OPERATION: tuple[Entry, ...] = (
     ),
     Entry(
         method="GET", path="/stats", scope="read", handler=asking.read_stats, response=Stats,
-        summary="Counters and figures, as one snapshot at one offset",
+        summary="Counters and figures, as one snapshot at one offset; with `window`, also what was measured in it",
+        query=(WINDOW,),
     ),
     Entry(
         method="GET", path="/advice", scope="read", handler=asking.read_advice, response=Page[AdviceSchema],

@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "records": ("pull", "Show the stored records of a resource"),
     "advise": ("pull", "Show what each resource costs, and whether to poll it or use webhooks"),
     "simulate": ("simulate", "Compare polling and webhooks on a trace of changes"),
+    "stats": ("stats", "Show what was measured: requests, empty polls, delays, missed webhooks"),
     "alerts": ("alerts", "Show alerts; acknowledge and mute them"),
     "auth": ("auth", "Show the state of credentials, and sign in at a provider"),
     "keys": ("admin", "Create, list and delete API keys"),

@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from tidegate.core.figures import MailboxFigures, ResourceFigures
 from tidegate.core.findings import Finding
+from tidegate.core.measured import Measured
 
 T = TypeVar("T")
 
@@ -229,7 +230,7 @@ class DestinationCounters(Struct, kw_only=True):
 
 
 class Stats(Struct, kw_only=True):
-    """One snapshot at one offset."""
+    """One snapshot at one offset. `measured`: the figures of a window, when one is asked for."""
 
     at_offset: int
     totals: Totals
@@ -237,6 +238,7 @@ class Stats(Struct, kw_only=True):
     destinations: dict[str, DestinationCounters]
     resources: dict[str, ResourceFigures]
     mailboxes: dict[str, MailboxFigures] = {}  # by source
+    measured: Measured | None = None
 
 
 class AdviceSchema(Struct, kw_only=True):

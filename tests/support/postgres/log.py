@@ -38,7 +38,7 @@ async def raw(store):
 
 def columns(number, count=1):
     future = asyncio.get_running_loop().create_future()
-    return make_batch([Call(future, [event(number) for _ in range(count)], False)])[0].columns("n")
+    return make_batch([Call(future, [event(number) for _ in range(count)], False)])[0].columns(f"node {number}")
 
 
 async def partitions_of(store):
