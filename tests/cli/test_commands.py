@@ -283,8 +283,8 @@ def test_records_and_advise_read_what_is_known(place: Place) -> None:
     done = place.run("records shop/orders --limit 1")
     assert done.err.startswith("next page: tidegate records shop/orders --limit 1 --cursor ")
     (one,) = place.json("advise")["data"]
-    assert one["resource"] == "shop/orders" and one["advice"] == "not_enough_data"
-    assert "not enough data" in place.read("advise")
+    assert one["resource"] == "shop/orders" and one["recommendation"] == "not_enough_data"
+    assert "Not enough data yet" in place.read("advise")
 
 
 # -- keys and the operator -------------------------------------------------------------------------------

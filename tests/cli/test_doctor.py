@@ -133,8 +133,9 @@ def test_a_webhook_that_updated_a_record_is_not_lost(place: Place) -> None:
 def test_a_source_that_is_down_is_advised_as_that_and_logged_once(place: Place) -> None:
     doctor(place, "resource:shop/orders")
     (advice,) = place.gateway.run("advise", "--json").json["data"]
-    assert advice["advice"] == "polls_fail" and "refused" in advice["reason"]
-    assert advice["empty_share"] is None, "a poll that failed did not find nothing"
+    assert advice["recommendation"] == "not_enough_data" and "the last poll failed" in advice["reason"]
+    assert "refused" in advice["reason"]
+    assert advice["now"]["empty_share"] is None, "a poll that failed did not find nothing"
     assert place.gateway.run("poll", "shop/orders").code == 1  # after one by its schedule
     assert len(place.gateway.logged("resource shop/orders: polls fail")) == 1
     assert len(place.gateway.logged("destination dead is failing")) == 1

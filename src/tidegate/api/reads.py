@@ -197,7 +197,7 @@ async def read_stats(call: Call) -> Stats:
 
 
 async def read_advice(call: Call) -> Page[AdviceSchema]:
-    return call.page_of(await advice.all_resources(call.gateway), lambda one: one.resource)
+    return call.page_of(await advice.all_resources(call.gateway, call.allowed), lambda one: one.resource)
 
 
 async def read_doctor(call: Call) -> doctor.Doctor:

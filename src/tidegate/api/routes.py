@@ -279,8 +279,8 @@ _OPERATION: tuple[Entry, ...] = (
         query=(WINDOW,),
     ),
     Entry(
-        method="GET", path="/advice", scope="read", handler=asking.read_advice, response=Page[AdviceSchema],
-        summary="Advice for each resource: poll or webhook, with the figures", query=WHOLE,
+        method="GET", path="/advice", scope="read", handler=asking.read_advice, response=Page[AdviceSchema], bound=True,
+        summary="API or webhook, for each resource: the recommendation, its figures, and the curve", query=WHOLE,
     ),
     Entry(
         method="GET", path="/keys", scope="admin", handler=operating.list_keys, response=Page[operating.KeySchema],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
@@ -258,25 +258,31 @@ def advise(data: Path, as_json: bool) -> None:
         print("no resources yet; add one to a source: [sources.NAME.resources.NAME]")
         return
     table(
-        ("resource", "advice", "changes/h", "empty", "median delay", "p99 delay", "reason"),
+        ("resource", "recommendation", "confidence", "requests/day", "empty", "median delay", "reason"),
         [
             (
                 one["resource"],
-                str(one["advice"]).replace("_", " "),
-                _figure(one.get("changes_per_hour")),
-                _share(one.get("empty_share")),
-                span(one.get("staleness_p50_seconds")),
-                span(one.get("staleness_p99_seconds")),
-                one.get("reason"),
+                one["label"],
+                one["confidence"],
+                _now_and_after(one, "requests_per_day", _figure),
+                _share(one["now"].get("empty_share")),
+                _now_and_after(one, "delay_p50_seconds", span),
+                one["reason"],
             )
             for one in answer["data"]
         ],
-        right=("changes/h", "empty", "median delay", "p99 delay"),
+        right=("requests/day", "empty", "median delay"),
     )
 
 
+def _now_and_after(one: JsonObject, name: str, show: Callable[[float | None], str]) -> str:
+    """`288 > 96`: as measured, and as expected with the recommendation."""
+    now, after = one["now"].get(name), (one["after"] or {}).get(name)
+    return show(now) if after is None else f"{show(now)} > {show(after)}"
+
+
 def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}"
+    return "-" if value is None else f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def _share(value: float | None) -> str:

@@ -27,6 +27,7 @@ def check_resource(validator: Validator, path: Path, resource: Resource, source:
     validator.duration((*path, "poll"), resource.poll, SECOND, 30 * DAY)
     validator.duration((*path, "reconcile"), resource.reconcile, SECOND, 30 * DAY)
     validator.duration((*path, "cache"), resource.cache, 0, 30 * DAY)
+    validator.duration((*path, "max_delay"), resource.max_delay, SECOND, 30 * DAY)
     validator.duration((*path, "stale_if_error"), resource.stale_if_error, 0, 30 * DAY)
     validator.duration((*path, "deletes", "every"), resource.deletes.every, SECOND, 365 * DAY)
     _json_paths(validator, path, resource)

@@ -10,6 +10,7 @@ from tidegate.config.checks_routes import types_of
 from tidegate.config.lines import Path
 from tidegate.config.spec import Source
 from tidegate.config.validate import Validator
+from tidegate.core import units
 from tidegate.core.errors import ConfigError
 from tidegate.rules.language.patterns import compile_types
 from tidegate.rules.sync import instants
@@ -19,6 +20,9 @@ _DEFAULTS = Deletes()
 
 
 def check_unused(validator: Validator, path: Path, resource: Resource, source: Source) -> None:
+    if resource.delay_price is not None and (source.api is None or source.api.price_per_call is None):
+        text = "'delay_price' is compared with the price of a request; add price_per_call to [sources.NAME.api]"
+        validator.problems.warn((*path, "delay_price"), text)
     for key, text in _without_effect(resource):
         validator.problems.warn((*path, key), text)
     _deletes(validator, (*path, "deletes"), resource)
@@ -39,12 +43,21 @@ def _without_effect(resource: Resource) -> list[tuple[str, str]]:
         found.append(("key_field", f"'key_field' is never used: a row of {resource.format} has no name"))
     if getattr(resource.paginator, "total_path", "") and getattr(resource.paginator, "total_header", ""):
         found.append(("paginator", "'total_path' is never used beside total_header"))
+    if _polls_too_seldom(resource):
+        found.append(("max_delay", f"polling every {resource.poll} cannot keep max_delay = {resource.max_delay}"))
     for one in resource.ignore:
         if one == "*":
             found.append(("ignore", "'*' ignores every field, so no update is ever seen"))
         elif one in ("", "$"):
             found.append(("ignore", f"{one!r} names no field, so it has no effect"))
     return found
+
+
+def _polls_too_seldom(resource: Resource) -> bool:
+    """Whether one change of a hundred waits longer than `max_delay` whatever happens."""
+    if resource.poll is None or resource.max_delay is None or resource.webhook is not None:
+        return False
+    return units.seconds(resource.poll) * 0.99 > units.seconds(resource.max_delay)
 
 
 def _webhook_version(resource: Resource) -> bool:

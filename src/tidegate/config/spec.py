@@ -23,6 +23,7 @@ from tidegate.core.spec import (
     GatewaySettings,
     Name,
     Operation,
+    Price,
     Proxy,
     PublishInput,
     Rate,
@@ -52,6 +53,10 @@ class ApiInput(Strict, frozen=True):
     rate: Annotated[Rate | None, doc("Maximum rate of requests, for pulls and polls together.")] = None
     limits: Annotated[
         Limits | None, doc("How the API says that its limit is reached, beyond 429 and the usual headers.")
+    ] = None
+    price_per_call: Annotated[
+        Price | None,
+        doc("What one request costs, in any currency; 0 is free. For advice and figures."),
     ] = None
     ca: Annotated[str, doc(CA)] = ""
     proxy: Annotated[str | Proxy, doc(PROXY)] = ""

@@ -18,6 +18,7 @@ Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Duration = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$", examples=["5s", "5m", "2h"])]
 Rate = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?/(s|m|h|d)$", examples=["50/s", "1000/h"])]
 Concurrency = Annotated[int, Meta(ge=1, le=1024)]
+Price = Annotated[float, Meta(ge=0, le=1_000_000)]
 Size = Annotated[str, Meta(pattern=r"^[0-9]+(B|KiB|MiB|GiB)$", examples=["1MiB"])]
 
 CA = "The only authorities that the server's certificate may be from, in PEM: `${file:ca.pem}`. Default: the system's."

@@ -14,6 +14,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from tidegate.core.figures import MailboxFigures, ResourceFigures
 from tidegate.core.findings import Finding
 from tidegate.core.measured import Measured
+from tidegate.rules.measure.advice import Effect, Evidence, Interval
+from tidegate.rules.measure.curve import CurvePoint
 
 T = TypeVar("T")
 
@@ -241,18 +243,53 @@ class Stats(Struct, kw_only=True):
     measured: Measured | None = None
 
 
+class SettingSchema(Struct, kw_only=True):
+    """One key of a resource that advice changes. A value is null where the key is absent."""
+
+    key: str
+    before: Any
+    after: Any
+
+
+class ApplySchema(Struct, kw_only=True):
+    """How to follow the advice. `owner`: who may change the source, `file` or `api`.
+
+    `toml` is the change as lines of the file, with `-` and `+`. `ready` is false when a person has to fill in something
+    first, which `needs` says. `undo`: the last applied advice of this resource can be undone.
+    """
+
+    owner: str
+    settings: list[SettingSchema]
+    toml: list[str]
+    ready: bool
+    needs: str
+    undo: bool
+
+
 class AdviceSchema(Struct, kw_only=True):
-    """Whether to keep polling a resource, poll it less or more often, or use webhooks. `advice` is a fixed word."""
+    """API or webhook, for one resource. `recommendation` is a fixed word, `label` the same for people.
+
+    `sentence` is for a manager, `evidence` for an engineer. `now` is measured, `after` is expected; members that are
+    null are not known. `curve` has the trade-off of polling.
+    """
 
     resource: str
-    advice: str
+    recommendation: str
+    label: str
+    every_seconds: float | None
     reason: str
+    sentence: str
     confidence: str
-    changes_per_hour: float | None
-    empty_share: float | None
-    staleness_p50_seconds: float | None
-    staleness_p99_seconds: float | None
-    poll_every_seconds: float | None
+    confidence_reason: str
+    would_change: str
+    measured_seconds: float
+    evidence: list[Evidence]
+    assumptions: list[str]
+    interval: Interval | None
+    now: Effect
+    after: Effect | None
+    apply: ApplySchema | None
+    curve: list[CurvePoint]
 
 
 class EventReplaySchema(Struct, kw_only=True):

@@ -36,6 +36,8 @@ from tidegate.query.schemas import (
     RouteDecision,
     Totals,
 )
+from tidegate.rules.measure import wording
+from tidegate.rules.measure.advice import Effect
 from tidegate.runtime import ActiveDestination
 
 NOW = parse_instant("2026-11-24T17:18:43.120Z")
@@ -357,10 +359,11 @@ def destination_page(index: int) -> destinations.DestinationPage:
     return page
 
 
-def advice(word: str, reason: str = "") -> AdviceSchema:
+def advice(word: str, sentence: str = "", every: float | None = None) -> AdviceSchema:
     return AdviceSchema(
-        resource="x/y", advice=word, reason=reason, confidence="good", changes_per_hour=None, empty_share=None,
-        staleness_p50_seconds=None, staleness_p99_seconds=None, poll_every_seconds=None,
+        resource="x/y", recommendation=word, label=wording.label(word, every), every_seconds=every, reason=sentence,
+        sentence=sentence, confidence="high", confidence_reason="120 changes seen", would_change="", evidence=[],
+        measured_seconds=604_800.0, assumptions=[], interval=None, now=Effect(), after=None, apply=None, curve=[],
     )  # fmt: skip
 
 
@@ -374,17 +377,17 @@ def compare_page() -> list[compare.Comparison]:
             "accounting/customers",
             ResourceFigures(requests=1440, changes=61, empty_share=0.962, by_origin={"poll": 61},
                             staleness_by_origin={"poll": _delay(422.0, 894.0)}),
-            advice("prefer_webhook", "polling made 24 requests per change")),
+            advice("subscribe", "96.2% of the polls found nothing, and the source can send webhooks.")),
         compare.view(
             "payments/payments",
             ResourceFigures(requests=212, changes=8098, empty_share=0.97, by_origin={"webhook": 8089, "reconcile": 9},
                             webhooks=8120, staleness_by_origin={"webhook": _delay(1.2, 6.4), "poll": DelayFigures()}),
-            advice("keep", "polls find changes often enough for what they cost")),
+            advice("keep_both", "8,089 webhooks brought the changes, and 9 were missed.")),
         compare.view(
             "shop/orders",
             ResourceFigures(requests=4320, changes=5302, empty_share=0.21, by_origin={"poll": 5302},
                             staleness_by_origin={"poll": _delay(141.0, 297.0)}),
-            advice("poll_more_often", "only 21% of polls found nothing, so changes wait")),
+            advice("poll_every", "Changes are up to 5 min late, and max_delay = 1 min allows less.", 60.0)),
     ]  # fmt: skip
 
 

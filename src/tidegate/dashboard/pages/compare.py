@@ -18,15 +18,10 @@ from tidegate.dashboard.pages.summaries import PULLED
 from tidegate.query import advice, stats
 from tidegate.query.schemas import AdviceSchema
 
-_ADVICE = {  # -> (label, tone)
-    "not_enough_data": ("not enough data yet", ""),
-    "not_polled": ("on demand only", ""),
-    "polls_fail": ("polls failing", "fail"),
-    "keep": ("keep as is", "ok"),
-    "poll_less_often": ("poll less often", "wait"),
-    "poll_more_often": ("poll more often", "wait"),
-    "prefer_webhook": ("use a webhook", "push"),
-}
+_TONES = {
+    "keep_polling": "ok", "keep_both": "ok", "poll_every": "wait", "reconcile_every": "wait", "cache_for": "wait",
+    "subscribe": "push", "drop_webhook": "fail", "stop_polling": "wait", "not_enough_data": "",
+}  # fmt: skip
 
 
 class WayFigures(Struct, kw_only=True):
@@ -68,18 +63,12 @@ def view(name: str, figures: ResourceFigures, advised: AdviceSchema | None) -> C
     """One resource: figures by way, a sentence, a chart and the advice. Pure."""
     pull, push = _pull(figures), _push(figures)
     ways = [way for way in (pull, push) if way.requests or way.changes] or [pull]
-    word = advised.advice if advised is not None else "no_advice"
-    label, tone = _ADVICE.get(word, (word.replace("_", " "), ""))
-    reason = formatting.sentence(advised.reason) if advised is not None else ""
-    if word == "not_polled" and push.requests:
-        label = "webhooks and reconcile" if figures.reconcile_every_seconds else "webhooks only"
-        tone, reason = "push", _reconciled(figures)
     return Comparison(
         name=name,
-        label=label,
-        tone=tone,
+        label=advised.label if advised is not None else "No advice",
+        tone=_TONES.get(advised.recommendation, "") if advised is not None else "",
         summary=_summary(name.partition("/")[2], pull, push, figures),
-        reason=reason,
+        reason=advised.sentence if advised is not None else "",
         ways=ways,
         chart=Markup(bars([_bar(way) for way in ways], f"Requests for {name} by way")),  # noqa: S704 - escaped there
     )
@@ -118,14 +107,6 @@ def _bar(way: WayFigures) -> Bar:
     useful = way.requests * (1 - way.empty_share) if way.empty_share is not None else min(way.requests, way.changes)
     requests = formatting.plural(way.requests, "request" if way.way == "pull" else "webhook")
     return Bar(way.way, float(way.requests), useful, f"{requests}, {formatting.plural(way.changes, 'change')}")
-
-
-def _reconciled(figures: ResourceFigures) -> str:
-    """What is known about lost webhooks."""
-    if figures.reconcile_every_seconds is None:
-        return "Lost webhooks are not detected. Set reconcile to detect them."
-    found = formatting.plural(figures.by_origin.get("reconcile", 0), "change")
-    return f"Reconciliation found {found} that no webhook reported."
 
 
 def _summary(resource: str, pull: WayFigures, push: WayFigures, figures: ResourceFigures) -> str:

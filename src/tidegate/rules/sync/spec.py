@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, field
 
 from tidegate.core.model import JsonObject
-from tidegate.core.spec import Duration, Strict, doc
+from tidegate.core.spec import Duration, Price, Strict, doc
 from tidegate.rules.sync.paginators import AnyPaginator
 from tidegate.rules.sync.paginators.single_page import SinglePage
 
@@ -167,6 +167,13 @@ class Resource(Strict, frozen=True):
     stale_if_error: Annotated[Duration, doc("How old the response may be when the source fails.")] = "0s"
     webhook: Annotated[WebhookFeed | None, doc("The same records, updated by webhooks of the source.")] = None
     reconcile: Annotated[Duration | None, doc("How often a poll looks for what webhooks missed.")] = None
+    max_delay: Annotated[
+        Duration | None, doc("How late 99 of 100 changes may be at most; advice keeps it, and nothing else uses it.")
+    ] = None
+    delay_price: Annotated[
+        Price | None,
+        doc("What one change that is an hour late costs, in the currency of `price_per_call`; for advice."),
+    ] = None
 
     @property
     def polls(self) -> bool:

@@ -1,0 +1,185 @@
+"""What advice is made from: figures of one resource, its settings, what its source offers, what the user wants.
+
+Owns the input of `advise.py`. Holds no decision beyond "is this number usable": whatever a clock that went back, a gap
+or an empty window makes of a figure, it is 0 or None here and never NaN. Durations are seconds, shares numbers from 0
+to 1, prices in the user's currency. Pure. Crash: nothing is kept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+
+from tidegate.rules.measure.estimate import Looks, RateEstimate, dispersion, estimate
+
+DAY_SECONDS = 86_400.0
+HOUR_SECONDS = 3_600.0
+HOURS_OF_WEEK = 168
+PROFILE_HOURS = 336  # two of each hour of the week
+PROFILE_CHANGES = 100
+
+
+class Hour(msgspec.Struct, frozen=True):
+    """One hour of polls. `hour_of_week`: 0 is Monday 00:00 UTC; `found`: polls with a change."""
+
+    hour_of_week: int
+    polls: int
+    found: int
+    changes: int
+
+
+class Delays(msgspec.Struct, frozen=True):
+    """How late changes were by one way. `p99` means something from 100 samples on."""
+
+    p50: float | None = None
+    p99: float | None = None
+    samples: int = 0
+
+
+class Observed(msgspec.Struct, frozen=True, kw_only=True):
+    """What was measured for one resource within `seconds`.
+
+    `polls` are those that came through; reconciliations are polls too. `pushed` are changes that a webhook brought
+    first, `polled` those that a poll, a scan or a reconciliation found first.
+    """
+
+    seconds: float = 0.0
+    requests: int = 0
+    polls: int = 0
+    empty_polls: int = 0
+    polled: int = 0
+    pushed: int = 0
+    webhooks: int = 0
+    poll_delay: Delays = Delays()
+    webhook_delay: Delays = Delays()
+    fetch_seconds: float | None = None
+    limit_used: float | None = None  # the highest share of the source's rate limit
+    throttled_seconds: float = 0.0
+    reads: int = 0  # on demand
+    read_hits: int = 0
+    read_requests: int = 0
+    records: int | None = None
+    hours: tuple[Hour, ...] = ()
+    failing: str = ""  # the error of the last poll
+
+    @property
+    def changes(self) -> int:
+        return self.polled + self.pushed
+
+    @property
+    def found_polls(self) -> int:
+        return max(0, self.polls - self.empty_polls)
+
+    @property
+    def per_day(self) -> float:
+        """What a count is multiplied by to be one of a day; 0 without a window."""
+        return DAY_SECONDS / self.seconds if self.seconds > 0 and math.isfinite(self.seconds) else 0.0
+
+    @property
+    def requests_per_poll(self) -> float:
+        """Pages, retries and fetch-backs included; at least 1."""
+        return max(1.0, self.requests / self.polls) if self.polls else 1.0
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """How the resource is configured now; None where a key is not set."""
+
+    poll_seconds: float | None = None
+    scheduled: bool = False  # by a cron expression
+    reconcile_seconds: float | None = None
+    cache_seconds: float = 0.0
+    webhook: bool = False
+    scans_for_deletes: bool = False
+
+    @property
+    def polls(self) -> bool:
+        return self.poll_seconds is not None or self.scheduled
+
+
+class Offers(msgspec.Struct, frozen=True, kw_only=True):
+    """What the source can do. `webhooks`: it sends them here already, or its provider is known to."""
+
+    api: bool = True
+    webhooks: bool = False
+    receives: bool = False  # the source has a webhook input or accepts published events
+    webhook_delay: Delays = Delays()  # of other resources on this gateway, for what is expected
+    types: tuple[str, ...] = ()  # event types that a subscription would name
+
+
+class Wishes(msgspec.Struct, frozen=True, kw_only=True):
+    """What matters to the user. `delay_price`: of one change that is one hour late."""
+
+    max_delay_seconds: float | None = None
+    price_per_call: float | None = None
+    delay_price: float | None = None
+
+    @property
+    def priced(self) -> bool:
+        """Whether there is an optimum: both prices are known and not both are 0."""
+        return None not in (self.price_per_call, self.delay_price) and bool(self.price_per_call or self.delay_price)
+
+
+def gap_seconds(observed: Observed, setting: Setting) -> float | None:
+    """The mean time between two polls; None when nothing was polled or no time passed."""
+    if observed.polls < 1 or not observed.per_day:
+        return setting.poll_seconds if observed.polls and setting.poll_seconds else None
+    return observed.seconds / observed.polls
+
+
+def rate_of(observed: Observed, setting: Setting) -> RateEstimate | None:
+    """How often a poll's worth of changes happens, by hours of unequal gaps where there are some."""
+    looks = looks_of(observed.hours)
+    gap = gap_seconds(observed, setting)
+    if not looks and gap is not None:
+        empty, found = observed.polls - observed.found_polls, observed.found_polls
+        looks = [Looks(gap, changed, count) for changed, count in ((False, empty), (True, found)) if count]
+    return estimate(looks) if looks else None
+
+
+def looks_of(hours: Sequence[Hour]) -> list[Looks]:
+    """Looks of each hour with the mean gap of that hour. Hours without a poll are no look, whatever the reason."""
+    counted: dict[tuple[float, bool], int] = {}
+    for hour in hours:
+        if hour.polls < 1:
+            continue
+        found = min(max(0, hour.found), hour.polls)
+        gap = HOUR_SECONDS / hour.polls
+        for changed, count in ((True, found), (False, hour.polls - found)):
+            if count:
+                counted[gap, changed] = counted.get((gap, changed), 0) + count
+    return [Looks(gap, changed, count) for (gap, changed), count in counted.items()]
+
+
+def spread_of(hours: Sequence[Hour]) -> float | None:
+    """Variance by mean of the changes in an hour: 1 when they come at random. None for too few hours."""
+    return dispersion([hour.changes for hour in hours if hour.polls])
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """Changes by hour of the week: (share of the time, rate per second) for each hour that was seen."""
+
+    rates: tuple[tuple[float, float], ...]
+    busy_share: float  # of all changes within the nine busiest hours of the day
+    busy_hours: tuple[int, ...]  # hours of the day, UTC
+
+
+def profile_of(hours: Sequence[Hour]) -> Profile | None:
+    """None below two weeks of hours or 100 changes. Each hour leans on the mean of all, by one hour's worth."""
+    polled = [hour for hour in hours if hour.polls]
+    changes = sum(hour.changes for hour in polled)
+    if len(polled) < PROFILE_HOURS or changes < PROFILE_CHANGES:
+        return None
+    mean = changes / len(polled)
+    seen: dict[int, list[int]] = {}
+    by_day: dict[int, int] = {}
+    for hour in polled:
+        seen.setdefault(hour.hour_of_week % HOURS_OF_WEEK, []).append(hour.changes)
+        by_day[hour.hour_of_week % 24] = by_day.get(hour.hour_of_week % 24, 0) + hour.changes
+    rates = tuple(
+        (len(counts) / len(polled), (sum(counts) + mean) / (len(counts) + 1) / HOUR_SECONDS)
+        for _, counts in sorted(seen.items())
+    )
+    busiest = sorted(by_day, key=lambda hour: (-by_day[hour], hour))[:9]
+    return Profile(rates, sum(by_day[hour] for hour in busiest) / changes, tuple(sorted(busiest)))
