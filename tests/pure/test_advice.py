@@ -144,13 +144,13 @@ TABLE = {
         {"poll": "10s"},
         "a day costs",
     ),
-    "prices of zero are no preference": (
+    "prices of zero state no preference": (
         case(EVERY_5M, wishes=Wishes(price_per_call=0.0, delay_price=0.0), **BUSY),
         "keep_polling",
         {},
         "polls find changes often enough",
     ),
-    "one price is no optimum": (
+    "one price makes no optimum": (
         case(EVERY_5M, wishes=Wishes(price_per_call=0.002), **BUSY),
         "keep_polling",
         {},

@@ -90,7 +90,7 @@ def _by_price(case: Case, missed: Share, every: float) -> tuple[float, str] | No
     prices = Prices(case.wishes.price_per_call or 0.0, case.wishes.delay_price or 0.0)
     seen = case.observed
     load = Load(seen.changes * seen.per_day, seen.requests_per_poll, 0.0)
-    loss = (missed.part + 0.5) / (missed.whole + 1)  # half a loss more, so that none so far is not none for ever
+    loss = (missed.part + 0.5) / (missed.whole + 1)  # half a loss more, so that none so far does not mean never
     best = cheapest_reconcile(loss, load, prices, _RANGE)
     cost, least = (cost_of_webhooks(one, loss, load, prices) for one in (every, best))
     if cost <= NEARLY_BEST * least:

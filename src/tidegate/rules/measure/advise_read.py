@@ -2,7 +2,7 @@
 
 Owns the expectation of a longer cache: with the share h of reads answered by a cache of T seconds, reads of one answer
 come x = h / (1 - h) per T, so a cache of U seconds answers y / (1 + y) with y = x U / T (reads at random). Its changes
-are not known, so polling and webhooks are not judged.
+are not known, so nothing is said of polling and webhooks.
 """
 
 from __future__ import annotations

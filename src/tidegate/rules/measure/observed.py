@@ -139,7 +139,7 @@ def rate_of(observed: Observed, setting: Setting) -> RateEstimate | None:
 
 
 def looks_of(hours: Sequence[Hour]) -> list[Looks]:
-    """Looks of each hour with the mean gap of that hour. Hours without a poll are no look, whatever the reason."""
+    """Looks of each hour with the mean gap of that hour. Hours without a poll are left out, whatever the reason."""
     counted: dict[tuple[float, bool], int] = {}
     for hour in hours:
         if hour.polls < 1:
