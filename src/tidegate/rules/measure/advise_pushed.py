@@ -16,7 +16,7 @@ from tidegate.rules.measure.advice import ENOUGH_CHANGES, Case, Choice, Evidence
 from tidegate.rules.measure.cost import INTERVALS, Load, Prices, cheapest_reconcile, cost_of_webhooks, longest_within
 from tidegate.rules.measure.effects import after_polling, after_webhooks
 from tidegate.rules.measure.observed import DAY_SECONDS, gap_seconds, rate_of
-from tidegate.rules.measure.shares import Share, clopper_pearson
+from tidegate.rules.measure.shares import Proportion, exact
 
 RARELY = 0.01  # of all changes: below it, the p99 is that of the webhooks
 HARDLY = 0.005  # upper bound below which reconciling more often than MEASURE_SECONDS finds nothing
@@ -34,7 +34,7 @@ def pushed(case: Case) -> Choice:
     every = _checked_every(case)
     if every is None:
         return _unchecked(case)
-    missed = clopper_pearson(min(seen.polled, seen.changes), seen.changes)
+    missed = exact(min(seen.polled, seen.changes), seen.changes)
     if seen.changes < ENOUGH_CHANGES:
         return _few(case, missed, every)
     if missed.low > MOSTLY_MISSED:
@@ -53,7 +53,7 @@ def _checked_every(case: Case) -> float | None:
     return min(ways) if ways else None
 
 
-def _wanted(case: Case, missed: Share, every: float) -> tuple[float, str] | None:
+def _wanted(case: Case, missed: Proportion, every: float) -> tuple[float, str] | None:
     """(interval, reason) of a better reconciliation, None when the present one is fine."""
     wishes = case.wishes
     if wishes.max_delay_seconds is not None and not wishes.priced:
@@ -73,7 +73,7 @@ def _wanted(case: Case, missed: Share, every: float) -> tuple[float, str] | None
     return None
 
 
-def _by_delay(wanted: float, missed: Share, every: float) -> tuple[float, str] | None:
+def _by_delay(wanted: float, missed: Proportion, every: float) -> tuple[float, str] | None:
     share = missed.high
     if share <= RARELY:
         longest, why = MEASURE_SECONDS, "less than 1% of the webhooks are missed, so the p99 delay is theirs"
@@ -86,7 +86,7 @@ def _by_delay(wanted: float, missed: Share, every: float) -> tuple[float, str] |
     return None
 
 
-def _by_price(case: Case, missed: Share, every: float) -> tuple[float, str] | None:
+def _by_price(case: Case, missed: Proportion, every: float) -> tuple[float, str] | None:
     prices = Prices(case.wishes.price_per_call or 0.0, case.wishes.delay_price or 0.0)
     seen = case.observed
     load = Load(seen.changes * seen.per_day, seen.requests_per_poll, 0.0)
@@ -101,7 +101,7 @@ def _by_price(case: Case, missed: Share, every: float) -> tuple[float, str] | No
 # -- choices ---------------------------------------------------------------------------------------------
 
 
-def _keep(case: Case, missed: Share, every: float) -> Choice:
+def _keep(case: Case, missed: Proportion, every: float) -> Choice:
     requests = case.observed.requests * case.observed.per_day
     return Choice(
         word="keep_both",
@@ -117,7 +117,7 @@ def _keep(case: Case, missed: Share, every: float) -> Choice:
     )
 
 
-def _reconcile(case: Case, missed: Share, every: float, target: float, reason: str) -> Choice:
+def _reconcile(case: Case, missed: Proportion, every: float, target: float, reason: str) -> Choice:
     after = after_webhooks(case, target, missed.estimate)
     edits: dict[str, Any] = {"reconcile": wording.duration(target)}
     if case.setting.polls:
@@ -134,7 +134,7 @@ def _reconcile(case: Case, missed: Share, every: float, target: float, reason: s
     )  # fmt: skip
 
 
-def _drop(case: Case, missed: Share, every: float) -> Choice:
+def _drop(case: Case, missed: Proportion, every: float) -> Choice:
     """Most changes were found by asking, so the webhook is paid for and brings little."""
     edits: dict[str, Any] = {"webhook": None, "reconcile": None}
     if not case.setting.polls:
@@ -183,7 +183,7 @@ def _unchecked(case: Case) -> Choice:
     )  # fmt: skip
 
 
-def _few(case: Case, missed: Share, every: float) -> Choice:
+def _few(case: Case, missed: Proportion, every: float) -> Choice:
     """Below 20 changes: only a check that found nothing for a day is evidence."""
     seen, rate = case.observed, rate_of(case.observed, case.setting)
     quiet = rate is not None and rate.bound == "upper" and seen.seconds >= DAY_SECONDS and seen.polls >= ENOUGH_CHANGES
@@ -209,14 +209,14 @@ def _few(case: Case, missed: Share, every: float) -> Choice:
 # -- words -----------------------------------------------------------------------------------------------
 
 
-def _interval(missed: Share) -> Interval:
+def _interval(missed: Proportion) -> Interval:
     return Interval(
         name="Missed webhooks", estimate=missed.estimate, low=missed.low, high=missed.high, threshold=HARDLY,
         threshold_text="reconcile if above",
     )  # fmt: skip
 
 
-def _evidence(case: Case, missed: Share) -> list[Evidence]:
+def _evidence(case: Case, missed: Proportion) -> list[Evidence]:
     bounds = f"95% interval {wording.share(missed.low)} to {wording.share(missed.high)}"
     text = f"{missed.part:,} of {missed.whole:,} changes, {bounds}"
     checks = f"{case.observed.polls:,}, {case.observed.found_polls:,} found something"
@@ -237,5 +237,5 @@ def _delay(case: Case) -> str:
     return f" in {wording.span(p50)}" if p50 is not None else ""
 
 
-def _none(missed: Share) -> str:
+def _none(missed: Proportion) -> str:
     return f"{missed.part:,} missed" if missed.part else "none missed"

@@ -11,7 +11,7 @@ from tidegate.rules.measure import wording
 from tidegate.rules.measure.advice import Case, Choice, Effect, Evidence, Interval
 from tidegate.rules.measure.cost import longest_within
 from tidegate.rules.measure.effects import now
-from tidegate.rules.measure.shares import Share, wilson
+from tidegate.rules.measure.shares import Proportion, wilson
 
 ENOUGH_READS = 100
 WORTH_SHARE = 0.60  # answered from the cache
@@ -50,7 +50,7 @@ def read(case: Case) -> Choice:
     return _cache(case, hits, target, evidence)
 
 
-def _cache(case: Case, hits: Share, target: float, evidence: list[Evidence]) -> Choice:
+def _cache(case: Case, hits: Proportion, target: float, evidence: list[Evidence]) -> Choice:
     seen, cache = case.observed, case.setting.cache_seconds
     reads = wording.count(seen.reads, "reads")
     if cache <= 0:  # the user says how old an answer may be, and nothing speaks against a cache
@@ -107,10 +107,10 @@ def _unknown(reason: str, sentence: str, evidence: list[Evidence] | None = None)
     )  # fmt: skip
 
 
-def _answered(reads: int, hits: Share) -> str:
+def _answered(reads: int, hits: Proportion) -> str:
     return f"{wording.count(reads, 'reads')}, of which the cache answered {wording.share(hits.estimate or 0)}"
 
 
-def _evidence(hits: Share) -> Evidence:
+def _evidence(hits: Proportion) -> Evidence:
     text = f"{hits.whole:,}, {wording.share(hits.estimate or 0)} from the cache"
     return Evidence(name="Reads", text=text, value=hits.estimate, low=hits.low, high=hits.high)
