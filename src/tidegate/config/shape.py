@@ -90,6 +90,9 @@ def _info(struct: Any) -> inspect.Type:
     return inspect.type_info(struct)
 
 
+_TYPES: dict[type, type] = {bool: inspect.BoolType, int: inspect.IntType, float: inspect.FloatType}
+
+
 class _ShapeChecker:
     def __init__(self, problems: Problems) -> None:
         self.problems = problems
@@ -194,8 +197,9 @@ class _ShapeChecker:
             self._union_of_tables(value, structs, path)
             return
         others = [m for m in members if not isinstance(m, inspect.StructType | inspect.NoneType)]
-        if isinstance(value, int) and not isinstance(value, bool):  # of a text and a number, the one that fits
-            others.sort(key=lambda member: not isinstance(member, inspect.IntType))
+        fitting = _TYPES.get(type(value))
+        if fitting is not None:  # of a text, a number and a boolean, the one that fits
+            others.sort(key=lambda member: not isinstance(member, fitting))
         for member in others:
             if isinstance(value, list) == isinstance(member, inspect.ListType):
                 self.value(value, member, path)

@@ -33,7 +33,7 @@ from tidegate.store import PARTITIONS, EventQuery
 from tidegate.store.sqlite import open_sqlite
 
 START_US = 1_795_600_000_000_000
-TRIES = 60
+TRIES = 200
 _MARK = re.compile(r"mark-(\d+)-")
 
 

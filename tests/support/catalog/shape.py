@@ -216,6 +216,7 @@ STATUSES = {
     "bad_request": 400,
     "expired": 410,
     "duplicate": 409,
+    "unprocessable": 422,
     "limited": 429,
     "unavailable": 503,
     "method": 405,

@@ -42,12 +42,12 @@ def is_deleted(row: Any, rule: Deletes) -> bool:
     if rule.mode not in ("flag", "in_band"):
         return False
     found = compiled(rule.path).first(row)
-    if found is MISSING or found is None or found is False:
+    if found is MISSING or found is None:
         return False
-    if rule.mode == "in_band":
-        return True
-    if rule.values:
+    if rule.mode == "flag" and rule.values:  # `active` = false may mean it
         return any(found == one and isinstance(found, bool) is isinstance(one, bool) for one in rule.values)
+    if rule.mode == "in_band" or found is False:
+        return found is not False
     return found not in (0, "", [], {}, "false", "0")
 
 
