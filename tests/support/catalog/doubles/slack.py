@@ -132,9 +132,8 @@ DOUBLE = Double(
         tier("chat.postMessage", 60),
     ),
     # Every error is an answer with status 200.
-    statuses={
-        name: 200
-        for name in (
+    statuses=dict.fromkeys(
+        (
             "unauthorized",
             "not_found",
             "bad_request",
@@ -144,8 +143,9 @@ DOUBLE = Double(
             "message_not_found",
             "method",
             "expired",
-        )
-    },
+        ),
+        200,
+    ),
     error=lambda kind, status, message: {
         "ok": False,
         "error": {"unauthorized": "invalid_auth", "expired": "invalid_cursor"}.get(kind, kind),
