@@ -40,6 +40,7 @@ SECTIONS = {
     "WebhookInput": "[sources.NAME.webhook]",
     "Dedupe": "[sources.NAME.webhook.dedupe]",
     "CustomScheme": 'verify = { type = "hmac", ... }',
+    "WebSub": "[sources.NAME.webhook.websub]",
     "AnswerTable": "[sources.NAME.webhook.answer]",
     "FormInput": "[sources.NAME.form]",
     "PublishInput": "[sources.NAME.publish]",

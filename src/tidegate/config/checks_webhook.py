@@ -8,13 +8,14 @@ kept.
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from tidegate.config.lines import Path
 from tidegate.config.problems import nearest
-from tidegate.config.validate import DAY, SECOND, Validator
+from tidegate.config.validate import DAY, MINUTE, SECOND, Validator
 from tidegate.core.spec import CustomScheme, WebhookInput
 
 if TYPE_CHECKING:
@@ -51,6 +52,30 @@ def check_webhook(validator: Validator, path: Path, input: WebhookInput, public_
         schemes = _provider(validator, at, input.verify, public_url)
         _usable(validator, path, input, schemes, f"verify = {input.verify!r}")
     _handshake(validator, path, input)
+    _websub(validator, path, input, public_url)
+
+
+def _websub(validator: Validator, path: Path, input: WebhookInput, public_url: str | None) -> None:
+    from tidegate.rules.inbound.websub import SECRET_BYTES
+
+    spec = input.websub
+    if (input.verify == "websub") != (spec is not None):
+        at, hint = ((*path, "verify"), 'add [sources.NAME.webhook.websub] with topic = "https://..."')
+        if spec is not None:
+            at, hint = ((*path, "websub"), 'set verify = "websub"')
+        validator.add(at, 'a subscription needs both verify = "websub" and a table `websub`', hint)
+    if spec is None:
+        return
+    at = (*path, "websub")
+    validator.url((*at, "topic"), spec.topic)
+    if spec.hub:
+        validator.url((*at, "hub"), spec.hub)
+    validator.duration((*at, "lease"), spec.lease, MINUTE, 365 * DAY)
+    if public_url == "":
+        validator.add(at, "hubs call this gateway, but public_url is not set", "set public_url in [gateway]")
+    for secret in [input.secret] if isinstance(input.secret, str) else input.secret:
+        if len(secret.encode()) > SECRET_BYTES:
+            validator.add((*path, "secret"), f"a hub takes at most {SECRET_BYTES} bytes", "use a shorter secret")
 
 
 def _secrets(validator: Validator, path: Path, input: WebhookInput) -> None:
@@ -207,7 +232,9 @@ def _places(validator: Validator, path: Path, input: WebhookInput) -> None:
                 validator.add((*at, "volatile", number), message, "name a field")
     for number, name in enumerate(input.forward_headers):
         validator.compiled((*path, "forward_headers", number), lambda name: check_names([name]), name)
-    if input.split not in ("", "$", "auto"):
+    if input.split == "feed" and find_spec("feedparser") is None:
+        validator.problems.warn((*path, "split"), 'reading RSS and Atom needs an extra: pip install "tidegate[feeds]"')
+    if input.split not in ("", "$", "auto", "feed"):
         validator.compiled((*path, "split"), parse_path, input.split)
 
 

@@ -103,3 +103,16 @@ class MailboxFigures(Struct, kw_only=True):
     failing_since: str | None = None
     last_look_at: str | None = None
     last_mail_at: str | None = None
+
+
+class SubscriptionFigures(Struct, kw_only=True):
+    """One WebSub subscription. `state`: pending, active, failing or denied."""
+
+    state: str
+    topic: str
+    hub: str = ""
+    verified_at: str | None = None
+    ends_at: str | None = None
+    renews_at: str | None = None
+    failures: int = 0
+    last_error: str | None = None

@@ -170,6 +170,17 @@ class Dedupe(Strict, frozen=True):
     ] = UNSET
 
 
+class WebSub(Strict, frozen=True):
+    """A WebSub topic that is subscribed to at its hub."""
+
+    topic: Annotated[str, doc("URL of the feed or page. Where it names its own URL, that one is subscribed to.")]
+    hub: Annotated[str, doc("URL of the hub. Default: the one that the topic names.")] = ""
+    lease: Annotated[
+        Duration,
+        doc("For how long a subscription is asked for. It is renewed after two thirds of what the hub grants."),
+    ] = "10d"
+
+
 class WebhookInput(Strict, frozen=True):
     """A `*_path` is a path of the body (JSON, form, multipart or XML), `header:NAME` or `query:NAME`."""
 
@@ -215,10 +226,11 @@ class WebhookInput(Strict, frozen=True):
     split: Annotated[
         str,
         doc(
-            "Path of a list in the body whose items are events of their own; `$` is the body itself, `auto` takes the"
-            " provider's path."
+            "Path of a list in the body whose items are events of their own; `$` is the body itself, `feed` the entries"
+            " of RSS, Atom or JSON Feed, `auto` takes the provider's path."
         ),
     ] = ""
+    websub: Annotated[WebSub | None, doc('The topic to subscribe to, with `verify = "websub"`.')] = None
     schemas: Annotated[
         dict[str, str],
         doc("JSON Schema by event type or pattern, as JSON: `${file:order.json}`. Needs `tidegate[schema]`."),

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _REDIRECTS = 3
 _FOLLOWED = (301, 302, 303, 307, 308)
 _SAFE = ("GET", "HEAD")
+ONCE_BYTES = 4 * 1024 * 1024
 _SESSIONS = 64  # with options of their own, kept with their idle sockets
 _CONNECT_SECONDS = 10.0
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
@@ -114,6 +115,19 @@ class PullClient:
         try:
             async with asyncio.timeout(timeout_seconds):
                 status, answer, decoded = await self._follow(method, target, headers, body, max_bytes, allowed)
+        except TimeoutError:
+            raise UpstreamTimeout(f"{target.host} did not answer within {timeout_seconds:g} s") from None
+        return PullResponse(status, answer, decoded, sent_at_us, self._clock.now_us())
+
+    async def once(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, *, timeout_seconds: float
+    ) -> PullResponse:
+        """One request without redirects, its answer bounded by ONCE_BYTES. Raises what `request` raises."""
+        target = parse_target(url.split("#", 1)[0])
+        sent_at_us = self._clock.now_us()
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                status, answer, decoded = await self._once(method, target, headers, body, ONCE_BYTES)
         except TimeoutError:
             raise UpstreamTimeout(f"{target.host} did not answer within {timeout_seconds:g} s") from None
         return PullResponse(status, answer, decoded, sent_at_us, self._clock.now_us())

@@ -33,6 +33,7 @@ from tidegate.outbound.consent import Consents
 from tidegate.outbound.credentials import Credential, Credentials
 from tidegate.outbound.dialer import Dialer, Guard, addresses_of
 from tidegate.outbound.http import PullClient
+from tidegate.outbound.hub_client import HubClient
 from tidegate.outbound.post import PostClient, PostStats
 from tidegate.outbound.smtp import SmtpClient
 from tidegate.outbound.token_client import TokenClient
@@ -44,6 +45,7 @@ from tidegate.receive.ingress import Ingress
 from tidegate.receive.inputs import Inputs
 from tidegate.receive.rejections import RejectionRing
 from tidegate.receive.remote_keys import MAX_BYTES, RemoteKeys
+from tidegate.receive.websub import WebSubEngine, WebSubPorts
 from tidegate.retention.engine import Maintenance
 from tidegate.rules.outbound.addresses import parse_allow, shown_kind
 from tidegate.runtime import ActiveConfiguration, ConfigurationEditor, ItemChange
@@ -153,7 +155,9 @@ class Gateway:
         reading = ReaderPorts(store.log, active, clock, self.findings)
         self.mail = MailEngine(MailPorts(reading, store.settings, self.dialer, self._mail_credential))
         self.alerts = AlertEngine(self)
-        self.engines: tuple[Engine, ...] = (self.deliver, self.pull, self.mail, self.alerts)
+        hubs = HubClient(self.client)
+        self.websub = WebSubEngine(WebSubPorts(store.settings, parts.vault, hubs.fetch, clock, self.findings))
+        self.engines: tuple[Engine, ...] = (self.deliver, self.pull, self.mail, self.websub, self.alerts)
         self.keys = RemoteKeys(self._fetch_keys, clock, self.findings)
         self.inputs = Inputs(active, self.keys.content, clock.now_us)
         self.rejections = RejectionRing(store.settings, self.findings)
@@ -164,7 +168,7 @@ class Gateway:
         self._max_waiting = active.settings.gateway.max_waiting
 
     def _make_ingress(self) -> Ingress:
-        return Ingress(
+        ingress = Ingress(
             self.store.log,
             self.inputs.get,
             self.active,
@@ -176,6 +180,8 @@ class Gateway:
             keys=self.keys,
             over_share=self._over_share,
         )
+        ingress.hubs = self.websub.callbacks
+        return ingress
 
     def _client_of(self, source: str) -> SourceClient | None:
         return self.pull.client_of(source)
@@ -326,6 +332,7 @@ class Gateway:
         sources = {name: source.spec for name, source in self.active.sources.items()}
         self.pull.configure(sources, shared)
         self.mail.configure(sources)
+        self.websub.configure(self.active.sources, settings.gateway.public_url)
 
     async def reload(self, prune: bool = False) -> list[ItemChange]:
         """Reload the file and apply it. ConfigError changes nothing."""

@@ -107,7 +107,7 @@ class Provider(_Data, frozen=True):
     version: tuple[Place, ...] = ()  # what orders the versions of a record
     deleted_types: tuple[str, ...] = ()  # event types that say that a record was deleted
     data_path: str = ""  # the part of the body that is `data`; "" is the whole body
-    split: str = ""  # path of the list whose items are events, for `split = "auto"`; "$" is the body
+    split: str = ""  # path of the list whose items are events, for `split = "auto"`; "$" is the body, "feed" a feed
     max_body: str = ""  # the largest body that the provider sends, when it is over 1 MiB
     handshakes: tuple[Handshake, ...] = ()
     answer: Answer | None = None
@@ -164,6 +164,7 @@ def scheme_of(table: CustomScheme) -> Scheme:
 # Where a sender without a preset usually has the type (CloudEvents, Standard Webhooks, the envelope of Tidegate).
 GENERIC_TYPE = (Place(path="type"),)
 DEFAULT_MAX_BODY = "1MiB"
+FEED = "feed"  # the value of `split` for RSS, Atom and JSON Feed
 
 
 def provider_of(input: WebhookInput) -> Provider:
@@ -178,6 +179,10 @@ def provider_of(input: WebhookInput) -> Provider:
         base = msgspec.structs.replace(base, handshakes=base.handshakes + load_provider(input.handshake).handshakes)
     types = _places(constant=input.event_type, header=input.type_header, path=input.type_path)
     dedupe = base.dedupe
+    split = base.split if input.split == "auto" else input.split
+    if split == FEED:  # a feed shows its latest entries each time; a changed entry is an event of its own
+        base = msgspec.structs.replace(base, delivery_id=(*base.delivery_id, Place(path="id")))
+        dedupe = dedupe if dedupe.scope else msgspec.structs.replace(dedupe, scope=("updated",))
     return msgspec.structs.replace(
         base,
         type=types[:1] if input.event_type else types + base.type,
@@ -192,7 +197,7 @@ def provider_of(input: WebhookInput) -> Provider:
         forward_headers=base.forward_headers + tuple(input.forward_headers),
         methods=tuple(input.methods) or base.methods,
         answer=Answer(**msgspec.structs.asdict(input.answer)) if input.answer is not None else base.answer,
-        split=base.split if input.split == "auto" else input.split,
+        split=split,
         max_body=input.max_body or base.max_body or DEFAULT_MAX_BODY,
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tidegate.core.clock import Clock
-from tidegate.core.figures import MailboxFigures, ResourceFigures
+from tidegate.core.figures import MailboxFigures, ResourceFigures, SubscriptionFigures
 from tidegate.core.findings import Findings
 from tidegate.core.model import DeliveryView
 from tidegate.outbound.credentials import Credentials
@@ -69,6 +69,14 @@ class MailReads(Protocol):
     def statistics(self) -> dict[str, MailboxFigures]: ...
 
 
+class WebSubReads(Protocol):
+    """Reads of the WebSub engine: the state of each subscription, by source."""
+
+    async def refresh(self) -> None: ...
+
+    def statistics(self) -> dict[str, SubscriptionFigures]: ...
+
+
 class ReadContext(Protocol):
     @property
     def store(self) -> Store: ...
@@ -82,6 +90,8 @@ class ReadContext(Protocol):
     def pull(self) -> PullReads: ...
     @property
     def mail(self) -> MailReads: ...
+    @property
+    def websub(self) -> WebSubReads: ...
     @property
     def findings(self) -> Findings: ...
     @property

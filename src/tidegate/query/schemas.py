@@ -11,7 +11,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from tidegate.core.figures import MailboxFigures, ResourceFigures
+from tidegate.core.figures import MailboxFigures, ResourceFigures, SubscriptionFigures
 from tidegate.core.findings import Finding
 from tidegate.core.measured import Measured
 from tidegate.rules.measure.advice import Effect, Evidence, Interval
@@ -240,6 +240,7 @@ class Stats(Struct, kw_only=True):
     destinations: dict[str, DestinationCounters]
     resources: dict[str, ResourceFigures]
     mailboxes: dict[str, MailboxFigures] = {}  # by source
+    subscriptions: dict[str, SubscriptionFigures] = {}  # WebSub, by source
     measured: Measured | None = None
 
 

@@ -27,6 +27,8 @@ async def snapshot(gateway: ReadContext) -> Stats:
     stats.resources = gateway.pull.statistics()
     await gateway.mail.refresh()
     stats.mailboxes = gateway.mail.statistics()
+    await gateway.websub.refresh()
+    stats.subscriptions = gateway.websub.statistics()
     return stats
 
 

@@ -12,6 +12,7 @@ again, and its delivery id identifies it.
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from collections.abc import Callable, Iterable
 
@@ -29,6 +30,7 @@ from tidegate.receive.checks import PREFIX, Checks, NeedsKey, Scope, joined_head
 from tidegate.receive.direct import DirectIngress
 from tidegate.receive.forms import FormReading, form_answer, origin_refused, preflight, read_form, with_origin
 from tidegate.receive.handshakes import Reply
+from tidegate.receive.hub_callbacks import GONE, HubCallbacks
 from tidegate.receive.inputs import Input
 from tidegate.receive.reading import hops_of
 from tidegate.receive.remote_keys import RemoteKeys
@@ -69,6 +71,7 @@ class Ingress:
         self._over_share = over_share
         self._bodies = Bodies(clock, self._findings)
         self.sweep = self._bodies.sweep
+        self.hubs: HubCallbacks | None = None
         self.direct = DirectIngress(log, sources, self._checks, self._accepter, self._bodies, self._has_room)
 
     @property
@@ -119,8 +122,23 @@ class Ingress:
             self._checks.record(source, scope, error.code, error.message)
             await send_reply(send, answers.unavailable(error.retry_after_seconds))
 
+    def _input_of(self, source: str, scope: Scope) -> Input:
+        try:
+            return self._checks.input_of(source, scope)
+        except Rejected as rejected:
+            if self.hubs is not None and self.hubs.ended(source):
+                raise Rejected(GONE, rejected.reason, "the WebSub subscription of a source that was removed") from None
+            raise
+
     async def _handle(self, source: str, scope: Scope, receive: Receive, send: Send) -> None:
-        input = self._checks.input_of(source, scope)
+        if scope["method"] == "GET" and self.hubs is not None:
+            reply = await self.hubs.answer(source, scope["query_string"])
+            if reply is not None:
+                if reply.status >= 400:
+                    self._checks.record(source, scope, "subscription_unknown", "no such request was sent to a hub")
+                await send_reply(send, reply)
+                return
+        input = self._input_of(source, scope)
         headers = joined_headers(scope["headers"])
         if input.form is not None and scope["method"] == "OPTIONS":
             allowed = preflight(input.form, headers)
@@ -159,7 +177,10 @@ class Ingress:
             await self._accept_form(input, scope, request, send)
             return
         if input.split is not None:
-            items = input.split(request.headers, request.body)
+            if input.splits_slowly:
+                items = await asyncio.to_thread(input.split, request.headers, request.body)
+            else:
+                items = input.split(request.headers, request.body)
             if items is not None:
                 if len(items) > MAX_ITEMS:
                     raise Rejected(answers.MANY_ITEMS, "too_many_items", f"{len(items)} items, {MAX_ITEMS} are allowed")

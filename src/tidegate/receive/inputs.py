@@ -15,7 +15,7 @@ from tidegate.config.spec import Source
 from tidegate.core import units
 from tidegate.core.errors import NotFound
 from tidegate.core.spec import FormInput, WebhookInput
-from tidegate.providers.shape import Answer, Provider, provider_of
+from tidegate.providers.shape import FEED, Answer, Provider, provider_of
 from tidegate.receive.address_rates import AddressRates
 from tidegate.receive.handshakes import CompiledHandshake, Reply, compile_handshake
 from tidegate.receive.reading import Reader, compile_reader
@@ -43,6 +43,7 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     methods: frozenset[str] = frozenset({"POST"})
     no_post: bool = False  # POST is not one of them
     split: Split | None = None
+    splits_slowly: bool = False  # outside the event loop
     verify: Verifier | None = None
     read: Reader | None = None
     volatile: tuple[Names, ...] = ()  # paths of the body that may differ between repeats
@@ -134,6 +135,7 @@ def _webhook(name: str, input: WebhookInput, public_url: str, fetched: Fetched, 
         methods=frozenset(provider.methods),
         no_post="POST" not in provider.methods and not any(one.method == "POST" for one in handshakes),
         split=compile_split(provider.split),
+        splits_slowly=provider.split == FEED,
         verify=compile_verifier(provider.schemes, secrets, fetched) if provider.schemes else None,
         read=compile_reader(provider),
         volatile=volatile_paths(provider.dedupe.volatile),

@@ -33,6 +33,26 @@ REQUESTS: dict[str, FindingCode] = {
         "Polls of the resource fail, so its changes are not found. They are tried again by themselves.",
         "see what the source answers: tidegate pull {name} --fresh",
     ),
+    # -- WebSub
+    "subscription_failing": FindingCode(
+        ERROR,
+        "subscription failing",
+        "The WebSub topic of the source is not subscribed to, or its renewal fails. It is tried again by itself.",
+        "see the reason below, and `topic`, `hub` and public_url of [sources.{name}.webhook.websub]",
+    ),
+    "subscription_denied": FindingCode(
+        ERROR,
+        "subscription denied",
+        "The hub denied the WebSub subscription of the source. It is asked again after some hours.",
+        "ask the publisher for access to the topic, or use another `hub` in [sources.{name}.webhook.websub]",
+    ),
+    "subscription_ends_soon": FindingCode(
+        ERROR,
+        "subscription ends soon",
+        "The WebSub subscription of the source could not be renewed, and its lease is nearly over. Then"
+        " nothing arrives.",
+        "see the reason below; the hub must reach the address of the source",
+    ),
     # -- mailboxes
     "mailbox_failing": FindingCode(
         ERROR,
@@ -152,6 +172,12 @@ REQUESTS: dict[str, FindingCode] = {
         "key not fetched",
         "The provider signed with a key that could not be fetched.",
         "check that this machine can reach the address of the provider's keys",
+    ),
+    "rejected_subscription_unknown": FindingCode(
+        NOTICE,
+        "subscription not asked for",
+        "A request asked to verify a WebSub subscription that this gateway did not ask for.",
+        "nothing, if you did not subscribe to something by hand; else remove that subscription at the hub",
     ),
     "rejected_too_many_items": FindingCode(
         NOTICE, "too many events", "The request has more events than are split.", "send smaller batches"

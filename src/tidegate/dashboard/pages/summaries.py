@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from tidegate.config.spec import ImapInput, Source
 from tidegate.core.clock import rfc3339
-from tidegate.core.figures import MailboxFigures, NoteFigures, ResourceFigures
+from tidegate.core.figures import MailboxFigures, NoteFigures, ResourceFigures, SubscriptionFigures
 from tidegate.core.finding_codes import CODES, UNKNOWN
 from tidegate.dashboard import badges, formatting
 from tidegate.kinds import kind_of
@@ -165,6 +165,8 @@ def source(live: ActiveSource, stats: Stats, public_url: str) -> SourceSummary:
     if spec.imap is not None:
         resources.append(_mailbox(spec.imap, stats.mailboxes.get(live.name) or MailboxFigures()))
         address = address or f"{spec.imap.login_name} at {spec.imap.host}"
+    if (figures := stats.subscriptions.get(live.name)) is not None:
+        resources.append(_subscription(figures))
     if not address:
         address = badges.bare_url(spec.api.base_url) if spec.api is not None else "POST /api/v1/events"
     return SourceSummary(
@@ -212,6 +214,25 @@ def _mailbox(spec: ImapInput, figures: MailboxFigures) -> ResourceSummary:
         failure=(figures.last_error or "not readable") if figures.failing_since else "",
         failing_since=figures.failing_since,
         pulled=figures.mails if figures.mode == "poll" else 0,
+    )
+
+
+def _subscription(figures: SubscriptionFigures) -> ResourceSummary:
+    """A WebSub subscription beside the resources; its content counts as events of the source."""
+    ends = f", lease until {figures.ends_at[:16].replace('T', ' ')} UTC" if figures.ends_at else ""
+    return ResourceSummary(
+        name="subscription",
+        path=figures.topic,
+        label=f"WebSub, {figures.state}{ends}",
+        requests=0,
+        changes=0,
+        empty_share=None,
+        delay=None,
+        pulls=0,
+        polled=False,
+        failure=figures.last_error or "",
+        failing_since=None,
+        pulled=0,
     )
 
 
