@@ -146,3 +146,11 @@ poll = "1h"
     assert load(text).sources["crm"].resources["people"].deletes.resource == "gone"
     with pytest.raises(ConfigError, match="'contacts' needs the resource 'archived_contacts' of hubspot"):
         load(text.replace("archived_contacts", "companies"))
+
+
+def test_a_value_of_the_base_url_is_not_needed_when_the_user_replaces_the_base_url():
+    api = '[sources.wiki.api]\nprovider = "redmine"\nauth = { type = "api_key", api_key = "' + "0a" * 20 + '" }\n'
+    with pytest.raises(ConfigError, match="the value 'host' is missing"):
+        load(api)
+    own = load(api + 'base_url = "http://10.0.0.5/redmine"\n[egress]\nallow = ["10.0.0.5/32"]\n')
+    assert own.sources["wiki"].api.base_url == "http://10.0.0.5/redmine"

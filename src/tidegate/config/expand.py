@@ -132,9 +132,11 @@ class _Expansion:
             base["auth"] = {"type": auth.get("type"), **choice.get("set", {})}
             base["base_url"] = choice.get("base_url") or base.get("base_url", "")
         self.declared = half.get("with", {})
-        self.values = self._given(self.api, mentioned_in(base), at)
-        out: Tree = filled(merged(base, self.api), self.values)
-        return out
+        out: Tree = merged(base, self.api)
+        # What the user's own keys replaced, such as a base URL with a host name, needs no value any more.
+        self.values = self._given(self.api, mentioned_in(out), at)
+        filled_in: Tree = filled(out, self.values)
+        return filled_in
 
     # -- resources and operations ------------------------------------------------------------------------
 

@@ -33,19 +33,20 @@ class CursorRow:
 
     async def check(self, run: Run) -> None:
         """After the walk of a run that began at the cursor."""
-        state, cursor = self._writer.engine_state, self._writer.state.cursor
-        if not self._paths or not run.from_cursor or run.full or not cursor or not state.cursor_key:
+        state = self._writer.engine_state
+        at = state.cursor_at
+        if not self._paths or not run.from_cursor or run.full or not state.cursor_key:
             return
         if run.records_seen + run.records_before:
             return
-        if not run.complete or run.walk.ended_by is End.NOT_MODIFIED or state.cursor_checked == cursor:
+        if not run.complete or run.walk.ended_by is End.NOT_MODIFIED or state.cursor_checked == at:
             return
         run.requests += 1
         try:
             copy = await self._fetcher.fetch(state.cursor_key, run.origin)
         except TidegateError:
             return  # it proves nothing; the next empty answer asks again
-        state.cursor_checked = cursor
-        if not copy.deleted and cursor_value(copy.value, self._paths) == cursor:
+        state.cursor_checked = at
+        if not copy.deleted and cursor_value(copy.value, self._paths) == at:
             asked = f"asked from {run.start}" if run.start is not None else "asked from the cursor"
-            self._writer.health.note(CODE, f"{asked}, got nothing; row {state.cursor_key!r} has {cursor}")
+            self._writer.health.note(CODE, f"{asked}, got nothing; row {state.cursor_key!r} has {at}")

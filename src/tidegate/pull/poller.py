@@ -232,7 +232,7 @@ class Poller:
                     following = None
                 run.pages += 1
                 if run.pages == 1 and not run.resumed:
-                    run.first_highest, run.first_highest_row = run.highest, run.highest_row
+                    run.first_highest = run.highest
                     if run.walk.found_by:
                         self._writer.health.note("paginator_found", run.walk.found_by)
                 self._keep_place(run, request, following)

@@ -152,9 +152,9 @@ class ResourceCursor:
         """Move the cursor after a walk; the next commit writes it."""
         following = self._following(run)
         if run.parent is None:
-            if following != self.known(run):
-                rows = {run.first_highest: run.first_highest_row, run.highest: run.highest_row}
-                self._writer.engine_state.cursor_key = rows.get(following, "")
+            if run.highest is not None and following != self.known(run):
+                state = self._writer.engine_state
+                state.cursor_key, state.cursor_at = run.highest_row, run.highest
             self._writer.move(cursor=following)
             return
         cursors = self._writer.engine_state.parents

@@ -89,7 +89,6 @@ class Run(msgspec.Struct):
     highest: str | None = None
     lowest: str | None = None
     first_highest: str | None = None  # on the first of several pages: no row of it can have been passed over
-    first_highest_row: str = ""  # and its record
     ascending: bool = True  # the cursors of the rows never went down
     descending: bool = True  # they never went up
     last_cursor: str | None = None
