@@ -7,8 +7,7 @@ goes through `SourceClient.request`, so the rate limit counts all of them. Crash
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 from urllib.parse import parse_qsl, quote, unquote_plus, urlencode, urlsplit, urlunsplit
 
@@ -17,10 +16,9 @@ import msgspec
 from tidegate.auth import Added, RequestFacts, client_certificate
 from tidegate.config.spec import ApiInput
 from tidegate.core.clock import Clock
-from tidegate.core.errors import BadRequest, NotFound, TidegateError, UpstreamError
-from tidegate.core.units import seconds
+from tidegate.core.errors import BadRequest, NotFound, UpstreamError
+from tidegate.core.units import per_second, seconds
 from tidegate.outbound.credentials import NO_CREDENTIAL, Credential, Credentials
-from tidegate.outbound.rate_budgets import RateBudget
 from tidegate.pull.own_credentials import OwnCredentials
 from tidegate.pull.source_address import SourceAddress
 from tidegate.rules.outbound.connect_options import ConnectOptions
@@ -126,13 +124,6 @@ class PullClient(Protocol):
     def through(self, options: ConnectOptions | None) -> PullClient: ...
 
 
-class SourceLimits(msgspec.Struct, frozen=True):
-    """`quota`: what answers of the source say. `budgets`: the configured rates, shared by all nodes."""
-
-    quota: UpstreamRateLimit
-    budgets: Sequence[RateBudget] = ()
-
-
 class SourceClient:
     """One source as configured now. Its rate limit stays when the rest of the configuration changes."""
 
@@ -142,14 +133,13 @@ class SourceClient:
         api: ApiInput,
         client: PullClient,
         clock: Clock,
-        limits: SourceLimits | None = None,
+        rate_limit: UpstreamRateLimit | None = None,
         credential: Credential | None = None,
     ) -> None:
         self.name = name
         self.api = api
         self.timeout_seconds = seconds(api.timeout)
-        limits = limits or SourceLimits(UpstreamRateLimit())
-        self.rate_limit, self._budgets = limits.quota, limits.budgets
+        self.rate_limit = rate_limit or UpstreamRateLimit(per_second(api.rate) if api.rate else None)
         self.requests = 0
         options = connect_options(api.ca, api.proxy, client_certificate(api.auth))
         self._client = client if options is None else client.through(options)
@@ -358,18 +348,12 @@ class SourceClient:
             origins=request.origins,
         )
         now, now_us = self._clock.monotonic(), self._clock.now_us()
-        held = self.rate_limit.held_seconds(now)
         own = said(self.api.limits, response.status, response.headers, response.body)
         if own.limited:  # whatever its status, it means what 429 means
             response = Answered(
                 LIMIT_REACHED, response.headers, response.body, response.sent_at_us, response.received_at_us
             )
         self._notes += self.rate_limit.observe(response.status, response.headers, now, now_us, own)[:MAX_NOTES]
-        longer = self.rate_limit.held_seconds(now)
-        if longer > held:
-            for budget in self._budgets:
-                with contextlib.suppress(TidegateError):  # this node pauses anyway
-                    await budget.hold(longer)
         return response
 
     def take_notes(self) -> list[tuple[str, str]]:
@@ -397,16 +381,14 @@ class SourceClient:
     async def _wait_for_rate_limit(self, patience_seconds: float) -> None:
         while True:
             wait = self.rate_limit.wait_seconds(self._clock.monotonic())
-            if wait <= patience_seconds:
-                wait = max([wait, *[await budget.reserve(patience_seconds) for budget in self._budgets]])
             if wait > patience_seconds:
                 raise UpstreamError(
-                    f"{self.name} is rate limited for another {wait:.0f} s (its rate limit, or a `rate` of yours)",
+                    f"{self.name} is rate limited for another {wait:.0f} s (its rate limit, or `rate` of the source)",
                     code="upstream_rate_limited",
-                    hint="wait, or raise `rate` of the source or of its credential if the provider allows more",
+                    hint="wait, or raise `rate` in [sources.NAME.api] if the source allows more",
                     retry_after_seconds=wait,
                 )
-            wait = max(wait, self.rate_limit.reserve(self._clock.monotonic()))
+            wait = self.rate_limit.reserve(self._clock.monotonic())
             refused = self.rate_limit.refused_until
             if wait > 0:
                 await self._clock.sleep(wait)
