@@ -25,7 +25,7 @@ from tidegate.api.openapi import DELIVERY_HEADERS, Envelope
 from tidegate.api.routes import PREFIX, TABLE
 from tidegate.cli import COMMANDS, cli
 from tidegate.core.finding_codes import CODES
-from tidegate.providers import provider_names
+from tidegate.providers import webhook_names
 from tidegate.providers.shape import Provider, load_provider
 from tidegate.query import schemas as forms
 from tidegate.rules.alerts.kinds import KINDS as ALERT_KINDS
@@ -247,7 +247,7 @@ def metrics() -> str:
 
 def providers() -> str:
     rows = []
-    for name in provider_names():
+    for name in webhook_names():
         one = load_provider(name)
         title = f"[{one.title}]({one.docs})"
         rows.append((f"`{name}`", title, _schemes(one), _checked_with(name), _places(one), _needs(one)))

@@ -28,7 +28,7 @@ from tidegate.api.routes import PREFIX, TABLE
 from tidegate.core.errors import TidegateError
 from tidegate.core.model import DeferredState, DeliveryState, Origin, Outcome
 from tidegate.dashboard.render import NAVIGATION
-from tidegate.providers import provider_names
+from tidegate.providers import webhook_names
 from tidegate.query import schemas as forms
 from tidegate.query.advice import WORDS as ADVICE
 from tidegate.rules.inbound.signatures import Verification
@@ -114,7 +114,7 @@ def test_every_metric_is_listed() -> None:
 
 def test_every_provider_is_listed() -> None:
     text = (REFERENCE / "providers.md").read_text()
-    assert [name for name in provider_names() if f"| `{name}` |" not in text] == []
+    assert [name for name in webhook_names() if f"| `{name}` |" not in text] == []
 
 
 def test_every_operator_part_and_filter_is_explained() -> None:

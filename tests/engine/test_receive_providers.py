@@ -9,7 +9,7 @@ from support.gateway.ingress import with_ingress
 from support.upstream.signed_samples import sign
 from tidegate.config.spec import Source
 from tidegate.core.spec import WebhookInput
-from tidegate.providers import provider_data, provider_names
+from tidegate.providers import provider_data, webhook_names
 from tidegate.providers.shape import load_provider
 from tidegate.receive.inputs import compile_input
 
@@ -19,7 +19,7 @@ KEYS_OF_THE_PROVIDER = {"google-pubsub", "paypal", "aws-sns"}
 # The body is not signed, or the sample is not JSON of which a byte could be changed.
 SAMPLES = [
     pytest.param(name, number, id=f"{name}-{number}")
-    for name in provider_names()
+    for name in webhook_names()
     if name not in KEYS_OF_THE_PROVIDER
     for number in range(len(load_provider(name).samples))
 ]
@@ -79,7 +79,7 @@ def test_a_sample_with_another_secret_or_without_its_signature_is_401(tmp_path, 
     with_ingress(tmp_path, work)
 
 
-@pytest.mark.parametrize("name", [name for name in provider_names() if load_provider(name).split])
+@pytest.mark.parametrize("name", [name for name in webhook_names() if load_provider(name).split])
 def test_the_items_of_a_sample_are_events_with_ids_of_their_own(tmp_path, name):
     async def work(setup):
         provider = load_provider(name)
@@ -98,7 +98,7 @@ def test_the_items_of_a_sample_are_events_with_ids_of_their_own(tmp_path, name):
     with_ingress(tmp_path, work)
 
 
-@pytest.mark.parametrize("name", provider_names())
+@pytest.mark.parametrize("name", webhook_names())
 def test_a_file_says_what_people_need_and_where_it_was_read(name):
     provider = load_provider(name)
     assert provider.sources, "a fact without a source"
@@ -108,4 +108,4 @@ def test_a_file_says_what_people_need_and_where_it_was_read(name):
 
 
 def test_at_least_sixty_providers_ship():
-    assert len(provider_names()) >= 60
+    assert len(webhook_names()) >= 60

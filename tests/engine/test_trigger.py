@@ -12,7 +12,7 @@ from support.upstream.signed_samples import sign
 from tidegate.config.spec import Source
 from tidegate.core.errors import BadRequest
 from tidegate.core.spec import CustomScheme, WebhookInput
-from tidegate.providers import provider_names
+from tidegate.providers import webhook_names
 from tidegate.providers.shape import load_provider
 from tidegate.receive import trigger
 from tidegate.receive.inputs import compile_input
@@ -23,7 +23,7 @@ URL = "https://gate.example.com"
 KEY = b"0123456789abcdef0123456789abcdef"
 SAMPLES = [
     pytest.param(name, number, id=f"{name}-{number}")
-    for name in provider_names()
+    for name in webhook_names()
     for number in range(len(load_provider(name).samples))
 ]
 

@@ -75,6 +75,8 @@ def test_no_secret_of_a_kind_is_shown_or_exported(kind: AuthKind[Any]) -> None:
         (BasicAuth(username="u", password="p"), Added(headers=(("Authorization", "Basic dTpw"),))),
         (ApiKeyAuth(name="X-Key", api_key="k"), Added(headers=(("X-Key", "k"),))),
         (ApiKeyAuth(name="key", api_key="k&", location="query"), Added(params=(("key", "k&"),))),
+        (ApiKeyAuth(name="X", api_key="k", location="basic"), Added(headers=(("Authorization", "Basic azpY"),))),
+        (ApiKeyAuth(name="", api_key="k", location="basic"), Added(headers=(("Authorization", "Basic azo="),))),
         (ApiKeyAuth(name="sid", api_key="a+/=%", location="cookie"), Added(headers=(("Cookie", "sid=a+/=%"),))),
         (ApiKeyAuth(name="sid", api_key='a b;c,"\\é', location="cookie"),
          Added(headers=(("Cookie", "sid=a%20b%3Bc%2C%22%5C%C3%A9"),))),
@@ -98,6 +100,8 @@ def test_a_key_in_a_cookie_cannot_start_another_cookie(key: str) -> None:
         (BasicAuth(username="a:b", password=""), "a user name has no ':' (RFC 7617)"),
         (ApiKeyAuth(name="a b", api_key="k"), "'a b' is not a header name"),
         (ApiKeyAuth(name="x", api_key=""), "'api_key' is empty"),
+        (ApiKeyAuth(name="", api_key="k"), "'name' is empty"),
+        (ApiKeyAuth(name="X", api_key="a:b", location="basic"), "a user name has no ':' (RFC 7617)"),
     ],
 )
 def test_a_credential_that_cannot_work_is_refused(auth: Auth, message: str) -> None:

@@ -10,6 +10,8 @@ from tidegate.config.export import decode_source, to_json, to_toml
 from tidegate.config.load import load_text
 from tidegate.config.spec import ExpandedSource, Source
 from tidegate.core.errors import ConfigError
+from tidegate.providers import register, webhook_names
+from tidegate.providers.shape import load_provider, provider_of
 from tidegate.runtime.shapes import Stored, raw_of, spec_of
 
 TOKEN = "github_pat_11ABCDEFG0123456789abc"
@@ -154,3 +156,68 @@ def test_a_value_of_the_base_url_is_not_needed_when_the_user_replaces_the_base_u
         load(api)
     own = load(api + 'base_url = "http://10.0.0.5/redmine"\n[egress]\nallow = ["10.0.0.5/32"]\n')
     assert own.sources["wiki"].api.base_url == "http://10.0.0.5/redmine"
+
+
+# -- files of the user -----------------------------------------------------------------------------------
+
+OWN = """
+title = "Clocks"
+[webhook]
+type = [{ path = "kind" }]
+[[webhook.schemes]]
+header = "x-clock"
+[api]
+base_url = "https://clocks.example/api"
+[resources.cards]
+path = "/cards"
+"""
+USES = """
+[gateway]
+providers = "own"
+[sources.clock.webhook]
+verify = "clocks"
+secret = "s3cret"
+[sources.clock.api]
+provider = "clocks"
+[sources.clock.resources.cards]
+use = "cards"
+poll = "1m"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "clocks.toml").write_text(OWN)
+    yield tmp_path / "own"
+    register({})
+
+
+def test_files_of_the_user_have_both_halves(folder):
+    source = load_text(USES, "t.toml", {}, folder.parent).config.sources["clock"]
+    assert source.api.base_url == "https://clocks.example/api"
+    assert provider_of(source.webhook).schemes[0].header == "x-clock"
+    assert "clocks" in webhook_names()
+
+
+def test_a_wrong_file_of_the_user_stops_the_load_at_its_line(folder):
+    load_text(USES, "t.toml", {}, folder.parent)
+    (folder / "clocks.toml").write_text(OWN.replace('path = "/cards"', 'path = "/cards"\nversoin = "x"'))
+    (folder / "github.toml").write_text(OWN)
+    with pytest.raises(ConfigError) as caught:
+        load_text(USES, "t.toml", {}, folder.parent)
+    assert [one.message for one in caught.value.problems] == [
+        "unknown key 'versoin'", "a provider 'github' ships with Tidegate"]  # fmt: skip
+    assert caught.value.problems[0].where == f"{folder / 'clocks.toml'}:11"
+    assert "clocks" in webhook_names()  # what is active still has it
+    with pytest.raises(ConfigError, match=r"the folder .* does not exist"):
+        load_text(USES.replace('"own"', '"other"'), "t.toml", {}, folder.parent)
+
+
+def test_an_api_half_alone_verifies_nothing(folder):
+    (folder / "clocks.toml").write_text(OWN[OWN.index("[api]") :])
+    with pytest.raises(ConfigError, match="unknown provider 'clocks'"):
+        load_text(USES, "t.toml", {}, folder.parent)
+    with pytest.raises(ConfigError, match="has no webhook half"):
+        register({"clocks": OWN[OWN.index("[api]") :]})
+        load_provider("clocks")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tidegate.core.errors import ConfigError
 from tidegate.core.spec import WebhookInput
-from tidegate.providers import provider_names
+from tidegate.providers import webhook_names
 from tidegate.providers.shape import load_provider, provider_of
 from tidegate.rules.inbound.redaction import keep_headers
 from tidegate.rules.outbound.forwarding import NOTHING, HeaderNames, check_names
@@ -23,13 +23,13 @@ from tidegate.rules.outbound.forwarding import NOTHING, HeaderNames, check_names
         ("stripe", "Stripe-Signature"), ("standard-webhooks", "svix-id"), ("github", "Content-Encoding"),
     ],
 )  # fmt: skip
-def test_a_provider_names_the_headers_that_go_on(provider, name):
+def test_a_webhook_names_the_headers_that_go_on(provider, name):
     names = HeaderNames(load_provider(provider).forward_headers)
     assert names.of(keep_headers([(name.encode(), b"v")])) == ((name.lower(), "v"),)
     assert names.of(keep_headers([(b"x-webauth-user", b"admin")])) == ()
 
 
-@pytest.mark.parametrize("provider", provider_names())
+@pytest.mark.parametrize("provider", webhook_names())
 def test_the_names_of_every_provider_file_can_go_on(provider):
     check_names(load_provider(provider).forward_headers)
 

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tidegate.core.errors import ConfigError
-from tidegate.providers import provider_names
+from tidegate.providers import webhook_names
 from tidegate.providers.shape import load_provider
 from tidegate.rules.inbound.signatures import Verification, compile_verifier
 from tidegate.rules.outbound.scheme_signing import Message, can_sign, compile_scheme_signer, header_names
@@ -18,7 +18,7 @@ from tidegate.rules.outbound.signing import Signer, check_secret, public_key
 NOW = int(time.time())
 URL = "https://crm.example.com/hooks?x=1"
 SECRETS = ("whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode(), "ab" * 32, "user:password")
-SIGNING = [name for name in provider_names() if any(can_sign(one) for one in load_provider(name).schemes)]
+SIGNING = [name for name in webhook_names() if any(can_sign(one) for one in load_provider(name).schemes)]
 
 
 def test_many_providers_can_sign() -> None:

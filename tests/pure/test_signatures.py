@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tidegate.core.errors import ConfigError
 from tidegate.core.spec import CustomScheme, WebhookInput
-from tidegate.providers import provider_names
+from tidegate.providers import webhook_names
 from tidegate.providers.shape import load_provider, provider_of
 from tidegate.rules.inbound.signatures import Scheme, Verification, compile_verifier, usable
 
@@ -336,7 +336,7 @@ def test_a_scheme_that_contradicts_itself_is_refused(table):
 # -- every preset ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", provider_names())
+@pytest.mark.parametrize("name", webhook_names())
 def test_every_preset_is_read_strictly_and_guards_something(name):
     provider = load_provider(name)
     assert provider.title
@@ -354,14 +354,14 @@ def test_an_unknown_preset_is_refused_with_the_nearest_name():
 
 
 ANY_HEADERS = st.dictionaries(
-    st.sampled_from([name.encode() for p in provider_names() for s in load_provider(p).schemes for name in
+    st.sampled_from([name.encode() for p in webhook_names() for s in load_provider(p).schemes for name in
                      (s.header, s.timestamp_header, s.id_header) if name]),
     st.one_of(st.binary(max_size=80), st.sampled_from([b"v1,", b"t=,v1=", b"sha256=", b"t=1,v1=a", b"v1,="])),
     max_size=4,
 )  # fmt: skip
 
 
-@given(name=st.sampled_from(provider_names()), headers=ANY_HEADERS, body=st.binary(max_size=50))
+@given(name=st.sampled_from(webhook_names()), headers=ANY_HEADERS, body=st.binary(max_size=50))
 def test_no_stranger_is_let_in_and_nothing_is_raised(name, headers, body):
     secrets = {"standard-webhooks": SECRET, "openai": SECRET}.get(name, "a-secret-no-one-guesses")
     verification = compile_verifier(load_provider(name).schemes, [secrets])(

@@ -18,7 +18,6 @@ from tidegate import auth
 from tidegate.config.checks_source import check_source
 from tidegate.config.expand import PLAIN_VALUE, Tree, expand, mentioned_in
 from tidegate.config.lines import Path
-from tidegate.config.load import convert
 from tidegate.config.problems import Problems, nearest
 from tidegate.config.shape import check_shape
 from tidegate.config.spec import Source
@@ -69,7 +68,7 @@ def check_provider(data: Tree, name: str, problems: Problems) -> ApiFile:
     check_shape(tree, ApiFile, problems)
     if len(problems):
         return ApiFile()
-    file = convert(tree, ApiFile)
+    file = msgspec.convert(tree, ApiFile)
     for entry in tree.get("resources", {}):
         for key, hint in _OF_THE_USER.items():
             if key in tree["resources"][entry]:
@@ -195,7 +194,7 @@ def _in_a_source(data: Tree, name: str, api: ApiHalf, problems: Problems) -> Non
         tree = expand(example_source(data, name, api, kind), (), lambda _: data, own)
         check_shape(tree, Source, own)
         if not len(own):
-            check_source(Validator(own), (), convert(tree, Source), None)
+            check_source(Validator(own), (), msgspec.convert(tree, Source), None)
         given = api.auth[kind].fields if kind else {}
         for error in own.errors():
             parts = tuple(error.path.removeprefix("$.").split("."))

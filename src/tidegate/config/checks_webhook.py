@@ -97,10 +97,10 @@ def _schemas(validator: Validator, path: Path, input: WebhookInput) -> None:
 
 def _provider(validator: Validator, path: Path, name: str, public_url: str | None) -> tuple[Scheme, ...]:
     """The schemes of a preset; () when the preset is unknown or signs nothing."""
-    from tidegate.providers import provider_names
+    from tidegate.providers import webhook_names
     from tidegate.providers.shape import load_provider
 
-    if name not in provider_names():
+    if name not in webhook_names():
         _unknown_provider(validator, path, name)
         return ()
     schemes = load_provider(name).schemes
@@ -190,17 +190,17 @@ def _scheme(validator: Validator, path: Path, table: CustomScheme, public_url: s
 
 
 def _handshake(validator: Validator, path: Path, input: WebhookInput) -> None:
-    from tidegate.providers import provider_names
+    from tidegate.providers import webhook_names
     from tidegate.providers.shape import provider_of
 
     if input.handshake:
         at = (*path, "handshake")
-        if input.handshake not in provider_names():
+        if input.handshake not in webhook_names():
             _unknown_provider(validator, at, input.handshake)
             return
         if isinstance(input.verify, str) and input.verify != "none":
             validator.add(at, f"the provider {input.verify!r} has its own handshakes", "remove `handshake`")
-    known = isinstance(input.verify, CustomScheme) or input.verify in ("none", *provider_names())
+    known = isinstance(input.verify, CustomScheme) or input.verify in ("none", *webhook_names())
     if not known:
         return
     rules = [rule for rule in provider_of(input).handshakes if rule.needs_token()]

@@ -31,7 +31,7 @@ from tidegate.config.secrets import (
     tree_of,
 )
 from tidegate.config.shape import NAME_HINT, check_shape
-from tidegate.config.spec import Config, Credential, Source
+from tidegate.config.spec import Config, Credential, ExpandedSource, Source
 from tidegate.core.errors import ConfigError
 from tidegate.core.spec import Destination, Route
 from tidegate.kinds import AnyDestination, kind_named, with_type
@@ -188,6 +188,18 @@ def _decode(kind: str, name: str, payload: Tree | bytes, struct: type[_I], old: 
     problems.raise_found()
     out: _I = item
     return out
+
+
+def expanded_again(name: str, old: ExpandedSource) -> Source:
+    """A source of the API with what its provider file gives now. ConfigError when that does not fit any more."""
+    problems = Problems()
+    tree = expand(old.written, (), provider_data, problems)
+    check_shape(tree, Source, problems)
+    problems.raise_found()
+    source = with_written(convert(tree, Source), old.written)
+    check_item("source", name, source, problems)
+    problems.raise_found()
+    return source
 
 
 def _full(tree: Tree) -> Tree:

@@ -22,11 +22,12 @@ from tidegate.config.checks import check_config
 from tidegate.config.expand import expand_all, with_written
 from tidegate.config.lines import Path
 from tidegate.config.problems import Problems, nearest
+from tidegate.config.provider_folder import provider_files
 from tidegate.config.shape import check_shape
 from tidegate.config.spec import Config
 from tidegate.core.errors import ConfigError
 from tidegate.kinds import with_type
-from tidegate.providers import provider_data
+from tidegate.providers import provider_data, register, registered
 
 MAX_FILE_BYTES = 4 << 20
 MAX_SECRET_BYTES = 64 << 10  # of a ${file:PATH}
@@ -83,7 +84,17 @@ def load_text(text: str, name: str, environ: Mapping[str, str], base: FilePath |
     filled = _Filler(problems, environ, base or FilePath()).fill(raw, ())
     # A placeholder that cannot be replaced is one problem, and its value is not checked further.
     problems.ignore_further_at_known_paths()
-    written = with_auth_types(filled)
+    before = registered()
+    register(provider_files(filled, base or FilePath()))
+    try:
+        return _checked(with_auth_types(filled), name, text, problems)
+    except ConfigError:
+        register(before)  # the configuration that is active may use these
+        raise
+
+
+def _checked(written: Any, name: str, text: str, problems: Problems) -> Loaded:
+    """The tree after `${...}` was replaced, expanded, checked and converted."""
     filled = expand_all(written, provider_data, problems)
     check_shape(filled, Config, problems)
     if len(problems):

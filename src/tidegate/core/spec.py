@@ -39,6 +39,7 @@ class GatewaySettings(Strict, frozen=True):
         str, doc("The URL at which outside systems reach this gateway. Required by providers that sign the URL.")
     ] = ""
     allowed_hosts: Annotated[list[str], doc("More host names that the dashboard accepts.")] = []
+    providers: Annotated[str, doc("A folder with provider files of your own, relative to this file.")] = ""
     max_waiting: Annotated[
         int, Meta(ge=1), doc("Number of events waiting for the disk at which new ones are answered 503.")
     ] = 5000

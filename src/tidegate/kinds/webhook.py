@@ -20,7 +20,7 @@ from tidegate.core.model import Event, JsonObject
 from tidegate.core.spec import Destination
 from tidegate.kinds.answers import Reader, compile_ok_body, reader_of
 from tidegate.kinds.base import Kind, Prepare, Request, Transform, header_text, http_head, with_params
-from tidegate.providers import near_provider, provider_names
+from tidegate.providers import near_provider, webhook_names
 from tidegate.providers.shape import load_provider
 from tidegate.rules.outbound.bodies import compile_body
 from tidegate.rules.outbound.forwarding import NOTHING, Forwards, Pairs
@@ -160,7 +160,7 @@ def _signatures(spec: WebhookDestination, secrets: Sequence[str]) -> Callable[[s
 
 
 def _signer(name: str, secrets: Sequence[str]) -> SchemeSigner:
-    if name not in provider_names():
+    if name not in webhook_names():
         raise ConfigError(
             f"{name!r} is not a provider", path="$.sign", hint=f"{near_provider(name)}; list them: tidegate providers"
         )

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -340,7 +340,7 @@ class Gateway:
             return []
         loaded = load_file(self.options.config, self._environ)
         changes = await self.editor.apply(loaded.config, prune=prune)
-        _report_warnings(self.findings, loaded)
+        _report_warnings(self.findings, (*loaded.warnings, *self.editor.not_expanded))
         for change in changes:
             log.info(" ".join(filter(None, (change.kind, change.name, change.action))))
         return changes
@@ -381,14 +381,14 @@ async def open_gateway(
         await opened.aclose()
         raise
     gateway = Gateway(options, Parts(store, active, editor, vault, clock, environ, opened))
-    _report_warnings(gateway.findings, loaded)
+    _report_warnings(gateway.findings, (*loaded.warnings, *editor.not_expanded))
     return gateway
 
 
-def _report_warnings(findings: Findings, loaded: Loaded) -> None:
-    """Report the warnings of the configuration file to the log and the findings, in place of the earlier ones."""
+def _report_warnings(findings: Findings, warnings: Iterable[str]) -> None:
+    """Report the warnings of the configuration to the log and the findings, in place of the earlier ones."""
     findings.resolve("config_warning", "config:file")
-    for warning in loaded.warnings:
+    for warning in warnings:
         log.warning("%s", warning)
         findings.report("config_warning", "config:file", str(warning))
 

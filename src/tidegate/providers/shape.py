@@ -8,14 +8,16 @@ Crash: nothing is kept.
 
 from __future__ import annotations
 
+import tomllib
 from functools import cache
 from typing import Any, Literal
 
 import msgspec
 
 from tidegate.core import units
+from tidegate.core.errors import ConfigError
 from tidegate.core.spec import CustomScheme, WebhookInput
-from tidegate.providers import API_TABLES, provider_data
+from tidegate.providers import API_TABLES, provider_text
 from tidegate.rules.inbound.places import Place, place_of
 from tidegate.rules.inbound.signatures import Scheme
 
@@ -114,10 +116,18 @@ class Provider(_Data, frozen=True):
     samples: tuple[Sample, ...] = ()
 
 
-@cache
 def load_provider(name: str) -> Provider:
-    """The webhook half of a preset by its name. ConfigError when the name is unknown."""
-    return webhook_half(provider_data(name))
+    """The webhook half of a preset by its name. ConfigError when the name is unknown, or when it has none."""
+    return _of_text(name, provider_text(name))
+
+
+@cache
+def _of_text(name: str, text: str) -> Provider:
+    data = tomllib.loads(text)
+    if "webhook" not in data:
+        hint = 'describe the scheme: verify = { type = "hmac", ... }'
+        raise ConfigError(f"the provider {name!r} has no webhook half", code="provider_unknown", hint=hint)
+    return webhook_half(data)
 
 
 def webhook_half(data: dict[str, Any]) -> Provider:

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from tidegate.core.clock import parse_http_date
-from tidegate.providers import provider_names
+from tidegate.providers import webhook_names
 from tidegate.providers.shape import Handshake, load_provider
 from tidegate.rules.inbound.places import Headers
 from tidegate.rules.inbound.signatures import Checked, Scheme, Verification, Verifier
@@ -93,7 +93,7 @@ def _form(schemes: Sequence[Scheme], number: int) -> str:
 def _signature_headers() -> dict[bytes, list[str]]:
     """Header name -> providers that send their signature in it."""
     found: dict[bytes, list[str]] = {}
-    for name in provider_names():
+    for name in webhook_names():
         for scheme in load_provider(name).schemes:
             header = scheme.header.lower().encode()
             if header and header != b"authorization" and name not in found.setdefault(header, []):
@@ -227,7 +227,7 @@ def _handshakes() -> tuple[tuple[str, Handshake], ...]:
     """Rules that name something beside the method, the most specific first."""
     found = [
         (name, rule)
-        for name in provider_names()
+        for name in webhook_names()
         for rule in load_provider(name).handshakes
         if rule.when_header
         or rule.when_query

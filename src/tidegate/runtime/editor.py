@@ -18,8 +18,9 @@ import msgspec
 
 from tidegate.config.checks import names_of
 from tidegate.config.expand import with_secret
+from tidegate.config.export import expanded_again
 from tidegate.config.problems import nearest
-from tidegate.config.spec import SETTINGS, Config, Source
+from tidegate.config.spec import SETTINGS, Config, ExpandedSource, Source
 from tidegate.core import spec as config
 from tidegate.core.clock import Clock
 from tidegate.core.errors import ChangedElsewhere, ConfigError, Conflict, NotFound, StoreBusy, TidegateError
@@ -81,6 +82,7 @@ class ConfigurationEditor:
         self._vault = vault
         self._clock = clock
         self.changing = asyncio.Lock()
+        self.not_expanded: list[str] = []  # of the last apply: sources of the API that no provider file fits any more
         self.unsure: Callable[[], None] = lambda: None  # called when a change may be stored but is not active
 
     # -- changes -----------------------------------------------------------------------------------------
@@ -118,6 +120,7 @@ class ConfigurationEditor:
                     hint="copy it from the output of: tidegate config export; or rename it in the file",
                     code="owned_twice",
                 )
+        self.not_expanded = []
         puts: list[Item] = []
         changes: list[ItemChange] = []
         for place, (key, spec) in enumerate(wanted.items()):
@@ -125,6 +128,8 @@ class ConfigurationEditor:
         for key, item in self.active.items.items():
             if item.owner == "file" and key not in wanted:
                 self._left_file(item, prune, puts, changes)
+            elif item.owner == "api" and key not in wanted and item.kind == "source":
+                self._expand_again(item, puts, changes)
         await self._write(puts)
         before, self.active.settings = self.active.settings, loaded
         await self.active.refresh()
@@ -164,6 +169,22 @@ class ConfigurationEditor:
             changes.append(ItemChange(key[0], key[1], "resumed"))
         elif taken:
             changes.append(ItemChange(key[0], key[1], "taken over"))
+
+    def _expand_again(self, item: Item, puts: list[Item], changes: list[ItemChange]) -> None:
+        """A source of the API takes what its provider file gives now; it stays as it is when that does not fit."""
+        stored = self.active.stored[item.number]
+        old = spec_of(stored, Source)
+        if not isinstance(old, ExpandedSource):
+            return
+        try:
+            new = expanded_again(item.name, old)
+        except ConfigError as error:
+            self.not_expanded.append(f"source {item.name} keeps what its provider file gave before: {error.message}")
+            return
+        if new != old:
+            changed = msgspec.structs.replace(stored, spec=raw_of(new))
+            puts.append(self._again(item, changed, updated_at_us=self._clock.now_us()))
+            changes.append(ItemChange("source", item.name, "updated"))
 
     def _same(self, item: Item, spec: Spec) -> bool:
         return bool(spec_of(self.active.stored[item.number], SPEC_TYPES[item.kind]) == spec)
