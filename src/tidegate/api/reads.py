@@ -197,7 +197,8 @@ async def read_stats(call: Call) -> Stats:
 
 
 async def read_advice(call: Call) -> Page[AdviceSchema]:
-    return call.page_of(await advice.all_resources(call.gateway, call.allowed), lambda one: one.resource)
+    window = call.query.get("window") or advice.WINDOW
+    return call.page_of(await advice.all_resources(call.gateway, call.allowed, window), lambda one: one.resource)
 
 
 async def read_doctor(call: Call) -> doctor.Doctor:

@@ -54,6 +54,7 @@ ORIGIN = Parameter("origin", "word", "Only this origin.", ORIGINS)
 SINCE = Parameter("since", "instant", "Received at or after: an RFC 3339 time, or a duration ago (`1h`).")
 UNTIL = Parameter("until", "instant", "Received before: an RFC 3339 time, or a duration ago.")
 WINDOW = Parameter("window", "word", "Also what was measured in this time: 1h, 24h, 7d or 30d.", tuple(WINDOWS))
+ADVICE_WINDOW = Parameter("window", "word", "By what was measured in this time (default 7d).", tuple(WINDOWS))
 DELETED = Parameter("deleted", "boolean", "Include records that the source deleted.")
 PAGED = (LIMIT, CURSOR)
 WHOLE = (ALL, CURSOR)
@@ -280,7 +281,8 @@ _OPERATION: tuple[Entry, ...] = (
     ),
     Entry(
         method="GET", path="/advice", scope="read", handler=asking.read_advice, response=Page[AdviceSchema], bound=True,
-        summary="API or webhook, for each resource: the recommendation, its figures, and the curve", query=WHOLE,
+        summary="API or webhook, for each resource: the recommendation, its figures, and the curve",
+        query=(ADVICE_WINDOW, *WHOLE),
     ),
     Entry(
         method="GET", path="/keys", scope="admin", handler=operating.list_keys, response=Page[operating.KeySchema],

@@ -6,53 +6,90 @@ A clock that went back or counters without a start make an empty window, which i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+
+from msgspec import Struct
 
 from tidegate.config import edits
 from tidegate.config.spec import Source
 from tidegate.core import units
 from tidegate.core.clock import parse_instant
-from tidegate.core.figures import DelayFigures, ResourceFigures
+from tidegate.core.figures import ResourceFigures
+from tidegate.core.measured import Delay, Measured, ResourceMeasured, TimelineBin
+from tidegate.providers.shape import load_provider
+from tidegate.query import measured
 from tidegate.query.context import ReadContext
 from tidegate.query.schemas import AdviceSchema, ApplySchema, SettingSchema
 from tidegate.rules.measure.advice import WORDS, Advice, Case
 from tidegate.rules.measure.advise import advise
-from tidegate.rules.measure.observed import Delays, Observed, Offers, Setting, Wishes
+from tidegate.rules.measure.estimate import Looks
+from tidegate.rules.measure.observed import (
+    HOUR_SECONDS,
+    Delays,
+    Hour,
+    Observed,
+    Offers,
+    Setting,
+    Wishes,
+    looked_seconds,
+)
 from tidegate.rules.sync.spec import Resource
 from tidegate.runtime import ActiveSource
 
 __all__ = ["WORDS", "all_resources", "case_of", "one_resource", "schema_of"]
 
+WINDOW = "7d"
 _PUSHED = ("webhook", "publish")
 _FOUND = ("poll", "reconcile")
+_MONDAY_HOURS = 4 * 24  # 1970-01-01 was a Thursday
 
 
-async def all_resources(gateway: ReadContext, allowed: frozenset[str] | None = None) -> list[AdviceSchema]:
+class Figures(Struct, frozen=True):
+    """Everything that is read once for all resources."""
+
+    now: Mapping[str, ResourceFigures]
+    measured: Measured
+    looks: Mapping[str, list[Looks]]
+    hours: Mapping[str, list[TimelineBin]]
+    webhook_delay: Delays
+
+
+async def read_figures(gateway: ReadContext, window: str = WINDOW) -> Figures:
+    """The figures of a window, and the looks and hours of 30 days. BadRequest for an unknown window."""
+    made = await measured.measured(gateway, window)
+    return Figures(
+        gateway.pull.statistics(),
+        made,
+        await measured.looks_of_all(gateway),
+        (await measured.timeline(gateway, "30d", 60)).resources,
+        webhook_delay(made),
+    )
+
+
+async def all_resources(
+    gateway: ReadContext, allowed: frozenset[str] | None = None, window: str = WINDOW
+) -> list[AdviceSchema]:
     """One for each configured resource, by name; of the sources `allowed`, None: of all."""
-    await gateway.pull.refresh()
-    figures = gateway.pull.statistics()
-    now_us = gateway.clock.now_us()
-    expected = webhook_delay(figures)
+    figures = await read_figures(gateway, window)
     return [
-        _advised(source, resource, figures, now_us, expected)
+        await _advised(gateway, source, resource, figures)
         for name, source in sorted(gateway.active.sources.items())
         for resource in sorted(source.spec.resources)
         if allowed is None or name in allowed
     ]
 
 
-async def one_resource(gateway: ReadContext, source: ActiveSource, resource: str) -> AdviceSchema:
+async def one_resource(gateway: ReadContext, source: ActiveSource, resource: str, window: str = WINDOW) -> AdviceSchema:
     """The advice for one resource of a source that has it."""
-    await gateway.pull.refresh()
-    figures = gateway.pull.statistics()
-    return _advised(source, resource, figures, gateway.clock.now_us(), webhook_delay(figures))
+    return await _advised(gateway, source, resource, await read_figures(gateway, window))
 
 
-def _advised(
-    source: ActiveSource, resource: str, figures: Mapping[str, ResourceFigures], now_us: int, expected: Delays
-) -> AdviceSchema:
-    name = f"{source.name}/{resource}"
-    case = case_of(source.spec, resource, figures.get(name) or ResourceFigures(), now_us, expected)
+async def _advised(gateway: ReadContext, source: ActiveSource, resource: str, figures: Figures) -> AdviceSchema:
+    own = source.spec.resources[resource]
+    keeps = own.polls or own.webhook is not None
+    records = await gateway.store.records.count(source.name, resource) if keeps else None
+    case = case_of(source.name, source.spec, resource, figures, records)
     return schema_of(source, resource, case, advise(case))
 
 
@@ -101,20 +138,15 @@ def _apply(source: ActiveSource, resource: str, advice: Advice) -> ApplySchema |
 # -- the case --------------------------------------------------------------------------------------------
 
 
-def case_of(spec: Source, resource: str, figures: ResourceFigures, now_us: int, expected: Delays) -> Case:
-    """Pure. `expected`: the delay of webhooks on this gateway, for a resource that has none yet."""
-    own = spec.resources[resource]
+def case_of(source: str, spec: Source, resource: str, figures: Figures, records: int | None = None) -> Case:
+    """Pure."""
+    own, name = spec.resources[resource], f"{source}/{resource}"
     receives = spec.webhook is not None or spec.publish is not None
+    pushed = own.webhook is not None and receives
     return Case(
-        observed=observed_of(figures, now_us),
-        setting=setting_of(own),
-        offers=Offers(
-            api=spec.api is not None,
-            webhooks=receives,
-            receives=receives,
-            webhook_delay=expected,
-            types=(f"{resource.removesuffix('s')}*",),
-        ),
+        observed=observed_of(name, figures, records, pushed=pushed),
+        setting=setting_of(own, pushed=pushed),
+        offers=offers_of(spec, resource, figures.webhook_delay),
         wishes=Wishes(
             max_delay_seconds=units.seconds(own.max_delay) if own.max_delay is not None else None,
             price_per_call=spec.api.price_per_call if spec.api is not None else None,
@@ -123,46 +155,88 @@ def case_of(spec: Source, resource: str, figures: ResourceFigures, now_us: int, 
     )
 
 
-def setting_of(resource: Resource) -> Setting:
+def setting_of(resource: Resource, *, pushed: bool) -> Setting:
+    """`pushed`: webhooks update it, that is the resource names them and the source receives some."""
     return Setting(
         poll_seconds=units.seconds(resource.poll) if resource.poll is not None else None,
         scheduled=bool(resource.schedule),
         reconcile_seconds=units.seconds(resource.reconcile) if resource.reconcile is not None else None,
         cache_seconds=units.seconds(resource.cache),
-        webhook=resource.webhook is not None,
+        webhook=pushed,
         scans_for_deletes=resource.deletes.mode == "scan",
     )
 
 
-def observed_of(figures: ResourceFigures, now_us: int) -> Observed:
-    """From the counters of a resource, which start at `since`."""
-    seconds = (now_us - parse_instant(figures.since)) / 1_000_000 if figures.since is not None else 0.0
-    pushed = sum(figures.by_origin.get(one, 0) for one in _PUSHED)
-    polls = max(0, figures.polls - figures.failed_polls)
-    return Observed(
-        seconds=max(0.0, seconds),
-        requests=figures.requests,
-        polls=polls,
-        empty_polls=min(figures.empty_polls, polls),
-        polled=max(0, figures.changes - pushed),
-        pushed=pushed,
-        webhooks=figures.webhooks,
-        poll_delay=_most_sampled([figures.staleness_by_origin.get(one) for one in _FOUND]),
-        webhook_delay=_most_sampled([figures.staleness_by_origin.get(one) for one in _PUSHED]),
-        reads=figures.pulls,
-        read_hits=figures.pull_hits,
-        read_requests=figures.pull_requests,
-        failing=(figures.last_error or "no reason is known") if figures.failing_since is not None else "",
+def offers_of(spec: Source, resource: str, expected: Delays) -> Offers:
+    """`expected`: the delay of webhooks on this gateway, for a resource that has none yet."""
+    own = spec.resources[resource].webhook
+    receives = spec.webhook is not None or spec.publish is not None
+    provider = load_provider(spec.api.provider) if spec.api is not None and spec.api.provider else None
+    known = sorted({one.type for one in provider.samples}) if provider is not None else []
+    return Offers(
+        api=spec.api is not None,
+        webhooks=receives or own is not None or bool(provider is not None and provider.schemes),
+        receives=receives,
+        described=own is not None,
+        webhook_delay=expected,
+        types=tuple(one for one in known if one.startswith(resource.removesuffix("s"))),
     )
 
 
-def webhook_delay(figures: Mapping[str, ResourceFigures]) -> Delays:
+def observed_of(name: str, figures: Figures, records: int | None, *, pushed: bool) -> Observed:
+    """The figures of one resource. Of a resource with webhooks, `polled` are the changes that those missed."""
+    now = figures.now.get(name) or ResourceFigures()
+    seen = figures.measured.resources.get(name) or ResourceMeasured()
+    by_webhook = sum(seen.changes_by_origin.get(one, 0) for one in _PUSHED)
+    missed = seen.webhooks.missed
+    polled = max(0, seen.changes - by_webhook)
+    if pushed and missed.whole:
+        polled, by_webhook = missed.part, missed.whole - missed.part
+    looks = figures.looks.get(name, [])
+    return Observed(
+        seconds=seen.covered_seconds if math.isfinite(seen.covered_seconds) else 0.0,
+        requests=seen.requests.total - seen.requests.on_demand,
+        polls=seen.polls.empty.whole,
+        empty_polls=seen.polls.empty.part,
+        polled=polled,
+        pushed=by_webhook,
+        webhooks=seen.webhooks.received,
+        poll_delay=_most_sampled([seen.delay_by_origin.get(one) for one in _FOUND]),
+        webhook_delay=_most_sampled([seen.delay_by_origin.get(one) for one in _PUSHED]),
+        limit_used=seen.rate_limit.used,
+        throttled_seconds=seen.rate_limit.throttled_seconds,
+        reads=seen.pulls.total,
+        read_hits=seen.pulls.hits + seen.pulls.shared,
+        read_requests=seen.requests.on_demand,
+        records=records,
+        looks=tuple(looks),
+        hours=_hours(figures.hours.get(name, []), looks),
+        failing=(now.last_error or "no reason is known") if now.failing_since is not None else "",
+    )
+
+
+def _hours(bins: list[TimelineBin], looks: list[Looks]) -> tuple[Hour, ...]:
+    """The hours with polls, where they are polled every hour; else an hour says nothing of its own changes."""
+    count = sum(one.count for one in looks)
+    if not count or looked_seconds(looks) / count > HOUR_SECONDS:
+        return ()
+    return tuple(
+        Hour(hour_of_week(parse_instant(one.at)), one.polls, one.found, one.changes) for one in bins if one.polls
+    )
+
+
+def hour_of_week(at_us: int) -> int:
+    """0 is Monday, 00:00 to 01:00 UTC."""
+    return (at_us // 3_600_000_000 - _MONDAY_HOURS) % 168
+
+
+def webhook_delay(made: Measured) -> Delays:
     """The delay of the webhooks of all resources, as that of the one with the most samples."""
-    found = [_most_sampled([one.staleness_by_origin.get(way) for way in _PUSHED]) for one in figures.values()]
-    return max(found, key=lambda one: one.samples, default=Delays())
+    ways = [one.delay_by_origin.get(way) for one in made.resources.values() for way in _PUSHED]
+    return _most_sampled(ways)
 
 
-def _most_sampled(ways: list[DelayFigures | None]) -> Delays:
+def _most_sampled(ways: list[Delay | None]) -> Delays:
     """Of the ways with samples, the one with the most."""
-    found = [Delays(one.p50_seconds, one.p99_seconds, one.samples) for one in ways if one is not None]
+    found = [Delays(one.p50.seconds, one.p99.seconds, one.samples) for one in ways if one is not None]
     return max(found, key=lambda one: one.samples, default=Delays())

@@ -63,6 +63,15 @@ async def looks(gateway: ReadContext, name: str, window: str = "30d") -> list[Lo
     return _looks(rows)
 
 
+async def looks_of_all(gateway: ReadContext, window: str = "30d") -> dict[str, list[Looks]]:
+    """The same for every resource that has looks, in one read."""
+    since, until = _span(gateway, window)
+    by_name: dict[str, list[RollupRow]] = {}
+    for row in await gateway.store.rollups.read(since, until, scope=RESOURCE):
+        by_name.setdefault(row.subject, []).append(row)
+    return {name: found for name, rows in by_name.items() if (found := _looks(rows))}
+
+
 async def looks_by_hour_of_week(gateway: ReadContext, name: str, window: str = "30d") -> dict[int, list[Looks]]:
     """The same by the hour (UTC) in which a look ended: 0 is Monday, 00:00 to 01:00, and 167 the last one on Sunday."""
     since, until = _span(gateway, window)

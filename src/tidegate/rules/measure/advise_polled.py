@@ -30,7 +30,7 @@ from tidegate.rules.measure.cost import (
 )
 from tidegate.rules.measure.effects import after_polling, after_webhooks, changes_per_day
 from tidegate.rules.measure.estimate import RateEstimate
-from tidegate.rules.measure.observed import DAY_SECONDS, gap_seconds, rate_of
+from tidegate.rules.measure.observed import DAY_SECONDS, gap_seconds, looked_seconds, looks_of, rate_of
 from tidegate.rules.measure.shares import wilson
 
 MOSTLY_EMPTY = 0.95
@@ -179,10 +179,10 @@ def _waste(case: Case, rate: RateEstimate, every: float) -> Choice:
 def _nothing_found(case: Case, rate: RateEstimate, every: float, interval: Interval) -> Choice:
     """Polling for nothing, the costliest case: only an upper bound of the rate is known, and it is enough."""
     most = rate.high or 0.0
-    polls = wording.count(case.observed.polls, "polls")
+    seconds = looked_seconds(looks_of(case.observed, case.setting))
     reason = (
-        f"{polls} in {wording.span(case.observed.seconds)} found nothing; with 90% confidence there are at most "
-        f"{wording.number(most * DAY_SECONDS)} changes a day"
+        f"{wording.count(rate.looks, 'polls')} in {wording.span(seconds)} found nothing; with 90% confidence there are "
+        f"at most {wording.number(most * DAY_SECONDS)} changes a day"
     )
     bound = f"at most {wording.number(most * DAY_SECONDS)}"
     evidence = [Evidence(name="Changes a day", text=bound, low=0.0, high=most * DAY_SECONDS)]
@@ -238,14 +238,16 @@ def _subscribe(case: Case, why: Why, healed: float | None = None) -> Choice:
         f"{wording.span(healed)} take {_per_day(after.requests_per_day or 0.0)} instead of "
         f"{_count(_requests_now(case))}."
     )
-    types = list(case.offers.types) or ["*"]
-    edits = {**_no_poll(case), "webhook": {"types": types}, "reconcile": wording.duration(healed)}
-    needs = "check the event types that carry this record, and where the record is in them"
+    edits: dict[str, Any] = {**_no_poll(case), "reconcile": wording.duration(healed)}
+    needs = []
     if not case.offers.receives:
-        needs = f"set up the webhook of the source first, with its secret; then {needs}"
+        needs.append("set up the webhook of the source first, with its secret")
+    if not case.offers.described:
+        edits["webhook"] = {"types": list(case.offers.types) or ["*"]}
+        needs.append("check which event types have this record, and where it is in them")
     return Choice(
-        word="subscribe", reason=why.reason, sentence=sentence, edits=edits, needs=needs, interval=why.interval,
-        evidence=[*why.evidence, *_polls(case)], after=after,
+        word="subscribe", reason=why.reason, sentence=sentence, edits=edits, needs="; ".join(needs),
+        interval=why.interval, evidence=[*why.evidence, *_polls(case)], after=after,
         would_change=f"more than {wording.share(1 - MOSTLY_EMPTY)} of the polls with a change, or another preference",
     )  # fmt: skip
 

@@ -61,7 +61,8 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     read_hits: int = 0
     read_requests: int = 0
     records: int | None = None
-    hours: tuple[Hour, ...] = ()
+    looks: tuple[Looks, ...] = ()
+    hours: tuple[Hour, ...] = ()  # of polls at least once an hour
     failing: str = ""  # the error of the last poll
 
     @property
@@ -99,11 +100,13 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Offers(msgspec.Struct, frozen=True, kw_only=True):
-    """What the source can do. `webhooks`: it sends them here already, or its provider is known to."""
+    """What the source can do. `webhooks`: it sends them here already, or its provider is known to. `described`: the
+    resource says already which webhooks have its records."""
 
     api: bool = True
     webhooks: bool = False
     receives: bool = False  # the source has a webhook input or accepts published events
+    described: bool = False
     webhook_delay: Delays = Delays()  # of other resources on this gateway, for what is expected
     types: tuple[str, ...] = ()  # event types that a subscription would name
 
@@ -128,28 +131,23 @@ def gap_seconds(observed: Observed, setting: Setting) -> float | None:
     return observed.seconds / observed.polls
 
 
-def rate_of(observed: Observed, setting: Setting) -> RateEstimate | None:
-    """How often a poll's worth of changes happens, by hours of unequal gaps where there are some."""
-    looks = looks_of(observed.hours)
+def looks_of(observed: Observed, setting: Setting) -> list[Looks]:
+    """The looks with their own gaps where those were counted, else all with the mean gap."""
+    if observed.looks:
+        return list(observed.looks)
     gap = gap_seconds(observed, setting)
-    if not looks and gap is not None:
-        empty, found = observed.polls - observed.found_polls, observed.found_polls
-        looks = [Looks(gap, changed, count) for changed, count in ((False, empty), (True, found)) if count]
-    return estimate(looks) if looks else None
+    counted = ((False, observed.polls - observed.found_polls), (True, observed.found_polls))
+    return [Looks(gap, changed, count) for changed, count in counted if count] if gap is not None else []
 
 
-def looks_of(hours: Sequence[Hour]) -> list[Looks]:
-    """Looks of each hour with the mean gap of that hour. Hours without a poll are left out, whatever the reason."""
-    counted: dict[tuple[float, bool], int] = {}
-    for hour in hours:
-        if hour.polls < 1:
-            continue
-        found = min(max(0, hour.found), hour.polls)
-        gap = HOUR_SECONDS / hour.polls
-        for changed, count in ((True, found), (False, hour.polls - found)):
-            if count:
-                counted[gap, changed] = counted.get((gap, changed), 0) + count
-    return [Looks(gap, changed, count) for (gap, changed), count in counted.items()]
+def rate_of(observed: Observed, setting: Setting) -> RateEstimate | None:
+    """How often there is something to find; None without looks."""
+    return estimate(looks_of(observed, setting))
+
+
+def looked_seconds(looks: Sequence[Looks]) -> float:
+    """The time that looks know about. Hours without a poll are left out, whatever the reason."""
+    return math.fsum(one.gap_seconds * one.count for one in looks)
 
 
 def spread_of(hours: Sequence[Hour]) -> float | None:
