@@ -13,10 +13,9 @@ from tidegate.api import parameters
 from tidegate.api.calls import Call, RawResponse, StreamResponse
 from tidegate.core import ids
 from tidegate.core.errors import BadRequest
-from tidegate.query import advice, deliveries, doctor, events, explain, feeds, measured, records, replays, stats
+from tidegate.query import deliveries, doctor, events, explain, feeds, measured, records, replays, stats
 from tidegate.query.events import EventFilter, instant
 from tidegate.query.schemas import (
-    AdviceSchema,
     DeliverySchema,
     EventSchema,
     Explanation,
@@ -194,11 +193,6 @@ async def read_stats(call: Call) -> Stats:
     if window := call.query.get("window"):
         made.measured = await measured.measured(call.gateway, window)
     return made
-
-
-async def read_advice(call: Call) -> Page[AdviceSchema]:
-    window = call.query.get("window") or advice.WINDOW
-    return call.page_of(await advice.all_resources(call.gateway, call.allowed, window), lambda one: one.resource)
 
 
 async def read_doctor(call: Call) -> doctor.Doctor:

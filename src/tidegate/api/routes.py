@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tidegate.api import alerts, credentials, items, local, operations
+from tidegate.api import advice, alerts, credentials, items, local, operations
 from tidegate.api import reads as asking
 from tidegate.api import writes as operating
 from tidegate.api.endpoint import Entry, Handler
@@ -280,9 +280,18 @@ _OPERATION: tuple[Entry, ...] = (
         query=(WINDOW,),
     ),
     Entry(
-        method="GET", path="/advice", scope="read", handler=asking.read_advice, response=Page[AdviceSchema], bound=True,
+        method="GET", path="/advice", scope="read", handler=advice.list_advice, response=Page[AdviceSchema], bound=True,
         summary="API or webhook, for each resource: the recommendation, its figures, and the curve",
         query=(ADVICE_WINDOW, *WHOLE),
+    ),
+    Entry(
+        method="POST", path="/advice/{source}/{resource}/apply", scope="write", handler=advice.apply_advice,
+        request=advice.ApplyAdvice, response=AdviceSchema,
+        summary="Follow the advice for a resource of a source that the API owns",
+    ),
+    Entry(
+        method="POST", path="/advice/{source}/{resource}/undo", scope="write", handler=advice.undo_advice,
+        response=AdviceSchema, summary="Undo the advice that was applied last to a resource",
     ),
     Entry(
         method="GET", path="/keys", scope="admin", handler=operating.list_keys, response=Page[operating.KeySchema],

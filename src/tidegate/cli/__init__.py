@@ -41,7 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "poll": ("pull", "Poll a resource now"),
     "baseline": ("pull", "Take the present state of a resource without change events"),
     "records": ("pull", "Show the stored records of a resource"),
-    "advise": ("pull", "Show what each resource costs, and whether to poll it or use webhooks"),
+    "advise": ("advise", "API or webhook: what each resource costs, what to set, and apply it"),
     "simulate": ("simulate", "Compare polling and webhooks on a trace of changes"),
     "stats": ("stats", "Show what was measured: requests, empty polls, delays, missed webhooks"),
     "alerts": ("alerts", "Show alerts; acknowledge and mute them"),

@@ -1,9 +1,9 @@
-"""`tidegate pull`, `poll`, `records` and `advise`: commands on the resources of sources."""
+"""`tidegate pull`, `poll`, `baseline` and `records`: commands on the resources of sources."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -242,48 +242,3 @@ def records(
         words += ["--deleted"] if deleted else []
         words += ["--limit", str(limit)] if limit != 50 else []
         print(next_page("records", "/".join(resource), *words, "--cursor", page["next_cursor"]), file=sys.stderr)
-
-
-@click.command()
-@gateway_command
-def advise(data: Path, as_json: bool) -> None:
-    """Show what polls and webhooks cost for each resource, the delay of changes, and what to change."""
-    from tidegate.cli.output import print_json, span, table
-
-    answer = find_gateway(data).get_page("/advice")
-    if as_json:
-        print_json(answer)
-        return
-    if not answer["data"]:
-        print("no resources yet; add one to a source: [sources.NAME.resources.NAME]")
-        return
-    table(
-        ("resource", "recommendation", "confidence", "requests/day", "empty", "median delay", "reason"),
-        [
-            (
-                one["resource"],
-                one["label"],
-                one["confidence"],
-                _now_and_after(one, "requests_per_day", _figure),
-                _share(one["now"].get("empty_share")),
-                _now_and_after(one, "delay_p50_seconds", span),
-                one["reason"],
-            )
-            for one in answer["data"]
-        ],
-        right=("requests/day", "empty", "median delay"),
-    )
-
-
-def _now_and_after(one: JsonObject, name: str, show: Callable[[float | None], str]) -> str:
-    """`288 > 96`: as measured, and as expected with the recommendation."""
-    now, after = one["now"].get(name), (one["after"] or {}).get(name)
-    return show(now) if after is None else f"{show(now)} > {show(after)}"
-
-
-def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0%}"

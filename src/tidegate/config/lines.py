@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 Path = tuple[str | int, ...]
 
@@ -16,8 +17,17 @@ _BARE_END = " \t\r\n=.[]{},#\"'"
 _ESCAPES = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "e": "\x1b"}
 
 
+class Span(NamedTuple):
+    """Where a pair `key = value` is, as offsets into the text with `\\n` at the end of lines."""
+
+    start: int  # of the key, with the dotted part before it
+    value: int
+    end: int  # of the value
+    inline: bool  # within `{ ... }`
+
+
 class Lines:
-    """Lines of one file, by path."""
+    """Lines of one file, by path; and the spans of its pairs."""
 
     def __init__(self, text: str) -> None:
         scanner = _Scanner(text)
@@ -25,6 +35,7 @@ class Lines:
         with suppress(IndexError, ValueError, RecursionError):
             scanner.document()
         self._lines = scanner.lines
+        self.spans = scanner.spans
 
     def of(self, path: Sequence[str | int]) -> int:
         """The line (from 1) of `path`, or of its nearest parent in the file."""
@@ -41,6 +52,7 @@ class _Scanner:
         self.at = 0
         self.line = 1
         self.lines: dict[Path, int] = {}
+        self.spans: dict[Path, Span] = {}
         self._counts: dict[Path, int] = {}  # tables of an array of tables seen so far
 
     # -- the file ----------------------------------------------------------------------------------------
@@ -79,14 +91,18 @@ class _Scanner:
                 out = (*out, self._counts[out] - 1)
         return (*out, path[-1])
 
-    def _pair(self, table: Path) -> None:
-        line = self.line
+    def _pair(self, table: Path, *, inline: bool = False) -> None:
+        line, start = self.line, self.at
         path = table + self._key()
         for end in range(len(table) + 1, len(path) + 1):
             self._note(path[:end], line)
         self._skip_blank()
         self.at += 1  # the "="
+        self._skip_blank()
+        value = self.at
         self._value(path)
+        end = value + len(self.text[value : self.at].rstrip())
+        self.spans.setdefault(path, Span(start, value, end, inline))
 
     def _note(self, path: Path, line: int) -> None:
         self.lines.setdefault(path, line)
@@ -153,7 +169,7 @@ class _Scanner:
             if letter == ",":
                 self.at += 1
                 continue
-            self._pair(path)
+            self._pair(path, inline=True)
 
     def _string(self) -> str:
         quote = self.text[self.at]

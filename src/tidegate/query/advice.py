@@ -112,6 +112,7 @@ def schema_of(source: ActiveSource, resource: str, case: Case, advice: Advice) -
         now=advice.now,
         after=advice.after,
         apply=_apply(source, resource, advice),
+        undo=resource in source.followed,
         curve=advice.curve,
     )
 
@@ -131,7 +132,6 @@ def _apply(source: ActiveSource, resource: str, advice: Advice) -> ApplySchema |
         toml=lines,
         ready=not advice.needs,
         needs=advice.needs,
-        undo=False,
     )
 
 

@@ -256,7 +256,7 @@ class ApplySchema(Struct, kw_only=True):
     """How to follow the advice. `owner`: who may change the source, `file` or `api`.
 
     `toml` is the change as lines of the file, with `-` and `+`. `ready` is false when a person has to fill in something
-    first, which `needs` says. `undo`: the last applied advice of this resource can be undone.
+    first, which `needs` says.
     """
 
     owner: str
@@ -264,14 +264,13 @@ class ApplySchema(Struct, kw_only=True):
     toml: list[str]
     ready: bool
     needs: str
-    undo: bool
 
 
 class AdviceSchema(Struct, kw_only=True):
     """API or webhook, for one resource. `recommendation` is a fixed word, `label` the same for people.
 
     `sentence` is for a manager, `evidence` for an engineer. `now` is measured, `after` is expected; members that are
-    null are not known. `curve` has the trade-off of polling.
+    null are not known. `curve` has the trade-off of polling. `undo`: advice was applied to it that can be undone.
     """
 
     resource: str
@@ -290,6 +289,7 @@ class AdviceSchema(Struct, kw_only=True):
     now: Effect
     after: Effect | None
     apply: ApplySchema | None
+    undo: bool
     curve: list[CurvePoint]
 
 

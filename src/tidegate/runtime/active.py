@@ -261,7 +261,8 @@ class ActiveConfiguration:
 
 
 def _active_source(item: Item, stored: Stored) -> ActiveSource:
-    return ActiveSource(item.number, item.name, spec_of(stored, Source), item.owner, stored.made, stored.old)
+    spec = spec_of(stored, Source)
+    return ActiveSource(item.number, item.name, spec, item.owner, stored.made, stored.old, stored.followed)
 
 
 def _digest(plain: bytes) -> bytes:

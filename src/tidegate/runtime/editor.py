@@ -200,9 +200,12 @@ class ConfigurationEditor:
         changes.append(ItemChange(item.kind, item.name, "deleted"))
 
     @_in_turn
-    async def put(self, kind: str, name: str, make: Callable[[Any], Spec]) -> bool:
+    async def put(
+        self, kind: str, name: str, make: Callable[[Any], Spec], note: Callable[[Stored], Stored] | None = None
+    ) -> bool:
         """Create (True) or replace (False) an item of the API. `make` gets the item that it replaces, or None.
 
+        `note` writes what is stored beside the spec of an item that is replaced.
         Conflict when the file owns it, or when a route names a resource that it no longer has. ConfigError when it
         names an item that does not exist.
         """
@@ -226,6 +229,7 @@ class ConfigurationEditor:
             await self._write([self._item(kind, name, spec, "api", API_PLACE)], named)
         else:
             stored = msgspec.structs.replace(self.active.stored[item.number], spec=raw_of(spec))
+            stored = note(stored) if note is not None else stored
             await self._write([self._again(item, stored, updated_at_us=self._clock.now_us())], named)
         await self.active.refresh()
         return item is None

@@ -6,6 +6,7 @@ stored or changed. Crash: nothing is kept.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -29,12 +30,23 @@ class OldSecret(msgspec.Struct, frozen=True):
     until_us: int
 
 
+class Followed(msgspec.Struct, frozen=True):
+    """The keys of a resource that advice changed, before and after; None where a key is absent."""
+
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
 class Stored(msgspec.Struct, frozen=True):
-    """The content of an item's sealed body. `made` are generated secrets, newest first."""
+    """The content of an item's sealed body. `made` are generated secrets, newest first.
+
+    `followed`: of a source, the last advice that was applied, by resource, so that it can be undone.
+    """
 
     spec: msgspec.Raw
     made: tuple[str, ...] = ()
     old: tuple[OldSecret, ...] = ()
+    followed: dict[str, Followed] = {}
 
 
 class ActiveCredential(msgspec.Struct, frozen=True):
@@ -53,6 +65,7 @@ class ActiveSource(msgspec.Struct, frozen=True):
     owner: str
     made: tuple[str, ...] = ()
     old: tuple[OldSecret, ...] = ()
+    followed: Mapping[str, Followed] = {}
 
     def secrets(self, now_us: int) -> list[str]:
         """All secrets by which a webhook may be signed now, newest first."""

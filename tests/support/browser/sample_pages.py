@@ -363,7 +363,7 @@ def advice(word: str, sentence: str = "", every: float | None = None) -> AdviceS
     return AdviceSchema(
         resource="x/y", recommendation=word, label=wording.label(word, every), every_seconds=every, reason=sentence,
         sentence=sentence, confidence="high", confidence_reason="120 changes seen", would_change="", evidence=[],
-        measured_seconds=604_800.0, assumptions=[], interval=None, now=Effect(), after=None, apply=None, curve=[],
+        measured_seconds=604_800.0, assumptions=[], interval=None, now=Effect(), after=None, apply=None, undo=False, curve=[],
     )  # fmt: skip
 
 
