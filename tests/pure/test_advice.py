@@ -244,6 +244,12 @@ TABLE = {
         "no max_delay says how old",
     ),
     "nobody asks": (case({}), "not_enough_data", {}, "nobody reads it"),
+    "polls failed until nothing asked any more": (
+        case({"webhook": True}, failing="connection refused", **PAYMENTS),
+        "not_enough_data",
+        {"reconcile": "6h"},
+        "not known whether one was missed",
+    ),
     "polls fail": (
         case(EVERY_5M, failing="connection refused", **BUSY),
         "not_enough_data",

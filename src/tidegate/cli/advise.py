@@ -15,6 +15,7 @@ import click
 
 from tidegate.cli.client import Client, JsonObject, find_gateway, segment
 from tidegate.cli.options import ResourceName, gateway_command
+from tidegate.core.errors import Conflict
 
 Advised = JsonObject  # one item of GET /advice
 
@@ -168,7 +169,11 @@ def _apply(
         if one not in ready:
             _print_change(one)
             reason = "needs a person first" if one["apply"] is not None else "changes no setting"
-            raise click.ClickException(f"the advice for {one['resource']} {reason}: {one['label']}")
+            raise Conflict(
+                f"the advice for {one['resource']} {reason}: {one['label']}",
+                hint=f"tidegate advise {one['resource']}",
+                code="nothing_to_apply",
+            )
     if not ready:
         print("no advice that can be applied", file=sys.stderr)
     done = []
@@ -199,7 +204,7 @@ def _undo(client: Client, advised: list[Advised], file: Path, data: Path, *, yes
         elif applied_to_file(data, one["resource"]):
             undo_in_file(client, file, data, one["resource"])
         else:
-            raise click.ClickException(f"no advice was applied to {one['resource']}")
+            raise Conflict(f"no advice was applied to {one['resource']}", hint="tidegate advise", code="no_undo")
         print(f"took back the advice for {one['resource']}", file=sys.stderr)
     if as_json:
         print_json({"undone": [one["resource"] for one in advised]})

@@ -46,7 +46,8 @@ def advise(case: Case) -> Advice:
 
 
 def _choose(case: Case) -> Choice:
-    if case.observed.failing:
+    asks = case.setting.polls or case.setting.reconcile_seconds is not None
+    if case.observed.failing and asks:  # else it is the failure of a setting that is gone
         polls = wording.count(case.observed.polls, "polls")
         return Choice(
             word="not_enough_data",
