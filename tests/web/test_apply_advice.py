@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
+from support.browser import sample_pages
 from support.gateway.api import Api, Reply, served
+from tidegate.query import advice_report
 
 RESOURCE = {"path": "/orders", "webhook": {"types": ["order/*"]}}
 SOURCE = {
@@ -89,3 +94,31 @@ async def test_prices_and_delays_without_a_meaning_are_refused(tmp_path: Path) -
         free = {**SOURCE, "api": {**SOURCE["api"], "price_per_call": 0}}
         assert (await put(gate.api, "/sources/shop", **free)).status == 201
         assert b"NaN" not in (await gate.api("GET", "/api/v1/advice")).body
+
+
+async def test_the_report_is_one_harmless_file_in_html_or_markdown(tmp_path: Path) -> None:
+    async with served(tmp_path, "") as gate:
+        await put(gate.api, "/sources/shop", **SOURCE)
+        page = await gate.api("GET", "/api/v1/advice/report", headers={"accept": "text/html,*/*"})
+        policy = page.headers["content-security-policy"]
+        assert page.headers["content-type"].startswith("text/html") and "sandbox" in policy
+        text = page.body.decode()
+        (style,) = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy and policy.startswith("default-src 'none'")
+        assert not re.search(r"<script|\son\w+=|style=|https?://|src=", text), "nothing is loaded and nothing runs"
+        assert "shop/orders: Not enough data yet" in text and "+reconcile = &#34;6h&#34;" in text
+        plain = await gate.api("GET", "/api/v1/advice/report", headers={"accept": "*/*"})
+        assert plain.headers["content-type"].startswith("text/markdown")
+        assert "## shop/orders: Not enough data yet" in plain.body.decode()
+        assert (await gate.api("GET", "/api/v1/advice/report?format=pdf")).status == 400
+
+
+def test_text_of_outside_systems_is_text_in_both_formats() -> None:
+    hostile = "<script>alert(1)</script> [x](http://evil.example) | `a` **b** \u202e&lt;"
+    advised = [sample_pages.advice("poll_every", hostile, 900.0)]
+    page = advice_report.html(advised, "2026-11-30T00:00:00Z", "7d")
+    assert "<script>" not in page and "&lt;script&gt;" in page and "\u202e" not in page
+    text = advice_report.markdown(advised, "2026-11-30T00:00:00Z", "7d")
+    for raw in ("<script>", "[x]", " | `", "**b", "\u202e", " &lt;"):
+        assert raw not in text.split("## ")[1], raw

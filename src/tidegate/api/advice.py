@@ -10,13 +10,16 @@ from typing import Any
 
 import msgspec
 
-from tidegate.api.calls import Call
+from tidegate.api.calls import Call, RawResponse
+from tidegate.core.clock import rfc3339
 from tidegate.core.errors import Conflict, NotFound
 from tidegate.process.gateway import Gateway
 from tidegate.query import advice
 from tidegate.query.schemas import AdviceSchema, Page
 from tidegate.runtime import ActiveSource
 from tidegate.runtime.followed_advice import follow, undo
+
+_VARY = ("vary", "accept")
 
 
 class ApplyAdvice(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -28,6 +31,24 @@ class ApplyAdvice(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 async def list_advice(call: Call) -> Page[AdviceSchema]:
     window = call.query.get("window") or advice.WINDOW
     return call.page_of(await advice.all_resources(call.gateway, call.allowed, window), lambda one: one.resource)
+
+
+async def report(call: Call) -> RawResponse:
+    """As HTML or Markdown: by `format`, else by Accept, where a browser gets HTML."""
+    from tidegate.query import advice_report  # only when somebody wants a report
+
+    window = call.query.get("window") or advice.WINDOW
+    advised = await advice.all_resources(call.gateway, call.allowed, window)
+    made_at = rfc3339(call.gateway.clock.now_us() // 1_000_000 * 1_000_000) or ""
+    chosen = call.query.get("format") or ("html" if "text/html" in call.headers.get("accept", "") else "markdown")
+    if chosen == "markdown":
+        text = advice_report.markdown(advised, made_at, window)
+        return RawResponse(body=text.encode(), headers=[("content-type", "text/markdown; charset=utf-8"), _VARY])
+    policy = f"{advice_report.POLICY}; frame-ancestors 'none'; sandbox"
+    return RawResponse(
+        body=advice_report.html(advised, made_at, window).encode(),
+        headers=[("content-type", "text/html; charset=utf-8"), ("content-security-policy", policy), _VARY],
+    )
 
 
 async def apply_advice(call: Call) -> AdviceSchema:

@@ -285,6 +285,12 @@ _OPERATION: tuple[Entry, ...] = (
         query=(ADVICE_WINDOW, *WHOLE),
     ),
     Entry(
+        method="GET", path="/advice/report", scope="read", handler=advice.report, response=str, bound=True,
+        media="text/html", other_media="text/markdown",
+        summary="The same as a report to send to somebody: one HTML file, or Markdown",
+        query=(ADVICE_WINDOW, Parameter("format", "word", "Default: by Accept.", ("html", "markdown"))),
+    ),
+    Entry(
         method="POST", path="/advice/{source}/{resource}/apply", scope="write", handler=advice.apply_advice,
         request=advice.ApplyAdvice, response=AdviceSchema,
         summary="Follow the advice for a resource of a source that the API owns",
