@@ -95,6 +95,8 @@ async def _foreign(gate: Served) -> dict[str, list[str]]:
         "order": ["asc", "desc"],
         "state": ["pending"],
         "limit": ["100"],
+        "window": ["1h"],
+        "format": ["html", "markdown"],
     }
 
 

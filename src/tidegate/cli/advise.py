@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -18,6 +18,16 @@ from tidegate.cli.options import ResourceName, gateway_command
 from tidegate.core.errors import Conflict
 
 Advised = JsonObject  # one item of GET /advice
+
+
+class Place(NamedTuple):
+    """Where advice is applied, and how the user is asked."""
+
+    client: Client
+    file: Path
+    data: Path
+    yes: bool
+    as_json: bool
 
 
 @click.command()
@@ -45,9 +55,9 @@ def advise(
     names = [f"{source}/{resource}" for source, resource in resources]
     advised = _named(client.every("/advice", {"window": window}), names)
     if undoes:
-        _undo(client, advised if names else [], file, data, yes=yes, as_json=as_json)
+        _undo(Place(client, file, data, yes, as_json), advised if names else [])
     elif applies:
-        _apply(client, advised, file, data, yes=yes, as_json=as_json, named=bool(names))
+        _apply(Place(client, file, data, yes, as_json), advised, named=bool(names))
     else:
         _show(advised, named=bool(names), as_json=as_json)
 
@@ -159,9 +169,7 @@ def _share(value: float | None) -> str:
 # -- apply and undo --------------------------------------------------------------------------------------
 
 
-def _apply(
-    client: Client, advised: list[Advised], file: Path, data: Path, *, yes: bool, as_json: bool, named: bool
-) -> None:  # fmt: skip
+def _apply(place: Place, advised: list[Advised], *, named: bool) -> None:
     from tidegate.cli.output import print_json
 
     ready = [one for one in advised if one["apply"] is not None and one["apply"]["ready"]]
@@ -178,21 +186,21 @@ def _apply(
         print("no advice that can be applied", file=sys.stderr)
     done = []
     for one in ready:
-        _ask(one, yes=yes)
+        _ask(one, yes=place.yes)
         wanted = {setting["key"]: setting["after"] for setting in one["apply"]["settings"]}
         if one["apply"]["owner"] == "api":
-            client.post(_path(one["resource"], "apply"), {"settings": wanted})
+            place.client.post(_path(one["resource"], "apply"), {"settings": wanted})
         else:
             from tidegate.cli.advised_file import apply_to_file
 
-            apply_to_file(client, file, data, one["resource"], wanted)
+            apply_to_file(place.client, place.file, place.data, one["resource"], wanted)
         done.append({"resource": one["resource"], "settings": wanted, "owner": one["apply"]["owner"]})
         print(f"applied to {one['resource']}; take it back: tidegate advise --undo {one['resource']}", file=sys.stderr)
-    if as_json:
+    if place.as_json:
         print_json({"applied": done})
 
 
-def _undo(client: Client, advised: list[Advised], file: Path, data: Path, *, yes: bool, as_json: bool) -> None:
+def _undo(place: Place, advised: list[Advised]) -> None:
     from tidegate.cli.advised_file import applied_to_file, undo_in_file
     from tidegate.cli.output import print_json
 
@@ -200,13 +208,13 @@ def _undo(client: Client, advised: list[Advised], file: Path, data: Path, *, yes
         raise click.UsageError("name what to undo: tidegate advise --undo SOURCE/RESOURCE")
     for one in advised:
         if one["undo"]:
-            client.post(_path(one["resource"], "undo"))
-        elif applied_to_file(data, one["resource"]):
-            undo_in_file(client, file, data, one["resource"])
+            place.client.post(_path(one["resource"], "undo"))
+        elif applied_to_file(place.data, one["resource"]):
+            undo_in_file(place.client, place.file, place.data, one["resource"])
         else:
             raise Conflict(f"no advice was applied to {one['resource']}", hint="tidegate advise", code="no_undo")
         print(f"took back the advice for {one['resource']}", file=sys.stderr)
-    if as_json:
+    if place.as_json:
         print_json({"undone": [one["resource"] for one in advised]})
 
 
