@@ -25,6 +25,8 @@ class Flight(msgspec.Struct):
     sent: Sent  # what the circuit breaker is given with the result
     deferred: Deferred | None  # None: from the lane
     key: str  # "": no order
+    received_at_us: int  # of the event
+    body_bytes: int  # of the event
     spends_try: bool = True  # False: the breaker was open when it was sent
     manual: bool = False  # a person retries it now
     in_transit: InTransit | None = None  # None: nothing was sent

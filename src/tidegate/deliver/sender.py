@@ -195,7 +195,7 @@ class Sender:
         if one.event is None:
             self.backlog.give_up(one.offset, one.deferred, "expired", one.key)
             return True
-        flight = self._flight(one, manual)
+        flight = self._flight(one, one.event, manual)
         self.flights[one.offset] = flight
         self.limits.sent(flight.sent, manual=manual, probe=probe)
         try:
@@ -227,13 +227,13 @@ class Sender:
         outgoing = builder.outgoing(request, self._timeout)
         return AuthenticatedSend(transport, ports.clock, builder.credential, outgoing, done).start()
 
-    def _flight(self, one: Candidate, manual: bool) -> Flight:
+    def _flight(self, one: Candidate, event: Event, manual: bool) -> Flight:
         clock, number = self._ports.clock, (one.deferred.attempts if one.deferred is not None else 0) + 1
         if one.key:
             self.backlog.key_queues.open(one.key)
         return Flight(
             one.offset, number, clock.now_us(), Sent(one.offset, number == 1, clock.monotonic()), one.deferred, one.key,
-            self.limits.breaker.spends_tries, manual,
+            event.received_at_us, len(event.body), self.limits.breaker.spends_tries, manual,
         )  # fmt: skip
 
     def _request(self, event: Event, flight: Flight) -> Request:
@@ -284,16 +284,19 @@ class Sender:
         shown_url = "" if delivered else self._request_builder.shown_url
         settler = self._ports.settler
         settler.attempt(flight.attempt(self.number, read.outcome, status, error, result, shown_url))
+        ended_us = flight.started_at_us + (result.duration_us if result is not None else 0)
         self.limits.learn(flight.sent, meaning, hold, error if delivered else error or f"HTTP {status}")
         if self.lane.breaker or self.limits.notable:
             self.lane.breaker = self.limits.export()
         if delivered:
             self._recent.append(clock.monotonic())
+            settler.counts.delivered(self.destination.name, flight, ended_us)
             self.backlog.delivered(flight)
         else:
             self.last_error = error or f"HTTP {status}"
             self.last_failure = (read.outcome.name.lower(), read.status)
             step = after_attempt(self._policy, flight.tries, meaning, hold, clock.now_us(), clock.random())
+            settler.counts.failed(self.destination.name, flight, ended_us, exhausted=step.kind == "exhausted")
             self._failed(flight, step, read.outcome)
         if self.limits.breaker.state == "half_open" and self._idle:
             self.limits.idle()

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 
 from tidegate.core.errors import Fenced, StoreBusy, TidegateError
 from tidegate.core.model import Attempt, Deferred, RangeSettlement
+from tidegate.deliver.counts import DeliveryCounts
 from tidegate.deliver.lane import LaneCursor
 from tidegate.store import Deliveries, Settlement
 
@@ -45,6 +46,7 @@ class Settler:
         self._heads: list[tuple[int, bytes]] = []
         self._taken: list[int] = []
         self._left: list[tuple[int, int]] = []
+        self.counts = DeliveryCounts()
         self._timer: asyncio.TimerHandle | None = None
         self._soon = False
         self._task: asyncio.Task[TidegateError | None] | None = None
@@ -134,6 +136,7 @@ class Settler:
             self._left,
             self._heads,
             self._fence(),
+            self.counts.take(),
         )
         self._empty()
         error = await self._store_it(settlement)
@@ -184,6 +187,7 @@ class Settler:
     def forget(self) -> None:
         """The lease is lost: nothing that was collected may be written."""
         self._empty()
+        self.counts.take()
         self._lanes = {}
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:

@@ -26,6 +26,7 @@ from tidegate.core.model import Event
 from tidegate.core.units import per_second
 from tidegate.outbound.credentials import Credentials
 from tidegate.pull.on_demand import CACHE_BYTES, CachedCopy, OnDemand, PullAnswer, PullCounts, Target
+from tidegate.pull.pull_counts import PullCountsWriter
 from tidegate.pull.record_writer import Router
 from tidegate.pull.resource import Ports, ResourceEngine, figures_of
 from tidegate.pull.run import SCHEDULED, PollOptions, PollReport
@@ -82,6 +83,7 @@ class PullEngine:
         self._engines: dict[ResourceName, ResourceEngine] = {}
         self._running: dict[ResourceName, _Wanted] = {}
         self._by_source: dict[str, tuple[ResourceEngine, ...]] = {}
+        self._pull_counts = PullCountsWriter(store.rollups, clock, self._live_targets)
         self._published_offset = 0
         self._partitions: frozenset[int] = frozenset()
         self._ask = ask or store.leases.ask
@@ -175,6 +177,9 @@ class PullEngine:
                 await engine.start()
         self._index()
 
+    def _live_targets(self) -> list[Target]:
+        return list(self._targets.values())
+
     def _index(self) -> None:
         by_source: dict[str, list[ResourceEngine]] = {}
         for (source, _), engine in self._engines.items():
@@ -187,6 +192,7 @@ class PullEngine:
         """Begin to follow the log. Nothing polls before partitions are taken."""
         self._published_offset = self._store.log.subscribe(self._on_published)
         self._started = True
+        self._pull_counts.start()
 
     async def take(self, partitions: frozenset[int]) -> None:
         """Poll the sources of `partitions` too. Returns when their engines are started, not when they have polled."""
@@ -215,6 +221,7 @@ class PullEngine:
             self._store.log.unsubscribe(self._on_published)
         await self.leave(self._partitions)
         await self._on_demand.close()
+        await self._pull_counts.stop()
 
     def _on_published(self, events: Sequence[Event]) -> None:
         self._published_offset = events[-1].offset

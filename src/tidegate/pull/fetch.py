@@ -41,9 +41,15 @@ class Fetcher:
         request = PageRequest(*self._source.item_request(self._name, self._resource, key))
         self._writer.statistics.requests += 1
         self._writer.statistics.fetch_backs += 1
-        response = await self._source.request_page(
-            request, self._resource, headers={}, patience_seconds=POLL_PATIENCE_SECONDS, item=True
-        )
+        answer_bytes = 0
+        try:
+            response = await self._source.request_page(
+                request, self._resource, headers={}, patience_seconds=POLL_PATIENCE_SECONDS, item=True
+            )
+            answer_bytes = len(response.body)
+        finally:
+            self._writer.counts.usage(self._source.usage.take())
+            self._writer.counts.fetch_back(answer_bytes)
         self._writer.statistics.bytes += len(response.body)
         return self.read(key, response, origin)
 

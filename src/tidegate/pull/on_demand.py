@@ -55,6 +55,9 @@ class PullCounts(msgspec.Struct):
     hits: int = 0
     requests: int = 0
     stale: int = 0
+    shared: int = 0  # waited for the request of another caller
+    not_modified: int = 0
+    bytes: int = 0
 
 
 class _Entry(msgspec.Struct):
@@ -196,6 +199,7 @@ class OnDemand:
     ) -> PullAnswer:
         flight = self._flights.get(place)
         collapsed = flight is not None
+        target.counts.shared += collapsed
         if flight is None:
             flight = asyncio.create_task(self._ask(target, place, entry, fwd))
             self._flights[place] = flight
@@ -232,8 +236,10 @@ class OnDemand:
         response = await source.request_page(
             request, resource, headers=_validators(entry), patience_seconds=source.timeout_seconds, item=key is not None
         )
+        target.counts.bytes += len(response.body)
         if response.status == 304 and entry is not None:
             entry = self._renewed(entry, response)
+            target.counts.not_modified += 1
             stored = self._keep(place, entry)
             return _Flight(entry, fwd, 304, stored)
         if not 200 <= response.status < 300:

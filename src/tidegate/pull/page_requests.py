@@ -48,12 +48,12 @@ class PageRequests:
 
         CursorExpired and PlaceLost when the run must begin again; UpstreamError for an answer that is not a page.
         """
-        tries = 0
+        tries = asked = 0
         while True:
-            tries += 1
+            tries, asked = tries + 1, asked + 1
             failure: TidegateError
             try:
-                response = await self._once(run, request, headers)
+                response = await self._once(run, request, headers, again=asked > 1)
             except TidegateError as error:
                 if not error.retryable or error.code == "upstream_rate_limited":
                     raise
@@ -72,13 +72,19 @@ class PageRequests:
                 raise failure
             await self._wait(run, tries, failure)
 
-    async def _once(self, run: Run, request: PageRequest, headers: dict[str, str]) -> PullResponse:
+    async def _once(self, run: Run, request: PageRequest, headers: dict[str, str], *, again: bool) -> PullResponse:
         run.requests += 1
         self._writer.statistics.requests += 1
         patience = min(POLL_PATIENCE_SECONDS, max(0.0, RUN_WAIT_SECONDS - run.waited_seconds))
-        response = await self._source.request_page(
-            request, self._resource, headers={**run.headers, **headers}, patience_seconds=patience
-        )
+        answer_bytes = 0
+        try:
+            response = await self._source.request_page(
+                request, self._resource, headers={**run.headers, **headers}, patience_seconds=patience
+            )
+            answer_bytes = len(response.body)
+        finally:
+            self._writer.counts.usage(self._source.usage.take())
+            self._writer.counts.page(run, answer_bytes, again=again)
         self._writer.statistics.bytes += len(response.body)
         for code, sample in self._source.take_notes():
             self._writer.health.note(code, sample)

@@ -20,7 +20,8 @@ import msgspec
 
 from tidegate.core.clock import Clock
 from tidegate.core.findings import Findings
-from tidegate.core.model import Change, NewEvent, RecordState
+from tidegate.core.model import Change, NewEvent, Origin, RecordState
+from tidegate.pull.counts import LOOKED, ResourceCounts
 from tidegate.pull.engine_state import MAX_HELD, EngineState, Held, Mark
 from tidegate.pull.own_writes import OwnWrites
 from tidegate.pull.resource_health import ResourceHealth
@@ -73,6 +74,7 @@ class RecordWriter:
         self.state = ResourceState(self.source, self.name)
         self.statistics = Statistics()
         self.engine_state = EngineState()
+        self.counts = ResourceCounts(self.source, self.name, has_webhooks=self.resource.webhook is not None)
         self.health = ResourceHealth(findings, clock, self.source, self.name)
         self.changed: set[str] = set()  # keys of the changes that the last `apply` made
         self.webhooks = 0  # slices of webhooks that were merged: a list requested before one may be older than it
@@ -100,6 +102,7 @@ class RecordWriter:
         self.engine_state.configured = configured
         self.health.use(self.statistics.notes)
         self._pending = {}
+        self.counts.forget()
         self._stale = False
 
     async def apply(
@@ -150,6 +153,11 @@ class RecordWriter:
             self.move(**moved)
             await self._commit([], [])
 
+    @property
+    def looked_at_us(self) -> int | None:
+        """When the last poll or reconciling poll ended."""
+        return max(self.state.polled_at_us or 0, self.state.reconciled_at_us or 0) or None
+
     async def _refresh(self) -> None:
         if self._stale:
             await self.close()
@@ -185,10 +193,13 @@ class RecordWriter:
             before = (moved.get(copy.key) if moved else None) or known.get(copy.key)
             if before is not None and _is_same(before, copy):
                 same += 1
+                if copy.fetched and copy.origin is Origin.WEBHOOK and before.origin in LOOKED:
+                    self.counts.hint_was_late()
                 if held:
                     held.pop(copy.key, None)
                 continue
             decision = merge(before, copy, self._rule, confirmed=bool(held) and self._confirmed(copy, run_us))
+            changed = len(events)
             if decision in _STORED:
                 after = self._stored(before, copy, decision, now_us)
                 moved[copy.key] = after
@@ -197,6 +208,9 @@ class RecordWriter:
                     events.append(await self._event(change, before, after, copy, now_us, applied))
             else:
                 self._count(decision, before, copy, run_us, applied)
+            if copy.pushed:
+                origin = before.origin if before is not None else None
+                self.counts.webhook(decision, origin, changed=len(events) > changed)
         applied.same += same
         return applied, list(moved.values()), events
 
@@ -296,6 +310,8 @@ class RecordWriter:
         self.changed.add(copy.key)
         at_us = version_instant(copy.version)
         self.statistics.changed(kind, copy.origin, at_us, now_us)
+        # The version of a deleted record is of its last change, not of its delete.
+        self.counts.change(copy.origin, None if kind == "deleted" else at_us, now_us, self.looked_at_us)
         setattr(applied, kind, getattr(applied, kind) + 1)
         if change.version != copy.version:
             at_us = version_instant(change.version)
@@ -345,7 +361,8 @@ class RecordWriter:
             statistics=msgspec.json.encode(self.statistics),
             engine_state=msgspec.json.encode(self.engine_state),
         )
-        commit = RecordCommit(self.source, self.name, records, changes, state, self._fence)
+        counted = self.counts.take(self.clock.now_us())
+        commit = RecordCommit(self.source, self.name, records, changes, state, self._fence, counted)
         self._writing = asyncio.ensure_future(self._store.records.commit(commit))
         await asyncio.shield(self._writing)
         self._stale = False

@@ -318,6 +318,7 @@ class ResourceEngine:
         statistics.polls += 1
         statistics.resumed += run.resumed
         statistics.last_poll_at_us = now_us
+        self.writer.counts.look(run, now_us, self.writer.looked_at_us, failed=error is not None)
         if error is not None:
             await self._finish_failed(error, now_us)
             return

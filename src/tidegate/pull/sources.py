@@ -21,6 +21,7 @@ from tidegate.core.units import per_second, seconds
 from tidegate.outbound.credentials import NO_CREDENTIAL, Credential, Credentials
 from tidegate.pull.own_credentials import OwnCredentials
 from tidegate.pull.source_address import SourceAddress
+from tidegate.pull.usage import Usage
 from tidegate.rules.outbound.connect_options import ConnectOptions
 from tidegate.rules.outbound.proxies import connect_options
 from tidegate.rules.sync.base_urls import place_of
@@ -141,6 +142,7 @@ class SourceClient:
         self.timeout_seconds = seconds(api.timeout)
         self.rate_limit = rate_limit or UpstreamRateLimit(per_second(api.rate) if api.rate else None)
         self.requests = 0
+        self.usage = Usage()
         options = connect_options(api.ca, api.proxy, client_certificate(api.auth))
         self._client = client if options is None else client.through(options)
         self._clock = clock
@@ -353,6 +355,7 @@ class SourceClient:
             response = Answered(
                 LIMIT_REACHED, response.headers, response.body, response.sent_at_us, response.received_at_us
             )
+        self.usage.answered(self.api.limits, response.headers)
         self._notes += self.rate_limit.observe(response.status, response.headers, now, now_us, own)[:MAX_NOTES]
         return response
 
@@ -391,6 +394,7 @@ class SourceClient:
             wait = self.rate_limit.reserve(self._clock.monotonic())
             refused = self.rate_limit.refused_until
             if wait > 0:
+                self.usage.waited(wait)
                 await self._clock.sleep(wait)
             if self.rate_limit.refused_until <= refused:
                 return

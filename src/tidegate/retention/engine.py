@@ -24,6 +24,7 @@ from tidegate.core import units
 from tidegate.core.clock import Clock
 from tidegate.core.errors import TidegateError
 from tidegate.core.findings import Findings
+from tidegate.retention.rollups import RollupMaintenance
 from tidegate.rules.retention import over_share, owed_too_much
 from tidegate.runtime import ActiveConfiguration
 from tidegate.store import Store
@@ -66,6 +67,7 @@ class Maintenance:
         self._used = 0
         self._fitted = 0  # bytes in use after the last run
         self._reusable = 0  # bytes that were deleted and that the store still counts as used
+        self.rollups = RollupMaintenance(store, active)
         self._store = store
         self._active = active
         self._deliver = deliver
@@ -126,6 +128,7 @@ class Maintenance:
         trimmed = await self._trim(min(cutoff, await self._deliver.owed_from() - 1)) if cutoff else 0
         trimmed += await self._fit(units.size_bytes(retention.size))
         await self._read_over_share()
+        await self.rollups.run(now)
         if now - self._forgotten_at_us > 3600 * 1_000_000:
             self._forgotten_at_us = now
             await self._store.log.forget_dedupe(now - int(units.seconds(retention.dedupe) * 1e6))

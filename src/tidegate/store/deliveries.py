@@ -9,6 +9,7 @@ completely or not at all; if not, its requests are sent again with the same id a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
@@ -52,6 +53,16 @@ class Counters(msgspec.Struct, frozen=True):
     high_water_mark: int
     audiences: tuple[tuple[Audience, int], ...]  # (audience, number of events)
     lanes: tuple[Lane, ...]
+
+    def pending(self) -> dict[int, int]:
+        """Deliveries that are owed and not settled, by destination."""
+        owed: Counter[int] = Counter()
+        for audience, count in self.audiences:
+            for destination, _ in audience.wanted:
+                owed[destination] += count
+        for lane in self.lanes:
+            owed[lane.destination] += lane.adopted - lane.delivered - lane.exhausted - lane.canceled
+        return dict(owed)
 
 
 class Replay(msgspec.Struct, frozen=True):

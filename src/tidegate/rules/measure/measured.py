@@ -38,6 +38,7 @@ DAY_SECONDS = 86_400.0
 SHORTEST_SECONDS = 60.0  # figures a day need at least so much
 
 KINDS = ("polls", "pages", "reconcile", "fetch_backs", "retries", "on_demand")
+LOOKED = ("poll", "reconcile")  # origins of changes that a look found
 LOOKS = ("found", "not_modified", "unchanged", "empty_list")
 
 Sums = Mapping[str, tuple[int, int]]  # metric -> (times, total)
@@ -215,7 +216,7 @@ def _webhooks(sums: Sums, changed: int) -> Webhooks:
         name: _times(sums, f"webhook.{name}") for name in ("late", "repeated", "out_of_order", "to_fetch", "unreadable")
     }
     received = sum(times for times, _ in _part(sums, "webhook.").values())
-    healed, late = _times(sums, "healed"), counted["late"]
+    healed, late = _times(sums, "healed"), counted["late"] + _times(sums, "late_hint")
     missed = max(0, healed - late)
     looked = sum(_times(sums, f"look.{name}") for name in LOOKS)
     whole = changed + max(healed, late) if looked else 0
@@ -227,9 +228,15 @@ def _webhooks(sums: Sums, changed: int) -> Webhooks:
         late_share=share(late, whole),
         repeated_share=share(counted["repeated"], received),
         out_of_order_share=share(counted["out_of_order"], received),
-        missing_for=delay([], [histogram(sums, "healed.")]),
-        **counted,
+        missing_for=_looked_delay(sums) if healed else Delay(),
+        **{**counted, "late": late},
     )
+
+
+def _looked_delay(sums: Sums) -> Delay:
+    """Of the changes that looks found."""
+    exact, bound = ([histogram(sums, f"{kind}.{origin}.") for origin in LOOKED] for kind in ("delay", "bound"))
+    return delay(exact, bound)
 
 
 def _pulls(sums: Sums) -> Pulls:
