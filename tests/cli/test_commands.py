@@ -341,6 +341,17 @@ def test_a_login_link_works_once(place: Place) -> None:
     assert place.json("keys login")["url"] != link
 
 
+def test_stats_shows_what_was_measured(place: Place) -> None:
+    place.run("poll shop/orders")
+    shown = place.read("stats --window 1h")
+    assert shown.startswith("window 1h: measured for ")
+    assert "\nResources\n" in shown and "shop/orders" in shown and "\nDestinations\n" in shown
+    assert "nan" not in shown.lower()
+    found = place.json("stats")["measured"]
+    assert found["window"] == "24h" and found["resources"]["shop/orders"]["requests"]["polls"] >= 1
+    assert place.run("stats --window 2h").code == 2
+
+
 def test_doctor_says_that_all_is_well(place: Place) -> None:
     assert place.read("doctor").startswith("ready: yes\n")
     shown = place.json("doctor")

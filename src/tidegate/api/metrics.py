@@ -17,7 +17,9 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from tidegate.api.calls import Context
-from tidegate.query import alerts, stats
+from tidegate.api.metrics_measured import MEASURED, WINDOW
+from tidegate.api.metrics_measured import samples as measured_samples
+from tidegate.query import alerts, measured, stats
 from tidegate.query.schemas import Stats
 from tidegate.rules.alerts.kinds import KINDS
 from tidegate.store import SqliteFacts, StoreFacts
@@ -51,6 +53,7 @@ METRICS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "tidegate_streams": ("gauge", (), "Open event streams."),
     "tidegate_ready": ("gauge", (), "1 while requests are welcome."),
     "tidegate_start_time_seconds": ("gauge", (), "When the gateway was started, since 1970."),
+    **MEASURED,
 }
 
 Sample = tuple[str, tuple[str, ...], float]  # name, label values, value
@@ -78,8 +81,9 @@ async def exposition(context: Context) -> tuple[bytes, str]:
     nodes = len(await context.gateway.store.leases.nodes())
     firing = Counter(one.type for one in (await alerts.list_alerts(context.gateway)).data if one.state == "firing")
     facts = await context.gateway.store.facts()
+    hour = measured_samples(await measured.measured(context.gateway, WINDOW))
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Once(chain(_samples(context, snapshot, nodes), _health(snapshot, firing, facts))))
+    registry.register(_Once(chain(_samples(context, snapshot, nodes), _health(snapshot, firing, facts), hour)))
     return generate_latest(registry), CONTENT_TYPE_LATEST
 
 

@@ -64,6 +64,11 @@ class Histogram:
         """(seconds, count): one value for the samples of each bucket, the sample itself when there is one."""
         return [(_point(bucket, *found), found[0]) for bucket, found in self.counts.items()]
 
+    def means(self) -> list[tuple[float, int]]:
+        """(seconds, count): the mean of each bucket, for samples that are nearly equal, as gaps of a schedule are."""
+        found = ((*bounds(bucket), *counted) for bucket, counted in self.counts.items() if counted[0])
+        return [(min(high, max(low, total / count)) / 1000, count) for low, high, count, total in found]
+
 
 def _point(bucket: int, count: int, total: int) -> float:
     low, high = bounds(bucket)

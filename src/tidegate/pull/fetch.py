@@ -14,7 +14,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import TidegateError, UpstreamError
 from tidegate.core.model import Origin
 from tidegate.pull.record_writer import RecordWriter
-from tidegate.pull.sources import POLL_PATIENCE_SECONDS, PullResponse, SourceClient
+from tidegate.pull.sources import NOT_SENT, POLL_PATIENCE_SECONDS, PullResponse, SourceClient
 from tidegate.rules.sync.changes import Copy, make_copy
 from tidegate.rules.sync.deletes import is_deleted
 from tidegate.rules.sync.items import decoded, field, read_item, record_key, record_version, shown, unwrap
@@ -41,15 +41,16 @@ class Fetcher:
         request = PageRequest(*self._source.item_request(self._name, self._resource, key))
         self._writer.statistics.requests += 1
         self._writer.statistics.fetch_backs += 1
-        answer_bytes = 0
         try:
             response = await self._source.request_page(
                 request, self._resource, headers={}, patience_seconds=POLL_PATIENCE_SECONDS, item=True
             )
-            answer_bytes = len(response.body)
-        finally:
-            self._writer.counts.usage(self._source.usage.take())
-            self._writer.counts.fetch_back(answer_bytes)
+        except TidegateError as error:
+            if error.code != NOT_SENT:
+                self._writer.counts.fetch_back(0)
+            raise
+        self._writer.counts.usage(self._source.usage.take())
+        self._writer.counts.fetch_back(len(response.body))
         self._writer.statistics.bytes += len(response.body)
         return self.read(key, response, origin)
 

@@ -11,7 +11,7 @@ from tidegate.core.clock import parse_http_date
 from tidegate.core.errors import TidegateError, UpstreamError
 from tidegate.pull.record_writer import RecordWriter
 from tidegate.pull.run import Run
-from tidegate.pull.sources import POLL_PATIENCE_SECONDS, PullResponse, SourceClient
+from tidegate.pull.sources import NOT_SENT, POLL_PATIENCE_SECONDS, PullResponse, SourceClient
 from tidegate.rules.sync.items import shown
 from tidegate.rules.sync.links import header
 from tidegate.rules.sync.paginators import PageRequest, ends_by_status
@@ -55,7 +55,7 @@ class PageRequests:
             try:
                 response = await self._once(run, request, headers, again=asked > 1)
             except TidegateError as error:
-                if not error.retryable or error.code == "upstream_rate_limited":
+                if not error.retryable or error.code == NOT_SENT:
                     raise
                 failure = error
             else:
@@ -76,15 +76,16 @@ class PageRequests:
         run.requests += 1
         self._writer.statistics.requests += 1
         patience = min(POLL_PATIENCE_SECONDS, max(0.0, RUN_WAIT_SECONDS - run.waited_seconds))
-        answer_bytes = 0
         try:
             response = await self._source.request_page(
                 request, self._resource, headers={**run.headers, **headers}, patience_seconds=patience
             )
-            answer_bytes = len(response.body)
-        finally:
-            self._writer.counts.usage(self._source.usage.take())
-            self._writer.counts.page(run, answer_bytes, again=again)
+        except TidegateError as error:
+            if error.code != NOT_SENT:
+                self._writer.counts.page(run, 0, again=again)
+            raise
+        self._writer.counts.usage(self._source.usage.take())
+        self._writer.counts.page(run, len(response.body), again=again)
         self._writer.statistics.bytes += len(response.body)
         for code, sample in self._source.take_notes():
             self._writer.health.note(code, sample)

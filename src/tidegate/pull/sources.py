@@ -49,6 +49,7 @@ MAX_ANSWER_BYTES = 16 << 20
 POLL_PATIENCE_SECONDS = 60.0  # the longest that a poll waits for the rate limit at once
 
 LIMIT_REACHED = 429
+NOT_SENT = "upstream_rate_limited"  # the code of the error when a request would wait too long
 MAX_NOTES = 20
 CAPTURED = b"{credential."  # a placeholder of what was kept of the token answer
 MAX_ERROR_BYTES = 65_536  # of the body of an error that repeats a credential

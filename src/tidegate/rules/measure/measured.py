@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.core.histogram import Histogram, bounds, quantile_of
+from tidegate.core.histogram import Histogram, quantile_of
 from tidegate.core.measured import (
     Delay,
     DestinationMeasured,
@@ -32,7 +32,7 @@ from tidegate.core.rollups import DESTINATION, RESOURCE, SOURCE, RollupRow
 from tidegate.rules.measure.proportions import interval
 
 ENOUGH_FOR_P99 = 100
-SPREAD = 20  # values that stand for a delay of which only a bound is known
+SPREAD = 21  # values that stand for a delay of which only a bound is known
 TWENTIETHS = 20
 DAY_SECONDS = 86_400.0
 SHORTEST_SECONDS = 60.0  # figures a day need at least so much
@@ -174,7 +174,7 @@ def delay(exact: Iterable[Histogram], bounded: Iterable[Histogram]) -> Delay:
     samples = known.samples + longest.samples
     if not samples:
         return Delay()
-    points, most = known.points(), longest.points()
+    points, most = known.points(), longest.means()
     spread = [(value * (2 * part + 1) / (2 * SPREAD), times) for value, times in most for part in range(SPREAD)]
     likely = [(value, times * SPREAD) for value, times in points] + spread
     low = points + [(0.0, times) for _, times in most]
@@ -289,15 +289,8 @@ def looks_of(sums: Sums) -> list[tuple[float, bool, int]]:
     """
     found: list[tuple[float, bool, int]] = []
     for changed, prefix in ((False, "gap.same."), (True, "gap.changed.")):
-        for bucket, (times, total) in sorted(histogram(sums, prefix).counts.items()):
-            if times > 0:
-                found.append((_gap(bucket, times, total), changed, times))
+        found += [(max(gap, 0.001), changed, times) for gap, times in sorted(histogram(sums, prefix).means())]
     return found
-
-
-def _gap(bucket: int, times: int, total: int) -> float:
-    low, high = bounds(bucket)
-    return max(0.001, min(high, max(low, total / times))) / 1000
 
 
 def sums_of(rows: Iterable[RollupRow]) -> dict[str, tuple[int, int]]:
