@@ -49,6 +49,7 @@ from tidegate.rules.sync.placeholders import END, Values, text_of
 from tidegate.rules.sync.spec import Resource
 from tidegate.store import Records
 
+_MARKED = ("flag", "in_band")  # deletes that a row of the list shows
 PLACE_KEPT_US = 86_400_000_000  # an older place is not used: page tokens expire, and lists move
 
 
@@ -114,6 +115,9 @@ class Poller:
             return run
         due = state.scanned_at_us is None or state.scanned_at_us + self._scan_every_us <= now_us
         scan = resource.deletes.mode == "scan" and (due or baseline or accepted_missing > 0)
+        # After an expired cursor, a full run found records missing and nothing can be asked for: it is read once more.
+        again = bool(self._state.candidates) and not self._state.stopped_missing
+        scan = scan or (resource.deletes.mode in _MARKED and (again or accepted_missing > 0))
         return Run(
             origin=origin,
             full=scan or baseline or resource.incremental is None,
@@ -153,6 +157,8 @@ class Poller:
             # Rule 5: a full scan with comparison, so that only differences become changes.
             self._writer.health.note("cursor_expired", f"cursor {self._cursor.known(run) or ''}")
             run.full = True
+            # Rows that were deleted while the cursor was not known are in no list: they are what the full run misses.
+            run.find_deletes = run.find_deletes or (self._resource.deletes.mode in _MARKED and run.parent is None)
             self._begin_again(run)
             await self._walk(run, None)
 

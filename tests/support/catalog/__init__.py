@@ -37,6 +37,9 @@ What a data file says
     op, field, reader)` with a strict reader of `times.py`, `needed`, `hides_gone`, `only_gone`, or a function from
     the request to conditions; `order`, fixed or from a parameter; `late`, `cap`, `wrap`, `extra`, `parent`,
     `no_rows`.
+`Synced` (`sync.py`)
+    a list that ends with a sync token or a delta link: everything at first, then only changes with deleted rows, and
+    "expired" for a token that the test let expire.
 `Item`, `Write` (`calls.py`)
     one row by its id, with what a deleted one answers; a create, update, upsert or delete with the fields that it
     needs, what must be unique, and the place of an idempotency key. A form body is read as an object: `a[b]=1` is
@@ -49,9 +52,8 @@ When an API is unlike all others
 --------------------------------
 `Custom(path=..., run=function)` answers what the function returns: it has the request (`Ask`) and the `World`, whose
 `rows(table)` has `visible()`, `find(id)`, `create`, `update` and `delete`. Raise `Refused(kind, message)` for an
-error. Sync tokens: remember the time in the token, show what changed since, call `world.check_token(made_us)` so that
-the test can let tokens expire. GraphQL: `graphql.run` with a resolver for each field. Prefer a small function in the
-data file to a new option of the engine; add an option when a third API needs it.
+error. GraphQL: `graphql.run` with a resolver for each field. Prefer a small function in the data file to a new option
+of the engine; add an option when a third API needs it.
 
 Facts that could not be confirmed go to `unconfirmed` of the provider file; the double then does what is worse for a
 poll (exclusive rather than inclusive, seconds rather than milliseconds, an index that lags).

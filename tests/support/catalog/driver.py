@@ -20,6 +20,7 @@ import msgspec
 from support.catalog.calls import Call, Custom, Listing
 from support.catalog.server import Answering, CatalogServer
 from support.catalog.shape import Ask, Double, State
+from support.catalog.sync import Synced
 from support.catalog.world import Rows, World
 from support.gateway.running import until
 from support.upstream.pull import NoRoutes, StepClock
@@ -73,7 +74,7 @@ class Polled:
         self._stop_schedules()
 
     def _during(self, ask: Ask, call: Call) -> None:
-        lists = isinstance(call, Listing) or (isinstance(call, Custom) and call.lists)
+        lists = isinstance(call, Listing | Synced) or (isinstance(call, Custom) and call.lists)
         if not self.quiet and lists and self.world.random.random() < 0.15:
             self.change()
 

@@ -193,7 +193,6 @@ class Double(msgspec.Struct, kw_only=True):
     error: Callable[[str, int, str], Any] = lambda kind, status, message: {"message": message}
     error_headers: dict[str, dict[str, str]] = {}  # by kind
     headers: Callable[[Ask, World], dict[str, str]] | None = None  # of each answer
-    date_ahead_seconds: float = 0.0
     unseen: dict[str, Unseen] = {}
     operations: dict[str, Test] = {}
     ignored: tuple[str, ...] = ()  # parameters that the API has and the double does nothing with
