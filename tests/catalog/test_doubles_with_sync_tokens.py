@@ -23,7 +23,7 @@ def row(state: State) -> dict[str, Any]:
 
 
 def tombstone(state: State) -> dict[str, Any]:
-    return {"id": f"e{state.number}", "status": "cancelled", "summary": state.mark}
+    return {"id": f"e{state.number}", "status": "removed", "summary": state.mark}
 
 
 TABLE = Table(name="events", row=row, tombstone=tombstone, ident=lambda number: f"e{number}", resolution_us=1000)
@@ -62,7 +62,7 @@ async def test_a_list_with_tokens_is_read_by_its_changes(kind: str, item_path: s
         name=f"synced-{kind}", sources=("this test",), auth=bearer(), tables=(TABLE,), resources={"events": "events"},
         calls=(call, Item(path="/events/{id}", table="events", gone="shown")),
     )  # fmt: skip
-    flag = {"mode": "flag", "path": "status", "values": ["cancelled"]}
+    flag = {"mode": "flag", "path": "status", "values": ["removed"]}
     found = {"path": "/events", "poll": "1h", "version": "updated", "deletes": flag, "item_path": item_path, **keys}
     api = msgspec.convert({"base_url": "http://127.0.0.1", "auth": double.auth.config}, ApiInput)
     source = Source(api=api, resources={"events": msgspec.convert(found, Resource)})
