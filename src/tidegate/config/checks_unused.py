@@ -55,7 +55,7 @@ def _without_effect(resource: Resource) -> list[tuple[str, str]]:
 
 def _polls_too_seldom(resource: Resource) -> bool:
     """Whether one change of a hundred waits longer than `max_delay` whatever happens."""
-    if resource.poll is None or resource.max_delay is None or resource.webhook is not None:
+    if resource.poll in (None, "auto") or resource.max_delay is None or resource.webhook is not None:
         return False
     return units.seconds(resource.poll) * 0.99 > units.seconds(resource.max_delay)
 

@@ -42,6 +42,7 @@ __all__ = ["WORDS", "all_resources", "case_of", "one_resource", "schema_of"]
 WINDOW = "7d"
 _PUSHED = ("webhook", "publish")
 _FOUND = ("poll", "reconcile")
+_AUTO = "auto"  # an interval that follows the changes
 _MONDAY_HOURS = 4 * 24  # 1970-01-01 was a Thursday
 
 
@@ -158,7 +159,8 @@ def case_of(source: str, spec: Source, resource: str, figures: Figures, records:
 def setting_of(resource: Resource, *, pushed: bool) -> Setting:
     """`pushed`: webhooks update it, that is the resource names them and the source receives some."""
     return Setting(
-        poll_seconds=units.seconds(resource.poll) if resource.poll is not None else None,
+        poll_seconds=None if resource.poll in (None, _AUTO) else units.seconds(resource.poll),
+        adaptive=resource.poll == _AUTO,
         scheduled=bool(resource.schedule),
         reconcile_seconds=units.seconds(resource.reconcile) if resource.reconcile is not None else None,
         cache_seconds=units.seconds(resource.cache),

@@ -169,6 +169,8 @@ def _waste(case: Case, rate: RateEstimate, every: float) -> Choice:
     reason = f"{wording.share(share.estimate or 0)} of the polls found nothing"
     if case.offers.webhooks:
         return _subscribe(case, Why(reason=reason, interval=interval))
+    if case.setting.adaptive:
+        return _keep(case, f"{reason}, and the interval follows the changes by itself", interval=interval)
     wanted = -math.log(AIMED_EMPTY) / (rate.rate or 1.0)
     target = longest_within(min(LONGEST_SECONDS, max(wanted, every * WORTH)))
     if target is None or target < every * WORTH:

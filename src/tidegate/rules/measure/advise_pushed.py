@@ -48,7 +48,7 @@ def pushed(case: Case) -> Choice:
 def _checked_every(case: Case) -> float | None:
     """How often something looks for what webhooks missed; None when nothing does."""
     ways = [one for one in (case.setting.reconcile_seconds, case.setting.poll_seconds) if one]
-    if case.setting.scheduled:
+    if case.setting.scheduled or case.setting.adaptive:
         ways.append(gap_seconds(case.observed, case.setting) or DAY_SECONDS)
     return min(ways) if ways else None
 

@@ -89,6 +89,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 
     poll_seconds: float | None = None
     scheduled: bool = False  # by a cron expression
+    adaptive: bool = False  # the interval follows the changes by itself
     reconcile_seconds: float | None = None
     cache_seconds: float = 0.0
     webhook: bool = False
@@ -96,7 +97,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def polls(self) -> bool:
-        return self.poll_seconds is not None or self.scheduled
+        return self.poll_seconds is not None or self.scheduled or self.adaptive
 
 
 class Offers(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,20 +165,21 @@ class Profile(msgspec.Struct, frozen=True):
 
 
 def profile_of(hours: Sequence[Hour]) -> Profile | None:
-    """None below two weeks of hours or 100 changes. Each hour leans on the mean of all, by one hour's worth."""
+    """None below two weeks of hours or 100 changes. Each hour of the week leans on its hour of the day, by one hour."""
     polled = [hour for hour in hours if hour.polls]
     changes = sum(hour.changes for hour in polled)
     if len(polled) < PROFILE_HOURS or changes < PROFILE_CHANGES:
         return None
-    mean = changes / len(polled)
-    seen: dict[int, list[int]] = {}
-    by_day: dict[int, int] = {}
+    of_week: dict[int, list[int]] = {}
+    of_day: dict[int, list[int]] = {}
     for hour in polled:
-        seen.setdefault(hour.hour_of_week % HOURS_OF_WEEK, []).append(hour.changes)
-        by_day[hour.hour_of_week % 24] = by_day.get(hour.hour_of_week % 24, 0) + hour.changes
+        of_week.setdefault(hour.hour_of_week % HOURS_OF_WEEK, []).append(hour.changes)
+        of_day.setdefault(hour.hour_of_week % 24, []).append(hour.changes)
+    means = {hour: sum(counts) / len(counts) for hour, counts in of_day.items()}
     rates = tuple(
-        (len(counts) / len(polled), (sum(counts) + mean) / (len(counts) + 1) / HOUR_SECONDS)
-        for _, counts in sorted(seen.items())
+        (len(counts) / len(polled), (sum(counts) + means[hour % 24]) / (len(counts) + 1) / HOUR_SECONDS)
+        for hour, counts in sorted(of_week.items())
     )
+    by_day = {hour: sum(counts) for hour, counts in of_day.items()}
     busiest = sorted(by_day, key=lambda hour: (-by_day[hour], hour))[:9]
     return Profile(rates, sum(by_day[hour] for hour in busiest) / changes, tuple(sorted(busiest)))

@@ -1,0 +1,92 @@
+"""The case that advice is made from: figures of the rollups, the configuration, and what the source offers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+import pytest
+
+from tidegate.config.load import convert
+from tidegate.config.spec import Source
+from tidegate.core.figures import ResourceFigures
+from tidegate.core.histogram import bucket_of
+from tidegate.core.rollups import RollupRow
+from tidegate.query import advice as reading
+from tidegate.rules.measure.advise import advise
+from tidegate.rules.measure.estimate import Looks
+from tidegate.rules.measure.measured import Covered, looks_of, measure
+from tidegate.rules.measure.observed import Delays, Wishes
+
+DAY = 86_400.0
+PUSHED = Delays(1.1, 7.6, 256)
+
+
+def source(resource: dict[str, Any], **more: Any) -> Source:
+    api = {"base_url": "https://shop.example.com", "price_per_call": 0.001, **more.pop("api", {})}
+    return convert({"api": api, "resources": {"orders": {"path": "/orders", **resource}}, **more}, Source)
+
+
+def figures(*rows: tuple[str, int, int], seconds: float = DAY, now: ResourceFigures | None = None) -> reading.Figures:
+    """Rows of the rollups of shop/orders: (metric, times, total)."""
+    made = measure([RollupRow(0, "resource", "shop/orders", *row) for row in rows], Covered(seconds))
+    looks = [Looks(*one) for one in looks_of({metric: (times, total) for metric, times, total in rows})]
+    return reading.Figures({"shop/orders": now or ResourceFigures()}, made, {"shop/orders": looks}, {}, PUSHED)
+
+
+NOTHING_ROWS = (
+    ("request.polls", 296, 0), ("look.unchanged", 296, 0), (f"gap.same.{bucket_of(292_000)}", 296, 296 * 292_000),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seconds", [0.0, -5.0, math.nan, math.inf])
+def test_a_clock_that_went_back_is_an_empty_window(seconds: float) -> None:
+    given = reading.case_of("shop", source({"poll": "5m"}), "orders", figures(*NOTHING_ROWS, seconds=seconds))
+    said = advise(given)
+    assert b"NaN" not in msgspec.json.encode(said)
+    assert said.recommendation == "not_enough_data"
+
+
+def test_rollups_of_polls_that_found_nothing_are_advised_after_a_day() -> None:
+    given = reading.case_of("shop", source({"poll": "5m"}), "orders", figures(*NOTHING_ROWS, seconds=DAY + 1), 12)
+    said = advise(given)
+    assert b"NaN" not in msgspec.json.encode(said)
+    assert (said.recommendation, said.edits) == ("poll_every", {"poll": "30m"})
+    assert said.reason == "296 polls in 1 d found nothing; with 90% confidence there are at most 2.3 changes a day"
+
+
+def test_failed_polls_are_no_evidence_and_preferences_come_from_the_configuration() -> None:
+    rows = (("look.unchanged", 296, 0), ("look.failed", 4, 0), ("request.polls", 300, 0), ("change.poll", 4, 0))
+    spec = source({"poll": "5m", "max_delay": "5m", "delay_price": 0.5})
+    given = reading.case_of("shop", spec, "orders", figures(*rows))
+    assert (given.observed.polls, given.observed.polled, given.observed.requests) == (296, 4, 300)
+    assert given.wishes == Wishes(max_delay_seconds=300.0, price_per_call=0.001, delay_price=0.5)
+    assert not given.offers.webhooks and given.offers.api
+
+
+def test_missed_webhooks_are_those_that_never_came() -> None:
+    rows = (
+        ("change.webhook", 95, 0), ("change.reconcile", 5, 0), ("webhook.changed", 95, 0), ("webhook.late", 2, 0),
+        ("healed", 5, 0), ("look.found", 5, 0), ("look.unchanged", 19, 0), ("request.reconcile", 24, 0),
+    )  # fmt: skip
+    spec = source({"webhook": {"types": ["order"]}, "reconcile": "1h"}, webhook={"verify": "none"})
+    given = reading.case_of("shop", spec, "orders", figures(*rows))
+    assert given.setting.webhook and (given.observed.polled, given.observed.pushed) == (3, 97)
+
+
+def test_what_the_source_offers_comes_from_its_inputs_and_its_provider() -> None:
+    described = {"poll": "5m", "webhook": {"types": ["issues"]}}
+    for spec, webhooks, receives, says in (
+        (source({"poll": "5m"}), False, False, False),
+        (source({"poll": "5m"}, api={"provider": "github"}), True, False, False),
+        (source(described, api={"provider": "github"}), True, False, True),
+        (source(described, webhook={"verify": "github", "secret": "s" * 32}), True, True, True),
+    ):
+        given = reading.case_of("shop", spec, "orders", figures(*NOTHING_ROWS, seconds=DAY + 1))
+        assert (given.offers.webhooks, given.offers.receives, given.offers.described) == (webhooks, receives, says)
+        assert given.setting.webhook == receives
+        said = advise(given)
+        if webhooks and not receives:
+            assert said.recommendation == "subscribe" and "set up the webhook of the source first" in said.needs
+            assert ("webhook" in said.edits) == (not says)
