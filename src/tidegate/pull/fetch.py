@@ -21,8 +21,10 @@ from tidegate.rules.sync.items import decoded, field, read_item, record_key, rec
 from tidegate.rules.sync.links import header
 from tidegate.rules.sync.paginators import PageRequest
 from tidegate.rules.sync.spec import Resource
+from tidegate.rules.sync.upstream_rate_limit import ALWAYS_LIMITED
 
 AT_ONCE = 4
+MAX_LIMITED = 3  # tries after "too many requests": others of the same group may have used up what was left
 
 
 class Fetcher:
@@ -39,6 +41,14 @@ class Fetcher:
         """The item as the source has it now. UpstreamError when the answer proves nothing."""
         await self._source.prepare(self._resource)
         request = PageRequest(*self._source.item_request(self._name, self._resource, key))
+        response = await self._ask(request)
+        for _ in range(MAX_LIMITED):
+            if response.status not in ALWAYS_LIMITED:
+                break
+            response = await self._ask(request)  # it waits as long as the source says
+        return self.read(key, response, origin)
+
+    async def _ask(self, request: PageRequest) -> PullResponse:
         self._writer.statistics.requests += 1
         self._writer.statistics.fetch_backs += 1
         try:
@@ -52,7 +62,7 @@ class Fetcher:
         self._writer.counts.usage(self._source.usage.take())
         self._writer.counts.fetch_back(len(response.body))
         self._writer.statistics.bytes += len(response.body)
-        return self.read(key, response, origin)
+        return response
 
     def read(self, key: str, response: PullResponse, origin: Origin) -> Copy:
         """The copy in an answer for one item. UpstreamError when the answer has none."""

@@ -58,7 +58,9 @@ class Operations:
         before = len(rows.live())
         self.one.served.lose_next = True
         first = await self.call(name, f"{name}-b", f"evt_{name}_b", self._data(name, "b"))
-        assert first.outcome is not Outcome.OK, f"{place}: an answer came although it was lost"
+        # The client itself repeats a PUT over a new connection when a kept one was closed.
+        repeats = self.one.source.operations[name].method in ("PUT", "DELETE")
+        assert first.outcome is not Outcome.OK or repeats, f"{place}: an answer came although it was lost"
         assert len(rows.live()) == before + 1, place
         self.one.clock.advance(test.found_after_seconds)
         again = await self.call(name, f"{name}-b", f"evt_{name}_b", self._data(name, "b"))
