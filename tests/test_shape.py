@@ -52,7 +52,6 @@ OVER = {
     "query/deliveries.py:_of_event, parameters": 7,
     "query/deliveries.py:list_deliveries, parameters": 7,
     "query/records.py:list_records, parameters": 8,
-    "receive/checks.py:_verify, parameters": 7,
     "receive/ingress.py:__init__, parameters": 10,
     "rules/language/filters.py:_parse_operator, parameters": 7,
     "rules/sync/changes.py:make_copy, parameters": 10,

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tidegate.core.model import Event, NewEvent, Origin
 from tidegate.rules.language.body import read_body
+from tidegate.rules.language.numbers import encode_hook
 from tidegate.rules.language.view import MAX_DEPTH, MISSING, dig, event_view, parse_body, payload
 
 
@@ -161,7 +162,7 @@ types = st.sampled_from(["", "application/json", "application/x-www-form-urlenco
 @given(bodies, types, st.sampled_from(["", "a", "0.a", "..", "data.object"]), st.binary(max_size=20))
 def test_a_view_never_raises_and_can_always_be_written_as_json(body, content_type, path, noise):
     seen = event_view(event(body, content_type, data_path=path, headers=noise, change=noise))
-    msgspec.json.encode(seen)
+    msgspec.json.encode(seen, enc_hook=encode_hook)
 
 
 @given(bodies)

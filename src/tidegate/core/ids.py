@@ -8,6 +8,7 @@ computed too. Crash: nothing is kept.
 
 from __future__ import annotations
 
+import functools
 import secrets
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base32: no i, l, o, u
@@ -50,12 +51,14 @@ _PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
 
 
 def event_id(instance: str, offset: int) -> str:
-    """The id of an event. Unrolled by pairs of digits, because every accepted event needs it."""
-    p = _PAIRS
-    return (
-        f"evt_{instance}0{p[offset >> 50 & 1023]}{p[offset >> 40 & 1023]}{p[offset >> 30 & 1023]}"
-        f"{p[offset >> 20 & 1023]}{p[offset >> 10 & 1023]}{p[offset & 1023]}"
-    )
+    """The id of an event. Every accepted event needs it, so the digits that rarely change are kept."""
+    return f"{_head(instance, offset >> 10)}{_PAIRS[offset & 1023]}"
+
+
+@functools.lru_cache(maxsize=256)
+def _head(instance: str, thousands: int) -> str:
+    """An event id without its last two digits."""
+    return f"evt_{instance}{encode(thousands, _OFFSET_DIGITS - 2)}"
 
 
 def delivery_id(instance: str, offset: int, destination: int) -> str:

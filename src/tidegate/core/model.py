@@ -30,6 +30,8 @@ class Origin(Enum):
     EDIT = "edit"  # an edited copy that a person sent to one destination
     SYSTEM = "system"  # a state change of Tidegate itself
 
+    __hash__ = object.__hash__  # by identity, as they are compared; that of Enum is a Python function
+
 
 class DeliveryState(Enum):
     """PENDING includes deliveries that are not read yet. Only the node that sends knows SENDING."""

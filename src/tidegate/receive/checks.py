@@ -63,7 +63,7 @@ class Checks:
         findings: Findings,
         reject: Callable[[Rejection], None],
     ) -> None:
-        self._sources = sources
+        self.sources = sources
         self._names = names
         self._clock = clock
         self._findings = findings
@@ -73,13 +73,13 @@ class Checks:
     def for_one(self, input: Input) -> Checks:
         """The same checks, with the same bounds and counts, that know only this input."""
         one = copy.copy(self)
-        one._sources = lambda name: input if name == input.source else None
+        one.sources = lambda name: input if name == input.source else None
         one._names = tuple
         return one
 
     def input_of(self, source: str, scope: Scope) -> Input:
         """The input of a source. Rejected when there is none."""
-        input = self._sources(source) if source else None
+        input = self.sources(source) if source else None
         if input is None:
             detail = (
                 why_unknown(scope["method"], scope["path"][:SHOWN_PATH], self._names()) if self._may_diagnose() else ""
@@ -92,6 +92,8 @@ class Checks:
     ) -> Accepted | Reply:
         """The request, verified, or the answer to a handshake. Raises Rejected.
 
+        `proof` is the name of the provider and the numbers of scheme and secret.
+
         Raises NeedsKey when a key must be fetched first; `final`: it was fetched, as far as it can be.
         """
         handshake = handshake_request(headers, scope["query_string"], body) if input.post_handshakes else None
@@ -100,7 +102,12 @@ class Checks:
         now_us = self._clock.now_us()
         proof = ""
         if input.verify is not None:
-            proof = self._verify(input, input.verify, scope, headers, body, now_us / 1_000_000, final=final)
+            url = _url_of(input, scope)
+            checked = input.verify.check(headers, body, url, now_us / 1_000_000, scope["method"])
+            if checked.result is not Verification.OK:
+                request = Request(headers, body, url, scope["method"], now_us / 1_000_000)
+                raise self._unverified(input, input.verify, checked, request, scope["query_string"], final=final)
+            proof = f"{input.provider} {checked.scheme} {checked.secret}"
         if handshake is not None and (reply := self._handshake(input, handshake, signed=True)) is not None:
             return reply
         hops = hops_of(headers) if b"tidegate-hops" in headers else 0
@@ -108,27 +115,14 @@ class Checks:
             raise Rejected(answers.HOPS, "hops_exceeded", f"tidegate-hops says {hops - 1}")
         return Accepted(scope["headers"], headers, scope["query_string"], body, now_us, hops, proof)
 
-    def _verify(
-        self, input: Input, verify: Verifier, scope: Scope, headers: Headers, body: bytes, now_s: float, *, final: bool
-    ) -> str:
-        """What verified the request: the name of the provider, the numbers of scheme and secret."""
-        url, query = input.url, scope["query_string"]
-        if url and scope["path"][-1:] == "/":
-            url += "/"
-        if query:
-            url = f"{url}?{query.decode('latin-1')}"
-        checked = verify.check(headers, body, url, now_s, scope["method"])
-        if checked.result is Verification.OK:
-            return f"{input.provider} {checked.scheme} {checked.secret}"
+    def _unverified(
+        self, input: Input, verify: Verifier, checked: Checked, request: Request, query: bytes, *, final: bool
+    ) -> Exception:
         if checked.needs and not final:
-            raise NeedsKey(checked.needs)
-        request = Request(headers, body, url, scope["method"], now_s)
-        detail = (
-            self._diagnose(input, checked, verify, request, query)
-            if self._may_diagnose(len(body))
-            else f"{len(body)} bytes"
-        )
-        raise Rejected(answers.UNAUTHORIZED, checked.result.value, detail)
+            return NeedsKey(checked.needs)
+        size = len(request.body)
+        detail = self._diagnose(input, checked, verify, request, query) if self._may_diagnose(size) else f"{size} bytes"
+        return Rejected(answers.UNAUTHORIZED, checked.result.value, detail)
 
     def _diagnose(self, input: Input, checked: Checked, verify: Verifier, request: Request, query: bytes) -> str:
         """Why, in words. A diagnosis that fails is a defect here and changes nothing for the sender."""
@@ -145,7 +139,7 @@ class Checks:
         """Verifiers of other sources; a source that does not compile has none."""
         for name in self._names():
             with contextlib.suppress(TidegateError):
-                other = self._sources(name) if name != input.source else None
+                other = self.sources(name) if name != input.source else None
                 if other is not None and other.verify is not None:
                     yield name, other.verify
 
@@ -213,6 +207,14 @@ class Checks:
         remote = str(client[0]) if client else ""
         shown = source if len(source) <= SOURCE_CHARACTERS and source.isprintable() else f"{source[:20]!r}..."
         self._reject(Rejection(self._clock.now_us(), shown, reason, detail, remote))
+
+
+def _url_of(input: Input, scope: Scope) -> str:
+    """The address as the provider called it; without a configured one, the query alone."""
+    url, query = input.url, scope["query_string"]
+    if url and scope["path"][-1:] == "/":
+        url += "/"
+    return f"{url}?{query.decode('latin-1')}" if query else url
 
 
 def joined_headers(headers: list[tuple[bytes, bytes]]) -> Headers:

@@ -45,18 +45,18 @@ class DirectIngress:
     def __init__(
         self,
         log: Log,
-        sources: Callable[[str], Input | None],
         checks: Checks,
         accepter: Accepter,
         bodies: Bodies,
-        has_room: Callable[[str], bool],
+        busy: Callable[[], bool],
+        over_share: Callable[[str], bool],
     ) -> None:
         self.instance = log.instance
         self._log = log
-        self._sources = sources
         self._checks = checks
         self._accepter = accepter
-        self._has_room = has_room
+        self._busy = busy
+        self._over_share = over_share
         self.bodies = bodies
 
     def __call__(self, scope: Scope, headers: Headers, body: bytes, exchange: Exchange) -> bool:
@@ -66,10 +66,10 @@ class DirectIngress:
         """
         source: str = scope["path"][len(PREFIX) :].removesuffix("/")
         try:
-            input = self._sources(source)
-            if input is None or input.form is not None or input.split is not None or input.no_post:
-                return False  # several events, or no request for this way
-            if len(body) > input.max_body or not self._has_room(source):
+            input = self._checks.sources(source)
+            if input is None or not input.one_event or len(body) > input.max_body:
+                return False
+            if self._busy() or self._over_share(source):
                 return False
             found = self._checks.check(input, scope, headers, body)
             if not isinstance(found, Accepted):

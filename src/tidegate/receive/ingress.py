@@ -72,7 +72,7 @@ class Ingress:
         self._bodies = Bodies(clock, self._findings)
         self.sweep = self._bodies.sweep
         self.hubs: HubCallbacks | None = None
-        self.direct = DirectIngress(log, sources, self._checks, self._accepter, self._bodies, self._has_room)
+        self.direct = DirectIngress(log, self._checks, self._accepter, self._bodies, busy, over_share)
 
     @property
     def budget(self) -> BodyBudget:
@@ -98,9 +98,6 @@ class Ingress:
         request = Accepted(raw_headers, headers, query, body, now_us, hops_of(headers))
         items = input.split(headers, body) if input.split is not None else None
         return self._accepter.drafts(input, request, items)
-
-    def _has_room(self, source: str) -> bool:
-        return not self._busy() and not self._over_share(source)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -42,6 +42,7 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     allow: bytes = b"POST"
     methods: frozenset[str] = frozenset({"POST"})
     no_post: bool = False  # POST is not one of them
+    one_event: bool = False  # each POST is one event
     split: Split | None = None
     splits_slowly: bool = False  # outside the event loop
     verify: Verifier | None = None
@@ -125,6 +126,7 @@ def _webhook(name: str, input: WebhookInput, public_url: str, fetched: Fetched, 
     if secrets is None:
         secrets = [input.secret] if isinstance(input.secret, str) else input.secret
     handshakes = tuple(compile_handshake(rule, secrets, input.handshake_token) for rule in provider.handshakes)
+    no_post = "POST" not in provider.methods and not any(one.method == "POST" for one in handshakes)
     return Input(
         source=name,
         max_body=units.size_bytes(provider.max_body),
@@ -133,7 +135,8 @@ def _webhook(name: str, input: WebhookInput, public_url: str, fetched: Fetched, 
         schemes=provider.schemes,
         allow=_allow(provider),
         methods=frozenset(provider.methods),
-        no_post="POST" not in provider.methods and not any(one.method == "POST" for one in handshakes),
+        no_post=no_post,
+        one_event=not (no_post or provider.split),
         split=compile_split(provider.split),
         splits_slowly=provider.split == FEED,
         verify=compile_verifier(provider.schemes, secrets, fetched) if provider.schemes else None,

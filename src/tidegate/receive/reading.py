@@ -58,7 +58,7 @@ def compile_reader(provider: Provider) -> Reader:
     data_path = provider.data_path
     read_body = compile_paths(reads.paths) if reads.paths else None
     no_values: list[Any] = []
-    has_query = reads.query
+    has_query, has_key = reads.query, bool(provider.key)
 
     def read(headers: Headers, body: bytes, query_string: bytes = b"") -> Reading:
         query = query_fields(query_string) if has_query and query_string else Nothing
@@ -67,7 +67,7 @@ def compile_reader(provider: Provider) -> Reader:
             found = read_body(headers, body)
             values, why = found.values, found.why
         type_ = take_type(headers, values, query) or FALLBACK_TYPE
-        key = take_key(headers, values, query)
+        key = take_key(headers, values, query) if has_key else None
         delivery_id = take_id(headers, values, query)
         if scoped and delivery_id is not None:
             parts = [type_] if by_type else []

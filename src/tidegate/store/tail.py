@@ -38,22 +38,22 @@ class Tail:
             kept[event.offset] = event
             order.append(event.offset)
             size += len(event.body) + len(event.headers) + EVENT_OVERHEAD_BYTES
+        limit = self._limit
+        while size > limit and len(kept) > 1:
+            dropped = kept.pop(order.popleft(), None)  # None: it was removed before
+            if dropped is not None:
+                size -= len(dropped.body) + len(dropped.headers) + EVENT_OVERHEAD_BYTES
         self._bytes = size
-        while self._bytes > self._limit and len(kept) > 1:
-            self._drop_oldest()
 
     def forget(self, upto: int) -> None:
         """Drop events up to an offset: they were trimmed from the log."""
         while self._order and self._order[0] <= upto:
-            self._drop_oldest()
+            self._drop(self._order.popleft())
 
     def remove(self, offsets: Iterable[int]) -> None:
         """Drop single events: they were deleted from the log."""
         for offset in offsets:
             self._drop(offset)
-
-    def _drop_oldest(self) -> None:
-        self._drop(self._order.popleft())
 
     def _drop(self, offset: int) -> None:
         event = self._events.pop(offset, None)  # None: it was removed before

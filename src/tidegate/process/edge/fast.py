@@ -1,9 +1,9 @@
 """The hot requests of a connection, answered without a task: cached pulls and received webhooks.
 
-Owns which requests take the short way: HTTP/1.1 on a connection that stays open, the body in the same read as its
-head. A GET may have its whole answer from `quick`; a POST below a prefix may be taken by `direct`, which calls `answer`
-now or later. Everything else takes the usual way of the base class. Both ways answer alike: the tests run over sockets
-on each. Crash: nothing here is durable.
+Owns which requests take the short way: plain ones (`plain_request.py`) in one read, on a connection that stays open. A
+GET may have its whole answer from `quick`; a POST below a prefix may be taken by `direct`, which calls `answer` now or
+later. Everything else takes the usual way of the base class. Both ways answer alike: the tests run over sockets on
+each. Crash: nothing here is durable.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from tidegate.process.edge.framing import BadFraming
+from tidegate.process.edge.plain_request import Field, PlainReader
 from tidegate.process.edge.protocol import StrictProtocol
 
 log = logging.getLogger("tidegate.serve")
@@ -27,6 +27,7 @@ Take = Callable[[MutableMapping[str, Any], Mapping[bytes, bytes], bytes, "FastPr
 # (beginning of the targets, function)
 Direct = tuple[bytes, Take]
 
+_G = ord("G")
 DIRECT_BYTES = 64 * 1024  # larger bodies take the usual way
 
 
@@ -35,87 +36,85 @@ class FastProtocol(StrictProtocol):
 
     def connection_made(self, transport: Any) -> None:
         # Before the connection is admitted: it may have to give way at once.
-        self._quick: Quick | None = getattr(self.config, "quick", None)
-        self._direct: Direct | None = getattr(self.config, "direct", None)
-        self._whole: bytes | None = None  # the body of the request that `direct` has taken
+        quick: Quick | None = getattr(self.config, "quick", None)
+        direct: Direct | None = getattr(self.config, "direct", None)
+        self._quick = quick or (lambda target, named: None)
+        self._start, self._direct = direct or (b"", lambda scope, named, body, connection: False)
+        self._short = (b"GET /",) * (quick is not None) + (b"POST " + self._start,) * (direct is not None)
+        self._plain = PlainReader()
+        self._whole: bytes | None = None  # the request that `direct` has taken
         self._closes = False  # after the answer that is under way
         self._server_headers: tuple[object, bytes] = (None, b"")
         super().connection_made(transport)
 
+    def data_received(self, data: bytes) -> None:
+        """A plain request that begins here, on a connection that can be answered, may take the short way."""
+        if (
+            self._whole is None
+            and data.startswith(self._short)
+            and not (self._rest or self._left or self._chunks or self._lingering)
+            and not StrictProtocol._is_busy(self)
+            and not (self.flow.write_paused or self.transport.is_closing())
+            and (request := self._plain.read(data)) is not None
+        ):
+            target, fields, named, body = request
+            if self._answer(target, named) if data[0] == _G else self._take(data, target, fields, named, body):
+                return
+        StrictProtocol.data_received(self, data)
+
     def _is_busy(self) -> bool:
         return self._whole is not None or StrictProtocol._is_busy(self)
 
-    def _at_once(self, method: bytes, named: dict[bytes, bytes], body: bytes) -> bool:
-        if (
-            not self._keep_alive
-            or self.flow.write_paused
-            or self.transport.is_closing()
-            or "leaving" in self.server_state.__dict__
-        ):
-            return False
-        if method == b"GET":
-            return not body and self._answer(self._quick, named)
-        return len(body) <= DIRECT_BYTES and self._take(self._direct, named, body)
-
-    def _answer(self, quick: Quick | None, named: dict[bytes, bytes]) -> bool:
+    def _answer(self, target: bytes, named: Mapping[bytes, bytes]) -> bool:
         """Whether `quick` had the answer; then it is written."""
-        answer = quick(self.url, named) if quick is not None else None
+        answer = None if "leaving" in self.server_state.__dict__ else self._quick(target, named)
         if answer is None:
             return False
         status, rest = answer
         self._write(status + self._own_headers() + rest)
         return True
 
-    def _take(self, direct: Direct | None, named: dict[bytes, bytes], body: bytes) -> bool:
+    def _take(self, data: bytes, target: bytes, fields: list[Field], named: Mapping[bytes, bytes], body: bytes) -> bool:
         """Whether `direct` took the request; then it is under way, or done."""
-        url = self.url
-        if direct is None or not url.startswith(direct[0]) or b"%" in url:
+        if len(body) > DIRECT_BYTES or b"%" in target:
             return False
-        path, _, query = url.partition(b"?")
+        path, _, query = target.partition(b"?")
         scope = {
             "type": "http", "method": "POST", "path": path.decode("latin-1"), "raw_path": path, "query_string": query,
-            "headers": self.headers, "client": self.client,
+            "headers": fields, "client": self.client,
         }  # fmt: skip
-        self._whole = body
+        self._whole = data
         try:
-            taken = direct[1](scope, named, body, self)
+            if self._direct(scope, named, body, self):
+                return True
         except Exception:  # the usual way meets it again, and reports it
             log.exception("a request could not be taken without a task")
-            taken = False
-        if not taken:
-            self._whole = None
-        return taken
+        self._whole = None
+        return False
 
     def answer(self, status: int, rest: bytes, *, closes: bool = False) -> None:
         """Answer the request that `direct` took, in one piece, and read on. `rest`: header lines, an empty line, the
         body. `closes`: the header lines say that the connection closes.
         """
         self._whole = None
-        if self.transport.is_closing() or self._lingering:
+        if self._lingering or self.transport.is_closing():
             return
         if not closes and (self._closes or "leaving" in self.server_state.__dict__):
             rest, closes = b"connection: close\r\n" + rest, True
         self._write(STATUS_LINE[status] + self._own_headers() + rest)
         if closes:
             self.transport.close()
-            return
-        if self.flow.read_paused:
-            self.flow.resume_reading()
-        if self._rest:
+        elif self._rest:  # of what a client sent before it had this answer; reading pauses when it is much
+            if self.flow.read_paused:
+                self.flow.resume_reading()
             self.loop.call_soon(self._go_on)
 
     def again(self) -> None:
         """Run the request that `direct` took the usual way, from the beginning."""
-        body, self._whole = self._whole or b"", None
-        if self.transport.is_closing():
-            return
-        try:
-            self._start_task()
-        except BadFraming as error:
-            self._reject(error)
-            return
-        self._add_to_body(body)
-        self._end_body()
+        data, self._whole = self._whole or b"", None
+        if not (self.transport.is_closing() or self._lingering):
+            data, self._rest = data + self._rest, b""
+            self._consume(data)
 
     def _own_headers(self) -> bytes:
         """The headers of the server, which makes a new list of them each second."""

@@ -9,7 +9,6 @@ proxy in front of the gateway might read it the other way (request smuggling).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from enum import Enum
 
 HEAD_LIMIT_BYTES = 64 * 1024
@@ -77,19 +76,6 @@ def is_own_target(target: bytes) -> bool:
 class BodyKind(Enum):
     LENGTH = "length"
     CHUNKED = "chunked"
-
-
-def plain_length(named: Mapping[bytes, bytes], count: int) -> int | None:
-    """The length of the body of nearly every HTTP/1.1 request: one `Host`, no field twice, at most a `Content-Length`.
-
-    `named`: its fields by lower-case name, `count`: how many came. None: `body_of` decides.
-    """
-    if len(named) != count or b"host" not in named or b"transfer-encoding" in named or b"expect" in named:
-        return None
-    length = named.get(b"content-length")
-    if length is None:
-        return 0
-    return int(length) if length.isdigit() and len(length) <= 18 else None
 
 
 def body_of(fields: list[tuple[bytes, bytes]], version: str, method: str) -> tuple[BodyKind, int]:

@@ -36,7 +36,6 @@ from tidegate.process.edge.framing import (
     head_too_large,
     is_own_target,
     other_protocol,
-    plain_length,
 )
 from tidegate.process.edge.reading import Reading
 
@@ -44,7 +43,6 @@ FULL_HINT = "send again later, over fewer connections"
 HEAD_SECONDS = 10  # for a head to come, and for the rest of a body after its answer
 KEEP_ALIVE_SECONDS = 75
 LINGER_SECONDS = 2
-_PLAIN_METHODS = frozenset((b"GET", b"POST"))
 REST_LIMIT_BYTES = 1024 * 1024  # kept of what follows a request that is not answered yet
 
 
@@ -99,7 +97,7 @@ class StrictProtocol(HttpToolsProtocol):
         self._searched = 0  # bytes of `_rest` that hold no end of a head
         self._left = 0  # bytes of the body that are still to come
         self._chunks: ChunkedBody | None = None
-        self._framing: list[tuple[bytes, bytes]] = []  # fields of the request that are not plain
+        self._framing: list[tuple[bytes, bytes]] = []  # fields of the request that say how it ends
         self._keep_alive = True
         self._parser: httptools.HttpRequestParser | None = None
         self._sweeps = 0  # seconds of this head, of silence, or since the answer to what is not all here
@@ -190,32 +188,24 @@ class StrictProtocol(HttpToolsProtocol):
         self._searched = 0
         head = data[:end]
         check_head_size(head)
-        return data[self._begin_request(head, data, end) :]
+        self._begin_request(head)
+        return data[end:]
 
-    def _begin_request(self, head: bytes, data: bytes, end: int) -> int:
-        """Start the request of `head`; what came behind it is `data[end:]`. Returns how far `data` is used."""
+    def _begin_request(self, head: bytes) -> None:
+        """Start the request of a whole head."""
         # A parser that saw the end of a message takes the next one; else it waits for a body that it is not shown.
         parser = self._parser
         if parser is None:
             parser = httptools.HttpRequestParser(self)
         self.parser, self._parser = parser, None
-        self._framing = []
         try:
             parser.feed_data(head)
         except httptools.HttpParserUpgrade:
             self._parser = None  # ignored: the body is read by what the head says of its length
         except httptools.HttpParserError as error:
             raise BadFraming(400, "invalid_request", "the request is not valid HTTP/1.1") from error
-        method, version = parser.get_method(), parser.get_http_version()
-        named = dict(self.headers)
-        size = plain_length(named, len(self.headers)) if version == "1.1" and method in _PLAIN_METHODS else None
-        if size is not None:
-            kind, length = BodyKind.LENGTH, size
-            if length <= len(data) - end and self._at_once(method, named, data[end : end + length]):
-                return end + length
-        else:
-            self._framing = [field for field in self.headers if field[0] in FRAMING_FIELDS]
-            kind, length = body_of(self._framing, version, method.decode("ascii"))
+        self._framing = [field for field in self.headers if field[0] in FRAMING_FIELDS]
+        kind, length = body_of(self._framing, parser.get_http_version(), parser.get_method().decode("ascii"))
         self._start_task()
         if kind is BodyKind.CHUNKED:
             self._chunks = ChunkedBody()
@@ -223,7 +213,6 @@ class StrictProtocol(HttpToolsProtocol):
             self._left = length
         else:
             self._end_body()
-        return end
 
     def _start_task(self) -> None:
         """The usual way: a scope and a task of its own for the request, by uvicorn."""
@@ -237,13 +226,6 @@ class StrictProtocol(HttpToolsProtocol):
         self.cycle.transport = self._joined  # type: ignore[assignment]  # it needs three of its methods
         if not self._keep_alive or self.server_state.__dict__.get("leaving"):
             self.cycle.keep_alive = False
-
-    def _at_once(self, method: bytes, named: dict[bytes, bytes], body: bytes) -> bool:
-        """Whether a plain request whose body is here needs no task; then it is under way, or answered.
-
-        `named`: its headers by lower-case name, none of which came twice.
-        """
-        return False
 
     def _make_scope(self) -> None:
         """The base class makes it when a message begins, before it is known whether one is needed."""

@@ -88,8 +88,7 @@ def compile_paths(paths: Sequence[str]) -> BodyReader:
             except (ValueError, RecursionError):  # not JSON, or another shape; DecodeError and UnicodeError are of it
                 pass
             else:
-                found = get(shaped) if several else (get(shaped),)
-                return Body([None if value is msgspec.UNSET else value for value in found])
+                return Body(list(get(shaped)) if several else [get(shaped)])
         whole = read_body(
             body,
             headers.get(b"content-type", b"").decode("latin-1"),
@@ -131,7 +130,7 @@ def _shape(tree: JsonObject, name: str = "Body") -> Any:
             shape = _shape(below, f"{name}{index}")
             fields.append((f"f{index}", shape, shape()))
         else:
-            fields.append((f"f{index}", Any, msgspec.UNSET))
+            fields.append((f"f{index}", Any, None))
     names = {f"f{index}": field for index, field in enumerate(tree)}
     return msgspec.defstruct(name, fields, rename=names, frozen=True, gc=False)
 
@@ -171,6 +170,9 @@ class Reads(msgspec.Struct):
         header, _, index, plus, _ = lookups[0]
         if len(lookups) == 1 and not header and index >= 0 and plus < 0:  # nearly all types and times
             return lambda headers, values, query: bound(values[index])
+        names = [header for header, *_ in lookups]
+        if all(names):  # nearly all delivery ids
+            return lambda headers, values, query: _first_header(headers, names, bound)
 
         def take(headers: Headers, values: list[Any], query: Mapping[str, str]) -> Any:
             for header, parameter, index, plus, constant in lookups:
@@ -196,6 +198,15 @@ class Reads(msgspec.Struct):
             parse_path(path)
             self.paths.append(path)
         return self.paths.index(path)
+
+
+def _first_header(headers: Headers, names: Sequence[bytes], bound: Bound) -> Any:
+    for name in names:
+        if raw := headers.get(name):
+            found = bound(raw.decode("latin-1"))
+            if found is not None and found != "":
+                return found
+    return None
 
 
 def _header(name: str) -> bytes:

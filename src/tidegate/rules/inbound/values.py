@@ -53,6 +53,8 @@ def bounded_id(value: Any) -> str | None:
 
 def instant_us(value: Any) -> int | None:
     """Microseconds since 1970 of a sender's time: seconds or milliseconds since 1970, or RFC 3339; else None."""
+    if value is None:
+        return None
     if isinstance(value, str):
         if not value.isascii() or not value.isdigit() or len(value) > 16:
             try:

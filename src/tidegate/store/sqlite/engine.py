@@ -62,8 +62,9 @@ class Engine:
     def __init__(self, path: Path, loop: asyncio.AbstractEventLoop) -> None:
         self.path = path
         self._loop = loop
-        self._queue: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
-        self._turn: list[_Job] = []  # came in this turn of the loop
+        self._queue: queue.SimpleQueue[tuple[list[_Job], list[_Job]] | None] = queue.SimpleQueue()
+        self._turn: list[_Job] = []  # appends that came in this turn of the loop
+        self._turn_works: list[_Job] = []
         self._batch_writer: Callable[[apsw.Connection, list[Any]], Any] | None = None
         self._publish: Callable[[Any], None] | None = None
         self._callbacks: list[Callable[[BaseException], None]] = []
@@ -143,9 +144,9 @@ class Engine:
     def _hand_over(self) -> None:
         """Give the writer what came in this turn of the loop: one by one it would commit smaller groups, and take the
         interpreter from the requests of the same turn (12 us an event at 64 connections)."""
-        if self._turn:
-            self._queue.put(self._turn)
-            self._turn = []
+        if self._turn or self._turn_works:
+            self._queue.put((self._turn, self._turn_works))
+            self._turn, self._turn_works = [], []
 
     def _watch_commits(self) -> None:
         self._stuck_timer = self._loop.call_later(0.2, self._sweep_stuck)
@@ -199,9 +200,9 @@ class Engine:
                 self._open[future] = None
                 if self._stuck_timer is None:
                     self._watch_commits()
-            if not self._turn:
+            if not self._turn_works:
                 self._loop.call_soon(self._hand_over)
-            self._turn.append((future, work))
+            self._turn_works.append((future, work))
         return future
 
     def publish_after_commit(self, batch: Any) -> None:
@@ -230,31 +231,33 @@ class Engine:
         get, get_nowait = self._queue.get, self._queue.get_nowait
         last = False
         while not last:
-            batch: list[_Job] = []
-            jobs = get()
+            appends: list[_Job] = []
+            works: list[_Job] = []
+            turn = get()
             try:
-                while jobs is not None:
-                    batch += jobs
-                    if len(batch) >= GROUP_LIMIT:
+                while turn is not None:
+                    appends += turn[0]
+                    works += turn[1]
+                    if len(appends) + len(works) >= GROUP_LIMIT:
                         break
-                    jobs = get_nowait()
+                    turn = get_nowait()
                 else:
                     last = True
             except queue.Empty:
                 pass
-            if batch:
+            if appends or works:
                 self._batch_started = time.monotonic()
-                outcome = self._commit(batch)
+                outcome = self._commit(appends, works)
                 self._batch_started = None
                 self._loop.call_soon_threadsafe(self._resolve, *outcome)
 
-    def _commit(self, batch: list[_Job]) -> tuple[list[tuple[asyncio.Future[Any], Any, bool]], list[Any]]:
+    def _commit(
+        self, appends: list[_Job], works: list[_Job]
+    ) -> tuple[list[tuple[asyncio.Future[Any], Any, bool]], list[Any]]:
         """([(future, result or error, failed)], what to publish), after the commit or its failure."""
         if self._broken is not None:  # it was queued before the failure
-            return [(future, self._broken, True) for future, _ in batch], []
+            return [(future, self._broken, True) for future, _ in appends + works], []
         connection = self._connection
-        appends = [job for job in batch if not callable(job[1])]
-        works = [job for job in batch if callable(job[1])]
         results: list[tuple[asyncio.Future[Any], Any, bool]] = []
         published: list[Any] = []
         self._to_publish = []
@@ -269,7 +272,7 @@ class Engine:
             connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - the writer must survive internal errors of its jobs
             failure = self._translate(error)
-            return [(future, failure, True) for future, _ in batch], []
+            return [(future, failure, True) for future, _ in appends + works], []
         self.commits += 1
         return results, published
 

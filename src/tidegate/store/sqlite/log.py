@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 import apsw
@@ -115,10 +116,10 @@ class SqliteLog:
         """On the writer thread, inside the group's transaction. A NewEvent alone is of `append_one`."""
         batch = _Batch([], [])
         self._doubled = []
-        ones = [(receipt, item) for receipt, item in jobs if isinstance(item, NewEvent)]
+        ones = [item for _, item in jobs if item.__class__ is NewEvent]
         if ones:
-            done = self._insert(connection, [event for _, event in ones], batch.events)
-            batch.ones = [(receipt, appended) for (receipt, _), appended in zip(ones, done, strict=True)]
+            receipts = [receipt for receipt, item in jobs if item.__class__ is NewEvent]
+            batch.ones = list(zip(receipts, self._insert(connection, ones, batch.events), strict=True))
         if len(ones) < len(jobs):
             several = [(future, item) for future, item in jobs if isinstance(item, Append)]
             self._write_several(connection, several, batch)
@@ -234,7 +235,7 @@ class SqliteLog:
     def _count(self, connection: apsw.Connection, events: Sequence[Event]) -> None:
         """The counters of the audiences and the rollups of the sources, in the transaction of the events."""
         if events:
-            counts = Counter(event.audience for event in events)
+            counts = Counter(map(attrgetter("audience"), events))
             connection.executemany(self._sql["count_audience"], [(count, number) for number, count in counts.items()])
         doubled, self._doubled = self._doubled, []
         if events or doubled:

@@ -5,6 +5,7 @@ Owns the order of the checks within a scheme (what is cheap first) and the bound
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ from tidegate.rules.inbound.signatures import certificates, jwt, message
 from tidegate.rules.inbound.signatures.hashes import Check, hash_check, hmac_check, token_check
 from tidegate.rules.inbound.signatures.parts import SECRET, Signed, compile_parts, names_of, other_port, quick_parts
 from tidegate.rules.inbound.signatures.public_keys import public_key_check
-from tidegate.rules.inbound.signatures.scheme import Scheme, Verification
+from tidegate.rules.inbound.signatures.scheme import Checked, Scheme, Verification
 from tidegate.rules.inbound.values import as_text
 from tidegate.rules.language.body import read_body
 from tidegate.rules.language.paths import parse_path
@@ -36,7 +37,9 @@ Entries = Callable[[bytes], tuple[list[bytes], bytes | None]]  # a raw value -> 
 class Reader(Protocol):
     """A compiled scheme. Returns None when the request has nothing that it reads."""
 
-    def __call__(self, headers: Headers, body: bytes, url: str, now_s: float, method: str) -> Found | None: ...
+    def __call__(
+        self, headers: Headers, body: bytes, url: str, now_s: float, method: str
+    ) -> Found | Checked | None: ...
 
 
 def no_keys(url: str) -> bytes | None:
@@ -58,8 +61,10 @@ def check_of(scheme: Scheme, key: bytes) -> Check | None:
     return public_key_check(scheme, key)
 
 
-def compile_scheme(scheme: Scheme, keys: Sequence[bytes], fetched: Callable[[str], bytes | None]) -> Reader | None:
-    """None when no secret is one of this scheme."""
+def compile_scheme(
+    scheme: Scheme, keys: Sequence[bytes], fetched: Callable[[str], bytes | None], number: int = 1
+) -> Reader | None:
+    """None when no secret is one of this scheme, whose number is `number`."""
     if scheme.kind == "message":
         return _message_reader(scheme, keys) if keys else None
     if scheme.kind == "certificate":
@@ -69,10 +74,10 @@ def compile_scheme(scheme: Scheme, keys: Sequence[bytes], fetched: Callable[[str
     if scheme.kind == "jwt":
         return _token_reader(scheme, keys, fetched) if keys else None
     checks = [check for key in keys if (check := check_of(scheme, key)) is not None]
-    return _quick_reader(scheme, checks) or _signature_reader(scheme, checks)
+    return _quick_reader(scheme, checks, number) or _signature_reader(scheme, checks)
 
 
-def _quick_reader(scheme: Scheme, checks: list[Check]) -> Reader | None:
+def _quick_reader(scheme: Scheme, checks: list[Check], number: int) -> Reader | None:
     """The reader of a signature in a header over the body, with time and id in headers: nearly all schemes."""
     parts_of = quick_parts(scheme)
     special = (scheme.path, scheme.query, scheme.items, scheme.timestamp_path, scheme.body_hash_query)
@@ -85,33 +90,34 @@ def _quick_reader(scheme: Scheme, checks: list[Check]) -> Reader | None:
     timed = bool(time_header or scheme.timestamp_prefix or scheme.timestamp_first)
     unit, tolerance = scheme.timestamp_unit, scheme.tolerance_seconds
     divider = _divider_of_id(scheme)
-    good = [(Verification.OK, number) for number in range(len(checks))]
+    good = [(check, Checked(Verification.OK, number, secret)) for secret, check in enumerate(checks, 1)]
 
-    def read(headers: Headers, body: bytes, url: str, now_s: float, method: str) -> Found | None:
+    def read(headers: Headers, body: bytes, url: str, now_s: float, method: str) -> Found | Checked | None:
         raw = headers.get(header)
         if raw is None or (unless and unless in headers):
             return None
         candidates, listed = entries(raw)
         if not 0 < len(candidates) <= MAX_CANDIDATES:
             return Verification.MALFORMED, 0
-        timestamp, at = b"", now_s
+        timestamp, at, id_ = b"", now_s, b""
         if timed:
             timestamp = headers.get(time_header, b"") if time_header else (listed or b"")
             if not timestamp:
                 return Verification.TIMESTAMP_MISSING, 0
-            seconds = _seconds(timestamp, unit)
+            seconds = _read_seconds(timestamp, unit) if len(timestamp) <= 40 else None
             if seconds is None:
                 return Verification.MALFORMED, 0
             at = seconds
-        id_ = headers.get(id_header, b"") if id_header else b""
-        if id_header and (not id_ or (divider and divider in id_)):
-            return Verification.MALFORMED, 0
+        if id_header:
+            id_ = headers.get(id_header, b"")
+            if not id_ or (divider and divider in id_):
+                return Verification.MALFORMED, 0
         parts = parts_of(body, timestamp, id_)
-        for number, check in enumerate(checks):
+        for check, checked in good:
             if check(parts, candidates):
                 if -tolerance <= at - now_s <= tolerance:
-                    return good[number]
-                return (Verification.TOO_OLD if at < now_s else Verification.TOO_NEW), number
+                    return checked
+                return (Verification.TOO_OLD if at < now_s else Verification.TOO_NEW), checked.secret - 1
         return Verification.SIGNATURE_WRONG, 0
 
     return read
@@ -284,6 +290,11 @@ def _unit_of(number: float) -> int:
 
 def _seconds(value: bytes, unit: str) -> float | None:
     """Seconds since 1970 of a timestamp in the request; None when it does not have the format of the unit."""
+    return _read_seconds(value, unit) if len(value) <= 40 else None
+
+
+@functools.lru_cache(maxsize=256)  # a busy sender writes each second many times
+def _read_seconds(value: bytes, unit: str) -> float | None:
     # int() also accepts "+1", "1_000" and spaces; senders write digits.
     if value.isdigit() and unit != "iso":
         if len(value) > 20:
@@ -293,7 +304,7 @@ def _seconds(value: bytes, unit: str) -> float | None:
     if unit != "iso" and len(value) <= 30 and _DECIMAL.fullmatch(value):  # seconds with a fraction
         number_read = float(value)
         return number_read / (_unit_of(number_read) if unit == "auto" else _PER_SECOND[unit])
-    if unit in ("iso", "auto") and len(value) <= 40:
+    if unit in ("iso", "auto"):
         try:
             return parse_instant(value.decode()) / 1_000_000
         except (ValueError, OverflowError):
@@ -315,6 +326,9 @@ def signed_seconds(scheme: Scheme, headers: Headers, body: bytes) -> float | Non
     return None
 
 
+_AROUND = b" ,\t\r\n\x0b\x0c"  # what is left around an entry of a list
+
+
 def _lister(scheme: Scheme) -> Entries:
     """A function from a raw value to the signatures listed in it, and the time when it is among them."""
     prefix, time_prefix = scheme.prefix.encode(), scheme.timestamp_prefix.encode()
@@ -322,18 +336,18 @@ def _lister(scheme: Scheme) -> Entries:
     # A repeated header is joined by commas; neither hexadecimal nor base64 contains one.
     separator = scheme.list_separator.encode() or (b"" if scheme.kind in ("token", "basic") else b",")
 
-    single = separator == b"," and not time_prefix and not time_first
+    single = bool(separator) and not time_prefix and not time_first
     if scheme.header.lower() == "authorization":
         return _any_case(prefix)
 
     def entries(raw: bytes) -> tuple[list[bytes], bytes | None]:
-        if single and b"," not in raw:
-            entry = raw.strip()
+        if single and separator not in raw:
+            entry = raw.strip(_AROUND)
             return ([entry[cut:]] if entry.startswith(prefix) and len(entry) > cut else []), None
         found: list[bytes] = []
         timestamp: bytes | None = None
         for entry in raw.split(separator) if separator else (raw,):
-            entry = entry.strip(b" ,\t") if separator else entry.strip()
+            entry = entry.strip(_AROUND) if separator else entry.strip()
             if time_first and timestamp is None:
                 timestamp = entry
             elif time_prefix and entry.startswith(time_prefix):

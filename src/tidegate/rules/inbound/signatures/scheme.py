@@ -28,6 +28,18 @@ class Verification(Enum):
     KEY_UNKNOWN = "key_unknown"  # signed with a key that has not been fetched
 
 
+class Checked(msgspec.Struct, frozen=True, gc=False):
+    """The result of a request, and which scheme and secret gave it, both numbered from 1; 0 when none did.
+
+    `needs`: with KEY_UNKNOWN, the URL whose content decides.
+    """
+
+    result: Verification
+    scheme: int = 0
+    secret: int = 0
+    needs: str = ""
+
+
 class Scheme(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """How one provider signs.
 

@@ -6,24 +6,10 @@ Owns which reason is given when nothing fits. `readers.py` compiles each scheme.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from tidegate.rules.inbound.places import Headers
-from tidegate.rules.inbound.signatures.readers import Reader, check_of, compile_scheme, no_keys
-from tidegate.rules.inbound.signatures.scheme import Scheme, Verification, secret_bytes
-
-
-class Checked(NamedTuple):
-    """The result, and which scheme and secret gave it, both numbered from 1; 0 when none did.
-
-    `needs`: with KEY_UNKNOWN, the URL whose content decides.
-    """
-
-    result: Verification
-    scheme: int = 0
-    secret: int = 0
-    needs: str = ""
-
+from tidegate.rules.inbound.signatures.readers import Found, Reader, check_of, compile_scheme, no_keys
+from tidegate.rules.inbound.signatures.scheme import Checked, Scheme, Verification, secret_bytes
 
 _MISSING = Checked(Verification.SIGNATURE_MISSING)
 
@@ -31,13 +17,11 @@ _MISSING = Checked(Verification.SIGNATURE_MISSING)
 class Verifier:
     """(headers with lower-case names, raw body, public URL, now in seconds, method) -> Verification."""
 
-    __slots__ = ("_good", "_only", "_readers")
+    __slots__ = ("_only", "_readers")
 
     def __init__(self, readers: Sequence[tuple[int, Reader]]) -> None:
         self._readers = readers
         self._only = readers[0][1] if len(readers) == 1 else None
-        # The results of the usual case, built once.
-        self._good = [Checked(Verification.OK, readers[0][0], number) for number in range(1, 9)] if readers else []
 
     def __call__(self, headers: Headers, body: bytes, url: str, now_s: float, method: str = "POST") -> Verification:
         return self.check(headers, body, url, now_s, method).result
@@ -46,23 +30,25 @@ class Verifier:
         """The result with the numbers of the scheme and secret."""
         if self._only is not None:
             found = self._only(headers, body, url, now_s, method)
-            if found is None:
-                return _MISSING
-            if found[0] is Verification.OK and found[1] < len(self._good):
-                return self._good[found[1]]
-            return Checked(found[0], self._readers[0][0], found[1] + 1, found[2] if len(found) > 2 else "")
+            if isinstance(found, Checked):
+                return found
+            return _MISSING if found is None else _numbered(found, self._readers[0][0])
         reason: Checked | None = None
         for number, reader in self._readers:
             found = reader(headers, body, url, now_s, method)
             if found is None:
                 continue
-            checked = Checked(found[0], number, found[1] + 1, found[2] if len(found) > 2 else "")
-            if found[0] is Verification.OK:
+            checked = found if isinstance(found, Checked) else _numbered(found, number)
+            if checked.result is Verification.OK:
                 return checked
             reason = reason or checked
         if not self._readers:
             return Checked(Verification.SECRET_UNSET)
-        return reason or Checked(Verification.SIGNATURE_MISSING)
+        return reason or _MISSING
+
+
+def _numbered(found: Found, scheme: int) -> Checked:
+    return Checked(found[0], scheme, found[1] + 1, found[2] if len(found) > 2 else "")
 
 
 def compile_verifier(
@@ -78,7 +64,7 @@ def compile_verifier(
     readers: list[tuple[int, Reader]] = []
     for number, scheme in enumerate(schemes, 1):
         keys = [key for secret in secrets if (key := secret_bytes(scheme, secret)) is not None]
-        reader = compile_scheme(scheme, keys, fetched)
+        reader = compile_scheme(scheme, keys, fetched, number)
         if reader is not None:
             readers.append((number, reader))
     return Verifier(readers)
