@@ -452,9 +452,9 @@ class SqliteLog:
 
 
 def _rollups(events: Sequence[Event], doubled: Sequence[NewEvent]) -> list[RollupRow]:
-    sums: dict[tuple[int, str, str], list[int]] = {}
+    sums: dict[tuple[int, str, Origin], list[int]] = {}
     for event in events:
-        key = (event.received_at_us // MINUTE_US, event.source, event.origin._value_)  # `value` calls a descriptor
+        key = (event.received_at_us // MINUTE_US, event.source, event.origin)
         found = sums.get(key)
         if found is None:
             sums[key] = [1, len(event.body)]
@@ -462,7 +462,8 @@ def _rollups(events: Sequence[Event], doubled: Sequence[NewEvent]) -> list[Rollu
             found[0] += 1
             found[1] += len(event.body)
     rolled = [
-        RollupRow(at, SOURCE, source, f"accepted.{origin}", *found) for (at, source, origin), found in sums.items()
+        RollupRow(at, SOURCE, source, f"accepted.{origin.value}", *found)
+        for (at, source, origin), found in sums.items()
     ]
     rolled += [RollupRow(one.received_at_us // MINUTE_US, SOURCE, one.source, "doubled", 1) for one in doubled]
     return rolled
