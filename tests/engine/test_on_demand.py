@@ -340,6 +340,19 @@ def test_a_caller_cannot_set_a_parameter_that_the_configuration_sets(tmp_path: P
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "sent"), [(None, "tenant=a&side=left"), ({}, "side=left"), ({"tenant": "b"}, "tenant=b&side=left")]
+)
+def test_an_item_has_parameters_of_its_own(tmp_path: Path, given: dict[str, str] | None, sent: str) -> None:
+    async def work(one: PullSetup) -> None:
+        one.shop.put("1")
+        await pull(one, "1")
+        assert sorted(one.shop.asked[0].partition("?")[2].split("&")) == sorted(sent.split("&"))
+
+    how = {} if given is None else {"item_params": given}
+    run(tmp_path, work, item_path="/orders/{id}?side=left", params={"tenant": "a"}, **how)
+
+
 def test_other_parameters_are_another_answer(tmp_path: Path) -> None:
     async def work(one: PullSetup) -> None:
         for number in range(3):

@@ -75,7 +75,8 @@ def _placeholders(validator: Validator, path: Path, resource: Resource, source: 
         known += [f"resources.{resource.parent.resource}.{name}" for name in resource.parent.with_]
     _known(validator, (*path, "path"), names_in(resource.path), known)
     _known(validator, (*path, "item_path"), names_in(resource.item_path), ["id", *_parts(resource), *fixed])
-    for key, table in (("params", resource.params), ("headers", resource.headers)):
+    items = resource.item_params or {}
+    for key, table in (("params", resource.params), ("item_params", items), ("headers", resource.headers)):
         for name, value in table.items():
             for one in value if isinstance(value, list) else [value]:
                 _known(validator, (*path, key, name), names_in(one) if isinstance(one, str) else [], known)

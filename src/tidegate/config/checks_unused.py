@@ -34,8 +34,8 @@ def check_unused(validator: Validator, path: Path, resource: Resource, source: S
 def _without_effect(resource: Resource) -> list[tuple[str, str]]:
     """(key, warning)."""
     found = []
-    for key in ("item_selector", "gone_path"):
-        if getattr(resource, key) and not resource.item_path:
+    for key in ("item_selector", "gone_path", "item_params"):
+        if getattr(resource, key) not in ("", None) and not resource.item_path:
             found.append((key, f"{key!r} is never used without item_path"))
     if resource.version_kind != "auto" and not resource.version and not _webhook_version(resource):
         found.append(("version_kind", "'version_kind' is never used without version"))

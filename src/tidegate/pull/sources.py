@@ -17,6 +17,7 @@ from tidegate.auth import Added, RequestFacts, client_certificate
 from tidegate.config.spec import ApiInput
 from tidegate.core.clock import Clock
 from tidegate.core.errors import BadRequest, NotFound, UpstreamError
+from tidegate.core.model import JsonObject
 from tidegate.core.units import per_second, seconds
 from tidegate.outbound.credentials import NO_CREDENTIAL, Credential, Credentials
 from tidegate.pull.own_credentials import OwnCredentials
@@ -164,7 +165,7 @@ class SourceClient:
         values = self.values(resource, initial_value(resource)) if values is None else values
         try:
             url, params = self._join(fill_path(resource.path, values))
-            return PageRequest(url, with_params(params, resource, values), fill_json(resource.json, values))
+            return PageRequest(url, with_params(params, resource.params, values), fill_json(resource.json, values))
         except ValueError as error:
             raise BadRequest(
                 f"the request for {self.name}{resource.path} cannot be made: {error}",
@@ -204,7 +205,8 @@ class SourceClient:
         """Names of parameters that only the configuration sets: in URLs and paths, in `params`, for credentials."""
         urls = (self.api.base_url, resource.path, resource.item_path or "")
         in_urls = [one for url in urls for one in parse_qsl(url.partition("?")[2], keep_blank_values=True)]
-        return frozenset((*(name for name, _ in in_urls), *resource.params, *self._auth_params))
+        own = (*resource.params, *(resource.item_params or ()))
+        return frozenset((*(name for name, _ in in_urls), *own, *self._auth_params))
 
     def item_request(self, name: str, resource: Resource, key: str) -> tuple[str, tuple[tuple[str, str], ...]]:
         """(URL, parameters) of one item, without credentials.
@@ -225,7 +227,8 @@ class SourceClient:
         values = self.values(resource, None)
         try:
             url, params = self._join(fill_path(path, values))
-            return url, with_params(params, resource, values)
+            own = resource.params if resource.item_params is None else resource.item_params
+            return url, with_params(params, own, values)
         except ValueError as error:
             raise BadRequest(
                 f"the request for item {key!r} of {self.name}/{name} cannot be made: {error}",
@@ -416,9 +419,9 @@ def initial_value(resource: Resource) -> str | None:
     return (resource.incremental.initial_value or None) if resource.incremental is not None else None
 
 
-def with_params(params: list[tuple[str, str]], resource: Resource, values: Values) -> tuple[tuple[str, str], ...]:
+def with_params(params: list[tuple[str, str]], own: JsonObject, values: Values) -> tuple[tuple[str, str], ...]:
     """`params` of a URL with those of the resource, which replace parameters of the same name."""
-    kept = [(name, value) for name, value in params if name not in resource.params]
-    for name, value in fill_mapping(resource.params, values, fill_text).items():
+    kept = [(name, value) for name, value in params if name not in own]
+    for name, value in fill_mapping(own, values, fill_text).items():
         kept += [(name, text_of(one)) for one in (value if isinstance(value, list) else [value])]
     return tuple(kept)

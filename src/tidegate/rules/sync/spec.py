@@ -146,6 +146,10 @@ class Resource(Strict, frozen=True):
         list[Annotated[int, Meta(ge=400, le=599)]], doc("Statuses of one item that mean it was deleted.")
     ] = field(default_factory=lambda: [404, 410])
     gone_path: Annotated[str, doc("A field of an item that is true when it was deleted.")] = ""
+    item_params: Annotated[
+        dict[str, ParamValue | list[ParamValue]] | None,
+        doc("Query parameters of the request for one item, in place of `params`: {} sends none."),
+    ] = None
     origins: Annotated[list[str], doc("More origins that links to a next page may name; they get no credential.")] = []
     share_credential: Annotated[bool, doc("Send the credential of the source to those origins too.")] = False
     error_path: Annotated[str, doc("A field that makes a response with status 200 an error.")] = ""
