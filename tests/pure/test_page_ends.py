@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -259,6 +260,22 @@ def test_offset_pages_show_every_row(serve: Any, keys: dict[str, Any], rows: int
     ids, walk, _ = walked(paginator(type="offset", limit=2, **keys), serve)
     assert len(set(ids)) == rows
     assert walk.ended_by is end
+
+
+@pytest.mark.parametrize(("rows", "end"), [(5, End.SHORT), (4, End.EMPTY), (0, End.EMPTY)])
+def test_an_offset_in_a_query_shows_every_row(rows: int, end: End) -> None:
+    asked = re.compile(r"SELECT \* FROM Invoice STARTPOSITION (\d+) MAXRESULTS 2")
+
+    def serve(request: PageRequest) -> dict[str, Any]:
+        match = asked.fullmatch(params(request)["query"])
+        assert match is not None, request
+        at = int(match[1]) - 1
+        return {"data": [{"id": n} for n in range(at, min(rows, at + 2))]}
+
+    ids, walk, _ = walked(
+        paginator(type="offset_in_query", limit=2), serve, params=(("query", "SELECT * FROM Invoice"),)
+    )
+    assert (ids, walk.ended_by) == (list(range(rows)), end)
 
 
 def test_the_own_offset_and_limit_of_a_resource_stay() -> None:

@@ -62,12 +62,12 @@ class OffsetKind(PaginatorKind[OffsetPages]):
         limit = number_in(step.request, spec.limit_param, spec.limit_body_path) or spec.limit
         total = total_in(spec, step.answer)
         following = offset + (items or limit)
-        if not step.more and _ends(spec, step.walk, items, limit, following, total):
+        if not step.more and ends_rows(spec, step.walk, items, limit, following, total):
             return None
         return placed(step.request, spec.offset_param, spec.offset_body_path, following)
 
 
-def _ends(spec: OffsetPages, walk: PageWalk, items: int, limit: int, following: int, total: int | None) -> bool:
+def ends_rows(spec: CountedPages, walk: PageWalk, items: int, limit: int, following: int, total: int | None) -> bool:
     """Whether the walk ends here. `following` is the next offset."""
     walk.total = total if total is not None else walk.total
     known = usable_total(walk, len(walk.keys), total, "rows")
