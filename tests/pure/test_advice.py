@@ -14,7 +14,7 @@ from tidegate.query.advice import WORDS
 from tidegate.rules.measure import observed as shapes
 from tidegate.rules.measure.advice import Advice, Case
 from tidegate.rules.measure.advise import advise
-from tidegate.rules.measure.cost import INTERVALS, Load, Prices, cost_of_polling
+from tidegate.rules.measure.cost import Load, Prices, cost_of_polling
 from tidegate.rules.measure.estimate import Looks
 from tidegate.rules.measure.observed import Delays, Hour, Observed, Offers, Setting, Wishes
 from tidegate.rules.measure.policies import parse_policy, run
@@ -249,6 +249,12 @@ TABLE = {
         {},
         "follows the changes by itself",
     ),
+    "the limit was nearly used before the interval was longer": (
+        case({"poll_seconds": 90.0}, limit_polls_per_day=1200.0, **TICKETS),
+        "keep_polling",
+        {},
+        "often enough",
+    ),
     "polls fail": (
         case(EVERY_5M, failing="connection refused", **BUSY),
         "not_enough_data",
@@ -336,7 +342,7 @@ def test_with_prices_the_advised_interval_costs_at_most_a_fifth_more_than_the_be
     while tried < 60:
         per_day = math.exp(chance.uniform(math.log(20), math.log(3000)))
         every, prices = chance.choice([60.0, 300.0, 900.0, 3600.0]), Prices(0.002, math.exp(chance.uniform(-6, 2)))
-        maker = chance.choice([poisson, bursty])
+        maker = chance.choice([poisson, bursty, diurnal])
         trace = maker(per_day / DAY, 14 * DAY, chance)
         seen = polled(trace, every)
         if seen["polled"] < 100:
@@ -347,7 +353,7 @@ def test_with_prices_the_advised_interval_costs_at_most_a_fifth_more_than_the_be
         )
         advised = said.every_seconds or every
         load = Load(len(trace.changes) / 14)
-        best = min(cost_of_polling(one, load, prices) for one in INTERVALS if one >= 10)
+        best = min(cost_of_polling(10 * 1.03**step, load, prices) for step in range(373))  # 10 s to a week
         worst = max(worst, cost_of_polling(advised, load, prices) / best)
     assert worst <= 1.2, f"{worst:.3f}"
 
@@ -427,3 +433,15 @@ def test_looks_keep_their_own_gaps_and_time_without_polls_is_no_evidence() -> No
     said = shapes.rate_of(Observed(seconds=8 * DAY, polls=1440, empty_polls=1430, looks=looks), Setting())
     assert said is not None and said.rate == pytest.approx(10 / DAY, rel=0.02)
     assert shapes.looked_seconds(looks) == DAY
+
+
+@pytest.mark.parametrize("name", [name for name in TABLE if TABLE[name][1] == "poll_every"])
+def test_advice_that_was_followed_is_not_followed_by_more_of_the_same(name: str) -> None:
+    """The figures of the window are still those of the old interval."""
+    given = TABLE[name][0]
+    every = advise(given).every_seconds
+    limit_polls = given.observed.polls * given.observed.per_day
+    setting = msgspec.structs.replace(given.setting, poll_seconds=every, scheduled=False)
+    observed = msgspec.structs.replace(given.observed, limit_polls_per_day=limit_polls)
+    again = advise(msgspec.structs.replace(given, setting=setting, observed=observed))
+    assert again.recommendation == "keep_polling", again.reason

@@ -32,7 +32,7 @@ def figures(*rows: tuple[str, int, int], seconds: float = DAY, now: ResourceFigu
     """Rows of the rollups of shop/orders: (metric, times, total)."""
     made = measure([RollupRow(0, "resource", "shop/orders", *row) for row in rows], Covered(seconds))
     looks = [Looks(*one) for one in looks_of({metric: (times, total) for metric, times, total in rows})]
-    return reading.Figures({"shop/orders": now or ResourceFigures()}, made, {"shop/orders": looks}, {}, PUSHED)
+    return reading.Figures({"shop/orders": now or ResourceFigures()}, made, made, {"shop/orders": looks}, {}, PUSHED)
 
 
 NOTHING_ROWS = (

@@ -25,6 +25,7 @@ from tidegate.rules.measure.advice import WORDS, Advice, Case
 from tidegate.rules.measure.advise import advise
 from tidegate.rules.measure.estimate import Looks
 from tidegate.rules.measure.observed import (
+    DAY_SECONDS,
     HOUR_SECONDS,
     Delays,
     Hour,
@@ -51,6 +52,7 @@ class Figures(Struct, frozen=True):
 
     now: Mapping[str, ResourceFigures]
     measured: Measured
+    day: Measured  # of the last 24 hours
     looks: Mapping[str, list[Looks]]
     hours: Mapping[str, list[TimelineBin]]
     webhook_delay: Delays
@@ -62,6 +64,7 @@ async def read_figures(gateway: ReadContext, window: str = WINDOW) -> Figures:
     return Figures(
         gateway.pull.statistics(),
         made,
+        await measured.measured(gateway, "24h"),
         await measured.looks_of_all(gateway),
         (await measured.timeline(gateway, "30d", 60)).resources,
         webhook_delay(made),
@@ -113,7 +116,7 @@ def schema_of(source: ActiveSource, resource: str, case: Case, advice: Advice) -
         now=advice.now,
         after=advice.after,
         apply=_apply(source, resource, advice),
-        undo=resource in source.followed,
+        undo=source.owner == "api" and resource in source.followed,
         curve=advice.curve,
     )
 
@@ -195,6 +198,7 @@ def observed_of(name: str, figures: Figures, records: int | None, *, pushed: boo
     if pushed and missed.whole:
         polled, by_webhook = missed.part, missed.whole - missed.part
     looks = figures.looks.get(name, [])
+    day = figures.day.resources.get(name) or ResourceMeasured()
     return Observed(
         seconds=seen.covered_seconds if math.isfinite(seen.covered_seconds) else 0.0,
         requests=seen.requests.total - seen.requests.on_demand,
@@ -205,7 +209,8 @@ def observed_of(name: str, figures: Figures, records: int | None, *, pushed: boo
         webhooks=seen.webhooks.received,
         poll_delay=_most_sampled([seen.delay_by_origin.get(one) for one in _FOUND]),
         webhook_delay=_most_sampled([seen.delay_by_origin.get(one) for one in _PUSHED]),
-        limit_used=seen.rate_limit.used,
+        limit_used=day.rate_limit.used,
+        limit_polls_per_day=_polls_per_day(day),
         throttled_seconds=seen.rate_limit.throttled_seconds,
         reads=seen.pulls.total,
         read_hits=seen.pulls.hits + seen.pulls.shared,
@@ -215,6 +220,11 @@ def observed_of(name: str, figures: Figures, records: int | None, *, pushed: boo
         hours=_hours(figures.hours.get(name, []), looks),
         failing=(now.last_error or "no reason is known") if now.failing_since is not None else "",
     )
+
+
+def _polls_per_day(day: ResourceMeasured) -> float:
+    seconds = day.covered_seconds
+    return day.polls.empty.whole * DAY_SECONDS / seconds if seconds > 0 and math.isfinite(seconds) else 0.0
 
 
 def _hours(bins: list[TimelineBin], looks: list[Looks]) -> tuple[Hour, ...]:

@@ -30,7 +30,7 @@ from tidegate.rules.measure.cost import (
 )
 from tidegate.rules.measure.effects import after_polling, after_webhooks, changes_per_day
 from tidegate.rules.measure.estimate import RateEstimate
-from tidegate.rules.measure.observed import DAY_SECONDS, gap_seconds, looked_seconds, looks_of, rate_of
+from tidegate.rules.measure.observed import DAY_SECONDS, gap_seconds, limit_of, looked_seconds, looks_of, rate_of
 from tidegate.rules.measure.shares import wilson
 
 MOSTLY_EMPTY = 0.95
@@ -50,8 +50,9 @@ def polled(case: Case) -> Choice:
     every = case.setting.poll_seconds or gap_seconds(case.observed, case.setting)
     if rate is None or every is None or not (every > 0 and math.isfinite(every)):
         return _too_little(case, "it was not polled yet")
-    if case.observed.limit_used is not None and case.observed.limit_used >= LIMIT_NEAR:
-        return _limit(case, every)
+    used = limit_of(case.observed, case.setting)
+    if used is not None and used >= LIMIT_NEAR:
+        return _limit(case, every, used)
     enough = case.observed.changes >= ENOUGH_CHANGES
     if case.wishes.priced and (enough or _a_day(case)):
         return _by_price(case, rate, every)
@@ -82,13 +83,13 @@ def _allowed(case: Case, every: float) -> list[float]:
     low, high = max(SHORTEST_SECONDS, fetch), INTERVALS[-1]
     if case.wishes.max_delay_seconds is not None:
         high = (case.wishes.max_delay_seconds - fetch) / 0.99
-    if case.observed.limit_used:
-        low = max(low, every * case.observed.limit_used / LIMIT_NEAR)
+    used = limit_of(case.observed, case.setting)
+    if used:
+        low = max(low, every * used / LIMIT_NEAR)
     return [one for one in INTERVALS if low <= one <= high]
 
 
-def _limit(case: Case, every: float) -> Choice:
-    used = case.observed.limit_used or 0.0
+def _limit(case: Case, every: float, used: float) -> Choice:
     text = f"polling every {wording.span(every)} uses {wording.share(used)} of the rate limit"
     paused = case.observed.throttled_seconds
     pauses = f" Polls were paused for {wording.span(paused)}." if paused else ""
@@ -172,7 +173,7 @@ def _waste(case: Case, rate: RateEstimate, every: float) -> Choice:
     if case.setting.adaptive:
         return _keep(case, f"{reason}, and the interval follows the changes by itself", interval=interval)
     wanted = -math.log(AIMED_EMPTY) / (rate.rate or 1.0)
-    target = longest_within(min(LONGEST_SECONDS, max(wanted, every * WORTH)))
+    target = longest_within(min(LONGEST_SECONDS, wanted))
     if target is None or target < every * WORTH:
         return _keep(case, f"{reason}, and it is polled only every {wording.span(every)}", interval=interval)
     return _poll(case, target, Why(reason=f"{reason}, and {_no_push()}", interval=interval))
@@ -196,7 +197,7 @@ def _nothing_found(case: Case, rate: RateEstimate, every: float, interval: Inter
             sentence=f"{_start(reason)}. That takes {_per_day(_requests_now(case))}; pull it on demand instead.",
             after=after_webhooks(case, None), would_change="one poll that finds a change",
         )  # fmt: skip
-    target = longest_within(min(LONGEST_SECONDS, max(-math.log(MOSTLY_EMPTY) / most, every * WORTH)))
+    target = longest_within(min(LONGEST_SECONDS, -math.log(MOSTLY_EMPTY) / most))
     if target is None or target < every * WORTH:
         return _keep(case, reason, evidence, interval)
     return _poll(case, target, Why(reason=reason, interval=interval, evidence=evidence))

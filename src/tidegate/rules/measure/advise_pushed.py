@@ -188,7 +188,7 @@ def _few(case: Case, missed: Proportion, every: float) -> Choice:
     seen, rate = case.observed, rate_of(case.observed, case.setting)
     quiet = rate is not None and rate.bound == "upper" and seen.seconds >= DAY_SECONDS and seen.polls >= ENOUGH_CHANGES
     if quiet and rate is not None and rate.high and seen.changes == 0:
-        target = longest_within(min(DAY_SECONDS, max(-math.log(0.95) / rate.high, every * WORTH)))
+        target = longest_within(min(DAY_SECONDS, -math.log(0.95) / rate.high))
         most = wording.number(rate.high * DAY_SECONDS)
         if target is not None and target >= every * WORTH:
             reason = (

@@ -55,7 +55,8 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     poll_delay: Delays = Delays()
     webhook_delay: Delays = Delays()
     fetch_seconds: float | None = None
-    limit_used: float | None = None  # the highest share of the source's rate limit
+    limit_used: float | None = None  # the highest share of the source's rate limit, in the last 24 hours
+    limit_polls_per_day: float = 0.0  # how often it was polled in those hours
     throttled_seconds: float = 0.0
     reads: int = 0  # on demand
     read_hits: int = 0
@@ -123,6 +124,18 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     def priced(self) -> bool:
         """Whether there is an optimum: both prices are known and not both are 0."""
         return None not in (self.price_per_call, self.delay_price) and bool(self.price_per_call or self.delay_price)
+
+
+def limit_of(observed: Observed, setting: Setting) -> float | None:
+    """The share of the rate limit that the present interval uses; None when it is not known.
+
+    While some of the last 24 hours had more polls than the interval makes, their limit says nothing of it: an advice
+    that was just followed must not be given again.
+    """
+    if observed.limit_used is None or setting.poll_seconds is None:
+        return observed.limit_used
+    faster = observed.limit_polls_per_day * setting.poll_seconds > DAY_SECONDS * 1.02
+    return None if faster else observed.limit_used
 
 
 def gap_seconds(observed: Observed, setting: Setting) -> float | None:
