@@ -38,6 +38,8 @@ def test_equal_keys_add_up_and_minutes_can_be_read_in_bins(opener: Opener, tmp_p
         await store.rollups.add([])
         assert await read(store) == {"a/b look.found": (12, 5), "d failed": (1, 0)}
         assert await read(store, scope=RESOURCE, subject="a/b") == {"a/b look.found": (12, 5)}
+        assert await read(store, prefix="look.") == {"a/b look.found": (12, 5)}
+        assert await read(store, prefix="loo%") == {}
         bins = await store.rollups.read(0, EVER, every=15, scope=RESOURCE)
         assert [(row.minute, row.times) for row in bins] == [(90, 4), (105, 1), (120, 7)]
         assert [row.times for row in await store.rollups.read(101, 120)] == [1]

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from weakref import WeakKeyDictionary
 
 from msgspec import Struct
 
 from tidegate.config import edits
 from tidegate.config.spec import Source
 from tidegate.core import units
-from tidegate.core.clock import parse_instant
 from tidegate.core.figures import ResourceFigures
-from tidegate.core.measured import Delay, Measured, ResourceMeasured, TimelineBin
+from tidegate.core.measured import Delay, Measured, ResourceMeasured
+from tidegate.core.rollups import RESOURCE, RollupRow, minute_of
 from tidegate.providers.shape import load_provider
 from tidegate.query import measured
 from tidegate.query.context import ReadContext
@@ -27,6 +28,7 @@ from tidegate.rules.measure.estimate import Looks
 from tidegate.rules.measure.observed import (
     DAY_SECONDS,
     HOUR_SECONDS,
+    HOURS_OF_WEEK,
     Delays,
     Hour,
     Observed,
@@ -45,6 +47,16 @@ _PUSHED = ("webhook", "publish")
 _FOUND = ("poll", "reconcile")
 _AUTO = "auto"  # an interval that follows the changes
 _MONDAY_HOURS = 4 * 24  # 1970-01-01 was a Thursday
+PROFILE_DAYS = 15
+PAST_US = 600_000_000  # what 30 days say does not change within ten minutes
+
+
+class Past(Struct, frozen=True):
+    """The looks of 30 days and the hours of two weeks, by SOURCE/RESOURCE. Read again after ten minutes."""
+
+    read_at_us: int
+    looks: Mapping[str, list[Looks]]
+    hours: Mapping[str, list[Hour]]
 
 
 class Figures(Struct, frozen=True):
@@ -54,21 +66,47 @@ class Figures(Struct, frozen=True):
     measured: Measured
     day: Measured  # of the last 24 hours
     looks: Mapping[str, list[Looks]]
-    hours: Mapping[str, list[TimelineBin]]
+    hours: Mapping[str, list[Hour]]
     webhook_delay: Delays
 
 
+_past: WeakKeyDictionary[ReadContext, Past] = WeakKeyDictionary()
+
+
 async def read_figures(gateway: ReadContext, window: str = WINDOW) -> Figures:
-    """The figures of a window, and the looks and hours of 30 days. BadRequest for an unknown window."""
+    """The figures of a window, and the past behind the estimates. BadRequest for an unknown window."""
     made = await measured.measured(gateway, window)
-    return Figures(
-        gateway.pull.statistics(),
-        made,
-        await measured.measured(gateway, "24h"),
-        await measured.looks_of_all(gateway),
-        (await measured.timeline(gateway, "30d", 60)).resources,
-        webhook_delay(made),
-    )
+    day = made if window == "24h" else await measured.measured(gateway, "24h")
+    past, now_us = _past.get(gateway), gateway.clock.now_us()
+    if past is None or not 0 <= now_us - past.read_at_us < PAST_US:
+        hours = hours_of(*[await _hourly(gateway, kind) for kind in ("look.", "change.")])
+        past = _past[gateway] = Past(now_us, await measured.looks_of_all(gateway), hours)
+    return Figures(gateway.pull.statistics(), made, day, past.looks, past.hours, webhook_delay(made))
+
+
+async def _hourly(gateway: ReadContext, prefix: str) -> list[RollupRow]:
+    until = minute_of(gateway.clock.now_us()) // 60 * 60
+    since = until - PROFILE_DAYS * 24 * 60
+    return await gateway.store.rollups.read(since, until, every=60, scope=RESOURCE, prefix=prefix)
+
+
+def hours_of(looks: list[RollupRow], changes: list[RollupRow]) -> dict[str, list[Hour]]:
+    """By SOURCE/RESOURCE, the hours in which it was polled. Pure."""
+    counts: dict[tuple[str, int], list[int]] = {}
+    for row in looks:
+        result = row.metric.partition(".")[2]
+        if result not in ("failed", "snapshot"):
+            one = counts.setdefault((row.subject, row.minute), [0, 0, 0])
+            one[0] += row.times
+            one[1] += row.times if result == "found" else 0
+    for row in changes:
+        if (row.subject, row.minute) in counts:
+            counts[row.subject, row.minute][2] += row.times
+    found: dict[str, list[Hour]] = {}
+    for (subject, minute), (polls, with_change, changed) in sorted(counts.items()):
+        hour = (minute // 60 - _MONDAY_HOURS) % HOURS_OF_WEEK
+        found.setdefault(subject, []).append(Hour(hour, polls, min(with_change, polls), changed))
+    return found
 
 
 async def all_resources(
@@ -227,19 +265,10 @@ def _polls_per_day(day: ResourceMeasured) -> float:
     return day.polls.empty.whole * DAY_SECONDS / seconds if seconds > 0 and math.isfinite(seconds) else 0.0
 
 
-def _hours(bins: list[TimelineBin], looks: list[Looks]) -> tuple[Hour, ...]:
-    """The hours with polls, where they are polled every hour; else an hour says nothing of its own changes."""
+def _hours(hours: list[Hour], looks: list[Looks]) -> tuple[Hour, ...]:
+    """The hours, where it is polled at least once in each; else an hour says nothing of its own changes."""
     count = sum(one.count for one in looks)
-    if not count or looked_seconds(looks) / count > HOUR_SECONDS:
-        return ()
-    return tuple(
-        Hour(hour_of_week(parse_instant(one.at)), one.polls, one.found, one.changes) for one in bins if one.polls
-    )
-
-
-def hour_of_week(at_us: int) -> int:
-    """0 is Monday, 00:00 to 01:00 UTC."""
-    return (at_us // 3_600_000_000 - _MONDAY_HOURS) % 168
+    return tuple(hours) if count and looked_seconds(looks) / count <= HOUR_SECONDS else ()
 
 
 def webhook_delay(made: Measured) -> Delays:

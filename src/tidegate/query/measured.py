@@ -67,7 +67,7 @@ async def looks_of_all(gateway: ReadContext, window: str = "30d") -> dict[str, l
     """The same for every resource that has looks, in one read."""
     since, until = _span(gateway, window)
     by_name: dict[str, list[RollupRow]] = {}
-    for row in await gateway.store.rollups.read(since, until, scope=RESOURCE):
+    for row in await gateway.store.rollups.read(since, until, scope=RESOURCE, prefix="gap."):
         by_name.setdefault(row.subject, []).append(row)
     return {name: found for name, rows in by_name.items() if (found := _looks(rows))}
 

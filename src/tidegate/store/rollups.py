@@ -27,10 +27,18 @@ class Rollups(Protocol):
         ...
 
     async def read(
-        self, since: int, until: int, *, every: int = 0, scope: str | None = None, subject: str | None = None
+        self,
+        since: int,
+        until: int,
+        *,
+        every: int = 0,
+        scope: str | None = None,
+        subject: str | None = None,
+        prefix: str | None = None,
     ) -> list[RollupRow]:
         """Sums of the minutes [since, until), of all nodes, ordered by minute, scope, subject and metric.
 
+        `prefix`: only metrics that begin so.
         `every`: sums of so many minutes each, with the first of them; 0: one sum of all, with minute 0. An hour counts
         as its first minute.
         """

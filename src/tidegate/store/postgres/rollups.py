@@ -26,9 +26,17 @@ class PostgresRollups:
         await self._engine.work.execute(self._sql["add"], self._node, *rollup_columns(given))
 
     async def read(
-        self, since: int, until: int, *, every: int = 0, scope: str | None = None, subject: str | None = None
+        self,
+        since: int,
+        until: int,
+        *,
+        every: int = 0,
+        scope: str | None = None,
+        subject: str | None = None,
+        prefix: str | None = None,
     ) -> list[RollupRow]:
-        found = await self._engine.requested.fetch(self._sql["read"], since, until, every, scope, subject)
+        values = (since, until, every, scope, subject, prefix)
+        found = await self._engine.requested.fetch(self._sql["read"], *values)
         return [RollupRow(*row) for row in found]
 
     async def first_minute(self) -> int | None:

@@ -29,9 +29,17 @@ class SqliteRollups:
         await self._engine.write(lambda c: add_rollups(c, merged))
 
     async def read(
-        self, since: int, until: int, *, every: int = 0, scope: str | None = None, subject: str | None = None
+        self,
+        since: int,
+        until: int,
+        *,
+        every: int = 0,
+        scope: str | None = None,
+        subject: str | None = None,
+        prefix: str | None = None,
     ) -> list[RollupRow]:
-        found = await self._engine.read(lambda c: rows(c, self._sql["read"], (since, until, every, scope, subject)))
+        values = (since, until, every, scope, subject, prefix)
+        found = await self._engine.read(lambda c: rows(c, self._sql["read"], values))
         return [RollupRow(*row) for row in found]
 
     async def first_minute(self) -> int | None:

@@ -17,6 +17,7 @@ FROM (
   SELECT minute, scope, subject, metric, count, total FROM rollup_minutes WHERE minute >= $1 AND minute < $2
 ) AS both_tables
 WHERE ($4::text IS NULL OR scope = $4) AND ($5::text IS NULL OR subject = $5)
+  AND ($6::text IS NULL OR starts_with(metric, $6))
 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 
 -- name: first_minute

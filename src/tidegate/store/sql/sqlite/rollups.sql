@@ -14,6 +14,7 @@ FROM (
   SELECT minute, scope, subject, metric, count, total FROM rollup_minutes WHERE minute >= ?1 AND minute < ?2
 )
 WHERE (?4 IS NULL OR scope = ?4) AND (?5 IS NULL OR subject = ?5)
+  AND (?6 IS NULL OR substr(metric, 1, length(?6)) = ?6)
 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 
 -- name: first_minute
