@@ -51,6 +51,13 @@ def test_the_table_has_every_resource_and_one_resource_has_its_figures(gateway: 
     assert [point["poll_every_seconds"] for point in one["curve"]][:3] == [10.0, 30.0, 60.0]
 
 
+def test_the_report_is_written_as_the_name_of_its_file_says(gateway: Served, tmp_path: Path) -> None:
+    for name, start in (("advice.html", "<!doctype html>"), ("advice.md", "# API or webhook?")):
+        assert gateway.run("advise", "--report", str(tmp_path / name)).code == 0
+        assert (tmp_path / name).read_text().startswith(start)
+    assert gateway.run("advise", "--report", str(tmp_path / "no" / "x.md")).code == 2
+
+
 def test_applied_advice_keeps_the_file_and_is_taken_back_byte_by_byte(gateway: Served) -> None:
     gateway.file.chmod(0o640)
     done = gateway.run("advise", "--apply", "shop/orders", "--yes", "--json", *file_of(gateway))

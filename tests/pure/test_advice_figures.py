@@ -17,7 +17,7 @@ from tidegate.query import advice as reading
 from tidegate.rules.measure.advise import advise
 from tidegate.rules.measure.estimate import Looks
 from tidegate.rules.measure.measured import Covered, looks_of, measure
-from tidegate.rules.measure.observed import Delays, Wishes
+from tidegate.rules.measure.observed import Delays, Hour, Wishes
 
 DAY = 86_400.0
 PUSHED = Delays(1.1, 7.6, 256)
@@ -90,3 +90,20 @@ def test_what_the_source_offers_comes_from_its_inputs_and_its_provider() -> None
         if webhooks and not receives:
             assert said.recommendation == "subscribe" and "set up the webhook of the source first" in said.needs
             assert ("webhook" in said.edits) == (not says)
+
+
+def test_hours_are_those_of_the_week_in_utc_and_only_those_with_polls() -> None:
+    """1970 began on a Thursday, so its first hour is the 73rd of a week."""
+    looks = [
+        RollupRow(0, "resource", "shop/orders", "look.unchanged", 11),
+        RollupRow(0, "resource", "shop/orders", "look.found", 1),
+        RollupRow(0, "resource", "shop/orders", "look.failed", 9),
+        RollupRow(4 * 24 * 60, "resource", "shop/orders", "look.not_modified", 12),
+        RollupRow(60, "resource", "shop/items", "look.snapshot", 1),
+    ]
+    changes = [
+        RollupRow(0, "resource", "shop/orders", "change.poll", 7),
+        RollupRow(60, "resource", "x/y", "change.z", 1),
+    ]
+    found = reading.hours_of(looks, changes)
+    assert found == {"shop/orders": [Hour(72, 12, 1, 7), Hour(0, 12, 0, 0)]}

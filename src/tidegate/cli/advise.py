@@ -38,20 +38,25 @@ class Place(NamedTuple):
 @click.option("--undo", "undoes", is_flag=True, help="Take back what --apply changed last.")
 @click.option("--file", default="tidegate.toml", show_default=True, type=click.Path(readable=False, path_type=Path),
               help="The configuration file of the gateway, for sources that it owns.")  # fmt: skip
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Write a report to send to somebody: HTML, or Markdown for a name that ends in .md.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @gateway_command
 def advise(
-    resources: tuple[tuple[str, str], ...], window: str, applies: bool, undoes: bool, file: Path, yes: bool,
-    data: Path, as_json: bool,
+    resources: tuple[tuple[str, str], ...], window: str, applies: bool, undoes: bool, file: Path,
+    report: Path | None, yes: bool, data: Path, as_json: bool,
 ) -> None:  # fmt: skip
     """API or webhook: what each resource costs, and what to set instead.
 
     With a SOURCE/RESOURCE, shows the figures behind its advice too. --apply changes the source through the API, or the
     file with its comments and layout, which is then checked and reloaded; a file that is not valid is put back.
     """
-    if applies and undoes:
-        raise click.UsageError("--apply and --undo contradict each other; use one")
+    if applies + undoes + (report is not None) > 1:
+        raise click.UsageError("--apply, --undo and --report contradict each other; use one")
     client = find_gateway(data)
+    if report is not None:
+        _write_report(client, report, window, as_json=as_json)
+        return
     names = [f"{source}/{resource}" for source, resource in resources]
     advised = _named(client.every("/advice", {"window": window}), names)
     if undoes:
@@ -164,6 +169,18 @@ def _figure(value: float | None) -> str:
 
 def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.1%}"
+
+
+def _write_report(client: Client, report: Path, window: str, *, as_json: bool) -> None:
+    from tidegate.cli.output import print_wrote
+
+    chosen = "markdown" if report.suffix.lower() in (".md", ".markdown") else "html"
+    answer = client.request("GET", "/advice/report", query={"window": window, "format": chosen})
+    try:
+        report.write_bytes(answer.body)
+    except OSError as error:
+        raise click.UsageError(f"{str(report)!r} cannot be written: {error.strerror}") from None
+    print_wrote([report], as_json)
 
 
 # -- apply and undo --------------------------------------------------------------------------------------

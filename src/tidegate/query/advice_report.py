@@ -33,6 +33,7 @@ section{break-inside:avoid-page}@media print{body{margin:0;max-width:none}}
 _DIGEST = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 POLICY = f"default-src 'none'; style-src 'sha256-{_DIGEST}'; base-uri 'none'; form-action 'none'"
 _MARKDOWN = re.compile(r"[\\`*_\[\]<>|#~]")
+_WINDOWS = {"1h": "the last hour", "24h": "the last 24 hours", "7d": "the last 7 days", "30d": "the last 30 days"}
 _ROWS = (
     ("Requests per day", "requests_per_day"), ("Median delay", "delay_p50_seconds"), ("p99 delay", "delay_p99_seconds"),
     ("Empty polls", "empty_share"), ("Missed changes", "missed_share"), ("Answered from the cache", "cached_share"),
@@ -123,7 +124,7 @@ def markdown(advised: Sequence[AdviceSchema], made_at: str, window: str) -> str:
     """The report as GitHub-flavored Markdown."""
     head = summary(advised)
     lines = ["# API or webhook?", "", f"**{_md(head.title)}.** {_md(head.sentence)}", ""]
-    lines += [f"Measured within {window} until {made_at}.", ""]
+    lines += [f"Measured in {_WINDOWS.get(window, window)}, until {made_at}.", ""]
     lines += _md_table(_OVERVIEW, _overview(advised))
     for one in advised:
         lines += [f"## {_md(one.resource)}: {_md(one.label)}", "", _md(one.sentence), ""]
@@ -163,7 +164,7 @@ def html(advised: Sequence[AdviceSchema], made_at: str, window: str) -> str:
             Markup(STYLE)  # noqa: S704 - our own constant
         ),
         Markup("<h1>API or webhook?</h1><p class=word>{}.</p><p>{}</p>").format(_t(head.title), _t(head.sentence)),
-        Markup("<p class=quiet>Measured within {} until {}.</p>").format(window, made_at),
+        Markup("<p class=quiet>Measured in {}, until {}.</p>").format(_WINDOWS.get(window, window), made_at),
     ]
     parts.append(_table(_OVERVIEW, _overview(advised), 3))
     parts += [_section(one) for one in advised]
