@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from tidegate.core.errors import UpstreamError
+from tidegate.rules.sync.links import link_target
 from tidegate.rules.sync.page_end import MAX_EMPTY_PAGES, End, PageWalk, check_total
 from tidegate.rules.sync.paginators import (
     AnyPaginator,
@@ -142,6 +143,13 @@ def test_a_next_link_of_any_form_is_followed(link: Any) -> None:
 
     ids, walk, asked = walked(paginator(type="json_link"), serve)
     assert (ids, asked[1].url, walk.ended_by) == ([1, 2], URL + "?p=2", End.NO_LINK)
+
+
+def test_a_link_that_says_it_leads_to_nothing_is_not_followed() -> None:
+    """Sentry sends a next link on every page."""
+    for some, wanted in (("true", "/rows?cursor=2"), ("false", None)):
+        value = f'</rows?cursor=0>; rel="previous"; results="false", </rows?cursor=2>; rel="next"; results="{some}"'
+        assert link_target([("link", value)], "next") == wanted
 
 
 def test_a_blank_in_a_next_link_is_encoded() -> None:

@@ -79,12 +79,15 @@ def _kind(value: Any) -> str:
 
 
 def link_target(headers: Iterable[tuple[str, str]], rel: str) -> str | None:
-    """The target of the first link with this relation, RFC 8288 section 3; None without one."""
+    """The target of the first link with this relation, RFC 8288 section 3; None without one.
+
+    A link that says results="false" leads to an empty page: Sentry always sends a next link.
+    """
     for name, value in headers:
         if name.lower() == "link":
             for target, params in parse_link(value):
                 if rel.lower() in params.get("rel", "").lower().split() and not params.get("anchor"):
-                    return target
+                    return None if params.get("results") == "false" else target
     return None
 
 
