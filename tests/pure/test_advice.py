@@ -415,6 +415,12 @@ def test_empty_polls_are_expected_by_the_hours_of_the_week() -> None:
     assert worst is not None and abs(worst - truth.empty / truth.requests) > 0.05
 
 
+def test_the_expected_gain_of_a_cache_says_what_it_takes_for_granted() -> None:
+    said = advise(TABLE["a cache that is too short"][0])
+    assert said.after is not None and "spread evenly over the answers" in said.assumptions[0]
+    assert "≈" not in said.sentence and "about" in said.sentence
+
+
 def test_bursts_and_busy_hours_are_named_as_assumptions() -> None:
     day = weeks(2, lambda hour: 4 if 8 <= hour % 24 < 17 else 0)
     said = advise(case(EVERY_5M, hours=day, **BUSY))

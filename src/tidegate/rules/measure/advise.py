@@ -35,7 +35,7 @@ def advise(case: Case) -> Advice:
         confidence_reason=why,
         would_change=choice.would_change,
         evidence=[*choice.evidence, *_always(case)],
-        assumptions=_assumptions(case, spread),
+        assumptions=_assumptions(case, choice, spread),
         interval=choice.interval,
         now=now(case),
         after=choice.after,
@@ -80,9 +80,14 @@ def _always(case: Case) -> list[Evidence]:
     return found
 
 
-def _assumptions(case: Case, spread: float | None) -> list[str]:
-    """What the figures take for granted where that is not so."""
+def _assumptions(case: Case, choice: Choice, spread: float | None) -> list[str]:
+    """What the figures take for granted, where that is not so or not known."""
     found = []
+    if choice.word == "cache_for" and choice.after is not None:
+        found.append(
+            "Reads are taken as random and spread evenly over the answers; where some answers are read much more often "
+            "than others, a longer cache gains less."
+        )
     if spread is not None and not 1 / _EVEN <= spread <= _EVEN:
         how = "in bursts" if spread > 1 else "more evenly than at random"
         found.append(
