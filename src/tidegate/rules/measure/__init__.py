@@ -4,6 +4,6 @@
 recorded or made; `policies.py` runs a policy (poll, adaptive poll, webhook) over a trace and counts requests and delay.
 
 The advice, in reading order: `observed.py` (what it is made from), `cost.py` and `curve.py` (what an interval costs),
-`advise.py` (the decision, by `advise_polled.py`, `advise_pushed.py` and `advise_read.py`), `effects.py` (now and after),
-`advice.py` (its shape and its confidence), `wording.py`.
+`advise.py` (the decision, by `advise_polled.py`, `advise_pushed.py` and `advise_read.py`), `effects.py` (now and
+after), `advice.py` (its shape and its confidence), `wording.py`.
 """
