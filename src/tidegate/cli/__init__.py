@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("check", "Check a configuration file and list all problems"),
     "config": ("config", "Compare, apply, export and show the configuration"),
     "add": ("add", "Add a source, a destination or a route to a running gateway"),
+    "providers": ("providers", "List the systems that Tidegate knows, and test a provider file"),
     "events": ("events", "List events, newest first"),
     "tail": ("events", "Follow new events"),
     "explain": ("explain", "Show where an event went and why"),

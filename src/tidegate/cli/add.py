@@ -42,10 +42,40 @@ def _adder(function: F) -> F:
 
 
 @add.command()
-@_adder
-def source(name: str, pairs: tuple[str, ...], replace: bool, data: Path, as_json: bool) -> None:
-    """Add a source: tidegate add source payments webhook.verify=stripe webhook.secret=..."""
-    _put("source", name, pairs, replace, data, as_json)
+@gateway_command
+@click.option("--replace", is_flag=True, help="Replace an existing item of this name.")
+@click.option("--provider", default="", help="The provider whose API it has. Default: the one of this name.")
+@click.option("--auth", "kind", default="", help="The kind of credential. Default: the first one of the provider.")
+@click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="A credential or value; env:NAME, file:PATH.")
+@click.option("--resource", multiple=True, help="A resource of the provider; repeatable. Default: its first one.")
+@click.option("--operation", multiple=True, help="An operation of the provider; repeatable.")
+@click.option("--poll", default="", help="How often the resources are polled. Default: what the provider suggests.")
+@click.option("--allow", multiple=True, metavar="NETWORK", help="A private network that may be asked: 127.0.0.1/32.")
+@click.option(
+    "--file",
+    default="tidegate.toml",
+    show_default=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The configuration that the source is added to.",
+)
+@click.option("--running", is_flag=True, help="Add it to the running gateway instead of a file.")
+@click.option("--no-try", is_flag=True, help="Write it without asking the API first.")
+@click.option("--yes", is_flag=True, help="Ask no questions; what is missing is an error.")
+@click.argument("name")
+@click.argument("pairs", metavar="[KEY=VALUE...]", nargs=-1)
+def source(name: str, pairs: tuple[str, ...], data: Path, as_json: bool, replace: bool, **options: Any) -> int:
+    """Add a source: tidegate add source github, or with keys of your own.
+
+    Without KEY=VALUE, NAME is a provider (or --provider is): asks for what its API needs, tries it, shows three
+    records, and writes the source to --file. With keys, as in `tidegate add source payments webhook.verify=stripe`, the
+    source is created in the running gateway.
+    """
+    if pairs:
+        _put("source", name, pairs, replace, data, as_json)
+        return 0
+    from tidegate.cli.add_provider import add as add_from_provider
+
+    return add_from_provider(name, options, lambda name, tree: _send("source", name, tree, replace, data, as_json))
 
 
 @add.command()
@@ -63,9 +93,12 @@ def route(name: str, pairs: tuple[str, ...], replace: bool, data: Path, as_json:
 
 
 def _put(kind: str, name: str, pairs: tuple[str, ...], replace: bool, data: Path, as_json: bool) -> None:
+    _send(kind, name, tree_of_pairs(kind, pairs), replace, data, as_json)
+
+
+def _send(kind: str, name: str, item: JsonObject, replace: bool, data: Path, as_json: bool) -> None:
     from tidegate.cli.output import print_json
 
-    item = tree_of_pairs(kind, pairs)
     client = find_gateway(data)
     path = f"/{kind}s/{segment(name)}"
     if not replace:

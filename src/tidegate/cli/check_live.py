@@ -28,10 +28,11 @@ class LiveResult(msgspec.Struct, frozen=True):
     problems: list[str] = []
     error: str = ""
     hint: str = ""
+    records: list[str] = []  # the first rows, as JSON
 
 
-async def ask_all(config: Config) -> AsyncIterator[LiveResult]:
-    """Ask every resource of every source that has an API, one after the other."""
+async def ask_all(config: Config, keep: int = 0) -> AsyncIterator[LiveResult]:
+    """Ask every resource of every source that has an API, one after the other. `keep`: how many rows are returned."""
     from tidegate.core.clock import Clock
     from tidegate.outbound.dialer import Dialer, Guard
     from tidegate.outbound.http import PullClient
@@ -51,17 +52,17 @@ async def ask_all(config: Config) -> AsyncIterator[LiveResult]:
                     yield LiveResult(label, next_page=f"not asked: it needs a record of {resource.parent.resource}")
                     continue
                 try:
-                    yield await _ask(label, client, resource)
+                    yield await _ask(label, client, resource, keep)
                 except TidegateError as error:
                     yield LiveResult(label, error=error.message, hint=error.hint or "")
     finally:
         await http.close()
 
 
-async def _ask(label: str, client: Any, resource: Resource) -> LiveResult:
+async def _ask(label: str, client: Any, resource: Resource, keep: int) -> LiveResult:
     from tidegate.core.errors import UpstreamError
     from tidegate.rules.language.view import MISSING
-    from tidegate.rules.sync.items import decoded, item_value, read_page, row_key, shown
+    from tidegate.rules.sync.items import decoded, item_value, read_page, row_key, row_text, shown
     from tidegate.rules.sync.links import header
     from tidegate.rules.sync.page_end import PageWalk
     from tidegate.rules.sync.paginators import PageAnswer, first_number, first_request, next_page
@@ -90,7 +91,9 @@ async def _ask(label: str, client: Any, resource: Resource) -> LiveResult:
     notes = [f"the list is empty ({page.empty_form})"] if page.empty_form else []
     notes += [f"pages that are not read: {walk.overlooked}"] if walk.overlooked else []
     samples = list(dict.fromkeys(problems))[:3]
-    return LiveResult(label, len(page.rows), len(problems), leads, [*samples, *notes, *walk.contradictions])
+    notes = [*samples, *notes, *walk.contradictions]
+    records = [row_text(row) for row in page.rows[:keep]]
+    return LiveResult(label, len(page.rows), len(problems), leads, notes, records=records)
 
 
 async def run(config: Config, results: list[LiveResult], show: Callable[[LiveResult], None]) -> None:
@@ -114,3 +117,5 @@ def show(one: LiveResult) -> None:
         print(f"  {count(one.unreadable, 'row')} cannot be read")
     for text in one.problems:
         print(f"  {clean(text)}")
+    for text in one.records:
+        print(f"  {clean(text)[:300]}")

@@ -73,6 +73,11 @@ def to_toml(config: Config) -> str:
     return toml.write(export_tree(config)[0], _HEADERS)
 
 
+def source_toml(name: str, tree: Tree) -> str:
+    """One source as TOML, as it is: values may be `${env:...}`."""
+    return toml.write({"sources": {name: tree}}, _HEADERS)
+
+
 def export_tree(config: Config) -> tuple[Tree, dict[str, str]]:
     """(the tree that is written, the secret of each variable). The secrets are only for tests and backups."""
     variables: dict[str, str] = {}

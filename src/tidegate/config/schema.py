@@ -7,6 +7,7 @@ nothing is kept.
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -32,15 +33,20 @@ def _described_keys(struct: type[msgspec.Struct]) -> dict[str, str]:
     return {key: text for key, text in texts.items() if text}
 
 
-def _descriptions() -> dict[str, dict[str, str]]:
-    """struct -> key -> description. Kinds have their own keys in a table beside their struct."""
-    named = {**vars(spec), **vars(config_spec), **vars(resource_spec)}.values()
+def descriptions_of(*modules: ModuleType) -> dict[str, dict[str, str]]:
+    """struct -> key -> description, of the structs that modules name. Kinds have theirs in a table."""
+    named = [one for module in modules for one in vars(module).values()]
     structs = {one for one in named if isinstance(one, type) and issubclass(one, msgspec.Struct)}
     found = {one.__name__: keys for one in structs if (keys := _described_keys(one))}
+    return found | {one.spec.__name__: {"type": one.help, **one.keys} for one in paginators.KINDS.values()}
+
+
+def _descriptions() -> dict[str, dict[str, str]]:
+    """Those of the whole configuration."""
+    found = descriptions_of(spec, config_spec, resource_spec)
     found["Destination"]["type"] = _TYPE_OF_DESTINATION
     found |= {one.spec.__name__: {**found["Destination"], **one.keys} for one in kinds.KINDS.values()}
-    found |= {one.spec.__name__: {"type": one.help, **one.keys} for one in auth.KINDS.values()}
-    return found | {one.spec.__name__: {"type": one.help, **one.keys} for one in paginators.KINDS.values()}
+    return found | {one.spec.__name__: {"type": one.help, **one.keys} for one in auth.KINDS.values()}
 
 
 DESCRIPTIONS = _descriptions()
@@ -52,9 +58,7 @@ def json_schema() -> dict[str, Any]:
     definitions = schema["$defs"]
     for name, definition in definitions.items():
         definition.pop("title", None)
-        words = DESCRIPTIONS.get(name, {})
-        for key, prop in definition.get("properties", {}).items():
-            definition["properties"][key] = _described(prop, words.get(key, ""))
+        described(definition, DESCRIPTIONS.get(name, {}))
     definitions[kinds.KINDS[kinds.DEFAULT].spec.__name__]["required"].remove("type")  # the default
     for name, key in (("ApiInput", "base_url"), ("Resource", "path"), ("Operation", "path")):
         definitions[name]["required"].remove(key)  # a provider file can give it
@@ -74,6 +78,12 @@ def json_schema() -> dict[str, Any]:
 def schema_text() -> str:
     """`json_schema` as a file: two spaces, one newline at the end."""
     return msgspec.json.format(msgspec.json.encode(json_schema()), indent=2).decode() + "\n"
+
+
+def described(definition: dict[str, Any], words: dict[str, str]) -> None:
+    """Put the descriptions of its keys into the schema of a struct."""
+    for key, prop in definition.get("properties", {}).items():
+        definition["properties"][key] = _described(prop, words.get(key, ""))
 
 
 def _described(prop: dict[str, Any], words: str) -> dict[str, Any]:
