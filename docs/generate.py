@@ -25,8 +25,9 @@ from tidegate.api.openapi import DELIVERY_HEADERS, Envelope
 from tidegate.api.routes import PREFIX, TABLE
 from tidegate.cli import COMMANDS, cli
 from tidegate.core.finding_codes import CODES
-from tidegate.providers import webhook_names
+from tidegate.providers import provider_names, webhook_names
 from tidegate.providers.shape import Provider, load_provider
+from tidegate.providers.summary import summary
 from tidegate.query import schemas as forms
 from tidegate.rules.alerts.kinds import KINDS as ALERT_KINDS
 
@@ -250,8 +251,42 @@ def providers() -> str:
     for name in webhook_names():
         one = load_provider(name)
         title = f"[{one.title}]({one.docs})"
-        rows.append((f"`{name}`", title, _schemes(one), _checked_with(name), _places(one), _needs(one)))
-    return table(("verify", "system", "signature", "checked with", "type, delivery id, key", "remarks"), rows)
+        can = ", ".join(summary(name).can)
+        rows.append((f"`{name}`", title, can, _schemes(one), _checked_with(name), _places(one), _needs(one)))
+    return table(("verify", "system", "can", "signature", "checked with", "type, delivery id, key", "remarks"), rows)
+
+
+def provider_apis() -> str:
+    """Each API half: a row a resource, and below the table what was not confirmed."""
+    rows, open_facts = [], []
+    for one in map(summary, provider_names()):
+        if not one.docs:
+            continue
+        auth = ", ".join(f"`{kind}`" for kind in one.auth)
+        calls = ", ".join(
+            f"`{call.name}`" + (f" (once by {call.once})" if call.once else "") for call in one.operations
+        )
+        lists = [
+            f"`{each.name}`: {each.pages}; {each.cursor}; {each.deletes}"
+            + (f"; webhook {', '.join(each.webhook)}" if each.webhook else "")
+            for each in one.resources
+        ]
+        system = f"[{one.title}]({one.docs})"
+        rows.append(
+            (f"`{one.name}`", system, ", ".join(one.can), auth, one.limits, "<br>".join(lists), calls, one.tested)
+        )
+        open_facts += [f"- `{one.name}`: {'; '.join(one.unconfirmed)}"] if one.unconfirmed else []
+    head = (
+        "provider",
+        "system",
+        "can",
+        "auth",
+        "limits",
+        "resources: pages; cursor; deletes",
+        "operations",
+        "tested with",
+    )
+    return table(head, rows) + "\nNot confirmed:\n\n" + "\n".join(open_facts)
 
 
 # Presets whose signature the tests check with a package of the provider (`tests/engine/test_packages_of_providers.py`).
@@ -330,6 +365,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "findings": findings,
     "metrics": metrics,
     "providers": providers,
+    "provider-apis": provider_apis,
 }
 
 

@@ -27,7 +27,7 @@ from tidegate.config.provider_folder import provider_files
 from tidegate.config.spec import Config
 from tidegate.core.errors import ConfigError, Conflict, UpstreamError
 from tidegate.core.spec import Egress
-from tidegate.providers import provider_data, register, registered
+from tidegate.providers import near_provider, provider_data, provider_names, register, registered
 from tidegate.providers.api import ApiFile, Given
 from tidegate.providers.summary import needed
 
@@ -274,6 +274,10 @@ def add(name: str, options: Mapping[str, Any], put: Any) -> int:
     tree = _tree(file)
     register(provider_files(tree, file.parent))
     provider = options["provider"] or name
+    if provider not in provider_names():
+        near = near_provider(provider)
+        words = f"did you mean {near!r}?" if near else "list them: tidegate providers list"
+        raise click.UsageError(f"'{provider[:60]}' is not a provider ({words}), and there is no KEY=VALUE")
     data = provider_data(provider)
     half = check_provider(data, provider, Problems())
     if half.api is None:

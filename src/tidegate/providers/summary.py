@@ -49,7 +49,8 @@ class ProviderSummary(msgspec.Struct, frozen=True):
     limits: str = ""
     resources: list[ResourceSummary] = []
     operations: list[OperationSummary] = []
-    tested_with: str = ""
+    tested: str = ""  # program, double or nothing
+    tested_with: str = ""  # the same in words
     unconfirmed: list[str] = []
     sources: list[str] = []
 
@@ -79,6 +80,7 @@ def summary_of(name: str, text: str) -> ProviderSummary:
         api.limits_help or api.rate or "none that is known",
         [_resource(key, one) for key, one in file.resources.items()],
         [_operation(key, one) for key, one in file.operations.items()],
+        api.tested_with,
         TESTED[api.tested_with],
         api.unconfirmed,
         api.sources,

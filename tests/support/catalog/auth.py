@@ -36,6 +36,12 @@ def basic(username: str = SECRET, password: str = "") -> Auth:
     return Auth(lambda ask: ask.headers.get("authorization") == wanted, config)
 
 
+def key_as_user(key: str, password: str = "") -> Auth:
+    """A key that is the user name of HTTP Basic."""
+    config = {"type": "api_key", "name": password, "api_key": key, "location": "basic"}
+    return Auth(basic(key, password).good, config)
+
+
 def header(name: str) -> Auth:
     config = {"type": "api_key", "name": name, "api_key": SECRET}
     return Auth(lambda ask: ask.headers.get(name.lower()) == SECRET, config)

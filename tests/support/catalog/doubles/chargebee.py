@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from support.catalog.auth import basic
+from support.catalog.auth import key_as_user
 from support.catalog.calls import Item, Listing, Write
 from support.catalog.limits import Left, Quota
 from support.catalog.pages import Tokens
@@ -66,7 +66,7 @@ DOUBLE = Double(
         "https://apidocs.chargebee.com/docs/api/error-handling#api_limits",
     ),
     base="/api/v2",
-    auth=basic("test_0123456789abcdefABCDEF", ""),
+    auth=key_as_user("test_0123456789abcdefABCDEF", ""),
     values={"site": "acme-test"},
     quotas=(Quota(limit=150, seconds=60, refuse=refuse),),
     error=lambda kind, status, message: {"message": message, "api_error_code": kind, "http_status_code": status},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from support.catalog.auth import basic
+from support.catalog.auth import key_as_user
 from support.catalog.calls import Item, Listing, Write, order_param
 from support.catalog.limits import Left, Quota
 from support.catalog.pages import Numbered
@@ -55,7 +55,7 @@ DOUBLE = Double(
         "https://developers.freshdesk.com/api/#pagination",
     ),
     base="/api/v2",
-    auth=basic("0123456789abcdefghij", "X"),
+    auth=key_as_user("0123456789abcdefghij", "X"),
     values={"domain": "acme"},
     quotas=(
         Quota(limit=200, seconds=60, refuse=refuse, headers=quota_headers),
