@@ -160,7 +160,7 @@ LIMIT_ANSWERS = [(429, "Retry-After", "7200"), (429, "Retry-After", "900000"), (
 
 
 def limit_codes(status: int, name: str, value: str) -> set[str]:
-    return {code for code, _ in UpstreamRateLimit(None).observe(status, [(name, value)], 0.0, 1_800_000_000_000_000)}
+    return {code for code, _ in UpstreamRateLimit().observe(status, [(name, value)], 0.0, 1_800_000_000_000_000)}
 
 
 def test_every_code_that_is_reported_is_in_the_table_and_every_row_is_reported() -> None:

@@ -16,7 +16,7 @@ SECONDARY = Limits(statuses=[403], body_contains=["secondary rate limit"], wait=
 def held(limits: Limits, status: int, body: bytes = b"", headers: list[tuple[str, str]] | None = None) -> float:
     """Seconds until the next request after one answer; an answer that means the limit is handled as 429."""
     found = said(limits, status, headers or [], body)
-    limit = UpstreamRateLimit(None)
+    limit = UpstreamRateLimit()
     limit.observe(429 if found.limited else status, headers or [], 0.0, NOW_US, found)
     return limit.wait_seconds(0.0)
 

@@ -71,7 +71,7 @@ HOLDS = [
 
 @pytest.mark.parametrize(("status", "headers", "held"), [row[1:] for row in HOLDS], ids=[row[0] for row in HOLDS])
 def test_a_source_is_not_asked_before_the_time_it_names(status: int, headers: dict[str, str], held: float) -> None:
-    limit = UpstreamRateLimit(None)
+    limit = UpstreamRateLimit()
     limit.observe(status, list(headers.items()), 100.0, NOW)
     assert limit.held_seconds(100.0) == pytest.approx(held)
     assert (limit.reason != "") is (held > 0)
@@ -79,14 +79,14 @@ def test_a_source_is_not_asked_before_the_time_it_names(status: int, headers: di
 
 def test_the_date_of_the_answer_is_the_clock_that_counts() -> None:
     """A machine whose clock is an hour behind waits 20 s, not an hour and 20 s."""
-    limit = UpstreamRateLimit(None)
+    limit = UpstreamRateLimit()
     headers = [("Date", "Tue, 24 Nov 2026 12:00:00 GMT"), ("X-RateLimit-Reset", str(S + 20))]
     limit.observe(429, headers, 100.0, NOW - 3_600_000_000)
     assert limit.held_seconds(100.0) == pytest.approx(20.0)
 
 
 def test_answers_429_without_a_time_double_the_wait_up_to_a_minute() -> None:
-    limit, now, waits = UpstreamRateLimit(None), 0.0, []
+    limit, now, waits = UpstreamRateLimit(), 0.0, []
     for _ in range(8):
         limit.observe(429, [], now, NOW)
         waits.append(limit.held_seconds(now))
@@ -106,10 +106,10 @@ def test_answers_429_without_a_time_double_the_wait_up_to_a_minute() -> None:
     ],
 )
 def test_what_is_cut_long_or_unreadable_is_reported(headers: list[tuple[str, str]], code: str) -> None:
-    assert [one for one, _ in UpstreamRateLimit(None).observe(429, headers, 0.0, NOW)] == [code]
+    assert [one for one, _ in UpstreamRateLimit().observe(429, headers, 0.0, NOW)] == [code]
 
 
 def test_the_last_requests_of_a_quota_are_spread_over_its_time() -> None:
-    limit = UpstreamRateLimit(None)
+    limit = UpstreamRateLimit()
     limit.observe(200, [("X-RateLimit-Remaining", "4"), ("X-RateLimit-Reset", "20")], 0.0, NOW)
     assert [round(limit.reserve(0.0)) for _ in range(4)] == [0, 5, 10, 15]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tidegate.auth import header_names, referred, request_auth
+from tidegate.auth import client_certificate, header_names, referred, request_auth
+from tidegate.config.checks_connection import check_connection
 from tidegate.config.lines import Path
 from tidegate.config.problems import nearest
 from tidegate.config.spec import ApiInput, Config, Credential
@@ -21,6 +22,13 @@ def check_credential(validator: Validator, path: Path, credential: Credential) -
     """Check one shared credential."""
     validator.auth((*path, "auth"), credential.auth, {})
     validator.rate((*path, "rate"), credential.rate)
+    if client_certificate(credential.auth) is not None:
+        validator.add(
+            (*path, "auth"), "a client certificate belongs to a connection, so it cannot be shared",
+            'write auth = { type = "mtls", certificate = "...", private_key = "...", auth = { credential = "NAME" } }'
+            " where it is used",
+        )  # fmt: skip
+    check_connection(validator, path, "", (credential.ca, credential.proxy), None)
     if referred(credential.auth):
         validator.add((*path, "auth"), "a shared credential cannot refer to another one", "write its keys here")
     for number, origin in enumerate(credential.origins):

@@ -50,7 +50,7 @@ class ApiInput(Strict, frozen=True):
     auth: Annotated[AnyAuth | None, doc("How requests are authenticated.")] = None
     headers: Annotated[dict[str, str], doc("Headers of every request; `{credential.NAME}` is what was captured.")] = {}
     timeout: Annotated[Duration, doc("Time limit of one request.")] = "30s"
-    rate: Annotated[Rate | None, doc("Maximum rate of requests, for pulls and polls together.")] = None
+    rate: Annotated[Rate | None, doc("Maximum rate of requests: polls, pulls and operations, on all nodes.")] = None
     limits: Annotated[
         Limits | None, doc("How the API says that its limit is reached, beyond 429 and the usual headers.")
     ] = None
@@ -67,7 +67,11 @@ class Credential(Strict, frozen=True, kw_only=True):
 
     description: Annotated[str, doc("A note for people.")] = ""
     auth: Annotated[AnyAuth, doc("The credential itself.")]
-    rate: Annotated[Rate | None, doc("Maximum rate of requests of all sources that use it, together.")] = None
+    rate: Annotated[
+        Rate | None, doc("Maximum rate of requests of all sources and destinations that use it, on all nodes.")
+    ] = None
+    ca: Annotated[str, doc("Certificates of an authority of your own, for the token service, in PEM.")] = ""
+    proxy: Annotated[str | Proxy, doc("The proxy through which the token service is called.")] = ""
     origins: Annotated[
         list[str],
         doc(

@@ -32,6 +32,7 @@ from tidegate.deliver.request_builder import RequestBuilder
 from tidegate.deliver.wake_timer import WakeTimer
 from tidegate.kinds import Request, Result
 from tidegate.outbound.post import PostResult
+from tidegate.outbound.rate_budgets import RateBudget, Turns
 from tidegate.rules.outbound.after_attempt import NextStep, RetryPolicy, after_attempt, hold_of
 from tidegate.rules.outbound.circuit_breaker import Permission, Sent
 from tidegate.rules.outbound.next_send import SendState, next_send
@@ -70,6 +71,7 @@ class Sender:
         self._state = SendState(Permission.ANY, 1, 1)  # filled before each decision
         self._timer = WakeTimer(self.pump)
         self._rate_limiter = RateLimiter(0.0, ports.clock.monotonic())
+        self._turns: Turns | None = None
         self._recent: deque[float] = deque(maxlen=512)  # when the latest deliveries succeeded
         self.configure(destination)
 
@@ -85,6 +87,7 @@ class Sender:
         self._policy = RetryPolicy(schedule, units.seconds(spec.retry_after_cap))
         self._retry_on = parse_retry_on(spec.retry_on)
         self._rate_limiter.configure(units.per_second(spec.rate) if spec.rate else 0.0)
+        self._use_budget(self._ports.credentials.budget_of(getattr(spec, "auth", None)))
         self._candidates.ordered_by = spec.ordered_by
         self.limits.configure(destination.name, spec.concurrency)
         self.paused = destination.paused_at_us is not None
@@ -171,14 +174,20 @@ class Sender:
         retry = self._candidates.retry(now_us) if permission is not Permission.FIRST_TRIES else None
         return self._candidates.first_try(now_us), retry
 
+    def _use_budget(self, budget: RateBudget | None) -> None:
+        """The rate of the shared credential, which its sources and other destinations use too."""
+        if self._turns is not None:
+            self._turns.stop()
+        self._turns = None if budget is None else Turns(budget, self._ports.clock, self.pump)
+
     def _rate_allows(self) -> bool:
         """Spend one delivery of the rate, or wake when there is one to spend."""
-        if not self.destination.spec.rate:
-            return True
-        wait = self._rate_limiter.take(self._ports.clock.monotonic())
-        if wait:
-            self._timer.wake_in(wait)
-        return not wait
+        if self.destination.spec.rate:
+            wait = self._rate_limiter.take(self._ports.clock.monotonic())
+            if wait:
+                self._timer.wake_in(wait)
+                return False
+        return self._turns is None or self._turns.take()
 
     def _read_failed(self, error: TidegateError) -> None:
         self.last_error = error.message
@@ -343,6 +352,7 @@ class Sender:
         """Cut off everything in flight, and wake no more."""
         self.cut()
         self._timer.cancel()
+        self._use_budget(None)
 
     def cut(self, upto: int | None = None) -> list[Flight]:
         """Cut off what is in flight up to an offset (None: all). A request that was cut off is not an attempt."""

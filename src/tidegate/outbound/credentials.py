@@ -12,11 +12,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from tidegate.auth import Added, RequestFacts, TokenKind, kind_of, referred, request_auth
 from tidegate.auth.base import AuthKind
 from tidegate.auth.digest import parse_challenge
 from tidegate.core.errors import CredentialDead
 from tidegate.core.spec import Auth
+from tidegate.outbound.rate_budgets import RateBudget, RateBudgets
 from tidegate.outbound.tokens import TokenManager, TokenPorts
 from tidegate.rules.outbound.connect_options import ConnectOptions
 
@@ -195,23 +198,42 @@ class NeedsGateway(MissingCredential):
         )
 
 
+class SharedCredential(msgspec.Struct, frozen=True):
+    """A shared credential as configured. `options`: how its token service is reached."""
+
+    auth: Auth
+    options: ConnectOptions | None = None
+    rate: str | None = None
+
+
 class Credentials:
     """All credentials of a process, by what they belong to. Call `configure` when the shared ones change."""
 
-    def __init__(self, ports: TokenPorts | None = None) -> None:
-        """`ports`: None where no token can be acquired; such credentials fail then."""
+    def __init__(self, ports: TokenPorts | None = None, budgets: RateBudgets | None = None) -> None:
+        """`ports`: None where no token can be acquired; such credentials fail then. `budgets`: None: no shared rates"""
         self._ports = ports
-        self._shared: dict[str, Auth] = {}
+        self._budgets = budgets
+        self._shared: dict[str, SharedCredential] = {}
         self._managers: dict[str, TokenManager] = {}
         self._signing: dict[str, tuple[Auth, SigningCredential]] = {}
 
-    def configure(self, shared: Mapping[str, Auth]) -> None:
+    def configure(self, shared: Mapping[str, SharedCredential]) -> None:
         self._shared = dict(shared)
+
+    def budget_of(self, auth: Auth | None) -> RateBudget | None:
+        """The budget of the shared credential that `auth` refers to; None without one or without a rate."""
+        name = referred(request_auth(auth))
+        shared = self._shared.get(name) if name else None
+        return None if shared is None or self._budgets is None else self._budgets.of(f"credential/{name}", shared.rate)
+
+    def budget_of_source(self, name: str, rate: str | None) -> RateBudget | None:
+        """The budget of the API of a source; None without a rate."""
+        return None if self._budgets is None else self._budgets.of(f"source/{name}", rate)
 
     def of(self, owner: str, auth: Auth | None, origin: str = "", options: ConnectOptions | None = None) -> Credential:
         """The credential of an owner, `source/NAME` or `destination/NAME`, for requests to `origin`.
 
-        `options`: how its token service is reached; a shared credential uses none.
+        `options`: how its token service is reached; a shared credential has its own.
         """
         auth = request_auth(auth)
         if auth is None:
@@ -220,7 +242,8 @@ class Credentials:
         if name:
             if name not in self._shared:
                 return MissingCredential(name)
-            owner, auth, origin, options = f"credential/{name}", self._shared[name], "", None
+            shared = self._shared[name]
+            owner, auth, origin, options = f"credential/{name}", shared.auth, "", shared.options
         kind = kind_of(auth)
         if isinstance(kind, TokenKind):
             if self._ports is None:

@@ -35,6 +35,7 @@ from tidegate.outbound.dialer import Dialer, Guard, addresses_of
 from tidegate.outbound.http import PullClient
 from tidegate.outbound.hub_client import HubClient
 from tidegate.outbound.post import PostClient, PostStats
+from tidegate.outbound.rate_budgets import RateBudgets
 from tidegate.outbound.smtp import SmtpClient
 from tidegate.outbound.token_client import TokenClient
 from tidegate.outbound.tokens import TokenPorts, new_owner
@@ -49,7 +50,7 @@ from tidegate.receive.websub import WebSubEngine, WebSubPorts
 from tidegate.retention.engine import Maintenance
 from tidegate.rules.outbound.addresses import parse_allow, shown_kind
 from tidegate.runtime import ActiveConfiguration, ConfigurationEditor, ItemChange
-from tidegate.runtime.credential_use import mailbox_origin
+from tidegate.runtime.credential_use import mailbox_origin, shared_credential
 from tidegate.runtime.reseal import reseal
 from tidegate.store import Store
 from tidegate.store.lock import DirectoryLock
@@ -139,7 +140,7 @@ class Gateway:
         tokens = TokenPorts(
             store.credentials, parts.vault, TokenClient(self.client).send, clock, self.findings, new_owner()
         )
-        self.credentials = Credentials(tokens)
+        self.credentials = Credentials(tokens, RateBudgets(store.budgets))
         self.consents = Consents(store.settings, parts.vault, clock)
         self.operations = OperationRunner(store.operations, self._client_of, clock)
         transports["operation"] = OperationTransport(self.operations)
@@ -328,7 +329,7 @@ class Gateway:
                 self.findings.resolve("secret_not_in_file", f"source:{name}")
         shared = {name: one.spec for name, one in self.active.credentials.items()}
         self.operations.configure({name: source.spec for name, source in self.active.sources.items()})
-        self.credentials.configure({name: one.auth for name, one in shared.items()})
+        self.credentials.configure({name: shared_credential(one) for name, one in shared.items()})
         sources = {name: source.spec for name, source in self.active.sources.items()}
         self.pull.configure(sources, shared)
         self.mail.configure(sources)

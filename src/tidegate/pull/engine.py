@@ -23,14 +23,13 @@ from tidegate.core.errors import Conflict, NotFound, StoreBusy
 from tidegate.core.figures import ResourceFigures
 from tidegate.core.findings import Findings
 from tidegate.core.model import Event
-from tidegate.core.units import per_second
 from tidegate.outbound.credentials import Credentials
 from tidegate.pull.on_demand import CACHE_BYTES, CachedCopy, OnDemand, PullAnswer, PullCounts, Target
 from tidegate.pull.pull_counts import PullCountsWriter
 from tidegate.pull.record_writer import Router
 from tidegate.pull.resource import Ports, ResourceEngine, figures_of
 from tidegate.pull.run import SCHEDULED, PollOptions, PollReport
-from tidegate.pull.sources import PullClient, PullResponse, SourceClient
+from tidegate.pull.sources import PullClient, PullResponse, SourceClient, SourceLimits
 from tidegate.rules.outbound.proxies import connect_options
 from tidegate.rules.sync.base_urls import place_of
 from tidegate.rules.sync.spec import Resource
@@ -74,7 +73,7 @@ class PullEngine:
         self._over_share = over_share
         self._credentials = credentials or Credentials()
         self._shared: dict[str, Shared] = {}
-        self._budgets: dict[str, tuple[str | None, UpstreamRateLimit]] = {}  # by credential: its rate, its limit
+        self._quotas: dict[str, UpstreamRateLimit] = {}  # by shared credential
         self._on_demand = OnDemand(clock, self._observe, cache_bytes)
         self._sources: dict[str, Source] = {}
         self._clients: dict[str, SourceClient] = {}
@@ -127,23 +126,17 @@ class PullEngine:
     def _client_of(self, name: str, api: ApiInput, old: SourceClient | None, same_credential: bool) -> SourceClient:
         if old is not None and old.api == api and same_credential:
             return old
-        # The quota belongs to the source, not to the configuration: its state stays unless `rate` changed.
-        rate_limit = old.rate_limit if old is not None and old.api.rate == api.rate else None
-        rate_limit = self._budget(referred(api.auth)) or rate_limit
+        # The quota belongs to the source, not to the configuration: its state stays.
+        rate_limit = self._quota_of(referred(api.auth)) or (old.rate_limit if old is not None else UpstreamRateLimit())
+        budgets = (self._credentials.budget_of_source(name, api.rate), self._credentials.budget_of(api.auth))
         options = connect_options(api.ca, api.proxy, client_certificate(api.auth))
         credential = self._credentials.of(f"source/{name}", api.auth, place_of(api.base_url), options)
-        return SourceClient(name, api, self._client, self._clock, rate_limit, credential)
+        limits = SourceLimits(rate_limit, tuple(one for one in budgets if one is not None))
+        return SourceClient(name, api, self._client, self._clock, limits, credential)
 
-    def _budget(self, credential: str) -> UpstreamRateLimit | None:
-        """The rate limit that all sources of a shared credential use together; None without one."""
-        shared = self._shared.get(credential)
-        if shared is None:
-            return None
-        kept = self._budgets.get(credential)
-        if kept is None or kept[0] != shared.rate:
-            limit = UpstreamRateLimit(per_second(shared.rate) if shared.rate else None)
-            kept = self._budgets[credential] = shared.rate, limit
-        return kept[1]
+    def _quota_of(self, credential: str) -> UpstreamRateLimit | None:
+        """What the answers to all sources of a shared credential say about its quota; None without one."""
+        return self._quotas.setdefault(credential, UpstreamRateLimit()) if credential in self._shared else None
 
     def _bring_about(self) -> None:
         before = self._change

@@ -7,7 +7,8 @@ goes through `SourceClient.request`, so the rate limit counts all of them. Crash
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 from urllib.parse import parse_qsl, quote, unquote_plus, urlencode, urlsplit, urlunsplit
 
@@ -16,10 +17,11 @@ import msgspec
 from tidegate.auth import Added, RequestFacts, client_certificate
 from tidegate.config.spec import ApiInput
 from tidegate.core.clock import Clock
-from tidegate.core.errors import BadRequest, NotFound, UpstreamError
+from tidegate.core.errors import BadRequest, NotFound, TidegateError, UpstreamError
 from tidegate.core.model import JsonObject
-from tidegate.core.units import per_second, seconds
+from tidegate.core.units import seconds
 from tidegate.outbound.credentials import NO_CREDENTIAL, Credential, Credentials
+from tidegate.outbound.rate_budgets import RateBudget
 from tidegate.pull.own_credentials import OwnCredentials
 from tidegate.pull.source_address import SourceAddress
 from tidegate.pull.usage import Usage
@@ -127,6 +129,13 @@ class PullClient(Protocol):
     def through(self, options: ConnectOptions | None) -> PullClient: ...
 
 
+class SourceLimits(msgspec.Struct, frozen=True):
+    """`quota`: what answers of the source say. `budgets`: the configured rates, shared by all nodes."""
+
+    quota: UpstreamRateLimit
+    budgets: Sequence[RateBudget] = ()
+
+
 class SourceClient:
     """One source as configured now. Its rate limit stays when the rest of the configuration changes."""
 
@@ -136,13 +145,14 @@ class SourceClient:
         api: ApiInput,
         client: PullClient,
         clock: Clock,
-        rate_limit: UpstreamRateLimit | None = None,
+        limits: SourceLimits | None = None,
         credential: Credential | None = None,
     ) -> None:
         self.name = name
         self.api = api
         self.timeout_seconds = seconds(api.timeout)
-        self.rate_limit = rate_limit or UpstreamRateLimit(per_second(api.rate) if api.rate else None)
+        limits = limits or SourceLimits(UpstreamRateLimit())
+        self.rate_limit, self._budgets = limits.quota, limits.budgets
         self.requests = 0
         self.usage = Usage()
         options = connect_options(api.ca, api.proxy, client_certificate(api.auth))
@@ -354,6 +364,7 @@ class SourceClient:
             origins=request.origins,
         )
         now, now_us = self._clock.monotonic(), self._clock.now_us()
+        held = self.rate_limit.held_seconds(now)
         own = said(self.api.limits, response.status, response.headers, response.body)
         if own.limited:  # whatever its status, it means what 429 means
             response = Answered(
@@ -361,6 +372,11 @@ class SourceClient:
             )
         self.usage.answered(self.api.limits, response.headers)
         self._notes += self.rate_limit.observe(response.status, response.headers, now, now_us, own)[:MAX_NOTES]
+        longer = self.rate_limit.held_seconds(now)
+        if longer > held:
+            for budget in self._budgets:
+                with contextlib.suppress(TidegateError):  # this node pauses anyway
+                    await budget.hold(longer)
         return response
 
     def take_notes(self) -> list[tuple[str, str]]:
@@ -388,14 +404,16 @@ class SourceClient:
     async def _wait_for_rate_limit(self, patience_seconds: float) -> None:
         while True:
             wait = self.rate_limit.wait_seconds(self._clock.monotonic())
+            if wait <= patience_seconds:
+                wait = max([wait, *[await budget.reserve(patience_seconds) for budget in self._budgets]])
             if wait > patience_seconds:
                 raise UpstreamError(
-                    f"{self.name} is rate limited for another {wait:.0f} s (its rate limit, or `rate` of the source)",
+                    f"{self.name} is rate limited for another {wait:.0f} s (its rate limit, or a `rate` of yours)",
                     code="upstream_rate_limited",
-                    hint="wait, or raise `rate` in [sources.NAME.api] if the source allows more",
+                    hint="wait, or raise `rate` of the source or of its credential if the provider allows more",
                     retry_after_seconds=wait,
                 )
-            wait = self.rate_limit.reserve(self._clock.monotonic())
+            wait = max(wait, self.rate_limit.reserve(self._clock.monotonic()))
             refused = self.rate_limit.refused_until
             if wait > 0:
                 self.usage.waited(wait)

@@ -25,6 +25,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import TidegateError
 from tidegate.core.findings import Findings
 from tidegate.retention.rollups import RollupMaintenance
+from tidegate.retention.unused_credentials import UnusedCredentials
 from tidegate.rules.retention import over_share, owed_too_much
 from tidegate.runtime import ActiveConfiguration
 from tidegate.store import Store
@@ -74,6 +75,7 @@ class Maintenance:
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
         self._forgotten_at_us = 0
+        self._unused = UnusedCredentials(store, active, clock)
 
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._run(), name="maintenance")
@@ -132,6 +134,7 @@ class Maintenance:
         if now - self._forgotten_at_us > 3600 * 1_000_000:
             self._forgotten_at_us = now
             await self._store.log.forget_dedupe(now - int(units.seconds(retention.dedupe) * 1e6))
+            await self._unused.run()
         return trimmed
 
     async def _trim(self, upto: int) -> int:

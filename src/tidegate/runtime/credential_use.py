@@ -11,6 +11,7 @@ from tidegate.auth import client_certificate, referred, request_auth
 from tidegate.config.spec import Credential, Source
 from tidegate.core.spec import Auth, Destination
 from tidegate.kinds import kind_of
+from tidegate.outbound.credentials import SharedCredential
 from tidegate.rules.outbound.addresses import ALL, parse_target
 from tidegate.rules.outbound.connect_options import ConnectOptions
 from tidegate.rules.outbound.proxies import connect_options
@@ -67,7 +68,10 @@ def credential_owners(
         elif mailbox is not None and source.imap is not None:
             own.append(CredentialOwner(f"mailbox/{name}", mailbox, mailbox_origin(source.imap.host)))
     shared = [
-        CredentialOwner(f"credential/{name}", one.auth, used_by=tuple(users[name])) for name, one in credentials.items()
+        CredentialOwner(
+            f"credential/{name}", one.auth, options=shared_credential(one).options, used_by=tuple(users[name])
+        )
+        for name, one in credentials.items()
     ]
     return shared + own
 
@@ -75,6 +79,11 @@ def credential_owners(
 def _origin(spec: Any, address: str) -> str:
     """What a token for an address belongs to."""
     return place_of(address) if isinstance(spec, Source) else parse_target(address, ALL).origin
+
+
+def shared_credential(spec: Credential) -> SharedCredential:
+    """A shared credential, ready for use."""
+    return SharedCredential(spec.auth, connect_options(spec.ca, spec.proxy, None), spec.rate)
 
 
 def mailbox_origin(host: str) -> str:

@@ -1,12 +1,13 @@
-"""The store: one durable log and everything that reads it, as eight protocols of domain operations.
+"""The store: one durable log and everything that reads it, as nine protocols of domain operations.
 
-`log`, `deliveries`, `records`, `settings`, `credentials`, `operations`, `rollups` and `leases` each hold one protocol
-and its shapes. Engines import from this file only; `sqlite/` and `postgres/` implement the protocols and pass
+`log`, `deliveries`, `records`, `settings`, `credentials`, `operations`, `rollups`, `budgets` and `leases` each hold one
+protocol and its shapes. Engines import from this file only; `sqlite/` and `postgres/` implement the protocols and pass
 `tests/conformance/`. The store knows no HTTP, no routes and no filters.
 """
 
 from __future__ import annotations
 
+from tidegate.store.budgets import Budgets
 from tidegate.store.credentials import Credentials, SealedToken
 from tidegate.store.deliveries import Counters, Deliveries, Replay, Settlement, Standing
 from tidegate.store.facts import PostgresFacts, SqliteFacts, StoreFacts
@@ -32,6 +33,7 @@ __all__ = [
     "MINUTES_KEPT",
     "PARTITIONS",
     "ApiKey",
+    "Budgets",
     "Counters",
     "Credentials",
     "Deliveries",

@@ -1,4 +1,4 @@
-"""The store: the eight protocols of one database, opened together.
+"""The store: the nine protocols of one database, opened together.
 
 Owns the protocol `Store`, which `sqlite/` and `postgres/` implement. A call that raises StoreBusy or StoreBroken
 acknowledged nothing, and its outcome is unknown: every operation is idempotent or recognizes a repeated call. Fenced
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from tidegate.store.budgets import Budgets
 from tidegate.store.credentials import Credentials
 from tidegate.store.deliveries import Deliveries
 from tidegate.store.facts import StoreFacts
@@ -22,7 +23,7 @@ from tidegate.store.settings import Settings
 
 
 class Store(Protocol):
-    """All eight protocols."""
+    """All nine protocols."""
 
     @property
     def log(self) -> Log: ...
@@ -38,6 +39,8 @@ class Store(Protocol):
     def operations(self) -> Operations: ...
     @property
     def rollups(self) -> Rollups: ...
+    @property
+    def budgets(self) -> Budgets: ...
     @property
     def leases(self) -> Leases: ...
 

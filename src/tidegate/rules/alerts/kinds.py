@@ -122,6 +122,22 @@ KINDS: dict[str, AlertKind] = {
         ("credential_dead",),
         "credential.recovered",
     ),
+    "credential.failing": AlertKind(
+        LASTS,
+        ERROR,
+        "credential failing",
+        "A token service has given no token for a minute, or an API rejects a new token.",
+        ("credential_failing", "credential_refused"),
+        "credential.recovered",
+    ),
+    "credential.incomplete": AlertKind(
+        LASTS,
+        WARNING,
+        "credential incomplete",
+        "A credential lacks scopes or values that the configuration names.",
+        ("credential_scopes", "credential_capture"),
+        "credential.recovered",
+    ),
     "disk.low": AlertKind(
         LASTS,
         ERROR,

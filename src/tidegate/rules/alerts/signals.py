@@ -93,6 +93,7 @@ def _of_findings(seen: Observation, alerts: Alerts) -> Iterator[Signal]:
     wait = {
         "destination.failing": units.seconds(alerts.destination_failing_after),
         "poll.failing": units.seconds(alerts.poll_failing_after),
+        "credential.failing": CREDENTIAL_FAILING_SECONDS,
     }
     for one in seen.findings:
         type_ = KIND_OF_CODE.get(one.code, "")
@@ -116,6 +117,7 @@ def _of_findings(seen: Observation, alerts: Alerts) -> Iterator[Signal]:
         )
 
 
+CREDENTIAL_FAILING_SECONDS = 60.0
 _OWN = frozenset(
     {"delivery.exhausted", "rows.skipped", "webhooks.missed", "requests.rejected", "backlog.growing", "source.quiet"}
 )

@@ -1,6 +1,6 @@
-"""How fast a source may be asked: one rate limit per source, for pulls, polls and fetch-backs alike. Pure.
+"""How fast a source wants to be asked, by its answers: for pulls, polls and fetch-backs alike. Pure.
 
-Owns a token bucket that the answers of the source slow down: `Retry-After` (RFC 9110 section 10.2.3), the remaining and
+Owns what answers say about a quota: `Retry-After` (RFC 9110 section 10.2.3), the remaining and
 reset fields of `X-RateLimit-*`, `X-Rate-Limit-*` and both generations of the IETF `RateLimit` fields. Knows no clock:
 time is handed in (`now` is monotonic seconds), and the caller waits. Invariants: the unit of a reset is decided by what
 is plausible next to the source's `Date`, never by the number alone; no hold is longer than MAX_BLOCK_SECONDS; what
@@ -46,11 +46,7 @@ Headers = Iterable[tuple[str, str]]
 class UpstreamRateLimit:
     """`reserve` counts one request and says how long to wait for it."""
 
-    def __init__(self, per_second: float | None) -> None:
-        self._per_second = per_second
-        self._burst = max(1.0, per_second) if per_second else 1.0
-        self._tokens = self._burst
-        self._counted_at: float | None = None
+    def __init__(self) -> None:
         self.refused_until = 0.0  # monotonic seconds; set by answers of the source, and only grows
         self.reason = ""  # of the hold, for people
         self._limited_in_a_row = 0
@@ -60,31 +56,18 @@ class UpstreamRateLimit:
 
     def wait_seconds(self, now: float) -> float:
         """How long a request made now would have to wait. Counts nothing."""
-        wait = max(0.0, self._not_before - now, self.refused_until - now)
-        if self._per_second:
-            tokens = self._refilled(now)
-            if tokens < 1:
-                wait = max(wait, (1 - tokens) / self._per_second)
-        return wait
+        return max(0.0, self._not_before - now, self.refused_until - now)
 
     def held_seconds(self, now: float) -> float:
-        """How long the source itself asked to wait; the own `rate` does not count."""
+        """How long the source asked to wait."""
         return max(0.0, self.refused_until - now)
 
     def reserve(self, now: float) -> float:
         """Count a request; seconds to wait before it may leave."""
         wait = self.wait_seconds(now)
-        if self._per_second:
-            self._tokens = self._refilled(now) - 1
-            self._counted_at = now
         if self._gap and now + wait < self._gap_until:
             self._not_before = max(self._not_before, now + wait) + self._gap
         return wait
-
-    def _refilled(self, now: float) -> float:
-        if self._counted_at is None or not self._per_second:
-            return self._tokens
-        return min(self._burst, self._tokens + max(0.0, now - self._counted_at) * self._per_second)
 
     def observe(
         self, status: int, headers: list[tuple[str, str]], now: float, now_us: int, own: Said = NOTHING_SAID

@@ -16,6 +16,7 @@ from tidegate.core import ids
 from tidegate.core.clock import Clock
 from tidegate.core.errors import NotBuilt
 from tidegate.store.facts import PostgresFacts
+from tidegate.store.postgres.budgets import PostgresBudgets
 from tidegate.store.postgres.credentials import PostgresCredentials
 from tidegate.store.postgres.deliveries import PostgresDeliveries
 from tidegate.store.postgres.engine import Engine, sql
@@ -41,6 +42,7 @@ class PostgresStore:
         self.credentials = PostgresCredentials(engine)
         self.operations = PostgresOperations(engine)
         self.rollups = PostgresRollups(engine, node)
+        self.budgets = PostgresBudgets(engine)
         self.leases.on_peers = self._set_peers
 
     def _set_peers(self, nodes: int) -> None:

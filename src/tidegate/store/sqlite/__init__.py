@@ -21,6 +21,7 @@ from tidegate.core.errors import StoreBroken
 from tidegate.store.facts import SqliteFacts
 from tidegate.store.lock import DirectoryLock
 from tidegate.store.sqlite import backup
+from tidegate.store.sqlite.budgets import SqliteBudgets
 from tidegate.store.sqlite.credentials import SqliteCredentials
 from tidegate.store.sqlite.deliveries import SqliteDeliveries
 from tidegate.store.sqlite.engine import Engine
@@ -51,6 +52,7 @@ class SqliteStore:
         self.credentials = SqliteCredentials(engine)
         self.operations = SqliteOperations(engine)
         self.rollups = SqliteRollups(engine)
+        self.budgets = SqliteBudgets()
         self.leases = SqliteLeases(instance)
 
     async def close(self) -> None:
