@@ -7,26 +7,8 @@ import random
 from pathlib import Path
 
 from support.gateway.running import running, until
-from support.upstream.contacts import ROUTES, SIDE, System, same, toml
-from tidegate.process.gateway import Gateway
+from support.upstream.contacts import ROUTES, SIDE, System, idle, in_step, same, toml
 from tidegate.pull import PollOptions
-
-
-def _idle(gateway: Gateway) -> bool:
-    health = [gateway.deliver.health(one.number) for one in gateway.active.destinations.values()]
-    return all(one.waiting + one.in_flight == 0 for one in health)
-
-
-async def in_step(gateway: Gateway) -> None:
-    """Poll both systems until nothing is pending and nothing changes."""
-    quiet = 0
-    while quiet < 2:
-        changes = 0
-        for source in ("left", "right"):
-            report = await gateway.pull.poll_now(source, "contacts", PollOptions())
-            changes += report.created + report.updated
-        await until(lambda: _idle(gateway))
-        quiet = 0 if changes else quiet + 1
 
 
 async def synced(tmp_path: Path, left: System, right: System, rounds: int, each: int) -> None:
@@ -82,7 +64,7 @@ async def test_a_record_that_we_created_and_somebody_changed_at_once_is_not_crea
         left.put("l1", name="Ada", phone="1")
         await gateway.pull.poll_now("left", "contacts", PollOptions())
         await until(lambda: right.contacts)
-        await until(lambda: _idle(gateway))
+        await until(lambda: idle(gateway))
         right.put("R1", name="Grace")  # before a poll saw it
         await in_step(gateway)
         assert list(left.contacts) == ["l1"] and left.contacts["l1"]["name"] == "GRACE"

@@ -88,12 +88,12 @@ def test_a_value_that_is_not_a_failure_is_refused_by_name(value):
 
 
 @given(st.sampled_from(list(Outcome)), st.none() | st.integers(0, 999))
-def test_by_default_everything_but_a_render_failure_and_410_is_tried_again(outcome, status):
+def test_by_default_everything_but_what_was_not_sent_and_410_is_tried_again(outcome, status):
     meaning = read_attempt(outcome, status, parse_retry_on(DEFAULT_RETRY_ON))
     answered = outcome in (Outcome.OK, Outcome.HTTP_ERROR)
-    if outcome is Outcome.RENDER:
+    if outcome in (Outcome.RENDER, Outcome.CONFLICT):
         assert meaning.follow == "exhausted"
-    elif outcome is Outcome.OK and status is not None and 200 <= status < 300:
+    elif outcome is Outcome.OK and (status is None or 200 <= status < 300):
         assert meaning.follow == "delivered"
     elif answered and status == 410:
         assert meaning.follow == "disable"

@@ -92,6 +92,7 @@ async def _foreign(gate: Served) -> dict[str, list[str]]:
         "until": ["0s"],
         "updated_since": ["1h"],
         "deleted": ["true"],
+        "all": ["true"],
         "order": ["asc", "desc"],
         "state": ["pending"],
         "limit": ["100"],

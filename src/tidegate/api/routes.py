@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tidegate.api import advice, alerts, credentials, items, local, operations
+from tidegate.api import advice, alerts, conflicts, credentials, items, local, operations
 from tidegate.api import reads as asking
 from tidegate.api import writes as operating
 from tidegate.api.endpoint import Entry, Handler
@@ -18,6 +18,7 @@ from tidegate.core.spec import Route
 from tidegate.kinds import AnyDestination
 from tidegate.pull import PollReport
 from tidegate.query.alerts import AlertList
+from tidegate.query.conflicts import ConflictSchema
 from tidegate.query.credentials import CredentialSchema
 from tidegate.query.deliveries import STATES
 from tidegate.query.doctor import Doctor
@@ -273,6 +274,17 @@ _OPERATION: tuple[Entry, ...] = (
     Entry(
         method="POST", path="/auth/{name}/connect", scope="admin", handler=credentials.auth_connect, status=201,
         response=credentials.ConnectSchema, summary="Create the address where a person signs in for a credential",
+    ),
+    Entry(
+        method="GET", path="/conflicts", scope="read", handler=conflicts.read_conflicts, response=Page[ConflictSchema],
+        bound=True, summary="Conflicts: two systems changed the same fields of a record", query=(
+            Parameter("all", "boolean", "Decided ones too, of the last 30 days."), *WHOLE,
+        ),
+    ),
+    Entry(
+        method="POST", path="/conflicts/{id}/resolve", scope="write", handler=conflicts.resolve_conflict, bound=True,
+        request=conflicts.ResolveRequest, response=ConflictSchema,
+        summary="Decide a conflict that is held, and send its deliveries again",
     ),
     Entry(
         method="GET", path="/stats", scope="read", handler=asking.read_stats, response=Stats,

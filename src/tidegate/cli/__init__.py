@@ -45,6 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "advise": ("advise", "API or webhook: what each resource costs, what to set, and apply it"),
     "simulate": ("simulate", "Compare polling and webhooks on a trace of changes"),
     "stats": ("stats", "Show what was measured: requests, empty polls, delays, missed webhooks"),
+    "conflicts": ("conflicts", "Show changes of both systems to one record; decide held ones"),
     "alerts": ("alerts", "Show alerts; acknowledge and mute them"),
     "auth": ("auth", "Show the state of credentials, and sign in at a provider"),
     "keys": ("admin", "Create, list and delete API keys"),

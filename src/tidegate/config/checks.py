@@ -14,7 +14,7 @@ from msgspec import UNSET
 from tidegate.config.checks_alerts import check_alerts, check_name
 from tidegate.config.checks_connection import check_connection, proxy_target, unreachable_reason
 from tidegate.config.checks_credential import check_credential, check_credential_references
-from tidegate.config.checks_operation import check_operation_references
+from tidegate.config.checks_operation import check_operation_references, check_preferred_sources
 from tidegate.config.checks_routes import check_routes
 from tidegate.config.checks_source import check_source
 from tidegate.config.lines import Path
@@ -203,6 +203,7 @@ def _references(validator: Validator, config: Config, rejected: Mapping[str, Seq
     known = [*config.sources, *rejected.get("sources", ()), SYSTEM_SOURCE]
     receivers = [*config.destinations, *rejected.get("destinations", ())]
     check_operation_references(validator, config, rejected.get("sources", ()))
+    check_preferred_sources(validator, config)
     check_credential_references(validator, config, rejected.get("credentials", ()))
     for name, route in config.routes.items():
         path: Path = ("routes", name)

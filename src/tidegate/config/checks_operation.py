@@ -30,10 +30,28 @@ def check_source_operation(validator: Validator, path: Path, operation: Operatio
     if operation.resource and operation.resource not in source.resources:
         hint = nearest(operation.resource, source.resources, "resource")
         validator.add((*path, "resource"), f"unknown resource '{operation.resource}'", hint)
+    if (operation.prefer is not None) is not (operation.on_conflict == "prefer"):
+        validator.add(
+            (*path, "prefer"), "'prefer' names the source that wins, and belongs to on_conflict = \"prefer\"",
+            'write both: on_conflict = "prefer", prefer = "crm"',
+        )  # fmt: skip
+    if operation.on_conflict != "last_writer" and not operation.resource:
+        hint = 'add resource = "NAME"'
+        validator.add((*path, "on_conflict"), "conflicts are noticed for operations that name a resource", hint)
     if operation.look_up is not None and not operation.look_up.result:
         validator.add(
             (*path, "look_up", "result"), "the look-up keeps nothing", 'write result = { id = "results.0.id" }'
         )
+
+
+def check_preferred_sources(validator: Validator, config: Config) -> None:
+    """`prefer` of an operation names a source."""
+    for name, source in config.sources.items():
+        for operation_name, operation in source.operations.items():
+            if operation.prefer is not None and operation.prefer not in config.sources:
+                path: Path = ("sources", name, "operations", operation_name, "prefer")
+                hint = nearest(operation.prefer, config.sources, "source")
+                validator.add(path, f"unknown source '{operation.prefer}'", hint)
 
 
 def check_operation_references(validator: Validator, config: Config, rejected: Sequence[str]) -> None:

@@ -57,6 +57,7 @@ class Outcome(IntEnum):
     DNS = 8
     RENDER = 9  # a transform or template could not be rendered, so no request was sent
     CREDENTIAL = 10  # there was no token, so no request was sent
+    CONFLICT = 11  # somebody else changed the same fields, and a person decides; no request was sent
 
 
 class NewEvent(msgspec.Struct, gc=False):

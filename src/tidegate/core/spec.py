@@ -338,6 +338,14 @@ class Operation(Strict, frozen=True, kw_only=True):
     resource: Annotated[
         str, doc("The resource of the same source that the call changes, so that the change is recognized as our own.")
     ] = ""
+    on_conflict: Annotated[
+        Literal["last_writer", "prefer", "hold"],
+        doc(
+            "When somebody else changed the same fields meanwhile: the later change wins, the source in `prefer` wins, "
+            "or a person decides. For operations with `resource`."
+        ),
+    ] = "last_writer"
+    prefer: Annotated[Name | None, doc("The source that wins, with `on_conflict` `prefer`.")] = None
     record_path: Annotated[str, doc("Where the answer has the record. Default: the whole answer.")] = ""
     record_key: Annotated[str, doc("The key of the record, such as {{ remembered.id }}, where it is known before.")] = (
         ""

@@ -23,6 +23,18 @@ class OperationDestination(Destination, frozen=True, kw_only=True, tag="operatio
     operation: str
 
 
+class ChangeCause(msgspec.Struct, frozen=True):
+    """The change of a record that leads to a call. `before`: the view with the record as it was before it."""
+
+    source: str
+    resource: str
+    key: str
+    number: int
+    received_us: int
+    occurred_us: int
+    before: JsonObject | None = None
+
+
 class OperationInput(msgspec.Struct, frozen=True):
     """What the transport gets as the body of a request."""
 
@@ -31,6 +43,7 @@ class OperationInput(msgspec.Struct, frozen=True):
     event_id: str
     attempt: int
     chain: list[str] = []  # names of the sources that led to this event, its own first
+    change: ChangeCause | None = None
 
 
 class OperationKind(Kind[OperationDestination]):
@@ -74,6 +87,8 @@ class OperationKind(Kind[OperationDestination]):
                 "attempt": attempt,
                 "chain": [event.source, *change.get("chain", [])],
             }
+            if change:
+                given["change"] = msgspec.to_builtins(_cause(event, view, change, transform))
             return Request(b"", encode_json(given))
 
         return prepare
@@ -81,13 +96,23 @@ class OperationKind(Kind[OperationDestination]):
     def read(self, answer: Answer, now_us: int) -> Result:
         """The transport has read the body as the operation says."""
         if answer.outcome is Outcome.OK:
-            return Result(Outcome.OK, answer.status)
+            return Result(Outcome.OK, answer.status, detail=answer.error)
         if answer.outcome is Outcome.HTTP_ERROR and answer.status is None:  # it concerns this delivery alone
             return Result(answer.outcome, 409, detail=answer.error)
         return read_http(answer, now_us)
 
     def settings(self, spec: OperationDestination) -> list[tuple[str, str]]:
         return [("Operation", spec.operation)]
+
+
+def _cause(event: Event, view: JsonObject, change: JsonObject, transform: Transform | None) -> ChangeCause:
+    before = change.get("before")
+    earlier = None if before is None else {**view, "data": before, "body": before}
+    return ChangeCause(
+        event.source, str(change.get("resource", "")), event.key or "", int(change.get("number", 0)),
+        event.received_at_us, event.occurred_at_us or event.received_at_us,
+        transform(earlier) if earlier is not None and transform is not None else earlier,
+    )  # fmt: skip
 
 
 def names_of(operation: str) -> tuple[str, str]:

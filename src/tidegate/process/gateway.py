@@ -40,6 +40,7 @@ from tidegate.outbound.smtp import SmtpClient
 from tidegate.outbound.token_client import TokenClient
 from tidegate.outbound.tokens import TokenPorts, new_owner
 from tidegate.pull import PullEngine
+from tidegate.pull.conflicts import ConflictDecider
 from tidegate.pull.operations import OperationRunner, OperationTransport
 from tidegate.pull.sources import SourceClient
 from tidegate.receive.ingress import Ingress
@@ -142,7 +143,8 @@ class Gateway:
         )
         self.credentials = Credentials(tokens, RateBudgets(store.budgets))
         self.consents = Consents(store.settings, parts.vault, clock)
-        self.operations = OperationRunner(store.operations, self._client_of, clock)
+        self.conflicts = ConflictDecider(store.conflicts, self.findings, clock)
+        self.operations = OperationRunner(store.operations, self._client_of, clock, self.conflicts)
         transports["operation"] = OperationTransport(self.operations)
         self.deliver = DeliverEngine(
             store, active, transports, clock, self._asker("deliver"), self.findings, self.credentials
@@ -222,6 +224,7 @@ class Gateway:
         self.store.on_failure(self._failed)
         self._configured()
         self.active.on_change(self._configured)
+        await self.conflicts.start()
         for engine in self.engines:
             await engine.start()
         await self.store.leases.start(self)

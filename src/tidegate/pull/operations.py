@@ -22,15 +22,18 @@ from tidegate.config.spec import Source
 from tidegate.core.clock import Clock
 from tidegate.core.errors import Blocked, CredentialDead, CredentialFailed, NotFound, TidegateError, UpstreamTimeout
 from tidegate.core.model import JsonObject, Outcome
-from tidegate.kinds.operation import OperationInput, names_of
+from tidegate.kinds.operation import ChangeCause, OperationInput, names_of
 from tidegate.outbound.dial_failed import DialFailed
 from tidegate.outbound.post import PostResult, SentRequest
+from tidegate.pull.conflicts import ConflictDecider, Decision, Write
 from tidegate.pull.sources import PullResponse, SourceClient
 from tidegate.rules.inbound.redaction import REDACTED, is_credential
+from tidegate.rules.language.numbers import encode_json
 from tidegate.rules.language.templates import RenderFailed
 from tidegate.rules.language.view import dig
 from tidegate.rules.outbound.addresses import Target
 from tidegate.rules.outbound.operations import ApiCall, CompiledOperation
+from tidegate.rules.sync.conflicts import changed, scalars, with_values
 from tidegate.rules.sync.items import record_key
 from tidegate.rules.sync.own_writes import leaves
 from tidegate.store import Operations, PendingWrite
@@ -67,13 +70,28 @@ class _Place(msgspec.Struct, frozen=True):
     compiled: CompiledOperation
 
 
+class _Decided(msgspec.Struct, frozen=True):
+    """`call`: as it is to be made. `stops`: it is not made."""
+
+    decision: Decision
+    call: ApiCall
+    stops: bool
+
+
 class OperationRunner:
     """The operations of this node. `client_of`: the client of a source as configured now, None without an API."""
 
-    def __init__(self, store: Operations, client_of: Callable[[str], SourceClient | None], clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Operations,
+        client_of: Callable[[str], SourceClient | None],
+        clock: Clock,
+        conflicts: ConflictDecider | None = None,
+    ) -> None:
         self._store = store
         self._client_of = client_of
         self._clock = clock
+        self._conflicts = conflicts
         self._sources: dict[str, Source] = {}
         self._compiled: dict[tuple[str, str], CompiledOperation] = {}
 
@@ -96,33 +114,37 @@ class OperationRunner:
             compiled = self._compiled[source, name] = CompiledOperation(operation)
         return _Place(source, client, compiled)
 
-    async def run(self, source: str, name: str, view: JsonObject, chain: Sequence[str] = ()) -> OperationResult:
+    async def run(
+        self,
+        source: str,
+        name: str,
+        view: JsonObject,
+        chain: Sequence[str] = (),
+        cause: ChangeCause | None = None,
+    ) -> OperationResult:
         """Make the call. NotFound, RenderFailed and StoreBusy are raised; everything else is in the result.
 
         `view`: the parts of the event, and `delivery_id`. `chain`: the sources that led to it.
+        `cause`: the change of a record that is written on, if it is one.
         """
         place = self._place(source, name)
         started = self._clock.monotonic()
         key = place.compiled.key(view)
         try:
-            if place.compiled.names_captured or place.client.place.names_captured:
-                await place.client.credential.get(None)
-                view = {**view, "credential": dict(place.client.credential.captured)}
-            known, found = await self._ids(place, key, view)
-            if place.compiled.creates_once and place.compiled.has_ids(known):
-                return self._exists(place, known, found, started)
-            if place.compiled.names_remembered and not known:
-                raise TidegateError(
-                    f"nothing is remembered of {source} for the key {key!r}; the call that creates it comes first",
-                    code="not_remembered", status=409, retryable=True,
-                )  # fmt: skip
-            call = place.compiled.request({**view, "remembered": known})
+            prepared = await self._prepared(place, key, view, started)
+            if isinstance(prepared, OperationResult):
+                return prepared
+            call, whole = prepared
+            decided = await self._conflict(place, name, call, whole, cause)
+            call = call if decided is None else decided.call
             sent = _sent(place.client, call)
         except RenderFailed:
             raise
         except TidegateError as error:
             return self._failed(error, None, started)
-        write = await self._expect(place, name, call, {**view, "remembered": known}, chain)
+        if decided is not None and decided.stops:
+            return await self._not_written(place, decided.decision, cause, started)
+        write = await self._expect(place, name, call, whole, chain)
         try:
             response = await _request(place.client, call)
         except TidegateError as error:
@@ -132,9 +154,56 @@ class OperationRunner:
         result = await self._answered(place, key, response, sent, started)
         if write is not None:
             await self._note_answer(place, write, result)
+        if cause is not None and result.outcome is Outcome.OK and self._conflicts is not None:
+            await self._conflicts.carried(cause, source)
         if result.remembered and key and chain and chain[0] != source:
             await self._remember_back(chain[0], key, result.remembered)
         return result
+
+    async def _prepared(
+        self, place: _Place, key: str, view: JsonObject, started: float
+    ) -> tuple[ApiCall, JsonObject] | OperationResult:
+        """The call, and the view with what is remembered and captured; a result when it need not be made."""
+        if place.compiled.names_captured or place.client.place.names_captured:
+            await place.client.credential.get(None)
+            view = {**view, "credential": dict(place.client.credential.captured)}
+        known, found = await self._ids(place, key, view)
+        if place.compiled.creates_once and place.compiled.has_ids(known):
+            return self._exists(place, known, found, started)
+        if place.compiled.names_remembered and not known:
+            raise TidegateError(
+                f"nothing is remembered of {place.source} for the key {key!r}; the call that creates it comes first",
+                code="not_remembered", status=409, retryable=True,
+            )  # fmt: skip
+        whole = {**view, "remembered": known}
+        return place.compiled.request(whole), whole
+
+    async def _conflict(
+        self, place: _Place, name: str, call: ApiCall, view: JsonObject, cause: ChangeCause | None
+    ) -> _Decided | None:
+        """What is decided about changes by somebody else of the same fields; None when the write meets none."""
+        operation = place.compiled.operation
+        if self._conflicts is None or cause is None or not operation.resource:
+            return None
+        body = json_body(call.body or b"")
+        changes, sent = _changes(place, body, view, cause), scalars(body)
+        key, event = place.compiled.record_key(view), str(view.get("delivery_id", ""))
+        found = await self._conflicts.decide(Write(place.source, name, operation, key, changes, sent, event, cause))
+        if found is None:
+            return None
+        stops = not found.use or (found.use == "current" and not changes.keys() - found.conflict)
+        if found.values and not stops:
+            call = call._replace(body=encode_json(with_values(body, found.values)))
+        return _Decided(found, call, stops)
+
+    async def _not_written(
+        self, place: _Place, decided: Decision, cause: ChangeCause | None, started: float
+    ) -> OperationResult:
+        """The result of a write that is not made: the other change stays, or a person has to decide."""
+        if decided.use and cause is not None and self._conflicts is not None:
+            await self._conflicts.carried(cause, place.source)
+        outcome = Outcome.OK if decided.use else Outcome.CONFLICT
+        return OperationResult(outcome, None, f"not written: {decided.said}", [], b"", None, self._since(started))
 
     async def _expect(
         self, place: _Place, name: str, call: ApiCall, view: JsonObject, chain: Sequence[str]
@@ -263,7 +332,9 @@ async def _deliver(runner: OperationRunner, body: bytes, timeout_seconds: float,
     source, name = names_of(given.operation)
     try:
         async with asyncio.timeout(timeout_seconds):
-            result = await runner.run(source, name, {**given.view, "delivery_id": given.event_id}, given.chain)
+            result = await runner.run(
+                source, name, {**given.view, "delivery_id": given.event_id}, given.chain, given.change
+            )
     except TimeoutError:
         done(PostResult(Outcome.TIMEOUT, None, f"no answer within {timeout_seconds:g} s", b"", "", b"", 0, 0, False))
     except TidegateError as error:
@@ -288,6 +359,18 @@ def _post_result(result: OperationResult) -> PostResult:
         result.outcome, result.status, result.error, headers, wait, result.body[:KEPT_ANSWER_BYTES], len(result.body),
         result.duration_us, False, result.sent,
     )  # fmt: skip
+
+
+def _changes(place: _Place, body: Any, view: JsonObject, cause: ChangeCause) -> dict[str, Any]:
+    """The members of the body that the change made; all of them when the state before is not known."""
+    if cause.before is None:
+        return scalars(body)
+    beside: JsonObject = {name: view[name] for name in ("remembered", "credential", "delivery_id") if name in view}
+    try:
+        before = place.compiled.request({**cause.before, **beside})
+    except RenderFailed:
+        return scalars(body)
+    return changed(json_body(before.body or b""), body)
 
 
 async def _request(client: SourceClient, call: ApiCall) -> PullResponse:

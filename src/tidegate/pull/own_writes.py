@@ -6,26 +6,33 @@ call a source of its own causal chain. Knows no HTTP. Crash: pending writes are 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from tidegate.core.model import Change
+from tidegate.core.model import Change, NewEvent
+from tidegate.pull.conflicts import CHANGES_KEPT_US
 from tidegate.rules.sync.changes import differing
+from tidegate.rules.sync.conflicts import changed
 from tidegate.rules.sync.own_writes import ExpectedWrite, own_write
-from tidegate.store import Operations, PendingWrite
+from tidegate.store import Conflicts, Operations, OtherChange, PendingWrite
 
 
 class OwnWrites:
     """The pending writes of one resource, read at the first change of a merge."""
 
-    def __init__(self, store: Operations, source: str, resource: str, version: str) -> None:
+    def __init__(self, store: Operations, conflicts: Conflicts, place: tuple[str, str], version: str) -> None:
+        """`place`: source, resource."""
+        source, resource = place
         self._store = store
+        self._conflicts = conflicts
         self._source = source
         self._resource = resource
         self._version = version
         self._writes: list[ExpectedWrite] | None = None
         self._changed_by_others: set[str] = set()
+        self._noted: list[OtherChange] = []
 
     @property
     def none_expected(self) -> bool:
@@ -52,6 +59,23 @@ class OwnWrites:
                 fields = differing(answer, change.after)
                 change = Change("updated", answer, change.after, fields, change.version, change.number)
         return change, found
+
+    def note(self, change: Change, event: NewEvent, targets: Sequence[str]) -> None:
+        """Somebody else changed a record that operations write to: their next write may meet it."""
+        values = changed(change.before, change.after, {self._version.rpartition(".")[2]})
+        self._noted.append(
+            OtherChange(
+                self._source, self._resource, event.key or "", change.number, msgspec.json.encode(values),
+                msgspec.json.encode(list(targets)), b"{}", event.received_at_us,
+                event.occurred_at_us or event.received_at_us,
+            )
+        )  # fmt: skip
+
+    async def before_commit(self) -> None:
+        """Store what was noted: before the commit, so that no write can come between."""
+        noted, self._noted = self._noted, []
+        for one in noted:
+            await self._conflicts.put_change(one, one.at_us - CHANGES_KEPT_US)
 
     async def end(self) -> None:
         """After the commit: writes of records that somebody else changed explain nothing any more."""

@@ -49,6 +49,14 @@ View = Callable[[], dict[str, Any]]
 _encode = msgspec.json.Encoder().encode
 
 
+class WrittenRecords(Protocol):
+    """Which records operations write to."""
+
+    def targets(self, source: str, resource: str, audience: int, /) -> list[str] | None:
+        """The sources that a change is written to; None when no operation writes to records of the resource."""
+        ...
+
+
 class Router(Protocol):
     """The active routing decision. `decide` answers from memory, None when it must intern a new decision."""
 
@@ -59,6 +67,9 @@ class Router(Protocol):
     async def decide_own(self, source: str, type_: str, view: View, resource: str, chain: Sequence[str], /) -> int:
         """As `decide_slow`, without the destinations that call a source of `chain`."""
         ...
+
+    @property
+    def written(self) -> WrittenRecords: ...
 
 
 class RecordWriter:
@@ -82,7 +93,7 @@ class RecordWriter:
         self._router = router
         self._fence = fence
         self._rule = MergeRule(bool(self.resource.item_path), self.resource.version_kind, tuple(self.resource.ignore))
-        self._own_writes = OwnWrites(store.operations, self.source, self.name, self.resource.version)
+        self._own_writes = OwnWrites(store.operations, store.conflicts, (self.source, self.name), self.resource.version)
         self._pending: dict[str, Any] = {}  # columns of the state that moved since the last commit
         self._committed_at = clock.monotonic()
         self._recent: OrderedDict[str, bytes] = OrderedDict()  # hashes, one after the other
@@ -134,6 +145,7 @@ class RecordWriter:
             if run_us and not records and not applied.to_fetch and not due:
                 self._stale = False
             else:
+                await self._own_writes.before_commit()
                 await self._commit(records, changes)
                 await self._own_writes.end()
             return applied
@@ -326,6 +338,9 @@ class RecordWriter:
         if audience is None:
             audience = await self._router.decide_slow(self.source, event.type, view, self.name)
         event.audience = audience
+        targets = self._router.written.targets(self.source, self.name, audience) if kind == "updated" else None
+        if targets is not None:
+            self._own_writes.note(change, event, targets)
         return event
 
     def _made(

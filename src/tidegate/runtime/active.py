@@ -34,6 +34,7 @@ from tidegate.runtime.shapes import (
     raw_of,
     spec_of,
 )
+from tidegate.runtime.written_records import WrittenRecords
 from tidegate.store import Item, Store
 from tidegate.vault import REVISION, Vault, item_purpose
 
@@ -75,6 +76,7 @@ class ActiveConfiguration:
         self.fed_resources: frozenset[tuple[str, str]] = frozenset()  # (source, resource) that a webhook updates
         self.settings = Config()  # gateway, egress and retention of the file
         self._forwards: dict[str, HeaderNames] = {}
+        self.written = WrittenRecords(lambda: self.sources, lambda: self.by_number, self._wanted_by)
 
     # -- loading and compiling ---------------------------------------------------------------------------
 
@@ -254,6 +256,9 @@ class ActiveConfiguration:
         dropped = {number for number, _ in decision.wanted if number in inside}
         filtered = tuple(sorted({*decision.filtered, *dropped}))
         return (await self._store.log.audience(source, decision.considered, wanted, filtered)).number
+
+    def _wanted_by(self, audience: int) -> list[int]:
+        return [number for number, _ in self._store.log.audiences()[audience].wanted]
 
     def decision_today(self, source: str, type: str, view: Callable[[], JsonObject], resource: str | None) -> Decision:
         """The decision of the current routes, for a replay."""

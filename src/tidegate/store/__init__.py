@@ -1,13 +1,14 @@
-"""The store: one durable log and everything that reads it, as nine protocols of domain operations.
+"""The store: one durable log and everything that reads it, as ten protocols of domain operations.
 
-`log`, `deliveries`, `records`, `settings`, `credentials`, `operations`, `rollups`, `budgets` and `leases` each hold one
-protocol and its shapes. Engines import from this file only; `sqlite/` and `postgres/` implement the protocols and pass
-`tests/conformance/`. The store knows no HTTP, no routes and no filters.
+`log`, `deliveries`, `records`, `settings`, `credentials`, `operations`, `rollups`, `budgets`, `conflicts` and `leases`
+each hold one protocol and its shapes. Engines import from this file only; `sqlite/` and `postgres/` implement the
+protocols and pass `tests/conformance/`. The store knows no HTTP, no routes and no filters.
 """
 
 from __future__ import annotations
 
 from tidegate.store.budgets import Budgets
+from tidegate.store.conflicts import Conflicts, OtherChange, Side, StoredConflict
 from tidegate.store.credentials import Credentials, SealedToken
 from tidegate.store.deliveries import Counters, Deliveries, Replay, Settlement, Standing
 from tidegate.store.facts import PostgresFacts, SqliteFacts, StoreFacts
@@ -34,6 +35,7 @@ __all__ = [
     "PARTITIONS",
     "ApiKey",
     "Budgets",
+    "Conflicts",
     "Counters",
     "Credentials",
     "Deliveries",
@@ -49,6 +51,7 @@ __all__ = [
     "Log",
     "Node",
     "Operations",
+    "OtherChange",
     "PendingWrite",
     "PostgresFacts",
     "Receipt",
@@ -61,11 +64,13 @@ __all__ = [
     "SealedToken",
     "Settings",
     "Settlement",
+    "Side",
     "SqliteFacts",
     "Standing",
     "Store",
     "StoreFacts",
     "StoredCall",
+    "StoredConflict",
     "Thinned",
     "Weighed",
     "partition_of",

@@ -1,4 +1,4 @@
-"""The store: the nine protocols of one database, opened together.
+"""The store: the ten protocols of one database, opened together.
 
 Owns the protocol `Store`, which `sqlite/` and `postgres/` implement. A call that raises StoreBusy or StoreBroken
 acknowledged nothing, and its outcome is unknown: every operation is idempotent or recognizes a repeated call. Fenced
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tidegate.store.budgets import Budgets
+from tidegate.store.conflicts import Conflicts
 from tidegate.store.credentials import Credentials
 from tidegate.store.deliveries import Deliveries
 from tidegate.store.facts import StoreFacts
@@ -23,7 +24,7 @@ from tidegate.store.settings import Settings
 
 
 class Store(Protocol):
-    """All nine protocols."""
+    """All ten protocols."""
 
     @property
     def log(self) -> Log: ...
@@ -41,6 +42,8 @@ class Store(Protocol):
     def rollups(self) -> Rollups: ...
     @property
     def budgets(self) -> Budgets: ...
+    @property
+    def conflicts(self) -> Conflicts: ...
     @property
     def leases(self) -> Leases: ...
 

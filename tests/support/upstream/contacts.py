@@ -6,7 +6,10 @@ import asyncio
 import json
 from typing import Any
 
+from support.gateway.running import until
 from support.receiver.scripted import Request, ScriptedServer
+from tidegate.process.gateway import Gateway
+from tidegate.pull import PollOptions
 
 
 class System:
@@ -105,3 +108,20 @@ def same(left: System, right: System) -> bool:
         return sorted((one["name"].upper(), one["phone"]) for one in system.contacts.values())
 
     return seen(left) == seen(right)
+
+
+def idle(gateway: Gateway) -> bool:
+    health = [gateway.deliver.health(one.number) for one in gateway.active.destinations.values()]
+    return all(one.waiting + one.in_flight == 0 for one in health)
+
+
+async def in_step(gateway: Gateway) -> None:
+    """Poll both systems until nothing is pending and nothing changes."""
+    quiet = 0
+    while quiet < 2:
+        changes = 0
+        for source in ("left", "right"):
+            report = await gateway.pull.poll_now(source, "contacts", PollOptions())
+            changes += report.created + report.updated
+        await until(lambda: idle(gateway))
+        quiet = 0 if changes else quiet + 1

@@ -8,6 +8,19 @@ from __future__ import annotations
 from tidegate.core.finding_codes.shape import ERROR, NOTICE, WARNING, FindingCode
 
 RESOURCES: dict[str, FindingCode] = {
+    "conflict_held": FindingCode(
+        WARNING,
+        "conflict needs a decision",
+        "Two systems changed the same fields of a record, and the operation says that a person decides. Its deliveries "
+        "are not sent.",
+        "tidegate conflicts",
+    ),
+    "conflict_decided": FindingCode(
+        NOTICE,
+        "conflict was decided",
+        "Two systems changed the same fields of a record, and `on_conflict` of the operation chose one of the values.",
+        "check the values: tidegate conflicts --all",
+    ),
     # -- resources
     "rows_skipped": FindingCode(
         WARNING,

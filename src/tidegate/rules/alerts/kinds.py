@@ -138,6 +138,14 @@ KINDS: dict[str, AlertKind] = {
         ("credential_scopes", "credential_capture"),
         "credential.recovered",
     ),
+    "conflict.held": AlertKind(
+        LASTS,
+        WARNING,
+        "conflict needs a decision",
+        "Two systems changed the same fields of a record, and a person has to decide.",
+        ("conflict_held",),
+        "conflict.resolved",
+    ),
     "disk.low": AlertKind(
         LASTS,
         ERROR,

@@ -63,7 +63,7 @@ class RetryOn:
 
     def covers(self, outcome: Outcome, status: int | None) -> bool:
         """Whether a failed attempt with this outcome and status is tried again."""
-        if outcome is Outcome.RENDER:
+        if outcome in (Outcome.RENDER, Outcome.CONFLICT):
             return False
         if outcome is Outcome.CREDENTIAL:  # the destination did not fail: its delivery waits for a token
             return True
@@ -96,14 +96,17 @@ def parse_retry_on(values: Sequence[str | int], path: str = "$.retry_on") -> Ret
 
 RETRY_ALL: Final = RetryOn(DEFAULT_RETRY_ON)
 _DELIVERED: Final = AttemptMeaning("delivered", Blame.NONE, answered=True)
-_RENDER: Final = AttemptMeaning("exhausted", Blame.NOT_SENT)
+_NOT_SENT: Final = AttemptMeaning("exhausted", Blame.NOT_SENT)
 
 
 def is_success(outcome: Outcome, status: int | None, success_statuses: Collection[int] | None = None) -> bool:
     """2xx, or one of `success_statuses` when the destination names its own.
 
-    HTTP_ERROR with 2xx is a failure: a receiver may answer 200 with an error in its body.
+    HTTP_ERROR with 2xx is a failure: a receiver may answer 200 with an error in its body. OK without a status: there
+    was nothing to send.
     """
+    if outcome is Outcome.OK and status is None:
+        return True
     if outcome not in (Outcome.OK, Outcome.HTTP_ERROR) or status is None:
         return False
     if success_statuses:
@@ -125,8 +128,8 @@ def read_attempt(
     """
     if is_success(outcome, status, success_statuses):
         return _DELIVERED
-    if outcome is Outcome.RENDER:
-        return _RENDER
+    if outcome in (Outcome.RENDER, Outcome.CONFLICT):
+        return _NOT_SENT
     answered = outcome in (Outcome.OK, Outcome.HTTP_ERROR)
     if answered and status == _GONE:
         return AttemptMeaning("disable", Blame.DESTINATION, answered=True)

@@ -52,10 +52,10 @@ def _explains(write: ExpectedWrite, change: Change, key: str, version: str) -> b
         )
     if change.kind == "created":
         names = [name for name in write.written if name in after]
-        return bool(names) and all(_loosely(after[name], write.written[name]) for name in names)
+        return bool(names) and all(loosely(after[name], write.written[name]) for name in names)
     changed = [name for name in change.fields if name != version]
     return bool(changed) and all(
-        name in write.written and name in after and _loosely(after[name], write.written[name]) for name in changed
+        name in write.written and name in after and loosely(after[name], write.written[name]) for name in changed
     )
 
 
@@ -74,7 +74,8 @@ def leaves(value: Any) -> dict[str, Any]:
     return found
 
 
-def _loosely(a: Any, b: Any) -> bool:
+def loosely(a: Any, b: Any) -> bool:
+    """Equal by value, without regard to case and blanks."""
     if isinstance(a, str) and isinstance(b, str):
         return "".join(a.split()).casefold() == "".join(b.split()).casefold() or same_value(a, b)
     return same_value(a, b)

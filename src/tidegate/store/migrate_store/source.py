@@ -24,7 +24,8 @@ SLICE_BYTES = 16 << 20
 MOVED_TO = "value:moved_to"
 # Everything but the log. Settings are copied by name.
 SMALL = (
-    "audiences", "items", "credentials", "remembered_ids", "operation_calls", "pending_writes", "route_revisions",
+    "audiences", "items", "credentials", "remembered_ids", "operation_calls", "pending_writes", "other_changes",
+    "conflicts", "route_revisions",
     "keys", "feeds", "rejections", "replays", "ranges", "deferred_deliveries", "lanes", "dedupe", "records",
     "resource_states", "request_heads", "rollup_minutes", "rollup_hours",
 )  # fmt: skip

@@ -17,6 +17,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import NotBuilt
 from tidegate.store.facts import PostgresFacts
 from tidegate.store.postgres.budgets import PostgresBudgets
+from tidegate.store.postgres.conflicts import PostgresConflicts
 from tidegate.store.postgres.credentials import PostgresCredentials
 from tidegate.store.postgres.deliveries import PostgresDeliveries
 from tidegate.store.postgres.engine import Engine, sql
@@ -40,6 +41,7 @@ class PostgresStore:
         self.records = PostgresRecords(engine, self.log.appends, self.leases)
         self.settings = PostgresSettings(engine)
         self.credentials = PostgresCredentials(engine)
+        self.conflicts = PostgresConflicts(engine)
         self.operations = PostgresOperations(engine)
         self.rollups = PostgresRollups(engine, node)
         self.budgets = PostgresBudgets(engine)

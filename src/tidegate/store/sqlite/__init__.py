@@ -22,6 +22,7 @@ from tidegate.store.facts import SqliteFacts
 from tidegate.store.lock import DirectoryLock
 from tidegate.store.sqlite import backup
 from tidegate.store.sqlite.budgets import SqliteBudgets
+from tidegate.store.sqlite.conflicts import SqliteConflicts
 from tidegate.store.sqlite.credentials import SqliteCredentials
 from tidegate.store.sqlite.deliveries import SqliteDeliveries
 from tidegate.store.sqlite.engine import Engine
@@ -50,6 +51,7 @@ class SqliteStore:
         self.records = SqliteRecords(engine, self.log)
         self.settings = SqliteSettings(engine)
         self.credentials = SqliteCredentials(engine)
+        self.conflicts = SqliteConflicts(engine)
         self.operations = SqliteOperations(engine)
         self.rollups = SqliteRollups(engine)
         self.budgets = SqliteBudgets()
