@@ -50,6 +50,7 @@ def _adder(function: F) -> F:
 @click.option("--resource", multiple=True, help="A resource of the provider; repeatable. Default: its first one.")
 @click.option("--operation", multiple=True, help="An operation of the provider; repeatable.")
 @click.option("--poll", default="", help="How often the resources are polled. Default: what the provider suggests.")
+@click.option("--base-url", default="", help="Another address of the same API: a sandbox, or a server of your own.")
 @click.option("--allow", multiple=True, metavar="NETWORK", help="A private network that may be asked: 127.0.0.1/32.")
 @click.option(
     "--file",

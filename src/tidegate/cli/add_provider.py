@@ -52,12 +52,15 @@ class Choices(msgspec.Struct):
     resources: list[str] = []
     operations: list[str] = []
     poll: str = ""
+    base_url: str = ""
 
     def tree(self, half: ApiFile, *, written: bool) -> Tree:
         """The source with the keys of the file: with the values themselves, or as they are written."""
         assert half.api is not None
         text = {name: one.written if written and one.written else one.text for name, one in self.values.items()}
         api: Tree = {"provider": self.provider}
+        if self.base_url:
+            api["base_url"] = self.base_url
         wanted = {name: text[name] for name in half.api.with_ if name in text}
         if wanted:
             api["with"] = wanted
@@ -153,7 +156,8 @@ class Asking:
 
     def _mentioned(self, one: Choices) -> list[str]:
         """The values of `with` that the chosen parts need, in the order of the file."""
-        parts = [{key: value for key, value in self.data["api"].items() if key not in ("with", "auth")}]
+        api = {key: value for key, value in self.data["api"].items() if key not in ("with", "auth")}
+        parts = [{**api, "base_url": one.base_url or api["base_url"]}]
         parts += [self.data["api"].get("auth", {}).get(one.auth, {}).get("set", {})]
         parts += [self.data["resources"][name] for name in one.resources]
         parts += [self.data["operations"][name] for name in one.operations]
@@ -285,7 +289,7 @@ def add(name: str, options: Mapping[str, Any], put: Any) -> int:
         raise ConfigError(f"the provider '{provider}' has no API half", hint=hint)
     given = values_of(options["given"], os.environ)
     choices = Choices(name, provider, options["kind"], given, list(options["resource"]), list(options["operation"]))
-    choices.poll = options["poll"]
+    choices.poll, choices.base_url = options["poll"], options["base_url"]
     choices = Asking(half, data, choices, ask=at_a_terminal() and not options["yes"]).complete()
     allow = [*tree.get("egress", {}).get("allow", []), *options["allow"]]
     config = configuration(choices, half, allow)
