@@ -69,7 +69,8 @@ async def rounds(deployment: Deployment, count: int, program: tuple[str, ...] = 
             return counters["pending"] == 0
 
         await until(quiet, 60)
-        counters = (await call(gateway.url, "/api/v1/stats", gateway.key))["totals"]
+        stats = await call(gateway.url, "/api/v1/stats?window=24h", gateway.key)
+        counters, measured = stats["totals"], stats["measured"]
         assert await gateway.end(signal.SIGTERM) == 0
     bodies: dict[bytes, set[str]] = {}
     for event_id, body, headers in receiver.arrived:
@@ -82,6 +83,7 @@ async def rounds(deployment: Deployment, count: int, program: tuple[str, ...] = 
         "lost": [name for name, (_, body) in acknowledged.items() if body not in bodies],
         "other_id": [name for name, (sent, body) in acknowledged.items() if bodies.get(body, {sent}) != {sent}],
         "counters": counters,
+        "measured": (measured["sources"]["shop"]["accepted"], measured["destinations"]["crm"]["delivered"]),
     }
 
 
@@ -95,6 +97,7 @@ async def test_every_acknowledged_event_arrives_under_its_first_id_though_the_ga
     assert found["lost"] == []
     assert found["other_id"] == []
     assert found["counters"]["accepted"] == found["counters"]["delivered"] == found["arrived"]
+    assert found["measured"] == (found["arrived"], found["arrived"]), "a count was lost without its fact, or twice"
 
 
 async def test_the_check_finds_what_an_answer_before_the_commit_loses(deployment: Deployment) -> None:
@@ -188,6 +191,11 @@ async def polled_rounds(
             return (await call(gateway.url, "/api/v1/stats", gateway.key))["totals"]["pending"] == 0
 
         await until(quiet, 60)
+        stats = await call(gateway.url, "/api/v1/stats?window=24h", gateway.key)
+        figures, measured = stats["resources"]["shop/orders"], stats["measured"]["resources"]["shop/orders"]
+        polls = measured["polls"]["finished"] + measured["polls"]["failed"]
+        counted = (measured["changes"], polls, measured["requests"]["total"])
+        assert counted == (figures["changes"], figures["polls"], figures["requests"]), "both are of the same commits"
         changes: list[dict[str, Any]] = []
         cursor = ""
         while True:
