@@ -154,6 +154,15 @@ async def poll_until_killed(gateway: GatewayProcess, ended: list[int]) -> None:
             return
 
 
+async def check_counts(gateway: GatewayProcess) -> None:
+    """The counts by minute and those for life are of the same commits."""
+    stats = await call(gateway.url, "/api/v1/stats?window=24h", gateway.key)
+    figures, measured = stats["resources"]["shop/orders"], stats["measured"]["resources"]["shop/orders"]
+    polls = measured["polls"]["finished"] + measured["polls"]["failed"]
+    counted = (measured["changes"], polls, measured["requests"]["total"])
+    assert counted == (figures["changes"], figures["polls"], figures["requests"])
+
+
 async def polled_rounds(
     deployment: Deployment, count: int
 ) -> tuple[list[dict[str, Any]], dict[str, Any], Upstream, Receiver]:
@@ -191,11 +200,7 @@ async def polled_rounds(
             return (await call(gateway.url, "/api/v1/stats", gateway.key))["totals"]["pending"] == 0
 
         await until(quiet, 60)
-        stats = await call(gateway.url, "/api/v1/stats?window=24h", gateway.key)
-        figures, measured = stats["resources"]["shop/orders"], stats["measured"]["resources"]["shop/orders"]
-        polls = measured["polls"]["finished"] + measured["polls"]["failed"]
-        counted = (measured["changes"], polls, measured["requests"]["total"])
-        assert counted == (figures["changes"], figures["polls"], figures["requests"]), "both are of the same commits"
+        await check_counts(gateway)
         changes: list[dict[str, Any]] = []
         cursor = ""
         while True:

@@ -29,7 +29,6 @@ from tidegate.store.rows import (
 )
 from tidegate.store.sqlite.engine import Engine, insert_many, rows, sql
 from tidegate.store.sqlite.log import SqliteLog
-from tidegate.store.sqlite.rollups import add_rollups
 
 DISTANCE = "I"  # 32 bits: offsets have no gaps here, so distances stay small
 
@@ -65,7 +64,7 @@ class SqliteDeliveries:
             before = connection.total_changes()
             insert_many(connection, self._sql["put_attempt"], [attempt_row(one) for one in settlement.attempts])
             if settlement.rollups and connection.total_changes() > before:
-                add_rollups(connection, settlement.rollups)
+                self._engine.last_rows += settlement.rollups
         if settlement.heads:
             many(self._sql["put_head"], settlement.heads)
         if settlement.deferred:

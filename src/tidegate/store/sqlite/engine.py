@@ -75,6 +75,8 @@ class Engine:
         self._open: dict[Any, None] = {}  # appends without an answer
         self.commits = 0
         self._to_publish: list[Any] = []
+        self.last_rows: list[Any] = []  # of the open transaction, for `write_last`
+        self.write_last: Callable[[apsw.Connection, list[Any]], None] = lambda connection, rows: None
         self._connection = self._open_writer()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="tidegate-read")
         self._local = threading.local()
@@ -261,6 +263,7 @@ class Engine:
         results: list[tuple[asyncio.Future[Any], Any, bool]] = []
         published: list[Any] = []
         self._to_publish = []
+        self.last_rows = []
         try:
             connection.execute("BEGIN IMMEDIATE")
             if appends:
@@ -269,6 +272,8 @@ class Engine:
             for future, work in works:
                 results.append(self._run_one(connection, future, work))
             published.extend(self._to_publish)
+            if self.last_rows:  # of all jobs together: each statement hands the interpreter to other threads
+                self.write_last(connection, self.last_rows)
             connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - the writer must survive internal errors of its jobs
             failure = self._translate(error)
@@ -280,7 +285,7 @@ class Engine:
         self, connection: apsw.Connection, future: asyncio.Future[Any], work: Work
     ) -> tuple[asyncio.Future[Any], Any, bool]:
         connection.execute("SAVEPOINT job")
-        before = len(self._to_publish)
+        before, last_rows = len(self._to_publish), len(self.last_rows)
         try:
             result = work(connection)
         except (apsw.IOError, apsw.FullError, apsw.CorruptError):
@@ -289,7 +294,7 @@ class Engine:
             # Undo only this job, so that its error does not fail the others.
             connection.execute("ROLLBACK TO job")
             connection.execute("RELEASE job")
-            del self._to_publish[before:]
+            del self._to_publish[before:], self.last_rows[last_rows:]
             return future, error, True
         connection.execute("RELEASE job")
         return future, result, False

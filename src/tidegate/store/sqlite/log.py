@@ -37,7 +37,6 @@ from tidegate.store.rows import (
     id_conflict,
 )
 from tidegate.store.sqlite.engine import ROWS_OF_INSERT, Engine, insert_many, rows, sql
-from tidegate.store.sqlite.rollups import add_rollups
 from tidegate.store.tail import Tail
 
 log = logging.getLogger("tidegate.store")
@@ -239,7 +238,7 @@ class SqliteLog:
             connection.executemany(self._sql["count_audience"], [(count, number) for number, count in counts.items()])
         doubled, self._doubled = self._doubled, []
         if events or doubled:
-            add_rollups(connection, _rollups(events, doubled))
+            self._engine.last_rows += _rollups(events, doubled)
 
     def _publish(self, batch: _Batch) -> None:
         """On the loop, after the commit: first to the listeners, then answer the calls."""

@@ -18,7 +18,6 @@ from tidegate.core.model import Appended, NewEvent, RecordState
 from tidegate.store import RecordCommit, ResourceState
 from tidegate.store.rows import record_of, record_row, state_of, state_row
 from tidegate.store.sqlite.engine import Engine, insert_many, sql
-from tidegate.store.sqlite.rollups import add_rollups
 
 
 class AppendsInside(Protocol):
@@ -75,8 +74,7 @@ class SqliteRecords:
             [(commit.source, commit.resource, *record_row(one)) for one in commit.records],
         )
         connection.execute(self._sql["put_state"], state_row(commit))
-        if commit.rollups:
-            add_rollups(connection, commit.rollups)
+        self._engine.last_rows += commit.rollups
         # Last, so that an error above cannot leave the log's head ahead of a rollback.
         return self._log.append_in(connection, commit.changes) if commit.changes else []
 

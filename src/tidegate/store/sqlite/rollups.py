@@ -12,21 +12,21 @@ from tidegate.store.sqlite.engine import Engine, insert_many, rows, sql
 FOLD_MINUTES = 10  # that become part of their hours in one transaction
 
 
-def add_rollups(connection: apsw.Connection, given: Sequence[RollupRow]) -> None:
-    """Within the transaction of what they count."""
-    insert_many(connection, sql("rollups")["add"], given)
-
-
 class SqliteRollups:
     """Implements `store.Rollups`."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._sql = sql("rollups")
+        engine.write_last = self._add
+
+    def _add(self, connection: apsw.Connection, given: Sequence[RollupRow]) -> None:
+        """Within the transaction of what they count, as its last statement."""
+        insert_many(connection, self._sql["add"], given)
 
     async def add(self, given: Sequence[RollupRow]) -> None:
         merged = added(given)
-        await self._engine.write(lambda c: add_rollups(c, merged))
+        await self._engine.write(lambda c: self._add(c, merged))
 
     async def read(
         self,
