@@ -57,6 +57,11 @@ def findings(gateway: Gateway, code: str) -> list[str]:
     return [one.subject for one in gateway.findings.listed() if one.code == code]
 
 
+async def dead_letters(gate: Served) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await gate.api.get("/deliveries?destination=right-update&state=exhausted"))["data"]
+    return found
+
+
 async def listed(gate: Served, query: str = "") -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = (await gate.api.get(f"/conflicts{query}"))["data"]
     return found
@@ -114,7 +119,8 @@ async def test_a_held_conflict_waits_for_a_person_and_is_decided_for_both(tmp_pa
         assert set(findings(gateway, "conflict_held")) == {"resource:right/contacts", "resource:left/contacts"}
         one = next(one for one in held if one["operation"] == "right/update")
         assert one["incoming"]["values"] == {"name": "Left"} and one["current"]["values"] == {"name": "RIGHT"}
-        delivery = (await gate.api.get("/deliveries?destination=right-update&state=exhausted"))["data"][0]
+        await until(lambda: dead_letters(gate))  # settled
+        (delivery,) = await dead_letters(gate)
         assert delivery["cause"] == "conflict"
         assert one["id"] in (await gate.api.get(f"/deliveries/{delivery['id']}"))["attempts"][-1]["error"]
         decided = await gate.api.post(f"/conflicts/{one['id']}/resolve", {"use": use})
@@ -124,6 +130,7 @@ async def test_a_held_conflict_waits_for_a_person_and_is_decided_for_both(tmp_pa
         await until(lambda: left.contacts["l1"]["name"].upper() == right.contacts[key]["name"] == name)
         await in_step(gateway)
         assert await listed(gate) == [] and findings(gateway, "conflict_held") == []
+        await gateway.deliver.settler.flush()
         destinations = gateway.active.destinations
         pairs = [(o, destinations[d].number) for d in UPDATES for o in range(1, gateway.store.log.published_offset + 1)]
         states = (await gateway.deliver.states(pairs)).values()
@@ -136,3 +143,24 @@ async def test_a_held_conflict_is_reported_again_after_a_restart(tmp_path: Path)
         gate.gateway.findings.resolve("conflict_held", "resource:right/contacts")
         await gate.gateway.conflicts.start()
         assert "resource:right/contacts" in findings(gate.gateway, "conflict_held")
+
+
+async def test_the_page_shows_a_held_conflict_and_decides_it(tmp_path: Path) -> None:
+    async with both_changed(tmp_path, 'on_conflict = "hold"', {"name": "<b>Left</b>"}) as (gate, left, right, key):
+        await go_on(gate.gateway)
+        link = (await gate.api.post("/keys/login"))["path"]
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        nobody = gate.api.with_key(None)
+        body = f"token={link.partition('token=')[2]}".encode()
+        entered = await nobody("POST", "/login", body, headers=form)
+        cookie = {"Cookie": entered.headers["set-cookie"].partition(";")[0]}
+        page = (await nobody("GET", "/conflicts", headers=cookie)).body.decode()
+        assert page.count(">Use left</button>") == 2 and "&lt;b&gt;Left&lt;/b&gt;" in page and "<b>Left" not in page
+        csrf = page.partition('name="csrf" value="')[2].partition('"')[0]
+        one = next(one for one in await listed(gate) if one["operation"] == "right/update")
+        path = f"/conflicts/{one['id']}/resolve"
+        assert (await nobody("POST", path, b"use=incoming", headers={**form, **cookie})).status == 403
+        gone = await nobody("POST", path, f"use=current&csrf={csrf}".encode(), headers={**form, **cookie})
+        assert gone.status == 303
+        await until(lambda: left.contacts["l1"]["name"] == right.contacts[key]["name"] == "RIGHT")
+        assert ">Use left</button>" not in (await nobody("GET", "/conflicts", headers=cookie)).body.decode()

@@ -18,6 +18,7 @@ from tidegate.dashboard.pages import (
     actions,
     alerts,
     compare,
+    conflicts,
     connect,
     delivery,
     destinations,
@@ -50,6 +51,7 @@ _PAGES: tuple[tuple[str, PageHandler], ...] = (
     ("/connect/{name}/start", connect.start),
     ("/api-or-webhook", compare.show),
     ("/alerts", alerts.show),
+    ("/conflicts", conflicts.show),
 )
 _ACTIONS: tuple[tuple[str, PageHandler], ...] = (
     ("/destinations/{name}/pause", actions.pause),
@@ -66,6 +68,7 @@ _ACTIONS: tuple[tuple[str, PageHandler], ...] = (
     ("/alerts/acknowledge", alerts.acknowledge),
     ("/alerts/mute", alerts.mute),
     ("/alerts/unmute", alerts.unmute),
+    ("/conflicts/{id}/resolve", conflicts.resolve),
     ("/logout", login.leave),
 )
 

@@ -147,6 +147,7 @@ NOTICES = {
     "test-failed": ("bad", "The test event was not delivered. The response is shown below."),
     "retried": ("ok", "The delivery is being retried."),
     "canceled": ("ok", "The delivery was canceled."),
+    "conflict-resolved": ("ok", "Decided. Its deliveries are sent again."),
     "acknowledged": ("ok", "Acknowledged. It is not repeated until it ends."),
     "muted": ("ok", "Muted. Nothing is sent about it until the mute ends."),
     "unmuted": ("ok", "The mute ended."),

@@ -13,7 +13,7 @@ RESOURCES: dict[str, FindingCode] = {
         "conflict needs a decision",
         "Two systems changed the same fields of a record, and the operation says that a person decides. Its deliveries "
         "are not sent.",
-        "tidegate conflicts",
+        "open the page Conflicts, or: tidegate conflicts",
     ),
     "conflict_decided": FindingCode(
         NOTICE,
