@@ -31,6 +31,21 @@ _STATES = {
 async def delivery_states(
     ports: Ports, senders: Senders, pairs: Sequence[Pair], audience_of: Mapping[int, int] | None = None
 ) -> dict[Pair, DeliveryView]:
+    """As `_read_states`. A delivery that ended while its rows were read has no evidence yet: it is read again."""
+    found = await _read_states(ports, senders, pairs, audience_of)
+    unclear = [
+        pair
+        for pair, view in found.items()
+        if view.state is DeliveryState.DELIVERED
+        and view.first_delivered_at_us is None
+        and ports.held.has_destination(pair[1])
+    ]
+    return found | await _read_states(ports, senders, unclear, audience_of) if unclear else found
+
+
+async def _read_states(
+    ports: Ports, senders: Senders, pairs: Sequence[Pair], audience_of: Mapping[int, int] | None
+) -> dict[Pair, DeliveryView]:
     """Views by (offset, destination); a pair that is not a delivery is missing.
 
     `audience_of`: the audience number of each offset, for a caller that has read the events; None reads their heads.
