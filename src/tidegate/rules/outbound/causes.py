@@ -24,6 +24,7 @@ _CAUSES: dict[str, tuple[str, str]] = {
     "dns": ("host name not found", "correct the host in its `url`"),
     "render": ("body could not be rendered", "correct the transform of the route, or the `text` of the destination"),
     "credential": ("no token for it", "see which credential fails: tidegate auth status"),
+    "conflict": ("changed in both systems", "decide which value stays: tidegate conflicts"),
     "expired": ("expired before it was delivered", "fix the receiver, then replay"),
     "gone": ("answered 410 Gone", "correct its `url`, then resume it"),
     "operator": ("by an operator", ""),
