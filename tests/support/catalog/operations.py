@@ -17,6 +17,7 @@ class Operations:
         self.one = one
         self.runner = OperationRunner(one.store.operations, one.engine.client_of, one.clock)
         self.runner.configure({"s": one.source})
+        self._rounds = 0
 
     async def call(self, name: str, key: str, delivery: str, data: dict[str, Any]) -> OperationResult:
         """One call, again while the API says that it is asked too often."""
@@ -38,32 +39,38 @@ class Operations:
         place = f"{self.one.double.name}/{name}"
         rows = self.one.world.rows(test.table)
         before = len(rows.live()), rows.count
+        first, second = self._round(), self._round()
         for prior in test.after:
-            done = await self.call(prior, f"{name}-a", f"evt_{name}_{prior}", self._data(prior, "a"))
+            done = await self.call(prior, f"{name}-a", f"evt_{name}_{prior}", self._data(prior, first))
             assert done.outcome is Outcome.OK, f"{place}: {prior} before it: {done.status} {done.error}"
             before = len(rows.live()), rows.count
-        result = await self.call(name, f"{name}-a", f"evt_{name}_a", self._data(name, "a"))
+        result = await self.call(name, f"{name}-a", f"evt_{name}_a", self._data(name, first))
         assert result.outcome is Outcome.OK, f"{place}: {result.status} {result.error} {result.body[:300]!r}"
         assert rows.count > before[1], f"{place}: nothing was written to {test.table}"
         if not test.creates:
             return "same"
         assert len(rows.live()) == before[0] + 1, f"{place}: {len(rows.live()) - before[0]} rows were created"
-        return await self._lost(name, test, place)
+        return await self._lost(name, test, place, second)
 
-    async def _lost(self, name: str, test: Test, place: str) -> str:
+    def _round(self) -> str:
+        """Another character each time."""
+        self._rounds += 1
+        return chr(ord("a") + self._rounds - 1)
+
+    async def _lost(self, name: str, test: Test, place: str, which: str) -> str:
         """The call is made, its answer is lost, and the same delivery is tried again."""
         rows = self.one.world.rows(test.table)
         for prior in test.after:
-            await self.call(prior, f"{name}-b", f"evt_{name}_{prior}_b", self._data(prior, "b"))
+            await self.call(prior, f"{name}-b", f"evt_{name}_{prior}_b", self._data(prior, which))
         before = len(rows.live())
         self.one.served.lose_next = True
-        first = await self.call(name, f"{name}-b", f"evt_{name}_b", self._data(name, "b"))
+        first = await self.call(name, f"{name}-b", f"evt_{name}_b", self._data(name, which))
         # The client itself repeats a PUT over a new connection when a kept one was closed.
         repeats = self.one.source.operations[name].method in ("PUT", "DELETE")
         assert first.outcome is not Outcome.OK or repeats, f"{place}: an answer came although it was lost"
         assert len(rows.live()) == before + 1, place
         self.one.clock.advance(test.found_after_seconds)
-        again = await self.call(name, f"{name}-b", f"evt_{name}_b", self._data(name, "b"))
+        again = await self.call(name, f"{name}-b", f"evt_{name}_b", self._data(name, which))
         created = len(rows.live()) - before
         if test.repeat == "rejected":
             assert again.outcome is not Outcome.OK and created == 1, f"{place}: {again.status}, {created} rows"
