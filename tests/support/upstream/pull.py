@@ -50,6 +50,14 @@ class NoRoutes:
         self._numbers[source] = (await self._store.log.audience(source, (), (), ())).number
         return self._numbers[source]
 
+    @property
+    def written(self) -> NoRoutes:
+        """Which records operations write to: none."""
+        return self
+
+    def targets(self, source: str, resource: str, audience: int, /) -> None:
+        return None
+
 
 class PullSetup:
     """One gateway's ask door over `shop/orders`."""
