@@ -23,7 +23,7 @@ from tidegate.process.edge.fast import FastProtocol
 from tidegate.rules.outbound.addresses import parse_target
 
 INPUTS = int(os.environ.get("TIDEGATE_FUZZ_INPUTS", "6000"))
-SLOWEST_SECONDS = 1.0
+SLOWEST_SECONDS = 1.0  # of CPU: a busy machine stops the test itself for longer
 
 
 class Socket:
@@ -162,9 +162,9 @@ async def test_the_edge_reads_what_another_parser_reads() -> None:
     warm = 0
     for number in range(INPUTS):
         data = stream(chance)
-        began = time.perf_counter()
+        began = time.thread_time()
         handed = await edge.feed(cuts(data, chance))
-        assert time.perf_counter() - began < SLOWEST_SECONDS, data
+        assert time.thread_time() - began < SLOWEST_SECONDS, data
         other = by_another_parser(data)
         for ours, theirs in zip(handed, other, strict=False):
             assert (ours[0], ours[1], ours[2]) == (theirs[0], path_of(theirs[1]), theirs[2]), (number, data)
@@ -211,11 +211,11 @@ def test_a_request_of_ours_ends_exactly_once_whatever_the_receiver_sends() -> No
         pending = Pending(owner, target, b"", b"{}", 5.0, lambda _: None, False)
         connection.begin(pending)
         data = stream(chance, answers=True)
-        began = time.perf_counter()
+        began = time.thread_time()
         for piece in cuts(data, chance):
             if connection.transport.is_closing():
                 break
             connection.data_received(piece)
         connection.connection_lost(None)
-        assert time.perf_counter() - began < SLOWEST_SECONDS, data
+        assert time.thread_time() - began < SLOWEST_SECONDS, data
         assert owner.ends == 1, data
