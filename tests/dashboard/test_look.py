@@ -12,14 +12,13 @@ from starlette.requests import Request
 from support.browser import sample_pages
 from support.browser.page_weight import MOST_BYTES, named, weight
 from tidegate.cli import COMMANDS
-from tidegate.core.figures import DelayFigures, ResourceFigures
 from tidegate.dashboard.assets import Assets
-from tidegate.dashboard.pages import compare
 from tidegate.dashboard.render import _FOLDER as FOLDER
 from tidegate.dashboard.render import Templates
 
 ASSETS = Assets()
 CSS = ASSETS._files["tide.css"].decode()
+ALL_CSS = "".join(body.decode() for name, body in ASSETS._files.items() if name.endswith(".css"))
 PAGES = sample_pages.pages()
 TEXTS = ("ink", "ink2", "ink3", "pull", "push", "ok", "wait", "fail", "off")
 SURFACES = ("bg", "surface", "sunken")
@@ -142,21 +141,3 @@ def test_a_command_that_a_page_names_is_one_of_the_command_line(template: str) -
     for command, rest in named:
         assert command in COMMANDS, (template, command)
         assert command != "add" or (rest.split()[0] in ("source", "destination", "route") and "--" not in rest), rest
-
-
-def test_the_page_shows_both_ways_and_the_advice() -> None:
-    figures = ResourceFigures(
-        requests=7,
-        changes=2,
-        by_origin={"webhook": 1, "reconcile": 1},
-        webhooks=1,
-        pulls=4,
-        pull_hits=3,
-        empty_share=0.86,
-        staleness_by_origin={"reconcile": DelayFigures(p50_seconds=9.0)},
-    )
-    advised = sample_pages.advice("keep_both", "1 of 2 was missed.")
-    shown = compare.view("payments/charges", figures, advised)
-    assert (shown.label, shown.reason) == ("Keep both", "1 of 2 was missed.")
-    assert [way.p50 for way in shown.ways] == [9.0, None]
-    assert shown.summary.startswith("Pulled on demand 4\u202ftimes, 3 of them served from the cache. 7\u202frequests")

@@ -171,6 +171,7 @@ class Measured(Struct, kw_only=True):
     resources: dict[str, ResourceMeasured] = {}  # by SOURCE/RESOURCE
     sources: dict[str, SourceMeasured] = {}
     destinations: dict[str, DestinationMeasured] = {}
+    delay_by_way: dict[str, Delay] = {}  # of the changes of all resources: "pull" and "push"
 
 
 class TimelineBin(Struct, kw_only=True):

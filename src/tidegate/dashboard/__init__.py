@@ -65,6 +65,8 @@ _ACTIONS: tuple[tuple[str, PageHandler], ...] = (
     ("/replays/{id}/cancel", replays.cancel),
     ("/deliveries/{id}/retry", actions.retry),
     ("/deliveries/{id}/cancel", actions.cancel),
+    ("/api-or-webhook/{source}/{resource}/apply", compare.apply),
+    ("/api-or-webhook/{source}/{resource}/undo", compare.undo),
     ("/alerts/acknowledge", alerts.acknowledge),
     ("/alerts/mute", alerts.mute),
     ("/alerts/unmute", alerts.unmute),

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
+from support.browser import comparison
 from tidegate.core import spec as config
 from tidegate.core.clock import parse_instant, rfc3339
-from tidegate.core.figures import DelayFigures, ResourceFigures
 from tidegate.core.findings import finding
 from tidegate.dashboard.pages import compare, destinations, edit, event, lists, overview, replays
 from tidegate.dashboard.pages import delivery as delivery_pages
@@ -367,28 +367,9 @@ def advice(word: str, sentence: str = "", every: float | None = None) -> AdviceS
     )  # fmt: skip
 
 
-def _delay(p50: float, p99: float) -> DelayFigures:
-    return DelayFigures(p50_seconds=p50, p99_seconds=p99, samples=50)
-
-
-def compare_page() -> list[compare.Comparison]:
-    return [
-        compare.view(
-            "accounting/customers",
-            ResourceFigures(requests=1440, changes=61, empty_share=0.962, by_origin={"poll": 61},
-                            staleness_by_origin={"poll": _delay(422.0, 894.0)}),
-            advice("subscribe", "96.2% of the polls found nothing, and the source can send webhooks.")),
-        compare.view(
-            "payments/payments",
-            ResourceFigures(requests=212, changes=8098, empty_share=0.97, by_origin={"webhook": 8089, "reconcile": 9},
-                            webhooks=8120, staleness_by_origin={"webhook": _delay(1.2, 6.4), "poll": DelayFigures()}),
-            advice("keep_both", "8,089 webhooks brought the changes, and 9 were missed.")),
-        compare.view(
-            "shop/orders",
-            ResourceFigures(requests=4320, changes=5302, empty_share=0.21, by_origin={"poll": 5302},
-                            staleness_by_origin={"poll": _delay(141.0, 297.0)}),
-            advice("poll_every", "Changes are up to 5 min late, and max_delay = 1 min allows less.", 60.0)),
-    ]  # fmt: skip
+def compare_page() -> compare.Comparison | None:
+    """Five resources as the rules see them: polled for little, pushed and reconciled, and read on demand."""
+    return comparison.page()
 
 
 def pages() -> dict[str, tuple[str, str, dict[str, Any]]]:
@@ -416,7 +397,7 @@ def pages() -> dict[str, tuple[str, str, dict[str, Any]]]:
         "destination-dead": ("destination.html", "destinations", {"view": destination_page(4)}),
         "sources": ("sources.html", "sources", {
             "sources": source_rows(), "subline": "5 sources: webhooks, forms, published events and polled APIs.", "pager": pager}),
-        "compare": ("compare.html", "compare", {"rows": compare_page()}),
+        "compare": ("compare.html", "compare", {"view": compare_page(), "windows": compare.WINDOWS}),
         "login": ("login.html", "", {"token": "", **login}),
         "login-link": ("login.html", "", {"token": "abc", **login}),
         "error": ("error.html", "", {"title": "Not found", "status": 404, "code": "not_found",

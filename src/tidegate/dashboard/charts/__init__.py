@@ -6,7 +6,6 @@ A chart never hides a number: the page that shows it carries a table with the sa
 """
 
 from tidegate.dashboard.charts.flow import FlowLane, bounded, flow_map
-from tidegate.dashboard.charts.marks import Bar, bars
 from tidegate.dashboard.charts.timeline import Try, attempt_timeline
 
-__all__ = ["Bar", "FlowLane", "Try", "attempt_timeline", "bars", "bounded", "flow_map"]
+__all__ = ["FlowLane", "Try", "attempt_timeline", "bounded", "flow_map"]

@@ -1,4 +1,4 @@
-"""The small marks: state icons and bars, and the helper for numbers that all charts share.
+"""The small marks: state icons, and the helper for numbers that all charts share.
 
 Knows no page. A sign is drawn in a box of 12 x 12 in `currentColor`; the class of its parent gives the color, and
 the shape alone already tells the state.
@@ -6,9 +6,7 @@ the shape alone already tells the state.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
-from typing import NamedTuple
 
 from tidegate.core.unseen import visible_lines
 
@@ -60,30 +58,3 @@ def open_svg(width: float, height: float, title: str, description: str, cls: str
         f'<svg class="chart {escape(cls)}" viewBox="0 0 {num(width)} {num(height)}"{natural} role="group">'
         f"<title>{title}</title><desc>{escape(visible_lines(description))}</desc>"
     )
-
-
-class Bar(NamedTuple):
-    """`part` of `value` is filled (it was of use); `words` stand above the bar."""
-
-    way: str  # "push" or "pull"
-    value: float
-    part: float
-    words: str
-
-
-def bars(rows: Sequence[Bar], title: str, *, width: int = 320) -> str:
-    """Horizontal bars from zero on one axis, the words above each."""
-    height = 44 * len(rows)
-    most = max([row.value for row in rows], default=0) or 1
-    out = [open_svg(width, height, title, "; ".join(f"{row.way}: {row.words}" for row in rows), fit=True)]
-    for i, row in enumerate(rows):
-        y = 44 * i
-        length, part = (max(0.0, value) / most * (width - 2) for value in (row.value, min(row.part, row.value)))
-        cls = "bp" if row.way == "push" else "bl"
-        out.append(text(0, y + 14, row.words))
-        out.append(f'<path class="tick" d="M.5 {y + 20}V{y + 40}"/>')
-        if row.value > 0:
-            out.append(f'<rect class="{cls} all" x="1" y="{y + 23.5}" width="{num(max(length, 2))}" height="13"/>')
-        if part > 0:
-            out.append(f'<rect class="{cls}" x="1" y="{y + 23.5}" width="{num(max(part, 1.5))}" height="13"/>')
-    return "".join(out) + "</svg>"

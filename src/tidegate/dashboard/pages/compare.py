@@ -1,128 +1,117 @@
-"""API or webhook: what polling and webhooks cost and bring for each resource, their delays, and the advice.
+"""API or webhook: what polling and webhooks cost and bring for each resource, and what to change.
 
-Owns the view models of this page. Reads the figures and the advice of `query/`. `view` is pure.
+Owns the requests of this page: what is read, which window and which curve, and the buttons Apply and Undo. The parts of
+the page are in `comparison/`, as pure functions of the figures and the advice of `query/`.
 """
 
 from __future__ import annotations
 
-from markupsafe import Markup
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tidegate.core.figures import DelayFigures, ResourceFigures
-from tidegate.dashboard import formatting
-from tidegate.dashboard.charts import Bar, bars
-from tidegate.dashboard.page_context import PageContext
-from tidegate.dashboard.pages.summaries import PULLED
-from tidegate.query import advice, stats
+from tidegate.api.advice import apply_one, source_of, undo_one
+from tidegate.config.spec import Source
+from tidegate.core.measured import Measured, ResourceMeasured, Timeline
+from tidegate.dashboard.comparison.answer import Answer, answer
+from tidegate.dashboard.comparison.cards import Card, cards
+from tidegate.dashboard.comparison.day import Day, day
+from tidegate.dashboard.comparison.subject import Subject, ordered
+from tidegate.dashboard.comparison.trade import Trade, trade
+from tidegate.dashboard.comparison.ways import Ways, ways
+from tidegate.dashboard.page_context import PageContext, field, see_other
+from tidegate.query import advice, measured
 from tidegate.query.schemas import AdviceSchema
 
-_TONES = {
-    "keep_polling": "ok", "keep_both": "ok", "poll_every": "wait", "reconcile_every": "wait", "cache_for": "wait",
-    "subscribe": "push", "drop_webhook": "fail", "stop_polling": "wait", "not_enough_data": "",
-}  # fmt: skip
-
-
-class WayFigures(Struct, kw_only=True):
-    """The figures of one way: "pull" (requests and polls) or "push" (webhooks)."""
-
-    way: str
-    requests: int
-    changes: int
-    empty_share: float | None
-    p50: float | None
-    p99: float | None
-
-    @property
-    def cost(self) -> str:
-        """Requests per change."""
-        return f"{self.requests / self.changes:.1f}" if self.changes else formatting.DASH
+WINDOWS = {"24h": "24 hours", "7d": "7 days", "30d": "30 days"}
+DEFAULT_WINDOW = "7d"
+BIN_MINUTES = 30  # of the last 24 hours
 
 
 class Comparison(Struct, kw_only=True):
-    """One resource on the page."""
+    """The whole page. `left_out`: resources beyond those that have a card."""
 
-    name: str
-    label: str
-    tone: str
-    summary: str
-    reason: str
-    ways: list[WayFigures]
-    chart: str
+    window: str
+    covered_seconds: float
+    resources: int
+    changes: int
+    answer: Answer
+    ways: Ways
+    cards: list[Card]
+    left_out: int
+    day: Day
+    trade: Trade | None
 
 
 async def show(context: PageContext, request: Request) -> Response:
-    snapshot = await stats.snapshot(context.gateway)
-    advised = {one.resource: one for one in await advice.all_resources(context.gateway)}
-    rows = [view(name, figures, advised.get(name)) for name, figures in sorted(snapshot.resources.items())]
-    return context.templates.response(request, "compare.html", section="compare", rows=rows)
+    window = request.query_params.get("window", DEFAULT_WINDOW)
+    window = window if window in WINDOWS else DEFAULT_WINDOW
+    gateway = context.gateway
+    advised = await advice.all_resources(gateway, window=window)
+    made = await measured.measured(gateway, window)
+    timeline = await measured.timeline(gateway, "24h", BIN_MINUTES)
+    used = {f"{name}/{resource}": used_ways(source.spec, resource)
+            for name, source in gateway.active.sources.items() for resource in source.spec.resources}  # fmt: skip
+    page = view(advised, made, timeline, used, window, request.query_params.get("curve", ""))
+    return context.templates.response(request, "compare.html", section="compare", view=page, windows=WINDOWS)
 
 
-def view(name: str, figures: ResourceFigures, advised: AdviceSchema | None) -> Comparison:
-    """One resource: figures by way, a sentence, a chart and the advice. Pure."""
-    pull, push = _pull(figures), _push(figures)
-    ways = [way for way in (pull, push) if way.requests or way.changes] or [pull]
+def used_ways(source: Source, resource: str) -> tuple[str, ...]:
+    """How a resource is read: "pull", "push", or both, the more frequent one last."""
+    own = source.resources[resource]
+    pushed = own.webhook is not None and (source.webhook is not None or source.publish is not None)
+    if not pushed:
+        return ("pull",)
+    return ("pull", "push") if own.polls or own.reconcile is not None else ("push",)
+
+
+def view(
+    advised: list[AdviceSchema],
+    made: Measured,
+    timeline: Timeline,
+    used: dict[str, tuple[str, ...]],
+    window: str = DEFAULT_WINDOW,
+    curve: str = "",
+) -> Comparison | None:
+    """Pure. None when there is no resource."""
+    if not advised:
+        return None
+    subjects = ordered([
+        Subject(
+            name=one.resource,
+            ways=used.get(one.resource, ("pull",)),
+            advised=one,
+            measured=made.resources.get(one.resource) or ResourceMeasured(),
+            bins=timeline.resources.get(one.resource, ()),
+        )
+        for one in advised
+    ])  # fmt: skip
+    shown = cards(subjects)
     return Comparison(
-        name=name,
-        label=advised.label if advised is not None else "No advice",
-        tone=_TONES.get(advised.recommendation, "") if advised is not None else "",
-        summary=_summary(name.partition("/")[2], pull, push, figures),
-        reason=advised.sentence if advised is not None else "",
-        ways=ways,
-        chart=Markup(bars([_bar(way) for way in ways], f"Requests for {name} by way")),  # noqa: S704 - escaped there
+        window=window,
+        covered_seconds=made.covered_seconds,
+        resources=len(subjects),
+        changes=sum(one.changes for one in made.resources.values()),
+        answer=answer(subjects, made),
+        ways=ways(subjects, made),
+        cards=shown,
+        left_out=len(subjects) - len(shown),
+        day=day(subjects, timeline),
+        trade=trade(subjects, curve),
     )
 
 
-def _pull(figures: ResourceFigures) -> WayFigures:
-    delays = figures.staleness_by_origin
-    polled = delays.get("poll") or delays.get("reconcile") or DelayFigures()
-    changes = figures.changes
-    if figures.by_origin:
-        changes = sum(figures.by_origin.get(origin, 0) for origin in PULLED)
-    return WayFigures(
-        way="pull",
-        requests=figures.requests,
-        changes=changes,
-        empty_share=figures.empty_share,
-        p50=polled.p50_seconds if delays else figures.staleness_p50_seconds,
-        p99=polled.p99_seconds if delays else figures.staleness_p99_seconds,
-    )
+async def apply(context: PageContext, request: Request) -> Response:
+    """Apply the advice of one resource that the API owns, if it is still the one that the person read."""
+    source, resource = request.path_params["source"], request.path_params["resource"]
+    found = source_of(context.gateway, source, resource)
+    said = await advice.one_resource(context.gateway, found, resource)
+    if field(request, "label") != said.label:
+        return see_other("/api-or-webhook", "advice-changed")
+    await apply_one(context.gateway, source, resource, None)
+    return see_other("/api-or-webhook", "advice-applied")
 
 
-def _push(figures: ResourceFigures) -> WayFigures:
-    delay = figures.staleness_by_origin.get("webhook") or DelayFigures()
-    return WayFigures(
-        way="push",
-        requests=figures.webhooks,
-        changes=figures.by_origin.get("webhook", 0),
-        empty_share=None,
-        p50=delay.p50_seconds,
-        p99=delay.p99_seconds,
-    )
-
-
-def _bar(way: WayFigures) -> Bar:
-    """A bar of requests, filled as far as they found something."""
-    useful = way.requests * (1 - way.empty_share) if way.empty_share is not None else min(way.requests, way.changes)
-    requests = formatting.plural(way.requests, "request" if way.way == "pull" else "webhook")
-    return Bar(way.way, float(way.requests), useful, f"{requests}, {formatting.plural(way.changes, 'change')}")
-
-
-def _summary(resource: str, pull: WayFigures, push: WayFigures, figures: ResourceFigures) -> str:
-    plural = formatting.plural
-    parts = []
-    if figures.pulls:
-        cached = formatting.count(figures.pull_hits)
-        parts.append(f"Pulled on demand {plural(figures.pulls, 'time')}, {cached} of them served from the cache.")
-    if pull.requests:
-        text = f"{plural(pull.requests, 'request')} found {plural(pull.changes, 'change')}"
-        if pull.empty_share is not None:
-            text += f"; {formatting.percent(pull.empty_share)} of the polls were empty"
-        parts.append(text + ".")
-    if push.requests:
-        text = f"{plural(push.requests, 'webhook')} brought {plural(push.changes, 'change')}"
-        if push.p50 is not None:
-            text += f", with a median delay of {formatting.seconds(push.p50)}"
-        parts.append(text + ".")
-    return " ".join(parts) or f"No requests for {resource} and no webhooks yet."
+async def undo(context: PageContext, request: Request) -> Response:
+    await undo_one(context.gateway, request.path_params["source"], request.path_params["resource"])
+    return see_other("/api-or-webhook", "advice-undone")

@@ -39,6 +39,7 @@ SHORTEST_SECONDS = 60.0  # figures a day need at least so much
 
 KINDS = ("polls", "pages", "reconcile", "fetch_backs", "retries", "on_demand")
 LOOKED = ("poll", "reconcile")  # origins of changes that a look found
+WAYS = {"pull": LOOKED, "push": ("webhook", "publish")}
 LOOKS = ("found", "not_modified", "unchanged", "empty_list")
 
 Sums = Mapping[str, tuple[int, int]]  # metric -> (times, total)
@@ -71,6 +72,8 @@ def measure(rows: Iterable[RollupRow], covered: Covered, prices: Mapping[str, fl
     for name in sorted(by_source.keys() | {subject for scope, subject in subjects if scope == SOURCE}):
         own = subjects.get((SOURCE, name), {})
         made.sources[name] = source_of(own, by_source.get(name, []), covered.seconds, (prices or {}).get(name))
+    every = [sums for found in by_source.values() for sums in found]
+    made.delay_by_way = {way: _delay_from(every, origins) for way, origins in WAYS.items()}
     return made
 
 
@@ -235,7 +238,13 @@ def _webhooks(sums: Sums, changed: int) -> Webhooks:
 
 def _looked_delay(sums: Sums) -> Delay:
     """Of the changes that looks found."""
-    exact, bound = ([histogram(sums, f"{kind}.{origin}.") for origin in LOOKED] for kind in ("delay", "bound"))
+    return _delay_from([sums], LOOKED)
+
+
+def _delay_from(resources: Iterable[Sums], origins: Iterable[str]) -> Delay:
+    """Of the changes of several resources that have one of the origins."""
+    places = [(sums, origin) for sums in resources for origin in origins]
+    exact, bound = ([histogram(sums, f"{kind}.{origin}.") for sums, origin in places] for kind in ("delay", "bound"))
     return delay(exact, bound)
 
 

@@ -1,0 +1,84 @@
+"""The page "API or webhook?" in a real browser: both themes, phone and paper, and advice that is applied and undone."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.browser import comparison
+from support.browser.busy_gateway import in_background
+from support.browser.chromium import SCREENSHOTS, chromium, no_wider_than_its_window, picture, watched
+from support.gateway.api import Served, served
+from tidegate.dashboard.pages import compare
+
+SOURCE = {
+    "webhook": {"verify": "none"},
+    "api": {"base_url": "http://127.0.0.1:9"},
+    "resources": {"orders": {"path": "/orders", "webhook": {"types": ["order/*"]}}},
+}
+MOST_PAGES = 3
+WIDE = """[document.documentElement.scrollWidth, ...[...document.querySelectorAll('body *')].filter((one) =>
+  one.getBoundingClientRect().right > innerWidth + 1).map((one) => one.outerHTML.slice(0, 80))]"""
+
+
+async def add_source(one: Served) -> None:
+    answer = await one.api("PUT", "/api/v1/sources/shop", SOURCE)
+    assert answer.status == 201, answer.body
+
+
+async def reconciles(one: Served) -> Any:
+    return (await one.api.get("/sources/shop"))["resources"]["orders"].get("reconcile")
+
+
+def signed_in(context: Any, one: Served) -> Any:
+    page = context.new_page()
+    page.goto(f"{one.api.url}/login?token={one.context.sessions.new_link()}")
+    page.click("button:has-text('Open the dashboard')")
+    page.wait_for_url(one.api.url + "/")
+    return page
+
+
+def test_the_page_fits_every_width_and_paper_and_its_text_is_readable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = comparison.page(2)
+    monkeypatch.setattr(compare, "view", lambda *_: full)
+    complaints: list[str] = []
+    with in_background(served(tmp_path, "")) as (one, _), chromium() as browser:
+        for theme in ("light", "dark"):
+            for width in (1280, 320):
+                with watched(
+                    browser, complaints, viewport={"width": width, "height": 900}, color_scheme=theme
+                ) as context:
+                    page = signed_in(context, one)
+                    page.goto(one.api.url + "/api-or-webhook")
+                    page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
+                    assert no_wider_than_its_window(page), (theme, width, page.evaluate(WIDE))
+                    assert page.locator(".card").count() == len(full.cards if full else ())
+                    picture(page, f"compare-{theme}-{width}")
+        with watched(browser, complaints, java_script_enabled=False) as context:
+            page = signed_in(context, one)
+            page.goto(one.api.url + "/api-or-webhook")
+            paper = page.pdf(format="A4", path=SCREENSHOTS / "compare-print.pdf")
+            assert len(re.findall(rb"/Type\s*/Page\b", paper)) <= MOST_PAGES
+    assert complaints == []
+
+
+def test_advice_is_applied_and_undone_with_a_button_and_without_scripts(tmp_path: Path) -> None:
+    complaints: list[str] = []
+    with in_background(served(tmp_path, "")) as (one, side), chromium() as browser:
+        side.run(add_source(one))
+        with watched(browser, complaints, java_script_enabled=False) as context:
+            page = signed_in(context, one)
+            page.goto(one.api.url + "/api-or-webhook")
+            assert "Not enough data yet" in page.inner_text(".card")
+            page.click("text=Apply")
+            assert "Applied." in page.inner_text("[data-toast]")
+            assert side.run(reconciles(one)) == "6h"
+            page.click(".card >> text=Undo")
+            assert "Undone." in page.inner_text("[data-toast]")
+            assert side.run(reconciles(one)) is None
+    assert complaints == []

@@ -1,0 +1,123 @@
+"""The page "API or webhook?" from figures: what it says, what it leaves out, and that it never invents a number."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+import pytest
+from starlette.requests import Request
+
+from support.browser import comparison, sample_pages
+from support.browser.page_weight import MOST_BYTES, weight
+from tidegate.core.measured import Measured, Timeline
+from tidegate.dashboard.assets import Assets
+from tidegate.dashboard.charts.strips import place
+from tidegate.dashboard.pages import compare
+from tidegate.dashboard.render import Templates
+from tidegate.rules.measure.advice import Case
+from tidegate.rules.measure.observed import Observed, Offers, Setting
+
+NOTHING = Timeline(since="2026-11-29T00:00:00Z", until="2026-11-30T00:00:00Z", bin_seconds=1800)
+
+
+def rendered(view: compare.Comparison | None) -> str:
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+    templates = Templates(Assets(), lambda: sample_pages.NOW)
+    context: dict[str, Any] = {"view": view, "windows": compare.WINDOWS}
+    return bytes(templates.response(Request(scope), "compare.html", section="compare", **context).body).decode()
+
+
+def of(name: str, case: Case, ways: tuple[str, ...] = ("pull",)) -> compare.Comparison:
+    made = Measured(covered_seconds=case.observed.seconds, resources={name: comparison.figures(case)})
+    view = compare.view([comparison.advised(name, case)], made, NOTHING, {name: ways})
+    assert view is not None
+    return view
+
+
+def test_what_to_change_comes_first_and_what_nobody_knows_enough_about_last() -> None:
+    view = comparison.page()
+    assert view is not None
+    assert [card.label for card in view.cards] == [
+        "Subscribe to the webhook", "Cache for 30 s", "Poll every 15 min", "Keep both", "Not enough data yet",
+    ]  # fmt: skip
+    assert [row.name for row in view.answer.rows] == [card.name for card in view.cards]
+    assert view.answer.wanted == 3
+
+
+def test_headline_tiles_and_rows_have_the_figures_of_the_advice() -> None:
+    view = comparison.page()
+    assert view is not None
+    assert view.answer.push == "reach you in 1.1\u00a0s" and view.answer.pull.startswith("takes 33\u00a0s and ")
+    assert view.answer.sentence.startswith("3 of 5 resources have a better setting")
+    tiles = {tile.label: tile.figure for tile in view.answer.tiles}
+    assert tiles["Median delay"] == "1.1 s / 33 s" and tiles["Missed webhooks"] == "3 of 2,897"
+    customers = next(row for row in view.answer.rows if row.name == "accounting/customers")
+    assert (customers.now, customers.after) == ("288", "96")
+    rows = {row.label: row for row in view.ways.rows}
+    assert rows["Empty polls"].pull.figure == "91.9%" and rows["Empty polls"].push.figure == "None"
+    assert rows["Rate limit used"].pull.figure == "98%" and rows["Delay"].word == "30x sooner"
+
+
+def test_the_button_is_only_for_what_the_api_owns_and_the_file_gets_its_lines() -> None:
+    cards = {card.name: card for card in (comparison.page() or pytest.fail()).cards}
+    customers, orders = cards["accounting/customers"], cards["shop/orders"]
+    assert customers.apply == "/api-or-webhook/accounting/customers/apply" and customers.command == ""
+    assert orders.apply == "" and orders.command == "tidegate advise --apply shop/orders"
+    assert any(line.sign == "+" for line in orders.lines)
+
+
+@pytest.mark.parametrize("copies", [1, 3, 20])
+def test_the_page_stays_small_with_many_resources_and_says_what_it_left_out(copies: int) -> None:
+    text = rendered(comparison.page(copies))
+    assert weight(text.encode()) < MOST_BYTES
+    assert ("resources more" in text.replace("\u202f", " ")) == (copies > 1)
+
+
+CASES: dict[str, Case] = {
+    "nothing at all": Case(),
+    "no time": Case(observed=Observed(requests=5, polls=5, empty_polls=5), setting=Setting(poll_seconds=60.0)),
+    "a clock that went back": Case(observed=Observed(seconds=-5.0, polls=3), setting=Setting(poll_seconds=60.0)),
+    "no number": Case(observed=Observed(seconds=float("nan"), polls=3), setting=Setting(poll_seconds=60.0)),
+    "polled for nothing": Case(
+        observed=Observed(seconds=86_401.0, requests=296, polls=296, empty_polls=296),
+        setting=Setting(poll_seconds=300.0),
+    ),
+    "one change": Case(
+        observed=Observed(seconds=86_400.0, requests=288, polls=288, empty_polls=287, polled=1),
+        setting=Setting(poll_seconds=300.0), offers=Offers(webhooks=True, receives=True),
+    ),
+    "ten million polls": Case(
+        observed=Observed(seconds=2_592_000.0, requests=10**7, polls=10**7, empty_polls=10**7 - 1, polled=1),
+        setting=Setting(poll_seconds=1.0),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_whatever_was_measured_there_is_no_figure_that_is_not_one(name: str) -> None:
+    text = rendered(of("shop/orders", CASES[name]))
+    assert re.search(r"\b(nan|NaN|inf|Infinity)\b", text) is None
+    assert ">None<" not in text.replace("<b>None</b>nothing is polled", "")
+    if name == "polled for nothing":
+        assert "Polling" in text and "found nothing in 296 polls" in text
+    if name == "nothing at all":
+        assert "Nothing was measured yet." in text and "Not measured" in text
+
+
+def test_without_a_resource_the_page_says_which_command_fills_it() -> None:
+    assert compare.view([], Measured(), NOTHING, {}) is None
+    assert "tidegate add source github" in rendered(None)
+
+
+def test_names_and_errors_of_outside_systems_are_text() -> None:
+    hostile = '<img src=x onerror="alert(1)">'
+    case = msgspec.structs.replace(CASES["one change"], observed=msgspec.structs.replace(
+        CASES["one change"].observed, failing=hostile))  # fmt: skip
+    assert "<img" not in rendered(of(f"shop/{hostile}", case))
+
+
+def test_all_delays_have_a_place_on_the_axis() -> None:
+    assert place(0.0) == place(0.1) == 0.0 and place(86_400.0) == place(1e12) == 100.0
+    assert 0 < place(1.0) < place(60.0) < place(3600.0) < 100
