@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from tidegate.config.diff import diff
+from tidegate.config.expand import with_secret
 from tidegate.config.export import decode_source, to_json, to_toml
 from tidegate.config.load import load_text
 from tidegate.config.spec import ExpandedSource, Source
@@ -221,3 +222,24 @@ def test_an_api_half_alone_verifies_nothing(folder):
     with pytest.raises(ConfigError, match="has no webhook half"):
         register({"clocks": OWN[OWN.index("[api]") :]})
         load_provider("clocks")
+
+
+# -- secrets ---------------------------------------------------------------------------------------------
+
+
+def test_a_credential_does_not_follow_to_another_subdomain():
+    api = {"provider": "zendesk", "with": {"subdomain": "acme"}, "auth": {"type": "bearer", "token": "t" * 40}}
+    old = decode_source("tickets", {"api": api})
+    assert old.api.base_url.startswith("https://acme.zendesk.com")
+    shown = msgspec.json.decode(to_json(old))
+    assert decode_source("tickets", shown, old) == old
+    shown["api"]["with"] = {"subdomain": "evil"}
+    with pytest.raises(ConfigError, match=r"is for https://acme\.zendesk\.com, but the new URL is at https://evil\."):
+        decode_source("tickets", shown, old)
+
+
+def test_a_rotated_secret_is_shown_in_what_the_user_wrote():
+    source = hub(FILE + '[sources.hub.webhook]\nverify = "github"\nsecret = "old"\n')
+    changed = with_secret(source, "new")
+    assert changed.webhook.secret == changed.written["webhook"]["secret"] == "new"
+    assert decode_source("hub", msgspec.json.decode(to_json(changed)), changed) == changed
