@@ -190,6 +190,7 @@ verify = "none"
 [sources.shop.publish]
 [sources.shop.api]
 base_url = "{url}"
+price_per_call = 0.5
 [sources.shop.resources.items]
 path = "/items"
 primary_key = "id"
@@ -225,6 +226,7 @@ async def test_deliveries_and_pulls_of_a_running_gateway(tmp_path: Path) -> None
             made = await query.measured(gateway, window)
             item, crm, shop = made.resources["shop/items"], made.destinations["crm"], made.sources["shop"]
             assert (item.pulls.hits, item.saved, item.requests.on_demand) == (2, 2, 1)
+            assert item.requests.cost == shop.requests.cost == item.requests.total * 0.5
             assert (crm.delivered, crm.failed, crm.retried, crm.attempts) == (5, 2, 2, 7)
             assert (crm.bytes_out, crm.delay.samples, crm.pending_mean) == (5, 5, 0.0)
             assert crm.delay.p95.seconds is not None and crm.delay.p95.seconds < 5

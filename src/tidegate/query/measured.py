@@ -86,9 +86,9 @@ def prices(gateway: ReadContext) -> dict[str, float]:
     """The price of one request by source, where `price_per_call` is set."""
     found = {}
     for name, live in gateway.active.sources.items():
-        price = getattr(live.spec.api, "price_per_call", None)
-        if price is not None:
-            found[name] = float(price)
+        api = live.spec.api
+        if api is not None and api.price_per_call is not None:
+            found[name] = api.price_per_call
     return found
 
 
