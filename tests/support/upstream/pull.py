@@ -35,19 +35,12 @@ class StepClock(ManualClock):
         return super().now_us()
 
 
-class NothingWritten:
-    """The records that deliveries write, of a gateway without destinations."""
-
-    def targets(self, source: str, resource: str, audience: int) -> None: ...
-
-
 class NoRoutes:
     """The routing decision of a gateway without routes: every event has the empty audience of its source."""
 
     def __init__(self, store: Any) -> None:
         self._store = store
         self._numbers: dict[str, int] = {}
-        self.written = NothingWritten()
 
     def decide(self, source: str, type_: str, view: Callable[[], dict[str, Any]], resource: str, /) -> int | None:
         assert view()["change"]["resource"] == resource
