@@ -83,6 +83,8 @@ class DeleteScan:
             writer.health.note("deletes_unconfirmed", failure.message, count=len(failures))
         else:
             writer.health.resolve("deletes_unconfirmed")
+        if self._resource.deletes.mode != "scan":  # no scan is due: the next poll reads everything once more
+            writer.engine_state.candidates = sorted(failures)
         alive = sorted(copy.key for copy in copies if not copy.deleted)
         asked = {copy.key for copy in copies}
         kept = [key for key in writer.engine_state.unlisted if key in keys and key not in asked]
