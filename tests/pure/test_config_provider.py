@@ -114,7 +114,7 @@ def test_what_only_a_poll_or_a_webhook_uses_is_left_out_without_one():
     [
         ('provider = "github"', 'provider = "githup"', 3, "unknown provider 'githup'"),
         ('provider = "github"', 'base_url = "https://x.example"', 7, "'use' needs a provider"),
-        ('provider = "github"', 'provider = "typeform"', 3, "has no API half"),
+        ('provider = "github"', 'provider = "github-sha1"', 3, "has no API half"),
         ('use = "issues"', 'use = "issue"', 7, "the provider 'github' has no resource 'issue'"),
         ('use = "create_issue"', 'use = "create"', 12, "has no operation 'create'"),
         (', repo = "shop" }\npoll', " }\npoll", 8, "the value 'repo' is missing"),
