@@ -7,6 +7,7 @@ command on a gateway is a call of its API. A command's module is imported only w
 
 from __future__ import annotations
 
+import keyword
 import os
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("config", "Compare, apply, export and show the configuration"),
     "add": ("add", "Add a source, a destination or a route to a running gateway"),
     "providers": ("providers", "List the systems that Tidegate knows, and test a provider file"),
+    "import": ("import_", "Make a source from OpenAPI, Postman, dlt or Airbyte"),
     "events": ("events", "List events, newest first"),
     "tail": ("events", "Follow new events"),
     "explain": ("explain", "Show where an event went and why"),
@@ -53,6 +55,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("admin", "Show the gateway's health and what needs attention"),
     "db": ("db", "Move the store to PostgreSQL"),
 }
+
+
+def _attribute(name: str) -> str:
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 class Group(click.Group):
@@ -94,7 +100,7 @@ class Commands(Group):
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
-        command: click.Command = getattr(import_module(f"tidegate.cli.{entry[0]}"), cmd_name)
+        command: click.Command = getattr(import_module(f"tidegate.cli.{entry[0]}"), _attribute(cmd_name))
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
