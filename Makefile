@@ -61,9 +61,9 @@ proof: $(VENV)/.dev ## run the long fault tests, about half an hour (KILL_ROUNDS
 lock: $(VENV)/.dev ## update the locked versions (needs the network; installs uv into .venv)
 	@$(PIP) install --quiet uv
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-		--custom-compile-command "make lock" --extra postgres --extra regex --extra schema --extra mail --extra feeds --group build pyproject.toml -o requirements.lock
+		--custom-compile-command "make lock" --extra postgres --extra regex --extra schema --extra mail --extra feeds --extra yaml --group build pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-		--custom-compile-command "make lock" -c requirements.lock --extra postgres --extra regex --extra schema --extra mail --extra feeds --group build --group dev \
+		--custom-compile-command "make lock" -c requirements.lock --extra postgres --extra regex --extra schema --extra mail --extra feeds --extra yaml --group build --group dev \
 		pyproject.toml \
 		-o requirements-dev.lock
 

@@ -104,10 +104,11 @@ def _pairs(given: tuple[str, ...], option: str) -> dict[str, str]:
 
 
 def _print_source(result: Imported, name: str, choice: Choice, as_json: bool) -> int:
-    from tidegate.cli.output import print_json, visible_lines
+    from tidegate.cli.output import print_json
     from tidegate.config.export import source_toml
     from tidegate.config.load import load_text
     from tidegate.core.errors import ConfigError
+    from tidegate.core.unseen import visible_lines
     from tidegate.rules.imports.guesses import slug
 
     name = name or slug(result.title, "imported")[:40].strip("_")

@@ -20,9 +20,10 @@ MAX_NODES = 3_000_000
 MAX_DEPTH = 200
 MAX_ALIASES = 10_000
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,18})")
-_FLOAT = re.compile(r"[-+]?[0-9]{1,30}(\.[0-9]{0,30})?([eE][-+]?[0-9]{1,3})?")
+_FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]{0,29})(\.[0-9]{0,30})?([eE][-+]?[0-9]{1,3})?")
 _WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None, "true": True, "True": True, "TRUE": True,
           "false": False, "False": False, "FALSE": False}  # fmt: skip
+_SCALAR_TAGS = tuple(f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "timestamp"))
 _PLAIN_TAGS = ("tag:yaml.org,2002:str", "!")
 
 
@@ -179,7 +180,7 @@ class _Builder:
         elif not above.waits:
             if isinstance(value, dict | list):
                 raise ImportRejected(f"{self.name} has a key that is not text", hint="JSON has none; write it as text")
-            above.key, above.waits = _key(value), True
+            above.key, above.waits = str(value), True
         else:
             above.waits = False
             if above.key == "<<" and isinstance(value, dict):
@@ -191,8 +192,10 @@ class _Builder:
     def _scalar(self, event: Any) -> Any:
         self._count(1, event)
         text: str = event.value
+        if self.open and isinstance(self.open[-1].value, dict) and not self.open[-1].waits:
+            return text  # a key: 200 is "200", as in JSON
         if event.tag is not None and event.tag not in _PLAIN_TAGS:
-            if not str(event.tag).startswith("tag:yaml.org,2002:"):
+            if event.tag not in _SCALAR_TAGS:
                 raise self._rejected(event, f"has the tag {event.tag[:60]!r}")
         elif event.tag in _PLAIN_TAGS or not event.implicit[0]:
             return text
@@ -206,9 +209,3 @@ class _Builder:
         mark = getattr(event, "start_mark", None)
         line = f", line {mark.line + 1}," if mark else ""
         return ImportRejected(f"{self.name}{line} {what}", hint="write it out as plain maps, lists and texts")
-
-
-def _key(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "null" if value is None else str(value)

@@ -74,7 +74,7 @@ def paginator(params: Collection[str], fields: Collection[str], headers: Collect
         found = {"type": "cursor", "cursor_from_last": "id", "cursor_param": "starting_after", **extra}
         return Guess(found, f"the parameter starting_after, and {more}", size)
     for path, usual in TOKENS.items():
-        if path not in fields or path in ("offset", "after", "cursor") and usual not in params:
+        if path not in fields or (path in ("offset", "after", "cursor") and usual not in params):
             continue
         last = path.rpartition(".")[2]
         param = next((one for one in (usual, last, *CURSORS) if one in params), "")
@@ -86,7 +86,7 @@ def paginator(params: Collection[str], fields: Collection[str], headers: Collect
     page = next((one for one in PAGES if one in params), "")
     offset = next((one for one in OFFSETS if one in params), "")
     link = next((one for one in LINKS if one in fields), "")
-    if link and not (page or offset) or link and link not in ("nextPage", "next_page", "next"):
+    if link and (not (page or offset) or link not in ("nextPage", "next_page", "next")):
         return Guess({"type": "json_link", "next_url_path": link, **extra}, f"the field {link}", size)
     if page:
         total = next((one for one in PAGE_TOTALS if one in fields and one not in ("pages",)), "")
@@ -94,8 +94,10 @@ def paginator(params: Collection[str], fields: Collection[str], headers: Collect
         return Guess(found, f"the parameter {page}", size)
     if offset and size:
         total = next((one for one in ROW_TOTALS if one in fields and one != "count"), "")
-        found = {"type": "offset", "offset_param": offset, "limit_param": size, "limit": limit}
-        return Guess({**found, **({"total_path": total} if total else {}), **extra}, f"the parameters {offset}, {size}")
+        counted: Tree = {"type": "offset", "offset_param": offset, "limit_param": size, "limit": limit}
+        return Guess(
+            {**counted, **({"total_path": total} if total else {}), **extra}, f"the parameters {offset}, {size}"
+        )
     if size or any(one in params for one in (*CURSORS, *OFFSETS)):
         return Guess({"type": "auto"}, "nothing that says how the next page is found", size)
     return Guess({"type": "single_page"}, "no parameter for pages", "")

@@ -44,16 +44,17 @@ def describe_api(document: Tree, schemas: Schemas, result: Imported, calls: list
 
 def _base_url(document: Tree, result: Imported) -> str:
     servers = document.get("servers")
-    found = [one for one in servers if isinstance(one, dict)] if isinstance(servers, list) else []
-    server = found[0] if found else {}
+    known = [one for one in servers if isinstance(one, dict)] if isinstance(servers, list) else []
+    server = known[0] if known else {}
     url = str(server.get("url", "/"))[:500].rstrip("/")
-    if len(found) > 1:
-        others = ", ".join(str(one.get("url", ""))[:80] for one in found[1:4])
+    if len(known) > 1:
+        others = ", ".join(str(one.get("url", ""))[:80] for one in known[1:4])
         result.left_out("servers", f"other servers: {others}", "write base_url yourself to use one of them")
     variables = server.get("variables")
     variables = variables if isinstance(variables, dict) else {}
     for name in _VARIABLE.findall(url):
-        one = variables.get(name) if isinstance(variables.get(name), dict) else {}
+        found = variables.get(name)
+        one: Tree = found if isinstance(found, dict) else {}
         given = slug(name)
         result.given[given] = " ".join(str(one.get("description") or f"{name} of the address").split())[:200]
         default = one.get("default")

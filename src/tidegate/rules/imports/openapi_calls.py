@@ -34,13 +34,13 @@ def operation_tree(name: str, call: Call, schemas: Schemas, result: Imported, ch
         path = path.replace(f"{{{param}}}", f"{{with.{given}}}" if given in choice.values else expression(param), 1)
     tree: Tree = {"description": call.summary.replace("{", "(").replace("}", ")")} if call.summary else {}
     tree |= {"method": call.method, "path": path}
-    params = {one: expression(one) for one, param in call.query.items() if param.get("required") is True}
+    params = {one: expression(one) for one, rule in call.query.items() if rule.get("required") is True}
     if params:
         tree["params"] = params
-    for header, param in call.header.items():
+    for header, rule in call.header.items():
         if header.lower() in _KEY_HEADERS:
             tree["idempotency_header"] = header
-        elif param.get("required") is True:
+        elif rule.get("required") is True:
             tree.setdefault("headers", {})[header] = expression(header)
     _body(tree, call, schemas, result, where)
     fields = schemas.object_of(call.answer)[0]

@@ -55,7 +55,7 @@ def read(document: Tree, choice: Choice) -> Imported:
     if not requests:
         raise ImportRejected("the collection has no requests that can be taken", hint="is it the right collection?")
     base = _most_used(requests)
-    named = {}
+    named: dict[str, Request] = {}
     for one in requests:
         if one.base == base:
             named[guesses.unique(guesses.slug(one.name), named)] = one
@@ -155,7 +155,8 @@ def _request(item: Tree, name: str, auth: Any, result: Imported) -> Request | No
         result.left_out(name, f"{method[:20]} {raw[:80]}: not a request that can be sent", "write it by hand")
         return None
     path, _, query = found[2].partition("?")
-    path = re.sub(r"(?<=/):([A-Za-z0-9_]+)", r"{\1}", _VARIABLE.sub(lambda one: f"{{{one[1]}}}", path)).partition("#")[0]
+    path = _VARIABLE.sub(lambda one: f"{{{one[1]}}}", path.partition("#")[0])
+    path = re.sub(r"(?<=/):([A-Za-z0-9_]+)", r"{\1}", path)
     if re.search(r"\s", path):
         result.left_out(name, "its path has blanks", "write it by hand")
         return None
@@ -250,9 +251,8 @@ def _given(name: str, result: Imported, variables: dict[str, str]) -> str:
 
 
 def _path(path: str, result: Imported, variables: dict[str, str], *, item: bool = False) -> str:
-    head, slash, tail = path.rstrip("/").rpartition("/")
+    head, slash, _ = path.rstrip("/").rpartition("/")
     text = head if item else path
-
     text = re.sub(r"\{([^{}]+)\}", lambda one: _given(one[1], result, variables), text)
     return f"{text}{slash}{{id}}" if item else text
 
@@ -353,7 +353,7 @@ def _from_event(body: Tree, prefix: str = "", depth: int = 8) -> Tree:
 
 
 def _credentials(document: Tree, used: list[Request], result: Imported) -> None:
-    tables = [one.auth for one in used if one.auth is not None] or [document.get("auth")]
+    tables: list[Any] = [one.auth for one in used if one.auth is not None] or [document.get("auth")]
     for table in tables:
         found = _credential(table, result) if isinstance(table, dict) else None
         if found is not None and found.kind not in {one.kind for one in result.credentials}:
@@ -386,11 +386,10 @@ def _credential(table: Tree, result: Imported) -> Credential | None:
         return Credential("api_key", {"name": name, "location": place}, {"api_key": "The key."})
     url = str(rows.get("accessTokenUrl") or "")
     if kind == "oauth2" and rows.get("grant_type") == "client_credentials" and urlsplit(url).scheme == "https":
-        if "{" not in url:
-            scopes = str(rows.get("scope") or "").split()
-            fixed: Tree = {"access_token_url": url, **({"scopes": scopes} if scopes else {})}
-            fields = {"client_id": "The client ID of the app.", "client_secret": "The client secret of the app."}
-            return Credential("oauth2_client_credentials", fixed, fields)
+        scopes = str(rows.get("scope") or "").split()
+        fixed: Tree = {"access_token_url": url, **({"scopes": scopes} if scopes else {})}
+        fields = {"client_id": "The client ID of the app.", "client_secret": "The client secret of the app."}
+        return None if "{" in url else Credential("oauth2_client_credentials", fixed, fields)
     if kind not in (None, "noauth"):
         result.left_out("auth", f"the kind {str(kind)[:40]}", "write auth = { ... } yourself")
     return None

@@ -73,7 +73,7 @@ class Schemas:
             needed = one.get("required")
             if isinstance(needed, list):
                 required += [name for name in needed if isinstance(name, str) and name not in required]
-            waiting += [part for part in _list(one.get("allOf"))]
+            waiting += _list(one.get("allOf"))
             for key in ("oneOf", "anyOf"):
                 waiting += [part for part in _list(one.get(key)) if not _is_null(part)][:1]
         return properties, required
@@ -91,7 +91,8 @@ class Schemas:
             if "items" in one:
                 return "array"
             inner = next(
-                (part for key in ("allOf", "oneOf", "anyOf") for part in _list(one.get(key)) if not _is_null(part)), None
+                (part for key in ("allOf", "oneOf", "anyOf") for part in _list(one.get(key)) if not _is_null(part)),
+                None,
             )
             if inner is None:
                 return ""
