@@ -98,7 +98,8 @@ def test_a_list_becomes_a_resource_with_its_item_its_pages_its_version_and_its_c
     [
         (["page", "per_page"], [], ["Link"], {"type": "header_link"}),
         (["page"], ["total_pages"], [], {"type": "page_number", "page_param": "page", "total_path": "total_pages"}),
-        (["offset", "limit"], [], [], {"type": "offset", "offset_param": "offset", "limit_param": "limit", "limit": 100}),
+        (["offset", "limit"], [], [],
+         {"type": "offset", "offset_param": "offset", "limit_param": "limit", "limit": 100}),
         (["starting_after"], ["has_more"], [],
          {"type": "cursor", "cursor_from_last": "id", "cursor_param": "starting_after", "has_more_path": "has_more"}),
         (["pageToken"], ["nextPageToken"], [],
@@ -188,8 +189,13 @@ def test_references_may_have_cycles_lead_nowhere_or_into_other_files() -> None:
         "properties": {"id": {}, "children": {"type": "array", "items": {"$ref": "#/components/schemas/Node"}},
                        "a": {"$ref": "#/components/schemas/A"}, "b": {"$ref": "#/nowhere"}, "c": {"$ref": "x.yaml#/C"}},
     }  # fmt: skip
-    schemas = {"Node": node, "A": {"$ref": "#/components/schemas/B"}, "B": {"$ref": "#/components/schemas/A"}}
-    nodes = {"type": "object", "properties": {"nodes": {"type": "array", "items": {"$ref": "#/components/schemas/Node"}},
+    schemas = {
+        "Node": node,
+        "A0": {"$ref": "#/components/schemas/Node"},
+        "A": {"$ref": "#/components/schemas/B"},
+        "B": {"$ref": "#/components/schemas/A"},
+    }
+    nodes = {"type": "object", "properties": {"nodes": {"type": "array", "items": {"$ref": "#/components/schemas/A0"}},
                                               "a": {"$ref": "#/components/schemas/A"}, "b": {"$ref": "#/nowhere"},
                                               "c": {"$ref": "x.yaml#/C"}}}  # fmt: skip
     result = imported("openapi", openapi({"/nodes": {"get": answers(nodes)}}, components={"schemas": schemas}))

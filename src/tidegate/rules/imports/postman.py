@@ -101,7 +101,7 @@ def _chosen(
 
 
 def _variables(document: Tree) -> dict[str, str]:
-    """The values of the collection's variables that are no secrets: addresses and plain words."""
+    """The values of the collection's variables that are not secret: addresses and plain words."""
     found = {}
     for one in document.get("variable", []) if isinstance(document.get("variable"), list) else []:
         if isinstance(one, dict) and isinstance(one.get("key"), str) and one.get("type") != "secret":

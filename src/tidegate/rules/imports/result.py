@@ -67,7 +67,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Imported(msgspec.Struct, kw_only=True):
-    """The result. Resources and operations have the keys of `tidegate.toml`, with `{with.NAME}` in their texts."""
+    """The result. Resources and operations have the keys of `tidegate.toml`, with `{with.NAME}` in their strings."""
 
     format: str
     title: str = ""
