@@ -1,6 +1,6 @@
 """Reads a document of another tool, JSON, YAML or TOML, within bounds. Pure.
 
-Owns the bounds on size, depth, nodes and aliases. YAML is built from its events, in one walk: only maps, lists, texts,
+Owns the bounds on size, depth, nodes and aliases. YAML is built from its events, in one walk: only maps, lists, strings,
 numbers, true, false and null; a tag that makes an object is rejected. An alias counts with the size of what it repeats,
 so a document that grows through aliases is rejected before it grows. May not know what keys mean.
 """
@@ -208,4 +208,4 @@ class _Builder:
     def _rejected(self, event: Any, what: str) -> ImportRejected:
         mark = getattr(event, "start_mark", None)
         line = f", line {mark.line + 1}," if mark else ""
-        return ImportRejected(f"{self.name}{line} {what}", hint="write it out as plain maps, lists and texts")
+        return ImportRejected(f"{self.name}{line} {what}", hint="write it out as plain maps, lists and strings")
