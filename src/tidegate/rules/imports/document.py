@@ -1,8 +1,8 @@
 """Reads a document of another tool, JSON, YAML or TOML, within bounds. Pure.
 
-Owns the bounds on size, depth, nodes and aliases. YAML is built from its events, in one walk: only maps, lists, strings,
-numbers, true, false and null; a tag that makes an object is rejected. An alias counts with the size of what it repeats,
-so a document that grows through aliases is rejected before it grows. May not know what keys mean.
+Owns the bounds on size, depth, nodes and aliases. YAML is built from its events, in one walk, with the values of JSON
+only; a tag that makes an object is rejected. An alias counts with the size of what it repeats, so a document that grows
+through aliases is rejected before it grows. May not know what keys mean.
 """
 
 from __future__ import annotations
