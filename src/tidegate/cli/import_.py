@@ -60,6 +60,8 @@ def _command(name: str, line: str) -> None:
 
 _command("openapi", "OpenAPI 3.x: lists become resources, other calls become operations.")
 _command("postman", "A Postman collection v2.1: lists by their saved answers, other requests as operations.")
+_command("dlt", "A dlt REST configuration as JSON, YAML or TOML.")
+_command("airbyte", "A declared subset of Airbyte low-code manifests (YAML).")
 
 
 def run(format: str, file: Path, options: Tree) -> int:

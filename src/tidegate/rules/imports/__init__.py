@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tidegate.rules.imports import openapi, postman
+from tidegate.rules.imports import airbyte, dlt, openapi, postman
 from tidegate.rules.imports.document import parse
 from tidegate.rules.imports.result import Choice, Imported, ImportRejected, Note
 
 __all__ = ["FORMATS", "Choice", "ImportRejected", "Imported", "Note", "import_document"]
 
-_MODULES: tuple[Any, ...] = (openapi, postman)
+_MODULES: tuple[Any, ...] = (openapi, postman, dlt, airbyte)
 FORMATS: dict[str, Callable[[dict[str, Any], Choice], Imported]] = {one.FORMAT: one.read for one in _MODULES}
 
 
