@@ -17,7 +17,8 @@ from tidegate.rules.measure.advise import advise
 from tidegate.rules.measure.cost import Load, Prices, cost_of_polling
 from tidegate.rules.measure.estimate import Looks
 from tidegate.rules.measure.observed import Delays, Hour, Observed, Offers, Setting, Wishes
-from tidegate.rules.measure.policies import parse_policy, run
+from tidegate.rules.measure.policies import parse_policy
+from tidegate.rules.measure.simulation import run
 from tidegate.rules.measure.traces import Trace, bursty, diurnal, poisson
 
 DAY = 86_400.0

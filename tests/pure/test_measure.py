@@ -8,7 +8,8 @@ from random import Random
 import pytest
 
 from tidegate.rules.measure.estimate import Looks, dispersion, estimate
-from tidegate.rules.measure.policies import Policy, parse_policy, run
+from tidegate.rules.measure.policies import Policy, parse_policy
+from tidegate.rules.measure.simulation import run
 from tidegate.rules.measure.traces import Change, Trace, bursty, diurnal, from_lines, poisson
 
 DAY = 86_400.0
@@ -150,7 +151,9 @@ def test_a_simulation_is_bounded() -> None:
         poisson(1e6, 1e6, Random(1))
     with pytest.raises(ValueError, match="above 0"):
         poisson(0, DAY, Random(1))
+    often = run(Policy("poll:1ms", "poll", every=0.001), poisson(1 / 600, DAY, Random(1)), Random(1))
+    assert often.requests > 10_000_000 and often.missed == 0, "many polls cost no more than few"
     with pytest.raises(ValueError, match="more than"):
-        run(Policy("poll:1ms", "poll", every=0.001), poisson(1 / 600, 30 * DAY, Random(1)), Random(1))
+        run(Policy("adaptive", "adaptive", every=0.01, longest=0.02), poisson(0.001, DAY, Random(1)), Random(1))
     quiet = run(parse_policy("poll:1h"), Trace((), DAY), Random(1))
     assert (quiet.requests, quiet.empty, quiet.changes, quiet.delay_p50_seconds) == (24, 24, 0, None)

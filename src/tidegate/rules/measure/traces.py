@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from random import Random
 
 import msgspec
@@ -18,6 +19,7 @@ MAX_CHANGES = 2_000_000
 BUSY_HOURS = range(8, 17)  # of `diurnal`: nine hours have nearly all changes
 BUSY_SHARE = 0.99
 DAY_SECONDS = 86_400.0
+GAP_SHARE = 0.25  # a gap of this share of a recorded trace is noted
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -28,11 +30,13 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Trace(msgspec.Struct, frozen=True):
-    """Changes in order, within `seconds`."""
+    """Changes in order, within `seconds`. `notes`: what is odd about it."""
 
     changes: tuple[Change, ...]
     seconds: float
     name: str = ""
+    starts_at: float = 0.0  # seconds since 1970; 0 for a made trace
+    notes: tuple[str, ...] = ()
 
 
 def poisson(rate: float, seconds: float, chance: Random, records: int = 1000) -> Trace:
@@ -67,9 +71,11 @@ def diurnal(rate: float, seconds: float, chance: Random, records: int = 1000) ->
 def from_lines(lines: Iterable[str], name: str = "file") -> Trace:
     """A change a line: an RFC 3339 time, and optionally the key of its record. Empty lines and `#` are left out.
 
-    The trace begins at the first change and ends at the last one.
+    The trace begins at the first change and ends at the last one. Lines may be in any order: those that go back in
+    time are sorted and noted. ValueError for fewer than 2 changes, or all at the same time.
     """
     found: list[tuple[float, str]] = []
+    back = 0
     for number, line in enumerate(lines, 1):
         text = line.split("#", 1)[0].strip()
         if not text:
@@ -77,8 +83,9 @@ def from_lines(lines: Iterable[str], name: str = "file") -> Trace:
         at, _, record = text.partition(" ")
         try:
             found.append((parse_instant(at) / 1_000_000, record.strip()))
-        except ValueError:
+        except (ValueError, OverflowError):
             raise ValueError(f"line {number}: {at[:40]!r} is not a time (example: 2026-11-24T17:18:43Z)") from None
+        back += len(found) > 1 and found[-1][0] < found[-2][0]
         if len(found) > MAX_CHANGES:
             raise ValueError(f"the trace has more than {MAX_CHANGES:,} changes")
     if len(found) < 2:
@@ -87,11 +94,34 @@ def from_lines(lines: Iterable[str], name: str = "file") -> Trace:
     seconds = max(at for at, _ in found) - first
     if seconds <= 0:
         raise ValueError("all changes of the trace have the same time")
-    return _sorted((Change(at - first, record) for at, record in found), seconds + 1e-6, name)
+    went_back = (f"{back:,} lines are earlier than the line before; the trace was sorted",) if back else ()
+    return recorded(found, first, first + seconds + 1e-6, name, went_back)
+
+
+def recorded(
+    changes: Iterable[tuple[float, str]], start: float, end: float, name: str, notes: tuple[str, ...] = ()
+) -> Trace:
+    """From (seconds since 1970, record) between two instants; any number of changes, also none.
+
+    ValueError when the end is not after the start.
+    """
+    if not (math.isfinite(start) and math.isfinite(end) and end > start):
+        raise ValueError("a trace must end after it starts")
+    trace = _sorted((Change(at - start, record) for at, record in changes), end - start, name)
+    gap = _longest_gap(trace)
+    if len(trace.changes) >= 10 and gap > GAP_SHARE * trace.seconds:
+        days = gap / DAY_SECONDS
+        notes += (f"nothing changed for {days:.1f} of {trace.seconds / DAY_SECONDS:.1f} days: was it recorded then?",)
+    return Trace(trace.changes, trace.seconds, name, start, notes)
+
+
+def _longest_gap(trace: Trace) -> float:
+    ats = [0.0, *(one.at for one in trace.changes), trace.seconds]
+    return max(after - before for before, after in pairwise(ats))
 
 
 def _sorted(changes: Iterable[Change], seconds: float, name: str) -> Trace:
-    kept: Sequence[Change] = sorted((one for one in changes if one.at < seconds), key=lambda one: one.at)
+    kept: Sequence[Change] = sorted((one for one in changes if 0 <= one.at < seconds), key=lambda one: one.at)
     return Trace(tuple(kept), seconds, name)
 
 
