@@ -14,9 +14,10 @@ from tidegate.config.lines import Path
 from tidegate.config.problems import nearest
 from tidegate.config.spec import Source
 from tidegate.config.validate import DAY, SECOND, Validator
+from tidegate.core import units
 from tidegate.rules.sync.paths import compiled
 from tidegate.rules.sync.placeholders import START, names_in, names_in_json
-from tidegate.rules.sync.spec import Incremental, Resource, WebhookFeed
+from tidegate.rules.sync.spec import AUTO, Incremental, Resource, WebhookFeed
 
 FORMATS = ("auto", "iso8601", "date", "http_date", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns", "text")
 _LOOKS_LIKE_DELETE = re.compile(r"delet|remov|destroy", re.IGNORECASE)
@@ -24,7 +25,7 @@ _LOOKS_LIKE_DELETE = re.compile(r"delet|remov|destroy", re.IGNORECASE)
 
 def check_resource(validator: Validator, path: Path, resource: Resource, source: Source) -> None:
     check_request(validator, path, resource, source)
-    validator.duration((*path, "poll"), resource.poll, SECOND, 30 * DAY)
+    _interval(validator, path, resource)
     validator.duration((*path, "reconcile"), resource.reconcile, SECOND, 30 * DAY)
     validator.duration((*path, "cache"), resource.cache, 0, 30 * DAY)
     validator.duration((*path, "max_delay"), resource.max_delay, SECOND, 30 * DAY)
@@ -39,6 +40,18 @@ def check_resource(validator: Validator, path: Path, resource: Resource, source:
     if resource.webhook is not None:
         _feed(validator, (*path, "webhook"), resource, resource.webhook, source)
     check_unused(validator, path, resource, source)
+
+
+def _interval(validator: Validator, path: Path, resource: Resource) -> None:
+    """`poll`, and the bounds that it has with "auto"."""
+    if resource.poll != AUTO:
+        validator.duration((*path, "poll"), resource.poll, SECOND, 30 * DAY)
+        return
+    for key in ("poll_min", "poll_max"):
+        validator.duration((*path, key), getattr(resource, key), SECOND, 30 * DAY)
+    if units.seconds(resource.poll_min) > units.seconds(resource.poll_max):
+        message = f"poll_min = {resource.poll_min} is longer than poll_max = {resource.poll_max}"
+        validator.add((*path, "poll_min"), message, "make poll_max the longer one")
 
 
 def _json_paths(validator: Validator, path: Path, resource: Resource) -> None:

@@ -51,6 +51,7 @@ MISSING_HINTS: dict[tuple[str, str], str] = {
     ("Operation", "path"): 'add path = "/...", or use = "NAME" with a provider',
 }
 _FORMATS = {
+    r"(ms|s|m|h|d))$": "is not a duration (examples: 30s, 5m, 2h), and not one of the words that are allowed here",
     r"(ms|s|m|h|d)$": "is not a duration (examples: 100ms, 5s, 5m, 2h, 1d)",
     r"/(s|m|h|d)$": "is not a rate (examples: 50/s, 1000/h)",
     r"(B|KiB|MiB|GiB)$": "is not a size (examples: 64KiB, 1MiB)",

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from tidegate.rules.measure.hours import Looked
 from tidegate.rules.sync.page_end import PageWalk
 from tidegate.rules.sync.paginators import PageRequest
 
@@ -77,6 +78,7 @@ class EngineState(msgspec.Struct, omit_defaults=True):
     held: dict[str, Held] = {}
     duplicates: dict[str, int] = {}  # keys of more than one row -> runs in a row that showed only one
     parents: dict[str, str] = {}  # key of the parent -> cursor of its list
+    looked: Looked = msgspec.field(default_factory=Looked)  # what polls found by hour of the week, for `poll = "auto"`
     cursor_format: str = ""  # found for a cursor whose format is `auto`
     came_twice: int = 0  # rows that the last run found on two pages
     cursor_key: str = ""  # the record with the highest cursor; the next run asks for it again, at least

@@ -30,7 +30,7 @@ from tidegate.pull.schedule import Schedule, intervals_of
 from tidegate.pull.sources import PullResponse, SourceClient
 from tidegate.pull.statistics import Statistics
 from tidegate.pull.webhooks import WebhookReader
-from tidegate.rules.sync.spec import Resource
+from tidegate.rules.sync.spec import AUTO, Resource
 from tidegate.store import ResourceState, Store
 
 log = logging.getLogger("tidegate.pull")
@@ -65,7 +65,7 @@ class ResourceEngine:
         self._polling = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._run_by: asyncio.Task[Any] | None = None  # whose run is under way
-        self.schedule = Schedule(self._clock, intervals_of(resource))
+        self.schedule = Schedule(self._clock, intervals_of(resource, source.api))
         self.writer = self._writer(0)
         self._build()
 
@@ -124,7 +124,8 @@ class ResourceEngine:
             self.writer.engine_state.begun = True
             await self.writer.save(committed_offset=max(self.writer.state.committed_offset, self._begin_at))
         state = self.writer.state
-        self.schedule.begin({Origin.POLL: state.polled_at_us, Origin.RECONCILE: state.reconciled_at_us})
+        last = {Origin.POLL: state.polled_at_us, Origin.RECONCILE: state.reconciled_at_us}
+        self.schedule.begin(last, self.writer.engine_state.looked)
         self._wake.set()
         self._ready.set()
         if self.writer.engine_state.dirty:
@@ -261,6 +262,8 @@ class ResourceEngine:
             await self._poller.run(run)
         except TidegateError as failed:
             error = failed
+        if error is None and origin is Origin.POLL and not run.silent:
+            self._see(run, self._clock.monotonic() - began)
         try:
             await self._finish(run, error)
         except TidegateError as failed:
@@ -270,6 +273,12 @@ class ResourceEngine:
         progress = run.pages > (1 if run.resumed else 0)
         self.schedule.ran(run.origin, error, progress=progress, at_least_seconds=run.poll_interval_seconds)
         return self._report(run, error, self._clock.monotonic() - began)
+
+    def _see(self, run: Run, seconds_taken: float) -> None:
+        """What a poll found moves the next ones, with `poll = "auto"`."""
+        self.schedule.see(run.applied.changes + run.applied.to_fetch, seconds_taken)
+        for clamped in self.schedule.clamped:
+            self.writer.health.note("poll_interval_clamped", clamped)
 
     def _accepted(self) -> int:
         """How many missing records a person accepts as deleted: as many as the last scan missed."""
@@ -346,6 +355,8 @@ class ResourceEngine:
     def figures(self) -> ResourceFigures:
         """The resource's part of `GET /stats`."""
         figures = figures_of(self.resource, self.writer.state, self.writer.statistics)
+        if self.schedule.adaptive is not None:
+            figures.poll_every_seconds = self.schedule.adaptive.plan.mean_seconds
         figures.next_poll_at = rfc3339(self.schedule.next_at_us)
         figures.waiting_for_fetch = len(self.writer.engine_state.dirty)
         return figures
@@ -358,7 +369,7 @@ def figures_of(resource: Resource, state: ResourceState, statistics: Statistics 
     figures.polled_at = rfc3339(state.polled_at_us)
     figures.reconciled_at = rfc3339(state.reconciled_at_us)
     figures.scanned_at = rfc3339(state.scanned_at_us)
-    figures.poll_every_seconds = seconds(resource.poll) if resource.poll is not None else None
+    figures.poll_every_seconds = None if resource.poll in (None, AUTO) else seconds(resource.poll)
     figures.reconcile_every_seconds = seconds(resource.reconcile) if resource.reconcile is not None else None
     figures.committed_offset = state.committed_offset
     return figures

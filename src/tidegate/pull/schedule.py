@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from tidegate.config.spec import ApiInput
 from tidegate.core.clock import Clock
 from tidegate.core.errors import TidegateError
 from tidegate.core.model import Origin
-from tidegate.core.units import seconds
+from tidegate.core.units import per_second, seconds
+from tidegate.rules.measure.adaptive import AdaptivePolls, AdaptiveRule
+from tidegate.rules.measure.hours import Looked
 from tidegate.rules.sync.cron import following
-from tidegate.rules.sync.spec import Resource
+from tidegate.rules.sync.spec import AUTO, Resource
 
 RETRY_FIRST_SECONDS = 5.0  # after a failure: 5, 10, 20 ... and never later than the schedule
 START_SPREAD_SECONDS = 2.0  # polls that are due at a start are spread over this long
@@ -29,19 +32,25 @@ class Cron(NamedTuple):
     zone: str
 
 
-class Schedule:
-    """Of one resource. `every`: seconds between runs or a cron expression, by the origin of the runs."""
+Every = float | Cron | AdaptiveRule
 
-    def __init__(self, clock: Clock, every: Mapping[Origin, float | Cron]) -> None:
+
+class Schedule:
+    """Of one resource. `every`: seconds, a cron expression or `poll = "auto"`, by the origin of the runs."""
+
+    def __init__(self, clock: Clock, every: Mapping[Origin, Every]) -> None:
         self.every = dict(every)
+        self.adaptive: AdaptivePolls | None = None
         self.next_at_us: int | None = None
         self._clock = clock
         self._due_us: dict[Origin, int] = {}
         self._failures = 0
 
-    def begin(self, last_us: Mapping[Origin, int | None]) -> None:
-        """From the instants of the last runs."""
+    def begin(self, last_us: Mapping[Origin, int | None], looked: Looked | None = None) -> None:
+        """From the instants of the last runs, and what they found by hour of the week."""
         now_us = self._clock.now_us()
+        rule = self.every.get(Origin.POLL)
+        self.adaptive = AdaptivePolls(rule, looked) if isinstance(rule, AdaptiveRule) else None
         for origin, every in self.every.items():
             before = last_us.get(origin)
             if isinstance(every, Cron):
@@ -50,8 +59,9 @@ class Schedule:
                 self._due_us[origin] = due_us
                 continue
             longest = START_SPREAD_SECONDS if before is not None else NEW_SPREAD_SECONDS
-            spread = self._clock.random() * min(longest, every * 0.1)
-            due_us = now_us if before is None else max(now_us, before + int(every * 1_000_000))
+            wait = self._wait(every, (before or now_us) / 1e6) if isinstance(every, AdaptiveRule) else every
+            spread = self._clock.random() * min(longest, wait * 0.1)
+            due_us = now_us if before is None else max(now_us, before + int(wait * 1_000_000))
             self._due_us[origin] = due_us + int(spread * 1_000_000)
         self.next_at_us = min(self._due_us.values(), default=None)
 
@@ -72,6 +82,8 @@ class Schedule:
         now_us = self._clock.now_us()
         if isinstance(every, Cron):
             wait = (following(*every, now_us) - now_us) / 1_000_000
+        elif isinstance(every, AdaptiveRule):
+            wait = self._wait(every, now_us / 1e6)
         else:
             wait = every * (0.9 + 0.2 * self._clock.random())
         wait = max(wait, at_least_seconds)
@@ -81,6 +93,19 @@ class Schedule:
         self._due_us[origin] = now_us + int(wait * 1_000_000)
         self.next_at_us = min(self._due_us.values())
 
+    def see(self, found: int, took_seconds: float) -> None:
+        """A poll has ended and found so many changes."""
+        if self.adaptive is not None:
+            self.adaptive.see(self._clock.now_us() / 1e6, found, took_seconds)
+
+    @property
+    def clamped(self) -> tuple[str, ...]:
+        """What the bounds of `poll = "auto"` do not allow."""
+        return self.adaptive.plan.clamped if self.adaptive is not None else ()
+
+    def _wait(self, rule: AdaptiveRule, at: float) -> float:
+        return self.adaptive.wait(at, self._clock.random()) if self.adaptive is not None else rule.shortest
+
     def next(self) -> tuple[Origin, float] | None:
         """(what runs next, seconds until then); None when nothing is scheduled."""
         if not self._due_us:
@@ -89,11 +114,20 @@ class Schedule:
         return origin, (self._due_us[origin] - self._clock.now_us()) / 1_000_000
 
 
-def intervals_of(resource: Resource) -> dict[Origin, float | Cron]:
-    """What a resource's `poll`, `schedule` and `reconcile` say."""
-    every: dict[Origin, float | Cron] = {}
+def intervals_of(resource: Resource, api: ApiInput | None = None) -> dict[Origin, Every]:
+    """What a resource's `poll`, `schedule` and `reconcile` say, with the rate and the price of its source."""
+    every: dict[Origin, Every] = {}
     if resource.schedule:
         every[Origin.POLL] = Cron(resource.schedule, resource.timezone)
+    elif resource.poll == AUTO:
+        every[Origin.POLL] = AdaptiveRule(
+            shortest=seconds(resource.poll_min),
+            longest=seconds(resource.poll_max),
+            max_delay=None if resource.max_delay is None else seconds(resource.max_delay),
+            call_price=None if api is None else api.price_per_call,
+            delay_price=None if resource.delay_price is None else resource.delay_price / 3600,
+            budget=1 / per_second(api.rate) if api is not None and api.rate is not None else 0.0,
+        )
     elif resource.poll is not None:
         every[Origin.POLL] = seconds(resource.poll)
     if resource.reconcile is not None:

@@ -130,6 +130,12 @@ RESOURCES: dict[str, FindingCode] = {
         "The only page that was read has a sign of a next page. Records of the other pages are not found.",
         "copy the paginator that the sample names into the resource; or ask for fewer rows, so that one page has all",
     ),
+    "poll_interval_clamped": FindingCode(
+        NOTICE,
+        "poll interval clamped",
+        'The resource has poll = "auto", and its bounds do not allow the interval that max_delay or its changes need.',
+        "change poll_min, poll_max or max_delay of the resource, or the rate of its source",
+    ),
     "pages_overlap": FindingCode(
         WARNING,
         "pages overlap",

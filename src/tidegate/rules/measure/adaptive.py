@@ -45,6 +45,10 @@ class Plan(msgspec.Struct, frozen=True):
     intervals: tuple[float, ...]
     clamped: tuple[str, ...] = ()
 
+    @property
+    def mean_seconds(self) -> float:
+        return math.fsum(self.intervals) / len(self.intervals)
+
     def after(self, at: float) -> float:
         """The next poll after one at `at`: no change of any hour waits longer than the interval of that hour."""
         due = math.inf

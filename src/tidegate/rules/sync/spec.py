@@ -91,6 +91,8 @@ class WebhookFeed(Strict, frozen=True):
 
 
 ParamValue = str | int | float | bool
+AUTO = "auto"  # `poll`: as often as changes are expected
+Interval = Annotated[str, Meta(pattern=r"^(auto|[0-9]+(\.[0-9]+)?(ms|s|m|h|d))$", examples=["30s", "5m", "auto"])]
 
 
 class Resource(Strict, frozen=True):
@@ -159,7 +161,12 @@ class Resource(Strict, frozen=True):
     ] = "report"
     incremental: Annotated[Incremental | None, doc("Ask only for what changed.")] = None
     parent: Annotated[Parent | None, doc("The resource whose records each have a list of this one.")] = None
-    poll: Annotated[Duration | None, doc("How often it is polled; turns the API into change events.")] = None
+    poll: Annotated[
+        Interval | None,
+        doc("How often it is polled; turns the API into change events. `auto`: as often as changes are expected."),
+    ] = None
+    poll_min: Annotated[Duration, doc('With `poll = "auto"`: the shortest interval.')] = "1m"
+    poll_max: Annotated[Duration, doc('With `poll = "auto"`: the longest interval.')] = "6h"
     schedule: Annotated[str, doc('When it is polled, as a cron expression, in place of `poll`: "0 6 * * 1-5".')] = ""
     timezone: Annotated[str, doc("The time zone of `schedule`, such as Europe/Berlin.")] = "UTC"
     initial: Annotated[
