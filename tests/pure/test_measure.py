@@ -8,8 +8,8 @@ from random import Random
 import pytest
 
 from tidegate.rules.measure.estimate import Looks, dispersion, estimate
-from tidegate.rules.measure.policies import Policy, parse_policy
-from tidegate.rules.measure.simulation import run
+from tidegate.rules.measure.policies import parse_policy
+from tidegate.rules.measure.simulation import Terms, run
 from tidegate.rules.measure.traces import Change, Trace, bursty, diurnal, from_lines, poisson
 
 DAY = 86_400.0
@@ -139,7 +139,22 @@ def test_a_trace_of_a_file_may_have_gaps_and_go_back_and_odd_lines_are_refused()
 
 @pytest.mark.parametrize(
     "text",
-    ["", "poll", "poll:0s", "poll:x", "adaptive:1h..1m", "webhook:loss=2", "webhook:loss=x", "webhook:x=1", "x:1m"],
+    [
+        "",
+        "poll",
+        "poll:0s",
+        "poll:x",
+        "adaptive:1h..1m",
+        "webhook:loss=2",
+        "webhook:loss=x",
+        "webhook:x=1",
+        "x:1m",
+        "conditional:5m,304=x",
+        "adaptive:1m..1h,max_delay=0s",
+        "cache:",
+        "poll:5m,poll:6m",
+        "webhook:loss=nan",
+    ],
 )
 def test_a_policy_that_makes_no_sense_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a policy"):
@@ -151,9 +166,45 @@ def test_a_simulation_is_bounded() -> None:
         poisson(1e6, 1e6, Random(1))
     with pytest.raises(ValueError, match="above 0"):
         poisson(0, DAY, Random(1))
-    often = run(Policy("poll:1ms", "poll", every=0.001), poisson(1 / 600, DAY, Random(1)), Random(1))
-    assert often.requests > 10_000_000 and often.missed == 0, "many polls cost no more than few"
     with pytest.raises(ValueError, match="more than"):
-        run(Policy("adaptive", "adaptive", every=0.01, longest=0.02), poisson(0.001, DAY, Random(1)), Random(1))
+        run(parse_policy("adaptive:10ms..20ms"), poisson(1 / 600, 30 * DAY, Random(1)), Random(1))
+    with pytest.raises(ValueError, match="--reads"):
+        run(parse_policy("cache:5m"), Trace((), DAY), Random(1))
     quiet = run(parse_policy("poll:1h"), Trace((), DAY), Random(1))
     assert (quiet.requests, quiet.empty, quiet.changes, quiet.delay_p50_seconds) == (24, 24, 0, None)
+
+
+def test_ten_million_polls_are_counted_and_agree_with_looks_one_by_one() -> None:
+    trace = poisson(1 / 600, 3 * DAY, Random(1), records=5)
+    many = run(parse_policy("poll:25ms"), trace, Random(1))
+    assert many.requests == 10_368_000
+    assert many.missed == 0
+    few = run(parse_policy("poll:10m"), trace, Random(1))
+    seen = {(math.ceil(one.at / 600), one.record) for one in trace.changes if one.at <= few.requests * 600}
+    assert (few.seen, few.empty) == (len(seen), few.requests - len({poll for poll, _ in seen}))
+
+
+def test_an_answer_that_is_not_modified_costs_bytes_only_for_its_headers_and_no_money_where_it_is_free() -> None:
+    trace, terms = poisson(1 / 3600, 3 * DAY, Random(1)), Terms(price_per_call=1.0, body_bytes=10_000)
+    plain, saving, free = (
+        run(parse_policy(text), trace, Random(1), terms)
+        for text in ("poll:5m", "conditional:5m", "conditional:5m,304=free")
+    )
+    assert plain.requests == saving.requests == free.requests and plain.delay_p99_seconds == free.delay_p99_seconds
+    assert saving.bytes < plain.bytes / 5 and saving.not_modified == plain.empty
+    assert saving.cost == plain.requests and free.cost == plain.requests - plain.empty
+
+
+def test_a_cache_asks_only_when_it_is_read_and_its_copy_is_too_old() -> None:
+    trace = poisson(1 / 600, 10 * DAY, Random(1), records=10**9)
+    often = run(parse_policy("cache:5m"), trace, Random(1), Terms(reads=1.0))
+    seldom = run(parse_policy("cache:5m"), trace, Random(1), Terms(reads=1 / 3600))
+    assert often.requests_per_day == pytest.approx(DAY / 301, rel=0.01)
+    assert seldom.requests_per_day == pytest.approx(DAY / 3900, rel=0.15)
+
+
+def test_a_trace_with_a_long_gap_or_lines_that_go_back_says_so() -> None:
+    lines = [f"2026-11-24T10:{minute:02}:00Z" for minute in range(20)]
+    assert from_lines(lines).notes == ()
+    assert "1 lines are earlier" in from_lines([*lines, "2026-11-24T10:00:30Z"]).notes[0]
+    assert "nothing changed for" in from_lines([*lines, "2026-11-29T10:00:00Z"]).notes[0]

@@ -23,7 +23,7 @@ svg{background:#fff;font:12px system-ui,sans-serif;color:#1c2530}text{fill:curre
 .h{font-size:15px;font-weight:600}.g{stroke:#8a97a5;stroke-opacity:.3}.m{fill:#5a6774}
 .c{fill:none;stroke:#8a97a5;stroke-width:1.5;stroke-dasharray:4 3}.o{fill:#fff;stroke:#17609f;stroke-width:2}
 .s{fill:#8b2f93;stroke:#8b2f93;stroke-width:2}
-@media(prefers-color-scheme:dark){svg{background:#12171d;color:#e6ebf0}.m{fill:#9aa7b4}.o{fill:#12171d;stroke:#72b6f0}
+@media (prefers-color-scheme: dark){svg{background:#12171d;color:#e6ebf0}.m{fill:#9aa7b4}.o{fill:#12171d;stroke:#72b6f0}
 .s{fill:#de93e0;stroke:#de93e0}}
 </style>"""
 
@@ -57,7 +57,9 @@ def policy_chart(curve: Sequence[PolicyPoint], points: Sequence[PolicyPoint], ti
     most = max([one.requests for one in every] + [10.0])
     slowest = max([one.delay for one in every] + [60.0])
     described = "; ".join(f"{one.name}: {one.requests:,.0f} requests a day, p95 {one.delay:,.0f} s" for one in points)
-    out = [open_svg(WIDTH, HEIGHT, title, described).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)]
+    head = open_svg(WIDTH, HEIGHT, title, described).replace("<title>", '<title id="title">')
+    alone = '<svg xmlns="http://www.w3.org/2000/svg" aria-labelledby="title what" '
+    out = [head.replace("<desc>", '<desc id="what">').replace("<svg ", alone, 1)]
     out += [_STYLE, text(_LEFT, 24, title, "h"), *_grid(most, slowest)]
     path = " ".join(f"{num(_x(one.delay, slowest))},{num(_y(one.requests, most))}" for one in curve)
     out.append(f'<polyline class="c" points="{path}"/>')
@@ -92,7 +94,7 @@ def _label(name: str, x: float, y: float, taken: list[tuple[float, float]]) -> s
     while any(abs(at - other) < 14 and abs(x - beside) < 190 for beside, other in taken):
         at += 14
     taken.append((x, at))
-    return text(x + 9, at, name) if x < (_LEFT + _RIGHT) / 2 else text(x - 9, at, name, "", "end")
+    return text(x + 9, at, name) if x < _RIGHT - 180 else text(x - 9, at, name, "", "end")
 
 
 def _x(delay: float, slowest: float) -> float:

@@ -70,6 +70,7 @@ class AdaptivePolls:
         self._first_rate = 1 / (POLLS_PER_CHANGE * _first_interval(rule))
         self._quick = 0.0  # seconds between polls while the source is busier than planned; 0: by the plan
         self._planned_hour = 0
+        self._looks = self._planned_looks = 0
         self._fetch_seconds = 0.0
         self.rates = rates_of(self.looked, self._first_rate)
         self.plan = plan(self.rates, rule)
@@ -79,7 +80,10 @@ class AdaptivePolls:
         expected = see(self.looked, self.rates, at, found, 2 * self.rule.longest + HOUR_SECONDS)
         self._fetch_seconds += 0.1 * (fetch_seconds - self._fetch_seconds)
         hour = int(at // HOUR_SECONDS)
-        if hour != self._planned_hour or math.fsum(self.looked.changes) < 20:
+        self._looks += 1
+        early = math.fsum(self.looked.changes) < 20 and (found or self._looks >= 1.1 * self._planned_looks)
+        if hour != self._planned_hour or early:
+            self._planned_looks = self._looks
             self._planned_hour = hour
             self.rates = rates_of(self.looked, self._first_rate)
             self.plan = plan(self.rates, self.rule, self._fetch_seconds)

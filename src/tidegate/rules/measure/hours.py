@@ -3,7 +3,7 @@
 Owns what is kept of the looks (seconds observed and changes found for each hour of the week, UTC) and the rates made of
 it. Hours next to each other whose rates do not differ are pooled, by the likelihood ratio of two Poisson rates; then
 weekdays likewise, as factors of the hours. So a week with nothing special in it has one rate, and noise makes no
-pattern. A weak prior of half a change, at the rate of all hours together, stands in for what was not observed.
+pattern. A weak prior of half a change, at the rate of all hours together, fills in what was not observed.
 
 Invariants: a look divides what it found among the hours of its gap by what was expected of each; what one look may
 count is bounded, so that an import of thousands of rows teaches no pattern; old looks fade with a half-life of four

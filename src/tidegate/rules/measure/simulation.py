@@ -24,7 +24,7 @@ from tidegate.rules.measure.adaptive import AdaptivePolls, AdaptiveRule
 from tidegate.rules.measure.policies import Policy
 from tidegate.rules.measure.traces import Change, Trace
 
-MAX_REQUESTS = 1_000_000  # of one policy that decides poll by poll
+MAX_REQUESTS = 200_000  # of one policy that decides poll by poll
 NOT_MODIFIED_BYTES = 300  # of an answer 304: its headers
 _MONDAY = 4 * 86_400.0  # 1970-01-05: where a made trace begins
 
@@ -128,6 +128,8 @@ def _adaptive(policy: Policy, trace: Trace, chance: Random, terms: Terms) -> lis
         )
     )
     start = trace.starts_at or _MONDAY
+    if trace.seconds / policy.longest > MAX_REQUESTS:
+        raise _too_many(policy)
     polls.see(start, 0)
     ats = [one.at for one in trace.changes]
     looks: list[float] = []
@@ -156,7 +158,11 @@ def _cached(policy: Policy, trace: Trace, chance: Random, terms: Terms) -> list[
 
 def _bounded(policy: Policy, looks: Sequence[float]) -> None:
     if len(looks) >= MAX_REQUESTS:
-        raise ValueError(f"{policy.text} makes more than {MAX_REQUESTS:,} requests on this trace")
+        raise _too_many(policy)
+
+
+def _too_many(policy: Policy) -> ValueError:
+    return ValueError(f"{policy.text} makes more than {MAX_REQUESTS:,} requests on this trace")
 
 
 def _webhook(policy: Policy, trace: Trace, chance: Random) -> _Looked:
