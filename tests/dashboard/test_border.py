@@ -80,7 +80,7 @@ async def test_an_action_needs_the_token_of_its_own_session(tmp_path: Path) -> N
         someone, other = await person(gate), await person(gate)
         bad = ("", "x" * 64, await other.token(), "\u00e9")
         for path, _ in _ACTIONS:
-            address = path.format(name="crm", id="x")
+            address = path.format(name="crm", id="x", source="shop", resource="orders")
             for token in bad:
                 refused = await someone.post(address, {"csrf": token})
                 assert refused.status == 403 and b"csrf_failed" in refused.body, (path, token)
@@ -98,10 +98,14 @@ async def test_an_action_without_a_session_changes_nothing(tmp_path: Path) -> No
     async with ScriptedServer(answer(OK)) as server, served(tmp_path, config(server)) as gate:
         nobody = gate.api.with_key(None)
         for path, _ in _ACTIONS:
-            answered = await nobody("POST", path.format(name="crm", id="x"), b"csrf=x", headers=FORM)
+            answered = await nobody(
+                "POST", path.format(name="crm", id="x", source="shop", resource="orders"), b"csrf=x", headers=FORM
+            )
             assert answered.status == 303 and answered.headers["location"] == "/login", path
             foreign = {**FORM, "Sec-Fetch-Site": "cross-site"}
-            refused = await nobody("POST", path.format(name="crm", id="x"), b"csrf=x", headers=foreign)
+            refused = await nobody(
+                "POST", path.format(name="crm", id="x", source="shop", resource="orders"), b"csrf=x", headers=foreign
+            )
             assert refused.status == 403, path
         assert gate.gateway.active.destinations["crm"].paused_at_us is None and server.requests == []
 
@@ -110,10 +114,12 @@ async def test_actions_are_no_get_and_pages_no_post(tmp_path: Path) -> None:
     async with ScriptedServer(answer(OK)) as server, served(tmp_path, config(server)) as gate:
         someone = await person(gate)
         for path, _ in _ACTIONS:
-            asked = await someone.get(path.format(name="crm", id="x"))
+            asked = await someone.get(path.format(name="crm", id="x", source="shop", resource="orders"))
             assert asked.status in (404, 405), path
         for path, _ in _PAGES:
-            posted = await someone.post(path.format(name="crm", id="x"), {"csrf": await someone.token()})
+            posted = await someone.post(
+                path.format(name="crm", id="x", source="shop", resource="orders"), {"csrf": await someone.token()}
+            )
             assert posted.status == 405, path
         assert gate.gateway.active.destinations["crm"].paused_at_us is None
 
