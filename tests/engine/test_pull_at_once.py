@@ -139,7 +139,7 @@ def test_a_source_that_says_stop_is_not_asked_by_those_who_wait_already(tmp_path
     async def pull(one: PullSetup, key: str) -> Any:
         return await one.engine.pull("shop", "orders", key, [], max_age=None, no_cache=True, if_none_match=None)
 
-    run(tmp_path, work, clock=Clock(), api={"rate": "2/s"}, poll="1d")
+    run(tmp_path, work, clock=Clock(), api={"rate": "1/s"}, poll="1d")
 
 
 async def test_a_session_is_not_closed_under_a_request_that_is_about_to_use_it() -> None:

@@ -48,6 +48,7 @@ BODIES: dict[str, Any] = {
     "/feeds/{name}/ack": None,  # the newest cursor, filled in by the test
     "/events": {"source": "shop", "type": "order", "data": 1},
     "/sources/{name}/trigger": {"type": "order"},
+    "/conflicts/{id}/resolve": {"use": "current"},
 }
 READ_PAGES = ("/events", "/deliveries", "/feeds", "/sources/shop", "/records/shop/orders", "/destinations")
 

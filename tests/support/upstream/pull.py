@@ -17,8 +17,10 @@ from support.upstream.orders import EPOCH, Upstream
 from tidegate.config.spec import ApiInput, Source
 from tidegate.core.clock import Clock, ManualClock
 from tidegate.core.model import Event, NewEvent, Origin
+from tidegate.outbound.credentials import Credentials
 from tidegate.outbound.dialer import Dialer, Guard
 from tidegate.outbound.http import PullClient
+from tidegate.outbound.rate_budgets import RateBudgets
 from tidegate.pull import PullEngine
 from tidegate.rules.outbound.addresses import parse_allow
 from tidegate.rules.sync.spec import Resource
@@ -33,6 +35,11 @@ class StepClock(ManualClock):
     def now_us(self) -> int:
         self.advance(0.001)
         return super().now_us()
+
+
+def rates(store: Any) -> Credentials:
+    """No credentials; the rates of sources are kept, as in a gateway."""
+    return Credentials(None, RateBudgets(store.budgets))
 
 
 class NoRoutes:
@@ -69,7 +76,7 @@ class PullSetup:
         self.client = client
         self.router = NoRoutes(store)
         self._last_webhook = 0
-        self.engine = PullEngine(store, self.router, client, clock)
+        self.engine = PullEngine(store, self.router, client, clock, credentials=rates(store))
 
     def configure(self, api: dict[str, Any] | None = None, **resource: Any) -> None:
         values = {
@@ -95,7 +102,7 @@ class PullSetup:
         """A new engine over the same store, as after a crash: nothing in memory stays."""
         sources = self.engine._sources
         await self.engine.stop()
-        self.engine = PullEngine(self.store, self.router, self.client, self.clock)
+        self.engine = PullEngine(self.store, self.router, self.client, self.clock, credentials=rates(self.store))
         self.engine.configure(sources)
         await self.start()
 
