@@ -199,9 +199,9 @@ def _empty(sums: Totals) -> Row:
         label="Empty polls",
         note="filled: found a change",
         pull=pull,
-        push=Cell(figure="None", text="nothing is polled"),
+        push=Cell(figure="None", text="nothing is polled but to reconcile"),
         word=wording.count(sums.empty, "empty polls"),
-        why="in this window, that push does not make",
+        why="in this window",
     )
 
 
@@ -214,7 +214,7 @@ def _missed(sums: Totals) -> Row:
     return Row(
         label="Missed changes",
         note="and how they were found",
-        pull=Cell(figure="0" if sums.polls else "Not measured", text="two changes of one record between polls are one"),
+        pull=Cell(text="Each poll compares the list. Two changes of one record between two polls are seen as one."),
         push=push,
         word="Reconcile" if sums.missed else "None missed" if sums.looked_for else "Not measured",
         why=f"{wording.count(sums.reconciling, 'requests')} looked for what webhooks missed"
