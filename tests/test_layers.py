@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,12 @@ def imports_of(tree: ast.AST, package: str) -> set[str]:
         elif isinstance(node, ast.Call):
             found.update(dynamic_imports(node))
     return found
+
+
+@cache
+def imports_of_file(module: str, path: Path) -> set[str]:
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    return imports_of(ast.parse(path.read_text()), package)
 
 
 def dynamic_imports(call: ast.Call) -> Iterator[str]:
@@ -118,8 +125,7 @@ def module_graph(files: Mapping[str, Path]) -> dict[str, set[str]]:
     """Module -> modules it imports, itself left out. Importing a name of a package imports its `__init__`."""
     graph: dict[str, set[str]] = {}
     for module, path in files.items():
-        package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-        found = imports_of(ast.parse(path.read_text()), package)
+        found = imports_of_file(module, path)
         known = {name if name in files else name.rpartition(".")[0] for name in found}
         graph[module] = {name for name in known if name in files and name != module}
     return graph
@@ -136,9 +142,7 @@ FILES = modules_below(SOURCE)
 
 @pytest.mark.parametrize("module", FILES)
 def test_a_module_imports_only_lower_layers(module: str) -> None:
-    path = FILES[module]
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    imported = ours(imports_of(ast.parse(path.read_text()), package))
+    imported = ours(imports_of_file(module, FILES[module]))
     if module == "tidegate":
         assert imported == set()
         return

@@ -76,8 +76,16 @@ def parsed(folder: str) -> Iterator[tuple[str, str, ast.Module]]:
         yield path.relative_to(ROOT / folder).as_posix(), text, ast.parse(text)
 
 
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Every statement below a node: what holds functions and classes, without a look into expressions."""
+    for field in ("body", "orelse", "handlers", "finalbody", "cases"):
+        for one in getattr(node, field, ()) if not isinstance(node, ast.expr) else ():
+            yield one
+            yield from statements(one)
+
+
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return (node for node in statements(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
 def is_command(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
@@ -107,7 +115,7 @@ def sizes() -> Iterator[tuple[str, int, int]]:
         for function in functions(tree):
             if not is_command(function):
                 yield f"{name}:{function.name}, parameters", parameters(function), PARAMETERS
-        for node in ast.walk(tree):
+        for node in statements(tree):
             if isinstance(node, ast.ClassDef):
                 yield f"{name}:{node.name}, methods", public_methods(node), PUBLIC_METHODS
 
