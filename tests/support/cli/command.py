@@ -1,4 +1,4 @@
-"""The command line as a user has it: each call is a process of its own, with an environment of its own.
+"""The command line as a user has it: each call is a process of its own, with an environment of its own (`forked`).
 
 `tidegate(...)` runs one command to its end; `Served` is `tidegate serve` from its ready line to its exit code. Neither
 sees the surrounding environment, so that no variable of a developer decides a test.
@@ -17,6 +17,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from support.cli import forked
 
 COMMAND = (sys.executable, "-m", "tidegate")
 SECONDS = 60.0  # no command of a test takes a tenth of that
@@ -64,16 +66,8 @@ class Done(NamedTuple):
 
 def tidegate(folder: Path, *words: str, env: Mapping[str, str] | None = None, stdin: bytes = b"") -> Done:
     """One command, run in `folder`, with no more environment than `env`."""
-    done = subprocess.run(
-        [*COMMAND, *words],
-        check=False,
-        cwd=folder,
-        env=environment(folder, env),
-        input=stdin,
-        capture_output=True,
-        timeout=SECONDS,
-    )
-    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+    code, out, err = forked.run(words, folder, environment(folder, env), stdin, SECONDS)
+    return Done(code, out.decode(), err.decode())
 
 
 class Served:
