@@ -7,6 +7,7 @@ import json
 from urllib.parse import parse_qs
 
 import pytest
+from twilio.request_validator import RequestValidator
 
 from engine.test_deliver import OKAY, SOURCE, counters_are, destination, route, state
 from support.gateway.running import publish, running, until
@@ -104,3 +105,23 @@ def test_a_receiver_that_verifies_stripe_accepts_what_tidegate_signs_with_its_ow
     timestamp = int(request.headers["webhook-timestamp"])
     assert verify(headers, request.body, "", timestamp) is Verification.OK
     assert "webhook-signature" not in request.headers
+
+
+def test_a_receiver_that_verifies_twilio_accepts_json_by_its_hash_in_the_address(tmp_path):
+    request, view = sent(tmp_path, b'{"a": 1}', sign="twilio", secret="auth-token")
+    url = f"http://{request.headers['host']}{request.line.split()[1]}"
+    signature, body = request.headers["x-twilio-signature"], request.body.decode()
+    assert "?bodySHA256=" in url
+    assert RequestValidator("auth-token").validate(url, body, signature)
+    assert not RequestValidator("auth-token").validate(url, body + " ", signature)
+    assert not RequestValidator("another").validate(url, body, signature)
+    assert view.state is DeliveryState.DELIVERED
+
+
+def test_a_receiver_that_verifies_twilio_accepts_a_form_by_its_fields(tmp_path):
+    data = {"MessageSid": "SM1", "Body": "café & more"}
+    request, _ = sent(tmp_path, json.dumps(data).encode(), body="form", sign="twilio", secret="auth-token")
+    url, signature = f"http://{request.headers['host']}/hook", request.headers["x-twilio-signature"]
+    assert request.line == "POST /hook HTTP/1.1"
+    assert RequestValidator("auth-token").validate(url, data, signature)
+    assert not RequestValidator("auth-token").validate(url, data | {"Body": "other"}, signature)

@@ -8,11 +8,19 @@ import time
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from msgspec.structs import replace
+
 from tidegate.core.errors import ConfigError
 from tidegate.providers import webhook_names
 from tidegate.providers.shape import load_provider
 from tidegate.rules.inbound.signatures import Verification, compile_verifier
-from tidegate.rules.outbound.scheme_signing import Message, can_sign, compile_scheme_signer, header_names
+from tidegate.rules.outbound.scheme_signing import (
+    Message,
+    added_query,
+    can_sign,
+    compile_scheme_signer,
+    header_names,
+)
 from tidegate.rules.outbound.signing import Signer, check_secret, public_key
 
 NOW = int(time.time())
@@ -22,7 +30,7 @@ SIGNING = [name for name in webhook_names() if any(can_sign(one) for one in load
 
 
 def test_many_providers_can_sign() -> None:
-    assert {"stripe", "github", "slack", "shopify"} <= set(SIGNING)
+    assert {"stripe", "github", "slack", "shopify", "twilio"} <= set(SIGNING)
     assert len(SIGNING) > 40
 
 
@@ -38,12 +46,14 @@ def test_what_a_provider_scheme_signs_passes_its_verifier_and_nothing_else_does(
         break
     assert sign is not None, "no secret of the test fits"
     body = b'{"amount":4900}'
-    made = {header.lower().encode(): value.encode() for header, value in sign(Message("m1", NOW, "POST", URL, body))}
+    message = Message("m1", NOW, "POST", URL, body)
+    url = f"{URL}&{query}" if (query := added_query(schemes, message)) else URL
+    made = {header.lower().encode(): value.encode() for header, value in sign(replace(message, url=url))}
     verify = compile_verifier(schemes, [secret])
-    assert verify(made, body, URL, NOW, "POST") is Verification.OK
+    assert verify(made, body, url, NOW, "POST") is Verification.OK
     signs_body = any("{body}" in one.signed or "{form}" in one.signed for one in schemes if one.kind == "hmac")
     if signs_body:
-        assert verify(made, body + b" ", URL, NOW, "POST") is not Verification.OK
+        assert verify(made, body + b" ", url, NOW, "POST") is not Verification.OK
     assert {header.decode() for header in made} <= header_names(schemes)
 
 

@@ -19,7 +19,7 @@ from tidegate.kinds import kind_of
 from tidegate.kinds.webhook import WebhookDestination
 from tidegate.providers.shape import provider_of
 from tidegate.rules.language.view import QUERY, noted
-from tidegate.rules.outbound.scheme_signing import Message, SchemeSigner, compile_scheme_signer
+from tidegate.rules.outbound.scheme_signing import Message, SchemeSigner, added_query, compile_scheme_signer
 
 _RECEIVER = WebhookDestination(url="http://127.0.0.1/")
 
@@ -70,4 +70,8 @@ def _signature(ports: Ports, event: Event, now_s: int, body: bytes) -> Pairs:
     public_url = ports.active.settings.gateway.public_url.rstrip("/")
     query = noted(event.headers, QUERY)
     url = f"{public_url}/in/{event.source}" + (f"?{query}" if query else "")
-    return signer(Message(ids.event_id(ports.log.instance, event.offset), now_s, "POST", url, body))
+    event_id = ids.event_id(ports.log.instance, event.offset)
+    message = Message(event_id, now_s, "POST", url, body, event.content_type)
+    if (wanted := added_query(provider.schemes, message)) and wanted not in query:
+        return []  # the body was edited, and the query that goes to the receiver has the hash of the old one
+    return signer(message)

@@ -14,10 +14,10 @@ from tidegate.core.model import Event
 from tidegate.core.spec import Auth
 from tidegate.deliver.authenticated import OutgoingRequest
 from tidegate.kinds import Prepare, Request, Result, kind_of
-from tidegate.kinds.base import Answer
+from tidegate.kinds.base import Answer, with_query
 from tidegate.outbound.credentials import Credentials
 from tidegate.rules.inbound.redaction import REDACTED
-from tidegate.rules.outbound.addresses import ALL, parse_target, with_method, with_options
+from tidegate.rules.outbound.addresses import ALL, Target, parse_target, with_method, with_options
 from tidegate.rules.outbound.sent_requests import RequestRecorder
 from tidegate.runtime import ActiveConfiguration, ActiveDestination
 
@@ -58,10 +58,21 @@ class RequestBuilder:
 
     def outgoing(self, request: Request, timeout_seconds: float) -> OutgoingRequest:
         """A request that still lacks its credential."""
-        return OutgoingRequest(self.target, self._method, self._address, request.head, request.body, timeout_seconds)
+        address = with_query(self._address, request.query) if request.query else self._address
+        target = self.target_of(request)
+        return OutgoingRequest(target, self._method, address, request.head, request.body, timeout_seconds)
+
+    def target_of(self, request: Request) -> Target:
+        """Where one request goes: the address of the destination, with what the request adds to its query."""
+        if not request.query:
+            return self.target
+        return msgspec.structs.replace(self.target, path=with_query(self.target.path, request.query))
 
     def recorded(self, request: Request) -> Request:
         """The request with the names of the headers that the credential will add, for the record of the attempt."""
+        if request.query:
+            line = f"{self._method} {with_query(self.shown_url, request.query)}"
+            request = msgspec.structs.replace(request, line=line)
         if self.credential is None:
             return request
         return msgspec.structs.replace(request, head=request.head + self._shown)

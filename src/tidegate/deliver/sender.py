@@ -232,7 +232,7 @@ class Sender:
         builder, ports = self._request_builder, self._ports
         transport = ports.transports[builder.kind.transport]
         if builder.credential is None:
-            return transport.send(builder.target, request.head, request.body, self._timeout, done)
+            return transport.send(builder.target_of(request), request.head, request.body, self._timeout, done)
         outgoing = builder.outgoing(request, self._timeout)
         return AuthenticatedSend(transport, ports.clock, builder.credential, outgoing, done).start()
 

@@ -40,7 +40,7 @@ async def send_test(ports: Ports, name: str) -> Attempt:
     ended: asyncio.Future[PostResult] = asyncio.get_running_loop().create_future()
     transport = ports.transports[builder.kind.transport]
     if builder.credential is None:
-        transport.send(builder.target, request.head, request.body, TEST_SECONDS, _set_once(ended))
+        transport.send(builder.target_of(request), request.head, request.body, TEST_SECONDS, _set_once(ended))
     else:
         outgoing = builder.outgoing(request, TEST_SECONDS)
         AuthenticatedSend(transport, ports.clock, builder.credential, outgoing, _set_once(ended)).start()

@@ -42,6 +42,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     standard: bool = False  # `body` is the envelope of the event, without a transform
     harmless: bool = False  # no header line after `fixed` can hold a credential
     line: str = ""  # method and address of this request alone; "": those of the destination
+    query: str = ""  # parameters of this request alone, after those of the destination's address
 
 
 Prepare = Callable[[Event, str, int, int], Request]
@@ -209,6 +210,11 @@ def http_head(headers: Mapping[str, str], added: Added = Added()) -> str:  # noq
     """The header lines that are the same for each request of a destination."""
     pairs = (*headers.items(), *added.headers)
     return USER_AGENT + "".join(f"{name}: {value}\r\n" for name, value in pairs)
+
+
+def with_query(url: str, query: str) -> str:
+    """The URL with more parameters after its own."""
+    return f"{url}{'&' if '?' in url else '?'}{query}"
 
 
 def with_params(url: str, added: Added) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, structs
 
 from tidegate.auth import AnyAuth, added_by
 from tidegate.core.checking import Checker, Path
@@ -19,12 +19,18 @@ from tidegate.core.errors import ConfigError
 from tidegate.core.model import Event, JsonObject
 from tidegate.core.spec import Destination
 from tidegate.kinds.answers import Reader, compile_ok_body, reader_of
-from tidegate.kinds.base import Kind, Prepare, Request, Transform, header_text, http_head, with_params
+from tidegate.kinds.base import Kind, Prepare, Request, Transform, header_text, http_head, with_params, with_query
 from tidegate.providers import near_provider, webhook_names
 from tidegate.providers.shape import load_provider
-from tidegate.rules.outbound.bodies import compile_body
+from tidegate.rules.outbound.bodies import Rendered, compile_body
 from tidegate.rules.outbound.forwarding import NOTHING, Forwards, Pairs
-from tidegate.rules.outbound.scheme_signing import Message, SchemeSigner, compile_scheme_signer, header_names
+from tidegate.rules.outbound.scheme_signing import (
+    Message,
+    SchemeSigner,
+    added_query,
+    compile_scheme_signer,
+    header_names,
+)
 from tidegate.rules.outbound.signing import Signer, check_secret
 
 BodyMode = Literal["auto", "raw", "envelope", "cloudevents", "cloudevents-binary", "form"]
@@ -121,7 +127,7 @@ class Webhook(Kind[WebhookDestination]):
         def prepare(event: Event, event_id: str, attempt: int, timestamp: int) -> Request:
             rendered = render(event, event_id)
             body = rendered.body
-            signature = sign(event_id, timestamp, body)
+            signature, query = sign(event_id, timestamp, rendered)
             extra = "".join([f"{name}: {header_text(value)}\r\n" for name, value in rendered.headers])
             content_type = f"content-type: {header_text(rendered.content_type)}\r\n" if rendered.content_type else ""
             head = (
@@ -131,7 +137,7 @@ class Webhook(Kind[WebhookDestination]):
             )
             return Request(
                 head.encode("latin-1"), body, "", len(fixed), standard and body is not event.body,
-                own_signature and not rendered.headers,
+                own_signature and not rendered.headers, query=query,
             )  # fmt: skip
 
         return prepare
@@ -143,18 +149,25 @@ class Webhook(Kind[WebhookDestination]):
         return found + ([("Success statuses", ", ".join(map(str, spec.ok)))] if spec.ok else [])
 
 
-def _signatures(spec: WebhookDestination, secrets: Sequence[str]) -> Callable[[str, int, bytes], str]:
-    """(event id, Unix seconds, body) -> the header lines that sign, after `webhook-id` and `webhook-timestamp`."""
+def _signatures(spec: WebhookDestination, secrets: Sequence[str]) -> Callable[[str, int, Rendered], tuple[str, str]]:
+    """(event id, Unix seconds, body) -> the header lines that sign, and what the signed URL has in its query beside."""
     if not secrets:
-        return lambda event_id, timestamp, body: ""
+        return lambda event_id, timestamp, rendered: ("", "")
     if spec.sign == STANDARD:
         signer = Signer(secrets)
-        return lambda event_id, timestamp, body: f"webhook-signature: {signer.headers(event_id, timestamp, body)}\r\n"
+        return lambda event_id, timestamp, rendered: (
+            f"webhook-signature: {signer.headers(event_id, timestamp, rendered.body)}\r\n",
+            "",
+        )
     by_scheme, url, method = _signer(spec.sign, secrets), with_params(spec.url, added_by(spec.auth)), spec.method
+    schemes = load_provider(spec.sign).schemes
 
-    def lines(event_id: str, timestamp: int, body: bytes) -> str:
-        made = by_scheme(Message(event_id, timestamp, method, url, body))
-        return "".join(f"{name}: {header_text(value)}\r\n" for name, value in made)
+    def lines(event_id: str, timestamp: int, rendered: Rendered) -> tuple[str, str]:
+        message = Message(event_id, timestamp, method, url, rendered.body, rendered.content_type)
+        query = added_query(schemes, message)
+        if query:
+            message = structs.replace(message, url=with_query(url, query))
+        return "".join(f"{name}: {header_text(value)}\r\n" for name, value in by_scheme(message)), query
 
     return lines
 

@@ -70,11 +70,15 @@ def _why_missing(schemes: Sequence[Scheme], headers: Headers) -> str:
     wanted = ", ".join(dict.fromkeys(_place(scheme) for scheme in schemes))
     seen = {name.decode("latin-1"): users for name, users in _signature_headers().items() if name in headers}
     own = {scheme.header.lower() for scheme in schemes}
+    skipped = next((one.unless_header.lower() for one in schemes if one.unless_header.lower() in seen), "")
     foreign = {name: users for name, users in seen.items() if name not in own}
     if not foreign:
         return f"the request has no {wanted}"
     name, users = next(iter(foreign.items()))
-    return f"the request has no {wanted}; it has {name}, as {' or '.join(users[:3])} sends: set verify to that"
+    remedy = " or ".join(f'verify = "{user}"' for user in users[:3])
+    if name == skipped and wanted in seen:
+        return f"the request has {name} beside {wanted}, which counts only alone: set {remedy}"
+    return f"the request has no {wanted}; it has {name}, as {' or '.join(users[:3])} sends: set {remedy}"
 
 
 def _place(scheme: Scheme) -> str:

@@ -19,19 +19,21 @@ from tidegate.core.errors import ConfigError
 from tidegate.rules.inbound.signatures import Scheme
 from tidegate.rules.inbound.signatures.parts import SECRET, Signed, compile_parts, names_of
 from tidegate.rules.inbound.signatures.scheme import secret_bytes
+from tidegate.rules.language.text import FORM_TYPE, media_type
 
 _KINDS = ("hmac", "hash", "token", "basic")
 _PARTS = ("body", "timestamp", "id", "method", "url", "url_without_query", "form", "secret")
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
-    """One request before it is signed. `timestamp`: seconds since 1970 of this attempt."""
+    """One request before it is signed. `timestamp`: seconds since 1970 of this attempt. `url`: with its query."""
 
     id: str
     timestamp: int
     method: str
     url: str
     body: bytes
+    content_type: str = ""
 
 
 SchemeSigner = Callable[[Message], list[tuple[str, str]]]
@@ -39,7 +41,7 @@ SchemeSigner = Callable[[Message], list[tuple[str, str]]]
 
 def can_sign(scheme: Scheme) -> bool:
     """Whether a scheme has a shared secret, a signature in a header, and signs parts that every request has."""
-    simple = not (scheme.items or scheme.body_hash_query or scheme.timestamp_path or scheme.name_separator)
+    simple = not (scheme.items or scheme.timestamp_path or scheme.name_separator)
     return bool(scheme.kind in _KINDS and scheme.header and simple and set(names_of(scheme)) <= set(_PARTS))
 
 
@@ -63,6 +65,21 @@ def compile_scheme_signer(name: str, schemes: Sequence[Scheme], secrets: Sequenc
     raise ConfigError(f"the secret is not valid for the scheme of {name!r}", path="$.secret", hint="correct `secret`")
 
 
+def added_query(schemes: Sequence[Scheme], message: Message) -> str:
+    """The parameter that a signed URL has to have beside its own; "" for nearly all requests.
+
+    Twilio signs a form by its fields. Every other body is signed by its hash in the URL (`bodySHA256`).
+    """
+    name = next((one.body_hash_query for one in schemes if can_sign(one)), "")
+    if not name or _is_form(message):
+        return ""
+    return f"{name}={hashlib.sha256(message.body).hexdigest()}"
+
+
+def _is_form(message: Message) -> bool:
+    return media_type(message.content_type) == FORM_TYPE
+
+
 def header_names(schemes: Sequence[Scheme]) -> frozenset[str]:
     """Names in lower case of the headers that signing may set; a provider's own are not passed on beside them."""
     found = (name for one in schemes for name in (one.header, one.timestamp_header, one.id_header) if can_sign(one))
@@ -75,7 +92,8 @@ def _signer(scheme: Scheme, keys: Sequence[bytes]) -> SchemeSigner:
 
     def sign(message: Message) -> list[tuple[str, str]]:
         stamp = _stamp(scheme, message.timestamp)
-        signed = Signed({}, message.body, message.method, message.url, stamp.encode(), message.id.encode())
+        body = b"" if scheme.body_hash_query and not _is_form(message) else message.body
+        signed = Signed({}, body, message.method, message.url, stamp.encode(), message.id.encode())
         parts = parts_of(signed)
         entries = [scheme.timestamp_prefix + stamp] if scheme.timestamp_prefix or scheme.timestamp_first else []
         entries += [scheme.prefix + _value(scheme, key, parts) for key in keys]
