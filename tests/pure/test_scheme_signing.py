@@ -7,7 +7,6 @@ import time
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from msgspec.structs import replace
 
 from tidegate.core.errors import ConfigError
