@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from support.upstream.functions import ScriptedPull, scripted
 from tidegate.config.load import convert
 from tidegate.config.spec import Source
@@ -51,3 +53,23 @@ async def test_a_day_of_polls_that_find_nothing_is_enough_and_a_change_is_eviden
         await place.poll()
         changed = await advised(place, 291 * 300)
         assert "99.66% of the polls found nothing" in changed.reason and changed.now.empty_share == 0.9966
+
+
+async def test_the_time_that_a_poll_takes_is_measured_and_part_of_the_expected_delay(tmp_path: Path) -> None:
+    """Ten polls of 20 s; the snapshot, which took longer, does not count."""
+    place: ScriptedPull
+    asked: list[object] = []
+
+    def answer(request: object) -> list[dict[str, object]]:
+        place.clock.advance(20 if asked else 300)
+        asked.append(request)
+        return [{"id": "1", "n": place.clock.now_us()}]
+
+    async with scripted(tmp_path, answer, items={**ITEMS, "initial": "snapshot"}) as place:
+        for _ in range(10):
+            await place.poll()
+        rows = await place.store.rollups.read(0, 1 << 40, scope=RESOURCE)
+        assert measure(rows, Covered(3000.0)).resources[NAME].polls.took_mean_seconds == pytest.approx(20, abs=0.1)
+        found = next(one for one in (await advised(place, 86_400.0)).curve if one.poll_every_seconds == 60.0)
+        assert found.delay_p50_seconds == pytest.approx(50, abs=0.1)
+        assert found.delay_p99_seconds == pytest.approx(79.4, abs=0.1)

@@ -36,7 +36,7 @@ def scheduled(trace: Trace, poll: str) -> tuple[int, float]:
             delays.append(at - trace.changes[seen].at)
             seen += 1
         polls += 1
-        schedule.see(seen - before, 0.1)
+        schedule.see(seen - before, 0.1, 1)
         schedule.ran(Origin.POLL, None, progress=False)
     return polls, sorted(delays)[int(len(delays) * 0.95)]
 

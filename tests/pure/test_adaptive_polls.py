@@ -54,6 +54,22 @@ def test_what_the_bounds_do_not_allow_is_named() -> None:
     assert max(wide.intervals) <= 3600.0 and "max_delay allows" in wide.clamped[0]
 
 
+def test_a_poll_of_several_pages_waits_until_the_rate_of_the_source_has_room_for_all_of_them() -> None:
+    """2 requests a minute and 6 pages: every 3 minutes, though 30 s would do for one page."""
+    polls, at = AdaptivePolls(AdaptiveRule(shortest=10.0, longest=3600.0, max_delay=20.0, budget=30.0)), 4 * DAY
+    assert polls.wait(at) == pytest.approx(30.0)
+    for _ in range(50):
+        polls.see(at := at + 180.0, 1, 2.0, requests=6)
+    assert polls.wait(at) == pytest.approx(180.0)
+    assert polls.plan.clamped == (
+        "max_delay asks for a poll every 18 s (a poll takes 1.97 s), the rate of the source allows one every 180 s "
+        "(6 requests a poll)",
+    )
+    for _ in range(100):
+        polls.see(at := at + 180.0, 1, 2.0, requests=1)
+    assert polls.wait(at) < 31
+
+
 def test_every_wait_is_within_the_bounds_whatever_was_found() -> None:
     chance = Random(7)
     polls = AdaptivePolls(AdaptiveRule(shortest=30.0, longest=7200.0))

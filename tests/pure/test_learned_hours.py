@@ -9,7 +9,7 @@ from random import Random
 import msgspec
 import pytest
 
-from tidegate.rules.measure.adaptive import AdaptivePolls, AdaptiveRule, plan
+from tidegate.rules.measure.adaptive import AdaptivePolls, AdaptiveRule, Taken, plan
 from tidegate.rules.measure.hours import HOURS, Looked, Rates, hour_of, rates_of, see, spans
 from tidegate.rules.measure.policies import parse_policy
 from tidegate.rules.measure.simulation import Outcome, Terms, run
@@ -191,7 +191,7 @@ def test_what_the_bounds_do_not_allow_is_named(changes: dict[str, float], reason
 
 
 def test_the_time_of_a_poll_is_part_of_the_delay() -> None:
-    slow = plan(rates_of(Looked(), 1 / HOUR), msgspec.structs.replace(RULE, max_delay=300.0), 100.0)
+    slow = plan(rates_of(Looked(), 1 / HOUR), msgspec.structs.replace(RULE, max_delay=300.0), Taken(100.0))
     assert min(slow.intervals) == pytest.approx(200, rel=0.02)
 
 

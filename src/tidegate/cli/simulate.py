@@ -41,6 +41,8 @@ _MAKERS: dict[str, Callable[[float, float, Random], Trace]] = {
 @click.option("--price-per-call", type=float, help="The price of one request, for the column `cost`.")
 @click.option("--delay-price", type=float, help="What one change costs that is one hour late, for the same column.")
 @click.option("--reads", metavar="RATE", help="How often the data is read, for the policy `cache`: 60/h.")
+@click.option("--answers", type=click.IntRange(1, 100_000), default=1, show_default=True,
+              help="How many different answers are read, each with a copy of its own, for `cache`.")  # fmt: skip
 @click.option("--body", default="20KiB", show_default=True, help="The size of an answer with the list.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same trace.")
 @click.option("--svg", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write a picture there.")
@@ -77,6 +79,7 @@ def _terms(given: dict[str, Any]) -> Terms:
         delay_price=given["delay_price"],
         body_bytes=units.size_bytes(given["body"]),
         reads=None if given["reads"] is None else units.per_second(given["reads"]),
+        answers=given["answers"],
     )
 
 
@@ -128,7 +131,9 @@ def _table(trace: Trace, outcomes: list[Outcome]) -> None:
 
     table = Table(box=None, pad_edge=False)
     names = ["policy", "requests/day", "MB/day", "empty", "p50 delay", "p95 delay", "p99 delay", "missed"]
-    for name in [*names, *(["cost"] if outcomes[0].cost is not None else [])]:
+    cached = any(one.cached_share is not None for one in outcomes)
+    names += (["cached"] if cached else []) + (["cost"] if outcomes[0].cost is not None else [])
+    for name in names:
         table.add_column(name, justify="left" if name == "policy" else "right", no_wrap=True)
     for one in outcomes:
         row = [
@@ -141,11 +146,16 @@ def _table(trace: Trace, outcomes: list[Outcome]) -> None:
             _spoken(one.delay_p99_seconds),
             f"{one.missed / one.changes:.1%}" if one.changes else "-",
         ]
+        row += [_share(one.cached_share)] if cached else []
         table.add_row(*row, *([f"{one.cost:,.2f}"] if one.cost is not None else []))
     click.echo(_headline(trace))
     for note in trace.notes:
         click.echo(f"Note: {note}")
     Console(width=130, highlight=False).print(table)
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
 
 
 def _spoken(seconds: float | None) -> str:

@@ -75,6 +75,7 @@ class Polls(Struct, kw_only=True, frozen=True):
     empty_list: int = 0
     snapshot: int = 0  # the first one, which makes records and no changes
     empty: Share = Share()  # of those that looked for changes
+    took_mean_seconds: float | None = None  # from the first request until everything was stored
 
 
 class Webhooks(Struct, kw_only=True, frozen=True):

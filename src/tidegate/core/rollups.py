@@ -35,6 +35,7 @@ METRICS: dict[str, str] = {
     # of a resource
     "request.KIND": "requests: polls, pages, reconcile, fetch_backs, retries, on_demand; total: bytes of answers",
     "look.RESULT": "finished runs: found, not_modified, unchanged, empty_list, failed, snapshot",
+    "took": "runs from their first request to their end, without failed and resumed ones and snapshots; total: ms",
     "gap.same.BUCKET": "time since the look before, of looks that found nothing; total: milliseconds",
     "gap.changed.BUCKET": "time since the look before, of looks that found a change; total: milliseconds",
     "change.ORIGIN": "changes found, by origin",

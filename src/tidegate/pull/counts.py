@@ -67,6 +67,8 @@ class ResourceCounts:
         found = run.applied.changes + run.applied.to_fetch > 0
         result = _result(run, failed, found)
         self._tally.add(f"look.{result}")
+        if not (failed or run.silent or run.resumed):
+            self._tally.add("took", (now_us - run.started_us) // 1000)
         if failed or run.silent or run.resumed or looked_us is None or now_us <= looked_us:
             return
         gap = (now_us - looked_us) // 1000

@@ -276,7 +276,7 @@ class ResourceEngine:
 
     def _see(self, run: Run, seconds_taken: float) -> None:
         """What a poll found moves the next ones, with `poll = "auto"`."""
-        self.schedule.see(run.applied.changes + run.applied.to_fetch, seconds_taken)
+        self.schedule.see(run.applied.changes + run.applied.to_fetch, seconds_taken, run.requests)
         for clamped in self.schedule.clamped:
             self.writer.health.note("poll_interval_clamped", clamped)
 

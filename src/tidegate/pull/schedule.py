@@ -93,10 +93,10 @@ class Schedule:
         self._due_us[origin] = now_us + int(wait * 1_000_000)
         self.next_at_us = min(self._due_us.values())
 
-    def see(self, found: int, took_seconds: float) -> None:
-        """A poll has ended and found so many changes."""
+    def see(self, found: int, took_seconds: float, requests: int) -> None:
+        """A poll has ended, found so many changes and made so many requests."""
         if self.adaptive is not None:
-            self.adaptive.see(self._clock.now_us() / 1e6, found, took_seconds)
+            self.adaptive.see(self._clock.now_us() / 1e6, found, took_seconds, requests)
 
     @property
     def clamped(self) -> tuple[str, ...]:

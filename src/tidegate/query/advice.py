@@ -247,6 +247,7 @@ def observed_of(name: str, figures: Figures, records: int | None, *, pushed: boo
         webhooks=seen.webhooks.received,
         poll_delay=_most_sampled([seen.delay_by_origin.get(one) for one in _FOUND]),
         webhook_delay=_most_sampled([seen.delay_by_origin.get(one) for one in _PUSHED]),
+        fetch_seconds=seen.polls.took_mean_seconds,
         limit_used=day.rate_limit.used,
         limit_polls_per_day=_polls_per_day(day),
         throttled_seconds=seen.rate_limit.throttled_seconds,

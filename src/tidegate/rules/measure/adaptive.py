@@ -36,7 +36,22 @@ class AdaptiveRule(msgspec.Struct, frozen=True, kw_only=True):
     max_delay: float | None = None
     call_price: float | None = None
     delay_price: float | None = None
-    budget: float = 0.0  # the shortest interval that the rate of the source allows
+    budget: float = 0.0  # seconds for each request at the rate of the source; 0: no limit
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What a poll takes: seconds until it has stored what it found, and requests (pages, retries), which need not be
+    a whole number: both are means of the last polls."""
+
+    seconds: float = 0.0
+    requests: float = 1.0
+
+    def then(self, seconds: float, requests: float) -> Taken:
+        """With one more poll, which counts a tenth."""
+        return Taken(self.seconds + 0.1 * (seconds - self.seconds), self.requests + 0.1 * (requests - self.requests))
+
+
+_TAKEN = Taken()
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -71,14 +86,15 @@ class AdaptivePolls:
         self._quick = 0.0  # seconds between polls while the source is busier than planned; 0: by the plan
         self._planned_hour = 0
         self._looks = self._planned_looks = 0
-        self._fetch_seconds = 0.0
+        self._taken = Taken()
         self.rates = rates_of(self.looked, self._first_rate)
         self.plan = plan(self.rates, rule)
 
-    def see(self, at: float, found: int, fetch_seconds: float = 0.0) -> None:
-        """Count a look at `at` (seconds since 1970), which took `fetch_seconds`. `found`: changes."""
+    def see(self, at: float, found: int, fetch_seconds: float = 0.0, requests: int = 1) -> None:
+        """Count a look at `at` (seconds since 1970), which took `fetch_seconds` and `requests`. `found`: changes."""
         expected = see(self.looked, self.rates, at, found, 2 * self.rule.longest + HOUR_SECONDS)
-        self._fetch_seconds += 0.1 * (fetch_seconds - self._fetch_seconds)
+        before = self._taken if self._looks else Taken(0.0, requests)
+        self._taken = before.then(fetch_seconds, max(1, requests))
         hour = int(at // HOUR_SECONDS)
         self._looks += 1
         early = math.fsum(self.looked.changes) < 20 and (found or self._looks >= 1.1 * self._planned_looks)
@@ -86,7 +102,7 @@ class AdaptivePolls:
             self._planned_looks = self._looks
             self._planned_hour = hour
             self.rates = rates_of(self.looked, self._first_rate)
-            self.plan = plan(self.rates, self.rule, self._fetch_seconds)
+            self.plan = plan(self.rates, self.rule, self._taken)
         if expected and found >= 2 and _tail(found, expected) < _SURPRISING:
             self._quick = min(self.plan.intervals)
         elif not found:
@@ -100,20 +116,22 @@ class AdaptivePolls:
         return wait * (1 - SPREAD * chance)
 
 
-def plan(rates: Rates, rule: AdaptiveRule, fetch_seconds: float = 0.0) -> Plan:
-    """The intervals of a week. `fetch_seconds`: how long a poll takes, which is part of the delay."""
-    least = min(max(rule.shortest, rule.budget), max(rule.longest, rule.budget))
+def plan(rates: Rates, rule: AdaptiveRule, taken: Taken = _TAKEN) -> Plan:
+    """The intervals of a week. The time that a poll takes is part of the delay; the rate of the source must have room
+    for its requests."""
+    budget = rule.budget * taken.requests
+    least = min(max(rule.shortest, budget), max(rule.longest, budget))
     most = max(rule.longest, least)
     wanted: list[float] = []
     priced = rule.call_price is not None and rule.delay_price is not None
     if rule.max_delay is not None:
-        wanted = _bounded(rates.hours, rule.max_delay - fetch_seconds, least, most)
+        wanted = _bounded(rates.hours, rule.max_delay - taken.seconds, least, most)
     if priced or rule.max_delay is None:
         scale = _scale(rates.hours, rule)
         by_price = [scale / math.sqrt(rate) for rate in rates.hours]
         wanted = [min(pair) for pair in zip(wanted, by_price, strict=True)] if wanted else by_price
     intervals = tuple(min(most, max(least, one)) for one in wanted)
-    return Plan(intervals, tuple(_clamped(rule, wanted, fetch_seconds, least)))
+    return Plan(intervals, tuple(_clamped(rule, wanted, taken, least)))
 
 
 def _bounded(hours: Sequence[float], max_delay: float, least: float, most: float) -> list[float]:
@@ -148,15 +166,18 @@ def _scale(hours: Sequence[float], rule: AdaptiveRule) -> float:
     return math.fsum(math.sqrt(rate) for rate in hours) / (POLLS_PER_CHANGE * math.fsum(hours))
 
 
-def _clamped(rule: AdaptiveRule, wanted: Sequence[float], fetch_seconds: float, least: float) -> list[str]:
+def _clamped(rule: AdaptiveRule, wanted: Sequence[float], taken: Taken, least: float) -> list[str]:
     """What the bounds of the rule do not allow, in a phrase each."""
     shortest = min(wanted)
     found = []
     if shortest < least * 0.999:
-        by = "the rate of the source allows" if rule.budget > rule.shortest else "poll_min allows"
-        taken = f" (a poll takes {fetch_seconds:.3g} s)" if fetch_seconds >= 1 else ""
+        by = "the rate of the source allows" if rule.budget * taken.requests > rule.shortest else "poll_min allows"
+        many = f" ({taken.requests:.3g} requests a poll)" if by.startswith("the rate") and taken.requests > 1.05 else ""
+        slow = f" (a poll takes {taken.seconds:.3g} s)" if taken.seconds >= 1 else ""
         why = "max_delay" if rule.max_delay is not None else "the rate of changes"
-        found.append(f"{why} asks for a poll every {max(0.0, shortest):.3g} s{taken}, {by} one every {least:.3g} s")
+        found.append(
+            f"{why} asks for a poll every {max(0.0, shortest):.3g} s{slow}, {by} one every {least:.3g} s{many}"
+        )
     if rule.max_delay is not None and rule.max_delay > rule.longest:
         found.append(f"max_delay allows {rule.max_delay:.3g} s between polls, poll_max {rule.longest:.3g} s")
     return found

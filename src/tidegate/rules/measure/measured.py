@@ -205,11 +205,13 @@ def _polls(sums: Sums) -> Polls:
     counted = {name: _times(sums, f"look.{name}") for name in LOOKS}
     snapshot = _times(sums, "look.snapshot")
     looked = sum(counted.values())
+    times, took = sums.get("took", (0, 0))
     return Polls(
         finished=looked + snapshot,
         failed=_times(sums, "look.failed"),
         snapshot=snapshot,
         empty=share(looked - counted["found"], looked),
+        took_mean_seconds=round(took / times / 1000, 3) if times else None,
         **counted,
     )
 

@@ -3,7 +3,8 @@
 Owns the run of each policy. A poll sees every record as it is then, so of several changes of one record between two
 polls only the last one is seen; the others are missed, whatever the policy. A webhook reports each change at once, but
 loses some; a reconciling poll finds the lost ones later. A cache asks the source when it is read and its copy is too
-old. Changes after the last request are pending, not missed. The same seed gives the same figures.
+old; with several answers, each has its records and is read as often as the others. Changes after the last request are
+pending, not missed. The same seed gives the same figures.
 
 Bounds: a poll at a fixed interval costs the time of the changes, not of the polls, so ten million polls are counted
 like ten; policies that decide poll by poll make at most MAX_REQUESTS. Errors: ValueError beyond it, and for `cache`
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import bisect
 import math
+import zlib
 from collections.abc import Sequence
 from random import Random
 
@@ -22,6 +24,7 @@ import msgspec
 from tidegate.core.quantiles import quantile
 from tidegate.rules.measure.adaptive import AdaptivePolls, AdaptiveRule
 from tidegate.rules.measure.policies import Policy
+from tidegate.rules.measure.reads import Replayed, at_random, replay
 from tidegate.rules.measure.traces import Change, Trace
 
 MAX_REQUESTS = 200_000  # of one policy that decides poll by poll
@@ -36,6 +39,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     delay_price: float | None = None
     body_bytes: int = 20_000  # of an answer with the list
     reads: float | None = None  # per second, for `cache`
+    answers: int = 1  # among which the reads are spread
 
     @property
     def priced(self) -> bool:
@@ -58,6 +62,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     delay_p95_seconds: float | None
     delay_p99_seconds: float | None
     requests_per_day: float
+    cached_share: float | None = None  # of the reads, answered from the cache
     cost: float | None = None  # of the requests and the delays
 
 
@@ -69,6 +74,13 @@ class _Looked(msgspec.Struct):
     empty: int = 0
     pending: int = 0
     delays: list[float] = []
+    cached_share: float | None = None
+
+    def add(self, other: _Looked) -> None:
+        self.requests += other.requests
+        self.empty += other.empty
+        self.pending += other.pending
+        self.delays += other.delays
 
 
 def run(policy: Policy, trace: Trace, chance: Random, terms: Terms | None = None) -> Outcome:
@@ -79,7 +91,7 @@ def run(policy: Policy, trace: Trace, chance: Random, terms: Terms | None = None
     elif policy.kind == "adaptive":
         looked = _at(_adaptive(policy, trace, chance, terms), trace.changes)
     elif policy.kind == "cache":
-        looked = _at(_cached(policy, trace, chance, terms), trace.changes)
+        looked = _cached(policy, trace, chance, terms)
     else:
         looked = _every(policy.every, trace, trace.changes)
     return _outcome(policy, trace, looked, terms)
@@ -143,17 +155,23 @@ def _adaptive(policy: Policy, trace: Trace, chance: Random, terms: Terms) -> lis
     return looks
 
 
-def _cached(policy: Policy, trace: Trace, chance: Random, terms: Terms) -> list[float]:
-    """The reads that find no copy, or one that is too old."""
+def _cached(policy: Policy, trace: Trace, chance: Random, terms: Terms) -> _Looked:
+    """The reads that find no copy, or one that is too old, ask for the records of their answer."""
     if terms.reads is None:
         raise ValueError(f"{policy.text} needs the rate of reads: --reads 60/h")
-    looks: list[float] = []
-    at = chance.expovariate(terms.reads)
-    while at <= trace.seconds:
-        _bounded(policy, looks)
-        looks.append(at)
-        at += policy.every + chance.expovariate(terms.reads)  # memoryless: the next read after the copy is too old
-    return looks
+    reads = at_random(terms.reads, trace.seconds, chance, (1.0,) * terms.answers)
+    made: Replayed = replay(reads, policy.every, terms.answers)
+    shares: list[list[Change]] = [[] for _ in made.asked]
+    for number, one in enumerate(trace.changes):
+        shares[_answer_of(one.record or str(number), terms.answers)].append(one)
+    looked = _Looked(cached_share=made.hit_share)
+    for asked, changes in zip(made.asked, shares, strict=True):
+        looked.add(_at(asked, changes))
+    return looked
+
+
+def _answer_of(record: str, answers: int) -> int:
+    return zlib.crc32(record.encode()) % answers
 
 
 def _bounded(policy: Policy, looks: Sequence[float]) -> None:
@@ -191,6 +209,7 @@ def _outcome(policy: Policy, trace: Trace, looked: _Looked, terms: Terms) -> Out
         delay_p95_seconds=quantile(delays, 0.95),
         delay_p99_seconds=quantile(delays, 0.99),
         requests_per_day=round(looked.requests * 86_400 / trace.seconds, 3),
+        cached_share=None if looked.cached_share is None else round(looked.cached_share, 4),
         cost=_cost(policy, looked, not_modified, terms) if terms.priced else None,
     )
 
