@@ -7,7 +7,7 @@ import pytest
 
 from support.stores import STORES, audience, event, with_store
 from tidegate.core.errors import ChangedElsewhere, Fenced
-from tidegate.core.model import Origin, RecordState
+from tidegate.core.model import HEALED, Origin, RecordState
 from tidegate.store import EventQuery, RecordCommit, ResourceState
 
 pytestmark = pytest.mark.parametrize("opener", STORES.values(), ids=STORES.keys())
@@ -192,5 +192,78 @@ def test_a_state_alone_is_one_commit_and_an_older_fence_changes_nothing(opener, 
                 commit(store, state=ResourceState("shop", "orders"), fence=store.leases.fence - 1)
             )
         assert await store.records.state("shop", "orders") == state
+
+    with_store(opener, tmp_path, work)
+
+
+def changed(number: int, key: str, kind: str, **more):
+    values = {"type": f"orders.{kind}", "change": b'{"resource":"orders"}', "origin": Origin.POLL} | more
+    return event(number, key.encode("utf-8", "surrogatepass"), key=key, **values)
+
+
+def test_the_change_beside_an_offset_is_that_of_the_same_record_resource_and_source(opener, tmp_path):
+    async def work(store):
+        shop, crm = await audience(store), await audience(store, "crm")
+        events = [
+            changed(shop, "a", "created"),  # 1
+            changed(shop, "a", "updated", received_at_us=7),
+            event(shop, key="a", type="orders.updated"),  # 3: a webhook of that type
+            changed(shop, "a", "updated", type="carts.updated"),
+            changed(crm, "a", "updated", source="crm"),  # 5
+            changed(shop, "a", "updated", origin=Origin.EDIT),
+            changed(shop, "a", "deleted", origin=Origin.RECONCILE),  # 7
+            changed(shop, "b", "created"),
+        ]
+        first = (await store.log.append(events))[0].offset - 1
+
+        async def found(offset: int, *keys: str, later: bool, resource: str = "orders", source: str = "shop"):
+            every = await store.records.changes_beside(source, resource, keys, first + offset, later=later)
+            return {key: one.offset - first for key, one in every.items()}
+
+        assert await found(2, "a", "b", "none", later=True) == {"a": 7, "b": 8}
+        assert await found(6, "a", "b", "none", later=False) == {"a": 2}
+        assert await found(0, "a", later=True) == {"a": 1} and await found(0, "a", later=False) == {}
+        assert await found(7, "a", later=True) == {} and await found(7, "a", later=False) == {"a": 7}
+        assert await found(0, "a", later=True, resource="carts") == {"a": 4}
+        assert await found(0, "a", later=True, source="crm") == {"a": 5}
+        assert await found(0, later=True) == {}
+        (one,) = (await store.records.changes_beside("shop", "orders", ["a"], first + 4, later=False)).values()
+        assert (one.key, one.kind, one.origin, one.received_at_us) == ("a", "updated", Origin.POLL, 7)
+        assert (one.body, one.change) == (b"a", b'{"resource":"orders"}')
+
+    with_store(opener, tmp_path, work)
+
+
+def test_the_change_of_any_key_is_found_and_one_that_retention_removed_is_not(opener, tmp_path):
+    async def work(store):
+        number = await audience(store)
+        keys = [key for key in HOSTILE if key]
+        done = await store.log.append([changed(number, key, "created") for key in keys])
+        found = await store.records.changes_beside("shop", "orders", keys, 0, later=True)
+        assert {key: one.body.decode() for key, one in found.items()} == {key: key for key in keys}
+        await store.log.trim(done[2].offset, 100)
+        kept = await store.records.changes_beside("shop", "orders", keys, done[-1].offset, later=False)
+        assert sorted(kept) == sorted(keys[3:])
+        assert sorted(await store.records.changes_beside("shop", "orders", keys, 0, later=True)) == sorted(keys[3:])
+
+    with_store(opener, tmp_path, work)
+
+
+def test_healed_events_are_selected_by_how_their_change_begins(opener, tmp_path):
+    async def work(store):
+        number = await audience(store)
+        healed, other = HEALED + b"{}}", b'{"resource":"x","before":{"healed":{}}}'
+        events = [
+            changed(number, "a", "created", change=healed), changed(number, "a", "updated", change=other),
+            event(number, key="a"), changed(number, "b", "created", change=healed),
+        ]  # fmt: skip
+        first = (await store.log.append(events))[0].offset - 1
+
+        async def found(**query):
+            return [one.offset - first for one in (await store.log.page(EventQuery(**query))).events]
+
+        assert await found(healed=True, ascending=True) == [1, 4] and await found(healed=True) == [4, 1]
+        assert await found(healed=True, key="a") == [1] and await found(healed=False, key="a", ascending=True) == [2, 3]
+        assert await found(healed=False) == [3, 2] and len(await found()) == 4
 
     with_store(opener, tmp_path, work)

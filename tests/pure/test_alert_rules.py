@@ -190,13 +190,27 @@ def test_changes_that_only_reconciliation_found_are_missed_webhooks() -> None:
     watch = Watch(Alerts(webhooks_missed=3))
 
     def missed(count: int, seconds: float = 15.0) -> list[tuple[str, str, str]]:
-        figures = ResourceFigures(by_origin={"reconcile": count, "webhook": 50})
+        figures = ResourceFigures(
+            healed=count, healed_longest_seconds=7200.0, healed_samples=["orders.updated 7"], by_origin={"webhook": 50}
+        )
         return watch.look(seconds, resources={"shop/orders": figures})
 
     assert missed(7, 0) == []
     assert missed(9) == []
     assert missed(10) == [("webhooks.missed", "resource:shop/orders", "firing")]
     assert watch.out[0].count == 3
+    evidence = watch.out[0].evidence
+    assert "found 10 changes that no webhook had reported, missing for up to 2 h" in evidence.summary
+    assert evidence.facts["longest_missed_for_seconds"] == 7200 and evidence.facts["samples"] == ["orders.updated 7"]
+
+
+def test_missed_webhooks_that_an_earlier_version_counted_by_origin_still_count() -> None:
+    watch = Watch(Alerts(webhooks_missed=3))
+
+    def missed(count: int) -> list[tuple[str, str, str]]:
+        return watch.look(15, resources={"shop/orders": ResourceFigures(by_origin={"reconcile": count})})
+
+    assert missed(7) == [] and missed(10) == [("webhooks.missed", "resource:shop/orders", "firing")]
 
 
 def test_rejected_requests_are_counted_by_source_within_an_hour() -> None:

@@ -58,6 +58,7 @@ def _filter(query: dict[str, Any], *, consumer: bool = False) -> EventFilter:
         since_us=query.get("since"),
         until_us=query.get("until"),
         text=query.get("q"),
+        healed=query.get("healed"),
     )
 
 

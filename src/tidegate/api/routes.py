@@ -52,6 +52,7 @@ SOURCE = Parameter("source", "text", "Only this source.")
 TYPE = Parameter("type", "text", "Only this event type.")
 KEY = Parameter("key", "text", "Only this key.")
 ORIGIN = Parameter("origin", "word", "Only this origin.", ORIGINS)
+HEALED = Parameter("healed", "boolean", "Only healed events (`true`), or only others (`false`).")
 SINCE = Parameter("since", "instant", "Received at or after: an RFC 3339 time, or a duration ago (`1h`).")
 UNTIL = Parameter("until", "instant", "Received before: an RFC 3339 time, or a duration ago.")
 WINDOW = Parameter("window", "word", "Also what was measured in this time: 1h, 24h, 7d or 30d.", tuple(WINDOWS))
@@ -65,7 +66,8 @@ _EVENTS: tuple[Entry, ...] = (
         method="GET", path="/events", scope="read", handler=asking.list_events, response=Page[EventSchema], bound=True,
         summary="List events, newest first; `order=asc` reads forward and always returns a cursor",
         query=(
-            SOURCE, TYPE, KEY, ORIGIN, SINCE, UNTIL, Parameter("q", "text", "Only events with this text in the body."),
+            SOURCE, TYPE, KEY, ORIGIN, HEALED, SINCE, UNTIL,
+            Parameter("q", "text", "Only events with this text in the body."),
             Parameter("order", "word", "`asc` starts at the oldest event.", ("asc", "desc")), *PAGED,
         ),
     ),
@@ -79,7 +81,7 @@ _EVENTS: tuple[Entry, ...] = (
         method="GET", path="/events/stream", scope="read", handler=asking.stream_events, response=str, bound=True,
         media="text/event-stream", summary="New events as server-sent events; resumes with `Last-Event-ID`",
         query=(
-            SOURCE, TYPE, KEY, ORIGIN,
+            SOURCE, TYPE, KEY, ORIGIN, HEALED,
             Parameter("last_event_id", "text", "Same as the header, for clients that cannot send it."),
         ),
     ),

@@ -20,6 +20,7 @@ _RECONNECT_SECONDS = (1.0, 2.0, 5.0, 10.0)
 
 def _filters(function: F) -> F:
     for option in (
+        click.option("--healed", is_flag=True, help="Only changes that a poll found and no webhook had reported."),
         click.option("--origin", type=click.Choice(_ORIGINS), help="Only events of this origin."),
         click.option("--key", help="Only events with this key."),
         click.option("--type", "type_", help="Only events of this type."),
@@ -44,6 +45,7 @@ def events(
     type_: str | None,
     key: str | None,
     origin: str | None,
+    healed: bool,
     since: str | None,
     until: str | None,
     search: str | None,
@@ -57,28 +59,45 @@ def events(
 
     chosen = {"source": source, "type": type_, "key": key, "origin": origin, "since": since, "until": until}
     client = find_gateway(data)
-    page = client.get_page("/events", {**chosen, "q": search, "limit": limit, "cursor": cursor})
+    only = {"healed": "true"} if healed else {}
+    page = client.get_page("/events", {**chosen, **only, "q": search, "limit": limit, "cursor": cursor})
     if not page["data"] and cursor is None:
         _check_source(client, source)
     if as_json:
         print_json(page)
         return
     if not page["data"]:
-        which = " match" if search or any(chosen.values()) else ""
+        which = " match" if search or healed or any(chosen.values()) else ""
         print(f"no events{' on this page' if page.get('next_cursor') or cursor else which}")
     else:
+        more = ("missing for",) if healed else ()
         table(
-            ("received", "way", "source", "type", "key", "id"),
+            ("received", "way", "source", "type", "key", *more, "id"),
             [
-                (local_time(e["received_at"]), way_badge(e["origin"]), e["source"], e["type"], e["key"], e["id"])
+                (
+                    local_time(e["received_at"]), way_badge(e["origin"]), e["source"], e["type"], e["key"],
+                    *([_missing(e)] if healed else []), e["id"],
+                )
                 for e in page["data"]
             ],
-        )
+        )  # fmt: skip
     if page.get("next_cursor"):
         words = [word for name, value in chosen.items() if value for word in (f"--{name}", value)]
+        words += ["--healed"] if healed else []
         words += ["--search", search] if search else []
         words += ["--limit", str(limit)] if limit != 20 else []
         print(next_page("events", *words, "--cursor", page["next_cursor"]), file=sys.stderr)
+
+
+def _missing(event: JsonObject) -> str:
+    """`12 min`, or `at most 1 h` where only a bound is known."""
+    from tidegate.cli.output import span
+
+    found = event["change"]["healed"]
+    longest = found["missed_for_seconds"]
+    if longest is None:
+        return "unknown"
+    return span(longest) if longest == found["missed_for_at_least_seconds"] else f"at most {span(longest)}"
 
 
 @click.command()
@@ -90,6 +109,7 @@ def tail(
     type_: str | None,
     key: str | None,
     origin: str | None,
+    healed: bool,
     after: str | None,
     data: Path,
     as_json: bool,
@@ -100,7 +120,7 @@ def tail(
     """
     client = find_gateway(data)
     _check_source(client, source)
-    query = {"source": source, "type": type_, "key": key, "origin": origin}
+    query = {"source": source, "type": type_, "key": key, "origin": origin, "healed": "true" if healed else None}
     if sys.stdout.isatty() and not as_json:
         print("(following new events; stop with Ctrl-C)", file=sys.stderr)
     with suppress(KeyboardInterrupt):  # how a stream is ended

@@ -52,6 +52,24 @@ def _resources(found: JsonObject) -> None:
         "quota used", "throttled", "saved", "cost a day",
     )  # fmt: skip
     table(columns, [(name, *_resource(one)) for name, one in found.items()], right=columns[1:])
+    _healed(found)
+
+
+def _healed(found: JsonObject) -> None:
+    """A line for each resource whose webhooks missed changes: how many, and for how long."""
+    from tidegate.cli.output import clean, count
+
+    lines = []
+    for name, one in found.items():
+        webhooks = one["webhooks"]
+        if webhooks["healed"]:
+            late = f", {webhooks['late']:,} of their webhooks came later" if webhooks["late"] else ""
+            gone = webhooks["missing_for"]
+            parts = f"median {_quantile(gone['p50'])}, 95% within {_quantile(gone['p95'])}"
+            lines.append(f"  {clean(name)}: {count(webhooks['healed'], 'change')} healed, missing for {parts}{late}")
+    if lines:
+        print("\nHealed (list them: tidegate events --healed)")
+        print("\n".join(lines))
 
 
 def _resource(one: JsonObject) -> tuple[str, ...]:

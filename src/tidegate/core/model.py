@@ -233,6 +233,23 @@ class RecordState(msgspec.Struct, frozen=True, gc=False):
     body: bytes
 
 
+HEALED = b'{"healed":'  # how `change` of a healed event begins: the first member, so that stores can select by it
+
+
+class Healed(msgspec.Struct, frozen=True, kw_only=True):
+    """What was missed when a poll found a change that no webhook had reported, and for how long.
+
+    `webhooks`: the event types that report such a change. `since`: when the change happened, or the earliest time at
+    which it can have happened. The two durations are the longest and the shortest time that it can have been missing;
+    they are equal where the record itself says when it changed, and None where nothing bounds them.
+    """
+
+    webhooks: tuple[str, ...]
+    since: str | None
+    missed_for_seconds: float | None
+    missed_for_at_least_seconds: float
+
+
 class Change(msgspec.Struct, frozen=True):
     """A change found by comparing two states of a record. `fields` are the top-level names that differ."""
 

@@ -17,6 +17,7 @@ from tidegate.pull.run import Run
 from tidegate.rules.sync.canonical import parse_json
 from tidegate.rules.sync.changes import Copy, make_copy
 from tidegate.rules.sync.deletes import ScanResult, decide, twice_missing
+from tidegate.rules.sync.healing import SCANS_KEPT
 from tidegate.rules.sync.incremental import higher
 from tidegate.rules.sync.items import cursor_value
 from tidegate.rules.sync.spec import Resource
@@ -54,7 +55,16 @@ class DeleteScan:
             copies = self._by_second_scan(run, tuple(fresh[:MAX_CANDIDATES]), result.stopped_by_ratio)
         for at in range(0, len(copies), MAX_ROWS):
             run.applied.add(await writer.apply(copies[at : at + MAX_ROWS], silent=run.silent))
+        if self._decided(result, len(fresh)):
+            state = writer.engine_state
+            state.scanned_from_us = [*state.scanned_from_us, run.started_us][-SCANS_KEPT:]
         writer.move(scanned_at_us=self._clock.now_us())
+
+    def _decided(self, result: ScanResult, missing: int) -> bool:
+        """Whether the scan decided about every record that it missed: what it left was there when it began."""
+        if result.stopped_by_ratio or missing > MAX_CANDIDATES:
+            return False
+        return "deletes_unconfirmed" not in self._writer.health.of_run
 
     def _report_ratio(self, result: ScanResult, missing: int, live: int) -> None:
         writer = self._writer

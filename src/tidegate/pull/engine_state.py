@@ -85,4 +85,6 @@ class EngineState(msgspec.Struct, omit_defaults=True):
     cursor_at: str = ""  # its cursor: that of the resource, or a later one
     cursor_checked: str = ""  # the one for which that record was asked for
     start_over: str = ""  # where the next poll begins, when a page at the cursor shows nothing new and is full
+    looked_from_us: int = 0  # when the last complete look began
+    scanned_from_us: list[int] = []  # when the last two scans began that decided about deletes
     stopped_missing: int = 0  # how many records the last scan missed, when the ratio stopped it

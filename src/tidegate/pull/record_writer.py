@@ -20,7 +20,7 @@ import msgspec
 
 from tidegate.core.clock import Clock
 from tidegate.core.findings import Findings
-from tidegate.core.model import Change, NewEvent, Origin, RecordState
+from tidegate.core.model import Change, Healed, NewEvent, Origin, RecordState
 from tidegate.pull.counts import LOOKED, ResourceCounts
 from tidegate.pull.engine_state import MAX_HELD, EngineState, Held, Mark
 from tidegate.pull.own_writes import OwnWrites
@@ -31,6 +31,7 @@ from tidegate.pull.yielding import Yielder
 from tidegate.rules.language.view import event_view
 from tidegate.rules.sync.canonical import HASH_BYTES, hash_bytes, parse_json
 from tidegate.rules.sync.changes import Copy, compare, only_in_one
+from tidegate.rules.sync.healing import earliest_us, healed
 from tidegate.rules.sync.merge import MergeDecision, MergeRule, merge, stored
 from tidegate.rules.sync.own_writes import ExpectedWrite
 from tidegate.rules.sync.spec import Resource
@@ -327,7 +328,7 @@ class RecordWriter:
         setattr(applied, kind, getattr(applied, kind) + 1)
         if change.version != copy.version:
             at_us = version_instant(change.version)
-        event = self._made(change, before, after, own, now_us)
+        event = self._made(change, before, after, own, self._healed(copy, kind, now_us), now_us)
         if kind != "deleted" and at_us is not None and at_us <= now_us:
             event.occurred_at_us = at_us
         view = partial(event_view, event)
@@ -343,10 +344,29 @@ class RecordWriter:
             self._own_writes.note(change, event, targets)
         return event
 
+    def _healed(self, copy: Copy, kind: str, now_us: int) -> Healed | None:
+        """What a webhook should have reported; None for a change that a webhook brought, or without webhooks."""
+        if self.resource.webhook is None or copy.origin not in LOOKED:
+            return None
+        state = self.engine_state
+        since_us = earliest_us(self.resource, kind, state.looked_from_us, state.scanned_from_us)
+        # The version of a deleted record is of its last change, not of its delete.
+        exact_us = None if kind == "deleted" else version_instant(copy.version)
+        found = healed(self.resource, kind, exact_us, since_us, now_us)
+        self.statistics.healed_one(found, f"{self.name}.{kind} {copy.key}", now_us)
+        return found
+
     def _made(
-        self, change: Change, before: RecordState | None, after: RecordState, own: ExpectedWrite | None, now_us: int
+        self,
+        change: Change,
+        before: RecordState | None,
+        after: RecordState,
+        own: ExpectedWrite | None,
+        found: Healed | None,
+        now_us: int,
     ) -> NewEvent:
-        content = {
+        content: dict[str, Any] = {} if found is None else {"healed": found}  # first, see HEALED
+        content |= {
             "resource": self.name,
             "before": msgspec.Raw(before.body) if before is not None and change.before is not None else None,
             "fields": change.fields,

@@ -338,6 +338,7 @@ class ResourceEngine:
         # A copy that needs a fetch-back counts as found: the fetch-back will make the change.
         if not run.applied.changes + run.applied.to_fetch:
             statistics.empty_polls += 1
+        self.writer.engine_state.looked_from_us = run.started_us
         at = "reconciled_at_us" if run.origin is Origin.RECONCILE else "polled_at_us"
         await self.writer.save(**{at: now_us})
 

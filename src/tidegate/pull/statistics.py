@@ -11,10 +11,11 @@ import msgspec
 
 from tidegate.core.clock import rfc3339
 from tidegate.core.figures import DelayFigures, ResourceFigures
-from tidegate.core.model import Origin
+from tidegate.core.model import Healed, Origin
 from tidegate.core.quantiles import quantile
 from tidegate.pull.resource_health import Note
 
+SAMPLES_HEALED = 3
 SAMPLES = 256  # the last so many of each origin: p99 of them is the third worst
 
 
@@ -34,6 +35,10 @@ class Statistics(msgspec.Struct, omit_defaults=True):
     updated: int = 0
     deleted: int = 0
     by_origin: dict[str, int] = {}
+    healed: int = 0  # changes that a look found and no webhook had reported
+    healed_longest_seconds: float = 0.0  # the longest that one of them can have been missing
+    healed_samples: list[str] = []  # the last three
+    last_healed_at_us: int | None = None
     webhooks: int = 0  # webhooks of the source with a record of this resource
     older: int = 0  # copies ignored because they were older, or not provably newer
     unreadable: int = 0  # items or webhooks without a key
@@ -62,6 +67,13 @@ class Statistics(msgspec.Struct, omit_defaults=True):
             samples = self.staleness.setdefault(origin.value, [])
             samples.append(round((now_us - at_us) / 1_000_000, 3))
             del samples[:-SAMPLES]
+
+    def healed_one(self, found: Healed, name: str, now_us: int) -> None:
+        """Count a healed change. `name`: its type and the key of its record."""
+        self.healed += 1
+        self.healed_longest_seconds = max(self.healed_longest_seconds, found.missed_for_seconds or 0.0)
+        self.last_healed_at_us = now_us
+        self.healed_samples = [*self.healed_samples, name[:200]][-SAMPLES_HEALED:]
 
     def count_empty(self, form: str) -> None:
         self.empty_forms[form] = self.empty_forms.get(form, 0) + 1
@@ -95,6 +107,10 @@ class Statistics(msgspec.Struct, omit_defaults=True):
             staleness_p99_seconds=quantile(late, 0.99),
             staleness_samples=len(late),
             staleness_by_origin={origin: _delay(sorted(samples)) for origin, samples in self.staleness.items()},
+            healed=self.healed,
+            healed_longest_seconds=self.healed_longest_seconds or None,
+            healed_samples=list(self.healed_samples),
+            last_healed_at=rfc3339(self.last_healed_at_us),
             webhooks=self.webhooks,
             older_ignored=self.older,
             unreadable=self.unreadable,

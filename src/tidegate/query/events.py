@@ -14,7 +14,7 @@ import msgspec
 from tidegate.core import ids
 from tidegate.core.clock import rfc3339
 from tidegate.core.errors import BadRequest, NotFound
-from tidegate.core.model import SYSTEM_SOURCE, Event, Origin
+from tidegate.core.model import HEALED, SYSTEM_SOURCE, Event, Healed, JsonObject, Origin
 from tidegate.query import cursors
 from tidegate.query.context import ReadContext
 from tidegate.query.schemas import ChangeSchema, EventSchema, Page
@@ -40,6 +40,7 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
     since_us: int | None = None
     until_us: int | None = None
     text: str | None = None
+    healed: bool | None = None  # whether it is a change that a look found and no webhook had reported
     consumer: bool = False  # for a feed or a stream, see `for_consumer`
 
     def query(self, **more: Any) -> EventQuery:
@@ -51,6 +52,7 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
             since_us=self.since_us,
             until_us=self.until_us,
             text=self.text,
+            healed=self.healed,
             **more,
         )
 
@@ -61,6 +63,7 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
             and (self.type is None or event.type == self.type)
             and (self.key is None or event.key == self.key)
             and (self.origin is None or event.origin.value == self.origin)
+            and (self.healed is None or event.change.startswith(HEALED) is self.healed)
             and (not self.consumer or self.for_consumer(event))
         )
 
@@ -219,7 +222,13 @@ def change_schema(stored: bytes) -> ChangeSchema | None:
         change.get("fields") or [],
         change.get("version"),
         change.get("number", 0),
+        healed_of(change),
     )
+
+
+def healed_of(change: JsonObject) -> Healed | None:
+    """What a change says of the webhook that was missed; None when it was not healed."""
+    return msgspec.convert(change["healed"], Healed) if "healed" in change else None
 
 
 def header_pairs(stored: bytes) -> list[tuple[str, str]]:

@@ -25,8 +25,6 @@ from tidegate.rules.routing import RouteRule, why_not
 
 _SHOWN_HEADERS = 20
 
-_SHOWN_HEADERS = 20
-
 
 async def explain(gateway: ReadContext, thing_id: str, allowed: Allowed = None) -> Explanation:
     """By the ID of an event, or of a delivery (then only that delivery is explained). NotFound."""
@@ -78,6 +76,12 @@ def _notes(gateway: ReadContext, event: Event, seen: EventView) -> list[str]:
         notes.append(
             f"receivers do not get these request headers: {', '.join(left[:_SHOWN_HEADERS])}{more}; to forward one,"
             f" name it in forward_headers of [sources.{event.source}.webhook]"
+        )
+    change = events.change_schema(event.change)
+    if change is not None and change.healed is not None:
+        notes.append(
+            f"{explanation.missed(change.healed)}; if it came later, it counts as late and changed nothing: check the"
+            f" deliveries of the provider to /in/{event.source}, and see tidegate stats"
         )
     return notes
 

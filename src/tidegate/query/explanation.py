@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from tidegate.core.model import DeliveryState, Origin
+from tidegate.core.model import DeliveryState, Healed, Origin
 from tidegate.core.spec import WebhookInput
 from tidegate.query.schemas import AttemptSchema, DeliverySchema, EventSchema, ExplainedDelivery, Fact
+from tidegate.rules.measure import wording
 from tidegate.rules.outbound import causes
 
 _OPEN = (DeliveryState.PENDING.value, DeliveryState.SENDING.value)
@@ -130,9 +131,26 @@ def origin(event: EventSchema) -> Fact:
         kind = event.type.rpartition(".")[2]
         found = _FOUND_BY.get(event.origin, "found by polling")
         detail = f"change {event.change.number} of {event.key}, {found}"
+        if event.change.healed is not None:
+            detail += f"; {missed(event.change.healed)}"
         return Fact(text=f"A record of {event.change.resource} was {kind}", detail=detail)
     text = _ORIGINS.get(event.origin, "{source}").format(source=event.source)
     return Fact(text=text, detail=f"{_plural(event.body_bytes, 'byte')}, offset {event.offset:,}")
+
+
+def missed(healed: Healed) -> str:
+    """`no orders/updated webhook had reported it, missing for 12 min`."""
+    names = f"{' or '.join(healed.webhooks[:2])} " * bool(healed.webhooks)
+    return f"no {names}webhook had reported it, {missing(healed)}"
+
+
+def missing(healed: Healed) -> str:
+    """`missing for 12 min`, or `missing for at most 1 h` where only a bound is known."""
+    longest = healed.missed_for_seconds
+    if longest is None:
+        return "missing for a time that is not known"
+    exact = longest == healed.missed_for_at_least_seconds
+    return f"missing for {'' if exact else 'at most '}{wording.span(longest)}"
 
 
 def signature(event: EventSchema, webhook: WebhookInput | None, proof: str = "") -> Fact:

@@ -6,16 +6,19 @@ the time since the source last confirmed it. Reads only; the pull engine writes 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from tidegate.core.errors import NotFound
-from tidegate.core.model import RecordState
+from tidegate.core.model import HEALED, Healed, Origin, RecordState
 from tidegate.query import cursors
 from tidegate.query.context import ReadContext
-from tidegate.query.events import Allowed, instant
+from tidegate.query.events import MAX_OFFSET, Allowed, change_schema, instant
 from tidegate.query.schemas import Page, RecordSchema
 
 PAGE_BYTES = 4 << 20
+_LOOKED = (Origin.POLL, Origin.RECONCILE)
 
 
 def check_resource(gateway: ReadContext, source: str, resource: str, allowed: Allowed = None) -> None:
@@ -57,8 +60,10 @@ async def list_records(
         size += len(record.body)
     more = len(given) < len(found)
     now = gateway.clock.now_us()
+    healed = await _healed(gateway, given)
     return Page(
-        [schema_of(record, now) for record in given], cursors.encode_key(given[-1].key) if more and given else None
+        [schema_of(record, now, healed.get(record.key)) for record in given],
+        cursors.encode_key(given[-1].key) if more and given else None,
     )
 
 
@@ -79,10 +84,22 @@ async def record_by_key(
             hint="for its last state, add ?deleted=true",
             code="record_deleted",
         )
-    return schema_of(record, gateway.clock.now_us())
+    return schema_of(record, gateway.clock.now_us(), (await _healed(gateway, [record])).get(key))
 
 
-def schema_of(record: RecordState, now_us: int) -> RecordSchema:
+async def _healed(gateway: ReadContext, records: Sequence[RecordState]) -> dict[str, Healed]:
+    """What was missed of the last change of each record that a look found, while the log has its event."""
+    found = [one for one in records if one.origin in _LOOKED]
+    if not found or gateway.active.sources[found[0].source].spec.resources[found[0].resource].webhook is None:
+        return {}
+    changes = await gateway.store.records.changes_beside(
+        found[0].source, found[0].resource, [one.key for one in found], MAX_OFFSET, later=False
+    )
+    read = {key: change_schema(one.change) for key, one in changes.items() if one.change.startswith(HEALED)}
+    return {key: one.healed for key, one in read.items() if one is not None and one.healed is not None}
+
+
+def schema_of(record: RecordState, now_us: int, healed: Healed | None = None) -> RecordSchema:
     return RecordSchema(
         source=record.source,
         resource=record.resource,
@@ -96,4 +113,5 @@ def schema_of(record: RecordState, now_us: int) -> RecordSchema:
         answered_at=instant(record.answered_at_us),
         deleted=record.deleted,
         data=msgspec.json.decode(record.body) if record.body else None,
+        healed=healed,
     )

@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from tidegate.core.figures import MailboxFigures, ResourceFigures, SubscriptionFigures
 from tidegate.core.findings import Finding
 from tidegate.core.measured import Measured
+from tidegate.core.model import Healed
 from tidegate.rules.measure.advice import Effect, Evidence, Interval
 from tidegate.rules.measure.curve import CurvePoint
 
@@ -44,6 +45,7 @@ class ChangeSchema(Struct):
     fields: list[str]
     version: str | None
     number: int
+    healed: Healed | None = None  # what was missed, when a look found it and no webhook had reported it
 
 
 class EventSchema(Struct, kw_only=True):
@@ -129,6 +131,7 @@ class RecordSchema(Struct, kw_only=True):
     answered_at: Instant
     deleted: bool
     data: Any
+    healed: Healed | None = None  # what was missed of its last change, while the event of that change is kept
 
 
 class FeedPage(Struct):

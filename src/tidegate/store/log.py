@@ -43,6 +43,7 @@ class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
     since_us: int | None = None  # received at or after
     until_us: int | None = None  # received before
     text: str | None = None  # its UTF-8 bytes occur in the body
+    healed: bool | None = None  # whether it is a change that a look found and no webhook had reported
     before: int | None = None  # newest first: offsets below this one
     after: int | None = None  # ascending: offsets above this one
     ascending: bool = False

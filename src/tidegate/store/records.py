@@ -14,7 +14,7 @@ from typing import Protocol
 
 import msgspec
 
-from tidegate.core.model import Appended, NewEvent, RecordState
+from tidegate.core.model import Appended, NewEvent, Origin, RecordState
 from tidegate.core.rollups import RollupRow
 
 
@@ -45,6 +45,23 @@ class RecordCommit(msgspec.Struct):
     state: ResourceState
     fence: int = 0  # the lease under which this was decided
     rollups: Sequence[RollupRow] = ()  # what it did, by minute
+
+
+class StoredChange(msgspec.Struct, frozen=True):
+    """A change event of a record, as far as the state of the record needs it."""
+
+    offset: int
+    key: str
+    type: str
+    origin: Origin
+    received_at_us: int
+    change: bytes
+    body: bytes
+
+    @property
+    def kind(self) -> str:
+        """created, updated or deleted."""
+        return self.type.rpartition(".")[2]
 
 
 class Records(Protocol):
@@ -80,6 +97,15 @@ class Records(Protocol):
         ...
 
     async def states(self) -> list[ResourceState]: ...
+
+    async def changes_beside(
+        self, source: str, resource: str, keys: Sequence[str], offset: int, *, later: bool
+    ) -> dict[str, StoredChange]:
+        """The change event of each record beside an offset of the log: the first one above it (`later`), else the last
+        one up to it. Records without such an event, or whose event retention removed, are missing. Edited copies do not
+        count.
+        """
+        ...
 
     async def count(self, source: str, resource: str) -> int:
         """Number of records that are not deleted."""

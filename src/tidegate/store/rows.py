@@ -31,7 +31,7 @@ from tidegate.core.model import (
 )
 from tidegate.store.deliveries import Replay
 from tidegate.store.log import EventHead
-from tidegate.store.records import RecordCommit, ResourceState
+from tidegate.store.records import RecordCommit, ResourceState, StoredChange
 from tidegate.store.settings import ApiKey, Feed, FeedAck, Item
 
 Text = Callable[[str], str]
@@ -249,6 +249,11 @@ def record_of(source: str, resource: str, row: Any, text: Text = as_it_is) -> Re
         source, resource, key, digest, version, number, ORIGINS[origin], asked, answered,
         changed, bool(deleted), body,
     )  # fmt: skip
+
+
+def change_of(row: Any, text: Text = as_it_is) -> StoredChange:
+    offset, key, type_, origin, received, change, body = row
+    return StoredChange(offset, text(key), text(type_), ORIGINS[origin], received, change, body)
 
 
 def state_row(commit: RecordCommit, text: Text = as_it_is) -> tuple[Any, ...]:

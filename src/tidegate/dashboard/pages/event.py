@@ -17,11 +17,12 @@ from starlette.responses import Response
 
 from tidegate.config.checks import names_of
 from tidegate.core.clock import parse_instant
+from tidegate.core.model import Healed
 from tidegate.dashboard import badges, payload
 from tidegate.dashboard.charts import Try, attempt_timeline
 from tidegate.dashboard.page_context import PageContext
 from tidegate.deliver import ReplayQuery
-from tidegate.query import deliveries, events, explain
+from tidegate.query import deliveries, events, explain, explanation
 from tidegate.query.schemas import (
     AttemptSchema,
     EventSchema,
@@ -127,6 +128,7 @@ class EventPage(Struct, kw_only=True):
     differences: list[tuple[str, str, str]]
     payload: PayloadView
     replayable: int = 0
+    healed: tuple[str, str | None] = ("", None)  # the webhook that was missed and for how long, since when
 
 
 class Wanted(Struct, kw_only=True):
@@ -202,7 +204,15 @@ def view(
         changing=any(one.state in ("pending", "sending") for one in explained.deliveries),
         differences=differences,
         payload=_payload(event, body, wanted.view, space),
+        healed=_missed(event.change.healed if event.change is not None else None),
     )
+
+
+def _missed(healed: Healed | None) -> tuple[str, str | None]:
+    """(the webhook that was missed and for how long, since when); "" for an event that was not healed."""
+    if healed is None:
+        return "", None
+    return f"{' or '.join(healed.webhooks[:2]) or 'any'}, {explanation.missing(healed)}", healed.since
 
 
 def _cards(

@@ -23,7 +23,7 @@ SPANS = (
     ("1d", "in the last day"),
     ("7d", "in the last 7 days"),
 )
-_FIELDS = ("q", "source", "type", "key", "origin", "within")
+_FIELDS = ("q", "source", "type", "key", "origin", "within", "healed")
 
 
 async def show_list(context: PageContext, request: Request) -> Response:
@@ -67,4 +67,5 @@ def _filter(given: dict[str, str], now_us: int) -> EventFilter:
         origin=given["origin"] or None,
         since_us=now_us - int(units.seconds(within) * 1_000_000) if within else None,
         text=given["q"] or None,
+        healed=True if given["healed"] else None,
     )

@@ -96,7 +96,7 @@ KINDS: dict[str, AlertKind] = {
         GROWS,
         WARNING,
         "webhooks missed",
-        "Reconciliation found `webhooks_missed` or more changes that no webhook had reported.",
+        "Polls found `webhooks_missed` or more changes that no webhook had reported.",
         ("webhooks_missed",),
     ),
     "requests.rejected": AlertKind(

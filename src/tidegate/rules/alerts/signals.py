@@ -233,7 +233,7 @@ def _of_resources(seen: Observation, alerts: Alerts) -> Iterator[Signal]:
                     {"rows": rows.count, "samples": list(rows.samples)},
                 ),
             )
-        missed = figures.by_origin.get("reconcile", 0)
+        missed = max(figures.healed, figures.by_origin.get("reconcile", 0))  # of earlier versions, only the latter
         if missed:
             yield Signal(
                 type="webhooks.missed",
@@ -242,13 +242,25 @@ def _of_resources(seen: Observation, alerts: Alerts) -> Iterator[Signal]:
                 total=missed,
                 enough=alerts.webhooks_missed,
                 evidence=Evidence(
-                    f"Resource {place}: reconciliation found {_many(missed, 'change', 'changes')} that no webhook had"
-                    " reported.",
+                    f"Resource {place}: polls found {_many(missed, 'change', 'changes')} that no webhook had"
+                    f" reported{_longest(figures)}.",
                     f"check the deliveries of the provider to /in/{place.partition('/')[0]}: tidegate advise",
                     "warning",
-                    {"missed": missed, "by_webhook": figures.by_origin.get("webhook", 0)},
+                    {
+                        "missed": missed,
+                        "by_webhook": figures.by_origin.get("webhook", 0),
+                        "longest_missed_for_seconds": figures.healed_longest_seconds,
+                        "last_healed_at": figures.last_healed_at,
+                        "samples": list(figures.healed_samples),
+                    },
                 ),
             )
+
+
+def _longest(figures: ResourceFigures) -> str:
+    """How long the worst of the healed changes was missing, at most."""
+    longest = figures.healed_longest_seconds
+    return "" if longest is None else f", missing for up to {_span(int(longest * 1e6))}"
 
 
 def _rejected(seen: Observation, alerts: Alerts) -> Iterator[Signal]:

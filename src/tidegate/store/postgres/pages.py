@@ -60,4 +60,5 @@ def _filters(query: EventQuery) -> tuple[Any, ...]:
         query.since_us,
         query.until_us,
         query.text.encode() if query.text else None,
+        query.healed,
     )

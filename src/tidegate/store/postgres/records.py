@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 from tidegate.core.errors import Fenced
-from tidegate.core.model import Appended, NewEvent, RecordState
-from tidegate.store import RecordCommit, ResourceState
+from tidegate.core.model import Appended, NewEvent, Origin, RecordState
+from tidegate.store import RecordCommit, ResourceState, StoredChange
 from tidegate.store.postgres.deliveries import Member, columns
 from tidegate.store.postgres.engine import Engine, sql
 from tidegate.store.postgres.rollups import rollup_columns
 from tidegate.store.postgres.text import escape, unescape
-from tidegate.store.rows import record_of, record_row, state_of, state_row
+from tidegate.store.rows import ORIGIN_NUMBER, change_of, record_of, record_row, state_of, state_row
 
 T = TypeVar("T")
 SLICE_ROWS = 1_000  # encoded for one statement without yielding to the loop; a page may have many thousands
@@ -103,6 +103,18 @@ class PostgresRecords:
 
     async def states(self) -> list[ResourceState]:
         return [state_of(row, unescape) for row in await self._engine.work.fetch(self._sql["states"])]
+
+    async def changes_beside(
+        self, source: str, resource: str, keys: Sequence[str], offset: int, *, later: bool
+    ) -> dict[str, StoredChange]:
+        """See `store.Records.changes_beside`."""
+        if not keys:
+            return {}
+        rows = await self._engine.requested.fetch(
+            self._sql["changes_above" if later else "changes_upto"],
+            source, escape(resource), [escape(key) for key in keys], offset, ORIGIN_NUMBER[Origin.EDIT],
+        )  # fmt: skip
+        return {change.key: change for change in (change_of(row, unescape) for row in rows)}
 
     async def count(self, source: str, resource: str) -> int:
         return int(await self._engine.requested.fetchval(self._sql["count"], source, resource))

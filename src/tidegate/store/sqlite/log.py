@@ -19,7 +19,7 @@ import apsw
 import msgspec
 
 from tidegate.core.errors import ChangedElsewhere
-from tidegate.core.model import Appended, Audience, Event, NewEvent, Origin
+from tidegate.core.model import HEALED, Appended, Audience, Event, NewEvent, Origin
 from tidegate.core.rollups import MINUTE_US, SOURCE, RollupRow
 from tidegate.rules.retention import Deletable, Owed, deletable, weigh
 from tidegate.store import EventHead, EventPage, EventQuery, Listener, Receipt, Thinned, Weighed
@@ -352,6 +352,7 @@ class SqliteLog:
                 or (query.since_us is not None and row[3] < query.since_us)
                 or (query.until_us is not None and row[3] >= query.until_us)
                 or (text is not None and text not in row[5])
+                or (query.healed is not None and row[11].startswith(HEALED) is not query.healed)
                 or row[4] not in known
             ):
                 continue

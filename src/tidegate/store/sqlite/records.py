@@ -14,9 +14,9 @@ import apsw
 import msgspec
 
 from tidegate.core.errors import Fenced
-from tidegate.core.model import Appended, NewEvent, RecordState
-from tidegate.store import RecordCommit, ResourceState
-from tidegate.store.rows import record_of, record_row, state_of, state_row
+from tidegate.core.model import Appended, NewEvent, Origin, RecordState
+from tidegate.store import RecordCommit, ResourceState, StoredChange
+from tidegate.store.rows import ORIGIN_NUMBER, change_of, record_of, record_row, state_of, state_row
 from tidegate.store.sqlite.engine import Engine, insert_many, sql
 
 
@@ -85,6 +85,17 @@ class SqliteRecords:
     async def states(self) -> list[ResourceState]:
         rows = await self._engine.read(lambda c: c.execute(self._sql["states"]).fetchall())
         return [state_of(row) for row in rows]
+
+    async def changes_beside(
+        self, source: str, resource: str, keys: Sequence[str], offset: int, *, later: bool
+    ) -> dict[str, StoredChange]:
+        """See `store.Records.changes_beside`."""
+        if not keys:
+            return {}
+        bound = (source, resource, msgspec.json.encode(list(keys)).decode(), offset, ORIGIN_NUMBER[Origin.EDIT])
+        query = self._sql["changes_above" if later else "changes_upto"]
+        rows: list[Any] = await self._engine.read(lambda c: c.execute(query, bound).fetchall())
+        return {change.key: change for change in map(change_of, rows)}
 
     async def count(self, source: str, resource: str) -> int:
         found: int = await self._engine.read(lambda c: c.execute(self._sql["count"], (source, resource)).get)

@@ -165,6 +165,7 @@ WHERE "offset" >= $1 AND "offset" < $2
   AND ($5::text IS NULL OR type = $5)
   AND ($6::smallint IS NULL OR origin = $6) AND ($7::bigint IS NULL OR received_at >= $7)
   AND ($8::bigint IS NULL OR received_at < $8) AND ($9::bytea IS NULL OR position($9 IN body) > 0)
+  AND ($10::boolean IS NULL OR (substring(change FROM 1 FOR 10) = '\x7b226865616c6564223a'::bytea) = $10)
 ORDER BY "offset" DESC LIMIT $3
 
 -- name: fit_up
@@ -176,19 +177,21 @@ WHERE "offset" > greatest($1::bigint, (SELECT floor FROM log_state)) AND "offset
   AND ($5::text IS NULL OR type = $5)
   AND ($6::smallint IS NULL OR origin = $6) AND ($7::bigint IS NULL OR received_at >= $7)
   AND ($8::bigint IS NULL OR received_at < $8) AND ($9::bytea IS NULL OR position($9 IN body) > 0)
+  AND ($10::boolean IS NULL OR (substring(change FROM 1 FOR 10) = '\x7b226865616c6564223a'::bytea) = $10)
 ORDER BY "offset" LIMIT $3
 
 -- name: fit_key_down
 SELECT "offset", type, origin, received_at, audience, body, content_type, headers, key,
        occurred_at, data_path, change, hops, differs
 FROM events
-WHERE (hashtextextended(key, 0), "offset") >= (hashtextextended($10, 0), $1::bigint)
-  AND (hashtextextended(key, 0), "offset") < (hashtextextended($10, 0), $2::bigint)
-  AND key = $10
+WHERE (hashtextextended(key, 0), "offset") >= (hashtextextended($11, 0), $1::bigint)
+  AND (hashtextextended(key, 0), "offset") < (hashtextextended($11, 0), $2::bigint)
+  AND key = $11
   AND ($4::text IS NULL OR audience IN (SELECT number FROM audiences WHERE source = $4))
   AND ($5::text IS NULL OR type = $5)
   AND ($6::smallint IS NULL OR origin = $6) AND ($7::bigint IS NULL OR received_at >= $7)
   AND ($8::bigint IS NULL OR received_at < $8) AND ($9::bytea IS NULL OR position($9 IN body) > 0)
+  AND ($10::boolean IS NULL OR (substring(change FROM 1 FOR 10) = '\x7b226865616c6564223a'::bytea) = $10)
 ORDER BY hashtextextended(key, 0) DESC, "offset" DESC LIMIT $3
 
 -- name: fit_key_up
@@ -196,13 +199,14 @@ SELECT "offset", type, origin, received_at, audience, body, content_type, header
        occurred_at, data_path, change, hops, differs
 FROM events
 WHERE (hashtextextended(key, 0), "offset")
-    > (hashtextextended($10, 0), greatest($1::bigint, (SELECT floor FROM log_state)))
-  AND (hashtextextended(key, 0), "offset") <= (hashtextextended($10, 0), $2::bigint)
-  AND key = $10
+    > (hashtextextended($11, 0), greatest($1::bigint, (SELECT floor FROM log_state)))
+  AND (hashtextextended(key, 0), "offset") <= (hashtextextended($11, 0), $2::bigint)
+  AND key = $11
   AND ($4::text IS NULL OR audience IN (SELECT number FROM audiences WHERE source = $4))
   AND ($5::text IS NULL OR type = $5)
   AND ($6::smallint IS NULL OR origin = $6) AND ($7::bigint IS NULL OR received_at >= $7)
   AND ($8::bigint IS NULL OR received_at < $8) AND ($9::bytea IS NULL OR position($9 IN body) > 0)
+  AND ($10::boolean IS NULL OR (substring(change FROM 1 FOR 10) = '\x7b226865616c6564223a'::bytea) = $10)
 ORDER BY hashtextextended(key, 0), "offset" LIMIT $3
 
 -- name: oldest

@@ -78,5 +78,33 @@ SELECT source, resource, cursor, etag, last_modified, first_done, committed_offs
        statistics, engine_state
 FROM resource_states ORDER BY source, resource
 
+-- name: changes_above
+-- For each key one look-up by the index of keys, compared as rows (see slice_key_down of the log); $5 is the origin of
+-- edited copies.
+SELECT e."offset", wanted.key, e.type, e.origin, e.received_at, e.change, e.body
+FROM unnest($3::text[]) AS wanted(key) CROSS JOIN LATERAL (
+  SELECT c."offset", c.type, c.origin, c.received_at, c.change, c.body FROM events AS c
+  WHERE (hashtextextended(c.key, 0), c."offset")
+      > (hashtextextended(wanted.key, 0), greatest($4::bigint, (SELECT floor FROM log_state)))
+    AND (hashtextextended(c.key, 0), c."offset") < (hashtextextended(wanted.key, 0), 9223372036854775807::bigint)
+    AND c.key = wanted.key AND c.change <> ''::bytea AND c.origin <> $5
+    AND c.type IN ($2 || '.created', $2 || '.updated', $2 || '.deleted')
+    AND c.audience IN (SELECT number FROM audiences WHERE source = $1)
+  ORDER BY hashtextextended(c.key, 0), c."offset" LIMIT 1
+) AS e
+
+-- name: changes_upto
+SELECT e."offset", wanted.key, e.type, e.origin, e.received_at, e.change, e.body
+FROM unnest($3::text[]) AS wanted(key) CROSS JOIN LATERAL (
+  SELECT c."offset", c.type, c.origin, c.received_at, c.change, c.body FROM events AS c
+  WHERE (hashtextextended(c.key, 0), c."offset")
+      > (hashtextextended(wanted.key, 0), (SELECT floor FROM log_state))
+    AND (hashtextextended(c.key, 0), c."offset") <= (hashtextextended(wanted.key, 0), $4::bigint)
+    AND c.key = wanted.key AND c.change <> ''::bytea AND c.origin <> $5
+    AND c.type IN ($2 || '.created', $2 || '.updated', $2 || '.deleted')
+    AND c.audience IN (SELECT number FROM audiences WHERE source = $1)
+  ORDER BY hashtextextended(c.key, 0) DESC, c."offset" DESC LIMIT 1
+) AS e
+
 -- name: count
 SELECT count(*) FROM records WHERE source = $1 AND resource = $2 AND NOT deleted

@@ -51,5 +51,24 @@ SELECT source, resource, cursor, etag, last_modified, first_done, committed_offs
        statistics, engine_state
 FROM resource_states ORDER BY source, resource
 
+-- name: changes_above
+-- For each key one look-up by the index of keys, from the offset on; ?5 is the origin of edited copies.
+SELECT e.offset, wanted.value, e.type, e.origin, e.received_at, e.change, e.body
+FROM json_each(?3) AS wanted CROSS JOIN events AS e ON e.offset = (
+  SELECT c.offset FROM events AS c INDEXED BY events_by_key
+  WHERE c.key = wanted.value AND c.offset > ?4 AND c.change <> x'' AND c.origin <> ?5
+    AND c.type IN (?2 || '.created', ?2 || '.updated', ?2 || '.deleted')
+    AND c.audience IN (SELECT number FROM audiences WHERE source = ?1)
+  ORDER BY c.offset LIMIT 1)
+
+-- name: changes_upto
+SELECT e.offset, wanted.value, e.type, e.origin, e.received_at, e.change, e.body
+FROM json_each(?3) AS wanted CROSS JOIN events AS e ON e.offset = (
+  SELECT c.offset FROM events AS c INDEXED BY events_by_key
+  WHERE c.key = wanted.value AND c.offset <= ?4 AND c.change <> x'' AND c.origin <> ?5
+    AND c.type IN (?2 || '.created', ?2 || '.updated', ?2 || '.deleted')
+    AND c.audience IN (SELECT number FROM audiences WHERE source = ?1)
+  ORDER BY c.offset DESC LIMIT 1)
+
 -- name: count
 SELECT count(*) FROM records WHERE source = ? AND resource = ? AND deleted = 0
