@@ -67,11 +67,22 @@ def test_each_resource_is_asked_once_and_named(monkeypatch: pytest.MonkeyPatch) 
     assert (found["shop/orders"].rows, found["shop/orders"].unreadable) == (2, 0)
     assert 'paginator = { type = "cursor" }' in found["shop/orders"].next_page
     assert found["shop/rows"].unreadable == 2
-    assert "no key at 'number'" in found["shop/rows"].problems[0]
-    assert "HTML" in found["shop/page"].error
-    assert "403" in found["shop/closed"].error
+    assert "none of the 2 rows" in found["shop/rows"].error and "no key at 'number'" in found["shop/rows"].error
+    assert "HTML" in found["shop/page"].error and "base_url" in found["shop/page"].hint
+    assert "403" in found["shop/closed"].error and found["shop/closed"].status == 403
+    assert "auth in [sources.shop.api]" in found["shop/closed"].hint
     assert "no access" in found["shop/closed"].error
     assert "needs a record of orders" in found["shop/lines"].next_page
+
+
+def test_an_address_that_does_not_answer_has_a_hint_about_the_address() -> None:
+    text = '[egress]\nallow = ["127.0.0.1/32"]\n' + CONFIG.replace("https://shop.example", "http://127.0.0.1:1")
+
+    async def main() -> list[LiveResult]:
+        return [one async for one in ask_all(load_text(text, "t.toml", {}).config)]
+
+    found = asyncio.run(main())
+    assert {one.hint for one in found if one.error} == {"check base_url, and that this machine reaches that address"}
 
 
 def test_a_result_is_shown_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:

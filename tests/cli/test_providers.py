@@ -118,7 +118,8 @@ def test_a_source_is_asked_for_tried_and_written(config: Path, host: str, monkey
     assert source.api is not None and source.api.base_url == f"http://{host}/api"
     assert [(name, one.poll) for name, one in source.resources.items()] == [("cards", "1m"), ("lost", "1m")]
     assert source.operations["add_card"].path == "/shelves/s0/cards"
-    again = added(config, "--yes", "--no-try", "--set", f"token={TOKEN}", "--set", f"host={host}")
+    again = added(config, answers="")  # before any question
+    assert "cards, lost" not in again.output
     assert "has [sources.clocks] already" in str(again.exception)
 
 
@@ -127,13 +128,31 @@ def test_nothing_is_written_when_the_trial_fails(config: Path, host: str) -> Non
     done = added(config, "--yes", "--set", "token=clk_other", "--set", f"host={host}")
     assert isinstance(done.exception, UpstreamError) and "nothing was written" in done.exception.message
     assert "answered 401" in done.output and config.read_text() == before
+    assert "https://clocks.example/keys" in done.exception.hint
+
+
+def test_rows_that_cannot_be_read_fail_the_trial_and_are_shown(config: Path, host: str) -> None:
+    """An answer with rows and no key: the resource can never have a record."""
+    own = config.parent / "own" / "clocks.toml"
+    own.write_text(FILE.replace('description = "Cards."', 'description = "Cards."\nprimary_key = "number"'))
+    before = config.read_text()
+    done = added(config, "--yes", "--set", f"token={TOKEN}", "--set", f"host={host}")
+    assert isinstance(done.exception, UpstreamError) and config.read_text() == before
+    assert "no key at 'number'" in done.output and '"title": "card 0"' in done.output
+
+
+def test_the_choices_of_a_question_are_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(add_provider, "at_a_terminal", lambda: True)
+    file = ["--file", str(tmp_path / "tidegate.toml"), "--no-try"]
+    done = CliRunner().invoke(add, ["source", "github", *file], input=f"\n\n\ngithub_pat_{'a' * 30}\nacme\nshop\n")
+    assert done.exit_code == 0 and done.output.count("bearer, github_app") == 1, done.output
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         ((), "--set token=... (The key.); --set host=... (Host and port.)"),
-        (("--set", "token=abc", "--set", "host=h"), "the value of 'token' is not such a value (The key.)"),
+        (("--set", "token=abc", "--set", "host=h"), "the value of 'token' does not fit clk_[a-z0-9]{4,} (The key.)"),
         (
             ("--set", f"token={TOKEN}", "--set", "host=h", "--set", "hots=h"),
             "'hots' is not a value that clocks asks for",
@@ -175,6 +194,7 @@ def test_list_and_show_name_what_was_confirmed(config: Path) -> None:
     run = CliRunner().invoke
     listed = run(providers, ["list", "clocks", "--config", str(config)]).output
     assert "receive, poll, call" in listed and "cards lost" in listed
+    assert "no provider has 'zzz'" in run(providers, ["list", "zzz", "--config", str(config)]).output
     shown = run(providers, ["show", "clocks", "--config", str(config)]).output
     for words in ("limits:", "pages: single page", "deletes: the list lost", "not confirmed: the limits",
                   "tested with: nothing", "needs: lost", "The key."):  # fmt: skip

@@ -169,7 +169,7 @@ class Asking:
             raise click.UsageError(f"{self.choices.provider} has no {what} '{chosen}'; it has: {', '.join(known)}")
         if chosen or len(known) < 2 or not self.ask:
             return chosen or next(iter(known), "")
-        return str(click.prompt(f"{what} ({', '.join(known)})", type=click.Choice(known), default=known[0], err=True))
+        return str(click.prompt(what, type=click.Choice(known), default=known[0], err=True))
 
     def _some_of(self, what: str, chosen: list[str], known: list[str]) -> list[str]:
         if not chosen and known and self.ask:
@@ -194,7 +194,7 @@ class Asking:
             return
         if not fits(value.text, given):
             example = f"; example: {given.example}" if given.example and not hidden else ""
-            raise click.UsageError(f"the value of '{name}' is not such a value ({given.help}{example})")
+            raise click.UsageError(f"the value of '{name}' does not fit {given.pattern or PLAIN_VALUE} ({given.help}{example})")
         if hidden and not value.written:
             variable = re.sub(r"[^A-Z0-9]+", "_", f"{self.choices.source}_{name}".upper())
             value = Value(value.text, f"${{env:{'_' if variable[:1].isdigit() else ''}{variable}}}")
@@ -246,6 +246,20 @@ async def trial(config: Config, keep: int) -> list[LiveResult]:
     return [one async for one in ask_all(config, keep)]
 
 
+def _hint_of_trial(results: list[LiveResult], choices: Choices, half: ApiFile) -> str:
+    """What to look at first, by what the API answered."""
+    assert half.api is not None
+    statuses = {one.status for one in results}
+    first = "correct what the API complains about"
+    if statuses & {401, 403} and choices.auth:
+        one = half.api.auth[choices.auth]
+        first = f"check the credential ({one.help} {one.link}".rstrip() + ")"
+    elif 404 in statuses and half.api.with_.keys() & choices.values.keys():
+        names = ", ".join(name for name in half.api.with_ if name in choices.values)
+        first = f"check {names}, and that the credential may read there"
+    return f"{first}; or write the source without a trial: --no-try"
+
+
 # -- writing ---------------------------------------------------------------------------------------------
 
 
@@ -258,11 +272,15 @@ def _tree(file: Path) -> Tree:
         raise ConfigError(f"{file} cannot be read: {error}", hint=f"tidegate check {file}") from None
 
 
-def append(file: Path, name: str, block: str) -> None:
-    """Add the block to the file. Conflict when it has the source already."""
+def _check_free(file: Path, name: str) -> None:
     if name in _tree(file).get("sources", {}):
         hint = f"choose another name: tidegate add source {name}-2 --provider ..., or edit {file}"
         raise Conflict(f"{file} has [sources.{name}] already", hint=hint, code="exists")
+
+
+def append(file: Path, name: str, block: str) -> None:
+    """Add the block to the file. Conflict when it has the source already."""
+    _check_free(file, name)
     with file.open("a", encoding="utf-8") as opened:
         opened.write(("\n" if file.stat().st_size else "") + block)
 
@@ -282,6 +300,8 @@ def add(name: str, options: Mapping[str, Any], put: Any) -> int:
         near = near_provider(provider)
         words = f"did you mean {near!r}?" if near else "list them: tidegate providers list"
         raise click.UsageError(f"'{provider[:60]}' is not a provider ({words}), and there is no KEY=VALUE")
+    if not options["running"]:
+        _check_free(file, name)
     data = provider_data(provider)
     half = check_provider(data, provider, Problems())
     if half.api is None:
@@ -299,10 +319,8 @@ def add(name: str, options: Mapping[str, Any], put: Any) -> int:
         for one in results:
             show(one)
         if any(one.error for one in results):
-            raise UpstreamError(
-                "the trial failed, and nothing was written", code="trial_failed",
-                hint="correct what the API complains about; or write it without a trial: --no-try",
-            )  # fmt: skip
+            raise UpstreamError("the trial failed, and nothing was written", code="trial_failed",
+                                hint=_hint_of_trial(results, choices, half))  # fmt: skip
     if options["running"]:
         put(name, choices.tree(half, written=False))
         return 0

@@ -28,6 +28,7 @@ class LiveResult(msgspec.Struct, frozen=True):
     problems: list[str] = []
     error: str = ""
     hint: str = ""
+    status: int = 0  # that the API answered, when this is the error
     records: list[str] = []  # the first rows, as JSON
 
 
@@ -54,13 +55,24 @@ async def ask_all(config: Config, keep: int = 0) -> AsyncIterator[LiveResult]:
                 try:
                     yield await _ask(label, client, resource, keep)
                 except TidegateError as error:
-                    yield LiveResult(label, error=error.message, hint=error.hint or "")
+                    yield _failed(label, error)
     finally:
         await http.close()
 
 
+def _failed(label: str, error: TidegateError) -> LiveResult:
+    from tidegate.core.errors import UpstreamError
+
+    status = getattr(error, "upstream_status", None)
+    hint = error.hint
+    if status is None and hint == UpstreamError.hint:
+        hint = "check base_url, and that this machine reaches that address"
+    return LiveResult(label, error=error.message, hint=hint, status=status or 0)
+
+
 async def _ask(label: str, client: Any, resource: Resource, keep: int) -> LiveResult:
     from tidegate.core.errors import UpstreamError
+    from tidegate.pull.page_requests import hint_for_status
     from tidegate.rules.language.view import MISSING
     from tidegate.rules.sync.items import decoded, item_value, read_page, row_key, row_text, shown
     from tidegate.rules.sync.links import header
@@ -70,12 +82,18 @@ async def _ask(label: str, client: Any, resource: Resource, keep: int) -> LiveRe
     request = first_request(resource.paginator, client.list_request(resource))
     response = await client.request_page(request, resource, headers={}, patience_seconds=PATIENCE_SECONDS)
     if not 200 <= response.status < 300 and response.status not in resource.empty:
-        raise UpstreamError(f"the source answered {response.status}: {shown(response.body)}")
+        status = response.status
+        raise UpstreamError(
+            f"the source answered {status}: {shown(response.body)}", upstream_status=status,
+            hint=hint_for_status(status, label.partition("/")[0]),
+        )  # fmt: skip
     content_type = header(response.headers, "content-type") or ""
     try:
         page = read_page(response.status, decoded(response.body, content_type), resource, content_type)
     except ValueError as error:
         hint = "set data_selector and format to fit the answer"
+        if "HTML" in str(error):
+            hint = "check that base_url is the address of the API; HTML is often a page to sign in"
         return LiveResult(label, error=f"the first page cannot be read: {error}", hint=hint)
     problems: list[str] = []
     for row in page.rows:
@@ -93,6 +111,10 @@ async def _ask(label: str, client: Any, resource: Resource, keep: int) -> LiveRe
     samples = list(dict.fromkeys(problems))[:3]
     notes = [*samples, *notes, *walk.contradictions]
     records = [row_text(row) for row in page.rows[:keep]]
+    if problems and len(problems) == len(page.rows):
+        error = f"none of the {len(page.rows)} rows of the first page can be read: {samples[0]}"
+        return LiveResult(label, len(page.rows), len(problems), leads, error=error, records=records,
+                          hint="set data_selector and primary_key to fit the rows")  # fmt: skip
     return LiveResult(label, len(page.rows), len(problems), leads, notes, records=records)
 
 
@@ -111,11 +133,18 @@ def show(one: LiveResult) -> None:
         print(f"{one.name}: {clean(one.error)}")
         if one.hint:
             print(f"  hint: {clean(one.hint)}")
+        _show_records(one)
         return
     print(f"{one.name}: {count(one.rows, 'row')}, {clean(one.next_page)}")
     if one.unreadable:
         print(f"  {count(one.unreadable, 'row')} cannot be read")
     for text in one.problems:
         print(f"  {clean(text)}")
+    _show_records(one)
+
+
+def _show_records(one: LiveResult) -> None:
+    from tidegate.cli.output import clean
+
     for text in one.records:
         print(f"  {clean(text)[:300]}")

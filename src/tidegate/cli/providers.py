@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -48,6 +49,9 @@ def list_(word: str, config: Path, as_json: bool) -> None:
     found = [one for name in provider_names() if word.lower() in (one := summary(name)).title.lower() or word in name]
     if as_json:
         print_json([msgspec.to_builtins(one) for one in found])
+        return
+    if not found:
+        print(f"no provider has {word!r} in its name; list them all: tidegate providers list", file=sys.stderr)
         return
     table(
         ("name", "system", "can", "resources", "operations"),

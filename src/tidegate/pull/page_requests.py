@@ -162,7 +162,7 @@ class PageRequests:
         return UpstreamError(
             f"{page}: the source answered {response.status}{said}",
             upstream_status=response.status,
-            hint=_hint(response.status, self._source.name),
+            hint=hint_for_status(response.status, self._source.name),
             retry_after_seconds=held,
         )
 
@@ -173,7 +173,8 @@ def poll_interval(value: str | None) -> float:
     return float(min(int(text), 86_400)) if text.isdecimal() and text.isascii() and len(text) < 10 else 0.0
 
 
-def _hint(status: int, source: str) -> str:
+def hint_for_status(status: int, source: str) -> str:
+    """What to look at when a list is answered with this status."""
     if status in (401, 403):
         return f"check auth in [sources.{source}.api], and what the key may read"
     if status == 404:
