@@ -194,7 +194,9 @@ class Asking:
             return
         if not fits(value.text, given):
             example = f"; example: {given.example}" if given.example and not hidden else ""
-            raise click.UsageError(f"the value of '{name}' does not fit {given.pattern or PLAIN_VALUE} ({given.help}{example})")
+            raise click.UsageError(
+                f"the value of '{name}' does not fit {given.pattern or PLAIN_VALUE} ({given.help}{example})"
+            )
         if hidden and not value.written:
             variable = re.sub(r"[^A-Z0-9]+", "_", f"{self.choices.source}_{name}".upper())
             value = Value(value.text, f"${{env:{'_' if variable[:1].isdigit() else ''}{variable}}}")
