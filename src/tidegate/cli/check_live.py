@@ -112,8 +112,8 @@ async def _ask(label: str, client: Any, resource: Resource, keep: int) -> LiveRe
     notes = [*samples, *notes, *walk.contradictions]
     records = [row_text(row) for row in page.rows[:keep]]
     if problems and len(problems) == len(page.rows):
-        error = f"none of the {len(page.rows)} rows of the first page can be read: {samples[0]}"
-        return LiveResult(label, len(page.rows), len(problems), leads, error=error, records=records,
+        said = f"none of the {len(page.rows)} rows of the first page can be read: {samples[0]}"
+        return LiveResult(label, len(page.rows), len(problems), leads, error=said, records=records,
                           hint="set data_selector and primary_key to fit the rows")  # fmt: skip
     return LiveResult(label, len(page.rows), len(problems), leads, notes, records=records)
 
