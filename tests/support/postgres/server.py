@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import ctypes
 import functools
 import importlib.util
@@ -23,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from pathlib import Path
 
 import asyncpg
@@ -33,6 +35,7 @@ from tidegate.store.postgres.migrate import migrate
 BINARIES = "TIDEGATE_TEST_POSTGRES"  # a folder such as /usr/lib/postgresql/15/bin; without it, the server from PyPI
 SERVER_USER = "nobody"  # when the tests run as root, which PostgreSQL refuses to be
 TEMPLATE = "migrated"
+KEPT_DATABASES = 60  # a database is 8 MB, and a run makes hundreds; no file of tests opens as many and comes back
 # As durable as in service, and sized for two cores: the tests measure and break it.
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -57,6 +60,7 @@ class Server:
         self._bin = self._binaries()
         self._process: subprocess.Popen[bytes] | None = None
         self._names = itertools.count(1)
+        self._made: deque[str] = deque()
         if self._user is not None:
             os.chown(self.folder, pwd.getpwnam(self._user).pw_uid, -1)
             self.folder.chmod(0o755)
@@ -168,7 +172,15 @@ class Server:
         name = f"t{next(self._names)}"
         template = f" TEMPLATE {self._template()}" if migrated else ""
         _apart(self._command(f"CREATE DATABASE {name}{template} STRATEGY WAL_LOG"))
+        self._made.append(name)
+        if len(self._made) > KEPT_DATABASES:
+            _apart(self._drop_unused(self._made.popleft()))
         return self.url(name)
+
+    async def _drop_unused(self, name: str) -> None:
+        """Drop a database of an earlier test, unless somebody is still connected to it."""
+        with contextlib.suppress(asyncpg.ObjectInUseError):
+            await self._command(f"DROP DATABASE IF EXISTS {name}")
 
     def drop_database(self, url: str) -> None:
         _apart(self._command(f"DROP DATABASE IF EXISTS {url.rpartition('/')[2]} WITH (FORCE)"))
