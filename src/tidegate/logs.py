@@ -93,3 +93,4 @@ def set_up(level: str = "INFO") -> None:
     logging.getLogger("uvicorn.error").setLevel("WARNING")
     logging.getLogger("asyncpg.pool").setLevel("ERROR")  # the store itself logs that the server is unreachable
     logging.getLogger("asyncio").setLevel("WARNING")
+    logging.getLogger("python_multipart").setLevel("CRITICAL")  # a broken form is reported as a finding

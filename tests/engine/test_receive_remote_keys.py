@@ -62,9 +62,10 @@ class Published:
         return self.content[url]
 
 
-def with_keys(setup, published, name, secret):
+def with_keys(setup, published, name, secret, token=""):
     setup.door._keys = keys = RemoteKeys(published.get, setup.clock, setup.findings)
-    input = compile_input("s", Source(webhook=WebhookInput(verify=name, secret=secret)), "", keys.content)
+    webhook = WebhookInput(verify=name, secret=secret, handshake_token=token)
+    input = compile_input("s", Source(webhook=webhook), "", keys.content)
     setup.extra = {"s": input}
 
 
@@ -266,6 +267,61 @@ def test_the_text_that_sns_signs_has_a_line_for_each_field_that_is_there(tmp_pat
             assert (await setup.call("s", json.dumps(fields | extra).encode(), headers)).status == 401
         (event,) = await setup.events()
         assert (event.type, event.key) == (kind, "arn:1")
+
+    with_ingress(tmp_path, work)
+
+
+SNS = "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-1.pem"
+CONFIRM = "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&TopicArn=arn:1"
+
+
+def sns_confirmation(url: str = CONFIRM, topic: str = "arn:1") -> bytes:
+    fields = {
+        "Message": "hi", "MessageId": "m1", "SubscribeURL": url, "Timestamp": "2027-01-15T08:00:00.000Z", "Token": "t",
+        "TopicArn": topic, "Type": "SubscriptionConfirmation",
+    }  # fmt: skip
+    signed = "".join(f"{name}\n{value}\n" for name, value in fields.items()).encode()
+    signature = base64.b64encode(KEY.sign(signed, padding.PKCS1v15(), hashes.SHA1())).decode()
+    return json.dumps(fields | {"SignatureVersion": "1", "Signature": signature, "SigningCertURL": SNS}).encode()
+
+
+def test_the_subscription_of_the_configured_topic_is_confirmed_before_the_answer(tmp_path, trusted):
+    async def work(setup):
+        certificate = pem(issue("sns.amazonaws.com", KEY, OTHER, "authority", ca=False))
+        published = Published({SNS: certificate})
+        with_keys(setup, published, "aws-sns", "", "arn:1")
+        setup.door.visit = published.get
+        failed = await setup.call("s", sns_confirmation())
+        assert (failed.status, failed.headers["retry-after"]) == (503, "60"), "SNS sends it again"
+        published.content[CONFIRM] = b"<ConfirmSubscriptionResponse/>"
+        assert (await setup.call("s", sns_confirmation())).status == 200
+        assert published.asked == [SNS, CONFIRM, CONFIRM]
+        assert await setup.events() == ()
+        assert [(one.code, one.samples) for one in setup.findings.listed()] == [("subscription_confirmed", ["arn:1"])]
+        assert [(one.reason, one.detail) for one in setup.rejections] == [("visit_failed", "arn:1: not there")]
+
+    with_ingress(tmp_path, work)
+
+
+@pytest.mark.parametrize(
+    ("token", "body"),
+    [
+        ("", sns_confirmation()),
+        ("arn:1", sns_confirmation(topic="arn:of-somebody")),
+        ("arn:1", sns_confirmation(url="https://sns.eu-west-1.amazonaws.com.evil.example/")),
+        ("arn:1", sns_confirmation(url="http://169.254.169.254/")),
+    ],
+    ids=["no topic is configured", "another topic", "another host", "an address inside"],
+)
+def test_no_other_subscription_is_confirmed_and_the_operator_learns_of_it(tmp_path, trusted, token, body):
+    async def work(setup):
+        published = Published({SNS: pem(issue("sns.amazonaws.com", KEY, OTHER, "authority", ca=False))})
+        with_keys(setup, published, "aws-sns", "", token)
+        setup.door.visit = published.get
+        assert (await setup.call("s", body)).status == 202
+        assert published.asked == [SNS]
+        assert [one.type for one in await setup.events()] == ["SubscriptionConfirmation"]
+        assert [one.code for one in setup.findings.listed()] == ["subscription_unconfirmed"]
 
     with_ingress(tmp_path, work)
 

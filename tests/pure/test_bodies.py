@@ -148,3 +148,12 @@ def test_a_transform_cannot_blow_up_a_payload_without_bound():
 def test_an_unknown_mode_is_refused():
     with pytest.raises(ConfigError):
         compile_body("xml", None)
+
+
+@pytest.mark.parametrize("transform", [None, compile_transform(Transform(set={"data.tag": "x"}))])
+def test_the_numbers_of_a_form_keep_their_digits(transform):
+    written = b'{"price":10.50,"amt":10000000000000000.1,"fx":0.1234567890123456789,"exp":1E5,"n":12345678901234567890}'
+    sent = send("form", event(written), transform)
+    assert sent.body.startswith(
+        b"price=10.50&amt=10000000000000000.1&fx=0.1234567890123456789&exp=1E5&n=12345678901234567890"
+    )

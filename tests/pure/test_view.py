@@ -46,7 +46,7 @@ def event(body: bytes = b"", content_type: str = "application/json", **parts: ob
         ("text/plain", b"5", None),
         ("", b"hello", None),
         ("application/x-www-form-urlencoded", b"a=1&b=x+y&a=2&a=3&c=", {"a": ["1", "2", "3"], "b": "x y", "c": ""}),
-        ("application/x-www-form-urlencoded", b"a=%ff&%zz", {"a": "\ufffd", "%zz": ""}),
+        ("application/x-www-form-urlencoded", b"a=%ff&%zz", {"a": "\xff", "%zz": ""}),
         ("application/x-www-form-urlencoded", b"&".join(b"a=1" for _ in range(2000)), None),
         ("application/x-www-form-urlencoded", b'{"a": "x&y=1"}', {"a": "x&y=1"}),  # as `curl -d` labels JSON
         ("application/x-www-form-urlencoded", b"{a=1", {"{a": "1"}),

@@ -167,7 +167,10 @@ class Dedupe(Strict, frozen=True):
     ] = UNSET
     volatile: Annotated[
         list[str] | UnsetType,
-        doc("Paths of the body that may differ between repeats, such as attempt counters; `*` is any item."),
+        doc(
+            "Paths of the body that may differ between repeats, such as attempt counters; `*` is any item. For requests"
+            " without a body, `query:NAME`."
+        ),
     ] = UNSET
 
 

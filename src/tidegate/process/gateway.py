@@ -184,6 +184,7 @@ class Gateway:
             over_share=self._over_share,
         )
         ingress.hubs = self.websub.callbacks
+        ingress.visit = self._fetch_keys
         return ingress
 
     def _client_of(self, source: str) -> SourceClient | None:
@@ -196,7 +197,7 @@ class Gateway:
         return source in self.maintenance.over_share
 
     async def _fetch_keys(self, url: str) -> bytes:
-        """The content of a URL with a provider's public keys."""
+        """The content of a URL of a provider: its public keys, or the confirmation of a subscription."""
         answer = await self.client.request("GET", url, headers={}, timeout_seconds=KEYS_SECONDS, max_bytes=MAX_BYTES)
         if answer.status != 200:
             raise UpstreamError(f"it answered {answer.status}")

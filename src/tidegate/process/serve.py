@@ -124,12 +124,25 @@ def _admission(gateway: Gateway) -> Admission[StrictProtocol]:
 
 
 def _with_ingress(app: Any, gateway: Gateway) -> Any:
-    """One port for all: `/in/*` goes to the receive app before any framework."""
+    """One port for all: `/in/*` goes to the receive app before any framework.
+
+    What another path does not take (404, 405) may be meant for a source, so it is listed with the rejected requests.
+    """
     ingress = gateway.ingress
+
+    async def elsewhere(scope: Any, receive: Any, send: Any) -> None:
+        async def noted(message: Any) -> None:
+            if message["type"] == "http.response.start" and message["status"] in (404, 405):
+                ingress.record_elsewhere(scope)
+            await send(message)
+
+        await app(scope, receive, noted)
 
     def route(scope: Any, receive: Any, send: Any) -> Any:
         if scope["type"] == "http" and scope["path"].startswith("/in/"):
             return ingress(scope, receive, send)
+        if scope["type"] == "http" and scope["method"] in ("POST", "PUT") and not scope["path"].startswith("/api/"):
+            return elsewhere(scope, receive, send)
         return app(scope, receive, send)
 
     return route

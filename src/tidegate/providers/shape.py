@@ -36,6 +36,9 @@ class Handshake(_Data, frozen=True):
     with `|hmac_hex` or `|hmac_base64` for the HMAC of the value, keyed with the secret (`digest`, `secret_digest`).
     `body` may contain `{token}`, the configured handshake token. Anybody who asks gets such an HMAC, so `pattern`
     bounds what a "*" matches: it must leave out what the provider signs as an event.
+
+    With `visit`, a URL of the request on one of `visit_hosts` is fetched before the answer. It needs a signature, and a
+    `{token}` too, because anybody can have a provider send such a request.
     """
 
     method: str = "POST"
@@ -52,9 +55,11 @@ class Handshake(_Data, frozen=True):
     secret_digest: Literal["", "sha1"] = ""  # the key is this digest of the secret
     token_help: str = "the verify token that you entered at the provider"  # noqa: S105 - a help text
     show: str = ""  # a value that the operator has to enter somewhere, such as "{body:verification_token}"
+    visit: str = ""  # such as "{body:SubscribeURL}"; then `show` is what is confirmed
+    visit_hosts: tuple[str, ...] = ()  # the hosts that the URL may name; a star stands for one label
 
     def needs_token(self) -> bool:
-        return "{token}" in self.body or "{token}" in self.when_query.values()
+        return any("{token}" in text for text in (self.body, *self.when_query.values(), *self.when_body.values()))
 
 
 class Answer(_Data, frozen=True):
@@ -110,6 +115,9 @@ class Provider(_Data, frozen=True):
     deleted_types: tuple[str, ...] = ()  # event types that say that a record was deleted
     data_path: str = ""  # the part of the body that is `data`; "" is the whole body
     split: str = ""  # path of the list whose items are events, for `split = "auto"`; "$" is the body, "feed" a feed
+    # The beginning of a content type whose bodies hold `data_path`; other bodies are `data` as a whole. With "-batch"
+    # behind it, they are the list that `split` names (CloudEvents).
+    structured: str = ""
     max_body: str = ""  # the largest body that the provider sends, when it is over 1 MiB
     handshakes: tuple[Handshake, ...] = ()
     answer: Answer | None = None
@@ -189,7 +197,7 @@ def provider_of(input: WebhookInput) -> Provider:
         base = msgspec.structs.replace(base, handshakes=base.handshakes + load_provider(input.handshake).handshakes)
     types = _places(constant=input.event_type, header=input.type_header, path=input.type_path)
     dedupe = base.dedupe
-    split = base.split if input.split == "auto" else input.split
+    split = base.split if input.split == "auto" or (base.structured and not input.split) else input.split
     if split == FEED:  # a feed shows its latest entries each time; a changed entry is an event of its own
         base = msgspec.structs.replace(base, delivery_id=(*base.delivery_id, Place(path="id")))
         dedupe = dedupe if dedupe.scope else msgspec.structs.replace(dedupe, scope=("updated",))

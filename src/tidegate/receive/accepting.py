@@ -23,13 +23,10 @@ from tidegate.receive.bodies import Rejected
 from tidegate.receive.inputs import Input
 from tidegate.receive.reading import FALLBACK_TYPE, Reading, content_hash
 from tidegate.rules.inbound.places import Headers
-from tidegate.rules.inbound.redaction import keep_headers, keep_query
+from tidegate.rules.inbound.redaction import keep_query, kept_headers
 from tidegate.rules.inbound.repeats import is_repeat
 from tidegate.rules.language.view import MISFIT, QUERY, TEST, VERIFIED, event_view
 from tidegate.store import Log
-
-CONTENT_TYPE_BYTES = 255
-JSON = b"application/json"
 
 Stored = tuple[int, bool]
 """(offset, whether it was stored before)"""
@@ -88,7 +85,7 @@ class Accepter:
         if not items:
             self._findings.report("batch_empty", f"source:{input.source}", f"{len(request.body)} bytes")
             return []
-        events = [self._item(input, request, item, number) for number, item in enumerate(items)]
+        events = self._events_of(input, request, items)
         for event in events:
             view = partial(event_view, event)
             audience = self._router.decide(event.source, event.type, view)
@@ -106,31 +103,39 @@ class Accepter:
         """The events of a request as they would be stored."""
         input = msgspec.structs.replace(input, schemas=None)  # where it would go does not depend on them
         if items is not None:
-            return [self._item(input, request, item, number) for number, item in enumerate(items)]
+            return self._events_of(input, request, items)
         assert input.read is not None
         reading = input.read(request.headers, request.body, request.query_string)
         return [self._event(input, Origin.WEBHOOK, reading, request)]
 
-    def _item(self, input: Input, request: Accepted, item: bytes, number: int) -> NewEvent:
+    def _events_of(self, input: Input, request: Accepted, items: Sequence[bytes]) -> list[NewEvent]:
         """Places are read from the item first, then from the request, whose id is completed by the item's number."""
-        assert input.read is not None
+        assert input.read is not None and input.read_item is not None
         whole = input.read(request.headers, request.body, request.query_string)
         headers = {name: value for name, value in request.headers.items() if name != b"content-encoding"}
-        headers[b"content-type"] = JSON
-        reading = input.read({**headers, **_no_ids(headers)}, item, request.query_string)
-        if reading.type == FALLBACK_TYPE:
-            reading.type = whole.type
-        if reading.delivery_id is None and whole.delivery_id is not None:
-            reading.delivery_id = f"{whole.delivery_id}\0#{number}"
+        headers[b"content-type"] = input.item_type
         kept = [
             (name, value) for name, value in request.raw_headers if name not in (b"content-encoding", b"content-type")
         ]
-        part = Accepted(kept, headers, request.query_string, item, request.now_us, request.hops, request.proof)
-        return self._event(input, Origin.WEBHOOK, reading, part)
+        events = []
+        for number, item in enumerate(items):
+            reading = input.read_item(headers, item, request.query_string)
+            if reading.type == FALLBACK_TYPE:
+                reading.type = whole.type
+            if reading.delivery_id is None and whole.delivery_id is not None:
+                reading.delivery_id = f"{whole.delivery_id}\0#{number}"
+            part = Accepted(kept, headers, request.query_string, item, request.now_us, request.hops, request.proof)
+            events.append(self._event(input, Origin.WEBHOOK, reading, part))
+        return events
 
     def _event(self, input: Input, origin: Origin, reading: Reading, request: Accepted) -> NewEvent:
+        subject = f"source:{input.source}"
         if reading.unreadable and request.body:
-            self._findings.report("body_unreadable", f"source:{input.source}", reading.unreadable)
+            self._findings.report("body_unreadable", subject, reading.unreadable)
+        if reading.guess:
+            self._findings.report("charset_guessed", subject, reading.guess)
+        if reading.unusable:
+            self._findings.report("value_unusable", subject, reading.unusable)
         notes = []
         if request.query_string:
             notes.append((QUERY, keep_query(request.query_string)))
@@ -139,10 +144,13 @@ class Accepter:
         if input.schemas is not None and (why := _misfit(input, reading, request)):
             if input.refuses_invalid:
                 raise Rejected(answers.SCHEMA, "schema_invalid", f"{reading.type}: {why}")
-            self._findings.report("schema_invalid", f"source:{input.source}", f"{reading.type}: {why}")
+            self._findings.report("schema_invalid", subject, f"{reading.type}: {why}")
             notes.append((MISFIT, why))
         if input.test:
             notes.append((TEST, "1"))
+        kept, left_out = kept_headers(request.raw_headers, notes)
+        if left_out:
+            self._findings.report("headers_left_out", subject, ", ".join(left_out))
         delivery_id = reading.delivery_id
         return NewEvent(
             input.source,
@@ -151,13 +159,13 @@ class Accepter:
             request.now_us,
             0,
             request.body,
-            request.headers.get(b"content-type", b"")[:CONTENT_TYPE_BYTES].decode("latin-1"),
-            keep_headers(request.raw_headers, notes),
+            request.headers.get(b"content-type", b"").decode("latin-1"),
+            kept,
             reading.key,
             reading.occurred_at_us,
             reading.data_path,
             delivery_id,
-            content_hash(reading.type, request.body) if delivery_id is not None else b"",
+            content_hash(reading.type, request.body, request.query_string) if delivery_id is not None else b"",
             b"",
             request.hops,
         )
@@ -182,11 +190,3 @@ def _misfit(input: Input, reading: Reading, request: Accepted) -> str:
     assert input.schemas is not None
     kind, encoding = request.headers.get(b"content-type", b""), request.headers.get(b"content-encoding", b"")
     return input.schemas.why_not(reading.type, request.body, kind.decode("latin-1"), encoding.decode("latin-1"))
-
-
-_ID_HEADERS = (b"webhook-id", b"svix-id", b"idempotency-key")
-
-
-def _no_ids(headers: Headers) -> dict[bytes, bytes]:
-    """The id of the request is not the id of an item."""
-    return {name: b"" for name in _ID_HEADERS if name in headers}

@@ -75,6 +75,16 @@ OVER_SHARE = problem(
     (b"retry-after", b"60"),
 )
 
+MAX_VALUE_BYTES = 4096  # of a query string and of a Content-Type, which are stored whole
+QUERY_TOO_LONG = problem(
+    414, "query_too_long", "URI Too Long", f"the query string has more than {MAX_VALUE_BYTES} bytes"
+)
+CONTENT_TYPE_UNUSABLE = problem(
+    415,
+    "content_type",
+    "Unsupported Media Type",
+    f"the Content-Type has more than {MAX_VALUE_BYTES} bytes, or bytes that no header can have",
+)
 SCHEMA = problem(422, "schema_invalid", "Unprocessable Content", "the event does not fit the schema of its type")
 
 

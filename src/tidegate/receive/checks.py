@@ -20,13 +20,14 @@ from tidegate.core.findings import Findings
 from tidegate.providers.shape import load_provider
 from tidegate.receive import answers
 from tidegate.receive.accepting import Accepted
-from tidegate.receive.answers import problem
+from tidegate.receive.answers import MAX_VALUE_BYTES, problem
 from tidegate.receive.bodies import Rejected
-from tidegate.receive.diagnosis import Request, handshake_of, why_unknown, why_unverified
+from tidegate.receive.diagnosis import Request, handshake_headers, handshake_of, why_unknown, why_unverified
 from tidegate.receive.handshakes import HandshakeRequest, Reply, handshake_request
 from tidegate.receive.inputs import Input
 from tidegate.receive.reading import MAX_HOPS, hops_of
 from tidegate.rules.inbound.places import Headers
+from tidegate.rules.inbound.redaction import value_safe
 from tidegate.rules.inbound.signatures import Checked, Verification, Verifier
 from tidegate.store import Rejection
 
@@ -38,8 +39,8 @@ SOURCE_CHARACTERS = 63
 DIAGNOSES_PER_SECOND = 20  # more rejections get their reason without a diagnosis
 DIAGNOSED_BYTES = 128 * 1024  # of bodies a second: one that is tried in other forms costs 0.4 ms a KiB
 LARGEST_DIAGNOSED = 1024 * 1024  # the first of a second may be that large
-_HANDSHAKE_BYTES = 2048  # a request that verifies an address is short
-_HANDSHAKE_WORDS = (b"hallenge", b"alidation", b"erification", b"plainToken")
+_HANDSHAKE_BYTES = 4096  # a request that verifies an address is short
+_HANDSHAKE_WORDS = (b"hallenge", b"alidation", b"erification", b"onfirmation", b"plainToken")
 
 Scope = MutableMapping[str, Any]
 
@@ -50,6 +51,16 @@ class NeedsKey(Exception):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.url = url
+
+
+class NeedsVisit(Exception):
+    """A handshake is answered once a URL was fetched. `subject`: what that confirms."""
+
+    def __init__(self, url: str, reply: Reply, subject: str) -> None:
+        super().__init__(url)
+        self.url = url
+        self.reply = reply
+        self.subject = subject
 
 
 class Checks:
@@ -87,6 +98,11 @@ class Checks:
             raise Rejected(answers.NOT_FOUND, "source_unknown", detail)
         return input
 
+    def why_elsewhere(self, scope: Scope) -> str:
+        """What a path outside /in/ was probably meant to be; "" for nothing."""
+        words = why_unknown(scope["method"], scope["path"][:SHOWN_PATH], self._names()) if self._may_diagnose() else ""
+        return words if "/in/" in words.partition(": ")[2] else ""
+
     def check(
         self, input: Input, scope: Scope, headers: Headers, body: bytes, *, final: bool = False
     ) -> Accepted | Reply:
@@ -94,7 +110,8 @@ class Checks:
 
         `proof` is the name of the provider and the numbers of scheme and secret.
 
-        Raises NeedsKey when a key must be fetched first; `final`: it was fetched, as far as it can be.
+        Raises NeedsKey when a key must be fetched first; `final`: it was fetched, as far as it can be. Raises
+        NeedsVisit when a handshake needs the visit of a URL.
         """
         handshake = handshake_request(headers, scope["query_string"], body) if input.post_handshakes else None
         if handshake is not None and (reply := self._handshake(input, handshake, signed=False)) is not None:
@@ -110,10 +127,21 @@ class Checks:
             proof = f"{input.provider} {checked.scheme} {checked.secret}"
         if handshake is not None and (reply := self._handshake(input, handshake, signed=True)) is not None:
             return reply
+        self._bound_values(headers, scope["query_string"])
         hops = hops_of(headers) if b"tidegate-hops" in headers else 0
         if hops > MAX_HOPS + 1:
             raise Rejected(answers.HOPS, "hops_exceeded", f"tidegate-hops says {hops - 1}")
         return Accepted(scope["headers"], headers, scope["query_string"], body, now_us, hops, proof)
+
+    @staticmethod
+    def _bound_values(headers: Headers, query: bytes) -> None:
+        """What is part of an event is stored whole, or refused."""
+        if len(query) > MAX_VALUE_BYTES:
+            raise Rejected(answers.QUERY_TOO_LONG, "query_too_long", f"{len(query)} bytes of query string")
+        kind = headers.get(b"content-type", b"").decode("latin-1")
+        if len(kind) > MAX_VALUE_BYTES or not value_safe(kind):
+            detail = f"{len(kind)} bytes of Content-Type, printable characters only"
+            raise Rejected(answers.CONTENT_TYPE_UNUSABLE, "content_type_unusable", detail)
 
     def _unverified(
         self, input: Input, verify: Verifier, checked: Checked, request: Request, query: bytes, *, final: bool
@@ -166,6 +194,8 @@ class Checks:
             return None
         detail = f"this address accepts {input.allow.decode()}"
         words = f"{scope['method']}; {detail}"
+        if scope["method"] in input.allow.decode():
+            words = f"{scope['method']} is accepted for a handshake only, and this request is none that fits"
         if self._may_diagnose() and (
             named := handshake_of(scope["method"], headers, scope["query_string"], request.path)
         ):
@@ -181,26 +211,37 @@ class Checks:
             if rule.method == "POST" and rule.signed is signed:
                 reply = rule.answer(request)
                 if reply is not None:
+                    if rule.visited is not None:
+                        if input.verify is not None and (url := rule.visited(request)):
+                            raise NeedsVisit(url, reply, rule.shown(request))
+                        continue
                     if value := rule.shown(request):
                         self._findings.report("handshake_value", f"source:{input.source}", f"the value is {value}")
                     return reply
         return None
 
     def look_for_handshake(self, input: Input, request: Accepted) -> None:
-        """An unsigned source stores everything, so a handshake that nobody answered is at least reported."""
-        body = request.body
+        """An unsigned source stores everything, so a handshake that nobody answered is at least reported. So is one of
+        a signed source that needs a visit which nobody allowed."""
+        body, headers, query = request.body, request.headers, request.query_string
         if (
-            input.verify is not None
-            or len(body) > _HANDSHAKE_BYTES
-            or not any(word in body for word in _HANDSHAKE_WORDS)
+            len(body) > _HANDSHAKE_BYTES
+            or (input.verify is not None and not input.visits)
+            or not (
+                any(word in body or word in query for word in _HANDSHAKE_WORDS)
+                or not handshake_headers().isdisjoint(headers)
+            )
         ):
             return
-        headers, query = request.headers, request.query_string
-        named = handshake_of("POST", headers, query, handshake_request(headers, query, body).path)
-        if named:
+        seen = handshake_request(headers, query, body)
+        named = handshake_of("POST", headers, query, seen.path)
+        if named and input.verify is None:
             self._findings.report(
                 "handshake_stored", f"source:{input.source}", f"looks like {named}: {_remedy(input, named)}"
             )
+        elif named == input.provider:
+            shown = next((rule.shown(seen) for rule in input.handshakes if rule.visited is not None), "")
+            self._findings.report("subscription_unconfirmed", f"source:{input.source}", shown)
 
     def record(self, source: str, scope: Scope, reason: str, detail: str) -> None:
         client = scope.get("client")

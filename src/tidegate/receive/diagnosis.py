@@ -199,18 +199,20 @@ def _span(seconds: float) -> str:
 
 
 def why_unknown(method: str, path: str, names: Iterable[str]) -> str:
-    """For a path below /in/ that is not a source's."""
+    """For a path that is not a source's."""
     shown = path if path.isprintable() and len(path) <= MAX_NAME else f"{path[:MAX_NAME]!r}..."
-    wanted = path.removeprefix("/in/").strip("/")
+    parts = [part for one in path.split("/") if (part := one.strip())]
+    if parts and parts[0].lower() == "in":
+        del parts[0]
+    if not parts:
+        return f"{method} {shown}: the address ends in the name of a source, /in/NAME"
     known = list(names)
-    first = wanted.partition("/")[0]
-    near = difflib.get_close_matches(wanted, known, n=1, cutoff=0.75)
-    if first in known and first != wanted:
-        return f"{method} {shown}: did the sender mean /in/{first}?"
-    if wanted in known and path != f"/in/{wanted}":
-        return f"{method} {shown}: did the sender mean /in/{wanted}?"
-    if wanted.lower() in known and wanted != wanted.lower():
-        return f"{method} {shown}: names are lower case, /in/{wanted.lower()}"
+    for part in parts:
+        if part in known:
+            return f"{method} {shown}: did the sender mean /in/{part}?"
+        if part.lower() in known:
+            return f"{method} {shown}: names are lower case, /in/{part.lower()}"
+    near = difflib.get_close_matches(parts[0], known, n=1, cutoff=0.75)
     return f"{method} {shown}: did the sender mean /in/{near[0]}?" if near else f"{method} {shown}"
 
 
@@ -224,6 +226,12 @@ def handshake_of(method: str, headers: Headers, query_string: bytes, value_of: C
         if rule.method == method and _looks_like(rule, headers, query, value_of):
             return name
     return ""
+
+
+@functools.cache
+def handshake_headers() -> frozenset[bytes]:
+    """Headers that only requests with a handshake have."""
+    return frozenset(name.lower().encode() for _, rule in _handshakes() for name in rule.when_header)
 
 
 @functools.cache
@@ -249,4 +257,4 @@ def _looks_like(rule: Handshake, headers: Headers, query: dict[str, str], value_
     seen += [(query.get(name, ""), value) for name, value in rule.when_query.items()]
     if not all(text and (value in ("*", "{token}") or value == text) for text, value in seen):
         return False
-    return all((text := value_of(path)) and value in ("*", text) for path, value in rule.when_body.items())
+    return all((text := value_of(path)) and value in ("*", "{token}", text) for path, value in rule.when_body.items())

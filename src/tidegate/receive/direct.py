@@ -18,7 +18,7 @@ from tidegate.receive import answers
 from tidegate.receive.accepting import Accepted, Accepter
 from tidegate.receive.bodies import Bodies, Rejected
 from tidegate.receive.body_budget import BodyBudget
-from tidegate.receive.checks import PREFIX, Checks, NeedsKey, Scope
+from tidegate.receive.checks import PREFIX, Checks, NeedsKey, NeedsVisit, Scope
 from tidegate.receive.handshakes import Reply
 from tidegate.receive.inputs import Input
 from tidegate.rules.inbound.places import Headers
@@ -69,6 +69,8 @@ class DirectIngress:
             input = self._checks.sources(source)
             if input is None or not input.one_event or len(body) > input.max_body:
                 return False
+            if input.batch_type and input.is_batch(headers):
+                return False
             if self._busy() or self._over_share(source):
                 return False
             found = self._checks.check(input, scope, headers, body)
@@ -82,12 +84,12 @@ class DirectIngress:
             self._checks.record(source, scope, rejected.reason, rejected.detail)
             _reply(exchange, rejected.reply)
             return True
-        except (NeedsKey, TidegateError):
+        except (NeedsKey, NeedsVisit, TidegateError):
             return False
         budget = self.bodies.budget
         if not event.audience or not budget.take(source, len(body)):
             return False
-        if input.verify is None:
+        if input.verify is None or input.visits:
             self._checks.look_for_handshake(input, found)
         self._log.append_one(event, _Waiting(self, input, scope, exchange, len(body), budget))
         return True

@@ -8,9 +8,9 @@ files are refused by name. Crash: nothing is kept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
@@ -21,10 +21,11 @@ from tidegate.receive.reading import Reading
 from tidegate.rules.inbound.places import Headers
 from tidegate.rules.inbound.values import as_text, bounded_id, bounded_key
 from tidegate.rules.language.body import read_body
+from tidegate.rules.language.urlencoded import TOO_MANY, read_urlencoded
 
 FORM_TYPE = b"application/x-www-form-urlencoded"
 MULTIPART = b"multipart/form-data"
-MAX_FIELDS = 1000
+UNREADABLE = "form_unreadable"
 _URL_CHARACTERS = "%/:=&?~#+!$,;'@()*[]"
 _THANKS = b"Thank you, it has been received.\n"
 _PREFLIGHT_SECONDS = b"600"
@@ -53,18 +54,20 @@ class FormReading(msgspec.Struct):
 def read_form(form: FormInput, headers: Headers, body: bytes) -> FormReading:
     kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     fields: Mapping[str, Any] = {}
+    guess = ""
     if kind == FORM_TYPE:
         if form.honeypot or form.key_field:
-            try:
-                fields = _urlencoded(body)
-            except ValueError:
-                return FormReading(refused=_MANY_FIELDS, reason="too_many_fields")
+            pairs, why, guess = read_urlencoded(body, headers.get(b"content-type", b"").decode("latin-1"))
+            if why:
+                refused, reason = (_MANY_FIELDS, "too_many_fields") if why is TOO_MANY else (_UNREADABLE, UNREADABLE)
+                return FormReading(refused=refused, reason=reason, detail=why)
+            fields = _first_filled(pairs)
     elif kind == MULTIPART or kind == b"application/json":
         read = read_body(body, headers.get(b"content-type", b"").decode("latin-1"))
         if not isinstance(read.value, dict):
             why = read.why or "the body is not an object"
-            return FormReading(refused=_UNREADABLE, reason="form_unreadable", detail=why)
-        fields = read.value
+            return FormReading(refused=_UNREADABLE, reason=UNREADABLE, detail=why)
+        fields, guess = read.value, read.guess
         if kind == MULTIPART and (files := _files(fields)):
             named = ", ".join(files)[:200]
             refused = problem(
@@ -83,13 +86,14 @@ def read_form(form: FormInput, headers: Headers, body: bytes) -> FormReading:
             bounded_id(delivery_id.decode("latin-1")) if delivery_id else None,
             "",
             None,
+            guess=guess,
         )
     )
 
 
-def _urlencoded(body: bytes) -> dict[str, str]:
+def _first_filled(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     fields: dict[str, str] = {}
-    for name, value in parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FIELDS):
+    for name, value in pairs:
         fields[name] = fields.get(name) or value
     return fields
 

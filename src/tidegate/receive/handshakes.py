@@ -17,6 +17,7 @@ import msgspec
 
 from tidegate.providers.shape import Handshake
 from tidegate.rules.inbound.places import Headers, query_fields
+from tidegate.rules.inbound.signatures.certificates import pinned_url
 from tidegate.rules.inbound.signatures.scheme import tidy
 from tidegate.rules.inbound.values import as_text
 from tidegate.rules.language.body import read_body
@@ -61,6 +62,7 @@ class CompiledHandshake(msgspec.Struct, frozen=True):
     signed: bool
     answer: Callable[[HandshakeRequest], Reply | None]  # None: this request is not that handshake
     shown: Callable[[HandshakeRequest], str]  # what the operator has to enter somewhere, "" when nothing
+    visited: Callable[[HandshakeRequest], str] | None = None  # the URL to fetch first, "" when it is of another host
 
 
 def handshake_request(headers: Headers, query_string: bytes, body: bytes) -> HandshakeRequest:
@@ -105,7 +107,10 @@ def compile_handshake(rule: Handshake, secrets: Sequence[str], token: str = "") 
     def shown(request: HandshakeRequest) -> str:
         return _fill(rule.show, request, key, _header_text) if rule.show else ""
 
-    return CompiledHandshake(rule.method, rule.signed, answer, shown)
+    def visited(request: HandshakeRequest) -> str:
+        return pinned_url(_fill(rule.visit, request, key, _header_text), rule.visit_hosts)
+
+    return CompiledHandshake(rule.method, rule.signed, answer, shown, visited if rule.visit else None)
 
 
 def _key(rule: Handshake, secrets: Sequence[str]) -> tuple[bytes, str]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from tidegate.core.clock import Clock
 from tidegate.core.errors import TidegateError
@@ -26,7 +26,7 @@ from tidegate.receive.accepting import Accepted, Accepter, Router
 from tidegate.receive.answers import Send, send_reply
 from tidegate.receive.bodies import BODY_SECONDS, Bodies, Gone, Receive, Rejected
 from tidegate.receive.body_budget import BodyBudget, Lease
-from tidegate.receive.checks import PREFIX, Checks, NeedsKey, Scope, joined_headers
+from tidegate.receive.checks import PREFIX, Checks, NeedsKey, NeedsVisit, Scope, joined_headers
 from tidegate.receive.direct import DirectIngress
 from tidegate.receive.forms import FormReading, form_answer, origin_refused, preflight, read_form, with_origin
 from tidegate.receive.handshakes import Reply
@@ -35,6 +35,7 @@ from tidegate.receive.inputs import Input
 from tidegate.receive.reading import hops_of
 from tidegate.receive.remote_keys import RemoteKeys
 from tidegate.receive.splitting import MAX_ITEMS
+from tidegate.rules.inbound.places import Headers
 from tidegate.store import Log, Rejection
 
 __all__ = ["BODY_SECONDS", "Ingress", "Router"]
@@ -72,6 +73,7 @@ class Ingress:
         self._bodies = Bodies(clock, self._findings)
         self.sweep = self._bodies.sweep
         self.hubs: HubCallbacks | None = None
+        self.visit: Callable[[str], Awaitable[object]] | None = None
         self.direct = DirectIngress(log, self._checks, self._accepter, self._bodies, busy, over_share)
 
     @property
@@ -87,7 +89,7 @@ class Ingress:
         """The same ingress, with the same bounds and counts, that knows only this input."""
         one = copy.copy(self)
         one._checks = self._checks.for_one(input)
-        one._keys = None
+        one._keys = one.visit = None
         return one
 
     def drafts(
@@ -127,6 +129,12 @@ class Ingress:
                 raise Rejected(GONE, rejected.reason, "the WebSub subscription of a source that was removed") from None
             raise
 
+    def record_elsewhere(self, scope: Scope) -> None:
+        """A request to another path of this process, which is probably meant for a source."""
+        detail = self._checks.why_elsewhere(scope)
+        if detail:
+            self._checks.record("", scope, "source_unknown", detail)
+
     async def _handle(self, source: str, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "GET" and self.hubs is not None:
             reply = await self.hubs.answer(source, scope["query_string"])
@@ -154,15 +162,33 @@ class Ingress:
         with Lease(self.budget, input.source) as lease:
             body = await self._bodies.read(input.max_body, headers, receive, lease)
             try:
-                found = self._checks.check(input, scope, headers, body)
-            except NeedsKey as needed:
-                if self._keys is not None:
-                    await self._fetch(self._keys, needed.url)
-                found = self._checks.check(input, scope, headers, body, final=True)
+                found = await self._checked(input, scope, headers, body)
+            except NeedsVisit as visit:
+                found = await self._visited(input, visit)
             if isinstance(found, Reply):
                 await send_reply(send, found)
             else:
                 await self._accept(input, scope, found, send)
+
+    async def _checked(self, input: Input, scope: Scope, headers: Headers, body: bytes) -> Accepted | Reply:
+        try:
+            return self._checks.check(input, scope, headers, body)
+        except NeedsKey as needed:
+            if self._keys is not None:
+                await self._fetch(self._keys, needed.url)
+            return self._checks.check(input, scope, headers, body, final=True)
+
+    async def _visited(self, input: Input, visit: NeedsVisit) -> Reply:
+        """Confirm a subscription. If that fails, the provider sends its request again."""
+        if self.visit is None:
+            raise Rejected(answers.unavailable(60), "visit_failed", visit.subject)
+        try:
+            await self.visit(visit.url)
+        except TidegateError as error:
+            raise Rejected(answers.unavailable(60), "visit_failed", f"{visit.subject}: {error.message}") from error
+        self._findings.report("subscription_confirmed", f"source:{input.source}", visit.subject)
+        self._findings.resolve("subscription_unconfirmed", f"source:{input.source}")
+        return visit.reply
 
     async def _fetch(self, keys: RemoteKeys, url: str) -> None:
         """Fetch a provider's key. Without it nothing can be said about a signature, so the provider tries again."""
@@ -173,7 +199,7 @@ class Ingress:
         if input.form is not None:
             await self._accept_form(input, scope, request, send)
             return
-        if input.split is not None:
+        if input.split is not None and input.is_batch(request.headers):
             if input.splits_slowly:
                 items = await asyncio.to_thread(input.split, request.headers, request.body)
             else:

@@ -20,6 +20,7 @@ from tidegate.receive.address_rates import AddressRates
 from tidegate.receive.handshakes import CompiledHandshake, Reply, compile_handshake
 from tidegate.receive.reading import Reader, compile_reader
 from tidegate.receive.splitting import Split, compile_split
+from tidegate.rules.inbound.places import Headers
 from tidegate.rules.inbound.repeats import volatile_paths
 from tidegate.rules.inbound.schemas import Schemas, compile_schemas
 from tidegate.rules.inbound.signatures import Scheme, Verifier, compile_verifier
@@ -47,10 +48,14 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     splits_slowly: bool = False  # outside the event loop
     verify: Verifier | None = None
     read: Reader | None = None
+    read_item: Reader | None = None  # of an item that `split` gives
     volatile: tuple[Names, ...] = ()  # paths of the body that may differ between repeats
     answer: Reply | None = None  # None: 202 with the id
     handshakes: tuple[CompiledHandshake, ...] = ()
     post_handshakes: bool = False
+    visits: bool = False  # one of them needs the visit of a URL
+    batch_type: bytes = b""  # the beginning of the only content type that is split; b"": every request is
+    item_type: bytes = b"application/json"
     form: FormInput | None = None
     rates: AddressRates | None = None  # of a form
     schemas: Schemas | None = None
@@ -60,6 +65,10 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Input({self.source!r})"
+
+    def is_batch(self, headers: Headers) -> bool:
+        """Whether a request of a source that splits is one with several events."""
+        return headers.get(b"content-type", b"").lower().startswith(self.batch_type)
 
 
 class Inputs:
@@ -136,17 +145,21 @@ def _webhook(name: str, input: WebhookInput, public_url: str, fetched: Fetched, 
         allow=_allow(provider),
         methods=frozenset(provider.methods),
         no_post=no_post,
-        one_event=not (no_post or provider.split),
+        one_event=not no_post and (not provider.split or bool(provider.structured)),
+        batch_type=f"{provider.structured}-batch".encode() if provider.structured else b"",
+        item_type=f"{provider.structured}+json".encode() if provider.structured else b"application/json",
         split=compile_split(provider.split),
         splits_slowly=provider.split == FEED,
         verify=compile_verifier(provider.schemes, secrets, fetched) if provider.schemes else None,
         read=compile_reader(provider),
+        read_item=compile_reader(provider, of_item=True) if provider.split else None,
         volatile=volatile_paths(provider.dedupe.volatile),
         schemas=compile_schemas(input.schemas),
         refuses_invalid=input.on_invalid == "refuse",
         answer=_reply(provider.answer) if provider.answer is not None else None,
         handshakes=handshakes,
         post_handshakes=any(one.method == "POST" for one in handshakes),
+        visits=any(one.visited is not None for one in handshakes),
     )
 
 

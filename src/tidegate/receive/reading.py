@@ -8,13 +8,24 @@ kept.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
 
 from tidegate.providers.shape import Place, Provider
 from tidegate.rules.inbound.places import Headers, Nothing, Reads, compile_paths, place_of, query_fields
-from tidegate.rules.inbound.values import as_text, bounded_id, bounded_key, bounded_type, instant_us
+from tidegate.rules.inbound.values import (
+    KEY_CHARACTERS,
+    TYPE_CHARACTERS,
+    as_it_is,
+    as_text,
+    bounded_id,
+    bounded_key,
+    bounded_type,
+    instant_us,
+    why_unusable,
+)
 
 FALLBACK_TYPE = "webhook.received"
 MAX_HOPS = 5
@@ -25,7 +36,8 @@ class Reading(msgspec.Struct, gc=False):
     """`delivery_id` is None when the request has none, so a repeat of it cannot be recognized.
 
     It includes what the provider's ids are unique by (`dedupe.scope`). `unreadable`: why places of the body could not
-    be read, "" when they were, or when there are none.
+    be read, "" when they were, or when there are none. `unusable`: a value that was there and could not be used.
+    `guess`: what was guessed to read the body.
     """
 
     type: str
@@ -34,6 +46,8 @@ class Reading(msgspec.Struct, gc=False):
     data_path: str
     occurred_at_us: int | None
     unreadable: str = ""
+    unusable: str = ""
+    guess: str = ""
 
 
 class Reader(Protocol):
@@ -42,30 +56,34 @@ class Reader(Protocol):
     def __call__(self, headers: Headers, body: bytes, query_string: bytes = b"") -> Reading: ...
 
 
-def compile_reader(provider: Provider) -> Reader:
-    """A function (headers with lower-case names, raw body, query string) -> Reading, for the places of a provider."""
+def compile_reader(provider: Provider, *, of_item: bool = False) -> Reader:
+    """A function (headers with lower-case names, raw body, query string) -> Reading, for the places of a provider.
+
+    `of_item`: for an item of a request, whose delivery id is in the item and nowhere else.
+    """
     reads = Reads()
     take_type = reads.first(provider.type, bounded_type)
-    take_id = reads.first(_id_places(provider), bounded_id)
+    take_id = reads.first(_id_places(provider, of_item=of_item), bounded_id)
     take_key = reads.first(provider.key, bounded_key)
     take_time = reads.first(provider.occurred_at, instant_us)
+    unusable_of = _unusable(reads, provider)
     by_type = "type" in provider.dedupe.scope
     by_key = "key" in provider.dedupe.scope
     scope = [
         reads.first((place_of(text),), _scope_text) for text in provider.dedupe.scope if text not in ("type", "key")
     ]
     scoped = bool(provider.dedupe.scope)
-    data_path = provider.data_path
+    data_path, structured = provider.data_path, provider.structured.encode()
     read_body = compile_paths(reads.paths) if reads.paths else None
     no_values: list[Any] = []
-    has_query, has_key = reads.query, bool(provider.key)
+    has_query, has_key, has_time = reads.query, bool(provider.key), bool(provider.occurred_at)
 
     def read(headers: Headers, body: bytes, query_string: bytes = b"") -> Reading:
         query = query_fields(query_string) if has_query and query_string else Nothing
-        values, why = no_values, ""
+        values, why, guess = no_values, "", ""
         if read_body is not None:
             found = read_body(headers, body)
-            values, why = found.values, found.why
+            values, why, guess = found.values, found.why, found.guess
         type_ = take_type(headers, values, query) or FALLBACK_TYPE
         key = take_key(headers, values, query) if has_key else None
         delivery_id = take_id(headers, values, query)
@@ -75,19 +93,44 @@ def compile_reader(provider: Provider) -> Reader:
                 parts.append(key or "")
             parts.extend(take(headers, values, query) or "" for take in scope)
             delivery_id = "\0".join((delivery_id, *parts))
-        return Reading(type_, key, delivery_id, data_path, take_time(headers, values, query), why)
+        at = take_time(headers, values, query)
+        lacks = type_ is FALLBACK_TYPE or (has_key and key is None) or (has_time and at is None)
+        unusable = unusable_of(headers, values, query) if lacks else ""
+        whole = structured and not headers.get(b"content-type", b"").lower().startswith(structured)
+        return Reading(type_, key, delivery_id, "" if whole else data_path, at, why, unusable, guess)
 
     return read
 
 
-def _id_places(provider: Provider) -> tuple[Place, ...]:
+def _unusable(reads: Reads, provider: Provider) -> Callable[[Headers, list[Any], Mapping[str, str]], str]:
+    """A function that names the first value which is there and is no type, key or time."""
+    places = (
+        ("type", provider.type, reads.first(provider.type, as_it_is), bounded_type, TYPE_CHARACTERS),
+        ("key", provider.key, reads.first(provider.key, as_it_is), bounded_key, KEY_CHARACTERS),
+        ("time", provider.occurred_at, reads.first(provider.occurred_at, as_it_is), instant_us, 0),
+    )
+    known = [(name, take, bound, most) for name, given, take, bound, most in places if given]
+
+    def unusable(headers: Headers, values: list[Any], query: Mapping[str, str]) -> str:
+        for name, take, bound, most in known:
+            found = take(headers, values, query)
+            if found is not None and bound(found) in (None, ""):
+                return f"{name}: {why_unusable(found, most)}"
+        return ""
+
+    return unusable
+
+
+def _id_places(provider: Provider, *, of_item: bool = False) -> tuple[Place, ...]:
     """The provider's own places, then the two headers that everybody understands.
 
     A signed source takes the second kind only where a signature covers them: otherwise one signed request could be
-    repeated under many ids.
+    repeated under many ids. The id of a request is not the id of its items.
     """
     if not provider.dedupe.enabled:
         return ()
+    if of_item:
+        return tuple(place for place in provider.delivery_id if place.path)
     standard: tuple[str, ...] = ("webhook-id", "idempotency-key")
     if provider.schemes:
         signed = {scheme.id_header.lower() for scheme in provider.schemes}
@@ -99,9 +142,12 @@ def _scope_text(value: Any) -> str:
     return as_text(value)[:SCOPE_CHARACTERS]
 
 
-def content_hash(type: str, body: bytes) -> bytes:
-    """16 bytes that distinguish a repeat from another event with the same delivery id."""
-    return hashlib.sha256(type.encode("utf-8", "surrogatepass") + b"\0" + body).digest()[:16]
+def content_hash(type: str, body: bytes, query_string: bytes) -> bytes:
+    """16 bytes that distinguish a repeat from another event with the same delivery id.
+
+    The content of a request without a body (GET) is its query string.
+    """
+    return hashlib.sha256(type.encode("utf-8", "surrogatepass") + b"\0" + (body or query_string)).digest()[:16]
 
 
 def hops_of(headers: Headers) -> int:

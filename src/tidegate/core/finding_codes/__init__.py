@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from tidegate.core.finding_codes.deliveries import DELIVERIES
 from tidegate.core.finding_codes.process import PROCESS
+from tidegate.core.finding_codes.rejections import REJECTIONS
 from tidegate.core.finding_codes.requests import REQUESTS
 from tidegate.core.finding_codes.resources import RESOURCES
 from tidegate.core.finding_codes.shape import ERROR, NOTICE, WARNING, FindingCode, Severity
@@ -17,4 +18,4 @@ __all__ = ["CODES", "ERROR", "NOTICE", "UNKNOWN", "WARNING", "FindingCode", "Sev
 
 UNKNOWN = FindingCode(WARNING, "unknown finding", "This release has no description of this code.", "")
 
-CODES: dict[str, FindingCode] = {**DELIVERIES, **REQUESTS, **PROCESS, **RESOURCES}
+CODES: dict[str, FindingCode] = {**DELIVERIES, **REQUESTS, **REJECTIONS, **PROCESS, **RESOURCES}

@@ -85,106 +85,6 @@ REQUESTS: dict[str, FindingCode] = {
         "A part of a mail could not be read as it declares itself. Its event has what could be read, and `problems`.",
         "look at `problems` in the event",
     ),
-    # -- rejected requests; the part after `rejected_` is the reason
-    "rejected_signature_wrong": FindingCode(
-        NOTICE,
-        "signature wrong",
-        "The signature does not match the body.",
-        "compare `secret` of [sources.{name}.webhook] with the secret that the provider shows",
-    ),
-    "rejected_signature_missing": FindingCode(
-        NOTICE,
-        "signature missing",
-        "The request has no signature.",
-        "turn signing on at the provider, or find out who else knows the address",
-    ),
-    "rejected_secret_unset": FindingCode(
-        NOTICE,
-        "no secret",
-        "The source has no secret to verify signatures with.",
-        "set `secret` of [sources.{name}.webhook]",
-    ),
-    "rejected_timestamp_missing": FindingCode(
-        NOTICE,
-        "timestamp missing",
-        "The signature has no timestamp.",
-        "check that `verify` of [sources.{name}.webhook] names the scheme that the sender uses",
-    ),
-    "rejected_malformed": FindingCode(
-        NOTICE,
-        "signature malformed",
-        "The signature header does not have the format of the scheme.",
-        "check that `verify` of [sources.{name}.webhook] names the scheme that the sender uses",
-    ),
-    "rejected_too_old": FindingCode(
-        NOTICE,
-        "timestamp too old",
-        "The signature is right and its timestamp is too old.",
-        "check this machine's clock; if it is right, an old request was sent again",
-    ),
-    "rejected_too_new": FindingCode(
-        NOTICE,
-        "timestamp too new",
-        "The signature is right and its timestamp is in the future.",
-        "check this machine's clock and the sender's",
-    ),
-    "rejected_too_large": FindingCode(
-        NOTICE,
-        "body too large",
-        "The body is larger than `max_body` allows.",
-        "if such bodies are expected, raise `max_body` of [sources.{name}.webhook] or [sources.{name}.form]",
-    ),
-    "rejected_too_slow": FindingCode(
-        NOTICE,
-        "body too slow",
-        "The body did not arrive in time.",
-        "check the network between the sender and this machine",
-    ),
-    "rejected_hops_exceeded": FindingCode(
-        NOTICE,
-        "loop",
-        "The event passed through too many gateways, which is probably a loop.",
-        "find the destination that sends events back to source {name}",
-    ),
-    "rejected_content_type": FindingCode(
-        NOTICE,
-        "not a form",
-        "The request to a form input is not a form.",
-        "send the form as application/x-www-form-urlencoded",
-    ),
-    "rejected_too_many_fields": FindingCode(
-        NOTICE, "too many fields", "The form has more fields than are read.", "send a form with fewer fields"
-    ),
-    "rejected_source_unknown": FindingCode(
-        NOTICE,
-        "unknown address",
-        "The address names no source.",
-        "correct the address at the sender, or add the source",
-    ),
-    "rejected_method_not_allowed": FindingCode(
-        NOTICE,
-        "method not allowed",
-        "The method is not one that the source accepts, and the request is not a handshake that it answers.",
-        "correct the method at the sender, or set `methods` or `handshake` of [sources.{name}.webhook]",
-    ),
-    "rejected_key_unknown": FindingCode(
-        NOTICE,
-        "key not fetched",
-        "The provider signed with a key that could not be fetched.",
-        "check that this machine can reach the address of the provider's keys",
-    ),
-    "rejected_subscription_unknown": FindingCode(
-        NOTICE,
-        "subscription not asked for",
-        "A request asked to verify a WebSub subscription that this gateway did not ask for.",
-        "nothing, if you did not subscribe to something by hand; else remove that subscription at the hub",
-    ),
-    "rejected_too_many_items": FindingCode(
-        NOTICE, "too many events", "The request has more events than are split.", "send smaller batches"
-    ),
-    "rejected_other": FindingCode(
-        NOTICE, "rejected", "Requests were rejected for another reason.", "see the reason in the samples"
-    ),
     # -- requests
     "bodies_full": FindingCode(
         WARNING,
@@ -239,12 +139,48 @@ REQUESTS: dict[str, FindingCode] = {
         " Anybody can send such a request, so use a value only if you have just registered the address.",
         "set the value as `secret` of [sources.{name}.webhook], and enter it at the provider if it asks for it",
     ),
+    "subscription_confirmed": FindingCode(
+        NOTICE,
+        "subscription confirmed",
+        "A provider asked to confirm a subscription of this address, and its URL was opened.",
+        "nothing, if the subscription in the sample is yours; else remove `handshake_token` of"
+        " [sources.{name}.webhook]",
+    ),
+    "subscription_unconfirmed": FindingCode(
+        WARNING,
+        "subscription not confirmed",
+        "A provider asked to confirm a subscription of this address. Anybody can have it ask, so nothing was done. The"
+        " request was stored as an event.",
+        "set `handshake_token` of [sources.{name}.webhook] to what the sample names, if it is yours, and let the"
+        " provider ask again; or open the SubscribeURL of the event",
+    ),
     "handshake_stored": FindingCode(
         WARNING,
         "handshake stored as an event",
         "A request that looks like the handshake of a provider was stored as an event, because this source verifies"
         " nothing and answers no handshake. The provider did not get the answer that it needs.",
         "set `verify` or `handshake` in [sources.{name}.webhook] to the provider",
+    ),
+    "charset_guessed": FindingCode(
+        NOTICE,
+        "charset guessed",
+        "Forms of this source are not in the charset that they name, or name none and are not UTF-8. What filters,"
+        " envelopes and templates see of them may have wrong characters. The bytes were stored as they came.",
+        "have the sender name the charset in its Content-Type, such as `; charset=windows-1252`",
+    ),
+    "value_unusable": FindingCode(
+        NOTICE,
+        "value not usable",
+        "Requests of this source had a value at the place of the event type, the key or the time that is none. The"
+        " events were stored without it.",
+        "correct `type_path`, `key_path` or `time_path` in [sources.{name}.webhook]: tidegate explain ID",
+    ),
+    "headers_left_out": FindingCode(
+        NOTICE,
+        "headers left out",
+        "Requests of this source had more than 64 headers, or more than 8 KiB of them. The headers of the sample were"
+        " not stored, so filters and receivers do not see them.",
+        "have the sender, or the proxy in front, send fewer headers",
     ),
     "body_unreadable": FindingCode(
         WARNING,

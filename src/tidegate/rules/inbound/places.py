@@ -11,21 +11,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
 from tidegate.core.errors import ConfigError
 from tidegate.core.model import JsonObject
+from tidegate.rules.inbound.redaction import text_of_query
 from tidegate.rules.inbound.values import as_text
 from tidegate.rules.language.body import read_body
 from tidegate.rules.language.numbers import read_float
 from tidegate.rules.language.paths import Names, parse_path
+from tidegate.rules.language.text import is_utf8
 from tidegate.rules.language.view import MISSING, walk
 
 Headers = Mapping[bytes, bytes]  # names in lower case; of a repeated name one value
 
-MAX_QUERY_FIELDS = 100
+MAX_QUERY_FIELDS = 1000
 
 
 class Place(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, omit_defaults=True):
@@ -57,10 +59,12 @@ def place_of(text: str) -> Place:
 
 
 class Body(msgspec.Struct, gc=False):
-    """The values at the paths of a body, in order. `why`: why the body could not be read, "" when it was."""
+    """The values at the paths of a body, in order. `why`: why the body could not be read, "" when it was; `guess`:
+    what was guessed to read it."""
 
     values: list[Any]
     why: str = ""
+    guess: str = ""
 
 
 BodyReader = Callable[[Headers, bytes], Body]
@@ -82,19 +86,25 @@ def compile_paths(paths: Sequence[str]) -> BodyReader:
     several = len(parsed) > 1
 
     def read(headers: Headers, body: bytes) -> Body:
+        quick: list[Any] | None = None
         if decoder is not None and get is not None:
             try:
                 shaped = decoder.decode(body)
             except (ValueError, RecursionError):  # not JSON, or another shape; DecodeError and UnicodeError are of it
                 pass
             else:
-                return Body(list(get(shaped)) if several else [get(shaped)])
+                quick = list(get(shaped)) if several else [get(shaped)]
+                if body.isascii() or is_utf8(body):  # the parser does not look into strings that nobody asked for
+                    return Body(quick)
         whole = read_body(
             body,
             headers.get(b"content-type", b"").decode("latin-1"),
             headers.get(b"content-encoding", b"").decode("latin-1"),
         )
-        return Body([None if (found := walk(whole.value, names)) is MISSING else found for names in parsed], whole.why)
+        if whole.why and quick is not None:
+            return Body(quick, whole.why)
+        found = [walk(whole.value, names) for names in parsed]
+        return Body([None if one is MISSING else one for one in found], whole.why, whole.guess)
 
     return read
 
@@ -178,7 +188,7 @@ class Reads(msgspec.Struct):
             for header, parameter, index, plus, constant in lookups:
                 if header:
                     raw = headers.get(header)
-                    found = bound(raw.decode("latin-1")) if raw else None
+                    found = bound(header_text(header, raw)) if raw else None
                 elif plus >= 0 and (second := as_text(values[plus])):
                     found = bound(f"{first}.{second}") if (first := as_text(values[index])) else None
                 elif index >= 0:
@@ -200,10 +210,16 @@ class Reads(msgspec.Struct):
         return self.paths.index(path)
 
 
+def header_text(name: bytes, raw: bytes) -> str:
+    """The value of a header. Attributes of CloudEvents are percent-encoded."""
+    text = raw.decode("latin-1")
+    return unquote(text) if name[:3] == b"ce-" and "%" in text else text
+
+
 def _first_header(headers: Headers, names: Sequence[bytes], bound: Bound) -> Any:
     for name in names:
         if raw := headers.get(name):
-            found = bound(raw.decode("latin-1"))
+            found = bound(header_text(name, raw))
             if found is not None and found != "":
                 return found
     return None
@@ -219,6 +235,7 @@ def _header(name: str) -> bytes:
 def query_fields(query_string: bytes) -> dict[str, str]:
     """The parameters of a query string by name; {} when there are too many."""
     try:
-        return dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS))
+        text = text_of_query(query_string)
+        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS))
     except ValueError:
         return {}

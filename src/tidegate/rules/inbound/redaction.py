@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from urllib.parse import unquote_plus
+from urllib.parse import quote, unquote_plus
 
 import msgspec
 
 REDACTED = "[redacted]"
 MAX_HEADERS = 64
 MAX_BYTES = 8 * 1024
-MAX_QUERY = 2048  # characters of a stored query string
 _MAX_NAMES = 4096  # of the cache; callers choose the names
 _MAX_CACHED_NAME = 100
 
@@ -44,11 +43,20 @@ _NOT_SETTABLE = frozenset(
 
 _names: dict[bytes, tuple[str, bool]] = {}
 _starts: dict[bytes, bytes] = {}  # of those without a credential: the JSON before a value
+_PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 _NEEDS_NO_ESCAPE = bytes(one for one in range(0x20, 0x7F) if one != ord("\\"))
 
 
 def keep_headers(headers: list[tuple[bytes, bytes]], notes: Sequence[tuple[str, str]] = ()) -> bytes:
-    """The headers to store: JSON `[[name, value], ...]`, names in lower case, in order.
+    """As `kept_headers`, without the names of those that do not fit."""
+    return kept_headers(headers, notes)[0]
+
+
+def kept_headers(
+    headers: list[tuple[bytes, bytes]], notes: Sequence[tuple[str, str]] = ()
+) -> tuple[bytes, Sequence[str]]:
+    """The headers to store, and the names of those that do not fit: JSON `[[name, value], ...]`, names in lower case,
+    in order.
 
     `notes` are kept before them, whole; their names begin with a colon, which no header can have.
     The value of a credential becomes "[redacted]". At most 64 headers and 8 KiB of JSON are kept; a header that does
@@ -66,38 +74,46 @@ def keep_headers(headers: list[tuple[bytes, bytes]], notes: Sequence[tuple[str, 
             if not joined.translate(None, _NEEDS_NO_ESCAPE) and joined.count(b'"') == 4 * len(headers) and headers:
                 start = msgspec.json.encode(notes)[:-3] if notes else b""
                 if len(joined) + len(start) < MAX_BYTES - 3:
-                    return b'%b%b"]]' % (start, joined) if notes else b'[%b"]]' % joined[3:]
+                    return (b'%b%b"]]' % (start, joined) if notes else b'[%b"]]' % joined[3:]), ()
     return _keep_bounded(headers, notes)
 
 
-def _keep_bounded(headers: list[tuple[bytes, bytes]], notes: Sequence[tuple[str, str]]) -> bytes:
-    """As `keep_headers`, for any headers."""
+def _keep_bounded(headers: list[tuple[bytes, bytes]], notes: Sequence[tuple[str, str]]) -> tuple[bytes, Sequence[str]]:
+    """As `kept_headers`, for any headers."""
     kept: list[tuple[str, str]] = list(notes)
+    left_out: list[str] = []
     left = MAX_BYTES - 2
-    for raw_name, raw_value in headers[:MAX_HEADERS]:
+    for number, (raw_name, raw_value) in enumerate(headers):
         name, credential = _names.get(raw_name) or _classify(raw_name)
         value = REDACTED if credential else raw_value.decode("latin-1")
         cost = len(name) + len(value) + 8  # brackets, quotes, commas
-        if cost <= left:
+        if number < MAX_HEADERS and cost <= left:
             left -= cost
             kept.append((name, value))
+        else:
+            left_out.append(name)
     encoded = msgspec.json.encode(kept)
-    while len(encoded) > MAX_BYTES:  # escapes made it longer than the estimate
-        kept.pop(max(range(len(notes), len(kept)), key=lambda at: len(kept[at][0]) + len(kept[at][1])))
+    most = MAX_BYTES + len(msgspec.json.encode(notes))
+    while len(encoded) > most:  # escapes made it longer than the estimate
+        largest = max(range(len(notes), len(kept)), key=lambda at: len(kept[at][0]) + len(kept[at][1]))
+        left_out.append(kept.pop(largest)[0])
         encoded = msgspec.json.encode(kept)
-    return encoded
+    return encoded, left_out
 
 
 def keep_query(query_string: bytes) -> str:
-    """The query string to store, with the values of credentials redacted; at most MAX_QUERY characters."""
-    text = query_string.decode("latin-1")
-    if len(text) > MAX_QUERY:
-        text = text[:MAX_QUERY].rpartition("&")[0]
-    pairs = [pair.partition("=") for pair in text.split("&")]
+    """The query string to store, with the values of credentials redacted. It can be the value of a header."""
+    pairs = [pair.partition("=") for pair in text_of_query(query_string).split("&")]
     return "&".join(
         f"{name}={REDACTED}" if value and is_credential(unquote_plus(name).lower()) else f"{name}{equals}{value}"
         for name, equals, value in pairs
     )
+
+
+def text_of_query(query_string: bytes) -> str:
+    """A query string as printable ASCII: bytes that a URL cannot have are written as `%ED`."""
+    text = query_string.decode("latin-1")
+    return text if text.isascii() and text.isprintable() else quote(query_string, safe=_PRINTABLE)
 
 
 def is_credential(name: str) -> bool:

@@ -1,7 +1,8 @@
 """Decides whether a request that carries a known delivery id is the same event again, or another one. Pure.
 
 Owns the comparison of two events of one delivery id: same type, and the same body once the paths are left out that the
-provider declares volatile (attempt counters and the like). Knows no store. Invariant: what cannot be compared counts as
+provider declares volatile (attempt counters and the like). Without a body, the parameters of the query are compared.
+Knows no store. Invariant: what cannot be compared counts as
 different, because an event that is stored twice can be recognized and a lost one cannot. Crash: nothing is kept.
 """
 
@@ -13,7 +14,7 @@ from typing import Any
 from tidegate.core.model import Event, NewEvent
 from tidegate.rules.language.operators import same
 from tidegate.rules.language.paths import Names, parse_path
-from tidegate.rules.language.view import parse_body
+from tidegate.rules.language.view import parse_body, query_of
 
 ANY = "*"  # every item of a list, every field of an object
 
@@ -22,6 +23,9 @@ def is_repeat(first: Event, again: NewEvent, volatile: Sequence[Names]) -> bool:
     """Whether `again` is the same event as `first`, which was stored under the same delivery id."""
     if first.type != again.type:
         return False
+    if not first.body and not again.body:  # then the query string is all there is
+        named = [(name.removeprefix("query:"),) for name, *below in volatile if not below]
+        return same(_without(query_of(first.headers), named), _without(query_of(again.headers), named))
     if first.body == again.body:
         return True
     if not volatile:
@@ -33,7 +37,8 @@ def is_repeat(first: Event, again: NewEvent, volatile: Sequence[Names]) -> bool:
 
 
 def volatile_paths(paths: Sequence[str]) -> tuple[Names, ...]:
-    """ConfigError for a text that is not a path. `*` stands for every item: `entries.*.attempt`."""
+    """ConfigError for a text that is not a path. `*` stands for every item: `entries.*.attempt`; `query:NAME` is a
+    parameter of the query string, for requests without a body."""
     return tuple(parse_path(path) for path in paths)
 
 

@@ -68,6 +68,25 @@ def instant_us(value: Any) -> int | None:
     return _storable(int(value * 1000) if value >= 1e11 else int(value * 1_000_000))
 
 
+def as_it_is(value: Any) -> Any:
+    """The value, None when there is nothing: for telling what was there and could not be used."""
+    return None if value == "" else value
+
+
+def why_unusable(value: Any, most_characters: int) -> str:
+    """What a value is, in words that hold nothing of it. `most_characters`: 0 for a time."""
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    text = as_text(value)
+    if not text:
+        return "true or false"
+    if not most_characters:
+        return f"{len(text)} characters that are no time"
+    if len(text) > most_characters:
+        return f"{len(text)} characters, at most {most_characters} are allowed"
+    return "it has characters that cannot be printed"
+
+
 def _storable(at_us: int) -> int | None:
     """None outside the years 1970 to 9999, which is the range that pages can show."""
     return at_us if 0 <= at_us < 253_402_300_800_000_000 else None

@@ -8,25 +8,27 @@ can be written as JSON in UTF-8 and is nested at most 64 deep. Crash: nothing is
 
 from __future__ import annotations
 
+import codecs
 import json
 import zlib
 from typing import Any, Final, NoReturn
-from urllib.parse import parse_qsl
 
 import msgspec
 
 from tidegate.rules.language import multipart, xml
 from tidegate.rules.language.numbers import read_float
-from tidegate.rules.language.text import FORM_TYPE, charset_of, media_type, to_utf8
+from tidegate.rules.language.text import FORM_TYPE, charset_of, is_utf8, media_type, to_utf8
+from tidegate.rules.language.urlencoded import read_urlencoded
 
 MAX_DEPTH = 64  # no provider nests deeper than about 20
-MAX_FORM_FIELDS = 1000
 MAX_UNPACKED = 16 << 20  # bytes of a compressed body after unpacking
 UNPACKED_RATIO = 50  # and no more than this times the packed bytes, once it is over
 UNPACKED_ALWAYS = 1 << 20
+MAX_MEMBERS = 64  # of a gzip body; each costs a copy of the rest
 MAX_LINES = 100_000  # of NDJSON
 MAX_CONTAINERS = 250_000  # lists and objects of one JSON body: each costs far more than its two bytes
 _NDJSON = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"})
+_NO_CODING = frozenset({"", "identity", "utf-8", "aws-chunked"})
 _READ = "JSON, NDJSON, XML, application/x-www-form-urlencoded and multipart/form-data"
 
 
@@ -34,12 +36,14 @@ class Parsed(msgspec.Struct, frozen=True, gc=False):
     """A body that was read, or why it was not.
 
     `as_written`: the bytes themselves are valid JSON of `value` and may be passed on. `why`: "" when the body was read,
-    else a clause such as "the body is not JSON: trailing comma in object at byte 41".
+    else a clause such as "the body is not JSON: trailing comma in object at byte 41". `guess`: what was guessed to
+    read it, "" when nothing was.
     """
 
     value: Any
     as_written: bool
     why: str = ""
+    guess: str = ""
 
     @property
     def readable(self) -> bool:
@@ -61,30 +65,44 @@ def read_body(body: bytes, content_type: str, encoding: str = "", *, inner_json:
             return _unreadable(unpacked)
         if unpacked is not body:
             read = _read(unpacked, content_type, inner_json)
-            return Parsed(read.value, False, read.why)
+            return Parsed(read.value, False, read.why, read.guess)
     return _read(body, content_type, inner_json)
 
 
 def unpack(body: bytes, encoding: str) -> bytes | str:
     """The body without its Content-Encoding (gzip and deflate are known), or why it cannot be unpacked."""
-    word = encoding.strip().lower() or ("gzip" if body[:2] == b"\x1f\x8b" else "")
-    if word in ("", "identity", "utf-8", "aws-chunked"):
+    words = [word for one in encoding.split(",") if (word := one.strip().lower()) not in _NO_CODING]
+    if not words and body[:2] != b"\x1f\x8b":
         return body
+    word = ", ".join(words) or "gzip"
     if word not in ("gzip", "x-gzip", "deflate"):
         return f"the body is {_word(word)}, which is not unpacked here"
     # A `deflate` body is a zlib stream by the standard, and a bare one by the habit of some senders.
     sizes = (31,) if "gzip" in word else (15, -15)
     most = min(MAX_UNPACKED, max(UNPACKED_ALWAYS, UNPACKED_RATIO * len(body)))
     for window in sizes:
-        unpacker = zlib.decompressobj(wbits=window)
         try:
-            data = unpacker.decompress(body, most)
+            data, why = _inflate(body, window, most)
         except zlib.error:
             continue
-        if unpacker.unconsumed_tail:
-            return f"the body is {word} and has more than {most} bytes when unpacked"
-        return data if unpacker.eof else f"the body is {word} and is cut off"
+        return f"the body is {word} and {why}" if why else data
     return f"the body is labeled {word} and is not"
+
+
+def _inflate(body: bytes, window: int, most: int) -> tuple[bytes, str]:
+    """(the unpacked bytes, "" or why not). A gzip body may have several members, one after the other (RFC 1952)."""
+    data = b""
+    for _ in range(MAX_MEMBERS):
+        unpacker = zlib.decompressobj(wbits=window)
+        data += unpacker.decompress(body, most - len(data) + 1)
+        if unpacker.unconsumed_tail or len(data) > most:
+            return b"", f"has more than {most} bytes when unpacked"
+        if not unpacker.eof:
+            return b"", "is cut off"
+        body = unpacker.unused_data
+        if body[:2] != b"\x1f\x8b":
+            return data, ""
+    return b"", f"has more than {MAX_MEMBERS} parts"
 
 
 def _word(text: str) -> str:
@@ -95,9 +113,8 @@ def _read(body: bytes, content_type: str, inner_json: bool) -> Parsed:
     kind = media_type(content_type)
     if kind == "multipart/form-data":
         return _read_multipart(body, content_type, inner_json)
-    if kind.endswith(("/xml", "+xml")) or body[:5] == b"<?xml":
-        value, why = xml.read_xml(body)
-        return Parsed(value, False, f"the body is not XML that can be read: {why}" if why else "")
+    if kind.endswith(("/xml", "+xml")) or body[:8].removeprefix(codecs.BOM_UTF8)[:5] == b"<?xml":
+        return _read_xml(body, content_type)
     if not body:
         return _unreadable("the body is empty")
     if kind == FORM_TYPE and body.lstrip()[:1] not in (b"{", b"["):
@@ -114,6 +131,16 @@ def _read(body: bytes, content_type: str, inner_json: bool) -> Parsed:
             return _read_form(body, content_type, inner_json)
         return Parsed(parsed.value, False) if changed and not parsed.why else parsed
     return _unreadable(f"its content type is {_type(kind)}; only {_READ} are read")
+
+
+def _read_xml(body: bytes, content_type: str) -> Parsed:
+    """The charset of the Content-Type comes before the document's own (RFC 7303), unless the bytes are not in it."""
+    plain, changed, why = to_utf8(body, content_type)
+    if why:
+        return _unreadable(why)
+    in_utf8 = changed or (charset_of(content_type) == "utf-8" and is_utf8(body))
+    value, why = xml.read_xml(plain, encoding="utf-8" if in_utf8 else None)
+    return Parsed(value, False, f"the body is not XML that can be read: {why}" if why else "")
 
 
 def _unreadable(why: str) -> Parsed:
@@ -174,23 +201,27 @@ def _why_not_json(body: bytes, error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"the body is not UTF-8 at byte {error.start}; its Content-Type names no other charset"
     text = str(error)
-    what, _, rest = text.removeprefix("JSON is malformed: ").rpartition(" (byte ")
-    if not rest:
-        known = {"Input data was truncated": "it ends too early", "Invalid utf-8": "it is not UTF-8"}
-        shown = next(
-            (words for start, words in known.items() if text.startswith(start)), text.partition("(")[0].strip()
-        )
-        return (
-            f"the body is not JSON: {shown}, after {len(body)} bytes"
-            if "early" in shown
-            else f"the body is not JSON: {shown}"
-        )
+    if text.startswith("Input data was truncated"):
+        return f"the body is not JSON: it ends too early, after {len(body)} bytes"
+    if text.startswith("Invalid UTF-8"):
+        return _why_not_json(body, _not_utf8(body) or error)
+    what, found, rest = text.removeprefix("JSON is malformed: ").rpartition(" (byte ")
+    if not found:
+        return f"the body is not JSON: {text.partition('(')[0].strip()}"
     place = int(rest.rstrip(")")) if rest.rstrip(")").isdigit() else 0
     near = body[max(0, place - 1) : place + 8]
     for word in (b"NaN", b"-Infinity", b"Infinity", b"undefined", b"None", b"True", b"False"):
         if word[:8] in near:
             what = f"{word.decode()} is not a JSON value"
     return f"the body is not JSON: {what} at byte {place}"
+
+
+def _not_utf8(body: bytes) -> UnicodeDecodeError | None:
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        return error
+    return None
 
 
 def _refuse(word: str) -> NoReturn:
@@ -250,35 +281,16 @@ def _read_lines(body: bytes) -> Parsed:
 
 
 def _read_form(body: bytes, content_type: str, inner_json: bool) -> Parsed:
-    """Fields by name; a name that comes twice has the list of its values. Bytes outside the charset become U+FFFD."""
-    try:
-        charset = charset_of(content_type) or _named_charset(body) or "utf-8"
-        text = body.decode(charset, "replace")
-        pairs = parse_qsl(
-            text, keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS, encoding=charset, errors="replace"
-        )
-    except ValueError:
-        return _unreadable(f"the form has more than {MAX_FORM_FIELDS} fields")
-    return Parsed(_fields(pairs, inner_json), False)
-
-
-def _named_charset(body: bytes) -> str:
-    """The charset that a field of the form names: `charset` (PayPal) or `_charset_` (HTML)."""
-    for name in (b"charset=", b"_charset_="):
-        at = 0 if body.startswith(name) else body.find(b"&" + name) + 1
-        if at or body.startswith(name):
-            value = body[at + len(name) : at + len(name) + 40].partition(b"&")[0]
-            return charset_of(f"x; charset={value.decode('latin-1')}")
-    return ""
+    """Fields by name; a name that comes twice has the list of its values."""
+    pairs, why, guess = read_urlencoded(body, content_type)
+    return _unreadable(why) if why else Parsed(_fields(pairs, inner_json), False, guess=guess)
 
 
 def _read_multipart(body: bytes, content_type: str, inner_json: bool) -> Parsed:
-    pairs, why = multipart.read_multipart(body, content_type)
-    return (
-        _unreadable(f"the body is multipart and cannot be read: {why}")
-        if why
-        else Parsed(_fields(pairs, inner_json), False)
-    )
+    pairs, why, guess = multipart.read_multipart(body, content_type)
+    if why:
+        return _unreadable(f"the body is multipart and cannot be read: {why}")
+    return Parsed(_fields(pairs, inner_json), False, guess=guess)
 
 
 def _fields(pairs: list[tuple[str, Any]], inner_json: bool) -> Any:

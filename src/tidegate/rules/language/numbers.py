@@ -39,6 +39,9 @@ def encode_hook(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
+decode_json: Final = msgspec.json.Decoder(float_hook=read_float).decode
+"""`(bytes) -> value`. Raises what `msgspec.json.decode` raises."""
+
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=encode_hook)
 encode_json = _ENCODER.encode
 """`(value) -> bytes`. Raises what `msgspec.json.encode` raises."""

@@ -19,6 +19,11 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _UTF8 = frozenset({"utf-8", "ascii"})
+# Encodings of Python that are no charsets of a body: they raise other errors, or take quadratic time.
+_NO_CHARSETS = frozenset({"punycode", "idna", "unicode-escape", "raw-unicode-escape", "undefined", "utf-7"})
+_BEGINNINGS = b'{[<" \t\r\n'  # of JSON and XML
+GUESSED = "cp1252"
+"""What a form is read as that is not UTF-8 and names no charset: what browsers assume for text of that kind."""
 # What browsers read under these names (WHATWG): a byte of 0x80 to 0x9F is a sign of Windows, not a control character.
 _AS_WINDOWS = frozenset({"iso8859-1", "ascii"})
 
@@ -34,11 +39,25 @@ def charset_of(content_type: str) -> str:
     return _known(found[1].lower()) if found else ""
 
 
+def unknown_charset(content_type: str) -> str:
+    """The charset that a content type names and that is not known; "" for any other."""
+    found = _CHARSET.search(content_type) if ";" in content_type else None
+    return found[1] if found and not _known(found[1].lower()) else ""
+
+
+def as_text(raw: bytes, charset: str) -> tuple[str, bool]:
+    """(text, whether it is a guess): bytes in `charset`, or by GUESSED where none is named and they are not UTF-8."""
+    try:
+        return raw.decode(charset or "utf-8"), False
+    except UnicodeDecodeError:
+        return raw.decode(charset or GUESSED, "replace"), True
+
+
 @functools.lru_cache(maxsize=256)
 def _known(name: str) -> str:
     try:
         codec = codecs.lookup(name)
-        if not getattr(codec, "_is_text_encoding", True):
+        if not getattr(codec, "_is_text_encoding", True) or codec.name in _NO_CHARSETS:
             return ""  # base64, rot13
         b"a".decode(name)
     except (LookupError, UnicodeError, ValueError):
@@ -49,6 +68,8 @@ def _known(name: str) -> str:
 def to_utf8(body: bytes, content_type: str) -> tuple[bytes, bool, str]:
     """(the body in UTF-8, whether that changed it, "" or why it could not be done)."""
     charset = _charset(body, content_type)
+    if not charset and (unknown := unknown_charset(content_type)) and not is_utf8(body):
+        return body, False, f"its Content-Type names the charset {unknown!r}, which is not known"
     if not charset:
         return (body[3:], True, "") if body.startswith(codecs.BOM_UTF8) else (body, False, "")
     try:
@@ -63,16 +84,18 @@ def _charset(body: bytes, content_type: str) -> str:
         if body.startswith(mark):
             return name
     named = charset_of(content_type)
-    if named and named not in _UTF8 and not (named == "cp1252" and _is_utf8(body)):
+    if named in ("utf-16", "utf-32"):  # without a mark; the first character of JSON and XML is ASCII
+        return f"{named}-{'be' if body[:1] == bytes(1) else 'le'}"
+    if named and named not in _UTF8 and not (named == "cp1252" and is_utf8(body)):
         return named
-    if body[:2] == b"\x00{" or body[:2] == b"\x00[":
+    if body[:1] == b"\x00" and body[1:2] and body[1:2] in _BEGINNINGS:
         return "utf-16-be"
-    if body[1:2] == b"\x00" and body[:1] in (b"{", b"["):
+    if body[1:2] == b"\x00" and body[:1] in _BEGINNINGS:
         return "utf-16-le"
     return ""
 
 
-def _is_utf8(body: bytes) -> bool:
+def is_utf8(body: bytes) -> bool:
     """Senders that label UTF-8 as Latin-1 are more frequent than real Latin-1 that happens to be valid UTF-8."""
     try:
         body.decode()

@@ -13,9 +13,10 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from tidegate.core.model import Event, JsonObject, NewEvent, Origin
-from tidegate.rules.language.body import MAX_DEPTH, MAX_FORM_FIELDS, Parsed, read_body
+from tidegate.rules.language.body import MAX_DEPTH, Parsed, read_body
 from tidegate.rules.language.paths import Names, names_of
 from tidegate.rules.language.text import FORM_TYPE, media_type
+from tidegate.rules.language.urlencoded import MAX_FORM_FIELDS
 
 __all__ = ["FORM_TYPE", "MAX_DEPTH", "MAX_FORM_FIELDS", "Parsed", "media_type"]
 

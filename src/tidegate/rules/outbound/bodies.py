@@ -20,7 +20,7 @@ from tidegate.core.clock import rfc3339
 from tidegate.core.errors import ConfigError
 from tidegate.core.model import Event, JsonObject, Origin
 from tidegate.rules.inbound.redaction import value_safe
-from tidegate.rules.language.numbers import encode_hook
+from tidegate.rules.language.numbers import decode_json, encode_hook
 from tidegate.rules.language.templates import RenderFailed
 from tidegate.rules.language.view import (
     FORM_TYPE,
@@ -181,7 +181,7 @@ def _form(event: Event, transform: Callable[[View], View] | None) -> Rendered:
     """
     data = _seen(event, transform).data
     if isinstance(data, msgspec.Raw):
-        data = msgspec.json.decode(data)
+        data = decode_json(data)
     if not isinstance(data, dict):
         raise RenderFailed("a form needs an object as `data`; select one with a transform")
     pairs = [

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import re
 from base64 import b64decode
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +24,11 @@ MAX_CHAIN = 6  # certificates in one document
 
 def certificate_url(scheme: Scheme, text: str) -> str:
     """The URL when it may be asked for, else ""."""
+    return pinned_url(text, scheme.certificate_hosts)
+
+
+def pinned_url(text: str, hosts: Sequence[str]) -> str:
+    """The URL when it is https on one of the hosts, else "". A star stands for one label."""
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -37,7 +43,7 @@ def certificate_url(scheme: Scheme, text: str) -> str:
     ):
         return ""
     host = (parts.hostname or "").lower()
-    return text if any(_host_pattern(one).fullmatch(host) for one in scheme.certificate_hosts) else ""
+    return text if any(_host_pattern(one).fullmatch(host) for one in hosts) else ""
 
 
 @functools.lru_cache(maxsize=64)

@@ -64,7 +64,12 @@ def check_of(scheme: Scheme, key: bytes) -> Check | None:
 def compile_scheme(
     scheme: Scheme, keys: Sequence[bytes], fetched: Callable[[str], bytes | None], number: int = 1
 ) -> Reader | None:
-    """None when no secret is one of this scheme, whose number is `number`."""
+    """None when no secret is one of this scheme, whose number is `number`.
+
+    ConfigError for a scheme that contradicts itself, also when there is no secret: `check` asks without one.
+    """
+    for path in (scheme.path, scheme.items, scheme.timestamp_path):
+        parse_path(path)
     if scheme.kind == "message":
         return _message_reader(scheme, keys) if keys else None
     if scheme.kind == "certificate":
