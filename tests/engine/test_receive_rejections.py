@@ -220,6 +220,10 @@ def github(body, secret=b"s"):
     return [("x-hub-signature-256", "sha256=" + hmac.digest(secret, body, "sha256").hex())]
 
 
+def square(signed):
+    return base64.b64encode(hmac.digest(b"s", signed, "sha256"))
+
+
 DETAILS = {
     "another source": ("code2", BODY, github(BODY), "fits the secret of source 'code'"),
     "a line end": ("code", BODY + b"\n", github(BODY), "changed on its way, probably by a proxy"),
@@ -227,8 +231,21 @@ DETAILS = {
     "no secret": ("code", BODY, github(BODY, b"x"), "no secret of this source fits"),
     "another provider": ("code", BODY, [("stripe-signature", "t=1,v1=a")], "it has stripe-signature, as stripe sends"),
     "nothing": ("code", BODY, [], "the request has no x-hub-signature-256"),
+    "another time": (
+        "chat", BODY, [("x-slack-signature", "v0=aa"), ("x-slack-request-timestamp", "yesterday")],
+        "the time in x-slack-request-timestamp cannot be read",
+    ),
+    "no id": (
+        "shop", BODY, [("webhook-signature", "v1,YQ=="), ("webhook-timestamp", "1800000000")],
+        "the request has a signature and no webhook-id",
+    ),
+    "another slash": (
+        "squares", BODY,
+        [("x-square-hmacsha256-signature", square(b"https://gate.example.com/in/squares/" + BODY))],
+        "with another slash at its end",
+    ),
     "another form": ("code", BODY, [("x-hub-signature-256", "zz")], "x-hub-signature-256 with sha256=, hex"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", DETAILS)

@@ -19,7 +19,7 @@ from tidegate.process.serve import _with_ingress
         ("POST", "/IN/code", 404, "did the sender mean /in/code?"),
         ("PUT", "//in/code", 404, "did the sender mean /in/code?"),
         ("POST", "/In/Code", 404, "names are lower case, /in/code"),
-        ("POST", "/coed", 405, "did the sender mean /in/code?"),
+        ("POST", "/codes", 405, "did the sender mean /in/code?"),
         ("POST", "/wp-login.php", 404, ""),  # strangers try everything
         ("POST", "/destinations/code", 200, ""),  # a page with that name
         ("GET", "/code", 404, ""),

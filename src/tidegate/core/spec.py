@@ -129,7 +129,7 @@ class CustomScheme(Strict, frozen=True):
     timestamp_path: Annotated[str, doc("Path of the time in the body.")] = ""
     timestamp_unit: Annotated[
         Literal["auto", "s", "ms", "us", "ns", "iso"],
-        doc("Format of the time; `auto` knows RFC 3339 and each unit by its size."),
+        doc("Format of the time; `auto` knows RFC 3339, HTTP dates and each unit by its size."),
     ] = "auto"
     tolerance: Annotated[Duration, doc("Maximum difference between the signed time and the current time.")] = "5m"
     id_header: Annotated[str, doc("Header with the id.")] = ""

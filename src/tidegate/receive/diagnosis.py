@@ -59,7 +59,7 @@ def why_unverified(
     if checked.result is Verification.TIMESTAMP_MISSING:
         return "the request has a signature and no time"
     if checked.result is Verification.MALFORMED:
-        return f"the signature is not of the form that is expected: {_form(schemes, checked.scheme)}"
+        return _why_malformed(schemes, checked.scheme, request.headers)
     return f"{len(request.body)} bytes"
 
 
@@ -87,8 +87,18 @@ def _place(scheme: Scheme) -> str:
     return scheme.header.lower() or (f"parameter {scheme.query}" if scheme.query else f"field {scheme.path}")
 
 
-def _form(schemes: Sequence[Scheme], number: int) -> str:
+def _why_malformed(schemes: Sequence[Scheme], number: int, headers: Headers) -> str:
     scheme = schemes[max(number - 1, 0)]
+    time_header = scheme.timestamp_header.lower()
+    if time_header.encode() in headers and signed_seconds(scheme, headers, b"") is None:
+        wanted = "RFC 3339" if scheme.timestamp_unit == "iso" else "a number, RFC 3339 or an HTTP date"
+        return f"the time in {time_header} cannot be read; it should be {wanted}"
+    if scheme.id_header and not headers.get(scheme.id_header.lower().encode()):
+        return f"the request has a signature and no {scheme.id_header.lower()}, which is signed"
+    return f"the signature is not of the form that is expected: {_form(scheme)}"
+
+
+def _form(scheme: Scheme) -> str:
     listed = f", in a list with {scheme.list_separator!r}" if scheme.list_separator.strip() else ""
     return f"{_place(scheme)} with {scheme.prefix or 'no prefix'}, {scheme.encoding}{listed}"
 
@@ -125,6 +135,8 @@ def _why_wrong(verify: Verifier, schemes: Sequence[Scheme], request: Request, ot
     if any("{url" in scheme.signed or scheme.kind == "jwt" for scheme in schemes):
         for url in _other_urls(request):
             if fits(request.body, url):
+                if url.partition("?")[0].rstrip("/") == request.url.partition("?")[0].rstrip("/"):
+                    return "the sender signed the address with another slash at its end: enter it as it is called here"
                 return f"the sender signed the address {url.partition('?')[0]}: set public_url in [gateway] to match it"
     return "no secret of this source fits: compare it with the one that the provider shows"
 

@@ -12,7 +12,8 @@ REJECTIONS: dict[str, FindingCode] = {
         NOTICE,
         "signature wrong",
         "The signature does not match the body.",
-        "compare `secret` of [sources.{name}.webhook] with the secret that the provider shows",
+        "see the cause in the sample; without one, compare `secret` of [sources.{name}.webhook] with the secret that"
+        " the provider shows",
     ),
     "rejected_signature_missing": FindingCode(
         NOTICE,

@@ -13,7 +13,7 @@ from hmac import compare_digest
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
-from tidegate.core.clock import parse_instant
+from tidegate.core.clock import parse_http_date, parse_instant
 from tidegate.core.errors import ConfigError
 from tidegate.core.model import JsonObject
 from tidegate.rules.inbound.places import Headers
@@ -313,7 +313,10 @@ def _read_seconds(value: bytes, unit: str) -> float | None:
         try:
             return parse_instant(value.decode()) / 1_000_000
         except (ValueError, OverflowError):
-            return None
+            pass
+    if unit == "auto":  # the Date header is signed by some
+        at_us = parse_http_date(value.decode("latin-1"))
+        return None if at_us is None else at_us / 1_000_000
     return None
 
 
