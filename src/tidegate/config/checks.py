@@ -24,7 +24,7 @@ from tidegate.config.validate import DAY, MILLISECOND, MINUTE, SECOND, Validator
 from tidegate.core import clock, units
 from tidegate.core.errors import ConfigError
 from tidegate.core.model import SYSTEM_SOURCE
-from tidegate.core.spec import Destination, Route
+from tidegate.core.spec import CustomScheme, Destination, Route
 from tidegate.kinds import kind_of
 from tidegate.rules.outbound.addresses import Target
 from tidegate.rules.outbound.retry_on import parse_retry_on
@@ -110,10 +110,18 @@ def _reachable(validator: Validator, config: Config) -> None:
 
 
 def _settings(validator: Validator, config: Config) -> None:
+    from tidegate.rules.inbound.senders import parse_networks
     from tidegate.rules.outbound.addresses import parse_allow
 
     if config.gateway.public_url:
         validator.url(("gateway", "public_url"), config.gateway.public_url, bare=True)
+    validator.compiled(("gateway", "trusted_proxies"), parse_networks, config.gateway.trusted_proxies)
+    for name, source in config.sources.items():
+        scheme = source.webhook.verify if source.webhook is not None else ""
+        if isinstance(scheme, CustomScheme) and scheme.type == "mtls" and not config.gateway.trusted_proxies:
+            message = "the subject of a client certificate comes from a proxy, and no proxy is trusted"
+            place: Path = ("sources", name, "webhook", "verify")
+            validator.add(place, message, "set trusted_proxies in [gateway] to the network of the proxy")
     for number, host in enumerate(config.gateway.allowed_hosts):
         if not host or "/" in host or " " in host:
             validator.add(

@@ -28,7 +28,10 @@ _BRACES = re.compile(r"\{([^{}]*)\}")
 
 def check_webhook(validator: Validator, path: Path, input: WebhookInput, public_url: str | None) -> None:
     """Check a webhook input. `public_url` is None when it is not known (an item from the API)."""
+    from tidegate.rules.inbound.senders import parse_networks
+
     _secrets(validator, path, input)
+    validator.compiled((*path, "allow_from"), parse_networks, input.allow_from)
     if input.max_body is not None:
         validator.body_size((*path, "max_body"), input.max_body)
     for key, value in (("type_header", input.type_header), ("id_header", input.id_header)):
@@ -162,6 +165,10 @@ def _scheme(validator: Validator, path: Path, table: CustomScheme, public_url: s
     for key in ("header", "timestamp_header", "id_header"):
         if value := getattr(table, key):
             validator.header_name((*path, key), value)
+    if table.type == "mtls" and not table.header:
+        validator.add(path, "'mtls' needs `header`", "name the header in which your proxy passes the subject")
+    if table.keys_url:
+        validator.url((*path, "keys_url"), table.keys_url)
     validator.duration((*path, "tolerance"), table.tolerance, SECOND, DAY)
     validator.duration((*path, "max_age"), table.max_age, 0, DAY)
     at = (*path, "signed")
@@ -173,7 +180,7 @@ def _scheme(validator: Validator, path: Path, table: CustomScheme, public_url: s
     signs = table.type in ("hmac", "hash", "ed25519", "ecdsa", "rsa")
     if signs and not any(part in _WITH_BODY or part.startswith("path:") for part in parts):
         validator.add(at, f"{table.signed!r} does not sign the body", "add {body}")
-    has_time = table.timestamp_header or table.timestamp_prefix or table.timestamp_path
+    has_time = table.timestamp_header or table.timestamp_prefix or table.timestamp_path or table.timestamp_first
     for part, key, given in (("timestamp", "timestamp_header", has_time), ("id", "id_header", table.id_header)):
         if part in parts and not given:
             validator.add(at, f"'{{{part}}}' is signed, but '{key}' is not set", f'add {key} = "HEADER"')

@@ -38,6 +38,10 @@ class GatewaySettings(Strict, frozen=True):
     public_url: Annotated[
         str, doc("The URL at which outside systems reach this gateway. Required by providers that sign the URL.")
     ] = ""
+    trusted_proxies: Annotated[
+        list[str],
+        doc("Networks of the proxies in front of the gateway. Their X-Forwarded-For says who sends a request."),
+    ] = []
     allowed_hosts: Annotated[list[str], doc("More host names that the dashboard accepts.")] = []
     providers: Annotated[str, doc("A folder with provider files of your own, relative to this file.")] = ""
     max_waiting: Annotated[
@@ -106,8 +110,8 @@ class CustomScheme(Strict, frozen=True):
     """A signature scheme of your own, with the keys of the provider files (`rules/inbound/signatures/scheme.py`)."""
 
     type: Annotated[
-        Literal["hmac", "hash", "token", "basic", "bearer", "ed25519", "ecdsa", "rsa", "jwt", "message"],
-        doc("Kind of the scheme."),
+        Literal["hmac", "hash", "token", "basic", "bearer", "ed25519", "ecdsa", "rsa", "jwt", "message", "mtls"],
+        doc("Kind of the scheme. `mtls`: the subject of a client certificate that a trusted proxy puts into `header`."),
     ] = "hmac"
     header: Annotated[str, doc("Header with the signature.")] = ""
     query: Annotated[str, doc("Parameter of the query string with the signature.")] = ""
@@ -126,6 +130,7 @@ class CustomScheme(Strict, frozen=True):
     ] = "{body}"
     timestamp_header: Annotated[str, doc("Header with the time.")] = ""
     timestamp_prefix: Annotated[str, doc("Text before the time in the list of signatures.")] = ""
+    timestamp_first: Annotated[bool, doc("Whether the first entry of the list of signatures is the time.")] = False
     timestamp_path: Annotated[str, doc("Path of the time in the body.")] = ""
     timestamp_unit: Annotated[
         Literal["auto", "s", "ms", "us", "ns", "iso"],
@@ -146,6 +151,7 @@ class CustomScheme(Strict, frozen=True):
     claims: Annotated[
         dict[str, str], doc("Claims of a JWT: text, {body_sha256_hex}, {body_sha256_base64} or {url_sha256_hex}.")
     ] = {}
+    keys_url: Annotated[str, doc("URL of the JSON Web Key Set with the keys of a JWT.")] = ""
     max_age: Annotated[Duration, doc("Maximum age of a JWT by its claim iat; `0s` looks at exp and nbf only.")] = "0s"
 
 
@@ -193,6 +199,9 @@ class WebhookInput(Strict, frozen=True):
         doc('How requests are verified: a provider such as "stripe", a table with a scheme, or "none".'),
     ]
     secret: Annotated[str | list[str], doc("The signing secret, or a list of secrets during rotation.")] = ""
+    allow_from: Annotated[
+        list[str], doc("Networks that requests may come from, beside their signature: 192.0.2.0/24. Default: all.")
+    ] = []
     event_type: Annotated[
         str, doc("A fixed event type. Default: the rule of the provider, then `type` in the body.")
     ] = ""

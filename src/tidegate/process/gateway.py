@@ -49,6 +49,7 @@ from tidegate.receive.rejections import RejectionRing
 from tidegate.receive.remote_keys import MAX_BYTES, RemoteKeys
 from tidegate.receive.websub import WebSubEngine, WebSubPorts
 from tidegate.retention.engine import Maintenance
+from tidegate.rules.inbound.senders import parse_networks
 from tidegate.rules.outbound.addresses import parse_allow, shown_kind
 from tidegate.runtime import ActiveConfiguration, ConfigurationEditor, ItemChange
 from tidegate.runtime.credential_use import mailbox_origin, shared_credential
@@ -324,6 +325,7 @@ class Gateway:
     def _configured(self) -> None:
         settings = self.active.settings
         self._max_waiting = settings.gateway.max_waiting
+        self.ingress.trust(parse_networks(settings.gateway.trusted_proxies))
         self.guard.update(allow=parse_allow(settings.egress.allow), own=self._own_addresses())
         self.inputs.forget()
         for name, source in self.active.sources.items():

@@ -146,13 +146,12 @@ def webhook_half(data: dict[str, Any]) -> Provider:
 
 def scheme_of(table: CustomScheme) -> Scheme:
     """The scheme of a user's own `verify = { type = "hmac", ... }`."""
-    bearer = table.type == "bearer"
     header = table.header
     if not header and table.type in ("bearer", "basic", "jwt") and not table.query and not table.path:
         header = "authorization"
     words = {"bearer": "Bearer ", "basic": "Basic "}
     return Scheme(
-        kind="token" if bearer else table.type,  # type: ignore[arg-type]  # bearer is the one kind of its own
+        kind="token" if table.type == "bearer" or table.type == "mtls" else table.type,
         header=header,
         query=table.query,
         path=table.path,
@@ -165,6 +164,7 @@ def scheme_of(table: CustomScheme) -> Scheme:
         signed=table.signed,
         timestamp_header=table.timestamp_header,
         timestamp_prefix=table.timestamp_prefix,
+        timestamp_first=table.timestamp_first,
         timestamp_path=table.timestamp_path,
         timestamp_unit=table.timestamp_unit,
         tolerance_seconds=units.seconds(table.tolerance),
@@ -175,6 +175,7 @@ def scheme_of(table: CustomScheme) -> Scheme:
         url_port=table.url_port,
         body_hash_query=table.body_hash_query,
         claims=table.claims,
+        keys_url=table.keys_url,
         max_age_seconds=units.seconds(table.max_age),
     )
 

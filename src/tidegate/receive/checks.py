@@ -28,7 +28,9 @@ from tidegate.receive.inputs import Input
 from tidegate.receive.reading import MAX_HOPS, hops_of
 from tidegate.rules.inbound.places import Headers
 from tidegate.rules.inbound.redaction import value_safe
+from tidegate.rules.inbound.senders import Networks, is_within, sender_of
 from tidegate.rules.inbound.signatures import Checked, Verification, Verifier
+from tidegate.rules.language.body import unpack
 from tidegate.store import Rejection
 
 log = logging.getLogger("tidegate.receive")
@@ -36,6 +38,7 @@ log = logging.getLogger("tidegate.receive")
 PREFIX = "/in/"
 SHOWN_PATH = 100  # characters of an unknown path in the list of rejected requests
 SOURCE_CHARACTERS = 63
+SENDER_CHARACTERS = 60  # of what X-Forwarded-For says
 DIAGNOSES_PER_SECOND = 20  # more rejections get their reason without a diagnosis
 DIAGNOSED_BYTES = 128 * 1024  # of bodies a second: one that is tried in other forms costs 0.4 ms a KiB
 LARGEST_DIAGNOSED = 1024 * 1024  # the first of a second may be that large
@@ -79,6 +82,7 @@ class Checks:
         self._clock = clock
         self._findings = findings
         self._reject = reject
+        self.proxies: Networks = ()  # those whose X-Forwarded-For is believed
         self._diagnosed = (0, 0, 0)  # (second, diagnoses in it, bytes of their bodies)
 
     def for_one(self, input: Input) -> Checks:
@@ -113,6 +117,8 @@ class Checks:
         Raises NeedsKey when a key must be fetched first; `final`: it was fetched, as far as it can be. Raises
         NeedsVisit when a handshake needs the visit of a URL.
         """
+        if (input.allow_from or input.by_proxy) and not input.test:
+            self._check_sender(input, scope)
         handshake = handshake_request(headers, scope["query_string"], body) if input.post_handshakes else None
         if handshake is not None and (reply := self._handshake(input, handshake, signed=False)) is not None:
             return reply
@@ -121,6 +127,10 @@ class Checks:
         if input.verify is not None:
             url = _url_of(input, scope)
             checked = input.verify.check(headers, body, url, now_us / 1_000_000, scope["method"])
+            if checked.result is Verification.SIGNATURE_WRONG and b"content-encoding" in headers:
+                plain = unpack(body, headers[b"content-encoding"].decode("latin-1"), input.max_body)
+                if isinstance(plain, bytes) and plain is not body:  # some sign before they compress
+                    checked = input.verify.check(headers, plain, url, now_us / 1_000_000, scope["method"])
             if checked.result is not Verification.OK:
                 request = Request(headers, body, url, scope["method"], now_us / 1_000_000)
                 raise self._unverified(input, input.verify, checked, request, scope["query_string"], final=final)
@@ -243,9 +253,26 @@ class Checks:
             shown = next((rule.shown(seen) for rule in input.handshakes if rule.visited is not None), "")
             self._findings.report("subscription_unconfirmed", f"source:{input.source}", shown)
 
-    def record(self, source: str, scope: Scope, reason: str, detail: str) -> None:
+    def sender(self, scope: Scope) -> str:
+        """The address of the sender, "" when it is not known."""
         client = scope.get("client")
-        remote = str(client[0]) if client else ""
+        peer = str(client[0]) if client else ""
+        if not self.proxies:
+            return peer
+        forwarded = joined_headers(scope["headers"]).get(b"x-forwarded-for", b"").decode("latin-1")
+        return sender_of(peer, forwarded, self.proxies)
+
+    def _check_sender(self, input: Input, scope: Scope) -> None:
+        client = scope.get("client")
+        if input.by_proxy and not is_within(str(client[0]) if client else "", self.proxies):
+            detail = f"{client[0] if client else 'the sender'} is not one of trusted_proxies"
+            raise Rejected(answers.UNAUTHORIZED, "not_from_proxy", detail)
+        sender = self.sender(scope)
+        if input.allow_from and not is_within(sender, input.allow_from):
+            raise Rejected(answers.UNAUTHORIZED, "address_not_allowed", f"{sender[:60]} is not in allow_from")
+
+    def record(self, source: str, scope: Scope, reason: str, detail: str) -> None:
+        remote = self.sender(scope)[:SENDER_CHARACTERS]
         shown = source if len(source) <= SOURCE_CHARACTERS and source.isprintable() else f"{source[:20]!r}..."
         self._reject(Rejection(self._clock.now_us(), shown, reason, detail, remote))
 

@@ -36,6 +36,7 @@ from tidegate.receive.reading import hops_of
 from tidegate.receive.remote_keys import RemoteKeys
 from tidegate.receive.splitting import MAX_ITEMS
 from tidegate.rules.inbound.places import Headers
+from tidegate.rules.inbound.senders import Networks
 from tidegate.store import Log, Rejection
 
 __all__ = ["BODY_SECONDS", "Ingress", "Router"]
@@ -84,6 +85,10 @@ class Ingress:
     @budget.setter
     def budget(self, budget: BodyBudget) -> None:
         self._bodies.budget = budget
+
+    def trust(self, proxies: Networks) -> None:
+        """Believe what these proxies say about who sends a request."""
+        self._checks.proxies = proxies
 
     def for_one(self, input: Input) -> Ingress:
         """The same ingress, with the same bounds and counts, that knows only this input."""
@@ -226,8 +231,7 @@ class Ingress:
         found = origin_refused(form, headers) or read_form(form, headers, request.body)
         wait = 0.0
         if found.refused is None and input.rates is not None:
-            client = scope.get("client")
-            wait = input.rates.take(str(client[0]) if client else "", request.now_us / 1_000_000)
+            wait = input.rates.take(self._checks.sender(scope), request.now_us / 1_000_000)
         if wait:
             found = FormReading(refused=answers.too_often(wait), reason="rate_limited", detail=f"rate is {form.rate}")
         if found.refused is not None:

@@ -14,7 +14,7 @@ import msgspec
 from tidegate.config.spec import Source
 from tidegate.core import units
 from tidegate.core.errors import NotFound
-from tidegate.core.spec import FormInput, WebhookInput
+from tidegate.core.spec import CustomScheme, FormInput, WebhookInput
 from tidegate.providers.shape import FEED, Answer, Provider, provider_of
 from tidegate.receive.address_rates import AddressRates
 from tidegate.receive.handshakes import CompiledHandshake, Reply, compile_handshake
@@ -23,6 +23,7 @@ from tidegate.receive.splitting import Split, compile_split
 from tidegate.rules.inbound.places import Headers
 from tidegate.rules.inbound.repeats import volatile_paths
 from tidegate.rules.inbound.schemas import Schemas, compile_schemas
+from tidegate.rules.inbound.senders import Networks, parse_networks
 from tidegate.rules.inbound.signatures import Scheme, Verifier, compile_verifier
 from tidegate.rules.inbound.signatures.readers import no_keys
 from tidegate.rules.language.paths import Names
@@ -47,6 +48,8 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     split: Split | None = None
     splits_slowly: bool = False  # outside the event loop
     verify: Verifier | None = None
+    allow_from: Networks = ()  # (): from everywhere
+    by_proxy: bool = False  # what proves a request is a header that only a trusted proxy may set
     read: Reader | None = None
     read_item: Reader | None = None  # of an item that `split` gives
     volatile: tuple[Names, ...] = ()  # paths of the body that may differ between repeats
@@ -150,6 +153,8 @@ def _webhook(name: str, input: WebhookInput, public_url: str, fetched: Fetched, 
         item_type=f"{provider.structured}+json".encode() if provider.structured else b"application/json",
         split=compile_split(provider.split),
         splits_slowly=provider.split == FEED,
+        allow_from=parse_networks(input.allow_from),
+        by_proxy=isinstance(input.verify, CustomScheme) and input.verify.type == "mtls",
         verify=compile_verifier(provider.schemes, secrets, fetched) if provider.schemes else None,
         read=compile_reader(provider),
         read_item=compile_reader(provider, of_item=True) if provider.split else None,

@@ -132,6 +132,19 @@ REJECTIONS: dict[str, FindingCode] = {
         "A page sent the form that `allowed_origins` does not name.",
         "add the origin to `allowed_origins` of [sources.{name}.form], if the page is yours",
     ),
+    "rejected_address_not_allowed": FindingCode(
+        NOTICE,
+        "address not allowed",
+        "The request came from an address that `allow_from` does not name.",
+        "if it is the provider's, add its network to `allow_from` of [sources.{name}.webhook]; behind a proxy, set"
+        " `trusted_proxies` in [gateway]",
+    ),
+    "rejected_not_from_proxy": FindingCode(
+        NOTICE,
+        "not from a trusted proxy",
+        "The request did not come through a trusted proxy, so its client certificate proves nothing.",
+        "set `trusted_proxies` in [gateway] to the network of the proxy that checks certificates",
+    ),
     "rejected_rate_limited": FindingCode(
         NOTICE,
         "too many forms",

@@ -69,7 +69,7 @@ def read_body(body: bytes, content_type: str, encoding: str = "", *, inner_json:
     return _read(body, content_type, inner_json)
 
 
-def unpack(body: bytes, encoding: str) -> bytes | str:
+def unpack(body: bytes, encoding: str, at_most: int = MAX_UNPACKED) -> bytes | str:
     """The body without its Content-Encoding (gzip and deflate are known), or why it cannot be unpacked."""
     words = [word for one in encoding.split(",") if (word := one.strip().lower()) not in _NO_CODING]
     if not words and body[:2] != b"\x1f\x8b":
@@ -79,7 +79,7 @@ def unpack(body: bytes, encoding: str) -> bytes | str:
         return f"the body is {_word(word)}, which is not unpacked here"
     # A `deflate` body is a zlib stream by the standard, and a bare one by the habit of some senders.
     sizes = (31,) if "gzip" in word else (15, -15)
-    most = min(MAX_UNPACKED, max(UNPACKED_ALWAYS, UNPACKED_RATIO * len(body)))
+    most = min(at_most, MAX_UNPACKED, max(UNPACKED_ALWAYS, UNPACKED_RATIO * len(body)))
     for window in sizes:
         try:
             data, why = _inflate(body, window, most)
