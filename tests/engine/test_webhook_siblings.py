@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
 from support.gateway.ingress import IngressSetup, with_ingress
@@ -18,6 +19,7 @@ from tidegate.config.spec import Source
 from tidegate.core.model import Event
 from tidegate.core.spec import CustomScheme, Dedupe, WebhookInput
 from tidegate.receive.inputs import compile_input
+from tidegate.receive.reading import Reading
 from tidegate.rules.language.view import event_view
 from tidegate.store import EventQuery
 
@@ -394,3 +396,22 @@ def test_it_is_kept_whole_and_explained(outcomes: dict[str, Outcome], name: str)
 
 def _latin(headers: Mapping[str, str]) -> list[tuple[str, bytes]]:
     return [(name, value.encode("latin-1")) for name, value in headers.items()]
+
+
+def test_a_request_of_a_thousand_items_is_read_once(tmp_path) -> None:
+    async def work(setup: IngressSetup) -> None:
+        input = compile_input("s", Source(webhook=WebhookInput(verify="none", split="items", id_path="id")), "")
+        read, whole = input.read, []
+        assert read is not None
+
+        def counted(headers: Any, body: bytes, query_string: bytes = b"") -> Reading:
+            whole.append(len(body))
+            return read(headers, body, query_string)
+
+        setup.extra = {"s": msgspec.structs.replace(input, read=counted)}
+        items = b",".join(b'{"id":%d}' % number for number in range(1000))
+        answer = await setup.call("s", b'{"items":[%b]}' % items, [*JSON.items()])
+        assert len(answer.json["data"]) == 1000
+        assert len(whole) == 1
+
+    with_ingress(tmp_path, work)

@@ -6,6 +6,7 @@ import pytest
 
 from tidegate.config.load import load_text
 from tidegate.core.errors import ConfigError
+from tidegate.providers import _OTHER_NAMES, near_provider, webhook_names
 from tidegate.receive.inputs import compile_input
 
 
@@ -26,3 +27,16 @@ def test_check_reads_the_paths_of_a_scheme_as_the_running_gateway_does(key: str,
 def test_a_scheme_with_quoted_paths_compiles() -> None:
     source = loaded("path = '\"a.b\".sig', timestamp_path = 'meta.\"x.y\"', signed = '{body}'")
     assert compile_input("s", source, "").verify is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("asaas", ""), ("openapi", ""), ("linode", ""), ("twitter", "x"), ("sns", "aws-sns"), ("shopfiy", "shopify")],
+)
+def test_a_hint_names_the_same_system_or_none(name: str, hint: str) -> None:
+    assert near_provider(name) == hint
+
+
+def test_every_other_name_is_one_of_a_file_that_ships() -> None:
+    assert set(_OTHER_NAMES.values()) <= set(webhook_names())
+    assert not _OTHER_NAMES.keys() & set(webhook_names())

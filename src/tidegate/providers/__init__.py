@@ -22,7 +22,15 @@ _FOLDER = Path(__file__).parent
 API_TABLES = ("api", "resources", "operations")  # the tables of a file that are about its API
 _WEBHOOK = re.compile(r"^\[{1,2}webhook[\].]", re.MULTILINE)
 # Systems of their own without a preset, whose names are near to that of one.
-_OTHER_SYSTEMS = frozenset({"gitee", "paypay", "plain", "resent", "xerox", "attic"})
+_OTHER_SYSTEMS = frozenset({"asaas", "attic", "gitee", "openapi", "paypay", "plain", "resent", "xerox"})
+_OTHER_NAMES = {
+    "amazon-sns": "aws-sns", "sns": "aws-sns", "eventgrid": "azure-event-grid", "event-grid": "azure-event-grid",
+    "coinbase": "coinbase-commerce", "hellosign": "dropbox-sign", "pubsub": "google-pubsub", "facebook": "meta",
+    "instagram": "meta", "messenger": "meta", "whatsapp": "meta", "graph": "microsoft-graph",
+    "office365": "microsoft-graph", "twitter": "x",
+}  # fmt: skip
+"""Other names of a system -> its file."""
+
 _user: dict[str, str] = {}  # name -> text, of [gateway] providers
 
 
@@ -64,8 +72,8 @@ def near_provider(name: str) -> str:
     A wrong preset is worse than none, so the names must share their beginning and differ in one or two characters, and
     the name of a system that has no preset means none.
     """
-    if name in _OTHER_SYSTEMS:
-        return ""
+    if name in _OTHER_SYSTEMS or name in _OTHER_NAMES:
+        return _OTHER_NAMES.get(name, "")
     for known in difflib.get_close_matches(name, [*webhook_names(), "none"], n=3, cutoff=0.8):
         if known[:1] == name[:1] and abs(len(known) - len(name)) <= 1:
             return known

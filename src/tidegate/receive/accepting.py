@@ -129,13 +129,8 @@ class Accepter:
         return events
 
     def _event(self, input: Input, origin: Origin, reading: Reading, request: Accepted) -> NewEvent:
-        subject = f"source:{input.source}"
-        if reading.unreadable and request.body:
-            self._findings.report("body_unreadable", subject, reading.unreadable)
-        if reading.guess:
-            self._findings.report("charset_guessed", subject, reading.guess)
-        if reading.unusable:
-            self._findings.report("value_unusable", subject, reading.unusable)
+        if reading.unreadable or reading.guess or reading.unusable:
+            self._report(input, reading, request)
         notes = []
         if request.query_string:
             notes.append((QUERY, keep_query(request.query_string)))
@@ -144,13 +139,13 @@ class Accepter:
         if input.schemas is not None and (why := _misfit(input, reading, request)):
             if input.refuses_invalid:
                 raise Rejected(answers.SCHEMA, "schema_invalid", f"{reading.type}: {why}")
-            self._findings.report("schema_invalid", subject, f"{reading.type}: {why}")
+            self._findings.report("schema_invalid", f"source:{input.source}", f"{reading.type}: {why}")
             notes.append((MISFIT, why))
         if input.test:
             notes.append((TEST, "1"))
         kept, left_out = kept_headers(request.raw_headers, notes)
         if left_out:
-            self._findings.report("headers_left_out", subject, ", ".join(left_out))
+            self._findings.report("headers_left_out", f"source:{input.source}", ", ".join(left_out))
         delivery_id = reading.delivery_id
         return NewEvent(
             input.source,
@@ -169,6 +164,16 @@ class Accepter:
             b"",
             request.hops,
         )
+
+    def _report(self, input: Input, reading: Reading, request: Accepted) -> None:
+        """What could not be read of a request, or was guessed."""
+        subject = f"source:{input.source}"
+        if reading.unreadable and request.body:
+            self._findings.report("body_unreadable", subject, reading.unreadable)
+        if reading.guess:
+            self._findings.report("charset_guessed", subject, reading.guess)
+        if reading.unusable:
+            self._findings.report("value_unusable", subject, reading.unusable)
 
     async def _known_id(self, input: Input, event: NewEvent, known: Appended) -> Appended:
         """The delivery id came before with other content: a repeat that differs in volatile paths only, or an event

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import logging
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import Any
@@ -137,21 +138,18 @@ class Checks:
             proof = f"{input.provider} {checked.scheme} {checked.secret}"
         if handshake is not None and (reply := self._handshake(input, handshake, signed=True)) is not None:
             return reply
-        self._bound_values(headers, scope["query_string"])
+        if len(scope["query_string"]) > MAX_VALUE_BYTES:
+            raise Rejected(
+                answers.QUERY_TOO_LONG, "query_too_long", f"{len(scope['query_string'])} bytes of query string"
+            )
+        kind = headers.get(b"content-type", b"")
+        if len(kind) > MAX_VALUE_BYTES or not _is_value(kind):
+            detail = f"{len(kind)} bytes of Content-Type, printable characters only"
+            raise Rejected(answers.CONTENT_TYPE_UNUSABLE, "content_type_unusable", detail)
         hops = hops_of(headers) if b"tidegate-hops" in headers else 0
         if hops > MAX_HOPS + 1:
             raise Rejected(answers.HOPS, "hops_exceeded", f"tidegate-hops says {hops - 1}")
         return Accepted(scope["headers"], headers, scope["query_string"], body, now_us, hops, proof)
-
-    @staticmethod
-    def _bound_values(headers: Headers, query: bytes) -> None:
-        """What is part of an event is stored whole, or refused."""
-        if len(query) > MAX_VALUE_BYTES:
-            raise Rejected(answers.QUERY_TOO_LONG, "query_too_long", f"{len(query)} bytes of query string")
-        kind = headers.get(b"content-type", b"").decode("latin-1")
-        if len(kind) > MAX_VALUE_BYTES or not value_safe(kind):
-            detail = f"{len(kind)} bytes of Content-Type, printable characters only"
-            raise Rejected(answers.CONTENT_TYPE_UNUSABLE, "content_type_unusable", detail)
 
     def _unverified(
         self, input: Input, verify: Verifier, checked: Checked, request: Request, query: bytes, *, final: bool
@@ -275,6 +273,11 @@ class Checks:
         remote = self.sender(scope)[:SENDER_CHARACTERS]
         shown = source if len(source) <= SOURCE_CHARACTERS and source.isprintable() else f"{source[:20]!r}..."
         self._reject(Rejection(self._clock.now_us(), shown, reason, detail, remote))
+
+
+@functools.lru_cache(maxsize=256)
+def _is_value(raw: bytes) -> bool:
+    return value_safe(raw.decode("latin-1"))
 
 
 def _url_of(input: Input, scope: Scope) -> str:
