@@ -178,7 +178,7 @@ ROWS: dict[str, Row] = {
         [{"occurred_at_us": None}],
         {"time_path": "at"},
         found="value_unusable",
-        sample="time: 9 characters that are no time",
+        sample="time: 9 characters that cannot be read as a time",
     ),
     "a value that is not there is not reported": Row(
         [Send(b'{"k":null,"at":""}', JSON)], [{}], {"key_path": "k", "time_path": "at"}

@@ -103,7 +103,7 @@ def compile_reader(provider: Provider, *, of_item: bool = False) -> Reader:
 
 
 def _unusable(reads: Reads, provider: Provider) -> Callable[[Headers, list[Any], Mapping[str, str]], str]:
-    """A function that names the first value which is there and is no type, key or time."""
+    """A function that names the first value which is there and cannot be a type, key or time."""
     places = (
         ("type", provider.type, reads.first(provider.type, as_it_is), bounded_type, TYPE_CHARACTERS),
         ("key", provider.key, reads.first(provider.key, as_it_is), bounded_key, KEY_CHARACTERS),

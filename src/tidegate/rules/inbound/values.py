@@ -69,7 +69,7 @@ def instant_us(value: Any) -> int | None:
 
 
 def as_it_is(value: Any) -> Any:
-    """The value, None when there is nothing: for telling what was there and could not be used."""
+    """The value, None when there is nothing: to say what was there and could not be used."""
     return None if value == "" else value
 
 
@@ -81,7 +81,7 @@ def why_unusable(value: Any, most_characters: int) -> str:
     if not text:
         return "true or false"
     if not most_characters:
-        return f"{len(text)} characters that are no time"
+        return f"{len(text)} characters that cannot be read as a time"
     if len(text) > most_characters:
         return f"{len(text)} characters, at most {most_characters} are allowed"
     return "it has characters that cannot be printed"

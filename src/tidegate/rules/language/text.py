@@ -19,7 +19,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _UTF8 = frozenset({"utf-8", "ascii"})
-# Encodings of Python that are no charsets of a body: they raise other errors, or take quadratic time.
+# Encodings of Python that no sender writes in: they raise other errors, or take quadratic time.
 _NO_CHARSETS = frozenset({"punycode", "idna", "unicode-escape", "raw-unicode-escape", "undefined", "utf-7"})
 _BEGINNINGS = b'{[<" \t\r\n'  # of JSON and XML
 GUESSED = "cp1252"
