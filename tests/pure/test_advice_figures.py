@@ -106,4 +106,4 @@ def test_hours_are_those_of_the_week_in_utc_and_only_those_with_polls() -> None:
         RollupRow(60, "resource", "x/y", "change.z", 1),
     ]
     found = reading.hours_of(looks, changes)
-    assert found == {"shop/orders": [Hour(72, 12, 1, 7), Hour(0, 12, 0, 0)]}
+    assert found == {"shop/orders": [(0, Hour(72, 12, 1, 7)), (4 * 24 * 60, Hour(0, 12, 0, 0))]}

@@ -16,6 +16,7 @@ from tidegate.core.errors import Conflict, NotFound
 from tidegate.process.gateway import Gateway
 from tidegate.query import advice
 from tidegate.query.schemas import AdviceSchema, Page
+from tidegate.query.shadow import ShadowSchema, all_shadows
 from tidegate.runtime import ActiveSource
 from tidegate.runtime.followed_advice import follow, undo
 
@@ -31,6 +32,10 @@ class ApplyAdvice(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 async def list_advice(call: Call) -> Page[AdviceSchema]:
     window = call.query.get("window") or advice.WINDOW
     return call.page_of(await advice.all_resources(call.gateway, call.allowed, window), lambda one: one.resource)
+
+
+async def list_shadows(call: Call) -> Page[ShadowSchema]:
+    return call.page_of(await all_shadows(call.gateway, call.allowed), lambda one: one.resource)
 
 
 async def report(call: Call) -> RawResponse:

@@ -40,6 +40,7 @@ from tidegate.query.schemas import (
     ReplaySchema,
     Stats,
 )
+from tidegate.query.shadow import ShadowSchema
 
 PREFIX = "/api/v1"
 
@@ -312,6 +313,11 @@ _OPERATION: tuple[Entry, ...] = (
     Entry(
         method="POST", path="/advice/{source}/{resource}/undo", scope="write", handler=advice.undo_advice,
         response=AdviceSchema, summary="Undo the advice that was applied last to a resource",
+    ),
+    Entry(
+        method="GET", path="/shadow", scope="read", handler=advice.list_shadows, response=Page[ShadowSchema],
+        bound=True, query=WHOLE,
+        summary="Both ways at once, for resources with `shadow`: which is sooner, cheaper and more complete",
     ),
     Entry(
         method="GET", path="/keys", scope="admin", handler=operating.list_keys, response=Page[operating.KeySchema],

@@ -45,6 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "baseline": ("pull", "Take the present state of a resource without change events"),
     "records": ("pull", "Show the stored records of a resource"),
     "advise": ("advise", "API or webhook: what each resource costs, what to set, and apply it"),
+    "shadow": ("shadow", "Both ways at once: which is sooner, cheaper and more complete"),
     "simulate": ("simulate", "Compare polling and webhooks on a trace of changes"),
     "stats": ("stats", "Show what was measured: requests, empty polls, delays, missed webhooks"),
     "conflicts": ("conflicts", "Show changes of both systems to one record; decide held ones"),

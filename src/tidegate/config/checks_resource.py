@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from tidegate.config.checks_request import check_request
+from tidegate.config.checks_shadow import check_shadow
 from tidegate.config.checks_unused import check_unused
 from tidegate.config.lines import Path
 from tidegate.config.problems import nearest
@@ -37,6 +38,8 @@ def check_resource(validator: Validator, path: Path, resource: Resource, source:
     if resource.incremental is not None:
         _incremental(validator, (*path, "incremental"), resource, resource.incremental)
     _what_it_needs(validator, path, resource, source)
+    if resource.shadow is not None:
+        check_shadow(validator, (*path, "shadow"), resource, source)
     if resource.webhook is not None:
         _feed(validator, (*path, "webhook"), resource, resource.webhook, source)
     check_unused(validator, path, resource, source)
@@ -199,10 +202,15 @@ def _what_it_needs(validator: Validator, path: Path, resource: Resource, source:
                 "deletes are confirmed by GET, but item_path is not set",
                 'add item_path, or confirm = "second_scan"',
             )
-        if not resource.polls and resource.reconcile is None:
+        if not resource.polls and resource.reconcile is None and not _polls_to_measure(resource):
             validator.add(at, "a scan for deletes needs 'poll' or 'reconcile'", 'add poll = "5m"')
-    if resource.incremental is not None and not resource.polls and resource.reconcile is None:
+    asks = resource.polls or resource.reconcile is not None or _polls_to_measure(resource)
+    if resource.incremental is not None and not asks:
         validator.problems.warn((*path, "incremental"), "'incremental' is never used without 'poll' or 'reconcile'")
+
+
+def _polls_to_measure(resource: Resource) -> bool:
+    return resource.shadow is not None and resource.shadow.way == "poll"
 
 
 def _same_parts(validator: Validator, path: Path, keys: str | list[str], resource: Resource) -> None:

@@ -8,6 +8,7 @@ so a person who may change an address cannot have the credential sent elsewhere.
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -43,7 +44,7 @@ def tree_of(struct: msgspec.Struct) -> Tree:
     if config.tag_field is not None:
         out[config.tag_field] = config.tag
     # Required keys first: the struct of a kind has its own keys after those that all kinds share.
-    for field in sorted(msgspec.structs.fields(struct), key=lambda one: not one.required):
+    for field in _fields(type(struct)):
         value = getattr(struct, field.name)
         default = field.default
         if default is msgspec.NODEFAULT and field.default_factory is not msgspec.NODEFAULT:
@@ -51,6 +52,11 @@ def tree_of(struct: msgspec.Struct) -> Tree:
         if value is not msgspec.UNSET and value != default:
             out[field.encode_name] = _plain(value)
     return out
+
+
+@functools.cache
+def _fields(kind: type[msgspec.Struct]) -> list[msgspec.structs.FieldInfo]:
+    return sorted(msgspec.structs.fields(kind), key=lambda one: not one.required)
 
 
 def _plain(value: Any) -> Any:

@@ -13,6 +13,7 @@ from tidegate.core.histogram import bucket_of
 from tidegate.core.model import Origin
 from tidegate.core.rollups import RESOURCE, RollupRow, Tally, minute_of
 from tidegate.pull.run import Run
+from tidegate.rules.measure.shadow import Sightings
 from tidegate.rules.sync.merge import MergeDecision
 
 LOOKED = (Origin.POLL, Origin.RECONCILE)
@@ -26,6 +27,7 @@ class ResourceCounts:
 
     def __init__(self, source: str, name: str, *, has_webhooks: bool) -> None:
         self._tally = Tally(RESOURCE, f"{source}/{name}")
+        self.sightings: Sightings | None = None  # of a comparison that runs
         self._has_webhooks = has_webhooks
         self._run_us = 0  # start of the run whose first page was requested
 
@@ -46,10 +48,16 @@ class ResourceCounts:
         else:
             kind = "polls"
         self._run_us = run.started_us
-        self._tally.add(f"request.{'retries' if again else kind}", answer_bytes)
+        self._request("retries" if again else kind, answer_bytes)
 
     def fetch_back(self, answer_bytes: int) -> None:
-        self._tally.add("request.fetch_backs", answer_bytes)
+        self._request("fetch_backs", answer_bytes)
+
+    def _request(self, kind: str, answer_bytes: int) -> None:
+        self._tally.add(f"request.{kind}", answer_bytes)
+        if self.sightings is not None:
+            self.sightings.requests += 1
+            self.sightings.bytes += answer_bytes
 
     def usage(self, used: Usage) -> None:
         """What the requests waited for the rate limit, and used of it."""
@@ -90,8 +98,9 @@ class ResourceCounts:
 
     # -- webhooks ----------------------------------------------------------------------------------------
 
-    def webhook(self, decision: MergeDecision, before: Origin | None, *, changed: bool) -> None:
-        """A webhook was merged. `before`: the origin of the record that was known; `changed`: it made a change."""
+    def webhook(self, decision: MergeDecision, before: Origin | None, *, changed: bool) -> str:
+        """A webhook was merged: what it was. `before`: the origin of the record that was known; `changed`: it made a
+        change."""
         if decision in _STORED and changed:
             result = "changed"
         elif decision is MergeDecision.FETCH:
@@ -101,6 +110,7 @@ class ResourceCounts:
         else:
             result = "out_of_order" if decision is MergeDecision.OLDER else "repeated"
         self._tally.add(f"webhook.{result}")
+        return result
 
     def hint_was_late(self) -> None:
         """An item that a webhook gave as a hint had nothing new: a look had found it."""

@@ -29,9 +29,11 @@ from tidegate.pull.pull_counts import PullCountsWriter
 from tidegate.pull.record_writer import Router
 from tidegate.pull.resource import Ports, ResourceEngine, figures_of
 from tidegate.pull.run import SCHEDULED, PollOptions, PollReport
+from tidegate.pull.shadow import Comparison, Part
 from tidegate.pull.sources import PullClient, PullResponse, SourceClient, SourceLimits
 from tidegate.rules.outbound.proxies import connect_options
 from tidegate.rules.sync.base_urls import place_of
+from tidegate.rules.sync.shadow import is_shadow, main_name, main_of, shadow_name, shadow_of
 from tidegate.rules.sync.spec import Resource
 from tidegate.rules.sync.upstream_rate_limit import UpstreamRateLimit
 from tidegate.store import Store, partition_of_name
@@ -81,6 +83,7 @@ class PullEngine:
         self._wanted: dict[ResourceName, _Wanted] = {}
         self._engines: dict[ResourceName, ResourceEngine] = {}
         self._running: dict[ResourceName, _Wanted] = {}
+        self._comparisons: dict[ResourceName, Comparison] = {}
         self._by_source: dict[str, tuple[ResourceEngine, ...]] = {}
         self._pull_counts = PullCountsWriter(store.rollups, clock, self._live_targets)
         self._published_offset = 0
@@ -110,8 +113,11 @@ class PullEngine:
                 place = (name, resource_name)
                 old = old_targets.get(place)
                 self._targets[place] = Target.of(client, resource_name, resource, old.counts if old else PullCounts())
-                if resource.polls or resource.reconcile or resource.webhook:
-                    self._wanted[place] = _Wanted(source.api, resource)
+                main, shadow = main_of(resource), shadow_of(resource)
+                if main.polls or main.reconcile or main.webhook:
+                    self._wanted[place] = _Wanted(source.api, main)
+                if shadow is not None:
+                    self._wanted[name, shadow_name(resource_name)] = _Wanted(source.api, shadow)
         for name in self._sources.keys() | sources.keys():
             if self._sources.get(name) != sources.get(name):
                 self._on_demand.forget(name)
@@ -164,11 +170,22 @@ class PullEngine:
                     self._store, self._router, self._clock, self._findings, lambda: self._published_offset,
                     self._over_share,
                 )  # fmt: skip
-                engine = ResourceEngine(ports, client, place[1], one.resource)
+                engine = ResourceEngine(ports, client, place[1], one.resource, self._part(place, one.resource))
                 self._engines[place] = engine
                 self._running[place] = one
                 await engine.start()
         self._index()
+
+    def _part(self, place: ResourceName, resource: Resource) -> Part | None:
+        """What a resource with `shadow` is of the comparison of its two ways."""
+        if resource.shadow is None:
+            return None
+        source, name = place
+        found = self._comparisons.get((source, main_name(name)))
+        if found is None or found.rule != resource.shadow:
+            found = Comparison(self._store.records, self._clock, resource.shadow)
+            self._comparisons[source, main_name(name)] = found
+        return found.part(measures=is_shadow(name))
 
     def _live_targets(self) -> list[Target]:
         return list(self._targets.values())

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from tidegate.rules.measure.hours import Looked
+from tidegate.rules.measure.shadow import ShadowFigures, Sightings
 from tidegate.rules.sync.page_end import PageWalk
 from tidegate.rules.sync.paginators import PageRequest
 
@@ -87,4 +88,6 @@ class EngineState(msgspec.Struct, omit_defaults=True):
     start_over: str = ""  # where the next poll begins, when a page at the cursor shows nothing new and is full
     looked_from_us: int = 0  # when the last complete look began
     scanned_from_us: list[int] = []  # when the last two scans began that decided about deletes
+    sightings: Sightings = msgspec.field(default_factory=Sightings)  # with `shadow`: what this way found
+    shadow: ShadowFigures = msgspec.field(default_factory=ShadowFigures)  # of the part that measures
     stopped_missing: int = 0  # how many records the last scan missed, when the ratio stopped it

@@ -26,9 +26,11 @@ from tidegate.pull.engine_state import MAX_HELD, EngineState, Held, Mark
 from tidegate.pull.own_writes import OwnWrites
 from tidegate.pull.resource_health import ResourceHealth
 from tidegate.pull.run import Applied
+from tidegate.pull.shadow import Sighter
 from tidegate.pull.statistics import Statistics
 from tidegate.pull.yielding import Yielder
 from tidegate.rules.language.view import event_view
+from tidegate.rules.measure.shadow import Sightings
 from tidegate.rules.sync.canonical import HASH_BYTES, hash_bytes, parse_json
 from tidegate.rules.sync.changes import Copy, compare, only_in_one
 from tidegate.rules.sync.healing import earliest_us, healed
@@ -89,6 +91,7 @@ class RecordWriter:
         self.counts = ResourceCounts(self.source, self.name, has_webhooks=self.resource.webhook is not None)
         self.health = ResourceHealth(findings, clock, self.source, self.name)
         self.changed: set[str] = set()  # keys of the changes that the last `apply` made
+        self.sighter: Sighter | None = None  # with `shadow`, before `load`
         self.webhooks = 0  # slices of webhooks that were merged: a list requested before one may be older than it
         self._store = store
         self._router = router
@@ -115,6 +118,10 @@ class RecordWriter:
         self.health.use(self.statistics.notes)
         self._pending = {}
         self.counts.forget()
+        if self.sighter is not None:
+            self.sighter.use()
+        elif self.engine_state.sightings.tag:
+            self.engine_state.sightings = Sightings()
         self._stale = False
 
     async def apply(
@@ -208,24 +215,40 @@ class RecordWriter:
                 same += 1
                 if copy.fetched and copy.origin is Origin.WEBHOOK and before.origin in LOOKED:
                     self.counts.hint_was_late()
+                    if self.sighter is not None:
+                        self.sighter.changed(copy)
                 if held:
                     held.pop(copy.key, None)
                 continue
             decision = merge(before, copy, self._rule, confirmed=bool(held) and self._confirmed(copy, run_us))
-            changed = len(events)
+            change: Change | None = None
             if decision in _STORED:
                 after = self._stored(before, copy, decision, now_us)
                 moved[copy.key] = after
                 change = self._change(before, copy, decision, silent, applied)
-                if change is not None:
+                if change is not None and self.measures:
+                    self._changed(change.kind, copy, now_us, applied)
+                elif change is not None:
                     events.append(await self._event(change, before, after, copy, now_us, applied))
             else:
                 self._count(decision, before, copy, run_us, applied)
-            if copy.pushed:
-                origin = before.origin if before is not None else None
-                self.counts.webhook(decision, origin, changed=len(events) > changed)
+            self._sight(decision, before, copy, changed=change is not None)
         applied.same += same
         return applied, list(moved.values()), events
+
+    @property
+    def measures(self) -> bool:
+        """Whether it makes no events: the part of a resource with `shadow` that only measures."""
+        return self.sighter is not None and self.sighter.measures
+
+    def _sight(self, decision: MergeDecision, before: RecordState | None, copy: Copy, *, changed: bool) -> None:
+        """Count a webhook, and note what was found for a comparison of both ways."""
+        if copy.pushed:
+            result = self.counts.webhook(decision, before.origin if before is not None else None, changed=changed)
+            if self.sighter is not None:
+                self.sighter.pushed(copy, result)
+        elif changed and self.sighter is not None:
+            self.sighter.changed(copy)
 
     def _count(
         self, decision: MergeDecision, before: RecordState | None, copy: Copy, run_us: int, applied: Applied
@@ -320,12 +343,7 @@ class RecordWriter:
         if not self._own_writes.none_expected:
             change, own = await self._own_writes.of(change, after.key)
         kind = change.kind
-        self.changed.add(copy.key)
-        at_us = version_instant(copy.version)
-        self.statistics.changed(kind, copy.origin, at_us, now_us)
-        # The version of a deleted record is of its last change, not of its delete.
-        self.counts.change(copy.origin, None if kind == "deleted" else at_us, now_us, self.looked_at_us)
-        setattr(applied, kind, getattr(applied, kind) + 1)
+        at_us = self._changed(kind, copy, now_us, applied)
         if change.version != copy.version:
             at_us = version_instant(change.version)
         event = self._made(change, before, after, own, self._healed(copy, kind, now_us), now_us)
@@ -355,6 +373,16 @@ class RecordWriter:
         found = healed(self.resource, kind, exact_us, since_us, now_us)
         self.statistics.healed_one(found, f"{self.name}.{kind} {copy.key}", now_us)
         return found
+
+    def _changed(self, kind: str, copy: Copy, now_us: int, applied: Applied) -> int | None:
+        """Count a change; when it happened, where its version is a time."""
+        self.changed.add(copy.key)
+        at_us = version_instant(copy.version)
+        self.statistics.changed(kind, copy.origin, at_us, now_us)
+        # The version of a deleted record is of its last change, not of its delete.
+        self.counts.change(copy.origin, None if kind == "deleted" else at_us, now_us, self.looked_at_us)
+        setattr(applied, kind, getattr(applied, kind) + 1)
+        return at_us
 
     def _made(
         self,

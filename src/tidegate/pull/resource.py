@@ -27,6 +27,7 @@ from tidegate.pull.pull_observer import PullObserver
 from tidegate.pull.record_writer import RecordWriter, Router
 from tidegate.pull.run import SCHEDULED, PollOptions, PollReport, Run, findings_of
 from tidegate.pull.schedule import Schedule, intervals_of
+from tidegate.pull.shadow import STEP_SECONDS, Part, ShadowEnded
 from tidegate.pull.sources import PullResponse, SourceClient
 from tidegate.pull.statistics import Statistics
 from tidegate.pull.webhooks import WebhookReader
@@ -52,8 +53,12 @@ class Ports(NamedTuple):
 class ResourceEngine:
     """One resource. `stop` waits until its tasks have ended and its last commit is done."""
 
-    def __init__(self, ports: Ports, source: SourceClient, name: str, resource: Resource) -> None:
+    def __init__(
+        self, ports: Ports, source: SourceClient, name: str, resource: Resource, part: Part | None = None
+    ) -> None:
+        """`part`: of a comparison of both ways."""
         self.source = source
+        self._part = part
         self.name = name
         self.resource = resource
         self._store, self._router, self._clock, self._findings, self._published_offset, self._over_share = ports
@@ -71,7 +76,10 @@ class ResourceEngine:
 
     def _writer(self, fence: int) -> RecordWriter:
         resource = (self.source.name, self.name, self.resource)
-        return RecordWriter(self._store, self._router, self._clock, resource, fence, self._findings)
+        writer = RecordWriter(self._store, self._router, self._clock, resource, fence, self._findings)
+        if self._part is not None:
+            writer.sighter = self._part.sighter(writer)
+        return writer
 
     def _build(self) -> None:
         self._fetcher = Fetcher(self.source, self.name, self.resource, self.writer, self._clock)
@@ -101,6 +109,10 @@ class ResourceEngine:
         while True:
             try:
                 await self._work()
+            except ShadowEnded:
+                log.info("%s: the time of the comparison is over; it makes no more requests", self._label)
+                await self._end_run()
+                return
             except TidegateError as error:
                 log.warning("%s stopped, goes on in %g s: %s", self._label, RESTART_SECONDS, error.message)
             except Exception:  # an internal error must not stop a resource forever
@@ -120,6 +132,7 @@ class ResourceEngine:
         self.writer = self._writer(self._store.leases.fence)
         self._build()
         await self.writer.load()
+        await self._compare()
         if not self.writer.engine_state.begun:
             self.writer.engine_state.begun = True
             await self.writer.save(committed_offset=max(self.writer.state.committed_offset, self._begin_at))
@@ -130,10 +143,10 @@ class ResourceEngine:
         self._ready.set()
         if self.writer.engine_state.dirty:
             self._to_fetch.set()
-        works = {
-            asyncio.create_task(work)
-            for work in (self._follow(), self._fetch_back(), self._observer.run(), self._keep_schedule())
-        }
+        parts = (
+            self._follow(), self._fetch_back(), self._observer.run(), self._keep_schedule(), self._compare_always(),
+        )  # fmt: skip
+        works = {asyncio.create_task(work) for work in parts}
         try:
             done, _ = await asyncio.wait(works, return_when=asyncio.FIRST_EXCEPTION)
             for work in done:
@@ -219,7 +232,18 @@ class ResourceEngine:
                 await asyncio.sleep(OVER_SHARE_SECONDS)
                 continue
             self._findings.resolve("polls_over_share", subject)
+            await self._compare()
             await self._poll_in_turn(origin)
+
+    async def _compare(self) -> None:
+        """Decide what both ways have shown. ShadowEnded for the part that measures, when its time is over."""
+        if self._part is not None and self._part.measures:
+            await self._part.comparison.step()
+
+    async def _compare_always(self) -> None:
+        while self._part is not None and self._part.measures:
+            await asyncio.sleep(STEP_SECONDS)
+            await self._compare()
 
     async def poll(self, origin: Origin | None = None, options: PollOptions = SCHEDULED) -> PollReport:
         """Run now, after a run that is under way. Without `origin` a poll when the resource polls, else a reconcile.
@@ -339,6 +363,8 @@ class ResourceEngine:
         if not run.applied.changes + run.applied.to_fetch:
             statistics.empty_polls += 1
         self.writer.engine_state.looked_from_us = run.started_us
+        if self.writer.sighter is not None:
+            self.writer.sighter.polled(run.started_us)
         at = "reconciled_at_us" if run.origin is Origin.RECONCILE else "polled_at_us"
         await self.writer.save(**{at: now_us})
 

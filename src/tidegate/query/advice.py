@@ -22,6 +22,7 @@ from tidegate.providers.shape import load_provider
 from tidegate.query import measured
 from tidegate.query.context import ReadContext
 from tidegate.query.schemas import AdviceSchema, ApplySchema, SettingSchema
+from tidegate.query.window_sums import GROWING_MINUTES
 from tidegate.rules.measure.advice import WORDS, Advice, Case
 from tidegate.rules.measure.advise import advise
 from tidegate.rules.measure.estimate import Looks
@@ -37,6 +38,7 @@ from tidegate.rules.measure.observed import (
     Wishes,
     looked_seconds,
 )
+from tidegate.rules.sync.shadow import main_of
 from tidegate.rules.sync.spec import Resource
 from tidegate.runtime import ActiveSource
 
@@ -48,15 +50,13 @@ _FOUND = ("poll", "reconcile")
 _AUTO = "auto"  # an interval that follows the changes
 _MONDAY_HOURS = 4 * 24  # 1970-01-01 was a Thursday
 PROFILE_DAYS = 15
-PAST_US = 600_000_000  # what 30 days say does not change within ten minutes
 
 
-class Past(Struct, frozen=True):
-    """The looks of 30 days and the hours of two weeks, by SOURCE/RESOURCE. Read again after ten minutes."""
+class Past(Struct):
+    """The hours of two weeks up to the minute `until`, by SOURCE/RESOURCE, each with its first minute."""
 
-    read_at_us: int
-    looks: Mapping[str, list[Looks]]
-    hours: Mapping[str, list[Hour]]
+    until: int
+    hours: dict[str, list[tuple[int, Hour]]]
 
 
 class Figures(Struct, frozen=True):
@@ -77,21 +77,34 @@ async def read_figures(gateway: ReadContext, window: str = WINDOW) -> Figures:
     """The figures of a window, and the past behind the estimates. BadRequest for an unknown window."""
     made = await measured.measured(gateway, window)
     day = made if window == "24h" else await measured.measured(gateway, "24h")
-    past, now_us = _past.get(gateway), gateway.clock.now_us()
-    if past is None or not 0 <= now_us - past.read_at_us < PAST_US:
-        hours = hours_of(*[await _hourly(gateway, kind) for kind in ("look.", "change.")])
-        past = _past[gateway] = Past(now_us, await measured.looks_of_all(gateway), hours)
-    return Figures(gateway.pull.statistics(), made, day, past.looks, past.hours, webhook_delay(made))
+    looks = await measured.looks_of_all(gateway)
+    return Figures(gateway.pull.statistics(), made, day, looks, await _hours_of_all(gateway), webhook_delay(made))
 
 
-async def _hourly(gateway: ReadContext, prefix: str) -> list[RollupRow]:
-    until = minute_of(gateway.clock.now_us()) // 60 * 60
+async def _hours_of_all(gateway: ReadContext) -> dict[str, list[Hour]]:
+    """By SOURCE/RESOURCE. Hours that are over do not change, so each is read once."""
+    until = (minute_of(gateway.clock.now_us()) - GROWING_MINUTES) // 60 * 60
     since = until - PROFILE_DAYS * 24 * 60
+    past = _past.get(gateway)
+    if past is None or not since < past.until <= until:
+        past = Past(since, {})
+    if past.until < until:
+        kinds = [await _hourly(gateway, kind, past.until, until) for kind in ("look.", "change.")]
+        came = hours_of(*kinds)
+        hours = {
+            name: [one for one in (*past.hours.get(name, ()), *came.get(name, ())) if one[0] >= since]
+            for name in past.hours.keys() | came.keys()
+        }
+        past = _past[gateway] = Past(until, hours)
+    return {name: [hour for _, hour in found] for name, found in past.hours.items()}
+
+
+async def _hourly(gateway: ReadContext, prefix: str, since: int, until: int) -> list[RollupRow]:
     return await gateway.store.rollups.read(since, until, every=60, scope=RESOURCE, prefix=prefix)
 
 
-def hours_of(looks: list[RollupRow], changes: list[RollupRow]) -> dict[str, list[Hour]]:
-    """By SOURCE/RESOURCE, the hours in which it was polled. Pure."""
+def hours_of(looks: list[RollupRow], changes: list[RollupRow]) -> dict[str, list[tuple[int, Hour]]]:
+    """By SOURCE/RESOURCE, the hours in which it was polled, each with its first minute. Pure."""
     counts: dict[tuple[str, int], list[int]] = {}
     for row in looks:
         result = row.metric.partition(".")[2]
@@ -102,10 +115,10 @@ def hours_of(looks: list[RollupRow], changes: list[RollupRow]) -> dict[str, list
     for row in changes:
         if (row.subject, row.minute) in counts:
             counts[row.subject, row.minute][2] += row.times
-    found: dict[str, list[Hour]] = {}
+    found: dict[str, list[tuple[int, Hour]]] = {}
     for (subject, minute), (polls, with_change, changed) in sorted(counts.items()):
         hour = (minute // 60 - _MONDAY_HOURS) % HOURS_OF_WEEK
-        found.setdefault(subject, []).append(Hour(hour, polls, min(with_change, polls), changed))
+        found.setdefault(subject, []).append((minute, Hour(hour, polls, min(with_change, polls), changed)))
     return found
 
 
@@ -128,7 +141,7 @@ async def one_resource(gateway: ReadContext, source: ActiveSource, resource: str
 
 
 async def _advised(gateway: ReadContext, source: ActiveSource, resource: str, figures: Figures) -> AdviceSchema:
-    own = source.spec.resources[resource]
+    own = main_of(source.spec.resources[resource])
     keeps = own.polls or own.webhook is not None
     records = await gateway.store.records.count(source.name, resource) if keeps else None
     case = case_of(source.name, source.spec, resource, figures, records)
@@ -182,7 +195,7 @@ def _apply(source: ActiveSource, resource: str, advice: Advice) -> ApplySchema |
 
 def case_of(source: str, spec: Source, resource: str, figures: Figures, records: int | None = None) -> Case:
     """Pure."""
-    own, name = spec.resources[resource], f"{source}/{resource}"
+    own, name = main_of(spec.resources[resource]), f"{source}/{resource}"
     receives = spec.webhook is not None or spec.publish is not None
     pushed = own.webhook is not None and receives
     return Case(
@@ -206,6 +219,7 @@ def setting_of(resource: Resource, *, pushed: bool) -> Setting:
         reconcile_seconds=units.seconds(resource.reconcile) if resource.reconcile is not None else None,
         cache_seconds=units.seconds(resource.cache),
         webhook=pushed,
+        shadow=resource.shadow is not None,
         scans_for_deletes=resource.deletes.mode == "scan",
     )
 

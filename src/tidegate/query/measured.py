@@ -12,6 +12,7 @@ from tidegate.core.errors import BadRequest
 from tidegate.core.measured import DestinationMeasured, Measured, ResourceMeasured, SourceMeasured, Timeline
 from tidegate.core.rollups import MINUTE_US, RESOURCE, RollupRow, minute_of
 from tidegate.query.context import ReadContext
+from tidegate.query.window_sums import window_sums
 from tidegate.rules.measure.estimate import Looks
 from tidegate.rules.measure.measured import Covered, looks_of, measure, sums_of
 from tidegate.rules.measure.timeline import bins_of
@@ -30,7 +31,7 @@ async def measured(gateway: ReadContext, window: str = DEFAULT_WINDOW) -> Measur
     """
     since, until = _span(gateway, window)
     first = await gateway.store.rollups.first_minute()
-    rows = await gateway.store.rollups.read(since, until)
+    rows = await window_sums(gateway, window, since, until)
     now = gateway.clock.now_us()
     begin_us = now if first is None else max(since, first) * MINUTE_US
     await gateway.pull.refresh()
@@ -67,8 +68,9 @@ async def looks_of_all(gateway: ReadContext, window: str = "30d") -> dict[str, l
     """The same for every resource that has looks, in one read."""
     since, until = _span(gateway, window)
     by_name: dict[str, list[RollupRow]] = {}
-    for row in await gateway.store.rollups.read(since, until, scope=RESOURCE, prefix="gap."):
-        by_name.setdefault(row.subject, []).append(row)
+    for row in await window_sums(gateway, window, since, until):
+        if row.scope == RESOURCE and row.metric.startswith("gap."):
+            by_name.setdefault(row.subject, []).append(row)
     return {name: found for name, rows in by_name.items() if (found := _looks(rows))}
 
 

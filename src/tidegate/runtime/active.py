@@ -25,6 +25,7 @@ from tidegate.providers.shape import provider_of
 from tidegate.rules.language.transforms import compile_transform
 from tidegate.rules.outbound.forwarding import NOTHING, HeaderNames
 from tidegate.rules.routing import Decision, RoutePlan, RouteRule, compile_routes
+from tidegate.rules.sync.shadow import main_of
 from tidegate.runtime.shapes import (
     ActiveCredential,
     ActiveDestination,
@@ -166,7 +167,7 @@ class ActiveConfiguration:
             (source.name, name)
             for source in self.sources.values()
             for name, resource in source.spec.resources.items()
-            if resource.webhook is not None
+            if main_of(resource).webhook is not None
         )
         self._plan = compile_routes(rules, self.fed_resources)
         self._numbers = {}

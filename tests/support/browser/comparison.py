@@ -7,9 +7,14 @@ reconciled, and one pushed with nothing that looks for what is missed. The advic
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from random import Random
 
+import msgspec
+
+from tidegate.config.spec import ApiInput, Source
 from tidegate.core.clock import rfc3339
+from tidegate.core.histogram import bucket_of
 from tidegate.core.measured import (
     Delay,
     Measured,
@@ -25,10 +30,15 @@ from tidegate.core.measured import (
 )
 from tidegate.dashboard.pages import compare
 from tidegate.query.schemas import AdviceSchema, ApplySchema, SettingSchema
+from tidegate.query.shadow import ShadowSchema, compared
 from tidegate.rules.measure.advice import Case
 from tidegate.rules.measure.advise import advise
 from tidegate.rules.measure.measured import share
 from tidegate.rules.measure.observed import Delays, Observed, Offers, Setting, Wishes
+from tidegate.rules.measure.shadow import ShadowFigures, Sightings
+from tidegate.rules.sync.shadow import tag_of
+from tidegate.rules.sync.spec import Resource, Shadow
+from tidegate.store import ResourceState
 
 DAY_US = 86_400_000_000
 UNTIL_US = 1_764_080_400_000_000
@@ -128,7 +138,28 @@ def bins(name: str, case: Case) -> list[TimelineBin]:
     return found
 
 
-def page(copies: int = 1) -> compare.Comparison | None:
+def shadow(name: str) -> ShadowSchema:
+    """Both ways of a resource at once: 88 changes found by both, 12 by polls alone."""
+    figures = ShadowFigures(
+        tag="x", started_us=UNTIL_US - DAY_US, pairs=88, only_poll=12, webhook_first={bucket_of(22_000): 88}
+    )
+    rule = Shadow(way="webhook")
+    figures.tag = tag_of(rule)
+    poll = Sightings(tag=figures.tag, based_us=1, requests=1440, bytes=14_400_000)
+    webhook = Sightings(tag=figures.tag, webhooks=88, webhook_bytes=44_000)
+    states = [
+        ResourceState("crm", name, engine_state=msgspec.json.encode({"sightings": seen, "shadow": figures}))
+        for seen in (poll, webhook)
+    ]
+    resource = Resource(path="/deals", poll="1m", version="v", shadow=rule)
+    api = ApiInput(base_url="https://crm.example.com", price_per_call=0.002)
+    source, _, deals = name.partition("/")
+    return compared(source, Source(api=api, resources={deals: resource}), deals, (states[0], states[1]), UNTIL_US)
+
+
+def page(
+    copies: int = 1, chosen: compare.Chosen = compare.DEFAULT, shadows: Sequence[ShadowSchema] = ()
+) -> compare.Comparison | None:
     """The page of these resources; `copies` of each with long names for the weight of a page."""
     cases = dict(CASES)
     for copy in range(1, copies):
@@ -147,5 +178,5 @@ def page(copies: int = 1) -> compare.Comparison | None:
     )
     return compare.view(
         [advised(name, case) for name, (_, case) in cases.items()], made, timeline,
-        {name: ways for name, (ways, _) in cases.items()},
+        {name: ways for name, (ways, _) in cases.items()}, chosen, shadows,
     )  # fmt: skip

@@ -136,6 +136,24 @@ RESOURCES: dict[str, FindingCode] = {
         'The resource has poll = "auto", and its bounds do not allow the interval that max_delay or its changes need.',
         "change poll_min, poll_max or max_delay of the resource, or the rate of its source",
     ),
+    "shadow_ended": FindingCode(
+        NOTICE,
+        "comparison of both ways ended",
+        "The time of `shadow` is over. It makes no more requests; what it found stays.",
+        "read the result: tidegate shadow; then remove `shadow` from the resource",
+    ),
+    "shadow_without_version": FindingCode(
+        WARNING,
+        "no version to compare",
+        "A change has nothing at `version`, so it cannot be found again among the changes of the other way.",
+        "correct `version` of the resource, or `webhook.version`: a field that every record and webhook has",
+    ),
+    "shadow_sightings_dropped": FindingCode(
+        NOTICE,
+        "too many changes to compare",
+        "More changes wait to be compared than are kept. The oldest are left out and counted.",
+        "shorten `shadow.wait` of the resource, and poll more often meanwhile",
+    ),
     "pages_overlap": FindingCode(
         WARNING,
         "pages overlap",

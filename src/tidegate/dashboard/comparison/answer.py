@@ -13,7 +13,6 @@ from tidegate.dashboard.charts.strips import bar
 from tidegate.dashboard.comparison.subject import NOT_MEASURED, Subject, money, per_day, span, total
 from tidegate.rules.measure import wording
 
-SHOWN = 5
 NO_BREAK = "\u00a0"
 
 
@@ -40,20 +39,19 @@ class Answer(Struct, kw_only=True):
     pull: str
     sentence: str
     wanted: int
-    left_out: int  # resources beyond those that have a row
     rows: list[AnswerRow]
     tiles: list[Tile]
 
 
-def answer(subjects: Sequence[Subject], made: Measured) -> Answer:
+def answer(subjects: Sequence[Subject], shown: Sequence[Subject], made: Measured) -> Answer:
+    """The sentence and the tiles are those of all resources; the rows those of the ones that are shown."""
     wanted = [one for one in subjects if one.changes_something]
     return Answer(
         push=_push(made),
         pull=_pull(subjects, made),
         sentence=_sentence(subjects, wanted),
         wanted=len(wanted),
-        left_out=max(0, len(subjects) - SHOWN),
-        rows=_rows(subjects[:SHOWN]),
+        rows=_rows(shown),
         tiles=_tiles(subjects, made),
     )
 

@@ -1,6 +1,6 @@
 """The recommendations: one card for each resource with its word, its figures now and after, and the evidence.
 
-At most `SHOWN` cards, so that a page stays small; the answer above them has every resource, and the report all of them.
+A page has the cards of a few resources, so that it stays small (`paging.py`); the report has all of them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from tidegate.dashboard.comparison.subject import Subject, money, per_day, share
 from tidegate.query.schemas import AdviceSchema
 from tidegate.rules.measure.advice import Interval
 
-SHOWN = 5
 FIGURES = (
     ("Requests per day", "requests_per_day", per_day), ("Median delay", "delay_p50_seconds", span),
     ("p99 delay", "delay_p99_seconds", span), ("Empty polls", "empty_share", share),
@@ -61,7 +60,7 @@ class Card(Struct, kw_only=True):
 
 
 def cards(subjects: Sequence[Subject]) -> list[Card]:
-    return [card(one) for one in subjects[:SHOWN]]
+    return [card(one) for one in subjects]
 
 
 def card(subject: Subject) -> Card:

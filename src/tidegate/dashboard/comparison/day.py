@@ -13,7 +13,6 @@ from tidegate.dashboard.charts.day import DayBin, lane
 from tidegate.dashboard.comparison.subject import Subject
 from tidegate.rules.measure import wording
 
-SHOWN = 5
 HOURS = 3  # between two labels of the axis
 
 
@@ -38,7 +37,7 @@ def day(subjects: Sequence[Subject], timeline: Timeline) -> Day:
     step = HOURS * 3_600_000_000
     first = -(-since // step) * step
     hours = [f"{to_datetime(at):%H:%M}" for at in range(first, until, step)]
-    return Day(hours=hours, lanes=[_lane(one, since, bin_us, places) for one in subjects[:SHOWN]])
+    return Day(hours=hours, lanes=[_lane(one, since, bin_us, places) for one in subjects])
 
 
 def _lane(one: Subject, since: int, bin_us: int, places: int) -> Lane:

@@ -13,7 +13,6 @@ from tidegate.dashboard.comparison.subject import Subject, money, per_day, share
 from tidegate.rules.measure import wording
 from tidegate.rules.measure.curve import CurvePoint
 
-CHOICES = 4  # the report has the curve of each resource
 NEAR = 0.02  # two intervals that differ less are one
 
 
@@ -40,12 +39,13 @@ class Trade(Struct, kw_only=True):
     priced: bool
 
 
-def trade(subjects: Sequence[Subject], wanted: str = "") -> Trade | None:
-    """None when no resource has a curve. `wanted`: the resource that was chosen."""
+def trade(subjects: Sequence[Subject], shown: Sequence[Subject], wanted: str = "") -> Trade | None:
+    """None when no resource has a curve. `wanted`: the resource that was chosen; else the first one shown."""
     known = [one for one in subjects if one.advised.curve]
     if not known:
         return None
-    one = next((found for found in known if found.name == wanted), known[0])
+    choices = [one for one in shown if one.advised.curve]
+    one = next((found for found in known if found.name == wanted), (choices or known)[0])
     now = _interval_now(one)
     best = one.advised.every_seconds if one.advised.recommendation in ("poll_every", "reconcile_every") else None
     points = one.advised.curve
@@ -54,7 +54,7 @@ def trade(subjects: Sequence[Subject], wanted: str = "") -> Trade | None:
     words = f"{one.name}: requests per day against median delay for {len(points)} intervals"
     return Trade(
         name=one.name,
-        others=list(dict.fromkeys([one.name, *(found.name for found in known)]))[:CHOICES],
+        others=list(dict.fromkeys([one.name, *(found.name for found in choices)])),
         chart=Markup(tradeoff(stops, webhook, words)),  # noqa: S704 - escaped there
         rows=[*_webhook_row(webhook), *(_row(point, now, best) for point in points)],
         priced=any(point.cost_per_day is not None for point in points),

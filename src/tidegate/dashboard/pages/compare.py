@@ -6,6 +6,8 @@ the page are in `comparison/`, as pure functions of the figures and the advice o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,22 +16,38 @@ from tidegate.api.advice import apply_one, source_of, undo_one
 from tidegate.config.spec import Source
 from tidegate.core.measured import Measured, ResourceMeasured, Timeline
 from tidegate.dashboard.comparison.answer import Answer, answer
+from tidegate.dashboard.comparison.both import SHOWN as SHADOWS_SHOWN
+from tidegate.dashboard.comparison.both import Both, both
 from tidegate.dashboard.comparison.cards import Card, cards
 from tidegate.dashboard.comparison.day import Day, day
+from tidegate.dashboard.comparison.paging import Paging, paged
 from tidegate.dashboard.comparison.subject import Subject, ordered
 from tidegate.dashboard.comparison.trade import Trade, trade
 from tidegate.dashboard.comparison.ways import Ways, ways
 from tidegate.dashboard.page_context import PageContext, field, see_other
 from tidegate.query import advice, measured
 from tidegate.query.schemas import AdviceSchema
+from tidegate.query.shadow import ShadowSchema, all_shadows
+from tidegate.rules.sync.shadow import main_of
 
 WINDOWS = {"24h": "24 hours", "7d": "7 days", "30d": "30 days"}
 DEFAULT_WINDOW = "7d"
 BIN_MINUTES = 30  # of the last 24 hours
 
 
+class Chosen(Struct, frozen=True):
+    """What the address asks for. `curve`: the resource whose curve is drawn; `page`: of resources."""
+
+    window: str = DEFAULT_WINDOW
+    curve: str = ""
+    page: int = 1
+
+
+DEFAULT = Chosen()
+
+
 class Comparison(Struct, kw_only=True):
-    """The whole page. `left_out`: resources beyond those that have a card."""
+    """The whole page. `more_shadows`: comparisons of both ways beyond those that are shown."""
 
     window: str
     covered_seconds: float
@@ -38,9 +56,11 @@ class Comparison(Struct, kw_only=True):
     answer: Answer
     ways: Ways
     cards: list[Card]
-    left_out: int
+    paging: Paging
     day: Day
     trade: Trade | None
+    both: list[Both]
+    more_shadows: int
 
 
 async def show(context: PageContext, request: Request) -> Response:
@@ -52,13 +72,19 @@ async def show(context: PageContext, request: Request) -> Response:
     timeline = await measured.timeline(gateway, "24h", BIN_MINUTES)
     used = {f"{name}/{resource}": used_ways(source.spec, resource)
             for name, source in gateway.active.sources.items() for resource in source.spec.resources}  # fmt: skip
-    page = view(advised, made, timeline, used, window, request.query_params.get("curve", ""))
+    chosen = Chosen(window, request.query_params.get("curve", ""), number_of(request.query_params.get("page", "")))
+    page = view(advised, made, timeline, used, chosen, await all_shadows(gateway))
     return context.templates.response(request, "compare.html", section="compare", view=page, windows=WINDOWS)
+
+
+def number_of(text: str) -> int:
+    """The number of a page; the first one for anything else."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 1  # `paged` cuts it to what there is
 
 
 def used_ways(source: Source, resource: str) -> tuple[str, ...]:
     """How a resource is read: "pull", "push", or both, the more frequent one last."""
-    own = source.resources[resource]
+    own = main_of(source.resources[resource])
     pushed = own.webhook is not None and (source.webhook is not None or source.publish is not None)
     if not pushed:
         return ("pull",)
@@ -70,8 +96,8 @@ def view(
     made: Measured,
     timeline: Timeline,
     used: dict[str, tuple[str, ...]],
-    window: str = DEFAULT_WINDOW,
-    curve: str = "",
+    chosen: Chosen = DEFAULT,
+    shadows: Sequence[ShadowSchema] = (),
 ) -> Comparison | None:
     """Pure. None when there is no resource."""
     if not advised:
@@ -86,18 +112,20 @@ def view(
         )
         for one in advised
     ])  # fmt: skip
-    shown = cards(subjects)
+    shown, paging = paged(subjects, chosen.page)
     return Comparison(
-        window=window,
+        window=chosen.window,
         covered_seconds=made.covered_seconds,
         resources=len(subjects),
         changes=sum(one.changes for one in made.resources.values()),
-        answer=answer(subjects, made),
+        answer=answer(subjects, shown, made),
         ways=ways(subjects, made),
-        cards=shown,
-        left_out=len(subjects) - len(shown),
-        day=day(subjects, timeline),
-        trade=trade(subjects, curve),
+        cards=cards(shown),
+        paging=paging,
+        day=day(shown, timeline),
+        trade=trade(subjects, shown, chosen.curve),
+        both=both(shadows),
+        more_shadows=max(0, len(shadows) - SHADOWS_SHOWN),
     )
 
 

@@ -8,6 +8,8 @@ recommendation and its reason come from the same branch, so they cannot contradi
 
 from __future__ import annotations
 
+from typing import Any
+
 from tidegate.rules.measure import wording
 from tidegate.rules.measure.advice import Advice, Case, Choice, Evidence, confidence
 from tidegate.rules.measure.advise_polled import polled
@@ -39,7 +41,7 @@ def advise(case: Case) -> Advice:
         interval=choice.interval,
         now=now(case),
         after=choice.after,
-        edits=choice.edits,
+        edits=_edits(case, choice),
         needs=choice.needs,
         curve=curve(expected_of(case), (case.setting.poll_seconds, _poll_of(choice))) if case.offers.api else [],
     )
@@ -59,6 +61,12 @@ def _choose(case: Case) -> Choice:
     if case.setting.webhook:
         return pushed(case)
     return polled(case) if case.setting.polls else read(case)
+
+
+def _edits(case: Case, choice: Choice) -> dict[str, Any]:
+    """A comparison of both ways ends when one of them is chosen."""
+    chooses = {"webhook", "reconcile"} & choice.edits.keys() or choice.edits.get("poll", "") is None
+    return {**choice.edits, "shadow": None} if case.setting.shadow and chooses else choice.edits
 
 
 def _poll_of(choice: Choice) -> float | None:

@@ -30,6 +30,7 @@ from tidegate.core.measured import (
 )
 from tidegate.core.rollups import DESTINATION, RESOURCE, SOURCE, RollupRow
 from tidegate.rules.measure.proportions import interval
+from tidegate.rules.sync.shadow import is_shadow
 
 ENOUGH_FOR_P99 = 100
 SPREAD = 21  # values that stand for a delay of which only a bound is known
@@ -64,6 +65,9 @@ def measure(rows: Iterable[RollupRow], covered: Covered, prices: Mapping[str, fl
     for (scope, subject), sums in sorted(subjects.items()):
         if scope == RESOURCE:
             source = subject.partition("/")[0]
+            if is_shadow(subject):  # its requests are real, and its changes are those of the resource beside it
+                by_source.setdefault(source, []).append(_asked(sums))
+                continue
             by_source.setdefault(source, []).append(sums)
             seconds = covered.resources.get(subject, covered.seconds)
             made.resources[subject] = resource(sums, seconds, (prices or {}).get(source))
@@ -75,6 +79,10 @@ def measure(rows: Iterable[RollupRow], covered: Covered, prices: Mapping[str, fl
     every = [sums for found in by_source.values() for sums in found]
     made.delay_by_way = {way: _delay_from(every, origins) for way, origins in WAYS.items()}
     return made
+
+
+def _asked(sums: Sums) -> Sums:
+    return {name: one for name, one in sums.items() if name.startswith(("request.", "throttled", "quota."))}
 
 
 def resource(sums: Sums, seconds: float, price: float | None = None) -> ResourceMeasured:

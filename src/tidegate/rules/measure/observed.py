@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -19,6 +20,7 @@ HOUR_SECONDS = 3_600.0
 HOURS_OF_WEEK = 168
 PROFILE_HOURS = 336  # two of each hour of the week
 PROFILE_CHANGES = 100
+KEPT = 256  # results for equal figures: one advice asks several times, and past hours stay
 
 
 class Hour(msgspec.Struct, frozen=True):
@@ -94,6 +96,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     reconcile_seconds: float | None = None
     cache_seconds: float = 0.0
     webhook: bool = False
+    shadow: bool = False  # the other way runs beside it, only to measure
     scans_for_deletes: bool = False
 
     @property
@@ -156,7 +159,12 @@ def looks_of(observed: Observed, setting: Setting) -> list[Looks]:
 
 def rate_of(observed: Observed, setting: Setting) -> RateEstimate | None:
     """How often there is something to find; None without looks."""
-    return estimate(looks_of(observed, setting))
+    return _estimate(tuple(looks_of(observed, setting)))
+
+
+@lru_cache(maxsize=KEPT)
+def _estimate(looks: tuple[Looks, ...]) -> RateEstimate | None:
+    return estimate(looks)
 
 
 def looked_seconds(looks: Sequence[Looks]) -> float:
@@ -177,7 +185,8 @@ class Profile(msgspec.Struct, frozen=True):
     busy_hours: tuple[int, ...]  # hours of the day, UTC
 
 
-def profile_of(hours: Sequence[Hour]) -> Profile | None:
+@lru_cache(maxsize=KEPT)
+def profile_of(hours: tuple[Hour, ...]) -> Profile | None:
     """None below two weeks of hours or 100 changes. Each hour of the week leans on its hour of the day, by one hour."""
     polled = [hour for hour in hours if hour.polls]
     changes = sum(hour.changes for hour in polled)

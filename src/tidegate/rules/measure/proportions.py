@@ -9,11 +9,13 @@ quantile Newton's method within a bracket. Errors: ValueError for counts that ar
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 CONFIDENCE = 0.95
 _STEPS = 60  # a handful is enough
 _TERMS = 10_000  # of the continued fraction; it needs about the square root of the counts
 _TINY = 1e-300
+_NORMAL = NormalDist()
 _PRECISION = 1e-12
 
 
@@ -65,7 +67,9 @@ def _not_zero(value: float) -> float:
 def _quantile(share: float, a: float, b: float) -> float:
     """Newton's steps, and half of the bracket where one would leave it."""
     log_beta = math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
-    low, high, at = 0.0, 1.0, a / (a + b)
+    mean = a / (a + b)
+    near = mean + _NORMAL.inv_cdf(share) * math.sqrt(mean * (1 - mean) / (a + b + 1))
+    low, high, at = 0.0, 1.0, near if 0 < near < 1 else mean
     for _ in range(_STEPS):
         value = beta_cdf(at, a, b)
         low, high = (at, high) if value < share else (low, at)

@@ -90,6 +90,21 @@ class WebhookFeed(Strict, frozen=True):
     deleted_types: Annotated[list[str], doc("The types that mean that the record was deleted.")] = []
 
 
+class Shadow(Strict, frozen=True):
+    """Runs the other way too for a time, and compares both. It makes no events and changes no records."""
+
+    way: Annotated[
+        Literal["webhook", "poll"],
+        doc("The way that only measures. webhook: the resource is polled. poll: webhooks update the resource."),
+    ]
+    poll: Annotated[Duration, doc("How often it polls, with way = poll.")] = "5m"
+    duration: Annotated[Duration, doc("When it ends by itself, 1m to 30d after it began.")] = "7d"
+    wait: Annotated[
+        Duration,
+        doc("How long after one way found a change the other one may still bring it; then it counts as missed."),
+    ] = "1h"
+
+
 ParamValue = str | int | float | bool
 AUTO = "auto"  # `poll`: as often as changes are expected
 Interval = Annotated[str, Meta(pattern=r"^(auto|[0-9]+(\.[0-9]+)?(ms|s|m|h|d))$", examples=["30s", "5m", "auto"])]
@@ -178,6 +193,10 @@ class Resource(Strict, frozen=True):
     stale_if_error: Annotated[Duration, doc("How old the response may be when the source fails.")] = "0s"
     webhook: Annotated[WebhookFeed | None, doc("The same records, updated by webhooks of the source.")] = None
     reconcile: Annotated[Duration | None, doc("How often a poll looks for what webhooks missed.")] = None
+    shadow: Annotated[
+        Shadow | None,
+        doc("Runs the other way too for a time, only to measure: which is sooner, cheaper, more complete."),
+    ] = None
     max_delay: Annotated[
         Duration | None, doc("How late 99 of 100 changes may be at most; advice keeps it, and nothing else uses it.")
     ] = None

@@ -38,6 +38,14 @@ def newer(a: str, b: str, kind: str = "auto") -> bool:
     return (order(a, b, kind) or 0) > 0
 
 
+def written_alike(version: str, kind: str = "auto") -> str:
+    """The same text for two notations of one version: `2026-11-24T10:00:00Z` and `...+00:00`, `7` and `7.0`."""
+    if kind in ("auto", "instant") and (at_us := version_instant(version)) is not None:
+        return f"@{at_us}"
+    found = number(version) if kind in ("auto", "number") else None
+    return version if found is None else format(found.normalize(), "f")
+
+
 def version_instant(version: str | None) -> int | None:
     """Microseconds since 1970 when the version is an instant with an offset; a number is not one."""
     reading = instants.read(version)

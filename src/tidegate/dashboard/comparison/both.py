@@ -1,0 +1,74 @@
+"""Both ways at once: for each resource with `shadow`, what the comparison says and the figures of the two ways."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from tidegate.dashboard import formatting
+from tidegate.dashboard.comparison.subject import money, per_day, span
+from tidegate.query.shadow import ShadowSchema, WaySchema
+from tidegate.rules.measure import wording
+
+SHOWN = 3
+_SIGNS = {"poll": "pull", "webhook": "push"}
+_LABELS = {"poll": "Polls", "webhook": "Webhooks"}
+
+
+class WayRow(Struct, kw_only=True):
+    """`way`: "pull" or "push"."""
+
+    way: str
+    label: str
+    role: str
+    found: str
+    missed: str
+    requests: str
+    bytes: str
+    cost: str
+
+
+class Both(Struct, kw_only=True):
+    name: str
+    state: str
+    sentences: list[str]
+    rows: list[WayRow]
+    note: str
+
+
+def both(found: Sequence[ShadowSchema]) -> list[Both]:
+    return [_both(one) for one in found[:SHOWN]]
+
+
+def _both(one: ShadowSchema) -> Both:
+    notes = [f"The last {way.way} failed: {way.error}." for way in one.ways if way.error]
+    if one.undecided:
+        notes.append(f"{wording.count(one.undecided, 'changes')} not decided yet.")
+    if one.left_out:
+        notes.append(f"{wording.count(one.left_out, 'changes')} left out: too many to keep.")
+    measured = f"measured for {span(one.measured_seconds)}"
+    return Both(
+        name=one.resource,
+        state={"starting": "Starting", "ended": f"Ended, {measured}"}.get(one.state, measured.capitalize()),
+        sentences=one.sentences,
+        rows=[_row(way) for way in one.ways],
+        note=" ".join(notes),
+    )
+
+
+def _row(way: WaySchema) -> WayRow:
+    bounds, missed = way.missed_share, formatting.DASH
+    if bounds.low is not None and bounds.high is not None:
+        interval = f"{wording.share(bounds.low)} to {wording.share(bounds.high)}"
+        missed = f"{formatting.count(way.missed)} of {formatting.count(way.of)}, interval {interval}"
+    return WayRow(
+        way=_SIGNS[way.way],
+        label=_LABELS[way.way],
+        role="makes the records" if way.makes_records else "only measures",
+        found=formatting.count(way.found),
+        missed=missed,
+        requests=per_day(way.requests_per_day),
+        bytes=formatting.size(way.bytes + way.webhook_bytes),
+        cost=money(way.cost_per_day) if way.cost_per_day is not None else formatting.DASH,
+    )

@@ -1,0 +1,34 @@
+"""Which resources one page shows, and the links to the others: a page stays small, and nothing is out of reach."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from tidegate.dashboard.comparison.subject import Subject
+
+SHOWN = 5
+
+
+class Paging(Struct, kw_only=True):
+    """`first` to `last` of `total` are shown. `before` and `after`: numbers of other pages, 0 without one."""
+
+    number: int
+    first: int
+    last: int
+    total: int
+    before: int
+    after: int
+
+
+def paged(subjects: Sequence[Subject], number: int) -> tuple[list[Subject], Paging]:
+    """The resources of page `number`, from 1; a number beyond the last page is the last one."""
+    pages = max(1, -(-len(subjects) // SHOWN))
+    number = min(max(1, number), pages)
+    first = (number - 1) * SHOWN
+    shown = list(subjects[first : first + SHOWN])
+    return shown, Paging(
+        number=number, first=first + 1, last=first + len(shown), total=len(subjects),
+        before=number - 1, after=number + 1 if number < pages else 0,
+    )  # fmt: skip
