@@ -40,8 +40,8 @@ def test_a_comparison_that_starts_says_so_and_has_no_figure_yet(gateway: Served)
 
 
 def test_a_resource_without_one_is_named_with_what_to_add(gateway: Served) -> None:
-    failed = gateway.run("shadow", "shop/items", ok=False)
-    assert "shop/items has no shadow" in failed.err and "add shadow = {" in failed.err
+    error = gateway.run("shadow", "shop/items").refused("not_found", 1)
+    assert "shop/items has no shadow" in error["what"] and "add shadow = {" in error["hint"]
 
 
 def test_the_part_that_measures_is_no_resource_of_its_own(gateway: Served) -> None:

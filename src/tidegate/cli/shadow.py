@@ -25,7 +25,7 @@ def shadow(resources: tuple[tuple[str, str], ...], data: Path, as_json: bool) ->
     found = [one for one in client.every("/shadow", {}) if not names or one["resource"] in names]
     unknown = names - {one["resource"] for one in found}
     if unknown:
-        raise NotFound(f"{min(unknown)} has no shadow", hint=HINT, code="no_shadow")
+        raise NotFound(f"{min(unknown)} has no shadow", hint=HINT)
     if as_json:
         print_json({"items": found})
         return

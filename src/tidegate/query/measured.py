@@ -68,9 +68,8 @@ async def looks_of_all(gateway: ReadContext, window: str = "30d") -> dict[str, l
     """The same for every resource that has looks, in one read."""
     since, until = _span(gateway, window)
     by_name: dict[str, list[RollupRow]] = {}
-    for row in await window_sums(gateway, window, since, until):
-        if row.scope == RESOURCE and row.metric.startswith("gap."):
-            by_name.setdefault(row.subject, []).append(row)
+    for row in await window_sums(gateway, window, since, until, "gap."):
+        by_name.setdefault(row.subject, []).append(row)
     return {name: found for name, rows in by_name.items() if (found := _looks(rows))}
 
 

@@ -199,7 +199,8 @@ def _complete(one: ShadowSchema) -> str:
     known = [way for way in one.ways if way.of]
     if not known:
         return "Nothing is known yet of what each way misses."
-    missed = " and ".join(_missed(way) for way in known)
+    missed = ", ".join(_missed(way) for way in known)
+    missed = missed[:1].upper() + missed[1:]
     if not one.more_complete:
         return f"{missed}. That is no proof that one way is more complete."
     return f"{missed}: {_PLURAL[one.more_complete]} are more complete."
@@ -211,7 +212,7 @@ _PLURAL = {POLL: "polls", WEBHOOK: "webhooks"}
 def _missed(way: WaySchema) -> str:
     bounds = way.missed_share
     text = f"{wording.share(bounds.low or 0.0)} to {wording.share(bounds.high or 0.0)}"
-    return f"{_PLURAL[way.way].capitalize()} missed {way.missed:,} of {way.of:,} changes (95% interval {text})"
+    return f"{_PLURAL[way.way]} missed {way.missed:,} of {way.of:,} changes (95% interval {text})"
 
 
 def _cost(one: ShadowSchema, poll: WaySchema, webhook: WaySchema) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from functools import partial
 from weakref import WeakKeyDictionary
 
 from msgspec import Struct
@@ -49,23 +50,30 @@ class _Windows:
 _windows: WeakKeyDictionary[ReadContext, _Windows] = WeakKeyDictionary()
 
 
-async def window_sums(gateway: ReadContext, window: str, since: int, until: int) -> list[RollupRow]:
-    """One row for each metric of each subject in [since, until); `minute` of the rows is 0."""
+async def window_sums(
+    gateway: ReadContext, window: str, since: int, until: int, prefix: str | None = None
+) -> list[RollupRow]:
+    """One row for each metric of each subject in [since, until); `minute` of the rows is 0.
+
+    `prefix`: only metrics that begin with it. A window is one length: the name of it is what sums are kept by.
+    """
     windows = _windows.get(gateway)
     if windows is None:
         windows = _windows[gateway] = _Windows()
     settled = max(since, until - GROWING_MINUTES)
+    read = partial(gateway.store.rollups.read, prefix=prefix)
+    name = f"{window} {prefix or ''}"
     async with windows.lock:
-        kept = windows.kept.get(window)
+        kept = windows.kept.get(name)
         if kept is None or not (kept.since <= since < kept.until <= settled <= kept.until + IDLE_MINUTES):
             kept = _Kept(since, settled, {})
-            kept.add(await gateway.store.rollups.read(since, settled))
+            kept.add(await read(since, settled))
         else:
-            gone = await gateway.store.rollups.read(kept.since, since) if since > kept.since else []
-            came = await gateway.store.rollups.read(kept.until, settled) if settled > kept.until else []
+            gone = await read(kept.since, since) if since > kept.since else []
+            came = await read(kept.until, settled) if settled > kept.until else []
             kept.add(gone, -1)
             kept.add(came)
             kept.since, kept.until = since, settled
-        windows.kept[window] = kept
+        windows.kept[name] = kept
         rows = [RollupRow(0, *key, *counted) for key, counted in kept.sums.items()]
-    return rows + await gateway.store.rollups.read(settled, until)
+    return rows + await read(settled, until)

@@ -11,7 +11,6 @@ from tidegate.dashboard.comparison.subject import money, per_day, span
 from tidegate.query.shadow import ShadowSchema, WaySchema
 from tidegate.rules.measure import wording
 
-SHOWN = 3
 _SIGNS = {"poll": "pull", "webhook": "push"}
 _LABELS = {"poll": "Polls", "webhook": "Webhooks"}
 
@@ -30,18 +29,21 @@ class WayRow(Struct, kw_only=True):
 
 
 class Both(Struct, kw_only=True):
+    """One comparison; `others`: names of further ones."""
+
     name: str
+    others: list[str]
     state: str
     sentences: list[str]
     rows: list[WayRow]
     note: str
 
 
-def both(found: Sequence[ShadowSchema]) -> list[Both]:
-    return [_both(one) for one in found[:SHOWN]]
-
-
-def _both(one: ShadowSchema) -> Both:
+def both(found: Sequence[ShadowSchema], wanted: str = "") -> Both | None:
+    """The comparison of the resource `wanted`, else the first one; None without any."""
+    if not found:
+        return None
+    one = next((one for one in found if one.resource == wanted), found[0])
     notes = [f"The last {way.way} failed: {way.error}." for way in one.ways if way.error]
     if one.undecided:
         notes.append(f"{wording.count(one.undecided, 'changes')} not decided yet.")
@@ -50,6 +52,7 @@ def _both(one: ShadowSchema) -> Both:
     measured = f"measured for {span(one.measured_seconds)}"
     return Both(
         name=one.resource,
+        others=[other.resource for other in found if other is not one],
         state={"starting": "Starting", "ended": f"Ended, {measured}"}.get(one.state, measured.capitalize()),
         sentences=one.sentences,
         rows=[_row(way) for way in one.ways],

@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from tidegate.dashboard.comparison.subject import Subject
 
-SHOWN = 5
+ALL = 5  # so many fit on one page
+SHOWN = 4  # of more, with the links to the others
 
 
 class Paging(Struct, kw_only=True):
@@ -24,10 +25,11 @@ class Paging(Struct, kw_only=True):
 
 def paged(subjects: Sequence[Subject], number: int) -> tuple[list[Subject], Paging]:
     """The resources of page `number`, from 1; a number beyond the last page is the last one."""
-    pages = max(1, -(-len(subjects) // SHOWN))
+    size = ALL if len(subjects) <= ALL else SHOWN
+    pages = max(1, -(-len(subjects) // size))
     number = min(max(1, number), pages)
-    first = (number - 1) * SHOWN
-    shown = list(subjects[first : first + SHOWN])
+    first = (number - 1) * size
+    shown = list(subjects[first : first + size])
     return shown, Paging(
         number=number, first=first + 1, last=first + len(shown), total=len(subjects),
         before=number - 1, after=number + 1 if number < pages else 0,

@@ -16,7 +16,6 @@ from tidegate.api.advice import apply_one, source_of, undo_one
 from tidegate.config.spec import Source
 from tidegate.core.measured import Measured, ResourceMeasured, Timeline
 from tidegate.dashboard.comparison.answer import Answer, answer
-from tidegate.dashboard.comparison.both import SHOWN as SHADOWS_SHOWN
 from tidegate.dashboard.comparison.both import Both, both
 from tidegate.dashboard.comparison.cards import Card, cards
 from tidegate.dashboard.comparison.day import Day, day
@@ -41,13 +40,14 @@ class Chosen(Struct, frozen=True):
     window: str = DEFAULT_WINDOW
     curve: str = ""
     page: int = 1
+    both: str = ""  # the resource whose two ways are compared
 
 
 DEFAULT = Chosen()
 
 
 class Comparison(Struct, kw_only=True):
-    """The whole page. `more_shadows`: comparisons of both ways beyond those that are shown."""
+    """The whole page."""
 
     window: str
     covered_seconds: float
@@ -59,8 +59,7 @@ class Comparison(Struct, kw_only=True):
     paging: Paging
     day: Day
     trade: Trade | None
-    both: list[Both]
-    more_shadows: int
+    both: Both | None
 
 
 async def show(context: PageContext, request: Request) -> Response:
@@ -72,7 +71,8 @@ async def show(context: PageContext, request: Request) -> Response:
     timeline = await measured.timeline(gateway, "24h", BIN_MINUTES)
     used = {f"{name}/{resource}": used_ways(source.spec, resource)
             for name, source in gateway.active.sources.items() for resource in source.spec.resources}  # fmt: skip
-    chosen = Chosen(window, request.query_params.get("curve", ""), number_of(request.query_params.get("page", "")))
+    asked = request.query_params
+    chosen = Chosen(window, asked.get("curve", ""), number_of(asked.get("page", "")), asked.get("both", ""))
     page = view(advised, made, timeline, used, chosen, await all_shadows(gateway))
     return context.templates.response(request, "compare.html", section="compare", view=page, windows=WINDOWS)
 
@@ -124,8 +124,7 @@ def view(
         paging=paging,
         day=day(shown, timeline),
         trade=trade(subjects, shown, chosen.curve),
-        both=both(shadows),
-        more_shadows=max(0, len(shadows) - SHADOWS_SHOWN),
+        both=both(shadows, chosen.both),
     )
 
 

@@ -17,6 +17,7 @@ _TERMS = 10_000  # of the continued fraction; it needs about the square root of 
 _TINY = 1e-300
 _NORMAL = NormalDist()
 _PRECISION = 1e-12
+_CLOSE = 1e-9  # of an end of an interval, which is shown with six digits
 
 
 def interval(part: int, whole: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -77,7 +78,7 @@ def _quantile(share: float, a: float, b: float) -> float:
         wanted = at - (value - share) / slope if slope > 0 else low
         if not low < wanted < high:
             wanted = (low + high) / 2
-        if abs(wanted - at) <= _PRECISION * wanted:
+        if abs(wanted - at) <= _CLOSE * wanted:
             return wanted
         at = wanted
     return at
