@@ -60,6 +60,16 @@ def test_headline_tiles_and_rows_have_the_figures_of_the_advice() -> None:
     assert rows["Rate limit used"].pull.figure == "98%" and rows["Delay"].word == "30x sooner"
 
 
+def test_the_last_card_is_the_sum_of_all_recommendations() -> None:
+    view = comparison.page()
+    assert view is not None and view.together is not None
+    assert (view.together.wanted, view.together.word) == (3, "78.4% fewer requests")
+    assert view.together.rows == [("Requests per day", "3,781", "815"), ("Cost per day", "7.51", "1.57")]
+    many = comparison.page(3, chosen=compare.Chosen(page=2))
+    assert many is not None and many.together is not None and many.together.wanted == 9
+    assert of("shop/orders", CASES["polled for nothing"]).together is None
+
+
 def test_the_button_is_only_for_what_the_api_owns_and_the_file_gets_its_lines() -> None:
     cards = {card.name: card for card in (comparison.page() or pytest.fail()).cards}
     customers, orders = cards["accounting/customers"], cards["shop/orders"]
@@ -102,8 +112,8 @@ def test_both_ways_at_once_have_their_sentences_and_the_figures_of_each_way() ->
     for copies in (1, 20):
         text = rendered(comparison.page(copies, shadows=shadows))
         assert "Webhooks are sooner: polls are 23 s later by the median of 88 changes" in text
-        assert "12 of 100, interval 6.4% to 20%" in text and "only measures" in text
-        assert 'href="?both=crm/deals1#both"' in text and "2 more: <code>tidegate shadow</code>" in text
+        assert "12 of 100 (6.4% to 20%)" in text and "only measures" in text
+        assert 'href="?both=crm/deals1#both"' in text and "3 more: <code>tidegate shadow</code>" in text
         assert weight(text.encode()) < MOST_BYTES
     chosen = comparison.page(shadows=shadows, chosen=compare.Chosen(both="crm/deals3"))
     assert chosen is not None and chosen.both is not None and chosen.both.name == "crm/deals3"

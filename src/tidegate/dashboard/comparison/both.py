@@ -63,13 +63,12 @@ def both(found: Sequence[ShadowSchema], wanted: str = "") -> Both | None:
 def _row(way: WaySchema) -> WayRow:
     bounds, missed = way.missed_share, formatting.DASH
     if bounds.low is not None and bounds.high is not None:
-        interval = f"{wording.share(bounds.low)} to {wording.share(bounds.high)}"
-        missed = f"{formatting.count(way.missed)} of {formatting.count(way.of)}, interval {interval}"
+        missed = f"{way.missed:,} of {way.of:,} ({wording.share(bounds.low)} to {wording.share(bounds.high)})"
     return WayRow(
         way=_SIGNS[way.way],
         label=_LABELS[way.way],
         role="makes the records" if way.makes_records else "only measures",
-        found=formatting.count(way.found),
+        found=f"{way.found:,}",
         missed=missed,
         requests=per_day(way.requests_per_day),
         bytes=formatting.size(way.bytes + way.webhook_bytes),

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from msgspec import Struct, structs
 
 from tidegate.core.measured import ResourceMeasured, TimelineBin
-from tidegate.dashboard import formatting
 from tidegate.query.schemas import AdviceSchema
 from tidegate.rules.measure import wording
 
@@ -57,7 +56,7 @@ def ordered(subjects: Sequence[Subject]) -> list[Subject]:
 def per_day(value: float | None) -> str:
     if value is None:
         return NOT_MEASURED
-    return formatting.count(round(value)) if value >= 10 or value == int(value) else f"{value:.1f}"
+    return f"{round(value):,}" if value >= 10 or value == int(value) else f"{value:.1f}"
 
 
 def money(value: float | None) -> str:

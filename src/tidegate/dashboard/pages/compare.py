@@ -21,6 +21,7 @@ from tidegate.dashboard.comparison.cards import Card, cards
 from tidegate.dashboard.comparison.day import Day, day
 from tidegate.dashboard.comparison.paging import Paging, paged
 from tidegate.dashboard.comparison.subject import Subject, ordered
+from tidegate.dashboard.comparison.together import Together, together
 from tidegate.dashboard.comparison.trade import Trade, trade
 from tidegate.dashboard.comparison.ways import Ways, ways
 from tidegate.dashboard.page_context import PageContext, field, see_other
@@ -60,6 +61,7 @@ class Comparison(Struct, kw_only=True):
     day: Day
     trade: Trade | None
     both: Both | None
+    together: Together | None
 
 
 async def show(context: PageContext, request: Request) -> Response:
@@ -125,6 +127,7 @@ def view(
         day=day(shown, timeline),
         trade=trade(subjects, shown, chosen.curve),
         both=both(shadows, chosen.both),
+        together=together(subjects),
     )
 
 
