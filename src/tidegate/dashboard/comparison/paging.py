@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from tidegate.dashboard.comparison.subject import Subject
 
-ALL = 5  # so many fit on one page
-SHOWN = 4  # of more, with the links to the others
+ALL = 5  # so many fit on a page that has nothing else
+SHOWN = 4  # with the links to others, or with a comparison of both ways
 
 
 class Paging(Struct, kw_only=True):
@@ -23,9 +23,12 @@ class Paging(Struct, kw_only=True):
     after: int
 
 
-def paged(subjects: Sequence[Subject], number: int) -> tuple[list[Subject], Paging]:
-    """The resources of page `number`, from 1; a number beyond the last page is the last one."""
-    size = ALL if len(subjects) <= ALL else SHOWN
+def paged(subjects: Sequence[Subject], number: int, *, alone: bool = True) -> tuple[list[Subject], Paging]:
+    """The resources of page `number`, from 1; a number beyond the last page is the last one.
+
+    `alone`: the page has no comparison of both ways.
+    """
+    size = ALL if alone and len(subjects) <= ALL else SHOWN
     pages = max(1, -(-len(subjects) // size))
     number = min(max(1, number), pages)
     first = (number - 1) * size

@@ -114,7 +114,7 @@ def view(
         )
         for one in advised
     ])  # fmt: skip
-    shown, paging = paged(subjects, chosen.page)
+    shown, paging = paged(subjects, chosen.page, alone=not shadows)
     return Comparison(
         window=chosen.window,
         covered_seconds=made.covered_seconds,
