@@ -18,14 +18,16 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+from bench.advice import FIGURES as ADVISED
 from bench.bad_receivers import FIGURES as BAD
 from bench.figures import FIGURES as ALONE
 from bench.figures import Options, Row
 from bench.nodes import FIGURES as SHARED
 from bench.polls import FIGURES as POLLED
 from bench.processes import ROOT, Scratch
+from bench.rollups import FIGURES as COUNTED
 
-FIGURES = {**ALONE, **POLLED, **BAD, **SHARED}
+FIGURES = {**ALONE, **POLLED, **BAD, **SHARED, **COUNTED, **ADVISED}
 
 
 def fsync_us(folder: Path) -> float:
