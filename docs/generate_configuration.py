@@ -51,6 +51,7 @@ SECTIONS = {
     "Incremental": "incremental",
     "Deletes": "deletes",
     "Parent": "parent",
+    "Shadow": "shadow, of a resource",
     "WebhookFeed": "webhook, of a resource",
     "Operation": "[sources.NAME.operations.NAME]",
     "LookUp": "look_up",

@@ -232,7 +232,7 @@ class RecordWriter:
                     events.append(await self._event(change, before, after, copy, now_us, applied))
             else:
                 self._count(decision, before, copy, run_us, applied)
-            self._sight(decision, before, copy, changed=change is not None)
+            self._note_found(decision, before, copy, changed=change is not None)
         applied.same += same
         return applied, list(moved.values()), events
 
@@ -241,7 +241,7 @@ class RecordWriter:
         """Whether it makes no events: the part of a resource with `shadow` that only measures."""
         return self.sighter is not None and self.sighter.measures
 
-    def _sight(self, decision: MergeDecision, before: RecordState | None, copy: Copy, *, changed: bool) -> None:
+    def _note_found(self, decision: MergeDecision, before: RecordState | None, copy: Copy, *, changed: bool) -> None:
         """Count a webhook, and note what was found for a comparison of both ways."""
         if copy.pushed:
             result = self.counts.webhook(decision, before.origin if before is not None else None, changed=changed)

@@ -10,21 +10,21 @@ Crash: sightings are as durable as the records that they are of, and a version i
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from tidegate.core.clock import Clock
 from tidegate.core.model import Origin
 from tidegate.core.units import seconds
+from tidegate.pull.counts import ResourceCounts
+from tidegate.pull.engine_state import EngineState
+from tidegate.pull.resource_health import ResourceHealth
 from tidegate.rules.measure import shadow as rules
 from tidegate.rules.measure.shadow import OTHER, POLL, WEBHOOK, ShadowFigures, Sightings
 from tidegate.rules.sync.changes import Copy
 from tidegate.rules.sync.shadow import tag_of
-from tidegate.rules.sync.spec import Shadow
+from tidegate.rules.sync.spec import Resource, Shadow
 from tidegate.rules.sync.versions import written_alike
 from tidegate.store import Records
-
-if TYPE_CHECKING:
-    from tidegate.pull.record_writer import RecordWriter
 
 STEP_SECONDS = 60.0
 KEYS_AT_ONCE = 500
@@ -33,6 +33,20 @@ ORIGINS = {
     POLL: (Origin.POLL, Origin.RECONCILE, Origin.PULL),
     WEBHOOK: (Origin.WEBHOOK, Origin.PUBLISH),
 }
+
+
+class Writer(Protocol):
+    """What a comparison needs of a record writer."""
+
+    source: str
+    name: str
+    resource: Resource
+    clock: Clock
+    engine_state: EngineState
+    counts: ResourceCounts
+    health: ResourceHealth
+
+    async def save(self, **moved: Any) -> None: ...
 
 
 class ShadowEnded(Exception):
@@ -46,7 +60,7 @@ class Part(NamedTuple):
     way: str
     measures: bool
 
-    def sighter(self, writer: RecordWriter) -> Sighter:
+    def sighter(self, writer: Writer) -> Sighter:
         self.comparison.writers[self.way] = writer
         return Sighter(writer, self)
 
@@ -54,7 +68,7 @@ class Part(NamedTuple):
 class Sighter:
     """Notes in the state of one writer what its way finds."""
 
-    def __init__(self, writer: RecordWriter, part: Part) -> None:
+    def __init__(self, writer: Writer, part: Part) -> None:
         self.measures = part.measures
         self._writer = writer
         self._comparison = part.comparison
@@ -115,7 +129,7 @@ class Comparison:
         self.rule = rule
         self.tag = tag_of(rule)
         self.over = False
-        self.writers: dict[str, RecordWriter] = {}
+        self.writers: dict[str, Writer] = {}
         self._records = records
         self._clock = clock
         self._duration_us = int(seconds(rule.duration) * 1_000_000)

@@ -84,14 +84,16 @@ def compared(
     """`states`: of the part that makes records and of the one that measures. Pure."""
     rule = spec.resources[resource].shadow
     assert rule is not None
-    main, own = (_stored(one, tag_of(rule)) for one in states)
+    main, own = (_stored(state, tag_of(rule)) for state in states)
     figures = own.shadow
     sightings = {rule.way: own.sightings, OTHER[rule.way]: main.sightings}
     until_us = figures.ended_us or now_us
     measured = max(0.0, (until_us - figures.started_us) / 1e6) if figures.started_us else 0.0
     price = spec.api.price_per_call if spec.api is not None else None
     errors = {rule.way: _error(states[1]), OTHER[rule.way]: _error(states[0])}
-    ways = [_way(way, rule, figures, sightings[way], measured, price, errors[way]) for way in (POLL, WEBHOOK)]
+    ways = [_way(way, rule, figures, sightings[way], measured, price) for way in (POLL, WEBHOOK)]
+    for one in ways:
+        one.error = errors[one.way]
     made = ShadowSchema(
         resource=f"{source}/{resource}",
         state=_state(figures, sightings[POLL]),
@@ -114,7 +116,7 @@ def compared(
 
 
 def _way(
-    way: str, rule: Shadow, figures: ShadowFigures, seen: Sightings, measured: float, price: float | None, error: str
+    way: str, rule: Shadow, figures: ShadowFigures, seen: Sightings, measured: float, price: float | None
 ) -> WaySchema:  # fmt: skip
     missed, of = rules.missed(figures, way)
     alone = figures.only_poll if way == POLL else figures.only_webhook
@@ -124,7 +126,7 @@ def _way(
         missed_share=rules.share(missed, of), requests=seen.requests,
         requests_per_day=None if per_day is None else round(per_day, 3), bytes=seen.bytes,
         cost_per_day=None if price is None or per_day is None else round(price * per_day, 6),
-        webhooks=seen.webhooks, webhook_bytes=seen.webhook_bytes, error=error,
+        webhooks=seen.webhooks, webhook_bytes=seen.webhook_bytes,
     )  # fmt: skip
 
 
@@ -202,7 +204,7 @@ def _complete(one: ShadowSchema) -> str:
     missed = ", ".join(_missed(way) for way in known)
     missed = missed[:1].upper() + missed[1:]
     if not one.more_complete:
-        return f"{missed}. That is no proof that one way is more complete."
+        return f"{missed}. That does not prove that one way is more complete."
     return f"{missed}: {_PLURAL[one.more_complete]} are more complete."
 
 

@@ -208,7 +208,7 @@ def _at(values: list[tuple[float, float, float, int]], rank: int) -> tuple[float
 def quantile_ranks(count: int, quantile: float) -> tuple[int, int] | None:
     """The ranks between which the quantile lies with 95%: 2.5% of the binomial distribution on either side.
 
-    None when there are too few values: then even the extremes are no such interval.
+    None when there are too few values: then even the extremes do not make such an interval.
     """
     if count < FEWEST_PAIRS:
         return None
