@@ -125,7 +125,7 @@ async def test_a_known_loss_and_known_delays_are_stated_and_the_way_that_measure
     assert len(kinds) == expected and len(records) == expected + (way == "webhook")
     assert origins == ({"poll"} if way == "webhook" else {"webhook"})
     text = " ".join(one.sentences)
-    assert "Webhooks are sooner" in text and "Webhooks missed 12 of 100 changes" in text, text
+    assert "Webhooks are sooner" in text and "webhooks missed 12 of 100 changes" in text, text
     assert "polls are more complete" in text and "Webhooks are cheaper" in text, text
 
 
