@@ -22,12 +22,13 @@ from bench.advice import FIGURES as ADVISED
 from bench.bad_receivers import FIGURES as BAD
 from bench.figures import FIGURES as ALONE
 from bench.figures import Options, Row
+from bench.floods import FIGURES as FLOODED
 from bench.nodes import FIGURES as SHARED
 from bench.polls import FIGURES as POLLED
 from bench.processes import ROOT, Scratch
 from bench.rollups import FIGURES as COUNTED
 
-FIGURES = {**ALONE, **POLLED, **BAD, **SHARED, **COUNTED, **ADVISED}
+FIGURES = {**ALONE, **POLLED, **BAD, **FLOODED, **SHARED, **COUNTED, **ADVISED}
 
 
 def fsync_us(folder: Path) -> float:

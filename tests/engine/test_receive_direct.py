@@ -123,7 +123,9 @@ def test_without_a_number_of_its_decision_or_over_a_limit_nothing_is_taken(tmp_p
         await decided(setup)
         assert send_directly(setup, "open", b"x" * 1025)[0] is False, "over max_body"
         setup.full = True
-        assert send_directly(setup, "open")[0] is False, "over capacity"
+        status, head, body = await ask_directly(setup, "open")
+        assert (status, msgspec.json.decode(body)["code"]) == (503, "over_capacity"), "answered without a task"
+        assert b"retry-after: 1" in head
         setup.full = False
         held = setup.door.budget.held
         setup.door.budget._total = held + len(BODY) - 1

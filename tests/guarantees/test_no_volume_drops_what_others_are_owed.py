@@ -16,6 +16,7 @@ OKAY = answer(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
 TOML = """
 [retention]
 size = "16MiB"
+backlog = "2MiB"
 [sources.payments.publish]
 [sources.flood.webhook]
 verify = "none"
@@ -60,7 +61,7 @@ async def _fits(gate, embedded: bool) -> bool:
     """Whether the log is within its size after one more run. A database server gives space back later."""
     store = gate.gateway.store
     await gate.gateway.maintenance.run_once()
-    weighed = sum((await store.log.weigh(0, 1000)).by_source.values())
+    weighed = sum((await store.log.weigh(0, 1000)).weights.values())
     return weighed <= 16 << 20 and (not embedded or (await store.facts()).used_bytes <= 16 << 20)
 
 
@@ -116,6 +117,38 @@ async def test_a_flood_that_is_owed_itself_is_refused_and_nobody_else_is(deploym
         left = {one.code for one in gate.gateway.findings.listed()}
         assert not {"source_over_share", "destination_owed_much"} & left
         assert await flood(gate, 1) == [202]
+
+
+async def test_one_paused_destination_does_not_stop_the_healthy_ones_of_its_source(deployment: Deployment) -> None:
+    """What the paused one is owed is kept apart, in a size of its own; only when that is full the source is refused."""
+    async with ScriptedServer(OKAY) as server:
+        text = toml(server, "other").replace('to = "other"', 'to = ["other", "stuck"]').replace("2MiB", "32MiB")
+        async with deployment.served(text) as gate:
+            maintenance, findings = gate.gateway.maintenance, gate.gateway.findings
+            await gate.gateway.editor.pause("stuck")
+            for count in (50, 70):  # 20 and 28 MB of bodies, with a size of 16 MiB and a backlog of 32
+                sent = count if count == 50 else 20
+                assert set(await flood(gate, sent, count)) == {202}
+                await until(lambda: len(server.requests) == count)  # noqa: B023
+                await gate.gateway.deliver.settler.flush()
+                await maintenance.run_once()
+                assert not maintenance.over_share
+            held = [one.subject for one in findings.listed() if one.code == "destination_owed_much"]
+            assert held == ["destination:stuck"]
+            listed = await gate.gateway.store.log.scan(0, 1 << 60, 1000)
+            assert len(listed) == 70, "what it is owed stays"
+            assert set(await flood(gate, 25, 500)) == {202}
+            await until(lambda: len(server.requests) == 95)
+            await gate.gateway.deliver.settler.flush()
+            await maintenance.run_once()
+            assert maintenance.over_share == {"flood"}, "the size and the backlog are full"
+            assert await flood(gate, 1) == [429]
+            await gate.gateway.editor.resume("stuck")
+            await until(lambda: sum("/stuck" in one.line for one in server.requests) == 95)
+            await gate.gateway.deliver.settler.flush()
+            await maintenance.run_once()
+            assert not maintenance.over_share
+            assert "destination_owed_much" not in {one.code for one in findings.listed()}
 
 
 async def test_a_flood_is_noticed_before_the_minute_is_over(

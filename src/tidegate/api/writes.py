@@ -150,12 +150,9 @@ def publish_bound(context: Context) -> int:
 
 async def publish_events(call: Call) -> RawResponse:
     gateway = call.gateway
-    waiting = gateway.store.log.waiting
     reason = gateway.store.log.unavailable_reason
     if reason is not None:
         raise StoreBusy(reason, retry_after_seconds=1.0)
-    if waiting > gateway.active.settings.gateway.max_waiting:
-        raise StoreBusy(f"{waiting} events are waiting for the disk", retry_after_seconds=1.0)
 
     def allowed(source: str) -> int:
         call.grant.need_source(source)
@@ -168,6 +165,8 @@ async def publish_events(call: Call) -> RawResponse:
                 hint=f"add [sources.{source}.publish] to tidegate.toml",
                 code="no_publish_input",
             )
+        if gateway.store.log.is_busy(gateway.active.settings.gateway.max_waiting, source):
+            raise StoreBusy(f"{gateway.store.log.waiting} events are waiting for the disk", retry_after_seconds=1.0)
         if source in gateway.maintenance.over_share:
             raise OverShare(f"source {source!r} sent more than its share of what is stored", retry_after_seconds=60)
         return units.size_bytes(live.spec.publish.max_body)

@@ -59,6 +59,9 @@ class Egress(Strict, frozen=True):
 class Retention(Strict, frozen=True):
     events: Annotated[Duration, doc("Age at which events are deleted.")] = "30d"
     size: Annotated[Size, doc("Size of the log at which the oldest events are deleted.")] = "10GiB"
+    backlog: Annotated[
+        Size, doc("Size of what is kept besides `size` for destinations that are owed more than their share of it.")
+    ] = "10GiB"
     dedupe: Annotated[Duration, doc("How long a delivery id is kept to recognize duplicates.")] = "7d"
 
 

@@ -352,8 +352,8 @@ class Gateway:
             log.info(" ".join(filter(None, (change.kind, change.name, change.action))))
         return changes
 
-    def _busy(self) -> bool:
-        return self.store.log.is_busy(self._max_waiting)
+    def _busy(self, source: str) -> bool:
+        return self.store.log.is_busy(self._max_waiting, source)
 
     # -- operator ----------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import copy
 import functools
 import logging
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
-from typing import Any
+from typing import Any, NoReturn
 
 from tidegate.core.clock import Clock
 from tidegate.core.errors import TidegateError
@@ -107,6 +107,11 @@ class Checks:
         """What a path outside /in/ was probably meant to be; "" for nothing."""
         words = why_unknown(scope["method"], scope["path"][:SHOWN_PATH], self._names()) if self._may_diagnose() else ""
         return words if "/in/" in words.partition(": ")[2] else ""
+
+    def over_capacity(self, source: str) -> NoReturn:
+        """Reject an event for which the store has no time now: counted, and not kept as a rejected request."""
+        self._findings.report("events_over_capacity", f"source:{source}")
+        raise Rejected(answers.BUSY)
 
     def check(
         self, input: Input, scope: Scope, headers: Headers, body: bytes, *, final: bool = False

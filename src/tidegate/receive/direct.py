@@ -48,7 +48,7 @@ class DirectIngress:
         checks: Checks,
         accepter: Accepter,
         bodies: Bodies,
-        busy: Callable[[], bool],
+        busy: Callable[[str], bool],
         over_share: Callable[[str], bool],
     ) -> None:
         self.instance = log.instance
@@ -71,7 +71,9 @@ class DirectIngress:
                 return False
             if input.batch_type and input.is_batch(headers):
                 return False
-            if self._busy() or self._over_share(source):
+            if self._busy(source):  # the more come, the less each may cost
+                self._checks.over_capacity(source)
+            if self._over_share(source):
                 return False
             found = self._checks.check(input, scope, headers, body)
             if not isinstance(found, Accepted):
@@ -81,7 +83,8 @@ class DirectIngress:
             reading = input.read(headers, body, found.query_string)
             event = self._accepter.make(input, Origin.WEBHOOK, reading, found)
         except Rejected as rejected:
-            self._checks.record(source, scope, rejected.reason, rejected.detail)
+            if rejected.reason:
+                self._checks.record(source, scope, rejected.reason, rejected.detail)
             _reply(exchange, rejected.reply)
             return True
         except (NeedsKey, NeedsVisit, TidegateError):

@@ -57,7 +57,7 @@ class Ingress:
         router: Router,
         clock: Clock,
         reject: Callable[[Rejection], None],
-        busy: Callable[[], bool],
+        busy: Callable[[str], bool],
         *,
         findings: Findings | None = None,
         names: Callable[[], Iterable[str]] = tuple,
@@ -160,8 +160,8 @@ class Ingress:
             if reply is not None:
                 await send_reply(send, reply)
                 return
-        if self._busy():
-            raise Rejected(answers.BUSY)
+        if self._busy(input.source):
+            self._checks.over_capacity(input.source)
         if self._over_share(input.source):
             raise Rejected(answers.OVER_SHARE, "over_share", "the log is full of events that are owed")
         with Lease(self.budget, input.source) as lease:

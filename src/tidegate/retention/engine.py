@@ -3,9 +3,9 @@
 Owns the schedule and the order of these steps. May not know how deliveries are settled. Invariants: an event with open
 deliveries is never deleted; deliveries past the retention age are first settled as exhausted (`expired`), which the
 counters and the log show, and then the events are deleted in small slices. The size never ends a delivery: settled
-events are deleted around those that are owed, those of unverified sources first, and when only owed ones are left, the
-sources over their share are refused and not polled (`rules/retention.py`). Dead letters are deleted with their event;
-counters stay.
+events are deleted around those that are owed, those of unverified sources first. What only held destinations are owed
+counts in a size of its own, the backlog. When only owed events are left, or the backlog is full, the sources over their
+share are refused and not polled (`rules/retention.py`). Dead letters are deleted with their event; counters stay.
 Crash: every step is a transaction of its own, and the next run continues.
 """
 
@@ -16,7 +16,7 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import msgspec
 
@@ -26,7 +26,7 @@ from tidegate.core.errors import TidegateError
 from tidegate.core.findings import Findings
 from tidegate.retention.rollups import RollupMaintenance
 from tidegate.retention.unused_credentials import UnusedCredentials
-from tidegate.rules.retention import over_share, owed_too_much
+from tidegate.rules.retention import Divided, Weights, by_source, divide, over_share
 from tidegate.runtime import ActiveConfiguration
 from tidegate.store import Store
 
@@ -40,7 +40,6 @@ EVENT_BYTES = 300  # what an event takes beside its body, about
 OVER_SHARE = "over_share"  # the small value with the sources that are refused
 TRIMS = 0  # the partition whose holder trims
 log = logging.getLogger("tidegate.maintenance")
-K = TypeVar("K")
 
 
 class OpenDeliveries(Protocol):
@@ -67,6 +66,8 @@ class Maintenance:
         self._owed_too_much: set[str] = set()  # destinations that hold most of the log
         self._used = 0
         self._fitted = 0  # bytes in use after the last run
+        self._seen = 0  # the last offset at the last run
+        self._apart = 0  # bytes of the last run that held destinations are owed
         self._reusable = 0  # bytes that were deleted and that the store still counts as used
         self.rollups = RollupMaintenance(store, active)
         self._store = store
@@ -107,8 +108,8 @@ class Maintenance:
 
     async def _grows_fast(self) -> bool:
         size = units.size_bytes(self._active.settings.retention.size)
-        used = (await self._store.facts()).used_bytes - self._reusable
-        return used > size and used - self._fitted > size // GROWTH
+        used = (await self._store.facts()).used_bytes - self._reusable - self._apart
+        return used > size and used + self._apart - self._fitted > size // GROWTH
 
     async def run_once(self) -> int:
         """Expire and delete events past their age or beyond the size. Returns the number of deleted events.
@@ -128,7 +129,7 @@ class Maintenance:
             await self._read_over_share()
             return 0
         trimmed = await self._trim(min(cutoff, await self._deliver.owed_from() - 1)) if cutoff else 0
-        trimmed += await self._fit(units.size_bytes(retention.size))
+        trimmed += await self._fit(units.size_bytes(retention.size), units.size_bytes(retention.backlog))
         await self._read_over_share()
         await self.rollups.run(now)
         if now - self._forgotten_at_us > 3600 * 1_000_000:
@@ -154,12 +155,20 @@ class Maintenance:
 
     # -- size --------------------------------------------------------------------------------------------
 
-    async def _fit(self, size: int) -> int:
-        """Delete settled events until the log fits again. Returns their number."""
+    async def _fit(self, size: int, backlog: int) -> int:
+        """Delete settled events until what is not kept apart fits again. Returns their number."""
         used = (await self._store.facts()).used_bytes
+        appended = await self._appended()
         if used < self._used:  # a store that frees space later has freed it now
             self._reusable = max(0, self._reusable - (self._used - used))
-        excess = used - self._reusable - size
+        else:  # what was appended and took no new space is in space that was free
+            self._reusable = max(0, self._reusable - max(0, appended - (used - self._used)))
+        divided = Divided({}, {}, {})
+        if used - self._reusable > size:
+            weights = await self._weigh()
+            divided = divide(_in_proportion(weights, used - self._reusable), size)
+        self._apart = sum(divided.apart.values())
+        excess = used - self._reusable - self._apart - size
         thinned, freed = 0, 0
         if excess > 0:
             wanted = excess + size // 10
@@ -167,12 +176,14 @@ class Maintenance:
                 count, count_bytes = await self._thin(wanted - freed, sources)
                 thinned, freed = thinned + count, freed + count_bytes
             now_used = (await self._store.facts()).used_bytes
-            self._reusable += max(0, freed - max(0, used - now_used)) if now_used > size else 0
+            self._reusable += max(0, freed - max(0, used - now_used)) if now_used - self._apart > size else 0
             used = now_used
         self._used, self._fitted = used, used - self._reusable
-        bodies, owed = await self._weigh() if excess > 0 else ({}, {})
-        self._name_holders(owed_too_much(_in_proportion(owed, bodies, used), size))
-        over = over_share(_in_proportion(bodies, bodies, used), size) if excess - freed > 0 else []
+        if excess - freed > 0:  # all that is left is owed
+            divided = divide(_in_proportion(await self._weigh(), used - self._reusable), size)
+        self._name_holders(divided.held)
+        over = over_share(by_source(divided.rest), size) if excess - freed > 0 else []
+        over += [one for one in over_share(by_source(divided.apart), backlog) if one not in over]
         if over or self.over_share:
             await self._store.settings.value(OVER_SHARE, put=msgspec.json.encode(over))
         return thinned
@@ -198,18 +209,20 @@ class Maintenance:
             if spec.form is not None or (spec.webhook is not None and spec.webhook.verify == "none")
         )
 
-    async def _weigh(self) -> tuple[dict[str, int], dict[int, int]]:
-        """Bytes of bodies by source, and of those that are owed by destination."""
-        bodies: Counter[str] = Counter()
-        owed: Counter[int] = Counter()
-        after: int | None = 0
+    async def _appended(self) -> int:
+        """Bytes of the bodies that came since the last run, as far as they matter: while freed space may be reused."""
+        after, self._seen = self._seen, self._store.log.published_offset
+        return sum((await self._weigh(after)).values()) if self._reusable else 0
+
+    async def _weigh(self, after: int | None = 0) -> Weights:
+        """Bytes of bodies by source and the destinations that are owed them."""
+        found: Counter[tuple[str, tuple[int, ...]]] = Counter()
         while after is not None:
             some = await self._store.log.weigh(after, WEIGH_SLICE)
-            bodies.update(some.by_source)
-            owed.update(some.by_destination)
+            found.update(some.weights)
             after = some.upto
             await asyncio.sleep(0)
-        return bodies, owed
+        return dict(found)
 
     def _name_holders(self, found: Mapping[int, int]) -> None:
         """A destination that takes nothing fills the log: the operator must know which, before anybody is refused."""
@@ -232,7 +245,7 @@ class Maintenance:
             self._findings.report("source_over_share", f"source:{source}")
 
 
-def _in_proportion(counts: Mapping[K, int], bodies: Mapping[str, int], used: int) -> dict[K, int]:
+def _in_proportion(bodies: Weights, used: int) -> Weights:
     """Bytes on disk for bytes of bodies: what is stored beside them is shared out in proportion."""
     total = sum(bodies.values()) or 1
-    return {key: count * used // total for key, count in counts.items()}
+    return {key: count * used // total for key, count in bodies.items()}

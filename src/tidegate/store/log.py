@@ -68,14 +68,13 @@ class Thinned(msgspec.Struct, frozen=True):
 
 
 class Weighed(msgspec.Struct, frozen=True):
-    """Bytes of the bodies of some events, by source, and of those that a destination is owed, by its number.
+    """Bytes of the bodies of some events, by (source, numbers of the destinations that are owed them, ascending).
 
     `upto`: the last offset of them; None at the end of the log.
     """
 
     upto: int | None
-    by_source: dict[str, int] = {}
-    by_destination: dict[int, int] = {}
+    weights: dict[tuple[str, tuple[int, ...]], int] = {}
 
 
 class Receipt(Protocol):
@@ -100,7 +99,9 @@ class Log(Protocol):
         """Append all events or none; the result is in their order and comes after the commit.
 
         An event whose id is already stored gets the offset of the first copy. With `strict`, an id that is stored with
-        a different body raises Conflict. Raises StoreBusy and StoreBroken.
+        a different body raises Conflict. Raises StoreBusy and StoreBroken. While commits end in time a call waits for
+        its turn. When one does not, StoreBusy says that nothing is written, except for the calls in that commit, whose
+        outcome is unknown.
         """
         ...
 
@@ -110,11 +111,15 @@ class Log(Protocol):
 
     @property
     def waiting(self) -> int:
-        """Calls of `append` without an answer so far."""
+        """Events without an answer so far."""
         ...
 
-    def is_busy(self, limit: int) -> bool:
-        """Whether more than `limit` calls wait, or the log is stuck. Asked for each request."""
+    def is_busy(self, limit: int, source: str) -> bool:
+        """Whether a new event of `source` must be rejected at once; for each request.
+
+        The log is stuck, or more than `limit` events wait, or more than it can write in time. In the last case only
+        sources with more than their share of these are rejected.
+        """
         ...
 
     @property

@@ -100,7 +100,7 @@ class IngressSetup:
         self.router = OneRouter(store.log)
         self.findings = Findings(self.clock)
         self.door = Ingress(
-            log or store.log, self.input, self.router, self.clock, self.rejections.append, lambda: self.full,
+            log or store.log, self.input, self.router, self.clock, self.rejections.append, lambda source: self.full,
             findings=self.findings, names=lambda: SOURCES,
         )  # fmt: skip
 

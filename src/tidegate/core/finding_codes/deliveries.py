@@ -84,10 +84,11 @@ DELIVERIES: dict[str, FindingCode] = {
     ),
     "destination_owed_much": FindingCode(
         ERROR,
-        "holds most of the log",
-        "The log is larger than `size` of [retention] allows, and more than half of it are events that this destination"
-        " is owed. They stay, and sources are answered 429 when there is no more space.",
-        "tidegate resume {name}, or delete the destination, or raise `size` of [retention]",
+        "holds much of the log",
+        "The log is larger than `size` of [retention] allows, and this destination is owed more than its part of it."
+        " What only such destinations are owed is kept apart, up to `backlog`. Then the sources that sent most of it"
+        " are answered 429.",
+        "tidegate resume {name}, or delete the destination, or raise `backlog` of [retention]",
     ),
     "destination_left_file": FindingCode(
         WARNING,

@@ -96,12 +96,20 @@ PROCESS: dict[str, FindingCode] = {
         "There were more findings than are kept, so the least severe and oldest were dropped.",
         "resolve the findings in this list; the samples name some of those that were dropped",
     ),
+    "events_over_capacity": FindingCode(
+        WARNING,
+        "over capacity",
+        "More events came than the store writes in time, so new events of this source were answered 503 at once. Their"
+        " senders send them again.",
+        "check the disk or the database, or have less sent at once: tidegate doctor",
+    ),
     "source_over_share": FindingCode(
         ERROR,
         "over its share",
-        "The log is as large as `size` of [retention] allows, with events whose deliveries are pending. This source"
-        " sent more than its share of them, so its new events are answered 429.",
-        "resume or delete the destination that holds its deliveries, or raise `size` of [retention]",
+        "The log is as large as `size` of [retention] allows, with events whose deliveries are pending, or what is kept"
+        " apart for destinations that take nothing is as large as `backlog` allows. This source sent more than its"
+        " share, so its new events are answered 429.",
+        "resume or delete the destination that holds its deliveries, or raise `size` or `backlog` of [retention]",
     ),
     "polls_over_share": FindingCode(
         ERROR,

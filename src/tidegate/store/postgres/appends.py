@@ -1,8 +1,10 @@
 """Appends to the log on PostgreSQL: collects waiting calls and writes them in groups, one statement at a time.
 
-Owns the queue of waiting calls and their answers. Invariant: an event is published before its call is answered, and a
-call is answered within a second, with StoreBusy when the server does not confirm in time. A statement that was cut has
-an unknown outcome; if it was committed its events are published all the same, because the follower reads them from the
+Owns the queue of waiting calls and their answers. Invariant: an event is published before its call is answered. A
+statement takes as many events as it can write in time (`group_size.py`); the other calls keep their place, and as long
+as statements end they wait for their turn. When a statement does not end in time, or the server does not answer, all
+calls that wait are answered StoreBusy: those that no statement had are not written, those of the statement have an
+unknown outcome; if it was committed its events are published all the same, because the follower reads them from the
 table. Nothing is stored here: after a crash a batch is in the table completely or not at all.
 """
 
@@ -19,13 +21,14 @@ import asyncpg
 
 from tidegate.core.errors import ChangedElsewhere, Conflict, StoreBusy, TidegateError
 from tidegate.core.model import Appended, NewEvent
+from tidegate.store.group_size import ANSWER_SECONDS, GroupSize, patience_seconds
 from tidegate.store.postgres.batches import Batch, BatchResult, Call, conflict_within, make_batch, read_result
 from tidegate.store.postgres.engine import Engine, sql
 from tidegate.store.postgres.follower import Follower
 from tidegate.store.rows import ID_REUSED, event_from
+from tidegate.store.waiting import Waiting, next_group
 
-STUCK_AFTER_SECONDS = 0.5  # new requests get 503
-ANSWER_AFTER_SECONDS = 0.9  # waiting calls get 503
+STUCK_SECONDS = 0.4  # before the calls that wait are answered 503, new ones are
 SWEEP_SECONDS = 0.1
 # Nearly the whole cost of a small append is its commit, and the look of every other node that follows it. So an append
 # starts at least this long after the one before, and the calls of that time go together; with n nodes, n times as long.
@@ -47,8 +50,11 @@ class Appender:
         self._sql = sql("log")
         self._loop = asyncio.get_running_loop()
         self._calls: list[Call] = []  # not sent yet
-        self._open: dict[asyncio.Future[Any], float] = {}  # without an answer, oldest first
+        self._open: Waiting[asyncio.Future[Any]] = Waiting()  # without an answer
+        self._sent: dict[asyncio.Future[Any], float] = {}  # those of statements, since when, oldest first
         self._writing_since: float | None = None
+        self._patience = ANSWER_SECONDS  # for the running statement
+        self.size = GroupSize()
         self._pace = ALONE_PACE_SECONDS
         self._due = asyncio.Event()
         self._sweep: asyncio.TimerHandle | None = None
@@ -63,7 +69,7 @@ class Appender:
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2):
-                while self._open:
+                while len(self._open):
                     await asyncio.wait(list(self._open))
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
@@ -81,7 +87,7 @@ class Appender:
         elif not events:
             future.set_result([])
         else:
-            self._open[future] = time.monotonic()
+            self._open.add(future, events[0].source, len(events))
             self._calls.append(Call(future, events, strict))
             self._due.set()
             if self._sweep is None:
@@ -90,11 +96,15 @@ class Appender:
 
     @property
     def waiting(self) -> int:
-        return len(self._open)
+        return self._open.events
+
+    def is_busy(self, limit: int, source: str) -> bool:
+        """See `store.Log.is_busy`."""
+        return self._open.is_full(self.size.waiting_limit, limit, source) or self.stuck
 
     @property
     def stuck(self) -> bool:
-        return self._engine.down or self._oldest_waits_for() > STUCK_AFTER_SECONDS
+        return self._engine.down or self._runs_for() > self._patience - STUCK_SECONDS
 
     @property
     def unavailable_reason(self) -> str | None:
@@ -102,25 +112,30 @@ class Appender:
             return "the database does not answer"
         return "the database does not confirm writes in time" if self.stuck else None
 
-    def _oldest_waits_for(self) -> float:
-        """The age of the oldest call without an answer, or of the running statement if its callers were answered."""
+    def _runs_for(self) -> float:
+        """The age of the running statement, or of the oldest whose events are not published yet."""
         since = self._writing_since or time.monotonic()
-        if self._open:
-            since = min(since, next(iter(self._open.values())))
+        if self._sent:
+            since = min(since, next(iter(self._sent.values())))
         return time.monotonic() - since
 
     def _sweep_open(self) -> None:
-        """Answer the calls that waited too long: their events may be stored or not."""
+        """Answer the calls that cannot be answered in time: all when a statement does not end, else those whose events
+        are stored and not published."""
         self._sweep = None
-        until = time.monotonic() - ANSWER_AFTER_SECONDS
-        late = [future for future, since in self._open.items() if since < until or self._engine.down]
+        now = time.monotonic()
+        if self._engine.down or (self._writing_since is not None and now - self._writing_since > self._patience):
+            late = list(self._open)
+        else:
+            late = [future for future, since in self._sent.items() if now - since > self._patience]
         for future in late:
             self._answer(future, StoreBusy("the database did not confirm a write in time", retry_after_seconds=2))
-        if self._open:
+        if len(self._open):
             self._sweep = self._loop.call_later(SWEEP_SECONDS, self._sweep_open)
 
     def _answer(self, future: asyncio.Future[Any], value: Any) -> None:
-        self._open.pop(future, None)
+        self._open.remove(future)
+        self._sent.pop(future, None)
         if future.done():
             return
         if isinstance(value, BaseException):
@@ -141,16 +156,38 @@ class Appender:
                 if (pause := began + self._pace - self._loop.time()) > 0:
                     await asyncio.sleep(pause)
                 began = self._loop.time()
-                waiting = [call for call in self._calls if not call.future.done()]
-                self._calls = []
-                if waiting:
-                    batch, left = make_batch(waiting)
-                    self._calls = left
-                    self._writing_since = time.monotonic()
-                    await self._write(batch)
-                    self._writing_since = None
+                batch = self._next_batch()
+                if batch is not None:
+                    await self._write_in_time(batch)
 
-    async def _write(self, batch: Batch) -> None:
+    def _next_batch(self) -> Batch | None:
+        """What the next statement takes. Calls that were answered, or that nobody waits for any more, are dropped."""
+        waiting = []
+        for call in self._calls:
+            if call.future.done():
+                self._open.remove(call.future)
+            else:
+                waiting.append(call)
+        self._calls = []
+        if not waiting:
+            return None
+        events = sum([len(call.events) for call in waiting])
+        waiting, left = next_group(waiting, events, self.size, self._open.is_shared(), _describe)
+        batch, apart = make_batch(waiting)
+        self._calls = apart + left
+        return batch
+
+    async def _write_in_time(self, batch: Batch) -> None:
+        self._writing_since = began = time.monotonic()
+        self._patience = patience_seconds(len(batch.rows))
+        self._sent.update((call.future, began) for call in batch.calls)
+        is_written = await self._write(batch)
+        self._writing_since = None
+        if is_written and batch.rows:
+            self.size.committed(len(batch.rows), time.monotonic() - began, len(self._calls))
+
+    async def _write(self, batch: Batch) -> bool:
+        """Whether one statement wrote it all."""
         try:
             answer = await self._insert(batch)
         except asyncpg.CheckViolationError:  # no span for the next offset: maintenance is behind
@@ -162,11 +199,13 @@ class Appender:
             if len(batch.calls) == 1:
                 logger.exception("an event could not be written")
                 self._fail(batch, error)
-                return
+                return False
             for call in batch.calls:  # an error of one call must not fail the others
                 await self._write(make_batch([call])[0])
         else:
             self._publish(batch, answer)
+            return True
+        return False
 
     def _fail(self, batch: Batch, error: BaseException) -> None:
         for call in batch.calls:
@@ -219,3 +258,7 @@ class Appender:
         later = self._follower.committed(fresh) if fresh else None
         if later is not None:
             await later
+
+
+def _describe(call: Call) -> tuple[str, int]:
+    return call.events[0].source, len(call.events)

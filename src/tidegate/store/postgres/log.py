@@ -111,9 +111,9 @@ class PostgresLog:
     def waiting(self) -> int:
         return self.appends.waiting
 
-    def is_busy(self, limit: int) -> bool:
+    def is_busy(self, limit: int, source: str) -> bool:
         """See `store.Log.is_busy`."""
-        return self.appends.waiting > limit or self.appends.stuck
+        return self.appends.is_busy(limit, source)
 
     @property
     def stuck(self) -> bool:
@@ -263,7 +263,7 @@ class PostgresLog:
             lanes = {row[0]: row[1] for row in await connection.fetch(self._sql["thin_lanes"])}
             pending = [tuple(row) for row in await connection.fetch(self._sql["weigh_pending"], after, found[-1][0])]
         await self.load_audiences({row[1] for row in found})
-        return Weighed(found[-1][0], *weigh(found, Owed(self.audiences(), lanes, frozenset()), pending))
+        return Weighed(found[-1][0], weigh(found, Owed(self.audiences(), lanes, frozenset()), pending))
 
     async def forget_dedupe(self, before_us: int) -> None:
         """Delete delivery ids seen before an instant, in slices by key."""

@@ -2,7 +2,11 @@
 
 Owns the write connection, the group commit and the connections of readers. Knows no table: what is to be written comes
 as functions. Invariants: WAL with `synchronous=FULL`, read back at start; a result is returned only after the commit; a
-commit that failed fails all its callers.
+commit that failed fails all its callers; an append that was answered StoreBusy before its commit began is not written.
+
+A commit takes as many appends as it can write in time (`group_size.py`); the others keep their place. While commits
+end, a call waits for its turn. When one does not end in time, all calls that wait are answered StoreBusy: those of the
+running commit may be stored, the others are not.
 
 When the disk is full, the transaction is rolled back with StoreBusy and the next batch tries again. After any other I/O
 error the state is unknown (after a failed fsync the kernel may have dropped pages), so the engine refuses everything,
@@ -22,20 +26,22 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import apsw
 
 from tidegate.core.errors import StoreBroken, StoreBusy, TidegateError
+from tidegate.store.group_size import ANSWER_SECONDS, GroupSize, patience_seconds
 from tidegate.store.log import Receipt
 from tidegate.store.sql import queries
+from tidegate.store.waiting import Waiting, next_group
 
 log = logging.getLogger("tidegate.store")
 T = TypeVar("T")
 Work = Callable[[apsw.Connection], Any]
 
-GROUP_LIMIT = 2000  # jobs in one transaction: keeps one under about 50 ms
-STUCK_AFTER_SECONDS = 0.9  # after this time of one commit, waiting calls get 503
+WORKS_LIMIT = 2000  # functions in one transaction
+STUCK_SECONDS = 0.4  # before the calls that wait are answered 503, new ones are
 READERS = 2
 ROWS_OF_INSERT = 64
 _STATEMENTS = 300  # prepared ones that are kept: those of each number of rows among them
@@ -56,6 +62,24 @@ _PRAGMAS = (
 _Job = tuple[Any, Any]
 
 
+class Batches(Protocol):
+    """The appends of one commit, as the log writes them."""
+
+    def write(self, connection: apsw.Connection, jobs: list[_Job]) -> Any:
+        """On the writer's thread, within the transaction."""
+        ...
+
+    def publish(self, written: Any) -> None:
+        """On the loop, after the commit, with what `write` returned: answers the calls."""
+        ...
+
+    def events(self, jobs: list[_Job]) -> int: ...
+
+    def describe(self, job: _Job) -> tuple[str, int]:
+        """The source and the number of events of an append."""
+        ...
+
+
 class Engine:
     """Group commit for writes, two connections for reads. Public methods are for the event loop."""
 
@@ -65,14 +89,18 @@ class Engine:
         self._queue: queue.SimpleQueue[tuple[list[_Job], list[_Job]] | None] = queue.SimpleQueue()
         self._turn: list[_Job] = []  # appends that came in this turn of the loop
         self._turn_works: list[_Job] = []
-        self._batch_writer: Callable[[apsw.Connection, list[Any]], Any] | None = None
-        self._publish: Callable[[Any], None] | None = None
+        self._batches: Batches | None = None
         self._callbacks: list[Callable[[BaseException], None]] = []
         self._broken: StoreBroken | None = None
         self._closed: StoreBusy | None = None
         self._batch_started: float | None = None
+        self._patience = ANSWER_SECONDS  # seconds for the running commit
+        self._running: list[_Job] = []  # the appends of the running commit
+        self._claim = threading.Lock()  # an append is answered StoreBusy or taken for a commit, never both
+        self._has_rejected = False  # some of what is queued was answered
         self._stuck_timer: asyncio.TimerHandle | None = None
-        self._open: dict[Any, None] = {}  # appends without an answer
+        self._open: Waiting[Any] = Waiting()  # appends without an answer
+        self.size = GroupSize()
         self.commits = 0
         self._to_publish: list[Any] = []
         self.last_rows: list[Any] = []  # of the open transaction, for `write_last`
@@ -122,20 +150,18 @@ class Engine:
 
     # -- writing -----------------------------------------------------------------------------------------
 
-    def set_batch(self, write: Callable[[apsw.Connection, list[Any]], Any], publish: Callable[[Any], None]) -> None:
-        """`write` gets all appends of a batch at once; `publish` gets its result on the loop after the commit."""
-        self._batch_writer = write
-        self._publish = publish
+    def set_batches(self, batches: Batches) -> None:
+        self._batches = batches
 
-    def append(self, item: Any, receipt: Any = None) -> Any:
-        """Queue an append. The receipt (None: a future) is resolved by `publish`, or fails with StoreBusy or
-        StoreBroken. Returns it."""
+    def append(self, item: Any, source: str, events: int, receipt: Any = None) -> Any:
+        """Queue an append of so many events. The receipt (None: a future) is resolved by `publish`, or fails with
+        StoreBusy or StoreBroken. Returns it."""
         if receipt is None:
             receipt = self._loop.create_future()
         if (error := self._broken or self._closed) is not None:
             receipt.set_exception(error)
             return receipt
-        self._open[receipt] = None
+        self._open.add(receipt, source, events)
         if self._stuck_timer is None:
             self._watch_commits()
         if not self._turn:
@@ -153,18 +179,23 @@ class Engine:
     def _watch_commits(self) -> None:
         self._stuck_timer = self._loop.call_later(0.2, self._sweep_stuck)
 
-    def is_busy(self, limit: int) -> bool:
-        """Whether more than `limit` appends have no answer, or a commit is stuck."""
-        return len(self._open) > limit or ((self._batch_started or self._broken) is not None and self.stuck)
+    def is_busy(self, limit: int, source: str) -> bool:
+        """Whether a new event of `source` must be rejected: too many have no answer, or a commit is stuck."""
+        return (self._open.events > min(limit, self.size.waiting_limit) and self._is_full(limit, source)) or (
+            (self._batch_started or self._broken) is not None and self.stuck
+        )
+
+    def _is_full(self, limit: int, source: str) -> bool:
+        return self._open.is_full(self.size.waiting_limit, limit, source)
 
     @property
     def waiting(self) -> int:
-        """The number of appends without an answer."""
-        return len(self._open)
+        """The number of events without an answer."""
+        return self._open.events
 
     def answer(self, future: Any, value: Any, failed: bool) -> None:
         """Resolve the future of `append` or `write`, unless its caller left or the sweep has answered it."""
-        self._open.pop(future, None)
+        self._open.remove(future)
         self._resolve_one(future, value, failed)
 
     def _resolve_one(self, future: Any, value: Any, failed: bool) -> None:
@@ -180,9 +211,9 @@ class Engine:
 
     def answer_all(self, answers: Iterable[tuple[Receipt, Any]]) -> None:
         """As `answer` of each, for receipts."""
-        opened = self._open
+        answered = self._open.remove
         for receipt, value in answers:
-            opened.pop(receipt, None)
+            answered(receipt)
             try:
                 receipt.set_result(value)
             except Exception:
@@ -199,7 +230,7 @@ class Engine:
             future.set_exception(error)
         else:
             if request:
-                self._open[future] = None
+                self._open.add(future, "", 1)
                 if self._stuck_timer is None:
                     self._watch_commits()
             if not self._turn_works:
@@ -208,50 +239,95 @@ class Engine:
         return future
 
     def publish_after_commit(self, batch: Any) -> None:
-        """Called inside a `write` function on the writer thread: call `publish` with `batch` after the commit."""
+        """Called inside a `write` function on the writer thread: publish `batch` after the commit."""
         self._to_publish.append(batch)
 
     @property
     def stuck(self) -> bool:
-        """True while one commit has taken longer than half a second: new requests are refused at once."""
+        """True while one commit takes too long: new requests are rejected at once."""
         started = self._batch_started
-        return self._broken is not None or (started is not None and time.monotonic() - started > 0.5)
+        return self._broken is not None or (
+            started is not None and time.monotonic() - started > self._patience - STUCK_SECONDS
+        )
 
     def _sweep_stuck(self) -> None:
         self._stuck_timer = None
-        started = self._batch_started
-        if started is not None and time.monotonic() - started > STUCK_AFTER_SECONDS:
-            error = StoreBusy("the disk did not confirm a write in time", retry_after_seconds=2)
-            for future in list(self._open):  # they stay open: what they wait for is still queued
-                self._resolve_one(future, error, True)
-        if self._open:
+        self._hand_over()  # so that nothing that is rejected reaches the writer later
+        with self._claim:  # the writer begins no other commit meanwhile
+            started = self._batch_started
+            if started is not None and time.monotonic() - started > self._patience:
+                self._reject_waiting()
+        if len(self._open):
             self._stuck_timer = self._loop.call_later(0.2, self._sweep_stuck)
+
+    def _reject_waiting(self) -> None:
+        """Answer every call that waits. What the running commit has stays counted until its end; the rest is skipped by
+        the writer, except for functions of `write`, which are done all the same."""
+        error = StoreBusy("the disk did not confirm a write in time", retry_after_seconds=2)
+        running = {receipt for receipt, _ in self._running}
+        self._has_rejected = True
+        for future in list(self._open):
+            self._resolve_one(future, error, True)
+            if future not in running:
+                self._open.remove(future)
+
+    def _forget(self, answered: list[Any]) -> None:
+        for future in answered:
+            self._open.remove(future)
 
     # -- the writer thread -------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        get, get_nowait = self._queue.get, self._queue.get_nowait
+        left: list[_Job] = []  # appends that were more than a commit takes
         last = False
-        while not last:
-            appends: list[_Job] = []
+        while left or not last:
             works: list[_Job] = []
-            turn = get()
-            try:
-                while turn is not None:
-                    appends += turn[0]
-                    works += turn[1]
-                    if len(appends) + len(works) >= GROUP_LIMIT:
-                        break
-                    turn = get_nowait()
-                else:
-                    last = True
-            except queue.Empty:
-                pass
+            last = self._collect(left, works, last)
+            appends, left = self._begin(left)
             if appends or works:
-                self._batch_started = time.monotonic()
+                commits = self.commits
                 outcome = self._commit(appends, works)
-                self._batch_started = None
+                self._end(appends if self.commits > commits else [], len(left))
                 self._loop.call_soon_threadsafe(self._resolve, *outcome)
+            else:
+                self._batch_started = None
+
+    def _collect(self, appends: list[_Job], works: list[_Job], last: bool) -> bool:
+        """Add what is queued; waits if there is nothing at all. True when nothing will follow."""
+        try:
+            turn = None if last else self._queue.get(block=not appends)
+            while turn is not None:
+                appends += turn[0]
+                works += turn[1]
+                if len(works) >= WORKS_LIMIT:
+                    return False
+                turn = self._queue.get_nowait()
+        except queue.Empty:
+            return False
+        return True
+
+    def _begin(self, waiting: list[_Job]) -> tuple[list[_Job], list[_Job]]:
+        """(appends of the commit that begins now, appends left). Drops those that were answered already."""
+        batches = self._batches
+        left: list[_Job] = []
+        with self._claim:
+            if self._has_rejected:
+                answered = [job[0] for job in waiting if job[0].done()]
+                waiting = [job for job in waiting if not job[0].done()]
+                self._loop.call_soon_threadsafe(self._forget, answered)
+            events = batches.events(waiting) if waiting and batches is not None else 0
+            if events and batches is not None:
+                waiting, left = next_group(waiting, events, self.size, self._open.is_shared(), batches.describe)
+                events = batches.events(waiting) if left else events
+            self._patience = patience_seconds(events)
+            self._running = waiting
+            self._batch_started = time.monotonic()
+        return waiting, left
+
+    def _end(self, appends: list[_Job], left: int) -> None:
+        started, self._batch_started = self._batch_started, None
+        if appends and started is not None and self._batches is not None:
+            self.size.committed(self._batches.events(appends), time.monotonic() - started, left)
 
     def _commit(
         self, appends: list[_Job], works: list[_Job]
@@ -267,8 +343,8 @@ class Engine:
         try:
             connection.execute("BEGIN IMMEDIATE")
             if appends:
-                assert self._batch_writer is not None
-                published.append(self._batch_writer(connection, appends))
+                assert self._batches is not None
+                published.append(self._batches.write(connection, appends))
             for future, work in works:
                 results.append(self._run_one(connection, future, work))
             published.extend(self._to_publish)
@@ -321,9 +397,9 @@ class Engine:
 
     def _resolve(self, results: list[tuple[asyncio.Future[Any], Any, bool]], published: list[Any]) -> None:
         if published:
-            assert self._publish is not None
+            assert self._batches is not None
             for one in published:
-                self._publish(one)
+                self._batches.publish(one)
         for future, value, failed in results:
             self.answer(future, value, failed)
 

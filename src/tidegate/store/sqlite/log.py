@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -58,6 +58,27 @@ class _Batch(msgspec.Struct):
     ones: list[tuple[Receipt, Appended]] = []  # of `append_one`
 
 
+class _Batches:
+    """What the engine needs of the log: see `engine.Batches`."""
+
+    def __init__(
+        self, write: Callable[[apsw.Connection, list[Any]], _Batch], publish: Callable[[_Batch], None]
+    ) -> None:
+        self.write = write
+        self.publish = publish
+
+    @staticmethod
+    def events(jobs: list[tuple[Any, Append | NewEvent]]) -> int:
+        return len(jobs) + sum([len(item.events) - 1 for _, item in jobs if item.__class__ is Append])
+
+    @staticmethod
+    def describe(job: tuple[Any, Append | NewEvent]) -> tuple[str, int]:
+        item = job[1]
+        if isinstance(item, NewEvent):
+            return item.source, 1
+        return (item.events[0].source if item.events else ""), len(item.events)
+
+
 class SqliteLog:
     """Implements `store.Log`."""
 
@@ -71,7 +92,7 @@ class SqliteLog:
         self._doubled: list[NewEvent] = []  # of the open transaction: their ids were stored before
         self._head = 0  # the highest offset used; only the writer thread changes it after the start
         self._published = 0
-        engine.set_batch(self._write_batch, self._publish)
+        engine.set_batches(_Batches(self._write_batch, self._publish))
 
     def load(self, connection: apsw.Connection) -> None:
         """Before the writer starts: load the head and all routing decisions."""
@@ -83,20 +104,22 @@ class SqliteLog:
 
     def append(self, events: Sequence[NewEvent], strict: bool = False) -> asyncio.Future[list[Appended]]:
         """See `store.Log.append`."""
-        future: asyncio.Future[list[Appended]] = self._engine.append(Append(events, strict))
+        future: asyncio.Future[list[Appended]] = self._engine.append(
+            Append(events, strict), events[0].source if events else "", len(events)
+        )
         return future
 
     def append_one(self, event: NewEvent, receipt: Receipt) -> None:
         """See `store.Log.append_one`."""
-        self._engine.append(event, receipt)
+        self._engine.append(event, event.source, 1, receipt)
 
     @property
     def waiting(self) -> int:
         return self._engine.waiting
 
-    def is_busy(self, limit: int) -> bool:
+    def is_busy(self, limit: int, source: str) -> bool:
         """See `store.Log.is_busy`."""
-        return self._engine.is_busy(limit)
+        return self._engine.is_busy(limit, source)
 
     @property
     def stuck(self) -> bool:
@@ -435,7 +458,7 @@ class SqliteLog:
         found, lanes, pending = await self._engine.read(work)
         if not found:
             return Weighed(None)
-        return Weighed(found[-1][0], *weigh(found, Owed(self._audiences.by_number, lanes, frozenset()), pending))
+        return Weighed(found[-1][0], weigh(found, Owed(self._audiences.by_number, lanes, frozenset()), pending))
 
     async def forget_dedupe(self, before_us: int) -> None:
         """Delete delivery ids seen before an instant, in slices by key."""
