@@ -39,6 +39,12 @@ def test_a_comparison_that_starts_says_so_and_has_no_figure_yet(gateway: Served)
     assert one["poll_later_seconds"] == {"estimate": None, "low": None, "high": None}
 
 
+def test_the_advice_and_the_report_have_its_result(gateway: Served) -> None:
+    assert "Both ways at once" in gateway.run("advise", "shop/orders").out
+    (orders,) = [one for one in json.loads(gateway.run("advise", "--json").out) if "orders" in one["resource"]]
+    assert orders["evidence"][0]["text"].startswith("It begins to compare after the first poll")
+
+
 def test_a_resource_without_one_is_named_with_what_to_add(gateway: Served) -> None:
     error = gateway.run("shadow", "shop/items").refused("not_found", 1)
     assert "shop/items has no shadow" in error["what"] and "add shadow = {" in error["hint"]

@@ -22,8 +22,9 @@ from tidegate.providers.shape import load_provider
 from tidegate.query import measured
 from tidegate.query.context import ReadContext
 from tidegate.query.schemas import AdviceSchema, ApplySchema, SettingSchema
+from tidegate.query.shadow import one_shadow
 from tidegate.query.window_sums import GROWING_MINUTES
-from tidegate.rules.measure.advice import WORDS, Advice, Case
+from tidegate.rules.measure.advice import WORDS, Advice, Case, Evidence
 from tidegate.rules.measure.advise import advise
 from tidegate.rules.measure.estimate import Looks
 from tidegate.rules.measure.observed import (
@@ -145,7 +146,11 @@ async def _advised(gateway: ReadContext, source: ActiveSource, resource: str, fi
     keeps = own.polls or own.webhook is not None
     records = await gateway.store.records.count(source.name, resource) if keeps else None
     case = case_of(source.name, source.spec, resource, figures, records)
-    return schema_of(source, resource, case, advise(case))
+    said = schema_of(source, resource, case, advise(case))
+    if source.spec.resources[resource].shadow is not None:
+        both = await one_shadow(gateway, source.name, source.spec, resource)
+        said.evidence = [Evidence(name="Both ways at once", text=" ".join(both.sentences)), *said.evidence]
+    return said
 
 
 def schema_of(source: ActiveSource, resource: str, case: Case, advice: Advice) -> AdviceSchema:

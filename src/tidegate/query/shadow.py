@@ -73,9 +73,14 @@ async def all_shadows(gateway: ReadContext, allowed: frozenset[str] | None = Non
         if allowed is None or name in allowed:
             for resource, spec in sorted(source.spec.resources.items()):
                 if spec.shadow is not None:
-                    states = [await gateway.store.records.state(name, one) for one in (resource, shadow_name(resource))]
-                    found.append(compared(name, source.spec, resource, (states[0], states[1]), gateway.clock.now_us()))
+                    found.append(await one_shadow(gateway, name, source.spec, resource))
     return found
+
+
+async def one_shadow(gateway: ReadContext, source: str, spec: Source, resource: str) -> ShadowSchema:
+    """The comparison of a resource that has `shadow`."""
+    states = [await gateway.store.records.state(source, one) for one in (resource, shadow_name(resource))]
+    return compared(source, spec, resource, (states[0], states[1]), gateway.clock.now_us())
 
 
 def compared(
