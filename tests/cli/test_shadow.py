@@ -33,7 +33,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def test_a_comparison_that_starts_says_so_and_has_no_figure_yet(gateway: Served) -> None:
     text = gateway.run("shadow").out
     assert "shop/orders: starting" in text and "begins to compare after the first poll" in text
-    (one,) = json.loads(gateway.run("shadow", "--json").out)["items"]
+    (one,) = json.loads(gateway.run("shadow", "--json").out)["data"]
     assert (one["resource"], one["pairs"], one["sooner"]) == ("shop/orders", 0, "")
     assert [way["makes_records"] for way in one["ways"]] == [False, True]
     assert one["poll_later_seconds"] == {"estimate": None, "low": None, "high": None}
@@ -41,7 +41,7 @@ def test_a_comparison_that_starts_says_so_and_has_no_figure_yet(gateway: Served)
 
 def test_the_advice_and_the_report_have_its_result(gateway: Served) -> None:
     assert "Both ways at once" in gateway.run("advise", "shop/orders").out
-    (orders,) = [one for one in json.loads(gateway.run("advise", "--json").out) if "orders" in one["resource"]]
+    (orders,) = [one for one in json.loads(gateway.run("advise", "--json").out)["data"] if "orders" in one["resource"]]
     assert orders["evidence"][0]["text"].startswith("It begins to compare after the first poll")
 
 

@@ -27,7 +27,7 @@ def shadow(resources: tuple[tuple[str, str], ...], data: Path, as_json: bool) ->
     if unknown:
         raise NotFound(f"{min(unknown)} has no shadow", hint=HINT)
     if as_json:
-        print_json({"items": found})
+        print_json({"data": found})
         return
     if not found:
         print(f"no resource compares both ways; {HINT}")
