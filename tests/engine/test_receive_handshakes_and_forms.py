@@ -72,11 +72,14 @@ def test_an_unsigned_source_answers_the_handshake_that_it_names_and_reports_othe
         assert (await setup.call("slackish", body)).body == b"abc"
         assert await setup.events() == ()
         assert (await setup.call("open", body)).status == 202
-        (finding,) = setup.findings.listed()
-        assert (finding.code, finding.samples) == (
-            "handshake_stored",
-            ['looks like slack: set handshake = "slack" or verify = "slack"'],
-        )
+        assert {(one.code, one.subject, *one.samples) for one in setup.findings.listed()} == {
+            ("handshake_answered", "source:slackish", "POST"),
+            (
+                "handshake_stored",
+                "source:open",
+                'looks like slack: set handshake = "slack" or verify = "slack"',
+            ),
+        }
 
     with_ingress(tmp_path, work)
 

@@ -202,6 +202,7 @@ class Checks:
             if rule.method == scope["method"] and not rule.signed:
                 reply = rule.answer(request)
                 if reply is not None:
+                    self._report_answered(input, rule.method, rule.shown(request))
                     return reply
         if scope["method"] in input.methods:
             return None
@@ -228,10 +229,14 @@ class Checks:
                         if input.verify is not None and (url := rule.visited(request)):
                             raise NeedsVisit(url, reply, rule.shown(request))
                         continue
-                    if value := rule.shown(request):
-                        self._findings.report("handshake_value", f"source:{input.source}", f"the value is {value}")
+                    self._report_answered(input, "POST", rule.shown(request))
                     return reply
         return None
+
+    def _report_answered(self, input: Input, method: str, value: str) -> None:
+        """A request that was answered and not stored. `value`: what the operator needs of it, "" for nothing."""
+        code, sample = ("handshake_value", f"the value is {value}") if value else ("handshake_answered", method)
+        self._findings.report(code, f"source:{input.source}", sample)
 
     def look_for_handshake(self, input: Input, request: Accepted) -> None:
         """An unsigned source stores everything, so a handshake that nobody answered is at least reported. So is one of

@@ -132,6 +132,12 @@ REQUESTS: dict[str, FindingCode] = {
         "An event does not fit the JSON Schema of its type. It was stored and is marked with `schema_error`.",
         "ask the sender, or correct `schemas` in [sources.{name}.webhook]",
     ),
+    "handshake_answered": FindingCode(
+        NOTICE,
+        "handshake answered",
+        "The provider verified the address of this source and got its answer. Such requests are not stored.",
+        "nothing; if these were events, set `verify` or `handshake` of [sources.{name}.webhook] to what sends them",
+    ),
     "handshake_value": FindingCode(
         NOTICE,
         "value from a handshake",
