@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from support.stores import STORES, Opener, with_store
-from tidegate.store import PendingWrite, StoredCall
+from tidegate.store import ANSWERED, MERGED, PendingWrite, StoredCall
 
 pytestmark = pytest.mark.parametrize("opener", STORES.values(), ids=STORES.keys())
 
@@ -52,6 +53,13 @@ def test_pending_writes_are_kept_by_record_and_forgotten(opener: Opener, tmp_pat
         assert await ids.writes("crm", "leads") == []
         await ids.delete_writes_of("crm", "contacts", "7\0")
         assert await ids.writes("crm", "contacts") == [other]
+        merged = msgspec.structs.replace(other, state=MERGED, sent_at_us=3, answered_at_us=4)
+        await ids.put_write(merged, 0)
+        await ids.put_write(msgspec.structs.replace(answered, state=ANSWERED), 0)
+        assert await ids.writes("crm", "contacts", MERGED) == [merged] == [await ids.write("w2")]
+        assert [write.id for write in await ids.writes("crm", "contacts", ANSWERED)] == ["w1"]
+        assert await ids.write("w0") is None
+        await ids.put_write(other, 0)
         await ids.put_write(one, 0)
         await ids.delete_write("w1")
         await ids.put_write(PendingWrite("w3", "crm", "contacts", "9", b"{}", b"", "e", b"[]", 300), 250)

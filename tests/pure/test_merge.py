@@ -97,6 +97,40 @@ def test_the_merge_rule(before: RecordState | None, new: Copy, rule: MergeRule, 
     assert merge(before, new, rule) is decision
 
 
+WRITE = Origin.WRITE
+ANSWERS: list[tuple[str, RecordState | None, Copy, MergeDecision]] = [
+    ("a new record", None, copy(V1, "1", origin=WRITE), STORE),
+    ("a higher version", known(V1, "1"), copy(V2, "2", origin=WRITE), STORE),
+    ("a higher version, sent before a poll was answered", known(V1, "1"), copy(V2, "2", at=50, origin=WRITE), STORE),
+    ("a lower version is never fetched or held", known(V1, "2"), copy(V2, "1", origin=WRITE), OLDER),
+    ("the same version, sent before", known(V1, "1"), copy(V2, "1", at=50, origin=WRITE), OLDER),
+    ("the same version, sent after", known(V1, "1"), copy(V2, "1", origin=WRITE), STORE),
+    ("no version, sent before", known(V1, None), copy(V2, None, at=50, origin=WRITE), OLDER),
+    ("no version, sent after", known(V1, None), copy(V2, None, origin=WRITE), STORE),
+    ("versions without an order", known(V1, "a"), copy(V2, "b", origin=WRITE), REPLACE),
+    ("the same again", known(V1, "1"), copy(V1, "1", origin=WRITE), SAME),
+    ("a record that was deleted since", GONE_SINCE := known(V1, "1", deleted=True), copy(V2, None, at=50, origin=WRITE),
+     OLDER),
+    ("a record that was deleted before", GONE_SINCE, copy(V2, "2", origin=WRITE), REPLACE),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "new", "decision"), [row[1:] for row in ANSWERS], ids=[row[0] for row in ANSWERS])
+def test_the_answer_to_a_write_wins_only_when_it_is_newer(
+    before: RecordState | None, new: Copy, decision: MergeDecision
+) -> None:
+    for rule in (ALONE, WITH_ITEM):
+        assert merge(before, new, rule) is decision
+
+
+def test_a_list_with_other_fields_than_an_answer_is_no_change_until_it_was_seen_once() -> None:
+    answer, row = {"id": "1", "a": 1, "x": 1}, {"id": "1", "a": 1, "y": 2}
+    before, seen = known(answer, "1", origin=WRITE), MergeRule(can_fetch=False, of_answers={"1"})
+    assert merge(before, copy(row, "1"), seen) is RENEW
+    assert merge(before, copy(row, "1"), ALONE) is STORE  # the record has the fields of the list: somebody changed it
+    assert merge(before, copy({**row, "a": 3}, "2"), seen) is STORE
+
+
 GONE = known(V1, "5", deleted=True, origin=Origin.WEBHOOK)
 GONE_BARE = known(V1, None, deleted=True, origin=Origin.WEBHOOK)
 MISSED = known(V1, "5", deleted=True, origin=Origin.POLL)

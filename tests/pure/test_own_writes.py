@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tidegate.core.model import Change
-from tidegate.rules.sync.own_writes import ExpectedWrite, leaves, own_write
+from tidegate.rules.sync.own_writes import ExpectedWrite, leaves, not_written, own_write
 
 BEFORE = {"id": "7", "name": "Ada", "phone": "1", "updated_at": "1"}
 
@@ -35,6 +35,10 @@ def write(answer: dict[str, Any] | None = None, key: str = "", **written: Any) -
         (change(name="Robert", phone="2"), write({"id": "7", "name": "Robert", "phone": "1"}, "7"), False),
         (change("created", name="Bob"), write(name="Bob", phone="1"), True),
         (change("created", name="Bob"), write(name="Eve"), False),
+        (change("created", name="Bob"), write({"id": "7"}, "7", name="Bob"), True),  # the answer has the id alone
+        (change("created", name="Eve"), write({"id": "7"}, "7", name="Bob"), False),
+        (change(name="Bob"), write({"id": "7"}, "7", name="bob"), True),
+        (change(name="Bob", phone="2"), write({"id": "7"}, "7", name="Bob"), False),
         (change(), write(name="Bob"), False),  # nothing but the version moved, and of which record is not known
         (change(), write(key="7", name="Bob"), True),
     ],
@@ -52,3 +56,12 @@ def test_the_newest_write_explains_first_and_a_delete_is_never_ours() -> None:
 def test_members_are_found_at_every_depth() -> None:
     assert leaves({"a": {"b": 1, "a": 2}, "c": [3]}) == {"a": {"b": 1, "a": 2}, "b": 1, "c": [3]}
     assert leaves([1]) == {} == leaves(None)
+
+
+def test_members_that_differ_and_were_not_written_may_be_somebody_elses() -> None:
+    nested = {"id": "7", "fields": {"name": "Ada", "score": 1}, "updated_at": "1"}
+    after = {"id": "7", "fields": {"name": "Bob", "score": 2}, "updated_at": "2", "new": True}
+    seen = Change("updated", nested, after, ("fields", "new", "updated_at"), "2", 2)
+    assert not_written(write(name="Bob"), seen, "updated_at") == {"score", "new"}
+    assert not_written(write(name="Bob"), change(name="Bob"), "updated_at") == set()
+    assert not_written(write(name="Bob"), change("created", name="Bob"), "updated_at") == set()

@@ -17,7 +17,8 @@ from tidegate.api.calls import Call
 from tidegate.core import ids
 from tidegate.core.errors import BadRequest, Conflict, OperationFailed, TidegateError
 from tidegate.core.model import Origin, Outcome
-from tidegate.pull.operations import OperationResult, json_body
+from tidegate.pull.operations import OperationResult
+from tidegate.rules.outbound.operations import json_body
 
 KEPT_US = 24 * 3600 * 1_000_000
 RUNNING_US = 120 * 1_000_000  # a call that began longer ago ended without an answer

@@ -89,6 +89,7 @@ class Webhooks(Struct, kw_only=True, frozen=True):
     changed: int = 0  # brought a change
     healed: int = 0  # changes that a look found first
     late: int = 0  # came after a look had found the change
+    own: int = 0  # came after the answer to our own write had shown the change
     repeated: int = 0  # brought what an earlier webhook had brought
     out_of_order: int = 0  # older than what an earlier webhook had brought
     to_fetch: int = 0  # were only a hint, so that the item was fetched

@@ -29,6 +29,7 @@ class Origin(Enum):
     IMAP = "imap"
     EDIT = "edit"  # an edited copy that a person sent to one destination
     SYSTEM = "system"  # a state change of Tidegate itself
+    WRITE = "write"  # the answer to an operation shows what it changed
 
     __hash__ = object.__hash__  # by identity, as they are compared; that of Enum is a Python function
 

@@ -42,7 +42,9 @@ METRICS: dict[str, str] = {
     "delay.ORIGIN.BUCKET": "age of a change when it was stored, where its version is a time; total: milliseconds",
     "bound.ORIGIN.BUCKET": "the longest that age can be, where only the look before is known; total: milliseconds",
     "healed": "changes of a resource with webhooks that a look found; total: milliseconds missing, at most",
-    "webhook.RESULT": "webhooks read: changed, late (a look was first), repeated, out_of_order, to_fetch, unreadable",
+    "webhook.RESULT": "webhooks read: changed, late (a look was first), own (the answer to our write was first), "
+    "repeated, out_of_order, to_fetch, unreadable",
+    "answer.RESULT": "answers to writes: changed (a record), same, older, left (to the next poll: shows too little)",
     "late_hint": "webhooks that were a hint, and whose item a look had found",
     "pull.RESULT": "pulls on demand: hit, shared (one flight for several), not_modified, stale, asked",
     "throttled": "waits for the rate limit; total: milliseconds",

@@ -17,6 +17,7 @@ from tidegate.core.spec import Destination
 from tidegate.kinds.base import Answer, Kind, Prepare, Request, Result, Transform, read_http
 from tidegate.rules.language.numbers import encode_json
 from tidegate.rules.language.view import event_view
+from tidegate.rules.sync.conflicts import scalars, with_values
 
 
 class OperationDestination(Destination, frozen=True, kw_only=True, tag="operation"):
@@ -24,7 +25,10 @@ class OperationDestination(Destination, frozen=True, kw_only=True, tag="operatio
 
 
 class ChangeCause(msgspec.Struct, frozen=True):
-    """The change of a record that leads to a call. `before`: the view with the record as it was before it."""
+    """The change of a record that leads to a call. `before`: the view with the record as it was before it.
+
+    `partly_own`: a call of ours made a part of the change. That part is in `before` too, so it is not written again.
+    """
 
     source: str
     resource: str
@@ -33,6 +37,7 @@ class ChangeCause(msgspec.Struct, frozen=True):
     received_us: int
     occurred_us: int
     before: JsonObject | None = None
+    partly_own: bool = False
 
 
 class OperationInput(msgspec.Struct, frozen=True):
@@ -106,12 +111,15 @@ class OperationKind(Kind[OperationDestination]):
 
 
 def _cause(event: Event, view: JsonObject, change: JsonObject, transform: Transform | None) -> ChangeCause:
-    before = change.get("before")
+    before, own = change.get("before"), change.get("own")
+    if before is not None and own:
+        now = scalars(view["data"])
+        before = with_values(before, {name: now[name] for name in own if name in now})
     earlier = None if before is None else {**view, "data": before, "body": before}
     return ChangeCause(
         event.source, str(change.get("resource", "")), event.key or "", int(change.get("number", 0)),
         event.received_at_us, event.occurred_at_us or event.received_at_us,
-        transform(earlier) if earlier is not None and transform is not None else earlier,
+        transform(earlier) if earlier is not None and transform is not None else earlier, own is not None,
     )  # fmt: skip
 
 

@@ -145,7 +145,7 @@ class Gateway:
         self.credentials = Credentials(tokens, RateBudgets(store.budgets))
         self.consents = Consents(store.settings, parts.vault, clock)
         self.conflicts = ConflictDecider(store.conflicts, self.findings, clock)
-        self.operations = OperationRunner(store.operations, self._client_of, clock, self.conflicts)
+        self.operations = OperationRunner(store.operations, self._client_of, clock, self.conflicts, self._merge_answers)
         transports["operation"] = OperationTransport(self.operations)
         self.deliver = DeliverEngine(
             store, active, transports, clock, self._asker("deliver"), self.findings, self.credentials
@@ -190,6 +190,9 @@ class Gateway:
 
     def _client_of(self, source: str) -> SourceClient | None:
         return self.pull.client_of(source)
+
+    async def _merge_answers(self, source: str, resource: str) -> None:
+        await self.pull.answers.merge(source, resource)
 
     def _shortage(self, error: str) -> None:
         self.findings.report("local_resources", "process:gateway", error)

@@ -107,10 +107,16 @@ class ResourceCounts:
             result = "to_fetch"
         elif before in LOOKED:
             result = "late"
+        elif before is Origin.WRITE:
+            result = "own"
         else:
             result = "out_of_order" if decision is MergeDecision.OLDER else "repeated"
         self._tally.add(f"webhook.{result}")
         return result
+
+    def answer(self, result: str) -> None:
+        """The answer to a write was merged, or left to the next poll."""
+        self._tally.add(f"answer.{result}")
 
     def hint_was_late(self) -> None:
         """An item that a webhook gave as a hint had nothing new: a look had found it."""

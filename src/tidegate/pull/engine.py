@@ -24,6 +24,7 @@ from tidegate.core.figures import ResourceFigures
 from tidegate.core.findings import Findings
 from tidegate.core.model import Event
 from tidegate.outbound.credentials import Credentials
+from tidegate.pull.answers import AnswerPlaces
 from tidegate.pull.on_demand import CACHE_BYTES, CachedCopy, OnDemand, PullAnswer, PullCounts, Target
 from tidegate.pull.pull_counts import PullCountsWriter
 from tidegate.pull.record_writer import Router
@@ -89,6 +90,7 @@ class PullEngine:
         self._published_offset = 0
         self._partitions: frozenset[int] = frozenset()
         self._ask = ask or store.leases.ask
+        self.answers = AnswerPlaces(self._engine_of, self._partition_elsewhere, self._ask)
         self._elsewhere: dict[ResourceName, ResourceFigures] = {}  # figures of resources that run on other nodes
         self._started = False
         self._change: asyncio.Task[None] | None = None
@@ -308,9 +310,18 @@ class PullEngine:
         return msgspec.json.decode(await self._ask(partition, call), type=PollReport)
 
     async def handle(self, call: bytes) -> bytes:
-        """Run a poll that another node asks for."""
-        source, resource, options = msgspec.json.decode(call, type=tuple[str, str, PollOptions])
+        """Run a poll that another node asks for, or merge the answers to its writes."""
+        source, resource, options = msgspec.json.decode(call, type=tuple[str, str, PollOptions | None])
+        if options is None:
+            return msgspec.json.encode(await self.answers.merge_here(source, resource))
         return msgspec.json.encode(await self.poll_now(source, resource, options))
+
+    def _engine_of(self, source: str, resource: str) -> ResourceEngine | None:
+        return self._engines.get((source, resource))
+
+    def _partition_elsewhere(self, source: str, resource: str) -> int | None:
+        partition = partition_of_name(source)
+        return partition if (source, resource) in self._wanted and partition not in self._partitions else None
 
     def _unknown(self, source: str, resource: str) -> Target:
         known = sorted(f"{one}/{other}" for one, other in self._targets)

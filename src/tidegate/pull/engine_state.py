@@ -21,6 +21,7 @@ MAX_HELD = 200
 MAX_DUPLICATES = 1000
 MAX_UNLISTED = 1000
 MAX_PARENT_CURSORS = 1000
+MAX_OF_ANSWERS = 1000
 
 Mark = tuple[int, str]  # since when, origin
 
@@ -90,4 +91,5 @@ class EngineState(msgspec.Struct, omit_defaults=True):
     scanned_from_us: list[int] = []  # when the last two scans began that decided about deletes
     sightings: Sightings = msgspec.field(default_factory=Sightings)  # with `shadow`: what this way found
     shadow: ShadowFigures = msgspec.field(default_factory=ShadowFigures)  # of the part that measures
+    of_answers: set[str] = set()  # records with the fields of an answer or a webhook, until a list shows them
     stopped_missing: int = 0  # how many records the last scan missed, when the ratio stopped it

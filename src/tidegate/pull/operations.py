@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -26,23 +26,21 @@ from tidegate.kinds.operation import ChangeCause, OperationInput, names_of
 from tidegate.outbound.dial_failed import DialFailed
 from tidegate.outbound.post import PostResult, SentRequest
 from tidegate.pull.conflicts import ConflictDecider, Decision, Write
+from tidegate.pull.pending_writes import PendingWrites, Writing
 from tidegate.pull.sources import PullResponse, SourceClient
 from tidegate.rules.inbound.redaction import REDACTED, is_credential
 from tidegate.rules.language.numbers import encode_json
 from tidegate.rules.language.templates import RenderFailed
-from tidegate.rules.language.view import dig
 from tidegate.rules.outbound.addresses import Target
-from tidegate.rules.outbound.operations import ApiCall, CompiledOperation
+from tidegate.rules.outbound.operations import ApiCall, CompiledOperation, json_body
 from tidegate.rules.sync.conflicts import changed, scalars, with_values
-from tidegate.rules.sync.items import record_key
-from tidegate.rules.sync.own_writes import leaves
-from tidegate.store import Operations, PendingWrite
+from tidegate.store import SENT, Operations, PendingWrite
 
 log = logging.getLogger("tidegate.pull")
 KEPT_ANSWER_BYTES = 4096
 KEPT_HEADER_BYTES = 4096
 PATIENCE_SECONDS = 30.0  # for the rate of the source
-WRITES_KEPT_US = 24 * 3600 * 1_000_000  # how long our own change is expected to come back
+NOTHING_NEW = Decision("incoming", frozenset(), {}, "what changed is not in this call, or came from there")
 
 Done = Callable[[PostResult], None]
 
@@ -87,11 +85,15 @@ class OperationRunner:
         client_of: Callable[[str], SourceClient | None],
         clock: Clock,
         conflicts: ConflictDecider | None = None,
+        merge: Callable[[str, str], Awaitable[None]] | None = None,
     ) -> None:
+        """`merge(source, resource)` brings stored answers into the records."""
         self._store = store
         self._client_of = client_of
         self._clock = clock
         self._conflicts = conflicts
+        self._merge = merge
+        self._writes = PendingWrites(store, clock)
         self._sources: dict[str, Source] = {}
         self._compiled: dict[tuple[str, str], CompiledOperation] = {}
 
@@ -121,11 +123,12 @@ class OperationRunner:
         view: JsonObject,
         chain: Sequence[str] = (),
         cause: ChangeCause | None = None,
+        attempt: int = 0,
     ) -> OperationResult:
         """Make the call. NotFound, RenderFailed and StoreBusy are raised; everything else is in the result.
 
         `view`: the parts of the event, and `delivery_id`. `chain`: the sources that led to it.
-        `cause`: the change of a record that is written on, if it is one.
+        `cause`: the change of a record that is written on, if it is one. `attempt`: that of the delivery.
         """
         place = self._place(source, name)
         started = self._clock.monotonic()
@@ -144,20 +147,25 @@ class OperationRunner:
             return self._failed(error, None, started)
         if decided is not None and decided.stops:
             return await self._not_written(place, decided.decision, cause, started)
-        write = await self._expect(place, name, call, whole, chain)
+        if cause is not None and _is_same_call(place, call, whole, cause):
+            return await self._not_written(place, NOTHING_NEW, cause, started)
+        write = await self._begin(place, name, call, whole, (chain, attempt))
+        if write is not None and write.state != SENT:
+            return self._answered_before(write, started)
         try:
             response = await _request(place.client, call)
         except TidegateError as error:
             if write is not None and _outcome(error) not in (Outcome.TIMEOUT, Outcome.RESET):
-                await self._store.delete_write(write.id)  # nothing was sent
+                await self._writes.not_carried_out(write)
             return self._failed(error, sent, started)
         result = await self._answered(place, key, response, sent, started)
-        if write is not None:
-            await self._note_answer(place, write, result)
+        shown = write is not None and await self._note_answer(place, write, response, result)
         if cause is not None and result.outcome is Outcome.OK and self._conflicts is not None:
             await self._conflicts.carried(cause, source)
         if result.remembered and key and chain and chain[0] != source:
             await self._remember_back(chain[0], key, result.remembered)
+        if shown and self._merge is not None:
+            await self._merge(source, place.compiled.operation.resource)
         return result
 
     async def _prepared(
@@ -205,35 +213,35 @@ class OperationRunner:
         outcome = Outcome.OK if decided.use else Outcome.CONFLICT
         return OperationResult(outcome, None, f"not written: {decided.said}", [], b"", None, self._since(started))
 
-    async def _expect(
-        self, place: _Place, name: str, call: ApiCall, view: JsonObject, chain: Sequence[str]
+    async def _begin(
+        self, place: _Place, name: str, call: ApiCall, view: JsonObject, why: tuple[Sequence[str], int]
     ) -> PendingWrite | None:
-        """Store what the call will change, before it is sent. None for an operation that names no resource."""
+        """Store what the call will change, before it is sent. None for an operation that names no resource.
+
+        `why`: the chain, and the attempt of the delivery.
+        """
         operation = place.compiled.operation
         if not operation.resource:
             return None
-        now_us, cause = self._clock.now_us(), str(view.get("delivery_id", ""))
-        body: Any = json_body(call.body or b"")
-        write = PendingWrite(
-            f"{cause}/{place.source}/{name}", place.source, operation.resource, place.compiled.record_key(view),
-            msgspec.json.encode(leaves(body)), b"", cause, msgspec.json.encode(list(chain)), now_us,
-        )  # fmt: skip
-        await self._store.put_write(write, now_us - WRITES_KEPT_US)
-        return write
+        key, event = place.compiled.record_key(view), str(view.get("delivery_id", ""))
+        return await self._writes.begin(Writing(place.source, name, operation.resource, key, event, *why), call)
 
-    async def _note_answer(self, place: _Place, write: PendingWrite, result: OperationResult) -> None:
-        """The other system's own form of what it stored is what a poll will bring back."""
+    async def _note_answer(
+        self, place: _Place, write: PendingWrite, response: PullResponse, result: OperationResult
+    ) -> bool:
+        """Whether the answer has the record; then it is stored."""
         if result.outcome is not Outcome.OK:
-            await self._store.delete_write(write.id)
-            return
+            await self._writes.not_carried_out(write)
+            return False
         operation = place.compiled.operation
-        record = dig(json_body(result.body), operation.record_path)
-        if not isinstance(record, dict):
-            return
         resource = self._sources[place.source].resources.get(operation.resource)
-        key = record_key(record, resource.primary_key) if resource is not None else None
-        answered = msgspec.structs.replace(write, key=key or write.key, answer=msgspec.json.encode(record))
-        await self._store.put_write(answered, self._clock.now_us() - WRITES_KEPT_US)
+        times = response.sent_at_us, response.received_at_us
+        return await self._writes.answered(write, operation, resource, response.body, times)
+
+    def _answered_before(self, write: PendingWrite, started: float) -> OperationResult:
+        """The gateway stopped between the answer and the record of the attempt: the write is not sent again."""
+        said = "the answer is stored: it came before the gateway stopped, and the call is not made again"
+        return OperationResult(Outcome.OK, None, said, [], write.answer, None, self._since(started))
 
     async def _remember_back(self, source: str, key: str, ids: Mapping[str, str]) -> None:
         """The ids the other way round, so that a change there finds our record."""
@@ -333,7 +341,7 @@ async def _deliver(runner: OperationRunner, body: bytes, timeout_seconds: float,
     try:
         async with asyncio.timeout(timeout_seconds):
             result = await runner.run(
-                source, name, {**given.view, "delivery_id": given.event_id}, given.chain, given.change
+                source, name, {**given.view, "delivery_id": given.event_id}, given.chain, given.change, given.attempt
             )
     except TimeoutError:
         done(PostResult(Outcome.TIMEOUT, None, f"no answer within {timeout_seconds:g} s", b"", "", b"", 0, 0, False))
@@ -361,13 +369,26 @@ def _post_result(result: OperationResult) -> PostResult:
     )  # fmt: skip
 
 
+def _is_same_call(place: _Place, call: ApiCall, view: JsonObject, cause: ChangeCause) -> bool:
+    """Whether a change that is partly our own has nothing for this call: so it does not go back and forth for ever."""
+    if not cause.partly_own or cause.before is None:
+        return False
+    try:
+        return place.compiled.request({**cause.before, **_beside(view)}) == call
+    except RenderFailed:
+        return False
+
+
+def _beside(view: JsonObject) -> JsonObject:
+    return {name: view[name] for name in ("remembered", "credential", "delivery_id") if name in view}
+
+
 def _changes(place: _Place, body: Any, view: JsonObject, cause: ChangeCause) -> dict[str, Any]:
     """The members of the body that the change made; all of them when the state before is not known."""
     if cause.before is None:
         return scalars(body)
-    beside: JsonObject = {name: view[name] for name in ("remembered", "credential", "delivery_id") if name in view}
     try:
-        before = place.compiled.request({**cause.before, **beside})
+        before = place.compiled.request({**cause.before, **_beside(view)})
     except RenderFailed:
         return scalars(body)
     return changed(json_body(before.body or b""), body)
@@ -405,11 +426,3 @@ def _outcome(error: TidegateError) -> Outcome:
         return Outcome.TIMEOUT
     waits = ("upstream_rate_limited", "look_up_failed", "not_remembered")
     return Outcome.HTTP_ERROR if error.code in waits else Outcome.RESET
-
-
-def json_body(body: bytes) -> Any:
-    """The body of an answer for the API: JSON as it is, other text as a string."""
-    try:
-        return msgspec.json.decode(body) if body.strip() else None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return body.decode("utf-8", "replace")

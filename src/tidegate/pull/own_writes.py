@@ -6,7 +6,7 @@ call a source of its own causal chain. Knows no HTTP. Crash: pending writes are 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -46,7 +46,7 @@ class OwnWrites:
         first state is the answer to our write.
         """
         if self._writes is None:
-            self._writes = [_expected(one) for one in await self._store.writes(self._source, self._resource)]
+            self._writes = [expected(one) for one in await self._store.writes(self._source, self._resource)]
         if not self._writes:
             return change, None
         found = own_write(change, key, self._writes, self._version)
@@ -60,9 +60,10 @@ class OwnWrites:
                 change = Change("updated", answer, change.after, fields, change.version, change.number)
         return change, found
 
-    def note(self, change: Change, event: NewEvent, targets: Sequence[str]) -> None:
-        """Somebody else changed a record that operations write to: their next write may meet it."""
-        values = changed(change.before, change.after, {self._version.rpartition(".")[2]})
+    def note(self, change: Change, event: NewEvent, targets: Sequence[str], own: Collection[str]) -> None:
+        """Somebody else changed a record that operations write to: their next write may meet it. `own`: members that
+        the change has from us."""
+        values = changed(change.before, change.after, {self._version.rpartition(".")[2], *own})
         self._noted.append(
             OtherChange(
                 self._source, self._resource, event.key or "", change.number, msgspec.json.encode(values),
@@ -85,7 +86,7 @@ class OwnWrites:
         self._changed_by_others.clear()
 
 
-def _expected(one: PendingWrite) -> ExpectedWrite:
+def expected(one: PendingWrite) -> ExpectedWrite:
     answer: Any = msgspec.json.decode(one.answer) if one.answer else None
     return ExpectedWrite(
         one.id, one.key, msgspec.json.decode(one.written), answer, one.cause,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -20,9 +20,9 @@ import msgspec
 
 from tidegate.core.clock import Clock
 from tidegate.core.findings import Findings
-from tidegate.core.model import Change, Healed, NewEvent, Origin, RecordState
+from tidegate.core.model import Change, Healed, JsonObject, NewEvent, Origin, RecordState
 from tidegate.pull.counts import LOOKED, ResourceCounts
-from tidegate.pull.engine_state import MAX_HELD, EngineState, Held, Mark
+from tidegate.pull.engine_state import MAX_HELD, MAX_OF_ANSWERS, EngineState, Held, Mark
 from tidegate.pull.own_writes import OwnWrites
 from tidegate.pull.resource_health import ResourceHealth
 from tidegate.pull.run import Applied
@@ -31,11 +31,12 @@ from tidegate.pull.statistics import Statistics
 from tidegate.pull.yielding import Yielder
 from tidegate.rules.language.view import event_view
 from tidegate.rules.measure.shadow import Sightings
+from tidegate.rules.sync.answers import fitted
 from tidegate.rules.sync.canonical import HASH_BYTES, hash_bytes, parse_json
 from tidegate.rules.sync.changes import Copy, compare, only_in_one
 from tidegate.rules.sync.healing import earliest_us, healed
 from tidegate.rules.sync.merge import MergeDecision, MergeRule, merge, stored
-from tidegate.rules.sync.own_writes import ExpectedWrite
+from tidegate.rules.sync.own_writes import ExpectedWrite, leaves, not_written
 from tidegate.rules.sync.spec import Resource
 from tidegate.rules.sync.versions import order, version_instant
 from tidegate.store import RecordCommit, ResourceState, Store
@@ -96,7 +97,7 @@ class RecordWriter:
         self._store = store
         self._router = router
         self._fence = fence
-        self._rule = MergeRule(bool(self.resource.item_path), self.resource.version_kind, tuple(self.resource.ignore))
+        self._rule = self._merge_rule()
         self._own_writes = OwnWrites(store.operations, store.conflicts, (self.source, self.name), self.resource.version)
         self._pending: dict[str, Any] = {}  # columns of the state that moved since the last commit
         self._committed_at = clock.monotonic()
@@ -116,6 +117,7 @@ class RecordWriter:
             self.statistics.notes = {}  # what was noticed of another configuration says nothing of this one
         self.engine_state.configured = configured
         self.health.use(self.statistics.notes)
+        self._rule = self._merge_rule()
         self._pending = {}
         self.counts.forget()
         if self.sighter is not None:
@@ -124,6 +126,10 @@ class RecordWriter:
             self.engine_state.sightings = Sightings()
         self._stale = False
 
+    def _merge_rule(self) -> MergeRule:
+        one = self.resource
+        return MergeRule(bool(one.item_path), one.version_kind, tuple(one.ignore), self.engine_state.of_answers)
+
     async def apply(
         self,
         copies: Sequence[Copy],
@@ -131,12 +137,14 @@ class RecordWriter:
         silent: bool = False,
         fetched: Sequence[tuple[str, Mark]] = (),
         run_us: int = 0,
+        writes: Mapping[str, ExpectedWrite] | None = None,
         **moved: Any,
     ) -> Applied:
         """Merge at most MAX_ROWS copies and commit them with the columns of the state in `moved`.
 
         `silent`: make records and no events (the first snapshot). `fetched`: entries of `engine_state.dirty` that need
         no fetch any more, unless they became dirty again since. `run_us`: the start of the run that read the copies.
+        `writes`: the copies are answers to these writes of ours, by key.
         When nothing but the state moved in a run, it is committed by the next commit or `save`. Raises the store's
         errors; then the outcome is unknown, and the next call reads the state again.
         """
@@ -144,7 +152,7 @@ class RecordWriter:
             await self._refresh()
             self._stale = True
             self.changed = set()
-            applied, records, changes = await self._merge(copies, silent, run_us)
+            applied, records, changes = await self._merge(copies, silent, run_us, writes or {})
             for key, mark in fetched:
                 if self.engine_state.dirty.get(key) == mark:  # not by order: instants of other nodes have other clocks
                     del self.engine_state.dirty[key]
@@ -198,21 +206,30 @@ class RecordWriter:
     # -- merging -----------------------------------------------------------------------------------------
 
     async def _merge(
-        self, copies: Sequence[Copy], silent: bool, run_us: int
+        self, copies: Sequence[Copy], silent: bool, run_us: int, writes: Mapping[str, ExpectedWrite]
     ) -> tuple[Applied, list[RecordState], list[NewEvent]]:
         known = await self._store.records.known(self.source, self.name, list({copy.key for copy in copies}))
         applied = Applied()
         moved: dict[str, RecordState] = {}
         events: list[NewEvent] = []
-        held = self.engine_state.held
+        held, of_answers = self.engine_state.held, self.engine_state.of_answers
         yielder, now_us, same = Yielder(), 0, 0
         for at, copy in enumerate(copies):
             if not at % COPIES_AT_ONCE or len(copy.body) > MAX_BYTES_AT_ONCE:
                 await yielder.pause()
                 now_us = self.clock.now_us()
             before = (moved.get(copy.key) if moved else None) or known.get(copy.key)
+            write = writes.get(copy.key) if writes else None
+            if write is not None:
+                shown = self._fitted(copy, before, write)
+                if shown is None:
+                    applied.left += 1
+                    continue
+                copy = shown
             if before is not None and _is_same(before, copy):
                 same += 1
+                if of_answers and write is None:
+                    of_answers.discard(copy.key)
                 if copy.fetched and copy.origin is Origin.WEBHOOK and before.origin in LOOKED:
                     self.counts.hint_was_late()
                     if self.sighter is not None:
@@ -229,7 +246,7 @@ class RecordWriter:
                 if change is not None and self.measures:
                     self._changed(change.kind, copy, now_us, applied)
                 elif change is not None:
-                    events.append(await self._event(change, before, after, copy, now_us, applied))
+                    events.append(await self._event(change, before, after, copy, applied, write))
             else:
                 self._count(decision, before, copy, run_us, applied)
             self._note_found(decision, before, copy, changed=change is not None)
@@ -249,6 +266,13 @@ class RecordWriter:
                 self.sighter.pushed(copy, result)
         elif changed and self.sighter is not None:
             self.sighter.changed(copy)
+
+    def _fitted(self, copy: Copy, before: RecordState | None, write: ExpectedWrite) -> Copy | None:
+        """The answer to a write in the form of the record; None when the next poll has to bring the change."""
+        of_answers = self.engine_state.of_answers
+        if len(of_answers) >= MAX_OF_ANSWERS and copy.key not in of_answers and _is_other_form(before):
+            return None
+        return fitted(copy, before, self.resource, write)
 
     def _count(
         self, decision: MergeDecision, before: RecordState | None, copy: Copy, run_us: int, applied: Applied
@@ -299,6 +323,10 @@ class RecordWriter:
 
     def _stored(self, before: RecordState | None, copy: Copy, decision: MergeDecision, now_us: int) -> RecordState:
         self.engine_state.held.pop(copy.key, None)
+        if copy.origin is not Origin.WRITE and not copy.pushed:
+            self.engine_state.of_answers.discard(copy.key)
+        elif copy.origin is Origin.WRITE and _is_other_form(before):
+            self.engine_state.of_answers.add(copy.key)
         after = stored(before, copy, now_us, self.source, self.name, decision)
         if before is None:
             return after
@@ -309,7 +337,8 @@ class RecordWriter:
                 self._recent.popitem(last=False)
         if decision is MergeDecision.REPLACE and not before.deleted and before.version != copy.version:
             self._report_opaque(before, copy)
-        if decision is MergeDecision.RENEW and not copy.deleted and before.hash != copy.hash:
+        between = Origin.WRITE not in (before.origin, copy.origin)
+        if decision is MergeDecision.RENEW and between and not copy.deleted and before.hash != copy.hash:
             names = ", ".join(only_in_one(parse_json(before.body), copy.value)[:5])
             self.health.note("shapes_differ", f"{copy.key!r}: {names or 'values are written differently'}")
         return after
@@ -335,22 +364,22 @@ class RecordWriter:
         before: RecordState | None,
         after: RecordState,
         copy: Copy,
-        now_us: int,
         applied: Applied,
+        own: ExpectedWrite | None,
     ) -> NewEvent:
-        """The event of a change, counted."""
-        own: ExpectedWrite | None = None
-        if not self._own_writes.none_expected:
+        """The event of a change, counted. `own`: the write whose answer showed it."""
+        if own is None and not self._own_writes.none_expected:
             change, own = await self._own_writes.of(change, after.key)
-        kind = change.kind
+        kind, now_us = change.kind, after.changed_at_us
         at_us = self._changed(kind, copy, now_us, applied)
         if change.version != copy.version:
             at_us = version_instant(change.version)
-        event = self._made(change, before, after, own, self._healed(copy, kind, now_us), now_us)
+        caused = self._caused(change, own)
+        event = self._made(change, before, after, caused, self._healed(copy, kind, now_us))
         if kind != "deleted" and at_us is not None and at_us <= now_us:
             event.occurred_at_us = at_us
         view = partial(event_view, event)
-        if own is not None:
+        if own is not None and "own" not in caused:
             event.audience = await self._router.decide_own(self.source, event.type, view, self.name, own.chain)
             return event
         audience = self._router.decide(self.source, event.type, view, self.name)
@@ -359,7 +388,7 @@ class RecordWriter:
         event.audience = audience
         targets = self._router.written.targets(self.source, self.name, audience) if kind == "updated" else None
         if targets is not None:
-            self._own_writes.note(change, event, targets)
+            self._own_writes.note(change, event, targets, caused.get("own", ()))
         return event
 
     def _healed(self, copy: Copy, kind: str, now_us: int) -> Healed | None:
@@ -384,14 +413,16 @@ class RecordWriter:
         setattr(applied, kind, getattr(applied, kind) + 1)
         return at_us
 
+    def _caused(self, change: Change, own: ExpectedWrite | None) -> JsonObject:
+        """What the event of our own change says. `own`: the members that we wrote, when others differ too."""
+        if own is None:
+            return {}
+        others = not_written(own, change, self.resource.version)
+        caused: JsonObject = {"caused_by": own.cause, "chain": own.chain}
+        return {**caused, "own": sorted(own.written.keys() & leaves(change.after).keys())} if others else caused
+
     def _made(
-        self,
-        change: Change,
-        before: RecordState | None,
-        after: RecordState,
-        own: ExpectedWrite | None,
-        found: Healed | None,
-        now_us: int,
+        self, change: Change, before: RecordState | None, after: RecordState, caused: JsonObject, found: Healed | None
     ) -> NewEvent:
         content: dict[str, Any] = {} if found is None else {"healed": found}  # first, see HEALED
         content |= {
@@ -400,14 +431,13 @@ class RecordWriter:
             "fields": change.fields,
             "version": change.version,
             "number": change.number,
+            **caused,
         }
-        if own is not None:
-            content |= {"caused_by": own.cause, "chain": own.chain}
         return NewEvent(
             source=self.source,
             type=f"{self.name}.{change.kind}",
             origin=after.origin,
-            received_at_us=now_us,
+            received_at_us=after.changed_at_us,
             audience=0,
             body=after.body,
             content_type="application/json",
@@ -444,6 +474,11 @@ def _is_same(before: RecordState, copy: Copy) -> bool:
         and before.version == copy.version
         and not (before.deleted or copy.deleted or copy.pushed)
     )
+
+
+def _is_other_form(before: RecordState | None) -> bool:
+    """Whether a record that an answer makes or changes has other fields than the list may have."""
+    return before is None or before.deleted or before.origin is Origin.WEBHOOK
 
 
 def _fingerprint(copy: Copy) -> str:

@@ -21,6 +21,7 @@ from tidegate.core.findings import Findings
 from tidegate.core.ids import new_id
 from tidegate.core.model import Event, Origin
 from tidegate.core.units import seconds
+from tidegate.pull.answers import AnswerMerger
 from tidegate.pull.fetch import AT_ONCE, Fetcher
 from tidegate.pull.poller import Poller
 from tidegate.pull.pull_observer import PullObserver
@@ -84,6 +85,7 @@ class ResourceEngine:
     def _build(self) -> None:
         self._fetcher = Fetcher(self.source, self.name, self.resource, self.writer, self._clock)
         self._observer = PullObserver(self.writer, self._store.records, self._fetcher, self._clock)
+        self._answers = AnswerMerger(self.writer, self._store.operations, self._clock)
         self._webhooks = WebhookReader(self._store.log, self.writer, self.resource, self._to_fetch.set)
         self._poller = Poller(
             self.source, self.resource, self.writer, self._store.records, self._fetcher, self.catch_up
@@ -136,6 +138,7 @@ class ResourceEngine:
         if not self.writer.engine_state.begun:
             self.writer.engine_state.begun = True
             await self.writer.save(committed_offset=max(self.writer.state.committed_offset, self._begin_at))
+        await self._answers.merge()
         state = self.writer.state
         last = {Origin.POLL: state.polled_at_us, Origin.RECONCILE: state.reconciled_at_us}
         self.schedule.begin(last, self.writer.engine_state.looked)
@@ -166,6 +169,11 @@ class ResourceEngine:
     def observe(self, key: str, response: PullResponse) -> None:
         """The source answered a pull of an item: it may be newer than the record."""
         self._observer.observe(key, response)
+
+    async def merge_answers(self) -> None:
+        """Bring what operations wrote into the records. Waits for an engine that starts."""
+        await self._ready.wait()
+        await self._answers.merge()
 
     async def catch_up(self) -> None:
         """Apply the events published so far."""
@@ -283,6 +291,7 @@ class ResourceEngine:
         run = self._poller.plan(origin, accepted, baseline=options.baseline)
         error: TidegateError | None = None
         try:
+            await self._answers.merge()
             await self._poller.run(run)
         except TidegateError as failed:
             error = failed

@@ -31,6 +31,7 @@ class Applied(msgspec.Struct):
     older: int = 0
     to_fetch: int = 0
     held: int = 0
+    left: int = 0  # answers to writes that show too little of the record
 
     @property
     def changes(self) -> int:

@@ -16,6 +16,7 @@ from tidegate.core.quantiles import quantile
 from tidegate.pull.resource_health import Note
 
 SAMPLES_HEALED = 3
+_OWN = Origin.WRITE.value  # changes by our own operations: nothing was requested to find them
 SAMPLES = 256  # the last so many of each origin: p99 of them is the third worst
 
 
@@ -86,7 +87,8 @@ class Statistics(msgspec.Struct, omit_defaults=True):
 
     def figures(self) -> ResourceFigures:
         """As `GET /stats` shows it. Shares and ratios are None while there is nothing to divide by."""
-        late = sorted(sample for samples in self.staleness.values() for sample in samples)
+        late = sorted(sample for origin, samples in self.staleness.items() for sample in samples if origin != _OWN)
+        found = self.changes - self.by_origin.get(_OWN, 0)
         return ResourceFigures(
             since=rfc3339(self.since_us or None),
             requests=self.requests,
@@ -102,7 +104,7 @@ class Statistics(msgspec.Struct, omit_defaults=True):
             not_modified=self.not_modified,
             empty_share=_share(self.empty_polls, self.polls - self.failed_polls),
             not_modified_share=_share(self.not_modified, self.polls),
-            requests_per_change=_share(self.requests, self.changes),
+            requests_per_change=_share(self.requests, found),
             staleness_p50_seconds=quantile(late, 0.5),
             staleness_p99_seconds=quantile(late, 0.99),
             staleness_samples=len(late),

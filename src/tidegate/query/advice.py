@@ -27,6 +27,7 @@ from tidegate.query.window_sums import GROWING_MINUTES
 from tidegate.rules.measure.advice import WORDS, Advice, Case, Evidence
 from tidegate.rules.measure.advise import advise
 from tidegate.rules.measure.estimate import Looks
+from tidegate.rules.measure.measured import OWN
 from tidegate.rules.measure.observed import (
     DAY_SECONDS,
     HOUR_SECONDS,
@@ -114,7 +115,7 @@ def hours_of(looks: list[RollupRow], changes: list[RollupRow]) -> dict[str, list
             one[0] += row.times
             one[1] += row.times if result == "found" else 0
     for row in changes:
-        if (row.subject, row.minute) in counts:
+        if row.metric != f"change.{OWN}" and (row.subject, row.minute) in counts:
             counts[row.subject, row.minute][2] += row.times
     found: dict[str, list[tuple[int, Hour]]] = {}
     for (subject, minute), (polls, with_change, changed) in sorted(counts.items()):
@@ -251,7 +252,7 @@ def observed_of(name: str, figures: Figures, records: int | None, *, pushed: boo
     seen = figures.measured.resources.get(name) or ResourceMeasured()
     by_webhook = sum(seen.changes_by_origin.get(one, 0) for one in _PUSHED)
     missed = seen.webhooks.missed
-    polled = max(0, seen.changes - by_webhook)
+    polled = max(0, seen.changes - by_webhook - seen.changes_by_origin.get(OWN, 0))
     if pushed and missed.whole:
         polled, by_webhook = missed.part, missed.whole - missed.part
     looks = figures.looks.get(name, [])

@@ -40,6 +40,7 @@ _FOUND_BY = {
     "webhook": "reported by webhook",
     "reconcile": "found by reconciliation",
     "pull": "found by a pull on demand",
+    "write": "written by an operation",
 }
 
 

@@ -20,6 +20,9 @@ class StoredCall(msgspec.Struct, frozen=True):
     at_us: int
 
 
+SENT, ANSWERED, MERGED = 0, 1, 2  # states of a write: its answer is not known, is stored, is in the records
+
+
 class PendingWrite(msgspec.Struct, frozen=True):
     """A change that an operation makes in a record of another system. `key` and `answer` are empty until known."""
 
@@ -32,6 +35,9 @@ class PendingWrite(msgspec.Struct, frozen=True):
     cause: str  # id of the event that led to it
     chain: bytes  # JSON: names of the sources that led to it
     at_us: int
+    state: int = SENT
+    sent_at_us: int = 0
+    answered_at_us: int = 0
 
 
 class Operations(Protocol):
@@ -56,8 +62,10 @@ class Operations(Protocol):
         """Store a write, in place of one with the same id. Older ones than `forget_before_us` are deleted."""
         ...
 
-    async def writes(self, source: str, resource: str) -> list[PendingWrite]:
-        """The writes of a resource, oldest first."""
+    async def write(self, id: str) -> PendingWrite | None: ...
+
+    async def writes(self, source: str, resource: str, state: int | None = None) -> list[PendingWrite]:
+        """The writes of a resource, oldest first; with `state` only those in it."""
         ...
 
     async def delete_write(self, id: str) -> None:

@@ -40,6 +40,7 @@ SHORTEST_SECONDS = 60.0  # figures a day need at least so much
 
 KINDS = ("polls", "pages", "reconcile", "fetch_backs", "retries", "on_demand")
 LOOKED = ("poll", "reconcile")  # origins of changes that a look found
+OWN = "write"  # origin of changes that our own operations made: no request was needed to find them
 WAYS = {"pull": LOOKED, "push": ("webhook", "publish")}
 LOOKS = ("found", "not_modified", "unchanged", "empty_list")
 
@@ -96,7 +97,7 @@ def resource(sums: Sums, seconds: float, price: float | None = None) -> Resource
         changes=changes,
         changes_by_origin=origins,
         changes_per_hour=_rate(changes, seconds, 3600.0),
-        requests=requests([sums], changes, seconds, price),
+        requests=requests([sums], changes - origins.get(OWN, 0), seconds, price),
         polls=_polls(sums),
         delay=delay(exact.values(), bound.values()),
         delay_by_origin={
@@ -117,13 +118,14 @@ def source_of(own: Sums, resources: list[Sums], seconds: float, price: float | N
     by_origin = {origin: times for origin, (times, _) in accepted.items()}
     doubled = _times(own, "doubled")
     changes = sum(times for sums in resources for times, _ in _part(sums, "change.").values())
+    own_changes = sum(_times(sums, f"change.{OWN}") for sums in resources)
     return SourceMeasured(
         accepted=sum(by_origin.values()),
         accepted_by_origin=by_origin,
         bytes_in=sum(total for _, total in accepted.values()),
         doubled=share(doubled, doubled + by_origin.get("webhook", 0)),
         changes=changes,
-        requests=requests(resources, changes, seconds, price),
+        requests=requests(resources, changes - own_changes, seconds, price),
         rate_limit=_rate_limit(resources),
     )
 
@@ -226,7 +228,8 @@ def _polls(sums: Sums) -> Polls:
 
 def _webhooks(sums: Sums, changed: int) -> Webhooks:
     counted = {
-        name: _times(sums, f"webhook.{name}") for name in ("late", "repeated", "out_of_order", "to_fetch", "unreadable")
+        name: _times(sums, f"webhook.{name}")
+        for name in ("late", "own", "repeated", "out_of_order", "to_fetch", "unreadable")
     }
     received = sum(times for times, _ in _part(sums, "webhook.").values())
     healed, late = _times(sums, "healed"), counted["late"] + _times(sums, "late_hint")

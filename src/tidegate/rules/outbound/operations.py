@@ -249,9 +249,17 @@ def _shown(body: bytes) -> str:
     return f": {_cut(text)}" if text else ""
 
 
+def json_body(body: bytes) -> Any:
+    """The body of an answer for the API: JSON as it is, other text as a string."""
+    try:
+        return msgspec.json.decode(body) if body.strip() else None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return body.decode("utf-8", "replace")
+
+
 def check_operation(operation: Operation) -> None:
     """ConfigError when it cannot be compiled."""
     CompiledOperation(operation)
 
 
-__all__ = ["ApiCall", "CompiledOperation", "Reading", "check_operation"]
+__all__ = ["ApiCall", "CompiledOperation", "Reading", "check_operation", "json_body"]

@@ -8,6 +8,7 @@ contradicts its version is held until the source confirms it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import Enum
 
 import msgspec
@@ -33,15 +34,21 @@ class MergeDecision(Enum):
 
 
 class MergeRule(msgspec.Struct, frozen=True):
-    """How copies of one resource are merged. `can_fetch`: the source can be asked for one item."""
+    """How copies of one resource are merged. `can_fetch`: the source can be asked for one item.
+
+    `of_answers`: keys of records that have the fields of an answer to a write or of a webhook, not those of the list.
+    """
 
     can_fetch: bool
     version_kind: str = "auto"
     ignore: tuple[str, ...] = ()
+    of_answers: Collection[str] = ()
 
 
 def merge(known: RecordState | None, copy: Copy, rule: MergeRule, *, confirmed: bool = False) -> MergeDecision:
     """The merge rule. `confirmed`: this very copy was held before, and is shown again by a later run."""
+    if copy.origin is Origin.WRITE:
+        return _answered(known, copy, rule)
     if copy.origin is Origin.PULL and not _shows_more(known, copy, rule):
         return MergeDecision.SAME
     if known is None:
@@ -73,6 +80,29 @@ def _shows_more(known: RecordState | None, copy: Copy, rule: MergeRule) -> bool:
         if found is not None and found <= 0:
             return False
     return same_form(parse_json(known.body), copy.value)
+
+
+def _answered(known: RecordState | None, copy: Copy, rule: MergeRule) -> MergeDecision:
+    """The answer to our own write. It is never fetched or held: what it cannot decide, the next poll does."""
+    if known is None:
+        return MergeDecision.STORE
+    found = None
+    if known.version is not None and copy.version is not None:
+        found = order(copy.version, known.version, rule.version_kind)
+    if found is not None and found < 0:
+        return MergeDecision.OLDER
+    if copy.asked_at_us < known.answered_at_us and not found:
+        return MergeDecision.SAME if known.hash == copy.hash and not known.deleted else MergeDecision.OLDER
+    if known.deleted:
+        return MergeDecision.REPLACE if copy.asked_at_us >= known.answered_at_us else MergeDecision.OLDER
+    if known.hash == copy.hash:
+        return MergeDecision.SAME if known.version == copy.version else MergeDecision.RENEW
+    return MergeDecision.STORE if found is not None else _unordered(known, copy)
+
+
+def _unordered(known: RecordState, copy: Copy) -> MergeDecision:
+    """A later copy of a record whose versions have no order."""
+    return MergeDecision.REPLACE if copy.version is not None and known.version is not None else MergeDecision.STORE
 
 
 def _after_delete(known: RecordState, copy: Copy, rule: MergeRule, found: int | None, confirmed: bool) -> MergeDecision:
@@ -138,7 +168,7 @@ def _no_order(known: RecordState, copy: Copy, rule: MergeRule) -> MergeDecision:
         # copy is a webhook without a version, this is the watermark rule of change data capture applied to HTTP.
         return MergeDecision.SAME if _alike(known, copy, rule) else MergeDecision.OLDER
     if not _alike(known, copy, rule):
-        return MergeDecision.REPLACE if copy.version is not None and known.version is not None else MergeDecision.STORE
+        return _unordered(known, copy)
     return _renew(known, copy)
 
 
@@ -146,8 +176,9 @@ def _renew(known: RecordState, copy: Copy) -> MergeDecision:
     """Alike for a consumer. A webhook still moves the instants: a read that began before it must not count as later."""
     if copy.pushed:
         return MergeDecision.RENEW if copy.asked_at_us > known.answered_at_us else MergeDecision.SAME
-    if not copy.deleted and known.hash != copy.hash and wider(copy.value, parse_json(known.body)):
-        return MergeDecision.RENEW  # the same record with more fields than the webhook had
+    differs = not copy.deleted and known.hash != copy.hash
+    if differs and (known.origin is Origin.WRITE or wider(copy.value, parse_json(known.body))):
+        return MergeDecision.RENEW  # the same record as the list has it, or with more fields than the webhook had
     if copy.version != known.version and copy.version is not None and copy.asked_at_us >= known.answered_at_us:
         return MergeDecision.RENEW
     return MergeDecision.SAME
@@ -164,14 +195,19 @@ def _alike(known: RecordState, copy: Copy, rule: MergeRule) -> bool:
     """Whether a consumer could see no difference.
 
     A webhook and a list may write the same record in two ways, so across the two the fields that both have are
-    compared by value.
+    compared by value. The answer to a write is a third way.
     """
     if known.deleted is not copy.deleted:
         return False
     if copy.deleted or known.hash == copy.hash:
         return True
     crossed = (known.origin is Origin.WEBHOOK) is not copy.pushed
-    return crossed and same_on_common_fields(parse_json(known.body), copy.value, rule.ignore)
+    if known.origin is not Origin.WRITE or copy.pushed:
+        return crossed and same_on_common_fields(parse_json(known.body), copy.value, rule.ignore)
+    before = parse_json(known.body)
+    return (known.key in rule.of_answers or same_form(before, copy.value)) and same_on_common_fields(
+        before, copy.value, rule.ignore
+    )
 
 
 def stored(

@@ -43,13 +43,7 @@ def _explains(write: ExpectedWrite, change: Change, key: str, version: str) -> b
     if write.key and change.kind == "updated" and set(change.fields) <= {version}:
         return True  # the same write again, after a lost answer: nothing but the version moved
     if write.answer is not None:
-        names = [name for name in change.fields if name != version and name in write.answer]
-        known = all(name in write.answer or name == version for name in change.fields)
-        return (
-            known
-            and bool(names)
-            and all(same_value(after[name], write.answer[name]) for name in names if name in after)
-        )
+        return _shown(write, write.answer, change, version)
     if change.kind == "created":
         names = [name for name in write.written if name in after]
         return bool(names) and all(loosely(after[name], write.written[name]) for name in names)
@@ -57,6 +51,46 @@ def _explains(write: ExpectedWrite, change: Change, key: str, version: str) -> b
     return bool(changed) and all(
         name in write.written and name in after and loosely(after[name], write.written[name]) for name in changed
     )
+
+
+def _shown(write: ExpectedWrite, answer: dict[str, Any], change: Change, version: str) -> bool:
+    """Whether the answer has every field that changed, with this value. A field that an answer leaves out counts as it
+    was written, and in a new record, of which the answer may have had the key alone, it counts in any case."""
+    after = change.after
+    compared = 0
+    for name in change.fields:
+        if name == version or name not in after:
+            continue
+        if name in answer:
+            equal = same_value(after[name], answer[name])
+        elif name in write.written:
+            equal = loosely(after[name], write.written[name])
+        elif change.kind == "created" and write.key:
+            continue
+        else:
+            return False
+        if not equal:
+            return False
+        compared += 1
+    return compared > 0
+
+
+def not_written(write: ExpectedWrite, change: Change, version: str) -> frozenset[str]:
+    """The members, at any depth, that differ in an update and that the write did not send, without the version.
+
+    They are values that the other system derives, or a change that somebody else made before our write was answered:
+    the two look alike.
+    """
+    if change.kind != "updated":
+        return frozenset()
+    before, after = leaves(change.before), leaves(change.after)
+    differing = {
+        name
+        for name in before.keys() | after.keys()
+        if not (isinstance(before.get(name), dict) or isinstance(after.get(name), dict))
+        and (name not in before or name not in after or not same_value(before[name], after[name]))
+    }
+    return frozenset(differing - write.written.keys() - {version.rpartition(".")[2]})
 
 
 def leaves(value: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -43,10 +44,13 @@ class PostgresOperations:
             await connection.execute(self._sql["forget_writes"], forget_before_us)
             await connection.execute(self._sql["put_write"], *row)
 
-    async def writes(self, source: str, resource: str) -> list[PendingWrite]:
-        found = await self._engine.work.fetch(self._sql["writes"], source, resource)
-        rows: list[list[Any]] = [[unescape(one) if isinstance(one, str) else one for one in row] for row in found]
-        return [PendingWrite(*row) for row in rows]
+    async def write(self, id: str) -> PendingWrite | None:
+        found = await self._engine.work.fetch(self._sql["write"], escape(id))
+        return _write(found[0]) if found else None
+
+    async def writes(self, source: str, resource: str, state: int | None = None) -> list[PendingWrite]:
+        found = await self._engine.work.fetch(self._sql["writes"], source, resource, state)
+        return [_write(row) for row in found]
 
     async def delete_write(self, id: str) -> None:
         await self._engine.work.execute(self._sql["delete_write"], escape(id))
@@ -59,3 +63,8 @@ class PostgresOperations:
             await self._engine.work.execute(self._sql["delete_call"], escape(name))
         else:
             await self._engine.work.execute(self._sql["end_call"], escape(name), answer)
+
+
+def _write(row: Iterable[Any]) -> PendingWrite:
+    values: list[Any] = [unescape(one) if isinstance(one, str) else one for one in row]
+    return PendingWrite(*values)

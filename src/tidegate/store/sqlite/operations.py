@@ -45,8 +45,12 @@ class SqliteOperations:
 
         await self._engine.write(work)
 
-    async def writes(self, source: str, resource: str) -> list[PendingWrite]:
-        found = await self._engine.read(lambda c: rows(c, self._sql["writes"], (source, resource)))
+    async def write(self, id: str) -> PendingWrite | None:
+        found = await self._engine.read(lambda c: rows(c, self._sql["write"], (id,)))
+        return PendingWrite(*found[0]) if found else None
+
+    async def writes(self, source: str, resource: str, state: int | None = None) -> list[PendingWrite]:
+        found = await self._engine.read(lambda c: rows(c, self._sql["writes"], (source, resource, state)))
         return [PendingWrite(*row) for row in found]
 
     async def delete_write(self, id: str) -> None:

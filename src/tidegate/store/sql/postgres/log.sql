@@ -43,7 +43,7 @@ WITH gate AS MATERIALIZED (
   SELECT one.minute, 'source', one.source, one.metric, $18::text, count(*), sum(one.bytes)
   FROM (
     SELECT f.received_at / 60000000 AS minute, a.source, octet_length(f.body) AS bytes,
-           'accepted.' || (ARRAY['webhook', 'form', 'publish', 'poll', 'reconcile', 'pull', 'imap', 'edit', 'system'])
+           'accepted.' || (ARRAY['webhook', 'form', 'publish', 'poll', 'reconcile', 'pull', 'imap', 'edit', 'system', 'write'])
                           [f.origin + 1] AS metric
     FROM fresh AS f JOIN audiences AS a ON a.number = f.audience
     UNION ALL

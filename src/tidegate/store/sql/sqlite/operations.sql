@@ -24,13 +24,18 @@ UPDATE operation_calls SET answer = ?2 WHERE name = ?1
 DELETE FROM operation_calls WHERE name = ?1
 
 -- name: put_write
-INSERT INTO pending_writes (id, source, resource, key, written, answer, cause, chain, at)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-ON CONFLICT (id) DO UPDATE SET key = excluded.key, written = excluded.written, answer = excluded.answer, at = excluded.at
+INSERT INTO pending_writes (id, source, resource, key, written, answer, cause, chain, at, state, sent_at, answered_at)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+ON CONFLICT (id) DO UPDATE SET key = excluded.key, written = excluded.written, answer = excluded.answer, at = excluded.at,
+  state = excluded.state, sent_at = excluded.sent_at, answered_at = excluded.answered_at
+
+-- name: write
+SELECT id, source, resource, key, written, answer, cause, chain, at, state, sent_at, answered_at
+FROM pending_writes WHERE id = ?1
 
 -- name: writes
-SELECT id, source, resource, key, written, answer, cause, chain, at FROM pending_writes
-WHERE source = ?1 AND resource = ?2 ORDER BY at
+SELECT id, source, resource, key, written, answer, cause, chain, at, state, sent_at, answered_at
+FROM pending_writes WHERE source = ?1 AND resource = ?2 AND (?3 IS NULL OR state = ?3) ORDER BY at
 
 -- name: delete_write
 DELETE FROM pending_writes WHERE id = ?1
