@@ -22,6 +22,8 @@ from support.receiver.scripted import Request, ScriptedServer
 from tidegate.core.model import Event, RecordState
 from tidegate.process.gateway import Gateway
 from tidegate.pull import PollOptions, PollReport
+from tidegate.query import explanation
+from tidegate.query.events import schema_of
 from tidegate.query.measured import measured
 from tidegate.vault import KEY_FILE
 
@@ -134,6 +136,10 @@ async def record(gateway: Gateway, key: str = "c1") -> RecordState | None:
     return (await gateway.store.records.known("crm", "contacts", [key])).get(key)
 
 
+def explained_origin(event: Event) -> str:
+    return explanation.origin(schema_of("test", event)).detail
+
+
 async def changes(gateway: Gateway, source: str = "crm") -> list[Event]:
     offsets = list(range(1, gateway.store.log.published_offset + 1))
     return [one for one in await gateway.store.log.read(offsets) if one.source == source]
@@ -159,6 +165,8 @@ async def test_a_write_is_in_the_records_before_its_delivery_ends_and_a_poll_fin
         ]  # fmt: skip
         causes = [json.loads(one.change or b"")["caused_by"] for one in events]
         assert all(cause.startswith("evt_") for cause in causes) and len(set(causes)) == 2
+        shown = explained_origin(events[1])
+        assert "written by an operation" in shown and causes[1] in shown
         crm.put("c1", name="Eve")
         assert (await poll(gateway)).updated == 1
         assert [one.origin.value for one in await changes(gateway)] == ["write", "write", "poll"]

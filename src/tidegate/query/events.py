@@ -223,6 +223,8 @@ def change_schema(stored: bytes) -> ChangeSchema | None:
         change.get("version"),
         change.get("number", 0),
         healed_of(change),
+        change.get("caused_by"),
+        change.get("chain") or [],
     )
 
 

@@ -132,6 +132,8 @@ def origin(event: EventSchema) -> Fact:
         kind = event.type.rpartition(".")[2]
         found = _FOUND_BY.get(event.origin, "found by polling")
         detail = f"change {event.change.number} of {event.key}, {found}"
+        if event.change.caused_by:
+            detail += f", caused by {event.change.caused_by}"
         if event.change.healed is not None:
             detail += f"; {missed(event.change.healed)}"
         return Fact(text=f"A record of {event.change.resource} was {kind}", detail=detail)

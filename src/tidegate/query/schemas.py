@@ -37,8 +37,11 @@ class ItemPage(Struct):
     next_cursor: str | None = None
 
 
-class ChangeSchema(Struct):
-    """How a record changed; `data` of the event is the record after."""
+class ChangeSchema(Struct, omit_defaults=True):
+    """How a record changed; `data` of the event is the record after.
+
+    `caused_by` is the event whose operation made the change, and `chain` the sources that led to it.
+    """
 
     resource: str
     before: Any
@@ -46,6 +49,8 @@ class ChangeSchema(Struct):
     version: str | None
     number: int
     healed: Healed | None = None  # what was missed, when a look found it and no webhook had reported it
+    caused_by: str | None = None
+    chain: list[str] = []
 
 
 class EventSchema(Struct, kw_only=True):
