@@ -27,7 +27,7 @@ class OperationDestination(Destination, frozen=True, kw_only=True, tag="operatio
 class ChangeCause(msgspec.Struct, frozen=True):
     """The change of a record that leads to a call. `before`: the view with the record as it was before it.
 
-    `partly_own`: a call of ours made a part of the change. That part is in `before` too, so it is not written again.
+    `partly_own`: one of our calls made a part of the change. That part is in `before` too, so it is not written again.
     """
 
     source: str

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import msgspec
 
@@ -23,9 +23,6 @@ from tidegate.pull.run import Applied
 from tidegate.rules.sync.answers import copy_of_answer
 from tidegate.rules.sync.changes import Copy
 from tidegate.store import ANSWERED, MERGED, Operations, PendingWrite
-
-if TYPE_CHECKING:
-    from tidegate.pull.resource import ResourceEngine
 
 log = logging.getLogger("tidegate.pull")
 AT_ONCE = 100  # answers in one commit
@@ -85,12 +82,18 @@ class AnswerMerger:
         await self._operations.put_write(msgspec.structs.replace(write, state=MERGED), 0)
 
 
+class KeepsRecords(Protocol):
+    """The engine of a resource."""
+
+    async def merge_answers(self) -> None: ...
+
+
 class AnswerPlaces:
     """Brings an answer to the node that keeps the records of its resource."""
 
     def __init__(
         self,
-        engine_of: Callable[[str, str], ResourceEngine | None],
+        engine_of: Callable[[str, str], KeepsRecords | None],
         partition_elsewhere: Callable[[str, str], int | None],
         ask: Callable[[int, bytes], Awaitable[bytes]],
     ) -> None:

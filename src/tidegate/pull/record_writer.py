@@ -144,7 +144,7 @@ class RecordWriter:
 
         `silent`: make records and no events (the first snapshot). `fetched`: entries of `engine_state.dirty` that need
         no fetch any more, unless they became dirty again since. `run_us`: the start of the run that read the copies.
-        `writes`: the copies are answers to these writes of ours, by key.
+        `writes`: the copies are answers to these writes, by key.
         When nothing but the state moved in a run, it is committed by the next commit or `save`. Raises the store's
         errors; then the outcome is unknown, and the next call reads the state again.
         """
