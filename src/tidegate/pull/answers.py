@@ -46,7 +46,7 @@ class AnswerMerger:
             for write in writes:
                 copy = self._copy(write)
                 if copy is None:
-                    self._writer.counts.answer("left")
+                    self._writer.counts.one("answer.left")
                     await self._mark(write)
                     continue
                 if copy.key in batch or len(batch) >= AT_ONCE:
@@ -75,8 +75,7 @@ class AnswerMerger:
     def _count(self, applied: Applied) -> None:
         counted = ("changed", applied.changes), ("same", applied.same), ("older", applied.older), ("left", applied.left)
         for result, times in counted:
-            for _ in range(times):
-                self._writer.counts.answer(result)
+            self._writer.counts.one(f"answer.{result}", times)
 
     async def _mark(self, write: PendingWrite) -> None:
         await self._operations.put_write(msgspec.structs.replace(write, state=MERGED), 0)

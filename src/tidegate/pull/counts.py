@@ -114,16 +114,14 @@ class ResourceCounts:
         self._tally.add(f"webhook.{result}")
         return result
 
-    def answer(self, result: str) -> None:
-        """The answer to a write was merged, or left to the next poll."""
-        self._tally.add(f"answer.{result}")
-
     def hint_was_late(self) -> None:
         """An item that a webhook gave as a hint had nothing new: a look had found it."""
         self._tally.add("late_hint")
 
-    def unreadable_webhook(self) -> None:
-        self._tally.add("webhook.unreadable")
+    def one(self, metric: str, times: int = 1) -> None:
+        """Count `webhook.unreadable` or `answer.RESULT`."""
+        if times:
+            self._tally.add(metric, times=times)
 
 
 def _result(run: Run, failed: bool, found: bool) -> str:

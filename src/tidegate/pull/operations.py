@@ -160,8 +160,7 @@ class OperationRunner:
             return self._failed(error, sent, started)
         result = await self._answered(place, key, response, sent, started)
         shown = write is not None and await self._note_answer(place, write, response, result)
-        if cause is not None and result.outcome is Outcome.OK and self._conflicts is not None:
-            await self._conflicts.carried(cause, source)
+        await self._carried(cause if result.outcome is Outcome.OK else None, source)
         if result.remembered and key and chain and chain[0] != source:
             await self._remember_back(chain[0], key, result.remembered)
         if shown and self._merge is not None:
@@ -208,10 +207,14 @@ class OperationRunner:
         self, place: _Place, decided: Decision, cause: ChangeCause | None, started: float
     ) -> OperationResult:
         """The result of a write that is not made: the other change stays, or a person has to decide."""
-        if decided.use and cause is not None and self._conflicts is not None:
-            await self._conflicts.carried(cause, place.source)
+        await self._carried(cause if decided.use else None, place.source)
         outcome = Outcome.OK if decided.use else Outcome.CONFLICT
         return OperationResult(outcome, None, f"not written: {decided.said}", [], b"", None, self._since(started))
+
+    async def _carried(self, cause: ChangeCause | None, target: str) -> None:
+        """A change reached another system, or it was decided that it does not."""
+        if cause is not None and self._conflicts is not None:
+            await self._conflicts.carried(cause, target)
 
     async def _begin(
         self, place: _Place, name: str, call: ApiCall, view: JsonObject, why: tuple[Sequence[str], int]
@@ -370,7 +373,7 @@ def _post_result(result: OperationResult) -> PostResult:
 
 
 def _is_same_call(place: _Place, call: ApiCall, view: JsonObject, cause: ChangeCause) -> bool:
-    """Whether a change that is partly our own has nothing for this call: so it does not go back and forth for ever."""
+    """Whether a change that is partly our own has nothing for this call: so that it does not circle."""
     if not cause.partly_own or cause.before is None:
         return False
     try:

@@ -92,6 +92,6 @@ class WebhookReader:
                     copies.append(copy_of(self._rule, self._resource, event))
             except ValueError as error:
                 self._writer.statistics.unreadable += 1
-                self._writer.counts.unreadable_webhook()
+                self._writer.counts.one("webhook.unreadable")
                 self._writer.health.note("webhooks_skipped", f"offset {event.offset}, type {event.type}: {error}")
         return copies
