@@ -28,7 +28,7 @@ from tidegate.store import Records
 
 STEP_SECONDS = 60.0
 KEYS_AT_ONCE = 500
-ARRIVED = ("changed", "late", "out_of_order")  # webhooks that brought a version; a repeated one did before
+ARRIVED = ("changed", "late", "own", "out_of_order")  # webhooks that brought a version; a repeated one did before
 ORIGINS = {
     POLL: (Origin.POLL, Origin.RECONCILE, Origin.PULL),
     WEBHOOK: (Origin.WEBHOOK, Origin.PUBLISH),
