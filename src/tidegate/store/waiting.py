@@ -16,7 +16,6 @@ from typing import Generic, TypeVar
 from tidegate.store.group_size import GroupSize
 
 SHARED_SECONDS = 1.0
-EACH_IF_SHARED = 16
 QUICK_SECONDS = 0.03
 MANY = 1 << 30
 
@@ -43,7 +42,7 @@ class Waiting(Generic[R]):
     def add(self, call: R, source: str, events: int) -> None:
         """`source`: of the first event."""
         events = max(1, events)
-        if source != self._last_source:
+        if source and source != self._last_source:
             self._last_source = source
             self._changed_at = time.monotonic()
         self._calls[call] = (source, events)
@@ -122,7 +121,7 @@ def next_group(
     While several sources send and the store is quick, what takes time is not the commit but to answer all of it, and
     the connections that are answered send again. So one source gets few places in each commit.
     """
-    each = EACH_IF_SHARED if is_shared and size.seconds(events) < QUICK_SECONDS else MANY
+    each = size.shared if is_shared and size.seconds(events) < QUICK_SECONDS else MANY
     if events <= min(size.limit, each):
         return calls, []
     return take(calls, size.limit, describe, each)
