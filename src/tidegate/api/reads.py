@@ -13,8 +13,21 @@ from tidegate.api import parameters
 from tidegate.api.calls import Call, RawResponse, StreamResponse
 from tidegate.core import ids
 from tidegate.core.errors import BadRequest
-from tidegate.query import deliveries, doctor, events, explain, feeds, measured, records, replays, stats
+from tidegate.query import (
+    cursors,
+    deliveries,
+    doctor,
+    events,
+    explain,
+    feeds,
+    measured,
+    record_history,
+    records,
+    replays,
+    stats,
+)
 from tidegate.query.events import EventFilter, instant
+from tidegate.query.record_history import AsOf
 from tidegate.query.schemas import (
     DeliverySchema,
     EventSchema,
@@ -137,7 +150,22 @@ async def delete_feed(call: Call) -> None:
     await feeds.delete(call.gateway, call.path["name"], call.allowed)
 
 
+def _as_of(call: Call) -> AsOf:
+    if call.query.get("updated_since") is not None:
+        raise BadRequest("as_of and updated_since do not go together", hint="leave one of them out")
+    return AsOf(
+        source=call.path["source"],
+        resource=call.path["resource"],
+        at_us=call.query.get("as_of"),
+        deleted=call.query.get("deleted", False),
+        allowed=call.allowed,
+    )
+
+
 async def list_records(call: Call) -> Page[RecordSchema]:
+    cursor = call.query.get("cursor")
+    if call.query.get("as_of") is not None or cursors.decode_history(cursor) is not None:
+        return await record_history.list_as_of(call.gateway, _as_of(call), limit=call.query["limit"], cursor=cursor)
     return await records.list_records(
         call.gateway,
         call.path["source"],
@@ -145,12 +173,14 @@ async def list_records(call: Call) -> Page[RecordSchema]:
         updated_since_us=call.query.get("updated_since"),
         deleted=call.query.get("deleted", False),
         limit=call.query["limit"],
-        cursor=call.query.get("cursor"),
+        cursor=cursor,
         allowed=call.allowed,
     )
 
 
 async def one_record(call: Call) -> RecordSchema:
+    if call.query.get("as_of") is not None:
+        return await record_history.one_as_of(call.gateway, _as_of(call), call.path["key"])
     return await records.record_by_key(
         call.gateway,
         call.path["source"],

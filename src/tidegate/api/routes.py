@@ -59,6 +59,9 @@ UNTIL = Parameter("until", "instant", "Received before: an RFC 3339 time, or a d
 WINDOW = Parameter("window", "word", "Also what was measured in this time: 1h, 24h, 7d or 30d.", tuple(WINDOWS))
 ADVICE_WINDOW = Parameter("window", "word", "By what was measured in this time (default 7d).", tuple(WINDOWS))
 DELETED = Parameter("deleted", "boolean", "Include records that the source deleted.")
+AS_OF = Parameter(
+    "as_of", "instant", "As it was then: a time within retention, or a duration ago. A cursor carries its time."
+)
 PAGED = (LIMIT, CURSOR)
 WHOLE = (ALL, CURSOR)
 
@@ -133,11 +136,11 @@ _ASKED: tuple[Entry, ...] = (
     Entry(
         method="GET", path="/records/{source}/{resource}", scope="read", handler=asking.list_records, bound=True,
         response=Page[RecordSchema], summary="The stored records of a resource, by key",
-        query=(Parameter("updated_since", "instant", "Changed at or after."), DELETED, *PAGED),
+        query=(Parameter("updated_since", "instant", "Changed at or after."), AS_OF, DELETED, *PAGED),
     ),
     Entry(
         method="GET", path="/records/{source}/{resource}/{key}", scope="read", handler=asking.one_record, bound=True,
-        response=RecordSchema, summary="One stored record", query=(DELETED,),
+        response=RecordSchema, summary="One stored record", query=(AS_OF, DELETED),
     ),
     Entry(
         method="GET", path="/pull/{source}/{resource}", scope="pull", handler=operating.pull, response=bytes,

@@ -190,6 +190,7 @@ def print_facts(facts: JsonObject) -> None:
 @click.option(
     "--updated-since", type=When(), help="Only records that changed at or after: a time, or 2h for two hours ago."
 )
+@click.option("--as-of", type=When(), help="As they were then: a time within retention, or 2h for two hours ago.")
 @click.option("--deleted", is_flag=True, help="Include deleted records.")
 @click.option(
     "--limit", "-n", type=click.IntRange(1, 500), default=50, show_default=True, help="Maximum number of items (1-500)."
@@ -200,6 +201,7 @@ def records(
     resource: tuple[str, str],
     key: str | None,
     updated_since: str | None,
+    as_of: str | None,
     deleted: bool,
     limit: int,
     cursor: str | None,
@@ -212,6 +214,7 @@ def records(
     client = find_gateway(data)
     path = f"/records/{segment(resource[0])}/{segment(resource[1])}"
     more = {"deleted": "true"} if deleted else {}
+    more |= {"as_of": as_of} if as_of is not None else {}
     if key is not None:
         print_json(client.get(f"{path}/{segment(key)}", more))
         return
@@ -239,6 +242,7 @@ def records(
     )
     if page.get("next_cursor"):
         words = ["--updated-since", updated_since] if updated_since else []
+        words += ["--as-of", as_of] if as_of else []
         words += ["--deleted"] if deleted else []
         words += ["--limit", str(limit)] if limit != 50 else []
         print(next_page("records", "/".join(resource), *words, "--cursor", page["next_cursor"]), file=sys.stderr)

@@ -31,6 +31,7 @@ class ResourceFigures(Struct, kw_only=True):
     """What one resource costs and brings. Counters start at `since`; those of `pull` when the process started."""
 
     since: str | None = None
+    history_since: str | None = None  # from then on every change of a record has an event
     requests: int = 0
     bytes: int = 0
     changes: int = 0

@@ -260,3 +260,20 @@ class Change(msgspec.Struct, frozen=True):
     fields: tuple[str, ...]
     version: str | None
     number: int
+
+
+class StoredChange(msgspec.Struct, frozen=True):
+    """A change event of a record, as far as the state of the record needs it."""
+
+    offset: int
+    key: str
+    type: str
+    origin: Origin
+    received_at_us: int
+    change: bytes
+    body: bytes
+
+    @property
+    def kind(self) -> str:
+        """created, updated or deleted."""
+        return self.type.rpartition(".")[2]

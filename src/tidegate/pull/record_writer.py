@@ -111,7 +111,9 @@ class RecordWriter:
         self.state = await self._store.records.state(self.source, self.name)
         self.statistics = msgspec.json.decode(self.state.statistics, type=Statistics)
         self.engine_state = msgspec.json.decode(self.state.engine_state, type=EngineState)
-        self.statistics.since_us = self.statistics.since_us or self.clock.now_us()
+        now_us = self.clock.now_us()
+        self.statistics.since_us = self.statistics.since_us or now_us
+        self.statistics.history_since_us = self.statistics.history_since_us or now_us
         configured = hash_bytes(msgspec.json.encode(self.resource)).hex()
         if self.engine_state.configured not in ("", configured):
             self.statistics.notes = {}  # what was noticed of another configuration says nothing of this one
@@ -153,6 +155,8 @@ class RecordWriter:
             self._stale = True
             self.changed = set()
             applied, records, changes = await self._merge(copies, silent, run_us, writes or {})
+            if silent and records:
+                self.statistics.history_since_us = self.clock.now_us()
             for key, mark in fetched:
                 if self.engine_state.dirty.get(key) == mark:  # not by order: instants of other nodes have other clocks
                     del self.engine_state.dirty[key]

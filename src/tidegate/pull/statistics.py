@@ -24,6 +24,7 @@ class Statistics(msgspec.Struct, omit_defaults=True):
     """Counters of one resource for life. `requests` are those of polls, pages, scans and fetch-backs."""
 
     since_us: int = 0
+    history_since_us: int = 0  # from then on every change of a record has an event
     requests: int = 0
     bytes: int = 0
     polls: int = 0
@@ -91,6 +92,7 @@ class Statistics(msgspec.Struct, omit_defaults=True):
         found = self.changes - self.by_origin.get(_OWN, 0)
         return ResourceFigures(
             since=rfc3339(self.since_us or None),
+            history_since=rfc3339(self.history_since_us or None),
             requests=self.requests,
             bytes=self.bytes,
             changes=self.changes,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from tidegate.core.errors import BadRequest
 from tidegate.query.schemas import Page
@@ -20,6 +20,7 @@ BEFORE = "b"  # newest first: below this offset
 AFTER = "a"  # ascending: above this offset
 KEY = "k"  # records: after this key
 NAME = "n"  # short lists held in memory: after this name
+HISTORY = "h"  # records as of a time: after this key
 PAIR = "d"  # deliveries: below this (offset, destination number)
 
 _MAX_OFFSET = (1 << 63) - 1
@@ -78,6 +79,29 @@ def decode_key(text: str | None) -> str | None:
     return None if text is None else _decode(KEY, text)
 
 
+class HistoryPlace(NamedTuple):
+    """Where a list of records as of a time goes on: the time, its offset of the log, the last key."""
+
+    at_us: int
+    offset: int
+    key: str
+
+
+def encode_history(place: HistoryPlace) -> str:
+    return _encode(f"{HISTORY}{place.at_us}.{place.offset}.{place.key}")
+
+
+def decode_history(text: str | None) -> HistoryPlace | None:
+    """None for no cursor, and for one of a list of today. BadRequest for one that is broken."""
+    if text is None or not _plain(text).startswith(HISTORY):
+        return None
+    at, dot, rest = _decode(HISTORY, text).partition(".")
+    offset, second, key = rest.partition(".")
+    if not dot or not second:
+        raise _bad(text)
+    return HistoryPlace(_number(at, text), _number(offset, text), key)
+
+
 def _number(plain: str, text: str) -> int:
     if not plain.isascii() or not plain.isdigit() or len(plain) > 19 or int(plain) >= _MAX_OFFSET:
         raise _bad(text)
@@ -89,16 +113,20 @@ def _encode(text: str) -> str:
 
 
 def _decode(kind: str, text: str) -> str:
+    plain = _plain(text)
+    if not plain.startswith(kind):
+        raise _bad(text)
+    return plain[1:]
+
+
+def _plain(text: str) -> str:
     if len(text) > _MAX_CHARACTERS or not text.isascii():
         raise _bad(text)
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        plain = raw.decode("utf-8", "surrogatepass")
+        return raw.decode("utf-8", "surrogatepass")
     except (binascii.Error, UnicodeDecodeError):
         raise _bad(text) from None
-    if not plain.startswith(kind):
-        raise _bad(text)
-    return plain[1:]
 
 
 def _bad(text: str) -> BadRequest:

@@ -122,21 +122,25 @@ class DeliverySchema(Struct, kw_only=True):
 
 
 class RecordSchema(Struct, kw_only=True):
-    """The latest known state of one item of a resource; `version` is the source's, `number` counts its changes."""
+    """The latest known state of one item of a resource; `version` is the source's, `number` counts its changes.
+
+    With `as_of`, the state that it had then. What is null is not known for that time.
+    """
 
     source: str
     resource: str
     key: str
     version: str | None
     number: int
-    origin: str
-    age_seconds: float  # since the source last confirmed it
-    changed_at: Instant
-    asked_at: Instant
-    answered_at: Instant
+    origin: str | None
+    age_seconds: float | None  # since the source last confirmed it
+    changed_at: Instant | None
+    asked_at: Instant | None
+    answered_at: Instant | None
     deleted: bool
     data: Any
     healed: Healed | None = None  # what was missed of its last change, while the event of that change is kept
+    as_of: Instant | None = None
 
 
 class FeedPage(Struct):

@@ -23,7 +23,7 @@ from tidegate.store.leases import (
 )
 from tidegate.store.log import EventHead, EventPage, EventQuery, Listener, Log, Receipt, Thinned, Weighed
 from tidegate.store.operations import ANSWERED, MERGED, SENT, Operations, PendingWrite, StoredCall
-from tidegate.store.records import RecordCommit, Records, ResourceState, StoredChange
+from tidegate.store.records import RecordCommit, Records, ResourceState
 from tidegate.store.rollups import HOURS_KEPT, MINUTES_KEPT, Rollups
 from tidegate.store.settings import ApiKey, Feed, FeedAck, Item, Rejection, Settings
 from tidegate.store.store import Store
@@ -73,7 +73,6 @@ __all__ = [
     "Store",
     "StoreFacts",
     "StoredCall",
-    "StoredChange",
     "StoredConflict",
     "Thinned",
     "Weighed",

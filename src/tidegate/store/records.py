@@ -14,7 +14,7 @@ from typing import Protocol
 
 import msgspec
 
-from tidegate.core.model import Appended, NewEvent, Origin, RecordState
+from tidegate.core.model import Appended, NewEvent, RecordState, StoredChange
 from tidegate.core.rollups import RollupRow
 
 
@@ -45,23 +45,6 @@ class RecordCommit(msgspec.Struct):
     state: ResourceState
     fence: int = 0  # the lease under which this was decided
     rollups: Sequence[RollupRow] = ()  # what it did, by minute
-
-
-class StoredChange(msgspec.Struct, frozen=True):
-    """A change event of a record, as far as the state of the record needs it."""
-
-    offset: int
-    key: str
-    type: str
-    origin: Origin
-    received_at_us: int
-    change: bytes
-    body: bytes
-
-    @property
-    def kind(self) -> str:
-        """created, updated or deleted."""
-        return self.type.rpartition(".")[2]
 
 
 class Records(Protocol):

@@ -28,10 +28,11 @@ from tidegate.core.model import (
     Outcome,
     RangeSettlement,
     RecordState,
+    StoredChange,
 )
 from tidegate.store.deliveries import Replay
 from tidegate.store.log import EventHead
-from tidegate.store.records import RecordCommit, ResourceState, StoredChange
+from tidegate.store.records import RecordCommit, ResourceState
 from tidegate.store.settings import ApiKey, Feed, FeedAck, Item
 
 Text = Callable[[str], str]

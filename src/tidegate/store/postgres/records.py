@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 from tidegate.core.errors import Fenced
-from tidegate.core.model import Appended, NewEvent, Origin, RecordState
-from tidegate.store import RecordCommit, ResourceState, StoredChange
+from tidegate.core.model import Appended, NewEvent, Origin, RecordState, StoredChange
+from tidegate.store import RecordCommit, ResourceState
 from tidegate.store.postgres.deliveries import Member, columns
 from tidegate.store.postgres.engine import Engine, sql
 from tidegate.store.postgres.rollups import rollup_columns

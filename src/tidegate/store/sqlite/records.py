@@ -14,8 +14,8 @@ import apsw
 import msgspec
 
 from tidegate.core.errors import Fenced
-from tidegate.core.model import Appended, NewEvent, Origin, RecordState
-from tidegate.store import RecordCommit, ResourceState, StoredChange
+from tidegate.core.model import Appended, NewEvent, Origin, RecordState, StoredChange
+from tidegate.store import RecordCommit, ResourceState
 from tidegate.store.rows import ORIGIN_NUMBER, change_of, record_of, record_row, state_of, state_row
 from tidegate.store.sqlite.engine import Engine, insert_many, sql
 
