@@ -22,6 +22,9 @@ path = "/orders"
 SINCE = 'poll = "5m"\nincremental = { cursor_path = "u", param = "s", format = "epoch_s",'
 
 
+PINGED = 'webhook = { types = ["ping"] }\n'
+
+
 def warnings(lines: str) -> list[str]:
     return [one for one in load_text(f"{BASE}{lines}\n", "t.toml", {}).warnings if "orders" in one]
 
@@ -41,6 +44,9 @@ def warnings(lines: str) -> list[str]:
         (f'{SINCE} initial_value = "2026" }}', ""),
         (f'{SINCE} initial_value = "2026-01-01" }}', "is not in the format epoch_s"),
         ('poll = "5m"\nitem_path = "/orders/{id}"\nitem_selector = "data"\nversion = "v"\nversion_kind = "number"', ""),
+        ('poll = "5m"\npoll_min = "2m"', "'poll_min' is never used without poll = \"auto\""),
+        (f'{PINGED}reconcile = "1h"\nreconcile_max = "2d"', "'reconcile_max' is never used without reconcile"),
+        (f'{PINGED}reconcile = "auto"\nreconcile_min = "1m"\nreconcile_max = "2d"', ""),
         ('webhook = { types = ["ping"] }', ""),
         ('schedule = "0 6 * * *"\ndeletes = { mode = "scan", confirm = "second_scan" }', ""),
     ],
@@ -62,3 +68,17 @@ def test_a_webhook_names_all_parts_of_a_composite_key(key: str, place: str) -> N
     }[place]
     with pytest.raises(ConfigError, match="the primary key has 2 parts"):
         load_text(f'{BASE}poll = "5m"\nprimary_key = ["shop", "id"]\n{lines}\n', "t.toml", {})
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ('reconcile = "auto"\nreconcile_min = "2d"', "reconcile_min = 2d is longer than reconcile_max = 1d"),
+        ('reconcile = "auto"\nreconcile_min = "0s"', "'0s' is out of range"),
+        ('reconcile = "sometimes"', "'sometimes' is not a duration"),
+        ('reconcile = "90d"', "'90d' is out of range"),
+    ],
+)
+def test_an_interval_of_reconciliations_that_makes_no_sense_is_an_error(lines: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        load_text(f"{BASE}{PINGED}{lines}\n", "t.toml", {})

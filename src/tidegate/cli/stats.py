@@ -37,6 +37,7 @@ def stats(window: str, data: Path, as_json: bool) -> None:
         return
     print(f"window {window}: measured for {span(measured['covered_seconds'])}, since {local_time(measured['since'])}")
     _resources(measured["resources"])
+    _reconciled(answer["resources"])
     _sources(measured["sources"])
     _destinations(measured["destinations"])
 
@@ -70,6 +71,21 @@ def _healed(found: JsonObject) -> None:
     if lines:
         print("\nHealed (list them: tidegate events --healed)")
         print("\n".join(lines))
+
+
+def _reconciled(found: JsonObject) -> None:
+    """The interval that `reconcile = "auto"` chose, its reason, and what it was before."""
+    from tidegate.cli.output import clean, local_time, span
+
+    chosen = {name: one for name, one in found.items() if one["reconcile_auto"]}
+    if chosen:
+        print('\nReconciled by what webhooks miss (reconcile = "auto")')
+    for name, one in chosen.items():
+        since = f" since {local_time(one['reconcile_since'])}" if one["reconcile_since"] else ""
+        print(f"  {clean(name)}: every {span(one['reconcile_every_seconds'])}{since}: {clean(one['reconcile_reason'])}")
+        for change in one["reconcile_changes"][-3:]:
+            before, after = span(change["before_seconds"]), span(change["after_seconds"])
+            print(f"    {local_time(change['at'])}  {before} to {after}")
 
 
 def _resource(one: JsonObject) -> tuple[str, ...]:

@@ -26,8 +26,8 @@ _LOOKS_LIKE_DELETE = re.compile(r"delet|remov|destroy", re.IGNORECASE)
 
 def check_resource(validator: Validator, path: Path, resource: Resource, source: Source) -> None:
     check_request(validator, path, resource, source)
-    _interval(validator, path, resource)
-    validator.duration((*path, "reconcile"), resource.reconcile, SECOND, 30 * DAY)
+    _interval(validator, path, resource, "poll")
+    _interval(validator, path, resource, "reconcile")
     validator.duration((*path, "cache"), resource.cache, 0, 30 * DAY)
     validator.duration((*path, "max_delay"), resource.max_delay, SECOND, 30 * DAY)
     validator.duration((*path, "stale_if_error"), resource.stale_if_error, 0, 30 * DAY)
@@ -45,16 +45,17 @@ def check_resource(validator: Validator, path: Path, resource: Resource, source:
     check_unused(validator, path, resource, source)
 
 
-def _interval(validator: Validator, path: Path, resource: Resource) -> None:
-    """`poll`, and the bounds that it has with "auto"."""
-    if resource.poll != AUTO:
-        validator.duration((*path, "poll"), resource.poll, SECOND, 30 * DAY)
-        return
-    for key in ("poll_min", "poll_max"):
+def _interval(validator: Validator, path: Path, resource: Resource, key: str) -> None:
+    """`poll` or `reconcile`, and the bounds that it has with "auto"."""
+    if getattr(resource, key) != AUTO:
         validator.duration((*path, key), getattr(resource, key), SECOND, 30 * DAY)
-    if units.seconds(resource.poll_min) > units.seconds(resource.poll_max):
-        message = f"poll_min = {resource.poll_min} is longer than poll_max = {resource.poll_max}"
-        validator.add((*path, "poll_min"), message, "make poll_max the longer one")
+        return
+    shortest, longest = getattr(resource, f"{key}_min"), getattr(resource, f"{key}_max")
+    for name, value in ((f"{key}_min", shortest), (f"{key}_max", longest)):
+        validator.duration((*path, name), value, SECOND, 30 * DAY)
+    if units.seconds(shortest) > units.seconds(longest):
+        message = f"{key}_min = {shortest} is longer than {key}_max = {longest}"
+        validator.add((*path, f"{key}_min"), message, f"make {key}_max the longer one")
 
 
 def _json_paths(validator: Validator, path: Path, resource: Resource) -> None:

@@ -17,6 +17,7 @@ from tidegate.rules.sync import instants
 from tidegate.rules.sync.spec import Deletes, Incremental, Resource
 
 _DEFAULTS = Deletes()
+_BOUNDS = {"poll": ("poll_min", "poll_max"), "reconcile": ("reconcile_min", "reconcile_max")}
 
 
 def check_unused(validator: Validator, path: Path, resource: Resource, source: Source) -> None:
@@ -43,6 +44,11 @@ def _without_effect(resource: Resource) -> list[tuple[str, str]]:
         found.append(("key_field", f"'key_field' is never used: a row of {resource.format} has no name"))
     if getattr(resource.paginator, "total_path", "") and getattr(resource.paginator, "total_header", ""):
         found.append(("paginator", "'total_path' is never used beside total_header"))
+    plain = Resource(path=resource.path)
+    for key, bounds in _BOUNDS.items():
+        for bound in bounds:
+            if getattr(resource, key) != "auto" and getattr(resource, bound) != getattr(plain, bound):
+                found.append((bound, f"'{bound}' is never used without {key} = \"auto\""))
     if _polls_too_seldom(resource):
         found.append(("max_delay", f"polling every {resource.poll} cannot keep max_delay = {resource.max_delay}"))
     for one in resource.ignore:

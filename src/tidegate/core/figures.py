@@ -27,6 +27,15 @@ class NoteFigures(Struct, kw_only=True):
     samples: list[str] = []
 
 
+class IntervalChange(Struct, kw_only=True):
+    """A change of an interval that Tidegate chose by itself."""
+
+    at: str
+    before_seconds: float
+    after_seconds: float
+    reason: str
+
+
 class ResourceFigures(Struct, kw_only=True):
     """What one resource costs and brings. Counters start at `since`; those of `pull` when the process started."""
 
@@ -78,6 +87,10 @@ class ResourceFigures(Struct, kw_only=True):
     scanned_at: str | None = None
     poll_every_seconds: float | None = None
     reconcile_every_seconds: float | None = None
+    reconcile_auto: bool = False  # the interval follows what webhooks miss; then also why, since when, what it was
+    reconcile_reason: str | None = None
+    reconcile_since: str | None = None
+    reconcile_changes: list[IntervalChange] = []
     waiting_for_fetch: int = 0
     committed_offset: int | None = None
     # Of pulls on demand, on this node.

@@ -67,6 +67,18 @@ class Place(msgspec.Struct, omit_defaults=True):
         return PageWalk(pages=self.pages, base=self.base, largest=self.largest, resumed=True, found=self.found)
 
 
+class ReconcilePlan(msgspec.Struct, omit_defaults=True):
+    """The interval that `reconcile = "auto"` chose, and the last ones: (when, before, after, reason) of each change."""
+
+    every: float = 0.0
+    since_us: int = 0
+    reason: str = ""
+    clamped: str = ""
+    requests: float = 1.0  # of a reconciliation, on average
+    seconds: float = 0.0
+    changes: list[tuple[int, float, float, str]] = []
+
+
 class EngineState(msgspec.Struct, omit_defaults=True):
     """Of one resource."""
 
@@ -87,6 +99,7 @@ class EngineState(msgspec.Struct, omit_defaults=True):
     cursor_at: str = ""  # its cursor: that of the resource, or a later one
     cursor_checked: str = ""  # the one for which that record was asked for
     start_over: str = ""  # where the next poll begins, when a page at the cursor shows nothing new and is full
+    reconcile: ReconcilePlan | None = None  # with `reconcile = "auto"`
     looked_from_us: int = 0  # when the last complete look began
     scanned_from_us: list[int] = []  # when the last two scans began that decided about deletes
     sightings: Sightings = msgspec.field(default_factory=Sightings)  # with `shadow`: what this way found

@@ -22,9 +22,11 @@ from tidegate.core.ids import new_id
 from tidegate.core.model import Event, Origin
 from tidegate.core.units import seconds
 from tidegate.pull.answers import AnswerMerger
+from tidegate.pull.engine_state import EngineState
 from tidegate.pull.fetch import AT_ONCE, Fetcher
 from tidegate.pull.poller import Poller
 from tidegate.pull.pull_observer import PullObserver
+from tidegate.pull.reconciling import Reconciling, rule_of, show
 from tidegate.pull.record_writer import RecordWriter, Router
 from tidegate.pull.run import SCHEDULED, PollOptions, PollReport, Run, findings_of
 from tidegate.pull.schedule import Schedule, intervals_of
@@ -84,6 +86,8 @@ class ResourceEngine:
 
     def _build(self) -> None:
         self._fetcher = Fetcher(self.source, self.name, self.resource, self.writer, self._clock)
+        rule = rule_of(self.resource, self.source.api)
+        self._reconciling = Reconciling(self._store.rollups, self._clock, self.writer, rule)
         self._observer = PullObserver(self.writer, self._store.records, self._fetcher, self._clock)
         self._answers = AnswerMerger(self.writer, self._store.operations, self._clock)
         self._webhooks = WebhookReader(self._store.log, self.writer, self.resource, self._to_fetch.set)
@@ -141,6 +145,8 @@ class ResourceEngine:
         await self._answers.merge()
         state = self.writer.state
         last = {Origin.POLL: state.polled_at_us, Origin.RECONCILE: state.reconciled_at_us}
+        if (every := self._reconciling.every) is not None:
+            self.schedule.every[Origin.RECONCILE] = every
         self.schedule.begin(last, self.writer.engine_state.looked)
         self._wake.set()
         self._ready.set()
@@ -298,6 +304,8 @@ class ResourceEngine:
         if error is None and origin is Origin.POLL and not run.silent:
             self._see(run, self._clock.monotonic() - began)
         try:
+            if error is None and origin is Origin.RECONCILE:
+                await self._plan_reconciles(run, self._clock.monotonic() - began)
             await self._finish(run, error)
         except TidegateError as failed:
             error = error or failed
@@ -312,6 +320,12 @@ class ResourceEngine:
         self.schedule.see(run.applied.changes + run.applied.to_fetch, seconds_taken, run.requests)
         for clamped in self.schedule.clamped:
             self.writer.health.note("poll_interval_clamped", clamped)
+
+    async def _plan_reconciles(self, run: Run, seconds_taken: float) -> None:
+        """What reconciliations found moves the next ones, with `reconcile = "auto"`."""
+        await self._reconciling.after(run, seconds_taken)
+        if (every := self._reconciling.every) is not None:
+            self.schedule.every[Origin.RECONCILE] = every
 
     def _accepted(self) -> int:
         """How many missing records a person accepts as deleted: as many as the last scan missed."""
@@ -406,6 +420,8 @@ def figures_of(resource: Resource, state: ResourceState, statistics: Statistics 
     figures.reconciled_at = rfc3339(state.reconciled_at_us)
     figures.scanned_at = rfc3339(state.scanned_at_us)
     figures.poll_every_seconds = None if resource.poll in (None, AUTO) else seconds(resource.poll)
-    figures.reconcile_every_seconds = seconds(resource.reconcile) if resource.reconcile is not None else None
+    figures.reconcile_every_seconds = None if resource.reconcile in (None, AUTO) else seconds(resource.reconcile)
+    if resource.reconcile == AUTO:
+        show(figures, resource, msgspec.json.decode(state.engine_state, type=EngineState))
     figures.committed_offset = state.committed_offset
     return figures

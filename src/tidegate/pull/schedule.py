@@ -15,8 +15,10 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import TidegateError
 from tidegate.core.model import Origin
 from tidegate.core.units import per_second, seconds
+from tidegate.pull.reconciling import rule_of
 from tidegate.rules.measure.adaptive import AdaptivePolls, AdaptiveRule
 from tidegate.rules.measure.hours import Looked
+from tidegate.rules.measure.reconciling import first_interval
 from tidegate.rules.sync.cron import following
 from tidegate.rules.sync.spec import AUTO, Resource
 
@@ -130,6 +132,8 @@ def intervals_of(resource: Resource, api: ApiInput | None = None) -> dict[Origin
         )
     elif resource.poll is not None:
         every[Origin.POLL] = seconds(resource.poll)
-    if resource.reconcile is not None:
+    if resource.reconcile not in (None, AUTO):
         every[Origin.RECONCILE] = seconds(resource.reconcile)
+    elif (rule := rule_of(resource, api)) is not None:
+        every[Origin.RECONCILE] = first_interval(rule)  # `pull/reconciling.py` chooses the next ones
     return every

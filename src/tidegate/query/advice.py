@@ -206,7 +206,7 @@ def case_of(source: str, spec: Source, resource: str, figures: Figures, records:
     pushed = own.webhook is not None and receives
     return Case(
         observed=observed_of(name, figures, records, pushed=pushed),
-        setting=setting_of(own, pushed=pushed),
+        setting=setting_of(own, pushed=pushed, reconciled=_reconciled(figures.now.get(name))),
         offers=offers_of(spec, resource, figures.webhook_delay),
         wishes=Wishes(
             max_delay_seconds=units.seconds(own.max_delay) if own.max_delay is not None else None,
@@ -216,13 +216,21 @@ def case_of(source: str, spec: Source, resource: str, figures: Figures, records:
     )
 
 
-def setting_of(resource: Resource, *, pushed: bool) -> Setting:
-    """`pushed`: webhooks update it, that is the resource names them and the source receives some."""
+def _reconciled(now: ResourceFigures | None) -> float | None:
+    """The present interval of a resource whose reconciliations follow what webhooks miss."""
+    return now.reconcile_every_seconds if now is not None and now.reconcile_auto else None
+
+
+def setting_of(resource: Resource, *, pushed: bool, reconciled: float | None = None) -> Setting:
+    """`pushed`: webhooks update it, that is the resource names them and the source receives some. `reconciled`: the
+    present interval in seconds, where it follows what webhooks miss.
+    """
     return Setting(
         poll_seconds=None if resource.poll in (None, _AUTO) else units.seconds(resource.poll),
         adaptive=resource.poll == _AUTO,
         scheduled=bool(resource.schedule),
-        reconcile_seconds=units.seconds(resource.reconcile) if resource.reconcile is not None else None,
+        reconcile_seconds=reconciled if resource.reconcile in (None, _AUTO) else units.seconds(resource.reconcile),
+        reconciles_by_itself=resource.reconcile == _AUTO,
         cache_seconds=units.seconds(resource.cache),
         webhook=pushed,
         shadow=resource.shadow is not None,

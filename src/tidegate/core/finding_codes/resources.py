@@ -153,6 +153,17 @@ RESOURCES: dict[str, FindingCode] = {
         "too many changes to compare",
         "More changes wait to be compared than are kept. The oldest are left out and counted.",
         "shorten `shadow.wait` of the resource, and poll more often meanwhile",
+    "reconcile_interval_changed": FindingCode(
+        NOTICE,
+        "reconcile interval changed",
+        'The resource has reconcile = "auto", and what its webhooks were measured to miss asks for another interval.',
+        "to choose it yourself, set reconcile to a duration; see why, and the last intervals: tidegate stats",
+    ),
+    "reconcile_interval_clamped": FindingCode(
+        NOTICE,
+        "reconcile interval clamped",
+        'The resource has reconcile = "auto", and its bounds do not allow the interval that it needs.',
+        "change reconcile_min or max_delay of the resource, or the rate of its source",
     ),
     "pages_overlap": FindingCode(
         WARNING,

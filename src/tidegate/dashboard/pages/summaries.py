@@ -18,6 +18,7 @@ from tidegate.dashboard import badges, formatting
 from tidegate.kinds import kind_of
 from tidegate.query import health
 from tidegate.query.schemas import DestinationCounters, Stats
+from tidegate.rules.measure import wording
 from tidegate.rules.outbound import causes
 from tidegate.rules.sync.spec import Resource
 from tidegate.runtime import ActiveDestination, ActiveSource
@@ -245,7 +246,7 @@ def _resource(name: str, spec: Resource, figures: ResourceFigures) -> ResourceSu
     if spec.webhook is not None:
         ways.append("updated by webhooks")
     if spec.reconcile:
-        ways.append(f"reconciled every {spec.reconcile}")
+        ways.append(_reconciled(spec.reconcile, figures))
     return ResourceSummary(
         name=name,
         path=spec.path,
@@ -261,6 +262,14 @@ def _resource(name: str, spec: Resource, figures: ResourceFigures) -> ResourceSu
         pulled=sum(figures.by_origin.get(origin, 0) for origin in PULLED),
         notes=[_note(code, one) for code, one in figures.findings.items()],
     )
+
+
+def _reconciled(setting: str, figures: ResourceFigures) -> str:
+    """`reconciled every 1 h (auto: webhooks missed 3 of 400 changes ...)`, or the interval that is set."""
+    if not figures.reconcile_auto or figures.reconcile_every_seconds is None:
+        return f"reconciled every {setting}"
+    every = wording.span(figures.reconcile_every_seconds)
+    return f"reconciled every {every} (auto: {figures.reconcile_reason})"
 
 
 def _note(code: str, one: NoteFigures) -> str:

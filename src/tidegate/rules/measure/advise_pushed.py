@@ -56,6 +56,8 @@ def _checked_every(case: Case) -> float | None:
 def _wanted(case: Case, missed: Proportion, every: float) -> tuple[float, str] | None:
     """(interval, reason) of a better reconciliation, None when the present one is fine."""
     wishes = case.wishes
+    if case.setting.reconciles_by_itself:
+        return None
     if wishes.max_delay_seconds is not None and not wishes.priced:
         return _by_delay(wishes.max_delay_seconds, missed, every)
     if wishes.priced:
@@ -187,7 +189,7 @@ def _few(case: Case, missed: Proportion, every: float) -> Choice:
     """Below 20 changes: only a check that found nothing for a day is evidence."""
     seen, rate = case.observed, rate_of(case.observed, case.setting)
     quiet = rate is not None and rate.bound == "upper" and seen.seconds >= DAY_SECONDS and seen.polls >= ENOUGH_CHANGES
-    if quiet and rate is not None and rate.high and seen.changes == 0:
+    if quiet and rate is not None and rate.high and seen.changes == 0 and not case.setting.reconciles_by_itself:
         target = longest_within(min(DAY_SECONDS, -math.log(0.95) / rate.high))
         most = wording.number(rate.high * DAY_SECONDS)
         if target is not None and target >= every * WORTH:

@@ -249,6 +249,12 @@ def _webhooks(sums: Sums, changed: int) -> Webhooks:
     )
 
 
+def missed_of(sums: Sums) -> tuple[int, int]:
+    """(changes that webhooks missed, changes that webhooks or looks found)."""
+    found = _webhooks(sums, _times(sums, "change.webhook")).missed
+    return found.part, found.whole
+
+
 def _looked_delay(sums: Sums) -> Delay:
     """Of the changes that looks found."""
     return _delay_from([sums], LOOKED)

@@ -94,6 +94,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     scheduled: bool = False  # by a cron expression
     adaptive: bool = False  # the interval follows the changes by itself
     reconcile_seconds: float | None = None
+    reconciles_by_itself: bool = False  # the interval follows what webhooks miss
     cache_seconds: float = 0.0
     webhook: bool = False
     shadow: bool = False  # the other way runs beside it, only to measure

@@ -1,6 +1,7 @@
 """The policies of a simulation, as they are written. Pure.
 
-Owns what may follow `--policy`: `poll:5m`, `conditional:5m`, `adaptive:1m..1h`, `webhook:loss=1%,reconcile=1h` and
+Owns what may follow `--policy`: `poll:5m`, `conditional:5m`, `adaptive:1m..1h`, `webhook:loss=1%,reconcile=1h` (or
+`reconcile=5m..1d`, which follows what was missed) and
 `cache:5m`, with their options. Knows no trace. Errors: ValueError for a policy that makes no sense, with examples.
 """
 
@@ -14,6 +15,7 @@ from tidegate.core import units
 
 EXAMPLES = (
     "poll:5m, conditional:5m, adaptive:1m..1h, adaptive:1m..1h,max_delay=5m, webhook, webhook:loss=1%,reconcile=1h,"
+    " webhook:loss=1%,reconcile=5m..1d,max_delay=15m,"
     " cache:5m"
 )
 
@@ -24,8 +26,8 @@ class Policy(msgspec.Struct, frozen=True):
     text: str
     kind: str
     every: float = 0.0  # the interval; adaptive: the shortest; cache: how old an answer may be
-    longest: float = 0.0  # adaptive
-    max_delay: float = 0.0  # adaptive
+    longest: float = 0.0  # adaptive; webhook: above 0 when the interval of `reconcile` follows what was missed
+    max_delay: float = 0.0  # adaptive, webhook
     loss: float = 0.0  # webhook: the share that never arrives
     reconcile: float = 0.0  # webhook: the interval of polls for what was lost
     free: bool = False  # conditional: an answer "not modified" costs nothing
@@ -70,8 +72,15 @@ def _adaptive(text: str, first: str, options: dict[str, str]) -> Policy:
 def _webhook(text: str, first: str, options: dict[str, str]) -> Policy:
     if first:
         raise ValueError(f"{first[:40]!r} is not an option")
-    every = _interval(options.pop("reconcile")) if "reconcile" in options else 0.0
-    return Policy(text, "webhook", loss=_share(options.pop("loss", "0%")), reconcile=every)
+    shortest, dots, longest = options.pop("reconcile", "").partition("..")
+    most = _interval(longest) if dots else 0.0
+    policy = Policy(
+        text, "webhook", loss=_share(options.pop("loss", "0%")), reconcile=_interval(shortest) if shortest else 0.0,
+        longest=most, max_delay=_interval(options.pop("max_delay")) if dots and "max_delay" in options else 0.0,
+    )  # fmt: skip
+    if dots and policy.longest < policy.reconcile:
+        raise ValueError("the longest interval is below the shortest")
+    return policy
 
 
 def _cache(text: str, first: str, options: dict[str, str]) -> Policy:

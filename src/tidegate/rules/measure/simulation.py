@@ -25,6 +25,14 @@ from tidegate.core.quantiles import quantile
 from tidegate.rules.measure.adaptive import AdaptivePolls, AdaptiveRule
 from tidegate.rules.measure.policies import Policy
 from tidegate.rules.measure.reads import Replayed, at_random, replay
+from tidegate.rules.measure.reconciling import (
+    SPREAD,
+    WINDOWS_SECONDS,
+    ReconcileRule,
+    Window,
+    choose,
+    first_interval,
+)
 from tidegate.rules.measure.traces import Change, Trace
 
 MAX_REQUESTS = 200_000  # of one policy that decides poll by poll
@@ -87,7 +95,7 @@ def run(policy: Policy, trace: Trace, chance: Random, terms: Terms | None = None
     """Run one policy over a trace."""
     terms = terms or Terms()
     if policy.kind == "webhook":
-        looked = _webhook(policy, trace, chance)
+        looked = _webhook(policy, trace, chance, terms)
     elif policy.kind == "adaptive":
         looked = _at(_adaptive(policy, trace, chance, terms), trace.changes)
     elif policy.kind == "cache":
@@ -183,10 +191,45 @@ def _too_many(policy: Policy) -> ValueError:
     return ValueError(f"{policy.text} makes more than {MAX_REQUESTS:,} requests on this trace")
 
 
-def _webhook(policy: Policy, trace: Trace, chance: Random) -> _Looked:
+def _reconciled(policy: Policy, trace: Trace, lost: Sequence[Change], chance: Random, terms: Terms) -> list[float]:
+    """When `reconcile = "auto"` asks: the choice of the pull engine, fed with what each look finds."""
+    rule = ReconcileRule(
+        shortest=policy.reconcile,
+        longest=policy.longest,
+        max_delay=policy.max_delay or None,
+        call_price=terms.price_per_call,
+        delay_price=None if terms.delay_price is None else terms.delay_price / 3600,
+    )
+    gone = {id(one) for one in lost}
+    pushed = [one.at for one in trace.changes if id(one) not in gone]
+    missed = [one.at for one in lost]
+    found: list[float] = []  # when a look found each missed change
+    looks: list[float] = []
+    every, at = first_interval(rule), 0.0
+    while (at := at + every * (1 - SPREAD * chance.random())) <= trace.seconds:
+        _bounded(policy, looks)
+        looks.append(at)
+        found += [at] * (bisect.bisect_right(missed, at) - len(found))
+        windows = [_window(pushed, found, at, seconds) for seconds in WINDOWS_SECONDS]
+        every = choose(rule, windows, every).every
+    return looks
+
+
+def _window(pushed: Sequence[float], found: Sequence[float], at: float, seconds: float) -> Window:
+    """What was seen in the last `seconds`."""
+    since = at - seconds
+    missed = len(found) - bisect.bisect_right(found, since)
+    brought = bisect.bisect_right(pushed, at) - bisect.bisect_right(pushed, since)
+    return Window(min(seconds, at), brought + missed, missed)
+
+
+def _webhook(policy: Policy, trace: Trace, chance: Random, terms: Terms) -> _Looked:
     lost = [one for one in trace.changes if chance.random() < policy.loss]
     sent = len(trace.changes) - len(lost)
-    looked = _every(policy.reconcile, trace, lost) if policy.reconcile else _Looked()
+    if policy.longest:
+        looked = _at(_reconciled(policy, trace, lost, chance, terms), lost)
+    else:
+        looked = _every(policy.reconcile, trace, lost) if policy.reconcile else _Looked()
     looked.webhooks = sent
     looked.delays = [0.0] * sent + looked.delays
     return looked

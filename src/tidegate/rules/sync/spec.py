@@ -192,17 +192,23 @@ class Resource(Strict, frozen=True):
     cache: Annotated[Duration, doc("How old the response to a pull may be.")] = "0s"
     stale_if_error: Annotated[Duration, doc("How old the response may be when the source fails.")] = "0s"
     webhook: Annotated[WebhookFeed | None, doc("The same records, updated by webhooks of the source.")] = None
-    reconcile: Annotated[Duration | None, doc("How often a poll looks for what webhooks missed.")] = None
     shadow: Annotated[
         Shadow | None,
         doc("Runs the other way too for a time, only to measure: which is sooner, cheaper, more complete."),
     ] = None
+    reconcile: Annotated[
+        Interval | None,
+        doc("How often a poll looks for what webhooks missed. `auto`: by how many they were measured to miss."),
+    ] = None
+    reconcile_min: Annotated[Duration, doc('With `reconcile = "auto"`: the shortest interval.')] = "5m"
+    reconcile_max: Annotated[Duration, doc('With `reconcile = "auto"`: the longest interval.')] = "1d"
     max_delay: Annotated[
-        Duration | None, doc("How late 99 of 100 changes may be at most; advice keeps it, and nothing else uses it.")
+        Duration | None,
+        doc("How late 99 of 100 changes may be at most; for advice, and for `poll` and `reconcile` that are `auto`."),
     ] = None
     delay_price: Annotated[
         Price | None,
-        doc("What one change that is an hour late costs, in the currency of `price_per_call`; for advice."),
+        doc("What one change that is an hour late costs, in the currency of `price_per_call`; used as `max_delay` is."),
     ] = None
 
     @property
