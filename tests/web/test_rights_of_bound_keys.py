@@ -92,6 +92,7 @@ async def _foreign(gate: Served) -> dict[str, list[str]]:
         "since": ["1h"],
         "until": ["0s"],
         "updated_since": ["1h"],
+        "healed": ["true", "false"],
         "as_of": ["0s"],
         "deleted": ["true"],
         "all": ["true"],
