@@ -153,6 +153,7 @@ RESOURCES: dict[str, FindingCode] = {
         "too many changes to compare",
         "More changes wait to be compared than are kept. The oldest are left out and counted.",
         "shorten `shadow.wait` of the resource, and poll more often meanwhile",
+    ),
     "reconcile_interval_changed": FindingCode(
         NOTICE,
         "reconcile interval changed",
