@@ -175,3 +175,36 @@ async def test_rows_that_come_on_two_pages_in_each_run_are_reported(tmp_path: Pa
         assert one.codes() == set(), "the first time may be chance"
         await one.poll()
         assert one.codes() == ({"pages_overlap"} if unstable else set())
+
+
+@pytest.mark.parametrize("at", [lambda s: s, iso], ids=["seconds", "iso"])
+async def test_a_filter_that_the_source_ignores_is_reported(tmp_path: Path, at: Callable[[int], Any]) -> None:
+    rows = [{"id": n, "u": at(START - n * 86_400)} for n in range(1, 9)]
+    since = {"incremental": {"cursor_path": "u", "param": "since"}}
+    async with polled(tmp_path, lambda _: rows, **since) as one:
+        await one.poll()
+        assert one.codes() == set()
+        report = await one.poll()
+        assert [found.code for found in report.findings] == ["filter_ignored"]
+        assert "since was" in report.findings[0].samples[0]
+    async with polled(tmp_path / "kept", first_page(rows, 100), **since) as one:
+        await one.poll()
+        await one.poll()
+        assert one.codes() == set()
+
+
+async def test_a_row_of_the_future_does_not_stop_a_source_that_sends_no_date(tmp_path: Path) -> None:
+    rows = [{"id": 1, "u": iso(START - 60)}, {"id": 2, "u": "2100-01-01T00:00:00Z"}]
+    answer = first_page(rows, 100)
+
+    def without_date(asked: SentRequest) -> Any:
+        return 200, answer(asked), {"date": ""}
+
+    since = {"incremental": {"cursor_path": "u", "param": "since", "lag": "10s"}}
+    async with polled(tmp_path, without_date, **since) as one:
+        await one.poll()
+        rows.append({"id": 3, "u": iso(START)})
+        one.clock.advance(5)
+        report = await one.poll()
+        assert await one.kinds() == [("created", "3")]
+        assert "cursor_clamped" in {found.code for found in report.findings}

@@ -215,6 +215,15 @@ def test_a_list_without_a_key_is_named_and_can_be_taken_with_one() -> None:
     assert accepted(taken)["resources"]["words"]["primary_key"] == "word"
 
 
+def test_what_is_taken_may_be_named_by_its_path_and_a_misspelled_name_finds_those_near_it() -> None:
+    document = openapi({"/pets": {"get": answers(PETS)}, "/shops/pets": {"get": answers(PETS)}})
+    for name in ("pets", "/pets", "GET /pets"):
+        assert list(imported("openapi", document, Choice(resources=(name,))).resources) == ["pets"]
+    with pytest.raises(ImportRejected) as caught:
+        imported("openapi", document, Choice(resources=("shop_pet",)))
+    assert "near it: shops_pets" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("document", "choice", "message"),
     [

@@ -73,6 +73,8 @@ EMPTY: list[tuple[str, int, bytes, str]] = [
     ("an empty body", 200, b"", "empty body"),
     ("blanks", 200, b" \r\n", "empty body"),
     ("a byte order mark", 200, BOM, "empty body"),
+    ("null in place of the page", 200, b" null", "null"),
+    ("a list in place of the page", 200, b"[]", "[]"),
     ("a status that means empty", 404, b'{"error": "none"}', "404"),
 ]
 

@@ -89,7 +89,7 @@ def test_a_page_token_of_any_json_type_is_sent_as_it_was_written(token: Any, sen
     assert (ids, walk.ended_by, walk.complete) == ([1, 2], End.NO_TOKEN, True)
 
 
-@pytest.mark.parametrize("token", [None, "", False, [], {}], ids=repr)
+@pytest.mark.parametrize("token", [None, "", False, [], {}, {"cursor": None}], ids=repr)
 def test_every_form_of_no_page_token_is_the_end(token: Any) -> None:
     ids, walk, _ = walked(paginator(type="cursor", cursor_path="next"), lambda _: {"data": [{"id": 1}], "next": token})
     assert (ids, walk.ended_by) == ([1], End.NO_TOKEN)
@@ -403,6 +403,40 @@ def test_page_two_that_repeats_page_one_is_a_contradiction_and_a_later_repeat_is
         paginator(type="page_number"), lambda request: {"data": [{"id": min(2, int(params(request)["page"]))}]}
     )
     assert later.complete and later.ended_by is End.REPEATED_ROWS
+
+
+def test_pages_from_one_that_are_asked_for_from_zero_are_all_read_and_this_is_reported() -> None:
+    def serve(request: PageRequest) -> dict[str, Any]:
+        number = max(1, int(params(request)["page"]))
+        return {"data": [{"id": number}] if number < 4 else []}
+
+    ids, walk, _ = walked(paginator(type="page_number", base_page=0), serve)
+    assert (ids, walk.ended_by, walk.complete) == ([1, 1, 2, 3], End.EMPTY, True)
+    assert "write base_page = 1" in walk.contradictions[0]
+    _, ignored, asked = walked(paginator(type="page_number", base_page=0), lambda _: varying([{"id": 1}]))
+    assert (len(asked), ignored.ended_by, ignored.complete) == (3, End.REPEATED_ROWS, False)
+
+
+@pytest.mark.parametrize("envelope", [{"total_pages": 3}, {"total": 6}, {"meta": {"total": 6}}], ids=str)
+def test_a_page_zero_that_was_not_asked_for_is_reported(envelope: dict[str, Any]) -> None:
+    def serve(request: PageRequest) -> dict[str, Any]:
+        number = int(params(request)["page"])
+        return {**envelope, "data": [{"id": 2 * number}, {"id": 2 * number + 1}] if number < 3 else []}
+
+    total = {"total_path": "total_pages"} if "total_pages" in envelope else {}
+    _, walk, _ = walked(paginator(type="page_number", **total), serve)
+    assert "does the source count pages from 0" in "".join(walk.contradictions)
+    ids, right, _ = walked(paginator(type="page_number", base_page=0, **total), serve)
+    assert (len(ids), right.contradictions) == (6, [])
+
+
+def test_an_earlier_page_that_comes_again_is_reported_and_the_last_one_is_not() -> None:
+    tokens = paginator(type="cursor", cursor_path="next")
+    _, circle, _ = walked(tokens, lambda _: varying([{"id": COUNT[0] % 2}]))
+    assert "rows of an earlier page" in circle.contradictions[0]
+    COUNT[0] = 0
+    _, last, _ = walked(tokens, lambda _: varying([{"id": min(COUNT[0], 2)}]))
+    assert last.contradictions == []
 
 
 def test_a_last_page_that_names_itself_is_the_end_and_its_rows_are_taken() -> None:

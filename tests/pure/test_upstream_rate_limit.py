@@ -77,6 +77,12 @@ def test_a_source_is_not_asked_before_the_time_it_names(status: int, headers: di
     assert (limit.reason != "") is (held > 0)
 
 
+def test_of_two_times_to_wait_the_longer_one_counts() -> None:
+    limit = UpstreamRateLimit()
+    limit.observe(429, [("Retry-After", "2"), ("retry-after", "20"), ("Retry-After", "soon")], 100.0, NOW)
+    assert limit.held_seconds(100.0) == pytest.approx(20.0)
+
+
 def test_the_date_of_the_answer_is_the_clock_that_counts() -> None:
     """A machine whose clock is an hour behind waits 20 s, not an hour and 20 s."""
     limit = UpstreamRateLimit()

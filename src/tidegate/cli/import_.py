@@ -42,8 +42,10 @@ def _command(name: str, line: str) -> None:
     @import_.command(name=name, help=f"{line} Nothing is sent to the API.")
     @click.argument("file", type=click.Path(dir_okay=False, readable=False, path_type=Path))
     @click.option("--list", "listing", is_flag=True, help="List what can be taken, and stop.")
-    @click.option("--resource", multiple=True, help="A list to take, by its name in --list. May be repeated.")
-    @click.option("--operation", multiple=True, help="A call to take, by its name in --list. May be repeated.")
+    @click.option("--resource", multiple=True, help="A list to take, by its name or path in --list. May be repeated.")
+    @click.option(
+        "--operation", multiple=True, help="A call to take, by its name or request in --list. May be repeated."
+    )
     @click.option("--all", "everything", is_flag=True, help="Take everything that can be taken.")
     @click.option("--key", multiple=True, metavar="NAME=FIELD", help="The primary key of a resource.")
     @click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="A value that the document leaves open.")

@@ -366,8 +366,9 @@ def refused(target: Target, response: PullResponse) -> UpstreamError:
 
 def _entry(target: Target, response: PullResponse) -> _Entry:
     upstream_etag = header(response.headers, "etag")
-    etag = upstream_etag or freshness.body_etag(response.body)
-    headers = [(name.lower(), value) for name, value in response.headers if name.lower() in target.shown]
+    etag = target.source.masked(upstream_etag or freshness.body_etag(response.body))
+    shown_headers = [(name.lower(), value) for name, value in response.headers if name.lower() in target.shown]
+    headers = [(name, target.source.masked(value)) for name, value in shown_headers]
     headers.append(("etag", etag))
     return _Entry(
         response.status,

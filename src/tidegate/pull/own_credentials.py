@@ -64,8 +64,14 @@ def _spellings(secrets: Iterable[str]) -> list[str]:
     found = set()
     for secret in secrets:
         if len(secret) >= SHORTEST_SECRET:
-            found |= {secret, quote(secret, safe=""), quote_plus(secret), secret.replace("/", "\\/")}
+            found |= {secret, *_encoded(secret), secret.replace("/", "\\/")}
     return [re.escape(one) for one in sorted(found, key=len, reverse=True)]
+
+
+def _encoded(value: str) -> set[str]:
+    """Percent-encoded, as links have it: with hexadecimal digits of both cases."""
+    found = {quote(value, safe=""), quote_plus(value)}
+    return found | {re.sub("%[0-9A-F]{2}", lambda one: one[0].lower(), text) for text in found}
 
 
 def _query_pattern(params: Mapping[str, str]) -> str:
@@ -77,7 +83,7 @@ def _query_pattern(params: Mapping[str, str]) -> str:
     for name, value in params.items():
         if value:
             names = {re.escape(one) for one in (name, quote(name, safe=""))}
-            values = {re.escape(one) for one in (value, quote(value, safe=""), quote_plus(value))}
+            values = {re.escape(one) for one in (value, *_encoded(value))}
             spelled.append(f"(?:{'|'.join(sorted(names))})=(?:{'|'.join(sorted(values))})")
     if not spelled:
         return ""

@@ -183,10 +183,24 @@ class ResourceCursor:
             highest = None
         if form is None and known is None and self._is_unclear(run, highest):
             return None
-        advanced = incremental.advance(known, highest, run.server_at_us, form)
-        if (clamped := incremental.advance(None, run.highest, run.server_at_us, form).clamped) != "":
+        self._note_ignored_filter(run, known, form)
+        present_us = run.server_at_us
+        if present_us is None:
+            present_us = incremental.present_without_date(run.highest, form, self._writer.clock.now_us())
+        advanced = incremental.advance(known, highest, present_us, form)
+        if (clamped := incremental.advance(None, run.highest, present_us, form).clamped) != "":
             self._writer.health.note("cursor_clamped", f"a row has the cursor {clamped}, after the present")
         return advanced.cursor
+
+    def _note_ignored_filter(self, run: Run, known: str | None, form: instants.InstantFormat | None) -> None:
+        """Rows that are days older than what was asked for: the source seems to ignore the parameter."""
+        rule = self._rule
+        assert rule is not None
+        asked = known or rule.initial_value
+        if not rule.param or run.full or not (run.from_cursor or known is None) or not asked or run.lowest is None:
+            return
+        if form is not None and incremental.much_earlier(run.lowest, asked, rule.lag, form):
+            self._writer.health.note("filter_ignored", f"{rule.param} was {asked}, and a row has {run.lowest}")
 
     def _format(self, cursor: str | None, samples: list[str | None], run: Run) -> instants.InstantFormat | None:
         """The format of the cursors of records: declared, found before, or found now."""

@@ -94,6 +94,13 @@ RESOURCES: dict[str, FindingCode] = {
         'The resource has paginator = { type = "auto" }; the first page showed which one fits.',
         "copy the line into the resource, so that a change of the source does not change how pages are found",
     ),
+    "filter_ignored": FindingCode(
+        NOTICE,
+        "filter ignored",
+        "The source was asked for rows from a time on, and rows came that are days older, so it may ignore the "
+        "parameter. Each poll then reads the whole list.",
+        "check the name and the format of incremental.param; without such a parameter, remove it",
+    ),
     "row_order_broken": FindingCode(
         WARNING,
         "rows in another order",

@@ -163,7 +163,10 @@ def _paginator(tree: Tree, params: Tree, found: Tree, name: str, result: Importe
     if kind == "PageIncrement" and is_param:
         first = strategy.get("start_from_page", 0)
         tree["paginator"] = {"type": "page_number", "page_param": param, "base_page": first if _is_count(first) else 0}
-        result.guessed(name, f"the first page is {tree['paginator']['base_page']}, as the manifest counts", "check it")
+        base = tree["paginator"]["base_page"]
+        unsent = "; Airbyte asks for its first page without a number" if base == 0 else ""
+        result.guessed(name, f"the first page is {base}, as the manifest counts{unsent}",
+                       "set base_page = 1 if the API counts from 1; a poll reports that")  # fmt: skip
     elif kind == "OffsetIncrement" and is_param and size_param:
         tree["paginator"] = {"type": "offset", "offset_param": param, "limit_param": size_param, "limit": count or 100}
         return

@@ -6,6 +6,7 @@ that only the user knows (a credential, an owner, a subdomain) is named in `to_d
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import Any, Literal
 
@@ -176,13 +177,18 @@ class Imported(msgspec.Struct, kw_only=True):
 
 
 def taken(found: list[Candidate], wanted: tuple[str, ...], kind: str) -> list[str]:
-    """The names that were asked for. ImportRejected for an unknown one, and for one that cannot be taken."""
+    """What was asked for, by its name or its request (`GET /pets`, `/pets`).
+
+    ImportRejected for an unknown one, and for one that cannot be taken."""
     known = {one.name: one for one in found if one.kind == kind}
+    requests = {text: one.name for one in known.values() for text in (one.request, one.request.partition(" ")[2])}
+    wanted = tuple(name if name in known else requests.get(name, name) for name in wanted)
     for name in wanted:
         if name not in known:
-            some = ", ".join(sorted(known)[:12]) or "none"
+            near = difflib.get_close_matches(name, [*known, *requests], n=3, cutoff=0.5)
+            some = f"near it: {', '.join(near)}" if near else f"some: {', '.join(sorted(known)[:12]) or 'none'}"
             raise ImportRejected(
-                f"there is no {kind} {name[:60]!r} in the document", hint=f"--list shows them all; some: {some}"
+                f"there is no {kind} {name[:60]!r} in the document", hint=f"--list shows them all; {some}"
             )
         if known[name].problem:
             hint = f"--key {name}=FIELD names the key" if "no field" in known[name].problem else "choose another one"

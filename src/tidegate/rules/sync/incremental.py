@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from tidegate.core.units import seconds
 from tidegate.rules.sync import instants
 from tidegate.rules.sync.instants import InstantFormat
 from tidegate.rules.sync.spec import Incremental
@@ -73,6 +74,24 @@ def advance(cursor: str | None, highest: str | None, server_at_us: int | None, f
     if cursor is not None and not higher(highest, cursor, form):
         return Advance(cursor, clamped)
     return Advance(highest, clamped)
+
+
+def present_without_date(highest: str | None, form: InstantFormat | None, now_us: int) -> int | None:
+    """The time that takes the place of a `Date` which the source does not send; None where the cursor may pass it.
+
+    The clock here may differ from that of the source: only a row a day ahead counts as one of the future, and then the
+    cursor stays an hour behind.
+    """
+    at_us = instants.read_as(highest, form) if highest is not None and form is not None else None
+    return now_us - 3_600_000_000 if at_us is not None and at_us > now_us + 86_400_000_000 else None
+
+
+def much_earlier(lowest: str, asked: str, lag: str, form: InstantFormat) -> bool:
+    """Whether a row is days older than what was asked for, beyond the lag and sources that filter by days."""
+    low_us, asked_us = instants.read_as(lowest, form), instants.read_as(asked, form)
+    if low_us is None or asked_us is None:
+        return False
+    return low_us < asked_us - int((seconds(lag) + 2 * 86_400) * 1_000_000)
 
 
 def higher(a: str, b: str, form: InstantFormat | None) -> bool:

@@ -13,6 +13,7 @@ Owns the state of a walk and every reason to end it. Knows no HTTP. The rules, i
 | a page shorter than the limit, after a full one, without a total | ends |
 | a request that was made before | ends, after the rows of the page are taken |
 | the rows of a page that was read before | ends; nothing is deleted when it is page 2 that repeats page 1 |
+| page 1 repeats page 0 | goes on: the source counts pages from 1; reported |
 | one page, and a sign of a next one that the paginator does not follow | ends; reported, and nothing is deleted |
 | 404, or 400, 416, 422 of numbered pages, after the first page | ends |
 | MAX_EMPTY_PAGES empty pages in a row, or `max_pages` | ends; a contradiction |
@@ -77,6 +78,8 @@ class PageWalk(msgspec.Struct):
     ended_by: End | None = None
     found: str = ""  # the paginator that the first page showed, as JSON; "" when the resource names one
     found_by: str = ""
+    from_one: bool = False  # page 1 had the rows of page 0: the source counts pages from 1
+    last_signature: int = 0  # of the page before
     in_circle: bool = False  # pages without a new key came in a row, with other rows each time
     contradictions: list[str] = []
     overlooked: str = ""  # the sign of a next page that the paginator of the resource does not follow
@@ -120,7 +123,7 @@ class PageWalk(msgspec.Struct):
         most = MAX_STALE_PAGES if alike else MAX_STALE_NOT_UNIQUE
         if repeated or self.stale_in_a_row >= most:
             self.end(End.REPEATED_ROWS)
-            if self.pages == 1:  # this is page 2: the source may not know the paginator's parameter
+            if self.pages == 1 or (self.from_one and self.pages == 2):  # the source may not know the parameter
                 self.contradict("page 2 has the rows of page 1: does the source know the parameter of the paginator?")
             elif not repeated:
                 self.in_circle = True
@@ -128,10 +131,27 @@ class PageWalk(msgspec.Struct):
                     f"{most} pages in a row have no new key: does the source know the parameter of the paginator, and "
                     "is primary_key the whole key?"
                 )
+            elif signature != self.last_signature:
+                self.contradictions.append(
+                    f"page {self.pages + 1} has the rows of an earlier page, and not of the last one: is it the end?"
+                )
         if len(self.keys) < MAX_KEYS:
             self.keys.update(keys)
         self.signatures.add(signature)
+        self.last_signature = signature
         self.key_sets.add(key_set)
+
+
+def counts_from_one(walk: PageWalk, number: int) -> bool:
+    """Whether pages were asked for from 0, and page 1 has the rows of page 0. The walk goes on, and this is reported.
+
+    A source that does not know the parameter shows the same rows on page 2 too, which ends the walk.
+    """
+    if number != 1 or walk.base != 0 or walk.pages != 2 or walk.resumed or walk.ended_by is not End.REPEATED_ROWS:
+        return False
+    walk.ended_by, walk.complete, walk.from_one = None, True, True
+    walk.contradictions[-1:] = ["page 1 has the rows of page 0, so the source counts pages from 1; write base_page = 1"]
+    return True
 
 
 def has_more(path: str, body: bytes, walk: PageWalk) -> bool | None:

@@ -189,9 +189,10 @@ def _span(text: str) -> float | None:
 
 def _retry_after(headers: Headers, date_us: int) -> float | None:
     held = list(headers)
-    text = header(held, "retry-after")
-    if text is not None:
-        return _first(parse_retry_after(text, date_us), seconds_until(text.strip(), date_us))
+    texts = [text for name, text in held if name.lower() == "retry-after"]
+    if texts:  # a proxy may add its own: the longest counts
+        waits = [_first(parse_retry_after(text, date_us), seconds_until(text.strip(), date_us)) for text in texts]
+        return max((one for one in waits if one is not None), default=None)
     for name, unit in _AFTER.items():
         text = header(held, name)
         if text is not None:

@@ -174,6 +174,11 @@ def total_in(spec: CountedPages, answer: PageAnswer) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
+def _all_null(value: Any) -> bool:
+    """`{"cursor": null}`: the object of a token without the token."""
+    return isinstance(value, dict) and all(one is None for one in value.values())
+
+
 def with_token(request: PageRequest, param: str, body_path: str, raw: Any, place: str) -> PageRequest | None:
     """The request with a token of any JSON type: text, a number as it is written, an object or a list as JSON.
 
@@ -184,7 +189,7 @@ def with_token(request: PageRequest, param: str, body_path: str, raw: Any, place
     if not isinstance(raw, msgspec.Raw | bytes):
         raw = msgspec.json.encode(raw)
     value = parse_json(raw)
-    if value is None or value is False or value in ("", [], {}):
+    if value is None or value is False or value in ("", [], {}) or _all_null(value):
         return None
     if value is True:
         raise ValueError(f"there is true at {place!r}, not a page token; a field that says so is has_more_path")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from tidegate.rules.sync.page_end import End, PageWalk, usable_total
+from tidegate.rules.language.view import MISSING
+from tidegate.rules.sync.canonical import parse_json
+from tidegate.rules.sync.page_end import End, PageWalk, counts_from_one, usable_total
 from tidegate.rules.sync.paginators.base import (
     COUNTED_KEYS,
     CountedPages,
+    PageAnswer,
     PageRequest,
     PaginatorKind,
     Step,
@@ -13,6 +16,9 @@ from tidegate.rules.sync.paginators.base import (
     placed,
     total_in,
 )
+from tidegate.rules.sync.paths import skim
+
+_ROW_TOTALS = ("total", "total_count", "totalCount", "totalElements", "totalResults", "meta.total", "pagination.total")
 
 
 class PageNumber(CountedPages, frozen=True, tag="page_number"):
@@ -46,9 +52,28 @@ class PageNumberKind(PaginatorKind[PageNumber]):
     def step(self, spec: PageNumber, step: Step) -> PageRequest | None:
         number = self.number(spec, step.request)
         number = spec.base_page if number is None else number
+        if counts_from_one(step.walk, number):
+            return placed(step.request, spec.page_param, spec.page_body_path, number + 1)
         if not step.more and _ends(spec, step.walk, step.answer.items, number, total_in(spec, step.answer)):
+            _check_page_zero(step.walk, step.answer, number)
             return None
         return placed(step.request, spec.page_param, spec.page_body_path, number + 1)
+
+
+def _check_page_zero(walk: PageWalk, answer: PageAnswer, number: int) -> None:
+    """Reports signs of a page 0 that was not asked for: the rows of the first page are missing from the total."""
+    if walk.base != 1 or walk.resumed or answer.items or walk.pages < 2:
+        return
+    missing = walk.ended_by is End.TOTAL
+    if walk.ended_by is End.EMPTY:
+        found = [raw for path in _ROW_TOTALS if (raw := skim(answer.body, path)) is not MISSING]
+        totals = [parse_json(raw) for raw in found]
+        missing = any(type(one) is int and one - len(walk.keys) == walk.largest for one in totals)
+    if missing:
+        walk.contradictions.append(
+            f"page {number} is empty, and the total says that there are more rows: "
+            "does the source count pages from 0? Then write base_page = 0"
+        )
 
 
 def _ends(spec: PageNumber, walk: PageWalk, items: int, number: int, total: int | None) -> bool:
