@@ -5,6 +5,7 @@ The documents here are small and handwritten. Public ones are read where `.ci/ap
 
 from __future__ import annotations
 
+import cProfile
 import json
 import resource
 import sys
@@ -201,6 +202,19 @@ def test_references_may_have_cycles_lead_nowhere_or_into_other_files() -> None:
     assert accepted(result)["resources"]["nodes"]["primary_key"] == "id"
     assert "1 references into other files: x.yaml#/C" in noted(result, "left_out")
     assert "#/nowhere" in noted(result, "left_out")
+
+
+def test_the_time_of_an_import_grows_with_the_document_and_not_with_its_square() -> None:
+    """Lists and items that all have the same last name. Calls are counted, not seconds."""
+
+    def steps(count: int) -> int:
+        paths = {f"/p{n}/pets": {"get": answers(PETS)} for n in range(count)}
+        paths |= {f"/p{n}/pets/{{id}}": {"get": answers(PET)} for n in range(count)}
+        profile = cProfile.Profile()
+        profile.runcall(imported, "openapi", openapi(paths))
+        return sum(entry.callcount for entry in profile.getstats())
+
+    assert steps(800) < 6 * steps(200)
 
 
 def test_a_list_without_a_key_is_named_and_can_be_taken_with_one() -> None:

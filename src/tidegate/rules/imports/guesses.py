@@ -52,12 +52,17 @@ def slug(text: str, fallback: str = "x") -> str:
 
 
 def unique(name: str, taken: Collection[str]) -> str:
-    """The name, with a number when it is taken."""
-    number, found = 2, name
-    while found in taken:
-        found = f"{name[: MAX_NAME - 6]}_{number}"
-        number += 1
-    return found
+    """The name, with a number when it is taken. Numbers are given in order, so a free one is found by halves."""
+    if name not in taken:
+        return name
+    start = name[: MAX_NAME - 6]
+    low, high = 1, 2
+    while f"{start}_{high}" in taken:
+        low, high = high, high * 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if f"{start}_{middle}" in taken else (low, middle)
+    return f"{start}_{high}"
 
 
 def paginator(params: Collection[str], fields: Collection[str], headers: Collection[str], limit: int = 100) -> Guess:

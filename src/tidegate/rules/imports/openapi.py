@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from tidegate.rules.imports import guesses
 from tidegate.rules.imports.openapi_api import describe_api
 from tidegate.rules.imports.openapi_calls import operation_tree
-from tidegate.rules.imports.openapi_parts import Call, calls_of, is_item_of, path_params
+from tidegate.rules.imports.openapi_parts import Call, calls_of, items_by_list, path_params
 from tidegate.rules.imports.result import Candidate, Choice, Imported, ImportRejected, Tree, taken
 from tidegate.rules.imports.schemas import LISTS, Schemas
 
@@ -47,7 +47,8 @@ def read(document: Tree, choice: Choice) -> Imported:
     result = Imported(format=FORMAT)
     info = document.get("info")
     result.title = str(info.get("title", ""))[:100] if isinstance(info, dict) else ""
-    lists = _lists(calls, schemas, choice)
+    items = items_by_list(calls)
+    lists = _lists(calls, items, schemas, choice)
     actions = _named_actions(calls)
     result.candidates = [Candidate("resource", one.name, f"GET {one.call.path}", one.problem) for one in lists]
     result.candidates += [Candidate("operation", name, f"{one.method} {one.path}") for name, one in actions.items()]
@@ -57,7 +58,6 @@ def read(document: Tree, choice: Choice) -> Imported:
         wanted = list(actions)
     used = [one.call for one in chosen] + [actions[name] for name in wanted]
     describe_api(document, schemas, result, used)
-    items = [call for call in calls if call.method == "GET"]
     for one in chosen:
         result.resources[one.name] = _resource(one, items, schemas, result, choice)
     for name in wanted:
@@ -82,7 +82,7 @@ def _named_actions(calls: list[Call]) -> dict[str, Call]:
     return found
 
 
-def _lists(calls: list[Call], schemas: Schemas, choice: Choice) -> list[_List]:
+def _lists(calls: list[Call], items: dict[str, list[Call]], schemas: Schemas, choice: Choice) -> list[_List]:
     """Every GET with a list of objects in its answer, with a name of its own."""
     found: list[_List] = []
     names: dict[str, Call] = {}
@@ -101,7 +101,7 @@ def _lists(calls: list[Call], schemas: Schemas, choice: Choice) -> list[_List]:
         names[name] = call
         fields = schemas.object_of(there[1])[0]
         key = choice.keys.get(name) or guesses.key_of(fields, noun=guesses.singular(guesses.slug(last)))
-        problem = "" if key or _item(call, calls, fields)[1] else "the records have no field that is a key"
+        problem = "" if key or _item(call, items, fields)[1] else "the records have no field that is a key"
         found.append(_List(call, name, *there, problem))
     return found
 
@@ -125,26 +125,23 @@ def _chosen(result: Imported, lists: list[_List], choice: Choice) -> list[_List]
     return fit
 
 
-def _item(call: Call, calls: list[Call], fields: Tree) -> tuple[str, str]:
-    """(path of one item, field of the record that it takes); ("", "") without one that fits."""
-    for other in calls:
-        if other.method == "GET" and is_item_of(other.path, call.path):
-            param = path_params(other.path)[-1]
-            key = guesses.key_of(fields, param)
-            if key:
-                return other.path, key
-    return "", ""
+def _item(call: Call, items: dict[str, list[Call]], fields: Tree) -> tuple[Call | None, str]:
+    """(the call of one item, field of the record that it takes); (None, "") without one that fits."""
+    for other in items.get(call.path.rstrip("/"), ()):
+        key = guesses.key_of(fields, path_params(other.path)[-1])
+        if key:
+            return other, key
+    return None, ""
 
 
-def _resource(one: _List, items: list[Call], schemas: Schemas, result: Imported, choice: Choice) -> Tree:
+def _resource(one: _List, items: dict[str, list[Call]], schemas: Schemas, result: Imported, choice: Choice) -> Tree:
     call, where = one.call, f"GET {one.call.path}"
     fields = schemas.object_of(one.item)[0]
-    item_path, item_key = _item(call, items, fields)
+    other, item_key = _item(call, items, fields)
     noun = guesses.singular(one.name)
     key = choice.keys.get(one.name) or item_key or guesses.key_of(fields, noun=noun)
     tree: Tree = {"path": call.with_path(result, choice)}
-    if item_path and key == item_key:
-        other = next(item for item in items if item.path == item_path)
+    if other is not None and key == item_key:
         tree["item_path"] = other.with_path(result, choice, item=True)
     if one.selector:
         tree["data_selector"] = one.selector

@@ -6,7 +6,7 @@ Owns where a path parameter goes: `{with.NAME}`, or `{id}` at the end of an item
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -89,10 +89,14 @@ def path_params(path: str) -> list[str]:
     return _PARAM.findall(path)
 
 
-def is_item_of(item: str, path: str) -> bool:
-    """Whether `/pets/{petId}` is one item of `/pets`."""
-    head, slash, tail = item.rstrip("/").rpartition("/")
-    return bool(slash) and head == path.rstrip("/") and _PARAM.fullmatch(tail) is not None
+def items_by_list(calls: Iterable[Call]) -> dict[str, list[Call]]:
+    """The GETs of one item by the path of their list: `/pets/{petId}` is one item of `/pets`."""
+    found: dict[str, list[Call]] = {}
+    for call in calls:
+        head, slash, tail = call.path.rstrip("/").rpartition("/")
+        if call.method == "GET" and slash and _PARAM.fullmatch(tail) is not None:
+            found.setdefault(head, []).append(call)
+    return found
 
 
 def calls_of(document: Tree, schemas: Schemas) -> Iterator[Call]:
