@@ -507,6 +507,30 @@ def test_an_airbyte_stream_is_imported_with_its_references_and_parameters() -> N
         imported("airbyte", manifest(router), Choice(resources=("toys",)))
 
 
+def test_credentials_in_headers_of_an_airbyte_stream_are_taken_and_elsewhere_they_are_not() -> None:
+    secret = {"properties": {"id": {"airbyte_secret": True, "title": "The id"}, "key": {"airbyte_secret": True}}}
+    headers = {"X-Id": "{{ config['id'] }}", "X-Key": "{{ config.key }}", "X-Client": "tidegate"}
+    page = {"type": "CursorPagination", "page_size": 9, "cursor_value": "{{ response['paging']['page'] + 1 }}"}
+
+    def stream(name: str, **requester: Any) -> dict[str, Any]:
+        retriever = STREAM["retriever"]
+        own = {"type": "HttpRequester", "url_base": "https://pets.example", "path": name, **requester}
+        pages = {**retriever["paginator"], "pagination_strategy": page}
+        one = {**retriever, "requester": own, "paginator": pages}
+        return {"name": name, "primary_key": "id", "$parameters": {"name": name}, "retriever": one}
+
+    streams = [stream("pets", request_headers=headers), stream("bad", request_parameters={"k": "{{ config['key'] }}"})]
+    result = imported("airbyte", manifest(*streams, spec={"connection_specification": secret}))
+    tree = accepted(result)
+    assert tree["api"]["headers"] == {"X-Id": "${env:SHOP_X_ID}"}
+    assert tree["api"]["auth"] == {
+        "type": "api_key", "name": "X-Key", "location": "header", "api_key": "${env:SHOP_API_KEY}"
+    }  # fmt: skip
+    assert tree["resources"]["pets"]["headers"] == {"X-Client": "tidegate"}
+    assert tree["resources"]["pets"]["paginator"] == {"type": "page_number", "page_param": "after", "base_page": 1}
+    assert "bad: it puts the secret key where no credential goes" in noted(result, "left_out")
+
+
 @pytest.mark.parametrize("document", [{}, {"streams": [], "check": {}}, {"streams": ["#/nowhere"], "check": {}}])
 def test_an_airbyte_manifest_that_cannot_be_imported_is_rejected(document: Any) -> None:
     with pytest.raises(ImportRejected):
@@ -519,4 +543,10 @@ def test_two_public_manifests_are_imported_or_say_why_not() -> None:
     result = import_document("airbyte", (folder / "aircall.yaml").read_bytes(), "aircall.yaml", ALL)
     assert len(accepted(result)["resources"]) == 9 and "incremental_sync" in noted(result, "left_out")
     other = import_document("airbyte", (folder / "babelforce.yaml").read_bytes(), "babelforce.yaml", ALL)
-    assert other.resources == {} and "calls: it puts the secret" in noted(other, "left_out")
+    tree = accepted(other)
+    assert tree["api"]["headers"] == {"X-Auth-Access-ID": "${env:SHOP_X_AUTH_ACCESS_ID}"}
+    assert (tree["api"]["auth"]["type"], tree["api"]["auth"]["name"]) == ("api_key", "X-Auth-Access-Token")
+    calls = tree["resources"]["calls"]
+    assert calls["paginator"] == {"type": "page_number", "page_param": "page", "base_page": 1}
+    assert calls["incremental"]["param"] == "filters.dateCreated.from" and calls["data_selector"] == "items"
+    assert "dateCreated shows new records, and no changes" in noted(other, "guessed")

@@ -22,6 +22,7 @@ _FORMATS = {"%s": "epoch_s", "%ms": "epoch_ms", "%Y-%m-%d": "date"}
 _RESPONSE = re.compile(
     r"\{\{\s*response((?:\[['\"][^'\"\]]+['\"]\]|\.\w+|\.get\(['\"][^'\"]+['\"](?:,[^)]*)?\))+)\s*\}\}"
 )
+_COUNTED = re.compile(_RESPONSE.pattern.removesuffix(r"\s*\}\}") + r"\s*\+\s*1\s*\}\}")
 _HEADER = re.compile(r"\{\{\s*headers\[['\"]([A-Za-z-]+)['\"]\]\s*\}\}")
 _LINK = re.compile(r"headers\[['\"]link['\"]\]\[['\"]next['\"]\]\[['\"]url['\"]\]", re.IGNORECASE)
 _PART = re.compile(r"\[['\"]([^'\"\]]+)['\"]\]|\.get\(['\"]([^'\"]+)['\"]|\.(\w+)")
@@ -69,6 +70,7 @@ def read(document: Tree, choice: Choice) -> Imported:
             continue
         result.resources[name] = tree
         _credential(child(requester, "authenticator"), manifest, result)
+        _secret_headers(requester, manifest, result)
     result.base_url = base
     if not result.credentials:
         result.to_do("auth", "the manifest has no credential that could be taken", "add auth = { ... } if it needs one")
@@ -107,7 +109,8 @@ def _stream(name: str, stream: Tree, manifest: Manifest, result: Imported, choic
     if not key:
         result.guessed(name, "the primary key is id", f"--key {name}=FIELD")
     params = _params(child(requester, "request_parameters"), manifest)
-    headers = {key: str(value) for key, value in _params(child(requester, "request_headers"), manifest).items()}
+    plain = _headers(requester, manifest)[1]
+    headers = {key: str(value) for key, value in _params(plain, manifest).items()}
     _paginator(tree, params, child(retriever, "paginator"), name, result)
     if params:
         tree["params"] = params
@@ -136,6 +139,23 @@ def _selector(selector: Tree, name: str, manifest: Manifest, result: Imported) -
     if any(one == "**" for one in names):
         raise CannotTake("its field_path has **")
     return ".".join(one for one in names if one != "*")
+
+
+def _headers(requester: Tree, manifest: Manifest) -> tuple[dict[str, str], Tree]:
+    """(headers that are a credential, with what each is; the other headers)."""
+    found = child(requester, "request_headers")
+    texts = {str(name): manifest.secret(value) if isinstance(value, str) else None for name, value in found.items()}
+    secret = {name: text for name, text in texts.items() if text is not None}
+    return secret, {name: value for name, value in found.items() if str(name) not in secret}
+
+
+def _secret_headers(requester: Tree, manifest: Manifest, result: Imported) -> None:
+    """The last one is the credential where the manifest has no other; the others are headers of the API."""
+    for name, text in reversed(_headers(requester, manifest)[0].items()):
+        if not result.credentials:
+            result.credentials.append(Credential("api_key", {"name": name, "location": "header"}, {"api_key": text}))
+        elif result.credentials[0].set.get("name") != name:
+            result.secret_headers[name] = text
 
 
 def _params(found: Tree, manifest: Manifest) -> Tree:
@@ -172,6 +192,9 @@ def _paginator(tree: Tree, params: Tree, found: Tree, name: str, result: Importe
         return
     elif kind == "CursorPagination":
         tree["paginator"] = _cursor(words(strategy.get("cursor_value")), token, param, is_param)
+        if tree["paginator"]["type"] == "page_number":
+            result.guessed(name, "the first page is 1: the manifest adds 1 to the number of a page",
+                           "set base_page = 0 if the API counts from 0; a poll reports it")  # fmt: skip
         if strategy.get("stop_condition"):
             result.left_out(name, "stop_condition: the walk ends when there is no token", "has_more_path, if needed")
     else:
@@ -185,6 +208,8 @@ def _is_count(value: Any) -> bool:
 
 
 def _cursor(value: str, token: Tree, param: str, is_param: bool) -> Tree:
+    if _COUNTED.fullmatch(value) is not None and is_param:
+        return {"type": "page_number", "page_param": param, "base_page": 1}
     match, header = _RESPONSE.fullmatch(value), _HEADER.fullmatch(value)
     path = ".".join(next(part for part in parts if part) for parts in _PART.findall(match[1])) if match else ""
     if token.get("type") == "RequestPath":

@@ -97,6 +97,16 @@ class Manifest:
             return {key: self.tree(value) for key, value in node.items()}
         return [self.tree(one) for one in node] if isinstance(node, list) else node
 
+    def secret(self, text: str) -> str | None:
+        """What a text is that is one secret of `config` and nothing else; None for another text."""
+        match = _CONFIG.fullmatch(text.strip())
+        name = (match[1] or match[2] or match[3]) if match is not None else ""
+        field = child(self.fields, name)
+        if field.get("airbyte_secret") is not True:
+            return None
+        help_text = " ".join(words(field.get("description") or field.get("title")).split())[:200]
+        return help_text.replace("{", "(").replace("}", ")") or f"{name} of the configuration"
+
     def shown(self, text: str) -> str:
         """A text for people, with NAME for each value of `config`."""
         return _CONFIG.sub(lambda one: (one[1] or one[2] or one[3]).upper(), text).replace("{", "(").replace("}", ")")

@@ -76,6 +76,7 @@ class Imported(msgspec.Struct, kw_only=True):
     base_url: str = ""
     headers: dict[str, str] = {}
     credentials: list[Credential] = []
+    secret_headers: dict[str, str] = {}  # more credentials, each in a header of its own: what it is
     given: dict[str, str] = {}  # what `{with.NAME}` is, by name
     defaults: dict[str, str] = {}
     resources: dict[str, Tree] = {}
@@ -108,15 +109,19 @@ class Imported(msgspec.Struct, kw_only=True):
         known = {one: values.get(one) or self.defaults.get(one) or "" for one in self.given}
         api: Tree = {"base_url": self._filled_url(known)}
         variables: dict[str, str] = {}
-        if self.headers:
+
+        def variable(of: str, help_text: str) -> str:
+            found = re.sub(r"[^A-Z0-9]+", "_", f"{name}_{of}".upper())
+            variables[found] = help_text
+            return f"${{env:{found}}}"
+
+        if self.headers or self.secret_headers:
             api["headers"] = {key: _filled(text, known) for key, text in self.headers.items()}
+            api["headers"] |= {key: variable(key, text) for key, text in self.secret_headers.items()}
         if self.credentials:
             one = self.credentials[0]
             api["auth"] = {"type": one.kind, **_filled(one.set, known)}
-            for field, help_text in one.fields.items():
-                variable = re.sub(r"[^A-Z0-9]+", "_", f"{name}_{field}".upper())
-                api["auth"][field] = f"${{env:{variable}}}"
-                variables[variable] = help_text
+            api["auth"] |= {field: variable(field, text) for field, text in one.fields.items()}
         tree: Tree = {"api": api}
         if self.resources:
             tree["resources"] = {
@@ -144,17 +149,19 @@ class Imported(msgspec.Struct, kw_only=True):
 
     def provider(self) -> Tree:
         """The content of a provider file."""
-        used = _names([self.base_url, self.headers, self.resources, self.operations])
+        headers = {**self.headers, **{name: f"{{with.{_given_name(name)}}}" for name in self.secret_headers}}
+        given = {**self.given, **{_given_name(name): text for name, text in self.secret_headers.items()}}
+        used = _names([self.base_url, headers, self.resources, self.operations])
         used += [name for one in self.credentials for name in _names(one.set) if name not in used]
         api: Tree = {"docs": self.docs} if self.docs else {}
         api["unconfirmed"] = [f"{note.where}: {note.what}"[:300] for note in self.notes if note.kind == "guessed"][:50]
         api["base_url"] = self.base_url
-        if self.headers:
-            api["headers"] = self.headers
+        if headers:
+            api["headers"] = headers
         if used:
             api["with"] = {
                 name: {
-                    "help": self.given.get(name) or f"The value of {name}.",
+                    "help": given.get(name) or f"The value of {name}.",
                     **({"default": self.defaults[name]} if self.defaults.get(name) else {}),
                     "example": _example(self.defaults.get(name, ""), name),
                 }
@@ -174,6 +181,10 @@ class Imported(msgspec.Struct, kw_only=True):
         if self.operations:
             tree["operations"] = self.operations
         return tree
+
+
+def _given_name(header: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", header.lower()).strip("_")
 
 
 def taken(found: list[Candidate], wanted: tuple[str, ...], kind: str) -> list[str]:
