@@ -76,7 +76,7 @@ KEYS: list[tuple[str, dict[str, Any], Any, int, bool]] = [
 
 
 @pytest.mark.parametrize(("keys", "rows", "count", "shared"), [row[1:] for row in KEYS], ids=[row[0] for row in KEYS])
-async def test_keys_are_told_apart_or_reported(
+async def test_keys_are_kept_apart_or_reported(
     tmp_path: Path, keys: dict[str, Any], rows: list[Any], count: int, shared: bool
 ) -> None:
     calls = [0]
