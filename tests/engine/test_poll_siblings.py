@@ -64,7 +64,7 @@ KEYS: list[tuple[str, dict[str, Any], Any, int, bool]] = [
     ("capitals", {}, [{"id": "A"}, {"id": "a"}], 2, False),
     ("a blank at the end", {}, [{"id": "a"}, {"id": "a "}], 2, False),
     ("beyond a float", {}, [{"id": 2**53 + 1}, {"id": 2**53 + 2}, {"id": 2**70}, {"id": 2**70 + 1}], 4, False),
-    ("composed and decomposed letters", {}, [{"id": "\u00e9"}, {"id": "e\u0301"}], 2, False),
+    ("composed and decomposed characters", {}, [{"id": "\u00e9"}, {"id": "e\u0301"}], 2, False),
     ("a number and its text", {}, [{"id": 1, "x": 1}, {"id": "1", "x": 2}], 1, True),
     ("separators in parts", {"primary_key": ["a", "b"]}, [
         {"a": "x:y", "b": "z"}, {"a": "x", "b": "y:z"}, {"a": "x,y", "b": "z"}, {"a": "x", "b": "y,z"},
