@@ -225,6 +225,22 @@ ROWS: dict[str, Row] = {
         found="body_unreadable",
         unreadable="which is not known",
     ),
+    "JSON in UTF-8 that is labeled as Latin-1": Row(
+        [Send('{"name":"García"}'.encode(), labeled("iso-8859-1"))],
+        [{"data": NAME}],
+        found="charset_guessed",
+        sample="it was read as UTF-8",
+    ),
+    "JSON in Latin-1 that is labeled so": Row(
+        [Send('{"name":"García"}'.encode("latin-1"), labeled("iso-8859-1"))],
+        [{"data": NAME}],
+    ),
+    "a type with half of a character": Row(
+        [Send(b'{"type":"a\\ud83d"}', JSON)],
+        [{"type": "a\ufffd"}],
+        found="charset_guessed",
+        sample="a lone surrogate",
+    ),
     "a form in Latin-1 without a charset": Row(
         [Send(b"name=Garc%EDa", FORM)],
         [{"data": NAME}],

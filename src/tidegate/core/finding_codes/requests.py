@@ -170,8 +170,9 @@ REQUESTS: dict[str, FindingCode] = {
     "charset_guessed": FindingCode(
         NOTICE,
         "charset guessed",
-        "Forms of this source are not in the charset that they name, or name none and are not UTF-8. What filters,"
-        " envelopes and templates see of them may have wrong characters. The bytes were stored as they came.",
+        "Bodies of this source are not in the charset that they name, or name none and are not UTF-8, or have half of a"
+        " character. What filters, envelopes and templates see of them may have wrong characters. The bytes were stored"
+        " as they came.",
         "have the sender name the charset in its Content-Type, such as `; charset=windows-1252`",
     ),
     "value_unusable": FindingCode(

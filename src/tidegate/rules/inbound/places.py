@@ -22,7 +22,7 @@ from tidegate.rules.inbound.values import as_text
 from tidegate.rules.language.body import read_body
 from tidegate.rules.language.numbers import read_float
 from tidegate.rules.language.paths import Names, parse_path
-from tidegate.rules.language.text import is_utf8
+from tidegate.rules.language.text import charset_of, is_utf8
 from tidegate.rules.language.view import MISSING, walk
 
 Headers = Mapping[bytes, bytes]  # names in lower case; of a repeated name one value
@@ -94,8 +94,8 @@ def compile_paths(paths: Sequence[str]) -> BodyReader:
                 pass
             else:
                 quick = list(get(shaped)) if several else [get(shaped)]
-                if body.isascii() or is_utf8(body):  # the parser does not look into strings that nobody asked for
-                    return Body(quick)
+                if body.isascii() or (is_utf8(body) and not _is_labeled(headers)):
+                    return Body(quick)  # the parser does not look into strings that nobody asked for
         whole = read_body(
             body,
             headers.get(b"content-type", b"").decode("latin-1"),
@@ -107,6 +107,11 @@ def compile_paths(paths: Sequence[str]) -> BodyReader:
         return Body([None if one is MISSING else one for one in found], whole.why, whole.guess)
 
     return read
+
+
+def _is_labeled(headers: Headers) -> bool:
+    """Whether a charset is named that is not UTF-8."""
+    return charset_of(headers.get(b"content-type", b"").decode("latin-1")) not in ("", "utf-8")
 
 
 def _tree(paths: Sequence[Names]) -> JsonObject | None:

@@ -17,7 +17,7 @@ import msgspec
 
 from tidegate.rules.language import multipart, xml
 from tidegate.rules.language.numbers import read_float
-from tidegate.rules.language.text import FORM_TYPE, charset_of, is_utf8, media_type, to_utf8
+from tidegate.rules.language.text import FORM_TYPE, charset_of, is_utf8, media_type, mislabeled, to_utf8
 from tidegate.rules.language.urlencoded import read_urlencoded
 
 MAX_DEPTH = 64  # no provider nests deeper than about 20
@@ -129,7 +129,8 @@ def _read(body: bytes, content_type: str, inner_json: bool) -> Parsed:
         # `curl -d` and some senders label JSON as a form; a real form never begins with a bare brace.
         if parsed.why and kind == FORM_TYPE:
             return _read_form(body, content_type, inner_json)
-        return Parsed(parsed.value, False) if changed and not parsed.why else parsed
+        guess = parsed.guess or ("" if changed or parsed.why else mislabeled(body, content_type))
+        return Parsed(parsed.value, parsed.as_written and not changed, parsed.why, guess)
     return _unreadable(f"its content type is {_type(kind)}; only {_READ} are read")
 
 
@@ -189,7 +190,9 @@ def _read_json_leniently(body: bytes, error: Exception) -> Parsed:
     try:
         text = body.decode()
         value = json.loads(text, parse_constant=_refuse, parse_float=read_float)
-        return Parsed(_scrub(value), False) if _shallow(body, value) else _unreadable("the body is nested too deep")
+        if not _shallow(body, value):
+            return _unreadable(f"the body is nested more than {MAX_DEPTH} deep")
+        return Parsed(_scrub(value), False, guess="half of a character (a lone surrogate) was replaced by U+FFFD")
     except RecursionError:
         return _unreadable(f"the body is nested more than {MAX_DEPTH} deep")
     except ValueError as again:

@@ -95,6 +95,13 @@ def _charset(body: bytes, content_type: str) -> str:
     return ""
 
 
+def mislabeled(body: bytes, content_type: str) -> str:
+    """What is guessed of a body that its Content-Type labels as Latin-1 and that is UTF-8; "" for any other."""
+    if body.isascii() or charset_of(content_type) != "cp1252" or not is_utf8(body):
+        return ""
+    return "the Content-Type names a charset, and the body is UTF-8; it was read as UTF-8"
+
+
 def is_utf8(body: bytes) -> bool:
     """Senders that label UTF-8 as Latin-1 are more frequent than real Latin-1 that happens to be valid UTF-8."""
     try:
