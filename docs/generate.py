@@ -26,7 +26,7 @@ from tidegate.api.routes import PREFIX, TABLE
 from tidegate.cli import COMMANDS, cli
 from tidegate.core.finding_codes import CODES
 from tidegate.providers import provider_names, webhook_names
-from tidegate.providers.shape import Provider, load_provider
+from tidegate.providers.shape import EVIDENCE, Provider, load_provider
 from tidegate.providers.summary import summary
 from tidegate.query import schemas as forms
 from tidegate.rules.alerts.kinds import KINDS as ALERT_KINDS
@@ -252,8 +252,8 @@ def providers() -> str:
         one = load_provider(name)
         title = f"[{one.title}]({one.docs})"
         can = ", ".join(summary(name).can)
-        rows.append((f"`{name}`", title, can, _schemes(one), _checked_with(name), _places(one), _needs(one)))
-    return table(("verify", "system", "can", "signature", "checked with", "type, delivery id, key", "remarks"), rows)
+        rows.append((f"`{name}`", title, can, _schemes(one), _places(one), _needs(one)))
+    return table(("verify", "system", "can", "signature", "type, delivery id, key", "remarks"), rows)
 
 
 def provider_apis() -> str:
@@ -289,20 +289,33 @@ def provider_apis() -> str:
     return table(head, rows) + "\nNot confirmed:\n\n" + "\n".join(open_facts)
 
 
-# Presets whose signature the tests check with a package of the provider (`tests/engine/test_packages_of_providers.py`).
-_PACKAGES = frozenset({"stripe", "slack", "twilio", "standard-webhooks", "openai", "svix", "clerk", "resend", "github"})
-# Where a published request has another name than its preset.
-_PUBLISHED = {"adyen-hmac-header": "adyen-platform", "hubspot-v3": "hubspot-v3", "http-message-signatures": ""}
+def provider_evidence() -> str:
+    """How the facts of each webhook half were confirmed: counts, then a row a file, the best confirmed first."""
+    recorded = json.loads((PAGES.parents[1] / "tests" / "data" / "package_requests.json").read_text("utf-8"))
+    packages = {one["provider"]: one["package"] for one in recorded}
+    halves = {name: load_provider(name) for name in webhook_names()}
+    facts = ("signature", "places", "delivery")
+    counts = [
+        (f"`{word}`", meaning, *(str(_count(halves, fact, word)) for fact in facts))
+        for word, meaning in EVIDENCE.items()
+    ]
+    order = list(EVIDENCE)
+    rows = []
+    for name, one in sorted(halves.items(), key=lambda pair: (order.index(pair[1].confirmed.signature), pair[0])):
+        said = one.confirmed
+        signature = f"`{said.signature}`" + (f": {packages[name]}" if name in packages else "")
+        row = (f"`{name}`", signature, f"`{said.places}`", f"`{said.delivery}`", "; ".join(one.sources))
+        rows.append((*row, "; ".join(one.unconfirmed)))
+    head = ("evidence", "means", "signature", "places", "delivery")
+    return (
+        table(head, counts)
+        + "\n"
+        + table(("verify", "signature", "places", "delivery", "sources", "not confirmed"), rows)
+    )
 
 
-def _checked_with(name: str) -> str:
-    """What of the provider's own the tests have for a signature, beside the sample that they sign by the file."""
-    vectors = json.loads((PAGES.parents[1] / "tests" / "data" / "vectors.json").read_text("utf-8"))["vectors"]
-    published = {one["provider"] for one in vectors} | {_PUBLISHED.get(one["scheme"], "") for one in vectors}
-    published |= {"http-message-signatures"} if "rfc9421" in published else set()
-    found = ["a published request"] if name in published else []
-    found += ["a package"] if name in _PACKAGES else []
-    return " and ".join(found) or "a sample only"
+def _count(halves: dict[str, Provider], fact: str, word: str) -> int:
+    return sum(getattr(one.confirmed, fact) == word for one in halves.values())
 
 
 def _schemes(provider: Provider) -> str:
@@ -329,8 +342,6 @@ def _places(provider: Provider) -> str:
 
 def _needs(provider: Provider) -> str:
     found = []
-    if provider.unconfirmed:
-        found.append(f"not confirmed: {', '.join(provider.unconfirmed)}")
     if provider.split:
         found.append("several events in one request")
     if any("{url" in scheme.signed or "{url_sha256_hex}" in scheme.claims.values() for scheme in provider.schemes):
@@ -366,6 +377,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "metrics": metrics,
     "providers": providers,
     "provider-apis": provider_apis,
+    "provider-evidence": provider_evidence,
 }
 
 

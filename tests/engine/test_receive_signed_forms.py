@@ -89,6 +89,36 @@ def test_version_2_of_plivo_counts_only_where_it_is_named_and_the_rejection_says
     with_ingress(tmp_path, work)
 
 
+# -- Twilio: a webhooks rule signs with a shared key and SHA-256, and says so in a header --------------------------
+
+
+def test_twilio_with_a_shared_key_signs_by_sha256_and_sha1_no_longer_counts(tmp_path):
+    async def work(setup):
+        setup.extra = {"s": input_of("twilio", "shared key")}
+        body, text = b"MessageSid=SM1", b"https://gate.example.com/in/sMessageSidSM1"
+        settings = ("x-twilio-webhooks-signature-settings", "key=webhooks_sharedkey_1,algorithm=HMAC_SHA256")
+
+        def signed(digest):
+            return ("x-twilio-signature", base64.b64encode(hmac.digest(b"shared key", text, digest)).decode())
+
+        assert (await setup.call("s", body, [FORM, settings, signed("sha256")])).status == 200
+        assert (await setup.call("s", body, [FORM, settings, signed("sha1")])).status == 401
+        assert (await setup.call("s", body, [FORM, signed("sha1")])).status == 200
+
+    with_ingress(tmp_path, work)
+
+
+def test_the_blank_behind_a_separator_of_a_list_may_be_left_out(tmp_path):
+    async def work(setup):
+        setup.extra = {"s": input_of("workos", "secret")}
+        at = setup.now * 1000
+        signature = hmac.digest(b"secret", f"{at}.{{}}".encode(), "sha256").hex()
+        for header in (f"t={at}, v1={signature}", f"t={at},v1={signature}"):
+            assert (await setup.call("s", b"{}", [JSON, ("workos-signature", header)])).status == 202
+
+    with_ingress(tmp_path, work)
+
+
 # -- Braintree: braintree 4.48.0 made the notification; the answer to the challenge is in its tests ---------------
 
 PUBLIC, PRIVATE = "integration_public_key", "integration_private_key"

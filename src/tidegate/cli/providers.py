@@ -125,7 +125,7 @@ def describe(name: str, text: str) -> list[str]:
 def _webhook(name: str, text: str) -> list[str]:
     import tomllib
 
-    from tidegate.providers.shape import webhook_half
+    from tidegate.providers.shape import EVIDENCE, webhook_half
 
     half = webhook_half(tomllib.loads(text))
     kinds = list(dict.fromkeys(f"{scheme.kind} {scheme.digest}".strip() for scheme in half.schemes))
@@ -133,6 +133,13 @@ def _webhook(name: str, text: str) -> list[str]:
     lines += [f"  secret: {half.secret_help}"] if half.secret_help else []
     lines += [f"  set up: {half.setup}"] if half.setup else []
     lines += [f"  samples: {', '.join(sample.type for sample in half.samples)}"] if half.samples else []
+    for fact, evidence in (
+        ("signature", half.confirmed.signature),
+        ("places of type, ids, key and times", half.confirmed.places),
+        ("answer, retries and set-up", half.confirmed.delivery),
+    ):
+        lines.append(f"  {fact}: {EVIDENCE[evidence]}")
+    lines += [f"  source: {one}" for one in half.sources]
     return lines + [f"  not confirmed: {one}" for one in half.unconfirmed]
 
 

@@ -21,7 +21,7 @@ from tidegate.providers import API_TABLES, provider_text
 from tidegate.rules.inbound.places import Place, place_of
 from tidegate.rules.inbound.signatures import Scheme
 
-__all__ = ["Answer", "Dedupe", "Handshake", "Place", "Provider", "load_provider", "provider_of"]
+__all__ = ["EVIDENCE", "Answer", "Dedupe", "Handshake", "Place", "Provider", "load_provider", "provider_of"]
 
 
 class _Data(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, omit_defaults=True):
@@ -89,6 +89,25 @@ class Sample(_Data, frozen=True):
     headers: dict[str, str] = {}
 
 
+Evidence = Literal["package", "published", "code", "documentation", "notes"]
+EVIDENCE = {
+    "package": "a package that verifies or makes its webhooks agrees in the tests",
+    "published": "a signed request that was published passes in the tests",
+    "code": "read in code of the system or of a package",
+    "documentation": "read in its documentation",
+    "notes": "not looked up: from notes and general knowledge",
+}
+
+
+class Confirmed(_Data, frozen=True):
+    """How the facts of a file were confirmed, the best evidence first: see EVIDENCE. `signature`: what is signed, how,
+    and where. `places`: type, ids, key and times. `delivery`: handshake, answer, time limit, retries and set-up."""
+
+    signature: Evidence = "notes"
+    places: Evidence = "notes"
+    delivery: Evidence = "notes"
+
+
 class Provider(_Data, frozen=True):
     """Everything that the ingress needs to know about one outside system, and what people have to know to set it up.
 
@@ -99,6 +118,7 @@ class Provider(_Data, frozen=True):
     docs: str = ""  # URL of the provider's documentation of its webhooks
     sources: tuple[str, ...] = ()
     unconfirmed: tuple[str, ...] = ()
+    confirmed: Confirmed = Confirmed()  # how the facts were confirmed
     secret_help: str = ""  # which value of the provider the secret is
     setup: str = ""  # where the address is entered, or which call registers it
     answer_within: str = ""  # how long the provider waits for an answer

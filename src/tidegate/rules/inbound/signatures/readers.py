@@ -342,7 +342,8 @@ def _lister(scheme: Scheme) -> Entries:
     prefix, time_prefix = scheme.prefix.encode(), scheme.timestamp_prefix.encode()
     cut, time_cut, time_first = len(prefix), len(time_prefix), scheme.timestamp_first
     # A repeated header is joined by commas; neither hexadecimal nor base64 contains one.
-    separator = scheme.list_separator.encode() or (b"" if scheme.kind in ("token", "basic") else b",")
+    listed_by = scheme.list_separator.strip() or scheme.list_separator  # ", " also reads a list without the blank
+    separator = listed_by.encode() or (b"" if scheme.kind in ("token", "basic") else b",")
 
     single = bool(separator) and not time_prefix and not time_first
     if scheme.header.lower() == "authorization":
