@@ -18,7 +18,7 @@ from tidegate.cli.providers import providers
 from tidegate.config.load import load_file
 from tidegate.config.schema_provider import provider_schema
 from tidegate.core.errors import ConfigError, UpstreamError
-from tidegate.providers import provider_data, provider_names, register
+from tidegate.providers import provider_data, provider_names, register, shipped_file
 
 FILE = """
 title = "Clocks"
@@ -211,3 +211,21 @@ def test_every_file_that_ships_can_be_listed_and_fits_the_schema() -> None:
     wrong = {name: [one.message for one in validator.iter_errors(provider_data(name))][:2] for name in provider_names()}
     assert {name: errors for name, errors in wrong.items() if errors} == {}
     assert list(validator.iter_errors({"api": {"base_ulr": "x"}}))
+
+
+def test_a_file_that_ships_is_tested_in_its_place_and_a_copy_may_not_take_its_name(tmp_path: Path) -> None:
+    shipped = shipped_file("stripe")
+    done = CliRunner().invoke(providers, ["test", str(shipped)])
+    assert (done.exit_code, "is valid" in done.output) == (0, True), done.output
+    copy = tmp_path / "stripe.toml"
+    copy.write_text(shipped.read_text("utf-8"), "utf-8")
+    refused = CliRunner().invoke(providers, ["test", str(copy)])
+    assert "ships with Tidegate" in refused.output
+
+
+def test_show_says_how_the_facts_of_webhooks_were_confirmed() -> None:
+    shown = CliRunner().invoke(providers, ["show", "plivo-v2"]).output
+    assert "signature: a package that verifies or makes its webhooks agrees in the tests" in shown
+    assert "answer, retries and set-up: not looked up" in shown
+    assert "source: plivo/plivo-python plivo/utils/__init__.py 4.63.0" in shown
+    assert "not confirmed: whether messages have version 3 as well" in shown

@@ -165,7 +165,7 @@ def test(file: Path, resource: str, kind: str, given: tuple[str, ...], allow: tu
     from tidegate.core.errors import ConfigError
     from tidegate.receive.samples_of_providers import try_samples
 
-    text = read_provider_file(file)
+    text = read_provider_file(file, shipped_too=True)
     half, problems = check_provider_text(text, file.stem, str(file))
     errors: list[ConfigError] = problems.errors() or try_samples(file.stem, text, str(file))
     if errors:

@@ -13,7 +13,7 @@ from typing import Any
 from tidegate.config.checks_provider import MAX_FILE_BYTES, check_provider_text
 from tidegate.config.problems import ConfigRejected
 from tidegate.core.errors import ConfigError
-from tidegate.providers import shipped_names
+from tidegate.providers import shipped_file, shipped_names
 
 MAX_FILES = 200
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -55,13 +55,16 @@ def provider_files(tree: Any, base: FilePath) -> dict[str, str]:
     return found
 
 
-def read_provider_file(file: FilePath) -> str:
-    """The text of one file. ConfigError for a wrong name, and for a file that cannot be read."""
+def read_provider_file(file: FilePath, *, shipped_too: bool = False) -> str:
+    """The text of one file. ConfigError for a wrong name, and for a file that cannot be read.
+
+    `shipped_too`: also the file of a provider that ships, in its place in a checkout.
+    """
     where = str(file)
     if not _NAME.fullmatch(file.stem) or file.suffix != ".toml":
         hint = "use lower-case letters, digits, '-' and '_': NAME.toml"
         raise ConfigError(f"{file.name!r} is not a name for a provider file", where=where, hint=hint)
-    if file.stem in shipped_names():
+    if file.stem in shipped_names() and not (shipped_too and file.resolve() == shipped_file(file.stem)):
         raise ConfigError(
             f"a provider {file.stem!r} ships with Tidegate", where=where, hint="give the file another name"
         )

@@ -40,6 +40,11 @@ def shipped_names() -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in _FOLDER.glob("*.toml")))
 
 
+def shipped_file(name: str) -> Path:
+    """Where the file of a provider that ships is."""
+    return _FOLDER.resolve() / f"{name}.toml"
+
+
 def register(files: Mapping[str, str]) -> None:
     """The user's own files from now on, by name, of this process. None has the name of one that ships."""
     _user.clear()
