@@ -7,6 +7,10 @@ import hmac
 from urllib.parse import urlencode
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from support.gateway.ingress import with_ingress
 from tidegate.config.spec import Source
@@ -236,5 +240,37 @@ def test_a_scheme_of_your_own_can_sign_the_same_way(tmp_path):
         signature = hmac.digest(b"k", b"a1{}", "sha256").hex()
         assert (await setup.call("s", b"{}", [("x-sig", f"key-1:{signature}")], query=b"a=1")).status == 202
         assert (await setup.call("s", b"{}", [("x-sig", signature)], query=b"a=1")).status == 401
+
+    with_ingress(tmp_path, work)
+
+
+# -- HighLevel and Grafana: a newer header beside an older one ------------------------------------------------------
+
+
+def test_highlevel_signs_by_ed25519_and_rsa_counts_only_where_that_header_is_absent(tmp_path):
+    async def work(setup):
+        new, old = ed25519.Ed25519PrivateKey.generate(), rsa.generate_private_key(65537, 2048)
+        keys = [one.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo) for one in (new, old)]
+        setup.extra = {"s": input_of("highlevel", [one.decode() for one in keys])}
+        body = b'{"type":"ContactCreate","webhookId":"w1"}'
+        by_new = ("x-ghl-signature", base64.b64encode(new.sign(body)).decode())
+        by_old = ("x-wh-signature", base64.b64encode(old.sign(body, PKCS1v15(), SHA256())).decode())
+        assert (await setup.call("s", body, [JSON, by_new])).status == 202
+        assert (await setup.call("s", body, [JSON, by_old])).status == 202
+        assert (await setup.call("s", body, [JSON, ("x-ghl-signature", by_new[1][:-4] + "AAA="), by_old])).status == 401
+        assert (await setup.call("s", body + b" ", [JSON, by_new])).status == 401
+
+    with_ingress(tmp_path, work)
+
+
+def test_grafana_signs_the_time_where_it_is_sent_and_else_the_body_alone(tmp_path):
+    async def work(setup):
+        setup.extra = {"s": input_of("grafana", "k")}
+        alone = ("x-grafana-alerting-signature", hmac.digest(b"k", b"{}", "sha256").hex())
+        timed = ("x-grafana-alerting-signature", hmac.digest(b"k", f"{setup.now}:{{}}".encode(), "sha256").hex())
+        time = ("x-grafana-alerting-signature-timestamp", str(setup.now))
+        assert (await setup.call("s", b"{}", [JSON, alone])).status == 202
+        assert (await setup.call("s", b"{}", [JSON, timed, time])).status == 202
+        assert (await setup.call("s", b"{}", [JSON, alone, time])).status == 401
 
     with_ingress(tmp_path, work)
