@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from support.gateway.cluster import MASTER
 from support.gateway.process import GatewayProcess, free_port
@@ -111,3 +112,49 @@ async def test_the_rate_of_a_source_counts_beside_that_of_its_credential(tmp_pat
         except TidegateError as error:
             code = error.code
         assert code == "upstream_rate_limited" and len(api.at) == 1
+
+
+class Refusing(ScriptedServer):
+    """A token service, and a receiver that rejects the first token."""
+
+    def __init__(self) -> None:
+        super().__init__(self._grant)
+        self.hooks = 0
+
+    async def _grant(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Request) -> None:
+        status, body = 200, b'{"access_token": "t%d", "expires_in": 3600}' % len(self.requests)
+        if " /hook" in request.line:
+            self.hooks += 1
+            status, body = (401, b"") if self.hooks == 1 else (200, b"")
+        head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        writer.write(head.encode() + body)
+
+
+@pytest.mark.parametrize(("rate", "sent"), [("1/h", 1), ("1000/s", 2)])
+@pytest.mark.parametrize("of", ["credential", "destination"])
+async def test_the_repetition_after_a_401_spends_the_rate_too(tmp_path: Path, rate: str, sent: int, of: str) -> None:
+    auth = (
+        '{ type = "oauth2_client_credentials", access_token_url = "URL/token", client_id = "a", client_secret = "b" }'
+    )
+    one, other = (f'rate = "{rate}"', "") if of == "credential" else ("", f'rate = "{rate}"')
+    text = f"""
+[sources.app.publish]
+[credentials.crm]
+{one}
+auth = {auth}
+[destinations.hook]
+url = "URL/hook"
+auth = {{ credential = "crm" }}
+{other}
+[routes.r]
+from = "app"
+to = "hook"
+"""
+    async with Refusing() as api, running(tmp_path, text.replace("URL", api.url)) as gateway:
+        await publish(gateway, source="app")
+        hook = gateway.active.destinations["hook"]
+        await until(lambda: api.hooks == sent and not gateway.deliver.health(hook.number).in_flight)
+        await gateway.deliver.settler.flush()
+        attempts = await gateway.store.deliveries.attempts([(1, hook.number)])
+        assert [attempt.status for attempt in attempts[1, hook.number]] == [401 if sent == 1 else 200]
+        assert api.hooks == sent

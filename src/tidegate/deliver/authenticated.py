@@ -2,13 +2,13 @@
 
 Owns the one repetition after a 401. May not know kinds of credential, lanes or retries. Invariants: `done` is called
 exactly once, later, unless the request is aborted; without a credential nothing is sent; a repetition has the same id
-and body. Crash: the delivery is sent again with the same id.
+and body, and spends the rates once more. Crash: the delivery is sent again with the same id.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -39,13 +39,21 @@ class AuthenticatedSend:
     """One delivery under way."""
 
     def __init__(
-        self, transport: Transport, clock: Clock, credential: Credential, request: OutgoingRequest, done: Done
+        self,
+        transport: Transport,
+        clock: Clock,
+        credential: Credential,
+        request: OutgoingRequest,
+        done: Done,
+        may_repeat: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
+        """`may_repeat` waits for the rates and spends them; False: they do not allow a repetition soon."""
         self._transport = transport
         self._clock = clock
         self._credential = credential
         self._request = request
         self._done = done
+        self._may_repeat = may_repeat
         self._in_transit: InTransit | None = None
         self._task: asyncio.Task[None] | None = None
         self._repeated = False
@@ -104,6 +112,9 @@ class AuthenticatedSend:
             headers = [(name, value) for name, value in msgspec.json.decode(result.headers or b"[]")]
             if not await self._credential.refused(used, headers):
                 self._end(result)
+                return
+            if self._may_repeat is not None and not await self._may_repeat():
+                self._end(result)  # a retry comes with the new token
                 return
             added = await self._credential.get(self._facts())
         except TidegateError:

@@ -32,7 +32,7 @@ from tidegate.deliver.request_builder import RequestBuilder
 from tidegate.deliver.wake_timer import WakeTimer
 from tidegate.kinds import Request, Result
 from tidegate.outbound.post import PostResult
-from tidegate.outbound.rate_budgets import RateBudget, Turns
+from tidegate.outbound.rate_budgets import LONGEST_WAIT_SECONDS, RateBudget, Turns
 from tidegate.rules.outbound.after_attempt import NextStep, RetryPolicy, after_attempt, hold_of
 from tidegate.rules.outbound.circuit_breaker import Permission, Sent
 from tidegate.rules.outbound.next_send import SendState, next_send
@@ -189,6 +189,21 @@ class Sender:
                 return False
         return self._turns is None or self._turns.take()
 
+    async def _may_repeat(self) -> bool:
+        """Spend one more of the rates, for the repetition of a request after a 401. False when that takes too long."""
+        clock = self._ports.clock
+        if self.destination.spec.rate:
+            while wait := self._rate_limiter.take(clock.monotonic()):
+                if wait > LONGEST_WAIT_SECONDS:
+                    return False
+                await clock.sleep(wait)
+        if self._turns is None:
+            return True
+        wait = await self._turns.budget.reserve(LONGEST_WAIT_SECONDS)
+        if wait <= LONGEST_WAIT_SECONDS:
+            await clock.sleep(wait)
+        return wait <= LONGEST_WAIT_SECONDS
+
     def _read_failed(self, error: TidegateError) -> None:
         self.last_error = error.message
         self._timer.wake_in(READ_AGAIN_SECONDS)
@@ -234,7 +249,7 @@ class Sender:
         if builder.credential is None:
             return transport.send(builder.target_of(request), request.head, request.body, self._timeout, done)
         outgoing = builder.outgoing(request, self._timeout)
-        return AuthenticatedSend(transport, ports.clock, builder.credential, outgoing, done).start()
+        return AuthenticatedSend(transport, ports.clock, builder.credential, outgoing, done, self._may_repeat).start()
 
     def _flight(self, one: Candidate, event: Event, manual: bool) -> Flight:
         clock, number = self._ports.clock, (one.deferred.attempts if one.deferred is not None else 0) + 1

@@ -16,6 +16,7 @@ from tidegate.core.clock import rfc3339, to_datetime
 from tidegate.core.figures import ResourceFigures
 from tidegate.core.finding_codes import CODES
 from tidegate.core.findings import RANK, Finding, finding, mask
+from tidegate.query import certificates
 from tidegate.query.context import Health, ReadContext
 from tidegate.query.schemas import DestinationCounters, Stats
 from tidegate.rules.outbound import causes
@@ -36,7 +37,7 @@ def findings(gateway: ReadContext, stats: Stats) -> list[Finding]:
         for name in source.spec.resources:
             place = f"{source.name}/{name}"
             found += of_resource(place, stats.resources.get(place) or ResourceFigures())
-    return by_severity([*found, *gateway.findings.listed()])
+    return by_severity([*found, *certificates.findings(gateway), *gateway.findings.listed()])
 
 
 def by_severity(found: Iterable[Finding]) -> list[Finding]:

@@ -34,6 +34,18 @@ DELIVERIES: dict[str, FindingCode] = {
         "The token ends within a day, and the provider gave nothing to renew it with.",
         "sign in again: tidegate auth connect {name}",
     ),
+    "certificate_expiring": FindingCode(
+        WARNING,
+        "certificate expires",
+        "A client certificate or an authority (`ca`) ends within 30 days. Connections fail from then on.",
+        "put the new certificate into its file or variable, then: tidegate config apply",
+    ),
+    "certificate_expired": FindingCode(
+        ERROR,
+        "certificate expired",
+        "A client certificate or every authority in `ca` has expired, so connections that use it fail.",
+        "put a new certificate into its file or variable, then: tidegate config apply",
+    ),
     "credential_capture": FindingCode(
         WARNING,
         "captured value is missing",

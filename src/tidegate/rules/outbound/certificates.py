@@ -7,15 +7,19 @@ Crash: nothing is kept.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from tidegate.core.errors import ConfigError
+from tidegate.core.findings import Finding, finding
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
     from cryptography.x509 import Certificate
 
+EXPIRING = timedelta(days=30)
 MAX_CERTIFICATES = 1000  # of one `ca`; the systems' own lists have about 150
 _BEGIN = "-----BEGIN "
 
@@ -84,6 +88,41 @@ def why_rejected(pem: str, now_us: int) -> str:
     if end is not None:
         return f"; the client certificate expired on {end:%Y-%m-%d}"
     return "; the server may not accept the client certificate"
+
+
+class Used(NamedTuple):
+    """A certificate of the configuration. `authority`: it is `ca`, of which one valid certificate is enough."""
+
+    subject: str  # KIND:NAME
+    pem: str
+    authority: bool
+
+
+def findings_of(used: Iterable[Used], now_us: int) -> list[Finding]:
+    """One for each certificate that has expired or does so within 30 days."""
+    now = datetime.fromtimestamp(now_us / 1_000_000, UTC)
+    found = []
+    for one in used:
+        ends = _end(one.pem, one.authority)
+        if ends is None or ends - now > EXPIRING:
+            continue
+        what = "`ca`" if one.authority else "The client certificate"
+        if ends <= now:
+            found.append(finding("certificate_expired", one.subject, f"{what} expired on {ends:%Y-%m-%d}."))
+        else:
+            left = f"{what} expires on {ends:%Y-%m-%d}, in {(ends - now).days} days."
+            found.append(finding("certificate_expiring", one.subject, left))
+    return found
+
+
+@lru_cache(maxsize=1000)
+def _end(pem: str, authority: bool) -> datetime | None:
+    """When it is of no use any more; None for a text that cannot be read, which the check of the file reports."""
+    try:
+        ends = [one.not_valid_after_utc for one in read_certificates(pem)]
+    except ConfigError:
+        return None
+    return max(ends) if authority else min(ends)
 
 
 def _pem_hint(text: str, begin: str) -> str:
