@@ -9,7 +9,6 @@ import pytest
 from tidegate.store.group_size import (
     ANSWER_SECONDS,
     LEAST,
-    LEAST_SHARED,
     MOST,
     MOST_SECONDS,
     TARGET_SECONDS,
@@ -17,7 +16,7 @@ from tidegate.store.group_size import (
     GroupSize,
     patience_seconds,
 )
-from tidegate.store.waiting import Waiting, next_group, take
+from tidegate.store.waiting import Waiting, take
 
 Cost = Callable[[int, float], float]
 
@@ -177,27 +176,3 @@ def test_a_call_larger_than_a_group_is_taken_alone_and_never_split() -> None:
     taken, left = take(calls, 100, lambda call: call)
     assert (taken, left) == ([("a", 5000)], [("a", 1), ("b", 1)])
     assert take(left, 100, lambda call: call) == ([("a", 1), ("b", 1)], [])
-
-
-def group(flood: int, quiet: int, *, is_shared: bool, seconds: float = 0.0001, fixed: float = 0.001) -> tuple[int, int]:
-    """How many of each are in the next commit of a store whose events and commits take so long."""
-    size = GroupSize()
-    for events in (1, 10, 40, 10):
-        size.committed(events, fixed + events * seconds, 0)
-    calls = [("flood", n) for n in range(flood)] + [("quiet", n) for n in range(quiet)]
-    taken, left = next_group(calls, len(calls), size, is_shared, lambda call: (call[0], 1))
-    assert sorted(taken + left) == sorted(calls)
-    return sum(name == "flood" for name, _ in taken), sum(name == "quiet" for name, _ in taken)
-
-
-def test_a_source_gets_few_places_in_a_commit_while_others_send_too() -> None:
-    assert group(60, 0, is_shared=True) == (LEAST_SHARED, 0), "the event of another one comes any time"
-    assert group(60, 1, is_shared=True) == (LEAST_SHARED, 1)
-    assert group(60, 0, is_shared=False) == (60, 0)
-
-
-def test_sources_that_send_alike_are_not_slowed_and_neither_is_a_slow_store() -> None:
-    assert group(30, 30, is_shared=True) == (30, 30)
-    assert group(40, 20, is_shared=True) == (20, 20), "as much as all others together"
-    assert group(60, 1, is_shared=True, seconds=0.001) == (60, 1), "smaller commits would write less"
-    assert group(60, 1, is_shared=True, seconds=0.00005, fixed=0.004) == (40, 1), "a third of the time is for events"

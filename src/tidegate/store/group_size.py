@@ -16,7 +16,6 @@ WAIT_SECONDS = 0.45  # for the commits that are ahead of a new event
 MOST = 2000
 FIRST = 64
 LEAST = 16
-LEAST_SHARED = 8
 UNBOUNDED = 1 << 30
 SLOW_SECONDS = 0.1
 SLOW_IN_A_ROW = 2
@@ -57,16 +56,6 @@ class GroupSize:
             bearable = int(self.limit * MOST_SECONDS / seconds) if seconds > 0 else MOST  # if all were for the events
             self.limit = max(self.limit, min(2 * self.limit, fitting, bearable))
         self.waiting_limit = self._waiting() if is_behind else UNBOUNDED
-
-    def seconds(self, events: int) -> float:
-        """How long a commit of so many takes, about."""
-        return self._fixed + self._each * events
-
-    @property
-    def shared(self) -> int:
-        """Events of one source in a commit of a store that several use: few, but enough for a third of its time, so
-        that small groups on a slow disk do not cost most of what it can write."""
-        return MOST if self._fixed >= 2 * MOST * self._each else max(LEAST_SHARED, int(self._fixed / (2 * self._each)))
 
     def _learn(self, events: int, seconds: float) -> None:
         self._count = self._count * _MEMORY + 1

@@ -8,16 +8,9 @@ stores, clocks or answers. Crash: what waited was not acknowledged, and its send
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
-
-from tidegate.store.group_size import GroupSize
-
-SHARED_SECONDS = 1.0
-QUICK_SECONDS = 0.03
-MANY = 1 << 30
 
 R = TypeVar("R")
 J = TypeVar("J")
@@ -30,8 +23,6 @@ class Waiting(Generic[R]):
         self.events = 0
         self._calls: dict[R, tuple[str, int]] = {}
         self._by_source: dict[str, int] = {}
-        self._last_source = ""
-        self._changed_at = 0.0
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -42,9 +33,6 @@ class Waiting(Generic[R]):
     def add(self, call: R, source: str, events: int) -> None:
         """`source`: of the first event."""
         events = max(1, events)
-        if source and source != self._last_source:
-            self._last_source = source
-            self._changed_at = time.monotonic()
         self._calls[call] = (source, events)
         self.events += events
         self._by_source[source] = self._by_source.get(source, 0) + events
@@ -62,10 +50,6 @@ class Waiting(Generic[R]):
         else:
             del self._by_source[source]
 
-    def is_shared(self) -> bool:
-        """Whether several sources sent something within the last `SHARED_SECONDS`."""
-        return time.monotonic() - self._changed_at < SHARED_SECONDS
-
     def is_full(self, limit: int, most: int, source: str) -> bool:
         """Whether an event of `source` must be rejected.
 
@@ -79,49 +63,28 @@ class Waiting(Generic[R]):
         return self.events > most or own * sources >= limit
 
 
-def take(
-    calls: Sequence[J], limit: int, describe: Callable[[J], tuple[str, int]], each: int = MANY
-) -> tuple[list[J], list[J]]:
+def take(calls: list[J], limit: int, describe: Callable[[J], tuple[str, int]]) -> tuple[list[J], list[J]]:
     """(calls for the next commit, calls left): together at most `limit` events, and at least one call.
 
-    Sources take turns, one call each. A source gets no more than `each` events, or as many as all others together if
-    that is more. `describe`: (source, events) of a call. Both results keep the order within a source.
+    Sources take turns, one call each. `describe`: (source, events) of a call. Both results keep the order within a
+    source.
     """
     queues: dict[str, deque[tuple[J, int]]] = {}
-    sizes: dict[str, int] = {}
     for call in calls:
         source, events = describe(call)
         queues.setdefault(source, deque()).append((call, events))
-        sizes[source] = sizes.get(source, 0) + events
-    total = sum(sizes.values())
-    left_to = {source: max(each, total - size) for source, size in sizes.items()}
     taken: list[J] = []
     room = limit
     turn = list(queues)
     while room > 0 and turn:
         for source in list(turn):
             call, events = queues[source][0]
-            if taken and (events > room or left_to[source] <= 0):
+            if taken and events > room:
                 turn.remove(source)
                 continue
             taken.append(call)
             room -= events
-            left_to[source] -= events
             queues[source].popleft()
             if not queues[source]:
                 turn.remove(source)
     return taken, [call for queue in queues.values() for call, _ in queue]
-
-
-def next_group(
-    calls: list[J], events: int, size: GroupSize, is_shared: bool, describe: Callable[[J], tuple[str, int]]
-) -> tuple[list[J], list[J]]:
-    """(calls for the next commit, calls left) of `calls` with so many `events`.
-
-    While several sources send and the store is quick, what takes time is not the commit but to answer all of it, and
-    the connections that are answered send again. So one source gets few places in each commit.
-    """
-    each = size.shared if is_shared and size.seconds(events) < QUICK_SECONDS else MANY
-    if events <= min(size.limit, each):
-        return calls, []
-    return take(calls, size.limit, describe, each)

@@ -26,7 +26,7 @@ from tidegate.store.postgres.batches import Batch, BatchResult, Call, conflict_w
 from tidegate.store.postgres.engine import Engine, sql
 from tidegate.store.postgres.follower import Follower
 from tidegate.store.rows import ID_REUSED, event_from
-from tidegate.store.waiting import Waiting, next_group
+from tidegate.store.waiting import Waiting, take
 
 STUCK_SECONDS = 0.4  # before the calls that wait are answered 503, new ones are
 SWEEP_SECONDS = 0.1
@@ -171,8 +171,9 @@ class Appender:
         self._calls = []
         if not waiting:
             return None
-        events = sum([len(call.events) for call in waiting])
-        waiting, left = next_group(waiting, events, self.size, self._open.is_shared(), _describe)
+        left: list[Call] = []
+        if sum([len(call.events) for call in waiting]) > self.size.limit:
+            waiting, left = take(waiting, self.size.limit, _describe)
         batch, apart = make_batch(waiting)
         self._calls = apart + left
         return batch

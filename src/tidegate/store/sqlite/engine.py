@@ -34,7 +34,7 @@ from tidegate.core.errors import StoreBroken, StoreBusy, TidegateError
 from tidegate.store.group_size import ANSWER_SECONDS, GroupSize, patience_seconds
 from tidegate.store.log import Receipt
 from tidegate.store.sql import queries
-from tidegate.store.waiting import Waiting, next_group
+from tidegate.store.waiting import Waiting, take
 
 log = logging.getLogger("tidegate.store")
 T = TypeVar("T")
@@ -316,9 +316,9 @@ class Engine:
                 waiting = [job for job in waiting if not job[0].done()]
                 self._loop.call_soon_threadsafe(self._forget, answered)
             events = batches.events(waiting) if waiting and batches is not None else 0
-            if events and batches is not None:
-                waiting, left = next_group(waiting, events, self.size, self._open.is_shared(), batches.describe)
-                events = batches.events(waiting) if left else events
+            if events > self.size.limit and batches is not None:
+                waiting, left = take(waiting, self.size.limit, batches.describe)
+                events = batches.events(waiting)
             self._patience = patience_seconds(events)
             self._running = waiting
             self._batch_started = time.monotonic()
