@@ -114,6 +114,7 @@ async def _copy_log(source: Source, target: Target, progress: Progress, say: Say
 
 
 async def _finish(source: Source, target: Target, progress: Progress, say: Say) -> dict[str, int]:
+    source.count_events()
     tables = source.small_tables()
     rows: dict[str, int] = {}
     async with target.last_pass() as last:

@@ -1,8 +1,8 @@
 """The embedded store as a source to copy from: read while a gateway runs, or alone.
 
 Knows the tables of the SQLite schema, and nothing of the target. Reads in slices, so a large log needs little memory.
-Invariant: each read is a transaction of its own, so a running gateway never waits. Writes nothing but the mark that
-closes the source at the end; after a crash it can be read again.
+Invariant: each read is a transaction of its own, so a running gateway never waits. Writes nothing but the last counts
+and the mark that closes the source at the end; after a crash it can be read again.
 """
 
 from __future__ import annotations
@@ -102,6 +102,14 @@ class Source:
     def differing(self) -> list[int]:
         """Offsets of events whose delivery id arrived again with a different body."""
         return [row[0] for row in self._all("differing")]
+
+    def count_events(self) -> None:
+        """Complete the counts before they are copied. Only while no gateway uses the source."""
+        queries = sql("log")
+        with self._connection:
+            for query in ("count_audiences", "count_minutes"):
+                self._connection.execute(queries[query])
+            self._connection.execute(queries["put_counted"], (self.head(),))
 
     # -- the rest ----------------------------------------------------------------------------------------
 

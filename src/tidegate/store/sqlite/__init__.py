@@ -8,6 +8,7 @@ a crash the kernel has freed the lock and the next start recovers from the file.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import threading
@@ -17,7 +18,7 @@ from pathlib import Path
 import apsw
 
 from tidegate.core import ids
-from tidegate.core.errors import StoreBroken
+from tidegate.core.errors import StoreBroken, TidegateError
 from tidegate.store.facts import SqliteFacts
 from tidegate.store.lock import DirectoryLock
 from tidegate.store.sqlite import backup
@@ -59,6 +60,10 @@ class SqliteStore:
 
     async def close(self) -> None:
         self._ending.set()
+        with contextlib.suppress(
+            TidegateError, apsw.Error
+        ):  # what a broken store does not count is counted by its readers
+            await self.log.counts.flush()
         await self._engine.close()
         self._lock.release()
 

@@ -1,18 +1,16 @@
 """The event log on SQLite: appends in groups, reads by offset, stores routing decisions.
 
-Implements `store.Log`. Owns offsets (from 1, without gaps while no append fails), dedupe, the counts of audiences and
-the tail ring. Invariant: an offset is published only after its commit, in order. After a crash a group is stored
-completely or not at all, and offsets continue from the highest one published (value 'head'), so no offset of a trimmed
-log is used twice.
+Implements `store.Log`. Owns offsets (from 1, without gaps while no append fails), dedupe and the tail ring; `counts.py`
+counts what was accepted. Invariant: an offset is published only after its commit, in order. After a crash a group is
+stored completely or not at all, and offsets continue from the highest one published (value 'head'), so no offset of a
+trimmed log is used twice.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from operator import attrgetter
 from typing import Any
 
 import apsw
@@ -20,7 +18,7 @@ import msgspec
 
 from tidegate.core.errors import ChangedElsewhere
 from tidegate.core.model import HEALED, Appended, Audience, Event, NewEvent, Origin
-from tidegate.core.rollups import MINUTE_US, SOURCE, RollupRow
+from tidegate.core.rollups import SOURCE, RollupRow, minute_of
 from tidegate.rules.retention import Deletable, Owed, deletable, weigh
 from tidegate.store import EventHead, EventPage, EventQuery, Listener, Receipt, Thinned, Weighed
 from tidegate.store.rows import (
@@ -36,6 +34,7 @@ from tidegate.store.rows import (
     head_of_event,
     id_conflict,
 )
+from tidegate.store.sqlite.counts import AcceptedCounts
 from tidegate.store.sqlite.engine import ROWS_OF_INSERT, Engine, insert_many, rows, sql
 from tidegate.store.tail import Tail
 
@@ -92,11 +91,13 @@ class SqliteLog:
         self._doubled: list[NewEvent] = []  # of the open transaction: their ids were stored before
         self._head = 0  # the highest offset used; only the writer thread changes it after the start
         self._published = 0
+        self.counts = AcceptedCounts(engine)
         engine.set_batches(_Batches(self._write_batch, self._publish))
 
     def load(self, connection: apsw.Connection) -> None:
         """Before the writer starts: load the head and all routing decisions."""
         self._head = self._published = rows(connection, self._sql["head"])[0][0]
+        self.counts.count_stored(connection, self._head)
         for row in rows(connection, self._sql["all_audiences"]):
             self._audiences.keep(audience_of(*row))
 
@@ -145,7 +146,7 @@ class SqliteLog:
         if len(ones) < len(jobs):
             several = [(future, item) for future, item in jobs if isinstance(item, Append)]
             self._write_several(connection, several, batch)
-        self._count(connection, batch.events)
+        self._count_repeats()
         return batch
 
     def _write_several(self, connection: apsw.Connection, jobs: list[tuple[Any, Append]], batch: _Batch) -> None:
@@ -189,7 +190,7 @@ class SqliteLog:
             self._head = head
             self._doubled = []
             raise ChangedElsewhere(ID_REUSED)
-        self._count(connection, batch.events)
+        self._count_repeats()
         if batch.events:
             self._engine.publish_after_commit(batch)
         return done
@@ -254,20 +255,20 @@ class SqliteLog:
             fresh.append(event)
         return answers, fresh
 
-    def _count(self, connection: apsw.Connection, events: Sequence[Event]) -> None:
-        """The counters of the audiences and the rollups of the sources, in the transaction of the events."""
-        if events:
-            counts = Counter(map(attrgetter("audience"), events))
-            connection.executemany(self._sql["count_audience"], [(count, number) for number, count in counts.items()])
-        doubled, self._doubled = self._doubled, []
-        if events or doubled:
-            self._engine.last_rows += _rollups(events, doubled)
+    def _count_repeats(self) -> None:
+        """After an append, in its transaction."""
+        if self._doubled:
+            doubled, self._doubled = self._doubled, []
+            self._engine.last_rows += [
+                RollupRow(minute_of(one.received_at_us), SOURCE, one.source, "doubled", 1) for one in doubled
+            ]
 
     def _publish(self, batch: _Batch) -> None:
         """On the loop, after the commit: first to the listeners, then answer the calls."""
         if batch.events:
             self._tail.add(batch.events)
             self._published = batch.events[-1].offset
+            self.counts.add(batch.events)
             for listener in self._listeners:
                 try:
                     listener(batch.events)
@@ -403,6 +404,8 @@ class SqliteLog:
     # -- retention ---------------------------------------------------------------------------------------
 
     async def trim(self, upto: int, limit: int) -> int:
+        await self.counts.flush()  # before they are gone
+
         def work(connection: apsw.Connection) -> tuple[int, int]:
             bound = rows(connection, self._sql["trim_bound"], (upto, limit))[0][0]
             if bound is None:
@@ -422,6 +425,7 @@ class SqliteLog:
 
     async def thin(self, after: int, limit: int, room: int, sources: Collection[str] | None = None) -> Thinned:
         audiences = dict(self._audiences.by_number)  # the writer's thread reads it
+        await self.counts.flush()
 
         def work(connection: apsw.Connection) -> Deletable | None:
             found = rows(connection, self._sql["thin_slice"], (after, limit))
@@ -472,29 +476,3 @@ class SqliteLog:
 
         while after is not None:
             after = await self._engine.write(work)
-
-
-_input, _body, _received = attrgetter("source", "origin"), attrgetter("body"), attrgetter("received_at_us")
-
-
-def _are_alike(events: Sequence[Event]) -> bool:
-    """Whether all came in the same minute by the same way, as nearly all that are written together."""
-    if len(set(map(_input, events))) != 1:
-        return False
-    times: list[int] = list(map(_received, events))
-    return min(times) // MINUTE_US == max(times) // MINUTE_US
-
-
-def _rollups(events: Sequence[Event], doubled: Sequence[NewEvent]) -> list[RollupRow]:
-    sums: dict[tuple[int, str, Origin], list[int]] = {}
-    for alike in [events] if _are_alike(events) else [[event] for event in events]:
-        first = alike[0]
-        found = sums.setdefault((first.received_at_us // MINUTE_US, first.source, first.origin), [0, 0])
-        found[0] += len(alike)
-        found[1] += sum(map(len, map(_body, alike)))
-    rolled = [
-        RollupRow(at, SOURCE, source, f"accepted.{origin.value}", *found)
-        for (at, source, origin), found in sums.items()
-    ]
-    rolled += [RollupRow(one.received_at_us // MINUTE_US, SOURCE, one.source, "doubled", 1) for one in doubled]
-    return rolled

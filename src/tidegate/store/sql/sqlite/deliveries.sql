@@ -89,7 +89,9 @@ SELECT number, head FROM request_heads WHERE number IN (SELECT value FROM json_e
 SELECT destination, after, upto, state, cause, at FROM ranges ORDER BY destination, upto
 
 -- name: audience_counts
-SELECT number, events FROM audiences
+SELECT a.number, a.events + coalesce(u.events, 0)
+FROM audiences AS a
+LEFT JOIN (SELECT audience, sum(events) AS events FROM uncounted GROUP BY audience) AS u ON u.audience = a.number
 
 -- name: put_replay
 INSERT INTO replays (id, created_at, query, committed_offset, upto, matched, reopened, finished_at, cause)

@@ -17,6 +17,20 @@ UPDATE events SET differs = 1 WHERE offset = ?
 -- name: count_audience
 UPDATE audiences SET events = events + ? WHERE number = ?
 
+-- name: put_counted
+INSERT INTO settings (name, value) VALUES ('counted', ?) ON CONFLICT DO UPDATE SET value = excluded.value
+
+-- name: count_audiences
+-- This and the next one: what `uncounted` has, when nobody remembers it.
+UPDATE audiences SET events = audiences.events + found.events
+FROM (SELECT audience, sum(events) AS events FROM uncounted GROUP BY audience) AS found
+WHERE found.audience = audiences.number
+
+-- name: count_minutes
+INSERT INTO rollup_minutes (minute, scope, subject, metric, count, total)
+SELECT minute, scope, subject, metric, sum(count), sum(total) FROM uncounted_minutes GROUP BY 1, 2, 3, 4
+ON CONFLICT DO UPDATE SET count = count + excluded.count, total = total + excluded.total
+
 -- name: head
 SELECT max(coalesce((SELECT max(offset) FROM events), 0), coalesce((SELECT value FROM settings WHERE name = 'head'), 0))
 

@@ -12,13 +12,19 @@ FROM (
   SELECT minute, scope, subject, metric, count, total FROM rollup_hours WHERE minute >= ?1 AND minute < ?2
   UNION ALL
   SELECT minute, scope, subject, metric, count, total FROM rollup_minutes WHERE minute >= ?1 AND minute < ?2
+  UNION ALL
+  SELECT minute, scope, subject, metric, count, total FROM uncounted_minutes WHERE minute >= ?1 AND minute < ?2
 )
 WHERE (?4 IS NULL OR scope = ?4) AND (?5 IS NULL OR subject = ?5)
   AND (?6 IS NULL OR substr(metric, 1, length(?6)) = ?6)
 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 
 -- name: first_minute
-SELECT min(one) FROM (SELECT min(minute) AS one FROM rollup_minutes UNION ALL SELECT min(minute) FROM rollup_hours)
+SELECT min(one) FROM (
+  SELECT min(minute) AS one FROM rollup_minutes
+  UNION ALL SELECT min(minute) FROM rollup_hours
+  UNION ALL SELECT min(minute) FROM uncounted_minutes
+)
 
 -- name: first_of_minutes
 SELECT min(minute) FROM rollup_minutes
