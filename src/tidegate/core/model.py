@@ -71,7 +71,7 @@ class NewEvent(msgspec.Struct, gc=False):
     audience: int
     body: bytes
     content_type: str = ""
-    headers: bytes = b""  # JSON list of [name, value] with credentials redacted; b"" means none
+    headers: bytes = b""  # as `rules/language/stored_headers.py` reads them, credentials redacted; b"" means none
     key: str | None = None
     occurred_at_us: int | None = None
     data_path: str = ""  # path of `data` in the parsed body; "" is the whole body

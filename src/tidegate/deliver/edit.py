@@ -16,6 +16,7 @@ from tidegate.core.errors import BadRequest, NotFound
 from tidegate.core.model import Event, NewEvent, Origin
 from tidegate.deliver.ports import Ports
 from tidegate.rules.inbound.redaction import REDACTED, is_credential
+from tidegate.rules.language.stored_headers import read_headers
 from tidegate.rules.language.view import ORIGIN, PARENT, event_view, media_type
 from tidegate.runtime import ActiveDestination
 
@@ -88,10 +89,13 @@ def edited_body(parent: Event, body: bytes | None) -> bytes:
 
 def edited_headers(parent: Event, parent_id: str, changed: Mapping[str, str]) -> bytes:
     """The headers of the copy as they are stored. BadRequest when there are too many."""
-    stored: list[tuple[str, str]] = msgspec.json.decode(parent.headers) if parent.headers else []
     if len(changed) > MAX_HEADERS:
         raise BadRequest(f"{len(changed)} headers are too many (maximum {MAX_HEADERS})")
     lower = {name.lower() for name in changed}
-    kept = [(name, value) for name, value in stored if name.lower() not in lower and name not in (PARENT, ORIGIN)]
+    kept = [
+        (name, value)
+        for name, value in read_headers(parent.headers)
+        if name.lower() not in lower and name not in (PARENT, ORIGIN)
+    ]
     added = [(name, REDACTED if is_credential(name.lower()) else value) for name, value in changed.items()]
     return msgspec.json.encode([*kept, *added, (PARENT, parent_id), (ORIGIN, parent.origin.value)])

@@ -21,6 +21,7 @@ from tidegate.query.context import ReadContext
 from tidegate.query.events import Allowed, instant
 from tidegate.query.schemas import AttemptSchema, DeliverySchema, Page
 from tidegate.query.sent_requests import requests_as_sent
+from tidegate.rules.language.stored_headers import read_headers
 
 STATES = tuple(state.value for state in DeliveryState)
 FIRST_WINDOW = 500  # offsets
@@ -329,7 +330,7 @@ def attempt_schema(instance: str, attempt: Attempt) -> AttemptSchema:
         duration_ms=attempt.duration_us / 1000,
         manual=bool(attempt.manual),
         url=attempt.url,
-        answer_headers=events.header_pairs(attempt.answer_headers),
+        answer_headers=read_headers(attempt.answer_headers),
         answer_body=attempt.answer_body.decode("utf-8", "replace"),
         answer_bytes=attempt.answer_bytes,
     )

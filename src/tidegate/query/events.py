@@ -18,6 +18,7 @@ from tidegate.core.model import HEALED, SYSTEM_SOURCE, Event, Healed, JsonObject
 from tidegate.query import cursors
 from tidegate.query.context import ReadContext
 from tidegate.query.schemas import ChangeSchema, EventSchema, Page
+from tidegate.rules.language.stored_headers import read_headers
 from tidegate.rules.language.view import is_test, payload, schema_error_of
 from tidegate.store import EventQuery, Log
 
@@ -208,7 +209,7 @@ def schema_of(instance: str, event: Event, *, headers: bool = False) -> EventSch
         differs=event.differs,
         test=is_test(event),
         schema_error=schema_error_of(event),
-        headers=header_pairs(event.headers) if headers else msgspec.UNSET,
+        headers=read_headers(event.headers) if headers else msgspec.UNSET,
     )
 
 
@@ -231,10 +232,6 @@ def change_schema(stored: bytes) -> ChangeSchema | None:
 def healed_of(change: JsonObject) -> Healed | None:
     """What a change says of the webhook that was missed; None when it was not healed."""
     return msgspec.convert(change["healed"], Healed) if "healed" in change else None
-
-
-def header_pairs(stored: bytes) -> list[tuple[str, str]]:
-    return msgspec.json.decode(stored, type=list[tuple[str, str]]) if stored else []
 
 
 def instant(at_us: int) -> str:

@@ -13,9 +13,12 @@ from urllib.parse import quote, unquote_plus
 
 import msgspec
 
+from tidegate.rules.language.stored_headers import is_short, start_of
+
 REDACTED = "[redacted]"
 MAX_HEADERS = 64
 MAX_BYTES = 8 * 1024
+MAX_SHORT_BYTES = 4 * 1024  # of headers in the short form
 _MAX_NAMES = 4096  # of the cache; callers choose the names
 _MAX_CACHED_NAME = 100
 
@@ -42,9 +45,8 @@ _NOT_SETTABLE = frozenset(
 )  # fmt: skip
 
 _names: dict[bytes, tuple[str, bool]] = {}
-_starts: dict[bytes, bytes] = {}  # of those without a credential: the JSON before a value
+_starts: dict[bytes, bytes] = {}  # of those without a credential: what stands before a value
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
-_NEEDS_NO_ESCAPE = bytes(one for one in range(0x20, 0x7F) if one != ord("\\"))
 
 
 def keep_headers(headers: list[tuple[bytes, bytes]], notes: Sequence[tuple[str, str]] = ()) -> bytes:
@@ -55,26 +57,27 @@ def keep_headers(headers: list[tuple[bytes, bytes]], notes: Sequence[tuple[str, 
 def kept_headers(
     headers: list[tuple[bytes, bytes]], notes: Sequence[tuple[str, str]] = ()
 ) -> tuple[bytes, Sequence[str]]:
-    """The headers to store, and the names of those that do not fit: JSON `[[name, value], ...]`, names in lower case,
-    in order.
+    """The headers to store (`stored_headers.py`), and the names of those that do not fit; names in lower case, in
+    order.
 
     `notes` are kept before them, whole; their names begin with a colon, which no header can have.
     The value of a credential becomes "[redacted]". At most 64 headers and 8 KiB of JSON are kept; a header that does
     not fit is left out, and smaller ones after it are still kept. Bytes are read as Latin-1 (RFC 9110 section 5.5).
     """
     if len(headers) <= MAX_HEADERS:
-        try:  # nearly all: no credential and nothing to escape; each part begins by closing the pair before it
+        try:  # nearly all: no credential, and printable ASCII
             known = _starts
-            joined = b"".join([known[name] + value for name, value in headers])
+            parts = [known[name] + value for name, value in headers]
         except KeyError:
             for name, _ in headers:
                 if name not in _names:
                     _classify(name)
+            if all(name in _starts for name, _ in headers):
+                return kept_headers(headers, notes)
         else:
-            if not joined.translate(None, _NEEDS_NO_ESCAPE) and joined.count(b'"') == 4 * len(headers) and headers:
-                start = msgspec.json.encode(notes)[:-3] if notes else b""
-                if len(joined) + len(start) < MAX_BYTES - 3:
-                    return (b'%b%b"]]' % (start, joined) if notes else b'[%b"]]' % joined[3:]), ()
+            joined = b"".join([*[start_of(name) + value.encode() for name, value in notes], *parts])
+            if is_short(joined, len(parts) + len(notes)) and len(joined) <= MAX_SHORT_BYTES:
+                return joined, ()
     return _keep_bounded(headers, notes)
 
 
@@ -150,6 +153,6 @@ def _classify(raw_name: bytes) -> tuple[str, bool]:
             _names.clear()
             _starts.clear()
         _names[raw_name] = known
-        if not known[1] and not raw_name.translate(None, _NEEDS_NO_ESCAPE) and b'"' not in raw_name:
-            _starts[raw_name] = b'"],["%b","' % name.encode()
+        if not known[1] and name[:1] != ":" and (start := start_of(name)):
+            _starts[raw_name] = start
     return known

@@ -15,10 +15,23 @@ import msgspec
 from tidegate.core.model import Event, JsonObject, NewEvent, Origin
 from tidegate.rules.language.body import MAX_DEPTH, Parsed, read_body
 from tidegate.rules.language.paths import Names, names_of
+from tidegate.rules.language.stored_headers import (
+    MISFIT,
+    ORIGIN,
+    PARENT,
+    QUERY,
+    TEST,
+    VERIFIED,
+    marks_of,
+    read_headers,
+)
 from tidegate.rules.language.text import FORM_TYPE, media_type
 from tidegate.rules.language.urlencoded import MAX_FORM_FIELDS
 
-__all__ = ["FORM_TYPE", "MAX_DEPTH", "MAX_FORM_FIELDS", "Parsed", "media_type"]
+__all__ = [
+    "FORM_TYPE", "MAX_DEPTH", "MAX_FORM_FIELDS", "MISFIT", "ORIGIN", "PARENT", "QUERY", "TEST", "VERIFIED", "Parsed",
+    "media_type",
+]  # fmt: skip
 
 PARTS = (
     "type",
@@ -36,20 +49,6 @@ PARTS = (
 )
 """The parts of an event that a filter, transform or template may name."""
 
-QUERY = ":query"
-PARENT = ":parent"  # of an edited copy: the ID of the event that it was made from
-ORIGIN = ":origin"  # of an edited copy: the origin of that event
-"""The name under which the query string of a request stands among its stored headers; no header can have it."""
-
-VERIFIED = ":verified"
-"""The name under which the proof stands: provider or kind of scheme, number of the scheme, number of the secret."""
-
-MISFIT = ":schema"
-"""The note of what did not fit the JSON Schema of the event's type."""
-
-TEST = ":test"
-"""The note of an event that `tidegate trigger` made."""
-
 
 class Missing:
     """The type of MISSING, the value at a path that does not exist. It is not null, which a payload can hold."""
@@ -65,7 +64,7 @@ class Missing:
 
 MISSING: Final = Missing()
 
-_HEADERS: Final = msgspec.json.Decoder(list[tuple[str, str]])
+_MARKS: Final = {name: marks_of(name) for name in (QUERY, PARENT, ORIGIN, VERIFIED, MISFIT, TEST)}
 _OBJECT: Final = msgspec.json.Decoder(JsonObject)
 
 
@@ -148,23 +147,15 @@ def header_map(headers: bytes) -> dict[str, str]:
 
 def header_list(headers: bytes) -> list[tuple[str, str]]:
     """Stored headers in order, without what Tidegate keeps beside them under names that begin with a colon."""
-    return [pair for pair in _stored(headers) if pair[0][:1] != ":"]
-
-
-def _stored(headers: bytes) -> list[tuple[str, str]]:
-    if not headers:
-        return []
-    try:
-        return _HEADERS.decode(headers)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return []
+    return [pair for pair in read_headers(headers) if pair[0][:1] != ":"]
 
 
 def noted(headers: bytes, name: str) -> str:
     """What Tidegate kept beside the stored headers under `name` (QUERY, ...); "" when nothing was kept."""
-    if f'["{name}",'.encode() not in headers:
-        return ""
-    return next((value for kept, value in _stored(headers) if kept == name), "")
+    for mark in _MARKS[name]:
+        if mark in headers:
+            return next((value for kept, value in read_headers(headers) if kept == name), "")
+    return ""
 
 
 def schema_error_of(event: NewEvent | Event) -> str | None:
@@ -174,7 +165,7 @@ def schema_error_of(event: NewEvent | Event) -> str | None:
 
 def is_test(event: NewEvent | Event) -> bool:
     """Whether `tidegate trigger` made the event."""
-    return b'[":test",' in event.headers and noted(event.headers, TEST) != ""
+    return noted(event.headers, TEST) != ""
 
 
 def query_of(headers: bytes) -> JsonObject:

@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 
 from tidegate.core.errors import ConfigError
 from tidegate.rules.inbound.redaction import REDACTED, egress_safe, is_credential, value_safe
+from tidegate.rules.language.stored_headers import marks_of
 from tidegate.rules.language.view import header_list
 
 MAX_NAMES = 100
-MAX_MARKS = 10
+MAX_MARKS = 30
 _BODY_CODING = "content-encoding"  # bytes that came compressed go out compressed, and the receiver needs this
 _NOT_OF_THE_EVENT = frozenset({"accept", "accept-encoding", "content-type", "user-agent"})
 
@@ -32,8 +33,9 @@ class HeaderNames:
         lower = [name.lower() for name in names]
         self._exact = frozenset(name for name in lower if not name.endswith("*") and _may_go_on(name)) | {_BODY_CODING}
         self._prefixes = tuple(name[:-1] for name in lower if name.endswith("*"))
-        marks = [f'["{name}"' for name in self._exact] + [f'["{beginning}' for beginning in self._prefixes]
-        self._marks = tuple(mark.encode() for mark in marks) if len(marks) <= MAX_MARKS else ()
+        marks = [mark for name in self._exact for mark in marks_of(name)]
+        marks += [mark for name in self._prefixes for mark in marks_of(name, beginning=True)]
+        self._marks = tuple(marks) if len(marks) <= MAX_MARKS else ()
 
     def takes(self, name: str) -> bool:
         """Whether a header of this lower-case name goes on."""
