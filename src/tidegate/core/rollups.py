@@ -5,8 +5,8 @@ in one minute: how often (`times`) and how much (`total`: bytes or milliseconds,
 sum, also histograms, which have one metric for each bucket (`core/histogram.py`): so nodes write rows of their own,
 minutes become hours, and rows merge exactly by addition. Metrics and what they mean: `METRICS`.
 
-Invariant: rows are written in the transaction of what they count, so a count is lost or kept with its fact. Crash: what
-was collected and not written is gone, and so are the facts.
+Invariant: a count is lost or kept with its fact. Rows are written in the transaction of what they count, or that can be
+counted again. Crash: what was collected and not written is gone, and so are the facts.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Owns the protocol `Rollups`, which `sqlite/rollups.py` and `postgres/rollups.py` implement. Knows no metric: a row is a
 sum, and equal keys add up. Rows are written with what they count: the append of an event writes those of its source
-(`accepted.ORIGIN`, `doubled`) itself, a settlement and a commit of records bring theirs.
+(`accepted.ORIGIN`, `doubled`) itself, a settlement and a commit of records bring theirs. `sqlite/counts.py` writes
+`accepted.ORIGIN` later; what is read has them at once.
 
 Invariant: a count is in exactly one place, a minute or an hour, so what is read is the sum of both. On PostgreSQL each
 node has rows of its own, and nodes never wait for each other. After a crash a row is there when its fact is.

@@ -1,4 +1,7 @@
-"""Counts by minute and hour on SQLite. Implements `store.Rollups`. Crash: a row is there when its fact is."""
+"""Counts by minute and hour on SQLite. Implements `store.Rollups`. `counts.py` adds those of accepted events.
+
+Crash: a row is there when its fact is.
+"""
 
 from __future__ import annotations
 
