@@ -42,10 +42,12 @@ class SqliteDeliveries:
         self._engine = engine
         self._log = log
         self._sql = sql("deliveries")
+        self._pending: dict[int, int] = {}  # committed offsets of the lanes that have pending deliveries
 
     async def load(self, partitions: Collection[int] | None = None) -> Standing:
         """One process holds every partition, so all have the same high-water mark."""
         high_water_mark, lanes = await self._engine.read(self._load)
+        self._move(high_water_mark, lanes)
         held = range(PARTITIONS) if partitions is None else partitions
         if partitions is not None:
             lanes = [lane for lane in lanes if partition_of(lane.destination) in partitions]
@@ -57,6 +59,16 @@ class SqliteDeliveries:
 
     async def settle(self, settlement: Settlement) -> None:
         await self._engine.write(lambda c: self._settle(c, settlement))
+        self._move(settlement.high_water_mark, settlement.lanes)
+
+    def _move(self, high_water_mark: int, lanes: Sequence[Lane]) -> None:
+        """Lanes were read or stored: events that all of them are done with need no memory."""
+        for lane in lanes:
+            if lane.committed_offset is None:
+                self._pending.pop(lane.destination, None)
+            else:
+                self._pending[lane.destination] = lane.committed_offset
+        self._log.settled(min(high_water_mark, *self._pending.values()) if self._pending else high_water_mark)
 
     def _settle(self, connection: apsw.Connection, settlement: Settlement) -> None:
         many = connection.executemany
