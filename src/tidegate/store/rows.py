@@ -126,6 +126,11 @@ class Audiences:
         self._by_decision[decision] = audience
         return audience
 
+    def wants(self, number: int) -> bool:
+        """Whether any destination wants the events of a decision; also for one that is not known yet."""
+        audience = self.by_number.get(number)
+        return audience is None or bool(audience.wanted)
+
     def of_source(self, source: str) -> set[int]:
         """The numbers of a source's decisions."""
         return {number for number, one in self.by_number.items() if one.source == source}

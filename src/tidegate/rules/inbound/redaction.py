@@ -45,7 +45,7 @@ _NOT_SETTABLE = frozenset(
 )  # fmt: skip
 
 _names: dict[bytes, tuple[str, bool]] = {}
-_starts: dict[bytes, bytes] = {}  # of those without a credential: what stands before a value
+_starts: dict[bytes, bytes] = {}  # of those without a credential: the bytes before a value
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 
 

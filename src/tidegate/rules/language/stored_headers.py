@@ -14,13 +14,13 @@ from typing import Final
 import msgspec
 
 QUERY = ":query"
-"""The name under which the query string of a request stands among its stored headers; no header can have it."""
+"""The name of the query string of a request among its stored headers; no header can have it."""
 
 PARENT = ":parent"  # of an edited copy: the ID of the event that it was made from
 ORIGIN = ":origin"  # of an edited copy: the origin of that event
 
 VERIFIED = ":verified"
-"""The name under which the proof stands: provider or kind of scheme, number of the scheme, number of the secret."""
+"""The name of the proof: provider or kind of scheme, number of the scheme, number of the secret."""
 
 MISFIT = ":schema"
 """The note of what did not fit the JSON Schema of the event's type."""
@@ -49,7 +49,7 @@ _JSON: Final = msgspec.json.Decoder(list[tuple[str, str]])
 
 
 def start_of(name: str) -> bytes:
-    """What stands before the value of a header in the short form; b"" for a name that it cannot have."""
+    """The bytes before the value of a header in the short form; b"" for a name that it cannot have."""
     if found := _START.get(name):
         return found
     return b"\xff%b:" % name.encode() if name.isascii() and name.isprintable() and ":" not in name else b""

@@ -21,7 +21,7 @@ import msgspec
 from tidegate.core.clock import Clock
 from tidegate.core.errors import BadRequest, Conflict, StoreLocked, TidegateError
 from tidegate.store.lock import DirectoryLock
-from tidegate.store.migrate_store.source import Source
+from tidegate.store.migrate_store.source import SMALL, Source
 from tidegate.store.migrate_store.target import Progress, Target, open_target
 from tidegate.store.sqlite import FILE_NAME
 
@@ -115,7 +115,7 @@ async def _copy_log(source: Source, target: Target, progress: Progress, say: Say
 
 async def _finish(source: Source, target: Target, progress: Progress, say: Say) -> dict[str, int]:
     source.count_events()
-    tables = source.small_tables()
+    tables = SMALL
     rows: dict[str, int] = {}
     async with target.last_pass() as last:
         await last.late_attempts(source.attempts_since(progress.began_at_us - LATE_US))

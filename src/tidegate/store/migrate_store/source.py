@@ -113,9 +113,6 @@ class Source:
 
     # -- the rest ----------------------------------------------------------------------------------------
 
-    def small_tables(self) -> tuple[str, ...]:
-        return SMALL
-
     def columns(self, table: str) -> list[str]:
         return [row[1] for row in self._connection.execute(f"PRAGMA table_info({table})")]
 

@@ -85,7 +85,8 @@ class SqliteLog:
         self.instance = instance
         self._engine = engine
         self._sql = sql("log")
-        self._tail = Tail(is_owed=self._is_owed)
+        self._tail = Tail(is_owed=lambda event: self._audiences.wants(event.audience))
+        self.settled = self._tail.settled
         self._listeners: list[Listener] = []
         self._audiences = Audiences()
         self._doubled: list[NewEvent] = []  # of the open transaction: their ids were stored before
@@ -310,14 +311,6 @@ class SqliteLog:
     def cached(self, offset: int) -> Event | None:
         """The event if it is in memory; for hot paths that must not wait."""
         return self._tail.get(offset)
-
-    def settled(self, upto: int) -> None:
-        """Every delivery up to an offset is settled: its event is not kept in memory for it."""
-        self._tail.settled(upto)
-
-    def _is_owed(self, event: Event) -> bool:
-        audience = self._audiences.by_number.get(event.audience)
-        return audience is None or bool(audience.wanted)
 
     async def read(self, offsets: Sequence[int]) -> list[Event]:
         found, missing = self._tail.among(offsets)

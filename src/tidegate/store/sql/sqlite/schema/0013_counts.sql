@@ -1,6 +1,6 @@
 -- uncounted          Events after the value 'counted' of the settings: `audiences.events` and the rollups of their
 --                    sources do not have them yet. The store adds them after a thousand events, in one transaction
---                    with 'counted', and whoever reads counts adds this view. Every event before this step is counted.
+--                    with 'counted', and readers of counts add this view. Every event before this step is counted.
 --                    (Materialized: else the bodies are sorted.)
 -- uncounted_minutes  The same as rows of the rollups.
 
