@@ -30,6 +30,8 @@ base_url = "{server.url}"
 auth = {{ credential = "ledger" }}
 [sources.ledger.resources.invoices]
 path = "/invoices"
+[sources.ledger.operations.book]
+path = "/invoices"
 """
 
 
@@ -149,6 +151,12 @@ async def test_a_terminal_begins_and_any_browser_with_the_address_finishes(tmp_p
         assert begin["redirect_uri"] == "https://gate.example.com/oauth/callback"
         done = await come_back(gate, await consented(gate, begin["url"]))
         assert done.status == 200 and (await state(gate))["state"] == "ready"
+
+
+async def test_a_call_before_the_consent_names_the_way_to_sign_in(tmp_path: Path) -> None:
+    async with AuthorizationServer() as server, served(tmp_path, toml(server)) as gate:
+        reply = await gate.api("POST", "/api/v1/call/ledger/book", {"data": {}})
+        assert b"nobody signed in yet" in reply.body and b"tidegate auth status" in reply.body
 
 
 async def test_consent_needs_a_session_or_an_admin_key(tmp_path: Path) -> None:

@@ -116,6 +116,7 @@ async def _run(call: Call, source: str, name: str, delivery_id: str) -> Operatio
         f"{source}/{name}: {result.error}",
         upstream_status=result.status,
         code=result.code or None,
+        hint="tidegate auth status says what the credential needs" if result.outcome is Outcome.CREDENTIAL else None,
         retry_after_seconds=result.retry_after_seconds,
     )
     error.nothing_sent = result.sent is None or result.status is not None  # type: ignore[attr-defined]
