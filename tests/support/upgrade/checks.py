@@ -185,6 +185,8 @@ async def check_resources(api: Api, seen: dict[str, Any]) -> None:
         after = await everything(api, f"/records/shop/{name}?deleted=true")
         for one in (*after, *rows):
             del one["age_seconds"]
+        new = [one.pop(member) for one in after for member in ("healed", "as_of")]
+        assert new == [None] * len(new)  # 0.1 did not have them
         assert after == rows, name
         assert name == "prices" or any(one["deleted"] for one in rows)
 
