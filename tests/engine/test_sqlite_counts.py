@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,9 @@ import pytest
 
 from support.stores import audience, event, with_store
 from tidegate.core.errors import StoreBusy
+from tidegate.core.model import Event, Origin
 from tidegate.store.sqlite import open_sqlite
-from tidegate.store.sqlite.counts import COUNT_EVERY
+from tidegate.store.sqlite.counts import COUNT_EVERY, AcceptedCounts
 
 EVER = 1 << 40
 
@@ -103,3 +106,27 @@ def test_counts_that_could_not_be_written_are_written_later(tmp_path: Path) -> N
         assert await counted(store) == (11, 11, 33)
 
     with_store(open_sqlite, tmp_path, work)
+
+
+class _WritesAtOnce:
+    """An engine whose write has ended before anybody waits for it, and its callbacks wait for the next turn."""
+
+    def write(self, work: Any) -> asyncio.Future[None]:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future.set_result(None)
+        return future
+
+
+async def test_a_write_that_ended_in_this_turn_of_the_loop_does_not_hold_a_flush() -> None:
+    def too_long(*_: Any) -> None:
+        raise AssertionError("flush holds the loop")
+
+    counts = AcceptedCounts(_WritesAtOnce())  # type: ignore[arg-type]
+    counts.add([Event(n, "shop", "order.created", Origin.WEBHOOK, 1, 1, b"{}") for n in range(1, COUNT_EVERY + 1)])
+    before = signal.signal(signal.SIGALRM, too_long)  # a loop that is held runs no timer of its own
+    signal.alarm(20)
+    try:
+        await counts.flush()
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)

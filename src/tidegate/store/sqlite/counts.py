@@ -42,7 +42,10 @@ class AcceptedCounts:
     async def flush(self) -> None:
         """Count everything that was published. TidegateError when the store cannot write."""
         while self._sums.events or self._writing is not None:
-            await asyncio.shield(self._writing or self._write())
+            writing = self._writing or self._write()
+            await asyncio.shield(writing)
+            if self._writing is writing:  # it ended in this turn of the loop, and `done` runs in the next
+                await asyncio.sleep(0)
 
     def _write(self) -> asyncio.Future[None]:
         sums, self._sums = self._sums, _Sums()
