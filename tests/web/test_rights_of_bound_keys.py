@@ -96,7 +96,6 @@ async def _foreign(gate: Served) -> dict[str, list[str]]:
         "as_of": ["0s"],
         "deleted": ["true"],
         "all": ["true"],
-        "healed": ["true"],
         "order": ["asc", "desc"],
         "state": ["pending"],
         "limit": ["100"],
