@@ -87,11 +87,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 # The stream has no end, and a backup writes to the path of its body.
 CALLS = SCHEMA.exclude(path=f"{PREFIX}/events/stream").exclude(path=f"{PREFIX}/backup")
-
-
-@CALLS.parametrize()
-@pytest.mark.parametrize("key", [ADMIN], ids=["admin"])  # without a parameter of this test all calls share one id
-@hypothesis.settings(
+# The keys of items have examples, which schemathesis would send one by one: hundreds of requests that say little more.
+ITEMS = [f"{PREFIX}/{kind}/{{name}}" for kind in ("sources", "destinations", "credentials")]
+SENT = hypothesis.settings(
     max_examples=6,
     deadline=None,
     derandomize=True,
@@ -99,7 +97,10 @@ CALLS = SCHEMA.exclude(path=f"{PREFIX}/events/stream").exclude(path=f"{PREFIX}/b
     suppress_health_check=list(hypothesis.HealthCheck),
     phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
 )
-def test_the_api_answers_as_documented_whatever_is_sent(case: schemathesis.Case, address: str, key: str) -> None:
+ONE_KEY = pytest.mark.parametrize("key", [ADMIN], ids=["admin"])  # without a parameter all calls would share one id
+
+
+def check(case: schemathesis.Case, address: str, key: str) -> None:
     case.call_and_validate(
         base_url=address,
         headers={"Authorization": f"Bearer {key}"},
@@ -108,3 +109,17 @@ def test_the_api_answers_as_documented_whatever_is_sent(case: schemathesis.Case,
         ],
         timeout=20,
     )  # fmt: skip
+
+
+@CALLS.exclude(path=ITEMS, method="PUT").parametrize()
+@ONE_KEY
+@SENT
+def test_the_api_answers_as_documented_whatever_is_sent(case: schemathesis.Case, address: str, key: str) -> None:
+    check(case, address, key)
+
+
+@CALLS.include(path=ITEMS, method="PUT").parametrize()
+@ONE_KEY
+@hypothesis.settings(SENT, max_examples=30, phases=[hypothesis.Phase.generate])
+def test_an_item_is_stored_or_refused_as_documented(case: schemathesis.Case, address: str, key: str) -> None:
+    check(case, address, key)
