@@ -21,10 +21,10 @@ from tidegate.process.edge import framing, protocol, server
 from tidegate.pull.on_demand import CACHE_BYTES
 from tidegate.query.stream import HEARTBEAT_SECONDS, MAX_STREAMS, QUEUE_BYTES
 from tidegate.receive import ingress as door
-from tidegate.receive.forms import MAX_FIELDS
 from tidegate.receive.reading import MAX_HOPS
 from tidegate.rules.language import expressions, filters, transforms
 from tidegate.rules.language import templates as texts
+from tidegate.rules.language.urlencoded import MAX_FORM_FIELDS
 from tidegate.rules.outbound import circuit_breaker
 from tidegate.store.tail import TAIL_BYTES
 
@@ -49,7 +49,7 @@ FIGURES: list[tuple[str, str, object]] = [
     ("operations.md", "sends a heartbeat every {:g} s", HEARTBEAT_SECONDS),
     ("operations.md", "waits for requests in flight ({} s at most", server.DRAIN_SECONDS),
     ("reference/api.md", "did not arrive within {:g} s", door.BODY_SECONDS),
-    ("reference/api.md", "a form with more than {} fields", MAX_FIELDS),
+    ("reference/api.md", "a form with more than {} fields", MAX_FORM_FIELDS),
     ("reference/api.md", "passed through more than {} gateways", MAX_HOPS),
     ("reference/errors.md", "{} streams are open", MAX_STREAMS),
     ("reference/errors.md", "did not arrive within {:g} s. |", endpoint.BODY_SECONDS),

@@ -374,7 +374,7 @@ def compare_page() -> compare.Comparison | None:
 
 def pages() -> dict[str, tuple[str, str, dict[str, Any]]]:
     """name -> (template, section, context)."""
-    filters = {"q": "", "source": "", "type": "", "key": "", "origin": "", "within": ""}
+    filters = {"q": "", "source": "", "type": "", "key": "", "origin": "", "within": "", "healed": ""}
     pager = lists.Pager("", "", "")
     login = {"to": "/", "host": "127.0.0.1:8420", "problem": ""}
     return {

@@ -19,6 +19,6 @@ CREATE VIEW uncounted_minutes AS
 SELECT u.minute AS minute, 'source' AS scope, a.source AS subject,
        'accepted.' || CASE u.origin
          WHEN 0 THEN 'webhook' WHEN 1 THEN 'form' WHEN 2 THEN 'publish' WHEN 3 THEN 'poll' WHEN 4 THEN 'reconcile'
-         WHEN 5 THEN 'pull' WHEN 6 THEN 'imap' WHEN 7 THEN 'edit' WHEN 8 THEN 'system' END AS metric,
+         WHEN 5 THEN 'pull' WHEN 6 THEN 'imap' WHEN 7 THEN 'edit' WHEN 8 THEN 'system' WHEN 9 THEN 'write' END AS metric,
        u.events AS count, u.bytes AS total
 FROM uncounted AS u JOIN audiences AS a ON a.number = u.audience
