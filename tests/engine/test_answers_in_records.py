@@ -341,7 +341,7 @@ async def test_a_kill_before_the_answer_is_stored_is_repaired_by_the_poll(tmp_pa
         assert await killed(tmp_path, None, "before_answer") == -signal.SIGKILL
         assert crm.writes == 1
         async with running(tmp_path, toml(crm)) as gateway:
-            await until(lambda: is_idle(gateway))
+            await until(lambda: crm.writes == 2 and is_idle(gateway))
             await poll(gateway)
             events = await changes(gateway)
             assert len(events) == len(crm.contacts) == crm.writes == 2  # at least once, as the guide says
