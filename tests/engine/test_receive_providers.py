@@ -10,7 +10,7 @@ from support.upstream.signed_samples import sign
 from tidegate.config.spec import Source
 from tidegate.core.spec import WebhookInput
 from tidegate.providers import provider_data, webhook_names
-from tidegate.providers.shape import load_provider
+from tidegate.providers.shape import Sample, load_provider
 from tidegate.receive.inputs import compile_input
 
 URL = "https://gate.example.com/in/s"
@@ -94,6 +94,26 @@ def test_the_items_of_a_sample_are_events_with_ids_of_their_own(tmp_path, name):
             assert event.type == sample.type
             assert event.body != signed.body
         assert msgspec.json.decode(event.body)
+
+    with_ingress(tmp_path, work)
+
+
+# The sample of a webhook event of Discord has the type 1 too: it is stored, as the samples above show.
+@pytest.mark.parametrize(
+    ("body", "status", "answer"),
+    [
+        ('{"id":"9","application_id":"1","type":1,"token":"t","version":1}', 200, b'{"type":1}'),
+        ('{"version":1,"application_id":"1","type":0}', 204, b""),
+    ],
+)
+def test_each_ping_of_discord_gets_its_own_answer_and_is_not_stored(tmp_path, body, status, answer):
+    async def work(setup):
+        provider = load_provider("discord")
+        signed = sign(provider, Sample(type="ping", body=body), setup.now, URL)
+        setup.extra = {"s": input_of("discord", signed.secret)}
+        given = await setup.call("s", signed.body, list(signed.headers.items()))
+        assert (given.status, given.body) == (status, answer)
+        assert await setup.events() == ()
 
     with_ingress(tmp_path, work)
 
