@@ -40,8 +40,8 @@ class Answering:
             status = self._random.choice(self.double.unavailable)
             return Reply(status, self.double.error("unavailable", status, "please try again"))
         try:
-            reply = self._answer(ask)
-            if self.lose_next and ask.method != "GET":
+            call, reply = self._answer(ask)
+            if self.lose_next and ask.method != "GET" and not isinstance(call, Listing):
                 self.lose_next = False
                 return None
         except Refused as error:
@@ -49,7 +49,8 @@ class Answering:
         self._stamp(ask, reply)
         return reply
 
-    def _answer(self, ask: Ask) -> Reply:
+    def _answer(self, ask: Ask) -> tuple[Call | None, Reply]:
+        """The call that it is, None for one above a limit, and what it answers."""
         double = self.double
         if not double.auth.good(ask):
             raise Refused(double.auth.kind, "the credential is not known")
@@ -59,13 +60,13 @@ class Answering:
         for meter in self.world.meters:
             limited = meter.count(ask)
             if limited is not None:
-                return limited
+                return None, limited
         call = self._find(ask)
         reply = call.answer(ask, self.world)
         if isinstance(call, Listing):  # items get the parameters of the list too
             self.unknown |= set(ask.query) - ask.used - set(self.double.ignored)
         self.after(ask, call)
-        return reply
+        return call, reply
 
     def _find(self, ask: Ask) -> Call:
         known = False
