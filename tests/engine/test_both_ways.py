@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from pathlib import Path
 
 from support.gateway.running import running, until
-from support.upstream.contacts import ROUTES, SIDE, System, idle, in_step, same, toml
+from support.upstream.contacts import ROUTES, SIDE, System, idle, in_step, same, toml, with_deletes
 from tidegate.pull import PollOptions
 
 
@@ -80,6 +81,35 @@ async def test_an_own_change_is_recognized_before_its_answer_came(tmp_path: Path
         left.put("l1", name="Grace")
         await in_step(gateway)
         assert left.writes == 0 and right.contacts["R1"]["name"] == "GRACE"
+
+
+async def test_a_deletion_arrives_once_and_does_not_come_back(tmp_path: Path) -> None:
+    left, right = System("L"), System("R")
+    async with left.server, right.server, running(tmp_path, with_deletes(toml(left, right))) as gateway:
+        await in_step(gateway)
+        left.put("l1", name="Ada", phone="1")
+        left.put("l2", name="Grace", phone="2")
+        await in_step(gateway)
+        assert (left.writes, right.writes) == (0, 2)
+
+        async def scan(source: str) -> int:
+            await asyncio.sleep(1.05)  # a complete scan a second
+            return (await gateway.pull.poll_now(source, "contacts", PollOptions())).deleted
+
+        del left.contacts["l1"]
+        while not await scan("left"):  # a second scan confirms it
+            pass
+        await until(lambda: len(right.contacts) == 1)
+        while not await scan("right"):  # our own deletion comes back
+            pass
+        await until(lambda: idle(gateway))
+        assert (left.writes, right.writes) == (0, 3) and list(left.contacts) == ["l2"]
+        (key,) = right.contacts  # and a person may delete there too
+        del right.contacts[key]
+        while not await scan("right"):
+            pass
+        await until(lambda: not left.contacts)
+        assert (left.writes, right.writes) == (1, 3)
 
 
 async def test_the_event_of_an_own_change_says_what_caused_it_and_others_get_it(tmp_path: Path) -> None:

@@ -47,10 +47,18 @@ def test_what_explains_a_change(seen: Change, expected: ExpectedWrite, own: bool
     assert (own_write(seen, "7", [expected], "updated_at") is expected) is own
 
 
-def test_the_newest_write_explains_first_and_a_delete_is_never_ours() -> None:
+def test_the_newest_write_explains_first() -> None:
     old, new = write(name="Bob"), write(name="Bob")
     assert own_write(change(name="Bob"), "7", [old, new], "updated_at") is new
-    assert own_write(Change("deleted", BEFORE, BEFORE, (), None, 3), "7", [write(name="Ada")], "") is None
+
+
+def test_a_deletion_is_ours_when_we_deleted_that_record_and_explains_nothing_else() -> None:
+    gone = Change("deleted", BEFORE, BEFORE, (), None, 3)
+    ours = ExpectedWrite("w", "7", {}, None, "evt_1", ("site",), deletes=True)
+    assert own_write(gone, "7", [ours, write(name="Ada")], "") is ours
+    assert own_write(gone, "8", [ours], "") is None
+    assert own_write(gone, "7", [write(key="7", name="Ada")], "") is None
+    assert own_write(change(), "7", [ours], "updated_at") is None
 
 
 def test_members_are_found_at_every_depth() -> None:

@@ -16,7 +16,7 @@ from tidegate.pull.conflicts import CHANGES_KEPT_US
 from tidegate.rules.sync.changes import differing
 from tidegate.rules.sync.conflicts import changed
 from tidegate.rules.sync.own_writes import ExpectedWrite, own_write
-from tidegate.store import Conflicts, Operations, OtherChange, PendingWrite
+from tidegate.store import DELETES, Conflicts, Operations, OtherChange, PendingWrite
 
 
 class OwnWrites:
@@ -89,6 +89,6 @@ class OwnWrites:
 def expected(one: PendingWrite) -> ExpectedWrite:
     answer: Any = msgspec.json.decode(one.answer) if one.answer else None
     return ExpectedWrite(
-        one.id, one.key, msgspec.json.decode(one.written), answer, one.cause,
-        tuple(msgspec.json.decode(one.chain, type=list[str])),
+        one.id, one.key, {} if one.written == DELETES else msgspec.json.decode(one.written), answer, one.cause,
+        tuple(msgspec.json.decode(one.chain, type=list[str])), one.written == DELETES,
     )  # fmt: skip

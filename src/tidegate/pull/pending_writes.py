@@ -21,7 +21,7 @@ from tidegate.rules.sync.canonical import canonical, parse_json
 from tidegate.rules.sync.items import record_key
 from tidegate.rules.sync.own_writes import leaves
 from tidegate.rules.sync.spec import Resource
-from tidegate.store import ANSWERED, SENT, Operations, PendingWrite
+from tidegate.store import ANSWERED, DELETES, SENT, Operations, PendingWrite
 
 WRITES_KEPT_US = 24 * 3600 * 1_000_000  # how long our own change is expected to come back
 
@@ -55,8 +55,9 @@ class PendingWrites:
             if earlier is not None and earlier.state != SENT:
                 return earlier
             id += "/again" if earlier is not None else ""
+        written = DELETES if call.method == "DELETE" else msgspec.json.encode(leaves(body))
         write = PendingWrite(
-            id, one.source, one.resource, one.key, msgspec.json.encode(leaves(body)), b"", one.event,
+            id, one.source, one.resource, one.key, written, b"", one.event,
             msgspec.json.encode(list(one.chain)), now_us,
         )  # fmt: skip
         await self._store.put_write(write, now_us - WRITES_KEPT_US)
@@ -65,10 +66,13 @@ class PendingWrites:
     async def answered(
         self, write: PendingWrite, operation: Operation, resource: Resource | None, body: bytes, times: tuple[int, int]
     ) -> bool:
-        """Store the record as the answer has it, which is also what a poll will bring. False when it has none.
+        """Store the record as the answer has it, which is also what a poll will bring. False when it has none, as the
+        answer to a deletion: what it shows is gone.
 
         `times`: when the call was sent and answered.
         """
+        if write.written == DELETES:
+            return False
         try:
             record = dig(parse_json(body), operation.record_path)
             answer = canonical(record)

@@ -22,7 +22,7 @@ from tidegate.store.leases import (
     partition_of_name,
 )
 from tidegate.store.log import EventHead, EventPage, EventQuery, Listener, Log, Receipt, Thinned, Weighed
-from tidegate.store.operations import ANSWERED, MERGED, SENT, Operations, PendingWrite, StoredCall
+from tidegate.store.operations import ANSWERED, DELETES, MERGED, SENT, Operations, PendingWrite, StoredCall
 from tidegate.store.records import RecordCommit, Records, ResourceState
 from tidegate.store.rollups import HOURS_KEPT, MINUTES_KEPT, Rollups
 from tidegate.store.settings import ApiKey, Feed, FeedAck, Item, Rejection, Settings
@@ -30,6 +30,7 @@ from tidegate.store.store import Store
 
 __all__ = [
     "ANSWERED",
+    "DELETES",
     "FOREVER_US",
     "HOURS_KEPT",
     "MERGED",

@@ -22,6 +22,8 @@ class StoredCall(msgspec.Struct, frozen=True):
 
 SENT, ANSWERED, MERGED = 0, 1, 2  # states of a write: its answer is not known, is stored, is in the records
 
+DELETES = b"null"  # `written` of a write that removes the record
+
 
 class PendingWrite(msgspec.Struct, frozen=True):
     """A change that an operation makes in a record of another system. `key` and `answer` are empty until known."""
@@ -30,7 +32,7 @@ class PendingWrite(msgspec.Struct, frozen=True):
     source: str
     resource: str
     key: str
-    written: bytes  # JSON: what was sent
+    written: bytes  # JSON: what was sent, or `DELETES`
     answer: bytes  # JSON: the record as the answer has it
     cause: str  # id of the event that led to it
     chain: bytes  # JSON: names of the sources that led to it

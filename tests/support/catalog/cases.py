@@ -53,6 +53,7 @@ async def operate(module: str) -> None:
     double = double_of(module)
     with folder() as path:
         async with polled(path, double, source_of(double)) as one:
+            one.quiet = True  # rows come from operations alone, also while a poll of the start is on its way
             operations = Operations(one)
             for name in one.source.operations:
                 await operations.check(name)

@@ -38,6 +38,10 @@ class System:
         status, answer = 200, b""
         if method == "GET":
             answer = json.dumps(list(self.contacts.values())).encode()
+        elif method == "DELETE":
+            self.writes += 1
+            found = self.contacts.pop(target.rpartition("/")[2], None)
+            status = 404 if found is None else 204
         else:
             self.writes += 1
             key = target.rpartition("/")[2] if method == "PATCH" else f"{self.prefix}{len(self.contacts) + 1}"
@@ -96,6 +100,31 @@ changes = ["contacts"]
 filter = {{ type = "contacts.updated" }}
 to = "{b}-update"
 """
+
+DELETES = """
+[sources.{name}.operations.delete]
+method = "DELETE"
+path = "/contacts/{{{{ remembered.id }}}}"
+resource = "contacts"
+record_key = "{{{{ remembered.id }}}}"
+[destinations.{name}-delete]
+type = "operation"
+operation = "{name}/delete"
+ordered_by = "key"
+retry = ["20ms"]
+[routes.{other}-deleted]
+from = "{other}"
+changes = ["contacts"]
+filter = {{ type = "contacts.deleted" }}
+to = "{name}-delete"
+"""
+SCANS = 'initial = "events"\ndeletes = { mode = "scan", every = "1s", max_ratio = 1.0, confirm = "second_scan" }'
+
+
+def with_deletes(file: str) -> str:
+    """The configuration of two systems, whose deleted contacts are found by each poll and deleted in the other one."""
+    sides = DELETES.format(name="left", other="right") + DELETES.format(name="right", other="left")
+    return file.replace('initial = "events"', SCANS) + sides
 
 
 def toml(left: System, right: System) -> str:

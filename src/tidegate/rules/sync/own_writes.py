@@ -19,7 +19,8 @@ from tidegate.rules.sync.changes import same_value
 
 
 class ExpectedWrite(msgspec.Struct, frozen=True):
-    """`key` is "" and `answer` None until they are known. `written`: fields at any depth of what was sent."""
+    """`key` is "" and `answer` None until they are known. `written`: fields at any depth of what was sent. `deletes`:
+    it removes the record, so it explains nothing but that the record is gone."""
 
     id: str
     key: str
@@ -27,13 +28,19 @@ class ExpectedWrite(msgspec.Struct, frozen=True):
     answer: dict[str, Any] | None
     cause: str
     chain: tuple[str, ...]
+    deletes: bool = False
 
 
 def own_write(change: Change, key: str, writes: Sequence[ExpectedWrite], version: str) -> ExpectedWrite | None:
     """The newest write that explains a change; None when it is somebody else's. `version`: the path of the version."""
-    if change.kind == "deleted" or not isinstance(change.after, dict):
+    if change.kind == "deleted":
+        return next((one for one in reversed(writes) if one.deletes and one.key == key), None)
+    if not isinstance(change.after, dict):
         return None
-    return next((one for one in reversed(writes) if _explains(one, change, key, version.partition(".")[0])), None)
+    return next(
+        (one for one in reversed(writes) if not one.deletes and _explains(one, change, key, version.partition(".")[0])),
+        None,
+    )
 
 
 def _explains(write: ExpectedWrite, change: Change, key: str, version: str) -> bool:
