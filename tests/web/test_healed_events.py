@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from support.gateway.api import Served, served
+from support.gateway.running import until
 from support.upstream.orders import Upstream
 
 TOML = """[sources.shop.webhook]
@@ -71,6 +72,11 @@ async def test_a_change_that_a_webhook_brought_says_nothing_of_the_kind(tmp_path
     async with Upstream() as shop:
         async with served(tmp_path, TOML.format(url=shop.url)) as gate:
             await gate.api("POST", "/in/shop", {"type": "orders/updated", **shop.put("7")})
+
+            async def merged() -> bool:
+                return bool((await gate.api.get("/events?type=orders.created"))["data"])
+
+            await until(merged)
             await gate.api.post("/sources/shop/resources/orders/poll")
             (event,) = (await gate.api.get("/events?type=orders.created"))["data"]
             assert "healed" not in event["change"] and (await gate.api.get("/events?healed=true"))["data"] == []
