@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 from pathlib import Path
@@ -92,22 +91,23 @@ async def test_a_deletion_arrives_once_and_does_not_come_back(tmp_path: Path) ->
         await in_step(gateway)
         assert (left.writes, right.writes) == (0, 2)
 
-        async def scan(source: str) -> int:
-            await asyncio.sleep(1.05)  # a complete scan a second
-            return (await gateway.pull.poll_now(source, "contacts", PollOptions())).deleted
+        async def a_scan_finds_it(source: str) -> None:
+            """Each poll later than a second after the last one is a complete scan, and a second one confirms."""
+
+            async def deleted() -> bool:
+                return bool((await gateway.pull.poll_now(source, "contacts", PollOptions())).deleted)
+
+            await until(deleted)
 
         del left.contacts["l1"]
-        while not await scan("left"):  # a second scan confirms it
-            pass
+        await a_scan_finds_it("left")
         await until(lambda: len(right.contacts) == 1)
-        while not await scan("right"):  # our own deletion comes back
-            pass
+        await a_scan_finds_it("right")  # our own deletion comes back
         await until(lambda: idle(gateway))
         assert (left.writes, right.writes) == (0, 3) and list(left.contacts) == ["l2"]
         (key,) = right.contacts  # and a person may delete there too
         del right.contacts[key]
-        while not await scan("right"):
-            pass
+        await a_scan_finds_it("right")
         await until(lambda: not left.contacts)
         assert (left.writes, right.writes) == (1, 3)
 

@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from support.upstream.pull import PullSetup, StepClock, pull_setup
+from support.upstream.pull import ORDER_WEBHOOKS, PullSetup, StepClock, pull_setup, with_webhooks
 from tidegate.core.clock import parse_instant
 from tidegate.store import EventQuery
-
-FEED: dict[str, Any] = {"types": ["orders/*"], "key": "id", "deleted_types": ["orders/deleted"]}
-
-
-def run(path: Path, work: Callable[[PullSetup], Awaitable[None]], **how: Any) -> None:
-    values: dict[str, Any] = {"webhook": FEED, "reconcile": "1d", "initial": "events", **how}
-
-    async def main() -> None:
-        async with pull_setup(path, **values) as one:
-            await one.poll()
-            await work(one)
-
-    asyncio.run(main())
 
 
 def later(one: PullSetup, seconds: float) -> None:
@@ -57,7 +43,7 @@ def test_a_record_that_says_when_it_changed_makes_the_duration_exact(tmp_path: P
         assert (figures.healed, figures.healed_longest_seconds) == (1, healed["missed_for_seconds"])
         assert figures.healed_samples == ["orders.updated 1"] and figures.last_healed_at is not None
 
-    run(tmp_path, work)
+    with_webhooks(tmp_path, work)
 
 
 def test_without_a_time_of_its_own_the_start_of_the_look_before_is_the_bound(tmp_path: Path) -> None:
@@ -85,13 +71,13 @@ def test_without_a_time_of_its_own_the_start_of_the_look_before_is_the_bound(tmp
         assert healed["missed_for_seconds"] == round((event.received_at_us - parse_instant(healed["since"])) / 1e6, 3)
         assert healed["missed_for_seconds"] > 600 and healed["missed_for_at_least_seconds"] == 0
 
-    run(tmp_path, work, versions=False, item_path=None)
+    with_webhooks(tmp_path, work, versions=False, item_path=None)
 
 
 def test_before_the_first_look_nothing_bounds_it(tmp_path: Path) -> None:
     async def main() -> None:
         async with pull_setup(
-            tmp_path, versions=False, item_path=None, webhook=FEED, reconcile="1d", initial="events"
+            tmp_path, versions=False, item_path=None, webhook=ORDER_WEBHOOKS, reconcile="1d", initial="events"
         ) as one:
             one.shop.put("1")
             await one.poll()
@@ -115,7 +101,7 @@ def test_a_delete_is_bounded_by_the_scan_before_and_not_by_the_version_of_its_re
         assert (change["kind"], healed["webhooks"]) == ("deleted", ["orders/deleted"])
         assert 500 < healed["missed_for_seconds"] < 510 and healed["missed_for_at_least_seconds"] == 0
 
-    run(tmp_path, work, deletes={"mode": "scan", "every": "1ms", "max_ratio": 0.5})
+    with_webhooks(tmp_path, work, deletes={"mode": "scan", "every": "1ms", "max_ratio": 0.5})
 
 
 def test_a_delete_that_two_scans_confirm_is_bounded_by_the_scan_before_both(tmp_path: Path) -> None:
@@ -132,7 +118,7 @@ def test_a_delete_that_two_scans_confirm_is_bounded_by_the_scan_before_both(tmp_
         assert change["kind"] == "deleted"
         assert 1000 < healed["missed_for_seconds"] < 1010, "the first of the two scans missed it already"
 
-    run(tmp_path, work, deletes={"mode": "scan", "every": "1ms", "max_ratio": 0.5, "confirm": "second_scan"})
+    with_webhooks(tmp_path, work, deletes={"mode": "scan", "every": "1ms", "max_ratio": 0.5, "confirm": "second_scan"})
 
 
 def test_scans_that_the_ratio_stops_do_not_tighten_the_bound_of_a_delete(tmp_path: Path) -> None:
@@ -154,7 +140,7 @@ def test_scans_that_the_ratio_stops_do_not_tighten_the_bound_of_a_delete(tmp_pat
         assert change["kind"] == "deleted"
         assert 2000 < healed["missed_for_seconds"] < 2020
 
-    run(tmp_path, work, deletes={"mode": "scan", "every": "1ms"})
+    with_webhooks(tmp_path, work, deletes={"mode": "scan", "every": "1ms"})
 
 
 def test_changes_that_a_webhook_brought_and_those_of_resources_without_webhooks_are_not_healed(tmp_path: Path) -> None:
@@ -168,7 +154,7 @@ def test_changes_that_a_webhook_brought_and_those_of_resources_without_webhooks_
         assert (change["key"], change["origin"], "healed" in change) == ("2", "poll", False)
         assert one.engine.statistics()["shop/orders"].healed == 0
 
-    run(tmp_path, work)
+    with_webhooks(tmp_path, work)
 
 
 def test_the_filter_finds_healed_events_and_nothing_that_only_looks_like_one(tmp_path: Path) -> None:
@@ -186,4 +172,4 @@ def test_the_filter_finds_healed_events_and_nothing_that_only_looks_like_one(tmp
         assert await found(False, key="1") == ["orders.created 1"] and await found(True, key="1") == []
         assert len(await found(None)) == 3
 
-    run(tmp_path, work)
+    with_webhooks(tmp_path, work)

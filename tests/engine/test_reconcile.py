@@ -3,25 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from support.gateway.running import until
-from support.upstream.pull import PullSetup, pull_setup
-
-FEED: dict[str, Any] = {"types": ["orders/*"], "key": "id", "deleted_types": ["orders/deleted"]}
-
-
-def run(path: Path, work: Callable[[PullSetup], Awaitable[None]], **how: Any) -> None:
-    values: dict[str, Any] = {"webhook": FEED, "reconcile": "1d", "initial": "events", **how}
-
-    async def main() -> None:
-        async with pull_setup(path, **values) as one:
-            await one.poll()
-            await work(one)
-
-    asyncio.run(main())
+from support.upstream.pull import ORDER_WEBHOOKS, PullSetup, with_webhooks
 
 
 async def webhook(one: PullSetup, record: Any, type_: str = "orders/updated", **more: Any) -> None:
@@ -38,7 +24,7 @@ def test_a_webhook_becomes_a_record_and_a_change_at_once(tmp_path: Path) -> None
         await one.poll()
         assert len(await one.changes()) == 2, "a reconcile does not repeat the change of a webhook"
 
-    run(tmp_path, work)
+    with_webhooks(tmp_path, work)
 
 
 def test_a_lost_webhook_of_a_new_record_heals(tmp_path: Path) -> None:
@@ -48,7 +34,7 @@ def test_a_lost_webhook_of_a_new_record_heals(tmp_path: Path) -> None:
         assert report.origin == "reconcile"
         assert await one.kinds() == [("created", "1", "reconcile")]
 
-    run(tmp_path, work)
+    with_webhooks(tmp_path, work)
 
 
 def test_a_lost_webhook_of_an_update_heals(tmp_path: Path) -> None:
@@ -63,7 +49,7 @@ def test_a_lost_webhook_of_an_update_heals(tmp_path: Path) -> None:
         assert (healed["before"]["amount"], healed["data"]["amount"], healed["number"]) == (1, 2, 2)
         assert one.engine.statistics()["shop/orders"].by_origin == {"webhook": 1, "reconcile": 1}
 
-    run(tmp_path, work)
+    with_webhooks(tmp_path, work)
 
 
 def test_a_lost_webhook_of_an_update_heals_without_versions_too(tmp_path: Path) -> None:
@@ -74,7 +60,7 @@ def test_a_lost_webhook_of_an_update_heals_without_versions_too(tmp_path: Path) 
         assert (await one.records())["1"]["amount"] == 2
         assert (await one.kinds())[-1] == ("updated", "1", "reconcile")
 
-    run(tmp_path, work, versions=False, item_path=None, validators=True)
+    with_webhooks(tmp_path, work, versions=False, item_path=None, validators=True)
 
 
 def test_a_lost_webhook_of_a_delete_heals_by_the_scan(tmp_path: Path) -> None:
@@ -85,7 +71,7 @@ def test_a_lost_webhook_of_a_delete_heals_by_the_scan(tmp_path: Path) -> None:
         await one.poll()
         assert (await one.kinds())[-1] == ("deleted", "a", "reconcile")
 
-    run(tmp_path, work, deletes={"mode": "scan", "every": "1ms", "max_ratio": 0.5})
+    with_webhooks(tmp_path, work, deletes={"mode": "scan", "every": "1ms", "max_ratio": 0.5})
 
 
 def test_webhooks_out_of_order_end_at_the_newest_version(tmp_path: Path) -> None:
@@ -97,7 +83,7 @@ def test_webhooks_out_of_order_end_at_the_newest_version(tmp_path: Path) -> None
         assert (await one.records())["1"]["amount"] == 2
         assert len(await one.changes()) == 1
 
-    run(tmp_path, work)
+    with_webhooks(tmp_path, work)
 
 
 def test_a_poll_answer_older_than_a_webhook_does_not_undo_it(tmp_path: Path) -> None:
@@ -116,7 +102,7 @@ def test_a_poll_answer_older_than_a_webhook_does_not_undo_it(tmp_path: Path) -> 
         assert (await one.records())["1"]["amount"] == 2
         assert [data["data"]["amount"] for data in await one.changes()] == [1, 2]
 
-    run(tmp_path, work)
+    with_webhooks(tmp_path, work)
 
 
 def test_the_same_holds_without_versions_by_the_instants_of_question_and_answer(tmp_path: Path) -> None:
@@ -135,7 +121,7 @@ def test_the_same_holds_without_versions_by_the_instants_of_question_and_answer(
         await one.poll()
         assert (await one.records())["1"]["amount"] == 3, "and the next poll is believed again"
 
-    run(tmp_path, work, versions=False, item_path=None, validators=True)
+    with_webhooks(tmp_path, work, versions=False, item_path=None, validators=True)
 
 
 def test_a_webhook_without_a_version_is_a_hint_and_the_item_is_asked_for_once(tmp_path: Path) -> None:
@@ -158,7 +144,7 @@ def test_a_webhook_without_a_version_is_a_hint_and_the_item_is_asked_for_once(tm
         assert await one.kinds() == [("created", "1", "webhook")]
         assert 1 <= len(one.shop.asked) - asked <= 2, "hints that wait for the same record are one question"
 
-    run(tmp_path, work, versions=False)
+    with_webhooks(tmp_path, work, versions=False)
 
 
 def test_a_hint_survives_a_source_that_fails_and_a_restart(tmp_path: Path) -> None:
@@ -171,7 +157,7 @@ def test_a_hint_survives_a_source_that_fails_and_a_restart(tmp_path: Path) -> No
         await one.settle()
         assert (await one.records())["1"]["amount"] == 9
 
-    run(tmp_path, work, versions=False)
+    with_webhooks(tmp_path, work, versions=False)
 
 
 def test_equal_versions_with_other_content_are_settled_by_asking(tmp_path: Path) -> None:
@@ -189,7 +175,7 @@ def test_equal_versions_with_other_content_are_settled_by_asking(tmp_path: Path)
         after = one.engine.statistics()["shop/orders"]
         assert after.empty_polls == before.empty_polls + 1
 
-    run(tmp_path, work)
+    with_webhooks(tmp_path, work)
 
 
 def test_a_delete_webhook_makes_a_tombstone_that_older_data_cannot_raise(tmp_path: Path) -> None:
@@ -205,7 +191,7 @@ def test_a_delete_webhook_makes_a_tombstone_that_older_data_cannot_raise(tmp_pat
         await one.poll()
         assert len(await one.changes()) == 2
 
-    run(tmp_path, work)
+    with_webhooks(tmp_path, work)
 
 
 def test_a_delete_webhook_during_a_poll_is_not_undone_by_its_answer(tmp_path: Path) -> None:
@@ -223,7 +209,7 @@ def test_a_delete_webhook_during_a_poll_is_not_undone_by_its_answer(tmp_path: Pa
         assert await one.records() == {}
         assert (await one.kinds())[-1][0] == "deleted"
 
-    run(tmp_path, work)
+    with_webhooks(tmp_path, work)
 
 
 def test_a_delete_that_comes_before_its_create_leaves_no_ghost(tmp_path: Path) -> None:
@@ -235,7 +221,7 @@ def test_a_delete_that_comes_before_its_create_leaves_no_ghost(tmp_path: Path) -
         assert await one.changes() == []
         assert await one.records() == {}
 
-    run(tmp_path, work)
+    with_webhooks(tmp_path, work)
 
 
 def test_webhooks_of_other_types_and_changes_are_no_input(tmp_path: Path) -> None:
@@ -246,7 +232,7 @@ def test_webhooks_of_other_types_and_changes_are_no_input(tmp_path: Path) -> Non
         assert set(await one.records()) == {"1"}
         assert len(await one.changes()) == 1
 
-    run(tmp_path, work, webhook={**FEED, "types": ["orders*"]})
+    with_webhooks(tmp_path, work, webhook={**ORDER_WEBHOOKS, "types": ["orders*"]})
 
 
 def test_webhooks_that_came_while_we_were_down_are_applied_at_the_start(tmp_path: Path) -> None:
@@ -263,7 +249,7 @@ def test_webhooks_that_came_while_we_were_down_are_applied_at_the_start(tmp_path
         await one.settle()
         assert await one.kinds() == kinds, "and once only"
 
-    run(tmp_path, work, reconcile=None)
+    with_webhooks(tmp_path, work, reconcile=None)
 
 
 def test_an_unreadable_webhook_is_counted_and_stops_nothing(tmp_path: Path) -> None:
@@ -274,7 +260,7 @@ def test_an_unreadable_webhook_is_counted_and_stops_nothing(tmp_path: Path) -> N
         assert set(await one.records()) == {"1"}
         assert one.engine.statistics()["shop/orders"].unreadable == 2
 
-    run(tmp_path, work)
+    with_webhooks(tmp_path, work)
 
 
 def test_a_record_inside_the_payload_is_found_by_its_path(tmp_path: Path) -> None:
@@ -284,7 +270,7 @@ def test_a_record_inside_the_payload_is_found_by_its_path(tmp_path: Path) -> Non
         await one.poll()
         assert await one.kinds() == [("created", "1", "webhook")]
 
-    run(tmp_path, work, webhook={**FEED, "record": "order.body"})
+    with_webhooks(tmp_path, work, webhook={**ORDER_WEBHOOKS, "record": "order.body"})
 
 
 def test_statistics_tell_requests_changes_and_seconds_late(tmp_path: Path) -> None:
@@ -304,19 +290,19 @@ def test_statistics_tell_requests_changes_and_seconds_late(tmp_path: Path) -> No
         await until(lambda: one.engine.statistics()["shop/orders"].changes == 2)
         assert again.statistics != b"{}"
 
-    run(tmp_path, work)
+    with_webhooks(tmp_path, work)
 
 
 def test_a_new_configuration_goes_on_where_the_old_one_stood(tmp_path: Path) -> None:
     async def work(one: PullSetup) -> None:
         await webhook(one, one.shop.put("1", amount=1))
-        one.configure(webhook=FEED, reconcile="2d", initial="events", ignore=["note"])
+        one.configure(webhook=ORDER_WEBHOOKS, reconcile="2d", initial="events", ignore=["note"])
         one.shop.put("1", note="x")
         await one.poll()
         assert (await one.changes())[-1]["fields"] == ["updated_at"]
         assert len(await one.changes()) == 2
 
-    run(tmp_path, work)
+    with_webhooks(tmp_path, work)
 
 
 def test_a_record_that_a_webhook_missed_heals_after_an_empty_first_poll(tmp_path: Path) -> None:
@@ -325,4 +311,4 @@ def test_a_record_that_a_webhook_missed_heals_after_an_empty_first_poll(tmp_path
         await one.poll()
         assert await one.kinds() == [("created", "1", "reconcile")]
 
-    run(tmp_path, work, initial="snapshot")
+    with_webhooks(tmp_path, work, initial="snapshot")

@@ -124,7 +124,7 @@ async def test_what_was_answered_503_is_not_stored_later(deployment: Deployment)
         before = await store.log.head()
         async with deployment.disk_held(gate.gateway):
             first = asyncio.ensure_future(load.once())
-            await asyncio.sleep(0.1)  # a commit has begun with it, or waits with it
+            await until(lambda: store.log.waiting == 1)  # a commit has begun with it, or waits with it
             answers = await asyncio.gather(first, *(load.once() for _ in range(30)))
             assert {one.status for one in answers} == {503}
             assert max(one.seconds for one in answers) < 5

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -185,3 +186,18 @@ async def pull_setup(
     finally:
         await client.close()
         await store.close()
+
+
+ORDER_WEBHOOKS: dict[str, Any] = {"types": ["orders/*"], "key": "id", "deleted_types": ["orders/deleted"]}
+
+
+def with_webhooks(path: Path, work: Callable[[PullSetup], Awaitable[None]], **how: Any) -> None:
+    """Run `work` with orders that webhooks update, reconciled by polls, after the first poll."""
+    values: dict[str, Any] = {"webhook": ORDER_WEBHOOKS, "reconcile": "1d", "initial": "events", **how}
+
+    async def main() -> None:
+        async with pull_setup(path, **values) as one:
+            await one.poll()
+            await work(one)
+
+    asyncio.run(main())
