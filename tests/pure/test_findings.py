@@ -145,6 +145,8 @@ def reported_codes() -> set[str]:
             if not isinstance(node, ast.Call) or not node.args or not isinstance(node.args[0], ast.Constant):
                 continue
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if name not in ("report", "resolve", "note", "finding"):
+                continue
             owner = ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else ""
             if (
                 (name in ("report", "resolve") and "findings" in owner)
