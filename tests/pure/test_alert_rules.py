@@ -191,7 +191,7 @@ def test_changes_that_only_reconciliation_found_are_missed_webhooks() -> None:
 
     def missed(count: int, seconds: float = 15.0) -> list[tuple[str, str, str]]:
         figures = ResourceFigures(
-            healed=count, healed_longest_seconds=7200.0, healed_samples=["orders.updated 7"], by_origin={"webhook": 50}
+            healed=count, healed_longest_seconds=6.78, healed_samples=["orders.updated 7"], by_origin={"webhook": 50}
         )
         return watch.look(seconds, resources={"shop/orders": figures})
 
@@ -200,8 +200,8 @@ def test_changes_that_only_reconciliation_found_are_missed_webhooks() -> None:
     assert missed(10) == [("webhooks.missed", "resource:shop/orders", "firing")]
     assert watch.out[0].count == 3
     evidence = watch.out[0].evidence
-    assert "found 10 changes that no webhook had reported, missing for up to 2 h" in evidence.summary
-    assert evidence.facts["longest_missed_for_seconds"] == 7200 and evidence.facts["samples"] == ["orders.updated 7"]
+    assert "found 10 changes that no webhook had reported, missing for up to 6.8 s" in evidence.summary
+    assert evidence.facts["longest_missed_for_seconds"] == 6.78 and evidence.facts["samples"] == ["orders.updated 7"]
 
 
 def test_missed_webhooks_that_an_earlier_version_counted_by_origin_still_count() -> None:

@@ -21,6 +21,7 @@ from tidegate.core.spec import Alerts
 from tidegate.rules.alerts.kinds import KIND_OF_CODE
 from tidegate.rules.alerts.quiet import quiet_us, usual_wait_us
 from tidegate.rules.alerts.state import Activity, Evidence
+from tidegate.rules.measure.wording import span
 
 DAY_US = 86_400_000_000
 HOUR_US = 3_600_000_000
@@ -195,7 +196,7 @@ def _quiet(seen: Observation, alerts: Alerts, activity: Mapping[str, Activity]) 
             subject=f"source:{name}",
             since_us=one.last_us,
             evidence=Evidence(
-                f"Source {name}: no event since {last}; {_span(wait_us)} without one is unusual.",
+                f"Source {name}: no event since {last}; {span(wait_us / 1e6)} without one is unusual.",
                 f"check the sender's log of deliveries and its address for {name}; set the wait in [alerts.quiet]",
                 "warning",
                 {"silent_seconds": silent // 1_000_000, "expected_within_seconds": wait_us // 1_000_000},
@@ -260,7 +261,7 @@ def _of_resources(seen: Observation, alerts: Alerts) -> Iterator[Signal]:
 def _longest(figures: ResourceFigures) -> str:
     """How long the worst of the healed changes was missing, at most."""
     longest = figures.healed_longest_seconds
-    return "" if longest is None else f", missing for up to {_span(int(longest * 1e6))}"
+    return "" if longest is None else f", missing for up to {span(longest)}"
 
 
 def _rejected(seen: Observation, alerts: Alerts) -> Iterator[Signal]:
@@ -306,11 +307,3 @@ def _subject(subject: str) -> str:
 
 def _many(count: int, one: str, many: str) -> str:
     return f"{count:,} {one if count == 1 else many}"
-
-
-def _span(us: int) -> str:
-    seconds = us // 1_000_000
-    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
