@@ -1,6 +1,10 @@
 """The packages of providers as senders and verifiers: each agrees with what Tidegate verifies and signs.
 
 Senders go through the real ingress; what Tidegate signs is given to the package's own verification.
+
+PyGithub 2.10 is not among them: it has neither a sender nor a verifier of webhooks (nothing in it computes an HMAC), it
+only registers hooks and lists their deliveries. GitHub's scheme is tried with gidgethub here, and with
+@octokit/webhooks-methods in `tests/provider_packages`.
 """
 
 from __future__ import annotations
