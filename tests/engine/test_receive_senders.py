@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import hmac
+import json
 from typing import Any
 
+import brotli
 import pytest
 
 from support.gateway.ingress import BODY, IngressSetup, with_ingress
@@ -15,6 +17,12 @@ from tidegate.core.errors import ConfigError
 from tidegate.core.spec import CustomScheme, FormInput, WebhookInput
 from tidegate.receive.inputs import compile_input
 from tidegate.rules.inbound.senders import parse_networks, sender_of
+from tidegate.rules.language.view import payload
+
+try:
+    from compression import zstd
+except ImportError:
+    from backports import zstd
 
 PEER = "192.0.2.7"  # of the requests of these tests
 
@@ -92,22 +100,32 @@ def test_forms_behind_a_proxy_are_counted_by_sender(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("signed", "sent", "status"),
+    ("signed", "sent", "encoding", "status"),
     [
-        (gzip.compress(BODY), gzip.compress(BODY), 202),
-        (BODY, gzip.compress(BODY), 202),
-        (BODY, gzip.compress(BODY + b" "), 401),
-        (BODY * 100, gzip.compress(BODY * 100), 401),  # more than the source takes
+        (gzip.compress(BODY), gzip.compress(BODY), "gzip", 202),
+        (BODY, gzip.compress(BODY), "gzip", 202),
+        (BODY, brotli.compress(BODY), "br", 202),
+        (BODY, zstd.compress(BODY), "zstd", 202),
+        (zstd.compress(BODY), zstd.compress(BODY), "zstd", 202),
+        (BODY, zstd.compress(BODY), "br", 401),
+        (BODY, gzip.compress(BODY + b" "), "gzip", 401),
+        (BODY * 100, gzip.compress(BODY * 100), "gzip", 401),  # more than the source takes
+        (BODY * 100, brotli.compress(BODY * 100), "br", 401),
     ],
-    ids=["as sent", "unpacked", "another body", "larger than max_body"],
-)
-def test_a_signature_may_be_over_the_unpacked_bytes(tmp_path, signed: bytes, sent: bytes, status: int) -> None:
+    ids=[
+        "as sent", "unpacked", "unpacked br", "unpacked zstd", "zstd as sent", "labeled wrongly", "another body",
+        "larger than max_body", "larger than max_body, br",
+    ],
+)  # fmt: skip
+def test_a_signature_may_be_over_the_unpacked_bytes(tmp_path, signed, sent, encoding, status) -> None:
     async def work(setup: IngressSetup) -> None:
         give(setup, verify="github", secret="s", max_body="1KiB")
         mac = hmac.digest(b"s", signed, "sha256").hex()
-        headers = [("x-hub-signature-256", f"sha256={mac}"), ("content-encoding", "gzip")]
+        headers = [("x-hub-signature-256", f"sha256={mac}"), ("content-encoding", encoding)]
         assert (await setup.call("s", sent, headers)).status == status
-        assert [event.body for event in await setup.events()] == ([sent] if status == 202 else [])
+        events = await setup.events()
+        assert [event.body for event in events] == ([sent] if status == 202 else [])
+        assert all(payload(event) == json.loads(BODY) for event in events)
 
     with_ingress(tmp_path, work)
 

@@ -12,7 +12,7 @@ from support.gateway.api import served
 SOURCE = Path(__file__).parents[2] / "src" / "tidegate"
 UNPACKERS = {"zlib", "gzip", "bz2", "lzma", "zipfile", "tarfile", "brotli", "zstd", "zstandard", "backports"}
 # Each has tests of its bound: test_unpack.py and test_pull_client.py; test_view.py.
-BOUNDED = {"outbound/unpack.py", "rules/language/body.py"}
+BOUNDED = {"rules/unpacking.py", "rules/language/compressed.py"}
 
 
 def uses_an_unpacker(module: Path) -> bool:

@@ -8,7 +8,7 @@ import zlib
 import brotli
 import pytest
 
-from tidegate.outbound.unpack import PIECE_BYTES, unpacker
+from tidegate.rules.unpacking import PIECE_BYTES, unpacker
 
 try:
     from compression import zstd

@@ -25,10 +25,10 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import ConfigError, UpstreamError, UpstreamTimeout
 from tidegate.outbound.dial_failed import translate
 from tidegate.outbound.dialer import Dialer
-from tidegate.outbound.unpack import ACCEPTED, Unpacker, unpacker
 from tidegate.rules.outbound.addresses import Target, parse_target
 from tidegate.rules.outbound.certificates import why_rejected
 from tidegate.rules.outbound.connect_options import ConnectOptions, without_certificate
+from tidegate.rules.unpacking import ACCEPTED, Unpacker, unpacker
 
 if TYPE_CHECKING:
     import aiohttp

@@ -31,7 +31,7 @@ from tidegate.rules.inbound.places import Headers
 from tidegate.rules.inbound.redaction import value_safe
 from tidegate.rules.inbound.senders import Networks, is_within, sender_of
 from tidegate.rules.inbound.signatures import Checked, Verification, Verifier
-from tidegate.rules.language.body import unpack
+from tidegate.rules.language.compressed import unpack
 from tidegate.store import Rejection
 
 log = logging.getLogger("tidegate.receive")

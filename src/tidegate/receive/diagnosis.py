@@ -23,7 +23,7 @@ from tidegate.providers.shape import Handshake, load_provider
 from tidegate.rules.inbound.places import Headers
 from tidegate.rules.inbound.signatures import Checked, Scheme, Verification, Verifier
 from tidegate.rules.inbound.signatures.readers import signed_seconds
-from tidegate.rules.language.body import unpack
+from tidegate.rules.language.compressed import unpack
 
 MAX_SOURCES = 20
 MAX_BODY = 64 * 1024  # larger bodies are not tried in other forms

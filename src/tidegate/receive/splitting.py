@@ -14,7 +14,8 @@ import msgspec
 
 from tidegate.providers.shape import FEED
 from tidegate.rules.inbound.places import Headers
-from tidegate.rules.language.body import read_body, unpack
+from tidegate.rules.language.body import read_body
+from tidegate.rules.language.compressed import unpack
 from tidegate.rules.language.numbers import encode_json
 from tidegate.rules.language.paths import parse_path
 from tidegate.rules.language.view import walk

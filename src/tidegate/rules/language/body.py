@@ -1,34 +1,29 @@
 """Reads a body into plain values, or says in words why it cannot be read.
 
-Owns which formats are read (JSON, NDJSON, forms, multipart, XML; gzip and deflate; UTF-8, UTF-16 and the charsets of
-Python) and their bounds. May not know events, providers or what is done with the values. Invariants: nothing here
-raises, whatever the bytes are; time and memory are linear in the body and bounded when it is compressed; every value
-can be written as JSON in UTF-8 and is nested at most 64 deep. Crash: nothing is kept.
+Owns which formats are read (JSON, NDJSON, forms, multipart, XML; what `compressed.py` undoes; UTF-8, UTF-16 and the
+charsets of Python) and their bounds. May not know events, providers or what is done with the values. Invariants:
+nothing here raises, whatever the bytes are; time and memory are linear in the body and bounded when it is compressed;
+every value can be written as JSON in UTF-8 and is nested at most 64 deep. Crash: nothing is kept.
 """
 
 from __future__ import annotations
 
 import codecs
 import json
-import zlib
 from typing import Any, Final, NoReturn
 
 import msgspec
 
 from tidegate.rules.language import multipart, xml
+from tidegate.rules.language.compressed import unpack
 from tidegate.rules.language.numbers import read_float
 from tidegate.rules.language.text import FORM_TYPE, charset_of, is_utf8, media_type, mislabeled, to_utf8
 from tidegate.rules.language.urlencoded import read_urlencoded
 
 MAX_DEPTH = 64  # no provider nests deeper than about 20
-MAX_UNPACKED = 16 << 20  # bytes of a compressed body after unpacking
-UNPACKED_RATIO = 50  # and no more than this times the packed bytes, once it is over
-UNPACKED_ALWAYS = 1 << 20
-MAX_MEMBERS = 64  # of a gzip body; each costs a copy of the rest
 MAX_LINES = 100_000  # of NDJSON
 MAX_CONTAINERS = 250_000  # lists and objects of one JSON body: each costs far more than its two bytes
 _NDJSON = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"})
-_NO_CODING = frozenset({"", "identity", "utf-8", "aws-chunked"})
 _READ = "JSON, NDJSON, XML, application/x-www-form-urlencoded and multipart/form-data"
 
 
@@ -67,46 +62,6 @@ def read_body(body: bytes, content_type: str, encoding: str = "", *, inner_json:
             read = _read(unpacked, content_type, inner_json)
             return Parsed(read.value, False, read.why, read.guess)
     return _read(body, content_type, inner_json)
-
-
-def unpack(body: bytes, encoding: str, at_most: int = MAX_UNPACKED) -> bytes | str:
-    """The body without its Content-Encoding (gzip and deflate are known), or why it cannot be unpacked."""
-    words = [word for one in encoding.split(",") if (word := one.strip().lower()) not in _NO_CODING]
-    if not words and body[:2] != b"\x1f\x8b":
-        return body
-    word = ", ".join(words) or "gzip"
-    if word not in ("gzip", "x-gzip", "deflate"):
-        return f"the body is {_word(word)}, which is not unpacked here"
-    # A `deflate` body is a zlib stream by the standard, and a bare one by the habit of some senders.
-    sizes = (31,) if "gzip" in word else (15, -15)
-    most = min(at_most, MAX_UNPACKED, max(UNPACKED_ALWAYS, UNPACKED_RATIO * len(body)))
-    for window in sizes:
-        try:
-            data, why = _inflate(body, window, most)
-        except zlib.error:
-            continue
-        return f"the body is {word} and {why}" if why else data
-    return f"the body is labeled {word} and is not"
-
-
-def _inflate(body: bytes, window: int, most: int) -> tuple[bytes, str]:
-    """(the unpacked bytes, "" or why not). A gzip body may have several members, one after the other (RFC 1952)."""
-    data = b""
-    for _ in range(MAX_MEMBERS):
-        unpacker = zlib.decompressobj(wbits=window)
-        data += unpacker.decompress(body, most - len(data) + 1)
-        if unpacker.unconsumed_tail or len(data) > most:
-            return b"", f"has more than {most} bytes when unpacked"
-        if not unpacker.eof:
-            return b"", "is cut off"
-        body = unpacker.unused_data
-        if body[:2] != b"\x1f\x8b":
-            return data, ""
-    return b"", f"has more than {MAX_MEMBERS} parts"
-
-
-def _word(text: str) -> str:
-    return text if text.isalnum() and len(text) <= 20 else repr(text[:20])
 
 
 def _read(body: bytes, content_type: str, inner_json: bool) -> Parsed:

@@ -1,8 +1,8 @@
-"""Content encodings of answers: gzip, deflate in both spellings, br and zstd, unpacked in bounded pieces.
+"""Content encodings: gzip, deflate in both spellings, br and zstd, unpacked in bounded pieces.
 
-Owns which encodings are asked for and how each is undone. Knows no HTTP client. Invariants: one step unpacks at most
+Owns which encodings are asked for and how each is undone. Knows no HTTP. Invariants: one step unpacks at most
 PIECE_BYTES, so a compression bomb neither blocks the loop nor fills the memory before the caller counts; data that is
-not in its encoding, or ends early, is a ValueError. The libraries are imported when an answer needs them. Crash:
+not in its encoding, or ends early, is a ValueError. The libraries are imported when something needs them. Crash:
 nothing is kept.
 """
 
@@ -15,11 +15,11 @@ from typing import Any, Protocol
 ACCEPTED = "gzip, deflate, br, zstd"
 PIECE_BYTES = 256 * 1024
 MAX_ENCODINGS = 2  # one inside the other; more is not HTTP that anybody sends
-ZSTD_WINDOW_LOG = 27  # 128 MiB; RFC 9659 allows 8 MiB, and older servers send more
+ZSTD_WINDOW_LOG = 27  # of answers: 128 MiB; RFC 9659 allows 8 MiB, and older servers send more
 
 
 class Unpacker(Protocol):
-    """One encoding of one answer."""
+    """One encoding of one body."""
 
     @property
     def whole(self) -> bool:
@@ -94,7 +94,7 @@ class _Brotli:
 class _Zstd:
     """Any number of frames."""
 
-    def __init__(self) -> None:
+    def __init__(self, window_log: int) -> None:
         try:
             from compression import zstd  # type: ignore[import-not-found, unused-ignore]
         except ImportError:  # before Python 3.14
@@ -102,7 +102,7 @@ class _Zstd:
 
         self._error: type[Exception] = zstd.ZstdError
         self._make: Callable[[], Any] = lambda: zstd.ZstdDecompressor(
-            options={zstd.DecompressionParameter.window_log_max: ZSTD_WINDOW_LOG}
+            options={zstd.DecompressionParameter.window_log_max: window_log}
         )
         self._stream: Any = self._make()
         self._begun = False
@@ -140,17 +140,20 @@ class _Chain:
             yield from self._inner.pieces(piece)
 
 
-_MAKERS: dict[str, Callable[[], Unpacker]] = {
-    "gzip": lambda: _Zlib("gzip"),
-    "x-gzip": lambda: _Zlib("gzip"),
-    "deflate": lambda: _Zlib("deflate"),
-    "br": _Brotli,
+_MAKERS: dict[str, Callable[[int], Unpacker]] = {
+    "gzip": lambda _: _Zlib("gzip"),
+    "x-gzip": lambda _: _Zlib("gzip"),
+    "deflate": lambda _: _Zlib("deflate"),
+    "br": lambda _: _Brotli(),
     "zstd": _Zstd,
 }
 
 
-def unpacker(content_encoding: str) -> Unpacker | None:
-    """What undoes a Content-Encoding; None when there is nothing to undo. ValueError for one that was not asked for."""
+def unpacker(content_encoding: str, zstd_window_log: int = ZSTD_WINDOW_LOG) -> Unpacker | None:
+    """What undoes a Content-Encoding; None when there is nothing to undo. ValueError for one that was not asked for.
+
+    `zstd_window_log`: the largest window of zstd, as a power of two; a body names its own, which is then allocated.
+    """
     names = [name for name in content_encoding.lower().replace(" ", "").split(",") if name not in ("", "identity")]
     unknown = [name for name in names if name not in _MAKERS]
     if unknown or len(names) > MAX_ENCODINGS:
@@ -158,8 +161,9 @@ def unpacker(content_encoding: str) -> Unpacker | None:
     if not names:
         return None
     if len(names) == 1:
-        return _MAKERS[names[0]]()
-    return _Chain(_MAKERS[names[1]](), _MAKERS[names[0]]())
+        return _MAKERS[names[0]](zstd_window_log)
+    outer, inner = (_MAKERS[name](zstd_window_log) for name in reversed(names))
+    return _Chain(outer, inner)
 
 
 def _not(name: str) -> ValueError:
