@@ -288,6 +288,31 @@ async def test_a_call_on_demand_answers_what_the_api_answered(tmp_path: Path) ->
         assert (await gate.api("POST", "/api/v1/call/crm/update", {"data": {}, "key": "nobody"})).status == 502
 
 
+WAIT_IN_BODY = '[sources.crm.api.limits]\nwait_path = "extras.wait_seconds"\n'
+
+
+async def test_a_wait_in_the_body_of_an_answer_holds_the_calls_of_the_source(tmp_path: Path) -> None:
+    crm = Crm()
+    crm.on = lambda request, number: (429, {"errors": ["slow down"], "extras": {"wait_seconds": 500}})
+    async with crm.server, served(tmp_path, toml(crm, create=WAIT_IN_BODY)) as gate:
+        body = {"data": {"email": "b@example.com", "name": "B"}, "key": "lead-9"}
+        for _ in range(2):
+            failed = await gate.api("POST", "/api/v1/call/crm/create", body)
+            assert 490 <= int(failed.headers["retry-after"]) <= 501
+        assert len(crm.server.requests) == 1, "the second call did not leave"
+
+
+async def test_a_wait_in_the_body_of_an_answer_holds_the_deliveries(tmp_path: Path) -> None:
+    crm = Crm()
+    crm.on = lambda request, number: (429, {"errors": ["slow down"], "extras": {"wait_seconds": 500}})
+    async with crm.server, running(tmp_path, toml(crm, create=WAIT_IN_BODY)) as gateway:
+        await lead(gateway)
+        number = gateway.active.destinations["new"].number
+        await until(lambda: gateway.deliver.health(number).hold_until_us)
+        left = gateway.deliver.health(number).hold_until_us / 1e6 - gateway.clock.now_us() / 1e6
+        assert 400 < left < 502
+
+
 async def test_a_call_with_an_idempotency_key_is_made_once(tmp_path: Path) -> None:
     crm = Crm()
     async with crm.server, served(tmp_path, toml(crm)) as gate:

@@ -257,6 +257,27 @@ async def test_the_time_that_a_source_names_is_waited_for(
         assert wait - 1 <= (asked_at[1] - asked_at[0]) / 1_000_000 <= wait + 1
 
 
+async def test_a_time_in_the_body_is_waited_for(tmp_path: Path) -> None:
+    asked_at: list[int] = []
+
+    def answer(asked: SentRequest) -> Any:
+        asked_at.append(asked.at_us)
+        return (429, {"errors": ["slow down"], "extras": {"wait_seconds": 25}}) if len(asked_at) == 1 else TWO
+
+    async with polled(tmp_path, answer, api={"limits": {"wait_path": "extras.wait_seconds"}}) as one:
+        report = await one.poll()
+        assert report.retries == 1
+        assert 24 <= (asked_at[1] - asked_at[0]) / 1_000_000 <= 26
+        assert one.codes() == set()
+
+
+async def test_a_time_in_the_body_that_nobody_named_is_reported(tmp_path: Path) -> None:
+    answers = [(429, {"retry_after": 25}), TWO]
+    async with polled(tmp_path, lambda _: answers.pop(0) if len(answers) > 1 else answers[0]) as one:
+        await one.poll()
+        assert one.codes() == {"rate_limit_in_body"}
+
+
 async def test_a_time_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     answers = [(429, {}, {"retry-after": "soon"}), TWO]
     async with polled(tmp_path, lambda _: answers.pop(0) if len(answers) > 1 else answers[0]) as one:

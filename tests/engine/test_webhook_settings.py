@@ -98,6 +98,20 @@ async def test_a_200_whose_body_says_error_is_retried(tmp_path):
             assert "`ok_body` does not match" in view.attempts[0].error
 
 
+async def test_a_wait_in_the_body_holds_the_whole_destination(tmp_path):
+    body = b'{"extras": {"wait_seconds": 500}}'
+    script = answer(b"HTTP/1.1 429 Slow\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+    async with ScriptedServer(script) as server:
+        text = SOURCE + destination(server, retry=["10ms"], retry_after_path="extras.wait_seconds") + route()
+        async with running(tmp_path, text) as gateway:
+            await publish(gateway)
+            number = gateway.active.destinations["crm"].number
+            await until(lambda: gateway.deliver.health(number).hold_until_us)
+            left = gateway.deliver.health(number).hold_until_us / 1e6 - gateway.clock.now_us() / 1e6
+            assert 400 < left <= 500
+            assert len(server.requests) == 1
+
+
 def test_a_receiver_that_verifies_stripe_accepts_what_tidegate_signs_with_its_own_secret(tmp_path):
     request, _ = sent(tmp_path, b'{"a": 1}', sign="stripe", secret=SECRET)
     headers = {name.encode(): value.encode() for name, value in request.headers.items()}

@@ -12,6 +12,7 @@ import re
 from tidegate.auth import referred, request_auth
 from tidegate.config.checks_connection import check_connection
 from tidegate.config.checks_credential import check_captured
+from tidegate.config.checks_limits import check_limits
 from tidegate.config.checks_mail import check_imap
 from tidegate.config.checks_operation import check_source_operation
 from tidegate.config.checks_resource import check_resource
@@ -81,4 +82,6 @@ def _api(validator: Validator, path: Path, api: ApiInput) -> None:
         check_captured(validator, path, api, request_auth(api.auth))
     validator.duration((*path, "timeout"), api.timeout, 100 * MILLISECOND, 10 * MINUTE)
     validator.rate((*path, "rate"), api.rate)
+    if api.limits is not None:
+        check_limits(validator, (*path, "limits"), api.limits)
     check_connection(validator, path, base.sample, (api.ca, api.proxy), api.auth)

@@ -32,6 +32,7 @@ from tidegate.rules.outbound.scheme_signing import (
     header_names,
 )
 from tidegate.rules.outbound.signing import Signer, check_secret
+from tidegate.rules.sync.paths import compiled as compiled_path
 
 BodyMode = Literal["auto", "raw", "envelope", "cloudevents", "cloudevents-binary", "form"]
 Method = Literal["POST", "PUT", "PATCH", "DELETE", "GET"]
@@ -49,6 +50,7 @@ class WebhookDestination(Destination, frozen=True, kw_only=True, tag="webhook"):
     sign: str = STANDARD
     ok: list[Annotated[int, Meta(ge=100, le=599)]] = []
     ok_body: JsonObject = {}
+    retry_after_path: str = ""
 
 
 class Webhook(Kind[WebhookDestination]):
@@ -66,6 +68,7 @@ class Webhook(Kind[WebhookDestination]):
         "sign": "The scheme that signs: standard-webhooks, or a provider with a shared secret, such as stripe.",
         "ok": "Statuses that mean success, such as [200, 409]. Default: 200 to 299.",
         "ok_body": "Conditions on the JSON of a successful response; it is a failure when they do not match.",
+        "retry_after_path": "Where the JSON of a 429 or 503 has the seconds to wait, if it has no Retry-After.",
     }
     examples = {"url": '"https://..."'}
     secret_fields = frozenset({"secret"})
@@ -85,12 +88,16 @@ class Webhook(Kind[WebhookDestination]):
             checker.compiled((*path, "sign"), _signer, spec.sign, self.secrets(spec) or ("x" * 32,))
         if spec.ok_body:
             checker.compiled((*path, "ok_body"), compile_ok_body, spec.ok_body)
+        try:
+            compiled_path(spec.retry_after_path)
+        except ValueError as error:
+            checker.add((*path, "retry_after_path"), str(error), "examples: retry_after, extras.wait_seconds")
 
     def method(self, spec: WebhookDestination) -> str:
         return spec.method
 
     def reader(self, spec: WebhookDestination) -> Reader:
-        return reader_of(spec.ok, spec.ok_body)
+        return reader_of(spec.ok, spec.ok_body, spec.retry_after_path)
 
     def secret_headers(self, spec: WebhookDestination) -> frozenset[str]:
         added = super().secret_headers(spec)

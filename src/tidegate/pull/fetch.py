@@ -18,10 +18,10 @@ from tidegate.pull.sources import NOT_SENT, POLL_PATIENCE_SECONDS, PullResponse,
 from tidegate.rules.sync.changes import Copy, make_copy
 from tidegate.rules.sync.deletes import is_deleted
 from tidegate.rules.sync.items import decoded, field, read_item, record_key, record_version, shown, unwrap
+from tidegate.rules.sync.limits import ALWAYS_LIMITED
 from tidegate.rules.sync.links import header
 from tidegate.rules.sync.paginators import PageRequest
 from tidegate.rules.sync.spec import Resource
-from tidegate.rules.sync.upstream_rate_limit import ALWAYS_LIMITED
 
 AT_ONCE = 4
 MAX_LIMITED = 3  # tries after "too many requests": others of the same group may have used up what was left

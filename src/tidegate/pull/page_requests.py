@@ -13,10 +13,11 @@ from tidegate.pull.record_writer import RecordWriter
 from tidegate.pull.run import Run
 from tidegate.pull.sources import NOT_SENT, POLL_PATIENCE_SECONDS, PullResponse, SourceClient
 from tidegate.rules.sync.items import shown
+from tidegate.rules.sync.limits import ALWAYS_LIMITED
 from tidegate.rules.sync.links import header
 from tidegate.rules.sync.paginators import PageRequest, ends_by_status
 from tidegate.rules.sync.spec import Resource
-from tidegate.rules.sync.upstream_rate_limit import ALWAYS_LIMITED, LIMITED
+from tidegate.rules.sync.upstream_rate_limit import LIMITED
 
 RUN_WAIT_SECONDS = 300.0  # in all; a run that needs more stops, keeps its place, and goes on later
 MAX_TRIES = 4  # of one page, besides waits for a rate limit

@@ -296,7 +296,13 @@ RESOURCES: dict[str, FindingCode] = {
     "rate_limit_unreadable": FindingCode(
         WARNING,
         "rate limit unreadable",
-        "A rate limit header of the source is not plausible and was ignored.",
+        "A rate limit header of the source, or what is at `wait_path`, is not plausible and was ignored.",
         "set `rate` of the source to its documented limit",
+    ),
+    "rate_limit_in_body": FindingCode(
+        NOTICE,
+        "wait in the body",
+        "The source answered 429 without Retry-After, and its body has a field that looks like the time to wait.",
+        "set `wait_path` of [sources.NAME.api.limits] to that field",
     ),
 }

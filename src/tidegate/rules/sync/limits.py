@@ -14,10 +14,11 @@ from msgspec import Meta
 
 from tidegate.core.spec import Duration, Strict, doc
 from tidegate.core.units import seconds
+from tidegate.rules.sync.body_wait import MAX_BODY_BYTES, BodyWait, WaitUnit, decoded, overlooked, wait_text
 from tidegate.rules.sync.links import header
 from tidegate.rules.sync.paths import compiled
 
-MAX_BODY_BYTES = 64 << 10  # a larger answer is not about a limit
+ALWAYS_LIMITED = (420, 429, 509)
 _SCALARS = (str, int, float)
 
 
@@ -35,7 +36,14 @@ class Limits(Strict, frozen=True):
     body_contains: Annotated[
         list[str], doc("Parts of the body that mean the limit, where it has no such field; needs `statuses`.")
     ] = []
-    wait_path: Annotated[str, doc("A field of that body with the time to wait: seconds, or an instant.")] = ""
+    wait_path: Annotated[
+        str,
+        doc(
+            "A field of the body of such an answer, or of a 429, with the time to wait: retry_after,"
+            " extras.wait_seconds. A number of `wait_unit`, or an instant. A header that says it comes first."
+        ),
+    ] = ""
+    wait_unit: Annotated[WaitUnit, doc("What a number at `wait_path` counts: s or ms.")] = "s"
     remaining_header: Annotated[str, doc("The header with the requests that are left.")] = ""
     reset_header: Annotated[str, doc("The header that says when there are more: seconds, or an instant.")] = ""
     usage_header: Annotated[str, doc("A header with what is used and what is allowed: 32/40 or api-usage=18/5000.")] = (
@@ -45,10 +53,14 @@ class Limits(Strict, frozen=True):
 
 
 class Said(msgspec.Struct, frozen=True):
-    """What an answer says beyond the usual headers. `wait_text` and `reset_text` are as they were sent."""
+    """What an answer says beyond the usual headers. `wait_text` and `reset_text` are as they were sent.
+
+    `overlooked`: a member of the body of a 429 that looks like a wait, where no `wait_path` is set.
+    """
 
     limited: bool = False
     wait_text: str = ""
+    overlooked: BodyWait | None = None
     wait_seconds: float | None = None
     remaining: int | None = None
     reset_text: str = ""
@@ -60,14 +72,17 @@ _USAGE = re.compile(r"(\d{1,12})\s*/\s*(\d{1,12})")
 
 def said(limits: Limits | None, status: int, headers: list[tuple[str, str]], body: bytes) -> Said:
     """What `limits` finds in an answer."""
+    always = status in ALWAYS_LIMITED
     if limits is None:
-        return NOTHING_SAID
-    value = _decoded(body) if limits.body_path and (not limits.statuses or status in limits.statuses) else None
+        return Said(overlooked=overlooked(decoded(body))) if always and body else NOTHING_SAID
+    about_body = bool(limits.body_path) and (not limits.statuses or status in limits.statuses)
+    value = decoded(body) if about_body or always or (limits.wait_path and status in limits.statuses) else None
     limited = _is_limited(limits, status, value, body[:MAX_BODY_BYTES])
-    waits = _texts_at(value, limits.wait_path) if limited and limits.wait_path else []
+    waits = limited or always
     return Said(
         limited,
-        waits[0] if waits else "",
+        wait_text(value, limits.wait_path, limits.wait_unit) if waits and limits.wait_path else "",
+        overlooked(value) if always and not limits.wait_path else None,
         seconds(limits.wait) if limited and limits.wait is not None else None,
         _remaining(limits, headers),
         (header(headers, limits.reset_header) or "").strip() if limits.reset_header else "",
@@ -91,15 +106,6 @@ def _remaining(limits: Limits, headers: list[tuple[str, str]]) -> int | None:
         return int(text)
     used = _USAGE.search(header(headers, limits.usage_header) or "") if limits.usage_header else None
     return max(0, int(used[2]) - int(used[1])) if used else None
-
-
-def _decoded(body: bytes) -> Any:
-    if len(body) > MAX_BODY_BYTES:
-        return None
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
 
 
 def _texts_at(value: Any, path: str) -> list[str]:

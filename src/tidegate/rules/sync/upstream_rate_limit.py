@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from tidegate.core.clock import parse_http_date
 from tidegate.rules.outbound.retry_after import parse_retry_after
 from tidegate.rules.sync import instants
-from tidegate.rules.sync.limits import NOTHING_SAID, Said
+from tidegate.rules.sync.limits import ALWAYS_LIMITED, NOTHING_SAID, Said
 from tidegate.rules.sync.links import header
 
 LOW = 10  # this many requests left are spread over the time until the reset
@@ -24,7 +24,6 @@ LONG_BLOCK_SECONDS = 3_600.0  # a longer hold is reported
 FIRST_BACKOFF_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 60.0  # of the doubling that replaces an answer without a usable time
 LIMITED = (403, 420, 429, 503, 509, 529)  # of other failures, only a `Retry-After` counts
-ALWAYS_LIMITED = (420, 429, 509)
 
 _FIELD = re.compile(r'(?:^|[,;\s])(r|t|remaining|reset)\s*=\s*"?([0-9]{1,12})', re.IGNORECASE)
 _POLICY = re.compile(r',\s*(?="?[^,;="]+"?\s*;)')  # between the limits of one field: `"burst";r=0;t=2, "day";r=50`
@@ -82,11 +81,15 @@ class UpstreamRateLimit:
         if own is not NOTHING_SAID:
             remaining = own.remaining if remaining is None else remaining
             reset = seconds_until(own.reset_text, date_us) if reset is None and own.reset_text else reset
-            after = seconds_until(own.wait_text, date_us) if after is None and own.wait_text else after
+            if after is None and own.wait_text:
+                after = seconds_until(own.wait_text, date_us)
+                unread += [("wait_path", own.wait_text)] if after is None else []
             after = own.wait_seconds if after is None and reset is None else after
         if after is None:
             unread += [(name, text[:80]) for name in _AFTER if (text := header(headers, name)) is not None]
         notes = [("rate_limit_unreadable", f"{name}: {text}") for name, text in unread]
+        if own.overlooked is not None and after is None and reset is None:
+            notes.append(("rate_limit_in_body", f"{own.overlooked.path} = {own.overlooked.text}"))
         pause = self._pause(status, after, remaining, reset)
         if pause is not None:
             notes += self._hold(pause, f"the source answered {status}", now)
