@@ -32,7 +32,7 @@ demo: $(VENV)/.runtime ## start the gateway with the sample company (PORT=8420)
 	@exec $(BIN)/tidegate demo --port $(PORT)
 
 test: $(VENV)/.dev ## install the test dependencies and run all tests (WORKERS=0: in one process)
-	@$(BIN)/python -m pytest -rs -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python tests/run.py -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: lint test ## format, lint, types, import order, docs and tests: what CI runs
 

@@ -132,6 +132,10 @@ async def drive(options: argparse.Namespace) -> None:
                 _, poster = await loop.create_connection(Poster, url.hostname, url.port)
 
     await asyncio.gather(*(one(number) for number in range(options.connections)))
+    if not latencies:
+        raise SystemExit(
+            f"no request was sent within {options.seconds:g} s: measure for longer, or on a quieter machine"
+        )
     latencies.sort()
     report = {
         "statuses": statuses,

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def bench(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    short = ("--rounds", "1", "--seconds", "0.3", "--scratch", str(tmp_path))
+    short = ("--rounds", "1", "--seconds", "0.8", "--scratch", str(tmp_path))
     return subprocess.run(
         [sys.executable, "-m", "bench.run", *arguments, *short],
         cwd=ROOT, capture_output=True, text=True, timeout=240, check=False,

@@ -6,20 +6,8 @@ import os
 import signal
 from pathlib import Path
 
-import pytest
-
 from support.cli.demo import Demo, free_ports, gone
 from support.cli.subprocesses import call, wait_until
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_a_wanted_end_stops_every_child_and_is_no_failure(tmp_path: Path, number: int) -> None:
-    with Demo(tmp_path / "data", free_ports()).started() as demo:
-        children = demo.children()
-        assert len(children) == 10, "gateway, seven systems, the story page and the guard"
-        assert demo.end(number) == 0
-        assert gone(children, 0) == []
-        assert "has stopped" in demo.text
 
 
 def test_a_demo_that_is_killed_leaves_no_orphans(tmp_path: Path) -> None:
@@ -86,15 +74,19 @@ def test_a_directory_in_use_or_of_no_use_is_refused_and_nothing_changes(tmp_path
         assert call(f"{demo.gateway}/readyz").status == 200
 
 
-def test_a_restart_on_the_same_data_plays_the_slow_scene_again(tmp_path: Path) -> None:
-    for revision in (2, 3):
+def test_a_wanted_end_stops_every_child_and_a_restart_plays_the_slow_scene_again(tmp_path: Path) -> None:
+    for revision, number in ((2, signal.SIGINT), (3, signal.SIGHUP)):
         with Demo(tmp_path / "data", free_ports()).started() as demo:
+            children = demo.children()
+            assert len(children) == 10, "gateway, seven systems, the story page and the guard"
             call(f"{demo.story}/scenes/customer", data={}, headers={"Accept": "application/json"})
             scene = wait_until(lambda: arrived(demo), "the change reaches the CRM", 30)
             assert scene["steps"][3] is not None
             (change,) = demo.ask("/events?source=accounting&limit=1")["data"]
             assert change["change"]["version"] == str(revision)
-            assert demo.end() == 0
+            assert demo.end(number) == 0
+            assert gone(children, 0) == []
+            assert "has stopped" in demo.text
 
 
 def arrived(demo: Demo) -> dict[str, list[object]] | None:

@@ -210,6 +210,11 @@ async def test_it_is_renewed_before_the_lease_ends_and_retried_when_that_fails(t
             hub.statuses = [(500, "down")]
             await passes(gateway, clock, 2.2)  # less than a day is left
             await until(lambda: finding(gateway, "subscription_ends_soon"))
+
+            async def failed_again() -> bool:
+                return (await state(gateway))["failures"] == 5
+
+            await until(failed_again)  # the next attempt counts from this failure
             await passes(gateway, clock, 0.5)
             await until(lambda: not finding(gateway, "subscription_ends_soon"))
             assert (await state(gateway))["failures"] == 0 and (await state(gateway))["ends_at"] > ends

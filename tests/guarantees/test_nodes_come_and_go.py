@@ -81,7 +81,7 @@ async def test_three_nodes_lose_and_reorder_nothing_whatever_befalls_them(tmp_pa
     async with OrderedReceiver().open() as receiver:
         cluster = Cluster(tmp_path, server(), receiver, NODES, DESTINATIONS)
         await cluster.start()
-        providers = [OrderedProvider(cluster.ports, f"key{number}", 0.04) for number in range(KEYS)]
+        providers = [OrderedProvider(cluster.ports, f"key{number}", 0.1) for number in range(KEYS)]
         stop = asyncio.Event()
         sending = [asyncio.create_task(provider.run(stop)) for provider in providers]
         faults = Faults(cluster, receiver, random.Random(20261125))

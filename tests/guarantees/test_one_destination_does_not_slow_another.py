@@ -73,8 +73,8 @@ async def measure(deployment: Deployment, good: ScriptedServer, arrivals: Arriva
         await until(lambda: len(arrivals.arrived) == EVENTS, 60)
         if bad:
             number = gateway.active.destinations["silent"].number
-            assert len(gateway.deliver.senders[number].flights) > 0  # it really hung all the time
-            lag = gateway.deliver.health(gateway.active.destinations["silent"].number)
+            lag = gateway.deliver.health(number)
+            assert lag.in_flight or lag.circuit != "closed"  # it really hung, on a slow machine beyond its time limit
             assert lag.in_flight + lag.waiting + lag.lag_events >= EVENTS
         for sender in gateway.deliver.senders.values():
             sender.abort_all()  # nothing is gained by waiting for those that never answer

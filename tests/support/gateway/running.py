@@ -53,7 +53,7 @@ def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         return runner.run(main())
 
 
-async def until(condition: Callable[[], Any], seconds: float = 10.0, *, every_seconds: float = 0.01) -> None:
+async def until(condition: Callable[[], Any], seconds: float = 30.0, *, every_seconds: float = 0.01) -> None:
     """Wait until a condition holds; AssertionError when it does not in time. A coroutine function is awaited."""
     end = asyncio.get_running_loop().time() + seconds
     while True:
