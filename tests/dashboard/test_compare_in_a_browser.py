@@ -19,7 +19,10 @@ SOURCE = {
     "api": {"base_url": "http://127.0.0.1:9"},
     "resources": {"orders": {"path": "/orders", "webhook": {"types": ["order/*"]}}},
 }
-MOST_PAGES = 3
+SHEET = {"width": 740, "height": 1060}  # pixels of A4 between its margins
+SMALL = """[...document.querySelectorAll("main *")].filter((one) => one.checkVisibility() &&
+  [...one.childNodes].some((child) => child.nodeType === 3 && child.data.trim()) &&
+  parseFloat(getComputedStyle(one).fontSize) * one.currentCSSZoom < 9.9).map((one) => one.outerHTML.slice(0, 80))"""
 WIDE = """[document.documentElement.scrollWidth, ...[...document.querySelectorAll('body *')].filter((one) =>
   one.getBoundingClientRect().right > innerWidth + 1).map((one) => one.outerHTML.slice(0, 80))]"""
 
@@ -59,11 +62,32 @@ def test_the_page_fits_every_width_and_paper_and_its_text_is_readable(
                     assert no_wider_than_its_window(page), (theme, width, page.evaluate(WIDE))
                     assert page.locator(".card:not(.all)").count() == len(full.cards if full else ())
                     picture(page, f"compare-{theme}-{width}")
-        with watched(browser, complaints, java_script_enabled=False) as context:
-            page = signed_in(context, one)
+    assert complaints == []
+
+
+def test_it_prints_on_one_sheet_that_can_be_read_and_says_what_is_not_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = {copies: comparison.page(copies) for copies in (1, 2)}
+    complaints: list[str] = []
+    with (
+        in_background(served(tmp_path, "")) as (one, _),
+        chromium() as browser,
+        watched(browser, complaints, viewport=SHEET, color_scheme="dark") as context,
+    ):
+        page = signed_in(context, one)
+        page.emulate_media(media="print")
+        for copies, full in pages.items():
+            monkeypatch.setattr(compare, "view", lambda *_, full=full: full)
             page.goto(one.api.url + "/api-or-webhook")
-            paper = page.pdf(format="A4", path=SCREENSHOTS / "compare-print.pdf")
-            assert len(re.findall(rb"/Type\s*/Page\b", paper)) <= MOST_PAGES
+            picture(page, f"compare-print-{copies}")
+            assert page.evaluate(SMALL) == []
+            assert no_wider_than_its_window(page), page.evaluate(WIDE)
+            assert page.is_visible(".sheet") and "what-if, definitions" in page.inner_text(".sheet")
+            assert ("other resources than 1 to 4 of 10" in page.inner_text(".sheet")) == (copies == 2)
+            assert page.locator("button:visible").count() == 0
+            paper = page.pdf(prefer_css_page_size=True, path=SCREENSHOTS / f"compare-print-{copies}.pdf")
+            assert len(re.findall(rb"/Type\s*/Page\b", paper)) == 1
     assert complaints == []
 
 

@@ -166,6 +166,7 @@ def page(
         cases |= {f"{name}-of-a-rather-long-name-{copy}": case for name, case in CASES.items()}
     made = Measured(
         window="7d",
+        until=rfc3339(UNTIL_US) or "",
         covered_seconds=WEEK,
         resources={name: figures(case) for name, (_, case) in cases.items()},
         delay_by_way={"pull": delay(33.0, 424.0, 1096), "push": delay(1.1, 7.6, 2908)},

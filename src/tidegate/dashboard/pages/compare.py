@@ -51,6 +51,7 @@ class Comparison(Struct, kw_only=True):
     """The whole page."""
 
     window: str
+    until: str
     covered_seconds: float
     resources: int
     changes: int
@@ -117,6 +118,7 @@ def view(
     shown, paging = paged(subjects, chosen.page, alone=not shadows)
     return Comparison(
         window=chosen.window,
+        until=made.until,
         covered_seconds=made.covered_seconds,
         resources=len(subjects),
         changes=sum(one.changes for one in made.resources.values()),
