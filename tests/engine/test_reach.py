@@ -417,3 +417,22 @@ def test_a_list_that_breaks_its_order_is_read_to_its_end_and_reported(tmp_path: 
         assert [finding.code for finding in report.findings] == ["row_order_broken"]
 
     run(tmp_path, source, work, **DESC)
+
+
+def test_pinned_rows_before_the_newest_ones_do_not_break_the_order(tmp_path: Path) -> None:
+    """A pinned row is read, and neither ends the walk nor keeps it going."""
+    pinned = {"id": "1", "at": "2024-01-01T00:00:00Z", "pinned": True}
+    pages = {"1": [pinned, *newest_first("9", "8")], "2": newest_first("7", "6"), "3": newest_first("5", "4")}
+
+    def source(asked: SentRequest) -> Any:
+        return {"items": pages[asked.params["page"]], "pages": 3}
+
+    async def work(one: ScriptedPull) -> None:
+        assert (await one.poll()).pages == 3
+        pages["1"] = [{**pinned, "text": "changed"}, *newest_first("10", "9")]
+        pages["2"] = newest_first("8", "7")
+        report = await one.poll()
+        assert (report.pages, report.ended_by, report.created, report.updated) == (2, "known_rows", 1, 1)
+        assert report.findings == []
+
+    run(tmp_path, source, work, **{**DESC, "incremental": {**DESC["incremental"], "pinned_path": "pinned"}})

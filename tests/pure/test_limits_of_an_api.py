@@ -99,7 +99,7 @@ SOURCE = '[sources.s.api]\nbase_url = "https://s.example.com"\n[sources.s.api.li
         ('body_contains = ["slow"]', "body_contains", "needs statuses"),
         ('wait_unit = "ms"', "wait_unit", "needs the field that has the time"),
         ('wait_path = "["', "wait_path", "write a name in quotes or a number"),
-        ('wait = "2d"', "wait", "1d"),
+        ('wait = "2d"', "wait", "out of range"),
     ],
 )
 def test_keys_that_mean_nothing_are_rejected(keys, key, message):

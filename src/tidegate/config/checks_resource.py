@@ -93,9 +93,14 @@ def _incremental(validator: Validator, path: Path, resource: Resource, rule: Inc
     for one in paths if rule.cursor_path else []:
         validator.text_at((*path, "cursor_path"), one, "the path of the cursor")
         _json_path(validator, (*path, "cursor_path"), one)
-    for name in ("token_path", "link_path"):
+    for name in ("token_path", "link_path", "pinned_path"):
         _json_path(validator, (*path, name), getattr(rule, name))
-    for name, used in (("lag", rule.lag != "0s"), ("exclusive", rule.exclusive), ("row_order", bool(rule.row_order))):
+    for name, used in (
+        ("lag", rule.lag != "0s"),
+        ("exclusive", rule.exclusive),
+        ("row_order", bool(rule.row_order)),
+        ("pinned_path", bool(rule.pinned_path)),
+    ):
         if used and "cursor_path" not in ways:
             validator.add((*path, name), f"'{name}' only has a meaning with cursor_path", "remove it")
     if rule.value and not rule.param:

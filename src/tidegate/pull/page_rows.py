@@ -19,6 +19,7 @@ from tidegate.pull.yielding import Yielder
 from tidegate.rules.sync.canonical import HASH_BYTES, without
 from tidegate.rules.sync.changes import Copy, make_copy
 from tidegate.rules.sync.deletes import is_deleted
+from tidegate.rules.sync.incremental import is_pinned
 from tidegate.rules.sync.items import cursor_value, item_value, record_version, row_key, row_text
 from tidegate.rules.sync.page_end import MAX_KEYS
 from tidegate.rules.sync.paths import is_raw
@@ -111,7 +112,7 @@ class PageRowReader:
             run.seen.add(copy.key)
         if resource.incremental is not None and resource.incremental.cursor_path:
             at = cursor_value(value, resource.incremental.cursor_path)
-            if at is not None:
+            if at is not None and not is_pinned(value, resource.incremental.pinned_path):
                 run.see_cursor(at, copy.key)
             run.without_cursor += at is None
         return copy

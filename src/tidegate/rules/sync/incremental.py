@@ -16,6 +16,7 @@ import msgspec
 from tidegate.core.units import seconds
 from tidegate.rules.sync import instants
 from tidegate.rules.sync.instants import InstantFormat
+from tidegate.rules.sync.paths import compiled
 from tidegate.rules.sync.spec import Incremental
 from tidegate.rules.sync.versions import number, order
 
@@ -102,6 +103,11 @@ def higher(a: str, b: str, form: InstantFormat | None) -> bool:
             return left > right
     found = order(a, b)
     return (a > b) if found is None else found > 0
+
+
+def is_pinned(row: Any, path: str) -> bool:
+    """Whether a row is first in its list whatever its cursor: its field at `path` is true."""
+    return bool(path) and compiled(path).first(row) in (True, 1, "true")
 
 
 def sort_key(text: str) -> tuple[int, Any]:

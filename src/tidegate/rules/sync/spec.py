@@ -40,6 +40,10 @@ class Incremental(Strict, frozen=True):
         Literal["", "asc", "desc"],
         doc("asc or desc: the order of the rows by their cursor, where the source promises one."),
     ] = ""
+    pinned_path: Annotated[
+        str,
+        doc("A field that is true in rows that the source puts first whatever their cursor; they have no part in it."),
+    ] = ""
     token_path: Annotated[str, doc("The path of a sync token on the last page, in place of cursor_path.")] = ""
     link_path: Annotated[
         str, doc("The path of a delta link on the last page, in place of cursor_path: the next poll begins there.")
