@@ -66,3 +66,9 @@ def check_complete(module: str) -> None:
     assert set(double.resources) == set(data["resources"]), double.name
     assert set(double.operations) == set(data.get("operations", {})), double.name
     assert data["api"]["tested_with"] in ("double", "program"), double.name
+    choice = data["api"].get("auth", {}).get(double.auth.config["type"])
+    if choice is not None:  # where the credential goes; its value is the user's
+        given = {**choice.get("set", {}), **dict.fromkeys(choice.get("fields", {}))}
+        for key in ("name", "location"):
+            wanted = double.auth.config.get(key, "")
+            assert given.get(key, "") in (None, wanted), f"{double.name}: {key} of auth is {wanted!r}"
