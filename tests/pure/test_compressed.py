@@ -31,6 +31,7 @@ EMPTY_FRAME = zstd.compress(b"")
         ("gzip, br", brotli.compress(gzip.compress(BODY))),
         ("identity, zstd", zstd.compress(BODY)),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_body_is_read_in_each_encoding(encoding: str, body: bytes) -> None:
     assert unpack(body, encoding) == BODY
@@ -53,6 +54,7 @@ def test_a_body_is_read_in_each_encoding(encoding: str, body: bytes) -> None:
         ("zstd", EMPTY_FRAME * 100_000, "the body is zstd and has more than 1000 parts"),
         ("gzip, zstd", zstd.compress(gzip.compress(b"") * 100_000), "has more than 1000 parts"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_cannot_be_unpacked_is_named_and_costs_little(encoding: str, body: bytes, why: str) -> None:
     began = time.thread_time()
