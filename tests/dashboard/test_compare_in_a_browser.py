@@ -126,3 +126,61 @@ def test_the_page_shows_new_figures_once_a_minute_and_leaves_what_a_person_opene
             page.wait_for_selector("main:not([data-old])")
             assert asked == [one.api.url + "/api-or-webhook"], "only when nothing was open"
     assert complaints == []
+
+
+def test_what_if_changes_with_the_slider_and_the_price_and_stays_in_the_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complaints: list[str] = []
+    monkeypatch.setattr(compare, "view", lambda *args: comparison.page(chosen=args[4]))
+    with (
+        in_background(served(tmp_path, "")) as (one, _),
+        chromium() as browser,
+        watched(browser, complaints) as context,
+    ):
+        page = signed_in(context, one)
+        page.goto(one.api.url + "/api-or-webhook?curve=accounting/customers")
+        assert page.inner_text(".ask output b") == "96 requests per day"
+        assert page.locator(".what tr.on").inner_text().startswith("15 min")
+        page.fill("input[name=price]", "0.5")
+        assert (
+            "cost 48.00" in page.inner_text(".ask output") and page.inner_text(".what tr.on td:last-child") == "48.00"
+        )
+        page.focus(".ask input[type=range]")
+        page.keyboard.press("ArrowRight")
+        assert page.inner_text(".ask output b") == "24 requests per day"
+        assert "cost 12.00" in page.inner_text(".ask output")
+        assert page.locator(".what tr.on").count() == page.locator(".curve .on").count() == 1
+        page.fill("input[name=price]", "free")
+        assert page.get_attribute("input[name=price]", "aria-invalid") == "true"
+        page.fill("input[name=price]", "0")
+        assert "cost 0.00" in page.inner_text(".ask output") and "late=w-3600" in page.url and "price=0" in page.url
+        page.locator("section[aria-labelledby=trade]").screenshot(path=SCREENSHOTS / "compare-what-if.png")
+        page.reload()
+        assert page.inner_text(".ask output b") == "24 requests per day"
+        assert "cost 0.00" in page.inner_text(".ask output")
+    assert complaints == []
+
+
+def test_what_if_works_without_scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    complaints: list[str] = []
+    monkeypatch.setattr(compare, "view", lambda *args: comparison.page(chosen=args[4]))
+    with (
+        in_background(served(tmp_path, "")) as (one, _),
+        chromium() as browser,
+        watched(browser, complaints, java_script_enabled=False, viewport={"width": 320, "height": 800}) as context,
+    ):
+        page = signed_in(context, one)
+        page.goto(one.api.url + "/api-or-webhook")
+        page.select_option("select[name=curve]", "accounting/customers")
+        page.select_option("select[name=late]", label="1 h")
+        page.fill("input[name=price]", "0.5")
+        page.click(".ask button")
+        assert page.inner_text(".ask output b") == "24 requests per day"
+        assert "cost 12.00" in page.inner_text(".ask output") and page.input_value("input[name=price]") == "0.5"
+        page.locator("section[aria-labelledby=trade]").screenshot(path=SCREENSHOTS / "compare-what-if-320.png")
+        page.fill("input[name=price]", "2 EUR")
+        page.click(".ask button")
+        assert "'2 EUR' is not a price (example: 0.002)" in page.inner_text(".ask")
+        assert "cost 0.05" in page.inner_text(".ask output"), "the price of the configuration"
+    assert complaints == []

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from support.browser import comparison, sample_pages
 from support.browser.page_weight import MOST_BYTES, weight
 from tidegate.core.measured import Measured, Timeline
+from tidegate.dashboard import formatting
 from tidegate.dashboard.assets import Assets
 from tidegate.dashboard.charts.strips import place
 from tidegate.dashboard.pages import compare
@@ -165,3 +166,23 @@ def test_names_and_errors_of_outside_systems_are_text() -> None:
 def test_all_delays_have_a_place_on_the_axis() -> None:
     assert place(0.0) == place(0.1) == 0.0 and place(86_400.0) == place(1e12) == 100.0
     assert 0 < place(1.0) < place(60.0) < place(3600.0) < 100
+
+
+@pytest.mark.parametrize("price", ["nan", "-1", "1e9", "inf", "1" * 30, "\u0663", "0.5; drop", " "])
+def test_a_price_that_is_none_is_named_and_changes_nothing(price: str) -> None:
+    view, plain = comparison.page(chosen=compare.Chosen(price=price)), comparison.page()
+    assert view is not None and view.trade is not None and plain is not None and plain.trade is not None
+    assert view.trade.wrong.endswith("is not a price (example: 0.002)") and view.trade.rows == plain.trade.rows
+    assert "is not a price" in rendered(view)
+
+
+def test_what_if_has_the_cost_of_another_price_and_the_row_of_the_address() -> None:
+    view = comparison.page(chosen=compare.Chosen(curve="accounting/customers", late="w-3600", price="0"))
+    assert view is not None and view.trade is not None and view.trade.on.late == "1 h"
+    assert {row.cost for row in view.trade.rows} == {"0.00"} and view.trade.price == "0"
+    unknown = comparison.page(chosen=compare.Chosen(curve="accounting/customers", late="w-7"))
+    assert unknown is not None and unknown.trade is not None
+    assert (unknown.trade.on.mark, unknown.trade.price) == ("recommended", "0.002")
+    assert [row.cost for row in unknown.trade.rows][:2] == ["17.28", "5.76"]
+    unpriced = of("shop/orders", CASES["one change"]).trade
+    assert unpriced is not None and (unpriced.price, unpriced.rows[0].cost) == ("", formatting.DASH)

@@ -58,6 +58,9 @@ class Assets:
     def size(self, name: str) -> int:
         return len(self._files[name])
 
+    def text(self, name: str) -> str:
+        return self._files[name].decode()
+
     async def serve(self, request: Request) -> Response:
         """One file, to be kept for a year; 404 for what is not this release's."""
         name = request.path_params["name"]

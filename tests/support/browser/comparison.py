@@ -40,6 +40,7 @@ from tidegate.rules.sync.shadow import tag_of
 from tidegate.rules.sync.spec import Resource, Shadow
 from tidegate.store import ResourceState
 
+_VIEW = compare.view  # as it is without a test's own
 DAY_US = 86_400_000_000
 UNTIL_US = 1_764_080_400_000_000
 WEEK = 7 * 86_400.0
@@ -177,7 +178,7 @@ def page(
         bin_seconds=1800,
         resources={name: bins(name, case) for name, (_, case) in cases.items()},
     )
-    return compare.view(
+    return _VIEW(
         [advised(name, case) for name, (_, case) in cases.items()], made, timeline,
         {name: ways for name, (ways, _) in cases.items()}, chosen, shadows,
     )  # fmt: skip

@@ -17,6 +17,7 @@ from tidegate.dashboard.charts.strips import strip
 
 HEIGHT, TOP, BOTTOM = 320, 22, 284
 LEFT, RIGHT = 14, 96  # percent
+LABELS_LEFT = 45  # percent
 DELAYS = ((1.0, "1 s"), (60.0, "1 min"), (3600.0, "1 h"), (86_400.0, "1 d"))
 MOST_DELAY = 86_400.0
 
@@ -34,34 +35,40 @@ class Stop(Struct, frozen=True, kw_only=True):
     within_limit: bool = True
 
 
-def tradeoff(stops: Sequence[Stop], webhook: Stop | None, words: str) -> str:
-    """`stops` by their interval, the shortest first; `webhook` where one is measured or expected."""
+def tradeoff(stops: Sequence[Stop], webhook: Stop | None, words: str, on: str = "") -> str:
+    """`stops` by their interval, the shortest first; `webhook` where one is measured or expected; `on`: a row."""
     most = max([10.0, *(one.requests for one in stops)])
     parts = _axes(most)
     line = "L".join(f"{num(_x(one.requests, most))} {num(_y(one.median))}" for one in stops)
     parts.append(_stretched(f'<path class="pl w2" d="M{line}"/>'))
     for one in stops:
-        parts.append(_stop(one, _x(one.requests, most)))
+        parts.append(_stop(one, _x(one.requests, most), on))
     if webhook is not None:
         x, y = num(_x(webhook.requests, most)), _y(webhook.median)
         parts.append(
-            f'<a href="#{webhook.row}"><circle class="psf" cx="{x}%" cy="{num(y)}" r="6"/>'
+            f'<a href="#{webhook.row}"{_on(webhook, on)}><circle class="psf" cx="{x}%" cy="{num(y)}" r="6"/>'
             f'<text class="tp" x="{x}%" y="{num(y)}" dx="10" dy="4">{escape(webhook.label)}</text></a>'
         )
     return strip(HEIGHT, parts, "curve", words)
 
 
-def _stop(one: Stop, x: float) -> str:
+def _on(one: Stop, row: str) -> str:
+    return ' class="on"' if one.row == row else ""
+
+
+def _stop(one: Stop, x: float, on: str) -> str:
     y, at = num(_y(one.median)), num(x)
     kind = "plf" if one.recommended else "pl ho"
     size = 6 if one.now or one.recommended else 3.5
-    out = [f'<a href="#{one.row}">']
+    out = [f'<a href="#{one.row}"{_on(one, on)}>']
     if one.now or one.recommended:
         out.append(f'<line class="pl" x1="{at}%" x2="{at}%" y1="{num(_y(one.p99))}" y2="{y}"/>')
     out.append(f'<circle class="{kind}{" w3" if one.now else ""}" cx="{at}%" cy="{y}" r="{size}"/>')
     label = one.label + (", now" if one.now else "") + (", recommended" if one.recommended else "")
     tone = "t1" if one.now or one.recommended else "tw" if not one.within_limit else "t3"
-    out.append(f'<text class="{tone}" x="{at}%" y="{y}" dx="9" dy="-7">{escape(label)}</text></a>')
+    # a long label on the right half is left of its point and under the line, so that a phone does not cut it off
+    tone, dx, dy = (f"{tone} end", -9, 14) if tone == "t1" and x > LABELS_LEFT else (tone, 9, -7)
+    out.append(f'<text class="{tone}" x="{at}%" y="{y}" dx="{dx}" dy="{dy}">{escape(label)}</text></a>')
     return "".join(out)
 
 

@@ -22,7 +22,7 @@ from tidegate.dashboard.comparison.day import Day, day
 from tidegate.dashboard.comparison.paging import Paging, paged
 from tidegate.dashboard.comparison.subject import Subject, ordered
 from tidegate.dashboard.comparison.together import Together, together
-from tidegate.dashboard.comparison.trade import Trade, trade
+from tidegate.dashboard.comparison.trade import Asked, Trade, trade
 from tidegate.dashboard.comparison.ways import Ways, ways
 from tidegate.dashboard.page_context import PageContext, field, see_other
 from tidegate.query import advice, measured
@@ -36,12 +36,14 @@ BIN_MINUTES = 30  # of the last 24 hours
 
 
 class Chosen(Struct, frozen=True):
-    """What the address asks for. `curve`: the resource whose curve is drawn; `page`: of resources."""
+    """What the address asks for. `curve`, `late`, `price`: of the curve that is drawn; `page`: of resources."""
 
     window: str = DEFAULT_WINDOW
     curve: str = ""
     page: int = 1
     both: str = ""  # the resource whose two ways are compared
+    late: str = ""
+    price: str = ""
 
 
 DEFAULT = Chosen()
@@ -75,7 +77,10 @@ async def show(context: PageContext, request: Request) -> Response:
     used = {f"{name}/{resource}": used_ways(source.spec, resource)
             for name, source in gateway.active.sources.items() for resource in source.spec.resources}  # fmt: skip
     asked = request.query_params
-    chosen = Chosen(window, asked.get("curve", ""), number_of(asked.get("page", "")), asked.get("both", ""))
+    chosen = Chosen(
+        window, page=number_of(asked.get("page", "")),
+        **{name: asked.get(name, "") for name in ("curve", "both", "late", "price")},
+    )  # fmt: skip
     page = view(advised, made, timeline, used, chosen, await all_shadows(gateway))
     return context.templates.response(request, "compare.html", section="compare", view=page, windows=WINDOWS)
 
@@ -127,7 +132,7 @@ def view(
         cards=cards(shown),
         paging=paging,
         day=day(shown, timeline),
-        trade=trade(subjects, shown, chosen.curve),
+        trade=trade(subjects, shown, Asked(chosen.curve, chosen.late, chosen.price)),
         both=both(shadows, chosen.both),
         together=together(subjects),
     )

@@ -1,5 +1,6 @@
 // Keeps measured figures fresh: once a minute, as they are counted by minute. What a person opened or is at work in stays.
 import { copyable, times } from "./app.js";
+import { whatIf } from "./trade.js";
 
 setInterval(async () => {
   const main = document.querySelector("main");
@@ -10,5 +11,6 @@ setInterval(async () => {
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
   times(fresh);
   copyable(fresh);
+  whatIf(fresh);
   main.replaceWith(fresh);
 }, 60_000);
