@@ -286,6 +286,8 @@ class Poller:
             content_type = header(response.headers, "content-type") or ""
             rows = read_page(response.status, decoded(response.body, content_type), self._resource, content_type)
         except ErrorBody as error:
+            if run.resumed and run.pages == 0:
+                raise PlaceLost from None  # GraphQL says with status 200 that a page token has expired
             raise UpstreamError(
                 f"{page}: {self._source.masked(str(error))}",
                 code="upstream_error_body",
