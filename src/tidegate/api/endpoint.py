@@ -9,6 +9,7 @@ durable.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -24,7 +25,7 @@ from tidegate.api.keys import Grant
 from tidegate.api.parameters import Parameter
 from tidegate.core.errors import BadRequest, Forbidden, NotFound, StoreBusy, TidegateError, Unauthorized
 from tidegate.receive.body_budget import Lease
-from tidegate.rules.language.numbers import encode_hook
+from tidegate.rules.language.numbers import encode_hook, read_float
 
 log = logging.getLogger("tidegate.api")
 
@@ -163,11 +164,17 @@ class Endpoint:
         if entry.request is bytes:
             return raw
         try:
-            return msgspec.json.decode(raw or b"{}", type=entry.request)
+            return _decoder(entry.request).decode(raw or b"{}")
         except RecursionError:
             raise BadRequest("the body is nested too deeply") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BadRequest(f"the body does not match the schema of this call: {error}"[:500]) from None
+
+
+@functools.cache
+def _decoder(shape: Any) -> msgspec.json.Decoder[Any]:
+    """Of the body of a call; there are as many as calls of the API with a body."""
+    return msgspec.json.Decoder(shape, float_hook=read_float)
 
 
 # -- the caller -------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from tidegate.core import ids
 from tidegate.core.errors import BadRequest, Conflict, OperationFailed, TidegateError
 from tidegate.core.model import Origin, Outcome
 from tidegate.pull.operations import OperationResult
+from tidegate.rules.language.numbers import encode_json, read_float
 from tidegate.rules.outbound.operations import json_body
 
 KEPT_US = 24 * 3600 * 1_000_000
@@ -43,6 +44,9 @@ class CallSchema(msgspec.Struct, kw_only=True):
     repeated: bool = False  # the answer of an earlier call with the same Idempotency-Key
 
 
+_stored = msgspec.json.Decoder(CallSchema, float_hook=read_float).decode
+
+
 class KeyUsed(TidegateError):
     """The Idempotency-Key was used for another call."""
 
@@ -59,7 +63,7 @@ async def call_operation(call: Call) -> CallSchema:
         raise BadRequest(f"the Idempotency-Key is longer than {MAX_KEY_CHARACTERS} characters")
     if not key:
         return _schema(await _run(call, source, name, ids.new_id("call", call.gateway.clock.now_us())))
-    digest = hashlib.sha256(msgspec.json.encode([source, name, call.body.data, call.body.key])).digest()
+    digest = hashlib.sha256(encode_json([source, name, call.body.data, call.body.key])).digest()
     stored_as = f"{call.grant.name}/{source}/{name}/{key}"
     earlier = await _begin(call, stored_as, digest, source, name)
     if earlier is not None:
@@ -71,7 +75,7 @@ async def call_operation(call: Call) -> CallSchema:
         if getattr(error, "nothing_sent", False) or isinstance(error, BadRequest):
             await store.end_call(stored_as, None)
         raise
-    await store.end_call(stored_as, msgspec.json.encode(found))
+    await store.end_call(stored_as, encode_json(found))
     return found
 
 
@@ -84,7 +88,7 @@ async def _begin(call: Call, stored_as: str, digest: bytes, source: str, name: s
     if earlier.digest != digest:
         raise KeyUsed("this Idempotency-Key was used for a call with another body")
     if earlier.answer:
-        found = msgspec.json.decode(earlier.answer, type=CallSchema)
+        found = _stored(earlier.answer)
         found.repeated = True
         return found
     if now_us - earlier.at_us > RUNNING_US and _takes_key(call, source, name):

@@ -10,6 +10,7 @@ import click
 
 from tidegate.cli import Group
 from tidegate.cli.client import LONG_SECONDS, JsonObject, NoGateway, find_gateway, segment
+from tidegate.cli.json_text import typed
 from tidegate.cli.options import Span, gateway_command
 
 if TYPE_CHECKING:
@@ -150,7 +151,6 @@ def doctor(data: Path, as_json: bool) -> int:
 
     Exits 1 when the gateway is not ready, or when the store can lose acknowledged events.
     """
-    import msgspec
 
     from tidegate.cli.output import print_error, print_json
     from tidegate.cli.pull import print_facts
@@ -165,7 +165,7 @@ def doctor(data: Path, as_json: bool) -> int:
         else:
             print_json({"ready": error.message, **_local(data)})
         return print_error(error)
-    found = msgspec.convert(facts["findings"], list[Finding])
+    found = typed(facts["findings"], list[Finding])
     if as_json:
         print_json(facts)
     else:

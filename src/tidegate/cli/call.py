@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from tidegate.cli.client import LONG_SECONDS, find_gateway, segment
+from tidegate.cli.json_text import json_text, read_json
 from tidegate.cli.options import ResourceName, gateway_command
 
 
@@ -29,7 +30,6 @@ def call(
     as_json: bool,
 ) -> None:
     """Call SOURCE/OPERATION with DATA, which is JSON, @FILE, or - for standard input."""  # fmt: skip
-    import msgspec
 
     from tidegate.cli.output import clean, print_json
 
@@ -47,22 +47,20 @@ def call(
     for name, value in found["remembered"].items():
         print(clean(f"remembered {name} = {value}"))
     if found["body"] is not None:
-        print(clean(msgspec.json.format(msgspec.json.encode(found["body"]), indent=2).decode()))
+        print(clean(json_text(found["body"], indent=2)))
 
 
 def _read(text: str) -> Any:
-    import msgspec
 
     raw = sys.stdin.read() if text == "-" else Path(text[1:]).read_text("utf-8") if text.startswith("@") else text
     try:
-        return msgspec.json.decode(raw.encode())
-    except msgspec.DecodeError as error:
+        return read_json(raw)
+    except ValueError as error:
         hint = """write it as '{"email": "ada@example.com"}'"""
         raise click.UsageError(f"DATA is not JSON: {error}; {hint}") from None
 
 
 def _with(data: Any, sets: tuple[str, ...]) -> Any:
-    import msgspec
 
     for one in sets:
         path, mark, text = one.partition("=")
@@ -71,8 +69,8 @@ def _with(data: Any, sets: tuple[str, ...]) -> Any:
                 f"--set {one[:60]!r} is not PATH=VALUE (example: --set customer.email=a@example.com)"
             )
         try:
-            value: Any = msgspec.json.decode(text.encode())
-        except msgspec.DecodeError:
+            value: Any = read_json(text)
+        except ValueError:
             value = text
         node = data
         *parents, name = path.split(".")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
+from tidegate.cli.json_text import json_text, read_json
 from tidegate.core.errors import TidegateError
 
 TIMEOUT_SECONDS = 60.0  # a pull may wait for a slow source
@@ -57,7 +58,7 @@ class ApiResponse:
         if not self.body:
             return None
         try:
-            return json.loads(self.body)
+            return read_json(self.body)
         except ValueError:
             raise ApiError(
                 f"the response ({self.status}) is not JSON, so this is not a Tidegate gateway",
@@ -178,7 +179,7 @@ class Client:
         sent = {"Authorization": f"Bearer {self._key}", "User-Agent": "tidegate-cli", **headers}
         data = None
         if body is not None:
-            data = json.dumps(body).encode()
+            data = json_text(body).encode()
             sent["Content-Type"] = "application/json"
         connection.request(method, target, body=data, headers=sent)
         return connection.getresponse()

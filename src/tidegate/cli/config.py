@@ -10,6 +10,7 @@ import click
 
 from tidegate.cli import Group
 from tidegate.cli.client import Client, JsonObject, find_gateway
+from tidegate.cli.json_text import typed
 from tidegate.cli.options import gateway_command, json_option
 
 if TYPE_CHECKING:
@@ -80,7 +81,6 @@ def _hidden(config: Config) -> JsonObject:
 
 def _settled(answer: JsonObject) -> JsonObject:
     """The gateway's response in the same form: settings without those that equal their default."""
-    import msgspec
 
     from tidegate.config.secrets import tree_of
     from tidegate.core.spec import Alerts, Egress, GatewaySettings, Retention
@@ -88,7 +88,7 @@ def _settled(answer: JsonObject) -> JsonObject:
     out = dict(answer)
     tables = {"gateway": GatewaySettings, "egress": Egress, "retention": Retention, "alerts": Alerts}
     for kind, struct in tables.items():
-        out[kind] = tree_of(msgspec.convert(answer.get(kind, {}), struct))
+        out[kind] = tree_of(typed(answer.get(kind, {}), struct))
     return out
 
 

@@ -5,13 +5,13 @@ Each is a call of the API. Nothing is kept here.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from tidegate.cli import Group
 from tidegate.cli.client import JsonObject, find_gateway, segment
+from tidegate.cli.json_text import json_text
 from tidegate.cli.options import gateway_command
 
 
@@ -62,6 +62,6 @@ def _show(one: JsonObject) -> None:
     for name in ("incoming", "current"):
         side = one[name]
         place = f"{side['source']}/{side['resource']} {side['key']}"
-        print(clean(f"  {name:<8}  {place}  {json.dumps(side['values'], ensure_ascii=False)}"))
+        print(clean(f"  {name:<8}  {place}  {json_text(side['values'])}"))
     if one["state"] == "held":
         print(clean(f"  decide:   tidegate conflicts resolve {one['id']} --use incoming|current"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from contextlib import suppress
@@ -11,6 +10,7 @@ from pathlib import Path
 import click
 
 from tidegate.cli.client import Client, JsonObject, NoGateway, find_gateway, segment
+from tidegate.cli.json_text import read_json
 from tidegate.cli.options import F, When, gateway_command
 from tidegate.core.model import Origin
 
@@ -145,7 +145,7 @@ def _follow(client: Client, query: JsonObject, last: str | None, as_json: bool) 
                 connected, failures = True, 0
                 last = id_ or last
                 if kind == "message":
-                    _print_event(json.loads(text), as_json)
+                    _print_event(read_json(text), as_json)
                 elif kind != "reconnect":
                     print(f"({clean(kind)}: {clean(text)})", file=sys.stderr)
             connected = True  # it responded and ended normally

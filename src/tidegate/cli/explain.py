@@ -6,13 +6,13 @@ time zone, and text from outside is cleaned.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from tidegate.cli.client import find_gateway, segment
+from tidegate.cli.json_text import json_text, typed
 from tidegate.cli.options import gateway_command
 from tidegate.query.schemas import AttemptSchema, ExplainedDelivery, Explanation, Fact, RequestSchema
 from tidegate.query.sent_requests import FORMATS, copied
@@ -36,7 +36,6 @@ def explain(id_: str, as_format: str | None, attempt: int | None, data: Path, as
     With --request, print what was sent to a destination, credentials masked: as an HTTP message, or as a command for
     curl, Python or httpie.
     """
-    import msgspec
 
     from tidegate.cli.output import print_foreign, print_json
 
@@ -53,14 +52,13 @@ def explain(id_: str, as_format: str | None, attempt: int | None, data: Path, as
     if as_json:
         print_json(explained)
         return
-    _Screen(msgspec.convert(explained, Explanation)).print()
+    _Screen(typed(explained, Explanation)).print()
 
 
 def _request(delivery: dict[str, Any], number: int | None, as_format: str) -> str:
     """The request of one attempt as text. UsageError without such an attempt or when its request was not kept."""
-    import msgspec
 
-    made = msgspec.convert(delivery["attempts"], list[AttemptSchema])
+    made = typed(delivery["attempts"], list[AttemptSchema])
     chosen = [one for one in made if number is None or one.number == number]
     if not chosen:
         raise click.UsageError(f"the delivery has {len(made)} attempts" + (f" and no {number}" if number else ""))
@@ -105,7 +103,7 @@ class _Screen:
         if event.change is not None:
             fields = ", ".join(clean(field) for field in event.change.fields) or "none"
             self.out.print(self._text(f"  changed fields: {fields}"))
-        body = json.dumps(event.data, ensure_ascii=False)
+        body = json_text(event.data)
         cut = " ..." if len(body) > _SHOWN_DATA else ""
         self.out.print(self._text("  " + clean(body[:_SHOWN_DATA]) + cut, "dim"))
 

@@ -8,7 +8,6 @@ outside is cleaned before it is printed; the terminal is restored however the co
 from __future__ import annotations
 
 import base64
-import json
 import os
 import queue
 import select
@@ -24,6 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tidegate.cli.json_text import json_text, read_json
 from tidegate.cli.listener import Shown, line_of
 from tidegate.cli.local_post import LocalRequest, Unreachable
 from tidegate.cli.output import clean, span
@@ -176,7 +176,7 @@ class Terminal:
         if shown is None:
             return
         came = shown.event["origin"] in ("webhook", "form")  # the body of others is an envelope around the data
-        changed = self._edited(shown.request.body if came else json.dumps(shown.event["data"]).encode())
+        changed = self._edited(shown.request.body if came else json_text(shown.event["data"]).encode())
         if changed is None:
             self._say("the body was not changed, so nothing was sent")
         else:
@@ -213,7 +213,7 @@ class Terminal:
         if code != 0 or after == text:
             return None
         try:
-            return json.loads(after)
+            return read_json(after)
         except ValueError:
             return after
 
@@ -269,7 +269,7 @@ def _keys_of(data: str) -> list[str]:
 def _pretty(body: bytes) -> str:
     text = body.decode("utf-8", "replace")
     try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
+        return json_text(read_json(text), indent=2) + "\n"
     except ValueError:
         return text
 

@@ -6,7 +6,6 @@ control or direction character of a payload, key or type reaches the terminal; `
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tidegate.cli.json_text import json_text
 from tidegate.core.errors import TidegateError
 from tidegate.core.unseen import visible, visible_lines
 
@@ -46,8 +46,7 @@ def clean(value: Any) -> str:
 
 def print_json(value: Any, *, line: bool = False) -> None:
     """The API's response as JSON: indented, or one object a line for streams."""
-    text = json.dumps(value, ensure_ascii=False, indent=None if line else 2)
-    print(visible_lines(text), flush=line)
+    print(visible_lines(json_text(value, indent=0 if line else 2)), flush=line)
 
 
 def print_foreign(text: bytes) -> None:

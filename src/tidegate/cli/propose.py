@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 import click
 
 from tidegate.cli.client import JsonObject
+from tidegate.cli.json_text import json_text
 from tidegate.cli.options import json_option
 from tidegate.core.errors import UpstreamError
 
@@ -68,14 +69,13 @@ def resource(url: str, headers: tuple[str, ...], allow: tuple[str, ...], as_json
 
 
 def _print(lines: list[str], rows: int, records: list[JsonObject], evidence: list[str], unknown: list[str]) -> None:
-    import json
 
     from tidegate.cli.output import clean, count
 
     print("\n".join(clean(line) for line in lines))
     print(f"\n# {count(rows, 'row')}; the first records:")
     for one in records:
-        print(f"#   {clean(one['key'])}: {clean(json.dumps(one['record'], ensure_ascii=False))[:160]}")
+        print(f"#   {clean(one['key'])}: {clean(json_text(one['record']))[:160]}")
     for title, found in (("why", evidence), ("not known from one answer", unknown)):
         print(f"# {title}:")
         for text in found:

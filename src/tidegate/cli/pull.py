@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from tidegate.cli.client import LONG_SECONDS, ApiError, ApiResponse, JsonObject, find_gateway, segment
+from tidegate.cli.json_text import read_json
 from tidegate.cli.options import ResourceName, Span, When, gateway_command
 
 
@@ -72,12 +73,11 @@ def _cache_note(headers: Mapping[str, str]) -> str:
 
 
 def _print_response(answer: ApiResponse) -> None:
-    import json
 
     from tidegate.cli.output import print_json
 
     try:
-        body = json.loads(answer.body)
+        body = read_json(answer.body)
     except ValueError:
         body = answer.body.decode("utf-8", "replace")
     age = answer.headers.get("age", "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 import msgspec
 
 from tidegate.cli.client import LONG_SECONDS, Client, JsonObject, find_gateway, segment
+from tidegate.cli.json_text import read_json, typed
 from tidegate.cli.options import When, gateway_command
 from tidegate.query.schemas import ReplaySchema
 
@@ -137,7 +137,7 @@ def _direct(to: str, body: BinaryIO | None, headers: tuple[str, ...]) -> dict[st
     if body is not None:
         content = body.read()
         try:
-            asked["body"] = json.loads(content)
+            asked["body"] = read_json(content)
         except ValueError:
             asked["body"] = content.decode("utf-8", "strict")
     pairs = [header.partition(":") for header in headers]
@@ -160,7 +160,8 @@ def _send_to(client: Client, event_id: str, asked: dict[str, Any], as_json: bool
 
 
 def _job(answer: object) -> ReplaySchema:
-    return msgspec.convert(answer, ReplaySchema)
+    found: ReplaySchema = typed(answer, ReplaySchema)
+    return found
 
 
 def _last_attempt(delivery: JsonObject) -> str:

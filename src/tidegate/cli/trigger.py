@@ -6,7 +6,6 @@ event was stored or it was not.
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import click
 
 from tidegate.cli.client import ApiError, Client, JsonObject, find_gateway, segment
+from tidegate.cli.json_text import read_json
 from tidegate.cli.options import gateway_command
 
 
@@ -134,7 +134,7 @@ def _setting(text: str) -> tuple[str, Any]:
             f"{text[:60]!r} is not PATH=VALUE (example: data.object.amount=100)", param_hint="--set"
         )
     try:
-        return path, json.loads(value)
+        return path, read_json(value)
     except ValueError:
         return path, value
 
@@ -142,7 +142,7 @@ def _setting(text: str) -> tuple[str, Any]:
 def _payload(text: str) -> Any:
     """The JSON in `text`, or in the file after an @."""
     try:
-        return json.loads(Path(text[1:]).read_text("utf-8") if text.startswith("@") else text)
+        return read_json(Path(text[1:]).read_text("utf-8") if text.startswith("@") else text)
     except OSError as error:
         reason = (error.strerror or "not a file").lower()
         raise click.BadParameter(f"{text[1:]!r} cannot be read: {reason}", param_hint="--payload") from None

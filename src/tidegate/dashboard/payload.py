@@ -11,6 +11,7 @@ from html import escape
 from typing import Any, NamedTuple
 
 from tidegate.core.unseen import visible_lines
+from tidegate.rules.language.numbers import json_text
 
 MAX_DEPTH = 16
 MAX_TEXT = 600
@@ -106,4 +107,4 @@ def differences(before: Any, after: Any, space: Space | None = None) -> list[tup
 
 
 def _shown(side: dict[str, Any], name: str, space: Space) -> str:
-    return space.take(json.dumps(side[name], ensure_ascii=False), MAX_TEXT) if name in side else ""
+    return space.take(json_text(side[name]), MAX_TEXT) if name in side else ""

@@ -15,6 +15,7 @@ import msgspec
 from tidegate.core.model import JsonObject, Outcome
 from tidegate.kinds.base import Answer, Result, read_http
 from tidegate.rules.language.filters import compile_filter, explain_filter
+from tidegate.rules.language.numbers import decode_json
 from tidegate.rules.sync.body_wait import decoded, overlooked, wait_text
 from tidegate.rules.sync.upstream_rate_limit import seconds_until
 
@@ -81,7 +82,7 @@ def _by_status(result: Result, statuses: frozenset[int]) -> Result:
 def _why_not(body: bytes, ok_body: Mapping[str, Any], matches: Callable[[JsonObject], bool]) -> str | None:
     """Why the body is an error; None when it is a success."""
     try:
-        value = msgspec.json.decode(body)
+        value = decode_json(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "`ok_body` needs a JSON response, and this one is not JSON or longer than 4 KiB"
     if not isinstance(value, dict):

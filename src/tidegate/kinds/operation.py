@@ -93,7 +93,7 @@ class OperationKind(Kind[OperationDestination]):
                 "chain": [event.source, *change.get("chain", [])],
             }
             if change:
-                given["change"] = msgspec.to_builtins(_cause(event, view, change, transform))
+                given["change"] = _cause(event, view, change, transform)
             return Request(b"", encode_json(given))
 
         return prepare

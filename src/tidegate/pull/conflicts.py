@@ -16,6 +16,8 @@ from tidegate.core.clock import Clock
 from tidegate.core.findings import Findings
 from tidegate.core.spec import Operation
 from tidegate.kinds.operation import ChangeCause
+from tidegate.rules.language.numbers import encode_hook
+from tidegate.rules.sync.canonical import parse_json
 from tidegate.rules.sync.conflicts import Meeting, Rival, incoming_wins, meeting_of
 from tidegate.store import StoredConflict
 from tidegate.store.conflicts import Conflicts, Side
@@ -137,7 +139,7 @@ def opposite(use: str) -> str:
 
 def _rival(one: Any) -> Rival:
     return Rival(
-        one.number, msgspec.json.decode(one.fields), tuple(msgspec.json.decode(one.targets, type=list[str])),
+        one.number, parse_json(one.fields), tuple(msgspec.json.decode(one.targets, type=list[str])),
         msgspec.json.decode(one.carried, type=dict[str, int]), one.at_us, one.occurred_us,
     )  # fmt: skip
 
@@ -155,8 +157,11 @@ def _conflict(write: Write, found: Meeting, now_us: int) -> StoredConflict:
     )  # fmt: skip
 
 
+_encode = msgspec.json.Encoder(order="sorted", enc_hook=encode_hook).encode
+
+
 def _place(side: Side) -> bytes:
-    return msgspec.json.encode(side, order="sorted")
+    return _encode(side)
 
 
 def _said(one: StoredConflict, found: Meeting) -> str:

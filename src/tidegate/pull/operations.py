@@ -29,7 +29,7 @@ from tidegate.pull.conflicts import ConflictDecider, Decision, Write
 from tidegate.pull.pending_writes import PendingWrites, Writing
 from tidegate.pull.sources import PullResponse, SourceClient
 from tidegate.rules.inbound.redaction import REDACTED, is_credential
-from tidegate.rules.language.numbers import encode_json
+from tidegate.rules.language.numbers import encode_json, read_float
 from tidegate.rules.language.templates import RenderFailed
 from tidegate.rules.outbound.addresses import Target
 from tidegate.rules.outbound.operations import ApiCall, CompiledOperation, json_body
@@ -338,8 +338,11 @@ class _Running:
         self._task.cancel()
 
 
+_input = msgspec.json.Decoder(OperationInput, float_hook=read_float).decode
+
+
 async def _deliver(runner: OperationRunner, body: bytes, timeout_seconds: float, done: Done) -> None:
-    given = msgspec.json.decode(body, type=OperationInput)
+    given = _input(body)
     source, name = names_of(given.operation)
     try:
         async with asyncio.timeout(timeout_seconds):

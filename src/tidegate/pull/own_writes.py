@@ -13,6 +13,8 @@ import msgspec
 
 from tidegate.core.model import Change, NewEvent
 from tidegate.pull.conflicts import CHANGES_KEPT_US
+from tidegate.rules.language.numbers import encode_json
+from tidegate.rules.sync.canonical import parse_json
 from tidegate.rules.sync.changes import differing
 from tidegate.rules.sync.conflicts import changed
 from tidegate.rules.sync.own_writes import ExpectedWrite, own_write
@@ -66,7 +68,7 @@ class OwnWrites:
         values = changed(change.before, change.after, {self._version.rpartition(".")[2], *own})
         self._noted.append(
             OtherChange(
-                self._source, self._resource, event.key or "", change.number, msgspec.json.encode(values),
+                self._source, self._resource, event.key or "", change.number, encode_json(values),
                 msgspec.json.encode(list(targets)), b"{}", event.received_at_us,
                 event.occurred_at_us or event.received_at_us,
             )
@@ -87,8 +89,8 @@ class OwnWrites:
 
 
 def expected(one: PendingWrite) -> ExpectedWrite:
-    answer: Any = msgspec.json.decode(one.answer) if one.answer else None
+    answer: Any = parse_json(one.answer) if one.answer else None
     return ExpectedWrite(
-        one.id, one.key, {} if one.written == DELETES else msgspec.json.decode(one.written), answer, one.cause,
+        one.id, one.key, {} if one.written == DELETES else parse_json(one.written), answer, one.cause,
         tuple(msgspec.json.decode(one.chain, type=list[str])), one.written == DELETES,
     )  # fmt: skip

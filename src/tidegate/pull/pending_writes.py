@@ -15,6 +15,7 @@ import msgspec
 
 from tidegate.core.clock import Clock
 from tidegate.core.spec import Operation
+from tidegate.rules.language.numbers import encode_json
 from tidegate.rules.language.view import dig
 from tidegate.rules.outbound.operations import ApiCall, json_body
 from tidegate.rules.sync.canonical import canonical, parse_json
@@ -55,7 +56,7 @@ class PendingWrites:
             if earlier is not None and earlier.state != SENT:
                 return earlier
             id += "/again" if earlier is not None else ""
-        written = DELETES if call.method == "DELETE" else msgspec.json.encode(leaves(body))
+        written = DELETES if call.method == "DELETE" else encode_json(leaves(body))
         write = PendingWrite(
             id, one.source, one.resource, one.key, written, b"", one.event,
             msgspec.json.encode(list(one.chain)), now_us,

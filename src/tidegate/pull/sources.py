@@ -25,6 +25,7 @@ from tidegate.outbound.rate_budgets import RateBudget
 from tidegate.pull.own_credentials import OwnCredentials
 from tidegate.pull.source_address import SourceAddress
 from tidegate.pull.usage import Usage
+from tidegate.rules.language.numbers import encode_json
 from tidegate.rules.outbound.connect_options import ConnectOptions
 from tidegate.rules.outbound.proxies import connect_options
 from tidegate.rules.sync.base_urls import place_of
@@ -293,7 +294,7 @@ class SourceClient:
         sent: tuple[str, bytes | None] = ("GET", None)
         if not item and (resource.method != "GET" or request.body is not None):
             headers = {"Content-Type": "application/json", **headers}
-            sent = (resource.method, b"" if request.body is None else msgspec.json.encode(request.body))
+            sent = (resource.method, b"" if request.body is None else encode_json(request.body))
         return await self.request(
             request.url,
             request.params,

@@ -18,6 +18,7 @@ from tidegate.core.model import HEALED, SYSTEM_SOURCE, Event, Healed, JsonObject
 from tidegate.query import cursors
 from tidegate.query.context import ReadContext
 from tidegate.query.schemas import ChangeSchema, EventSchema, Page
+from tidegate.rules.language.numbers import decode_json
 from tidegate.rules.language.stored_headers import read_headers
 from tidegate.rules.language.view import is_test, payload, schema_error_of
 from tidegate.store import EventQuery, Log
@@ -216,7 +217,7 @@ def schema_of(instance: str, event: Event, *, headers: bool = False) -> EventSch
 def change_schema(stored: bytes) -> ChangeSchema | None:
     if not stored:
         return None
-    change = msgspec.json.decode(stored)
+    change = decode_json(stored)
     return ChangeSchema(
         change.get("resource", ""),
         change.get("before"),

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from tidegate.core.errors import NotFound
 from tidegate.core.model import HEALED, Healed, Origin, RecordState
 from tidegate.query import cursors
 from tidegate.query.context import ReadContext
 from tidegate.query.events import MAX_OFFSET, Allowed, change_schema, instant
 from tidegate.query.schemas import Page, RecordSchema
+from tidegate.rules.language.numbers import decode_json
 
 PAGE_BYTES = 4 << 20
 _LOOKED = (Origin.POLL, Origin.RECONCILE)
@@ -112,6 +111,6 @@ def schema_of(record: RecordState, now_us: int, healed: Healed | None = None) ->
         asked_at=instant(record.asked_at_us),
         answered_at=instant(record.answered_at_us),
         deleted=record.deleted,
-        data=msgspec.json.decode(record.body) if record.body else None,
+        data=decode_json(record.body) if record.body else None,
         healed=healed,
     )

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from tidegate.rules.language.numbers import read_float
+
 
 class OtherChange(msgspec.Struct, frozen=True):
     """A change of a record that none of our writes made."""
@@ -37,6 +39,9 @@ class Side(msgspec.Struct, frozen=True):
     values: dict[str, Any]
 
 
+_side = msgspec.json.Decoder(Side, float_hook=read_float).decode
+
+
 class StoredConflict(msgspec.Struct, frozen=True):
     """A write that met a change by somebody else. `incoming` and `current` are a `Side` as JSON."""
 
@@ -55,7 +60,7 @@ class StoredConflict(msgspec.Struct, frozen=True):
 
     def sides(self) -> tuple[Side, Side]:
         """(incoming, current)"""
-        return msgspec.json.decode(self.incoming, type=Side), msgspec.json.decode(self.current, type=Side)
+        return _side(self.incoming), _side(self.current)
 
 
 class Conflicts(Protocol):

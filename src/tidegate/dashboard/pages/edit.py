@@ -18,6 +18,7 @@ from tidegate.dashboard import badges, payload
 from tidegate.dashboard.page_context import PageContext, field, see_other
 from tidegate.deliver import Edit, ReplayQuery
 from tidegate.query import events
+from tidegate.rules.language.numbers import decode_json
 from tidegate.rules.language.view import media_type
 from tidegate.runtime import ActiveDestination
 
@@ -185,6 +186,6 @@ def _is_json(event: Event) -> bool:
 
 def _decoded(body: bytes) -> object:
     try:
-        return msgspec.json.decode(body)
+        return decode_json(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

@@ -14,6 +14,7 @@ import msgspec
 
 from tidegate.core.model import Event, JsonObject, NewEvent, Origin
 from tidegate.rules.language.body import MAX_DEPTH, Parsed, read_body
+from tidegate.rules.language.numbers import read_float
 from tidegate.rules.language.paths import Names, names_of
 from tidegate.rules.language.stored_headers import (
     MISFIT,
@@ -65,7 +66,7 @@ class Missing:
 MISSING: Final = Missing()
 
 _MARKS: Final = {name: marks_of(name) for name in (QUERY, PARENT, ORIGIN, VERIFIED, MISFIT, TEST)}
-_OBJECT: Final = msgspec.json.Decoder(JsonObject)
+_OBJECT: Final = msgspec.json.Decoder(JsonObject, float_hook=read_float)
 
 
 class EventView(dict[str, Any]):

@@ -19,7 +19,7 @@ from tidegate.core.errors import ConfigError
 from tidegate.core.model import JsonObject
 from tidegate.core.spec import LookUp, Operation
 from tidegate.rules.language.expressions import Copies
-from tidegate.rules.language.numbers import encode_json
+from tidegate.rules.language.numbers import decode_json, encode_json
 from tidegate.rules.language.templates import RenderFailed
 from tidegate.rules.language.transforms import compile_value, split_expressions, written
 from tidegate.rules.language.view import MISSING, PARTS, dig
@@ -218,7 +218,7 @@ def _headers(values: JsonObject) -> dict[str, str]:
 
 def _decoded(body: bytes) -> Any:
     try:
-        return msgspec.json.decode(body)
+        return decode_json(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
@@ -240,7 +240,7 @@ def _item_ok(status: Any) -> bool:
 
 
 def _cut(value: Any) -> str:
-    text = " ".join(value.split()) if isinstance(value, str) else msgspec.json.encode(value).decode()
+    text = " ".join(value.split()) if isinstance(value, str) else encode_json(value).decode()
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."
 
 
@@ -252,7 +252,7 @@ def _shown(body: bytes) -> str:
 def json_body(body: bytes) -> Any:
     """The body of an answer for the API: JSON as it is, other text as a string."""
     try:
-        return msgspec.json.decode(body) if body.strip() else None
+        return decode_json(body) if body.strip() else None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return body.decode("utf-8", "replace")
 

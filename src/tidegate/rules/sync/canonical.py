@@ -1,29 +1,30 @@
 """The canonical bytes of a JSON value and their 16-byte hash, which show whether two copies of a record differ.
 
 Owns parsing what a source sent into plain values, and their canonical bytes: keys sorted, no spaces, a number
-with an integral value written as an integer (1.0 is 1, true is not). Knows no records. Invariant:
-equal JSON values give equal bytes, whatever their order of keys or spelling of numbers and strings. Hostile input
-(depth, lone surrogates, numbers out of range) is a ValueError or a replaced character, never a crash.
+with an integral value written as an integer (1.0 is 1, true is not), a decimal with all of its digits. Knows no
+records. Invariant: equal JSON values give equal bytes, whatever their order of keys or spelling of numbers and
+strings. Hostile input (depth, lone surrogates, numbers out of range) is a ValueError or a replaced character, never a
+crash.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
+from tidegate.rules.language.numbers import encode_hook, read_exact
 from tidegate.rules.sync.paths import compiled
 
 MAX_DEPTH = 64  # as deep as filters see; no API is known to nest deeper than about 20
 HASH_BYTES = 16
 
-_decode = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder(order="deterministic").encode
+_decode = msgspec.json.Decoder(float_hook=read_exact).decode
+_encode = msgspec.json.Encoder(order="deterministic", enc_hook=encode_hook).encode
 
 # What msgspec writes for a float: "1.0", "1e22". A match inside a string only costs time.
 _FLOAT = re.compile(rb"[0-9](?:\.0(?![0-9])|[eE][+-]?[0-9])")
@@ -40,11 +41,9 @@ def parse_json(data: bytes | memoryview | msgspec.Raw) -> Any:
 
 
 def _parse_lenient(data: bytes) -> Any:
-    """Parses what most JSON parsers accept: lone surrogates, a byte order mark, 1e400. What has no value here becomes
-    U+FFFD or a string.
-    """
+    """Parses what most JSON parsers accept: lone surrogates, a byte order mark. Half of a character becomes U+FFFD."""
     try:
-        value = json.loads(data.decode("utf-8-sig"), parse_constant=_refuse, parse_float=_finite)
+        value = json.loads(data.decode("utf-8-sig"), parse_constant=_refuse, parse_float=read_exact)
     except RecursionError:
         raise ValueError("JSON is nested too deeply") from None
     except UnicodeDecodeError as error:
@@ -56,11 +55,6 @@ def _parse_lenient(data: bytes) -> Any:
 
 def _refuse(word: str) -> Any:
     raise ValueError(f"{word} is not JSON")
-
-
-def _finite(text: str) -> float | str:
-    value = float(text)
-    return value if math.isfinite(value) else text
 
 
 def canonical(value: Any, ignore: Iterable[str] = ()) -> bytes:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from tidegate.core.model import Origin, RecordState, StoredChange
+from tidegate.rules.language.numbers import decode_json
 
 
 class PastRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +51,7 @@ def unchanged(record: RecordState, at_us: int) -> PastRecord | None:
         key=record.key,
         number=record.number,
         deleted=record.deleted,
-        data=msgspec.json.decode(record.body) if record.body else None,
+        data=decode_json(record.body) if record.body else None,
         version=None if renewed else record.version,
         origin=record.origin,
         changed_at_us=record.changed_at_us,
@@ -66,14 +67,14 @@ def before(later: StoredChange, earlier: StoredChange | None) -> PastRecord | No
     """
     next_ = _decode(later.change)
     last = _decode(earlier.change) if earlier is not None else None
-    data = msgspec.json.decode(next_.before)
+    data = decode_json(next_.before)
     deleted = data is None
     if deleted and (earlier is None or earlier.kind != "deleted"):
         return None
     # Changes between the two without an event, as after a change of `ignore`: the version of the last one is not known.
     follows = last is not None and last.number == next_.number - 1
     if deleted and earlier is not None:
-        data = msgspec.json.decode(earlier.body) if earlier.body else None
+        data = decode_json(earlier.body) if earlier.body else None
     return PastRecord(
         key=later.key,
         number=next_.number - 1,

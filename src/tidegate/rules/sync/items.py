@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from tidegate.core.model import JsonObject
+from tidegate.rules.language.numbers import encode_json
 from tidegate.rules.language.view import MISSING
 from tidegate.rules.sync.canonical import parse_json
 from tidegate.rules.sync.formats import BadRow, read_format
@@ -254,7 +255,7 @@ def _raise_error_code(envelope: dict[str, msgspec.Raw]) -> None:
         is_number = isinstance(number, int) and not isinstance(number, bool)
         has_words = any(isinstance(members.get(one), str) and members[one] for one in _MESSAGE_NAMES)
         if text in _ERROR_WORDS or (is_number and number not in _FINE_CODES and has_words):
-            said = shown(msgspec.json.encode({one: found for one, found in members.items() if found is not None}))
+            said = shown(encode_json({one: found for one, found in members.items() if found is not None}))
             raise ErrorBody(f"the answer is an error: {said}")
 
 

@@ -26,6 +26,7 @@ from urllib.parse import quote
 import msgspec
 
 from tidegate.core.model import JsonObject
+from tidegate.rules.language.numbers import encode_json
 
 START = "incremental.start_value"
 END = "incremental.end_value"
@@ -150,7 +151,7 @@ def _value(name: str, values: Values) -> Scalar:
 
 def text_of(value: Scalar) -> str:
     """A value as text: numbers and booleans as JSON writes them."""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return value if isinstance(value, str) else encode_json(value).decode()
 
 
 def _in_path(name: str, value: Scalar, text: str, start: int, end: int) -> str:

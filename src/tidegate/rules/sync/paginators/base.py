@@ -14,8 +14,9 @@ import msgspec
 from msgspec import Meta
 
 from tidegate.core.spec import Paginator
+from tidegate.rules.language.numbers import encode_json
 from tidegate.rules.language.view import MISSING
-from tidegate.rules.sync.canonical import parse_json
+from tidegate.rules.sync.canonical import canonical, parse_json
 from tidegate.rules.sync.links import header
 from tidegate.rules.sync.page_end import End, PageWalk
 from tidegate.rules.sync.paths import compiled, first_byte, skim
@@ -152,7 +153,7 @@ def fingerprint(request: PageRequest) -> bytes:
     parts = [request.url, *(f"{name}\1{value}" for name, value in sorted(request.params))]
     digest = hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=12)
     if request.body is not None:
-        digest.update(msgspec.json.encode(request.body, order="deterministic"))
+        digest.update(canonical(request.body))
     return digest.digest()
 
 
@@ -187,7 +188,7 @@ def with_token(request: PageRequest, param: str, body_path: str, raw: Any, place
     if raw is MISSING:
         return None
     if not isinstance(raw, msgspec.Raw | bytes):
-        raw = msgspec.json.encode(raw)
+        raw = encode_json(raw)
     value = parse_json(raw)
     if value is None or value is False or value in ("", [], {}) or _all_null(value):
         return None
@@ -196,5 +197,5 @@ def with_token(request: PageRequest, param: str, body_path: str, raw: Any, place
     if body_path:
         return placed(request, "", body_path, value)
     if first_byte(raw) in b"[{":
-        return placed(request, param, "", msgspec.json.encode(value).decode())
+        return placed(request, param, "", encode_json(value).decode())
     return placed(request, param, "", value if isinstance(value, str) else bytes(raw).decode().strip())
