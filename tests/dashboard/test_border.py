@@ -18,7 +18,17 @@ from tidegate.api import endpoint, sessions
 from tidegate.dashboard import _ACTIONS, _PAGES
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-PAGES = ("/", "/events", "/destinations", "/destinations/crm", "/sources", "/api-or-webhook", "/?part=live", "/nowhere")
+PAGES = (
+    "/",
+    "/events",
+    "/destinations",
+    "/destinations/crm",
+    "/sources",
+    "/api-or-webhook",
+    "/api-or-webhook/all",
+    "/?part=live",
+    "/nowhere",
+)
 
 
 def config(server: ScriptedServer) -> str:

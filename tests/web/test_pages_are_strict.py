@@ -55,6 +55,7 @@ async def test_pages_run_only_files_of_ours_and_show_payloads_as_text(tmp_path: 
             "/destinations/crm",
             "/sources",
             "/api-or-webhook",
+            "/api-or-webhook/all",
         )
         for path, sent in [*((one, cookie) for one in pages), ("/login", {}), ("/nowhere", cookie)]:
             page = await nobody("GET", path, headers=sent)

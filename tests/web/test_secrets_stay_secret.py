@@ -51,7 +51,16 @@ READ = (
     "/destinations/erp", "/destinations/chat", "/config", "/config?format=toml", "/stats", "/doctor", "/keys",
     "/events",
 )  # fmt: skip
-PAGES = ("/", "/events", "/destinations", "/destinations/crm", "/destinations/chat", "/sources", "/api-or-webhook")
+PAGES = (
+    "/",
+    "/events",
+    "/destinations",
+    "/destinations/crm",
+    "/destinations/chat",
+    "/sources",
+    "/api-or-webhook",
+    "/api-or-webhook/all",
+)
 
 
 async def session_of(gate: Served) -> dict[str, str]:

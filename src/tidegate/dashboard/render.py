@@ -150,6 +150,8 @@ NOTICES = {
     "conflict-resolved": ("ok", "Decided. Its deliveries are sent again."),
     "advice-applied": ("ok", "Applied. Figures are measured again from now on; Undo is on the card."),
     "advice-undone": ("ok", "Undone. The settings are what they were before."),
+    "advice-all-applied": ("ok", "All applied. Figures are measured again from now on; Undo is below."),
+    "advice-all-undone": ("ok", "All undone. The settings are what they were before."),
     "advice-changed": ("bad", "The advice has changed since you read it. Nothing was applied."),
     "acknowledged": ("ok", "Acknowledged. It is not repeated until it ends."),
     "muted": ("ok", "Muted. Nothing is sent about it until the mute ends."),

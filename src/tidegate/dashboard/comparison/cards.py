@@ -85,7 +85,7 @@ def card(subject: Subject) -> Card:
         interval=_interval(subject.ways[-1], one.interval),
         interval_text=_interval_text(one.interval),
         evidence=facts[:MOST_FACTS],
-        lines=[_line(text) for text in one.apply.toml] if one.apply is not None else [],
+        lines=[line_of(text) for text in one.apply.toml] if one.apply is not None else [],
         needs=one.apply.needs if one.apply is not None else "",
         command=f"tidegate advise --apply {subject.name}" if one.apply is not None and not owned else "",
         apply=f"{path}/apply" if owned else "",
@@ -119,6 +119,6 @@ def _interval_text(found: Interval | None) -> str:
     return f"{text}; {found.threshold_text}" if found.threshold_text else text
 
 
-def _line(text: str) -> Line:
+def line_of(text: str) -> Line:
     sign = text[:1] if text[:1] in ("-", "+") else ""
     return Line(sign=sign, text=text)

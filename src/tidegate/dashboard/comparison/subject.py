@@ -14,7 +14,7 @@ from tidegate.query.schemas import AdviceSchema
 from tidegate.rules.measure import wording
 
 NOT_MEASURED = "not measured"
-_STAYS = ("keep_polling", "keep_both", "not_enough_data")
+STAYS = ("keep_polling", "keep_both", "not_enough_data")
 
 
 class Subject(Struct, kw_only=True):
@@ -29,7 +29,7 @@ class Subject(Struct, kw_only=True):
 
     @property
     def changes_something(self) -> bool:
-        return self.advised.recommendation not in _STAYS
+        return self.advised.recommendation not in STAYS
 
     @property
     def requests(self) -> float | None:
