@@ -19,7 +19,8 @@ from tidegate.query.context import ReadContext
 from tidegate.query.events import Allowed
 from tidegate.query.explanation import DestinationState
 from tidegate.query.schemas import EventSchema, ExplainedDelivery, Explanation, RouteDecision
-from tidegate.rules.language.view import VERIFIED, EventView, event_view, noted
+from tidegate.rules.language.repeated_members import MAX_LOOKED, repeated_members
+from tidegate.rules.language.view import VERIFIED, EventView, event_view, header_map, noted
 from tidegate.rules.outbound import causes
 from tidegate.rules.routing import RouteRule, why_not
 
@@ -70,6 +71,7 @@ def _notes(gateway: ReadContext, event: Event, seen: EventView) -> list[str]:
     notes = []
     if seen.unreadable and event.body:
         notes.append(f"{seen.unreadable}, so filters and templates cannot read it; its bytes are sent unchanged")
+    notes += _repeated(event, seen)
     left = gateway.active.forwards(event.source).left(event.headers)
     if left and event.origin is Origin.WEBHOOK:
         more = f" and {len(left) - _SHOWN_HEADERS} more" if left[_SHOWN_HEADERS:] else ""
@@ -84,6 +86,22 @@ def _notes(gateway: ReadContext, event: Event, seen: EventView) -> list[str]:
             f" deliveries of the provider to /in/{event.source}, and see tidegate stats"
         )
     return notes
+
+
+def _repeated(event: Event, seen: EventView) -> list[str]:
+    """Members that come twice in one object, of which everybody may read another one."""
+    if seen.unreadable:
+        return []
+    if len(event.body) > MAX_LOOKED:
+        return [f"the body is longer than {MAX_LOOKED >> 20} MiB, so nobody looked for members that come twice in it"]
+    names = repeated_members(event.body, event.content_type, header_map(event.headers).get("content-encoding", ""))
+    if not names:
+        return []
+    shown = ", ".join(repr(name) for name in names)
+    return [
+        f"an object of the body has these members twice: {shown}; filters, templates and places read the last one, and"
+        " a receiver may read the first: ask the sender to write each once"
+    ]
 
 
 async def _found(gateway: ReadContext, thing_id: str, allowed: Allowed) -> tuple[Event, int | None]:

@@ -25,8 +25,12 @@ from tidegate.receive.reading import FALLBACK_TYPE, Reading, content_hash
 from tidegate.rules.inbound.places import Headers
 from tidegate.rules.inbound.redaction import keep_query, kept_headers
 from tidegate.rules.inbound.repeats import is_repeat
+from tidegate.rules.language.repeated_members import repeated_members
 from tidegate.rules.language.view import MISFIT, QUERY, TEST, VERIFIED, event_view
 from tidegate.store import Log
+
+LOOKS_PER_SECOND = 20  # for members that come twice; `explain` always looks
+LOOKED_BYTES = 64 * 1024  # of one body, and of all in a second
 
 Stored = tuple[int, bool]
 """(offset, whether it was stored before)"""
@@ -63,9 +67,11 @@ class Accepter:
         self._log = log
         self._router = router
         self._findings = findings
+        self._looked = (0, 0, 0)  # second, bodies and their bytes
 
     def make(self, input: Input, origin: Origin, reading: Reading, request: Accepted) -> NewEvent:
         """The event of a request. Its audience is 0 when the routing decision has no number yet."""
+        self._look_for_repeated(input, request)
         event = self._event(input, origin, reading, request)
         event.audience = self._router.decide(input.source, reading.type, partial(event_view, event)) or 0
         return event
@@ -82,6 +88,7 @@ class Accepter:
 
     async def items(self, input: Input, request: Accepted, items: Sequence[bytes]) -> list[Stored]:
         """Store each item as an event of its own, all or none; the result is in their order."""
+        self._look_for_repeated(input, request)
         if not items:
             self._findings.report("batch_empty", f"source:{input.source}", f"{len(request.body)} bytes")
             return []
@@ -174,6 +181,20 @@ class Accepter:
             self._findings.report("charset_guessed", subject, reading.guess)
         if reading.unusable:
             self._findings.report("value_unusable", subject, reading.unusable)
+
+    def _look_for_repeated(self, input: Input, request: Accepted) -> None:
+        """Report members that come twice in an object of the body: in as many bodies a second as cost nothing."""
+        second, size = request.now_us // 1_000_000, len(request.body)
+        at, count, looked = self._looked
+        if at != second:
+            count = looked = 0
+        if count >= LOOKS_PER_SECOND or looked + size > LOOKED_BYTES:
+            return
+        self._looked = (second, count + 1, looked + size)
+        kind, encoding = request.headers.get(b"content-type", b""), request.headers.get(b"content-encoding", b"")
+        names = repeated_members(request.body, kind.decode("latin-1"), encoding.decode("latin-1"), LOOKED_BYTES)
+        if names:
+            self._findings.report("members_repeated", f"source:{input.source}", ", ".join(names))
 
     async def _known_id(self, input: Input, event: NewEvent, known: Appended) -> Appended:
         """The delivery id came before with other content: a repeat that differs in volatile paths only, or an event

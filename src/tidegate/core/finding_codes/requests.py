@@ -189,6 +189,13 @@ REQUESTS: dict[str, FindingCode] = {
         " not stored, so filters and receivers do not see them.",
         "have the sender, or the proxy in front, send fewer headers",
     ),
+    "members_repeated": FindingCode(
+        WARNING,
+        "member twice",
+        "An object in the JSON of accepted requests has a member twice. Filters, templates and places read the last"
+        " one; a receiver may read the first. Up to 20 requests a second are looked at.",
+        "ask the sender to write each member once; see the body: tidegate explain ID",
+    ),
     "body_unreadable": FindingCode(
         WARNING,
         "body not readable",
