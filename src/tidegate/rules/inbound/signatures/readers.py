@@ -348,14 +348,29 @@ def _lister(scheme: Scheme) -> Entries:
     single = bool(separator) and not time_prefix and not time_first
     if scheme.header.lower() == "authorization":
         return _any_case(prefix)
+    other = separator not in (b"", b",") and scheme.header != ""
+    begins = {b"," + one for one in (prefix, time_prefix) if one} or {b","}
+
+    def parts_of(raw: bytes) -> list[bytes]:
+        """A repeated header is joined by commas, also where the list has another separator: Supabase, proxies."""
+        if not separator:
+            return [raw]
+        if other and b"," in raw:
+            raw = raw.replace(b", ", separator)
+            for begin in begins:
+                raw = raw.replace(begin, separator + begin[1:])
+        return raw.split(separator)
 
     def entries(raw: bytes) -> tuple[list[bytes], bytes | None]:
         if single and separator not in raw:
             entry = raw.strip(_AROUND)
-            return ([entry[cut:]] if entry.startswith(prefix) and len(entry) > cut else []), None
+            if not entry.startswith(prefix) or len(entry) <= cut:
+                return [], None
+            if not other or b"," not in entry[cut:]:
+                return [entry[cut:]], None
         found: list[bytes] = []
         timestamp: bytes | None = None
-        for entry in raw.split(separator) if separator else (raw,):
+        for entry in parts_of(raw):
             entry = entry.strip(_AROUND) if separator else entry.strip()
             if time_first and timestamp is None:
                 timestamp = entry
