@@ -127,5 +127,17 @@ def test_a_file_says_what_people_need_and_where_it_was_read(name):
     assert "api" not in provider_data(name) or isinstance(provider_data(name)["api"], dict)
 
 
+# Formats that anybody sends: each sender has limits and retries of its own.
+OF_ANYBODY = {"cloudevents", "http-message-signatures"}
+
+
+@pytest.mark.parametrize("name", sorted(set(webhook_names()) - OF_ANYBODY))
+def test_a_file_has_the_time_limit_and_the_retries_or_says_that_they_are_not_known(name):
+    provider = load_provider(name)
+    unknown = " ".join(provider.unconfirmed)
+    assert provider.answer_within or "time limit" in unknown
+    assert provider.retries or "retries" in unknown
+
+
 def test_at_least_sixty_providers_ship():
     assert len(webhook_names()) >= 60
