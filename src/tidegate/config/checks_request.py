@@ -85,7 +85,7 @@ def _placeholders(validator: Validator, path: Path, resource: Resource, source: 
         _known(validator, (*path, "incremental", "value"), names_in(resource.incremental.value), [CURSOR])
         rule = resource.incremental
         needed = START in names_in(resource.path) or START in names_in_json(resource.json)
-        if needed and not rule.initial_value:
+        if needed and not rule.initial_value and rule.max_age is None:
             validator.add(
                 (*path, "incremental", "initial_value"),
                 f"{{{START}}} in path or json needs a value for the first poll",

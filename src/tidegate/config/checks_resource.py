@@ -16,8 +16,9 @@ from tidegate.config.problems import nearest
 from tidegate.config.spec import Source
 from tidegate.config.validate import DAY, SECOND, Validator
 from tidegate.core import units
+from tidegate.rules.sync import instants
 from tidegate.rules.sync.paths import compiled
-from tidegate.rules.sync.placeholders import START, names_in, names_in_json
+from tidegate.rules.sync.placeholders import END, START, names_in, names_in_json
 from tidegate.rules.sync.spec import AUTO, Incremental, Resource, WebhookFeed
 
 FORMATS = ("auto", "iso8601", "date", "http_date", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns", "text")
@@ -103,6 +104,7 @@ def _incremental(validator: Validator, path: Path, resource: Resource, rule: Inc
     ):
         if used and "cursor_path" not in ways:
             validator.add((*path, name), f"'{name}' only has a meaning with cursor_path", "remove it")
+    _spans(validator, path, resource, rule)
     if rule.value and not rule.param:
         validator.add((*path, "value"), "'value' is what 'param' gets, and there is no param", "add param")
     if "cursor_path" in ways or "token_path" in ways:
@@ -114,11 +116,34 @@ def _incremental(validator: Validator, path: Path, resource: Resource, rule: Inc
         )
 
 
-def _is_used(validator: Validator, path: Path, resource: Resource, rule: Incremental) -> None:
-    """The start of an incremental poll must go somewhere; rows that come newest first end the walk instead."""
+def _spans(validator: Validator, path: Path, resource: Resource, rule: Incremental) -> None:
+    """Windows and the oldest start: they need instants that can be counted with."""
+    for name, shortest, value in (("window", 1 / 24, rule.window), ("max_age", 1, rule.max_age)):
+        if value is None:
+            continue
+        validator.duration((*path, name), value, shortest * DAY, 3660 * DAY)
+        if not rule.cursor_path or instants.declared(rule.format) is None:
+            hint = "add format, such as iso8601 or epoch_s"
+            validator.add((*path, name), f"'{name}' needs cursor_path and a format of instants", hint)
+    if rule.window is not None and not rule.end_param and END not in _placed(resource):
+        validator.add((*path, "window"), "'window' needs an end", f"add end_param, or put {{{END}}} into a request")
+    if rule.window is not None and not rule.initial_value and rule.max_age is None:
+        validator.add((*path, "window"), "'window' needs a start for the first poll", "add initial_value or max_age")
+    if rule.max_age is not None and resource.deletes.mode == "scan":
+        hint = "remove max_age, or use another mode of deletes"
+        validator.add((*path, "max_age"), "a scan for deletes cannot see rows older than max_age", hint)
+
+
+def _placed(resource: Resource) -> list[str]:
+    """Names of the placeholders in path, params, headers and json."""
     texts = [one for value in resource.params.values() for one in (value if isinstance(value, list) else [value])]
     names = [name for text in (*texts, *resource.headers.values(), resource.path) for name in names_in(str(text))]
-    if not rule.param and START not in (*names, *names_in_json(resource.json)) and rule.row_order != "desc":
+    return [*names, *names_in_json(resource.json)]
+
+
+def _is_used(validator: Validator, path: Path, resource: Resource, rule: Incremental) -> None:
+    """The start of an incremental poll must go somewhere; rows that come newest first end the walk instead."""
+    if not rule.param and START not in _placed(resource) and rule.row_order != "desc":
         hint = f"add param, or put {{{START}}} into path, params, headers or json"
         validator.add((*path, "param"), "no request has the cursor in it", hint)
 

@@ -58,6 +58,7 @@ class Place(msgspec.Struct, omit_defaults=True):
     records: int = 0
     found: str = ""  # the paginator that the first page showed
     parent: str = ""  # key of the parent whose list it is; with an empty `url`, its list begins
+    window_end_us: int = 0  # of the window that is walked, when others follow
 
     @property
     def request(self) -> PageRequest:

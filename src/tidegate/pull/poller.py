@@ -30,6 +30,7 @@ from tidegate.pull.resource_cursor import ResourceCursor
 from tidegate.pull.run import Run
 from tidegate.pull.run_checks import RunChecks
 from tidegate.pull.sources import PullResponse, SourceClient
+from tidegate.pull.windows import Windows
 from tidegate.rules.language.view import MISSING
 from tidegate.rules.sync.http_cache import settled_last_modified
 from tidegate.rules.sync.items import ErrorBody, PageRows, decoded, partial_errors, read_page
@@ -45,7 +46,7 @@ from tidegate.rules.sync.paginators import (
     next_page,
     put,
 )
-from tidegate.rules.sync.placeholders import END, Values, text_of
+from tidegate.rules.sync.placeholders import END, START, Values, text_of
 from tidegate.rules.sync.spec import Resource
 from tidegate.store import Records
 
@@ -72,6 +73,7 @@ class Poller:
         self._catch_up = catch_up
         self._pages = PageRequests(source, resource, writer)
         self._cursor = ResourceCursor(resource, writer)
+        self._windows = Windows(resource, self._cursor, self._clock)
         self._rows = PageRowReader(resource, writer, records)
         self._checks = RunChecks(resource, writer, self._cursor)
         self._cursor_row = CursorRow(resource, writer, fetcher)
@@ -180,6 +182,8 @@ class Poller:
         start = run.start = self._cursor.start(run)
         values = self._source.values(self._resource, start, run.parent.values if run.parent is not None else None)
         run.from_cursor = not run.full and self._cursor.known(run) is not None
+        if request is None and (window := self._windows.first(run)) is not None:
+            values = {**values, START: window[0], END: window[1]}
         run.headers = self._source.headers_of(self._resource, values)
         if request is None:
             request = self._first(run, start, values)
@@ -203,7 +207,7 @@ class Poller:
             # The log first: webhooks that came before this answer must be applied before the page is compared.
             await self._catch_up()
             last = request
-            request = await self._page(run, request, response)
+            request = await self._page(run, request, response) or self._next_window(run, values)
         if last is not None:
             self._cursor.step_over(run, last)
         self._end(run, answer if first else None, tag)
@@ -212,6 +216,21 @@ class Poller:
         elif self._writer.webhooks != webhooks:
             # A webhook changed what was just read: read the same page again, although the source did not change it.
             self._writer.move(etag=None, last_modified=None)
+
+    def _next_window(self, run: Run, values: Values) -> PageRequest | None:
+        """The first page of the next window; None when this one was the last, or could not be walked to its end."""
+        if not run.window_end_us:
+            return None
+        self._check_walk(run)
+        if not run.walk.complete:
+            return None
+        window = self._windows.following(run)
+        if window is None:
+            return None
+        request = self._first(run, window[0], {**values, START: window[0], END: window[1]})
+        run.walk.base = first_number(self._resource.paginator, request)
+        self._state.place = run.place(request, self._tag)
+        return request
 
     async def _page(self, run: Run, request: PageRequest, response: PullResponse) -> PageRequest | None:
         """Apply one page; the request of the next one."""
@@ -311,15 +330,19 @@ class Poller:
 
     # -- the end -----------------------------------------------------------------------------------------
 
+    def _check_walk(self, run: Run) -> None:
+        """After the last page of a list, or of a window: what contradicts itself is reported."""
+        check_total(run.walk)
+        for what in run.walk.contradictions:
+            self._writer.health.note("page_end_unclear", what)
+        if run.walk.overlooked:
+            self._writer.health.note("pages_not_read", run.walk.overlooked)
+
     def _end(self, run: Run, first: PullResponse | None, tag: str) -> None:
         """Move what moves with the last page. It is committed with the end of the run."""
         health, state = self._writer.health, self._writer.state
         self._state.place = None
-        check_total(run.walk)
-        for what in run.walk.contradictions:
-            health.note("page_end_unclear", what)
-        if run.walk.overlooked:
-            health.note("pages_not_read", run.walk.overlooked)
+        self._check_walk(run)
         self._rows.forget_circle(run)
         if run.unreadable and not run.records_seen + run.records_before and not state.first_done:
             raise UpstreamError(
@@ -328,7 +351,9 @@ class Poller:
                 hint="set primary_key to the path of the key in a row, and data_selector to the path of the rows",
             )
         self._checks.at_end(run)
-        single = first is not None and run.walk.pages == 1  # validators of page one say nothing of page two
+        single = (
+            first is not None and run.walk.pages == 1 and not run.windows
+        )  # validators of page one say nothing of page two
         self._state.validated = tag if single else ""
         moved: dict[str, Any] = {
             "etag": header(first.headers, "etag") if single and first is not None else None,

@@ -42,6 +42,11 @@ class ResourceCursor:
         rule = self._rule
         if rule is None:
             return None
+        start = self._wanted(run, rule)
+        return start if rule.max_age is None else self._not_before(run, rule, start)
+
+    def _wanted(self, run: Run, rule: Incremental) -> str | None:
+        """The value that a run would ask from, however old it is."""
         cursor = None if run.full else self.known(run)
         if not cursor:
             return rule.initial_value or None
@@ -55,6 +60,19 @@ class ResourceCursor:
         if start.lag_ignored:
             self._writer.health.note("lag_ignored", f"lag {rule.lag} cannot be subtracted from the cursor {cursor!r}")
         return incremental.as_sent(start.value, form, rule.format)
+
+    def _not_before(self, run: Run, rule: Incremental, start: str | None) -> str | None:
+        """`start`, or the oldest value that the source takes when that is later, which is reported."""
+        oldest_us = self._writer.clock.now_us() - int(seconds(rule.max_age or "0s") * 1_000_000)
+        oldest, at_us = (
+            incremental.as_start(rule, oldest_us),
+            None if start is None else incremental.read_start(rule, start),
+        )
+        if start is not None and (at_us is None or at_us >= oldest_us):
+            return start
+        if start is not None and not run.full and self.known(run):
+            self._writer.health.note("cursor_too_old", f"{start} is before {oldest}, where this poll begins")
+        return oldest
 
     def known(self, run: Run) -> str | None:
         """The cursor that the last run left, of this list."""
@@ -201,6 +219,11 @@ class ResourceCursor:
             return
         if form is not None and incremental.much_earlier(run.lowest, asked, rule.lag, form):
             self._writer.health.note("filter_ignored", f"{rule.param} was {asked}, and a row has {run.lowest}")
+
+    def at_notation(self, run: Run, at_us: int) -> str:
+        """An instant as the cursors of this list are written."""
+        form = self._format(self.known(run), [run.lowest, run.highest], run) or instants.ISO
+        return instants.write(at_us, run.highest or self.known(run) or "", form)
 
     def _format(self, cursor: str | None, samples: list[str | None], run: Run) -> instants.InstantFormat | None:
         """The format of the cursors of records: declared, found before, or found now."""

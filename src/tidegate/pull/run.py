@@ -60,7 +60,9 @@ class ParentRow(msgspec.Struct, frozen=True):
     fields: dict[str, str]
 
 
-_CURSOR_FIELDS = ("highest", "highest_key", "lowest", "lowest_key", "first_highest", "ascending", "descending")
+_CURSOR_FIELDS = (
+    "highest", "highest_key", "lowest", "lowest_key", "first_highest", "ascending", "descending", "window_end_us",
+)  # fmt: skip
 _COUNTED_FIELDS = (
     "requests", "retries", "pages", "records_seen", "unreadable", "without_version", "without_cursor",
     "missed_by_filter",
@@ -90,6 +92,8 @@ class Run(msgspec.Struct):
     highest: str | None = None
     lowest: str | None = None
     first_highest: str | None = None  # on the first of several pages: no row of it can have been passed over
+    window_end_us: int = 0  # of the window that is walked, when others follow
+    windows: int = 0  # that were walked to their end
     ascending: bool = True  # the cursors of the rows never went down
     descending: bool = True  # they never went up
     last_cursor: str | None = None
@@ -139,6 +143,15 @@ class Run(msgspec.Struct):
             self.highest, self.highest_key, self.highest_row = at, key, row
         if self.lowest_key is None or after(self.lowest_key, key):
             self.lowest, self.lowest_key = at, key
+
+    def pass_window(self, end: str) -> None:
+        """A window was walked to its end, an instant in the notation of the cursor: nothing before it is missing."""
+        key = sort_key(end)
+        if self.highest_key is None or after(key, self.highest_key):
+            self.highest, self.highest_key, self.highest_row = end, key, ""
+        self.first_highest = self.highest
+        self.windows += 1
+        self.walk = PageWalk(found=self.walk.found)
 
     def part(self, parent: ParentRow, *, resumed: bool) -> Run:
         """The run over the list of one parent. Keys that were seen are shared with this run.
@@ -192,6 +205,7 @@ class Run(msgspec.Struct):
             records=self.records_seen + self.records_before,
             silent=self.silent,
             parent=self.parent.key if self.parent is not None else "",
+            window_end_us=self.window_end_us,
         )
 
     @classmethod
@@ -214,6 +228,7 @@ class Run(msgspec.Struct):
             descending=place.descending,
             unreadable=place.unreadable,
             walk=place.walk(),
+            window_end_us=place.window_end_us,
         )
 
 

@@ -239,6 +239,13 @@ RESOURCES: dict[str, FindingCode] = {
         "The only cursor seen may be a time in the future or a counter, so it was not used yet.",
         "set incremental.format of the resource: epoch_s, epoch_ms, or text for a counter",
     ),
+    "cursor_too_old": FindingCode(
+        WARNING,
+        "cursor too old",
+        "The last row that was read is older than `max_age`, so the source cannot be asked from it any more. A change"
+        " between the two is in no list.",
+        "nothing, if no poll failed for so long; else compare the records: tidegate baseline {name}",
+    ),
     "lag_ignored": FindingCode(
         WARNING,
         "lag ignored",

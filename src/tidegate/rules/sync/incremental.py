@@ -60,6 +60,16 @@ def as_sent(cursor: str, form: InstantFormat | None, declared: str) -> str:
     return cursor if at_us is None else instants.write(at_us, "", target)
 
 
+def as_start(rule: Incremental, at_us: int) -> str:
+    """An instant as the source takes it."""
+    return instants.write(at_us, "", instants.declared(rule.format) or instants.ISO)
+
+
+def read_start(rule: Incremental, text: str) -> int | None:
+    """The instant of a value that the source takes; None for other text."""
+    return instants.read_as(text, instants.declared(rule.format) or instants.ISO)
+
+
 def advance(cursor: str | None, highest: str | None, server_at_us: int | None, form: InstantFormat | None) -> Advance:
     """The next cursor: never back, never beyond the `Date` of the first page less SETTLE_SECONDS."""
     if highest is None:

@@ -28,6 +28,15 @@ class Incremental(Strict, frozen=True):
     end_param: Annotated[str, doc("The query parameter that takes the present time, for sources that need an end.")] = (
         ""
     )
+    window: Annotated[
+        Duration | None,
+        doc(
+            "The longest time between start and end that the source takes; a poll asks for one window after the other."
+        ),
+    ] = None
+    max_age: Annotated[
+        Duration | None, doc("How far back the source lets itself be asked; an earlier start becomes this one.")
+    ] = None
     format: Annotated[
         str, doc("auto, iso8601, date, http_date, epoch_s, epoch_ms, epoch_us, epoch_ns, text, or a strftime pattern.")
     ] = "auto"
