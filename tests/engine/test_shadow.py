@@ -3,6 +3,7 @@ nothing is emitted or changed by the way that measures, a restart keeps the figu
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,6 +19,7 @@ from tidegate.config.spec import Config, Source
 from tidegate.core.clock import rfc3339
 from tidegate.query.shadow import ShadowSchema, compared
 from tidegate.rules.measure.shadow import POLL, WEBHOOK
+from tidegate.store import ANSWERED, PendingWrite
 
 ITEMS = {"path": "/items", "version": "updated_at", "webhook": {"types": ["item.*"]}, "initial": "snapshot"}
 API = {"base_url": "https://shop.example", "price_per_call": 0.01}
@@ -126,6 +128,42 @@ async def test_a_known_loss_and_known_delays_are_stated_and_the_way_that_measure
     text = " ".join(one.sentences)
     assert "Webhooks are sooner" in text and "webhooks missed 12 of 100 changes" in text, text
     assert "polls are more complete" in text and "Webhooks are cheaper" in text, text
+
+
+async def write(place: ScriptedPull, row: dict[str, Any], answer: dict[str, Any]) -> None:
+    """An operation made `row`; its answer is merged into the records."""
+    at, put = place.clock.now_us(), place.store.operations.put_write
+    fields = [json.dumps(one).encode() for one in ({"n": row["n"]}, answer)]
+    made = PendingWrite(f"w{at}", "shop", "items", row["id"], *fields, "evt_1", b"[]", at, ANSWERED, at, at)
+    await put(made, 0)
+    assert await place.engine.answers.merge_here("shop", "items")
+
+
+@pytest.mark.parametrize(("way", "own"), [("webhook", 4), ("poll", 0)])
+async def test_what_our_own_writes_made_is_not_missed_by_polls(tmp_path: Path, way: str, own: int) -> None:
+    """The answer has the version, an older one, or none: only in the last case a poll still finds a change."""
+    world = World(way=way)
+    async with scripted(tmp_path, world.answer, items={**world.resource, "ignore": ["updated_at"]}) as place:
+        await world.poll(place)
+        place.clock.advance(1)
+        await world.poll(place)
+        for number in range(6):
+            before = rfc3339(place.clock.now_us())
+            place.clock.advance(5)
+            row = {"id": f"w{number}", "updated_at": rfc3339(place.clock.now_us()), "n": number}
+            world.rows[row["id"]] = row
+            answer = {"id": row["id"], "n": number}
+            await write(place, row, (row, {**row, "updated_at": before}, answer)[number % 3])
+            place.clock.advance(HOOK_SECONDS)
+            await place.webhook(world.hooked, "item.created", row)
+            place.clock.advance(5)
+            await world.poll(place)
+        await world.runs(place, {52}, range(50, 54))
+        await world.settle(place)
+        one = await world.result(place)
+    poll, webhook = one.ways
+    assert (poll.missed, webhook.missed, one.own_writes, one.pairs) == (0, 1, own, 9 - own)
+    assert one.undecided == 0
 
 
 async def test_the_end_ends_its_requests_also_after_a_restart_and_is_a_finding(tmp_path: Path) -> None:

@@ -52,6 +52,21 @@ def decide(figures: ShadowFigures, poll: Sightings, webhook: Sightings, now_us: 
         settle(figures, poll, webhook, made, {})
 
 
+def test_a_version_that_our_own_write_made_is_counted_and_decided_for_no_way() -> None:
+    figures, poll, webhook = ShadowFigures(), Sightings(based_us=1, began_us=HOUR), Sightings()
+    poll.write("a\x1f1", 10)
+    poll.write("a\x1f1", 20)
+    webhook.add("a\x1f1", 30)
+    webhook.add("b\x1f1", 40)
+    decide(figures, poll, webhook, 2 * HOUR)
+    assert (figures.own_writes, figures.only_webhook, figures.pairs) == (1, 1, 0)
+    for number in range(MAX_SIGHTINGS + 3):
+        poll.write(f"c{number}\x1f1", 3 * HOUR)
+    assert len(poll.written) == MAX_SIGHTINGS and poll.dropped == 4 and poll.dropped_us == 3 * HOUR
+    poll.forget(3 * HOUR + KEPT_US)
+    assert poll.written == {}
+
+
 def test_known_losses_and_delays_are_covered_by_their_intervals() -> None:
     """60 comparisons of 300 changes: 5% of the webhooks are lost; a webhook takes 1 s, a poll half of 60 s."""
     covered = sooner = 0

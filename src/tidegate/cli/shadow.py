@@ -49,6 +49,8 @@ def _show(one: JsonObject) -> None:
             print(clean(f"  The last {way['way']} failed: {way['error']}"))
     if one["undecided"] or one["left_out"]:
         print(f"  {one['undecided']:,} changes are not decided yet, {one['left_out']:,} were left out.")
+    if one["own_writes"]:
+        print(f"  {one['own_writes']:,} of our own writes are left out: their answers come before any poll.")
 
 
 def _row(way: JsonObject) -> tuple[str, ...]:

@@ -268,8 +268,11 @@ class RecordWriter:
             result = self.counts.webhook(decision, before.origin if before is not None else None, changed=changed)
             if self.sighter is not None:
                 self.sighter.pushed(copy, result)
-        elif changed and self.sighter is not None:
-            self.sighter.changed(copy)
+        elif self.sighter is not None:
+            if changed:
+                self.sighter.changed(copy)
+            elif before is not None and before.origin is Origin.WRITE:
+                self.sighter.wrote(copy)  # the list has the version that the answer did not have
 
     def _fitted(self, copy: Copy, before: RecordState | None, write: ExpectedWrite) -> Copy | None:
         """The answer to a write in the form of the record; None when the next poll has to bring the change."""

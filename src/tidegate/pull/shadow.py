@@ -9,7 +9,7 @@ Crash: sightings are as durable as the records that they are of, and a version i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol
 
 from tidegate.core.clock import Clock
@@ -86,9 +86,16 @@ class Sighter:
         self._writer.counts.sightings = None if self._comparison.over else state.sightings
 
     def changed(self, copy: Copy) -> None:
-        """A copy that no webhook pushed made a change."""
+        """A copy that no webhook pushed made a change. The answer to our own write comes before any poll."""
         if copy.origin in ORIGINS[self._way]:
-            self._note(copy)
+            self._note(copy, Sightings.add)
+        elif copy.origin is Origin.WRITE:
+            self.wrote(copy)
+
+    def wrote(self, copy: Copy) -> None:
+        """What our own write made: of an answer, or of the first list after it when the answer has no version."""
+        if self._way == POLL and (copy.version is not None or copy.deleted):
+            self._note(copy, Sightings.write)
 
     def pushed(self, copy: Copy, result: str) -> None:
         """A webhook was merged."""
@@ -97,7 +104,7 @@ class Sighter:
             sightings.webhooks += 1
             sightings.webhook_bytes += len(copy.body)
         if self._way == WEBHOOK and result in ARRIVED:
-            self._note(copy)
+            self._note(copy, Sightings.add)
 
     def polled(self, began_us: int) -> None:
         """A poll has finished."""
@@ -108,7 +115,7 @@ class Sighter:
         if not sightings.based_us and began_us >= sightings.since_us:
             sightings.based_us = self._writer.clock.now_us()
 
-    def _note(self, copy: Copy) -> None:
+    def _note(self, copy: Copy, put: Callable[[Sightings, str, int], None]) -> None:
         sightings = self._writer.counts.sightings
         if sightings is None:
             return
@@ -116,8 +123,8 @@ class Sighter:
             self._writer.health.note("shadow_without_version", repr(copy.key))
             return
         before = sightings.dropped
-        sightings.add(name_of(copy.key, copy.version, self._writer.resource.version_kind, copy.deleted),
-                      self._writer.clock.now_us())  # fmt: skip
+        name = name_of(copy.key, copy.version, self._writer.resource.version_kind, copy.deleted)
+        put(sightings, name, self._writer.clock.now_us())
         if sightings.dropped > before:
             self._writer.health.note("shadow_sightings_dropped", repr(copy.key))
 

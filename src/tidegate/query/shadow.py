@@ -63,6 +63,7 @@ class ShadowSchema(msgspec.Struct, kw_only=True):
     ways: list[WaySchema]
     undecided: int  # found by one way, and it is too early to say that the other missed it
     left_out: int  # did not fit
+    own_writes: int  # left out: the answer to an operation had them before a poll could
     sentences: list[str]
 
 
@@ -114,6 +115,7 @@ def compared(
         ways=ways,
         undecided=_undecided(figures, sightings),
         left_out=sum(one.dropped for one in sightings.values()),
+        own_writes=figures.own_writes,
         sentences=[],
     )
     made.sentences = sentences(made)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,11 @@ class NoRoutes:
     async def decide_slow(self, source: str, type_: str, view: Callable[[], dict[str, Any]], resource: str, /) -> int:
         self._numbers[source] = (await self._store.log.audience(source, (), (), ())).number
         return self._numbers[source]
+
+    async def decide_own(
+        self, source: str, type_: str, view: Callable[[], dict[str, Any]], resource: str, chain: Sequence[str], /
+    ) -> int:
+        return await self.decide_slow(source, type_, view, resource)
 
     @property
     def written(self) -> NoRoutes:

@@ -49,6 +49,8 @@ def both(found: Sequence[ShadowSchema], wanted: str = "") -> Both | None:
         notes.append(f"{wording.count(one.undecided, 'changes')} not decided yet.")
     if one.left_out:
         notes.append(f"{wording.count(one.left_out, 'changes')} left out: too many to keep.")
+    if one.own_writes:
+        notes.append(f"{wording.count(one.own_writes, 'own writes')} left out: their answers come before any poll.")
     measured = f"measured for {span(one.measured_seconds)}"
     return Both(
         name=one.resource,

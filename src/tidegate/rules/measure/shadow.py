@@ -3,7 +3,8 @@
 Owns what is kept of a comparison and how sightings become figures. A sighting is the moment at which one way found a
 version of a record. Versions that both ways found are pairs; after `wait`, and after a poll that began later, a version
 that only one way found was missed by the other. Each version is decided once, in the order of the first sighting, so
-`settled_us` is all that a restart needs.
+`settled_us` is all that a restart needs. A version that the answer to our own write showed first is known before any
+poll could find it, so it is left out and counted.
 
 The share that a way misses is taken of the versions that the other way found: a version that neither found cannot be
 counted, so both shares are right when the misses of the two ways do not depend on each other. Invariants: intervals are
@@ -41,24 +42,32 @@ class Sightings(msgspec.Struct, omit_defaults=True):
     webhook_bytes: int = 0
     dropped: int = 0  # sightings that did not fit
     dropped_us: int = 0  # the last of them: what is not later cannot be decided
+    written: dict[str, int] = {}  # versions that an answer to our own write brought, and when
 
     def add(self, version: str, at_us: int) -> None:
         """The first sighting of a version counts."""
-        if version in self.found:
-            return
-        if len(self.found) >= MAX_SIGHTINGS:
-            oldest = next(iter(self.found))
-            self.dropped_us = max(self.dropped_us, self.found.pop(oldest))
+        if version not in self.found:
+            self._put(self.found, version, at_us)
+
+    def write(self, version: str, at_us: int) -> None:
+        """Our own write made a version, and its answer shows it."""
+        if version not in self.found and version not in self.written:
+            self._put(self.written, version, at_us)
+
+    def _put(self, kept: dict[str, int], version: str, at_us: int) -> None:
+        if len(kept) >= MAX_SIGHTINGS:
+            self.dropped_us = max(self.dropped_us, kept.pop(next(iter(kept))))
             self.dropped += 1
-        self.found[version] = at_us
+        kept[version] = at_us
 
     def forget(self, settled_us: int) -> None:
         """Drop what was decided long ago, and the oldest decided ones while there are many."""
-        old = [one for one, at in self.found.items() if at <= settled_us - KEPT_US]
-        decided = [one for one, at in self.found.items() if at <= settled_us]
-        many = max(0, len(self.found) - MAX_SIGHTINGS // 2)
-        for one in {*old, *decided[:many]}:
-            del self.found[one]
+        for kept in (self.found, self.written):
+            old = [one for one, at in kept.items() if at <= settled_us - KEPT_US]
+            decided = [one for one, at in kept.items() if at <= settled_us]
+            many = max(0, len(kept) - MAX_SIGHTINGS // 2)
+            for one in {*old, *decided[:many]}:
+                del kept[one]
 
 
 class ShadowFigures(msgspec.Struct, omit_defaults=True):
@@ -72,6 +81,7 @@ class ShadowFigures(msgspec.Struct, omit_defaults=True):
     untimed: int = 0  # both ways have it, and the moment of one is not known any more
     only_webhook: int = 0
     only_poll: int = 0
+    own_writes: int = 0  # left out: the answer to our own write had them before a poll could
     webhook_first: dict[int, int] = {}
     poll_first: dict[int, int] = {}
 
@@ -93,6 +103,7 @@ class Undecided(msgspec.Struct, frozen=True):
     """Versions whose time has come: those of one way only must still be looked up in the records of the other."""
 
     upto_us: int
+    own_writes: int
     both: tuple[str, ...]
     alone: Mapping[str, tuple[str, ...]]  # by the way that found them
 
@@ -114,24 +125,29 @@ def due(figures: ShadowFigures, poll: Sightings, webhook: Sightings, now_us: int
     upto = min(now_us - wait_us, poll.began_us)
     if upto <= after:
         return None
-    names: dict[str, list[str]] = {"both": [], POLL: [], WEBHOOK: []}
+    names: dict[str, list[str]] = {"both": [], POLL: [], WEBHOOK: [], "own": []}
     for version in poll.found.keys() | webhook.found.keys():
         first = min(poll.found.get(version, now_us), webhook.found.get(version, now_us))
         if after < first <= upto:
-            way = "both" if version in poll.found and version in webhook.found else _way(version, poll)
-            names[way].append(version)
+            names[_group(version, poll, webhook)].append(version)
     alone = {way: tuple(names[way]) for way in (POLL, WEBHOOK)}
-    return Undecided(upto, tuple(names["both"]), alone)
+    return Undecided(upto, len(names["own"]), tuple(names["both"]), alone)
 
 
-def _way(version: str, poll: Sightings) -> str:
-    return POLL if version in poll.found else WEBHOOK
+def _group(version: str, poll: Sightings, webhook: Sightings) -> str:
+    """Who found it: "both", one way, or "own": our own write, whose answer a poll cannot be sooner than."""
+    if version in poll.written:
+        return "own"
+    if version in poll.found:
+        return "both" if version in webhook.found else POLL
+    return WEBHOOK
 
 
 def settle(
     figures: ShadowFigures, poll: Sightings, webhook: Sightings, made: Undecided, held: Mapping[str, Iterable[str]]
 ) -> None:
     """Count what is due. `held`: of the versions that a way found alone, those in the records of the other way."""
+    figures.own_writes += made.own_writes
     for version in made.both:
         figures.pair(poll.found[version], webhook.found[version])
     for way, versions in made.alone.items():
