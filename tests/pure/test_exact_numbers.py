@@ -6,6 +6,7 @@ import pytest
 
 from tidegate.cli.json_text import json_text, read_json, typed
 from tidegate.core.model import Origin
+from tidegate.receive.samples import Made
 from tidegate.rules.language.numbers import ExactFloat, encode_json, read_exact, read_float
 from tidegate.rules.language.numbers import json_text as one_line
 from tidegate.rules.sync.canonical import canonical, parse_json
@@ -67,3 +68,9 @@ def test_the_command_line_prints_and_sends_what_was_written() -> None:
     assert encode_json(typed(value, dict[str, object])) == raw.replace(" ", "").encode()
     assert typed(value["took"], float) == 0.00001
     assert json_text("\ud83d") == '"\\ud83d"'
+
+
+@pytest.mark.parametrize("form", [False, True])
+def test_a_sample_of_trigger_has_the_digits_that_were_set(form: bool) -> None:
+    made = Made({}, [], b"", read_json(f'{{"a":{LONG},"b":10.50}}'), form)
+    assert made.content().decode() == (f"a={LONG}&b=10.50" if form else f'{{"a":{LONG},"b":10.50}}')

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import os
 import queue
+import re
 import select
 import shlex
 import shutil
@@ -37,8 +38,14 @@ KEPT = 500  # requests that can be selected
 SHOWN_BODY = 4000  # characters of a body in the details
 TICK_SECONDS = 0.05
 _KEYS = "r replay  e edit and replay  d details  / search  c copy as curl  up/down select  q quit"
-_ARROWS = {"\x1b[A": "k", "\x1b[B": "j", "\x1bOA": "k", "\x1bOB": "j"}
+_ARROWS = {"\x1b[A": "up", "\x1b[B": "down", "\x1bOA": "up", "\x1bOB": "down"}
+# A key that sends several characters, or one character. An escape alone is the Escape key.
+_KEY = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|O[@-~])|.", re.DOTALL)
 _ERASE = "\r\x1b[2K"
+
+
+class _NotSentError(Exception):
+    """An edited body is not sent; the text says why."""
 
 
 class Terminal:
@@ -52,9 +59,11 @@ class Terminal:
         self._selected: int | None = None  # None: always the newest
         self._prompt: str | None = None  # what was typed after `/`
         self._search = ""
+        self._drafts: dict[str, str] = {}  # by event, edited bodies that are not JSON
         self._actions: dict[str, Callable[[], None]] = {
             "r": self._replay, "e": self._edit, "d": self._details, "c": self._copy, "/": self._begin_search,
             "n": self._search_on, "k": lambda: self._move(-1), "j": lambda: self._move(1), "q": self._stop.set,
+            "up": lambda: self._move(-1), "down": lambda: self._move(1),
             "\x03": self._stop.set, "\x04": self._stop.set,
         }  # fmt: skip
 
@@ -136,7 +145,7 @@ class Terminal:
             self._prompt = None
         elif key in ("\x7f", "\b"):
             self._prompt = self._prompt[:-1]
-        elif key.isprintable():
+        elif len(key) == 1 and key.isprintable():
             self._prompt += key
 
     def _begin_search(self) -> None:
@@ -176,11 +185,12 @@ class Terminal:
         if shown is None:
             return
         came = shown.event["origin"] in ("webhook", "form")  # the body of others is an envelope around the data
-        changed = self._edited(shown.request.body if came else json_text(shown.event["data"]).encode())
-        if changed is None:
-            self._say("the body was not changed, so nothing was sent")
+        try:
+            body = self._edited(shown.event["id"], shown.request.body if came else _bytes_of(shown.event["data"]))
+        except _NotSentError as error:
+            self._say(f"{error}, so nothing was sent")
         else:
-            self._send(shown.event, "edit", {"body": changed})
+            self._send(shown.event, "edit", {"body": body})
 
     def _send(self, event: JsonObject, way: str, change: JsonObject | None) -> None:
         def work() -> None:
@@ -193,9 +203,24 @@ class Terminal:
 
         threading.Thread(target=work, daemon=True).start()
 
-    def _edited(self, body: bytes) -> Any:
-        """The body as the editor left it, parsed when it is JSON; None when it is the same."""
+    def _edited(self, event_id: str, body: bytes) -> Any:
+        """The body as the editor left it, parsed when it is JSON. _NotSentError when it is the same, or was JSON and is
+        not any more; the editor then opens that text the next time.
+        """
         text = _pretty(body)
+        after = self._in_editor(self._drafts.pop(event_id, text))
+        if after == text:
+            raise _NotSentError("the body was not changed")
+        try:
+            return read_json(after)
+        except ValueError as error:
+            if not _is_json(body):
+                return after
+            self._drafts[event_id] = after
+            raise _NotSentError(f"the body is not JSON any more ({error}); press e to correct it") from None
+
+    def _in_editor(self, text: str) -> str:
+        """The text as the editor left it. _NotSentError when the editor fails."""
         editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or shutil.which("nano") or "vi"
         with tempfile.TemporaryDirectory(prefix="tidegate-") as folder:
             file = Path(folder) / "body.json"
@@ -205,17 +230,12 @@ class Terminal:
             try:
                 code = subprocess.call([*shlex.split(editor), str(file)])  # noqa: S603 - the user's own editor
             except OSError as error:
-                self._say(f"the editor {editor!r} cannot be started: {error.strerror}; set EDITOR")
-                return None
+                raise _NotSentError(f"the editor {editor!r} cannot be started: {error.strerror}; set EDITOR") from None
             finally:
                 termios.tcsetattr(self._fd, termios.TCSADRAIN, settings)
-            after = file.read_text("utf-8", "replace")
-        if code != 0 or after == text:
-            return None
-        try:
-            return read_json(after)
-        except ValueError:
-            return after
+            if code != 0:
+                raise _NotSentError(f"the editor ended with exit code {code}")
+            return file.read_text("utf-8", "replace")
 
     def _restored(self) -> None:
         """Line editing and echo for the editor."""
@@ -260,10 +280,20 @@ class Terminal:
 
 
 def _keys_of(data: str) -> list[str]:
-    """Single keys; an arrow is one key."""
-    for sequence, key in _ARROWS.items():
-        data = data.replace(sequence, key)
-    return list(data)
+    """Single keys; an arrow is one key, and so is a key without a meaning here, such as Delete."""
+    return [_ARROWS.get(one, one) for one in _KEY.findall(data)]
+
+
+def _bytes_of(data: Any) -> bytes:
+    return json_text(data).encode()
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        read_json(body)
+    except ValueError:
+        return False
+    return True
 
 
 def _pretty(body: bytes) -> str:

@@ -7,7 +7,6 @@ the place, never dropped. Crash: nothing is kept.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -21,6 +20,7 @@ from tidegate.core.model import JsonObject
 from tidegate.providers.shape import Provider, Sample
 from tidegate.rules.inbound.places import Place
 from tidegate.rules.language.body import read_body
+from tidegate.rules.language.numbers import decode_json, encode_json
 from tidegate.rules.language.paths import Names, parse_path
 from tidegate.rules.language.text import FORM_TYPE, media_type
 from tidegate.rules.language.view import MISSING, is_index, walk
@@ -46,9 +46,9 @@ class Made(msgspec.Struct):
         if self.value is MISSING:
             return self.body
         if not self.form:
-            return json.dumps(self.value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+            return encode_json(self.value)
         fields = {self.inner: self.value} if self.inner else self.value
-        texts = [(name, item if isinstance(item, str) else json.dumps(item)) for name, item in fields.items()]
+        texts = [(name, item if isinstance(item, str) else encode_json(item).decode()) for name, item in fields.items()]
         return (
             urlencode(texts).replace("%7Bsignature%7D", "{signature}").encode()
         )  # its place, filled when it is signed
@@ -111,7 +111,7 @@ def _parse(made: Made, kind: str) -> None:
             made.value, made.inner = inner, next(iter(fields))
     elif kind.endswith("json"):
         try:
-            made.value = json.loads(made.body)
+            made.value = decode_json(made.body)
         except (ValueError, RecursionError):
             made.value = MISSING
 
@@ -120,7 +120,7 @@ def _json_object(text: str) -> Any:
     if text[:1] != "{":
         return text
     try:
-        return json.loads(text)
+        return decode_json(text.encode())
     except (ValueError, RecursionError):
         return text
 
