@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gzip
 import json
 import re
@@ -59,7 +60,11 @@ class Sources:
         return [whole(json.dumps([{"id": n} for n in {1: range(1, 6), 2: range(6, 10)}.get(page, [])]).encode())]
 
 
-BOMB = gzip.compress(b'[{"id": 6, "x": "' + b"a" * 100_000_000 + b'"}]')
+@functools.cache
+def bomb() -> bytes:
+    return gzip.compress(b'[{"id": 6, "x": "' + b"a" * 100_000_000 + b'"}]')
+
+
 BAD: list[tuple[str, Callable[[], list[bytes]], str]] = [
     ("no answer", list, "closed"),
     ("cut in its head", lambda: [HEAD], "closed|answer"),
@@ -71,8 +76,8 @@ BAD: list[tuple[str, Callable[[], list[bytes]], str]] = [
     ("HTML as JSON", lambda: [whole(b"<html><title>Sign in</title></html>")], "HTML.*Sign in"),
     ("another type", lambda: [whole(b"\x89PNG\r\n\x1a\n" + bytes(200)).replace(b"application/json", b"image/png")],
      "cannot be read"),
-    ("a bomb", lambda: [whole(BOMB, b"Content-Encoding: gzip\r\n")], "more than 16777216 bytes"),
-    ("a cut bomb", lambda: [whole(BOMB[:-20], b"Content-Encoding: gzip\r\n")], "more than|cannot|closed"),
+    ("a bomb", lambda: [whole(bomb(), b"Content-Encoding: gzip\r\n")], "more than 16777216 bytes"),
+    ("a cut bomb", lambda: [whole(bomb()[:-20], b"Content-Encoding: gzip\r\n")], "more than|cannot|closed"),
     ("an unknown encoding", lambda: [whole(b"abc", b"Content-Encoding: snappy\r\n")], "snappy|encoding"),
     ("slow bytes", lambda: [HEAD + b"Content-Length: 100\r\n\r\n", *([b" "] * 8)], "did not answer within"),
     ("a redirect to the metadata service", lambda: [
