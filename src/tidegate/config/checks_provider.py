@@ -16,7 +16,7 @@ import msgspec
 
 from tidegate import auth
 from tidegate.config.checks_source import check_source
-from tidegate.config.expand import PLAIN_VALUE, Tree, expand, mentioned_in
+from tidegate.config.expand import PLAIN_VALUE, Tree, expand, filled, mentioned_in
 from tidegate.config.lines import Path
 from tidegate.config.problems import Problems, nearest
 from tidegate.config.shape import check_shape
@@ -86,7 +86,9 @@ def check_provider(data: Tree, name: str, problems: Problems) -> ApiFile:
     if not len(problems):
         for entry, resource in file.resources.items():
             if resource.sample:
-                _sample(("resources", entry, "sample"), resource, problems)
+                examples = {one: given.example or given.default for one, given in file.api.with_.items()}
+                keyed = msgspec.structs.replace(resource, primary_key=filled(resource.primary_key, examples))
+                _sample(("resources", entry, "sample"), keyed, problems)
     return file
 
 

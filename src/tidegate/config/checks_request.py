@@ -39,6 +39,9 @@ def check_request(validator: Validator, path: Path, resource: Resource, source: 
     if 410 in resource.empty:
         validator.add((*path, "empty"), "410 means that the cursor has expired", "remove it")
     _format(validator, path, resource)
+    if resource.header_row and resource.paginator.__struct_config__.tag != "single_page":
+        hint = "ask for everything at once, and remove paginator"
+        validator.add((*path, "header_row"), "only the first page has the names of the columns", hint)
     _schedule(validator, path, resource)
 
 

@@ -152,6 +152,8 @@ class _Expansion:
         self._rename(base, own, at)
         out = merged(base, {key: value for key, value in own.items() if key != "with"})
         values = self._given(own, mentioned_in(out), at)
+        if "primary_key" in out:  # the other places are filled when a request is made
+            out["primary_key"] = filled(out["primary_key"], values)
         return {**out, "with": values} if values else out
 
     def _drop_unused(self, base: Tree, own: Tree) -> None:

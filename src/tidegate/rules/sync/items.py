@@ -19,6 +19,7 @@ from tidegate.rules.language.numbers import encode_json
 from tidegate.rules.language.view import MISSING
 from tidegate.rules.sync.canonical import parse_json
 from tidegate.rules.sync.formats import BadRow, read_format
+from tidegate.rules.sync.header_row import named_rows
 from tidegate.rules.sync.paths import compiled, first_byte, is_raw, skim, without_bom
 from tidegate.rules.sync.spec import Resource
 
@@ -97,6 +98,8 @@ def read_page(status: int, body: bytes, resource: Resource, content_type: str = 
         found = _keyed(page.body, resource.data_selector, resource.key_field)
     else:
         found = _rows(page.body, resource.data_selector, no_lists=page.no_lists)
+    if resource.header_row:
+        found = PageRows(named_rows(found.rows), found.empty_form)
     return msgspec.structs.replace(found, body=page.body)
 
 

@@ -152,6 +152,9 @@ class Resource(Strict, frozen=True):
     key_field: Annotated[
         str, doc("For an object whose members are the records: the field that gets the name of each member.")
     ] = ""
+    header_row: Annotated[
+        bool, doc("The rows are lists of cells, and the first row names their fields: the cells of a spreadsheet.")
+    ] = False
     item_selector: Annotated[
         str, doc("The path of the record in the response for one item; found by its key by default.")
     ] = ""

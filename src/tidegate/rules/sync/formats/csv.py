@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from tidegate.rules.sync.formats.base import BadRow, Format, FormatPage
+from tidegate.rules.sync.header_row import column_names
 
-MAX_COLUMNS = 4096
 _DELIMITERS = ",;\t|"
 _FIELD_CHARACTERS = 16 << 20  # as large as a body may be; the limit of the module, 128 KiB, is for the whole process
 
@@ -61,15 +61,9 @@ def _lines(reader: Any) -> Iterator[list[str] | BadRow]:
 def _header(line: list[str] | BadRow) -> list[str]:
     if isinstance(line, BadRow):
         raise ValueError(f"the header of the CSV cannot be read: {line.reason}")
-    if len(line) > MAX_COLUMNS:
-        raise ValueError(f"the CSV has {len(line):,} columns; at most {MAX_COLUMNS:,} are read")
-    names = [name.strip() or f"column_{number}" for number, name in enumerate(line, 1)]
-    if _is_broken("".join(names)):
+    if _is_broken("".join(line)):
         raise ValueError("the header of the CSV is not UTF-8")
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"the CSV has more than one column {twice[0]!r}")
-    return names
+    return column_names(line, "CSV")
 
 
 def _row(header: list[str], line: list[str] | BadRow) -> dict[str, str] | BadRow:
