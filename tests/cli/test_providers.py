@@ -190,6 +190,36 @@ def test_a_provider_file_is_tested_with_its_samples_and_one_page(config: Path, h
     assert f"{file}:9" in done.output and "the sample 'card.made'" in done.output
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "code", "words"),
+    [
+        ("", "", 0, "is valid"),
+        (
+            'path = "data.id"',
+            'path = "data.uid"',
+            0,
+            "note: no sample has a value for key (data.uid): correct the place",
+        ),
+        ('data_path = "data"', 'data_path = "date"', 0, "note: no sample has anything at data_path = 'date'"),
+        ("key = [", "keyy = [", 2, "unknown key 'keyy' - at $.webhook.keyy"),
+        ("key = [", "keyy = [", 2, "did you mean 'key'?"),
+        ("title =", "titel =", 2, "did you mean 'title'?"),
+        ('header = "x-signature"', 'header = "x-signature"\nencoding = "base32"', 2, "did you mean 'base64'?"),
+        ("key = [{ path", "key = [{ header = 'x', path", 2, "a place is one of header, query, path, constant"),
+    ],
+)
+def test_what_is_wrong_with_the_webhook_half_is_named_with_its_line(
+    tmp_path: Path, old: str, new: str, code: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "other.toml"
+    file.write_text(shipped_file("lemon-squeezy").read_text("utf-8").replace(old, new), "utf-8")
+    returned = CliRunner().invoke(providers, ["test", str(file)], standalone_mode=False)
+    shown = returned.output + capsys.readouterr().err
+    assert words in shown, shown
+    assert (returned.return_value or 0) == code
+    assert code == 0 or f"{file}:" in shown
+
+
 def test_list_and_show_name_what_was_confirmed(config: Path) -> None:
     run = CliRunner().invoke
     listed = run(providers, ["list", "clocks", "--config", str(config)]).output

@@ -158,7 +158,7 @@ def test(file: Path, resource: str, kind: str, given: tuple[str, ...], allow: tu
     With --set it also asks the API for one page of each resource. Exits 2 when the file is wrong, and 1 when a page
     cannot be read.
     """
-    from tidegate.cli.output import print_error, print_json
+    from tidegate.cli.output import clean, print_error, print_json
     from tidegate.config.checks_provider import check_provider_text
     from tidegate.config.problems import ConfigRejected
     from tidegate.config.provider_folder import read_provider_file
@@ -167,8 +167,9 @@ def test(file: Path, resource: str, kind: str, given: tuple[str, ...], allow: tu
 
     text = read_provider_file(file, shipped_too=True)
     half, problems = check_provider_text(text, file.stem, str(file))
-    errors: list[ConfigError] = problems.errors() or try_samples(file.stem, text, str(file))
-    if errors:
+    errors: list[ConfigError] = problems.errors()
+    tried = try_samples(file.stem, text, str(file)) if not errors else None
+    if tried is None or (errors := tried.errors):
         return print_error(ConfigRejected(errors))
     asked = []
     if given and half.api is not None:
@@ -180,9 +181,13 @@ def test(file: Path, resource: str, kind: str, given: tuple[str, ...], allow: tu
     if as_json:
         import msgspec
 
-        print_json({"ok": not any(one.error for one in asked), "live": msgspec.to_builtins(asked)})
+        print_json(
+            {"ok": not any(one.error for one in asked), "notes": tried.notes, "live": msgspec.to_builtins(asked)}
+        )
     else:
         print(f"{file} is valid")
+        for note in tried.notes:
+            print(clean(f"  note: {note}"))
         for line in describe(file.stem, text):
             print(f"  {line}".rstrip())
         from tidegate.cli.check_live import show as show_live

@@ -23,8 +23,9 @@ from tidegate.config.shape import check_shape
 from tidegate.config.spec import Source
 from tidegate.config.validate import Validator
 from tidegate.core.errors import ConfigError
+from tidegate.providers import API_TABLES
 from tidegate.providers.api import ApiFile, ApiHalf, AuthChoice, Given, ProviderResource, api_tree
-from tidegate.providers.shape import webhook_half
+from tidegate.providers.shape import Provider, webhook_half
 from tidegate.rules.language.view import MISSING
 from tidegate.rules.sync import instants
 from tidegate.rules.sync.items import cursor_value, field, item_value, read_page, row_key
@@ -60,6 +61,11 @@ def check_provider_text(text: str, name: str, where: str) -> tuple[ApiFile, Prob
 
 def check_provider(data: Tree, name: str, problems: Problems) -> ApiFile:
     """Check the content of a provider file. Adds to `problems`."""
+    own = {key: value for key, value in data.items() if key not in ("webhook", *API_TABLES)}
+    check_shape(own, Provider, problems)
+    check_shape(data.get("webhook", {}), Provider, problems, ("webhook",))
+    if len(problems):
+        return ApiFile()
     try:
         webhook_half(data)
     except msgspec.ValidationError as error:
