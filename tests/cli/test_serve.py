@@ -151,6 +151,14 @@ def test_every_option_is_also_a_variable_and_the_file_of_the_folder_is_taken(tmp
         assert call(f"{ingest}/").status == 404
 
 
+def test_the_counts_that_advice_reads_are_summed_up_after_the_start_where_there_is_a_resource(tmp_path: Path) -> None:
+    api = '[sources.shop.api]\nbase_url = "http://127.0.0.1:9"\n[sources.shop.resources.orders]\npath = "/orders"\n'
+    with Served(tmp_path, BASE + api) as gateway:
+        wait_until(
+            lambda: gateway.logged("the counts of a month are summed up"), "they are summed up in the background"
+        )
+
+
 def test_a_start_takes_less_than_a_second(tmp_path: Path) -> None:
     """0.4 s in the median where it was measured, with new data and with old."""
     took = []

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from support.gateway.running import until
+from tidegate.core.errors import StoreBusy
 from tidegate.core.rollups import RESOURCE, RollupRow
+from tidegate.query import advice, warm_up
 from tidegate.query import window_sums as subject
-from tidegate.query.window_sums import GROWING_MINUTES, window_sums
+from tidegate.query.window_sums import GROWING_MINUTES, Span, warm, window_sums
 
 
 class Rows:
@@ -20,11 +25,12 @@ class Rows:
         self.rows: list[RollupRow] = []
         self.scanned = 0
 
-    async def read(self, since: int, until: int, **_: Any) -> list[RollupRow]:
-        self.scanned += max(0, until - since)
+    async def read(self, since: int, upto: int, *, prefix: str | None = None, **_: Any) -> list[RollupRow]:
+        await asyncio.sleep(0)  # as a thread of the readers: others go on
+        self.scanned += max(0, upto - since)
         sums: dict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0])
         for row in self.rows:
-            if since <= row.minute < until:
+            if since <= row.minute < upto and row.metric.startswith(prefix or ""):
                 found = sums[row.scope, row.subject, row.metric]
                 found[0] += row.times
                 found[1] += row.total
@@ -74,3 +80,56 @@ async def test_a_clock_that_goes_back_reads_the_window_from_the_start() -> None:
     assert summed(await window_sums(made, "1h", 1000, 1060)) == {}
     assert summed(await window_sums(made, "1h", 480, 540)) == {("a", "x"): (1, 0)}
     assert len(subject._windows[made].kept) == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_windows_that_were_summed_up_together_are_those_of_one_read_each(seed: int) -> None:
+    chance, made = Random(seed), Gateway()
+    gateway: Any = made
+    now = 50_000
+    made.rollups.rows = [
+        RollupRow(
+            chance.randrange(now - 43_200, now), RESOURCE, chance.choice("ab"), chance.choice(["x", "gap.y"]), 2, 3
+        )
+        for _ in range(400)
+    ]
+    spans = {"24h": Span(now - 1440, now), "7d": Span(now - 10_080, now), "30d": Span(now - 43_200, now)}
+    await warm(gateway, [*spans.items(), ("30d", spans["30d"]._replace(prefix="gap."))])
+    assert made.rollups.scanned <= 43_200, "one pass over the minutes, not one for each window"
+    made.rollups.scanned = 0
+    kept = {name: summed(await window_sums(gateway, name, *one)) for name, one in spans.items()}
+    gaps = summed(await window_sums(gateway, "30d", now - 43_200, now, "gap."))
+    assert made.rollups.scanned <= 4 * GROWING_MINUTES, "only the minutes that still grow"
+    for name, one in spans.items():
+        assert kept[name] == summed(await made.rollups.read(one.since, one.until))
+    assert gaps == {key: found for key, found in kept["30d"].items() if key[1] == "gap.y"}
+
+
+async def test_somebody_who_waits_for_the_sums_ends_the_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "PAUSE_SECONDS", 1000.0)
+    gateway: Any = Gateway()
+    task = asyncio.ensure_future(warm(gateway, [("7d", Span(0, 10_080))]))
+    reader = asyncio.ensure_future(window_sums(gateway, "7d", 0, 10_080))
+    await asyncio.wait_for(asyncio.gather(task, reader), 30)
+
+
+async def test_the_background_goes_on_after_a_failure_and_reads_nothing_without_resources(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[Any] = []
+
+    async def fails(gateway: Any) -> None:
+        calls.append(gateway)
+        raise StoreBusy("busy")
+
+    monkeypatch.setattr(advice, "warm", fails)
+    monkeypatch.setattr(warm_up, "AGAIN_SECONDS", 0.001)
+    source = SimpleNamespace(spec=SimpleNamespace(resources={}))
+    gateway: Any = SimpleNamespace(active=SimpleNamespace(sources={"shop": source}))
+    one = warm_up.WarmUp(gateway)
+    one.start()
+    await asyncio.sleep(0.02)
+    assert calls == []
+    source.spec.resources["orders"] = object()
+    await until(lambda: len(calls) > 2)
+    await one.stop()

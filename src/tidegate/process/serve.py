@@ -32,6 +32,7 @@ from tidegate.process.edge.protocol import StrictProtocol
 from tidegate.process.edge.server import Server, bind, make_server, run_until
 from tidegate.process.gateway import Gateway, ServeOptions, open_gateway
 from tidegate.process.open_files import raise_limit
+from tidegate.query.warm_up import WarmUp
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -69,6 +70,7 @@ async def _serve(options: ServeOptions) -> int:
             one.close()
         raise
     local: Path | None = None
+    warm_up = WarmUp(gateway)
     try:
         await gateway.start()
         url = f"http://{'[' + options.host + ']' if ':' in options.host else options.host}:{port}"
@@ -83,10 +85,11 @@ async def _serve(options: ServeOptions) -> int:
         _handle_signals(gateway, [server for server, _ in servers])
         local = _write_local(gateway, await local_key(gateway), url)
         link = await login_link(gateway, url) if options.admin_key is None else None
-        await run_until(servers, gateway.stopping, lambda: _ready(gateway, url, link))
+        await run_until(servers, gateway.stopping, lambda: _ready(gateway, url, link, warm_up))
     finally:
         if local is not None:
             local.unlink(missing_ok=True)
+        await warm_up.stop()
         await gateway.stop()
     log.info("stopped")
     if gateway.failure is not None:
@@ -148,13 +151,14 @@ def _with_ingress(app: Any, gateway: Gateway) -> Any:
     return route
 
 
-def _ready(gateway: Gateway, url: str, link: str | None) -> None:
+def _ready(gateway: Gateway, url: str, link: str | None, warm_up: WarmUp) -> None:
     # Objects that exist now live as long as the process, so later collections skip them.
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
     gc.enable()
     print(f"ready {url}", flush=True)  # noqa: T201 - the documented first line on stdout
+    warm_up.start()
     if link is not None:
         print(f"log in once, within the hour: {link}", flush=True)  # noqa: T201
     options, active = gateway.options, gateway.active

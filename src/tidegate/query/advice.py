@@ -44,7 +44,7 @@ from tidegate.rules.sync.shadow import main_of
 from tidegate.rules.sync.spec import Resource
 from tidegate.runtime import ActiveSource
 
-__all__ = ["WORDS", "all_resources", "case_of", "one_resource", "schema_of"]
+__all__ = ["WORDS", "all_resources", "case_of", "one_resource", "schema_of", "warm"]
 
 WINDOW = "7d"
 _PUSHED = ("webhook", "publish")
@@ -83,6 +83,12 @@ async def read_figures(gateway: ReadContext, window: str = WINDOW) -> Figures:
     return Figures(gateway.pull.statistics(), made, day, looks, await _hours_of_all(gateway), webhook_delay(made))
 
 
+async def warm(gateway: ReadContext) -> None:
+    """Read what advice sums up, so that the first reader after a start does not wait for it."""
+    await measured.warm_windows(gateway)
+    await _hours_of_all(gateway)
+
+
 async def _hours_of_all(gateway: ReadContext) -> dict[str, list[Hour]]:
     """By SOURCE/RESOURCE. Hours that are over do not change, so each is read once."""
     until = (minute_of(gateway.clock.now_us()) - GROWING_MINUTES) // 60 * 60
@@ -90,14 +96,15 @@ async def _hours_of_all(gateway: ReadContext) -> dict[str, list[Hour]]:
     past = _past.get(gateway)
     if past is None or not since < past.until <= until:
         past = Past(since, {})
-    if past.until < until:
-        kinds = [await _hourly(gateway, kind, past.until, until) for kind in ("look.", "change.")]
+    while past.until < until:  # a day at a time, so that other reads get their turn
+        upto = min(until, past.until + 24 * 60)
+        kinds = [await _hourly(gateway, kind, past.until, upto) for kind in ("look.", "change.")]
         came = hours_of(*kinds)
         hours = {
             name: [one for one in (*past.hours.get(name, ()), *came.get(name, ())) if one[0] >= since]
             for name in past.hours.keys() | came.keys()
         }
-        past = _past[gateway] = Past(until, hours)
+        past = _past[gateway] = Past(upto, hours)
     return {name: [hour for _, hour in found] for name, found in past.hours.items()}
 
 

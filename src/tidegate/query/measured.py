@@ -12,7 +12,7 @@ from tidegate.core.errors import BadRequest
 from tidegate.core.measured import DestinationMeasured, Measured, ResourceMeasured, SourceMeasured, Timeline
 from tidegate.core.rollups import MINUTE_US, RESOURCE, RollupRow, minute_of
 from tidegate.query.context import ReadContext
-from tidegate.query.window_sums import window_sums
+from tidegate.query.window_sums import Span, warm, window_sums
 from tidegate.rules.measure.estimate import Looks
 from tidegate.rules.measure.measured import Covered, looks_of, measure, sums_of
 from tidegate.rules.measure.timeline import bins_of
@@ -20,6 +20,7 @@ from tidegate.store import MINUTES_KEPT
 
 WINDOWS = {"1h": 60, "24h": 24 * 60, "7d": 7 * 24 * 60, "30d": 30 * 24 * 60}  # minutes
 DEFAULT_WINDOW = "24h"
+LOOKS = "gap."  # what the metrics of looks begin with
 WEEK_MINUTES = 7 * 24 * 60
 MONDAY_MINUTES = 4 * 24 * 60  # 1970-01-01 was a Thursday, so 4 days later is a Monday
 
@@ -42,6 +43,15 @@ async def measured(gateway: ReadContext, window: str = DEFAULT_WINDOW) -> Measur
     made.since = None if first is None else rfc3339(begin_us)
     _add_configured(gateway, made)
     return made
+
+
+async def warm_windows(gateway: ReadContext) -> None:
+    """Sum up what `measured` and `looks_of_all` read, so that the first of them after a start need not."""
+    spans = {window: Span(*_span(gateway, window)) for window in WINDOWS}
+    wanted = [*spans.items(), ("30d", spans["30d"]._replace(prefix=LOOKS))]
+    await warm(gateway, wanted)
+    for window, span in wanted:
+        await window_sums(gateway, window, *span)  # those that were kept before move on
 
 
 async def timeline(gateway: ReadContext, window: str = DEFAULT_WINDOW, bin_minutes: int = 15) -> Timeline:
@@ -68,7 +78,7 @@ async def looks_of_all(gateway: ReadContext, window: str = "30d") -> dict[str, l
     """The same for every resource that has looks, in one read."""
     since, until = _span(gateway, window)
     by_name: dict[str, list[RollupRow]] = {}
-    for row in await window_sums(gateway, window, since, until, "gap."):
+    for row in await window_sums(gateway, window, since, until, LOOKS):
         by_name.setdefault(row.subject, []).append(row)
     return {name: found for name, rows in by_name.items() if (found := _looks(rows))}
 
