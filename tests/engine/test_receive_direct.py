@@ -7,47 +7,18 @@ import asyncio
 import msgspec
 import pytest
 
-from support.gateway.ingress import BODY, OneRouter, scope, with_ingress
+from support.gateway.ingress import (
+    BODY,
+    OneRouter,
+    ask_directly,
+    decided,
+    send_directly,
+    with_ingress,
+)
 from support.gateway.running import until
 from tidegate.core.errors import StoreBusy
 
 SPACED = b'{"type":"order.paid", "n":1}'
-
-
-class Connection:
-    """A connection as the short way sees it."""
-
-    def __init__(self):
-        self.answers = []
-        self.runs_again = 0
-
-    def answer(self, status, rest, *, closes=False):
-        self.answers.append((status, rest, closes))
-
-    def again(self):
-        self.runs_again += 1
-
-
-def send_directly(setup, source, body=BODY, headers=(), query=b""):
-    """(whether it was taken, connection)"""
-    made = scope(source, headers, query=query)
-    connection = Connection()
-    return setup.door.direct(made, dict(made["headers"]), body, connection), connection
-
-
-async def ask_directly(setup, *request, **more):
-    """(status, header lines, body) of a request that the short way takes."""
-    taken, connection = send_directly(setup, *request, **more)
-    assert taken
-    await until(lambda: connection.answers)
-    ((status, rest, _),) = connection.answers
-    head, _, body = rest.partition(b"\r\n\r\n")
-    return status, head, body
-
-
-def decided(setup):
-    """The routing decision has its number, as after the first event."""
-    return setup.router.decide_slow("open", "order.paid", dict)
 
 
 def test_both_ways_answer_and_store_alike(tmp_path):

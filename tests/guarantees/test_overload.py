@@ -1,4 +1,5 @@
-"""A store that is too slow for what comes: as much is accepted as it can write, the rest is answered 503 at once."""
+"""More comes than can be stored: as much is accepted as the store writes, the rest is answered 503 at once. A source
+that floods waits for others."""
 
 from __future__ import annotations
 
@@ -14,8 +15,10 @@ from support.gateway.api import Served
 from support.gateway.deployment import Deployment
 from support.gateway.load import Answered, Load, quantile
 from support.gateway.running import until
+from support.gateway.timers import held
 from support.postgres.server import database_for
 from support.stores import STORES, audience, event, with_store
+from tidegate.receive.turns import BURST
 from tidegate.store.sqlite.engine import Batches
 
 TOML = """
@@ -149,3 +152,30 @@ def test_each_of_1500_appends_at_once_is_written_however_slow_the_disk_is(opener
         assert store.log.waiting == 0
 
     with_store(STORES[opener], tmp_path, work)
+
+
+async def test_a_flood_over_many_connections_is_answered_whole_and_waits_for_others(deployment: Deployment) -> None:
+    async with deployment.served(TOML) as gate:
+        flood, quiet = Load(port_of(gate), "flood"), Load(port_of(gate), "quiet")
+        assert (await flood.once()).status == (await quiet.once()).status == 202  # their decisions have a number now
+        waiting = 40
+        timers = held(gate.gateway.ingress)
+        assert (await quiet.once()).status == 202
+        sent = [asyncio.create_task(flood.once()) for _ in range(BURST + waiting)]
+        lines = gate.gateway.ingress._turns._lines
+        await until(lambda: sum(one.done() for one in sent) == BURST + 1)
+        await until(lambda: len(lines["flood"].requests) == waiting - 1)
+        assert (await quiet.once()).status == 202
+        assert not any(one.done() for one in sent[BURST + 1 :])
+
+        async def all_answered() -> bool:
+            timers.go_on(0.01)
+            return all(one.done() for one in sent)
+
+        await until(all_answered)
+        assert {one.result().status for one in sent} == {202}
+        assert await gate.gateway.store.log.head() == 1 + BURST + waiting + 3
+        floods = [one.subject for one in gate.gateway.findings.listed() if one.code == "source_floods"]
+        assert floods == ["source:flood"]
+        flood.close()
+        quiet.close()

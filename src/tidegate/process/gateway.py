@@ -47,6 +47,7 @@ from tidegate.receive.ingress import Ingress
 from tidegate.receive.inputs import Inputs
 from tidegate.receive.rejections import RejectionRing
 from tidegate.receive.remote_keys import MAX_BYTES, RemoteKeys
+from tidegate.receive.turns import Turns
 from tidegate.receive.websub import WebSubEngine, WebSubPorts
 from tidegate.retention.engine import Maintenance
 from tidegate.rules.inbound.senders import parse_networks
@@ -183,6 +184,7 @@ class Gateway:
             names=self.inputs.names,
             keys=self.keys,
             over_share=self._over_share,
+            turns=Turns(asyncio.get_running_loop(), self._flooded),
         )
         ingress.hubs = self.websub.callbacks
         ingress.visit = self._fetch_keys
@@ -196,6 +198,9 @@ class Gateway:
 
     def _shortage(self, error: str) -> None:
         self.findings.report("local_resources", "process:gateway", error)
+
+    def _flooded(self, source: str) -> None:
+        self.findings.report("source_floods", f"source:{source}")
 
     def _over_share(self, source: str) -> bool:
         return source in self.maintenance.over_share

@@ -21,6 +21,7 @@ from tidegate.receive.body_budget import BodyBudget
 from tidegate.receive.checks import PREFIX, Checks, NeedsKey, NeedsVisit, Scope
 from tidegate.receive.handshakes import Reply
 from tidegate.receive.inputs import Input
+from tidegate.receive.turns import Done, Turns
 from tidegate.rules.inbound.places import Headers
 from tidegate.store import Log
 
@@ -50,7 +51,9 @@ class DirectIngress:
         bodies: Bodies,
         busy: Callable[[str], bool],
         over_share: Callable[[str], bool],
+        turns: Turns,
     ) -> None:
+        self._turns = turns
         self.instance = log.instance
         self._log = log
         self._checks = checks
@@ -71,22 +74,48 @@ class DirectIngress:
                 return False
             if input.batch_type and input.is_batch(headers):
                 return False
-            if self._busy(source):  # the more come, the less each may cost
+            if self._busy(source) or self._turns.is_full(source):  # the more come, the less each may cost
                 self._checks.over_capacity(source)
-            if self._over_share(source):
-                return False
+        except Rejected as rejected:
+            return self._reject(source, scope, exchange, rejected)
+        except TidegateError:
+            return False
+        if self._over_share(source):
+            return False
+        if not self._turns.must_wait(source):
+            return self._take(input, scope, headers, body, exchange, None)
+        budget = self.bodies.budget
+        if not budget.take(source, len(body)):
+            return False
+
+        def run(done: Done) -> None:
+            budget.release(source, len(body))
+            if not self._take(input, scope, headers, body, exchange, done):
+                done()
+                exchange.again()
+
+        self._turns.wait(source, run)
+        return True
+
+    def _take(
+        self, input: Input, scope: Scope, headers: Headers, body: bytes, exchange: Exchange, done: Done | None
+    ) -> bool:
+        """Check and append. `done`: to be called when it is answered."""
+        source = input.source
+        try:
             found = self._checks.check(input, scope, headers, body)
             if not isinstance(found, Accepted):
                 _reply(exchange, found)
+                if done is not None:
+                    done()
                 return True
             assert input.read is not None
             reading = input.read(headers, body, found.query_string)
             event = self._accepter.make(input, Origin.WEBHOOK, reading, found)
         except Rejected as rejected:
-            if rejected.reason:
-                self._checks.record(source, scope, rejected.reason, rejected.detail)
-            _reply(exchange, rejected.reply)
-            return True
+            if done is not None:
+                done()
+            return self._reject(source, scope, exchange, rejected)
         except (NeedsKey, NeedsVisit, TidegateError):
             return False
         budget = self.bodies.budget
@@ -94,7 +123,13 @@ class DirectIngress:
             return False
         if input.verify is None or input.visits:
             self._checks.look_for_handshake(input, found)
-        self._log.append_one(event, _Waiting(self, input, scope, exchange, len(body), budget))
+        self._log.append_one(event, _Waiting(self, input, scope, exchange, len(body), budget, done))
+        return True
+
+    def _reject(self, source: str, scope: Scope, exchange: Exchange, rejected: Rejected) -> bool:
+        if rejected.reason:
+            self._checks.record(source, scope, rejected.reason, rejected.detail)
+        _reply(exchange, rejected.reply)
         return True
 
     def failed(self, source: str, scope: Scope, error: BaseException) -> Reply:
@@ -109,10 +144,17 @@ class DirectIngress:
 class _Waiting:
     """A request until its event is on disk: what the log completes in place of a future. It holds its body's bytes."""
 
-    __slots__ = ("_budget", "_direct", "_exchange", "_input", "_is_done", "_scope", "_size")
+    __slots__ = ("_budget", "_direct", "_done", "_exchange", "_input", "_is_done", "_scope", "_size")
 
     def __init__(
-        self, direct: DirectIngress, input: Input, scope: Scope, exchange: Exchange, size: int, budget: BodyBudget
+        self,
+        direct: DirectIngress,
+        input: Input,
+        scope: Scope,
+        exchange: Exchange,
+        size: int,
+        budget: BodyBudget,
+        done: Done | None,
     ) -> None:
         self._direct = direct
         self._input = input
@@ -121,6 +163,7 @@ class _Waiting:
         self._is_done = False
         self._size = size
         self._budget = budget
+        self._done = done
 
     def done(self) -> bool:
         return self._is_done
@@ -131,6 +174,8 @@ class _Waiting:
         self._is_done = True
         input, exchange = self._input, self._exchange
         self._budget.release(input.source, self._size)
+        if self._done is not None:
+            self._done()
         if appended.differs:  # nothing was stored: its id came before with other content
             exchange.again()
         elif input.answer is not None:
@@ -144,6 +189,8 @@ class _Waiting:
             return
         self._is_done = True
         self._budget.release(self._input.source, self._size)
+        if self._done is not None:
+            self._done()
         _reply(self._exchange, self._direct.failed(self._input.source, self._scope, error))
 
 

@@ -35,6 +35,7 @@ from tidegate.receive.inputs import Input
 from tidegate.receive.reading import hops_of
 from tidegate.receive.remote_keys import RemoteKeys
 from tidegate.receive.splitting import MAX_ITEMS
+from tidegate.receive.turns import Done, Turns
 from tidegate.rules.inbound.places import Headers
 from tidegate.rules.inbound.senders import Networks
 from tidegate.store import Log, Rejection
@@ -63,6 +64,7 @@ class Ingress:
         names: Callable[[], Iterable[str]] = tuple,
         keys: RemoteKeys | None = None,
         over_share: Callable[[str], bool] = lambda _source: False,
+        turns: Turns | None = None,
     ) -> None:
         self._log = log
         self._keys = keys
@@ -75,7 +77,8 @@ class Ingress:
         self.sweep = self._bodies.sweep
         self.hubs: HubCallbacks | None = None
         self.visit: Callable[[str], Awaitable[object]] | None = None
-        self.direct = DirectIngress(log, self._checks, self._accepter, self._bodies, busy, over_share)
+        self._turns = turns or Turns(asyncio.get_running_loop())
+        self.direct = DirectIngress(log, self._checks, self._accepter, self._bodies, busy, over_share, self._turns)
 
     @property
     def budget(self) -> BodyBudget:
@@ -160,20 +163,35 @@ class Ingress:
             if reply is not None:
                 await send_reply(send, reply)
                 return
-        if self._busy(input.source):
+        if self._busy(input.source) or self._turns.is_full(input.source):
             self._checks.over_capacity(input.source)
         if self._over_share(input.source):
             raise Rejected(answers.OVER_SHARE, "over_share", "the log is full of events that are owed")
         with Lease(self.budget, input.source) as lease:
             body = await self._bodies.read(input.max_body, headers, receive, lease)
+            if not self._turns.must_wait(input.source):
+                await self._answer(input, scope, headers, body, send)
+                return
+            done = await self._turn_of(input.source)
             try:
-                found = await self._checked(input, scope, headers, body)
-            except NeedsVisit as visit:
-                found = await self._visited(input, visit)
-            if isinstance(found, Reply):
-                await send_reply(send, found)
-            else:
-                await self._accept(input, scope, found, send)
+                await self._answer(input, scope, headers, body, send)
+            finally:
+                done()
+
+    async def _turn_of(self, source: str) -> Done:
+        turn: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
+        self._turns.wait(source, lambda done: done() if turn.done() else turn.set_result(done))
+        return await turn
+
+    async def _answer(self, input: Input, scope: Scope, headers: Headers, body: bytes, send: Send) -> None:
+        try:
+            found = await self._checked(input, scope, headers, body)
+        except NeedsVisit as visit:
+            found = await self._visited(input, visit)
+        if isinstance(found, Reply):
+            await send_reply(send, found)
+        else:
+            await self._accept(input, scope, found, send)
 
     async def _checked(self, input: Input, scope: Scope, headers: Headers, body: bytes) -> Accepted | Reply:
         try:

@@ -103,6 +103,13 @@ PROCESS: dict[str, FindingCode] = {
         " senders send them again.",
         "check the disk or the database, or have less sent at once: tidegate doctor",
     ),
+    "source_floods": FindingCode(
+        NOTICE,
+        "takes turns",
+        "The source sends more than 500 requests a second while others send too, so its requests wait for their turn."
+        " None is lost, and others are answered as fast as before.",
+        "nothing has to be done; look at {name} if you did not expect so much from it: tidegate stats",
+    ),
     "source_over_share": FindingCode(
         ERROR,
         "over its share",
