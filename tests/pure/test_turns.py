@@ -210,13 +210,13 @@ def test_a_line_that_is_too_long_is_full_and_of_others_it_is_not() -> None:
 
 
 def test_a_flood_is_reported_once_until_it_ends() -> None:
-    timers, told = Timers(), []
-    turns = Turns(timers, told.append)
+    timers, reported = Timers(), []
+    turns = Turns(timers, reported.append)
     flood, quiet = Source(turns, "flood"), Source(turns, "quiet")
     quiet.send()
     flood.send(3 * BURST)
-    assert told == ["flood"]
+    assert reported == ["flood"]
     timers.go_on(10)
     flood.send(1)
     flood.send(3 * BURST)
-    assert told == ["flood", "flood"]
+    assert reported == ["flood", "flood"]
