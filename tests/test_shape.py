@@ -52,7 +52,7 @@ OVER = {
     "query/deliveries.py:_of_event, parameters": 7,
     "query/deliveries.py:list_deliveries, parameters": 7,
     "query/records.py:list_records, parameters": 8,
-    "receive/ingress.py:__init__, parameters": 10,
+    "receive/ingress.py:__init__, parameters": 9,
     "rules/language/filters.py:_parse_operator, parameters": 7,
     "rules/sync/changes.py:make_copy, parameters": 10,
     "rules/sync/http_cache.py:cache_status, parameters": 7,

@@ -15,11 +15,11 @@ async def flooding(setup: IngressSetup) -> Timers:
     """The source `open` floods beside another one, and a first turn of it runs that is not over yet."""
     await decided(setup)
     timers = held(setup.door)
-    setup.door._turns.must_wait("shop")
+    setup.door._capacity.turns.must_wait("shop")
     for _ in range(BURST):
-        assert not setup.door._turns.must_wait("open")
-    assert setup.door._turns.must_wait("open")
-    setup.door._turns.wait("open", lambda done: None)
+        assert not setup.door._capacity.turns.must_wait("open")
+    assert setup.door._capacity.turns.must_wait("open")
+    setup.door._capacity.turns.wait("open", lambda done: None)
     return timers
 
 
@@ -62,7 +62,7 @@ def test_a_request_that_waited_and_is_rejected_or_needs_the_usual_way_ends_its_t
         timers.go_on(1.0)
         assert forbidden.answers[0][0] == 400 and undecided.runs_again == 1
         assert setup.door.budget.held == 0
-        line = setup.door._turns._lines["open"]
+        line = setup.door._capacity.turns._lines["open"]
         assert line._turn is None, "it ended with the answers, not by its time limit"
 
     with_ingress(tmp_path, work)
@@ -72,7 +72,7 @@ def test_a_line_that_is_too_long_is_answered_503_at_once(tmp_path: Path) -> None
     async def work(setup: IngressSetup) -> None:
         await flooding(setup)
         for _ in range(LINE_LIMIT):
-            setup.door._turns.wait("open", lambda done: done())
+            setup.door._capacity.turns.wait("open", lambda done: done())
         assert (await ask_directly(setup, "open"))[0] == (await setup.call("open")).status == 503
         assert (await ask_directly(setup, "shop", BODY, setup.signed()))[0] == 202
         assert "source:open" in [one.subject for one in setup.findings.listed() if one.code == "events_over_capacity"]

@@ -48,7 +48,7 @@ async def ask(setup, vector, body):
     clock = ManualClock(int((vector["now"] or 0) * 1_000_000))
     input = input_of(vector)
     rejections = []
-    door = Ingress(setup.store.log, {"s": input}.get, setup.router, clock, rejections.append, lambda source: False)
+    door = Ingress(setup.store.log, {"s": input}.get, setup.router, clock, rejections.append, setup.door._capacity)
     sent = []
 
     async def receive():

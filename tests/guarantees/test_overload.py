@@ -162,7 +162,7 @@ async def test_a_flood_over_many_connections_is_answered_whole_and_waits_for_oth
         timers = held(gate.gateway.ingress)
         assert (await quiet.once()).status == 202
         sent = [asyncio.create_task(flood.once()) for _ in range(BURST + waiting)]
-        lines = gate.gateway.ingress._turns._lines
+        lines = gate.gateway.ingress._capacity.turns._lines
         await until(lambda: sum(one.done() for one in sent) == BURST + 1)
         await until(lambda: len(lines["flood"].requests) == waiting - 1)
         assert (await quiet.once()).status == 202

@@ -43,6 +43,7 @@ from tidegate.pull import PullEngine
 from tidegate.pull.conflicts import ConflictDecider
 from tidegate.pull.operations import OperationRunner, OperationTransport
 from tidegate.pull.sources import SourceClient
+from tidegate.receive.capacity import Capacity
 from tidegate.receive.ingress import Ingress
 from tidegate.receive.inputs import Inputs
 from tidegate.receive.rejections import RejectionRing
@@ -179,12 +180,10 @@ class Gateway:
             self.active,
             self.clock,
             self.rejections.add,
-            self._busy,
+            Capacity(Turns(asyncio.get_running_loop(), self._flooded), self._busy, self._over_share),
             findings=self.findings,
             names=self.inputs.names,
             keys=self.keys,
-            over_share=self._over_share,
-            turns=Turns(asyncio.get_running_loop(), self._flooded),
         )
         ingress.hubs = self.websub.callbacks
         ingress.visit = self._fetch_keys

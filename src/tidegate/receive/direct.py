@@ -9,7 +9,6 @@ there, no 2xx answer before the event is on disk; a request is answered once. Cr
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Protocol
 
 from tidegate.core.errors import TidegateError
@@ -18,10 +17,11 @@ from tidegate.receive import answers
 from tidegate.receive.accepting import Accepted, Accepter
 from tidegate.receive.bodies import Bodies, Rejected
 from tidegate.receive.body_budget import BodyBudget
+from tidegate.receive.capacity import Capacity
 from tidegate.receive.checks import PREFIX, Checks, NeedsKey, NeedsVisit, Scope
 from tidegate.receive.handshakes import Reply
 from tidegate.receive.inputs import Input
-from tidegate.receive.turns import Done, Turns
+from tidegate.receive.turns import Done
 from tidegate.rules.inbound.places import Headers
 from tidegate.store import Log
 
@@ -49,17 +49,13 @@ class DirectIngress:
         checks: Checks,
         accepter: Accepter,
         bodies: Bodies,
-        busy: Callable[[str], bool],
-        over_share: Callable[[str], bool],
-        turns: Turns,
+        capacity: Capacity,
     ) -> None:
-        self._turns = turns
         self.instance = log.instance
         self._log = log
         self._checks = checks
         self._accepter = accepter
-        self._busy = busy
-        self._over_share = over_share
+        self._capacity = capacity
         self.bodies = bodies
 
     def __call__(self, scope: Scope, headers: Headers, body: bytes, exchange: Exchange) -> bool:
@@ -74,15 +70,15 @@ class DirectIngress:
                 return False
             if input.batch_type and input.is_batch(headers):
                 return False
-            if self._busy(source) or self._turns.is_full(source):  # the more come, the less each may cost
+            if self._capacity.is_over(source):  # the more come, the less each may cost
                 self._checks.over_capacity(source)
         except Rejected as rejected:
             return self._reject(source, scope, exchange, rejected)
         except TidegateError:
             return False
-        if self._over_share(source):
+        if self._capacity.over_share(source):
             return False
-        if not self._turns.must_wait(source):
+        if not self._capacity.turns.must_wait(source):
             return self._take(input, scope, headers, body, exchange, None)
         budget = self.bodies.budget
         if not budget.take(source, len(body)):
@@ -94,7 +90,7 @@ class DirectIngress:
                 done()
                 exchange.again()
 
-        self._turns.wait(source, run)
+        self._capacity.turns.wait(source, run)
         return True
 
     def _take(
@@ -123,7 +119,9 @@ class DirectIngress:
             return False
         if input.verify is None or input.visits:
             self._checks.look_for_handshake(input, found)
-        self._log.append_one(event, _Waiting(self, input, scope, exchange, len(body), budget, done))
+        waiting = _Waiting(self, input, scope, exchange, len(body), budget)
+        waiting.done_turn = done
+        self._log.append_one(event, waiting)
         return True
 
     def _reject(self, source: str, scope: Scope, exchange: Exchange, rejected: Rejected) -> bool:
@@ -144,7 +142,7 @@ class DirectIngress:
 class _Waiting:
     """A request until its event is on disk: what the log completes in place of a future. It holds its body's bytes."""
 
-    __slots__ = ("_budget", "_direct", "_done", "_exchange", "_input", "_is_done", "_scope", "_size")
+    __slots__ = ("_budget", "_direct", "_exchange", "_input", "_is_done", "_scope", "_size", "done_turn")
 
     def __init__(
         self,
@@ -154,7 +152,6 @@ class _Waiting:
         exchange: Exchange,
         size: int,
         budget: BodyBudget,
-        done: Done | None,
     ) -> None:
         self._direct = direct
         self._input = input
@@ -163,7 +160,7 @@ class _Waiting:
         self._is_done = False
         self._size = size
         self._budget = budget
-        self._done = done
+        self.done_turn: Done | None = None
 
     def done(self) -> bool:
         return self._is_done
@@ -174,8 +171,8 @@ class _Waiting:
         self._is_done = True
         input, exchange = self._input, self._exchange
         self._budget.release(input.source, self._size)
-        if self._done is not None:
-            self._done()
+        if self.done_turn is not None:
+            self.done_turn()
         if appended.differs:  # nothing was stored: its id came before with other content
             exchange.again()
         elif input.answer is not None:
@@ -189,8 +186,8 @@ class _Waiting:
             return
         self._is_done = True
         self._budget.release(self._input.source, self._size)
-        if self._done is not None:
-            self._done()
+        if self.done_turn is not None:
+            self.done_turn()
         _reply(self._exchange, self._direct.failed(self._input.source, self._scope, error))
 
 

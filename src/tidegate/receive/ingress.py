@@ -26,6 +26,7 @@ from tidegate.receive.accepting import Accepted, Accepter, Router
 from tidegate.receive.answers import Send, send_reply
 from tidegate.receive.bodies import BODY_SECONDS, Bodies, Gone, Receive, Rejected
 from tidegate.receive.body_budget import BodyBudget, Lease
+from tidegate.receive.capacity import Capacity
 from tidegate.receive.checks import PREFIX, Checks, NeedsKey, NeedsVisit, Scope, joined_headers
 from tidegate.receive.direct import DirectIngress
 from tidegate.receive.forms import FormReading, form_answer, origin_refused, preflight, read_form, with_origin
@@ -35,7 +36,7 @@ from tidegate.receive.inputs import Input
 from tidegate.receive.reading import hops_of
 from tidegate.receive.remote_keys import RemoteKeys
 from tidegate.receive.splitting import MAX_ITEMS
-from tidegate.receive.turns import Done, Turns
+from tidegate.receive.turns import Done
 from tidegate.rules.inbound.places import Headers
 from tidegate.rules.inbound.senders import Networks
 from tidegate.store import Log, Rejection
@@ -58,27 +59,23 @@ class Ingress:
         router: Router,
         clock: Clock,
         reject: Callable[[Rejection], None],
-        busy: Callable[[str], bool],
+        capacity: Capacity,
         *,
         findings: Findings | None = None,
         names: Callable[[], Iterable[str]] = tuple,
         keys: RemoteKeys | None = None,
-        over_share: Callable[[str], bool] = lambda _source: False,
-        turns: Turns | None = None,
     ) -> None:
         self._log = log
         self._keys = keys
         self._findings = findings or Findings(clock)
         self._checks = Checks(sources, names, clock, self._findings, reject)
         self._accepter = Accepter(log, router, self._findings)
-        self._busy = busy
-        self._over_share = over_share
+        self._capacity = capacity
         self._bodies = Bodies(clock, self._findings)
         self.sweep = self._bodies.sweep
         self.hubs: HubCallbacks | None = None
         self.visit: Callable[[str], Awaitable[object]] | None = None
-        self._turns = turns or Turns(asyncio.get_running_loop())
-        self.direct = DirectIngress(log, self._checks, self._accepter, self._bodies, busy, over_share, self._turns)
+        self.direct = DirectIngress(log, self._checks, self._accepter, self._bodies, capacity)
 
     @property
     def budget(self) -> BodyBudget:
@@ -163,13 +160,13 @@ class Ingress:
             if reply is not None:
                 await send_reply(send, reply)
                 return
-        if self._busy(input.source) or self._turns.is_full(input.source):
+        if self._capacity.is_over(input.source):
             self._checks.over_capacity(input.source)
-        if self._over_share(input.source):
+        if self._capacity.over_share(input.source):
             raise Rejected(answers.OVER_SHARE, "over_share", "the log is full of events that are owed")
         with Lease(self.budget, input.source) as lease:
             body = await self._bodies.read(input.max_body, headers, receive, lease)
-            if not self._turns.must_wait(input.source):
+            if not self._capacity.turns.must_wait(input.source):
                 await self._answer(input, scope, headers, body, send)
                 return
             done = await self._turn_of(input.source)
@@ -180,7 +177,7 @@ class Ingress:
 
     async def _turn_of(self, source: str) -> Done:
         turn: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
-        self._turns.wait(source, lambda done: done() if turn.done() else turn.set_result(done))
+        self._capacity.turns.wait(source, lambda done: done() if turn.done() else turn.set_result(done))
         return await turn
 
     async def _answer(self, input: Input, scope: Scope, headers: Headers, body: bytes, send: Send) -> None:

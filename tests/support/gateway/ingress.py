@@ -15,8 +15,10 @@ from tidegate.config.spec import Source
 from tidegate.core.clock import ManualClock
 from tidegate.core.findings import Findings
 from tidegate.core.spec import CustomScheme, Dedupe, FormInput, PublishInput, WebhookInput
+from tidegate.receive.capacity import Capacity
 from tidegate.receive.ingress import Ingress
 from tidegate.receive.inputs import compile_input
+from tidegate.receive.turns import Turns
 from tidegate.store import EventQuery
 from tidegate.store.sqlite import open_sqlite
 
@@ -101,7 +103,8 @@ class IngressSetup:
         self.router = OneRouter(store.log)
         self.findings = Findings(self.clock)
         self.door = Ingress(
-            log or store.log, self.input, self.router, self.clock, self.rejections.append, lambda source: self.full,
+            log or store.log, self.input, self.router, self.clock, self.rejections.append,
+            Capacity(Turns(asyncio.get_running_loop()), lambda source: self.full),
             findings=self.findings, names=lambda: SOURCES,
         )  # fmt: skip
 

@@ -46,5 +46,5 @@ class Timers:
 def held(door: Any) -> Timers:
     """Nothing that waits runs on until the test says so."""
     timers = Timers()
-    door._turns = door.direct._turns = Turns(timers, door.direct._turns._flooded)
+    door._capacity.turns = Turns(timers, door._capacity.turns._flooded)
     return timers
