@@ -41,6 +41,35 @@ def test_options_that_make_no_sense_are_refused(arguments: list[str], named: str
     assert named in done.output
 
 
+@pytest.mark.parametrize(
+    ("lines", "policy", "named"),
+    [
+        (
+            ["10:00:00Z", "10:00:20Z"],
+            "poll:1m",
+            "poll:1m: no request within 20 s; name shorter intervals, or a longer trace",
+        ),
+        (["10:00:00Z", "11:00:00Z"], "poll:1m", "2 changes only: percentiles of so few say little"),
+        (["10:00:00Z", "09:00:00Z"], "poll:1m", "1 lines are earlier"),
+    ],
+)
+def test_what_a_trace_cannot_say_is_named(tmp_path: Path, lines: list[str], policy: str, named: str) -> None:
+    trace = tmp_path / "trace.txt"
+    trace.write_text("".join(f"2026-01-01T{line}\n" for line in lines))
+    done = CliRunner().invoke(simulate, ["--trace", str(trace), "--policy", policy])
+    assert done.exit_code == 0 and f"Note: {named}" in done.output, done.output
+    shown = CliRunner().invoke(simulate, ["--trace", str(trace), "--policy", policy, "--json"])
+    assert any(note.startswith(named) for note in json.loads(shown.output)["trace"]["notes"])
+
+
+def test_one_change_is_one_and_a_trace_without_any_says_so(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.txt"
+    trace.write_text("2026-01-01T10:00:00Z\n")
+    assert "the trace has 1 change; a simulation needs" in CliRunner().invoke(simulate, ["--trace", str(trace)]).output
+    none = CliRunner().invoke(simulate, ["--poisson", "0.0000001/d", "--for", "2h"])
+    assert none.exit_code == 0 and none.output.startswith("0 changes in 2 h (poisson)\nNote: no change in the trace")
+
+
 def test_a_recorded_trace_names_what_is_uncertain_in_it() -> None:
     def event(time: str, received: str) -> dict[str, str]:
         return {"time": f"2026-11-24T{time}Z", "received_at": f"2026-11-24T{received}Z", "key": "a"}
@@ -52,5 +81,5 @@ def test_a_recorded_trace_names_what_is_uncertain_in_it() -> None:
     assert trace.seconds == 7200
     assert trace.notes == (
         "1 of 3 changes have no time of their own: that of the look is used",
-        "1 changes happened before the trace begins and are left out",
+        "left out, as they happened before the trace begins: 1",
     )

@@ -186,3 +186,25 @@ def test_what_if_has_the_cost_of_another_price_and_the_row_of_the_address() -> N
     assert [row.cost for row in unknown.trade.rows][:2] == ["17.28", "5.76"]
     unpriced = of("shop/orders", CASES["one change"]).trade
     assert unpriced is not None and (unpriced.price, unpriced.rows[0].cost) == ("", formatting.DASH)
+
+
+def test_the_headline_the_tiles_and_the_table_say_the_same() -> None:
+    """Also when one resource is only reconciled, and another is measured too short for requests per day."""
+    cases = {
+        "a/polled": Case(observed=Observed(seconds=86_400.0, requests=100, polls=100, empty_polls=90, polled=10),
+                         setting=Setting(poll_seconds=864.0)),
+        "b/pushed": Case(observed=Observed(seconds=86_400.0, requests=5000, polls=5000, empty_polls=4999, polled=1,
+                                           pushed=100, webhooks=100),
+                         setting=Setting(webhook=True, reconcile_seconds=17.28)),
+    }  # fmt: skip
+    made = Measured(covered_seconds=86_400.0, resources={name: comparison.figures(one) for name, one in cases.items()},
+                    delay_by_way={"pull": comparison.delay(33.0, None, 11)})  # fmt: skip
+    polled = made.resources["a/polled"]
+    short = msgspec.structs.replace(polled.requests, per_day=None)
+    made.resources["a/polled"] = msgspec.structs.replace(polled, requests=short)
+    ways = {"a/polled": ("pull",), "b/pushed": ("pull", "push")}
+    view = compare.view([comparison.advised(name, one) for name, one in cases.items()], made, NOTHING, ways)
+    assert view is not None
+    rows = {row.label: row for row in view.ways.rows}
+    assert "and 10 requests per change" in view.answer.pull and rows["Requests per change"].pull.figure == "10"
+    assert view.answer.tiles[0].figure.startswith("5,100") and "5,100 times a day" in rows["Data transfer"].pull.text

@@ -58,5 +58,5 @@ def _made(events: list[dict[str, Any]], name: str, start_us: int, end_us: int) -
     if bounded:
         notes += (f"{bounded:,} of {len(events):,} changes have no time of their own: that of the look is used",)
     if early:
-        notes += (f"{early:,} changes happened before the trace begins and are left out",)
+        notes += (f"left out, as they happened before the trace begins: {early:,}",)
     return recorded(changes, start_us / 1e6, end_us / 1e6, name, notes)

@@ -17,12 +17,13 @@ import msgspec
 
 from tidegate.cli.options import ResourceName, data_option, json_option
 from tidegate.core import units
-from tidegate.rules.measure import policies, simulation, traces
+from tidegate.rules.measure import policies, simulation, traces, wording
 from tidegate.rules.measure.simulation import Outcome, Terms
 from tidegate.rules.measure.traces import Trace
 
 STANDARD = ("poll:1m", "poll:5m", "poll:1h", "adaptive:1m..1h", "webhook", "webhook:loss=1%,reconcile=1h")
 CURVE = ("10s", "30s", "1m", "2m", "5m", "15m", "30m", "1h", "3h", "6h", "1d")
+FEW = 20  # changes
 _MAKERS: dict[str, Callable[[float, float, Random], Trace]] = {
     "poisson": traces.poisson,
     "bursty": traces.bursty,
@@ -64,7 +65,7 @@ def simulate(chosen: tuple[str, ...], duration: str, data: Path, as_json: bool, 
     except (ValueError, OSError) as error:
         raise click.UsageError(str(error)) from None
     if as_json:
-        click.echo(msgspec.json.encode({"trace": _facts(trace), "policies": outcomes}))
+        click.echo(msgspec.json.encode({"trace": _facts(trace, outcomes), "policies": outcomes}))
         return
     _table(trace, outcomes)
 
@@ -103,10 +104,25 @@ def _chance(seed: int) -> Random:
     return Random(seed)  # noqa: S311 - a simulation, not a secret
 
 
-def _facts(trace: Trace) -> dict[str, object]:
+def _facts(trace: Trace, outcomes: list[Outcome]) -> dict[str, object]:
     return {
-        "name": trace.name, "seconds": trace.seconds, "changes": len(trace.changes), "notes": list(trace.notes),
+        "name": trace.name, "seconds": trace.seconds, "changes": len(trace.changes),
+        "notes": [*trace.notes, *_doubts(trace, outcomes)],
     }  # fmt: skip
+
+
+def _doubts(trace: Trace, outcomes: list[Outcome]) -> list[str]:
+    """What the figures cannot say."""
+    notes, changes = [], len(trace.changes)
+    if not changes:
+        notes.append("no change in the trace, so no policy can be late or miss one")
+    elif changes < FEW:
+        notes.append(f"{wording.count(changes, 'changes')} only: percentiles of so few say little")
+    silent = [one.policy for one in outcomes if not one.requests and not one.policy.startswith("webhook")]
+    if silent:
+        within = wording.span(trace.seconds)
+        notes.append(f"{', '.join(silent)}: no request within {within}; name shorter intervals, or a longer trace")
+    return notes
 
 
 def _draw(path: Path, trace: Trace, outcomes: list[Outcome], chance: Random) -> None:
@@ -122,7 +138,9 @@ def _draw(path: Path, trace: Trace, outcomes: list[Outcome], chance: Random) -> 
 
 
 def _headline(trace: Trace) -> str:
-    return f"{len(trace.changes):,} changes in {trace.seconds / 86_400:.1f} days ({trace.name})"
+    days = trace.seconds / 86_400
+    span = f"{days:.1f} days" if days >= 1 else wording.span(trace.seconds)
+    return f"{wording.count(len(trace.changes), 'changes')} in {span} ({trace.name})"
 
 
 def _table(trace: Trace, outcomes: list[Outcome]) -> None:
@@ -149,7 +167,7 @@ def _table(trace: Trace, outcomes: list[Outcome]) -> None:
         row += [_share(one.cached_share)] if cached else []
         table.add_row(*row, *([f"{one.cost:,.2f}"] if one.cost is not None else []))
     click.echo(_headline(trace))
-    for note in trace.notes:
+    for note in (*trace.notes, *_doubts(trace, outcomes)):
         click.echo(f"Note: {note}")
     Console(width=130, highlight=False).print(table)
 

@@ -77,7 +77,8 @@ def _whole(text: str) -> str:
 
 
 def _requests_per_change(subjects: Sequence[Subject]) -> float | None:
-    polled = [one.measured for one in subjects if one.measured.polls.finished]
+    """Of the resources that no webhook updates, as the table has it."""
+    polled = [one.measured for one in subjects if one.measured.polls.finished and "push" not in one.ways]
     changes = sum(sum(one.changes_by_origin.get(way, 0) for way in ("poll", "reconcile")) for one in polled)
     requests = sum(one.requests.total - one.requests.on_demand for one in polled)
     return requests / changes if changes else None

@@ -71,7 +71,7 @@ def totals(subjects: Sequence[Subject], made: Measured) -> Totals:
     days = made.covered_seconds / 86_400 if made.covered_seconds >= 60 else None
     received = sum(one.webhooks.received for one in found)
     return Totals(
-        per_day=total([one.requests.per_day for one in found]),
+        per_day=total([one.requests for one in subjects]),
         webhooks_per_day=received / days if days else None,
         polls=sum(one.polls.empty.whole for one in found),
         empty=sum(one.polls.empty.part for one in found),

@@ -14,6 +14,7 @@ from random import Random
 import msgspec
 
 from tidegate.core.clock import parse_instant
+from tidegate.rules.measure import wording
 
 MAX_CHANGES = 2_000_000
 BUSY_HOURS = range(8, 17)  # of `diurnal`: nine hours have nearly all changes
@@ -89,7 +90,7 @@ def from_lines(lines: Iterable[str], name: str = "file") -> Trace:
         if len(found) > MAX_CHANGES:
             raise ValueError(f"the trace has more than {MAX_CHANGES:,} changes")
     if len(found) < 2:
-        raise ValueError(f"the trace has {len(found)} changes; a simulation needs at least 2")
+        raise ValueError(f"the trace has {wording.count(len(found), 'changes')}; a simulation needs at least 2")
     first = min(at for at, _ in found)
     seconds = max(at for at, _ in found) - first
     if seconds <= 0:
