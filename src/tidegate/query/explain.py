@@ -19,6 +19,7 @@ from tidegate.query.context import ReadContext
 from tidegate.query.events import Allowed
 from tidegate.query.explanation import DestinationState
 from tidegate.query.schemas import EventSchema, ExplainedDelivery, Explanation, RouteDecision
+from tidegate.rules.inbound.cloudevents import why_not_valid
 from tidegate.rules.language.repeated_members import MAX_LOOKED, repeated_members
 from tidegate.rules.language.view import VERIFIED, EventView, event_view, header_map, noted
 from tidegate.rules.outbound import causes
@@ -71,7 +72,7 @@ def _notes(gateway: ReadContext, event: Event, seen: EventView) -> list[str]:
     notes = []
     if seen.unreadable and event.body:
         notes.append(f"{seen.unreadable}, so filters and templates cannot read it; its bytes are sent unchanged")
-    notes += _repeated(event, seen)
+    notes += _repeated(event, seen) + _not_valid(gateway, event)
     left = gateway.active.forwards(event.source).left(event.headers)
     if left and event.origin is Origin.WEBHOOK:
         more = f" and {len(left) - _SHOWN_HEADERS} more" if left[_SHOWN_HEADERS:] else ""
@@ -102,6 +103,18 @@ def _repeated(event: Event, seen: EventView) -> list[str]:
         f"an object of the body has these members twice: {shown}; filters, templates and places read the last one, and"
         " a receiver may read the first: ask the sender to write each once"
     ]
+
+
+def _not_valid(gateway: ReadContext, event: Event) -> list[str]:
+    """What a CloudEvent lacks."""
+    source = gateway.active.sources.get(event.source)
+    webhook = source.spec.webhook if source is not None else None
+    if event.origin is not Origin.WEBHOOK or webhook is None or webhook.verify != "cloudevents":
+        return []
+    headers = {name.encode("latin-1", "replace"): text.encode() for name, text in header_map(event.headers).items()}
+    headers[b"content-type"] = event.content_type.encode("latin-1", "replace")
+    why = why_not_valid(headers, event.body)
+    return [f"it is not a valid CloudEvent 1.0: {why}; a receiver may reject it"] if why else []
 
 
 async def _found(gateway: ReadContext, thing_id: str, allowed: Allowed) -> tuple[Event, int | None]:

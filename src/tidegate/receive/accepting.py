@@ -22,6 +22,7 @@ from tidegate.receive import answers
 from tidegate.receive.bodies import Rejected
 from tidegate.receive.inputs import Input
 from tidegate.receive.reading import FALLBACK_TYPE, Reading, content_hash
+from tidegate.rules.inbound.cloudevents import why_not_valid
 from tidegate.rules.inbound.places import Headers
 from tidegate.rules.inbound.redaction import keep_query, kept_headers
 from tidegate.rules.inbound.repeats import is_repeat
@@ -29,8 +30,10 @@ from tidegate.rules.language.repeated_members import repeated_members
 from tidegate.rules.language.view import MISFIT, QUERY, TEST, VERIFIED, event_view
 from tidegate.store import Log
 
-LOOKS_PER_SECOND = 20  # for members that come twice; `explain` always looks
+LOOKS_PER_SECOND = 20  # for what costs too much for each request; `explain` always looks
 LOOKED_BYTES = 64 * 1024  # of one body, and of all in a second
+
+CLOUDEVENTS = "cloudevents"  # the provider
 
 Stored = tuple[int, bool]
 """(offset, whether it was stored before)"""
@@ -71,7 +74,7 @@ class Accepter:
 
     def make(self, input: Input, origin: Origin, reading: Reading, request: Accepted) -> NewEvent:
         """The event of a request. Its audience is 0 when the routing decision has no number yet."""
-        self._look_for_repeated(input, request)
+        self._look_closer(input, request)
         event = self._event(input, origin, reading, request)
         event.audience = self._router.decide(input.source, reading.type, partial(event_view, event)) or 0
         return event
@@ -88,7 +91,7 @@ class Accepter:
 
     async def items(self, input: Input, request: Accepted, items: Sequence[bytes]) -> list[Stored]:
         """Store each item as an event of its own, all or none; the result is in their order."""
-        self._look_for_repeated(input, request)
+        self._look_closer(input, request)
         if not items:
             self._findings.report("batch_empty", f"source:{input.source}", f"{len(request.body)} bytes")
             return []
@@ -182,8 +185,10 @@ class Accepter:
         if reading.unusable:
             self._findings.report("value_unusable", subject, reading.unusable)
 
-    def _look_for_repeated(self, input: Input, request: Accepted) -> None:
-        """Report members that come twice in an object of the body: in as many bodies a second as cost nothing."""
+    def _look_closer(self, input: Input, request: Accepted) -> None:
+        """Report members that come twice in an object of the body, and what a CloudEvent lacks: in as many bodies a
+        second as cost nothing.
+        """
         second, size = request.now_us // 1_000_000, len(request.body)
         at, count, looked = self._looked
         if at != second:
@@ -195,6 +200,8 @@ class Accepter:
         names = repeated_members(request.body, kind.decode("latin-1"), encoding.decode("latin-1"), LOOKED_BYTES)
         if names:
             self._findings.report("members_repeated", f"source:{input.source}", ", ".join(names))
+        if input.provider == CLOUDEVENTS and (why := why_not_valid(request.headers, request.body)):
+            self._findings.report("cloudevent_invalid", f"source:{input.source}", why)
 
     async def _known_id(self, input: Input, event: NewEvent, known: Appended) -> Appended:
         """The delivery id came before with other content: a repeat that differs in volatile paths only, or an event

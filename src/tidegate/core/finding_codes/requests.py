@@ -196,6 +196,13 @@ REQUESTS: dict[str, FindingCode] = {
         " one; a receiver may read the first. Up to 20 requests a second are looked at.",
         "ask the sender to write each member once; see the body: tidegate explain ID",
     ),
+    "cloudevent_invalid": FindingCode(
+        WARNING,
+        "not CloudEvents 1.0",
+        "Accepted requests of this source are not valid CloudEvents 1.0. They were stored and are delivered as they"
+        " came; a receiver may reject them. Up to 20 requests a second are looked at.",
+        "correct the attribute that the sample names at the sender: tidegate explain ID",
+    ),
     "body_unreadable": FindingCode(
         WARNING,
         "body not readable",

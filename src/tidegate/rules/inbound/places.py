@@ -8,6 +8,7 @@ request. Crash: nothing is kept.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
@@ -94,7 +95,8 @@ def compile_paths(paths: Sequence[str]) -> BodyReader:
                 pass
             else:
                 quick = list(get(shaped)) if several else [get(shaped)]
-                if body.isascii() or (is_utf8(body) and not _is_labeled(headers)):
+                plain = b"content-encoding" not in headers and _is_read_as_json(headers.get(b"content-type", b""))
+                if plain and (body.isascii() or (is_utf8(body) and not _is_labeled(headers))):
                     return Body(quick)  # the parser does not look into strings that nobody asked for
         whole = read_body(
             body,
@@ -107,6 +109,12 @@ def compile_paths(paths: Sequence[str]) -> BodyReader:
         return Body([None if one is MISSING else one for one in found], whole.why, whole.guess)
 
     return read
+
+
+@functools.lru_cache(maxsize=256)
+def _is_read_as_json(content_type: bytes) -> bool:
+    """Whether JSON in ASCII with this Content-Type is read as what it is: not as XML, multipart or UTF-16."""
+    return read_body(b'{"a":1}', content_type.decode("latin-1")).value in ({"a": 1}, [{"a": 1}])
 
 
 def _is_labeled(headers: Headers) -> bool:
