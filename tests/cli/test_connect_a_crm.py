@@ -93,4 +93,8 @@ def follow(folder: Path, world: World, hubspot: str, app: str) -> None:
         world.clock.advance(30)
         run("tidegate poll")
         assert "contacts.updated" in run("tidegate events").out
-        assert "remembered id" in run("tidegate call").out
+        called = run("tidegate call").out
+        assert "remembered id" in called
+        assert "\\u000a" not in called, "the answer is printed in lines"
+        again = run("tidegate call").out
+        assert "nothing was sent, because it exists already: its look-up answered 200" in again

@@ -107,10 +107,11 @@ def added(config: Path, *words: str, answers: str = "") -> Result:
 
 def test_a_source_is_asked_for_tried_and_written(config: Path, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(add_provider, "at_a_terminal", lambda: True)
-    wrong_first = f"cards\nadd_card\nnope\n{TOKEN}\n{host}\n\n"
+    wrong_first = f"card\ncards\nadd_card\nnope\nn\n{TOKEN}\n{host}\n\n"
     done = added(config, "--poll", "1m", answers=wrong_first)
     assert done.exit_code == 0, (done.output, done.exception)
-    assert "https://clocks.example/keys" in done.output and "that is not such a value" in done.output
+    assert "https://clocks.example/keys" in done.output and "that does not look like one" in done.output
+    assert "clocks has no resource 'card'" in done.output, "it is asked again"
     assert '{"id": 2, "title": "card 2"}' in done.output or '{"id":2,"title":"card 2"}' in done.output
     assert "card 3" not in done.output, "three records"
     assert TOKEN not in done.output and TOKEN not in config.read_text()
@@ -151,8 +152,11 @@ def test_the_choices_of_a_question_are_written_once(tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "--set token=... (The key.); --set host=... (Host and port.)"),
-        (("--set", "token=abc", "--set", "host=h"), "the value of 'token' does not fit clk_[a-z0-9]{4,} (The key.)"),
+        ((), "--set token=... (The key.); --set host="),
+        (
+            ("--set", "token=abc", "--set", "host=h"),
+            "the value of 'token' does not fit clk_[a-z0-9]{4,} (The key.; example: clk_0000)",
+        ),
         (
             ("--set", f"token={TOKEN}", "--set", "host=h", "--set", "hots=h"),
             "'hots' is not a value that clocks asks for",
@@ -259,3 +263,22 @@ def test_show_says_how_the_facts_of_webhooks_were_confirmed() -> None:
     assert "answer, retries and set-up: not looked up" in shown
     assert "source: plivo/plivo-python plivo/utils/__init__.py 4.63.0" in shown
     assert "not confirmed: whether messages have version 3 as well" in shown
+
+
+def test_a_credential_of_a_new_form_is_tried_and_a_wrong_address_is_not(config: Path, host: str) -> None:
+    before = config.read_text()
+    done = added(config, "--yes", "--set", "token=key_of_a_new_form", "--set", f"host={host}")
+    assert isinstance(done.exception, UpstreamError), "the API was asked"
+    assert "does not fit clk_[a-z0-9]{4,} (The key.; example: clk_0000); it is tried anyway" in done.output
+    done = added(config, "--yes", "--set", f"token={TOKEN}", "--set", "host=a b")
+    assert done.exit_code != 0 and "the value of 'host' does not fit" in done.output + str(done.exception)
+    assert config.read_text() == before
+
+
+def test_a_private_network_that_was_allowed_for_the_trial_is_named_for_the_file(config: Path, host: str) -> None:
+    config.write_text(config.read_text().replace("[egress]", "[egress_of_others]"))
+    done = added(config, "--yes", "--set", f"token={TOKEN}", "--set", f"host={host}")
+    assert "add --allow 127.0.0.1/32" in str(getattr(done.exception, "hint", ""))
+    done = added(config, "--yes", "--set", f"token={TOKEN}", "--set", f"host={host}", "--allow", "127.0.0.1/32")
+    assert done.exit_code == 0, done.output
+    assert 'allow = ["127.0.0.1/32"]   # put it into [egress]' in done.output

@@ -8,6 +8,7 @@ file is appended to in one write.
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,7 @@ from tidegate.config.export import decode_source, source_toml
 from tidegate.config.problems import Problems
 from tidegate.config.provider_folder import provider_files
 from tidegate.config.spec import Config
-from tidegate.core.errors import ConfigError, Conflict, UpstreamError
+from tidegate.core.errors import Blocked, ConfigError, Conflict, UpstreamError
 from tidegate.core.spec import Egress
 from tidegate.providers import near_provider, provider_data, provider_names, register, registered
 from tidegate.providers.api import ApiFile, Given
@@ -121,18 +122,21 @@ def at_a_terminal() -> bool:
 class Asking:
     """Completes the choices: from flags, then by questions where a person is at the terminal."""
 
-    def __init__(self, half: ApiFile, data: Tree, choices: Choices, *, ask: bool) -> None:
+    def __init__(self, half: ApiFile, data: Tree, choices: Choices, *, ask: bool, tried: bool = True) -> None:
+        """`tried`: the API is asked before anything is written."""
         assert half.api is not None
         self.half = half
         self.api = half.api
         self.data = data
         self.choices = choices
         self.ask = ask
+        self.tried = tried
         self.missing: list[str] = []
 
     def complete(self) -> Choices:
         one = self.choices
         one.auth = self._one_of("kind of credential", one.auth, list(self.api.auth))
+        self.tried = self.tried and not asks_for_consent(one.auth)
         one.resources = self._some_of("resources", one.resources, list(self.half.resources))
         one.operations = self._some_of("operations", one.operations, list(self.half.operations))
         added = [name for name in needed(self.half, one.resources) if name not in one.resources]
@@ -144,11 +148,13 @@ class Asking:
             click.echo(f"{one.auth}: {choice.help} {choice.link}".rstrip(), err=True)
             secret = auth.KINDS[one.auth].secret_fields
             for name, given in choice.fields.items():
-                self._need(name, _loose(given), hidden=name in secret)
+                self._need(name, _loose(given), hidden=name in secret, credential=True)
         for name in self._mentioned(one):
             self._need(name, self.api.with_[name], hidden=False)
         if self.missing:
-            raise click.UsageError("values are missing: " + "; ".join(self.missing))
+            others = [kind for kind in self.api.auth if kind != one.auth]
+            kinds = f"; other kinds of credential: --auth {', --auth '.join(others)}" if others else ""
+            raise click.UsageError("values are missing: " + "; ".join(self.missing) + kinds)
         unknown = one.values.keys() - self.api.with_.keys() - (choice.fields.keys() if choice else set())
         if unknown:
             raise click.UsageError(f"'{min(unknown)}' is not a value that {one.provider} asks for")
@@ -173,36 +179,45 @@ class Asking:
 
     def _some_of(self, what: str, chosen: list[str], known: list[str]) -> list[str]:
         if not chosen and known and self.ask:
-            default = known[0] if what == "resources" else "none"
-            text = click.prompt(f"{what} ({', '.join(known)}, none), separated by commas", default=default, err=True)
-            chosen = [one.strip() for one in text.split(",") if one.strip() not in ("", "none")]
+            chosen = self._listed(what, known)
         elif not chosen and what == "resources":
             chosen = known[:1]
         for name in chosen:
             self._one_of(what.removesuffix("s"), name, known)
         return list(dict.fromkeys(chosen))
 
-    def _need(self, name: str, given: Given, *, hidden: bool) -> None:
+    def _listed(self, what: str, known: list[str]) -> list[str]:
+        """The answer to the question for a list of names; asked again when one of them is not known."""
+        question = f"{what} ({', '.join(known)}, none), separated by commas"
+        chosen: list[str] = []
+        for _ in range(TRIES):
+            text = click.prompt(question, default=known[0] if what == "resources" else "none", err=True)
+            chosen = [one.strip() for one in text.split(",") if one.strip() not in ("", "none")]
+            wrong = [name for name in chosen if name not in known]
+            if not wrong:
+                break
+            click.echo(f"{self.choices.provider} has no {what.removesuffix('s')} '{wrong[0][:60]}'", err=True)
+        return chosen
+
+    def _need(self, name: str, given: Given, *, hidden: bool, credential: bool = False) -> None:
         value = self.choices.values.get(name)
         label = f"{name}: {given.help} {given.link}".rstrip()
         if value is None and self.ask:
-            value = self._asked(label, given, hidden=hidden)
+            value = self._asked(label.rstrip("."), given, hidden=hidden, credential=credential)
         if value is None and given.default:
             return
         if value is None:
-            self.missing.append(f"--set {name}=... ({label.partition(': ')[2]})")
+            example = "..." if hidden or not given.example else given.example
+            self.missing.append(f"--set {name}={shlex.quote(example)} ({label.partition(': ')[2]})")
             return
         if not fits(value.text, given):
-            example = f"; example: {given.example}" if given.example and not hidden else ""
-            raise click.UsageError(
-                f"the value of '{name}' does not fit {given.pattern or PLAIN_VALUE} ({given.help}{example})"
-            )
+            self._does_not_fit(name, given, credential=credential)
         if hidden and not value.written:
             variable = re.sub(r"[^A-Z0-9]+", "_", f"{self.choices.source}_{name}".upper())
             value = Value(value.text, f"${{env:{'_' if variable[:1].isdigit() else ''}{variable}}}")
         self.choices.values[name] = value
 
-    def _asked(self, label: str, given: Given, *, hidden: bool) -> Value | None:
+    def _asked(self, label: str, given: Given, *, hidden: bool, credential: bool) -> Value | None:
         for _ in range(TRIES):
             text = click.prompt(
                 label, default=given.default, show_default=bool(given.default), hide_input=hidden, err=True
@@ -211,11 +226,25 @@ class Asking:
                 continue
             if fits(text, given):
                 return Value(text)
-            click.echo(
-                f"that is not such a value{'' if hidden or not given.example else f' (example: {given.example})'}",
-                err=True,
-            )
+            example = f" (example: {given.example})" if given.example else ""
+            if credential and click.confirm(f"that does not look like one{example}; use it anyway?", err=True):
+                return Value(text)
+            if not credential:
+                click.echo(f"that is not such a value{example}", err=True)
         return None
+
+    def _does_not_fit(self, name: str, given: Given, *, credential: bool) -> None:
+        """A value of the address must fit its pattern. A credential may have a new form: the trial tells."""
+        example = f"; example: {given.example}" if given.example else ""
+        text = f"the value of '{name}' does not fit {given.pattern or PLAIN_VALUE} ({given.help}{example})"
+        if not credential or not self.tried:
+            raise click.UsageError(text)
+        click.echo(f"warning: {text}; it is tried anyway", err=True)
+
+
+def asks_for_consent(kind: str) -> bool:
+    """Whether a person has to consent in a browser before the API can be asked."""
+    return bool(kind) and bool(getattr(auth.KINDS[kind], "consent", False))
 
 
 def fits(text: str, given: Given) -> bool:
@@ -252,6 +281,8 @@ def _hint_of_trial(results: list[LiveResult], choices: Choices, half: ApiFile) -
     """What to look at first, by what the API answered."""
     assert half.api is not None
     statuses = {one.status for one in results}
+    if any(one.hint == Blocked.hint for one in results):
+        return "a private address is asked only if you allow it: add --allow 127.0.0.1/32, with your network"
     first = "correct what the API complains about"
     if statuses & {401, 403} and choices.auth:
         one = half.api.auth[choices.auth]
@@ -312,11 +343,13 @@ def add(name: str, options: Mapping[str, Any], put: Any) -> int:
     given = values_of(options["given"], os.environ)
     choices = Choices(name, provider, options["kind"], given, list(options["resource"]), list(options["operation"]))
     choices.poll, choices.base_url = options["poll"], options["base_url"]
-    choices = Asking(half, data, choices, ask=at_a_terminal() and not options["yes"]).complete()
-    allow = [*tree.get("egress", {}).get("allow", []), *options["allow"]]
+    tried = not options["no_try"]
+    choices = Asking(half, data, choices, ask=at_a_terminal() and not options["yes"], tried=tried).complete()
+    known = tree.get("egress", {}).get("allow", [])
+    allow = [*known, *options["allow"]]
     config = configuration(choices, half, allow)
-    consent = bool(choices.auth) and getattr(auth.KINDS[choices.auth], "consent", False)
-    if not options["no_try"] and not consent:
+    consent = asks_for_consent(choices.auth)
+    if tried and not consent:
         results = asyncio.run(trial(config, keep=3))
         for one in results:
             show(one)
@@ -326,12 +359,20 @@ def add(name: str, options: Mapping[str, Any], put: Any) -> int:
     if options["running"]:
         put(name, choices.tree(half, written=False))
         return 0
-    block = source_toml(name, choices.tree(half, written=True))
-    append(file, name, block)
+    _write(file, choices, half, consent=consent)
+    if set(options["allow"]) - set(known):
+        listed = msgspec.json.encode(allow).decode()
+        click.echo(f"allow = {listed}   # put it into [egress] of {file}: --allow is not in it")
+    return 0
+
+
+def _write(file: Path, choices: Choices, half: ApiFile, *, consent: bool) -> None:
+    """Add the source to the file, and say what comes next."""
+    block = source_toml(choices.source, choices.tree(half, written=True))
+    append(file, choices.source, block)
     click.echo(f"\nadded to {file}:\n\n{block}")
     for variable in choices.environ():
         click.echo(f"export {variable}=...   # for `tidegate serve`; the value is not in the file")
     click.echo(f"tidegate check {file}")
     if consent:
-        click.echo(f"tidegate auth connect {name}   # when the gateway runs")
-    return 0
+        click.echo(f"tidegate auth connect {choices.source}   # when the gateway runs")

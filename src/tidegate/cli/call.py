@@ -43,11 +43,13 @@ def call(
         print_json(found)
         return
     again = " (the answer of an earlier call)" if found["repeated"] else ""
-    print(clean(f"{found['request']} answered {found['status']} in {found['duration_ms']:g} ms{again}"))
+    asked = found["request"] or "nothing was sent, because it exists already: its look-up"
+    print(clean(f"{asked} answered {found['status']} in {found['duration_ms']:g} ms{again}"))
     for name, value in found["remembered"].items():
         print(clean(f"remembered {name} = {value}"))
     if found["body"] is not None:
-        print(clean(json_text(found["body"], indent=2)))
+        for line in json_text(found["body"], indent=2).splitlines():
+            print(clean(line))
 
 
 def _read(text: str) -> Any:

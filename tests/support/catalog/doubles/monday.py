@@ -194,12 +194,12 @@ DOUBLE = Double(
     resources={"items": "items", "boards": "boards", "users": "users"},
     calls=(Custom(path="/v2", method="POST", run=run, lists=True),),
     operations={
-        "create_item": Test(data={"name": "A", "columns": '{"status":"Done"}'}, table="items", repeat="again"),
+        "create_item": Test(data={"name": "A", "columns": {"status": "Done"}}, table="items", repeat="again"),
         "change_columns": Test(
-            data={"name": "A", "columns": '{"status":"Done"}'}, table="items", after=("create_item",), creates=False,
+            data={"name": "A", "columns": {"status": "Done"}}, table="items", after=("create_item",), creates=False,
         ),
         "add_update": Test(
-            data={"name": "A", "columns": "{}", "body": "B"}, table="updates", after=("create_item",), repeat="again",
+            data={"name": "A", "columns": {}, "body": "B"}, table="updates", after=("create_item",), repeat="again",
         ),
     },
 )  # fmt: skip
