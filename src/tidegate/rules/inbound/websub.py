@@ -7,6 +7,7 @@ give an answer; a hub's word about the lease is bounded. Crash: nothing is kept.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from urllib.parse import parse_qsl, urlencode, urljoin
 
@@ -20,6 +21,8 @@ MAX_HUBS = 8
 MAX_QUERY_BYTES = 8192
 MAX_REASON = 300
 LONGEST_LEASE_SECONDS = 30 * 86_400.0  # a longer one is renewed as if it were this long
+UNREADABLE_LEASE_SECONDS = 86_400.0  # of a lease that is not a number: it may be a short one
+_LEASE = re.compile(r"\d{1,12}(?:\.\d{1,9})?", re.ASCII)
 VERIFY_SECONDS = 300.0  # how long a hub may take to verify a request that it accepted
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 5.0, 3600.0
 DENIED_WAIT_SECONDS = 6 * 3600.0
@@ -99,22 +102,29 @@ def read_hub_request(query_string: bytes) -> HubRequest | None:
         fields = dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=100))
     except ValueError:
         return None
-    lease = fields.get("hub.lease_seconds", "")
+    lease = fields.get("hub.lease_seconds", "").strip()
     return HubRequest(
         fields.get("hub.mode", ""),
         fields.get("hub.topic", ""),
         fields.get("hub.challenge", ""),
-        float(lease) if lease.isascii() and lease.isdigit() and len(lease) < 13 else None,
+        _lease_of(lease),
         "".join(one for one in fields.get("hub.reason", "") if one.isprintable())[:MAX_REASON],
         fields.get("token", ""),
     )
+
+
+def _lease_of(text: str) -> float | None:
+    """Seconds, also with a fraction; None when the hub named none, or 0."""
+    if not text or (text.isdigit() and not text.strip("0")):
+        return None
+    return float(text) if _LEASE.fullmatch(text) else UNREADABLE_LEASE_SECONDS
 
 
 def usable_lease(given_seconds: float | None, asked_seconds: float) -> float:
     """How long a verified subscription is taken to last. A hub that names no time accepted the one that was asked."""
     if not given_seconds:
         return asked_seconds
-    return min(given_seconds, max(asked_seconds, LONGEST_LEASE_SECONDS))
+    return min(max(given_seconds, 1.0), max(asked_seconds, LONGEST_LEASE_SECONDS))
 
 
 def renew_in(lease_seconds: float) -> float:
