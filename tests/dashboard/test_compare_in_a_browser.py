@@ -68,7 +68,8 @@ def test_the_page_fits_every_width_and_paper_and_its_text_is_readable(
 def test_it_prints_on_one_sheet_that_can_be_read_and_says_what_is_not_on_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pages = {copies: comparison.page(copies) for copies in (1, 2)}
+    shadows = [comparison.shadow("crm/deals")]
+    pages = {"plain": comparison.page(), "paged": comparison.page(2), "both": comparison.page(2, shadows=shadows)}
     complaints: list[str] = []
     with (
         in_background(served(tmp_path, "")) as (one, _),
@@ -77,16 +78,17 @@ def test_it_prints_on_one_sheet_that_can_be_read_and_says_what_is_not_on_it(
     ):
         page = signed_in(context, one)
         page.emulate_media(media="print")
-        for copies, full in pages.items():
+        for name, full in pages.items():
             monkeypatch.setattr(compare, "view", lambda *_, full=full: full)
             page.goto(one.api.url + "/api-or-webhook")
-            picture(page, f"compare-print-{copies}")
+            picture(page, f"compare-print-{name}")
             assert page.evaluate(SMALL) == []
             assert no_wider_than_its_window(page), page.evaluate(WIDE)
             assert page.is_visible(".sheet") and "what-if, definitions" in page.inner_text(".sheet")
-            assert ("other resources than 1 to 4 of 10" in page.inner_text(".sheet")) == (copies == 2)
+            assert ("other resources than 1 to 4 of 10" in page.inner_text(".sheet")) == (name != "plain")
+            assert ("the last 24 hours" in page.inner_text(".sheet")) == (name == "both") != page.is_visible("#day")
             assert page.locator("button:visible").count() == 0
-            paper = page.pdf(prefer_css_page_size=True, path=SCREENSHOTS / f"compare-print-{copies}.pdf")
+            paper = page.pdf(prefer_css_page_size=True, path=SCREENSHOTS / f"compare-print-{name}.pdf")
             assert len(re.findall(rb"/Type\s*/Page\b", paper)) == 1
     assert complaints == []
 
