@@ -23,6 +23,9 @@ SHEET = {"width": 740, "height": 1060}  # pixels of A4 between its margins
 SMALL = """[...document.querySelectorAll("main *")].filter((one) => one.checkVisibility() &&
   [...one.childNodes].some((child) => child.nodeType === 3 && child.data.trim()) &&
   parseFloat(getComputedStyle(one).fontSize) * one.currentCSSZoom < 9.9).map((one) => one.outerHTML.slice(0, 80))"""
+CUT_OFF = """[...document.querySelectorAll("main .panel, main .panel *")].filter((one) => one.checkVisibility() &&
+  !one.closest("svg") && one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== "inline")
+  .map((one) => one.outerHTML.slice(0, 80))"""
 WIDE = """[document.documentElement.scrollWidth, ...[...document.querySelectorAll('body *')].filter((one) =>
   one.getBoundingClientRect().right > innerWidth + 1).map((one) => one.outerHTML.slice(0, 80))]"""
 
@@ -84,6 +87,7 @@ def test_it_prints_on_one_sheet_that_can_be_read_and_says_what_is_not_on_it(
             picture(page, f"compare-print-{name}")
             assert page.evaluate(SMALL) == []
             assert no_wider_than_its_window(page), page.evaluate(WIDE)
+            assert page.evaluate(CUT_OFF) == []
             assert page.is_visible(".sheet") and "what-if, definitions" in page.inner_text(".sheet")
             assert ("other resources than 1 to 4 of 10" in page.inner_text(".sheet")) == (name != "plain")
             assert ("the last 24 hours" in page.inner_text(".sheet")) == (name == "both") != page.is_visible("#day")
