@@ -20,6 +20,7 @@ import msgspec
 from tidegate.core.clock import parse_http_date
 from tidegate.providers import webhook_names
 from tidegate.providers.shape import Handshake, load_provider
+from tidegate.receive.other_schemes import fitting_scheme
 from tidegate.rules.inbound.places import Headers
 from tidegate.rules.inbound.signatures import Checked, Scheme, Verification, Verifier
 from tidegate.rules.inbound.signatures.readers import signed_seconds
@@ -27,6 +28,7 @@ from tidegate.rules.language.compressed import unpack
 
 MAX_SOURCES = 20
 MAX_BODY = 64 * 1024  # larger bodies are not tried in other forms
+MAX_TRIED = 8 * 1024  # larger bodies are not tried with other schemes
 MAX_NAME = 60
 
 
@@ -138,6 +140,8 @@ def _why_wrong(verify: Verifier, schemes: Sequence[Scheme], request: Request, ot
                 if url.partition("?")[0].rstrip("/") == request.url.partition("?")[0].rstrip("/"):
                     return "the sender signed the address with another slash at its end: enter it as it is called here"
                 return f"the sender signed the address {url.partition('?')[0]}: set public_url in [gateway] to match it"
+    if len(request.body) <= MAX_TRIED and (keys := fitting_scheme(verify, tuple(schemes), request)):
+        return f"the secret is right and the scheme is not: the signature fits it with {keys}"
     return "no secret of this source fits: compare it with the one that the provider shows"
 
 

@@ -17,10 +17,11 @@ _MISSING = Checked(Verification.SIGNATURE_MISSING)
 class Verifier:
     """(headers with lower-case names, raw body, public URL, now in seconds, method) -> Verification."""
 
-    __slots__ = ("_only", "_readers")
+    __slots__ = ("__weakref__", "_only", "_readers", "_with")
 
-    def __init__(self, readers: Sequence[tuple[int, Reader]]) -> None:
+    def __init__(self, readers: Sequence[tuple[int, Reader]], with_: Callable[[Sequence[Scheme]], Verifier]) -> None:
         self._readers = readers
+        self._with = with_
         self._only = readers[0][1] if len(readers) == 1 else None
 
     def __call__(self, headers: Headers, body: bytes, url: str, now_s: float, method: str = "POST") -> Verification:
@@ -46,6 +47,10 @@ class Verifier:
             return Checked(Verification.SECRET_UNSET)
         return reason or _MISSING
 
+    def like(self, schemes: Sequence[Scheme]) -> Verifier:
+        """A verifier of other schemes with the same secrets. ConfigError for an inconsistent scheme."""
+        return self._with(schemes)
+
 
 def _numbered(found: Found, scheme: int) -> Checked:
     return Checked(found[0], scheme, found[1] + 1, found[2] if len(found) > 2 else "")
@@ -67,7 +72,7 @@ def compile_verifier(
         reader = compile_scheme(scheme, keys, fetched, number)
         if reader is not None:
             readers.append((number, reader))
-    return Verifier(readers)
+    return Verifier(readers, lambda others: compile_verifier(others, secrets, fetched))
 
 
 def usable(schemes: Sequence[Scheme], secret: str) -> bool:
