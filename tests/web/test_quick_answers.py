@@ -11,13 +11,18 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from support.gateway.api import ADMIN, Served, served
 from support.receiver.scripted import OK, ScriptedServer, answer
+from tidegate.api import quick_answers
 from tidegate.api.app import App
+from tidegate.api.keys import REFRESH_SECONDS, Grant, Keyring
+from tidegate.api.quick_answers import QuickAnswers
+from tidegate.core.clock import ManualClock
+from tidegate.process.edge.plain_request import PlainReader
 
 TOML = """
 [sources.shop.api]
@@ -94,6 +99,52 @@ async def test_rights_are_checked_before_the_cache_is_looked_at(tmp_path: Path) 
         await gate.api("DELETE", "/api/v1/keys/test%20pull")
         wrong = await raw(gate, path, "Authorization: Bearer " + ADMIN, key="tg_" + "b" * 43)
         assert wrong.startswith(b"HTTP/1.1 401 "), "of two keys the usual way decides"
+
+
+async def test_a_request_that_comes_again_is_not_parsed_and_its_key_is_checked_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, parsed, kept = "/api/v1/pull/shop/orders/7", [], []
+    read, again = PlainReader.read, QuickAnswers.again
+
+    def reading(reader: PlainReader, data: bytes) -> Any:
+        parsed.append(data)
+        return read(reader, data)
+
+    def repeating(quick: QuickAnswers, data: bytes) -> Any:
+        kept.append(len(quick._calls))
+        return again(quick, data)
+
+    monkeypatch.setattr(PlainReader, "read", reading)
+    monkeypatch.setattr(QuickAnswers, "again", repeating)
+    monkeypatch.setattr(quick_answers, "KEPT_REQUESTS", 3)
+    async with gateway_with_cache(tmp_path) as (gate, server):
+        made = await gate.key("pull", sources=("shop",))
+        parsed.clear()
+        first, second = await raw(gate, path, key=made.key), await raw(gate, path, key=made.key)
+        assert same(first, second) and len(parsed) == 1 and len(server.requests) == 2
+        assert first != second, "each has a request id of its own"
+        for number in range(6):
+            assert (await raw(gate, path, f"X-N: {number}")).startswith(b"HTTP/1.1 200 ")
+        assert max(kept) == 3
+        await raw(gate, path, key=made.key)
+        (listed,) = [one for one in await gate.context.keyring.all() if one.name.endswith(" pull")]
+        await gate.api("DELETE", f"/api/v1/keys/{listed.id}")
+        assert (await raw(gate, path, key=made.key)).startswith(b"HTTP/1.1 401 ")
+
+
+async def test_a_key_that_expires_is_refused_though_its_request_is_known(tmp_path: Path) -> None:
+    clock = ManualClock(1_800_000_000_000_000)
+    ring = Keyring(cast("Any", None), clock)
+    ring._read_at = clock.monotonic()
+    grant = Grant("one", frozenset(("pull",)), expires_at_us=clock.now_us() + 2_000_000)
+    assert ring.still_holds(grant, ring.epoch) and not ring.still_holds(grant, ring.epoch + 1)
+    clock.advance(2)
+    assert not ring.still_holds(grant, ring.epoch)
+    lasting = Grant("two", frozenset(("pull",)))
+    assert ring.still_holds(lasting, ring.epoch)
+    clock.advance(REFRESH_SECONDS)
+    assert not ring.still_holds(lasting, ring.epoch), "the keys have to be read again"
 
 
 USUAL = {

@@ -91,6 +91,7 @@ class Keyring:
         self._clock = clock
         self._grants: dict[bytes, tuple[bytes, Grant]] = {}
         self._fixed: dict[bytes, tuple[bytes, Grant]] = {}
+        self.epoch = 0  # changes when the keys may have
         self._read_at: float | None = None
         self._missed_at = float("-inf")
         self._reading = asyncio.Lock()  # so that the older of two concurrent reads does not overwrite the newer
@@ -105,10 +106,19 @@ class Keyring:
         check_admin_key(token, name)
         hashed = digest(token)
         self._fixed[hashed] = (hashed, Grant(name, frozenset(("admin",))))
+        self.epoch += 1
 
     def known(self, token: str) -> Grant | None:
         """The grant when it is in memory and fresh; for hot paths. None means nothing: call `check`."""
         return self._look(token) if len(token) >= UNGUESSABLE and self._fresh() else None
+
+    def still_holds(self, grant: Grant, epoch: int) -> bool:
+        """Whether `known` would give the same as it did at `epoch`."""
+        return (
+            epoch == self.epoch
+            and self._fresh()
+            and (grant.expires_at_us is None or grant.expires_at_us > self._clock.now_us())
+        )
 
     async def check(self, token: str, address: str = "") -> Grant:
         """The grant of a key. Unauthorized when it is unknown, revoked or expired.
@@ -179,6 +189,7 @@ class Keyring:
             for key in keys
         }
         self._read_at = self._clock.monotonic()
+        self.epoch += 1
 
     async def create(
         self, name: str, scopes: Sequence[str], sources: Sequence[str] = (), expires_at_us: int | None = None

@@ -10,8 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from tidegate.api.calls import Context
 from tidegate.api.endpoint import SAFE_HEADERS, decode_segment
+from tidegate.api.keys import Grant
 from tidegate.api.routes import PREFIX
 from tidegate.core.errors import TidegateError
 from tidegate.pull import PullEngine
@@ -21,23 +24,51 @@ Headers = Mapping[bytes, bytes]
 
 _PULL = f"{PREFIX}/pull/".encode()
 KEPT_HEADS = 1024
+KEPT_REQUESTS = 512
+KEPT_BYTES = 1024  # of one of them
 _STATUS = b"HTTP/1.1 200 OK\r\n"
 
 
+Answer = tuple[bytes, bytes]
+"""(status line, what follows the server's own headers)"""
+
+
+class _Call(msgspec.Struct, gc=False):
+    """What a request asks for, and the key that allows it as of `epoch` of the keyring."""
+
+    source: str
+    resource: str
+    key: str | None
+    grant: Grant
+    epoch: int
+
+
 class QuickAnswers:
-    """Called by a connection with each GET that has no body; gives the whole response, or None."""
+    """Called by a connection with each GET that has no body; gives the whole response, or None for the usual way.
+
+    Clients repeat a request byte for byte, so what the newest of them ask for is kept: they need not be parsed again.
+    Keys are checked each time; what was kept is forgotten when they are read again, within ten seconds.
+    """
 
     def __init__(self, context: Context, pull: PullEngine) -> None:
         self._context = context
         self._keyring = context.keyring
         self._pull = pull
         self._heads: dict[int, tuple[object, int, int, bytes]] = {}
+        self._calls: dict[bytes, _Call] = {}
 
-    def answer(self, target: bytes, headers: Headers) -> tuple[bytes, bytes] | None:
-        """(status line, what follows the server's own headers), or None for the usual way.
+    def again(self, data: bytes) -> Answer | None:
+        """The answer to a request, if it is one that `answer` answered before."""
+        call = self._calls.get(data)
+        if call is None:
+            return None
+        if not self._keyring.still_holds(call.grant, call.epoch):
+            self._calls.clear()
+            return None
+        return self._serve(call)
 
-        `target` is the request target as it came, `headers` by lower-case name.
-        """
+    def answer(self, target: bytes, headers: Headers, data: bytes) -> Answer | None:
+        """`target` is the request target as it came, `headers` by lower-case name, `data` the whole request."""
         if not target.startswith(_PULL) or b"?" in target or b"%" in target:
             return None
         names = target[len(_PULL) :].split(b"/")
@@ -45,11 +76,25 @@ class QuickAnswers:
             return None
         token = _token(headers)
         grant = None if token is None else self._keyring.known(token)
+        if grant is None or not grant.may("pull"):
+            return None
         try:
             source, resource, *key = (decode_segment(name) for name in names)
-            if grant is None or not grant.may("pull") or (grant.sources is not None and source not in grant.sources):
-                return None
-            found = self._pull.cached(source, resource, key[0] if key else None)
+        except TidegateError:
+            return None
+        if grant.sources is not None and source not in grant.sources:
+            return None
+        call = _Call(source, resource, key[0] if key else None, grant, self._keyring.epoch)
+        answer = self._serve(call)
+        if answer is not None and len(data) <= KEPT_BYTES:
+            if len(self._calls) >= KEPT_REQUESTS:
+                self._calls.clear()
+            self._calls[data] = call
+        return answer
+
+    def _serve(self, call: _Call) -> Answer | None:
+        try:
+            found = self._pull.cached(call.source, call.resource, call.key)
         except TidegateError:
             return None
         if found is None:

@@ -76,7 +76,7 @@ async def _serve(options: ServeOptions) -> int:
         url = f"http://{'[' + options.host + ']' if ':' in options.host else options.host}:{port}"
         app = await make_app(gateway, _pages)
         direct = (b"/in/", gateway.ingress.direct)
-        quick = QuickAnswers(context_of(gateway), gateway.pull).answer
+        quick = QuickAnswers(context_of(gateway), gateway.pull)
         admission = _admission(gateway)
         main = _with_ingress(app, gateway) if ingest is None else app
         servers = [(make_server(main, quick, admission, direct if ingest is None else None), listener)]

@@ -124,7 +124,7 @@ async def served(
     gateway = await open_gateway(options, environ or {}, clock)
     await gateway.start()
     app = await make_app(gateway, make_routes)
-    quick = QuickAnswers(app.context, gateway.pull).answer
+    quick = QuickAnswers(app.context, gateway.pull)
     ready = asyncio.Event()
     http = make_server(app, quick, direct=(b"/in/", gateway.ingress.direct))
     server = asyncio.create_task(run_until([(http, listener)], gateway.stopping, ready.set))

@@ -10,17 +10,31 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from tidegate.process.edge.plain_request import Field, PlainReader
+from tidegate.process.edge.plain_request import PlainReader
 from tidegate.process.edge.protocol import StrictProtocol
 
 log = logging.getLogger("tidegate.serve")
 
-# (target, headers by lower-case name) -> (status line, what follows the server's own headers), or None
-Quick = Callable[[bytes, Mapping[bytes, bytes]], tuple[bytes, bytes] | None]
+Answer = tuple[bytes, bytes]
+"""(status line, what follows the server's own headers)"""
+
+
+class Quick(Protocol):
+    """Answers GETs while they are read. None: the usual way."""
+
+    def again(self, data: bytes) -> Answer | None:
+        """By the bytes of a whole request, if the same ones were answered before."""
+        ...
+
+    def answer(self, target: bytes, headers: Mapping[bytes, bytes], data: bytes) -> Answer | None:
+        """`headers`: by lower-case name."""
+        ...
+
+
 # (scope, headers by lower-case name, body, connection) -> whether it took the request; then it calls `answer` or
 # `again` of the connection, once
 Take = Callable[[MutableMapping[str, Any], Mapping[bytes, bytes], bytes, "FastProtocol"], bool]
@@ -38,7 +52,7 @@ class FastProtocol(StrictProtocol):
         # Before the connection is admitted: it may have to give way at once.
         quick: Quick | None = getattr(self.config, "quick", None)
         direct: Direct | None = getattr(self.config, "direct", None)
-        self._quick = quick or (lambda target, named: None)
+        self._quick = quick
         self._start, self._direct = direct or (b"", lambda scope, named, body, connection: False)
         self._short = (b"GET /",) * (quick is not None) + (b"POST " + self._start,) * (direct is not None)
         self._plain = PlainReader()
@@ -55,27 +69,35 @@ class FastProtocol(StrictProtocol):
             and not (self._rest or self._left or self._chunks or self._lingering)
             and not StrictProtocol._is_busy(self)
             and not (self.flow.write_paused or self.transport.is_closing())
-            and (request := self._plain.read(data)) is not None
+            and (self._answer(data) if data[0] == _G else self._take(data))
         ):
-            target, fields, named, body = request
-            if self._answer(target, named) if data[0] == _G else self._take(data, target, fields, named, body):
-                return
+            return
         StrictProtocol.data_received(self, data)
 
     def _is_busy(self) -> bool:
         return self._whole is not None or StrictProtocol._is_busy(self)
 
-    def _answer(self, target: bytes, named: Mapping[bytes, bytes]) -> bool:
+    def _answer(self, data: bytes) -> bool:
         """Whether `quick` had the answer; then it is written."""
-        answer = None if "leaving" in self.server_state.__dict__ else self._quick(target, named)
-        if answer is None:
+        quick = self._quick
+        if quick is None or "leaving" in self.server_state.__dict__:
             return False
+        answer = quick.again(data)
+        if answer is None:
+            request = self._plain.read(data)
+            answer = None if request is None else quick.answer(request[0], request[2], data)
+            if answer is None:
+                return False
         status, rest = answer
         self._write(status + self._own_headers() + rest)
         return True
 
-    def _take(self, data: bytes, target: bytes, fields: list[Field], named: Mapping[bytes, bytes], body: bytes) -> bool:
+    def _take(self, data: bytes) -> bool:
         """Whether `direct` took the request; then it is under way, or done."""
+        request = self._plain.read(data)
+        if request is None:
+            return False
+        target, fields, named, body = request
         if len(body) > DIRECT_BYTES or b"%" in target:
             return False
         path, _, query = target.partition(b"?")
