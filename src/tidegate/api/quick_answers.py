@@ -24,7 +24,7 @@ Headers = Mapping[bytes, bytes]
 
 _PULL = f"{PREFIX}/pull/".encode()
 KEPT_HEADS = 1024
-KEPT_REQUESTS = 512
+KEPT_REQUESTS = 4096
 KEPT_BYTES = 1024  # of one of them
 _STATUS = b"HTTP/1.1 200 OK\r\n"
 
