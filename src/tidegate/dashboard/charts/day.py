@@ -39,15 +39,29 @@ def lane(bins: Sequence[DayBin], places: int) -> str:
         "plf": _area({} if ticks else {one.place: min(one.found, one.polls) / most for one in bins}, places),
         "psf": _area({one.place: one.webhooks / most for one in bins}, places),
         "pl": "".join(f"M{one.place + 0.5} {BASE}v-{18 if one.found else 6}" for one in bins if ticks and one.polls),
-        "hatch": _area({one.place: 1.2 for one in bins if one.throttled}, places),
     }
     parts = [f'<svg viewBox="0 0 {places} {HEIGHT}" preserveAspectRatio="none" height="{HEIGHT}">']
     parts += [f'<path class="{name}" d="{path}"/>' for name, path in shapes.items() if path]
     parts.append(f'</svg><line class="ax" x2="100%" y1="{BASE}" y2="{BASE}"/>')
+    # hatching is drawn unstretched, so that it looks the same in every lane and on the phone
+    for first, last in _runs([one.place for one in bins if one.throttled]):
+        x, width = num(first / places * 100), num((last + 1 - first) / places * 100)
+        parts.append(f'<rect class="hatch" x="{x}%" y="{BASE - 26}" width="{width}%" height="26"/>')
     for one in bins:
         if one.healed:
             parts.append(f'<circle class="ps ho" cx="{num((one.place + 0.5) / places * 100)}%" cy="7" r="4"/>')
     return strip(HEIGHT, parts, "day")
+
+
+def _runs(places: Sequence[int]) -> list[tuple[int, int]]:
+    """(first, last) of each run of neighbors."""
+    runs: list[tuple[int, int]] = []
+    for place in sorted(set(places)):
+        if runs and runs[-1][1] == place - 1:
+            runs[-1] = runs[-1][0], place
+        else:
+            runs.append((place, place))
+    return runs
 
 
 def _area(shares: Mapping[int, float], places: int) -> str:
