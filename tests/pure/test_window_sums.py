@@ -113,6 +113,26 @@ async def test_somebody_who_waits_for_the_sums_ends_the_pauses(monkeypatch: pyte
     await asyncio.wait_for(asyncio.gather(task, reader), 30)
 
 
+async def test_a_window_that_is_kept_is_read_while_another_one_is_summed_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway: Any = Gateway()
+    await window_sums(gateway, "24h", 8640, 10_080)
+    going_on, slow = asyncio.Event(), gateway.rollups.read
+
+    async def read(since: int, until: int, **more: Any) -> list[RollupRow]:
+        if until - since > 2 * GROWING_MINUTES:
+            await going_on.wait()
+        found: list[RollupRow] = await slow(since, until, **more)
+        return found
+
+    monkeypatch.setattr(gateway.rollups, "read", read)
+    task = asyncio.ensure_future(warm(gateway, [("7d", Span(0, 10_080))]))
+    await asyncio.sleep(0)
+    await asyncio.wait_for(window_sums(gateway, "24h", 8641, 10_081), 30)
+    assert not task.done()
+    going_on.set()
+    await task
+
+
 async def test_the_background_goes_on_after_a_failure_and_reads_nothing_without_resources(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -48,8 +48,10 @@ async def measured(gateway: ReadContext, window: str = DEFAULT_WINDOW) -> Measur
 async def warm_windows(gateway: ReadContext) -> None:
     """Sum up what `measured` and `looks_of_all` read, so that the first of them after a start need not."""
     spans = {window: Span(*_span(gateway, window)) for window in WINDOWS}
+    short = [(window, spans[window]) for window in ("1h", "24h")]
     wanted = [*spans.items(), ("30d", spans["30d"]._replace(prefix=LOOKS))]
-    await warm(gateway, wanted)
+    await warm(gateway, short)  # first what statistics and metrics read
+    await warm(gateway, [one for one in wanted if one not in short])
     for window, span in wanted:
         await window_sums(gateway, window, *span)  # those that were kept before move on
 

@@ -9,6 +9,8 @@ so that other reads get their turn. Reads only; knows no metric. Crash: nothing 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import partial
 from itertools import pairwise
@@ -55,8 +57,10 @@ class Span(NamedTuple):
 
 
 class _Windows:
+    """`locks`: one for each name, so that a window that is kept is read while another one is summed up."""
+
     def __init__(self) -> None:
-        self.lock = asyncio.Lock()
+        self.locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.waiting = 0
         self.kept: dict[str, _Kept] = {}
 
@@ -76,8 +80,11 @@ async def window_sums(
     read = partial(gateway.store.rollups.read, prefix=prefix)
     name = _name(window, prefix)
     windows.waiting += 1
-    async with windows.lock:
+    try:
+        await windows.locks[name].acquire()
+    finally:
         windows.waiting -= 1
+    try:
         kept = windows.kept.get(name)
         if kept is None or not (kept.since <= since < kept.until <= settled <= kept.until + IDLE_MINUTES):
             kept = (await _scanned(gateway, windows, {name: Span(since, settled, prefix)}))[name]
@@ -89,17 +96,21 @@ async def window_sums(
             kept.since, kept.until = since, settled
         windows.kept[name] = kept
         rows = [RollupRow(0, *key, *counted) for key, counted in kept.sums.items()]
+    finally:
+        windows.locks[name].release()
     return rows + await read(settled, until)
 
 
 async def warm(gateway: ReadContext, wanted: Iterable[tuple[str, Span]]) -> None:
     """Read the windows that are not kept yet, by their name, with one pass over their minutes and hours."""
     windows = _of(gateway)
-    async with windows.lock:
-        spans = {
-            _name(window, one.prefix): one._replace(until=max(one.since, one.until - GROWING_MINUTES))
-            for window, one in wanted
-        }
+    spans = {
+        _name(window, one.prefix): one._replace(until=max(one.since, one.until - GROWING_MINUTES))
+        for window, one in wanted
+    }
+    async with contextlib.AsyncExitStack() as locked:
+        for name in sorted(spans):  # one order for all, so that two of them never wait for each other
+            await locked.enter_async_context(windows.locks[name])
         missing = {name: one for name, one in spans.items() if name not in windows.kept}
         windows.kept |= await _scanned(gateway, windows, missing, PAUSE_SECONDS)
 
