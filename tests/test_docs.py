@@ -154,8 +154,8 @@ def program_codes() -> set[str]:
     return {
         code
         for path in (ROOT / "src" / "tidegate").rglob("*.py")
-        if "demo" not in path.relative_to(ROOT).parts
-        for code in codes_in(ast.parse(path.read_text()))
+        if "demo" not in path.relative_to(ROOT).parts and re.search(r"\bcode\b|problem\(", text := path.read_text())
+        for code in codes_in(ast.parse(text))
     }
 
 

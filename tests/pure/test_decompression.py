@@ -16,7 +16,10 @@ BOUNDED = {"rules/unpacking.py", "rules/language/compressed.py"}
 
 
 def uses_an_unpacker(module: Path) -> bool:
-    for node in ast.walk(ast.parse(module.read_text())):
+    text = module.read_text()
+    if not any(name in text for name in (*UNPACKERS, "unpack_archive")):
+        return False
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [alias.name for alias in node.names]
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Callable
 from random import Random
@@ -95,9 +96,9 @@ def looks_at(polls: AdaptivePolls, trace: Trace) -> int:
     polls.see(at, 0)
     ats = [one.at for one in trace.changes]
     while (at := at + polls.wait(at)) <= MONDAY + trace.seconds:
-        seen = sum(1 for one in ats[found:] if MONDAY + one <= at)
-        polls.see(at, seen)
-        found, count = found + seen, count + 1
+        seen = bisect.bisect_right(ats, at - MONDAY)
+        polls.see(at, seen - found)
+        found, count = seen, count + 1
     return count
 
 

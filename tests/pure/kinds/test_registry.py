@@ -120,13 +120,18 @@ def compared_names(tree: ast.AST, names: set[str]) -> list[int]:
     return found
 
 
+def lines_that_compare(text: str, names: set[str]) -> list[int]:
+    """The same for a text, which is only parsed when one of the names is in it."""
+    return compared_names(ast.parse(text), names) if any(name in text for name in names) else []
+
+
 def test_no_code_outside_the_kinds_decides_by_the_name_of_a_kind() -> None:
     names = {*KINDS, *(kind.spec.__name__ for kind in KINDS.values())} - {"webhook"}
     found = {
         str(path.relative_to(SOURCE)): lines
         for path in SOURCE.rglob("*.py")
-        if path.parent.name != "kinds" and (lines := compared_names(ast.parse(path.read_text()), names))
+        if path.parent.name != "kinds" and (lines := lines_that_compare(path.read_text(), names))
     }
     assert found == {}
-    planted = ast.parse('if spec.type == "slack":\n    pass\nisinstance(spec, SlackDestination)')
-    assert compared_names(planted, names) == [1, 3]
+    planted = 'if spec.type == "slack":\n    pass\nisinstance(spec, SlackDestination)'
+    assert lines_that_compare(planted, names) == [1, 3]

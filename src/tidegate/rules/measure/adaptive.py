@@ -97,8 +97,9 @@ class AdaptivePolls:
         self._taken = before.then(fetch_seconds, max(1, requests))
         hour = int(at // HOUR_SECONDS)
         self._looks += 1
-        early = math.fsum(self.looked.changes) < 20 and (found or self._looks >= 1.1 * self._planned_looks)
-        if hour != self._planned_hour or early:
+        if hour != self._planned_hour or (
+            (found or self._looks >= 1.1 * self._planned_looks) and math.fsum(self.looked.changes) < 20
+        ):
             self._planned_looks = self._looks
             self._planned_hour = hour
             self.rates = rates_of(self.looked, self._first_rate)

@@ -55,7 +55,11 @@ def estimate(looks: Sequence[Looks]) -> RateEstimate | None:
         if not (one.gap_seconds > 0 and math.isfinite(one.gap_seconds)) or one.count < 1:
             raise ValueError(f"a look needs a gap and a count above 0, not {one.gap_seconds!r} and {one.count!r}")
     quiet = math.fsum(one.gap_seconds * one.count for one in looks if not one.changed)
-    found = [(one.gap_seconds, one.count) for one in looks if one.changed]
+    gaps: dict[float, int] = {}  # many looks have the same gap
+    for one in looks:
+        if one.changed:
+            gaps[one.gap_seconds] = gaps.get(one.gap_seconds, 0) + one.count
+    found = list(gaps.items())
     total = sum(one.count for one in looks)
     changed = sum(count for _, count in found)
     if not looks:

@@ -119,28 +119,44 @@ def _pooled(changes: Sequence[float], exposure: Sequence[float], mean: float, bu
 
     Begins with every place on its own and joins the two neighbors that differ least, until all differ enough.
     """
-    groups = [([place], changes[place], exposure[place]) for place in range(len(changes))]
+    groups = [
+        _Group([place], count, seconds) for place, (count, seconds) in enumerate(zip(changes, exposure, strict=True))
+    ]
+    ratios = [_ratio(groups[at - 1], groups[at]) for at in range(len(groups))]  # of each and the one before
     while len(groups) > 1:
-        ratios = [_ratio(groups[at - 1], groups[at]) for at in range(len(groups))]
         at = min(range(len(groups)), key=ratios.__getitem__)
         if ratios[at] / bursts > _DIFFERENT:
             break
         one, other = groups[at - 1], groups[at]
-        groups[at] = ([*one[0], *other[0]], one[1] + other[1], one[2] + other[2])
-        del groups[at - 1]
+        groups[at] = _Group(one.places + other.places, one.count + other.count, one.exposure + other.exposure)
+        del groups[at - 1], ratios[at - 1]
+        joined = max(at - 1, 0)
+        for changed in {joined, (joined + 1) % len(groups)}:
+            ratios[changed] = _ratio(groups[changed - 1], groups[changed])
     found = [0.0] * len(changes)
-    for places, count, observed in groups:
-        for place in places:
-            found[place] = (count + _PRIOR_CHANGES) / (observed + _PRIOR_CHANGES / mean)
+    for group in groups:
+        for place in group.places:
+            found[place] = (group.count + _PRIOR_CHANGES) / (group.exposure + _PRIOR_CHANGES / mean)
     return found
 
 
-def _ratio(one: tuple[list[int], float, float], other: tuple[list[int], float, float]) -> float:
+class _Group:
+    """Places on the circle with one rate; `term` is its part of the likelihood."""
+
+    __slots__ = ("count", "exposure", "places", "term")
+
+    def __init__(self, places: list[int], count: float, exposure: float) -> None:
+        self.places = places
+        self.count = count
+        self.exposure = exposure
+        self.term = _term(count, exposure) if exposure else 0.0
+
+
+def _ratio(one: _Group, other: _Group) -> float:
     """Twice the logarithm of the likelihood ratio: two rates against a common one."""
-    (_, first, first_time), (_, second, second_time) = one, other
-    if not first_time or not second_time:
+    if not one.exposure or not other.exposure:
         return 0.0
-    return 2 * (_term(first, first_time) + _term(second, second_time) - _term(first + second, first_time + second_time))
+    return 2 * (one.term + other.term - _term(one.count + other.count, one.exposure + other.exposure))
 
 
 def _term(count: float, exposure: float) -> float:
