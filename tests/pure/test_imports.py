@@ -217,6 +217,7 @@ def test_what_is_taken_may_be_named_by_its_path_and_a_misspelled_name_finds_thos
     [
         ({"swagger": "2.0", "paths": {}}, ALL, "Swagger 2.0"),
         ({"openapi": "3.0.0"}, ALL, "no paths"),
+        ({"openapi": "3.1.0", "webhooks": {"petAdded": {"post": {}}}}, ALL, "no paths, but webhooks: petAdded"),
         ({"hello": 1}, ALL, "does not say openapi"),
         (openapi({"/pets": {"get": answers(PETS)}}), Choice(resources=("cats",)), "no resource 'cats'"),
         (openapi({"/pets": {"get": answers(PETS)}}), Choice(operations=("x",)), "no operation 'x'"),
@@ -228,6 +229,38 @@ def test_what_cannot_be_imported_is_rejected_with_a_hint(document: Any, choice: 
     with pytest.raises(ImportRejected, match=message) as caught:
         imported("openapi", document, choice)
     assert caught.value.hint
+
+
+def test_what_a_document_says_and_an_import_cannot_take_is_noted() -> None:
+    """GETs of one object, paths without calls, and values that nobody chose."""
+    paths = {"/pets": {"get": answers(PETS)}, "/pets/{petId}": {"get": answers(PET)}, "/me": {"get": answers(PET)}}
+    server = {"url": "https://{tenant}.pets.example", "variables": {"tenant": {"default": "demo"}}}
+    result = imported("openapi", openapi({**paths, "/odd": None, "pets": {"get": {}}}, servers=[server]))
+    tree = accepted(result)
+    assert tree["api"]["base_url"] == "https://demo.pets.example"
+    assert "tenant: it is demo, the default of the document -> --set tenant=VALUE" in noted(result, "guessed")
+    left_out = noted(result, "left_out")
+    assert "GET: the answer has no list of objects: /me ->" in left_out, "and not the item of the list"
+    assert "paths: no call can be read there: /odd, pets ->" in left_out
+    again = imported("openapi", openapi(paths, servers=[server]))
+    again.source("shop", {"tenant": "acme"})
+    assert "tenant" not in noted(again, "guessed")
+
+
+@pytest.mark.parametrize(
+    ("document", "command"),
+    [
+        ({"swagger": "2.0"}, "openapi"),
+        ({"info": {"schema": "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"}}, "postman"),
+        ({"client": {}, "resources": []}, "dlt"),
+        ({"check": {}, "streams": []}, "airbyte"),
+    ],
+)
+def test_a_document_of_another_format_is_named_with_its_command(document: Any, command: str) -> None:
+    for format in {"openapi", "postman", "dlt", "airbyte"} - {command}:
+        with pytest.raises(ImportRejected, match=r", not an? ") as caught:
+            imported(format, document)
+        assert caught.value.hint == f"tidegate import {command} api.json"
 
 
 def test_odd_values_in_a_document_are_never_an_internal_error() -> None:
@@ -257,6 +290,10 @@ def test_odd_values_in_a_document_are_never_an_internal_error() -> None:
 
 def test_yaml_is_read_as_plain_values() -> None:
     text = b"a: &x {n: 1, t: 2026-01-01, on: yes}\nb: [*x, ~, 1.5, 'true']\nc: {<<: *x, n: 2}\n012: 0x1F\n"
+    merged = b"a: &a {n: 1, x: 1}\nb: &b {n: 2, y: 2}\nc:\n  <<: [*a, *b]\n  z: 3\nd: {<<: [*a, 1]}\n"
+    found = parse(merged, "x.yaml")
+    assert found["c"] == {"n": 1, "x": 1, "y": 2, "z": 3}, "the first map counts"
+    assert found["d"] == {"<<": [{"n": 1, "x": 1}, 1]}, "what cannot be merged stays"
     plain = {"n": 1, "t": "2026-01-01", "on": "yes"}
     assert parse(text, "x.yaml") == {
         "a": plain, "b": [plain, None, 1.5, "true"], "c": {**plain, "n": 2}, "012": "0x1F"

@@ -141,6 +141,26 @@ def test_credentials_in_headers_of_an_airbyte_stream_are_taken_and_elsewhere_the
     assert "bad: it puts the secret key where no credential goes" in noted(result, "left_out")
 
 
+@pytest.mark.parametrize(
+    ("requester", "base", "path"),
+    [
+        ({"url": "https://pets.example/v2/pets"}, "https://pets.example", "/v2/pets"),
+        ({"url": "https://pets.example"}, "https://pets.example", "/"),
+        ({"url": "https://pets.example/v2", "path": "pets"}, "https://pets.example/v2", "/pets"),
+        ({"url_base": "https://pets.example/v2/", "path": "/pets"}, "https://pets.example/v2", "/pets"),
+    ],
+)
+def test_a_whole_address_of_a_newer_airbyte_manifest_is_taken_apart(
+    requester: dict[str, str], base: str, path: str
+) -> None:
+    retriever = {"type": "SimpleRetriever", "requester": {"type": "HttpRequester", **requester}}
+    result = imported("airbyte", {**manifest({"name": "pets", "primary_key": "id", "retriever": retriever}),
+                                  "dynamic_streams": [{"type": "DynamicDeclarativeStream"}]})  # fmt: skip
+    tree = accepted(result)
+    assert (tree["api"]["base_url"], tree["resources"]["pets"]["path"]) == (base, path)
+    assert "dynamic_streams: 1 kinds of streams" in noted(result, "left_out")
+
+
 @pytest.mark.parametrize("document", [{}, {"streams": [], "check": {}}, {"streams": ["#/nowhere"], "check": {}}])
 def test_an_airbyte_manifest_that_cannot_be_imported_is_rejected(document: Any) -> None:
     with pytest.raises(ImportRejected):

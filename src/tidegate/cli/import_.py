@@ -177,12 +177,12 @@ def report(result: Imported) -> Tree:
 
 
 def _print_report(result: Imported, variables: dict[str, str]) -> None:
-    from tidegate.cli.output import clean
+    from tidegate.cli.output import clean, count
 
     def line(text: str) -> None:
         print(clean(text), file=sys.stderr)
 
-    line(f"taken: {len(result.resources)} resources, {len(result.operations)} operations")
+    line(f"taken: {count(len(result.resources), 'resource')}, {count(len(result.operations), 'operation')}")
     for variable, words in variables.items():
         line(f"export {variable}=...   # {words}")
     for kind, label in _LABELS.items():

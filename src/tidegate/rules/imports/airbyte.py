@@ -74,9 +74,23 @@ def read(document: Tree, choice: Choice) -> Imported:
     result.base_url = base
     if not result.credentials:
         result.to_do("auth", "the manifest has no credential that could be taken", "add auth = { ... } if it needs one")
+    dynamic = document.get("dynamic_streams")
+    if isinstance(dynamic, list) and dynamic:
+        result.left_out(
+            "dynamic_streams", f"{len(dynamic)} kinds of streams that the API names", "write resources by hand"
+        )
     result.left_out("deletes", "a manifest does not say how deletes are noticed",
                     'deletes = { mode = "scan" } in the resources that need it')  # fmt: skip
     return result
+
+
+def _split(url: str, path: str) -> tuple[str, str]:
+    """`url` is the whole address of a newer manifest: (its base, its path)."""
+    if path:
+        return url, path
+    scheme, slashes, rest = url.partition("://")
+    host, slash, below = rest.partition("/")
+    return scheme + slashes + host, slash + below
 
 
 def _stream(name: str, stream: Tree, manifest: Manifest, result: Imported, choice: Choice) -> tuple[Tree, str, Tree]:
@@ -89,8 +103,9 @@ def _stream(name: str, stream: Tree, manifest: Manifest, result: Imported, choic
             raise CannotTake(f"it is of type {words(one.get('type'))[:60]}")
     if retriever.get("partition_router"):
         raise CannotTake(f"it has a partition router ({words(child(retriever, 'partition_router').get('type'))[:60]})")
-    base, path = manifest.text(words(requester.get("url_base") or requester.get("url"))), words(requester.get("path"))
-    path = manifest.text(path)
+    base, path = manifest.text(words(requester.get("url_base"))), manifest.text(words(requester.get("path")))
+    if not base:
+        base, path = _split(manifest.text(words(requester.get("url"))), path)
     if not base.startswith(("https://", "http://")):
         raise CannotTake(f"its address is {base[:80] or 'empty'}")
     tree: Tree = {"path": path if path.startswith("/") else f"/{path}"}
@@ -198,7 +213,8 @@ def _paginator(tree: Tree, params: Tree, found: Tree, name: str, result: Importe
         if strategy.get("stop_condition"):
             result.left_out(name, "stop_condition: the walk ends when there is no token", "has_more_path, if needed")
     else:
-        raise CannotTake(f"its pages ({kind[:60]}, {words(token.get('inject_into'))[:40]}) are not in the subset")
+        asked = ", ".join(one for one in (kind[:60], words(token.get("inject_into"))[:40]) if one)
+        raise CannotTake(f"its pages ({asked}) are not in the subset")
     if size_param and count:
         params[size_param] = count
 
@@ -245,9 +261,12 @@ def _incremental(tree: Tree, found: Tree, name: str, manifest: Manifest, result:
     tree["incremental"] = rule
     if "created" in field.lower():
         result.guessed(name, f"the cursor {field} shows new records, and no changes", "use a field of changes")
-    for key in ("step", "start_datetime"):
-        if found.get(key):
-            result.left_out(name, key, "initial_value is the first cursor" if key != "step" else "polls are not split")
+    if found.get("start_datetime"):
+        result.left_out(name, "start_datetime", "initial_value is the first cursor, max_age how old it may be")
+    if found.get("step"):
+        result.left_out(
+            name, f"step {words(found['step'])[:20]}", 'window = "30d" beside it, with initial_value or max_age'
+        )
 
 
 def _credential(found: Tree, manifest: Manifest, result: Imported) -> None:

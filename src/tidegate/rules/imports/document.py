@@ -107,6 +107,14 @@ def yaml_tree(text: str, name: str) -> Any:
     return builder.root
 
 
+def _merged(value: Any) -> Tree | None:
+    """What a merge key brings: a map, or a list of maps of which the first one counts; None for anything else."""
+    maps = value if isinstance(value, list) else [value]
+    if not maps or not all(isinstance(one, dict) for one in maps):
+        return None
+    return {key: one[key] for one in reversed(maps) for key in one}
+
+
 class _Open:
     """A map or list that has not ended. `key`: of the map, where its value is awaited."""
 
@@ -183,9 +191,9 @@ class _Builder:
             above.key, above.waits = str(value), True
         else:
             above.waits = False
-            if above.key == "<<" and isinstance(value, dict):
-                above.value = {**value, **above.value}
-                self._count(len(value), None)
+            if above.key == "<<" and (merged := _merged(value)) is not None:
+                above.value = {**merged, **above.value}
+                self._count(len(merged), None)
             else:
                 above.value[above.key] = value
 

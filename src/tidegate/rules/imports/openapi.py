@@ -43,7 +43,7 @@ def read(document: Tree, choice: Choice) -> Imported:
     schemas = Schemas(document)
     calls = list(_bounded(calls_of(document, schemas)))
     if not calls:
-        raise ImportRejected("the document has no paths", hint="an import needs paths; webhooks alone have none")
+        raise _no_calls(document)
     result = Imported(format=FORMAT)
     info = document.get("info")
     result.title = str(info.get("title", ""))[:100] if isinstance(info, dict) else ""
@@ -63,7 +63,35 @@ def read(document: Tree, choice: Choice) -> Imported:
     for name in wanted:
         result.operations[name] = operation_tree(name, actions[name], schemas, result, choice)
     _note_the_rest(result, [] if choice.resources or choice.operations else lists, schemas, chosen)
+    _note_calls(result, document, calls, lists, items)
     return result
+
+
+def _no_calls(document: Tree) -> ImportRejected:
+    hooks = document.get("webhooks")
+    if isinstance(hooks, dict) and hooks:
+        some = ", ".join(str(one)[:40] for one in list(hooks)[:5])
+        hint = "receive them: tidegate add source NAME webhook.verify=none; see docs/guides/receive-a-webhook.md"
+        return ImportRejected(f"the document has no paths, but webhooks: {some}", hint=hint)
+    return ImportRejected("the document has no paths that can be called", hint="is it the right document?")
+
+
+def _note_calls(
+    result: Imported, document: Tree, calls: list[Call], lists: list[_List], items: dict[str, list[Call]]
+) -> None:
+    """Calls that are neither a list nor the item of one, and paths that are none."""
+    known = {one.call.path for one in lists}
+    known |= {item.path for path in known for item in items.get(path.rstrip("/"), ())}
+    plain = [one.path for one in calls if one.method == "GET" and one.path not in known]
+    if plain:
+        some = ", ".join(plain[:8]) + (f" and {len(plain) - 8} more" if len(plain) > 8 else "")
+        result.left_out("GET", f"the answer has no list of objects: {some}", 'data_selector = "$" takes one object')
+    paths = document.get("paths")
+    sent = {one.path for one in calls}
+    odd = [str(path)[:60] for path in paths if path not in sent] if isinstance(paths, dict) else []
+    if odd:
+        some = ", ".join(odd[:8]) + (f" and {len(odd) - 8} more" if len(odd) > 8 else "")
+        result.left_out("paths", f"no call can be read there: {some}", "correct the document, if you need them")
 
 
 def _bounded(calls: Iterator[Call]) -> Iterator[Call]:

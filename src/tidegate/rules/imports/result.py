@@ -134,8 +134,14 @@ class Imported(msgspec.Struct, kw_only=True):
             }
         return tree, variables
 
+    def _note_default(self, name: str, known: dict[str, str]) -> None:
+        default = self.defaults.get(name)
+        if default and known.get(name) == default:
+            self.guessed(name, f"it is {default[:80]}, the default of the document", f"--set {name}=VALUE")
+
     def _filled_url(self, known: dict[str, str]) -> str:
         for name in _names(self.base_url):
+            self._note_default(name, known)
             if not known.get(name):
                 self.to_do("base_url", f"{name}: {self.given.get(name, '')}".rstrip(": "), f"--set {name}=VALUE")
         return str(_filled(self.base_url, known))
@@ -143,6 +149,7 @@ class Imported(msgspec.Struct, kw_only=True):
     def _with(self, where: str, one: Tree, known: dict[str, str]) -> Tree:
         names = _names(one)
         for name in names:
+            self._note_default(name, known)
             if not known.get(name):
                 self.to_do(where, f"{name}: {self.given.get(name, '')}".rstrip(": "), f"--set {name}=VALUE")
         return {"with": {name: known.get(name) or UNSET for name in names}} if names else {}
