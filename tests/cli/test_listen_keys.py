@@ -128,3 +128,18 @@ def test_an_edited_body_keeps_the_digits_of_its_numbers(
     assert terminal._incoming.get(timeout=20) == "sent"
     listener: Any = terminal._listener
     assert listener.bodies[0]["body"]["amount"].written == LONG
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"), [(200, "c copy as curl"), (80, "[t1 evt_1 200]  keys: r e d / n c q  ? help"), (20, "evt_1")]
+)
+def test_a_narrow_terminal_has_the_keys_in_short_and_a_help(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: int, shown: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    came(terminal, b"{}")
+    terminal._draw()
+    line = capsys.readouterr().out.rpartition("\x1b[2K")[2]
+    assert shown in line and len(line) < columns
+    terminal._key("?")
+    assert "c  print and copy it as a curl command" in capsys.readouterr().out

@@ -38,6 +38,12 @@ KEPT = 500  # requests that can be selected
 SHOWN_BODY = 4000  # characters of a body in the details
 TICK_SECONDS = 0.05
 _KEYS = "r replay  e edit and replay  d details  / search  c copy as curl  up/down select  q quit"
+_SHORT = "keys: r e d / n c q  ? help"  # where the line is too short for the others
+_HELP = (
+    "r  send the request again", "e  edit the body and send it", "d  show request and answer",
+    "/  search; n finds the next older match", "c  print and copy it as a curl command", "up, down  select a request",
+    "q  end",
+)  # fmt: skip
 _ARROWS = {"\x1b[A": "up", "\x1b[B": "down", "\x1bOA": "up", "\x1bOB": "down"}
 # A key that sends several characters, or one character. An escape alone is the Escape key.
 _KEY = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|O[@-~])|.", re.DOTALL)
@@ -63,7 +69,7 @@ class Terminal:
         self._actions: dict[str, Callable[[], None]] = {
             "r": self._replay, "e": self._edit, "d": self._details, "c": self._copy, "/": self._begin_search,
             "n": self._search_on, "k": lambda: self._move(-1), "j": lambda: self._move(1), "q": self._stop.set,
-            "up": lambda: self._move(-1), "down": lambda: self._move(1),
+            "up": lambda: self._move(-1), "down": lambda: self._move(1), "?": self._help,
             "\x03": self._stop.set, "\x04": self._stop.set,
         }  # fmt: skip
 
@@ -248,6 +254,10 @@ class Terminal:
             for line in details(shown):
                 self._print(line)
 
+    def _help(self) -> None:
+        for line in _HELP:
+            self._print(line)
+
     def _copy(self) -> None:
         if (shown := self._current()) is None:
             return
@@ -271,12 +281,18 @@ class Terminal:
             text = f"search: {self._prompt}"
         elif self._kept:
             shown = self._kept[-1 if self._selected is None else self._selected]
-            text = f"[{shown.event['type']} {shown.event['id']} {shown.answer.label}]  {_KEYS}"
+            text = f"[{shown.event['type']} {shown.event['id']} {shown.answer.label}]"
         else:
-            text = f"[no events so far]  {_KEYS}"
+            text = "[no events so far]"
         width = shutil.get_terminal_size().columns - 1
-        sys.stdout.write(f"{_ERASE}{clean(text)[:width]}")
+        sys.stdout.write(f"{_ERASE}{self._with_keys(clean(text), width)}")
         sys.stdout.flush()
+
+    def _with_keys(self, text: str, width: int) -> str:
+        """The text with the keys that fit behind it."""
+        if self._prompt is not None:
+            return text[:width]
+        return next((line for keys in (_KEYS, _SHORT) if len(line := f"{text}  {keys}") <= width), text)[:width]
 
 
 def _keys_of(data: str) -> list[str]:
