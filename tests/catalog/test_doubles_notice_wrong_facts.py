@@ -30,6 +30,12 @@ WRONG: list[tuple[str, str, dict[str, Any], str]] = [
     ("slack", "channels", {"paginator": {"cursor_path": "next_cursor"}}, "is not a record|should be at"),
     ("slack", "messages", {"params": {"limit": 200}}, "no run finished"),
     ("zendesk", "tickets", {"deletes": {"values": ["closed"]}}, "the tombstone|is a record"),
+    ("paypal", "transactions", {"incremental": {"window": "40d"}}, "no run finished"),
+    ("paypal", "transactions", {"incremental": {"lag": "30m"}}, "is not a record"),
+    ("discourse", "posts", {"paginator": {"cursor_param": "after"}}, "is not a record"),
+    ("monday", "items", {"paginator": {"cursor_body_path": "variables.after"}}, "is not a record|should be at"),
+    ("google_sheets", "rows", {"header_row": False}, "no run finished"),
+    ("gmail", "threads", {"params": {"q": "newer_than:1d"}}, "is not a record|should be at"),
     ("shopify", "orders", {"paginator": {"cursor_body_path": "variables.cursor"}}, "is not a record|should be at"),
 ]
 

@@ -52,6 +52,16 @@ def test_a_resource_and_an_operation_are_taken_by_name():
     assert (report.path, report.resource) == ("/repos/acme/shop/issues", "issues")
 
 
+def test_a_value_that_is_given_is_filled_into_every_key_of_a_resource():
+    """The places of a request keep their placeholders, because each is encoded as it needs."""
+    keys = 'version = "{with.shelf}.v"\nignore = ["{with.shelf}.at"]\nprimary_key = ["id", "{with.shelf}"]\n'
+    with_ = 'with = { owner = "acme", repo = "shop", shelf = "b1" }\n'
+    text = FILE.replace('with = { owner = "acme", repo = "shop" }\npoll = "1m"\n', with_ + keys + 'poll = "1m"\n')
+    issues = hub(text).resources["issues"]
+    assert (issues.version, issues.ignore, issues.primary_key) == ("b1.v", ["b1.at"], ["id", "b1"])
+    assert issues.path == "/repos/{with.owner}/{with.repo}/issues"
+
+
 def test_the_user_may_override_any_key_and_tables_are_merged():
     changed = FILE.replace('poll = "1m"', 'poll = "1m"\nversion = ""\nparams = { state = "open" }\n'
                            'incremental = { lag = "5m" }\ndeletes = { mode = "none" }')  # fmt: skip

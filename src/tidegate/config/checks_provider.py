@@ -92,9 +92,9 @@ def check_provider(data: Tree, name: str, problems: Problems) -> ApiFile:
     if not len(problems):
         for entry, resource in file.resources.items():
             if resource.sample:
-                examples = {one: given.example or given.default for one, given in file.api.with_.items()}
-                keyed = msgspec.structs.replace(resource, primary_key=filled(resource.primary_key, examples))
-                _sample(("resources", entry, "sample"), keyed, problems)
+                examples = {one: rule.example or rule.default for one, rule in file.api.with_.items()}
+                given = msgspec.convert(filled(tree["resources"][entry], examples), ProviderResource)
+                _sample(("resources", entry, "sample"), given, problems)
     return file
 
 

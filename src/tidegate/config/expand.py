@@ -32,6 +32,8 @@ _HOLE = re.compile(r"\{with\.([A-Za-z0-9_]+)\}")
 _NOT_TEXT = re.compile(r"[\x00-\x1f\x7f{}]")
 # Keys of a provider's resource that only have a meaning when it is polled.
 _OF_POLLS = ("incremental", "deletes")
+# Keys of a resource whose placeholders are filled when a request is made, each as its place needs it.
+_FILLED_LATER = ("path", "item_path", "params", "item_params", "headers", "json", "use", "with")
 _TAGS = ("type", "mode")  # keys that say which other keys a table has
 
 
@@ -152,8 +154,7 @@ class _Expansion:
         self._rename(base, own, at)
         out = merged(base, {key: value for key, value in own.items() if key != "with"})
         values = self._given(own, mentioned_in(out), at)
-        if "primary_key" in out:  # the other places are filled when a request is made
-            out["primary_key"] = filled(out["primary_key"], values)
+        out = {key: value if key in _FILLED_LATER else filled(value, values) for key, value in out.items()}
         return {**out, "with": values} if values else out
 
     def _drop_unused(self, base: Tree, own: Tree) -> None:

@@ -13,7 +13,10 @@ START_SECONDS = 60.0
 
 def missing(name: str) -> str:
     """Why a program cannot run here; "" when it can."""
-    return "" if (TOOLS / name / "installed").exists() else f"{name} is not installed; .ci/{name} installs it"
+    if (TOOLS / name / "installed").exists():
+        return ""
+    begun = (TOOLS / name).exists()
+    return f"{name} is {'half installed: its build did not end' if begun else 'not installed'}; .ci/{name} installs it"
 
 
 async def listens(program: Process, where: int | Path) -> None:
