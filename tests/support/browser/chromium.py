@@ -6,6 +6,7 @@ requests and requests that leave the loopback address.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 SCREENSHOTS = Path(__file__).parents[3] / "screenshots"
+PICTURES = bool(os.environ.get("TIDEGATE_SCREENSHOTS"))
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-quic", "--no-first-run",
@@ -66,7 +68,9 @@ def _watch(page: Page, complaints: list[str]) -> None:
 
 
 def picture(page: Page, name: str) -> None:
-    """Write `screenshots/NAME.png` of the whole page, for people to look at."""
+    """Write `screenshots/NAME.png` of the whole page, for people to look at, when TIDEGATE_SCREENSHOTS is set."""
+    if not PICTURES:
+        return
     SCREENSHOTS.mkdir(exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
 
