@@ -10,28 +10,11 @@ from support.cli.demo import Demo, free_ports, gone
 from support.cli.subprocesses import call, wait_until
 
 
-def test_a_demo_that_is_killed_leaves_no_orphans(tmp_path: Path) -> None:
-    with Demo(tmp_path / "data", free_ports()).started() as demo:
-        children = demo.children()
-        assert demo.end(signal.SIGKILL) == -signal.SIGKILL
-        assert gone(children) == []
-
-
 def test_an_end_while_it_starts_leaves_no_orphans(tmp_path: Path) -> None:
     with Demo(tmp_path / "data", free_ports()) as demo:
         wait_until(lambda: len(demo.children()) >= 3, "the first children")
         children = demo.children()
         assert demo.end() == 0
-        assert gone(children) == []
-
-
-def test_a_child_that_dies_is_named_with_its_last_words(tmp_path: Path) -> None:
-    with Demo(tmp_path / "data", free_ports()).started() as demo:
-        children = demo.children()
-        os.kill(demo.child("tidegate_company.crm"), signal.SIGKILL)
-        assert demo.process.wait(30) == 1
-        assert "error[demo_failed]: crm stopped by itself with signal 9" in demo.text
-        assert f"hint: read the logs in {tmp_path}" in demo.text
         assert gone(children) == []
 
 
@@ -44,34 +27,47 @@ def test_a_gateway_that_does_not_start_is_named_with_its_reason(tmp_path: Path) 
         assert "database" in demo.text
 
 
-def test_taken_ports_are_replaced_and_said_and_two_run_side_by_side(tmp_path: Path) -> None:
-    port = free_ports()
-    with Demo(tmp_path / "one", port).started() as one:
+def test_two_run_side_by_side_whatever_becomes_of_one(tmp_path: Path) -> None:
+    """One pair for all of it, because every start takes some seconds of the processor."""
+    with Demo(tmp_path / "one", 65534).started() as one:
+        assert "shop 65536 ->" in one.text, "a port that there is not is replaced as a taken one"
+        a_directory_in_use_or_of_no_use_is_refused_and_nothing_changes(one, tmp_path)
+        port = int(one.gateway.rpartition(":")[2])
         with Demo(tmp_path / "two", port).started() as two:
             assert one.story != two.story and one.gateway != two.gateway
             assert "Some ports are in use" in two.text and f"gateway {port} ->" in two.text
             for demo in (one, two):
                 assert call(f"{demo.story}/").status == 200
                 assert call(f"{demo.gateway}/readyz").status == 200
-            assert two.end() == 0
+            a_child_that_dies_is_named_with_its_last_words(two)
         assert call(f"{one.gateway}/readyz").status == 200, "the first goes on"
+        children = one.children()
+        assert one.end(signal.SIGKILL) == -signal.SIGKILL
+        assert gone(children) == [], "one that is killed leaves no orphans"
 
 
-def test_a_directory_in_use_or_of_no_use_is_refused_and_nothing_changes(tmp_path: Path) -> None:
-    with Demo(tmp_path / "data", 65534).started() as demo:
-        assert "shop 65536 ->" in demo.text, "a port that there is not is replaced as a taken one"
-        before = (tmp_path / "data" / "tidegate.toml").read_bytes()
-        (tmp_path / "file").write_text("no directory")
-        for data, why in (
-            ("data", "another sample company uses"),
-            ("file/below", "cannot be used: Not a directory"),
-        ):
-            with Demo(tmp_path / data, free_ports(), printed=tmp_path / "second.out") as second:
-                assert second.process.wait(30) == 1
-                assert "error[demo_failed]: " in second.text and why in second.text
-                assert "hint: " in second.text and "Traceback" not in second.text
-        assert (tmp_path / "data" / "tidegate.toml").read_bytes() == before
-        assert call(f"{demo.gateway}/readyz").status == 200
+def a_directory_in_use_or_of_no_use_is_refused_and_nothing_changes(demo: Demo, folder: Path) -> None:
+    before = (demo.data / "tidegate.toml").read_bytes()
+    (folder / "file").write_text("no directory")
+    for data, why in (
+        (demo.data.name, "another sample company uses"),
+        ("file/below", "cannot be used: Not a directory"),
+    ):
+        with Demo(folder / data, free_ports(), printed=folder / "second.out") as second:
+            assert second.process.wait(30) == 1
+            assert "error[demo_failed]: " in second.text and why in second.text
+            assert "hint: " in second.text and "Traceback" not in second.text
+    assert (demo.data / "tidegate.toml").read_bytes() == before
+    assert call(f"{demo.gateway}/readyz").status == 200
+
+
+def a_child_that_dies_is_named_with_its_last_words(demo: Demo) -> None:
+    children = demo.children()
+    os.kill(demo.child("tidegate_company.crm"), signal.SIGKILL)
+    assert demo.process.wait(30) == 1
+    assert "error[demo_failed]: crm stopped by itself with signal 9" in demo.text
+    assert f"hint: read the logs in {demo.data.parent}" in demo.text
+    assert gone(children) == []
 
 
 def test_a_wanted_end_stops_every_child_and_a_restart_plays_the_slow_scene_again(tmp_path: Path) -> None:

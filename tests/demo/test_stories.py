@@ -264,22 +264,6 @@ def test_without_scripts_the_buttons_work_and_the_page_tells(browser: Browser, d
         assert "Deal closed" in steps(page, "deal")
 
 
-def test_a_page_whose_company_stopped_says_so_and_goes_on_by_itself(browser: Browser, tmp_path: Path) -> None:
-    port = free_ports()
-    with watched(browser, []) as context:
-        page = context.new_page()
-        with Demo(tmp_path / "data", port).started() as first:
-            page.goto(first.story)
-            page.click('[data-scene="order"] button')
-            expect(page.locator('[data-scene="order"] .sign')).to_have_text("arrived")
-            expect(page.locator(".away")).to_be_hidden()
-        expect(page.locator(".away")).to_contain_text("make demo")
-        with Demo(tmp_path / "data", port).started() as second:
-            assert second.story == first.story
-            expect(page.locator(".away")).to_be_hidden()
-            expect(page.locator('[data-scene="order"] .sign')).to_have_text("not played")
-
-
 def test_another_site_can_neither_press_a_button_nor_get_a_login_link(demo: Demo) -> None:
     for site in ("cross-site", "same-site", "none"):
         headers = {"Sec-Fetch-Site": site}
@@ -305,3 +289,21 @@ def test_colors_are_those_of_the_dashboard() -> None:
     ours, theirs = ({m[1]: (m[2].lower(), m[3].lower()) for m in pattern.finditer(one.read_text())} for one in sheets)
     assert len(ours) > 10
     assert ours == {name: theirs.get(name) for name in ours}
+
+
+def test_a_page_whose_company_stopped_says_so_and_goes_on_by_itself(
+    browser: Browser, demo: Demo, tmp_path: Path
+) -> None:
+    """The last of these tests, because it ends the company of all of them."""
+    with watched(browser, []) as context:
+        page = context.new_page()
+        page.goto(demo.story)
+        page.click('[data-scene="order"] button')
+        expect(page.locator('[data-scene="order"] .sign')).to_have_text("arrived")
+        expect(page.locator(".away")).to_be_hidden()
+        assert demo.end() == 0
+        expect(page.locator(".away")).to_contain_text("make demo")
+        with Demo(tmp_path / "data", int(demo.gateway.rpartition(":")[2])).started() as second:
+            assert second.story == demo.story
+            expect(page.locator(".away")).to_be_hidden()
+            expect(page.locator('[data-scene="order"] .sign')).to_have_text("not played")

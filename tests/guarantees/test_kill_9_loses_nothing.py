@@ -5,7 +5,7 @@ Each round sends under load and kills the gateway at a random instant of receivi
 round to round. At the end every acknowledged event must have arrived, with the id it was acknowledged with. On
 PostgreSQL it is the node that is killed; the server goes on. The second test runs the same check on a gateway with a
 planted fault (answer before commit) and must find losses. The third kills while polls commit records and changes.
-TIDEGATE_KILL_ROUNDS sets the rounds (12 here, 200 in `make proof`; half on PostgreSQL).
+TIDEGATE_KILL_ROUNDS sets the rounds (8 here, 200 in `make proof`; half on PostgreSQL).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from support.gateway.running import until
 from support.upstream.orders import Upstream
 from tidegate.core.clock import rfc3339
 
-ROUNDS = int(os.environ.get("TIDEGATE_KILL_ROUNDS", "12"))
+ROUNDS = int(os.environ.get("TIDEGATE_KILL_ROUNDS", "8"))
 SENDERS = 8
 SIGNING_SECRET = "whsec_" + "anVkZ2Vq" * 4
 

@@ -20,7 +20,7 @@ from support.gateway.process import GatewayProcess, call
 from support.gateway.running import until
 from support.receiver.scripted import ScriptedServer
 
-ROUNDS = max(6, int(os.environ.get("TIDEGATE_KILL_ROUNDS", "12")) // 3)
+ROUNDS = max(4, int(os.environ.get("TIDEGATE_KILL_ROUNDS", "12")) // 3)
 KEYS = 6
 LAST_WORD_SECONDS = 60
 
