@@ -73,6 +73,17 @@ def test_one_event_is_answered_with_its_id_and_its_data_is_kept_byte_for_byte(tm
     with_publishing(tmp_path, work)
 
 
+@pytest.mark.parametrize("number", ["1e999", "12345678901234567890.123456789012345678", "9" * 400])
+def test_a_number_of_any_size_is_kept(tmp_path, number):
+    async def work(store):
+        one = Publishing(store)
+        data = f'{{"n":{number}}}'
+        assert (await one.send(f'{{"source":"s","type":"t","data":{data}}}'.encode()))[0] == 202
+        assert (await one.events())[0].body.decode() == data
+
+    with_store(open_sqlite, tmp_path, work)
+
+
 def test_a_list_is_answered_in_order(tmp_path):
     async def work(publishing):
         status, body = await publishing.send([one(data=n, id=f"i{n}") for n in range(1000)])

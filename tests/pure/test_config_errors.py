@@ -208,7 +208,7 @@ TABLE: list[tuple[str, str, list[str]]] = [
         [
             "error[config_invalid]: the secret (13 characters) is not valid for verify = 'standard-webhooks'"
             " - at $.sources.p.webhook.secret (t.toml:3)",
-            "hint: copy it from the provider again",
+            "hint: it is base64 behind whsec_ or a public key in PEM or base64 behind whpk_; copy it again",
         ],
     ),
     (

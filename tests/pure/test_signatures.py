@@ -16,7 +16,7 @@ from tidegate.core.errors import ConfigError
 from tidegate.core.spec import CustomScheme, WebhookInput
 from tidegate.providers import webhook_names
 from tidegate.providers.shape import load_provider, provider_of
-from tidegate.rules.inbound.signatures import Scheme, Verification, compile_verifier, usable
+from tidegate.rules.inbound.signatures import Scheme, Verification, compile_verifier, secret_forms, usable
 
 DATA = json.loads((Path(__file__).parent.parent / "data" / "vectors.json").read_text())
 NOW = 1_800_000_000
@@ -368,3 +368,18 @@ def test_no_stranger_is_let_in_and_nothing_is_raised(name, headers, body):
         headers, body, "https://x.example/in/a", NOW
     )
     assert verification is not Verification.OK
+
+
+@pytest.mark.parametrize(
+    ("scheme", "words"),
+    [
+        (Scheme(header="x"), "text"),
+        (Scheme(header="x", secret_encoding="hex"), "hexadecimal"),
+        (Scheme(header="x", secret_encoding="base64", secret_prefix="whsec_"), "base64 behind whsec_"),
+        (Scheme(header="x", kind="ed25519", secret_encoding="hex"), "a public key in PEM or hexadecimal"),
+        (Scheme(header="x", kind="rsa"), "a public key in PEM"),
+    ],
+)
+def test_how_a_secret_is_written_can_be_said(scheme, words):
+    assert secret_forms((scheme, scheme)) == words
+    assert secret_forms((scheme, Scheme(header="x", kind="ecdsa"))).startswith(words)

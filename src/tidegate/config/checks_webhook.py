@@ -129,7 +129,7 @@ def _signs_url(scheme: Scheme) -> bool:
 
 
 def _usable(validator: Validator, path: Path, input: WebhookInput, schemes: tuple[Scheme, ...], what: str) -> None:
-    from tidegate.rules.inbound.signatures import usable
+    from tidegate.rules.inbound.signatures import secret_forms, usable
 
     if not schemes or all(scheme.kind == "certificate" and "{secret}" not in scheme.signed for scheme in schemes):
         return
@@ -142,7 +142,7 @@ def _usable(validator: Validator, path: Path, input: WebhookInput, schemes: tupl
             validator.add(
                 at,
                 f"the secret ({len(secret)} characters) is not valid for {what}",
-                "copy it from the provider again",
+                f"it is {secret_forms(schemes)}; copy it again",
             )
 
 

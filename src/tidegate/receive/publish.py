@@ -50,7 +50,7 @@ class PublishedEvent(msgspec.Struct, forbid_unknown_fields=True):
 _ONE = msgspec.json.Decoder(PublishedEvent)
 _MANY = msgspec.json.Decoder(list[PublishedEvent])
 # Raw skips over a value without validating it, so `data` is parsed once here.
-_JSON = msgspec.json.Decoder()
+_JSON = msgspec.json.Decoder(float_hook=str)  # a number may be longer, or larger, than a float
 
 Allowed = Callable[[str], int | None]
 

@@ -27,7 +27,7 @@ from tidegate.core.errors import ChangedElsewhere, ConfigError, Conflict, NotFou
 from tidegate.core.model import SYSTEM_SOURCE
 from tidegate.kinds import kind_of
 from tidegate.providers.shape import provider_of
-from tidegate.rules.inbound.signatures import usable
+from tidegate.rules.inbound.signatures import secret_forms, usable
 from tidegate.rules.outbound.signing import new_secret
 from tidegate.runtime.active import ActiveConfiguration
 from tidegate.runtime.credential_use import credential_use
@@ -424,7 +424,7 @@ class ConfigurationEditor:
             raise ConfigError(
                 f"the secret ({len(secret)} characters) is not valid for {name!r}",
                 path="$.secret",
-                hint="copy it from the provider again",
+                hint=f"it is {secret_forms(schemes)}; copy it again",
             )
         if secret in source.secrets(now):
             raise Conflict(

@@ -10,7 +10,16 @@ the number of candidates is bounded. Crash: nothing is kept between calls.
 
 from __future__ import annotations
 
-from tidegate.rules.inbound.signatures.scheme import Checked, Scheme, Verification, secret_bytes
+from tidegate.rules.inbound.signatures.scheme import Checked, Scheme, Verification, secret_bytes, secret_forms
 from tidegate.rules.inbound.signatures.verify import Verifier, compile_verifier, usable
 
-__all__ = ["Checked", "Scheme", "Verification", "Verifier", "compile_verifier", "secret_bytes", "usable"]
+__all__ = [
+    "Checked",
+    "Scheme",
+    "Verification",
+    "Verifier",
+    "compile_verifier",
+    "secret_bytes",
+    "secret_forms",
+    "usable",
+]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64decode
+from collections.abc import Sequence
 from enum import Enum
 from typing import Literal
 
@@ -119,6 +120,19 @@ def secret_bytes(scheme: Scheme, secret: str) -> bytes | None:
     if key and scheme.secret_digest:
         return hashlib.new(scheme.secret_digest, key, usedforsecurity=False).digest()
     return key or None
+
+
+def secret_forms(schemes: Sequence[Scheme]) -> str:
+    """How a secret of the schemes is written: `base64 behind whsec_`, `a public key in PEM or hexadecimal`."""
+    return " or ".join(dict.fromkeys(_form(scheme) for scheme in schemes))
+
+
+def _form(scheme: Scheme) -> str:
+    written = {"hex": "hexadecimal", "base64": "base64", "text": ""}[scheme.secret_encoding]
+    behind = f" behind {scheme.secret_prefix}" if scheme.secret_prefix else ""
+    if scheme.kind in ("ed25519", "ecdsa", "rsa"):
+        return "a public key in PEM" + (f" or {written}{behind}" if written else "")
+    return f"{written or 'text'}{behind}"
 
 
 def _decoded(scheme: Scheme, text: str) -> bytes:
