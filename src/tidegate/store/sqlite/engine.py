@@ -4,7 +4,8 @@ Owns the write connection, the group commit and the connections of readers. Know
 as functions. Invariants: WAL with `synchronous=FULL`, read back at start; a result is returned only after the commit; a
 commit that failed fails all its callers; an append that was answered StoreBusy before its commit began is not written.
 
-A commit takes as many appends as it can write in time (`group_size.py`); the others keep their place. While commits
+Appends that come together reach the writer together (`collecting.py`). A commit takes as many as it can write in time
+(`group_size.py`); the others keep their place. While commits
 end, a call waits for its turn. When one does not end in time, all calls that wait are answered StoreBusy: those of the
 running commit may be stored, the others are not.
 
@@ -31,6 +32,7 @@ from typing import Any, Protocol, TypeVar
 import apsw
 
 from tidegate.core.errors import StoreBroken, StoreBusy, TidegateError
+from tidegate.store.collecting import GAP_SECONDS, Collecting
 from tidegate.store.group_size import ANSWER_SECONDS, GroupSize, patience_seconds
 from tidegate.store.log import Receipt
 from tidegate.store.sql import queries
@@ -89,6 +91,8 @@ class Engine:
         self._queue: queue.SimpleQueue[tuple[list[_Job], list[_Job]] | None] = queue.SimpleQueue()
         self._turn: list[_Job] = []  # appends that came in this turn of the loop
         self._turn_works: list[_Job] = []
+        self._collecting = Collecting()
+        self._look_timer: asyncio.TimerHandle | None = None
         self._batches: Batches | None = None
         self._callbacks: list[Callable[[BaseException], None]] = []
         self._broken: StoreBroken | None = None
@@ -165,13 +169,23 @@ class Engine:
         if self._stuck_timer is None:
             self._watch_commits()
         if not self._turn:
-            self._loop.call_soon(self._hand_over)
+            self._loop.call_soon(self._look)
         self._turn.append((receipt, item))
         return receipt
 
+    def _look(self) -> None:
+        """Give the writer what came in this turn of the loop, or keep it until more has come."""
+        if self._look_timer is None:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        self._look_timer = None
+        if self._turn and self._collecting.keeps(self._loop.time(), len(self._turn)):
+            self._look_timer = self._loop.call_later(GAP_SECONDS, self._look_again)
+        else:
+            self._hand_over()
+
     def _hand_over(self) -> None:
-        """Give the writer what came in this turn of the loop: one by one it would commit smaller groups, and take the
-        interpreter from the requests of the same turn (12 us an event at 64 connections)."""
         if self._turn or self._turn_works:
             self._queue.put((self._turn, self._turn_works))
             self._turn, self._turn_works = [], []
@@ -234,7 +248,7 @@ class Engine:
                 if self._stuck_timer is None:
                     self._watch_commits()
             if not self._turn_works:
-                self._loop.call_soon(self._hand_over)
+                self._loop.call_soon(self._look)
             self._turn_works.append((future, work))
         return future
 
@@ -327,7 +341,9 @@ class Engine:
     def _end(self, appends: list[_Job], left: int) -> None:
         started, self._batch_started = self._batch_started, None
         if appends and started is not None and self._batches is not None:
-            self.size.committed(self._batches.events(appends), time.monotonic() - started, left)
+            events = self._batches.events(appends)
+            self._collecting.committed(events)
+            self.size.committed(events, time.monotonic() - started, left)
 
     def _commit(
         self, appends: list[_Job], works: list[_Job]
