@@ -66,7 +66,9 @@ def compile_reader(provider: Provider, *, of_item: bool = False) -> Reader:
     take_id = reads.first(_id_places(provider, of_item=of_item), bounded_id)
     take_key = reads.first(provider.key, bounded_key)
     take_time = reads.first(provider.occurred_at, instant_us)
-    unusable_of = _unusable(reads, provider)
+    why_type = _unusable(reads, "type", provider.type, bounded_type, TYPE_CHARACTERS)
+    why_key = _unusable(reads, "key", provider.key, bounded_key, KEY_CHARACTERS)
+    why_time = _unusable(reads, "time", provider.occurred_at, instant_us, 0)
     by_type = "type" in provider.dedupe.scope
     by_key = "key" in provider.dedupe.scope
     scope = [
@@ -94,29 +96,28 @@ def compile_reader(provider: Provider, *, of_item: bool = False) -> Reader:
             parts.extend(take(headers, values, query) or "" for take in scope)
             delivery_id = "\0".join((delivery_id, *parts))
         at = take_time(headers, values, query)
-        lacks = type_ is FALLBACK_TYPE or (has_key and key is None) or (has_time and at is None)
-        unusable = unusable_of(headers, values, query) if lacks else ""
+        unusable = why_type(headers, values, query) if type_ is FALLBACK_TYPE else ""
+        if has_key and key is None and not unusable:
+            unusable = why_key(headers, values, query)
+        if has_time and at is None and not unusable:
+            unusable = why_time(headers, values, query)
         whole = structured and not headers.get(b"content-type", b"").lower().startswith(structured)
         return Reading(type_, key, delivery_id, "" if whole else data_path, at, why, unusable, guess)
 
     return read
 
 
-def _unusable(reads: Reads, provider: Provider) -> Callable[[Headers, list[Any], Mapping[str, str]], str]:
-    """A function that names the first value which is there and cannot be a type, key or time."""
-    places = (
-        ("type", provider.type, reads.first(provider.type, as_it_is), bounded_type, TYPE_CHARACTERS),
-        ("key", provider.key, reads.first(provider.key, as_it_is), bounded_key, KEY_CHARACTERS),
-        ("time", provider.occurred_at, reads.first(provider.occurred_at, as_it_is), instant_us, 0),
-    )
-    known = [(name, take, bound, most) for name, given, take, bound, most in places if given]
+def _unusable(
+    reads: Reads, name: str, places: tuple[Place, ...], bound: Callable[[Any], Any], most: int
+) -> Callable[[Headers, list[Any], Mapping[str, str]], str]:
+    """A function that says which value is there and cannot be a type, key or time; "" when there is none."""
+    if not places:
+        return lambda _headers, _values, _query: ""
+    take = reads.first(places, as_it_is)
 
     def unusable(headers: Headers, values: list[Any], query: Mapping[str, str]) -> str:
-        for name, take, bound, most in known:
-            found = take(headers, values, query)
-            if found is not None and bound(found) in (None, ""):
-                return f"{name}: {why_unusable(found, most)}"
-        return ""
+        found = take(headers, values, query)
+        return "" if found is None or bound(found) not in (None, "") else f"{name}: {why_unusable(found, most)}"
 
     return unusable
 

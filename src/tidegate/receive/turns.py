@@ -64,6 +64,8 @@ class Turns:
             self._other_at = self._last_at
             self._last = source
         self._last_at = now
+        if not self._lines and now - self._other_at >= OTHERS_SECONDS:
+            return False
         line = self._lines.get(source)
         if line is None:
             line = self._lines[source] = _Line(self._timers)
