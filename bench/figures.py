@@ -129,7 +129,7 @@ def _ingest(options: Options, what: str, goal: float | None, *more: str) -> list
 
 def ingest(options: Options) -> list[Row]:
     """Signed events of 1 KiB at 64 connections, answered 202, against `durable`; ascending ids."""
-    return _ingest(options, "accept, ascending ids", 0.55)
+    return _ingest(options, "accept, ascending ids", 0.7)
 
 
 def ingest_random(options: Options) -> list[Row]:

@@ -22,7 +22,7 @@ def bench(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("figure", "row", "goal"),
     [
-        ("ingest", "| accept, ascending ids |", "| at least 0.55 |"),
+        ("ingest", "| accept, ascending ids |", "| at least 0.7 |"),
         ("end_to_end", "| accept and deliver |", "| at least 0.8 |"),
         ("pull", "| pull from cache |", "| at least 1.2 |"),
     ],
