@@ -10,6 +10,7 @@ from support.gateway.timers import Timers
 from tidegate.receive.turns import (
     AT_ONCE,
     BURST,
+    LEAST_PER_SECOND,
     LINE_LIMIT,
     MOST_OVER,
     MOST_REST_SECONDS,
@@ -181,8 +182,19 @@ def test_turns_grow_where_the_store_is_slow_and_shrink_again() -> None:
         flood.answer()
         timers.go_on(MOST_REST_SECONDS)
         sizes.append(len(flood.ran) - before)
-    assert sizes[:5] == [AT_ONCE * 2**n for n in range(1, 6)]
-    assert sizes[5:] == [AT_ONCE * 2**n for n in (4, 3, 2, 1)]
+    assert sizes[2:5] == [AT_ONCE * 2**n for n in (3, 4, 5)]
+    assert sizes[6:8] == [AT_ONCE * 2**n for n in (3, 2)] and sizes[8] < sizes[7]
+
+
+def test_turns_are_so_large_that_a_flood_gets_its_least_rate() -> None:
+    timers, flood, _ = flooded()
+    began, ran = timers.now, len(flood.ran)
+    for _ in range(100):
+        flood.send(100 - flood.sent + len(flood.ran))  # so many wait: too few for a longer turn of their own
+        timers.go_on(0.9 * SLOW_SECONDS)
+        flood.answer()
+        timers.go_on(MOST_REST_SECONDS + 1e-6)
+    assert (len(flood.ran) - ran) / (timers.now - began) > 0.9 * LEAST_PER_SECOND
 
 
 def test_a_long_line_runs_more_at_once_and_rests_less() -> None:

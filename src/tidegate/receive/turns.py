@@ -6,8 +6,9 @@ time: a few of its requests run, and when they are answered the gateway rests fr
 as they took. Then the next few run. The rest waits, read but not checked. A source that sends alone never waits.
 
 The longer a line is, the more of it runs at once and the shorter the rest, so a source with many connections gets what
-the gateway can do. Where a turn takes long, it is the store that is slow: larger groups are what helps then, and what
-the store cannot write is rejected as always (`store/waiting.py`).
+the gateway can do. Where a turn takes long, it is the store that is slow. Larger groups are what helps then: turns are
+so large that `LEAST_PER_SECOND` come through, and double where that is not enough. What the store cannot write is
+rejected as always (`store/waiting.py`).
 
 Owns which sources wait and when their next requests run. The time and the timers are the caller's; may not know HTTP,
 events or the store. Invariant: each waiting request runs once, in its order within the source, also when a request of
@@ -26,6 +27,7 @@ MOST_OVER = 100.0  # what a flood has to make up for, in requests, before its so
 OTHERS_SECONDS = 60.0  # who sent something since then is one of the others
 AT_ONCE = 4  # requests of a turn, at least; of a long line one in PART
 PART = 32
+LEAST_PER_SECOND = 800  # of a source that floods: turns are so large that it gets at least this
 REST = 2.0
 SHORT_LINE = 128  # from here on the rest becomes shorter
 MOST_REST_SECONDS = 0.01
@@ -99,6 +101,7 @@ class _Line:
         self._turn: _Turn | None = None
         self._rests = False
         self._at_once = AT_ONCE
+        self._owed = 0  # requests that keep LEAST_PER_SECOND
 
     def floods(self, now: float) -> bool:
         """Count a request. True while more came than PER_SECOND and BURST allow."""
@@ -115,7 +118,7 @@ class _Line:
     def _next(self) -> None:
         self._rests = False
         requests = self.requests
-        count = min(len(requests), max(self._at_once, len(requests) // PART))
+        count = min(len(requests), max(self._at_once, self._owed, len(requests) // PART))
         if not count:
             return
         self._turn = _Turn(count, self._ended, self._timers)
@@ -128,7 +131,9 @@ class _Line:
         self._at_once = self._at_once * 2 if seconds > SLOW_SECONDS else max(AT_ONCE, self._at_once // 2)
         self._at_once = min(self._at_once, LINE_LIMIT)
         self._rests = True
-        self._timers.call_later(rest_seconds(seconds, len(self.requests)), self._next)
+        rest = rest_seconds(seconds, len(self.requests))
+        self._owed = int(LEAST_PER_SECOND * (seconds + rest))
+        self._timers.call_later(rest, self._next)
 
 
 def rest_seconds(turn_seconds: float, waiting: int) -> float:
