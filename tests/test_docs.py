@@ -309,6 +309,12 @@ def test_every_link_works(page: Path) -> None:
     assert broken_links(page, page.read_text()) == []
 
 
+def test_the_readme_and_the_list_of_pages_name_every_guide() -> None:
+    guides = {file.name for file in (DOCS / "guides").glob("*.md")}
+    for page in (ROOT / "README.md", DOCS / "README.md"):
+        assert guides - set(re.findall(r"guides/([a-z-]+\.md)\)", page.read_text())) == set(), page
+
+
 def test_every_page_can_be_reached_from_the_readme() -> None:
     seen: set[Path] = set()
     queue = [ROOT / "README.md"]

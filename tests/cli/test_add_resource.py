@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from tidegate.cli import propose
 from tidegate.cli.add import add
 from tidegate.config.load import load_text
-from tidegate.core.errors import UpstreamError
+from tidegate.core.errors import Blocked, UpstreamError
 
 ROWS = {"orders": [{"id": "a", "updated_at": "2026-11-01T00:00:00Z"}], "next_cursor": "x"}
 URL = "https://api.shop.example/v1/orders?state=all&api_key=s3cret"
@@ -27,6 +27,12 @@ def answer(monkeypatch: pytest.MonkeyPatch, status: int, body: bytes) -> dict[st
 
     monkeypatch.setattr(propose, "_get", get)
     return asked
+
+
+def test_the_remedy_of_a_private_address_is_an_option_of_this_command() -> None:
+    ran = CliRunner().invoke(add, ["resource", "http://127.0.0.1:9/orders"])
+    assert isinstance(ran.exception, Blocked)
+    assert "--allow 127.0.0.1/32" in str(ran.exception.hint)
 
 
 def test_the_printed_lines_are_a_configuration_that_loads(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,6 +141,7 @@ def test_explain_shows_who_got_it_who_did_not_and_what_to_do(place: Place) -> No
     for title in ("Origin", "Signature", "Delivered to", "Next"):
         assert title in text
     assert f"start the receiver, or correct its `url`, then: tidegate replay {states['dead'][1]}" in text
+    assert states["crm"][1] in text, "what --request and replay take"
     assert place.read(f"explain {states['dead'][1]}") == place.read(f"explain {event}")
     assert "route doomed" in place.read(f"explain {place.publish('spared')}").partition("Not delivered to")[2]
 

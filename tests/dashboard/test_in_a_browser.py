@@ -85,6 +85,28 @@ def test_every_page_is_quiet_fits_and_has_its_landmarks_in_both_themes_and_width
     assert complaints == []
 
 
+def test_a_phone_shows_the_current_page_in_the_navigation(shared: Busy) -> None:
+    with watched(shared[0], [], viewport=PHONE) as context:
+        page = sign_in(context, shared[1], "/api-or-webhook")
+        page.wait_for_load_state("load")
+        box = page.locator(".bar nav [aria-current]").bounding_box()
+    assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
+
+
+USUAL = """rows => rows.map(row => {
+  const type = row.querySelector("a.open");
+  [type.textContent, row.children[2].textContent] = ["customers.updated", "resource:payments/charges"];
+  [row.children[1].lastChild.textContent, row.children[4].textContent] = ["inbox-polled", "updated charges"];
+  return type;
+}).map(type => type.getClientRects().length)"""
+
+
+def test_types_of_events_stay_in_one_line_beside_the_rejected_requests(shared: Busy) -> None:
+    with watched(shared[0], [], viewport=WIDE) as context:
+        page = sign_in(context, shared[1])
+        assert page.eval_on_selector_all(".ev tr[data-row]", USUAL) == [1] * 8
+
+
 LONG = "-".join(("warehouse", "management", "of", "the", "northern", "region", "and", "its", "seaport"))
 
 

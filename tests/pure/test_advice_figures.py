@@ -48,6 +48,28 @@ def test_a_clock_that_went_back_is_an_empty_window(seconds: float) -> None:
     assert said.recommendation == "not_enough_data"
 
 
+@pytest.mark.parametrize(("seconds", "a_day"), [(59.0, None), (60.0, 426_240.0)])
+def test_requests_a_day_need_a_minute_of_measurements_as_in_stats(seconds: float, a_day: float | None) -> None:
+    made = figures(*NOTHING_ROWS, seconds=seconds)
+    given = reading.case_of("shop", source({"poll": "5m"}), "orders", made)
+    assert advise(given).now.requests_per_day == made.measured.resources["shop/orders"].requests.per_day == a_day
+
+
+def test_the_interval_of_empty_polls_is_that_of_stats() -> None:
+    made = figures(("request.polls", 1, 0), ("look.unchanged", 1, 0), seconds=100.0)
+    polls = advise(reading.case_of("shop", source({"poll": "5m"}), "orders", made)).evidence[0]
+    shown = made.measured.resources["shop/orders"].polls.empty
+    assert (polls.low, polls.high) == (pytest.approx(shown.low, abs=1e-6), shown.high) == (0.025, 1.0)
+    assert polls.text == "1 poll, 0 with a change (100% empty, 95% interval 2.5% to 100%)"
+
+
+def test_the_first_poll_does_not_make_every_poll_cost_two_requests() -> None:
+    """It has nothing to compare with, so it is a request and no look."""
+    made = figures(("request.polls", 2, 0), ("look.unchanged", 1, 0))
+    curve = advise(reading.case_of("shop", source({"poll": "5m"}), "orders", made)).curve
+    assert [one.requests_per_day for one in curve if one.poll_every_seconds == 300] == [288]
+
+
 def test_rollups_of_polls_that_found_nothing_are_advised_after_a_day() -> None:
     given = reading.case_of("shop", source({"poll": "5m"}), "orders", figures(*NOTHING_ROWS, seconds=DAY + 1), 12)
     said = advise(given)

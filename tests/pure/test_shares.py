@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from tidegate.rules.measure.shares import exact, wilson
+from tidegate.rules.measure.shares import exact
 
 
 def chance_of(part: int, whole: int, share: float) -> float:
@@ -40,17 +40,11 @@ def test_the_exact_interval_is_that_of_the_tables(part: int, whole: int, low: fl
 
 
 def test_ten_million_looks_have_an_interval() -> None:
-    for bounds in (exact(9_999_990, 10_000_000), wilson(9_999_990, 10_000_000)):
-        assert 0.999997 < bounds.low < 0.999999 < bounds.high < 1
-
-
-def test_wilson_has_the_published_interval_and_whole_bounds() -> None:
-    bounds = wilson(1952, 2016)
-    assert (round(bounds.low, 3), round(bounds.high, 3)) == (0.96, 0.975)
-    assert (wilson(0, 5).low, wilson(5, 5).high, wilson(0, 0).estimate) == (0, 1, None)
+    bounds = exact(9_999_990, 10_000_000)
+    assert 0.999997 < bounds.low < 0.999999 < bounds.high < 1
 
 
 @pytest.mark.parametrize(("part", "whole"), [(-1, 5), (6, 5)])
 def test_a_share_beyond_its_whole_is_refused(part: int, whole: int) -> None:
     with pytest.raises(ValueError, match="is not a share"):
-        wilson(part, whole)
+        exact(part, whole)

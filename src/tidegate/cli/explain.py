@@ -129,6 +129,7 @@ class _Screen:
         line.append(f"  {clean(one.destination)}", style="bold")
         if one.route:
             line.append(f"  by route {clean(one.route)}", style="dim")
+        line.append(f"  {clean(one.id)}", style="dim")
         self.out.print(line)
         for attempt in one.attempts:
             self._attempt(attempt)

@@ -103,6 +103,7 @@ def _name(text: str) -> str:
 
 async def _get(url: str, headers: dict[str, str], allow: tuple[str, ...]) -> tuple[int, list[tuple[str, str]], bytes]:
     from tidegate.core.clock import Clock
+    from tidegate.core.errors import Blocked
     from tidegate.outbound.dialer import Dialer, Guard
     from tidegate.outbound.http import PullClient
     from tidegate.rules.outbound.addresses import parse_allow
@@ -117,6 +118,8 @@ async def _get(url: str, headers: dict[str, str], allow: tuple[str, ...]) -> tup
             timeout_seconds=SECONDS,
             max_bytes=MAX_BYTES,
         )
+    except Blocked as error:
+        raise Blocked(str(error), hint="to ask a private address, name its network: --allow 127.0.0.1/32") from None
     finally:
         await client.close()
     return answer.status, answer.headers, answer.body

@@ -276,6 +276,7 @@ def observed_of(name: str, figures: Figures, records: int | None, *, pushed: boo
         seconds=seen.covered_seconds if math.isfinite(seen.covered_seconds) else 0.0,
         requests=seen.requests.total - seen.requests.on_demand,
         polls=seen.polls.empty.whole,
+        runs=seen.requests.polls,
         empty_polls=seen.polls.empty.part,
         polled=polled,
         pushed=by_webhook,

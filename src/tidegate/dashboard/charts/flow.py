@@ -77,7 +77,7 @@ def bounded(lanes: Sequence[FlowLane], what: str, href: str) -> list[FlowLane]:
     telling = sorted(lanes, key=lambda lane: (lane.gap == "", lane.tone != "fail", -lane.volume))
     shown, rest = telling[: _MOST - 1], telling[_MOST - 1 :]
     total, waiting = sum(lane.volume for lane in rest), sum(lane.waiting for lane in rest)
-    words = f"{count(total)} events" + (f", {count(waiting)} waiting" if waiting else "")
+    words = plural(total, "event") + (f", {count(waiting)} waiting" if waiting else "")
     more = FlowLane(f"{len(rest)} more {what}", "push", total, words, href, waiting=waiting)
     return [*(lane for lane in lanes if lane in shown), more]
 

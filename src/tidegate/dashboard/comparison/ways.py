@@ -263,7 +263,7 @@ def _best(subjects: Sequence[Subject]) -> Row:
     push = [one.name for one in subjects if one.advised.recommendation in ("subscribe", "keep_both", "reconcile_every")]
     return Row(
         label="Best for",
-        note="and for whom here",
+        note="and which resources here",
         pull=Cell(text=f"Data on demand, records that change rarely, systems without webhooks. {_list(pull)}".strip()),
         push=Cell(text=f"Real-time updates, tight rate limits, changes that must not wait. {_list(push)}".strip()),
         word="Both",

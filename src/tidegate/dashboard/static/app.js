@@ -23,6 +23,10 @@ const zone = one("[data-zone]");
 const zoneName = Intl.DateTimeFormat().resolvedOptions().timeZone;
 if (zone && zoneName !== "UTC") zone.textContent = `${zoneName}, with UTC on hover`;
 
+// -- the navigation scrolls sideways on a phone: the current page is seen -----------------------------------
+const here = one(".bar nav [aria-current]");
+if (here) here.parentElement.scrollLeft = here.offsetLeft + here.offsetWidth - here.parentElement.clientWidth;
+
 // -- theme: the server writes it into the page, so nothing flashes ---------------------------------------
 const themeSwitch = one("[data-theme-switch]");
 themeSwitch?.addEventListener("click", (click) => {

@@ -31,7 +31,7 @@ from tidegate.rules.measure.cost import (
 from tidegate.rules.measure.effects import after_polling, after_webhooks, changes_per_day
 from tidegate.rules.measure.estimate import RateEstimate
 from tidegate.rules.measure.observed import DAY_SECONDS, gap_seconds, limit_of, looked_seconds, looks_of, rate_of
-from tidegate.rules.measure.shares import wilson
+from tidegate.rules.measure.shares import exact
 
 MOSTLY_EMPTY = 0.95
 AIMED_EMPTY = 0.90  # of a longer interval, so that it is not advised again at once
@@ -126,7 +126,7 @@ def _by_delay(case: Case, every: float) -> Choice:
         return _subscribe(case, Why(reason=reason))
     if late > wanted * 1.001:
         return _poll(case, longest, Why(reason=f"changes are up to {wording.span(late)} late, {_allows(wanted)}"))
-    empty = wilson(case.observed.empty_polls, case.observed.polls).estimate or 0.0
+    empty = exact(case.observed.empty_polls, case.observed.polls).estimate or 0.0
     reason = f"{wording.share(empty)} of the polls found nothing, and max_delay allows {wording.span(longest)}"
     return _poll(case, longest, Why(reason=reason)) if longest >= every * WORTH else _keep(case, reason)
 
@@ -160,7 +160,7 @@ def _by_price(case: Case, rate: RateEstimate, every: float) -> Choice:
 
 
 def _waste(case: Case, rate: RateEstimate, every: float) -> Choice:
-    share = wilson(case.observed.empty_polls, case.observed.polls)
+    share = exact(case.observed.empty_polls, case.observed.polls)
     interval = Interval(
         name="Empty polls", estimate=share.estimate, low=share.low, high=share.high, threshold=MOSTLY_EMPTY,
         threshold_text=f"poll less often above {wording.share(MOSTLY_EMPTY)}",
@@ -258,7 +258,7 @@ def _subscribe(case: Case, why: Why, healed: float | None = None) -> Choice:
 def _keep(case: Case, reason: str, evidence: list[Evidence] | None = None, interval: Interval | None = None) -> Choice:
     seen = case.observed
     if interval is None and seen.polls:
-        share = wilson(seen.empty_polls, seen.polls)
+        share = exact(seen.empty_polls, seen.polls)
         interval = Interval(
             name="Empty polls", estimate=share.estimate, low=share.low, high=share.high, threshold=MOSTLY_EMPTY,
             threshold_text=f"poll less often above {wording.share(MOSTLY_EMPTY)}",
@@ -293,10 +293,11 @@ def _polls(case: Case) -> list[Evidence]:
     seen = case.observed
     if not seen.polls:
         return []
-    share = wilson(min(seen.empty_polls, seen.polls), seen.polls)
+    share = exact(min(seen.empty_polls, seen.polls), seen.polls)
     text = (
-        f"{seen.polls:,} polls, {seen.found_polls:,} with a change ({wording.share(share.estimate or 0)} empty, 95% "
-        f"interval {wording.share(share.low)} to {wording.share(share.high)})"
+        f"{wording.count(seen.polls, 'polls')}, {seen.found_polls:,} with a change "
+        f"({wording.share(share.estimate or 0)} empty, 95% interval {wording.share(share.low)} to "
+        f"{wording.share(share.high)})"
     )
     return [Evidence(name="Polls", text=text, value=share.estimate, low=share.low, high=share.high)]
 

@@ -11,7 +11,7 @@ from tidegate.rules.measure import wording
 from tidegate.rules.measure.advice import Case, Choice, Effect, Evidence, Interval
 from tidegate.rules.measure.cost import longest_within
 from tidegate.rules.measure.effects import now
-from tidegate.rules.measure.shares import Proportion, wilson
+from tidegate.rules.measure.shares import Proportion, exact
 
 ENOUGH_READS = 100
 WORTH_SHARE = 0.60  # answered from the cache
@@ -25,7 +25,7 @@ def read(case: Case) -> Choice:
     if not seen.reads:
         text = "0 polls and 0 reads: nothing is known of its changes."
         return _unknown("nothing polls it, and nobody reads it", text)
-    hits = wilson(min(seen.read_hits, seen.reads), seen.reads)
+    hits = exact(min(seen.read_hits, seen.reads), seen.reads)
     evidence = [_evidence(hits)]
     reads = wording.count(seen.reads, "reads")
     answered = _answered(seen.reads, hits)

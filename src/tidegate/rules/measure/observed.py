@@ -14,6 +14,7 @@ from functools import lru_cache
 import msgspec
 
 from tidegate.rules.measure.estimate import Looks, RateEstimate, dispersion, estimate
+from tidegate.rules.measure.measured import SHORTEST_SECONDS
 
 DAY_SECONDS = 86_400.0
 HOUR_SECONDS = 3_600.0
@@ -50,6 +51,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     requests: int = 0
     polls: int = 0
+    runs: int = 0  # polls, and the first and failed ones, which say nothing of changes
     empty_polls: int = 0
     polled: int = 0
     pushed: int = 0
@@ -78,13 +80,14 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def per_day(self) -> float:
-        """What a count is multiplied by to be one of a day; 0 without a window."""
-        return DAY_SECONDS / self.seconds if self.seconds > 0 and math.isfinite(self.seconds) else 0.0
+        """What a count is multiplied by to be one of a day; 0 for a window that is too short for such a figure."""
+        return DAY_SECONDS / self.seconds if self.seconds >= SHORTEST_SECONDS and math.isfinite(self.seconds) else 0.0
 
     @property
     def requests_per_poll(self) -> float:
         """Pages, retries and fetch-backs included; at least 1."""
-        return max(1.0, self.requests / self.polls) if self.polls else 1.0
+        runs = max(self.polls, self.runs)
+        return max(1.0, self.requests / runs) if runs else 1.0
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
