@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 from support.gateway.ingress import BODY, IngressSetup, ask_directly, decided, send_directly, with_ingress
 from support.gateway.running import until
@@ -43,7 +44,8 @@ def test_the_usual_way_waits_too(tmp_path: Path) -> None:
         timers = await flooding(setup)
         asked = asyncio.create_task(setup.call("open"))
         left = asyncio.create_task(setup.call("open"))
-        await asyncio.sleep(0.02)
+        line = setup.door._capacity.turns._lines["open"]
+        await until(lambda: len(line.requests) == 2)
         left.cancel()  # its client did not wait
         assert not asked.done() and await setup.events() == ()
         timers.go_on(1.0)
@@ -76,5 +78,25 @@ def test_a_line_that_is_too_long_is_answered_503_at_once(tmp_path: Path) -> None
         assert (await ask_directly(setup, "open"))[0] == (await setup.call("open")).status == 503
         assert (await ask_directly(setup, "shop", BODY, setup.signed()))[0] == 202
         assert "source:open" in [one.subject for one in setup.findings.listed() if one.code == "events_over_capacity"]
+
+    with_ingress(tmp_path, work)
+
+
+def test_an_error_of_one_request_that_waited_leaves_the_others_answered(tmp_path: Path) -> None:
+    async def work(setup: IngressSetup) -> None:
+        timers = await flooding(setup)
+        waiting = [send_directly(setup, "open", b'{"n": %d}' % number)[1] for number in range(3)]
+        check = setup.door._checks.check
+
+        def broken(input: Any, scope: Any, headers: Any, body: bytes, **more: Any) -> Any:
+            if body == b'{"n": 0}':
+                raise RuntimeError("a defect")
+            return check(input, scope, headers, body, **more)
+
+        setup.door._checks.check = broken
+        timers.go_on(1.0)
+        await until(lambda: waiting[1].answers and waiting[2].answers)
+        assert waiting[0].runs_again == 1 and waiting[0].answers == [], "the usual way reports it"
+        assert [one.answers[0][0] for one in waiting[1:]] == [202, 202] and setup.door.budget.held == 0
 
     with_ingress(tmp_path, work)

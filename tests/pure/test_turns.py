@@ -110,6 +110,25 @@ def test_a_turn_that_is_never_answered_does_not_hold_the_line() -> None:
     assert len(flood.ran) > BURST + 1
 
 
+def test_a_request_that_fails_takes_none_of_its_turn_with_it() -> None:
+    timers = Timers()
+    turns = Turns(timers)
+    flood, quiet = Source(turns, "flood"), Source(turns, "quiet")
+    quiet.send()
+    flood.send(BURST + 1)
+
+    def fails(_done: Done) -> None:
+        raise RuntimeError
+
+    turns.wait("flood", fails)
+    flood.send(3)
+    flood.answer()
+    with pytest.raises(RuntimeError):
+        timers.go_on(1.0)
+    timers.go_on(1.0)
+    assert flood.ran == list(range(flood.sent))
+
+
 def test_an_answer_of_an_earlier_turn_does_not_end_a_later_one() -> None:
     timers, flood, _ = flooded()
     (late,) = flood.open

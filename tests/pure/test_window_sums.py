@@ -133,22 +133,36 @@ async def test_a_window_that_is_kept_is_read_while_another_one_is_summed_up(monk
     await task
 
 
+class Sources:
+    """The sources of a configuration; `looks` counts how often they were asked for."""
+
+    def __init__(self, *sources: Any) -> None:
+        self._sources = sources
+        self.looks = 0
+
+    def values(self) -> tuple[Any, ...]:
+        self.looks += 1
+        return self._sources
+
+
+@pytest.mark.parametrize("error", [StoreBusy("busy"), RuntimeError("a defect")])
 async def test_the_background_goes_on_after_a_failure_and_reads_nothing_without_resources(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     calls: list[Any] = []
 
     async def fails(gateway: Any) -> None:
         calls.append(gateway)
-        raise StoreBusy("busy")
+        raise error
 
     monkeypatch.setattr(advice, "warm", fails)
     monkeypatch.setattr(warm_up, "AGAIN_SECONDS", 0.001)
     source = SimpleNamespace(spec=SimpleNamespace(resources={}))
-    gateway: Any = SimpleNamespace(active=SimpleNamespace(sources={"shop": source}))
+    sources = Sources(source)
+    gateway: Any = SimpleNamespace(active=SimpleNamespace(sources=sources))
     one = warm_up.WarmUp(gateway)
     one.start()
-    await asyncio.sleep(0.02)
+    await until(lambda: sources.looks > 2)
     assert calls == []
     source.spec.resources["orders"] = object()
     await until(lambda: len(calls) > 2)

@@ -42,4 +42,6 @@ class WarmUp:
                     log.info("the counts of a month are summed up")
                 except TidegateError as error:
                     log.info("the counts of a month are summed up when somebody reads them: %s", error)
+                except Exception:  # nothing awaits this task: its error would be lost
+                    log.exception("the counts of a month could not be summed up ahead of their readers")
             await asyncio.sleep(AGAIN_SECONDS)

@@ -86,7 +86,12 @@ class DirectIngress:
 
         def run(done: Done) -> None:
             budget.release(source, len(body))
-            if not self._take(input, scope, headers, body, exchange, done):
+            try:
+                taken = self._take(input, scope, headers, body, exchange, done)
+            except Exception:  # the usual way meets it again, and reports it
+                log.exception("a request that waited could not be taken without a task")
+                taken = False
+            if not taken:
                 done()
                 exchange.again()
 

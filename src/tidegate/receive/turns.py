@@ -123,8 +123,8 @@ class _Line:
             return
         self._turn = _Turn(count, self._ended, self._timers)
         done = self._turn.done
-        for run in [requests.popleft() for _ in range(count)]:
-            run(done)
+        for _ in range(count):  # one by one: what is still in the line when one of them fails runs in the next turn
+            requests.popleft()(done)
 
     def _ended(self, seconds: float) -> None:
         self._turn = None

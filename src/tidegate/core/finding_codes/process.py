@@ -107,7 +107,7 @@ PROCESS: dict[str, FindingCode] = {
         NOTICE,
         "takes turns",
         "The source sends more than 500 requests a second while others send too, so its requests wait for their turn."
-        " None is lost, and others are answered as fast as before.",
+        " Others are answered nearly as fast as without it. When 2,000 wait, more are answered 503.",
         "nothing has to be done; look at {name} if you did not expect so much from it: tidegate stats",
     ),
     "source_over_share": FindingCode(

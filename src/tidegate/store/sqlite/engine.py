@@ -5,9 +5,8 @@ as functions. Invariants: WAL with `synchronous=FULL`, read back at start; a res
 commit that failed fails all its callers; an append that was answered StoreBusy before its commit began is not written.
 
 Appends that come together reach the writer together (`collecting.py`). A commit takes as many as it can write in time
-(`group_size.py`); the others keep their place. While commits
-end, a call waits for its turn. When one does not end in time, all calls that wait are answered StoreBusy: those of the
-running commit may be stored, the others are not.
+(`group_size.py`); the others keep their place. While commits end, a call waits for its turn. When one does not end in
+time, all calls that wait are answered StoreBusy: those of the running commit may be stored, the others are not.
 
 When the disk is full, the transaction is rolled back with StoreBusy and the next batch tries again. After any other I/O
 error the state is unknown (after a failed fsync the kernel may have dropped pages), so the engine refuses everything,
@@ -186,6 +185,8 @@ class Engine:
             self._hand_over()
 
     def _hand_over(self) -> None:
+        """Give the writer all that came: one by one it would commit smaller groups, and take the interpreter from the
+        requests of the same turn."""
         if self._turn or self._turn_works:
             self._queue.put((self._turn, self._turn_works))
             self._turn, self._turn_works = [], []
